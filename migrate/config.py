@@ -1,0 +1,269 @@
+"""The project file `migrate.toml` and the keys, checked before anything else happens.
+
+Secrets come from the environment, or from a `.env` file beside the project file; never from the project file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from migrate.errors import ConfigError
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+RESOURCES = ("profiles", "content_items", "content_categories", "sales", "interactions")
+
+
+class Limit(BaseModel):
+    """A gate's limit: a share of the rows (`"1%"`) or a number of rows (`100`)."""
+
+    model_config = ConfigDict(frozen=True)
+    text: str
+    share: float | None = None
+    number: int | None = None
+
+    def allows(self, found: int, of: int) -> bool:
+        """True when `found` of `of` rows stay within the limit."""
+        if self.share is not None:
+            return found <= self.share * of
+        return self.number is None or found <= self.number
+
+
+def _parse_limit(value: object) -> object:
+    if isinstance(value, Limit):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return Limit(text=str(value), number=value)
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            share = float(value.strip()[:-1]) / 100
+        except ValueError:
+            share = -1.0
+        if 0 <= share <= 1:
+            return Limit(text=value, share=share)
+    raise ValueError('write a number of rows (100) or a share of them ("1%")')
+
+
+def _checked_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write a URL such as https://host/path")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("plain http:// is accepted for this machine only; write https://")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("write the URL without user, key, query or fragment; keys come from the environment")
+    return value.rstrip("/")
+
+
+def _checked_zones(value: dict[str, str]) -> dict[str, str]:
+    for source, zone in value.items():
+        if zone not in available_timezones():
+            near = difflib.get_close_matches(zone, available_timezones(), 1)
+            raise ValueError(
+                f"{zone!r} (for {source!r}) is no time zone" + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+    return value
+
+
+GateLimit = Annotated[Limit, BeforeValidator(_parse_limit)]
+Url = Annotated[str, AfterValidator(_checked_url)]
+Zones = Annotated[dict[str, str], AfterValidator(_checked_zones)]
+ResourceName = Literal["profiles", "content_items", "content_categories", "sales", "interactions"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Datatrics(_Section):
+    """How the source is read. Units: seconds, records a page, requests a second."""
+
+    base_url: Url = "https://api.datatrics.com/2.0"
+    project_id: str = Field(min_length=1, max_length=100, pattern=r"^[^/?#\s]+$")
+    concurrency: int = Field(8, ge=1, le=64)
+    page_size: int = Field(500, ge=1, le=10_000)
+    page_sizes: dict[ResourceName, Annotated[int, Field(ge=1, le=10_000)]] = {}
+    requests_per_second: float = Field(20, gt=0)
+    request_deadline_s: float = Field(120, gt=0)
+    retry_budget_s: float = Field(900, ge=0)
+    timezones: Zones = {}
+    source_aliases: dict[str, str] = {}
+
+    def page_size_of(self, resource: str) -> int:
+        """The number of records asked for on one page of `resource`."""
+        return {str(name): size for name, size in self.page_sizes.items()}.get(resource, self.page_size)
+
+
+class Webhook(_Section):
+    """Where a run's summary is sent; an Octolis webhook discards what does not match its settings."""
+
+    id: str = Field(min_length=1)
+    method: Literal["POST", "PUT"] = "POST"
+    headers: dict[str, str] = {}
+
+
+class Octolis(_Section):
+    """How the target is written and read. Units: seconds, bytes, requests in flight."""
+
+    base_url: Url = "https://api.octolis.cloud/v1/data"
+    account_share: float = Field(1.0, gt=0, le=1)
+    concurrency: int = Field(8, ge=1, le=64)
+    float_digits: Literal["decimals", "significant"] = "decimals"
+    batch_bytes: int = Field(5_000_000, ge=10_000)
+    request_deadline_s: float = Field(120, gt=0)
+    retry_budget_s: float = Field(900, ge=0)
+    busy_budget_s: float = Field(3_600, ge=0)
+    limit_speed: float = Field(1.0, gt=0)
+    datasets: dict[str, Annotated[str, Field(min_length=1, max_length=200)]] = {}
+    webhooks: dict[str, Webhook] = {}
+
+
+class Gates(_Section):
+    """What stops `load` and `run` with exit code 8."""
+
+    max_rejected: GateLimit | None = None
+    max_updates: GateLimit = Limit(text="100%", share=1.0)
+    max_merges: int = Field(0, ge=0)
+    max_errors: GateLimit = Limit(text="100", number=100)
+    require_proven: bool = True
+
+
+class Secrets(BaseModel):
+    """The API keys; `repr` and errors never show them."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    datatrics: SecretStr | None = None
+    octolis: tuple[SecretStr, ...] = ()
+
+    def datatrics_key(self) -> SecretStr:
+        """The source's key. Raises ConfigError when there is none."""
+        if self.datatrics is None:
+            raise ConfigError("DATATRICS_API_KEY is not set", hint=_KEY_HINT)
+        return self.datatrics
+
+    def octolis_keys(self) -> tuple[SecretStr, ...]:
+        """The target's keys, at least one. Raises ConfigError when there is none."""
+        if not self.octolis:
+            raise ConfigError("OCTOLIS_API_KEYS is not set", hint=_KEY_HINT)
+        return self.octolis
+
+
+_KEY_HINT = "set it in the environment, or in a file .env beside migrate.toml (see .env.example)"
+
+
+class Project(_Section):
+    """One migration: `migrate.toml`, its folder and its keys.
+
+    `workspace` and `mappings` are absolute; a relative path in the file is taken from the file's folder.
+    """
+
+    workspace: Path = Path("migration")
+    mappings: Path = Path("mappings")
+    datatrics: Datatrics
+    octolis: Octolis = Octolis()
+    gates: Gates = Gates()
+    file: Path = Field(Path("migrate.toml"), exclude=True)
+    secrets: Secrets = Field(Secrets(), exclude=True, repr=False)
+
+    def dataset_id(self, dataset: str) -> str:
+        """The Octolis id of a logical dataset name. Raises ConfigError when the project file has none."""
+        if dataset not in self.octolis.datasets:
+            raise ConfigError(
+                f"{self.file}: [octolis.datasets] has no id for dataset {dataset!r}",
+                hint=f'add a line:  {dataset} = "<dataset id>"  (your Octolis account manager knows the ids)',
+            )
+        return self.octolis.datasets[dataset]
+
+
+def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project:
+    """The checked project. Raises ConfigError listing every problem of the file at once."""
+    values = _read_toml(file)
+    for forbidden in ("file", "secrets"):
+        if forbidden in values:
+            raise ConfigError(f"{file}: unknown key {forbidden!r}", hint=_KEY_HINT)
+    try:
+        project = Project.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(file, error)), hint="correct the file and try again") from None
+    _refuse_fast_limits(file, project.octolis)
+    folder = file.absolute().parent
+    return project.model_copy(
+        update={
+            "file": file,
+            "workspace": folder / project.workspace,
+            "mappings": folder / project.mappings,
+            "secrets": read_secrets(folder / ".env", environ),
+        }
+    )
+
+
+def _refuse_fast_limits(file: Path, octolis: Octolis) -> None:
+    if octolis.limit_speed != 1 and urlsplit(octolis.base_url).hostname not in LOOPBACK:
+        raise ConfigError(
+            f"{file}: octolis.limit_speed is for a sandbox on this machine only", hint="remove the line limit_speed"
+        )
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no project file {file}", hint="run `migrate init` here, or name one with --project FILE"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}", hint="correct that line and try again") from None
+
+
+def read_secrets(env_file: Path, environ: Mapping[str, str]) -> Secrets:
+    """The keys from the environment, else from `env_file`. Raises ConfigError for a key no header could carry."""
+    from dotenv import dotenv_values
+
+    try:
+        values = dict(dotenv_values(env_file)) if env_file.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{env_file} cannot be read: {type(error).__name__}") from None
+    values.update({name: environ[name] for name in ("DATATRICS_API_KEY", "OCTOLIS_API_KEYS") if environ.get(name)})
+    source = (values.get("DATATRICS_API_KEY") or "").strip()
+    target = [key.strip() for key in (values.get("OCTOLIS_API_KEYS") or "").split(",") if key.strip()]
+    for name, key in [("DATATRICS_API_KEY", source), *(("OCTOLIS_API_KEYS", key) for key in target)]:
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise ConfigError(f"{name} holds characters that no API key has (spaces, line ends or accents)")
+    if len(set(target)) != len(target):
+        raise ConfigError("OCTOLIS_API_KEYS names the same key twice", hint="each key has a budget of its own once")
+    return Secrets(
+        datatrics=SecretStr(source) if source else None,
+        octolis=tuple(SecretStr(key) for key in target),
+    )
+
+
+def _explain(file: Path, error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+        if problem["type"] == "extra_forbidden":
+            yield f"{file}: unknown key {place!r}{_nearest(problem['loc'])}"
+        elif problem["type"] == "missing":
+            yield f"{file}: {place} is missing"
+        else:
+            yield f"{file}: {place}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _nearest(place: tuple[int | str, ...]) -> str:
+    model: type[BaseModel] = Project
+    for part in place[:-1]:
+        field = model.model_fields.get(str(part))
+        section = field.annotation if field else None
+        model = section if isinstance(section, type) and issubclass(section, BaseModel) else Webhook
+    known = [name for name in model.model_fields if name not in ("file", "secrets")]
+    near = difflib.get_close_matches(str(place[-1]), known, 1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"

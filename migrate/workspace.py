@@ -1,0 +1,203 @@
+"""The workspace folder: names, atomic files, hashes and the lock that keeps a second writer out.
+
+Files hold personal data: the command line sets the process's umask to 077, so that they are 0600 and folders 0700.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from migrate.errors import Locked, UsageError, WorkspaceError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_HASH_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file as a manifest records it; `path` is relative to the manifest's folder, with `/`."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def check_name(name: str, what: str) -> str:
+    """`name`, if it can be a folder's name here and nowhere else. Raises UsageError."""
+    if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name) or name.endswith("."):
+        raise UsageError(
+            f"{name!r:.120} cannot be the name of a {what}",
+            hint="use up to 100 letters, digits, dots, dashes and underscores, the first a letter or a digit",
+        )
+    return name
+
+
+def new_name(now: datetime, taken: Callable[[str], bool]) -> str:
+    """A name made of the UTC time, such as 20261121-210551, that is not taken and sorts by age."""
+    base = now.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+    name, count = base, 1
+    while taken(name):
+        count += 1
+        name = f"{base}-{count}"
+    return name
+
+
+def sha256_bytes(data: bytes) -> str:
+    """The hex digest of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """The hex digest of a file's content, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def entry_of(path: Path, folder: Path, rows: int) -> FileEntry:
+    """The manifest entry of a finished file."""
+    return FileEntry(path.relative_to(folder).as_posix(), rows, path.stat().st_size, sha256_file(path))
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; on success it is flushed to disk and takes `path`'s name.
+
+    **Guarantees**: `path` is either what it was or the whole new file, also after a power cut.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a whole file or nothing, see `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes `value` as indented JSON with a last line end, whole or not at all."""
+    write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames in `folder` survive a power cut, where the system can."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Workspace:
+    """Paths below the workspace folder. Making one touches no disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.snapshots = root / "snapshots"
+        self.plans = root / "plans"
+        self.ledger = root / "ledger.sqlite"
+        self.exports = root / "exports"
+        self.reports = root / "reports"
+        self.log = root / "log"
+
+    def create(self) -> None:
+        """Makes the folder and proves that it can be written to. Raises WorkspaceError."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            probe = self.root / f".probe-{os.getpid()}"
+            probe.write_bytes(b"probe")
+            probe.unlink()
+        except OSError as error:
+            raise WorkspaceError(
+                f"the workspace {self.root} cannot be written to: {error.strerror or error}",
+                hint="free disk space, fix its permissions, or set another `workspace` in migrate.toml",
+            ) from None
+
+    def names(self, folder: Path) -> list[str]:
+        """Names of the snapshots or plans in `folder`, oldest first (by the time the folder was begun)."""
+        if not folder.is_dir():
+            return []
+        found = [p for p in folder.iterdir() if p.is_dir() and _NAME.fullmatch(p.name)]
+        return [p.name for p in sorted(found, key=lambda p: (_begun(p), p.name))]
+
+    @contextlib.contextmanager
+    def lock(self, path: Path, what: str, *, force: bool = False) -> Iterator[None]:
+        """Holds the lock file `path` while the block runs. Raises Locked naming the holder's host, pid and start.
+
+        A holder on this host that is dead holds nothing: the system drops its lock with it. A lock file left by
+        another host cannot be judged from here and is broken only with `force`.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        holder_file = path.with_suffix(".holder")
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise Locked(f"{what} is in use by {_holder_text(holder_file)}", hint="wait for it, or stop it") from None
+        try:
+            _refuse_foreign(holder_file, what, force)
+            me = {"host": socket.gethostname(), "pid": os.getpid(), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+            holder_file.write_text(json.dumps(me))
+            yield
+        finally:
+            if _read_holder(holder_file).get("pid") == os.getpid():
+                holder_file.unlink(missing_ok=True)
+            lock.release()
+
+
+def _begun(folder: Path) -> float:
+    marker = folder / "begun.json"
+    try:
+        return marker.stat().st_mtime if marker.exists() else folder.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _read_holder(file: Path) -> dict[str, object]:
+    try:
+        value = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _holder_text(file: Path) -> str:
+    holder = _read_holder(file)
+    return (
+        f"process {holder.get('pid', '?')} on host {holder.get('host', '?')}, started {holder.get('started', '?')}"
+        if holder
+        else "another process"
+    )
+
+
+def _refuse_foreign(file: Path, what: str, force: bool) -> None:
+    host = _read_holder(file).get("host")
+    if host not in (None, socket.gethostname()) and not force:
+        raise Locked(
+            f"{what} was left locked by {_holder_text(file)}",
+            hint="make sure nothing runs there any more, then add --force-unlock",
+        )
