@@ -1,0 +1,243 @@
+"""What every command shares: global options, one way to end, one way to fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from migrate.errors import MigrateError
+
+if TYPE_CHECKING:
+    from migrate.config import Project
+    from migrate.progress import Progress
+    from migrate.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: `data` is its part of the JSON object, `text` what a person reads on stdout."""
+
+    command: str
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    exit_code: int = 0
+    status: str = "done"
+    next: str | None = None
+
+
+@dataclass
+class App:
+    """The global options of one call, and what is opened from them."""
+
+    project_file: Path = Path("migrate.toml")
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def open_project(self) -> Project:
+        """The checked project file. Raises ConfigError."""
+        from migrate.config import load_project
+
+        return load_project(self.project_file)
+
+    def open_workspace(self, project: Project) -> Workspace:
+        """The project's workspace, made and writable, with the log opened in it. Raises WorkspaceError."""
+        from migrate.cli.logs import open_log
+        from migrate.workspace import Workspace
+
+        workspace = Workspace(project.workspace)
+        workspace.create()
+        open_log(workspace.log, project.secrets, verbose=self.verbose)
+        return workspace
+
+    def progress(self) -> Progress:
+        """Progress bars on a terminal, heartbeat lines elsewhere, nothing with --quiet."""
+        from migrate.cli.progress import Bars, Heartbeat
+        from migrate.progress import Silence
+
+        if self.quiet:
+            return Silence()
+        return Bars() if sys.stderr.isatty() else Heartbeat()
+
+    def finish(self, outcome: Outcome) -> None:
+        """Prints the outcome and ends the process with its exit code."""
+        if self.as_json:
+            self._print_json(outcome)
+        else:
+            click.echo(outcome.text)
+            if outcome.next:
+                click.echo(f"\nnext: {click.style(self._full(outcome.next), bold=True)}")
+        raise click.exceptions.Exit(outcome.exit_code)
+
+    def _print_json(self, outcome: Outcome) -> None:
+        head = {"command": outcome.command, "exit_code": outcome.exit_code, "status": outcome.status}
+        tail = {"next": self._full(outcome.next)} if outcome.next else {}
+        click.echo(json.dumps({**head, **outcome.data, **tail}, ensure_ascii=False, default=str))
+
+    def _full(self, command: str) -> str:
+        named = f" --project {self.project_file}" if self.project_file != Path("migrate.toml") else ""
+        return command.replace("migrate ", f"migrate{named} ", 1)
+
+    def fail(self, command: str, error: MigrateError) -> int:
+        """Says what went wrong, on stderr or as the JSON object; returns the exit code."""
+        from migrate.report.terminal import inert
+
+        if self.as_json:
+            problem = {"error": error.what, "hint": error.hint, "kind": type(error).__name__}
+            status = "interrupted" if error.exit_code == 130 else "error"
+            click.echo(
+                json.dumps(
+                    {"command": command, "exit_code": error.exit_code, "status": status, **problem}, ensure_ascii=False
+                )
+            )
+        label = click.style("interrupted" if error.exit_code == 130 else "error", fg="red", bold=True)
+        lines = [inert(line) for line in error.what.splitlines()] or [type(error).__name__]
+        click.echo(f"{label}: " + "\n  ".join(lines), err=True)
+        if error.hint:
+            click.echo(f"  -> {inert(error.hint)}", err=True)
+        return error.exit_code
+
+    @contextmanager
+    def interruptible(self) -> Iterator[threading.Event]:
+        """An event that the first Ctrl-C or SIGTERM sets; the second stops the process at once."""
+
+        def on_signal(_number: int, _frame: object) -> None:
+            if self.stop.is_set():
+                raise KeyboardInterrupt
+            self.stop.set()
+            click.echo("\nstopping: finishing what is in flight (once more stops at once) ...", err=True)
+
+        numbers = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
+        before = {number: signal.signal(number, on_signal) for number in numbers}
+        try:
+            yield self.stop
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def utc_now() -> Any:
+    """The wall clock, as an aware datetime; used as a label only."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
+
+
+def _set_project(context: click.Context, _option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(App).project_file = Path(value)
+
+
+def _set_flag(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def set_flag(context: click.Context, _option: click.Parameter, value: bool) -> None:
+        if value:
+            setattr(context.ensure_object(App), name, True)
+
+    return set_flag
+
+
+def global_options() -> list[click.Option]:
+    """The options that stand before or after any command's name."""
+    return [
+        click.Option(
+            ["--project"],
+            metavar="FILE",
+            expose_value=False,
+            callback=_set_project,
+            help="The project file [migrate.toml].",
+        ),
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            expose_value=False,
+            callback=_set_flag("as_json"),
+            help="Print one JSON object on stdout at the end.",
+        ),
+        click.Option(
+            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set_flag("quiet"), help="No progress."
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=_set_flag("verbose"),
+            help="Log every request (never a key) to the workspace's log.",
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command that also takes the global options, and shows its examples as they are."""
+
+    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(global_options())
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the examples, one command a line."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"  {example}\n")
+        super().format_epilog(ctx, formatter)
+
+
+def command(name: str, *examples: str) -> Callable[[Callable[..., Any]], Command]:
+    """A decorator that makes a function one of the tool's commands."""
+
+    def decorate(function: Callable[..., Any]) -> Command:
+        return click.command(name, cls=Command, examples=examples)(function)
+
+    return decorate
+
+
+def pass_app(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives the command's function the App as its first argument."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(click.get_current_context().ensure_object(App), *args, **kwargs)
+
+    call.__doc__ = function.__doc__
+    call.__name__ = function.__name__
+    return _copy_params(function, call)
+
+
+def _copy_params(function: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
+    if hasattr(function, "__click_params__"):
+        call.__click_params__ = function.__click_params__  # type: ignore[attr-defined]  # click keeps options there
+    return call
+
+
+def wants_json(arguments: list[str]) -> bool:
+    """True when --json stands among the arguments, also where click could not read them."""
+    return "--json" in arguments
+
+
+def wants_colour() -> bool:
+    """True when stdout is a terminal and nobody has asked for no colours (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+__all__ = [
+    "App",
+    "Command",
+    "Outcome",
+    "command",
+    "global_options",
+    "pass_app",
+    "utc_now",
+    "wants_colour",
+    "wants_json",
+]

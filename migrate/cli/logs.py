@@ -1,0 +1,45 @@
+"""The workspace's log: one JSON object a line, one file a day, keys never in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from migrate.redact import RedactingFormatter, Redactor
+
+if TYPE_CHECKING:
+    from migrate.config import Secrets
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "pid": record.process,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def open_log(folder: Path, secrets: Secrets, *, verbose: bool) -> None:
+    """Sends the tool's log records to `folder`; with `verbose` every request's line too."""
+    logger = logging.getLogger("migrate")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = [key.get_secret_value() for key in (secrets.datatrics, *secrets.octolis) if key is not None]
+    handler = logging.FileHandler(
+        folder / f"{time.strftime('%Y%m%d', time.gmtime())}.jsonl", encoding="utf-8", delay=True
+    )
+    handler.setFormatter(RedactingFormatter(_JsonLines(), Redactor(keys)))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,98 @@
+"""The `migrate` command: a list of command names, each loaded only when it is called.
+
+Nothing here imports polars, httpx or pydantic, so that `--help` and shell completion answer at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+
+import click
+
+from migrate import __version__
+from migrate.cli.app import App, global_options, wants_colour, wants_json
+from migrate.errors import MigrateError
+
+COMMANDS = {
+    "init": ("migrate.cli.init", "Write a starter project: migrate.toml, .env.example, mappings."),
+    "check": ("migrate.cli.check", "Preflight: keys, lists, datasets, mapped columns, disk, clock, locks."),
+    "extract": ("migrate.cli.extract", "Datatrics -> snapshot; called again, it resumes."),
+    "mapping": ("migrate.cli.mapping", "Check the mapping files; print their JSON Schema."),
+    "plan": ("migrate.cli.plan", "The dry run: snapshot + mappings + live target -> plan. Writes nothing there."),
+    "load": ("migrate.cli.load", "Execute exactly a plan; called again, it resumes."),
+    "reconcile": ("migrate.cli.reconcile", "Explain the target's counts by the count endpoint."),
+    "run": ("migrate.cli.run", "extract -> plan -> load -> reconcile, stopping where a gate fails."),
+    "status": ("migrate.cli.status", "What is done, what is left, and the next command."),
+    "sandbox": ("migrate.cli.sandbox", "Both services on this machine, for rehearsals and tests."),
+    "demo": ("migrate.cli.demo", "The whole migration against the sandbox; no account needed."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of a migration."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        found = getattr(module, cmd_name)
+        return found if isinstance(found, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list from the table, without importing the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_module, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    params=list(global_options()),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="First time here?  `migrate demo` shows a whole migration without any account.",
+)
+@click.version_option(__version__, prog_name="migrate")
+def cli() -> None:
+    """Move a retailer's data from Datatrics v2 to Octolis: nothing lost, nothing invented, nothing silent."""
+
+
+def main() -> None:
+    """Runs the command line and ends the process with the contract's exit code."""
+    # Snapshots, plans and the ledger hold personal data: nobody else on this machine shall read them.
+    os.umask(0o077)
+    app = App(as_json=wants_json(sys.argv))
+    sys.exit(_run(app))
+
+
+def _run(app: App) -> int:
+    name = next((argument for argument in sys.argv[1:] if argument in COMMANDS), "migrate")
+    try:
+        result = cli.main(prog_name="migrate", standalone_mode=False, obj=app, color=None if wants_colour() else False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        if app.as_json:
+            _print_usage_error(name, error)
+        return error.exit_code
+    except MigrateError as error:
+        return app.fail(name, error)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped at once; give the same command again to resume", err=True)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _print_usage_error(name: str, error: click.ClickException) -> None:
+    summary = {"command": name, "exit_code": error.exit_code, "status": "error", "error": error.format_message()}
+    click.echo(json.dumps(summary, ensure_ascii=False))

@@ -1,0 +1,38 @@
+"""`migrate plan`."""
+
+from __future__ import annotations
+
+import click
+
+from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+
+
+@command("plan", "migrate plan", "migrate plan contacts orders --offline")
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@click.option("--snapshot", metavar="NAME", help="The snapshot to plan from [the newest].")
+@click.option("--plan", "name", metavar="NAME", help="Name of the new plan [the time].")
+@click.option("--offline", is_flag=True, help="Do not read the target; every change is then `unknown`.")
+@pass_app
+def plan(app: App, datasets: tuple[str, ...], snapshot: str | None, name: str | None, offline: bool) -> None:
+    """Work out what a load would do, before anything is written.
+
+    Reads the snapshot, the mappings and the live target; sends no write, ever. DATASET is a logical name such as
+    contacts; all datasets with an id in migrate.toml by default.
+    """
+    from migrate.report.plan import render_plan, summarise_plan
+    from migrate.run import run_plan
+
+    project = app.open_project()
+    workspace = app.open_workspace(project)
+    with app.interruptible() as stop:
+        made = run_plan(project, workspace, datasets, snapshot, name, app.progress(), stop, utc_now, offline=offline)
+    app.finish(
+        Outcome(
+            command="plan",
+            text=render_plan(made),
+            data=summarise_plan(made),
+            exit_code=3 if made.rejected else 0,
+            status="done" if not made.rejected else "rejected rows",
+            next=f"migrate load --plan {made.name}",
+        )
+    )

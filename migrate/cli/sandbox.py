@@ -1,0 +1,127 @@
+"""`migrate sandbox`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from migrate.cli.app import App, Outcome, command, pass_app
+
+_READY = """\
+Both services are up on this machine. In another terminal, in your project's folder:
+
+  migrate.toml   [datatrics]  base_url = "{datatrics}"   project_id = "{project}"
+                 [octolis]    base_url = "{octolis}"{speed}
+  environment    DATATRICS_API_KEY={datatrics_key}
+                 OCTOLIS_API_KEYS={octolis_keys}
+  datasets       {datasets}
+
+Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state    Ctrl-C ends it."""
+
+
+@command(
+    "sandbox",
+    "migrate sandbox",
+    "migrate sandbox --db rehearsal.sqlite --speed 20",
+    "migrate sandbox --fault datatrics:500@every=7 --fault octolis:reset-after@p=0.05",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option("--port", default=8720, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this SQLite file.")
+@click.option(
+    "--mappings",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Declare the datasets of these mapping files [the shipped ones].",
+)
+@click.option(
+    "--datasets",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Declare datasets in a TOML file: keys, mandatory, protected, defaults, recipes.",
+)
+@click.option("--project-id", default="demo", show_default=True, help="The Datatrics project; * takes any.")
+@click.option("--datatrics-key", default="sandbox-datatrics-key", show_default=True)
+@click.option("--octolis-key", "octolis_keys", multiple=True, help="May be given several times.")
+@click.option("--limits", type=click.Choice(["on", "off"]), default="on", show_default=True, help="The points rule.")
+@click.option(
+    "--speed", default=1.0, type=click.FloatRange(min=0.01), help="Make the limits' windows this much shorter."
+)
+@click.option("--windows", type=click.Choice(["first-use", "clock"]), default="first-use", show_default=True)
+@click.option("--latency", default=0.0, type=click.FloatRange(min=0), help="Seconds added to every answer.")
+@click.option("--preparation", default=0.0, type=click.FloatRange(min=0), help="Seconds until a write can be read.")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="SIDE:KIND[@WHEN]", help="A fault to inject; see docs/sandbox.md."
+)
+@click.option("--seed", default=0, type=int, help="Makes the faults repeatable.")
+@pass_app
+def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
+    app: App,
+    host: str,
+    port: int,
+    db: Path | None,
+    mappings: Path | None,
+    datasets: Path | None,
+    project_id: str,
+    datatrics_key: str,
+    octolis_keys: tuple[str, ...],
+    limits: str,
+    speed: float,
+    windows: str,
+    latency: float,
+    preparation: float,
+    faults: tuple[str, ...],
+    seed: int,
+) -> None:
+    """Run Datatrics v2 and the Octolis Data API on this machine, for rehearsals and tests.
+
+    Written from the services' documents: what they forbid, it refuses. Feed the source through its documented POST
+    calls. Data sets are those of the mapping files; a dataset's id is its logical name.
+    """
+    from migrate.project import shipped_mappings
+    from migrate.sandbox.faults import parse_fault
+    from migrate.sandbox.limits import Limits
+    from migrate.sandbox.serve import SandboxSettings, serve
+
+    settings = SandboxSettings(
+        host=host,
+        port=port,
+        db=db,
+        mappings=mappings or (None if datasets else shipped_mappings()),
+        datasets=datasets,
+        project_id=project_id,
+        datatrics_key=datatrics_key,
+        octolis_keys=octolis_keys or ("sandbox-octolis-key",),
+        limits=Limits(enforce=limits == "on", speed=speed, windows=windows),
+        latency_s=latency,
+        preparation_s=preparation,
+        faults=tuple(parse_fault(text) for text in faults),
+        seed=seed,
+    )
+
+    def on_ready(url: str) -> None:
+        facts = {
+            "url": url,
+            "datatrics": f"{url}/2.0",
+            "octolis": f"{url}/v1/data",
+            "project": settings.project_id,
+            "datatrics_key": settings.datatrics_key,
+            "octolis_keys": ",".join(settings.octolis_keys),
+            "datasets": ", ".join(names_of(settings)),
+        }
+        if app.as_json:
+            click.echo(json.dumps({"command": "sandbox", "exit_code": 0, "status": "ready", **facts}))
+            return
+        note = f"   limit_speed = {speed:g}" if speed != 1 else ""
+        click.echo(_READY.format(**facts, speed=note))
+
+    serve(settings, on_ready)
+    if not app.as_json:
+        app.finish(Outcome("sandbox", "The sandbox has ended." + (f" Its state is in {db}." if db else "")))
+
+
+def names_of(settings: object) -> list[str]:
+    """The ids of the datasets that the sandbox declares."""
+    from migrate.sandbox.declare import declared_ids
+
+    return declared_ids(settings)

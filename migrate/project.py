@@ -1,0 +1,115 @@
+"""A new project's files, each explaining itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from migrate.errors import UsageError, WorkspaceError
+
+PROJECT_FILE = """\
+# One migration. Every key not set here has the default shown; an unknown key is an error.
+# Keys of the two services are never written here: see .env.example.
+
+workspace = "migration"     # snapshots, plans, ledger and reports live here; they hold personal data
+mappings  = "mappings"      # the YAML files that say what becomes of each field: the document the customer signs
+
+[datatrics]
+project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics application
+# base_url            = "https://api.datatrics.com/2.0"
+# concurrency         = 8      # pages in flight
+# page_size           = 500    # records a page
+# requests_per_second = 20     # no limit is documented; this is ours
+
+# Datatrics sends times without a zone. Say for each source in which zone its shop writes them;
+# "*" stands for all others. Magento stores UTC, PrestaShop the shop's local time.
+[datatrics.timezones]
+"*" = "UTC"
+# "Prestashop-1" = "Europe/Amsterdam"
+
+# Two spellings of one source: look-ups treat the left name as the right one.
+[datatrics.source_aliases]
+# "Magento2" = "Magento 2"
+
+[octolis]
+# base_url      = "https://api.octolis.cloud/v1/data"
+# account_share = 1.0          # the part of the account's 2,000 points a minute that this tool may use
+# concurrency   = 8            # requests in flight
+# float_digits  = "decimals"   # "at most 6 digits" read as six after the point; or "significant"
+
+# The id of each Octolis dataset; your account manager knows them. A dataset without an id is not migrated.
+[octolis.datasets]
+{datasets}
+
+# A summary is sent to this webhook at the end of a run.
+# [octolis.webhooks.notify]
+# id = "..."
+# method = "POST"
+
+# What stops `load` and `run` with exit code 8: a share of the rows ("1%") or a number of them (100).
+[gates]
+# max_rejected   = "1%"        # of the rows of any dataset; no limit by default
+# max_updates    = "100%"
+max_merges     = 0             # merges in Octolis cannot be undone
+max_errors     = 100           # records refused by Octolis during a load
+require_proven = true          # every extract must be proven complete
+"""
+
+ENV_EXAMPLE = """\
+# Copy to .env (mode 0600) or set these in the environment. Never commit the copy.
+DATATRICS_API_KEY=
+# One key, or several with commas: they share the load under the account's limit.
+OCTOLIS_API_KEYS=
+"""
+
+GITIGNORE = """\
+# Keys and personal data stay on this machine.
+.env
+migration/
+"""
+
+
+def shipped_mappings() -> Path:
+    """The folder of mapping files that come with the tool: inside the wheel, or at the top of a clone."""
+    package = Path(__file__).parent
+    found = [p for p in (package / "shipped_mappings", package.parent / "mappings") if p.is_dir()]
+    if not found:
+        raise WorkspaceError("the shipped mappings are missing from this installation", hint="install the tool again")
+    return found[0]
+
+
+def start_project(folder: Path) -> list[Path]:
+    """Writes the starter files and returns their paths; nothing that exists is overwritten.
+
+    **Raises**: UsageError when a project is already there.
+    """
+    if (folder / "migrate.toml").exists():
+        raise UsageError(f"{folder / 'migrate.toml'} exists already", hint="name another folder: migrate init DIR")
+    try:
+        return [path for path, text in _files(folder) if _write_new(path, text)]
+    except OSError as error:
+        raise WorkspaceError(f"{folder} cannot be written to: {error.strerror}", hint="choose another folder") from None
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    mappings = sorted(shipped_mappings().iterdir())
+    names = [path.stem for path in mappings if path.suffix == ".yaml"]
+    width = max(map(len, names))
+    datasets = "\n".join(f'# {name:<{width}} = "<dataset id>"' for name in names)
+    yield folder / "migrate.toml", PROJECT_FILE.format(datasets=datasets)
+    yield folder / ".env.example", ENV_EXAMPLE
+    yield folder / ".gitignore", GITIGNORE
+    for path in mappings:
+        yield folder / "mappings" / path.name, path.read_text(encoding="utf-8")
+
+
+def _write_new(path: Path, text: str) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    return True

@@ -1,0 +1,1 @@
+"""What left Datatrics, as Parquet: written once, then only read."""

@@ -1,0 +1,44 @@
+"""Fails when a tracked file names a package registry's host, a path of one machine, or grows too large to read."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HOST = re.compile(r"py" r"pi\.(?:org|io)|python" r"hosted\.|registry\.npm" r"js|deb\.deb" r"ian\.org")
+MACHINE_PATH = re.compile(r"(?:^|[^\w./<])/(?:work|root|home)/\w")
+LOCK_FILES = {"uv.lock", "pylock.toml", "poetry.lock"}
+MOST_LINES = 350
+
+
+def problems_of(name: str) -> list[str]:
+    """What is wrong with one tracked file."""
+    path = ROOT / name
+    found = [f"{name}: this kind of lock file names index hosts"] if path.name in LOCK_FILES else []
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, FileNotFoundError):
+        return found
+    lines = text.splitlines()
+    found += [f"{name}:{at}: names a package registry's host" for at, line in enumerate(lines, 1) if HOST.search(line)]
+    found += [f"{name}:{at}: a path of one machine" for at, line in enumerate(lines, 1) if MACHINE_PATH.search(line)]
+    if name.startswith("migrate/") and name.endswith(".py") and len(lines) > MOST_LINES:
+        found.append(f"{name}: {len(lines)} lines; more than {MOST_LINES} are more than one reason to change")
+    return found
+
+
+def main() -> int:
+    """The number of problems, 0 or 1 as an exit code; each is printed."""
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    found = [problem for name in names for problem in problems_of(name)]
+    sys.stdout.write("".join(f"{line}\n" for line in found) or f"{len(names)} tracked files are clean\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
