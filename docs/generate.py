@@ -1,0 +1,61 @@
+"""Writes docs/cli.md from the commands' own help; with --check, fails where the file is not what it would write."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from migrate.cli.app import App
+from migrate.cli.main import cli
+
+TARGET = Path(__file__).with_name("cli.md")
+HEAD = """\
+# Command line
+
+Made by `python docs/generate.py` from the commands' own help; do not edit.
+
+stdout is for results; progress and logs go to stderr. `--json` prints exactly one JSON object on stdout at the end.
+
+Exit codes: 0 done; 1 a bug in the tool; 2 usage; 3 done, but rows were rejected or deferred; 4 a difference was found;
+5 project file or mapping wrong; 6 the remote refused or could not be reached; 7 snapshot, plan or ledger unusable, locked
+or stale; 8 stopped by a safety gate; 130 interrupted, resumable.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    return HEAD + "".join(_section(context) for context in _contexts(cli, None, "migrate"))
+
+
+def _contexts(command: click.Command, parent: click.Context | None, name: str) -> Iterator[click.Context]:
+    context = click.Context(command, info_name=name, parent=parent, obj=App(), max_content_width=100, terminal_width=100)
+    context.help_option_names = ["-h", "--help"]
+    yield context
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            if found is not None:
+                yield from _contexts(found, context, child)
+
+
+def _section(context: click.Context) -> str:
+    return f"\n## {context.command_path}\n\n```\n{context.get_help().rstrip()}\n```\n"
+
+
+def main(arguments: list[str]) -> int:
+    """0, or 1 where --check finds the file out of date."""
+    text = render()
+    if "--check" in arguments:
+        if TARGET.read_text(encoding="utf-8") != text:
+            sys.stderr.write("docs/cli.md is out of date; run: python docs/generate.py\n")
+            return 1
+        return 0
+    TARGET.write_text(text, encoding="utf-8", newline="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
