@@ -1,0 +1,1 @@
+"""Data to rehearse with, and its totals computed apart from the migration."""
