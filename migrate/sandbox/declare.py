@@ -1,0 +1,187 @@
+"""The datasets and webhooks of the account, declared by mapping files, by a TOML file or by both.
+
+The Data API has no endpoint that creates a dataset or tells its columns, so they have to be declared.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from migrate.errors import UsageError
+
+TYPES = ("text", "integer", "float", "boolean", "datetime", "date", "json")
+RECIPES = ("lowercase", "uppercase", "trim")
+DATASET_KEYS = {"id", "keys", "mandatory", "protected", "read_only", "unknown_columns", "float_digits", "columns"}
+COLUMN_KEYS = {"type", "default", "recipe"}
+WEBHOOK_KEYS = {"id", "methods", "headers"}
+NO_DEFAULT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a dataset; `recipe` is what its preparation does to the value."""
+
+    name: str
+    type: str = "text"
+    default: Any = NO_DEFAULT
+    recipe: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """One dataset. `keys` are alternatives (OR) of columns that count together (AND).
+
+    `unknown_columns` is "refuse" or "ignore"; `float_digits` is "decimals" or "significant": the document leaves both
+    open.
+    """
+
+    name: str
+    id: str
+    columns: tuple[Column, ...]
+    keys: tuple[tuple[str, ...], ...]
+    mandatory: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    read_only: bool = False
+    unknown_columns: str = "refuse"
+    float_digits: str = "decimals"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSpec:
+    """One webhook: what a request must be like, or it is discarded."""
+
+    id: str
+    methods: tuple[str, ...] = ("POST", "PUT")
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All that is declared."""
+
+    datasets: tuple[DatasetSpec, ...] = ()
+    webhooks: tuple[WebhookSpec, ...] = ()
+
+
+def declare(mappings: Path | None, datasets: Path | None) -> Account:
+    """The account that both sources describe; the TOML file refines what the mappings say. Raises UsageError."""
+    tables: dict[str, dict[str, Any]] = {}
+    if mappings is not None:
+        if not mappings.is_dir():
+            raise UsageError(f"{mappings}: no such folder", hint="give a folder of mapping files")
+        for path in sorted([*mappings.glob("*.yaml"), *mappings.glob("*.yml")]):
+            name, table = _read_mapping(path)
+            tables[name] = table
+    declared = {} if datasets is None else _read_toml(datasets)
+    webhooks = declared.pop("webhooks", {})
+    for name, table in declared.items():
+        tables[name] = _merge(name, tables.get(name, {}), table)
+    specs = tuple(_spec(name, table) for name, table in tables.items())
+    return Account(specs, tuple(_webhook(name, table) for name, table in webhooks.items()))
+
+
+def _read_mapping(path: Path) -> tuple[str, dict[str, Any]]:
+    """The dataset's name and what a mapping says about it; its rules for values are not the target's business."""
+    try:
+        document = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise UsageError(f"{path}: {str(error).splitlines()[0]}", hint="give a folder of mapping files") from None
+    if not isinstance(document, dict) or not isinstance(document.get("columns"), dict):
+        raise UsageError(f"{path}: has no columns", hint="a mapping file needs dataset, key and columns")
+    columns = {
+        name: {"type": column.get("type", "text") if isinstance(column, dict) else "text"}
+        for name, column in document["columns"].items()
+    }
+    return str(document.get("dataset", path.stem)), {"keys": [list(document.get("key", []))], "columns": columns}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: {error}", hint="give a TOML file with one table per dataset") from None
+
+
+def _merge(name: str, known: dict[str, Any], table: Any) -> dict[str, Any]:
+    """A table over what is known; its columns are added to the known ones or replace them one by one."""
+    if not isinstance(table, dict):
+        raise UsageError(f"datasets file: {name} must be a table")
+    columns = {**known.get("columns", {}), **{n: _column(n, c) for n, c in table.get("columns", {}).items()}}
+    return {**known, **table, "columns": columns}
+
+
+def _column(name: str, given: Any) -> dict[str, Any]:
+    table = {"type": given} if isinstance(given, str) else given
+    if not isinstance(table, dict):
+        raise UsageError(f"datasets file: column {name} must be a type or a table")
+    return table
+
+
+def _spec(name: str, table: dict[str, Any]) -> DatasetSpec:
+    _known(f"dataset {name}", table, DATASET_KEYS)
+    columns = tuple(_column_spec(name, column, given) for column, given in table.get("columns", {}).items())
+    spec = DatasetSpec(
+        name=name,
+        id=str(table.get("id", name)),
+        columns=columns,
+        keys=tuple(tuple(key) for key in table.get("keys", ())),
+        mandatory=tuple(table.get("mandatory", ())),
+        protected=tuple(table.get("protected", ())),
+        read_only=bool(table.get("read_only", False)),
+        unknown_columns=_one_of(name, "unknown_columns", table.get("unknown_columns", "refuse"), ("refuse", "ignore")),
+        float_digits=_one_of(name, "float_digits", table.get("float_digits", "decimals"), ("decimals", "significant")),
+    )
+    _check(spec)
+    return spec
+
+
+def _column_spec(dataset: str, name: str, table: dict[str, Any]) -> Column:
+    where = f"{dataset}.columns.{name}"
+    _known(where, table, COLUMN_KEYS)
+    if name.startswith("__"):
+        raise UsageError(f"{where}: names that begin with __ are the system's", hint="rename the column")
+    recipe = table.get("recipe")
+    if recipe is not None:
+        _one_of(where, "recipe", recipe, RECIPES)
+    column_type = _one_of(where, "type", table.get("type", "text"), TYPES)
+    return Column(name, column_type, table.get("default", NO_DEFAULT), recipe)
+
+
+def _check(spec: DatasetSpec) -> None:
+    names = {column.name: column for column in spec.columns}
+    used = [*(column for key in spec.keys for column in key), *spec.mandatory, *spec.protected]
+    for column in used:
+        if column not in names:
+            raise UsageError(f"dataset {spec.name}: no column {column}", hint=f"its columns: {', '.join(names)}")
+    if not spec.read_only and (not spec.keys or not all(spec.keys)):
+        raise UsageError(f"dataset {spec.name}: has no key", hint='add keys = [["column"]], or read_only = true')
+    for key in spec.keys:
+        for column in key:
+            if names[column].default is not NO_DEFAULT or column in spec.protected:
+                raise UsageError(f"dataset {spec.name}: key column {column} can have no default and no protection")
+
+
+def _webhook(name: str, table: dict[str, Any]) -> WebhookSpec:
+    _known(f"webhook {name}", table, WEBHOOK_KEYS)
+    methods = tuple(str(method).upper() for method in table.get("methods", ("POST", "PUT")))
+    headers = {str(key).lower(): str(value) for key, value in table.get("headers", {}).items()}
+    return WebhookSpec(str(table.get("id", name)), methods, headers)
+
+
+def _known(where: str, table: dict[str, Any], keys: set[str]) -> None:
+    unknown = sorted(set(table) - keys)
+    if unknown:
+        raise UsageError(f"{where}: unknown key {unknown[0]}", hint=f"known keys: {', '.join(sorted(keys))}")
+
+
+def _one_of(where: str, key: str, value: Any, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise UsageError(f"{where}: {key} cannot be {value!r}", hint=f"one of {', '.join(allowed)}")
+    return str(value)

@@ -1,0 +1,164 @@
+"""Faults to order: which requests they hit and what they do, deterministic for a seed.
+
+A fault is written `SIDE:KIND[=VALUE][@KEY=VALUE,…]`, for example `datatrics:500@every=7`, `octolis:429=2@p=0.1` or
+`datatrics:cap-limit=100`. Keys: `every` (each n-th request), `at` (the n-th; `3+5` for several), `p` (a share),
+`path` and `method` (patterns with `*`), `times` (at most so often), `applied=1` (the request is carried out, then
+answered wrongly), `body` (`json`, `html` or `empty`, for a status).
+
+Values: `429=` seconds, `date`, `garbage` or `none` for Retry-After; `slow=` and `drip=` seconds; `redirect=` a URL;
+`cap-limit=`, `wrong-total=`, `empty-page=` and `short-results=` a number; `partial=` each how manyth record fails, with
+a status after a slash (`partial=3/423`); `altered=` a column.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from migrate.errors import UsageError
+
+SIDES = ("datatrics", "octolis")
+STATUSES = ("400", "401", "403", "404", "410", "424", "500", "502", "503", "504")
+ANSWERS = (*STATUSES, "429", "html200", "empty200", "204", "error200", "redirect", "truncated-json", "gzip")
+WIRE = ("reset", "reset-after", "cut", "slow", "stall", "drip")
+PAGING = ("cap-limit", "ignore-page", "repeat-last", "no-totals", "wrong-total", "totals-text", "empty-page")
+BATCH = ("423", "partial", "short-results", "shuffle-results", "null-results", "altered")
+KINDS = {"datatrics": (*ANSWERS, *WIRE, *PAGING), "octolis": (*ANSWERS, *WIRE, *BATCH)}
+LIES = frozenset((*PAGING, *BATCH))
+VALUES = {
+    kind: re.compile(pattern)
+    for kind, pattern in (
+        ("cap-limit", r"[1-9]\d*"),
+        ("wrong-total", r"[+-]?\d+"),
+        ("empty-page", r"[1-9]\d*"),
+        ("short-results", r"([1-9]\d*)?"),
+        ("partial", r"([1-9]\d*)?(/\d{3})?"),
+        ("slow", r"(\d+(\.\d+)?)?"),
+        ("drip", r"(\d+(\.\d+)?)?"),
+    )
+}
+KEYS = ("every", "at", "p", "path", "method", "times", "applied", "body")
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. With none of `every`, `at` and `probability` it hits every request that fits."""
+
+    side: str
+    kind: str
+    value: str = ""
+    every: int | None = None
+    at: tuple[int, ...] = ()
+    probability: float | None = None
+    path: str = "*"
+    method: str = "*"
+    times: int | None = None
+    params: Mapping[str, str] = field(default_factory=lambda: _NONE)
+
+    @property
+    def applied(self) -> bool:
+        """Whether the request is carried out before it is answered wrongly."""
+        return self.params.get("applied") == "1"
+
+
+def parse_fault(text: str) -> Fault:
+    """The fault a text describes. Raises UsageError, which lists the kinds."""
+    side, colon, rest = text.strip().partition(":")
+    name, _, conditions = rest.partition("@")
+    kind, _, value = name.partition("=")
+    if not colon or side not in SIDES or kind not in KINDS[side]:
+        raise _unknown(text, KINDS.get(side, ()))
+    keys = dict(part.partition("=")[::2] for part in conditions.split(",")) if conditions else {}
+    stray = sorted(set(keys) - set(KEYS))
+    if stray:
+        raise UsageError(f"fault {text!r}: unknown key {stray[0]!r}", hint=f"keys: {', '.join(KEYS)}")
+    try:
+        fault = _build(side, kind, value, keys)
+    except ValueError as error:
+        raise UsageError(f"fault {text!r}: {error}", hint="SIDE:KIND[=VALUE][@every=N,at=N,p=SHARE,times=N]") from None
+    return fault
+
+
+def _build(side: str, kind: str, value: str, keys: Mapping[str, str]) -> Fault:
+    if kind in VALUES and not VALUES[kind].fullmatch(value):
+        raise ValueError(f"{kind} cannot be {value!r}")
+    return Fault(
+        side=side,
+        kind=kind,
+        value=value,
+        every=_positive(keys["every"]) if "every" in keys else None,
+        at=tuple(_positive(one) for one in keys["at"].split("+")) if "at" in keys else (),
+        probability=float(keys["p"]) if "p" in keys else None,
+        path=keys.get("path", "*"),
+        method=keys.get("method", "*").upper(),
+        times=_positive(keys["times"]) if "times" in keys else None,
+        params=MappingProxyType({name: keys[name] for name in ("applied", "body") if name in keys}),
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"{text} is not a positive number")
+    return number
+
+
+def _unknown(text: str, kinds: Iterable[str]) -> UsageError:
+    if not kinds:
+        return UsageError(f"fault {text!r}: no such side", hint=f"SIDE:KIND with SIDE one of {', '.join(SIDES)}")
+    return UsageError(f"fault {text!r}: no such kind", hint=f"kinds: {', '.join(kinds)}")
+
+
+@dataclass(slots=True)
+class _Armed:
+    fault: Fault
+    rng: random.Random
+    seen: int = 0
+    hits: int = 0
+
+    def fires(self, side: str, method: str, path: str) -> bool:
+        fault = self.fault
+        if side != fault.side or not fnmatchcase(path, fault.path) or not fnmatchcase(method, fault.method):
+            return False
+        self.seen += 1
+        if fault.times is not None and self.hits >= fault.times:
+            return False
+        if not self._is_due():
+            return False
+        self.hits += 1
+        return True
+
+    def _is_due(self) -> bool:
+        fault = self.fault
+        conditions = []
+        if fault.every is not None:
+            conditions.append(self.seen % fault.every == 0)
+        if fault.at:
+            conditions.append(self.seen in fault.at)
+        if fault.probability is not None:
+            conditions.append(self.rng.random() < fault.probability)
+        return not conditions or any(conditions)
+
+
+class FaultBook:
+    """The faults in force, each with its own counter and its own random numbers."""
+
+    def __init__(self, faults: Iterable[Fault], seed: int) -> None:
+        self._seed = seed
+        self.replace(faults)
+
+    def replace(self, faults: Iterable[Fault]) -> None:
+        """Puts other faults in force; all counters begin again."""
+        self._armed = [
+            _Armed(fault, random.Random(f"{self._seed}/{n}/{fault.side}/{fault.kind}"))  # noqa: S311 - not a secret
+            for n, fault in enumerate(faults)
+        ]
+
+    def fire(self, side: str, method: str, path: str) -> list[Fault]:
+        """The faults that hit this request, in the order they were given."""
+        return [armed.fault for armed in self._armed if armed.fires(side, method, path)]

@@ -1,0 +1,186 @@
+"""The export of a dataset: filters, selection, pages, and the two formats.
+
+Source: Octolis data API, "Get prepared records (by filters)" and "Count records". Filters split at the first ':' and at
+every ',': the document gives no way to escape either. What the CSV looks like is not documented beyond "one line per
+record": RFC 4180, null as nothing, '' as a quoted nothing, date-times as ISO 8601.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from msgspec import Raw
+
+from migrate.sandbox.declare import DatasetSpec
+from migrate.sandbox.octolis import Dataset, Row
+from migrate.sandbox.raw_json import read_values, write_json
+
+MAX_PAGE_SIZE = 50000
+SYSTEM_COLUMNS = ("__modified_at__", "__masterid__", "__all_masterids__", "__created_at__", "__updated_at__")
+_SPECIAL = frozenset(',"\r\n')
+Clauses = dict[str, list[bytes]]
+
+
+class BadQuery(ValueError):
+    """A query parameter that the document does not allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What a list request asks for."""
+
+    form: str
+    header: bool
+    clauses: Clauses
+    selection: tuple[str, ...]
+    page: int
+    page_size: int
+    descending: bool
+
+
+def parse_export(query: Mapping[str, str], spec: DatasetSpec) -> Export:
+    """The request's parameters, checked. Raises BadQuery."""
+    return Export(
+        form=_one_of(query, "format", ("json", "csv")),
+        header=_one_of(query, "header", ("true", "false")) == "true",
+        clauses=parse_filter(query.get("filter", ""), spec),
+        selection=_selection(query.get("selection", ""), spec),
+        page=_whole(query, "page", 1),
+        page_size=_page_size(query),
+        descending=_one_of(query, "order", ("desc", "asc")) == "desc",
+    )
+
+
+def parse_filter(text: str, spec: DatasetSpec) -> Clauses:
+    """Column → the JSON fragments that count as equal. Raises BadQuery."""
+    types = {column.name: column.type for column in spec.columns} | dict.fromkeys(SYSTEM_COLUMNS, "text")
+    clauses: Clauses = {}
+    for part in text.split(",") if text else ():
+        name, colon, value = part.partition(":")
+        if not colon or name not in types:
+            raise BadQuery(f"filter: no column {name!r}" if colon else f"filter: {part!r} is not column:value")
+        literal = value.encode() if types[name] in ("integer", "float", "boolean") else write_json(value)
+        clauses.setdefault(name, []).append(write_json(name) + b":" + literal)
+    return clauses
+
+
+def render(row: Row) -> bytes:
+    """A row as JSON with its system columns."""
+    ids = b'","'.join(masterid.encode() for masterid in (row.masterid, *row.merged))
+    modified = iso_time(row.updated_ms)
+    return (
+        b'{%b,"__modified_at__":"%b","__masterid__":"%b","__all_masterids__":["%b"],"__created_at__":"%b","__updated_at__":"%b"}'
+        % (
+            row.values,
+            modified,
+            row.masterid.encode(),
+            ids,
+            iso_time(row.created_ms),
+            modified,
+        )
+    )
+
+
+@lru_cache(maxsize=4096)
+def iso_time(time_ms: int) -> bytes:
+    """ISO 8601 with milliseconds and Z."""
+    moment = datetime.fromtimestamp(time_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z".encode()
+
+
+def count(dataset: Dataset, clauses: Clauses) -> int:
+    """How many visible records the filter lets through."""
+    return sum(1 for _ in _filtered(dataset.visible.values(), clauses)) if clauses else len(dataset.visible)
+
+
+def export_json(dataset: Dataset, wanted: Export) -> bytes:
+    """The page as `{"records": [...]}`."""
+    rows = _page(dataset, wanted)
+    if not wanted.selection:
+        return b'{"records":[' + b",".join(map(render, rows)) + b"]}"
+    picked = ({name: values[name] for name in wanted.selection} for values in map(_values, rows))
+    return b'{"records":[' + b",".join(map(write_json, picked)) + b"]}"
+
+
+def export_csv(dataset: Dataset, wanted: Export) -> bytes:
+    """The page as lines that end in CR LF."""
+    columns = wanted.selection or (*(column.name for column in dataset.spec.columns), *SYSTEM_COLUMNS)
+    times = {column.name for column in dataset.spec.columns if column.type in ("datetime", "date")}
+    lines = [",".join(map(_quote, columns))] if wanted.header else []
+    rows = map(_values, _page(dataset, wanted))
+    lines.extend(",".join(_cell(values[name], name in times) for name in columns) for values in rows)
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def _page(dataset: Dataset, wanted: Export) -> Iterator[Row]:
+    rows = dataset.visible.values()
+    ordered: Iterable[Row] = reversed(rows) if wanted.descending else rows
+    start = (wanted.page - 1) * wanted.page_size
+    return islice(_filtered(ordered, wanted.clauses), start, start + wanted.page_size)
+
+
+def _filtered(rows: Iterable[Row], clauses: Clauses) -> Iterator[Row]:
+    if not clauses:
+        return iter(rows)
+    return (row for row in rows if _passes(render(row), clauses))
+
+
+def _passes(data: bytes, clauses: Clauses) -> bool:
+    """Whether one fragment of each column is a whole member: inside a JSON text its quotes would be escaped."""
+    return all(any(f + b"," in data or f + b"}" in data for f in fragments) for fragments in clauses.values())
+
+
+def _values(row: Row) -> dict[str, Any]:
+    values: dict[str, Any] = read_values(render(row))
+    return values
+
+
+def _cell(value: Any, is_time: bool) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"{value[:10]}T{value[11:]}.000Z" if is_time else _quote(value)
+    if isinstance(value, Raw):
+        return bytes(value).decode("ascii")
+    return _quote(write_json(value).decode())
+
+
+def _quote(text: str) -> str:
+    if text and _SPECIAL.isdisjoint(text) and text == text.strip():
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _selection(text: str, spec: DatasetSpec) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(","))) if text else ()
+    known = {column.name for column in spec.columns} | set(SYSTEM_COLUMNS)
+    for name in names:
+        if name not in known:
+            raise BadQuery(f"selection: no column {name!r}")
+    return names
+
+
+def _one_of(query: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    value = query.get(name, allowed[0])
+    if value not in allowed:
+        raise BadQuery(f"{name}: one of {', '.join(allowed)}")
+    return value
+
+
+def _whole(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+        raise BadQuery(f"{name}: must be a positive integer")
+    return int(text)
+
+
+def _page_size(query: Mapping[str, str]) -> int:
+    size = _whole(query, "pageSize", MAX_PAGE_SIZE)
+    if size > MAX_PAGE_SIZE:
+        raise BadQuery(f"pageSize: at most {MAX_PAGE_SIZE}")
+    return size

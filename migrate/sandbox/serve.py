@@ -1,0 +1,194 @@
+"""Starting and stopping the sandbox: in a thread for tests and rehearsals, in the foreground for the command line."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from migrate.errors import UsageError
+from migrate.sandbox.app import Clocks, SandboxApp
+from migrate.sandbox.control import Control
+from migrate.sandbox.datatrics_routes import DatatricsService
+from migrate.sandbox.declare import Account, declare
+from migrate.sandbox.faults import Fault, FaultBook
+from migrate.sandbox.journal import Journal
+from migrate.sandbox.limits import Limiter, Limits
+from migrate.sandbox.octolis import Dataset
+from migrate.sandbox.octolis_routes import OctolisService, Outside
+from migrate.sandbox.store import Store
+from migrate.sandbox.webhooks import Webhooks
+from migrate.sandbox.wire import TrackedProtocol
+
+START_POLL_S = 0.005
+STOP_TIMEOUT_S = 1
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """How the sandbox behaves. Durations are in seconds; `db` None keeps everything in memory; `project_id` "*" is any.
+
+    `preparation_s` is how long reads lag behind writes.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    db: Path | None = None
+    mappings: Path | None = None
+    datasets: Path | None = None
+    project_id: str = "demo"
+    datatrics_key: str = field(default="sandbox-datatrics-key", repr=False)
+    octolis_keys: tuple[str, ...] = field(default=("sandbox-octolis-key",), repr=False)
+    limits: Limits = field(default_factory=Limits)
+    latency_s: float = 0.0
+    preparation_s: float = 0.0
+    faults: tuple[Fault, ...] = ()
+    seed: int = 0
+
+
+class Sandbox:
+    """Both services in a thread, for as long as the `with` block lasts. Raises UsageError for settings that cannot be.
+
+    >>> with Sandbox(SandboxSettings()) as box:  # doctest: +SKIP
+    ...     print(box.datatrics_url, box.octolis_url)
+    """
+
+    def __init__(self, settings: SandboxSettings) -> None:
+        self._settings = settings
+        self._host = _loopback(settings.host)
+        self._stack = ExitStack()
+        self.url = ""
+
+    @property
+    def datatrics_url(self) -> str:
+        """The base URL of Datatrics v2."""
+        return f"{self.url}/2.0"
+
+    @property
+    def octolis_url(self) -> str:
+        """The base URL of the Octolis Data API."""
+        return f"{self.url}/v1/data"
+
+    def __enter__(self) -> Self:
+        """Starts; the port is open when this returns."""
+        with ExitStack() as stack:
+            account = declare(self._settings.mappings, self._settings.datasets)
+            store = stack.enter_context(closing(Store(self._settings.db)))
+            app = build_app(self._settings, account, store)
+            listener = stack.enter_context(closing(_listen(self._host, self._settings.port)))
+            name, port = listener.getsockname()[:2]
+            self.url = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+            stack.callback(_start(uvicorn.Server(_configure(app)), listener))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops; requests still stalled are dropped."""
+        self._stack.close()
+
+
+def serve(settings: SandboxSettings, on_ready: Callable[[str], None]) -> None:
+    """Serves until SIGINT or SIGTERM; `on_ready` is told the URL once requests are taken."""
+    stop = threading.Event()
+    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with Sandbox(settings) as sandbox:
+            on_ready(sandbox.url)
+            stop.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def build_app(settings: SandboxSettings, account: Account, store: Store) -> SandboxApp:
+    """The application with what the store remembers."""
+    datatrics = DatatricsService(settings.datatrics_key, settings.project_id, store.save_changes)
+    webhooks = Webhooks(account.webhooks, store.save_webhook)
+    outside = Outside(time.time, time.monotonic, store.save_rows)
+    limiter = Limiter(settings.limits)
+    preparation_ms = round(settings.preparation_s * 1000)
+    datasets = [Dataset(spec, seed=settings.seed, preparation_ms=preparation_ms) for spec in account.datasets]
+    octolis = OctolisService(datasets, webhooks, settings.octolis_keys, limiter, outside)
+
+    def clear() -> None:
+        store.clear()
+        datatrics.clear()
+        octolis.clear()
+
+    for name, table in datatrics.tables.items():
+        for identity, record in store.records(name):
+            table.restore(identity, record)
+    for dataset in datasets:
+        dataset.restore(store.rows(dataset.spec.id))
+    webhooks.received.extend(store.webhooks())
+    control = Control(datatrics, octolis, FaultBook(settings.faults, settings.seed), Journal(), clear)
+    return SandboxApp(control, Clocks(time.time, time.monotonic), settings.latency_s)
+
+
+def _start(server: uvicorn.Server, listener: socket.socket) -> Callable[[], None]:
+    """Runs the server in a thread of its own; gives back what stops it."""
+    thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise UsageError("the sandbox did not start", hint="its log says why")
+        time.sleep(START_POLL_S)
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join()
+
+    return stop
+
+
+def _configure(app: SandboxApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=TrackedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level=logging.CRITICAL,  # a request dropped at the end is no error; failures are logged by the application
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=STOP_TIMEOUT_S,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(
+        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # asyncio sets TCP_NODELAY only where it is named
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port") from None
+    return listener
+
+
+def _loopback(host: str) -> str:
+    """The address to listen on. Raises UsageError unless only this machine can reach it."""
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        if ipaddress.ip_address(address).is_loopback:
+            return address
+    except ValueError:
+        pass
+    raise UsageError(f"the sandbox listens on loopback only, not on {host}", hint="use --host 127.0.0.1")
