@@ -99,7 +99,14 @@ class Remote:
         self._client.close()
 
     def send(
-        self, method: str, path: str, *, params: Params | None = None, body: bytes | None = None, account_key: int = 0
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        account_key: int = 0,
     ) -> Reply:
         """The reply to one request; `path` is below the base URL and already percent-encoded.
 
@@ -111,7 +118,12 @@ class Remote:
         started = time.monotonic()
         try:
             with self._client.stream(
-                method, self.base_url + path, params=params, content=body, extensions={"account_key": account_key}
+                method,
+                self.base_url + path,
+                params=params,
+                content=body,
+                headers=headers,
+                extensions={"account_key": account_key},
             ) as response:
                 content = self._read(response, started)
                 return Reply(

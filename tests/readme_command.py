@@ -1,4 +1,4 @@
-"""Prints one of the README's two commands: `demo` or `test`. The README is where they are kept; CI runs what it prints."""
+"""Prints one of the README's two commands, `demo` or `test`; the README is the one place where they are kept."""
 
 from __future__ import annotations
 

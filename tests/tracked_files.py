@@ -1,7 +1,9 @@
-"""Fails when a tracked file names a package registry's host, a path of one machine, or grows too large to read."""
+"""Fails when a tracked file names a package registry's host or a path of one machine, grows too large to read, or is a
+test that does not say what it shows."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -27,7 +29,15 @@ def problems_of(name: str) -> list[str]:
     found += [f"{name}:{at}: a path of one machine" for at, line in enumerate(lines, 1) if MACHINE_PATH.search(line)]
     if name.startswith("migrate/") and name.endswith(".py") and len(lines) > MOST_LINES:
         found.append(f"{name}: {len(lines)} lines; more than {MOST_LINES} are more than one reason to change")
+    if path.name.startswith("test_") and path.suffix == ".py":
+        found += [f"{name}:{line}: a test without a docstring" for line in silent_tests(text)]
     return found
+
+
+def silent_tests(text: str) -> list[int]:
+    """The lines of the test functions that have no docstring."""
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    return [node.lineno for node in nodes if node.name.startswith("test_") and not ast.get_docstring(node)]
 
 
 def main() -> int:

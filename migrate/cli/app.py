@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from migrate.errors import MigrateError
 if TYPE_CHECKING:
     from migrate.config import Project
     from migrate.progress import Progress
+    from migrate.run import Job
     from migrate.workspace import Workspace
 
 
@@ -60,6 +62,16 @@ class App:
         workspace.create()
         open_log(workspace.log, project.secrets, verbose=self.verbose)
         return workspace
+
+    @contextmanager
+    def job(self, *, force_unlock: bool = False) -> Iterator[Job]:
+        """What a stage is given; while the block runs, Ctrl-C and SIGTERM ask it to stop."""
+        from migrate.run import Job
+
+        project = self.open_project()
+        workspace = self.open_workspace(project)
+        with self.interruptible() as stop:
+            yield Job(project, workspace, self.progress(), stop, utc_now, force_unlock)
 
     def progress(self) -> Progress:
         """Progress bars on a terminal, heartbeat lines elsewhere, nothing with --quiet."""
@@ -127,10 +139,8 @@ class App:
                 signal.signal(number, handler)
 
 
-def utc_now() -> Any:
-    """The wall clock, as an aware datetime; used as a label only."""
-    from datetime import UTC, datetime
-
+def utc_now() -> datetime:
+    """The wall clock, as an aware time; used as a label only."""
     return datetime.now(UTC)
 
 
@@ -228,16 +238,3 @@ def wants_json(arguments: list[str]) -> bool:
 def wants_colour() -> bool:
     """True when stdout is a terminal and nobody has asked for no colours (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
-__all__ = [
-    "App",
-    "Command",
-    "Outcome",
-    "command",
-    "global_options",
-    "pass_app",
-    "utc_now",
-    "wants_colour",
-    "wants_json",
-]

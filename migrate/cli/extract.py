@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app, utc_now
-
-if TYPE_CHECKING:
-    from migrate.source.extract import Extraction
+from migrate.cli.app import App, Outcome, command, pass_app
 
 
 @command("extract", "migrate extract", "migrate extract sales interactions --snapshot first-try")
@@ -23,25 +18,16 @@ def extract(app: App, resources: tuple[str, ...], snapshot: str | None, force_un
     RESOURCE is one of profiles, content, content_items, content_categories, sales, interactions; all of them by
     default. Called again, an unfinished snapshot is resumed.
     """
+    from migrate.report.extract import render_extraction, summarise_extraction
     from migrate.run import run_extract
 
-    project = app.open_project()
-    workspace = app.open_workspace(project)
-    with app.interruptible() as stop:
-        extraction = run_extract(
-            project, workspace, resources, snapshot, app.progress(), stop, utc_now, force_unlock=force_unlock
+    with app.job(force_unlock=force_unlock) as job:
+        extraction = run_extract(job, resources, snapshot)
+    app.finish(
+        Outcome(
+            command="extract",
+            text=render_extraction(extraction),
+            data=summarise_extraction(extraction),
+            next=f"migrate plan --snapshot {extraction.snapshot}",
         )
-    app.finish(describe(extraction))
-
-
-def describe(extraction: Extraction) -> Outcome:
-    """The command's outcome."""
-    from migrate.report.extract import render_extraction, summarise_extraction
-
-    data: dict[str, Any] = summarise_extraction(extraction)
-    return Outcome(
-        command="extract",
-        text=render_extraction(extraction),
-        data=data,
-        next=f"migrate plan --snapshot {extraction.snapshot}",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+from migrate.cli.app import App, Outcome, command, pass_app
 
 
 @command("load", "migrate load", "migrate load contacts --plan 20261121-210551")
@@ -20,31 +20,19 @@ def load(app: App, datasets: tuple[str, ...], name: str | None, confirm_merges: 
 
     Called again, it resumes: what was acknowledged is not sent again.
     """
-    from migrate.report.load import render_load, summarise_load
+    from migrate.report.load import left_behind, render_load, summarise_load
     from migrate.run import run_load
 
-    project = app.open_project()
-    workspace = app.open_workspace(project)
-    with app.interruptible() as stop:
-        result = run_load(
-            project,
-            workspace,
-            datasets,
-            name,
-            app.progress(),
-            stop,
-            utc_now,
-            confirm_merges=confirm_merges,
-            force_unlock=force_unlock,
-        )
-    left_behind = any(d.rejected or d.deferred for d in result.datasets.values())
+    with app.job(force_unlock=force_unlock) as job:
+        result = run_load(job, datasets, name=name, confirm_merges=confirm_merges)
+    behind = left_behind(result)
     app.finish(
         Outcome(
             command="load",
             text=render_load(result),
             data=summarise_load(result),
-            exit_code=3 if left_behind else 0,
-            status="done" if not left_behind else "rejected or deferred rows",
+            exit_code=3 if behind else 0,
+            status="done, with rejected or deferred records" if behind else "done",
             next=f"migrate reconcile --plan {result.plan}",
         )
     )

@@ -24,13 +24,13 @@ def check(app: App, files: tuple[Path, ...]) -> None:
     Without FILE, all files of the project's mappings folder are read together.
     """
     from migrate.mapping.files import read_mapping, read_mappings
-    from migrate.report.terminal import render_table
+    from migrate.report.terminal import Row, render_table
 
     if files:
         found = [read_mapping(file) for file in files]
     else:
         found = list(read_mappings(app.open_project().mappings).values())
-    rows = [[m.dataset, m.resource, ", ".join(m.key), len(m.columns), len(m.ignore)] for m in found]
+    rows: list[Row] = [[m.dataset, m.resource, ", ".join(m.key), len(m.columns), len(m.ignore)] for m in found]
     app.finish(
         Outcome(
             command="mapping check",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+from migrate.cli.app import App, Outcome, command, pass_app
 
 
 @command("plan", "migrate plan", "migrate plan contacts orders --offline")
@@ -22,17 +22,16 @@ def plan(app: App, datasets: tuple[str, ...], snapshot: str | None, name: str | 
     from migrate.report.plan import render_plan, summarise_plan
     from migrate.run import run_plan
 
-    project = app.open_project()
-    workspace = app.open_workspace(project)
-    with app.interruptible() as stop:
-        made = run_plan(project, workspace, datasets, snapshot, name, app.progress(), stop, utc_now, offline=offline)
+    with app.job() as job:
+        made = run_plan(job, datasets, snapshot=snapshot, name=name, offline=offline)
+    rejected = any(dataset.rejected for dataset in made.document.datasets.values())
     app.finish(
         Outcome(
             command="plan",
             text=render_plan(made),
             data=summarise_plan(made),
-            exit_code=3 if made.rejected else 0,
-            status="done" if not made.rejected else "rejected rows",
+            exit_code=3 if rejected else 0,
+            status="done, with rejected rows" if rejected else "done",
             next=f"migrate load --plan {made.name}",
         )
     )

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Never
 
 import click
 from tqdm import tqdm
@@ -21,7 +22,7 @@ class Bars:
     """One bar a task, for a terminal."""
 
     def __init__(self) -> None:
-        self._bars: dict[str, tqdm[None]] = {}
+        self._bars: dict[str, tqdm[Never]] = {}
         self._lock = threading.Lock()
 
     def begin(self, task: str, *, total: int | None, unit: str, done: int = 0) -> None:

@@ -16,20 +16,19 @@ def reconcile(app: App, name: str | None) -> None:
     The count before was taken by the load before its first write; what was created and merged stands in the ledger;
     the count after comes from the count endpoint, asked until it rests.
     """
-    from migrate.report.reconcile import render_reconciliation, summarise_reconciliation
+    from migrate.report.reconcile import judge_reconciliation, render_reconciliation, summarise_reconciliation
     from migrate.run import run_reconcile
 
-    project = app.open_project()
-    workspace = app.open_workspace(project)
-    with app.interruptible() as stop:
-        found = run_reconcile(project, workspace, name, app.progress(), stop)
+    with app.job() as job:
+        found = run_reconcile(job, name)
+    exit_code, status = judge_reconciliation(found)
     app.finish(
         Outcome(
             command="reconcile",
             text=render_reconciliation(found),
             data=summarise_reconciliation(found),
-            exit_code=0 if found.matches else 4,
-            status="match" if found.matches else "mismatch",
-            next=None if found.matches else f"migrate status --plan {found.plan}",
+            exit_code=exit_code,
+            status=status,
+            next=None if found.is_finished else f"migrate load --plan {found.plan}",
         )
     )

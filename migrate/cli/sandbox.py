@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
+import threading
 from pathlib import Path
 
 import click
@@ -53,6 +57,7 @@ Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state    Ctrl-C e
 @click.option(
     "--fault", "faults", multiple=True, metavar="SIDE:KIND[@WHEN]", help="A fault to inject; see docs/sandbox.md."
 )
+@click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @click.option("--seed", default=0, type=int, help="Makes the faults repeatable.")
 @pass_app
 def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
@@ -72,6 +77,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     preparation: float,
     faults: tuple[str, ...],
     seed: int,
+    until_stdin_closes: bool,
 ) -> None:
     """Run Datatrics v2 and the Octolis Data API on this machine, for rehearsals and tests.
 
@@ -79,6 +85,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     calls. Data sets are those of the mapping files; a dataset's id is its logical name.
     """
     from migrate.project import shipped_mappings
+    from migrate.sandbox.declare import declare
     from migrate.sandbox.faults import parse_fault
     from migrate.sandbox.limits import Limits
     from migrate.sandbox.serve import SandboxSettings, serve
@@ -107,7 +114,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
             "project": settings.project_id,
             "datatrics_key": settings.datatrics_key,
             "octolis_keys": ",".join(settings.octolis_keys),
-            "datasets": ", ".join(names_of(settings)),
+            "datasets": ", ".join(dataset.id for dataset in declare(settings.mappings, settings.datasets).datasets),
         }
         if app.as_json:
             click.echo(json.dumps({"command": "sandbox", "exit_code": 0, "status": "ready", **facts}))
@@ -115,13 +122,14 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
         note = f"   limit_speed = {speed:g}" if speed != 1 else ""
         click.echo(_READY.format(**facts, speed=note))
 
+    if until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     serve(settings, on_ready)
     if not app.as_json:
         app.finish(Outcome("sandbox", "The sandbox has ended." + (f" Its state is in {db}." if db else "")))
 
 
-def names_of(settings: object) -> list[str]:
-    """The ids of the datasets that the sandbox declares."""
-    from migrate.sandbox.declare import declared_ids
-
-    return declared_ids(settings)
+def _end_with_stdin() -> None:
+    # So that the sandbox of a demo ends with the demo, however that ends.
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -6,9 +6,10 @@ import unicodedata
 from collections.abc import Sequence
 
 Cell = str | int | float | None
+Row = Sequence[Cell]
 
 
-def render_table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], *, indent: int = 2) -> str:
+def render_table(headers: Sequence[str], rows: Sequence[Row], *, indent: int = 2) -> str:
     """A table with numbers on the right and text on the left, columns two blanks apart, no line longer than needed."""
     texts = [[format_cell(cell) for cell in row] for row in rows]
     is_number = [

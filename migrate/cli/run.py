@@ -1,0 +1,62 @@
+"""`migrate run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+
+if TYPE_CHECKING:
+    from migrate.run import Run
+
+
+@command("run", "migrate run", "migrate run --json > run.json")
+@click.option("--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind.")
+@pass_app
+def run(app: App, force_unlock: bool) -> None:
+    """Extract, plan, load and reconcile, stopping where a gate fails.
+
+    Every stage can be resumed by its own command. Ends with a report in the workspace.
+    """
+    from migrate.report.run import render_run_text, summarise_run, write_report
+    from migrate.run import run_all
+
+    with app.job(force_unlock=force_unlock) as job:
+        done = run_all(job)
+        summary = summarise_run(done)
+        page = write_report(job.workspace.reports, done.extraction.snapshot, summary, utc_now())
+    exit_code, status, following = judge(done)
+    lines = [render_run_text(done)]
+    if done.stopped:
+        lines += [f"Stopped: {done.stopped.what}", f"  -> {done.stopped.hint}"]
+    lines.append(f"Report: {page}")
+    app.finish(
+        Outcome(
+            command="run",
+            text="\n\n".join(lines),
+            data={**summary, "report": str(page), "stopped": done.stopped.what if done.stopped else None},
+            exit_code=exit_code,
+            status=status,
+            next=following,
+        )
+    )
+
+
+def judge(done: Run) -> tuple[int, str, str | None]:
+    """Exit code, status and next command of a run."""
+    from migrate.report.load import left_behind
+    from migrate.report.reconcile import judge_reconciliation
+
+    if done.stopped:
+        return done.stopped.exit_code, "stopped by a gate", "migrate status"
+    if done.plan is None or done.loaded is None or done.reconciliation is None:
+        return 1, "incomplete", "migrate status"
+    exit_code, status = judge_reconciliation(done.reconciliation)
+    if exit_code:
+        return exit_code, status, f"migrate reconcile --plan {done.plan.name}"
+    rejected = any(dataset.rejected for dataset in done.plan.document.datasets.values())
+    if rejected or left_behind(done.loaded):
+        return 3, "done, with rejected or deferred rows", "migrate status"
+    return 0, "done", "migrate status"

@@ -1,0 +1,114 @@
+"""A whole run's summary: as JSON, as the last screen of a terminal, and as a report on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from migrate.report.extract import render_extraction, summarise_extraction
+from migrate.report.html import render_run
+from migrate.report.load import render_load, summarise_load
+from migrate.report.plan import render_plan, summarise_plan
+from migrate.report.reconcile import render_reconciliation, summarise_reconciliation
+from migrate.report.terminal import Row, format_duration, render_table
+from migrate.workspace import write_bytes
+
+if TYPE_CHECKING:
+    from migrate.run import Run
+    from migrate.verify.totals import RevenueRow
+
+
+def summarise_run(
+    run: Run, revenue: Sequence[RevenueRow] = (), notes: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The run's part of the JSON object; the report is made from nothing else.
+
+    `notes` may hold `rehearsal` and `revenue_note`, sentences for the reader.
+    """
+    summary: dict[str, Any] = {
+        "snapshot": run.extraction.snapshot,
+        "plan": run.plan.name if run.plan else None,
+        "extract": summarise_extraction(run.extraction),
+        "plan_datasets": {},
+        "load": {},
+        "reconcile": {},
+        "forecast": "",
+        "seconds": dict(run.seconds or {}),
+        "rehearsal": "",
+        "revenue_note": "",
+        **(notes or {}),
+        "revenue": [_revenue_entry(row) for row in revenue],
+    }
+    if run.plan:
+        planned = summarise_plan(run.plan)
+        summary |= {"plan_datasets": planned["datasets"], "forecast": forecast_sentence(run)}
+    if run.loaded:
+        summary["load"] = summarise_load(run.loaded)
+    if run.reconciliation:
+        summary["reconcile"] = summarise_reconciliation(run.reconciliation)
+    return summary
+
+
+def forecast_sentence(run: Run) -> str:
+    """How long the load takes at the documented limits, by number of keys."""
+    if run.plan is None:
+        return ""
+    forecast = run.plan.document.forecast
+    times = [
+        f"{format_duration(minutes * 60)} with {keys} key{'s' if keys != 1 else ''}"
+        for keys, minutes in forecast.minutes_by_keys.items()
+    ]
+    return f"{forecast.requests:,} requests, {forecast.points:,} points: {', '.join(times)}."
+
+
+def _revenue_entry(row: RevenueRow) -> dict[str, Any]:
+    amounts = {"source": row.source, "plan": row.plan, "target": row.target}
+    texts = {place: None if amount is None else str(_cents(amount)) for place, amount in amounts.items()}
+    return {"month": row.month, "currency": row.currency, **texts, "equal": row.equal}
+
+
+def _cents(amount: Decimal) -> Decimal:
+    return amount if amount.as_tuple().exponent < -2 else amount.quantize(Decimal("0.01"))  # type: ignore[operator]  # amounts are finite
+
+
+def render_run_text(run: Run, revenue: Sequence[RevenueRow] = ()) -> str:
+    """What every stage found, stage after stage."""
+    parts = [render_extraction(run.extraction)]
+    if run.plan:
+        parts.append(render_plan(run.plan))
+    if run.loaded:
+        parts.append(render_load(run.loaded))
+    if run.reconciliation:
+        parts.append(render_reconciliation(run.reconciliation))
+    if revenue:
+        parts.append(render_revenue(revenue))
+    return "\n\n".join(parts)
+
+
+def render_revenue(revenue: Sequence[RevenueRow]) -> str:
+    """Revenue per month and currency in source, plan and target."""
+
+    def text(amount: Decimal | None) -> str:
+        return "-" if amount is None else f"{_cents(amount):,}"
+
+    places = ("source", "plan", "target")
+    amounts = [[text(getattr(row, place)) for place in places] for row in revenue]
+    width = max(len(cell) for row in (places, *amounts) for cell in row)
+    rows: list[Row] = [
+        [row.month, row.currency, *(cell.rjust(width) for cell in cells), row.equal]
+        for row, cells in zip(revenue, amounts, strict=True)
+    ]
+    headers = ["month", "currency", *(place.rjust(width) for place in places), "equal"]
+    return "Revenue per month:\n" + render_table(headers, rows)
+
+
+def write_report(reports: Path, name: str, summary: Mapping[str, Any], now: datetime) -> Path:
+    """Writes NAME-run.json and NAME-run.html and returns the page's path."""
+    write_bytes(reports / f"{name}-run.json", (json.dumps(summary, ensure_ascii=False, indent=2) + "\n").encode())
+    page = reports / f"{name}-run.html"
+    write_bytes(page, render_run(summary, made_at=now.strftime("%Y-%m-%d %H:%M UTC")).encode())
+    return page

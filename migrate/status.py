@@ -1,0 +1,73 @@
+"""Where a migration stands: snapshots, plans, what the ledger has of them, and the next command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from migrate.errors import MigrateError
+from migrate.plan.opening import PLAN_FILE, open_plan
+from migrate.snapshot.reading import SnapshotState, list_snapshots
+from migrate.verify.books import read_books
+from migrate.verify.reconcile import DatasetBooks
+from migrate.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class PlanState:
+    """One plan: finished or not, what was loaded of it (no books before its first load), and why it is unusable."""
+
+    name: str
+    finished: bool
+    snapshot: str | None = None
+    planned: int = 0
+    books: Mapping[str, DatasetBooks] = field(default_factory=dict)
+    trouble: str | None = None
+
+    @property
+    def left(self) -> int:
+        """Records that are still to be sent, settled or sent again."""
+        return sum(entry.unsent + entry.unknown + entry.deferred for entry in self.books.values())
+
+
+@dataclass(frozen=True)
+class Status:
+    """The whole workspace; `next` is the command that continues."""
+
+    snapshots: tuple[SnapshotState, ...]
+    plans: tuple[PlanState, ...]
+    next: str
+
+
+def read_status(workspace: Workspace, plan: str | None = None) -> Status:
+    """What is there, oldest first; only `plan` where one is named. Reads files only."""
+    snapshots = tuple(list_snapshots(workspace))
+    names = [plan] if plan else workspace.names(workspace.plans)
+    plans = tuple(_plan_state(workspace, name) for name in names)
+    return Status(snapshots, plans, choose_next(snapshots, plans))
+
+
+def _plan_state(workspace: Workspace, name: str) -> PlanState:
+    if not (workspace.plans / name / PLAN_FILE).is_file():
+        return PlanState(name, finished=False)
+    try:
+        plan = open_plan(workspace, name, check_files=False)
+        books = read_books(workspace.ledger, plan.folder, name) if workspace.ledger.exists() else {}
+    except MigrateError as error:
+        return PlanState(name, finished=True, trouble=error.what)
+    planned = sum(dataset.planned for dataset in plan.document.datasets.values())
+    return PlanState(name, True, plan.document.snapshot.name, planned, books)
+
+
+def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ...]) -> str:
+    """The command that continues: the first stage, of the newest snapshot and plan, that is not finished."""
+    if not snapshots:
+        return "migrate check"
+    snapshot = snapshots[-1]
+    if not snapshot.finished:
+        return f"migrate extract --snapshot {snapshot.name}"
+    usable = [plan for plan in plans if plan.finished and not plan.trouble]
+    if not usable or usable[-1].snapshot != snapshot.name:
+        return f"migrate plan --snapshot {snapshot.name}"
+    plan = usable[-1]
+    return f"migrate {'load' if not plan.books or plan.left else 'reconcile'} --plan {plan.name}"
