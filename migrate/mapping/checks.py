@@ -1,0 +1,272 @@
+"""What a mapping's shape cannot say: rules between its parts, and between files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path as File
+
+import polars as pl
+
+from migrate.mapping.columns import FIELD
+from migrate.mapping.consent import check_consent
+from migrate.mapping.dates import EPOCHS, is_zone
+from migrate.mapping.fields import lookup_columns, named_uses
+from migrate.mapping.functions import FUNCTIONS
+from migrate.mapping.messages import suggest
+from migrate.mapping.model import Column, Mapping, constant_text
+from migrate.mapping.order import find_circle
+from migrate.mapping.sql import SqlRefused, guard_sql
+from migrate.mapping.types import read_typed
+from migrate.mapping.yaml_text import Document, Path, Place, Problem
+
+Found = Iterator[tuple[Path, str]]
+_SAMPLES = ("", "a", "1", "0", "1.50", "2020-01-01 00:00:00", None)
+_FAILURES = (pl.exceptions.PolarsError, TypeError, ValueError)
+
+
+def check_mapping(mapping: Mapping, document: Document) -> list[Problem]:
+    """Everything that is wrong inside one mapping."""
+    found = [
+        *_check_key(mapping),
+        *_check_names(mapping),
+        *_check_where(mapping),
+        *_check_uses(mapping),
+        *_check_lookups(mapping),
+    ]
+    for name, column in mapping.columns.items():
+        path = ("columns", name)
+        for part, what in (*_check_column(mapping, name, column), *check_consent(mapping, name, column)):
+            found.append((path + part, what))
+    problems = (Problem(_place(document, path), f"{'.'.join(map(str, path))}: {what}") for path, what in found)
+    return list(dict.fromkeys(problems))
+
+
+def _place(document: Document, path: Path) -> Place:
+    """Where a path stands: a column as a whole at its name."""
+    return document.place(path, of_key=len(path) == 2 and path[0] == "columns")
+
+
+def check_together(known: list[tuple[File, Document, Mapping]], *, complete: bool) -> Iterator[tuple[File, Problem]]:
+    """Everything that is wrong between mappings; with `complete` (all files were read) also missing datasets."""
+    by_name: dict[str, Mapping] = {}
+    for file, document, mapping in known:
+        if mapping.dataset in by_name:
+            first = File(by_name[mapping.dataset].file).name
+            yield (
+                file,
+                Problem(document.place(("dataset",)), f"dataset: {mapping.dataset!r} is made by {first} already"),
+            )
+        by_name.setdefault(mapping.dataset, mapping)
+    for file, document, mapping in known:
+        for path, what in _check_looked_up(mapping, by_name, complete):
+            yield file, Problem(document.place(path), f"{'.'.join(map(str, path))}: {what}")
+    circle = find_circle(by_name)
+    if circle:
+        file, document, _ = next(entry for entry in known if entry[2].dataset == circle[0])
+        yield (
+            file,
+            Problem(
+                document.place(("lookups",), of_key=True),
+                f"lookups: {' → '.join(circle)} is a circle; none can be made first",
+            ),
+        )
+
+
+def _check_looked_up(mapping: Mapping, by_name: dict[str, Mapping], complete: bool) -> Found:
+    for name, lookup in mapping.lookups.items():
+        other = by_name.get(lookup.dataset)
+        if other is None:
+            if complete:
+                yield (
+                    ("lookups", name, "dataset"),
+                    f"no mapping makes {lookup.dataset!r}{suggest(lookup.dataset, by_name)}",
+                )
+            continue
+        for column in sorted(lookup_columns(mapping)[name] - set(other.columns)):
+            path = next(path for path, used in named_uses(mapping) if used == f"{name}.{column}")
+            yield path, f"{lookup.dataset} has no column {column!r}{suggest(column, other.columns)}"
+
+
+def _check_key(mapping: Mapping) -> Found:
+    for index, name in enumerate(mapping.key):
+        column = mapping.columns.get(name)
+        if column is None:
+            yield ("key", index), f"there is no column {name!r}{suggest(name, mapping.columns)}"
+        elif column.null == "send" or column.on_invalid != "reject":
+            setting = "null" if column.null == "send" else "on_invalid"
+            yield ("columns", name, setting), "a key column must have a value; remove this"
+        if name in mapping.key[:index]:
+            yield ("key", index), f"{name!r} stands twice"
+
+
+def _check_names(mapping: Mapping) -> Found:
+    folded: dict[str, str] = {}
+    for name in mapping.columns:
+        path = ("columns", name)
+        if name.startswith("__") and name.endswith("__"):
+            yield path, "a system column of the target, which cannot be written; remove it"
+        elif name != name.strip() or not name or not name.isprintable() or name[0] in "_^*":
+            yield (
+                path,
+                "a column's name starts with a letter or digit and has no control characters or spaces around it",
+            )
+        if name.casefold() in folded:
+            yield path, f"differs from {folded[name.casefold()]!r} in case only; the target may take them for one"
+        folded.setdefault(name.casefold(), name)
+
+
+def _check_where(mapping: Mapping) -> Found:
+    if mapping.where is not None:
+        yield from ((("where",), what) for what in sql_problems("where", mapping.where))
+
+
+def _check_uses(mapping: Mapping) -> Found:
+    for path, name in named_uses(mapping):
+        if mapping.each is None and (name == "item" or name.startswith("item.")):
+            yield path, f"{name!r} needs `each`, which names the list whose elements are the rows"
+        if not name:
+            yield path, "an empty field name"
+        if path[0] == "lookups" and name.partition(".")[0] in mapping.lookups:
+            yield path, f"{name!r}: a look-up reads fields of the record, not of another look-up"
+    for path, name in named_uses(mapping):
+        if name in mapping.ignore:
+            yield path, f"{name!r} is used here and stands under `ignore`"
+
+
+def _check_lookups(mapping: Mapping) -> Found:
+    for name, lookup in mapping.lookups.items():
+        if not name or "." in name or name in {"item", "source", "id", "position"}:
+            yield ("lookups", name), f"{name!r} cannot name a look-up"
+        if lookup.dataset == mapping.dataset:
+            yield ("lookups", name, "dataset"), "a dataset cannot look itself up"
+
+
+def _check_column(mapping: Mapping, name: str, column: Column) -> Found:
+    yield from _check_origin(column)
+    yield from _check_calls(column)
+    yield from _check_settings(column, mapping.is_required(name))
+    yield from _check_constants(column)
+    if column.sql is not None:
+        yield from ((("sql",), what) for what in sql_problems("sql", column.sql))
+
+
+def _check_origin(column: Column) -> Found:
+    given = [
+        key
+        for key, value in (("from", column.from_), ("sql", column.sql), ("value", column.value))
+        if value is not None
+    ]
+    if not given:
+        yield (), "where does its value come from? one of `from`, `sql`, `value`"
+    if len(given) > 1:
+        yield (given[1],), f"`{given[0]}` and `{given[1]}` exclude each other; keep one"
+    if column.from_ is not None and not column.fields:
+        yield ("from",), "may not be empty"
+
+
+def _check_calls(column: Column) -> Found:
+    for index, step in enumerate(column.apply):
+        if isinstance(step, dict) and len(step) != 1:
+            yield ("apply", index), "one function an entry"
+            continue
+        name, argument = (step, None) if isinstance(step, str) else next(iter(step.items()))
+        function = FUNCTIONS.get(name)
+        if function is None:
+            yield ("apply", index), f"{name!r} is no function; one of {', '.join(FUNCTIONS)}{suggest(name, FUNCTIONS)}"
+            continue
+        refused = function.refuse(argument)
+        if refused:
+            yield ("apply", index), refused
+
+
+def _check_settings(column: Column, required: bool) -> Found:
+    if column.null == "send" and (column.default is not None or required):
+        yield ("null",), f"`null: send` and `{'required' if required else 'default'}` exclude each other"
+    if "unlisted" in column.model_fields_set and column.values is None:
+        yield ("unlisted",), "needs `values`"
+    if column.digits is not None and column.type != "float":
+        yield ("digits",), "is of a float"
+    if column.format is not None and column.type not in {"date", "datetime"}:
+        yield ("format",), "is of a date or datetime"
+    if column.timezone is not None and column.type != "datetime":
+        yield ("timezone",), "is of a datetime; a date is never moved by a zone"
+    if column.timezone is not None and not is_zone(column.timezone):
+        yield ("timezone",), f"{column.timezone!r} is no time zone; as Europe/Amsterdam"
+    if column.format is not None and not _is_format(column):
+        yield ("format",), f"{column.format!r} is no spelling; epoch_s, epoch_ms or strftime codes, as %d/%m/%Y"
+
+
+def _is_format(column: Column) -> bool:
+    if column.format in EPOCHS:
+        return True
+    if "%" not in str(column.format):
+        return False
+    texts, zones = pl.Series(["2020-01-01"]), pl.Series(["UTC"])
+    try:
+        return len(read_typed(texts, zones, column, "decimals").value) == 1
+    except _FAILURES:
+        return False
+
+
+def _check_constants(column: Column) -> Found:
+    constants: list[tuple[Path, str]] = [
+        ((key,), constant_text(value))
+        for key, value in (("value", column.value), ("default", column.default))
+        if value is not None
+    ]
+    constants += [(("values", key), constant_text(value)) for key, value in (column.values or {}).items()]
+    if column.values is not None and "" in column.values:
+        yield ("values",), "'' counts as no value and never gets here; use `default`"
+    yield from _unfit(column, constants)
+
+
+def _unfit(column: Column, constants: Iterable[tuple[Path, str]]) -> Found:
+    plain = column.model_copy(update={"format": None}) if column.format and not _is_format(column) else column
+    for path, text in constants:
+        if text == "":
+            yield path, "'' counts as no value; leave it out"
+            continue
+        rule = read_typed(pl.Series([text]), pl.Series(["UTC"]), plain, "decimals").rule[0]
+        if rule is not None:
+            yield path, f"{text[:60]!r} does not fit `type: {column.type}` ({rule})"
+
+
+def sql_problems(what: str, sql: str) -> list[str]:
+    """Why an expression cannot be used: refused by the guard, not understood, or not row by row."""
+    try:
+        names = guard_sql(sql).fields
+    except SqlRefused as refused:
+        return [str(refused)]
+    rows = _sample_rows(names)
+    try:
+        return _result_problems(what, guard_sql(sql).write(lambda name: FIELD + name), rows)
+    except _FAILURES as error:
+        return [f"polars cannot run this: {_first_line(error)}"]
+    except pl.exceptions.PanicException:
+        return ["polars cannot run this"]
+
+
+def _sample_rows(names: tuple[str, ...]) -> pl.DataFrame:
+    """Rows in which no two fields run alike, so that an expression that looks at other rows is told."""
+    turned = {FIELD + name: _SAMPLES[turn:] + _SAMPLES[:turn] for turn, name in enumerate(names)}
+    return pl.DataFrame(turned or {"row": _SAMPLES}, schema_overrides=dict.fromkeys(turned, pl.String))
+
+
+def _result_problems(what: str, written: str, rows: pl.DataFrame) -> list[str]:
+    expression = pl.sql_expr(written).alias("sql")
+    together = rows.with_columns(expression)["sql"]
+    alone = [rows.slice(i, 1).with_columns(expression)["sql"] for i in range(rows.height)]
+    rows.clear().with_columns(expression)
+    if together.dtype.is_float():
+        return ["gives a binary float; use TRY_CAST(… AS DECIMAL) and ROUND"]
+    if what == "where" and together.dtype != pl.Boolean:
+        return [f"gives {together.dtype}, not true or false"]
+    if together.dtype.is_nested():
+        return ["gives a list or an object; one value is wanted"]
+    if together.to_list() != [part[0] for part in alone]:
+        return ["is not row by row"]
+    return []
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0].replace(FIELD, "")[:160]

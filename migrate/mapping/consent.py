@@ -1,0 +1,76 @@
+"""What a mapping may say of a consent: nothing by which silence could become a yes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from migrate.mapping.columns import FIELD
+from migrate.mapping.fields import lookup_of
+from migrate.mapping.functions import FUNCTIONS
+from migrate.mapping.model import Column, Mapping, constant_text
+from migrate.mapping.sql import SqlRefused, guard_sql
+from migrate.mapping.yaml_text import Path
+
+_NO_ANSWERS = {"", "null", "none", "nil", "n/a", "na", "nan", "undefined", "unknown", "-", "?"}
+_SILENT = (None, "", "NULL", "unlisted", "zzz")
+
+
+def check_consent(mapping: Mapping, name: str, column: Column) -> Iterator[tuple[Path, str]]:
+    """Every way in which a consent column could come true without an explicit yes."""
+    if not column.consent:
+        return
+    if column.type != "boolean":
+        yield ("consent",), "a consent is of `type: boolean`"
+    if name in mapping.key:
+        yield ("consent",), "a consent cannot be a key"
+    for key in ("value", "default"):
+        if getattr(column, key) is not None and constant_text(getattr(column, key)) == "true":
+            yield (key,), "would give consent where nobody did; remove it"
+    yield from _check_values(column)
+    yield from _check_origin(mapping, column)
+
+
+def _check_values(column: Column) -> Iterator[tuple[Path, str]]:
+    for text, value in (column.values or {}).items():
+        if constant_text(value) == "true" and text.strip().casefold() in _NO_ANSWERS:
+            yield ("values", text), f"{text!r} is no answer and cannot give consent"
+    if column.values is not None and column.unlisted == "keep":
+        yield ("unlisted",), "a consent cannot keep what is not listed; reject or omit"
+    for index, (function, _) in enumerate(column.calls):
+        if function in FUNCTIONS and not FUNCTIONS[function].keeps_consent:
+            yield ("apply", index), f"`{function}` could turn another answer into a yes; not for a consent"
+
+
+def _check_origin(mapping: Mapping, column: Column) -> Iterator[tuple[Path, str]]:
+    for field in column.fields:
+        if lookup_of(mapping, field):
+            yield ("from",), f"{field!r}: a consent is of its own record, never looked up"
+    if column.sql is None:
+        return
+    try:
+        guarded = guard_sql(column.sql)
+    except SqlRefused:
+        return
+    if any(lookup_of(mapping, field) for field in guarded.fields):
+        yield ("sql",), "a consent is of its own record, never looked up"
+    if _speaks_for_the_silent(guarded.write(lambda field: FIELD + field), guarded.fields, column):
+        yield ("sql",), "gives true where the fields are null, '' or hold an unknown answer"
+
+
+def _speaks_for_the_silent(written: str, fields: tuple[str, ...], column: Column) -> bool:
+    rows = pl.DataFrame(
+        {FIELD + field: _SILENT for field in fields} or {"row": _SILENT},
+        schema_overrides={FIELD + f: pl.String for f in fields},
+    )
+    try:
+        said = rows.with_columns(pl.sql_expr(written).alias("sql"))["sql"].cast(pl.String).to_list()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return False  # said elsewhere: the expression does not run
+    yes = (
+        {"true"}
+        if column.values is None
+        else {text for text, value in column.values.items() if constant_text(value) == "true"}
+    )
+    return any(answer in yes for answer in said)

@@ -1,0 +1,137 @@
+"""Mapping files from disk: all of a folder's problems at once, or all its mappings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from migrate.errors import MappingError
+from migrate.mapping.checks import check_mapping, check_together
+from migrate.mapping.functions import FUNCTIONS
+from migrate.mapping.messages import describe, suggest
+from migrate.mapping.model import Mapping
+from migrate.mapping.order import dependency_order
+from migrate.mapping.yaml_text import Document, Place, Problem, read_yaml
+
+_HINT = "correct the file, then: migrate mapping check"
+
+
+def read_mappings(folder: Path, datasets: Collection[str] | None = None) -> dict[str, Mapping]:
+    """The mappings of a folder by dataset, looked-up datasets before those that look them up, else by name.
+
+    `datasets` chooses some; what they look up comes along, since they need it.
+    **Raises.** MappingError with every problem of every file.
+    """
+    files = _list_files(folder)
+    read = [(file, *_read(file)) for file in files]
+    problems = [line for _, _, _, lines in read for line in lines]
+    known = [(file, document, mapping) for file, document, mapping, _ in read if mapping is not None]
+    problems += [_line(file, problem) for file, problem in check_together(known, complete=not problems)]
+    if problems:
+        raise MappingError(problems, hint=_HINT)
+    ordered = dependency_order({mapping.dataset: mapping for _, _, mapping in known})
+    return ordered if datasets is None else _choose(ordered, datasets)
+
+
+def read_mapping(file: Path) -> Mapping:
+    """The mapping in one file, looked at by itself.
+
+    **Raises.** MappingError with every problem of the file.
+    """
+    _, mapping, problems = _read(file)
+    if mapping is None or problems:
+        raise MappingError(problems, hint=_HINT)
+    return mapping
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a mapping file, for editors."""
+    schema = Mapping.model_json_schema(by_alias=True)
+    schema["$schema"] = "http://json-schema.org/draft-07/schema#"
+    column = schema["$defs"]["Column"]["properties"]
+    column["on_invalid"] = {
+        **column["on_invalid"],
+        "enum": [*column["on_invalid"]["enum"], None],
+        "type": ["string", "null"],
+    }
+    plain = [name for name, function in FUNCTIONS.items() if function.argument == "none"]
+    called = {
+        name: {"type": "string" if function.argument == "text" else "integer", "description": function.says}
+        for name, function in FUNCTIONS.items()
+        if function.argument != "none"
+    }
+    column["apply"]["items"] = {
+        "anyOf": [
+            {"enum": plain},
+            {
+                "type": "object",
+                "properties": called,
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+            },
+        ]
+    }
+    return schema
+
+
+def _list_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise MappingError(
+            [f"{folder}: there is no such folder"], hint="migrate init writes one with the shipped mappings"
+        )
+    files = sorted(
+        path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
+    )
+    if not files:
+        raise MappingError([f"{folder}: holds no .yaml file"], hint="migrate init writes the shipped mappings")
+    return files
+
+
+def _read(file: Path) -> tuple[Document, Mapping | None, list[str]]:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        return Document(), None, [f"{file.name}: cannot be read ({error.strerror})"]
+    document = read_yaml(data)
+    if document.problems:
+        return document, None, _lines(file, document.problems)
+    if not isinstance(document.value, dict):
+        return (
+            document,
+            None,
+            _lines(file, [Problem(Place(1, 1), "a mapping file holds keys and values; this holds none")]),
+        )
+    try:
+        mapping = Mapping.model_validate(document.value)
+    except ValidationError as error:
+        return document, None, _lines(file, describe(error, document))
+    mapping = mapping.read_from(str(file), hashlib.sha256(data).hexdigest())
+    problems = check_mapping(mapping, document)
+    return document, mapping, _lines(file, problems)
+
+
+def _lines(file: Path, problems: Iterable[Problem]) -> list[str]:
+    return [_line(file, problem) for problem in sorted(problems, key=lambda p: (p.place.line, p.place.column))]
+
+
+def _line(file: Path, problem: Problem) -> str:
+    return f"{file.name}:{problem.place.line}:{problem.place.column}: {problem.what}"
+
+
+def _choose(mappings: dict[str, Mapping], datasets: Collection[str]) -> dict[str, Mapping]:
+    unknown = [name for name in datasets if name not in mappings]
+    if unknown:
+        raise MappingError(
+            [f"no mapping makes the dataset {name!r}{suggest(name, mappings)}" for name in unknown],
+            hint=f"the mappings make: {', '.join(mappings)}",
+        )
+    wanted = set(datasets)
+    for mapping in reversed(mappings.values()):
+        if mapping.dataset in wanted:
+            wanted |= {lookup.dataset for lookup in mapping.lookups.values()}
+    return {name: mapping for name, mapping in mappings.items() if name in wanted}

@@ -1,0 +1,69 @@
+"""Rows of other datasets beside each row, found by the identity of the record they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+
+import polars as pl
+
+from migrate.mapping.types import render
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """What a look-up found.
+
+    **Shape.** `columns` has one row per row asked for, in the same order, text only; `orphan` is true where an id
+    found nothing.
+    """
+
+    columns: pl.DataFrame
+    orphan: pl.Series
+
+
+def look_up(
+    source: pl.Series, record_id: pl.Series, table: pl.DataFrame, columns: Collection[str], aliases: Dict[str, str]
+) -> LookedUp:
+    """The columns of the row that came from (source, id): by the exact source, else with aliases resolved.
+
+    **Guarantees.** Keeps order and number of rows, whatever `table` holds twice.
+    """
+    names = sorted(columns)
+    asked = pl.DataFrame({"s": source, "i": record_id}).with_columns(
+        pl.when(pl.col("i") != "").then(pl.col("i")).alias("i")
+    )
+    rows = _as_text(table, names)
+    found = _join(asked, rows)
+    if aliases:
+        found = _prefer(found, _join(_resolved(asked, aliases), _resolved(rows, aliases)))
+    orphan = found.select(pl.col("i").is_not_null() & pl.col("hit").is_null()).to_series()
+    return LookedUp(found.select(pl.col(f"v:{name}").alias(name) for name in names), orphan.rename("orphan"))
+
+
+def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    known = table.collect_schema()
+    nothing = pl.lit(None, dtype=pl.String)
+    values = [(render(name, known[name]) if name in known else nothing).alias(f"v:{name}") for name in names]
+    return table.select(pl.col("source").alias("s"), pl.col("id").alias("i"), *values)
+
+
+def _join(asked: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    once = table.unique(["s", "i"], keep="first", maintain_order=True).with_columns(pl.lit(True).alias("hit"))
+    return asked.join(once, on=["s", "i"], how="left", maintain_order="left")
+
+
+def _resolved(frame: pl.DataFrame, aliases: Dict[str, str]) -> pl.DataFrame:
+    return frame.with_columns(pl.col("s").replace(list(aliases), list(aliases.values())))
+
+
+def _prefer(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
+    both = pl.concat([first, second.select(pl.all().name.prefix("2:"))], how="horizontal")
+    hit = pl.col("hit").is_not_null()
+    return both.select(
+        pl.when(hit).then(pl.col(name)).otherwise(pl.col(f"2:{name}")).alias(name)
+        if name not in {"s", "i"}
+        else pl.col(name)
+        for name in first.columns
+    )

@@ -1,0 +1,148 @@
+"""The mapping file as values: what a file may say, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
+
+Resource = Literal["profiles", "content_items", "content_categories", "sales", "interactions"]
+ColumnType = Literal["text", "integer", "float", "boolean", "datetime", "date", "json"]
+Constant = StrictBool | StrictInt | StrictStr
+Call = tuple[str, str | int | None]
+ORDER_BY = ("updated", "updated_at", "created", "created_at")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+
+
+class Collapse(_Strict):
+    """Which record wins when several share the key."""
+
+    by: Literal["latest", "first", "source_order"] = Field("latest", description="How records of one key are ranked.")
+    order_by: Annotated[tuple[StrictStr, ...], Field(min_length=1)] = Field(
+        ORDER_BY, description="Time fields; the first with a value ranks."
+    )
+    source_order: tuple[StrictStr, ...] = Field((), description="Sources, the winner first; those not named come last.")
+    fill_gaps: StrictBool = Field(False, description="Whether lower-ranked records fill what the winner lacks.")
+
+
+class Lookup(_Strict):
+    """A row of another dataset, found by the identity of the record it came from."""
+
+    dataset: StrictStr = Field(description="The dataset to look in; it needs a mapping of its own.")
+    source: StrictStr = Field("source", description="The field that holds the other record's source.")
+    id: StrictStr | Annotated[tuple[StrictStr, ...], Field(min_length=1)] = Field(
+        description="The field that holds the other record's id, or fields of which the first with a value is taken."
+    )
+    on_orphan: Literal["keep", "reject"] = Field("keep", description="What happens to a row whose id finds nothing.")
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The fields of `id`, in order."""
+        return (self.id,) if isinstance(self.id, str) else self.id
+
+
+class Column(_Strict):
+    """One column of the dataset: where its value comes from and what it must be."""
+
+    from_: StrictStr | tuple[StrictStr, ...] | None = Field(
+        None, alias="from", description="Field, or fields of which the first with a value is taken."
+    )
+    sql: StrictStr | None = Field(None, description="An SQL expression over the row's text fields.")
+    value: Constant | None = Field(None, description="The same value for every row.")
+    type: ColumnType = Field(description="What the target stores.")
+    apply: tuple[StrictStr | dict[StrictStr, StrictStr | StrictInt], ...] = Field(
+        (), description="Functions, one after another."
+    )
+    values: dict[StrictStr, Constant] | None = Field(None, description="Exact source text to value, after `apply`.")
+    unlisted: Literal["reject", "omit", "keep"] = Field(
+        "reject", description="What happens to a value not under `values`."
+    )
+    default: Constant | None = Field(None, description="Taken when the source has no value.")
+    required: StrictBool = Field(False, description="Whether a row without a value is rejected.")
+    on_invalid: Literal["reject", "omit", "null"] = Field("reject", description="What a broken rule does.")
+    null: Literal["omit", "send"] = Field("omit", description="`send` sends null when there is no value, which erases.")
+    digits: Literal["round", "reject"] | None = Field(None, description="What happens to a float with too many digits.")
+    format: StrictStr | None = Field(None, description="How a time is spelt: epoch_s, epoch_ms, or strftime codes.")
+    timezone: StrictStr | None = Field(None, description="The zone of naive times, instead of the source's.")
+    consent: StrictBool = Field(False, description="Whether this is a consent, which only an explicit yes makes true.")
+    recipe: StrictBool = Field(
+        False, description="Whether the target's own preparation changes it: compared as report-only."
+    )
+    description: StrictStr | None = Field(None, description="For the reader.")
+
+    @field_validator("on_invalid", mode="before")
+    @classmethod
+    def _name_null(cls, value: Any) -> Any:
+        # unquoted, YAML reads the word null as nothing
+        return "null" if value is None else value
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of `from`, in order."""
+        if self.from_ is None:
+            return ()
+        return (self.from_,) if isinstance(self.from_, str) else self.from_
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The functions of `apply` with their arguments."""
+        return tuple((step, None) if isinstance(step, str) else next(iter(step.items())) for step in self.apply)
+
+    @property
+    def may_send_null(self) -> bool:
+        """Whether the payload may hold an explicit null."""
+        return self.null == "send" or self.on_invalid == "null"
+
+
+class Mapping(_Strict):
+    """One dataset: the resource it is made of, its key and its columns."""
+
+    version: Literal[1] = Field(description="Of this language; 1.")
+    dataset: StrictStr = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Logical name of the dataset.")
+    resource: Resource = Field(description="What it is made of.")
+    key: Annotated[tuple[StrictStr, ...], Field(min_length=1)] = Field(
+        description="The dataset's deduplication key columns."
+    )
+    where: StrictStr | None = Field(None, description="SQL; rows for which it is not true are left out.")
+    each: StrictStr | None = Field(None, description="A field with a list: one row per element.")
+    collapse: Collapse = Field(Collapse(), description="Which record wins when several share the key.")
+    lookups: dict[StrictStr, Lookup] = Field({}, description="Rows of other datasets, by name.")
+    columns: Annotated[dict[StrictStr, Column], Field(min_length=1)] = Field(
+        description="The columns, by their exact name in the target."
+    )
+    ignore: tuple[StrictStr, ...] = Field((), description="Fields left behind on purpose.")
+    unmapped: Literal["report", "fail"] = Field("report", description="What fields nobody maps do.")
+
+    # where it was read from: no keys of the file
+    _file: str = ""
+    _sha256: str = ""
+
+    @property
+    def file(self) -> str:
+        """The path it was read from, as given."""
+        return self._file
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file's bytes."""
+        return self._sha256
+
+    def read_from(self, file: str, sha256: str) -> Mapping:
+        """The same mapping, knowing its file."""
+        same = self.model_copy()
+        same._file, same._sha256 = file, sha256
+        return same
+
+    def is_required(self, column: str) -> bool:
+        """Whether a row without a value in this column is rejected."""
+        return column in self.key or self.columns[column].required
+
+
+def constant_text(value: Any) -> str:
+    """A constant of the file as source text: true and false as JSON spells them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

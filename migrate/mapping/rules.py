@@ -1,0 +1,76 @@
+"""The rules a row can break: what each means and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: its name in reports, what it says, and the usual way out."""
+
+    name: str
+    says: str
+    hint: str
+
+
+_TABLE = (
+    Rule("id_missing", "the record has no identity", "ask for it at the source; without one it cannot be found again"),
+    Rule(
+        "each_not_a_list",
+        "the field that `each` names holds no list and no object",
+        "look at the record; map it without `each` if it is one value",
+    ),
+    Rule(
+        "orphan",
+        "the look-up found no row for the id",
+        "load the missing rows, set [datatrics.source_aliases], or `on_orphan: keep`",
+    ),
+    Rule(
+        "required_missing",
+        "a required column has no value",
+        "add another field to `from`, a `default`, or leave such rows out by `where`",
+    ),
+    Rule("key_missing", "a key column has no value", "take another key, or leave such rows out by `where`"),
+    Rule("unlisted_value", "the value is not listed under `values`", "add it to `values`, or set `unlisted: omit`"),
+    Rule("not_an_integer", "not a whole number in decimal digits", "use `type: float` or `text`, or `apply: [trim]`"),
+    Rule("not_a_number", "not a decimal number", "use `apply: [decimal_comma]` for 1.234,56, or `type: text`"),
+    Rule("out_of_int32", "outside -2147483648 … 2147483647, all the target takes", "use `type: text`"),
+    Rule("too_many_digits", "more digits than the target's floats keep", "set `digits: round`, or use `type: text`"),
+    Rule("not_a_boolean", "neither true nor false", "list the spellings under `values`"),
+    Rule("not_a_datetime", "no time in a known spelling", "name the spelling with `format`"),
+    Rule("not_a_date", "no date in a known spelling", "name the spelling with `format`"),
+    Rule("zero_date", "a zero date (0000-00-00), a database's way to say none", "set `on_invalid: omit`"),
+    Rule("out_of_calendar", "outside the years 1 to 9999", "set `on_invalid: omit`"),
+    Rule("not_json", "not valid JSON", "use `type: text`"),
+    Rule(
+        "unsendable_text",
+        "holds a NUL or half a surrogate pair, which a database text cannot",
+        "clean it at the source, or `on_invalid: omit`",
+    ),
+    Rule("not_an_email", "no e-mail address", "set `on_invalid: omit`"),
+)
+
+RULES = {rule.name: rule for rule in _TABLE}
+
+LOSSES = {
+    "trimmed": "spaces at the ends removed",
+    "collapsed_spaces": "runs of spaces made one",
+    "lowercased": "letters made small",
+    "uppercased": "letters made big",
+    "stripped_html": "HTML tags removed",
+    "truncated": "text cut at its limit",
+    "hashed": "replaced by its SHA-256",
+    "comma_replaced": "a decimal comma made a point",
+    "rounded": "digits beyond the limit rounded half-even",
+    "fraction_dropped": "fractions of a second dropped",
+    "time_dropped": "the time of day dropped from a date",
+    "zone_assumed": "a time without zone read in its source's zone",
+    "dst_gap": "a local time the clock skipped, moved forward by the gap",
+    "dst_fold": "a local time that came twice, the earlier one taken",
+    "defaulted": "no value; the column's default taken",
+    "omitted_invalid": "broke a rule; left out as `on_invalid: omit` says",
+    "nulled_invalid": "broke a rule; null sent as `on_invalid: null` says",
+    "unlisted": "not listed under `values`; kept or left out as `unlisted` says",
+    "consent_withheld": "consent not given because its fields disagree or hold nothing",
+}

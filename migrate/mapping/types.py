@@ -1,0 +1,136 @@
+"""Text to the types the target stores, and back to the text the target is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
+
+import msgspec
+import polars as pl
+
+from migrate.mapping.dates import FLAGS, read_dates, read_datetimes
+from migrate.mapping.model import Column, ColumnType
+from migrate.mapping.numbers import FloatDigits, float_type, integer_rule, integer_value, read_floats
+
+NO_RULE = pl.lit(None, dtype=pl.String)
+_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_DATETIME = "%Y-%m-%d %H:%M:%S"
+_DATE = "%Y-%m-%d 00:00:00"
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """Values of one column: null where there is none or where a rule is broken; what got lost, by name."""
+
+    value: pl.Series
+    rule: pl.Series
+    losses: Dict[str, pl.Series] = field(default_factory=dict)
+
+
+def polars_type(kind: ColumnType, float_digits: FloatDigits) -> pl.DataType:
+    """The frame's type of a mapping type."""
+    types: dict[ColumnType, pl.DataType] = {
+        "text": pl.String(),
+        "json": pl.String(),
+        "integer": pl.Int32(),
+        "float": float_type(float_digits),
+        "boolean": pl.Boolean(),
+        "datetime": pl.Datetime("us"),
+        "date": pl.Date(),
+    }
+    return types[kind]
+
+
+def read_typed(texts: pl.Series, zones: pl.Series, column: Column, float_digits: FloatDigits) -> Typed:
+    """The values that `texts` say under a column's type; null texts give null values and break no rule."""
+    match column.type:
+        case "text":
+            return _read_text(texts)
+        case "json":
+            return _read_json(texts)
+        case "integer":
+            return _read_exprs(texts, integer_value(pl.col("text")), integer_rule(pl.col("text")))
+        case "boolean":
+            return _read_boolean(texts)
+        case "float":
+            policy = column.digits or ("round" if float_digits == "decimals" else "reject")
+            frame = read_floats(texts, float_digits, policy)
+            return Typed(frame["value"], frame["rule"], {"rounded": frame["rounded"]})
+        case "date":
+            frame = read_dates(texts, column.format)
+            return Typed(frame["value"], frame["rule"], {"time_dropped": frame["time_dropped"]})
+        case "datetime":
+            frame = read_datetimes(texts, zones, column.format)
+            return Typed(frame["value"], frame["rule"], {flag: frame[flag] for flag in FLAGS})
+
+
+def render(name: str, kind: pl.DataType) -> pl.Expr:
+    """The text that the target is sent for a typed column, without the quotes of JSON; null stays null."""
+    column = pl.col(name)
+    if kind == pl.String:
+        return column
+    if kind == pl.Boolean:
+        return pl.when(column).then(pl.lit("true")).when(~column).then(pl.lit("false"))
+    if isinstance(kind, pl.Datetime):
+        return column.dt.strftime(_DATETIME)
+    if kind == pl.Date:
+        return column.dt.strftime(_DATE)
+    if isinstance(kind, pl.Decimal):
+        return column.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    return column.cast(pl.String)
+
+
+def _read_exprs(texts: pl.Series, value: pl.Expr, rule: pl.Expr) -> Typed:
+    text = pl.col("text")
+    frame = texts.rename("text").to_frame().select(value=value, rule=pl.when(text.is_not_null()).then(rule))
+    return Typed(frame["value"], frame["rule"])
+
+
+def _read_boolean(texts: pl.Series) -> Typed:
+    text = pl.col("text")
+    value = pl.when(text == "true").then(True).when(text == "false").then(False)
+    rule = pl.when(text.is_in(["true", "false"])).then(NO_RULE).otherwise(pl.lit("not_a_boolean"))
+    return _read_exprs(texts, value, rule)
+
+
+def _read_text(texts: pl.Series) -> Typed:
+    text = pl.col("text")
+    frame = texts.rename("text").to_frame()
+    bad = text.str.contains("\0", literal=True)
+    suspects = texts.filter(texts.str.contains(r"\\u[dD][89a-fA-F]").fill_null(False)).unique()
+    halves = [suspect for suspect in suspects if _has_half_pair(suspect)]
+    if halves:
+        bad = bad | text.is_in(halves)
+    frame = frame.select(value=pl.when(~bad).then(text), rule=pl.when(bad).then(pl.lit("unsendable_text")))
+    return Typed(frame["value"], frame["rule"])
+
+
+def _has_half_pair(text: str) -> bool:
+    """Whether an escape of half a surrogate pair stands in a text: how a snapshot keeps what UTF-8 cannot."""
+    return _HALF.search(_PAIR.sub("", text)) is not None
+
+
+def _read_json(texts: pl.Series) -> Typed:
+    sendable = _read_text(texts)
+    invalid = [text for text in sendable.value.unique().drop_nulls() if not is_json(text)]
+    if not invalid:
+        return sendable
+    frame = pl.DataFrame({"text": texts, "rule": sendable.rule})
+    bad = pl.col("text").is_in(invalid)
+    frame = frame.select(
+        rule=pl.when(bad).then(pl.lit("not_json")).otherwise(pl.col("rule")),
+        value=pl.when(~bad & pl.col("rule").is_null()).then(pl.col("text")),
+    )
+    return Typed(frame["value"], frame["rule"])
+
+
+def is_json(text: str) -> bool:
+    """Whether a text is one JSON value, nothing around it."""
+    try:
+        _RAW.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,276 @@
+"""Policies of a column: values, defaults, what is invalid, what is absent, consent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from migrate.errors import MappingError
+from migrate.mapping.functions import FUNCTIONS
+from migrate.mapping.model import Mapping
+from migrate.mapping.payload import payloads
+from migrate.mapping.rules import LOSSES, RULES
+from migrate.mapping.transform import Mapped, Settings, map_rows
+
+Run = Callable[..., Mapped]
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_functions_do_what_their_example_says(name: str) -> None:
+    """Each function turns its example's input into its output, and declares the rule and loss it uses."""
+    function = FUNCTIONS[name]
+    step = function.build(pl.col("t"), function.example_argument)
+    given_, wanted = function.example
+    assert pl.DataFrame({"t": [given_]}).select(step.value).item() == wanted
+    assert (function.rule is None) == (step.failed is None)
+    assert function.rule is None or function.rule in RULES
+    assert (function.loss is None) == (step.lost is None)
+    assert function.loss is None or function.loss in LOSSES
+    assert function.refuse(function.example_argument) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("decimal_comma", "24,99", "24.99"),
+        ("decimal_comma", "24.99", "24.99"),
+        ("decimal_comma", "1.23,5", "1.23,5"),
+        ("decimal_comma", "-1.234.567,8", "-1234567.8"),
+        ("decimal_comma", "1,234.5", "1,234.5"),
+        ("strip_html", "a < b > c", "a < b > c"),
+        ("strip_html", "x<!-- <p> -->y<br/>", "xy"),
+        ("trim", "\u00a0x\u3000", "x"),
+        ("truncate", "éè😀x", "éè😀"),
+    ],
+)
+def test_functions_leave_what_they_should(name: str, text: str, wanted: str) -> None:
+    """Functions change what they say and nothing that only looks like it."""
+    step = FUNCTIONS[name].build(pl.col("t"), 3 if name == "truncate" else None)
+    assert pl.DataFrame({"t": [text]}).select(step.value).item() == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("a@b.nl", True),
+        ("a.b+c@d-e.co.uk", True),
+        ("a@b", False),
+        ("a@@b.nl", False),
+        ("a b@c.nl", False),
+        (".a@b.nl", False),
+        ("a..b@c.nl", False),
+        ("a@b.nl\n", False),
+        ("a@-b.nl", False),
+        ("", None),
+        ("@b.nl", False),
+        ("a" * 65 + "@b.nl", False),
+    ],
+)
+def test_email_syntax(run: Run, text: str, fits: bool | None) -> None:
+    """An address passes unchanged, anything else breaks its rule."""
+    found = run("type: text, apply: [email]", [text])
+    assert found.accepted["x"].to_list() == ([text] if fits else [None] if fits is None else [])
+    assert found.rejected["rule"].to_list() == (["not_an_email"] if fits is False else [])
+
+
+def test_absent_null_empty_and_null_text(run: Run, mapping: Callable[..., Mapping]) -> None:
+    """Null and '' leave the column out; the text NULL is text."""
+    found = run("type: text", [None, "", "NULL", " "])
+    assert found.accepted["x"].to_list() == [None, None, "NULL", " "]
+    assert payloads(mapping("x: {from: f, type: text}"), found.accepted).to_list() == [
+        '{"key":"0"}',
+        '{"key":"1"}',
+        '{"key":"2","x":"NULL"}',
+        '{"key":"3","x":" "}',
+    ]
+
+
+def test_null_send_erases(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+    """`null: send` writes null for what is absent, and `on_invalid: omit` is not absent."""
+    made = mapping("x: {from: f, type: integer, null: send, on_invalid: omit}")
+    found = map_rows(made, rows(f=["1", None, "", "x"]), {}, Settings())
+    sent = payloads(made, found.accepted).to_list()
+    assert sent == ['{"key":"0","x":1}', '{"key":"1","x":null}', '{"key":"2","x":null}', '{"key":"3"}']
+    assert found.losses == {"x": {"omitted_invalid": 1}}
+
+
+def test_on_invalid_null(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+    """`on_invalid: null` writes null for what is invalid, and leaves the absent out."""
+    made = mapping("x: {from: f, type: integer, on_invalid: null}")
+    found = map_rows(made, rows(f=["1", None, "x"]), {}, Settings())
+    assert payloads(made, found.accepted).to_list() == ['{"key":"0","x":1}', '{"key":"1"}', '{"key":"2","x":null}']
+    assert found.losses == {"x": {"nulled_invalid": 1}}
+
+
+@pytest.mark.parametrize(
+    ("unlisted", "accepted", "rejected", "losses"),
+    [
+        ("reject", ["m", None], ["unlisted_value"], {}),
+        ("omit", ["m", None, None], [], {"x": {"unlisted": 1}}),
+        ("keep", ["m", "other", None], [], {"x": {"unlisted": 1}}),
+    ],
+)
+def test_unlisted(run: Run, unlisted: str, accepted: list[str], rejected: list[str], losses: object) -> None:
+    """What is not under `values` is rejected, left out or kept, and counted; no value is not unlisted."""
+    found = run(f"type: text, values: {{male: m, female: f}}, unlisted: {unlisted}", ["male", "other", ""])
+    assert found.accepted["x"].to_list() == accepted
+    assert found.rejected["rule"].to_list() == rejected
+    assert found.losses == losses
+
+
+def test_unlisted_reject_is_not_softened(run: Run) -> None:
+    """`on_invalid: omit` is for types; an unlisted value is still rejected."""
+    found = run("type: text, values: {a: b}, on_invalid: omit", ["a", "c"])
+    assert (found.accepted["x"].to_list(), found.rejected["rule"].to_list()) == (["b"], ["unlisted_value"])
+
+
+def test_default_is_for_the_absent_only(run: Run) -> None:
+    """A default stands in for no value, never for a broken one, and is counted."""
+    found = run("type: integer, default: 7, on_invalid: omit", ["1", None, "", "x"])
+    assert found.accepted["x"].to_list() == [1, 7, 7, None]
+    assert found.losses == {"x": {"defaulted": 2, "omitted_invalid": 1}}
+
+
+def test_required(run: Run) -> None:
+    """A required column without a value rejects its row by name, an invalid one by its own rule."""
+    found = run("type: integer, required: true, on_invalid: omit", ["1", "", "x"])
+    assert found.rejected.select("rule", "column", "value").rows() == [
+        ("required_missing", "x", None),
+        ("not_an_integer", "x", "x"),
+    ]
+
+
+def test_first_with_a_value(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+    """Of several fields the first that is neither null nor '' is taken; fields the snapshot lacks are null."""
+    made = mapping("x: {from: [a, absent, b], type: text}")
+    found = map_rows(made, rows(a=["1", "", None], b=["2", "3", None]), {}, Settings())
+    assert found.accepted["x"].to_list() == ["1", "3", None]
+
+
+def test_text_as_sent_or_refused(run: Run) -> None:
+    """Text is never changed; a NUL or half a surrogate pair is refused, a whole pair is not."""
+    texts = ["a\0b", "\\ud800", "\\ud83d\\ude00", "e\u0301\u202e😀", "\\uDC00x", " x "]
+    found = run("type: text", texts)
+    assert found.accepted["x"].to_list() == [texts[2], texts[3], texts[5]]
+    assert found.rejected["rule"].to_list() == ["unsendable_text"] * 3
+
+
+def test_json_is_sent_as_a_quoted_string(run: Run, mapping: Callable[..., Mapping]) -> None:
+    """JSON text is checked, kept to the last digit and sent as a string."""
+    found = run("type: json", ['{"a":1.10}', "[1,2", '"x"', "NaN", "[" * 100_000])
+    assert found.rejected["rule"].to_list() == ["not_json"] * 3
+    assert (
+        payloads(mapping("x: {from: f, type: json}"), found.accepted).to_list()[0] == '{"key":"0","x":"{\\"a\\":1.10}"}'
+    )
+
+
+def test_booleans_are_literal(run: Run) -> None:
+    """Only true and false are booleans; other spellings want `values`."""
+    found = run("type: boolean", ["true", "false", "1", "yes", "True", None])
+    assert found.accepted["x"].to_list() == [True, False, None]
+    assert found.rejected["rule"].to_list() == ["not_a_boolean"] * 3
+
+
+CONSENT = """x: {from: [a, b], type: boolean, consent: true, apply: [trim, lowercase],
+  values: {'1': true, 'yes': true, '0': false}, unlisted: %s}"""
+_ANSWERS = st.sampled_from([None, "", "1", "yes", " YES ", "0", "NULL", "maybe", "true", "2"])
+
+
+@given(
+    answers=st.lists(st.tuples(_ANSWERS, _ANSWERS), min_size=1, max_size=8),
+    unlisted=st.sampled_from(["omit", "reject"]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_silence_never_becomes_consent(
+    mapping: Callable[..., Mapping],
+    rows: Callable[..., pl.DataFrame],
+    answers: list[tuple[str | None, str | None]],
+    unlisted: str,
+) -> None:
+    """A consent is true only where a field says yes and no other says anything else."""
+    made = mapping(CONSENT % unlisted)
+    found = map_rows(made, rows(a=[a for a, _ in answers], b=[b for _, b in answers]), {}, Settings())
+    got = dict(zip(found.accepted["_position"].to_list(), found.accepted["x"].to_list(), strict=True))
+    for position, pair in enumerate(answers):
+        said = {answer.strip().lower() for answer in pair if answer}
+        if got.get(position) is True:
+            assert said and said <= {"1", "yes"}
+        elif said and said <= {"1", "yes"}:
+            raise AssertionError("a plain yes was lost")
+        if "0" in said:
+            assert got.get(position) in {False, None}
+
+
+@pytest.mark.parametrize(
+    "settings_",
+    [
+        "from: f, default: true",
+        "value: true",
+        "from: f, values: {'NULL': true}",
+        "from: f, values: {'n/a': true, '1': true}",
+        "from: f, values: {'1': true}, unlisted: keep",
+        "from: f, apply: [truncate: 1], values: {y: true}",
+        "from: f, apply: [strip_html]",
+        "sql: \"COALESCE(f, 'true')\"",
+        "sql: \"CASE WHEN f = '0' THEN 'false' ELSE 'true' END\"",
+        "sql: \"'true'\"",
+        'sql: "f IS NULL"',
+        "from: l.key",
+        "sql: l.key",
+    ],
+)
+def test_consent_by_silence_is_an_error_of_the_file(mapping: Callable[..., Mapping], settings_: str) -> None:
+    """Every way for silence to become a yes is refused when the file is read."""
+    with pytest.raises(MappingError):
+        mapping(f"x: {{{settings_}, type: boolean, consent: true}}", top="lookups: {l: {dataset: others, id: f}}")
+
+
+def test_consent_is_boolean_and_no_key(mapping: Callable[..., Mapping]) -> None:
+    """A consent of another type is an error of the file."""
+    with pytest.raises(MappingError, match="a consent is of `type: boolean`"):
+        mapping("x: {from: f, type: text, consent: true}")
+
+
+def test_consent_by_expression(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+    """An expression may give consent where it reads an explicit yes."""
+    made = mapping(
+        "x: {sql: \"CASE WHEN f = 'J' AND g = 'J' THEN 'true' ELSE 'false' END\", type: boolean, consent: true}"
+    )
+    found = map_rows(made, rows(f=["J", "J", None], g=["J", "N", None]), {}, Settings())
+    assert found.accepted["x"].to_list() == [True, False, False]
+
+
+def test_rules_and_losses_are_documented(tmp_path: Path) -> None:
+    """Each rule says what it means and what to do."""
+    assert all(rule.says and rule.hint and name == rule.name for name, rule in RULES.items())
+    assert all(LOSSES.values())
+
+
+def test_default_does_not_hide_what_a_function_refused(run: Run) -> None:
+    """A value that a function refuses is invalid, not absent: the default is not for it."""
+    found = run("type: text, apply: [email], default: none@example.com, on_invalid: omit", ["x", None])
+    assert found.accepted["x"].to_list() == [None, "none@example.com"]
+
+
+def test_null_send_does_not_erase_for_an_unlisted_value(
+    mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
+) -> None:
+    """An unlisted value that is left out is left out, not sent as null: something was said."""
+    made = mapping("x: {from: f, type: text, values: {a: b}, unlisted: omit, null: send}")
+    found = map_rows(made, rows(f=["a", "c", None]), {}, Settings())
+    assert payloads(made, found.accepted).to_list() == ['{"key":"0","x":"b"}', '{"key":"1"}', '{"key":"2","x":null}']
+
+
+def test_consent_by_expression_needs_somebody_to_speak(
+    mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
+) -> None:
+    """Where all fields of an expression are silent, whatever mix of null and '', it gives no consent; counted."""
+    made = mapping("x: {sql: \"CASE WHEN f IS NULL AND g = '' THEN 'true' END\", type: boolean, consent: true}")
+    found = map_rows(made, rows(f=[None], g=[""]), {}, Settings())
+    assert found.accepted["x"].to_list() == [None]
+    assert found.losses == {"x": {"consent_withheld": 1}}

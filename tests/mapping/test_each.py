@@ -1,0 +1,100 @@
+"""One row per element."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.mapping.each import read_elements
+from migrate.mapping.model import Mapping
+from migrate.mapping.transform import Settings, map_rows
+
+
+def _values(text: str, *fields: str) -> dict[str, list[str | None]]:
+    return read_elements(pl.Series([text]), fields).values
+
+
+def test_values_come_out_as_sent() -> None:
+    """Numbers keep their digits, strings are decoded, objects stay JSON, null and absent are null."""
+    text = '[{"a":1.10,"b":"\\u00e9\\"","c":{"d":[1, 2]},"e":null,"f":true},{"a":9223372036854775808}]'
+    assert _values(text, "item.a", "item.b", "item.c", "item.e", "item.f") == {
+        "item.a": ["1.10", "9223372036854775808"],
+        "item.b": ['é"', None],
+        "item.c": ['{"d":[1, 2]}', None],
+        "item.e": [None, None],
+        "item.f": ["true", None],
+    }
+
+
+def test_nested_names_and_elements_that_are_no_objects() -> None:
+    """Dotted names reach into objects, a key with a dot goes first; a plain element is `item` alone."""
+    text = '[{"a":{"b":{"c":5}}},{"a.b":{"c":6}},{"a.b.c":7,"a":1},"x\\n",12.0,null,[1]]'
+    found = _values(text, "item", "item.a.b.c")
+    assert found["item.a.b.c"] == ["5", "6", "7", None, None, None, None]
+    assert found["item"][3:] == ["x\n", "12.0", None, "[1]"]
+
+
+def test_an_object_counts_as_a_list_of_its_values() -> None:
+    """PHP sends lists with holes as objects: their values in order, whatever the keys."""
+    found = read_elements(pl.Series(['{"2":{"a":1},"x":{"a":2}}', '[{"a":3}]']), ["item.a"])
+    assert (found.values["item.a"], found.parents, found.places) == (["1", "2", "3"], [0, 0, 1], [1, 2, 1])
+
+
+def test_none_empty_and_broken() -> None:
+    """Null, '' and empty lists give no row and are counted; what is no list is named."""
+    found = read_elements(pl.Series([None, "", "[]", "{}", "[ ]", "12", "[1,", "true", "[" * 100_000]), ["item"])
+    assert (found.empty, found.broken, found.places) == (5, [5, 6, 7, 8], [])
+
+
+def test_half_a_pair_keeps_its_escapes() -> None:
+    """A string that no text can hold keeps its escapes, so that it can be refused by name."""
+    bad = '[{"a":"x\\ud800"},{"a":"\\\\ud800 \\ud83d\\ude00"}]'
+    found = read_elements(pl.Series([bad]), ["item.a"])
+    assert found.values["item.a"] == ["x\\ud800", "\\ud800 \U0001f600"]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "c.d", "é"]), _JSON, max_size=4), max_size=5), st.booleans())
+def test_any_elements_come_back(elements: list[dict[str, object]], whole: bool) -> None:
+    """For any elements each field is what Python's own parser reads, whichever way is taken."""
+    fields = ["item.a", "item.é"] + (["item"] if whole else [])
+    found = read_elements(pl.Series([json.dumps(elements)]), fields)
+    assert found.places == list(range(1, len(elements) + 1))
+    for name in ("a", "é"):
+        wanted = [element.get(name) for element in elements]
+        got = [
+            value if value is None or isinstance(want, str) else json.loads(value)
+            for value, want in zip(found.values[f"item.{name}"], wanted, strict=True)
+        ]
+        assert got == wanted
+
+
+def test_rows_keep_parent_place_and_order(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+    """Lines know their record and place; records without lines, and broken ones, are accounted for."""
+    made = mapping(
+        "p: {from: position, type: integer}\nn: {from: item.n, type: integer}\no: {from: owner, type: text}",
+        top="each: items",
+    )
+    items = ['[{"n":1},{"n":2}]', None, "[]", "oops", '{"x":{"n":3},"y":7}', '[{"n":"x"}]']
+    found = map_rows(made, rows(items=items, owner=list("abcdef")), {}, Settings())
+    assert found.accepted.select("_position", "_element", "p", "n", "o").rows() == [
+        (0, 1, 1, 1, "a"),
+        (0, 2, 2, 2, "a"),
+        (4, 1, 1, 3, "e"),
+        (4, 2, 2, None, "e"),
+    ]
+    assert found.rejected.select("_position", "_element", "rule", "column", "value").rows() == [
+        (3, None, "each_not_a_list", "items", "oops"),
+        (5, 1, "not_an_integer", "n", "x"),
+    ]
+    assert (found.read, found.empty_each, found.filtered) == (6, 2, 0)
