@@ -1,0 +1,109 @@
+"""A project folder and the command as a process, for the tests of the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from migrate.sandbox.serve import Sandbox
+
+SOURCE_KEY = "source-key-canary-1b7f"
+TARGET_KEY = "target-key-canary-9c2e"
+DATASETS = ("contacts", "categories", "products", "orders", "order_items", "interactions")
+
+
+@dataclass
+class Done:
+    """A finished process; `summary` is its JSON object."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The one JSON object on stdout."""
+        found = json.loads(self.stdout)
+        assert isinstance(found, dict)
+        return found
+
+
+@dataclass
+class Project:
+    """A project folder whose migrate.toml points to a sandbox."""
+
+    folder: Path
+    sandbox: Sandbox | None = None
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def write(self, **changes: str) -> None:
+        """Writes migrate.toml; `changes` replaces whole lines' values."""
+        url = self.sandbox.url if self.sandbox else "http://127.0.0.1:9"
+        values = {
+            "workspace": '"migration"',
+            "project_id": '"demo"',
+            "source_url": f'"{url}/2.0"',
+            "target_url": f'"{url}/v1/data"',
+            "datasets": "\n".join(f'{name} = "{name}"' for name in DATASETS),
+            "gates": "",
+            "datatrics": "requests_per_second = 1000",
+            "octolis": "",
+            **changes,
+        }
+        (self.folder / "migrate.toml").write_text(
+            f"workspace = {values['workspace']}\n"
+            f"[datatrics]\nbase_url = {values['source_url']}\nproject_id = {values['project_id']}\n"
+            f"{values['datatrics']}\n"
+            f"[octolis]\nbase_url = {values['target_url']}\n{values['octolis']}\n"
+            f"[octolis.datasets]\n{values['datasets']}\n"
+            f"[gates]\n{values['gates']}\n",
+            encoding="utf-8",
+        )
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """The command as a process that runs."""
+        env = {**os.environ, "DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY, **self.environ, **environ}
+        return subprocess.Popen(
+            [sys.executable, "-m", "migrate", *arguments],
+            cwd=self.folder,
+            env=env,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(self, *arguments: str, timeout_s: float = 120, **environ: str) -> Done:
+        """The command, waited for."""
+        process = self.start(*arguments, **environ)
+        stdout, stderr = process.communicate(timeout=timeout_s)
+        return Done(process.returncode, stdout, stderr)
+
+    def kill_when(self, condition: Callable[[], bool], *arguments: str, timeout_s: float = 60) -> None:
+        """Starts the command and kills it with SIGKILL as soon as `condition` holds; it must not have ended before."""
+        process = self.start(*arguments)
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "the moment to kill never came"
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+
+    def state(self) -> dict[str, Any]:
+        """What the sandbox says of itself."""
+        assert self.sandbox is not None
+        found = httpx.get(f"{self.sandbox.url}/_sandbox/state").json()
+        assert isinstance(found, dict)
+        return found
