@@ -1,7 +1,7 @@
 """Personal values made unreadable and still recognisable: the same value has the same mask within a workspace.
 
-A mask shows the shape of a value (letters as a or A, digits as 9, the rest as it is, shortened) and four hex digits of a
-keyed hash. So masked values can be told apart and joined, and not read; without the workspace's salt nobody can try
+A mask shows the shape of a value (letters as a or A, digits as 9, the rest as it is, shortened) and four hex digits of
+a keyed hash. So masked values can be told apart and joined, and not read; without the workspace's salt nobody can try
 values out either.
 """
 

@@ -1,0 +1,1 @@
+"""Snapshot + mappings + live target → plan: the dry run. Sends no write."""

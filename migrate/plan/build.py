@@ -1,0 +1,233 @@
+"""The dry run: snapshot + mappings + the target as it is → a plan. Sends no write, ever."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+
+import polars as pl
+
+from migrate.config import Project
+from migrate.errors import Interrupted, MappingError, WorkspaceError
+from migrate.mapping.model import Mapping
+from migrate.mapping.transform import Settings, lookup_columns, typed_schema
+from migrate.plan.cost import forecast_cost, minutes_of
+from migrate.plan.dataset import Final, Notes, compare_rows, count_dataset, finish_rows, target_warnings, write_dataset
+from migrate.plan.document import (
+    FORMAT,
+    DatasetPlan,
+    MappingUsed,
+    PlanDocument,
+    PlannedFile,
+    SnapshotUsed,
+    TargetReading,
+    Unmapped,
+    dump_document,
+)
+from migrate.plan.files import stored_columns
+from migrate.plan.gates import judge_gates
+from migrate.plan.lookups import lookup_frame
+from migrate.plan.opening import PLAN_FILE, Plan, begin_plan
+from migrate.plan.reading import Held, Place, Target, read_target
+from migrate.plan.request import Choice, PlanRequest, choose_datasets
+from migrate.plan.rows import map_resource, unmapped_fields
+from migrate.plan.settings import settings_sha256, settings_that_matter
+from migrate.progress import Progress
+from migrate.snapshot.reading import Snapshot, SnapshotResource
+from migrate.workspace import Workspace, write_bytes
+
+
+def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from each stage before it
+    project: Project,
+    workspace: Workspace,
+    snapshot: Snapshot,
+    mappings: Dict[str, Mapping],
+    client: Target | None,
+    request: PlanRequest,
+    progress: Progress,
+    stop: Event,
+    now: Callable[[], datetime],
+) -> Plan:
+    """The finished plan, also written to `plans/NAME`.
+
+    Each mapping in turn, looked-up datasets first: its resource is mapped part by part, rows that share a key are
+    collapsed, the target is read and compared, batches are cut, files are written. `plan.json` comes last; without
+    it the plan does not exist. Without a `client` the plan is offline.
+
+    **Guarantees**: the same snapshot, mappings, settings and target give the same bytes in every file but `begun.json`;
+    read = filtered + rejected + collapsed + planned for each dataset.
+
+    **Raises** UsageError, ConfigError, MappingError, WorkspaceError, RemoteError; Interrupted when `stop` is set.
+    """
+    choice = choose_datasets(request, mappings, project)
+    needed = {name: mapping for name, mapping in mappings.items() if name in choice.needed}
+    target = None if request.offline else client
+    resources = {str(mapping.resource): _resource(snapshot, mapping) for mapping in needed.values()}
+    with begin_plan(workspace, request.name, now) as (name, folder), _explained(name, folder, request, snapshot):
+        making = Making(project, snapshot, mappings, choice, target, folder, progress, stop)
+        for mapping in needed.values():
+            final = making.finish(mapping, resources[mapping.resource])
+            if mapping.dataset in choice.ids:
+                making.plan(final, resources[mapping.resource])
+        document = making.document(resources)
+        write_bytes(folder / PLAN_FILE, dump_document(document))
+    return Plan(name, folder, document)
+
+
+def _resource(snapshot: Snapshot, mapping: Mapping) -> SnapshotResource:
+    resource = snapshot.resource(mapping.resource)
+    if resource is None:
+        raise WorkspaceError(
+            f"dataset {mapping.dataset!r} needs {mapping.resource}, which snapshot {snapshot.name!r} does not have",
+            hint=f"migrate extract {mapping.resource} --snapshot {snapshot.name}",
+        )
+    return resource
+
+
+@contextlib.contextmanager
+def _explained(name: str, folder: Path, request: PlanRequest, snapshot: Snapshot) -> Iterator[None]:
+    """Gives an interruption the command that makes this plan again, and a full disk a name."""
+    words = ["migrate plan", *(request.datasets or ()), f"--snapshot {snapshot.name} --plan {name}"]
+    again = " ".join([*words, "--offline"] if request.offline else words)
+    try:
+        yield
+    except Interrupted as error:
+        raise Interrupted(error.what, hint=again) from None
+    except OSError as error:
+        raise WorkspaceError(
+            f"plan {name!r} cannot be written to {folder}: {error.strerror or error}",
+            hint=f"free disk space or fix its permissions, then: {again}",
+        ) from None
+
+
+@dataclass
+class Making:
+    """A plan in the making: what it is made of, and what stands already."""
+
+    project: Project
+    snapshot: Snapshot
+    mappings: Dict[str, Mapping]
+    choice: Choice
+    target: Target | None
+    folder: Path
+    progress: Progress
+    stop: Event
+    tables: dict[str, pl.DataFrame] = field(default_factory=dict)
+    unmapped: dict[str, tuple[Unmapped, ...]] = field(default_factory=dict)
+    readings: dict[str, TargetReading] = field(default_factory=dict)
+    datasets: dict[str, DatasetPlan] = field(default_factory=dict)
+    files: list[PlannedFile] = field(default_factory=list)
+
+    @property
+    def batch_bytes(self) -> int:
+        """The bound of a request's body."""
+        return self.project.octolis.batch_bytes
+
+    def finish(self, mapping: Mapping, resource: SnapshotResource) -> Final:
+        """The dataset's final rows; what other datasets look up in them is kept."""
+        datatrics, octolis = self.project.datatrics, self.project.octolis
+        settings = Settings(datatrics.timezones, datatrics.source_aliases, octolis.float_digits)
+        lookups = {name: self.tables[lookup.dataset] for name, lookup in mapping.lookups.items()}
+        task = f"plan {mapping.dataset}"
+        self.progress.begin(task, total=resource.rows, unit="records")
+        mapped = map_resource(resource, mapping, lookups, settings, lambda records: self._tick(task, records))
+        self.progress.end(task)
+        final = finish_rows(mapping, mapped, self.batch_bytes)
+        wanted = self._looked_up(mapping.dataset)
+        if wanted is not None:
+            self.tables[mapping.dataset] = lookup_frame(final.rows, wanted)
+        return final
+
+    def plan(self, final: Final, resource: SnapshotResource) -> None:
+        """Compares the rows with the target, writes the dataset's files and counts."""
+        mapping, dataset = final.mapping, final.mapping.dataset
+        folder = self.folder / dataset
+        folder.mkdir(mode=0o700)
+        unmapped = self._unmapped(mapping, resource)
+        held = self._read(mapping, folder)
+        types = typed_schema(mapping, self.project.octolis.float_digits)
+        classified = compare_rows(final, held, types)
+        written = write_dataset(final, classified, folder, self.folder, self.batch_bytes)
+        warnings: tuple[str, ...] = ()
+        if held is not None:
+            reading = held.reading.model_copy(update={"repeated_keys": classified.repeated_keys})
+            warnings = target_warnings(reading, classified, mapping)
+            self.readings[dataset] = reading
+            self.files += reading.files
+        self.files += written.files
+        minutes = minutes_of(written.batches, self.project)
+        notes = Notes(unmapped, warnings)
+        self.datasets[dataset] = count_dataset(final, classified, written.batches, minutes, notes)
+
+    def document(self, resources: Dict[str, SnapshotResource]) -> PlanDocument:
+        """What `plan.json` says, once all datasets are done."""
+        settings = settings_that_matter(self.project)
+        verdicts = {name: resource.result.verdict for name, resource in sorted(resources.items())}
+        return PlanDocument(
+            format=FORMAT,
+            snapshot=SnapshotUsed(
+                name=self.snapshot.name, manifest_sha256=self.snapshot.manifest_sha256, verdicts=verdicts
+            ),
+            mappings={name: _mapping_used(self.mappings[name]) for name in self.mappings if name in self.choice.needed},
+            settings=settings,
+            settings_sha256=settings_sha256(settings),
+            dataset_ids=self.choice.ids,
+            offline=self.target is None,
+            skipped=self.choice.skipped,
+            target_reading=self.readings,
+            datasets=self.datasets,
+            forecast=forecast_cost([plan.batches for plan in self.datasets.values()], self.project),
+            gates=judge_gates(self.datasets, verdicts, self.project.gates),
+            files=tuple(self.files),
+        )
+
+    def _tick(self, task: str, records: int) -> None:
+        self.progress.advance(task, records)
+        if self.stop.is_set():
+            raise Interrupted("stopped before the plan was finished; nothing was sent")
+
+    def _looked_up(self, dataset: str) -> set[str] | None:
+        """The columns that needed mappings look up in a dataset; None where none does."""
+        found: set[str] | None = None
+        for name in self.choice.needed:
+            columns = lookup_columns(self.mappings[name])
+            for lookup, rule in self.mappings[name].lookups.items():
+                if rule.dataset == dataset:
+                    found = (found or set()) | columns[lookup]
+        return found
+
+    def _unmapped(self, mapping: Mapping, resource: SnapshotResource) -> tuple[Unmapped, ...]:
+        if mapping.resource not in self.unmapped:
+            same = [other for other in self.mappings.values() if other.resource == mapping.resource]
+            self.unmapped[mapping.resource] = unmapped_fields(resource, same)
+        found = self.unmapped[mapping.resource]
+        if found and mapping.unmapped == "fail":
+            raise MappingError(
+                [f"{mapping.file}: no mapping uses field {field.field!r} of {mapping.resource}" for field in found],
+                hint="map these fields, name them under `ignore`, or set `unmapped: report`",
+            )
+        return found
+
+    def _read(self, mapping: Mapping, folder: Path) -> Held | None:
+        if self.target is None:
+            return None
+        place = Place(mapping.dataset, self.choice.ids[mapping.dataset], folder, self.folder)
+        return read_target(self.target, place, self.progress, self.stop)
+
+
+def _mapping_used(mapping: Mapping) -> MappingUsed:
+    return MappingUsed(
+        file=Path(mapping.file).name,
+        sha256=mapping.sha256,
+        resource=mapping.resource,
+        key=mapping.key,
+        recipe_columns=tuple(name for name, column in mapping.columns.items() if column.recipe),
+        stored_columns={
+            name: stored for name, stored in stored_columns(list(mapping.columns)).items() if name != stored
+        },
+    )

@@ -1,0 +1,65 @@
+"""Is the value in the target the value we would send? Stated rules, one per type. Pure.
+
+The target's export is CSV, so each of its values is a text; null is an empty field without quotes, '' one with them,
+but not every writer keeps them apart. The rules:
+
+- null and '' are equal, in every type: a CSV cannot always tell them apart.
+- text: equal to the last character. json: equal as text.
+- integer, float: equal as decimal numbers, read to 18 places: `1.10` is `1.1`, `12` is `12.0`, `1e3` is `1000`.
+- boolean: `true`, `t` and `1` are true, `false`, `f` and `0` are false, in either case of letters.
+- datetime, date: the same instant: `T` or a space, a fraction of zeros, `Z`, an offset or nothing (which is UTC); a
+  date alone is its midnight.
+- A text in the target that cannot be read in the column's type equals nothing.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+_EXACT = pl.Decimal(38, 18)
+_TRUE = ("true", "t", "1")
+_FALSE = ("false", "f", "0")
+
+
+def _instant(text: pl.Expr) -> pl.Expr:
+    spaced = text.str.replace(r"^(\d{4}-\d\d-\d\d)[Tt]", "$1 ").str.replace(r"^(\d{4}-\d\d-\d\d)$", "$1 00:00:00")
+    naive = spaced.str.replace(r"(?:[Zz]|[+-]00(?::?00)?)$", "")
+    local = naive.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
+    padded = spaced.str.replace(r"([+-]\d\d)$", "${1}:00")
+    offset = padded.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False)
+    return pl.coalesce(local, offset.dt.replace_time_zone(None))
+
+
+def _truth(text: pl.Expr) -> pl.Expr:
+    lower = text.str.to_lowercase()
+    return pl.when(lower.is_in(_TRUE)).then(True).when(lower.is_in(_FALSE)).then(False)
+
+
+def read_text(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """A text of the target's export as a value that compares with a planned one of `dtype` after `comparable`."""
+    value = pl.when(text != "").then(text)
+    if dtype == pl.Boolean:
+        return _truth(value)
+    if dtype.is_numeric():
+        return value.str.strip_chars().cast(_EXACT, strict=False)
+    if dtype.is_temporal():
+        return _instant(value)
+    return value
+
+
+def comparable(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """A planned value of `dtype` as `read_text` gives the target's."""
+    if dtype == pl.Boolean:
+        return value
+    if dtype.is_numeric():
+        return value.cast(_EXACT)
+    if dtype.is_temporal():
+        return value.cast(pl.Datetime("us"))
+    return pl.when(value != "").then(value)
+
+
+def differs(planned: pl.Expr, held: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """True where the target holds another value than the planned one; never null."""
+    unreadable = (held != "") & read_text(held, dtype).is_null()
+    other = comparable(planned, dtype).ne_missing(read_text(held, dtype))
+    return other | unreadable.fill_null(value=False)

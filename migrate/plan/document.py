@@ -1,0 +1,134 @@
+"""What `plan.json` holds. Nothing in it depends on the clock, on the plan's name or on the machine."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+FORMAT = 1
+"""Raised whenever the meaning of a plan's files changes; a plan of another format is stale."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlannedFile(_Part):
+    """A file of the plan; `path` is relative to the plan's folder. Units: bytes."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class SnapshotUsed(_Part):
+    """The snapshot the plan was made from, and the verdict of each resource it was read for."""
+
+    name: str
+    manifest_sha256: str
+    verdicts: dict[str, str]
+
+
+class MappingUsed(_Part):
+    """A mapping as it was: `sha256` is that of the file's bytes."""
+
+    file: str
+    sha256: str
+    resource: str
+    key: tuple[str, ...]
+    recipe_columns: tuple[str, ...]
+    stored_columns: dict[str, str]
+    """Mapped columns that stand under another name in the plan's Parquet files, since theirs is taken there."""
+
+
+class TargetReading(_Part):
+    """What one dataset of the target held; `moving`: rows came or went while it was read, every time."""
+
+    rows: int
+    count: int
+    files: tuple[PlannedFile, ...]
+    columns: tuple[str, ...]
+    repeated_keys: int
+    moving: bool
+
+
+class Unmapped(_Part):
+    """A snapshot field that no mapping uses nor ignores; `filled` is the share of records that have a value."""
+
+    field: str
+    filled: float
+
+
+class DatasetPlan(_Part):
+    """One dataset's counts. Units: rows, requests, points, minutes; `empty_each` records.
+
+    `by_source` counts planned rows by the source of the record that won, '' where it has none.
+
+    **Guarantees**: read = filtered + rejected + collapsed + planned; planned = create + update + unchanged + unknown.
+    """
+
+    read: int
+    filtered: int
+    rejected: int
+    collapsed: int
+    planned: int
+    create: int
+    update: int
+    unchanged: int
+    unknown: int
+    merge_forecast: int
+    batches: int
+    points: int
+    minutes: float
+    rejected_by_rule: dict[str, int]
+    by_source: dict[str, int]
+    change_counts: dict[str, int]
+    recipe_counts: dict[str, int]
+    losses: dict[str, dict[str, int]]
+    orphans: dict[str, int]
+    unmapped: tuple[Unmapped, ...]
+    foreign: int
+    empty_each: int
+    warnings: tuple[str, ...]
+
+
+class Forecast(_Part):
+    """What `load` will cost at the documented limits, by number of API keys. Units: requests, points, minutes."""
+
+    requests: int
+    points: int
+    minutes_by_keys: dict[int, float]
+
+
+class GateFinding(_Part):
+    """A gate of the project file and how this plan stands to it."""
+
+    gate: str
+    verdict: Literal["ok", "broken"]
+    text: str
+
+
+class PlanDocument(_Part):
+    """The whole of `plan.json`."""
+
+    format: int
+    snapshot: SnapshotUsed
+    mappings: dict[str, MappingUsed]
+    settings: dict[str, str | int | dict[str, str]]
+    settings_sha256: str
+    dataset_ids: dict[str, str]
+    offline: bool
+    skipped: dict[str, str]
+    target_reading: dict[str, TargetReading]
+    datasets: dict[str, DatasetPlan]
+    forecast: Forecast
+    gates: tuple[GateFinding, ...]
+    files: tuple[PlannedFile, ...]
+
+
+def dump_document(document: PlanDocument) -> bytes:
+    """The bytes of `plan.json`: the same document always gives the same bytes."""
+    return (json.dumps(document.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n").encode()

@@ -1,0 +1,86 @@
+"""What is asked for, and which datasets that means."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+
+from migrate.config import Project
+from migrate.errors import ConfigError, UsageError
+from migrate.mapping.model import Mapping
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """A plan to make: its name (None: by the time), its datasets (None: all that have an id), offline or not."""
+
+    name: str | None = None
+    datasets: tuple[str, ...] | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`ids`: the datasets to plan, in the mappings' order, with their Octolis ids.
+
+    `needed`: those and what they look up. `skipped`: mappings that are not planned, and why.
+    """
+
+    ids: dict[str, str]
+    needed: frozenset[str]
+    skipped: dict[str, str]
+
+
+def choose_datasets(request: PlanRequest, mappings: Dict[str, Mapping], project: Project) -> Choice:
+    """What to plan.
+
+    **Raises** UsageError for a dataset without a mapping, ConfigError for an id that is missing or shared.
+    """
+    for name in request.datasets or ():
+        if name not in mappings:
+            raise UsageError(
+                f"no mapping makes dataset {name!r}{_near(name, mappings)}", hint=f"mappings: {project.mappings}"
+            )
+    if request.datasets:
+        wanted = set(request.datasets)
+    else:
+        wanted = {name for name in mappings if name in project.octolis.datasets}
+    if not wanted:
+        project.dataset_id(_first(mappings, project))
+    ids = {name: project.dataset_id(name) for name in mappings if name in wanted}
+    _refuse_shared(ids, project)
+    skipped = {} if request.datasets else {name: "no id in [octolis.datasets]" for name in mappings if name not in ids}
+    return Choice(ids, frozenset(_closure(wanted, mappings)), skipped)
+
+
+def _refuse_shared(ids: Dict[str, str], project: Project) -> None:
+    by_id: dict[str, str] = {}
+    for name, dataset_id in ids.items():
+        if dataset_id in by_id:
+            raise ConfigError(
+                f"{project.file}: [octolis.datasets] gives {by_id[dataset_id]!r} and {name!r} the same id",
+                hint="each of our datasets is one dataset there; correct one of the two lines",
+            )
+        by_id[dataset_id] = name
+
+
+def _first(mappings: Dict[str, Mapping], project: Project) -> str:
+    if not mappings:
+        raise ConfigError(f"there are no mappings in {project.mappings}", hint="run `migrate init`")
+    return next(iter(mappings))
+
+
+def _near(name: str, mappings: Dict[str, Mapping]) -> str:
+    near = difflib.get_close_matches(name, mappings, 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(mappings)}"
+
+
+def _closure(wanted: set[str], mappings: Dict[str, Mapping]) -> set[str]:
+    found, left = set[str](), list(wanted)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left.extend(lookup.dataset for lookup in mappings[name].lookups.values())
+    return found

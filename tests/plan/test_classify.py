@@ -1,0 +1,161 @@
+"""Create, update, unchanged: against a model in plain Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.plan.classify import Columns, classify_rows, classify_unread
+
+KEYS = ["k1", "k2", "k3", "k4"]
+TYPES = {"key": pl.String(), "name": pl.String(), "age": pl.Int32(), "nick": pl.String()}
+COLUMNS = Columns(TYPES, ("key",), ("nick",))
+names = st.sampled_from([None, "a", "b"])
+ages = st.sampled_from([None, 1, 2])
+planned_drawn = st.dictionaries(
+    st.sampled_from(KEYS), st.fixed_dictionaries({"name": names, "age": ages, "nick": names, "erase": st.booleans()})
+)
+held_drawn = st.lists(
+    st.fixed_dictionaries(
+        {
+            "key": st.sampled_from([*KEYS, "other", "", None]),
+            "name": st.sampled_from([None, "", "a", "b"]),
+            "age": st.sampled_from([None, "", "1", "1.0", "2", "x"]),
+            "nick": names,
+        }
+    ),
+    max_size=8,
+)
+
+
+def planned_frame(planned: dict[str, dict[str, Any]]) -> pl.DataFrame:
+    """Rows as they are before comparison; `name` may be erased."""
+    rows = [
+        {"_key": key, "key": key, "_null:name": row["erase"] and row["name"] is None}
+        | {name: row[name] for name in ("name", "age", "nick")}
+        for key, row in planned.items()
+    ]
+    return pl.DataFrame(rows, schema={"_key": pl.String, "_null:name": pl.Boolean, **TYPES})
+
+
+@dataclass
+class Held:
+    """The target's export as a frame."""
+
+    frame: pl.DataFrame
+
+    @property
+    def height(self) -> int:
+        return self.frame.height
+
+    def column(self, name: str) -> pl.Series | None:
+        return self.frame.get_column(name) if name in self.frame.columns else None
+
+
+def held_frame(held: list[dict[str, Any]], *without: str) -> Held:
+    """The target's export, without some of its columns."""
+    rows = [{"__masterid__": f"m{place}"} | row for place, row in enumerate(held)]
+    schema = dict.fromkeys(["__masterid__", "key", "name", "age", "nick"], pl.String)
+    return Held(pl.DataFrame(rows, schema=schema).drop(without))
+
+
+def changes(row: dict[str, Any], there: dict[str, Any]) -> list[str]:
+    """The columns in which a planned row differs from what the target holds."""
+    found = []
+    name_sent = row["name"] is not None or row["erase"]
+    if name_sent and (row["name"] or None) != (there["name"] or None):
+        found.append("name")
+    held_age = {"1": 1, "1.0": 1, "2": 2, "x": "x"}.get(there["age"])
+    if row["age"] is not None and row["age"] != held_age:
+        found.append("age")
+    return found
+
+
+@given(planned_drawn, held_drawn)
+def test_each_row_is_what_the_values_say(planned: dict[str, dict[str, Any]], held: list[dict[str, Any]]) -> None:
+    """Change, masterid, changed columns and all counts are those of a plain model; order is kept."""
+    there = {row["key"]: (f"m{place}", row) for place, row in enumerate(held) if row["key"]}
+    result = classify_rows(planned_frame(planned), held_frame(held), COLUMNS)
+    expected = []
+    for key, row in planned.items():
+        masterid, other = there.get(key, (None, None))
+        columns = changes(row, other) if other else []
+        expected.append((key, "create" if other is None else "update" if columns else "unchanged", masterid, columns))
+    assert result.rows.select("_key", "_change", "_masterid", "_changed").rows() == expected
+    counted = [column for _, _, _, columns in expected for column in columns]
+    assert result.change_counts == {name: counted.count(name) for name in ("name", "age") if name in counted}
+    others = [(f"m{place}", row["key"]) for place, row in enumerate(held) if row["key"] not in planned]
+    assert result.foreign.rows() == others
+    assert result.repeated_keys == sum(1 for row in held if row["key"]) - len(there)
+
+
+def test_a_recipe_column_is_counted_and_changes_nothing() -> None:
+    """What the target's own preparation changes is report-only: no row is sent for it."""
+    planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": "Bo", "erase": False}})
+    held = held_frame([{"key": "k1", "name": "a", "age": "1", "nick": "bo"}])
+    result = classify_rows(planned, held, COLUMNS)
+    assert result.rows["_change"].to_list() == ["unchanged"]
+    assert (result.change_counts, result.recipe_counts) == ({}, {"nick": 1})
+    assert result.samples.rows() == [("k1", "m0", "nick", "bo", "Bo", True)]
+
+
+def test_what_looks_like_a_recipe_is_suspected() -> None:
+    """A column that differs in letter case and spaces alone is named; one other difference clears it."""
+    row = {"age": None, "nick": None, "erase": False}
+    planned = planned_frame({"k1": {"name": "A  b", **row}, "k2": {"name": "C", **row}})
+    held = [{"key": "k1", "name": "a b", "age": "", "nick": ""}, {"key": "k2", "name": "C", "age": "", "nick": ""}]
+    assert classify_rows(planned, held_frame(held), COLUMNS).recipe_suspects == ("name",)
+    held[1]["name"] = None
+    assert classify_rows(planned, held_frame(held), COLUMNS).recipe_suspects == ()
+
+
+def test_samples_are_few() -> None:
+    """Ten of a column at most, old and new as text, the first in the order of the rows."""
+    keys = [f"k{number:02d}" for number in range(20)]
+    planned = planned_frame({key: {"name": None, "age": 2, "nick": None, "erase": False} for key in keys})
+    held = held_frame([{"key": key, "name": None, "age": "1", "nick": None} for key in keys])
+    samples = classify_rows(planned, held, COLUMNS).samples
+    assert samples["key"].to_list() == keys[:10]
+    assert samples.row(0) == ("k00", "m0", "age", "1", "2", False)
+
+
+def test_a_target_that_lacks_a_column_gets_it() -> None:
+    """A column that the export does not show counts as empty there."""
+    planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": None, "erase": False}})
+    held = held_frame([{"key": "k1", "name": "a", "age": None, "nick": None}], "age", "nick")
+    assert classify_rows(planned, held, COLUMNS).rows["_changed"].to_list() == [["age"]]
+
+
+def test_a_target_without_the_key_column_matches_nothing() -> None:
+    """Then every row is new, and every row of the target foreign."""
+    planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": None, "erase": False}})
+    held = held_frame([{"key": "k1", "name": "a", "age": None, "nick": None}], "key")
+    result = classify_rows(planned, held, COLUMNS)
+    assert (result.rows["_change"].to_list(), result.foreign.rows()) == (["create"], [("m0", None)])
+
+
+def test_a_key_of_several_columns_matches_in_all_of_them() -> None:
+    """By value in each column's type: 1 is 1.0 there as well."""
+    columns = Columns(TYPES, ("name", "age"))
+    planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": "n", "erase": False}})
+    held = held_frame(
+        [
+            {"key": "k1", "name": "a", "age": "2", "nick": "n"},
+            {"key": "k1", "name": "a", "age": "1.0", "nick": "n"},
+        ]
+    )
+    result = classify_rows(planned, held, columns)
+    assert (result.rows["_masterid"].to_list(), result.foreign.rows()) == (["m1"], [("m0", "a", "2")])
+
+
+def test_unread_rows_are_unknown() -> None:
+    """Offline, nothing is claimed."""
+    planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": None, "erase": False}})
+    result = classify_unread(planned, COLUMNS)
+    assert result.rows.select("_change", "_masterid", "_changed").rows() == [("unknown", None, [])]
+    assert result.rows.schema["_changed"] == pl.List(pl.String)
+    assert result.foreign.columns == ["masterid", "key"]

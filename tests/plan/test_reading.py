@@ -1,0 +1,109 @@
+"""Reading the target page by page while others write to it."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import polars as pl
+import pytest
+
+from migrate.errors import Interrupted, RemoteError
+from migrate.plan.reading import Place, parse_page, read_target
+from migrate.progress import Silence
+
+
+def row(number: int, **values: str | None) -> dict[str, str | None]:
+    """A row of the target."""
+    return {"__masterid__": f"m{number}", "key": f"k{number}", "name": None, **values}
+
+
+@pytest.fixture
+def read(bench, tmp_path):
+    """Reads dataset `d` of the bench's target, two rows a page."""
+    folder = tmp_path / "plan" / "contacts"
+    folder.mkdir(parents=True)
+
+    def reader(rows, on_page=lambda _dataset, _page: None, stop=None):
+        bench.target.datasets["d"] = rows
+        bench.target.on_page = on_page
+        place = Place("contacts", "d", folder, tmp_path / "plan")
+        return read_target(bench.target, place, Silence(), stop or Event(), page_rows=2)
+
+    reader.target, reader.folder = bench.target, folder
+    return reader
+
+
+@pytest.mark.parametrize(("rows", "pages"), [(0, 1), (1, 1), (2, 2), (3, 2), (4, 3)])
+def test_every_row_is_read_once(read, rows: int, pages: int) -> None:
+    """Up to the short page, and past a full last one to an empty one; each page is kept as a file."""
+    held = read([row(number) for number in range(rows)])
+    assert (held.height, held.reading.rows, held.reading.count, held.reading.moving) == (rows, rows, rows, False)
+    assert read.target.pages == pages
+    kept = [pl.read_parquet(path) for path in sorted(read.folder.glob("before-*.parquet"))]
+    assert sum(frame.height for frame in kept) == rows == sum(file.rows for file in held.reading.files)
+
+
+def test_null_and_empty_are_told_apart_where_the_csv_does(read) -> None:
+    """An empty field is null, a quoted one ''; line ends and quotes inside a value survive."""
+    held = read([row(1, name=None), row(2, name=""), row(3, name='a\n"b",c')])
+    assert held.column("name").to_list() == [None, "", 'a\n"b",c']
+
+
+def test_a_short_page_is_no_end_while_rows_are_missing(read) -> None:
+    """A service that gives fewer rows a page than asked loses nothing."""
+    export = read.target.export_csv
+    read.target.export_csv = lambda dataset, page, _size: export(dataset, page, 1)
+    held = read([row(number) for number in range(3)])
+    assert (held.reading.rows, held.reading.moving) == (3, False)
+
+
+def test_a_row_that_moves_is_read_again(read) -> None:
+    """A row written while it was read moves to the end and another is skipped: the second reading is right."""
+    rows = [row(number) for number in range(4)]
+    moved = []
+
+    def move(_dataset: str, page: int) -> None:
+        if page == 1 and not moved:
+            moved.append(rows.append(rows.pop(0)))
+
+    held = read(rows, move)
+    assert held.reading.moving is False
+    assert sorted(held.column("key")) == ["k0", "k1", "k2", "k3"]
+    assert len(list(read.folder.glob("before-*.parquet"))) == 2
+
+
+def test_a_target_that_never_rests_is_recorded_as_moving(read) -> None:
+    """After three readings the plan is made all the same, each row once, and says so."""
+    rows = [row(number) for number in range(4)]
+    held = read(rows, lambda _dataset, page: rows.append(row(len(rows))) if page == 1 else None)
+    assert held.reading.moving is True
+    assert held.column("__masterid__").n_unique() == held.height == len(held.column("key"))
+
+
+def test_what_is_no_export_is_refused() -> None:
+    """A page of HTML, or a CSV of something else, is an error and no empty dataset."""
+    for body in (b"<html>busy</html>", b"a,b\n1,2\n", b'a,b\n"1'):
+        with pytest.raises(RemoteError, match="not a CSV"):
+            parse_page(body, "contacts")
+    assert parse_page(b"", "contacts").height == 0
+    assert parse_page(b"__masterid__,a\n", "contacts").columns == ["__masterid__", "a"]
+
+
+def test_reading_stops_between_pages(read) -> None:
+    """Ctrl-C does not wait for the whole export."""
+    stop = Event()
+    with pytest.raises(Interrupted):
+        read([row(number) for number in range(8)], lambda _dataset, page: stop.set() if page == 2 else None, stop)
+    assert read.target.pages == 2
+
+
+def test_columns_that_change_between_pages_are_refused(read) -> None:
+    """Somebody edits the dataset's structure: the pages do not belong together."""
+    rows = [row(number) for number in range(4)]
+
+    def edit(_dataset: str, page: int) -> None:
+        rows[2:] = [{**there, "new": "x"} for there in rows[2:]]
+        read.target.datasets["d"] = [*rows[2:], *rows[:2]] if page == 1 else rows
+
+    with pytest.raises(RemoteError, match="columns of dataset 'contacts' changed"):
+        read(rows, edit)
