@@ -1,1 +1,1 @@
-"""What left Datatrics, as Parquet: written once, then only read."""
+"""Snapshots: pages on their way to disk, parts, the manifest, and reading them again."""

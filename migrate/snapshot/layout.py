@@ -1,0 +1,137 @@
+"""Names and small files of a snapshot folder, and what became of each resource."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from migrate.errors import Damaged, WorkspaceError
+from migrate.workspace import FileEntry
+
+FORMAT = 1
+BEGUN = "begun.json"
+MANIFEST = "manifest.json"
+RESULT = "result.json"
+LOCK = ".lock"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a snapshot was begun for; an extract resumes it only for the same."""
+
+    format: int
+    name: str
+    base_url: str
+    project_id: str
+    resources: list[str]
+    page_sizes: dict[str, int]
+    tool_version: str
+    started: str
+
+
+@dataclass(frozen=True)
+class ResourceResult:
+    """What was received of a resource and what can be said of its completeness.
+
+    `received = distinct + duplicates`; rows without an id count as distinct. `requests`, `seconds` and `resumed_pages`
+    are of the run that finished the resource. `unlisted_fields` is a lower bound.
+    """
+
+    announced: int | None
+    received: int
+    distinct: int
+    duplicates: int
+    changed_duplicates: int
+    without_id: int
+    unparsed: int
+    pages: int
+    requests: int
+    seconds: float
+    resumed_pages: int
+    verdict: Literal["proven", "drifted", "unproven"]
+    reason: str
+    shared_names: list[str] = field(default_factory=list)
+    unlisted_fields: int = 0
+
+
+@dataclass(frozen=True)
+class SealedResource:
+    """A resource whose parts are written."""
+
+    result: ResourceResult
+    columns: list[str]
+    parts: list[FileEntry]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The last file of a snapshot. Parts' paths are relative to the snapshot's folder; times are labels only."""
+
+    format: int
+    name: str
+    base_url: str
+    project_id: str
+    tool_version: str
+    started: str
+    finished: str
+    resources: dict[str, SealedResource]
+
+
+def read_file(path: Path, kind: type[T], what: str) -> T:
+    """The value in a small JSON file. Raises Damaged when it is not what this version writes."""
+    try:
+        data = path.read_bytes()
+        _check_format(path, data)
+        return msgspec.json.decode(data, type=kind)
+    except OSError as error:
+        raise WorkspaceError(f"{what}: {path} cannot be read: {error.strerror or error}") from None
+    except msgspec.DecodeError as error:
+        raise Damaged(f"{what}: {path} is damaged: {error}", hint="make a new snapshot: migrate extract") from None
+
+
+def _check_format(path: Path, data: bytes) -> None:
+    found = msgspec.json.decode(data)
+    version = found.get("format", FORMAT) if isinstance(found, Mapping) else FORMAT
+    if version != FORMAT:
+        raise WorkspaceError(
+            f"{path} has format {version!r:.20}; this version of migrate reads format {FORMAT}",
+            hint="use the version of migrate that wrote it, or make a new snapshot",
+        )
+
+
+def differences(begun: Begun, wanted: Begun) -> list[str]:
+    """What keeps `wanted` from being a continuation of `begun`, as `name: was, now`."""
+    return [
+        f"{name}: {getattr(begun, name)!r}, now {getattr(wanted, name)!r}"
+        for name in ("base_url", "project_id", "resources", "page_sizes")
+        if getattr(begun, name) != getattr(wanted, name)
+    ]
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path, wanted_bytes: int | None = None, *, act: str = "written") -> Iterator[None]:
+    """Turns a failing disk into a WorkspaceError that names the path and what could not be done."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        size = f" ({wanted_bytes:,} bytes)" if wanted_bytes is not None else ""
+        raise WorkspaceError(
+            f"{path}{size} cannot be {act}: {error.strerror or type(error).__name__}",
+            hint="free disk space and give the same command again: it goes on where it stopped"
+            if full
+            else "check the folder's permissions and give the same command again",
+        ) from None
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names in one phrase, at most five of them."""
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -1,0 +1,209 @@
+"""Finished snapshots as frames, checked before anything relies on them; and the state of all snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from migrate.errors import Damaged, MigrateError, Unfinished, WorkspaceError
+from migrate.snapshot.layout import (
+    BEGUN,
+    MANIFEST,
+    RESULT,
+    Begun,
+    Manifest,
+    ResourceResult,
+    SealedResource,
+    joined,
+    read_file,
+)
+from migrate.snapshot.records import OWN_COLUMNS
+from migrate.snapshot.spool import journaled_pages
+from migrate.workspace import FileEntry, Workspace, check_name, sha256_bytes, sha256_file
+
+POSITION = "_position"
+
+
+@dataclass(frozen=True)
+class SnapshotResource:
+    """One resource of a finished snapshot."""
+
+    name: str
+    folder: Path
+    result: ResourceResult
+    columns: tuple[str, ...]
+    parts: tuple[FileEntry, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows over all parts."""
+        return sum(part.rows for part in self.parts)
+
+    def frames(self, fields: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+        """One frame per part, in order; all fields for None.
+
+        **Shape**: one row per record; `_position` (Int64, counted over the resource from 0), `_source`, `_id`, `_page`,
+        `_raw`, then the fields as text. A field that the snapshot does not have is a column of nulls.
+        """
+        wanted = [*OWN_COLUMNS, *self._fields(fields)]
+        stored = [name for name in wanted if name in self.columns]
+        position = 0
+        for part in self.parts:
+            frame = _read_part(self.folder / part.path, stored)
+            yield frame.select(
+                pl.int_range(position, position + frame.height, dtype=pl.Int64).alias(POSITION),
+                *(pl.col(n) if n in self.columns else pl.lit(None, pl.String).alias(n) for n in wanted),
+            )
+            position += frame.height
+
+    def _fields(self, fields: Collection[str] | None) -> list[str]:
+        names = self.columns if fields is None else fields
+        return [name for name in dict.fromkeys(names) if name not in (*OWN_COLUMNS, POSITION)]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A finished snapshot. `manifest_sha256` stands for all of its content."""
+
+    name: str
+    folder: Path
+    manifest: Manifest
+    manifest_sha256: str
+    resources: Mapping[str, SnapshotResource]
+
+    def resource(self, name: str) -> SnapshotResource | None:
+        """The resource, None where the snapshot was made without it."""
+        return self.resources.get(name)
+
+
+@dataclass(frozen=True)
+class ResourceState:
+    """How far a resource is. `rows` and `pages` are what is stored so far."""
+
+    rows: int
+    pages: int
+    finished: bool
+    verdict: str | None = None
+
+
+@dataclass(frozen=True)
+class SnapshotState:
+    """A snapshot as `status` shows it; `trouble` says why it cannot be read, if so."""
+
+    name: str
+    finished: bool
+    started: str
+    project_id: str
+    resources: Mapping[str, ResourceState]
+    trouble: str | None = None
+
+
+def open_snapshot(workspace: Workspace, name: str | None, *, check_files: bool = True) -> Snapshot:
+    """The snapshot `name`, or the newest finished one. With `check_files` every part's size and hash is compared.
+
+    **Raises**: UsageError for a bad name; WorkspaceError when there is none; Unfinished; Damaged.
+    """
+    name = _newest(workspace) if name is None else check_name(name, "snapshot")
+    folder = workspace.snapshots / name
+    path = folder / MANIFEST
+    if not path.exists():
+        _refuse_missing(workspace, name)
+    manifest = read_file(path, Manifest, f"snapshot {name}")
+    resources = {r: _resource(r, folder, sealed) for r, sealed in manifest.resources.items()}
+    for resource in resources.values() if check_files else ():
+        _check(resource, name)
+    return Snapshot(name, folder, manifest, sha256_bytes(path.read_bytes()), resources)
+
+
+def list_snapshots(workspace: Workspace) -> list[SnapshotState]:
+    """The state of every snapshot, oldest first. Never raises for a single snapshot that cannot be read."""
+    return [_state(workspace.snapshots / name) for name in workspace.names(workspace.snapshots)]
+
+
+def _resource(name: str, folder: Path, sealed: SealedResource) -> SnapshotResource:
+    return SnapshotResource(name, folder, sealed.result, tuple(sealed.columns), tuple(sealed.parts))
+
+
+def _newest(workspace: Workspace) -> str:
+    names = workspace.names(workspace.snapshots)
+    finished = [name for name in names if (workspace.snapshots / name / MANIFEST).exists()]
+    if finished:
+        return finished[-1]
+    if names:
+        raise Unfinished(f"there is no finished snapshot; unfinished: {joined(names)}", hint="migrate extract")
+    raise WorkspaceError(f"there is no snapshot in {workspace.snapshots}", hint="make one: migrate extract")
+
+
+def _refuse_missing(workspace: Workspace, name: str) -> None:
+    if (workspace.snapshots / name).is_dir():
+        raise Unfinished(
+            f"snapshot {name} is unfinished: it has no {MANIFEST}", hint=f"migrate extract --snapshot {name}"
+        )
+    known = workspace.names(workspace.snapshots)
+    raise WorkspaceError(
+        f"there is no snapshot {name} in {workspace.snapshots}",
+        hint=f"there are {joined(known)}" if known else "make one: migrate extract",
+    )
+
+
+def _check(resource: SnapshotResource, snapshot: str) -> None:
+    for part in resource.parts:
+        path = resource.folder / part.path
+        trouble = _trouble_of(path, part)
+        if trouble:
+            raise Damaged(
+                f"snapshot {snapshot}: {part.path} {trouble}",
+                hint="bring the file back from a backup, or make a new snapshot: migrate extract",
+            )
+
+
+def _trouble_of(path: Path, part: FileEntry) -> str | None:
+    try:
+        size = path.stat().st_size
+        if size != part.bytes:
+            return f"has {size:,} bytes, its manifest says {part.bytes:,}"
+        found = sha256_file(path)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return None if found == part.sha256 else f"has SHA-256 {found[:16]}…, its manifest says {part.sha256[:16]}…"
+
+
+def _read_part(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path, columns=list(columns))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise Damaged(
+            f"{path} cannot be read: {type(error).__name__}", hint="make a new snapshot: migrate extract"
+        ) from None
+
+
+def _state(folder: Path) -> SnapshotState:
+    finished = (folder / MANIFEST).exists()
+    try:
+        if finished:
+            manifest = read_file(folder / MANIFEST, Manifest, f"snapshot {folder.name}")
+            states = {name: _sealed_state(sealed) for name, sealed in manifest.resources.items()}
+            return SnapshotState(folder.name, True, manifest.started, manifest.project_id, states)
+        if not (folder / BEGUN).exists():
+            return SnapshotState(folder.name, False, "", "", {}, f"it has no {BEGUN}")
+        begun = read_file(folder / BEGUN, Begun, f"snapshot {folder.name}")
+        states = {name: _unfinished_state(folder / name) for name in begun.resources}
+        return SnapshotState(folder.name, False, begun.started, begun.project_id, states)
+    except MigrateError as error:
+        return SnapshotState(folder.name, finished, "", "", {}, error.what)
+
+
+def _sealed_state(sealed: SealedResource) -> ResourceState:
+    return ResourceState(sealed.result.distinct, sealed.result.pages, True, sealed.result.verdict)
+
+
+def _unfinished_state(folder: Path) -> ResourceState:
+    if (folder / RESULT).exists():
+        return _sealed_state(read_file(folder / RESULT, SealedResource, folder.name))
+    pages = journaled_pages(folder)
+    return ResourceState(sum(page.rows for page in pages.values()), len(pages), False)

@@ -1,0 +1,163 @@
+"""Pages of one resource on their way to parts: a file per page and a journal that says which of them count.
+
+A page counts when its line is in the journal and its file has the hash of that line; whatever a crash left half-done
+fails one of the two and is fetched again. So nothing here waits for the disk to confirm.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from migrate.snapshot.layout import disk_errors
+from migrate.snapshot.records import ParsedPage
+from migrate.workspace import sha256_bytes
+
+_JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class PageEntry:
+    """A page as the journal records it. `bytes` is the size of its records as sent; `file` is "" for an empty page."""
+
+    number: int
+    rows: int
+    bytes: int
+    sha256: str
+    identities_sha256: str
+    file: str
+    file_sha256: str
+    announced_records: int | None = None
+    announced_pages: int | None = None
+    unparsed: int = 0
+    shared_names: tuple[str, ...] = ()
+    unlisted_fields: int = 0
+
+
+@dataclass(frozen=True)
+class _Line:
+    page: PageEntry | None = None
+    forget_from: int | None = None
+
+
+class Spool:
+    """The unfinished pages of a resource. `write` may be called from any thread, the rest from one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._pages_folder = folder / "pages"
+        self._journal = folder / _JOURNAL
+        self.pages: dict[int, PageEntry] = {}
+
+    def open(self) -> None:
+        """Reads what an earlier run left, and removes page files that do not count."""
+        with disk_errors(self.folder):
+            self._pages_folder.mkdir(parents=True, exist_ok=True)
+            self.pages = {n: page for n, page in journaled_pages(self.folder).items() if self._is_whole(page)}
+            named = {page.file for page in self.pages.values()}
+            for path in self._pages_folder.iterdir():
+                if path.name not in named:
+                    path.unlink()
+
+    def write(self, parsed: ParsedPage, entry: PageEntry) -> PageEntry:
+        """Writes the page's file and returns the entry with its name and hash; it does not count before `record`."""
+        if not entry.rows:
+            return entry
+        buffer = io.BytesIO()
+        parsed.frame.write_ipc(buffer, compression="lz4")
+        data = buffer.getvalue()
+        digest = sha256_bytes(data)
+        name = f"{entry.number:08d}-{digest[:16]}.arrow"
+        path = self._pages_folder / name
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        with disk_errors(path, len(data)):
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        return replace(entry, file=name, file_sha256=digest)
+
+    def record(self, entry: PageEntry) -> None:
+        """From now on the page counts, instead of what counted for its number before."""
+        self._append(_Line(page=entry))
+        before = self.pages.pop(entry.number, None)
+        if before is not None and before.file != entry.file:
+            self.discard(before)
+        if entry.rows:
+            self.pages[entry.number] = entry
+
+    def forget(self, first: int) -> None:
+        """Pages from `first` on count no more, since they are about to be read again."""
+        self._append(_Line(forget_from=first))
+        for number in [number for number in self.pages if number >= first]:
+            self.discard(self.pages.pop(number))
+
+    def discard(self, entry: PageEntry) -> None:
+        """Removes the file of an entry that does not count, unless the page that counts has the very same content."""
+        counts = self.pages.get(entry.number)
+        if entry.file and not (counts and counts.file == entry.file):
+            (self._pages_folder / entry.file).unlink(missing_ok=True)
+
+    def path_of(self, entry: PageEntry) -> Path:
+        """The file of a page that counts."""
+        return self._pages_folder / entry.file
+
+    def read(self, entry: PageEntry, columns: list[str] | None = None) -> pl.DataFrame:
+        """The page's frame, or some of its columns."""
+        with disk_errors(self.path_of(entry), act="read"):
+            return pl.read_ipc(self.path_of(entry), columns=columns)
+
+    def columns(self, entry: PageEntry) -> list[str]:
+        """The names of the page's columns, in order."""
+        with disk_errors(self.path_of(entry), act="read"):
+            return list(pl.read_ipc_schema(self.path_of(entry)))
+
+    def entries(self) -> list[PageEntry]:
+        """The pages that count, in page order."""
+        return [self.pages[number] for number in sorted(self.pages)]
+
+    def remove(self) -> None:
+        """Removes journal and pages; the parts hold everything by now."""
+        with disk_errors(self.folder):
+            self._journal.unlink(missing_ok=True)
+            if self._pages_folder.is_dir():
+                for path in self._pages_folder.iterdir():
+                    path.unlink()
+                self._pages_folder.rmdir()
+
+    def _is_whole(self, entry: PageEntry) -> bool:
+        try:
+            return sha256_bytes(self.path_of(entry).read_bytes()) == entry.file_sha256
+        except FileNotFoundError:
+            return False
+
+    def _append(self, line: _Line) -> None:
+        # A line begins with its line end, so that half a line left by a crash cannot swallow it.
+        data = b"\n" + msgspec.json.encode(line)
+        with disk_errors(self._journal, len(data)), self._journal.open("ab") as file:
+            file.write(data)
+
+
+def journaled_pages(folder: Path) -> dict[int, PageEntry]:
+    """The pages that the journal in `folder` names, by number and in order; their files are not looked at."""
+    pages: dict[int, PageEntry] = {}
+    for line in _lines(folder / _JOURNAL):
+        if line.forget_from is not None:
+            pages = {number: page for number, page in pages.items() if number < line.forget_from}
+        if line.page is not None:
+            pages[line.page.number] = line.page
+    return {number: page for number, page in sorted(pages.items()) if page.rows}
+
+
+def _lines(journal: Path) -> Iterator[_Line]:
+    if not journal.exists():
+        return
+    for line in journal.read_bytes().split(b"\n"):
+        try:
+            yield msgspec.json.decode(line, type=_Line)
+        except msgspec.DecodeError:
+            continue  # half a line from a crash; its page is fetched again

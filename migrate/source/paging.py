@@ -1,0 +1,158 @@
+"""Which page to ask for next, and what to make of one that came. No I/O, no clock.
+
+The server may cap `limit`, ignore `page`, repeat its last page, announce too much, too little or nothing. What it
+announces only widens the view ahead. The end is where it has to be on any server: at a page without new records that
+lies behind everything announced. Behind it no page is asked for, so every reading ends:
+
+- a page without records that is announced, or where nothing is announced, is asked for once more, then read past;
+- a page that holds what an earlier one held is asked for once more, then read past and not kept;
+- ten empty or three repeating pages on end are the end, whatever is announced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+from itertools import islice
+
+EMPTY_BOUND = 10
+REPEAT_BOUND = 3
+
+
+@dataclass(frozen=True)
+class Look:
+    """What paging needs to know of a page: its records only by two digests."""
+
+    number: int
+    rows: int
+    sha256: str
+    identities_sha256: str
+    announced_records: int | None
+    announced_pages: int | None
+
+
+class Outcome(Enum):
+    """What to do with a page that came."""
+
+    KEEP = "keep"
+    AGAIN = "again"
+    VOID = "void"
+
+
+class Paging:
+    """The state of reading one list from its first page to its end."""
+
+    def __init__(self, ahead: int) -> None:
+        self._ahead = ahead
+        self._kept: set[int] = set()
+        self._empty: set[int] = set()
+        self._repeats: set[int] = set()
+        self._asked_again: set[int] = set()
+        self._page_of: dict[str, int] = {}
+        self._first_rows = 0
+        self._next = 1
+        self._empty_run = self._repeat_run = 0
+        self._kept_behind = 0
+        self.ended = False
+        self.totals_restored: list[int | None] = []
+        self.totals_taken: list[int | None] = []
+        self.announced_records: int | None = None
+        self.announced_pages: int | None = None
+        self.troubles: list[str] = []
+
+    def restore(self, look: Look) -> None:
+        """Takes a page that an earlier run kept."""
+        self.totals_restored.append(look.announced_records)
+        self._learn(look)
+        self._keep(look)
+        self._advance()
+
+    def take(self, look: Look) -> Outcome:
+        """What to do with a page that came; its number is no longer in flight."""
+        self.totals_taken.append(look.announced_records)
+        self._learn(look)
+        outcome = self._judge(look)
+        if outcome is Outcome.AGAIN:
+            self._asked_again.add(look.number)
+        elif outcome is Outcome.KEEP:
+            self._keep(look)
+        self._advance()
+        return outcome
+
+    def wants(self, in_flight: Collection[int]) -> list[int]:
+        """The pages to ask for now, in order, at most as many as may be in flight beside those that are."""
+        if self.ended:
+            return []
+        room = max(0, self._ahead - len(in_flight))
+        settled = (self._kept, self._empty, self._repeats, in_flight)
+        numbers = range(self._next, self._last_worth_asking() + 1)
+        return list(islice((n for n in numbers if not any(n in known for known in settled)), room))
+
+    @property
+    def horizon(self) -> int:
+        """The last page that should hold records by what was announced last; 0 when nothing was."""
+        if self.announced_records == 0:
+            return 0
+        by_records = -(-(self.announced_records or 0) // self._first_rows) if self._first_rows else 0
+        return max(self.announced_pages or 0, by_records)
+
+    def _last_worth_asking(self) -> int:
+        if self._next == 1:
+            return 1
+        if self._next <= self.horizon:
+            # What lies behind the announced end is judged by what lies before it, so it is asked for last.
+            return self.horizon
+        last = self._next + min(self._ahead, max(1, self._kept_behind)) - 1
+        voids = [number for number in self._empty | self._repeats if number > self.horizon]
+        return min([last, *voids])
+
+    def _learn(self, look: Look) -> None:
+        if look.announced_records is not None:
+            self.announced_records = look.announced_records
+        if look.announced_pages is not None:
+            self.announced_pages = look.announced_pages
+        if look.number == 1:
+            self._first_rows = look.rows
+
+    def _judge(self, look: Look) -> Outcome:
+        again = look.number not in self._asked_again
+        if look.rows == 0:
+            announced = look.number <= self.horizon
+            if again and (announced or (self.announced_records is None and look.number > 1)):
+                return Outcome.AGAIN
+            if announced:
+                self.troubles.append(f"page {look.number} of {self.horizon} announced came back empty twice")
+            self._empty.add(look.number)
+            return Outcome.VOID
+        earlier = self._page_of.get(look.sha256) or self._page_of.get(look.identities_sha256)
+        if earlier is None or earlier == look.number:
+            return Outcome.KEEP
+        if again:
+            return Outcome.AGAIN
+        self.troubles.append(f"page {look.number} repeats page {earlier}")
+        self._repeats.add(look.number)
+        return Outcome.VOID
+
+    def _keep(self, look: Look) -> None:
+        self._kept.add(look.number)
+        self._page_of.setdefault(look.sha256, look.number)
+        self._page_of.setdefault(look.identities_sha256, look.number)
+
+    def _advance(self) -> None:
+        while not self.ended:
+            number = self._next
+            if number in self._kept:
+                self._empty_run = self._repeat_run = 0
+                self._kept_behind += number > self.horizon
+            elif number in self._empty:
+                self._empty_run += 1
+            elif number in self._repeats:
+                self._repeat_run += 1
+            else:
+                return
+            void = number not in self._kept
+            self.ended = (void and number > self.horizon) or (
+                self._empty_run >= EMPTY_BOUND or self._repeat_run >= REPEAT_BOUND
+            )
+            self._next += 1

@@ -1,0 +1,119 @@
+"""Reads a resource until the source stands still, or a bound is reached.
+
+After the last page the first one is read once more, for the totals, and the last one too. Where only new records came
+at the end, reading goes on from there. Where anything else moved, records may have slid past us from one page to
+another, and everything is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from migrate.snapshot.spool import PageEntry
+from migrate.snapshot.survey import Survey, survey
+from migrate.source.crawl import Change, Crawl, look_of
+from migrate.source.paging import Paging
+from migrate.source.verdict import Observation
+
+MAX_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A resource whose pages all count in the spool."""
+
+    observation: Observation
+    survey: Survey
+    resumed_pages: int
+
+
+@dataclass(frozen=True)
+class _SecondLook:
+    change: Change
+    announced: int | None
+
+
+def read_until_settled(crawl: Crawl) -> Reading:
+    """Everything of one resource in the spool, with what is to be known for its verdict.
+
+    **Guarantees**: at most `MAX_ROUNDS` readings after the first one.
+    """
+    resumed = _keep_what_still_holds(crawl)
+    paging = _read_on(crawl)
+    totals = [*paging.totals_restored, *paging.totals_taken]
+    rounds, is_mixed = 0, resumed > 0
+    while True:
+        look = _look_again(crawl, totals)
+        found = survey(crawl.spool, crawl.resource.fields)
+        change = look.change
+        if change is Change.NONE and is_mixed and look.announced not in (None, found.distinct):
+            change = Change.MOVED  # pages of different moments that do not add up
+        if change is Change.NONE or rounds == MAX_ROUNDS:
+            break
+        rounds += 1
+        is_mixed = change is Change.GROWN
+        crawl.progress.note(f"{crawl.resource.name}: the source has moved; reading again (round {rounds})")
+        if change is Change.MOVED:
+            crawl.begin_again()
+        paging = _read_on(crawl)
+        totals = [look.announced, *paging.totals_taken] if is_mixed else list(paging.totals_taken)
+    moved = look.change is not Change.NONE
+    seen = Observation(totals[0], look.announced, found.distinct, moved, rounds, tuple(paging.troubles))
+    return Reading(seen, found, resumed)
+
+
+def _keep_what_still_holds(crawl: Crawl) -> int:
+    """How many pages of an earlier run remain: all, or none where the source has moved since."""
+    stored = crawl.spool.entries()
+    if not stored:
+        return 0
+    change, entry = crawl.compare(stored[-1])
+    if change is Change.MOVED:
+        crawl.spool.discard(entry)
+        crawl.begin_again()
+        crawl.progress.note(f"{crawl.resource.name}: the source has moved since the interruption; starting again")
+        return 0
+    crawl.spool.record(entry)
+    return len(stored)
+
+
+def _read_on(crawl: Crawl) -> Paging:
+    paging = Paging(crawl.concurrency)
+    for entry in crawl.spool.entries():
+        paging.restore(look_of(entry))
+    crawl.read_to_end(paging)
+    return paging
+
+
+def _look_again(crawl: Crawl, totals: Sequence[int | None]) -> _SecondLook:
+    stored = crawl.spool.entries()
+    if not stored:
+        entry = crawl.fetch(1)
+        crawl.spool.discard(entry)
+        return _SecondLook(Change.MOVED if entry.rows else Change.NONE, entry.announced_records)
+    change, entry = crawl.compare(stored[0])
+    announced = entry.announced_records
+    if len(stored) > 1:
+        # The first page has another one behind it: if it has grown, its records have slid.
+        change = Change.NONE if change is Change.NONE else Change.MOVED
+        crawl.spool.discard(entry)
+        tail_change, entry = crawl.compare(stored[-1])
+        change = max(change, tail_change, key=lambda c: c.value)
+    _replace_or_discard(crawl, change, entry)
+    return _SecondLook(max(change, _change_of_totals([*totals, announced]), key=lambda c: c.value), announced)
+
+
+def _change_of_totals(totals: Sequence[int | None]) -> Change:
+    """What totals say that were announced one after another, those between the first and the last in any order."""
+    known = [total for total in totals if total is not None]
+    if len(set(known)) <= 1:
+        return Change.NONE
+    return Change.GROWN if all(known[0] <= total <= known[-1] for total in known) else Change.MOVED
+
+
+def _replace_or_discard(crawl: Crawl, change: Change, entry: PageEntry) -> None:
+    if change is Change.MOVED:
+        crawl.spool.discard(entry)
+    else:
+        crawl.spool.record(entry)

@@ -1,0 +1,128 @@
+"""A source that moves while it is read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.source.client import SourceClient
+from migrate.source.envelope import Page
+from migrate.source.resources import Resource
+from migrate.source.verdict import Observation, judge
+
+Act = Callable[[int], None]
+
+
+@contextmanager
+def acting(client: SourceClient, monkeypatch: pytest.MonkeyPatch, act: Act) -> Iterator[None]:
+    """Calls `act` with the count of pages that came so far, after each of them."""
+    lock, count, page_of = threading.Lock(), [0], client.page
+
+    def page(resource: Resource, number: int, size: int) -> Page:
+        found = page_of(resource, number, size)
+        with lock:
+            count[0] += 1
+            act(count[0])
+        return found
+
+    monkeypatch.setattr(client, "page", page)
+    yield
+
+
+def extract_while(bench: Any, monkeypatch: pytest.MonkeyPatch, act: Act) -> Any:
+    """An extract, page by page, during which `act` is called."""
+    bench.concurrency = 1
+    with bench.client() as client, acting(client, monkeypatch, act):
+        return bench.extract_with(client)
+
+
+def test_new_records_at_the_end_are_read_on_to(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that are added while paging arrive, without everything being read again."""
+    bench = start()
+    found = extract_while(bench, monkeypatch, lambda n: bench.post_profiles(range(95, 120)) if n == 9 else None)
+    result = found.resources["profiles"]
+    assert (result.verdict, result.distinct, result.duplicates) == ("proven", 120, 0), result.reason
+    assert sorted(map(int, bench.ids(found))) == list(range(120))
+    assert bench.requests <= 20
+
+
+def test_a_source_that_grows_all_the_time_is_read_once(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers that overtake one another while records are added do not look like a deletion."""
+    bench = start(profiles=200)
+    with bench.client() as client:
+        act: Act = lambda n: bench.post_profiles(range(199 + n, 200 + n)) if n <= 20 else None  # noqa: E731  too small
+        with acting(client, monkeypatch, act):
+            found = bench.extract_with(client)
+    result = found.resources["profiles"]
+    assert (result.verdict, result.distinct, result.duplicates) == ("proven", 220, 0), result.reason
+    assert bench.requests <= 40
+
+
+@pytest.mark.parametrize("gone", [3, 44, 94])
+def test_a_deleted_record_hides_no_other(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, gone: int) -> None:
+    """A deletion slides records from a page not read yet to one already read; they are found all the same."""
+    bench = start()
+    found = extract_while(bench, monkeypatch, lambda n: bench.delete_profile(gone) if n == 6 else None)
+    result = found.resources["profiles"]
+    assert (result.verdict, result.distinct) == ("proven", 94), result.reason
+    assert sorted(map(int, bench.ids(found))) == [n for n in range(95) if n != gone]
+
+
+def test_a_deletion_and_an_insertion_that_cancel_out_are_noticed(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The totals agree, but what stands at the beginning and at the end does not."""
+    bench = start()
+
+    def act(count: int) -> None:
+        if count == 10:
+            bench.delete_profile(3)
+            bench.post_profiles(range(95, 96))
+
+    found = extract_while(bench, monkeypatch, act)
+    assert found.resources["profiles"].verdict == "proven"
+    assert sorted(map(int, bench.ids(found))) == [n for n in range(96) if n != 3]
+
+
+def test_a_source_that_never_rests_is_said_to_have_drifted(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After three further readings it stops, with a verdict that says by how much."""
+    bench = start()
+    found = extract_while(bench, monkeypatch, bench.delete_profile)
+    result = found.resources["profiles"]
+    assert result.verdict == "drifted"
+    assert "did not come to rest in 3 further readings" in result.reason
+
+
+def test_an_update_on_the_way_is_no_drift(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other values in the same records do not cost a second reading."""
+    bench = start()
+    found = extract_while(
+        bench, monkeypatch, lambda n: bench.post_profiles(range(94, 95), city="Delft") if n == 11 else None
+    )
+    assert found.resources["profiles"].verdict == "proven"
+    assert bench.requests <= 14
+
+
+totals = st.none() | st.integers(0, 50)
+
+
+@given(totals, totals, st.integers(0, 50), st.booleans(), st.integers(0, 3), st.lists(st.just("odd"), max_size=2))
+def test_proven_asks_for_everything_at_once(
+    before: int | None, after: int | None, distinct: int, moved: bool, rounds: int, troubles: list[str]
+) -> None:
+    """`proven` only where totals, records and rest agree; `unproven` always where a total is missing."""
+    verdict, reason = judge(Observation(before, after, distinct, moved, rounds, troubles))
+    assert (verdict == "proven") == (before == after == distinct and not moved and not troubles)
+    if None in (before, after):
+        assert verdict == "unproven"
+    assert reason
