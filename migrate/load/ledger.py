@@ -1,0 +1,316 @@
+"""What is done: a set of batches and records in SQLite, never an offset.
+
+The states of a batch, and what moves it. Only `Ledger` moves states, only the process that holds the workspace's ledger
+lock has a `Ledger`, and only the thread that opened it calls it. A move is durable before the act it announces.
+
+    planned ──mark_sending──▶ sending ──settle──▶ acked       every record is written or rejected
+       ▲                       │ │ │ └─settle──▶ planned     some are settled, the others certainly not taken
+       │                       │ │ └──mark_split──▶ split    refused as a whole; its pieces are sent one by one
+       │                       │ └──mark_failed(applied=True)──▶ unknown   the service may have taken it
+       └──mark_failed(applied=False), mark_unsent──┘
+    sending ──open_plan (after a crash)──▶ unknown
+    unknown ──mark_sending──▶ sending        the same bytes again: an upsert of the same keys changes nothing twice
+    split ──mark_sending──▶ split            a piece leaves
+    split ──settle──▶ split, or acked when nothing of it is left
+    planned, unknown, split ──defer──▶ deferred ──open_plan──▶ planned
+
+A record has no row until it is settled: `written` or `rejected`, once and for all. A record without a row belongs to a
+batch that is not `acked` and is sent again. So nothing that was acknowledged is lost, nothing settled is sent again,
+and `planned = written + rejected + deferred + open` holds at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from migrate.errors import Stale
+from migrate.load import ledger_schema
+from migrate.load.ledger_view import read_totals
+from migrate.load.totals import Totals
+from migrate.target.answer import Answer
+from migrate.target.results import Rejected, Written
+
+
+@dataclass(frozen=True)
+class PlannedDataset:
+    """A dataset of a plan as the ledger has to know it: the rows of each batch, by batch number."""
+
+    name: str
+    dataset_id: str
+    batch_rows: Sequence[int]
+
+
+@dataclass(frozen=True)
+class OpenBatch:
+    """A batch that is not done."""
+
+    batch: int
+    rows: int
+    state: str
+    settled: int
+
+
+class Ledger:
+    """The open ledger of one plan; `open_plan` comes first. See the module for the states."""
+
+    def __init__(self, file: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.file = file
+        self._clock = clock
+        self._connection = ledger_schema.connect(file)
+        self._plan = ""
+        self._ids: dict[str, int] = {}
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    def open_plan(self, plan: str, datasets: Sequence[PlannedDataset]) -> None:
+        """Makes `plan` known, or takes it up: what was being sent is now unknown, what was deferred gets its chance.
+
+        **Raises**: Stale when the ledger knows a plan of that name with other batches.
+        """
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            db.execute("INSERT OR IGNORE INTO plans (name, begun_at) VALUES (?, ?)", (plan, self._clock()))
+            plan_id = db.execute("SELECT id FROM plans WHERE name = ?", (plan,)).fetchone()[0]
+            for place, dataset in enumerate(datasets):
+                self._ids[dataset.name] = self._open_dataset(plan_id, place, dataset)
+            for dataset_no in self._ids.values():
+                db.execute(
+                    "UPDATE batches SET state = 'unknown', attempts = attempts + 1, changed_at = ?"
+                    " WHERE dataset = ? AND state = 'sending'",
+                    (self._clock(), dataset_no),
+                )
+                db.execute(
+                    "UPDATE batches SET state = 'planned' WHERE dataset = ? AND state = 'deferred'", (dataset_no,)
+                )
+        self._plan = plan
+
+    def _open_dataset(self, plan_id: int, place: int, dataset: PlannedDataset) -> int:
+        db = self._connection
+        found = db.execute(
+            "SELECT id, dataset_id FROM datasets WHERE plan = ? AND name = ?", (plan_id, dataset.name)
+        ).fetchone()
+        if found is None:
+            cursor = db.execute(
+                "INSERT INTO datasets (plan, name, dataset_id, place) VALUES (?, ?, ?, ?)",
+                (plan_id, dataset.name, dataset.dataset_id, place),
+            )
+            number = int(cursor.lastrowid or 0)
+            db.executemany(
+                "INSERT INTO batches (dataset, batch, rows, state) VALUES (?, ?, ?, 'planned')",
+                ((number, batch, rows) for batch, rows in enumerate(dataset.batch_rows)),
+            )
+            return number
+        rows = [row[0] for row in db.execute("SELECT rows FROM batches WHERE dataset = ? ORDER BY batch", found[:1])]
+        if rows != list(dataset.batch_rows) or found[1] != dataset.dataset_id:
+            raise Stale(
+                f"the ledger knows dataset {dataset.name!r} of this plan with other batches or another dataset id",
+                hint="make a new plan with `migrate plan`",
+            )
+        return int(found[0])
+
+    def open_batches(self, dataset: str) -> list[OpenBatch]:
+        """The batches that are not done, in sending order."""
+        with ledger_schema.translated(self.file):
+            query = (
+                "SELECT batch, rows, state, written + rejected FROM batches"
+                " WHERE dataset = ? AND state <> 'acked' ORDER BY batch"
+            )
+            return [OpenBatch(*row) for row in self._connection.execute(query, (self._ids[dataset],))]
+
+    def settled_positions(self, dataset: str, batch: int) -> frozenset[int]:
+        """The places in a batch whose records are written or rejected."""
+        with ledger_schema.translated(self.file):
+            query = "SELECT position FROM records WHERE dataset = ? AND batch = ?"
+            return frozenset(row[0] for row in self._connection.execute(query, (self._ids[dataset], batch)))
+
+    def totals(self) -> dict[str, Totals]:
+        """The sums of every dataset of the open plan."""
+        with ledger_schema.translated(self.file):
+            return read_totals(self._connection, self._plan)
+
+    def set_baseline(self, dataset: str, count: int, server_time: datetime | None) -> None:
+        """Keeps what the target held before the first write; only the first call counts."""
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            db.execute(
+                "UPDATE datasets SET count_before = ?, server_time = ? WHERE id = ? AND count_before IS NULL",
+                (count, server_time.timestamp() if server_time else None, self._ids[dataset]),
+            )
+
+    def mark_sending(self, dataset: str, batch: int) -> None:
+        """A request with records of this batch is about to leave."""
+        self._move(
+            dataset,
+            batch,
+            "state = CASE state WHEN 'split' THEN 'split' ELSE 'sending' END, requests = requests + 1",
+            allowed=("planned", "unknown", "split"),
+        )
+
+    def mark_unsent(self, dataset: str, batch: int) -> None:
+        """The request announced last never left."""
+        self._move(
+            dataset,
+            batch,
+            "state = CASE WHEN state = 'split' THEN 'split' WHEN requests > 1 THEN 'unknown' ELSE 'planned' END,"
+            " requests = requests - 1",
+            allowed=("sending", "split"),
+        )
+
+    def mark_split(self, dataset: str, batch: int, answer: Answer, payload_sha256: str) -> None:
+        """The service refused the batch, or a piece of it, as a whole; nothing of it was taken."""
+        with ledger_schema.transaction(self._connection, self.file):
+            self._set(dataset, batch, "state = 'split', attempts = attempts + 1", ("sending", "split"))
+            self._add_failure(dataset, batch, answer, "refused as a whole", payload_sha256)
+
+    def mark_failed(
+        self, dataset: str, batch: int, answer: Answer, reason: str, payload_sha256: str, *, applied: bool
+    ) -> None:
+        """A request failed; `applied` tells whether the service may have taken it. 423 and 429 are no attempts."""
+        state = "CASE state WHEN 'split' THEN 'split' ELSE '{}' END".format("unknown" if applied else "planned")
+        counter = {423: "busy = busy + 1", 429: "throttled = throttled + 1"}.get(answer.status)
+        with ledger_schema.transaction(self._connection, self.file):
+            change = f"state = {state}, {counter or 'attempts = attempts + 1'}"
+            self._set(dataset, batch, change, ("sending", "split"))
+            self._add_failure(dataset, batch, answer, reason, payload_sha256)
+
+    def settle(
+        self,
+        dataset: str,
+        batch: int,
+        verdicts: Iterable[tuple[Written | Rejected, str | None]],
+        *,
+        seconds: float = 0.0,
+    ) -> int:
+        """Keeps the last word on some records of a batch, each with its change; gives the masterids newly merged away.
+
+        The batch is `acked` as soon as all its records are settled.
+        """
+        number = self._ids[dataset]
+        rows = self._rows(number, batch, verdicts)
+        gone = [
+            (number, other, row.masterid, batch, row.position)
+            for row in rows
+            for other in json.loads(row.merged_from or "[]")
+        ]
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            db.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            before = db.total_changes
+            db.executemany("INSERT OR IGNORE INTO merges VALUES (?, ?, ?, ?, ?)", gone)
+            merged = db.total_changes - before
+            counts = _counts(rows)
+            change = ", ".join(f"{name} = {name} + {count}" for name, count in counts.items())
+            done = "written + rejected + {} >= rows".format(counts["written"] + counts["rejected"])
+            state = f"CASE WHEN {done} THEN 'acked' WHEN state = 'split' THEN 'split' ELSE 'planned' END"
+            self._set(dataset, batch, f"{change}, state = {state}, attempts = attempts + 1", ("sending", "split"))
+            db.execute("UPDATE datasets SET seconds = seconds + ? WHERE id = ?", (seconds, number))
+        return merged
+
+    def _rows(self, number: int, batch: int, verdicts: Iterable[tuple[Written | Rejected, str | None]]) -> list[_Row]:
+        rows = [_row(number, batch, verdict, change, self._clock()) for verdict, change in verdicts]
+        with ledger_schema.translated(self.file):
+            query = "SELECT masterid FROM records WHERE dataset = ? AND masterid IN (SELECT value FROM json_each(?))"
+            masterids = json.dumps([row.masterid for row in rows if row.masterid])
+            known = {found[0] for found in self._connection.execute(query, (number, masterids))}
+        return list(_once_created(rows, known))
+
+    def defer(self, dataset: str) -> None:
+        """What is left of the dataset has to wait for another run."""
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            db.execute(
+                "UPDATE batches SET state = 'deferred', changed_at = ?"
+                " WHERE dataset = ? AND state IN ('planned', 'unknown', 'split')",
+                (self._clock(), self._ids[dataset]),
+            )
+
+    def add_seconds(self, dataset: str, seconds: float) -> None:
+        """Adds time spent on a dataset."""
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            db.execute("UPDATE datasets SET seconds = seconds + ? WHERE id = ?", (seconds, self._ids[dataset]))
+
+    def _move(self, dataset: str, batch: int, change: str, allowed: tuple[str, ...]) -> None:
+        with ledger_schema.transaction(self._connection, self.file):
+            self._set(dataset, batch, change, allowed)
+
+    def _set(self, dataset: str, batch: int, change: str, allowed: tuple[str, ...]) -> None:
+        marks = ", ".join("?" for _ in allowed)
+        cursor = self._connection.execute(
+            f"UPDATE batches SET {change}, changed_at = ? WHERE dataset = ? AND batch = ? AND state IN ({marks})",  # noqa: S608 - only literals of this module
+            (self._clock(), self._ids[dataset], batch, *allowed),
+        )
+        if cursor.rowcount != 1:
+            raise AssertionError(f"batch {batch} of {dataset} is not in one of the states {', '.join(allowed)}")
+
+    def _add_failure(self, dataset: str, batch: int, answer: Answer, reason: str, payload_sha256: str) -> None:
+        self._connection.execute(
+            "INSERT INTO failures (at, dataset, batch, status, reason, request_id, traceparent, payload_sha256)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self._clock(),
+                self._ids[dataset],
+                batch,
+                answer.status,
+                reason[:300],
+                answer.request_id,
+                answer.traceparent,
+                payload_sha256,
+            ),
+        )
+
+
+class _Row(NamedTuple):
+    dataset: int
+    batch: int
+    position: int
+    key: str
+    state: str
+    change: str | None
+    masterid: str | None
+    merged_from: str | None
+    protected: str | None
+    altered: str | None
+    status: int | None
+    error: str | None
+    settled_at: float
+
+
+def _row(number: int, batch: int, verdict: Written | Rejected, change: str | None, now: float) -> _Row:
+    sent = verdict.sent
+    if isinstance(verdict, Rejected):
+        why = (verdict.status, verdict.error)
+        return _Row(number, batch, sent.position, sent.key, "rejected", None, None, None, None, None, *why, now)
+    names = (_json(verdict.merged_from), _json(verdict.protected), _json(verdict.altered))
+    return _Row(number, batch, sent.position, sent.key, "written", change, verdict.masterid, *names, None, None, now)
+
+
+def _once_created(rows: Iterable[_Row], known: set[str]) -> Iterator[_Row]:
+    """The rows, where a record that an earlier row made or changed is an update: it exists only once in the target."""
+    for row in rows:
+        yield row._replace(change="update") if row.change == "create" and row.masterid in known else row
+        if row.masterid:
+            known.add(row.masterid)
+
+
+def _json(names: tuple[str, ...]) -> str | None:
+    return json.dumps(names) if names else None
+
+
+def _counts(rows: Sequence[_Row]) -> dict[str, int]:
+    return {
+        "written": sum(row.state == "written" for row in rows),
+        "created": sum(row.change == "create" for row in rows),
+        "rejected": sum(row.state == "rejected" for row in rows),
+        "protected": sum(row.protected is not None for row in rows),
+        "altered": sum(row.altered is not None for row in rows),
+    }

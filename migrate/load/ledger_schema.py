@@ -1,0 +1,194 @@
+"""The ledger's tables, and opening the file so that a damaged or unknown one is never written to."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from migrate.errors import Damaged, WorkspaceError
+
+VERSION = 1
+APPLICATION_ID = 0x4D494752
+_BUSY_MS = 5_000
+
+_TABLES = """
+CREATE TABLE plans (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    begun_at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE datasets (
+    id INTEGER PRIMARY KEY,
+    plan INTEGER NOT NULL REFERENCES plans(id),
+    name TEXT NOT NULL,
+    dataset_id TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    count_before INTEGER,
+    server_time REAL,
+    seconds REAL NOT NULL DEFAULT 0,
+    UNIQUE (plan, name)
+) STRICT;
+
+CREATE TABLE batches (
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    batch INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('planned', 'sending', 'acked', 'split', 'unknown', 'deferred')),
+    attempts INTEGER NOT NULL DEFAULT 0,
+    requests INTEGER NOT NULL DEFAULT 0,
+    throttled INTEGER NOT NULL DEFAULT 0,
+    busy INTEGER NOT NULL DEFAULT 0,
+    written INTEGER NOT NULL DEFAULT 0,
+    created INTEGER NOT NULL DEFAULT 0,
+    rejected INTEGER NOT NULL DEFAULT 0,
+    protected INTEGER NOT NULL DEFAULT 0,
+    altered INTEGER NOT NULL DEFAULT 0,
+    changed_at REAL,
+    PRIMARY KEY (dataset, batch)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE records (
+    dataset INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('written', 'rejected')),
+    change TEXT,
+    masterid TEXT,
+    merged_from TEXT,
+    protected TEXT,
+    altered TEXT,
+    status INTEGER,
+    error TEXT,
+    settled_at REAL NOT NULL,
+    PRIMARY KEY (dataset, batch, position),
+    FOREIGN KEY (dataset, batch) REFERENCES batches(dataset, batch)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX records_by_masterid ON records (dataset, masterid) WHERE masterid IS NOT NULL;
+
+CREATE TABLE merges (
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    gone TEXT NOT NULL,
+    survivor TEXT NOT NULL,
+    batch INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (dataset, gone)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE failures (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    batch INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    traceparent TEXT NOT NULL,
+    payload_sha256 TEXT NOT NULL
+) STRICT;
+"""
+
+
+def connect(file: Path) -> sqlite3.Connection:
+    """A connection for the one writer; the tables are made in a new file.
+
+    **Guarantees**: every committed transaction survives a power cut (WAL, synchronous FULL).
+
+    **Raises**: Damaged for a file that fails its integrity check; WorkspaceError for one of a later version.
+    """
+    with translated(file):
+        connection = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_MS / 1000)
+        try:
+            version = checked_version(connection, file)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            if version == 0:
+                _create(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def connect_read_only(file: Path) -> sqlite3.Connection:
+    """A connection that cannot change anything. Raises like `connect`."""
+    with translated(file):
+        uri = f"{file.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_MS / 1000)
+        try:
+            checked_version(connection, file)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def checked_version(connection: sqlite3.Connection, file: Path) -> int:
+    """The version of a sound ledger, 0 for an empty file. Raises Damaged, WorkspaceError."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    if version > VERSION:
+        raise WorkspaceError(
+            f"{file} has format {version}, this program knows format {VERSION}",
+            hint="use the version of this program that wrote it, or a later one",
+        )
+    if tables and (application != APPLICATION_ID or version == 0):
+        raise _damaged(file, "it is another program's database, or its tables were never finished")
+    verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if verdict != "ok":
+        raise _damaged(file, verdict)
+    return version
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, file: Path) -> Iterator[sqlite3.Connection]:
+    """Everything in the block, durable when the block ends, or nothing. Raises WorkspaceError, Damaged."""
+    with translated(file):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def translated(file: Path) -> Iterator[None]:
+    """Turns SQLite's errors into ours. Raises WorkspaceError (disk full, read-only, locked), Damaged."""
+    try:
+        yield
+    except (sqlite3.OperationalError, sqlite3.IntegrityError) as error:
+        if "malformed" in str(error):
+            raise _damaged(file, str(error)) from None
+        raise WorkspaceError(
+            f"the ledger {file} cannot be used: {error}",
+            hint="free disk space or fix its permissions, then give the same command again",
+        ) from None
+    except sqlite3.DatabaseError as error:
+        raise _damaged(file, str(error)) from None
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _TABLES.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _damaged(file: Path, why: str) -> Damaged:
+    return Damaged(
+        f"the ledger {file} is damaged: {why:.200}",
+        hint="move it away with its -wal and -shm files and make a new plan with `migrate plan`: "
+        "it reads the target and plans only what is not there yet",
+    )

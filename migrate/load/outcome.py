@@ -1,0 +1,241 @@
+"""What an answer does to the ledger, to the schedule and to the run as a whole."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from migrate.config import Gates
+from migrate.errors import GateError, GaveUp, MigrateError, Refused
+from migrate.load.ledger import Ledger
+from migrate.load.planned import DatasetToLoad, PlannedRecord, PlanToLoad
+from migrate.load.scheduler import Job, Lane, Waits
+from migrate.load.totals import Totals
+from migrate.progress import Progress
+from migrate.target.answer import Answer
+from migrate.target.client import TargetClient
+from migrate.target.results import (
+    BUSY,
+    Again,
+    Fatal,
+    Rejected,
+    Results,
+    SplitNeeded,
+    Transient,
+    Unclear,
+    Written,
+    read_answer,
+)
+from migrate.workspace import sha256_bytes
+
+_MOST_WHOLE_REFUSALS = 24
+
+
+@dataclass
+class Outcomes:
+    """Takes the end of every request. `reason` is why the run has to stop, the first that came up."""
+
+    ledger: Ledger
+    plan: PlanToLoad
+    lanes: Mapping[str, Lane]
+    gates: Gates
+    client: TargetClient
+    progress: Progress
+    waits: Waits
+    clock: Callable[[], float]
+    rng: random.Random
+    reason: MigrateError | None = None
+    _datasets: dict[str, DatasetToLoad] = field(default_factory=dict)
+    _since: dict[str, datetime | None] = field(default_factory=dict)
+    _marks: dict[str, float] = field(default_factory=dict)
+    _rejected: int = 0
+    _merged: int = 0
+
+    def start(self, totals: Mapping[str, Totals]) -> None:
+        """Takes up the sums of earlier runs."""
+        self._datasets = {dataset.name: dataset for dataset in self.plan.datasets}
+        for name in self._datasets:
+            server_time = totals[name].server_time
+            self._since[name] = None if server_time is None else datetime.fromtimestamp(server_time, UTC)
+            self._rejected += totals[name].rejected
+            self._merged += totals[name].merged
+        self._check_gates()
+
+    def begin(self, job: Job) -> None:
+        """A request leaves."""
+        self.lanes[job.dataset].in_flight += 1
+        self._marks.setdefault(job.dataset, self.clock())
+
+    def unsent(self, job: Job) -> None:
+        """A request was called back before it left."""
+        self.lanes[job.dataset].in_flight -= 1
+        self.ledger.mark_unsent(job.dataset, job.batch)
+        self.lanes[job.dataset].again.append(job)
+
+    def unreachable(self, job: Job, error: MigrateError) -> None:
+        """The service cannot be reached at all."""
+        self.lanes[job.dataset].in_flight -= 1
+        self.ledger.mark_unsent(job.dataset, job.batch)
+        self.lanes[job.dataset].again.append(job)
+        self._halt(error)
+
+    def take(self, job: Job, answer: Answer, body: bytes) -> None:
+        """A request was answered, or broke off."""
+        lane, dataset = self.lanes[job.dataset], self._datasets[job.dataset]
+        lane.in_flight -= 1
+        sent = [record.sent for record in job.records]
+        reading = read_answer(answer, sent, dataset.key_columns, dataset.recipe_columns)
+        payload_sha256 = sha256_bytes(body)
+        if isinstance(reading, Results):
+            self._take_results(job, lane, reading.verdicts)
+        elif isinstance(reading, SplitNeeded):
+            self._split(job, lane, reading, answer, payload_sha256)
+        elif isinstance(reading, Fatal):
+            error = self.client.refused(answer, dataset.dataset_id)
+            self.ledger.mark_failed(job.dataset, job.batch, answer, error.what, payload_sha256, applied=False)
+            lane.again.append(job)
+            self._halt(error)
+        else:
+            self._take_failure(job, lane, reading, answer, payload_sha256)
+        self._add_seconds(job.dataset)
+
+    def raise_reason(self) -> None:
+        """Raises the reason to stop, if there is one."""
+        if self.reason is not None:
+            raise self.reason
+
+    def _take_results(self, job: Job, lane: Lane, verdicts: Sequence[Written | Rejected | Again]) -> None:
+        left = {verdict.sent.position: verdict for verdict in verdicts if isinstance(verdict, Again)}
+        self._settle(job, [verdict for verdict in verdicts if not isinstance(verdict, Again)])
+        if any(isinstance(verdict, Written) for verdict in verdicts):
+            lane.succeed()
+        if not left:
+            return
+        rest = Job(job.dataset, job.batch, [r for r in job.records if r.sent.position in left])
+        first = next(iter(left.values()))
+        rest.tries, rest.failing_since = (0, None) if len(left) < len(job.records) else (job.tries, job.failing_since)
+        if all(verdict.status == BUSY for verdict in left.values()):
+            self._park(rest, lane)
+        else:
+            self._try_again(rest, lane, Transient(f"{first.status}: {first.reason}", first.status))
+
+    def _settle(self, job: Job, settled: Sequence[Written | Rejected]) -> None:
+        changes = {record.sent.position: self._change_of(job.dataset, record) for record in job.records}
+        verdicts = [
+            (verdict, changes[verdict.sent.position](verdict) if isinstance(verdict, Written) else None)
+            for verdict in settled
+        ]
+        self._merged += self.ledger.settle(job.dataset, job.batch, verdicts)
+        self._rejected += sum(isinstance(verdict, Rejected) for verdict in settled)
+        self.progress.advance(job.dataset, len(settled))
+        self._check_gates()
+
+    def _change_of(self, dataset: str, record: PlannedRecord) -> Callable[[Written], str]:
+        if record.change in ("create", "update"):
+            return lambda _written: record.change
+        return lambda written: "create" if written.was_created(self._since[dataset]) else "update"
+
+    def _split(self, job: Job, lane: Lane, reading: SplitNeeded, answer: Answer, payload_sha256: str) -> None:
+        lane.whole_refusals += 1
+        self.ledger.mark_split(job.dataset, job.batch, answer, payload_sha256)
+        if lane.whole_refusals > _MOST_WHOLE_REFUSALS:
+            lane.again.append(job)
+            self._halt(
+                Refused(
+                    f"dataset {job.dataset} refuses every batch: {reading.reason}",
+                    status=reading.status,
+                    hint="check its id, and that it is not a read-only (SQL) dataset; "
+                    f"then migrate load --plan {self.plan.name}",
+                )
+            )
+        elif len(job.records) == 1:
+            self._settle_split(job, Rejected(job.records[0].sent, reading.status, reading.reason))
+        else:
+            lane.again[:0] = job.halves()
+
+    def _settle_split(self, job: Job, verdict: Rejected) -> None:
+        self._settle(job, [verdict])
+
+    def _take_failure(
+        self, job: Job, lane: Lane, reading: Transient | Unclear, answer: Answer, payload_sha256: str
+    ) -> None:
+        failure = reading if isinstance(reading, Transient) else Transient(reading.reason, answer.status)
+        applied = answer.applied and answer.status not in (BUSY, 429)
+        self.ledger.mark_failed(job.dataset, job.batch, answer, failure.reason, payload_sha256, applied=applied)
+        if failure.busy:
+            self._park(job, lane)
+        else:
+            self._try_again(job, lane, failure)
+
+    def _park(self, job: Job, lane: Lane) -> None:
+        now = self.clock()
+        lane.again.append(job)
+        if not lane.park(now, self.waits):
+            return
+        if lane.busy_streak == 1:
+            self.progress.note(f"dataset {job.dataset} is busy (423); going on with the others meanwhile")
+        if lane.busy_total_s > self.client.settings.busy_budget_s:
+            lane.deferred = True
+            self.ledger.defer(job.dataset)
+            self.progress.note(f"dataset {job.dataset} stayed busy; what is left of it is deferred to another run")
+
+    def _try_again(self, job: Job, lane: Lane, failure: Transient) -> None:
+        now, budget_s = self.clock(), self.client.retry_budget_s
+        job.tries += 1
+        job.failing_since = now if job.failing_since is None else job.failing_since
+        throttled = failure.status == 429
+        own_wait_s = 0.0 if throttled else self.waits.backoff_s(job.tries, self.rng)
+        wait_s = max(own_wait_s, failure.wait_s or 0.0)
+        lane.again.append(job)
+        if now + wait_s - job.failing_since > budget_s:
+            self._halt(self._gave_up(job, failure, now - job.failing_since))
+            return
+        # A refused key is paused by the budget; another key may take the job at once.
+        job.ready_at = now if throttled else now + wait_s
+        if not throttled and job.tries & (job.tries - 1) == 0:
+            self.progress.note(
+                f"dataset {job.dataset}, batch {job.batch}: {failure.reason}; trying again in {wait_s:.1f} s"
+            )
+
+    def _gave_up(self, job: Job, failure: Transient, seconds: float) -> GaveUp:
+        asked = "" if failure.wait_s is None else f" (the service asked to wait {failure.wait_s:.0f} s)"
+        return GaveUp(
+            f"dataset {job.dataset}, batch {job.batch}: gave up after {job.tries} tries in {seconds:.0f} s: "
+            f"{failure.reason}{asked}",
+            hint=f"nothing is lost; when the service is well: migrate load --plan {self.plan.name}",
+        )
+
+    def _check_gates(self) -> None:
+        planned = sum(dataset.rows for dataset in self.plan.datasets)
+        if not self.gates.max_errors.allows(self._rejected, planned):
+            self._halt(
+                GateError(
+                    f"{self._rejected} of {planned} records were refused; "
+                    f"gates.max_errors is {self.gates.max_errors.text}",
+                    hint=f"see `migrate rejects list --plan {self.plan.name}`; raise the limit under [gates] to go on: "
+                    f"migrate load --plan {self.plan.name}",
+                )
+            )
+        forecast = sum(dataset.merge_forecast for dataset in self.plan.datasets)
+        if self._merged > forecast + self.gates.max_merges:
+            self._halt(
+                GateError(
+                    f"{self._merged} records were merged away in the target, the plan foresaw {forecast} and "
+                    f"gates.max_merges allows {self.gates.max_merges} more; merges cannot be undone",
+                    hint=f"look at the keys of the dataset; to accept them: migrate load --plan {self.plan.name} "
+                    f"--confirm-merges {self._merged - forecast}",
+                )
+            )
+
+    def _halt(self, error: MigrateError) -> None:
+        self.reason = self.reason or error
+
+    def _add_seconds(self, dataset: str) -> None:
+        now, lane = self.clock(), self.lanes[dataset]
+        self.ledger.add_seconds(dataset, now - self._marks[dataset])
+        if lane.is_done:
+            del self._marks[dataset]
+        else:
+            self._marks[dataset] = now

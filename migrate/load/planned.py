@@ -1,0 +1,92 @@
+"""A plan as the loader needs it, and its records read a few batches at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from migrate.errors import Damaged
+from migrate.target.results import SentRecord
+
+_WINDOW_BATCHES = 16
+
+
+@dataclass(frozen=True)
+class DatasetToLoad:
+    """One dataset of a plan. `records` has one row per record to send, `unchanged` those that need no sending."""
+
+    name: str
+    dataset_id: str
+    key_columns: tuple[str, ...]
+    recipe_columns: frozenset[str]
+    records: Path
+    unchanged: Path | None
+    rows: int
+    batches: int
+    merge_forecast: int = 0
+
+
+@dataclass(frozen=True)
+class PlanToLoad:
+    """A finished plan; its datasets in the order in which they are loaded."""
+
+    name: str
+    folder: Path
+    datasets: tuple[DatasetToLoad, ...]
+
+
+@dataclass(frozen=True)
+class PlannedRecord:
+    """A record to send and what the plan expects it to do: `create`, `update` or `unknown`."""
+
+    sent: SentRecord
+    change: str
+
+
+class PlannedRecords:
+    """The batches of one records.parquet. Memory does not grow with the file: sixteen batches are kept at a time."""
+
+    def __init__(self, dataset: DatasetToLoad) -> None:
+        self._file = dataset.records
+        self.batch_rows = self._count_rows() if dataset.rows else []
+        if len(self.batch_rows) != dataset.batches or sum(self.batch_rows) != dataset.rows:
+            raise self._damaged("it does not have the batches and rows that the plan records")
+        self._window: dict[int, list[PlannedRecord]] = {}
+
+    def batch(self, number: int) -> list[PlannedRecord]:
+        """The records of a batch in the order of their positions. Raises Damaged."""
+        if number not in self._window:
+            self._window = self._read_window(number)
+        return self._window[number]
+
+    def _count_rows(self) -> list[int]:
+        try:
+            counted = pl.scan_parquet(self._file).group_by("batch").agg(pl.len().alias("rows")).sort("batch").collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._damaged(str(error)) from None
+        if counted["batch"].to_list() != list(range(counted.height)):
+            raise self._damaged("its batches are not numbered 0, 1, 2 …")
+        return [int(rows) for rows in counted["rows"]]
+
+    def _read_window(self, first: int) -> dict[int, list[PlannedRecord]]:
+        rows = self.batch_rows[first : first + _WINDOW_BATCHES]
+        columns = ["batch", "position", "key", "change", "payload"]
+        try:
+            scan = pl.scan_parquet(self._file).select(columns)
+            frame = scan.slice(sum(self.batch_rows[:first]), sum(rows)).collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._damaged(str(error)) from None
+        window: dict[int, list[PlannedRecord]] = {}
+        for batch, position, key, change, payload in frame.iter_rows():
+            records = window.setdefault(batch, [])
+            if position != len(records):
+                raise self._damaged("its rows are not in sending order")
+            records.append(PlannedRecord(SentRecord(position, key, payload), change))
+        if [len(window.get(first + n, ())) for n in range(len(rows))] != rows:
+            raise self._damaged("its rows are not in sending order")
+        return window
+
+    def _damaged(self, why: str) -> Damaged:
+        return Damaged(f"{self._file} cannot be loaded: {why:.300}", hint="make a new plan with `migrate plan`")

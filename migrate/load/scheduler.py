@@ -1,0 +1,124 @@
+"""Which batch leaves next. Pure: the clock is a parameter.
+
+Datasets have priority in the plan's order. One that is busy is parked, and the ones after it go on; when its time is
+over a single request finds out whether it is free.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from migrate.load.ledger import OpenBatch
+from migrate.load.planned import PlannedRecord
+
+_BUSY_GROWTH = 1.5
+
+
+@dataclass(frozen=True)
+class Waits:
+    """How long to wait before trying again. Units: seconds."""
+
+    first_s: float = 0.5
+    longest_s: float = 30.0
+    busy_first_s: float = 5.0
+    busy_longest_s: float = 30.0
+
+    def at_speed(self, speed: float) -> Waits:
+        """The same for a sandbox whose limits run `speed` times faster."""
+        times = (self.first_s, self.longest_s, self.busy_first_s, self.busy_longest_s)
+        return Waits(*(time_s / speed for time_s in times))
+
+    def backoff_s(self, tries: int, rng: random.Random) -> float:
+        """A random wait that grows with the number of failed tries."""
+        return min(self.longest_s, self.first_s * 2.0 ** min(tries, 20)) * rng.uniform(0.5, 1.0)
+
+    def busy_s(self, streak: int) -> float:
+        """The wait after the dataset was found busy `streak` times in a row."""
+        return min(self.busy_longest_s, self.busy_first_s * _BUSY_GROWTH ** min(streak - 1, 20))
+
+
+@dataclass
+class Job:
+    """Records of one batch that go into one request: all of them, what is left, or a piece of a split batch."""
+
+    dataset: str
+    batch: int
+    records: Sequence[PlannedRecord]
+    tries: int = 0
+    failing_since: float | None = None
+    ready_at: float = float("-inf")
+
+    def halves(self) -> tuple[Job, Job]:
+        """Two jobs with half of the records each."""
+        middle = len(self.records) // 2
+        return (
+            Job(self.dataset, self.batch, self.records[:middle]),
+            Job(self.dataset, self.batch, self.records[middle:]),
+        )
+
+
+@dataclass
+class Lane:
+    """What is left of one dataset. `read` gives the records of an open batch that are not settled."""
+
+    dataset: str
+    backlog: deque[OpenBatch]
+    read: Callable[[OpenBatch], Sequence[PlannedRecord]]
+    again: list[Job] = field(default_factory=list)
+    in_flight: int = 0
+    parked_until: float = float("-inf")
+    busy_streak: int = 0
+    busy_total_s: float = 0.0
+    whole_refusals: int = 0
+    deferred: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """True when nothing is left to send and nothing in flight."""
+        return not self.in_flight and (self.deferred or not (self.backlog or self.again))
+
+    def next_job(self, now: float) -> Job | None:
+        """The next request's records, None when nothing may leave now."""
+        if self.deferred or now < self.parked_until or (self.busy_streak and self.in_flight):
+            return None
+        for index, job in enumerate(self.again):
+            if job.ready_at <= now:
+                return self.again.pop(index)
+        if self.backlog:
+            entry = self.backlog.popleft()
+            return Job(self.dataset, entry.batch, self.read(entry))
+        return None
+
+    def ready_at(self) -> float:
+        """When something may leave at the earliest."""
+        if self.deferred or not (self.backlog or self.again) or (self.busy_streak and self.in_flight):
+            return float("inf")
+        first = float("-inf") if self.backlog else min(job.ready_at for job in self.again)
+        return max(first, self.parked_until)
+
+    def park(self, now: float, waits: Waits) -> bool:
+        """The dataset is busy: waits longer each time. False when it was parked already."""
+        if now < self.parked_until:
+            return False
+        self.busy_streak += 1
+        wait_s = waits.busy_s(self.busy_streak)
+        self.busy_total_s += wait_s
+        self.parked_until = now + wait_s
+        return True
+
+    def succeed(self) -> None:
+        """The dataset takes writes."""
+        self.busy_streak, self.busy_total_s, self.whole_refusals = 0, 0.0, 0
+
+
+def next_job(lanes: Sequence[Lane], now: float) -> Job | None:
+    """The next job of the first dataset that has one ready."""
+    return next((job for lane in lanes if (job := lane.next_job(now)) is not None), None)
+
+
+def idle_s(lanes: Sequence[Lane], now: float, longest_s: float) -> float:
+    """Seconds to wait until something may leave, at most `longest_s`."""
+    return min(longest_s, max(0.0, min((lane.ready_at() for lane in lanes), default=now) - now))

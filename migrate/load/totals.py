@@ -1,0 +1,66 @@
+"""What the ledger adds up to, per dataset and over all runs of a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts of one dataset of a plan. `planned = written + rejected + deferred + open`.
+
+    `sent`: records that were in at least one request. `merged`: masterids that ceased to exist. `protected` and
+    `altered`: records with at least one column that was not stored, or not as sent. `seconds`: time with a request in
+    flight, or waiting for a busy dataset.
+    """
+
+    planned: int = 0
+    sent: int = 0
+    written: int = 0
+    created: int = 0
+    updated: int = 0
+    merged: int = 0
+    rejected: int = 0
+    deferred: int = 0
+    protected: int = 0
+    altered: int = 0
+    requests: int = 0
+    throttled_429: int = 0
+    busy_423: int = 0
+    seconds: float = 0.0
+    open: int = 0
+    batches: int = 0
+    batches_done: int = 0
+    count_before: int | None = None
+    server_time: float | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request that failed, as the service's support asks for it; never a value of the payload."""
+
+    at: float
+    dataset: str
+    batch: int
+    status: int
+    reason: str
+    request_id: str
+    traceparent: str
+    payload_sha256: str
+
+
+@dataclass(frozen=True)
+class SettledRecord:
+    """The last word on one record: `state` is `written` or `rejected`."""
+
+    batch: int
+    position: int
+    key: str
+    state: str
+    change: str | None
+    masterid: str | None
+    protected: tuple[str, ...]
+    altered: tuple[str, ...]
+    status: int | None
+    error: str | None
+    settled_at: float

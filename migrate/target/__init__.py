@@ -1,0 +1,1 @@
+"""Octolis: the points budget, one client for every request, and what its answers mean."""

@@ -1,0 +1,100 @@
+"""What one request came to, before anybody judges it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import msgspec
+
+from migrate.errors import Refused
+
+_FINAL = frozenset({401, 403, 404, 405, 406, 410, 415})
+_UNSAFE = re.compile(r"[^\x20-\x7e\u00a0-\u024f\u0370-\u1fff\u2010-\u2027\u2030-\u205e\u20a0-\ud7ff\uf900-\ufefe]")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One attempt: a whole reply, or (status 0) the `reason` why there is none.
+
+    `applied` tells whether the service may have acted on it. `key` says which key was used, as "key 2 of 3".
+    """
+
+    status: int
+    body: bytes = field(default=b"", repr=False)
+    reason: str = ""
+    applied: bool = True
+    key: str = "key 1 of 1"
+    request_id: str = ""
+    traceparent: str = ""
+    server_time: datetime | None = None
+    retry_after_s: float | None = None
+    elapsed_s: float = 0.0
+
+    @property
+    def is_final(self) -> bool:
+        """True when asking again cannot help: no leave, no such thing, or a redirect, which is never followed."""
+        return self.status in _FINAL or 300 <= self.status < 400
+
+    @property
+    def is_throttled(self) -> bool:
+        """True for 429."""
+        return self.status == 429
+
+
+def clean_text(text: object, longest: int = 200) -> str:
+    """`text` on one line, without control or direction marks, cut to `longest`: safe for terminals and logs."""
+    line = " ".join(_UNSAFE.sub(" ", str(text)).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def error_title(body: bytes) -> str:
+    """The service's own words on an error, title and detail; empty when the body is not its JSON."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    if not isinstance(value, Mapping):
+        return ""
+    words = [clean_text(value[name]) for name in ("title", "detail") if isinstance(value.get(name), str)]
+    return ": ".join(word for word in dict.fromkeys(words) if word)
+
+
+def status_text(status: int) -> str:
+    """The status with its standard name, such as `404 Not Found`."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def parse_date(text: str) -> datetime | None:
+    """The moment of a `Date` header, None when it is not one."""
+    try:
+        return parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def refusal(answer: Answer, place: str) -> Refused:
+    """The error for a final answer, naming the key by its number and the `place` (a dataset or webhook id)."""
+    title = error_title(answer.body)
+    return Refused(
+        f"Octolis refused {answer.key} for {place}: {status_text(answer.status)}" + (f" ({title})" if title else ""),
+        status=answer.status,
+        hint=_hint(answer.status),
+    )
+
+
+def _hint(status: int) -> str:
+    if status in (401, 403):
+        return "check OCTOLIS_API_KEYS: the key is wrong, revoked or not allowed to use this dataset"
+    if status in (404, 410):
+        return "check the id under [octolis.datasets] and base_url under [octolis] in migrate.toml"
+    if 300 <= status < 400:
+        return "redirects are not followed, so that the key stays with its host; write the final address as base_url"
+    return "check base_url under [octolis] in migrate.toml; this looks like another service"

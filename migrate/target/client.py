@@ -1,0 +1,294 @@
+"""Every request to Octolis: paid from the budget, with the key added where no log can see it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from pydantic import SecretStr
+
+from migrate.config import Octolis, Webhook
+from migrate.errors import RemoteError
+from migrate.http import NoReplyError, Params, Remote, Reply, Request, retry_after_s
+from migrate.retry import TransientError, call_with_retries
+from migrate.target.answer import Answer, error_title, parse_date, refusal, status_text
+from migrate.target.budget import READ_POINTS, WRITE_POINTS, Budget, Grant
+from migrate.target.gate import Gate
+
+T = TypeVar("T")
+PAGE_ROWS = 50_000
+_FIRST_ANSWER_BUDGET_S = 10.0
+_BELIEVED_EMPTY = 3
+_HEADERS = {"Accept": "*/*", "Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Count:
+    """The records of a dataset, and the service's own time when it counted (None when it did not say)."""
+
+    count: int
+    server_time: datetime | None
+
+
+class TargetClient:
+    """One Octolis account: its keys, its budget. Thread-safe.
+
+    `note` is told about waits and retries; `stop` ends every wait with Interrupted. Reads are tried again within the
+    settings' retry budget; a write is one attempt, and its caller decides.
+    """
+
+    def __init__(
+        self,
+        settings: Octolis,
+        keys: tuple[SecretStr, ...],
+        *,
+        state_file: Path | None,
+        stop: threading.Event,
+        note: Callable[[str], None] = lambda _text: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self._keys = keys
+        self._stop = stop
+        self._note = note
+        self._clock = clock
+        self._ever_answered = False
+        self._gate = Gate(
+            Budget(len(keys), settings.limit_speed, settings.account_share), stop, state_file, clock=clock
+        )
+        self._remote = Remote(
+            "Octolis",
+            settings.base_url,
+            authorize=self._authorize,
+            headers=_HEADERS,
+            connections=settings.concurrency + 2,
+            deadline_s=settings.request_deadline_s,
+        )
+
+    def __enter__(self) -> TargetClient:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._remote.close()
+
+    @property
+    def keys(self) -> int:
+        """The number of keys that share the load."""
+        return len(self._keys)
+
+    @property
+    def retry_budget_s(self) -> float:
+        """Seconds to go on trying; short while no answer has ever come, since then the address is probably wrong."""
+        budget_s = self.settings.retry_budget_s
+        return budget_s if self._ever_answered else min(budget_s, _FIRST_ANSWER_BUDGET_S)
+
+    def count(self, dataset_id: str, filters: Mapping[str, str] | None = None) -> Count:
+        """The number of records, all or those equal to `filters`.
+
+        **Raises**: ValueError for a value that cannot be filtered.
+        """
+        params = {"filter": filter_text(filters)} if filters else {}
+        return self._read(f"counting dataset {dataset_id}", _records(dataset_id) + "/count", params, dataset_id, _count)
+
+    def export_csv(
+        self,
+        dataset_id: str,
+        page: int,
+        page_size: int = PAGE_ROWS,
+        filters: Mapping[str, str] | None = None,
+        selection: Sequence[str] | None = None,
+    ) -> bytes:
+        """One page of prepared records as CSV with a header, least recently modified first; pages count from 1.
+
+        An answer without a single byte is believed only when asking twice more gives nothing else.
+        """
+        params: dict[str, str | int] = {"format": "csv", "header": "true", "order": "asc"}
+        params |= {"page": page, "pageSize": page_size}
+        if filters:
+            params["filter"] = filter_text(filters)
+        if selection:
+            params["selection"] = ",".join(selection)
+        return self._read(
+            f"reading dataset {dataset_id}, page {page}", _records(dataset_id), params, dataset_id, _csv_reader()
+        )
+
+    def get_record(self, dataset_id: str, masterid: str) -> Mapping[str, Any] | None:
+        """One prepared record with its numbers as Decimal, None when there is none of that masterid."""
+        what, path = f"reading a record of dataset {dataset_id}", f"{_records(dataset_id)}/{quote(masterid, safe='')}"
+        return self._read(what, path, {}, dataset_id, _record, accepted=(200, 404))
+
+    def upsert_batch(self, dataset_id: str, body: bytes) -> Answer:
+        """What one attempt to upsert a JSON array of at most 500 records came to."""
+        return self._attempt("POST", _records(dataset_id) + "/batch", WRITE_POINTS, body=body)
+
+    def patch_batch(self, dataset_id: str, body: bytes) -> Answer:
+        """What one attempt to update a JSON array of at most 500 records, each with its `__masterid__`, came to."""
+        return self._attempt("PATCH", _records(dataset_id) + "/batch", WRITE_POINTS, body=body)
+
+    def send_webhook(self, webhook: Webhook, payload: object) -> None:
+        """Sends `payload` as JSON to a webhook, trying again. Octolis discards silently what does not fit its settings.
+
+        **Raises**: Refused, GaveUp, Unreachable.
+        """
+        body, path = msgspec.json.encode(payload), f"/webhook/{quote(webhook.id, safe='')}"
+
+        def call() -> None:
+            answer = self._attempt(webhook.method, path, WRITE_POINTS, body=body, headers=webhook.headers)
+            if not 200 <= answer.status < 300:
+                raise self._failure(answer, f"webhook {webhook.id}")
+
+        self._retrying(call, f"sending to webhook {webhook.id}")
+
+    def refused(self, answer: Answer, dataset_id: str) -> RemoteError:
+        """The error that ends the run for a final answer."""
+        return refusal(answer, f"dataset {dataset_id}")
+
+    def _read(
+        self,
+        what: str,
+        path: str,
+        params: Params,
+        dataset_id: str,
+        parse: Callable[[Answer], T],
+        accepted: tuple[int, ...] = (200,),
+    ) -> T:
+        def call() -> T:
+            answer = self._attempt("GET", path, READ_POINTS, params=params)
+            if answer.status not in accepted:
+                raise self._failure(answer, f"dataset {dataset_id}")
+            return parse(answer)
+
+        return self._retrying(call, what)
+
+    def _retrying(self, call: Callable[[], T], what: str) -> T:
+        def note(error: TransientError, wait_s: float) -> None:
+            self._note(f"{what}: {error.reason}; trying again in {wait_s:.1f} s")
+
+        return call_with_retries(call, what=what, budget_s=self.retry_budget_s, stop=self._stop, on_retry=note)
+
+    def _failure(self, answer: Answer, place: str) -> Exception:
+        if answer.is_final or answer.status in (400, 413, 422):
+            return refusal(answer, place)
+        if answer.is_throttled:
+            # The gate has paused the key; another one may be free at once.
+            return TransientError("429 Too Many Requests", wait_s=answer.retry_after_s if self.keys == 1 else 0.0)
+        title = error_title(answer.body)
+        return TransientError((answer.reason or status_text(answer.status)) + (f" ({title})" if title else ""))
+
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        cost: int,
+        *,
+        params: Params | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        grant = self._gate.acquire(cost)
+        key, started, answer = f"key {grant.key_index + 1} of {len(self._keys)}", self._clock(), None
+        try:
+            reply = self._remote.send(
+                method, path, params=params, body=body, account_key=grant.key_index, headers=headers
+            )
+            self._ever_answered = True
+            answer = _answer(reply, key)
+        except NoReplyError as error:
+            answer = Answer(0, reason=error.reason, applied=error.applied, key=key, elapsed_s=self._clock() - started)
+        finally:
+            self._settle(grant, started, answer)
+        return answer
+
+    def _settle(self, grant: Grant, started: float, answer: Answer | None) -> None:
+        if answer is not None and answer.status:
+            self._gate.settled(
+                grant,
+                started=started,
+                ended=self._clock(),
+                refused=answer.is_throttled,
+                retry_after_s=answer.retry_after_s,
+            )
+
+    def _authorize(self, request: Request) -> None:
+        index = request.extensions.get("account_key", 0)
+        request.url = request.url.copy_merge_params({"api-key": self._keys[index].get_secret_value()})
+
+
+def filter_text(filters: Mapping[str, str]) -> str:
+    """The `filter` parameter for equality on every column. Raises ValueError where a value holds a separator."""
+    for column, value in filters.items():
+        if any(separator in text for text in (column, value) for separator in ":,"):
+            raise ValueError(f"column {column!r} cannot be filtered by a value with ':' or ','")
+    return ",".join(f"{column}:{value}" for column, value in filters.items())
+
+
+def _records(dataset_id: str) -> str:
+    return f"/datasets/{quote(dataset_id, safe='')}/records"
+
+
+def _answer(reply: Reply, key: str) -> Answer:
+    return Answer(
+        reply.status,
+        body=reply.body,
+        key=key,
+        request_id=reply.headers.get("apigw-requestid", "")[:200],
+        traceparent=reply.headers.get("traceparent", "")[:200],
+        server_time=parse_date(reply.headers.get("date", "")),
+        retry_after_s=retry_after_s(reply),
+        elapsed_s=reply.elapsed_s,
+    )
+
+
+def _count(answer: Answer) -> Count:
+    try:
+        value = msgspec.json.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        value = _csv_count(answer.body)
+    number = value.get("count") if isinstance(value, dict) else value
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise TransientError("the count is not a number")
+    return Count(number, answer.server_time)
+
+
+def _csv_count(body: bytes) -> int | None:
+    last = body.strip().rsplit(b"\n", 1)[-1].strip(b'" \r')
+    return int(last) if last.isdigit() else None
+
+
+def _csv_reader() -> Callable[[Answer], bytes]:
+    empty = 0
+
+    def read(answer: Answer) -> bytes:
+        nonlocal empty
+        head = answer.body[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+        empty += not head
+        if head.startswith((b"<", b"{", b"[")) or (not head and empty < _BELIEVED_EMPTY):
+            raise TransientError("the answer is no CSV")
+        return answer.body
+
+    return read
+
+
+def _record(answer: Answer) -> Mapping[str, Any] | None:
+    if answer.status == 404:
+        return None
+    try:
+        value = msgspec.json.Decoder(float_hook=Decimal).decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise TransientError("the answer is no JSON") from None
+    record = value.get("record") if isinstance(value, dict) else None
+    if not isinstance(record, dict):
+        raise TransientError("the answer holds no record")
+    return {**record, "isMerged": True} if value.get("isMerged") else record

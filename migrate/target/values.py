@@ -1,0 +1,55 @@
+"""Whether a stored value is the one that was sent, both as JSON text: no number goes through binary floating point."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+_DATETIME = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)[ T](?P<time>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?:Z|\+00(?::?00)?)?"
+)
+_WHITE = b" \t\r\n"
+
+
+def is_same_value(sent: bytes, stored: bytes) -> bool:
+    """True when two JSON values are equal as Octolis documents values.
+
+    Numbers by their exact decimal value (`1.10` is `1.1`), date-times as the same wall time (`2020-01-01 00:00:00` is
+    `2020-01-01T00:00:00.000Z`: the format that is written has no zone), text exactly; null, '' and absent differ.
+    """
+    sent, stored = sent.strip(_WHITE), stored.strip(_WHITE)
+    if sent == stored:
+        return True
+    if sent[:1] == b'"' and stored[:1] == b'"':
+        return _is_same_text(_text(sent), _text(stored))
+    numbers = _number(sent), _number(stored)
+    return numbers[0] is not None and numbers[0] == numbers[1]
+
+
+def _is_same_text(sent: str | None, stored: str | None) -> bool:
+    if sent is None or stored is None:
+        return False
+    return sent == stored or (_moment(sent) is not None and _moment(sent) == _moment(stored))
+
+
+def _text(value: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(value, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _number(value: bytes) -> Decimal | None:
+    if value[:1] not in b"-0123456789" or not value:
+        return None
+    try:
+        return Decimal(value.decode("ascii"))
+    except (InvalidOperation, UnicodeDecodeError):
+        return None
+
+
+def _moment(text: str) -> tuple[str, str, str] | None:
+    found = _DATETIME.fullmatch(text)
+    return (found["day"], found["time"], (found["fraction"] or "").rstrip("0")) if found else None

@@ -1,0 +1,174 @@
+"""The ledger's file and its states."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+
+from migrate.errors import Damaged, Stale, WorkspaceError
+from migrate.load.ledger import Ledger, PlannedDataset
+from migrate.load.ledger_view import LedgerView
+from migrate.target.answer import Answer
+from migrate.target.results import Rejected, SentRecord, Written
+
+PLAN = [PlannedDataset("contacts", "id-1", [2, 1])]
+RECORDS = [SentRecord(n, f"k{n}", "{}") for n in range(2)]
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A ledger with a plan of one dataset: batches of two records and of one."""
+    with Ledger(tmp_path / "ledger.sqlite", clock=lambda: 1_700_000_000.0) as opened:
+        opened.open_plan("p", PLAN)
+        yield opened
+
+
+def states(ledger: Ledger) -> list[str]:
+    """The states of the batches that are not done."""
+    return [batch.state for batch in ledger.open_batches("contacts")]
+
+
+def test_a_batch_goes_its_way(ledger):
+    """Planned, sending, acked; totals follow."""
+    assert states(ledger) == ["planned", "planned"]
+    ledger.mark_sending("contacts", 0)
+    assert states(ledger) == ["sending", "planned"]
+    written = Written(RECORDS[0], "m1", merged_from=("m0",), protected=("a",), altered=("b",))
+    ledger.settle("contacts", 0, [(written, "create"), (Rejected(RECORDS[1], 400, "bad"), None)], seconds=1.5)
+    assert states(ledger) == ["planned"]
+    totals = ledger.totals()["contacts"]
+    assert (totals.planned, totals.sent, totals.written, totals.created, totals.rejected) == (3, 2, 1, 1, 1)
+    assert (totals.merged, totals.protected, totals.altered, totals.open, totals.seconds) == (1, 1, 1, 1, 1.5)
+
+
+def test_a_crash_makes_what_was_sending_unknown(ledger):
+    """Opened again, a batch that was being sent is unknown and is sent again."""
+    ledger.mark_sending("contacts", 0)
+    ledger.close()
+    with Ledger(ledger.file) as again:
+        again.open_plan("p", PLAN)
+        assert states(again) == ["unknown", "planned"]
+        again.mark_sending("contacts", 0)
+
+
+def test_only_allowed_moves(ledger):
+    """Nothing is settled that was not sent; nothing is sent twice at a time."""
+    with pytest.raises(AssertionError):
+        ledger.settle("contacts", 0, [(Written(RECORDS[0], "m"), "create")])
+    assert ledger.settled_positions("contacts", 0) == frozenset()
+    ledger.mark_sending("contacts", 0)
+    with pytest.raises(AssertionError):
+        ledger.mark_sending("contacts", 0)
+
+
+def test_a_request_that_never_left_is_not_counted(ledger):
+    """Called back before it left, a batch is planned again, or unknown when it was sent before."""
+    ledger.mark_sending("contacts", 0)
+    ledger.mark_unsent("contacts", 0)
+    assert (states(ledger)[0], ledger.totals()["contacts"].requests) == ("planned", 0)
+    ledger.mark_sending("contacts", 0)
+    ledger.mark_failed("contacts", 0, Answer(0, reason="reset"), "reset", "00", applied=True)
+    ledger.mark_sending("contacts", 0)
+    ledger.mark_unsent("contacts", 0)
+    assert (states(ledger)[0], ledger.totals()["contacts"].requests) == ("unknown", 1)
+
+
+def test_a_merged_id_counts_once(ledger):
+    """The same id in `__all_masterids__` of two answers is one merge; a record made before is no creation."""
+    for batch, record in ((0, RECORDS[0]), (1, RECORDS[0])):
+        ledger.mark_sending("contacts", batch)
+        ledger.settle("contacts", batch, [(Written(record, "m", merged_from=("gone",)), "create")])
+    totals = ledger.totals()["contacts"]
+    assert (totals.merged, totals.created, totals.updated) == (1, 1, 1)
+
+
+def test_deferred_batches_get_another_chance(ledger):
+    """What was deferred is planned again when the plan is opened again."""
+    ledger.defer("contacts")
+    assert ledger.totals()["contacts"].deferred == 3
+    ledger.open_plan("p", PLAN)
+    assert ledger.totals()["contacts"].deferred == 0
+
+
+def test_the_first_baseline_counts(ledger):
+    """What the target held before the first write is not overwritten later."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    ledger.set_baseline("contacts", 7, moment)
+    ledger.set_baseline("contacts", 9, None)
+    totals = ledger.totals()["contacts"]
+    assert (totals.count_before, totals.server_time) == (7, moment.timestamp())
+
+
+def test_another_plan_of_the_same_name(ledger):
+    """Batches cut otherwise, or another dataset id, are not mixed with what the ledger knows."""
+    for other in (PlannedDataset("contacts", "id-1", [3]), PlannedDataset("contacts", "id-2", [2, 1])):
+        with pytest.raises(Stale):
+            ledger.open_plan("p", [other])
+
+
+def test_reading_beside_a_writer(ledger):
+    """A view sees what is committed, in the plan's order, and can change nothing."""
+    ledger.mark_sending("contacts", 0)
+    ledger.mark_failed("contacts", 0, Answer(500, request_id="r", traceparent="t"), "500", "ab", applied=True)
+    with LedgerView(ledger.file) as view:
+        assert view.plans() == ["p"]
+        assert view.totals("p")["contacts"].requests == 1
+        assert view.totals("other") == {}
+        [failure] = view.failures("p")
+        assert (failure.status, failure.request_id, failure.traceparent, failure.payload_sha256) == (
+            500,
+            "r",
+            "t",
+            "ab",
+        )
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            view._connection.execute("DELETE FROM batches")
+
+
+@pytest.mark.parametrize("damage", ["header", "middle", "text"])
+def test_a_damaged_file_is_refused(ledger, damage):
+    """A flipped or foreign file is never written to, and the message says what to do."""
+    ledger.mark_sending("contacts", 0)
+    ledger.settle("contacts", 0, [(Written(record, "m" * 36), "create") for record in RECORDS])
+    ledger.close()
+    content = bytearray(ledger.file.read_bytes())
+    if damage == "header":
+        content[20:40] = b"\xff" * 20
+    elif damage == "middle":
+        content[4096 + 100 : -4096] = b"\xff" * (len(content) - 8192 - 100)
+    else:
+        content[:] = b"no database at all" * 100
+    ledger.file.write_bytes(content)
+    for opener in (Ledger, LedgerView):
+        with pytest.raises(Damaged, match="ledger") as caught:
+            opener(ledger.file)
+        assert "migrate plan" in str(caught.value.hint)
+
+
+def test_another_programs_database_is_refused(tmp_path):
+    """A SQLite file with tables of somebody else is left alone."""
+    file = tmp_path / "ledger.sqlite"
+    with sqlite3.connect(file) as db:
+        db.execute("CREATE TABLE other (x)")
+    db.close()
+    with pytest.raises(Damaged, match="another program"):
+        Ledger(file)
+
+
+def test_a_newer_ledger_is_refused(ledger):
+    """A ledger of a later version names both versions."""
+    ledger.close()
+    with sqlite3.connect(ledger.file) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(WorkspaceError, match=r"format 99.*format 1"):
+        Ledger(ledger.file)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    """No traceback of SQLite, but the file and what to do."""
+    with pytest.raises(WorkspaceError, match="ledger") as caught:
+        Ledger(tmp_path / "absent" / "ledger.sqlite")
+    assert caught.value.hint

@@ -1,0 +1,118 @@
+"""Real processes that load, and are killed, interrupted or doubled."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import migrate
+from migrate.load.ledger_view import LedgerView
+from migrate.load.totals import Totals
+
+PROGRAM = Path(__file__).with_name("load_process.py")
+BATCHES, ROWS, CONCURRENCY = 120, 5, 8
+
+
+@pytest.fixture
+def start(start_sandbox, make_plan, contacts, workspace):
+    """Starts a process that loads 120 batches into a sandbox; gives the sandbox and the starter."""
+    box = start_sandbox(latency_s=0.01)
+    [dataset] = make_plan(contacts=contacts(BATCHES, ROWS)).datasets
+
+    environment = {**os.environ, "PYTHONPATH": str(Path(migrate.__file__).parents[1])}
+    started: list[subprocess.Popen[str]] = []
+
+    def go() -> subprocess.Popen[str]:
+        arguments = (box.octolis_url, str(workspace.root), str(dataset.records), str(dataset.rows), str(BATCHES))
+        command = [sys.executable, str(PROGRAM), *arguments]
+        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
+        return started[-1]
+
+    yield box, go
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """The exit code and what the process said."""
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said or ""
+
+
+def batches_taken(box: Any) -> int:
+    """The batches the sandbox answered with 200."""
+    requests = httpx.get(f"{box.url}/_sandbox/state").json()["requests"]
+    return int(requests.get("octolis", {}).get("batch", {}).get("200", 0))
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Waits at most 30 s."""
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def kill_at(process: subprocess.Popen[str], box: Any, goal: int) -> None:
+    """Kills the process when the sandbox has taken `goal` batches."""
+    wait_until(lambda: batches_taken(box) >= goal or process.poll() is not None)
+    process.kill()
+    finish(process)
+
+
+def totals_of(workspace: Any) -> Totals:
+    """The ledger's sums of the one dataset."""
+    with LedgerView(workspace.ledger) as view:
+        return view.totals("first")["contacts"]
+
+
+def test_killed_at_any_moment(start, workspace):
+    """After kills at random moments the same command ends in the same target; only what was in flight is sent again."""
+    box, go = start
+    rng, kills = random.Random(7), 0
+    for goal in sorted(rng.sample(range(1, BATCHES - 10), 4)):
+        kill_at(go(), box, goal)
+        kills += 1
+    assert finish(go()) == (0, "")
+    totals = totals_of(workspace)
+    assert (totals.written, totals.created, totals.open) == (BATCHES * ROWS, BATCHES * ROWS, 0)
+    assert httpx.get(f"{box.url}/_sandbox/state").json()["datasets"]["contacts"]["count"] == BATCHES * ROWS
+    assert batches_taken(box) <= BATCHES + kills * CONCURRENCY
+    sent = batches_taken(box)
+    assert finish(go()) == (0, "")
+    assert batches_taken(box) == sent
+
+
+def test_interrupted_once(start, workspace):
+    """Ctrl-C ends the process with code 130 and the command that goes on; nothing acknowledged is sent again."""
+    box, go = start
+    process = go()
+    wait_until(lambda: batches_taken(box) >= 20)
+    process.send_signal(signal.SIGINT)
+    code, said = finish(process)
+    assert (code, "migrate load --plan first" in said) == (130, True)
+    assert totals_of(workspace).batches_done == batches_taken(box)
+    assert finish(go()) == (0, "")
+    assert batches_taken(box) == BATCHES
+
+
+def test_two_at_once(start):
+    """The second process ends at once with code 7 and names the first; the first one is not disturbed."""
+    box, go = start
+    first = go()
+    wait_until(lambda: batches_taken(box) >= 5)
+    code, said = finish(go())
+    assert (code, f"process {first.pid} on host" in said) == (7, True)
+    assert finish(first) == (0, "")
+    assert batches_taken(box) == BATCHES

@@ -1,0 +1,77 @@
+"""Which batch leaves next."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.load.ledger import OpenBatch
+from migrate.load.planned import PlannedRecord
+from migrate.load.scheduler import Job, Lane, Waits, idle_s, next_job
+from migrate.target.results import SentRecord
+
+
+def lane(name: str, batches: int) -> Lane:
+    """A dataset with batches of three records."""
+    records = [PlannedRecord(SentRecord(n, f"{name}{n}", "{}"), "create") for n in range(3)]
+    return Lane(name, deque(OpenBatch(n, 3, "planned", 0) for n in range(batches)), lambda _entry: records)
+
+
+def test_datasets_in_the_plans_order():
+    """The second dataset comes when the first has nothing left to send."""
+    lanes = [lane("a", 2), lane("b", 1)]
+    jobs = [next_job(lanes, 0.0) for _ in range(4)]
+    assert [(job.dataset, job.batch) for job in jobs if job] == [("a", 0), ("a", 1), ("b", 0)]
+    assert jobs[3] is None
+
+
+def test_a_busy_dataset_is_parked_and_then_probed():
+    """While parked nothing leaves; afterwards a single request finds out; its success frees the rest."""
+    one, waits = lane("a", 3), Waits()
+    assert one.park(100.0, waits)
+    assert not one.park(101.0, waits)
+    assert one.next_job(104.9) is None
+    assert one.next_job(105.0) is not None
+    one.in_flight = 1
+    assert one.next_job(105.0) is None
+    one.in_flight = 0
+    one.succeed()
+    assert one.next_job(105.0) is not None
+
+
+def test_busy_waits_grow_to_a_bound():
+    """5 s at first, never more than 30."""
+    waits = [Waits().busy_s(streak) for streak in range(1, 9)]
+    assert waits[0] == 5
+    assert waits == sorted(waits)
+    assert waits[-1] == 30
+
+
+@given(st.integers(1, 500), st.integers(0, 2**32))
+def test_backoff_grows_with_jitter(tries, seed):
+    """Each wait lies between half and all of a doubling time, at most thirty seconds."""
+    wait_s = Waits().backoff_s(tries, random.Random(seed))
+    top = min(30.0, 0.5 * 2.0 ** min(tries, 20))
+    assert top / 2 <= wait_s <= top
+
+
+@given(st.integers(1, 200))
+def test_halves_lose_nothing(count):
+    """The two halves hold every record once, in order, and neither is empty from two records on."""
+    records = [PlannedRecord(SentRecord(n, str(n), "{}"), "create") for n in range(count)]
+    first, second = Job("a", 0, records).halves()
+    assert [*first.records, *second.records] == records
+    assert abs(len(first.records) - len(second.records)) <= 1
+
+
+def test_idle_until_something_is_ready():
+    """The wait ends when the first retry or park ends, and at the given bound."""
+    one = lane("a", 0)
+    one.again.append(Job("a", 0, [], ready_at=10.4))
+    assert one.next_job(10.0) is None
+    assert round(idle_s([one], 10.0, 5.0), 3) == 0.4
+    assert idle_s([one], 0.0, 0.25) == 0.25
+    assert idle_s([], 0.0, 0.25) == 0.0

@@ -1,0 +1,173 @@
+"""Requests to a real server on loopback."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import time
+from decimal import Decimal
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from migrate.config import Octolis, Webhook
+from migrate.errors import GaveUp, Interrupted, Refused
+from migrate.sandbox.faults import parse_fault
+from migrate.sandbox.limits import Limits
+from migrate.sandbox.serve import Sandbox, SandboxSettings
+from migrate.target.answer import Answer, clean_text, refusal
+from migrate.target.client import TargetClient, filter_text
+
+KEYS = ("canary-key-one", "canary-key-two")
+DATASETS = """
+[contacts]
+keys = [["k"]]
+[contacts.columns]
+k = "text"
+n = "float"
+[webhooks.notify]
+"""
+
+
+@pytest.fixture
+def connect(tmp_path):
+    """A sandbox with the given faults and a client of it."""
+    (tmp_path / "datasets.toml").write_text(DATASETS)
+    boxes, clients = [], []
+
+    def go(*faults, keys=KEYS, stop=None, **settings):
+        box = Sandbox(
+            SandboxSettings(
+                datasets=tmp_path / "datasets.toml",
+                octolis_keys=KEYS,
+                faults=tuple(parse_fault(fault) for fault in faults),
+                limits=Limits(speed=50),
+            )
+        )
+        boxes.append(box.__enter__())
+        options = {"base_url": box.octolis_url, "limit_speed": 50, "retry_budget_s": 5, **settings}
+        secrets = tuple(SecretStr(key) for key in keys)
+        client = TargetClient(Octolis(**options), secrets, state_file=None, stop=stop or threading.Event())
+        clients.append(client)
+        return box, client
+
+    yield go
+    for client in clients:
+        client.close()
+    for box in boxes:
+        box.__exit__(None, None, None)
+
+
+def test_write_and_read_back(connect):
+    """What is upserted is counted, exported and found by its masterid, numbers exactly."""
+    _, client = connect()
+    answer = client.upsert_batch("contacts", b'[{"k": "a b", "n": 19.99}, {"k": "c", "n": 2}]')
+    assert answer.status == 200
+    assert answer.request_id
+    masterid = json.loads(answer.body)["results"][0]["record"]["__masterid__"]
+    counted = client.count("contacts")
+    assert counted.count == 2
+    assert counted.server_time is not None
+    assert client.count("contacts", {"k": "a b"}).count == 1
+    head, first, second = client.export_csv("contacts", 1, selection=["k", "n"]).decode().splitlines()
+    assert (head, first, second) == ("k,n", "a b,19.99", "c,2")
+    record = client.get_record("contacts", masterid)
+    assert record is not None
+    assert record["n"] == Decimal("19.99")
+    assert client.get_record("contacts", "nobody") is None
+    changed = client.patch_batch("contacts", json.dumps([{"__masterid__": masterid, "n": 3}]).encode())
+    assert changed.status == 200
+    assert client.export_csv("contacts", 1, filters={"k": "a b"}, selection=["n"]).split() == [b"n", b"3"]
+
+
+@pytest.mark.parametrize("value", ["a:b", "a,b"])
+def test_values_with_separators_cannot_be_filtered(value):
+    """The service's filter has no way to write them."""
+    with pytest.raises(ValueError, match="cannot be filtered"):
+        filter_text({"k": value})
+
+
+@pytest.mark.parametrize("status", ["401", "403", "404", "redirect=https://elsewhere.example/"])
+def test_a_final_answer_names_key_and_dataset(connect, status):
+    """One request, one message with the key's number, never its value."""
+    box, client = connect(f"octolis:{status}")
+    with pytest.raises(Refused, match=r"key [12] of 2 for dataset contacts: [34]\d\d") as caught:
+        client.count("contacts")
+    assert caught.value.hint
+    assert httpx.get(f"{box.url}/_sandbox/state").json()["total_requests"] == 1
+
+
+def test_a_wrong_key_among_two(connect):
+    """The message says which of the keys is the wrong one."""
+    _, client = connect(keys=("wrong", KEYS[1]))
+    with pytest.raises(Refused, match="key 1 of 2"):
+        for _ in range(3):
+            client.count("contacts")
+
+
+@pytest.mark.parametrize("fault", ["500", "429=0.01", "reset", "cut", "truncated-json", "html200", "empty200", "204"])
+def test_reads_are_tried_again(connect, fault):
+    """Passing faults of a read pass unseen."""
+    _, client = connect(f"octolis:{fault}@at=1+2")
+    assert client.count("contacts").count == 0
+    _, client = connect(f"octolis:{fault}@at=1+2")
+    assert client.export_csv("contacts", 1).startswith(b"k,n")
+
+
+def test_reads_give_up(connect):
+    """A service that stays down ends the read within its budget of time."""
+    _, client = connect("octolis:503", retry_budget_s=0.2)
+    with pytest.raises(GaveUp, match="counting dataset contacts: gave up"):
+        client.count("contacts")
+
+
+def test_an_address_where_nobody_listens():
+    """While no answer has ever come, the client does not try for longer than ten seconds."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1/data"
+        settings = Octolis(base_url=url, retry_budget_s=900)
+        with TargetClient(settings, (SecretStr("k"),), state_file=None, stop=threading.Event()) as client:
+            assert client.retry_budget_s == 10
+            answer = client.upsert_batch("contacts", b"[]")
+    assert (answer.status, answer.applied, answer.reason) == (0, False, "connection refused")
+
+
+def test_a_stop_ends_the_retries(connect):
+    """A stop is noticed while a read waits to be tried again."""
+    stop = threading.Event()
+    _, client = connect("octolis:503", stop=stop, retry_budget_s=900)
+    threading.Timer(0.1, stop.set).start()
+    begun = time.monotonic()
+    with pytest.raises(Interrupted):
+        client.count("contacts")
+    assert time.monotonic() - begun < 5
+
+
+def test_webhooks(connect):
+    """A payload reaches the webhook with its headers."""
+    box, client = connect()
+    client.send_webhook(Webhook(id="notify", method="PUT", headers={"x-origin": "migration"}), {"done": 1})
+    [received] = httpx.get(f"{box.url}/_sandbox/webhooks").json()["received"]
+    assert received["body"] == {"done": 1}
+
+
+def test_the_key_shows_nowhere(connect, caplog):
+    """Neither logs nor answers nor errors hold a key, also at the most talkative level."""
+    caplog.set_level(logging.DEBUG)
+    _, client = connect("octolis:500@at=1")
+    client.count("contacts")
+    answer = client.upsert_batch("contacts", b"[]")
+    assert "canary-key" not in caplog.text + repr(answer) + repr(client.__dict__) + str(answer.body)
+
+
+def test_texts_of_the_service_are_harmless():
+    """Control characters, direction marks and markup of an error cannot act on a terminal."""
+    body = json.dumps({"title": "\x1b]0;x\x07\u202e evil\nline", "detail": "d" * 500}).encode()
+    error = refusal(Answer(403, body, key="key 1 of 1"), "dataset d")
+    assert str(error).isprintable()
+    assert len(str(error)) < 400
+    assert clean_text("a\u200bb\ud800c") == "a b c"
