@@ -24,6 +24,8 @@ from migrate.errors import Unreachable
 _CHUNK_SILENCE_S = 30.0
 _MAX_BODY_BYTES = 1 << 29
 Params = Mapping[str, str | int]
+Request = httpx.Request
+"""A request as `authorize` sees it, just before it leaves."""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def run_extract(job: Job, resources: Sequence[str] = (), snapshot: str | None = 
         project_id=settings.project_id,
         base_url=settings.base_url,
         concurrency=settings.concurrency,
+        force_unlock=job.force_unlock,
     )
     with contextlib.closing(client):
         return extract(client, job.workspace, request, job.progress, job.stop, job.now)

@@ -27,6 +27,7 @@ class Bars:
 
     def begin(self, task: str, *, total: int | None, unit: str, done: int = 0) -> None:
         """Shows a bar for `task`."""
+        self.end(task)
         with self._lock:
             self._bars[task] = tqdm(
                 desc=task,

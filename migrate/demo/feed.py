@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-import httpx
 import msgspec
 from pydantic import SecretStr
 
 from migrate.demo.data import RESOURCES, DemoData
 from migrate.errors import Refused, RemoteError, Unreachable
-from migrate.http import NoReplyError, Remote
+from migrate.http import NoReplyError, Remote, Request
 from migrate.progress import Progress
 
 _DEADLINE_S = 120.0
@@ -59,7 +58,7 @@ def feed(
     **Raises**: Unreachable, Refused or RemoteError, naming the resource and how many records arrived before.
     """
 
-    def authorize(request: httpx.Request) -> None:
+    def authorize(request: Request) -> None:
         request.headers["x-apikey"] = key.get_secret_value()
 
     remote = Remote(
