@@ -20,8 +20,8 @@ Made by `python docs/generate.py` from the commands' own help; do not edit.
 stdout is for results; progress and logs go to stderr. `--json` prints exactly one JSON object on stdout at the end.
 
 Exit codes: 0 done; 1 a bug in the tool; 2 usage; 3 done, but rows were rejected or deferred; 4 a difference was found;
-5 project file or mapping wrong; 6 the remote refused or could not be reached; 7 snapshot, plan or ledger unusable, locked
-or stale; 8 stopped by a safety gate; 130 interrupted, resumable.
+5 project file or mapping wrong; 6 the remote refused or could not be reached; 7 snapshot, plan or ledger unusable,
+locked or stale; 8 stopped by a safety gate; 130 interrupted, resumable.
 """
 
 
@@ -31,7 +31,9 @@ def render() -> str:
 
 
 def _contexts(command: click.Command, parent: click.Context | None, name: str) -> Iterator[click.Context]:
-    context = click.Context(command, info_name=name, parent=parent, obj=App(), max_content_width=100, terminal_width=100)
+    context = click.Context(
+        command, info_name=name, parent=parent, obj=App(), max_content_width=100, terminal_width=100
+    )
     context.help_option_names = ["-h", "--help"]
     yield context
     if isinstance(command, click.Group):
