@@ -7,6 +7,7 @@ never followed, and so the key never travels to another host.
 
 from __future__ import annotations
 
+import logging
 import math
 import socket
 import ssl
@@ -21,6 +22,7 @@ import httpx
 
 from migrate.errors import Unreachable
 
+_log = logging.getLogger(__name__)
 _CHUNK_SILENCE_S = 30.0
 _MAX_BODY_BYTES = 1 << 29
 Params = Mapping[str, str | int]
@@ -107,7 +109,7 @@ class Remote:
         *,
         params: Params | None = None,
         body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         account_key: int = 0,
     ) -> Reply:
         """The reply to one request; `path` is below the base URL and already percent-encoded.
@@ -124,17 +126,16 @@ class Remote:
                 self.base_url + path,
                 params=params,
                 content=body,
-                headers=headers,
+                headers=extra_headers,
                 extensions={"account_key": account_key},
             ) as response:
                 content = self._read(response, started)
-                return Reply(
-                    response.status_code,
-                    {name.lower(): value for name, value in response.headers.items()},
-                    content,
-                    time.monotonic() - started,
-                )
+                elapsed_s = time.monotonic() - started
+                _log.debug("%s %s%s: %s in %.3f s", method, self.name, path, response.status_code, elapsed_s)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status_code, headers, content, elapsed_s)
         except httpx.HTTPError as error:
+            _log.debug("%s %s%s: %s", method, self.name, path, type(error).__name__)
             raise self._translated(error) from None
 
     def _read(self, response: httpx.Response, started: float) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from migrate.progress import Progress
     from migrate.run import Job
     from migrate.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+# Without a log that is open, nothing of it goes to stderr: what a user should read is printed there already.
+logging.getLogger("migrate").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -75,15 +80,16 @@ class App:
 
     def progress(self) -> Progress:
         """Progress bars on a terminal, heartbeat lines elsewhere, nothing with --quiet."""
-        from migrate.cli.progress import Bars, Heartbeat
+        from migrate.cli.progress import Bars, Heartbeat, Logged
         from migrate.progress import Silence
 
         if self.quiet:
-            return Silence()
-        return Bars() if sys.stderr.isatty() else Heartbeat()
+            return Logged(Silence())
+        return Logged(Bars() if sys.stderr.isatty() else Heartbeat())
 
     def finish(self, outcome: Outcome) -> None:
         """Prints the outcome and ends the process with its exit code."""
+        _log.info("%s: %s, exit code %s", outcome.command, outcome.status, outcome.exit_code)
         if self.as_json:
             self._print_json(outcome)
         else:
@@ -105,6 +111,7 @@ class App:
         """Says what went wrong, on stderr or as the JSON object; returns the exit code."""
         from migrate.report.terminal import inert
 
+        _log.error("%s: %s, exit code %s", command, error.what, error.exit_code)
         if self.as_json:
             problem = {"error": error.what, "hint": error.hint, "kind": type(error).__name__}
             status = "interrupted" if error.exit_code == 130 else "error"

@@ -201,7 +201,7 @@ class TargetClient:
         key, started, answer = f"key {grant.key_index + 1} of {len(self._keys)}", self._clock(), None
         try:
             reply = self._remote.send(
-                method, path, params=params, body=body, account_key=grant.key_index, headers=headers
+                method, path, params=params, body=body, account_key=grant.key_index, extra_headers=headers
             )
             self._ever_answered = True
             answer = _answer(reply, key)
