@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 import click
 from tqdm import tqdm
@@ -21,7 +21,13 @@ _FORMAT = "  {desc:<26} {percentage:3.0f}% |{bar:24}| {done} of {of} {unit}  {sp
 _log = logging.getLogger(__name__)
 
 
-class _Bar(tqdm[Never]):
+if TYPE_CHECKING:
+    _Tqdm = tqdm[Never]
+else:
+    _Tqdm = tqdm  # generic in its type stubs only
+
+
+class _Bar(_Tqdm):
     @property
     def format_dict(self) -> dict[str, Any]:
         """Tqdm's values, and the numbers as people read them."""
