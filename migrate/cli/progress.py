@@ -31,7 +31,7 @@ class _Bar(_Tqdm):
     @property
     def format_dict(self) -> dict[str, Any]:
         """Tqdm's values, and the numbers as people read them."""
-        values: dict[str, Any] = super().format_dict
+        values = dict(super().format_dict)
         rate = values["rate"] or (values["n"] - values["initial"]) / max(values["elapsed"], 0.001)
         return values | {"done": f"{values['n']:,}", "of": f"{values['total'] or 0:,}", "speed": f"{rate:,.0f}/s"}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -30,7 +31,7 @@ def make_project(tmp_path: Path, demo_data: DemoData) -> Iterator[Callable[..., 
     """Makes a project folder beside a fed sandbox; settings of the sandbox may be changed."""
     running: list[Sandbox] = []
 
-    def make(name: str = "project", *, feeding: bool = True, **changes: Any) -> Project:
+    def make(name: str = "project", *, feeding: bool = True, faults: tuple[str, ...] = (), **changes: Any) -> Project:
         settings = {
             "mappings": shipped_mappings(),
             "datatrics_key": SOURCE_KEY,
@@ -42,6 +43,7 @@ def make_project(tmp_path: Path, demo_data: DemoData) -> Iterator[Callable[..., 
         running.append(sandbox)
         if feeding:
             feed(sandbox.datatrics_url, "demo", SecretStr(SOURCE_KEY), demo_data, Silence())
+        httpx.post(f"{sandbox.url}/_sandbox/faults", json=list(faults)).raise_for_status()
         folder = tmp_path / name
         start_project(folder)
         project = Project(folder, sandbox)
