@@ -1,12 +1,71 @@
-"""What all tests share: hypothesis profiles."""
+"""What all tests share: hypothesis profiles, and a project folder beside a running sandbox."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import httpx
+import pytest
 from hypothesis import HealthCheck, settings
+from pydantic import SecretStr
+
+from migrate.demo.data import DemoData
+from migrate.demo.feed import feed
+from migrate.demo.synthetic import build_synthetic
+from migrate.progress import Silence
+from migrate.project import shipped_mappings, start_project
+from migrate.sandbox.limits import Limits
+from migrate.sandbox.serve import Sandbox, SandboxSettings
+from tests.harness import SOURCE_KEY, TARGET_KEY, Project
 
 settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("dev", max_examples=100, deadline=None)
 settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def demo_data() -> DemoData:
+    """The made-up retailer."""
+    return build_synthetic()
+
+
+@pytest.fixture
+def make_project(tmp_path: Path, demo_data: DemoData) -> Iterator[Callable[..., Project]]:
+    """Makes a project folder beside a fed sandbox; settings of the sandbox may be changed."""
+    running: list[Sandbox] = []
+
+    def make(name: str = "project", *, feeding: bool = True, faults: tuple[str, ...] = (), **changes: Any) -> Project:
+        chosen = {
+            "mappings": shipped_mappings(),
+            "datatrics_key": SOURCE_KEY,
+            "octolis_keys": (TARGET_KEY,),
+            "limits": Limits(enforce=False),
+            **changes,
+        }
+        sandbox = Sandbox(SandboxSettings(**chosen)).__enter__()
+        running.append(sandbox)
+        if feeding:
+            feed(sandbox.datatrics_url, "demo", SecretStr(SOURCE_KEY), demo_data, Silence())
+        httpx.post(f"{sandbox.url}/_sandbox/faults", json=list(faults)).raise_for_status()
+        folder = tmp_path / name
+        start_project(folder)
+        project = Project(folder, sandbox)
+        project.write()
+        return project
+
+    yield make
+    for sandbox in running:
+        sandbox.__exit__(None, None, None)
+
+
+@pytest.fixture
+def bare_project(tmp_path: Path) -> Project:
+    """A project folder without any service behind it."""
+    start_project(tmp_path / "bare")
+    project = Project(tmp_path / "bare")
+    project.write()
+    return project

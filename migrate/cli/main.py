@@ -64,13 +64,24 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    invoke_without_command=True,
     params=list(global_options()),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="First time here?  `migrate demo` shows a whole migration without any account.",
 )
 @click.version_option(__version__, prog_name="migrate")
-def cli() -> None:
-    """Move a retailer's data from Datatrics v2 to Octolis: nothing lost, nothing invented, nothing silent."""
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Move a retailer's data from Datatrics v2 to Octolis: nothing lost, nothing invented, nothing silent.
+
+    Without a command: where this migration stands and what is next; this help where there is none yet.
+    """
+    if context.invoked_subcommand is None:
+        if context.ensure_object(App).project_file.exists():
+            from migrate.cli.status import status
+
+            context.invoke(status)
+        click.echo(context.get_help())
 
 
 def main() -> None:

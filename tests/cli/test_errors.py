@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.harness import Done, Project
+from tests.harness import Done, Project
 
 MakeProject = Callable[..., Project]
 

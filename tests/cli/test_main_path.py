@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import polars as pl
 
-from tests.cli.harness import DATASETS, TARGET_KEY, Project
+from tests.harness import DATASETS, TARGET_KEY, Project
 
 MakeProject = Callable[..., Project]
 CONCURRENCY = 8

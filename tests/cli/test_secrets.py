@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.harness import SOURCE_KEY, TARGET_KEY, Done, Project
+from tests.harness import SOURCE_KEY, TARGET_KEY, Done, Project
 
 MakeProject = Callable[..., Project]
 FAULTS = {

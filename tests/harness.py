@@ -101,6 +101,11 @@ class Project:
         process.communicate()
         assert process.returncode == -signal.SIGKILL
 
+    def set_faults(self, faults: tuple[str, ...]) -> None:
+        """Replaces the sandbox's faults."""
+        assert self.sandbox is not None
+        httpx.post(f"{self.sandbox.url}/_sandbox/faults", json=list(faults)).raise_for_status()
+
     def state(self) -> dict[str, Any]:
         """What the sandbox says of itself."""
         assert self.sandbox is not None

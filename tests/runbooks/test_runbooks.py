@@ -1,0 +1,122 @@
+"""Every command of the runbooks is run against a sandbox, and what they say you should see is what is seen."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Project
+
+RUNBOOKS = Path(__file__).parents[2] / "runbooks"
+BLOCK = re.compile(r"```(sh|text)\n(.*?)```", re.DOTALL)
+SECTIONS = (
+    "**Purpose.**",
+    "## Before you start",
+    "## Commands",
+    "## What you should see",
+    "## How to stop",
+    "## How to undo",
+)
+FINE = (0, 3)  # the demo's data have a few rows that break rules
+
+
+@dataclass
+class Stage:
+    """What was done before the runbook is opened, and what the sandbox does meanwhile."""
+
+    before: tuple[tuple[str, ...], ...] = ()
+    faults: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
+    fine: tuple[int, ...] = FINE
+
+
+LOADED = (("extract", "-q"), ("plan", "-q"), ("load", "-q"))
+PLANNED = LOADED[:2]
+STAGES = {
+    "first-contact": Stage(),
+    "full-migration": Stage(),
+    "resume-after-a-crash": Stage(PLANNED),
+    "dataset-busy": Stage(PLANNED, ("octolis:423@every=3,times=2",)),
+    "rate-limited": Stage(PLANNED, ("octolis:429=0.2@every=5,times=3",), {"octolis": "account_share = 0.5"}),
+    "key-revoked": Stage(PLANNED),
+    "counts-do-not-match": Stage(LOADED),
+    "moving-to-another-machine": Stage(PLANNED),
+}
+STARTED_BY_HAND = {"rehearsal"}
+
+
+def blocks_of(page: Path) -> list[tuple[str, str]]:
+    """The executed and the expected blocks of a runbook, in order."""
+    return [(kind, text) for kind, text in BLOCK.findall(page.read_text(encoding="utf-8"))]
+
+
+def run_line(project: Project, line: str, fine: tuple[int, ...]) -> str:
+    """Runs one line of a runbook; `cd` moves on, `init` is followed by what the reader is told to fill in."""
+    words = shlex.split(line)
+    if words[0] == "cd":
+        project.folder = project.folder / words[1]
+        project.write()
+        return ""
+    assert words[0] == "migrate", line
+    done = project.run(*words[1:])
+    assert done.code in fine, (line, done)
+    return done.stdout + done.stderr
+
+
+def shows(output: str, expected: str) -> bool:
+    """True when a line of `output` holds the parts of `expected`, which are separated by `...`, in order."""
+    pattern = ".*".join(re.escape(part) for part in " ".join(expected.split()).split("..."))
+    return any(re.search(pattern, " ".join(line.split())) for line in output.splitlines())
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name: str) -> None:
+    """Its commands run one after another, and the lines it promises appear."""
+    stage = STAGES[name]
+    project = make_project(feeding=True)
+    project.write()
+    for arguments in stage.before:
+        assert project.run(*arguments).code in FINE
+    project.set_faults(stage.faults)
+    project.write(**stage.settings)
+    output = ""
+    for kind, text in blocks_of(RUNBOOKS / f"{name}.md"):
+        if kind == "sh":
+            output = "".join(run_line(project, line, stage.fine) for line in text.splitlines() if line.strip())
+        else:
+            missing = [line for line in text.splitlines() if line.strip() and not shows(output, line)]
+            assert missing == [], output
+
+
+def test_the_rehearsal(tmp_path: Path) -> None:
+    """The demo and a sandbox with faults start as the runbook says; the sandbox prints what to put where."""
+    lines = [line for kind, text in blocks_of(RUNBOOKS / "rehearsal.md") if kind == "sh" for line in text.split("\n")]
+    assert "migrate demo" in lines
+    project = Project(tmp_path)
+    assert project.run("demo", "-q").code == 0
+    for line in lines:
+        if line.startswith("migrate sandbox"):
+            process = project.start(*shlex.split(line)[1:], "--port", "0")
+            assert process.stdout is not None
+            assert "Both services are up" in process.stdout.readline()
+            time.sleep(0.1)
+            process.terminate()
+            process.communicate(timeout=10)
+
+
+def test_every_runbook_is_run() -> None:
+    """A new runbook cannot be forgotten here."""
+    assert {page.stem for page in RUNBOOKS.glob("*.md")} == {*STAGES, *STARTED_BY_HAND}
+
+
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_every_runbook_has_its_parts(page: Path) -> None:
+    """Purpose, before you start, commands, what you should see, how to stop, how to undo."""
+    text = page.read_text(encoding="utf-8")
+    assert [part for part in SECTIONS if part not in text] == []
