@@ -96,7 +96,9 @@ def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name:
 
 def test_the_rehearsal(tmp_path: Path) -> None:
     """The demo and a sandbox with faults start as the runbook says; the sandbox prints what to put where."""
-    lines = [line for kind, text in blocks_of(RUNBOOKS / "rehearsal.md") if kind == "sh" for line in text.split("\n")]
+    lines = [
+        line.strip() for kind, text in blocks_of(RUNBOOKS / "rehearsal.md") if kind == "sh" for line in text.split("\n")
+    ]
     assert "migrate demo" in lines
     project = Project(tmp_path)
     assert project.run("demo", "-q").code == 0
