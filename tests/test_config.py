@@ -1,0 +1,122 @@
+"""The project file and the keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.config import Limit, load_project
+from migrate.errors import ConfigError
+
+SMALL = '[datatrics]\nproject_id = "1"\n'
+
+
+def project(folder: Path, text: str) -> Path:
+    file = folder / "migrate.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_defaults_are_the_contracts(tmp_path: Path) -> None:
+    """A file with a project id only has every documented default, and paths beside it."""
+    found = load_project(project(tmp_path, SMALL), {})
+    assert found.workspace == tmp_path / "migration"
+    assert found.mappings == tmp_path / "mappings"
+    assert found.datatrics.base_url == "https://api.datatrics.com/2.0"
+    assert (found.datatrics.concurrency, found.datatrics.page_size, found.datatrics.requests_per_second) == (8, 500, 20)
+    assert found.octolis.base_url == "https://api.octolis.cloud/v1/data"
+    assert (found.octolis.account_share, found.octolis.concurrency, found.octolis.float_digits) == (1.0, 8, "decimals")
+    gates = found.gates
+    assert (gates.max_rejected, gates.max_updates.text, gates.max_merges, gates.require_proven) == (
+        None,
+        "100%",
+        0,
+        True,
+    )
+    assert gates.max_errors.number == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (SMALL + "pagesize = 3\n", ("datatrics.pagesize", "did you mean 'page_size'")),
+        (SMALL + "[octolus]\n", ("'octolus'", "did you mean 'octolis'")),
+        (SMALL + '[octolis.webhooks.notify]\nid = "x"\nmetod = "PUT"\n', ("metod", "did you mean 'method'")),
+        ("[datatrics]\n", ("datatrics.project_id is missing",)),
+        (SMALL + "concurrency = 0\n", ("datatrics.concurrency", "greater than or equal to 1")),
+        (SMALL + 'base_url = "http://api.datatrics.com"\n', ("base_url", "https://")),
+        (SMALL + 'base_url = "https://x/?apikey=1"\n', ("keys come from the environment",)),
+        (SMALL + '[datatrics.timezones]\n"*" = "Europe/Amsterdm"\n', ("did you mean 'Europe/Amsterdam'",)),
+        (SMALL + '[gates]\nmax_rejected = "1"\n', ("gates.max_rejected", '"1%"')),
+        (SMALL + "[octolis]\nlimit_speed = 20\n", ("limit_speed", "sandbox")),
+        (SMALL + "[datatrics.page_sizes]\nprofile = 3\n", ("page_sizes",)),
+        ("[datatrics\n", ("not valid TOML",)),
+        (SMALL + 'secrets = "x"\n', ("secrets",)),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+    """The message has the file, the key and what was meant."""
+    with pytest.raises(ConfigError) as caught:
+        load_project(project(tmp_path, text), {})
+    for part in ("migrate.toml", *parts):
+        assert part in caught.value.what
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    """Nobody has to correct them one run at a time."""
+    with pytest.raises(ConfigError) as caught:
+        load_project(project(tmp_path, "[datatrics]\npage_size = 0\nfoo = 1\n[gates]\nbar = 2\n"), {})
+    assert len(caught.value.what.splitlines()) == 4
+
+
+def test_keys_come_from_the_environment_before_the_file(tmp_path: Path) -> None:
+    """A .env beside the project file is read, and the environment wins; several target keys are separated by commas."""
+    (tmp_path / ".env").write_text("DATATRICS_API_KEY=from-file\nOCTOLIS_API_KEYS=one, two\n")
+    found = load_project(project(tmp_path, SMALL), {"DATATRICS_API_KEY": "from-environment"}).secrets
+    assert found.datatrics_key().get_secret_value() == "from-environment"
+    assert [key.get_secret_value() for key in found.octolis_keys()] == ["one", "two"]
+
+
+@pytest.mark.parametrize("key", ["has space", "line\nend", "ключ"])
+def test_a_key_no_header_can_carry_is_refused_without_showing_it(tmp_path: Path, key: str) -> None:
+    """The variable is named, the value is not."""
+    with pytest.raises(ConfigError) as caught:
+        load_project(project(tmp_path, SMALL), {"DATATRICS_API_KEY": key})
+    assert "DATATRICS_API_KEY" in caught.value.what
+    assert key not in caught.value.what
+
+
+def test_the_same_target_key_twice_is_refused(tmp_path: Path) -> None:
+    """Two budgets for one key would break the limits."""
+    with pytest.raises(ConfigError, match="twice"):
+        load_project(project(tmp_path, SMALL), {"OCTOLIS_API_KEYS": "a,b,a"})
+
+
+def test_no_representation_shows_a_key(tmp_path: Path) -> None:
+    """Neither repr nor str of project and secrets, nor a dump."""
+    found = load_project(project(tmp_path, SMALL), {"DATATRICS_API_KEY": "canary1", "OCTOLIS_API_KEYS": "canary2"})
+    for text in (
+        repr(found),
+        str(found),
+        repr(found.secrets),
+        found.model_dump_json(),
+        found.secrets.model_dump_json(),
+    ):
+        assert "canary" not in text
+
+
+def test_a_dataset_without_an_id_says_what_to_add(tmp_path: Path) -> None:
+    """The hint is the line to write."""
+    with pytest.raises(ConfigError) as caught:
+        load_project(project(tmp_path, SMALL), {}).dataset_id("orders")
+    assert 'orders = "<dataset id>"' in str(caught.value.hint)
+
+
+@given(found=st.integers(0, 10_000), of=st.integers(0, 10_000), share=st.floats(0, 1))
+def test_a_limit_is_a_share_or_a_number(found: int, of: int, share: float) -> None:
+    """A share is of the rows; a number is of nothing else."""
+    assert Limit(text="", share=share).allows(found, of) == (found <= share * of)
+    assert Limit(text="", number=of).allows(found, 0) == (found <= of)

@@ -1,0 +1,37 @@
+"""The last line of defence for keys."""
+
+from __future__ import annotations
+
+import logging
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.redact import RedactingFormatter, Redactor
+
+
+@given(st.text(), st.text(min_size=4), st.text())
+def test_a_known_secret_never_gets_through(before: str, secret: str, after: str) -> None:
+    """Wherever it stands."""
+    assert secret not in Redactor([secret]).clean(before + "|" + secret + "|" + after).replace("***", "\0")
+
+
+def test_a_key_in_a_url_is_masked_even_if_unknown() -> None:
+    """Both services' query parameters, in any case."""
+    cleaned = Redactor([]).clean("GET https://x/y?api-key=abc&a=1 and ?apikey=def and API-KEY=ghi")
+    assert "abc" not in cleaned
+    assert "def" not in cleaned
+    assert "ghi" not in cleaned
+    assert "a=1" in cleaned
+
+
+def test_a_traceback_is_cleaned_too() -> None:
+    """The formatter works on the finished line."""
+    try:
+        raise ValueError("the key is s3cret/key")
+    except ValueError as error:
+        record = logging.LogRecord(
+            "x", logging.ERROR, "", 0, "failed with s3cret%2Fkey", (), (type(error), error, None)
+        )
+    line = RedactingFormatter(logging.Formatter(), Redactor(["s3cret/key"])).format(record)
+    assert "s3cret" not in line

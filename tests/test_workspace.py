@@ -1,0 +1,112 @@
+"""Names, atomic files and the lock."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.errors import Locked, UsageError, WorkspaceError
+from migrate.workspace import Workspace, check_name, new_name, replacing, write_json
+
+HOLD = """
+import sys, pathlib
+from migrate.workspace import Workspace
+with Workspace(pathlib.Path(sys.argv[1])).lock(pathlib.Path(sys.argv[1]) / "x.lock", "the thing"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@given(st.text(max_size=120))
+def test_a_name_never_leaves_its_folder(name: str) -> None:
+    """Whatever passes is one plain path component, short and not reserved anywhere."""
+    try:
+        checked = check_name(name, "snapshot")
+    except UsageError:
+        return
+    assert Path("a", checked).parent == Path("a")
+    assert checked.isascii()
+    assert len(checked) <= 100
+    assert checked.split(".")[0].lower() not in ("con", "nul", "aux", "prn")
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/x", "a/b", "", ".", "..", ".hidden", "CON", "nul.txt", "x" * 101, "a\0b", "a."]
+)
+def test_dangerous_names_are_refused(name: str) -> None:
+    """Traversal, absolute paths, reserved names, NUL, length."""
+    with pytest.raises(UsageError):
+        check_name(name, "plan")
+
+
+def test_new_names_sort_by_age_and_are_free() -> None:
+    """Two in one second get different names."""
+    now = datetime(2026, 11, 21, 21, 5, 51, tzinfo=UTC)
+    taken: set[str] = set()
+    for _ in range(3):
+        taken.add(new_name(now, taken.__contains__))
+    assert taken == {"20261121-210551", "20261121-210551-2", "20261121-210551-3"}
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A writer that fails half way leaves the old file and no litter."""
+    file = tmp_path / "x.json"
+    write_json(file, {"old": 1})
+    with pytest.raises(OSError, match="disk full"), replacing(file) as temporary:
+        temporary.write_text("half")
+        raise OSError("disk full")
+    assert json.loads(file.read_text()) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_second_process_is_refused_and_told_by_whom(tmp_path: Path) -> None:
+    """Host, pid and start are named; when the holder dies by SIGKILL the lock is free at once."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    workspace = Workspace(tmp_path)
+    with pytest.raises(Locked, match=f"process {holder.pid} on host"), workspace.lock(tmp_path / "x.lock", "the thing"):
+        pass
+    holder.kill()
+    holder.communicate()
+    with workspace.lock(tmp_path / "x.lock", "the thing"):
+        pass
+
+
+def test_a_lock_left_by_another_host_is_broken_only_by_force(tmp_path: Path) -> None:
+    """From here nobody can tell whether that process lives."""
+    workspace = Workspace(tmp_path)
+    (tmp_path / "x.holder").write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": "then"}))
+    with pytest.raises(Locked, match="elsewhere") as caught, workspace.lock(tmp_path / "x.lock", "the thing"):
+        pass
+    assert "--force-unlock" in str(caught.value.hint)
+    with workspace.lock(tmp_path / "x.lock", "the thing", force=True):
+        pass
+    with workspace.lock(tmp_path / "x.lock", "the thing"):
+        pass
+
+
+def test_an_unwritable_workspace_is_refused(tmp_path: Path) -> None:
+    """A file in the way is named."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkspaceError, match="cannot be written"):
+        Workspace(tmp_path / "file" / "migration").create()
+
+
+def test_names_are_listed_oldest_first(tmp_path: Path) -> None:
+    """By when they were begun, not by name; hidden and foreign folders are passed over."""
+    workspace = Workspace(tmp_path)
+    for name in ("zebra", "apple", ".hidden", "not a name"):
+        (workspace.snapshots / name).mkdir(parents=True)
+        (workspace.snapshots / name / "begun.json").write_text("{}")
+    assert set(workspace.names(workspace.snapshots)) == {"zebra", "apple"}
+    assert workspace.names(workspace.plans) == []
