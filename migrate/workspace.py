@@ -77,17 +77,35 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; on success it is flushed to disk and takes `path`'s name.
 
     **Guarantees**: `path` is either what it was or the whole new file, also after a power cut.
+
+    **Raises**: WorkspaceError where the disk is full or does not let us.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
+    except Exception as error:
+        trouble = _disk_trouble(error)
+        if trouble is None:
+            raise
+        raise WorkspaceError(
+            f"{path} cannot be written: {trouble}",
+            hint="free disk space or mend the permissions, then give the same command again",
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _disk_trouble(error: Exception) -> str | None:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    # Engines that write files themselves wrap the system's error in one of their own and keep its text only.
+    found = re.search(r"([^:]+) \(os error \d+\)", str(error))
+    return found.group(1).strip() if found else None
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -59,10 +59,29 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     """A writer that fails half way leaves the old file and no litter."""
     file = tmp_path / "x.json"
     write_json(file, {"old": 1})
-    with pytest.raises(OSError, match="disk full"), replacing(file) as temporary:
+    with pytest.raises(ZeroDivisionError), replacing(file) as temporary:
         temporary.write_text("half")
-        raise OSError("disk full")
+        raise ZeroDivisionError
     assert json.loads(file.read_text()) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [file]
+
+
+class EngineError(Exception):
+    """An error of a library that writes files itself."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), EngineError("parquet: IO error: No space left on device (os error 28)")],
+)
+def test_a_full_disk_is_one_clear_error(tmp_path: Path, error: Exception) -> None:
+    """Whoever writes: the file is named, the old one stays, nothing is left beside it."""
+    file = tmp_path / "x.json"
+    write_json(file, {"old": 1})
+    with pytest.raises(WorkspaceError, match=r"x\.json cannot be written: No space left on device"):  # noqa: SIM117
+        with replacing(file) as temporary:
+            temporary.write_text("half")
+            raise error
     assert list(tmp_path.iterdir()) == [file]
 
 
