@@ -7,28 +7,50 @@ import click
 from migrate.cli.app import App, Outcome, command, pass_app
 
 
-@command("reconcile", "migrate reconcile", "migrate reconcile --plan 20261121-210551 --json")
+@command(
+    "reconcile",
+    "migrate reconcile",
+    "migrate reconcile --deep",
+    "migrate reconcile --deep --repair",
+    "migrate reconcile --totals --plan 20261121-210551 --json",
+)
 @click.option("--plan", "name", metavar="NAME", help="The plan that was loaded [the newest].")
+@click.option("--deep", is_flag=True, help="Read every record back and compare it with the snapshot, value by value.")
+@click.option("--totals", is_flag=True, help="Business totals of snapshot, plan and target, side by side.")
+@click.option("--repair", is_flag=True, help="With --deep: make a plan of only the records that differ.")
+@click.option("--show-values", is_flag=True, help="Show values as they are instead of masked.")
+@click.option(
+    "--wait", "wait_s", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="SECONDS",
+    help="How long to wait before differences are read again; counts wait in proportion.",
+)  # fmt: skip
 @pass_app
-def reconcile(app: App, name: str | None) -> None:
+def reconcile(
+    app: App, name: str | None, deep: bool, totals: bool, repair: bool, show_values: bool, wait_s: float
+) -> None:
     """Explain the target's counts: before + created - merged = after, for every dataset.
 
     The count before was taken by the load before its first write; what was created and merged stands in the ledger;
-    the count after comes from the count endpoint, asked until it rests.
+    the count after comes from the count endpoint, asked until it rests. With --deep every record is read back (one
+    point per 50,000) and compared with what an evaluator of its own makes of the snapshot; all differing keys go to
+    exports/PLAN/differences-DATASET.parquet.
     """
+    from migrate.mask import workspace_masker
     from migrate.report.reconcile import judge_reconciliation, render_reconciliation, summarise_reconciliation
-    from migrate.run import run_reconcile
+    from migrate.report.totals import render_totals, summarise_totals
+    from migrate.verify_run import run_reconcile, run_repair, run_totals
 
+    if repair and not deep:
+        raise click.UsageError("--repair repairs what --deep finds; give both")
     with app.job() as job:
-        found = run_reconcile(job, name)
-    exit_code, status = judge_reconciliation(found)
-    app.finish(
-        Outcome(
-            command="reconcile",
-            text=render_reconciliation(found),
-            data=summarise_reconciliation(found),
-            exit_code=exit_code,
-            status=status,
-            next=None if found.is_finished else f"migrate load --plan {found.plan}",
-        )
-    )
+        found = run_reconcile(job, name, deep=deep, wait_s=wait_s)
+        tables = run_totals(job, found.plan) if totals else []
+        repaired = run_repair(job, found) if repair else None
+        mask = None if show_values else workspace_masker(job.workspace.root).mask
+    exit_code, status = judge_reconciliation(found, tables)
+    data = summarise_reconciliation(found) | ({"totals": summarise_totals(tables)} if totals else {})
+    text = render_reconciliation(found, mask) + ("\n\n" + render_totals(tables) if totals else "")
+    if repaired:
+        data["repair_plan"] = repaired
+        text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."
+    following = f"migrate load --plan {repaired or found.plan}" if repaired or not found.is_finished else None
+    app.finish(Outcome("reconcile", text, data, exit_code, status, following))

@@ -1,45 +1,77 @@
-"""The count equation, for a terminal and as JSON."""
+"""The count equation and the read-back, for a terminal and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from migrate.report.terminal import render_table
-from migrate.verify.reconcile import Reconciliation, SourceCount
+import polars as pl
+
+from migrate.report.terminal import Row, render_table
+from migrate.verify.deep import DeepDataset
+from migrate.verify.reconcile import DatasetReconciliation, Reconciliation, SourceCount
+from migrate.verify.totals import TotalsTable
+
+Mask = Callable[[str], str]
+_SAMPLES = 5
+_SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed")
 
 
-def judge_reconciliation(found: Reconciliation) -> tuple[int, str]:
+def judge_reconciliation(found: Reconciliation, totals: Sequence[TotalsTable] = ()) -> tuple[int, str]:
     """Exit code and status: 4 for a difference, and for records that are still to be sent."""
-    if not found.matches:
+    if found.verdict == "mismatch" or any(not table.equal for table in totals):
         return 4, "mismatch"
+    if found.verdict == "pending":
+        return 4, "pending"
     return (0, "match") if found.is_finished else (4, "unfinished")
 
 
 def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
     """The reconciliation's part of the JSON object (contract §6)."""
+    return {"plan": found.plan, "datasets": {name: _summarise(d) for name, d in found.datasets.items()}}
+
+
+def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "count_before": found.books.count_before,
+        "created": found.books.created,
+        "merged": found.books.merged,
+        "expected": found.expected,
+        "count_after": found.count_after,
+        "difference": found.difference,
+        "buckets": asdict(found.buckets),
+        "by_source": {source: asdict(count) for source, count in found.by_source.items()},
+        "verdict": found.verdict,
+        "explanations": list(found.explanations),
+    }
+    return summary | (_summarise_deep(found.deep) if found.deep else {})
+
+
+def _summarise_deep(deep: DeepDataset) -> dict[str, Any]:
     return {
-        "plan": found.plan,
-        "datasets": {
-            name: {
-                "count_before": d.books.count_before,
-                "created": d.books.created,
-                "merged": d.books.merged,
-                "expected": d.expected,
-                "count_after": d.count_after,
-                "difference": d.difference,
-                "by_source": {source: asdict(count) for source, count in d.by_source.items()},
-                "verdict": d.verdict,
-                "explanations": list(d.explanations),
-            }
-            for name, d in found.datasets.items()
-        },
+        "missing": deep.missing,
+        "extra": deep.extra,
+        "doubled": deep.doubled,
+        "different": deep.different,
+        "recipe_changed": deep.recipe_changed,
+        "pending": deep.pending,
+        "compared": deep.compared,
+        "there_before": deep.there_before,
+        "unsettled": dict(deep.unsettled),
+        "different_columns": dict(deep.cells),
+        "by_name": {finding: dict(names) for finding, names in deep.by_name.items()},
+        "unverifiable": dict(deep.unverifiable),
+        "deep_verdict": deep.verdict,
+        "differences": str(deep.file) if deep.file else None,
     }
 
 
-def render_reconciliation(found: Reconciliation) -> str:
-    """The equation of every dataset, the counts by source, and what explains a difference."""
+def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> str:
+    """The equation of every dataset, the counts by source, what explains a difference, and the read-back's findings.
+
+    Samples are shown through `mask`, as they are without one.
+    """
     rows = [
         [
             name, d.books.count_before, d.books.created, d.books.merged, d.expected, d.count_after, d.difference,
@@ -55,11 +87,63 @@ def render_reconciliation(found: Reconciliation) -> str:
     explanations = [f"  {name}: {line}" for name, d in found.datasets.items() for line in d.explanations]
     if explanations:
         parts.append("\n".join(explanations))
-    return "\n\n".join(parts)
+    deep = [d.deep for d in found.datasets.values() if d.deep]
+    return "\n\n".join([*parts, *(_render_deep(deep, mask) if deep else [])])
 
 
 def _source_rows(name: str, by_source: Mapping[str, SourceCount]) -> list[list[str | int]]:
+    rows: list[list[str | int]] = []
+    for source, count in by_source.items():
+        note = f" ({count.reason})" if count.counted is not None and count.reason else ""
+        counted: str | int = f"not counted: {count.reason}" if count.counted is None else count.counted
+        rows.append([name, source, count.planned, f"{count.counted:,}{note}" if note else counted])
+    return rows
+
+
+def _render_deep(deep: Sequence[DeepDataset], mask: Mask | None) -> list[str]:
+    rows: list[Row] = [
+        [d.dataset, d.expected, d.compared, d.missing, d.extra, d.doubled, d.different, d.recipe_changed, d.pending,
+         d.verdict]
+        for d in deep
+    ]  # fmt: skip
+    headers = ["dataset", "expected", "compared", "missing", "extra", "doubled", "different", "recipe", "pending", ""]
+    parts = ["Read back and compared with the snapshot:\n" + render_table(headers, rows)]
+    notes = [line for d in deep for line in _notes(d)]
+    if notes:
+        parts.append("\n".join(notes))
+    samples = [row for d in deep for row in _sample_rows(d, mask)]
+    if samples:
+        headers = ["dataset", "finding", "name", "key", "column", "expected", "found"]
+        parts.append("Samples" + ("" if mask is None else " (masked)") + ":\n" + render_table(headers, samples))
+        parts.append("\n".join(f"  all of {d.dataset}: {d.file}" for d in deep if d.findings.height and d.file))
+    return parts
+
+
+def _notes(d: DeepDataset) -> list[str]:
+    notes = [f"  {d.dataset}.{name}: not verifiable independently: {why}" for name, why in d.unverifiable.items()]
+    if d.there_before:
+        notes.append(f"  {d.dataset}: {d.there_before:,} records of others, older than the load")
+    return notes + [f"  {d.dataset}: {count:,} records {name}, not compared" for name, count in d.unsettled.items()]
+
+
+def _sample_rows(deep: DeepDataset, mask: Mask | None) -> list[Row]:
+    if not deep.findings.height:
+        return []
+    shown = deep.findings.group_by("finding", "name", "column", maintain_order=True).head(_SAMPLES)
+    order = {finding: place for place, finding in enumerate(_SHOWN)}
+    chosen = shown.with_columns(
+        pl.col("finding").replace_strict(order, default=len(order), return_dtype=pl.Int64).alias("_at")
+    ).sort("_at", "name", "column", "key")
+    names = ("key", "expected", "found")
     return [
-        [name, source, count.planned, count.counted if count.counted is not None else f"not counted: {count.reason}"]
-        for source, count in by_source.items()
-    ]
+        [deep.dataset, row["finding"], row["name"], _show(row["key"], mask), row["column"],
+         *(_show(row[name], mask) for name in names[1:])]
+        for row in chosen.iter_rows(named=True)
+    ]  # fmt: skip
+
+
+def _show(value: str | None, mask: Mask | None) -> str | None:
+    if value is None:
+        return None
+    text = value if mask is None else mask(value)
+    return text if len(text) <= 40 else text[:39] + "…"

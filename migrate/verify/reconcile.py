@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Verdict = Literal["match", "mismatch"]
+from migrate.verify.buckets import Buckets
+
+if TYPE_CHECKING:
+    from migrate.verify.deep import DeepDataset
+
+Verdict = Literal["match", "mismatch", "pending"]
 _WAITS_S = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0)
 _RESTS_AFTER = 4
 
@@ -48,7 +53,10 @@ class SourceCount:
 
 @dataclass(frozen=True)
 class DatasetReconciliation:
-    """One dataset's equation with its verdict and, for a difference, what may explain it."""
+    """One dataset's equation with its verdict and, for a difference, what explains it.
+
+    `pending` is a count that has not come to rest; `deep` what the read-back of every record found, if it was asked.
+    """
 
     books: DatasetBooks
     expected: int
@@ -57,6 +65,16 @@ class DatasetReconciliation:
     verdict: Verdict
     by_source: Mapping[str, SourceCount]
     explanations: tuple[str, ...]
+    buckets: Buckets = field(default_factory=Buckets)
+    deep: DeepDataset | None = None
+
+
+@dataclass(frozen=True)
+class SettledCount:
+    """A count of the target; `rests` when several answers in a row agreed on it, or when it is the expected one."""
+
+    count: int
+    rests: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,8 +86,15 @@ class Reconciliation:
 
     @property
     def matches(self) -> bool:
-        """True when every dataset's equation holds."""
-        return all(found.verdict == "match" for found in self.datasets.values())
+        """True when every dataset's equation holds and, where it was read back, every record is what it should be."""
+        return self.verdict == "match"
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all datasets' verdicts: mismatch, then pending, then match."""
+        deep = [found.deep.verdict for found in self.datasets.values() if found.deep]
+        verdicts: set[str] = {*(found.verdict for found in self.datasets.values()), *deep}
+        return "mismatch" if "mismatch" in verdicts else "pending" if "pending" in verdicts else "match"
 
     @property
     def is_finished(self) -> bool:
@@ -82,45 +107,58 @@ def expected_count(books: DatasetBooks) -> int:
     return (books.count_before or 0) + books.created - books.merged
 
 
-def judge(books: DatasetBooks, count_after: int, by_source: Mapping[str, SourceCount]) -> DatasetReconciliation:
-    """The equation with its verdict."""
+def judge(
+    books: DatasetBooks,
+    after: SettledCount,
+    by_source: Mapping[str, SourceCount],
+    explain: Callable[[int, Buckets], Buckets] | None = None,
+) -> DatasetReconciliation:
+    """The equation with its verdict; `explain` is asked for the buckets of a difference."""
     expected = expected_count(books)
-    difference = count_after - expected
+    difference = after.count - expected
+    buckets = Buckets(
+        rejected=books.rejected, deferred=books.deferred, unknown=books.unknown, unsent=books.unsent,
+        unexplained=difference,
+    )  # fmt: skip
+    if difference and explain:
+        buckets = explain(difference, buckets)
     return DatasetReconciliation(
         books=books,
         expected=expected,
-        count_after=count_after,
+        count_after=after.count,
         difference=difference,
-        verdict="match" if difference == 0 else "mismatch",
+        verdict="match" if difference == 0 else "mismatch" if after.rests else "pending",
         by_source=by_source,
-        explanations=tuple(_explain(books, difference)),
+        explanations=tuple(_explain(buckets, difference)),
+        buckets=buckets,
     )
 
 
-def _explain(books: DatasetBooks, difference: int) -> list[str]:
-    found = []
-    if books.unsent:
-        found.append(f"{books.unsent:,} planned records were never sent: the load is not finished")
-    if books.unknown:
-        found.append(f"{books.unknown:,} records were sent and their answers lost; load again settles them")
-    if books.deferred:
-        found.append(f"{books.deferred:,} records were deferred; load again sends them")
-    if books.rejected:
-        found.append(f"{books.rejected:,} records were refused by the target and are in no term")
-    if difference > 0:
-        found.append(f"{difference:,} more than expected: somebody else may have written since the count before")
-    if difference < 0:
-        found.append(
-            f"{-difference:,} fewer than expected: merges that no answer told of, or records the target has not kept"
-        )
-    return found if difference or books.unsent or books.unknown else [line for line in found if "deferred" in line]
+_SENTENCES = {
+    "unsent": "{:,} planned records were never sent: the load is not finished",
+    "unknown": "{:,} records were sent and their answers lost; load again settles them",
+    "deferred": "{:,} records were deferred; load again sends them",
+    "rejected": "{:,} records were refused by the target and are in no term",
+    "foreign": "{:,} records were written since the count before, and by no acknowledged batch of ours",
+    "lost": "{:,} records were acknowledged and are not there",
+    "merged_unforecast": "{:,} records went into others, and no answer told of it: merges that were not forecast",
+    "unexplained": "{:,} records are unexplained",
+}
+_SAID_WITHOUT_DIFFERENCE = ("unsent", "unknown", "deferred")
 
 
-def settled_count(count: Callable[[], int], expected: int, sleep: Callable[[float], None]) -> int:
+def _explain(buckets: Buckets, difference: int) -> list[str]:
+    filled = buckets.filled()
+    unfinished = bool(buckets.unsent or buckets.unknown)
+    said = _SENTENCES if difference or unfinished else _SAID_WITHOUT_DIFFERENCE
+    return [_SENTENCES[name].format(filled[name]) for name in said if name in filled]
+
+
+def settled_count(count: Callable[[], int], expected: int, sleep: Callable[[float], None]) -> SettledCount:
     """The target's count once it equals `expected`, or once it has rested at another value.
 
     Counts lag behind the target's asynchronous preparation, so a difference is believed only after several answers
-    in a row agree. **Units**: seconds for `sleep`.
+    in a row agree; one that still moves at the deadline does not rest. **Units**: seconds for `sleep`.
     """
     found = count()
     rested = 0
@@ -131,7 +169,7 @@ def settled_count(count: Callable[[], int], expected: int, sleep: Callable[[floa
         again = count()
         rested = rested + 1 if again == found else 0
         found = again
-    return found
+    return SettledCount(found, found == expected or rested >= _RESTS_AFTER)
 
 
 def can_filter(value: str) -> bool:

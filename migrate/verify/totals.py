@@ -32,6 +32,34 @@ class RevenueRow:
         return self.source is not None and self.source == self.plan == self.target
 
 
+@dataclass(frozen=True)
+class TotalsRow:
+    """One group, and what each place says of it; None where it does not show the group."""
+
+    group: tuple[str, ...]
+    amounts: Mapping[str, Decimal | None]
+
+    @property
+    def equal(self) -> bool:
+        """True when all places say the same."""
+        return len(set(self.amounts.values())) == 1
+
+
+@dataclass(frozen=True)
+class TotalsTable:
+    """One business total in several places, group by group."""
+
+    title: str
+    by: tuple[str, ...]
+    places: tuple[str, ...]
+    rows: tuple[TotalsRow, ...]
+
+    @property
+    def equal(self) -> bool:
+        """True when every group is equal in all places."""
+        return all(row.equal for row in self.rows)
+
+
 def revenue_of(orders: pl.DataFrame, *, time: str, amount: str, currency: str) -> dict[tuple[str, str], Decimal]:
     """The sum of `amount` by month (`YYYY-MM`) and currency; a row without a time stands under NO_DATE.
 

@@ -1,0 +1,29 @@
+"""`migrate undo plan|run`."""
+
+from __future__ import annotations
+
+import click
+
+from migrate.cli.app import App, Outcome, command, pass_app
+
+
+@command("undo", "migrate undo plan", "migrate undo run --plan 20261121-210551")
+@click.argument("step", type=click.Choice(["plan", "run"]), metavar="plan|run")
+@click.option("--plan", "name", metavar="NAME", help="The plan that was loaded [the newest].")
+@pass_app
+def undo(app: App, step: str, name: str | None) -> None:
+    """Restore what a load updated, by masterid, and list what the API cannot undo.
+
+    `plan` splits what the load did into restorable (updated, the values before are known, unchanged since), changed
+    since by others (left alone), created (there is no delete) and merged, and writes nothing to the target. `run`
+    restores through the same ledger and limits as a load, and reads back whether it worked.
+    """
+    from migrate.report.undo import judge_undo, render_undo, summarise_undo
+    from migrate.undo_run import plan_undo, run_undo
+
+    with app.job() as job:
+        found = plan_undo(job, name) if step == "plan" else run_undo(job, name)
+    exit_code, status = judge_undo(found)
+    to_do = step == "plan" and any(entry.restorable for entry in found.datasets)
+    following = f"migrate undo run --plan {found.plan}" if to_do else None
+    app.finish(Outcome("undo", render_undo(found), summarise_undo(found), exit_code, status, following))

@@ -1,0 +1,105 @@
+"""Gathers what an evidence archive holds: manifests, mappings, counts, verdicts; never a record nor a value of one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from migrate import __version__
+from migrate.errors import Stale, UsageError
+from migrate.plan.opening import PLAN_FILE, Plan, open_plan
+from migrate.verify.books import read_books
+from migrate.verify.evidence import Checked, check, pack
+from migrate.verify.known import count_refusals
+from migrate.workspace import sha256_bytes, write_bytes
+
+if TYPE_CHECKING:
+    from migrate.run import Job
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A written archive: where it is, the head of its chain, how many parts."""
+
+    plan: str
+    file: Path
+    head: str
+    parts: int
+
+
+def run_evidence(job: Job, name: str | None) -> Evidence:
+    """Packs the evidence of a plan into `reports/PLAN-evidence.zip`.
+
+    **Raises**: Stale where a mapping or the snapshot is not what the plan was made from any more.
+    """
+    plan = open_plan(job.workspace, name, check_files=False)
+    parts = {
+        "plan.json": (plan.folder / PLAN_FILE).read_bytes(),
+        "manifest.json": _snapshot_manifest(job, plan),
+        "counts.json": _json(_counts(job, plan)),
+        "rejects.json": _json({dataset: _rejects(job, plan, dataset) for dataset in plan.document.datasets}),
+        **_mappings(job, plan),
+    }
+    for report in ("reconcile", "run"):
+        file = job.workspace.reports / f"{plan.name}-{report}.json"
+        if file.is_file():
+            parts[f"{report}.json"] = file.read_bytes()
+    about = {"plan": plan.name, "tool": f"migrate {__version__}", "made_at": job.now().isoformat(timespec="seconds")}
+    data, head = pack(parts, about)
+    file = job.workspace.reports / f"{plan.name}-evidence.zip"
+    write_bytes(file, data)
+    return Evidence(plan.name, file, head, len(parts))
+
+
+def check_evidence(file: Path, head: str | None = None) -> Checked:
+    """What is wrong with an archive; with `head` also whether it is the one that ended in it. Raises UsageError."""
+    try:
+        found = check(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from None
+    if head is not None and found.head != head.strip().lower():
+        return Checked(found.head, found.parts, (*found.problems, "its head is not the one that was given"))
+    return found
+
+
+def _snapshot_manifest(job: Job, plan: Plan) -> bytes:
+    used = plan.document.snapshot
+    file = job.workspace.snapshots / used.name / "manifest.json"
+    data = file.read_bytes() if file.is_file() else b""
+    if sha256_bytes(data) != used.manifest_sha256:
+        raise Stale(f"snapshot {used.name!r} is not the one that plan {plan.name!r} was made from")
+    return data
+
+
+def _mappings(job: Job, plan: Plan) -> dict[str, bytes]:
+    found = {}
+    for dataset, used in plan.document.mappings.items():
+        file = job.project.mappings / used.file
+        data = file.read_bytes() if file.is_file() else b""
+        if sha256_bytes(data) != used.sha256:
+            raise Stale(
+                f"mapping {used.file} ({dataset}) is not the one that plan {plan.name!r} was made with",
+                hint="bring that version of the file back, or name the plan that was made with this one: --plan NAME",
+            )
+        found[f"mappings/{used.file}"] = data
+    return found
+
+
+def _counts(job: Job, plan: Plan) -> dict[str, Any]:
+    books = read_books(job.workspace.ledger, plan.folder, plan.name)
+    return {dataset: asdict(entry) for dataset, entry in books.items()}
+
+
+def _rejects(job: Job, plan: Plan, dataset: str) -> dict[str, Any]:
+    frame = pl.scan_parquet(plan.file(dataset, "rejects.parquet")).select("rule", "column")
+    counted = frame.group_by("rule", "column").len("rows").sort("rule", "column").collect()
+    refused = count_refusals(job.workspace.ledger, plan.name, dataset)
+    return {"by_rule": counted.to_dicts(), "refused_by_target": {str(status): rows for status, rows in refused.items()}}
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()

@@ -1,0 +1,78 @@
+"""The functions of `apply`, in plain Python, a value at a time. One that is not here makes its column unverifiable."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+from migrate.verify.typed import Broken, Unverifiable
+
+Function = Callable[[str], str]
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(
+    rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?:{_LABEL}\.)+[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]"
+)
+_COMMA_NUMBER = re.compile(r"-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+),[0-9]+")
+_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
+
+
+def function_of(name: str, argument: str | int | None) -> Function:
+    """What a function does to one text. Raises Unverifiable for one that is not known here."""
+    if name not in _MAKERS:
+        raise Unverifiable(f"apply: {name}")
+    return _MAKERS[name](argument)
+
+
+def _email(text: str) -> str:
+    local_dots = text.startswith(".") or ".." in text or ".@" in text
+    if not _EMAIL.fullmatch(text) or local_dots or len(text) > 254:
+        raise Broken("not_an_email")
+    return text
+
+
+def _decimal_comma(argument: str | int | None) -> Function:
+    """A comma as decimal point; what could be thousands as well breaks a rule, `1.234` only without `or_point`."""
+    unsure = re.compile(r"-?[1-9][0-9]{0,2},[0-9]{3}" if argument == "or_point" else r"-?[1-9][0-9]{0,2}[,.][0-9]{3}")
+
+    def read(text: str) -> str:
+        if unsure.fullmatch(text):
+            raise Broken("ambiguous_number")
+        return text.replace(".", "").replace(",", ".") if _COMMA_NUMBER.fullmatch(text) else text
+
+    return read
+
+
+def _phone(region: str | int | None) -> Function:
+    import phonenumbers
+
+    def read(text: str) -> str:
+        try:
+            number = phonenumbers.parse(text, str(region))
+        except phonenumbers.NumberParseException:
+            raise Broken("not_a_phone_number") from None
+        if number.extension or not phonenumbers.is_valid_number(number):
+            raise Broken("not_a_phone_number")
+        return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+    return read
+
+
+def _same_for_all(function: Function) -> Callable[[Any], Function]:
+    return lambda _argument: function
+
+
+_MAKERS: dict[str, Callable[[Any], Function]] = {
+    "trim": _same_for_all(str.strip),
+    "lowercase": _same_for_all(str.lower),
+    "uppercase": _same_for_all(str.upper),
+    "collapse_spaces": _same_for_all(lambda text: re.sub(r"\s+", " ", text)),
+    "strip_html": _same_for_all(lambda text: _TAG.sub("", text)),
+    "email": _same_for_all(_email),
+    "decimal_comma": _decimal_comma,
+    "phone": _phone,
+    "sha256": _same_for_all(lambda text: hashlib.sha256(text.encode()).hexdigest()),
+    "truncate": lambda length: lambda text: text[:length],
+}

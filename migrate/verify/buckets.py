@@ -1,0 +1,85 @@
+"""What a difference of the counts is made of: a read-back of masterids and times, put in named buckets. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+import polars as pl
+
+from migrate.verify.compare import absorbed_masterids, is_older
+from migrate.verify.known import CountMark, Written
+from migrate.verify.readback import CREATED_AT, MASTERID
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """What explains a dataset's numbers. Units: records.
+
+    `rejected`, `deferred`, `unknown` and `unsent` were planned and are in no term of the equation. The rest adds up to
+    the difference of the counts: `foreign` (written inside the run by somebody else, or by a request of ours whose
+    answer was lost) - `lost` (acknowledged, and not there) - `merged_unforecast` (went into another record and no
+    answer said so) + `unexplained`.
+    """
+
+    rejected: int = 0
+    deferred: int = 0
+    unknown: int = 0
+    unsent: int = 0
+    foreign: int = 0
+    lost: int = 0
+    merged_unforecast: int = 0
+    unexplained: int = 0
+
+    def filled(self) -> dict[str, int]:
+        """The buckets that hold something."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name)}
+
+
+def explain_difference(difference: int, left: Buckets, held: pl.DataFrame, written: Written) -> Buckets:
+    """`left` with the difference of the counts explained by what the target holds.
+
+    **Shape**: `held` has one row per record of the target with its system columns, as text.
+    """
+    there = set(held.get_column(MASTERID))
+    gone = written.masterids - there - written.gone
+    merged = len(gone & absorbed_masterids(held))
+    lost = len(gone) - merged
+    foreign = _foreign(held, written)
+    return Buckets(
+        rejected=left.rejected,
+        deferred=left.deferred,
+        unknown=left.unknown,
+        unsent=left.unsent,
+        foreign=foreign,
+        lost=lost,
+        merged_unforecast=merged,
+        unexplained=difference - foreign + lost + merged,
+    )
+
+
+def _foreign(held: pl.DataFrame, written: Written) -> int:
+    """Records that were made since the first write and that no acknowledged write of ours explains."""
+    if CREATED_AT not in held.columns or written.begun is None:
+        return 0
+    rows = held.select(MASTERID, CREATED_AT).iter_rows()
+    return sum(masterid not in written.ours and _is_inside(created, written.begun) for masterid, created in rows)
+
+
+def _is_inside(created_at: str | None, begun: datetime) -> bool:
+    return bool(created_at) and not is_older(created_at, begun)
+
+
+def find_interval(marks: Sequence[CountMark]) -> str | None:
+    """Between which batches the count first left what the ledger allowed, as a sentence; None where it never did."""
+    sound = 0
+    for mark in marks:
+        if not mark.least <= mark.count <= mark.most:
+            side, bound = ("below", mark.least) if mark.count < mark.least else ("above", mark.most)
+            return (
+                f"the count first went {side} the ledger between batches {sound:,} and {mark.batches_done:,}: "
+                f"{mark.count:,}, {bound:,} expected"
+            )
+        sound = mark.batches_done
+    return None

@@ -1,0 +1,56 @@
+"""Rows that share a key, made one row: the verifier's own ranking, in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from migrate.verify.evaluate import Row
+from migrate.verify.rules import DatasetRules
+
+
+def rank_rows(rows: Sequence[Row], rules: DatasetRules) -> list[Row]:
+    """The rows of one key, the winner first.
+
+    `latest`: the newest time, one without a time last, the later in the snapshot among equals. `first`: as they stand.
+    `source_order`: the source named first, those not named last, then as `latest`.
+    """
+    if rules.by == "first":
+        return sorted(rows, key=_place)
+    latest = sorted(rows, key=lambda row: (row.recency or "", _place(row)), reverse=True)
+    if rules.by != "source_order":
+        return latest
+    places = {source: place for place, source in reversed(list(enumerate(rules.source_order)))}
+    return sorted(latest, key=lambda row: places.get(row.source or "", len(places)))
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return row.order, row.position or 0
+
+
+def collapse_rows(rows: Sequence[Row], rules: DatasetRules, columns: Sequence[str]) -> tuple[Row, list[Row]]:
+    """The row that survives, and those that went into it, best first.
+
+    With `fill_gaps` a column that is empty in the winner takes the next row's value, unless the winner sends null on
+    purpose. A consent is false where any row says so, true only where the winner does, and never filled.
+    """
+    winner, *losers = rank_rows(rows, rules)
+    consents = {place for place, name in enumerate(columns) if rules.columns[name].consent}
+    values = [
+        _consent(place, winner, losers) if place in consents else _filled(place, winner, losers, rules.fill_gaps)
+        for place in range(len(columns))
+    ]
+    nulls = frozenset(place for place in winner.nulls if values[place] is None)
+    return replace(winner, values=tuple(values), nulls=nulls), losers
+
+
+def _consent(place: int, winner: Row, losers: Sequence[Row]) -> str | None:
+    said = [row.values[place] for row in (winner, *losers)]
+    return "false" if "false" in said else said[0]
+
+
+def _filled(place: int, winner: Row, losers: Sequence[Row], fill_gaps: bool) -> str | None:
+    value = winner.values[place]
+    if value is not None or not fill_gaps or place in winner.nulls:
+        return value
+    return next((row.values[place] for row in losers if row.values[place] is not None), None)

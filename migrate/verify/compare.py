@@ -1,0 +1,220 @@
+"""What should be there against what is there: every record that differs, under a name of its own. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import polars as pl
+
+from migrate.verify.expected import ID, KEY, NULLS, SOURCE, Expected, key_text
+from migrate.verify.naming import is_same, name_difference
+from migrate.verify.readback import ALL_MASTERIDS, CREATED_AT, MASTERID, MODIFIED_AT
+
+SCHEMA = {
+    "finding": pl.String,
+    "name": pl.String,
+    "key": pl.String,
+    "masterid": pl.String,
+    "column": pl.String,
+    "expected": pl.String,
+    "found": pl.String,
+    "source": pl.String,
+    "id": pl.String,
+    "modified_at": pl.String,
+}
+"""`finding`: missing, extra, doubled, different, recipe_changed. `name`: what kind of it, see `naming` and below."""
+
+IDENTITY = ("finding", "key", "masterid", "column", "found")
+_NOT_OURS_TO_JUDGE = ("rejected", "unsent")
+Finding = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What plan and ledger say of each key, and what the target held before.
+
+    `states`: key to `written`, `unchanged`, `rejected` (by the target) or `unsent`. `masterids`: key to masterid as
+    the load or the plan knew it. `before`: rows of the target as the plan read them, None for an offline plan. `begun`:
+    the target's own time at the first write. `undecided`: identities that a column the verifier cannot work out may
+    have kept out. `protected`: `(key, column)` that the target said it did not store. `recipes`: columns
+    that the plan saw the target's own preparation change.
+    """
+
+    states: Mapping[str, str] = field(default_factory=dict)
+    masterids: Mapping[str, str] = field(default_factory=dict)
+    before: pl.DataFrame | None = None
+    begun: datetime | None = None
+    undecided: frozenset[tuple[str | None, str | None]] = frozenset()
+    protected: frozenset[tuple[str, str]] = frozenset()
+    recipes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that differs, and how many rows were compared. `there_before`: rows of others, older than the load."""
+
+    findings: pl.DataFrame
+    compared: int
+    there_before: int
+    unsettled: Mapping[str, int]
+
+
+def compare_dataset(expected: Expected, held: pl.DataFrame, known: Known) -> Comparison:
+    """Every record of one side against the other, by key and by value.
+
+    Only values that were to be sent are compared: a column that a record leaves out may hold anything. Records that
+    the ledger says were refused or not sent yet are counted, and no finding.
+    """
+    held = held.with_columns(_held_keys(expected, held))
+    last = held.drop_nulls(KEY).unique(KEY, keep="last", maintain_order=True)
+    states = _states(expected.rows, known)
+    unsettled = {name: states.filter(pl.col("_state") == name).height for name in _NOT_OURS_TO_JUDGE}
+    judged = states.filter(~pl.col("_state").is_in(_NOT_OURS_TO_JUDGE))
+    pairs = judged.join(last.select(pl.all().name.prefix("t:")), left_on=KEY, right_on=f"t:{KEY}", how="inner")
+    missing = judged.join(last, on=KEY, how="anti")
+    extra = held.join(expected.rows, on=KEY, how="anti")
+    doubled = held.join(expected.rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
+    foreign, there_before = _name_extra(extra, known)
+    findings = [
+        *_name_missing(missing, held, known),
+        *foreign,
+        *(_of_target("doubled", "doubled", row) for row in doubled.iter_rows(named=True)),
+        *_differences(expected, pairs, known),
+    ]
+    frame = pl.DataFrame(findings, schema=SCHEMA, orient="row").sort("finding", "key", "column", "masterid")
+    return Comparison(frame, pairs.height, there_before, {n: c for n, c in unsettled.items() if c})
+
+
+def _held_keys(expected: Expected, held: pl.DataFrame) -> pl.Series:
+    names = [name for name in expected.rules.key if name in held.columns]
+    if len(names) < len(expected.rules.key):
+        return pl.Series(KEY, [None] * held.height, dtype=pl.String)
+    types = [expected.rules.columns[name].type for name in names]
+    if types == ["text"]:
+        only = held.get_column(names[0])
+        return only.set(only == "", None).alias(KEY)
+    texts = [None if None in row or "" in row else key_text(row, types) for row in held.select(names).iter_rows()]
+    return pl.Series(KEY, texts, dtype=pl.String)
+
+
+def _states(rows: pl.DataFrame, known: Known) -> pl.DataFrame:
+    states = [known.states.get(key, "not_planned") for key in rows.get_column(KEY)]
+    return rows.with_columns(pl.Series("_state", states, dtype=pl.String))
+
+
+def _name_missing(missing: pl.DataFrame, held: pl.DataFrame, known: Known) -> list[Finding]:
+    found: list[Finding] = []
+    if not missing.height:
+        return found
+    absorbed = absorbed_masterids(held)
+    for row in missing.iter_rows(named=True):
+        key, state = row[KEY], row["_state"]
+        if state == "not_planned" and (row[SOURCE], row[ID]) in known.undecided:
+            continue
+        masterid = known.masterids.get(key)
+        name = "not_planned" if state == "not_planned" else "merged_away" if masterid in absorbed else "lost"
+        found.append(("missing", name, key, masterid, None, None, None, row[SOURCE], row[ID], None))
+    return found
+
+
+def absorbed_masterids(held: pl.DataFrame) -> set[str]:
+    """The masterids that live on in another record."""
+    if ALL_MASTERIDS not in held.columns:
+        return set()
+    found: set[str] = set()
+    for own, every in held.select(MASTERID, ALL_MASTERIDS).iter_rows():
+        if every and len(every) > len(own) + 8:
+            found.update(re.findall(r"[0-9A-Za-z_-]+", every))
+            found.discard(own)
+    return found
+
+
+def _name_extra(extra: pl.DataFrame, known: Known) -> tuple[list[Finding], int]:
+    old = set(known.before.get_column(MASTERID)) if known.before is not None else set()
+    found: list[Finding] = []
+    there_before = 0
+    for row in extra.iter_rows(named=True):
+        planned = row[KEY] is not None and row[KEY] in known.states
+        if not planned and (row[MASTERID] in old or is_older(row.get(CREATED_AT), known.begun)):
+            there_before += 1
+        else:
+            found.append(_of_target("extra", "unexpected" if planned else "foreign", row))
+    return found, there_before
+
+
+def is_older(created_at: str | None, begun: datetime | None) -> bool:
+    """True when a record of the target was made before the load's first write; false where that cannot be told."""
+    if not created_at or begun is None:
+        return False
+    try:
+        return datetime.fromisoformat(created_at) < begun
+    except (ValueError, TypeError):
+        return False
+
+
+def _of_target(finding: str, name: str, row: Mapping[str, str | None]) -> Finding:
+    return (finding, name, row[KEY], row[MASTERID], None, None, None, None, None, row.get(MODIFIED_AT))
+
+
+def _differences(expected: Expected, pairs: pl.DataFrame, known: Known) -> list[Finding]:
+    found: list[Finding] = []
+    earlier = _Earlier(expected, known)
+    for place, name in enumerate(expected.columns):
+        if name in expected.unverifiable:
+            continue
+        rule = expected.rules.columns[name]
+        for row in _suspects(pairs, name, place).iter_rows():
+            key, source, id_, masterid, modified, wanted, value = row
+            if is_same(rule.type, wanted, value):
+                continue
+            if rule.recipe or name in known.recipes:
+                finding, called = "recipe_changed", "recipe_changed"
+            elif (key, name) in known.protected:
+                finding, called = "different", "protected"
+            else:
+                finding, called = (
+                    "different",
+                    name_difference(rule.type, wanted, value, earlier.of(key, masterid, name)),
+                )
+            found.append((finding, called, key, masterid, name, wanted, value, source, id_, modified))
+    return found
+
+
+def _suspects(pairs: pl.DataFrame, name: str, place: int) -> pl.DataFrame:
+    """The rows whose column was sent and does not hold the very same text."""
+    stored = pl.col(f"t:{name}") if f"t:{name}" in pairs.columns else pl.lit(None, pl.String)
+    sent = pl.col(f"c:{name}").is_not_null() | pl.col(NULLS).list.contains(place)
+    wanted = pl.col(f"c:{name}")
+    return pairs.filter(sent & wanted.ne_missing(stored)).select(
+        KEY, SOURCE, ID, f"t:{MASTERID}", _modified(pairs), wanted, stored.alias("found")
+    )
+
+
+def _modified(pairs: pl.DataFrame) -> pl.Expr:
+    name = f"t:{MODIFIED_AT}"
+    return pl.col(name) if name in pairs.columns else pl.lit(None, pl.String).alias(name)
+
+
+class _Earlier:
+    """Values that records had before: looked up only for what differs."""
+
+    def __init__(self, expected: Expected, known: Known) -> None:
+        self._before = known.before
+        self._losers = expected.losers
+        self._of_target: dict[str, dict[str, str | None]] | None = None
+        self._of_losers: dict[str, list[dict[str, str | None]]] | None = None
+
+    def of(self, key: str, masterid: str, column: str) -> list[str | None]:
+        """The values of one column."""
+        if self._of_target is None or self._of_losers is None:
+            rows = [] if self._before is None else self._before.to_dicts()
+            self._of_target = {str(row[MASTERID]): row for row in rows}
+            self._of_losers = {}
+            for row in self._losers.to_dicts():
+                self._of_losers.setdefault(row[KEY], []).append(row)
+        held = self._of_target.get(masterid)
+        found = [held[column]] if held is not None and held.get(column) else []
+        return found + [row[f"c:{column}"] for row in self._of_losers.get(key, []) if row[f"c:{column}"]]

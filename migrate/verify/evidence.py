@@ -1,0 +1,105 @@
+"""An archive of what was done that anybody can check again, offline: hash-chained parts, and the file byte for byte.
+
+The archive is a ZIP without compression and without times. Its index chains the parts: each link is the hash of the
+link before, the part's name and the part's hash; the last one is the head, which is printed for keeping elsewhere.
+Checking reads the parts, works out the chain, and builds the archive anew: the bytes must be the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+FORMAT = 1
+INDEX = "evidence.json"
+_START = hashlib.sha256(b"migrate evidence 1").hexdigest()
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_MODE = 0o600 << 16
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found: the head of the chain, how many parts, and everything that is wrong."""
+
+    head: str
+    parts: int
+    problems: tuple[str, ...]
+
+
+def pack(parts: Mapping[str, bytes], about: Mapping[str, Any]) -> tuple[bytes, str]:
+    """The archive's bytes and the head of its chain. The same parts always give the same bytes."""
+    head = _START
+    entries = []
+    for name, data in sorted(parts.items()):
+        digest = hashlib.sha256(data).hexdigest()
+        head = _link(head, name, digest)
+        entries.append({"name": name, "bytes": len(data), "sha256": digest, "link": head})
+    index = {"format": FORMAT, **about, "parts": entries, "head": head}
+    whole = {INDEX: (json.dumps(index, ensure_ascii=False, indent=2) + "\n").encode(), **dict(sorted(parts.items()))}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in whole.items():
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system, entry.external_attr = 3, _MODE
+            archive.writestr(entry, data)
+    return out.getvalue(), head
+
+
+def check(data: bytes) -> Checked:
+    """Whether an archive is what `pack` made, to the last byte, and whether its parts agree with each other."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            whole = {name: archive.read(name) for name in archive.namelist()}
+        index = json.loads(whole.pop(INDEX))
+        about = {name: value for name, value in index.items() if name not in ("format", "parts", "head")}
+        listed = {entry["name"]: entry["sha256"] for entry in index["parts"]}
+        claimed = str(index["head"])
+        again, head = pack(whole, about)
+    except Exception as error:  # noqa: BLE001  a damaged archive can make the reader fail in any way
+        return Checked("", 0, (f"this is no evidence archive, or it is damaged ({type(error).__name__})",))
+    problems = list(_part_problems(listed, whole))
+    if head != claimed:
+        problems.append(f"the chain ends in {head[:16]}…, the index says {claimed[:16]}…")
+    if not problems and again != data:
+        problems.append("bytes around the parts were altered")
+    if not problems:
+        problems += _disagreements(whole)
+    return Checked(head, len(whole), tuple(problems))
+
+
+def _link(before: str, name: str, digest: str) -> str:
+    return hashlib.sha256(f"{before}\n{name}\n{digest}".encode()).hexdigest()
+
+
+def _part_problems(listed: Mapping[str, str], found: Mapping[str, bytes]) -> Iterator[str]:
+    for name in sorted({*listed, *found}):
+        if name not in found:
+            yield f"{name} is missing"
+        elif name not in listed:
+            yield f"{name} is not in the index"
+        elif hashlib.sha256(found[name]).hexdigest() != listed[name]:
+            yield f"{name} was altered"
+
+
+def _disagreements(parts: Mapping[str, bytes]) -> Iterator[str]:
+    """Where parts say different things: the plan's hashes of snapshot and mappings, and the sums of its counts."""
+    try:
+        plan = json.loads(parts["plan.json"])
+        manifest = hashlib.sha256(parts["manifest.json"]).hexdigest()
+        if plan["snapshot"]["manifest_sha256"] != manifest:
+            yield "manifest.json is not the one that the plan was made from"
+        for dataset, used in plan["mappings"].items():
+            mapping = parts.get(f"mappings/{used['file']}", b"")
+            if hashlib.sha256(mapping).hexdigest() != used["sha256"]:
+                yield f"mappings/{used['file']} is not the one that the plan was made with ({dataset})"
+        for dataset, counts in plan["datasets"].items():
+            left = counts["filtered"] + counts["rejected"] + counts["collapsed"] + counts["planned"]
+            if counts["read"] != left:
+                yield f"{dataset}: read {counts['read']:,} is not the sum of what became of it, {left:,}"
+    except (KeyError, ValueError, TypeError) as error:
+        yield f"the parts cannot be compared ({type(error).__name__})"

@@ -1,0 +1,82 @@
+"""What to call it when the target holds another value than it should. Pure.
+
+**Source** of the rules of equality: the target's export is text; numbers are equal as decimal numbers, times as the
+same instant (no zone is UTC), booleans by `true t 1` and `false f 0`, null and '' are one, text is equal exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+_TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+_QUARTER = timedelta(minutes=15)
+_FARTHEST = timedelta(hours=14)
+
+
+def is_same(kind: str, expected: str | None, found: str | None) -> bool:
+    """True when `found` is how the target may show `expected` in a column of type `kind`."""
+    if expected is None or found is None or found == "":
+        return not expected and not found
+    if expected == found:
+        return True
+    if kind in {"integer", "float"}:
+        numbers = _number(expected), _number(found)
+        return numbers[0] is not None and numbers[0] == numbers[1]
+    if kind in {"datetime", "date"}:
+        moments = _moment(expected), _moment(found)
+        return moments[0] is not None and moments[0] == moments[1]
+    return kind == "boolean" and _TRUTHS.get(expected.lower()) is _TRUTHS.get(found.lower(), 0)
+
+
+def name_difference(kind: str, expected: str | None, found: str | None, earlier: Collection[str | None] = ()) -> str:
+    """One word for a difference: stale, emptied, not_emptied, truncated, shifted_zone, spelling or altered.
+
+    `earlier` are values that the record had before: what the target held, or what lost a collapse.
+    """
+    if any(is_same(kind, old, found) for old in earlier):
+        return "stale"
+    if not found:
+        return "emptied"
+    if expected is None:
+        return "not_emptied"
+    if kind in {"text", "json"}:
+        return _name_text(expected, found)
+    return "shifted_zone" if kind in {"datetime", "date"} and _is_shifted(expected, found) else "altered"
+
+
+def _name_text(expected: str, found: str) -> str:
+    if expected.startswith(found):
+        return "truncated"
+    return "spelling" if _folded(expected) == _folded(found) else "altered"
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"\s+", "", text).casefold()
+
+
+def _is_shifted(expected: str, found: str) -> bool:
+    """Whether two times are apart as clocks of two zones are: by quarters of an hour, up to 14 hours."""
+    moments = _moment(expected), _moment(found)
+    if moments[0] is None or moments[1] is None:
+        return False
+    apart = abs(moments[0] - moments[1])
+    return timedelta() < apart <= _FARTHEST and apart % _QUARTER == timedelta()
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

@@ -1,0 +1,198 @@
+"""The mapping files, read once more and apart from the planner: plain values, no expression compiled, nothing judged.
+
+A key that this page does not know makes its column (or the whole dataset) unverifiable, by name: what the verifier
+cannot work out for itself it must not call right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from migrate.errors import MappingError
+
+ORDER_BY = ("updated", "updated_at", "created", "created_at")
+_COLUMN_KEYS = frozenset(
+    {
+        "from", "sql", "value", "type", "apply", "values", "unlisted", "default", "required", "on_invalid", "null",
+        "digits", "format", "timezone", "consent", "recipe", "description",
+    }
+)  # fmt: skip
+_COLLAPSE_KEYS = frozenset({"by", "order_by", "source_order", "fill_gaps"})
+
+
+@dataclass(frozen=True)
+class ColumnRule:
+    """One column as its file says it; `unknown` names keys that this reader does not know."""
+
+    name: str
+    type: str
+    fields: tuple[str, ...] = ()
+    sql: str | None = None
+    value: str | None = None
+    calls: tuple[tuple[str, str | int | None], ...] = ()
+    values: Mapping[str, str] | None = None
+    unlisted: str = "reject"
+    default: str | None = None
+    required: bool = False
+    on_invalid: str = "reject"
+    sends_null: bool = False
+    digits: str | None = None
+    format: str | None = None
+    timezone: str | None = None
+    consent: bool = False
+    recipe: bool = False
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LookupRule:
+    """Where a row of another dataset is looked up."""
+
+    dataset: str
+    source: str
+    ids: tuple[str, ...]
+    rejects: bool
+
+
+@dataclass(frozen=True)
+class DatasetRules:
+    """One dataset's mapping. `doubts` says what of it this reader does not know."""
+
+    dataset: str
+    resource: str
+    key: tuple[str, ...]
+    columns: Mapping[str, ColumnRule]
+    where: str | None = None
+    each: str | None = None
+    by: str = "latest"
+    order_by: tuple[str, ...] = ORDER_BY
+    source_order: tuple[str, ...] = ()
+    fill_gaps: bool = False
+    lookups: Mapping[str, LookupRule] = field(default_factory=dict)
+    sha256: str = ""
+    doubts: tuple[str, ...] = ()
+
+    def source_column(self) -> str | None:
+        """The column that holds a record's source as sent; None without one."""
+        plain = (c.name for c in self.columns.values() if c.fields == ("source",) and not c.calls and c.values is None)
+        return next(plain, None)
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What of the project file changes values: zones of naive times, other names of sources, what "6 digits" means."""
+
+    timezones: Mapping[str, str] = field(default_factory=dict)
+    source_aliases: Mapping[str, str] = field(default_factory=dict)
+    float_digits: str = "decimals"
+
+
+def read_rules(folder: Path) -> dict[str, DatasetRules]:
+    """Every mapping in a folder by dataset, looked-up datasets first.
+
+    **Raises**: MappingError where a file cannot be read at all; `migrate mapping check` says more.
+    """
+    found = [_read_file(path) for path in sorted(folder.glob("*.yaml"))]
+    return _in_order({rules.dataset: rules for rules in found})
+
+
+def _read_file(path: Path) -> DatasetRules:
+    try:
+        data = path.read_bytes()
+        tree = YAML(typ="safe", pure=True).load(data.decode("utf-8-sig"))
+        return _dataset(tree, hashlib.sha256(data).hexdigest())
+    except (OSError, UnicodeDecodeError, YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MappingError(
+            [f"{path}: cannot be read as a mapping ({type(error).__name__})"], hint="migrate mapping check"
+        ) from None
+
+
+def _dataset(tree: Mapping[str, Any], sha256: str) -> DatasetRules:
+    collapse = tree.get("collapse") or {}
+    lookups = {str(name): _lookup(rule) for name, rule in (tree.get("lookups") or {}).items()}
+    return DatasetRules(
+        dataset=str(tree["dataset"]),
+        resource=str(tree["resource"]),
+        key=_texts(tree["key"]),
+        columns={str(name): _column(str(name), rule) for name, rule in tree["columns"].items()},
+        where=tree.get("where"),
+        each=tree.get("each"),
+        by=collapse.get("by", "latest"),
+        order_by=_texts(collapse.get("order_by") or ORDER_BY),
+        source_order=_texts(collapse.get("source_order") or ()),
+        fill_gaps=bool(collapse.get("fill_gaps", False)),
+        lookups=lookups,
+        sha256=sha256,
+        doubts=tuple(f"collapse.{name}" for name in collapse if name not in _COLLAPSE_KEYS),
+    )
+
+
+def _column(name: str, rule: Mapping[Any, Any]) -> ColumnRule:
+    # unquoted, YAML reads the word null as nothing: as a key and as a value
+    named = {"null" if key is None else str(key): value for key, value in rule.items()}
+    values = named.get("values")
+    return ColumnRule(
+        name=name,
+        type=str(named["type"]),
+        fields=_texts(named.get("from") or ()),
+        sql=named.get("sql"),
+        value=_constant(named.get("value")),
+        calls=tuple(_call(step) for step in named.get("apply", ())),
+        values=None if values is None else {str(text): _constant(value) or "" for text, value in values.items()},
+        unlisted=named.get("unlisted", "reject"),
+        default=_constant(named.get("default")),
+        required=bool(named.get("required", False)),
+        on_invalid=named.get("on_invalid", "reject") or "null",
+        sends_null=named.get("null") == "send",
+        digits=named.get("digits"),
+        format=named.get("format"),
+        timezone=named.get("timezone"),
+        consent=bool(named.get("consent", False)),
+        recipe=bool(named.get("recipe", False)),
+        unknown=tuple(key for key in named if key not in _COLUMN_KEYS),
+    )  # fmt: skip
+
+
+def _call(step: Any) -> tuple[str, str | int | None]:
+    return (step, None) if isinstance(step, str) else next(iter(step.items()))
+
+
+def _lookup(rule: Mapping[str, Any]) -> LookupRule:
+    return LookupRule(
+        dataset=str(rule["dataset"]),
+        source=str(rule.get("source", "source")),
+        ids=_texts(rule["id"]),
+        rejects=rule.get("on_orphan", "keep") == "reject",
+    )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(str(part) for part in value)
+
+
+def _constant(value: Any) -> str | None:
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _in_order(rules: dict[str, DatasetRules]) -> dict[str, DatasetRules]:
+    ordered: dict[str, DatasetRules] = {}
+
+    def place(name: str, above: tuple[str, ...]) -> None:
+        if name in ordered or name not in rules or name in above:
+            return
+        for lookup in rules[name].lookups.values():
+            place(lookup.dataset, (*above, name))
+        ordered[name] = rules[name]
+
+    for name in rules:
+        place(name, ())
+    return ordered

@@ -1,0 +1,95 @@
+"""What the files of plan and load hold about one record: its rows, its partners, its batch and the requests for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from migrate.verify.known import opened
+from migrate.verify.naming import is_same
+from migrate.verify.record import literal_text, split_object
+from migrate.verify.rules import DatasetRules
+
+Facts = dict[str, Any]
+_PLAN_COLUMNS = ("batch", "position", "change", "key", "masterid", "changed", "payload", "sources")
+_BATCH = """
+SELECT b.state, b.attempts, b.requests, b.throttled, b.busy, b.changed_at
+FROM batches b JOIN datasets d ON d.id = b.dataset JOIN plans p ON p.id = d.plan
+WHERE p.name = ? AND d.name = ? AND b.batch = ?
+"""
+_RECORD = """
+SELECT r.state, r.change, r.masterid, r.merged_from, r.protected, r.altered, r.status, r.error, r.settled_at
+FROM records r JOIN datasets d ON d.id = r.dataset JOIN plans p ON p.id = d.plan
+WHERE p.name = ? AND d.name = ? AND r.batch = ? AND r.position = ?
+"""
+_FAILURES = """
+SELECT f.at, f.status, f.reason, f.request_id, f.traceparent
+FROM failures f JOIN datasets d ON d.id = f.dataset JOIN plans p ON p.id = d.plan
+WHERE p.name = ? AND d.name = ? AND f.batch = ? ORDER BY f.id
+"""
+
+
+def planned_rows(folder: Path, source: str | None, id_: str) -> list[Facts]:
+    """The rows of a plan's dataset that a record went into: batch and place, change, key, payload, all its sources."""
+    found: list[Facts] = []
+    for file in ("records", "unchanged"):
+        scan = pl.scan_parquet(folder / f"{file}.parquet")
+        names = [name for name in _PLAN_COLUMNS if name in scan.collect_schema()]
+        who = pl.element().struct
+        is_ours = pl.col("sources").list.eval(
+            (who.field("id") == id_) & who.field("source").eq_missing(pl.lit(source, pl.String))
+        )
+        found += scan.select(names).filter(is_ours.list.any()).collect().to_dicts()
+    return found
+
+
+def left_behind(folder: Path, source: str | None, id_: str) -> dict[str, list[Facts]]:
+    """What of a record was rejected by the plan, and what it was collapsed into or with."""
+    mine = (pl.col("id") == id_) & pl.col("source").eq_missing(pl.lit(source, pl.String))
+    won = (pl.col("winner_id") == id_) & pl.col("winner_source").eq_missing(pl.lit(source, pl.String))
+    rejects = pl.scan_parquet(folder / "rejects.parquet").filter(mine).collect()
+    collapsed = pl.scan_parquet(folder / "collapsed.parquet").filter(mine | won).collect()
+    return {"rejected": rejects.to_dicts(), "collapsed": collapsed.to_dicts()}
+
+
+def ledger_facts(ledger: Path, plan: str, dataset: str, batch: int, position: int) -> Facts:
+    """The batch, the record's last word, and the requests of the batch that failed; empty where nothing was sent."""
+    if not ledger.exists():
+        return {}
+    with opened(ledger) as connection:
+        facts: Facts = {}
+        for name, query, values in (
+            ("batch", _BATCH, (plan, dataset, batch)),
+            ("record", _RECORD, (plan, dataset, batch, position)),
+            ("failures", _FAILURES, (plan, dataset, batch)),
+        ):
+            cursor = connection.execute(query, values)
+            names = [column[0] for column in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor]
+            facts[name] = rows if name == "failures" else rows[0] if rows else None
+        return facts
+
+
+def payload_texts(payload: str) -> dict[str, str | None]:
+    """The columns of a payload as texts."""
+    return {name: literal_text(raw) for name, raw in (split_object(payload.encode()) or {}).items()}
+
+
+def stored_differences(rules: DatasetRules, sent: dict[str, str | None], stored: dict[str, Any]) -> list[Facts]:
+    """The columns that were sent and that the target shows otherwise."""
+    found = []
+    for name, value in sent.items():
+        shown = stored_text(stored.get(name))
+        kind = rules.columns[name].type if name in rules.columns else "text"
+        if not is_same(kind, value, shown):
+            found.append({"column": name, "sent": value, "stored": shown})
+    return found
+
+
+def stored_text(value: Any) -> str | None:
+    """A stored JSON value as text."""
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,205 @@
+"""Text to the text that the target is sent, type by type: the verifier's own reading of the documents.
+
+Pure Python, `decimal` and `zoneinfo`; a value at a time. A rule that is broken is a `Broken` with the rule's name.
+
+**Source**: Octolis Data API: numbers within int32, floats of six digits, `YYYY-MM-DD HH:MM:SS`, real booleans.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from migrate.verify.rules import ColumnRule
+
+Reader = Callable[[str, str], str]
+"""Gives the canonical text for a source text and the zone of its naive times. Raises Broken."""
+
+_LOWEST, _HIGHEST = -(2**31), 2**31 - 1
+_WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
+_TIME = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})?"
+    r"(?:(Z)|([+-])(0[0-9]|1[0-5])(?::?([0-5][0-9]))?)?)?"
+)
+_EPOCH = re.compile(r"-?[0-9]{1,14}")
+_EXACT = Context(prec=3000)
+_SIX = Context(prec=6, rounding=ROUND_HALF_EVEN)
+_FORMAT_CODES = frozenset("YmdHMSybBz%")
+
+
+class Broken(Exception):
+    """A text that breaks a rule; `rule` is its name."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+
+class Unverifiable(Exception):
+    """Something of the language that the verifier has no reading of its own for."""
+
+
+def reader_of(column: ColumnRule, float_digits: str) -> Reader:
+    """The reader of a column's type. Raises Unverifiable for a spelling of times it does not know."""
+    match column.type:
+        case "text":
+            return lambda text, _zone: read_text(text)
+        case "json":
+            return lambda text, _zone: read_json(text)
+        case "integer":
+            return lambda text, _zone: read_integer(text)
+        case "boolean":
+            return lambda text, _zone: read_boolean(text)
+        case "float":
+            policy = column.digits or ("round" if float_digits == "decimals" else "reject")
+            return lambda text, _zone: read_float(text, float_digits, policy)
+        case "datetime" | "date":
+            parse = _parser(column.format)
+            return lambda text, zone: _read_time(text, zone, parse, whole_day=column.type == "date")
+    raise Unverifiable(f"type {column.type}")
+
+
+def read_text(text: str) -> str:
+    """The text itself, unless a database cannot hold it."""
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise Broken("unsendable_text")
+    return text
+
+
+def read_json(text: str) -> str:
+    """The text itself, if it is one JSON value."""
+    read_text(text)
+    try:
+        json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Broken("not_json") from None
+    return text
+
+
+def _no_constant(_name: str) -> None:
+    raise ValueError
+
+
+def read_integer(text: str) -> str:
+    """A whole number within int32; `12.000` is one, `1e3` is not."""
+    if not _WHOLE.fullmatch(text):
+        raise Broken("not_an_integer")
+    digits = text.partition(".")[0]
+    number = int(digits) if len(digits) < 20 else _HIGHEST + 1
+    if not _LOWEST <= number <= _HIGHEST:
+        raise Broken("out_of_int32")
+    return str(number)
+
+
+def read_boolean(text: str) -> str:
+    """`true` or `false`."""
+    if text not in {"true", "false"}:
+        raise Broken("not_a_boolean")
+    return text
+
+
+def read_float(text: str, float_digits: str, policy: str) -> str:
+    """A decimal number of at most six digits, rounded half-even or refused."""
+    if not _NUMBER.fullmatch(text):
+        raise Broken("not_a_number")
+    number = _EXACT.create_decimal(text)
+    kept = number
+    if abs(number) <= 10**12:
+        kept = _SIX.plus(number) if float_digits == "significant" else number
+        scale = 18 if float_digits == "significant" else 6
+        kept = kept.quantize(Decimal(1).scaleb(-scale), rounding=ROUND_HALF_EVEN, context=_EXACT)
+    if not _LOWEST <= kept <= _HIGHEST:
+        raise Broken("out_of_int32")
+    if kept != number and policy == "reject":
+        raise Broken("too_many_digits")
+    return plain_number(kept)
+
+
+def plain_number(number: Decimal) -> str:
+    """A number without exponent, without zeros at the end, and without a sign before 0."""
+    text = format(number, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in {"-0", "", "-"} else text
+
+
+def read_recency(text: str, zone: str) -> str | None:
+    """A time for ranking, None where the text is none."""
+    try:
+        return _read_time(text, zone, _parse_known, whole_day=False)
+    except Broken:
+        return None
+
+
+def _read_time(text: str, zone: str, parse: Callable[[str], tuple[datetime, int | None]], *, whole_day: bool) -> str:
+    if text.startswith("0000-00-00"):
+        raise Broken("zero_date")
+    try:
+        local, offset_min = parse(text)
+        if whole_day:
+            return f"{local.date().isoformat()} 00:00:00"
+        moment = local - timedelta(minutes=offset_min) if offset_min is not None else _in_utc(local, zone)
+    except (ValueError, OverflowError):
+        raise Broken("not_a_date" if whole_day else "not_a_datetime") from None
+    return moment.isoformat(sep=" ", timespec="seconds")
+
+
+def _in_utc(local: datetime, zone: str) -> datetime:
+    # fold=0: a time that came twice is the earlier one, a skipped one moves forward by the gap (PEP 495)
+    if zone == "UTC":
+        return local
+    return local.replace(tzinfo=_zone(zone), fold=0).astimezone(UTC).replace(tzinfo=None)
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _parse_known(text: str) -> tuple[datetime, int | None]:
+    """A local time and its offset in minutes, None for a naive one. Raises ValueError."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError
+    year, month, day, hour, minute, second, utc, sign, hours, minutes = found.groups()
+    if hour is None:
+        return datetime(int(year), int(month), int(day)), 0
+    local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))
+    if utc:
+        return local, 0
+    if sign is None:
+        return local, None
+    offset = int(hours) * 60 + int(minutes or 0)
+    return local, -offset if sign == "-" else offset
+
+
+def _parser(spelling: str | None) -> Callable[[str], tuple[datetime, int | None]]:
+    if spelling is None:
+        return _parse_known
+    if spelling in {"epoch_s", "epoch_ms"}:
+        unit = timedelta(seconds=1) if spelling == "epoch_s" else timedelta(milliseconds=1)
+        return lambda text: (_epoch(text, unit), 0)
+    codes = re.findall(r"%(.)", spelling)
+    if not codes or not _FORMAT_CODES.issuperset(codes):
+        raise Unverifiable(f"format {spelling}")
+    has_time = "H" in codes
+    return lambda text: _strptime(text, spelling, has_time)
+
+
+def _epoch(text: str, unit: timedelta) -> datetime:
+    if not _EPOCH.fullmatch(text):
+        raise ValueError
+    moment = datetime(1970, 1, 1) + int(text) * unit
+    return moment.replace(microsecond=0)
+
+
+def _strptime(text: str, spelling: str, has_time: bool) -> tuple[datetime, int | None]:
+    moment = datetime.strptime(text, spelling)
+    if moment.tzinfo is not None:
+        return moment.astimezone(UTC).replace(tzinfo=None), 0
+    return moment, None if has_time else 0

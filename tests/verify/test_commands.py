@@ -1,0 +1,185 @@
+"""The verifier's commands against a finished migration: exit codes, JSON keys, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import polars as pl
+
+from migrate.plan.opening import open_plan
+from migrate.purge_run import run_purge, run_subject_purge
+from migrate.run import run_load
+from migrate.snapshot.reading import open_snapshot
+from migrate.trace_run import run_trace
+from migrate.undo_run import plan_undo, run_undo
+from migrate.verify.reconcile import Reconciliation
+from migrate.verify_run import run_reconcile, run_repair, run_totals
+
+from .conftest import DATASETS, PEOPLE, STALE, Serve
+
+
+def lose_three_orders(connection: sqlite3.Connection) -> None:
+    """Takes three orders away and changes the city of two contacts."""
+    connection.execute(
+        "DELETE FROM rows WHERE masterid IN (SELECT masterid FROM rows WHERE dataset = 'orders' LIMIT 3)"
+    )
+    rows = connection.execute("SELECT masterid, data FROM rows WHERE dataset = 'contacts' LIMIT 2").fetchall()
+    for masterid, data in rows:
+        changed = json.loads(b"{" + data + b"}") | {"lastname": "Somebody"}
+        connection.execute(
+            "UPDATE rows SET data = ? WHERE masterid = ?", (json.dumps(changed)[1:-1].encode(), masterid)
+        )
+
+
+def deep_counts(found: Reconciliation) -> dict[str, tuple[int, int, int]]:
+    """Missing, extra and different by dataset."""
+    deep = {name: d.deep for name, d in found.datasets.items()}
+    return {name: (d.missing, d.extra, d.different) for name, d in deep.items() if d is not None}
+
+
+def test_deep_reconcile_of_a_sound_migration(serve: Serve) -> None:
+    """Exit code 0, nothing missing, extra or different, in every dataset."""
+    code, summary = serve().call("reconcile", "--deep", "--totals", "--wait", "0")
+    assert (code, summary["status"]) == (0, "match")
+    for name in DATASETS:
+        d = summary["datasets"][name]
+        assert (d["verdict"], d["missing"], d["extra"], d["different"], d["recipe_changed"]) == ("match", 0, 0, 0, 0)
+        assert d["compared"] > 0
+    assert [table["title"] for table in summary["totals"] if not table["equal"]] == []
+    assert "Revenue per month and currency" in {table["title"] for table in summary["totals"]}
+
+
+def test_damage_is_named_repaired_and_gone(serve: Serve) -> None:
+    """Lost and altered records are found, a plan of only these records is made, loaded, and all is well."""
+    served = serve(lose_three_orders)
+    code, summary = served.call("reconcile", "--deep", "--repair", "--wait", "0")
+    assert (code, summary["status"]) == (4, "mismatch")
+    orders, contacts = summary["datasets"]["orders"], summary["datasets"]["contacts"]
+    assert (orders["difference"], orders["missing"], orders["buckets"]["lost"]) == (-3, 3, 3)
+    assert orders["buckets"]["unexplained"] == 0
+    assert contacts["different_columns"] == {"lastname": 2}
+    assert pl.read_parquet(contacts["differences"]).height == 2
+    repair = open_plan(served.job.workspace, summary["repair_plan"]).document.datasets
+    assert {name: (c.planned, c.create, c.update) for name, c in repair.items()} == {
+        "contacts": (2, 0, 2), "orders": (3, 3, 0),
+    }  # fmt: skip
+    run_load(served.job, name=summary["repair_plan"])
+    again = run_reconcile(served.job, served.plan, deep=True, wait_s=0)
+    assert deep_counts(again) == dict.fromkeys(DATASETS, (0, 0, 0))
+    assert run_repair(served.job, again) is None
+
+
+def test_samples_are_masked_unless_asked_for(serve: Serve) -> None:
+    """No value of a record on the screen, until --show-values."""
+    from migrate.mask import workspace_masker
+    from migrate.report.reconcile import render_reconciliation
+
+    served = serve(lose_three_orders)
+    found = run_reconcile(served.job, None, deep=True, wait_s=0)
+    masked = render_reconciliation(found, workspace_masker(served.job.workspace.root).mask)
+    assert "Somebody" not in masked
+    assert "van der Meulen" not in masked
+    assert "Somebody" in render_reconciliation(found)
+
+
+def test_totals_are_equal_to_the_cent(serve: Serve) -> None:
+    """Every business total of snapshot, plan and target agrees, group by group; revenue is the sum of the orders."""
+    tables = {table.title: table for table in run_totals(serve().job, None)}
+    assert all(table.equal for table in tables.values())
+    revenue = sum(row.amounts["target"] or 0 for row in tables["Revenue per month and currency"].rows)
+    assert revenue == sum(range(60)) + 6
+    assert len(tables["Events per day and type"].rows) == 28
+    assert {row.group[0] for row in tables["Newsletter consents"].rows} == {"true", "false"}
+
+
+def test_trace_follows_one_record(serve: Serve) -> None:
+    """Source, snapshot, steps, batch and target of one profile, and of a sale with its lines."""
+    served = serve()
+    facts = run_trace(served.job, "profiles", "p1", None, None, live=True)
+    contact = facts["datasets"]["contacts"]
+    assert json.loads(facts["live"]["record"])["profileid"] == "p1"
+    steps = contact["mapped"][0]["columns"]["email"]["steps"]
+    assert [step[0] for step in steps] == ["from", "trim", "lowercase", "text"]
+    assert steps[-1][1] == "person1@example.test"
+    row = contact["rows"][0]
+    assert (row["change"], row["ledger"]["record"]["state"], row["differences"]) == ("update", "written", [])
+    assert row["stored"]["email"] == "person1@example.test"
+    sale = run_trace(served.job, "sales", "000000002", "Magento2", None, live=False)["datasets"]
+    assert len(sale["order_items"]["rows"]) == 3
+    assert sale["orders"]["mapped"][0]["columns"]["contact_key"]["steps"][-1][1] == "Magento 2:p2"
+    code, summary = served.call("trace", "profiles", "p1")
+    assert code == 0
+    assert "person1@example.test" not in json.dumps(summary)
+
+
+def test_undo_restores_what_can_be_restored(serve: Serve) -> None:
+    """Updated records go back to what they were; created ones are listed; what others changed since is left alone."""
+    served = serve()
+    served.write("contacts", {"contact_key": "Magento 2:p1", "city": "Changed by others"})
+    planned = {entry.dataset: entry for entry in plan_undo(served.job, None).datasets}
+    contacts = planned["contacts"]
+    assert (len(contacts.restorable), len(contacts.changed_since)) == (STALE - 1, 1)
+    assert len(contacts.created) == PEOPLE - STALE
+    done = run_undo(served.job, None)
+    assert (done.restored, done.verified) == (STALE - 1, STALE - 1)
+    cities = [row["city"] for row in served.records("contacts")]
+    assert (cities.count("Old Town"), cities.count("Changed by others")) == (STALE - 1 + 2, 1)
+    assert run_undo(served.job, None).restored == 0
+    code, summary = served.call("undo", "plan")
+    assert (code, summary["datasets"]["contacts"]["restored"]) == (0, STALE - 1)
+
+
+def test_evidence_of_a_migration_is_sound_and_holds_nobody(serve: Serve) -> None:
+    """The archive checks out elsewhere by itself, an altered byte does not, and no personal value is in it."""
+    served = serve()
+    run_reconcile(served.job, None)
+    code, made = served.call("evidence")
+    assert code == 0
+    data = Path(made["file"]).read_bytes()
+    for value in (b"erson1@", b"Anneliese", b"Meulen", b"Amsterdam-"):
+        assert value not in data
+    assert b"reconcile.json" in data
+    assert served.call("evidence", "--verify", made["file"], "--head", made["head"])[0] == 0
+    Path(made["file"]).write_bytes(
+        data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
+    )
+    code, summary = served.call("evidence", "--verify", made["file"])
+    assert (code, summary["status"]) == (4, "altered")
+
+
+def test_purge_leaves_counts_and_no_values(serve: Serve) -> None:
+    """Afterwards no file of the workspace holds a person's value; the plan's counts are still there."""
+    served = serve()
+    root = served.job.workspace.root
+    assert run_purge(served.job, dry_run=True).files == run_purge(served.job).files
+    for file in (path for path in root.rglob("*") if path.is_file()):
+        data = file.read_bytes()
+        for value in (b"erson1@", b"Anneliese", b"Magento 2:p1", b"Amsterdam-"):
+            assert value not in data, file
+    assert not list(root.rglob("*.parquet"))
+    assert open_plan(served.job.workspace, None, check_files=False).document.datasets["contacts"].planned == PEOPLE
+    assert len(json.loads((root / "purged.json").read_bytes())[0]["files"]) > 10
+
+
+def test_one_person_is_erased_and_nobody_else(serve: Serve) -> None:
+    """By address or id: the profile, its sales and interactions leave every file; others stay; masterids are told."""
+    served = serve()
+    workspace = served.job.workspace
+    erased = run_subject_purge(served.job, "PERSON7@example.test", None)
+    assert {dataset for dataset, _ in erased.masterids} >= {"contacts", "orders"}
+    snapshot = open_snapshot(workspace, None)
+    raws = [raw for r in snapshot.resources.values() for frame in r.frames([]) for raw in frame["_raw"]]
+    assert not [raw for raw in raws if "erson7@" in raw]
+    assert len([raw for raw in raws if "erson17@" in raw]) == 2
+    profiles = snapshot.resource("profiles")
+    assert profiles is not None
+    assert profiles.rows == PEOPLE - 1
+    plan = open_plan(workspace, None)
+    keys = pl.read_parquet(plan.file("contacts", "records.parquet"))["key"].to_list()
+    assert "Magento 2:p7" not in keys
+    assert "Magento 2:p17" in keys
+    for file in (path for path in workspace.root.rglob("*") if path.is_file()):
+        assert b"erson7@" not in file.read_bytes(), file
+    assert run_subject_purge(served.job, "nobody@example.test", None).records == 0

@@ -1,0 +1,92 @@
+"""Reading a dataset back: every page, resumable, one row per masterid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from migrate.errors import Interrupted, RemoteError
+from migrate.verify.buckets import find_interval
+from migrate.verify.known import CountMark
+from migrate.verify.readback import Reading, parse_page, read_back
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A count."""
+
+    count: int
+
+
+@dataclass
+class Target:
+    """A dataset of numbered records; `pages` are the numbers of the pages asked for, `stop` is set after one."""
+
+    size: int
+    stop: Event = field(default_factory=Event)
+    stop_after: int | None = None
+    pages: list[int] = field(default_factory=list)
+
+    def count(self, dataset_id: str, filters: Mapping[str, str] | None = None) -> Counted:
+        return Counted(self.size)
+
+    def export_csv(
+        self,
+        dataset_id: str,
+        page: int,
+        page_size: int = 50_000,
+        filters: Mapping[str, str] | None = None,
+        selection: Sequence[str] | None = None,
+    ) -> bytes:
+        self.pages.append(page)
+        if page == self.stop_after:
+            self.stop.set()
+        rows = range((page - 1) * page_size, min(page * page_size, self.size))
+        return "\n".join(["__masterid__,name", *(f'm{n},"name {n}"' for n in rows)]).encode()
+
+
+def reading(folder: Path, stop: Event, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> Reading:
+    """A reading of ten rows a page."""
+    return Reading(folder / "pages", lambda: now, stop, lambda _rows: None, page_rows=10)
+
+
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 30])
+def test_every_record_is_read_once(tmp_path: Path, size: int) -> None:
+    """Also where the last page is full, or there is none."""
+    found = read_back(Target(size), "d", reading(tmp_path, Event()))
+    assert found["__masterid__"].to_list() == [f"m{n}" for n in range(size)]
+
+
+def test_an_interrupted_reading_goes_on(tmp_path: Path) -> None:
+    """Pages that were read are not asked for again, unless an hour has passed or the count has changed."""
+    target = Target(35, stop_after=2)
+    with pytest.raises(Interrupted):
+        read_back(target, "d", reading(tmp_path, target.stop))
+    again = Target(35)
+    assert read_back(again, "d", reading(tmp_path, again.stop)).height == 35
+    assert again.pages == [3, 4]
+    late = Target(35)
+    read_back(late, "d", reading(tmp_path, late.stop, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=2)))
+    assert late.pages == [1, 2, 3, 4]
+    grown = Target(36)
+    assert read_back(grown, "d", reading(tmp_path, grown.stop)).height == 36
+
+
+def test_a_page_that_is_no_csv_is_refused() -> None:
+    """An error page with status 200 is not an empty dataset."""
+    with pytest.raises(RemoteError):
+        parse_page(b"<html>maintenance</html>", "d")
+
+
+def test_count_marks_narrow_a_loss_to_an_interval() -> None:
+    """The first mark outside its bounds names the batches; marks inside say nothing."""
+    sound = [CountMark(10, 5_000, 4_900, 5_000), CountMark(20, 9_950, 9_900, 10_000)]
+    assert find_interval(sound) is None
+    sentence = find_interval([*sound, CountMark(30, 14_400, 14_900, 15_000)])
+    assert sentence is not None
+    assert "between batches 20 and 30" in sentence
