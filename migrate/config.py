@@ -73,7 +73,26 @@ def _checked_zones(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _flattened(value: Any, prefix: str = "") -> Any:
+    """`orders.total` without quotes is a table in a table for TOML: the same place."""
+    if not isinstance(value, dict) or isinstance(value, Limit):
+        return value
+    flat: dict[str, Any] = {}
+    for name, inner in value.items():
+        flat |= _flattened(inner, f"{prefix}{name}.") if isinstance(inner, dict) else {f"{prefix}{name}": inner}
+    return flat
+
+
+def _checked_places(value: dict[str, Limit]) -> dict[str, Limit]:
+    for place in value:
+        parts = place.split(".")
+        if len(parts) not in (2, 3) or not all(parts):
+            raise ValueError(f'{place!r} is no column: write "dataset.column" or "dataset.column.loss"')
+    return value
+
+
 GateLimit = Annotated[Limit, BeforeValidator(_parse_limit)]
+LossLimits = Annotated[dict[str, GateLimit], BeforeValidator(_flattened), AfterValidator(_checked_places)]
 Url = Annotated[str, AfterValidator(_checked_url)]
 Zones = Annotated[dict[str, str], AfterValidator(_checked_zones)]
 ResourceName = Literal["profiles", "content_items", "content_categories", "sales", "interactions"]
@@ -127,11 +146,16 @@ class Octolis(_Section):
 
 
 class Gates(_Section):
-    """What stops `load` and `run` with exit code 8."""
+    """What stops `load` and `run` with exit code 8.
+
+    `max_loss`: by `dataset.column` the rows that any one kind of loss may touch, by `dataset.column.loss` those of that
+    loss; a share is of the rows that the mapping accepted.
+    """
 
     max_rejected: GateLimit | None = None
     max_updates: GateLimit = Limit(text="100%", share=1.0)
     max_merges: int = Field(0, ge=0)
+    max_loss: LossLimits = {}
     max_errors: GateLimit = Limit(text="100", number=100)
     require_proven: bool = True
 

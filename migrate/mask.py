@@ -14,7 +14,7 @@ from pathlib import Path
 
 from migrate.workspace import write_bytes
 
-_SHAPE_CHARS = 24
+SHAPE_CHARS = 24
 _SALT_BYTES = 32
 
 
@@ -28,9 +28,12 @@ class Masker:
         """The mask of `value`: `jan@x.nl` becomes `aaa@a.aa#3f2a`; '' stays ''."""
         if not value:
             return ""
-        shape = "".join(_shape_of(char) for char in value[:_SHAPE_CHARS]) + ("…" if len(value) > _SHAPE_CHARS else "")
-        digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), key=self._salt, digest_size=2).hexdigest()
-        return f"{shape}#{digest}"
+        shape = "".join(_shape_of(char) for char in value[:SHAPE_CHARS]) + ("…" if len(value) > SHAPE_CHARS else "")
+        return f"{shape}#{self.digest(value)}"
+
+    def digest(self, value: str) -> str:
+        """The four hex digits at the end of a value's mask."""
+        return hashlib.blake2b(value.encode("utf-8", "surrogatepass"), key=self._salt, digest_size=2).hexdigest()
 
 
 def _shape_of(char: str) -> str:

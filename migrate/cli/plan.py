@@ -24,6 +24,7 @@ def plan(app: App, datasets: tuple[str, ...], snapshot: str | None, name: str | 
 
     with app.job() as job:
         made = run_plan(job, datasets, snapshot=snapshot, name=name, offline=offline)
+    broken = any(finding.verdict == "broken" for finding in made.document.gates)
     rejected = any(dataset.rejected for dataset in made.document.datasets.values())
     app.finish(
         Outcome(
@@ -32,6 +33,6 @@ def plan(app: App, datasets: tuple[str, ...], snapshot: str | None, name: str | 
             data=summarise_plan(made),
             exit_code=3 if rejected else 0,
             status="done, with rejected rows" if rejected else "done",
-            next=f"migrate load --plan {made.name}",
+            next=f"migrate {'diff' if broken else 'load'} --plan {made.name}",
         )
     )

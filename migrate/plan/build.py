@@ -15,7 +15,9 @@ import polars as pl
 from migrate.config import Project
 from migrate.errors import Interrupted, MappingError, WorkspaceError
 from migrate.mapping.model import Mapping
+from migrate.mapping.rules import LOSSES
 from migrate.mapping.transform import Settings, lookup_columns, typed_schema
+from migrate.plan.beginning import begin_plan, finish_plan
 from migrate.plan.cost import forecast_cost, minutes_of
 from migrate.plan.dataset import Final, Notes, compare_rows, count_dataset, finish_rows, target_warnings, write_dataset
 from migrate.plan.document import (
@@ -30,16 +32,16 @@ from migrate.plan.document import (
     dump_document,
 )
 from migrate.plan.files import stored_columns
-from migrate.plan.gates import judge_gates
+from migrate.plan.gates import check_places, judge_gates
 from migrate.plan.lookups import lookup_frame
-from migrate.plan.opening import PLAN_FILE, Plan, begin_plan
+from migrate.plan.opening import Plan
 from migrate.plan.reading import Held, Place, Target, read_target
-from migrate.plan.request import Choice, PlanRequest, choose_datasets
-from migrate.plan.rows import map_resource, unmapped_fields
+from migrate.plan.request import Choice, PlanRequest, choose_datasets, words_of
+from migrate.plan.rows import map_resource, unmapped_element_fields, unmapped_fields
 from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.progress import Progress
 from migrate.snapshot.reading import Snapshot, SnapshotResource
-from migrate.workspace import Workspace, write_bytes
+from migrate.workspace import Workspace
 
 
 def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from each stage before it
@@ -68,14 +70,16 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
     needed = {name: mapping for name, mapping in mappings.items() if name in choice.needed}
     target = None if request.offline else client
     resources = {str(mapping.resource): _resource(snapshot, mapping) for mapping in needed.values()}
-    with begin_plan(workspace, request.name, now) as (name, folder), _explained(name, folder, request, snapshot):
+    check_places(project.gates, {name: mapping.columns for name, mapping in mappings.items()}, LOSSES)
+    asked = words_of(request, snapshot.name, project.octolis.base_url)
+    with begin_plan(workspace, request.name, asked, now) as (name, folder), _explained(name, folder, request, snapshot):
         making = Making(project, snapshot, mappings, choice, target, folder, progress, stop)
         for mapping in needed.values():
             final = making.finish(mapping, resources[mapping.resource])
             if mapping.dataset in choice.ids:
                 making.plan(final, resources[mapping.resource])
         document = making.document(resources)
-        write_bytes(folder / PLAN_FILE, dump_document(document))
+        finish_plan(folder, dump_document(document), choice.ids)
     return Plan(name, folder, document)
 
 
@@ -147,12 +151,13 @@ class Making:
         """Compares the rows with the target, writes the dataset's files and counts."""
         mapping, dataset = final.mapping, final.mapping.dataset
         folder = self.folder / dataset
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
         unmapped = self._unmapped(mapping, resource)
         held = self._read(mapping, folder)
         types = typed_schema(mapping, self.project.octolis.float_digits)
-        classified = compare_rows(final, held, types)
-        written = write_dataset(final, classified, folder, self.folder, self.batch_bytes)
+        compared = compare_rows(final, held, types)
+        classified = compared.classified
+        written = write_dataset(final, compared, folder, self.folder, self.batch_bytes)
         warnings: tuple[str, ...] = ()
         if held is not None:
             reading = held.reading.model_copy(update={"repeated_keys": classified.repeated_keys})
@@ -162,7 +167,7 @@ class Making:
         self.files += written.files
         minutes = minutes_of(written.batches, self.project)
         notes = Notes(unmapped, warnings)
-        self.datasets[dataset] = count_dataset(final, classified, written.batches, minutes, notes)
+        self.datasets[dataset] = count_dataset(final, compared, written.batches, minutes, notes)
 
     def document(self, resources: Dict[str, SnapshotResource]) -> PlanDocument:
         """What `plan.json` says, once all datasets are done."""
@@ -181,7 +186,7 @@ class Making:
             skipped=self.choice.skipped,
             target_reading=self.readings,
             datasets=self.datasets,
-            forecast=forecast_cost([plan.batches for plan in self.datasets.values()], self.project),
+            forecast=forecast_cost({name: plan.batches for name, plan in self.datasets.items()}, self.project),
             gates=judge_gates(self.datasets, verdicts, self.project.gates),
             files=tuple(self.files),
         )
@@ -204,7 +209,8 @@ class Making:
     def _unmapped(self, mapping: Mapping, resource: SnapshotResource) -> tuple[Unmapped, ...]:
         if mapping.resource not in self.unmapped:
             same = [other for other in self.mappings.values() if other.resource == mapping.resource]
-            self.unmapped[mapping.resource] = unmapped_fields(resource, same)
+            elements = unmapped_element_fields(resource, same)
+            self.unmapped[mapping.resource] = (*unmapped_fields(resource, same), *elements)
         found = self.unmapped[mapping.resource]
         if found and mapping.unmapped == "fail":
             raise MappingError(
@@ -226,6 +232,7 @@ def _mapping_used(mapping: Mapping) -> MappingUsed:
         sha256=mapping.sha256,
         resource=mapping.resource,
         key=mapping.key,
+        alternative_keys=mapping.alternative_keys,
         recipe_columns=tuple(name for name, column in mapping.columns.items() if column.recipe),
         stored_columns={
             name: stored for name, stored in stored_columns(list(mapping.columns)).items() if name != stored

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import polars as pl
 
-from migrate.plan.compare import comparable, differs, read_text
+from migrate.plan.compare import comparable, differing, read_text
+from migrate.plan.export_page import MASTERID
+from migrate.plan.recipes import is_spelling_only, recognise_recipe
 
-MASTERID = "__masterid__"
 SAMPLES_A_COLUMN = 10
+_AT_ONCE = 2
 SAMPLE_SCHEMA = {
     "key": pl.String,
     "masterid": pl.String,
@@ -24,20 +28,26 @@ SAMPLE_SCHEMA = {
 
 @dataclass(frozen=True)
 class Columns:
-    """The mapped columns of a dataset with their types; its key; those that the target's own recipes change."""
+    """The mapped columns of a dataset with their types; its key; those that the target's own recipes change.
+
+    `settled`: columns of which the mapping says itself whether they are a recipe's, so that nothing is guessed.
+    """
 
     types: Mapping[str, pl.DataType]
     key: Sequence[str]
     recipes: Collection[str] = ()
+    settled: Collection[str] = ()
 
 
 @dataclass(frozen=True)
 class Classified:
-    """`rows` with `_change`, `_masterid` and `_changed` added, in their order; the rest is counts.
+    """`rows` with `_change`, `_masterid`, `_changed` and `_match` added, in their order; the rest is counts.
 
     `foreign`: rows of the target whose key no planned row has: `masterid` and the key columns as text. `repeated_keys`:
     rows of the target beyond the first of a key. `samples`: up to ten old and new values per column, as text.
     `recipe_suspects`: columns that differ in nothing but letter case and spaces, as a recipe of the target would do.
+    `recognised`: columns of which every value is exactly what one recipe makes of ours, by the recipe's name; they are
+    compared as report-only. `_match`: the place of the row of the target, null where there is none.
     """
 
     rows: pl.DataFrame
@@ -47,6 +57,7 @@ class Classified:
     repeated_keys: int
     samples: pl.DataFrame
     recipe_suspects: tuple[str, ...] = ()
+    recognised: Mapping[str, str] = field(default_factory=dict)
 
 
 class HeldColumns(Protocol):
@@ -82,9 +93,11 @@ def classify_rows(rows: pl.DataFrame, held: HeldColumns, columns: Columns) -> Cl
     pairs = wanted.join(last, on=list(columns.key), how="inner").sort("_place").select("_place", "_held")
     ours = keys.join(wanted, on=list(columns.key), how="semi").get_column("_held")
     compared = _compare(rows, held, pairs, columns)
-    labels = wanted.select("_place").join(compared.labels, on="_place", how="left", maintain_order="left")
+    places = wanted.select("_place")
+    labels = places.join(compared.labels, on="_place", how="left", maintain_order="left")
     return Classified(
         rows.with_columns(
+            places.join(pairs, on="_place", how="left", maintain_order="left").get_column("_held").alias("_match"),
             labels.get_column("_change").fill_null("create"),
             labels.get_column("_masterid"),
             labels.select(pl.col("_changed").fill_null(_no_columns())).to_series(),
@@ -95,6 +108,7 @@ def classify_rows(rows: pl.DataFrame, held: HeldColumns, columns: Columns) -> Cl
         keys.height - last.height,
         compared.samples,
         compared.recipe_suspects,
+        compared.recognised,
     )
 
 
@@ -119,6 +133,7 @@ class _Compared:
     recipe_counts: dict[str, int]
     samples: pl.DataFrame
     recipe_suspects: tuple[str, ...]
+    recognised: Mapping[str, str]
 
 
 def _planned_keys(columns: Columns) -> list[pl.Expr]:
@@ -137,37 +152,67 @@ def _held_column(held: HeldColumns, name: str) -> pl.Series:
     return pl.Series([None], dtype=pl.String).new_from_index(0, held.height).alias(name) if found is None else found
 
 
+@dataclass(frozen=True)
+class _Column:
+    """One column compared: `mark` tells the pairs that differ; None where none does."""
+
+    mark: pl.Series | None
+    samples: pl.DataFrame
+    recipe: str | None = None
+    is_suspect: bool = False
+
+
 def _compare(rows: pl.DataFrame, held: HeldColumns, pairs: pl.DataFrame, columns: Columns) -> _Compared:
-    """The rows of `pairs` labelled: `_place` is a row's place in `rows`, `_held` that of its match in the target."""
+    """The rows of `pairs` labelled: `_place` is a row's place in `rows`, `_held` that of its match in the target.
+
+    Two columns are compared at a time: one alone leaves cores idle, and all at once would take as much memory again as
+    the rows have.
+    """
     masterid = _held_column(held, MASTERID).gather(pairs.get_column("_held")).alias("_masterid")
     keys = rows.get_column("_key").gather(pairs.get_column("_place"))
-    marks: dict[str, pl.Series] = {}
-    suspects: list[str] = []
-    samples = [pl.DataFrame(schema=SAMPLE_SCHEMA)]
-    for name, dtype in columns.types.items():
-        pair = _pair(rows, held, pairs, name)
-        mark = pair.select(pl.col("sent") & differs(pl.col("new"), pl.col("old"), dtype)).to_series()
-        if mark.any():
-            marks[name] = mark
-            if name not in columns.recipes and dtype == pl.String and _is_spelling_only(pair.filter(mark)):
-                suspects.append(name)
-            both = pair.with_columns(keys.alias("key"), masterid.alias("masterid"))
-            samples.append(_samples(both[mark.arg_true().head(SAMPLES_A_COLUMN)], name, dtype, columns))
-    counted = {name: mark for name, mark in marks.items() if name not in columns.recipes}
-    labels = pairs.select("_place", _labels(counted), masterid, _changed(counted))
+    who = pl.DataFrame([keys.alias("key"), masterid.alias("masterid")])
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        one = partial(_compare_column, who, rows, held, pairs, columns)
+        compared = dict(zip(columns.types, pool.map(one, columns.types), strict=True))
+    recognised = {name: found.recipe for name, found in compared.items() if found.recipe}
+    marks = {name: found.mark for name, found in compared.items() if found.mark is not None}
+    counted = {name: mark for name, mark in marks.items() if name not in columns.recipes and name not in recognised}
     return _Compared(
-        labels,
-        {name: int(mark.sum()) for name, mark in counted.items()},
-        {name: int(mark.sum()) for name, mark in marks.items() if name not in counted},
-        pl.concat(samples),
-        tuple(suspects),
+        labels=pairs.select("_place", _labels(counted), masterid, _changed(counted)),
+        change_counts={name: int(mark.sum()) for name, mark in counted.items()},
+        recipe_counts={name: int(mark.sum()) for name, mark in marks.items() if name not in counted},
+        samples=pl.concat([pl.DataFrame(schema=SAMPLE_SCHEMA), *(found.samples for found in compared.values())]),
+        recipe_suspects=tuple(name for name, found in compared.items() if found.is_suspect),
+        recognised=recognised,
     )
 
 
-def _is_spelling_only(pairs: pl.DataFrame) -> bool:
-    """Whether all pairs are the same but for letter case and spaces."""
-    new, old = (pl.col(name).str.to_lowercase().str.replace_all(r"\s+", "") for name in ("new", "old"))
-    return bool(pairs.select(new.eq_missing(old).all()).item())
+def _compare_column(
+    who: pl.DataFrame, rows: pl.DataFrame, held: HeldColumns, pairs: pl.DataFrame, columns: Columns, name: str
+) -> _Column:
+    dtype = columns.types[name]
+    pair = _pair(rows, held, pairs, name)
+    mark = pair.get_column("sent") & differing(pair, dtype)
+    if not mark.any():
+        return _Column(None, pl.DataFrame(schema=SAMPLE_SCHEMA))
+    recipe = _recipe(pair, mark, name, columns)
+    some = mark.arg_true().head(SAMPLES_A_COLUMN)
+    report_only = name in columns.recipes or recipe is not None
+    samples = _samples(pl.concat([pair[some], who[some]], how="horizontal"), name, dtype, report_only)
+    return _Column(mark, samples, recipe, recipe is None and _is_suspect(pair, mark, name, columns))
+
+
+def _recipe(pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) -> str | None:
+    """What the target was seen to do to the column; None where nothing is guessed: a key, or said by the mapping."""
+    if name in columns.recipes or name in columns.settled or name in columns.key:
+        return None
+    sent = pair.get_column("sent")
+    return recognise_recipe(pair.filter(sent), mark.filter(sent), columns.types[name])
+
+
+def _is_suspect(pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) -> bool:
+    known = name in columns.recipes or name in columns.settled
+    return not known and is_spelling_only(pair.filter(mark), columns.types[name])
 
 
 def _pair(rows: pl.DataFrame, held: HeldColumns, pairs: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -191,21 +236,29 @@ def _changed(marks: Mapping[str, pl.Series]) -> pl.Expr:
     return (pl.concat_list(names).list.drop_nulls() if names else _no_columns()).alias("_changed")
 
 
-def _samples(some: pl.DataFrame, column: str, dtype: pl.DataType, columns: Columns) -> pl.DataFrame:
-    new = pl.col("new")
+def _samples(some: pl.DataFrame, column: str, dtype: pl.DataType, report_only: bool) -> pl.DataFrame:
     return some.select(
         "key",
         "masterid",
         pl.lit(column).alias("column"),
         "old",
-        new.dt.strftime("%Y-%m-%d %H:%M:%S") if dtype.is_temporal() else new.cast(pl.String),
-        pl.lit(column in columns.recipes).alias("report_only"),
+        written_text(pl.col("new"), dtype).alias("new"),
+        pl.lit(report_only).alias("report_only"),
     )
+
+
+def written_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """A planned value as a person writes it: no zeros at the end of a fraction, a time of day beside every date."""
+    if dtype.is_temporal():
+        return value.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M:%S")
+    text = value.cast(pl.String)
+    return text.str.replace(r"\.?0+$", "") if dtype.is_decimal() else text
 
 
 def _no_columns() -> pl.Expr:
     return pl.lit([], dtype=pl.List(pl.String))
 
 
-def _nothing_known() -> tuple[pl.Expr, pl.Expr]:
-    return pl.lit(None, pl.String).alias("_masterid"), _no_columns().alias("_changed")
+def _nothing_known() -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    nobody = pl.lit(None, pl.String).alias("_masterid")
+    return nobody, _no_columns().alias("_changed"), pl.lit(None, pl.UInt32).alias("_match")

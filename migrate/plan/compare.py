@@ -19,6 +19,7 @@ import polars as pl
 _EXACT = pl.Decimal(38, 18)
 _TRUE = ("true", "t", "1")
 _FALSE = ("false", "f", "0")
+_SPELLINGS = ("%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.fZ")
 
 
 def _instant(text: pl.Expr) -> pl.Expr:
@@ -63,3 +64,28 @@ def differs(planned: pl.Expr, held: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     unreadable = (held != "") & read_text(held, dtype).is_null()
     other = comparable(planned, dtype).ne_missing(read_text(held, dtype))
     return other | unreadable.fill_null(value=False)
+
+
+def differing(pairs: pl.DataFrame, dtype: pl.DataType) -> pl.Series:
+    """`differs` of each pair: `new` the planned value, `old` the target's text.
+
+    Times are read in the one spelling that the target seems to use first: the general reading, many times slower, is
+    left for what that does not show to be the same.
+    """
+    both = differs(pl.col("new"), pl.col("old"), dtype).alias("differs")
+    spelling = _spelling(pairs.get_column("old")) if dtype.is_temporal() else None
+    if spelling is None:
+        return pairs.select(both).to_series()
+    read = pl.col("old").str.to_datetime(spelling, time_unit="us", strict=False)
+    same = pairs.select((comparable(pl.col("new"), dtype) == read).fill_null(value=False)).to_series()
+    unsure = (~same).alias("differs")
+    places = unsure.arg_true()
+    looked_at = pairs[places].select(both).to_series()
+    return unsure.scatter(places.filter(~looked_at), False) if len(places) else unsure
+
+
+def _spelling(held: pl.Series) -> str | None:
+    """The spelling of the first time in the target's column, None where it is none of the usual ones."""
+    first = held.filter(held.fill_null("") != "").head(1)
+    found = (s for s in _SPELLINGS if first.str.to_datetime(s, time_unit="us", strict=False).null_count() == 0)
+    return next(found, None) if len(first) else None

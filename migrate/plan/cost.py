@@ -5,10 +5,10 @@ A sandbox may be told to run its limits faster; the forecast is for the real ser
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 from migrate.config import Project
-from migrate.plan.document import Forecast
+from migrate.plan.document import Forecast, Stretch
 from migrate.target.forecast import forecast
 
 POINTS_A_BATCH = 10
@@ -22,16 +22,36 @@ def minutes_of(batches: int, project: Project) -> float:
     return _minutes(batches, 0, max(1, len(project.secrets.octolis)), project)
 
 
-def forecast_cost(batches: Sequence[int], project: Project) -> Forecast:
-    """The cost of all datasets together: their batches, and one count before the first write of each."""
-    counts = sum(1 for number in batches if number)
-    writes = sum(batches)
+def forecast_cost(batches: Mapping[str, int], project: Project) -> Forecast:
+    """The cost of all datasets together: their batches, and one count before the first write of each.
+
+    `batches` are in the order of loading: the timeline says when each dataset begins and ends.
+    """
+    counts = sum(1 for number in batches.values() if number)
+    writes = sum(batches.values())
     most = max(_SHOWN_KEYS, len(project.secrets.octolis))
+    timeline = _timeline(batches, range(1, most + 1), project)
     return Forecast(
         requests=writes + counts,
         points=writes * POINTS_A_BATCH + counts,
-        minutes_by_keys={keys: _minutes(writes, counts, keys, project) for keys in range(1, most + 1)},
+        minutes_by_keys=timeline[-1].ends if timeline else dict.fromkeys(range(1, most + 1), 0.0),
+        account_share=project.octolis.account_share,
+        timeline=timeline,
     )
+
+
+def _timeline(batches: Mapping[str, int], keys: Iterable[int], project: Project) -> tuple[Stretch, ...]:
+    stretches: list[Stretch] = []
+    begun = dict.fromkeys(keys, 0.0)
+    writes = counts = 0
+    for dataset, number in batches.items():
+        if number:
+            writes, counts = writes + number, counts + 1
+            ends = {count: _minutes(writes, counts, count, project) for count in begun}
+            points = number * POINTS_A_BATCH + 1
+            stretches.append(Stretch(dataset=dataset, requests=number + 1, points=points, starts=begun, ends=ends))
+            begun = ends
+    return tuple(stretches)
 
 
 def _minutes(batches: int, reads: int, keys: int, project: Project) -> float:

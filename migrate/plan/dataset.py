@@ -17,8 +17,10 @@ from migrate.plan.collapse import CollapseRule, collapse_rows
 from migrate.plan.cost import POINTS_A_BATCH
 from migrate.plan.document import DatasetPlan, PlannedFile, TargetReading, Unmapped
 from migrate.plan.files import LEADING, stored_columns, write_parquet
+from migrate.plan.merges import Forecasted, forecast_merges
 from migrate.plan.reading import Held
 from migrate.plan.rows import MappedRows, Tally, as_rejects
+from migrate.plan.totals import compare_totals, plan_totals, totals_rule
 
 _PAYLOAD_ROWS = 100_000
 
@@ -32,6 +34,8 @@ class Final:
     rows: pl.DataFrame
     rejected: pl.DataFrame
     losers: pl.DataFrame
+    examples: pl.DataFrame
+    totals: pl.DataFrame
 
 
 def finish_rows(mapping: Mapping, mapped: MappedRows, batch_bytes: int) -> Final:
@@ -46,7 +50,9 @@ def finish_rows(mapping: Mapping, mapped: MappedRows, batch_bytes: int) -> Final
     if large.height:
         rows = rows.filter(~too_large("_payload", batch_bytes))
     rejected = pl.concat([mapped.rejected, _too_large_rejects(large, mapping.resource)])
-    return Final(mapping, mapped.tally, rows, rejected, collapsed.losers)
+    of = totals_rule(mapping)
+    totals = compare_totals(of, mapped.totals, plan_totals(of, rows) if of else rows)
+    return Final(mapping, mapped.tally, rows, rejected, collapsed.losers, mapped.examples, totals)
 
 
 def _payloads(mapping: Mapping, rows: pl.DataFrame) -> pl.Series:
@@ -61,11 +67,24 @@ def _too_large_rejects(large: pl.DataFrame, resource: str) -> pl.DataFrame:
     return as_rejects(named, resource)
 
 
-def compare_rows(final: Final, held: Held | None, types: Dict[str, pl.DataType]) -> Classified:
-    """The rows with what each will do in the target; `unknown` where it was not read."""
-    recipes = [name for name, column in final.mapping.columns.items() if column.recipe]
-    columns = Columns(types, final.mapping.key, recipes)
-    return classify_unread(final.rows, columns) if held is None else classify_rows(final.rows, held, columns)
+@dataclass(frozen=True)
+class Compared:
+    """The rows with what each will do in the target, and which records would become one."""
+
+    classified: Classified
+    merges: Forecasted
+
+
+def compare_rows(final: Final, held: Held | None, types: Dict[str, pl.DataType]) -> Compared:
+    """The rows against the target; `unknown` where it was not read."""
+    mapping = final.mapping
+    recipes = [name for name, column in mapping.columns.items() if column.recipe]
+    settled = [name for name, column in mapping.columns.items() if "recipe" in column.model_fields_set]
+    columns = Columns(types, mapping.key, recipes, settled)
+    classified = classify_unread(final.rows, columns) if held is None else classify_rows(final.rows, held, columns)
+    repeated = classified.repeated_keys > 0
+    merges = forecast_merges(classified.rows, held, columns, mapping.alternative_keys, repeated=repeated)
+    return Compared(classified, merges)
 
 
 @dataclass(frozen=True)
@@ -76,8 +95,9 @@ class Written:
     batches: int
 
 
-def write_dataset(final: Final, classified: Classified, folder: Path, plan_folder: Path, batch_bytes: int) -> Written:
-    """Writes the dataset's Parquet files: what is sent, what needs no sending, what was rejected and collapsed."""
+def write_dataset(final: Final, compared: Compared, folder: Path, plan_folder: Path, batch_bytes: int) -> Written:
+    """Writes the dataset's Parquet files: what is sent, what needs no sending, what was rejected and what collapsed."""
+    classified = compared.classified
     still = classified.rows.get_column("_change") == "unchanged"
     unsent = classified.rows.filter(still)
     records = with_batches(classified.rows.filter(~still) if unsent.height else classified.rows, batch_bytes)
@@ -90,6 +110,10 @@ def write_dataset(final: Final, classified: Classified, folder: Path, plan_folde
         "collapsed": final.losers,
         "samples": classified.samples,
         "foreign": classified.foreign,
+        "merges": compared.merges.clusters,
+        "keys": compared.merges.odd,
+        "losses": final.examples,
+        "totals": final.totals,
     }
     files = tuple(write_parquet(frame, folder / f"{name}.parquet", plan_folder) for name, frame in frames.items())
     return Written(files, records.get_column("_batch").n_unique())
@@ -103,8 +127,9 @@ class Notes:
     warnings: tuple[str, ...] = ()
 
 
-def count_dataset(final: Final, classified: Classified, batches: int, minutes: float, notes: Notes) -> DatasetPlan:
+def count_dataset(final: Final, compared: Compared, batches: int, minutes: float, notes: Notes) -> DatasetPlan:
     """The dataset's counts. Raises AssertionError, a bug, where they do not add up."""
+    classified, merges = compared.classified, compared.merges.counts
     tally, rows = final.tally, classified.rows
     changes = count_values(rows.get_column("_change"))
     rejected = final.rejected.height
@@ -122,7 +147,7 @@ def count_dataset(final: Final, classified: Classified, batches: int, minutes: f
         update=changes.get("update", 0),
         unchanged=changes.get("unchanged", 0),
         unknown=changes.get("unknown", 0),
-        merge_forecast=0,  # one key per dataset: no record of ours can match two of the target's
+        merge_forecast=merges.masterids_lost + merges.rows_fused,
         batches=batches,
         points=batches * POINTS_A_BATCH,
         minutes=minutes,
@@ -136,7 +161,14 @@ def count_dataset(final: Final, classified: Classified, batches: int, minutes: f
         foreign=classified.foreign.height,
         empty_each=tally.empty_each,
         warnings=notes.warnings,
+        merges=merges,
+        recipes=_recipes(final.mapping, classified),
     )
+
+
+def _recipes(mapping: Mapping, classified: Classified) -> dict[str, str]:
+    declared = {name: "declared" for name, column in mapping.columns.items() if column.recipe}
+    return declared | dict(classified.recognised)
 
 
 def count_values(values: pl.Series) -> dict[str, int]:
@@ -160,6 +192,10 @@ def target_warnings(reading: TargetReading, classified: Classified, mapping: Map
         f"key column {name} is a recipe's: rows that the target spells otherwise look new"
         for name in mapping.key
         if mapping.columns[name].recipe
+    ]
+    warnings += [
+        f"{name} is compared as report-only: the target {recipe} every value; `recipe: false` sends it all the same"
+        for name, recipe in classified.recognised.items()
     ]
     warnings += [
         f"{name} differs in letter case and spaces only: if the target's own recipe does that, declare `recipe: true`"

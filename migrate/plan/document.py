@@ -39,13 +39,17 @@ class MappingUsed(_Part):
     sha256: str
     resource: str
     key: tuple[str, ...]
+    alternative_keys: tuple[tuple[str, ...], ...] = ()
     recipe_columns: tuple[str, ...]
     stored_columns: dict[str, str]
     """Mapped columns that stand under another name in the plan's Parquet files, since theirs is taken there."""
 
 
 class TargetReading(_Part):
-    """What one dataset of the target held; `moving`: rows came or went while it was read, every time."""
+    """What one dataset of the target held; `moving`: rows came or went while it was read, every time.
+
+    `reread`: pages that were read again since rows moved; a row that stands in several files counts as the last says.
+    """
 
     rows: int
     count: int
@@ -53,6 +57,7 @@ class TargetReading(_Part):
     columns: tuple[str, ...]
     repeated_keys: int
     moving: bool
+    reread: int = 0
 
 
 class Unmapped(_Part):
@@ -62,10 +67,44 @@ class Unmapped(_Part):
     filled: float
 
 
+class SharedKey(_Part):
+    """What is odd about the values of one key. Units: values, and the planned rows that have them.
+
+    `shared`: several planned rows have the value; `placeholders`: values that stand for nobody in particular;
+    `look_alikes`: values that differ in letter case, spaces or Unicode form only, so the target keeps them apart.
+    """
+
+    columns: tuple[str, ...]
+    empty: int
+    shared: int
+    shared_rows: int
+    placeholders: int
+    placeholder_rows: int
+    look_alikes: int
+    look_alike_rows: int
+
+
+class MergeForecast(_Part):
+    """Which records would become one, by key and alternative keys. Units: clusters, records.
+
+    `records`: those in clusters; `masterids_lost`: records of the target that would disappear; `rows_fused`: planned
+    rows that would end in another one's record. **Guarantees**: masterids_lost + rows_fused = records - clusters.
+    """
+
+    clusters: int = 0
+    records: int = 0
+    largest: int = 0
+    masterids_lost: int = 0
+    rows_fused: int = 0
+    keys: tuple[SharedKey, ...] = ()
+
+
 class DatasetPlan(_Part):
     """One dataset's counts. Units: rows, requests, points, minutes; `empty_each` records.
 
-    `by_source` counts planned rows by the source of the record that won, '' where it has none.
+    `by_source` counts planned rows by the source of the record that won, '' where it has none. `merge_forecast` is
+    `merges.masterids_lost + merges.rows_fused`. `recipes`: columns compared as report-only, and what tells so:
+    `declared`, or the name of what the target was seen to do to every value.
 
     **Guarantees**: read = filtered + rejected + collapsed + planned; planned = create + update + unchanged + unknown.
     """
@@ -93,14 +132,36 @@ class DatasetPlan(_Part):
     foreign: int
     empty_each: int
     warnings: tuple[str, ...]
+    merges: MergeForecast = MergeForecast()
+    recipes: dict[str, str] = {}
+
+    @property
+    def accepted(self) -> int:
+        """Rows that the mapping accepted: what a share of losses is of."""
+        return self.read - self.filtered - self.rejected
+
+
+class Stretch(_Part):
+    """When one dataset is loaded, by number of API keys. Units: requests, points, minutes from the load's start."""
+
+    dataset: str
+    requests: int
+    points: int
+    starts: dict[int, float]
+    ends: dict[int, float]
 
 
 class Forecast(_Part):
-    """What `load` will cost at the documented limits, by number of API keys. Units: requests, points, minutes."""
+    """What `load` will cost at the documented limits, by number of API keys. Units: requests, points, minutes.
+
+    `account_share`: the part of the account's points that is ours; the rest is left to other tools.
+    """
 
     requests: int
     points: int
     minutes_by_keys: dict[int, float]
+    account_share: float = 1.0
+    timeline: tuple[Stretch, ...] = ()
 
 
 class GateFinding(_Part):

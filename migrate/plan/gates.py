@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Collection, Iterable, Mapping
 
 from migrate.config import Gates
+from migrate.errors import ConfigError
 from migrate.plan.document import DatasetPlan, GateFinding
 
 
@@ -16,6 +18,7 @@ def judge_gates(
         _finding("max_rejected", _rejected(datasets, gates)),
         _finding("max_updates", _updated(datasets, gates)),
         _finding("max_merges", _merged(datasets, gates)),
+        _finding("max_loss", _lost(datasets, gates)),
         _finding("require_proven", _unproven(verdicts) if gates.require_proven else ()),
     )
 
@@ -40,9 +43,40 @@ def _updated(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]
 
 
 def _merged(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
-    found = sum(plan.merge_forecast for plan in datasets.values())
-    if found > gates.max_merges:
-        yield f"{found:,} records of the target would be merged away for good, allowed are {gates.max_merges:,}"
+    found = {name: plan.merge_forecast for name, plan in datasets.items() if plan.merge_forecast}
+    total = sum(found.values())
+    if total > gates.max_merges:
+        places = ", ".join(f"{name} {count:,}" for name, count in found.items())
+        yield (
+            f"{total:,} records would be merged away for good ({places}), allowed are {gates.max_merges:,}; "
+            f"`migrate load --confirm-merges {total}` accepts them"
+        )
+
+
+def _lost(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+    for place, limit in gates.max_loss.items():
+        name, column, *only = place.split(".")
+        plan = datasets.get(name)
+        for loss, rows in plan.losses.get(column, {}).items() if plan else ():
+            if (not only or loss in only) and plan and not limit.allows(rows, plan.accepted):
+                yield f"{name}.{column}: {rows:,} of {plan.accepted:,} rows {loss}, allowed is {limit.text}"
+
+
+def check_places(gates: Gates, columns: Mapping[str, Collection[str]], losses: Collection[str]) -> None:
+    """Nothing, when `max_loss` names what there is: datasets with their `columns`, and `losses`.
+
+    A limit on a name that nothing has would never stop anything. **Raises** ConfigError.
+    """
+    for place in gates.max_loss:
+        name, column, *only = place.split(".")
+        for what, known in ((name, columns), (column, columns.get(name, ())), *((loss, losses) for loss in only)):
+            if what not in known:
+                near = difflib.get_close_matches(what, list(known), 1)
+                raise ConfigError(
+                    f"[gates] max_loss names {place!r}, but there is no {what!r}"
+                    + (f"; did you mean {near[0]!r}?" if near else ""),
+                    hint='write "dataset.column" or "dataset.column.loss", as the mappings and the plan name them',
+                )
 
 
 def _unproven(verdicts: Mapping[str, str]) -> Iterable[str]:

@@ -1,26 +1,22 @@
-"""Plans on disk: beginning one, opening a finished one, and telling whether it still holds."""
+"""Plans on disk: opening a finished one, and telling whether it still holds."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from migrate.config import Gates, Project
-from migrate.errors import Damaged, Stale, Unfinished, UsageError, WorkspaceError
+from migrate.errors import Damaged, Stale, Unfinished, WorkspaceError
 from migrate.plan.document import FORMAT, GateFinding, PlanDocument, PlannedFile
 from migrate.plan.gates import judge_gates
 from migrate.plan.settings import settings_that_matter
-from migrate.workspace import Workspace, check_name, new_name, sha256_file, write_json
+from migrate.workspace import Workspace, check_name, sha256_file
 
 PLAN_FILE = "plan.json"
-BEGUN_FILE = "begun.json"
 
 
 @dataclass(frozen=True)
@@ -47,32 +43,6 @@ class Plan:
             "forecast": document.forecast.model_dump(mode="json"),
             "gates": [finding.model_dump(mode="json") for finding in document.gates],
         }
-
-
-@contextlib.contextmanager
-def begin_plan(workspace: Workspace, name: str | None, now: Callable[[], datetime]) -> Iterator[tuple[str, Path]]:
-    """The name and the empty folder of a new plan, locked while the block runs.
-
-    A plan of that name that was begun and never finished starts over.
-
-    **Raises** UsageError where a finished plan has the name, since a plan never changes; Locked where another process
-    makes it.
-    """
-    workspace.create()
-    begun = now()
-    chosen = check_name(name, "plan") if name else new_name(begun, lambda taken: (workspace.plans / taken).exists())
-    folder = workspace.plans / chosen
-    with workspace.lock(workspace.plans / f".{chosen}.lock", f"plan {chosen!r}"):
-        if (folder / PLAN_FILE).exists():
-            raise UsageError(
-                f"there is a plan {chosen!r} already, and a plan never changes", hint="choose another --plan"
-            )
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise WorkspaceError(f"{folder} is in the way: it is no folder", hint="move it away")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, mode=0o700)
-        write_json(folder / BEGUN_FILE, {"format": FORMAT, "name": chosen, "started": begun.isoformat()})
-        yield chosen, folder
 
 
 def open_plan(workspace: Workspace, name: str | None = None, *, check_files: bool = True) -> Plan:

@@ -1,31 +1,32 @@
-"""What a dataset of the target holds now, exported once page by page to `before-*.parquet`.
+"""What the target holds now, exported once page by page to `before-*.parquet`.
 
 Pages are asked for in ascending order of modification, so that what is written meanwhile moves to the end. A row that
 was written while it was read stands on two pages or on none: the same masterid comes twice, or the rows read are not
-the rows counted. Then everything is read again.
+the rows counted. Then the pages are read again, and each row counts as it was read last: a row that one round has
+missed, the other has seen. What only an earlier round has seen is looked up alone, since it may be gone.
 
 **Source**: Octolis Data API, "Export records": 50,000 rows a page at most, no total and no next page; "Count records".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
-from migrate.errors import Interrupted, RemoteError
-from migrate.plan.classify import MASTERID
-from migrate.plan.document import PlannedFile, TargetReading
-from migrate.plan.files import write_parquet
+from migrate.errors import Interrupted
+from migrate.plan.document import TargetReading
+from migrate.plan.export_page import MASTERID, parse_page, same_header
+from migrate.plan.reading_state import Place, Round, State, keep_last_of_each, masterids_of, resume_state
 from migrate.progress import Progress
 
 PAGE_ROWS = 50_000
 ROUNDS = 3
+_LOOKED_UP = 100
 
 
 class Counted(Protocol):
@@ -37,7 +38,7 @@ class Counted(Protocol):
 
 
 class Target(Protocol):
-    """The two reads that a plan needs; neither changes anything."""
+    """The reads that a plan needs; none changes anything."""
 
     def count(self, dataset_id: str, filters: Mapping[str, str] | None = None) -> Counted:
         """Rows in the dataset, as the count endpoint tells."""
@@ -45,17 +46,16 @@ class Target(Protocol):
     def export_csv(self, dataset_id: str, page: int, page_size: int = PAGE_ROWS) -> bytes:
         """One page of the export with a header, in ascending order; pages count from 1."""
 
+    def get_record(self, dataset_id: str, masterid: str) -> Mapping[str, Any] | None:
+        """One record, None when there is none of that masterid."""
+
 
 @dataclass(frozen=True)
 class Held:
-    """The rows of the target, oldest modification first, read from the files a column at a time.
-
-    `kept` are the rows' places in the files where some came twice; None: all rows, as they stand.
-    """
+    """The rows of the target, oldest modification first, each once, read from the files a column at a time."""
 
     folder: Path
     reading: TargetReading
-    kept: pl.Series | None = None
 
     @property
     def height(self) -> int:
@@ -67,109 +67,92 @@ class Held:
         if name not in self.reading.columns:
             return None
         pages = [pl.read_parquet(self.folder / file.path, columns=[name]) for file in self.reading.files]
-        whole = pl.concat([pl.DataFrame(schema={name: pl.String}), *pages]).get_column(name)
-        return whole if self.kept is None else whole.gather(self.kept)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a reading goes: the dataset, its id, its folder and the plan's folder."""
-
-    dataset: str
-    dataset_id: str
-    folder: Path
-    plan_folder: Path
+        return pl.concat([pl.DataFrame(schema={name: pl.String}), *pages]).get_column(name)
 
 
 def read_target(target: Target, place: Place, progress: Progress, stop: Event, page_rows: int = PAGE_ROWS) -> Held:
-    """The dataset's rows, read again up to three times where they moved meanwhile; then recorded as moving.
+    """The dataset's rows; pages are read again up to twice where rows moved meanwhile, then recorded as moving.
+
+    Pages that an interrupted plan has left in the folder are not asked for again.
 
     **Raises** Interrupted between two pages when `stop` is set; RemoteError where the export is no CSV.
     """
-    for attempt in range(1, ROUNDS + 1):
-        held = _read_once(target, place, progress, stop, page_rows)
-        if not held.reading.moving:
-            break
-        if attempt < ROUNDS:
+    state = resume_state(place, page_rows)
+    if not state.rounds:
+        _begin_round(target, place, state)
+    while state.reading is None:
+        if not state.rounds[-1].ended:
+            _read_round(target, place, state, progress, stop)
+        state.reading = _judge(target, place, state)
+        if state.reading is None:
             progress.note(f"{place.dataset}: rows of the target moved while they were read; reading it again")
-    return held
+            _begin_round(target, place, state)
+    state.save(place)
+    return Held(place.plan_folder, state.reading)
 
 
-def _read_once(target: Target, place: Place, progress: Progress, stop: Event, page_rows: int) -> Held:
-    for old in place.folder.glob("before-*.parquet"):
-        old.unlink()
-    counted = target.count(place.dataset_id).count
+def _begin_round(target: Target, place: Place, state: State) -> None:
+    state.rounds.append(Round(counted=target.count(place.dataset_id).count))
+    state.save(place)
+
+
+def _read_round(target: Target, place: Place, state: State, progress: Progress, stop: Event) -> None:
+    """Reads the pages up to an empty one, or to a short one once as many rows have come as were counted."""
+    one, rows_a_page = state.rounds[-1], state.page_rows
     task = f"read target {place.dataset}"
-    progress.begin(task, total=counted, unit="rows")
-    masterids = pl.Series(dtype=pl.String)
-    files: list[PlannedFile] = []
-    header: tuple[str, ...] = ()
-    for page in _pages(target, place, counted, stop, page_rows):
-        header = _same_header(header, page, place.dataset)
-        if page.height:
-            path = place.folder / f"before-{len(files) + 1:05d}.parquet"
-            files.append(write_parquet(page, path, place.plan_folder))
-            masterids = pl.concat([masterids, page.get_column(MASTERID)])
-            progress.advance(task, page.height)
-    progress.end(task)
-    after = target.count(place.dataset_id).count
-    last = _last_of_each(masterids)
-    reading = TargetReading(
-        rows=len(masterids) if last is None else len(last),
-        count=after,
-        files=tuple(files),
-        columns=header,
-        repeated_keys=0,
-        moving=last is not None or not counted == after == len(masterids),
-    )
-    return Held(place.plan_folder, reading, last)
-
-
-def _same_header(header: tuple[str, ...], page: pl.DataFrame, dataset: str) -> tuple[str, ...]:
-    """The header of all pages. Raises RemoteError where one has other columns: the dataset's structure was changed."""
-    if header and page.height and set(page.columns) != set(header):
-        raise RemoteError(
-            f"the columns of dataset {dataset!r} changed while it was read", hint="run `migrate plan` again"
-        )
-    return header or tuple(page.columns)
-
-
-def _last_of_each(masterids: pl.Series) -> pl.Series | None:
-    """The places to keep where a masterid came twice: its last; None where none did."""
-    if masterids.n_unique() == len(masterids):
-        return None
-    numbered = pl.DataFrame({"masterid": masterids}).with_row_index("place")
-    return numbered.unique("masterid", keep="last", maintain_order=True).get_column("place")
-
-
-def _pages(target: Target, place: Place, counted: int, stop: Event, page_rows: int) -> Iterator[pl.DataFrame]:
-    """The pages up to an empty one, or to a short one once as many rows have come as were counted."""
-    number, rows = 0, 0
-    while True:
+    progress.begin(task, total=one.counted, unit="rows", done=one.rows)
+    while not one.ended:
         if stop.is_set():
             raise Interrupted(f"stopped while reading {place.dataset} from the target; nothing was sent")
-        number += 1
-        page = parse_page(target.export_csv(place.dataset_id, number, page_rows), place.dataset)
-        yield page
-        rows += page.height
-        if not page.height or (page.height < page_rows and rows >= counted):
-            return
+        page = parse_page(target.export_csv(place.dataset_id, len(one.pages) + 1, rows_a_page), place.dataset)
+        state.columns = same_header(state.columns, page, place.dataset)
+        one.ended = not page.height or (page.height < rows_a_page and one.rows + page.height >= one.counted)
+        if page.height:
+            state.add_page(place, page)
+            progress.advance(task, page.height)
+    progress.end(task)
 
 
-def parse_page(body: bytes, dataset: str) -> pl.DataFrame:
-    """One page as texts: an empty field without quotes is null, with quotes ''.
+def _judge(target: Target, place: Place, state: State) -> TargetReading | None:
+    """The reading, where the rounds give one: all rows counted and each read once; None where to read again."""
+    after = target.count(place.dataset_id).count
+    last = state.rounds[-1]
+    ids = masterids_of(last.pages, place.plan_folder)
+    if ids.n_unique() == len(ids) == last.counted == after:
+        for page in state.files[: -len(last.pages) or None]:
+            (place.plan_folder / page.path).unlink()
+        return _reading(state, after, tuple(last.pages), moving=False)
+    if len(state.rounds) == 1:
+        return None
+    gone = _gone(target, place, state, ids)
+    alive = masterids_of(state.files, place.plan_folder).n_unique() - len(gone)
+    if alive != after and len(state.rounds) < ROUNDS:
+        return None
+    return _reading(state, after, keep_last_of_each(state.files, gone, place), moving=alive != after)
 
-    **Raises** RemoteError where the body is no CSV with a `__masterid__` column.
+
+def _gone(target: Target, place: Place, state: State, last_ids: pl.Series) -> set[str]:
+    """Those rows of earlier rounds which the last one has not seen and which the target no longer has.
+
+    More than a hundred are not looked up one by one: that many are no drift.
     """
-    if not body.strip():
-        return pl.DataFrame()
-    try:
-        page = pl.read_csv(BytesIO(body), infer_schema=False)
-    except pl.exceptions.PolarsError:
-        page = pl.DataFrame()
-    if MASTERID not in page.columns:
-        raise RemoteError(
-            f"the export of dataset {dataset!r} is not a CSV with a {MASTERID} column",
-            hint="check octolis.base_url and the dataset's id in migrate.toml, or plan with --offline",
-        )
-    return page
+    seen = masterids_of(state.files, place.plan_folder).unique(maintain_order=True)
+    missed = seen.filter(~seen.is_in(last_ids.implode())).to_list()
+    if len(missed) > _LOOKED_UP:
+        return set()
+    return {masterid for masterid in missed if target.get_record(place.dataset_id, masterid) is None}
+
+
+def _reading(state: State, count: int, files: tuple[Any, ...], *, moving: bool) -> TargetReading:
+    return TargetReading(
+        rows=sum(file.rows for file in files),
+        count=count,
+        files=files,
+        columns=state.columns,
+        repeated_keys=0,
+        moving=moving,
+        reread=sum(len(one.pages) for one in state.rounds[1:]),
+    )
+
+
+__all__ = ["MASTERID", "PAGE_ROWS", "ROUNDS", "Held", "Place", "Target", "parse_page", "read_target"]

@@ -32,6 +32,15 @@ class Choice:
     skipped: dict[str, str]
 
 
+def words_of(request: PlanRequest, snapshot: str, target_url: str) -> dict[str, object]:
+    """What an interrupted plan was asked for, to tell whether it is the one asked for again."""
+    return {
+        "datasets": sorted(request.datasets or ()),
+        "snapshot": snapshot,
+        "target": None if request.offline else target_url,
+    }
+
+
 def choose_datasets(request: PlanRequest, mappings: Dict[str, Mapping], project: Project) -> Choice:
     """What to plan.
 

@@ -7,11 +7,15 @@ from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 
+import msgspec
 import polars as pl
 
+from migrate.mapping.fields import element_names
+from migrate.mapping.mapped import LossExamples, Mapped, join_mapped
 from migrate.mapping.model import Mapping
-from migrate.mapping.transform import Mapped, Settings, map_rows, needed_fields
+from migrate.mapping.transform import Settings, map_rows, needed_fields
 from migrate.plan.document import Unmapped
+from migrate.plan.totals import source_totals, totals_rule
 from migrate.snapshot.reading import SnapshotResource
 
 REJECTS_SCHEMA = {
@@ -25,6 +29,9 @@ REJECTS_SCHEMA = {
     "snapshot_row": pl.Int64,
 }
 """`position`: the element's place from 1 where the mapping has `each`; `snapshot_row`: the record's place from 0."""
+
+_ELEMENT_RECORDS = 20_000
+EXAMPLES_SCHEMA = dict.fromkeys(["column", "loss", "before", "after"], pl.String)
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,16 @@ class Tally:
 
 @dataclass(frozen=True)
 class MappedRows:
-    """A whole resource mapped. `accepted` is as `map_rows` gives it, `rejected` has the columns of `REJECTS_SCHEMA`."""
+    """A whole resource mapped. `accepted` is as `map_rows` gives it, `rejected` has the columns of `REJECTS_SCHEMA`.
+
+    `examples` of losses: `column, loss, before, after`, not masked. `totals`: what `source_totals` gave of each part.
+    """
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
     tally: Tally
+    examples: pl.DataFrame
+    totals: tuple[pl.DataFrame, ...] = ()
 
 
 def map_resource(
@@ -59,23 +71,39 @@ def map_resource(
     `tick` is told the records of each part as it is done, and may raise to stop.
     """
     fields = sorted(needed_fields(mapping))
+    rule = totals_rule(mapping)
     done: list[Mapped] = []
+    totals: list[pl.DataFrame] = []
     for frame in resource.frames(fields):
         done.append(map_rows(mapping, frame, lookups, settings))
+        totals += [source_totals(rule, mapping, frame, settings.timezones)] if rule else []
         tick(frame.height)
-    if not done:
-        done.append(map_rows(mapping, _no_rows(fields), lookups, settings))
+    whole = join_mapped(done or [map_rows(mapping, _no_rows(fields), lookups, settings)])
     return MappedRows(
-        accepted=pl.concat([mapped.accepted for mapped in done]),
-        rejected=pl.concat([as_rejects(mapped.rejected, mapping.resource) for mapped in done]),
-        tally=Tally(
-            read=sum(mapped.read for mapped in done),
-            filtered=sum(mapped.filtered for mapped in done),
-            empty_each=sum(mapped.empty_each for mapped in done),
-            orphans=_summed(mapped.orphans for mapped in done),
-            losses=_summed_losses(mapped.losses for mapped in done),
-        ),
+        accepted=whole.accepted,
+        rejected=as_rejects(whole.rejected, mapping.resource),
+        tally=Tally(whole.read, whole.filtered, whole.empty_each, _sorted(whole.orphans), _by_column(whole.losses)),
+        examples=_examples(whole.loss_examples),
+        totals=tuple(totals),
     )
+
+
+def _sorted(counts: Dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
+
+
+def _by_column(losses: Dict[str, Dict[str, int]]) -> dict[str, dict[str, int]]:
+    return {column: _sorted(counts) for column, counts in sorted(losses.items())}
+
+
+def _examples(found: LossExamples) -> pl.DataFrame:
+    rows = [
+        (column, loss, before, after)
+        for column, losses in sorted(found.items())
+        for loss, pairs in sorted(losses.items())
+        for before, after in pairs
+    ]
+    return pl.DataFrame(rows, schema=EXAMPLES_SCHEMA, orient="row")
 
 
 def _no_rows(fields: Collection[str]) -> pl.DataFrame:
@@ -97,21 +125,6 @@ def as_rejects(rejected: pl.DataFrame, resource: str) -> pl.DataFrame:
     ).cast(REJECTS_SCHEMA)  # type: ignore[arg-type]  # polars types its own schema too narrowly
 
 
-def _summed(counts: Iterable[Dict[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for part in counts:
-        total.update(part)
-    return dict(sorted(total.items()))
-
-
-def _summed_losses(parts: Iterable[Dict[str, Dict[str, int]]]) -> dict[str, dict[str, int]]:
-    total: dict[str, list[Dict[str, int]]] = {}
-    for part in parts:
-        for column, losses in part.items():
-            total.setdefault(column, []).append(losses)
-    return {column: _summed(losses) for column, losses in sorted(total.items())}
-
-
 def unmapped_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> tuple[Unmapped, ...]:
     """The fields that none of the resource's mappings uses nor ignores, and the share of records that have a value.
 
@@ -127,6 +140,51 @@ def unmapped_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> 
         has_value = frame.select((pl.col(left).is_not_null() & (pl.col(left) != "")).sum())
         filled.update(has_value.row(0, named=True))
     return tuple(Unmapped(field=field, filled=round(filled[field] / rows, 4) if rows else 0.0) for field in left)
+
+
+def unmapped_element_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> tuple[Unmapped, ...]:
+    """The fields of list elements that no mapping with `each` uses nor ignores, named `items[].colour`.
+
+    Looks at the first 20,000 records of the snapshot at most: elements are read one by one.
+    """
+    known: dict[str, set[str]] = {}
+    for mapping in mappings:
+        if mapping.each:
+            used = {name.removeprefix("item.") for name in element_names(mapping)}
+            mine = {
+                name.rpartition(".")[2] for name in mapping.ignore if name.startswith(("item.", f"{mapping.each}."))
+            }
+            known.setdefault(mapping.each, set()).update(used, mine)
+    found: list[Unmapped] = []
+    for each, names in known.items():
+        elements, filled = _element_fields(resource, each)
+        left = {
+            name: count for name, count in filled.items() if name.split(".")[0] not in names and "item" not in names
+        }
+        found += [Unmapped(field=f"{each}[].{name}", filled=round(left[name] / elements, 4)) for name in sorted(left)]
+    return tuple(found)
+
+
+def _element_fields(resource: SnapshotResource, each: str) -> tuple[int, Counter[str]]:
+    elements, filled, left = 0, Counter[str](), _ELEMENT_RECORDS
+    for frame in resource.frames([each]) if each in resource.columns else ():
+        for text in frame.get_column(each).head(left).drop_nulls():
+            for element in _elements_of(text):
+                elements += 1
+                filled.update(name for name, value in element.items() if value not in (None, ""))
+        left -= frame.height
+        if left <= 0:
+            break
+    return elements, filled
+
+
+def _elements_of(text: str) -> list[dict[str, object]]:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    many = list(value.values()) if isinstance(value, dict) else value
+    return [element for element in many if isinstance(element, dict)] if isinstance(many, list) else []
 
 
 def _is_system(name: str) -> bool:

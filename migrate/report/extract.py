@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from migrate.report.html import NOT_MIGRATED
@@ -9,6 +10,8 @@ from migrate.report.terminal import format_duration, render_table
 
 if TYPE_CHECKING:
     from migrate.source.extract import Extraction
+
+_UNREAD_SHOWN = 20
 
 
 def summarise_extraction(extraction: Extraction) -> dict[str, Any]:
@@ -26,10 +29,17 @@ def summarise_extraction(extraction: Extraction) -> dict[str, Any]:
                 "seconds": result.seconds,
                 "verdict": result.verdict,
                 "reason": result.reason,
+                "changed_duplicates": result.changed_duplicates,
+                "without_id": result.without_id,
+                "unparsed": result.unparsed,
+                "resumed_pages": result.resumed_pages,
+                "unread": [asdict(record) for record in result.unread],
+                **({"delta": asdict(result.delta)} if result.delta else {}),
             }
             for name, result in extraction.resources.items()
         },
         "not_migrated": NOT_MIGRATED,
+        **({"since": asdict(extraction.since)} if extraction.since else {}),
     }
 
 
@@ -44,5 +54,34 @@ def render_extraction(extraction: Extraction) -> str:
     doubts = [f"  {name}: {r.verdict}, {r.reason}" for name, r in extraction.resources.items() if r.verdict != "proven"]
     if doubts:
         lines += ["", *doubts]
+    lines += _unread_lines(extraction) + _delta_lines(extraction)
     lines += ["", f"Not migrated, since the documented lists do not hold it: {NOT_MIGRATED}."]
     return "\n".join(lines)
+
+
+def _unread_lines(extraction: Extraction) -> list[str]:
+    lines = [
+        f"  {name}: page {record.page}, record {record.position:,} of the list: {record.reason}"
+        for name, result in extraction.resources.items()
+        for record in result.unread[:_UNREAD_SHOWN]
+    ]
+    lines += [
+        f"  {name}: and {len(result.unread) - _UNREAD_SHOWN:,} more, listed in the snapshot's manifest"
+        for name, result in extraction.resources.items()
+        if len(result.unread) > _UNREAD_SHOWN
+    ]
+    return ["", "Could not be read, and are not in the snapshot:", *lines] if lines else []
+
+
+def _delta_lines(extraction: Extraction) -> list[str]:
+    if extraction.since is None:
+        return []
+    base = f", compared with snapshot {extraction.since.snapshot}" if extraction.since.snapshot else ""
+    rows = [
+        [name, delta.new, delta.changed, delta.unchanged, delta.gone, delta.how]
+        for name, result in extraction.resources.items()
+        if (delta := result.delta) is not None
+    ]
+    headers = ["resource", "new", "changed", "unchanged", "gone", "found by reading"]
+    note = "Only what is new or changed is in this snapshot; each RESOURCE/delta.parquet lists it, and what is gone."
+    return ["", f"Since {extraction.since.time}{base}", "", render_table(headers, rows), "", note]

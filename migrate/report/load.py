@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from migrate.report.terminal import format_duration, render_table
+from migrate.report.terminal import format_duration, inert, render_table
 
 if TYPE_CHECKING:
     from migrate.load.loader import LoadResult
+    from migrate.load.totals import Totals
 
 _KEYS = (
     "planned", "sent", "written", "created", "updated", "merged", "rejected", "deferred", "protected", "altered",
-    "requests", "throttled_429", "busy_423", "seconds",
+    "requests", "throttled_429", "busy_423", "seconds", "unknown", "busy_s", "readbacks", "protected_columns",
+    "altered_columns",
 )  # fmt: skip
 _SHOWN = ("planned", "written", "created", "updated", "merged", "rejected", "deferred", "altered", "requests")
 
 
 def left_behind(result: LoadResult) -> bool:
-    """True when a record was refused or deferred."""
-    return any(dataset.rejected or dataset.deferred for dataset in result.datasets.values())
+    """True when a record was refused or deferred, or nobody knows what became of it."""
+    return any(dataset.rejected or dataset.deferred or dataset.open for dataset in result.datasets.values())
 
 
 def summarise_load(result: LoadResult) -> dict[str, Any]:
@@ -26,19 +29,60 @@ def summarise_load(result: LoadResult) -> dict[str, Any]:
     return {
         "plan": result.plan,
         "datasets": {name: {key: getattr(d, key) for key in _KEYS} for name, d in result.datasets.items()},
+        "reasons": [{"reason": reason, "records": count} for reason, count in result.reasons],
+        "exports": None if result.exports is None else str(result.exports),
     }
 
 
 def render_load(result: LoadResult) -> str:
-    """A table with one line per dataset, and what the service made of our pace."""
+    """A table with one line per dataset, what was lost by column, the top reasons, and where the files are."""
+    done = all(not dataset.open for dataset in result.datasets.values())
     rows = [
         [name, *(getattr(d, key) for key in _SHOWN), format_duration(d.seconds)] for name, d in result.datasets.items()
     ]
+    lines = [f"Plan {result.plan} loaded" if done else f"Plan {result.plan}, loaded in part", ""]
+    lines += [render_table(["dataset", *_SHOWN, "time"], rows), "", _pace_line(result), *_loss_lines(result)]
+    lines += _end_lines(result)
+    return "\n".join(lines)
+
+
+def _pace_line(result: LoadResult) -> str:
     throttled = sum(d.throttled_429 for d in result.datasets.values())
     busy = sum(d.busy_423 for d in result.datasets.values())
-    lines = [f"Plan {result.plan} loaded", "", render_table(["dataset", *_SHOWN, "time"], rows)]
-    lines += ["", f"Refused for pace (429): {throttled:,}. Dataset busy (423): {busy:,}."]
-    protected = sum(d.protected for d in result.datasets.values())
+    lost_s = sum(d.busy_s for d in result.datasets.values())
+    waited = f", {format_duration(lost_s)} waited" if busy else ""
+    return f"Refused for pace (429): {throttled:,}. Dataset busy (423): {busy:,}{waited}."
+
+
+def _loss_lines(result: LoadResult) -> list[str]:
+    protected = _by_column(result.datasets, "protected_columns")
+    altered = _by_column(result.datasets, "altered_columns")
+    lines = []
     if protected:
-        lines.append(f"{protected:,} values were not stored: their columns do not accept writes (protected).")
-    return "\n".join(lines)
+        lines.append(f"Not stored, since these columns do not accept writes (protected): {_listed(protected)}.")
+    if altered:
+        lines.append(f"Stored otherwise than sent (altered): {_listed(altered)}.")
+    return lines
+
+
+def _by_column(datasets: Mapping[str, Totals], kind: str) -> dict[str, int]:
+    return {f"{name}.{column}": records for name, d in datasets.items() for column, records in getattr(d, kind).items()}
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{inert(name)} {count:,}" for name, count in counts.items())
+
+
+def _end_lines(result: LoadResult) -> list[str]:
+    sums = {
+        key: sum(getattr(d, key) for d in result.datasets.values())
+        for key in ("planned", "written", "rejected", "deferred", "unknown", "open")
+    }
+    sums["not sent"] = sums.pop("open") - sums["unknown"]
+    lines = ["", ", ".join(f"{count:,} {key}" for key, count in sums.items() if count or key in ("planned", "written"))]
+    if result.reasons:
+        lines.append("Top reasons to refuse records:")
+        lines += [f"  {count:,}  {inert(reason)}" for reason, count in result.reasons]
+    if result.exports is not None:
+        lines.append(f"Files: {result.exports} (crosswalk-*.parquet, altered-*.parquet)")
+    return lines

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from migrate.report.terminal import format_duration, render_table
+from migrate.mapping.rules import RULES
+from migrate.mask import workspace_masker
+from migrate.report.diff_view import loss_examples
+from migrate.report.shown import Shown
+from migrate.report.terminal import Row, format_duration, inert, render_table
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, PlanDocument
     from migrate.plan.opening import Plan
 
+_RULES = 20
 _COUNTS = ("read", "filtered", "rejected", "collapsed", "create", "update", "unchanged", "unknown", "batches")
 
 
 def summarise_plan(plan: Plan) -> dict[str, Any]:
-    """The plan's part of the JSON object (contract §6)."""
+    """The plan's part of the JSON object (contract §6); examples of losses are masked."""
     rules: Counter[str] = Counter()
     for dataset in plan.document.datasets.values():
         rules.update(dataset.rejected_by_rule)
-    return {**plan.summary(), "rejected_by_rule": dict(sorted(rules.items()))}
+    examples = loss_examples(plan, Shown(workspace_masker(plan.folder.parents[1])))
+    summary = plan.summary()
+    datasets = {
+        name: {**dataset.model_dump(mode="json"), "loss_examples": examples.get(name, {})}
+        for name, dataset in plan.document.datasets.items()
+    }
+    return {**summary, "datasets": datasets, "rejected_by_rule": dict(sorted(rules.items()))}
 
 
 def render_plan(plan: Plan) -> str:
@@ -33,27 +45,51 @@ def render_plan(plan: Plan) -> str:
             [[name, *(getattr(d, count) for count in _COUNTS)] for name, d in document.datasets.items()],
         ),
     ]
-    parts += [section for section in (_rejects(document), _warnings(document), _gates(document)) if section]
+    sections = (_rejects(document), _merges(document), _warnings(document), _gates(document))
+    parts += [section for section in sections if section]
     parts.append(_forecast(document))
     return "\n\n".join(parts)
 
 
 def _rejects(document: PlanDocument) -> str:
-    rows: list[list[str | int]] = [
-        [name, rule, count]
+    found = [
+        (name, rule, "", count, RULES[rule].says if rule in RULES else "")
         for name, dataset in document.datasets.items()
-        for rule, count in sorted(dataset.rejected_by_rule.items(), key=lambda item: (-item[1], item[0]))
+        for rule, count in dataset.rejected_by_rule.items()
     ]
-    return "Rejected rows, by the rule they broke:\n" + render_table(["dataset", "rule", "rows"], rows) if rows else ""
+    return render_rejects_of(sorted(found, key=lambda entry: (-entry[3], entry[0], entry[1])))
+
+
+def render_rejects_of(found: Sequence[tuple[str, str, str, int, str]]) -> str:
+    """A table of rejected rows by the rule they broke: dataset, rule, column, rows, what the rule says."""
+    if not found:
+        return ""
+    heads = ["dataset", "rule", "rows", "what it says"]
+    if any(column for _, _, column, _, _ in found):
+        rows: list[Row] = [[name, rule, column, count, says] for name, rule, column, count, says in found[:_RULES]]
+        return "Rejected rows, by the rule they broke:\n" + render_table([*heads[:2], "column", *heads[2:]], rows)
+    rows = [[name, rule, count, says] for name, rule, _, count, says in found[:_RULES]]
+    return "Rejected rows, by the rule they broke:\n" + render_table(heads, rows)
+
+
+def _merges(document: PlanDocument) -> str:
+    lines = [
+        f"  {name}: {m.records:,} records become {m.clusters:,}; {m.masterids_lost:,} masterids disappear, "
+        f"{m.rows_fused:,} planned rows fuse"
+        for name, dataset in document.datasets.items()
+        if (m := dataset.merges).clusters
+    ]
+    return "\n".join(["Merges, which cannot be undone (`migrate diff` lists them):", *lines]) if lines else ""
 
 
 def _warnings(document: PlanDocument) -> str:
-    lines = [f"  {name}: {text}" for name, dataset in document.datasets.items() for text in _warnings_of(dataset)]
+    lines = [f"  {name}: {text}" for name, dataset in document.datasets.items() for text in warnings_of(dataset)]
     lines += [f"  {name}: not planned, {reason}" for name, reason in document.skipped.items()]
-    return "\n".join(["Worth knowing:", *lines]) if lines else ""
+    return "\n".join(["Worth knowing:", *(inert(line) for line in lines)]) if lines else ""
 
 
-def _warnings_of(dataset: DatasetPlan) -> list[str]:
+def warnings_of(dataset: DatasetPlan) -> list[str]:
+    """What a reader should know of a dataset beside its counts."""
     found = list(dataset.warnings)
     found += [f"{n:,} rows point to a {lookup} that is not there" for lookup, n in dataset.orphans.items() if n]
     if dataset.foreign:

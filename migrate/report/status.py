@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from migrate.report.terminal import render_table
+from migrate.load.pace import describe_pace
+from migrate.report.terminal import Row, render_table
 
 if TYPE_CHECKING:
     from migrate.snapshot.reading import SnapshotState
-    from migrate.status import PlanState, Status
+    from migrate.status import LoadState, PlanState, Status
+
+_BAR_CHARS = 24
 
 
 def summarise_status(status: Status) -> dict[str, Any]:
@@ -30,6 +33,20 @@ def render_status(status: Status) -> str:
         headers = ["plan", "state", "snapshot", "dataset", "planned", "written", "refused", "left"]
         parts.append(render_table(headers, [row for plan in status.plans for row in _plan_rows(plan)]))
     return "\n\n".join(parts) or "Nothing here yet: no snapshot, no plan."
+
+
+def render_load_state(state: LoadState, rate: float) -> str:
+    """One line per dataset with a bar, and one for pace, points and the time that is left. `rate`: records/s."""
+    rows: list[Row] = []
+    for name, entry in state.totals.items():
+        done = entry.written + entry.rejected
+        share = done / entry.planned if entry.planned else 1.0
+        bar = ("#" * round(share * _BAR_CHARS)).ljust(_BAR_CHARS, ".")
+        rows.append([name, bar, done, entry.planned, entry.rejected, entry.throttled_429, entry.busy_423])
+    headers = ["dataset", "", "done", "planned", "refused", "429", "423"]
+    word = "paused" if state.paused else "done" if state.is_over else "loading"
+    pace = describe_pace(state.done, state.planned, rate, state.points, state.left_s)
+    return f"Plan {state.plan}: {word}\n\n{render_table(headers, rows)}\n\n  {pace}"
 
 
 def _snapshot_rows(snapshot: SnapshotState) -> list[list[str | int | None]]:

@@ -135,6 +135,10 @@ class FakeTarget:
         self.on_page(dataset_id, page)
         return body
 
+    def get_record(self, dataset_id: str, masterid: str) -> Mapping[str, Any] | None:
+        rows = self.datasets.get(dataset_id, [])
+        return next((row for row in rows if row["__masterid__"] == masterid), None)
+
 
 def to_csv(rows: list[dict[str, str | None]], header: list[str]) -> bytes:
     """CSV as RFC 4180 has it, null unquoted."""

@@ -28,7 +28,7 @@ def test_chunks_change_no_byte(tmp_path) -> None:
 
 
 def test_a_full_disk_is_one_clear_error(bench, monkeypatch) -> None:
-    """The plan is named with the command that makes it again, and is not taken for finished."""
+    """The file is named, the same command goes on, and nothing is taken for a finished plan."""
 
     def full(*_args: object, **_options: object) -> None:
         raise OSError(28, "No space left on device")
@@ -37,5 +37,5 @@ def test_a_full_disk_is_one_clear_error(bench, monkeypatch) -> None:
     with pytest.raises(WorkspaceError, match="No space left") as caught:
         bench.plan("one", offline=True)
     assert caught.value.hint is not None
-    assert caught.value.hint.endswith("migrate plan --snapshot snap --plan one --offline")
+    assert "same command again" in caught.value.hint
     assert not (bench.workspace.plans / "one" / "plan.json").exists()

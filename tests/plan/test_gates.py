@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from migrate.config import Gates
+from migrate.errors import ConfigError
 from migrate.plan.gates import judge_gates
 from migrate.plan.opening import check_gates
 
@@ -18,7 +20,7 @@ def test_a_plan_within_its_limits_passes(bench) -> None:
     """All gates are judged, and the plan carries the verdicts."""
     plan = bench.plan(offline=True)
     assert verdicts(plan.document.gates) == dict.fromkeys(
-        ["max_rejected", "max_updates", "max_merges", "require_proven"], "ok"
+        ["max_rejected", "max_updates", "max_merges", "max_loss", "require_proven"], "ok"
     )
 
 
@@ -66,3 +68,36 @@ def test_forecast_merges_break_their_gate(bench) -> None:
     counts = {name: count.model_copy(update={"merge_forecast": 2}) for name, count in plan.document.datasets.items()}
     assert verdicts(judge_gates(counts, {}, Gates(max_merges=3)))["max_merges"] == "broken"
     assert verdicts(judge_gates(counts, {}, Gates(max_merges=4)))["max_merges"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("limits", "broken"),
+    [
+        ({"contacts.created_at": "50%"}, True),
+        ({"contacts.created_at": "100%"}, False),
+        ({"contacts.created_at.zone_assumed": 2}, True),
+        ({"contacts.created_at.fraction_dropped": 0}, False),
+        ({"contacts": {"created_at": 0}}, True),
+        ({"contacts.name": 0}, False),
+    ],
+)
+def test_a_loss_beyond_its_limit_breaks_the_gate(bench, limits: dict[str, object], broken: bool) -> None:
+    """By column, or by column and loss; a share is of the rows accepted; TOML may nest the names."""
+    bench.project = bench.project.model_copy(update={"gates": Gates.model_validate({"max_loss": limits})})
+    plan = bench.plan(offline=True)
+    assert verdicts(plan.document.gates)["max_loss"] == ("broken" if broken else "ok")
+
+
+@pytest.mark.parametrize("place", ["contact.name", "contacts.nam", "contacts.name.trimed"])
+def test_a_limit_on_what_is_not_there_is_refused(bench, place: str) -> None:
+    """It would never stop anything; the nearest name is offered."""
+    bench.project = bench.project.model_copy(update={"gates": Gates.model_validate({"max_loss": {place: "1%"}})})
+    with pytest.raises(ConfigError, match="did you mean"):
+        bench.plan(offline=True)
+
+
+@pytest.mark.parametrize("value", [{"contacts": "1%"}, {"a.b.c.d": 1}, {"a.b": "two"}])
+def test_a_limit_that_cannot_be_read_is_refused(value: dict[str, object]) -> None:
+    """A dataset without a column, too many names, or no number."""
+    with pytest.raises(ValidationError):
+        Gates.model_validate({"max_loss": value})

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from migrate.errors import Damaged, Locked, Stale, Unfinished, UsageError, WorkspaceError
-from migrate.plan.opening import begin_plan, check_fresh, open_plan
+from migrate.plan.beginning import begin_plan
+from migrate.plan.opening import check_fresh, open_plan
 
 
 def test_a_plan_is_opened_as_it_was_made(bench) -> None:
@@ -118,7 +119,7 @@ def test_two_cannot_make_one_plan(bench) -> None:
     """The second of two at the same name is told who is first."""
     now = bench.plan("other", offline=True)
     assert now
-    with begin_plan(bench.workspace, "one", bench.now), pytest.raises(Locked):
+    with begin_plan(bench.workspace, "one", {}, bench.now), pytest.raises(Locked):
         bench.plan("one", offline=True)
 
 

@@ -40,12 +40,12 @@ def seal(bench) -> None:
     write_json(folder / "manifest.json", asdict(manifest))
 
 
-def start(bench, name: str, **environ: str) -> subprocess.Popen[str]:
-    """A process that makes plan `name`."""
+def start(bench, name: str, *log: str, **environ: str) -> subprocess.Popen[str]:
+    """A process that makes plan `name`, against a slow target where a `log` is named."""
     file = bench.folder / "migrate.toml"
     file.write_text('[datatrics]\nproject_id = "1"\n[octolis.datasets]\ncontacts = "c"\norders = "o"\n')
     environment = {**os.environ, "PYTHONPATH": str(Path(migrate.__file__).parents[1]), **environ}
-    command = [sys.executable, str(PROGRAM), str(file), name]
+    command = [sys.executable, str(PROGRAM), str(file), name, *log]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -98,3 +98,25 @@ def test_a_killed_plan_is_none_and_can_be_made_again(many) -> None:
         open_plan(many.workspace, "plan")
     finish(start(many, "plan"))
     assert open_plan(many.workspace, "plan").document.datasets["contacts"].planned == 1_000
+
+
+def test_a_killed_reading_goes_on_at_the_page_it_lacks(many) -> None:
+    """SIGKILL while the target is read, three times; the same command asks for no page that is on disk."""
+    log = many.folder / "asked"
+    log.touch()
+    for pages in (5, 12, 20):
+        process = start(many, "-", str(log))
+        until = time.monotonic() + 30
+        while log.read_text().count("c ") < pages and time.monotonic() < until and process.poll() is None:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    finish(start(many, "-", str(log)))
+    asked = log.read_text().splitlines()
+    assert len([line for line in asked if line.startswith("c ")]) <= 30 + 1 + 3, "pages, an empty one, one a kill"
+    assert len(many.workspace.names(many.workspace.plans)) == 1
+    plan = open_plan(many.workspace)
+    counts = plan.document.datasets["contacts"]
+    assert (counts.update + counts.unchanged, counts.foreign) == (1_000, 2_000)
+    assert plan.document.target_reading["contacts"].moving is False
+    assert not list(plan.folder.rglob("reading.json"))

@@ -75,7 +75,7 @@ def test_a_row_that_moves_is_read_again(read) -> None:
 def test_a_target_that_never_rests_is_recorded_as_moving(read) -> None:
     """After three readings the plan is made all the same, each row once, and says so."""
     rows = [row(number) for number in range(4)]
-    held = read(rows, lambda _dataset, page: rows.append(row(len(rows))) if page == 1 else None)
+    held = read(rows, lambda _dataset, page: rows.append(row(len(rows))) if page * 2 > len(rows) else None)
     assert held.reading.moving is True
     assert held.column("__masterid__").n_unique() == held.height == len(held.column("key"))
 
@@ -107,3 +107,34 @@ def test_columns_that_change_between_pages_are_refused(read) -> None:
 
     with pytest.raises(RemoteError, match="columns of dataset 'contacts' changed"):
         read(rows, edit)
+
+
+def test_what_only_an_earlier_round_has_seen_is_looked_up(read) -> None:
+    """A record merged away while it was read is none; one that a later round skipped is there all the same."""
+    rows = [row(number) for number in range(6)]
+    moves = [lambda: (rows.append(rows.pop(0)), rows.pop(2)), lambda: rows.append(rows.pop(0))]
+
+    def move(_dataset: str, page: int) -> None:
+        if page == 1 and moves:
+            moves.pop()()
+
+    held = read(rows, move)
+    assert sorted(held.column("__masterid__")) == sorted(there["__masterid__"] for there in rows)
+    assert (held.reading.moving, held.height) == (False, 5)
+    assert held.reading.reread > 0
+
+
+def test_an_interrupted_reading_goes_on_where_it_was(read) -> None:
+    """Pages on disk are not asked for again; a page that is no longer whole makes the reading start over."""
+    stop = Event()
+    rows = [row(number) for number in range(9)]
+    with pytest.raises(Interrupted):
+        read(rows, lambda _dataset, page: stop.set() if page == 3 else None, stop)
+    assert read.target.pages == 3
+    held = read(rows)
+    assert (held.height, held.reading.moving, read.target.pages) == (9, False, 5)
+    assert read(rows).reading == held.reading, "a reading that is done is not done again"
+    assert read.target.pages == 5
+    next(read.folder.glob("before-*.parquet")).write_bytes(b"cut")
+    assert read(rows).height == 9
+    assert read.target.pages == 10

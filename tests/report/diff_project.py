@@ -146,7 +146,7 @@ def _held() -> list[dict[str, str | None]]:
 
     rows = [held(n) for n in range(20, 60)]
     rows[0] |= {"name": "Old name"}
-    rows[1] |= {"spent": "1.00", "optin": "false"}
+    rows[1] |= {"spent": "1.00", "optin": "false", "name": HOSTILE}
     rows[2] |= {"name": None, "created_at": "2020-01-01T00:00:00Z"}
     rows.append(held(990, contact_key="elsewhere", email="a1@example.test"))
     rows.append(held(991, contact_key="other", email="a1@example.test"))

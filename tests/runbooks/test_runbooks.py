@@ -47,6 +47,12 @@ STAGES = {
     "key-revoked": Stage(PLANNED),
     "counts-do-not-match": Stage(LOADED),
     "moving-to-another-machine": Stage(PLANNED),
+    "rejects": Stage(LOADED),
+    "wrong-mapping-loaded": Stage(LOADED),
+    "erasure-request": Stage(LOADED),
+    "handing-over": Stage(LOADED),
+    "subset-for-approval": Stage(),
+    "cut-over-night": Stage((("extract", "-q", "--snapshot", "first"), *LOADED[1:])),
 }
 STARTED_BY_HAND = {"rehearsal"}
 
@@ -56,8 +62,14 @@ def blocks_of(page: Path) -> list[tuple[str, str]]:
     return [(kind, text) for kind, text in BLOCK.findall(page.read_text(encoding="utf-8"))]
 
 
+# What a reader fills in.
+FILLED_IN = {"{email}": "darcy.goncalves+619@example.org", "{snapshot}": "first"}
+
+
 def run_line(project: Project, line: str, fine: tuple[int, ...]) -> str:
     """Runs one line of a runbook; `cd` moves on, `init` is followed by what the reader is told to fill in."""
+    for blank, value in FILLED_IN.items():
+        line = line.replace(blank, value)
     words = shlex.split(line)
     if words[0] == "cd":
         project.folder = project.folder / words[1]

@@ -1,0 +1,72 @@
+"""`migrate diff`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+
+
+@command("diff", "migrate diff --html report.html", "migrate diff PLAN_BEFORE PLAN_AFTER")
+@click.argument("plans", nargs=-1, metavar="[PLAN_A PLAN_B]")
+@click.option("--plan", "name", metavar="NAME", help="The plan to report on [the newest].")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also write a page.")
+@click.option("--show-values", is_flag=True, help="Show personal values instead of masks.")
+@click.option("--start", metavar="TIME", help="When the load would begin, such as 2026-11-30T22:00 [now].")
+@pass_app
+def diff(
+    app: App, plans: tuple[str, ...], name: str | None, html: Path | None, show_values: bool, start: str | None
+) -> None:
+    """Report what a plan would do, before anything is written; or what one plan does otherwise than another.
+
+    With --html writes one self-contained page, and beside it the full lists as Parquet and CSV. With two plans: what
+    the second one, made after a mapping was changed say, does otherwise than the first.
+    """
+    if plans and (len(plans) != 2 or name or html):
+        raise click.UsageError("give two plans to compare and nothing else, or --plan NAME for the report of one")
+    if plans:
+        _compare(app, plans[0], plans[1], show_values)
+    _report(app, name, html, show_values, start)
+
+
+def _report(app: App, name: str | None, html: Path | None, show_values: bool, start: str | None) -> None:
+    from migrate.report.diff import render_diff, summarise_diff
+    from migrate.report.diff_page import open_report, write_page
+
+    project = app.open_project()
+    workspace = app.open_workspace(project)
+    now = utc_now().astimezone()
+    plan, view, shown = open_report(workspace, name, show_values=show_values, start=_time(start) or now)
+    data, lines = summarise_diff(view), [render_diff(view)]
+    if html:
+        lists = write_page(plan, view, shown, html, made_at=now.strftime("%Y-%m-%d %H:%M %Z"))
+        data |= {"report": str(html), "lists": [str(path) for one in lists for path in (one.parquet, one.csv)]}
+        lines.append(f"Report: {html}, with {len(lists)} full lists beside it")
+    broken = [finding for finding in view.gates if finding["verdict"] == "broken"]
+    app.finish(
+        Outcome(
+            command="diff",
+            text="\n\n".join(lines),
+            data=data,
+            status="a gate stops this plan" if broken else "done",
+            next=None if broken else f"migrate load --plan {plan.name}",
+        )
+    )
+
+
+def _compare(app: App, first: str, second: str, show_values: bool) -> None:
+    from migrate.report.diff_plans import compare_plans, render_comparison, summarise_comparison
+
+    project = app.open_project()
+    found = compare_plans(app.open_workspace(project), first, second, show_values=show_values)
+    app.finish(Outcome(command="diff", text=render_comparison(found), data=summarise_comparison(found)))
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone() if text else None
+    except ValueError:
+        raise click.BadParameter("write a time such as 2026-11-30T22:00", param_hint="--start") from None

@@ -1,0 +1,209 @@
+"""Which records the target will make one: by its key and its other keys, planned rows and rows of the target together.
+
+Pure. A merge cannot be undone: the target keeps one masterid and deletes the others. It compares keys as given, so
+values that differ in letter case, spaces or Unicode form only are counted apart, as look-alikes: they stay two records.
+
+**Source**: Octolis Data API, "Upsert a record": one upsert may match several records, which are merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from migrate.plan.classify import Columns, HeldColumns
+from migrate.plan.compare import comparable, read_text
+from migrate.plan.document import MergeForecast, SharedKey
+from migrate.plan.export_page import MASTERID
+from migrate.plan.keys import ODD_SCHEMA, odd_values
+
+CLUSTER_SCHEMA = {
+    "cluster": pl.UInt32,
+    "records": pl.UInt32,
+    "place": pl.String,
+    "key": pl.String,
+    "change": pl.String,
+    "masterid": pl.String,
+    "through": pl.String,
+    "value": pl.String,
+}
+"""`place`: `planned`, `target`, or `both` for a planned row that is there already; `through`: the key it shares."""
+
+
+@dataclass(frozen=True)
+class Forecasted:
+    """The forecast's counts; `clusters`: one row per record that would fuse; `odd`: one row per odd value of a key."""
+
+    counts: MergeForecast
+    clusters: pl.DataFrame
+    odd: pl.DataFrame
+
+
+def forecast_merges(
+    rows: pl.DataFrame,
+    held: HeldColumns | None,
+    columns: Columns,
+    alternatives: Sequence[Sequence[str]],
+    *,
+    repeated: bool = False,
+) -> Forecasted:
+    """What would fuse when `rows` are sent; without `held`, among the rows themselves only.
+
+    A record here is a planned row together with the row of the target that has its key. Records that share the value
+    of an alternative key belong together, directly or through others; a group in which nothing is sent stays as it is.
+    `repeated`: rows of the target share the key itself, so that counts too.
+
+    **Shape**: `rows` as `classify_rows` labels them, with `_match`, the place of the row of the target or null.
+    """
+    keys = [list(columns.key), *(list(key) for key in alternatives)]
+    odd = [odd_values(_own_values(rows, key), key, alternative=at > 0) for at, key in enumerate(keys)]
+    merging = [*alternatives, *([columns.key] if repeated else [])]
+    found = pl.concat([pl.DataFrame(schema=ODD_SCHEMA), *(frame for frame, _ in odd)])
+    counted = tuple(count for _, count in odd if _is_odd(count))
+    if not merging:
+        return Forecasted(MergeForecast(keys=counted), pl.DataFrame(schema=CLUSTER_SCHEMA), found)
+    shares = _shares(rows, held, merging, columns.types)
+    members = _members(shares, rows)
+    clusters = _describe(members, shares, rows, held, columns)
+    return Forecasted(_count(members, counted), clusters, found)
+
+
+def _is_odd(count: SharedKey) -> bool:
+    return bool(count.shared or count.placeholders or count.look_alikes)
+
+
+def _own_values(rows: pl.DataFrame, key: Sequence[str]) -> pl.Series:
+    return rows.select(_key_text([pl.col(name) for name in key]).alias("value")).to_series()
+
+
+def _key_text(parts: Sequence[pl.Expr]) -> pl.Expr:
+    """The value of a key as one text, null where a part has no value."""
+    texts = [pl.when(part.cast(pl.String) != "").then(part.cast(pl.String)) for part in parts]
+    return texts[0] if len(texts) == 1 else pl.concat_str(texts, separator=" + ")
+
+
+def _shares(
+    rows: pl.DataFrame, held: HeldColumns | None, merging: Sequence[Sequence[str]], types: Mapping[str, pl.DataType]
+) -> pl.DataFrame:
+    """Who shares which value: `node, through, value`, values with more than one node only.
+
+    A node below the number of rows is a planned row, one above is a row of the target that no planned row has the key
+    of.
+    """
+    found = [pl.DataFrame(schema={"node": pl.Int64, "through": pl.String, "value": pl.String})]
+    for key in merging:
+        values = _values_of_both(rows, held, {name: types[name] for name in key})
+        nodes = values.drop_nulls("value").unique(["node", "value"], maintain_order=True)
+        shared = nodes.filter(pl.col("node").len().over("value") > 1)
+        found.append(shared.select("node", pl.lit(", ".join(key)).alias("through"), "value"))
+    return pl.concat(found)
+
+
+def _values_of_both(rows: pl.DataFrame, held: HeldColumns | None, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    own = _key_text([comparable(pl.col(name), dtype) for name, dtype in key.items()])
+    ours = rows.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("node"), own.alias("value"))
+    parts = [held.column(name) for name in key] if held is not None else []
+    if held is None or any(part is None for part in parts):
+        return ours
+    texts = pl.DataFrame([part for part in parts if part is not None])
+    theirs = _key_text([read_text(pl.col(name), dtype) for name, dtype in key.items()])
+    there = texts.select(_node_of_held(rows, held.height), theirs.alias("value"))
+    return pl.concat([ours, there.drop_nulls("value")])
+
+
+def _node_of_held(rows: pl.DataFrame, height: int) -> pl.Series:
+    """The node of each row of the target: its planned row's place, else a number beyond all of them."""
+    matched = rows.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("node"), "_match").drop_nulls()
+    nodes = pl.int_range(rows.height, rows.height + height, dtype=pl.Int64, eager=True)
+    return nodes.scatter(matched.get_column("_match"), matched.get_column("node")).alias("node")
+
+
+def _members(shares: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """`node, cluster` of every record that fuses with another; `is_there`: it has a masterid; `is_planned`."""
+    parent: dict[int, int] = {}
+
+    def root(node: int) -> int:
+        while parent.setdefault(node, node) != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for _through, _value, nodes in shares.group_by("through", "value", maintain_order=True).agg("node").iter_rows():
+        first = root(nodes[0])
+        for node in nodes[1:]:
+            other = root(node)
+            first, other = min(first, other), max(first, other)
+            parent[other] = first
+    found = pl.DataFrame(
+        {"node": list(parent), "cluster": [root(node) for node in parent]},
+        schema={"node": pl.Int64, "cluster": pl.Int64},
+    ).sort("cluster", "node")
+    labels = rows.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("node"), "_change", "_masterid")
+    known = found.join(labels, on="node", how="left", maintain_order="left")
+    is_sent = pl.col("_change").is_in(["create", "update", "unknown"]).fill_null(value=False)
+    return known.with_columns(
+        (pl.col("node") < rows.height).alias("is_planned"),
+        ((pl.col("node") >= rows.height) | pl.col("_masterid").is_not_null()).alias("is_there"),
+    ).filter(is_sent.any().over("cluster"))
+
+
+def _count(members: pl.DataFrame, keys: tuple[SharedKey, ...]) -> MergeForecast:
+    sizes = members.group_by("cluster").agg(
+        pl.len().cast(pl.Int64).alias("records"), pl.col("is_there").sum().cast(pl.Int64).alias("there")
+    )
+    records = int(sizes.get_column("records").sum())
+    lost = int((sizes.get_column("there") - 1).clip(lower_bound=0).sum())
+    return MergeForecast(
+        clusters=sizes.height,
+        records=records,
+        largest=int(sizes.get_column("records").max() or 0),  # type: ignore[arg-type]  # a column of integers
+        masterids_lost=lost,
+        rows_fused=records - sizes.height - lost,
+        keys=keys,
+    )
+
+
+def _describe(
+    members: pl.DataFrame, shares: pl.DataFrame, rows: pl.DataFrame, held: HeldColumns | None, columns: Columns
+) -> pl.DataFrame:
+    """One row per record in a cluster, the largest cluster first; `through` and `value`: the first that it shares."""
+    first = shares.unique("node", keep="first", maintain_order=True)
+    listed = (
+        members.with_columns(pl.len().over("cluster").alias("records"))
+        .join(first, on="node", how="left")
+        .sort(["records", "cluster", "node"], descending=[True, False, False])
+        .with_columns((pl.col("cluster").rle_id() + 1).alias("cluster"))
+    )
+    ours = rows.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("node"), "_key")
+    named = listed.join(ours, on="node", how="left", maintain_order="left")
+    there = _names_there(named.filter(~pl.col("is_planned")).get_column("node") - rows.height, held, columns)
+    named = named.join(there.with_columns(pl.col("node") + rows.height), on="node", how="left", maintain_order="left")
+    place = pl.when(~pl.col("is_planned")).then(pl.lit("target")).when("is_there").then(pl.lit("both"))
+    return named.select(
+        "cluster",
+        "records",
+        place.otherwise(pl.lit("planned")).alias("place"),
+        pl.coalesce("_key", "held_key").alias("key"),
+        pl.col("_change").alias("change"),
+        pl.coalesce("_masterid", "held_masterid").alias("masterid"),
+        "through",
+        "value",
+    ).cast(CLUSTER_SCHEMA)  # type: ignore[arg-type]  # polars types its own schema too narrowly
+
+
+def _names_there(places: pl.Series, held: HeldColumns | None, columns: Columns) -> pl.DataFrame:
+    """`node, held_key, held_masterid` of rows of the target."""
+    schema = {"node": pl.Int64, "held_key": pl.String, "held_masterid": pl.String}
+    if held is None or not len(places):
+        return pl.DataFrame(schema=schema)
+    found = {name: held.column(name) for name in (*columns.key, MASTERID)}
+    texts = pl.DataFrame(
+        [part.gather(places).alias(name) for name, part in found.items() if part is not None],
+    )
+    parts = [pl.col(name).fill_null("") for name in columns.key if name in texts.columns]
+    key = pl.concat_str(parts, separator=", ") if parts else pl.lit(None, pl.String)
+    return texts.select(
+        places.cast(pl.Int64).alias("node"), key.alias("held_key"), pl.col(MASTERID).alias("held_masterid")
+    )

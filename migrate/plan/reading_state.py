@@ -1,0 +1,117 @@
+"""How far the reading of a dataset is, kept beside its pages: a killed plan goes on at the first page it lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from migrate.plan.document import PlannedFile, TargetReading
+from migrate.plan.export_page import MASTERID
+from migrate.plan.files import write_parquet
+from migrate.workspace import sha256_file, write_bytes
+
+STATE_FILE = "reading.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a reading goes: the dataset, its id, its folder and the plan's folder."""
+
+    dataset: str
+    dataset_id: str
+    folder: Path
+    plan_folder: Path
+
+
+class Round(BaseModel):
+    """One pass over all pages: what was counted before it, and the pages that are on disk."""
+
+    counted: int
+    pages: list[PlannedFile] = []
+    ended: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows on the pages."""
+        return sum(page.rows for page in self.pages)
+
+
+class State(BaseModel):
+    """The rounds so far; `reading` once they gave one."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: int = _FORMAT
+    dataset_id: str
+    page_rows: int
+    columns: tuple[str, ...] = ()
+    rounds: list[Round] = []
+    reading: TargetReading | None = None
+
+    @property
+    def files(self) -> list[PlannedFile]:
+        """The pages of all rounds, in the order in which they were read."""
+        return [page for one in self.rounds for page in one.pages]
+
+    def save(self, place: Place) -> None:
+        """Writes the state: called after each page is on disk."""
+        write_bytes(place.folder / STATE_FILE, self.model_dump_json().encode())
+
+    def add_page(self, place: Place, page: pl.DataFrame) -> None:
+        """Writes a page and then says that it is there."""
+        path = place.folder / f"before-{len(self.files) + 1:05d}.parquet"
+        self.rounds[-1].pages.append(write_parquet(page, path, place.plan_folder))
+        self.save(place)
+
+
+def resume_state(place: Place, page_rows: int) -> State:
+    """What an earlier process has read of this dataset, where all of it is whole; else a fresh start."""
+    fresh = State(dataset_id=place.dataset_id, page_rows=page_rows)
+    try:
+        state = State.model_validate_json((place.folder / STATE_FILE).read_bytes())
+    except (OSError, ValidationError):
+        state = fresh
+    same = (state.format, state.dataset_id, state.page_rows) == (_FORMAT, place.dataset_id, page_rows)
+    files = state.reading.files if state.reading else tuple(state.files)
+    if not same or not all(_is_whole(place.plan_folder, file) for file in files):
+        state, files = fresh, ()
+    known = {file.path for file in files}
+    for page in place.folder.glob("before-*.parquet"):
+        if page.relative_to(place.plan_folder).as_posix() not in known:
+            page.unlink()
+    return state
+
+
+def _is_whole(folder: Path, file: PlannedFile) -> bool:
+    path = folder / file.path
+    return path.is_file() and path.stat().st_size == file.bytes and sha256_file(path) == file.sha256
+
+
+def masterids_of(files: list[PlannedFile], plan_folder: Path) -> pl.Series:
+    """The masterids on the pages, in order."""
+    pages = [pl.read_parquet(plan_folder / file.path, columns=[MASTERID]).to_series() for file in files]
+    return pl.concat([pl.Series(MASTERID, dtype=pl.String), *pages])
+
+
+def keep_last_of_each(files: list[PlannedFile], gone: set[str], place: Place) -> tuple[PlannedFile, ...]:
+    """The pages rewritten so that each masterid stands once, as it was read last, and those `gone` not at all."""
+    ids = pl.DataFrame({"masterid": masterids_of(files, place.plan_folder)})
+    places = ids.with_row_index("place").unique("masterid", keep="last", maintain_order=True)
+    kept = places.filter(~pl.col("masterid").is_in(list(gone))).get_column("place")
+    written: list[PlannedFile] = []
+    start = 0
+    for file in files:
+        path = place.plan_folder / file.path
+        mine = kept.filter((kept >= start) & (kept < start + file.rows)) - start
+        start += file.rows
+        page = pl.read_parquet(path)[mine] if len(mine) < file.rows else None
+        if page is None:
+            written.append(file)
+        elif page.height:
+            written.append(write_parquet(page, path, place.plan_folder))
+        else:
+            path.unlink()
+    return tuple(written)

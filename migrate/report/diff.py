@@ -1,0 +1,192 @@
+"""The diff report for a terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from migrate.report.diff_view import DatasetView, DiffView
+from migrate.report.plan import render_rejects_of, warnings_of
+from migrate.report.terminal import Row, inert, render_table
+
+_COUNTS = ("read", "filtered", "rejected", "collapsed", "create", "update", "unchanged", "unknown", "foreign")
+_COLUMNS = 12
+_SAMPLES = 3
+_CELL_CHARS = 40
+
+
+def render_diff(view: DiffView) -> str:
+    """Verdict, counts, changes by column, samples, rejects, losses, merges, totals, forecast, what is not known."""
+    sections: list[Callable[[DiffView], str]] = [_head, _counts, _changes, _samples, _rejects, _losses, _merges, _odd]
+    sections += [_revenue, _warnings, _forecast, _unknowable]
+    return "\n\n".join(text for text in (section(view) for section in sections) if text)
+
+
+def _head(view: DiffView) -> str:
+    note = "values are masked; --show-values shows them" if view.masked else "values are shown as they are"
+    lines = [f"Plan {view.plan} from snapshot {view.snapshot} ({note})", view.verdict["headline"]]
+    return "\n".join([*lines, *(f"  {inert(line)}" for line in view.verdict["lines"])])
+
+
+def _counts(view: DiffView) -> str:
+    rows: list[Row] = [[d.name, *(getattr(d.counts, count) for count in _COUNTS)] for d in view.datasets]
+    return render_table(["dataset", *_COUNTS], rows)
+
+
+def _changes(view: DiffView) -> str:
+    rows: list[Row] = [
+        [d.name, entry["column"], entry["rows"], f"{entry['share']:.1%}", _note(entry["recipe"])]
+        for d in view.datasets
+        for entry in d.changes[:_COLUMNS]
+    ]
+    return _titled("Columns that change, most rows first:", ["dataset", "column", "rows", "share", "note"], rows)
+
+
+def _note(recipe: str | None) -> str:
+    if recipe is None:
+        return ""
+    return "report-only: a recipe" + ("" if recipe == "declared" else f", the target {recipe}")
+
+
+def _samples(view: DiffView) -> str:
+    rows: list[Row] = []
+    for dataset in view.datasets:
+        shown: dict[str, int] = {}
+        for sample in dataset.samples:
+            shown[sample["column"]] = shown.get(sample["column"], 0) + 1
+            if shown[sample["column"]] <= _SAMPLES:
+                cells = (_cell(sample[name]) for name in ("key", "column", "old", "new"))
+                rows.append([dataset.name, *cells])
+    return _titled("Samples of changes:", ["dataset", "key", "column", "now there", "will be"], rows[:60])
+
+
+def _cell(text: str | None) -> str:
+    if text is None:
+        return "(nothing)"
+    return text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
+
+
+def _rejects(view: DiffView) -> str:
+    found = [
+        (d.name, entry["rule"], entry["column"] or "", entry["rows"], entry["says"])
+        for d in view.datasets
+        for entry in d.rejects
+    ]
+    return render_rejects_of(found)
+
+
+def _losses(view: DiffView) -> str:
+    rows: list[Row] = []
+    for dataset in view.datasets:
+        for entry in dataset.losses[:_COLUMNS]:
+            example = next(iter(entry["examples"]), None)
+            pair = f"{_cell(example['before'])} -> {_cell(example['after'])}" if example else ""
+            rows.append([dataset.name, entry["column"], entry["loss"], entry["rows"], pair])
+    return _titled("What values lose on the way:", ["dataset", "column", "loss", "rows", "example"], rows)
+
+
+def _merges(view: DiffView) -> str:
+    rows: list[Row] = [
+        [d.name, m.clusters, m.records, m.largest, m.masterids_lost, m.rows_fused]
+        for d in view.datasets
+        if (m := d.counts.merges).clusters
+    ]
+    heads = ["dataset", "clusters", "records", "largest", "masterids lost", "rows fused"]
+    return _titled("Records that would become one, which cannot be undone:", heads, rows)
+
+
+def _odd(view: DiffView) -> str:
+    rows: list[Row] = [
+        [
+            d.name,
+            " + ".join(key.columns),
+            key.shared,
+            key.shared_rows,
+            key.placeholder_rows,
+            key.look_alike_rows,
+            key.empty,
+        ]
+        for d in view.datasets
+        for key in d.counts.merges.keys
+    ]
+    heads = ["dataset", "key", "shared values", "their rows", "placeholder rows", "look-alike rows", "empty"]
+    return _titled("Keys that look odd:", heads, rows)
+
+
+def _revenue(view: DiffView) -> str:
+    rows: list[Row] = [
+        [r["period"], r["label"], f"{r['source'] or 0:,.2f}", f"{r['plan'] or 0:,.2f}", r["source"] == r["plan"]]
+        for r in view.revenue
+    ]
+    different = [row for row in rows if not row[4]]
+    title = f"Revenue per month: {len(rows) - len(different):,} of {len(rows):,} months and currencies are equal."
+    if not rows or not different:
+        return title if rows else ""
+    return _titled(title + " Those that differ:", ["month", "currency", "source", "plan", "equal"], different[:24])
+
+
+def _warnings(view: DiffView) -> str:
+    lines = [f"  {d.name}: {inert(text)}" for d in view.datasets for text in warnings_of(d.counts)]
+    lines += [f"  {name}: not planned, {inert(reason)}" for name, reason in view.skipped.items()]
+    return "\n".join(["Worth knowing:", *lines]) if lines else ""
+
+
+def _forecast(view: DiffView) -> str:
+    forecast = view.forecast
+    rows: list[Row] = [
+        [stretch["dataset"], stretch["requests"], stretch["points"], *(key["lasts"] for key in stretch["keys"])]
+        for stretch in forecast["timeline"]
+    ]
+    keys = [f"{key['keys']} key{'s' if key['keys'] != 1 else ''}" for key in forecast["keys"]]
+    ends = "; ".join(
+        f"{name}: {key['lasts']}, until {key['ends']}" for name, key in zip(keys, forecast["keys"], strict=True)
+    )
+    head = (
+        f"Load at the documented limits: {forecast['requests']:,} requests, {forecast['points']:,} points. "
+        f"Begun at {forecast['start']} with {ends}."
+    )
+    share = f"  {forecast['share']:.0%} of the account's 2,000 points a minute are ours; other tools have the rest."
+    return "\n".join([head, share, render_table(["dataset", "requests", "points", *keys], rows)] if rows else [head])
+
+
+def _unknowable(view: DiffView) -> str:
+    lines = [f"  - {line}" for line in view.unknowable]
+    return "\n".join(["Cannot be checked offline:", *lines]) if lines else ""
+
+
+def _titled(title: str, headers: list[str], rows: list[Row]) -> str:
+    return f"{title}\n{render_table(headers, rows)}" if rows else ""
+
+
+def summarise_diff(view: DiffView) -> dict[str, Any]:
+    """The report's part of the JSON object; values are masked or shown as in the report."""
+    return {
+        "plan": view.plan,
+        "snapshot": view.snapshot,
+        "offline": view.offline,
+        "masked": view.masked,
+        "verdict": dict(view.verdict),
+        "datasets": {dataset.name: _summarise_dataset(dataset) for dataset in view.datasets},
+        "revenue": [_amounts(row) for row in view.revenue],
+        "events": [_amounts(row) for row in view.events],
+        "forecast": dict(view.forecast),
+        "gates": view.gates,
+        "cannot_be_checked": list(view.unknowable),
+    }
+
+
+def _summarise_dataset(view: DatasetView) -> dict[str, Any]:
+    return {
+        **view.counts.model_dump(mode="json"),
+        "changes": view.changes,
+        "samples": view.samples,
+        "rejects": view.rejects,
+        "loss_list": view.losses,
+        "clusters": view.clusters,
+        "odd_keys": view.odd,
+    }
+
+
+def _amounts(row: dict[str, Any]) -> dict[str, Any]:
+    texts = {side: None if row[side] is None else f"{row[side]:f}" for side in ("source", "plan")}
+    return {**row, **texts, "equal": row["source"] == row["plan"] and row["source_rows"] == row["plan_rows"]}

@@ -1,0 +1,144 @@
+"""The full lists behind the diff report, as Parquet and CSV: every row, where the report shows samples.
+
+Written a dataset at a time and streamed, so that memory does not grow with the plan. In the CSV no cell is a formula.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from migrate.plan.classify import written_text
+from migrate.report.diff_view import column_types
+from migrate.report.shown import Shown
+from migrate.workspace import replacing
+
+if TYPE_CHECKING:
+    from migrate.plan.opening import Plan
+
+_FORMULA = r"^[\s\x00-\x1f\x{feff}\x{200b}-\x{200f}\x{202a}-\x{202e}]*[=+\-@|%＝＋－＠]"
+_NUMBER = r"^-?[0-9]+(?:\.[0-9]+)?$"
+_INVISIBLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{9f}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}\x{feff}]"
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_MASKED = ("key", "id", "winner_id", "value", "like")
+
+
+@dataclass(frozen=True)
+class WrittenList:
+    """One list: what it holds, how many rows, and its two files."""
+
+    dataset: str
+    what: str
+    rows: int
+    parquet: Path
+    csv: Path
+
+
+def write_lists(plan: Plan, folder: Path, shown: Shown) -> list[WrittenList]:
+    """Writes every list that has rows into `folder` and returns them, the datasets in the plan's order."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return [
+        write_list(folder, dataset, what, frame)
+        for dataset in plan.document.datasets
+        for what, frame in _lists(plan, dataset, shown)
+        if frame.height
+    ]
+
+
+def write_list(folder: Path, dataset: str, what: str, frame: pl.DataFrame) -> WrittenList:
+    """Writes one list as Parquet and as CSV."""
+    name = f"{_UNSAFE.sub('_', dataset)}-{what}"
+    parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
+    with replacing(parquet) as temporary:
+        frame.write_parquet(temporary, compression="zstd", statistics=False)
+    with replacing(csv) as temporary:
+        defuse(frame).write_csv(temporary, include_bom=True, quote_style="non_numeric")
+    return WrittenList(dataset, what, frame.height, parquet, csv)
+
+
+def defuse(frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with texts that no spreadsheet takes for a formula, and without invisible characters."""
+    lists = [pl.col(name).list.join(", ") for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
+    flat = frame.with_columns(lists)
+    texts = [name for name, dtype in flat.schema.items() if dtype == pl.String]
+    return flat.with_columns(
+        pl.when(pl.col(name).str.contains(_FORMULA) & ~pl.col(name).str.contains(_NUMBER))
+        .then(pl.lit("'") + pl.col(name))
+        .otherwise(pl.col(name))
+        .str.replace_all(_INVISIBLE, "�")
+        .alias(name)
+        for name in texts
+    )
+
+
+def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.DataFrame]]:
+    yield "rows", _masked(_rows(plan, dataset), shown)
+    yield "changes", _changes(plan, dataset, shown)
+    for name in ("rejects", "collapsed", "foreign", "merges", "keys"):
+        file = plan.file(dataset, f"{name}.parquet")
+        if file.is_file():
+            keys = plan.document.mappings[dataset].key if name == "foreign" else ()
+            yield name, _masked(pl.read_parquet(file), shown, keys)
+    yield "unmapped", pl.DataFrame([entry.model_dump() for entry in plan.document.datasets[dataset].unmapped])
+
+
+def _masked(frame: pl.DataFrame, shown: Shown, more: tuple[str, ...] = ()) -> pl.DataFrame:
+    names = [name for name in frame.columns if name in _MASKED or name in more]
+    return frame.with_columns(shown.column(frame.get_column(name)) for name in names if frame.schema[name] == pl.String)
+
+
+def _rows(plan: Plan, dataset: str) -> pl.DataFrame:
+    """Every planned row: its key, what happens to it, the columns that change, and the record it came from."""
+    frames = []
+    for name in ("records", "unchanged"):
+        first = pl.col("sources").list.first().struct
+        frames.append(
+            pl.scan_parquet(plan.file(dataset, f"{name}.parquet")).select(
+                "key", "change", "masterid", "changed", first.field("source"), first.field("id")
+            )
+        )
+    return pl.concat(frames).collect()
+
+
+def _changes(plan: Plan, dataset: str, shown: Shown) -> pl.DataFrame:
+    """Every value that changes: key, masterid, column, old, new."""
+    counts = plan.document.datasets[dataset].change_counts
+    stored = plan.document.mappings[dataset].stored_columns
+    types = column_types(plan, dataset)
+    parts = [pl.DataFrame(schema=dict.fromkeys(["key", "masterid", "column", "old", "new"], pl.String))]
+    reading = plan.document.target_reading.get(dataset)
+    before = [plan.folder / file.path for file in reading.files] if reading else []
+    for name in counts if before else ():
+        changed = _changes_of(plan, dataset, before, name, stored.get(name, name))
+        parts.append(
+            changed.with_columns(
+                shown.column(changed.get_column("key")),
+                shown.column(changed.get_column("old"), types[name]),
+                shown.column(changed.get_column("new"), types[name]),
+            )
+        )
+    return pl.concat(parts)
+
+
+def _changes_of(plan: Plan, dataset: str, before: list[Path], name: str, stored: str) -> pl.DataFrame:
+    records = pl.scan_parquet(plan.file(dataset, "records.parquet"))
+    new = records.filter(pl.col("changed").list.contains(name)).select(
+        "key", "masterid", as_text(records, stored).alias("new")
+    )
+    held = pl.scan_parquet(before)
+    shows = name in held.collect_schema()
+    old = held.select(
+        pl.col("__masterid__").alias("masterid"), (pl.col(name) if shows else pl.lit(None, pl.String)).alias("old")
+    )
+    joined = new.join(old, on="masterid", how="left", maintain_order="left")
+    return joined.select("key", "masterid", pl.lit(name).alias("column"), "old", "new").collect()
+
+
+def as_text(frame: pl.LazyFrame, column: str) -> pl.Expr:
+    """A mapped column as the text that is compared with the target's."""
+    return written_text(pl.col(column), frame.collect_schema()[column])

@@ -1,0 +1,292 @@
+"""What the diff report says of a plan, gathered from its files: counts, samples and aggregates, never all rows.
+
+The terminal and the page are made from nothing else. Values are masked here, so no renderer can forget to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from migrate.mapping.rules import LOSSES, RULES
+from migrate.report.shown import Shown
+from migrate.report.terminal import format_duration
+
+if TYPE_CHECKING:
+    from migrate.plan.document import DatasetPlan, Forecast, PlanDocument
+    from migrate.plan.opening import Plan
+
+SAMPLES_A_RULE = 5
+CLUSTERS = 20
+MEMBERS = 8
+ODD_VALUES = 12
+OFFLINE = (
+    "which rows are new, which change and which are the same already: every change is `unknown`",
+    "old values beside new ones, and which columns change most",
+    "records of the target that would be merged with ours: only rows of the plan were compared with each other",
+    "records of the target that no row of ours maps to",
+    "whether the target has the mapped columns, and which of them its own recipes change",
+)
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """One dataset: its counts (`DatasetPlan`), and lists of rows to show."""
+
+    name: str
+    counts: DatasetPlan
+    changes: Rows
+    samples: Rows
+    rejects: Rows
+    losses: Rows
+    clusters: Rows
+    odd: Rows
+    totals: Rows
+
+
+@dataclass(frozen=True)
+class DiffView:
+    """The whole report."""
+
+    plan: str
+    snapshot: str
+    offline: bool
+    masked: bool
+    verdict: Mapping[str, Any]
+    datasets: tuple[DatasetView, ...]
+    revenue: Rows
+    events: Rows
+    forecast: Mapping[str, Any]
+    gates: Rows
+    unknowable: tuple[str, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
+    """The report of a plan; `start`: when its load would begin."""
+    document = plan.document
+    datasets = tuple(_dataset(plan, name, counts, shown) for name, counts in document.datasets.items())
+    return DiffView(
+        plan=plan.name,
+        snapshot=document.snapshot.name,
+        offline=document.offline,
+        masked=shown.is_masked,
+        verdict=judge_plan(document),
+        datasets=datasets,
+        revenue=_totals_of(datasets, "revenue"),
+        events=_totals_of(datasets, "events"),
+        forecast=view_forecast(document.forecast, start),
+        gates=[finding.model_dump() for finding in document.gates],
+        unknowable=OFFLINE if document.offline else (),
+        skipped=document.skipped,
+    )
+
+
+def judge_plan(document: PlanDocument) -> dict[str, Any]:
+    """The headline, whether nothing speaks against loading, and what a reader must know besides."""
+    plans = document.datasets.values()
+    total = {name: sum(getattr(p, name) for p in plans) for name in ("create", "update", "unknown", "unchanged")}
+    broken = [finding.text for finding in document.gates if finding.verdict == "broken"]
+    lines = [f"A safety gate stops this plan: {text}" for text in broken]
+    rejected, read = sum(p.rejected for p in plans), sum(p.read for p in plans)
+    if rejected:
+        lines.append(f"{rejected:,} of {read:,} rows break a rule of the mapping and will not be sent.")
+    lost, fused = (sum(getattr(p.merges, name) for p in plans) for name in ("masterids_lost", "rows_fused"))
+    if lost or fused:
+        lines.append(f"Merges lose records for good: {lost:,} of the target's own, {fused:,} of the plan's.")
+    if document.offline:
+        lines.append("The target was not read: what is new and what changes there is not known.")
+    parts = [
+        f"{total[name]:,} {label}"
+        for name, label in (
+            ("create", "new"),
+            ("update", "changed"),
+            ("unknown", "new or changed"),
+            ("unchanged", "already the same"),
+        )
+        if total[name]
+    ]
+    what = ", ".join(parts) or "nothing to send"
+    return {
+        "good": not broken,
+        "headline": f"{'Do not load yet' if broken else 'Ready to load'}: {what}",
+        "lines": lines,
+    }
+
+
+def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> DatasetView:
+    types = column_types(plan, name)
+    return DatasetView(
+        name=name,
+        counts=counts,
+        changes=_changes(counts),
+        samples=_samples(plan, name, types, shown),
+        rejects=_rejects(plan, name, shown),
+        losses=_losses(plan, name, counts, types, shown),
+        clusters=_clusters(plan, name, shown),
+        odd=_odd(plan, name, shown),
+        totals=_read(plan, name, "totals").to_dicts(),
+    )
+
+
+def column_types(plan: Plan, dataset: str) -> dict[str, pl.DataType]:
+    """The types of the mapped columns, by their own names."""
+    schema = pl.read_parquet_schema(plan.file(dataset, "records.parquet"))
+    stored = {there: name for name, there in plan.document.mappings[dataset].stored_columns.items()}
+    return {stored.get(name, name): dtype for name, dtype in schema.items()}
+
+
+def _read(plan: Plan, dataset: str, name: str) -> pl.DataFrame:
+    file = plan.file(dataset, f"{name}.parquet")
+    return pl.read_parquet(file) if file.is_file() else pl.DataFrame()
+
+
+def _changes(counts: DatasetPlan) -> Rows:
+    """Columns by how many rows they change, the most first; those of recipes after them."""
+    matched = counts.update + counts.unchanged
+    listed: list[tuple[str, int, str | None]] = [(name, rows, None) for name, rows in counts.change_counts.items()]
+    listed += [(name, rows, counts.recipes.get(name, "declared")) for name, rows in counts.recipe_counts.items()]
+    listed.sort(key=lambda entry: (entry[2] is not None, -entry[1], entry[0]))
+    return [
+        {"column": name, "rows": rows, "share": rows / matched if matched else 0.0, "recipe": recipe}
+        for name, rows, recipe in listed
+    ]
+
+
+def _samples(plan: Plan, dataset: str, types: Mapping[str, pl.DataType], shown: Shown) -> Rows:
+    return [
+        {
+            **row,
+            "key": shown.text(row["key"]),
+            "old": shown.value(row["old"], types.get(row["column"])),
+            "new": shown.value(row["new"], types.get(row["column"])),
+        }
+        for row in _read(plan, dataset, "samples").to_dicts()
+    ]
+
+
+def _rejects(plan: Plan, dataset: str, shown: Shown) -> Rows:
+    """By rule and column: how many rows, what the rule says, what to do, and a few of them."""
+    frame = _read(plan, dataset, "rejects")
+    grouped = (
+        frame.group_by("rule", "column", maintain_order=True)
+        .agg(pl.len().alias("rows"), pl.struct("source", "id", "value").head(SAMPLES_A_RULE).alias("samples"))
+        .sort(["rows", "rule", "column"], descending=[True, False, False])
+    )
+    found = []
+    for row in grouped.to_dicts():
+        rule = RULES.get(row["rule"])
+        samples = [
+            {"source": s["source"], "id": shown.text(s["id"]), "value": shown.text(s["value"])} for s in row["samples"]
+        ]
+        words = {"says": rule.says if rule else "", "hint": rule.hint if rule else ""}
+        found.append({**row, **words, "samples": samples})
+    return found
+
+
+def _losses(plan: Plan, dataset: str, counts: DatasetPlan, types: Mapping[str, pl.DataType], shown: Shown) -> Rows:
+    examples: dict[tuple[str, str], Rows] = {}
+    for row in _read(plan, dataset, "losses").to_dicts():
+        dtype = types.get(row["column"])
+        pair = {"before": shown.value(row["before"], dtype), "after": shown.value(row["after"], dtype)}
+        examples.setdefault((row["column"], row["loss"]), []).append(pair)
+    listed = [(rows, column, loss) for column, losses in counts.losses.items() for loss, rows in losses.items()]
+    return [
+        {"column": column, "loss": loss, "says": LOSSES.get(loss, ""), "rows": rows}
+        | {"share": rows / counts.accepted if counts.accepted else 0.0, "examples": examples.get((column, loss), [])}
+        for rows, column, loss in sorted(listed, key=lambda entry: (-entry[0], entry[1], entry[2]))
+    ]
+
+
+def loss_examples(plan: Plan, shown: Shown) -> dict[str, dict[str, dict[str, list[list[str | None]]]]]:
+    """By dataset, column and loss the first few (before, after), as shown."""
+    found: dict[str, dict[str, dict[str, list[list[str | None]]]]] = {}
+    for dataset, counts in plan.document.datasets.items():
+        for entry in _losses(plan, dataset, counts, column_types(plan, dataset), shown):
+            pairs = [[pair["before"], pair["after"]] for pair in entry["examples"]]
+            found.setdefault(dataset, {}).setdefault(entry["column"], {})[entry["loss"]] = pairs
+    return found
+
+
+def _clusters(plan: Plan, dataset: str, shown: Shown) -> Rows:
+    frame = _read(plan, dataset, "merges")
+    if not frame.height:
+        return []
+    found = []
+    for cluster in frame.filter(pl.col("cluster") <= CLUSTERS).partition_by("cluster", maintain_order=True):
+        members = [
+            {**row, "key": shown.text(row["key"]), "value": shown.text(row["value"])}
+            for row in cluster.head(MEMBERS).to_dicts()
+        ]
+        there = cluster.get_column("masterid").drop_nulls().n_unique()
+        found.append({"records": cluster.height, "disappear": max(0, there - 1), "members": members})
+    return found
+
+
+def _odd(plan: Plan, dataset: str, shown: Shown) -> Rows:
+    frame = _read(plan, dataset, "keys")
+    if not frame.height:
+        return []
+    some = frame.with_columns(pl.int_range(pl.len()).over("columns", "what").alias("_n")).filter(
+        pl.col("_n") < ODD_VALUES
+    )
+    return [{**row, "value": _odd_value(row, shown), "like": shown.text(row["like"])} for row in some.to_dicts()]
+
+
+def _odd_value(row: Mapping[str, Any], shown: Shown) -> str | None:
+    # A placeholder stands for nobody, so its mailbox may be read; the domain behind it may be somebody's.
+    mailbox, at, _domain = str(row["value"]).partition("@")
+    if row["what"] == "placeholder" and shown.is_masked:
+        return mailbox + ("@…" if at else "")
+    return shown.text(row["value"])
+
+
+def _totals_of(datasets: tuple[DatasetView, ...], kind: str) -> Rows:
+    return [{**row, "dataset": view.name} for view in datasets for row in view.totals if row["kind"] == kind]
+
+
+def view_forecast(forecast: Forecast, start: datetime) -> dict[str, Any]:
+    """The cost of the load, how long it takes by number of keys and when it would end, dataset after dataset."""
+    longest = max([*forecast.minutes_by_keys.values(), 0.01])
+    keys = [
+        {"keys": count, "minutes": minutes, "lasts": format_duration(minutes * 60), "ends": _clock(start, minutes)}
+        for count, minutes in forecast.minutes_by_keys.items()
+    ]
+    timeline = [
+        {
+            "dataset": stretch.dataset,
+            "requests": stretch.requests,
+            "points": stretch.points,
+            "keys": [
+                {
+                    "keys": count,
+                    "begins": _clock(start, stretch.starts[count]),
+                    "ends": _clock(start, end),
+                    "lasts": format_duration((end - stretch.starts[count]) * 60),
+                    "x": 100 * stretch.starts[count] / longest,
+                    "width": max(0.4, 100 * (end - stretch.starts[count]) / longest),
+                }
+                for count, end in stretch.ends.items()
+            ],
+        }
+        for stretch in forecast.timeline
+    ]
+    return {
+        "requests": forecast.requests,
+        "points": forecast.points,
+        "share": forecast.account_share,
+        "start": start.strftime("%Y-%m-%d %H:%M %Z").strip(),
+        "keys": keys,
+        "timeline": timeline,
+    }
+
+
+def _clock(start: datetime, minutes: float) -> str:
+    end = start + timedelta(minutes=minutes)
+    days = (end.date() - start.date()).days
+    return end.strftime("%H:%M") + (f" (+{days} d)" if days else "")

@@ -1,0 +1,306 @@
+"""Reading the target and comparing: this tool against polars by hand, pandas and diffly, side by side in one run.
+
+Run by hand: `python tests/bench/bench_plan.py [--rows 200000] [--rounds 3] [--cases ours,polars,pandas,diffly,plan]`;
+the full size is --rows 1000000, that for memory --rows 10000000 --rounds 1 --cases ours,plan. Each case is a process of
+its own, so that its peak memory is its own; the target's CSV pages are prepared on disk, 50,000 rows each. pandas and
+diffly are measured where they are installed (dependency group `bench`).
+
+`plan` is the whole plan of a million profiles (mapping, payloads, merge forecast, files) and its report with all lists.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import polars as pl
+
+PAGE_ROWS = 50_000
+COLUMNS = 14
+TEXTS = ["key", "email", "firstname", "lastname", "city", "country", "phone", "lang"]
+NUMBERS = ["visits", "orders", "points"]
+
+
+def main() -> None:
+    """Prepares the data, runs the cases in turn, prints one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cases", default="ours,polars,pandas,diffly,plan")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.case:
+        print(json.dumps(measure(arguments.case, arguments.folder)))  # noqa: T201  # the parent reads it
+        return
+    wanted = [name for name in arguments.cases.split(",") if name in ("ours", "polars", "plan") or _is_installed(name)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder, arguments.rows)
+        found: dict[str, list[dict[str, float]]] = {case: [] for case in wanted}
+        for _ in range(arguments.rounds):
+            for case in wanted:
+                found[case].append(_in_a_process(case, folder))
+    show(found, arguments.rows)
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def _in_a_process(case: str, folder: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, "--case", case, "--folder", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def show(found: dict[str, list[dict[str, float]]], rows: int) -> None:
+    """One line a case: median seconds, rows a second, against polars by hand, peak memory."""
+    medians = {case: statistics.median(run["seconds"] for run in runs) for case, runs in found.items()}
+    print(f"{rows:,} rows x {COLUMNS} columns against as many: 1 % changed, 0.5 % missing on each side")  # noqa: T201
+    print(f"{'case':8} {'median s':>9} {'spread':>7} {'rows/s':>11} {'of polars':>10} {'peak MB':>8}")  # noqa: T201
+    for case, runs in found.items():
+        seconds = [run["seconds"] for run in runs]
+        ratio = medians.get("polars", float("nan")) / medians[case]
+        memory = max(run["peak_mb"] for run in runs)
+        spread = (max(seconds) - min(seconds)) / medians[case]
+        print(  # noqa: T201
+            f"{case:8} {medians[case]:9.2f} {spread:7.0%} {rows / medians[case]:11,.0f} {ratio:10.2f} {memory:8,.0f}"
+        )
+
+
+def prepare(folder: Path, rows: int) -> None:
+    """The planned rows as Parquet, and the target as CSV pages; part by part, so that memory does not grow."""
+    (folder / "planned").mkdir()
+    (folder / "pages").mkdir()
+    for number, start in enumerate(range(0, rows, PAGE_ROWS)):
+        mine = _rows(start, min(start + PAGE_ROWS, rows))
+        mine.filter(pl.col("n") % 200 != 1).drop("n").write_parquet(folder / "planned" / f"{number:05d}.parquet")
+        changed = pl.col("n") % 100 == 0
+        held = mine.filter(pl.col("n") % 200 != 3).with_columns(
+            pl.when(changed).then(pl.lit("Elsewhere")).otherwise(pl.col("city")).alias("city"),
+            pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            pl.format("00000000-0000-4000-8000-{}", pl.col("n").cast(pl.String).str.zfill(12)).alias("__masterid__"),
+        )
+        held.drop("n").write_csv(folder / "pages" / f"{number:05d}.csv", quote_style="non_numeric")
+
+
+def _rows(start: int, end: int) -> pl.DataFrame:
+    n = pl.col("n")
+    texts = [
+        pl.format(name + " {}", (n * 7919 % (10**9 + 7)) if name == "key" else n % 5_000).alias(name) for name in TEXTS
+    ]
+    texts[0] = pl.format("shop:{}", n * 7919 % (10**9 + 7)).alias("key")
+    texts[1] = pl.format("person.{}@example.test", n).alias("email")
+    return pl.DataFrame({"n": range(start, end)}).select(
+        "n",
+        *texts,
+        *((n % (50 + at)).cast(pl.Int32).alias(name) for at, name in enumerate(NUMBERS)),
+        (n.cast(pl.Decimal(38, 6)) / 100).cast(pl.Decimal(38, 6)).alias("spent"),
+        (n % 3 == 0).alias("optin"),
+        (pl.datetime(2020, 1, 1) + pl.duration(seconds=n)).cast(pl.Datetime("us")).alias("created_at"),
+    )
+
+
+def measure(case: str, folder: Path) -> dict[str, float]:
+    """Seconds and peak memory of one case in this process."""
+    started = time.perf_counter()
+    changed = CASES[case](folder)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "peak_mb": peak, "changed": changed}
+
+
+@dataclass(frozen=True)
+class Count:
+    """An answer of the count endpoint."""
+
+    count: int
+
+
+class Pages:
+    """A target whose pages are on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = sorted((folder / "pages").iterdir())
+        self._count = Count(sum(file.read_bytes().count(b"\n") - 1 for file in self.files))
+
+    def count(self, _dataset_id: str, _filters: object = None) -> Count:
+        return self._count
+
+    def export_csv(self, _dataset_id: str, page: int, _page_size: int = PAGE_ROWS) -> bytes:
+        return self.files[page - 1].read_bytes() if page <= len(self.files) else b""
+
+    def get_record(self, _dataset_id: str, _masterid: str) -> None:
+        return None
+
+
+def ours(folder: Path) -> int:
+    """The tool's reading and comparison, pages kept as Parquet."""
+    from migrate.plan.classify import Columns, classify_rows
+    from migrate.plan.reading import Place, read_target
+    from migrate.progress import Silence
+
+    with tempfile.TemporaryDirectory() as name:
+        place = Place("contacts", "d", Path(name) / "contacts", Path(name))
+        place.folder.mkdir()
+        held = read_target(Pages(folder), place, Silence(), Event())
+        rows = pl.read_parquet(folder / "planned").with_columns(pl.col("key").alias("_key"))
+        types = {column: dtype for column, dtype in rows.schema.items() if column != "_key"}
+        found = classify_rows(rows, held, Columns(types, ("key",)))
+        return int((found.rows.get_column("_change") == "update").sum())
+
+
+def _polars_sides(folder: Path) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    planned = pl.scan_parquet(folder / "planned")
+    schema = {name: dtype for name, dtype in planned.collect_schema().items()}
+    pages = [pl.read_csv(file.read_bytes(), infer_schema=False) for file in sorted((folder / "pages").iterdir())]
+    typed = [
+        (pl.col(name) == "true").alias(name)
+        if dtype == pl.Boolean
+        else pl.col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", strict=False).cast(pl.Datetime("us"))
+        if dtype.is_temporal()
+        else pl.col(name).cast(dtype, strict=False)
+        for name, dtype in schema.items()
+    ]
+    return planned, pl.concat(pages).lazy().select("__masterid__", *typed)
+
+
+def by_polars(folder: Path) -> int:
+    """A full join by hand, column by column, in the columns' types."""
+    planned, held = _polars_sides(folder)
+    columns = [name for name in planned.collect_schema() if name != "key"]
+    both = planned.join(held, on="key", how="full", suffix="_held")
+    marks = [pl.col(name).ne_missing(pl.col(f"{name}_held")).alias(f"{name}_differs") for name in columns]
+    found = both.with_columns(marks).collect()
+    matched = pl.col("key").is_not_null() & pl.col("key_held").is_not_null()
+    differs = pl.any_horizontal(f"{name}_differs" for name in columns)
+    return int(found.select((matched & differs).sum()).item())
+
+
+def by_diffly(folder: Path) -> int:
+    """The comparison of the library diffly over the same frames."""
+    from diffly import compare_frames
+
+    planned, held = _polars_sides(folder)
+    comparison = compare_frames(planned, held.drop("__masterid__"), primary_key="key")
+    return int(comparison.num_rows_joined_unequal())
+
+
+def by_pandas(folder: Path) -> int:
+    """An outer merge by hand, as most people would write it."""
+    import pandas as pd
+
+    planned = pd.read_parquet(folder / "planned")
+    planned["spent"] = planned["spent"].astype(float)
+    pages = [pd.read_csv(file, parse_dates=["created_at"]) for file in sorted((folder / "pages").iterdir())]
+    held = pd.concat(pages)
+    held["created_at"] = held["created_at"].dt.tz_localize(None)
+    both = planned.merge(held, on="key", how="outer", suffixes=("", "_held"), indicator=True)
+    differs = pd.Series(data=False, index=both.index)
+    for name in planned.columns:
+        if name != "key":
+            other = both[f"{name}_held"]
+            differs |= (both[name] != other) & ~(both[name].isna() & other.isna())
+    return int((differs & (both["_merge"] == "both")).sum())
+
+
+MAPPING = """
+version: 1
+dataset: contacts
+resource: profiles
+key: [key]
+alternative_keys: [[email]]
+columns:
+"""
+
+
+def whole_plan(folder: Path) -> int:
+    """A whole plan of the rows as profiles, then its report with all lists."""
+    from datetime import UTC, datetime
+
+    from migrate.config import Project
+    from migrate.mapping.files import read_mappings
+    from migrate.plan.build import build_plan
+    from migrate.plan.request import PlanRequest
+    from migrate.progress import Silence
+    from migrate.report.diff_page import open_report, write_page
+    from migrate.workspace import Workspace
+
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        types = {"spent": "float", "optin": "boolean", "created_at": "datetime", **dict.fromkeys(NUMBERS, "integer")}
+        lines = [
+            f"  {c}: {{from: {c}, type: {types.get(c, 'text')}}}\n"
+            for c in (*TEXTS, *NUMBERS, "spent", "optin", "created_at")
+        ]
+        (root / "mappings").mkdir()
+        (root / "mappings" / "contacts.yaml").write_text(MAPPING + "".join(lines))
+        values = {"workspace": root / "w", "mappings": root / "mappings", "datatrics": {"project_id": "1"}}
+        project = Project.model_validate({**values, "octolis": {"datasets": {"contacts": "d"}}})
+        workspace = Workspace(project.workspace)
+        request = PlanRequest("plan", None, offline=False)
+        now = lambda: datetime(2026, 1, 1, tzinfo=UTC)  # noqa: E731  # a clock that stands
+        target = Pages(folder)
+        mappings = read_mappings(project.mappings)
+        plan = build_plan(project, workspace, _Snapshot(folder), mappings, target, request, Silence(), Event(), now)  # type: ignore[arg-type]  # what it needs of a snapshot
+        plan, view, shown = open_report(workspace, "plan", show_values=False, start=now())
+        write_page(plan, view, shown, root / "report.html", made_at="now")
+        return plan.document.datasets["contacts"].update
+
+
+class _Snapshot:
+    """The planned rows as a snapshot's profiles, one part a page."""
+
+    name, manifest_sha256, verdict = "bench", "", "proven"
+
+    def __init__(self, folder: Path) -> None:
+        self.files = sorted((folder / "planned").iterdir())
+        self.columns = [*TEXTS, *NUMBERS, "spent", "optin", "created_at"]
+        self.rows = pl.scan_parquet(folder / "planned").select(pl.len()).collect().item()
+
+    def resource(self, _name: str) -> _Snapshot:
+        return self
+
+    @property
+    def result(self) -> _Snapshot:
+        return self
+
+    def frames(self, fields):  # type: ignore[no-untyped-def]  # as the snapshot's
+        """The parts as texts."""
+        at = 0
+        for file in self.files:
+            frame = pl.read_parquet(file)
+            texts = frame.select(
+                _text(name) if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in sorted(fields)
+            )
+            yield texts.with_columns(
+                pl.lit("shop").alias("_source"),
+                frame.get_column("key").alias("_id"),
+                pl.lit(1, pl.Int64).alias("_page"),
+                pl.lit("{}").alias("_raw"),
+                pl.int_range(at, at + frame.height, dtype=pl.Int64, eager=True).alias("_position"),
+            )
+            at += frame.height
+
+
+def _text(name: str) -> pl.Expr:
+    return pl.col(name).dt.strftime("%Y-%m-%d %H:%M:%S") if name == "created_at" else pl.col(name).cast(pl.String)
+
+
+CASES = {"ours": ours, "polars": by_polars, "pandas": by_pandas, "diffly": by_diffly, "plan": whole_plan}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Recipes of the target are recognised by what they did to every value, or not at all."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from migrate.plan.recipes import LEAST_ROWS, is_spelling_only, recognise_recipe
+
+NEW = [" Jan  de Vries", "ANNA B", "piet c", "Ó Brien ", "x y", "+31 (0)6-1"]
+
+
+def recognise(new: list[str], old: list[str | None]) -> str | None:
+    """What is recognised between two columns."""
+    pairs = pl.DataFrame({"new": new, "old": old}, schema_overrides={"old": pl.String})
+    return recognise_recipe(pairs, pairs.get_column("new").ne_missing(pairs.get_column("old")), pl.String())
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("lowercases", str.lower),
+        ("uppercases", str.upper),
+        ("removes spaces", lambda text: "".join(text.split())),
+        ("trims and lowercases", lambda text: text.strip().lower()),
+    ],
+)
+def test_a_recipe_that_explains_every_value_is_named(name: str, made) -> None:
+    """Enough values changed, all of them as the recipe does, the others as it leaves them."""
+    new = NEW * 2
+    assert recognise(new, [made(text) for text in new]) == name
+
+
+def test_one_value_that_it_does_not_explain_is_enough_against_it() -> None:
+    """A real change hides behind no recipe."""
+    assert recognise(NEW * 2, [*[text.lower() for text in NEW * 2][:-1], "other"]) is None
+
+
+def test_few_values_prove_nothing() -> None:
+    """Fewer than five may be changes of the source that look like a recipe."""
+    few = [f"Name {n}" for n in range(LEAST_ROWS - 1)]
+    old = [text.lower() for text in few]
+    assert recognise(few, old) is None
+    assert recognise([*few, "Name"], [*old, "name"]) == "lowercases"
+    pairs = pl.DataFrame({"new": few, "old": old})
+    assert is_spelling_only(pairs, pl.String())
+    assert not is_spelling_only(pairs, pl.Int32())
+
+
+def test_an_empty_target_is_no_recipe() -> None:
+    """A column that the target does not hold differs everywhere, and has to be sent."""
+    assert recognise(["a b"] * 9, [None] * 9) is None
+    assert recognise(["abc"] * 9, [""] * 9) is None
+
+
+def test_a_recognised_column_makes_no_update(bench, make_profile) -> None:
+    """It is report-only, said in the warnings; `recipe: false` sends it all the same."""
+    bench.snapshot.resources["profiles"].records = [make_profile(n, name=f"Name {n}") for n in range(1, 9)]
+    bench.target.datasets["id-contacts"] = [
+        {"__masterid__": f"m{n}", "contact_key": f"a{n}@example.test", "name": f"NAME {n}"}
+        | {"created_at": f"2024-01-{n % 28 + 1:02d} 10:00:00"}
+        for n in range(1, 9)
+    ]
+    counts = bench.plan("one", datasets=("contacts",)).document.datasets["contacts"]
+    assert (counts.unchanged, counts.recipe_counts, counts.recipes) == (8, {"name": 8}, {"name": "uppercases"})
+    assert any("recipe: false" in warning for warning in counts.warnings)
+    text = (bench.project.mappings / "contacts.yaml").read_text()
+    bench.write_mapping("contacts", text.replace("{from: name, type: text}", "{from: name, type: text, recipe: false}"))
+    counts = bench.plan("two", datasets=("contacts",)).document.datasets["contacts"]
+    assert (counts.update, counts.recipes) == (8, {})
