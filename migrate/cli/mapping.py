@@ -1,43 +1,156 @@
-"""`migrate mapping check` and `migrate mapping schema`."""
+"""`migrate mapping`: check, new, preview, functions, schema."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from migrate.cli.app import App, Outcome, command, pass_app
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from migrate.config import Project
+    from migrate.mapping.against import Remark
+    from migrate.mapping.model import Mapping, Resource
+    from migrate.snapshot.reading import Snapshot, SnapshotResource
+
+_RESOURCES = ("profiles", "content_items", "content_categories", "sales", "interactions")
+_OWN = ("_source", "_id", "_page", "_raw")
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
 
 @click.group("mapping", context_settings={"help_option_names": ["-h", "--help"]})
 def mapping() -> None:
-    """Check the mapping files; print their JSON Schema."""
+    """Propose, check and preview mapping files; list their functions; print their JSON Schema."""
 
 
-@command("check", "migrate mapping check", "migrate mapping check mappings/contacts.yaml")
-@click.argument("files", nargs=-1, type=click.Path(dir_okay=False, path_type=Path), metavar="[FILE]...")
+@command("check", "migrate mapping check", "migrate mapping check mappings/contacts.yaml --no-snapshot")
+@click.argument("files", nargs=-1, type=_FILE, metavar="[FILE]...")
+@click.option(
+    "--snapshot", metavar="NAME", help="The snapshot to hold the files against [the newest, if there is one]."
+)
+@click.option("--no-snapshot", is_flag=True, help="Look at the files alone.")
 @pass_app
-def check(app: App, files: tuple[Path, ...]) -> None:
+def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: bool) -> None:
     """Report every problem of the mapping files at once, as file:line:column: what.
 
-    Without FILE, all files of the project's mappings folder are read together.
+    Without FILE, all files of the project's mappings folder are read together. With a snapshot, fields that it never
+    shows or that no mapping uses are told as well, and sources that it does not have.
     """
-    from migrate.mapping.files import read_mapping, read_mappings
-    from migrate.report.terminal import Row, render_table
+    from migrate.errors import MappingError
+    from migrate.report.mapping import render_check
 
-    if files:
-        found = [read_mapping(file) for file in files]
-    else:
-        found = list(read_mappings(app.open_project().mappings).values())
-    rows: list[Row] = [[m.dataset, m.resource, ", ".join(m.key), len(m.columns), len(m.ignore)] for m in found]
+    project = app.open_project() if not files or snapshot or app.project_file.exists() else None
+    found = _read(files, project)
+    against = _newest(project, snapshot) if project and not no_snapshot else None
+    remarks = _remarks(against, found) if against else []
+    problems = [remark.text for remark in remarks if remark.level == "problem"]
+    if problems:
+        raise MappingError(problems, hint="correct the file, then: migrate mapping check")
+    name = against.name if against else None
     app.finish(
         Outcome(
             command="mapping check",
-            text="No problem found.\n\n"
-            + render_table(["dataset", "made from", "key", "columns", "fields left behind"], rows),
-            data={"datasets": [m.dataset for m in found], "problems": []},
+            text=render_check(found, remarks, name),
+            data={
+                "datasets": [m.dataset for m in found],
+                "problems": [],
+                "warnings": [remark.text for remark in remarks],
+                "snapshot": name,
+            },
             next="migrate plan" if not files else None,
+        )
+    )
+
+
+@command("new", "migrate mapping new profiles", "migrate mapping new sales --out mappings/orders.yaml")
+@click.argument("resource", type=click.Choice(_RESOURCES))
+@click.option("--snapshot", metavar="NAME", help="The snapshot to look at [the newest].")
+@click.option(
+    "--out", type=_FILE, metavar="FILE", help="Where to write it [proposed/DATASET.yaml in the mappings folder]."
+)
+@pass_app
+def new(app: App, resource: str, snapshot: str | None, out: Path | None) -> None:
+    """Write a first mapping of RESOURCE, proposed from a snapshot, each line with its reason.
+
+    Types, shares of records with a value, keys it could have, consents, ids too big for a number and the bookkeeping of
+    shop plug-ins are found in the data. No value of a record is written. An existing file is never overwritten.
+    """
+    from migrate.mapping.files import write_proposal
+    from migrate.mapping.survey import survey_records
+
+    project = app.open_project()
+    opened = _open(project, snapshot)
+    found = _resource(opened, resource)
+    names = _fields(found)
+    survey = survey_records(found.frames(names), names)
+    path = write_proposal(cast("Resource", resource), survey, opened.name, project.mappings, out)
+    app.finish(
+        Outcome(
+            command="mapping new",
+            text=f"Wrote {path}: {len(names)} fields of {survey.rows:,} records. Read it, change it, then check it.",
+            data={"file": str(path), "snapshot": opened.name, "records": survey.rows, "fields": len(names)},
+            next=f"migrate mapping check {path}",
+        )
+    )
+
+
+@command("preview", "migrate mapping preview mappings/contacts.yaml", "migrate mapping preview new.yaml --rows 20")
+@click.argument("file", type=_FILE)
+@click.option("--rows", type=click.IntRange(1, 500), default=5, show_default=True, help="How many rows of each kind.")
+@click.option("--snapshot", metavar="NAME", help="The snapshot to take records from [the newest].")
+@click.option("--show-values", is_flag=True, help="Show values as they are, not masked.")
+@pass_app
+def preview(app: App, file: Path, rows: int, snapshot: str | None, show_values: bool) -> None:
+    """Show rows before and after a mapping FILE, then rejected rows with the reason.
+
+    The snapshot's first 5,000 records of the resource are looked at. Values are masked unless --show-values is given.
+    """
+    from migrate.mapping import preview as room
+    from migrate.mapping.files import read_mapping, read_mappings
+    from migrate.mapping.transform import Settings
+    from migrate.mask import workspace_masker
+    from migrate.report.mapping import render_preview, summarise_preview
+
+    project = app.open_project()
+    made = read_mapping(file)
+    opened = _open(project, snapshot)
+
+    def read(resource: str, fields: Collection[str]) -> Iterator[pl.DataFrame]:
+        return _resource(opened, resource).frames(fields)
+
+    others = read_mappings(project.mappings) if made.lookups else {}
+    settings = Settings(project.datatrics.timezones, project.datatrics.source_aliases, project.octolis.float_digits)
+    found = room.preview(made, others, read, settings, rows)
+    mask = str if show_values else workspace_masker(project.workspace).mask
+    app.finish(
+        Outcome(
+            command="mapping preview",
+            text=render_preview(found, mask),
+            data={"dataset": made.dataset, "snapshot": opened.name, **summarise_preview(found, mask)},
+            next=f"migrate mapping check {file}",
+        )
+    )
+
+
+@command("functions", "migrate mapping functions", "migrate mapping functions --json")
+@pass_app
+def functions(app: App) -> None:
+    """List the functions of `apply`, each with an example."""
+    from migrate.mapping.functions import FUNCTIONS
+    from migrate.report.mapping import render_functions, summarise_functions
+
+    known = list(FUNCTIONS.values())
+    app.finish(
+        Outcome(
+            command="mapping functions",
+            text=render_functions(known),
+            data={"functions": summarise_functions(known)},
         )
     )
 
@@ -50,5 +163,57 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
 
 
-mapping.add_command(check)
-mapping.add_command(schema)
+def _read(files: Sequence[Path], project: Project | None) -> list[Mapping]:
+    from migrate.mapping.files import read_mapping, read_mappings
+
+    if files or project is None:
+        return [read_mapping(file) for file in files]
+    return list(read_mappings(project.mappings).values())
+
+
+def _open(project: Project, name: str | None) -> Snapshot:
+    from migrate.snapshot.reading import open_snapshot
+    from migrate.workspace import Workspace
+
+    return open_snapshot(Workspace(project.workspace), name, check_files=False)
+
+
+def _newest(project: Project, name: str | None) -> Snapshot | None:
+    """The snapshot of that name, else the newest finished one, if there is one."""
+    from migrate.snapshot.reading import list_snapshots
+    from migrate.workspace import Workspace
+
+    if name is None and not any(state.finished for state in list_snapshots(Workspace(project.workspace))):
+        return None
+    return _open(project, name)
+
+
+def _resource(snapshot: Snapshot, name: str) -> SnapshotResource:
+    from migrate.errors import WorkspaceError
+
+    found = snapshot.resource(name)
+    if found is None:
+        raise WorkspaceError(f"snapshot {snapshot.name} was made without {name}", hint=f"migrate extract {name}")
+    return found
+
+
+def _remarks(snapshot: Snapshot, mappings: list[Mapping]) -> list[Remark]:
+    from migrate.mapping.against import check_against, look_at
+
+    remarks: list[Remark] = []
+    for name in dict.fromkeys(made.resource for made in mappings):
+        found = snapshot.resource(name)
+        if found is None:
+            continue
+        same = [made for made in mappings if made.resource == name]
+        shown = look_at(_fields(found), found.frames, same)
+        remarks += [remark for made in same for remark in check_against(made, shown, same)]
+    return remarks
+
+
+def _fields(resource: SnapshotResource) -> list[str]:
+    return [name for name in resource.columns if name not in _OWN]
+
+
+for _command in (check, new, preview, functions, schema):
+    mapping.add_command(_command)

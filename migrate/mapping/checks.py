@@ -28,6 +28,7 @@ def check_mapping(mapping: Mapping, document: Document) -> list[Problem]:
     """Everything that is wrong inside one mapping."""
     found = [
         *_check_key(mapping),
+        *_check_alternative_keys(mapping),
         *_check_names(mapping),
         *_check_where(mapping),
         *_check_uses(mapping),
@@ -99,6 +100,22 @@ def _check_key(mapping: Mapping) -> Found:
             yield ("key", index), f"{name!r} stands twice"
 
 
+def _check_alternative_keys(mapping: Mapping) -> Found:
+    known = {frozenset(mapping.key)}
+    for index, key in enumerate(mapping.alternative_keys):
+        for place, name in enumerate(key):
+            if name not in mapping.columns:
+                yield (
+                    ("alternative_keys", index, place),
+                    f"there is no column {name!r}{suggest(name, mapping.columns)}",
+                )
+        if len(set(key)) < len(key):
+            yield ("alternative_keys", index), "a column stands twice"
+        if frozenset(key) in known:
+            yield ("alternative_keys", index), "is the key itself, or stands twice"
+        known.add(frozenset(key))
+
+
 def _check_names(mapping: Mapping) -> Found:
     folded: dict[str, str] = {}
     for name in mapping.columns:
@@ -135,7 +152,7 @@ def _check_uses(mapping: Mapping) -> Found:
 
 def _check_lookups(mapping: Mapping) -> Found:
     for name, lookup in mapping.lookups.items():
-        if not name or "." in name or name in {"item", "source", "id", "position"}:
+        if not name or "." in name or name in {"item", "record", "source", "id", "position"}:
             yield ("lookups", name), f"{name!r} cannot name a look-up"
         if lookup.dataset == mapping.dataset:
             yield ("lookups", name, "dataset"), "a dataset cannot look itself up"

@@ -19,6 +19,7 @@ import polars as pl
 _TIME = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)?$"
 )
+_PLAIN_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _ZERO = r"^0000-00-00"
 _IMPOSSIBLE = r"^.{11}(24|..:..:60)"
@@ -38,6 +39,8 @@ def read_datetimes(texts: pl.Series, zones: pl.Series, spelling: str | None = No
     frame = pl.DataFrame({"text": texts, "zone": zones})
     frame = _parse_known(frame) if spelling is None else _parse_as(frame, spelling)
     frame = _to_utc(frame)
+    if _is_plain(frame):
+        return frame.select(pl.col("utc").alias("value"), _TEXT.alias("rule"), *FLAGS)
     year = pl.col("utc").dt.year()
     zero = pl.col("text").str.contains(_ZERO)
     rule = (
@@ -52,6 +55,14 @@ def read_datetimes(texts: pl.Series, zones: pl.Series, spelling: str | None = No
         "rule",
         *((pl.col(f) & fits).fill_null(False).alias(f) for f in FLAGS),
     )
+
+
+def _is_plain(frame: pl.DataFrame) -> bool:
+    """Whether every text is a time of the calendar: nearly always, and then there is nothing more to look for."""
+    if frame["utc"].null_count() != frame["text"].null_count():
+        return False
+    years = frame["utc"].dt.year()
+    return not ((years < 1) | (years > 9999)).any()
 
 
 def read_dates(texts: pl.Series, spelling: str | None = None) -> pl.DataFrame:
@@ -99,6 +110,9 @@ def is_zone(name: str) -> bool:
 
 def _parse_known(frame: pl.DataFrame) -> pl.DataFrame:
     text = pl.col("text")
+    fast = _parse_one_way(frame)
+    if fast is not None:
+        return fast
     timed, day = text.str.contains(_TIME) & ~text.str.contains(_IMPOSSIBLE), text.str.contains(_DAY)
     stamp = pl.when(timed).then(text.str.slice(0, 10) + " " + text.str.slice(11, 8)).when(day).then(text + " 00:00:00")
     tail = pl.when(timed).then(text.str.slice(19))
@@ -109,6 +123,23 @@ def _parse_known(frame: pl.DataFrame) -> pl.DataFrame:
         stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us").alias("local"),
         pl.when(offset).then(minutes).when(tail.str.ends_with("Z") | day).then(0).alias("offset"),
         tail.str.contains(r"^\.[0-9]*[1-9]").fill_null(False).alias("fraction_dropped"),
+    )
+
+
+def _parse_one_way(frame: pl.DataFrame) -> pl.DataFrame | None:
+    """The parsed frame where all texts are plain naive times, or all are days; None for anything else."""
+    text, missing = pl.col("text"), frame["text"].null_count()
+    looks = frame.select(
+        (~text.str.contains(_PLAIN_TIME)).any().alias("t"), (~text.str.contains(_DAY)).any().alias("d")
+    )
+    other, dated = looks.row(0) if missing < frame.height else (True, True)
+    if other and dated:
+        return None
+    pattern = "%Y-%m-%d" if other else "%Y-%m-%d %H:%M:%S"
+    return frame.with_columns(
+        text.str.to_datetime(pattern, strict=False, time_unit="us").alias("local"),
+        pl.lit(0 if other else None, dtype=pl.Int64).alias("offset"),
+        pl.lit(False).alias("fraction_dropped"),
     )
 
 
@@ -153,6 +184,8 @@ def _to_utc(frame: pl.DataFrame) -> pl.DataFrame:
 def _localise(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     here, local = pl.col("zone_assumed") & (pl.col("zone") == zone), pl.col("local")
     if zone == "UTC":
+        if frame["zone_assumed"].all() and (frame["zone"] == "UTC").all():
+            return frame.with_columns(local.alias("utc"))
         return frame.with_columns(pl.when(here).then(local).otherwise(pl.col("utc")).alias("utc"))
     earlier = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     later = local.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")

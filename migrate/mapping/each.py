@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -15,6 +18,9 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TEXT = msgspec.json.Decoder(str)
 _ABSENT = msgspec.Raw(b"")
 PREFIX = "item."
+# a byte that no JSON text holds unescaped
+_SEPARATOR = b"\x01"
+CHUNK_RECORDS = 2_000
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = re.compile(rf"(?P<pair>{_HIGH}{_LOW})|(?P<half>{_HIGH}|{_LOW})|(?P<other>\\.)")
 
@@ -23,15 +29,15 @@ _ESCAPE = re.compile(rf"(?P<pair>{_HIGH}{_LOW})|(?P<half>{_HIGH}|{_LOW})|(?P<oth
 class Elements:
     """The elements of all records, flat.
 
-    **Shape.** `parents`, `places` and each list of `values` have one entry per element: the number of its record, its
+    **Shape.** `parents`, `places` and each series of `values` have one entry per element: the number of its record, its
     place from 1, its text.
     """
 
-    parents: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    values: dict[str, list[str | None]] = field(default_factory=dict)
-    broken: list[int] = field(default_factory=list)
-    empty: int = 0
+    parents: pl.Series
+    places: pl.Series
+    values: dict[str, pl.Series]
+    broken: list[int]
+    empty: int
 
 
 def read_elements(texts: pl.Series, fields: Collection[str]) -> Elements:
@@ -41,106 +47,144 @@ def read_elements(texts: pl.Series, fields: Collection[str]) -> Elements:
     neither list nor object.
     """
     reader = _Reader(fields)
-    for number, text in enumerate(texts):
-        if text is None or text in {"", "[]", "{}"}:
-            reader.found.empty += 1
-        else:
-            reader.read(number, text)
-    return reader.found
+    known = texts.rename("t").to_frame().with_row_index("n").filter(~pl.col("t").is_in(["", "[]", "{}"]))
+    for chunk in known.iter_slices(CHUNK_RECORDS):
+        reader.read_all(chunk["n"].to_list(), chunk["t"].to_list())
+    reader.empty += len(texts) - known.height
+    return reader.finish()
 
 
 class _Reader:
+    """Collects the elements' fields as runs of JSON literals, '' for absent; all are decoded at once at the end."""
+
     def __init__(self, fields: Collection[str]) -> None:
-        self.found = Elements(values={name: [] for name in fields})
-        self.whole = self.found.values.get("item")
+        self.numbers: list[int] = []
+        self.counts: list[int] = []
+        self.broken: list[int] = []
+        self.empty = 0
+        self.literals: dict[str, list[bytes]] = {name: [] for name in fields}
         self.paths = [(name, name[len(PREFIX) :]) for name in fields if name != "item"]
         self.tops = list(dict.fromkeys(top for _, path in self.paths for top in _candidates(path)))
         members = [(f"m{i}", msgspec.Raw, msgspec.field(default=_ABSENT, name=top)) for i, top in enumerate(self.tops)]
         self.member = {top: f"m{i}" for i, top in enumerate(self.tops)}
         element: Any = msgspec.defstruct("Element", members, gc=False)
         self.one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(element)
-        self.all: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[element])
-        self.flat = all("." not in path for _, path in self.paths)
+        self.many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[element] | int)
+        self.flat = "item" not in self.literals and all("." not in path for _, path in self.paths)
 
-    def read(self, number: int, text: str) -> None:
-        """Adds the elements of one record, or notes that it holds none."""
-        if self.whole is None and self._read_objects(number, text):
+    def read_all(self, numbers: list[int], texts: list[str]) -> None:
+        """Adds the elements of some records, in order."""
+        lists = self._decode_lists(texts) if self.flat else None
+        if lists is None:
+            for number, text in zip(numbers, texts, strict=True):
+                self._read(number, text)
             return
+        counts = [len(found) for found in lists]
+        self.numbers += numbers
+        self.counts += counts
+        self.empty += counts.count(0)
+        elements = list(chain.from_iterable(lists))
+        for name, path in self.paths if elements else ():
+            self.literals[name].append(_run(list(map(attrgetter(self.member[path]), elements))))
+
+    def _decode_lists(self, texts: list[str]) -> list[list[Any]] | None:
+        """The lists of objects in all texts, decoded in one call; None unless each text is one such list.
+
+        A line `0` parts the texts. No value can reach over it: in a string a line end is not allowed, and inside a list
+        or object no number may follow the bracket that every text ends with. So as many values as texts and zeros
+        mean one value each.
+        """
+        if not all(text[0] == "[" and text[-1] == "]" for text in texts):
+            return None
+        try:
+            found = self.many.decode_lines("\n0\n".join([*texts, ""]))
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return found[::2] if len(found) == 2 * len(texts) else None
+
+    def _read(self, number: int, text: str) -> None:
+        """Adds the elements of one record, or notes that it holds none."""
         raws = _split(text)
         if raws is None:
-            raws = _split(_keep_halves(text))
+            raws = _split(_refuse_halves(text))
         if raws is None:
-            self.found.broken.append(number)
-        elif not raws:
-            self.found.empty += 1
-        else:
-            self._add_places(number, len(raws))
-            for raw in raws:
-                self._add_element(raw)
+            self.broken.append(number)
+            return
+        self.empty += not raws
+        self.numbers.append(number)
+        self.counts.append(len(raws))
+        for raw in raws:
+            self._add_element(raw)
 
-    def _read_objects(self, number: int, text: str) -> bool:
-        """Whether the text was a plain list of objects, and is now read: nearly all are."""
-        if not self.flat or text[0] != "[":
-            return False
-        try:
-            elements = self.all.decode(text)
-        except (msgspec.DecodeError, RecursionError):
-            return False
-        if not elements:
-            return False
-        self._add_places(number, len(elements))
-        for name, path in self.paths:
-            member = self.member[path]
-            self.found.values[name].extend([as_sent(getattr(element, member)) for element in elements])
-        return True
-
-    def _add_places(self, number: int, count: int) -> None:
-        self.found.parents.extend([number] * count)
-        self.found.places.extend(range(1, count + 1))
+    def finish(self) -> Elements:
+        """All that was read, decoded."""
+        frame = pl.DataFrame({"n": self.numbers, "c": self.counts}, schema={"n": pl.UInt32, "c": pl.Int64})
+        flat = frame.filter(pl.col("c") > 0).select(
+            pl.col("n").repeat_by("c").explode(empty_as_null=False),
+            pl.int_ranges(1, pl.col("c") + 1).explode(empty_as_null=False).alias("p"),
+        )
+        with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+            values = dict(zip(self.literals, pool.map(_decode, self.literals.values()), strict=True))
+        return Elements(flat["n"], flat["p"], values, self.broken, self.empty)
 
     def _add_element(self, raw: msgspec.Raw) -> None:
-        if self.whole is not None:
-            self.whole.append(as_sent(raw))
+        if "item" in self.literals:
+            self.literals["item"].append(bytes(raw))
         element = self.one.decode(raw) if bytes(raw).startswith(b"{") else None
         for name, path in self.paths:
-            self.found.values[name].append(None if element is None else self._reach(element, path))
+            found = _ABSENT if element is None else self._reach(element, path)
+            self.literals[name].append(bytes(found))
 
-    def _reach(self, element: Any, path: str) -> str | None:
-        direct = as_sent(getattr(element, self.member[path]))
-        if direct is not None or "." not in path:
+    def _reach(self, element: Any, path: str) -> msgspec.Raw:
+        direct: msgspec.Raw = getattr(element, self.member[path])
+        if _says(direct):
             return direct
-        return next(
-            (found for top in _candidates(path)[1:] if (found := self._descend(element, top, path)) is not None), None
-        )
-
-    def _descend(self, element: Any, top: str, path: str) -> str | None:
-        return _reach_raw(getattr(element, self.member[top]), path[len(top) + 1 :])
+        tops = _candidates(path)[1:]
+        return _first(_reach_raw(getattr(element, self.member[top]), path[len(top) + 1 :]) for top in tops)
 
 
-def as_sent(raw: msgspec.Raw) -> str | None:
-    """The text of a JSON value as the snapshot keeps it: strings decoded, the rest literally, null as None."""
-    data = bytes(raw)
-    if not data or data == b"null":
-        return None
-    if data[0] != 34:
-        return data.decode()
-    if b"\\" not in data:
-        return data[1:-1].decode()
-    return _TEXT.decode(data)
+def _run(raws: list[msgspec.Raw]) -> bytes:
+    if raws[0] is _ABSENT and raws.count(_ABSENT) == len(raws):
+        return _SEPARATOR * (len(raws) - 1)
+    return _SEPARATOR.join(raws)
 
 
-def _reach_raw(raw: msgspec.Raw, path: str) -> str | None:
-    data = bytes(raw)
-    if not data.startswith(b"{"):
-        return None
-    members = _OBJECT.decode(data)
+def _decode(runs: list[bytes]) -> pl.Series:
+    """The texts of JSON values as the snapshot keeps them: strings decoded, the rest literally, null as null."""
+    if not runs:
+        return pl.Series("t", [], dtype=pl.String)
+    joined = _SEPARATOR.join(runs)
+    if not joined.strip(_SEPARATOR):
+        return pl.Series("t", [None], dtype=pl.String).new_from_index(0, len(joined) + 1)
+    literals = pl.Series("t", [joined.decode()]).str.split("\x01").explode(empty_as_null=False)
+    text = pl.col("t")
+    # no literal but a string begins or ends with a quote, so taking one off leaves all others alone
+    plain = text.str.strip_prefix('"').str.strip_suffix('"')
+    frame = literals.to_frame().select(
+        plain=pl.when((text != "") & (text != "null")).then(plain),
+        escaped=text.str.starts_with('"') & text.str.contains("\\", literal=True),
+    )
+    at = frame["escaped"].arg_true()
+    if at.is_empty():
+        return frame["plain"]
+    return frame["plain"].scatter(at, pl.Series([_TEXT.decode(literal) for literal in literals.gather(at)]))
+
+
+def _says(raw: msgspec.Raw) -> bool:
+    return bytes(raw) not in {b"", b"null"}
+
+
+def _first(raws: Iterable[msgspec.Raw]) -> msgspec.Raw:
+    return next((raw for raw in raws if _says(raw)), _ABSENT)
+
+
+def _reach_raw(raw: msgspec.Raw, path: str) -> msgspec.Raw:
+    if not bytes(raw).startswith(b"{"):
+        return _ABSENT
+    members = _OBJECT.decode(raw)
     if path in members:
-        return as_sent(members[path])
-    for top in _candidates(path)[1:]:
-        found = _reach_raw(members.get(top, _ABSENT), path[len(top) + 1 :])
-        if found is not None:
-            return found
-    return None
+        return members[path]
+    return _first(_reach_raw(members.get(top, _ABSENT), path[len(top) + 1 :]) for top in _candidates(path)[1:])
 
 
 def _candidates(path: str) -> list[str]:
@@ -149,12 +193,12 @@ def _candidates(path: str) -> list[str]:
     return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
-def _keep_halves(text: str) -> str:
-    """The JSON text with each half of a surrogate pair spelled out, so that a bad string does not cost the whole list.
+def _refuse_halves(text: str) -> str:
+    """The JSON text with a NUL for each half of a surrogate pair, so that a bad string does not cost the whole list.
 
-    Its column then refuses the string by name.
+    Its column then refuses the string by name: neither can be in a text of the target.
     """
-    return _ESCAPE.sub(lambda found: "\\" + found.group() if found.lastgroup == "half" else found.group(), text)
+    return _ESCAPE.sub(lambda found: "\\u0000" if found.lastgroup == "half" else found.group(), text)
 
 
 def _split(text: str) -> list[msgspec.Raw] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from migrate.mapping.model import Mapping
 from migrate.mapping.sql import SqlRefused, guard_sql
 
 IDENTITY = {"source": "_source", "id": "_id"}
+# the record's own fields of the names that mean something else in a mapping
+OWN = {"record.source": "source", "record.id": "id", "record.position": "position", "record.item": "item"}
 
 
 def used_names(mapping: Mapping) -> set[str]:
@@ -59,14 +61,25 @@ def record_names(mapping: Mapping) -> set[str]:
     return {name for name in used_names(mapping) if name not in taken and lookup_of(mapping, name) is None}
 
 
+def record_fields(mapping: Mapping) -> set[str]:
+    """All names that are read of the record: by columns, `where` and look-ups, for the ranking, and for `each`."""
+    ranked = set(mapping.collapse.order_by) - set(IDENTITY)
+    return record_names(mapping) | ranked | ({mapping.each} if mapping.each else set())
+
+
+def column_of(name: str) -> str:
+    """The snapshot's column of a record's field: of its own name, but for `record.id` and its like."""
+    return OWN.get(name, name)
+
+
 def needed_fields(mapping: Mapping) -> set[str]:
     """The snapshot's field columns this mapping reads, so that a reader can leave out the rest."""
-    return record_names(mapping) | set(mapping.collapse.order_by) | ({mapping.each} if mapping.each else set())
+    return {column_of(name) for name in record_fields(mapping)}
 
 
 def missing_fields(mapping: Mapping, available: Collection[str]) -> list[str]:
     """The needed fields that a snapshot does not have; they read as null."""
-    return sorted(needed_fields(mapping) - set(available) - set(IDENTITY))
+    return sorted(needed_fields(mapping) - set(available))
 
 
 def lookup_columns(mapping: Mapping) -> dict[str, set[str]]:
@@ -77,3 +90,20 @@ def lookup_columns(mapping: Mapping) -> dict[str, set[str]]:
         if lookup is not None:
             found[lookup].add(name.partition(".")[2])
     return found
+
+
+def unused_fields(fields: Collection[str], mappings: Iterable[Mapping]) -> list[str]:
+    """The fields that none of the mappings uses nor ignores.
+
+    A field inside an object counts as used where the whole object is; an object of which a field is listed is not.
+    """
+    known = set(IDENTITY) | {name for mapping in mappings for name in (*needed_fields(mapping), *mapping.ignore)}
+    parents = {parent for field in fields for parent in _parents(field)}
+    return sorted(
+        field for field in fields if field not in parents and field not in known and not known & set(_parents(field))
+    )
+
+
+def _parents(field: str) -> list[str]:
+    parts = field.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from migrate.errors import MappingError
+from migrate.errors import MappingError, UsageError, WorkspaceError
 from migrate.mapping.checks import check_mapping, check_together
-from migrate.mapping.functions import FUNCTIONS
+from migrate.mapping.functions import FUNCTIONS, Function
+from migrate.mapping.known_fields import DATASETS
 from migrate.mapping.messages import describe, suggest
-from migrate.mapping.model import Mapping
+from migrate.mapping.model import Mapping, Resource
 from migrate.mapping.order import dependency_order
+from migrate.mapping.proposal import propose
+from migrate.mapping.survey import Survey
 from migrate.mapping.yaml_text import Document, Place, Problem, read_yaml
 
 _HINT = "correct the file, then: migrate mapping check"
@@ -48,6 +52,27 @@ def read_mapping(file: Path) -> Mapping:
     return mapping
 
 
+def write_proposal(resource: Resource, survey: Survey, snapshot: str, folder: Path, out: Path | None) -> Path:
+    """The path of a proposed mapping, written: `out`, else under `proposed` in the mappings folder.
+
+    **Raises.** UsageError where the file is there already, WorkspaceError where it cannot be written.
+    """
+    path = out or folder / "proposed" / f"{DATASETS[resource][0]}.yaml"
+    schema = Path(os.path.relpath(folder / "mapping.schema.json", path.parent)).as_posix()
+    text = propose(resource, survey, snapshot, schema)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already", hint="name another file: --out FILE") from None
+    except OSError as error:
+        raise WorkspaceError(
+            f"{path} cannot be written: {error.strerror}", hint="name another file: --out FILE"
+        ) from None
+    return path
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a mapping file, for editors."""
     schema = Mapping.model_json_schema(by_alias=True)
@@ -58,12 +83,8 @@ def json_schema() -> dict[str, Any]:
         "enum": [*column["on_invalid"]["enum"], None],
         "type": ["string", "null"],
     }
-    plain = [name for name, function in FUNCTIONS.items() if function.argument == "none"]
-    called = {
-        name: {"type": "string" if function.argument == "text" else "integer", "description": function.says}
-        for name, function in FUNCTIONS.items()
-        if function.argument != "none"
-    }
+    plain = [name for name, function in FUNCTIONS.items() if function.argument in {"none", "choice"}]
+    called = {name: _argument_schema(function) for name, function in FUNCTIONS.items() if function.argument != "none"}
     column["apply"]["items"] = {
         "anyOf": [
             {"enum": plain},
@@ -77,6 +98,15 @@ def json_schema() -> dict[str, Any]:
         ]
     }
     return schema
+
+
+def _argument_schema(function: Function) -> dict[str, Any]:
+    kinds: dict[str, dict[str, Any]] = {
+        "text": {"type": "string"},
+        "number": {"type": "integer", "minimum": 1},
+        "choice": {"enum": list(function.choices)},
+    }
+    return {**kinds[function.argument], "description": function.says}
 
 
 def _list_files(folder: Path) -> list[Path]:

@@ -23,23 +23,33 @@ class LookedUp:
     orphan: pl.Series
 
 
-def look_up(
-    source: pl.Series, record_id: pl.Series, table: pl.DataFrame, columns: Collection[str], aliases: Dict[str, str]
-) -> LookedUp:
-    """The columns of the row that came from (source, id): by the exact source, else with aliases resolved.
+class LookupTable:
+    """Another dataset's rows by the identity of the record each came from.
 
-    **Guarantees.** Keeps order and number of rows, whatever `table` holds twice.
+    **Shape.** `table` has `source`, `id` and the dataset's typed columns; of two rows of one identity the first counts.
+    `aliases` are other names of sources: the left name is treated as the right one.
     """
-    names = sorted(columns)
-    asked = pl.DataFrame({"s": source, "i": record_id}).with_columns(
-        pl.when(pl.col("i") != "").then(pl.col("i")).alias("i")
-    )
-    rows = _as_text(table, names)
-    found = _join(asked, rows)
-    if aliases:
-        found = _prefer(found, _join(_resolved(asked, aliases), _resolved(rows, aliases)))
-    orphan = found.select(pl.col("i").is_not_null() & pl.col("hit").is_null()).to_series()
-    return LookedUp(found.select(pl.col(f"v:{name}").alias(name) for name in names), orphan.rename("orphan"))
+
+    def __init__(self, table: pl.DataFrame, columns: Collection[str], aliases: Dict[str, str]) -> None:
+        self._names = sorted(columns)
+        self._aliases = aliases
+        rows = _as_text(table, self._names)
+        self._exact = _once(rows)
+        self._resolved = _once(_resolved(rows, aliases)) if aliases else None
+
+    def find(self, source: pl.Series, record_id: pl.Series) -> LookedUp:
+        """The columns of the row that came from (source, id): by the exact source, else with aliases resolved.
+
+        **Guarantees.** Keeps order and number of rows.
+        """
+        asked = pl.DataFrame({"s": source, "i": record_id}).with_columns(
+            pl.when(pl.col("i") != "").then(pl.col("i")).alias("i")
+        )
+        found = _join(asked, self._exact)
+        if self._resolved is not None:
+            found = _prefer(found, _join(_resolved(asked, self._aliases), self._resolved))
+        orphan = found.select(pl.col("i").is_not_null() & pl.col("hit").is_null()).to_series()
+        return LookedUp(found.select(pl.col(f"v:{name}").alias(name) for name in self._names), orphan.rename("orphan"))
 
 
 def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
@@ -49,9 +59,12 @@ def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     return table.select(pl.col("source").alias("s"), pl.col("id").alias("i"), *values)
 
 
+def _once(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.unique(["s", "i"], keep="first", maintain_order=True).with_columns(pl.lit(True).alias("hit"))
+
+
 def _join(asked: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
-    once = table.unique(["s", "i"], keep="first", maintain_order=True).with_columns(pl.lit(True).alias("hit"))
-    return asked.join(once, on=["s", "i"], how="left", maintain_order="left")
+    return asked.join(table, on=["s", "i"], how="left", maintain_order="left")
 
 
 def _resolved(frame: pl.DataFrame, aliases: Dict[str, str]) -> pl.DataFrame:

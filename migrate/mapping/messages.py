@@ -96,6 +96,8 @@ def _words(detail: dict[str, Any], path: Path, tree: Any) -> str:
 def _wanted(path: Path, kind: str) -> str | None:
     if path and path[-1] in {"from", "key", "order_by", "source_order", "ignore"}:
         return "a field name or a list of them" if path[-1] == "from" else "a list of names, as [a, b]"
+    if path and path[0] == "alternative_keys":
+        return "a list of lists of columns, as [[email], [phone, lastname]]"
     if (path and path[-1] in {"value", "default"}) or (len(path) > 1 and path[-2] == "values"):
         return "text, a whole number, true or false"
     return "a function's name or `name: argument`" if "apply" in path else _WANTED.get(kind)

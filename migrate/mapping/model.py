@@ -106,6 +106,9 @@ class Mapping(_Strict):
     key: Annotated[tuple[StrictStr, ...], Field(min_length=1)] = Field(
         description="The dataset's deduplication key columns."
     )
+    alternative_keys: tuple[Annotated[tuple[StrictStr, ...], Field(min_length=1)], ...] = Field(
+        (), description="The target's other deduplication keys, each a list of columns: they can merge records too."
+    )
     where: StrictStr | None = Field(None, description="SQL; rows for which it is not true are left out.")
     each: StrictStr | None = Field(None, description="A field with a list: one row per element.")
     collapse: Collapse = Field(Collapse(), description="Which record wins when several share the key.")

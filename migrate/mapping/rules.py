@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -49,6 +50,26 @@ _TABLE = (
         "clean it at the source, or `on_invalid: omit`",
     ),
     Rule("not_an_email", "no e-mail address", "set `on_invalid: omit`"),
+    Rule(
+        "too_large",
+        "the row alone is more than a request may hold",
+        "`apply: [truncate: N]` on its longest column, or raise octolis.batch_bytes",
+    ),
+    Rule(
+        "not_a_phone_number",
+        "no number that exists in the country's plan, or one with an extension",
+        "name the country most numbers are of, as `phone: NL`, or set `on_invalid: omit`",
+    ),
+    Rule(
+        "not_a_country",
+        "no country's name in a known language, nor its code",
+        "list the spelling under `values`, or set `on_invalid: omit`",
+    ),
+    Rule(
+        "ambiguous_number",
+        "1,234 or 1.234: a decimal mark or one between thousands, which only the sender knows",
+        "ask the sender; `decimal_comma: or_point` takes 1.234 as it stands, `values` lists single ones",
+    ),
 )
 
 RULES = {rule.name: rule for rule in _TABLE}
@@ -61,6 +82,9 @@ LOSSES = {
     "stripped_html": "HTML tags removed",
     "truncated": "text cut at its limit",
     "hashed": "replaced by its SHA-256",
+    "encoding_fixed": "a wrong encoding repaired",
+    "phone_formatted": "a phone number written as E.164",
+    "country_coded": "a country's name made its ISO code",
     "comma_replaced": "a decimal comma made a point",
     "rounded": "digits beyond the limit rounded half-even",
     "fraction_dropped": "fractions of a second dropped",
@@ -68,9 +92,31 @@ LOSSES = {
     "zone_assumed": "a time without zone read in its source's zone",
     "dst_gap": "a local time the clock skipped, moved forward by the gap",
     "dst_fold": "a local time that came twice, the earlier one taken",
+    "flattened": "a list or an object sent as its JSON text",
     "defaulted": "no value; the column's default taken",
     "omitted_invalid": "broke a rule; left out as `on_invalid: omit` says",
     "nulled_invalid": "broke a rule; null sent as `on_invalid: null` says",
     "unlisted": "not listed under `values`; kept or left out as `unlisted` says",
     "consent_withheld": "consent not given because its fields disagree or hold nothing",
 }
+
+_EMAIL_REASONS: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (lambda text: "@" not in text, "there is no @"),
+    (lambda text: text.count("@") > 1, "there is more than one @"),
+    (lambda text: any(char.isspace() for char in text), "there is a space in it"),
+    (lambda text: not text.isascii(), "there is a letter in it that is not ASCII"),
+    (lambda text: len(text) > 254 or len(text.partition("@")[0]) > 64, "it is too long"),
+    (lambda text: text.startswith("@"), "nothing stands before the @"),
+    (lambda text: text.startswith(".") or ".." in text or ".@" in text, "a dot stands where none may"),
+    (lambda text: "." not in text.partition("@")[2], "there is no dot behind the @"),
+)
+
+
+def explain(rule: str, value: str | None) -> str:
+    """What a broken rule says, and where more can be told of this value, why."""
+    known = RULES.get(rule)
+    says = known.says if known else rule
+    if rule == "not_an_email" and value:
+        reason = next((words for is_so, words in _EMAIL_REASONS if is_so(value)), "its domain or a sign in it is wrong")
+        return f"{says}: {reason}"
+    return says

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import polars as pl
 
+from migrate.mapping.base import PLACE, base_rows, reject_all, slices, split_missing_ids
 from migrate.mapping.columns import FIELD, Computed, compute, evaluate, first_value
 from migrate.mapping.dates import read_datetimes, source_zones
 from migrate.mapping.each import read_elements
-from migrate.mapping.fields import (
-    IDENTITY,
-    element_names,
-    lookup_columns,
-    missing_fields,
-    needed_fields,
-    record_names,
-    used_names,
-)
-from migrate.mapping.lookups import look_up
+from migrate.mapping.fields import element_names, lookup_columns, missing_fields, needed_fields, used_names
+from migrate.mapping.lookups import LookupTable
+from migrate.mapping.mapped import MAX_VALUE, LossExamples, Mapped, count_losses, join_examples, join_mapped
 from migrate.mapping.model import Lookup, Mapping
 from migrate.mapping.numbers import FloatDigits
 from migrate.mapping.payload import keys
+from migrate.mapping.series import coalesce
 from migrate.mapping.types import polars_type
 
-__all__ = ["Mapped", "Settings", "lookup_columns", "map_rows", "missing_fields", "needed_fields", "typed_schema"]
+__all__ = [
+    "LossExamples",
+    "Mapped",
+    "Settings",
+    "join_examples",
+    "lookup_columns",
+    "map_rows",
+    "missing_fields",
+    "needed_fields",
+    "typed_schema",
+]
 
-MAX_VALUE = 200
-_PLACE = ("_source", "_id", "_position", "_element")
+MAX_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -38,27 +43,6 @@ class Settings:
     timezones: Dict[str, str] = field(default_factory=dict)
     source_aliases: Dict[str, str] = field(default_factory=dict)
     float_digits: FloatDigits = "decimals"
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """What became of the rows.
-
-    **Shape.** `accepted`: `_source`, `_id`, `_position`, `_element` (place from 1 with `each`, else null), `_recency`
-    (naive UTC, null where no time is known), `_key`, the mapped columns, and a Boolean `_null:COLUMN` for columns that
-    may send null.
-    `rejected`: `_source`, `_id`, `_position`, `_element`, `rule`, `column`, `value` (at most 200 characters).
-    `losses`: by column and loss, how many accepted rows.
-    **Guarantees.** read == filtered + rejected + accepted. Order is the input's.
-    """
-
-    accepted: pl.DataFrame
-    rejected: pl.DataFrame
-    read: int
-    filtered: int
-    empty_each: int
-    orphans: dict[str, int]
-    losses: dict[str, dict[str, int]]
 
 
 def typed_schema(mapping: Mapping, float_digits: FloatDigits) -> dict[str, pl.DataType]:
@@ -71,89 +55,102 @@ def map_rows(mapping: Mapping, rows: pl.DataFrame, lookups: Dict[str, pl.DataFra
 
     **Shape.** `rows` as a snapshot holds them; columns it lacks read as null. `lookups`: by look-up name a frame with
     `source`, `id` and the other dataset's typed columns.
-    **Guarantees.** read == filtered + rejected + accepted; the input's order; the same input, the same output.
+    **Guarantees.** read == filtered + rejected + accepted; the input's order; the same input, the same output. Memory
+    beyond input and output does not grow with the rows.
     **Raises.** MappingError when an expression cannot run.
     """
-    good, early = _split_missing_ids(_base(mapping, rows))
+    tables = lookup_tables(mapping, lookups, settings)
+    return join_mapped([_map_slice(mapping, part, tables, settings) for part in slices(mapping, rows)])
+
+
+@dataclass(frozen=True)
+class Worked:
+    """One run of rows with everything that was worked out of it.
+
+    **Shape.** `rows`, `computed` and `rejects` have one entry per row that came to its columns; a row of `rejects`
+    whose rule is null is accepted. `early` are rejects from before.
+    """
+
+    rows: pl.DataFrame
+    computed: dict[str, Computed]
+    rejects: pl.DataFrame
+    early: list[pl.DataFrame]
+    orphans: dict[str, int]
+    filtered: int
+    empty_each: int
+
+
+def lookup_tables(mapping: Mapping, lookups: Dict[str, pl.DataFrame], settings: Settings) -> dict[str, LookupTable]:
+    """The frames of a mapping's look-ups, ready to be asked."""
+    used = lookup_columns(mapping)
+    return {name: LookupTable(lookups[name], used[name], settings.source_aliases) for name in mapping.lookups}
+
+
+def work_out(mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable], settings: Settings) -> Worked:
+    """Every column of every row, and which rows are rejected."""
+    good, early = split_missing_ids(base_rows(mapping, rows))
     good, broken, empty = _explode(mapping, good) if mapping.each else (good, [], 0)
-    read = good.height + sum(part.height for part in [*early, *broken])
-    good, orphans = _add_lookups(mapping, good, lookups, settings)
+    good, orphans = _add_lookups(mapping, good, tables)
     kept = _keep(mapping, good)
     filtered = good.height - int(kept.sum())
-    good, orphans = good.filter(kept), {name: orphan.filter(kept) for name, orphan in orphans.items()}
-    computed = {
-        name: compute(name, column, good, mapping.is_required(name), settings.timezones, settings.float_digits)
-        for name, column in mapping.columns.items()
-    }
+    if filtered:
+        good, orphans = good.filter(kept), {name: orphan.filter(kept) for name, orphan in orphans.items()}
+    computed = _compute_all(mapping, good, settings)
     rejects = _rejects(mapping, good, orphans, computed)
-    accepted_mask = rejects["rule"].is_null()
-    late = rejects.filter(~accepted_mask)
+    counted = {name: int(orphan.sum()) for name, orphan in orphans.items()}
+    return Worked(good, computed, rejects, [*early, *broken], counted, filtered, empty)
+
+
+def _compute_all(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> dict[str, Computed]:
+    """Every column, several at a time: polars leaves Python free while it works, and each column stands alone."""
+
+    def run(name: str) -> Computed:
+        required = mapping.is_required(name)
+        return compute(name, mapping.columns[name], rows, required, settings.timezones, settings.float_digits)
+
+    with ThreadPoolExecutor(min(MAX_THREADS, pl.thread_pool_size())) as pool:
+        return dict(zip(mapping.columns, pool.map(run, mapping.columns), strict=True))
+
+
+def _map_slice(mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable], settings: Settings) -> Mapped:
+    worked = work_out(mapping, rows, tables, settings)
+    mask = worked.rejects["rule"].is_null()
+    late = worked.rejects.filter(~mask)
+    accepted = _accepted(mapping, worked.rows, worked.computed, settings)
+    losses, examples = count_losses(worked.computed, mask)
     return Mapped(
-        accepted=_accepted(mapping, good, computed, settings).filter(accepted_mask),
-        rejected=pl.concat([*early, *broken, late]).sort(
-            "_position", "_element", maintain_order=True, nulls_last=False
-        ),
-        read=read,
-        filtered=filtered,
-        empty_each=empty,
-        orphans={name: int(orphan.sum()) for name, orphan in orphans.items()},
-        losses=_count_losses(computed, accepted_mask),
+        accepted=accepted.filter(mask) if late.height else accepted,
+        rejected=pl.concat([*worked.early, late]).sort("_position", "_element", maintain_order=True, nulls_last=False),
+        read=worked.rows.height + worked.filtered + sum(part.height for part in worked.early),
+        filtered=worked.filtered,
+        empty_each=worked.empty_each,
+        orphans=worked.orphans,
+        losses=losses,
+        loss_examples=examples,
     )
-
-
-def _base(mapping: Mapping, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows with each field under a name that no expression can mistake: `f:NAME`."""
-    wanted = record_names(mapping) | set(mapping.collapse.order_by) | ({mapping.each} if mapping.each else set())
-    series = [rows[name] for name in ("_source", "_id", "_position")]
-    series += [_field(rows, name).alias(FIELD + name) for name in sorted(wanted - set(IDENTITY))]
-    series += [rows[column].alias(FIELD + name) for name, column in IDENTITY.items()]
-    return pl.DataFrame(series).with_columns(pl.lit(None, dtype=pl.Int64).alias("_element"))
-
-
-def _field(rows: pl.DataFrame, name: str) -> pl.Series:
-    if name in rows.columns:
-        return rows[name].cast(pl.String)
-    return pl.Series(name, [None], dtype=pl.String).new_from_index(0, rows.height)
-
-
-def _split_missing_ids(base: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
-    missing = base["_id"].fill_null("") == ""
-    if not missing.any():
-        return base, []
-    return base.filter(~missing), [_reject_all(base.filter(missing), "id_missing", "id", None)]
-
-
-def _reject_all(rows: pl.DataFrame, rule: str, column: str, value: str | None) -> pl.DataFrame:
-    text = pl.col(value).str.slice(0, MAX_VALUE) if value else pl.lit(None, dtype=pl.String)
-    return rows.select(*_PLACE, rule=pl.lit(rule), column=pl.lit(column), value=text)
 
 
 def _explode(mapping: Mapping, base: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame], int]:
     column = FIELD + str(mapping.each)
     elements = read_elements(base[column], sorted(element_names(mapping)))
-    broken = (
-        [_reject_all(base[elements.broken], "each_not_a_list", str(mapping.each), column)] if elements.broken else []
-    )
-    parents = pl.Series(elements.parents, dtype=pl.UInt32)
-    places = pl.Series("_element", elements.places, dtype=pl.Int64)
+    offending = pl.col(column).str.slice(0, MAX_VALUE)
+    broken = [reject_all(base[elements.broken], "each_not_a_list", str(mapping.each), offending)]
     if str(mapping.each) not in used_names(mapping):
         base = base.drop(column)
-    values = [pl.Series(FIELD + name, found, dtype=pl.String) for name, found in elements.values.items()]
-    lines = base.select(pl.all().gather(parents)).with_columns(
-        places, places.cast(pl.String).alias(FIELD + "position"), *values
+    values = [found.alias(FIELD + name) for name, found in elements.values.items()]
+    lines = base[elements.parents].with_columns(
+        elements.places.alias("_element"), elements.places.cast(pl.String).alias(FIELD + "position"), *values
     )
     return lines, broken, elements.empty
 
 
 def _add_lookups(
-    mapping: Mapping, rows: pl.DataFrame, lookups: Dict[str, pl.DataFrame], settings: Settings
+    mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable]
 ) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
-    used = lookup_columns(mapping)
     orphans: dict[str, pl.Series] = {}
     found_columns: list[pl.Series] = []
     for name, rule in mapping.lookups.items():
-        source, record_id = rows[FIELD + rule.source], _ids(rule, rows)
-        found = look_up(source, record_id, lookups[name], used[name], settings.source_aliases)
+        found = tables[name].find(rows[FIELD + rule.source], _ids(rule, rows))
         found_columns += [series.alias(f"{FIELD}{name}.{series.name}") for series in found.columns]
         orphans[name] = found.orphan
     return rows.with_columns(found_columns), orphans
@@ -174,7 +171,7 @@ def _rejects(
     mapping: Mapping, rows: pl.DataFrame, orphans: dict[str, pl.Series], computed: dict[str, Computed]
 ) -> pl.DataFrame:
     """One row per row: the first rule it breaks, the column, the text; null where it breaks none."""
-    found = pl.DataFrame([rows[name] for name in _PLACE]).with_columns(
+    found = pl.DataFrame([rows[name] for name in PLACE]).with_columns(
         pl.lit(None, dtype=pl.String).alias(name) for name in ("rule", "column", "value")
     )
     for name, orphan in orphans.items():
@@ -202,7 +199,7 @@ def _accepted(mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed
         column.sends_null.alias(f"_null:{name}") for name, column in computed.items() if column.sends_null is not None
     ]
     typed = pl.DataFrame(values)
-    place = [rows[name] for name in _PLACE]
+    place = [rows[name] for name in PLACE]
     return pl.DataFrame(
         [
             *place,
@@ -215,14 +212,11 @@ def _accepted(mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed
 
 
 def _recency(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> pl.Series:
+    """The first time field that can be read, of each row."""
+    found = pl.Series("_recency", [None], dtype=pl.Datetime("us")).new_from_index(0, rows.height)
     zones = source_zones(rows["_source"], settings.timezones)
-    times = [read_datetimes(rows[FIELD + name], zones)["value"].alias(name) for name in mapping.collapse.order_by]
-    return pl.DataFrame(times).select(pl.coalesce(pl.all()).alias("_recency")).to_series()
-
-
-def _count_losses(computed: dict[str, Computed], accepted: pl.Series) -> dict[str, dict[str, int]]:
-    counted: dict[str, dict[str, int]] = {}
-    for name, column in computed.items():
-        counts = {loss: int((lost & accepted).sum()) for loss, lost in column.losses.items()}
-        counted[name] = {loss: count for loss, count in counts.items() if count}
-    return {name: counts for name, counts in counted.items() if counts}
+    for name in mapping.collapse.order_by:
+        text = rows[FIELD + name]
+        if found.null_count() and text.null_count() < rows.height:
+            found = coalesce(found, read_datetimes(text, zones)["value"]).rename("_recency")
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 
@@ -12,10 +11,9 @@ import polars as pl
 from migrate.mapping.dates import FLAGS, read_dates, read_datetimes
 from migrate.mapping.model import Column, ColumnType
 from migrate.mapping.numbers import FloatDigits, float_type, integer_rule, integer_value, read_floats
+from migrate.mapping.series import rule_where
 
 NO_RULE = pl.lit(None, dtype=pl.String)
-_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
-_HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _DATETIME = "%Y-%m-%d %H:%M:%S"
 _DATE = "%Y-%m-%d 00:00:00"
 _RAW = msgspec.json.Decoder(msgspec.Raw)
@@ -99,18 +97,23 @@ def _read_boolean(texts: pl.Series) -> Typed:
 def _read_text(texts: pl.Series) -> Typed:
     text = pl.col("text")
     frame = texts.rename("text").to_frame()
-    bad = text.str.contains("\0", literal=True)
-    suspects = texts.filter(texts.str.contains(r"\\u[dD][89a-fA-F]").fill_null(False)).unique()
-    halves = [suspect for suspect in suspects if _has_half_pair(suspect)]
-    if halves:
-        bad = bad | text.is_in(halves)
-    frame = frame.select(value=pl.when(~bad).then(text), rule=pl.when(bad).then(pl.lit("unsendable_text")))
-    return Typed(frame["value"], frame["rule"])
+    frame = frame.select(
+        bad=text.str.contains("\0", literal=True),
+        nested=(text.str.starts_with("[") | text.str.starts_with("{")).fill_null(False),
+    )
+    bad = frame["bad"]
+    rule, value = rule_where(bad, "unsendable_text"), texts
+    if bad.any():
+        value = texts.set(bad.fill_null(False), None)
+    return Typed(value, rule, _flattened(value, frame["nested"]))
 
 
-def _has_half_pair(text: str) -> bool:
-    """Whether an escape of half a surrogate pair stands in a text: how a snapshot keeps what UTF-8 cannot."""
-    return _HALF.search(_PAIR.sub("", text)) is not None
+def _flattened(texts: pl.Series, suspects: pl.Series) -> dict[str, pl.Series]:
+    """Where the text is a list or an object of JSON, for which the target has no type."""
+    if not suspects.any():
+        return {}
+    nested = [text for text in texts.filter(suspects).unique().drop_nulls() if is_json(text)]
+    return {"flattened": texts.is_in(nested).fill_null(False)} if nested else {}
 
 
 def _read_json(texts: pl.Series) -> Typed:
@@ -124,7 +127,7 @@ def _read_json(texts: pl.Series) -> Typed:
         rule=pl.when(bad).then(pl.lit("not_json")).otherwise(pl.col("rule")),
         value=pl.when(~bad & pl.col("rule").is_null()).then(pl.col("text")),
     )
-    return Typed(frame["value"], frame["rule"])
+    return Typed(frame["value"], frame["rule"], sendable.losses)
 
 
 def is_json(text: str) -> bool:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from migrate.mapping.transform import Settings, map_rows
 
 
 def _values(text: str, *fields: str) -> dict[str, list[str | None]]:
-    return read_elements(pl.Series([text]), fields).values
+    return {name: found.to_list() for name, found in read_elements(pl.Series([text]), fields).values.items()}
 
 
 def test_values_come_out_as_sent() -> None:
@@ -41,20 +42,40 @@ def test_nested_names_and_elements_that_are_no_objects() -> None:
 def test_an_object_counts_as_a_list_of_its_values() -> None:
     """PHP sends lists with holes as objects: their values in order, whatever the keys."""
     found = read_elements(pl.Series(['{"2":{"a":1},"x":{"a":2}}', '[{"a":3}]']), ["item.a"])
-    assert (found.values["item.a"], found.parents, found.places) == (["1", "2", "3"], [0, 0, 1], [1, 2, 1])
+    assert (found.values["item.a"].to_list(), found.parents.to_list(), found.places.to_list()) == (
+        ["1", "2", "3"],
+        [0, 0, 1],
+        [1, 2, 1],
+    )
 
 
 def test_none_empty_and_broken() -> None:
     """Null, '' and empty lists give no row and are counted; what is no list is named."""
     found = read_elements(pl.Series([None, "", "[]", "{}", "[ ]", "12", "[1,", "true", "[" * 100_000]), ["item"])
-    assert (found.empty, found.broken, found.places) == (5, [5, 6, 7, 8], [])
+    assert (found.empty, found.broken, found.places.to_list()) == (5, [5, 6, 7, 8], [])
 
 
-def test_half_a_pair_keeps_its_escapes() -> None:
-    """A string that no text can hold keeps its escapes, so that it can be refused by name."""
+def test_half_a_pair_becomes_what_no_text_may_hold() -> None:
+    """A string with half a surrogate pair holds a NUL, so that it is refused by name; its neighbours are read."""
     bad = '[{"a":"x\\ud800"},{"a":"\\\\ud800 \\ud83d\\ude00"}]'
-    found = read_elements(pl.Series([bad]), ["item.a"])
-    assert found.values["item.a"] == ["x\\ud800", "\\ud800 \U0001f600"]
+    assert _values(bad, "item.a") == {"item.a": ["x\0", "\\ud800 \U0001f600"]}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ['[{"a":1}] [{"a":2}]', '[{"a":3}', "[4]}]"],
+        ['[{"a":[[1]', "[2]]}]", '[{"a":5}]'],
+        ['[{"a":"]', '["}]', '[{"a":1}],[{"a":2}]'],
+        ["[0]", "[]0[]", '[{"a":1}]\n0\n[{"a":1}]'],
+    ],
+)
+def test_broken_texts_side_by_side(texts: list[str]) -> None:
+    """Texts that are broken each are broken together too, even where they would make sense in one piece."""
+    alone = [read_elements(pl.Series([text]), ["item.a"]) for text in texts]
+    together = read_elements(pl.Series(texts), ["item.a"])
+    assert together.broken == [number for number, found in enumerate(alone) if found.broken]
+    assert together.values["item.a"].to_list() == [v for found in alone for v in found.values["item.a"].to_list()]
 
 
 _JSON = st.recursive(
@@ -69,7 +90,7 @@ def test_any_elements_come_back(elements: list[dict[str, object]], whole: bool) 
     """For any elements each field is what Python's own parser reads, whichever way is taken."""
     fields = ["item.a", "item.é"] + (["item"] if whole else [])
     found = read_elements(pl.Series([json.dumps(elements)]), fields)
-    assert found.places == list(range(1, len(elements) + 1))
+    assert found.places.to_list() == list(range(1, len(elements) + 1))
     for name in ("a", "é"):
         wanted = [element.get(name) for element in elements]
         got = [

@@ -1,0 +1,185 @@
+"""Writes docs/mapping.md from the mapping language's own model; with --check, fails where the file is out of date."""
+
+# ruff: noqa: E501  a page's prose and tables keep their lines
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from migrate.mapping.functions import FUNCTIONS, Function
+from migrate.mapping.model import Collapse, Column, Lookup, Mapping
+from migrate.mapping.rules import LOSSES, RULES
+from migrate.mapping.sql import FUNCTIONS as SQL_FUNCTIONS
+from migrate.mapping.sql import KEYWORDS, MAX_DEPTH, MAX_LENGTH, TYPES
+from migrate.mapping.yaml_text import MAX_BYTES
+from migrate.mapping.yaml_text import MAX_DEPTH as YAML_DEPTH
+
+TARGET = Path(__file__).with_name("mapping.md")
+HEAD = """\
+# Mapping files
+
+Made by `python docs/generate_mapping.py` from the language's own model; do not edit.
+
+A mapping file says what becomes of each field of a resource in one dataset of the target. It is the document the customer
+signs, so it is complete, says why, and is wrong loudly.
+
+```yaml
+# yaml-language-server: $schema=mapping.schema.json
+version: 1
+dataset: contacts
+resource: profiles
+key: [contact_key]
+alternative_keys: [[email], [phone, lastname]]
+where: "email IS NOT NULL OR phone IS NOT NULL"
+collapse: {by: latest, order_by: [updated, created], fill_gaps: true}
+columns:
+  contact_key: {sql: "source || ':' || id", type: text}
+  email: {from: [email, metadata.email], type: text, apply: [trim, lowercase, email], on_invalid: omit}
+  phone: {from: [mobile, phone], type: text, apply: [{phone: NL}], on_invalid: omit}
+  lastname: {from: lastname, type: text, apply: [fix_text, trim]}
+  country: {from: country, type: text, apply: [country], on_invalid: omit}
+  newsletter: {from: newsletter, type: boolean, consent: true, values: {"1": true, "0": false}, unlisted: omit}
+  birthdate: {from: dateofbirth, type: date, on_invalid: omit}
+  created_at: {from: [created, created_at], type: datetime}
+  own_id: {from: record.id, type: text}
+  origin: {value: datatrics, type: text}
+ignore: [update_msg, update_attempts]
+unmapped: report
+```
+
+## Working with them
+
+| command | does |
+| --- | --- |
+| `migrate mapping new RESOURCE` | proposes a first file from a snapshot, each line with its reason, no value of a record in it |
+| `migrate mapping check [FILE]...` | every problem of every file at once; held against the newest snapshot also what never occurs or is left over |
+| `migrate mapping preview FILE` | rows before and after, rejected rows with the reason; masked unless `--show-values` |
+| `migrate mapping functions` | the functions with examples |
+| `migrate mapping schema` | the JSON Schema, which editors find by the first line of each file |
+
+## Values
+
+Every field is **text as sent**: a string's own text, and of anything else the JSON literal, digit by digit. So no rule depends
+on a guessed type, and nothing passes through a binary float.
+
+| in the record | is | without settings of its own |
+| --- | --- | --- |
+| absent, `null`, `""` | no value | the column is left out: the target keeps what it has, defaults hold |
+| `"NULL"`, `"null"`, `" "` | text | sent as any text, or refused by the type |
+
+`default` stands in for no value, never for one that broke a rule. `null: send` sends null where there is no value, which erases.
+
+The record's identity is `source` and `id`. Its own fields of these names, where it has them beside its identity, are
+`record.source` and `record.id`. Dotted names reach into objects (`metadata.email`). With `each: items` there is one row per element:
+`item.NAME` is the element's field, `item` the element itself, `position` its place from 1; the record's own fields of these names
+are `record.item` and `record.position`. An object with values for elements counts as a list.
+
+## Keys of the file
+"""
+AFTER_KEYS = f"""
+Files are YAML 1.2 (`no` and `on` are text), at most {MAX_BYTES:,} bytes and {YAML_DEPTH} levels deep, without anchors, aliases and tags.
+
+## Types
+"""
+TYPES_TABLE = """
+| type | takes | rules it may break | sends |
+| --- | --- | --- | --- |
+| `text` | any text but a NUL or half a surrogate pair | `unsendable_text` | as it is |
+| `integer` | `12`, `-3`, `12.000`; not `1e3`, `+1`, ` 1` | `not_an_integer`, `out_of_int32` | `12` |
+| `float` | `1.10`, `-3`, `1.5e-7`; no comma, no spaces | `not_a_number`, `out_of_int32`, `too_many_digits` | six digits after the point at most, rounded half-even; with `float_digits = "significant"` more than six digits are refused; `digits` decides for a column |
+| `boolean` | `true`, `false`; other spellings by `values` | `not_a_boolean` | `true` |
+| `datetime` | `2020-04-28 14:08:45`, with `T`, a fraction, `Z` or an offset; a day is its midnight; else `format` | `not_a_datetime`, `zero_date`, `out_of_calendar` | `"2020-04-28 14:08:45"` in UTC |
+| `date` | the same; the day as written, never moved by a zone | `not_a_date`, `zero_date`, `out_of_calendar` | `"2020-04-28 00:00:00"` |
+| `json` | one JSON value | `not_json`, `unsendable_text` | its text, in quotes |
+
+A naive time is of its source's zone (`[datatrics.timezones]`, or the column's `timezone`). A local time the clock skipped in spring moves
+forward by the gap; one that came twice in autumn is the earlier. Both are counted. `format` is `epoch_s`, `epoch_ms` or strftime codes.
+
+## Consent
+
+A column with `consent: true` becomes true only by a listed yes of its own record: not by absence, null, `""`, an unlisted answer, a
+default, a look-up, an expression over silent fields, gap filling or collapse. Of several fields, and of several records of one key, a no
+wins over a yes. A file that could make it otherwise is refused.
+
+## Functions
+
+`apply` runs them one after another, before `values` and the type. One that refuses a text breaks a rule, as a type does.
+"""
+SQL = f"""
+## SQL
+
+`sql` and `where` are polars' SQL scalar expressions over the row's own text fields, guarded by an allow-list: nothing outside the row
+can be read. At most {MAX_LENGTH:,} characters and {MAX_DEPTH} brackets deep. A field whose name is a word of SQL wants double quotes.
+
+Functions: {", ".join(sorted(SQL_FUNCTIONS))}.
+
+Words: {", ".join(sorted(KEYWORDS))}. Types to cast to: {", ".join(sorted(TYPES))}. Operators: `||` `=` `<>` `<` `>` `<=` `>=` `+` `-` `*` `/` `%`.
+
+## Rules
+
+A row that breaks one is rejected under its name, unless the column's `on_invalid` says otherwise. Every row ends as accepted, rejected or
+filtered.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    parts = [HEAD, *_keys(Mapping), "\n### `collapse`\n", *_keys(Collapse), "\n### `lookups.NAME`\n"]
+    parts += [*_keys(Lookup), "\n### `columns.NAME`\n\n`from`, `sql` or `value`, one of them.\n", *_keys(Column)]
+    parts += [AFTER_KEYS, TYPES_TABLE, *_functions(FUNCTIONS.values()), SQL]
+    parts += _table(("rule", "means", "way out"), [(f"`{r.name}`", r.says, r.hint) for r in RULES.values()])
+    parts += ["\n## Losses\n\nCounted per column with a few examples, masked where they are shown.\n"]
+    parts += _table(("loss", "means"), [(f"`{name}`", says) for name, says in LOSSES.items()])
+    return "".join(parts)
+
+
+def _keys(model: Any) -> Iterator[str]:
+    rows = []
+    for name, field in model.model_fields.items():
+        default = "" if field.is_required() else _show(field.get_default(call_default_factory=True))
+        rows.append(
+            (f"`{field.alias or name}`", field.description or "", "required" if field.is_required() else default)
+        )
+    yield from _table(("key", "says", "default"), rows)
+
+
+def _show(value: Any) -> str:
+    if value is None or (not value and isinstance(value, tuple | dict)) or isinstance(value, Collapse):
+        return ""
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    return f"`[{', '.join(value)}]`" if isinstance(value, tuple) else f"`{value}`"
+
+
+def _functions(functions: Iterable[Function]) -> Iterator[str]:
+    rows = []
+    for function in functions:
+        call = function.name if function.example_argument is None else f"{function.name}: {function.example_argument}"
+        made = ", ".join(f"`{name}`" for name in (function.rule, function.loss) if name)
+        rows.append((f"`{call}`", function.says, f"`{function.example[0]}` → `{function.example[1]}`", made))
+    yield from _table(("function", "does", "example", "rule, loss"), rows)
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield "\n| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads) + "\n"
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|").replace("\t", "\\t") for cell in row) + " |\n"
+
+
+def main(arguments: list[str]) -> int:
+    """0, or 1 where --check finds the file out of date."""
+    text = render()
+    if "--check" in arguments:
+        if TARGET.read_text(encoding="utf-8") != text:
+            sys.stderr.write("docs/mapping.md is out of date; run: python docs/generate_mapping.py\n")
+            return 1
+        return 0
+    TARGET.write_text(text, encoding="utf-8", newline="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

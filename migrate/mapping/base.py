@@ -1,0 +1,83 @@
+"""Snapshot rows as a mapping reads them: each field under a name that no expression can mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from migrate.mapping.columns import FIELD
+from migrate.mapping.fields import IDENTITY, column_of, record_fields
+from migrate.mapping.model import Mapping
+
+PLACE = ("_source", "_id", "_position", "_element")
+SLICE_ROWS = 250_000
+SLICE_BYTES = 16 * 1024 * 1024
+# how a snapshot's field shows half a surrogate pair, and so also a text that has these six characters
+_ESCAPE = "\\ud"
+_HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+
+
+def slices(mapping: Mapping, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The rows in runs that need little memory, at least one.
+
+    The intermediate columns of a run are many times its size, the more so where a list gives many rows.
+    """
+    if mapping.each is None or mapping.each not in rows.columns:
+        yield from rows.iter_slices(SLICE_ROWS) if rows.height else [rows]
+        return
+    sizes = rows[mapping.each].cast(pl.String).str.len_bytes().fill_null(0).cast(pl.Int64).cum_sum()
+    runs = (sizes // SLICE_BYTES) * rows.height + pl.int_range(rows.height, eager=True) // SLICE_ROWS
+    lengths = runs.rle().struct.field("len").to_list() if rows.height else [0]
+    start = 0
+    for length in lengths:
+        yield rows.slice(start, length)
+        start += length
+
+
+def base_rows(mapping: Mapping, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the fields that the mapping reads, each as `f:NAME`; fields the rows lack are null."""
+    series = [rows[name] for name in ("_source", "_id", "_position")]
+    suspect = "_raw" in rows.columns and rows["_raw"].str.contains(_HALF).any()
+    for name in sorted(record_fields(mapping)):
+        field = _field(rows, column_of(name))
+        if suspect and name != mapping.each and field.str.contains(_ESCAPE, literal=True).any():
+            field = _refuse_halves(field, rows["_raw"])
+        series.append(field.alias(FIELD + name))
+    series += [rows[column].alias(FIELD + name) for name, column in IDENTITY.items()]
+    return pl.DataFrame(series).with_columns(pl.lit(None, dtype=pl.Int64).alias("_element"))
+
+
+def split_missing_ids(base: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """The rows with an identity, and the others as rejects."""
+    missing = base["_id"].fill_null("") == ""
+    if not missing.any():
+        return base, []
+    return base.filter(~missing), [reject_all(base.filter(missing), "id_missing", "id", None)]
+
+
+def reject_all(rows: pl.DataFrame, rule: str, column: str, value: pl.Expr | None) -> pl.DataFrame:
+    """One reject per row, all for the same rule."""
+    text = pl.lit(None, dtype=pl.String) if value is None else value
+    return rows.select(*PLACE, rule=pl.lit(rule), column=pl.lit(column), value=text)
+
+
+def _field(rows: pl.DataFrame, name: str) -> pl.Series:
+    if name in rows.columns:
+        return rows[name].cast(pl.String)
+    return pl.Series(name, [None], dtype=pl.String).new_from_index(0, rows.height)
+
+
+def _refuse_halves(field: pl.Series, raw: pl.Series) -> pl.Series:
+    """The field with a NUL, which no text may hold, for each half of a surrogate pair.
+
+    Only the record's JSON tells such a half from a text that spells the escape: there its backslash is doubled, which
+    goes first, then the whole pairs; what is left is half a one.
+    """
+    frame = pl.DataFrame({"t": field, "r": raw})
+    left = pl.col("r").str.replace_all("\\\\", "", literal=True).str.replace_all(_PAIR, "")
+    refused = pl.col("t").str.replace_all(_HALF, "\0")
+    return frame.select(
+        pl.when(left.str.contains(_HALF)).then(refused).otherwise(pl.col("t")).alias(field.name)
+    ).to_series()

@@ -1,0 +1,55 @@
+"""Field names that mean something to whoever proposes a mapping.
+
+**Source.** What the shop plug-ins for Magento and PrestaShop send, and the documents' examples.
+"""
+
+from __future__ import annotations
+
+import re
+
+from migrate.mapping.model import Resource
+
+DATASETS: dict[Resource, tuple[str, str, str]] = {
+    "profiles": ("contacts", "contact_key", "profileid"),
+    "content_items": ("products", "product_key", "itemid"),
+    "content_categories": ("categories", "category_key", "categoryid"),
+    "sales": ("orders", "order_key", "conversionid"),
+    "interactions": ("interactions", "interaction_key", "interactionid"),
+}
+
+# the identity once more
+IDENTITY_FIELDS: dict[Resource, frozenset[str]] = {
+    "profiles": frozenset({"profileid", "profile_id"}),
+    "content_items": frozenset({"itemid"}),
+    "content_categories": frozenset({"itemid", "categoryid"}),
+    "sales": frozenset({"conversionid", "increment_id"}),
+    "interactions": frozenset({"interactionid"}),
+}
+
+BOOKKEEPING: dict[str, str] = {
+    "objecttype": "says what kind of record it is, which is known",
+    "itemtype": "says what kind of record it is, which is known",
+    "update_msg": "Magento's plug-in: what its last synchronisation said",
+    "update_attempts": "Magento's plug-in: how often it tried",
+    "entity_id": "Magento's plug-in: number of its own row",
+    "row_id": "Magento's plug-in: number of its own row",
+    "address_id": "Magento's plug-in: number of its own row",
+}
+
+# what Magento's plug-in writes into `status`: how far its synchronisation is, nothing about the customer or order
+SYNC_STATES = frozenset({"Queued for Update", "Synced", "Error", "Failed", "Skipped"})
+
+CONSENT = re.compile(
+    r"newsletter|opt_?-?in|opt_?-?out|consent|subscri|permission|gdpr|avg_|marketing|mailing|suppress|no_?mail", re.I
+)
+DENIAL = re.compile(r"opt_?-?out|unsubscri|bounce|suppress|block|no_?mail", re.I)
+YES = frozenset({"1", "true", "yes", "y", "on", "ja", "oui", "si", "sì", "subscribed", "opt-in", "optin", "opted in"})
+NO = frozenset({"0", "false", "no", "n", "off", "nee", "nein", "non", "unsubscribed", "opt-out", "optout", "opted out"})
+
+# names and numbers for things, not numbers to count with
+CODE = re.compile(
+    r"(^|_|\.)(id|code|zip|zipcode|postcode|postal|phone|mobile|tel|telephone|fax|sku|ean|ean13|upc|isbn|gtin|nr|"
+    r"number|vat|iban|bic|uid|uuid|guid|key)$|id$",
+    re.I,
+)
+TIMES = ("updated", "updated_at", "created", "created_at", "datetime", "date")

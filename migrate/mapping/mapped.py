@@ -1,0 +1,110 @@
+"""What became of the rows of a mapping, and the same of several runs of rows put together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import polars as pl
+
+from migrate.mapping.columns import Computed
+from migrate.mapping.types import render
+
+EXAMPLES = 3
+MAX_VALUE = 200
+_LOOKED_AT = 100
+
+V = TypeVar("V")
+Example = tuple[str | None, str | None]
+Losses = dict[str, dict[str, int]]
+LossExamples = dict[str, dict[str, tuple[Example, ...]]]
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """What became of the rows.
+
+    **Shape.** `accepted`: `_source`, `_id`, `_position`, `_element` (place from 1 with `each`, else null), `_recency`
+    (naive UTC, null where no time is known), `_key`, the mapped columns, and a Boolean `_null:COLUMN` for columns that
+    may send null.
+    `rejected`: `_source`, `_id`, `_position`, `_element`, `rule`, `column`, `value` (at most 200 characters).
+    `losses`: by column and loss, how many accepted rows; `loss_examples`: of each the first few different (before,
+    after), not masked, at most 200 characters, None for no value.
+    **Guarantees.** read == filtered + rejected + accepted. Order is the input's.
+    """
+
+    accepted: pl.DataFrame
+    rejected: pl.DataFrame
+    read: int
+    filtered: int
+    empty_each: int
+    orphans: dict[str, int]
+    losses: Losses
+    loss_examples: LossExamples
+
+
+def join_mapped(parts: Sequence[Mapped]) -> Mapped:
+    """Several runs of rows as one, in their order; at least one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Mapped(
+        accepted=pl.concat([part.accepted for part in parts]),
+        rejected=pl.concat([part.rejected for part in parts]),
+        read=sum(part.read for part in parts),
+        filtered=sum(part.filtered for part in parts),
+        empty_each=sum(part.empty_each for part in parts),
+        orphans=_summed(part.orphans for part in parts),
+        losses=_by_column((part.losses for part in parts), _summed),
+        loss_examples=join_examples(part.loss_examples for part in parts),
+    )
+
+
+def join_examples(parts: Iterable[LossExamples]) -> LossExamples:
+    """The first few different examples of each loss over several runs of rows."""
+    return _by_column(parts, lambda losses: _first_examples(list(losses)))
+
+
+def count_losses(computed: dict[str, Computed], accepted: pl.Series) -> tuple[Losses, LossExamples]:
+    """How many accepted rows lost something, by column and loss, and examples of each."""
+    counts: Losses = {}
+    examples: LossExamples = {}
+    for name, column in computed.items():
+        lost = {loss: where & accepted for loss, where in column.losses.items() if where.any()}
+        counts[name] = {loss: count for loss, where in lost.items() if (count := int(where.sum()))}
+        examples[name] = {loss: _examples(column, lost[loss]) for loss in counts[name]}
+    return ({name: found for name, found in counts.items() if found}, {n: e for n, e in examples.items() if e})
+
+
+def _examples(column: Computed, lost: pl.Series) -> tuple[Example, ...]:
+    at = lost.arg_true().head(_LOOKED_AT)
+    frame = pl.DataFrame({"before": column.origin.gather(at), "after": column.value.gather(at)})
+    frame = frame.select("before", render("after", frame.schema["after"]))
+    shown = frame.select(pl.all().str.slice(0, MAX_VALUE)).unique(maintain_order=True)
+    return tuple(shown.head(EXAMPLES).rows())
+
+
+def _first_examples(parts: list[dict[str, tuple[Example, ...]]]) -> dict[str, tuple[Example, ...]]:
+    found: dict[str, dict[Example, None]] = {}
+    for part in parts:
+        for loss, examples in part.items():
+            found.setdefault(loss, {}).update(dict.fromkeys(examples))
+    return {loss: tuple(examples)[:EXAMPLES] for loss, examples in found.items()}
+
+
+def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for part in counts:
+        total.update(part)
+    return dict(total)
+
+
+def _by_column(
+    parts: Iterable[dict[str, dict[str, V]]], join: Callable[[Iterable[dict[str, V]]], dict[str, V]]
+) -> dict[str, dict[str, V]]:
+    of_column: dict[str, list[dict[str, V]]] = {}
+    for part in parts:
+        for name, found in part.items():
+            of_column.setdefault(name, []).append(found)
+    return {name: join(found) for name, found in of_column.items()}

@@ -1,0 +1,106 @@
+"""Mappings for a terminal and as JSON: what a check found, rows before and after, the functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from migrate.report.terminal import Row, inert, render_table
+
+if TYPE_CHECKING:
+    from migrate.mapping.against import Remark
+    from migrate.mapping.functions import Function
+    from migrate.mapping.model import Mapping
+    from migrate.mapping.preview import Preview, PreviewRow
+
+_MAX_CELL = 60
+
+Mask = Callable[[str], str]
+
+
+def render_check(mappings: Sequence[Mapping], remarks: Sequence[Remark], snapshot: str | None) -> str:
+    """The datasets that the files make, and what a snapshot says about them."""
+    rows: list[Row] = [[m.dataset, m.resource, ", ".join(m.key), len(m.columns), len(m.ignore)] for m in mappings]
+    table = render_table(["dataset", "made from", "key", "columns", "fields left behind"], rows)
+    held = f"Held against snapshot {snapshot}" if snapshot else "Not held against a snapshot"
+    parts = [f"No problem found. {held}.", table]
+    if remarks:
+        parts.append("\n".join(["Worth a look:", *(f"  {inert(remark.text)}" for remark in remarks)]))
+    return "\n\n".join(parts)
+
+
+def render_functions(functions: Sequence[Function]) -> str:
+    """Each function with its example."""
+    rows: list[Row] = [[_call(f), f"{f.example[0]!r} -> {f.example[1]!r}", f.says] for f in functions]
+    return render_table(["function", "example", "what it does"], rows, indent=0)
+
+
+def summarise_functions(functions: Sequence[Function]) -> list[dict[str, Any]]:
+    """The functions' part of the JSON object."""
+    return [
+        {
+            "name": f.name,
+            "call": _call(f),
+            "says": f.says,
+            "input": f.example[0],
+            "output": f.example[1],
+            "rule": f.rule,
+        }
+        for f in functions
+    ]
+
+
+def _call(function: Function) -> str:
+    return function.name if function.example_argument is None else f"{function.name}: {function.example_argument}"
+
+
+def render_preview(found: Preview, mask: Mask) -> str:
+    """Rows before and after, then the rejected ones with their reasons; values as `mask` shows them."""
+    counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
+    parts = [f"{found.looked_at:,} records looked at" + (f": {counts}." if counts else ".")]
+    parts += [_render_row(row, mask) for row in found.accepted]
+    parts += [_render_row(row, mask) for row in found.rejected]
+    return "\n\n".join(parts)
+
+
+def _render_row(row: PreviewRow, mask: Mask) -> str:
+    place = f", element {row.position}" if row.position is not None else ""
+    title = f"{inert(row.source or '')}  {inert(mask(row.id or ''))}{place}"
+    if row.rule:
+        title = f"rejected  {title}\n  {row.rule} in {row.column}: {row.reason}"
+    cells: list[Row] = [
+        [change.column, _cell(change.before, mask), _cell(change.after, mask), ", ".join(change.losses)]
+        for change in row.changes
+        if change.before is not None or change.after is not None
+    ]
+    return f"{title}\n{render_table(['column', 'before', 'after', 'lost'], cells)}" if cells else title
+
+
+def _cell(value: str | None, mask: Mask) -> str:
+    if value is None:
+        return "-"
+    shown = mask(value)
+    return shown if len(shown) <= _MAX_CELL else shown[: _MAX_CELL - 1] + "…"
+
+
+def summarise_preview(found: Preview, mask: Mask) -> dict[str, Any]:
+    """The preview's part of the JSON object."""
+    return {
+        "looked_at": found.looked_at,
+        **found.counts,
+        "rows": [_summarise_row(row, mask) for row in found.accepted],
+        "rejects": [_summarise_row(row, mask) for row in found.rejected],
+    }
+
+
+def _summarise_row(row: PreviewRow, mask: Mask) -> dict[str, Any]:
+    def shown(value: str | None) -> str | None:
+        return None if value is None else mask(value)
+
+    head = {"source": row.source, "id": shown(row.id), "position": row.position}
+    why = {"rule": row.rule, "column": row.column, "reason": row.reason} if row.rule else {}
+    columns = {
+        change.column: {"before": shown(change.before), "after": shown(change.after), "losses": list(change.losses)}
+        for change in row.changes
+    }
+    return {**head, **why, "columns": columns}

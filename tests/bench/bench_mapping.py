@@ -1,0 +1,360 @@
+"""The shipped mappings of profiles and order lines beside the same work by hand in polars, pandas and duckdb.
+
+    python tests/bench/bench_mapping.py [--rows 200000] [--rounds 3]
+
+Every case is a process of its own that reads one Parquet file of text columns, as a snapshot holds them, and ends with
+typed columns in memory; cases take turns. Ours also finds every broken rule and counts every loss, which the others do
+not. Needs pandas, duckdb and pyarrow beside the tool.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+LINES_A_SALE = 3
+PART_ROWS = 100_000
+PLAIN = ("firstname", "lastname", "phone", "city", "zip", "country", "shop_id")
+
+
+def write_profiles(path: Path, rows: int) -> None:
+    """Profiles as text columns, every tenth key twice."""
+    import polars as pl
+
+    i = pl.int_range(rows, eager=True)
+    number = i - pl.select(pl.when(i % 10 == 9).then(1).otherwise(0)).to_series()
+    pl.select(
+        _source=pl.lit("Magento 2"), _id=number.cast(pl.String), _page=i // 500, _raw=pl.lit("{}"),
+        email=pl.format(" Jan.{}@Example.COM", i), firstname=pl.format("Jan{}", i % 1000),
+        lastname=pl.format("De Wit{}", i % 5000), phone=pl.format("06123{}", 10000 + i % 90000),
+        city=pl.format("City{}", i % 500), zip=pl.format("{}AB", 1000 + i % 9000), country=pl.lit("Nederland"),
+        gender=pl.when(i % 2 == 0).then(pl.lit("Male")).otherwise(pl.lit("female")), lang=pl.lit("NL"),
+        dateofbirth=pl.format("19{}-0{}-1{}", 50 + i % 50, 1 + i % 9, i % 10),
+        newsletter=pl.when(i % 3 == 0).then(pl.lit("1")).otherwise(pl.lit("0")),
+        optin=pl.when(i % 4 == 0).then(pl.lit("1")), shop_id=pl.lit("1"),
+        created=pl.format("2020-0{}-1{} 12:3{}:00", 1 + i % 9, i % 10, i % 10),
+        updated=pl.format("2021-0{}-1{} 12:3{}:00", 1 + i % 9, i % 10, (i * 7) % 10),
+    ).write_parquet(path)  # fmt: skip  # a table
+
+
+def write_sales(path: Path, lines: int) -> None:
+    """Sales as text columns, three lines each as JSON."""
+    import polars as pl
+
+    rows = lines // LINES_A_SALE
+    i = pl.int_range(rows, eager=True)
+    items = [
+        json.dumps(
+            [
+                {"itemid": f"sku{j + k}", "name": "Wool", "quantity": "1.0000", "price": f"{(j * 7 + k) % 1000 / 100}",
+                 "total": j * 13 % 10_000 / 100, "retail_disc": 0.4}
+                for k in range(LINES_A_SALE)
+            ]
+        )
+        for j in range(rows)
+    ]  # fmt: skip  # a record
+    pl.select(
+        _source=pl.lit("Magento 2"), _id=i.cast(pl.String), _page=i // 500, _raw=pl.lit("{}"),
+        items=pl.Series(items), profileid=(i % 10_000).cast(pl.String),
+        created=pl.format("2020-0{}-1{} 12:3{}:00", 1 + i % 9, i % 10, i % 10),
+    ).write_parquet(path)  # fmt: skip  # a table
+
+
+@cache
+def _shipped(name: str) -> Any:
+    from migrate.mapping.files import read_mappings
+
+    return read_mappings(Path(__file__).parents[2] / "mappings")[name]
+
+
+def _snapshot_rows(path: Path) -> Any:
+    import polars as pl
+
+    return pl.read_parquet(path).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_position"))
+
+
+def ours_profiles(path: Path) -> int:
+    """The shipped contacts mapping."""
+    from migrate.mapping.transform import Settings, map_rows
+
+    return map_rows(_shipped("contacts"), _snapshot_rows(path), {}, Settings()).accepted.height
+
+
+def ours_collapsed(path: Path) -> int:
+    """The shipped contacts mapping, then the newest record of each key."""
+    from migrate.mapping.transform import Settings, map_rows
+    from migrate.plan.collapse import CollapseRule, collapse_rows
+
+    mapping = _shipped("contacts")
+    accepted = map_rows(mapping, _snapshot_rows(path), {}, Settings()).accepted
+    rule = CollapseRule(consents=("newsletter", "optin"))
+    return collapse_rows(accepted, list(mapping.columns), rule, "profiles").rows.height
+
+
+def ours_lines(path: Path) -> int:
+    """The shipped order_items mapping with both its look-ups."""
+    import polars as pl
+
+    from migrate.mapping.transform import Settings, map_rows
+
+    rows = _snapshot_rows(path)
+    contact = pl.select(pl.int_range(10_000).cast(pl.String).alias("id")).with_columns(
+        source=pl.lit("Magento 2"), contact_key=pl.format("Magento 2:{}", "id")
+    )
+    order = rows.select(source="_source", id="_id", order_key=pl.format("Magento 2:{}", "_id"))
+    found = map_rows(_shipped("order_items"), rows, {"contact": contact, "order": order}, Settings())
+    return found.accepted.height
+
+
+def ours_profiles_by_parts(path: Path) -> int:
+    """The shipped contacts mapping as a plan runs it: some rows at a time, each part's result written and dropped."""
+    import polars as pl
+
+    from migrate.mapping.transform import Settings, map_rows
+
+    total, done = pl.scan_parquet(path).select(pl.len()).collect().item(), 0
+    for start in range(0, total, PART_ROWS):
+        part = pl.scan_parquet(path).slice(start, PART_ROWS).collect()
+        part = part.with_columns(
+            pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True).alias("_position")
+        )
+        accepted = map_rows(_shipped("contacts"), part, {}, Settings()).accepted
+        accepted.write_parquet(path.with_name("part.parquet"))
+        done += accepted.height
+    return done
+
+
+def polars_profiles(path: Path) -> int:
+    """The same columns by hand, lazily."""
+    import polars as pl
+
+    text = lambda name: pl.when(pl.col(name) != "").then(pl.col(name))  # noqa: E731  # a word of this page
+    answers = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    flag = lambda name: text(name).str.to_lowercase().replace_strict(answers, default=None)  # noqa: E731
+    moment = lambda name: text(name).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False)  # noqa: E731
+    key = pl.col("_source").str.replace_all("%", "%25", literal=True).str.replace_all(":", "%3A", literal=True)
+    return (
+        pl.scan_parquet(path)
+        .select(
+            contact_key=key + ":" + pl.col("_id"), source=pl.col("_source"), profileid=pl.col("_id"),
+            email=text("email").str.strip_chars().str.to_lowercase(),
+            gender=text("gender").str.strip_chars().str.to_lowercase(),
+            lang=text("lang").str.strip_chars().str.to_lowercase(),
+            birthdate=text("dateofbirth").str.to_date("%Y-%m-%d", strict=False),
+            newsletter=flag("newsletter"), optin=flag("optin"),
+            created_at=moment("created"), updated_at=moment("updated"), **{name: text(name) for name in PLAIN},
+        )
+        .collect().height
+    )  # fmt: skip  # a table
+
+
+def polars_lines(path: Path) -> int:
+    """The same columns by hand: polars' own JSON reader, then explode."""
+    import polars as pl
+
+    members = ("itemid", "name", "sku", "category", "quantity", "price", "total", "retail_disc", "coupon_disc")
+    kind = pl.List(pl.Struct(dict.fromkeys(members, pl.String)))
+    money = lambda name: pl.col(name).str.strip_chars().cast(pl.Decimal(38, 18), strict=False).round(6)  # noqa: E731
+    contact = pl.select(pl.int_range(10_000).cast(pl.String).alias("profileid")).with_columns(
+        contact_key=pl.format("Magento 2:{}", "profileid")
+    )
+    order = pl.scan_parquet(path).select("_source", "_id", order=pl.format("Magento 2:{}", "_id"))
+    return (
+        pl.scan_parquet(path)
+        .with_columns(pl.col("items").str.json_decode(kind))
+        .with_columns(position=pl.int_ranges(1, pl.col("items").list.len() + 1))
+        .explode("items", "position").unnest("items")
+        .join(contact.lazy(), on="profileid", how="left")
+        .join(order, on=["_source", "_id"], how="left")
+        .select(
+            order_item_key=pl.format("{}:{}:{}", "_source", "_id", "position"), order_key="order", source="_source",
+            conversionid="_id", position=pl.col("position").cast(pl.Int32), contact_key="contact_key",
+            created_at=pl.col("created").str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False),
+            **{name: pl.col(name) for name in members[:4]}, **{name: money(name) for name in members[4:]},
+        )
+        .collect().height
+    )  # fmt: skip  # a table
+
+
+def pandas_profiles(path: Path) -> int:
+    """The same columns by hand in pandas."""
+    import pandas as pd
+
+    rows = pd.read_parquet(path)
+    text = lambda name: rows[name].where(rows[name] != "")  # noqa: E731  # a word of this page
+    flags = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    moment = lambda name: pd.to_datetime(text(name), format="%Y-%m-%d %H:%M:%S", errors="coerce")  # noqa: E731
+    key = rows["_source"].str.replace("%", "%25", regex=False).str.replace(":", "%3A", regex=False)
+    made = {
+        "contact_key": key + ":" + rows["_id"], "source": rows["_source"], "profileid": rows["_id"],
+        "birthdate": pd.to_datetime(text("dateofbirth"), format="%Y-%m-%d", errors="coerce"),
+        "created_at": moment("created"), "updated_at": moment("updated"),
+        **{name: text(name).str.strip().str.lower() for name in ("email", "gender", "lang")},
+        **{name: text(name).str.lower().map(flags) for name in ("newsletter", "optin")},
+        **{name: text(name) for name in PLAIN},
+    }  # fmt: skip  # a table
+    return len(pd.DataFrame(made))
+
+
+def pandas_lines(path: Path) -> int:
+    """The same columns by hand in pandas: json, explode, normalise, merge."""
+    from decimal import Decimal
+
+    import pandas as pd
+
+    rows = pd.read_parquet(path)
+    rows["items"] = [json.loads(text, parse_float=str) for text in rows["items"]]
+    lines = rows.explode("items", ignore_index=True)
+    lines["position"] = lines.groupby("_id").cumcount() + 1
+    lines = lines.join(pd.DataFrame(lines["items"].tolist())).drop(columns="items")
+    contact = pd.DataFrame({"profileid": [str(n) for n in range(10_000)]})
+    contact["contact_key"] = "Magento 2:" + contact["profileid"]
+    lines = lines.merge(contact, on="profileid", how="left")
+    orders = rows[["_source", "_id"]].assign(order_key="Magento 2:" + rows["_id"])
+    lines = lines.merge(orders, on=["_source", "_id"], how="left")
+    lines["order_item_key"] = lines["_source"] + ":" + lines["_id"] + ":" + lines["position"].astype(str)
+    lines["created_at"] = pd.to_datetime(lines["created"], format="%Y-%m-%d %H:%M:%S", errors="coerce")
+    for name in ("quantity", "price", "total", "retail_disc"):
+        lines[name] = [round(Decimal(str(text).strip()), 6) for text in lines[name]]
+    return len(lines)
+
+
+_DUCKDB_PROFILES = """
+    SELECT replace(replace(_source, '%', '%25'), ':', '%3A') || ':' || _id AS contact_key, _source, _id,
+      lower(trim(nullif(email, ''))) email, lower(trim(nullif(gender, ''))) gender, lower(trim(nullif(lang, ''))) lang,
+      TRY_CAST(dateofbirth AS DATE) birthdate,
+      CASE WHEN lower(newsletter) IN ('1','true','yes') THEN true
+           WHEN lower(newsletter) IN ('0','false','no') THEN false END newsletter,
+      CASE WHEN lower(optin) IN ('1','true','yes') THEN true
+           WHEN lower(optin) IN ('0','false','no') THEN false END optin,
+      try_strptime(created, '%Y-%m-%d %H:%M:%S') created_at, try_strptime(updated, '%Y-%m-%d %H:%M:%S') updated_at,
+      nullif(firstname, '') firstname, nullif(lastname, '') lastname, nullif(phone, '') phone, nullif(city, '') city,
+      nullif(zip, '') zip, nullif(country, '') country, nullif(shop_id, '') shop_id
+    FROM read_parquet('{path}')
+"""
+_NEWEST = " QUALIFY row_number() OVER (PARTITION BY contact_key ORDER BY updated_at DESC) = 1"
+
+
+def duckdb_profiles(path: Path) -> int:
+    """The same columns by hand in duckdb."""
+    import duckdb
+
+    return duckdb.sql(_DUCKDB_PROFILES.format(path=path)).to_arrow_table().num_rows
+
+
+def duckdb_collapsed(path: Path) -> int:
+    """The same, the newest record of each key by a window."""
+    import duckdb
+
+    return duckdb.sql(_DUCKDB_PROFILES.format(path=path) + _NEWEST).to_arrow_table().num_rows
+
+
+def duckdb_lines(path: Path) -> int:
+    """The same columns by hand in duckdb: its JSON functions and joins."""
+    import duckdb
+
+    money = ", ".join(
+        f"TRY_CAST(trim(item->>'{name}') AS DECIMAL(38, 6)) {name}"
+        for name in ("quantity", "price", "total", "retail_disc", "coupon_disc")
+    )
+    sql = f"""
+      WITH sales AS (SELECT * FROM read_parquet('{path}')),
+      contact AS (SELECT range::VARCHAR profileid, 'Magento 2:' || range contact_key FROM range(10000)),
+      lines AS (SELECT * EXCLUDE items, unnest(from_json(items, '["JSON"]')) item,
+                generate_subscripts(from_json(items, '["JSON"]'), 1) position FROM sales)
+      SELECT lines._source || ':' || lines._id || ':' || position order_item_key, 'Magento 2:' || o._id order_key,
+        position::INTEGER AS place, contact_key, item->>'itemid' itemid, item->>'name' name_, item->>'sku' sku,
+        item->>'category' category, {money}, try_strptime(lines.created, '%Y-%m-%d %H:%M:%S') created_at
+      FROM lines LEFT JOIN contact USING (profileid) LEFT JOIN (SELECT _source, _id FROM sales) o
+        ON o._source = lines._source AND o._id = lines._id"""
+    return duckdb.sql(sql).to_arrow_table().num_rows
+
+
+CASES = {
+    "profiles": (ours_profiles, polars_profiles, pandas_profiles, duckdb_profiles),
+    "profiles, newest of each key": (ours_collapsed, duckdb_collapsed),
+    "profiles, part by part": (ours_profiles_by_parts,),
+    "order lines": (ours_lines, polars_lines, pandas_lines, duckdb_lines),
+}
+TARGETS = {
+    ("profiles", "polars"): 0.5, ("order lines", "polars"): 0.5, ("profiles", "pandas"): 2.5,
+    ("order lines", "pandas"): 4.0, ("profiles, newest of each key", "duckdb"): 1.2,
+}  # fmt: skip  # a table
+FUNCTIONS = {function.__name__: function for functions in CASES.values() for function in functions}
+
+
+def run_case(name: str, path: Path) -> None:
+    """Runs one case and prints its rows, seconds and peak memory as JSON."""
+    import polars as pl
+
+    # what every process does once, whatever the rows: start polars, read the mapping files
+    pl.DataFrame({"a": [1]}).lazy().select(pl.col("a") + 1).collect()
+    for dataset in ("contacts", "order_items") if name.startswith("ours") else ():
+        _shipped(dataset)
+    started = time.perf_counter()
+    rows = FUNCTIONS[name](path)
+    seconds = time.perf_counter() - started
+    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({"rows": rows, "seconds": seconds, "rss_mb": rss_mb}))  # noqa: T201  # the answer
+
+
+def measure(name: str, path: Path) -> dict[str, float]:
+    """One run of a case in a process of its own."""
+    command = [sys.executable, __file__, "--case", name, "--file", str(path)]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return found
+
+
+def main() -> None:
+    """Runs all cases in turn and prints one table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--case")
+    parser.add_argument("--write")
+    parser.add_argument("--file", type=Path)
+    options = parser.parse_args()
+    if options.write:
+        {"profiles": write_profiles, "sales": write_sales}[options.write](options.file, options.rows)
+        return
+    if options.case:
+        run_case(options.case, options.file)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        profiles, sales = Path(folder) / "profiles.parquet", Path(folder) / "sales.parquet"
+        for name, file in (("profiles", profiles), ("sales", sales)):
+            # in a process of its own: a child's peak memory begins at its parent's
+            command = [sys.executable, __file__, "--write", name, "--file", str(file), "--rows", str(options.rows)]
+            subprocess.run(command, check=True)
+        for group, functions in CASES.items():
+            path = sales if group == "order lines" else profiles
+            found: dict[str, list[dict[str, float]]] = {function.__name__: [] for function in functions}
+            for _ in range(options.rounds):
+                for name, runs in found.items():
+                    runs.append(measure(name, path))
+            _print(group, found, options.rows)
+
+
+def _print(group: str, found: dict[str, list[dict[str, float]]], rows: int) -> None:
+    rates = {name: rows / statistics.median(run["seconds"] for run in runs) for name, runs in found.items()}
+    ours = next(iter(rates.values()))
+    print(f"\n{group}, {rows:,} rows, median of {len(next(iter(found.values())))}")  # noqa: T201  # the table
+    for name, rate in rates.items():
+        peer = name.partition("_")[0]
+        wanted = TARGETS.get((group, peer))
+        rss_mb = max(run["rss_mb"] for run in found[name])
+        goal = f"  target {wanted}" if wanted else ""
+        print(f"  {peer:<8} {rate:>12,.0f} rows/s  ours is {ours / rate:5.2f} x  {rss_mb:>6,.0f} MB{goal}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

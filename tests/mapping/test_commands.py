@@ -1,0 +1,231 @@
+"""`migrate mapping` on a project with a snapshot: proposing, checking, previewing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from migrate.cli.app import App
+from migrate.cli.main import cli
+from migrate.errors import MappingError, MigrateError
+from migrate.mapping.files import read_mapping
+from migrate.mapping.functions import FUNCTIONS
+from migrate.mapping.known_fields import DATASETS
+from migrate.mapping.proposal import propose
+from migrate.mapping.survey import survey_records
+from migrate.project import start_project
+from migrate.snapshot.layout import Manifest, ResourceResult, SealedResource
+from migrate.snapshot.records import add_fields, identify_page
+from migrate.source.resources import RESOURCES
+from migrate.workspace import FileEntry, sha256_file
+
+SHAPES = Path(__file__).parent / "shapes"
+RESULT = ResourceResult(None, 0, 0, 0, 0, 0, 0, 1, 1, 0.0, 0, "proven", "")
+
+
+def _records() -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in RESOURCES}
+    for shape in ("documents", "magento", "prestashop"):
+        for name, records in json.loads((SHAPES / f"{shape}.json").read_text(encoding="utf-8")).items():
+            found[name] += records
+    return found
+
+
+def _frame(resource: str, records: list[dict[str, Any]]) -> pl.DataFrame:
+    items = [json.dumps(record).encode() for record in records]
+    return add_fields(identify_page(1, items, RESOURCES[resource].fields)).frame
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with the shipped mappings and a finished snapshot of all shapes together."""
+    folder = tmp_path / "project"
+    start_project(folder)
+    (folder / "migrate.toml").write_text('[datatrics]\nproject_id = "1"\n', encoding="utf-8")
+    snapshot = folder / "migration" / "snapshots" / "snap"
+    sealed = {}
+    for name, records in _records().items():
+        frame = _frame(name, records)
+        path = snapshot / name / "part-0.parquet"
+        path.parent.mkdir(parents=True)
+        frame.write_parquet(path)
+        entry = FileEntry(f"{name}/part-0.parquet", frame.height, path.stat().st_size, sha256_file(path))
+        part = msgspec.structs.replace(entry) if isinstance(entry, msgspec.Struct) else entry
+        sealed[name] = SealedResource(RESULT, frame.columns, [part])
+    manifest = Manifest(1, "snap", "https://x.example", "1", "0", "", "", sealed)
+    (snapshot / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    return folder
+
+
+def run(project: Path, *arguments: str) -> Result:
+    """The command line in this process, its project file named."""
+    app = App(as_json="--json" in arguments)
+    return CliRunner().invoke(cli, ["--project", str(project / "migrate.toml"), *arguments], obj=app)
+
+
+def summary(project: Path, *arguments: str) -> dict[str, Any]:
+    """The JSON object of a command that ended well."""
+    done = run(project, *arguments, "--json")
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("resource", sorted(RESOURCES))
+def test_a_proposal_passes_check_unchanged(project: Path, resource: str) -> None:
+    """What is proposed for each resource is complete: no problem, and no field of the snapshot without a place."""
+    file = summary(project, "mapping", "new", resource)["file"]
+    found = summary(project, "mapping", "check", file)
+    assert found["snapshot"] == "snap"
+    assert found["warnings"] == []
+    assert found["datasets"] == [DATASETS[read_mapping(Path(file)).resource][0]]
+    assert summary(project, "mapping", "preview", file)["looked_at"] == len(_records()[resource])
+
+
+def test_a_proposal_says_what_it_saw(project: Path) -> None:
+    """Consents, dates, codes, keys and bookkeeping are told from the data; no value of a record is shown."""
+    file = Path(summary(project, "mapping", "new", "profiles")["file"])
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("# yaml-language-server: $schema=../mapping.schema.json\n")
+    assert "source and id: 0 share them with another, 0 have none" in text
+    made = read_mapping(file)
+    assert made.columns["newsletter"].consent
+    assert made.columns["optin"].unlisted == "omit"
+    assert (made.columns["dateofbirth"].type, made.columns["dateofbirth"].on_invalid) == ("date", "omit")
+    assert made.columns["email"].apply == ("trim", "lowercase")
+    assert made.columns["zip"].type == "text"
+    assert {"update_msg", "entity_id", "profileid"} <= set(made.ignore)
+    for value in ("Jan", "0612345678", "example.com", "maybe", "192.0.2.7"):
+        assert value.lower() not in text.lower()
+
+
+def test_a_proposal_never_overwrites(project: Path) -> None:
+    """A file that is there stays as it is, whether it was named or not."""
+    summary(project, "mapping", "new", "sales")
+    again = run(project, "mapping", "new", "sales")
+    assert isinstance(again.exception, MigrateError)
+    assert again.exception.exit_code == 2
+    named = run(project, "mapping", "new", "sales", "--out", str(project / "mappings" / "orders.yaml"))
+    assert "exists already" in str(named.exception)
+
+
+def test_check_holds_files_against_the_newest_snapshot(project: Path) -> None:
+    """Fields the snapshot never shows and fields nobody uses are told with their place; --no-snapshot tells none."""
+    told = summary(project, "mapping", "check")
+    assert told["snapshot"] == "snap"
+    assert any(
+        "columns.income: the snapshot never shows income nor metadata.income" in line for line in told["warnings"]
+    )
+    assert any("no mapping uses the field 'languages' (" in line for line in told["warnings"])
+    assert all(line.split(":")[1].isdigit() for line in told["warnings"])
+    alone = summary(project, "mapping", "check", "--no-snapshot")
+    assert (alone["snapshot"], alone["warnings"]) == (None, [])
+    assert "Held against snapshot snap" in run(project, "mapping", "check").output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        (
+            "by: latest\n",
+            "by: source_order\n  source_order: [Magento 2, Magneto]\n",
+            "collapse.source_order.1: no record of profiles is of source 'Magneto'; did you mean 'Magento 2'?",
+        ),
+        ("unmapped: report", "unmapped: fail", "unmapped: no mapping uses the field 'extra' (9% filled) nor names it"),
+    ],
+)
+def test_what_only_a_snapshot_can_find_wrong(project: Path, old: str, new: str, what: str) -> None:
+    """A source that no record has, and unused fields where the file says `fail`, end the check with exit code 5."""
+    file = project / "mappings" / "contacts.yaml"
+    part = project / "migration" / "snapshots" / "snap" / "profiles" / "part-0.parquet"
+    frame = pl.read_parquet(part)
+    rows = [frame.with_columns(extra=pl.lit(None, dtype=pl.String)) for _ in range(2)]
+    rows.append(frame.with_columns(extra=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("x"))))
+    pl.concat(rows).head(3 * frame.height).write_parquet(part)
+    manifest = json.loads((part.parents[1] / "manifest.json").read_text())
+    manifest["resources"]["profiles"]["columns"].append("extra")
+    (part.parents[1] / "manifest.json").write_text(json.dumps(manifest))
+    file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    failed = run(project, "mapping", "check")
+    assert isinstance(failed.exception, MappingError)
+    assert failed.exception.exit_code == 5
+    assert what.replace("9%", f"{1 / (3 * frame.height):.0%}") in str(failed.exception)
+
+
+def test_preview_masks_unless_told(project: Path) -> None:
+    """Rows before and after with their losses, rejects with their reason; values only on request."""
+    file = str(project / "mappings" / "products.yaml")
+    masked = run(project, "mapping", "preview", file, "--rows", "50").output
+    assert "Wool coat" not in masked
+    assert "ambiguous_number in price: 1,234 or 1.234" in masked
+    found = summary(project, "mapping", "preview", file, "--rows", "50", "--show-values")
+    by_id = {(row["source"], row["id"]): row["columns"] for row in found["rows"]}
+    assert by_id["MyWebshop", "item-0"]["price"] == {"before": "24,99", "after": "24.99", "losses": ["comma_replaced"]}
+    assert [(row["id"], row["rule"], row["column"]) for row in found["rejects"]] == [
+        ("item-1", "ambiguous_number", "price")
+    ]
+
+
+def test_preview_follows_look_ups(project: Path) -> None:
+    """A preview finds the rows of other datasets that its rows ask for, down the chain."""
+    file = str(project / "mappings" / "order_items.yaml")
+    found = summary(project, "mapping", "preview", file, "--rows", "50", "--show-values")
+    keys = {row["columns"]["order_item_key"]["after"]: row["columns"]["contact_key"]["after"] for row in found["rows"]}
+    assert keys["Prestashop-1:55:1"] == "Prestashop-1:7"
+    assert keys["MyWebshop:1:1"] == "MyWebshop:de02c53b"
+    assert keys["Magento2:000000123:1"] is None
+
+
+def test_functions_are_listed_with_examples(project: Path) -> None:
+    """Every function with what it does, and an example that is true."""
+    found = summary(project, "mapping", "functions")["functions"]
+    assert [entry["name"] for entry in found] == list(FUNCTIONS)
+    for entry in found:
+        function = FUNCTIONS[entry["name"]]
+        step = pl.DataFrame({"t": [entry["input"]]}).select(function.build(pl.col("t"), function.example_argument))
+        assert step.item() == entry["output"]
+    assert "phone: NL" in run(project, "mapping", "functions").output
+
+
+_NAME = st.sampled_from(
+    ["email", "newsletter", "opt_out", "a b", "é", "metadata.x", "metadata", "Email", "id", "item.x", ""]
+)
+_VALUE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**40), 2**40),
+    st.sampled_from(
+        ["", "0", "1", "007", "1,5", "1,234", "2020-01-01", "0000-00-00", "2020-01-01 10:00:00", "yes", "x"]
+    ),
+    st.lists(st.integers(), max_size=2),
+    st.text(max_size=5),
+)
+
+
+@given(
+    st.lists(st.dictionaries(_NAME | st.text(max_size=4), _VALUE, max_size=6), max_size=5),
+    st.sampled_from(sorted(RESOURCES)),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_records_give_a_mapping(tmp_path: Path, records: list[dict[str, Any]], resource: str) -> None:
+    """Whatever fields and values there are, the proposal is a mapping without problems that leaves no field out."""
+    frame = _frame(resource, [{"profileid": "1", **record} for record in records])
+    names = [name for name in frame.columns if name not in ("_source", "_id", "_page", "_raw")]
+    survey = survey_records([frame], names)
+    file = tmp_path / "proposal.yaml"
+    file.write_text(propose(RESOURCE_NAMES[resource], survey, "snap", "mapping.schema.json"), encoding="utf-8")
+    made = read_mapping(file)
+    from migrate.mapping.fields import unused_fields
+
+    assert set(unused_fields(names, [made])) <= {"metadata.source"}
+
+
+RESOURCE_NAMES: dict[str, Any] = {name: name for name in DATASETS}
