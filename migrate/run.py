@@ -6,15 +6,15 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from migrate.config import Project
 from migrate.errors import GateError, MigrateError, UsageError
-from migrate.load.loader import LoadResult, load
-from migrate.load.planned import DatasetToLoad, PlanToLoad
+from migrate.load.loader import LoadResult, Options, load
+from migrate.load.planned import DatasetToLoad, PlanToLoad, time_columns_of
 from migrate.mapping.files import read_mappings
-from migrate.mapping.model import Mapping as DatasetMapping
 from migrate.plan.build import build_plan
 from migrate.plan.document import GateFinding
 from migrate.plan.opening import Plan, check_fresh, check_gates, open_plan
@@ -23,22 +23,15 @@ from migrate.progress import Progress
 from migrate.snapshot.reading import open_snapshot
 from migrate.source.client import SourceClient
 from migrate.source.extract import Extraction, ExtractRequest, extract
+from migrate.source.import_files import ImportRequest, import_files
 from migrate.source.resources import resolve_resources
-from migrate.target.client import TargetClient
-from migrate.verify.books import read_books
-from migrate.verify.reconcile import (
-    DatasetBooks,
-    DatasetReconciliation,
-    Reconciliation,
-    SourceCount,
-    can_filter,
-    expected_count,
-    judge,
-    settled_count,
-)
+from migrate.source.since import resolve_since
+from migrate.verify.reconcile import Reconciliation
+from migrate.verify_run import open_target, run_reconcile
 from migrate.workspace import Workspace
 
 Clock = Callable[[], datetime]
+_NOTIFY_BUDGET_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -53,8 +46,13 @@ class Job:
     force_unlock: bool = False
 
 
-def run_extract(job: Job, resources: Sequence[str] = (), snapshot: str | None = None) -> Extraction:
-    """The extract of `resources` (all when none is named) into a new or unfinished snapshot."""
+def run_extract(
+    job: Job, resources: Sequence[str] = (), snapshot: str | None = None, *, since: str | None = None
+) -> Extraction:
+    """The extract of `resources` (all when none is named) into a new or unfinished snapshot.
+
+    With `since`, a time or the name of a snapshot, only what is new or changed.
+    """
     settings = job.project.datatrics
     chosen = resolve_resources(resources)
     client = SourceClient(settings, job.project.secrets.datatrics_key(), stop=job.stop, note=job.progress.note)
@@ -66,9 +64,26 @@ def run_extract(job: Job, resources: Sequence[str] = (), snapshot: str | None = 
         base_url=settings.base_url,
         concurrency=settings.concurrency,
         force_unlock=job.force_unlock,
+        since=resolve_since(job.workspace, since, settings.project_id) if since else None,
     )
     with contextlib.closing(client):
         return extract(client, job.workspace, request, job.progress, job.stop, job.now)
+
+
+def run_import(job: Job, folder: Path, resources: Sequence[str] = (), snapshot: str | None = None) -> Extraction:
+    """A snapshot of files that were saved from the API earlier."""
+    settings = job.project.datatrics
+    chosen = resolve_resources(resources)
+    request = ImportRequest(
+        folder=folder,
+        resources=chosen,
+        named=tuple(dict.fromkeys(resources)),
+        snapshot=snapshot,
+        page_sizes={resource.name: settings.page_size_of(resource.name) for resource in chosen},
+        project_id=settings.project_id,
+        force_unlock=job.force_unlock,
+    )
+    return import_files(job.workspace, request, job.progress, job.stop, job.now)
 
 
 def run_plan(
@@ -84,12 +99,17 @@ def run_plan(
     request = PlanRequest(name=name, datasets=tuple(datasets) or None, offline=offline)
     found = open_snapshot(job.workspace, snapshot)
     with contextlib.ExitStack() as stack:
-        client = None if offline else stack.enter_context(_target(job))
+        client = None if offline else stack.enter_context(open_target(job))
         return build_plan(job.project, job.workspace, found, mappings, client, request, job.progress, job.stop, job.now)
 
 
 def run_load(
-    job: Job, datasets: Sequence[str] = (), *, name: str | None = None, confirm_merges: int | None = None
+    job: Job,
+    datasets: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    confirm_merges: int | None = None,
+    strict: bool = False,
 ) -> LoadResult:
     """The plan's batches, sent; what an earlier call has sent is not sent again.
 
@@ -102,8 +122,23 @@ def run_load(
         gates = gates.model_copy(update={"max_merges": max(gates.max_merges, confirm_merges)})
     refuse_broken(plan, check_gates(plan, gates))
     to_load = plan_to_load(plan, datasets)
-    with _target(job) as client:
-        return load(client, job.workspace, to_load, gates, job.progress, job.stop, force_unlock=job.force_unlock)
+    with open_target(job) as client:
+        options = Options(force_unlock=job.force_unlock, strict=strict)
+        return load(client, job.workspace, to_load, gates, job.progress, job.stop, options=options)
+
+
+def send_summary(job: Job, summary: Mapping[str, object]) -> None:
+    """Sends the summary to the webhook `notify`, where one is configured; that it fails is a note and no error."""
+    webhook = job.project.octolis.webhooks.get("notify")
+    if webhook is None:
+        return
+    settings = job.project.octolis.model_copy(update={"retry_budget_s": _NOTIFY_BUDGET_S})
+    project = job.project.model_copy(update={"octolis": settings})
+    with open_target(replace(job, project=project, stop=threading.Event())) as client:
+        try:
+            client.send_webhook(webhook, summary)
+        except MigrateError as error:
+            job.progress.note(f"the summary could not be sent to webhook notify: {error.what}")
 
 
 def refuse_broken(plan: Plan, findings: Sequence[GateFinding]) -> None:
@@ -133,69 +168,19 @@ def plan_to_load(plan: Plan, datasets: Sequence[str] = ()) -> PlanToLoad:
                 name=dataset,
                 dataset_id=document.dataset_ids[dataset],
                 key_columns=document.mappings[dataset].key,
-                recipe_columns=frozenset(document.mappings[dataset].recipe_columns),
+                recipe_columns=frozenset((*document.mappings[dataset].recipe_columns, *counts.recipes)),
                 records=plan.file(dataset, "records.parquet"),
                 unchanged=plan.file(dataset, "unchanged.parquet"),
                 rows=counts.create + counts.update + counts.unknown,
                 batches=counts.batches,
                 merge_forecast=counts.merge_forecast,
+                several_keys=bool(document.mappings[dataset].alternative_keys),
+                time_columns=_time_columns(plan, dataset),
+                before=tuple(sorted((plan.folder / dataset).glob("before-*.parquet"))),
             )
             for dataset, counts in document.datasets.items()
             if not datasets or dataset in datasets
         ),
-    )
-
-
-def run_reconcile(job: Job, name: str | None = None) -> Reconciliation:
-    """The count equation of every dataset of a loaded plan."""
-    plan = open_plan(job.workspace, name)
-    books = read_books(job.workspace.ledger, plan.folder, plan.name)
-    columns = {dataset: source_column(m) for dataset, m in read_mappings(job.project.mappings).items()}
-    with _target(job) as client:
-        found = {dataset: _reconcile(client, entry, columns.get(dataset), job.stop) for dataset, entry in books.items()}
-    return Reconciliation(plan.name, found)
-
-
-def source_column(mapping: DatasetMapping) -> str | None:
-    """The column that holds a record's source as sent, by which the target can be counted; None without one."""
-    for name, column in mapping.columns.items():
-        if column.fields == ("source",) and not column.apply and not column.values:
-            return name
-    return None
-
-
-def _reconcile(
-    client: TargetClient, books: DatasetBooks, column: str | None, stop: threading.Event
-) -> DatasetReconciliation:
-    after = settled_count(
-        lambda: client.count(books.dataset_id).count, expected_count(books), lambda wait_s: _sleep(stop, wait_s)
-    )
-    by_source = {
-        source: _count_source(client, books.dataset_id, column, source, planned)
-        for source, planned in books.by_source.items()
-    }
-    return judge(books, after, by_source)
-
-
-def _count_source(client: TargetClient, dataset_id: str, column: str | None, source: str, planned: int) -> SourceCount:
-    if column is None:
-        return SourceCount(planned, None, "no column holds the source")
-    if not can_filter(source):
-        return SourceCount(planned, None, "a name with ':' or ',' cannot be filtered")
-    return SourceCount(planned, client.count(dataset_id, {column: source}).count)
-
-
-def _sleep(stop: threading.Event, seconds: float) -> None:
-    stop.wait(seconds)
-
-
-def _target(job: Job) -> TargetClient:
-    return TargetClient(
-        job.project.octolis,
-        job.project.secrets.octolis_keys(),
-        state_file=job.workspace.root / "budget.json",
-        stop=job.stop,
-        note=job.progress.note,
     )
 
 
@@ -209,6 +194,11 @@ class Run:
     reconciliation: Reconciliation | None = None
     stopped: MigrateError | None = None
     seconds: Mapping[str, float] | None = None
+
+
+def _time_columns(plan: Plan, dataset: str) -> frozenset[str]:
+    records = plan.file(dataset, "records.parquet")
+    return time_columns_of(records, plan.document.mappings[dataset].stored_columns) if records.exists() else frozenset()
 
 
 def run_all(job: Job) -> Run:

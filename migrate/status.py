@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from migrate.config import Octolis
 from migrate.errors import MigrateError
+from migrate.load.ledger_view import LedgerView
+from migrate.load.pace import Means, remaining_s
+from migrate.load.pause import pause_file
+from migrate.load.totals import Totals
 from migrate.plan.opening import PLAN_FILE, open_plan
 from migrate.snapshot.reading import SnapshotState, list_snapshots
+from migrate.target.gate import read_points_left
 from migrate.verify.books import read_books
 from migrate.verify.reconcile import DatasetBooks
 from migrate.workspace import Workspace
@@ -57,6 +63,48 @@ def _plan_state(workspace: Workspace, name: str) -> PlanState:
         return PlanState(name, finished=True, trouble=error.what)
     planned = sum(dataset.planned for dataset in plan.document.datasets.values())
     return PlanState(name, True, plan.document.snapshot.name, planned, books)
+
+
+@dataclass(frozen=True)
+class LoadState:
+    """A load as it stands: the ledger's sums, what may be spent at once, and the seconds that are left.
+
+    `points` is None where no load has run yet.
+    """
+
+    plan: str
+    totals: Mapping[str, Totals]
+    points: int | None
+    left_s: float
+    paused: bool
+
+    @property
+    def done(self) -> int:
+        """Records that are written or refused."""
+        return sum(entry.written + entry.rejected for entry in self.totals.values())
+
+    @property
+    def planned(self) -> int:
+        """Records to send."""
+        return sum(entry.planned for entry in self.totals.values())
+
+    @property
+    def is_over(self) -> bool:
+        """True when nothing is left to send."""
+        return bool(self.totals) and all(entry.batches == entry.batches_done for entry in self.totals.values())
+
+
+def read_load(workspace: Workspace, octolis: Octolis, keys: int, plan: str | None, now: float) -> LoadState:
+    """How the load of a plan, the newest where none is named, stands. Reads files only. `now`: wall time in seconds."""
+    name = open_plan(workspace, plan, check_files=False).name
+    totals: Mapping[str, Totals] = {}
+    if workspace.ledger.exists():
+        with LedgerView(workspace.ledger) as view:
+            totals = view.totals(name)
+    means = Means(max(1, keys), octolis.account_share, octolis.limit_speed)
+    budget = workspace.root / "budget.json"
+    points = read_points_left(budget, now, means.keys, means.speed, means.account_share)
+    return LoadState(name, totals, points, remaining_s(totals.values(), means), pause_file(workspace).exists())
 
 
 def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ...]) -> str:

@@ -51,6 +51,8 @@ class App:
     quiet: bool = False
     verbose: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
+    achieved: Mapping[str, Any] = field(default_factory=dict)
+    """What a command that fails has to tell all the same: joins the JSON object of the failure."""
 
     def open_project(self) -> Project:
         """The checked project file. Raises ConfigError."""
@@ -117,7 +119,9 @@ class App:
             status = "interrupted" if error.exit_code == 130 else "error"
             click.echo(
                 json.dumps(
-                    {"command": command, "exit_code": error.exit_code, "status": status, **problem}, ensure_ascii=False
+                    {"command": command, "exit_code": error.exit_code, "status": status, **problem, **self.achieved},
+                    ensure_ascii=False,
+                    default=str,
                 )
             )
         label = click.style("interrupted" if error.exit_code == 130 else "error", fg="red", bold=True)
@@ -127,15 +131,28 @@ class App:
             click.echo(f"  -> {inert(error.hint)}", err=True)
         return error.exit_code
 
+    def _leave(self) -> None:
+        text = "stopped at once; give the same command again to resume"
+        if self.as_json:
+            problem = {"command": _command_name(), "exit_code": 130, "status": "interrupted", "error": text}
+            os.write(1, (json.dumps(problem) + "\n").encode())
+        os.write(2, (text + "\n").encode())
+        # Threads that wait for an answer would keep the process for as long as that takes.
+        os._exit(130)
+
     @contextmanager
-    def interruptible(self) -> Iterator[threading.Event]:
-        """An event that the first Ctrl-C or SIGTERM sets; the second stops the process at once."""
+    def interruptible(self, *, announce: bool = True) -> Iterator[threading.Event]:
+        """An event that the first Ctrl-C or SIGTERM sets; the second stops the process at once.
+
+        At once is as safe as a kill: what the ledger and the snapshot have accepted is on disk.
+        """
 
         def on_signal(_number: int, _frame: object) -> None:
             if self.stop.is_set():
-                raise KeyboardInterrupt
+                self._leave()
             self.stop.set()
-            click.echo("\nstopping: finishing what is in flight (once more stops at once) ...", err=True)
+            if announce:
+                click.echo("\nstopping: finishing what is in flight (once more stops at once) ...", err=True)
 
         numbers = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
         before = {number: signal.signal(number, on_signal) for number in numbers}
@@ -144,6 +161,11 @@ class App:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _command_name() -> str:
+    context = click.get_current_context(silent=True)
+    return context.info_name or "migrate" if context else "migrate"
 
 
 def utc_now() -> datetime:

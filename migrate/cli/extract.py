@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.errors import UsageError
 
 
-@command("extract", "migrate extract", "migrate extract sales interactions --snapshot first-try")
+@command(
+    "extract",
+    "migrate extract",
+    "migrate extract sales interactions --snapshot first-try",
+    "migrate extract --since first-try",
+    "migrate extract --from-files saved-pages",
+)
 @click.argument("resources", nargs=-1, metavar="[RESOURCE]...")
 @click.option("--snapshot", metavar="NAME", help="Start or resume the snapshot of this name.")
+@click.option("--since", metavar="TIME", help="Only what is new or changed since a time, or since a snapshot's name.")
+@click.option(
+    "--from-files",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Take JSON or NDJSON files (.gz, .zst) saved from the API, and ask the API nothing.",
+)
 @click.option("--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind.")
 @pass_app
-def extract(app: App, resources: tuple[str, ...], snapshot: str | None, force_unlock: bool) -> None:
+def extract(
+    app: App,
+    resources: tuple[str, ...],
+    snapshot: str | None,
+    since: str | None,
+    folder: Path | None,
+    force_unlock: bool,
+) -> None:
     """Read every record out of Datatrics into a snapshot, and say whether it is proven complete.
 
     RESOURCE is one of profiles, content, content_items, content_categories, sales, interactions; all of them by
     default. Called again, an unfinished snapshot is resumed.
     """
     from migrate.report.extract import render_extraction, summarise_extraction
-    from migrate.run import run_extract
+    from migrate.run import run_extract, run_import
 
+    if since and folder:
+        raise UsageError("--since and --from-files do not go together", hint="files say nothing about what changed")
     with app.job(force_unlock=force_unlock) as job:
-        extraction = run_extract(job, resources, snapshot)
+        extraction = (
+            run_import(job, folder, resources, snapshot)
+            if folder
+            else run_extract(job, resources, snapshot, since=since)
+        )
     app.finish(
         Outcome(
             command="extract",

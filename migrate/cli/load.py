@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.errors import GateError, Interrupted, MigrateError, RemoteError
+
+if TYPE_CHECKING:
+    from migrate.load.loader import LoadResult
+    from migrate.run import Job
+    from migrate.workspace import Workspace
 
 
 @command("load", "migrate load", "migrate load contacts --plan 20261121-210551")
@@ -13,26 +24,86 @@ from migrate.cli.app import App, Outcome, command, pass_app
 @click.option(
     "--confirm-merges", type=click.IntRange(min=0), metavar="N", help="Accept up to N merges, which cannot be undone."
 )
+@click.option("--strict", is_flag=True, help="Stop when a value is not stored because its column is protected.")
 @click.option("--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind.")
 @pass_app
-def load(app: App, datasets: tuple[str, ...], name: str | None, confirm_merges: int | None, force_unlock: bool) -> None:
+def load(
+    app: App, datasets: tuple[str, ...], name: str | None, confirm_merges: int | None, strict: bool, force_unlock: bool
+) -> None:
     """Execute exactly a plan: batch upserts inside the documented points budget.
 
-    Called again, it resumes: what was acknowledged is not sent again.
+    Called again, it resumes: what was acknowledged is not sent again. A file PAUSE in the workspace holds it up while
+    it is there; the signals USR1 and USR2 make and remove that file.
     """
-    from migrate.report.load import left_behind, render_load, summarise_load
     from migrate.run import run_load
 
-    with app.job(force_unlock=force_unlock) as job:
-        result = run_load(job, datasets, name=name, confirm_merges=confirm_merges)
+    with app.job(force_unlock=force_unlock) as job, pausable(job.workspace):
+        try:
+            result = run_load(job, datasets, name=name, confirm_merges=confirm_merges, strict=strict)
+        except (RemoteError, GateError, Interrupted) as error:
+            tell_stopped(app, job, name, error)
+            raise
+        outcome = outcome_of(result)
+        send_outcome(job, outcome)
+    app.finish(outcome)
+
+
+def outcome_of(result: LoadResult) -> Outcome:
+    """How a load that was not stopped ended."""
+    from migrate.report.load import left_behind, render_load, summarise_load
+
     behind = left_behind(result)
-    app.finish(
-        Outcome(
-            command="load",
-            text=render_load(result),
-            data=summarise_load(result),
-            exit_code=3 if behind else 0,
-            status="done, with rejected or deferred records" if behind else "done",
-            next=f"migrate reconcile --plan {result.plan}",
-        )
+    unfinished = any(dataset.deferred or dataset.open for dataset in result.datasets.values())
+    return Outcome(
+        command="load",
+        text=render_load(result),
+        data=summarise_load(result),
+        exit_code=3 if behind else 0,
+        status="done, with rejected or deferred records" if behind else "done",
+        next=f"migrate {'load' if unfinished else 'reconcile'} --plan {result.plan}",
     )
+
+
+def tell_stopped(app: App, job: Job, name: str | None, error: MigrateError) -> None:
+    """Says what was done before the load was stopped, where it had begun, and sends that to the webhook."""
+    from migrate.load.loader import result_so_far
+    from migrate.plan.opening import open_plan
+    from migrate.report.load import render_load, summarise_load
+
+    try:
+        result = result_so_far(job.workspace, open_plan(job.workspace, name, check_files=False).name)
+    except MigrateError:
+        return
+    if result is None:
+        return
+    app.achieved = {**summarise_load(result), "next": f"migrate load --plan {result.plan}"}
+    if not app.as_json:
+        click.echo(render_load(result), err=True)
+    status = "interrupted" if error.exit_code == 130 else "stopped"
+    send_outcome(job, Outcome("load", "", summarise_load(result), error.exit_code, status))
+
+
+def send_outcome(job: Job, outcome: Outcome) -> None:
+    """Sends the numbers of an outcome to the webhook, where one is configured."""
+    from migrate.run import send_summary
+
+    head: dict[str, Any] = {"command": outcome.command, "exit_code": outcome.exit_code, "status": outcome.status}
+    # The receiver is another machine: paths of this one are of no use there.
+    send_summary(job, {**head, **{name: value for name, value in outcome.data.items() if name != "exports"}})
+
+
+@contextmanager
+def pausable(workspace: Workspace) -> Iterator[None]:
+    """While the block runs, USR1 pauses the load and USR2 lets it go on, where the system has these signals."""
+    from migrate.load.pause import set_pause
+
+    def on_signal(number: int, _frame: object) -> None:
+        set_pause(workspace, on=number == signal.SIGUSR1)
+
+    numbers = (signal.SIGUSR1, signal.SIGUSR2) if hasattr(signal, "SIGUSR1") else ()
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

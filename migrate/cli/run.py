@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+from migrate.cli.load import pausable
 
 if TYPE_CHECKING:
     from migrate.run import Run
@@ -21,13 +22,14 @@ def run(app: App, force_unlock: bool) -> None:
     Every stage can be resumed by its own command. Ends with a report in the workspace.
     """
     from migrate.report.run import render_run_text, summarise_run, write_report
-    from migrate.run import run_all
+    from migrate.run import run_all, send_summary
 
-    with app.job(force_unlock=force_unlock) as job:
+    with app.job(force_unlock=force_unlock) as job, pausable(job.workspace):
         done = run_all(job)
         summary = summarise_run(done)
         page = write_report(job.workspace.reports, done.extraction.snapshot, summary, utc_now())
-    exit_code, status, following = judge(done)
+        exit_code, status, following = judge(done)
+        send_summary(job, {"command": "run", "exit_code": exit_code, "status": status, **summary})
     lines = [render_run_text(done)]
     if done.stopped:
         lines += [f"Stopped: {done.stopped.what}", f"  -> {done.stopped.hint}"]

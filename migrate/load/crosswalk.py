@@ -15,7 +15,7 @@ from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.load.totals import SettledRecord
 from migrate.workspace import Workspace, replacing
 
-_PART_ROWS = 100_000
+_PART_ROWS = 25_000
 SCHEMA: dict[str, pl.DataType] = {
     "source": pl.String(),
     "id": pl.String(),

@@ -10,8 +10,10 @@ lock has a `Ledger`, and only the thread that opened it calls it. A move is dura
        └──mark_failed(applied=False), mark_unsent──┘
     sending ──open_plan (after a crash)──▶ unknown
     unknown ──mark_sending──▶ sending        the same bytes again: an upsert of the same keys changes nothing twice
+    unknown ──settle_read_back──▶ unknown, or acked when the target was seen to hold every record of it
     split ──mark_sending──▶ split            a piece leaves
-    split ──settle──▶ split, or acked when nothing of it is left
+    split ──settle, settle_read_back──▶ split, or acked when nothing of it is left
+    split ──mark_unknown──▶ unknown          the answers to a piece of it were never clear, and the run is over
     planned, unknown, split ──defer──▶ deferred ──open_plan──▶ planned
 
 A record has no row until it is settled: `written` or `rejected`, once and for all. A record without a row belongs to a
@@ -23,18 +25,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from migrate.errors import Stale
 from migrate.load import ledger_schema
+from migrate.load.ledger_rows import RecordRow, Verdicts, counts_of, gone_of, losses_of, once_created, row_of
 from migrate.load.ledger_view import read_totals
-from migrate.load.totals import Totals
+from migrate.load.totals import CountMark, Totals
 from migrate.target.answer import Answer
-from migrate.target.results import Rejected, Written
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,29 @@ class Ledger:
         with ledger_schema.translated(self.file):
             return read_totals(self._connection, self._plan)
 
-    def set_baseline(self, dataset: str, count: int, server_time: datetime | None) -> None:
-        """Keeps what the target held before the first write; only the first call counts."""
+    def set_baseline(
+        self, dataset: str, count: int, server_time: datetime | None, merged_before: Iterable[str] = ()
+    ) -> None:
+        """Keeps what the target held before the first write, and which ids it had merged; only the first call counts.
+
+        What other plans of this ledger have merged in the same dataset is known, too.
+        """
+        number = self._ids[dataset]
         with ledger_schema.transaction(self._connection, self.file) as db:
-            db.execute(
+            moved = db.execute(
                 "UPDATE datasets SET count_before = ?, server_time = ? WHERE id = ? AND count_before IS NULL",
-                (count, server_time.timestamp() if server_time else None, self._ids[dataset]),
+                (count, server_time.timestamp() if server_time else None, number),
             )
+            if moved.rowcount:
+                db.executemany(
+                    "INSERT OR IGNORE INTO merged_before VALUES (?, ?)", ((number, gone) for gone in merged_before)
+                )
+                db.execute(
+                    "INSERT OR IGNORE INTO merged_before SELECT ?1, m.gone FROM merges m"
+                    " JOIN datasets d ON d.id = m.dataset JOIN datasets own ON own.id = ?1"
+                    " WHERE d.dataset_id = own.dataset_id AND d.id <> own.id",
+                    (number,),
+                )
 
     def mark_sending(self, dataset: str, batch: int) -> None:
         """A request with records of this batch is about to leave."""
@@ -189,41 +206,67 @@ class Ledger:
         self,
         dataset: str,
         batch: int,
-        verdicts: Iterable[tuple[Written | Rejected, str | None]],
+        verdicts: Verdicts,
         *,
         seconds: float = 0.0,
+        answer: Answer | None = None,
+        payload_sha256: str = "",
     ) -> int:
         """Keeps the last word on some records of a batch, each with its change; gives the masterids newly merged away.
 
-        The batch is `acked` as soon as all its records are settled.
+        The batch is `acked` as soon as all its records are settled. Where some were refused, what support asks for is
+        kept of the `answer`.
         """
-        number = self._ids[dataset]
-        rows = self._rows(number, batch, verdicts)
-        gone = [
-            (number, other, row.masterid, batch, row.position)
-            for row in rows
-            for other in json.loads(row.merged_from or "[]")
-        ]
+        rows = self._rows(dataset, batch, verdicts)
         with ledger_schema.transaction(self._connection, self.file) as db:
-            db.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            before = db.total_changes
-            db.executemany("INSERT OR IGNORE INTO merges VALUES (?, ?, ?, ?, ?)", gone)
-            merged = db.total_changes - before
-            counts = _counts(rows)
-            change = ", ".join(f"{name} = {name} + {count}" for name, count in counts.items())
-            done = "written + rejected + {} >= rows".format(counts["written"] + counts["rejected"])
-            state = f"CASE WHEN {done} THEN 'acked' WHEN state = 'split' THEN 'split' ELSE 'planned' END"
-            self._set(dataset, batch, f"{change}, state = {state}, attempts = attempts + 1", ("sending", "split"))
-            db.execute("UPDATE datasets SET seconds = seconds + ? WHERE id = ?", (seconds, number))
+            state = f"CASE WHEN {_done(rows)} THEN 'acked' WHEN state = 'split' THEN 'split' ELSE 'planned' END"
+            merged = self._add_rows(dataset, rows)
+            change = f"{_sums(rows)}, state = {state}, attempts = attempts + 1"
+            self._set(dataset, batch, change, ("sending", "split"))
+            db.execute("UPDATE datasets SET seconds = seconds + ? WHERE id = ?", (seconds, self._ids[dataset]))
+            refused = [row for row in rows if row.state == "rejected"]
+            if refused and answer is not None:
+                self._add_failure(dataset, batch, answer, f"{len(refused)} records refused", payload_sha256)
         return merged
 
-    def _rows(self, number: int, batch: int, verdicts: Iterable[tuple[Written | Rejected, str | None]]) -> list[_Row]:
-        rows = [_row(number, batch, verdict, change, self._clock()) for verdict, change in verdicts]
+    def settle_read_back(self, dataset: str, batch: int, verdicts: Verdicts) -> int:
+        """Keeps what was seen in the target of a batch whose answer was unclear; gives the masterids newly merged."""
+        rows = self._rows(dataset, batch, verdicts)
+        with ledger_schema.transaction(self._connection, self.file):
+            merged = self._add_rows(dataset, rows)
+            change = f"{_sums(rows)}, state = CASE WHEN {_done(rows)} THEN 'acked' ELSE state END"
+            self._set(dataset, batch, f"{change}, readbacks = readbacks + 1", ("unknown", "split"))
+        return merged
+
+    def mark_unknown(self, dataset: str, batch: int) -> None:
+        """Nobody can tell what became of what is left of a batch; another run sends it again."""
+        self._move(dataset, batch, "state = 'unknown'", allowed=("unknown", "split"))
+
+    def _add_rows(self, dataset: str, rows: Sequence[RecordRow]) -> int:
+        db, number = self._connection, self._ids[dataset]
+        marks = ", ".join("?" for _ in RecordRow._fields)
+        db.executemany(f"INSERT INTO records ({', '.join(RecordRow._fields)}) VALUES ({marks})", rows)  # noqa: S608 - names of this module
+        db.executemany(
+            "INSERT INTO losses VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (dataset, kind, column_name) DO UPDATE SET records = records + excluded.records",
+            [(number, kind, name, count) for (kind, name), count in losses_of(rows).items()],
+        )
+        before = db.total_changes
+        db.executemany(
+            "INSERT OR IGNORE INTO merges SELECT ?1, ?2, ?3, ?4, ?5"
+            " WHERE NOT EXISTS (SELECT 1 FROM merged_before WHERE dataset = ?1 AND gone = ?2)",
+            gone_of(rows),
+        )
+        return db.total_changes - before
+
+    def _rows(self, dataset: str, batch: int, verdicts: Verdicts) -> list[RecordRow]:
+        number = self._ids[dataset]
+        rows = [row_of(number, batch, verdict, change, self._clock()) for verdict, change in verdicts]
         with ledger_schema.translated(self.file):
             query = "SELECT masterid FROM records WHERE dataset = ? AND masterid IN (SELECT value FROM json_each(?))"
             masterids = json.dumps([row.masterid for row in rows if row.masterid])
             known = {found[0] for found in self._connection.execute(query, (number, masterids))}
-        return list(_once_created(rows, known))
+        return list(once_created(rows, known))
 
     def defer(self, dataset: str) -> None:
         """What is left of the dataset has to wait for another run."""
@@ -234,10 +277,25 @@ class Ledger:
                 (self._clock(), self._ids[dataset]),
             )
 
-    def add_seconds(self, dataset: str, seconds: float) -> None:
-        """Adds time spent on a dataset."""
+    def add_seconds(self, dataset: str, seconds: float, *, busy: float = 0.0) -> None:
+        """Adds time spent on a dataset, and time it was busy for others."""
         with ledger_schema.transaction(self._connection, self.file) as db:
-            db.execute("UPDATE datasets SET seconds = seconds + ? WHERE id = ?", (seconds, self._ids[dataset]))
+            query = "UPDATE datasets SET seconds = seconds + ?, busy_s = busy_s + ? WHERE id = ?"
+            db.execute(query, (seconds, busy, self._ids[dataset]))
+
+    def add_count_mark(self, dataset: str, mark: CountMark) -> None:
+        """Keeps what the service counted in the middle of the load, and between which numbers that should lie."""
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            db.execute(
+                "INSERT INTO count_marks (dataset, at, batches_done, count, least, most) VALUES (?, ?, ?, ?, ?, ?)",
+                (self._ids[dataset], self._clock(), *astuple(mark)),
+            )
+
+    def mark_rejects(self, plan: str, rejects: Iterable[str], mark: str, note: str) -> None:
+        """Marks rejects of a plan as `discarded` or `replayed`; nothing is deleted."""
+        rows = [(plan, reject, mark, note, self._clock()) for reject in rejects]
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            db.executemany("INSERT OR REPLACE INTO reject_marks VALUES (?, ?, ?, ?, ?)", rows)
 
     def _move(self, dataset: str, batch: int, change: str, allowed: tuple[str, ...]) -> None:
         with ledger_schema.transaction(self._connection, self.file):
@@ -269,48 +327,9 @@ class Ledger:
         )
 
 
-class _Row(NamedTuple):
-    dataset: int
-    batch: int
-    position: int
-    key: str
-    state: str
-    change: str | None
-    masterid: str | None
-    merged_from: str | None
-    protected: str | None
-    altered: str | None
-    status: int | None
-    error: str | None
-    settled_at: float
+def _sums(rows: Sequence[RecordRow]) -> str:
+    return ", ".join(f"{name} = {name} + {count}" for name, count in counts_of(rows).items())
 
 
-def _row(number: int, batch: int, verdict: Written | Rejected, change: str | None, now: float) -> _Row:
-    sent = verdict.sent
-    if isinstance(verdict, Rejected):
-        why = (verdict.status, verdict.error)
-        return _Row(number, batch, sent.position, sent.key, "rejected", None, None, None, None, None, *why, now)
-    names = (_json(verdict.merged_from), _json(verdict.protected), _json(verdict.altered))
-    return _Row(number, batch, sent.position, sent.key, "written", change, verdict.masterid, *names, None, None, now)
-
-
-def _once_created(rows: Iterable[_Row], known: set[str]) -> Iterator[_Row]:
-    """The rows, where a record that an earlier row made or changed is an update: it exists only once in the target."""
-    for row in rows:
-        yield row._replace(change="update") if row.change == "create" and row.masterid in known else row
-        if row.masterid:
-            known.add(row.masterid)
-
-
-def _json(names: tuple[str, ...]) -> str | None:
-    return json.dumps(names) if names else None
-
-
-def _counts(rows: Sequence[_Row]) -> dict[str, int]:
-    return {
-        "written": sum(row.state == "written" for row in rows),
-        "created": sum(row.change == "create" for row in rows),
-        "rejected": sum(row.state == "rejected" for row in rows),
-        "protected": sum(row.protected is not None for row in rows),
-        "altered": sum(row.altered is not None for row in rows),
-    }
+def _done(rows: Sequence[RecordRow]) -> str:
+    return f"written + rejected + {len(rows)} >= rows"

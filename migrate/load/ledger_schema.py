@@ -9,11 +9,11 @@ from pathlib import Path
 
 from migrate.errors import Damaged, WorkspaceError
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x4D494752
 _BUSY_MS = 5_000
 
-_TABLES = """
+_FIRST = """
 CREATE TABLE plans (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -91,10 +91,50 @@ CREATE TABLE failures (
     payload_sha256 TEXT NOT NULL
 ) STRICT;
 """
+_SECOND = """
+ALTER TABLE datasets ADD COLUMN busy_s REAL NOT NULL DEFAULT 0;
+ALTER TABLE batches ADD COLUMN readbacks INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN stored TEXT;
+
+CREATE TABLE losses (
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    kind TEXT NOT NULL CHECK (kind IN ('protected', 'altered')),
+    column_name TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    PRIMARY KEY (dataset, kind, column_name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE merged_before (
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    gone TEXT NOT NULL,
+    PRIMARY KEY (dataset, gone)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE count_marks (
+    id INTEGER PRIMARY KEY,
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    at REAL NOT NULL,
+    batches_done INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    least INTEGER NOT NULL,
+    most INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE reject_marks (
+    plan TEXT NOT NULL,
+    reject TEXT NOT NULL,
+    mark TEXT NOT NULL CHECK (mark IN ('discarded', 'replayed')),
+    note TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (plan, reject)
+) STRICT, WITHOUT ROWID;
+"""
+_STEPS = (_FIRST, _SECOND)
+"""What each version adds to the one before it."""
 
 
 def connect(file: Path) -> sqlite3.Connection:
-    """A connection for the one writer; the tables are made in a new file.
+    """A connection for the one writer; the tables are made in a new file, and added to one of an earlier version.
 
     **Guarantees**: every committed transaction survives a power cut (WAL, synchronous FULL).
 
@@ -107,8 +147,8 @@ def connect(file: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-            if version == 0:
-                _create(connection)
+            if version < VERSION:
+                _upgrade(connection, version)
         except BaseException:
             connection.close()
             raise
@@ -121,7 +161,7 @@ def connect_read_only(file: Path) -> sqlite3.Connection:
         uri = f"{file.absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_MS / 1000)
         try:
-            checked_version(connection, file)
+            _refuse_earlier(checked_version(connection, file), file)
         except BaseException:
             connection.close()
             raise
@@ -176,14 +216,28 @@ def translated(file: Path) -> Iterator[None]:
         raise _damaged(file, str(error)) from None
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _refuse_earlier(version: int, file: Path) -> None:
+    if version < VERSION:
+        raise WorkspaceError(
+            f"{file} has format {version}, this program writes format {VERSION}",
+            hint="`migrate load` brings it up to date",
+        )
+
+
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    for statement in _TABLES.split(";\n"):
-        if statement.strip():
-            connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
+    try:
+        for step in _STEPS[version:]:
+            for statement in step.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _damaged(file: Path, why: str) -> Damaged:

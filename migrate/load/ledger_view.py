@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from migrate.load import ledger_schema
-from migrate.load.totals import Failure, SettledRecord, Totals
+from migrate.load.totals import CountMark, Failure, SettledRecord, Totals
 
 _TOTALS = """
 SELECT d.name,
@@ -28,10 +28,21 @@ SELECT d.name,
        d.seconds AS seconds,
        count(b.batch) AS batches,
        coalesce(sum(b.state = 'acked'), 0) AS batches_done,
-       d.count_before, d.server_time
+       d.count_before, d.server_time,
+       coalesce(sum(CASE WHEN b.state IN ('unknown', 'sending') THEN b.rows - b.written - b.rejected END), 0)
+           AS unknown,
+       d.busy_s AS busy_s,
+       coalesce(sum(b.readbacks), 0) AS readbacks
 FROM plans p JOIN datasets d ON d.plan = p.id LEFT JOIN batches b ON b.dataset = d.id
 WHERE p.name = ?
 GROUP BY d.id ORDER BY d.place
+"""
+
+
+_LOSSES = """
+SELECT d.name, l.kind, l.column_name, l.records
+FROM plans p JOIN datasets d ON d.plan = p.id JOIN losses l ON l.dataset = d.id
+WHERE p.name = ? ORDER BY l.records DESC, l.column_name
 """
 
 
@@ -39,12 +50,20 @@ def read_totals(connection: sqlite3.Connection, plan: str) -> dict[str, Totals]:
     """The sums of each dataset of `plan`, in the plan's order; empty for a plan that was never loaded."""
     cursor = connection.execute(_TOTALS, (plan,))
     names = [column[0] for column in cursor.description]
-    return {row[0]: _totals(dict(zip(names[1:], row[1:], strict=True))) for row in cursor}
+    found = {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in cursor}
+    losses: dict[tuple[str, str], dict[str, int]] = {}
+    for dataset, kind, column, records in connection.execute(_LOSSES, (plan,)):
+        losses.setdefault((dataset, kind), {})[column] = records
+    return {
+        name: _totals(values, losses.get((name, "protected"), {}), losses.get((name, "altered"), {}))
+        for name, values in found.items()
+    }
 
 
-def _totals(values: dict[str, int]) -> Totals:
+def _totals(values: dict[str, int], protected: dict[str, int], altered: dict[str, int]) -> Totals:
     still_open = values["planned"] - values["written"] - values["rejected"] - values["deferred"]
-    return Totals(**values, updated=values["written"] - values["created"], open=still_open)
+    updated = values["written"] - values["created"]
+    return Totals(**values, updated=updated, open=still_open, protected_columns=protected, altered_columns=altered)
 
 
 class LedgerView:
@@ -80,14 +99,56 @@ class LedgerView:
         """Every record that is written or rejected, in sending order; read as it is asked for."""
         query = (
             "SELECT r.batch, r.position, r.key, r.state, r.change, r.masterid, r.protected, r.altered, r.status,"
-            " r.error, r.settled_at FROM records r JOIN datasets d ON d.id = r.dataset JOIN plans p ON p.id = d.plan"
-            " WHERE p.name = ? AND d.name = ? AND (? IS NULL OR r.state = ?) ORDER BY r.batch, r.position"
+            " r.error, r.settled_at, r.stored FROM records r JOIN datasets d ON d.id = r.dataset"
+            " JOIN plans p ON p.id = d.plan WHERE p.name = ? AND d.name = ? AND (? IS NULL OR r.state = ?)"
+            " ORDER BY r.batch, r.position"
         )
         with ledger_schema.translated(self.file):
             for row in self._connection.execute(query, (plan, dataset, state, state)):
-                batch, position, key, found, change, masterid, protected, altered, status, error, at = row
+                batch, position, key, found, change, masterid, protected, altered, status, error, at, stored = row
                 names = _names(protected), _names(altered)
-                yield SettledRecord(batch, position, key, found, change, masterid, *names, status, error, at)
+                head = (batch, position, key, found, change, masterid)
+                yield SettledRecord(*head, *names, status, error, at, _names(stored))
+
+    def with_losses(self, plan: str, dataset: str) -> Iterator[SettledRecord]:
+        """The written records of which a column was not stored, or not as sent."""
+        return (record for record in self.settled(plan, dataset, "written") if record.protected or record.altered)
+
+    def unfinished(self, plan: str, dataset: str) -> list[tuple[int, str, frozenset[int]]]:
+        """The batches that are not done: number, state and the positions that are settled all the same."""
+        query = (
+            "SELECT b.batch, b.state, (SELECT json_group_array(r.position) FROM records r"
+            " WHERE r.dataset = b.dataset AND r.batch = b.batch) FROM batches b JOIN datasets d ON d.id = b.dataset"
+            " JOIN plans p ON p.id = d.plan WHERE p.name = ? AND d.name = ? AND b.state <> 'acked' ORDER BY b.batch"
+        )
+        with ledger_schema.translated(self.file):
+            found = self._connection.execute(query, (plan, dataset)).fetchall()
+        return [(batch, state, frozenset(json.loads(settled))) for batch, state, settled in found]
+
+    def reasons(self, plan: str, most: int) -> list[tuple[str, int]]:
+        """The most frequent reasons why records were refused, with the number of records."""
+        query = (
+            "SELECT coalesce(r.error, ''), count(*) AS records FROM records r JOIN datasets d ON d.id = r.dataset"
+            " JOIN plans p ON p.id = d.plan WHERE p.name = ? AND r.state = 'rejected'"
+            " GROUP BY 1 ORDER BY records DESC, 1 LIMIT ?"
+        )
+        with ledger_schema.translated(self.file):
+            return [(str(reason), int(count)) for reason, count in self._connection.execute(query, (plan, most))]
+
+    def count_marks(self, plan: str, dataset: str) -> list[CountMark]:
+        """What was counted in the middle of the load, oldest first."""
+        query = (
+            "SELECT c.batches_done, c.count, c.least, c.most FROM count_marks c JOIN datasets d ON d.id = c.dataset"
+            " JOIN plans p ON p.id = d.plan WHERE p.name = ? AND d.name = ? ORDER BY c.id"
+        )
+        with ledger_schema.translated(self.file):
+            return [CountMark(*row) for row in self._connection.execute(query, (plan, dataset))]
+
+    def reject_marks(self, plan: str) -> dict[str, tuple[str, str]]:
+        """Mark and note of each reject that was discarded or replayed."""
+        query = "SELECT reject, mark, note FROM reject_marks WHERE plan = ?"
+        with ledger_schema.translated(self.file):
+            return {row[0]: (row[1], row[2]) for row in self._connection.execute(query, (plan,))}
 
     def survivors(self, plan: str, dataset: str) -> dict[str, str]:
         """For every masterid that a merge of this plan ended, the one that took its place."""

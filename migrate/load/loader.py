@@ -6,38 +6,68 @@ disk, and only then does anything count as done.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
 
 from migrate.config import Gates
-from migrate.errors import Interrupted, MigrateError
+from migrate.errors import GateError, Interrupted, MigrateError, RemoteError, WorkspaceError
+from migrate.load.altered import write_altered
 from migrate.load.crosswalk import write_crosswalks
 from migrate.load.ledger import Ledger, OpenBatch, PlannedDataset
 from migrate.load.ledger_view import LedgerView
 from migrate.load.outcome import Outcomes
+from migrate.load.pause import Pause, pause_file
 from migrate.load.planned import DatasetToLoad, PlannedRecord, PlannedRecords, PlanToLoad
+from migrate.load.readback import ReadBack, read_back
 from migrate.load.scheduler import Job, Lane, Waits, idle_s, next_job
 from migrate.load.totals import Totals
+from migrate.load.watch import Watch
 from migrate.progress import Progress
 from migrate.target.answer import Answer
 from migrate.target.client import TargetClient
 from migrate.workspace import Workspace
 
 _STOP_CHECK_S = 0.25
+_SHORTEST_WAIT_S = 0.01
+_TOP_REASONS = 3
 
 
 @dataclass(frozen=True)
 class LoadResult:
-    """The sums per dataset over all runs of the plan, in the plan's order."""
+    """The sums per dataset over all runs of the plan, in the plan's order.
+
+    `reasons`: the most frequent reasons of the service to refuse records, with their number. `exports`: the folder of
+    the crosswalk and the altered values.
+    """
 
     plan: str
     datasets: dict[str, Totals]
+    reasons: tuple[tuple[str, int], ...] = ()
+    exports: Path | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be asked of a load besides its plan. Units: `count_every` batches, `pace_every_s` seconds.
+
+    `strict`: a value in a column that does not accept writes stops the load.
+    """
+
+    force_unlock: bool = False
+    strict: bool = False
+    waits: Waits | None = None
+    count_every: int = 100
+    pace_every_s: float = 30.0
 
 
 def load(
@@ -48,26 +78,48 @@ def load(
     progress: Progress,
     stop: threading.Event,
     *,
-    force_unlock: bool = False,
-    waits: Waits | None = None,
+    options: Options = Options(),
 ) -> LoadResult:
-    """Sends what the ledger does not know as done, until everything is settled or deferred; then writes the crosswalk.
+    """Sends what the ledger does not know as done, until everything is settled, deferred or found to be unknown.
+
+    However it ends, the crosswalk and the list of altered values are written of what is done.
 
     **Guarantees**: resumable after a stop, a crash or a kill at any moment; no record is in two requests at a time.
 
     **Raises**: Locked when another process loads; Refused, GaveUp, Unreachable; GateError when too many records are
     refused or merged; Interrupted when `stop` was set, after what was in flight has ended.
     """
-    with workspace.lock(workspace.ledger.with_suffix(".lock"), "the ledger", force=force_unlock):
+    with workspace.lock(workspace.ledger.with_suffix(".lock"), "the ledger", force=options.force_unlock):
         with Ledger(workspace.ledger) as ledger:
-            run = _Run(
-                client, ledger, plan, gates, progress, stop, waits or Waits().at_speed(client.settings.limit_speed)
-            )
-            run.execute()
-            totals = ledger.totals()
-        with LedgerView(workspace.ledger) as view:
-            write_crosswalks(view, workspace, plan)
-    return LoadResult(plan.name, {dataset.name: totals[dataset.name] for dataset in plan.datasets})
+            try:
+                _Run(client, ledger, plan, gates, progress, stop, workspace, options).execute()
+            except (RemoteError, GateError, Interrupted):
+                with contextlib.suppress(OSError, WorkspaceError, pl.exceptions.PolarsError):
+                    _write_exports(workspace, plan)
+                raise
+        return _write_exports(workspace, plan)
+
+
+def _write_exports(workspace: Workspace, plan: PlanToLoad) -> LoadResult:
+    with LedgerView(workspace.ledger) as view:
+        write_crosswalks(view, workspace, plan)
+        write_altered(view, workspace, plan)
+        return _result(view, workspace, plan.name, [dataset.name for dataset in plan.datasets])
+
+
+def result_so_far(workspace: Workspace, plan: str) -> LoadResult | None:
+    """What the ledger has of a plan, None when its load was never begun. Raises WorkspaceError."""
+    if not workspace.ledger.exists():
+        return None
+    with LedgerView(workspace.ledger) as view:
+        names = list(view.totals(plan))
+        return _result(view, workspace, plan, names) if names else None
+
+
+def _result(view: LedgerView, workspace: Workspace, plan: str, datasets: Sequence[str]) -> LoadResult:
+    totals = view.totals(plan)
+    reasons = tuple(view.reasons(plan, _TOP_REASONS))
+    return LoadResult(plan, {name: totals[name] for name in datasets}, reasons, workspace.exports / plan)
 
 
 class _Run:
@@ -79,7 +131,8 @@ class _Run:
         gates: Gates,
         progress: Progress,
         stop: threading.Event,
-        waits: Waits,
+        workspace: Workspace,
+        options: Options,
     ) -> None:
         self._client = client
         self._ledger = ledger
@@ -87,12 +140,14 @@ class _Run:
         self._progress = progress
         self._stop = stop
         self._datasets = {dataset.name: dataset for dataset in plan.datasets}
-        self._in_flight: dict[Future[Answer], Job] = {}
+        self._in_flight: dict[Future[Answer | ReadBack], Job] = {}
         records = {dataset.name: PlannedRecords(dataset) for dataset in plan.datasets}
         ledger.open_plan(
             plan.name, [PlannedDataset(d.name, d.dataset_id, records[d.name].batch_rows) for d in plan.datasets]
         )
         self._lanes = [self._lane(dataset, records[dataset.name]) for dataset in plan.datasets]
+        self._pause = Pause(pause_file(workspace), progress.note, time.monotonic)
+        self._watch = Watch(ledger, client, progress, options.count_every, options.pace_every_s)
         self._outcomes = Outcomes(
             ledger=ledger,
             plan=plan,
@@ -100,47 +155,68 @@ class _Run:
             gates=gates,
             client=client,
             progress=progress,
-            waits=waits,
+            waits=options.waits or Waits().at_speed(client.settings.limit_speed),
             clock=time.monotonic,
             rng=random.Random(),  # noqa: S311 - spreads retries, guards nothing
+            strict=options.strict,
         )
 
     def execute(self) -> None:
         """Everything, or the first reason to stop."""
-        self._take_baselines()
-        self._begin_progress()
-        workers = ThreadPoolExecutor(self._client.settings.concurrency, thread_name_prefix="send")
         try:
-            self._send_all(lambda dataset_id, body: workers.submit(self._client.upsert_batch, dataset_id, body))
+            self._take_baselines()
+        except Interrupted:
+            raise self._interrupted() from None
+        self._begin_progress()
+        self._workers = ThreadPoolExecutor(self._client.settings.concurrency + 1, thread_name_prefix="send")
+        try:
+            self._send_all()
+            self._outcomes.finish()
         finally:
-            workers.shutdown(wait=False, cancel_futures=True)
+            self._workers.shutdown(wait=False, cancel_futures=True)
             self._end_progress()
         self._outcomes.raise_reason()
         if self._stop.is_set() and not all(lane.is_done for lane in self._lanes):
             raise self._interrupted()
 
-    def _send_all(self, submit: Callable[[str, bytes], Future[Answer]]) -> None:
+    def _send_all(self) -> None:
         while True:
-            self._dispatch(submit)
+            self._dispatch()
+            self._watch.look(self._workers, self._datasets, list(self._in_flight.values()))
             if self._in_flight:
                 self._receive()
             elif self._is_halting() or all(lane.is_done for lane in self._lanes):
                 return
             else:
-                self._stop.wait(idle_s(self._lanes, time.monotonic(), _STOP_CHECK_S))
+                self._stop.wait(max(idle_s(self._lanes, time.monotonic(), _STOP_CHECK_S), _SHORTEST_WAIT_S))
 
     def _is_halting(self) -> bool:
         return self._stop.is_set() or self._outcomes.reason is not None
 
-    def _dispatch(self, submit: Callable[[str, bytes], Future[Answer]]) -> None:
+    def _dispatch(self) -> None:
         while len(self._in_flight) < self._client.settings.concurrency and not self._is_halting():
-            job = next_job(self._lanes, time.monotonic())
+            job = None if self._pause.is_on() else next_job(self._lanes, time.monotonic())
             if job is None:
                 return
-            self._ledger.mark_sending(job.dataset, job.batch)
             self._outcomes.begin(job)
-            future = submit(self._datasets[job.dataset].dataset_id, body_of(job.records))
-            self._in_flight[future] = job
+            self._in_flight[self._submit(job)] = job
+
+    def _submit(self, job: Job) -> Future[Answer | ReadBack]:
+        if not job.reading:
+            self._ledger.mark_sending(job.dataset, job.batch)
+        return self._workers.submit(self._ask, self._datasets[job.dataset], job)
+
+    def _ask(self, dataset: DatasetToLoad, job: Job) -> Answer | ReadBack:
+        if job.reading:
+            return self._read_back(dataset, job)
+        return self._client.upsert_batch(dataset.dataset_id, body_of(job.records))
+
+    def _read_back(self, dataset: DatasetToLoad, job: Job) -> ReadBack:
+        def wait(seconds: float) -> None:
+            if self._stop.wait(seconds / self._client.settings.limit_speed):
+                raise Interrupted("interrupted while reading what is stored")
+
+        return read_back(self._client, dataset, job.records, job.since, wait, believe_differences=job.doubts > 1)
 
     def _receive(self) -> None:
         timeout_s = idle_s(self._lanes, time.monotonic(), _STOP_CHECK_S)
@@ -149,13 +225,19 @@ class _Run:
         for future in done:
             job = self._in_flight.pop(future)
             try:
-                answer = future.result()
+                came = future.result()
             except Interrupted:
                 self._outcomes.unsent(job)
             except MigrateError as error:
                 self._outcomes.unreachable(job, error)
             else:
-                self._outcomes.take(job, answer, body_of(job.records))
+                self._take(job, came)
+
+    def _take(self, job: Job, came: Answer | ReadBack) -> None:
+        if isinstance(came, ReadBack):
+            self._outcomes.take_reading(job, came)
+        else:
+            self._outcomes.take(job, came, body_of(job.records))
 
     def _lane(self, dataset: DatasetToLoad, records: PlannedRecords) -> Lane:
         def read(entry: OpenBatch) -> Sequence[PlannedRecord]:
@@ -170,11 +252,13 @@ class _Run:
         for dataset in self._plan.datasets:
             if totals[dataset.name].count_before is None:
                 counted = self._client.count(dataset.dataset_id)
-                self._ledger.set_baseline(dataset.name, counted.count, counted.server_time or datetime.now(UTC))
+                moment = counted.server_time or datetime.now(UTC)
+                self._ledger.set_baseline(dataset.name, counted.count, moment, dataset.merged_before())
 
     def _begin_progress(self) -> None:
         totals = self._ledger.totals()
         self._outcomes.start(totals)
+        self._watch.start(totals)
         for dataset in self._plan.datasets:
             done = totals[dataset.name].written + totals[dataset.name].rejected
             self._progress.begin(dataset.name, total=dataset.rows, unit="records", done=done)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from migrate.config import Gates
-from migrate.errors import GateError, GaveUp, MigrateError, Refused
+from migrate.errors import GaveUp, MigrateError, Refused
+from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger
 from migrate.load.planned import DatasetToLoad, PlannedRecord, PlanToLoad
+from migrate.load.readback import ReadBack
 from migrate.load.scheduler import Job, Lane, Waits
 from migrate.load.totals import Totals
 from migrate.progress import Progress
@@ -30,7 +32,9 @@ from migrate.target.results import (
 )
 from migrate.workspace import sha256_bytes
 
+MOST_DOUBTS = 3
 _MOST_WHOLE_REFUSALS = 24
+_SINCE_MARGIN_S = 5.0
 
 
 @dataclass
@@ -46,12 +50,15 @@ class Outcomes:
     waits: Waits
     clock: Callable[[], float]
     rng: random.Random
+    strict: bool = False
     reason: MigrateError | None = None
     _datasets: dict[str, DatasetToLoad] = field(default_factory=dict)
     _since: dict[str, datetime | None] = field(default_factory=dict)
     _marks: dict[str, float] = field(default_factory=dict)
-    _rejected: int = 0
-    _merged: int = 0
+    _gates: LoadGates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gates = LoadGates(self.plan, self.gates, self.strict)
 
     def start(self, totals: Mapping[str, Totals]) -> None:
         """Takes up the sums of earlier runs."""
@@ -59,8 +66,10 @@ class Outcomes:
         for name in self._datasets:
             server_time = totals[name].server_time
             self._since[name] = None if server_time is None else datetime.fromtimestamp(server_time, UTC)
-            self._rejected += totals[name].rejected
-            self._merged += totals[name].merged
+            self._gates.rejected += totals[name].rejected
+            self._gates.merged += totals[name].merged
+            self._gates.protected += totals[name].protected
+            self.lanes[name].ever_written = totals[name].written > 0
         self._check_gates()
 
     def begin(self, job: Job) -> None:
@@ -69,16 +78,15 @@ class Outcomes:
         self._marks.setdefault(job.dataset, self.clock())
 
     def unsent(self, job: Job) -> None:
-        """A request was called back before it left."""
+        """A request was called back before it left, or a reading before it was over."""
         self.lanes[job.dataset].in_flight -= 1
-        self.ledger.mark_unsent(job.dataset, job.batch)
+        if not job.reading:
+            self.ledger.mark_unsent(job.dataset, job.batch)
         self.lanes[job.dataset].again.append(job)
 
     def unreachable(self, job: Job, error: MigrateError) -> None:
-        """The service cannot be reached at all."""
-        self.lanes[job.dataset].in_flight -= 1
-        self.ledger.mark_unsent(job.dataset, job.batch)
-        self.lanes[job.dataset].again.append(job)
+        """The service cannot be reached at all, or cannot be read."""
+        self.unsent(job)
         self._halt(error)
 
     def take(self, job: Job, answer: Answer, body: bytes) -> None:
@@ -86,10 +94,10 @@ class Outcomes:
         lane, dataset = self.lanes[job.dataset], self._datasets[job.dataset]
         lane.in_flight -= 1
         sent = [record.sent for record in job.records]
-        reading = read_answer(answer, sent, dataset.key_columns, dataset.recipe_columns)
+        reading = read_answer(answer, sent, dataset.columns)
         payload_sha256 = sha256_bytes(body)
         if isinstance(reading, Results):
-            self._take_results(job, lane, reading.verdicts)
+            self._take_results(job, lane, reading.verdicts, answer, payload_sha256)
         elif isinstance(reading, SplitNeeded):
             self._split(job, lane, reading, answer, payload_sha256)
         elif isinstance(reading, Fatal):
@@ -99,16 +107,57 @@ class Outcomes:
             self._halt(error)
         else:
             self._take_failure(job, lane, reading, answer, payload_sha256)
+        if lane.deferred:
+            # What was still in flight when the dataset was given up joins the rest.
+            self.ledger.defer(job.dataset)
         self._add_seconds(job.dataset)
+
+    def take_reading(self, job: Job, found: ReadBack) -> None:
+        """The target was read for a batch whose answer was unclear; only what is missing or different is sent again."""
+        lane, last = self.lanes[job.dataset], job.doubts >= MOST_DOUBTS
+        lane.in_flight -= 1
+        # With several keys a missing record may have been merged into another one of the batch: then only the whole
+        # batch in its order makes the target what it should be.
+        is_whole = bool(found.left) and self._datasets[job.dataset].several_keys and not last
+        stored = () if is_whole else found.stored
+        self._account(
+            job, stored, self.ledger.settle_read_back(job.dataset, job.batch, self._with_changes(job, stored))
+        )
+        left = [r for r in job.records if is_whole or r.sent.position in found.left]
+        rest = Job(job.dataset, job.batch, left, doubts=0 if stored else job.doubts, since=job.since)
+        if not left:
+            lane.succeed()
+        elif last and not stored:
+            lane.unknown.append(rest)
+            self.progress.note(
+                f"dataset {job.dataset}, batch {job.batch}: what became of {len(left)} records cannot be told; "
+                "they stay unknown until another run"
+            )
+        else:
+            lane.again.append(rest)
+        self._add_seconds(job.dataset)
+
+    def finish(self) -> None:
+        """Nothing is left to send: what nobody can tell of becomes unknown in the ledger."""
+        for lane in self.lanes.values():
+            for job in lane.unknown:
+                self.ledger.mark_unknown(job.dataset, job.batch)
 
     def raise_reason(self) -> None:
         """Raises the reason to stop, if there is one."""
         if self.reason is not None:
             raise self.reason
 
-    def _take_results(self, job: Job, lane: Lane, verdicts: Sequence[Written | Rejected | Again]) -> None:
+    def _take_results(
+        self,
+        job: Job,
+        lane: Lane,
+        verdicts: Sequence[Written | Rejected | Again],
+        answer: Answer,
+        payload_sha256: str,
+    ) -> None:
         left = {verdict.sent.position: verdict for verdict in verdicts if isinstance(verdict, Again)}
-        self._settle(job, [verdict for verdict in verdicts if not isinstance(verdict, Again)])
+        self._settle(job, [v for v in verdicts if not isinstance(v, Again)], answer, payload_sha256)
         if any(isinstance(verdict, Written) for verdict in verdicts):
             lane.succeed()
         if not left:
@@ -121,14 +170,30 @@ class Outcomes:
         else:
             self._try_again(rest, lane, Transient(f"{first.status}: {first.reason}", first.status))
 
-    def _settle(self, job: Job, settled: Sequence[Written | Rejected]) -> None:
+    def _settle(
+        self,
+        job: Job,
+        settled: Sequence[Written | Rejected],
+        answer: Answer | None = None,
+        payload_sha256: str = "",
+    ) -> None:
+        verdicts = self._with_changes(job, settled)
+        merged = self.ledger.settle(job.dataset, job.batch, verdicts, answer=answer, payload_sha256=payload_sha256)
+        self._account(job, settled, merged)
+
+    def _with_changes(
+        self, job: Job, settled: Sequence[Written | Rejected]
+    ) -> list[tuple[Written | Rejected, str | None]]:
         changes = {record.sent.position: self._change_of(job.dataset, record) for record in job.records}
-        verdicts = [
+        return [
             (verdict, changes[verdict.sent.position](verdict) if isinstance(verdict, Written) else None)
             for verdict in settled
         ]
-        self._merged += self.ledger.settle(job.dataset, job.batch, verdicts)
-        self._rejected += sum(isinstance(verdict, Rejected) for verdict in settled)
+
+    def _account(self, job: Job, settled: Sequence[Written | Rejected], merged: int) -> None:
+        self._gates.merged += merged
+        self._gates.rejected += sum(isinstance(verdict, Rejected) for verdict in settled)
+        self._gates.protected += sum(isinstance(verdict, Written) and bool(verdict.protected) for verdict in settled)
         self.progress.advance(job.dataset, len(settled))
         self._check_gates()
 
@@ -140,7 +205,7 @@ class Outcomes:
     def _split(self, job: Job, lane: Lane, reading: SplitNeeded, answer: Answer, payload_sha256: str) -> None:
         lane.whole_refusals += 1
         self.ledger.mark_split(job.dataset, job.batch, answer, payload_sha256)
-        if lane.whole_refusals > _MOST_WHOLE_REFUSALS:
+        if lane.whole_refusals > _MOST_WHOLE_REFUSALS and not lane.ever_written:
             lane.again.append(job)
             self._halt(
                 Refused(
@@ -151,12 +216,9 @@ class Outcomes:
                 )
             )
         elif len(job.records) == 1:
-            self._settle_split(job, Rejected(job.records[0].sent, reading.status, reading.reason))
+            self._settle(job, [Rejected(job.records[0].sent, reading.status, reading.reason)])
         else:
             lane.again[:0] = job.halves()
-
-    def _settle_split(self, job: Job, verdict: Rejected) -> None:
-        self._settle(job, [verdict])
 
     def _take_failure(
         self, job: Job, lane: Lane, reading: Transient | Unclear, answer: Answer, payload_sha256: str
@@ -164,21 +226,31 @@ class Outcomes:
         failure = reading if isinstance(reading, Transient) else Transient(reading.reason, answer.status)
         applied = answer.applied and answer.status not in (BUSY, 429)
         self.ledger.mark_failed(job.dataset, job.batch, answer, failure.reason, payload_sha256, applied=applied)
-        if failure.busy:
+        if isinstance(reading, Unclear):
+            self._doubt(job, lane, reading, answer)
+        elif failure.busy:
             self._park(job, lane)
         else:
             self._try_again(job, lane, failure)
+
+    def _doubt(self, job: Job, lane: Lane, reading: Unclear, answer: Answer) -> None:
+        if answer.server_time is not None and job.since is None:
+            job.since = answer.server_time - timedelta(seconds=answer.elapsed_s + _SINCE_MARGIN_S)
+        job.doubts += 1
+        job.reading = True
+        lane.again.append(job)
+        self.progress.note(f"dataset {job.dataset}, batch {job.batch}: {reading.reason}; reading what is stored")
 
     def _park(self, job: Job, lane: Lane) -> None:
         now = self.clock()
         lane.again.append(job)
         if not lane.park(now, self.waits):
             return
+        self.ledger.add_seconds(job.dataset, 0.0, busy=lane.parked_until - now)
         if lane.busy_streak == 1:
             self.progress.note(f"dataset {job.dataset} is busy (423); going on with the others meanwhile")
         if lane.busy_total_s > self.client.settings.busy_budget_s:
             lane.deferred = True
-            self.ledger.defer(job.dataset)
             self.progress.note(f"dataset {job.dataset} stayed busy; what is left of it is deferred to another run")
 
     def _try_again(self, job: Job, lane: Lane, failure: Transient) -> None:
@@ -208,26 +280,9 @@ class Outcomes:
         )
 
     def _check_gates(self) -> None:
-        planned = sum(dataset.rows for dataset in self.plan.datasets)
-        if not self.gates.max_errors.allows(self._rejected, planned):
-            self._halt(
-                GateError(
-                    f"{self._rejected} of {planned} records were refused; "
-                    f"gates.max_errors is {self.gates.max_errors.text}",
-                    hint=f"see `migrate rejects list --plan {self.plan.name}`; raise the limit under [gates] to go on: "
-                    f"migrate load --plan {self.plan.name}",
-                )
-            )
-        forecast = sum(dataset.merge_forecast for dataset in self.plan.datasets)
-        if self._merged > forecast + self.gates.max_merges:
-            self._halt(
-                GateError(
-                    f"{self._merged} records were merged away in the target, the plan foresaw {forecast} and "
-                    f"gates.max_merges allows {self.gates.max_merges} more; merges cannot be undone",
-                    hint=f"look at the keys of the dataset; to accept them: migrate load --plan {self.plan.name} "
-                    f"--confirm-merges {self._merged - forecast}",
-                )
-            )
+        broken = self._gates.judge()
+        if broken is not None:
+            self._halt(broken)
 
     def _halt(self, error: MigrateError) -> None:
         self.reason = self.reason or error

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from migrate.errors import Damaged
-from migrate.target.results import SentRecord
+from migrate.target.results import Columns, SentRecord
 
+MASTERID, ALL_MASTERIDS = "__masterid__", "__all_masterids__"
 _WINDOW_BATCHES = 16
 
 
 @dataclass(frozen=True)
 class DatasetToLoad:
-    """One dataset of a plan. `records` has one row per record to send, `unchanged` those that need no sending."""
+    """One dataset of a plan. `records` has one row per record to send, `unchanged` those that need no sending.
+
+    `several_keys`: the target may merge by other keys, too. `time_columns`: those that are compared as date-times, None
+    where the types are not known. `before`: files of what the target held.
+    """
 
     name: str
     dataset_id: str
@@ -26,6 +34,42 @@ class DatasetToLoad:
     rows: int
     batches: int
     merge_forecast: int = 0
+    several_keys: bool = False
+    time_columns: frozenset[str] | None = None
+    before: tuple[Path, ...] = ()
+
+    @property
+    def columns(self) -> Columns:
+        """How the columns are compared with what the target stores."""
+        return Columns(self.key_columns, self.recipe_columns, self.time_columns)
+
+    def merged_before(self) -> list[str]:
+        """The masterids that the target had merged away before the plan was made, as far as its files show them."""
+        found: set[str] = set()
+        for file in self.before:
+            found.update(_merged_ids(file))
+        return sorted(found)
+
+
+def _merged_ids(file: Path) -> Iterator[str]:
+    scan = pl.scan_parquet(file)
+    if not {MASTERID, ALL_MASTERIDS} <= set(scan.collect_schema().names()):
+        return
+    alone = pl.concat_str(pl.lit('["'), MASTERID, pl.lit('"]'))
+    several = scan.select(MASTERID, ALL_MASTERIDS).filter(pl.col(ALL_MASTERIDS) != alone)
+    for own, text in several.collect().iter_rows():
+        with contextlib.suppress(msgspec.DecodeError):
+            yield from (other for other in msgspec.json.decode(text, type=list[str]) if other != own)
+
+
+def time_columns_of(records: Path, stored_columns: Mapping[str, str]) -> frozenset[str]:
+    """The mapped columns that hold dates or date-times, by their names in the target.
+
+    `stored_columns`: the name of a column in the plan's file, where it is another one.
+    """
+    schema = pl.read_parquet_schema(records)
+    named = {stored: name for name, stored in stored_columns.items()}
+    return frozenset(named.get(name, name) for name, kind in schema.items() if kind.is_temporal())
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from migrate.load.ledger import OpenBatch
 from migrate.load.planned import PlannedRecord
@@ -42,7 +43,11 @@ class Waits:
 
 @dataclass
 class Job:
-    """Records of one batch that go into one request: all of them, what is left, or a piece of a split batch."""
+    """Records of one batch that go into one request: all of them, what is left, or a piece of a split batch.
+
+    `reading`: the answer was unclear, and the target is read before anything of it is sent again. `doubts`: unclear
+    answers in a row; `since`: a moment before the first of them was asked for, in the service's time.
+    """
 
     dataset: str
     batch: int
@@ -50,6 +55,9 @@ class Job:
     tries: int = 0
     failing_since: float | None = None
     ready_at: float = float("-inf")
+    reading: bool = False
+    doubts: int = 0
+    since: datetime | None = None
 
     def halves(self) -> tuple[Job, Job]:
         """Two jobs with half of the records each."""
@@ -62,17 +70,22 @@ class Job:
 
 @dataclass
 class Lane:
-    """What is left of one dataset. `read` gives the records of an open batch that are not settled."""
+    """What is left of one dataset. `read` gives the records of an open batch that are not settled.
+
+    `unknown`: jobs of which this run cannot find out what became of them.
+    """
 
     dataset: str
     backlog: deque[OpenBatch]
     read: Callable[[OpenBatch], Sequence[PlannedRecord]]
     again: list[Job] = field(default_factory=list)
+    unknown: list[Job] = field(default_factory=list)
     in_flight: int = 0
     parked_until: float = float("-inf")
     busy_streak: int = 0
     busy_total_s: float = 0.0
     whole_refusals: int = 0
+    ever_written: bool = False
     deferred: bool = False
 
     @property
@@ -111,7 +124,7 @@ class Lane:
 
     def succeed(self) -> None:
         """The dataset takes writes."""
-        self.busy_streak, self.busy_total_s, self.whole_refusals = 0, 0.0, 0
+        self.busy_streak, self.busy_total_s, self.ever_written = 0, 0.0, True
 
 
 def next_job(lanes: Sequence[Lane], now: float) -> Job | None:

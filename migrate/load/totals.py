@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Totals:
     """Counts of one dataset of a plan. `planned = written + rejected + deferred + open`.
 
-    `sent`: records that were in at least one request. `merged`: masterids that ceased to exist. `protected` and
-    `altered`: records with at least one column that was not stored, or not as sent. `seconds`: time with a request in
-    flight, or waiting for a busy dataset.
+    `sent`: records that were in at least one request. `unknown`: those of `open` that may be stored, since nobody could
+    tell from the answers. `merged`: masterids that ceased to exist. `protected` and `altered`: records with at least
+    one column that was not stored, or not as sent; by column in `protected_columns` and `altered_columns`. `seconds`:
+    time with a request in flight, or waiting for a busy dataset; `busy_s`: the waiting alone. `readbacks`: times that
+    an unclear answer was settled by reading.
     """
 
     planned: int = 0
@@ -33,6 +36,24 @@ class Totals:
     batches_done: int = 0
     count_before: int | None = None
     server_time: float | None = None
+    unknown: int = 0
+    busy_s: float = 0.0
+    readbacks: int = 0
+    protected_columns: Mapping[str, int] = field(default_factory=dict)
+    altered_columns: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CountMark:
+    """What the service counted while the load ran, and the numbers between which the ledger expects it. Units: records.
+
+    `least` and `most` differ by what was in flight; a count outside says that something happened up to here.
+    """
+
+    batches_done: int
+    count: int
+    least: int
+    most: int
 
 
 @dataclass(frozen=True)
@@ -64,3 +85,4 @@ class SettledRecord:
     status: int | None
     error: str | None
     settled_at: float
+    stored: tuple[str | None, ...] = ()

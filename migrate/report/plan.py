@@ -91,7 +91,7 @@ def _warnings(document: PlanDocument) -> str:
 def warnings_of(dataset: DatasetPlan) -> list[str]:
     """What a reader should know of a dataset beside its counts."""
     found = list(dataset.warnings)
-    found += [f"{n:,} rows point to a {lookup} that is not there" for lookup, n in dataset.orphans.items() if n]
+    found += [f"{n:,} rows find no {lookup}" for lookup, n in dataset.orphans.items() if n]
     if dataset.foreign:
         found.append(f"{dataset.foreign:,} records of the target come from elsewhere; they are left alone")
     if dataset.unmapped:

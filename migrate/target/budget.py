@@ -124,6 +124,16 @@ class Budget:
         """The general margin as learned so far."""
         return self._margins.general
 
+    def points_left(self, now: float) -> int:
+        """The points that may be spent at once, by all keys together."""
+        self._drop_expired(now)
+        free = sum(
+            SECOND_POINTS - _held(key.second) + BURST_POINTS - _held(key.burst)
+            for key in self._keys
+            if key.paused_until <= now
+        )
+        return max(0, min(free, self._account_points - self._account_held))
+
     def reserve(self, cost: int, now: float) -> Grant | Wait:
         """A grant for a request that leaves at `now`, by the key that is free; else how long to wait at least."""
         self._drop_expired(now)

@@ -22,6 +22,7 @@ from migrate.retry import TransientError, call_with_retries
 from migrate.target.answer import Answer, error_title, parse_date, refusal, status_text
 from migrate.target.budget import READ_POINTS, WRITE_POINTS, Budget, Grant
 from migrate.target.gate import Gate
+from migrate.target.results import RawRecord
 
 T = TypeVar("T")
 PAGE_ROWS = 50_000
@@ -88,6 +89,10 @@ class TargetClient:
         """The number of keys that share the load."""
         return len(self._keys)
 
+    def points_left(self) -> int:
+        """The points that may be spent at once."""
+        return self._gate.points_left()
+
     @property
     def retry_budget_s(self) -> float:
         """Seconds to go on trying; short while no answer has ever come, since then the address is probably wrong."""
@@ -122,6 +127,22 @@ class TargetClient:
             params["selection"] = ",".join(selection)
         return self._read(
             f"reading dataset {dataset_id}, page {page}", _records(dataset_id), params, dataset_id, _csv_reader()
+        )
+
+    def list_records(
+        self, dataset_id: str, page: int, page_size: int, any_of: tuple[str, Sequence[str]] | None = None
+    ) -> list[RawRecord]:
+        """One page of prepared records, most recently modified first; pages count from 1.
+
+        `any_of`: a column and the values of which a record must have one.
+
+        **Raises**: ValueError for a value that cannot be filtered.
+        """
+        params: dict[str, str | int] = {"format": "json", "order": "desc", "page": page, "pageSize": page_size}
+        if any_of is not None:
+            params["filter"] = ",".join(filter_text({any_of[0]: value}) for value in any_of[1])
+        return self._read(
+            f"reading dataset {dataset_id}, page {page}", _records(dataset_id), params, dataset_id, _listed
         )
 
     def get_record(self, dataset_id: str, masterid: str) -> Mapping[str, Any] | None:
@@ -279,6 +300,17 @@ def _csv_reader() -> Callable[[Answer], bytes]:
         return answer.body
 
     return read
+
+
+class _Listed(msgspec.Struct):
+    records: list[RawRecord]
+
+
+def _listed(answer: Answer) -> list[RawRecord]:
+    try:
+        return msgspec.json.decode(answer.body, type=_Listed).records
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        raise TransientError("the answer lists no records") from None
 
 
 def _record(answer: Answer) -> Mapping[str, Any] | None:

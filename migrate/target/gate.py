@@ -61,6 +61,11 @@ class Gate:
                 self._save(self._clock())
             self._changed.notify_all()
 
+    def points_left(self) -> int:
+        """The points that may be spent at once."""
+        with self._changed:
+            return self._budget.points_left(self._clock())
+
     def _save(self, now: float) -> None:
         if self._file is None:
             return
@@ -82,3 +87,14 @@ class Gate:
             self._budget.restore(state, self._clock(), age_s)
         except (OSError, ValueError, TypeError, KeyError):
             return
+
+
+def read_points_left(state_file: Path, now: float, keys: int, speed: float, account_share: float) -> int | None:
+    """The points that a process beside this one may spend at once, None where it has left no word. `now`: wall time."""
+    budget = Budget(keys, speed, account_share)
+    try:
+        state = json.loads(state_file.read_text())
+        budget.restore(state, 0.0, now - float(state["saved_at"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return budget.points_left(0.0)

@@ -8,7 +8,7 @@ as long as the batch and each written record carries the key that was sent at it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -24,8 +24,36 @@ _PASSING = frozenset({408, 423, 424, 425, 429})
 _SYSTEM = ("__masterid__", "__all_masterids__", "__created_at__", "__updated_at__")
 _LONGEST_ERROR = 500
 
+_LONGEST_STORED = 1_000
+
 T = TypeVar("T")
 RawRecord = dict[str, msgspec.Raw]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How the columns of a dataset are compared.
+
+    `key` tells records apart; `recipe` is not compared, since the target prepares it; `times` are compared as
+    date-times, None where the types are not known: then any text that looks like one is.
+    """
+
+    key: tuple[str, ...]
+    recipe: frozenset[str] = frozenset()
+    times: frozenset[str] | None = None
+
+    def is_same(self, name: str, sent: RawRecord, stored: RawRecord) -> bool:
+        """True when a column holds what was sent."""
+        one, other = sent.get(name), stored.get(name)
+        if one is None or other is None:
+            return False
+        may_be_time = self.times is None or name in self.times
+        return one == other or is_same_value(bytes(one), bytes(other), may_be_time=may_be_time)
+
+    def differing(self, sent: RawRecord, stored: RawRecord, protected: Collection[str] = ()) -> tuple[str, ...]:
+        """The columns that were sent and are not stored as sent."""
+        compared = (name for name in sent if name not in self.recipe and name not in protected)
+        return tuple(name for name in compared if not self.is_same(name, sent, stored))
 
 
 @dataclass(frozen=True)
@@ -43,13 +71,18 @@ class SentRecord:
 
 @dataclass(frozen=True)
 class Written:
-    """A record that is stored now. Times are the service's, None where it did not give any."""
+    """A record that is stored now. Times are the service's, None where it did not give any.
+
+    `merged_from`: the other ids it goes by, of this merge and of all before it. `protected`: columns that were not
+    stored; `altered`: columns stored otherwise than sent, and in `stored` the JSON text of each, None where absent.
+    """
 
     sent: SentRecord
     masterid: str
     merged_from: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
     altered: tuple[str, ...] = ()
+    stored: tuple[str | None, ...] = field(default=(), repr=False)
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
@@ -155,8 +188,7 @@ class _Error(msgspec.Struct):
 def read_answer(
     answer: Answer,
     sent: Sequence[SentRecord],
-    key_columns: Sequence[str],
-    recipe_columns: frozenset[str] = frozenset(),
+    columns: Columns,
 ) -> Reading:
     """What became of each record of a batch, or why that cannot be told."""
     if answer.status == 0:
@@ -165,7 +197,7 @@ def read_answer(
         return Fatal(answer.status)
     body = _decoded(answer.body)
     if body is not None and body.results is not None and answer.status in (200, 201, 207, 400):
-        return _read_results(body.results, sent, key_columns, recipe_columns)
+        return _read_results(body.results, sent, columns)
     return _read_whole(answer, body)
 
 
@@ -197,28 +229,25 @@ def _unreadable(answer: Answer, body: _Body | None) -> Reading:
     return Unclear("the answer lists no results")
 
 
-def _read_results(
-    results: list[_Result], sent: Sequence[SentRecord], key_columns: Sequence[str], recipe_columns: frozenset[str]
-) -> Reading:
+def _read_results(results: list[_Result], sent: Sequence[SentRecord], columns: Columns) -> Reading:
     if len(results) != len(sent):
         return Unclear(f"{len(results)} results for {len(sent)} records")
     verdicts: list[Written | Rejected | Again] = []
     for record, result in zip(sent, results, strict=True):
-        verdict = _read_result(result, record, key_columns, recipe_columns)
+        verdict = _read_result(result, record, columns)
         if verdict is None:
             return Unclear(f"the result at place {len(verdicts) + 1} is not of the record sent there")
         verdicts.append(verdict)
     return Results(tuple(verdicts))
 
 
-def _read_result(
-    result: _Result, sent: SentRecord, key_columns: Sequence[str], recipe_columns: frozenset[str]
-) -> Written | Rejected | Again | None:
+def _read_result(result: _Result, sent: SentRecord, columns: Columns) -> Written | Rejected | Again | None:
     if result.written is False:
         return _not_written(result, sent)
     if not result.written or result.record is None:
         return None
-    return _written(result.record, result.warnings, sent, key_columns, recipe_columns)
+    told = _parsed(result.warnings, _Warnings)
+    return read_record(result.record, sent, columns, tuple(told.protected_columns) if told else ())
 
 
 def _not_written(result: _Result, sent: SentRecord) -> Rejected | Again:
@@ -241,36 +270,37 @@ def _schema_error_text(error: _SchemaError) -> str:
     return f"{place} {error.message}".strip()
 
 
-def _written(
-    record: RawRecord,
-    warnings: msgspec.Raw,
-    sent: SentRecord,
-    key_columns: Sequence[str],
-    recipe_columns: frozenset[str],
+def read_record(
+    stored: RawRecord, sent: SentRecord, columns: Columns, protected: tuple[str, ...] = ()
 ) -> Written | None:
+    """What became of `sent` by the record that the service holds; None where that one is not of the same key."""
     values = sent.values()
-    if not all(_is_same(values.get(column), record.get(column)) for column in key_columns):
+    if not all(columns.is_same(name, values, stored) for name in columns.key):
         return None
-    masterid, all_masterids, created_at, updated_at = (record.get(name) for name in _SYSTEM)
+    masterid, all_masterids, created_at, updated_at = (stored.get(name) for name in _SYSTEM)
     own = _parsed(masterid, str)
     if not own:
         return None
-    told = _parsed(warnings, _Warnings)
-    protected = tuple(told.protected_columns) if told else ()
-    compared = [column for column in values if column not in recipe_columns and column not in protected]
+    altered = columns.differing(values, stored, protected)
     return Written(
         sent,
         own,
         tuple(other for other in _parsed(all_masterids, list[str]) or () if other != own),
         protected,
-        tuple(column for column in compared if not _is_same(values[column], record.get(column))),
+        altered,
+        tuple(_text_of(stored.get(name)) for name in altered),
         _parsed(created_at, datetime),
         _parsed(updated_at, datetime),
     )
 
 
-def _is_same(sent: msgspec.Raw | None, stored: msgspec.Raw | None) -> bool:
-    return sent is not None and stored is not None and (sent == stored or is_same_value(bytes(sent), bytes(stored)))
+def modified_at(stored: RawRecord) -> datetime | None:
+    """When the service says that a record was written last."""
+    return _parsed(stored.get("__modified_at__"), datetime)
+
+
+def _text_of(raw: msgspec.Raw | None) -> str | None:
+    return None if raw is None else bytes(raw).decode("utf-8", "replace")[:_LONGEST_STORED]
 
 
 def _parsed(raw: msgspec.Raw | None, kind: type[T]) -> T | None:

@@ -13,25 +13,28 @@ _DATETIME = re.compile(
 _WHITE = b" \t\r\n"
 
 
-def is_same_value(sent: bytes, stored: bytes) -> bool:
+def is_same_value(sent: bytes, stored: bytes, *, may_be_time: bool = True) -> bool:
     """True when two JSON values are equal as Octolis documents values.
 
     Numbers by their exact decimal value (`1.10` is `1.1`), date-times as the same wall time (`2020-01-01 00:00:00` is
     `2020-01-01T00:00:00.000Z`: the format that is written has no zone), text exactly; null, '' and absent differ.
+    `may_be_time=False` is for columns of text: a text that looks like a date-time is a text.
     """
     sent, stored = sent.strip(_WHITE), stored.strip(_WHITE)
     if sent == stored:
         return True
     if sent[:1] == b'"' and stored[:1] == b'"':
-        return _is_same_text(_text(sent), _text(stored))
+        return _is_same_text(_text(sent), _text(stored), may_be_time)
     numbers = _number(sent), _number(stored)
     return numbers[0] is not None and numbers[0] == numbers[1]
 
 
-def _is_same_text(sent: str | None, stored: str | None) -> bool:
+def _is_same_text(sent: str | None, stored: str | None, may_be_time: bool) -> bool:
     if sent is None or stored is None:
         return False
-    return sent == stored or (_moment(sent) is not None and _moment(sent) == _moment(stored))
+    if sent == stored:
+        return True
+    return may_be_time and _moment(sent) is not None and _moment(sent) == _moment(stored)
 
 
 def _text(value: bytes) -> str | None:

@@ -1,7 +1,8 @@
 """Prints what the points budget reaches in ten simulated minutes, for both kinds of windows and several phases.
 
 Run by hand: `python tests/bench/bench_budget.py`. Targets: one key ≥ 96 % of 135 writes a minute at up to 30 ms of
-jitter, ≥ 88 % at 100 ms; two keys ≥ 98 % of 200; at most one refusal in a hundred requests.
+jitter, ≥ 88 % at 100 ms; two keys ≥ 98 % of 200; at most one refusal in a hundred requests. A jitter of 100 ms is a
+delay spread evenly over 0 … 100 ms, on the way out and again on the way back.
 """
 
 from __future__ import annotations

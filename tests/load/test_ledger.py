@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from migrate.errors import Damaged, Stale, WorkspaceError
+from migrate.load import ledger_schema
 from migrate.load.ledger import Ledger, PlannedDataset
 from migrate.load.ledger_view import LedgerView
 from migrate.target.answer import Answer
@@ -163,7 +164,7 @@ def test_a_newer_ledger_is_refused(ledger):
     with sqlite3.connect(ledger.file) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(WorkspaceError, match=r"format 99.*format 1"):
+    with pytest.raises(WorkspaceError, match=r"format 99.*format 2"):
         Ledger(ledger.file)
 
 
@@ -172,3 +173,44 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     with pytest.raises(WorkspaceError, match="ledger") as caught:
         Ledger(tmp_path / "absent" / "ledger.sqlite")
     assert caught.value.hint
+
+
+def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(tmp_path):
+    """What was written by the first format stays, and the tables that came later are added."""
+    file = tmp_path / "ledger.sqlite"
+    with sqlite3.connect(file) as db:
+        db.executescript(ledger_schema._FIRST)
+        db.execute("INSERT INTO plans (name, begun_at) VALUES ('old', 1)")
+        db.execute(f"PRAGMA application_id = {ledger_schema.APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with pytest.raises(WorkspaceError, match="format 1"):
+        LedgerView(file)
+    with Ledger(file) as opened:
+        opened.open_plan("p", PLAN)
+    with LedgerView(file) as view:
+        assert view.plans() == ["old", "p"]
+        assert view.count_marks("p", "contacts") == []
+
+
+def test_no_room_for_the_ledger(ledger):
+    """When the file cannot grow nothing of a move stays, and the error says what to do; with room it goes on."""
+    ledger.mark_sending("contacts", 0)
+    pages = ledger._connection.execute("PRAGMA page_count").fetchone()[0]
+    ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
+    long = [Rejected(record, 400, "x" * 9000) for record in RECORDS]
+    with pytest.raises(WorkspaceError, match="full") as caught:
+        ledger.settle("contacts", 0, [(verdict, None) for verdict in long])
+    assert "free disk space" in str(caught.value.hint)
+    assert states(ledger)[0] == "sending"
+    ledger._connection.execute("PRAGMA max_page_count = 100000")
+    ledger.settle("contacts", 0, [(verdict, None) for verdict in long])
+    assert ledger.totals()["contacts"].rejected == 2
+
+
+def test_marks_of_rejects(ledger):
+    """A mark can be changed and is never lost."""
+    ledger.mark_rejects("p", ["a", "b"], "discarded", "why")
+    ledger.mark_rejects("p", ["b"], "replayed", "by q")
+    with LedgerView(ledger.file) as view:
+        assert view.reject_marks("p") == {"a": ("discarded", "why"), "b": ("replayed", "by q")}

@@ -13,6 +13,7 @@ import tempfile
 from collections import deque
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -23,10 +24,11 @@ from migrate.load.ledger import Ledger, PlannedDataset
 from migrate.load.loader import body_of
 from migrate.load.outcome import Outcomes
 from migrate.load.planned import DatasetToLoad, PlannedRecord, PlanToLoad
+from migrate.load.readback import read_back
 from migrate.load.scheduler import Job, Lane, Waits, next_job
 from migrate.progress import Silence
 from migrate.target.answer import Answer
-from migrate.target.results import SentRecord
+from migrate.target.results import RawRecord, SentRecord
 
 DATASETS = {"contacts": [3, 2, 3], "orders": [2, 1]}
 BAD = "contacts-1-1"
@@ -40,6 +42,12 @@ class Service:
     def __init__(self) -> None:
         self.stored: dict[str, str] = {}
         self.writes: dict[str, int] = {}
+
+    def list_records(self, _dataset_id: str, _page: int, _size: int, any_of=None):  # type: ignore[no-untyped-def]
+        """The records that are stored, as the export shows them."""
+        keys = [key for key in self.stored if key in any_of[1]]
+        rows = [{"id": key, "value": self.stored[key], "__masterid__": f"m-{key}"} for key in keys]
+        return [msgspec.json.decode(json.dumps(row), type=RawRecord) for row in rows]
 
     def apply(self, records: list[dict[str, str]], failing: frozenset[int] = frozenset()) -> list[dict[str, object]]:
         """Upserts a batch; gives the results."""
@@ -122,8 +130,26 @@ class LedgerMachine(RuleBasedStateMachine):
         """The process dies between the durable word and the request."""
         job = next_job(self.lanes, self.now)
         if job is not None:
-            self.ledger.mark_sending(job.dataset, job.batch)
+            self.leave(job)
             self.crash()
+
+    def leave(self, job: Job) -> None:
+        """A request leaves, or a reading begins."""
+        if not job.reading:
+            self.ledger.mark_sending(job.dataset, job.batch)
+            self.requests += 1
+        self.outcomes.begin(job)
+        self.flying.append(job)
+
+    def end(self, job: Job, kind: str) -> None:
+        """A request is answered, or a reading is over."""
+        if job.reading:
+            dataset = next(dataset for dataset in self.plan.datasets if dataset.name == job.dataset)
+            self.outcomes.take_reading(job, read_back(self.service, dataset, job.records, None, lambda _s: None))
+            return
+        reply = self.reply(job, kind)
+        self.failures += kind in FAILING or kind in ("partial", "whole-400")
+        self.outcomes.take(job, reply, body_of(job.records))
 
     def send_one(self) -> None:
         """A request leaves, if one may."""
@@ -131,10 +157,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if job is None:
             self.now += 10.0
             return
-        self.ledger.mark_sending(job.dataset, job.batch)
-        self.outcomes.begin(job)
-        self.requests += 1
-        self.flying.append(job)
+        self.leave(job)
         keys = [record.sent.key for other in self.flying for record in other.records]
         assert len(keys) == len(set(keys)), "a key in two requests at a time"
 
@@ -142,7 +165,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def crash_before_recording(self, which: int) -> None:
         """The service has written, and the process dies before it can write that down."""
         if self.flying:
-            self.reply(self.flying.pop(which % len(self.flying)), "ok")
+            job = self.flying.pop(which % len(self.flying))
+            if not job.reading:
+                self.reply(job, "ok")
             self.crash()
 
     @precondition(lambda self: self.flying)
@@ -150,9 +175,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def answer(self, kind: str, which: int) -> None:
         """An answer of any kind comes."""
         job = self.flying.pop(which % len(self.flying))
-        reply = self.reply(job, kind)
-        self.failures += kind in FAILING or kind in ("partial", "whole-400")
-        self.outcomes.take(job, reply, body_of(job.records))
+        self.end(job, kind)
         self.now += 0.1
 
     def reply(self, job: Job, kind: str) -> Answer:
@@ -182,7 +205,7 @@ class LedgerMachine(RuleBasedStateMachine):
         late = self.flying[:1]
         self.ledger.close()
         self.start()
-        for job in late:
+        for job in (job for job in late if not job.reading):
             self.service.apply(json.loads(body_of(job.records)))
 
     @rule(seconds=st.floats(-5, 100))
@@ -209,15 +232,15 @@ class LedgerMachine(RuleBasedStateMachine):
             for _ in range(200):
                 self.now += 100.0
                 while (job := next_job(self.lanes, self.now)) is not None:
-                    self.ledger.mark_sending(job.dataset, job.batch)
-                    self.outcomes.begin(job)
-                    self.requests += 1
-                    self.flying.append(job)
+                    self.leave(job)
                 while self.flying:
-                    job = self.flying.pop()
-                    self.outcomes.take(job, self.reply(job, "ok"), body_of(job.records))
+                    self.end(self.flying.pop(), "ok")
                 if all(lane.is_done for lane in self.lanes):
-                    break
+                    self.outcomes.finish()
+                    if not any(lane.unknown for lane in self.lanes):
+                        break
+                    self.ledger.close()
+                    self.start()
             assert self.outcomes.reason is None
             totals = self.ledger.totals()
             assert [t.open for t in totals.values()] == [0, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
 import time
@@ -12,7 +13,9 @@ import pytest
 from migrate.config import Gates, Limit
 from migrate.errors import GateError, GaveUp, Interrupted, Locked, Refused
 from migrate.load.ledger_view import LedgerView
-from migrate.load.loader import load
+from migrate.load.loader import Options, load
+from migrate.load.pause import set_pause
+from migrate.load.planned import PlanToLoad
 from migrate.load.scheduler import Waits
 from migrate.progress import Silence
 
@@ -24,7 +27,7 @@ def run(workspace):
     """Loads a plan with short waits."""
 
     def go(client, plan, *, gates=Gates(), stop=None, waits=QUICK):  # noqa: B008 - Gates is frozen
-        return load(client, workspace, plan, gates, Silence(), stop or threading.Event(), waits=waits)
+        return load(client, workspace, plan, gates, Silence(), stop or threading.Event(), options=Options(waits=waits))
 
     return go
 
@@ -153,6 +156,23 @@ def test_a_busy_dataset_lets_the_others_go_first(start_sandbox, client_of, run, 
     assert (again.written, again.deferred, again.open) == (15, 0, 0)
 
 
+def test_a_dataset_given_up_at_once(start_sandbox, client_of, run, make_plan, contacts):
+    """Without any patience for a busy dataset, all of it is deferred, also what was in flight meanwhile."""
+    box = start_sandbox("octolis:423@path=*batch", latency_s=0.02)
+    totals = run(client_of(box, busy_budget_s=0), make_plan(contacts=contacts(12, 5))).datasets["contacts"]
+    assert (totals.deferred, totals.open, totals.written) == (60, 0, 0)
+
+
+def test_a_stop_before_the_first_write(start_sandbox, client_of, run, make_plan, contacts, sandbox_state):
+    """A stop that is there from the beginning sends no write and names the command that goes on."""
+    box, stop = start_sandbox(), threading.Event()
+    stop.set()
+    with pytest.raises(Interrupted) as caught:
+        run(client_of(box, stop=stop), make_plan(contacts=contacts(2, 5)), stop=stop)
+    assert caught.value.hint == "migrate load --plan first"
+    assert "batch" not in sandbox_state(box)["requests"].get("octolis", {})
+
+
 def test_a_whole_batch_refused_is_split(start_sandbox, client_of, run, make_plan, contacts):
     """A batch refused as a whole is halved, and no record is lost on the way."""
     box = start_sandbox("octolis:400@at=1+2,path=*batch")
@@ -216,6 +236,59 @@ def test_merges_beyond_the_forecast_stop_the_load(start_sandbox, client_of, run,
     assert "--confirm-merges 1" in str(caught.value.hint)
     totals = run(client_of(box), plan, gates=Gates(max_merges=2)).datasets["people"]
     assert (totals.written, totals.created, totals.merged) == (6, 4, 2)
+
+
+def test_merges_of_earlier_loads_are_not_counted_again(start_sandbox, client_of, run, make_plan, workspace):
+    """What the service merged long ago it lists for ever; only what this plan merges counts, by ledger or pre-image."""
+    people = [
+        [{"person_key": f"p{n}", "email": f"e{n}@x.nl"} for n in range(4)],
+        [{"person_key": "p0", "email": "e1@x.nl"}],
+    ]
+    box = start_sandbox()
+    first = run(client_of(box, concurrency=1), make_plan("first", people=people), gates=Gates(max_merges=1))
+    assert first.datasets["people"].merged == 1
+    again = make_plan("second", people=[[{"person_key": "p0", "email": "e1@x.nl"}]], change="update")
+    assert run(client_of(box), again).datasets["people"].merged == 0
+    before = workspace.root / "before.parquet"
+    listed = client_of(box).list_records("people", 1, 10)
+    ids = [{name: bytes(r[name]).decode() for name in ("__masterid__", "__all_masterids__")} for r in listed]
+    pl.DataFrame([{**i, "__masterid__": i["__masterid__"].strip('"')} for i in ids]).write_parquet(before)
+    workspace.ledger.unlink()
+    [dataset] = make_plan("third", people=[[{"person_key": "p0", "email": "e1@x.nl"}]], change="update").datasets
+    plan = PlanToLoad("third", workspace.plans, (dataclasses.replace(dataset, before=(before,)),))
+    assert run(client_of(box), plan).datasets["people"].merged == 0
+
+
+def test_strict_stops_at_a_protected_value(start_sandbox, client_of, make_plan, contacts, workspace):
+    """With `strict`, a value in a column that takes no writes ends the load as a gate does; without, it goes on."""
+    batches = contacts(3, 4)
+    batches[0][0]["lifetime_value"] = 12.5
+    box, plan = start_sandbox(), make_plan(contacts=batches)
+    with pytest.raises(GateError, match="--strict"):
+        load(client_of(box), workspace, plan, Gates(), Silence(), threading.Event(), options=Options(strict=True))
+    assert (workspace.exports / "first" / "crosswalk-contacts.parquet").exists()
+    assert load(client_of(box), workspace, plan, Gates(), Silence(), threading.Event()).datasets["contacts"].open == 0
+
+
+def test_a_file_pauses_the_load(start_sandbox, client_of, make_plan, contacts, workspace, sandbox_state):
+    """While the file is there nothing leaves; when it is gone the load goes on by itself."""
+    box, plan = start_sandbox(), make_plan(contacts=contacts(5, 4))
+    set_pause(workspace, on=True)
+    threading.Timer(0.6, lambda: set_pause(workspace, on=False)).start()
+    begun = time.monotonic()
+    totals = load(client_of(box), workspace, plan, Gates(), Silence(), threading.Event()).datasets["contacts"]
+    assert time.monotonic() - begun > 0.6
+    assert totals.written == 20
+
+
+def test_counts_are_marked_on_the_way(start_sandbox, client_of, make_plan, contacts, workspace):
+    """Every so many batches the target is counted, and the count lies between the ledger's bounds."""
+    box, plan = start_sandbox(), make_plan(contacts=contacts(60, 2))
+    load(client_of(box), workspace, plan, Gates(), Silence(), threading.Event(), options=Options(count_every=10))
+    with LedgerView(workspace.ledger) as view:
+        marks = view.count_marks("first", "contacts")
+    assert marks
+    assert all(mark.least <= mark.count <= mark.most for mark in marks)
 
 
 def test_a_stop_finishes_what_is_in_flight(start_sandbox, client_of, run, make_plan, contacts, sandbox_state):

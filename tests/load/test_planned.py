@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date, datetime
 
 import polars as pl
 import pytest
 
 from migrate.errors import Damaged
 from migrate.load.loader import body_of
-from migrate.load.planned import PlannedRecords
+from migrate.load.planned import DatasetToLoad, PlannedRecords, time_columns_of
 
 
 def test_every_batch_as_planned(make_plan, contacts):
@@ -43,3 +44,21 @@ def test_a_file_that_is_not_the_plans(make_plan, contacts, damage):
         frame.filter(pl.col("batch") != 1).write_parquet(dataset.records)
     with pytest.raises(Damaged, match=r"records\.parquet"):
         PlannedRecords(dataset).batch(0)
+
+
+def test_columns_of_time(tmp_path):
+    """Dates and date-times are known by the plan's file, under the names that the target has for them."""
+    file = tmp_path / "records.parquet"
+    frame = pl.DataFrame({"batch": [0], "at": [datetime(2026, 1, 1)], "_position": [date(2026, 1, 1)], "text": ["x"]})
+    frame.write_parquet(file)
+    assert time_columns_of(file, {"position": "_position"}) == frozenset({"at", "position"})
+
+
+def test_what_was_merged_before(tmp_path):
+    """The other ids of each record of the pre-image; a file without them tells nothing."""
+    file, without = tmp_path / "before-1.parquet", tmp_path / "before-2.parquet"
+    ids = ['["a"]', '["b","c","d"]', '["e"]', "[]", "no list"]
+    pl.DataFrame({"__masterid__": list("abfgh"), "__all_masterids__": ids}).write_parquet(file)
+    pl.DataFrame({"__masterid__": ["z"]}).write_parquet(without)
+    dataset = DatasetToLoad("d", "d", ("k",), frozenset(), file, None, 0, 0, before=(file, without))
+    assert dataset.merged_before() == ["c", "d", "e"]

@@ -11,12 +11,13 @@ import pytest
 
 from migrate.errors import Damaged, Unfinished, UsageError, WorkspaceError
 from migrate.snapshot.layout import Begun, ResourceResult, SealedResource
-from migrate.snapshot.parts import write_parts
 from migrate.snapshot.reading import Snapshot, list_snapshots, open_snapshot
-from migrate.snapshot.records import IdentityFields, parse_page
+from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.snapshot.survey import survey
 from migrate.snapshot.writing import begin_or_resume
+from migrate.source.sealing import write_parts
+from migrate.source.workshop import Workshop
 from migrate.workspace import Workspace
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
@@ -30,9 +31,9 @@ def now() -> datetime:
 
 def store(spool: Spool, number: int, records: list[bytes]) -> PageEntry:
     """Puts a page into a spool."""
-    parsed = parse_page(number, records, FIELDS)
-    entry = PageEntry(number, len(records), sum(map(len, records)), str(number), parsed.identities_sha256, "", "")
-    entry = spool.write(parsed, entry)
+    frame = identify_page(number, records, FIELDS)
+    entry = PageEntry(number, len(records), sum(map(len, records)), str(number), identities_digest(frame), "", "")
+    entry = spool.write(frame, entry)
     spool.record(entry)
     return entry
 
@@ -47,12 +48,12 @@ def make(workspace: Workspace, name: str | None, pages: list[list[bytes]], *, fi
         if not finish:
             return
         found = survey(spool, FIELDS)
-        parts, columns, unlisted = write_parts(spool, spool.folder, writer.folder, found.left_out)
+        parts = write_parts(Workshop(cores=1), spool, found.left_out, writer.folder)
         result = ResourceResult(
             found.received, found.received, found.distinct, found.duplicates, found.changed_duplicates,
-            found.without_id, 0, len(pages), 1, 0.1, 0, "proven", "", [], unlisted,
+            found.without_id, 0, len(pages), 1, 0.1, 0, "proven", "", [], parts.unlisted_fields,
         )  # fmt: skip
-        writer.seal("sales", SealedResource(result, columns, parts))
+        writer.seal("sales", SealedResource(result, parts.columns, parts.entries))
         writer.finish(now())
 
 
@@ -172,12 +173,12 @@ def test_a_resource_whose_parts_were_lost_is_extracted_again(workspace: Workspac
     with begin_or_resume(workspace, "x", BEGUN, now) as writer:
         spool = Spool(writer.folder / "sales")
         spool.open()
-        parts, columns, _ = write_parts(spool, spool.folder, writer.folder, {})
+        parts = write_parts(Workshop(cores=1), spool, {}, writer.folder)
         result = ResourceResult(0, 0, 0, 0, 0, 0, 0, 0, 1, 0.1, 0, "proven", "")
-        writer.seal("sales", SealedResource(result, columns, parts))
+        writer.seal("sales", SealedResource(result, parts.columns, parts.entries))
     with begin_or_resume(workspace, None, BEGUN, now) as again:
         assert list(again.sealed) == ["sales"]
-        (again.folder / parts[0].path).write_bytes(b"")
+        (again.folder / parts.entries[0].path).write_bytes(b"")
     with begin_or_resume(workspace, None, BEGUN, now) as again:
         assert again.begun.name == "x"
         assert not again.sealed
@@ -203,4 +204,4 @@ def test_forgotten_pages_stay_forgotten(workspace: Workspace) -> None:
     later = Spool(folder)
     later.open()
     assert sorted(later.pages) == [1, 3]
-    assert later.read(later.pages[3])["_id"].to_list() == ["9"]
+    assert later.read(later.pages[3]).ids == ["9"]

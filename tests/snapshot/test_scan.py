@@ -55,6 +55,6 @@ def test_depth_costs_nothing() -> None:
     assert split_array(f"[{deep}, NaN]") == [deep, "NaN"]
 
 
-def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
-    """Whole pairs are joined, halves are replaced."""
-    assert decode_string(r'"\ud83d\ude00 \ud83d"') == "😀 �"
+def test_half_a_surrogate_pair_stays_its_escape() -> None:
+    """Whole pairs are joined; a half stays visible as what it is."""
+    assert decode_string(r'"\ud83d\ude00 \ud83d"') == "😀 \\ud83d"

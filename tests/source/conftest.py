@@ -21,6 +21,7 @@ from migrate.sandbox.serve import Sandbox, SandboxSettings
 from migrate.source.client import SourceClient
 from migrate.source.extract import Extraction, ExtractRequest, extract
 from migrate.source.resources import resolve_resources
+from migrate.source.since import Since
 from migrate.workspace import Workspace
 
 KEY = "sandbox-datatrics-key"
@@ -52,6 +53,7 @@ class Bench:
     stop: threading.Event = field(default_factory=threading.Event)
     notes: Notes = field(default_factory=Notes)
     requests: int = 0
+    since: Since | None = None
 
     def settings(self) -> Datatrics:
         """The project's settings for the source."""
@@ -89,6 +91,7 @@ class Bench:
             self.project_id,
             self.url,
             self.concurrency,
+            since=self.since,
         )
         return extract(client, self.workspace, request, self.notes, self.stop, lambda: datetime.now(UTC))
 

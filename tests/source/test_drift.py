@@ -12,8 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.source.client import SourceClient
-from migrate.source.envelope import Page
-from migrate.source.resources import Resource
 from migrate.source.verdict import Observation, judge
 
 Act = Callable[[int], None]
@@ -22,16 +20,16 @@ Act = Callable[[int], None]
 @contextmanager
 def acting(client: SourceClient, monkeypatch: pytest.MonkeyPatch, act: Act) -> Iterator[None]:
     """Calls `act` with the count of pages that came so far, after each of them."""
-    lock, count, page_of = threading.Lock(), [0], client.page
+    lock, count, fetch_page = threading.Lock(), [0], client.fetch
 
-    def page(resource: Resource, number: int, size: int) -> Page:
-        found = page_of(resource, number, size)
+    def fetch(*args: Any, **kwargs: Any) -> Any:
+        found = fetch_page(*args, **kwargs)
         with lock:
             count[0] += 1
             act(count[0])
         return found
 
-    monkeypatch.setattr(client, "page", page)
+    monkeypatch.setattr(client, "fetch", fetch)
     yield
 
 

@@ -103,7 +103,6 @@ def test_the_same_source_gives_the_same_parts(start: Callable[..., Any]) -> None
 def test_the_newer_of_two_equal_identities_stays(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """One row per identity: the one updated last; rows without an id are all kept."""
     from migrate.source import client as module
-    from migrate.source.envelope import read_page
 
     bodies = {
         1: b'[{"profileid":"1","source":"s","updated":"2020-03"},{"profileid":"2","source":"s"},{"v":1}]',
@@ -111,7 +110,7 @@ def test_the_newer_of_two_equal_identities_stays(start: Callable[..., Any], monk
         3: b'[{"profileid":"2","source":"s"},{"v":1},{"profileid":"3","source":"s"}]',
     }
     monkeypatch.setattr(
-        module.SourceClient, "page", lambda self, resource, number, size: read_page(number, bodies.get(number, b"[]"))
+        module.SourceClient, "fetch", lambda self, wanted, take, patience: take(bodies.get(wanted.number, b"[]"))
     )
     bench = start(profiles=0)
     found = bench.extract()
@@ -187,14 +186,14 @@ def test_a_stop_keeps_what_is_in_flight_and_names_the_next_command(start: Callab
 def interrupt(bench: Any) -> Path:
     """An unfinished snapshot named `part`, with some pages; its folder."""
     with bench.client() as client:
-        page = client.page
+        fetch = client.fetch
 
-        def few(resource: Any, number: int, size: int) -> Any:
-            if number > 6:
+        def few(wanted: Any, take: Any, patience: Any) -> Any:
+            if wanted.number > 6:
                 raise Interrupted("enough")
-            return page(resource, number, size)
+            return fetch(wanted, take, patience=patience)
 
-        client.page = few
+        client.fetch = few
         with pytest.raises(Interrupted):
             bench.extract_with(client, "part")
     return bench.workspace.snapshots / "part"
@@ -208,7 +207,7 @@ def test_a_torn_journal_and_a_torn_page_are_fetched_again(start: Callable[..., A
     assert len(pages) == 6
     pages[1].write_bytes(pages[1].read_bytes()[:100])
     pages[2].unlink()
-    (folder / "pages" / "00000099-stray.arrow").write_bytes(b"x")
+    (folder / "pages" / "00000099-stray.page").write_bytes(b"x")
     with (folder / "journal.jsonl").open("r+b") as journal:
         journal.truncate(journal.seek(0, os.SEEK_END) - 30)
     found = bench.extract("part")
@@ -283,7 +282,7 @@ def test_a_full_disk_is_one_message_and_resumes(start: Callable[..., Any], monke
     real, count = Path.write_bytes, [0]
 
     def write_bytes(path: Path, data: bytes) -> int:
-        count[0] += ".arrow" in path.name or path.suffix == ".tmp"
+        count[0] += ".page" in path.name or path.suffix == ".tmp"
         if count[0] > 6:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(path, data)

@@ -10,7 +10,7 @@ import pytest
 
 from migrate.errors import Interrupted
 from migrate.target.budget import Budget
-from migrate.target.gate import Gate
+from migrate.target.gate import Gate, read_points_left
 
 
 def test_threads_share_the_budget():
@@ -68,3 +68,15 @@ def test_an_unreadable_state_is_a_fresh_budget(tmp_path, text):
     gate = Gate(Budget(1), threading.Event(), file)
     gate.acquire(10)
     assert json.loads(file.read_text())["keys"]
+
+
+def test_points_left_are_seen_from_outside(tmp_path):
+    """What a process has spent another one can read, until the windows are over; without a file nothing is said."""
+    file = tmp_path / "budget.json"
+    gate = Gate(Budget(1), threading.Event(), file, clock=lambda: 0.0, wall_clock=lambda: 1000.0)
+    assert gate.points_left() == 175
+    gate.acquire(10)
+    assert gate.points_left() == 165
+    assert read_points_left(file, 1000.0, 1, 1.0, 1.0) == 165
+    assert read_points_left(file, 1100.0, 1, 1.0, 1.0) == 175
+    assert read_points_left(tmp_path / "none.json", 1000.0, 1, 1.0, 1.0) is None

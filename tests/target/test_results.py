@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from migrate.target.answer import Answer
 from migrate.target.results import (
     Again,
+    Columns,
     Fatal,
     Rejected,
     Results,
@@ -24,7 +25,7 @@ from migrate.target.results import (
     read_answer,
 )
 
-KEY = ("id",)
+KEY = Columns(("id",))
 
 
 def sent(*rows: dict[str, Any]) -> list[SentRecord]:
@@ -59,7 +60,7 @@ def test_warnings_merges_and_changes():
     row = {"id": "a", "kept": 1, "mine": "x", "lower": "A", "other": "b"}
     result = written({**row, "mine": None, "lower": "a", "other": "c"}, __all_masterids__=["m-a", "old-1", "old-2"])
     result["warnings"] = {"protected_columns": ["mine"]}
-    reading = read_answer(answer(result), sent(row), KEY, frozenset({"lower"}))
+    reading = read_answer(answer(result), sent(row), Columns(("id",), frozenset({"lower"})))
     assert isinstance(reading, Results)
     [verdict] = reading.verdicts
     assert isinstance(verdict, Written)

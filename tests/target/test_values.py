@@ -66,3 +66,10 @@ def test_agrees_with_the_values(one, other):
     else:
         expected = type(one) is type(other) and one == other
     assert is_same_value(*pair) == expected
+
+
+def test_a_text_that_looks_like_a_time_is_a_text():
+    """In a column of text the spelling counts."""
+    pair = (b'"2020-01-01 00:00:00"', b'"2020-01-01T00:00:00.000Z"')
+    assert is_same_value(*pair)
+    assert not is_same_value(*pair, may_be_time=False)

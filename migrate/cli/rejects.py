@@ -1,0 +1,133 @@
+"""`migrate rejects list | show | export | replay | discard`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from migrate.cli.app import App, Outcome, command, pass_app
+
+if TYPE_CHECKING:
+    from migrate.workspace import Workspace
+
+_plan = click.option("--plan", "name", metavar="NAME", help="The plan whose rejects are meant [the newest].")
+
+
+def _choice(function: Callable[..., Any]) -> Callable[..., Any]:
+    named = click.argument("rejects", nargs=-1, metavar="[REJECT]...")
+    return named(click.option("--reason", metavar="TEXT", help="All whose reason contains TEXT.")(function))
+
+
+@click.group("rejects", context_settings={"help_option_names": ["-h", "--help"]})
+def rejects() -> None:
+    """Show the records that did not make it, of plan and load, and give them a second chance."""
+
+
+@command("list", "migrate rejects list", "migrate rejects list --plan 20261121-210551 --json")
+@_plan
+@pass_app
+def list_(app: App, name: str | None) -> None:
+    """List the rejects by reason, the most frequent first."""
+    from migrate.load.rejects import group_rejects
+    from migrate.replay import rejects_of
+    from migrate.report.rejects import render_groups, summarise_groups
+
+    plan, found = rejects_of(_workspace(app), name)
+    groups = group_rejects(found)
+    data = {"plan": plan.name, **summarise_groups(groups)}
+    following = f"migrate rejects show --plan {plan.name}" if data["open"] else None
+    app.finish(Outcome("rejects list", render_groups(plan.name, groups), data, next=following))
+
+
+@command("show", "migrate rejects show contacts/p17", 'migrate rejects show --reason "required" --limit 3')
+@_choice
+@_plan
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Show at most so many.")
+@click.option("--show-values", is_flag=True, help="Show keys, values and payloads as they are: personal data.")
+@pass_app
+def show(
+    app: App, rejects: tuple[str, ...], reason: str | None, name: str | None, limit: int, show_values: bool
+) -> None:
+    """Show single rejects: where each comes from, why it failed, and what Octolis support asks for."""
+    from migrate.load.rejects import chosen_rejects
+    from migrate.mask import workspace_masker
+    from migrate.replay import failures_of, rejects_of
+    from migrate.report.rejects import describe_rejects, render_rejects
+
+    workspace = _workspace(app)
+    plan, found = rejects_of(workspace, name)
+    chosen = chosen_rejects(found, rejects, reason)
+    masker = None if show_values else workspace_masker(workspace.root)
+    described = describe_rejects(chosen.head(limit), failures_of(workspace, plan.name), masker)
+    text = render_rejects(described)
+    if chosen.height > limit:
+        text += f"\n\n{chosen.height - limit:,} more; `migrate rejects export` writes them all."
+    app.finish(Outcome("rejects show", text, {"plan": plan.name, "rejects": described}))
+
+
+@command("export", "migrate rejects export", "migrate rejects export --format csv")
+@_plan
+@click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True)
+@pass_app
+def export(app: App, name: str | None, form: str) -> None:
+    """Write the open rejects to files in the workspace: the permanent ones and the transient ones apart."""
+    from migrate.replay import write_rejects
+
+    plan, found, paths = write_rejects(_workspace(app), name, form)
+    lines = [f"{found.height:,} open rejects of plan {plan.name}, with personal values:", *(f"  {p}" for p in paths)]
+    data = {"plan": plan.name, "open": found.height, "files": [str(path) for path in paths]}
+    app.finish(Outcome("rejects export", "\n".join(lines), data))
+
+
+@command("replay", "migrate rejects replay", "migrate rejects replay --plan 20261121-210551 --plan-only")
+@_plan
+@click.option("--plan-only", is_flag=True, help="Make the new plan and do not load it.")
+@pass_app
+def replay(app: App, name: str | None, plan_only: bool) -> None:
+    """Send what was rejected through the same rules and gates again, after the mapping or the server was mended.
+
+    A new plan of the same snapshot is made and loaded: it plans only what the target does not hold yet.
+    """
+    from migrate.replay import replay as run_replay
+    from migrate.report.load import left_behind, render_load, summarise_load
+
+    with app.job() as job:
+        done = run_replay(job, name, plan_only=plan_only)
+    would = "would bring" if done.loaded is None else "brought"
+    text = f"Plan {done.new.name} {would} {done.released:,} of {done.rejects:,} rejects of plan {done.old} through."
+    data: dict[str, Any] = {"plan": done.old, "new_plan": done.new.name, "rejects": done.rejects}
+    data["released"] = done.released
+    if done.loaded is not None:
+        text, data["load"] = f"{text}\n\n{render_load(done.loaded)}", summarise_load(done.loaded)
+    behind = done.released < done.rejects or (done.loaded is not None and left_behind(done.loaded))
+    following = f"migrate {'load' if plan_only else 'reconcile'} --plan {done.new.name}"
+    status = "done, with rejects left" if behind else "done"
+    app.finish(Outcome("rejects replay", text, data, exit_code=3 if behind else 0, status=status, next=following))
+
+
+@command("discard", 'migrate rejects discard contacts/p17 --note "test account"')
+@_choice
+@_plan
+@click.option("--note", required=True, metavar="TEXT", help="Why: kept with the mark.")
+@pass_app
+def discard(app: App, rejects: tuple[str, ...], reason: str | None, name: str | None, note: str) -> None:
+    """Mark permanent rejects as not wanted. Nothing is deleted, and reconcile goes on counting them."""
+    from migrate.errors import UsageError
+    from migrate.replay import discard as run_discard
+
+    if not rejects and reason is None:
+        raise UsageError("name the rejects to discard", hint="by their names, or all of one reason with --reason TEXT")
+    plan, count = run_discard(_workspace(app), name, rejects, reason, note)
+    text = f"{count:,} rejects of plan {plan.name} marked as discarded: {note}"
+    data = {"plan": plan.name, "discarded": count, "note": note}
+    app.finish(Outcome("rejects discard", text, data, next=f"migrate rejects list --plan {plan.name}"))
+
+
+def _workspace(app: App) -> Workspace:
+    return app.open_workspace(app.open_project())
+
+
+for _command in (list_, show, export, replay, discard):
+    rejects.add_command(_command)

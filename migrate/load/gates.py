@@ -1,0 +1,55 @@
+"""What stops a load for safety: too many refused records, merges that nobody foresaw, values that are not stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migrate.config import Gates
+from migrate.errors import GateError
+from migrate.load.planned import PlanToLoad
+
+
+@dataclass
+class LoadGates:
+    """The sums that the gates judge, over all runs of the plan. Units: records; merges: masterids that are gone."""
+
+    plan: PlanToLoad
+    gates: Gates
+    strict: bool = False
+    rejected: int = 0
+    merged: int = 0
+    protected: int = 0
+
+    def judge(self) -> GateError | None:
+        """Why the load has to stop, None while it may go on."""
+        return self._judge_errors() or self._judge_merges() or self._judge_protected()
+
+    def _judge_errors(self) -> GateError | None:
+        planned = sum(dataset.rows for dataset in self.plan.datasets)
+        if self.gates.max_errors.allows(self.rejected, planned):
+            return None
+        return GateError(
+            f"{self.rejected} of {planned} records were refused; gates.max_errors is {self.gates.max_errors.text}",
+            hint=f"see `migrate rejects list --plan {self.plan.name}`; raise the limit under [gates] to go on: "
+            f"migrate load --plan {self.plan.name}",
+        )
+
+    def _judge_merges(self) -> GateError | None:
+        forecast = sum(dataset.merge_forecast for dataset in self.plan.datasets)
+        if self.merged <= forecast + self.gates.max_merges:
+            return None
+        return GateError(
+            f"{self.merged} records were merged away in the target, the plan foresaw {forecast} and "
+            f"gates.max_merges allows {self.gates.max_merges} more; merges cannot be undone",
+            hint=f"look at the keys of the dataset; to accept them: migrate load --plan {self.plan.name} "
+            f"--confirm-merges {self.merged - forecast}",
+        )
+
+    def _judge_protected(self) -> GateError | None:
+        if not self.strict or not self.protected:
+            return None
+        return GateError(
+            f"{self.protected} records have values in columns that do not accept writes, and --strict was given",
+            hint="take these columns out of the mapping, or have them opened in Octolis; to go on without them: "
+            f"migrate load --plan {self.plan.name}",
+        )

@@ -1,0 +1,85 @@
+"""The ledger's rows: what is kept of a settled record, and what a batch of them adds up to. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from migrate.target.results import Rejected, Written
+
+Verdicts = Iterable[tuple[Written | Rejected, str | None]]
+
+
+class RecordRow(NamedTuple):
+    """A row of the table `records`."""
+
+    dataset: int
+    batch: int
+    position: int
+    key: str
+    state: str
+    change: str | None
+    masterid: str | None
+    merged_from: str | None
+    protected: str | None
+    altered: str | None
+    status: int | None
+    error: str | None
+    settled_at: float
+    stored: str | None
+
+
+def row_of(dataset: int, batch: int, verdict: Written | Rejected, change: str | None, now: float) -> RecordRow:
+    """The row of one verdict."""
+    sent = verdict.sent
+    if isinstance(verdict, Rejected):
+        why = (verdict.status, verdict.error)
+        return RecordRow(
+            dataset, batch, sent.position, sent.key, "rejected", None, None, None, None, None, *why, now, None
+        )
+    names = (_json(verdict.merged_from), _json(verdict.protected), _json(verdict.altered))
+    head = (dataset, batch, sent.position, sent.key, "written", change, verdict.masterid)
+    return RecordRow(*head, *names, None, None, now, _json(verdict.stored))
+
+
+def once_created(rows: Iterable[RecordRow], known: set[str]) -> Iterator[RecordRow]:
+    """The rows, where a record that an earlier row made or changed is an update: it exists only once in the target."""
+    for row in rows:
+        yield row._replace(change="update") if row.change == "create" and row.masterid in known else row
+        if row.masterid:
+            known.add(row.masterid)
+
+
+def gone_of(rows: Iterable[RecordRow]) -> list[tuple[int, str, str | None, int, int]]:
+    """The masterids that the rows list as merged, as rows of the table `merges`."""
+    return [
+        (row.dataset, other, row.masterid, row.batch, row.position)
+        for row in rows
+        for other in json.loads(row.merged_from or "[]")
+    ]
+
+
+def counts_of(rows: Sequence[RecordRow]) -> dict[str, int]:
+    """What the rows add to each sum of their batch."""
+    return {
+        "written": sum(row.state == "written" for row in rows),
+        "created": sum(row.change == "create" for row in rows),
+        "rejected": sum(row.state == "rejected" for row in rows),
+        "protected": sum(row.protected is not None for row in rows),
+        "altered": sum(row.altered is not None for row in rows),
+    }
+
+
+def losses_of(rows: Iterable[RecordRow]) -> dict[tuple[str, str], int]:
+    """Records by kind of loss (`protected`, `altered`) and column."""
+    found: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        found.update(("protected", name) for name in json.loads(row.protected or "[]"))
+        found.update(("altered", name) for name in json.loads(row.altered or "[]"))
+    return dict(found)
+
+
+def _json(values: Sequence[str | None]) -> str | None:
+    return json.dumps(values, ensure_ascii=False) if values else None

@@ -1,0 +1,44 @@
+"""How fast a load goes and how long it will take: from the ledger and the budget, so that a restart changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from migrate.load.totals import Totals
+from migrate.target.forecast import forecast
+
+_ENOUGH_REQUESTS = 20
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a load may spend: keys, its share of the account, and how much faster than documented the limits run."""
+
+    keys: int
+    account_share: float = 1.0
+    speed: float = 1.0
+
+
+def remaining_s(totals: Iterable[Totals], means: Means) -> float:
+    """Seconds until everything is sent: at the documented limits, or at the pace so far where that is slower."""
+    known = list(totals)
+    batches = sum(entry.batches - entry.batches_done for entry in known)
+    if not batches:
+        return 0.0
+    at_best_s = forecast(batches, 0, means.keys, speed=means.speed, account_share=means.account_share)
+    requests = sum(entry.requests for entry in known)
+    if requests < _ENOUGH_REQUESTS:
+        return at_best_s
+    working_s = sum(entry.seconds - entry.busy_s for entry in known)
+    return max(at_best_s, batches * working_s / requests)
+
+
+def describe_pace(done: int, planned: int, rate: float, points: int | None, left_s: float) -> str:
+    """One line for a person who waits."""
+    parts = [f"{done:,} of {planned:,} records", f"{rate:,.0f} records/s"]
+    if points is not None:
+        parts.append(f"{points:,} points left now")
+    minutes, seconds = divmod(round(left_s), 60)
+    parts.append(f"about {minutes} min {seconds:02d} s to go" if minutes else f"about {seconds} s to go")
+    return ", ".join(parts)

@@ -1,0 +1,155 @@
+"""What the target holds of a batch whose answer was unclear, read by key: nothing is settled by guessing.
+
+Where the key is one column and its values can be filtered, the records are asked for by key. Otherwise the dataset is
+read from its latest modification backwards, until before the request left: what the request wrote stands there.
+
+**Source**: Octolis Data API, "Get prepared records (by filters)": filters on one column are alternatives, nothing
+escapes ':' and ',', the order is by modification and the latest come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from migrate.load.planned import DatasetToLoad, PlannedRecord
+from migrate.target.results import Columns, RawRecord, Written, modified_at, read_record
+
+_KEYS_A_REQUEST = 50
+_KEY_BYTES_A_REQUEST = 3_000
+_PAGE_ROWS = 5_000
+_MOST_PAGES = 20
+LOOKS_S = (0.0, 1.0, 4.0)
+"""When to look again: what was written shows only after the service has prepared it."""
+
+Key = tuple[bytes | None, ...]
+
+
+class Reader(Protocol):
+    """The read that is needed."""
+
+    def list_records(
+        self, dataset_id: str, page: int, page_size: int, any_of: tuple[str, Sequence[str]] | None = None
+    ) -> list[RawRecord]:
+        """One page of records, most recently modified first."""
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """The records seen to be stored, and the positions of those that are missing or different."""
+
+    stored: tuple[Written, ...]
+    left: frozenset[int]
+
+
+def read_back(
+    reader: Reader,
+    dataset: DatasetToLoad,
+    records: Sequence[PlannedRecord],
+    since: datetime | None,
+    wait: Callable[[float], None],
+    *,
+    believe_differences: bool = False,
+) -> ReadBack:
+    """What of `records` the target holds as sent, looked for a few times.
+
+    `since`: a moment before the request left, in the service's time. With `believe_differences` a record that was
+    modified since counts as stored though a value differs: that is how the service stores it.
+    """
+    columns = dataset.columns
+    found: dict[int, Written] = {}
+    for pause_s in LOOKS_S:
+        wait(pause_s)
+        missing = [record for record in records if record.sent.position not in found]
+        seen = _by_key(_read(reader, dataset, missing, since), columns)
+        for record in missing:
+            held = seen.get(_key_of(record.sent.values(), columns))
+            written = None if held is None else read_record(held, record.sent, columns)
+            if held is None or written is None:
+                continue
+            if not written.altered or (believe_differences and _is_since(held, since)):
+                found[record.sent.position] = written
+        if len(found) == len(records):
+            break
+    left = frozenset(record.sent.position for record in records) - found.keys()
+    return ReadBack(tuple(found[position] for position in sorted(found)), left)
+
+
+def _is_since(held: RawRecord, since: datetime | None) -> bool:
+    moment = modified_at(held)
+    return since is not None and moment is not None and moment >= since
+
+
+def _by_key(records: Iterator[RawRecord], columns: Columns) -> dict[Key, RawRecord]:
+    seen: dict[Key, RawRecord] = {}
+    for record in records:
+        seen.setdefault(_key_of(record, columns), record)
+    return seen
+
+
+def _key_of(values: RawRecord, columns: Columns) -> Key:
+    return tuple(_canonical(values.get(name)) for name in columns.key)
+
+
+def _canonical(value: msgspec.Raw | None) -> bytes | None:
+    """A JSON value in one spelling; escapes of texts differ between writers."""
+    if value is None:
+        return None
+    text = bytes(value).strip()
+    return msgspec.json.encode(msgspec.json.decode(text)) if text[:1] == b'"' else text
+
+
+def _read(
+    reader: Reader, dataset: DatasetToLoad, records: Sequence[PlannedRecord], since: datetime | None
+) -> Iterator[RawRecord]:
+    values = _filterable(dataset, records)
+    return _latest(reader, dataset, since) if values is None else _filtered(reader, dataset, values)
+
+
+def _filterable(dataset: DatasetToLoad, records: Sequence[PlannedRecord]) -> list[str] | None:
+    if len(dataset.key_columns) != 1:
+        return None
+    values = []
+    for record in records:
+        text = bytes(record.sent.values().get(dataset.key_columns[0], b"")).strip()
+        value = msgspec.json.decode(text, type=str) if text[:1] == b'"' else text.decode()
+        if not value or ":" in value or "," in value:
+            return None
+        values.append(value)
+    return values
+
+
+def _filtered(reader: Reader, dataset: DatasetToLoad, values: Sequence[str]) -> Iterator[RawRecord]:
+    column = dataset.key_columns[0]
+    for some in _chunks(values):
+        yield from reader.list_records(dataset.dataset_id, 1, _PAGE_ROWS, (column, some))
+
+
+def _chunks(values: Sequence[str]) -> Iterator[list[str]]:
+    """The values in portions that fit into an address."""
+    chunk: list[str] = []
+    size = 0
+    for value in values:
+        length = 3 * len(value.encode())
+        if chunk and (len(chunk) == _KEYS_A_REQUEST or size + length > _KEY_BYTES_A_REQUEST):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(value)
+        size += length
+    if chunk:
+        yield chunk
+
+
+def _latest(reader: Reader, dataset: DatasetToLoad, since: datetime | None) -> Iterator[RawRecord]:
+    for page in range(1, _MOST_PAGES + 1):
+        records = reader.list_records(dataset.dataset_id, page, _PAGE_ROWS)
+        yield from records
+        if len(records) < _PAGE_ROWS:
+            return
+        oldest = modified_at(records[-1])
+        if since is not None and oldest is not None and oldest < since:
+            return

@@ -1,0 +1,90 @@
+"""What a long load does beside sending: it counts the target now and then, and tells how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from migrate.errors import MigrateError
+from migrate.load.ledger import Ledger
+from migrate.load.pace import Means, describe_pace, remaining_s
+from migrate.load.planned import DatasetToLoad
+from migrate.load.scheduler import Job
+from migrate.load.totals import CountMark, Totals
+from migrate.progress import Progress
+from migrate.target.client import Count, TargetClient
+
+
+@dataclass
+class _Asked:
+    future: Future[Count]
+    batches_done: int
+    created: int
+    merged: int
+
+
+class Watch:
+    """Looks at the ledger's sums once a second. A read rides free beside two writes, so counting costs no time."""
+
+    def __init__(
+        self, ledger: Ledger, client: TargetClient, progress: Progress, count_every: int, pace_every_s: float
+    ) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._progress = progress
+        self._count_every = count_every
+        self._pace_every_s = pace_every_s
+        self._asked: dict[str, _Asked] = {}
+        self._counted_at: dict[str, int] = {}
+        self._looked_at = self._told_at = time.monotonic()
+        self._told_done = 0
+
+    def start(self, totals: Mapping[str, Totals]) -> None:
+        """Takes up the sums of earlier runs."""
+        self._counted_at = {name: entry.batches_done for name, entry in totals.items()}
+        self._told_done = _done(totals)
+
+    def look(self, workers: ThreadPoolExecutor, datasets: Mapping[str, DatasetToLoad], flying: Sequence[Job]) -> None:
+        """Asks for counts that are due, keeps those that came, and says how far the load is."""
+        now = time.monotonic()
+        if now - self._looked_at < 1 / self._client.settings.limit_speed:
+            return
+        self._looked_at = now
+        totals = self._ledger.totals()
+        for name, asked in list(self._asked.items()):
+            if asked.future.done():
+                self._keep(name, self._asked.pop(name), totals[name], flying)
+        for name, dataset in datasets.items():
+            done = totals[name].batches_done
+            if name not in self._asked and done - self._counted_at[name] >= self._count_every:
+                self._counted_at[name] = done
+                future = workers.submit(self._client.count, dataset.dataset_id)
+                self._asked[name] = _Asked(future, done, totals[name].created, totals[name].merged)
+        if now - self._told_at >= self._pace_every_s:
+            self._tell(totals, now)
+
+    def _keep(self, name: str, asked: _Asked, totals: Totals, flying: Sequence[Job]) -> None:
+        try:
+            counted = asked.future.result().count
+        except MigrateError:
+            return
+        in_flight = sum(len(job.records) for job in flying if job.dataset == name)
+        before = totals.count_before or 0
+        least = before + asked.created - totals.merged
+        most = before + totals.created + in_flight - asked.merged
+        self._ledger.add_count_mark(name, CountMark(asked.batches_done, counted, least, most))
+
+    def _tell(self, totals: Mapping[str, Totals], now: float) -> None:
+        done = _done(totals)
+        rate = (done - self._told_done) / (now - self._told_at)
+        settings = self._client.settings
+        left_s = remaining_s(totals.values(), Means(self._client.keys, settings.account_share, settings.limit_speed))
+        planned = sum(entry.planned for entry in totals.values())
+        self._progress.note(describe_pace(done, planned, rate, self._client.points_left(), left_s))
+        self._told_at, self._told_done = now, done
+
+
+def _done(totals: Mapping[str, Totals]) -> int:
+    return sum(entry.written + entry.rejected for entry in totals.values())

@@ -1,0 +1,142 @@
+"""What an inspection found, for a terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from migrate.report.html import NOT_MIGRATED
+from migrate.report.terminal import inert, render_table
+
+if TYPE_CHECKING:
+    from migrate.snapshot.inspection import FieldCounts, FieldInspection, Inspection, ResourceInspection
+
+Mask = Callable[[str], str]
+# Words of the API and of shops, not of people; everything else is masked.
+_WORDS = frozenset(
+    {"source", "objecttype", "itemtype", "type", "status", "state", "currency", "event", "goalid", "lang", "language"}
+    | {"newsletter", "optin", "gender", "visibility", "condition", "availability", "in_stock", "manage_stock"}
+)
+_BIRTHDAYS = ("birth", "dob", "geboorte", "naissance", "geburt")
+_PHONE_DIGITS = 9
+_LONGEST_WORD = 24
+_EXAMPLE_WIDTH = 44
+
+
+def summarise_inspection(inspection: Inspection, mask: Mask) -> dict[str, Any]:
+    """The inspection's part of the JSON object; `mask` is applied to every example that may be personal."""
+    return {
+        "snapshot": inspection.snapshot,
+        "resources": {resource.name: _resource(resource, mask) for resource in inspection.resources},
+        "traps": [
+            *({"resource": None, **asdict(trap)} for trap in inspection.traps),
+            *({"resource": r.name, **asdict(trap)} for r in inspection.resources for trap in r.traps),
+        ],
+        "not_migrated": NOT_MIGRATED,
+    }
+
+
+def _resource(resource: ResourceInspection, mask: Mask) -> dict[str, Any]:
+    return {
+        "rows": resource.rows,
+        "sources": dict(resource.sources),
+        "fields": {field.name: _field(field, mask) for field in resource.fields},
+    }
+
+
+def _field(field: FieldInspection, mask: Mask) -> dict[str, Any]:
+    return {
+        **_counts(field.counts),
+        "distinct": field.distinct,
+        "distinct_is_exact": field.distinct_is_exact,
+        "min": _extreme(field.name, field.least, mask),
+        "max": _extreme(field.name, field.most, mask),
+        "longest": field.longest,
+        "examples": [_example(field.name, value, mask) for value in field.examples],
+        "months": {} if _is_birthday(field.name) else dict(field.months),
+        "by_source": {source: _counts(counts) for source, counts in field.by_source.items()},
+    }
+
+
+def _extreme(name: str, value: str | None, mask: Mask) -> str | None:
+    """The first or last value; masked where it may say something of one person: a birthday, a telephone number."""
+    if value is None:
+        return None
+    is_phone = value.isdigit() and len(value) >= _PHONE_DIGITS
+    return mask(value) if is_phone or _is_birthday(name) else value
+
+
+def _is_birthday(name: str) -> bool:
+    return any(word in name.rpartition(".")[2].lower() for word in _BIRTHDAYS)
+
+
+def _counts(counts: FieldCounts) -> dict[str, Any]:
+    return {
+        "rows": counts.rows,
+        "filled": counts.filled,
+        "empty": counts.empty,
+        "null": counts.null,
+        "absent": counts.absent,
+        "types": dict(counts.types),
+    }
+
+
+def _example(name: str, value: str, mask: Mask) -> str:
+    leaf = name.rpartition(".")[2].lower()
+    return value if leaf in _WORDS and len(value) <= _LONGEST_WORD else mask(value)
+
+
+def render_inspection(summary: Mapping[str, Any]) -> str:
+    """A table of fields for each resource, then the traps."""
+    lines = [f"Snapshot {summary['snapshot']}"]
+    for name, resource in summary["resources"].items():
+        sources = ", ".join(f"{source or '(none)'} {rows:,}" for source, rows in resource["sources"].items())
+        lines += ["", f"{name}: {resource['rows']:,} records; sources: {inert(sources) or 'none'}"]
+        if resource["fields"]:
+            lines += ["", _fields_table(resource)]
+    lines += ["", *_trap_lines(summary["traps"])]
+    lines += ["", f"Not migrated, since the documented lists do not hold it: {summary['not_migrated']}."]
+    return "\n".join(lines)
+
+
+def _fields_table(resource: Mapping[str, Any]) -> str:
+    headers = ["field", "types", "filled", "''", "null", "absent", "distinct", "min", "max", "examples"]
+    rows = [
+        [
+            name,
+            "/".join(field["types"]) or "-",
+            _percent(field["filled"], field["rows"]),
+            _percent(field["empty"], field["rows"]),
+            _percent(field["null"], field["rows"]),
+            _percent(field["absent"], field["rows"]),
+            f"{'' if field['distinct_is_exact'] else '~'}{field['distinct']:,}",
+            field["min"],
+            field["max"],
+            _shortened(", ".join(field["examples"])),
+        ]
+        for name, field in resource["fields"].items()
+    ]
+    return render_table(headers, rows)
+
+
+def _percent(part: int, whole: int) -> str:
+    if not part or not whole:
+        return "-"
+    share = 100 * part / whole
+    return "100%" if part == whole else f"{min(share, 99.9):.1f}%" if share >= 0.1 else "<0.1%"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _EXAMPLE_WIDTH else f"{text[: _EXAMPLE_WIDTH - 1]}…"
+
+
+def _trap_lines(traps: list[Mapping[str, Any]]) -> list[str]:
+    if not traps:
+        return ["No traps recognised."]
+    lines = ["Traps recognised:"]
+    for trap in traps:
+        where = ".".join(part for part in (trap["resource"], trap["field"]) if part) or "sources"
+        lines.append(f"  {inert(where)}: {inert(trap['what'])} ({trap['count']:,})")
+        lines.append(f"    -> {inert(trap['advice'])}")
+    return lines

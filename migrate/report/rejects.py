@@ -1,0 +1,78 @@
+"""Rejects for a terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from migrate.report.terminal import inert, render_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from migrate.load.totals import Failure
+    from migrate.mask import Masker
+
+_SHOWN = ("dataset", "stage", "kind", "reason", "column", "records", "open", "example")
+_DETAILS = ("reject", "dataset", "stage", "kind", "reason", "column", "resource", "source", "id", "position", "key")
+_PERSONAL = ("key", "value", "payload")
+
+
+def summarise_groups(groups: pl.DataFrame) -> dict[str, Any]:
+    """The groups as the JSON object has them, with sums."""
+    return {
+        "rejects": int(groups["records"].sum()),
+        "open": int(groups["open"].sum()),
+        "groups": groups.to_dicts(),
+    }
+
+
+def render_groups(plan: str, groups: pl.DataFrame) -> str:
+    """One line per reason, the most frequent first."""
+    if groups.is_empty():
+        return f"Plan {plan}: nothing was rejected."
+    rows = [[row[name] for name in _SHOWN] for row in groups.iter_rows(named=True)]
+    total, left = int(groups["records"].sum()), int(groups["open"].sum())
+    return f"Plan {plan}: {total:,} rejects, {left:,} open\n\n" + render_table(_SHOWN, rows)
+
+
+def describe_rejects(rejects: pl.DataFrame, failures: Sequence[Failure], masker: Masker | None) -> list[dict[str, Any]]:
+    """Each reject with what support asks for about its batch; personal values masked unless there is no `masker`."""
+    by_batch: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for failure in failures:
+        by_batch.setdefault((failure.dataset, failure.batch), []).append(_request(failure))
+    described = []
+    for row in rejects.iter_rows(named=True):
+        if masker is not None:
+            row |= {name: masker.mask(row[name]) for name in _PERSONAL if row[name] is not None}
+        described.append({**row, "requests": by_batch.get((row["dataset"], row["batch"]), [])})
+    return described
+
+
+def _request(failure: Failure) -> dict[str, Any]:
+    return {
+        "time": datetime.fromtimestamp(failure.at, UTC).isoformat(timespec="milliseconds"),
+        "status": failure.status,
+        "reason": failure.reason,
+        "apigw-requestid": failure.request_id,
+        "traceparent": failure.traceparent,
+        "payload_sha256": failure.payload_sha256,
+    }
+
+
+def render_rejects(described: Sequence[Mapping[str, Any]]) -> str:
+    """Each reject as a block of lines, with its failed requests."""
+    return "\n\n".join(_block(entry) for entry in described) or "No such reject."
+
+
+def _block(entry: Mapping[str, Any]) -> str:
+    names = [
+        name for name in (*_DETAILS, "value", "status", "batch", "payload", "mark", "note") if entry[name] is not None
+    ]
+    width = max(len(name) for name in names)
+    lines = [f"  {name.ljust(width)}  {inert(str(entry[name]))}" for name in names]
+    for request in entry["requests"]:
+        lines.append("  for Octolis support:")
+        lines += [f"    {name.ljust(15)}  {inert(str(value))}" for name, value in request.items()]
+    return "\n".join(lines)

@@ -1,0 +1,154 @@
+"""Deltas: what is new, changed, unchanged and gone, by whichever way the server allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from migrate.errors import UsageError, WorkspaceError
+from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST
+from migrate.source.since import resolve_since
+
+
+def feed(bench: Any, numbers: range, *, updated: datetime, **fields: object) -> None:
+    """Profiles whose creation is old and whose update is as given."""
+    bench.post_profiles(numbers, updated=updated.strftime("%Y-%m-%d %H:%M:%S"), **fields)
+
+
+def prepare(start: Callable[..., Any], *faults: str) -> Any:
+    """A finished snapshot `a` of 200 profiles, all updated long ago and in another order than they were created."""
+    bench = start(*faults, profiles=0)
+    for number in range(200):
+        feed(bench, range(number, number + 1), updated=datetime(2020, 6, 1) - timedelta(hours=number * 37 % 199))
+    bench.extract("a")
+    return bench
+
+
+def change(bench: Any) -> None:
+    """Three new, two changed."""
+    soon = datetime.now(UTC) + timedelta(seconds=5)
+    feed(bench, range(200, 203), updated=soon)
+    feed(bench, range(7, 9), updated=soon, city="Delft")
+
+
+def states(found: Any) -> dict[str, list[int]]:
+    """The ids in the delta's file by state."""
+    frame = pl.read_parquet(found.folder / "profiles" / "delta.parquet")
+    grouped = frame.group_by("state").agg(pl.col("_id").cast(pl.Int64).sort())
+    return dict(grouped.iter_rows())
+
+
+def test_new_and_changed_records_are_read_newest_first(start: Callable[..., Any]) -> None:
+    """A few pages instead of all, only what is new or changed is in the parts, and the counts prove it complete."""
+    bench = prepare(start)
+    change(bench)
+    bench.since = resolve_since(bench.workspace, "a", "demo")
+    found = bench.extract("b")
+    result = found.resources["profiles"]
+    assert result.delta is not None
+    assert (result.delta.new, result.delta.changed, result.delta.unchanged, result.delta.gone) == (3, 2, 198, 0)
+    assert result.delta.how == NEWEST_FIRST
+    assert result.verdict == "proven", result.reason
+    assert sorted(map(int, bench.ids(found))) == [7, 8, 200, 201, 202]
+    assert states(found) == {"new": [200, 201, 202], "changed": [7, 8]}
+    assert bench.requests <= 6
+
+
+def test_what_is_gone_costs_the_whole_list(start: Callable[..., Any]) -> None:
+    """The counts do not add up without it, and the file names it."""
+    bench = prepare(start)
+    change(bench)
+    bench.delete_profile(50)
+    bench.since = resolve_since(bench.workspace, "a", "demo")
+    found = bench.extract("b")
+    delta = found.resources["profiles"].delta
+    assert delta is not None
+    assert (delta.new, delta.changed, delta.unchanged, delta.gone, delta.how) == (3, 2, 197, 1, WHOLE_LIST)
+    assert states(found) == {"new": [200, 201, 202], "changed": [7, 8], "gone": [50]}
+    assert sorted(map(int, bench.ids(found))) == [7, 8, 200, 201, 202]
+
+
+def test_a_server_that_cannot_sort_is_not_believed(start: Callable[..., Any]) -> None:
+    """Records without `updated` are compared one by one."""
+    bench = start(profiles=60)
+    bench.extract("a")
+    bench.post_profiles(range(60, 62), email="b@example.org")
+    bench.post_profiles(range(5, 6), city="Delft")
+    bench.since = resolve_since(bench.workspace, "a", "demo")
+    found = bench.extract("b")
+    delta = found.resources["profiles"].delta
+    assert delta is not None
+    assert (delta.new, delta.changed, delta.gone, delta.how) == (2, 1, 0, WHOLE_LIST)
+
+
+def test_nothing_changed_is_an_empty_delta(start: Callable[..., Any]) -> None:
+    """An empty part that opens like any other."""
+    bench = prepare(start)
+    bench.since = resolve_since(bench.workspace, "a", "demo")
+    found = bench.extract("b")
+    delta = found.resources["profiles"].delta
+    assert delta is not None
+    assert (delta.new, delta.changed, delta.unchanged, delta.gone) == (0, 0, 200, 0)
+    assert bench.ids(found) == []
+
+
+def test_a_time_without_a_snapshot(start: Callable[..., Any]) -> None:
+    """What is younger arrives; what is new and what changed cannot be told, and is not."""
+    bench = start(profiles=0)
+    for number in range(100):
+        feed(bench, range(number, number + 1), updated=datetime(2020, 6, 1) - timedelta(hours=number * 37 % 99))
+    change(bench)
+    bench.since = resolve_since(bench.workspace, "2026-01-01", "demo")
+    found = bench.extract("b")
+    result = found.resources["profiles"]
+    assert result.delta is not None
+    assert (result.delta.new, result.delta.gone) == (None, None)
+    assert {"7", "8", "200", "201", "202"} <= set(bench.ids(found))
+    assert len(bench.ids(found)) <= 20
+    assert result.verdict == "unproven"
+
+
+def test_a_kill_in_the_whole_list_resumes_there(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of the whole list are not read twice, and pages of the two orders never mix."""
+    bench = prepare(start)
+    change(bench)
+    bench.delete_profile(50)
+    bench.since = resolve_since(bench.workspace, "a", "demo")
+    with bench.client() as client:
+        fetch = client.fetch
+
+        def few(wanted: Any, take: Any, patience: Any) -> Any:
+            if wanted.sort == "created" and wanted.number > 12:
+                raise WorkspaceError("enough")
+            return fetch(wanted, take, patience=patience)
+
+        monkeypatch.setattr(client, "fetch", few)
+        with pytest.raises(WorkspaceError):
+            bench.extract_with(client, "b")
+    found = bench.extract("b")
+    result = found.resources["profiles"]
+    assert result.resumed_pages >= 8
+    assert result.delta is not None
+    assert (result.delta.new, result.delta.changed, result.delta.gone) == (3, 2, 1)
+
+
+def test_what_cannot_be_compared_with_is_refused(start: Callable[..., Any]) -> None:
+    """Neither a time nor a snapshot, a delta, another project's snapshot."""
+    bench = prepare(start)
+    bench.since = resolve_since(bench.workspace, "a", "demo")
+    bench.extract("b")
+    with pytest.raises(UsageError, match="neither a finished snapshot nor a time"):
+        resolve_since(bench.workspace, "yesterday", "demo")
+    with pytest.raises(WorkspaceError, match="itself a delta") as caught:
+        resolve_since(bench.workspace, "b", "demo")
+    assert "a" in (caught.value.hint or "")
+    with pytest.raises(WorkspaceError, match="is of project demo"):
+        resolve_since(bench.workspace, "a", "other")
+    since = resolve_since(bench.workspace, "2026-01-01T00:00:00+02:00", "demo")
+    assert since.time == datetime(2025, 12, 31, 22, tzinfo=UTC)
+    assert since.base is not None
+    assert since.base.name == "a"

@@ -1,0 +1,113 @@
+"""The second process: the same work, and never in the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from migrate.retry import TransientError
+from migrate.snapshot.spool import Spool
+from migrate.source.resources import PROFILES
+from migrate.source.work import Failed, PageDone, PageTask, perform
+from migrate.source.workshop import Workshop, open_workshop
+
+BODY = b'{"total_items":2,"items":[{"profileid":"1","v":1.10,"n":{"a":"\\ud83d"}},{"profileid":"2","w":null}]}'
+
+
+@pytest.fixture
+def workshop() -> Iterator[Workshop]:
+    """A workshop with a second process."""
+    with open_workshop(lambda: Workshop(cores=2)) as shop:
+        shop.expect(1_000_000)
+        assert shop._worker is not None
+        yield shop
+
+
+def spool(folder: Path) -> Spool:
+    """An open spool."""
+    found = Spool(folder)
+    found.open()
+    return found
+
+
+def test_both_processes_give_the_same(workshop: Workshop, tmp_path: Path) -> None:
+    """The page's file has the same bytes, whoever made it."""
+    one, other = spool(tmp_path / "one"), spool(tmp_path / "other")
+    here = perform(PageTask(str(one.folder), PROFILES.fields, 3, BODY))
+    there = workshop._ask_worker(PageTask(str(other.folder), PROFILES.fields, 3, BODY))
+    assert isinstance(here, PageDone)
+    assert here == there
+    assert one.read(here.entry) == other.read(here.entry)
+
+
+def test_a_broken_body_is_a_passing_fault_from_either(workshop: Workshop, tmp_path: Path) -> None:
+    """The reason comes back, and the process goes on working."""
+    task = PageTask(str(spool(tmp_path).folder), PROFILES.fields, 1, b"<html>")
+    found = workshop._ask_worker(task)
+    assert found == perform(task)
+    assert isinstance(found, Failed)
+    assert isinstance(found.error(), TransientError)
+
+
+def test_a_folder_that_is_gone_is_a_fault_of_the_workspace(workshop: Workshop, tmp_path: Path) -> None:
+    """With its path, from either process."""
+    task = PageTask(str(tmp_path / "gone"), PROFILES.fields, 1, BODY)
+    found = workshop._ask_worker(task)
+    assert found == perform(task)
+    assert isinstance(found, Failed)
+    assert "gone" in found.what
+    assert not found.may_pass
+
+
+def test_work_goes_on_without_a_killed_process(workshop: Workshop, tmp_path: Path) -> None:
+    """Its task is done here instead."""
+    worker = workshop._worker
+    assert worker is not None
+    worker.send_signal(signal.SIGKILL)
+    task = PageTask(str(spool(tmp_path).folder), PROFILES.fields, 1, BODY)
+    assert all(isinstance(result, PageDone) for result in workshop.perform_all([task, task, task]))
+
+
+def test_few_records_need_no_second_process() -> None:
+    """Nor does a machine with one core."""
+    with open_workshop(lambda: Workshop(cores=2)) as small, open_workshop(lambda: Workshop(cores=1)) as single:
+        small.expect(100)
+        single.expect(1_000_000)
+        assert (small._worker, single._worker) == (None, None)
+
+
+def test_the_second_process_ends_with_the_first(tmp_path: Path) -> None:
+    """Also when the first one is killed."""
+    code = (
+        "import sys, time\n"
+        "from migrate.source.workshop import Workshop\n"
+        "shop = Workshop(cores=2); shop.expect(10**6)\n"
+        "print(shop._worker.pid, flush=True); time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and is_alive(child):
+        time.sleep(0.05)
+    assert not is_alive(child)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and no mere zombie."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
