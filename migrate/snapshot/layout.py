@@ -23,6 +23,15 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class SinceRecord:
+    """What a delta was asked for: records changed since `time`, and the finished snapshot they are compared with."""
+
+    time: str
+    snapshot: str | None = None
+    snapshot_sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Begun:
     """What a snapshot was begun for; an extract resumes it only for the same."""
 
@@ -34,6 +43,27 @@ class Begun:
     page_sizes: dict[str, int]
     tool_version: str
     started: str
+    since: SinceRecord | None = None
+
+
+@dataclass(frozen=True)
+class UnreadRecord:
+    """A record that the service could not deliver: its page, its place in the list from 1, what was said instead."""
+
+    page: int
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class DeltaCounts:
+    """Records by what became of them since; None where that cannot be known. `how` says how they were found."""
+
+    new: int | None
+    changed: int | None
+    unchanged: int | None
+    gone: int | None
+    how: str
 
 
 @dataclass(frozen=True)
@@ -59,15 +89,18 @@ class ResourceResult:
     reason: str
     shared_names: list[str] = field(default_factory=list)
     unlisted_fields: int = 0
+    unread: list[UnreadRecord] = field(default_factory=list)
+    delta: DeltaCounts | None = None
 
 
 @dataclass(frozen=True)
 class SealedResource:
-    """A resource whose parts are written."""
+    """A resource whose parts are written. `states` is the file that lists what is new, changed and gone, in a delta."""
 
     result: ResourceResult
     columns: list[str]
     parts: list[FileEntry]
+    states: FileEntry | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +115,7 @@ class Manifest:
     started: str
     finished: str
     resources: dict[str, SealedResource]
+    since: SinceRecord | None = None
 
 
 def read_file(path: Path, kind: type[T], what: str) -> T:
@@ -110,7 +144,7 @@ def differences(begun: Begun, wanted: Begun) -> list[str]:
     """What keeps `wanted` from being a continuation of `begun`, as `name: was, now`."""
     return [
         f"{name}: {getattr(begun, name)!r}, now {getattr(wanted, name)!r}"
-        for name in ("base_url", "project_id", "resources", "page_sizes")
+        for name in ("base_url", "project_id", "resources", "page_sizes", "since")
         if getattr(begun, name) != getattr(wanted, name)
     ]
 

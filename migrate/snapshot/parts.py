@@ -9,43 +9,124 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from migrate.snapshot.layout import disk_errors
-from migrate.snapshot.records import MAX_COLUMNS, OWN_COLUMNS
+from migrate.snapshot.literals import MAX_COLUMNS
+from migrate.snapshot.records import OWN_COLUMNS, Identified, add_fields, joined
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.workspace import FileEntry, entry_of, write_bytes
+from migrate.workspace import FileEntry, sha256_bytes, write_bytes
 
-PART_PAGES = 50
-PART_BYTES = 24_000_000
+PART_PAGES = 25
+PART_BYTES = 12_000_000
+_CHUNK_ROWS = 1_000
 
 
-def write_parts(
-    spool: Spool, folder: Path, root: Path, left_out: Mapping[int, list[int]]
-) -> tuple[list[FileEntry], list[str], int]:
-    """The parts' manifest entries, relative to `root`; their columns; and how many fields found no column.
+class PartTask(msgspec.Struct, frozen=True, tag=True):
+    """One part to write: `entries` of the spool in `folder`, without the rows `left_out` (by page), into `path`."""
+
+    folder: str
+    path: str
+    entries: tuple[PageEntry, ...]
+    left_out: dict[int, list[int]]
+
+
+class PartDone(msgspec.Struct, frozen=True, tag=True):
+    """A part that is written: what the manifest says of it, its columns, and what was noticed on the way."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    columns: tuple[str, ...]
+    unparsed: int = 0
+    shared_names: frozenset[str] = frozenset()
+    unlisted_fields: int = 0
+
+    def entry(self, root: Path) -> FileEntry:
+        """The part as a manifest in `root` lists it."""
+        return FileEntry(Path(self.path).relative_to(root).as_posix(), self.rows, self.bytes, self.sha256)
+
+
+class AlignTask(msgspec.Struct, frozen=True, tag=True):
+    """A part that is to have all columns of its resource."""
+
+    done: PartDone
+    columns: tuple[str, ...]
+
+
+def plan_parts(spool: Spool, left_out: Mapping[int, list[int]]) -> list[PartTask]:
+    """What parts to write; those of an earlier try are removed.
 
     A resource without records gets one part without rows, so that every resource can be read by a glob.
     """
-    for leftover in folder.glob("part-*.parquet"):
-        leftover.unlink()
-    columns, unlisted = _columns(spool)
-    parts = []
-    for number, entries in enumerate(cut(spool.entries()) or [()], 1):
-        frames = [_page_rows(spool, entry, left_out.get(entry.number, []), columns) for entry in entries]
-        part = pl.concat(frames) if frames else _empty(columns)
-        path = folder / f"part-{number:05d}.parquet"
-        _write_part(part, path)
-        parts.append(entry_of(path, root, part.height))
-    return parts, columns, unlisted
+    with disk_errors(spool.folder):
+        for leftover in spool.folder.glob("part-*.parquet"):
+            leftover.unlink()
+    return [
+        PartTask(
+            folder=str(spool.folder),
+            path=str(spool.folder / f"part-{number:05d}.parquet"),
+            entries=entries,
+            left_out={entry.number: left_out[entry.number] for entry in entries if entry.number in left_out},
+        )
+        for number, entries in enumerate(cut(spool.filled()) or [()], 1)
+    ]
 
 
-def _write_part(part: pl.DataFrame, path: Path) -> None:
+def plan_alignment(parts: Sequence[PartDone]) -> tuple[list[AlignTask], tuple[str, ...]]:
+    """The parts that lack columns of others, which is rare; and the columns of all, in the order first seen."""
+    seen = dict.fromkeys(name for part in parts for name in part.columns)
+    columns = tuple(seen)[: len(OWN_COLUMNS) + MAX_COLUMNS]
+    return [AlignTask(part, columns) for part in parts if part.columns != columns], columns
+
+
+def write_part(task: PartTask) -> PartDone:
+    """Writes a part, whole or not at all."""
+    spool = Spool(Path(task.folder))
+    parsed = [add_fields(rows) for rows in _chunks(spool, task)]
+    frame = pl.concat([one.frame for one in parsed], how="diagonal") if parsed else _empty(OWN_COLUMNS)
+    done = _write(task.path, frame)
+    return msgspec.structs.replace(
+        done,
+        unparsed=sum(one.unparsed for one in parsed),
+        shared_names=frozenset[str]().union(*(one.shared_names for one in parsed)),
+        unlisted_fields=max((one.unlisted_fields for one in parsed), default=0),
+    )
+
+
+def align_part(task: AlignTask) -> PartDone:
+    """Writes a part once more, with columns of nulls for what it lacks."""
+    with disk_errors(Path(task.done.path), act="read"):
+        frame = pl.read_parquet(task.done.path)
+    lacking = (pl.lit(None, pl.String).alias(name) for name in task.columns if name not in frame.columns)
+    aligned = _write(task.done.path, frame.with_columns(*lacking).select(task.columns))
+    return msgspec.structs.replace(task.done, bytes=aligned.bytes, sha256=aligned.sha256, columns=aligned.columns)
+
+
+def _write(path: str, frame: pl.DataFrame) -> PartDone:
     # Through memory, because polars reports a full disk as a broken file.
     buffer = io.BytesIO()
-    part.write_parquet(buffer, compression="zstd", statistics=False)
-    with disk_errors(path, buffer.getbuffer().nbytes):
-        write_bytes(path, buffer.getvalue())
+    frame.write_parquet(buffer, compression="zstd", statistics=False)
+    data = buffer.getvalue()
+    with disk_errors(Path(path), len(data)):
+        write_bytes(Path(path), data)
+    return PartDone(path, frame.height, len(data), sha256_bytes(data), tuple(frame.columns))
+
+
+def _chunks(spool: Spool, task: PartTask) -> Iterator[Identified]:
+    """The records to write, some pages at a time."""
+    waiting: list[Identified] = []
+    for entry in task.entries:
+        records = spool.read(entry)
+        left_out = set(task.left_out.get(entry.number, ()))
+        waiting.append(records.rows([row for row in range(entry.rows) if row not in left_out]) if left_out else records)
+        if sum(len(records.items) for records in waiting) >= _CHUNK_ROWS:
+            yield joined(waiting)
+            waiting = []
+    if waiting:
+        yield joined(waiting)
 
 
 def cut(entries: Sequence[PageEntry]) -> list[tuple[PageEntry, ...]]:
@@ -60,25 +141,6 @@ def cut(entries: Sequence[PageEntry]) -> list[tuple[PageEntry, ...]]:
         group.append(entry)
         size += entry.bytes
     return [*groups, tuple(group)] if group else groups
-
-
-def _columns(spool: Spool) -> tuple[list[str], int]:
-    seen = dict.fromkeys(name for entry in spool.entries() for name in spool.columns(entry)[len(OWN_COLUMNS) :])
-    listed = list(seen)[:MAX_COLUMNS]
-    beyond = max((entry.unlisted_fields for entry in spool.entries()), default=0)
-    return [*OWN_COLUMNS, *listed], len(seen) - len(listed) + beyond
-
-
-def _page_rows(spool: Spool, entry: PageEntry, left_out: list[int], columns: Sequence[str]) -> pl.DataFrame:
-    frame = spool.read(entry)
-    have = set(frame.columns)
-    if left_out:
-        frame = frame.filter(~pl.int_range(pl.len()).is_in(left_out))
-    return frame.select(_aligned(columns, have))
-
-
-def _aligned(columns: Sequence[str], have: set[str]) -> Iterator[pl.Expr]:
-    return (pl.col(name) if name in have else pl.lit(None, pl.String).alias(name) for name in columns)
 
 
 def _empty(columns: Sequence[str]) -> pl.DataFrame:

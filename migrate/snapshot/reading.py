@@ -36,6 +36,7 @@ class SnapshotResource:
     result: ResourceResult
     columns: tuple[str, ...]
     parts: tuple[FileEntry, ...]
+    states: FileEntry | None = None
 
     @property
     def rows(self) -> int:
@@ -124,7 +125,7 @@ def list_snapshots(workspace: Workspace) -> list[SnapshotState]:
 
 
 def _resource(name: str, folder: Path, sealed: SealedResource) -> SnapshotResource:
-    return SnapshotResource(name, folder, sealed.result, tuple(sealed.columns), tuple(sealed.parts))
+    return SnapshotResource(name, folder, sealed.result, tuple(sealed.columns), tuple(sealed.parts), sealed.states)
 
 
 def _newest(workspace: Workspace) -> str:
@@ -150,7 +151,7 @@ def _refuse_missing(workspace: Workspace, name: str) -> None:
 
 
 def _check(resource: SnapshotResource, snapshot: str) -> None:
-    for part in resource.parts:
+    for part in (*resource.parts, *([resource.states] if resource.states else [])):
         path = resource.folder / part.path
         trouble = _trouble_of(path, part)
         if trouble:

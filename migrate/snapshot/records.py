@@ -7,22 +7,15 @@ that a type would not hold. What cannot be read as an object keeps its text in `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
 import polars as pl
 
-from migrate.snapshot import scan
+from migrate.snapshot.literals import Fields
 
 OWN_COLUMNS = ("_source", "_id", "_page", "_raw")
-MAX_COLUMNS = 1_000
-MAX_DEPTH = 16
-# `_position` is not stored, but readers add it; a field of that name must not be shadowed.
-_RESERVED = frozenset({"source", "id", "page", "raw", "position"})
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_TEXT = msgspec.json.Decoder(str)
-Members = Mapping[str, bytes | msgspec.Raw]
+_BEGINNINGS = frozenset('"-0123456789')
 
 
 @dataclass(frozen=True)
@@ -35,175 +28,106 @@ class IdentityFields:
 
 
 @dataclass(frozen=True)
-class ParsedPage:
-    """A page as a frame, and what was noticed on the way.
+class Identified:
+    """Records in the order sent, with their identities and the pages they came on."""
+
+    pages: list[int]
+    sources: list[str | None]
+    ids: list[str | None]
+    items: list[bytes]
+
+    def rows(self, chosen: Sequence[int]) -> Identified:
+        """Some of the records, by their row numbers."""
+        return Identified(
+            [self.pages[row] for row in chosen],
+            [self.sources[row] for row in chosen],
+            [self.ids[row] for row in chosen],
+            [self.items[row] for row in chosen],
+        )
+
+    def series(self) -> list[pl.Series]:
+        """`_source`, `_id`, `_page`, `_raw`."""
+        return [
+            pl.Series("_source", self.sources, dtype=pl.String),
+            pl.Series("_id", self.ids, dtype=pl.String),
+            pl.Series("_page", self.pages, dtype=pl.Int64),
+            pl.Series("_raw", [item.decode() for item in self.items], dtype=pl.String),
+        ]
+
+    def frame(self) -> pl.DataFrame:
+        """The records, one a row: `_source`, `_id`, `_page`, `_raw`."""
+        return pl.DataFrame(self.series())
+
+
+@dataclass(frozen=True)
+class ParsedRecords:
+    """Records as a frame, and what was noticed on the way.
 
     **Shape**: `frame` has one row per record in the order sent: `_source`, `_id`, `_page`, `_raw`, then text columns.
-    `identities_sha256` is the digest of the set of identities, in any order; equal digests mean the same records.
     """
 
     frame: pl.DataFrame
-    identities_sha256: str
     unparsed: int
-    shared_names: tuple[str, ...]
+    shared_names: frozenset[str]
     unlisted_fields: int
 
 
-class _Columns:
-    """The page's fields as JSON literals by column; None where a record does not have the field."""
-
-    def __init__(self) -> None:
-        self.literals: dict[str, list[str | None]] = {}
-        self.unlisted: set[str] = set()
-        self.shared: set[str] = set()
-        self.unparsed = 0
-        self._known: dict[str, dict[str, list[str | None] | None]] = {}
-
-    def add_level(self, level: list[tuple[int, str, Members]]) -> list[tuple[int, str, Members]]:
-        """Takes the fields of objects, given with their row and prefix; gives back the objects found in them.
-
-        This is the innermost loop of an extract: a field costs a quarter of a microsecond, most of it in `str`.
-        """
-        deeper: list[tuple[int, str, Members]] = []
-        for row, prefix, members in level:
-            known = self._known.setdefault(prefix, {})
-            for key, raw in members.items():
-                try:
-                    column = known[key]
-                except KeyError:
-                    column = known[key] = self._column(column_name(prefix + key))
-                if column is None:
-                    continue
-                text = str(raw, "utf-8")
-                if text[0] == "{":
-                    deeper.append((row, f"{column_name(prefix + key)}.", _members_of(bytes(raw)) or {}))
-                missing = row - len(column)
-                if missing >= 0:
-                    if missing:
-                        column.extend([None] * missing)
-                    column.append(text)
-                elif column[row] is None:
-                    column[row] = text
-                else:
-                    self.shared.add(prefix + key)
-        return deeper
-
-    def _column(self, name: str) -> list[str | None] | None:
-        if name not in self.literals and len(self.literals) >= MAX_COLUMNS:
-            self.unlisted.add(name)
-            return None
-        return self.literals.setdefault(name, [])
-
-    def values(self, rows: int) -> pl.DataFrame:
-        """The columns with strings decoded and null for absent and null alike."""
-        literals = {
-            name: pl.Series(column + [None] * (rows - len(column)), dtype=pl.String)
-            for name, column in self.literals.items()
-        }
-        frame = pl.DataFrame(literals)
-        if not literals:
-            return frame
-        escaped = frame.select(pl.all().str.contains("\\", literal=True).any()).row(0)
-        # No literal but a string begins or ends with a quote, so taking one off leaves all others alone.
-        plain = frame.select(
-            pl.when(pl.col(name) != "null").then(pl.col(name).str.strip_prefix('"').str.strip_suffix('"')).alias(name)
-            for name in literals
-        )
-        decoded = [
-            pl.Series(name, [self._value(literal) for literal in literals[name]], dtype=pl.String)
-            for name, has_escapes in zip(literals, escaped, strict=True)
-            if has_escapes
-        ]
-        return plain.with_columns(decoded)
-
-    def _value(self, literal: str | None) -> str | None:
-        if literal is None or literal == "null":
-            return None
-        if literal[0] != '"':
-            return literal
-        try:
-            return _TEXT.decode(literal)
-        except msgspec.DecodeError:
-            pass
-        try:
-            return scan.decode_string(literal)
-        except ValueError:
-            self.unparsed += 1
-            return None
+def identify_page(number: int, items: Sequence[bytes], fields: IdentityFields) -> Identified:
+    """The records of a page. `items` are valid UTF-8."""
+    found = Fields(items, frozenset(fields.id) | frozenset(fields.source))
+    rows = len(items)
+    sources = [found.value_list(name) for name in fields.source if name in found.columns]
+    ids = [_identities(found, name) for name in fields.id if name in found.columns]
+    return Identified([number] * rows, _first_filled(sources, rows), _first_filled(ids, rows), list(items))
 
 
-def parse_page(number: int, items: Sequence[bytes], fields: IdentityFields) -> ParsedPage:
-    """The page's records as text columns; see ParsedPage. `items` are valid UTF-8."""
-    columns = _Columns()
-    level: list[tuple[int, str, Members]] = []
-    for row, item in enumerate(items):
-        members = _members_of(item)
-        columns.unparsed += members is None
-        level.append((row, "", members or {}))
-    for _ in range(MAX_DEPTH):
-        level = columns.add_level(level)
-    values = columns.values(len(items))
-    own = _own_columns(number, items, values, columns.literals, fields)
-    return ParsedPage(
-        pl.concat([own, values], how="horizontal") if values.width else own,
-        _digest(own),
-        columns.unparsed,
-        tuple(sorted(columns.shared)),
-        len(columns.unlisted),
+def joined(parts: Sequence[Identified]) -> Identified:
+    """Several lists of records as one."""
+    return Identified(
+        [page for part in parts for page in part.pages],
+        [source for part in parts for source in part.sources],
+        [id_ for part in parts for id_ in part.ids],
+        [item for part in parts for item in part.items],
     )
 
 
-def column_name(name: str) -> str:
-    """The column of a field: its own name, with one more underscore where it would collide with a column of ours."""
-    return f"_{name}" if name[:1] == "_" and name.lstrip("_") in _RESERVED else name
-
-
-def _members_of(item: bytes) -> Members | None:
-    try:
-        return _MEMBERS.decode(item)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    try:
-        return {name: value.encode() for name, value in scan.split_object(item.decode()).items()}
-    except ValueError:
-        return None
-
-
-def _own_columns(
-    number: int,
-    items: Sequence[bytes],
-    values: pl.DataFrame,
-    literals: Mapping[str, list[str | None]],
-    fields: IdentityFields,
-) -> pl.DataFrame:
-    sources = [values[name] for name in fields.source if name in literals]
-    ids = [_identity(values[name], literals[name]) for name in fields.id if name in literals]
-    return pl.DataFrame(
-        {
-            "_source": _first_filled(sources, len(items)),
-            "_id": _first_filled(ids, len(items)),
-            "_page": pl.Series([number] * len(items), dtype=pl.Int64),
-            "_raw": pl.Series([item.decode() for item in items], dtype=pl.String),
-        }
+def add_fields(records: Identified) -> ParsedRecords:
+    """The records with their fields."""
+    found = Fields(records.items)
+    values = found.values()
+    own = {series.name: series for series in records.series()}
+    return ParsedRecords(
+        pl.DataFrame(own | {name: values[name] for name in values.columns}),
+        found.unparsed,
+        frozenset(found.shared),
+        len(found.unlisted),
     )
 
 
-def _identity(values: pl.Series, literals: Sequence[str | None]) -> pl.Series:
+def pick_fields(items: Sequence[bytes], names: Sequence[str]) -> pl.DataFrame:
+    """These fields of records, as text; null throughout where no record has one."""
+    found = Fields(items, frozenset(names))
+    nothing: list[str | None] = [None] * len(items)
+    values = {name: found.value_list(name) if name in found.columns else nothing for name in names}
+    return pl.DataFrame(values, schema=dict.fromkeys(names, pl.String))
+
+
+def identities_digest(records: Identified) -> str:
+    """The digest of the set of identities; of the content, for a record without one."""
+    names = {f"{source}\0{id_}" for source, id_ in zip(records.sources, records.ids, strict=True) if id_ is not None}
+    if None in records.ids:
+        nameless = (item for item, id_ in zip(records.items, records.ids, strict=True) if id_ is None)
+        names.update(hashlib.sha256(item).hexdigest() for item in nameless)
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+
+
+def _identities(found: Fields, name: str) -> list[str | None]:
     """Only strings and numbers are identities."""
-    written = pl.Series([*literals, *[None] * (len(values) - len(literals))], dtype=pl.String)
-    return values.zip_with(written.str.contains('^["0-9-]').fill_null(False), pl.Series([None], dtype=pl.String))
+    values, literals = found.value_list(name), found.columns[name].texts()
+    return [value if literal[:1] in _BEGINNINGS else None for value, literal in zip(values, literals, strict=True)]
 
 
-def _first_filled(columns: Sequence[pl.Series], rows: int) -> pl.Series:
-    found = pl.Series([None] * rows, dtype=pl.String)
-    for column in reversed(columns):
-        found = column.zip_with((column != "").fill_null(False), found)
-    return found
-
-
-def _digest(own: pl.DataFrame) -> str:
-    def identities() -> Iterator[str]:
-        for source, id_, _, raw in own.iter_rows():
-            yield hashlib.sha256(raw.encode()).hexdigest() if id_ is None else f"{source}\0{id_}"
-
-    return hashlib.sha256("\n".join(sorted(set(identities()))).encode()).hexdigest()
+def _first_filled(columns: Sequence[Sequence[str | None]], rows: int) -> list[str | None]:
+    if len(columns) == 1:
+        return [value or None for value in columns[0]]
+    return [next((value for value in values if value), None) for values in zip(*columns, strict=True)] or [None] * rows

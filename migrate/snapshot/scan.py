@@ -35,11 +35,16 @@ def split_object(text: str) -> dict[str, str]:
 
 
 def decode_string(literal: str) -> str:
-    """The text of a JSON string; half a surrogate pair becomes U+FFFD. Raises ValueError for an unknown escape."""
+    """The text of a JSON string. Raises ValueError for an unknown escape.
+
+    Half a surrogate pair, which no UTF-8 text can hold, stays the six characters of its escape, in lower case
+    (`\\ud83d`): so whoever reads the text can see that it is no text to send on. `_raw` tells it from a text that has
+    these six characters.
+    """
     value = json.loads(literal, strict=False)
     if not isinstance(value, str):
         raise ValueError("not a string")  # noqa: TRY004  one kind of error for everything that is not as expected
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 def _split(text: str, opening: str) -> list[str]:

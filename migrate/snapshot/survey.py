@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import tempfile
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 import polars as pl
 
-from migrate.snapshot.records import IdentityFields
+from migrate.snapshot.layout import disk_errors
+from migrate.snapshot.records import IdentityFields, pick_fields
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.workspace import sha256_bytes
+
+_PAGES_AT_ONCE = 50
+_HASHES_AT_ONCE = 500_000
+_READ_BYTES = 8 * 100_000
+_BYTES_IN_MEMORY = 8 * 500_000
 
 
 @dataclass(frozen=True)
@@ -37,15 +46,45 @@ class _Copy:
 
 
 def survey(spool: Spool, fields: IdentityFields) -> Survey:
-    """The stored pages' identities compared; of equal ones the newest by its `updated` text stays, else the last."""
-    received = sum(entry.rows for entry in spool.pages.values())
-    hashes = [_hashes(spool, entry) for entry in spool.entries()]
-    known = pl.concat(hashes) if hashes else pl.Series("hash", [], dtype=pl.UInt64)
-    repeated = known.filter(known.is_duplicated()).unique()
-    without_id = received - len(known)
+    """The stored pages' identities compared; of equal ones the newest by its `updated` text stays, else the last.
+
+    **Guarantees**: memory does not grow with the number of records, but with that of repeated ones.
+    """
+    entries = spool.filled()
+    received = sum(entry.rows for entry in entries)
+    with disk_errors(spool.folder), tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY, dir=str(spool.folder)) as file:
+        known = _write_hashes(spool, entries, file)
+        repeated = _repeated(file, known)
+    without_id = received - known
     if repeated.is_empty():
         return Survey(received, without_id, 0, 0, {})
     return _compare(_copies(spool, fields, repeated), received, without_id)
+
+
+def _write_hashes(spool: Spool, entries: Sequence[PageEntry], file: IO[bytes]) -> int:
+    known = 0
+    for at in range(0, len(entries), _PAGES_AT_ONCE):
+        hashes = array("Q", _hashes(spool, entries[at : at + _PAGES_AT_ONCE]).to_list())
+        file.write(hashes.tobytes())
+        known += len(hashes)
+    return known
+
+
+def _repeated(file: IO[bytes], known: int) -> pl.Series:
+    """The hashes that occur more than once, found in one slice of all possible ones after another."""
+    slices = known // _HASHES_AT_ONCE + 1
+    found = [pl.Series("hash", [], dtype=pl.UInt64)]
+    for number in range(slices):
+        kept = [hashes.filter(hashes % slices == number) for hashes in _stored_hashes(file)]
+        of_slice = pl.concat(kept) if kept else found[0]
+        found.append(of_slice.filter(of_slice.is_duplicated()).unique())
+    return pl.concat(found)
+
+
+def _stored_hashes(file: IO[bytes]) -> Iterator[pl.Series]:
+    file.seek(0)
+    while data := file.read(_READ_BYTES):
+        yield pl.Series("hash", memoryview(data).cast("Q"), dtype=pl.UInt64)
 
 
 def _compare(copies: Iterator[tuple[tuple[str | None, str], _Copy]], received: int, without_id: int) -> Survey:
@@ -64,8 +103,13 @@ def _compare(copies: Iterator[tuple[tuple[str | None, str], _Copy]], received: i
     return Survey(received, without_id, duplicates, changed, left_out)
 
 
-def _hashes(spool: Spool, entry: PageEntry) -> pl.Series:
-    frame = spool.read(entry, ["_source", "_id"])
+def _hashes(spool: Spool, entries: Sequence[PageEntry]) -> pl.Series:
+    sources, ids = list[str | None](), list[str | None]()
+    for entry in entries:
+        more_sources, more_ids = spool.identities(entry)
+        sources += more_sources
+        ids += more_ids
+    frame = pl.DataFrame({"_source": sources, "_id": ids}, schema={"_source": pl.String, "_id": pl.String})
     return frame.filter(pl.col("_id").is_not_null()).select(_identity_hash()).to_series()
 
 
@@ -77,15 +121,15 @@ def _identity_hash() -> pl.Expr:
 def _copies(
     spool: Spool, fields: IdentityFields, repeated: pl.Series
 ) -> Iterator[tuple[tuple[str | None, str], _Copy]]:
-    for entry in spool.entries():
-        names = spool.columns(entry)
-        updated = [pl.col(name) for name in fields.updated if name in names]
-        frame = (
-            spool.read(entry)
-            .with_row_index("row number")
-            .filter(pl.col("_id").is_not_null())
-            .filter(_identity_hash().is_in(repeated.implode()))
-            .select("_source", "_id", "_raw", "row number", pl.coalesce(*updated, pl.lit("")).alias("updated"))
-        )
-        for source, id_, raw, row, moment in frame.iter_rows():
-            yield (source, id_), _Copy(moment, entry.number, row, sha256_bytes(raw.encode()))
+    for entry in spool.filled():
+        sources, ids = spool.identities(entry)
+        frame = pl.DataFrame({"_source": sources, "_id": ids}, schema={"_source": pl.String, "_id": pl.String})
+        is_repeated = pl.col("_id").is_not_null() & _identity_hash().is_in(repeated.implode())
+        rows = frame.select(is_repeated.arg_true()).to_series().to_list()
+        if not rows:
+            continue
+        copies = spool.read(entry).rows(rows)
+        moments = pick_fields(copies.items, fields.updated).select(pl.coalesce(pl.all(), pl.lit(""))).to_series()
+        for row, source, id_, item, moment in zip(rows, copies.sources, copies.ids, copies.items, moments, strict=True):
+            if id_ is not None:
+                yield (source, id_), _Copy(moment, entry.number, row, sha256_bytes(item))

@@ -62,6 +62,7 @@ class SnapshotWriter:
             started=self.begun.started,
             finished=finished.isoformat(),
             resources={name: self.sealed[name] for name in self.begun.resources},
+            since=self.begun.since,
         )
         path = self.folder / MANIFEST
         with disk_errors(path):
@@ -82,7 +83,8 @@ class SnapshotWriter:
             sealed = read_file(path, SealedResource, f"snapshot {self.begun.name}")
         except Damaged:
             return None
-        parts = [(self.folder / part.path, part.sha256) for part in sealed.parts]
+        files = [*sealed.parts, *([sealed.states] if sealed.states else [])]
+        parts = [(self.folder / part.path, part.sha256) for part in files]
         return sealed if all(file.is_file() and sha256_file(file) == wanted for file, wanted in parts) else None
 
 
@@ -116,13 +118,13 @@ def _name(workspace: Workspace, wanted: Begun, now: Callable[[], datetime]) -> s
             begun = read_file(folder / BEGUN, Begun, f"snapshot {name}")
         except WorkspaceError:
             continue  # not one that could be resumed; `status` shows it
-        if (begun.base_url, begun.project_id, begun.resources) == (
-            wanted.base_url,
-            wanted.project_id,
-            wanted.resources,
-        ):
+        if _purpose(begun) == _purpose(wanted):
             return name
     return new_name(now(), lambda taken: (workspace.snapshots / taken).exists())
+
+
+def _purpose(begun: Begun) -> tuple[object, ...]:
+    return begun.base_url, begun.project_id, begun.resources, begun.since
 
 
 def _begin(folder: Path, wanted: Begun) -> Begun:

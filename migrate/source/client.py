@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -47,19 +49,66 @@ class _Halt(threading.Event):
         return self.is_set()
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A page of a list, of `size` records: by default in ascending order of creation, which drift disturbs least."""
+
+    resource: Resource
+    number: int
+    size: int
+    sort: str = "created"
+    order: Literal[1, -1] = 1
+
+    @property
+    def params(self) -> dict[str, str | int]:
+        """The query."""
+        own: dict[str, str | int] = dict(self.resource.query)
+        return {**own, "limit": self.size, "page": self.number, "sort": self.sort, "order": self.order}
+
+
+class PageFailsError(Exception):
+    """A page keeps failing although the service is well; `reason` is what it failed with last."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Patience:
+    """How often a page may fail before it is asked for in pieces. One for each call.
+
+    It ends after `tries` failures, or two within `limit_s`, provided that `is_well` says that others are answered.
+    """
+
+    def __init__(self, tries: int, limit_s: float, is_well: Callable[[], bool]) -> None:
+        self._tries = tries
+        self._limit_s = limit_s
+        self._is_well = is_well
+        self._failures = 0
+
+    def ends(self, elapsed_s: float) -> bool:
+        """Counts one more failure; True when it was one too many."""
+        self._failures += 1
+        is_due = self._failures % self._tries == 0 or (self._failures > 1 and elapsed_s > self._limit_s)
+        return is_due and self._is_well()
+
+
 class SourceClient:
     """Reads a Datatrics project. Thread-safe. `requests` counts every attempt that was sent.
 
-    `note` is told of retries, from any thread; `stop` ends all waiting.
+    `note` is told of retries, only ever in the thread that made the client (see `tell_notes`); `stop` ends all waiting.
     """
 
     def __init__(
         self, settings: Datatrics, key: SecretStr, *, stop: threading.Event, note: Callable[[str], None]
     ) -> None:
         self._settings = settings
+        self.retry_budget_s = settings.retry_budget_s
         self._note = note
         self._halt = _Halt(stop)
         self._pacer = Pacer(settings.requests_per_second, time.monotonic, self._halt.wait)
+        self._owner = threading.current_thread()
+        self._waiting_notes: deque[str] = deque()
         self._lock = threading.Lock()
         self._answered = False
         self.requests = 0
@@ -81,22 +130,18 @@ class SourceClient:
         self._halt.set()
 
     def page(self, resource: Resource, number: int, size: int) -> Page:
-        """Page `number` of the list in ascending order of creation.
+        """Page `number` of the list in ascending order of creation; for what `fetch` raises, see there."""
+        return self.fetch(Wanted(resource, number, size), lambda body: read_page(number, body), patience=None)
 
-        **Raises**: Refused for a final answer; Unreachable or GaveUp when no whole page came; Interrupted on stop.
+    def fetch(self, wanted: Wanted, take: Callable[[bytes], T], *, patience: Patience | None) -> T:
+        """What `take` makes of a page's body; it raises TransientError for a body that is no whole page.
+
+        **Raises**: Refused for a final answer; Unreachable or GaveUp when no whole page came; Interrupted on stop;
+        PageFailsError when `patience` is at an end although the service is well.
         """
-        params: dict[str, str | int] = {
-            **dict(resource.query),
-            "limit": size,
-            "page": number,
-            "sort": "created",
-            "order": 1,
-        }
-        path = self._path(resource)
-        return self._persist(
-            f"Datatrics: {resource.name}, page {number}",
-            lambda: read_page(number, self._whole_answer(path, params).body),
-        )
+        path, params = self._path(wanted.resource), wanted.params
+        what = f"Datatrics: {wanted.resource.name}, page {wanted.number}"
+        return self._persist(what, lambda: take(self._whole_answer(path, params).body), patience)
 
     def one(self, resource: Resource, id_: str, source: str) -> bytes | None:
         """The JSON of one record as the server sends it, None where it has none."""
@@ -114,7 +159,19 @@ class SourceClient:
     def _path(self, resource: Resource) -> str:
         return f"/project/{quote(self._settings.project_id, safe='')}/{resource.path}"
 
-    def _persist(self, what: str, call: Callable[[], T]) -> T:
+    def tell_notes(self) -> None:
+        """Passes on what other threads had to say; from the thread that made the client only."""
+        while self._waiting_notes:
+            self._note(self._waiting_notes.popleft())
+
+    def _say(self, text: str) -> None:
+        # Whoever shows notes need not be fit for threads.
+        if threading.current_thread() is self._owner:
+            self._note(text)
+        else:
+            self._waiting_notes.append(text)
+
+    def _persist(self, what: str, call: Callable[[], T], patience: Patience | None = None) -> T:
         began = time.monotonic()
 
         def attempt() -> T:
@@ -123,12 +180,13 @@ class SourceClient:
             except NoReplyError as error:
                 raise self._no_reply(error, time.monotonic() - began) from None
 
+        def on_retry(error: TransientError, wait_s: float) -> None:
+            if patience is not None and error.wait_s is None and patience.ends(time.monotonic() - began):
+                raise PageFailsError(error.reason) from None
+            self._say(f"{what}: {error.reason}; trying again in {wait_s:.1f} s")
+
         return call_with_retries(
-            attempt,
-            what=what,
-            budget_s=self._settings.retry_budget_s,
-            stop=self._halt,
-            on_retry=lambda error, wait_s: self._note(f"{what}: {error.reason}; trying again in {wait_s:.1f} s"),
+            attempt, what=what, budget_s=self._settings.retry_budget_s, stop=self._halt, on_retry=on_retry
         )
 
     def _no_reply(self, error: NoReplyError, elapsed_s: float) -> Exception:

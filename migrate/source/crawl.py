@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Literal
 
-from migrate.errors import Interrupted
+from migrate.errors import GaveUp, Interrupted
 from migrate.progress import Progress
-from migrate.snapshot.records import parse_page
-from migrate.snapshot.spool import PageEntry, Spool
-from migrate.source.client import SourceClient
-from migrate.source.envelope import Page
+from migrate.snapshot.records import identities_digest
+from migrate.snapshot.spool import PageEntry, Spool, Unread
+from migrate.source.client import PageFailsError, Patience, SourceClient, Wanted
+from migrate.source.envelope import Page, digest_of, read_page
 from migrate.source.paging import Look, Outcome, Paging
+from migrate.source.pieces import read_in_pieces
 from migrate.source.resources import Resource
+from migrate.source.work import Failed, PageDone, PageTask, store_page
+from migrate.source.workshop import Workshop
 
 _LOOK_AT_STOP_S = 0.2
+_TRIES_OF_A_PAGE = 5
+_TRIES_OF_A_PIECE = 2
 
 
 class Change(Enum):
@@ -36,8 +44,11 @@ class Crawl:
     size: int
     concurrency: int
     spool: Spool
+    workshop: Workshop
     progress: Progress
     stop: threading.Event
+    sort: str = "created"
+    order: Literal[1, -1] = 1
 
     def begin(self) -> None:
         """Shows the task, with what is stored."""
@@ -50,37 +61,63 @@ class Crawl:
         self.progress.end(self.resource.name)
         self.begin()
 
-    def fetch(self, number: int) -> PageEntry:
-        """A page, its file written; it does not count yet. Runs in any thread."""
-        return self._written(self.client.page(self.resource, number, self.size))
+    def fetch(self, number: int, rows: int = 0) -> PageEntry:
+        """A page, its file written; it does not count yet. Runs in any thread.
+
+        `rows` is how many records a page has where the server caps its size, 0 where that is not known.
+        """
+        wanted = Wanted(self.resource, number, self.size, self.sort, self.order)
+        patience = Patience(_TRIES_OF_A_PAGE, self.client.retry_budget_s / 3, self._is_service_well)
+        try:
+            return self.client.fetch(wanted, lambda body: self._perform(number, body), patience=patience)
+        except PageFailsError as failure:
+            return self._fetch_in_pieces(number, min(rows or self.size, self.size), failure)
 
     def compare(self, stored: PageEntry) -> tuple[Change, PageEntry]:
         """A stored page beside the same page read again; the new one's file is written."""
-        page = self.client.page(self.resource, stored.number, self.size)
-        entry = self._written(page)
+        entry = self.fetch(stored.number)
         if entry.identities_sha256 == stored.identities_sha256:
             return Change.NONE, entry
-        before = parse_page(page.number, page.items[: stored.rows], self.resource.fields)
-        grown = entry.rows > stored.rows and before.identities_sha256 == stored.identities_sha256
+        grown = entry.rows > stored.rows and self._digest_of_first(entry, stored.rows) == stored.identities_sha256
         return (Change.GROWN if grown else Change.MOVED), entry
 
-    def _written(self, page: Page) -> PageEntry:
-        parsed = parse_page(page.number, page.items, self.resource.fields)
-        entry = PageEntry(
-            number=page.number,
-            rows=len(page.items),
-            bytes=sum(map(len, page.items)),
-            sha256=page.sha256,
-            identities_sha256=parsed.identities_sha256,
-            file="",
-            file_sha256="",
-            announced_records=page.announced_records,
-            announced_pages=page.announced_pages,
-            unparsed=parsed.unparsed,
-            shared_names=parsed.shared_names,
-            unlisted_fields=parsed.unlisted_fields,
-        )
-        return self.spool.write(parsed, entry)
+    def _digest_of_first(self, entry: PageEntry, rows: int) -> str:
+        return identities_digest(self.spool.read(entry).rows(range(rows)))
+
+    def _perform(self, number: int, body: bytes) -> PageEntry:
+        result = self.workshop.perform(PageTask(str(self.spool.folder), self.resource.fields, number, body))
+        if isinstance(result, Failed):
+            raise result.error()
+        if not isinstance(result, PageDone):
+            raise TypeError("a page became something else")
+        return result.entry
+
+    def _is_service_well(self) -> bool:
+        """Whether single records of the list are still delivered; of the first two, since one may be the culprit."""
+        for number in (1, 2):
+            with contextlib.suppress(PageFailsError):
+                self._ask_piece(number, 1, False)
+                return True
+        return False
+
+    def _ask_piece(self, number: int, size: int, is_patient: bool) -> Page:
+        patience = None if is_patient else Patience(_TRIES_OF_A_PIECE, math.inf, lambda: True)
+        wanted = Wanted(self.resource, number, size, self.sort, self.order)
+        return self.client.fetch(wanted, lambda body: read_page(number, body), patience=patience)
+
+    def _fetch_in_pieces(self, number: int, size: int, failure: PageFailsError) -> PageEntry:
+        try:
+            found = read_in_pieces(self._ask_piece, number, size, failure)
+        except PageFailsError:
+            raise GaveUp(
+                f"Datatrics: {self.resource.name}, page {number}: keeps failing, and so does every part of it: "
+                f"{failure.reason}",
+                hint="nothing is lost: give the same command again when the service is well",
+            ) from None
+        items = tuple(found.items)
+        page = Page(number, items, found.announced_records, None, digest_of(items))
+        unread = tuple(Unread(offset + 1, reason) for offset, reason in found.unread)
+        return replace(store_page(page, self.spool, self.resource.fields), unread=unread)
 
     def read_to_end(self, paging: Paging) -> None:
         """Asks for pages until `paging` has its end; every kept page is in the journal.
@@ -106,13 +143,14 @@ class Crawl:
         while True:
             if failure is None and not self.stop.is_set():
                 for number in paging.wants(in_flight.values()):
-                    in_flight[pool.submit(self.fetch, number)] = number
+                    in_flight[pool.submit(self.fetch, number, paging.first_rows)] = number
             if not in_flight:
                 return failure
             for future in wait(in_flight, _LOOK_AT_STOP_S, FIRST_COMPLETED).done:
                 in_flight.pop(future)
                 error = self._settle(future, paging)
                 failure = failure or error
+            self.client.tell_notes()
 
     def _settle(self, future: Future[PageEntry], paging: Paging) -> BaseException | None:
         error = future.exception()
@@ -126,6 +164,7 @@ class Crawl:
         outcome = paging.take(look_of(entry))
         if outcome is Outcome.KEEP:
             self.spool.record(entry)
+            self.workshop.expect(paging.announced_records or len(self.spool.pages) * entry.rows)
             self.progress.advance(self.resource.name, entry.rows, total=paging.announced_records)
             return
         self.spool.discard(entry)
@@ -140,4 +179,5 @@ def look_of(entry: PageEntry) -> Look:
         entry.identities_sha256,
         entry.announced_records,
         entry.announced_pages,
+        len(entry.unread),
     )

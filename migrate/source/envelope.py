@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,11 +15,29 @@ from migrate.snapshot import scan
 
 _RECORD_TOTALS = ("total_elements", "totalElements", "total_items", "totalItems")
 _PAGE_TOTALS = ("total_pages", "totalPages")
-_NUMBER = re.compile(r'"?\s*(\d{1,18})(?:\.0+)?\s*"?')
+_NULL = b"null"
+_NUMBER = re.compile(rb'"?\s*(\d{1,18})(?:\.0+)?\s*"?')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NOTHING = msgspec.Raw(b"")
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _SHOWN_CHARACTERS = 200
+
+
+class _Answer(msgspec.Struct):
+    """A list answer with records, in all documented spellings of the totals."""
+
+    items: list[msgspec.Raw]
+    error: msgspec.Raw = msgspec.Raw(_NULL)
+    total_elements: msgspec.Raw = _NOTHING
+    totalElements: msgspec.Raw = _NOTHING  # noqa: N815 - the API's spelling
+    total_items: msgspec.Raw = _NOTHING
+    totalItems: msgspec.Raw = _NOTHING  # noqa: N815 - the API's spelling
+    total_pages: msgspec.Raw = _NOTHING
+    totalPages: msgspec.Raw = _NOTHING  # noqa: N815 - the API's spelling
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
 
 
 @dataclass(frozen=True)
@@ -37,20 +56,44 @@ class Page:
 
 def read_page(number: int, body: bytes) -> Page:
     """The page in `body`. Raises TransientError for anything that is no whole list answer."""
-    text = _checked_text(body)
-    members = {} if text[:1] == "[" else _members(text)
+    data = _checked(body)
+    members, items = _usual(data) or _unusual(data)
     records, pages = _total(members, _RECORD_TOTALS), _total(members, _PAGE_TOTALS)
-    if text[:1] == "[":
-        items = _elements(text)
-    elif members.get("error", "null") != "null":
-        raise TransientError(f"an error instead of records: {error_text(body)}")
-    elif members.get("items", "null") != "null":
-        items = _elements(members["items"])
-    elif records == 0:
+    if items is None:
+        if records != 0 or members.get("error", _NULL) != _NULL:
+            kind = (
+                "an object without records" if members.get("error", _NULL) == _NULL else "an error instead of records"
+            )
+            raise TransientError(f"{kind}: {error_text(body)}")
         items = ()
-    else:
-        raise TransientError(f"an object without records: {error_text(body)}")
-    return Page(number, items, records, pages, _digest(items))
+    return Page(number, items, records, pages, digest_of(items))
+
+
+def _usual(data: bytes) -> tuple[Mapping[str, bytes], tuple[bytes, ...]] | None:
+    """The totals and the records of an answer such as the documents show, read in one go; None for any other."""
+    try:
+        found = _ANSWER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if bytes(found.error) != _NULL:
+        return None
+    totals = {name: bytes(getattr(found, name)) for name in (*_RECORD_TOTALS, *_PAGE_TOTALS)}
+    return totals, tuple(map(bytes, found.items))
+
+
+def _unusual(data: bytes) -> tuple[Mapping[str, bytes], tuple[bytes, ...] | None]:
+    """The members and the records of any other answer, None where it has no records."""
+    if data[:1] == b"[":
+        return {}, split_items(data)
+    members = _members(data)
+    if members.get("error", _NULL) != _NULL or members.get("items", _NULL) == _NULL:
+        return members, None
+    return members, split_items(members["items"])
+
+
+def digest_of(items: Sequence[bytes]) -> str:
+    """The digest of records as sent. No two lists of JSON values look alike with line ends between."""
+    return hashlib.sha256(b"\n".join(items)).hexdigest()
 
 
 def error_text(body: bytes) -> str:
@@ -76,51 +119,45 @@ def shorten(text: str) -> str:
     return clean if len(clean) <= _SHOWN_CHARACTERS else f"{clean[: _SHOWN_CHARACTERS - 1]}…"
 
 
-def _checked_text(body: bytes) -> str:
+def _checked(body: bytes) -> bytes:
+    data = body.removeprefix(codecs.BOM_UTF8).strip()
     try:
-        text = body.decode("utf-8-sig").strip()
+        data.decode()
     except UnicodeDecodeError as error:
         raise TransientError(f"the body is no valid UTF-8 at byte {error.start}") from None
-    if not text:
+    if not data:
         raise TransientError("an empty body")
-    if text[0] == "<":
+    if data[:1] == b"<":
         raise TransientError("HTML instead of JSON")
-    return text
+    return data
 
 
-def _members(text: str) -> Mapping[str, str]:
+def _members(data: bytes) -> Mapping[str, bytes]:
     try:
-        return {name: bytes(raw).decode() for name, raw in _ENVELOPE.decode(text).items()}
-    except (msgspec.DecodeError, RecursionError):
+        return {name: bytes(raw) for name, raw in _ENVELOPE.decode(data).items()}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return scan.split_object(text)
+        return {name: value.encode() for name, value in scan.split_object(data.decode()).items()}
     except ValueError as error:
         raise TransientError(f"the body is no whole JSON object: {error}") from None
 
 
-def _elements(text: str) -> tuple[bytes, ...]:
+def split_items(data: bytes) -> tuple[bytes, ...]:
+    """The elements of a JSON array as sent. Raises TransientError when it is none, or not whole."""
     try:
-        return tuple(map(bytes, _ITEMS.decode(text)))
-    except (msgspec.DecodeError, RecursionError):
+        return tuple(map(bytes, _ITEMS.decode(data)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return tuple(item.encode() for item in scan.split_array(text))
+        return tuple(item.encode() for item in scan.split_array(data.decode()))
     except ValueError as error:
         raise TransientError(f"the records are no whole JSON array: {error}") from None
 
 
-def _total(members: Mapping[str, str], names: tuple[str, ...]) -> int | None:
+def _total(members: Mapping[str, bytes], names: tuple[str, ...]) -> int | None:
     for name in names:
-        match = _NUMBER.fullmatch(members.get(name, ""))
+        match = _NUMBER.fullmatch(members.get(name, b""))
         if match:
             return int(match[1])
     return None
-
-
-def _digest(items: tuple[bytes, ...]) -> str:
-    digest = hashlib.sha256()
-    for item in items:
-        digest.update(b"%d:" % len(item))
-        digest.update(item)
-    return digest.hexdigest()

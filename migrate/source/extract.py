@@ -11,22 +11,31 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from migrate import __version__
 from migrate.errors import Interrupted
 from migrate.progress import Progress
-from migrate.snapshot.layout import FORMAT, Begun, ResourceResult, SealedResource
-from migrate.snapshot.parts import write_parts
+from migrate.snapshot.delta import Comparison, write_states
+from migrate.snapshot.layout import (
+    FORMAT,
+    Begun,
+    DeltaCounts,
+    ResourceResult,
+    SealedResource,
+    SinceRecord,
+)
 from migrate.snapshot.spool import Spool
 from migrate.snapshot.writing import SnapshotWriter, begin_or_resume
 from migrate.source.client import SourceClient
 from migrate.source.crawl import Crawl
 from migrate.source.resources import Resource
+from migrate.source.sealing import describe, write_parts
 from migrate.source.settle import Reading, read_until_settled
-from migrate.source.verdict import judge
+from migrate.source.since import Since, read_since
+from migrate.source.workshop import Workshop, open_workshop
 from migrate.workspace import Workspace
 
 
@@ -35,6 +44,7 @@ class ExtractRequest:
     """What to extract. `snapshot` None resumes the newest unfinished one made for the same, else begins a new one.
 
     `page_sizes` has an entry for each resource, in records. `force_unlock` breaks a lock that another host left.
+    `since` makes the snapshot a delta: only records that are new or changed are in its parts.
     """
 
     resources: tuple[Resource, ...]
@@ -44,6 +54,7 @@ class ExtractRequest:
     base_url: str
     concurrency: int
     force_unlock: bool = False
+    since: Since | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,7 @@ class Extraction:
     snapshot: str
     folder: Path
     resources: dict[str, ResourceResult]
+    since: SinceRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,7 @@ class _Tools:
     request: ExtractRequest
     progress: Progress
     stop: threading.Event
+    workshop: Workshop
 
 
 def extract(
@@ -79,14 +92,15 @@ def extract(
 
     **Raises**: RemoteError; WorkspaceError (Locked, a snapshot made for something else, a full disk); Interrupted.
     """
-    tools = _Tools(client, request, progress, stop)
     wanted = _begun(request, now)
     with begin_or_resume(workspace, request.snapshot, wanted, now, force_unlock=request.force_unlock) as writer:
         manifest = writer.finished
         if manifest is None:
-            _extract_all(writer, tools)
+            with open_workshop() as workshop:
+                _extract_all(writer, _Tools(client, request, progress, stop, workshop))
             manifest = writer.finish(now())
-    return Extraction(manifest.name, writer.folder, {n: sealed.result for n, sealed in manifest.resources.items()})
+    results = {name: sealed.result for name, sealed in manifest.resources.items()}
+    return Extraction(manifest.name, writer.folder, results, manifest.since)
 
 
 def _extract_all(writer: SnapshotWriter, tools: _Tools) -> None:
@@ -110,6 +124,7 @@ def _begun(request: ExtractRequest, now: Callable[[], datetime]) -> Begun:
         page_sizes={resource.name: request.page_sizes[resource.name] for resource in request.resources},
         tool_version=__version__,
         started=now().isoformat(),
+        since=request.since.record if request.since else None,
     )
 
 
@@ -118,34 +133,30 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
     spool = Spool(writer.folder / resource.name)
     spool.open()
     size = tools.request.page_sizes[resource.name]
-    crawl = Crawl(tools.client, resource, size, tools.request.concurrency, spool, tools.progress, tools.stop)
+    at_once = tools.request.concurrency
+    crawl = Crawl(tools.client, resource, size, at_once, spool, tools.workshop, tools.progress, tools.stop)
     crawl.begin()
     try:
-        reading = read_until_settled(crawl)
-        parts, columns, unlisted = write_parts(spool, spool.folder, writer.folder, reading.survey.left_out)
+        found = _read(crawl, tools.request.since)
+        left_out = found.comparison.left_out if found.comparison else found.reading.survey.left_out
+        parts = write_parts(tools.workshop, spool, left_out, writer.folder)
     finally:
         tools.progress.end(resource.name)
+    states = write_states(found.comparison.states, spool.folder, writer.folder) if found.comparison else None
     requests, seconds = tools.client.requests - requests_before, time.monotonic() - began
-    return SealedResource(_result(spool, reading, requests, seconds, unlisted), columns, parts)
+    result = replace(describe(spool, found.reading, parts, requests, seconds), delta=found.counts)
+    return SealedResource(result, parts.columns, parts.entries, states)
 
 
-def _result(spool: Spool, reading: Reading, requests: int, seconds: float, unlisted: int) -> ResourceResult:
-    seen, found, entries = reading.observation, reading.survey, spool.entries()
-    verdict, reason = judge(seen)
-    return ResourceResult(
-        announced=seen.announced_end if seen.announced_end is not None else seen.announced_start,
-        received=found.received,
-        distinct=found.distinct,
-        duplicates=found.duplicates,
-        changed_duplicates=found.changed_duplicates,
-        without_id=found.without_id,
-        unparsed=sum(entry.unparsed for entry in entries),
-        pages=len(entries),
-        requests=requests,
-        seconds=round(seconds, 3),
-        resumed_pages=reading.resumed_pages,
-        verdict=verdict,
-        reason=reason,
-        shared_names=sorted({name for entry in entries for name in entry.shared_names}),
-        unlisted_fields=unlisted,
-    )
+@dataclass(frozen=True)
+class _Found:
+    reading: Reading
+    comparison: Comparison | None = None
+    counts: DeltaCounts | None = None
+
+
+def _read(crawl: Crawl, since: Since | None) -> _Found:
+    if since is None:
+        return _Found(read_until_settled(crawl))
+    delta = read_since(crawl, since)
+    return _Found(delta.reading, delta.comparison, delta.counts)

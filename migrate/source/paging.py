@@ -30,6 +30,7 @@ class Look:
     identities_sha256: str
     announced_records: int | None
     announced_pages: int | None
+    unread: int = 0
 
 
 class Outcome(Enum):
@@ -50,7 +51,7 @@ class Paging:
         self._repeats: set[int] = set()
         self._asked_again: set[int] = set()
         self._page_of: dict[str, int] = {}
-        self._first_rows = 0
+        self.first_rows = 0
         self._next = 1
         self._empty_run = self._repeat_run = 0
         self._kept_behind = 0
@@ -94,7 +95,7 @@ class Paging:
         """The last page that should hold records by what was announced last; 0 when nothing was."""
         if self.announced_records == 0:
             return 0
-        by_records = -(-(self.announced_records or 0) // self._first_rows) if self._first_rows else 0
+        by_records = -(-(self.announced_records or 0) // self.first_rows) if self.first_rows else 0
         return max(self.announced_pages or 0, by_records)
 
     def _last_worth_asking(self) -> int:
@@ -113,10 +114,12 @@ class Paging:
         if look.announced_pages is not None:
             self.announced_pages = look.announced_pages
         if look.number == 1:
-            self._first_rows = look.rows
+            self.first_rows = look.rows
 
     def _judge(self, look: Look) -> Outcome:
         again = look.number not in self._asked_again
+        if look.unread and look.rows == 0:
+            return Outcome.KEEP
         if look.rows == 0:
             announced = look.number <= self.horizon
             if again and (announced or (self.announced_records is None and look.number > 1)):
@@ -136,6 +139,10 @@ class Paging:
 
     def _keep(self, look: Look) -> None:
         self._kept.add(look.number)
+        if look.unread:
+            self.troubles.append(f"{look.unread:,} record(s) of page {look.number} could not be read")
+        if look.rows == 0:
+            return
         self._page_of.setdefault(look.sha256, look.number)
         self._page_of.setdefault(look.identities_sha256, look.number)
 

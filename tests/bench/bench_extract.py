@@ -62,7 +62,8 @@ if __name__ == "__main__":
     base, _, path = url.rpartition("/")
     paginator = {"type": "page_number", "base_page": 1, "page_param": "page", "total_path": "total_pages"}
     endpoint = {"path": path, "params": {"limit": 500}, "data_selector": "items", "paginator": paginator}
-    source = rest_api_source({"client": {"base_url": base + "/"}, "resources": [{"name": "profile", "endpoint": endpoint}]})
+    resources = [{"name": "profile", "endpoint": endpoint}]
+    source = rest_api_source({"client": {"base_url": base + "/"}, "resources": resources})
     if fast:
         source.max_table_nesting = 0
     out = dlt.destinations.filesystem("file://" + folder + "/out")
@@ -182,22 +183,28 @@ def compare(records: int, latency_s: float, rounds: int, python: str, skip: set[
                         missing[name] = str(error.stderr or error).strip().splitlines()[-1]
     print_table(records, latency_s, rounds, {name: runs for name, runs in results.items() if runs})
     for name, why in missing.items():
-        print(f"  left out: {name}: {why}")
+        say(f"  left out: {name}: {why}")
 
 
 def print_table(records: int, latency_s: float, rounds: int, results: dict[str, list[Measured]]) -> None:
     """The medians, and how many times faster ours is."""
-    print(f"{records:,} records, {latency_s * 1000:.0f} ms latency a page, medians of {rounds}")
-    print(f"  {'':44} {'records/s':>10} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'ours is':>8}")
+    say(f"{records:,} records, {latency_s * 1000:.0f} ms latency a page, medians of {rounds}")
+    say(f"  {'':44} {'records/s':>10} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'ours is':>8}")
     wall = {name: statistics.median(run.wall_s for run in runs) for name, runs in results.items()}
     for name, runs in results.items():
         cpu_s = statistics.median(run.cpu_s for run in runs)
         peak_mb = statistics.median(run.peak_mb for run in runs)
         times = f"{wall[name] / wall[OURS]:7.1f}x" if OURS in wall else ""
-        print(f"  {name:44} {records / wall[name]:10,.0f} {wall[name]:8.1f} {cpu_s:8.1f} {peak_mb:6.0f} {times:>8}")
+        say(f"  {name:44} {records / wall[name]:10,.0f} {wall[name]:8.1f} {cpu_s:8.1f} {peak_mb:6.0f} {times:>8}")
     if latency_s and OURS in wall:
         bound = CONNECTIONS / latency_s
-        print(f"  ours: {100 * records / PAGE_SIZE / wall[OURS] / bound:.0f} % of connections / latency")
+        say(f"  ours: {100 * records / PAGE_SIZE / wall[OURS] / bound:.0f} % of connections / latency")
+
+
+def say(text: str) -> None:
+    """One line."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def main() -> None:

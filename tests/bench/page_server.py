@@ -19,7 +19,7 @@ _ASKED = re.compile(rb"GET [^ ]*?[?&]page=(\d+)")
 
 def make_tails(count: int) -> list[bytes]:
     """Profiles without their id, 18 fields with nested ones, some 540 bytes each with it."""
-    rng = random.Random(7)  # noqa: S311 - made-up data
+    rng = random.Random(7)
     return [json.dumps(_profile(rng, n), separators=(",", ":"))[1:].encode() for n in range(count)]
 
 

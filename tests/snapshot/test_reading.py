@@ -83,7 +83,7 @@ def test_frames_count_positions_over_all_parts(workspace: Workspace) -> None:
     sales = snapshot.resource("sales")
     assert sales is not None
     frames = list(sales.frames(["late", "source", "nowhere"]))
-    assert [frame.height for frame in frames] == [100, 20]
+    assert [frame.height for frame in frames] == [50, 50, 20]
     assert frames[0].columns == ["_position", "_source", "_id", "_page", "_raw", "late", "source", "nowhere"]
     whole = pl.concat(frames)
     assert whole["_position"].to_list() == list(range(120))

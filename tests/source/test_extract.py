@@ -97,7 +97,7 @@ def test_the_same_source_gives_the_same_parts(start: Callable[..., Any]) -> None
     bench = start(profiles=1200)
     first, second = bench.extract("one"), bench.extract("two")
     assert part_hashes(first) == part_hashes(second)
-    assert len(part_hashes(first)) == 3
+    assert len(part_hashes(first)) == 5
 
 
 def test_the_newer_of_two_equal_identities_stays(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from migrate.mapping.files import read_mappings
 from migrate.mapping.payload import payloads
 from migrate.mapping.transform import Settings, map_rows, needed_fields
 from migrate.plan.collapse import CollapseRule, collapse_rows
-from migrate.snapshot.records import parse_page
+from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.resources import PROFILES
 from migrate.verify.expected import Expected, expect_dataset
 from migrate.verify.rules import Conventions, read_rules
@@ -117,7 +117,7 @@ def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_both_readings_of_a_mapping_agree(way: tuple[Path, str, bool], batch: list[dict[str, Any]]) -> None:
     """The same records kept, the same keys, the same values and the same explicit nulls, to the last digit."""
     folder, by, fill = way
-    page = parse_page(1, [json.dumps(record).encode() for record in batch], PROFILES.fields).frame
+    page = add_fields(identify_page(1, [json.dumps(record).encode() for record in batch], PROFILES.fields)).frame
     rows = page.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_position"))
     made = expect_dataset(read_rules(folder)["contacts"], [rows], Conventions(ZONES), {}, lambda _n: None)
     assert made.unverifiable == {}

@@ -1,0 +1,267 @@
+"""What is in a snapshot, field by field and source by source: a pass over the records as sent, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from migrate.snapshot.literals import Fields
+from migrate.snapshot.reading import Snapshot, SnapshotResource
+from migrate.snapshot.traps import HEXADECIMAL, TRAP_COUNTS, Trap, find_spellings, find_traps
+
+TYPES = ("text", "integer", "decimal", "boolean", "object", "list", "other")
+EXACT_DISTINCT_ROWS = 200_000
+_CHUNK_ROWS = 5_000
+_EXAMPLES = 3
+_MOMENT = r"^(1[89]|20|21)\d\d-(0[1-9]|1[0-2])-([0-2]\d|3[01])"
+_KINDS = (
+    ("null", "^null$"),
+    ("text", '^"'),
+    ("integer", r"^-?\d+$"),
+    ("decimal", r"^-?\d+(\.|[eE])"),
+    ("boolean", "^(true|false)$"),
+    ("object", r"^\{"),
+    ("list", r"^\["),
+)
+
+
+@dataclass(frozen=True)
+class FieldCounts:
+    """How many records of some source have a field, and as what. `filled` is neither null nor ''."""
+
+    rows: int
+    absent: int
+    null: int
+    empty: int
+    types: Mapping[str, int]
+
+    @property
+    def filled(self) -> int:
+        """Records with a value."""
+        return self.rows - self.absent - self.null - self.empty
+
+
+@dataclass(frozen=True)
+class FieldInspection:
+    """A field over all sources. `least` and `most` are of its numbers, or else of its dates and times.
+
+    `examples` are values as sent, for the report to mask; `months` counts dates by year and month.
+    """
+
+    name: str
+    counts: FieldCounts
+    by_source: Mapping[str, FieldCounts]
+    distinct: int
+    distinct_is_exact: bool
+    least: str | None
+    most: str | None
+    longest: int
+    examples: Sequence[str]
+    months: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ResourceInspection:
+    """A resource: rows by source ('' for none), its fields in the order they were seen, and the traps recognised."""
+
+    name: str
+    rows: int
+    sources: Mapping[str, int]
+    fields: Sequence[FieldInspection]
+    traps: Sequence[Trap]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A snapshot: its resources, and the traps that show only across them."""
+
+    snapshot: str
+    resources: Sequence[ResourceInspection]
+    traps: Sequence[Trap]
+
+
+def inspect_snapshot(snapshot: Snapshot, names: Sequence[str]) -> Inspection:
+    """What is in the resources named, of those that the snapshot has."""
+    found = [inspect_resource(snapshot.resources[name]) for name in names if name in snapshot.resources]
+    sources = dict.fromkeys(source for resource in found for source in resource.sources)
+    return Inspection(snapshot.name, found, find_spellings(list(sources)))
+
+
+def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
+    """What is in a resource."""
+    tallies, months, sources, examples = [], [], [], dict[str, list[str]]()
+    for chunk in _chunks(resource):
+        found = _long(chunk)
+        sources.append(chunk.group_by("source").len())
+        if found is not None:
+            tallies.append(_tally(found))
+            months.append(_months(found))
+            _keep_examples(found, examples)
+    by_source = dict(pl.concat(sources).group_by("source").sum().sort("source").iter_rows()) if sources else {}
+    tally = _summed(tallies)
+    by_month = pl.concat(months).group_by("field", "month").sum().sort("month") if months else None
+    ids = {(source, shape): count for source, shape, count in _id_shapes(resource)}
+    names = [name for name in dict.fromkeys(tally["field"])] if tally is not None else []
+    distinct = _distinct(resource)
+    fields = [
+        _field(name, tally.filter(pl.col("field") == name), by_source, distinct, examples.get(name, []), by_month)
+        for name in names
+        if tally is not None
+    ]
+    traps = find_traps(resource.name, tally, ids, resource.rows)
+    return ResourceInspection(resource.name, resource.rows, by_source, fields, traps)
+
+
+def _chunks(resource: SnapshotResource) -> Iterator[pl.DataFrame]:
+    for frame in resource.frames([]):
+        for chunk in frame.iter_slices(_CHUNK_ROWS):
+            yield chunk.select(pl.col("_source").fill_null("").alias("source"), pl.col("_raw").alias("raw"))
+
+
+def _long(chunk: pl.DataFrame) -> pl.DataFrame | None:
+    """One row per record and field that it has: `field`, `source`, `literal`, `value`."""
+    fields = Fields([raw.encode() for raw in chunk["raw"]])
+    if not fields.columns:
+        return None
+    values = fields.values()
+    frames = [
+        pl.DataFrame(
+            {
+                "field": pl.Series([name], dtype=pl.String).new_from_index(0, chunk.height),
+                "source": chunk["source"],
+                "literal": pl.Series(column.texts(), dtype=pl.String),
+                "value": values[name],
+            }
+        ).filter(pl.col("literal") != "")
+        for name, column in fields.columns.items()
+    ]
+    return pl.concat(frames)
+
+
+def _tally(found: pl.DataFrame) -> pl.DataFrame:
+    literal, value = pl.col("literal"), pl.col("value")
+    kinds = [literal.str.contains(pattern).sum().alias(kind) for kind, pattern in _KINDS]
+    number = pl.when(literal.str.contains(r"^-?\d")).then(literal.cast(pl.Float64, strict=False))
+    moment = pl.when(value.str.contains(_MOMENT)).then(value)
+    return found.group_by("field", "source", maintain_order=True).agg(
+        pl.len().alias("present"),
+        (value == "").sum().alias("empty"),
+        *kinds,
+        *(count.alias(name) for name, count in TRAP_COUNTS.items()),
+        number.min().alias("least number"),
+        number.max().alias("most number"),
+        moment.min().alias("least moment"),
+        moment.max().alias("most moment"),
+        value.str.len_chars().max().alias("longest"),
+    )
+
+
+def _summed(tallies: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
+    if not tallies:
+        return None
+    lowest, highest = ["least number", "least moment"], ["most number", "most moment", "longest"]
+    sums = [name for name in tallies[0].columns if name not in ("field", "source", *lowest, *highest)]
+    return (
+        pl.concat(tallies)
+        .group_by("field", "source", maintain_order=True)
+        .agg(pl.col(sums).sum(), pl.col(lowest).min(), pl.col(highest).max())
+    )
+
+
+def _months(found: pl.DataFrame) -> pl.DataFrame:
+    moments = found.filter(pl.col("value").str.contains(_MOMENT))
+    return moments.group_by("field", pl.col("value").str.slice(0, 7).alias("month")).len()
+
+
+def _keep_examples(found: pl.DataFrame, examples: dict[str, list[str]]) -> None:
+    # The commonest values of the first chunk that has the field; more would not say more.
+    new = found.filter(~pl.col("field").is_in(list(examples)) & (pl.col("value") != ""))
+    counted = new.group_by("field", "value").len().sort(["field", "len", "value"], descending=[False, True, False])
+    for field, value in counted.group_by("field", maintain_order=True).head(_EXAMPLES).select("field", "value").rows():
+        examples.setdefault(field, []).append(value)
+
+
+def _distinct(resource: SnapshotResource) -> Mapping[str, int]:
+    names = [name for name in resource.columns if name not in ("_page", "_raw")]
+    paths = [resource.folder / part.path for part in resource.parts]
+    count = pl.Expr.n_unique if resource.rows <= EXACT_DISTINCT_ROWS else pl.Expr.approx_n_unique
+    found = pl.scan_parquet(paths).select(count(pl.col(name).drop_nulls()).alias(name) for name in names).collect()
+    return found.row(0, named=True)
+
+
+def _id_shapes(resource: SnapshotResource) -> Iterator[tuple[str, str, int]]:
+    text = pl.col("_id")
+    shape = (
+        pl.when(text.str.contains(r"^0\d+$"))
+        .then(pl.lit("numbers with leading zeros"))
+        .when(text.str.contains(r"^\d+(-\d+)*$"))
+        .then(pl.lit("plain numbers"))
+        .when(text.str.contains(r"^[0-9a-f]{6,}$"))
+        .then(pl.lit(HEXADECIMAL))
+        .otherwise(pl.lit("texts"))
+    )
+    frames = [
+        frame.filter(text.is_not_null()).group_by(pl.col("_source").fill_null(""), shape.alias("shape")).len()
+        for frame in resource.frames([])
+    ]
+    if frames:
+        yield from pl.concat(frames).group_by("_source", "shape").sum().sort("_source", "shape").iter_rows()
+
+
+def _field(
+    name: str,
+    tally: pl.DataFrame,
+    sources: Mapping[str, int],
+    distinct: Mapping[str, int],
+    examples: Sequence[str],
+    months: pl.DataFrame | None,
+) -> FieldInspection:
+    by_source = {row["source"]: _counts(row, sources[row["source"]]) for row in tally.iter_rows(named=True)}
+    for source, rows in sources.items():
+        by_source.setdefault(source, FieldCounts(rows, rows, 0, 0, {}))
+    least, most = _extremes(tally)
+    of_month = months.filter(pl.col("field") == name).select("month", "len").rows() if months is not None else []
+    return FieldInspection(
+        name=name,
+        counts=_total(list(by_source.values())),
+        by_source=dict(sorted(by_source.items())),
+        distinct=distinct.get(name, 0),
+        distinct_is_exact=sum(sources.values()) <= EXACT_DISTINCT_ROWS,
+        least=least,
+        most=most,
+        longest=_largest(tally["longest"]),
+        examples=examples,
+        months=dict(of_month),
+    )
+
+
+def _counts(row: Mapping[str, int], rows: int) -> FieldCounts:
+    known = sum(row[kind] for kind, _ in _KINDS)
+    types = {kind: row.get(kind, 0) for kind in TYPES} | {"other": row["present"] - known}
+    return FieldCounts(rows, rows - row["present"], row["null"], row["empty"], {k: n for k, n in types.items() if n})
+
+
+def _total(parts: Sequence[FieldCounts]) -> FieldCounts:
+    types = {kind: sum(part.types.get(kind, 0) for part in parts) for kind in TYPES}
+    return FieldCounts(
+        sum(part.rows for part in parts),
+        sum(part.absent for part in parts),
+        sum(part.null for part in parts),
+        sum(part.empty for part in parts),
+        {kind: count for kind, count in types.items() if count},
+    )
+
+
+def _extremes(tally: pl.DataFrame) -> tuple[str | None, str | None]:
+    least, most = tally["least number"].min(), tally["most number"].max()
+    if isinstance(least, float) and isinstance(most, float):
+        return f"{least:.15g}", f"{most:.15g}"
+    first, last = tally["least moment"].drop_nulls(), tally["most moment"].drop_nulls()
+    return (str(first.min()), str(last.max())) if len(first) else (None, None)
+
+
+def _largest(lengths: pl.Series) -> int:
+    largest = lengths.max()
+    return largest if isinstance(largest, int) else 0

@@ -1,0 +1,140 @@
+"""Traps in the records themselves: things that make a naive mapping lose or bend data, recognised by their values.
+
+**Source**: what the shop plug-ins and the documents are known to send; each trap says what to do about it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+HEXADECIMAL = "hexadecimal texts"
+INT32_MAX = 2_147_483_647
+_SYNC_STATES = ("Queued for Update", "Synced", "Error", "Failed")
+_VALUE, _LITERAL = pl.col("value"), pl.col("literal")
+_DIGITS = _VALUE.str.contains(r"^[1-9]\d{0,17}$")
+TRAP_COUNTS: Mapping[str, pl.Expr] = {
+    "cart": (_VALUE == "-1").sum(),
+    "decimal comma": (
+        _LITERAL.str.starts_with('"') & _VALUE.str.contains(r"^-?(\d+|\d{1,3}(\.\d{3})+),\d{1,4}$")
+    ).sum(),
+    "zero date": _VALUE.str.starts_with("0000-00-00").sum(),
+    "sync state": _VALUE.is_in(_SYNC_STATES).sum(),
+    "beyond int32": (
+        (pl.when(_DIGITS).then(_VALUE).cast(pl.Int64, strict=False) > INT32_MAX).fill_null(False)
+        | _VALUE.str.contains(r"^[1-9]\d{18,}$")
+    ).sum(),
+    "long fraction": _LITERAL.str.contains(r"^-?\d+\.\d{7,}").sum(),
+}
+"""How often each sign of a trap stands in a field, as expressions over `literal` and `value`."""
+
+
+@dataclass(frozen=True)
+class Trap:
+    """Something to decide before mapping. `field` is None where it concerns the whole resource."""
+
+    name: str
+    field: str | None
+    count: int
+    what: str
+    advice: str
+
+
+def find_traps(
+    resource: str,
+    tally: pl.DataFrame | None,
+    id_shapes: Mapping[tuple[str, str], int],
+    rows: int,
+) -> list[Trap]:
+    """The traps of a resource, from how often their signs were seen."""
+    found = _id_schemes(id_shapes)
+    if tally is None:
+        return found
+    by_field = tally.group_by("field", maintain_order=True).agg(pl.exclude(pl.String).sum())
+    for row in by_field.iter_rows(named=True):
+        found += [trap for trap in (_of_field(resource, name, row) for name in TRAP_COUNTS) if trap]
+        found += _mixed(row)
+    return found + _foreign_keys(resource, by_field, rows)
+
+
+def _of_field(resource: str, name: str, row: Mapping[str, int]) -> Trap | None:
+    count, field = row[name], str(row["field"])
+    leaf = field.rpartition(".")[2].lower()
+    applies = {
+        "cart": resource == "sales" and leaf == "goalid",
+        "sync state": leaf == "status",
+    }.get(name, True)
+    if not count or not applies:
+        return None
+    what, advice = _WORDS[name]
+    return Trap(name, field, count, what, advice)
+
+
+_WORDS = {
+    "cart": ("goal -1 marks a cart, not an order", "leave carts out with `where`, or revenue is inflated"),
+    "decimal comma": ("numbers as text with a decimal comma", "add `apply: [decimal_comma]` to its column"),
+    "zero date": ("0000-00-00 for no date", "choose `on_invalid: omit`, or the rows are rejected"),
+    "sync state": (
+        "the state of a shop plug-in's synchronisation",
+        "put it under `ignore`: it is no customer's status",
+    ),
+    "beyond int32": ("whole numbers beyond 2,147,483,647", "map it as text: an integer column refuses them"),
+    "long fraction": ("fractions of more than six digits", "map it as text, or accept that a float column rounds them"),
+}
+
+
+def _mixed(row: Mapping[str, int]) -> list[Trap]:
+    kinds = [kind for kind in ("text", "integer", "decimal", "boolean", "object", "list") if row[kind]]
+    numbers = {"integer", "decimal"}
+    if len(kinds) < 2 or set(kinds) <= numbers:
+        return []
+    what = "values of several kinds: " + ", ".join(f"{row[kind]:,} {kind}" for kind in kinds)
+    return [
+        Trap("mixed types", str(row["field"]), min(row[k] for k in kinds), what, "check what its column makes of each")
+    ]
+
+
+def _id_schemes(shapes: Mapping[tuple[str, str], int]) -> list[Trap]:
+    traps = []
+    for source in dict.fromkeys(source for source, _ in shapes):
+        of_source = {shape: count for (name, shape), count in shapes.items() if name == source}
+        if max(of_source, key=of_source.__getitem__) == HEXADECIMAL:
+            continue  # some of these have no letter in them by chance
+        if len(of_source) > 1:
+            what = f"source {source!r} has ids of {len(of_source)} schemes: " + ", ".join(
+                f"{count:,} {shape}" for shape, count in of_source.items()
+            )
+            advice = "the same thing may be there under two ids; look at the dates of each scheme"
+            traps.append(Trap("two id schemes", None, min(of_source.values()), what, advice))
+    return traps
+
+
+def find_spellings(sources: Sequence[str]) -> list[Trap]:
+    """Sources whose names differ in case, spaces and signs only."""
+    folded: dict[str, list[str]] = {}
+    for source in sources:
+        if source:
+            folded.setdefault(re.sub(r"[^a-z0-9]", "", source.casefold()), []).append(source)
+    advice = "join them under [datatrics.source_aliases] in migrate.toml, or look-ups miss"
+    return [
+        Trap("two spellings", None, len(names), f"one source under {len(names)} names: {', '.join(names)}", advice)
+        for names in folded.values()
+        if len(names) > 1
+    ]
+
+
+def _foreign_keys(resource: str, by_field: pl.DataFrame, rows: int) -> list[Trap]:
+    if resource not in ("sales", "interactions"):
+        return []
+    filled = dict(by_field.select("field", pl.col("present") - pl.col("null") - pl.col("empty")).iter_rows())
+    usual = max(
+        (filled.get(name, 0) for name in ("profileid", "metadata.profileid", "conversion.profileid")), default=0
+    )
+    other = filled.get("profile_id", 0)
+    if not other or usual >= rows:
+        return []
+    what = f"the customer is in `profile_id` here, and in `profileid` in {usual:,} of {rows:,} records"
+    return [Trap("other name", "profile_id", other, what, "take it from both: `from: [profileid, profile_id]`")]

@@ -1,0 +1,75 @@
+"""From the pages of a resource to its parts, and what the manifest says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from migrate.snapshot.layout import ResourceResult, UnreadRecord
+from migrate.snapshot.parts import PartDone, plan_alignment, plan_parts
+from migrate.snapshot.spool import Spool
+from migrate.source.settle import Reading
+from migrate.source.verdict import judge
+from migrate.source.work import Failed, Result
+from migrate.source.workshop import Workshop
+from migrate.workspace import FileEntry
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a resource, all with the same columns; and what was noticed in their records."""
+
+    entries: list[FileEntry]
+    columns: list[str]
+    unparsed: int
+    shared_names: list[str]
+    unlisted_fields: int
+
+
+def write_parts(workshop: Workshop, spool: Spool, left_out: Mapping[int, list[int]], root: Path) -> Parts:
+    """Writes all parts. Raises what went wrong, when something did."""
+    first = {part.path: part for part in map(_done, workshop.perform_all(plan_parts(spool, left_out)))}
+    tasks, columns = plan_alignment(list(first.values()))
+    again = {part.path: part for part in map(_done, workshop.perform_all(tasks))}
+    parts = [again.get(path, part) for path, part in first.items()]
+    seen = {name for part in first.values() for name in part.columns}
+    return Parts(
+        entries=[part.entry(root) for part in parts],
+        columns=list(columns),
+        unparsed=sum(part.unparsed for part in parts),
+        shared_names=sorted(frozenset[str]().union(*(part.shared_names for part in parts))),
+        unlisted_fields=len(seen) - len(columns) + max((part.unlisted_fields for part in parts), default=0),
+    )
+
+
+def _done(result: Result) -> PartDone:
+    if isinstance(result, Failed):
+        raise result.error()
+    if not isinstance(result, PartDone):
+        raise TypeError("a part became something else")
+    return result
+
+
+def describe(spool: Spool, reading: Reading, parts: Parts, requests: int, seconds: float) -> ResourceResult:
+    """What the manifest says of a resource."""
+    seen, found, entries = reading.observation, reading.survey, spool.entries()
+    verdict, reason = judge(seen)
+    return ResourceResult(
+        announced=seen.announced_end if seen.announced_end is not None else seen.announced_start,
+        received=found.received,
+        distinct=found.distinct,
+        duplicates=found.duplicates,
+        changed_duplicates=found.changed_duplicates,
+        without_id=found.without_id,
+        unparsed=parts.unparsed,
+        pages=len(entries),
+        requests=requests,
+        seconds=round(seconds, 3),
+        resumed_pages=reading.resumed_pages,
+        verdict=verdict,
+        reason=reason,
+        shared_names=parts.shared_names,
+        unlisted_fields=parts.unlisted_fields,
+        unread=[UnreadRecord(entry.number, one.position, one.reason) for entry in entries for one in entry.unread],
+    )

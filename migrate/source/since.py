@@ -1,0 +1,119 @@
+"""What changed since an earlier moment: what was asked for, how it is read, and what can be said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from migrate.errors import UsageError, WorkspaceError
+from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST, Comparison, compare
+from migrate.snapshot.layout import MANIFEST, DeltaCounts, SinceRecord
+from migrate.snapshot.reading import Snapshot, SnapshotResource, open_snapshot
+from migrate.snapshot.survey import survey
+from migrate.source.crawl import Crawl
+from migrate.source.newest import read_newest
+from migrate.source.settle import Reading, read_until_settled
+from migrate.source.verdict import Observation
+from migrate.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Since:
+    """The watermark, and the finished snapshot that records are compared with, where there is one."""
+
+    time: datetime
+    base: Snapshot | None
+
+    @property
+    def record(self) -> SinceRecord:
+        """What the manifest says of it."""
+        name, sha256 = (self.base.name, self.base.manifest_sha256) if self.base else (None, None)
+        return SinceRecord(self.time.isoformat(), name, sha256)
+
+
+@dataclass(frozen=True)
+class DeltaReading:
+    """A reading, the comparison with what was there before, and a doubt about it, where there is one."""
+
+    reading: Reading
+    comparison: Comparison | None
+    counts: DeltaCounts
+
+
+def resolve_since(workspace: Workspace, text: str, project_id: str) -> Since:
+    """The watermark named on a command line: a snapshot, or a time (UTC where it names no zone).
+
+    A time is compared with the newest finished snapshot of the same project that is no delta itself.
+
+    **Raises**: UsageError for what is neither; WorkspaceError for a snapshot that cannot be compared with.
+    """
+    if (workspace.snapshots / text / MANIFEST).is_file():
+        base = open_snapshot(workspace, text)
+        if base.manifest.since is not None:
+            raise WorkspaceError(
+                f"snapshot {text} is itself a delta and does not hold every record",
+                hint=f"name the one it was compared with: {base.manifest.since.snapshot or 'a full snapshot'}",
+            )
+        if base.manifest.project_id != project_id:
+            raise WorkspaceError(f"snapshot {text} is of project {base.manifest.project_id}, not of {project_id}")
+        return Since(datetime.fromisoformat(base.manifest.started), base)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        known = ", ".join(workspace.names(workspace.snapshots)[-5:])
+        raise UsageError(
+            f"--since {text!r:.80} is neither a finished snapshot nor a time",
+            hint=f"write a time such as 2026-11-21T20:00:00+01:00, or a snapshot: {known or 'there is none yet'}",
+        ) from None
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return Since(aware.astimezone(UTC), _newest_full(workspace, project_id))
+
+
+def _newest_full(workspace: Workspace, project_id: str) -> Snapshot | None:
+    for name in reversed(workspace.names(workspace.snapshots)):
+        if (workspace.snapshots / name / MANIFEST).is_file():
+            found = open_snapshot(workspace, name)
+            if found.manifest.since is None and found.manifest.project_id == project_id:
+                return found
+    return None
+
+
+def read_since(crawl: Crawl, since: Since) -> DeltaReading:
+    """What changed: newest first where the server can and the counts agree, else by reading the whole list."""
+    base = since.base.resource(crawl.resource.name) if since.base else None
+    if crawl.spool.stage != WHOLE_LIST:
+        quick = _read_newest(crawl, since, base)
+        if quick is not None:
+            return quick
+        crawl.progress.note(f"{crawl.resource.name}: cannot be read newest first; reading the whole list")
+        crawl.begin_again()
+        crawl.spool.enter(WHOLE_LIST)
+    reading = read_until_settled(crawl)
+    if base is None:
+        counts = DeltaCounts(None, None, None, None, "the whole list, nothing to compare with")
+        return DeltaReading(reading, None, counts)
+    comparison = compare(crawl.spool, reading.survey.left_out, base, WHOLE_LIST)
+    return DeltaReading(reading, comparison, comparison.counts)
+
+
+def _read_newest(crawl: Crawl, since: Since, base: SnapshotResource | None) -> DeltaReading | None:
+    newest = replace(crawl, sort="updated", order=-1)
+    oldest = replace(crawl, sort="updated", order=1, size=1)
+    found = read_newest(crawl.spool, newest.fetch, lambda: oldest.fetch(1), since.time)
+    if found is None:
+        return None
+    counted = survey(crawl.spool, crawl.resource.fields)
+    if base is None:
+        counts = DeltaCounts(None, None, None, None, f"{NEWEST_FIRST}; nothing to compare with")
+        seen = Observation(found.total, None, counted.distinct, False, 0)
+        return DeltaReading(Reading(seen, counted, 0), None, counts)
+    comparison = compare(crawl.spool, counted.left_out, base, NEWEST_FIRST)
+    if base.result.distinct + (comparison.counts.new or 0) != found.total:
+        return None  # some are gone, or new ones lie deeper: only the whole list can tell
+    seen = Observation(found.total, found.total, found.total, False, 0, _doubts(base))
+    return DeltaReading(Reading(seen, counted, 0), comparison, comparison.counts)
+
+
+def _doubts(base: SnapshotResource) -> tuple[str, ...]:
+    verdict = base.result.verdict
+    return () if verdict == "proven" else (f"the snapshot compared with is {verdict} itself",)

@@ -1,0 +1,77 @@
+"""The heavy work of an extract as tasks with values in and values out, so that any process may do them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from migrate.errors import WorkspaceError
+from migrate.retry import TransientError
+from migrate.snapshot.parts import AlignTask, PartDone, PartTask, align_part, write_part
+from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
+from migrate.snapshot.spool import PageEntry, Spool
+from migrate.source.envelope import Page, read_page
+
+
+class PageTask(msgspec.Struct, frozen=True, tag=True):
+    """A list answer to be read and written into the spool in `folder`."""
+
+    folder: str
+    fields: IdentityFields
+    number: int
+    body: bytes
+
+
+class PageDone(msgspec.Struct, frozen=True, tag=True):
+    """A page whose file is written."""
+
+    entry: PageEntry
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """Why a task came to nothing: a fault that may pass, or one of the workspace."""
+
+    what: str
+    hint: str | None = None
+    may_pass: bool = False
+
+    def error(self) -> Exception:
+        """The error to raise."""
+        return TransientError(self.what) if self.may_pass else WorkspaceError(self.what, hint=self.hint)
+
+
+Task = PageTask | PartTask | AlignTask
+Result = PageDone | PartDone | Failed
+
+
+def perform(task: Task) -> Result:
+    """What became of a task. Raises nothing that a user could mend."""
+    try:
+        if isinstance(task, PartTask):
+            return write_part(task)
+        if isinstance(task, AlignTask):
+            return align_part(task)
+        page = read_page(task.number, task.body)
+        return PageDone(store_page(page, Spool(Path(task.folder)), task.fields))
+    except TransientError as error:
+        return Failed(error.reason, may_pass=True)
+    except WorkspaceError as error:
+        return Failed(error.what, error.hint)
+
+
+def store_page(page: Page, spool: Spool, fields: IdentityFields) -> PageEntry:
+    """The page's entry, its file written; it does not count yet. Runs in any thread or process."""
+    records = identify_page(page.number, page.items, fields)
+    entry = PageEntry(
+        number=page.number,
+        rows=len(page.items),
+        bytes=sum(map(len, page.items)),
+        sha256=page.sha256,
+        identities_sha256=identities_digest(records),
+        file="",
+        file_sha256="",
+        announced_records=page.announced_records,
+        announced_pages=page.announced_pages,
+    )
+    return spool.write(records, entry)

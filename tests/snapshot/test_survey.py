@@ -1,0 +1,52 @@
+"""Which records are the same, whatever their number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.snapshot import survey as module
+from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
+from migrate.snapshot.spool import PageEntry, Spool
+from migrate.snapshot.survey import Survey, survey
+
+FIELDS = IdentityFields(("id",), ("source",), ("updated",))
+identities = st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(0, 3))
+
+
+def surveyed(folder: Path, pages: list[list[tuple[str, int, int]]]) -> Survey:
+    """The survey of pages of (source, id, day of update)."""
+    spool = Spool(folder)
+    spool.open()
+    for number, page in enumerate(pages, 1):
+        items = [b'{"id":%d,"source":"%s","updated":"2020-01-0%d"}' % (i, s.encode(), day) for s, i, day in page]
+        records = identify_page(number, items, FIELDS)
+        entry = PageEntry(number, len(items), 0, "", identities_digest(records), "", "")
+        spool.record(spool.write(records, entry))
+    return survey(spool, FIELDS)
+
+
+@given(st.lists(st.lists(identities, max_size=8), max_size=6), st.sampled_from([1, 3, 500_000]))
+def test_one_of_each_identity_stays_and_it_is_the_newest(
+    tmp_path_factory: pytest.TempPathFactory, pages: list[list[tuple[str, int, int]]], at_once: int
+) -> None:
+    """Counts and rows left out agree with a plain dictionary, in one slice or in many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_HASHES_AT_ONCE", at_once)
+        patch.setattr(module, "_PAGES_AT_ONCE", 2)
+        found = surveyed(tmp_path_factory.mktemp("spool"), pages)
+    newest: dict[tuple[str, int], int] = {}
+    for source, id_, day in (record for page in pages for record in page):
+        newest[source, id_] = max(day, newest.get((source, id_), 0))
+    stays = [
+        record
+        for number, page in enumerate(pages, 1)
+        for row, record in enumerate(page)
+        if row not in found.left_out.get(number, [])
+    ]
+    assert {(source, id_): day for source, id_, day in stays} == newest
+    assert len(stays) == len(newest) == found.distinct
+    assert found.received == sum(map(len, pages))
