@@ -22,7 +22,7 @@ from migrate.errors import MigrateError
 if TYPE_CHECKING:
     from migrate.config import Project
     from migrate.progress import Progress
-    from migrate.run import Job
+    from migrate.stages.run import Job
     from migrate.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class App:
     @contextmanager
     def job(self, *, force_unlock: bool = False) -> Iterator[Job]:
         """What a stage is given; while the block runs, Ctrl-C and SIGTERM ask it to stop."""
-        from migrate.run import Job
+        from migrate.stages.run import Job
 
         project = self.open_project()
         workspace = self.open_workspace(project)

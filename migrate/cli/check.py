@@ -17,7 +17,7 @@ def check(app: App) -> None:
     Keys, all five lists, every dataset, mapped columns, mapping files, disk space, clock, leftover locks. Ends with
     exit code 4 where a check fails.
     """
-    from migrate.check import preflight
+    from migrate.stages.check import preflight
 
     with app.job() as job:
         findings = preflight(job.project, job.workspace, job.stop)

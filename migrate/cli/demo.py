@@ -12,7 +12,7 @@ from migrate.errors import UsageError
 
 if TYPE_CHECKING:
     from migrate.demo.data import DemoData
-    from migrate.rehearsal import Rehearsal
+    from migrate.stages.rehearsal import Rehearsal
 
 _DEFAULT_SPEED = {"synthetic": 1.0, "complete-journey": 20.0}
 
@@ -43,8 +43,8 @@ def demo(app: App, data_name: str, directory: Path | None, speed: float | None) 
 
     Ends with exit code 0 when all counts match, also where rows were rejected: some of the data break rules on purpose.
     """
-    from migrate.rehearsal import rehearse
     from migrate.report.run import summarise_run, write_report
+    from migrate.stages.rehearsal import rehearse
 
     folder = directory or Path("demo") / utc_now().strftime("%Y%m%d-%H%M%S")
     if folder.exists() and any(folder.iterdir()):

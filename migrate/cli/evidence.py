@@ -25,8 +25,8 @@ def evidence(app: App, name: str | None, file: Path | None, head: str | None) ->
 
     It holds no personal value. Write its head down elsewhere: whoever could rebuild the archive could not keep it.
     """
-    from migrate.evidence_run import check_evidence, run_evidence
     from migrate.report.evidence import checked_outcome, render_evidence
+    from migrate.stages.evidence import check_evidence, run_evidence
 
     if file is not None:
         found = check_evidence(file, head)

@@ -43,7 +43,7 @@ def extract(
     default. Called again, an unfinished snapshot is resumed.
     """
     from migrate.report.extract import render_extraction, summarise_extraction
-    from migrate.run import run_extract, run_import
+    from migrate.stages.run import run_extract, run_import
 
     if since and folder:
         raise UsageError("--since and --from-files do not go together", hint="files say nothing about what changed")

@@ -14,7 +14,7 @@ from migrate.errors import GateError, Interrupted, MigrateError, RemoteError
 
 if TYPE_CHECKING:
     from migrate.load.loader import LoadResult
-    from migrate.run import Job
+    from migrate.stages.run import Job
     from migrate.workspace import Workspace
 
 
@@ -35,7 +35,7 @@ def load(
     Called again, it resumes: what was acknowledged is not sent again. A file PAUSE in the workspace holds it up while
     it is there; the signals USR1 and USR2 make and remove that file.
     """
-    from migrate.run import run_load
+    from migrate.stages.run import run_load
 
     with app.job(force_unlock=force_unlock) as job, pausable(job.workspace):
         try:
@@ -85,7 +85,7 @@ def tell_stopped(app: App, job: Job, name: str | None, error: MigrateError) -> N
 
 def send_outcome(job: Job, outcome: Outcome) -> None:
     """Sends the numbers of an outcome to the webhook, where one is configured."""
-    from migrate.run import send_summary
+    from migrate.stages.run import send_summary
 
     head: dict[str, Any] = {"command": outcome.command, "exit_code": outcome.exit_code, "status": outcome.status}
     # The receiver is another machine: paths of this one are of no use there.

@@ -20,7 +20,7 @@ def plan(app: App, datasets: tuple[str, ...], snapshot: str | None, name: str | 
     contacts; all datasets with an id in migrate.toml by default.
     """
     from migrate.report.plan import render_plan, summarise_plan
-    from migrate.run import run_plan
+    from migrate.stages.run import run_plan
 
     with app.job() as job:
         made = run_plan(job, datasets, snapshot=snapshot, name=name, offline=offline)

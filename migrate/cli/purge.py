@@ -21,8 +21,8 @@ def purge(app: App, subject: str | None, source: str | None, dry_run: bool, yes:
     On a terminal it asks first. With --subject one person is found and removed from every file, for an erasure
     request, and it says where else they are: their masterids in Octolis, and the source.
     """
-    from migrate.purge_run import run_purge, run_subject_purge
     from migrate.report.evidence import render_erased, render_purged, summarise_erased, summarise_purged
+    from migrate.stages.purge import run_purge, run_subject_purge
 
     if subject is not None and dry_run:
         raise click.UsageError("--dry-run is for the whole workspace; `migrate trace` shows one record")

@@ -37,7 +37,7 @@ def reconcile(
     from migrate.mask import workspace_masker
     from migrate.report.reconcile import judge_reconciliation, render_reconciliation, summarise_reconciliation
     from migrate.report.totals import render_totals, summarise_totals
-    from migrate.verify_run import run_reconcile, run_repair, run_totals
+    from migrate.stages.verify import run_reconcile, run_repair, run_totals
 
     if repair and not deep:
         raise click.UsageError("--repair repairs what --deep finds; give both")

@@ -31,8 +31,8 @@ def rejects() -> None:
 def list_(app: App, name: str | None) -> None:
     """List the rejects by reason, the most frequent first."""
     from migrate.load.rejects import group_rejects
-    from migrate.replay import rejects_of
     from migrate.report.rejects import render_groups, summarise_groups
+    from migrate.stages.replay import rejects_of
 
     plan, found = rejects_of(_workspace(app), name)
     groups = group_rejects(found)
@@ -53,8 +53,8 @@ def show(
     """Show single rejects: where each comes from, why it failed, and what Octolis support asks for."""
     from migrate.load.rejects import chosen_rejects
     from migrate.mask import workspace_masker
-    from migrate.replay import failures_of, rejects_of
     from migrate.report.rejects import describe_rejects, render_rejects
+    from migrate.stages.replay import failures_of, rejects_of
 
     workspace = _workspace(app)
     plan, found = rejects_of(workspace, name)
@@ -73,7 +73,7 @@ def show(
 @pass_app
 def export(app: App, name: str | None, form: str) -> None:
     """Write the open rejects to files in the workspace: the permanent ones and the transient ones apart."""
-    from migrate.replay import write_rejects
+    from migrate.stages.replay import write_rejects
 
     plan, found, paths = write_rejects(_workspace(app), name, form)
     lines = [f"{found.height:,} open rejects of plan {plan.name}, with personal values:", *(f"  {p}" for p in paths)]
@@ -90,8 +90,8 @@ def replay(app: App, name: str | None, plan_only: bool) -> None:
 
     A new plan of the same snapshot is made and loaded: it plans only what the target does not hold yet.
     """
-    from migrate.replay import replay as run_replay
     from migrate.report.load import left_behind, render_load, summarise_load
+    from migrate.stages.replay import replay as run_replay
 
     with app.job() as job:
         done = run_replay(job, name, plan_only=plan_only)
@@ -115,7 +115,7 @@ def replay(app: App, name: str | None, plan_only: bool) -> None:
 def discard(app: App, rejects: tuple[str, ...], reason: str | None, name: str | None, note: str) -> None:
     """Mark permanent rejects as not wanted. Nothing is deleted, and reconcile goes on counting them."""
     from migrate.errors import UsageError
-    from migrate.replay import discard as run_discard
+    from migrate.stages.replay import discard as run_discard
 
     if not rejects and reason is None:
         raise UsageError("name the rejects to discard", hint="by their names, or all of one reason with --reason TEXT")

@@ -10,7 +10,7 @@ from migrate.cli.app import App, Outcome, command, pass_app, utc_now
 from migrate.cli.load import pausable
 
 if TYPE_CHECKING:
-    from migrate.run import Run
+    from migrate.stages.run import Run
 
 
 @command("run", "migrate run", "migrate run --json > run.json")
@@ -22,7 +22,7 @@ def run(app: App, force_unlock: bool) -> None:
     Every stage can be resumed by its own command. Ends with a report in the workspace.
     """
     from migrate.report.run import render_run_text, summarise_run, write_report
-    from migrate.run import run_all, send_summary
+    from migrate.stages.run import run_all, send_summary
 
     with app.job(force_unlock=force_unlock) as job, pausable(job.workspace):
         done = run_all(job)

@@ -19,7 +19,7 @@ def status(app: App, name: str | None, watch: bool, every: float) -> None:
     if watch and not app.as_json:
         follow(app, name, every)
     from migrate.report.status import render_status, summarise_status
-    from migrate.status import read_status
+    from migrate.stages.status import read_status
     from migrate.workspace import Workspace
 
     found = read_status(Workspace(app.open_project().workspace), name)
@@ -29,7 +29,7 @@ def status(app: App, name: str | None, watch: bool, every: float) -> None:
 def follow(app: App, name: str | None, every_s: float) -> None:
     """Shows the load of a plan again and again until it is over, or Ctrl-C."""
     from migrate.report.status import render_load_state
-    from migrate.status import read_load
+    from migrate.stages.status import read_load
     from migrate.workspace import Workspace
 
     project = app.open_project()

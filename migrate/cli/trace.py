@@ -27,7 +27,7 @@ def trace(
     """
     from migrate.mask import workspace_masker
     from migrate.report.trace import render_trace, summarise_trace
-    from migrate.trace_run import run_trace
+    from migrate.stages.trace import run_trace
 
     with app.job() as job:
         found = run_trace(job, resource, record_id, source, name, live=not offline)

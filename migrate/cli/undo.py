@@ -19,7 +19,7 @@ def undo(app: App, step: str, name: str | None) -> None:
     restores through the same ledger and limits as a load, and reads back whether it worked.
     """
     from migrate.report.undo import judge_undo, render_undo, summarise_undo
-    from migrate.undo_run import plan_undo, run_undo
+    from migrate.stages.undo import plan_undo, run_undo
 
     with app.job() as job:
         found = plan_undo(job, name) if step == "plan" else run_undo(job, name)

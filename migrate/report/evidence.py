@@ -10,8 +10,8 @@ from migrate.verify.evidence import Checked
 from migrate.verify.purge import Purged
 
 if TYPE_CHECKING:
-    from migrate.evidence_run import Evidence
-    from migrate.purge_run import Erased
+    from migrate.stages.evidence import Evidence
+    from migrate.stages.purge import Erased
 
 
 def render_evidence(made: Evidence) -> str:

@@ -24,7 +24,7 @@ KINDS = (
 
 
 def render_run(summary: Mapping[str, Any], *, made_at: str) -> str:
-    """The page for a run's JSON summary (see `migrate.run.RunSummary`); every value in it is escaped and inert."""
+    """The page for a run's JSON summary (see `migrate.report.run`); every value is escaped and inert."""
     datasets = summary.get("plan_datasets", {})
     kinds = [(kind, label) for kind, label in KINDS if any(d.get(kind) for d in datasets.values())]
     rules = [

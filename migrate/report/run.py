@@ -18,7 +18,7 @@ from migrate.report.terminal import Row, format_duration, render_table
 from migrate.workspace import write_bytes
 
 if TYPE_CHECKING:
-    from migrate.run import Run
+    from migrate.stages.run import Run
     from migrate.verify.totals import RevenueRow
 
 

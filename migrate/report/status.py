@@ -10,7 +10,7 @@ from migrate.report.terminal import Row, render_table
 
 if TYPE_CHECKING:
     from migrate.snapshot.reading import SnapshotState
-    from migrate.status import LoadState, PlanState, Status
+    from migrate.stages.status import LoadState, PlanState, Status
 
 _BAR_CHARS = 24
 

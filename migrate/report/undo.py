@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.report.terminal import Row, render_table
 
 if TYPE_CHECKING:
-    from migrate.undo_run import Undo
+    from migrate.stages.undo import Undo
 
 _KINDS = ("restorable", "changed_since", "restored", "created", "merged", "unreadable")
 

@@ -25,14 +25,14 @@ from migrate.config import Project, load_project
 from migrate.plan.opening import Plan, open_plan
 from migrate.progress import Silence
 from migrate.project import start_project
-from migrate.run import Job, run_extract, run_load, run_plan
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
+from migrate.stages.run import Job, run_extract, run_load, run_plan
+from migrate.stages.verify import expect_all
 from migrate.target.client import TargetClient
 from migrate.verify.compare import Known
 from migrate.verify.expected import Expected
 from migrate.verify.known import read_known
-from migrate.verify_run import expect_all
 from migrate.workspace import Workspace
 
 SOURCE_KEY, TARGET_KEY = "source-key", "target-key"

@@ -9,13 +9,13 @@ from pathlib import Path
 import polars as pl
 
 from migrate.plan.opening import open_plan
-from migrate.purge_run import run_purge, run_subject_purge
-from migrate.run import run_load
 from migrate.snapshot.reading import open_snapshot
-from migrate.trace_run import run_trace
-from migrate.undo_run import plan_undo, run_undo
+from migrate.stages.purge import run_purge, run_subject_purge
+from migrate.stages.run import run_load
+from migrate.stages.trace import run_trace
+from migrate.stages.undo import plan_undo, run_undo
+from migrate.stages.verify import run_reconcile, run_repair, run_totals
 from migrate.verify.reconcile import Reconciliation
-from migrate.verify_run import run_reconcile, run_repair, run_totals
 
 from .conftest import DATASETS, PEOPLE, STALE, Serve
 

@@ -23,7 +23,7 @@ from migrate.config import Project, load_project
 from migrate.demo.feed import feed
 from migrate.errors import MigrateError
 from migrate.project import shipped_mappings
-from migrate.run import Job, Run, run_all
+from migrate.stages.run import Job, Run, run_all
 from migrate.target.client import PAGE_ROWS, TargetClient
 from migrate.verify.totals import RevenueRow, revenue_of, side_by_side
 from migrate.workspace import Workspace

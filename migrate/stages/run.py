@@ -26,8 +26,8 @@ from migrate.source.extract import Extraction, ExtractRequest, extract
 from migrate.source.import_files import ImportRequest, import_files
 from migrate.source.resources import resolve_resources
 from migrate.source.since import resolve_since
+from migrate.stages.verify import open_target, run_reconcile
 from migrate.verify.reconcile import Reconciliation
-from migrate.verify_run import open_target, run_reconcile
 from migrate.workspace import Workspace
 
 Clock = Callable[[], datetime]

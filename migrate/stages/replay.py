@@ -24,7 +24,7 @@ from migrate.load.rejects import (
 )
 from migrate.load.totals import Failure
 from migrate.plan.opening import Plan, open_plan
-from migrate.run import Job, run_load, run_plan
+from migrate.stages.run import Job, run_load, run_plan
 from migrate.workspace import Workspace
 
 

@@ -18,7 +18,7 @@ from migrate.verify.known import count_refusals
 from migrate.workspace import sha256_bytes, write_bytes
 
 if TYPE_CHECKING:
-    from migrate.run import Job
+    from migrate.stages.run import Job
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from migrate.verify.typed import Unverifiable
 from migrate.workspace import replacing, write_json
 
 if TYPE_CHECKING:
-    from migrate.run import Job
+    from migrate.stages.run import Job
 
 
 _USUAL_WAIT_S = 5.0

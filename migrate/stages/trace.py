@@ -15,6 +15,7 @@ from migrate.plan.opening import Plan, open_plan
 from migrate.snapshot.reading import Snapshot, open_snapshot
 from migrate.source.client import SourceClient
 from migrate.source.resources import Resource, resolve_resources
+from migrate.stages.verify import open_target
 from migrate.target.client import TargetClient
 from migrate.verify.evaluate import Evaluator, LookupTable
 from migrate.verify.expected import expect_dataset
@@ -23,10 +24,9 @@ from migrate.verify.rules import Conventions, DatasetRules, read_rules
 from migrate.verify.steps import RowSteps, follow
 from migrate.verify.trace import ledger_facts, left_behind, payload_texts, planned_rows, stored_differences, stored_text
 from migrate.verify.typed import Unverifiable
-from migrate.verify_run import open_target
 
 if TYPE_CHECKING:
-    from migrate.run import Job
+    from migrate.stages.run import Job
 
 Facts = dict[str, Any]
 

@@ -27,7 +27,7 @@ from migrate.verify.subject import Person, Subject, find_in_snapshot, take_out
 from migrate.workspace import Workspace, entry_of, replacing, sha256_file, write_json
 
 if TYPE_CHECKING:
-    from migrate.run import Job
+    from migrate.stages.run import Job
 
 Json = dict[str, Any]
 

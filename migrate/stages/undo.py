@@ -16,16 +16,16 @@ from migrate.load.loader import load
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.plan.files import SOURCE
 from migrate.plan.opening import Plan, check_fresh, open_plan
+from migrate.stages.verify import reading_folder
 from migrate.target.answer import Answer
 from migrate.target.client import TargetClient
 from migrate.verify.readback import MASTERID, Reading, forget_reading, read_back
 from migrate.verify.rules import read_rules
 from migrate.verify.undo import DatasetUndo, payload, split_load
-from migrate.verify_run import reading_folder
 from migrate.workspace import replacing, write_bytes
 
 if TYPE_CHECKING:
-    from migrate.run import Job
+    from migrate.stages.run import Job
 
 _BATCH_ROWS = 500
 
