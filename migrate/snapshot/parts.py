@@ -6,7 +6,7 @@ The same pages give the same bytes: parts are cut by page number and size, rows 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -57,22 +57,29 @@ class AlignTask(msgspec.Struct, frozen=True, tag=True):
 
 
 def plan_parts(spool: Spool, left_out: Mapping[int, list[int]]) -> list[PartTask]:
-    """What parts to write; those of an earlier try are removed.
+    """What parts to write.
 
     A resource without records gets one part without rows, so that every resource can be read by a glob.
     """
+    return [part_task(spool, n, entries, left_out) for n, entries in enumerate(cut(spool.filled()) or [()], 1)]
+
+
+def part_task(spool: Spool, number: int, entries: tuple[PageEntry, ...], left_out: Mapping[int, list[int]]) -> PartTask:
+    """Part `number`, of these pages."""
+    return PartTask(
+        folder=str(spool.folder),
+        path=str(spool.folder / f"part-{number:05d}.parquet"),
+        entries=entries,
+        left_out={entry.number: left_out[entry.number] for entry in entries if entry.number in left_out},
+    )
+
+
+def remove_other_parts(spool: Spool, kept: Collection[str]) -> None:
+    """Removes parts that an earlier try or a guess has left."""
     with disk_errors(spool.folder):
         for leftover in spool.folder.glob("part-*.parquet"):
-            leftover.unlink()
-    return [
-        PartTask(
-            folder=str(spool.folder),
-            path=str(spool.folder / f"part-{number:05d}.parquet"),
-            entries=entries,
-            left_out={entry.number: left_out[entry.number] for entry in entries if entry.number in left_out},
-        )
-        for number, entries in enumerate(cut(spool.filled()) or [()], 1)
-    ]
+            if str(leftover) not in kept:
+                leftover.unlink()
 
 
 def plan_alignment(parts: Sequence[PartDone]) -> tuple[list[AlignTask], tuple[str, ...]]:

@@ -31,7 +31,7 @@ class Unread:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PageEntry:
     """A page as the journal records it. `bytes` is the size of its records as sent; `file` is "" for an empty page."""
 

@@ -15,6 +15,7 @@ from migrate.progress import Progress
 from migrate.snapshot.records import identities_digest
 from migrate.snapshot.spool import PageEntry, Spool, Unread
 from migrate.source.client import PageFailsError, Patience, SourceClient, Wanted
+from migrate.source.early import EarlyParts
 from migrate.source.envelope import Page, digest_of, read_page
 from migrate.source.paging import Look, Outcome, Paging
 from migrate.source.pieces import read_in_pieces
@@ -49,6 +50,7 @@ class Crawl:
     stop: threading.Event
     sort: str = "created"
     order: Literal[1, -1] = 1
+    early: EarlyParts | None = None
 
     def begin(self) -> None:
         """Shows the task, with what is stored."""
@@ -58,6 +60,8 @@ class Crawl:
     def begin_again(self) -> None:
         """Forgets what is stored, since the source has moved under it."""
         self.spool.forget(1)
+        if self.early:
+            self.early.restart()
         self.progress.end(self.resource.name)
         self.begin()
 
@@ -164,6 +168,8 @@ class Crawl:
         outcome = paging.take(look_of(entry))
         if outcome is Outcome.KEEP:
             self.spool.record(entry)
+            if self.early:
+                self.early.look()
             self.workshop.expect(paging.announced_records or len(self.spool.pages) * entry.rows)
             self.progress.advance(self.resource.name, entry.rows, total=paging.announced_records)
             return

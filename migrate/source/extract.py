@@ -31,6 +31,7 @@ from migrate.snapshot.spool import Spool
 from migrate.snapshot.writing import SnapshotWriter, begin_or_resume
 from migrate.source.client import SourceClient
 from migrate.source.crawl import Crawl
+from migrate.source.early import EarlyParts
 from migrate.source.resources import Resource
 from migrate.source.sealing import describe, write_parts
 from migrate.source.settle import Reading, read_until_settled
@@ -134,13 +135,16 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
     spool.open()
     size = tools.request.page_sizes[resource.name]
     at_once = tools.request.concurrency
-    crawl = Crawl(tools.client, resource, size, at_once, spool, tools.workshop, tools.progress, tools.stop)
+    early = EarlyParts(tools.workshop, spool) if tools.request.since is None else None
+    crawl = Crawl(tools.client, resource, size, at_once, spool, tools.workshop, tools.progress, tools.stop, early=early)
     crawl.begin()
     try:
         found = _read(crawl, tools.request.since)
         left_out = found.comparison.left_out if found.comparison else found.reading.survey.left_out
-        parts = write_parts(tools.workshop, spool, left_out, writer.folder)
+        parts = write_parts(tools.workshop, spool, left_out, writer.folder, early)
     finally:
+        if early:
+            early.close()
         tools.progress.end(resource.name)
     states = write_states(found.comparison.states, spool.folder, writer.folder) if found.comparison else None
     requests, seconds = tools.client.requests - requests_before, time.monotonic() - began

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migrate.snapshot.layout import ResourceResult, UnreadRecord
-from migrate.snapshot.parts import PartDone, plan_alignment, plan_parts
+from migrate.snapshot.parts import PartDone, plan_alignment, plan_parts, remove_other_parts
 from migrate.snapshot.spool import Spool
+from migrate.source.early import EarlyParts
 from migrate.source.settle import Reading
 from migrate.source.verdict import judge
 from migrate.source.work import Failed, Result
@@ -27,9 +28,20 @@ class Parts:
     unlisted_fields: int
 
 
-def write_parts(workshop: Workshop, spool: Spool, left_out: Mapping[int, list[int]], root: Path) -> Parts:
-    """Writes all parts. Raises what went wrong, when something did."""
-    first = {part.path: part for part in map(_done, workshop.perform_all(plan_parts(spool, left_out)))}
+def write_parts(
+    workshop: Workshop,
+    spool: Spool,
+    left_out: Mapping[int, list[int]],
+    root: Path,
+    early: EarlyParts | None = None,
+) -> Parts:
+    """Writes all parts that `early` has not written yet. Raises what went wrong, when something did."""
+    tasks_of_parts = plan_parts(spool, left_out)
+    ready = early.finish(tasks_of_parts) if early else {}
+    remove_other_parts(spool, ready)
+    missing = [task for task in tasks_of_parts if task.path not in ready]
+    results = ready | dict(zip((task.path for task in missing), workshop.perform_all(missing), strict=True))
+    first = {task.path: _done(results[task.path]) for task in tasks_of_parts}
     tasks, columns = plan_alignment(list(first.values()))
     again = {part.path: part for part in map(_done, workshop.perform_all(tasks))}
     parts = [again.get(path, part) for path, part in first.items()]

@@ -8,6 +8,7 @@ another, and everything is read again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from migrate.snapshot.spool import PageEntry
@@ -92,14 +93,14 @@ def _look_again(crawl: Crawl, totals: Sequence[int | None]) -> _SecondLook:
         entry = crawl.fetch(1)
         crawl.spool.discard(entry)
         return _SecondLook(Change.MOVED if entry.rows else Change.NONE, entry.announced_records)
-    change, entry = crawl.compare(stored[0])
+    ends = [stored[-1], stored[0]] if len(stored) > 1 else [stored[0]]
+    with ThreadPoolExecutor(len(ends), thread_name_prefix="look") as pool:
+        (change, entry), *of_first = pool.map(crawl.compare, ends)
     announced = entry.announced_records
-    if len(stored) > 1:
+    for first_change, first_entry in of_first:
         # The first page has another one behind it: if it has grown, its records have slid.
-        change = Change.NONE if change is Change.NONE else Change.MOVED
-        crawl.spool.discard(entry)
-        tail_change, entry = crawl.compare(stored[-1])
-        change = max(change, tail_change, key=lambda c: c.value)
+        change = change if first_change is Change.NONE else Change.MOVED
+        crawl.spool.discard(first_entry)
     _replace_or_discard(crawl, change, entry)
     return _SecondLook(max(change, _change_of_totals([*totals, announced]), key=lambda c: c.value), announced)
 

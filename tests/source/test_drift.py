@@ -101,6 +101,18 @@ def test_a_source_that_never_rests_is_said_to_have_drifted(
     assert "did not come to rest in 3 further readings" in result.reason
 
 
+def test_parts_begun_early_hold_nothing_that_moved(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts are written while pages come in; after a deletion they are the same bytes as those of a clean extract."""
+    bench = start(profiles=800)
+    found = extract_while(bench, monkeypatch, lambda n: bench.delete_profile(3) if n == 60 else None)
+    assert found.resources["profiles"].verdict == "proven"
+    clean = bench.extract("clean")
+    parts = [sorted(p.read_bytes() for p in (one.folder / "profiles").glob("part-*")) for one in (found, clean)]
+    assert parts[0] == parts[1]
+    assert len(parts[0]) == 4
+    assert sorted(map(int, bench.ids(found))) == [n for n in range(800) if n != 3]
+
+
 def test_an_update_on_the_way_is_no_drift(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Other values in the same records do not cost a second reading."""
     bench = start()

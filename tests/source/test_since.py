@@ -19,11 +19,24 @@ def feed(bench: Any, numbers: range, *, updated: datetime, **fields: object) -> 
     bench.post_profiles(numbers, updated=updated.strftime("%Y-%m-%d %H:%M:%S"), **fields)
 
 
+def feed_shuffled(bench: Any, count: int) -> None:
+    """Profiles, all updated long ago and in another order than they were created."""
+    updates = [datetime(2020, 6, 1) - timedelta(hours=number * 37 % (count - 1)) for number in range(count)]
+    profiles = [
+        {
+            "profileid": str(number),
+            "source": "shop",
+            "profile": {"created": f"2020-01-01 00:{number // 60:02d}:{number % 60:02d}", "updated": f"{update}"},
+        }
+        for number, update in enumerate(updates)
+    ]
+    bench.send("POST", "profile/bulk", {"profiles": profiles})
+
+
 def prepare(start: Callable[..., Any], *faults: str) -> Any:
-    """A finished snapshot `a` of 200 profiles, all updated long ago and in another order than they were created."""
+    """A finished snapshot `a` of 200 profiles."""
     bench = start(*faults, profiles=0)
-    for number in range(200):
-        feed(bench, range(number, number + 1), updated=datetime(2020, 6, 1) - timedelta(hours=number * 37 % 199))
+    feed_shuffled(bench, 200)
     bench.extract("a")
     return bench
 
@@ -99,8 +112,7 @@ def test_nothing_changed_is_an_empty_delta(start: Callable[..., Any]) -> None:
 def test_a_time_without_a_snapshot(start: Callable[..., Any]) -> None:
     """What is younger arrives; what is new and what changed cannot be told, and is not."""
     bench = start(profiles=0)
-    for number in range(100):
-        feed(bench, range(number, number + 1), updated=datetime(2020, 6, 1) - timedelta(hours=number * 37 % 99))
+    feed_shuffled(bench, 100)
     change(bench)
     bench.since = resolve_since(bench.workspace, "2026-01-01", "demo")
     found = bench.extract("b")
