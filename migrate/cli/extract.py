@@ -58,6 +58,6 @@ def extract(
             command="extract",
             text=render_extraction(extraction),
             data=summarise_extraction(extraction),
-            next=f"migrate plan --snapshot {extraction.snapshot}",
+            next="migrate extract" if extraction.since else f"migrate plan --snapshot {extraction.snapshot}",
         )
     )

@@ -50,7 +50,7 @@ def render_load_state(state: LoadState, rate: float) -> str:
 
 
 def _snapshot_rows(snapshot: SnapshotState) -> list[list[str | int | None]]:
-    state = "finished" if snapshot.finished else "unfinished"
+    state = ("finished" if snapshot.finished else "unfinished") + (" delta" if snapshot.is_delta else "")
     if snapshot.trouble:
         return [[snapshot.name, snapshot.trouble, None, None, None, None]]
     return [

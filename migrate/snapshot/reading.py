@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from migrate.errors import Damaged, MigrateError, Unfinished, WorkspaceError
+from migrate.errors import Damaged, MigrateError, Unfinished, UsageError, WorkspaceError
 from migrate.snapshot.layout import (
     BEGUN,
     MANIFEST,
@@ -92,7 +92,10 @@ class ResourceState:
 
 @dataclass(frozen=True)
 class SnapshotState:
-    """A snapshot as `status` shows it; `trouble` says why it cannot be read, if so."""
+    """A snapshot as `status` shows it; `trouble` says why it cannot be read, if so.
+
+    `is_delta`: it holds only what was new or changed since a time or another snapshot.
+    """
 
     name: str
     finished: bool
@@ -100,6 +103,7 @@ class SnapshotState:
     project_id: str
     resources: Mapping[str, ResourceState]
     trouble: str | None = None
+    is_delta: bool = False
 
 
 def open_snapshot(workspace: Workspace, name: str | None, *, check_files: bool = True) -> Snapshot:
@@ -117,6 +121,24 @@ def open_snapshot(workspace: Workspace, name: str | None, *, check_files: bool =
     for resource in resources.values() if check_files else ():
         _check(resource, name)
     return Snapshot(name, folder, manifest, sha256_bytes(path.read_bytes()), resources)
+
+
+def open_whole_snapshot(workspace: Workspace, name: str | None) -> Snapshot:
+    """The snapshot `name`, or the newest finished one that is no delta; every file is checked.
+
+    **Raises**: UsageError for a delta: a plan made of it alone would miss every record that a look-up needs. Else like
+    `open_snapshot`.
+    """
+    if name is None:
+        whole = [state.name for state in list_snapshots(workspace) if state.finished and not state.is_delta]
+        name = whole[-1] if whole else None
+    found = open_snapshot(workspace, name)
+    if found.manifest.since is not None:
+        raise UsageError(
+            f"snapshot {found.name} is a delta: it holds only what changed, and look-ups would miss the rest",
+            hint="make a whole one with `migrate extract`; its plan sends only what differs from the target",
+        )
+    return found
 
 
 def list_snapshots(workspace: Workspace) -> list[SnapshotState]:
@@ -189,12 +211,14 @@ def _state(folder: Path) -> SnapshotState:
         if finished:
             manifest = read_file(folder / MANIFEST, Manifest, f"snapshot {folder.name}")
             states = {name: _sealed_state(sealed) for name, sealed in manifest.resources.items()}
-            return SnapshotState(folder.name, True, manifest.started, manifest.project_id, states)
+            is_delta = manifest.since is not None
+            return SnapshotState(folder.name, True, manifest.started, manifest.project_id, states, is_delta=is_delta)
         if not (folder / BEGUN).exists():
             return SnapshotState(folder.name, False, "", "", {}, f"it has no {BEGUN}")
         begun = read_file(folder / BEGUN, Begun, f"snapshot {folder.name}")
         states = {name: _unfinished_state(folder / name) for name in begun.resources}
-        return SnapshotState(folder.name, False, begun.started, begun.project_id, states)
+        is_delta = begun.since is not None
+        return SnapshotState(folder.name, False, begun.started, begun.project_id, states, is_delta=is_delta)
     except MigrateError as error:
         return SnapshotState(folder.name, finished, "", "", {}, error.what)
 

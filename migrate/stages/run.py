@@ -20,7 +20,7 @@ from migrate.plan.document import GateFinding
 from migrate.plan.opening import Plan, check_fresh, check_gates, open_plan
 from migrate.plan.request import PlanRequest
 from migrate.progress import Progress
-from migrate.snapshot.reading import open_snapshot
+from migrate.snapshot.reading import open_whole_snapshot
 from migrate.source.client import SourceClient
 from migrate.source.extract import Extraction, ExtractRequest, extract
 from migrate.source.import_files import ImportRequest, import_files
@@ -97,7 +97,7 @@ def run_plan(
     """A new plan, made from the snapshot, the mappings and, unless `offline`, the live target."""
     mappings = read_mappings(job.project.mappings)
     request = PlanRequest(name=name, datasets=tuple(datasets) or None, offline=offline)
-    found = open_snapshot(job.workspace, snapshot)
+    found = open_whole_snapshot(job.workspace, snapshot)
     with contextlib.ExitStack() as stack:
         client = None if offline else stack.enter_context(open_target(job))
         return build_plan(job.project, job.workspace, found, mappings, client, request, job.progress, job.stop, job.now)

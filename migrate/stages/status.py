@@ -109,9 +109,10 @@ def read_load(workspace: Workspace, octolis: Octolis, keys: int, plan: str | Non
 
 def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ...]) -> str:
     """The command that continues: the first stage, of the newest snapshot and plan, that is not finished."""
-    if not snapshots:
+    whole = [snapshot for snapshot in snapshots if not snapshot.is_delta]
+    if not whole:
         return "migrate check"
-    snapshot = snapshots[-1]
+    snapshot = whole[-1]
     if not snapshot.finished:
         return f"migrate extract --snapshot {snapshot.name}"
     usable = [plan for plan in plans if plan.finished and not plan.trouble]
