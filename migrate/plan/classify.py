@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
 
 import polars as pl
 
-from migrate.plan.compare import comparable, differing, read_text
+from migrate.plan.compare import differing
 from migrate.plan.export_page import MASTERID
+from migrate.plan.matching import Matched, match_rows
 from migrate.plan.recipes import is_spelling_only, recognise_recipe
+from migrate.plan.tables import FrameTable, Table, texts_of
 
 SAMPLES_A_COLUMN = 10
-_AT_ONCE = 2
+_FEW_ROWS = 3_000_000
 SAMPLE_SCHEMA = {
     "key": pl.String,
     "masterid": pl.String,
@@ -24,6 +25,7 @@ SAMPLE_SCHEMA = {
     "new": pl.String,
     "report_only": pl.Boolean,
 }
+_FOUND_SCHEMA = {"place": pl.UInt32, **{name: SAMPLE_SCHEMA[name] for name in ("column", "old", "new", "report_only")}}
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,6 @@ class Classified:
     recognised: Mapping[str, str] = field(default_factory=dict)
 
 
-class HeldColumns(Protocol):
-    """The target's rows, a column of texts at a time, oldest modification first."""
-
-    @property
-    def height(self) -> int:
-        """How many rows there are."""
-
-    def column(self, name: str) -> pl.Series | None:
-        """One column, None where the target does not show it."""
-
-
 def classify_unread(rows: pl.DataFrame, columns: Columns) -> Classified:
     """Every row `unknown`: the target was not read."""
     labelled = rows.with_columns(pl.lit("unknown").alias("_change"), *_nothing_known())
@@ -78,7 +69,7 @@ def classify_unread(rows: pl.DataFrame, columns: Columns) -> Classified:
     return Classified(labelled, {}, {}, nobody, 0, pl.DataFrame(schema=SAMPLE_SCHEMA))
 
 
-def classify_rows(rows: pl.DataFrame, held: HeldColumns, columns: Columns) -> Classified:
+def classify_rows(rows: pl.DataFrame, held: Table, columns: Columns) -> Classified:
     """Every row `create`, `update` or `unchanged`, by key and by value.
 
     Only the columns that a row's payload has are compared, by the rules of `compare`. A column that the target's
@@ -87,37 +78,42 @@ def classify_rows(rows: pl.DataFrame, held: HeldColumns, columns: Columns) -> Cl
 
     **Shape**: `rows` has a unique `_key`.
     """
-    keys = _held_keys(held, columns)
-    last = keys.unique(list(columns.key), keep="last", maintain_order=True)
-    wanted = rows.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("_place"), *_planned_keys(columns))
-    pairs = wanted.join(last, on=list(columns.key), how="inner").sort("_place").select("_place", "_held")
-    ours = keys.join(wanted, on=list(columns.key), how="semi").get_column("_held")
-    compared = _compare(rows, held, pairs, columns)
-    places = wanted.select("_place")
-    labels = places.join(compared.labels, on="_place", how="left", maintain_order="left")
+    found = label_rows(FrameTable(rows), held, columns)
+    return replace(found, rows=rows.with_columns(found.rows))
+
+
+def label_rows(planned: Table, held: Table, columns: Columns) -> Classified:
+    """What `classify_rows` finds, with the labels alone as `rows`: for rows that need not be in memory all at once.
+
+    Columns are compared one by one, two at a time where they are small: one alone leaves cores idle, and several long
+    ones would take more memory than the rest.
+    """
+    matched = match_rows(planned, held, {name: columns.types[name] for name in columns.key})
+    with ThreadPoolExecutor(2 if max(planned.height, held.height) <= _FEW_ROWS else 1) as pool:
+        one = partial(_compare_column, planned, held, matched, columns)
+        compared = dict(zip(columns.types, pool.map(one, columns.types), strict=True))
+    recognised = {name: found.recipe for name, found in compared.items() if found.recipe}
+    marks = {name: found.mark for name, found in compared.items() if found.mark is not None}
+    counted = {name: mark for name, mark in marks.items() if name not in columns.recipes and name not in recognised}
+    masterids = texts_of(held, MASTERID)
+    samples = pl.concat([pl.DataFrame(schema=_FOUND_SCHEMA), *(found.samples for found in compared.values())])
+    labels = _labels(matched, masterids, counted)
     return Classified(
-        rows.with_columns(
-            places.join(pairs, on="_place", how="left", maintain_order="left").get_column("_held").alias("_match"),
-            labels.get_column("_change").fill_null("create"),
-            labels.get_column("_masterid"),
-            labels.select(pl.col("_changed").fill_null(_no_columns())).to_series(),
-        ),
-        compared.change_counts,
-        compared.recipe_counts,
-        _foreign(held, ours, columns),
-        keys.height - last.height,
-        compared.samples,
-        compared.recipe_suspects,
-        compared.recognised,
+        rows=labels,
+        change_counts={name: int(mark.sum()) for name, mark in counted.items()},
+        recipe_counts={name: int(mark.sum()) for name, mark in marks.items() if name not in counted},
+        foreign=_foreign(held, masterids, matched.foreign, columns),
+        repeated_keys=matched.repeated,
+        samples=_name_samples(samples, planned, labels.get_column("_masterid")),
+        recipe_suspects=tuple(name for name, found in compared.items() if found.is_suspect),
+        recognised=recognised,
     )
 
 
-def _foreign(held: HeldColumns, ours: pl.Series, columns: Columns) -> pl.DataFrame:
-    """The rows of the target that are in none of the places `ours`."""
-    numbered = pl.DataFrame({"_held": pl.int_range(held.height, dtype=pl.UInt32, eager=True)})
-    places = numbered.join(ours.to_frame(), on="_held", how="anti").get_column("_held").sort()
-    wanted = {"masterid": MASTERID, **_foreign_names(columns)}
-    return pl.DataFrame([_held_column(held, name).gather(places).alias(alias) for alias, name in wanted.items()])
+def _foreign(held: Table, masterids: pl.Series, places: pl.Series, columns: Columns) -> pl.DataFrame:
+    names = _foreign_names(columns)
+    keys = [texts_of(held, name).gather(places).alias(alias) for alias, name in names.items()]
+    return pl.DataFrame([masterids.gather(places).alias("masterid"), *keys])
 
 
 def _foreign_names(columns: Columns) -> dict[str, str]:
@@ -125,36 +121,8 @@ def _foreign_names(columns: Columns) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Compared:
-    """`labels`: `_place, _change, _masterid, _changed` of the rows that the target has."""
-
-    labels: pl.DataFrame
-    change_counts: dict[str, int]
-    recipe_counts: dict[str, int]
-    samples: pl.DataFrame
-    recipe_suspects: tuple[str, ...]
-    recognised: Mapping[str, str]
-
-
-def _planned_keys(columns: Columns) -> list[pl.Expr]:
-    return [comparable(pl.col(name), columns.types[name]).alias(name) for name in columns.key]
-
-
-def _held_keys(held: HeldColumns, columns: Columns) -> pl.DataFrame:
-    texts = pl.DataFrame([_held_column(held, name) for name in columns.key])
-    keys = [read_text(pl.col(name), columns.types[name]).alias(name) for name in columns.key]
-    numbered = texts.select(*keys, pl.int_range(pl.len(), dtype=pl.UInt32).alias("_held"))
-    return numbered.drop_nulls(list(columns.key))
-
-
-def _held_column(held: HeldColumns, name: str) -> pl.Series:
-    found = held.column(name)
-    return pl.Series([None], dtype=pl.String).new_from_index(0, held.height).alias(name) if found is None else found
-
-
-@dataclass(frozen=True)
 class _Column:
-    """One column compared: `mark` tells the pairs that differ; None where none does."""
+    """One column compared: `mark` tells the planned rows that differ; None where none does."""
 
     mark: pl.Series | None
     samples: pl.DataFrame
@@ -162,43 +130,16 @@ class _Column:
     is_suspect: bool = False
 
 
-def _compare(rows: pl.DataFrame, held: HeldColumns, pairs: pl.DataFrame, columns: Columns) -> _Compared:
-    """The rows of `pairs` labelled: `_place` is a row's place in `rows`, `_held` that of its match in the target.
-
-    Two columns are compared at a time: one alone leaves cores idle, and all at once would take as much memory again as
-    the rows have.
-    """
-    masterid = _held_column(held, MASTERID).gather(pairs.get_column("_held")).alias("_masterid")
-    keys = rows.get_column("_key").gather(pairs.get_column("_place"))
-    who = pl.DataFrame([keys.alias("key"), masterid.alias("masterid")])
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        one = partial(_compare_column, who, rows, held, pairs, columns)
-        compared = dict(zip(columns.types, pool.map(one, columns.types), strict=True))
-    recognised = {name: found.recipe for name, found in compared.items() if found.recipe}
-    marks = {name: found.mark for name, found in compared.items() if found.mark is not None}
-    counted = {name: mark for name, mark in marks.items() if name not in columns.recipes and name not in recognised}
-    return _Compared(
-        labels=pairs.select("_place", _labels(counted), masterid, _changed(counted)),
-        change_counts={name: int(mark.sum()) for name, mark in counted.items()},
-        recipe_counts={name: int(mark.sum()) for name, mark in marks.items() if name not in counted},
-        samples=pl.concat([pl.DataFrame(schema=SAMPLE_SCHEMA), *(found.samples for found in compared.values())]),
-        recipe_suspects=tuple(name for name, found in compared.items() if found.is_suspect),
-        recognised=recognised,
-    )
-
-
-def _compare_column(
-    who: pl.DataFrame, rows: pl.DataFrame, held: HeldColumns, pairs: pl.DataFrame, columns: Columns, name: str
-) -> _Column:
+def _compare_column(planned: Table, held: Table, matched: Matched, columns: Columns, name: str) -> _Column:
     dtype = columns.types[name]
-    pair = _pair(rows, held, pairs, name)
-    mark = pair.get_column("sent") & differing(pair, dtype)
+    pair = _pair(planned, held, matched, name)
+    mark = differing(pair, dtype)
     if not mark.any():
-        return _Column(None, pl.DataFrame(schema=SAMPLE_SCHEMA))
+        return _Column(None, pl.DataFrame(schema=_FOUND_SCHEMA))
     recipe = _recipe(pair, mark, name, columns)
-    some = mark.arg_true().head(SAMPLES_A_COLUMN)
+    places = mark.arg_true().head(SAMPLES_A_COLUMN)
     report_only = name in columns.recipes or recipe is not None
-    samples = _samples(pl.concat([pair[some], who[some]], how="horizontal"), name, dtype, report_only)
+    samples = _samples(pair[places].with_columns(places.alias("place")), name, dtype, report_only)
     return _Column(mark, samples, recipe, recipe is None and _is_suspect(pair, mark, name, columns))
 
 
@@ -206,8 +147,7 @@ def _recipe(pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) ->
     """What the target was seen to do to the column; None where nothing is guessed: a key, or said by the mapping."""
     if name in columns.recipes or name in columns.settled or name in columns.key:
         return None
-    sent = pair.get_column("sent")
-    return recognise_recipe(pair.filter(sent), mark.filter(sent), columns.types[name])
+    return recognise_recipe(pair, mark, columns.types[name])
 
 
 def _is_suspect(pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) -> bool:
@@ -215,36 +155,55 @@ def _is_suspect(pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns
     return not known and is_spelling_only(pair.filter(mark), columns.types[name])
 
 
-def _pair(rows: pl.DataFrame, held: HeldColumns, pairs: pl.DataFrame, column: str) -> pl.DataFrame:
-    """One column of both sides: `new`, `old`, and `sent`, true where the row's payload has the column."""
-    places = pairs.get_column("_place")
-    new = rows.get_column(column).gather(places)
-    sent = new.is_not_null()
-    if f"_null:{column}" in rows.columns:
-        sent = sent | rows.get_column(f"_null:{column}").gather(places).fill_null(value=False)
-    old = _held_column(held, column).gather(pairs.get_column("_held"))
-    return pl.DataFrame([new.alias("new"), old.alias("old"), sent.alias("sent")])
+def _pair(planned: Table, held: Table, matched: Matched, name: str) -> pl.DataFrame:
+    """One column of both sides, a planned row a line: `new`, `old`, and `sent`, where a match is sent the column."""
+    new = planned.column(name)
+    if new is None:
+        raise AssertionError(f"the planned rows have no column {name}")
+    nulls = planned.column(f"_null:{name}")
+    sent = new.is_not_null() if nulls is None else new.is_not_null() | nulls.fill_null(value=False)
+    old = texts_of(held, name).gather(matched.places)
+    return pl.DataFrame([new.alias("new"), old.alias("old"), (sent & matched.places.is_not_null()).alias("sent")])
 
 
-def _labels(marks: Mapping[str, pl.Series]) -> pl.Expr:
-    differs_somewhere = pl.any_horizontal(*marks.values()) if marks else pl.lit(value=False)
-    return pl.when(differs_somewhere).then(pl.lit("update")).otherwise(pl.lit("unchanged")).alias("_change")
+def _labels(matched: Matched, masterids: pl.Series, marks: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """`_match`, `_change`, `_masterid`, `_changed` of each planned row."""
+    rows = pl.DataFrame([matched.places, masterids.gather(matched.places).alias("_masterid")])
+    is_update = pl.any_horizontal(*marks.values()) if marks else pl.lit(value=False)
+    change = pl.when(pl.col("_match").is_null()).then(pl.lit("create")).when(is_update).then(pl.lit("update"))
+    labelled = rows.with_columns(change.otherwise(pl.lit("unchanged")).alias("_change"))
+    changed = _changed(labelled.get_column("_change") == "update", marks)
+    return labelled.with_columns(changed).select("_match", "_change", "_masterid", "_changed")
 
 
-def _changed(marks: Mapping[str, pl.Series]) -> pl.Expr:
-    names = [pl.when(mark).then(pl.lit(name)) for name, mark in marks.items()]
-    return (pl.concat_list(names).list.drop_nulls() if names else _no_columns()).alias("_changed")
+def _changed(is_update: pl.Series, marks: Mapping[str, pl.Series]) -> pl.Series:
+    """The names of the columns that change in each row; they are listed for updates only, most rows being none."""
+    names = [pl.when(pl.col(name)).then(pl.lit(name)) for name in marks]
+    of_updates = pl.DataFrame([mark.alias(name) for name, mark in marks.items()]).filter(is_update) if marks else None
+    nothing = pl.Series("_changed", [[]], dtype=pl.List(pl.String))
+    if of_updates is None:
+        return nothing.new_from_index(0, len(is_update))
+    lists = of_updates.select(pl.concat_list(names).list.drop_nulls().alias("_changed")).to_series()
+    which = pl.select(pl.when(is_update).then(is_update.cum_sum()).otherwise(0)).to_series()
+    return pl.concat([nothing, lists]).rechunk().gather(which)
 
 
 def _samples(some: pl.DataFrame, column: str, dtype: pl.DataType, report_only: bool) -> pl.DataFrame:
     return some.select(
-        "key",
-        "masterid",
+        pl.col("place").cast(pl.UInt32),
         pl.lit(column).alias("column"),
         "old",
         written_text(pl.col("new"), dtype).alias("new"),
         pl.lit(report_only).alias("report_only"),
     )
+
+
+def _name_samples(samples: pl.DataFrame, planned: Table, masterids: pl.Series) -> pl.DataFrame:
+    """The samples with the key and the masterid of the row each is of, in place of the row's place."""
+    places, keys = samples.get_column("place"), planned.column("_key")
+    key = pl.Series([], dtype=pl.String) if keys is None or not len(places) else keys.gather(places)
+    named = samples.with_columns(key.alias("key"), masterids.gather(places).alias("masterid"))
+    return named.select(list(SAMPLE_SCHEMA))
 
 
 def written_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:

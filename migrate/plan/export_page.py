@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import polars as pl
 
 from migrate.errors import RemoteError
@@ -19,7 +17,7 @@ def parse_page(body: bytes, dataset: str) -> pl.DataFrame:
     if not body.strip():
         return pl.DataFrame()
     try:
-        page = pl.read_csv(BytesIO(body), infer_schema=False)
+        page = pl.read_csv(body, infer_schema=False)
     except pl.exceptions.PolarsError:
         page = pl.DataFrame()
     if MASTERID not in page.columns:

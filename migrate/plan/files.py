@@ -27,7 +27,7 @@ LEADING = {
 A mapping may have a column `position`: the working names begin with an underscore, which no mapped column does.
 """
 
-_ROWS_A_GROUP = 16_000
+ROWS_A_GROUP = 16_000
 _PAGE_BYTES = 1 << 20
 
 
@@ -39,7 +39,9 @@ def stored_columns(columns: Iterable[str]) -> dict[str, str]:
     return {name: f"_{name}" if name in LEADING else name for name in columns}
 
 
-def write_parquet(frame: pl.DataFrame, path: Path, folder: Path) -> PlannedFile:
+def write_parquet(
+    frame: pl.DataFrame, path: Path, folder: Path, level: int = 3, rows_a_group: int = ROWS_A_GROUP
+) -> PlannedFile:
     """Writes `frame` whole or not at all, and gives its entry for `plan.json`.
 
     **Guarantees**: the same rows give the same bytes, however the frame is chunked and on any number of threads.
@@ -48,9 +50,9 @@ def write_parquet(frame: pl.DataFrame, path: Path, folder: Path) -> PlannedFile:
         frame.rechunk().write_parquet(
             temporary,
             compression="zstd",
-            compression_level=3,
+            compression_level=level,
             statistics=False,
-            row_group_size=_ROWS_A_GROUP,
+            row_group_size=rows_a_group,
             data_page_size=_PAGE_BYTES,
         )
     with contextlib.suppress(OSError):

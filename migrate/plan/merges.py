@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from migrate.plan.classify import Columns, HeldColumns
+from migrate.plan.classify import Columns
 from migrate.plan.compare import comparable, read_text
 from migrate.plan.document import MergeForecast, SharedKey
 from migrate.plan.export_page import MASTERID
 from migrate.plan.keys import ODD_SCHEMA, odd_values
+from migrate.plan.tables import Table
 
 CLUSTER_SCHEMA = {
     "cluster": pl.UInt32,
@@ -43,7 +44,7 @@ class Forecasted:
 
 def forecast_merges(
     rows: pl.DataFrame,
-    held: HeldColumns | None,
+    held: Table | None,
     columns: Columns,
     alternatives: Sequence[Sequence[str]],
     *,
@@ -85,7 +86,7 @@ def _key_text(parts: Sequence[pl.Expr]) -> pl.Expr:
 
 
 def _shares(
-    rows: pl.DataFrame, held: HeldColumns | None, merging: Sequence[Sequence[str]], types: Mapping[str, pl.DataType]
+    rows: pl.DataFrame, held: Table | None, merging: Sequence[Sequence[str]], types: Mapping[str, pl.DataType]
 ) -> pl.DataFrame:
     """Who shares which value: `node, through, value`, values with more than one node only.
 
@@ -101,7 +102,7 @@ def _shares(
     return pl.concat(found)
 
 
-def _values_of_both(rows: pl.DataFrame, held: HeldColumns | None, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def _values_of_both(rows: pl.DataFrame, held: Table | None, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
     own = _key_text([comparable(pl.col(name), dtype) for name, dtype in key.items()])
     ours = rows.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("node"), own.alias("value"))
     parts = [held.column(name) for name in key] if held is not None else []
@@ -166,7 +167,7 @@ def _count(members: pl.DataFrame, keys: tuple[SharedKey, ...]) -> MergeForecast:
 
 
 def _describe(
-    members: pl.DataFrame, shares: pl.DataFrame, rows: pl.DataFrame, held: HeldColumns | None, columns: Columns
+    members: pl.DataFrame, shares: pl.DataFrame, rows: pl.DataFrame, held: Table | None, columns: Columns
 ) -> pl.DataFrame:
     """One row per record in a cluster, the largest cluster first; `through` and `value`: the first that it shares."""
     first = shares.unique("node", keep="first", maintain_order=True)
@@ -193,7 +194,7 @@ def _describe(
     ).cast(CLUSTER_SCHEMA)  # type: ignore[arg-type]  # polars types its own schema too narrowly
 
 
-def _names_there(places: pl.Series, held: HeldColumns | None, columns: Columns) -> pl.DataFrame:
+def _names_there(places: pl.Series, held: Table | None, columns: Columns) -> pl.DataFrame:
     """`node, held_key, held_masterid` of rows of the target."""
     schema = {"node": pl.Int64, "held_key": pl.String, "held_masterid": pl.String}
     if held is None or not len(places):

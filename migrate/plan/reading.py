@@ -11,6 +11,7 @@ missed, the other has seen. What only an earlier round has seen is looked up alo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -21,7 +22,16 @@ import polars as pl
 from migrate.errors import Interrupted
 from migrate.plan.document import TargetReading
 from migrate.plan.export_page import MASTERID, parse_page, same_header
-from migrate.plan.reading_state import Place, Round, State, keep_last_of_each, masterids_of, resume_state
+from migrate.plan.reading_state import (
+    Place,
+    Round,
+    State,
+    is_each_once,
+    keep_last_of_each,
+    masterids_of,
+    resume_state,
+)
+from migrate.plan.tables import ParquetTable
 from migrate.progress import Progress
 
 PAGE_ROWS = 50_000
@@ -64,10 +74,10 @@ class Held:
 
     def column(self, name: str) -> pl.Series | None:
         """One column as text, None where the export does not show it."""
-        if name not in self.reading.columns:
-            return None
-        pages = [pl.read_parquet(self.folder / file.path, columns=[name]) for file in self.reading.files]
-        return pl.concat([pl.DataFrame(schema={name: pl.String}), *pages]).get_column(name)
+        files = [self.folder / file.path for file in self.reading.files]
+        if name in self.reading.columns and not files:
+            return pl.Series(name, [], dtype=pl.String)
+        return ParquetTable(files, self.reading.columns, self.height).column(name)
 
 
 def read_target(target: Target, place: Place, progress: Progress, stop: Event, page_rows: int = PAGE_ROWS) -> Held:
@@ -97,19 +107,32 @@ def _begin_round(target: Target, place: Place, state: State) -> None:
 
 
 def _read_round(target: Target, place: Place, state: State, progress: Progress, stop: Event) -> None:
-    """Reads the pages up to an empty one, or to a short one once as many rows have come as were counted."""
+    """Reads the pages up to an empty one, or to a short one once as many rows have come as were counted.
+
+    A page is written while the next one is asked for; never more than one waits to be written.
+    """
     one, rows_a_page = state.rounds[-1], state.page_rows
+    number, rows, ended = len(one.pages), one.rows, False
     task = f"read target {place.dataset}"
-    progress.begin(task, total=one.counted, unit="rows", done=one.rows)
-    while not one.ended:
-        if stop.is_set():
-            raise Interrupted(f"stopped while reading {place.dataset} from the target; nothing was sent")
-        page = parse_page(target.export_csv(place.dataset_id, len(one.pages) + 1, rows_a_page), place.dataset)
-        state.columns = same_header(state.columns, page, place.dataset)
-        one.ended = not page.height or (page.height < rows_a_page and one.rows + page.height >= one.counted)
-        if page.height:
-            state.add_page(place, page)
-            progress.advance(task, page.height)
+    progress.begin(task, total=one.counted, unit="rows", done=rows)
+    written: Future[None] | None = None
+    with ThreadPoolExecutor(1) as writer:
+        while not ended:
+            if stop.is_set():
+                raise Interrupted(f"stopped while reading {place.dataset} from the target; nothing was sent")
+            number += 1
+            page = parse_page(target.export_csv(place.dataset_id, number, rows_a_page), place.dataset)
+            rows += page.height
+            ended = not page.height or (page.height < rows_a_page and rows >= one.counted)
+            if written:
+                written.result()
+            state.columns = same_header(state.columns, page, place.dataset)
+            if page.height:
+                written = writer.submit(state.add_page, place, page, ends=ended)
+                progress.advance(task, page.height)
+        if written:
+            written.result()
+    one.ended = True
     progress.end(task)
 
 
@@ -117,14 +140,13 @@ def _judge(target: Target, place: Place, state: State) -> TargetReading | None:
     """The reading, where the rounds give one: all rows counted and each read once; None where to read again."""
     after = target.count(place.dataset_id).count
     last = state.rounds[-1]
-    ids = masterids_of(last.pages, place.plan_folder)
-    if ids.n_unique() == len(ids) == last.counted == after:
+    if last.rows == last.counted == after and is_each_once(last.pages, place.plan_folder):
         for page in state.files[: -len(last.pages) or None]:
             (place.plan_folder / page.path).unlink()
         return _reading(state, after, tuple(last.pages), moving=False)
     if len(state.rounds) == 1:
         return None
-    gone = _gone(target, place, state, ids)
+    gone = _gone(target, place, state, masterids_of(last.pages, place.plan_folder))
     alive = masterids_of(state.files, place.plan_folder).n_unique() - len(gone)
     if alive != after and len(state.rounds) < ROUNDS:
         return None

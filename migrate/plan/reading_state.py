@@ -60,10 +60,11 @@ class State(BaseModel):
         """Writes the state: called after each page is on disk."""
         write_bytes(place.folder / STATE_FILE, self.model_dump_json().encode())
 
-    def add_page(self, place: Place, page: pl.DataFrame) -> None:
-        """Writes a page and then says that it is there."""
+    def add_page(self, place: Place, page: pl.DataFrame, *, ends: bool) -> None:
+        """Writes a page and then says that it is there, and whether the round ends with it."""
         path = place.folder / f"before-{len(self.files) + 1:05d}.parquet"
-        self.rounds[-1].pages.append(write_parquet(page, path, place.plan_folder))
+        self.rounds[-1].pages.append(_write_page(page, path, place.plan_folder))
+        self.rounds[-1].ended = ends
         self.save(place)
 
 
@@ -85,6 +86,11 @@ def resume_state(place: Place, page_rows: int) -> State:
     return state
 
 
+def _write_page(page: pl.DataFrame, path: Path, folder: Path) -> PlannedFile:
+    """A page as one group of rows, lightly compressed: it is written once and read a column at a time."""
+    return write_parquet(page, path, folder, level=1, rows_a_group=max(page.height, 1))
+
+
 def _is_whole(folder: Path, file: PlannedFile) -> bool:
     path = folder / file.path
     return path.is_file() and path.stat().st_size == file.bytes and sha256_file(path) == file.sha256
@@ -94,6 +100,15 @@ def masterids_of(files: list[PlannedFile], plan_folder: Path) -> pl.Series:
     """The masterids on the pages, in order."""
     pages = [pl.read_parquet(plan_folder / file.path, columns=[MASTERID]).to_series() for file in files]
     return pl.concat([pl.Series(MASTERID, dtype=pl.String), *pages])
+
+
+def is_each_once(files: list[PlannedFile], plan_folder: Path) -> bool:
+    """Whether no masterid is on the pages twice. Different hashes prove it; where two are the same, the texts tell."""
+    if not files:
+        return True
+    pages = pl.scan_parquet([plan_folder / file.path for file in files], glob=False)
+    hashes = pages.select(pl.col(MASTERID).hash()).collect().to_series()
+    return hashes.n_unique() == len(hashes) or masterids_of(files, plan_folder).n_unique() == len(hashes)
 
 
 def keep_last_of_each(files: list[PlannedFile], gone: set[str], place: Place) -> tuple[PlannedFile, ...]:
@@ -111,7 +126,7 @@ def keep_last_of_each(files: list[PlannedFile], gone: set[str], place: Place) ->
         if page is None:
             written.append(file)
         elif page.height:
-            written.append(write_parquet(page, path, place.plan_folder))
+            written.append(_write_page(page, path, place.plan_folder))
         else:
             path.unlink()
     return tuple(written)

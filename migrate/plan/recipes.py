@@ -38,14 +38,14 @@ def recognise_recipe(pairs: pl.DataFrame, differing: pl.Series, dtype: pl.DataTy
     One recipe must give exactly the target's value from ours in each row, whether it changes that value or not, and
     change enough of them.
 
-    **Shape**: `pairs` has `new`, ours, and `old`, the target's text, of the rows that send a value; `differing` tells
-    which of them differ.
+    **Shape**: `pairs` has `new`, ours, `old`, the target's text, and `sent`, whether the row sends a value; `differing`
+    tells which of those that do differ.
     """
     if dtype != pl.String or int(differing.sum()) < LEAST_ROWS:
         return None
     # Most recipes are ruled out by the few rows that differ; the rest is looked at only for those that are left.
     left = _explaining(pairs.filter(differing), list(_texts()))
-    found = _explaining(pairs, left) if left else []
+    found = _explaining(pairs.filter("sent"), left) if left else []
     return found[0] if found else None
 
 

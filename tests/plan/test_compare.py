@@ -121,4 +121,43 @@ def test_the_quick_reading_of_times_finds_the_same(pairs) -> None:
     """Whatever spelling stands first, and whatever others follow: the same rows differ as without the short cut."""
     frame = pl.DataFrame(pairs, schema={"new": pl.Datetime("us"), "old": pl.String}, orient="row")
     slow = frame.select(differs(pl.col("new"), pl.col("old"), pl.Datetime("us"))).to_series()
-    assert differing(frame, pl.Datetime("us")).to_list() == slow.to_list()
+    assert differing(frame.with_columns(sent=True), pl.Datetime("us")).to_list() == slow.to_list()
+
+
+HELD_TEXTS = [
+    "1",
+    "1.0",
+    "+1",
+    " 1",
+    "01",
+    "1e0",
+    "-0",
+    "true",
+    "T",
+    "false",
+    "0",
+    "",
+    None,
+    "1.100000",
+    "x",
+    "4294967297",
+]
+
+
+@given(
+    st.sampled_from([WHOLE, FLOAT, TRUTH, TEXT]),
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from(HELD_TEXTS), st.booleans()), max_size=12),
+)
+def test_what_is_plainly_the_same_is_what_the_rules_say(dtype: pl.DataType, drawn) -> None:
+    """In every type and spelling, and nothing differs that is not sent."""
+    planned = {
+        WHOLE: [None, 0, 1, 2],
+        FLOAT: [None, Decimal("0"), Decimal("1"), Decimal("1.1")],
+        TRUTH: [None, True, False, True],
+        TEXT: [None, "", "1", "true"],
+    }[dtype]
+    new = pl.Series("new", [planned[at] for at, _, _ in drawn], dtype=dtype)
+    old = pl.Series("old", [held for _, held, _ in drawn], dtype=pl.String)
+    pairs = pl.DataFrame([new, old, pl.Series("sent", [sent for _, _, sent in drawn], dtype=pl.Boolean)])
+    slow = pairs.select(pl.col("sent") & differs(pl.col("new"), pl.col("old"), dtype)).to_series()
+    assert differing(pairs, dtype).to_list() == slow.to_list()

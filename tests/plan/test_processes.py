@@ -101,7 +101,10 @@ def test_a_killed_plan_is_none_and_can_be_made_again(many) -> None:
 
 
 def test_a_killed_reading_goes_on_at_the_page_it_lacks(many) -> None:
-    """SIGKILL while the target is read, three times; the same command asks for no page that is on disk."""
+    """SIGKILL while the target is read, three times; the same command asks for no page that is on disk.
+
+    At a kill one page may be on its way and the one before it be about to be written.
+    """
     log = many.folder / "asked"
     log.touch()
     for pages in (5, 12, 20):
@@ -113,7 +116,7 @@ def test_a_killed_reading_goes_on_at_the_page_it_lacks(many) -> None:
         process.communicate()
     finish(start(many, "-", str(log)))
     asked = log.read_text().splitlines()
-    assert len([line for line in asked if line.startswith("c ")]) <= 30 + 1 + 3, "pages, an empty one, one a kill"
+    assert len([line for line in asked if line.startswith("c ")]) <= 30 + 1 + 6, "pages, an empty one, two a kill"
     assert len(many.workspace.names(many.workspace.plans)) == 1
     plan = open_plan(many.workspace)
     counts = plan.document.datasets["contacts"]

@@ -7,8 +7,9 @@ from threading import Event
 import polars as pl
 import pytest
 
-from migrate.errors import Interrupted, RemoteError
+from migrate.errors import Interrupted, RemoteError, WorkspaceError
 from migrate.plan.reading import Place, parse_page, read_target
+from migrate.plan.reading_state import State
 from migrate.progress import Silence
 
 
@@ -122,6 +123,29 @@ def test_what_only_an_earlier_round_has_seen_is_looked_up(read) -> None:
     assert sorted(held.column("__masterid__")) == sorted(there["__masterid__"] for there in rows)
     assert (held.reading.moving, held.height) == (False, 5)
     assert held.reading.reread > 0
+
+
+def test_a_page_that_cannot_be_written_stops_the_reading(read, monkeypatch) -> None:
+    """It is written while the next one is asked for: one more request at most, and the error is the disk's."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise WorkspaceError("the disk is full")
+
+    monkeypatch.setattr(State, "add_page", fail)
+    with pytest.raises(WorkspaceError, match="the disk is full"):
+        read([row(number) for number in range(8)])
+    assert read.target.pages <= 2
+
+
+def test_pages_with_their_columns_in_another_order_belong_together(read) -> None:
+    """A service may order the columns of each page as it likes."""
+    rows = [row(0, name="a"), row(1, name="b"), dict(reversed(row(2, name="c").items())), row(3, name="d")]
+    read.target.datasets["d"] = rows
+    export = read.target.export_csv
+    read.target.export_csv = lambda dataset, page, _size: export(dataset, page, 1)
+    held = read(rows)
+    assert held.column("name").to_list() == ["a", "b", "c", "d"]
+    assert held.column("__masterid__").to_list() == ["m0", "m1", "m2", "m3"]
 
 
 def test_an_interrupted_reading_goes_on_where_it_was(read) -> None:

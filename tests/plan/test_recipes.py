@@ -12,7 +12,7 @@ NEW = [" Jan  de Vries", "ANNA B", "piet c", "Ó Brien ", "x y", "+31 (0)6-1"]
 
 def recognise(new: list[str], old: list[str | None]) -> str | None:
     """What is recognised between two columns."""
-    pairs = pl.DataFrame({"new": new, "old": old}, schema_overrides={"old": pl.String})
+    pairs = pl.DataFrame({"new": new, "old": old, "sent": True}, schema_overrides={"old": pl.String})
     return recognise_recipe(pairs, pairs.get_column("new").ne_missing(pairs.get_column("old")), pl.String())
 
 
