@@ -17,7 +17,7 @@
     ├── GateError                    8   a safety gate stopped the run
     └── Interrupted                130   Ctrl-C or SIGTERM; the next command resumes
 
-Source: the exit codes are the contract's, §3.
+The exit codes are part of the command line that other programs rely on, see docs/cli.md.
 """
 
 from __future__ import annotations

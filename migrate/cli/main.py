@@ -92,7 +92,7 @@ def cli(context: click.Context) -> None:
 
 
 def main() -> None:
-    """Runs the command line and ends the process with the contract's exit code."""
+    """Runs the command line and ends the process with its exit code."""
     # Snapshots, plans and the ledger hold personal data: nobody else on this machine shall read them.
     os.umask(0o077)
     app = App(as_json=wants_json(sys.argv))

@@ -15,7 +15,7 @@ _UNREAD_SHOWN = 20
 
 
 def summarise_extraction(extraction: Extraction) -> dict[str, Any]:
-    """The extract's part of the JSON object (contract §6)."""
+    """The extract's part of the JSON object."""
     return {
         "snapshot": extraction.snapshot,
         "resources": {

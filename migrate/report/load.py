@@ -25,7 +25,7 @@ def left_behind(result: LoadResult) -> bool:
 
 
 def summarise_load(result: LoadResult) -> dict[str, Any]:
-    """The load's part of the JSON object (contract §6); sums over all calls for this plan."""
+    """The load's part of the JSON object; sums over all calls for this plan."""
     return {
         "plan": result.plan,
         "datasets": {name: {key: getattr(d, key) for key in _KEYS} for name, d in result.datasets.items()},

@@ -21,7 +21,7 @@ _COUNTS = ("read", "filtered", "rejected", "collapsed", "create", "update", "unc
 
 
 def summarise_plan(plan: Plan) -> dict[str, Any]:
-    """The plan's part of the JSON object (contract §6); examples of losses are masked."""
+    """The plan's part of the JSON object; examples of losses are masked."""
     rules: Counter[str] = Counter()
     for dataset in plan.document.datasets.values():
         rules.update(dataset.rejected_by_rule)

@@ -28,7 +28,7 @@ def judge_reconciliation(found: Reconciliation, totals: Sequence[TotalsTable] = 
 
 
 def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
-    """The reconciliation's part of the JSON object (contract §6)."""
+    """The reconciliation's part of the JSON object."""
     return {"plan": found.plan, "datasets": {name: _summarise(d) for name, d in found.datasets.items()}}
 
 

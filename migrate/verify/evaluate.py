@@ -3,7 +3,7 @@
 Simple on purpose, and apart from the planner: closures over one record's JSON, `decimal`, `zoneinfo`. A column that
 holds something the verifier has no reading of its own for is left out and named, never guessed.
 
-**Source**: the mapping language as the contract describes it, §5.
+**Source**: the mapping language as docs/mapping.md describes it.
 """
 
 from __future__ import annotations
