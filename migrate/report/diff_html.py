@@ -13,12 +13,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import jinja2
+from jinja2 import Template
 from markupsafe import Markup
 
 from migrate.report.diff_lists import WrittenList
 from migrate.report.diff_view import DatasetView, DiffView
-from migrate.report.terminal import inert
+from migrate.report.page import page_template
 
 KINDS = (
     ("create", "new"),
@@ -104,18 +104,8 @@ def _asset(name: str) -> str:
 
 
 @cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("migrate.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=lambda value: inert(value) if type(value) is str else value,
-        trim_blocks=True,
-    )
-    environment.filters["n"] = lambda value: "–" if value is None else f"{value:,}"
-    environment.filters["pct"] = _percent
-    environment.filters["money"] = lambda value: "–" if value is None else f"{value:,.2f}"
-    return environment.get_template("diff.html.j2")
+def _template() -> Template:
+    return page_template("diff.html.j2", pct=_percent)
 
 
 def _percent(share: float) -> str:

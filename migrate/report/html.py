@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from functools import cache
 from typing import Any
 
-import jinja2
+from jinja2 import Template
 
-from migrate.report.terminal import inert
+from migrate.report.page import page_template
 
 NOT_MIGRATED = "buckets (custom objects), behaviour events and visits, segments, scores, campaigns and journeys"
 KINDS = (
@@ -65,14 +64,5 @@ def judge_run(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("migrate.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=lambda value: inert(value) if type(value) is str else value,
-        trim_blocks=True,
-    )
-    environment.filters["n"] = lambda value: "–" if value is None else f"{value:,}"
-    environment.filters["money"] = lambda value: "–" if value is None else f"{Decimal(value):,.2f}"
-    return environment.get_template("run.html.j2")
+def _template() -> Template:
+    return page_template("run.html.j2")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import jinja2
+from jinja2 import Template
 
-from migrate.report.terminal import inert
+from migrate.report.page import page_template
 
 _BARS_SHOWN = 120
 _SHARES = ("filled", "empty", "null", "absent")
@@ -42,15 +42,5 @@ def _index(month: str) -> int:
 
 
 @cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("migrate.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=lambda value: inert(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["n"] = lambda value: "–" if value is None else f"{value:,}"
-    environment.filters["bars"] = bars
-    return environment.get_template("inspect.html.j2")
+def _template() -> Template:
+    return page_template("inspect.html.j2", bars=bars)
