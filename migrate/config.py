@@ -19,7 +19,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from migrate.errors import ConfigError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-RESOURCES = ("profiles", "content_items", "content_categories", "sales", "interactions")
 
 
 class Limit(BaseModel):

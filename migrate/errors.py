@@ -2,7 +2,6 @@
 
     MigrateError                     1   a bug, unless a subclass says otherwise
     ├── UsageError                   2   the command line is wrong
-    ├── DifferenceFound              4   two things that should agree do not
     ├── ConfigError                  5   migrate.toml, a key or a mapping file is wrong
     │   └── MappingError             5   every problem of every mapping file at once
     ├── RemoteError                  6   a service refused, or could not be reached
@@ -17,7 +16,8 @@
     ├── GateError                    8   a safety gate stopped the run
     └── Interrupted                130   Ctrl-C or SIGTERM; the next command resumes
 
-The exit codes are part of the command line that other programs rely on, see docs/cli.md.
+The exit codes are part of the command line that other programs rely on, see docs/cli.md. Code 4, a difference, is an
+outcome and no error: the command has done its work.
 """
 
 from __future__ import annotations
@@ -43,12 +43,6 @@ class UsageError(MigrateError):
     """The command line asks for something that does not exist or does not fit together."""
 
     exit_code = 2
-
-
-class DifferenceFound(MigrateError):
-    """Two things that should agree do not."""
-
-    exit_code = 4
 
 
 class ConfigError(MigrateError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 import polars as pl
 
-from migrate.mapping.fields import element_names
+from migrate.mapping.fields import element_names, unused_fields
 from migrate.mapping.mapped import LossExamples, Mapped, join_mapped
 from migrate.mapping.model import Mapping
 from migrate.mapping.transform import Settings, map_rows, needed_fields
@@ -130,8 +130,7 @@ def unmapped_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> 
 
     A field inside an object counts as used where the whole object is; an object of which a field is listed is not.
     """
-    known = {"source", "id"} | {field for mapping in mappings for field in (*needed_fields(mapping), *mapping.ignore)}
-    left = _left_over([name for name in resource.columns if not _is_system(name)], known)
+    left = unused_fields([name for name in resource.columns if not _is_system(name)], mappings)
     if not left:
         return ()
     rows, filled = 0, Counter[str]()
@@ -189,12 +188,3 @@ def _elements_of(text: str) -> list[dict[str, object]]:
 
 def _is_system(name: str) -> bool:
     return name in ("_source", "_id", "_page", "_raw", "_position")
-
-
-def _left_over(fields: Collection[str], known: Collection[str]) -> list[str]:
-    def is_known(field: str) -> bool:
-        parts = field.split(".")
-        return any(".".join(parts[:count]) in known for count in range(1, len(parts) + 1))
-
-    parents = {".".join(field.split(".")[:count]) for field in fields for count in range(1, field.count(".") + 1)}
-    return sorted(field for field in fields if field not in parents and not is_known(field))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from migrate.report.extract import render_extraction, summarise_extraction
 from migrate.report.html import render_run
 from migrate.report.load import render_load, summarise_load
-from migrate.report.plan import render_plan, summarise_plan
+from migrate.report.plan import render_plan, summarise_plan, times_by_keys
 from migrate.report.reconcile import render_reconciliation, summarise_reconciliation
-from migrate.report.terminal import Row, format_duration, render_table
+from migrate.report.terminal import Row, render_table
 from migrate.workspace import write_bytes
 
 if TYPE_CHECKING:
@@ -58,11 +58,7 @@ def forecast_sentence(run: Run) -> str:
     if run.plan is None:
         return ""
     forecast = run.plan.document.forecast
-    times = [
-        f"{format_duration(minutes * 60)} with {keys} key{'s' if keys != 1 else ''}"
-        for keys, minutes in forecast.minutes_by_keys.items()
-    ]
-    return f"{forecast.requests:,} requests, {forecast.points:,} points: {', '.join(times)}."
+    return f"{forecast.requests:,} requests, {forecast.points:,} points: {times_by_keys(run.plan.document)}."
 
 
 def _revenue_entry(row: RevenueRow) -> dict[str, Any]:
