@@ -29,7 +29,10 @@ POSITION = "_position"
 
 @dataclass(frozen=True)
 class SnapshotResource:
-    """One resource of a finished snapshot."""
+    """One resource of a finished snapshot.
+
+    `touched_from`: records from this position on may have changed since the last plan; 0 in a whole snapshot.
+    """
 
     name: str
     folder: Path
@@ -37,6 +40,7 @@ class SnapshotResource:
     columns: tuple[str, ...]
     parts: tuple[FileEntry, ...]
     states: FileEntry | None = None
+    touched_from: int = 0
 
     @property
     def rows(self) -> int:
