@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+
+if TYPE_CHECKING:
+    from migrate.report.diff_lists import WrittenList
 
 
 @command("diff", "migrate diff --html report.html", "migrate diff PLAN_BEFORE PLAN_AFTER")
@@ -22,13 +26,13 @@ def diff(
 ) -> None:
     """Report what a plan would do, before anything is written; or what one plan does otherwise than another.
 
-    With --html writes one self-contained page, and beside it the full lists as Parquet and CSV. With two plans: what
-    the second one, made after a mapping was changed say, does otherwise than the first.
+    With two plans: what the second one, made after a mapping was changed say, does otherwise than the first. With
+    --html writes one self-contained page, and beside it the full lists as Parquet and CSV.
     """
-    if plans and (len(plans) != 2 or name or html):
-        raise click.UsageError("give two plans to compare and nothing else, or --plan NAME for the report of one")
+    if plans and (len(plans) != 2 or name or start):
+        raise click.UsageError("give two plans to compare, or --plan NAME for the report of one")
     if plans:
-        _compare(app, plans[0], plans[1], show_values)
+        _compare(app, plans[0], plans[1], html, show_values)
     _report(app, name, html, show_values, start)
 
 
@@ -43,7 +47,7 @@ def _report(app: App, name: str | None, html: Path | None, show_values: bool, st
     data, lines = summarise_diff(view), [render_diff(view)]
     if html:
         lists = write_page(plan, view, shown, html, made_at=now.strftime("%Y-%m-%d %H:%M %Z"))
-        data |= {"report": str(html), "lists": [str(path) for one in lists for path in (one.parquet, one.csv)]}
+        data |= _written(html, lists)
         lines.append(f"Report: {html}, with {len(lists)} full lists beside it")
     broken = [finding for finding in view.gates if finding["verdict"] == "broken"]
     app.finish(
@@ -57,12 +61,28 @@ def _report(app: App, name: str | None, html: Path | None, show_values: bool, st
     )
 
 
-def _compare(app: App, first: str, second: str, show_values: bool) -> None:
-    from migrate.report.diff_plans import compare_plans, render_comparison, summarise_comparison
+def _compare(app: App, first: str, second: str, html: Path | None, show_values: bool) -> None:
+    from migrate.plan.opening import open_plan
+    from migrate.report.diff_page import open_shown
+    from migrate.report.diff_plans import compare_plans
+    from migrate.report.diff_plans_page import write_comparison
+    from migrate.report.diff_plans_text import render_comparison, summarise_comparison
 
-    project = app.open_project()
-    found = compare_plans(app.open_workspace(project), first, second, show_values=show_values)
-    app.finish(Outcome(command="diff", text=render_comparison(found), data=summarise_comparison(found)))
+    workspace = app.open_workspace(app.open_project())
+    shown = open_shown(workspace, show_values=show_values)
+    one, two = open_plan(workspace, first), open_plan(workspace, second)
+    found = compare_plans(one, two, shown)
+    data, lines = summarise_comparison(found), [render_comparison(found)]
+    if html:
+        made_at = utc_now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+        lists = write_comparison(one, two, found, shown, html, made_at=made_at)
+        data |= _written(html, lists)
+        lines.append(f"Report: {html}, with {len(lists)} full lists beside it")
+    app.finish(Outcome(command="diff", text="\n\n".join(lines), data=data))
+
+
+def _written(html: Path, lists: list[WrittenList]) -> dict[str, object]:
+    return {"report": str(html), "lists": [str(path) for one in lists for path in (one.parquet, one.csv)]}
 
 
 def _time(text: str | None) -> datetime | None:

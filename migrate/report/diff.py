@@ -7,12 +7,11 @@ from typing import Any
 
 from migrate.report.diff_view import DatasetView, DiffView
 from migrate.report.plan import render_rejects_of, warnings_of
-from migrate.report.terminal import Row, inert, render_table
+from migrate.report.terminal import Row, inert, render_table, shorten
 
 _COUNTS = ("read", "filtered", "rejected", "collapsed", "create", "update", "unchanged", "unknown", "foreign")
 _COLUMNS = 12
 _SAMPLES = 3
-_CELL_CHARS = 40
 
 
 def render_diff(view: DiffView) -> str:
@@ -55,15 +54,9 @@ def _samples(view: DiffView) -> str:
         for sample in dataset.samples:
             shown[sample["column"]] = shown.get(sample["column"], 0) + 1
             if shown[sample["column"]] <= _SAMPLES:
-                cells = (_cell(sample[name]) for name in ("key", "column", "old", "new"))
+                cells = (shorten(sample[name]) for name in ("key", "column", "old", "new"))
                 rows.append([dataset.name, *cells])
     return _titled("Samples of changes:", ["dataset", "key", "column", "now there", "will be"], rows[:60])
-
-
-def _cell(text: str | None) -> str:
-    if text is None:
-        return "(nothing)"
-    return text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
 
 
 def _rejects(view: DiffView) -> str:
@@ -80,7 +73,7 @@ def _losses(view: DiffView) -> str:
     for dataset in view.datasets:
         for entry in dataset.losses[:_COLUMNS]:
             example = next(iter(entry["examples"]), None)
-            pair = f"{_cell(example['before'])} -> {_cell(example['after'])}" if example else ""
+            pair = f"{shorten(example['before'])} -> {shorten(example['after'])}" if example else ""
             rows.append([dataset.name, entry["column"], entry["loss"], entry["rows"], pair])
     return _titled("What values lose on the way:", ["dataset", "column", "loss", "rows", "example"], rows)
 

@@ -1,24 +1,13 @@
-"""The diff report as one self-contained page, for people who decide by it and were not there.
-
-Nothing in the page comes from outside, and its policy lets nothing in: the one style sheet and the one script are named
-by their hashes, inline styles are not allowed at all (bars are SVG), and every value is escaped and inert.
-"""
+"""The diff report as one self-contained page, for people who decide by it and were not there."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import Template
-from markupsafe import Markup
 
 from migrate.report.diff_lists import WrittenList
 from migrate.report.diff_view import DatasetView, DiffView
-from migrate.report.page import page_template
+from migrate.report.searchable import ROW_KINDS, render_searchable
 
 KINDS = (
     ("create", "new"),
@@ -34,21 +23,20 @@ _DAYS = 400
 
 def render_page(view: DiffView, lists: Sequence[WrittenList], *, made_at: str, folder: str) -> str:
     """The page of a plan; `folder`: where the full lists are, as seen from the page."""
-    style, script = _asset("diff.css"), _asset("diff.js")
     kinds = [(kind, label) for kind, label in KINDS if any(getattr(d.counts, kind) for d in view.datasets)]
-    return _template().render(
+    return render_searchable(
+        "diff.html.j2",
+        dataset_names=[dataset.name for dataset in view.datasets],
+        kinds=[kind for kind, _ in ROW_KINDS],
         view=view,
-        kinds=kinds,
+        masked=view.masked,
+        legend=kinds,
         bars={dataset.name: _bar(dataset, kinds) for dataset in view.datasets},
         events=_event_bars(view.events),
         revenue=view.revenue,
         lists=lists,
         folder=folder,
         made_at=made_at,
-        style=Markup(style),  # noqa: S704  # our own file
-        script=Markup(script),  # noqa: S704  # our own file
-        style_hash=_hash(style),
-        script_hash=_hash(script),
     )
 
 
@@ -93,20 +81,3 @@ def _event_bars(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return charts
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _asset(name: str) -> str:
-    return files("migrate.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> Template:
-    return page_template("diff.html.j2", pct=_percent)
-
-
-def _percent(share: float) -> str:
-    return "< 0.1 %" if 0 < share < 0.001 else f"{share:.1%}"

@@ -6,7 +6,7 @@ Written a dataset at a time and streamed, so that memory does not grow with the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from migrate.plan.classify import written_text
+from migrate.plan.compare import differing
 from migrate.report.diff_view import column_types
 from migrate.report.shown import Shown
 from migrate.workspace import replacing
@@ -79,6 +80,7 @@ def defuse(frame: pl.DataFrame) -> pl.DataFrame:
 def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.DataFrame]]:
     yield "rows", _masked(_rows(plan, dataset), shown)
     yield "changes", _changes(plan, dataset, shown)
+    yield "recipes", _recipes(plan, dataset, shown)
     for name in ("rejects", "collapsed", "foreign", "merges", "keys"):
         file = plan.file(dataset, f"{name}.parquet")
         if file.is_file():
@@ -105,38 +107,61 @@ def _rows(plan: Plan, dataset: str) -> pl.DataFrame:
     return pl.concat(frames).collect()
 
 
+_CHANGES = dict.fromkeys(["key", "masterid", "column", "old", "new"], pl.String)
+
+
 def _changes(plan: Plan, dataset: str, shown: Shown) -> pl.DataFrame:
     """Every value that changes: key, masterid, column, old, new."""
-    counts = plan.document.datasets[dataset].change_counts
-    stored = plan.document.mappings[dataset].stored_columns
-    types = column_types(plan, dataset)
-    parts = [pl.DataFrame(schema=dict.fromkeys(["key", "masterid", "column", "old", "new"], pl.String))]
-    reading = plan.document.target_reading.get(dataset)
-    before = [plan.folder / file.path for file in reading.files] if reading else []
-    for name in counts if before else ():
-        changed = _changes_of(plan, dataset, before, name, stored.get(name, name))
-        parts.append(
-            changed.with_columns(
-                shown.column(changed.get_column("key")),
-                shown.column(changed.get_column("old"), types[name]),
-                shown.column(changed.get_column("new"), types[name]),
-            )
-        )
-    return pl.concat(parts)
-
-
-def _changes_of(plan: Plan, dataset: str, before: list[Path], name: str, stored: str) -> pl.DataFrame:
     records = pl.scan_parquet(plan.file(dataset, "records.parquet"))
-    new = records.filter(pl.col("changed").list.contains(name)).select(
-        "key", "masterid", as_text(records, stored).alias("new")
+    types = column_types(plan, dataset)
+    parts = []
+    for name, stored, old in _beside_the_target(plan, dataset, plan.document.datasets[dataset].change_counts):
+        new = records.filter(pl.col("changed").list.contains(name)).select(
+            "key", "masterid", as_text(records, stored).alias("new")
+        )
+        changed = new.join(old, on="masterid", how="left", maintain_order="left").collect()
+        parts.append(_shown(changed, name, types[name], shown))
+    return pl.concat([pl.DataFrame(schema=_CHANGES), *parts])
+
+
+def _recipes(plan: Plan, dataset: str, shown: Shown) -> pl.DataFrame:
+    """Every value that the target's own recipes keep different, in the form of `_changes`; none of them is sent."""
+    files = [plan.file(dataset, f"{name}.parquet") for name in ("records", "unchanged")]
+    rows = pl.concat([pl.scan_parquet(file).drop("batch", "position", strict=False) for file in files])
+    types = column_types(plan, dataset)
+    parts = []
+    for name, stored, old in _beside_the_target(plan, dataset, plan.document.datasets[dataset].recipe_counts):
+        new = rows.filter(pl.col("masterid").is_not_null()).select(
+            "key", "masterid", pl.col(stored).alias("new"), as_text(rows, stored).alias("_text")
+        )
+        pairs = new.join(old, on="masterid", how="inner", maintain_order="left").collect()
+        sent = pairs.with_columns(sent=pl.col("new").is_not_null())
+        changed = pairs.filter(differing(sent, types[name])).with_columns(new=pl.col("_text"))
+        parts.append(_shown(changed, name, types[name], shown))
+    return pl.concat([pl.DataFrame(schema=_CHANGES), *parts])
+
+
+def _beside_the_target(plan: Plan, dataset: str, names: Iterable[str]) -> Iterator[tuple[str, str, pl.LazyFrame]]:
+    """Of each column: its name, its name in the plan's files, and `masterid, old` of the target as it was read."""
+    reading = plan.document.target_reading.get(dataset)
+    if reading is None or not reading.files:
+        return
+    held = pl.scan_parquet([plan.folder / file.path for file in reading.files])
+    shows = held.collect_schema().names()
+    stored = plan.document.mappings[dataset].stored_columns
+    for name in names:
+        old = pl.col(name) if name in shows else pl.lit(None, pl.String)
+        yield name, stored.get(name, name), held.select(pl.col("__masterid__").alias("masterid"), old.alias("old"))
+
+
+def _shown(changed: pl.DataFrame, name: str, dtype: pl.DataType, shown: Shown) -> pl.DataFrame:
+    return changed.select(
+        shown.column(changed.get_column("key")),
+        "masterid",
+        pl.lit(name).alias("column"),
+        shown.column(changed.get_column("old"), dtype),
+        shown.column(changed.get_column("new"), dtype),
     )
-    held = pl.scan_parquet(before)
-    shows = name in held.collect_schema()
-    old = held.select(
-        pl.col("__masterid__").alias("masterid"), (pl.col(name) if shows else pl.lit(None, pl.String)).alias("old")
-    )
-    joined = new.join(old, on="masterid", how="left", maintain_order="left")
-    return joined.select("key", "masterid", pl.lit(name).alias("column"), "old", "new").collect()
 
 
 def as_text(frame: pl.LazyFrame, column: str) -> pl.Expr:

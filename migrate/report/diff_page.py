@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from migrate.errors import WorkspaceError
 from migrate.mask import workspace_masker
 from migrate.plan.opening import Plan, open_plan
 from migrate.report.diff_html import render_page
 from migrate.report.diff_lists import WrittenList, write_lists
 from migrate.report.diff_view import DiffView, view_plan
+from migrate.report.searchable import write_with_lists
 from migrate.report.shown import Shown
-from migrate.workspace import Workspace, write_bytes
+from migrate.workspace import Workspace
 
 
 def open_shown(workspace: Workspace, *, show_values: bool) -> Shown:
@@ -34,12 +34,8 @@ def open_report(
 
 def write_page(plan: Plan, view: DiffView, shown: Shown, page: Path, *, made_at: str) -> list[WrittenList]:
     """Writes the page and, in a folder of its name beside it, the full lists. Raises WorkspaceError."""
-    folder = page.with_name(f"{page.stem}-lists")
-    try:
-        lists = write_lists(plan, folder, shown)
-        write_bytes(page, render_page(view, lists, made_at=made_at, folder=folder.name).encode("utf-8", "replace"))
-    except OSError as error:
-        raise WorkspaceError(
-            f"the report {page} cannot be written: {error.strerror or error}", hint="choose another --html FILE"
-        ) from None
-    return lists
+    return write_with_lists(
+        page,
+        lambda folder: write_lists(plan, folder, shown),
+        lambda lists, folder: render_page(view, lists, made_at=made_at, folder=folder),
+    )

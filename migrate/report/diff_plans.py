@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from migrate.plan.opening import Plan, open_plan
+from migrate.plan.opening import Plan
 from migrate.report.diff_lists import as_text
-from migrate.report.diff_page import open_shown
 from migrate.report.diff_view import column_types
 from migrate.report.shown import Shown
-from migrate.report.terminal import Row, inert, render_table
-from migrate.workspace import Workspace
 
 if TYPE_CHECKING:
     from migrate.plan.document import PlanDocument
 
 COUNTS = ("read", "filtered", "rejected", "collapsed", "create", "update", "unchanged", "unknown", "merge_forecast")
 SAMPLES = 3
-_CELL_CHARS = 40
 
 
 @dataclass(frozen=True)
@@ -53,12 +49,44 @@ class Comparison:
     datasets: tuple[DatasetComparison, ...]
 
 
-def compare_plans(workspace: Workspace, first: str, second: str, *, show_values: bool) -> Comparison:
-    """The comparison of two finished plans of the workspace. Raises WorkspaceError where one cannot be used."""
-    shown = open_shown(workspace, show_values=show_values)
-    one, two = open_plan(workspace, first), open_plan(workspace, second)
-    names = list(dict.fromkeys([*one.document.datasets, *two.document.datasets]))
-    found = tuple(_dataset(one, two, name, shown) for name in names)
+@dataclass(frozen=True)
+class Pair:
+    """One dataset in two plans, read as it is needed."""
+
+    one: Plan
+    two: Plan
+    dataset: str
+
+    def rows(self) -> pl.DataFrame:
+        """Every key of either plan.
+
+        **Shape**: `key`; `change, payload` in the first plan and `change_after, payload_after` in the second, null
+        where it has no such key. The payload is a hash, to be compared within this frame. Sorted by key.
+        """
+        one, two = _side(self.one, self.dataset), _side(self.two, self.dataset)
+        return one.join(two, on="key", how="full", coalesce=True, suffix="_after").sort("key").collect()
+
+    def columns(self, rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataType | None, pl.DataFrame]]:
+        """Of each column that differs among `rows`: name, type in the second plan, and `key, value, value_after`."""
+        keys = rows.filter(pl.col("payload") != pl.col("payload_after")).select("key")
+        types = [column_types(plan, self.dataset) for plan in (self.one, self.two)] if keys.height else [{}, {}]
+        for name in dict.fromkeys([*types[0], *types[1]]):
+            if _is_mapped(self.one, self.two, self.dataset, name):
+                sides = [_values(plan, self.dataset, name, keys) for plan in (self.one, self.two)]
+                both = sides[0].join(sides[1], on="key", suffix="_after", how="inner").sort("key")
+                differing = both.filter(pl.col("value").ne_missing(pl.col("value_after")))
+                if differing.height:
+                    yield name, types[1].get(name), differing
+
+
+def pairs_of(one: Plan, two: Plan) -> list[Pair]:
+    """The datasets of either plan, those of the first before others."""
+    return [Pair(one, two, name) for name in dict.fromkeys([*one.document.datasets, *two.document.datasets])]
+
+
+def compare_plans(one: Plan, two: Plan, shown: Shown) -> Comparison:
+    """The comparison of two finished plans."""
+    found = tuple(_dataset(pair, shown) for pair in pairs_of(one, two))
     return Comparison(one.name, two.name, tuple(_inputs(one.document, two.document)), found)
 
 
@@ -87,20 +115,20 @@ def _files(document: PlanDocument) -> dict[str, list[str]]:
     return {name: [file.sha256 for file in reading.files] for name, reading in document.target_reading.items()}
 
 
-def _dataset(one: Plan, two: Plan, name: str, shown: Shown) -> DatasetComparison:
-    plans = [plan.document.datasets.get(name) for plan in (one, two)]
+def _dataset(pair: Pair, shown: Shown) -> DatasetComparison:
+    plans = [plan.document.datasets.get(pair.dataset) for plan in (pair.one, pair.two)]
     counts = {count: tuple(getattr(plan, count) if plan else None for plan in plans) for count in COUNTS}
     rules = [plan.rejected_by_rule if plan else {} for plan in plans]
-    joined = _joined(_side(one, name), _side(two, name))
-    both = joined.filter(pl.col("change").is_not_null() & pl.col("change_after").is_not_null())
-    columns, samples = _columns(one, two, name, both, shown)
+    rows = pair.rows()
+    both = rows.filter(pl.col("change").is_not_null() & pl.col("change_after").is_not_null())
+    columns, samples = _columns(pair, both, shown)
     turned = both.filter(pl.col("change") != pl.col("change_after")).group_by("change", "change_after").len()
     return DatasetComparison(
-        name=name,
+        name=pair.dataset,
         counts=counts,  # type: ignore[arg-type]  # each is a pair
         rules={rule: (rules[0].get(rule, 0), rules[1].get(rule, 0)) for rule in sorted({*rules[0], *rules[1]})},
-        only_first=joined.get_column("change_after").null_count(),
-        only_second=joined.get_column("change").null_count(),
+        only_first=rows.get_column("change_after").null_count(),
+        only_second=rows.get_column("change").null_count(),
         otherwise=int((both.get_column("payload") != both.get_column("payload_after")).sum()),
         columns=columns,
         turned={(then, now): rows for then, now, rows in sorted(turned.iter_rows())},
@@ -118,28 +146,13 @@ def _side(plan: Plan, dataset: str) -> pl.LazyFrame:
     return pl.concat([pl.scan_parquet(file).select("key", "change", pl.col("payload").hash()) for file in files])
 
 
-def _joined(one: pl.LazyFrame, two: pl.LazyFrame) -> pl.DataFrame:
-    return one.join(two, on="key", how="full", coalesce=True, suffix="_after").sort("key").collect()
-
-
-def _columns(
-    one: Plan, two: Plan, dataset: str, both: pl.DataFrame, shown: Shown
-) -> tuple[dict[str, int], list[dict[str, Any]]]:
+def _columns(pair: Pair, both: pl.DataFrame, shown: Shown) -> tuple[dict[str, int], list[dict[str, Any]]]:
     """In how many rows each column differs, the most first, and a few samples of each."""
-    keys = both.filter(pl.col("payload") != pl.col("payload_after")).select("key")
-    if not keys.height:
-        return {}, []
-    types = [column_types(plan, dataset) for plan in (one, two)]
-    names = [name for name in dict.fromkeys([*types[0], *types[1]]) if _is_mapped(one, two, dataset, name)]
     counted: dict[str, int] = {}
     samples: dict[str, list[dict[str, Any]]] = {}
-    for name in names:
-        sides = [_values(plan, dataset, name, keys) for plan in (one, two)]
-        pair = sides[0].join(sides[1], on="key", suffix="_after", how="inner").sort("key")
-        differing = pair.filter(pl.col("value").ne_missing(pl.col("value_after")))
-        if differing.height:
-            counted[name] = differing.height
-            samples[name] = _shown_samples(name, differing.head(SAMPLES), types[1].get(name), shown)
+    for name, dtype, differing in pair.columns(both):
+        counted[name] = differing.height
+        samples[name] = _shown_samples(name, differing.head(SAMPLES), dtype, shown)
     order = sorted(counted, key=lambda name: (-counted[name], name))
     return {name: counted[name] for name in order}, [sample for name in order for sample in samples[name]]
 
@@ -172,74 +185,3 @@ def _shown_samples(name: str, rows: pl.DataFrame, dtype: pl.DataType | None, sho
         }
         for row in rows.to_dicts()
     ]
-
-
-def render_comparison(found: Comparison) -> str:
-    """The comparison for a terminal."""
-    parts = [f"Plan {found.second} against plan {found.first}"]
-    parts.append(
-        "Made from other inputs:\n" + "\n".join(f"  - {inert(line)}" for line in found.inputs)
-        if found.inputs
-        else "Both were made from the same inputs."
-    )
-    rows: list[Row] = [
-        [d.name, count, before, after, (after or 0) - (before or 0)]
-        for d in found.datasets
-        for count, (before, after) in d.counts.items()
-        if before != after
-    ]
-    parts += _table("Counts that differ:", ["dataset", "count", "first", "second", "by"], rows)
-    rows = [[d.name, rule, *pair] for d in found.datasets for rule, pair in d.rules.items() if pair[0] != pair[1]]
-    parts += _table("Rejected by rule:", ["dataset", "rule", "first", "second"], rows)
-    rows = [
-        [d.name, d.only_first, d.only_second, d.otherwise]
-        for d in found.datasets
-        if d.only_first or d.only_second or d.otherwise
-    ]
-    parts += _table("Rows:", ["dataset", "only in first", "only in second", "with other values"], rows)
-    rows = [[d.name, then, now, count] for d in found.datasets for (then, now), count in d.turned.items()]
-    parts += _table("Rows that do something else now:", ["dataset", "first", "second", "rows"], rows)
-    rows = [[d.name, column, count] for d in found.datasets for column, count in d.columns.items()]
-    parts += _table("Columns with other values, most rows first:", ["dataset", "column", "rows"], rows)
-    rows = [
-        [d.name, s["column"], _cell(s["key"]), _cell(s["first"]), _cell(s["second"])]
-        for d in found.datasets
-        for s in d.samples
-    ]
-    parts += _table("Samples:", ["dataset", "column", "key", "first", "second"], rows[:60])
-    if len(parts) == 2:
-        parts.append("They do the same.")
-    return "\n\n".join(parts)
-
-
-def _cell(text: str | None) -> str:
-    if text is None:
-        return "(nothing)"
-    return text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
-
-
-def _table(title: str, headers: list[str], rows: list[Row]) -> list[str]:
-    return [f"{title}\n{render_table(headers, rows)}"] if rows else []
-
-
-def summarise_comparison(found: Comparison) -> dict[str, Any]:
-    """The comparison's part of the JSON object."""
-    return {
-        "plan": found.second,
-        "against": found.first,
-        "inputs": list(found.inputs),
-        "datasets": {d.name: _summarise(d) for d in found.datasets},
-    }
-
-
-def _summarise(d: DatasetComparison) -> Mapping[str, Any]:
-    return {
-        "counts": {count: {"first": pair[0], "second": pair[1]} for count, pair in d.counts.items()},
-        "rejected_by_rule": {rule: {"first": pair[0], "second": pair[1]} for rule, pair in d.rules.items()},
-        "only_first": d.only_first,
-        "only_second": d.only_second,
-        "otherwise": d.otherwise,
-        "columns": d.columns,
-        "turned": [{"first": then, "second": now, "rows": rows} for (then, now), rows in d.turned.items()],
-        "samples": d.samples,
-    }

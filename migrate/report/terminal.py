@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 Cell = str | int | float | None
 Row = Sequence[Cell]
+_CELL_CHARS = 40
 
 
 def render_table(headers: Sequence[str], rows: Sequence[Row], *, indent: int = 2) -> str:
@@ -46,6 +47,13 @@ def inert(text: str) -> str:
     return "".join(
         char if unicodedata.category(char)[0] not in "CZ" or char == " " else f"\\u{ord(char):04x}" for char in text
     )
+
+
+def shorten(text: str | None) -> str:
+    """`text` in at most 40 characters, `(nothing)` for None."""
+    if text is None:
+        return "(nothing)"
+    return text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
 
 
 def width_of(text: str) -> int:

@@ -144,6 +144,14 @@ def test_lists_hold_every_row(made, page: Path) -> None:
     assert changes.filter(column="spent").select("old", "new").row(0) == ("1.00", "21.5")
 
 
+def test_what_recipes_keep_different_is_listed(made, page: Path) -> None:
+    """Values that differ because of the target's own recipes have a list of their own, as many rows as are counted."""
+    recipes = pl.read_parquet(page.parent / "report-lists" / "contacts-recipes.parquet")
+    counts = made[1].document.datasets["contacts"].recipe_counts
+    assert counts
+    assert dict(recipes.group_by("column").len().iter_rows()) == counts
+
+
 @pytest.mark.parametrize(
     ("text", "safe"),
     [

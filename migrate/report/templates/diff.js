@@ -6,7 +6,10 @@
   const kind = document.getElementById("k");
   const said = document.getElementById("said");
   const rows = [...document.querySelectorAll("[data-f]")];
-  const words = rows.map((row) => row.textContent.toLowerCase());
+  const words = rows.map((row) => {
+    const heading = row.closest("details.group")?.querySelector("summary")?.textContent ?? "";
+    return [row.dataset.d, heading, row.textContent].join(" ").toLowerCase();
+  });
   const groups = [...document.querySelectorAll("details.group")];
   const closed = groups.map((group) => group.open);
 
@@ -41,5 +44,9 @@
   addEventListener("beforeprint", () => groups.forEach((group) => { group.open = true; }));
   addEventListener("afterprint", apply);
   bar.hidden = rows.length === 0;
+  const given = new URLSearchParams(location.hash.slice(1));
+  text.value = given.get("q") ?? "";
+  dataset.value = given.get("d") ?? "";
+  kind.value = given.get("k") ?? "";
   apply();
 })();
