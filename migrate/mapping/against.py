@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as File
 from typing import Literal
 
 import polars as pl
 
+from migrate.mapping.elements import unused_element_fields
 from migrate.mapping.fields import column_of, named_uses, record_names, unused_fields
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Mapping
@@ -23,11 +24,12 @@ Found = Iterator[tuple[Level, Path, str]]
 @dataclass(frozen=True)
 class Shown:
     """What a snapshot shows of one resource: its fields, its sources, and of each field the share of records with a
-    value (at least of those that no mapping uses)."""
+    value (at least of those that no mapping uses); of the fields inside list elements those that no mapping uses."""
 
     fields: Collection[str]
     sources: Collection[str]
     filled: Dict[str, float]
+    unused_elements: Dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def look_at(
         rows += frame.height
         sources |= set(frame["_source"].fill_null("").unique())
         filled.update(frame.select((pl.col(unused).fill_null("") != "").sum()).row(0, named=True) if unused else {})
-    return Shown(fields, sources, {field: filled[field] / rows if rows else 0.0 for field in unused})
+    shares = {name: filled[name] / rows if rows else 0.0 for name in unused}
+    return Shown(fields, sources, shares, unused_element_fields(fields, read, mappings))
 
 
 def check_against(mapping: Mapping, shown: Shown, same_resource: Sequence[Mapping]) -> list[Remark]:
@@ -85,9 +88,10 @@ def _check_unused(mapping: Mapping, shown: Shown, same_resource: Sequence[Mappin
     level: Level = "problem" if mapping.unmapped == "fail" else "warning"
     if level == "warning" and mapping is not same_resource[0]:
         return  # told once for the resource
-    for field in unused_fields(shown.fields, same_resource):
-        filled = f" ({shown.filled[field]:.0%} filled)" if field in shown.filled else ""
-        yield level, ("unmapped",), f"no mapping uses the field {field!r}{filled} nor names it under `ignore`"
+    shares = {**shown.filled, **shown.unused_elements}
+    for name in (*unused_fields(shown.fields, same_resource), *shown.unused_elements):
+        filled = f" ({shares[name]:.0%} filled)" if name in shares else ""
+        yield level, ("unmapped",), f"no mapping uses the field {name!r}{filled} nor names it under `ignore`"
 
 
 def _check_absent(mapping: Mapping, shown: Shown) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
@@ -12,6 +12,8 @@ from migrate.mapping.model import Mapping
 
 PLACE = ("_source", "_id", "_position", "_element")
 SLICE_ROWS = 250_000
+GATHERED_ROWS = 100_000
+GATHERED_BYTES = 64 * 1024 * 1024
 SLICE_BYTES = 16 * 1024 * 1024
 # how a snapshot's field shows half a surrogate pair, and so also a text that has these six characters
 _ESCAPE = "\\ud"
@@ -34,6 +36,22 @@ def slices(mapping: Mapping, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     for length in lengths:
         yield rows.slice(start, length)
         start += length
+
+
+def gather_frames(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same rows in the same order in fewer frames, for a mapping costs something a frame however few its rows.
+
+    **Guarantees.** A frame more is taken in only while there are few rows and bytes, so memory stays bounded.
+    """
+    waiting: list[pl.DataFrame] = []
+    for frame in frames:
+        waiting.append(frame)
+        few = sum(part.height for part in waiting) < GATHERED_ROWS
+        if not few or sum(part.estimated_size() for part in waiting) >= GATHERED_BYTES:
+            yield pl.concat(waiting, rechunk=True)
+            waiting = []
+    if waiting:
+        yield pl.concat(waiting, rechunk=True)
 
 
 def base_rows(mapping: Mapping, rows: pl.DataFrame) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from pathlib import Path as File
 
 import polars as pl
 
+from migrate.config import SUMMARY_WEBHOOK
 from migrate.mapping.columns import FIELD
 from migrate.mapping.consent import check_consent
 from migrate.mapping.dates import EPOCHS, is_zone
@@ -18,6 +19,7 @@ from migrate.mapping.order import find_circle
 from migrate.mapping.sql import SqlRefused, guard_sql
 from migrate.mapping.types import read_typed
 from migrate.mapping.yaml_text import Document, Path, Place, Problem
+from migrate.workspace import is_name
 
 Found = Iterator[tuple[Path, str]]
 _SAMPLES = ("", "a", "1", "0", "1.50", "2020-01-01 00:00:00", None)
@@ -28,6 +30,7 @@ def check_mapping(mapping: Mapping, document: Document) -> list[Problem]:
     """Everything that is wrong inside one mapping."""
     found = [
         *_check_key(mapping),
+        *_check_target(mapping),
         *_check_alternative_keys(mapping),
         *_check_names(mapping),
         *_check_where(mapping),
@@ -100,6 +103,18 @@ def _check_key(mapping: Mapping) -> Found:
             yield ("key", index), f"{name!r} stands twice"
 
 
+def _check_target(mapping: Mapping) -> Found:
+    if not mapping.is_feed:
+        return
+    if mapping.dataset == SUMMARY_WEBHOOK:
+        yield ("dataset",), f"{SUMMARY_WEBHOOK!r} is the webhook of the summaries; give the feed another name"
+    if mapping.alternative_keys:
+        yield ("alternative_keys",), "a webhook merges nothing; remove this"
+    for name, column in mapping.columns.items():
+        if column.recipe:
+            yield ("columns", name, "recipe"), "what a webhook stores is not compared; remove this"
+
+
 def _check_alternative_keys(mapping: Mapping) -> Found:
     known = {frozenset(mapping.key)}
     for index, key in enumerate(mapping.alternative_keys):
@@ -117,6 +132,8 @@ def _check_alternative_keys(mapping: Mapping) -> Found:
 
 
 def _check_names(mapping: Mapping) -> Found:
+    if not is_name(mapping.dataset):
+        yield ("dataset",), "a name that Windows keeps for itself or that is too long; files are named by it"
     folded: dict[str, str] = {}
     for name in mapping.columns:
         path = ("columns", name)

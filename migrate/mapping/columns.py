@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Dict
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from migrate.errors import MappingError
-from migrate.mapping.dates import source_zones
+from migrate.mapping.distinct import find_distinct
 from migrate.mapping.lane import Lane, start_lane
 from migrate.mapping.model import Column, constant_text
 from migrate.mapping.numbers import FloatDigits
-from migrate.mapping.series import coalesce, keep_where, merge_losses, rule_where, without_empty
+from migrate.mapping.series import coalesce, keep_where, merge_losses, no_rules, rule_where, without_empty
 from migrate.mapping.sql import guard_sql
 from migrate.mapping.types import polars_type, read_typed, render
 
@@ -37,13 +36,15 @@ class Computed:
 
 
 def compute(
-    name: str, column: Column, rows: pl.DataFrame, required: bool, zones: Dict[str, str], float_digits: FloatDigits
+    name: str, column: Column, rows: pl.DataFrame, required: bool, zones: pl.Series, float_digits: FloatDigits
 ) -> Computed:
     """The values of one column.
 
-    **Shape.** `rows` has `_source` and one text column `f:NAME` per field read.
+    **Shape.** `rows` has one text column `f:NAME` per field read. `zones`: the zone of each row's naive times.
     """
-    lanes = [_run_lane(text, column, rows["_source"], zones, float_digits) for text in _read_texts(name, column, rows)]
+    if column.timezone is not None:
+        zones = pl.Series([column.timezone]).new_from_index(0, rows.height)
+    lanes = [_run_lane(text, column, zones, float_digits) for text in _read_texts(name, column, rows)]
     lane = lanes[0] if len(lanes) == 1 else _strictest(lanes)
     if column.consent and column.sql is not None:
         lane = _withhold_unfounded(lane, rows, guard_sql(column.sql).fields)
@@ -59,11 +60,7 @@ def evaluate(what: str, sql: str, rows: pl.DataFrame) -> pl.Series:
     """
     expression = guard_sql(sql).write(lambda field: FIELD + field)
     try:
-        found = (
-            rows.lazy()
-            .select(pl.sql_expr(expression).alias("sql"), pl.int_range(pl.len()).alias("row"))
-            .collect()["sql"]
-        )
+        found = rows.with_columns(pl.sql_expr(expression).alias("sql"))["sql"]
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise MappingError(
             [f"{what}: the expression fails ({type(error).__name__})"], hint="migrate mapping check"
@@ -94,15 +91,35 @@ def first_value(texts: list[pl.Series]) -> pl.Series:
     return frame.select(pl.coalesce(pl.all()).alias("t")).to_series()
 
 
-def _run_lane(
-    text: pl.Series, column: Column, sources: pl.Series, zones: Dict[str, str], float_digits: FloatDigits
-) -> Lane:
+def _run_lane(text: pl.Series, column: Column, zones: pl.Series, float_digits: FloatDigits) -> Lane:
+    """The lane of each row; of few different texts each is run once."""
+    few = find_distinct(text) if _has_work(column) else None
+    if few is None:
+        return _run(text, column, zones, float_digits)
+    lane = _run(few.texts, column, zones.new_from_index(0, len(few.texts)), float_digits)
+    ruled = lane.rule.null_count() < len(lane.rule)
+    return Lane(
+        origin=text,
+        # of the text only whether there is one counts from here on, and only to a column that sends null
+        text=few.spread(lane.text) if column.null == "send" else text,
+        rule=few.spread(lane.rule) if ruled else no_rules(len(text)),
+        value=few.spread(lane.value),
+        losses={loss: few.spread(lost) for loss, lost in lane.losses.items()},
+    )
+
+
+def _has_work(column: Column) -> bool:
+    """Whether a text goes through more than a look at it; times look for few texts themselves, zone by zone."""
+    if column.type in {"datetime", "date"}:
+        return False
+    return column.type != "text" or column.values is not None or bool(column.calls)
+
+
+def _run(text: pl.Series, column: Column, zones: pl.Series, float_digits: FloatDigits) -> Lane:
     lane = start_lane(text, column)
     if lane.text.null_count() == len(lane.text):
         return replace(lane, value=lane.text.cast(polars_type(column.type, float_digits)))
-    of_row = {"*": column.timezone} if column.timezone else zones
-    row_zones = source_zones(sources, of_row) if column.type == "datetime" else sources
-    typed = read_typed(lane.text, row_zones, column, float_digits)
+    typed = read_typed(lane.text, zones, column, float_digits)
     rule = coalesce(lane.rule, typed.rule)
     return replace(lane, value=typed.value, rule=rule, losses=merge_losses(lane.losses, dict(typed.losses)))
 

@@ -11,21 +11,27 @@ counted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from migrate.mapping.distinct import find_distinct
+from migrate.mapping.zones import to_utc
+
 _TIME = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)?$"
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)?$"
 )
 _PLAIN_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_DAY_LETTERS = 10
 _ZERO = r"^0000-00-00"
-_IMPOSSIBLE = r"^.{11}(24|..:..:60)"
 _OFFSET = r"([+-])([0-9]{2}):?([0-9]{2})?$"
 _TEXT = pl.lit(None, dtype=pl.String)
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
+_EPOCH = datetime(1970, 1, 1)
+_FIRST_US, _LAST_US = ((end - _EPOCH) // timedelta(microseconds=1) for end in (datetime.min, datetime.max))
 FLAGS = ("zone_assumed", "fraction_dropped", "dst_gap", "dst_fold")
 
 
@@ -36,9 +42,20 @@ def read_datetimes(texts: pl.Series, zones: pl.Series, spelling: str | None = No
     `FLAGS`.
     `zones` names the zone of each row's naive times.
     """
+    few = find_distinct(texts) if _is_one(zones) else None
+    if few is None:
+        return _read_datetimes(texts, zones, spelling)
+    return few.spread_frame(_read_datetimes(few.texts, zones.new_from_index(0, len(few.texts)), spelling))
+
+
+def _is_one(zones: pl.Series) -> bool:
+    return bool((zones == zones.first()).all())
+
+
+def _read_datetimes(texts: pl.Series, zones: pl.Series, spelling: str | None) -> pl.DataFrame:
     frame = pl.DataFrame({"text": texts, "zone": zones})
     frame = _parse_known(frame) if spelling is None else _parse_as(frame, spelling)
-    frame = _to_utc(frame)
+    frame = to_utc(frame)
     if _is_plain(frame):
         return frame.select(pl.col("utc").alias("value"), _TEXT.alias("rule"), *FLAGS)
     year = pl.col("utc").dt.year()
@@ -61,8 +78,12 @@ def _is_plain(frame: pl.DataFrame) -> bool:
     """Whether every text is a time of the calendar: nearly always, and then there is nothing more to look for."""
     if frame["utc"].null_count() != frame["text"].null_count():
         return False
-    years = frame["utc"].dt.year()
-    return not ((years < 1) | (years > 9999)).any()
+    return _in_calendar(frame["utc"])
+
+
+def _in_calendar(times: pl.Series) -> bool:
+    """Whether all times are in the years 1 to 9999."""
+    return bool(times.to_physical().is_between(_FIRST_US, _LAST_US).all())
 
 
 def read_dates(texts: pl.Series, spelling: str | None = None) -> pl.DataFrame:
@@ -70,8 +91,12 @@ def read_dates(texts: pl.Series, spelling: str | None = None) -> pl.DataFrame:
 
     **Shape.** One row per text: `value` Date, `rule`, `time_dropped`.
     """
-    zones = pl.Series(["UTC"], dtype=pl.String).new_from_index(0, len(texts))
-    frame = pl.DataFrame({"text": texts, "zone": zones})
+    few = find_distinct(texts)
+    return _read_dates(texts, spelling) if few is None else few.spread_frame(_read_dates(few.texts, spelling))
+
+
+def _read_dates(texts: pl.Series, spelling: str | None) -> pl.DataFrame:
+    frame = texts.rename("text").to_frame()
     frame = _parse_known(frame) if spelling is None else _parse_as(frame, spelling)
     year = pl.col("local").dt.year()
     rule = (
@@ -113,32 +138,48 @@ def _parse_known(frame: pl.DataFrame) -> pl.DataFrame:
     fast = _parse_one_way(frame)
     if fast is not None:
         return fast
-    timed, day = text.str.contains(_TIME) & ~text.str.contains(_IMPOSSIBLE), text.str.contains(_DAY)
+    frame = frame.with_columns(timed=text.str.contains(_TIME), day=text.str.contains(_DAY))
+    timed, day = pl.col("timed"), pl.col("day")
     stamp = pl.when(timed).then(text.str.slice(0, 10) + " " + text.str.slice(11, 8)).when(day).then(text + " 00:00:00")
-    tail = pl.when(timed).then(text.str.slice(19))
-    offset = tail.str.contains(_OFFSET)
+    tails = _read_tails(frame.select(pl.when(timed).then(text.str.slice(19)).alias("tail")).to_series())
+    return frame.with_columns(
+        stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us", cache=False).alias("local"),
+        tails["fraction_dropped"],
+        pl.when(day).then(0).otherwise(tails["offset"]).alias("offset"),
+    )
+
+
+def _read_tails(tails: pl.Series) -> pl.DataFrame:
+    """What stands behind the seconds: `offset` in minutes, null for none, and whether a fraction gets lost."""
+    few = find_distinct(tails)
+    return _read_each_tail(tails) if few is None else few.spread_frame(_read_each_tail(few.texts))
+
+
+def _read_each_tail(tails: pl.Series) -> pl.DataFrame:
+    tail = pl.col("tail")
     hours = tail.str.extract(_OFFSET, 2).cast(pl.Int64) * 60 + tail.str.extract(_OFFSET, 3).cast(pl.Int64).fill_null(0)
     minutes = pl.when(tail.str.extract(_OFFSET, 1) == "-").then(-hours).otherwise(hours)
-    return frame.with_columns(
-        stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us").alias("local"),
-        pl.when(offset).then(minutes).when(tail.str.ends_with("Z") | day).then(0).alias("offset"),
-        tail.str.contains(r"^\.[0-9]*[1-9]").fill_null(False).alias("fraction_dropped"),
+    return (
+        tails.rename("tail")
+        .to_frame()
+        .select(
+            pl.when(tail.str.contains(_OFFSET)).then(minutes).when(tail.str.ends_with("Z")).then(0).alias("offset"),
+            tail.str.contains(r"^\.[0-9]*[1-9]").fill_null(False).alias("fraction_dropped"),
+        )
     )
 
 
 def _parse_one_way(frame: pl.DataFrame) -> pl.DataFrame | None:
     """The parsed frame where all texts are plain naive times, or all are days; None for anything else."""
-    text, missing = pl.col("text"), frame["text"].null_count()
-    looks = frame.select(
-        (~text.str.contains(_PLAIN_TIME)).any().alias("t"), (~text.str.contains(_DAY)).any().alias("d")
-    )
-    other, dated = looks.row(0) if missing < frame.height else (True, True)
-    if other and dated:
+    text = pl.col("text")
+    is_day = len(frame.select(text.first(ignore_nulls=True)).item() or "") == _DAY_LETTERS
+    if not frame.select(text.str.contains(_DAY if is_day else _PLAIN_TIME).all()).item():
         return None
-    pattern = "%Y-%m-%d" if other else "%Y-%m-%d %H:%M:%S"
+    pattern = "%Y-%m-%d" if is_day else "%Y-%m-%d %H:%M:%S"
     return frame.with_columns(
-        text.str.to_datetime(pattern, strict=False, time_unit="us").alias("local"),
-        pl.lit(0 if other else None, dtype=pl.Int64).alias("offset"),
+        # few different texts do not come here as they stand in the rows, so a cache would only cost
+        text.str.to_datetime(pattern, strict=False, time_unit="us", cache=False).alias("local"),
+        pl.lit(0 if is_day else None, dtype=pl.Int64).alias("offset"),
         pl.lit(False).alias("fraction_dropped"),
     )
 
@@ -167,52 +208,3 @@ def _parse_as(frame: pl.DataFrame, spelling: str) -> pl.DataFrame:
         pl.lit(0 if zoned or dated_only else None, dtype=pl.Int64).alias("offset"),
         (local != whole).alias("fraction_dropped"),
     )
-
-
-def _to_utc(frame: pl.DataFrame) -> pl.DataFrame:
-    naive = pl.col("local").is_not_null() & pl.col("offset").is_null()
-    shifted = pl.col("local") - pl.duration(minutes=pl.col("offset"))
-    no = pl.lit(False)
-    frame = frame.with_columns(
-        naive.alias("zone_assumed"), shifted.alias("utc"), no.alias("dst_gap"), no.alias("dst_fold")
-    )
-    for zone in frame.filter("zone_assumed").get_column("zone").unique().sort().to_list():
-        frame = _localise(frame, zone)
-    return frame
-
-
-def _localise(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
-    here, local = pl.col("zone_assumed") & (pl.col("zone") == zone), pl.col("local")
-    if zone == "UTC":
-        if frame["zone_assumed"].all() and (frame["zone"] == "UTC").all():
-            return frame.with_columns(local.alias("utc"))
-        return frame.with_columns(pl.when(here).then(local).otherwise(pl.col("utc")).alias("utc"))
-    earlier = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    later = local.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")
-    frame = frame.with_columns(
-        earlier.dt.convert_time_zone("UTC").dt.replace_time_zone(None).alias("earlier"),
-        (earlier != later).fill_null(False).alias("twice"),
-    )
-    gap = here & pl.col("earlier").is_null()
-    frame = frame.with_columns(
-        pl.when(here).then(pl.col("earlier")).otherwise(pl.col("utc")).alias("utc"),
-        (pl.col("dst_gap") | gap).alias("dst_gap"),
-        (pl.col("dst_fold") | (here & pl.col("twice"))).alias("dst_fold"),
-    )
-    return _fill_gaps(frame, gap, zone).drop("earlier", "twice")
-
-
-def _fill_gaps(frame: pl.DataFrame, gap: pl.Expr, zone: str) -> pl.DataFrame:
-    skipped = frame.filter(gap).get_column("local").unique()
-    if skipped.is_empty():
-        return frame
-    moved = [_move_out_of_gap(local, zone) for local in skipped]
-    filled = pl.col("local").replace_strict(
-        skipped, pl.Series(moved, dtype=pl.Datetime("us")), default=None, return_dtype=pl.Datetime("us")
-    )
-    return frame.with_columns(pl.when(gap).then(filled).otherwise(pl.col("utc")).alias("utc"))
-
-
-def _move_out_of_gap(local: datetime, zone: str) -> datetime:
-    # fold=0 reads a skipped time with the offset from before the gap, which is the move forward (PEP 495)
-    return local.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC).replace(tzinfo=None)

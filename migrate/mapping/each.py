@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -20,8 +20,12 @@ _ABSENT = msgspec.Raw(b"")
 PREFIX = "item."
 # a byte that no JSON text holds unescaped
 _SEPARATOR = b"\x01"
-CHUNK_RECORDS = 2_000
+# so many that calls cost nothing, so few that what is decoded stays in the cache
+CHUNK_RECORDS = 500
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+# a letter of ASCII written as an escape, and a key that is always written as it is but for such
+_HIDDEN_LETTER = r"\\u00[2-7]"
+_PLAIN_KEY = re.compile("[A-Za-z0-9_]+")
 _ESCAPE = re.compile(rf"(?P<pair>{_HIGH}{_LOW})|(?P<half>{_HIGH}|{_LOW})|(?P<other>\\.)")
 
 
@@ -46,12 +50,29 @@ def read_elements(texts: pl.Series, fields: Collection[str]) -> Elements:
     `fields` are the names wanted: `item` (the element itself) and `item.…`. `broken` numbers the texts that are
     neither list nor object.
     """
-    reader = _Reader(fields)
-    known = texts.rename("t").to_frame().with_row_index("n").filter(~pl.col("t").is_in(["", "[]", "{}"]))
+    reader = _Reader(_occurring(texts, fields))
+    text = pl.col("t")
+    is_list = text.str.starts_with("[") & text.str.ends_with("]")
+    known = (
+        texts.rename("t").to_frame().with_row_index("n").filter(~text.is_in(["", "[]", "{}"])).with_columns(l=is_list)
+    )
     for chunk in known.iter_slices(CHUNK_RECORDS):
-        reader.read_all(chunk["n"].to_list(), chunk["t"].to_list())
+        reader.read_all(chunk["n"].to_list(), chunk["t"], all_lists=chunk["l"].all())
     reader.empty += len(texts) - known.height
-    return reader.finish()
+    elements = reader.finish()
+    absent = pl.Series("t", [None], dtype=pl.String).new_from_index(0, len(elements.parents))
+    return replace(elements, values={name: elements.values.get(name, absent) for name in fields})
+
+
+def _occurring(texts: pl.Series, fields: Collection[str]) -> list[str]:
+    """The fields that some text may hold: to search for a key costs far less than to read it from each element."""
+    if texts.str.contains(_HIDDEN_LETTER).any():
+        return list(fields)
+
+    def occurs(key: str) -> bool:
+        return not _PLAIN_KEY.fullmatch(key) or bool(texts.str.contains(f'"{key}"', literal=True).any())
+
+    return [name for name in fields if name == "item" or any(map(occurs, _candidates(name[len(PREFIX) :])))]
 
 
 class _Reader:
@@ -72,9 +93,9 @@ class _Reader:
         self.many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[element] | int)
         self.flat = "item" not in self.literals and all("." not in path for _, path in self.paths)
 
-    def read_all(self, numbers: list[int], texts: list[str]) -> None:
-        """Adds the elements of some records, in order."""
-        lists = self._decode_lists(texts) if self.flat else None
+    def read_all(self, numbers: list[int], texts: pl.Series, *, all_lists: bool) -> None:
+        """Adds the elements of some records, in order. `all_lists`: every text is in the brackets of a list."""
+        lists = self._decode_lists(texts) if self.flat and all_lists else None
         if lists is None:
             for number, text in zip(numbers, texts, strict=True):
                 self._read(number, text)
@@ -87,17 +108,17 @@ class _Reader:
         for name, path in self.paths if elements else ():
             self.literals[name].append(_run(list(map(attrgetter(self.member[path]), elements))))
 
-    def _decode_lists(self, texts: list[str]) -> list[list[Any]] | None:
+    def _decode_lists(self, texts: pl.Series) -> list[list[Any]] | None:
         """The lists of objects in all texts, decoded in one call; None unless each text is one such list.
+
+        Each text stands in brackets.
 
         A line `0` parts the texts. No value can reach over it: in a string a line end is not allowed, and inside a list
         or object no number may follow the bracket that every text ends with. So as many values as texts and zeros
         mean one value each.
         """
-        if not all(text[0] == "[" and text[-1] == "]" for text in texts):
-            return None
         try:
-            found = self.many.decode_lines("\n0\n".join([*texts, ""]))
+            found = self.many.decode_lines(str(texts.str.join("\n0\n").item()) + "\n0\n")
         except (msgspec.DecodeError, RecursionError):
             return None
         return found[::2] if len(found) == 2 * len(texts) else None
@@ -157,17 +178,16 @@ def _decode(runs: list[bytes]) -> pl.Series:
     if not joined.strip(_SEPARATOR):
         return pl.Series("t", [None], dtype=pl.String).new_from_index(0, len(joined) + 1)
     literals = pl.Series("t", [joined.decode()]).str.split("\x01").explode(empty_as_null=False)
-    text = pl.col("t")
-    # no literal but a string begins or ends with a quote, so taking one off leaves all others alone
-    plain = text.str.strip_prefix('"').str.strip_suffix('"')
-    frame = literals.to_frame().select(
-        plain=pl.when((text != "") & (text != "null")).then(plain),
-        escaped=text.str.starts_with('"') & text.str.contains("\\", literal=True),
-    )
-    at = frame["escaped"].arg_true()
+    text, frame = pl.col("t"), literals.to_frame()
+    # no literal but a string begins or ends with a quote, and only one with an escape has more of them
+    plain = text.str.strip_chars('"') if b'"' in joined else text
+    decoded = frame.select(pl.when((text != "") & (text != "null")).then(plain)).to_series()
+    if b"\\" not in joined:
+        return decoded
+    at = frame.select(text.str.starts_with('"') & text.str.contains("\\", literal=True)).to_series().arg_true()
     if at.is_empty():
-        return frame["plain"]
-    return frame["plain"].scatter(at, pl.Series([_TEXT.decode(literal) for literal in literals.gather(at)]))
+        return decoded
+    return decoded.scatter(at, pl.Series([_TEXT.decode(literal) for literal in literals.gather(at)]))
 
 
 def _says(raw: msgspec.Raw) -> bool:

@@ -37,13 +37,14 @@ def start_lane(text: pl.Series, column: Column) -> Lane:
 
 
 def _apply(lane: Lane, name: str, argument: str | int | None) -> Lane:
-    function = FUNCTIONS[name]
-    n, t = pl.col("n"), pl.col("t")
-    frame = pl.DataFrame({"t": lane.text}).with_columns(function.build(t, argument).alias("n"))
-    frame = frame.select(n, changed=(n != t).fill_null(False), failed=t.is_not_null() & n.is_null())
-    rule = coalesce(lane.rule, rule_where(frame["failed"], function.rule)) if function.rule else lane.rule
-    losses = merge_losses(lane.losses, {function.loss: frame["changed"]}) if function.loss else lane.losses
-    return replace(lane, text=without_empty(frame["n"]), rule=rule, losses=losses)
+    function, before = FUNCTIONS[name], lane.text.rename("t")
+    after = before.to_frame().select(function.build(pl.col("t"), argument).alias("t")).to_series()
+    rule, losses = lane.rule, lane.losses
+    if function.rule and after.null_count() > before.null_count():
+        rule = coalesce(rule, rule_where(before.is_not_null() & after.is_null(), function.rule))
+    if function.loss:
+        losses = merge_losses(losses, {function.loss: (before != after).fill_null(False)})
+    return replace(lane, text=without_empty(after), rule=rule, losses=losses)
 
 
 def _map_values(lane: Lane, values: dict[str, str], unlisted: str) -> Lane:

@@ -10,29 +10,34 @@ import polars as pl
 
 from migrate.mapping.types import render
 
+TOUCHED = "_touched"
+
 
 @dataclass(frozen=True)
 class LookedUp:
     """What a look-up found.
 
     **Shape.** `columns` has one row per row asked for, in the same order, text only; `orphan` is true where an id
-    found nothing.
+    found nothing; `touched` where the row found says `_touched`, None where the table has no such column.
     """
 
     columns: pl.DataFrame
     orphan: pl.Series
+    touched: pl.Series | None
 
 
 class LookupTable:
     """Another dataset's rows by the identity of the record each came from.
 
-    **Shape.** `table` has `source`, `id` and the dataset's typed columns; of two rows of one identity the first counts.
+    **Shape.** `table` has `source`, `id`, the dataset's typed columns, and may have a Boolean `_touched`; of two rows
+    of one identity the first counts.
     `aliases` are other names of sources: the left name is treated as the right one.
     """
 
     def __init__(self, table: pl.DataFrame, columns: Collection[str], aliases: Dict[str, str]) -> None:
         self._names = sorted(columns)
         self._aliases = aliases
+        self._says_touched = table.schema.get(TOUCHED) == pl.Boolean
         rows = _as_text(table, self._names)
         self._exact = _once(rows)
         self._resolved = _once(_resolved(rows, aliases)) if aliases else None
@@ -49,14 +54,17 @@ class LookupTable:
         if self._resolved is not None:
             found = _prefer(found, _join(_resolved(asked, self._aliases), self._resolved))
         orphan = found.select(pl.col("i").is_not_null() & pl.col("hit").is_null()).to_series()
-        return LookedUp(found.select(pl.col(f"v:{name}").alias(name) for name in self._names), orphan.rename("orphan"))
+        columns = found.select(pl.col(f"v:{name}").alias(name) for name in self._names)
+        touched = found[TOUCHED].fill_null(False) if self._says_touched else None
+        return LookedUp(columns, orphan.rename("orphan"), touched)
 
 
 def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     known = table.collect_schema()
     nothing = pl.lit(None, dtype=pl.String)
     values = [(render(name, known[name]) if name in known else nothing).alias(f"v:{name}") for name in names]
-    return table.select(pl.col("source").alias("s"), pl.col("id").alias("i"), *values)
+    touched = [TOUCHED] if known.get(TOUCHED) == pl.Boolean else []
+    return table.select(pl.col("source").alias("s"), pl.col("id").alias("i"), *values, *touched)
 
 
 def _once(rows: pl.DataFrame) -> pl.DataFrame:

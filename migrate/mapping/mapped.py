@@ -27,8 +27,8 @@ class Mapped:
     """What became of the rows.
 
     **Shape.** `accepted`: `_source`, `_id`, `_position`, `_element` (place from 1 with `each`, else null), `_recency`
-    (naive UTC, null where no time is known), `_key`, the mapped columns, and a Boolean `_null:COLUMN` for columns that
-    may send null.
+    (naive UTC, null where no time is known), `_key`, `_touched` (whether a delta snapshot can have changed the row;
+    true where there is none), the mapped columns, and a Boolean `_null:COLUMN` for columns that may send null.
     `rejected`: `_source`, `_id`, `_position`, `_element`, `rule`, `column`, `value` (at most 200 characters).
     `losses`: by column and loss, how many accepted rows; `loss_examples`: of each the first few different (before,
     after), not masked, at most 200 characters, None for no value.

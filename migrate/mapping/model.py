@@ -102,6 +102,11 @@ class Mapping(_Strict):
 
     version: Literal[1] = Field(description="Of this language; 1.")
     dataset: StrictStr = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Logical name of the dataset.")
+    target: Literal["dataset", "webhook"] = Field(
+        "dataset",
+        description="`webhook` sends the rows to the webhook of this name under `[octolis.webhooks]`: a feed, of which "
+        "nothing can be read back, compared or verified.",
+    )
     resource: Resource = Field(description="What it is made of.")
     key: Annotated[tuple[StrictStr, ...], Field(min_length=1)] = Field(
         description="The dataset's deduplication key columns."
@@ -138,6 +143,11 @@ class Mapping(_Strict):
         same = self.model_copy()
         same._file, same._sha256 = file, sha256
         return same
+
+    @property
+    def is_feed(self) -> bool:
+        """Whether the rows go to a webhook."""
+        return self.target == "webhook"
 
     def is_required(self, column: str) -> bool:
         """Whether a row without a value in this column is rejected."""

@@ -64,6 +64,11 @@ def read_floats(texts: pl.Series, digits: FloatDigits, policy: Literal["round", 
         if digits == "decimals"
         else pl.col("exact").alias("value")
     )
+    if _all_fit(frame):
+        kept = pl.col("value").cast(float_type(digits))
+        return frame.select(
+            kept.alias("value"), pl.lit(None, dtype=pl.String).alias("rule"), pl.lit(False).alias("rounded")
+        )
     frame = frame.with_columns(
         _short_rule(policy).alias("rule"), pl.col("value").ne(pl.col("exact")).fill_null(False).alias("rounded")
     )
@@ -72,9 +77,17 @@ def read_floats(texts: pl.Series, digits: FloatDigits, policy: Literal["round", 
     return frame.select(value.alias("value"), "rule", (pl.col("rounded") & pl.col("rule").is_null()).alias("rounded"))
 
 
+def _all_fit(frame: pl.DataFrame) -> bool:
+    """Whether every text is a short number that the target takes as it is: nearly always, and then that is all."""
+    if frame["exact"].null_count() != frame["text"].null_count():
+        return False
+    in_range = pl.col("value").is_between(pl.lit(INT32_MIN).cast(_WIDE), pl.lit(INT32_MAX).cast(_WIDE))
+    return bool(frame.select((in_range & (pl.col("value") == pl.col("exact"))).all()).item())
+
+
 def _short_rule(policy: str) -> pl.Expr:
     value = pl.col("value")
-    outside = (value > pl.lit(Decimal(INT32_MAX))) | (value < pl.lit(Decimal(INT32_MIN)))
+    outside = (value > pl.lit(INT32_MAX).cast(_WIDE)) | (value < pl.lit(INT32_MIN).cast(_WIDE))
     longer = (value != pl.col("exact")) & pl.lit(policy == "reject")
     rule = pl.when(outside).then(pl.lit("out_of_int32")).when(longer).then(pl.lit("too_many_digits"))
     return rule.otherwise(pl.lit(None, dtype=pl.String))

@@ -4,6 +4,24 @@ from __future__ import annotations
 
 import polars as pl
 
+# beyond it one text after the other is faster than all put together
+_JOINED_BYTES = 8 * 1024 * 1024
+
+
+def holds_any(texts: pl.Series, letters: str) -> bool:
+    """Whether any text has one of the letters, given as a class of a regular expression."""
+    if texts.null_count() == len(texts):
+        return False
+    text, frame = pl.col("t"), texts.rename("t").to_frame()
+    # most texts are short, and a search in one long text is several times faster than in many short ones
+    together = int(texts.str.len_bytes().sum()) <= _JOINED_BYTES
+    return bool(frame.select((text.str.join("") if together else text).str.contains(letters).any()).item())
+
+
+def is_full(texts: pl.Series) -> bool:
+    """Whether every row has a text other than ''."""
+    return texts.null_count() == 0 and not (texts == "").any()
+
 
 def without_empty(text: pl.Series) -> pl.Series:
     """The text with null for ''."""

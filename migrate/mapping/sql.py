@@ -29,6 +29,7 @@ PARTITION FILTER DISTINCT LATERAL AS
 FUNCTIONS = frozenset(_FUNCTION_WORDS.split())
 KEYWORDS = frozenset(_KEYWORD_WORDS.split())
 TYPES = frozenset({"VARCHAR", "TEXT", "INTEGER", "BIGINT", "DECIMAL"})
+_COUNTS = frozenset({"LENGTH", "STRPOS"})
 _BEFORE_STAR = frozenset({"name", "quoted", "number", "text", "close"})
 _WORDS_REFUSED = frozenset(_REFUSED_WORDS.split())
 _TOKEN = re.compile(
@@ -74,7 +75,12 @@ class Guarded:
 
     def write(self, column: Callable[[str], str]) -> str:
         """The SQL text for polars, each field under the name that `column` gives it."""
-        return " ".join(f'"{column(t.text)}"' if t.kind in {"name", "quoted"} else t.text for t in self.tokens)
+        begins, ends = _narrow_numbers(self.tokens)
+        pieces = []
+        for at, token in enumerate(self.tokens):
+            text = f'"{column(token.text)}"' if token.kind in {"name", "quoted"} else token.text
+            pieces.append(f"CAST ( {text}" if at in begins else f"{text} AS BIGINT )" if at in ends else text)
+        return " ".join(pieces)
 
 
 def guard_sql(text: str) -> Guarded:
@@ -184,6 +190,23 @@ def _word(text: str, at: int) -> Token:
             f"{word} is not allowed: an expression reads its own row only (a field of that name wants quotes)", at
         )
     return Token("name", text, at)
+
+
+def _narrow_numbers(tokens: tuple[Token, ...]) -> tuple[set[int], set[int]]:
+    """Where the calls begin and end whose whole numbers have 32 bits, or no sign, and would wrap around unnoticed."""
+    begins, ends, calls = set(), set(), list[int]()
+    integers = set()
+    for at, token in enumerate(tokens):
+        if token.kind == "open":
+            calls.append(at - 1)
+        elif token.text == "INTEGER" and token.kind == "type":
+            integers.add(calls[-1])
+        elif token.kind == "close":
+            call = calls.pop()
+            if call >= 0 and (tokens[call].text in _COUNTS or call in integers):
+                begins.add(call)
+                ends.add(at)
+    return begins, ends
 
 
 def _check_brackets(tokens: tuple[Token, ...]) -> None:

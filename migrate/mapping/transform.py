@@ -13,12 +13,12 @@ from migrate.mapping.columns import FIELD, Computed, compute, evaluate, first_va
 from migrate.mapping.dates import read_datetimes, source_zones
 from migrate.mapping.each import read_elements
 from migrate.mapping.fields import element_names, lookup_columns, missing_fields, needed_fields, used_names
-from migrate.mapping.lookups import LookupTable
+from migrate.mapping.lookups import TOUCHED, LookupTable
 from migrate.mapping.mapped import MAX_VALUE, LossExamples, Mapped, count_losses, join_examples, join_mapped
-from migrate.mapping.model import Lookup, Mapping
+from migrate.mapping.model import Column, Lookup, Mapping
 from migrate.mapping.numbers import FloatDigits
 from migrate.mapping.payload import keys
-from migrate.mapping.series import coalesce
+from migrate.mapping.series import coalesce, is_full
 from migrate.mapping.types import polars_type
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 MAX_THREADS = 4
+# of a look-up, beside the fields, which all begin with `f:`
+_TOUCHED_BY = TOUCHED + ":"
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,25 @@ def typed_schema(mapping: Mapping, float_digits: FloatDigits) -> dict[str, pl.Da
     return {name: polars_type(column.type, float_digits) for name, column in mapping.columns.items()}
 
 
-def map_rows(mapping: Mapping, rows: pl.DataFrame, lookups: Dict[str, pl.DataFrame], settings: Settings) -> Mapped:
+def map_rows(
+    mapping: Mapping,
+    rows: pl.DataFrame,
+    lookups: Dict[str, pl.DataFrame],
+    settings: Settings,
+    touched_from: int = 0,
+) -> Mapped:
     """The rows under a mapping.
 
     **Shape.** `rows` as a snapshot holds them; columns it lacks read as null. `lookups`: by look-up name a frame with
-    `source`, `id` and the other dataset's typed columns.
+    `source`, `id` and the other dataset's typed columns. `touched_from`: with a delta snapshot, the position from which
+    on records are the delta's; `_touched` then tells the rows that it can have changed: its own, and those whose
+    look-up found a row of which the look-up's frame says `_touched`. A frame without that column touches nothing.
     **Guarantees.** read == filtered + rejected + accepted; the input's order; the same input, the same output. Memory
     beyond input and output does not grow with the rows.
     **Raises.** MappingError when an expression cannot run.
     """
     tables = lookup_tables(mapping, lookups, settings)
-    return join_mapped([_map_slice(mapping, part, tables, settings) for part in slices(mapping, rows)])
+    return join_mapped([_map_slice(mapping, part, tables, settings, touched_from) for part in slices(mapping, rows)])
 
 
 @dataclass(frozen=True)
@@ -104,19 +114,24 @@ def work_out(mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable
 def _compute_all(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> dict[str, Computed]:
     """Every column, several at a time: polars leaves Python free while it works, and each column stands alone."""
 
+    zones = source_zones(rows["_source"], settings.timezones)
+
     def run(name: str) -> Computed:
         required = mapping.is_required(name)
-        return compute(name, mapping.columns[name], rows, required, settings.timezones, settings.float_digits)
+        return compute(name, mapping.columns[name], rows, required, zones, settings.float_digits)
 
     with ThreadPoolExecutor(min(MAX_THREADS, pl.thread_pool_size())) as pool:
         return dict(zip(mapping.columns, pool.map(run, mapping.columns), strict=True))
 
 
-def _map_slice(mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable], settings: Settings) -> Mapped:
+def _map_slice(
+    mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable], settings: Settings, touched_from: int
+) -> Mapped:
     worked = work_out(mapping, rows, tables, settings)
     mask = worked.rejects["rule"].is_null()
     late = worked.rejects.filter(~mask)
-    accepted = _accepted(mapping, worked.rows, worked.computed, settings)
+    touched = _touched(worked.rows, touched_from)
+    accepted = _accepted(mapping, worked.rows, worked.computed, touched, settings)
     losses, examples = count_losses(worked.computed, mask)
     return Mapped(
         accepted=accepted.filter(mask) if late.height else accepted,
@@ -144,6 +159,14 @@ def _explode(mapping: Mapping, base: pl.DataFrame) -> tuple[pl.DataFrame, list[p
     return lines, broken, elements.empty
 
 
+def _touched(rows: pl.DataFrame, touched_from: int) -> pl.Series:
+    """Which rows a delta snapshot can have changed; all of them where there is none."""
+    if touched_from <= 0:
+        return pl.Series([True]).new_from_index(0, rows.height)
+    looked_up = [pl.col(name) for name in rows.columns if name.startswith(_TOUCHED_BY)]
+    return rows.select(pl.any_horizontal(pl.col("_position") >= touched_from, *looked_up)).to_series()
+
+
 def _add_lookups(
     mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable]
 ) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
@@ -152,6 +175,8 @@ def _add_lookups(
     for name, rule in mapping.lookups.items():
         found = tables[name].find(rows[FIELD + rule.source], _ids(rule, rows))
         found_columns += [series.alias(f"{FIELD}{name}.{series.name}") for series in found.columns]
+        if found.touched is not None:
+            found_columns.append(found.touched.alias(_TOUCHED_BY + name))
         orphans[name] = found.orphan
     return rows.with_columns(found_columns), orphans
 
@@ -193,7 +218,9 @@ def _note(found: pl.DataFrame, name: str, rule: pl.Series, text: pl.Series) -> p
     ).drop("_rule", "_text")
 
 
-def _accepted(mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed], settings: Settings) -> pl.DataFrame:
+def _accepted(
+    mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed], touched: pl.Series, settings: Settings
+) -> pl.DataFrame:
     values = [column.value.alias(name) for name, column in computed.items()]
     nulls = [
         column.sends_null.alias(f"_null:{name}") for name, column in computed.items() if column.sends_null is not None
@@ -203,20 +230,33 @@ def _accepted(mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed
     return pl.DataFrame(
         [
             *place,
-            _recency(mapping, rows, settings).alias("_recency"),
+            _recency(mapping, rows, computed, settings).alias("_recency"),
             keys(mapping, typed).alias("_key"),
+            touched.alias(TOUCHED),
             *values,
             *nulls,
         ]
     )
 
 
-def _recency(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> pl.Series:
+def _recency(mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed], settings: Settings) -> pl.Series:
     """The first time field that can be read, of each row."""
     found = pl.Series("_recency", [None], dtype=pl.Datetime("us")).new_from_index(0, rows.height)
     zones = source_zones(rows["_source"], settings.timezones)
     for name in mapping.collapse.order_by:
         text = rows[FIELD + name]
         if found.null_count() and text.null_count() < rows.height:
-            found = coalesce(found, read_datetimes(text, zones)["value"]).rename("_recency")
+            column = _column_of_times(mapping, name)
+            times = computed[column].value if column and is_full(text) else read_datetimes(text, zones)["value"]
+            found = coalesce(found, times).rename("_recency")
     return found
+
+
+def _column_of_times(mapping: Mapping, name: str) -> str | None:
+    """A column that holds the times of a field just as the ranking reads them, wherever the field has a value."""
+
+    def is_plain(column: Column) -> bool:
+        changed = column.calls or column.values or column.format or column.timezone or column.consent
+        return column.type == "datetime" and not changed and column.fields[:1] == (name,)
+
+    return next((column for column, rule in mapping.columns.items() if is_plain(rule)), None)

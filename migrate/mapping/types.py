@@ -11,11 +11,13 @@ import polars as pl
 from migrate.mapping.dates import FLAGS, read_dates, read_datetimes
 from migrate.mapping.model import Column, ColumnType
 from migrate.mapping.numbers import FloatDigits, float_type, integer_rule, integer_value, read_floats
-from migrate.mapping.series import rule_where
+from migrate.mapping.series import holds_any, no_rules, rule_where
 
 NO_RULE = pl.lit(None, dtype=pl.String)
 _DATETIME = "%Y-%m-%d %H:%M:%S"
 _DATE = "%Y-%m-%d 00:00:00"
+# what cannot be sent, and what a list or an object begins with
+_SUSPECT = r"[\x00\[{]"
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -95,6 +97,8 @@ def _read_boolean(texts: pl.Series) -> Typed:
 
 
 def _read_text(texts: pl.Series) -> Typed:
+    if not holds_any(texts, _SUSPECT):
+        return Typed(texts, no_rules(len(texts)))
     text = pl.col("text")
     frame = texts.rename("text").to_frame()
     frame = frame.select(

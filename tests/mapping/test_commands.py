@@ -160,6 +160,33 @@ def test_what_only_a_snapshot_can_find_wrong(project: Path, old: str, new: str, 
     assert what.replace("9%", f"{1 / (3 * frame.height):.0%}") in str(failed.exception)
 
 
+def test_fields_of_elements_count_too(project: Path) -> None:
+    """A field that only list elements have, and that no mapping takes, is told; `unmapped: fail` makes it a problem."""
+    file = project / "mappings" / "order_items.yaml"
+    text = file.read_text(encoding="utf-8").replace("[item.quantity, item.qty]", "item.qty")
+    file.write_text(text, encoding="utf-8")
+    part = "no mapping uses the field 'items[].quantity' ("
+    assert [line for line in summary(project, "mapping", "check")["warnings"] if part in line]
+    file.write_text(text.replace("unmapped: report", "unmapped: fail"), encoding="utf-8")
+    assert part in str(run(project, "mapping", "check").exception)
+    file.write_text(text + "ignore: [item.quantity]\n", encoding="utf-8")
+    assert not [line for line in summary(project, "mapping", "check")["warnings"] if part in line]
+
+
+def test_one_file_is_seen_beside_the_others(project: Path) -> None:
+    """A field that another dataset's mapping uses is no unused one, whether or not that file is named."""
+    together = summary(project, "mapping", "check")["warnings"]
+    alone = summary(project, "mapping", "check", str(project / "mappings" / "order_items.yaml"))["warnings"]
+    assert not [line for line in alone if "'total'" in line]
+    unused = [
+        line.partition("unmapped: ")[2] for line in together if line.startswith("orders.yaml") and "unmapped" in line
+    ]
+    assert [line.partition("unmapped: ")[2] for line in alone if "unmapped" in line] == unused
+    (project / "mappings" / "orders.yaml").write_text("version: 2", encoding="utf-8")
+    broken = summary(project, "mapping", "check", str(project / "mappings" / "order_items.yaml"))["warnings"]
+    assert [line for line in broken if "'total'" in line]
+
+
 def test_preview_masks_unless_told(project: Path) -> None:
     """Rows before and after with their losses, rejects with their reason; values only on request."""
     file = str(project / "mappings" / "products.yaml")

@@ -55,6 +55,13 @@ def test_none_empty_and_broken() -> None:
     assert (found.empty, found.broken, found.places.to_list()) == (5, [5, 6, 7, 8], [])
 
 
+def test_keys_spelt_with_escapes_are_found() -> None:
+    """A key whose letters are written as escapes is the same key; one that stands in a value only is no key."""
+    assert _values('[{"\\u0061":1}]', "item.a", "item.b") == {"item.a": ["1"], "item.b": [None]}
+    assert _values('[{"a":"\\"b\\""}]', "item.a", "item.b") == {"item.a": ['"b"'], "item.b": [None]}
+    assert _values('[{"\\u00e9 \\/":1}]', "item.é /") == {"item.é /": ["1"]}
+
+
 def test_half_a_pair_becomes_what_no_text_may_hold() -> None:
     """A string with half a surrogate pair holds a NUL, so that it is refused by name; its neighbours are read."""
     bad = '[{"a":"x\\ud800"},{"a":"\\\\ud800 \\ud83d\\ude00"}]'

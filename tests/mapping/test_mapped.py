@@ -108,13 +108,33 @@ def test_slices_change_nothing(mapping: Make, rows: Rows, monkeypatch: pytest.Mo
         assert digest(made, cut) == digest(made, whole)
 
 
+def test_frames_are_gathered(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small frames become fewer, the same rows in the same order; few bytes bound them as few rows do."""
+    whole = _many(rows)
+    parts = [*whole.iter_slices(7), whole.clear()]
+
+    def heights() -> list[int]:
+        found = list(base.gather_frames(parts))
+        assert pl.concat(found).equals(whole)
+        return [frame.height for frame in found]
+
+    assert heights() == [300]
+    monkeypatch.setattr(base, "GATHERED_ROWS", 100)
+    assert heights() == [105, 105, 90]
+    monkeypatch.setattr(base, "GATHERED_BYTES", 1)
+    assert heights() == [7] * 42 + [6, 0]
+    assert list(base.gather_frames([])) == []
+
+
 PROGRAM = """
 import sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
 import polars as pl
 import test_mapped as t
+from migrate.mapping import distinct
 from migrate.mapping.files import read_mapping
+distinct.LEAST_ROWS = {least_rows}
 frame = pl.read_parquet({rows!r})
 made = read_mapping(Path({file!r}))
 print(t.digest(made, t.map_rows(made, frame, {{"c": t.CONTACTS}}, t.SETTINGS)))
@@ -126,12 +146,14 @@ def test_nothing_around_the_process_matters(mapping: Make, rows: Rows, tmp_path:
     made = mapping(COLUMNS, top=TOP)
     frame = _many(rows)
     frame.write_parquet(tmp_path / "rows.parquet")
-    program = PROGRAM.format(folder=str(Path(__file__).parent), rows=str(tmp_path / "rows.parquet"), file=made.file)
+    paths = {"folder": str(Path(__file__).parent), "rows": str(tmp_path / "rows.parquet"), "file": made.file}
     here = digest(made, map_rows(made, frame, {"c": CONTACTS}, SETTINGS))
-    for environ in (
-        {"POLARS_MAX_THREADS": "1", "PYTHONHASHSEED": "1", "LC_ALL": "tr_TR.UTF-8", "TZ": "America/St_Johns"},
-        {"POLARS_MAX_THREADS": "7", "PYTHONHASHSEED": "99", "LC_ALL": "C", "TZ": "Pacific/Apia"},
+    for least_rows, environ in (
+        (1, {"POLARS_MAX_THREADS": "1", "PYTHONHASHSEED": "1", "LC_ALL": "tr_TR.UTF-8", "TZ": "America/St_Johns"}),
+        (1, {"POLARS_MAX_THREADS": "7", "PYTHONHASHSEED": "99", "LC_ALL": "C", "TZ": "Pacific/Apia"}),
+        (20_000, {"POLARS_MAX_THREADS": "3", "PYTHONHASHSEED": "7", "LC_ALL": "de_DE.UTF-8", "TZ": "Asia/Kathmandu"}),
     ):
+        program = PROGRAM.format(**paths, least_rows=least_rows)
         done = subprocess.run(
             [sys.executable, "-c", program], env={**os.environ, **environ}, capture_output=True, text=True, check=True
         )

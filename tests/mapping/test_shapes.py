@@ -13,7 +13,6 @@ from migrate.mapping.files import read_mappings
 from migrate.mapping.payload import payloads
 from migrate.mapping.transform import Settings, lookup_columns, map_rows, needed_fields
 from migrate.plan.collapse import CollapseRule, collapse_rows
-from migrate.plan.lookups import lookup_frame
 from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.resources import RESOURCES
 
@@ -38,13 +37,19 @@ def map_shape(shape: str) -> dict[str, Any]:
         assert needed_fields(mapping) is not None
         collapsed = collapse_rows(found.accepted, list(mapping.columns), CollapseRule(), mapping.resource).rows
         columns = {c for other in mappings.values() for names in lookup_columns(other).values() for c in names}
-        tables[dataset] = lookup_frame(collapsed, columns & set(mapping.columns))
+        tables[dataset] = _whose(collapsed, columns & set(mapping.columns))
         made[dataset] = {
             "payloads": [json.loads(text) for text in payloads(mapping, found.accepted)],
             "rejected": [list(row) for row in found.rejected.select("_id", "rule", "column", "value").rows()],
             "orphans": found.orphans,
         }
     return made
+
+
+def _whose(rows: pl.DataFrame, columns: set[str]) -> pl.DataFrame:
+    """Each record that went into a row, beside the row's columns; of a record's elements the first goes first."""
+    named = rows.select(*sorted(columns - {"source", "id"}), "_sources").explode("_sources").unnest("_sources")
+    return named.sort("position", nulls_last=False, maintain_order=True)
 
 
 @pytest.mark.parametrize("shape", ["documents", "magento", "prestashop"])

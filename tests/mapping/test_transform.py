@@ -154,6 +154,25 @@ def test_recency(mapping: Make, rows: Rows) -> None:
     assert [str(time) for time in found.accepted["_recency"]] == ["2020-01-01 11:00:00", "2018-06-01 10:00:00", "None"]
 
 
+def test_recency_of_a_mapped_field(mapping: Make, rows: Rows) -> None:
+    """The ranking of a time field is the same whether or not a column holds it, with or without gaps in it."""
+    full = ["2020-01-01 12:00:00", "x", "2020-10-25 02:30:00"]
+    order, zones = "collapse: {order_by: [updated, created]}", Settings({"*": "Europe/Amsterdam"})
+    for updated in (full, ["", None, *full[2:]]):
+        frame = rows(updated=updated, created=["2019-01-01", "2018-06-01 12:00:00", None], other=full)
+        times = [
+            map_rows(mapping(columns, top=order), frame, {}, zones).accepted["_recency"].to_list()
+            for columns in (
+                "",
+                "u: {from: [updated, other], type: datetime, on_invalid: omit}",
+                "u: {from: updated, type: datetime, on_invalid: omit, timezone: Asia/Tokyo}",
+                "u: {from: updated, type: datetime, on_invalid: omit, default: '1999-01-01'}",
+            )
+        ]
+        assert times[1:] == times[:1] * 3
+        assert None not in times[0]
+
+
 def test_keys_of_several_columns(mapping: Make, rows: Rows) -> None:
     """A composite key is compact JSON, so that no two pairs give one text."""
     made = mapping("n: {from: n, type: integer}").model_copy(update={"key": ("key", "n")})
@@ -192,3 +211,30 @@ def test_exact_source_goes_before_its_alias(mapping: Make, rows: Rows) -> None:
     settings_ = Settings(source_aliases={"Magento2": "Magento 2"})
     found = map_rows(made, rows(sources=["Magento2", "Magento 2"], pid=["1", "1"]), {"c": table}, settings_)
     assert found.accepted["k"].to_list() == ["exact", "alias"]
+
+
+def test_touched_by_the_delta(mapping: Make, rows: Rows) -> None:
+    """A row is touched from its own position on, or where its look-up leads to a touched row; never by an orphan."""
+    made = mapping("k: {from: c.key, type: text}", top=LOOK % "keep")
+    frame = rows(sources=["Magento2", "shop", "shop", "Magento 2", "shop"], pid=["1", "1", "404", None, "1"])
+    contacts = _contacts().with_columns(_touched=pl.Series([False, True, True]))
+    aliases = Settings(source_aliases={"Magento2": "Magento 2"})
+
+    def touched(table: pl.DataFrame, touched_from: int) -> list[bool]:
+        return map_rows(made, frame, {"c": table}, aliases, touched_from).accepted["_touched"].to_list()
+
+    # the first by an alias to a touched row; the second leads to the first of two rows of one identity
+    assert touched(contacts, 4) == [True, False, False, False, True]
+    assert touched(contacts.drop("_touched"), 4) == [False, False, False, False, True]
+    assert touched(contacts.with_columns(_touched=None).cast({"_touched": pl.Boolean}), 5) == [False] * 5
+    assert touched(contacts, 0) == [True] * 5
+
+
+def test_touched_keeps_to_its_rows(mapping: Make, rows: Rows) -> None:
+    """Rows filtered, rejected or made of a list's elements keep their own record's mark."""
+    made = mapping("q: {from: item.q, type: integer}", top='each: items\nwhere: "drop IS NULL"')
+    lists = ['[{"q": 1}, {"q": "x"}]', '[{"q": 2}]', '[{"q": 3}]', '[{"q": 4}, {"q": 5}]']
+    made = made.model_copy(update={"key": ("q",)})
+    found = map_rows(made, rows(items=lists, drop=[None, "1", None, None]), {}, Settings(), touched_from=3)
+    assert found.accepted.select("q", "_touched").rows() == [(1, False), (3, False), (4, True), (5, True)]
+    assert (found.filtered, found.rejected.height) == (1, 1)
