@@ -6,21 +6,23 @@ The same pages give the same bytes: parts are cut by page number and size, rows 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
+from migrate.snapshot.columns import MAX_COLUMNS
 from migrate.snapshot.layout import disk_errors
-from migrate.snapshot.literals import MAX_COLUMNS
 from migrate.snapshot.records import OWN_COLUMNS, Identified, add_fields, joined
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.workspace import FileEntry, sha256_bytes, write_bytes
+from migrate.workspace import FileEntry, sha256_bytes
 
 PART_PAGES = 25
 PART_BYTES = 12_000_000
 _CHUNK_ROWS = 1_000
+_LEVEL = 1  # of zstd; higher ones cost time and save next to nothing on lists of records
 
 
 class PartTask(msgspec.Struct, frozen=True, tag=True):
@@ -115,11 +117,21 @@ def align_part(task: AlignTask) -> PartDone:
 def _write(path: str, frame: pl.DataFrame) -> PartDone:
     # Through memory, because polars reports a full disk as a broken file.
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", statistics=False)
+    frame.write_parquet(buffer, compression="zstd", compression_level=_LEVEL, statistics=False)
     data = buffer.getvalue()
     with disk_errors(Path(path), len(data)):
-        write_bytes(Path(path), data)
+        _put(Path(path), data)
     return PartDone(path, frame.height, len(data), sha256_bytes(data), tuple(frame.columns))
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Writes a whole file or nothing; who relies on it has the disk confirm it first."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _chunks(spool: Spool, task: PartTask) -> Iterator[Identified]:

@@ -9,13 +9,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from typing import Any
 
+import msgspec
 import polars as pl
 
+from migrate.snapshot.alike import alike_values
 from migrate.snapshot.literals import Fields
 
 OWN_COLUMNS = ("_source", "_id", "_page", "_raw")
 _BEGINNINGS = frozenset('"-0123456789')
+_NOTHING = msgspec.Raw(b"")
+_SOURCE_AT = {False: attrgetter("source"), True: attrgetter("source.source")}
 
 
 @dataclass(frozen=True)
@@ -74,8 +81,11 @@ class ParsedRecords:
 
 def identify_page(number: int, items: Sequence[bytes], fields: IdentityFields) -> Identified:
     """The records of a page. `items` are valid UTF-8."""
-    found = Fields(items, frozenset(fields.id) | frozenset(fields.source))
     rows = len(items)
+    plain = _plain_identities(items, fields)
+    if plain is not None:
+        return Identified([number] * rows, *plain, list(items))
+    found = Fields(items, frozenset(fields.id) | frozenset(fields.source))
     sources = [found.value_list(name) for name in fields.source if name in found.columns]
     ids = [_identities(found, name) for name in fields.id if name in found.columns]
     return Identified([number] * rows, _first_filled(sources, rows), _first_filled(ids, rows), list(items))
@@ -93,15 +103,14 @@ def joined(parts: Sequence[Identified]) -> Identified:
 
 def add_fields(records: Identified) -> ParsedRecords:
     """The records with their fields."""
+    own = {series.name: series for series in records.series()}
+    alike = alike_values(records.items)
+    if alike is not None:
+        values, unread = alike
+        return ParsedRecords(pl.DataFrame(own | values), unread, frozenset(), 0)
     found = Fields(records.items)
     values = found.values()
-    own = {series.name: series for series in records.series()}
-    return ParsedRecords(
-        pl.DataFrame(own | {name: values[name] for name in values.columns}),
-        found.unparsed,
-        frozenset(found.shared),
-        len(found.unlisted),
-    )
+    return ParsedRecords(pl.DataFrame(own | values), found.unparsed, frozenset(found.shared), len(found.unlisted))
 
 
 def pick_fields(items: Sequence[bytes], names: Sequence[str]) -> pl.DataFrame:
@@ -114,11 +123,42 @@ def pick_fields(items: Sequence[bytes], names: Sequence[str]) -> pl.DataFrame:
 
 def identities_digest(records: Identified) -> str:
     """The digest of the set of identities; of the content, for a record without one."""
-    names = {f"{source}\0{id_}" for source, id_ in zip(records.sources, records.ids, strict=True) if id_ is not None}
+    names = [f"{source}\0{id_}" for source, id_ in zip(records.sources, records.ids, strict=True) if id_ is not None]
     if None in records.ids:
         nameless = (item for item, id_ in zip(records.items, records.ids, strict=True) if id_ is None)
-        names.update(hashlib.sha256(item).hexdigest() for item in nameless)
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+        names += (hashlib.sha256(item).hexdigest() for item in nameless)
+    names.sort()  # before equal ones go: they come almost in order, which a set would lose
+    return hashlib.sha256("\n".join(dict.fromkeys(names)).encode()).hexdigest()
+
+
+def _plain_identities(
+    items: Sequence[bytes], fields: IdentityFields
+) -> tuple[list[str | None], list[str | None]] | None:
+    """Sources and ids where every record has both in the first place to look at; None where it is not so simple."""
+    try:
+        rows = _plain_reader(fields.id[0], fields.source[0]).decode(b"[" + b",".join(items) + b"]")
+        ids, sources = [row.id for row in rows], list(map(_SOURCE_AT["." in fields.source[0]], rows))
+        if len(rows) == len(items) and all(ids) and all(sources) and not any(row.folded for row in rows):
+            return sources, list(map(str, ids))  # 0 is left out, since it may be -0
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        pass  # a float, half a surrogate pair, a number of thousands of digits
+    return None
+
+
+@cache
+def _plain_reader(id_: str, source: str) -> msgspec.json.Decoder[list[Any]]:
+    """A decoder of records' `id` and `source`, the latter perhaps inside of an object.
+
+    `folded` is what a record has under the dotted name itself.
+    """
+    outer, _, inner = source.partition(".")
+    kind = msgspec.defstruct("Inner", [("source", str, msgspec.field(name=inner))], gc=False) if inner else str
+    members = [
+        ("id", str | int, msgspec.field(name=id_)),
+        ("source", kind, msgspec.field(name=outer)),
+        ("folded", msgspec.Raw, msgspec.field(name=f"{outer}.{inner}", default=_NOTHING)),
+    ]
+    return msgspec.json.Decoder(list[msgspec.defstruct("Plain", members, gc=False)])  # type: ignore[misc]  # made at run time
 
 
 def _identities(found: Fields, name: str) -> list[str | None]:

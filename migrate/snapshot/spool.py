@@ -38,7 +38,6 @@ class PageEntry:
     number: int
     rows: int
     bytes: int
-    sha256: str
     identities_sha256: str
     file: str
     file_sha256: str
@@ -70,7 +69,7 @@ class Spool:
         self.stage: str | None = None
 
     def open(self) -> None:
-        """Reads what an earlier run left, and removes page files that do not count."""
+        """Reads what an earlier run left, and removes what does not count: page files, and parts half written."""
         with disk_errors(self.folder):
             self._pages_folder.mkdir(parents=True, exist_ok=True)
             stored = journaled_pages(self.folder).items()
@@ -78,7 +77,7 @@ class Spool:
             stages = [line.stage for line in _lines(self._journal) if line.stage is not None]
             self.stage = stages[-1] if stages else None
             named = {page.file for page in self.pages.values()}
-            for path in self._pages_folder.iterdir():
+            for path in (*self._pages_folder.iterdir(), *self.folder.glob(".part-*.tmp")):
                 if path.name not in named:
                     path.unlink()
 

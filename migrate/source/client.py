@@ -94,7 +94,9 @@ class Patience:
 
 
 class SourceClient:
-    """Reads a Datatrics project. Thread-safe. `requests` counts every attempt that was sent.
+    """Reads a Datatrics project. Thread-safe: at most `concurrency` requests are in flight, whoever asks.
+
+    `requests` counts every attempt that was sent.
 
     `note` is told of retries, only ever in the thread that made the client (see `tell_notes`); `stop` ends all waiting.
     """
@@ -110,6 +112,7 @@ class SourceClient:
         self._owner = threading.current_thread()
         self._waiting_notes: deque[str] = deque()
         self._lock = threading.Lock()
+        self._free = threading.Semaphore(settings.concurrency)
         self._answered = False
         self.requests = 0
         self._remote = Remote(
@@ -201,10 +204,11 @@ class SourceClient:
         return TransientError(error.reason, wait_s=_FIRST_CONTACT_WAIT_S)
 
     def _whole_answer(self, path: str, params: dict[str, str | int]) -> Reply:
-        self._pacer.wait()
-        with self._lock:
-            self.requests += 1
-        reply = self._remote.send("GET", path, params=params)
+        with self._free:
+            self._pacer.wait()
+            with self._lock:
+                self.requests += 1
+            reply = self._remote.send("GET", path, params=params)
         self._answered = True
         if reply.status in _PASSING or reply.status >= 500:
             raise self._passing(reply)

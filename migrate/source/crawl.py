@@ -16,7 +16,7 @@ from migrate.snapshot.records import identities_digest
 from migrate.snapshot.spool import PageEntry, Spool, Unread
 from migrate.source.client import PageFailsError, Patience, SourceClient, Wanted
 from migrate.source.early import EarlyParts
-from migrate.source.envelope import Page, digest_of, read_page
+from migrate.source.envelope import Page, read_page
 from migrate.source.paging import Look, Outcome, Paging
 from migrate.source.pieces import read_in_pieces
 from migrate.source.resources import Resource
@@ -51,6 +51,11 @@ class Crawl:
     sort: str = "created"
     order: Literal[1, -1] = 1
     early: EarlyParts | None = None
+
+    @property
+    def ahead(self) -> int:
+        """Pages to see to at a time: some are still being read when others are already asked for in their place."""
+        return self.concurrency + self.concurrency // 2
 
     def begin(self) -> None:
         """Shows the task, with what is stored."""
@@ -119,7 +124,7 @@ class Crawl:
                 hint="nothing is lost: give the same command again when the service is well",
             ) from None
         items = tuple(found.items)
-        page = Page(number, items, found.announced_records, None, digest_of(items))
+        page = Page(number, items, found.announced_records, None)
         unread = tuple(Unread(offset + 1, reason) for offset, reason in found.unread)
         return replace(store_page(page, self.spool, self.resource.fields), unread=unread)
 
@@ -130,7 +135,7 @@ class Crawl:
 
         **Raises**: Interrupted on a stop; else the first failure.
         """
-        with ThreadPoolExecutor(self.concurrency, thread_name_prefix="page") as pool:
+        with ThreadPoolExecutor(self.ahead, thread_name_prefix="page") as pool:
             try:
                 failure = self._read_with(pool, paging)
             except BaseException:
@@ -181,7 +186,7 @@ def look_of(entry: PageEntry) -> Look:
     return Look(
         entry.number,
         entry.rows,
-        entry.sha256,
+        entry.file_sha256,
         entry.identities_sha256,
         entry.announced_records,
         entry.announced_pages,

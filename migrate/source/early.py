@@ -7,7 +7,7 @@ written again. So what comes out is the same as without this.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from migrate.snapshot.parts import PartTask, cut, part_task
 from migrate.snapshot.spool import PageEntry, Spool
@@ -22,7 +22,7 @@ class EarlyParts:
         self._workshop = workshop
         self._spool = spool
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="part")
-        self._written: dict[str, tuple[PartTask, Future[Result]]] = {}
+        self._begun: list[tuple[PartTask, Future[Result]]] = []
         self._waiting: list[PageEntry] = []
         self._parts = 0
         self._next_page = 1
@@ -37,21 +37,22 @@ class EarlyParts:
         for entries in closed:
             self._parts += 1
             task = part_task(self._spool, self._parts, entries, {})
-            self._written[task.path] = task, self._pool.submit(self._workshop.perform, task)
+            self._begun.append((task, self._pool.submit(self._workshop.perform, task)))
         self._waiting = list(rest)
 
     def restart(self) -> None:
         """All pages are read again."""
+        for _, future in self._begun:
+            future.cancel()
         self._waiting, self._parts, self._next_page = [], 0, 1
 
-    def finish(self, tasks: Sequence[PartTask]) -> dict[str, Result]:
-        """By path, what is written already of these tasks; from here on nothing else is begun."""
+    def finish(self, tasks: Sequence[PartTask]) -> dict[str, Future[Result]]:
+        """By path, those of these tasks that are written or being written now; from here on none is begun."""
+        begun = [(task, future) for task, future in self._begun if not future.cancel()]
         wanted = {task.path: task for task in tasks}
-        for path, (task, future) in self._written.items():
-            if wanted.get(path) != task:
-                future.cancel()
-        self._pool.shutdown(wait=True)
-        return {path: future.result() for path, (task, future) in self._written.items() if wanted.get(path) == task}
+        # A guess that has turned out wrong must not be written over what is right.
+        wait([future for task, future in begun if wanted.get(task.path) != task])
+        return {task.path: future for task, future in begun if wanted.get(task.path) == task}
 
     def close(self) -> None:
         """Ends without another part."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -42,16 +41,12 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 @dataclass(frozen=True)
 class Page:
-    """A list answer: its records as sent, and what it announced. Totals are None where the server gave none.
-
-    `sha256` is the digest of the records' bytes and leaves the totals out.
-    """
+    """A list answer: its records as sent, and what it announced. Totals are None where the server gave none."""
 
     number: int
     items: tuple[bytes, ...] = field(repr=False)
     announced_records: int | None
     announced_pages: int | None
-    sha256: str
 
 
 def read_page(number: int, body: bytes) -> Page:
@@ -66,7 +61,7 @@ def read_page(number: int, body: bytes) -> Page:
             )
             raise TransientError(f"{kind}: {error_text(body)}")
         items = ()
-    return Page(number, items, records, pages, digest_of(items))
+    return Page(number, items, records, pages)
 
 
 def _usual(data: bytes) -> tuple[Mapping[str, bytes], tuple[bytes, ...]] | None:
@@ -89,11 +84,6 @@ def _unusual(data: bytes) -> tuple[Mapping[str, bytes], tuple[bytes, ...] | None
     if members.get("error", _NULL) != _NULL or members.get("items", _NULL) == _NULL:
         return members, None
     return members, split_items(members["items"])
-
-
-def digest_of(items: Sequence[bytes]) -> str:
-    """The digest of records as sent. No two lists of JSON values look alike with line ends between."""
-    return hashlib.sha256(b"\n".join(items)).hexdigest()
 
 
 def error_text(body: bytes) -> str:

@@ -99,7 +99,7 @@ def extract(
         if manifest is None:
             with open_workshop() as workshop:
                 _extract_all(writer, _Tools(client, request, progress, stop, workshop))
-            manifest = writer.finish(now())
+            manifest = writer.finish(now(), stop, progress)
     results = {name: sealed.result for name, sealed in manifest.resources.items()}
     return Extraction(manifest.name, writer.folder, results, manifest.since)
 
@@ -112,7 +112,8 @@ def _extract_all(writer: SnapshotWriter, tools: _Tools) -> None:
             if resource.name not in writer.sealed:
                 writer.seal(resource.name, _extract_resource(resource, writer, tools))
     except Interrupted as error:
-        raise Interrupted(error.what, hint=f"migrate extract --snapshot {writer.begun.name}") from None
+        since = f" --since {tools.request.since.words}" if tools.request.since else ""
+        raise Interrupted(error.what, hint=f"migrate extract --snapshot {writer.begun.name}{since}") from None
 
 
 def _begun(request: ExtractRequest, now: Callable[[], datetime]) -> Begun:

@@ -22,7 +22,7 @@ from migrate.errors import Damaged, UsageError, WorkspaceError
 from migrate.retry import TransientError
 from migrate.snapshot import scan
 from migrate.snapshot.layout import joined
-from migrate.source.envelope import Page, digest_of, read_page
+from migrate.source.envelope import Page, read_page
 from migrate.source.resources import RESOURCES, Resource
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def read_pages(resource: Resource, paths: Sequence[Path], size: int) -> Iterator
     for path in paths:
         for piece in _cut(_pieces(resource, path), size):
             number += 1
-            yield Page(number, piece.items, piece.announced_records, None, digest_of(piece.items))
+            yield Page(number, piece.items, piece.announced_records, None)
 
 
 def _cut(pieces: Iterator[Piece], size: int) -> Iterator[Piece]:

@@ -68,7 +68,7 @@ def import_files(
                     if resource.name not in writer.sealed:
                         task = _Import(writer, workshop, resource, files[resource.name], progress, stop)
                         writer.seal(resource.name, task.run(request.page_sizes[resource.name]))
-            manifest = writer.finish(now())
+            manifest = writer.finish(now(), stop, progress)
     return Extraction(manifest.name, writer.folder, {n: sealed.result for n, sealed in manifest.resources.items()})
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from migrate.snapshot.layout import ResourceResult, UnreadRecord
-from migrate.snapshot.parts import PartDone, plan_alignment, plan_parts, remove_other_parts
+from migrate.snapshot.parts import PartDone, PartTask, plan_alignment, plan_parts, remove_other_parts
 from migrate.snapshot.spool import Spool
+from migrate.snapshot.syncing import Syncing
 from migrate.source.early import EarlyParts
 from migrate.source.settle import Reading
 from migrate.source.verdict import judge
-from migrate.source.work import Failed, Result
+from migrate.source.work import Failed, Result, Task
 from migrate.source.workshop import Workshop
 from migrate.workspace import FileEntry
 
@@ -36,16 +37,12 @@ def write_parts(
     early: EarlyParts | None = None,
 ) -> Parts:
     """Writes all parts that `early` has not written yet. Raises what went wrong, when something did."""
-    tasks_of_parts = plan_parts(spool, left_out)
-    ready = early.finish(tasks_of_parts) if early else {}
-    remove_other_parts(spool, ready)
-    missing = [task for task in tasks_of_parts if task.path not in ready]
-    results = ready | dict(zip((task.path for task in missing), workshop.perform_all(missing), strict=True))
-    first = {task.path: _done(results[task.path]) for task in tasks_of_parts}
-    tasks, columns = plan_alignment(list(first.values()))
-    again = {part.path: part for part in map(_done, workshop.perform_all(tasks))}
-    parts = [again.get(path, part) for path, part in first.items()]
-    seen = {name for part in first.values() for name in part.columns}
+    with Syncing(spool.folder) as syncing:
+        first = _write_first(workshop, spool, plan_parts(spool, left_out), early, syncing)
+        tasks, columns = plan_alignment(first)
+        again = {part.path: part for part in workshop.spread(_performing(workshop, syncing), tasks)}
+    parts = [again.get(part.path, part) for part in first]
+    seen = {name for part in first for name in part.columns}
     return Parts(
         entries=[part.entry(root) for part in parts],
         columns=list(columns),
@@ -53,6 +50,29 @@ def write_parts(
         shared_names=sorted(frozenset[str]().union(*(part.shared_names for part in parts))),
         unlisted_fields=len(seen) - len(columns) + max((part.unlisted_fields for part in parts), default=0),
     )
+
+
+def _write_first(
+    workshop: Workshop, spool: Spool, tasks: Sequence[PartTask], early: EarlyParts | None, syncing: Syncing
+) -> list[PartDone]:
+    begun = early.finish(tasks) if early else {}
+    remove_other_parts(spool, begun)
+    perform = _performing(workshop, syncing)
+
+    def obtain(task: PartTask) -> PartDone:
+        return _confirmed(begun[task.path].result(), syncing) if task.path in begun else perform(task)
+
+    return workshop.spread(obtain, tasks)
+
+
+def _performing(workshop: Workshop, syncing: Syncing) -> Callable[[Task], PartDone]:
+    return lambda task: _confirmed(workshop.perform(task), syncing)
+
+
+def _confirmed(result: Result, syncing: Syncing) -> PartDone:
+    done = _done(result)
+    syncing.add(Path(done.path))
+    return done
 
 
 def _done(result: Result) -> PartDone:

@@ -80,7 +80,7 @@ def _keep_what_still_holds(crawl: Crawl) -> int:
 
 
 def _read_on(crawl: Crawl) -> Paging:
-    paging = Paging(crawl.concurrency)
+    paging = Paging(crawl.ahead)
     for entry in crawl.spool.entries():
         paging.restore(look_of(entry))
     crawl.read_to_end(paging)

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from migrate.errors import UsageError, WorkspaceError
 from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST, Comparison, compare
 from migrate.snapshot.layout import MANIFEST, DeltaCounts, SinceRecord
-from migrate.snapshot.reading import Snapshot, SnapshotResource, open_snapshot
+from migrate.snapshot.reading import Snapshot, SnapshotResource, known_store, open_snapshot
 from migrate.snapshot.survey import survey
+from migrate.snapshot.union import begun_at, open_living
 from migrate.source.crawl import Crawl
 from migrate.source.newest import read_newest
 from migrate.source.settle import Reading, read_until_settled
@@ -23,6 +24,12 @@ class Since:
 
     time: datetime
     base: Snapshot | None
+
+    @property
+    def words(self) -> str:
+        """What names it on a command line again."""
+        by_name = self.base is not None and self.time == _moment_of(self.base)
+        return self.base.name if self.base and by_name else self.time.isoformat()
 
     @property
     def record(self) -> SinceRecord:
@@ -43,20 +50,17 @@ class DeltaReading:
 def resolve_since(workspace: Workspace, text: str, project_id: str) -> Since:
     """The watermark named on a command line: a snapshot, or a time (UTC where it names no zone).
 
-    A time is compared with the newest finished snapshot of the same project that is no delta itself.
+    A delta stands for what it and the snapshots below it hold together. A time is compared with the newest finished
+    snapshot of the same project that is no delta itself.
 
     **Raises**: UsageError for what is neither; WorkspaceError for a snapshot that cannot be compared with.
     """
+    known_store(workspace)
     if (workspace.snapshots / text / MANIFEST).is_file():
-        base = open_snapshot(workspace, text)
-        if base.manifest.since is not None:
-            raise WorkspaceError(
-                f"snapshot {text} is itself a delta and does not hold every record",
-                hint=f"name the one it was compared with: {base.manifest.since.snapshot or 'a full snapshot'}",
-            )
+        base = open_living(workspace, text)
         if base.manifest.project_id != project_id:
             raise WorkspaceError(f"snapshot {text} is of project {base.manifest.project_id}, not of {project_id}")
-        return Since(datetime.fromisoformat(base.manifest.started), base)
+        return Since(_moment_of(base), base)
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -67,6 +71,10 @@ def resolve_since(workspace: Workspace, text: str, project_id: str) -> Since:
         ) from None
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     return Since(aware.astimezone(UTC), _newest_full(workspace, project_id))
+
+
+def _moment_of(base: Snapshot) -> datetime:
+    return min(begun_at(base, name) for name in base.resources)
 
 
 def _newest_full(workspace: Workspace, project_id: str) -> Snapshot | None:

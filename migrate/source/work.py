@@ -67,7 +67,6 @@ def store_page(page: Page, spool: Spool, fields: IdentityFields) -> PageEntry:
         number=page.number,
         rows=len(page.items),
         bytes=sum(map(len, page.items)),
-        sha256=page.sha256,
         identities_sha256=identities_digest(records),
         file="",
         file_sha256="",

@@ -14,12 +14,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from migrate.source.work import Result, Task, perform
 from migrate.source.worker import ask
 
+S = TypeVar("S")
+T = TypeVar("T")
 _WORKER_PAYS_FROM_RECORDS = 20_000
 _OBJECTS_BEFORE_COLLECTING = 100_000
+_TURN_S = 0.001
 
 
 class Workshop:
@@ -50,10 +54,10 @@ class Workshop:
         with self._here:
             return perform(task)
 
-    def perform_all(self, tasks: Sequence[Task]) -> list[Result]:
-        """What became of each task, in order."""
+    def spread(self, call: Callable[[S], T], items: Sequence[S]) -> list[T]:
+        """What `call`, which performs a task, makes of each item, in order; with work for both processes."""
         with ThreadPoolExecutor(2, thread_name_prefix="work") as pool:
-            return list(pool.map(self.perform, tasks))
+            return list(pool.map(call, items))
 
     def close(self) -> None:
         """Ends the second process."""
@@ -76,8 +80,12 @@ class Workshop:
 
 @contextlib.contextmanager
 def open_workshop(make: Callable[[], Workshop] = Workshop) -> Iterator[Workshop]:
-    """A workshop, closed at the end. Meanwhile Python looks for cycles of garbage rarely: records make none."""
-    before = gc.get_threshold()
+    """A workshop, closed at the end. Meanwhile Python looks for cycles of garbage rarely: records make none.
+
+    And its threads take shorter turns, since a download needs many short ones beside the long ones of the work.
+    """
+    before, turn_s = gc.get_threshold(), sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
     gc.freeze()
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTING, *before[1:])
     workshop = make()
@@ -87,6 +95,7 @@ def open_workshop(make: Callable[[], Workshop] = Workshop) -> Iterator[Workshop]
         workshop.close()
         gc.set_threshold(*before)
         gc.unfreeze()
+        sys.setswitchinterval(turn_s)
 
 
 def _start_worker() -> subprocess.Popen[bytes]:

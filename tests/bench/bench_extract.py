@@ -1,10 +1,12 @@
 """`migrate extract` beside its peers, against a server with prepared pages. Run by hand:
 
-    python tests/bench/bench_extract.py [--records 200000] [--latency 0.2] [--rounds 3] [--peer-python PATH]
+    python tests/bench/bench_extract.py [--records 500000] [--rounds 3] [--peer-python PATH]
+    python tests/bench/bench_extract.py --records 200000 --latency 0.2
     python tests/bench/bench_extract.py --memory 100000 1000000
 
-Each round runs every side once, each in a fresh process: start-up is included. Peers need the dependency group `bench`,
-in this environment or in that of `--peer-python`; one that is missing is left out. Memory is the highest sum over the
+Each round runs every side once, each in a fresh process: start-up is included, but not the compiling of modules,
+which an installation does once; so every side runs once before, unmeasured. Peers need the dependency group `bench`, in
+this environment or in that of `--peer-python`; one that is missing is left out. Memory is the highest sum over the
 process and its children of what each holds alone plus its share of what they hold together (PSS).
 """
 
@@ -27,6 +29,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CONNECTIONS = 8
 PAGE_SIZE = 500
+WARM_UP_RECORDS = 1_000
 BODIES = """
 import sys, httpx
 from concurrent.futures import ThreadPoolExecutor
@@ -123,6 +126,7 @@ def run_peer(name: str, python: str, url: str, records: int, folder: Path) -> Me
 def run(command: list[str], folder: Path, extra: dict[str, str]) -> tuple[Measured, str]:
     """A command's measures and what it printed. Raises CalledProcessError."""
     environment = {**os.environ, **extra, "PYTHONPATH": str(HERE.parents[1])}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began, before = time.monotonic(), os.times()
     with (folder / "stderr").open("w") as errors:
         process = subprocess.Popen(
@@ -136,7 +140,9 @@ def run(command: list[str], folder: Path, extra: dict[str, str]) -> tuple[Measur
         done.set()
         watcher.join()
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, out, (folder / "stderr").read_text()[-2000:])
+        raise subprocess.CalledProcessError(
+            process.returncode, command, out, (folder / "stderr").read_text(encoding="utf-8")[-2000:]
+        )
     cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
     return Measured(wall_s, cpu_s, peak[0]), out
 
@@ -150,7 +156,11 @@ def watch(pid: int, peak: list[float], done: threading.Event) -> None:
 def children(pid: int) -> list[int]:
     """A process's children, grandchildren and so on."""
     try:
-        own = [int(c) for task in Path(f"/proc/{pid}/task").iterdir() for c in (task / "children").read_text().split()]
+        own = [
+            int(c)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for c in (task / "children").read_text(encoding="utf-8").split()
+        ]
     except OSError:
         return []
     return [found for child in own for found in (child, *children(child))]
@@ -159,7 +169,7 @@ def children(pid: int) -> list[int]:
 def memory_mb(pid: int) -> float:
     """A process's share of memory; 0 once it has ended."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return 0.0
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
@@ -168,22 +178,25 @@ def memory_mb(pid: int) -> float:
 def compare(records: int, latency_s: float, rounds: int, python: str, skip: set[str]) -> None:
     """All sides in turn, so often; prints the medians."""
     results: dict[str, list[Measured]] = {name: [] for name in (OURS, *PEERS) if name not in skip}
-    missing: dict[str, str] = {}
+    with serving(WARM_UP_RECORDS, 0) as url:
+        for name in list(results):
+            try:
+                run_side(name, python, url, WARM_UP_RECORDS)
+            except subprocess.CalledProcessError as error:
+                say(f"  left out: {name}: {str(error.stderr or error).strip().splitlines()[-1]}")
+                del results[name]
     with serving(records, latency_s) as url:
         for _ in range(rounds):
             for name, runs in results.items():
-                if name in missing:
-                    continue
-                with tempfile.TemporaryDirectory() as folder:
-                    try:
-                        ours = name == OURS
-                        at = Path(folder)
-                        runs.append(run_ours(url, records, at) if ours else run_peer(name, python, url, records, at))
-                    except subprocess.CalledProcessError as error:
-                        missing[name] = str(error.stderr or error).strip().splitlines()[-1]
-    print_table(records, latency_s, rounds, {name: runs for name, runs in results.items() if runs})
-    for name, why in missing.items():
-        say(f"  left out: {name}: {why}")
+                runs.append(run_side(name, python, url, records))
+    print_table(records, latency_s, rounds, results)
+
+
+def run_side(name: str, python: str, url: str, records: int) -> Measured:
+    """One run of any side, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder)
+        return run_ours(url, records, at) if name == OURS else run_peer(name, python, url, records, at)
 
 
 def print_table(records: int, latency_s: float, rounds: int, results: dict[str, list[Measured]]) -> None:
@@ -210,7 +223,7 @@ def say(text: str) -> None:
 def main() -> None:
     """Reads the options and measures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=200_000)
+    parser.add_argument("--records", type=int, default=500_000)
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer-python", default=sys.executable, metavar="PATH")

@@ -24,7 +24,7 @@ def surveyed(folder: Path, pages: list[list[tuple[str, int, int]]]) -> Survey:
     for number, page in enumerate(pages, 1):
         items = [b'{"id":%d,"source":"%s","updated":"2020-01-0%d"}' % (i, s.encode(), day) for s, i, day in page]
         records = identify_page(number, items, FIELDS)
-        entry = PageEntry(number, len(items), 0, "", identities_digest(records), "", "")
+        entry = PageEntry(number, len(items), 0, identities_digest(records), "", "")
         spool.record(spool.write(records, entry))
     return survey(spool, FIELDS)
 

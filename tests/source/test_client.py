@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -86,3 +86,37 @@ def test_a_stop_ends_waiting_at_once(start: Callable[..., Any]) -> None:
     with pytest.raises(Interrupted):
         bench.extract()
     assert time.monotonic() - began < 3
+
+
+def test_no_more_requests_in_flight_than_asked_for(start: Callable[..., Any]) -> None:
+    """However many pages are being seen to, the server has `concurrency` of them to answer, and not fewer."""
+    lock, in_flight, most = threading.Lock(), [0], [0]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Answers a little later with a page of ten."""
+            with lock:
+                in_flight[0] += 1
+                most[0] = max(most[0], in_flight[0])
+            time.sleep(0.02)
+            first = 10 * int(self.path.partition("page=")[2].partition("&")[0]) - 10
+            items = [{"profileid": str(n), "source": "shop"} for n in range(first, min(first + 10, 200))]
+            body = json.dumps({"total_elements": 200, "items": items}).encode()
+            with lock:
+                in_flight[0] -= 1
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Nothing."""
+
+    bench = start(profiles=0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        bench.url = f"http://127.0.0.1:{server.server_port}/2.0"
+        found = bench.extract()
+        server.shutdown()
+    assert found.resources["profiles"].verdict == "proven"
+    assert most == [bench.concurrency]

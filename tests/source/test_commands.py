@@ -45,3 +45,14 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     (tmp_path / "migrate.toml").write_text('[datatrics]\nproject_id = "1"\n')
     code, found = migrate(tmp_path, "extract", "--since", "2026-01-01", "--from-files", "saved")
     assert (code, found["kind"]) == (2, "UsageError")
+
+
+def test_an_extract_does_not_wait_for_the_modules_of_other_stages() -> None:
+    """Those of mappings, plans, loads and pages would be a third of a small extract."""
+    code = (
+        "import sys, migrate.stages.run, migrate.source.extract, migrate.source.client, migrate.report.extract\n"
+        "others = {'jinja2', 'ruamel.yaml', 'sqlite3', 'migrate.plan.build', 'migrate.load.loader'}\n"
+        "print(*sorted(others & {*sys.modules}))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == ""

@@ -95,7 +95,7 @@ def test_pieces_cover_a_page_without_gap_or_overlap(size: int, number: int, bad:
         records = range((page - 1) * limit, page * limit)
         if bad & set(records):
             raise PageFailsError("no")
-        return Page(page, tuple(b"%d" % n for n in records), None, None, "")
+        return Page(page, tuple(b"%d" % n for n in records), None, None)
 
     asked = range((number - 1) * size, number * size)
     if not bad & set(asked):

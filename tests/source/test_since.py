@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from migrate.errors import UsageError, WorkspaceError
+from migrate.errors import Interrupted, UsageError, WorkspaceError
 from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST
 from migrate.source.since import resolve_since
 
@@ -124,6 +124,24 @@ def test_a_time_without_a_snapshot(start: Callable[..., Any]) -> None:
     assert result.verdict == "unproven"
 
 
+def test_a_delta_of_a_delta(start: Callable[..., Any]) -> None:
+    """It is compared with what the source held at the first one, less what was gone then; and read newest first."""
+    bench = prepare(start)
+    bench.since = resolve_since(bench.workspace, "a", "demo")
+    change(bench)
+    bench.delete_profile(150)
+    bench.extract("b")
+    bench.since = resolve_since(bench.workspace, "b", "demo")
+    feed(bench, range(203, 205), updated=datetime.now(UTC) + timedelta(seconds=9))
+    found = bench.extract("c")
+    assert states(found) == {"new": [203, 204]}
+    delta = found.resources["profiles"].delta
+    assert delta is not None
+    assert (delta.unchanged, delta.gone, delta.how) == (202, 0, NEWEST_FIRST)
+    assert found.since is not None
+    assert found.since.snapshot == "b"
+
+
 def test_a_kill_in_the_whole_list_resumes_there(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of the whole list are not read twice, and pages of the two orders never mix."""
     bench = prepare(start)
@@ -149,18 +167,27 @@ def test_a_kill_in_the_whole_list_resumes_there(start: Callable[..., Any], monke
 
 
 def test_what_cannot_be_compared_with_is_refused(start: Callable[..., Any]) -> None:
-    """Neither a time nor a snapshot, a delta, another project's snapshot."""
+    """Neither a time nor a snapshot; another project's snapshot."""
     bench = prepare(start)
-    bench.since = resolve_since(bench.workspace, "a", "demo")
-    bench.extract("b")
     with pytest.raises(UsageError, match="neither a finished snapshot nor a time"):
         resolve_since(bench.workspace, "yesterday", "demo")
-    with pytest.raises(WorkspaceError, match="itself a delta") as caught:
-        resolve_since(bench.workspace, "b", "demo")
-    assert "a" in (caught.value.hint or "")
     with pytest.raises(WorkspaceError, match="is of project demo"):
         resolve_since(bench.workspace, "a", "other")
     since = resolve_since(bench.workspace, "2026-01-01T00:00:00+02:00", "demo")
     assert since.time == datetime(2025, 12, 31, 22, tzinfo=UTC)
     assert since.base is not None
     assert since.base.name == "a"
+
+
+def test_an_interrupted_delta_names_what_it_was_made_since(start: Callable[..., Any]) -> None:
+    """The command in the hint resumes it: by the snapshot's name, or by the time that was asked for."""
+    bench = prepare(start)
+    by_name = resolve_since(bench.workspace, "a", "demo")
+    assert by_name.words == "a"
+    by_time = resolve_since(bench.workspace, "2026-01-01T00:00:00+02:00", "demo")
+    assert resolve_since(bench.workspace, by_time.words, "demo").record == by_time.record
+    bench.since = by_name
+    bench.stop.set()
+    with pytest.raises(Interrupted) as caught:
+        bench.extract("b")
+    assert caught.value.hint == "migrate extract --snapshot b --since a"

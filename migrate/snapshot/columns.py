@@ -1,0 +1,143 @@
+"""Columns of JSON literals, and the values in them; pure.
+
+Values go from JSON to column without a Python object of their own type, many at a time: that is what an extract spends
+its time on. Every short cut checks what it relies on, and falls back to one value at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import msgspec
+import polars as pl
+
+from migrate.snapshot import scan
+
+MAX_COLUMNS = 1_000
+MAX_DEPTH = 16
+Literal = bytes | msgspec.Raw
+
+# No JSON text holds this byte but inside a string of a lenient writer, which is noticed by counting.
+_SEPARATOR = b"\x01"
+_OBJECT_BEHIND = _SEPARATOR + b"{"
+_STRING_BEHIND = _SEPARATOR + b'"'
+_TEXT = msgspec.json.Decoder(str)
+_TEXTS = msgspec.json.Decoder(list[str | None])
+# `_position` is not stored, but readers add it; a field of that name must not be shadowed.
+_RESERVED = frozenset({"source", "id", "page", "raw", "position"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field's literals, b"" where a record does not have it; `joined` is the same in one piece."""
+
+    literals: Sequence[Literal]
+    joined: bytes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether `joined` can be taken apart again."""
+        return self.joined.count(_SEPARATOR) == len(self.literals) - 1
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether a literal is an object."""
+        return self.joined[:1] == b"{" or _OBJECT_BEHIND in self.joined
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no string in it has an escape."""
+        return b"\\" not in self.joined or not (self.joined[:1] == b'"' or _STRING_BEHIND in self.joined)
+
+    def texts(self) -> list[str]:
+        """The literals as text."""
+        if self.is_whole:
+            return self.joined.decode().split("\x01")
+        return [str(literal, "utf-8") for literal in self.literals]
+
+    def objects(self) -> Sequence[Literal]:
+        """The literals that are objects, and empty objects in the place of all others."""
+        if self.joined[:1] == b"{" and self.joined.count(_OBJECT_BEHIND) == len(self.literals) - 1:
+            return self.literals
+        return [literal if bytes(literal)[:1] == b"{" else b"{}" for literal in self.literals]
+
+
+def column_of(literals: Sequence[Literal]) -> Column:
+    """A column of these literals."""
+    return Column(literals, _SEPARATOR.join(literals))
+
+
+def column_name(name: str) -> str:
+    """The column of a field: its own name, with one more underscore where it would collide with a column of ours."""
+    return f"_{name}" if name[:1] == "_" and name.lstrip("_") in _RESERVED else name
+
+
+def value_list(column: Column) -> tuple[list[str | None], int]:
+    """The values of a column: strings decoded, None for absent and null alike; and how many could not be read."""
+    if column.is_plain:
+        return [_plain_value(text) for text in column.texts()], 0
+    try:
+        return _TEXTS.decode(b"[" + b",".join([literal or b"null" for literal in column.literals]) + b"]"), 0
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _one_by_one(column.texts())
+
+
+def value_series(columns: Mapping[str, Column]) -> tuple[dict[str, pl.Series], int]:
+    """The values of columns of the same length, by name; and how many could not be read."""
+    quick = {name: column for name, column in columns.items() if column.is_plain and column.is_whole}
+    series = dict(zip(quick, _plain_series(list(quick.values())), strict=True))
+    unread = 0
+    for name, column in columns.items():
+        if name not in series:
+            values, missed = value_list(column)
+            series[name] = pl.Series(values, dtype=pl.String)
+            unread += missed
+    return series, unread
+
+
+def text_series(columns: Sequence[Sequence[str | None]]) -> Iterator[pl.Series]:
+    """Columns of the same length as series."""
+    rows = len(columns[0]) if columns else 0
+    values = pl.Series(list(chain.from_iterable(columns)), dtype=pl.String)
+    return (values.slice(at * rows, rows) for at in range(len(columns)))
+
+
+def _plain_series(columns: Sequence[Column]) -> Iterator[pl.Series]:
+    if not columns:
+        return
+    texts = _SEPARATOR.join([column.joined for column in columns]).decode().split("\x01")
+    literal = pl.col("all")
+    # No literal but a string has quotes around it, and without escapes none has quotes inside.
+    value = pl.when((literal != "null") & (literal != "")).then(literal.str.strip_chars('"'))
+    values = pl.Series("all", texts, dtype=pl.String).to_frame().select(value.alias("all")).to_series()
+    rows = len(columns[0].literals)
+    yield from (values.slice(at, rows) for at in range(0, len(values), rows))
+
+
+def _plain_value(literal: str) -> str | None:
+    """The value of a literal without escapes."""
+    return None if literal in ("", "null") else literal[1:-1] if literal[0] == '"' else literal
+
+
+def _one_by_one(texts: Sequence[str]) -> tuple[list[str | None], int]:
+    values: list[str | None] = []
+    unread = 0
+    for text in texts:
+        try:
+            values.append(_value(text))
+        except ValueError:
+            values.append(None)
+            unread += 1
+    return values, unread
+
+
+def _value(literal: str) -> str | None:
+    """The value of any literal. Raises ValueError for a string with an unknown escape."""
+    if literal[:1] != '"':
+        return None if literal in ("", "null") else literal
+    try:
+        return _TEXT.decode(literal)
+    except msgspec.DecodeError:
+        return scan.decode_string(literal)
