@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from migrate.deadline import Deadline, DeadlineBackend
 from migrate.errors import Unreachable
 
 _log = logging.getLogger(__name__)
@@ -89,8 +90,12 @@ class Remote:
         self.name = name
         self.base_url = base_url
         self._deadline_s = deadline_s
+        self._deadline = Deadline()
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         inner = httpx.HTTPTransport(limits=limits, proxy=_proxy_of(base_url), trust_env=True)
+        # httpx passes no backend on to its pool, which takes one.
+        pool = inner._pool
+        pool._network_backend = DeadlineBackend(pool._network_backend, self._deadline)
         self._client = httpx.Client(
             transport=_KeyedTransport(inner, authorize),
             headers=dict(headers),
@@ -115,41 +120,34 @@ class Remote:
         """The reply to one request; `path` is below the base URL and already percent-encoded.
 
         **Guarantees**: one attempt; a body is returned only when it is whole; the time from the start to the last byte
-        is at most the deadline (plus one silent read).
+        is at most the deadline.
 
         **Raises**: NoReplyError when trying again may help; Unreachable when it will not (unknown host, TLS).
         """
         started = time.monotonic()
         try:
-            with self._client.stream(
-                method,
-                self.base_url + path,
-                params=params,
-                content=body,
-                headers=extra_headers,
-                extensions={"account_key": account_key},
-            ) as response:
-                content = self._read(response, started)
+            with (
+                self._deadline.within(self._deadline_s),
+                self._client.stream(
+                    method,
+                    self.base_url + path,
+                    params=params,
+                    content=body,
+                    headers=extra_headers,
+                    extensions={"account_key": account_key},
+                ) as response,
+            ):
+                content = _read(response)
                 elapsed_s = time.monotonic() - started
                 _log.debug("%s %s%s: %s in %.3f s", method, self.name, path, response.status_code, elapsed_s)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status_code, headers, content, elapsed_s)
         except httpx.HTTPError as error:
             _log.debug("%s %s%s: %s", method, self.name, path, type(error).__name__)
-            raise self._translated(error) from None
+            is_over = time.monotonic() - started >= self._deadline_s
+            raise self._translated(error, is_over=is_over) from None
 
-    def _read(self, response: httpx.Response, started: float) -> bytes:
-        pieces, size = [], 0
-        for piece in response.iter_bytes():
-            pieces.append(piece)
-            size += len(piece)
-            if time.monotonic() - started > self._deadline_s:
-                raise NoReplyError(f"the answer was not whole after {self._deadline_s:g} s", applied=True)
-            if size > _MAX_BODY_BYTES:
-                raise NoReplyError(f"the answer is larger than {_MAX_BODY_BYTES:,} bytes", applied=True)
-        return b"".join(pieces)
-
-    def _translated(self, error: httpx.HTTPError) -> Exception:
+    def _translated(self, error: httpx.HTTPError, *, is_over: bool) -> Exception:
         host = urlsplit(self.base_url).hostname
         causes = list(_causes(error))
         if any(isinstance(cause, socket.gaierror) for cause in causes):
@@ -165,7 +163,18 @@ class Remote:
         if isinstance(error, httpx.UnsupportedProtocol):
             return Unreachable(f"{self.name}: {self.base_url} is no address to send to")
         before_sending = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-        return NoReplyError(_reason(error), applied=not before_sending)
+        reason = f"the answer was not whole after {self._deadline_s:g} s" if is_over else _reason(error)
+        return NoReplyError(reason, applied=not before_sending)
+
+
+def _read(response: httpx.Response) -> bytes:
+    pieces, size = [], 0
+    for piece in response.iter_bytes():
+        pieces.append(piece)
+        size += len(piece)
+        if size > _MAX_BODY_BYTES:
+            raise NoReplyError(f"the answer is larger than {_MAX_BODY_BYTES:,} bytes", applied=True)
+    return b"".join(pieces)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -107,6 +107,50 @@ def test_a_dripping_answer_ends_at_the_deadline() -> None:
     assert time.monotonic() - started < 3
 
 
+def test_headers_that_drip_end_at_the_deadline() -> None:
+    """Neither do headers that come a byte at a time."""
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for _ in range(100):
+            connection.sendall(b"x")
+            time.sleep(0.05)
+
+    started = time.monotonic()
+    with pytest.raises(NoReplyError, match="not whole"):
+        send(drip, deadline_s=0.5)
+    assert time.monotonic() - started < 3
+
+
+def test_a_request_taken_a_little_at_a_time_ends_at_the_deadline() -> None:
+    """A server that reads a large body too slowly does not hold the request for ever."""
+
+    def sip(connection: socket.socket) -> None:
+        for _ in range(30):
+            time.sleep(0.05)
+            connection.recv(4096)
+
+    with server(sip) as url, contextlib.closing(remote(url, 0.5)) as service:
+        started = time.monotonic()
+        with pytest.raises(NoReplyError, match="not whole") as caught:
+            service.send("POST", "/x", body=b"x" * 30_000_000)
+        assert 0.4 < time.monotonic() - started < 3
+    assert caught.value.applied
+
+
+def test_a_deadline_is_for_one_request() -> None:
+    """The next request on the same connection has all the time it was given."""
+
+    def slow(connection: socket.socket) -> None:
+        for _ in range(3):
+            time.sleep(0.3)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            connection.recv(65536)
+
+    with server(slow) as url, contextlib.closing(remote(url, 0.6)) as service:
+        assert [service.send("GET", "/x").status for _ in range(3)] == [200, 200, 200]
+
+
 def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     """The key never goes to another host."""
     asked = []

@@ -88,8 +88,7 @@ def send_outcome(job: Job, outcome: Outcome) -> None:
     from migrate.stages.run import send_summary
 
     head: dict[str, Any] = {"command": outcome.command, "exit_code": outcome.exit_code, "status": outcome.status}
-    # The receiver is another machine: paths of this one are of no use there.
-    send_summary(job, {**head, **{name: value for name, value in outcome.data.items() if name != "exports"}})
+    send_summary(job, {**head, **outcome.data})
 
 
 @contextmanager

@@ -19,6 +19,9 @@ lock has a `Ledger`, and only the thread that opened it calls it. A move is dura
 A record has no row until it is settled: `written` or `rejected`, once and for all. A record without a row belongs to a
 batch that is not `acked` and is sent again. So nothing that was acknowledged is lost, nothing settled is sent again,
 and `planned = written + rejected + deferred + open` holds at any moment.
+
+`doubts` counts the requests of a batch that may have been taken without our learning it. Where the target is a dataset
+that is of no consequence; a webhook takes what is sent again as something new.
 """
 
 from __future__ import annotations
@@ -40,11 +43,15 @@ from migrate.target.answer import Answer
 
 @dataclass(frozen=True)
 class PlannedDataset:
-    """A dataset of a plan as the ledger has to know it: the rows of each batch, by batch number."""
+    """A dataset of a plan as the ledger has to know it: the rows of each batch, by batch number.
+
+    `target`: `dataset`, or `webhook` where `dataset_id` is a webhook's.
+    """
 
     name: str
     dataset_id: str
     batch_rows: Sequence[int]
+    target: str = "dataset"
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,9 @@ class Ledger:
                 self._ids[dataset.name] = self._open_dataset(plan_id, place, dataset)
             for dataset_no in self._ids.values():
                 db.execute(
-                    "UPDATE batches SET state = 'unknown', attempts = attempts + 1, changed_at = ?"
-                    " WHERE dataset = ? AND state = 'sending'",
+                    "UPDATE batches SET state = replace(state, 'sending', 'unknown'), changed_at = ?,"
+                    " doubts = doubts + 1, attempts = attempts + (state = 'sending')"
+                    " WHERE dataset = ? AND state IN ('sending', 'split')",
                     (self._clock(), dataset_no),
                 )
                 db.execute(
@@ -105,8 +113,8 @@ class Ledger:
         ).fetchone()
         if found is None:
             cursor = db.execute(
-                "INSERT INTO datasets (plan, name, dataset_id, place) VALUES (?, ?, ?, ?)",
-                (plan_id, dataset.name, dataset.dataset_id, place),
+                "INSERT INTO datasets (plan, name, dataset_id, place, target) VALUES (?, ?, ?, ?, ?)",
+                (plan_id, dataset.name, dataset.dataset_id, place, dataset.target),
             )
             number = int(cursor.lastrowid or 0)
             db.executemany(
@@ -198,7 +206,7 @@ class Ledger:
         state = "CASE state WHEN 'split' THEN 'split' ELSE '{}' END".format("unknown" if applied else "planned")
         counter = {423: "busy = busy + 1", 429: "throttled = throttled + 1"}.get(answer.status)
         with ledger_schema.transaction(self._connection, self.file):
-            change = f"state = {state}, {counter or 'attempts = attempts + 1'}"
+            change = f"state = {state}, doubts = doubts + {applied:d}, {counter or 'attempts = attempts + 1'}"
             self._set(dataset, batch, change, ("sending", "split"))
             self._add_failure(dataset, batch, answer, reason, payload_sha256)
 

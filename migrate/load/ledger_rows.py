@@ -40,7 +40,7 @@ def row_of(dataset: int, batch: int, verdict: Written | Rejected, change: str | 
             dataset, batch, sent.position, sent.key, "rejected", None, None, None, None, None, *why, now, None
         )
     names = (_json(verdict.merged_from), _json(verdict.protected), _json(verdict.altered))
-    head = (dataset, batch, sent.position, sent.key, "written", change, verdict.masterid)
+    head = (dataset, batch, sent.position, sent.key, "written", change, verdict.masterid or None)
     return RecordRow(*head, *names, None, None, now, _json(verdict.stored))
 
 

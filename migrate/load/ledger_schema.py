@@ -9,7 +9,7 @@ from pathlib import Path
 
 from migrate.errors import Damaged, WorkspaceError
 
-VERSION = 2
+VERSION = 3
 APPLICATION_ID = 0x4D494752
 _BUSY_MS = 5_000
 
@@ -129,17 +129,37 @@ CREATE TABLE reject_marks (
     PRIMARY KEY (plan, reject)
 ) STRICT, WITHOUT ROWID;
 """
-_STEPS = (_FIRST, _SECOND)
+_THIRD = """
+ALTER TABLE datasets ADD COLUMN target TEXT NOT NULL DEFAULT 'dataset' CHECK (target IN ('dataset', 'webhook'));
+ALTER TABLE batches ADD COLUMN doubts INTEGER NOT NULL DEFAULT 0;
+"""
+_STEPS = (_FIRST, _SECOND, _THIRD)
 """What each version adds to the one before it."""
 
 
 def connect(file: Path) -> sqlite3.Connection:
     """A connection for the one writer; the tables are made in a new file, and added to one of an earlier version.
 
-    **Guarantees**: every committed transaction survives a power cut (WAL, synchronous FULL).
+    **Guarantees**: every committed transaction survives a power cut (WAL, synchronous FULL); who reads a file that is
+    just being made finds either none or one with its tables.
 
     **Raises**: Damaged for a file that fails its integrity check; WorkspaceError for one of a later version.
     """
+    if not file.exists():
+        _create(file)
+    return _connect(file)
+
+
+def _create(file: Path) -> None:
+    new = file.with_name(f"{file.name}.new")
+    with translated(file):
+        for left in (new, new.with_name(f"{new.name}-wal"), new.with_name(f"{new.name}-shm")):
+            left.unlink(missing_ok=True)
+        _connect(new).close()
+        new.replace(file)
+
+
+def _connect(file: Path) -> sqlite3.Connection:
     with translated(file):
         connection = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_MS / 1000)
         try:

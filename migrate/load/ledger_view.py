@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from migrate.load import ledger_schema
 from migrate.load.totals import CountMark, Failure, SettledRecord, Totals
@@ -32,7 +33,9 @@ SELECT d.name,
        coalesce(sum(CASE WHEN b.state IN ('unknown', 'sending') THEN b.rows - b.written - b.rejected END), 0)
            AS unknown,
        d.busy_s AS busy_s,
-       coalesce(sum(b.readbacks), 0) AS readbacks
+       coalesce(sum(b.readbacks), 0) AS readbacks,
+       d.target AS target,
+       coalesce(sum(CASE WHEN d.target = 'webhook' AND b.doubts > 0 THEN b.written END), 0) AS repeated
 FROM plans p JOIN datasets d ON d.plan = p.id LEFT JOIN batches b ON b.dataset = d.id
 WHERE p.name = ?
 GROUP BY d.id ORDER BY d.place
@@ -60,9 +63,9 @@ def read_totals(connection: sqlite3.Connection, plan: str) -> dict[str, Totals]:
     }
 
 
-def _totals(values: dict[str, int], protected: dict[str, int], altered: dict[str, int]) -> Totals:
+def _totals(values: dict[str, Any], protected: dict[str, int], altered: dict[str, int]) -> Totals:
     still_open = values["planned"] - values["written"] - values["rejected"] - values["deferred"]
-    updated = values["written"] - values["created"]
+    updated = values["written"] - values["created"] if values["target"] == "dataset" else 0
     return Totals(**values, updated=updated, open=still_open, protected_columns=protected, altered_columns=altered)
 
 

@@ -140,10 +140,12 @@ class _Run:
         self._progress = progress
         self._stop = stop
         self._datasets = {dataset.name: dataset for dataset in plan.datasets}
+        self._countable = {name: dataset for name, dataset in self._datasets.items() if dataset.webhook is None}
         self._in_flight: dict[Future[Answer | ReadBack], Job] = {}
         records = {dataset.name: PlannedRecords(dataset) for dataset in plan.datasets}
         ledger.open_plan(
-            plan.name, [PlannedDataset(d.name, d.dataset_id, records[d.name].batch_rows) for d in plan.datasets]
+            plan.name,
+            [PlannedDataset(d.name, d.dataset_id, records[d.name].batch_rows, d.target) for d in plan.datasets],
         )
         self._lanes = [self._lane(dataset, records[dataset.name]) for dataset in plan.datasets]
         self._pause = Pause(pause_file(workspace), progress.note, time.monotonic)
@@ -182,7 +184,7 @@ class _Run:
     def _send_all(self) -> None:
         while True:
             self._dispatch()
-            self._watch.look(self._workers, self._datasets, list(self._in_flight.values()))
+            self._watch.look(self._workers, self._countable, list(self._in_flight.values()))
             if self._in_flight:
                 self._receive()
             elif self._is_halting() or all(lane.is_done for lane in self._lanes):
@@ -209,6 +211,8 @@ class _Run:
     def _ask(self, dataset: DatasetToLoad, job: Job) -> Answer | ReadBack:
         if job.reading:
             return self._read_back(dataset, job)
+        if dataset.webhook is not None:
+            return self._client.send_feed(dataset.webhook, body_of(job.records))
         return self._client.upsert_batch(dataset.dataset_id, body_of(job.records))
 
     def _read_back(self, dataset: DatasetToLoad, job: Job) -> ReadBack:
@@ -249,7 +253,7 @@ class _Run:
 
     def _take_baselines(self) -> None:
         totals = self._ledger.totals()
-        for dataset in self._plan.datasets:
+        for dataset in self._countable.values():
             if totals[dataset.name].count_before is None:
                 counted = self._client.count(dataset.dataset_id)
                 moment = counted.server_time or datetime.now(UTC)
@@ -261,6 +265,11 @@ class _Run:
         self._watch.start(totals)
         for dataset in self._plan.datasets:
             done = totals[dataset.name].written + totals[dataset.name].rejected
+            if dataset.webhook is not None and totals[dataset.name].unknown:
+                self._progress.note(
+                    f"{dataset.place}: {totals[dataset.name].unknown} records left without an answer and are sent "
+                    "again; a webhook cannot be read back, so they may arrive twice"
+                )
             self._progress.begin(dataset.name, total=dataset.rows, unit="records", done=done)
 
     def _end_progress(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from migrate.config import Gates
@@ -16,7 +16,7 @@ from migrate.load.readback import ReadBack
 from migrate.load.scheduler import Job, Lane, Waits
 from migrate.load.totals import Totals
 from migrate.progress import Progress
-from migrate.target.answer import Answer
+from migrate.target.answer import Answer, refusal
 from migrate.target.client import TargetClient
 from migrate.target.results import (
     BUSY,
@@ -28,7 +28,6 @@ from migrate.target.results import (
     Transient,
     Unclear,
     Written,
-    read_answer,
 )
 from migrate.workspace import sha256_bytes
 
@@ -94,14 +93,14 @@ class Outcomes:
         lane, dataset = self.lanes[job.dataset], self._datasets[job.dataset]
         lane.in_flight -= 1
         sent = [record.sent for record in job.records]
-        reading = read_answer(answer, sent, dataset.columns)
+        reading = dataset.read(answer, sent)
         payload_sha256 = sha256_bytes(body)
         if isinstance(reading, Results):
             self._take_results(job, lane, reading.verdicts, answer, payload_sha256)
         elif isinstance(reading, SplitNeeded):
             self._split(job, lane, reading, answer, payload_sha256)
         elif isinstance(reading, Fatal):
-            error = self.client.refused(answer, dataset.dataset_id)
+            error = refusal(answer, dataset.place)
             self.ledger.mark_failed(job.dataset, job.batch, answer, error.what, payload_sha256, applied=False)
             lane.again.append(job)
             self._halt(error)
@@ -198,6 +197,8 @@ class Outcomes:
         self._check_gates()
 
     def _change_of(self, dataset: str, record: PlannedRecord) -> Callable[[Written], str]:
+        if self._datasets[dataset].webhook is not None:
+            return lambda _written: "sent"
         if record.change in ("create", "update"):
             return lambda _written: record.change
         return lambda written: "create" if written.was_created(self._since[dataset]) else "update"
@@ -209,7 +210,7 @@ class Outcomes:
             lane.again.append(job)
             self._halt(
                 Refused(
-                    f"dataset {job.dataset} refuses every batch: {reading.reason}",
+                    f"{self._datasets[job.dataset].place} refuses every batch: {reading.reason}",
                     status=reading.status,
                     hint="check its id, and that it is not a read-only (SQL) dataset; "
                     f"then migrate load --plan {self.plan.name}",
@@ -226,6 +227,8 @@ class Outcomes:
         failure = reading if isinstance(reading, Transient) else Transient(reading.reason, answer.status)
         applied = answer.applied and answer.status not in (BUSY, 429)
         self.ledger.mark_failed(job.dataset, job.batch, answer, failure.reason, payload_sha256, applied=applied)
+        if applied and self._datasets[job.dataset].webhook is not None:
+            failure = replace(failure, reason=f"{failure.reason}; what was sent may arrive twice")
         if isinstance(reading, Unclear):
             self._doubt(job, lane, reading, answer)
         elif failure.busy:
@@ -258,13 +261,13 @@ class Outcomes:
         job.tries += 1
         job.failing_since = now if job.failing_since is None else job.failing_since
         throttled = failure.status == 429
+        # A refused key is paused by the budget; another key may take the job at once.
         own_wait_s = 0.0 if throttled else self.waits.backoff_s(job.tries, self.rng)
-        wait_s = max(own_wait_s, failure.wait_s or 0.0)
+        wait_s = max(own_wait_s, self.client.paused_s() if throttled else failure.wait_s or 0.0)
         lane.again.append(job)
         if now + wait_s - job.failing_since > budget_s:
             self._halt(self._gave_up(job, failure, now - job.failing_since))
             return
-        # A refused key is paused by the budget; another key may take the job at once.
         job.ready_at = now if throttled else now + wait_s
         if not throttled and job.tries & (job.tries - 1) == 0:
             self.progress.note(

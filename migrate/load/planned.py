@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
+from migrate.config import Webhook
 from migrate.errors import Damaged
-from migrate.target.results import Columns, SentRecord
+from migrate.target.answer import Answer
+from migrate.target.receipt import read_receipt
+from migrate.target.results import Columns, Reading, SentRecord, read_answer
 
 MASTERID, ALL_MASTERIDS = "__masterid__", "__all_masterids__"
 _WINDOW_BATCHES = 16
@@ -22,7 +25,8 @@ class DatasetToLoad:
     """One dataset of a plan. `records` has one row per record to send, `unchanged` those that need no sending.
 
     `several_keys`: the target may merge by other keys, too. `time_columns`: those that are compared as date-times, None
-    where the types are not known. `before`: files of what the target held.
+    where the types are not known. `before`: files of what the target held. `webhook`: where the records go instead, and
+    `dataset_id` is its id then; it has no records that could be counted or read back.
     """
 
     name: str
@@ -37,6 +41,22 @@ class DatasetToLoad:
     several_keys: bool = False
     time_columns: frozenset[str] | None = None
     before: tuple[Path, ...] = ()
+    webhook: Webhook | None = None
+
+    @property
+    def target(self) -> str:
+        """`dataset` or `webhook`: what the records are sent to."""
+        return "dataset" if self.webhook is None else "webhook"
+
+    @property
+    def place(self) -> str:
+        """What the records are sent to, as messages name it."""
+        named = "" if self.name == self.dataset_id else f" ({self.name})"
+        return f"{self.target} {self.dataset_id}{named}"
+
+    def read(self, answer: Answer, sent: Sequence[SentRecord]) -> Reading:
+        """What an answer to these records means."""
+        return read_answer(answer, sent, self.columns) if self.webhook is None else read_receipt(answer, sent)
 
     @property
     def columns(self) -> Columns:

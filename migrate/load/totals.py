@@ -14,7 +14,8 @@ class Totals:
     tell from the answers. `merged`: masterids that ceased to exist. `protected` and `altered`: records with at least
     one column that was not stored, or not as sent; by column in `protected_columns` and `altered_columns`. `seconds`:
     time with a request in flight, or waiting for a busy dataset; `busy_s`: the waiting alone. `readbacks`: times that
-    an unclear answer was settled by reading.
+    an unclear answer was settled by reading. `target`: `webhook` for a feed, of which `written` records were handed
+    over and nothing can be read back; `repeated` of them may have arrived twice, since an answer to them was lost.
     """
 
     planned: int = 0
@@ -39,6 +40,8 @@ class Totals:
     unknown: int = 0
     busy_s: float = 0.0
     readbacks: int = 0
+    target: str = "dataset"
+    repeated: int = 0
     protected_columns: Mapping[str, int] = field(default_factory=dict)
     altered_columns: Mapping[str, int] = field(default_factory=dict)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _KEYS = (
     "planned", "sent", "written", "created", "updated", "merged", "rejected", "deferred", "protected", "altered",
     "requests", "throttled_429", "busy_423", "seconds", "unknown", "busy_s", "readbacks", "protected_columns",
-    "altered_columns",
+    "altered_columns", "target", "repeated",
 )  # fmt: skip
 _SHOWN = ("planned", "written", "created", "updated", "merged", "rejected", "deferred", "altered", "requests")
 
@@ -42,6 +42,7 @@ def render_load(result: LoadResult) -> str:
     ]
     lines = [f"Plan {result.plan} loaded" if done else f"Plan {result.plan}, loaded in part", ""]
     lines += [render_table(["dataset", *_SHOWN, "time"], rows), "", _pace_line(result), *_loss_lines(result)]
+    lines += _feed_lines(result)
     lines += _end_lines(result)
     return "\n".join(lines)
 
@@ -62,6 +63,17 @@ def _loss_lines(result: LoadResult) -> list[str]:
         lines.append(f"Not stored, since these columns do not accept writes (protected): {_listed(protected)}.")
     if altered:
         lines.append(f"Stored otherwise than sent (altered): {_listed(altered)}.")
+    return lines
+
+
+def _feed_lines(result: LoadResult) -> list[str]:
+    lines = []
+    for name, entry in result.datasets.items():
+        if entry.target != "webhook":
+            continue
+        lines.append(f"{name} went to a webhook: not verifiable. Written means handed over; nothing can be read back.")
+        if entry.repeated:
+            lines.append(f"{name}: up to {entry.repeated:,} records may have arrived twice, since an answer was lost.")
     return lines
 
 

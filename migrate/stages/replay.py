@@ -84,8 +84,9 @@ def replay(job: Job, name: str | None, *, plan_only: bool = False) -> Replay:
     """Sends what was rejected through the mappings, the plan's rules, the gates and the load again.
 
     Permanent rejects need a new plan of the same snapshot, which sees the mended mapping and what the target holds by
-    now: so only what is not there is sent, also rows that were rejected because their parent was. Where all open
-    rejects are transient, the plan itself is loaded again.
+    now: so only what is not there is sent, also rows that were rejected because their parent was. Feeds are left out,
+    since a new plan sends a webhook everything again. Where all open rejects are transient, the plan itself is loaded
+    again.
 
     **Raises**: UsageError where no reject is open; all that `run_plan` and `run_load` raise.
     """
@@ -93,11 +94,17 @@ def replay(job: Job, name: str | None, *, plan_only: bool = False) -> Replay:
     before = open_rejects(rejects)
     if before.is_empty():
         raise UsageError(f"plan {plan.name!r} has no open rejects", hint="migrate rejects list")
-    if (before["kind"] == TRANSIENT).all():
+    only_again = (before["kind"] == TRANSIENT).all()
+    if not only_again and before["dataset"].is_in(list(plan.document.webhook_ids)).all():
+        raise UsageError(
+            "all open rejects are of feeds; a new plan of a feed would send all of its rows to the webhook again",
+            hint="mend the mapping, give it a `where` that leaves only these records, and plan that",
+        )
+    if only_again:
         loaded = run_load(job, name=plan.name)
         after = open_rejects(rejects_of(job.workspace, plan.name)[1])
         return Replay(plan.name, plan, before.height, len(released(before, after)), loaded)
-    new = run_plan(job, list(plan.document.datasets), snapshot=plan.document.snapshot.name)
+    new = run_plan(job, list(plan.document.dataset_ids), snapshot=plan.document.snapshot.name)
     if plan_only:
         after = rejects_of(job.workspace, new.name)[1]
         return Replay(plan.name, new, before.height, len(released(before, after)), None)

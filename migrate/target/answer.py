@@ -12,6 +12,7 @@ from http import HTTPStatus
 import msgspec
 
 from migrate.errors import Refused
+from migrate.target.echo import without_echo
 
 _FINAL = frozenset({401, 403, 404, 405, 406, 410, 415})
 _UNSAFE = re.compile(r"[^\x20-\x7e\u00a0-\u024f\u0370-\u1fff\u2010-\u2027\u2030-\u205e\u20a0-\ud7ff\uf900-\ufefe]")
@@ -21,11 +22,13 @@ _UNSAFE = re.compile(r"[^\x20-\x7e\u00a0-\u024f\u0370-\u1fff\u2010-\u2027\u2030-
 class Answer:
     """One attempt: a whole reply, or (status 0) the `reason` why there is none.
 
-    `applied` tells whether the service may have acted on it. `key` says which key was used, as "key 2 of 3".
+    `applied` tells whether the service may have acted on it. `key` says which key was used, as "key 2 of 3". `sent` is
+    the JSON of what was sent, which an error may repeat.
     """
 
     status: int
     body: bytes = field(default=b"", repr=False)
+    sent: bytes = field(default=b"", repr=False)
     reason: str = ""
     applied: bool = True
     key: str = "key 1 of 1"
@@ -52,15 +55,17 @@ def clean_text(text: object, longest: int = 200) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def error_title(body: bytes) -> str:
-    """The service's own words on an error, title and detail; empty when the body is not its JSON."""
+def error_title(answer: Answer) -> str:
+    """The service's own words on an error, title and detail, without values that were sent; empty for a body that is
+    not its JSON."""
     try:
-        value = msgspec.json.decode(body)
+        value = msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     if not isinstance(value, Mapping):
         return ""
-    words = [clean_text(value[name]) for name in ("title", "detail") if isinstance(value.get(name), str)]
+    told = [value[name] for name in ("title", "detail") if isinstance(value.get(name), str)]
+    words = [clean_text(without_echo(text, answer.sent)) for text in told]
     return ": ".join(word for word in dict.fromkeys(words) if word)
 
 
@@ -82,19 +87,22 @@ def parse_date(text: str) -> datetime | None:
 
 def refusal(answer: Answer, place: str) -> Refused:
     """The error for a final answer, naming the key by its number and the `place` (a dataset or webhook id)."""
-    title = error_title(answer.body)
+    title = error_title(answer)
     return Refused(
         f"Octolis refused {answer.key} for {place}: {status_text(answer.status)}" + (f" ({title})" if title else ""),
         status=answer.status,
-        hint=_hint(answer.status),
+        hint=_hint(answer.status, is_webhook=place.startswith("webhook")),
     )
 
 
-def _hint(status: int) -> str:
+def _hint(status: int, *, is_webhook: bool) -> str:
+    if is_webhook and status in (403, 405):
+        return "check OCTOLIS_API_KEYS, and the method and headers under [octolis.webhooks] in migrate.toml"
     if status in (401, 403):
         return "check OCTOLIS_API_KEYS: the key is wrong, revoked or not allowed to use this dataset"
     if status in (404, 410):
-        return "check the id under [octolis.datasets] and base_url under [octolis] in migrate.toml"
+        section = "[octolis.webhooks]" if is_webhook else "[octolis.datasets]"
+        return f"check the id under {section} and base_url under [octolis] in migrate.toml"
     if 300 <= status < 400:
         return "redirects are not followed, so that the key stays with its host; write the final address as base_url"
     return "check base_url under [octolis] in migrate.toml; this looks like another service"

@@ -134,6 +134,10 @@ class Budget:
         )
         return max(0, min(free, self._account_points - self._account_held))
 
+    def paused_s(self, now: float) -> float:
+        """Seconds until the service lets at least one key ask again; 0 when one may."""
+        return max(0.0, min(key.paused_until for key in self._keys) - now)
+
     def reserve(self, cost: int, now: float) -> Grant | Wait:
         """A grant for a request that leaves at `now`, by the key that is free; else how long to wait at least."""
         self._drop_expired(now)

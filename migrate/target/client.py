@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,6 @@ import msgspec
 from pydantic import SecretStr
 
 from migrate.config import Octolis, Webhook
-from migrate.errors import RemoteError
 from migrate.http import NoReplyError, Params, Remote, Reply, Request, retry_after_s
 from migrate.retry import TransientError, call_with_retries
 from migrate.target.answer import Answer, error_title, parse_date, refusal, status_text
@@ -93,6 +93,10 @@ class TargetClient:
         """The points that may be spent at once."""
         return self._gate.points_left()
 
+    def paused_s(self) -> float:
+        """Seconds until the service lets at least one key ask again; 0 when one may."""
+        return self._gate.paused_s()
+
     @property
     def retry_budget_s(self) -> float:
         """Seconds to go on trying; short while no answer has ever come, since then the address is probably wrong."""
@@ -163,18 +167,19 @@ class TargetClient:
 
         **Raises**: Refused, GaveUp, Unreachable.
         """
-        body, path = msgspec.json.encode(payload), f"/webhook/{quote(webhook.id, safe='')}"
+        body = msgspec.json.encode(payload)
 
         def call() -> None:
-            answer = self._attempt(webhook.method, path, WRITE_POINTS, body=body, headers=webhook.headers)
+            answer = self.send_feed(webhook, body)
             if not 200 <= answer.status < 300:
                 raise self._failure(answer, f"webhook {webhook.id}")
 
         self._retrying(call, f"sending to webhook {webhook.id}")
 
-    def refused(self, answer: Answer, dataset_id: str) -> RemoteError:
-        """The error that ends the run for a final answer."""
-        return refusal(answer, f"dataset {dataset_id}")
+    def send_feed(self, webhook: Webhook, body: bytes) -> Answer:
+        """What one attempt to send a JSON array to a webhook came to."""
+        path = f"/webhook/{quote(webhook.id, safe='')}"
+        return self._attempt(webhook.method, path, WRITE_POINTS, body=body, headers=webhook.headers)
 
     def _read(
         self,
@@ -205,7 +210,7 @@ class TargetClient:
         if answer.is_throttled:
             # The gate has paused the key; another one may be free at once.
             return TransientError("429 Too Many Requests", wait_s=answer.retry_after_s if self.keys == 1 else 0.0)
-        title = error_title(answer.body)
+        title = error_title(answer)
         return TransientError((answer.reason or status_text(answer.status)) + (f" ({title})" if title else ""))
 
     def _attempt(
@@ -225,7 +230,7 @@ class TargetClient:
                 method, path, params=params, body=body, account_key=grant.key_index, extra_headers=headers
             )
             self._ever_answered = True
-            answer = _answer(reply, key)
+            answer = _answer(reply, key, body or _as_json(params))
         except NoReplyError as error:
             answer = Answer(0, reason=error.reason, applied=error.applied, key=key, elapsed_s=self._clock() - started)
         finally:
@@ -259,10 +264,16 @@ def _records(dataset_id: str) -> str:
     return f"/datasets/{quote(dataset_id, safe='')}/records"
 
 
-def _answer(reply: Reply, key: str) -> Answer:
+def _as_json(params: Params | None) -> bytes:
+    # A filter's values are a record's.
+    return msgspec.json.encode([part for value in (params or {}).values() for part in re.split("[:,]", str(value))])
+
+
+def _answer(reply: Reply, key: str, sent: bytes) -> Answer:
     return Answer(
         reply.status,
         body=reply.body,
+        sent=sent,
         key=key,
         request_id=reply.headers.get("apigw-requestid", "")[:200],
         traceparent=reply.headers.get("traceparent", "")[:200],

@@ -66,6 +66,11 @@ class Gate:
         with self._changed:
             return self._budget.points_left(self._clock())
 
+    def paused_s(self) -> float:
+        """Seconds until the service lets at least one key ask again."""
+        with self._changed:
+            return self._budget.paused_s(self._clock())
+
     def _save(self, now: float) -> None:
         if self._file is None:
             return
@@ -73,7 +78,7 @@ class Gate:
         temporary = self._file.with_suffix(".tmp")
         try:
             # Not flushed to disk: after a power cut the machine takes longer to start than the windows last.
-            temporary.write_text(json.dumps(state, separators=(",", ":")))
+            temporary.write_text(json.dumps(state, separators=(",", ":")), encoding="utf-8", newline="\n")
             temporary.replace(self._file)
         except OSError:
             self._file = None
@@ -82,7 +87,7 @@ class Gate:
         if self._file is None:
             return
         try:
-            state = json.loads(self._file.read_text())
+            state = json.loads(self._file.read_text(encoding="utf-8"))
             age_s = self._wall_clock() - float(state["saved_at"])
             self._budget.restore(state, self._clock(), age_s)
         except (OSError, ValueError, TypeError, KeyError):
@@ -93,7 +98,7 @@ def read_points_left(state_file: Path, now: float, keys: int, speed: float, acco
     """The points that a process beside this one may spend at once, None where it has left no word. `now`: wall time."""
     budget = Budget(keys, speed, account_share)
     try:
-        state = json.loads(state_file.read_text())
+        state = json.loads(state_file.read_text(encoding="utf-8"))
         budget.restore(state, 0.0, now - float(state["saved_at"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None

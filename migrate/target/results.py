@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from migrate.target.answer import Answer, clean_text, error_title, status_text
+from migrate.target.echo import without_echo
 from migrate.target.values import is_same_value
 
 BUSY = 423
@@ -215,7 +216,12 @@ def _read_whole(answer: Answer, body: _Body | None) -> Reading:
         if body is None or body.status is None or body.status < 400:
             return _unreadable(answer, body)
         status = body.status
-    reason = error_title(answer.body) or status_text(status)
+    return read_status(answer, status)
+
+
+def read_status(answer: Answer, status: int) -> SplitNeeded | Transient | Fatal:
+    """What an answer means that is no success, by its status alone."""
+    reason = error_title(answer) or status_text(status)
     if status in _WHOLE_BATCH_REFUSED:
         return SplitNeeded(status, reason)
     if status in _PASSING or status >= 500:
@@ -252,17 +258,18 @@ def _read_result(result: _Result, sent: SentRecord, columns: Columns) -> Written
 
 def _not_written(result: _Result, sent: SentRecord) -> Rejected | Again:
     error = _parsed(result.error, _Error) or _Error()
-    text = _error_text(error)
+    text = _error_text(error, sent)
     if error.status in _PASSING or error.status >= 500:
         return Again(sent, error.status, text)
     return Rejected(sent, error.status or 400, text)
 
 
-def _error_text(error: _Error) -> str:
+def _error_text(error: _Error, sent: SentRecord) -> str:
     details = [f"missing: {', '.join(error.missing)}"] if error.missing else []
     details += [item if isinstance(item, str) else _schema_error_text(item) for item in error.errors]
     parts = [part for part in (error.title, error.detail, *details) if part]
-    return clean_text("; ".join(dict.fromkeys(parts)) or "no reason given", _LONGEST_ERROR)
+    words = "; ".join(dict.fromkeys(parts)) or "no reason given"
+    return clean_text(without_echo(words, sent.payload.encode()), _LONGEST_ERROR)
 
 
 def _schema_error_text(error: _SchemaError) -> str:

@@ -21,7 +21,8 @@ from migrate.workspace import Workspace
 def main(url: str, root: str, records: str, rows: str, batches: str) -> int:
     """The exit code of the load."""
     stop = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     workspace = Workspace(Path(root))
     dataset = DatasetToLoad(
         "contacts", "contacts", ("contact_key",), frozenset(), Path(records), None, int(rows), int(batches)

@@ -158,13 +158,29 @@ def test_another_programs_database_is_refused(tmp_path):
         Ledger(file)
 
 
+def test_a_ledger_is_never_seen_half_made(tmp_path, monkeypatch):
+    """Whoever looks while it is made finds no file, or one with its tables; what a dead process left does no harm."""
+    file, there, upgrade = tmp_path / "ledger.sqlite", [], ledger_schema._upgrade
+
+    def watched(connection, version):
+        there.append(file.exists())
+        upgrade(connection, version)
+
+    monkeypatch.setattr(ledger_schema, "_upgrade", watched)
+    file.with_name("ledger.sqlite.new").write_bytes(b"left by a process that died")
+    ledger_schema.connect(file).close()
+    assert there == [False]
+    ledger_schema.connect_read_only(file).close()
+    assert not list(tmp_path.glob("*.new*"))
+
+
 def test_a_newer_ledger_is_refused(ledger):
     """A ledger of a later version names both versions."""
     ledger.close()
     with sqlite3.connect(ledger.file) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(WorkspaceError, match=r"format 99.*format 2"):
+    with pytest.raises(WorkspaceError, match=r"format 99.*format 3"):
         Ledger(ledger.file)
 
 

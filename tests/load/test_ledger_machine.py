@@ -1,86 +1,50 @@
 """The ledger and the loader's decisions under faults, in simulated time: no socket, no sleep.
 
-A simulated service keeps a target; a simulated process sends, may die at any moment, and is started again. The machine
-plays crashes around each durable step, answers lost after the write was applied, late application, 423 and 429
-storms, partial, short and shuffled results, whole-batch refusals, and a clock that jumps.
+A simulated service keeps a target; a simulated process holds the workspace's lock, sends, may die at any moment, and is
+started again. The machine plays crashes around each durable step, answers lost after the write was applied, writes
+applied long after they were given up, storms of 423 and 429, partial, short and shuffled results, whole-batch refusals,
+a second loader, a lock left by another machine, and a clock that jumps.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import tempfile
 from collections import deque
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from migrate.config import Gates, Limit, Octolis
+from migrate.errors import Locked
 from migrate.load.ledger import Ledger, PlannedDataset
 from migrate.load.loader import body_of
 from migrate.load.outcome import Outcomes
-from migrate.load.planned import DatasetToLoad, PlannedRecord, PlanToLoad
+from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.load.readback import read_back
 from migrate.load.scheduler import Job, Lane, Waits, next_job
 from migrate.progress import Silence
-from migrate.target.answer import Answer
-from migrate.target.results import RawRecord, SentRecord
+from migrate.workspace import Workspace
+from tests.load.simulated import ANSWERED, BAD, DATASETS, FAILING, FakeClient, Service, all_keys, records_of
 
-DATASETS = {"contacts": [3, 2, 3], "orders": [2, 1]}
-BAD = "contacts-1-1"
-FAILING = ("429", "423", "500", "html200", "lost", "never-arrived", "short", "shuffled", "null")
-ANSWERED = ("ok", "partial", "whole-400", *FAILING)
-
-
-class Service:
-    """The target: records by key, with one record it will never take."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, str] = {}
-        self.writes: dict[str, int] = {}
-
-    def list_records(self, _dataset_id: str, _page: int, _size: int, any_of=None):  # type: ignore[no-untyped-def]
-        """The records that are stored, as the export shows them."""
-        keys = [key for key in self.stored if key in any_of[1]]
-        rows = [{"id": key, "value": self.stored[key], "__masterid__": f"m-{key}"} for key in keys]
-        return [msgspec.json.decode(json.dumps(row), type=RawRecord) for row in rows]
-
-    def apply(self, records: list[dict[str, str]], failing: frozenset[int] = frozenset()) -> list[dict[str, object]]:
-        """Upserts a batch; gives the results."""
-        results: list[dict[str, object]] = []
-        for place, record in enumerate(records):
-            key = record["id"]
-            if key == BAD:
-                results.append({"written": False, "error": {"title": "Bad", "status": 400}})
-            elif place in failing:
-                results.append({"written": False, "error": {"title": "Later", "status": 500}})
-            else:
-                self.stored[key] = record["value"]
-                self.writes[key] = self.writes.get(key, 0) + 1
-                results.append({"written": True, "record": {**record, "__masterid__": f"m-{key}"}})
-        return results
-
-
-class FakeClient:
-    """What the loader's decisions ask of a client."""
-
-    settings = Octolis(busy_budget_s=1e9)
-    retry_budget_s = 1e9
+ENDLESS_S, SHORT_S = 1e9, 20.0
 
 
 class LedgerMachine(RuleBasedStateMachine):
     """Sends, answers and crashes in any order."""
 
-    @initialize()
-    def begin(self) -> None:
-        """A plan of two datasets, a new ledger, an empty target."""
+    @initialize(busy_budget_s=st.sampled_from((ENDLESS_S, SHORT_S)))
+    def begin(self, busy_budget_s: float) -> None:
+        """A plan of two datasets, a new ledger, an empty target; patience with a busy dataset, or little of it."""
         self.folder = tempfile.TemporaryDirectory()
-        self.file = Path(self.folder.name) / "ledger.sqlite"
-        self.service, self.now, self.crashes, self.failures, self.requests = Service(), 0.0, 0, 0, 0
+        self.workspace = Workspace(Path(self.folder.name))
+        self.client = FakeClient(Octolis(busy_budget_s=busy_budget_s))
+        self.service, self.now, self.requests, self.allowed = Service(), 0.0, 0, 0
         self.plan = PlanToLoad(
             "p",
             Path(),
@@ -91,9 +55,11 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         self.start()
 
-    def start(self) -> None:
-        """A process opens the ledger and plans what is left."""
-        self.ledger = Ledger(self.file)
+    def start(self, *, force: bool = False) -> None:
+        """A process takes the lock, opens the ledger and plans what is left."""
+        self.process = contextlib.ExitStack()
+        self.process.enter_context(self.lock(force=force))
+        self.ledger = Ledger(self.workspace.ledger)
         self.ledger.open_plan("p", [PlannedDataset(name, name, rows) for name, rows in DATASETS.items()])
         self.lanes = [self.lane(name) for name in DATASETS]
         self.flying: list[Job] = []
@@ -102,13 +68,26 @@ class LedgerMachine(RuleBasedStateMachine):
             plan=self.plan,
             lanes={lane.dataset: lane for lane in self.lanes},
             gates=Gates(max_errors=Limit(text="100%", share=1.0)),
-            client=FakeClient(),  # type: ignore[arg-type]
+            client=self.client,  # type: ignore[arg-type]
             progress=Silence(),
             waits=Waits(),
             clock=lambda: self.now,
             rng=random.Random(0),
         )
         self.outcomes.start(self.ledger.totals())
+
+    def lock(self, *, force: bool = False):  # type: ignore[no-untyped-def]
+        """The lock that `load` takes."""
+        return self.workspace.lock(self.workspace.ledger.with_suffix(".lock"), "the ledger", force=force)
+
+    def die(self, host: str | None = None) -> None:
+        """The process is gone: the system drops its lock, and what it wrote about itself stays behind."""
+        self.allowed += sum(not job.reading for job in self.flying)
+        holder = self.workspace.ledger.with_suffix(".holder")
+        left = {**json.loads(holder.read_text()), "pid": 1, **({"host": host} if host else {})}
+        self.ledger.close()
+        self.process.close()
+        holder.write_text(json.dumps(left))
 
     def lane(self, name: str) -> Lane:
         """What is left of a dataset."""
@@ -147,9 +126,11 @@ class LedgerMachine(RuleBasedStateMachine):
             dataset = next(dataset for dataset in self.plan.datasets if dataset.name == job.dataset)
             self.outcomes.take_reading(job, read_back(self.service, dataset, job.records, None, lambda _s: None))
             return
-        reply = self.reply(job, kind)
-        self.failures += kind in FAILING or kind in ("partial", "whole-400")
-        self.outcomes.take(job, reply, body_of(job.records))
+        if kind == "whole-400":
+            self.allowed += 2 if len(job.records) > 1 else 0
+        elif kind == "partial" or kind in FAILING:
+            self.allowed += 1
+        self.outcomes.take(job, self.service.answer(job, kind), body_of(job.records))
 
     def send_one(self) -> None:
         """A request leaves, if one may."""
@@ -165,9 +146,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def crash_before_recording(self, which: int) -> None:
         """The service has written, and the process dies before it can write that down."""
         if self.flying:
-            job = self.flying.pop(which % len(self.flying))
+            job = self.flying[which % len(self.flying)]
             if not job.reading:
-                self.reply(job, "ok")
+                self.service.answer(job, "ok")
             self.crash()
 
     @precondition(lambda self: self.flying)
@@ -178,35 +159,45 @@ class LedgerMachine(RuleBasedStateMachine):
         self.end(job, kind)
         self.now += 0.1
 
-    def reply(self, job: Job, kind: str) -> Answer:
-        """What the service says, having done it or not."""
-        records = json.loads(body_of(job.records))
-        if kind in ("423", "429", "500"):
-            return Answer(int(kind), retry_after_s=1.0 if kind == "429" else None)
-        if kind == "whole-400":
-            return Answer(400, b'{"title": "Invalid", "status": 400}') if len(records) > 1 else self.reply(job, "ok")
-        if kind == "never-arrived":
-            return Answer(0, reason="refused", applied=False)
-        results = self.service.apply(records, frozenset({0}) if kind == "partial" else frozenset())
-        if kind == "lost":
-            return Answer(0, reason="reset")
-        if kind == "html200":
-            return Answer(200, b"<html>")
-        if kind == "short":
-            results = results[:-1]
-        if kind == "shuffled":
-            results = results[1:] + results[:1] if len(results) > 1 else []
-        return Answer(200, json.dumps({"results": None if kind == "null" else results}).encode())
+    @rule(kind=st.sampled_from(("423", "429")), rounds=st.integers(2, 8))
+    def storm(self, kind: str, rounds: int) -> None:
+        """For a while everything is answered that the dataset is busy, or that it was too much."""
+        for _ in range(rounds):
+            self.send_one()
+            while self.flying:
+                self.end(self.flying.pop(), kind)
+            self.now += 1.0
+
+    @rule()
+    def late_application(self) -> None:
+        """The service carries out what it answered long ago with a time-out."""
+        self.service.apply_late()
 
     @rule()
     def crash(self) -> None:
         """The process dies; what was under way may still be applied afterwards; another one starts."""
-        self.crashes += 1
-        late = self.flying[:1]
-        self.ledger.close()
+        late = [job for job in self.flying[:1] if not job.reading]
+        self.die()
         self.start()
-        for job in (job for job in late if not job.reading):
+        for job in late:
             self.service.apply(json.loads(body_of(job.records)))
+
+    @rule()
+    def second_loader(self) -> None:
+        """Another process wants to load: it is refused while this one lives, whatever it asks, and changes nothing."""
+        before = self.ledger.totals()
+        for force in (False, True):
+            with pytest.raises(Locked, match="in use by process"), self.lock(force=force):
+                pass
+        assert self.ledger.totals() == before
+
+    @rule()
+    def another_machine(self) -> None:
+        """The lock file of another machine cannot be judged from here: it holds until somebody says otherwise."""
+        self.die(host="elsewhere")
+        with pytest.raises(Locked, match="elsewhere"):
+            self.start()
+        self.start(force=True)
 
     @rule(seconds=st.floats(-5, 100))
     def clock_jumps(self, seconds: float) -> None:
@@ -219,6 +210,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for name, totals in self.ledger.totals().items():
             assert totals.planned == sum(DATASETS[name])
             assert totals.planned == totals.written + totals.rejected + totals.deferred + totals.open
+            assert totals.unknown <= totals.open
             for batch in range(len(DATASETS[name])):
                 settled = self.ledger.settled_positions(name, batch)
                 keys = [record.sent.key for record in records_of(name, batch) if record.sent.position in settled]
@@ -229,44 +221,38 @@ class LedgerMachine(RuleBasedStateMachine):
         if not hasattr(self, "ledger"):
             return
         try:
-            for _ in range(200):
-                self.now += 100.0
-                while (job := next_job(self.lanes, self.now)) is not None:
-                    self.leave(job)
-                while self.flying:
-                    self.end(self.flying.pop(), "ok")
-                if all(lane.is_done for lane in self.lanes):
-                    self.outcomes.finish()
-                    if not any(lane.unknown for lane in self.lanes):
-                        break
-                    self.ledger.close()
-                    self.start()
+            self.finish_quietly()
             assert self.outcomes.reason is None
             totals = self.ledger.totals()
-            assert [t.open for t in totals.values()] == [0, 0]
+            assert [(t.open, t.deferred) for t in totals.values()] == [(0, 0), (0, 0)]
             assert sum(t.rejected for t in totals.values()) == 1
+            while self.service.late:
+                self.service.apply_late()
             expected = {key: f"value of {key}" for key in all_keys() if key != BAD}
             assert self.service.stored == expected
             batches = sum(len(rows) for rows in DATASETS.values())
-            # A crash costs what was in flight; a refused whole batch costs its two halves.
-            assert self.requests <= batches + 2 * self.failures + batches * self.crashes
+            # A failed or partial answer costs one request, a refused whole batch its two halves, a death what flew.
+            assert self.requests <= batches + self.allowed
         finally:
             self.ledger.close()
+            self.process.close()
             self.folder.cleanup()
 
-
-def records_of(name: str, batch: int) -> list[PlannedRecord]:
-    """The planned records of a batch."""
-    keys = [f"{name}-{batch}-{n}" for n in range(DATASETS[name][batch])]
-    return [
-        PlannedRecord(SentRecord(n, key, json.dumps({"id": key, "value": f"value of {key}"})), "create")
-        for n, key in enumerate(keys)
-    ]
-
-
-def all_keys() -> list[str]:
-    """Every key of the plan."""
-    return [r.sent.key for name, rows in DATASETS.items() for b in range(len(rows)) for r in records_of(name, b)]
+    def finish_quietly(self) -> None:
+        """Every request is answered well, and a run that left something behind is followed by another."""
+        for _ in range(200):
+            self.now += 100.0
+            while (job := next_job(self.lanes, self.now)) is not None:
+                self.leave(job)
+            while self.flying:
+                self.end(self.flying.pop(), "ok")
+            if all(lane.is_done for lane in self.lanes):
+                self.outcomes.finish()
+                if not any(lane.unknown or lane.deferred for lane in self.lanes):
+                    return
+                self.die()
+                self.start()
+        raise AssertionError("the load never ends")
 
 
 TestLedgerMachine = LedgerMachine.TestCase
@@ -279,18 +265,20 @@ TestLedgerMachine.settings = settings(
 def test_random_lives(seed: int) -> None:
     """Longer lives than the machine's, with every fault in each: the same invariants, the same quiet end."""
     rng, machine = random.Random(seed), LedgerMachine()
-    machine.begin()
+    machine.begin(ENDLESS_S if seed % 2 else SHORT_S)
     for _ in range(60):
         chance = rng.random()
         if chance < 0.35:
             machine.send_one()
-        elif chance < 0.9 and machine.flying:
+        elif chance < 0.86 and machine.flying:
             machine.answer(kind=rng.choice(ANSWERED), which=rng.randrange(8))
-        elif chance < 0.93:
-            machine.crash_before_sending()
-        elif chance < 0.96:
-            machine.crash_before_recording(which=rng.randrange(8))
+        elif chance < 0.89:
+            machine.storm(kind=rng.choice(("423", "429")), rounds=rng.randrange(2, 8))
+        elif chance < 0.95:
+            deaths = (machine.crash_before_sending, machine.another_machine, machine.second_loader)
+            rng.choice((*deaths, lambda: machine.crash_before_recording(which=rng.randrange(8))))()
         else:
             machine.clock_jumps(seconds=rng.uniform(-5, 60))
+            machine.late_application()
         machine.sums_agree()
     machine.teardown()

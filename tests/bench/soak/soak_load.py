@@ -1,45 +1,39 @@
-"""Kills a load hundreds of times at random moments, with random faults, and compares the end with an undisturbed one.
+"""Ends a load hundreds of times at random moments, with random faults, and compares the end with an undisturbed one.
 
     python tests/bench/soak/soak_load.py --kills 300 --seed 1
 
-Each life of the process is ended by SIGKILL after a few requests, at any moment; meanwhile the service resets, delays,
-lies about results and locks the dataset. At the end a quiet run finishes the plan. Prints one line per hundred kills
-and the sums; ends with 1 when an invariant does not hold.
+Most lives of the process are ended by SIGKILL after a few requests; some are asked to stop, find the disk full, or a
+second process beside them. Meanwhile the service resets, delays, lies about results and locks the dataset. At the end a
+quiet run finishes the plan. Prints a line per fifty lives and the sums; ends with 1 when an invariant does not hold:
+
+- the target holds exactly the planned records with the planned values;
+- written = planned, nothing open, nothing rejected;
+- requests ≤ batches + failed requests + refused parts + batches that were in flight when a life ended;
+- the service has seen no write that the ledger did not announce.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx
-import polars as pl
 
-ROOT = Path(__file__).parents[3]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(Path(__file__).parents[3]), str(Path(__file__).parent)]
 
-from migrate.load.ledger_view import LedgerView  # noqa: E402 - the path has to be set first
+from lives import LIVES  # noqa: E402 - the path has to be set first
+from stage import CONCURRENCY, DATASETS, ROWS, Stage, write_plan  # noqa: E402 - the path has to be set first
+
 from migrate.sandbox.faults import parse_fault  # noqa: E402 - the path has to be set first
 from migrate.sandbox.limits import Limits  # noqa: E402 - the path has to be set first
 from migrate.sandbox.serve import Sandbox, SandboxSettings  # noqa: E402 - the path has to be set first
 
-PROGRAM = ROOT / "tests" / "load" / "load_process.py"
-CONCURRENCY, SPEED, ROWS = 8, 50.0, 5
-DATASETS = """
-[contacts]
-keys = [["contact_key"]]
-[contacts.columns]
-contact_key = "text"
-firstname = "text"
-amount = "float"
-"""
+SPEED, LINE_EVERY = 50.0, 50
 FAULTS = (
     "octolis:500@p=0.03,path=*batch",
     "octolis:reset-after@p=0.03,path=*batch",
@@ -50,55 +44,11 @@ FAULTS = (
 )
 
 
-def write_plan(folder: Path, batches: int) -> Path:
-    """The plan's one file of records."""
-    rows = [
-        {
-            "batch": batch,
-            "position": position,
-            "change": "unknown",
-            "key": f"shop:{batch * ROWS + position}",
-            "payload": json.dumps(
-                {"contact_key": f"shop:{batch * ROWS + position}", "firstname": f"N{position}", "amount": batch + 0.5}
-            ),
-            "sources": [{"resource": "profiles", "source": "shop", "id": str(position), "position": position}],
-        }
-        for batch in range(batches)
-        for position in range(ROWS)
-    ]
-    file = folder / "plans" / "first" / "contacts" / "records.parquet"
-    file.parent.mkdir(parents=True)
-    pl.DataFrame(rows, schema_overrides={"batch": pl.Int32, "position": pl.Int32}).write_parquet(file)
-    return file
-
-
-def start(box: Sandbox, root: Path, records: Path, batches: int) -> subprocess.Popen[str]:
-    """A process that loads."""
-    arguments = (box.octolis_url, str(root), str(records), str(batches * ROWS), str(batches))
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, str(PROGRAM), *arguments], env=environ, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_requests(box: Sandbox, process: subprocess.Popen[str], more: int) -> None:
-    """Waits until the service has seen so many more batches, or the process has ended."""
-    goal = writes(box) + more
-    while writes(box) < goal and process.poll() is None:
-        time.sleep(0.003)
-
-
-def writes(box: Sandbox) -> int:
-    """The batches that were answered, with whatever status."""
-    seen = httpx.get(f"{box.url}/_sandbox/state").json()["requests"].get("octolis", {}).get("batch", {})
-    return sum(seen.values())
-
-
-def soak(kills: int, batches: int, seed: int) -> list[str]:
+def soak(lives: int, batches: int, seed: int) -> list[str]:
     """What does not hold; prints the numbers."""
-    rng, wrong = random.Random(seed), []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "datasets.toml").write_text(DATASETS)
-        records = write_plan(root, batches)
         settings = SandboxSettings(
             datasets=root / "datasets.toml",
             limits=Limits(speed=SPEED),
@@ -107,48 +57,66 @@ def soak(kills: int, batches: int, seed: int) -> list[str]:
             latency_s=0.02,
         )
         with Sandbox(settings) as box:
-            begun, done = time.monotonic(), 0
-            for number in range(kills):
-                process = start(box, root, records, batches)
-                wait_for_requests(box, process, rng.randint(1, 14))
-                time.sleep(rng.uniform(0, 0.03))
-                process.kill()
-                process.communicate()
-                if number % 100 == 99:
-                    sys.stdout.write(f"{number + 1} kills, {time.monotonic() - begun:.0f} s\n")
+            stage = Stage(box, root, write_plan(root, batches), batches, random.Random(seed))
+            ends = play(stage, lives)
             httpx.post(f"{box.url}/_sandbox/faults", json=[])
-            process = start(box, root, records, batches)
-            _, said = process.communicate(timeout=900)
-            if process.returncode:
-                wrong.append(f"the quiet run ended with {process.returncode}: {said}")
-            state = httpx.get(f"{box.url}/_sandbox/state").json()
-            with LedgerView(root / "ledger.sqlite") as view:
-                totals = view.totals("first")["contacts"]
-                done = view.totals("first")["contacts"].written
-                failures = len(view.failures("first"))
-            count, requests = state["datasets"]["contacts"]["count"], totals.requests
-            if (done, count, totals.open) != (batches * ROWS, batches * ROWS, 0):
-                wrong.append(f"written {done}, counted {count}, open {totals.open}, planned {batches * ROWS}")
-            # A refused part of a batch is sent once more without being a failed request.
-            most = batches + failures + kills * CONCURRENCY + state["requests"]["octolis"]["batch"].get("200", 0) // 10
-            if requests > most:
-                wrong.append(f"{requests} requests for {batches} batches, {failures} failures, {kills} kills")
-            sys.stdout.write(
-                f"kills {kills}, batches {batches}, written {done}, in the target {count}, requests {requests}, "
-                f"failures {failures}, read back {totals.readbacks}, 429: {totals.throttled_429}, "
-                f"423: {totals.busy_423}\n"
-            )
-    return wrong
+            code, said = stage.end(stage.start())
+            if code:
+                stage.wrong.append(f"the quiet run ended with {code}: {said:.300}")
+            stage.count_partials()
+            judge(stage, ends)
+    return stage.wrong
+
+
+def play(stage: Stage, lives: int) -> Counter[str]:
+    """Lives and ends the process so many times; how often in which way."""
+    names, weights = list(LIVES), [weight for _, weight in LIVES.values()]
+    ends: Counter[str] = Counter()
+    begun = time.monotonic()
+    for number in range(1, lives + 1):
+        [name] = stage.rng.choices(names, weights)
+        LIVES[name][0](stage)
+        ends[name] += 1
+        stage.count_partials()
+        if stage.totals()[0].open == 0:
+            stage.wrong.append(f"the plan was done after {number} lives: give more --batches")
+            break
+        if number % LINE_EVERY == 0:
+            sys.stdout.write(f"{number} lives, {time.monotonic() - begun:.0f} s\n")
+            sys.stdout.flush()
+    return ends
+
+
+def judge(stage: Stage, ends: Counter[str]) -> None:
+    """Compares what the ledger, the service and the plan say."""
+    totals, failures = stage.totals()
+    planned = stage.batches * ROWS
+    if (totals.written, totals.open, totals.rejected, totals.deferred) != (planned, 0, 0, 0):
+        stage.wrong.append(f"written {totals.written}, open {totals.open}, rejected {totals.rejected} of {planned}")
+    difference = stage.difference()
+    if difference:
+        stage.wrong.append(difference)
+    most = stage.batches + failures + stage.partials + stage.resent
+    if totals.requests > most or stage.resent > CONCURRENCY * ends.total():
+        stage.wrong.append(f"{totals.requests} requests, {most} would be enough ({stage.resent} cut off in flight)")
+    if stage.writes() > totals.requests:
+        stage.wrong.append(f"the service saw {stage.writes()} writes, the ledger announced {totals.requests}")
+    sys.stdout.write(
+        f"{', '.join(f'{name} {number}' for name, number in sorted(ends.items()))}\n"
+        f"batches {stage.batches}, records {planned}, written {totals.written}, requests {totals.requests} of at most "
+        f"{most} = {stage.batches} + failed {failures} + refused in part {stage.partials} + cut off {stage.resent}; "
+        f"read back {totals.readbacks}, 429: {totals.throttled_429}, 423: {totals.busy_423}\n"
+    )
 
 
 def main() -> int:
     """0 when every invariant holds."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--batches", type=int, default=0, help="0 = twelve for each kill")
+    parser.add_argument("--kills", type=int, default=30, help="how often the process is ended, in whichever way")
+    parser.add_argument("--batches", type=int, default=0, help="0 = 24 for each kill")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
-    wrong = soak(chosen.kills, chosen.batches or 12 * chosen.kills, chosen.seed)
+    wrong = soak(chosen.kills, chosen.batches or 24 * chosen.kills, chosen.seed)
     sys.stdout.write("".join(f"WRONG: {line}\n" for line in wrong) or "all invariants hold\n")
     return 1 if wrong else 0
 

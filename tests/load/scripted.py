@@ -1,0 +1,76 @@
+"""A service whose first answers to batches are written down beforehand; then it takes everything."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+
+@dataclass
+class Scripted:
+    """What is answered, what was asked: the time and the key of every batch. Units: seconds of the monotonic clock."""
+
+    script: list[tuple[int, Mapping[str, str]]]
+    url: str = ""
+    asked_at: list[float] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    stored: dict[str, Any] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, key: str, records: Sequence[Mapping[str, Any]]) -> tuple[int, Mapping[str, str], bytes]:
+        """The next line of the script, or the results of an upsert."""
+        with self.lock:
+            self.asked_at.append(time.monotonic())
+            self.keys.append(key)
+            if self.script:
+                return *self.script.pop(0), b"{}"
+            self.stored |= {record["contact_key"]: record for record in records}
+        results = [{"written": True, "record": {**r, "__masterid__": f"m-{r['contact_key']}"}} for r in records]
+        return 200, {}, json.dumps({"results": results}).encode()
+
+
+@contextlib.contextmanager
+def scripted(*script: tuple[int, Mapping[str, str]]) -> Iterator[Scripted]:
+    """The service, running. A `Date` among a line's headers replaces the true one."""
+    service = Scripted(list(script))
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.reply(200, {}, json.dumps({"count": len(service.stored)}).encode())
+
+        def do_POST(self) -> None:
+            records = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            [key] = parse_qs(urlsplit(self.path).query)["api-key"]
+            self.reply(*service.answer(key, records))
+
+        def reply(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+            self.send_response_only(status)
+            for name, value in {"Date": self.date_time_string(), **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    service.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,122 @@
+"""`migrate rejects` as a user gives it: listed, shown, exported apart, discarded, and brought through at last."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.harness import Project
+from tests.load.projects import MakeProject, counts, mend, prepared
+
+
+def test_rejects_from_the_first_look_to_the_replay(make_project: MakeProject) -> None:
+    """Listed by reason, shown without values, exported apart, discarded with a note, replayed after a mapping fix."""
+    project = prepared(make_project())
+    loaded = project.run("load", "--json", "-q").summary
+    groups = project.run("rejects", "list", "--json").summary
+    assert {(g["dataset"], g["stage"], g["kind"]) for g in groups["groups"]} == {
+        ("orders", "plan", "permanent"),
+        ("order_items", "plan", "permanent"),
+        ("products", "plan", "permanent"),
+    }
+    [shown] = project.run("rejects", "show", "orders/p0", "--json").summary["rejects"]
+    [open_value] = project.run("rejects", "show", "orders/p0", "--show-values", "--json").summary["rejects"]
+    assert shown["value"] != open_value["value"]
+    assert open_value["value"] == "on request"
+    exported = project.run("rejects", "export", "--json").summary
+    permanent, transient = (Path(file) for file in exported["files"])
+    assert [json.loads(line)["kind"] for line in permanent.read_text().splitlines()] == ["permanent"] * groups["open"]
+    assert transient.read_text() == ""
+    assert project.run("rejects", "discard", "products/p0", "--note", "a test product", "--json").code == 0
+    before = counts(project)
+    mend(project, "orders", " total: {", " total: {on_invalid: omit, ")
+    done = project.run("rejects", "replay", "--plan", loaded["plan"], "--json", "-q")
+    assert (done.code, done.summary["released"], done.summary["rejects"]) == (3, 1, groups["open"] - 1), done.stderr
+    after = counts(project)
+    assert after["orders"] == before["orders"] + 1
+    assert {name: after[name] for name in after if name != "orders"} == {n: before[n] for n in before if n != "orders"}
+    left = project.run("rejects", "list", "--plan", loaded["plan"], "--json").summary
+    assert (left["rejects"], left["open"]) == (groups["rejects"], groups["open"] - 2)
+
+
+def test_children_of_a_released_parent_come_with_it(make_project: MakeProject) -> None:
+    """Rows that were rejected because their parent was are written by the same replay."""
+    project = make_project()
+    mend(project, "order_items", "id: id, on_orphan: keep", "id: id, on_orphan: reject")
+    prepared(project)
+    plan = project.run("load", "--json", "-q").summary["plan"]
+    groups = project.run("rejects", "list", "--json").summary["groups"]
+    [orphans] = [g["records"] for g in groups if (g["dataset"], g["column"]) == ("order_items", "order")] or [0]
+    assert orphans > 0, groups
+    mend(project, "orders", " total: {", " total: {on_invalid: omit, ")
+    done = project.run("rejects", "replay", "--plan", plan, "--json", "-q").summary
+    assert done["released"] == 1 + orphans
+
+
+def json_lines(file: Path) -> list[dict[str, Any]]:
+    """The rows of an exported file."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def exported(project: Project, plan: str) -> dict[str, list[dict[str, Any]]]:
+    """The open rejects in the two files, by kind."""
+    files = project.run("rejects", "export", "--plan", plan, "--json").summary["files"]
+    return {Path(f).stem.removeprefix("rejects-"): json_lines(Path(f)) for f in files}
+
+
+def loaded_while_busy(project: Project) -> dict[str, Any]:
+    """The summary of a load during which the dataset of the orders never took a write."""
+    project.set_faults(("octolis:423@path=*orders*batch",))
+    done = project.run("load", "--json", "-q")
+    assert done.code == 3, done.stderr
+    project.set_faults(())
+    return done.summary
+
+
+def test_transient_rejects_only_need_the_service(make_project: MakeProject) -> None:
+    """Records that a busy dataset did not take are sent by the same plan, as planned, once it is well."""
+    project = prepared(make_project(), "busy_budget_s = 0")
+    summary = loaded_while_busy(project)
+    plan, deferred = summary["plan"], summary["datasets"]["orders"]["deferred"]
+    assert deferred == summary["datasets"]["orders"]["planned"] > 0
+    files = exported(project, plan)
+    assert {row["kind"] for row in files["permanent"]} == {"permanent"}
+    assert [row["kind"] for row in files["transient"]] == ["transient"] * deferred
+    assert not {row["reject"] for row in files["permanent"]} & {row["reject"] for row in files["transient"]}
+    names = [row["reject"] for row in files["permanent"]]
+    assert project.run("rejects", "discard", *names, "--note", "not wanted", "--plan", plan).code == 0
+    done = project.run("rejects", "replay", "--plan", plan, "--json", "-q")
+    assert (done.code, done.summary["new_plan"]) == (0, plan), done.stderr
+    assert (done.summary["released"], done.summary["rejects"]) == (deferred, deferred)
+    assert counts(project)["orders"] == deferred
+    assert exported(project, plan)["transient"] == []
+    assert project.run("rejects", "replay", "--plan", plan).code == 2
+
+
+def test_both_kinds_together_need_a_new_plan(make_project: MakeProject) -> None:
+    """With a permanent reject open, a new plan brings those that were mended and those that had to wait, each once."""
+    project = prepared(make_project(), "busy_budget_s = 0")
+    summary = loaded_while_busy(project)
+    plan, deferred = summary["plan"], summary["datasets"]["orders"]["deferred"]
+    mend(project, "orders", " total: {", " total: {on_invalid: omit, ")
+    before = counts(project)
+    done = project.run("rejects", "replay", "--plan", plan, "--json", "-q")
+    assert done.summary["new_plan"] != plan, done.stderr
+    assert done.summary["released"] == deferred + 1
+    after = counts(project)
+    assert after["orders"] == deferred + 1
+    assert {name: after[name] for name in after if name != "orders"} == {n: before[n] for n in before if n != "orders"}
+    assert exported(project, plan)["transient"] == []
+
+
+def test_nothing_is_replayed_while_the_service_is_still_busy(make_project: MakeProject) -> None:
+    """What the service does not take stays a reject, and the command says so."""
+    project = prepared(make_project(), "busy_budget_s = 0")
+    plan = loaded_while_busy(project)["plan"]
+    names = [row["reject"] for row in exported(project, plan)["permanent"]]
+    project.run("rejects", "discard", *names, "--note", "not wanted", "--plan", plan)
+    project.set_faults(("octolis:423@path=*orders*batch",))
+    done = project.run("rejects", "replay", "--plan", plan, "--json", "-q")
+    assert (done.code, done.summary["released"]) == (3, 0), done.stderr
+    assert exported(project, plan)["transient"]
