@@ -12,11 +12,13 @@ from migrate.cli.app import App, Outcome, command, pass_app
     "migrate reconcile",
     "migrate reconcile --deep",
     "migrate reconcile --deep --repair",
+    "migrate reconcile --totals --live",
     "migrate reconcile --totals --plan 20261121-210551 --json",
 )
 @click.option("--plan", "name", metavar="NAME", help="The plan that was loaded [the newest].")
 @click.option("--deep", is_flag=True, help="Read every record back and compare it with the snapshot, value by value.")
-@click.option("--totals", is_flag=True, help="Business totals of snapshot, plan and target, side by side.")
+@click.option("--totals", is_flag=True, help="Business totals of source, snapshot, plan and target, side by side.")
+@click.option("--live", is_flag=True, help="With --totals: ask the source how many records it announces now.")
 @click.option("--repair", is_flag=True, help="With --deep: make a plan of only the records that differ.")
 @click.option("--show-values", is_flag=True, help="Show values as they are instead of masked.")
 @click.option(
@@ -25,7 +27,7 @@ from migrate.cli.app import App, Outcome, command, pass_app
 )  # fmt: skip
 @pass_app
 def reconcile(
-    app: App, name: str | None, deep: bool, totals: bool, repair: bool, show_values: bool, wait_s: float
+    app: App, name: str | None, deep: bool, totals: bool, live: bool, repair: bool, show_values: bool, wait_s: float
 ) -> None:
     """Explain the target's counts: before + created - merged = after, for every dataset.
 
@@ -33,22 +35,32 @@ def reconcile(
     the count after comes from the count endpoint, asked until it rests. With --deep every record is read back (one
     point per 50,000) and compared with what an evaluator of its own makes of the snapshot; all differing keys go to
     exports/PLAN/differences-DATASET.parquet.
+
+    Totals of the source are those of its records as they were sent. The source itself can be asked for their number
+    only, which --live does.
     """
     from migrate.mask import workspace_masker
     from migrate.report.reconcile import judge_reconciliation, render_reconciliation, summarise_reconciliation
-    from migrate.report.totals import render_totals, summarise_totals
-    from migrate.stages.verify import run_reconcile, run_repair, run_totals
+    from migrate.report.totals import render_counts, render_totals, summarise_counts, summarise_totals
+    from migrate.stages.deep import run_repair
+    from migrate.stages.totals import count_source, run_totals
+    from migrate.stages.verify import run_reconcile
 
     if repair and not deep:
         raise click.UsageError("--repair repairs what --deep finds; give both")
+    if live and not totals:
+        raise click.UsageError("--live adds to --totals; give both")
     with app.job() as job:
         found = run_reconcile(job, name, deep=deep, wait_s=wait_s)
         tables = run_totals(job, found.plan) if totals else []
+        counts = count_source(job, found.plan, live=live) if totals else []
         repaired = run_repair(job, found) if repair else None
         mask = None if show_values else workspace_masker(job.workspace.root).mask
     exit_code, status = judge_reconciliation(found, tables)
-    data = summarise_reconciliation(found) | ({"totals": summarise_totals(tables)} if totals else {})
-    text = render_reconciliation(found, mask) + ("\n\n" + render_totals(tables) if totals else "")
+    data, text = summarise_reconciliation(found), render_reconciliation(found, mask)
+    if totals:
+        data |= {"source": summarise_counts(counts), "totals": summarise_totals(tables)}
+        text = "\n\n".join([text, render_counts(counts), render_totals(tables)])
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."

@@ -10,19 +10,24 @@ from migrate.cli.app import App, Outcome, command, pass_app
 @command("undo", "migrate undo plan", "migrate undo run --plan 20261121-210551")
 @click.argument("step", type=click.Choice(["plan", "run"]), metavar="plan|run")
 @click.option("--plan", "name", metavar="NAME", help="The plan that was loaded [the newest].")
+@click.option(
+    "--wait", "wait_s", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="SECONDS",
+    help="How long to wait before what is not as it was yet is read again.",
+)  # fmt: skip
 @pass_app
-def undo(app: App, step: str, name: str | None) -> None:
+def undo(app: App, step: str, name: str | None, wait_s: float) -> None:
     """Restore what a load updated, by masterid, and list what the API cannot undo.
 
     `plan` splits what the load did into restorable (updated, the values before are known, unchanged since), changed
     since by others (left alone), created (there is no delete) and merged, and writes nothing to the target. `run`
-    restores through the same ledger and limits as a load, and reads back whether it worked.
+    restores through the same ledger and limits as a load, and reads back whether it worked. Stopped or killed, the same
+    command goes on. What cannot be undone is listed in exports/PLAN/undo-*.csv.
     """
     from migrate.report.undo import judge_undo, render_undo, summarise_undo
     from migrate.stages.undo import plan_undo, run_undo
 
     with app.job() as job:
-        found = plan_undo(job, name) if step == "plan" else run_undo(job, name)
+        found = plan_undo(job, name) if step == "plan" else run_undo(job, name, wait_s=wait_s)
     exit_code, status = judge_undo(found)
     to_do = step == "plan" and any(entry.restorable for entry in found.datasets)
     following = f"migrate undo run --plan {found.plan}" if to_do else None

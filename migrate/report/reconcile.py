@@ -14,7 +14,6 @@ from migrate.verify.reconcile import DatasetReconciliation, Reconciliation, Sour
 from migrate.verify.totals import TotalsTable
 
 Mask = Callable[[str], str]
-_SAMPLES = 5
 _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed")
 
 
@@ -29,7 +28,8 @@ def judge_reconciliation(found: Reconciliation, totals: Sequence[TotalsTable] = 
 
 def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
     """The reconciliation's part of the JSON object."""
-    return {"plan": found.plan, "datasets": {name: _summarise(d) for name, d in found.datasets.items()}}
+    datasets = {name: _summarise(d) for name, d in found.datasets.items()}
+    return {"plan": found.plan, "datasets": datasets, "unverifiable": dict(found.unverifiable)}
 
 
 def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
@@ -58,6 +58,7 @@ def _summarise_deep(deep: DeepDataset) -> dict[str, Any]:
         "pending": deep.pending,
         "compared": deep.compared,
         "there_before": deep.there_before,
+        "outside": deep.outside,
         "unsettled": dict(deep.unsettled),
         "different_columns": dict(deep.cells),
         "by_name": {finding: dict(names) for finding, names in deep.by_name.items()},
@@ -85,6 +86,7 @@ def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> st
     if sources:
         parts.append("By source:\n" + render_table(["dataset", "source", "planned", "in the target now"], sources))
     explanations = [f"  {name}: {line}" for name, d in found.datasets.items() for line in d.explanations]
+    explanations += [f"  {name}: not verifiable: {why}" for name, why in found.unverifiable.items()]
     if explanations:
         parts.append("\n".join(explanations))
     deep = [d.deep for d in found.datasets.values() if d.deep]
@@ -115,7 +117,7 @@ def _render_deep(deep: Sequence[DeepDataset], mask: Mask | None) -> list[str]:
     if samples:
         headers = ["dataset", "finding", "name", "key", "column", "expected", "found"]
         parts.append("Samples" + ("" if mask is None else " (masked)") + ":\n" + render_table(headers, samples))
-        parts.append("\n".join(f"  all of {d.dataset}: {d.file}" for d in deep if d.findings.height and d.file))
+        parts.append("\n".join(f"  all of {d.dataset}: {d.file}" for d in deep if d.samples.height and d.file))
     return parts
 
 
@@ -123,15 +125,14 @@ def _notes(d: DeepDataset) -> list[str]:
     notes = [f"  {d.dataset}.{name}: not verifiable independently: {why}" for name, why in d.unverifiable.items()]
     if d.there_before:
         notes.append(f"  {d.dataset}: {d.there_before:,} records of others, older than the load")
+    if d.outside:
+        notes.append(f"  {d.dataset}: {d.outside:,} records that the delta did not touch, not compared")
     return notes + [f"  {d.dataset}: {count:,} records {name}, not compared" for name, count in d.unsettled.items()]
 
 
 def _sample_rows(deep: DeepDataset, mask: Mask | None) -> list[Row]:
-    if not deep.findings.height:
-        return []
-    shown = deep.findings.group_by("finding", "name", "column", maintain_order=True).head(_SAMPLES)
     order = {finding: place for place, finding in enumerate(_SHOWN)}
-    chosen = shown.with_columns(
+    chosen = deep.samples.with_columns(
         pl.col("finding").replace_strict(order, default=len(order), return_dtype=pl.Int64).alias("_at")
     ).sort("_at", "name", "column", "key")
     names = ("key", "expected", "found")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.report.terminal import Row, inert, render_table
 
 Mask = Callable[[str], str]
 Facts = Mapping[str, Any]
-_PERSONAL = ("record", "steps", "payload", "stored", "value", "key", "sent", "error")
+_PERSONAL = ("record", "steps", "payload", "stored", "value", "key", "sent", "error", "lost")
 _LONGEST = 60
 
 
@@ -47,6 +47,7 @@ def render_trace(facts: Facts, mask: Mask | None) -> str:
     lines.append(
         f"snapshot    {snapshot['name']}, row {snapshot['row']:,}, page {snapshot['page']}"
         + (", the same as at the source" if same else "")
+        + (", in what the delta stands on" if snapshot.get("outside_delta") else "")
     )
     parts = ["\n".join(lines)]
     parts += [_render_dataset(name, dataset, mask) for name, dataset in facts["datasets"].items()]
@@ -66,19 +67,36 @@ def _render_dataset(name: str, dataset: Facts, mask: Mask | None) -> str:
     lines += [f"  rejected by the plan: {r['rule']} in {r['column']}" for r in dataset["rejected"]]
     for c in dataset["collapsed"]:
         lines.append(inert(f"  collapsed: {c['source']} {c['id']} into {c['winner_source']} {c['winner_id']}"))
+        lost = json.loads(c.get("lost") or "{}", parse_float=str, parse_int=str)
+        lines += [inert(f"    lost {column}: {_show(str(value), mask)}") for column, value in lost.items()]
     for row in dataset["rows"]:
         lines += _render_row(row, mask)
+    return "\n".join(lines) + "".join(f"\n{table}" for table in _columns(dataset["mapped"], mask))
+
+
+def _columns(mapped: Sequence[Facts], mask: Mask | None) -> Iterator[str]:
+    """The ways of all columns, with the line and the broken rule where there are such; none of what was filtered."""
     rows: list[Row] = [
-        [made.get("position"), column, " -> ".join(_step(step, mask) for step in found["steps"]), found["broken"]]
-        for made in dataset["mapped"]
+        [made.get("position"), column, _steps(found["steps"], mask), found["broken"]]
+        for made in mapped
+        if made.get("rule") != "filtered"
         for column, found in made.get("columns", {}).items()
     ]
-    return "\n".join(lines) + ("\n" + render_table(["line", "column", "steps", "broken rule"], rows) if rows else "")
+    used = [place for place in range(4) if place in (1, 2) or any(row[place] is not None for row in rows)]
+    headers = ["line", "column", "steps", "broken rule"]
+    if rows:
+        yield render_table([headers[place] for place in used], [[row[place] for place in used] for row in rows])
 
 
-def _step(step: list[str | None], mask: Mask | None) -> str:
-    name, text = step
-    return f"{name} {_show(text, mask)}"
+def _steps(steps: Sequence[list[str | None]], mask: Mask | None) -> str:
+    """The steps in order, with the text after each one that changed it."""
+    told: list[tuple[list[str], str | None]] = []
+    for name, text in steps:
+        if told and told[-1][1] == text:
+            told[-1][0].append(str(name))
+        else:
+            told.append(([str(name)], text))
+    return " -> ".join(f"{', '.join(names)}: {_show(text, mask)}" for names, text in told)
 
 
 def _render_row(row: Facts, mask: Mask | None) -> list[str]:
@@ -89,7 +107,7 @@ def _render_row(row: Facts, mask: Mask | None) -> list[str]:
     if batch:
         lines.append(f"  batch {batch['state']} after {batch['requests']} requests")
     if record:
-        lines.append(f"  load: {record['state']} {record['change'] or ''}, masterid {record['masterid']}")
+        lines.append(_settled(record, mask))
     lines += [_failed(failure) for failure in ledger.get("failures", ())]
     if "stored" in row:
         lines.append("  target: it is not there" if row["stored"] is None else "  target: it is there")
@@ -98,6 +116,12 @@ def _render_row(row: Facts, mask: Mask | None) -> list[str]:
         for d in row.get("differences") or ()
     ]
     return lines
+
+
+def _settled(record: Facts, mask: Mask | None) -> str:
+    if record["state"] == "rejected":
+        return f"  load: refused with status {record['status']}: {_show(record['error'], mask)}"
+    return f"  load: {record['state']} {record['change'] or ''}, masterid {record['masterid']}"
 
 
 def _failed(failure: Facts) -> str:

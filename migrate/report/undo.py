@@ -9,7 +9,7 @@ from migrate.report.terminal import Row, render_table
 if TYPE_CHECKING:
     from migrate.stages.undo import Undo
 
-_KINDS = ("restorable", "changed_since", "restored", "created", "merged", "unreadable")
+_KINDS = ("restorable", "changed_since", "restored", "created", "merged", "survivors", "unreadable")
 
 
 def summarise_undo(undo: Undo) -> dict[str, Any]:
@@ -18,8 +18,11 @@ def summarise_undo(undo: Undo) -> dict[str, Any]:
         "plan": undo.plan,
         "datasets": {entry.dataset: {kind: len(getattr(entry, kind)) for kind in _KINDS} for entry in undo.datasets},
         "lists": [str(file) for file in undo.lists],
+        "unsettled": sum(entry.unsettled for entry in undo.datasets),
         "restored": undo.restored,
         "verified": undo.verified,
+        "partly": undo.partly,
+        "refused": undo.refused,
     }
 
 
@@ -30,12 +33,22 @@ def judge_undo(undo: Undo) -> tuple[int, str]:
     wanted = sum(len(entry.restorable) for entry in undo.datasets)
     if undo.verified != undo.restored:
         return 4, "mismatch"
-    return (0, "restored") if undo.restored == wanted else (3, "restored in part")
+    whole = undo.restored == wanted and not undo.partly
+    return (0, "restored") if whole else (3, "restored in part")
 
 
 def render_undo(undo: Undo) -> str:
     """The split of every dataset, and where the lists are."""
-    headers = ["dataset", "restorable", "changed since", "as before", "created", "merged", "no pre-image"]
+    headers = [
+        "dataset",
+        "restorable",
+        "changed since",
+        "as before",
+        "created",
+        "merged",
+        "merged into",
+        "no pre-image",
+    ]
     rows: list[Row] = [[entry.dataset, *(len(getattr(entry, kind)) for kind in _KINDS)] for entry in undo.datasets]
     parts = [f"What of plan {undo.plan} can be undone", render_table(headers, rows)]
     if any(entry.created for entry in undo.datasets):
@@ -46,8 +59,21 @@ def render_undo(undo: Undo) -> str:
         parts.append("A merge cannot be undone: the records that went into others are listed.")
     if undo.lists:
         parts.append("\n".join(f"  {file}" for file in undo.lists))
+    parts += [
+        f"{entry.dataset}: {entry.unsettled:,} records were sent and their answers lost, so nobody knows if they were "
+        f"written. `migrate load --plan {undo.plan}` settles them; undo afterwards."
+        for entry in undo.datasets
+        if entry.unsettled
+    ]
     if undo.restored is not None:
-        parts.append(
-            f"Restored {undo.restored:,} records; {undo.verified:,} of them read back as they were before the load."
-        )
+        parts.append(_render_done(undo))
     return "\n\n".join(parts)
+
+
+def _render_done(undo: Undo) -> str:
+    done = f"Restored {undo.restored:,} records; {undo.verified:,} of them read back as they were before the load."
+    if undo.partly:
+        done += f"\n{undo.partly:,} of them keep columns that the target does not let be emptied; they are listed."
+    if undo.refused:
+        done += f"\n{undo.refused:,} records were refused by the target and are as the load left them; they are listed."
+    return done

@@ -39,7 +39,7 @@ def run_evidence(job: Job, name: str | None) -> Evidence:
     plan = open_plan(job.workspace, name, check_files=False)
     parts = {
         "plan.json": (plan.folder / PLAN_FILE).read_bytes(),
-        "manifest.json": _snapshot_manifest(job, plan),
+        **_manifests(job, plan),
         "counts.json": _json(_counts(job, plan)),
         "rejects.json": _json({dataset: _rejects(job, plan, dataset) for dataset in plan.document.datasets}),
         **_mappings(job, plan),
@@ -66,12 +66,22 @@ def check_evidence(file: Path, head: str | None = None) -> Checked:
     return found
 
 
-def _snapshot_manifest(job: Job, plan: Plan) -> bytes:
+def _manifests(job: Job, plan: Plan) -> dict[str, bytes]:
+    """The snapshot's manifest, and of a delta those of the snapshots it stands on."""
     used = plan.document.snapshot
-    file = job.workspace.snapshots / used.name / "manifest.json"
+    parts = {"manifest.json": _manifest(job, plan, used.name, used.manifest_sha256)}
+    base = used.base
+    while base is not None:
+        parts[f"base/{base.name}/manifest.json"] = _manifest(job, plan, base.name, base.manifest_sha256)
+        base = base.base
+    return parts
+
+
+def _manifest(job: Job, plan: Plan, name: str, sha256: str) -> bytes:
+    file = job.workspace.snapshots / name / "manifest.json"
     data = file.read_bytes() if file.is_file() else b""
-    if sha256_bytes(data) != used.manifest_sha256:
-        raise Stale(f"snapshot {used.name!r} is not the one that plan {plan.name!r} was made from")
+    if sha256_bytes(data) != sha256:
+        raise Stale(f"snapshot {name!r} is not the one that plan {plan.name!r} was made from")
     return data
 
 

@@ -12,13 +12,15 @@ import polars as pl
 
 from migrate.errors import MigrateError, UsageError, WorkspaceError
 from migrate.plan.opening import Plan, open_plan
-from migrate.snapshot.reading import Snapshot, open_snapshot
+from migrate.snapshot.reading import Snapshot
 from migrate.source.client import SourceClient
 from migrate.source.resources import Resource, resolve_resources
-from migrate.stages.verify import open_target
+from migrate.stages.deep import open_used_snapshot
+from migrate.stages.target import open_target
 from migrate.target.client import TargetClient
-from migrate.verify.evaluate import Evaluator, LookupTable
+from migrate.verify.evaluate import Evaluator
 from migrate.verify.expected import expect_dataset
+from migrate.verify.lookup import LookupTable, looked_up_columns
 from migrate.verify.record import Record, field_reader
 from migrate.verify.rules import Conventions, DatasetRules, read_rules
 from migrate.verify.steps import RowSteps, follow
@@ -49,7 +51,7 @@ def run_trace(job: Job, resource: str, id_: str, source: str | None, plan_name: 
     if len(chosen) != 1:
         raise UsageError(f"{resource!r} is two resources", hint="content_items or content_categories")
     plan = open_plan(job.workspace, plan_name, check_files=False)
-    snapshot = open_snapshot(job.workspace, plan.document.snapshot.name, check_files=False)
+    snapshot = open_used_snapshot(job, plan)
     row = _snapshot_row(snapshot, Asked(chosen[0], id_, source))
     found_source = row["_source"] if row else source
     asked = Asked(chosen[0], id_, found_source)
@@ -63,6 +65,7 @@ def run_trace(job: Job, resource: str, id_: str, source: str | None, plan_name: 
     if row is not None:
         place = {"name": snapshot.name, "row": row["_position"], "page": row["_page"]}
         facts["snapshot"] = {**place, "record": row["_raw"]}
+        facts["snapshot"]["outside_delta"] = row["_position"] < snapshot.resources[chosen[0].name].touched_from
         facts["datasets"] = _Tracing(job, plan, snapshot, asked, row, live).datasets()
     return facts
 
@@ -146,7 +149,7 @@ class _Tracing:
             ]
             inner = self._tables(other, [row for frame in few for row in frame.to_dicts()])
             made = expect_dataset(other, few, self.conventions, inner, lambda _records: None)
-            tables[name] = made.lookup_table(made.columns, self.conventions.source_aliases)
+            tables[name] = made.lookup_table(looked_up_columns(rules, name), self.conventions.source_aliases)
         return tables
 
     def _row(self, name: str, rules: DatasetRules, row: Facts, client: TargetClient | None) -> Facts:

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from migrate.errors import UsageError
+from migrate.errors import Interrupted, MigrateError, Stale, UsageError
 from migrate.load.loader import load
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.plan.files import SOURCE
 from migrate.plan.opening import Plan, check_fresh, open_plan
-from migrate.stages.verify import reading_folder
+from migrate.stages.target import reading_folder, sleeper
 from migrate.target.answer import Answer
 from migrate.target.client import TargetClient
 from migrate.verify.readback import MASTERID, Reading, forget_reading, read_back
 from migrate.verify.rules import read_rules
-from migrate.verify.undo import DatasetUndo, payload, split_load
-from migrate.workspace import replacing, write_bytes
+from migrate.verify.undo import DatasetUndo, count_restored, payload, refused_records, split_load
+from migrate.workspace import new_name, replacing, write_bytes
 
 if TYPE_CHECKING:
     from migrate.stages.run import Job
 
 _BATCH_ROWS = 500
+_USUAL_WAIT_S = 5.0
+_LOOKS = 4
+_IDS = ("dataset_id", "masterid")
+Refusals = Mapping[str, Mapping[str, int]]
+"""By dataset, the masterids of records that were refused, with the HTTP status."""
 
 
 class RestoringClient(TargetClient):
@@ -40,42 +46,70 @@ class RestoringClient(TargetClient):
 
 @dataclass(frozen=True)
 class Undo:
-    """What an undo can do or has done; `lists` are the files that name what the API cannot undo."""
+    """What an undo can do or has done; `lists` are the files that name what the API cannot undo.
+
+    `restored`: records that were written back, `partly` of them without columns that cannot be emptied; `refused`:
+    records that the target did not take at all; `verified`: records that read back as they were written.
+    """
 
     plan: str
     datasets: tuple[DatasetUndo, ...]
     lists: tuple[Path, ...] = ()
     restored: int | None = None
     verified: int | None = None
+    partly: int = 0
+    refused: int = 0
 
 
 def plan_undo(job: Job, name: str | None) -> Undo:
     """What of a load can be undone. Sends no write; writes lists of what cannot into `exports/PLAN/`."""
-    plan = open_plan(job.workspace, name)
-    check_fresh(plan, job.project, job.workspace)
+    plan = _open(job, name)
     with _client(job) as client:
         found = _split(job, client, plan)
     return Undo(plan.name, found, tuple(_write_lists(job, plan, found)))
 
 
-def run_undo(job: Job, name: str | None) -> Undo:
-    """Restores what can be restored, and reads back whether it is.
+def run_undo(job: Job, name: str | None, *, wait_s: float = _USUAL_WAIT_S) -> Undo:
+    """Restores what can be restored, and reads back whether it is; `wait_s` is the wait between two such looks.
 
     Called again it resumes: what was restored is as it was, and is not sent again.
     """
+    plan = _open(job, name)
+    try:
+        with _client(job) as client:
+            found = _split(job, client, plan)
+            lists = _write_lists(job, plan, found)
+            wanted = [entry for entry in found if entry.restorable]
+            taken, refused = _restore(job, client, plan, wanted)
+            verified = _verify(job, client, plan, taken, wait_s)
+    except Interrupted as error:
+        raise Interrupted(error.what, hint=_command(plan)) from None
+    lists += _write_left(job, plan, taken, refused)
+    records = [record for entry in taken for record in entry.restorable]
+    return Undo(
+        plan.name,
+        found,
+        tuple(lists),
+        restored=len(records),
+        verified=verified,
+        partly=sum(bool(record.left) for record in records),
+        refused=sum(len(rows) for rows in refused.values()),
+    )
+
+
+def _open(job: Job, name: str | None) -> Plan:
     plan = open_plan(job.workspace, name)
-    check_fresh(plan, job.project, job.workspace)
-    with _client(job) as client:
-        found = _split(job, client, plan)
-        lists = tuple(_write_lists(job, plan, found))
-        wanted = [entry for entry in found if entry.restorable]
-        if not wanted:
-            return Undo(plan.name, found, lists, restored=0, verified=0)
-        to_load = _to_load(job, plan, wanted)
-        result = load(client, job.workspace, to_load, job.project.gates, job.progress, job.stop)
-        written = sum(totals.written for totals in result.datasets.values())
-        verified = _verify(job, client, plan, wanted)
-    return Undo(plan.name, found, lists, restored=written, verified=verified)
+    try:
+        check_fresh(plan, job.project, job.workspace)
+    except Stale as error:
+        hint = "an undo needs the files and settings that were loaded: bring them back as they were, then undo"
+        raise Stale(error.what, hint=hint) from None
+    return plan
+
+
+def _command(plan: Plan) -> str:
+    """What goes on with a plan's undo."""
+    return f"migrate undo run --plan {plan.name}"
 
 
 def _client(job: Job) -> RestoringClient:
@@ -94,6 +128,8 @@ def _split(job: Job, client: TargetClient, plan: Plan) -> tuple[DatasetUndo, ...
     rules = read_rules(job.project.mappings)
     found = []
     for dataset, dataset_id in plan.document.dataset_ids.items():
+        if rules[dataset].is_feed:
+            continue
         held = _held(job, client, plan, dataset)
         found.append(
             split_load(job.workspace.ledger, plan.name, plan.folder / dataset, rules[dataset], dataset_id, held)
@@ -110,10 +146,56 @@ def _held(job: Job, client: TargetClient, plan: Plan, dataset: str) -> pl.DataFr
     return held
 
 
+def _restore(
+    job: Job, client: TargetClient, plan: Plan, wanted: Sequence[DatasetUndo]
+) -> tuple[list[DatasetUndo], Refusals]:
+    """The records that were taken back, by dataset, and those that were not.
+
+    What is refused is sent once more without the columns that would become null: the target may not let them.
+    """
+    first = [replace(entry, restorable=tuple(r for r in entry.restorable if r.before)) for entry in wanted]
+    refused = _send(job, client, plan, first)
+    again = [_without_nulls(entry, refused.get(entry.dataset, {})) for entry in first]
+    still = _send(job, client, plan, again)
+    taken: list[DatasetUndo] = []
+    lost: dict[str, dict[str, int]] = {}
+    for entry, bare in zip(first, again, strict=True):
+        no, never = refused.get(entry.dataset, {}), still.get(entry.dataset, {})
+        records = [r for r in entry.restorable if r.masterid not in no]
+        records += [r for r in bare.restorable if r.masterid not in never]
+        taken.append(replace(entry, restorable=tuple(records)))
+        done = {r.masterid for r in records}
+        lost[entry.dataset] = {masterid: status for masterid, status in no.items() if masterid not in done}
+    return taken, lost
+
+
+def _without_nulls(entry: DatasetUndo, refused: Collection[str]) -> DatasetUndo:
+    """The refused records without columns to empty, as far as that leaves something to send and changes anything."""
+    bare = (record.without_nulls() for record in entry.restorable if record.masterid in refused)
+    known = {record.masterid: len(record.left) for record in entry.restorable}
+    return replace(entry, restorable=tuple(r for r in bare if r.before and len(r.left) > known[r.masterid]))
+
+
+def _send(job: Job, client: TargetClient, plan: Plan, entries: Sequence[DatasetUndo]) -> Refusals:
+    """Sends records through the loader; gives those that were refused."""
+    entries = [entry for entry in entries if entry.restorable]
+    if not entries:
+        return {}
+    to_load = _to_load(job, plan, entries)
+    try:
+        load(client, job.workspace, to_load, job.project.gates, job.progress, job.stop)
+    except MigrateError as error:
+        error.hint = (error.hint or "").replace(f"migrate load --plan {to_load.name}", _command(plan)) or None
+        raise
+    found = {entry.dataset: refused_records(job.workspace.ledger, to_load.name, entry.dataset) for entry in entries}
+    return {dataset: refused for dataset, refused in found.items() if refused}
+
+
 def _to_load(job: Job, plan: Plan, wanted: Sequence[DatasetUndo]) -> PlanToLoad:
     """The records to restore as a plan that the loader takes, below `undo/NAME`; its name is of this moment."""
-    name = f"undo-{plan.name}-{job.now().strftime('%Y%m%d-%H%M%S')}"
-    folder = job.workspace.root / "undo" / name
+    place = job.workspace.root / "undo"
+    name = f"undo-{plan.name}-" + new_name(job.now(), lambda at: (place / f"undo-{plan.name}-{at}").exists())
+    folder = place / name
     datasets = []
     for entry in wanted:
         records = folder / entry.dataset / "records.parquet"
@@ -151,34 +233,67 @@ def _records(entry: DatasetUndo) -> pl.DataFrame:
     )
 
 
-def _verify(job: Job, client: TargetClient, plan: Plan, wanted: Sequence[DatasetUndo]) -> int:
-    """How many of the restored records read back as they were before the load."""
+def _verify(job: Job, client: TargetClient, plan: Plan, taken: Sequence[DatasetUndo], wait_s: float) -> int:
+    """How many of the restored records read back as they were before the load, once the target has prepared them."""
     sound = 0
-    for entry in wanted:
+    sleep = sleeper(job)
+    for entry in taken:
+        if not entry.restorable:
+            continue
         assert entry.rules is not None  # what was split knows its rules
-        held = _held(job, client, plan, entry.dataset)
-        again = split_load(
-            job.workspace.ledger, plan.name, plan.folder / entry.dataset, entry.rules, entry.dataset_id, held
-        )
-        sound += len(set(again.restored) & {record.masterid for record in entry.restorable})
+        for look in range(_LOOKS):
+            if look:
+                sleep(wait_s)
+            found = count_restored(entry.rules, entry.restorable, _held(job, client, plan, entry.dataset))
+            if found == len(entry.restorable):
+                break
+        sound += found
     return sound
 
 
 def _write_lists(job: Job, plan: Plan, found: Sequence[DatasetUndo]) -> list[Path]:
-    """What the API cannot undo, as CSV files that the vendor's support can act on: dataset id and masterid."""
+    """What the API cannot undo, as CSV files that the vendor's support can act on: dataset id and masterid.
+
+    Of merged records what they held is listed, and what the record held that they went into: it is nowhere else any
+    more.
+    """
     files = []
     for entry in found:
-        for what, rows in (
-            ("created", [(entry.dataset_id, masterid) for masterid in entry.created]),
-            ("changed-since", [(entry.dataset_id, masterid) for masterid in entry.changed_since]),
-            ("merged", [(entry.dataset_id, gone, survivor, len(lost)) for gone, survivor, lost in entry.merged]),
-        ):
-            if rows:
-                file = job.workspace.exports / plan.name / f"undo-{what}-{entry.dataset}.csv"
-                headers = ["dataset_id", "masterid", "merged_into", "columns_lost"][: len(rows[0])]
-                write_bytes(file, _csv([headers, *rows]))
-                files.append(file)
+        for what, headers, rows in _lists(entry):
+            full = [(entry.dataset_id, *row) for row in rows]
+            files += _write_list(job, plan, f"undo-{what}-{entry.dataset}", (*_IDS, *headers), full)
     return files
+
+
+def _lists(entry: DatasetUndo) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[object]]]]:
+    """Each list's name, its columns beside the ids, and its rows without the dataset's id."""
+    yield "created", (), [(masterid,) for masterid in entry.created]
+    yield "changed-since", (), [(masterid,) for masterid in entry.changed_since]
+    lost = [*entry.merged, *((masterid, masterid, held) for masterid, held in entry.survivors)]
+    rows = [(gone, into, len(held), json.dumps(held, ensure_ascii=False)) for gone, into, held in lost]
+    yield "merged", ("merged_into", "columns_lost", "lost"), rows
+
+
+def _write_left(job: Job, plan: Plan, taken: Sequence[DatasetUndo], refused: Refusals) -> list[Path]:
+    """Records that were restored without some columns, and records that were refused altogether."""
+    files = []
+    for entry in taken:
+        partly = [(entry.dataset_id, r.masterid, " ".join(r.left)) for r in entry.restorable if r.left]
+        files += _write_list(job, plan, f"undo-partly-{entry.dataset}", (*_IDS, "columns_not_restored"), partly)
+        rows = [(entry.dataset_id, masterid, status) for masterid, status in refused.get(entry.dataset, {}).items()]
+        files += _write_list(job, plan, f"undo-refused-{entry.dataset}", (*_IDS, "status"), rows)
+    return files
+
+
+def _write_list(
+    job: Job, plan: Plan, name: str, headers: Sequence[str], rows: Sequence[Sequence[object]]
+) -> list[Path]:
+    file = job.workspace.exports / plan.name / f"{name}.csv"
+    if not rows:
+        file.unlink(missing_ok=True)
+        return []
+    write_bytes(file, _csv([headers, *rows]))
+    return [file]
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> bytes:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import unicodedata
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from migrate.verify.typed import Broken, Unverifiable
+from migrate.verify.typed import SPACES, Broken, Unverifiable
 
 Function = Callable[[str], str]
 
@@ -16,6 +20,9 @@ _EMAIL = re.compile(
     rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?:{_LABEL}\.)+[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]"
 )
 _COMMA_NUMBER = re.compile(r"-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+),[0-9]+")
+_TWO_BYTES = re.compile(r"[^\x00-\x7f]{2}|[\xc2\xc3\xe2]")
+_SPACES = re.compile(f"[{SPACES}]+")
+_COUNTRIES = Path(__file__).parents[1] / "mapping" / "countries.json"
 _TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
 
 
@@ -60,16 +67,45 @@ def _phone(region: str | int | None) -> Function:
     return read
 
 
+def _country(text: str) -> str:
+    """The code of a country's name.
+
+    **Source**: the shipped table, Unicode CLDR's names; names are found whatever their case, accents and signs.
+    """
+    spelt = unicodedata.normalize("NFKD", text.casefold()).replace("&", " and ")
+    letters = (char if char.isascii() and char.isalnum() else " " for char in spelt if not unicodedata.combining(char))
+    code = _country_codes().get(" ".join("".join(letters).split()))
+    if code is None:
+        raise Broken("not_a_country")
+    return code
+
+
+@cache
+def _country_codes() -> dict[str, str]:
+    return dict(json.loads(_COUNTRIES.read_bytes()))
+
+
+def _fix_text(text: str) -> str:
+    # a letter beyond ASCII is two bytes or more, so misread it is two signs, or one of three before a lost space
+    if not _TWO_BYTES.search(text):
+        return text
+    import ftfy
+
+    return ftfy.fix_encoding(text)
+
+
 def _same_for_all(function: Function) -> Callable[[Any], Function]:
     return lambda _argument: function
 
 
 _MAKERS: dict[str, Callable[[Any], Function]] = {
-    "trim": _same_for_all(str.strip),
+    "trim": _same_for_all(lambda text: text.strip(SPACES)),
     "lowercase": _same_for_all(str.lower),
     "uppercase": _same_for_all(str.upper),
-    "collapse_spaces": _same_for_all(lambda text: re.sub(r"\s+", " ", text)),
+    "collapse_spaces": _same_for_all(lambda text: _SPACES.sub(" ", text)),
     "strip_html": _same_for_all(lambda text: _TAG.sub("", text)),
+    "fix_text": _same_for_all(_fix_text),
+    "country": _same_for_all(_country),
     "email": _same_for_all(_email),
     "decimal_comma": _decimal_comma,
     "phone": _phone,

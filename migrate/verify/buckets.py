@@ -10,7 +10,10 @@ import polars as pl
 
 from migrate.verify.compare import absorbed_masterids, is_older
 from migrate.verify.known import CountMark, Written
-from migrate.verify.readback import CREATED_AT, MASTERID
+from migrate.verify.readback import ALL_MASTERIDS, CREATED_AT, MASTERID, MODIFIED_AT, UPDATED_AT
+
+_TIMES = (CREATED_AT, UPDATED_AT, MODIFIED_AT)
+SYSTEM_COLUMNS = (MASTERID, ALL_MASTERIDS, CREATED_AT, UPDATED_AT, MODIFIED_AT)
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,10 @@ class Buckets:
     """What explains a dataset's numbers. Units: records.
 
     `rejected`, `deferred`, `unknown` and `unsent` were planned and are in no term of the equation. The rest adds up to
-    the difference of the counts: `foreign` (written inside the run by somebody else, or by a request of ours whose
+    the difference of the counts: `foreign` (made inside the run by somebody else, or by a request of ours whose
     answer was lost) - `lost` (acknowledged, and not there) - `merged_unforecast` (went into another record and no
-    answer said so) + `unexplained`.
+    answer said so) + `unexplained`. `foreign_updates` are older records that were modified inside the run and by no
+    batch of ours: they move no count, and tell that somebody else was writing.
     """
 
     rejected: int = 0
@@ -31,6 +35,7 @@ class Buckets:
     lost: int = 0
     merged_unforecast: int = 0
     unexplained: int = 0
+    foreign_updates: int = 0
 
     def filled(self) -> dict[str, int]:
         """The buckets that hold something."""
@@ -46,7 +51,7 @@ def explain_difference(difference: int, left: Buckets, held: pl.DataFrame, writt
     gone = written.masterids - there - written.gone
     merged = len(gone & absorbed_masterids(held))
     lost = len(gone) - merged
-    foreign = _foreign(held, written)
+    foreign, updated = _count_foreign(held, written)
     return Buckets(
         rejected=left.rejected,
         deferred=left.deferred,
@@ -56,19 +61,32 @@ def explain_difference(difference: int, left: Buckets, held: pl.DataFrame, writt
         lost=lost,
         merged_unforecast=merged,
         unexplained=difference - foreign + lost + merged,
+        foreign_updates=updated,
     )
 
 
-def _foreign(held: pl.DataFrame, written: Written) -> int:
-    """Records that were made since the first write and that no acknowledged write of ours explains."""
-    if CREATED_AT not in held.columns or written.begun is None:
-        return 0
-    rows = held.select(MASTERID, CREATED_AT).iter_rows()
-    return sum(masterid not in written.ours and _is_inside(created, written.begun) for masterid, created in rows)
+def _count_foreign(held: pl.DataFrame, written: Written) -> tuple[int, int]:
+    """Records that no acknowledged write of ours explains: made inside the run, and only modified inside it.
+
+    Where the target does not say when a record was made, one that the plan had not read there counts as made.
+    """
+    if written.begun is None:
+        return 0, 0
+    times = [pl.col(n) if n in held.columns else pl.lit(None, pl.String).alias(n) for n in _TIMES]
+    made = updated = 0
+    for masterid, created, *modified in held.select(MASTERID, *times).iter_rows():
+        if masterid in written.ours:
+            continue
+        inside = any(_is_inside(moment, written.begun) for moment in modified)
+        if _is_inside(created, written.begun) or (inside and not created and masterid not in written.before):
+            made += 1
+        elif inside:
+            updated += 1
+    return made, updated
 
 
-def _is_inside(created_at: str | None, begun: datetime) -> bool:
-    return bool(created_at) and not is_older(created_at, begun)
+def _is_inside(moment: str | None, begun: datetime) -> bool:
+    return bool(moment) and not is_older(moment, begun)
 
 
 def find_interval(marks: Sequence[CountMark]) -> str | None:

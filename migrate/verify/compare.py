@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
 
-from migrate.verify.expected import ID, KEY, NULLS, SOURCE, Expected, key_text
+from migrate.verify.expected import ID, SOURCE, Bucket, Expected, key_text, sends_null
 from migrate.verify.naming import is_same, name_difference
 from migrate.verify.readback import ALL_MASTERIDS, CREATED_AT, MASTERID, MODIFIED_AT
+from migrate.verify.rules import DatasetRules
+from migrate.verify.shelf import KEY
 
 SCHEMA = {
     "finding": pl.String,
@@ -28,23 +30,23 @@ SCHEMA = {
 """`finding`: missing, extra, doubled, different, recipe_changed. `name`: what kind of it, see `naming` and below."""
 
 IDENTITY = ("finding", "key", "masterid", "column", "found")
+STATES: dict[str, pl.DataType | type[pl.DataType]] = {KEY: pl.String, "state": pl.String, "masterid": pl.String}
 _NOT_OURS_TO_JUDGE = ("rejected", "unsent")
 Finding = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
-class Known:
-    """What plan and ledger say of each key, and what the target held before.
+class KnownRows:
+    """What plan and ledger say of some keys, and what the target held of them before.
 
-    `states`: key to `written`, `unchanged`, `rejected` (by the target) or `unsent`. `masterids`: key to masterid as
-    the load or the plan knew it. `before`: rows of the target as the plan read them, None for an offline plan. `begun`:
-    the target's own time at the first write. `undecided`: identities that a column the verifier cannot work out may
-    have kept out. `protected`: `(key, column)` that the target said it did not store. `recipes`: columns
-    that the plan saw the target's own preparation change.
+    **Shape**: `states` has one row per key: `_key`, `state` (`written`, `unchanged`, `rejected` by the target or
+    `unsent`) and the `masterid` as the load or the plan knew it. `before`: rows of the target as the plan read them,
+    None for an offline plan. `begun`: the target's own time at the first write. `undecided`: identities that a column
+    the verifier cannot work out may have kept out. `protected`: `(key, column)` that the target said it did not store.
+    `recipes`: columns that the plan saw the target's own preparation change.
     """
 
-    states: Mapping[str, str] = field(default_factory=dict)
-    masterids: Mapping[str, str] = field(default_factory=dict)
+    states: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STATES))
     before: pl.DataFrame | None = None
     begun: datetime | None = None
     undecided: frozenset[tuple[str | None, str | None]] = frozenset()
@@ -62,37 +64,42 @@ class Comparison:
     unsettled: Mapping[str, int]
 
 
-def compare_dataset(expected: Expected, held: pl.DataFrame, known: Known) -> Comparison:
-    """Every record of one side against the other, by key and by value.
+def compare_bucket(
+    expected: Expected, bucket: Bucket, held: pl.DataFrame, known: KnownRows, absorbed: Collection[str] = ()
+) -> Comparison:
+    """Every record of some keys on one side against the other, by key and by value.
 
     Only values that were to be sent are compared: a column that a record leaves out may hold anything. Records that
-    the ledger says were refused or not sent yet are counted, and no finding.
+    the ledger says were refused or not sent yet are counted, and no finding; so are keys that nothing may have changed
+    since the last plan. **Shape**: `held` has the column `_key`, see `held_keys`. `absorbed`: masterids that live on in
+    another record.
     """
-    held = held.with_columns(_held_keys(expected, held))
     last = held.drop_nulls(KEY).unique(KEY, keep="last", maintain_order=True)
-    states = _states(expected.rows, known)
-    unsettled = {name: states.filter(pl.col("_state") == name).height for name in _NOT_OURS_TO_JUDGE}
-    judged = states.filter(~pl.col("_state").is_in(_NOT_OURS_TO_JUDGE))
+    rows = bucket.touched.join(known.states, on=KEY, how="left", maintain_order="left")
+    rows = rows.with_columns(pl.col("state").fill_null("not_planned"))
+    unsettled = {name: rows.filter(pl.col("state") == name).height for name in _NOT_OURS_TO_JUDGE}
+    judged = rows.filter(~pl.col("state").is_in(_NOT_OURS_TO_JUDGE))
     pairs = judged.join(last.select(pl.all().name.prefix("t:")), left_on=KEY, right_on=f"t:{KEY}", how="inner")
     missing = judged.join(last, on=KEY, how="anti")
-    extra = held.join(expected.rows, on=KEY, how="anti")
-    doubled = held.join(expected.rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
+    extra = held.join(bucket.rows, on=KEY, how="anti")
+    doubled = held.join(rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
     foreign, there_before = _name_extra(extra, known)
     findings = [
-        *_name_missing(missing, held, known),
+        *_name_missing(missing, known, absorbed),
         *foreign,
         *(_of_target("doubled", "doubled", row) for row in doubled.iter_rows(named=True)),
-        *_differences(expected, pairs, known),
+        *_differences(expected, bucket, pairs, known),
     ]
     frame = pl.DataFrame(findings, schema=SCHEMA, orient="row").sort("finding", "key", "column", "masterid")
     return Comparison(frame, pairs.height, there_before, {n: c for n, c in unsettled.items() if c})
 
 
-def _held_keys(expected: Expected, held: pl.DataFrame) -> pl.Series:
-    names = [name for name in expected.rules.key if name in held.columns]
-    if len(names) < len(expected.rules.key):
+def held_keys(rules: DatasetRules, held: pl.DataFrame) -> pl.Series:
+    """The key of each record of the target as one text, null where it has none."""
+    names = [name for name in rules.key if name in held.columns]
+    if len(names) < len(rules.key):
         return pl.Series(KEY, [None] * held.height, dtype=pl.String)
-    types = [expected.rules.columns[name].type for name in names]
+    types = [rules.columns[name].type for name in names]
     if types == ["text"]:
         only = held.get_column(names[0])
         return only.set(only == "", None).alias(KEY)
@@ -100,23 +107,14 @@ def _held_keys(expected: Expected, held: pl.DataFrame) -> pl.Series:
     return pl.Series(KEY, texts, dtype=pl.String)
 
 
-def _states(rows: pl.DataFrame, known: Known) -> pl.DataFrame:
-    states = [known.states.get(key, "not_planned") for key in rows.get_column(KEY)]
-    return rows.with_columns(pl.Series("_state", states, dtype=pl.String))
-
-
-def _name_missing(missing: pl.DataFrame, held: pl.DataFrame, known: Known) -> list[Finding]:
+def _name_missing(missing: pl.DataFrame, known: KnownRows, absorbed: Collection[str]) -> list[Finding]:
     found: list[Finding] = []
-    if not missing.height:
-        return found
-    absorbed = absorbed_masterids(held)
-    for row in missing.iter_rows(named=True):
-        key, state = row[KEY], row["_state"]
-        if state == "not_planned" and (row[SOURCE], row[ID]) in known.undecided:
+    columns = missing.select(KEY, "state", "masterid", SOURCE, ID)
+    for key, state, masterid, source, id_ in columns.iter_rows():
+        if state == "not_planned" and (source, id_) in known.undecided:
             continue
-        masterid = known.masterids.get(key)
         name = "not_planned" if state == "not_planned" else "merged_away" if masterid in absorbed else "lost"
-        found.append(("missing", name, key, masterid, None, None, None, row[SOURCE], row[ID], None))
+        found.append(("missing", name, key, masterid, None, None, None, source, id_, None))
     return found
 
 
@@ -132,12 +130,13 @@ def absorbed_masterids(held: pl.DataFrame) -> set[str]:
     return found
 
 
-def _name_extra(extra: pl.DataFrame, known: Known) -> tuple[list[Finding], int]:
+def _name_extra(extra: pl.DataFrame, known: KnownRows) -> tuple[list[Finding], int]:
     old = set(known.before.get_column(MASTERID)) if known.before is not None else set()
+    ours = set(known.states.get_column(KEY))
     found: list[Finding] = []
     there_before = 0
     for row in extra.iter_rows(named=True):
-        planned = row[KEY] is not None and row[KEY] in known.states
+        planned = row[KEY] is not None and row[KEY] in ours
         if not planned and (row[MASTERID] in old or is_older(row.get(CREATED_AT), known.begun)):
             there_before += 1
         else:
@@ -159,9 +158,9 @@ def _of_target(finding: str, name: str, row: Mapping[str, str | None]) -> Findin
     return (finding, name, row[KEY], row[MASTERID], None, None, None, None, None, row.get(MODIFIED_AT))
 
 
-def _differences(expected: Expected, pairs: pl.DataFrame, known: Known) -> list[Finding]:
+def _differences(expected: Expected, bucket: Bucket, pairs: pl.DataFrame, known: KnownRows) -> list[Finding]:
     found: list[Finding] = []
-    earlier = _Earlier(expected, known)
+    earlier = _Earlier(bucket, known)
     for place, name in enumerate(expected.columns):
         if name in expected.unverifiable:
             continue
@@ -175,10 +174,8 @@ def _differences(expected: Expected, pairs: pl.DataFrame, known: Known) -> list[
             elif (key, name) in known.protected:
                 finding, called = "different", "protected"
             else:
-                finding, called = (
-                    "different",
-                    name_difference(rule.type, wanted, value, earlier.of(key, masterid, name)),
-                )
+                was = earlier.of(key, masterid, name)
+                finding, called = "different", name_difference(rule.type, wanted, value, was)
             found.append((finding, called, key, masterid, name, wanted, value, source, id_, modified))
     return found
 
@@ -186,8 +183,8 @@ def _differences(expected: Expected, pairs: pl.DataFrame, known: Known) -> list[
 def _suspects(pairs: pl.DataFrame, name: str, place: int) -> pl.DataFrame:
     """The rows whose column was sent and does not hold the very same text."""
     stored = pl.col(f"t:{name}") if f"t:{name}" in pairs.columns else pl.lit(None, pl.String)
-    sent = pl.col(f"c:{name}").is_not_null() | pl.col(NULLS).list.contains(place)
     wanted = pl.col(f"c:{name}")
+    sent = wanted.is_not_null() | sends_null(place)
     return pairs.filter(sent & wanted.ne_missing(stored)).select(
         KEY, SOURCE, ID, f"t:{MASTERID}", _modified(pairs), wanted, stored.alias("found")
     )
@@ -201,9 +198,9 @@ def _modified(pairs: pl.DataFrame) -> pl.Expr:
 class _Earlier:
     """Values that records had before: looked up only for what differs."""
 
-    def __init__(self, expected: Expected, known: Known) -> None:
+    def __init__(self, bucket: Bucket, known: KnownRows) -> None:
         self._before = known.before
-        self._losers = expected.losers
+        self._losers = bucket.losers
         self._of_target: dict[str, dict[str, str | None]] | None = None
         self._of_losers: dict[str, list[dict[str, str | None]]] | None = None
 

@@ -2,6 +2,9 @@
 
 One reading shows what differs; the target prepares records some time after they are written, so the differences are
 read again after a wait, and only those that two readings in a row show alike count. The others are `pending`.
+
+Both sides are cut into the same buckets by key and compared one after another, so memory does not grow with the
+dataset: what waits its turn lies in files beside the pages, and goes when the dataset is done.
 """
 
 from __future__ import annotations
@@ -14,11 +17,15 @@ from typing import Literal
 
 import polars as pl
 
-from migrate.verify.compare import IDENTITY, Comparison, Known, compare_dataset
+from migrate.verify.compare import IDENTITY, SCHEMA, Comparison, absorbed_masterids, compare_bucket, held_keys
 from migrate.verify.expected import Expected
-from migrate.verify.readback import Reading, Target, forget_reading, read_back
+from migrate.verify.known import Known
+from migrate.verify.readback import ALL_MASTERIDS, MASTERID, Pages, Reading, Target, forget_reading, read_pages
+from migrate.verify.shelf import KEY, Shelf
+from migrate.workspace import replacing
 
 WAIT_S = 5.0
+SAMPLES = 5
 _ROUNDS = 4
 Verdict = Literal["match", "mismatch", "pending", "unverified"]
 
@@ -27,8 +34,9 @@ Verdict = Literal["match", "mismatch", "pending", "unverified"]
 class DeepDataset:
     """One dataset's read-back. Units: records, but `cells` (differing values by column).
 
-    `findings` has the columns of `compare.SCHEMA`; `by_name` counts them by finding and name. `unverifiable` names
-    columns (or `*`, the dataset) that the verifier could not work out, with the reason.
+    `file` has all findings, with the columns of `compare.SCHEMA`, and `samples` a few of each kind; `by_name` counts
+    them by finding and name. `outside`: keys that nothing may have changed since the last plan, not compared.
+    `unverifiable` names columns (or `*`, the dataset) that the verifier could not work out, with the reason.
     """
 
     dataset: str
@@ -41,12 +49,12 @@ class DeepDataset:
     recipe_changed: int = 0
     pending: int = 0
     there_before: int = 0
+    outside: int = 0
     unsettled: Mapping[str, int] = field(default_factory=dict)
     cells: Mapping[str, int] = field(default_factory=dict)
     by_name: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     unverifiable: Mapping[str, str] = field(default_factory=dict)
-    findings: pl.DataFrame = field(default_factory=pl.DataFrame)
-    held: pl.DataFrame = field(default_factory=pl.DataFrame)
+    samples: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SCHEMA))
     file: Path | None = None
 
     @property
@@ -66,65 +74,121 @@ def verify_dataset(
     dataset_id: str,
     reading: Reading,
     sleep: Callable[[float], None],
+    file: Path,
     wait_s: float = WAIT_S,
 ) -> DeepDataset:
-    """The dataset read back until its differences rest.
+    """The dataset read back until its differences rest; all findings go to `file`.
 
     The pages of the last reading stay in `reading.folder`, so that a verification that is stopped in a later dataset
     need not read this one again; whoever asks for the whole verification removes them.
     """
-    held = read_back(target, dataset_id, reading)
-    comparison = compare_dataset(expected, held, known)
-    settled, pending = comparison.findings, 0
-    for _ in range(_ROUNDS):
-        if not comparison.findings.height:
-            settled, pending = comparison.findings, 0
-            break
-        before = comparison.findings
-        forget_reading(reading.folder)
-        sleep(wait_s)
-        held = read_back(target, dataset_id, reading)
-        comparison = compare_dataset(expected, held, known)
-        settled, pending = _agreed(before, comparison.findings)
-        if not pending:
-            break
-    return count_findings(expected, comparison, settled, pending, held)
+    folder = reading.folder.with_name(f"{reading.folder.name}.buckets")
+    forget_reading(folder)
+    try:
+        tally = _compare_all(expected, known, read_pages(target, dataset_id, reading), folder / "0")
+        settled, pending = tally.files, 0
+        for number in range(1, _ROUNDS + 1):
+            if not tally.findings:
+                settled, pending = tally.files, 0
+                break
+            before = tally
+            forget_reading(reading.folder)
+            sleep(wait_s)
+            tally = _compare_all(expected, known, read_pages(target, dataset_id, reading), folder / str(number))
+            settled, pending = _agreed(before, tally)
+            if not pending:
+                break
+        return _count(expected, tally, settled, pending, file)
+    finally:
+        forget_reading(folder)
 
 
-def _agreed(first: pl.DataFrame, second: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """The findings that both readings have, and how many of the second are new or changed."""
-    both = second.join(first, on=list(IDENTITY), how="semi", nulls_equal=True)
-    return both.sort("finding", "key", "column", "masterid"), second.height - both.height
+@dataclass
+class _Tally:
+    """What one comparison of all buckets found; its findings lie in `files`, one for each bucket."""
+
+    files: list[Path] = field(default_factory=list)
+    findings: int = 0
+    expected: int = 0
+    outside: int = 0
+    compared: int = 0
+    there_before: int = 0
+    unsettled: Counter[str] = field(default_factory=Counter)
+
+    def add(self, found: Comparison, file: Path) -> None:
+        """Counts one bucket and puts its findings away."""
+        found.findings.write_parquet(file, statistics=False)
+        self.files.append(file)
+        self.findings += found.findings.height
+        self.compared += found.compared
+        self.there_before += found.there_before
+        self.unsettled.update(found.unsettled)
 
 
-def count_findings(
-    expected: Expected, comparison: Comparison, findings: pl.DataFrame, pending: int, held: pl.DataFrame
-) -> DeepDataset:
-    """The numbers of one dataset. A record with several differing columns counts once."""
-    records = {
-        name: findings.filter(pl.col("finding") == name).select("key", "masterid").n_unique()
-        for name in ("missing", "extra", "doubled", "different", "recipe_changed")
-        if findings.filter(pl.col("finding") == name).height
-    }
-    different = findings.filter(pl.col("finding") == "different")
-    by_name: dict[str, Counter[str]] = {}
-    for finding, name in findings.select("finding", "name").iter_rows():
-        by_name.setdefault(finding, Counter())[name] += 1
+def _compare_all(expected: Expected, known: Known, pages: Pages, folder: Path) -> _Tally:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    held = Shelf(folder / "held", expected.shelf.buckets)
+    absorbed: set[str] = set()
+    for page in pages.frames():
+        absorbed |= absorbed_masterids(page)
+        held.add(page.with_columns(held_keys(expected.rules, page)))
+    tally = _Tally()
+    schema = dict(pl.Schema({KEY: pl.String, MASTERID: pl.String, ALL_MASTERIDS: pl.String}))
+    for number in range(expected.shelf.buckets):
+        bucket = expected.bucket(number)
+        found = compare_bucket(expected, bucket, held.bucket(number, schema), known.bucket(number), absorbed)
+        tally.add(found, folder / f"findings-{number:05d}.parquet")
+        tally.expected += bucket.touched.height
+        tally.outside += bucket.rows.height - bucket.touched.height
+    held.close()
+    return tally
+
+
+def _agreed(first: _Tally, second: _Tally) -> tuple[list[Path], int]:
+    """Files of the findings that both readings have, and how many of the second are new or changed."""
+    files: list[Path] = []
+    pending = 0
+    for earlier, later in zip(first.files, second.files, strict=True):
+        found = pl.read_parquet(later)
+        both = found.join(pl.read_parquet(earlier), on=list(IDENTITY), how="semi", nulls_equal=True)
+        pending += found.height - both.height
+        files.append(later.with_name(f"both-{later.name}"))
+        both.write_parquet(files[-1], statistics=False)
+    return files, pending
+
+
+def _count(expected: Expected, tally: _Tally, settled: list[Path], pending: int, file: Path) -> DeepDataset:
+    """The numbers of one dataset, with its findings in order in `file`. A record with several columns counts once."""
+    order = ["finding", "key", "column", "masterid"]
+    with replacing(file) as temporary:
+        pl.scan_parquet(settled).sort(order, maintain_order=True).sink_parquet(temporary)
+    found = pl.scan_parquet(file)
+    records = _pairs(found.unique(["finding", "key", "masterid"]).group_by("finding").len())
+    cells = _pairs(found.filter(pl.col("finding") == "different").group_by("column").len())
+    by_name: dict[str, dict[str, int]] = {}
+    for finding, name, count in found.group_by("finding", "name").len().sort("finding", "name").collect().iter_rows():
+        by_name.setdefault(finding, {})[name] = count
+    samples = found.filter(pl.int_range(pl.len()).over("finding", "name", "column") < SAMPLES).collect()
     return DeepDataset(
         dataset=expected.rules.dataset,
-        expected=expected.rows.height,
-        compared=comparison.compared,
+        expected=tally.expected,
+        compared=tally.compared,
         pending=pending,
-        there_before=comparison.there_before,
-        unsettled=comparison.unsettled,
-        cells=dict(Counter(different.get_column("column").to_list()).most_common()),
-        by_name={finding: dict(names) for finding, names in sorted(by_name.items())},
-        unverifiable=expected.unverifiable,
-        findings=findings,
-        held=held,
+        there_before=tally.there_before,
+        outside=tally.outside,
+        unsettled=dict(tally.unsettled),
+        cells=dict(sorted(cells.items(), key=lambda cell: (-cell[1], cell[0]))),
+        by_name=by_name,
+        unverifiable=dict(expected.unverifiable),
+        samples=samples.sort(order),
+        file=file,
         missing=records.get("missing", 0),
         extra=records.get("extra", 0),
         doubled=records.get("doubled", 0),
         different=records.get("different", 0),
         recipe_changed=records.get("recipe_changed", 0),
     )
+
+
+def _pairs(counted: pl.LazyFrame) -> dict[str, int]:
+    return dict(counted.collect().iter_rows())

@@ -8,25 +8,26 @@ holds something the verifier has no reading of its own for is left out and named
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from migrate.verify.apply import function_of
+from migrate.verify.column import ColumnRun, compute_column
 from migrate.verify.expression import compile_expression, fields_of, text_of
+from migrate.verify.lookup import Answers, LookupTable, Pair
 from migrate.verify.record import Reader, Record, element_reader, elements, field_reader
 from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
-from migrate.verify.typed import Broken, Unverifiable, read_recency, reader_of
+from migrate.verify.typed import Broken, Unverifiable, read_recency
 
-Found = tuple[str | None, bool]
-"""A column's canonical text, and whether null itself is sent."""
 _OWN = frozenset({"source", "id", "position", "item"})
 # `record.source` and its like are the record's own fields of the names that mean something else in a mapping
-LookupTable = Mapping[tuple[str, str], Mapping[str, str | None]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a record (or one element of it) becomes: canonical texts in the order of the columns."""
+    """What a record (or one element of it) becomes: canonical texts in the order of the columns.
+
+    `touched`: the record, or a row that it looks up, may have changed since the last plan.
+    """
 
     source: str | None
     id: str
@@ -35,26 +36,37 @@ class Row:
     recency: str | None
     values: tuple[str | None, ...]
     nulls: frozenset[int] = frozenset()
+    touched: bool = True
 
 
 @dataclass(frozen=True)
 class Left:
-    """A record that makes no row: `rule` 'filtered', or the first rule it breaks with its column."""
+    """A record that makes no row: `rule` 'filtered', or the first rule it breaks with its column.
+
+    `kept`: what the columns that were asked for hold all the same, those that break a rule nothing.
+    """
 
     source: str | None
     id: str | None
     position: int | None
     rule: str
     column: str | None = None
+    kept: tuple[str | None, ...] = ()
 
 
 @dataclass
 class Evaluator:
-    """One dataset's mapping, ready to run. `unverifiable` names columns that are left out, and why."""
+    """One dataset's mapping, ready to run. `unverifiable` names columns that are left out, and why.
+
+    `touched_from`: records from this place in the snapshot on may have changed since the last plan. `keep`: columns
+    whose values are wanted of records that make no row, too.
+    """
 
     rules: DatasetRules
     conventions: Conventions
     lookups: Mapping[str, LookupTable]
+    touched_from: int = 0
+    keep: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     unverifiable: dict[str, str] = field(default_factory=dict)
 
@@ -62,10 +74,13 @@ class Evaluator:
         """Compiles the mapping. Raises Unverifiable where the dataset as a whole cannot be worked out."""
         self._zones = dict(self.conventions.timezones)
         self._readers: dict[str, Reader] = {}
+        self._answers: dict[str, Answers] = {}
         self._where = compile_expression(self.rules.where, self._reader) if self.rules.where else None
         self._order_by = [field_reader(name) for name in self.rules.order_by]
-        self._asked = {name: (self._reader(rule.source), [self._reader(i) for i in rule.ids])
-                       for name, rule in self.rules.lookups.items()}  # fmt: skip
+        self._asked = [
+            (name, self._reader(rule.source), [self._reader(i) for i in rule.ids], rule.rejects)
+            for name, rule in self.rules.lookups.items()
+        ]
         compiled = {name: self._compile(rule) for name, rule in self.rules.columns.items()}
         self._columns = {name: run for name, run in compiled.items() if run is not None}
         self.columns = tuple(self._columns)
@@ -73,13 +88,36 @@ class Evaluator:
         if blocked:
             raise Unverifiable(f"{blocked[0]}: {self.unverifiable.get(blocked[0], 'not known to the verifier')}")
 
-    def rows(self, record: Record) -> Iterator[Row | Left]:
-        """What becomes of a record: one entry for itself, or one per element of its list."""
+    def rows(self, records: Iterable[Record]) -> Iterator[Row | Left]:
+        """What becomes of records: one entry for each, or one per element of its list."""
+        standing = [found for record in records for found in self._expand(record)]
+        self._ask(found for found in standing if isinstance(found, Record))
+        for found in standing:
+            made = self._row(found) if isinstance(found, Record) else found
+            if isinstance(found, Record) and isinstance(made, Left) and self.keep and self._is_touched(found):
+                made = replace(made, kept=self._kept(found))
+            yield made
+
+    def _is_touched(self, record: Record) -> bool:
+        return record.touched or record.order >= self.touched_from
+
+    def _kept(self, record: Record) -> tuple[str | None, ...]:
+        """What the columns to keep hold of a record that makes no row."""
+        found: list[str | None] = []
+        for name in self.keep:
+            run = self._columns.get(name)
+            try:
+                found.append(run(record, self.zone_of(record))[0] if run else None)
+            except (Broken, Unverifiable):
+                found.append(None)
+        return tuple(found)
+
+    def _expand(self, record: Record) -> Iterator[Record | Left]:
         if not record.id:
             yield Left(record.source, record.id, None, "id_missing", "id")
             return
         if self.rules.each is None:
-            yield self._row(record)
+            yield record
             return
         text = field_reader(self.rules.each)(record)
         if text is None or text in {"", "[]", "{}"}:
@@ -89,13 +127,26 @@ class Evaluator:
             yield Left(record.source, record.id, None, "each_not_a_list", self.rules.each)
             return
         for place, element in enumerate(found, 1):
-            yield self._row(record.at(place, element))
+            yield record.at(place, element)
+
+    def _ask(self, records: Iterable[Record]) -> None:
+        """Has the look-up tables answer what these records ask."""
+        if not self._asked:
+            return
+        questions: dict[str, set[Pair]] = {name: set() for name, *_ in self._asked}
+        for record in records:
+            for name, read_source, read_ids, _ in self._asked:
+                source, wanted = read_source(record), _first_text(read_ids, record)
+                if source is not None and wanted is not None:
+                    questions[name].add((source, wanted))
+        self._answers = {name: self.lookups[name].among(pairs) for name, pairs in questions.items()}
 
     def standing_at(self, record: Record, position: int | None) -> Record:
         """The record at one element of its list, with what it looks up found."""
         if position is not None and self.rules.each is not None:
             found = elements(field_reader(self.rules.each)(record) or "") or []
             record = record.at(position, found[position - 1])
+        self._ask([record])
         self._look_up(record)
         return record
 
@@ -128,19 +179,21 @@ class Evaluator:
                 nulls.add(len(values))
             values.append(value)
         recency = self._recency(record, zone)
-        return Row(
-            record.source, record.id or "", record.position, record.order, recency, tuple(values), frozenset(nulls)
-        )
+        place = (record.source, record.id or "", record.position, record.order, recency)
+        return Row(*place, tuple(values), frozenset(nulls), self._is_touched(record))
 
     def _look_up(self, record: Record) -> str | None:
         """Finds what the record looks up; gives the name of a look-up that rejects it."""
         rejected = None
-        for name, (source, ids) in self._asked.items():
-            wanted = next((text for text in (read(record) for read in ids) if text), None)
-            found = _find(self.lookups[name], source(record), wanted, self.conventions.source_aliases)
+        for name, read_source, read_ids, rejects in self._asked:
+            wanted = _first_text(read_ids, record)
+            found = self._answers[name].find(read_source(record), wanted)
             record.found[name] = found
-            if found is None and wanted is not None and self.rules.lookups[name].rejects and rejected is None:
-                rejected = name
+            if found is None:
+                if rejects and wanted is not None and rejected is None:
+                    rejected = name
+            elif found[0]:
+                record.touched = True
         return rejected
 
     def _recency(self, record: Record, zone: str) -> str | None:
@@ -165,18 +218,30 @@ class Evaluator:
         if name == "id":
             return lambda record: record.id
         if dot and head in self.rules.lookups:
-            return lambda record: (record.found.get(head) or {}).get(tail)
+            return self._looked_up_reader(head, tail)
         if self.rules.each is not None and name == "position":
             return lambda record: str(record.position)
         if self.rules.each is not None and (name == "item" or name.startswith("item.")):
             return element_reader(name)
         return field_reader(name)
 
-    def _compile(self, rule: ColumnRule) -> Callable[[Record, str], Found] | None:
+    def _looked_up_reader(self, lookup: str, name: str) -> Reader:
+        names = self.lookups[lookup].names
+        if name not in names:
+            raise Unverifiable(f"look-up {lookup}.{name}")
+        place = names.index(name)
+
+        def read(record: Record) -> str | None:
+            found = record.found.get(lookup)
+            return None if found is None else found[1][place]
+
+        return read
+
+    def _compile(self, rule: ColumnRule) -> ColumnRun | None:
         try:
             if rule.unknown:
                 raise Unverifiable(f"key {rule.unknown[0]!r}")
-            return _column(rule, self._lanes(rule), self.conventions.float_digits, self.rules.key)
+            return compute_column(rule, self._lanes(rule), self.conventions.float_digits, self.rules.key)
         except Unverifiable as doubt:
             self.unverifiable[rule.name] = str(doubt)
             return None
@@ -203,93 +268,12 @@ class Evaluator:
 def _first_filled(readers: list[Reader]) -> Reader:
     if len(readers) == 1:
         return readers[0]
-    return lambda record: next((text for text in (read(record) for read in readers) if text), None)
+    return lambda record: _first_text(readers, record)
 
 
-def _find(
-    table: LookupTable, source: str | None, id_: str | None, aliases: Mapping[str, str]
-) -> Mapping[str, str | None] | None:
-    if source is None or id_ is None:
-        return None
-    found = table.get((source, id_))
-    if found is None and aliases:
-        found = table.get((f"\0{aliases.get(source, source)}", id_))
-    return found
-
-
-def _column(
-    rule: ColumnRule, lanes: list[Reader], float_digits: str, key: tuple[str, ...]
-) -> Callable[[Record, str], Found]:
-    """A column from its texts to its value. The function it gives raises Broken where the record is rejected."""
-    run = _lane(rule, float_digits)
-    missing = "required_missing" if rule.required else "key_missing" if rule.name in key else None
-
-    def compute(record: Record, zone: str) -> Found:
-        heard = [run(read(record) or None, zone) for read in lanes]
-        value, broken = (heard[0].value, heard[0].rule) if len(heard) == 1 else _strictest(heard)
-        if broken is not None and (rule.on_invalid == "reject" or missing or broken == "unlisted_value"):
-            raise Broken(broken)
-        if missing and value is None:
-            raise Broken(missing)
-        if value is not None:
-            return value, False
-        if broken is not None:
-            return None, rule.on_invalid == "null"
-        said_nothing = all(not lane.said for lane in heard)
-        return None, rule.sends_null and said_nothing
-
-    return compute
-
-
-@dataclass(frozen=True)
-class _Lane:
-    """One text after all steps: its value, the rule it broke, and whether anything was said at all."""
-
-    value: str | None
-    rule: str | None
-    said: bool
-
-
-def _lane(rule: ColumnRule, float_digits: str) -> Callable[[str | None, str], _Lane]:
-    functions = [function_of(name, argument) for name, argument in rule.calls]
-    read = reader_of(rule, float_digits)
-    timezone = rule.timezone
-
-    def run(origin: str | None, zone: str) -> _Lane:
-        text, broken = origin, None
-        try:
-            for function in functions:
-                if text is None:
-                    break
-                text = function(text) or None
-            text = _listed(rule, text)
-            if text is None and rule.default is not None:
-                text = rule.default
-            if text is not None:
-                return _Lane(read(text, timezone or zone), None, True)
-        except Broken as found:
-            broken = found.rule
-        return _Lane(None, broken, origin is not None)
-
-    return run
-
-
-def _listed(rule: ColumnRule, text: str | None) -> str | None:
-    """The text that `values` gives for a text."""
-    if rule.values is None or text is None:
-        return text
-    if text in rule.values:
-        return rule.values[text]
-    if rule.unlisted == "reject":
-        raise Broken("unlisted_value")
-    return text if rule.unlisted == "keep" else None
-
-
-def _strictest(heard: list[_Lane]) -> tuple[str | None, str | None]:
-    """One consent of several fields: false if one says no, true only if none says anything else."""
-    broken = next((lane.rule for lane in heard if lane.rule is not None), None)
-    unclear = any(lane.said and lane.value is None for lane in heard)
-    values = {lane.value for lane in heard if lane.value is not None}
-    if "false" in values:
-        return "false", broken
-    return ("true" if values and not unclear else None), broken
+def _first_text(readers: list[Reader], record: Record) -> str | None:
+    for read in readers:
+        text = read(record)
+        if text:
+            return text
+    return None

@@ -19,6 +19,7 @@ FORMAT = 1
 INDEX = "evidence.json"
 _START = hashlib.sha256(b"migrate evidence 1").hexdigest()
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_BECAME = ("filtered", "rejected", "collapsed", "planned", "outside_delta")
 _MODE = 0o600 << 16
 
 
@@ -90,16 +91,25 @@ def _disagreements(parts: Mapping[str, bytes]) -> Iterator[str]:
     """Where parts say different things: the plan's hashes of snapshot and mappings, and the sums of its counts."""
     try:
         plan = json.loads(parts["plan.json"])
-        manifest = hashlib.sha256(parts["manifest.json"]).hexdigest()
-        if plan["snapshot"]["manifest_sha256"] != manifest:
-            yield "manifest.json is not the one that the plan was made from"
+        for name, digest in _manifests_of(plan["snapshot"]):
+            if hashlib.sha256(parts.get(name, b"")).hexdigest() != digest:
+                yield f"{name} is not the one that the plan was made from"
         for dataset, used in plan["mappings"].items():
             mapping = parts.get(f"mappings/{used['file']}", b"")
             if hashlib.sha256(mapping).hexdigest() != used["sha256"]:
                 yield f"mappings/{used['file']} is not the one that the plan was made with ({dataset})"
         for dataset, counts in plan["datasets"].items():
-            left = counts["filtered"] + counts["rejected"] + counts["collapsed"] + counts["planned"]
+            left = sum(counts.get(name, 0) for name in _BECAME)
             if counts["read"] != left:
                 yield f"{dataset}: read {counts['read']:,} is not the sum of what became of it, {left:,}"
     except (KeyError, ValueError, TypeError) as error:
         yield f"the parts cannot be compared ({type(error).__name__})"
+
+
+def _manifests_of(snapshot: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The name of each manifest that the plan names, and its hash; of a delta those below it, too."""
+    yield "manifest.json", snapshot["manifest_sha256"]
+    base = snapshot.get("base")
+    while base:
+        yield f"base/{base['name']}/manifest.json", base["manifest_sha256"]
+        base = base.get("base")

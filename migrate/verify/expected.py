@@ -1,27 +1,30 @@
 """What a dataset should hold, worked out from the snapshot alone.
 
-Rows are evaluated one by one in plain Python and kept as frames of texts; only keys that came more than once are put
-together again, again in plain Python. polars carries the rows and judges nothing.
+Rows are evaluated one by one in plain Python and put on a shelf as frames of texts; only keys that came more than once
+are put together again, again in plain Python, a bucket of keys at a time. polars carries the rows and judges nothing.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import polars as pl
 
 from migrate.verify.collapse import collapse_rows
-from migrate.verify.evaluate import Evaluator, Left, LookupTable, Row
+from migrate.verify.evaluate import Evaluator, Left, Row
+from migrate.verify.lookup import LookupTable, empty_rows, make_table
 from migrate.verify.record import Record
 from migrate.verify.rules import Conventions, DatasetRules
+from migrate.verify.shelf import KEY, Shelf, buckets_for
 
-KEY, SOURCE, ID, PLACE, ORDER, RECENCY, NULLS = (
-    "_key", "_source", "_id", "_position", "_order", "_recency", "_nulls",
+SOURCE, ID, PLACE, ORDER, RECENCY, NULLS, TOUCHED = (
+    "_source", "_id", "_position", "_order", "_recency", "_nulls", "_touched",
 )  # fmt: skip
-_TICK_ROWS = 2_000
+_CHUNK_RECORDS = 5_000
 _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
     KEY: pl.String,
     SOURCE: pl.String,
@@ -29,47 +32,102 @@ _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
     PLACE: pl.Int64,
     ORDER: pl.Int64,
     RECENCY: pl.String,
-    NULLS: pl.List(pl.Int64),
+    NULLS: pl.String,
+    TOUCHED: pl.Boolean,
 }
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Some keys of a dataset as they should be.
+
+    **Shape**: `rows` has one row per key: the columns of `_OWN` and each verified column as canonical text under
+    `c:NAME`. `losers` has the same columns: the rows that went into another one. `_nulls` lists the places of the
+    columns that send null, each between commas. `_touched` says whether any row of the key may have changed since the
+    last plan: of the others nothing is expected that could be sent.
+    """
+
+    rows: pl.DataFrame
+    losers: pl.DataFrame
+
+    @property
+    def touched(self) -> pl.DataFrame:
+        """The rows that a plan is to write, or to find equal."""
+        return self.rows.filter(TOUCHED)
 
 
 @dataclass
 class Expected:
-    """A dataset as it should be.
+    """A dataset as it should be, bucket by bucket.
 
-    **Shape**: `rows` has one row per key: the columns of `_OWN` and each verified column as canonical text under
-    `c:NAME`. `losers` has the same columns: the rows that went into another one. `identities`: `(source, id, key)` of
-    every record that went into a row, the first element's key where a record gave several rows.
+    `left` counts the rows that were not made, by rule; `left_texts` holds the columns of them that were asked for.
     """
 
     rules: DatasetRules
     columns: tuple[str, ...]
-    rows: pl.DataFrame
-    losers: pl.DataFrame
+    shelf: Shelf
     left: Counter[str] = field(default_factory=Counter)
     read: int = 0
-    unverifiable: Mapping[str, str] = field(default_factory=dict)
+    unverifiable: dict[str, str] = field(default_factory=dict)
+    left_texts: pl.DataFrame = field(default_factory=pl.DataFrame)
 
-    def lookup_table(
-        self, wanted: Iterable[str], aliases: Mapping[str, str]
-    ) -> dict[tuple[str, str], dict[str, str | None]]:
-        """Where each record ended: its (source, id) to the columns of the row it went into.
+    def bucket(self, number: int) -> Bucket:
+        """The rows of one bucket, put together by key."""
+        return Bucket(*_collapsed(self._every(number), self.rules, self.columns))
 
-        Under an alias a source is found as `\\0ALIAS`; where two records meet there, the first by source name is it.
-        """
-        named = [name for name in self.columns if name in set(wanted)]
-        final = self.rows.select(KEY, *(f"c:{name}" for name in named))
-        members = pl.concat([self.rows.select(SOURCE, ID, PLACE, KEY), self.losers.select(SOURCE, ID, PLACE, KEY)])
-        joined = members.join(final, on=KEY, how="inner").sort(SOURCE, ID, PLACE, nulls_last=False)
-        table: dict[tuple[str, str], dict[str, str | None]] = {}
-        for source, id_, _place, _key, *values in joined.iter_rows():
-            if source is None:
-                continue
-            found = dict(zip(named, values, strict=True))
-            table.setdefault((source, id_), found)
-            if aliases:
-                table.setdefault((f"\0{aliases.get(source, source)}", id_), found)
-        return table
+    def _every(self, number: int) -> pl.DataFrame:
+        """All rows of a bucket; one that may have changed makes its whole key so."""
+        schema = _schema(self.columns)
+        every = self.shelf.bucket(number, schema).select(list(schema))
+        if not every.get_column(TOUCHED).all():
+            every = every.with_columns(pl.col(TOUCHED).any().over(KEY))
+        return every
+
+    def buckets(self) -> Iterator[Bucket]:
+        """All buckets."""
+        return (self.bucket(number) for number in range(self.shelf.buckets))
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """One row per key of the whole dataset, as in `Bucket.rows`."""
+        return pl.concat([bucket.rows for bucket in self.buckets()])
+
+    def texts(self, names: Iterable[str]) -> pl.DataFrame:
+        """Some columns of the rows that a plan is to write, by their names in the target."""
+        wanted = [pl.col(f"c:{name}").alias(name) for name in names]
+        return pl.concat([bucket.touched.select(wanted) for bucket in self.buckets()])
+
+    def texts_as_sent(self, names: Sequence[str]) -> pl.DataFrame:
+        """The same columns of every row as sent: those that went into others and those that were left out, too."""
+        wanted = [pl.col(f"c:{name}").alias(name) for name in names]
+        rows = [self._every(number).filter(TOUCHED).select(wanted) for number in range(self.shelf.buckets)]
+        return pl.concat([*rows, self.left_texts.select(names)])
+
+    def lookup_table(self, wanted: Iterable[str], aliases: Mapping[str, str]) -> LookupTable:
+        """Where each record ended: its source and id to the columns of the row it went into."""
+        asked = set(wanted) - set(self.unverifiable)
+        named = tuple(name for name in self.columns if name in asked)
+        parts = [empty_rows(named).with_columns(pl.lit(0, pl.Int64).alias(PLACE))]
+        who = (SOURCE, ID, PLACE, KEY)
+        for bucket in self.buckets():
+            final = bucket.rows.select(KEY, TOUCHED, *(pl.col(f"c:{name}").alias(name) for name in named))
+            members = pl.concat([bucket.rows.select(who), bucket.losers.select(who)])
+            parts.append(members.join(final, on=KEY, how="inner").select(parts[0].columns))
+        return make_table(pl.concat(parts), named, aliases)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What of a dataset is worked out, and where it is put.
+
+    `touched_from`: records from this place on may have changed since the last plan. `keep`: columns that are wanted of
+    records that make no row, too. With a `folder`, what does not fit in one bucket of about `rows` rows is kept there.
+    """
+
+    touched_from: int = 0
+    keep: Sequence[str] = ()
+    folder: Path | None = None
+    rows: int = 0
 
 
 def expect_dataset(
@@ -78,32 +136,28 @@ def expect_dataset(
     conventions: Conventions,
     lookups: Mapping[str, LookupTable],
     tick: Callable[[int], None],
+    scope: Scope | None = None,
 ) -> Expected:
-    """The dataset worked out from the snapshot's `frames` (`_source`, `_id`, `_raw`).
+    """The dataset worked out from the snapshot's `frames` (`_source`, `_id`, `_raw`, `_position`).
 
     `tick` is told the records as they are done, and may raise to stop. **Raises**: Unverifiable.
     """
-    evaluator = Evaluator(rules, conventions, lookups)
-    left: Counter[str] = Counter()
-    parts = [_frame([], rules, evaluator.columns)]
-    parts += (_frame(list(_rows(evaluator, frame, left, tick)), rules, evaluator.columns) for frame in frames)
-    every = pl.concat(parts)
-    once, losers = _collapsed(every, rules, evaluator.columns)
-    return Expected(
-        rules, evaluator.columns, once, losers, left, every.height + sum(left.values()), dict(evaluator.unverifiable)
-    )
-
-
-def _rows(evaluator: Evaluator, frame: pl.DataFrame, left: Counter[str], tick: Callable[[int], None]) -> Iterator[Row]:
-    records = frame.select("_raw", "_source", "_id", "_position").iter_rows()
-    for count, (raw, source, id_, order) in enumerate(records, 1):
-        for found in evaluator.rows(Record(raw, source, id_, order)):
-            if isinstance(found, Left):
-                left[found.rule] += 1
-            else:
-                yield found
-        if count % _TICK_ROWS == 0 or count == frame.height:
-            tick(count - (count - 1) // _TICK_ROWS * _TICK_ROWS)
+    scope = scope or Scope()
+    evaluator = Evaluator(rules, conventions, lookups, scope.touched_from, tuple(scope.keep))
+    shelf = Shelf(scope.folder, buckets_for(scope.rows))
+    found = Expected(rules, evaluator.columns, shelf, unverifiable=evaluator.unverifiable)
+    kept = [pl.DataFrame(schema=dict.fromkeys(scope.keep, pl.String))]
+    for frame in frames:
+        for chunk in frame.select("_raw", "_source", "_id", "_position").iter_slices(_CHUNK_RECORDS):
+            made = list(evaluator.rows(Record(*row) for row in chunk.iter_rows()))
+            left = [entry for entry in made if isinstance(entry, Left)]
+            found.read += len(made)
+            found.left.update(entry.rule for entry in left)
+            kept.append(pl.DataFrame([entry.kept for entry in left if entry.kept], kept[0].schema, orient="row"))
+            shelf.add(_frame([entry for entry in made if isinstance(entry, Row)], rules, evaluator.columns))
+            tick(chunk.height)
+    found.left_texts = pl.concat(kept)
+    return found
 
 
 def key_text(values: Iterable[str], types: Iterable[str]) -> str:
@@ -113,6 +167,15 @@ def key_text(values: Iterable[str], types: Iterable[str]) -> str:
         return found[0][0]
     plain = ("integer", "float", "boolean")
     return "[" + ",".join(v if kind in plain else json.dumps(v, ensure_ascii=False) for v, kind in found) + "]"
+
+
+def sends_null(place: int) -> pl.Expr:
+    """Whether a row sends null in the column at `place`."""
+    return pl.col(NULLS).str.contains(f",{place},", literal=True).fill_null(value=False)
+
+
+def _schema(columns: tuple[str, ...]) -> dict[str, pl.DataType]:
+    return dict(pl.Schema({**_OWN, **{f"c:{name}": pl.String for name in columns}}))
 
 
 def _frame(rows: list[Row], rules: DatasetRules, columns: tuple[str, ...]) -> pl.DataFrame:
@@ -125,11 +188,11 @@ def _frame(rows: list[Row], rules: DatasetRules, columns: tuple[str, ...]) -> pl
         PLACE: [row.position for row in rows],
         ORDER: [row.order for row in rows],
         RECENCY: [row.recency for row in rows],
-        NULLS: [sorted(row.nulls) for row in rows],
+        NULLS: [f",{','.join(map(str, sorted(row.nulls)))}," if row.nulls else None for row in rows],
+        TOUCHED: [row.touched for row in rows],
     }
     data |= {f"c:{name}": [row.values[place] for row in rows] for place, name in enumerate(columns)}
-    schema = {**_OWN, **{f"c:{name}": pl.String for name in columns}}
-    return pl.DataFrame(data, schema=schema)
+    return pl.DataFrame(data, schema=_schema(columns))
 
 
 def _collapsed(every: pl.DataFrame, rules: DatasetRules, columns: tuple[str, ...]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -137,8 +200,9 @@ def _collapsed(every: pl.DataFrame, rules: DatasetRules, columns: tuple[str, ...
     if not shared.any():
         return every, every.clear()
     groups: dict[str, list[Row]] = {}
-    for key, source, id_, position, order, recency, nulls, *values in every.filter(shared).iter_rows():
-        row = Row(source, id_, position, order, recency, tuple(values), frozenset(nulls))
+    for key, source, id_, position, order, recency, nulls, touched, *values in every.filter(shared).iter_rows():
+        places = frozenset(map(int, nulls.strip(",").split(","))) if nulls else frozenset()
+        row = Row(source, id_, position, order, recency, tuple(values), places, touched)
         groups.setdefault(key, []).append(row)
     survivors: list[Row] = []
     lost: list[Row] = []

@@ -1,7 +1,7 @@
 """The verifier's own reading of a mapping's SQL: a small parser and functions over one record, in plain Python.
 
-It knows the part of SQL that mappings use on texts: `||`, comparisons, AND OR NOT, IS NULL, CASE, IN, LIKE, BETWEEN and
-the text functions below, with SQL's unknown (None). Whatever else stands in an expression makes its column
+It knows what the language allows: `||`, arithmetic, comparisons, AND OR NOT, IS NULL, CASE, IN, LIKE, BETWEEN, TRY_CAST
+and the functions of `sql_functions`, with SQL's unknown (None). Whatever else stands in an expression makes its column
 unverifiable, by name. Nothing is ever handed to a database or to polars.
 """
 
@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from migrate.verify.record import Record
-from migrate.verify.sql_functions import FUNCTIONS, cast_function, like, show
+from migrate.verify.sql_functions import FUNCTIONS, like
+from migrate.verify.sql_numbers import calculate, cast_function, show, show_result
 from migrate.verify.typed import Unverifiable
 
 Value = str | int | bool | Decimal | None
@@ -57,7 +58,7 @@ def fields_of(sql: str) -> list[str]:
 
 def text_of(value: Value) -> str | None:
     """The text that a value is written as."""
-    return None if value is None else show(value)
+    return None if value is None else show_result(value)
 
 
 def _cut(sql: str) -> list[tuple[str, str]]:
@@ -171,15 +172,17 @@ class _Parser:
 
     def summed(self) -> Expression:
         """a || b, a + b, a - b."""
-        left = self.valued()
+        left = self.multiplied()
         while sign := self.take("||", "+", "-"):
-            right = self.valued()
-            if sign == "||":
-                left = _both_known(lambda a, b: show(a) + show(b), left, right)
-            else:
-                left = _both_known(_whole_numbers(sign), left, right)
-        if self.word() in {"*", "/", "%"}:
-            raise Unverifiable(f"sql: {self.word()}")
+            right = self.multiplied()
+            left = _both_known((lambda a, b: show(a) + show(b)) if sign == "||" else calculate(sign), left, right)
+        return left
+
+    def multiplied(self) -> Expression:
+        """a * b, a / b, a % b."""
+        left = self.valued()
+        while sign := self.take("*", "/", "%"):
+            left = _both_known(calculate(sign), left, self.valued())
         return left
 
     def valued(self) -> Expression:
@@ -200,9 +203,8 @@ class _Parser:
             found = self.either()
             self.need(")")
             return found
-        if text == "-" and self.peek()[0] == "number":
-            found = self.valued()
-            return lambda record: -found(record)
+        if text == "-":
+            return _both_known(calculate("-"), lambda _record: 0, self.valued())
         raise Unverifiable(f"sql: {text or 'the end'}")
 
     def _named(self, name: str) -> Expression:
@@ -257,15 +259,6 @@ def _both_known(act: Callable[[Any, Any], Any], a: Expression, b: Expression, *,
         return act(left, right)
 
     return run
-
-
-def _whole_numbers(sign: str) -> Callable[[Any, Any], int]:
-    def act(left: Any, right: Any) -> int:
-        if type(left) is not int or type(right) is not int:
-            raise Unverifiable(f"sql: {sign} of other than whole numbers")
-        return left + right if sign == "+" else left - right
-
-    return act
 
 
 def _or(a: Expression, b: Expression) -> Expression:

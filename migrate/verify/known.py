@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from migrate.errors import Damaged, WorkspaceError
-from migrate.verify.compare import Known
+from migrate.verify.compare import STATES, KnownRows, held_keys
+from migrate.verify.readback import MASTERID
+from migrate.verify.rules import DatasetRules
+from migrate.verify.shelf import KEY, Shelf
 
 _DATASET = """
 SELECT d.id, d.server_time FROM plans p JOIN datasets d ON d.plan = p.id WHERE p.name = ? AND d.name = ?
@@ -25,6 +28,8 @@ _OURS = """
 SELECT r.masterid FROM records r JOIN datasets d ON d.id = r.dataset
 WHERE d.dataset_id = (SELECT dataset_id FROM datasets WHERE id = ?) AND r.masterid IS NOT NULL
 """
+_PART_ROWS = 100_000
+_BEFORE = {KEY: pl.String, MASTERID: pl.String}
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,14 @@ class Written:
     """What the ledger knows of a dataset's masterids.
 
     `masterids`: written by this plan; `gone`: merged away by it; `ours`: written by any plan; `begun`: the target's own
-    time at the plan's first write.
+    time at the plan's first write. `before`: what the plan had read there.
     """
 
     masterids: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     ours: frozenset[str] = frozenset()
     begun: datetime | None = None
+    before: frozenset[str] = frozenset()
 
 
 @contextlib.contextmanager
@@ -51,38 +57,89 @@ def opened(ledger: Path) -> Iterator[sqlite3.Connection]:
         raise WorkspaceError(f"the ledger {ledger} cannot be read: {error}", hint="migrate status") from None
 
 
-def read_known(ledger: Path, plan_folder: Path, plan: str, dataset: str, unverifiable: frozenset[str]) -> Known:
-    """What is known of one dataset. Raises WorkspaceError, Damaged."""
-    folder = plan_folder / dataset
-    states: dict[str, str] = {}
-    masterids: dict[str, str] = {}
+@dataclass(frozen=True)
+class Known:
+    """What is known of a dataset, bucket by bucket; see `KnownRows` for the meanings."""
+
+    states: Shelf
+    before: Shelf | None
+    rest: KnownRows
+
+    def bucket(self, number: int) -> KnownRows:
+        """What is known of the keys of one bucket."""
+        states = self.states.bucket(number, dict(pl.Schema(STATES))).group_by(KEY, maintain_order=True)
+        # the ledger's word comes after the plan's, and it has no masterid for what was refused
+        last = states.agg(pl.col("state").last(), pl.col("masterid").drop_nulls().last())
+        before = None if self.before is None else self.before.bucket(number, dict(pl.Schema(_BEFORE)))
+        return replace(self.rest, states=last.cast(pl.Schema(STATES)), before=before)
+
+    def close(self) -> None:
+        """Removes what was put aside."""
+        self.states.close()
+        if self.before is not None:
+            self.before.close()
+
+
+def read_known(
+    ledger: Path, plan_folder: Path, plan: str, rules: DatasetRules, unverifiable: Collection[str],
+    folder: Path | None = None, buckets: int = 1,
+) -> Known:  # fmt: skip
+    """What is known of one dataset, put aside in as many buckets below `folder`. Raises WorkspaceError, Damaged."""
+    of_plan = plan_folder / rules.dataset
+    states = Shelf(folder and folder / "known", buckets)
     for file, state in (("records", "unsent"), ("unchanged", "unchanged")):
-        for key, masterid in _read(folder / f"{file}.parquet", ["key", "masterid"]).iter_rows():
-            states[key] = state
-            if masterid is not None:
-                masterids[key] = masterid
+        for part in _parts(of_plan / f"{file}.parquet", ["key", "masterid"]):
+            states.add(part.select(pl.col("key").alias(KEY), pl.lit(state).alias("state"), "masterid"))
     protected: set[tuple[str, str]] = set()
     begun = None
     if ledger.exists():
         with opened(ledger) as connection:
-            row = connection.execute(_DATASET, (plan, dataset)).fetchone()
+            row = connection.execute(_DATASET, (plan, rules.dataset)).fetchone()
             if row is not None:
                 begun = datetime.fromtimestamp(row[1], UTC) if row[1] is not None else None
-                for key, state, masterid, names in connection.execute(_RECORDS, row[:1]):
-                    states[key] = state
-                    if masterid is not None:
-                        masterids[key] = masterid
-                    protected.update((key, name) for name in (json.loads(names) if names else ()))
-    rejects = _read(folder / "rejects.parquet", ["source", "id", "column"])
-    undecided = rejects.filter(pl.col("column").is_in(list(unverifiable))) if unverifiable else rejects.clear()
-    return Known(
-        states=states,
-        masterids=masterids,
-        before=_read_before(folder),
-        begun=begun,
-        undecided=frozenset((source, id_) for source, id_, _ in undecided.iter_rows()),
-        protected=frozenset(protected),
+                for frame in _settled(connection, row[0]):
+                    states.add(frame.drop("protected"))
+                    told = frame.drop_nulls("protected").select(KEY, "protected").iter_rows()
+                    protected.update((key, name) for key, names in told for name in json.loads(names))
+    rest = KnownRows(
+        begun=begun, undecided=_undecided(of_plan / "rejects.parquet", unverifiable), protected=frozenset(protected)
     )
+    return Known(states, _shelve_before(of_plan, rules, folder, buckets), rest)
+
+
+def _settled(connection: sqlite3.Connection, dataset: int) -> Iterator[pl.DataFrame]:
+    cursor = connection.execute(_RECORDS, (dataset,))
+    while rows := cursor.fetchmany(_PART_ROWS):
+        yield pl.DataFrame(rows, schema={**STATES, "protected": pl.String}, orient="row")
+
+
+def _undecided(file: Path, unverifiable: Collection[str]) -> frozenset[tuple[str | None, str | None]]:
+    if not unverifiable:
+        return frozenset()
+    rejects = _read(file, ["source", "id", "column"]).filter(pl.col("column").is_in(list(unverifiable)))
+    return frozenset((source, id_) for source, id_, _ in rejects.iter_rows())
+
+
+def _shelve_before(of_plan: Path, rules: DatasetRules, folder: Path | None, buckets: int) -> Shelf | None:
+    files = sorted(of_plan.glob("before-*.parquet"))
+    if not files:
+        return None
+    shelf = Shelf(folder and folder / "before", buckets)
+    for file in files:
+        frame = pl.read_parquet(file)
+        shelf.add(frame.with_columns(held_keys(rules, frame)))
+    return shelf
+
+
+def _parts(file: Path, columns: list[str]) -> Iterator[pl.DataFrame]:
+    """Some columns of a plan's file, some rows at a time. Raises Damaged."""
+    try:
+        scan = pl.scan_parquet(file).select(columns)
+        rows = scan.select(pl.len()).collect().item()
+        for start in range(0, rows, _PART_ROWS):
+            yield scan.slice(start, _PART_ROWS).collect()
+    except (OSError, pl.exceptions.PolarsError):
+        raise Damaged(f"{file} cannot be read", hint="make a new plan with `migrate plan`") from None
 
 
 @dataclass(frozen=True)
@@ -105,8 +162,8 @@ def read_marks(ledger: Path, plan: str, dataset: str) -> list[CountMark]:
         return [] if row is None else [CountMark(*mark) for mark in connection.execute(query, row[:1])]
 
 
-def read_written(ledger: Path, plan: str, dataset: str) -> Written:
-    """The masterids that the ledger has for a dataset."""
+def read_written(ledger: Path, plan_folder: Path, plan: str, dataset: str) -> Written:
+    """The masterids that ledger and plan have for a dataset."""
     with opened(ledger) as connection:
         row = connection.execute(_DATASET, (plan, dataset)).fetchone()
         if row is None:
@@ -117,16 +174,16 @@ def read_written(ledger: Path, plan: str, dataset: str) -> Written:
             gone=_first_column(connection, _GONE, number),
             ours=_first_column(connection, _OURS, number),
             begun=datetime.fromtimestamp(server_time, UTC) if server_time is not None else None,
+            before=frozenset(
+                masterid
+                for file in (plan_folder / dataset).glob("before-*.parquet")
+                for masterid in pl.read_parquet(file, columns=[MASTERID]).get_column(MASTERID)
+            ),
         )
 
 
 def _first_column(connection: sqlite3.Connection, query: str, number: int) -> frozenset[str]:
     return frozenset(row[0] for row in connection.execute(query, (number,)))
-
-
-def _read_before(folder: Path) -> pl.DataFrame | None:
-    files = sorted(folder.glob("before-*.parquet"))
-    return pl.concat([pl.read_parquet(file) for file in files], how="diagonal") if files else None
 
 
 def _read(file: Path, columns: list[str]) -> pl.DataFrame:

@@ -1,7 +1,8 @@
 """Personal data out of the workspace: all of it, or one person's. Counts and hashes stay.
 
 What holds personal data: parts of snapshots, the Parquet files of plans, crosswalks and lists of differences, reports
-with samples, and the keys in the ledger. What stays: manifests, plan.json, counts, verdicts, evidence.
+with samples, what was read back, undone or rehearsed, and the keys in the ledger. What stays: manifests, plan.json,
+counts, verdicts, evidence.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from pathlib import Path
 from migrate.errors import WorkspaceError
 from migrate.workspace import FileEntry, Workspace, sha256_file
 
-KEPT_REPORTS = ("-run.json", "-reconcile.json", "-evidence.zip")
+UNDO, REHEARSAL = "undo", "rehearsal"
+KEPT_REPORTS = ("-run.json", "-cutover.json", "-reconcile.json", "-evidence.zip")
 _PERSONAL_COLUMNS = ("masterid", "merged_from", "error", "stored")
 _TABLES_OF_MASTERIDS = ("merges", "merged_before")
+_MASTERIDS = """
+SELECT r.masterid, m.gone FROM records r LEFT JOIN merges m ON m.dataset = r.dataset AND m.survivor = r.masterid
+WHERE r.dataset IN (SELECT id FROM datasets WHERE name = ?) AND r.key = ?
+"""
 _KEPT_NAMES = frozenset({"manifest.json", "begun.json", "plan.json", "result.json"})
 
 
@@ -34,7 +40,7 @@ def personal_files(workspace: Workspace) -> list[Path]:
     found = [*_below(workspace.snapshots), *_below(workspace.plans), *_below(workspace.exports)]
     found = [file for file in found if file.name not in _KEPT_NAMES and not file.name.endswith((".lock", ".holder"))]
     found += [file for file in _below(workspace.reports) if not file.name.endswith(KEPT_REPORTS)]
-    found += [*_below(workspace.log), *_below(workspace.root / "undo")]
+    found += [file for name in ("log", UNDO, REHEARSAL) for file in _below(workspace.root / name)]
     salt = workspace.root / "salt"
     return sorted(found) + ([salt] if salt.is_file() else [])
 
@@ -90,20 +96,39 @@ def empty_ledger(ledger: Path) -> int:
         return cursor.rowcount
 
 
-def empty_records(ledger: Path, keys: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Removes the key and reason of records by (dataset, key), in all plans; the (dataset, masterid) they had."""
+def find_masterids(ledger: Path, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The (dataset, masterid) of records by (dataset, key), in all plans, with what was merged into them."""
     if not ledger.exists():
-        return []
+        return set()
     found: set[tuple[str, str]] = set()
     with _writing(ledger) as connection:
+        for dataset, key in keys:
+            rows = connection.execute(_MASTERIDS, (dataset, key)).fetchall()
+            found.update((dataset, masterid) for row in rows for masterid in row if masterid)
+    return found
+
+
+def empty_records(ledger: Path, keys: Iterable[tuple[str, str]], masterids: Iterable[tuple[str, str]]) -> None:
+    """Removes key, masterid and reason of records by (dataset, key) or (dataset, masterid), in all plans."""
+    if not ledger.exists():
+        return
+    with _writing(ledger) as connection:
+        emptied = _emptied(connection)
+        of_dataset = "dataset IN (SELECT id FROM datasets WHERE name = ?)"
         with connection:
-            for dataset, key in keys:
-                where = "dataset IN (SELECT id FROM datasets WHERE name = ?) AND key = ?"
-                rows = connection.execute(f"SELECT masterid FROM records WHERE {where}", (dataset, key)).fetchall()  # noqa: S608  a fixed text
-                found.update((dataset, row[0]) for row in rows if row[0])
-                connection.execute(f"UPDATE records SET {_emptied(connection)} WHERE {where}", (dataset, key))  # noqa: S608  fixed names
+            for column, values in (("key", keys), ("masterid", masterids)):
+                for pair in values:
+                    # an undo's records have the masterid for a key
+                    same = f"{of_dataset} AND ({column} = ? OR key = ?)"
+                    connection.execute(f"UPDATE records SET {emptied} WHERE {same}", (*pair, pair[1]))  # noqa: S608  fixed names
+            for dataset, masterid in masterids:
+                for table in _TABLES_OF_MASTERIDS:
+                    if _columns(connection, table):
+                        gone = f"UPDATE {table} SET gone = hex(randomblob(16)) WHERE gone = ? AND {of_dataset}"  # noqa: S608  fixed names
+                        connection.execute(gone, (masterid, dataset))
+                survived = f"UPDATE merges SET survivor = '' WHERE survivor = ? AND {of_dataset}"  # noqa: S608  fixed names
+                connection.execute(survived, (masterid, dataset))
         _forget(connection)
-    return sorted(found)
 
 
 def _emptied(connection: sqlite3.Connection) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -19,8 +19,17 @@ from migrate.workspace import replacing, write_json
 
 MASTERID, ALL_MASTERIDS = "__masterid__", "__all_masterids__"
 CREATED_AT, MODIFIED_AT = "__created_at__", "__modified_at__"
+UPDATED_AT = "__updated_at__"
 PAGE_ROWS = 50_000
 _KEPT_FOR = timedelta(hours=1)
+
+
+def _folded(name: str) -> str:
+    return name.replace("-", "").replace("_", "").lower() if name.startswith("__") else ""
+
+
+# the API's own pages write __masterid__ and __modified_at__, its help pages __master-Id__ and __modified-At__
+_SYSTEM = {_folded(name): name for name in (MASTERID, ALL_MASTERIDS, CREATED_AT, MODIFIED_AT, UPDATED_AT)}
 
 
 class Count(Protocol):
@@ -59,38 +68,78 @@ class Reading:
     page_rows: int = PAGE_ROWS
 
 
+@dataclass(frozen=True)
+class Pages:
+    """A finished reading: its files in order, and which of their rows a later row of the same record replaces."""
+
+    files: tuple[Path, ...]
+    replaced: Mapping[int, frozenset[int]]
+
+    def frames(self, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The records page by page, each once and as it was read last; those of `columns` that are there."""
+        for number, file in enumerate(self.files):
+            frame = pl.read_parquet(file)
+            if number in self.replaced:
+                frame = frame.filter(~pl.int_range(pl.len()).is_in(list(self.replaced[number])))
+            yield frame if columns is None else frame.select(name for name in frame.columns if name in columns)
+
+    def whole(self, columns: Collection[str] | None = None) -> pl.DataFrame:
+        """All records in one frame, least recently modified first."""
+        frames = list(self.frames(columns))
+        return pl.concat([frame for frame in frames if frame.height] or frames[:1], how="diagonal")
+
+
 def read_back(target: Target, dataset_id: str, reading: Reading) -> pl.DataFrame:
-    """The dataset's records as texts, one row per masterid, least recently modified first.
+    """The dataset's records as texts, one row per masterid, least recently modified first. Raises as `read_pages`."""
+    return read_pages(target, dataset_id, reading).whole()
+
+
+def read_pages(target: Target, dataset_id: str, reading: Reading) -> Pages:
+    """The dataset's records, kept page by page in `reading.folder`.
 
     An interrupted reading goes on at its next page as long as the count has not changed and an hour has not passed;
-    its pages stay in `folder` until `forget_reading`. **Raises**: Interrupted between two pages; RemoteError.
+    its pages stay until `forget_reading`. **Raises**: Interrupted between two pages; RemoteError.
     """
     counted = target.count(dataset_id).count
     _begin(reading, counted)
-    pages = sorted(reading.folder.glob("page-*.parquet"))
-    rows = 0
-    frames: list[pl.DataFrame] = []
-    for page in pages:
-        frames.append(pl.read_parquet(page))
-        rows += frames[-1].height
-    reading.tick(rows)
-    while not _is_last(frames, rows, counted, reading.page_rows):
+    files = sorted(reading.folder.glob("page-*.parquet"))
+    heights = [pl.scan_parquet(file).select(pl.len()).collect().item() for file in files]
+    reading.tick(sum(heights))
+    while not _is_last(heights, counted, reading.page_rows):
         if reading.stop.is_set():
             raise Interrupted("stopped while the target was read back; what was read is kept")
-        number = len(frames) + 1
-        frames.append(parse_page(target.export_csv(dataset_id, number, reading.page_rows), dataset_id))
-        with replacing(reading.folder / f"page-{number:05d}.parquet") as temporary:
-            frames[-1].write_parquet(temporary)
-        rows += frames[-1].height
-        reading.tick(frames[-1].height)
-    return _one_per_masterid([frame for frame in frames if frame.height] or frames[:1])
+        number = len(files) + 1
+        page = parse_page(target.export_csv(dataset_id, number, reading.page_rows), dataset_id)
+        files.append(reading.folder / f"page-{number:05d}.parquet")
+        with replacing(files[-1]) as temporary:
+            page.write_parquet(temporary)
+        heights.append(page.height)
+        reading.tick(page.height)
+    return Pages(tuple(files), _replaced_rows(files))
 
 
-def _is_last(frames: Sequence[pl.DataFrame], rows: int, counted: int, page_rows: int) -> bool:
+def _is_last(heights: Sequence[int], counted: int, page_rows: int) -> bool:
     """Whether the last page was the end: an empty one, or a short one once all that was counted has come."""
-    if not frames:
+    if not heights:
         return False
-    return not frames[-1].height or (frames[-1].height < page_rows and rows >= counted)
+    return not heights[-1] or (heights[-1] < page_rows and sum(heights) >= counted)
+
+
+def _replaced_rows(files: Sequence[Path]) -> dict[int, frozenset[int]]:
+    """By page, the rows whose record comes again later: it was modified meanwhile, and its last version counts."""
+    hashes = [pl.read_parquet(file, columns=[MASTERID]).select(pl.col(MASTERID).hash(1)) for file in files]
+    pages = [frame.with_row_index("row").with_columns(page=pl.lit(n, pl.UInt32)) for n, frame in enumerate(hashes)]
+    again = pl.concat(pages).filter(pl.col(MASTERID).is_duplicated())
+    found: dict[int, set[int]] = {}
+    seen: set[str] = set()
+    # the last page first, and told apart by the masterid itself: two may share a hash
+    for (number,), rows in sorted(again.partition_by("page", as_dict=True).items(), reverse=True):
+        masterids = pl.read_parquet(files[int(number)], columns=[MASTERID]).get_column(MASTERID)
+        for row in sorted(rows.get_column("row"), reverse=True):
+            if masterids[row] in seen:
+                found.setdefault(int(number), set()).add(row)
+            seen.add(masterids[row])
+    return {number: frozenset(rows) for number, rows in found.items()}
 
 
 def forget_reading(folder: Path) -> None:
@@ -116,6 +165,7 @@ def parse_page(body: bytes, dataset_id: str) -> pl.DataFrame:
     """One page as texts. Raises RemoteError where the body is no CSV with masterids."""
     try:
         page = pl.read_csv(BytesIO(body), infer_schema=False) if body.strip() else pl.DataFrame({MASTERID: []})
+        page = page.rename({name: _SYSTEM[_folded(name)] for name in page.columns if _folded(name) in _SYSTEM})
     except pl.exceptions.PolarsError:
         page = pl.DataFrame()
     if MASTERID not in page.columns:
@@ -124,9 +174,3 @@ def parse_page(body: bytes, dataset_id: str) -> pl.DataFrame:
             hint="check octolis.base_url and the dataset's id in migrate.toml",
         )
     return page.with_columns(pl.all().cast(pl.String))
-
-
-def _one_per_masterid(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    whole = pl.concat(frames, how="diagonal")
-    # a record that was modified meanwhile comes again at the end: its last version counts
-    return whole.unique(MASTERID, keep="last", maintain_order=True)

@@ -79,10 +79,11 @@ class SettledCount:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """All datasets of a plan."""
+    """All datasets of a plan; `unverifiable` names those of which nothing can be asked, and why."""
 
     plan: str
     datasets: Mapping[str, DatasetReconciliation]
+    unverifiable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def matches(self) -> bool:
@@ -143,6 +144,7 @@ _SENTENCES = {
     "lost": "{:,} records were acknowledged and are not there",
     "merged_unforecast": "{:,} records went into others, and no answer told of it: merges that were not forecast",
     "unexplained": "{:,} records are unexplained",
+    "foreign_updates": "{:,} records of others were changed during the load; that moves no count",
 }
 _SAID_WITHOUT_DIFFERENCE = ("unsent", "unknown", "deferred")
 

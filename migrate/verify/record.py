@@ -22,7 +22,7 @@ Reader = Callable[["Record"], "str | None"]
 class Record:
     """A record, or one element of a list in it: `element` is its JSON, `position` its place from 1."""
 
-    __slots__ = ("children", "element", "found", "id", "members", "order", "position", "source")
+    __slots__ = ("children", "element", "found", "id", "members", "order", "position", "source", "touched")
 
     def __init__(self, raw: str, source: str | None, id_: str | None, order: int = 0) -> None:
         self.members = split_object(raw.encode("utf-8", "surrogatepass")) or {}
@@ -32,13 +32,15 @@ class Record:
         self.order = order
         self.element: bytes | None = None
         self.position: int | None = None
-        self.found: dict[str, Mapping[str, str | None] | None] = {}
+        self.found: dict[str, tuple[bool, list[str | None]] | None] = {}
+        self.touched = False
 
     def at(self, position: int, element: bytes) -> Record:
         """The same record, standing at one element of its list."""
         same = Record.__new__(Record)
         same.members, same.children, same.source, same.id = self.members, self.children, self.source, self.id
         same.order, same.element, same.position, same.found = self.order, element, position, {}
+        same.touched = False
         return same
 
     def child(self, name: str) -> Members:

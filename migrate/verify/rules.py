@@ -63,7 +63,7 @@ class LookupRule:
 
 @dataclass(frozen=True)
 class DatasetRules:
-    """One dataset's mapping. `doubts` says what of it this reader does not know."""
+    """One dataset's mapping. `doubts` says what of it this reader does not know; a feed goes to a webhook."""
 
     dataset: str
     resource: str
@@ -78,6 +78,7 @@ class DatasetRules:
     lookups: Mapping[str, LookupRule] = field(default_factory=dict)
     sha256: str = ""
     doubts: tuple[str, ...] = ()
+    is_feed: bool = False
 
     def source_column(self) -> str | None:
         """The column that holds a record's source as sent; None without one."""
@@ -131,6 +132,7 @@ def _dataset(tree: Mapping[str, Any], sha256: str) -> DatasetRules:
         lookups=lookups,
         sha256=sha256,
         doubts=tuple(f"collapse.{name}" for name in collapse if name not in _COLLAPSE_KEYS),
+        is_feed=tree.get("target") == "webhook",
     )
 
 

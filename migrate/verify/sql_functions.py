@@ -1,26 +1,21 @@
-"""The text functions of a mapping's SQL, in plain Python, with SQL's unknown (None)."""
+"""The functions of a mapping's SQL, in plain Python, with SQL's unknown (None)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
-from migrate.verify.typed import Unverifiable
+from migrate.verify.sql_numbers import absolute, calculate, rounded, show
+from migrate.verify.typed import SPACES, Unverifiable
 
-_SIX = Decimal("0.000001")
-
-
-def show(value: Any) -> str:
-    """A value as the text it is written as."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Decimal):
-        text = format(value, "f")
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    return str(value)
+# the part of regular expressions that reads the same everywhere: no look-around, no groups with a name or a flag
+_END = "$"
+_REGEX_TOKEN = re.compile(
+    r"\$|\\[dDwWsS.\\+*?()\[\]{}|^$/\-]|\[\^?(?:[^\[\]\\&~\-]|\\[dDwWsS.\\\[\]\-]|[A-Za-z0-9]-[A-Za-z0-9])+\]"
+    r"|\{[0-9]+(?:,[0-9]*)?\}|\((?!\?)|[^\\$\[\]{}(]"
+)
 
 
 def like(text: str, pattern: str, ignore_case: bool) -> bool:
@@ -32,42 +27,6 @@ def like(text: str, pattern: str, ignore_case: bool) -> bool:
 def _like_pattern(pattern: str, ignore_case: bool) -> re.Pattern[str]:
     parts = (".*" if char == "%" else "." if char == "_" else re.escape(char) for char in pattern)
     return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
-
-
-def cast_function(name: str) -> Callable[[Any], Any]:
-    """TRY_CAST to a type. Raises Unverifiable for another type."""
-    if name in {"VARCHAR", "TEXT"}:
-        return lambda value: None if value is None else show(value)
-    if name in {"INTEGER", "BIGINT"}:
-        bits = 31 if name == "INTEGER" else 63
-        return lambda value: _to_whole(value, bits)
-    if name == "DECIMAL":
-        return _to_decimal
-    raise Unverifiable(f"sql: CAST AS {name}")
-
-
-def _to_whole(value: Any, bits: int) -> int | None:
-    if value is None or type(value) is int:
-        return value
-    if not isinstance(value, str):
-        raise Unverifiable("sql: CAST of other than a text")
-    if not re.fullmatch(r"[+-]?[0-9]{1,19}", value):
-        return None
-    number = int(value)
-    return number if -(2**bits) <= number < 2**bits else None
-
-
-def _to_decimal(value: Any) -> Decimal | None:
-    if value is None or isinstance(value, Decimal):
-        return value
-    if not isinstance(value, str):
-        raise Unverifiable("sql: CAST of other than a text")
-    if not re.fullmatch(r"[+-]?[0-9]{1,32}(\.[0-9]*)?", value):
-        return None
-    try:
-        return Decimal(value).quantize(_SIX, rounding=ROUND_HALF_EVEN)
-    except InvalidOperation:
-        return None
 
 
 def _texts(act: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,20 +42,83 @@ def _texts(act: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def _known(act: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is unknown where one of its arguments is."""
+    return lambda *values: None if any(value is None for value in values) else act(*values)
+
+
 def _first_known(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
+def _extreme(choose: Callable[..., Any]) -> Callable[..., Any]:
+    """GREATEST or LEAST: of those that are known."""
+
+    def run(*values: Any) -> Any:
+        known = [value for value in values if value is not None]
+        if len({isinstance(value, str) for value in known}) > 1:
+            raise Unverifiable("sql: a text compared with a number")
+        return choose(known) if known else None
+
+    return run
+
+
 def _substr(text: str, start: int, length: int | None = None) -> str:
-    if start < 1 or (length is not None and length < 0):
-        raise Unverifiable("sql: SUBSTR before the first character")
-    return text[start - 1 :] if length is None else text[start - 1 : start - 1 + length]
+    if length is not None and length < 0:
+        raise Unverifiable("sql: SUBSTR of a negative length")
+    return text[max(start - 1, 0) :] if length is None else text[max(start - 1, 0) : max(start - 1 + length, 0)]
 
 
-def _side(text: str, count: int, *, right: bool) -> str:
+def _left(text: str, count: int) -> str:
+    return text[:count]
+
+
+def _right(text: str, count: int) -> str:
     if count < 0:
-        raise Unverifiable("sql: LEFT or RIGHT of a negative length")
-    return (text[-count:] if count else "") if right else text[:count]
+        return text[-count:]
+    return text[len(text) - count :] if count < len(text) else text
+
+
+def _padded(text: str, length: int, fill: str = " ", *, left: bool) -> str:
+    if type(length) is not int or length < 0 or len(fill) != 1:
+        raise Unverifiable("sql: LPAD or RPAD with other than a length and one character")
+    text = text[:length]
+    return text.rjust(length, fill) if left else text.ljust(length, fill)
+
+
+def _split_part(text: str, separator: str, place: int) -> str:
+    if not separator:
+        raise Unverifiable("sql: SPLIT_PART by an empty text")
+    parts = text.split(separator)
+    at = place - 1 if place > 0 else len(parts) + place
+    return parts[at] if place and 0 <= at < len(parts) else ""
+
+
+def _reversed(text: str) -> str:
+    if not text.isascii():
+        import unicodedata
+
+        # letters that are made of several characters stay whole in one reading and not in the other
+        if any(unicodedata.combining(char) or unicodedata.category(char) in ("Cf", "Mn", "Me", "Mc") for char in text):
+            raise Unverifiable("sql: REVERSE of combined characters")
+    return text[::-1]
+
+
+def _regexp_like(text: str, pattern: str, flags: str = "") -> bool:
+    return _regex(pattern, flags).search(text) is not None
+
+
+@lru_cache(maxsize=256)
+def _regex(pattern: str, flags: str) -> re.Pattern[str]:
+    tokens = _REGEX_TOKEN.findall(pattern)
+    if "".join(tokens) != pattern or flags not in {"", "i"}:
+        raise Unverifiable("sql: REGEXP_LIKE of a pattern beyond the plain ones")
+    # $ is the very end, not the place before a last line end
+    plain = "".join(r"\Z" if token == _END else token for token in tokens)
+    try:
+        return re.compile(plain, re.IGNORECASE if flags else 0)
+    except re.error:
+        raise Unverifiable("sql: REGEXP_LIKE of a pattern that cannot be read") from None
 
 
 def _concat(*values: Any) -> str:
@@ -108,23 +130,34 @@ def _concat_with(separator: Any, *values: Any) -> str | None:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "ABS": _known(absolute),
     "COALESCE": _first_known,
     "CONCAT": _concat,
     "CONCAT_WS": _concat_with,
     "ENDS_WITH": _texts(lambda text, end: text.endswith(end)),
+    "GREATEST": _extreme(max),
     "IF": lambda test, yes, no: yes if test is True else no,
     "IFNULL": _first_known,
-    "LEFT": _texts(lambda text, count: _side(text, count, right=False)),
+    "INITCAP": _texts(str.title),
+    "LEAST": _extreme(min),
+    "LEFT": _texts(_left),
     "LENGTH": _texts(len),
     "LOWER": _texts(str.lower),
-    "LTRIM": _texts(str.lstrip),
+    "LPAD": _texts(lambda text, *how: _padded(text, *how, left=True)),
+    "LTRIM": _texts(lambda text, chars=SPACES: text.lstrip(chars)),
+    "MOD": _known(calculate("%")),
     "NULLIF": lambda value, other: None if value == other else value,
+    "REGEXP_LIKE": _texts(_regexp_like),
     "REPLACE": _texts(lambda text, old, new: text.replace(old, new) if old else text),
-    "RIGHT": _texts(lambda text, count: _side(text, count, right=True)),
-    "RTRIM": _texts(str.rstrip),
+    "REVERSE": _texts(_reversed),
+    "RIGHT": _texts(_right),
+    "ROUND": _known(rounded),
+    "RPAD": _texts(lambda text, *how: _padded(text, *how, left=False)),
+    "RTRIM": _texts(lambda text, chars=SPACES: text.rstrip(chars)),
+    "SPLIT_PART": _texts(_split_part),
     "STARTS_WITH": _texts(lambda text, start: text.startswith(start)),
     "STRPOS": _texts(lambda text, part: text.find(part) + 1),
     "SUBSTR": _texts(_substr),
-    "TRIM": _texts(str.strip),
+    "TRIM": _texts(lambda text, chars=SPACES: text.strip(chars)),
     "UPPER": _texts(str.upper),
 }

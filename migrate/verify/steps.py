@@ -31,7 +31,7 @@ class RowSteps:
 def follow(evaluator: Evaluator, record: Record) -> list[RowSteps]:
     """What becomes of a record, column by column: one entry for itself or for each element of its list."""
     found = []
-    for made in evaluator.rows(record):
+    for made in evaluator.rows([record]):
         standing = evaluator.standing_at(record, made.position)
         columns = [_follow_column(evaluator, rule, standing) for rule in evaluator.rules.columns.values()]
         found.append(RowSteps(made, tuple(column for column in columns if column.steps or column.broken)))

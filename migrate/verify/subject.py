@@ -1,14 +1,15 @@
 """One person found and taken out of the workspace's files, for an erasure request.
 
 Who the person is: profiles whose id is the one given, or that hold the e-mail address. With them go their sales and
-interactions (by profile id within the same source or its alias, or by the address), and everything that plans, exports
-and the ledger keep of those records.
+interactions, and everything that plans, exports and the ledger keep of those records. A sale or interaction is theirs
+by the address, by the profile's id within the same source or its alias, and by the id alone where nobody else's profile
+has that id: a mailing service names its own source and the shop's ids.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,22 @@ from migrate.verify.record import Record, field_reader
 
 Identity = tuple[str, str | None, str]
 """Resource, source, id."""
+Frames = Callable[[], Iterable[pl.DataFrame]]
 
+_TELLING = (
+    "profileid",
+    "profile_id",
+    "id",
+    "email",
+    "name",
+    "lastname",
+    "phone",
+    "mobile",
+    "address",
+    "ip",
+    "entity_id",
+)
+_SHORTEST = 4
 _PROFILE_IDS = ("profileid", "profile_id", "metadata.profileid", "metadata.profile_id", "interaction.profileid")
 
 
@@ -46,33 +62,63 @@ class Person:
     identities: set[Identity] = field(default_factory=set)
     keys: set[tuple[str, str]] = field(default_factory=set)
     masterids: set[tuple[str, str]] = field(default_factory=set)
+    values: set[str] = field(default_factory=set)
+    """What tells them from others, as their profiles spell it: their masks may stand in reports."""
+
+    def note_values(self, raw: str) -> None:
+        """Notes what one of the person's profiles says that could tell who it is."""
+        record = Record(raw, None, None)
+        for name in _TELLING:
+            for text in (field_reader(path)(record) for path in (name, f"metadata.{name}", f"profile.{name}")):
+                if text and len(text) >= _SHORTEST:
+                    self.values |= {text, text.strip(), text.strip().lower()}
 
 
-def find_in_snapshot(
-    subject: Subject, frames: Mapping[str, Iterable[pl.DataFrame]], aliases: Mapping[str, str]
-) -> set[Identity]:
-    """The identities of a person's records, profiles first; `frames` by resource, profiles among them."""
+def find_in_snapshots(subject: Subject, frames: Mapping[str, Frames], aliases: Mapping[str, str]) -> set[Identity]:
+    """The identities of a person's records; `frames` gives a resource's parts, as often as asked."""
     found: set[Identity] = set()
-    profiles = {"profiles": frames.get("profiles", ())}
-    for frame in profiles["profiles"]:
+    profiles = frames.get("profiles", _no_frames)
+    for frame in profiles():
         found |= {
             ("profiles", source, id_)
             for source, id_ in frame.filter(_is_profile(subject)).select("_source", "_id").iter_rows()
         }
     owners = {(aliases.get(source or "", source), id_) for _resource, source, id_ in found}
+    alone = _ids_of_nobody_else(profiles(), found)
     readers = [field_reader(name) for name in _PROFILE_IDS]
     for resource, parts in frames.items():
         if resource == "profiles":
             continue
-        for frame in parts:
+        for frame in parts():
             for source, id_, raw in (
                 frame.filter(_may_be_theirs(subject, owners)).select("_source", "_id", "_raw").iter_rows()
             ):
                 record = Record(raw, source, id_)
                 owner = next((text for text in (read(record) for read in readers) if text), None)
-                if (aliases.get(source or "", source), owner) in owners or _mentions(subject, raw):
+                is_owned = owner in alone or (aliases.get(source or "", source), owner) in owners
+                if is_owned or _mentions(subject, raw):
                     found.add((resource, source, id_))
     return found
+
+
+def _no_frames() -> Iterator[pl.DataFrame]:
+    return iter(())
+
+
+def profiles_of(found: set[Identity], frames: Mapping[str, Frames]) -> Iterator[str]:
+    """The JSON of the profiles among what was found."""
+    theirs = {(source, id_) for resource, source, id_ in found if resource == "profiles"}
+    ids = [id_ for _source, id_ in theirs]
+    for frame in frames.get("profiles", _no_frames)():
+        rows = frame.filter(pl.col("_id").is_in(ids)).select("_source", "_id", "_raw").iter_rows()
+        yield from (raw for source, id_, raw in rows if (source, id_) in theirs)
+
+
+def _ids_of_nobody_else(profiles: Iterable[pl.DataFrame], found: set[Identity]) -> set[str]:
+    ids = {id_ for _resource, _source, id_ in found}
+    every = [frame.filter(pl.col("_id").is_in(list(ids))).select("_source", "_id") for frame in profiles]
+    others = {id_ for frame in every for source, id_ in frame.iter_rows() if ("profiles", source, id_) not in found}
+    return ids - others
 
 
 def _is_profile(subject: Subject) -> pl.Expr:

@@ -33,16 +33,40 @@ class RevenueRow:
 
 
 @dataclass(frozen=True)
-class TotalsRow:
-    """One group, and what each place says of it; None where it does not show the group."""
+class EventCount:
+    """How many interactions of one kind there are in the data, in the plan and in the target."""
 
-    group: tuple[str, ...]
-    amounts: Mapping[str, Decimal | None]
+    event: str
+    source: int
+    plan: int
+    target: int
 
     @property
     def equal(self) -> bool:
-        """True when all places say the same."""
-        return len(set(self.amounts.values())) == 1
+        """True when all three are the same."""
+        return self.source == self.plan == self.target
+
+
+@dataclass(frozen=True)
+class TotalsRow:
+    """One group, and what each place says of it; None where it does not show the group.
+
+    `aside`: places that are shown beside the others and may differ from them.
+    """
+
+    group: tuple[str, ...]
+    amounts: Mapping[str, Decimal | None]
+    aside: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """True when all places that are compared say the same."""
+        return len({amount for place, amount in self.amounts.items() if place not in self.aside}) == 1
+
+    @property
+    def left_out(self) -> bool:
+        """True when a place beside the others has something else than they."""
+        return len(set(self.amounts.values())) > 1 and self.equal
 
 
 @dataclass(frozen=True)
@@ -58,6 +82,25 @@ class TotalsTable:
     def equal(self) -> bool:
         """True when every group is equal in all places."""
         return all(row.equal for row in self.rows)
+
+
+@dataclass(frozen=True)
+class ResourceCount:
+    """How many records of a resource: announced at the extract, in the snapshot, and announced now.
+
+    `now` is None where the source was not asked or did not say, with the reason in `why`.
+    """
+
+    resource: str
+    announced: int | None
+    in_snapshot: int
+    now: int | None = None
+    why: str | None = None
+
+    @property
+    def drift(self) -> int | None:
+        """How many more (or less) the source announces now than when it was read."""
+        return None if self.now is None or self.announced is None else self.now - self.announced
 
 
 def revenue_of(orders: pl.DataFrame, *, time: str, amount: str, currency: str) -> dict[tuple[str, str], Decimal]:

@@ -20,7 +20,10 @@ from migrate.verify.rules import ColumnRule
 Reader = Callable[[str, str], str]
 """Gives the canonical text for a source text and the zone of its naive times. Raises Broken."""
 
+SPACES = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""What Unicode calls white space. Python's own `strip` and `\\s` take four control characters more."""
 _LOWEST, _HIGHEST = -(2**31), 2**31 - 1
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
 _TIME = re.compile(
@@ -67,7 +70,7 @@ def reader_of(column: ColumnRule, float_digits: str) -> Reader:
 
 def read_text(text: str) -> str:
     """The text itself, unless a database cannot hold it."""
-    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+    if _UNSENDABLE.search(text):
         raise Broken("unsendable_text")
     return text
 

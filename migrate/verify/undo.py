@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,34 @@ WHERE p.name = ? AND d.name = ? ORDER BY m.gone
 """
 
 
+_UNSETTLED = """
+SELECT coalesce(sum(b.rows - b.written - b.rejected), 0)
+FROM batches b JOIN datasets d ON d.id = b.dataset JOIN plans p ON p.id = d.plan
+WHERE p.name = ? AND d.name = ? AND b.state IN ('sending', 'unknown', 'split')
+"""
+_REFUSED = """
+SELECT r.key, r.status FROM records r JOIN datasets d ON d.id = r.dataset JOIN plans p ON p.id = d.plan
+WHERE p.name = ? AND d.name = ? AND r.state = 'rejected' ORDER BY r.key
+"""
+
+
 @dataclass(frozen=True)
 class Restorable:
-    """A record that the load updated and nobody has changed since: `before` are the columns as they were."""
+    """A record that the load updated and nobody has changed since: `before` are the columns as they were.
+
+    `left`: columns that held nothing before and cannot be emptied, so they keep what the load wrote.
+    """
 
     key: str
     masterid: str
     before: Mapping[str, str | None]
+    left: tuple[str, ...] = ()
+
+    def without_nulls(self) -> Restorable:
+        """The same, with the columns that would have to become null left as they are."""
+        filled = {name: text for name, text in self.before.items() if text}
+        empty = tuple(name for name in self.before if name not in filled)
+        return replace(self, before=filled, left=(*self.left, *empty))
 
 
 @dataclass(frozen=True)
@@ -42,8 +63,9 @@ class DatasetUndo:
     """One dataset's load, split by what can be done about each record.
 
     `changed_since`: updated by us and then by somebody else, left alone. `restored`: as it was already. `created`: the
-    API has no delete. `merged`: (the masterid that is gone, the one it went into, what it held). `unreadable`: no
-    pre-image.
+    API has no delete. `merged`: (the masterid that is gone, the one it went into, what it held); `survivors` are the
+    records that others went into, with what they held: now it is of several, and is left alone. `unreadable`: no
+    pre-image, or no record any more. `unsettled`: records whose answers were lost.
     """
 
     dataset: str
@@ -53,7 +75,9 @@ class DatasetUndo:
     restored: tuple[str, ...] = ()
     created: tuple[str, ...] = ()
     merged: tuple[tuple[str, str, Mapping[str, str | None]], ...] = ()
+    survivors: tuple[tuple[str, Mapping[str, str | None]], ...] = ()
     unreadable: tuple[str, ...] = ()
+    unsettled: int = 0
     rules: DatasetRules | None = field(default=None, repr=False)
 
 
@@ -64,6 +88,7 @@ def split_load(
     with opened(ledger) as connection:
         written = connection.execute(_WRITTEN, (plan, rules.dataset)).fetchall()
         gone = connection.execute(_MERGED, (plan, rules.dataset)).fetchall()
+        unsettled = connection.execute(_UNSETTLED, (plan, rules.dataset)).fetchone()[0]
     before = {row[MASTERID]: row for row in _before(folder)}
     now = {row[MASTERID]: row for row in held.iter_rows(named=True)}
     survivors = {survivor for _gone, survivor in gone}
@@ -72,24 +97,51 @@ def split_load(
         name: [] for name in ("restorable", "changed_since", "restored", "created", "unreadable")
     }
     for batch, position, key, change, masterid in written:
-        if change == "create":
-            found["created"].append(masterid)
+        if change == "create" or masterid in survivors:
+            found["created"] += [masterid] if change == "create" else []
             continue
         changed, sent = planned.get((batch, position), ([], {}))
         image, held_now = before.get(masterid), now.get(masterid)
-        if image is None or held_now is None or masterid in survivors:
+        if image is None or held_now is None:
             found["unreadable"].append(masterid)
             continue
         kind, restore = _judge(rules, changed or list(sent), sent, image, held_now)
         if kind is not None:
-            found[kind].append(Restorable(key, masterid, restore) if kind == "restorable" else masterid)
+            found[kind].append(_restorable(rules, key, masterid, restore) if kind == "restorable" else masterid)
     return DatasetUndo(
         rules.dataset,
         dataset_id,
         merged=tuple((lost, survivor, _mapped(rules, before.get(lost, {}))) for lost, survivor in gone),
+        survivors=tuple((masterid, _mapped(rules, before.get(masterid, {}))) for masterid in sorted(survivors)),
         rules=rules,
-        **{name: tuple(values) for name, values in found.items()},
+        unsettled=unsettled,
+        **{
+            name: tuple(dict.fromkeys(values)) if name != "restorable" else tuple(values)
+            for name, values in found.items()
+        },
     )
+
+
+def _restorable(rules: DatasetRules, key: str, masterid: str, before: Mapping[str, str | None]) -> Restorable:
+    """The record, without the columns that the mapping itself says can never be empty."""
+    left = tuple(name for name, text in before.items() if not text and rules.columns[name].required)
+    return Restorable(key, masterid, {name: text for name, text in before.items() if name not in left}, left)
+
+
+def count_restored(rules: DatasetRules, records: Sequence[Restorable], held: pl.DataFrame) -> int:
+    """How many of these records hold what they were to be given back."""
+    now = {row[MASTERID]: row for row in held.iter_rows(named=True)}
+    return sum(
+        all(is_same(rules.columns[name].type, text, now[r.masterid].get(name)) for name, text in r.before.items())
+        for r in records
+        if r.masterid in now
+    )
+
+
+def refused_records(ledger: Path, plan: str, dataset: str) -> dict[str, int]:
+    """The records that the target refused to take back: masterid to HTTP status."""
+    with opened(ledger) as connection:
+        return {key: int(status or 0) for key, status in connection.execute(_REFUSED, (plan, dataset))}
 
 
 def _judge(

@@ -27,12 +27,11 @@ from migrate.progress import Silence
 from migrate.project import start_project
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
+from migrate.stages.deep import expect_all
 from migrate.stages.run import Job, run_extract, run_load, run_plan
-from migrate.stages.verify import expect_all
 from migrate.target.client import TargetClient
-from migrate.verify.compare import Known
 from migrate.verify.expected import Expected
-from migrate.verify.known import read_known
+from migrate.verify.known import Known, read_known
 from migrate.workspace import Workspace
 
 SOURCE_KEY, TARGET_KEY = "source-key", "target-key"
@@ -135,12 +134,32 @@ def write_project(folder: Path, box: Sandbox) -> Project:
     return load_project(folder / "migrate.toml", {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY})
 
 
+OLD: dict[str, tuple[str, str]] = {
+    "contacts": ("city", "Old Town"), "orders": ("currency", "NLG"), "order_items": ("name", "Old blanket"),
+    "interactions": ("event", "bounce"),
+}  # fmt: skip
+"""By dataset, a column and what it held before in the records that were there already."""
+
+
+def old_keys(dataset: str) -> list[str]:
+    """The keys of records of ours that the target holds already."""
+    names = {
+        "contacts": [f"{'Magento 2' if n % 3 else 'Shop%3A two'}:p{n}" for n in range(STALE)],
+        "orders": [f"Magento2:{n:09d}" for n in range(STALE)],
+        "order_items": [f"Magento2:{n:09d}:1" for n in range(STALE)],
+        "interactions": [f"MailChimp:i{n}" for n in range(STALE)],
+    }
+    return names[dataset]
+
+
 def fill_target(box: Sandbox) -> None:
-    """What the target holds before: some of our contacts with another city, and two that are nobody's of ours."""
-    ours = [f"{'Magento 2' if n % 3 else 'Shop%3A two'}:p{n}" for n in range(STALE)]
-    rows = [{"contact_key": key, "city": "Old Town"} for key in [*ours, "Till:1", "Till:2"]]
-    url = f"{box.octolis_url}/datasets/contacts/records/batch?api-key={TARGET_KEY}"
-    httpx.post(url, json=rows, headers=HEADERS).raise_for_status()
+    """What the target holds before: some of our records with another value, and two contacts that are nobody's."""
+    for dataset, (column, value) in OLD.items():
+        key = f"{dataset.removesuffix('s')}_key"
+        rows = [{key: name, column: value} for name in old_keys(dataset)]
+        rows += [{key: name, column: value} for name in ("Till:1", "Till:2") if dataset == "contacts"]
+        url = f"{box.octolis_url}/datasets/{dataset}/records/batch?api-key={TARGET_KEY}"
+        httpx.post(url, json=rows, headers=HEADERS).raise_for_status()
 
 
 @dataclass
@@ -217,5 +236,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Migrated:
         run_load(job, name=plan.name)
     plan = open_plan(job.workspace, plan.name)
     expected = {name: made for name, made in expect_all(job, plan, DATASETS) if isinstance(made, Expected)}
-    known = {name: read_known(job.workspace.ledger, plan.folder, plan.name, name, frozenset()) for name in expected}
+    known = {
+        name: read_known(job.workspace.ledger, plan.folder, plan.name, expected[name].rules, ()) for name in expected
+    }
     return Migrated(job, plan, folder / "memory.sqlite", port, expected, known)

@@ -12,15 +12,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
+from uuid import uuid4
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from migrate.verify.compare import KnownRows, compare_bucket, held_keys
 from migrate.verify.deep import DeepDataset, verify_dataset
+from migrate.verify.expected import expect_dataset
 from migrate.verify.readback import Reading
+from migrate.verify.rules import Conventions, read_rules
 
-from .conftest import DATASETS, STALE, Migrated
+from .conftest import DATASETS, OLD, Migrated, old_keys
 
 Found = tuple[str, str, str | None]
 """A finding, its name and the column."""
@@ -118,9 +123,15 @@ def merge(memory: Memory, row: Row, other: Row, _n: int) -> Found:
     return "missing", "merged_away", None
 
 
+def make_stale(memory: Memory, row: Row, _other: Row, _n: int) -> Found:
+    column, value = OLD[memory.dataset]
+    memory.change(row, **{column: value})
+    return "different", "stale", column
+
+
 PLANTS: dict[str, Callable[[Memory, Row, Row, int], Found]] = {
     "lost": lose, "altered": alter, "truncated": truncate, "emptied": empty, "shifted zone": shift,
-    "doubled": double, "foreign": intrude, "merged away": merge,
+    "doubled": double, "foreign": intrude, "merged away": merge, "stale": make_stale,
 }  # fmt: skip
 
 
@@ -129,13 +140,15 @@ def verify(migrated: Migrated, dataset: str, damage: Callable[[sqlite3.Connectio
     with TemporaryDirectory() as folder, migrated.target(Path(folder), damage) as client:
         reading = Reading(Path(folder) / "pages", lambda: datetime.now(UTC), Event(), lambda _rows: None, page_rows=25)
         return verify_dataset(
-            migrated.expected[dataset], migrated.known[dataset], client, dataset, reading, lambda _s: None
-        )
+            migrated.expected[dataset], migrated.known[dataset], client, dataset, reading, lambda _s: None,
+            migrated.memory.parent / f"differences-{uuid4()}.parquet",
+        )  # fmt: skip
 
 
 def found_in(result: DeepDataset) -> list[Found]:
     """The findings, sorted."""
-    return sorted(result.findings.select("finding", "name", "column").iter_rows(), key=str)
+    assert result.file is not None
+    return sorted(pl.read_parquet(result.file).select("finding", "name", "column").iter_rows(), key=str)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -158,10 +171,13 @@ def test_every_plant_is_found_under_its_name(migrated: Migrated, dataset: str, p
 
     def damage(connection: sqlite3.Connection) -> None:
         memory = Memory(connection, dataset)
-        ours = [row for row in memory.rows() if not str(next(iter(row.values.values()))).startswith("Till")]
-        ours = [row for row in ours if row.values.get("city") != "Old Town"]
+        keys = {row.masterid: str(next(iter(row.values.values()))) for row in memory.rows()}
+        ours = [row for row in memory.rows() if not keys[row.masterid].startswith("Till")]
+        known = [row for row in ours if keys[row.masterid] in old_keys(dataset)]
+        fresh = [row for row in ours if keys[row.masterid] not in old_keys(dataset)]
         for place, (plant, n) in enumerate(plants):
-            planted.append(PLANTS[plant](memory, ours[2 * place + n % 2], ours[-place - 1], n))
+            chosen = known[place] if plant == "stale" else fresh[2 * place + n % 2]
+            planted.append(PLANTS[plant](memory, chosen, fresh[-place - 1], n))
 
     result = verify(migrated, dataset, damage)
     assert found_in(result) == sorted(planted, key=str)
@@ -172,18 +188,33 @@ def test_every_plant_is_found_under_its_name(migrated: Migrated, dataset: str, p
     assert counted == {name: getattr(result, name) for name in counted}
 
 
-def test_a_record_that_went_back_is_stale(migrated: Migrated) -> None:
-    """The value that the target held before the load is told from any other value."""
+COLLAPSING = """
+version: 1
+dataset: contacts
+resource: profiles
+key: [email]
+collapse: {by: latest, order_by: [updated]}
+columns:
+  email: {from: email, type: text}
+  city: {from: city, type: text}
+"""
 
-    def damage(connection: sqlite3.Connection) -> None:
-        memory = Memory(connection, "contacts")
-        updated = [row for row in memory.rows() if row.created_ms < int(time.time() * 1000)]
-        chosen = [row for row in updated if row.values["profileid"] in {f"p{n}" for n in range(STALE)}][:3]
-        for row in chosen:
-            memory.change(row, city="Old Town")
 
-    result = verify(migrated, "contacts", damage)
-    assert found_in(result) == [("different", "stale", "city")] * 3
+def test_the_value_of_an_earlier_version_is_stale(tmp_path: Path) -> None:
+    """What a record lost to a newer one of its key is told from any other wrong value."""
+    (tmp_path / "contacts.yaml").write_text(COLLAPSING)
+    rules = read_rules(tmp_path)["contacts"]
+    raws = [{"profileid": str(n), "email": "a@b.nl", "city": f"City {n}", "updated": f"202{n}-01-01"} for n in range(3)]
+    snapshot = pl.DataFrame(
+        {"_position": [0, 1, 2], "_source": ["s"] * 3, "_id": ["0", "1", "2"], "_raw": [json.dumps(r) for r in raws]}
+    )
+    expected = expect_dataset(rules, [snapshot], Conventions(), {}, lambda _n: None)
+    states = pl.DataFrame({"_key": ["a@b.nl"], "state": ["written"], "masterid": ["m"]})
+    for city, name in (("City 1", "stale"), ("City 0", "stale"), ("City 9", "altered"), ("City", "truncated")):
+        held = pl.DataFrame({"__masterid__": ["m"], "email": ["a@b.nl"], "city": [city]})
+        held = held.with_columns(held_keys(rules, held))
+        found = compare_bucket(expected, expected.bucket(0), held, KnownRows(states)).findings
+        assert found.select("finding", "name", "column").rows() == [("different", name, "city")]
 
 
 def test_what_moves_between_two_readings_is_pending(migrated: Migrated, tmp_path: Path) -> None:
@@ -195,11 +226,9 @@ def test_what_moves_between_two_readings_is_pending(migrated: Migrated, tmp_path
 
         def write_it(_seconds: float) -> None:
             payload = migrated.plan.file("orders", "records.parquet")
-            import polars as pl
-
             body = "[" + ",".join(pl.read_parquet(payload)["payload"]) + "]"
             assert client.upsert_batch("orders", body.encode()).status == 200
 
         reading = Reading(folder / "pages", lambda: datetime.now(UTC), Event(), lambda _rows: None)
-        result = verify_dataset(expected, known, client, "orders", reading, write_it)
+        result = verify_dataset(expected, known, client, "orders", reading, write_it, folder / "differences.parquet")
     assert (found_in(result), result.verdict) == ([], "match")

@@ -17,7 +17,8 @@ from migrate.mapping.transform import Settings, map_rows, needed_fields
 from migrate.plan.collapse import CollapseRule, collapse_rows
 from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.resources import PROFILES
-from migrate.verify.expected import Expected, expect_dataset
+from migrate.verify.expected import Expected, Scope, expect_dataset
+from migrate.verify.lookup import LookupTable, looked_up_columns
 from migrate.verify.rules import Conventions, read_rules
 
 ZONES = {"*": "Europe/Amsterdam", "b": "America/New_York"}
@@ -45,6 +46,16 @@ columns:
   kind:   {sql: "CASE WHEN word LIKE 'a%' THEN 'A' WHEN LENGTH(word) > 3 THEN SUBSTR(word, 2, 2) END", type: text}
   origin: {value: datatrics, type: text}
   filled: {from: word, type: text, default: nothing}
+  land:   {from: land, type: text, apply: [country], on_invalid: omit}
+  fixed:  {from: land, type: text, apply: [fix_text]}
+  turned: {sql: "REVERSE(word) || INITCAP(word)", type: text}
+  padded: {sql: "LPAD(word, 6, '.') || RPAD(id, 3, '-') || SPLIT_PART(word, ' ', 2)", type: text}
+  ends:   {sql: "RIGHT(word, 2) || '|' || LEFT(word, -1) || '|' || SUBSTR(word, -1, 3)", type: text}
+  plain:  {sql: "REGEXP_LIKE(word, '^[a-z]+$')", type: boolean}
+  widest: {sql: "GREATEST(word, id) || LEAST(word, id)", type: text}
+  third:  {sql: "ROUND(TRY_CAST(amount AS DECIMAL) / 3, 4)", type: float, on_invalid: omit}
+  summed: {sql: "ABS(-TRY_CAST(amount AS DECIMAL) * 2 + 1.25) % 1000", type: text}
+  joined: {sql: "TRY_CAST(amount AS DECIMAL) || '/' || MOD(TRY_CAST(whole AS INTEGER), 7)", type: text}
 """  # fmt: skip
 
 words = st.sampled_from(["", " ", "abc", " Ab  c", "a<b>x</b>", "NULL", "ümlaut", "x\ty", "1", "longer word", 'a"\\b'])
@@ -66,13 +77,17 @@ numbers = st.one_of(
     st.decimals(-(10**6), 10**6, places=8).map(float),
 )  # fmt: skip
 answers = st.sampled_from(["1", "0", 1, 0, True, None, "", "maybe", "yes"])
+lands = st.sampled_from(
+    ["Nederland", "the  NETHERLANDS", "nl", "NLD", "Côte d’Ivoire", "Bosnia & Herzegovina", "Atlantis", "", None,
+     "CafÃ© ZoÃ«", "Zoë", "â‚¬ 5", "x\x85", "Ã"]
+)  # fmt: skip
 records = st.fixed_dictionaries(
     {"profileid": st.sampled_from(["1", "2", "03", 4]), "source": st.sampled_from(["a", "b", "c%"])},
     optional={
         "email": st.sampled_from(["", " ", "Jan@X.nl", "jan@x.nl ", None]), "word": words, "whole": numbers,
         "amount": numbers, "given": answers, "also": answers, "created": times, "updated": times,
         "nested": st.one_of(st.none(), st.fixed_dictionaries({"word": words, "deep": st.just([1, {"a": None}])})),
-        "skip": st.sampled_from(["yes", "no", "", None]),
+        "skip": st.sampled_from(["yes", "no", "", None]), "land": lands,
     },
 )  # fmt: skip
 
@@ -83,7 +98,7 @@ def planned(folder: Path, rows: pl.DataFrame, by: str, fill: bool) -> dict[str, 
     wanted = rows.with_columns(
         pl.lit(None, pl.String).alias(name) for name in needed_fields(mapping) if name not in rows.columns
     )
-    mapped = map_rows(mapping, wanted, {}, Settings(ZONES, {}, "decimals")).accepted
+    mapped = map_rows(mapping, wanted, {}, Settings(ZONES, {}, "decimals")).accepted.with_row_index("_row")
     rule = CollapseRule(by, ("b", "a"), fill, ["consent"])  # type: ignore[arg-type]  # one of its words
     final = collapse_rows(mapped, list(mapping.columns), rule, "profiles").rows
     texts = [json.loads(body, parse_float=str, parse_int=str) for body in payloads(mapping, final)]
@@ -99,7 +114,11 @@ def verified(made: Expected) -> dict[str, dict[str, str | None]]:
     found = {}
     for row in made.rows.iter_rows(named=True):
         texts = {name: row[f"c:{name}"] for name in made.columns}
-        sent = {name for place, name in enumerate(made.columns) if texts[name] is not None or place in row["_nulls"]}
+        sent = {
+            name
+            for place, name in enumerate(made.columns)
+            if texts[name] is not None or f",{place}," in (row["_nulls"] or "")
+        }
         found[row["_key"]] = {name: text for name, text in texts.items() if name in sent}
     return found
 
@@ -134,16 +153,22 @@ resource: profiles
 key: [contact_key]
 columns:
   contact_key: {from: id, type: text}
-  land: {from: land, type: text, apply: [country]}
+  land: {from: word, type: text, apply: [soundex]}
   odd: {from: odd, type: text, sparkle: true}
-  far: {sql: "REVERSE(word)", type: text}
+  far: {sql: "SOUNDEX(word)", type: text}
+  half: {sql: "LENGTH(word) / 2", type: text}
 """
     (tmp_path / "contacts.yaml").write_text(text)
     rules = read_rules(tmp_path)["contacts"]
     rows = pl.DataFrame({"_position": [0], "_source": ["a"], "_id": ["1"], "_raw": ['{"profileid":"1","word":"x"}']})
-    made = expect_dataset(rules, [rows], Conventions(), {}, lambda _n: None)
-    assert made.unverifiable == {"land": "apply: country", "odd": "key 'sparkle'", "far": "sql: REVERSE"}
-    assert made.columns == ("contact_key",)
+    scope = Scope(keep=("far", "half"))
+    made = expect_dataset(rules, [rows], Conventions(), {}, lambda _n: None, scope)
+    fraction = "sql: a quotient of whole numbers, which is a binary fraction"
+    assert made.unverifiable == {
+        "land": "apply: soundex", "odd": "key 'sparkle'", "far": "sql: SOUNDEX", "half": fraction,
+    }  # fmt: skip
+    assert made.columns == ("contact_key", "half")
+    assert made.lookup_table(["half", "contact_key"], {}).names == ("contact_key",)
     assert made.rows["_key"].to_list() == ["1"]
 
 
@@ -153,5 +178,6 @@ def test_every_column_of_the_shipped_mappings_can_be_verified(shipped: str) -> N
     from migrate.verify.evaluate import Evaluator
 
     rules = read_rules(Path("mappings"))[shipped]
-    evaluator = Evaluator(rules, Conventions(), {name: {} for name in rules.lookups})
+    tables = {name: LookupTable(tuple(looked_up_columns(rules, name))) for name in rules.lookups}
+    evaluator = Evaluator(rules, Conventions(), tables)
     assert evaluator.unverifiable == {}

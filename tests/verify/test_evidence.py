@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,14 +14,16 @@ from migrate.verify.evidence import check, pack
 MANIFEST, MAPPING = b'{"resources": {}}', b"version: 1\n"
 
 
-def plan(**changes: int) -> bytes:
-    """A plan that agrees with the manifest and the mapping."""
+def plan(base: bytes | None = None, **changes: int) -> bytes:
+    """A plan that agrees with the manifest and the mapping; of a delta on `base`."""
     counts = {"read": 5, "filtered": 1, "rejected": 1, "collapsed": 1, "planned": 2, **changes}
-    document = {
+    document: dict[str, Any] = {
         "snapshot": {"manifest_sha256": hashlib.sha256(MANIFEST).hexdigest()},
         "mappings": {"contacts": {"file": "contacts.yaml", "sha256": hashlib.sha256(MAPPING).hexdigest()}},
         "datasets": {"contacts": counts},
     }
+    if base is not None:
+        document["snapshot"]["base"] = {"name": "A", "manifest_sha256": hashlib.sha256(base).hexdigest(), "base": None}
     return json.dumps(document).encode()
 
 
@@ -45,6 +48,12 @@ def test_any_altered_byte_is_found(at: int, bit: int) -> None:
     assert check(altered).problems
 
 
+@given(at=st.integers(0, len(ARCHIVE)), more=st.binary(min_size=1, max_size=40))
+def test_bytes_that_were_put_in_are_found(at: int, more: bytes) -> None:
+    """Before, inside and behind what was packed, where a reader of archives would not look."""
+    assert check(ARCHIVE[:at] + more + ARCHIVE[at:]).problems
+
+
 @given(cut=st.integers(0, len(ARCHIVE) - 1))
 def test_a_cut_archive_is_found(cut: int) -> None:
     """No prefix of an archive is one."""
@@ -61,3 +70,12 @@ def test_parts_that_disagree_are_found() -> None:
         data, head = pack(changed, {"plan": "p"})
         assert head != HEAD
         assert [problem for problem in check(data).problems if word in problem]
+
+
+def test_a_delta_brings_the_manifests_it_stands_on() -> None:
+    """Of a plan of a delta the base's manifest is part of the evidence, and checked like its own."""
+    delta = {**parts(**{"plan.json": plan(b"the base", read=7, outside_delta=2)}), "base/A/manifest.json": b"the base"}
+    assert check(pack(delta, {})[0]).problems == ()
+    for wrong in ({**delta, "base/A/manifest.json": b"another"}, {k: v for k, v in delta.items() if "base" not in k}):
+        [problem] = check(pack(wrong, {})[0]).problems
+        assert "base/A/manifest.json" in problem

@@ -13,7 +13,7 @@ import pytest
 from migrate.errors import Interrupted, RemoteError
 from migrate.verify.buckets import find_interval
 from migrate.verify.known import CountMark
-from migrate.verify.readback import Reading, parse_page, read_back
+from migrate.verify.readback import Reading, parse_page, read_back, read_pages
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,38 @@ def test_an_interrupted_reading_goes_on(tmp_path: Path) -> None:
     assert late.pages == [1, 2, 3, 4]
     grown = Target(36)
     assert read_back(grown, "d", reading(tmp_path, grown.stop)).height == 36
+
+
+@dataclass
+class Moving(Target):
+    """A dataset of which some records were modified while it was read: they come again at the end, as they are now."""
+
+    def export_csv(
+        self,
+        dataset_id: str,
+        page: int,
+        page_size: int = 50_000,
+        filters: Mapping[str, str] | None = None,
+        selection: Sequence[str] | None = None,
+    ) -> bytes:
+        rows = [(n, "old") for n in range(self.size)] + [(n, "new") for n in (3, 4, 12)]
+        chosen = rows[(page - 1) * page_size : page * page_size]
+        return "\n".join(["__masterid__,name", *(f"m{n},{name}" for n, name in chosen)]).encode()
+
+
+def test_a_record_that_moved_counts_as_it_was_read_last(tmp_path: Path) -> None:
+    """Every record once, the later version of those that came twice; page by page it is the same."""
+    pages = read_pages(Moving(25), "d", reading(tmp_path, Event()))
+    found = dict(pages.whole().iter_rows())
+    assert len(found) == pages.whole().height == 25
+    assert {name for name, value in found.items() if value == "new"} == {"m3", "m4", "m12"}
+    assert sum(frame.height for frame in pages.frames(["name"])) == 25
+
+
+def test_both_spellings_of_the_systems_columns_are_read() -> None:
+    """The help pages spell them otherwise than the API's samples; other columns keep their names."""
+    page = parse_page(b"__master-Id__,__modified-At__,__created_at__,name,__odd__\nm,t,c,n,o", "d")
+    assert page.columns == ["__masterid__", "__modified_at__", "__created_at__", "name", "__odd__"]
 
 
 def test_a_page_that_is_no_csv_is_refused() -> None:

@@ -112,3 +112,24 @@ def test_every_part_of_a_difference_has_its_bucket(
     found = explain_difference(difference, Buckets(rejected=2), held, written)
     assert found == Buckets(rejected=2, foreign=len(foreign), lost=len(lost), merged_unforecast=len(absorbed))
     assert explain_difference(difference + 3, Buckets(), held, written).unexplained == 3
+
+
+@given(
+    made=st.integers(0, 5), changed=st.integers(0, 5), quiet=st.integers(0, 5), told=st.booleans(),
+)  # fmt: skip
+def test_foreign_writes_are_known_by_their_times(made: int, changed: int, quiet: int, told: bool) -> None:
+    """Made inside the run is foreign and moves the count; only changed inside it is foreign too, and moves none.
+
+    Where the target does not say when a record was made, the plan's own reading tells what was there.
+    """
+    early, late = "2025-01-01T00:00:00.000Z", "2026-01-01T12:00:01.000Z"
+    rows = [(f"made-{n}", late, late) for n in range(made)]
+    rows += [(f"changed-{n}", early, late) for n in range(changed)] + [(f"q-{n}", early, early) for n in range(quiet)]
+    rows += [("ours", late, late)]
+    held = pl.DataFrame(rows, schema=["__masterid__", "__created_at__", "__updated_at__"], orient="row")
+    before = frozenset(name for name, created, _ in rows if created == early)
+    ours = frozenset({"ours"})
+    written = Written(masterids=ours, ours=ours, begun=datetime(2026, 1, 1, 12, tzinfo=UTC), before=before)
+    found = explain_difference(made, Buckets(), held if told else held.drop("__created_at__"), written)
+    assert found == Buckets(foreign=made, foreign_updates=changed)
+    assert explain_difference(0, Buckets(), held, Written(masterids=ours, ours=ours)) == Buckets()

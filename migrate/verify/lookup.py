@@ -1,0 +1,96 @@
+"""Where the records of a dataset ended, for the datasets that look them up."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from migrate.verify.expression import fields_of
+from migrate.verify.rules import DatasetRules
+from migrate.verify.typed import Unverifiable
+
+Pair = tuple[str, str]
+LookedUp = tuple[str | None, ...]
+"""The values of the columns that are looked up."""
+SOURCE, ID, TOUCHED = "_source", "_id", "_touched"
+_ALIAS = "\0"
+
+
+@dataclass(frozen=True)
+class LookupTable:
+    """A dataset's records by source and id, and what is looked up of them.
+
+    **Shape**: `rows` has one row per identity: `_source`, `_id`, `_touched` and the columns of `names`. Under an alias
+    a source stands as `\\0ALIAS`.
+    """
+
+    names: tuple[str, ...] = ()
+    rows: pl.DataFrame = field(default_factory=lambda: empty_rows(()))
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def among(self, pairs: Collection[Pair]) -> Answers:
+        """What the table answers to these questions, quick to ask."""
+        wanted = set(pairs)
+        if self.aliases:
+            wanted |= {(self._alias_of(source), id_) for source, id_ in pairs}
+        if not wanted or not self.rows.height:
+            return Answers({}, {}, self.names)
+        asked = pl.DataFrame(list(wanted), schema={SOURCE: pl.String, ID: pl.String}, orient="row")
+        found = self.rows.join(asked, on=[SOURCE, ID], how="semi")
+        answers = {(source, id_): (touched, values) for source, id_, touched, *values in found.iter_rows()}
+        aliases = {source: self._alias_of(source) for source, _ in pairs} if self.aliases else {}
+        return Answers(answers, aliases, self.names)
+
+    def _alias_of(self, source: str) -> str:
+        return _ALIAS + self.aliases.get(source, source)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Looked-up rows by source and id: whether the row may have changed, and its values."""
+
+    rows: Mapping[Pair, tuple[bool, list[str | None]]]
+    aliases: Mapping[str, str]
+    names: tuple[str, ...]
+
+    def find(self, source: str | None, id_: str | None) -> tuple[bool, list[str | None]] | None:
+        """The row of a record; one of the very source first, then one of its alias."""
+        if source is None or id_ is None:
+            return None
+        found = self.rows.get((source, id_))
+        return found if found is not None or source not in self.aliases else self.rows.get((self.aliases[source], id_))
+
+
+def empty_rows(names: Iterable[str]) -> pl.DataFrame:
+    """No rows of a table."""
+    return pl.DataFrame(
+        schema={SOURCE: pl.String, ID: pl.String, TOUCHED: pl.Boolean, **dict.fromkeys(names, pl.String)}
+    )
+
+
+def make_table(members: pl.DataFrame, names: tuple[str, ...], aliases: Mapping[str, str]) -> LookupTable:
+    """The table of `members` (`_source`, `_id`, `_position`, `_touched` and `names`).
+
+    Where a record gave several rows the first counts; where two records meet under an alias, the first by source name.
+    """
+    placed = members.filter(pl.col(SOURCE).is_not_null() & pl.col(ID).is_not_null())
+    placed = placed.sort(SOURCE, ID, "_position", nulls_last=False)
+    rows = [placed.unique([SOURCE, ID], keep="first", maintain_order=True)]
+    if aliases:
+        common = rows[0].with_columns((pl.lit(_ALIAS) + pl.col(SOURCE).replace(dict(aliases))).alias(SOURCE))
+        rows.append(common.unique([SOURCE, ID], keep="first", maintain_order=True))
+    return LookupTable(names, pl.concat(rows).select(SOURCE, ID, TOUCHED, *names), dict(aliases))
+
+
+def looked_up_columns(rules: DatasetRules, lookup: str) -> set[str]:
+    """The columns that a dataset takes from one of its look-ups."""
+    names = {name for rule in rules.columns.values() for name in rule.fields}
+    for sql in [rules.where, *(rule.sql for rule in rules.columns.values())]:
+        try:
+            names |= set(fields_of(sql)) if sql else set()
+        except Unverifiable:
+            continue  # the column is named as not verifiable, and its neighbours need not wait for it
+    names |= {name for other in rules.lookups.values() for name in (other.source, *other.ids)} | set(rules.order_by)
+    return {name.partition(".")[2] for name in names if name.partition(".")[0] == lookup}

@@ -1,0 +1,278 @@
+"""Undo after real merges, with columns that cannot be emptied, under faults, and killed in the middle."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from migrate.config import load_project
+from migrate.project import start_project
+from migrate.report.undo import judge_undo, render_undo
+from migrate.sandbox.limits import Limits
+from migrate.sandbox.serve import Sandbox, SandboxSettings
+from migrate.stages.run import Job, run_extract, run_load, run_plan
+from migrate.stages.undo import plan_undo, run_undo
+
+from .conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
+
+KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
+MAPPING = """
+version: 1
+dataset: contacts
+resource: profiles
+key: [contact_key]
+alternative_keys: [[email]]
+columns:
+  contact_key: {from: id, type: text}
+  email: {from: email, type: text}
+  lastname: {from: lastname, type: text}
+  city: {from: city, type: text}
+  points: {from: points, type: integer}
+  newsletter: {from: newsletter, type: boolean, values: {"1": true, "0": false}}
+  birthdate: {from: dateofbirth, type: date}
+"""
+ACCOUNT = """
+[contacts]
+keys = [["contact_key"], ["email"]]
+"""
+MANDATORY = 'mandatory = ["lastname"]\n'
+
+
+@dataclass
+class Shop:
+    """A project and its sandbox."""
+
+    job: Job
+    box: Sandbox
+
+    def write(self, *rows: dict[str, Any]) -> None:
+        """Somebody writes to the target, beside us."""
+        url = f"{self.box.octolis_url}/datasets/contacts/records/batch?api-key={TARGET_KEY}"
+        for start in range(0, len(rows), 500):
+            httpx.post(url, json=rows[start : start + 500], headers=HEADERS).raise_for_status()
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """What the target holds, by key, without the system's columns."""
+        url = f"{self.box.octolis_url}/datasets/contacts/records?api-key={TARGET_KEY}"
+        found = httpx.get(url, headers=HEADERS).json()["records"]
+        return {
+            r["contact_key"]: {name: value for name, value in r.items() if not name.startswith("__")} for r in found
+        }
+
+    def inject(self, *faults: str) -> None:
+        """Puts faults in force."""
+        httpx.post(f"{self.box.url}/_sandbox/faults", json=faults).raise_for_status()
+
+    def patches(self) -> int:
+        """How many update requests the target has seen."""
+        log = httpx.get(f"{self.box.url}/_sandbox/log").json()["requests"]
+        return sum(entry["method"] == "PATCH" for entry in log)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A folder with the mapping and the account in it."""
+    start_project(tmp_path / "project")
+    for file in (tmp_path / "project" / "mappings").glob("*.yaml"):
+        file.unlink()
+    (tmp_path / "project" / "mappings" / "contacts.yaml").write_text(MAPPING)
+    (tmp_path / "account.toml").write_text(ACCOUNT)
+    yield tmp_path
+
+
+def settings(place: Path) -> SandboxSettings:
+    """A sandbox with its memory in a file, so that it can be started again with other rules."""
+    return SandboxSettings(
+        db=place / "memory.sqlite", mappings=place / "project" / "mappings", datasets=place / "account.toml",
+        datatrics_key=SOURCE_KEY, octolis_keys=(TARGET_KEY,), limits=Limits(enforce=False),
+    )  # fmt: skip
+
+
+def open_shop(place: Path, box: Sandbox) -> Shop:
+    """The project that points to a running sandbox; its waits are a fiftieth."""
+    (place / "project" / "migrate.toml").write_text(
+        f'[datatrics]\nbase_url = "{box.datatrics_url}"\nproject_id = "demo"\nrequests_per_second = 1000\n'
+        f'[octolis]\nbase_url = "{box.octolis_url}"\nlimit_speed = 50\n[octolis.datasets]\ncontacts = "contacts"\n'
+        "[gates]\nmax_merges = 10\n"
+    )
+    return Shop(make_job(load_project(place / "project" / "migrate.toml", KEYS)), box)
+
+
+def migrate(shop: Shop, *profiles: dict[str, Any]) -> None:
+    """Extracts, plans and loads these profiles."""
+    body = msgspec.json.encode([{"source": "Shop", **profile} for profile in profiles])
+    httpx.post(f"{shop.box.url}/_sandbox/records/profiles", content=body).raise_for_status()
+    run_extract(shop.job, ["profiles"])
+    plan = run_plan(shop.job)
+    run_load(shop.job, name=plan.name)
+
+
+def listed(shop: Shop, name: str) -> list[dict[str, str]]:
+    """The rows of one of the undo's lists."""
+    [file] = shop.job.workspace.exports.glob(f"*/undo-{name}-contacts.csv")
+    return list(csv.DictReader(file.read_text().splitlines()))
+
+
+def test_merges_and_columns_that_cannot_be_emptied(place: Path) -> None:
+    """Each record goes as far back as the API lets it, and every list says what is left to be done by hand."""
+    with Sandbox(settings(place)) as box:
+        shop = open_shop(place, box)
+        shop.write(
+            {"contact_key": "1", "lastname": "One", "city": "Old", "points": 5, "newsletter": True,
+             "birthdate": "1970-05-11 00:00:00"},
+            {"contact_key": "2", "city": "Old"},
+            {"contact_key": "3"},
+            {"contact_key": "4", "lastname": "Four", "city": "Old"},
+            {"contact_key": "other", "email": "four@example.test", "lastname": "Lost", "city": "Lost Town"},
+            {"contact_key": "5", "lastname": "Five", "city": "Old"},
+        )  # fmt: skip
+        before = shop.rows()
+    (place / "account.toml").write_text(ACCOUNT + MANDATORY)
+    with Sandbox(settings(place)) as box:
+        shop = open_shop(place, box)
+        migrate(
+            shop,
+            {"profileid": "1", "lastname": "Uno", "city": "New", "points": 6, "newsletter": 0,
+             "dateofbirth": "1980-01-01", "email": "one@example.test"},
+            {"profileid": "2", "lastname": "Two", "city": "New"},
+            {"profileid": "3", "lastname": "Three"},
+            {"profileid": "4", "lastname": "Quattro", "email": "four@example.test"},
+            {"profileid": "5", "lastname": "Cinque"},
+            {"profileid": "6", "lastname": "Six"},
+        )  # fmt: skip
+        shop.write({"contact_key": "5", "lastname": "Changed by others"})
+        loaded = shop.rows()
+        [entry] = plan_undo(shop.job, None).datasets
+        assert [r.key for r in entry.restorable] == ["1", "2", "3"]
+        counts = (len(entry.changed_since), len(entry.created), len(entry.merged), len(entry.survivors))
+        assert (*counts, entry.unreadable) == (1, 1, 1, 1, ())
+        done = run_undo(shop.job, None, wait_s=0)
+        assert (done.restored, done.verified, done.partly, done.refused) == (2, 2, 1, 1)
+        assert judge_undo(done) == (3, "restored in part")
+        assert "cannot" in render_undo(done)
+        now = shop.rows()
+        assert now["1"] == before["1"]
+        assert now["2"] == before["2"] | {"lastname": "Two"}
+        assert {key: now[key] for key in "3456"} == {key: loaded[key] for key in "3456"}
+        gone, survivor = listed(shop, "merged")
+        assert gone["merged_into"] == survivor["masterid"] == survivor["merged_into"] != gone["masterid"]
+        assert json.loads(gone["lost"]) == {"contact_key": "4", "lastname": "Four", "city": "Old"}
+        assert json.loads(survivor["lost"]) == {
+            "contact_key": "other", "email": "four@example.test", "lastname": "Lost", "city": "Lost Town",
+        }  # fmt: skip
+        assert [row["columns_not_restored"] for row in listed(shop, "partly")] == ["lastname"]
+        assert [row["status"] for row in listed(shop, "refused")] == ["400"]
+        again = run_undo(shop.job, None, wait_s=0)
+        assert (again.restored, again.refused) == (0, 2)
+
+
+def many(count: int, city: str) -> list[dict[str, Any]]:
+    """Records of the target."""
+    return [{"contact_key": str(n), "city": city, "points": n} for n in range(count)]
+
+
+def profiles(count: int) -> list[dict[str, Any]]:
+    """The same people with another city."""
+    return [{"profileid": str(n), "city": "New"} for n in range(count)]
+
+
+def test_undo_stands_the_faults_that_a_load_stands(place: Path) -> None:
+    """Refused for the rate, for a busy dataset, torn off before and after it was carried out: all is as it was."""
+    with Sandbox(settings(place)) as box:
+        shop = open_shop(place, box)
+        shop.write(*many(1200, "Old"))
+        before = shop.rows()
+        migrate(shop, *profiles(1200))
+        assert {row["city"] for row in shop.rows().values()} == {"New"}
+        shop.inject(
+            "octolis:429=1@method=PATCH,times=2", "octolis:423@method=PATCH,at=3+4", "octolis:reset@method=PATCH,at=5",
+            "octolis:reset-after@method=PATCH,at=6", "octolis:500@method=PATCH,at=7,applied=1",
+            "octolis:partial=4/423@method=PATCH,at=8",
+        )  # fmt: skip
+        done = run_undo(shop.job, None, wait_s=0)
+        assert (done.restored, done.verified, judge_undo(done)) == (1200, 1200, (0, "restored"))
+        assert shop.rows() == before
+
+
+@pytest.mark.parametrize(("patches", "how"), [(1, signal.SIGKILL), (2, signal.SIGKILL), (1, signal.SIGTERM)])
+def test_a_stopped_undo_goes_on(place: Path, patches: int, how: signal.Signals) -> None:
+    """Killed or asked to stop, the same command restores the rest, and leaves alone what others changed meanwhile."""
+    with Sandbox(settings(place)) as box:
+        shop = open_shop(place, box)
+        shop.write(*many(1200, "Old"))
+        before = shop.rows()
+        migrate(shop, *profiles(1200))
+        shop.inject("octolis:slow=0.4@method=PATCH")
+        command = [sys.executable, "-m", "migrate", "-q", "undo", "run", "--wait", "0"]
+        process = subprocess.Popen(
+            command, cwd=place / "project", env={**os.environ, **KEYS}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while shop.patches() < patches:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(how)
+        _, said = process.communicate()
+        if how == signal.SIGTERM:
+            assert process.returncode == 130
+            assert "migrate undo run --plan" in said
+        shop.inject()
+        shop.write({"contact_key": "7", "city": "Changed by others"})
+        left = len(plan_undo(shop.job, None).datasets[0].restorable)
+        done = run_undo(shop.job, None, wait_s=0)
+        assert (done.restored, done.verified) == (left, left)
+        assert shop.rows() == before | {"7": before["7"] | {"city": "Changed by others"}}
+        assert shop.patches() <= 3 + 8 + 3
+
+
+def sending(shop: Shop) -> int:
+    """How many batches the ledger says are on their way."""
+    ledger = shop.job.workspace.ledger
+    if not ledger.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM batches WHERE state = 'sending'").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0  # the tables are being made
+
+
+def test_answers_that_were_lost_are_settled_first(place: Path) -> None:
+    """Of a load that was killed with a request on its way, the undo says what nobody knows yet."""
+    with Sandbox(settings(place)) as box:
+        shop = open_shop(place, box)
+        shop.write(*many(3, "Old"))
+        shop.inject("octolis:slow=20@method=POST,path=*batch")
+        body = msgspec.json.encode([{"source": "Shop", **profile} for profile in profiles(3)])
+        httpx.post(f"{box.url}/_sandbox/records/profiles", content=body).raise_for_status()
+        run_extract(shop.job, ["profiles"])
+        plan = run_plan(shop.job)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "migrate", "-q", "load", "--plan", plan.name], cwd=place / "project",
+            env={**os.environ, **KEYS}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while sending(shop) == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        found = plan_undo(shop.job, None)
+        assert [entry.unsettled for entry in found.datasets] == [3]
+        assert "settles them" in render_undo(found)
