@@ -1,7 +1,4 @@
-"""The project file `migrate.toml` and the keys, checked before anything else happens.
-
-Secrets come from the environment, or from a `.env` file beside the project file; never from the project file.
-"""
+"""The project file `migrate.toml`, checked before anything else happens. The services' keys never stand in it."""
 
 from __future__ import annotations
 
@@ -14,10 +11,13 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from migrate.errors import ConfigError
+from migrate.keys import Secrets, read_secrets, service_of
 
+SUMMARY_WEBHOOK = "notify"
+"""The name under [octolis.webhooks] of the one that is told how a load or a run ended; the others are for feeds."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -62,6 +62,15 @@ def _checked_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _checked_store(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("s3", "gs", "az") or not parts.netloc:
+        raise ValueError("write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("write the URL without user, key, query or fragment; keys come from the environment")
+    return value.rstrip("/")
+
+
 def _checked_zones(value: dict[str, str]) -> dict[str, str]:
     for source, zone in value.items():
         if zone not in available_timezones():
@@ -93,6 +102,7 @@ def _checked_places(value: dict[str, Limit]) -> dict[str, Limit]:
 GateLimit = Annotated[Limit, BeforeValidator(_parse_limit)]
 LossLimits = Annotated[dict[str, GateLimit], BeforeValidator(_flattened), AfterValidator(_checked_places)]
 Url = Annotated[str, AfterValidator(_checked_url)]
+StoreUrl = Annotated[str, AfterValidator(_checked_store)]
 Zones = Annotated[dict[str, str], AfterValidator(_checked_zones)]
 ResourceName = Literal["profiles", "content_items", "content_categories", "sales", "interactions"]
 
@@ -121,7 +131,7 @@ class Datatrics(_Section):
 
 
 class Webhook(_Section):
-    """Where a run's summary is sent; an Octolis webhook discards what does not match its settings."""
+    """Where a run's summary or a feed is sent; an Octolis webhook discards what does not match its settings."""
 
     id: str = Field(min_length=1)
     method: Literal["POST", "PUT"] = "POST"
@@ -159,37 +169,19 @@ class Gates(_Section):
     require_proven: bool = True
 
 
-class Secrets(BaseModel):
-    """The API keys; `repr` and errors never show them."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-    datatrics: SecretStr | None = None
-    octolis: tuple[SecretStr, ...] = ()
-
-    def datatrics_key(self) -> SecretStr:
-        """The source's key. Raises ConfigError when there is none."""
-        if self.datatrics is None:
-            raise ConfigError("DATATRICS_API_KEY is not set", hint=_KEY_HINT)
-        return self.datatrics
-
-    def octolis_keys(self) -> tuple[SecretStr, ...]:
-        """The target's keys, at least one. Raises ConfigError when there is none."""
-        if not self.octolis:
-            raise ConfigError("OCTOLIS_API_KEYS is not set", hint=_KEY_HINT)
-        return self.octolis
-
-
-_KEY_HINT = "set it in the environment, or in a file .env beside migrate.toml (see .env.example)"
-
-
 class Project(_Section):
     """One migration: `migrate.toml`, its folder and its keys.
 
-    `workspace` and `mappings` are absolute; a relative path in the file is taken from the file's folder.
+    `workspace` and `mappings` are absolute; a relative path in the file is taken from the file's folder. `keyring`:
+    keys may also come from the system's keyring. `snapshots`: the URL below which finished snapshots live, None for in
+    the workspace; see docs/scale.md.
     """
 
     workspace: Path = Path("migration")
     mappings: Path = Path("mappings")
+    snapshots: StoreUrl | None = None
+    keep_local_snapshots: bool = False
+    keyring: bool = False
     datatrics: Datatrics
     octolis: Octolis = Octolis()
     gates: Gates = Gates()
@@ -205,13 +197,23 @@ class Project(_Section):
             )
         return self.octolis.datasets[dataset]
 
+    def webhook(self, feed: str) -> Webhook:
+        """The webhook that takes a mapping with `target: webhook`. Raises ConfigError when the file has none."""
+        if feed not in self.octolis.webhooks:
+            raise ConfigError(
+                f"{self.file}: there is no [octolis.webhooks.{feed}] for the feed {feed!r}",
+                hint=f'add  [octolis.webhooks.{feed}]  with  id = "<webhook id>" (and method and headers if they are '
+                "configured there)",
+            )
+        return self.octolis.webhooks[feed]
+
 
 def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project:
     """The checked project. Raises ConfigError listing every problem of the file at once."""
     values = _read_toml(file)
     for forbidden in ("file", "secrets"):
         if forbidden in values:
-            raise ConfigError(f"{file}: unknown key {forbidden!r}", hint=_KEY_HINT)
+            raise ConfigError(f"{file}: unknown key {forbidden!r}", hint="keys stand in .env, never here")
     try:
         project = Project.model_validate(values)
     except ValidationError as error:
@@ -223,7 +225,9 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
             "file": file,
             "workspace": folder / project.workspace,
             "mappings": folder / project.mappings,
-            "secrets": read_secrets(folder / ".env", environ),
+            "secrets": read_secrets(
+                folder / ".env", environ, service_of(project.datatrics.project_id) if project.keyring else None
+            ),
         }
     )
 
@@ -246,28 +250,6 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not valid TOML: {error}", hint="correct that line and try again") from None
-
-
-def read_secrets(env_file: Path, environ: Mapping[str, str]) -> Secrets:
-    """The keys from the environment, else from `env_file`. Raises ConfigError for a key no header could carry."""
-    from dotenv import dotenv_values
-
-    try:
-        values = dict(dotenv_values(env_file)) if env_file.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{env_file} cannot be read: {type(error).__name__}") from None
-    values.update({name: environ[name] for name in ("DATATRICS_API_KEY", "OCTOLIS_API_KEYS") if environ.get(name)})
-    source = (values.get("DATATRICS_API_KEY") or "").strip()
-    target = [key.strip() for key in (values.get("OCTOLIS_API_KEYS") or "").split(",") if key.strip()]
-    for name, key in [("DATATRICS_API_KEY", source), *(("OCTOLIS_API_KEYS", key) for key in target)]:
-        if not (key.isascii() and key.isprintable()) or " " in key:
-            raise ConfigError(f"{name} holds characters that no API key has (spaces, line ends or accents)")
-    if len(set(target)) != len(target):
-        raise ConfigError("OCTOLIS_API_KEYS names the same key twice", hint="each key has a budget of its own once")
-    return Secrets(
-        datatrics=SecretStr(source) if source else None,
-        octolis=tuple(SecretStr(key) for key in target),
-    )
 
 
 def _explain(file: Path, error: ValidationError) -> Iterator[str]:

@@ -8,12 +8,28 @@ from pathlib import Path
 
 from migrate.errors import UsageError, WorkspaceError
 
+PLACEHOLDER = "CHANGE-ME"
 PROJECT_FILE = """\
-# One migration. Every key not set here has the default shown; an unknown key is an error.
-# Keys of the two services are never written here: see .env.example.
+# One migration from Datatrics to Octolis. How to go on from here:
+#
+#   1. Below, set project_id and the dataset ids.
+#   2. Put both services' keys into .env (see .env.example); they are never written here.
+#   3. migrate check        says what is still missing; reads only
+#   4. migrate extract      reads Datatrics into a snapshot on this machine; reads only
+#   5. migrate inspect      says what is in it; then read the mapping files, change them, migrate mapping check
+#   6. migrate plan         the dry run; then migrate diff --html report.html shows what would be written; reads only
+#   7. migrate load         writes exactly that plan to Octolis
+#   8. migrate reconcile    checks the counts; with --deep every value
+#
+# `migrate` alone says where you are and what is next. To see it all without an account first: migrate demo
+#
+# A setting that stands behind a # has that value unless you set another; an unknown one is an error.
 
 workspace = "migration"     # snapshots, plans, ledger and reports live here; they hold personal data
 mappings  = "mappings"      # the YAML files that say what becomes of each field: the document the customer signs
+# keyring = false           # true: keys may also come from the system's keyring, see .env.example
+# snapshots = "s3://bucket/folder"   # finished snapshots live in an object store (gs:// and az:// too): docs/scale.md
+# keep_local_snapshots = false       # true: they are in the workspace as well
 
 [datatrics]
 project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics application
@@ -57,15 +73,27 @@ require_proven = true          # every extract must be proven complete
 """
 
 ENV_EXAMPLE = """\
-# Copy to .env (mode 0600) or set these in the environment. Never commit the copy.
+# The keys of both services. Copy this file and fill the copy in; it must be readable by you alone:
+#
+#   cp .env.example .env && chmod 600 .env
+#
+# Never commit the copy (.gitignore leaves it out). A variable of the same name in the environment comes first.
+# Or keep them in the system's keyring: keyring = true in migrate.toml, the tool installed with its extra `keyring`, and
+#
+#   keyring set migrate:PROJECT_ID DATATRICS_API_KEY
+#   keyring set migrate:PROJECT_ID OCTOLIS_API_KEYS
+
+# The Datatrics key of the project; reading is all it is used for.
 DATATRICS_API_KEY=
-# One key, or several with commas: they share the load under the account's limit.
+
+# One Octolis key, or several with commas: they share the load under the account's limit.
 OCTOLIS_API_KEYS=
 """
 
 GITIGNORE = """\
 # Keys and personal data stay on this machine.
 .env
+support-*.zip
 migration/
 """
 

@@ -72,29 +72,6 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     assert len(caught.value.what.splitlines()) == 4
 
 
-def test_keys_come_from_the_environment_before_the_file(tmp_path: Path) -> None:
-    """A .env beside the project file is read, and the environment wins; several target keys are separated by commas."""
-    (tmp_path / ".env").write_text("DATATRICS_API_KEY=from-file\nOCTOLIS_API_KEYS=one, two\n")
-    found = load_project(project(tmp_path, SMALL), {"DATATRICS_API_KEY": "from-environment"}).secrets
-    assert found.datatrics_key().get_secret_value() == "from-environment"
-    assert [key.get_secret_value() for key in found.octolis_keys()] == ["one", "two"]
-
-
-@pytest.mark.parametrize("key", ["has space", "line\nend", "ключ"])
-def test_a_key_no_header_can_carry_is_refused_without_showing_it(tmp_path: Path, key: str) -> None:
-    """The variable is named, the value is not."""
-    with pytest.raises(ConfigError) as caught:
-        load_project(project(tmp_path, SMALL), {"DATATRICS_API_KEY": key})
-    assert "DATATRICS_API_KEY" in caught.value.what
-    assert key not in caught.value.what
-
-
-def test_the_same_target_key_twice_is_refused(tmp_path: Path) -> None:
-    """Two budgets for one key would break the limits."""
-    with pytest.raises(ConfigError, match="twice"):
-        load_project(project(tmp_path, SMALL), {"OCTOLIS_API_KEYS": "a,b,a"})
-
-
 def test_no_representation_shows_a_key(tmp_path: Path) -> None:
     """Neither repr nor str of project and secrets, nor a dump."""
     found = load_project(project(tmp_path, SMALL), {"DATATRICS_API_KEY": "canary1", "OCTOLIS_API_KEYS": "canary2"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from migrate.cli.complete import offer_names
 from migrate.errors import MigrateError
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class App:
         from migrate.cli.logs import open_log
         from migrate.workspace import Workspace
 
-        workspace = Workspace(project.workspace)
+        workspace = Workspace.of(project)
         workspace.create()
         open_log(workspace.log, project.secrets, verbose=self.verbose)
         return workspace
@@ -87,7 +89,7 @@ class App:
 
         if self.quiet:
             return Logged(Silence())
-        return Logged(Bars() if sys.stderr.isatty() else Heartbeat())
+        return Logged(Bars() if draws_bars() else Heartbeat())
 
     def finish(self, outcome: Outcome) -> None:
         """Prints the outcome and ends the process with its exit code."""
@@ -106,7 +108,7 @@ class App:
         click.echo(json.dumps({**head, **outcome.data, **tail}, ensure_ascii=False, default=str))
 
     def _full(self, command: str) -> str:
-        named = f" --project {self.project_file}" if self.project_file != Path("migrate.toml") else ""
+        named = f" --project {shlex.quote(str(self.project_file))}" if self.project_file != Path("migrate.toml") else ""
         return command.replace("migrate ", f"migrate{named} ", 1)
 
     def fail(self, command: str, error: MigrateError) -> int:
@@ -126,7 +128,7 @@ class App:
             )
         label = click.style("interrupted" if error.exit_code == 130 else "error", fg="red", bold=True)
         lines = [inert(line) for line in error.what.splitlines()] or [type(error).__name__]
-        click.echo(f"{label}: " + "\n  ".join(lines), err=True)
+        click.echo(f"{label}: " + "\n  ".join(lines), err=True, color=None if _may_colour() else False)
         if error.hint:
             click.echo(f"  -> {inert(error.hint)}", err=True)
         return error.exit_code
@@ -192,6 +194,7 @@ def global_options() -> list[click.Option]:
         click.Option(
             ["--project"],
             metavar="FILE",
+            type=click.Path(),
             expose_value=False,
             callback=_set_project,
             help="The project file [migrate.toml].",
@@ -216,16 +219,13 @@ def global_options() -> list[click.Option]:
     ]
 
 
-class Command(click.Command):
-    """A command that also takes the global options, and shows its examples as they are."""
-
+class _WithExamples(click.Command):
     def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params.extend(global_options())
         self.examples = examples
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the examples, one command a line."""
+        """Writes the examples as they are, one command a line."""
         if self.examples:
             with formatter.section("Examples"):
                 for example in self.examples:
@@ -233,11 +233,34 @@ class Command(click.Command):
         super().format_epilog(ctx, formatter)
 
 
+class Command(_WithExamples):
+    """A command that also takes the global options, shows its examples, and offers names to the shell."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(global_options())
+        offer_names(self.params)
+
+
+class Group(_WithExamples, click.Group):
+    """A group of commands that shows its examples."""
+
+
 def command(name: str, *examples: str) -> Callable[[Callable[..., Any]], Command]:
     """A decorator that makes a function one of the tool's commands."""
 
     def decorate(function: Callable[..., Any]) -> Command:
         return click.command(name, cls=Command, examples=examples)(function)
+
+    return decorate
+
+
+def group(name: str, *examples: str) -> Callable[[Callable[..., Any]], Group]:
+    """A decorator that makes a function a group of the tool's commands."""
+
+    def decorate(function: Callable[..., Any]) -> Group:
+        names = {"help_option_names": ["-h", "--help"]}
+        return click.group(name, cls=Group, examples=examples, context_settings=names)(function)
 
     return decorate
 
@@ -266,4 +289,13 @@ def wants_json(arguments: list[str]) -> bool:
 
 def wants_colour() -> bool:
     """True when stdout is a terminal and nobody has asked for no colours (no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return sys.stdout.isatty() and _may_colour()
+
+
+def _may_colour() -> bool:
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def draws_bars() -> bool:
+    """True when stderr is a terminal that can move its cursor."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

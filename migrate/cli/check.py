@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from migrate.cli.app import App, Outcome, command, pass_app
+
+if TYPE_CHECKING:
+    from migrate.stages.check import Finding
+
+_COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
 @command("check", "migrate check", "migrate check --json")
@@ -20,23 +27,37 @@ def check(app: App) -> None:
     from migrate.stages.check import preflight
 
     with app.job() as job:
-        findings = preflight(job.project, job.workspace, job.stop)
-    colours = {"pass": "green", "warn": "yellow", "fail": "red"}
-    lines = []
-    for finding in findings:
-        lines.append(
-            f"  {click.style(f'{finding.level:<5}', fg=colours[finding.level])} {finding.name}: {finding.text}"
-        )
-        if finding.hint and finding.level != "pass":
-            lines.append(f"        -> {finding.hint}")
-    failed = sum(finding.level == "fail" for finding in findings)
+        findings = preflight(job.project, job.workspace, job.stop, job.progress.note)
+    count = Counter[str](finding.level for finding in findings)
+    failed = count["fail"]
+    told = [
+        f"{count[level]} {word}" for level, word in (("fail", "failed"), ("warn", "to think about")) if count[level]
+    ]
+    told.append(f"{count['pass']} of {len(findings)} checks passed")
+    lines = [line for finding in findings for line in render_finding(finding)]
     app.finish(
         Outcome(
             command="check",
-            text="\n".join([*lines, "", f"{len(findings) - failed} of {len(findings)} checks passed."]),
-            data={"checks": [asdict(finding) for finding in findings]},
+            text="\n".join([*lines, "", ", ".join(told) + "."]),
+            data={"checks": [describe_finding(finding) for finding in findings]},
             exit_code=4 if failed else 0,
             status="failed" if failed else "passed",
             next="migrate check" if failed else "migrate extract",
         )
     )
+
+
+def render_finding(finding: Finding) -> Iterator[str]:
+    """The lines of one finding, and what to do about it."""
+    from migrate.report.terminal import inert
+
+    first, *more = [inert(line) for line in finding.text.splitlines()] or [""]
+    yield f"  {click.style(f'{finding.level:<5}', fg=_COLOURS[finding.level])} {finding.name}: {first}"
+    yield from (f"        {line}" for line in more)
+    if finding.hint and finding.level != "pass":
+        yield f"        -> {inert(finding.hint)}"
+
+
+def describe_finding(finding: Finding) -> dict[str, str | None]:
+    """The finding's part of the JSON object."""
+    return {"name": finding.name, "level": finding.level, "text": finding.text, "hint": finding.hint}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from migrate.redact import RedactingFormatter, Redactor
 
 if TYPE_CHECKING:
-    from migrate.config import Secrets
+    from migrate.keys import Secrets
 
 
 class _JsonLines(logging.Formatter):
@@ -35,11 +35,10 @@ def open_log(folder: Path, secrets: Secrets, *, verbose: bool) -> None:
         logger.removeHandler(handler)
         handler.close()
     folder.mkdir(parents=True, exist_ok=True)
-    keys = [key.get_secret_value() for key in (secrets.datatrics, *secrets.octolis) if key is not None]
     handler = logging.FileHandler(
         folder / f"{time.strftime('%Y%m%d', time.gmtime())}.jsonl", encoding="utf-8", delay=True
     )
-    handler.setFormatter(RedactingFormatter(_JsonLines(), Redactor(keys)))
+    handler.setFormatter(RedactingFormatter(_JsonLines(), Redactor(secrets.texts())))
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
     logger.propagate = False

@@ -5,16 +5,21 @@ Nothing here imports polars, httpx or pydantic, so that `--help` and shell compl
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import json
+import logging
 import os
 import sys
 
 import click
+from click.shell_completion import CompletionItem
 
 from migrate import __version__
-from migrate.cli.app import App, global_options, wants_colour, wants_json
+from migrate.cli.app import App, Group, global_options, wants_colour, wants_json
+from migrate.cli.complete import COMPLETION_VARIABLE
+from migrate.cli.streams import prepare_streams
 from migrate.errors import MigrateError
 
 COMMANDS = {
@@ -33,13 +38,16 @@ COMMANDS = {
     "evidence": ("migrate.cli.evidence", "A re-checkable archive of what was done, without personal values."),
     "purge": ("migrate.cli.purge", "Remove personal data from the workspace; keep counts and hashes."),
     "run": ("migrate.cli.run", "extract -> plan -> load -> reconcile, stopping where a gate fails."),
+    "cutover": ("migrate.cli.cutover", "The cut-over night: what changed, planned, loaded, counted; or its rehearsal."),
     "status": ("migrate.cli.status", "What is done, what is left, and the next command."),
+    "support": ("migrate.cli.support", "Pack logs and states for support: no key, no personal value."),
+    "completion": ("migrate.cli.completion", "Print the script for Tab completion in bash, zsh or fish."),
     "sandbox": ("migrate.cli.sandbox", "Both services on this machine, for rehearsals and tests."),
     "demo": ("migrate.cli.demo", "The whole migration against the sandbox; no account needed."),
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -58,10 +66,16 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command named by the first argument. Raises UsageError naming the nearest one where there is none."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        is_unknown = args and args[0] not in COMMANDS and not args[0].startswith("-")
+        if is_unknown and not ctx.resilient_parsing:
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
             ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin with what was typed, from the table, and the options."""
+        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the list from the table, without importing the commands."""
@@ -74,6 +88,7 @@ class LazyGroup(click.Group):
     invoke_without_command=True,
     params=list(global_options()),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    examples=("migrate demo", "migrate init acme-migration", "migrate --project acme-migration/migrate.toml status"),
     epilog="First time here?  `migrate demo` shows a whole migration without any account.",
 )
 @click.version_option(__version__, prog_name="migrate")
@@ -96,7 +111,15 @@ def main() -> None:
     # Snapshots, plans and the ledger hold personal data: nobody else on this machine shall read them.
     os.umask(0o077)
     app = App(as_json=wants_json(sys.argv))
-    sys.exit(_run(app))
+    prepare_streams(as_json=app.as_json)
+    sys.exit(_offer(app) if os.environ.get(COMPLETION_VARIABLE) else _run(app))
+
+
+def _offer(app: App) -> int:
+    # The shell shows what comes back in the line that somebody is typing: whatever goes wrong, nothing is offered.
+    with contextlib.suppress(Exception):
+        cli.main(prog_name="migrate", standalone_mode=False, obj=app)
+    return 0
 
 
 def _run(app: App) -> int:
@@ -118,6 +141,10 @@ def _run(app: App) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception:
+        # A bug: its traceback is for stderr, and for whoever gets the log.
+        logging.getLogger(__name__).exception("%s ended with a bug", name)
+        raise
     return result if isinstance(result, int) else 0
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, Outcome, command, group, pass_app
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,7 +24,7 @@ _OWN = ("_source", "_id", "_page", "_raw")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group("mapping", context_settings={"help_option_names": ["-h", "--help"]})
+@group("mapping", "migrate mapping check", "migrate mapping preview mappings/contacts.yaml --rows 10")
 def mapping() -> None:
     """Propose, check and preview mapping files; list their functions; print their JSON Schema."""
 
@@ -48,7 +48,7 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
     project = app.open_project() if not files or snapshot or app.project_file.exists() else None
     found = _read(files, project)
     against = _newest(project, snapshot) if project and not no_snapshot else None
-    remarks = _remarks(against, found) if against else []
+    remarks = _remarks(project, against, found) if project and against else []
     problems = [remark.text for remark in remarks if remark.level == "problem"]
     if problems:
         raise MappingError(problems, hint="correct the file, then: migrate mapping check")
@@ -175,7 +175,7 @@ def _open(project: Project, name: str | None) -> Snapshot:
     from migrate.snapshot.reading import open_snapshot
     from migrate.workspace import Workspace
 
-    return open_snapshot(Workspace(project.workspace), name, check_files=False)
+    return open_snapshot(Workspace.of(project), name, check_files=False)
 
 
 def _newest(project: Project, name: str | None) -> Snapshot | None:
@@ -183,7 +183,7 @@ def _newest(project: Project, name: str | None) -> Snapshot | None:
     from migrate.snapshot.reading import list_snapshots
     from migrate.workspace import Workspace
 
-    if name is None and not any(state.finished for state in list_snapshots(Workspace(project.workspace))):
+    if name is None and not any(state.finished for state in list_snapshots(Workspace.of(project))):
         return None
     return _open(project, name)
 
@@ -197,18 +197,31 @@ def _resource(snapshot: Snapshot, name: str) -> SnapshotResource:
     return found
 
 
-def _remarks(snapshot: Snapshot, mappings: list[Mapping]) -> list[Remark]:
+def _remarks(project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> list[Remark]:
     from migrate.mapping.against import check_against, look_at
 
     remarks: list[Remark] = []
+    known = [*mappings, *_others(project, mappings)]
     for name in dict.fromkeys(made.resource for made in mappings):
         found = snapshot.resource(name)
         if found is None:
             continue
-        same = [made for made in mappings if made.resource == name]
+        same = [made for made in known if made.resource == name]
         shown = look_at(_fields(found), found.frames, same)
-        remarks += [remark for made in same for remark in check_against(made, shown, same)]
+        remarks += [remark for made in same if made in mappings for remark in check_against(made, shown, same)]
     return remarks
+
+
+def _others(project: Project, mappings: list[Mapping]) -> list[Mapping]:
+    """The project's mappings of other datasets: a field that one of them uses is no unused field."""
+    from migrate.errors import MappingError
+    from migrate.mapping.files import read_mappings
+
+    try:
+        known = read_mappings(project.mappings)
+    except MappingError:
+        return []  # what is wrong with them is told where they are checked
+    return [made for name, made in known.items() if name not in {mine.dataset for mine in mappings}]
 
 
 def _fields(resource: SnapshotResource) -> list[str]:

@@ -14,10 +14,13 @@ import click
 from tqdm import tqdm
 
 from migrate.progress import Progress
-from migrate.report.terminal import inert
+from migrate.report.terminal import format_duration, inert
 
 HEARTBEAT_S = 15.0
-_FORMAT = "  {desc:<26} {percentage:3.0f}% |{bar:24}| {done} of {of} {unit}  {speed}  {remaining} left"
+_WIDE_COLUMNS = 110
+_WIDE = "  {desc:<26} {percentage:3.0f}% |{bar:24}| {n_text} of {total_text} {unit}  {speed}  {left}"
+_NARROW = "  {desc:<24} {percentage:3.0f}% |{bar:8}| {n_text}/{total_text} {speed} {clock}"
+_ENDLESS = "  {desc:<24}  {n_text} {unit}  {speed}"
 _log = logging.getLogger(__name__)
 
 
@@ -30,10 +33,28 @@ else:
 class _Bar(_Tqdm):
     @property
     def format_dict(self) -> dict[str, Any]:
-        """Tqdm's values, and the numbers as people read them."""
+        """Tqdm's values, the numbers as people read them, and a line that fits the terminal and what is known."""
         values = dict(super().format_dict)
-        rate = values["rate"] or (values["n"] - values["initial"]) / max(values["elapsed"], 0.001)
-        return values | {"done": f"{values['n']:,}", "of": f"{values['total'] or 0:,}", "speed": f"{rate:,.0f}/s"}
+        n, total = values["n"], values["total"]
+        rate = values["rate"] or (n - values["initial"]) / max(values["elapsed"], 0.001)
+        is_wide = (values["ncols"] or 0) >= _WIDE_COLUMNS
+        return values | {
+            "bar_format": _ENDLESS if not total else _WIDE if is_wide else _NARROW,
+            "n_text": f"{n:,}",
+            "total_text": f"{total or 0:,}",
+            "speed": f"{rate:,.0f}/s",
+            "left": time_left(n, total, rate),
+            "clock": _clock_text(n, total, rate),
+        }
+
+
+def _clock_text(done: int, total: int | None, rate: float) -> str:
+    return str(tqdm.format_interval((total - done) / rate)) if total and rate > 0 and total >= done else ""
+
+
+def time_left(done: int, total: int | None, rate: float) -> str:
+    """The time until `total` at `rate` units a second, as people say it; empty where nobody can know."""
+    return f"{format_duration((total - done) / rate)} left" if total and rate > 0 and total >= done else ""
 
 
 class Bars:
@@ -55,9 +76,9 @@ class Bars:
                 leave=False,
                 dynamic_ncols=True,
                 file=sys.stderr,
-                bar_format=_FORMAT,
                 ascii=" #",
                 mininterval=0.2,
+                miniters=1,
             )
 
     def advance(self, task: str, by: int, *, total: int | None = None) -> None:
@@ -86,6 +107,7 @@ class _Beat:
     total: int | None
     unit: str
     done: int
+    began_with: int
     started: float
     spoken: float
 
@@ -100,7 +122,7 @@ class Heartbeat:
     def begin(self, task: str, *, total: int | None, unit: str, done: int = 0) -> None:
         """Remembers the start of `task`."""
         now = self._clock()
-        self._beats[task] = _Beat(total, unit, done, now, now)
+        self._beats[task] = _Beat(total, unit, done, done, now, now)
 
     def advance(self, task: str, by: int, *, total: int | None = None) -> None:
         """Counts, and says so when the last line is old."""
@@ -125,7 +147,12 @@ class Heartbeat:
 
     def _say(self, task: str, beat: _Beat) -> None:
         of = f" of {beat.total:,}" if beat.total is not None else ""
-        click.echo(f"  {task}: {beat.done:,}{of} {beat.unit} in {self._clock() - beat.started:.0f} s", err=True)
+        elapsed_s = self._clock() - beat.started
+        rate = (beat.done - beat.began_with) / elapsed_s if elapsed_s >= 1 else 0.0
+        words = [f"{beat.done:,}{of} {beat.unit} in {format_duration(elapsed_s)}", f"{rate:,.0f}/s" if rate else ""]
+        if task in self._beats:
+            words.append(time_left(beat.done, beat.total, rate))
+        click.echo(f"  {task}: " + ", ".join(word for word in words if word), err=True)
 
 
 class Logged:
@@ -136,7 +163,8 @@ class Logged:
 
     def begin(self, task: str, *, total: int | None, unit: str, done: int = 0) -> None:
         """Passed on, and logged."""
-        _log.info("begin %s: %s of %s %s", task, done, total, unit)
+        of = "an unknown number of" if total is None else f"{total:,}"
+        _log.info("begin %s: %s of %s %s", task, f"{done:,}", of, unit)
         self._shown.begin(task, total=total, unit=unit, done=done)
 
     def advance(self, task: str, by: int, *, total: int | None = None) -> None:

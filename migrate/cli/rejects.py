@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, Outcome, command, group, pass_app
 
 if TYPE_CHECKING:
     from migrate.workspace import Workspace
@@ -20,7 +20,7 @@ def _choice(function: Callable[..., Any]) -> Callable[..., Any]:
     return named(click.option("--reason", metavar="TEXT", help="All whose reason contains TEXT.")(function))
 
 
-@click.group("rejects", context_settings={"help_option_names": ["-h", "--help"]})
+@group("rejects", "migrate rejects list", "migrate rejects export --plan 20261121-210551")
 def rejects() -> None:
     """Show the records that did not make it, of plan and load, and give them a second chance."""
 
@@ -107,7 +107,11 @@ def replay(app: App, name: str | None, plan_only: bool) -> None:
     app.finish(Outcome("rejects replay", text, data, exit_code=3 if behind else 0, status=status, next=following))
 
 
-@command("discard", 'migrate rejects discard contacts/p17 --note "test account"')
+@command(
+    "discard",
+    'migrate rejects discard contacts/p17 --note "test account"',
+    'migrate rejects discard --reason required --note "agreed with the customer"',
+)
 @_choice
 @_plan
 @click.option("--note", required=True, metavar="TEXT", help="Why: kept with the mark.")

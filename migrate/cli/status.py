@@ -22,7 +22,7 @@ def status(app: App, name: str | None, watch: bool, every: float) -> None:
     from migrate.stages.status import read_status
     from migrate.workspace import Workspace
 
-    found = read_status(Workspace(app.open_project().workspace), name)
+    found = read_status(Workspace.of(app.open_project()), name)
     app.finish(Outcome(command="status", text=render_status(found), data=summarise_status(found), next=found.next))
 
 
@@ -33,7 +33,7 @@ def follow(app: App, name: str | None, every_s: float) -> None:
     from migrate.workspace import Workspace
 
     project = app.open_project()
-    workspace, keys = Workspace(project.workspace), len(project.secrets.octolis)
+    workspace, keys = Workspace.of(project), len(project.secrets.octolis)
     begun_s, first = time.monotonic(), None
     with app.interruptible(announce=False) as stop:
         while True:

@@ -54,7 +54,7 @@ def read_status(workspace: Workspace, plan: str | None = None) -> Status:
 
 
 def _plan_state(workspace: Workspace, name: str) -> PlanState:
-    if not (workspace.plans / name / PLAN_FILE).is_file():
+    if not (workspace.folder_of(workspace.plans, name, "plan") / PLAN_FILE).is_file():
         return PlanState(name, finished=False)
     try:
         plan = open_plan(workspace, name, check_files=False)
@@ -116,7 +116,9 @@ def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ..
     if not snapshot.finished:
         return f"migrate extract --snapshot {snapshot.name}"
     usable = [plan for plan in plans if plan.finished and not plan.trouble]
-    if not usable or usable[-1].snapshot != snapshot.name:
+    # a plan of a delta goes on from the whole snapshot's
+    later = {delta.name for delta in snapshots[snapshots.index(snapshot) :]}
+    if not usable or usable[-1].snapshot not in later:
         return f"migrate plan --snapshot {snapshot.name}"
     plan = usable[-1]
     return f"migrate {'load' if not plan.books or plan.left else 'reconcile'} --plan {plan.name}"

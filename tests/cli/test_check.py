@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from tests.harness import Done, Project
+from tests.harness import TARGET_KEY, Done, Project
 
 MakeProject = Callable[..., Project]
 
@@ -87,3 +91,73 @@ def test_a_dataset_name_without_a_mapping(make_project: MakeProject) -> None:
     done = project.run("check", "--json")
     assert done.code == 4
     assert "contact" in finding(done, "dataset ids")["text"]
+
+
+def test_one_of_several_keys_is_wrong(make_project: MakeProject) -> None:
+    """Each key is tried alone and named by its number; the rest is asked with those that work."""
+    project = make_project(feeding=False)
+    done = project.run("check", "--json", OCTOLIS_API_KEYS=f"{TARGET_KEY},wrong")
+    assert done.code == 4
+    assert "key 2 of 2" in finding(done, "octolis key 2 of 2")["text"]
+    assert levels(done)["octolis contacts"] == "pass"
+    assert "octolis key 1 of 2" not in levels(done)
+
+
+def test_a_dataset_id_that_is_wrong(make_project: MakeProject) -> None:
+    """That dataset fails with the place to correct, the others are asked all the same."""
+    project = make_project(feeding=False)
+    project.write(datasets='contacts = "no-such-id"\norders = "orders"')
+    done = project.run("check", "--json")
+    assert levels(done)["octolis orders"] == "pass"
+    assert "no-such-id" in finding(done, "octolis contacts")["text"]
+    assert "[octolis.datasets]" in finding(done, "octolis contacts")["hint"]
+
+
+def test_a_project_as_init_leaves_it(tmp_path: Path) -> None:
+    """A newcomer is told in one screen all that is to be filled in, each with where."""
+    project = Project(tmp_path)
+    assert project.run("init", ".").code == 0
+    done = project.run("check", DATATRICS_API_KEY="", OCTOLIS_API_KEYS="")
+    assert done.code == 4
+    for part in ("CHANGE-ME", "[octolis.datasets]", "DATATRICS_API_KEY", "OCTOLIS_API_KEYS", ".env.example"):
+        assert part in done.stdout, part
+    assert len(done.stdout.splitlines()) <= 24
+    failures = [line for line in done.stdout.splitlines() if line.startswith("  fail")]
+    assert done.stdout.count("        -> ") == len(failures) == 4
+
+
+def test_hosts_that_cannot_be_reached(bare_project: Project) -> None:
+    """Both services are named with their addresses and the setting, in one go; all keys of one are not tried twice."""
+    bare_project.write(octolis="retry_budget_s = 1", datatrics="retry_budget_s = 1")
+    done = bare_project.run("check", "--json")
+    assert done.code == 4
+    for name in ("datatrics profiles", "octolis key 1 of 1"):
+        found = finding(done, name)
+        assert "http://127.0.0.1:9" in found["text"]
+        assert "base_url" in found["hint"]
+    assert finding(done, "octolis datasets")["level"] == "warn"
+
+
+def test_an_unknown_host_name(bare_project: Project) -> None:
+    """A name that no server knows is no fault that passes: said at once."""
+    bare_project.write(source_url='"https://no-such-host.invalid/2.0"', target_url='"https://no-such-host.invalid/v1"')
+    done = bare_project.run("check", "--json")
+    assert "no-such-host.invalid cannot be resolved" in finding(done, "datatrics profiles")["text"]
+    assert "no-such-host.invalid cannot be resolved" in finding(done, "octolis key 1 of 1")["text"]
+
+
+def test_a_certificate_that_nobody_trusts(bare_project: Project) -> None:
+    """A port that speaks no proper TLS is told apart from one that is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_talk_nonsense, args=(listener,), daemon=True).start()
+        bare_project.write(source_url=f'"https://127.0.0.1:{listener.getsockname()[1]}/2.0"', datasets="")
+        done = bare_project.run("check", "--json")
+    assert "TLS" in finding(done, "datatrics profiles")["text"]
+
+
+def _talk_nonsense(listener: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            connection.sendall(b"HTTP/1.1 400 this is plain\r\n\r\n")
+            connection.close()

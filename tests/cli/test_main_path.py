@@ -44,7 +44,7 @@ def list_requests(project: Project) -> int:
 
 def manifest(project: Project, name: str) -> dict[str, Any]:
     """The manifest of a finished snapshot."""
-    text = (project.folder / "migration" / "snapshots" / name / "manifest.json").read_text()
+    text = (project.folder / "migration" / "snapshots" / name / "manifest.json").read_text(encoding="utf-8")
     found = json.loads(text)
     assert isinstance(found, dict)
     return found
@@ -59,7 +59,7 @@ def test_the_demo_ends_with_counts_that_match(tmp_path: Path) -> None:
     assert {r["verdict"] for r in summary["extract"]["resources"].values()} == {"proven"}
     assert all(row["equal"] for row in summary["revenue"])
     assert len(summary["revenue"]) == 25
-    page = Path(tmp_path / summary["report"]).read_text()
+    page = Path(tmp_path / summary["report"]).read_text(encoding="utf-8")
     assert "All counts agree" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert summary["next"].startswith("migrate ")
@@ -115,7 +115,7 @@ def test_kill_during_extract(make_project: MakeProject) -> None:
     for resource, lines in (("profiles", 5), ("sales", 20)):
         journal = folder / resource / "journal.jsonl"
         project.kill_when(
-            lambda journal=journal, lines=lines: journal.exists() and journal.read_text().count("\n") >= lines,
+            lambda journal=journal, lines=lines: journal.exists() and journal.read_bytes().count(b"\n") >= lines,
             "extract", "--snapshot", "killed", "-q",
         )  # fmt: skip
     done = project.run("extract", "--snapshot", "killed", "--json", "-q")

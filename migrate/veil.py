@@ -1,0 +1,54 @@
+"""Texts that may hold anybody's values, with every word masked that the tool itself cannot have written.
+
+Nobody can list what is personal in a server's words or a file's path. What the tool writes is known, since its own
+messages are: so a word is kept where it is one of those, a name from the project's settings, or a small number, and
+masked otherwise. What is kept for no good reason is at worst a word that stands in our own messages too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+_WORD = re.compile(r"\d{1,3}(?:,\d{3})+(?![\d,])|[^\s/=:;,()\[\]{}\"'`<>|&?\\]+")
+_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})*|\d{1,4}\.\d{1,3}|\d{1,3}(?:\.\d{1,3})?(?:%|s|x|ms|/s)")
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_SHAPE = frozenset("aA9.@+-_")
+_TRAILING = ".!…"
+
+
+def words_of(text: str) -> list[str]:
+    """The words of `text`, as `Veil` tells them apart."""
+    return [found.group().rstrip(_TRAILING) for found in _WORD.finditer(text)]
+
+
+class Veil:
+    """Masks all words but the `known` ones. `mask` gives a word's mask."""
+
+    def __init__(self, known: Iterable[str], mask: Callable[[str], str]) -> None:
+        self._known = frozenset(known)
+        self._mask = mask
+
+    def clean(self, text: str) -> str:
+        """`text` with its unknown words masked; line ends and punctuation stay."""
+        return _WORD.sub(self._replace, text)
+
+    def _replace(self, found: re.Match[str]) -> str:
+        word = found.group()
+        core = word.rstrip(_TRAILING)
+        # In a path every number may be somebody's id.
+        is_in_path = found.start() > 0 and found.string[found.start() - 1] == "/"
+        return word if self._is_known(core, is_in_path) else self._mask(core) + word[len(core) :]
+
+    def _is_known(self, word: str, is_in_path: bool) -> bool:
+        if word in self._known or not any(char.isalnum() for char in word):
+            return True
+        if _NUMBER.fullmatch(word):
+            return not is_in_path
+        parts = [part for part in re.split(r"[-_.+*#]", word) if part]
+        return all(part in self._known for part in parts)
+
+
+def reveals(text: str) -> bool:
+    """True when `text` holds an e-mail address that is no mask: letters as a or A, digits as 9."""
+    return any(not set(found.group()) <= _SHAPE for found in _EMAIL.finditer(text))
