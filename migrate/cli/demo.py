@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +82,8 @@ def _outcome(done: Rehearsal, summary: dict[str, Any], page: Path) -> Outcome:
 
     run = done.run
     counts = run.reconciliation is not None and run.reconciliation.matches and run.reconciliation.is_finished
-    revenue = all(row.equal for row in done.revenue)
-    lines = [render_run_text(run, done.revenue), done.note]
+    revenue = all(row.equal for row in done.revenue) and all(row.equal for row in done.events)
+    lines = [render_run_text(run, done.revenue), _render_events(done), done.note]
     if run.stopped:
         lines.append(f"Stopped: {run.stopped.what}")
     times = ", ".join(f"{stage} {format_duration(seconds)}" for stage, seconds in (run.seconds or {}).items())
@@ -92,8 +93,22 @@ def _outcome(done: Rehearsal, summary: dict[str, Any], page: Path) -> Outcome:
     return Outcome(
         command="demo",
         text="\n\n".join(lines),
-        data={**summary, "report": str(page), "project": str(done.folder / "migrate.toml"), "fed": done.fed},
+        data={
+            **summary,
+            "report": str(page),
+            "project": str(done.folder / "migrate.toml"),
+            "fed": done.fed,
+            "events": [{**asdict(row), "equal": row.equal} for row in done.events],
+        },
         exit_code=0 if counts and revenue else (run.stopped.exit_code if run.stopped else 4),
         status="match" if counts and revenue else "mismatch",
         next="migrate init my-migration",
     )
+
+
+def _render_events(done: Rehearsal) -> str:
+    told = (
+        f"{row.event} {row.source:,}" if row.equal else f"{row.event} {row.source:,} / {row.plan:,} / {row.target:,}"
+        for row in done.events
+    )
+    return "Events, as the data themselves, the plan and the target count them: " + ", ".join(told)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from migrate.cli.app import App, Outcome, command, pass_app
 from migrate.errors import UsageError
+
+if TYPE_CHECKING:
+    from migrate.source.extract import Extraction
 
 
 @command(
@@ -58,6 +62,13 @@ def extract(
             command="extract",
             text=render_extraction(extraction),
             data=summarise_extraction(extraction),
-            next="migrate extract" if extraction.since else f"migrate plan --snapshot {extraction.snapshot}",
+            next=_next(extraction),
         )
     )
+
+
+def _next(extraction: Extraction) -> str:
+    """A plan; but a delta that nothing is known before can be planned only with a whole snapshot."""
+    if extraction.since and extraction.since.snapshot is None:
+        return "migrate extract"
+    return f"migrate plan --snapshot {extraction.snapshot}"

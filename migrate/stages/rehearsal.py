@@ -25,7 +25,7 @@ from migrate.errors import MigrateError
 from migrate.project import shipped_mappings
 from migrate.stages.run import Job, Run, run_all
 from migrate.target.client import PAGE_ROWS, TargetClient
-from migrate.verify.totals import RevenueRow, revenue_of, side_by_side
+from migrate.verify.totals import EventCount, RevenueRow, revenue_of, side_by_side
 from migrate.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -61,13 +61,17 @@ limit_speed = {speed}
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A finished demo: the run, revenue in source, plan and target, and a sentence on what was not as in real life."""
+    """A finished demo: the run, a sentence on what was not as in real life, and what the data say of themselves.
+
+    That is: revenue and numbers of events in the data, the plan and the target.
+    """
 
     folder: Path
     project: Project
     run: Run
     fed: dict[str, int]
     revenue: list[RevenueRow]
+    events: list[EventCount]
     note: str
 
 
@@ -75,6 +79,7 @@ class Rehearsal:
 class SandboxProcess:
     """The ready sandbox, as it says of itself."""
 
+    url: str
     datatrics: str
     octolis: str
     project: str
@@ -99,11 +104,12 @@ def rehearse(
     with sandbox_process(folder / "mappings", speed) as sandbox:
         project = _write_project(folder, sandbox, speed)
         fed = feed(sandbox.datatrics, sandbox.project, project.secrets.datatrics_key(), data, progress)
-        workspace = Workspace(project.workspace)
+        workspace = Workspace.of(project)
         workspace.create()
         run = run_all(Job(project, workspace, progress, stop, now))
         revenue = compare_revenue(data, project, run) if run.loaded else []
-    return Rehearsal(folder, project, run, fed, revenue, _note(speed, data))
+        events = compare_events(data, project, run) if run.loaded else []
+    return Rehearsal(folder, project, run, fed, revenue, events, _note(speed, data))
 
 
 def _note(speed: float, data: DemoData) -> str:
@@ -116,11 +122,17 @@ def _note(speed: float, data: DemoData) -> str:
 
 
 @contextlib.contextmanager
-def sandbox_process(mappings: Path, speed: float) -> Iterator[SandboxProcess]:
-    """A running sandbox that declares the datasets of `mappings`; it ends with the block, and with this process."""
+def sandbox_process(mappings: Path, speed: float, *options: str) -> Iterator[SandboxProcess]:
+    """A running sandbox that declares the datasets of `mappings`; it ends with the block, and with this process.
+
+    `options` are those of `migrate sandbox`.
+    """
     command = [sys.executable, "-m", "migrate", "sandbox", "--json", "--port", "0", "--speed", f"{speed:g}"]
-    command += ["--mappings", str(mappings), "--until-stdin-closes"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own program
+    command += ["--mappings", str(mappings), "--until-stdin-closes", *options]
+    # In a session of its own Ctrl-C does not reach it: what is in flight is finished against a sandbox that answers.
+    with subprocess.Popen(  # noqa: S603  # our own program
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             yield _read_ready(process.stdout)
         finally:
@@ -149,7 +161,7 @@ def _write_project(folder: Path, sandbox: SandboxProcess, speed: float) -> Proje
         speed=f"{speed:g}",
         datasets="\n".join(f'{name} = "{name}"' for name in names),
     )
-    (folder / "migrate.toml").write_text(text, encoding="utf-8")
+    (folder / "migrate.toml").write_text(text, encoding="utf-8", newline="\n")
     keys = {"DATATRICS_API_KEY": sandbox.datatrics_key, "OCTOLIS_API_KEYS": sandbox.octolis_keys}
     return load_project(folder / "migrate.toml", keys)
 
@@ -165,6 +177,20 @@ def compare_revenue(data: DemoData, project: Project, run: Run) -> list[RevenueR
     planned = revenue_of(pl.concat(frames), time="created_at", amount="total", currency="currency")
     stored = revenue_of(_read_back(project, "orders", columns), time="created_at", amount="total", currency="currency")
     return side_by_side(source, planned, stored)
+
+
+def compare_events(data: DemoData, project: Project, run: Run) -> list[EventCount]:
+    """Interactions by event from the data itself, from the plan's files, and from the target read back."""
+    if run.plan is None:
+        return []
+    files = [run.plan.file("interactions", name) for name in ("records.parquet", "unchanged.parquet")]
+    planned = [pl.read_parquet(file, columns=["event"]) for file in files if file.exists()]
+    places = [pl.concat(planned), _read_back(project, "interactions", ("event",))]
+    source = data.event_counts()
+    plan, target = (dict(frame.group_by(pl.col("event").fill_null("")).len().iter_rows()) for frame in places)
+    return [
+        EventCount(e, source.get(e, 0), plan.get(e, 0), target.get(e, 0)) for e in sorted({*source, *plan, *target})
+    ]
 
 
 def _read_back(project: Project, dataset: str, columns: Sequence[str]) -> pl.DataFrame:

@@ -9,26 +9,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from migrate.config import Project
 from migrate.errors import GateError, MigrateError, UsageError
-from migrate.load.loader import LoadResult, Options, load
-from migrate.load.planned import DatasetToLoad, PlanToLoad, time_columns_of
-from migrate.mapping.files import read_mappings
-from migrate.plan.build import build_plan
-from migrate.plan.document import GateFinding
-from migrate.plan.opening import Plan, check_fresh, check_gates, open_plan
-from migrate.plan.request import PlanRequest
-from migrate.progress import Progress
-from migrate.snapshot.reading import open_whole_snapshot
-from migrate.source.client import SourceClient
-from migrate.source.extract import Extraction, ExtractRequest, extract
-from migrate.source.import_files import ImportRequest, import_files
-from migrate.source.resources import resolve_resources
-from migrate.source.since import resolve_since
-from migrate.stages.verify import open_target, run_reconcile
-from migrate.verify.reconcile import Reconciliation
-from migrate.workspace import Workspace
+
+# A stage's modules are imported when the stage begins, so that no command waits for those of another one.
+if TYPE_CHECKING:
+    from migrate.config import Octolis, Project
+    from migrate.load.loader import LoadResult
+    from migrate.load.planned import DatasetToLoad, PlanToLoad
+    from migrate.plan.document import GateFinding
+    from migrate.plan.opening import Plan
+    from migrate.progress import Progress
+    from migrate.source.extract import Extraction
+    from migrate.verify.reconcile import Reconciliation
+    from migrate.workspace import Workspace
 
 Clock = Callable[[], datetime]
 _NOTIFY_BUDGET_S = 30.0
@@ -53,6 +48,11 @@ def run_extract(
 
     With `since`, a time or the name of a snapshot, only what is new or changed.
     """
+    from migrate.source.client import SourceClient
+    from migrate.source.extract import ExtractRequest, extract
+    from migrate.source.resources import resolve_resources
+    from migrate.source.since import resolve_since
+
     settings = job.project.datatrics
     chosen = resolve_resources(resources)
     client = SourceClient(settings, job.project.secrets.datatrics_key(), stop=job.stop, note=job.progress.note)
@@ -72,6 +72,9 @@ def run_extract(
 
 def run_import(job: Job, folder: Path, resources: Sequence[str] = (), snapshot: str | None = None) -> Extraction:
     """A snapshot of files that were saved from the API earlier."""
+    from migrate.source.import_files import ImportRequest, import_files
+    from migrate.source.resources import resolve_resources
+
     settings = job.project.datatrics
     chosen = resolve_resources(resources)
     request = ImportRequest(
@@ -91,13 +94,23 @@ def run_plan(
     datasets: Sequence[str] = (),
     *,
     snapshot: str | None = None,
+    base: str | None = None,
     name: str | None = None,
     offline: bool = False,
 ) -> Plan:
-    """A new plan, made from the snapshot, the mappings and, unless `offline`, the live target."""
+    """A new plan, made from the snapshot, the mappings and, unless `offline`, the live target.
+
+    A delta is planned as the union with the snapshot it was made since, or with `base` where it was made since a time.
+    """
+    from migrate.mapping.files import read_mappings
+    from migrate.plan.build import build_plan
+    from migrate.plan.request import PlanRequest
+    from migrate.snapshot.union import open_to_plan
+    from migrate.stages.target import open_target
+
     mappings = read_mappings(job.project.mappings)
     request = PlanRequest(name=name, datasets=tuple(datasets) or None, offline=offline)
-    found = open_whole_snapshot(job.workspace, snapshot)
+    found = open_to_plan(job.workspace, snapshot, base)
     with contextlib.ExitStack() as stack:
         client = None if offline else stack.enter_context(open_target(job))
         return build_plan(job.project, job.workspace, found, mappings, client, request, job.progress, job.stop, job.now)
@@ -115,13 +128,17 @@ def run_load(
 
     **Raises**: Stale when an input of the plan has changed, GateError when the plan breaks a gate.
     """
+    from migrate.load.loader import Options, load
+    from migrate.plan.opening import check_fresh, check_gates, open_plan
+    from migrate.stages.target import open_target
+
     plan = open_plan(job.workspace, name)
     check_fresh(plan, job.project, job.workspace)
     gates = job.project.gates
     if confirm_merges is not None:
         gates = gates.model_copy(update={"max_merges": max(gates.max_merges, confirm_merges)})
     refuse_broken(plan, check_gates(plan, gates))
-    to_load = plan_to_load(plan, datasets)
+    to_load = plan_to_load(plan, job.project.octolis, datasets)
     with open_target(job) as client:
         options = Options(force_unlock=job.force_unlock, strict=strict)
         return load(client, job.workspace, to_load, gates, job.progress, job.stop, options=options)
@@ -129,16 +146,29 @@ def run_load(
 
 def send_summary(job: Job, summary: Mapping[str, object]) -> None:
     """Sends the summary to the webhook `notify`, where one is configured; that it fails is a note and no error."""
-    webhook = job.project.octolis.webhooks.get("notify")
+    from migrate.config import SUMMARY_WEBHOOK
+    from migrate.stages.target import open_target
+
+    webhook = job.project.octolis.webhooks.get(SUMMARY_WEBHOOK)
     if webhook is None:
         return
     settings = job.project.octolis.model_copy(update={"retry_budget_s": _NOTIFY_BUDGET_S})
     project = job.project.model_copy(update={"octolis": settings})
     with open_target(replace(job, project=project, stop=threading.Event())) as client:
         try:
-            client.send_webhook(webhook, summary)
+            client.send_webhook(webhook, _without_paths(summary, str(job.project.file.absolute().parent)))
         except MigrateError as error:
             job.progress.note(f"the summary could not be sent to webhook notify: {error.what}")
+
+
+def _without_paths(value: object, folder: str) -> object:
+    """A summary without the paths of this machine: the receiver is another one."""
+    if isinstance(value, Mapping):
+        kept = {name: inner for name, inner in value.items() if not (isinstance(inner, str) and folder in inner)}
+        return {name: _without_paths(inner, folder) for name, inner in kept.items()}
+    if isinstance(value, list | tuple):
+        return [_without_paths(inner, folder) for inner in value if not (isinstance(inner, str) and folder in inner)]
+    return value
 
 
 def refuse_broken(plan: Plan, findings: Sequence[GateFinding]) -> None:
@@ -152,35 +182,37 @@ def refuse_broken(plan: Plan, findings: Sequence[GateFinding]) -> None:
         )
 
 
-def plan_to_load(plan: Plan, datasets: Sequence[str] = ()) -> PlanToLoad:
+def plan_to_load(plan: Plan, octolis: Octolis, datasets: Sequence[str] = ()) -> PlanToLoad:
     """What the loader needs of a plan. Raises UsageError for a dataset that the plan does not have."""
-    document = plan.document
+    from migrate.load.planned import PlanToLoad
+
+    names = list(plan.document.datasets)
     for dataset in datasets:
-        if dataset not in document.datasets:
-            raise UsageError(
-                f"plan {plan.name!r} has no dataset {dataset!r}", hint=f"it has {', '.join(document.datasets)}"
-            )
-    return PlanToLoad(
-        name=plan.name,
-        folder=plan.folder,
-        datasets=tuple(
-            DatasetToLoad(
-                name=dataset,
-                dataset_id=document.dataset_ids[dataset],
-                key_columns=document.mappings[dataset].key,
-                recipe_columns=frozenset((*document.mappings[dataset].recipe_columns, *counts.recipes)),
-                records=plan.file(dataset, "records.parquet"),
-                unchanged=plan.file(dataset, "unchanged.parquet"),
-                rows=counts.create + counts.update + counts.unknown,
-                batches=counts.batches,
-                merge_forecast=counts.merge_forecast,
-                several_keys=bool(document.mappings[dataset].alternative_keys),
-                time_columns=_time_columns(plan, dataset),
-                before=tuple(sorted((plan.folder / dataset).glob("before-*.parquet"))),
-            )
-            for dataset, counts in document.datasets.items()
-            if not datasets or dataset in datasets
-        ),
+        if dataset not in names:
+            raise UsageError(f"plan {plan.name!r} has no dataset {dataset!r}", hint=f"it has {', '.join(names)}")
+    chosen = [name for name in names if not datasets or name in datasets]
+    return PlanToLoad(plan.name, plan.folder, tuple(_dataset_to_load(plan, octolis, name) for name in chosen))
+
+
+def _dataset_to_load(plan: Plan, octolis: Octolis, dataset: str) -> DatasetToLoad:
+    from migrate.load.planned import DatasetToLoad
+
+    document, counts = plan.document, plan.document.datasets[dataset]
+    used = document.mappings[dataset]
+    return DatasetToLoad(
+        name=dataset,
+        dataset_id={**document.dataset_ids, **document.webhook_ids}[dataset],
+        key_columns=used.key,
+        recipe_columns=frozenset((*used.recipe_columns, *counts.recipes)),
+        records=plan.file(dataset, "records.parquet"),
+        unchanged=plan.file(dataset, "unchanged.parquet"),
+        rows=counts.create + counts.update + counts.unknown,
+        batches=counts.batches,
+        merge_forecast=counts.merge_forecast,
+        several_keys=bool(used.alternative_keys),
+        time_columns=_time_columns(plan, dataset),
+        before=tuple(sorted((plan.folder / dataset).glob("before-*.parquet"))),
+        webhook=octolis.webhooks[dataset] if dataset in document.webhook_ids else None,
     )
 
 
@@ -197,29 +229,50 @@ class Run:
 
 
 def _time_columns(plan: Plan, dataset: str) -> frozenset[str]:
+    from migrate.load.planned import time_columns_of
+
     records = plan.file(dataset, "records.parquet")
     return time_columns_of(records, plan.document.mappings[dataset].stored_columns) if records.exists() else frozenset()
 
 
 def run_all(job: Job) -> Run:
     """Extract, plan, load, reconcile. A gate that fails ends the run after the stage that it judges."""
+    return run_stages(job, lambda: run_extract(job), lambda snapshot: run_plan(job, snapshot=snapshot))
+
+
+def run_stages(
+    job: Job,
+    extracting: Callable[[], Extraction],
+    planning: Callable[[str], Plan],
+    *,
+    confirm_merges: int | None = None,
+    after: Callable[[Run], None] = lambda _run: None,
+) -> Run:
+    """A run with a way of its own to extract and to plan; `after` is told what stands after each stage."""
+    from migrate.stages.verify import run_reconcile
+
     seconds: dict[str, float] = {}
     with _timed("extract", seconds):
-        extraction = run_extract(job)
+        extraction = extracting()
+    run = Run(extraction, seconds=seconds)
+    after(run)
     try:
         refuse_unproven(job, extraction)
-    except GateError as stopped:
-        return Run(extraction, stopped=stopped, seconds=seconds)
-    with _timed("plan", seconds):
-        plan = run_plan(job, snapshot=extraction.snapshot)
-    try:
+        with _timed("plan", seconds):
+            plan = planning(extraction.snapshot)
+        run = replace(run, plan=plan)
+        after(run)
         with _timed("load", seconds):
-            loaded = run_load(job, name=plan.name)
+            loaded = run_load(job, name=plan.name, confirm_merges=confirm_merges)
     except GateError as stopped:
-        return Run(extraction, plan, stopped=stopped, seconds=seconds)
+        return replace(run, stopped=stopped)
+    run = replace(run, loaded=loaded)
+    after(run)
     with _timed("reconcile", seconds):
         found = run_reconcile(job, plan.name)
-    return Run(extraction, plan, loaded, found, seconds=seconds)
+    run = replace(run, reconciliation=found)
+    after(run)
+    return run
 
 
 def refuse_unproven(job: Job, extraction: Extraction) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.harness import Project
+from tests.harness import SOURCE_KEY, Project
 
 RUNBOOKS = Path(__file__).parents[2] / "runbooks"
 BLOCK = re.compile(r"```(sh|text)\n(.*?)```", re.DOTALL)
@@ -34,6 +35,7 @@ class Stage:
     faults: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     fine: tuple[int, ...] = FINE
+    shops_go_on: bool = False
 
 
 LOADED = (("extract", "-q"), ("plan", "-q"), ("load", "-q"))
@@ -52,7 +54,7 @@ STAGES = {
     "erasure-request": Stage(LOADED),
     "handing-over": Stage(LOADED),
     "subset-for-approval": Stage(),
-    "cut-over-night": Stage((("extract", "-q", "--snapshot", "first"), *LOADED[1:])),
+    "cut-over-night": Stage((("extract", "-q", "--snapshot", "first"), *LOADED[1:]), shops_go_on=True),
 }
 STARTED_BY_HAND = {"rehearsal"}
 
@@ -81,6 +83,27 @@ def run_line(project: Project, line: str, fine: tuple[int, ...]) -> str:
     return done.stdout + done.stderr
 
 
+def go_on(project: Project) -> None:
+    """What the shops do meanwhile: profiles come, one of them under an identity that is known."""
+    assert project.sandbox is not None
+    known = httpx.get(
+        f"{project.sandbox.datatrics_url}/project/demo/profile?limit=1", headers={"x-apikey": SOURCE_KEY}
+    ).json()["items"][0]
+    profiles = [
+        {
+            "profileid": id_,
+            "source": known["source"],
+            "profile": {"firstname": "Night", "email": f"{number}@example.org"},
+        }
+        for number, id_ in enumerate((known["profileid"], "night-1", "night-2"))
+    ]
+    httpx.post(
+        f"{project.sandbox.datatrics_url}/project/demo/profile/bulk",
+        headers={"x-apikey": SOURCE_KEY},
+        json={"profiles": profiles},
+    ).raise_for_status()
+
+
 def shows(output: str, expected: str) -> bool:
     """True when a line of `output` holds the parts of `expected`, which are separated by `...`, in order."""
     pattern = ".*".join(re.escape(part) for part in " ".join(expected.split()).split("..."))
@@ -95,6 +118,8 @@ def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name:
     project.write()
     for arguments in stage.before:
         assert project.run(*arguments).code in FINE
+    if stage.shops_go_on:
+        go_on(project)
     project.set_faults(stage.faults)
     project.write(**stage.settings)
     output = ""

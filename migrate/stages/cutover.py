@@ -1,0 +1,221 @@
+"""The night of the cut-over in one command: a delta since the last snapshot, its plan, the load, the count.
+
+Every stage can be resumed. What was begun and how long each stage took is kept in `reports/NAME-cutover.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from migrate.demo.drift import Shares
+from migrate.errors import Interrupted, UsageError
+from migrate.plan.opening import PLAN_FILE, Plan, open_plan
+from migrate.snapshot.reading import list_snapshots, newest_whole, open_snapshot
+from migrate.stages.known import gather_known
+from migrate.stages.night import Night, Stage, expect_night, planned_steps, reconcile_step
+from migrate.stages.run import Job, Run, run_extract, run_plan, run_stages
+from migrate.stages.status import read_status
+from migrate.workspace import Workspace, check_name, new_name, write_json
+
+if TYPE_CHECKING:
+    from migrate.config import Project
+
+STATE = "-cutover.json"
+USUAL = Shares()
+_RESUMABLE = timedelta(days=1)
+Show = Callable[["Cutover", Stage], None]
+
+
+@dataclass(frozen=True)
+class CutoverRequest:
+    """What is asked for; None: the base is what was loaded last, the name is by the time, the start is now.
+
+    `shares` are expected where no delta tells how much changes.
+    """
+
+    since: str | None = None
+    name: str | None = None
+    start: datetime | None = None
+    shares: Shares = USUAL
+    confirm_merges: int | None = None
+
+
+@dataclass(frozen=True)
+class Cutover:
+    """A night: its name, which is also that of its snapshot and plan, what it builds on, its timetable.
+
+    `resources`: those of the base; `datasets`: those that were loaded, none for all. `doubts`: what to know
+    before it begins. `before`: seconds that stages took in earlier calls. `run`: what became of it so far.
+    """
+
+    name: str
+    base: str
+    resources: tuple[str, ...]
+    datasets: tuple[str, ...]
+    night: Night
+    doubts: tuple[str, ...] = ()
+    before: Mapping[str, float] = field(default_factory=dict)
+    run: Run | None = field(default=None, compare=False)
+
+
+def prepare_cutover(job: Job, request: CutoverRequest) -> Cutover:
+    """The night with its forecast. Reads files only, writes nothing.
+
+    Without a name, a night of the last day that is not over is taken up again.
+
+    **Raises**: UsageError, WorkspaceError where there is no snapshot to build on.
+    """
+    now = job.now()
+    begun = _begun(job.workspace, request, now)
+    name = check_name(request.name or begun.name or f"cutover-{new_name(now, lambda _: False)}", "cut-over")
+    loaded = _loaded(job.workspace)
+    base = request.since or begun.base or _choose_base(job.workspace, loaded)
+    known = gather_known(job.workspace, base, request.shares, now)
+    night = expect_night(known, job.project, request.start or now.astimezone())
+    doubts = tuple(_doubts(job.workspace, loaded, base))
+    return Cutover(name, base, tuple(known.read), tuple(loaded), night, doubts, begun.stages)
+
+
+def run_cutover(
+    job: Job, cutover: Cutover, request: CutoverRequest, show: Show = lambda _cutover, _stage: None
+) -> Cutover:
+    """The whole night; `show` is told after each stage. A gate that fails ends it after the stage that it judges.
+
+    **Raises**: what a stage raises; Interrupted with the command that goes on.
+    """
+    told = [cutover]
+    _keep(job, cutover)
+
+    def after(run: Run) -> None:
+        seconds = {stage: s + cutover.before.get(stage, 0.0) for stage, s in (run.seconds or {}).items()}
+        stage, night = _tell(told[-1].night, run, seconds, job.project)
+        told.append(replace(cutover, night=night, run=run))
+        _keep(job, told[-1])
+        show(told[-1], stage)
+
+    try:
+        run = run_stages(
+            job,
+            lambda: run_extract(job, cutover.resources, cutover.name, since=cutover.base),
+            lambda snapshot: _plan(job, snapshot, cutover.datasets),
+            confirm_merges=request.confirm_merges,
+            after=after,
+        )
+    except Interrupted as error:
+        raise Interrupted(error.what, hint=again(cutover)) from None
+    return replace(told[-1], run=run)
+
+
+def again(cutover: Cutover) -> str:
+    """The command that goes on with this night."""
+    return f"migrate cutover --since {cutover.base} --name {cutover.name}"
+
+
+def _plan(job: Job, snapshot: str, datasets: tuple[str, ...]) -> Plan:
+    """The plan of the night's own name: a finished one, which was made before an interruption, or a new one."""
+    if not (job.workspace.plans / snapshot / PLAN_FILE).is_file():
+        return run_plan(job, datasets, snapshot=snapshot, name=snapshot)
+    plan = open_plan(job.workspace, snapshot)
+    if plan.document.snapshot.name != snapshot:
+        raise UsageError(
+            f"there is a plan {snapshot!r} already, made from snapshot {plan.document.snapshot.name!r}",
+            hint="choose another --name",
+        )
+    return plan
+
+
+def _tell(night: Night, run: Run, seconds: Mapping[str, float], project: Project) -> tuple[Stage, Night]:
+    """The stage that is over, and the timetable with what it took; a plan also tells what is to come."""
+    if run.reconciliation:
+        return "reconcile", night.done("reconcile", seconds["reconcile"], {})
+    if run.loaded:
+        parts = {name: dataset.seconds for name, dataset in run.loaded.datasets.items()}
+        return "load", night.done("load", seconds["load"], parts)
+    if run.plan:
+        document = run.plan.document
+        night = night.done("plan", seconds["plan"], {}).with_stage("load", planned_steps(document, project))
+        return "plan", night.with_stage("reconcile", [reconcile_step(document, {}, project)])
+    parts = {name: result.seconds for name, result in run.extraction.resources.items()}
+    return "extract", night.done("extract", seconds["extract"], parts)
+
+
+def _loaded(workspace: Workspace) -> dict[str, str]:
+    """By dataset the snapshot that it was last loaded from, to the end."""
+    found = {}
+    for plan in read_status(workspace).plans:
+        for dataset, entry in plan.books.items():
+            if plan.snapshot and not entry.unsent + entry.unknown + entry.deferred:
+                found[dataset] = plan.snapshot
+    return found
+
+
+def _choose_base(workspace: Workspace, loaded: Mapping[str, str]) -> str:
+    """The oldest of the snapshots that the datasets were last loaded from, so that nothing is missed of any of them.
+
+    The newest whole one where nothing was loaded.
+    """
+    last = set(loaded.values())
+    known = [state.name for state in list_snapshots(workspace) if state.finished and state.name in last]
+    # where there is none at all, opening it says so
+    return known[0] if known else newest_whole(workspace) or open_snapshot(workspace, None, check_files=False).name
+
+
+def _doubts(workspace: Workspace, loaded: Mapping[str, str], base: str) -> Iterator[str]:
+    if not loaded:
+        yield f"no plan of snapshot {base} was loaded from this workspace: what only it holds is not sent tonight"
+    before = workspace.names(workspace.snapshots)
+    older = before[: before.index(base)] if base in before else []
+    for dataset, snapshot in loaded.items():
+        if snapshot in older:
+            between = f"what changed from then to {base} is not sent tonight"
+            yield f"{dataset} was last loaded from snapshot {snapshot}: {between}"
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What is kept of a night that was begun, nothing where there is none to go on with."""
+
+    name: str | None = None
+    base: str | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+
+
+def _begun(workspace: Workspace, request: CutoverRequest, now: datetime) -> _Begun:
+    """The night that the request goes on with: the one it names, else the newest unfinished one.
+
+    One that is over, or was begun more than a day ago, is gone on with only by name.
+    """
+    found = []
+    for file in workspace.reports.glob(f"*{STATE}"):
+        try:
+            state = json.loads(file.read_bytes())
+            begun, is_over = datetime.fromisoformat(state["begun"]), state["over"]
+            night = _Begun(state["name"], state["base"], state["stages"])
+        except (OSError, ValueError, KeyError):
+            continue
+        is_current = not is_over and now - begun < _RESUMABLE
+        named = request.name == night.name or (request.name is None and is_current)
+        if named and request.since in (None, night.base):
+            found.append((begun, night))
+    return max(found, key=lambda one: one[0])[1] if found else _Begun()
+
+
+def _keep(job: Job, cutover: Cutover) -> None:
+    file = job.workspace.reports / f"{cutover.name}{STATE}"
+    try:
+        begun = json.loads(file.read_bytes())["begun"]
+    except (OSError, ValueError, KeyError):
+        begun = job.now().isoformat()
+    steps = [asdict(step) for step in cutover.night.steps]
+    state = {"name": cutover.name, "base": cutover.base, "begun": begun, "over": _is_over(cutover), "steps": steps}
+    write_json(file, {**state, "stages": {**cutover.before, **cutover.night.stages}})
+
+
+def _is_over(cutover: Cutover) -> bool:
+    """True when all was counted and nothing is left to send."""
+    found = cutover.run.reconciliation if cutover.run else None
+    return found is not None and found.is_finished and not any(d.books.deferred for d in found.datasets.values())

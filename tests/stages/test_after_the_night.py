@@ -1,0 +1,55 @@
+"""The other commands after a night: they take the delta for what it is, the last part of a union."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from migrate.plan.opening import check_fresh, open_plan
+from migrate.snapshot.union import UnionResource, open_union
+from migrate.stages.cutover import CutoverRequest, prepare_cutover, run_cutover
+from migrate.stages.purge import run_subject_purge
+from migrate.stages.status import read_status
+from migrate.stages.trace import run_trace
+from tests.harness import Project
+from tests.stages.night_stage import Shop
+
+
+@pytest.fixture
+def shop(make_project: Callable[..., Project]) -> Shop:
+    """A small shop after its night."""
+    shop = Shop(make_project(feeding=False))
+    shop.open()
+    shop.go_on()
+    job, request = shop.job(), CutoverRequest(name="night")
+    run_cutover(job, prepare_cutover(job, request), request)
+    return shop
+
+
+def test_the_night_is_the_last_thing_that_was_done(shop: Shop) -> None:
+    """The next command counts its plan; it does not plan the old whole snapshot again."""
+    assert read_status(shop.job().workspace).next == "migrate reconcile --plan night"
+
+
+def test_a_record_is_traced_wherever_it_lies(shop: Shop) -> None:
+    """One of the delta as it is now, one that the delta left alone from the base."""
+    changed = run_trace(shop.job(), "profiles", "4", None, "night", live=False)
+    assert '"Changed"' in changed["snapshot"]["record"]
+    same = run_trace(shop.job(), "profiles", "10", None, "night", live=False)
+    assert '"Name 10"' in same["snapshot"]["record"]
+    assert set(same["datasets"]) == {"contacts"}
+
+
+def test_a_person_is_erased_and_the_next_night_still_builds_on_it(shop: Shop) -> None:
+    """The manifests of base and delta get new hashes, and each goes on naming the other's."""
+    found = run_subject_purge(shop.job(), "p4@example.org", None)
+    assert found.records
+    job = shop.job()
+    resource = open_union(job.workspace, "night").resource("profiles")
+    assert isinstance(resource, UnionResource)
+    assert "4" not in {id_ for frame in resource.frames([]) for id_ in frame["_id"]}
+    check_fresh(open_plan(job.workspace, "night"), job.project, job.workspace)
+    request = CutoverRequest(name="later")
+    done = run_cutover(job, prepare_cutover(job, request), request)
+    assert done.base == "night"

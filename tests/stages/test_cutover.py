@@ -1,0 +1,260 @@
+"""The night of the cut-over, stage by stage: what is sent, what is built on, and how it goes on after a stop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migrate.config import Gates
+from migrate.demo.drift import Shares
+from migrate.errors import GateError, Interrupted, UsageError, WorkspaceError
+from migrate.stages.cutover import Cutover, CutoverRequest, prepare_cutover, run_cutover
+from migrate.stages.cutover_rehearsal import fields_of, rehearse_cutover
+from migrate.stages.run import Job, run_extract, run_load, run_plan
+from tests.harness import Project
+from tests.stages.night_stage import Shop
+
+NOTHING = (0, 0)
+
+
+@pytest.fixture
+def shop(make_project: Callable[..., Project]) -> Shop:
+    """A small shop that was migrated weeks ago."""
+    shop = Shop(make_project(feeding=False))
+    shop.open()
+    return shop
+
+
+def night(job: Job, request: CutoverRequest | None = None) -> Cutover:
+    """A whole night."""
+    request = request or CutoverRequest()
+    return run_cutover(job, prepare_cutover(job, request), request)
+
+
+def written(cutover: Cutover) -> dict[str, int]:
+    """Records written by dataset."""
+    assert cutover.run is not None
+    assert cutover.run.loaded is not None
+    return {name: found.written for name, found in cutover.run.loaded.datasets.items()}
+
+
+def state_of(job: Job, name: str) -> dict[str, Any]:
+    """What the workspace keeps of a night."""
+    found = json.loads((job.workspace.reports / f"{name}-cutover.json").read_bytes())
+    assert isinstance(found, dict)
+    return found
+
+
+def test_only_what_changed_is_sent_and_nothing_is_left(shop: Shop) -> None:
+    """Two changed and three new profiles and a new sale; then a whole plan has nothing to create or update."""
+    shop.go_on()
+    done = night(shop.job(), CutoverRequest(name="night"))
+    assert done.base == "first"
+    assert (written(done)["contacts"], written(done)["orders"]) == (5, 1)
+    assert done.run is not None
+    assert done.run.reconciliation is not None
+    assert done.run.reconciliation.matches
+    assert set(done.night.stages) == {"extract", "plan", "load", "reconcile"}
+    assert all(step.actual_s is not None for step in done.night.steps)
+    assert state_of(shop.job(), "night")["over"]
+    left = shop.differences()
+    assert (left["contacts"], left["orders"]) == (NOTHING, NOTHING)
+
+
+def test_the_next_night_builds_on_the_last(shop: Shop) -> None:
+    """What was loaded last is built on, also where it is a delta; a snapshot that was only looked at is not."""
+    first = night(shop.job())
+    shop.go_on()
+    run_extract(shop.job(), ["profiles", "sales"], "only-looked-at", since="first")
+    second = night(shop.job())
+    assert (first.base, second.base) == ("first", first.name)
+    assert written(second)["contacts"] == 5
+    assert shop.differences()["contacts"] == NOTHING
+
+
+@pytest.mark.parametrize("last", ["extract", "plan", "load"])
+def test_a_night_that_stopped_goes_on(shop: Shop, monkeypatch: pytest.MonkeyPatch, last: str) -> None:
+    """After each stage: the same request takes up the same delta and the same plan, and nothing is sent twice."""
+    shop.go_on()
+    job, request = shop.job(), CutoverRequest()
+    ready = prepare_cutover(job, request)
+
+    def stop(_cutover: Cutover, stage: str) -> None:
+        if stage == last:
+            raise RuntimeError("the machine fell asleep")
+
+    with pytest.raises(RuntimeError, match="fell asleep"):
+        run_cutover(job, ready, request, stop)
+    assert not state_of(job, ready.name)["over"]
+    again = night(shop.job())
+    assert (again.name, again.base) == (ready.name, ready.base)
+    assert written(again)["contacts"] == 5
+    assert again.run is not None
+    assert again.run.loaded is not None
+    assert sum(found.requests for found in again.run.loaded.datasets.values()) == 2
+    assert list(again.before)[-1] == last
+    assert all(again.night.stages[stage] > seconds for stage, seconds in again.before.items())
+    later = replace(shop.job(), now=lambda: datetime.now(UTC) + timedelta(minutes=5))
+    assert prepare_cutover(later, request).base == again.name
+    assert prepare_cutover(later, request).name != again.name
+
+
+def test_an_interruption_names_the_command_that_goes_on(shop: Shop) -> None:
+    """Whatever stage it fell into."""
+    job = shop.job()
+    job.stop.set()
+    with pytest.raises(Interrupted) as caught:
+        night(job, CutoverRequest(name="tonight"))
+    assert caught.value.hint == "migrate cutover --since first --name tonight"
+
+
+def test_a_gate_stops_before_the_load(shop: Shop) -> None:
+    """Nothing is written, and the night goes on once the gate is opened."""
+    shop.go_on()
+    job = shop.job()
+    closed = replace(job, project=job.project.model_copy(update={"gates": Gates.model_validate({"max_updates": 0})}))
+    stopped = night(closed, CutoverRequest(name="night"))
+    assert stopped.run is not None
+    assert isinstance(stopped.run.stopped, GateError)
+    assert stopped.run.loaded is None
+    assert stopped.night.actual_s is None
+    assert written(night(job))["contacts"] == 5
+
+
+def test_a_name_that_is_taken_by_another_plan(shop: Shop) -> None:
+    """A plan never changes: another name is asked for."""
+    run_plan(shop.job(), ["contacts"], snapshot="first", name="taken")
+    with pytest.raises(UsageError, match="made from snapshot 'first'"):
+        night(shop.job(), CutoverRequest(name="taken"))
+
+
+def test_the_forecast_of_a_known_shop(shop: Shop) -> None:
+    """Pages at the measured rate, rows at the last plan's, requests by share, or as an earlier delta has seen."""
+    request = CutoverRequest(shares=Shares(0.5, 0.1, 0))
+    steps = {(step.stage, step.part): step for step in prepare_cutover(shop.job(), request).night.steps}
+    assert steps["extract", "profiles"].basis.endswith("as in first")
+    assert steps["load", "contacts"].basis == "1 request, if 60.0% are new or changed"
+    assert steps["plan", ""].basis.endswith("as last time")
+    shop.go_on()
+    run_extract(shop.job(), ["profiles"], "what-changed", since="first")
+    steps = {(step.stage, step.part): step for step in prepare_cutover(shop.job(), request).night.steps}
+    assert steps["load", "contacts"].basis == "1 request, at the pace of what-changed"
+    assert steps["load", "orders"].basis == "0 requests, at the pace of what-changed"
+
+
+def test_a_base_that_was_never_loaded_is_a_doubt(make_project: Callable[..., Project]) -> None:
+    """The user is told before the night begins; without any snapshot there is nothing to build on."""
+    shop = Shop(make_project(feeding=False))
+    with pytest.raises(WorkspaceError, match="there is no snapshot"):
+        prepare_cutover(shop.job(), CutoverRequest())
+    run_extract(shop.job(), ["profiles"], "first")
+    (doubt,) = prepare_cutover(shop.job(), CutoverRequest()).doubts
+    assert "no plan of snapshot first was loaded" in doubt
+
+
+def test_a_rehearsal_touches_neither_service(shop: Shop) -> None:
+    """The user's records through all stages against a sandbox of its own; nothing of it stays."""
+    job = shop.job()
+    before = shop.project.state()["total_requests"]
+    leftover = job.workspace.root / "rehearsal" / "from-a-killed-one"
+    leftover.mkdir(parents=True)
+    shown: list[str] = []
+    request = CutoverRequest(shares=Shares(0.1, 0.05, 0.05))
+    with rehearse_cutover(job, request, speed=100, show=lambda cutover, _stage: shown.append(cutover.base)) as done:
+        assert not leftover.exists()
+        assert written(done.cutover)["contacts"] == 6
+    assert done.made_up == {"profiles": (4, 2, 2), "sales": (2, 1, 1)}
+    run = done.cutover.run
+    assert run is not None
+    assert run.reconciliation is not None
+    assert run.reconciliation.matches
+    assert run.loaded is not None
+    assert run.loaded.exports is None
+    delta = run.extraction.resources["profiles"].delta
+    assert delta is not None
+    assert (delta.changed, delta.new, delta.gone) == (4, 2, 2)
+    assert set(shown) == {"first"}
+    assert shop.project.state()["total_requests"] == before
+    assert not leftover.parent.exists()
+    assert not list(job.workspace.reports.glob("*-cutover.json"))
+
+
+def test_the_fields_that_a_rehearsal_may_change(shop: Shop) -> None:
+    """What the mappings read, but for keys, look-ups, filters and what ranks records."""
+    from migrate.mapping.files import read_mappings
+
+    mappings = read_mappings(shop.job().project.mappings)
+    found = fields_of("sales", mappings)
+    assert {"total", "currency", "state"} <= set(found.changeable)
+    assert not {"id", "source", "profileid", "updated", "items", "conversionid"} & set(found.changeable)
+    assert found.ids == ("conversionid",)
+
+
+def test_a_rehearsal_that_is_stopped_leaves_nothing(shop: Shop) -> None:
+    """Wherever it stops, the hint is the rehearsal's own command, and the room is empty."""
+    job = shop.job()
+
+    def stop(_cutover: Cutover, _stage: str) -> None:
+        job.stop.set()
+
+    with (
+        pytest.raises(Interrupted, match="neither service was asked anything") as caught,
+        rehearse_cutover(job, CutoverRequest(), speed=100, show=stop),
+    ):
+        pass
+    assert caught.value.hint == "migrate cutover --rehearse"
+    assert not (job.workspace.root / "rehearsal").exists()
+
+
+def test_two_rehearsals_do_not_meet(shop: Shop) -> None:
+    """The second is refused while the first holds the room."""
+    job = shop.job()
+    with (
+        job.workspace.lock(Path(job.workspace.root / ".rehearsal.lock"), "a rehearsal"),
+        pytest.raises(WorkspaceError, match="in use"),
+        rehearse_cutover(job, CutoverRequest(), speed=100, show=lambda _cutover, _stage: None),
+    ):
+        pass
+
+
+def test_nothing_is_missed_of_what_was_loaded_at_different_times(shop: Shop) -> None:
+    """The base is the oldest of the snapshots that the datasets were last loaded from; a later one leaves a doubt."""
+    run_extract(shop.job(), ["profiles", "sales"], "second")
+    run_plan(shop.job(), ["contacts"], snapshot="second", name="second")
+    run_load(shop.job(), name="second")
+    ready = prepare_cutover(shop.job(), CutoverRequest())
+    assert (ready.base, ready.datasets, ready.doubts) == ("first", ("contacts", "orders"), ())
+    (doubt,) = prepare_cutover(shop.job(), CutoverRequest(since="second")).doubts
+    assert doubt == "orders was last loaded from snapshot first: what changed from then to second is not sent tonight"
+    run_plan(shop.job(), ["orders"], snapshot="second", name="rest")
+    run_load(shop.job(), name="rest")
+    assert prepare_cutover(shop.job(), CutoverRequest()).base == "second"
+
+
+def test_a_feed_goes_along(make_project: Callable[..., Project]) -> None:
+    """A mapping that goes to a webhook: on the night only the rows that the delta touches are handed over."""
+    project = make_project(feeding=False)
+    (project.folder / "mappings" / "visits.yaml").write_text(
+        "version: 1\ndataset: visits\ntarget: webhook\nresource: profiles\nkey: [visit]\ncolumns:\n"
+        "  visit: {from: id, type: text}\n  firstname: {from: firstname, type: text}\n",
+        encoding="utf-8",
+    )
+    project.write(octolis='[octolis.webhooks.visits]\nid = "w"')
+    shop = Shop(project)
+    shop.open(["contacts", "orders", "visits"])
+    shop.go_on()
+    assert written(night(shop.job())) == {"contacts": 5, "orders": 1, "visits": 5}
+
+
+def test_what_was_never_loaded_is_not_loaded_by_the_night(shop: Shop) -> None:
+    """A project has more mappings than were loaded: the night goes on with those that were, by whichever plan."""
+    assert prepare_cutover(shop.job(), CutoverRequest()).datasets == ("contacts", "orders")
+    run_plan(shop.job(), ["order_items"], snapshot="first", name="lines")
+    run_load(shop.job(), name="lines")
+    assert prepare_cutover(shop.job(), CutoverRequest()).datasets == ("contacts", "orders", "order_items")
