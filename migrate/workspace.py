@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 
@@ -38,12 +39,17 @@ class FileEntry:
 
 def check_name(name: str, what: str) -> str:
     """`name`, if it can be a folder's name here and nowhere else. Raises UsageError."""
-    if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name) or name.endswith("."):
+    if not is_name(name):
         raise UsageError(
             f"{name!r:.120} cannot be the name of a {what}",
             hint="use up to 100 letters, digits, dots, dashes and underscores, the first a letter or a digit",
         )
     return name
+
+
+def is_name(text: str) -> bool:
+    """Whether `check_name` would take it."""
+    return bool(_NAME.fullmatch(text)) and not _RESERVED.fullmatch(text) and not text.endswith(".")
 
 
 def new_name(now: datetime, taken: Callable[[str], bool]) -> str:
@@ -116,7 +122,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Writes `value` as indented JSON with a last line end, whole or not at all."""
-    write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: object) -> bytes:
+    """What `write_json` writes."""
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def sync_folder(folder: Path) -> None:
@@ -130,17 +141,44 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-class Workspace:
-    """Paths below the workspace folder. Making one touches no disk."""
+class Places(Protocol):
+    """What a project file says of places."""
 
-    def __init__(self, root: Path) -> None:
+    @property
+    def workspace(self) -> Path:
+        """The workspace folder."""
+
+    @property
+    def snapshots(self) -> str | None:
+        """The URL below which finished snapshots live, None for in the workspace."""
+
+    @property
+    def keep_local_snapshots(self) -> bool:
+        """Whether snapshots that live elsewhere are in the workspace as well."""
+
+
+class Workspace:
+    """Paths below the workspace folder. Making one touches no disk.
+
+    `snapshots_at` is the URL of an object store where finished snapshots live, None for below `snapshots`; with
+    `keeps_copies` they are in both places.
+    """
+
+    def __init__(self, root: Path, snapshots_at: str | None = None, *, keeps_copies: bool = False) -> None:
         self.root = root
+        self.snapshots_at = snapshots_at
+        self.keeps_copies = keeps_copies
         self.snapshots = root / "snapshots"
         self.plans = root / "plans"
         self.ledger = root / "ledger.sqlite"
         self.exports = root / "exports"
         self.reports = root / "reports"
         self.log = root / "log"
+
+    @classmethod
+    def of(cls, project: Places) -> Workspace:
+        """The workspace of a project."""
+        return cls(project.workspace, project.snapshots, keeps_copies=project.keep_local_snapshots)
 
     def create(self) -> None:
         """Makes the folder and proves that it can be written to. Raises WorkspaceError."""
@@ -155,11 +193,24 @@ class Workspace:
                 hint="free disk space, fix its permissions, or set another `workspace` in migrate.toml",
             ) from None
 
+    def folder_of(self, kind: Path, name: str, what: str) -> Path:
+        """The folder of the `what` of that name, below `kind`.
+
+        **Raises**: UsageError for what can be no name; WorkspaceError for a link, which may lead anywhere.
+        """
+        path = kind / check_name(name, what)
+        if path.is_symlink():
+            raise WorkspaceError(
+                f"{what} {name} is a link to another place",
+                hint=f"put the folder itself there; {kind.name} as a whole, or the workspace, may be a link",
+            )
+        return path
+
     def names(self, folder: Path) -> list[str]:
         """Names of the snapshots or plans in `folder`, oldest first (by the time the folder was begun)."""
         if not folder.is_dir():
             return []
-        found = [p for p in folder.iterdir() if p.is_dir() and _NAME.fullmatch(p.name)]
+        found = [p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and _NAME.fullmatch(p.name)]
         return [p.name for p in sorted(found, key=lambda p: (_begun(p), p.name))]
 
     @contextlib.contextmanager
@@ -179,7 +230,7 @@ class Workspace:
         try:
             _refuse_foreign(holder_file, what, force)
             me = {"host": socket.gethostname(), "pid": os.getpid(), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-            holder_file.write_text(json.dumps(me))
+            holder_file.write_text(json.dumps(me), encoding="utf-8", newline="\n")
             yield
         finally:
             if _read_holder(holder_file).get("pid") == os.getpid():
@@ -197,7 +248,7 @@ def _begun(folder: Path) -> float:
 
 def _read_holder(file: Path) -> dict[str, object]:
     try:
-        value = json.loads(file.read_text())
+        value = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -26,7 +26,7 @@ _FORMULA = r"^[\s\x00-\x1f\x{feff}\x{200b}-\x{200f}\x{202a}-\x{202e}]*[=+\-@|%ï¼
 _NUMBER = r"^-?[0-9]+(?:\.[0-9]+)?$"
 _INVISIBLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{9f}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}\x{feff}]"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
-_MASKED = ("key", "id", "winner_id", "value", "like")
+_MASKED = ("key", "old_key", "id", "winner_id", "value", "like", "lost")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.Dat
     yield "rows", _masked(_rows(plan, dataset), shown)
     yield "changes", _changes(plan, dataset, shown)
     yield "recipes", _recipes(plan, dataset, shown)
-    for name in ("rejects", "collapsed", "foreign", "merges", "keys"):
+    for name in ("rejects", "collapsed", "foreign", "merges", "keys", "gone", "moved"):
         file = plan.file(dataset, f"{name}.parquet")
         if file.is_file():
             keys = plan.document.mappings[dataset].key if name == "foreign" else ()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from migrate.report.html import NOT_MIGRATED
 from migrate.report.terminal import format_duration, render_table
 
 if TYPE_CHECKING:
     from migrate.source.extract import Extraction
 
+NOT_MIGRATED = "buckets (custom objects), behaviour events and visits, segments, scores, campaigns and journeys"
 _UNREAD_SHOWN = 20
 
 

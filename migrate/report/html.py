@@ -8,9 +8,9 @@ from typing import Any
 
 from jinja2 import Template
 
+from migrate.report.extract import NOT_MIGRATED
 from migrate.report.page import page_template
 
-NOT_MIGRATED = "buckets (custom objects), behaviour events and visits, segments, scores, campaigns and journeys"
 KINDS = (
     ("create", "created"),
     ("update", "updated"),

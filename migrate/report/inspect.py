@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from migrate.report.html import NOT_MIGRATED
+from migrate.report.extract import NOT_MIGRATED
 from migrate.report.terminal import inert, render_table
 
 if TYPE_CHECKING:

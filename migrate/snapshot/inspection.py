@@ -185,9 +185,8 @@ def _keep_examples(found: pl.DataFrame, examples: dict[str, list[str]]) -> None:
 
 def _distinct(resource: SnapshotResource) -> Mapping[str, int]:
     names = [name for name in resource.columns if name not in ("_page", "_raw")]
-    paths = [resource.folder / part.path for part in resource.parts]
     count = pl.Expr.n_unique if resource.rows <= EXACT_DISTINCT_ROWS else pl.Expr.approx_n_unique
-    found = pl.scan_parquet(paths).select(count(pl.col(name).drop_nulls()).alias(name) for name in names).collect()
+    found = resource.scan().select(count(pl.col(name).drop_nulls()).alias(name) for name in names).collect()
     return found.row(0, named=True)
 
 

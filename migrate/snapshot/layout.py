@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ BEGUN = "begun.json"
 MANIFEST = "manifest.json"
 RESULT = "result.json"
 LOCK = ".lock"
+_FILE = re.compile(r"\w+/\w[\w.-]*\.parquet", re.ASCII)
 T = TypeVar("T")
 
 
@@ -116,6 +118,19 @@ class Manifest:
     finished: str
     resources: dict[str, SealedResource]
     since: SinceRecord | None = None
+
+
+def files_of(manifest: Manifest) -> list[FileEntry]:
+    """Every file that a manifest lists. Raises Damaged where one is not below a resource's folder.
+
+    A manifest in a shared store may be anybody's, and its files are written and removed here by their paths.
+    """
+    sealed = manifest.resources.values()
+    found = [entry for one in sealed for entry in (*one.parts, *([one.states] if one.states else []))]
+    for entry in found:
+        if not _FILE.fullmatch(entry.path):
+            raise Damaged(f"snapshot {manifest.name}: its manifest names {entry.path!r:.80}, which is no file of one")
+    return found
 
 
 def read_file(path: Path, kind: type[T], what: str) -> T:

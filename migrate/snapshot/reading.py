@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from migrate.errors import Damaged, MigrateError, Unfinished, UsageError, WorkspaceError
+from migrate.errors import Damaged, MigrateError, Unfinished, WorkspaceError
 from migrate.snapshot.layout import (
     BEGUN,
     MANIFEST,
@@ -17,19 +18,22 @@ from migrate.snapshot.layout import (
     Manifest,
     ResourceResult,
     SealedResource,
+    files_of,
     joined,
     read_file,
 )
 from migrate.snapshot.records import OWN_COLUMNS
 from migrate.snapshot.spool import journaled_pages
-from migrate.workspace import FileEntry, Workspace, check_name, sha256_bytes, sha256_file
+from migrate.snapshot.storage import SnapshotStore, store_of
+from migrate.workspace import FileEntry, Workspace, sha256_bytes, sha256_file
 
 POSITION = "_position"
+STATES = ("_source", "_id", "state")
 
 
 @dataclass(frozen=True)
 class SnapshotResource:
-    """One resource of a finished snapshot.
+    """One resource of a finished snapshot: `parts`, below `folder` or, those that are not there, in `store`.
 
     `touched_from`: records from this position on may have changed since the last plan; 0 in a whole snapshot.
     """
@@ -41,6 +45,7 @@ class SnapshotResource:
     parts: tuple[FileEntry, ...]
     states: FileEntry | None = None
     touched_from: int = 0
+    store: SnapshotStore | None = field(default=None, repr=False, compare=False)
 
     @property
     def rows(self) -> int:
@@ -56,13 +61,32 @@ class SnapshotResource:
         wanted = [*OWN_COLUMNS, *self._fields(fields)]
         stored = [name for name in wanted if name in self.columns]
         position = 0
-        for part in self.parts:
-            frame = _read_part(self.folder / part.path, stored)
+        for frame in self._read(self.parts, stored):
             yield frame.select(
                 pl.int_range(position, position + frame.height, dtype=pl.Int64).alias(POSITION),
                 *(pl.col(n) if n in self.columns else pl.lit(None, pl.String).alias(n) for n in wanted),
             )
             position += frame.height
+
+    def changes(self) -> pl.DataFrame | None:
+        """In a delta that was compared with a snapshot: `_source, _id, state` of what is new, changed and gone."""
+        return next(self._read([self.states], STATES)) if self.states else None
+
+    def scan(self) -> pl.LazyFrame:
+        """The stored columns of all parts, lazily; parts in the object store are not compared with their hashes."""
+        local = [self.folder / part.path for part in self.parts]
+        if self.store is None or all(path.exists() for path in local):
+            return pl.scan_parquet(local, glob=False)
+        return self.store.scan(self.folder, self.parts)
+
+    def _read(self, parts: Sequence[FileEntry], columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """The frames of these files; from the object store one at a time, compared with their hashes."""
+        there = [part for part in parts if self.store and not (self.folder / part.path).exists()]
+        fetched = self.store.read_all(self.folder, there) if self.store else iter(())
+        away = {part.path for part in there}
+        for part in parts:
+            path = self.folder / part.path
+            yield _read_part(path, io.BytesIO(next(fetched)) if part.path in away else path, columns)
 
     def _fields(self, fields: Collection[str] | None) -> list[str]:
         names = self.columns if fields is None else fields
@@ -71,13 +95,17 @@ class SnapshotResource:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A finished snapshot. `manifest_sha256` stands for all of its content."""
+    """A finished snapshot. `manifest_sha256` stands for all of its content.
+
+    `base`: what a delta was put on, so that the resources are the union of both; see `snapshot/union.py`.
+    """
 
     name: str
     folder: Path
     manifest: Manifest
     manifest_sha256: str
     resources: Mapping[str, SnapshotResource]
+    base: Snapshot | None = None
 
     def resource(self, name: str) -> SnapshotResource | None:
         """The resource, None where the snapshot was made without it."""
@@ -113,45 +141,48 @@ class SnapshotState:
 def open_snapshot(workspace: Workspace, name: str | None, *, check_files: bool = True) -> Snapshot:
     """The snapshot `name`, or the newest finished one. With `check_files` every part's size and hash is compared.
 
-    **Raises**: UsageError for a bad name; WorkspaceError when there is none; Unfinished; Damaged.
+    Of parts in an object store the size is compared here and the hash whenever one is read.
+
+    **Raises**: UsageError for a bad name; WorkspaceError when there is none; Unfinished; Damaged; RemoteError.
     """
-    name = _newest(workspace) if name is None else check_name(name, "snapshot")
-    folder = workspace.snapshots / name
+    store = known_store(workspace)
+    name = _newest(workspace) if name is None else name
+    folder = workspace.folder_of(workspace.snapshots, name, "snapshot")
     path = folder / MANIFEST
     if not path.exists():
         _refuse_missing(workspace, name)
     manifest = read_file(path, Manifest, f"snapshot {name}")
-    resources = {r: _resource(r, folder, sealed) for r, sealed in manifest.resources.items()}
+    files_of(manifest)
+    resources = {r: _resource(r, folder, sealed, store) for r, sealed in manifest.resources.items()}
+    there = store.objects.sizes(name) if store and check_files else {}
     for resource in resources.values() if check_files else ():
-        _check(resource, name)
+        _check(resource, name, there)
     return Snapshot(name, folder, manifest, sha256_bytes(path.read_bytes()), resources)
 
 
-def open_whole_snapshot(workspace: Workspace, name: str | None) -> Snapshot:
-    """The snapshot `name`, or the newest finished one that is no delta; every file is checked.
-
-    **Raises**: UsageError for a delta: a plan made of it alone would miss every record that a look-up needs. Else like
-    `open_snapshot`.
-    """
-    if name is None:
-        whole = [state.name for state in list_snapshots(workspace) if state.finished and not state.is_delta]
-        name = whole[-1] if whole else None
-    found = open_snapshot(workspace, name)
-    if found.manifest.since is not None:
-        raise UsageError(
-            f"snapshot {found.name} is a delta: it holds only what changed, and look-ups would miss the rest",
-            hint="make a whole one with `migrate extract`; its plan sends only what differs from the target",
-        )
-    return found
+def newest_whole(workspace: Workspace) -> str | None:
+    """The name of the newest finished snapshot that is no delta, None where there is none."""
+    whole = [state.name for state in list_snapshots(workspace) if state.finished and not state.is_delta]
+    return whole[-1] if whole else None
 
 
 def list_snapshots(workspace: Workspace) -> list[SnapshotState]:
     """The state of every snapshot, oldest first. Never raises for a single snapshot that cannot be read."""
+    known_store(workspace)
     return [_state(workspace.snapshots / name) for name in workspace.names(workspace.snapshots)]
 
 
-def _resource(name: str, folder: Path, sealed: SealedResource) -> SnapshotResource:
-    return SnapshotResource(name, folder, sealed.result, tuple(sealed.columns), tuple(sealed.parts), sealed.states)
+def known_store(workspace: Workspace) -> SnapshotStore | None:
+    """The object store, the manifests of its snapshots brought here; None where the project has none."""
+    store = store_of(workspace)
+    if store is not None:
+        store.fetch_manifests(workspace.snapshots)
+    return store
+
+
+def _resource(name: str, folder: Path, sealed: SealedResource, store: SnapshotStore | None) -> SnapshotResource:
+    columns, parts = tuple(sealed.columns), tuple(sealed.parts)
+    return SnapshotResource(name, folder, sealed.result, columns, parts, sealed.states, store=store)
 
 
 def _newest(workspace: Workspace) -> str:
@@ -176,10 +207,11 @@ def _refuse_missing(workspace: Workspace, name: str) -> None:
     )
 
 
-def _check(resource: SnapshotResource, snapshot: str) -> None:
+def _check(resource: SnapshotResource, snapshot: str, there: Mapping[str, int]) -> None:
     for part in (*resource.parts, *([resource.states] if resource.states else [])):
         path = resource.folder / part.path
-        trouble = _trouble_of(path, part)
+        size = there.get(f"{snapshot}/{part.path}")
+        trouble = _trouble_of(path, part) if size is None or path.exists() else _trouble_with(size, part)
         if trouble:
             raise Damaged(
                 f"snapshot {snapshot}: {part.path} {trouble}",
@@ -189,9 +221,9 @@ def _check(resource: SnapshotResource, snapshot: str) -> None:
 
 def _trouble_of(path: Path, part: FileEntry) -> str | None:
     try:
-        size = path.stat().st_size
-        if size != part.bytes:
-            return f"has {size:,} bytes, its manifest says {part.bytes:,}"
+        trouble = _trouble_with(path.stat().st_size, part)
+        if trouble:
+            return trouble
         found = sha256_file(path)
     except FileNotFoundError:
         return "is missing"
@@ -200,9 +232,13 @@ def _trouble_of(path: Path, part: FileEntry) -> str | None:
     return None if found == part.sha256 else f"has SHA-256 {found[:16]}…, its manifest says {part.sha256[:16]}…"
 
 
-def _read_part(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+def _trouble_with(size: int, part: FileEntry) -> str | None:
+    return None if size == part.bytes else f"has {size:,} bytes, its manifest says {part.bytes:,}"
+
+
+def _read_part(path: Path, content: Path | io.BytesIO, columns: Sequence[str]) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path, columns=list(columns))
+        return pl.read_parquet(content, columns=list(columns))
     except (OSError, pl.exceptions.PolarsError) as error:
         raise Damaged(
             f"{path} cannot be read: {type(error).__name__}", hint="make a new snapshot: migrate extract"
@@ -214,6 +250,7 @@ def _state(folder: Path) -> SnapshotState:
     try:
         if finished:
             manifest = read_file(folder / MANIFEST, Manifest, f"snapshot {folder.name}")
+            files_of(manifest)
             states = {name: _sealed_state(sealed) for name, sealed in manifest.resources.items()}
             is_delta = manifest.since is not None
             return SnapshotState(folder.name, True, manifest.started, manifest.project_id, states, is_delta=is_delta)
@@ -228,7 +265,9 @@ def _state(folder: Path) -> SnapshotState:
 
 
 def _sealed_state(sealed: SealedResource) -> ResourceState:
-    return ResourceState(sealed.result.distinct, sealed.result.pages, True, sealed.result.verdict)
+    # of a delta only what is new or changed is stored, however much was read to find it
+    rows = sum(part.rows for part in sealed.parts)
+    return ResourceState(rows, sealed.result.pages, True, sealed.result.verdict)
 
 
 def _unfinished_state(folder: Path) -> ResourceState:

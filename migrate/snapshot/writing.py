@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
-from migrate.errors import Damaged, WorkspaceError
+from migrate.errors import Damaged, MigrateError, WorkspaceError
+from migrate.progress import Progress, Silence
 from migrate.snapshot.layout import (
     BEGUN,
     FORMAT,
@@ -23,7 +25,8 @@ from migrate.snapshot.layout import (
     read_file,
 )
 from migrate.snapshot.spool import Spool
-from migrate.workspace import Workspace, check_name, new_name, sha256_file, write_json
+from migrate.snapshot.storage import SnapshotStore, store_of
+from migrate.workspace import Workspace, json_bytes, new_name, sha256_file, write_bytes, write_json
 
 
 class SnapshotWriter:
@@ -32,9 +35,12 @@ class SnapshotWriter:
     `finished` is its manifest, where an earlier run ended right after writing it or the same was asked for twice.
     """
 
-    def __init__(self, folder: Path, begun: Begun, finished: Manifest | None) -> None:
+    def __init__(
+        self, folder: Path, begun: Begun, finished: Manifest | None, store: SnapshotStore | None = None
+    ) -> None:
         self.folder = folder
         self.begun = begun
+        self._store = store
         self.finished = finished
         sealed = {} if finished else {name: self._read_sealed(name) for name in begun.resources}
         self.sealed = {name: found for name, found in sealed.items() if found is not None}
@@ -42,6 +48,7 @@ class SnapshotWriter:
             Spool(folder / name).remove()
         if finished:
             self._remove_results()
+            self._move(folder / MANIFEST)
 
     def seal(self, resource: str, sealed: SealedResource) -> None:
         """Records that a resource's parts are written, and removes its pages."""
@@ -51,8 +58,13 @@ class SnapshotWriter:
         self.sealed[resource] = sealed
         Spool(self.folder / resource).remove()
 
-    def finish(self, finished: datetime) -> Manifest:
-        """Writes the manifest: from here on the snapshot is finished and never changes."""
+    def finish(
+        self, finished: datetime, stop: threading.Event | None = None, progress: Progress | None = None
+    ) -> Manifest:
+        """Writes the manifest: from here on the snapshot is finished and never changes.
+
+        Where snapshots live in an object store, the parts and the manifest are put there first; `stop` interrupts that.
+        """
         manifest = Manifest(
             format=FORMAT,
             name=self.begun.name,
@@ -64,11 +76,22 @@ class SnapshotWriter:
             resources={name: self.sealed[name] for name in self.begun.resources},
             since=self.begun.since,
         )
+        data = json_bytes(asdict(manifest))
+        if self._store:
+            data = self._store.publish(self.folder, data, stop, progress or Silence())
         path = self.folder / MANIFEST
         with disk_errors(path):
-            write_json(path, asdict(manifest))
+            write_bytes(path, data)
         self._remove_results()
-        return manifest
+        if self._store:
+            self._store.remove_copies(self.folder)
+        return read_file(path, Manifest, f"snapshot {self.begun.name}")
+
+    def _move(self, manifest: Path) -> None:
+        """Moves a finished snapshot to the object store, if it is not there: it may be older than that setting."""
+        if self._store:
+            self._store.publish_missing(self.folder, manifest.read_bytes())
+            self._store.remove_copies(self.folder)
 
     def _remove_results(self) -> None:
         for name in self.begun.resources:
@@ -97,15 +120,18 @@ def begin_or_resume(
     **Raises**: UsageError for a bad name; Locked; WorkspaceError when the snapshot was begun for something else.
     """
     workspace.create()
-    name = check_name(name, "snapshot") if name is not None else _name(workspace, wanted, now)
-    folder = workspace.snapshots / name
+    store = store_of(workspace)
+    if store:
+        store.fetch_manifests(workspace.snapshots)
+    name = name if name is not None else _name(workspace, wanted, now)
+    folder = workspace.folder_of(workspace.snapshots, name, "snapshot")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with workspace.lock(folder / LOCK, f"snapshot {name}", force=force_unlock):
-        begun = _begin(folder, replace(wanted, name=name))
+        begun = _claim(folder, replace(wanted, name=name), store)
         path = folder / MANIFEST
         finished = read_file(path, Manifest, f"snapshot {name}") if path.exists() else None
-        yield SnapshotWriter(folder, begun, finished)
+        yield SnapshotWriter(folder, begun, finished, store)
 
 
 def _name(workspace: Workspace, wanted: Begun, now: Callable[[], datetime]) -> str:
@@ -125,6 +151,20 @@ def _name(workspace: Workspace, wanted: Begun, now: Callable[[], datetime]) -> s
 
 def _purpose(begun: Begun) -> tuple[object, ...]:
     return begun.base_url, begun.project_id, begun.resources, begun.since
+
+
+def _claim(folder: Path, wanted: Begun, store: SnapshotStore | None) -> Begun:
+    """What the snapshot was begun for; its name is taken in the object store too, where there is one."""
+    is_new = not (folder / BEGUN).exists()
+    begun = _begin(folder, wanted)
+    try:
+        if store:
+            store.claim(wanted.name, folder / BEGUN)
+    except MigrateError:
+        if is_new:
+            (folder / BEGUN).unlink()
+        raise
+    return begun
 
 
 def _begin(folder: Path, wanted: Begun) -> Begun:

@@ -36,7 +36,7 @@ def inspect(tmp_path: Path, **resources: list[dict[str, Any] | str]) -> Inspecti
             spool.open()
             items = [(r if isinstance(r, str) else json.dumps(r)).encode() for r in records]
             if items:
-                entry = PageEntry(1, len(items), sum(map(len, items)), "", "", "", "")
+                entry = PageEntry(1, len(items), sum(map(len, items)), "", "", "")
                 spool.record(spool.write(identify_page(1, items, FIELDS), entry))
             parts = write_parts(Workshop(cores=1), spool, {}, writer.folder)
             rows = len(items)

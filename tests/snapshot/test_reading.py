@@ -32,7 +32,7 @@ def now() -> datetime:
 def store(spool: Spool, number: int, records: list[bytes]) -> PageEntry:
     """Puts a page into a spool."""
     frame = identify_page(number, records, FIELDS)
-    entry = PageEntry(number, len(records), sum(map(len, records)), str(number), identities_digest(frame), "", "")
+    entry = PageEntry(number, len(records), sum(map(len, records)), identities_digest(frame), "", "")
     entry = spool.write(frame, entry)
     spool.record(entry)
     return entry
