@@ -168,8 +168,8 @@ class Ledger:
                     "INSERT OR IGNORE INTO merged_before VALUES (?, ?)", ((number, gone) for gone in merged_before)
                 )
                 db.execute(
-                    "INSERT OR IGNORE INTO merged_before SELECT ?1, m.gone FROM merges m"
-                    " JOIN datasets d ON d.id = m.dataset JOIN datasets own ON own.id = ?1"
+                    "INSERT OR IGNORE INTO merged_before SELECT own.id, m.gone FROM merges m"
+                    " JOIN datasets d ON d.id = m.dataset JOIN datasets own ON own.id = ?"
                     " WHERE d.dataset_id = own.dataset_id AND d.id <> own.id",
                     (number,),
                 )
@@ -261,9 +261,9 @@ class Ledger:
         )
         before = db.total_changes
         db.executemany(
-            "INSERT OR IGNORE INTO merges SELECT ?1, ?2, ?3, ?4, ?5"
-            " WHERE NOT EXISTS (SELECT 1 FROM merged_before WHERE dataset = ?1 AND gone = ?2)",
-            gone_of(rows),
+            "INSERT OR IGNORE INTO merges SELECT ?, ?, ?, ?, ?"
+            " WHERE NOT EXISTS (SELECT 1 FROM merged_before WHERE dataset = ? AND gone = ?)",
+            [(*row, row[0], row[1]) for row in gone_of(rows)],
         )
         return db.total_changes - before
 
