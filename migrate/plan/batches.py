@@ -3,50 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import polars as pl
+
+from migrate.mapping.model import Mapping
+from migrate.mapping.payload import payloads
 
 BATCH_ROWS = 500
 """Source: Octolis Data API, "Upsert multiple records": at most 500 records a request."""
 
 BRACKETS_BYTES = 2
 _COMMA_BYTES = 1
+_ESCAPED_BYTES = 6
+_OTHER_BYTES = 48
 
 
-def in_sending_order(rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows`, the oldest first, one without a date before all others, equals in the order of the snapshot.
+def sending_ranks(recency: pl.Series, sent: pl.Series) -> pl.Series:
+    """The place of each row in the sending order, from 0, null where it is not `sent`.
 
-    The target lets the record that arrives last win, so what is newest in the source has to be sent last.
+    The oldest first, one without a date before all others, equals in the order of the snapshot: the target lets the
+    record that arrives last win, so what is newest in the source has to be sent last.
     """
-    order = ["_recency", "_position", "_element"]
-    return rows.sort(order, nulls_last=False, maintain_order=True)
+    rows = pl.DataFrame({"recency": recency, "row": pl.int_range(len(recency), dtype=pl.UInt32, eager=True)})
+    order = rows.filter(sent).sort("recency", nulls_last=False, maintain_order=True).get_column("row")
+    ranks = pl.Series("rank", [None], dtype=pl.UInt32).new_from_index(0, len(recency))
+    return ranks.scatter(order, pl.int_range(len(order), dtype=pl.UInt32, eager=True))
 
 
-def too_large(payload: str, batch_bytes: int) -> pl.Expr:
-    """True where a row's payload fits in no request of `batch_bytes`."""
-    return pl.col(payload).str.len_bytes() > batch_bytes - BRACKETS_BYTES
+def large_rows(mapping: Mapping, rows: pl.DataFrame, batch_bytes: int) -> pl.DataFrame:
+    """The rows whose payload fits in no request of `batch_bytes`.
+
+    Payloads are made only where one may be too large: each byte of a text takes six at most.
+
+    **Shape**: `_at`, the place in `rows` from 0, who the row is, and `value`, its size in words.
+    """
+    most = batch_bytes - BRACKETS_BYTES
+    fixed = sum(len(name) * _ESCAPED_BYTES + _OTHER_BYTES for name in mapping.columns)
+    texts = [name for name in mapping.columns if rows.schema[name] == pl.String]
+    longest = sum(rows.select(pl.col(texts).str.len_bytes().max().fill_null(0)).row(0)) if texts else 0
+    numbered = rows.with_row_index("_at")
+    who = ["_at", "_source", "_id", "_position", "_element"]
+    if longest * _ESCAPED_BYTES + fixed <= most:
+        return numbered.clear().select(*who, pl.lit(None, pl.String).alias("value"))
+    size = payloads(mapping, rows).str.len_bytes().alias("_bytes")
+    large = numbered.with_columns(size).filter(pl.col("_bytes") > most)
+    return large.select(*who, pl.format("{} bytes", pl.col("_bytes")).alias("value"))
 
 
-def cut_batches(payload_bytes: Iterable[int], batch_bytes: int, batch_rows: int = BATCH_ROWS) -> list[int]:
-    """The batch number of each row, from 0: a batch is full at `batch_rows` rows or `batch_bytes` bytes of body.
+@dataclass
+class Cutter:
+    """Cuts rows into batches, some rows after others: a batch is full at `batch_rows` rows or `batch_bytes` bytes.
 
     **Units**: bytes of UTF-8, counted with the brackets and commas of the JSON array around them.
     """
-    numbers: list[int] = []
-    batch, rows, used = 0, 0, BRACKETS_BYTES
-    for size in payload_bytes:
-        added = size + (_COMMA_BYTES if rows else 0)
-        if rows and (rows == batch_rows or used + added > batch_bytes):
-            batch, rows, used, added = batch + 1, 0, BRACKETS_BYTES, size
-        rows += 1
-        used += added
-        numbers.append(batch)
-    return numbers
 
+    batch_bytes: int
+    batch_rows: int = BATCH_ROWS
+    batch: int = 0
+    rows: int = 0
+    used: int = BRACKETS_BYTES
 
-def with_batches(rows: pl.DataFrame, batch_bytes: int) -> pl.DataFrame:
-    """`rows` with `_batch` and `_slot`, the place in it (both from 0) as Int32; their order is the sending order."""
-    numbers = cut_batches(rows["_payload"].str.len_bytes().to_list(), batch_bytes)
-    batch = pl.Series("_batch", numbers, dtype=pl.Int32)
-    slot = pl.int_range(pl.len(), dtype=pl.Int32).over("_batch")
-    return rows.with_columns(batch).with_columns(slot.alias("_slot"))
+    def cut(self, payload_bytes: Iterable[int]) -> tuple[list[int], list[int]]:
+        """The batch of each row and its place in it, both from 0."""
+        numbers: list[int] = []
+        places: list[int] = []
+        batch, rows, used = self.batch, self.rows, self.used
+        for size in payload_bytes:
+            added = size + (_COMMA_BYTES if rows else 0)
+            if rows and (rows == self.batch_rows or used + added > self.batch_bytes):
+                batch, rows, used, added = batch + 1, 0, BRACKETS_BYTES, size
+            numbers.append(batch)
+            places.append(rows)
+            rows += 1
+            used += added
+        self.batch, self.rows, self.used = batch, rows, used
+        return numbers, places
+
+    @property
+    def batches(self) -> int:
+        """How many batches the rows so far fill."""
+        return self.batch + (1 if self.rows else 0)
+
+    def number(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """`rows` with `_batch` and `_slot`, the place in it, as Int32; their order is the sending order."""
+        batches, slots = self.cut(rows["_payload"].str.len_bytes().to_list())
+        return rows.with_columns(
+            pl.Series("_batch", batches, dtype=pl.Int32), pl.Series("_slot", slots, dtype=pl.Int32)
+        )

@@ -13,7 +13,7 @@ from migrate.errors import Locked, UsageError, WorkspaceError
 from migrate.plan.document import FORMAT
 from migrate.plan.opening import PLAN_FILE
 from migrate.plan.reading_state import STATE_FILE
-from migrate.workspace import Workspace, check_name, new_name, write_bytes, write_json
+from migrate.workspace import Workspace, new_name, write_bytes, write_json
 
 BEGUN_FILE = "begun.json"
 _RESUMABLE = timedelta(days=1)
@@ -34,14 +34,14 @@ def begin_plan(
     """
     workspace.create()
     begun = now()
-    chosen = check_name(name, "plan") if name else _unfinished(workspace, asked, begun) or _new_name(workspace, begun)
-    folder = workspace.plans / chosen
+    chosen = name or _unfinished(workspace, asked, begun) or _new_name(workspace, begun)
+    folder = workspace.folder_of(workspace.plans, chosen, "plan")
     with workspace.lock(_lock_file(workspace, chosen), f"plan {chosen!r}"):
         if (folder / PLAN_FILE).exists():
             raise UsageError(
                 f"there is a plan {chosen!r} already, and a plan never changes", hint="choose another --plan"
             )
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        if folder.exists() and not folder.is_dir():
             raise WorkspaceError(f"{folder} is in the way: it is no folder", hint="move it away")
         _clear(folder, keep_reading=_begun(folder).get("target") == asked.get("target"))
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
@@ -19,9 +20,21 @@ from migrate.mapping.rules import LOSSES
 from migrate.mapping.transform import Settings, lookup_columns, typed_schema
 from migrate.plan.beginning import begin_plan, finish_plan
 from migrate.plan.cost import forecast_cost, minutes_of
-from migrate.plan.dataset import Final, Notes, compare_rows, count_dataset, finish_rows, target_warnings, write_dataset
+from migrate.plan.dataset import (
+    FEED_WARNING,
+    Final,
+    Notes,
+    compare_rows,
+    count_dataset,
+    delta_warnings,
+    finish_dataset,
+    target_warnings,
+    write_dataset,
+)
+from migrate.plan.delta import read_base
 from migrate.plan.document import (
     FORMAT,
+    BaseUsed,
     DatasetPlan,
     MappingUsed,
     PlanDocument,
@@ -31,14 +44,15 @@ from migrate.plan.document import (
     Unmapped,
     dump_document,
 )
-from migrate.plan.files import stored_columns
+from migrate.plan.files import SPILL, stored_columns
 from migrate.plan.gates import check_places, judge_gates
 from migrate.plan.lookups import lookup_frame
 from migrate.plan.opening import Plan
 from migrate.plan.reading import Held, Place, Target, read_target
 from migrate.plan.request import Choice, PlanRequest, choose_datasets, words_of
-from migrate.plan.rows import map_resource, unmapped_element_fields, unmapped_fields
+from migrate.plan.rows import Way, map_resource
 from migrate.plan.settings import settings_sha256, settings_that_matter
+from migrate.plan.unmapped import unmapped_element_fields, unmapped_fields
 from migrate.progress import Progress
 from migrate.snapshot.reading import Snapshot, SnapshotResource
 from migrate.workspace import Workspace
@@ -62,7 +76,8 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
     it the plan does not exist. Without a `client` the plan is offline.
 
     **Guarantees**: the same snapshot, mappings, settings and target give the same bytes in every file but `begun.json`;
-    read = filtered + rejected + collapsed + planned for each dataset.
+    read = filtered + rejected + collapsed + planned (+ outside_delta) for each dataset; in memory are a few bytes a
+    row, one part of the rows and one column of both sides.
 
     **Raises** UsageError, ConfigError, MappingError, WorkspaceError, RemoteError; Interrupted when `stop` is set.
     """
@@ -75,9 +90,7 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
     with begin_plan(workspace, request.name, asked, now) as (name, folder), _explained(name, folder, request, snapshot):
         making = Making(project, snapshot, mappings, choice, target, folder, progress, stop)
         for mapping in needed.values():
-            final = making.finish(mapping, resources[mapping.resource])
-            if mapping.dataset in choice.ids:
-                making.plan(final, resources[mapping.resource])
+            making.make(mapping, resources[mapping.resource])
         document = making.document(resources)
         finish_plan(folder, dump_document(document), choice.ids)
     return Plan(name, folder, document)
@@ -132,22 +145,32 @@ class Making:
         """The bound of a request's body."""
         return self.project.octolis.batch_bytes
 
-    def finish(self, mapping: Mapping, resource: SnapshotResource) -> Final:
-        """The dataset's final rows; what other datasets look up in them is kept."""
+    def make(self, mapping: Mapping, resource: SnapshotResource) -> None:
+        """One dataset: its final rows, what other datasets look up in them, and, where it is planned, its files."""
+        final = self._finish(mapping, resource)
+        wanted = self._looked_up(mapping.dataset)
+        if wanted is not None:
+            self.tables[mapping.dataset] = lookup_frame(final.gathered.rows, wanted)
+        if mapping.dataset in self.choice.ids:
+            self._plan(final, resource)
+        final.clear()
+        shutil.rmtree(final.spill, ignore_errors=True)
+
+    def _finish(self, mapping: Mapping, resource: SnapshotResource) -> Final:
         datatrics, octolis = self.project.datatrics, self.project.octolis
         settings = Settings(datatrics.timezones, datatrics.source_aliases, octolis.float_digits)
         lookups = {name: self.tables[lookup.dataset] for name, lookup in mapping.lookups.items()}
+        is_delta = self.snapshot.base is not None
+        way = Way(mapping, lookups, settings, self.batch_bytes, is_delta)
+        spill = self.folder / f"{SPILL}{mapping.dataset}"
         task = f"plan {mapping.dataset}"
         self.progress.begin(task, total=resource.rows, unit="records")
-        mapped = map_resource(resource, mapping, lookups, settings, lambda records: self._tick(task, records))
+        mapped = map_resource(resource, way, spill, lambda records: self._tick(task, records))
         self.progress.end(task)
-        final = finish_rows(mapping, mapped, self.batch_bytes)
-        wanted = self._looked_up(mapping.dataset)
-        if wanted is not None:
-            self.tables[mapping.dataset] = lookup_frame(final.rows, wanted)
-        return final
+        base = read_base(resource, way) if is_delta else None
+        return finish_dataset(mapping, mapped, spill, self.batch_bytes, base)
 
-    def plan(self, final: Final, resource: SnapshotResource) -> None:
+    def _plan(self, final: Final, resource: SnapshotResource) -> None:
         """Compares the rows with the target, writes the dataset's files and counts."""
         mapping, dataset = final.mapping, final.mapping.dataset
         folder = self.folder / dataset
@@ -156,18 +179,17 @@ class Making:
         held = self._read(mapping, folder)
         types = typed_schema(mapping, self.project.octolis.float_digits)
         compared = compare_rows(final, held, types)
-        classified = compared.classified
         written = write_dataset(final, compared, folder, self.folder, self.batch_bytes)
-        warnings: tuple[str, ...] = ()
+        warnings = (*delta_warnings(final, compared.left), *([FEED_WARNING] if mapping.is_feed else []))
         if held is not None:
+            classified = compared.classified
             reading = held.reading.model_copy(update={"repeated_keys": classified.repeated_keys})
-            warnings = target_warnings(reading, classified, mapping)
+            warnings += target_warnings(reading, classified, mapping)
             self.readings[dataset] = reading
             self.files += reading.files
         self.files += written.files
         minutes = minutes_of(written.batches, self.project)
-        notes = Notes(unmapped, warnings)
-        self.datasets[dataset] = count_dataset(final, compared, written.batches, minutes, notes)
+        self.datasets[dataset] = count_dataset(final, compared, written, minutes, Notes(unmapped, warnings))
 
     def document(self, resources: Dict[str, SnapshotResource]) -> PlanDocument:
         """What `plan.json` says, once all datasets are done."""
@@ -176,12 +198,16 @@ class Making:
         return PlanDocument(
             format=FORMAT,
             snapshot=SnapshotUsed(
-                name=self.snapshot.name, manifest_sha256=self.snapshot.manifest_sha256, verdicts=verdicts
+                name=self.snapshot.name,
+                manifest_sha256=self.snapshot.manifest_sha256,
+                verdicts=verdicts,
+                base=_base_used(self.snapshot.base),
             ),
             mappings={name: _mapping_used(self.mappings[name]) for name in self.mappings if name in self.choice.needed},
             settings=settings,
             settings_sha256=settings_sha256(settings),
-            dataset_ids=self.choice.ids,
+            dataset_ids={name: found for name, found in self.choice.ids.items() if name not in self.choice.feeds},
+            webhook_ids={name: found for name, found in self.choice.ids.items() if name in self.choice.feeds},
             offline=self.target is None,
             skipped=self.choice.skipped,
             target_reading=self.readings,
@@ -220,10 +246,17 @@ class Making:
         return found
 
     def _read(self, mapping: Mapping, folder: Path) -> Held | None:
-        if self.target is None:
+        if self.target is None or mapping.is_feed:
             return None
         place = Place(mapping.dataset, self.choice.ids[mapping.dataset], folder, self.folder)
         return read_target(self.target, place, self.progress, self.stop)
+
+
+def _base_used(snapshot: Snapshot | None) -> BaseUsed | None:
+    if snapshot is None:
+        return None
+    below = _base_used(snapshot.base)
+    return BaseUsed(name=snapshot.name, manifest_sha256=snapshot.manifest_sha256, base=below)
 
 
 def _mapping_used(mapping: Mapping) -> MappingUsed:

@@ -1,4 +1,4 @@
-"""What each planned row will do in the target: create, update with the columns that change, or nothing. Pure."""
+"""What each planned row will do in the target: create, update with the columns that change, or nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from migrate.plan.compare import differing
 from migrate.plan.export_page import MASTERID
 from migrate.plan.matching import Matched, match_rows
 from migrate.plan.recipes import is_spelling_only, recognise_recipe
-from migrate.plan.tables import FrameTable, Table, texts_of
+from migrate.plan.tables import Table, texts_of
 
 SAMPLES_A_COLUMN = 10
 _FEW_ROWS = 3_000_000
@@ -42,17 +42,50 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Classified:
-    """`rows` with `_change`, `_masterid`, `_changed` and `_match` added, in their order; the rest is counts.
+class Labels:
+    """What each planned row will do, by its place.
 
-    `foreign`: rows of the target whose key no planned row has: `masterid` and the key columns as text. `repeated_keys`:
-    rows of the target beyond the first of a key. `samples`: up to ten old and new values per column, as text.
-    `recipe_suspects`: columns that differ in nothing but letter case and spaces, as a recipe of the target would do.
-    `recognised`: columns of which every value is exactly what one recipe makes of ours, by the recipe's name; they are
-    compared as report-only. `_match`: the place of the row of the target, null where there is none.
+    `matches`: the place of its row in `held`, null where there is none. `marks`: by column, which rows it makes an
+    update. Without `held` the target was not read.
     """
 
-    rows: pl.DataFrame
+    held: Table | None
+    matches: pl.Series
+    marks: Mapping[str, pl.Series]
+
+    @property
+    def masterids(self) -> pl.Series:
+        """The masterids of the target's rows. They are long texts: to be asked for once, and not kept."""
+        return pl.Series(MASTERID, [], dtype=pl.String) if self.held is None else texts_of(self.held, MASTERID)
+
+    def of(self, places: pl.Series, masterids: pl.Series) -> pl.DataFrame:
+        """`_change`, `_masterid` and `_changed`, the columns that differ, of the rows at these places."""
+        if self.held is None:
+            nobody = pl.Series("_masterid", [None], dtype=pl.String).new_from_index(0, len(places))
+            nothing = pl.lit([], dtype=pl.List(pl.String)).alias("_changed")
+            return nobody.to_frame().select(pl.lit("unknown").alias("_change"), "_masterid", nothing)
+        mine = self.matches.gather(places)
+        rows = pl.DataFrame([mine.alias("_match"), masterids.gather(mine).alias("_masterid")])
+        marks = {name: mark.gather(places) for name, mark in self.marks.items()}
+        is_update = pl.any_horizontal(*marks.values()) if marks else pl.lit(value=False)
+        change = pl.when(pl.col("_match").is_null()).then(pl.lit("create")).when(is_update).then(pl.lit("update"))
+        labelled = rows.with_columns(change.otherwise(pl.lit("unchanged")).alias("_change"))
+        changed = _changed(labelled.get_column("_change") == "update", marks)
+        return labelled.with_columns(changed).select("_change", "_masterid", "_changed")
+
+
+@dataclass(frozen=True)
+class Classified:
+    """`labels` of the planned rows; the rest is counts.
+
+    `foreign`: rows of the target whose key none of our rows has: `masterid` and the key columns as text.
+    `repeated_keys`: rows of the target beyond the first of a key. `samples`: up to ten old and new values per column,
+    as text. `recipe_suspects`: columns that differ in nothing but letter case and spaces, as a recipe of the target
+    would do. `recognised`: columns of which every value is exactly what one recipe makes of ours, by the recipe's name;
+    they are compared as report-only.
+    """
+
+    labels: Labels
     change_counts: dict[str, int]
     recipe_counts: dict[str, int]
     foreign: pl.DataFrame
@@ -62,49 +95,48 @@ class Classified:
     recognised: Mapping[str, str] = field(default_factory=dict)
 
 
-def classify_unread(rows: pl.DataFrame, columns: Columns) -> Classified:
+def label_unread(columns: Columns) -> Classified:
     """Every row `unknown`: the target was not read."""
-    labelled = rows.with_columns(pl.lit("unknown").alias("_change"), *_nothing_known())
     nobody = pl.DataFrame(schema=dict.fromkeys(["masterid", *_foreign_names(columns)], pl.String))
-    return Classified(labelled, {}, {}, nobody, 0, pl.DataFrame(schema=SAMPLE_SCHEMA))
+    return Classified(
+        Labels(None, pl.Series(dtype=pl.UInt32), {}), {}, {}, nobody, 0, pl.DataFrame(schema=SAMPLE_SCHEMA)
+    )
 
 
-def classify_rows(rows: pl.DataFrame, held: Table, columns: Columns) -> Classified:
-    """Every row `create`, `update` or `unchanged`, by key and by value.
+def label_rows(planned: Table, held: Table, columns: Columns, touched: pl.Series | None = None) -> Classified:
+    """Every row `create`, `update` or `unchanged`, by key and by value, of both sides a column at a time.
 
     Only the columns that a row's payload has are compared, by the rules of `compare`. A column that the target's
     recipes change is counted, but makes no row an update. Of several rows of the target with one key, the last (the
-    most recently modified) is compared.
-
-    **Shape**: `rows` has a unique `_key`.
-    """
-    found = label_rows(FrameTable(rows), held, columns)
-    return replace(found, rows=rows.with_columns(found.rows))
-
-
-def label_rows(planned: Table, held: Table, columns: Columns) -> Classified:
-    """What `classify_rows` finds, with the labels alone as `rows`: for rows that need not be in memory all at once.
+    most recently modified) is compared. Rows that are not `touched` are compared with nothing: they only tell which
+    rows of the target are ours.
 
     Columns are compared one by one, two at a time where they are small: one alone leaves cores idle, and several long
     ones would take more memory than the rest.
+
+    **Shape**: `planned` has a unique `_key`.
     """
     matched = match_rows(planned, held, {name: columns.types[name] for name in columns.key})
+    if touched is not None:
+        places = pl.DataFrame([matched.places, touched.alias("touched")])
+        mine = places.select(pl.when("touched").then(pl.col("_match")).alias("_match")).to_series()
+        matched = replace(matched, places=mine)
     with ThreadPoolExecutor(2 if max(planned.height, held.height) <= _FEW_ROWS else 1) as pool:
         one = partial(_compare_column, planned, held, matched, columns)
         compared = dict(zip(columns.types, pool.map(one, columns.types), strict=True))
     recognised = {name: found.recipe for name, found in compared.items() if found.recipe}
     marks = {name: found.mark for name, found in compared.items() if found.mark is not None}
     counted = {name: mark for name, mark in marks.items() if name not in columns.recipes and name not in recognised}
-    masterids = texts_of(held, MASTERID)
+    labels = Labels(held, matched.places, counted)
+    masterids = labels.masterids
     samples = pl.concat([pl.DataFrame(schema=_FOUND_SCHEMA), *(found.samples for found in compared.values())])
-    labels = _labels(matched, masterids, counted)
     return Classified(
-        rows=labels,
+        labels=labels,
         change_counts={name: int(mark.sum()) for name, mark in counted.items()},
         recipe_counts={name: int(mark.sum()) for name, mark in marks.items() if name not in counted},
         foreign=_foreign(held, masterids, matched.foreign, columns),
         repeated_keys=matched.repeated,
-        samples=_name_samples(samples, planned, labels.get_column("_masterid")),
+        samples=_name_samples(samples, planned, matched.places, masterids),
         recipe_suspects=tuple(name for name, found in compared.items() if found.is_suspect),
         recognised=recognised,
     )
@@ -166,16 +198,6 @@ def _pair(planned: Table, held: Table, matched: Matched, name: str) -> pl.DataFr
     return pl.DataFrame([new.alias("new"), old.alias("old"), (sent & matched.places.is_not_null()).alias("sent")])
 
 
-def _labels(matched: Matched, masterids: pl.Series, marks: Mapping[str, pl.Series]) -> pl.DataFrame:
-    """`_match`, `_change`, `_masterid`, `_changed` of each planned row."""
-    rows = pl.DataFrame([matched.places, masterids.gather(matched.places).alias("_masterid")])
-    is_update = pl.any_horizontal(*marks.values()) if marks else pl.lit(value=False)
-    change = pl.when(pl.col("_match").is_null()).then(pl.lit("create")).when(is_update).then(pl.lit("update"))
-    labelled = rows.with_columns(change.otherwise(pl.lit("unchanged")).alias("_change"))
-    changed = _changed(labelled.get_column("_change") == "update", marks)
-    return labelled.with_columns(changed).select("_match", "_change", "_masterid", "_changed")
-
-
 def _changed(is_update: pl.Series, marks: Mapping[str, pl.Series]) -> pl.Series:
     """The names of the columns that change in each row; they are listed for updates only, most rows being none."""
     names = [pl.when(pl.col(name)).then(pl.lit(name)) for name in marks]
@@ -198,11 +220,11 @@ def _samples(some: pl.DataFrame, column: str, dtype: pl.DataType, report_only: b
     )
 
 
-def _name_samples(samples: pl.DataFrame, planned: Table, masterids: pl.Series) -> pl.DataFrame:
+def _name_samples(samples: pl.DataFrame, planned: Table, matches: pl.Series, masterids: pl.Series) -> pl.DataFrame:
     """The samples with the key and the masterid of the row each is of, in place of the row's place."""
     places, keys = samples.get_column("place"), planned.column("_key")
     key = pl.Series([], dtype=pl.String) if keys is None or not len(places) else keys.gather(places)
-    named = samples.with_columns(key.alias("key"), masterids.gather(places).alias("masterid"))
+    named = samples.with_columns(key.alias("key"), masterids.gather(matches.gather(places)).alias("masterid"))
     return named.select(list(SAMPLE_SCHEMA))
 
 
@@ -212,12 +234,3 @@ def written_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         return value.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M:%S")
     text = value.cast(pl.String)
     return text.str.replace(r"\.?0+$", "") if dtype.is_decimal() else text
-
-
-def _no_columns() -> pl.Expr:
-    return pl.lit([], dtype=pl.List(pl.String))
-
-
-def _nothing_known() -> tuple[pl.Expr, pl.Expr, pl.Expr]:
-    nobody = pl.lit(None, pl.String).alias("_masterid")
-    return nobody, _no_columns().alias("_changed"), pl.lit(None, pl.UInt32).alias("_match")

@@ -1,7 +1,7 @@
 """Rows that share a key become one row. Pure: frames in, frames out.
 
 A row here is what a mapping gave for a record: `_source, _id, _position, _element, _recency, _key`, the mapped columns,
-and `_null:COLUMN` where null itself is sent.
+and `_null:COLUMN` where null itself is sent. Rows that share no key need not come here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,22 @@ from typing import Literal
 
 import polars as pl
 
+from migrate.mapping.payload import member
 from migrate.plan.files import SOURCE
 
+LOSERS = pl.Schema(
+    {
+        "key": pl.String,
+        "winner_source": pl.String,
+        "winner_id": pl.String,
+        "winner_position": pl.Int64,
+        "source": pl.String,
+        "id": pl.String,
+        "position": pl.Int64,
+        "rank": pl.Int64,
+        "lost": pl.String,
+    }
+)
 By = Literal["latest", "first", "source_order"]
 
 
@@ -29,10 +43,11 @@ class CollapseRule:
 
 @dataclass(frozen=True)
 class Collapsed:
-    """The surviving rows with `_sources` added, in their order in the input; and what went into what.
+    """The surviving rows with `_sources` added, in the order of `_row`; and what went into what.
 
-    **Shape**: `losers` has one row per row that lost: `key, winner_source, winner_id, winner_position, source, id,
-    position, rank` (2 is the runner-up).
+    **Shape**: `losers` has one row per row that lost, by key and rank (2 is the runner-up), with the columns of
+    `LOSERS`; `lost` is JSON text of the columns in which the row had a value other than the one the survivor ended
+    with, null where there is none.
     """
 
     rows: pl.DataFrame
@@ -48,24 +63,19 @@ def collapse_rows(rows: pl.DataFrame, columns: Sequence[str], rule: CollapseRule
     the best-ranked row that has one, unless the winner sends that null on purpose. A consent is true only where the
     winner says so and no other row says false; it is false where any row says false; gap filling never gives one.
 
-    **Guarantees**: rows that share no key are handed on unchanged; the result does not depend on the order in which
-    threads finish.
+    **Shape**: `rows` may have `_row`, each row's place among all there are, by which the rules tell first and later;
+    else the order of `rows` tells. Any other columns are taken along from the winner.
+
+    **Guarantees**: the result does not depend on the order in which threads finish.
     """
-    shared = rows.get_column("_key").is_duplicated()
-    if not shared.any():
-        return Collapsed(rows.with_columns(_sources_of_one(resource)), _losers(_ranked(_numbered(rows.clear()), rule)))
-    rows = _numbered(rows)
-    single = rows.filter(~shared).with_columns(_sources_of_one(resource))
-    ranked = _ranked(rows.filter(shared), rule)
-    merged = _merge(ranked, columns, rule, resource).select(single.columns)
-    return Collapsed(pl.concat([single, merged]).sort("_row").drop("_row"), _losers(ranked))
+    ranked = _ranked(rows if "_row" in rows.columns else rows.with_row_index("_row"), rule)
+    merged = _merge(ranked, columns, rule, resource)
+    losers = _losers(ranked, merged, columns)
+    return Collapsed(merged.sort("_row"), losers)
 
 
-def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_row_index("_row")
-
-
-def _source_of(resource: str) -> pl.Expr:
+def source_of(resource: str) -> pl.Expr:
+    """The record that a row came from, as an entry of `_sources`."""
     return pl.struct(
         pl.lit(resource).alias("resource"),
         pl.col("_source").alias("source"),
@@ -74,44 +84,52 @@ def _source_of(resource: str) -> pl.Expr:
     ).cast(SOURCE)
 
 
-def _sources_of_one(resource: str) -> pl.Expr:
-    return pl.concat_list(_source_of(resource)).alias("_sources")
-
-
 def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
-    """The rows sorted by key, the winner of each key first, with `_rank` from 1."""
+    """The rows by key, the winner of each key first, with `_group` from 0 and `_rank` from 1.
+
+    Only what ranks them is sorted; the many other columns are moved once.
+    """
     latest = (["_recency", "_row"], [True, True])
+    narrow = rows.select("_key", "_recency", "_row", "_source").with_row_index("_at")
     if rule.by == "first":
         by, descending = ["_row"], [False]
     elif rule.by == "source_order":
         places = {source: place for place, source in reversed(list(enumerate(rule.source_order)))}
         place = pl.col("_source").replace_strict(places, default=len(rule.source_order), return_dtype=pl.Int64)
-        rows = rows.with_columns((place if places else pl.lit(0, pl.Int64)).alias("_place"))
+        narrow = narrow.with_columns((place if places else pl.lit(0, pl.Int64)).alias("_place"))
         by, descending = ["_place", *latest[0]], [False, *latest[1]]
     else:
         by, descending = latest
-    ordered = rows.sort(["_key", *by], descending=[False, *descending], nulls_last=True)
-    return ordered.drop("_place", strict=False).with_columns((pl.int_range(pl.len()).over("_key") + 1).alias("_rank"))
+    order = narrow.sort(["_key", *by], descending=[False, *descending], nulls_last=True)
+    begins = (pl.col("_key") != pl.col("_key").shift(1)).fill_null(value=True)
+    place = pl.int_range(pl.len(), dtype=pl.UInt32)
+    numbered = order.select(
+        (begins.cum_sum() - 1).cast(pl.UInt32).alias("_group"),
+        (place - pl.when(begins).then(place).forward_fill() + 1).cast(pl.Int64).alias("_rank"),
+    )
+    return rows[order.get_column("_at")].hstack(numbered)
 
 
 def _merge(ranked: pl.DataFrame, columns: Sequence[str], rule: CollapseRule, resource: str) -> pl.DataFrame:
-    """One row per key of rows that `_ranked` has put in order: the winner's, filled and restricted."""
+    """One row per group of rows that `_ranked` has put in order: the winner's, filled and restricted."""
     filled = [column for column in columns if rule.fill_gaps and column not in rule.consents]
-    merged = (
+    gathered = (
         ranked.lazy()
-        .group_by("_key", maintain_order=True)
+        .group_by("_group", maintain_order=True)
         .agg(
-            pl.all().exclude("_key", "_rank").first(),
             *(pl.col(column).first(ignore_nulls=True).alias(f"_fill:{column}") for column in filled),
-            _source_of(resource).alias("_sources"),
+            source_of(resource).alias("_sources"),
             *((~pl.col(column)).any().alias(f"_denied:{column}") for column in rule.consents),
         )
+        .drop("_group")
         .collect(engine="in-memory")
     )
+    winners = ranked.filter(pl.col("_rank") == 1).drop("_group", "_rank")
+    merged = winners.hstack(gathered)
     flags = {name for name in ranked.columns if name.startswith("_null:")}
     final = merged.with_columns(_final(column, rule, flags) for column in columns)
     kept_flags = [(pl.col(flag) & pl.col(flag.removeprefix("_null:")).is_null()).alias(flag) for flag in sorted(flags)]
-    return final.with_columns(kept_flags)
+    return final.with_columns(kept_flags).select(*winners.columns, "_sources")
 
 
 def _final(column: str, rule: CollapseRule, flags: Collection[str]) -> pl.Expr:
@@ -126,14 +144,34 @@ def _final(column: str, rule: CollapseRule, flags: Collection[str]) -> pl.Expr:
     return filled.alias(column)
 
 
-def _losers(ranked: pl.DataFrame) -> pl.DataFrame:
+def _losers(ranked: pl.DataFrame, merged: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """What each row that did not win was, beside what became of its group; `merged` has the groups in their order."""
     position = pl.col("_element").cast(pl.Int64)
     who = {"source": pl.col("_source"), "id": pl.col("_id"), "position": position}
-    winners = [expr.first().over("_key").alias(f"winner_{name}") for name, expr in who.items()]
-    named = ranked.select(
+    lost = ranked.filter(pl.col("_rank") > 1)
+    kept = merged[lost.get_column("_group")]
+    return lost.select(
         pl.col("_key").alias("key"),
-        *winners,
+        *(kept.select(expr).to_series().alias(f"winner_{name}") for name, expr in who.items()),
         *(expr.alias(name) for name, expr in who.items()),
         pl.col("_rank").alias("rank"),
+        _lost(lost, kept, columns).alias("lost"),
     )
-    return named.filter(pl.col("rank") > 1)
+
+
+def _lost(lost: pl.DataFrame, kept: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """The values that the survivor did not take, as a JSON object; null where it took or had all of them.
+
+    Most columns are the same in most rows, and only what differs is written out.
+    """
+    members = [pl.Series([None], dtype=pl.String).new_from_index(0, lost.height)]
+    for name in columns:
+        mine = lost.get_column(name)
+        places = (mine.is_not_null() & mine.ne_missing(kept.get_column(name))).arg_true()
+        if len(places):
+            texts = mine.gather(places).to_frame().select(member(name, mine.dtype, sends_null=False)).to_series()
+            members.append(members[0].clone().scatter(places, texts))
+    named = [text.alias(f"{place}") for place, text in enumerate(members)]
+    body = pl.concat_str(pl.all(), separator=",", ignore_nulls=True)
+    told = pl.DataFrame(named).select(body.alias("body"))
+    return told.select(pl.when(pl.col("body") != "").then(pl.concat_str(pl.lit("{"), "body", pl.lit("}")))).to_series()

@@ -5,118 +5,116 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
 from migrate.mapping.model import Mapping
-from migrate.mapping.payload import payloads
-from migrate.plan.batches import in_sending_order, too_large, with_batches
-from migrate.plan.classify import Classified, Columns, classify_rows, classify_unread
-from migrate.plan.collapse import CollapseRule, collapse_rows
+from migrate.plan.classify import Classified, Columns, label_rows, label_unread
 from migrate.plan.cost import POINTS_A_BATCH
+from migrate.plan.delta import Base, LeftBehind, rows_left_behind
 from migrate.plan.document import DatasetPlan, PlannedFile, TargetReading, Unmapped
-from migrate.plan.files import LEADING, stored_columns, write_parquet
-from migrate.plan.merges import Forecasted, forecast_merges
+from migrate.plan.files import write_frames, write_parquet
+from migrate.plan.final import Gathered, finish_rows
+from migrate.plan.merges import Forecasted, Planned, forecast_merges
 from migrate.plan.reading import Held
-from migrate.plan.rows import MappedRows, Tally, as_rejects
-from migrate.plan.totals import compare_totals, plan_totals, totals_rule
-
-_PAYLOAD_ROWS = 100_000
+from migrate.plan.rows import REJECTS_SCHEMA, MappedRows, count_values
+from migrate.plan.sending import Counts, Rows, write_rows
+from migrate.plan.totals import compare_totals, totals_rule
 
 
 @dataclass(frozen=True)
 class Final:
-    """A dataset's rows before they are compared: in sending order, unique by `_key`, with `_payload` and `_sources`."""
+    """A dataset's rows before they are compared: mapped, then gathered by key. `base`: of a delta, what was before."""
 
     mapping: Mapping
-    tally: Tally
-    rows: pl.DataFrame
-    rejected: pl.DataFrame
-    losers: pl.DataFrame
-    examples: pl.DataFrame
-    totals: pl.DataFrame
+    mapped: MappedRows
+    gathered: Gathered
+    spill: Path
+    base: Base | None = None
+
+    @property
+    def rejected(self) -> int:
+        """Rows that broke a rule."""
+        return self.mapped.rejected.height + self.gathered.large.height
+
+    @property
+    def outside(self) -> int:
+        """Rows of the base that no change has touched."""
+        return self.mapped.tally.outside + self.gathered.outside
+
+    def clear(self) -> None:
+        """Removes what is on disk beside the plan's own files."""
+        for store in (self.mapped.rejected, self.gathered.losers, self.gathered.rows):
+            store.clear()
 
 
-def finish_rows(mapping: Mapping, mapped: MappedRows, batch_bytes: int) -> Final:
-    """The mapped rows collapsed by key, with their payloads; one that no request can carry is rejected, `too_large`."""
-    consents = [name for name, column in mapping.columns.items() if column.consent]
-    how = mapping.collapse
-    rule = CollapseRule(how.by, how.source_order, how.fill_gaps, consents)
-    collapsed = collapse_rows(mapped.accepted, list(mapping.columns), rule, mapping.resource)
-    rows = in_sending_order(collapsed.rows)
-    rows = rows.with_columns(_payloads(mapping, rows))
-    large = rows.filter(too_large("_payload", batch_bytes))
-    if large.height:
-        rows = rows.filter(~too_large("_payload", batch_bytes))
-    rejected = pl.concat([mapped.rejected, _too_large_rejects(large, mapping.resource)])
-    of = totals_rule(mapping)
-    totals = compare_totals(of, mapped.totals, plan_totals(of, rows) if of else rows)
-    return Final(mapping, mapped.tally, rows, rejected, collapsed.losers, mapped.examples, totals)
-
-
-def _payloads(mapping: Mapping, rows: pl.DataFrame) -> pl.Series:
-    """The payload of each row, made some at a time: the texts on the way are several times the result."""
-    made = [payloads(mapping, some) for some in rows.iter_slices(_PAYLOAD_ROWS)]
-    return pl.concat([pl.Series(dtype=pl.String), *made]).alias("_payload")
-
-
-def _too_large_rejects(large: pl.DataFrame, resource: str) -> pl.DataFrame:
-    size = pl.format("{} bytes", pl.col("_payload").str.len_bytes())
-    named = large.with_columns(rule=pl.lit("too_large"), column=pl.lit(None, pl.String), value=size)
-    return as_rejects(named, resource)
+def finish_dataset(
+    mapping: Mapping, mapped: MappedRows, spill: Path, batch_bytes: int, base: Base | None = None
+) -> Final:
+    """The mapped rows made one by key; one that no request can carry is rejected, `too_large`."""
+    before = base.keys if base is not None else pl.Series(dtype=pl.UInt64)
+    return Final(mapping, mapped, finish_rows(mapping, mapped, spill, batch_bytes, before), spill, base)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """The rows with what each will do in the target, and which records would become one."""
+    """What each row will do in the target, which records would become one, and of a delta what it leaves behind."""
 
     classified: Classified
     merges: Forecasted
+    left: LeftBehind | None = None
 
 
 def compare_rows(final: Final, held: Held | None, types: Dict[str, pl.DataType]) -> Compared:
     """The rows against the target; `unknown` where it was not read."""
-    mapping = final.mapping
+    mapping, rows = final.mapping, final.gathered.rows
     recipes = [name for name, column in mapping.columns.items() if column.recipe]
     settled = [name for name, column in mapping.columns.items() if "recipe" in column.model_fields_set]
     columns = Columns(types, mapping.key, recipes, settled)
-    classified = classify_unread(final.rows, columns) if held is None else classify_rows(final.rows, held, columns)
+    classified = label_unread(columns) if held is None else label_rows(rows, held, columns, rows.touched)
     repeated = classified.repeated_keys > 0
-    merges = forecast_merges(classified.rows, held, columns, mapping.alternative_keys, repeated=repeated)
-    return Compared(classified, merges)
+    planned = Planned(rows, classified.labels, rows.touched)
+    merges = forecast_merges(planned, held, columns, mapping.alternative_keys, repeated=repeated)
+    left = None
+    if final.base is not None:
+        left = rows_left_behind(final.base, final.mapped, held, {name: types[name] for name in mapping.key})
+    return Compared(classified, merges, left)
 
 
 @dataclass(frozen=True)
 class Written:
-    """A dataset's files, and the batches its rows were cut into."""
+    """A dataset's files, the batches its rows were cut into, and what was counted on the way."""
 
     files: tuple[PlannedFile, ...]
     batches: int
+    counts: Counts
 
 
 def write_dataset(final: Final, compared: Compared, folder: Path, plan_folder: Path, batch_bytes: int) -> Written:
     """Writes the dataset's Parquet files: what is sent, what needs no sending, what was rejected and what collapsed."""
-    classified = compared.classified
-    still = classified.rows.get_column("_change") == "unchanged"
-    unsent = classified.rows.filter(still)
-    records = with_batches(classified.rows.filter(~still) if unsent.height else classified.rows, batch_bytes)
-    mapped = [pl.col(name).alias(stored) for name, stored in stored_columns(list(final.mapping.columns)).items()]
-    leading = [pl.col(working).alias(name) for name, working in LEADING.items()]
+    classified, mapped, gathered = compared.classified, final.mapped, final.gathered
+    rule = totals_rule(final.mapping)
+    given = Rows(final.mapping, gathered.rows, mapped.narrow.recency, classified.labels, rule)
+    rows = write_rows(given, folder, plan_folder, final.spill, batch_bytes)
+    rejected, losers = chain(mapped.rejected.frames(), (gathered.large,)), gathered.losers
+    lists = [
+        write_frames(rejected, REJECTS_SCHEMA, folder / "rejects.parquet", plan_folder),
+        write_frames(losers.frames(), losers.schema, folder / "collapsed.parquet", plan_folder),
+    ]
     frames = {
-        "records": records.select(*leading, *mapped),
-        "unchanged": unsent.select(*leading[2:], *mapped),
-        "rejects": final.rejected,
-        "collapsed": final.losers,
         "samples": classified.samples,
         "foreign": classified.foreign,
         "merges": compared.merges.clusters,
         "keys": compared.merges.odd,
-        "losses": final.examples,
-        "totals": final.totals,
+        "losses": mapped.examples,
+        "totals": compare_totals(rule, mapped.totals, rows.counts.totals),
     }
-    files = tuple(write_parquet(frame, folder / f"{name}.parquet", plan_folder) for name, frame in frames.items())
-    return Written(files, records.get_column("_batch").n_unique())
+    if compared.left is not None:
+        frames |= {"gone": compared.left.gone, "moved": compared.left.moved}
+    written = [write_parquet(frame, folder / f"{name}.parquet", plan_folder) for name, frame in frames.items()]
+    return Written((*rows.files, *lists, *written), rows.batches, rows.counts)
 
 
 @dataclass(frozen=True)
@@ -127,32 +125,33 @@ class Notes:
     warnings: tuple[str, ...] = ()
 
 
-def count_dataset(final: Final, compared: Compared, batches: int, minutes: float, notes: Notes) -> DatasetPlan:
+def count_dataset(final: Final, compared: Compared, written: Written, minutes: float, notes: Notes) -> DatasetPlan:
     """The dataset's counts. Raises AssertionError, a bug, where they do not add up."""
     classified, merges = compared.classified, compared.merges.counts
-    tally, rows = final.tally, classified.rows
-    changes = count_values(rows.get_column("_change"))
-    rejected = final.rejected.height
-    if tally.read != tally.filtered + rejected + final.losers.height + rows.height:
+    tally, collapsed = final.mapped.tally, final.gathered.losers.height
+    changes = written.counts.changes
+    planned = changes.total()
+    if tally.read != tally.filtered + final.rejected + collapsed + planned + final.outside:
         raise AssertionError(
             f"{final.mapping.dataset}: filtered, rejected, collapsed and planned are not what was read"
         )
+    too_large = count_values(final.gathered.large.get_column("rule"))
     return DatasetPlan(
         read=tally.read,
         filtered=tally.filtered,
-        rejected=rejected,
-        collapsed=final.losers.height,
-        planned=rows.height,
-        create=changes.get("create", 0),
-        update=changes.get("update", 0),
-        unchanged=changes.get("unchanged", 0),
-        unknown=changes.get("unknown", 0),
+        rejected=final.rejected,
+        collapsed=collapsed,
+        planned=planned,
+        create=changes["create"],
+        update=changes["update"],
+        unchanged=changes["unchanged"],
+        unknown=changes["unknown"],
         merge_forecast=merges.masterids_lost + merges.rows_fused,
-        batches=batches,
-        points=batches * POINTS_A_BATCH,
+        batches=written.batches,
+        points=written.batches * POINTS_A_BATCH,
         minutes=minutes,
-        rejected_by_rule=count_values(final.rejected.get_column("rule")),
-        by_source=count_values(rows.get_column("_source").fill_null("")),
+        rejected_by_rule=dict(sorted((tally.rejected_by_rule | too_large).items())),
+        by_source=dict(sorted(written.counts.sources.items())),
         change_counts=classified.change_counts,
         recipe_counts=classified.recipe_counts,
         losses=tally.losses,
@@ -163,6 +162,9 @@ def count_dataset(final: Final, compared: Compared, batches: int, minutes: float
         warnings=notes.warnings,
         merges=merges,
         recipes=_recipes(final.mapping, classified),
+        outside_delta=final.outside,
+        gone=compared.left.gone.height if compared.left else 0,
+        moved=compared.left.moved.height if compared.left else 0,
     )
 
 
@@ -171,10 +173,9 @@ def _recipes(mapping: Mapping, classified: Classified) -> dict[str, str]:
     return declared | dict(classified.recognised)
 
 
-def count_values(values: pl.Series) -> dict[str, int]:
-    """How often each value stands in a column of texts, sorted by value."""
-    counted = values.rename("value").value_counts()
-    return {str(value): int(count) for value, count in sorted(counted.iter_rows())}
+FEED_WARNING = (
+    "goes to a webhook: not verifiable, since nothing can be read back; every plan of it sends all of its rows"
+)
 
 
 def target_warnings(reading: TargetReading, classified: Classified, mapping: Mapping) -> tuple[str, ...]:
@@ -202,6 +203,19 @@ def target_warnings(reading: TargetReading, classified: Classified, mapping: Map
         for name in classified.recipe_suspects
     ]
     return tuple(warnings)
+
+
+def delta_warnings(final: Final, left: LeftBehind | None) -> tuple[str, ...]:
+    """What of a delta is not planned, and what it leaves in the target that has to be seen to by hand."""
+    if left is None:
+        return ()
+    outside, gone, moved = final.outside, left.gone.height, left.moved.height
+    found = [f"{outside:,} rows of the base are as they were, and not planned"] if outside else []
+    if gone:
+        found.append(f"{gone:,} rows are of records gone since the base; they stay in the target (gone.parquet)")
+    if moved:
+        found.append(f"{moved:,} records have another key than in the base; the old rows stay there (moved.parquet)")
+    return tuple(found)
 
 
 def _column_warnings(header: Sequence[str], columns: Iterable[str]) -> list[str]:

@@ -24,12 +24,21 @@ class PlannedFile(_Part):
     sha256: str
 
 
+class BaseUsed(_Part):
+    """The snapshot that a delta was planned with; `base` where that is a delta itself."""
+
+    name: str
+    manifest_sha256: str
+    base: BaseUsed | None = None
+
+
 class SnapshotUsed(_Part):
-    """The snapshot the plan was made from, and the verdict of each resource it was read for."""
+    """The snapshot the plan was made from, and the verdict of each resource it was read for; of a delta its `base`."""
 
     name: str
     manifest_sha256: str
     verdicts: dict[str, str]
+    base: BaseUsed | None = None
 
 
 class MappingUsed(_Part):
@@ -106,7 +115,12 @@ class DatasetPlan(_Part):
     `merges.masterids_lost + merges.rows_fused`. `recipes`: columns compared as report-only, and what tells so:
     `declared`, or the name of what the target was seen to do to every value.
 
-    **Guarantees**: read = filtered + rejected + collapsed + planned; planned = create + update + unchanged + unknown.
+    Of a delta, `outside_delta` counts the rows of the base that no change has touched, `gone` the rows of records that
+    are gone since, `moved` those whose record has another key now; the last two stay in the target, to be seen to by
+    hand.
+
+    **Guarantees**: read = filtered + rejected + collapsed + planned + outside_delta; planned = create + update +
+    unchanged + unknown.
     """
 
     read: int
@@ -134,11 +148,19 @@ class DatasetPlan(_Part):
     warnings: tuple[str, ...]
     merges: MergeForecast = MergeForecast()
     recipes: dict[str, str] = {}
+    outside_delta: int = 0
+    gone: int = 0
+    moved: int = 0
+
+    @property
+    def judged(self) -> int:
+        """Rows that were read to be planned: what a share of rejected rows is of."""
+        return self.read - self.outside_delta
 
     @property
     def accepted(self) -> int:
         """Rows that the mapping accepted: what a share of losses is of."""
-        return self.read - self.filtered - self.rejected
+        return self.judged - self.filtered - self.rejected
 
 
 class Stretch(_Part):
@@ -181,6 +203,8 @@ class PlanDocument(_Part):
     settings: dict[str, str | int | dict[str, str]]
     settings_sha256: str
     dataset_ids: dict[str, str]
+    webhook_ids: dict[str, str] = {}
+    """Of the feeds: datasets that go to a webhook, are never read, and so are all `unknown`."""
     offline: bool
     skipped: dict[str, str]
     target_reading: dict[str, TargetReading]

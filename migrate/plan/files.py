@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from migrate.plan.document import PlannedFile
+from migrate.plan.store import own_copy
 from migrate.workspace import entry_of, replacing
 
 SOURCE = pl.Struct({"resource": pl.String, "source": pl.String, "id": pl.String, "position": pl.Int64})
+SOURCES = pl.List(SOURCE)
 LEADING = {
     "batch": "_batch",
     "position": "_slot",
@@ -26,6 +30,9 @@ LEADING = {
 
 A mapping may have a column `position`: the working names begin with an underscore, which no mapped column does.
 """
+
+SPILL = "spill-"
+"""Begins the name of a folder for rows put aside while the plan is made; no dataset is named so."""
 
 ROWS_A_GROUP = 16_000
 _PAGE_BYTES = 1 << 20
@@ -55,7 +62,55 @@ def write_parquet(
             row_group_size=rows_a_group,
             data_page_size=_PAGE_BYTES,
         )
+    return _entry(path, folder, frame.height)
+
+
+def write_frames(
+    frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType | type[pl.DataType]], path: Path, folder: Path
+) -> PlannedFile:
+    """Writes frames one after another as one file, whole or not at all; no more than a few are in memory at once.
+
+    **Guarantees**: the same rows give the same bytes, wherever one frame ends and the next begins.
+    """
+    groups = _in_groups(frames, ROWS_A_GROUP)
+    first, second = next(groups, None), next(groups, None)
+    if first is None or second is None:
+        return write_parquet(pl.DataFrame(schema=schema) if first is None else own_copy(first), path, folder)
+    rows = 0
+
+    def every(*_pushed_down: object) -> Iterator[pl.DataFrame]:
+        nonlocal rows
+        for group in chain((first, second), groups):
+            rows += group.height
+            # where pages end depends on the size in memory, which a slice has from what it was cut from
+            yield own_copy(group)
+
+    with replacing(path) as temporary:
+        register_io_source(every, schema=pl.Schema(schema)).sink_parquet(
+            temporary,
+            compression="zstd",
+            compression_level=3,
+            statistics=False,
+            row_group_size=ROWS_A_GROUP,
+            data_page_size=_PAGE_BYTES,
+        )
+    return _entry(path, folder, rows)
+
+
+def _in_groups(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """The same rows in frames of `rows` each, the last one shorter."""
+    left: pl.DataFrame | None = None
+    for frame in frames:
+        left = frame if left is None else pl.concat([left, frame])
+        whole = left.height - left.height % rows
+        yield from left[:whole].iter_slices(rows)
+        left = own_copy(left[whole:])
+    if left is not None and left.height:
+        yield left
+
+
+def _entry(path: Path, folder: Path, rows: int) -> PlannedFile:
     with contextlib.suppress(OSError):
         path.chmod(0o600)
-    entry = entry_of(path, folder, frame.height)
+    entry = entry_of(path, folder, rows)
     return PlannedFile(path=entry.path, rows=entry.rows, bytes=entry.bytes, sha256=entry.sha256)

@@ -31,8 +31,8 @@ def _finding(gate: str, breaches: Iterable[str]) -> GateFinding:
 def _rejected(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
     limit = gates.max_rejected
     for name, plan in datasets.items():
-        if limit is not None and not limit.allows(plan.rejected, plan.read):
-            yield f"{name}: {plan.rejected:,} of {plan.read:,} rows rejected, allowed is {limit.text}"
+        if limit is not None and not limit.allows(plan.rejected, plan.judged):
+            yield f"{name}: {plan.rejected:,} of {plan.judged:,} rows rejected, allowed is {limit.text}"
 
 
 def _updated(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -26,16 +26,22 @@ PLACEHOLDER = (
 """What people and shops write where a form insists on a value: `info@…`, `noreply@…`, `n/a`, `-`, `0000000`."""
 
 
+_PART_ROWS = 500_000
+
+
 def odd_values(values: pl.Series, columns: Sequence[str], *, alternative: bool) -> tuple[pl.DataFrame, SharedKey]:
     """The odd values of one key over the planned rows, most rows first, and their counts.
 
-    The rows of one dataset are unique by its own key, so values are shared under an `alternative` key only.
+    The rows of one dataset are unique by its own key, so values are shared under an `alternative` key only. Values are
+    counted where they are odd: to count all would take many times the memory of the values.
     """
     name = ", ".join(columns)
-    counted = values.rename("value").drop_nulls().value_counts(name="rows")
-    shared = counted.filter(pl.col("rows") > 1) if alternative else counted.clear()
-    placeholders = _placeholders(counted)
-    alike = _look_alikes(counted)
+    values = values.rename("value")
+    filled = values.drop_nulls() if values.null_count() else values
+    shared = _counted(filled.filter(repeated_hashes(filled.hash()))) if alternative else _counted(filled.clear())
+    shared = shared.filter(pl.col("rows") > 1)
+    placeholders = _counted(filled.filter(filled.str.contains(PLACEHOLDER)))
+    alike = _look_alikes(filled)
     found = pl.concat(
         [
             frame.select(
@@ -60,16 +66,43 @@ def odd_values(values: pl.Series, columns: Sequence[str], *, alternative: bool) 
     )
 
 
-def _placeholders(counted: pl.DataFrame) -> pl.DataFrame:
-    return counted.filter(pl.col("value").str.contains(PLACEHOLDER))
+def repeated_hashes(hashes: pl.Series) -> pl.Series:
+    """Which rows have a hash that another row has too: all that may be the same are among them, and little else; null
+    is like nothing.
+
+    Sorting numbers takes a fraction of the memory that grouping the values would.
+    """
+    ordered = hashes.sort()
+    several = ordered.filter((ordered == ordered.shift(1)).fill_null(value=False)).unique()
+    return hashes.is_in(several.implode()).fill_null(value=False)
 
 
-def _look_alikes(counted: pl.DataFrame) -> pl.DataFrame:
-    """Values that are the same once letter case, spaces and Unicode form are put aside, with that `like` form."""
-    blanks = r"[\s\u{200b}-\u{200d}\u{feff}]+"
-    folded = _one_form(counted.get_column("value")).str.to_lowercase().str.replace_all("ß", "ss", literal=True)
-    like = counted.with_columns(folded.str.replace_all(blanks, "").alias("like"))
+def _counted(values: pl.Series) -> pl.DataFrame:
+    return values.rename("value").value_counts(name="rows")
+
+
+def _look_alikes(values: pl.Series) -> pl.DataFrame:
+    """Values that are the same once letter case, spaces and Unicode form are put aside, with that `like` form.
+
+    Two values look alike where their forms are the same and they are not: one value many times is no look-alike.
+    """
+    some = pl.DataFrame(schema={"value": pl.String})
+    if len(values):
+        form = pl.concat([_folded(part).hash() for part in _parts(values)])
+        some = values.filter(repeated_hashes(form)).rename("value").to_frame()
+    counted = some.group_by("value").len(name="rows")
+    like = counted.with_columns(_folded(counted.get_column("value")).alias("like"))
     return like.filter(pl.col("like").len().over("like") > 1)
+
+
+def _parts(values: pl.Series) -> Iterator[pl.Series]:
+    """The values some at a time: the forms of all of them would take as much memory again."""
+    return (values.slice(start, _PART_ROWS) for start in range(0, len(values), _PART_ROWS))
+
+
+def _folded(values: pl.Series) -> pl.Series:
+    blanks = r"[\s\u{200b}-\u{200d}\u{feff}]+"
+    return _one_form(values).str.to_lowercase().str.replace_all("ß", "ss", literal=True).str.replace_all(blanks, "")
 
 
 def _one_form(values: pl.Series) -> pl.Series:

@@ -1,28 +1,46 @@
-"""The frames that other datasets look rows up in. Pure."""
+"""The frames that other datasets look rows up in."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import polars as pl
 
+from migrate.mapping.lookups import TOUCHED
+from migrate.plan.final import FinalRows
 
-def lookup_frame(rows: pl.DataFrame, columns: Collection[str]) -> pl.DataFrame:
+
+def lookup_frame(rows: FinalRows, columns: Collection[str]) -> pl.DataFrame:
     """Where each source record ended: `source, id` and `columns` of the final row it went into.
 
-    **Shape**: one row per (source, id), sorted by them; the records that were collapsed lead to the row that survived.
-    Where one record gave several rows (`each`), it leads to the first of them. A mapped column `source` or `id` is
-    not among them: these names are the record's own.
+    **Shape**: one row per record that went into a row, so the records that were collapsed lead to the row that
+    survived. Where one record gave several rows (`each`), the first of them comes first, and it is the one that a
+    look-up finds. With a delta, `_touched` tells whether the row is planned. A mapped column `source` or `id` is not
+    among them: these names are the record's own.
     """
     named = sorted(set(columns) - {"source", "id"})
-    exploded = rows.lazy().select(*named, "_sources").explode("_sources", empty_as_null=False)
-    who = pl.col("_sources").struct
-    identified = exploded.select(
-        who.field("source"), who.field("id"), who.field("position").alias("_place"), pl.exclude("_sources")
-    )
-    return (
-        identified.sort("source", "id", "_place", maintain_order=True)
-        .unique(["source", "id"], keep="first", maintain_order=True)
-        .drop("_place")
-        .collect(engine="in-memory")
-    )
+    found = pl.concat([part for frame in _told(rows, named) for part in _identified(frame, named)])
+    if found.get_column("_place").null_count() < found.height:
+        found = found.sort("_place", nulls_last=False, maintain_order=True)
+    return found.drop("_place")
+
+
+def _told(rows: FinalRows, named: list[str]) -> Iterator[pl.DataFrame]:
+    """The rows part by part with what identifies them, and `_touched` where it matters."""
+    at = 0
+    for frame in rows.frames(list(dict.fromkeys([*named, "_source", "_id", "_element"]))):
+        told = [] if rows.touched is None else [rows.touched.slice(at, frame.height).alias(TOUCHED)]
+        yield frame.with_columns(told)
+        at += frame.height
+
+
+def _identified(frame: pl.DataFrame, named: list[str]) -> Iterator[pl.DataFrame]:
+    known = [*named, *(name for name in (TOUCHED,) if name in frame.columns)]
+    single = pl.col("_sources").is_null()
+    place = pl.col("_element").cast(pl.Int64).alias("_place")
+    yield frame.filter(single).select(pl.col("_source").alias("source"), pl.col("_id").alias("id"), place, *known)
+    merged = frame.filter(~single)
+    if merged.height:
+        who = pl.col("_sources").struct
+        exploded = merged.select(*known, "_sources").explode("_sources", empty_as_null=False)
+        yield exploded.select(who.field("source"), who.field("id"), who.field("position").alias("_place"), *known)

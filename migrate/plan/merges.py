@@ -1,6 +1,6 @@
 """Which records the target will make one: by its key and its other keys, planned rows and rows of the target together.
 
-Pure. A merge cannot be undone: the target keeps one masterid and deletes the others. It compares keys as given, so
+A merge cannot be undone: the target keeps one masterid and deletes the others. It compares keys as given, so
 values that differ in letter case, spaces or Unicode form only are counted apart, as look-alikes: they stay two records.
 
 **Source**: Octolis Data API, "Upsert a record": one upsert may match several records, which are merged.
@@ -8,16 +8,16 @@ values that differ in letter case, spaces or Unicode form only are counted apart
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from migrate.plan.classify import Columns
+from migrate.plan.classify import Columns, Labels
 from migrate.plan.compare import comparable, read_text
 from migrate.plan.document import MergeForecast, SharedKey
 from migrate.plan.export_page import MASTERID
-from migrate.plan.keys import ODD_SCHEMA, odd_values
+from migrate.plan.keys import ODD_SCHEMA, odd_values, repeated_hashes
 from migrate.plan.tables import Table
 
 CLUSTER_SCHEMA = {
@@ -42,32 +42,39 @@ class Forecasted:
     odd: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class Planned:
+    """The planned rows: a table, what each does (`labels`), and which of the table's rows are planned (None: all)."""
+
+    rows: Table
+    labels: Labels
+    touched: pl.Series | None = None
+
+
 def forecast_merges(
-    rows: pl.DataFrame,
+    planned: Planned,
     held: Table | None,
     columns: Columns,
     alternatives: Sequence[Sequence[str]],
     *,
     repeated: bool = False,
 ) -> Forecasted:
-    """What would fuse when `rows` are sent; without `held`, among the rows themselves only.
+    """What would fuse when the planned rows are sent; without `held`, among the rows themselves only.
 
     A record here is a planned row together with the row of the target that has its key. Records that share the value
     of an alternative key belong together, directly or through others; a group in which nothing is sent stays as it is.
     `repeated`: rows of the target share the key itself, so that counts too.
-
-    **Shape**: `rows` as `classify_rows` labels them, with `_match`, the place of the row of the target or null.
     """
     keys = [list(columns.key), *(list(key) for key in alternatives)]
-    odd = [odd_values(_own_values(rows, key), key, alternative=at > 0) for at, key in enumerate(keys)]
+    odd = [odd_values(_own_values(planned, key), key, alternative=at > 0) for at, key in enumerate(keys)]
     merging = [*alternatives, *([columns.key] if repeated else [])]
     found = pl.concat([pl.DataFrame(schema=ODD_SCHEMA), *(frame for frame, _ in odd)])
     counted = tuple(count for _, count in odd if _is_odd(count))
     if not merging:
         return Forecasted(MergeForecast(keys=counted), pl.DataFrame(schema=CLUSTER_SCHEMA), found)
-    shares = _shares(rows, held, merging, columns.types)
-    members = _members(shares, rows)
-    clusters = _describe(members, shares, rows, held, columns)
+    shares = _shares(planned, held, merging, columns.types)
+    members = _members(shares, planned)
+    clusters = _describe(members, shares, planned, held, columns)
     return Forecasted(_count(members, counted), clusters, found)
 
 
@@ -75,8 +82,15 @@ def _is_odd(count: SharedKey) -> bool:
     return bool(count.shared or count.placeholders or count.look_alikes)
 
 
-def _own_values(rows: pl.DataFrame, key: Sequence[str]) -> pl.Series:
-    return rows.select(_key_text([pl.col(name) for name in key]).alias("value")).to_series()
+def _own_values(planned: Planned, key: Sequence[str]) -> pl.Series:
+    values = _columns(planned.rows, key).select(_key_text([pl.col(name) for name in key]).alias("value")).to_series()
+    return values if planned.touched is None else values.filter(planned.touched)
+
+
+def _columns(rows: Table, names: Sequence[str]) -> pl.DataFrame:
+    """Columns that the rows have."""
+    found = {name: rows.column(name) for name in names}
+    return pl.DataFrame([column.alias(name) for name, column in found.items() if column is not None])
 
 
 def _key_text(parts: Sequence[pl.Expr]) -> pl.Expr:
@@ -86,7 +100,7 @@ def _key_text(parts: Sequence[pl.Expr]) -> pl.Expr:
 
 
 def _shares(
-    rows: pl.DataFrame, held: Table | None, merging: Sequence[Sequence[str]], types: Mapping[str, pl.DataType]
+    planned: Planned, held: Table | None, merging: Sequence[Sequence[str]], types: Mapping[str, pl.DataType]
 ) -> pl.DataFrame:
     """Who shares which value: `node, through, value`, values with more than one node only.
 
@@ -95,33 +109,84 @@ def _shares(
     """
     found = [pl.DataFrame(schema={"node": pl.Int64, "through": pl.String, "value": pl.String})]
     for key in merging:
-        values = _values_of_both(rows, held, {name: types[name] for name in key})
-        nodes = values.drop_nulls("value").unique(["node", "value"], maintain_order=True)
+        values = _values_of_both(planned, held, {name: types[name] for name in key})
+        nodes = values.unique(["node", "value"], maintain_order=True)
         shared = nodes.filter(pl.col("node").len().over("value") > 1)
         found.append(shared.select("node", pl.lit(", ".join(key)).alias("through"), "value"))
     return pl.concat(found)
 
 
-def _values_of_both(rows: pl.DataFrame, held: Table | None, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    own = _key_text([comparable(pl.col(name), dtype) for name, dtype in key.items()])
-    ours = rows.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("node"), own.alias("value"))
-    parts = [held.column(name) for name in key] if held is not None else []
-    if held is None or any(part is None for part in parts):
-        return ours
-    texts = pl.DataFrame([part for part in parts if part is not None])
-    theirs = _key_text([read_text(pl.col(name), dtype) for name, dtype in key.items()])
-    there = texts.select(_node_of_held(rows, held.height), theirs.alias("value"))
-    return pl.concat([ours, there.drop_nulls("value")])
+def _values_of_both(planned: Planned, held: Table | None, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """`node, value` of all that may share a value with another node; of the others only few."""
+    nodes = pl.int_range(planned.rows.height, dtype=pl.Int64, eager=True)
+    sides = [_Side(nodes, lambda: _our_values(planned, key))]
+    if held is not None and all(held.column(name) is not None for name in key):
+        sides.append(_Side(_node_of_held(planned, held.height), lambda: _their_values(held, key)))
+    return pl.concat(_candidates(sides))
 
 
-def _node_of_held(rows: pl.DataFrame, height: int) -> pl.Series:
+def _their_values(held: Table, key: Mapping[str, pl.DataType]) -> pl.Series:
+    text = _key_text([read_text(pl.col(name), dtype) for name, dtype in key.items()]).alias("value")
+    return _columns(held, list(key)).select(text).to_series()
+
+
+def _our_values(planned: Planned, key: Mapping[str, pl.DataType]) -> pl.Series:
+    text = _key_text([comparable(pl.col(name), dtype) for name, dtype in key.items()]).alias("value")
+    values = _columns(planned.rows, list(key)).select(text).to_series()
+    if planned.touched is None:
+        return values
+    told = pl.DataFrame([values, planned.touched.alias("touched")])
+    return told.select(pl.when("touched").then(pl.col("value")).alias("value")).to_series()
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The node of each row on one side, and how its values of a key are read: they are not kept, being long."""
+
+    nodes: pl.Series
+    read: Callable[[], pl.Series]
+
+
+def _candidates(sides: Sequence[_Side]) -> list[pl.DataFrame]:
+    """The values whose hash stands on another row too; a row of the target with its own planned row's value is none.
+
+    Most of many values stand alone: to group the texts themselves would take many times the memory.
+    """
+    ours = _hashes(sides[0].read())
+    hashes = [ours, *(_unlike_own(_hashes(side.read()), side.nodes, ours) for side in sides[1:])]
+    several = repeated_hashes(pl.concat(hashes))
+    found, at = [pl.DataFrame(schema={"node": pl.Int64, "value": pl.String})], 0
+    for side in sides:
+        mine = several.slice(at, len(side.nodes))
+        at += len(side.nodes)
+        if mine.any():
+            found.append(pl.DataFrame([side.nodes.filter(mine).alias("node"), side.read().filter(mine)]))
+    return found
+
+
+def _hashes(values: pl.Series) -> pl.Series:
+    hashes = pl.DataFrame([values.alias("value"), values.hash().alias("hash")])
+    return hashes.select(pl.when(pl.col("value").is_not_null()).then(pl.col("hash")).alias("hash")).to_series()
+
+
+def _unlike_own(hashes: pl.Series, nodes: pl.Series, ours: pl.Series) -> pl.Series:
+    """The hashes of rows of the target, null where the planned row that each belongs to has the same."""
+    planned = pl.when(pl.col("node") < len(ours)).then(pl.col("node")).alias("node")
+    own = ours.gather(nodes.alias("node").to_frame().select(planned).to_series())
+    both = pl.DataFrame([hashes.alias("hash"), own.alias("own")])
+    return both.select(pl.when(pl.col("hash").ne_missing(pl.col("own"))).then(pl.col("hash")).alias("hash")).to_series()
+
+
+def _node_of_held(planned: Planned, height: int) -> pl.Series:
     """The node of each row of the target: its planned row's place, else a number beyond all of them."""
-    matched = rows.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("node"), "_match").drop_nulls()
-    nodes = pl.int_range(rows.height, rows.height + height, dtype=pl.Int64, eager=True)
-    return nodes.scatter(matched.get_column("_match"), matched.get_column("node")).alias("node")
+    rows = planned.rows.height
+    nodes = pl.int_range(rows, rows + height, dtype=pl.Int64, eager=True)
+    matches = planned.labels.matches
+    places = matches.is_not_null().arg_true()
+    return nodes.scatter(matches.gather(places), places.cast(pl.Int64)).alias("node")
 
 
-def _members(shares: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def _members(shares: pl.DataFrame, planned: Planned) -> pl.DataFrame:
     """`node, cluster` of every record that fuses with another; `is_there`: it has a masterid; `is_planned`."""
     parent: dict[int, int] = {}
 
@@ -141,12 +206,13 @@ def _members(shares: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         {"node": list(parent), "cluster": [root(node) for node in parent]},
         schema={"node": pl.Int64, "cluster": pl.Int64},
     ).sort("cluster", "node")
-    labels = rows.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("node"), "_change", "_masterid")
+    ours = found.get_column("node").filter(found.get_column("node") < planned.rows.height)
+    labels = planned.labels.of(ours, planned.labels.masterids).select(ours, "_change", "_masterid")
     known = found.join(labels, on="node", how="left", maintain_order="left")
     is_sent = pl.col("_change").is_in(["create", "update", "unknown"]).fill_null(value=False)
     return known.with_columns(
-        (pl.col("node") < rows.height).alias("is_planned"),
-        ((pl.col("node") >= rows.height) | pl.col("_masterid").is_not_null()).alias("is_there"),
+        (pl.col("node") < planned.rows.height).alias("is_planned"),
+        ((pl.col("node") >= planned.rows.height) | pl.col("_masterid").is_not_null()).alias("is_there"),
     ).filter(is_sent.any().over("cluster"))
 
 
@@ -167,7 +233,7 @@ def _count(members: pl.DataFrame, keys: tuple[SharedKey, ...]) -> MergeForecast:
 
 
 def _describe(
-    members: pl.DataFrame, shares: pl.DataFrame, rows: pl.DataFrame, held: Table | None, columns: Columns
+    members: pl.DataFrame, shares: pl.DataFrame, planned: Planned, held: Table | None, columns: Columns
 ) -> pl.DataFrame:
     """One row per record in a cluster, the largest cluster first; `through` and `value`: the first that it shares."""
     first = shares.unique("node", keep="first", maintain_order=True)
@@ -177,10 +243,13 @@ def _describe(
         .sort(["records", "cluster", "node"], descending=[True, False, False])
         .with_columns((pl.col("cluster").rle_id() + 1).alias("cluster"))
     )
-    ours = rows.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("node"), "_key")
+    count = planned.rows.height
+    nodes = listed.filter("is_planned").get_column("node")
+    keys = _columns(planned.rows, ["_key"]).get_column("_key")
+    ours = pl.DataFrame([nodes, keys.gather(nodes)])
     named = listed.join(ours, on="node", how="left", maintain_order="left")
-    there = _names_there(named.filter(~pl.col("is_planned")).get_column("node") - rows.height, held, columns)
-    named = named.join(there.with_columns(pl.col("node") + rows.height), on="node", how="left", maintain_order="left")
+    there = _names_there(named.filter(~pl.col("is_planned")).get_column("node") - count, held, columns)
+    named = named.join(there.with_columns(pl.col("node") + count), on="node", how="left", maintain_order="left")
     place = pl.when(~pl.col("is_planned")).then(pl.lit("target")).when("is_there").then(pl.lit("both"))
     return named.select(
         "cluster",

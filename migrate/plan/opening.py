@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from migrate.config import Gates, Project
 from migrate.errors import Damaged, Stale, Unfinished, WorkspaceError
-from migrate.plan.document import FORMAT, GateFinding, PlanDocument, PlannedFile
+from migrate.plan.document import FORMAT, BaseUsed, GateFinding, PlanDocument, PlannedFile, SnapshotUsed
 from migrate.plan.gates import judge_gates
 from migrate.plan.settings import settings_that_matter
-from migrate.workspace import Workspace, check_name, sha256_file
+from migrate.workspace import Workspace, sha256_file
 
 PLAN_FILE = "plan.json"
 
@@ -51,8 +51,8 @@ def open_plan(workspace: Workspace, name: str | None = None, *, check_files: boo
     **Raises** WorkspaceError where there is none, Unfinished where it was never finished, Stale where another format of
     the tool wrote it, Damaged where a file is not what `plan.json` says.
     """
-    chosen = check_name(name, "plan") if name else _newest(workspace)
-    folder = workspace.plans / chosen
+    chosen = name or _newest(workspace)
+    folder = workspace.folder_of(workspace.plans, chosen, "plan")
     if not folder.is_dir():
         raise WorkspaceError(f"there is no plan {chosen!r} in {workspace.plans}", hint="run `migrate plan`")
     if not (folder / PLAN_FILE).is_file():
@@ -117,12 +117,14 @@ def check_fresh(plan: Plan, project: Project, workspace: Workspace) -> None:
 
 
 def _snapshot_changes(plan: Plan, workspace: Workspace) -> Iterator[str]:
-    used = plan.document.snapshot
-    manifest = workspace.snapshots / used.name / "manifest.json"
-    if not manifest.is_file():
-        yield f"snapshot {used.name!r} is gone or unfinished"
-    elif sha256_file(manifest) != used.manifest_sha256:
-        yield f"snapshot {used.name!r} has another manifest"
+    used: SnapshotUsed | BaseUsed | None = plan.document.snapshot
+    while used is not None:
+        manifest = workspace.snapshots / used.name / "manifest.json"
+        if not manifest.is_file():
+            yield f"snapshot {used.name!r} is gone or unfinished"
+        elif sha256_file(manifest) != used.manifest_sha256:
+            yield f"snapshot {used.name!r} has another manifest"
+        used = used.base
 
 
 def _mapping_changes(plan: Plan, project: Project) -> Iterator[str]:
@@ -144,6 +146,10 @@ def _setting_changes(plan: Plan, project: Project) -> Iterator[str]:
     for dataset, was_id in plan.document.dataset_ids.items():
         if project.octolis.datasets.get(dataset) != was_id:
             yield f"the id of dataset {dataset!r} in {project.file.name} was changed"
+    for feed, webhook_id in plan.document.webhook_ids.items():
+        webhook = project.octolis.webhooks.get(feed)
+        if webhook is None or webhook.id != webhook_id:
+            yield f"the id of webhook {feed!r} in {project.file.name} was changed"
 
 
 def check_gates(plan: Plan, gates: Gates) -> list[GateFinding]:

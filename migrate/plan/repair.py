@@ -10,13 +10,13 @@ import polars as pl
 
 from migrate.config import Project
 from migrate.errors import UsageError
-from migrate.plan.batches import with_batches
+from migrate.plan.batches import Cutter
 from migrate.plan.beginning import begin_plan
 from migrate.plan.cost import POINTS_A_BATCH, forecast_cost, minutes_of
-from migrate.plan.dataset import count_values
 from migrate.plan.document import DatasetPlan, PlannedFile, dump_document
 from migrate.plan.files import LEADING, write_parquet
 from migrate.plan.opening import PLAN_FILE, Plan
+from migrate.plan.rows import count_values
 from migrate.workspace import Workspace, write_bytes
 
 _EMPTY = ("rejects", "collapsed", "samples", "foreign")
@@ -47,7 +47,7 @@ def make_repair_plan(
         datasets: dict[str, DatasetPlan] = {}
         for dataset, rows in chosen.items():
             (folder / dataset).mkdir(mode=0o700)
-            cut = with_batches(rows.rename(LEADING), project.octolis.batch_bytes)
+            cut = Cutter(project.octolis.batch_bytes).number(rows.rename(LEADING))
             records = cut.rename({working: stored for stored, working in LEADING.items()}).select(
                 _columns(plan, dataset)
             )

@@ -22,7 +22,7 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class Choice:
-    """`ids`: the datasets to plan, in the mappings' order, with their Octolis ids.
+    """`ids`: the datasets to plan, in the mappings' order, with their Octolis ids; of `feeds` that of their webhook.
 
     `needed`: those and what they look up. `skipped`: mappings that are not planned, and why.
     """
@@ -30,6 +30,7 @@ class Choice:
     ids: dict[str, str]
     needed: frozenset[str]
     skipped: dict[str, str]
+    feeds: frozenset[str] = frozenset()
 
 
 def words_of(request: PlanRequest, snapshot: str, target_url: str) -> dict[str, object]:
@@ -54,13 +55,23 @@ def choose_datasets(request: PlanRequest, mappings: Dict[str, Mapping], project:
     if request.datasets:
         wanted = set(request.datasets)
     else:
-        wanted = {name for name in mappings if name in project.octolis.datasets}
+        octolis = project.octolis
+        wanted = {n for n in mappings if n in (octolis.webhooks if mappings[n].is_feed else octolis.datasets)}
     if not wanted:
-        project.dataset_id(_first(mappings, project))
-    ids = {name: project.dataset_id(name) for name in mappings if name in wanted}
-    _refuse_shared(ids, project)
-    skipped = {} if request.datasets else {name: "no id in [octolis.datasets]" for name in mappings if name not in ids}
-    return Choice(ids, frozenset(_closure(wanted, mappings)), skipped)
+        _target_id(_first(mappings, project), mappings, project)
+    ids = {name: _target_id(name, mappings, project) for name in mappings if name in wanted}
+    feeds = frozenset(name for name in ids if mappings[name].is_feed)
+    _refuse_shared({name: found for name, found in ids.items() if name not in feeds}, project)
+    skipped = {} if request.datasets else {name: _why_not(mappings[name]) for name in mappings if name not in ids}
+    return Choice(ids, frozenset(_closure(wanted, mappings)), skipped, feeds)
+
+
+def _target_id(name: str, mappings: Dict[str, Mapping], project: Project) -> str:
+    return project.webhook(name).id if mappings[name].is_feed else project.dataset_id(name)
+
+
+def _why_not(mapping: Mapping) -> str:
+    return f"no [octolis.webhooks.{mapping.dataset}]" if mapping.is_feed else "no id in [octolis.datasets]"
 
 
 def _refuse_shared(ids: Dict[str, str], project: Project) -> None:

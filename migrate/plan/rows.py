@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-import msgspec
 import polars as pl
 
-from migrate.mapping.fields import element_names, unused_fields
+from migrate.mapping.base import gather_frames
 from migrate.mapping.mapped import LossExamples, Mapped, join_mapped
 from migrate.mapping.model import Mapping
 from migrate.mapping.transform import Settings, map_rows, needed_fields
-from migrate.plan.document import Unmapped
+from migrate.plan.batches import large_rows
+from migrate.plan.store import Store, own_copy
 from migrate.plan.totals import source_totals, totals_rule
 from migrate.snapshot.reading import SnapshotResource
 
@@ -30,62 +31,156 @@ REJECTS_SCHEMA = {
 }
 """`position`: the element's place from 1 where the mapping has `each`; `snapshot_row`: the record's place from 0."""
 
-_ELEMENT_RECORDS = 20_000
 EXAMPLES_SCHEMA = dict.fromkeys(["column", "loss", "before", "after"], pl.String)
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What was counted while a resource was mapped. Units: rows; `empty_each` records without an element."""
+    """What was counted while a resource was mapped. Units: rows; `empty_each` records without an element.
+
+    `outside`: filtered and rejected records of a base snapshot, which a delta leaves as they are.
+    """
 
     read: int
     filtered: int
     empty_each: int
     orphans: dict[str, int]
     losses: dict[str, dict[str, int]]
+    rejected_by_rule: dict[str, int]
+    outside: int = 0
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """What decides of each accepted row whether it is sent, and when: few bytes a row, in the rows' order.
+
+    `keys` are hashes: rows of one key have the same, and so may others. `touched`: whether a delta can have changed the
+    row; None where all rows are planned.
+    """
+
+    keys: pl.Series
+    recency: pl.Series
+    touched: pl.Series | None = None
 
 
 @dataclass(frozen=True)
 class MappedRows:
-    """A whole resource mapped. `accepted` is as `map_rows` gives it, `rejected` has the columns of `REJECTS_SCHEMA`.
+    """A whole resource mapped. `accepted` is as `map_rows` gives it but for `_touched`.
 
-    `examples` of losses: `column, loss, before, after`, not masked. `totals`: what `source_totals` gave of each part.
+    `rejected` has the columns of `REJECTS_SCHEMA`. `large`: rows that fit in no request, with `_at`, their place among
+    the accepted, and `value`. `examples` of losses: `column, loss, before, after`, not masked. `totals`: what
+    `source_totals` gave of each part.
     """
 
-    accepted: pl.DataFrame
-    rejected: pl.DataFrame
+    accepted: Store
+    narrow: Narrow
+    rejected: Store
+    large: pl.DataFrame
     tally: Tally
     examples: pl.DataFrame
     totals: tuple[pl.DataFrame, ...] = ()
 
 
-def map_resource(
-    resource: SnapshotResource,
-    mapping: Mapping,
-    lookups: dict[str, pl.DataFrame],
-    settings: Settings,
-    tick: Callable[[int], None],
-) -> MappedRows:
-    """Every row of the resource, accepted or rejected or counted as filtered.
+@dataclass(frozen=True)
+class Way:
+    """How a resource is mapped: the mapping, what it looks up, the settings, and the bound of a request's body."""
+
+    mapping: Mapping
+    lookups: Dict[str, pl.DataFrame]
+    settings: Settings
+    batch_bytes: int
+    is_delta: bool = False
+
+
+def map_resource(resource: SnapshotResource, way: Way, folder: Path, tick: Callable[[int], None]) -> MappedRows:
+    """Every row of the resource, accepted or rejected or counted as filtered; all but a few in files below `folder`.
 
     `tick` is told the records of each part as it is done, and may raise to stop.
     """
-    fields = sorted(needed_fields(mapping))
-    rule = totals_rule(mapping)
-    done: list[Mapped] = []
-    totals: list[pl.DataFrame] = []
-    for frame in resource.frames(fields):
-        done.append(map_rows(mapping, frame, lookups, settings))
-        totals += [source_totals(rule, mapping, frame, settings.timezones)] if rule else []
+    touched_from = resource.touched_from if way.is_delta else 0
+    fields = sorted(needed_fields(way.mapping))
+    taking = _Taking(way, Store(folder / "accepted"), Store(folder / "rejects"))
+    for frame in gather_frames(resource.frames(fields)):
+        for part in _at(frame, touched_from):
+            taking.take(part, touched_from)
         tick(frame.height)
-    whole = join_mapped(done or [map_rows(mapping, _no_rows(fields), lookups, settings)])
-    return MappedRows(
-        accepted=whole.accepted,
-        rejected=as_rejects(whole.rejected, mapping.resource),
-        tally=Tally(whole.read, whole.filtered, whole.empty_each, _sorted(whole.orphans), _by_column(whole.losses)),
-        examples=_examples(whole.loss_examples),
-        totals=tuple(totals),
-    )
+    if not taking.counted:
+        taking.take(_no_rows(fields), touched_from)
+    return taking.done()
+
+
+def _at(frame: pl.DataFrame, touched_from: int) -> Iterator[pl.DataFrame]:
+    """The records of the base and those of the delta apart: what is counted of them differs."""
+    if not frame.height or frame.item(0, "_position") >= touched_from or frame.item(-1, "_position") < touched_from:
+        yield frame
+        return
+    yield from (frame.filter(pl.col("_position") < touched_from), frame.filter(pl.col("_position") >= touched_from))
+
+
+@dataclass
+class _Taking:
+    """A resource on its way through a mapping."""
+
+    way: Way
+    accepted: Store
+    rejected: Store
+    keys: list[pl.Series] = field(default_factory=list)
+    recency: list[pl.Series] = field(default_factory=list)
+    touched: list[pl.Series] = field(default_factory=list)
+    large: list[pl.DataFrame] = field(default_factory=list)
+    counted: list[Mapped] = field(default_factory=list)
+    rules: Counter[str] = field(default_factory=Counter)
+    totals: list[pl.DataFrame] = field(default_factory=list)
+    read: int = 0
+    outside: int = 0
+
+    def take(self, frame: pl.DataFrame, touched_from: int) -> None:
+        """Maps some records. Of a base's records only the accepted rows are kept: the delta says nothing of others."""
+        mapping, settings = self.way.mapping, self.way.settings
+        mapped = map_rows(mapping, frame, self.way.lookups, settings, touched_from)
+        self.read += mapped.read
+        self._accept(mapped.accepted)
+        if frame.height and frame.item(0, "_position") < touched_from:
+            self.outside += mapped.filtered + mapped.rejected.height
+            return
+        self.rejected.add(own_copy(as_rejects(mapped.rejected, mapping.resource)))
+        self.rules.update(count_values(mapped.rejected.get_column("rule")))
+        self.counted.append(replace(mapped, accepted=mapped.accepted.clear(), rejected=mapped.rejected.clear()))
+        rule = totals_rule(mapping)
+        self.totals += [source_totals(rule, mapping, frame, settings.timezones)] if rule and frame.height else []
+
+    def _accept(self, rows: pl.DataFrame) -> None:
+        large = large_rows(self.way.mapping, rows, self.way.batch_bytes)
+        self.large.append(large.with_columns(pl.col("_at") + self.accepted.height))
+        self.keys.append(rows.get_column("_key").hash())
+        self.recency.append(rows.get_column("_recency"))
+        self.touched.append(rows.get_column("_touched"))
+        self.accepted.add(rows.drop("_touched"))
+
+    def done(self) -> MappedRows:
+        """All of it, once the last record was taken."""
+        self.accepted.settle()
+        whole = join_mapped(self.counted)
+        tally = Tally(
+            read=self.read,
+            filtered=whole.filtered,
+            empty_each=whole.empty_each,
+            orphans=_sorted(whole.orphans),
+            losses=_by_column(whole.losses),
+            rejected_by_rule=_sorted(self.rules),
+            outside=self.outside,
+        )
+        touched = pl.concat(self.touched, rechunk=True) if self.way.is_delta else None
+        narrow = Narrow(pl.concat(self.keys, rechunk=True), pl.concat(self.recency, rechunk=True), touched)
+        large = pl.concat(self.large)
+        examples = _examples(whole.loss_examples)
+        return MappedRows(self.accepted, narrow, self.rejected, large, tally, examples, tuple(self.totals))
+
+
+def count_values(values: pl.Series) -> dict[str, int]:
+    """How often each value stands in a column of texts, sorted by value."""
+    counted = values.rename("value").value_counts()
+    return {str(value): int(count) for value, count in sorted(counted.iter_rows())}
 
 
 def _sorted(counts: Dict[str, int]) -> dict[str, int]:
@@ -123,68 +218,3 @@ def as_rejects(rejected: pl.DataFrame, resource: str) -> pl.DataFrame:
         pl.lit(resource).alias("resource"),
         pl.col("_position").cast(pl.Int64).alias("snapshot_row"),
     ).cast(REJECTS_SCHEMA)  # type: ignore[arg-type]  # polars types its own schema too narrowly
-
-
-def unmapped_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> tuple[Unmapped, ...]:
-    """The fields that none of the resource's mappings uses nor ignores, and the share of records that have a value.
-
-    A field inside an object counts as used where the whole object is; an object of which a field is listed is not.
-    """
-    left = unused_fields([name for name in resource.columns if not _is_system(name)], mappings)
-    if not left:
-        return ()
-    rows, filled = 0, Counter[str]()
-    for frame in resource.frames(left):
-        rows += frame.height
-        has_value = frame.select((pl.col(left).is_not_null() & (pl.col(left) != "")).sum())
-        filled.update(has_value.row(0, named=True))
-    return tuple(Unmapped(field=field, filled=round(filled[field] / rows, 4) if rows else 0.0) for field in left)
-
-
-def unmapped_element_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> tuple[Unmapped, ...]:
-    """The fields of list elements that no mapping with `each` uses nor ignores, named `items[].colour`.
-
-    Looks at the first 20,000 records of the snapshot at most: elements are read one by one.
-    """
-    known: dict[str, set[str]] = {}
-    for mapping in mappings:
-        if mapping.each:
-            used = {name.removeprefix("item.") for name in element_names(mapping)}
-            mine = {
-                name.rpartition(".")[2] for name in mapping.ignore if name.startswith(("item.", f"{mapping.each}."))
-            }
-            known.setdefault(mapping.each, set()).update(used, mine)
-    found: list[Unmapped] = []
-    for each, names in known.items():
-        elements, filled = _element_fields(resource, each)
-        left = {
-            name: count for name, count in filled.items() if name.split(".")[0] not in names and "item" not in names
-        }
-        found += [Unmapped(field=f"{each}[].{name}", filled=round(left[name] / elements, 4)) for name in sorted(left)]
-    return tuple(found)
-
-
-def _element_fields(resource: SnapshotResource, each: str) -> tuple[int, Counter[str]]:
-    elements, filled, left = 0, Counter[str](), _ELEMENT_RECORDS
-    for frame in resource.frames([each]) if each in resource.columns else ():
-        for text in frame.get_column(each).head(left).drop_nulls():
-            for element in _elements_of(text):
-                elements += 1
-                filled.update(name for name, value in element.items() if value not in (None, ""))
-        left -= frame.height
-        if left <= 0:
-            break
-    return elements, filled
-
-
-def _elements_of(text: str) -> list[dict[str, object]]:
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return []
-    many = list(value.values()) if isinstance(value, dict) else value
-    return [element for element in many if isinstance(element, dict)] if isinstance(many, list) else []
-
-
-def _is_system(name: str) -> bool:
-    return name in ("_source", "_id", "_page", "_raw", "_position")

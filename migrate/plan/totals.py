@@ -91,17 +91,22 @@ def plan_totals(rule: TotalsRule, rows: pl.DataFrame) -> pl.DataFrame:
     return _summed(picked, rule)
 
 
-def compare_totals(rule: TotalsRule | None, source: Iterable[pl.DataFrame], plan: pl.DataFrame) -> pl.DataFrame:
-    """Both sides by period and label, in order; a side without rows there has no amount and 0 rows."""
+def compare_totals(
+    rule: TotalsRule | None, source: Iterable[pl.DataFrame], plan: Iterable[pl.DataFrame]
+) -> pl.DataFrame:
+    """Both sides, each summed in parts, by period and label in order; a side without rows has no amount and 0 rows."""
     if rule is None:
         return pl.DataFrame(schema=TOTALS_SCHEMA)
-    parts = pl.concat([pl.DataFrame(schema=_SIDE), *source])
-    left = parts.group_by("period", "label").agg(pl.col("amount", "rows").sum()).rename({"amount": "source"})
-    both = left.rename({"rows": "source_rows"}).join(
-        plan.rename({"amount": "plan", "rows": "plan_rows"}), on=["period", "label"], how="full", coalesce=True
-    )
+    left = _added_up(source).rename({"amount": "source", "rows": "source_rows"})
+    right = _added_up(plan).rename({"amount": "plan", "rows": "plan_rows"})
+    both = left.join(right, on=["period", "label"], how="full", coalesce=True)
     counted = both.with_columns(pl.lit(rule.kind).alias("kind"), pl.col("source_rows", "plan_rows").fill_null(0))
     return counted.select(list(TOTALS_SCHEMA)).sort("period", "label").cast(pl.Schema(TOTALS_SCHEMA))
+
+
+def _added_up(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    every = pl.concat([pl.DataFrame(schema=_SIDE), *parts])
+    return every.group_by("period", "label").agg(pl.col("amount", "rows").sum())
 
 
 def _summed(picked: pl.DataFrame, rule: TotalsRule) -> pl.DataFrame:

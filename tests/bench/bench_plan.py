@@ -4,11 +4,14 @@ Each is given the planned rows as Parquet and the target as CSV; only this tool 
 hashes, and tells which columns of which row change.
 
 Run by hand: `python tests/bench/bench_plan.py [--rows 200000] [--rounds 3] [--cases ours,polars,pandas,diffly,plan]`;
-the full size is --rows 1000000, that for memory --rows 10000000 --rounds 1 --cases ours. Each case is a process of
+the full size is --rows 1000000, that for memory --rows 10000000 --rounds 1 --cases ours,plan. Each case is a process of
 its own, so that its peak memory is its own; the target's CSV pages are prepared on disk, 50,000 rows each. pandas and
-diffly are measured where they are installed (dependency group `bench`).
+diffly are measured where they are installed (dependency group `bench`). Processor seconds stand beside those of the
+clock, for a machine that others use too.
 
-`plan` is the whole plan of a million profiles (mapping, payloads, merge forecast, files) and its report with all lists.
+`collapse` is mapping and collapse alone, `plan` the whole plan of the rows as profiles (mapping, collapse, payloads,
+merge forecast, files), `report` the same and then its report with all lists. With `--doubles 10`, one in ten of the
+profiles shares its key with another.
 """
 
 from __future__ import annotations
@@ -24,10 +27,12 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+import plan_peers as peers
 import polars as pl
 
 PAGE_ROWS = 50_000
@@ -41,17 +46,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cases", default="ours,polars,pandas,diffly,plan")
+    parser.add_argument("--cases", default="ours,polars,pandas,diffly,plan,report")
+    parser.add_argument("--doubles", type=int, default=0)
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case:
         print(json.dumps(measure(arguments.case, arguments.folder)))  # noqa: T201  # the parent reads it
         return
-    wanted = [name for name in arguments.cases.split(",") if name in ("ours", "polars", "plan") or _is_installed(name)]
+    wanted = [name for name in arguments.cases.split(",") if name not in ("pandas", "diffly") or _is_installed(name)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, arguments.rows)
+        (folder / "doubles").write_text(str(arguments.doubles), encoding="utf-8")
         found: dict[str, list[dict[str, float]]] = {case: [] for case in wanted}
         for _ in range(arguments.rounds):
             for case in wanted:
@@ -75,15 +82,16 @@ def show(found: dict[str, list[dict[str, float]]], rows: int) -> None:
     """One line a case: median seconds, rows a second, against polars by hand, peak memory."""
     medians = {case: statistics.median(run["seconds"] for run in runs) for case, runs in found.items()}
     print(f"{rows:,} rows x {COLUMNS} columns against as many: 1 % changed, 0.5 % missing on each side")  # noqa: T201
-    print(f"{'case':8} {'median s':>9} {'spread':>7} {'rows/s':>11} {'of polars':>10} {'peak MB':>8}")  # noqa: T201
+    heads = f"{'median s':>9} {'spread':>7} {'cpu s':>7} {'rows/s':>11} {'of polars':>10} {'peak MB':>8}"
+    print(f"{'case':8} {heads}")  # noqa: T201
     for case, runs in found.items():
         seconds = [run["seconds"] for run in runs]
         ratio = medians.get("polars", float("nan")) / medians[case]
         memory = max(run["peak_mb"] for run in runs)
         spread = (max(seconds) - min(seconds)) / medians[case]
-        print(  # noqa: T201
-            f"{case:8} {medians[case]:9.2f} {spread:7.0%} {rows / medians[case]:11,.0f} {ratio:10.2f} {memory:8,.0f}"
-        )
+        cpu = statistics.median(run["cpu"] for run in runs)
+        rate = rows / medians[case]
+        print(f"{case:8} {medians[case]:9.2f} {spread:7.0%} {cpu:7.2f} {rate:11,.0f} {ratio:10.2f} {memory:8,.0f}")  # noqa: T201
 
 
 def prepare(folder: Path, rows: int) -> None:
@@ -102,7 +110,7 @@ def prepare(folder: Path, rows: int) -> None:
         )
         held.drop("n").write_csv(folder / "pages" / f"{number:05d}.csv", quote_style="non_numeric")
         counted += held.height
-    (folder / "count").write_text(str(counted))
+    (folder / "count").write_text(str(counted), encoding="utf-8")
 
 
 def _rows(start: int, end: int) -> pl.DataFrame:
@@ -126,11 +134,11 @@ def measure(case: str, folder: Path) -> dict[str, float]:
     """Seconds and peak memory of one case in this process; what it imports is loaded before the clock starts."""
     for module in IMPORTS.get(case, ()):
         importlib.import_module(module)
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     changed = CASES[case](folder)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "peak_mb": peak, "changed": changed}
+    return {"seconds": seconds, "cpu": cpu, "peak_mb": peak, "changed": changed}
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,7 @@ class Pages:
 
     def __init__(self, folder: Path) -> None:
         self.files = sorted((folder / "pages").iterdir())
-        self._count = Count(int((folder / "count").read_text()))
+        self._count = Count(int((folder / "count").read_text(encoding="utf-8")))
 
     def count(self, _dataset_id: str, _filters: object = None) -> Count:
         return self._count
@@ -169,7 +177,8 @@ def ours(folder: Path) -> int:
         held = read_target(Pages(folder), place, Silence(), Event())
         planned = _planned(folder)
         found = label_rows(planned, held, Columns(planned.types, ("key",)))
-        return int((found.rows.get_column("_change") == "update").sum())
+        changes = found.labels.of(pl.int_range(planned.height, dtype=pl.UInt32, eager=True), found.labels.masterids)
+        return int((changes.get_column("_change") == "update").sum())
 
 
 def _planned(folder: Path) -> Any:  # its class is the tool's, which peers do not load
@@ -187,60 +196,8 @@ def _planned(folder: Path) -> Any:  # its class is the tool's, which peers do no
     return Planned(sorted((folder / "planned").iterdir()), Planned.types.names(), rows)
 
 
-def _polars_sides(folder: Path) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    planned = pl.scan_parquet(folder / "planned")
-    schema = {name: dtype for name, dtype in planned.collect_schema().items()}
-    pages = [pl.read_csv(file.read_bytes(), infer_schema=False) for file in sorted((folder / "pages").iterdir())]
-    typed = [
-        (pl.col(name) == "true").alias(name)
-        if dtype == pl.Boolean
-        else pl.col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", strict=False).cast(pl.Datetime("us"))
-        if dtype.is_temporal()
-        else pl.col(name).cast(dtype, strict=False)
-        for name, dtype in schema.items()
-    ]
-    return planned, pl.concat(pages).lazy().select("__masterid__", *typed)
-
-
-def by_polars(folder: Path) -> int:
-    """A full join by hand, column by column, in the columns' types."""
-    planned, held = _polars_sides(folder)
-    columns = [name for name in planned.collect_schema() if name != "key"]
-    both = planned.join(held, on="key", how="full", suffix="_held")
-    marks = [pl.col(name).ne_missing(pl.col(f"{name}_held")).alias(f"{name}_differs") for name in columns]
-    found = both.with_columns(marks).collect()
-    matched = pl.col("key").is_not_null() & pl.col("key_held").is_not_null()
-    differs = pl.any_horizontal(f"{name}_differs" for name in columns)
-    return int(found.select((matched & differs).sum()).item())
-
-
-def by_diffly(folder: Path) -> int:
-    """The comparison of the library diffly over the same frames."""
-    from diffly import compare_frames
-
-    planned, held = _polars_sides(folder)
-    comparison = compare_frames(planned, held.drop("__masterid__"), primary_key="key")
-    return int(comparison.num_rows_joined_unequal())
-
-
-def by_pandas(folder: Path) -> int:
-    """An outer merge by hand, as most people would write it."""
-    import pandas as pd
-
-    planned = pd.read_parquet(folder / "planned")
-    planned["spent"] = planned["spent"].astype(float)
-    pages = [pd.read_csv(file, parse_dates=["created_at"]) for file in sorted((folder / "pages").iterdir())]
-    held = pd.concat(pages)
-    held["created_at"] = held["created_at"].dt.tz_localize(None)
-    both = planned.merge(held, on="key", how="outer", suffixes=("", "_held"), indicator=True)
-    differs = pd.Series(data=False, index=both.index)
-    for name in planned.columns:
-        if name != "key":
-            other = both[f"{name}_held"]
-            differs |= (both[name] != other) & ~(both[name].isna() & other.isna())
-    return int((differs & (both["_merge"] == "both")).sum())
-
-
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BODY_BYTES = 5_000_000
 MAPPING = """
 version: 1
 dataset: contacts
@@ -252,48 +209,81 @@ columns:
 
 
 def whole_plan(folder: Path) -> int:
-    """A whole plan of the rows as profiles, then its report with all lists."""
-    from datetime import UTC, datetime
+    """A whole plan of the rows as profiles."""
+    with tempfile.TemporaryDirectory() as name:
+        return _plan(folder, Path(name)).document.datasets["contacts"].update
 
-    from migrate.config import Project
-    from migrate.mapping.files import read_mappings
-    from migrate.plan.build import build_plan
-    from migrate.plan.request import PlanRequest
-    from migrate.progress import Silence
+
+def plan_and_report(folder: Path) -> int:
+    """A whole plan, then its report with all lists."""
     from migrate.report.diff_page import open_report, write_page
     from migrate.workspace import Workspace
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        types = {"spent": "float", "optin": "boolean", "created_at": "datetime", **dict.fromkeys(NUMBERS, "integer")}
-        lines = [
-            f"  {c}: {{from: {c}, type: {types.get(c, 'text')}}}\n"
-            for c in (*TEXTS, *NUMBERS, "spent", "optin", "created_at")
-        ]
-        (root / "mappings").mkdir()
-        (root / "mappings" / "contacts.yaml").write_text(MAPPING + "".join(lines))
-        values = {"workspace": root / "w", "mappings": root / "mappings", "datatrics": {"project_id": "1"}}
-        project = Project.model_validate({**values, "octolis": {"datasets": {"contacts": "d"}}})
-        workspace = Workspace(project.workspace)
-        request = PlanRequest("plan", None, offline=False)
-        now = lambda: datetime(2026, 1, 1, tzinfo=UTC)  # noqa: E731  # a clock that stands
-        target = Pages(folder)
-        mappings = read_mappings(project.mappings)
-        plan = build_plan(project, workspace, _Snapshot(folder), mappings, target, request, Silence(), Event(), now)  # type: ignore[arg-type]  # what it needs of a snapshot
-        plan, view, shown = open_report(workspace, "plan", show_values=False, start=now())
+        _plan(folder, root)
+        plan, view, shown = open_report(Workspace(root / "w"), "plan", show_values=False, start=NOW)
         write_page(plan, view, shown, root / "report.html", made_at="now")
         return plan.document.datasets["contacts"].update
+
+
+def mapped_and_collapsed(folder: Path) -> int:
+    """The rows through the mapping and made one by key, as a plan does it before it looks at the target."""
+    from migrate.mapping.transform import Settings
+    from migrate.plan.dataset import finish_dataset
+    from migrate.plan.rows import Way, map_resource
+
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        _write_mapping(root)
+        mapping = _mappings(root)["contacts"]
+        resource: Any = _Snapshot(folder)  # what is needed of a resource
+        mapped = map_resource(resource, Way(mapping, {}, Settings(), BODY_BYTES), root / "spill", lambda _records: None)
+        return finish_dataset(mapping, mapped, root / "spill", BODY_BYTES).gathered.rows.height
+
+
+def _plan(folder: Path, root: Path) -> Any:  # a plan
+    from migrate.config import Project
+    from migrate.plan.build import build_plan
+    from migrate.plan.request import PlanRequest
+    from migrate.progress import Silence
+    from migrate.workspace import Workspace
+
+    _write_mapping(root)
+    values = {"workspace": root / "w", "mappings": root / "mappings", "datatrics": {"project_id": "1"}}
+    project = Project.model_validate({**values, "octolis": {"datasets": {"contacts": "d"}}})
+    target, request, workspace = Pages(folder), PlanRequest("plan", None, offline=False), Workspace(project.workspace)
+    snapshot: Any = _Snapshot(folder)  # what a plan needs of a snapshot
+    mappings = _mappings(root)
+    return build_plan(project, workspace, snapshot, mappings, target, request, Silence(), Event(), lambda: NOW)
+
+
+def _write_mapping(root: Path) -> None:
+    types = {"spent": "float", "optin": "boolean", "created_at": "datetime", **dict.fromkeys(NUMBERS, "integer")}
+    lines = [
+        f"  {c}: {{from: {c}, type: {types.get(c, 'text')}}}\n"
+        for c in (*TEXTS, *NUMBERS, "spent", "optin", "created_at")
+    ]
+    (root / "mappings").mkdir()
+    (root / "mappings" / "contacts.yaml").write_text(MAPPING + "".join(lines), encoding="utf-8")
+
+
+def _mappings(root: Path) -> Any:  # mappings by dataset
+    from migrate.mapping.files import read_mappings
+
+    return read_mappings(root / "mappings")
 
 
 class _Snapshot:
     """The planned rows as a snapshot's profiles, one part a page."""
 
-    name, manifest_sha256, verdict = "bench", "", "proven"
+    name, manifest_sha256, verdict, base, touched_from = "bench", "", "proven", None, 0
 
     def __init__(self, folder: Path) -> None:
         self.files = sorted((folder / "planned").iterdir())
         self.columns = [*TEXTS, *NUMBERS, "spent", "optin", "created_at"]
         self.rows = pl.scan_parquet(folder / "planned").select(pl.len()).collect().item()
+        self.doubles = int((folder / "doubles").read_text(encoding="utf-8"))
 
     def resource(self, _name: str) -> _Snapshot:
         return self
@@ -307,6 +297,11 @@ class _Snapshot:
         at = 0
         for file in self.files:
             frame = pl.read_parquet(file)
+            if self.doubles:
+                of_another = pl.int_range(pl.len()) % self.doubles == 0
+                frame = frame.with_columns(
+                    pl.when(of_another).then(pl.col("key").shift(-1)).otherwise("key").alias("key")
+                )
             texts = frame.select(
                 _text(name) if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in sorted(fields)
             )
@@ -328,9 +323,19 @@ IMPORTS = {
     "ours": ("migrate.plan.classify", "migrate.plan.reading", "migrate.progress"),
     "pandas": ("pandas",),
     "diffly": ("diffly",),
-    "plan": ("migrate.plan.build", "migrate.report.diff_page"),
+    "collapse": ("migrate.plan.build",),
+    "plan": ("migrate.plan.build",),
+    "report": ("migrate.plan.build", "migrate.report.diff_page"),
 }
-CASES = {"ours": ours, "polars": by_polars, "pandas": by_pandas, "diffly": by_diffly, "plan": whole_plan}
+CASES = {
+    "ours": ours,
+    "polars": peers.by_polars,
+    "pandas": peers.by_pandas,
+    "diffly": peers.by_diffly,
+    "collapse": mapped_and_collapsed,
+    "plan": whole_plan,
+    "report": plan_and_report,
+}
 
 if __name__ == "__main__":
     main()

@@ -67,6 +67,7 @@ class FakeResource:
     id_field: str
     verdict: str = "proven"
     part_rows: int = 2
+    touched_from: int = 0
 
     @property
     def result(self) -> FakeResource:
@@ -107,6 +108,7 @@ class FakeSnapshot:
     resources: dict[str, FakeResource]
     name: str = "snap"
     manifest_sha256: str = ""
+    base: FakeSnapshot | None = None
 
     def resource(self, name: str) -> FakeResource | None:
         return self.resources.get(name)
@@ -172,11 +174,15 @@ class Bench:
         self.project.mappings.mkdir(exist_ok=True)
         (self.project.mappings / f"{name}.yaml").write_text(text)
 
-    def plan(self, name: str | None = None, *, datasets: tuple[str, ...] | None = None, offline: bool = False) -> Plan:
-        manifest = self.workspace.snapshots / self.snapshot.name / "manifest.json"
+    def write_manifest(self, snapshot: FakeSnapshot) -> None:
+        """Puts a snapshot's manifest on disk."""
+        manifest = self.workspace.snapshots / snapshot.name / "manifest.json"
         manifest.parent.mkdir(parents=True, exist_ok=True)
         manifest.write_text("{}")
-        self.snapshot.manifest_sha256 = hashlib.sha256(b"{}").hexdigest()
+        snapshot.manifest_sha256 = hashlib.sha256(b"{}").hexdigest()
+
+    def plan(self, name: str | None = None, *, datasets: tuple[str, ...] | None = None, offline: bool = False) -> Plan:
+        self.write_manifest(self.snapshot)
         return build_plan(
             self.project,
             self.workspace,

@@ -9,7 +9,9 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.plan.batches import cut_batches, in_sending_order, too_large, with_batches
+from migrate.mapping.model import Mapping
+from migrate.mapping.payload import payloads
+from migrate.plan.batches import Cutter, large_rows, sending_ranks
 
 
 def body(payloads: list[str]) -> bytes:
@@ -17,11 +19,21 @@ def body(payloads: list[str]) -> bytes:
     return ("[" + ",".join(payloads) + "]").encode()
 
 
-@given(st.lists(st.text(alphabet="xé", max_size=30), max_size=60), st.integers(65, 200), st.integers(1, 10))
-def test_no_batch_is_too_long_and_none_is_cut_early(payloads: list[str], bound: int, rows: int) -> None:
-    """Each batch keeps both bounds, and the next row would have broken one of them."""
-    numbers = cut_batches([len(payload.encode()) for payload in payloads], bound, rows)
+@given(
+    st.lists(st.text(alphabet="xé", max_size=30), max_size=60),
+    st.integers(65, 200),
+    st.integers(1, 10),
+    st.integers(0, 60),
+)
+def test_no_batch_is_too_long_and_none_is_cut_early(payloads: list[str], bound: int, rows: int, first: int) -> None:
+    """Each batch keeps both bounds, and the next row would have broken one of them; wherever one run of rows ends."""
+    sizes = [len(payload.encode()) for payload in payloads]
+    cutter = Cutter(bound, rows)
+    runs = [cutter.cut(sizes[:first]), cutter.cut(sizes[first:])]
+    numbers, places = ([*one, *two] for one, two in zip(*runs, strict=True))
     assert numbers == sorted(numbers)
+    assert places == [at - numbers.index(number) for at, number in enumerate(numbers)]
+    assert cutter.batches == len(set(numbers))
     batches = [
         [payload for payload, number in zip(payloads, numbers, strict=True) if number == batch]
         for batch in range(max(numbers, default=-1) + 1)
@@ -33,27 +45,41 @@ def test_no_batch_is_too_long_and_none_is_cut_early(payloads: list[str], bound: 
 
 def test_places_count_from_nought_in_each_batch() -> None:
     """501 small rows are one full batch and one of a single row; no rows are no batch."""
-    frame = with_batches(pl.DataFrame({"_payload": ["{}"] * 501}), 5_000_000)
+    frame = Cutter(5_000_000).number(pl.DataFrame({"_payload": ["{}"] * 501}))
     assert frame["_batch"].to_list() == [0] * 500 + [1]
     assert frame["_slot"].to_list() == [*range(500), 0]
     assert (frame.schema["_batch"], frame.schema["_slot"]) == (pl.Int32, pl.Int32)
-    assert with_batches(pl.DataFrame({"_payload": []}, schema={"_payload": pl.String}), 100).height == 0
+    assert Cutter(100).number(pl.DataFrame({"_payload": []}, schema={"_payload": pl.String})).height == 0
 
 
-def test_a_row_is_too_large_when_it_fits_in_no_body() -> None:
-    """The brackets count: eight bytes of payload fit in ten of body, nine do not."""
-    frame = pl.DataFrame({"_payload": ["x" * 8, "x" * 9, "é" * 4, "é" * 5]})
-    assert frame.select(too_large("_payload", 10)).to_series().to_list() == [False, True, False, True]
+MAPPING = Mapping.model_validate(
+    {
+        "version": 1,
+        "dataset": "d",
+        "resource": "profiles",
+        "key": ["k"],
+        "columns": {"k": {"from": "k", "type": "text"}, "n": {"from": "n", "type": "integer"}},
+    }
+)
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=20), st.none() | st.integers(-(2**31), 2**31 - 1)), max_size=8),
+    st.integers(2, 160),
+)
+def test_a_row_is_too_large_when_it_fits_in_no_body(rows: list[tuple[str, int | None]], bound: int) -> None:
+    """Exactly those rows whose payload with its brackets is longer than the bound, whatever characters it escapes."""
+    who = {"_source": pl.String, "_id": pl.String, "_position": pl.Int64, "_element": pl.Int64}
+    data = [{"_source": "s", "_id": f"r{at}", "_position": at, "k": k, "n": n} for at, (k, n) in enumerate(rows)]
+    frame = pl.DataFrame(data, schema={**who, "k": pl.String, "n": pl.Int32})
+    sizes = [len(payload.encode()) for payload in payloads(MAPPING, frame)]
+    large = large_rows(MAPPING, frame, bound)
+    expected = [(at, f"{size} bytes") for at, size in enumerate(sizes) if size + 2 > bound]
+    assert large.select("_at", "value").rows() == expected
 
 
 def test_the_oldest_is_sent_first() -> None:
-    """By recency, one without first; equals by their place in the snapshot, elements in theirs."""
-    frame = pl.DataFrame(
-        {
-            "_recency": [datetime(2024, 1, 2), None, datetime(2024, 1, 1), datetime(2024, 1, 1), datetime(2024, 1, 1)],
-            "_position": [0, 1, 3, 2, 2],
-            "_element": [None, None, None, 2, 1],
-            "name": ["new", "undated", "c", "b", "a"],
-        }
-    )
-    assert in_sending_order(frame)["name"].to_list() == ["undated", "a", "b", "c", "new"]
+    """By recency, one without first; equals by their place in the snapshot; what is not sent has no place."""
+    times = [datetime(2024, 1, 2), None, datetime(2024, 1, 1), datetime(2023, 1, 1), datetime(2024, 1, 1)]
+    sent = pl.Series([True, True, True, False, True])
+    assert sending_ranks(pl.Series(times, dtype=pl.Datetime("us")), sent).to_list() == [3, 0, 1, None, 2]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from pathlib import Path
 
 import polars as pl
 import pytest
 
 from migrate.errors import ConfigError, Interrupted, MappingError, UsageError, WorkspaceError
-from migrate.plan import dataset
+from migrate.plan import sending
+from migrate.plan.batches import sending_ranks
 from migrate.plan.reading import PAGE_ROWS
 from migrate.plan.request import PlanRequest, choose_datasets
 
@@ -127,7 +126,7 @@ def test_every_row_ends_somewhere(bench, make_profile) -> None:
 
 def test_counts_that_do_not_add_up_are_a_bug(bench, monkeypatch) -> None:
     """A row that gets lost on the way never gives a plan."""
-    monkeypatch.setattr(dataset, "in_sending_order", lambda rows: rows.head(2))
+    monkeypatch.setattr(sending, "sending_ranks", lambda recency, sent: sending_ranks(recency, sent).set(sent, None))
     with pytest.raises(AssertionError, match="contacts"):
         bench.plan("one", offline=True)
     assert not (bench.workspace.plans / "one" / "plan.json").exists()
@@ -178,24 +177,6 @@ def test_an_empty_resource_gives_an_empty_plan(bench) -> None:
         "batch", "position", "change", "key", "payload", "sources", "masterid", "changed",
     ]  # fmt: skip
     assert plan.document.forecast.requests == 0
-
-
-def tree(folder: Path) -> dict[str, str]:
-    """The hash of each file of a plan, but for the one that names it."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "begun.json"]
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def test_the_same_inputs_give_the_same_bytes(bench, make_profile) -> None:
-    """Two plans of one snapshot, mapping and target are the same byte for byte, in every file."""
-    bench.snapshot.resources["profiles"].records = [
-        make_profile(number % 40, profileid=f"p{number}", name=f"N{number}") for number in range(60)
-    ]
-    bench.target.datasets["id-contacts"] = [held_contact(number, name="Old") for number in range(20)]
-    first, second = bench.plan("plan-1"), bench.plan("plan-2")
-    assert tree(first.folder) == tree(second.folder)
-    assert len(tree(first.folder)) == 22
-    assert "plan-1" not in (first.folder / "plan.json").read_text()
 
 
 def test_a_mapping_without_a_dataset_id_is_skipped_and_said_so(bench) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.plan.classify import Columns, classify_rows, classify_unread
+from migrate.plan.classify import Classified, Columns, label_rows, label_unread
+from migrate.plan.tables import FrameTable
 
 KEYS = ["k1", "k2", "k3", "k4"]
 TYPES = {"key": pl.String(), "name": pl.String(), "age": pl.Int32(), "nick": pl.String()}
@@ -42,25 +42,16 @@ def planned_frame(planned: dict[str, dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"_key": pl.String, "_null:name": pl.Boolean, **TYPES})
 
 
-@dataclass
-class Held:
-    """The target's export as a frame."""
-
-    frame: pl.DataFrame
-
-    @property
-    def height(self) -> int:
-        return self.frame.height
-
-    def column(self, name: str) -> pl.Series | None:
-        return self.frame.get_column(name) if name in self.frame.columns else None
+def labelled(found: Classified, rows: pl.DataFrame) -> pl.DataFrame:
+    """The planned rows with their labels."""
+    return rows.hstack(found.labels.of(pl.int_range(rows.height, dtype=pl.UInt32, eager=True), found.labels.masterids))
 
 
-def held_frame(held: list[dict[str, Any]], *without: str) -> Held:
+def held_frame(held: list[dict[str, Any]], *without: str) -> FrameTable:
     """The target's export, without some of its columns."""
     rows = [{"__masterid__": f"m{place}"} | row for place, row in enumerate(held)]
     schema = dict.fromkeys(["__masterid__", "key", "name", "age", "nick"], pl.String)
-    return Held(pl.DataFrame(rows, schema=schema).drop(without))
+    return FrameTable(pl.DataFrame(rows, schema=schema).drop(without))
 
 
 def changes(row: dict[str, Any], there: dict[str, Any]) -> list[str]:
@@ -79,13 +70,14 @@ def changes(row: dict[str, Any], there: dict[str, Any]) -> list[str]:
 def test_each_row_is_what_the_values_say(planned: dict[str, dict[str, Any]], held: list[dict[str, Any]]) -> None:
     """Change, masterid, changed columns and all counts are those of a plain model; order is kept."""
     there = {row["key"]: (f"m{place}", row) for place, row in enumerate(held) if row["key"]}
-    result = classify_rows(planned_frame(planned), held_frame(held), COLUMNS)
+    frame = planned_frame(planned)
+    result = label_rows(FrameTable(frame), held_frame(held), COLUMNS)
     expected = []
     for key, row in planned.items():
         masterid, other = there.get(key, (None, None))
         columns = changes(row, other) if other else []
         expected.append((key, "create" if other is None else "update" if columns else "unchanged", masterid, columns))
-    assert result.rows.select("_key", "_change", "_masterid", "_changed").rows() == expected
+    assert labelled(result, frame).select("_key", "_change", "_masterid", "_changed").rows() == expected
     counted = [column for _, _, _, columns in expected for column in columns]
     assert result.change_counts == {name: counted.count(name) for name in ("name", "age") if name in counted}
     others = [(f"m{place}", row["key"]) for place, row in enumerate(held) if row["key"] not in planned]
@@ -97,8 +89,8 @@ def test_a_recipe_column_is_counted_and_changes_nothing() -> None:
     """What the target's own preparation changes is report-only: no row is sent for it."""
     planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": "Bo", "erase": False}})
     held = held_frame([{"key": "k1", "name": "a", "age": "1", "nick": "bo"}])
-    result = classify_rows(planned, held, COLUMNS)
-    assert result.rows["_change"].to_list() == ["unchanged"]
+    result = label_rows(FrameTable(planned), held, COLUMNS)
+    assert labelled(result, planned)["_change"].to_list() == ["unchanged"]
     assert (result.change_counts, result.recipe_counts) == ({}, {"nick": 1})
     assert result.samples.rows() == [("k1", "m0", "nick", "bo", "Bo", True)]
 
@@ -108,9 +100,9 @@ def test_what_looks_like_a_recipe_is_suspected() -> None:
     row = {"age": None, "nick": None, "erase": False}
     planned = planned_frame({"k1": {"name": "A  b", **row}, "k2": {"name": "C", **row}})
     held = [{"key": "k1", "name": "a b", "age": "", "nick": ""}, {"key": "k2", "name": "C", "age": "", "nick": ""}]
-    assert classify_rows(planned, held_frame(held), COLUMNS).recipe_suspects == ("name",)
+    assert label_rows(FrameTable(planned), held_frame(held), COLUMNS).recipe_suspects == ("name",)
     held[1]["name"] = None
-    assert classify_rows(planned, held_frame(held), COLUMNS).recipe_suspects == ()
+    assert label_rows(FrameTable(planned), held_frame(held), COLUMNS).recipe_suspects == ()
 
 
 def test_samples_are_few() -> None:
@@ -118,7 +110,7 @@ def test_samples_are_few() -> None:
     keys = [f"k{number:02d}" for number in range(20)]
     planned = planned_frame({key: {"name": None, "age": 2, "nick": None, "erase": False} for key in keys})
     held = held_frame([{"key": key, "name": None, "age": "1", "nick": None} for key in keys])
-    samples = classify_rows(planned, held, COLUMNS).samples
+    samples = label_rows(FrameTable(planned), held, COLUMNS).samples
     assert samples["key"].to_list() == keys[:10]
     assert samples.row(0) == ("k00", "m0", "age", "1", "2", False)
 
@@ -127,15 +119,29 @@ def test_a_target_that_lacks_a_column_gets_it() -> None:
     """A column that the export does not show counts as empty there."""
     planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": None, "erase": False}})
     held = held_frame([{"key": "k1", "name": "a", "age": None, "nick": None}], "age", "nick")
-    assert classify_rows(planned, held, COLUMNS).rows["_changed"].to_list() == [["age"]]
+    assert labelled(label_rows(FrameTable(planned), held, COLUMNS), planned)["_changed"].to_list() == [["age"]]
+
+
+def test_untouched_rows_are_compared_with_nothing() -> None:
+    """Of a delta only touched rows are counted; the others still tell which rows of the target are ours."""
+    row = {"name": "new", "age": None, "nick": None, "erase": False}
+    planned = FrameTable(planned_frame({"k1": row, "k2": row}))
+    held = held_frame([{"key": key, "name": "old", "age": None, "nick": None} for key in ("k1", "k2", "other")])
+    result = label_rows(planned, held, COLUMNS, touched=pl.Series([False, True]))
+    assert result.change_counts == {"name": 1}
+    assert result.samples["key"].to_list() == ["k2"]
+    assert result.foreign["key"].to_list() == ["other"]
+    assert result.labels.of(pl.Series([1], dtype=pl.UInt32), result.labels.masterids).rows() == [
+        ("update", "m1", ["name"])
+    ]
 
 
 def test_a_target_without_the_key_column_matches_nothing() -> None:
     """Then every row is new, and every row of the target foreign."""
     planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": None, "erase": False}})
     held = held_frame([{"key": "k1", "name": "a", "age": None, "nick": None}], "key")
-    result = classify_rows(planned, held, COLUMNS)
-    assert (result.rows["_change"].to_list(), result.foreign.rows()) == (["create"], [("m0", None)])
+    result = label_rows(FrameTable(planned), held, COLUMNS)
+    assert (labelled(result, planned)["_change"].to_list(), result.foreign.rows()) == (["create"], [("m0", None)])
 
 
 def test_a_key_of_several_columns_matches_in_all_of_them() -> None:
@@ -148,14 +154,15 @@ def test_a_key_of_several_columns_matches_in_all_of_them() -> None:
             {"key": "k1", "name": "a", "age": "1.0", "nick": "n"},
         ]
     )
-    result = classify_rows(planned, held, columns)
-    assert (result.rows["_masterid"].to_list(), result.foreign.rows()) == (["m1"], [("m0", "a", "2")])
+    result = label_rows(FrameTable(planned), held, columns)
+    assert (labelled(result, planned)["_masterid"].to_list(), result.foreign.rows()) == (["m1"], [("m0", "a", "2")])
 
 
 def test_unread_rows_are_unknown() -> None:
     """Offline, nothing is claimed."""
     planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": None, "erase": False}})
-    result = classify_unread(planned, COLUMNS)
-    assert result.rows.select("_change", "_masterid", "_changed").rows() == [("unknown", None, [])]
-    assert result.rows.schema["_changed"] == pl.List(pl.String)
+    result = label_unread(COLUMNS)
+    rows = labelled(result, planned)
+    assert rows.select("_change", "_masterid", "_changed").rows() == [("unknown", None, [])]
+    assert rows.schema["_changed"] == pl.List(pl.String)
     assert result.foreign.columns == ["masterid", "key"]

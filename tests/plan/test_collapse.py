@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_collapse_does_what_the_rule_says(drawn: list[dict[str, Any]], rule: Col
 
     collapsed = collapse_rows(frame, COLUMNS, rule, "profiles")
 
-    assert collapsed.rows.drop("_sources").to_dicts() == expected
+    assert collapsed.rows.drop("_sources", "_row").to_dicts() == expected
     for row in collapsed.rows.iter_rows(named=True):
         ids = [(source["source"], source["id"]) for source in row["_sources"]]
         assert ids == [(other["_source"], other["_id"]) for other in ranked[row["_key"]]]
@@ -102,6 +103,11 @@ def test_collapse_does_what_the_rule_says(drawn: list[dict[str, Any]], rule: Col
         if len(group) > 1
     }
     assert frame.height == collapsed.rows.height + collapsed.losers.height
+    ended = {row["_key"]: row for row in expected}
+    for row in collapsed.losers.iter_rows(named=True):
+        lost = ranked[row["key"]][row["rank"] - 1]
+        other = {name: lost[name] for name in COLUMNS if lost[name] not in (None, ended[row["key"]][name])}
+        assert (json.loads(row["lost"]) if row["lost"] else {}) == other
 
 
 @given(rows_drawn, rules)

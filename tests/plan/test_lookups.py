@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import polars as pl
 
+from migrate.mapping.lookups import LookupTable
 from migrate.plan.files import SOURCE
+from migrate.plan.final import FinalRows
 from migrate.plan.lookups import lookup_frame
+from migrate.plan.store import Store
+
+SCHEMA = {"_source": pl.String, "_id": pl.String, "_element": pl.Int64, "key": pl.String}
+ACCEPTED = [("s", "1", None, "a"), ("s", "2", None, "b"), (None, "1", None, "b")]
+
+
+def final(
+    folder: Path, accepted: list[tuple[object, ...]], alone: list[bool], merged: list[tuple[object, ...]] = ()
+) -> FinalRows:
+    """Final rows: which of the accepted are alone, and the survivors with the sources of each."""
+    rows, survivors = Store(folder / "a"), Store(folder / "s")
+    rows.add(pl.DataFrame(accepted, schema=SCHEMA, orient="row"))
+    schema = {**SCHEMA, "_row": pl.UInt32, "_sources": pl.List(SOURCE)}
+    survivors.add(pl.DataFrame(list(merged), schema=schema, orient="row"))
+    return FinalRows(rows, pl.Series(alone, dtype=pl.Boolean), survivors)
 
 
 def source(source_name: str | None, record: str, position: int | None = None) -> dict[str, object]:
@@ -13,25 +33,29 @@ def source(source_name: str | None, record: str, position: int | None = None) ->
     return {"resource": "profiles", "source": source_name, "id": record, "position": position}
 
 
-def framed(*rows: tuple[str, list[dict[str, object]]]) -> pl.DataFrame:
-    """Final rows with a key and their sources."""
-    data = {"key": [row[0] for row in rows], "_sources": [row[1] for row in rows]}
-    return pl.DataFrame(data, schema={"key": pl.String, "_sources": pl.List(SOURCE)})
-
-
-def test_collapsed_records_lead_to_the_survivor() -> None:
+def test_collapsed_records_lead_to_the_survivor(tmp_path) -> None:
     """Every record that went into a row finds it, one without a source too."""
-    frame = lookup_frame(framed(("b", [source("s", "2"), source(None, "1")]), ("a", [source("s", "1")])), {"key"})
-    assert frame.rows() == [(None, "1", "b"), ("s", "1", "a"), ("s", "2", "b")]
+    survivor = ("s", "2", None, "b", 1, [source("s", "2"), source(None, "1")])
+    frame = lookup_frame(final(tmp_path, ACCEPTED, [True, False, False], [survivor]), {"key"})
+    assert sorted(frame.rows(), key=str) == [("s", "1", "a"), ("s", "2", "b"), (None, "1", "b")]
     assert frame.columns == ["source", "id", "key"]
 
 
-def test_a_record_of_several_rows_leads_to_the_first() -> None:
-    """With `each`, an order's lines share its identity: the first line is found."""
-    frame = lookup_frame(framed(("two", [source("s", "1", 2)]), ("one", [source("s", "1", 1)])), {"key"})
-    assert frame.rows() == [("s", "1", "one")]
+def test_a_record_of_several_rows_leads_to_the_first(tmp_path) -> None:
+    """With `each`, an order's lines share its identity: the first line stands first, and is the one found."""
+    lines = [("s", "1", 2, "two"), ("s", "1", 1, "one")]
+    frame = lookup_frame(final(tmp_path, lines, [True, True]), {"key"})
+    assert frame.rows() == [("s", "1", "one"), ("s", "1", "two")]
+    found = LookupTable(frame, {"key"}, {}).find(pl.Series(["s"]), pl.Series(["1"]))
+    assert found.columns.rows() == [("one",)]
 
 
-def test_nothing_looked_up_is_still_a_frame() -> None:
+def test_of_a_delta_the_rows_that_are_planned_are_told(tmp_path) -> None:
+    """A look-up that leads to a touched row makes the row that looks touched as well."""
+    rows = replace(final(tmp_path, ACCEPTED, [True, True, False]), touched=pl.Series([True, False]))
+    assert lookup_frame(rows, set()).rows() == [("s", "1", True), ("s", "2", False)]
+
+
+def test_nothing_looked_up_is_still_a_frame(tmp_path) -> None:
     """A look-up may ask for no column, only whether a record is there; and there may be none."""
-    assert lookup_frame(framed(), set()).columns == ["source", "id"]
+    assert lookup_frame(final(tmp_path, [], []), set()).columns == ["source", "id"]

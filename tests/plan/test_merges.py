@@ -7,36 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.plan.classify import Columns, classify_rows, classify_unread
+from migrate.plan.classify import Columns, label_rows, label_unread
 from migrate.plan.keys import PLACEHOLDER, odd_values
-from migrate.plan.merges import Forecasted, forecast_merges
+from migrate.plan.merges import Forecasted, Planned, forecast_merges
+from migrate.plan.tables import FrameTable
 
 TYPES = {"k": pl.String(), "email": pl.String(), "phone": pl.String(), "age": pl.Int32()}
 
 
-class Held:
-    """Rows of a target in memory."""
-
-    def __init__(self, rows: list[dict[str, str | None]]) -> None:
-        names = ["__masterid__", *TYPES]
-        self.frame = pl.DataFrame([{n: row.get(n) for n in names} for row in rows], dict.fromkeys(names, pl.String))
-
-    @property
-    def height(self) -> int:
-        return self.frame.height
-
-    def column(self, name: str) -> pl.Series | None:
-        return self.frame.get_column(name) if name in self.frame.columns else None
-
-
-def forecast(rows: list[dict], held: list[dict] | None, alternatives=(("email",), ("phone",))) -> Forecasted:
+def forecast(
+    rows: list[dict], held: list[dict] | None, alternatives=(("email",), ("phone",)), touched: list[bool] | None = None
+) -> Forecasted:
     """The forecast of planned `rows` against `held` ones."""
     frame = pl.DataFrame([{n: row.get(n) for n in TYPES} for row in rows], TYPES)
-    frame = frame.with_columns(pl.col("k").alias("_key"))
+    ours = FrameTable(frame.with_columns(pl.col("k").alias("_key")))
     columns = Columns(TYPES, ("k",))
-    there = Held(held) if held is not None else None
-    found = classify_rows(frame, there, columns) if there else classify_unread(frame, columns)
-    return forecast_merges(found.rows, there, columns, alternatives, repeated=found.repeated_keys > 0)
+    names = ["__masterid__", *TYPES]
+    texts = [{n: row.get(n) for n in names} for row in held or ()]
+    there = None if held is None else FrameTable(pl.DataFrame(texts, dict.fromkeys(names, pl.String)))
+    told = None if touched is None else pl.Series(touched, dtype=pl.Boolean)
+    found = label_unread(columns) if there is None else label_rows(ours, there, columns, told)
+    planned = Planned(ours, found.labels, told)
+    return forecast_merges(planned, there, columns, alternatives, repeated=found.repeated_keys > 0)
 
 
 def row(k: str, email: str | None = None, phone: str | None = None, **values: object) -> dict:
@@ -93,6 +85,16 @@ def test_keys_of_several_columns_match_whole() -> None:
 def test_without_a_target_the_plan_is_compared_with_itself() -> None:
     """Offline, planned rows still fuse with each other."""
     assert forecast([row("a", "x@x"), row("b", "x@x")], None).counts.rows_fused == 1
+
+
+def test_rows_outside_a_delta_merge_nothing_themselves() -> None:
+    """They are not sent; where the target holds them, a row that is sent can still fuse with them."""
+    rows = [row("a", "x@x"), row("b", "x@x"), row("c", "x@x")]
+    held = [row("b", "x@x", __masterid__="m2")]
+    counts = forecast(rows, held, touched=[True, False, False]).counts
+    assert (counts.clusters, counts.records, counts.masterids_lost) == (1, 2, 0)
+    assert sum(key.shared for key in counts.keys) == 0
+    assert forecast(rows, None, touched=[True, False, False]).counts.clusters == 0
 
 
 values = st.sampled_from([None, "", "p", "q", "r"])

@@ -130,7 +130,7 @@ def test_a_link_in_the_way_is_not_followed(bench, tmp_path) -> None:
     (elsewhere / "kept").touch()
     bench.workspace.plans.mkdir(parents=True)
     (bench.workspace.plans / "one").symlink_to(elsewhere)
-    with pytest.raises(WorkspaceError, match="in the way"):
+    with pytest.raises(WorkspaceError, match="a link to another place"):
         bench.plan("one", offline=True)
     assert [path.name for path in elsewhere.iterdir()] == ["kept"]
 

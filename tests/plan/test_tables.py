@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from migrate.plan.classify import Columns, classify_rows, label_rows
+from migrate.plan.classify import Columns, label_rows
 from migrate.plan.tables import FrameTable, ParquetTable, texts_of
 
 FRAME = pl.DataFrame({"_key": ["b", "a", "c"], "key": ["b", "a", "c"], "name": ["1", None, ""]})
@@ -43,9 +43,11 @@ def test_rows_on_disk_are_labelled_as_those_in_memory(tmp_path) -> None:
     held = pl.DataFrame({"__masterid__": ["m1", "m2", "m3"], "key": ["c", "z", "b"], "name": ["x", "y", "1"]})
     columns = Columns({"key": pl.String(), "name": pl.String()}, ("key",))
     ours, theirs = stored(tmp_path / "ours", FRAME), stored(tmp_path / "theirs", held)
-    in_memory = classify_rows(FRAME, FrameTable(held), columns)
+    in_memory = label_rows(FrameTable(FRAME), FrameTable(held), columns)
     on_disk = label_rows(ours, theirs, columns)
-    assert on_disk.rows.equals(in_memory.rows.select(on_disk.rows.columns))
-    assert on_disk.rows.get_column("_change").to_list() == ["unchanged", "create", "update"]
+    places = pl.int_range(3, dtype=pl.UInt32, eager=True)
+    labels = on_disk.labels.of(places, on_disk.labels.masterids)
+    assert labels.equals(in_memory.labels.of(places, in_memory.labels.masterids))
+    assert labels.get_column("_change").to_list() == ["unchanged", "create", "update"]
     assert on_disk.samples.rows() == in_memory.samples.rows() == [("c", "m1", "name", "x", "", False)]
     assert on_disk.foreign.rows() == in_memory.foreign.rows() == [("m2", "z")]

@@ -1,10 +1,10 @@
-"""Fields that no mapping takes, and the frames of a resource."""
+"""Fields that no mapping takes."""
 
 from __future__ import annotations
 
 import pytest
 
-from migrate.plan.rows import unmapped_fields
+from migrate.plan.unmapped import unmapped_fields
 
 
 @pytest.fixture

@@ -1,0 +1,135 @@
+"""The planned rows in sending order, each with its payload, some at a time: a run is sorted in memory, all are not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from migrate.mapping.model import Mapping
+from migrate.mapping.payload import payloads
+from migrate.plan.batches import Cutter, sending_ranks
+from migrate.plan.classify import Labels
+from migrate.plan.collapse import source_of
+from migrate.plan.document import PlannedFile
+from migrate.plan.files import LEADING, SOURCES, stored_columns, write_frames
+from migrate.plan.final import FinalRows
+from migrate.plan.rows import count_values
+from migrate.plan.store import Buckets, Store, own_copy
+from migrate.plan.totals import TotalsRule, plan_totals
+
+RUN_ROWS = 128_000
+"""So many rows are sorted in memory at once."""
+_PAYLOAD_ROWS = 50_000
+_LABELS = {
+    "_batch": pl.Int32(),
+    "_slot": pl.Int32(),
+    "_change": pl.String(),
+    "_payload": pl.String(),
+    "_sources": SOURCES,
+    "_masterid": pl.String(),
+    "_changed": pl.List(pl.String),
+}
+
+
+@dataclass
+class Counts:
+    """What was counted while the rows went by; `totals`: what `plan_totals` gave of each run."""
+
+    changes: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+    totals: list[pl.DataFrame] = field(default_factory=list)
+
+    def add(self, rows: pl.DataFrame, rule: TotalsRule | None) -> None:
+        """Counts some rows."""
+        self.changes.update(count_values(rows.get_column("_change")))
+        self.sources.update(count_values(rows.get_column("_source").fill_null("")))
+        self.totals += [plan_totals(rule, rows)] if rule else []
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of the rows that are sent and of those that need no sending; their batches; what was counted."""
+
+    files: tuple[PlannedFile, ...]
+    batches: int
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a dataset with all that is known of them; `recency` is of the accepted rows."""
+
+    mapping: Mapping
+    rows: FinalRows
+    recency: pl.Series
+    labels: Labels
+    totals: TotalsRule | None
+
+
+def write_rows(given: Rows, folder: Path, plan_folder: Path, spill: Path, batch_bytes: int) -> Written:
+    """Writes `records.parquet` and `unchanged.parquet`, both in sending order, the first cut into batches."""
+    counts, cutter, unsent = Counts(), Cutter(batch_bytes), Store(spill / "unchanged")
+    leading = [pl.col(working).alias(name) for name, working in LEADING.items()]
+    mapped = [pl.col(name).alias(stored) for name, stored in stored_columns(list(given.mapping.columns)).items()]
+    types = {**given.rows.accepted.schema, **_LABELS}
+    schema = pl.DataFrame(schema=types).select(*leading, *mapped).schema
+
+    def sent() -> Iterator[pl.DataFrame]:
+        for run in _runs(given, spill):
+            counts.add(run, given.totals)
+            still = run.get_column("_change") == "unchanged"
+            unsent.add(own_copy(run.filter(still).select(*leading[2:], *mapped)))
+            yield cutter.number(run.filter(~still) if still.any() else run).select(*leading, *mapped)
+
+    records = write_frames(sent(), schema, folder / "records.parquet", plan_folder)
+    rest = {name: schema[name] for name in schema if name not in ("batch", "position")}
+    unchanged = write_frames(unsent.frames(), rest, folder / "unchanged.parquet", plan_folder)
+    unsent.clear()
+    return Written((records, unchanged), cutter.batches, counts)
+
+
+def _runs(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
+    """The planned rows in sending order with all working columns of `LEADING` but the batch."""
+    ranks = _ranks_by_place(given)
+    count = max(1, -(-(len(ranks) - ranks.null_count()) // RUN_ROWS))
+    buckets = Buckets(spill / "runs", count)
+    masterids = given.labels.masterids
+    at = 0
+    for frame in given.rows.frames(_needed(given)):
+        places = pl.int_range(at, at + frame.height, dtype=pl.UInt32, eager=True)
+        at += frame.height
+        rank = ranks.gather(places).alias("_rank")
+        ranked = frame.hstack([rank, *given.labels.of(places, masterids).get_columns()])
+        buckets.add(ranked.filter(rank.is_not_null()) if rank.null_count() else ranked, pl.col("_rank") // RUN_ROWS)
+    del masterids, ranks
+    for store in buckets.stores:
+        run = store.whole().sort("_rank")
+        store.clear()
+        alone = pl.concat_list(source_of(given.mapping.resource))
+        yield run.with_columns(
+            pl.when(pl.col("_sources").is_null()).then(alone).otherwise(pl.col("_sources")).alias("_sources"),
+            _payloads(given.mapping, run),
+        )
+
+
+def _needed(given: Rows) -> list[str]:
+    left = {"_position", "_recency"}
+    return [name for name in given.rows.accepted.schema if name not in left]
+
+
+def _ranks_by_place(given: Rows) -> pl.Series:
+    """The place of each row in the sending order; null for those that no change has touched."""
+    rows = given.rows.rows
+    planned = rows if given.rows.touched is None else rows.filter(given.rows.touched)
+    sent = pl.select(pl.repeat(value=False, n=len(given.recency))).to_series().scatter(planned, True)
+    return sending_ranks(given.recency, sent).gather(rows)
+
+
+def _payloads(mapping: Mapping, rows: pl.DataFrame) -> pl.Series:
+    """The payload of each row, made some at a time: the texts on the way are several times the result."""
+    made = [payloads(mapping, some) for some in rows.iter_slices(_PAYLOAD_ROWS)]
+    return pl.concat([pl.Series(dtype=pl.String), *made]).alias("_payload")

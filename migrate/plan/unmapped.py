@@ -1,0 +1,40 @@
+"""Fields of a resource that no mapping takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import polars as pl
+
+from migrate.mapping.elements import unused_element_fields
+from migrate.mapping.fields import unused_fields
+from migrate.mapping.model import Mapping
+from migrate.plan.document import Unmapped
+from migrate.snapshot.reading import SnapshotResource
+
+
+def unmapped_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> tuple[Unmapped, ...]:
+    """The fields that none of the resource's mappings uses nor ignores, and the share of records that have a value.
+
+    A field inside an object counts as used where the whole object is; an object of which a field is listed is not.
+    """
+    left = unused_fields([name for name in resource.columns if not _is_system(name)], mappings)
+    if not left:
+        return ()
+    rows, filled = 0, Counter[str]()
+    for frame in resource.frames(left):
+        rows += frame.height
+        has_value = frame.select((pl.col(left).is_not_null() & (pl.col(left) != "")).sum())
+        filled.update(has_value.row(0, named=True))
+    return tuple(Unmapped(field=field, filled=round(filled[field] / rows, 4) if rows else 0.0) for field in left)
+
+
+def unmapped_element_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> tuple[Unmapped, ...]:
+    """The fields of list elements that no mapping with `each` uses nor ignores, named `items[].colour`."""
+    found = unused_element_fields(resource.columns, resource.frames, mappings)
+    return tuple(Unmapped(field=field, filled=round(share, 4)) for field, share in found.items())
+
+
+def _is_system(name: str) -> bool:
+    return name in ("_source", "_id", "_page", "_raw", "_position")
