@@ -95,7 +95,8 @@ class Written:
 def write_dataset(final: Final, compared: Compared, folder: Path, plan_folder: Path, batch_bytes: int) -> Written:
     """Writes the dataset's Parquet files: what is sent, what needs no sending, what was rejected and what collapsed."""
     classified, mapped, gathered = compared.classified, final.mapped, final.gathered
-    rule = totals_rule(final.mapping)
+    # of a delta the source's side is only what changed, and the plan's side all it touches: nothing to compare
+    rule = totals_rule(final.mapping) if final.base is None else None
     given = Rows(final.mapping, gathered.rows, mapped.narrow.recency, classified.labels, rule)
     rows = write_rows(given, folder, plan_folder, final.spill, batch_bytes)
     rejected, losers = chain(mapped.rejected.frames(), (gathered.large,)), gathered.losers

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from migrate.report.diff_view import DatasetView, DiffView
-from migrate.report.plan import render_rejects_of, warnings_of
+from migrate.report.plan import render_counts, render_rejects_of, warnings_of
 from migrate.report.terminal import Row, inert, render_table, shorten
 
 _COUNTS = ("read", "filtered", "rejected", "collapsed", "create", "update", "unchanged", "unknown", "foreign")
@@ -23,13 +23,13 @@ def render_diff(view: DiffView) -> str:
 
 def _head(view: DiffView) -> str:
     note = "values are masked; --show-values shows them" if view.masked else "values are shown as they are"
-    lines = [f"Plan {view.plan} from snapshot {view.snapshot} ({note})", view.verdict["headline"]]
+    snapshot = f"{view.snapshot}, a delta on {view.base}" if view.base else view.snapshot
+    lines = [f"Plan {view.plan} from snapshot {snapshot} ({note})", view.verdict["headline"]]
     return "\n".join([*lines, *(f"  {inert(line)}" for line in view.verdict["lines"])])
 
 
 def _counts(view: DiffView) -> str:
-    rows: list[Row] = [[d.name, *(getattr(d.counts, count) for count in _COUNTS)] for d in view.datasets]
-    return render_table(["dataset", *_COUNTS], rows)
+    return render_counts({d.name: d.counts for d in view.datasets}, _COUNTS)
 
 
 def _changes(view: DiffView) -> str:
@@ -156,6 +156,7 @@ def summarise_diff(view: DiffView) -> dict[str, Any]:
     return {
         "plan": view.plan,
         "snapshot": view.snapshot,
+        "base": view.base,
         "offline": view.offline,
         "masked": view.masked,
         "verdict": dict(view.verdict),

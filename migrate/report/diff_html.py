@@ -41,12 +41,12 @@ def render_page(view: DiffView, lists: Sequence[WrittenList], *, made_at: str, f
 
 
 def _bar(dataset: DatasetView, kinds: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """The segments of a dataset's bar, in hundredths of the rows that were read."""
+    """The segments of a dataset's bar, in hundredths of the rows that were judged."""
     found, x = [], 0.0
     for kind, label in kinds:
         rows = getattr(dataset.counts, kind)
         if rows:
-            width = 100 * rows / dataset.counts.read
+            width = 100 * rows / dataset.counts.judged
             found.append({"kind": kind, "label": label, "rows": rows, "x": round(x, 3), "width": round(width, 3)})
             x += width
     return found

@@ -51,10 +51,11 @@ class DatasetView:
 
 @dataclass(frozen=True)
 class DiffView:
-    """The whole report."""
+    """The whole report. `base`: the snapshot that the plan's, a delta, was put on."""
 
     plan: str
     snapshot: str
+    base: str | None
     offline: bool
     masked: bool
     verdict: Mapping[str, Any]
@@ -74,6 +75,7 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
     return DiffView(
         plan=plan.name,
         snapshot=document.snapshot.name,
+        base=document.snapshot.base.name if document.snapshot.base else None,
         offline=document.offline,
         masked=shown.is_masked,
         verdict=judge_plan(document),
@@ -93,7 +95,7 @@ def judge_plan(document: PlanDocument) -> dict[str, Any]:
     total = {name: sum(getattr(p, name) for p in plans) for name in ("create", "update", "unknown", "unchanged")}
     broken = [finding.text for finding in document.gates if finding.verdict == "broken"]
     lines = [f"A safety gate stops this plan: {text}" for text in broken]
-    rejected, read = sum(p.rejected for p in plans), sum(p.read for p in plans)
+    rejected, read = sum(p.rejected for p in plans), sum(p.judged for p in plans)
     if rejected:
         lines.append(f"{rejected:,} of {read:,} rows break a rule of the mapping and will not be sent.")
     lost, fused = (sum(getattr(p.merges, name) for p in plans) for name in ("masterids_lost", "rows_fused"))

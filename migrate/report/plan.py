@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.mapping.rules import RULES
@@ -38,17 +38,29 @@ def render_plan(plan: Plan) -> str:
     """Counts per dataset, why rows were rejected, warnings, gates and the forecast."""
     document = plan.document
     parts = [
-        f"Plan {plan.name} from snapshot {document.snapshot.name}"
+        f"Plan {plan.name} from snapshot {words_of_snapshot(document)}"
         + (" (offline: the target was not read)" if document.offline else ""),
-        render_table(
-            ["dataset", *_COUNTS],
-            [[name, *(getattr(d, count) for count in _COUNTS)] for name, d in document.datasets.items()],
-        ),
+        render_counts(document.datasets, _COUNTS),
     ]
     sections = (_rejects(document), _merges(document), _warnings(document), _gates(document))
     parts += [section for section in sections if section]
     parts.append(_forecast(document))
     return "\n\n".join(parts)
+
+
+def words_of_snapshot(document: PlanDocument) -> str:
+    """The snapshot's name, and of a delta that of the snapshot it was put on."""
+    snapshot = document.snapshot
+    return f"{snapshot.name}, a delta on {snapshot.base.name}" if snapshot.base else snapshot.name
+
+
+def render_counts(datasets: Mapping[str, DatasetPlan], names: Sequence[str]) -> str:
+    """A table of counts by dataset; with the rows outside a delta, where there are any."""
+    shown = [*names]
+    if any(dataset.outside_delta for dataset in datasets.values()):
+        shown.insert(shown.index("read") + 1, "outside_delta")
+    rows: list[Row] = [[name, *(getattr(d, count) for count in shown)] for name, d in datasets.items()]
+    return render_table(["dataset", *(count.replace("_", " ") for count in shown)], rows)
 
 
 def _rejects(document: PlanDocument) -> str:

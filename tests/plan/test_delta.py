@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 from migrate.errors import Stale
 from migrate.plan.opening import check_fresh
+from migrate.report.diff import render_diff
+from migrate.report.diff_html import render_page
+from migrate.report.diff_page import open_report
 from migrate.report.plan import render_plan
 from migrate.snapshot.union import UnionResource
 
@@ -146,6 +149,20 @@ def test_only_touched_groups_are_planned(bench, make_profile) -> None:
     assert (orders.read, orders.planned, orders.outside_delta) == (2, 0, 2)
     used = plan.document.snapshot
     assert (used.name, used.base.name, used.base.base) == ("delta", "base", None)
+
+
+def test_the_report_of_a_delta_tells_what_it_leaves_out(bench, make_profile) -> None:
+    """What is outside the delta is counted apart and takes no share of a bar; totals of a part are not compared."""
+    put_delta(bench, profiles=[make_profile(2, name="New"), make_profile(7)])
+    plan = bench.plan(offline=True)
+    _, view, _ = open_report(bench.workspace, None, show_values=False, start=datetime(2026, 1, 1, tzinfo=UTC))
+    page = render_page(view, [], made_at="now", folder="lists")
+    assert "2 read; 2 outside the delta" in page
+    assert 'x="0.0" width="100.0"' in page
+    assert "snapshot delta, a delta on base" in render_diff(view)
+    assert "outside delta" in render_diff(view)
+    assert "outside delta" in render_plan(plan)
+    assert table(plan, "contacts", "totals").height == table(plan, "orders", "totals").height == 0
 
 
 def test_an_order_is_touched_by_its_contact(bench, make_profile) -> None:
