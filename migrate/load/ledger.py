@@ -222,8 +222,8 @@ class Ledger:
     ) -> int:
         """Keeps the last word on some records of a batch, each with its change; gives the masterids newly merged away.
 
-        The batch is `acked` as soon as all its records are settled. Where some were refused, what support asks for is
-        kept of the `answer`.
+        The batch is `acked` as soon as all its records are settled. The ids of the last `answer` are kept with it, and
+        where records were refused, all that support asks for.
         """
         rows = self._rows(dataset, batch, verdicts)
         with ledger_schema.transaction(self._connection, self.file) as db:
@@ -231,6 +231,9 @@ class Ledger:
             merged = self._add_rows(dataset, rows)
             change = f"{_sums(rows)}, state = {state}, attempts = attempts + 1"
             self._set(dataset, batch, change, ("sending", "split"))
+            if answer is not None:
+                ids = (answer.request_id, answer.traceparent, self._ids[dataset], batch)
+                db.execute("UPDATE batches SET request_id = ?, traceparent = ? WHERE dataset = ? AND batch = ?", ids)
             db.execute("UPDATE datasets SET seconds = seconds + ? WHERE id = ?", (seconds, self._ids[dataset]))
             refused = [row for row in rows if row.state == "rejected"]
             if refused and answer is not None:

@@ -132,6 +132,8 @@ CREATE TABLE reject_marks (
 _THIRD = """
 ALTER TABLE datasets ADD COLUMN target TEXT NOT NULL DEFAULT 'dataset' CHECK (target IN ('dataset', 'webhook'));
 ALTER TABLE batches ADD COLUMN doubts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE batches ADD COLUMN request_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE batches ADD COLUMN traceparent TEXT NOT NULL DEFAULT '';
 """
 _STEPS = (_FIRST, _SECOND, _THIRD)
 """What each version adds to the one before it."""

@@ -105,7 +105,8 @@ def _render_row(row: Facts, mask: Mask | None) -> list[str]:
     ledger = row.get("ledger") or {}
     record, batch = ledger.get("record"), ledger.get("batch")
     if batch:
-        lines.append(f"  batch {batch['state']} after {batch['requests']} requests")
+        answered = f", answered as {inert(batch['request_id'])}" if batch["request_id"] else ""
+        lines.append(f"  batch {batch['state']} after {batch['requests']} requests{answered}")
     if record:
         lines.append(_settled(record, mask))
     lines += [_failed(failure) for failure in ledger.get("failures", ())]

@@ -15,7 +15,7 @@ from migrate.verify.rules import DatasetRules
 Facts = dict[str, Any]
 _PLAN_COLUMNS = ("batch", "position", "change", "key", "masterid", "changed", "payload", "sources")
 _BATCH = """
-SELECT b.state, b.attempts, b.requests, b.throttled, b.busy, b.changed_at
+SELECT b.state, b.attempts, b.requests, b.throttled, b.busy, b.changed_at, b.request_id, b.traceparent
 FROM batches b JOIN datasets d ON d.id = b.dataset JOIN plans p ON p.id = d.plan
 WHERE p.name = ? AND d.name = ? AND b.batch = ?
 """

@@ -44,6 +44,16 @@ def test_a_batch_goes_its_way(ledger):
     assert (totals.merged, totals.protected, totals.altered, totals.open, totals.seconds) == (1, 1, 1, 1, 1.5)
 
 
+def test_the_ids_of_the_answer_are_kept(ledger):
+    """What support asks for is known of a batch that went well, too."""
+    ledger.mark_sending("contacts", 0)
+    answer = Answer(200, request_id="r-1", traceparent="t-1")
+    ledger.settle("contacts", 0, [(Written(record, "m"), "create") for record in RECORDS[:2]], answer=answer)
+    with LedgerView(ledger.file) as view:
+        found = view._connection.execute("SELECT batch, request_id, traceparent FROM batches ORDER BY batch").fetchall()
+    assert [tuple(row) for row in found] == [(0, "r-1", "t-1"), (1, "", "")]
+
+
 def test_a_crash_makes_what_was_sending_unknown(ledger):
     """Opened again, a batch that was being sent is unknown and is sent again."""
     ledger.mark_sending("contacts", 0)

@@ -17,7 +17,7 @@ def facts() -> dict[str, Any]:
     record = {"state": "rejected", "change": None, "masterid": None, "status": 400, "error": "Jan is no number"}
     row = {
         "batch": 3, "position": 4, "change": "create", "key": "jan", "payload": {"name": "jan"},
-        "ledger": {"batch": {"state": "acked", "requests": 1}, "record": record, "failures": []},
+        "ledger": {"batch": {"state": "acked", "requests": 1, "request_id": "r-1"}, "record": record, "failures": []},
     }  # fmt: skip
     columns = {"name": {"steps": steps, "broken": None}}
     dataset = {
@@ -39,6 +39,7 @@ def test_a_way_is_short_and_says_what_was_lost_and_why() -> None:
     assert "from:  Jan  -> trim: Jan -> lowercase, text: jan" in text
     assert "lost city: Utrecht" in text
     assert "refused with status 400: Jan is no number" in text
+    assert "batch acked after 1 requests, answered as r-1" in text
     assert "broken rule" not in text
 
 
