@@ -24,6 +24,7 @@ from migrate.mapping.types import polars_type
 __all__ = [
     "LossExamples",
     "Mapped",
+    "RowMapper",
     "Settings",
     "join_examples",
     "lookup_columns",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 MAX_THREADS = 4
+PARTS_AT_ONCE = 2
 # of a look-up, beside the fields, which all begin with `f:`
 _TOUCHED_BY = TOUCHED + ":"
 
@@ -59,18 +61,43 @@ def map_rows(
     settings: Settings,
     touched_from: int = 0,
 ) -> Mapped:
-    """The rows under a mapping.
+    """The rows under a mapping; see `RowMapper`."""
+    return RowMapper(mapping, lookups, settings, touched_from).map(rows)
 
-    **Shape.** `rows` as a snapshot holds them; columns it lacks read as null. `lookups`: by look-up name a frame with
-    `source`, `id` and the other dataset's typed columns. `touched_from`: with a delta snapshot, the position from which
-    on records are the delta's; `_touched` then tells the rows that it can have changed: its own, and those whose
-    look-up found a row of which the look-up's frame says `_touched`. A frame without that column touches nothing.
-    **Guarantees.** read == filtered + rejected + accepted; the input's order; the same input, the same output. Memory
-    beyond input and output does not grow with the rows.
-    **Raises.** MappingError when an expression cannot run.
+
+class RowMapper:
+    """Maps rows, some at a time; what it looks up is made ready once. May be asked by several threads.
+
+    **Shape.** `lookups`: by look-up name a frame with `source`, `id` and the other dataset's typed columns.
+    `touched_from`: with a delta snapshot, the position from which on records are the delta's; `_touched` then tells the
+    rows that it can have changed: its own, and those whose look-up found a row of which the look-up's frame says
+    `_touched`. A frame without that column touches nothing.
     """
-    tables = lookup_tables(mapping, lookups, settings)
-    return join_mapped([_map_slice(mapping, part, tables, settings, touched_from) for part in slices(mapping, rows)])
+
+    def __init__(
+        self, mapping: Mapping, lookups: Dict[str, pl.DataFrame], settings: Settings, touched_from: int = 0
+    ) -> None:
+        self._mapping = mapping
+        self._tables = lookup_tables(mapping, lookups, settings)
+        self._settings = settings
+        self._touched_from = touched_from
+
+    def map(self, rows: pl.DataFrame) -> Mapped:
+        """The rows, as a snapshot holds them, under the mapping; columns they lack read as null.
+
+        **Guarantees.** read == filtered + rejected + accepted; the input's order; the same input, the same output.
+        Memory beyond input and output does not grow with the rows.
+        **Raises.** MappingError when an expression cannot run.
+        """
+        parts = list(slices(self._mapping, rows))
+        if len(parts) == 1:
+            return self._map_slice(parts[0])
+        # a part's columns are worked on by several threads, but not all that is done with it
+        with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
+            return join_mapped(list(pool.map(self._map_slice, parts)))
+
+    def _map_slice(self, rows: pl.DataFrame) -> Mapped:
+        return _map_slice(self._mapping, rows, self._tables, self._settings, self._touched_from)
 
 
 @dataclass(frozen=True)

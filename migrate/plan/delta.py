@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from migrate.mapping.transform import map_rows, needed_fields, typed_schema
+from migrate.mapping.transform import RowMapper, needed_fields, typed_schema
 from migrate.plan.export_page import MASTERID
 from migrate.plan.matching import match_rows
 from migrate.plan.rows import MappedRows, Way
@@ -62,8 +62,9 @@ def read_base(resource: SnapshotResource, way: Way) -> Base:
     if not isinstance(resource, UnionResource):
         return Base(pl.DataFrame(schema=dict.fromkeys(("_source", "_id"), pl.String)), nothing)
     fields = sorted(needed_fields(way.mapping))
-    replaced = (map_rows(way.mapping, frame, way.lookups, way.settings) for frame in resource.replaced(fields))
-    return Base(resource.gone, pl.concat([nothing, *(mapped.accepted.select(names) for mapped in replaced)]))
+    mapper = RowMapper(way.mapping, way.lookups, way.settings)
+    replaced = (mapper.map(frame).accepted.select(names) for frame in resource.replaced(fields))
+    return Base(resource.gone, pl.concat([nothing, *replaced]))
 
 
 def rows_left_behind(base: Base, mapped: MappedRows, held: Table | None, key: Dict[str, pl.DataType]) -> LeftBehind:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as Dict
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import polars as pl
 from migrate.mapping.base import gather_frames
 from migrate.mapping.mapped import LossExamples, Mapped, join_mapped
 from migrate.mapping.model import Mapping
-from migrate.mapping.transform import Settings, map_rows, needed_fields
+from migrate.mapping.transform import PARTS_AT_ONCE, RowMapper, Settings, needed_fields
 from migrate.plan.batches import large_rows
 from migrate.plan.store import Store, own_copy
 from migrate.plan.totals import source_totals, totals_rule
@@ -99,14 +100,31 @@ def map_resource(resource: SnapshotResource, way: Way, folder: Path, tick: Calla
     """
     touched_from = resource.touched_from if way.is_delta else 0
     fields = sorted(needed_fields(way.mapping))
-    taking = _Taking(way, Store(folder / "accepted"), Store(folder / "rejects"))
-    for frame in gather_frames(resource.frames(fields)):
-        for part in _at(frame, touched_from):
-            taking.take(part, touched_from)
-        tick(frame.height)
+    mapper = RowMapper(way.mapping, way.lookups, way.settings, touched_from)
+    taking = _Taking(way, touched_from, Store(folder / "accepted"), Store(folder / "rejects"))
+    parts = (part for frame in gather_frames(resource.frames(fields)) for part in _at(frame, touched_from))
+    for part, mapped in _one_ahead(mapper.map, parts):
+        taking.take(part, mapped)
+        tick(part.height)
     if not taking.counted:
-        taking.take(_no_rows(fields), touched_from)
+        nothing = _no_rows(fields)
+        taking.take(nothing, mapper.map(nothing))
     return taking.done()
+
+
+def _one_ahead(
+    act: Callable[[pl.DataFrame], Mapped], parts: Iterator[pl.DataFrame]
+) -> Iterator[tuple[pl.DataFrame, Mapped]]:
+    """Each part with what `act` made of it, in order; the next one is worked on while one is taken."""
+    with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
+        waiting: deque[tuple[pl.DataFrame, Future[Mapped]]] = deque()
+        for part in parts:
+            waiting.append((part, pool.submit(act, part)))
+            if len(waiting) == PARTS_AT_ONCE:
+                first, made = waiting.popleft()
+                yield first, made.result()
+        for first, made in waiting:
+            yield first, made.result()
 
 
 def _at(frame: pl.DataFrame, touched_from: int) -> Iterator[pl.DataFrame]:
@@ -122,6 +140,7 @@ class _Taking:
     """A resource on its way through a mapping."""
 
     way: Way
+    touched_from: int
     accepted: Store
     rejected: Store
     keys: list[pl.Series] = field(default_factory=list)
@@ -134,13 +153,12 @@ class _Taking:
     read: int = 0
     outside: int = 0
 
-    def take(self, frame: pl.DataFrame, touched_from: int) -> None:
-        """Maps some records. Of a base's records only the accepted rows are kept: the delta says nothing of others."""
+    def take(self, frame: pl.DataFrame, mapped: Mapped) -> None:
+        """Takes some records. Of a base's records only the accepted rows are kept: the delta says nothing of others."""
         mapping, settings = self.way.mapping, self.way.settings
-        mapped = map_rows(mapping, frame, self.way.lookups, settings, touched_from)
         self.read += mapped.read
         self._accept(mapped.accepted)
-        if frame.height and frame.item(0, "_position") < touched_from:
+        if frame.height and frame.item(0, "_position") < self.touched_from:
             self.outside += mapped.filtered + mapped.rejected.height
             return
         self.rejected.add(own_copy(as_rejects(mapped.rejected, mapping.resource)))
