@@ -77,7 +77,10 @@ def sandbox_process(folder: Path, datasets: str, *options: str) -> Iterator[str]
 
 
 def load_for(workspace: Workspace, plan: PlanToLoad, settings: Octolis, keys: int, seconds: float) -> Pace:
-    """What a load of `plan` on a new ledger reaches in so many seconds."""
+    """What a load of `plan` on a new ledger reaches in so many seconds.
+
+    What is in flight when they are over is waited for and counted; the wait is not, since nothing may leave in it.
+    """
     workspace.create()
     stop = threading.Event()
     timer = threading.Timer(seconds, stop.set)
@@ -94,7 +97,7 @@ def load_for(workspace: Workspace, plan: PlanToLoad, settings: Octolis, keys: in
     with LedgerView(workspace.ledger) as view:
         totals = view.totals(plan.name)["contacts"]
     core = (time.process_time() - cpu) / took_s
-    return Pace(totals.batches_done / took_s * 60, 100 * totals.throttled_429 / max(1, totals.requests), core)
+    return Pace(totals.batches_done / min(took_s, seconds) * 60, 100 * totals.throttled_429 / max(1, totals.requests), core)
 
 
 def small_plan(folder: Path, batches: int) -> PlanToLoad:
