@@ -39,6 +39,8 @@ _FIRST_DOUBT_S = 0.004
 _DOUBT_STEP_S = 0.005
 _LEAST_MARGIN_S = 0.001
 _SHRINK = 0.998
+_SHRINK_UNREFUSED = 0.98
+"""Until the first refusal the margin may be far too wide, and where answers take seconds nothing else narrows it."""
 _ONE_WAY_SHARE = 0.7
 _SAMPLES = 100
 _ENOUGH_SAMPLES = 20
@@ -89,15 +91,18 @@ class _Margins:
     scale: float
     general: float
     doubt: float
+    refused: bool = False
 
     def widen(self) -> None:
+        self.refused = True
         widest = max(_WIDEST_MARGIN_S * self.scale, _WIDEST_MARGIN_FLOOR_S)
         self.general = min(widest, self.general * 1.5)
         self.doubt = min(self.general, self.doubt * 2 + _DOUBT_STEP_S * self.scale)
 
     def shrink(self, spread_s: float) -> None:
         floor = min(spread_s, _FIRST_MARGIN_S * self.scale)
-        self.general = max(floor, _LEAST_MARGIN_S * self.scale, self.general * _SHRINK)
+        shrunk = self.general * (_SHRINK if self.refused else _SHRINK_UNREFUSED)
+        self.general = max(floor, _LEAST_MARGIN_S * self.scale, shrunk)
         self.doubt = max(_LEAST_MARGIN_S * self.scale, self.doubt * _SHRINK)
 
 
@@ -187,7 +192,7 @@ class Budget:
         **Raises**: ValueError, TypeError or KeyError for a state that is not ours; then nothing has changed.
         """
         age_s = max(0.0, age_s)
-        margins = _Margins(self._scale, float(str(state["margin_s"])), float(str(state["doubt_s"])))
+        margins = _Margins(self._scale, float(str(state["margin_s"])), float(str(state["doubt_s"])), refused=True)
         account = deque(_holds(state["account"], now - age_s))
         saved_keys = state["keys"]
         if not isinstance(saved_keys, list):

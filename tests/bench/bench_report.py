@@ -53,6 +53,7 @@ def make_page(folder: Path, rows: int) -> Path:
     """A plan of so many rows against as many in the target, and its page."""
     (folder / "data").mkdir()
     prepare(folder / "data", rows)
+    (folder / "data" / "doubles").write_text("0", encoding="utf-8")
     _plan(folder / "data", folder)
     plan, view, shown = open_report(Workspace(folder / "w"), "plan", show_values=False, start=NOW)
     page = folder / "report.html"

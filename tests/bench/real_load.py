@@ -97,7 +97,8 @@ def load_for(workspace: Workspace, plan: PlanToLoad, settings: Octolis, keys: in
     with LedgerView(workspace.ledger) as view:
         totals = view.totals(plan.name)["contacts"]
     core = (time.process_time() - cpu) / took_s
-    return Pace(totals.batches_done / min(took_s, seconds) * 60, 100 * totals.throttled_429 / max(1, totals.requests), core)
+    pace = totals.batches_done / min(took_s, seconds) * 60
+    return Pace(pace, 100 * totals.throttled_429 / max(1, totals.requests), core)
 
 
 def small_plan(folder: Path, batches: int) -> PlanToLoad:
