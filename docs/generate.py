@@ -47,17 +47,7 @@ def _section(context: click.Context) -> str:
     return f"\n## {context.command_path}\n\n```\n{context.get_help().rstrip()}\n```\n"
 
 
-def main(arguments: list[str]) -> int:
-    """0, or 1 where --check finds the file out of date."""
-    text = render()
-    if "--check" in arguments:
-        if TARGET.read_text(encoding="utf-8") != text:
-            sys.stderr.write("docs/cli.md is out of date; run: python docs/generate.py\n")
-            return 1
-        return 0
-    TARGET.write_text(text, encoding="utf-8", newline="\n")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    from generated import write_or_check  # stands beside this script
+
+    raise SystemExit(write_or_check(TARGET, render(), sys.argv))

@@ -169,17 +169,7 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[
         yield "| " + " | ".join(cell.replace("|", "\\|").replace("\t", "\\t") for cell in row) + " |\n"
 
 
-def main(arguments: list[str]) -> int:
-    """0, or 1 where --check finds the file out of date."""
-    text = render()
-    if "--check" in arguments:
-        if TARGET.read_text(encoding="utf-8") != text:
-            sys.stderr.write("docs/mapping.md is out of date; run: python docs/generate_mapping.py\n")
-            return 1
-        return 0
-    TARGET.write_text(text, encoding="utf-8", newline="\n")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    from generated import write_or_check  # stands beside this script
+
+    raise SystemExit(write_or_check(TARGET, render(), sys.argv))

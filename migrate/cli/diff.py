@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,8 @@ from migrate.cli.app import App, Outcome, command, pass_app, utc_now
 
 if TYPE_CHECKING:
     from migrate.report.diff_lists import WrittenList
+
+_MADE_AT = "%Y-%m-%d %H:%M %Z"
 
 
 @command("diff", "migrate diff --html report.html", "migrate diff PLAN_BEFORE PLAN_AFTER")
@@ -46,9 +48,8 @@ def _report(app: App, name: str | None, html: Path | None, show_values: bool, st
     plan, view, shown = open_report(workspace, name, show_values=show_values, start=_time(start) or now)
     data, lines = summarise_diff(view), [render_diff(view)]
     if html:
-        lists = write_page(plan, view, shown, html, made_at=now.strftime("%Y-%m-%d %H:%M %Z"))
-        data |= _written(html, lists)
-        lines.append(f"Report: {html}, with {len(lists)} full lists beside it")
+        lists = write_page(plan, view, shown, html, made_at=now.strftime(_MADE_AT))
+        _tell_written(html, lists, data, lines)
     broken = [finding for finding in view.gates if finding["verdict"] == "broken"]
     app.finish(
         Outcome(
@@ -74,15 +75,16 @@ def _compare(app: App, first: str, second: str, html: Path | None, show_values: 
     found = compare_plans(one, two, shown)
     data, lines = summarise_comparison(found), [render_comparison(found)]
     if html:
-        made_at = utc_now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+        made_at = utc_now().astimezone().strftime(_MADE_AT)
         lists = write_comparison(one, two, found, shown, html, made_at=made_at)
-        data |= _written(html, lists)
-        lines.append(f"Report: {html}, with {len(lists)} full lists beside it")
+        _tell_written(html, lists, data, lines)
     app.finish(Outcome(command="diff", text="\n\n".join(lines), data=data))
 
 
-def _written(html: Path, lists: list[WrittenList]) -> dict[str, object]:
-    return {"report": str(html), "lists": [str(path) for one in lists for path in (one.parquet, one.csv)]}
+def _tell_written(html: Path, lists: list[WrittenList], data: dict[str, Any], lines: list[str]) -> None:
+    """Adds to the JSON object and to the text where the page and its lists are."""
+    data |= {"report": str(html), "lists": [str(path) for one in lists for path in (one.parquet, one.csv)]}
+    lines.append(f"Report: {html}, with {len(lists)} full lists beside it")
 
 
 def _time(text: str | None) -> datetime | None:

@@ -37,6 +37,17 @@ from migrate.workspace import Workspace
 SOURCE_KEY, TARGET_KEY = "source-key", "target-key"
 PEOPLE, ORDERS, STALE = 40, 60, 12
 HEADERS = {"Accept": "*/*", "Content-Type": "application/json"}
+CONTACTS = """
+version: 1
+dataset: contacts
+resource: profiles
+key: [email]
+collapse: {by: latest, order_by: [updated]}
+columns:
+  email: {from: email, type: text}
+  city: {from: city, type: text}
+"""
+"""A mapping in which the newest record of a key wins."""
 DATASETS = ("contacts", "orders", "order_items", "interactions")
 
 

@@ -25,7 +25,7 @@ from migrate.verify.expected import expect_dataset
 from migrate.verify.readback import Reading
 from migrate.verify.rules import Conventions, read_rules
 
-from .conftest import DATASETS, OLD, Migrated, old_keys
+from .conftest import CONTACTS, DATASETS, OLD, Migrated, old_keys
 
 Found = tuple[str, str, str | None]
 """A finding, its name and the column."""
@@ -188,21 +188,9 @@ def test_every_plant_is_found_under_its_name(migrated: Migrated, dataset: str, p
     assert counted == {name: getattr(result, name) for name in counted}
 
 
-COLLAPSING = """
-version: 1
-dataset: contacts
-resource: profiles
-key: [email]
-collapse: {by: latest, order_by: [updated]}
-columns:
-  email: {from: email, type: text}
-  city: {from: city, type: text}
-"""
-
-
 def test_the_value_of_an_earlier_version_is_stale(tmp_path: Path) -> None:
     """What a record lost to a newer one of its key is told from any other wrong value."""
-    (tmp_path / "contacts.yaml").write_text(COLLAPSING)
+    (tmp_path / "contacts.yaml").write_text(CONTACTS)
     rules = read_rules(tmp_path)["contacts"]
     raws = [{"profileid": str(n), "email": "a@b.nl", "city": f"City {n}", "updated": f"202{n}-01-01"} for n in range(3)]
     snapshot = pl.DataFrame(

@@ -24,18 +24,8 @@ from migrate.verify.expected import Expected, Scope, expect_dataset
 from migrate.verify.lookup import looked_up_columns
 from migrate.verify.rules import Conventions, DatasetRules, read_rules
 
-from .conftest import DATASETS, Serve, profiles, sales
+from .conftest import CONTACTS, DATASETS, Serve, profiles, sales
 
-CONTACTS = """
-version: 1
-dataset: contacts
-resource: profiles
-key: [email]
-collapse: {by: latest, order_by: [updated]}
-columns:
-  email: {from: email, type: text}
-  city: {from: city, type: text}
-"""
 ORDERS = """
 version: 1
 dataset: orders

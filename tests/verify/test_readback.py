@@ -46,8 +46,12 @@ class Target:
         self.pages.append(page)
         if page == self.stop_after:
             self.stop.set()
-        rows = range((page - 1) * page_size, min(page * page_size, self.size))
-        return "\n".join(["__masterid__,name", *(f'm{n},"name {n}"' for n in rows)]).encode()
+        rows = self.records()[(page - 1) * page_size : page * page_size]
+        return "\n".join(["__masterid__,name", *(f'm{n},"{name}"' for n, name in rows)]).encode()
+
+    def records(self) -> list[tuple[int, str]]:
+        """Number and name of each record, in the order in which they are exported."""
+        return [(n, f"name {n}") for n in range(self.size)]
 
 
 def reading(folder: Path, stop: Event, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> Reading:
@@ -81,17 +85,9 @@ def test_an_interrupted_reading_goes_on(tmp_path: Path) -> None:
 class Moving(Target):
     """A dataset of which some records were modified while it was read: they come again at the end, as they are now."""
 
-    def export_csv(
-        self,
-        dataset_id: str,
-        page: int,
-        page_size: int = 50_000,
-        filters: Mapping[str, str] | None = None,
-        selection: Sequence[str] | None = None,
-    ) -> bytes:
-        rows = [(n, "old") for n in range(self.size)] + [(n, "new") for n in (3, 4, 12)]
-        chosen = rows[(page - 1) * page_size : page * page_size]
-        return "\n".join(["__masterid__,name", *(f"m{n},{name}" for n, name in chosen)]).encode()
+    def records(self) -> list[tuple[int, str]]:
+        """The modified ones stand twice."""
+        return [(n, "old") for n in range(self.size)] + [(n, "new") for n in (3, 4, 12)]
 
 
 def test_a_record_that_moved_counts_as_it_was_read_last(tmp_path: Path) -> None:
