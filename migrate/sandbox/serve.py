@@ -164,6 +164,7 @@ def _configure(app: SandboxApp) -> uvicorn.Config:
         log_level=logging.CRITICAL,  # a request dropped at the end is no error; failures are logged by the application
         access_log=False,
         server_header=False,
+        date_header=False,  # uvicorn's is made once a second or later; wire.py gives the time of the answer itself
         timeout_keep_alive=60,
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
+from email.utils import formatdate
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -81,7 +83,8 @@ def _connection(scope: Scope) -> asyncio.Transport | None:
 
 def _start(reply: Reply) -> dict[str, Any]:
     length = () if reply.status == 204 else (("Content-Length", str(len(reply.body))),)
-    headers = (*length, *((("Content-Type", reply.media_type),) if reply.body else ()), *reply.headers)
+    media_type = (("Content-Type", reply.media_type),) if reply.body else ()
+    headers = (("Date", formatdate(time.time(), usegmt=True)), *length, *media_type, *reply.headers)
     return {
         "type": "http.response.start",
         "status": reply.status,

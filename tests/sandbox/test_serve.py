@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,16 @@ def test_state_and_log(box: Sandbox, datatrics: Connect, octolis: Connect) -> No
     assert log.json()["requests"][1]["bytes_in"] > 0
     assert "sandbox-octolis-key" not in log.text
     assert httpx.get(f"{box.url}/_sandbox/log?since=x").status_code == 400
+
+
+def test_answers_are_dated_when_they_are_made(box: Sandbox, datatrics: Connect) -> None:
+    """The Date of an answer is its own second, not one kept from answers before: loads tell by it what is new."""
+    client = datatrics(box)
+    for _ in range(15):
+        before_s = int(time.time())
+        dated_s = parsedate_to_datetime(client.get("/profile").headers["Date"]).timestamp()
+        assert before_s <= dated_s <= time.time()
+        time.sleep(0.1)
 
 
 def test_reset_and_unknown_handles(box: Sandbox, octolis: Connect) -> None:
