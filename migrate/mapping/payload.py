@@ -8,7 +8,7 @@ import polars as pl
 from migrate.mapping.model import Mapping
 from migrate.mapping.types import render
 
-_QUOTED = (pl.String, pl.Date, pl.Datetime)
+_QUOTE = pl.lit('"')
 
 
 def payloads(mapping: Mapping, frame: pl.DataFrame) -> pl.Series:
@@ -44,7 +44,9 @@ def member(name: str, kind: pl.DataType, sends_null: bool) -> pl.Expr:
 def literal(name: str, kind: pl.DataType) -> pl.Expr:
     """The JSON text of a column's value, null where there is none."""
     text = render(name, kind)
-    if not isinstance(kind, _QUOTED):
+    if isinstance(kind, pl.Date | pl.Datetime):
+        return pl.concat_str(_QUOTE, text, _QUOTE)  # digits, signs and spaces: nothing to escape
+    if not isinstance(kind, pl.String):
         return text
     encoded = pl.struct(text.alias("v")).struct.json_encode()
     return pl.when(text.is_not_null()).then(encoded.str.strip_prefix('{"v":').str.strip_suffix("}"))

@@ -7,6 +7,7 @@ and `_null:COLUMN` where null itself is sent. Rows that share no key need not co
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -164,14 +165,19 @@ def _lost(lost: pl.DataFrame, kept: pl.DataFrame, columns: Sequence[str]) -> pl.
 
     Most columns are the same in most rows, and only what differs is written out.
     """
-    members = [pl.Series([None], dtype=pl.String).new_from_index(0, lost.height)]
-    for name in columns:
+    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, lost.height)
+
+    def tell(name: str) -> pl.Series:
         mine = lost.get_column(name)
         places = (mine.is_not_null() & mine.ne_missing(kept.get_column(name))).arg_true()
-        if len(places):
-            texts = mine.gather(places).to_frame().select(member(name, mine.dtype, sends_null=False)).to_series()
-            members.append(members[0].clone().scatter(places, texts))
-    named = [text.alias(f"{place}") for place, text in enumerate(members)]
+        if not len(places):
+            return nothing.alias(name)
+        texts = mine.gather(places).to_frame().select(member(name, mine.dtype, sends_null=False)).to_series()
+        return nothing.clone().scatter(places, texts).alias(name)
+
+    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+        members = list(pool.map(tell, columns))
     body = pl.concat_str(pl.all(), separator=",", ignore_nulls=True)
-    told = pl.DataFrame(named).select(body.alias("body"))
+    told = pl.DataFrame([member for member in members if member.null_count() < lost.height] or [nothing])
+    told = told.select(body.alias("body"))
     return told.select(pl.when(pl.col("body") != "").then(pl.concat_str(pl.lit("{"), "body", pl.lit("}")))).to_series()

@@ -17,7 +17,7 @@ from migrate.plan.keys import repeated_hashes
 from migrate.plan.rows import MappedRows, Narrow, as_rejects
 from migrate.plan.store import Buckets, Store
 
-PART_ROWS = 300_000
+PART_ROWS = 150_000
 """So many rows that share their key with others are in memory at once."""
 
 

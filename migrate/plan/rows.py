@@ -16,7 +16,7 @@ from migrate.mapping.mapped import LossExamples, Mapped, join_mapped
 from migrate.mapping.model import Mapping
 from migrate.mapping.transform import PARTS_AT_ONCE, RowMapper, Settings, needed_fields
 from migrate.plan.batches import large_rows
-from migrate.plan.store import Store, own_copy
+from migrate.plan.store import Store, own_copy, read_ahead
 from migrate.plan.totals import source_totals, totals_rule
 from migrate.snapshot.reading import SnapshotResource
 
@@ -118,7 +118,7 @@ def _one_ahead(
     """Each part with what `act` made of it, in order; the next one is worked on while one is taken."""
     with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
         waiting: deque[tuple[pl.DataFrame, Future[Mapped]]] = deque()
-        for part in parts:
+        for part in read_ahead(parts):
             waiting.append((part, pool.submit(act, part)))
             if len(waiting) == PARTS_AT_ONCE:
                 first, made = waiting.popleft()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 
 from migrate.errors import WorkspaceError
 
-HOLD_BYTES = 80 << 20
+HOLD_BYTES = 40 << 20
 """What one store keeps in memory before it writes a file: bytes of values, which take two to three times that."""
 
 FILE_ROWS = 64_000
@@ -27,6 +28,15 @@ def own_copy(frame: pl.DataFrame) -> pl.DataFrame:
     frame.rechunk().write_ipc(memory, compression="uncompressed")
     memory.seek(0)
     return pl.read_ipc(memory)
+
+
+def read_ahead(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same frames; each is asked for, in a thread of its own, before the one before it is done with."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, frames, None)
+        while (frame := coming.result()) is not None:
+            coming = pool.submit(next, frames, None)
+            yield frame
 
 
 class Store:
@@ -68,9 +78,9 @@ class Store:
             self._write()
 
     def frames(self, names: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """The rows part by part, all columns for None."""
-        for file in self._files:
-            yield pl.read_parquet(file, columns=None if names is None else list(names))
+        """The rows part by part, all columns for None; the next part is read while one is worked on."""
+        columns = None if names is None else list(names)
+        yield from read_ahead(pl.read_parquet(file, columns=columns) for file in tuple(self._files))
         for frame in self._held:
             yield frame if names is None else frame.select(names)
 

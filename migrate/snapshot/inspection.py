@@ -203,7 +203,7 @@ def _id_shapes(resource: SnapshotResource) -> Iterator[tuple[str, str, int]]:
     )
     frames = [
         frame.filter(text.is_not_null()).group_by(pl.col("_source").fill_null(""), shape.alias("shape")).len()
-        for frame in resource.frames([])
+        for frame in resource.frames([], raw=False)
     ]
     if frames:
         yield from pl.concat(frames).group_by("_source", "shape").sum().sort("_source", "shape").iter_rows()

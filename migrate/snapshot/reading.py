@@ -52,13 +52,14 @@ class SnapshotResource:
         """Rows over all parts."""
         return sum(part.rows for part in self.parts)
 
-    def frames(self, fields: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
-        """One frame per part, in order; all fields for None.
+    def frames(self, fields: Collection[str] | None = None, *, raw: bool = True) -> Iterator[pl.DataFrame]:
+        """One frame per part, in order; all fields for None, and the records' JSON, most of a part, only with `raw`.
 
         **Shape**: one row per record; `_position` (Int64, counted over the resource from 0), `_source`, `_id`, `_page`,
         `_raw`, then the fields as text. A field that the snapshot does not have is a column of nulls.
         """
-        wanted = [*OWN_COLUMNS, *self._fields(fields)]
+        own = [name for name in OWN_COLUMNS if raw or name != "_raw"]
+        wanted = [*own, *self._fields(fields)]
         stored = [name for name in wanted if name in self.columns]
         position = 0
         for frame in self._read(self.parts, stored):

@@ -42,7 +42,7 @@ class UnionResource(SnapshotResource):
         """Records of both that `frames` gives."""
         return self.kept + self.delta.rows
 
-    def frames(self, fields: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+    def frames(self, fields: Collection[str] | None = None, *, raw: bool = True) -> Iterator[pl.DataFrame]:
         """The base's records that the delta does not replace, then the delta's; see `SnapshotResource.frames`.
 
         **Guarantees**: `_position` runs over both; from `kept` on the records are the delta's.
@@ -51,7 +51,7 @@ class UnionResource(SnapshotResource):
         """
         names = self._fields(fields)
         position = 0
-        for frame in self.base.frames(names):
+        for frame in self.base.frames(names, raw=raw):
             kept = frame.join(self.hidden, on=IDENTITY, how="anti", nulls_equal=True, maintain_order="left")
             if kept.height:
                 yield _placed(kept, position)
@@ -61,7 +61,7 @@ class UnionResource(SnapshotResource):
                 f"{self.name}: {position:,} records of the earlier snapshot stay, the delta says {self.kept:,}",
                 hint="make the delta again: migrate extract --since SNAPSHOT",
             )
-        for frame in self.delta.frames(names):
+        for frame in self.delta.frames(names, raw=raw):
             yield _placed(frame, position)
             position += frame.height
 
@@ -197,7 +197,7 @@ def _untouched(resource: SnapshotResource) -> SnapshotResource:
 
 def _put_on(base: SnapshotResource, delta: SnapshotResource) -> UnionResource:
     # A record without an id replaces nothing.
-    identities = [frame.select(IDENTITY).drop_nulls("_id") for frame in delta.frames([])]
+    identities = [frame.select(IDENTITY).drop_nulls("_id") for frame in delta.frames([], raw=False)]
     keys = pl.concat([pl.DataFrame(schema=dict.fromkeys(IDENTITY, pl.String)), *identities]).unique()
     changes = delta.changes()
     kept = _count_kept(base, keys) if changes is None else base.rows - _count_replaced(base, keys, changes)
@@ -238,7 +238,7 @@ def _count_replaced(base: SnapshotResource, keys: pl.DataFrame, changes: pl.Data
 def _count_kept(base: SnapshotResource, hidden: pl.DataFrame) -> int:
     return sum(
         frame.select(IDENTITY).join(hidden, on=IDENTITY, how="anti", nulls_equal=True).height
-        for frame in base.frames([])
+        for frame in base.frames([], raw=False)
     )
 
 

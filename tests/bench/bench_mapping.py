@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,17 @@ class _Parts:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def frames(self, _fields: object) -> Iterator[Any]:  # polars is loaded in the processes that need it only
+    def frames(self, fields: Collection[str]) -> Iterator[Any]:
         """The parts, as a snapshot gives them."""
-        yield from _snapshot_rows(self._path).iter_slices(PART_ROWS)
+        import polars as pl
+
+        stored = pl.scan_parquet(self._path)
+        there, rows = stored.collect_schema().names(), stored.select(pl.len()).collect().item()
+        wanted = ["_source", "_id", "_page", "_raw", *(name for name in fields if name in there)]
+        for start in range(0, rows, PART_ROWS):
+            part = stored.select(wanted).slice(start, PART_ROWS).collect()
+            place = pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True)
+            yield part.with_columns(place.alias("_position"))
 
 
 def ours_collapsed(path: Path) -> int:

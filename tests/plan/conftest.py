@@ -81,7 +81,7 @@ class FakeResource:
     def columns(self) -> list[str]:
         return list(dict.fromkeys(name for record in self.records for name in record))
 
-    def frames(self, fields: Collection[str] | None) -> Iterator[pl.DataFrame]:
+    def frames(self, fields: Collection[str] | None, *, raw: bool = True) -> Iterator[pl.DataFrame]:
         wanted = sorted(fields) if fields is not None else self.columns
         system = {"_source": pl.String, "_id": pl.String, "_page": pl.Int64, "_raw": pl.String, "_position": pl.Int64}
         schema = {**system, **dict.fromkeys(wanted, pl.String)}
@@ -98,7 +98,8 @@ class FakeResource:
                 | {name: record.get(name) for name in wanted}
                 for place, record in enumerate(part)
             ]
-            yield pl.DataFrame(rows, schema=schema)
+            frame = pl.DataFrame(rows, schema=schema)
+            yield frame if raw else frame.drop("_raw")
 
 
 @dataclass

@@ -90,6 +90,7 @@ def test_frames_count_positions_over_all_parts(workspace: Workspace) -> None:
     assert whole["_id"].to_list() == [str(n) for n in range(120)]
     assert whole["late"].drop_nulls().len() == 2
     assert whole["nowhere"].dtype == pl.String
+    assert pl.concat(sales.frames(["late", "source", "nowhere"], raw=False)).equals(whole.drop("_raw"))
     assert sales.rows == 120
     assert sales.columns == ("_source", "_id", "_page", "_raw", "id", "source", "late")
     assert next(sales.frames()).columns == ["_position", *sales.columns]
