@@ -96,7 +96,8 @@ TYPES_TABLE = """
 | `json` | one JSON value | `not_json`, `unsendable_text` | its text, in quotes |
 
 A naive time is of its source's zone (`[datatrics.timezones]`, or the column's `timezone`). A local time the clock skipped in spring moves
-forward by the gap; one that came twice in autumn is the earlier. Both are counted. `format` is `epoch_s`, `epoch_ms` or strftime codes.
+forward by the gap; one that came twice in autumn is the earlier. Both are counted. `format` is `epoch_s`, `epoch_ms` or strftime codes;
+`%Y` takes years from 1000 on, so that 24 is not the year 24, and a format without spaces takes no text with one.
 
 ## Consent
 

@@ -31,6 +31,7 @@ _OFFSET = r"([+-])([0-9]{2}):?([0-9]{2})?$"
 _TEXT = pl.lit(None, dtype=pl.String)
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
 _EPOCH = datetime(1970, 1, 1)
+_FIRST_YEAR = 1000
 _FIRST_US, _LAST_US = ((end - _EPOCH) // timedelta(microseconds=1) for end in (datetime.min, datetime.max))
 FLAGS = ("zone_assumed", "fraction_dropped", "dst_gap", "dst_fold")
 
@@ -202,6 +203,11 @@ def _parse_as(frame: pl.DataFrame, spelling: str) -> pl.DataFrame:
         local = text.str.to_datetime(spelling, strict=False, time_unit="us", time_zone="UTC").dt.replace_time_zone(None)
     else:
         local = text.str.to_datetime(spelling, strict=False, time_unit="us")
+    # polars' %Y takes fewer than four digits, so that 24 would be a year long ago, and any number may follow a space
+    likely = local.dt.year() >= _FIRST_YEAR
+    if not any(map(str.isspace, spelling)):
+        likely &= ~text.str.contains(r"\s")
+    local = pl.when(likely).then(local)
     whole = local.dt.truncate("1s")
     return frame.with_columns(
         whole.alias("local"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -53,9 +54,12 @@ class Function:
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@({_LABEL}\.)+[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]$"
 _DOTS = r"(^\.)|(\.\.)|(\.@)"
-_COMMA_NUMBER = r"^-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
-_COMMA_OR_THOUSANDS = r"^-?[1-9]\d{0,2},\d{3}$"
-_POINT_OR_THOUSANDS = r"^-?[1-9]\d{0,2}\.\d{3}$"
+# no \d, which takes the digits of every script
+_COMMA_NUMBER = r"^-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+),[0-9]+$"
+_COMMA_OR_THOUSANDS = r"^-?[1-9][0-9]{0,2},[0-9]{3}$"
+_POINT_OR_THOUSANDS = r"^-?[1-9][0-9]{0,2}\.[0-9]{3}$"
+# what phonenumbers reads as the digits on the keys of a telephone: "020 Kantoor" would become a number nobody gave
+_KEYED_WORD = re.compile(r"[^+\uff0b\d]*[+\uff0b\d](?:[^;]*?[A-Za-z]){3}")
 _TAG = r"(?s)<!--.*?-->|</?[A-Za-z][^<>]*>"
 _SPACES = r"[\s\u{a0}]+"
 # UTF-8 read as Latin-1 or Windows-1252 shows as one of these letters, or as two signs in a row that are not ASCII
@@ -111,6 +115,8 @@ def _hash_text(text: str, _: Argument) -> str:
 def _format_phone(text: str, region: Argument) -> str | None:
     import phonenumbers
 
+    if _KEYED_WORD.match(text):
+        return None
     try:
         number = phonenumbers.parse(text, str(region))
     except phonenumbers.NumberParseException:

@@ -57,12 +57,12 @@ _TABLE = (
     ),
     Rule(
         "not_a_phone_number",
-        "no number that exists in the country's plan, or one with an extension",
+        "no number that exists in the country's plan, or one with an extension or a word behind it",
         "name the country most numbers are of, as `phone: NL`, or set `on_invalid: omit`",
     ),
     Rule(
         "not_a_country",
-        "no country's name in a known language, nor its code",
+        "no country's name in a known language, nor its code in plain letters",
         "list the spelling under `values`, or set `on_invalid: omit`",
     ),
     Rule(

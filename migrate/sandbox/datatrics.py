@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,7 +17,7 @@ from migrate.sandbox.raw_json import literal_text
 
 Identity = tuple[str, str]
 SortKey = tuple[int, Any]
-Entry = tuple[SortKey, int, bytes]
+Place = tuple[SortKey, int]
 
 MISSING: SortKey = (0, 0)
 
@@ -77,28 +78,31 @@ def _comparable(raw: Raw, text: bytes) -> SortKey:
 
 @dataclass(slots=True)
 class _View:
-    """All records, or those of one source, in ascending order of one field."""
+    """All records, or those of one source, in ascending order of one field.
+
+    Places are worked out of the records whenever they are compared: kept, they would take half as much as the records.
+    """
 
     paths: tuple[tuple[str, ...], ...]
     source: str | None
-    entries: list[Entry] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
 
     def fill(self, records: Iterable[Record]) -> None:
-        self.entries = sorted(
-            (sort_key(record.data, self.paths), record.sequence, record.data) for record in records if self.has(record)
-        )
+        self.records = sorted((record for record in records if self.has(record)), key=self.place)
+
+    def place(self, record: Record) -> Place:
+        return sort_key(record.data, self.paths), record.sequence
 
     def has(self, record: Record) -> bool:
         return self.source is None or record.source == self.source
 
     def add(self, record: Record) -> None:
         if self.has(record):
-            bisect.insort(self.entries, (sort_key(record.data, self.paths), record.sequence, record.data))
+            bisect.insort(self.records, record, key=self.place)
 
     def drop(self, record: Record) -> None:
         if self.has(record):
-            place = (sort_key(record.data, self.paths), record.sequence)
-            del self.entries[bisect.bisect_left(self.entries, place)]
+            del self.records[bisect.bisect_left(self.records, self.place(record), key=self.place)]
 
 
 class Table:
@@ -124,6 +128,8 @@ class Table:
     def put(self, identity: Identity, data: bytes) -> Record:
         """The record as now kept: new, or in the place of the one it replaces."""
         old = self._records.get(identity)
+        # a few sources stand in all records
+        identity = (sys.intern(identity[0]), identity[1])
         record = Record(self._next if old is None else old.sequence, identity[0], data)
         self.restore(identity, record)
         return record
@@ -149,13 +155,13 @@ class Table:
 
     def page(self, sort: str, order: int, source: str | None, number: int, limit: int) -> Page:
         """The `number`-th page, counted from 1; beyond the last one it is empty."""
-        entries = self._view(sort, source).entries
-        total = len(entries)
+        records = self._view(sort, source).records
+        total = len(records)
         start = (number - 1) * limit
         stop = min(start + limit, total)
         if order > 0:
-            return Page(total, [entry[2] for entry in entries[start:stop]])
-        return Page(total, [entry[2] for entry in reversed(entries[max(total - stop, 0) : max(total - start, 0)])])
+            return Page(total, [record.data for record in records[start:stop]])
+        return Page(total, [record.data for record in reversed(records[max(total - stop, 0) : max(total - start, 0)])])
 
     def clear(self) -> None:
         """Forgets every record."""

@@ -23,7 +23,8 @@ from migrate.sandbox.declare import NO_DEFAULT, DatasetSpec
 from migrate.sandbox.octolis_values import canonical, column_checks, encode_members, find_problems
 from migrate.sandbox.raw_json import read_values
 
-Key = tuple[Any, ...]
+# the value of the one key column, or a tuple of several
+Key = Any
 Values = dict[str, Any]
 RECIPES: dict[str, Callable[[str], str]] = {"lowercase": str.lower, "uppercase": str.upper, "trim": str.strip}
 
@@ -64,7 +65,6 @@ class Dataset:
     def __init__(self, spec: DatasetSpec, *, seed: int = 0, preparation_ms: int = 0) -> None:
         self.spec = spec
         self.rows: dict[str, Row] = {}
-        self.visible: dict[str, Row] = {}
         self._index: tuple[dict[Key, str], ...] = tuple({} for _ in spec.keys)
         self._pending: deque[tuple[int, str, Row | None]] = deque()
         self._preparation_ms = preparation_ms
@@ -74,6 +74,8 @@ class Dataset:
         self._protected = frozenset(spec.protected)
         self._floats = tuple(c.name for c in spec.columns if c.type == "float")
         self._recipes = {c.name: RECIPES[c.recipe] for c in spec.columns if c.recipe}
+        # where nothing is prepared there is one table to keep
+        self.visible: dict[str, Row] = {} if preparation_ms or self._recipes else self.rows
         self._sequence = 0
 
     def upsert(self, record: Any, now_ms: int) -> Written | Refused:
@@ -198,8 +200,9 @@ class Dataset:
         """Each alternative's value, None where one of its columns has none."""
         keys: list[Key | None] = []
         for columns in self.spec.keys:
-            key = tuple(values.get(column) for column in columns)
-            keys.append(None if None in key or "" in key else tuple(_hashable(part) for part in key))
+            parts = [values.get(column) for column in columns]
+            key = None if None in parts or "" in parts else tuple(_hashable(part) for part in parts)
+            keys.append(key[0] if key and len(key) == 1 else key)
         return keys
 
     def _lookup(self, keys: list[Key | None]) -> set[str]:
@@ -224,6 +227,8 @@ class Dataset:
             self._show(masterid, new)
 
     def _show(self, masterid: str, row: Row | None) -> None:
+        if self.visible is self.rows:
+            return
         self.visible.pop(masterid, None)
         if row is not None:
             self.visible[masterid] = self._prepare(row)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ class Store:
     def records(self, resource: str) -> Iterator[tuple[tuple[str, str], Record]]:
         """The kept records of a resource, in order of arrival."""
         query = "SELECT source, id, sequence, data FROM records WHERE resource = ? ORDER BY sequence"
-        for source, record_id, sequence, data in self._select(query, resource):
+        for name, record_id, sequence, data in self._select(query, resource):
+            source = sys.intern(name)
             yield (source, record_id), Record(sequence, source, data)
 
     def rows(self, dataset: str) -> Iterator[Row]:

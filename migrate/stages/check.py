@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from migrate.errors import ConfigError, GaveUp, Locked, Refused, RemoteError
+from migrate.errors import ConfigError, GaveUp, Locked, MigrateError, Refused, RemoteError
 from migrate.keys import SOURCE_NAME, TARGET_NAME
 from migrate.mapping.files import read_mappings
 from migrate.project import PLACEHOLDER
 from migrate.snapshot.storage import SnapshotStore, store_of
 from migrate.source.client import SourceClient
 from migrate.source.resources import RESOURCES
+from migrate.stages.check_unmapped import strict_resources
 from migrate.target.client import TargetClient
 from migrate.workspace import Workspace
 
@@ -59,6 +60,7 @@ def preflight(
     with ThreadPoolExecutor(2) as pool:
         source = pool.submit(lambda: list(_check_source(project, stop, note)))
         target = pool.submit(lambda: list(_check_target(project, mappings, stop, note)))
+        found += _check_unmapped(project, workspace, mappings)
         local = [_check_disk(workspace), _check_lock(workspace), *_check_store(workspace)]
         return [*found, *local, *source.result(), *target.result()]
 
@@ -80,6 +82,16 @@ def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[Find
         text = f"no mapping file for {', '.join(strangers)}"
         found.append(Finding("dataset ids", "fail", text, "correct the name under [octolis.datasets]"))
     return mappings, found
+
+
+def _check_unmapped(project: Project, workspace: Workspace, mappings: dict[str, MappingFile]) -> Iterator[Finding]:
+    try:
+        for found in strict_resources(project, workspace, mappings):
+            level: Level = "fail" if found.fields else "pass"
+            hint = "map these fields, name them under `ignore`, or set `unmapped: report`; then: migrate mapping check"
+            yield Finding(f"unmapped {found.resource}", level, found.told(), hint)
+    except MigrateError as error:
+        yield Finding("unmapped fields", "warn", error.what, error.hint)
 
 
 def _check_disk(workspace: Workspace) -> Finding:

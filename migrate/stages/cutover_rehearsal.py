@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +25,10 @@ from migrate.mapping.files import read_mappings
 from migrate.snapshot.union import open_living
 from migrate.source.resources import RESOURCES
 from migrate.stages.cutover import Cutover, CutoverRequest, Show, prepare_cutover, run_cutover
+from migrate.stages.machine import read_memory
 from migrate.stages.night import read_rate
 from migrate.stages.rehearsal import SandboxProcess, sandbox_process
+from migrate.stages.rehearsal_memory import forecast_need, refuse_too_large
 from migrate.stages.run import Job, run_extract, run_load, run_plan
 from migrate.workspace import Workspace, new_name
 
@@ -57,23 +59,35 @@ def rehearse_cutover(job: Job, request: CutoverRequest, *, speed: float, show: S
     The sandbox is first brought to where the night begins: its source holds the snapshot, its target what the mappings
     make of it. `speed` shortens the windows of the target's limits and quickens the source likewise.
 
-    **Raises**: whatever a stage raises; Locked where another rehearsal is at work in the workspace.
+    **Raises**: whatever a stage raises; UsageError where this machine clearly has too little memory; Locked where
+    another rehearsal is at work in the workspace.
     """
     name = request.name or f"rehearsal-{new_name(job.now(), lambda _: False)}"
     forecast = prepare_cutover(job, replace(request, name=name))
+    snapshot = open_living(job.workspace, forecast.base)
+    _check_memory(job, snapshot, forecast.datasets)
     with _room(job.workspace) as folder:
         try:
-            done = _rehearse(job, forecast, request, folder, speed, show)
+            done = _rehearse(job, forecast, request, snapshot, folder, speed, show)
         except Interrupted:
             what = "the rehearsal was stopped; neither service was asked anything, and nothing of it is left"
             raise Interrupted(what, hint="migrate cutover --rehearse") from None
         yield done
 
 
-def _rehearse(
-    job: Job, forecast: Cutover, request: CutoverRequest, folder: Path, speed: float, show: Show
+def _check_memory(job: Job, snapshot: Snapshot, datasets: Collection[str]) -> None:
+    """Says what it will take. Raises UsageError where this machine clearly has too little."""
+    known = job.project.octolis.datasets
+    planned = {name: rules for name, rules in read_mappings(job.project.mappings).items() if name in known}
+    need = forecast_need(snapshot, [rules for name, rules in planned.items() if not datasets or name in datasets])
+    memory = read_memory()
+    refuse_too_large(need, memory)
+    job.progress.note(need.told(memory))
+
+
+def _rehearse(  # what the night is made of
+    job: Job, forecast: Cutover, request: CutoverRequest, snapshot: Snapshot, folder: Path, speed: float, show: Show
 ) -> RehearsedCutover:
-    snapshot = open_living(job.workspace, forecast.base)
     store = ("--db", str(folder / "sandbox.sqlite"), "--project-id", job.project.datatrics.project_id)
     keys = tuple(f"sandbox-octolis-key-{n}" for n in range(max(1, len(job.project.secrets.octolis))))
     options = (*store, "--datatrics-key", _KEY, *(word for key in keys for word in ("--octolis-key", key)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,22 +32,43 @@ if TYPE_CHECKING:
 _NOT_REPAIRED = ("not_planned", "protected")
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What else is to be done with each dataset of the plan once it is worked out, before it is put away.
+
+    `keep`: the columns that it needs of records that make no row, too. `option`: of the command that asks for it.
+    """
+
+    keep: Callable[[DatasetRules], Sequence[str]]
+    take: Callable[[TargetClient, Expected], None]
+    option: str
+
+
 def verify_deeply(
-    job: Job, client: TargetClient, plan: Plan, datasets: Sequence[str], wait_s: float
+    job: Job, client: TargetClient, plan: Plan, datasets: Sequence[str], wait_s: float, beside: Beside | None = None
 ) -> Iterator[DeepDataset]:
     """Each dataset read back and compared, in the mappings' order; its differences are written to a file.
 
     Given again after an interruption, it takes up the pages that were read.
     """
     check_fresh(plan, job.project, job.workspace)
+    every = (
+        expect_all(job, plan, list(plan.document.datasets), beside.keep) if beside else expect_all(job, plan, datasets)
+    )
     try:
-        for dataset, expected in expect_all(job, plan, datasets):
+        for dataset, expected in every:
             if isinstance(expected, str):
-                yield DeepDataset(dataset, expected=0, compared=0, unverifiable={"*": expected})
+                if dataset in datasets:
+                    yield DeepDataset(dataset, expected=0, compared=0, unverifiable={"*": expected})
                 continue
-            yield _verify(job, client, plan, expected, wait_s)
+            with contextlib.closing(expected.shelf):
+                if dataset in datasets:
+                    yield _verify(job, client, plan, expected, wait_s)
+                if beside:
+                    beside.take(client, expected)
     except Interrupted as error:
-        raise Interrupted(error.what, hint=f"migrate reconcile --deep --plan {plan.name}") from None
+        option = f" {beside.option}" if beside else ""
+        raise Interrupted(error.what, hint=f"migrate reconcile --deep{option} --plan {plan.name}") from None
     forget_reading(readings_folder(job, plan))
 
 
@@ -166,7 +188,6 @@ def _verify(job: Job, client: TargetClient, plan: Plan, expected: Expected, wait
     finally:
         job.progress.end(task)
         known.close()
-        expected.shelf.close()
 
 
 def run_repair(job: Job, found: Reconciliation) -> str | None:

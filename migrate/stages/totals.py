@@ -13,39 +13,50 @@ from migrate.errors import MigrateError
 from migrate.plan.opening import Plan, check_fresh, open_plan
 from migrate.source.client import SourceClient
 from migrate.source.resources import RESOURCES
-from migrate.stages.deep import expect_all, open_used_snapshot
+from migrate.stages.deep import Beside, expect_all, open_used_snapshot
 from migrate.stages.target import open_target, reading_folder, readings_folder
+from migrate.stages.verify import run_reconcile
 from migrate.target.client import TargetClient
 from migrate.verify.business import SOURCE_PLACE, Total, add_up, find_totals, says_something, set_side_by_side
 from migrate.verify.expected import Expected
 from migrate.verify.known import planned_texts
 from migrate.verify.readback import Reading, forget_reading, read_pages
-from migrate.verify.rules import DatasetRules, read_rules
+from migrate.verify.reconcile import Reconciliation
+from migrate.verify.rules import DatasetRules
 from migrate.verify.totals import ResourceCount, TotalsTable
 
 if TYPE_CHECKING:
     from migrate.stages.run import Job
 
 
-def run_totals(job: Job, name: str) -> list[TotalsTable]:
+def run_totals(job: Job, name: str | None) -> list[TotalsTable]:
     """Business totals of source, snapshot, plan and target; of the target only records that the plan has.
 
     `source` is what was sent, before anything is filtered, rejected or collapsed; `snapshot` what should come of it.
     """
     plan = _origin(job, open_plan(job.workspace, name, check_files=False))
     check_fresh(plan, job.project, job.workspace)
-    tables: list[TotalsTable] = []
-    sent_to_datasets = [d for d, rules in read_rules(job.project.mappings).items() if not rules.is_feed]
+    adding = _Adding(job, plan)
     with open_target(job) as client:
-        for dataset, expected in expect_all(job, plan, list(plan.document.datasets), _columns_of):
-            if isinstance(expected, str):
-                continue
-            wanted = [total for total in find_totals(expected.rules) if _can_be_told(total, expected)]
-            if wanted and dataset in sent_to_datasets:
-                tables += _totals_of(job, client, plan, expected, wanted)
-            expected.shelf.close()
+        for _, expected in expect_all(job, plan, list(plan.document.datasets), _columns_of):
+            if isinstance(expected, Expected):
+                with contextlib.closing(expected.shelf):
+                    adding.take(client, expected)
     forget_reading(readings_folder(job, plan))
-    return tables
+    return adding.tables
+
+
+def run_deep_with_totals(job: Job, name: str | None, wait_s: float) -> tuple[Reconciliation, list[TotalsTable]]:
+    """What `run_reconcile` finds deeply and `run_totals` adds up, in one pass over the snapshot and the target.
+
+    Of a repair the totals are those of the plan that it repairs, and take a pass of their own.
+    """
+    plan = open_plan(job.workspace, name, check_files=False)
+    if _origin(job, plan) is not plan:
+        return run_reconcile(job, plan.name, deep=True, wait_s=wait_s), run_totals(job, plan.name)
+    adding = _Adding(job, plan)
+    beside = Beside(_columns_of, adding.take, "--totals")
+    return run_reconcile(job, plan.name, deep=True, wait_s=wait_s, beside=beside), adding.tables
 
 
 def count_source(job: Job, name: str, *, live: bool) -> list[ResourceCount]:
@@ -93,22 +104,40 @@ def _can_be_told(total: Total, expected: Expected) -> bool:
     return set(total.columns) <= set(expected.columns) - set(expected.unverifiable)
 
 
-def _totals_of(
-    job: Job, client: TargetClient, plan: Plan, expected: Expected, wanted: Sequence[Total]
-) -> list[TotalsTable]:
-    dataset, key = expected.rules.dataset, list(expected.rules.key)
-    columns = sorted({name for total in wanted for name in total.columns})
-    named = sorted({*columns, *key})
-    planned = pl.concat(
-        [planned_texts(plan.file(dataset, f"{file}.parquet"), named) for file in ("records", "unchanged")]
-    )
-    reading = Reading(reading_folder(job, plan, dataset), job.now, job.stop, lambda _rows: None)
-    held = read_pages(client, plan.document.dataset_ids[dataset], reading).whole(named)
-    absent = [pl.lit(None, pl.String).alias(name) for name in named if name not in held.columns]
-    ours = held.with_columns(absent).select(named).join(planned.select(key), on=key, how="semi")
-    places = {
-        SOURCE_PLACE: expected.texts_as_sent(columns), "snapshot": expected.texts(columns), "plan": planned,
-        "target": ours,
-    }  # fmt: skip
-    made = (set_side_by_side(total, {at: add_up(total, rows) for at, rows in places.items()}) for total in wanted)
-    return [table for table in made if says_something(table)]
+class _Adding:
+    """The tables of a plan's datasets, one dataset after another."""
+
+    def __init__(self, job: Job, plan: Plan) -> None:
+        self.job, self.plan = job, plan
+        self.tables: list[TotalsTable] = []
+
+    def take(self, client: TargetClient, expected: Expected) -> None:
+        """Adds up one dataset; a webhook's cannot be read back, and has no table."""
+        wanted = [total for total in find_totals(expected.rules) if _can_be_told(total, expected)]
+        if wanted and not expected.rules.is_feed:
+            self.tables += self._tables_of(client, expected, wanted)
+
+    def _tables_of(self, client: TargetClient, expected: Expected, wanted: Sequence[Total]) -> list[TotalsTable]:
+        columns = sorted({name for total in wanted for name in total.columns})
+        planned, held = self._sides_of(client, expected, columns)
+        places = {
+            SOURCE_PLACE: expected.texts_as_sent(columns), "snapshot": expected.texts(columns), "plan": planned,
+            "target": held,
+        }  # fmt: skip
+        made = (set_side_by_side(total, {at: add_up(total, rows) for at, rows in places.items()}) for total in wanted)
+        return [table for table in made if says_something(table)]
+
+    def _sides_of(
+        self, client: TargetClient, expected: Expected, columns: Sequence[str]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Some columns of the planned records, and of those of the target that have a key of theirs."""
+        job, plan, dataset, key = self.job, self.plan, expected.rules.dataset, list(expected.rules.key)
+        named = sorted({*columns, *key})
+        planned = pl.concat(
+            [planned_texts(plan.file(dataset, f"{file}.parquet"), named) for file in ("records", "unchanged")]
+        )
+        reading = Reading(reading_folder(job, plan, dataset), job.now, job.stop, lambda _rows: None)
+        held = read_pages(client, plan.document.dataset_ids[dataset], reading).whole(named)
+        absent = [pl.lit(None, pl.String).alias(name) for name in named if name not in held.columns]
+        ours = held.with_columns(absent).select(named).join(planned.select(key), on=key, how="semi")
+        return planned, ours

@@ -11,7 +11,7 @@ import polars as pl
 
 from migrate.plan.opening import Plan, open_plan
 from migrate.report.reconcile import summarise_reconciliation
-from migrate.stages.deep import verify_deeply
+from migrate.stages.deep import Beside, verify_deeply
 from migrate.stages.target import open_target, reading_folder, sleeper
 from migrate.target.client import TargetClient
 from migrate.verify.books import read_books
@@ -40,10 +40,16 @@ _USUAL_WAIT_S = 5.0
 
 
 def run_reconcile(
-    job: Job, name: str | None = None, *, deep: bool = False, wait_s: float = _USUAL_WAIT_S
+    job: Job,
+    name: str | None = None,
+    *,
+    deep: bool = False,
+    wait_s: float = _USUAL_WAIT_S,
+    beside: Beside | None = None,
 ) -> Reconciliation:
     """The count equation of every dataset of a loaded plan; with `deep` every record read back and compared.
 
+    `beside`: what else a deep verification does with each dataset that it works out.
     What was found is also kept, without values, in `reports/PLAN-reconcile.json`.
 
     **Raises**: Stale for a deep verification of a plan whose snapshot, mappings or settings have changed.
@@ -59,7 +65,7 @@ def run_reconcile(
             if dataset not in feeds
         }
         if deep:
-            for dataset in verify_deeply(job, client, plan, list(found), wait_s):
+            for dataset in verify_deeply(job, client, plan, list(found), wait_s, beside):
                 found[dataset.dataset] = replace(found[dataset.dataset], deep=dataset)
     result = Reconciliation(plan.name, found, feeds)
     report = {"verdict": result.verdict, "made_at": job.now().isoformat(), **summarise_reconciliation(result)}

@@ -22,6 +22,9 @@ _EMAIL = re.compile(
 _COMMA_NUMBER = re.compile(r"-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+),[0-9]+")
 _TWO_BYTES = re.compile(r"[^\x00-\x7f]{2}|[\xc2\xc3\xe2]")
 _SPACES = re.compile(f"[{SPACES}]+")
+_SHORTEST_NAME = 4
+# from so many letters on phonenumbers reads them as the digits of a telephone's keys
+_KEYED_LETTERS = 3
 _COUNTRIES = Path(__file__).parents[1] / "mapping" / "countries.json"
 _TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
 
@@ -56,6 +59,8 @@ def _phone(region: str | int | None) -> Function:
     import phonenumbers
 
     def read(text: str) -> str:
+        if _letters_behind(text) >= _KEYED_LETTERS:
+            raise Broken("not_a_phone_number")
         try:
             number = phonenumbers.parse(text, str(region))
         except phonenumbers.NumberParseException:
@@ -67,17 +72,36 @@ def _phone(region: str | int | None) -> Function:
     return read
 
 
+def _letters_behind(text: str) -> int:
+    """ASCII letters behind the first digit or plus; what `;` begins is no part of the number (RFC 3966)."""
+    number = re.sub(r"^[^+\uff0b\d]*", "", text).split(";")[0]
+    return sum(char.isascii() and char.isalpha() for char in number)
+
+
 def _country(text: str) -> str:
     """The code of a country's name.
 
-    **Source**: the shipped table, Unicode CLDR's names; names are found whatever their case, accents and signs.
+    **Source**: the shipped table, Unicode CLDR's names; names are found whatever their case, accents and signs. What is
+    as short as a code has to be sent as one: in ASCII letters, of any case, with nothing but spaces around.
     """
-    spelt = unicodedata.normalize("NFKD", text.casefold()).replace("&", " and ")
-    letters = (char if char.isascii() and char.isalnum() else " " for char in spelt if not unicodedata.combining(char))
-    code = _country_codes().get(" ".join("".join(letters).split()))
+    words = _spelt_plainly(text)
+    sent = text.strip(SPACES)
+    if sum(map(len, words)) < _SHORTEST_NAME:
+        wanted = r"[\x00-\x7f]*" if len(words) > 1 else "[A-Za-z]*"
+        words = words if re.fullmatch(wanted, sent) else []
+    code = _country_codes().get(" ".join(words))
     if code is None:
         raise Broken("not_a_country")
     return code
+
+
+def _spelt_plainly(text: str) -> list[str]:
+    """The words of a name in small letters without accents; letters of other scripts are letters of theirs, too."""
+    spelt = unicodedata.normalize("NFKD", text.casefold()).replace("&", " and ")
+    bare = "".join(char for char in spelt if not unicodedata.combining(char)).casefold()
+    # category L or N: letters and numbers; modifier letters among them serve as apostrophes
+    kinds = ((char, unicodedata.category(char)) for char in bare)
+    return "".join(char if kind[0] in "LN" and kind != "Lm" else " " for char, kind in kinds).split()
 
 
 @cache

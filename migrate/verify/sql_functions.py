@@ -17,9 +17,14 @@ _REGEX_TOKEN = re.compile(
     r"|\{[0-9]+(?:,[0-9]*)?\}|\((?!\?)|[^\\$\[\]{}(]"
 )
 
+# Python alone takes the Turkish letters for cases of i; two letters of no case stand for them
+_APART = str.maketrans("\u0130\u0131", "\U00010600\U00010601")
+
 
 def like(text: str, pattern: str, ignore_case: bool) -> bool:
     """Whether `text` is as `pattern` says: % is any text, _ any character."""
+    if ignore_case:
+        text, pattern = text.translate(_APART), pattern.translate(_APART)
     return _like_pattern(pattern, ignore_case).fullmatch(text) is not None
 
 
@@ -105,6 +110,8 @@ def _reversed(text: str) -> str:
 
 
 def _regexp_like(text: str, pattern: str, flags: str = "") -> bool:
+    if flags:
+        text, pattern = text.translate(_APART), pattern.translate(_APART)
     return _regex(pattern, flags).search(text) is not None
 
 

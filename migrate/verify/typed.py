@@ -30,6 +30,7 @@ _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})?"
     r"(?:(Z)|([+-])(0[0-9]|1[0-5])(?::?([0-5][0-9]))?)?)?"
 )
+_FIRST_YEAR = 1000
 _EPOCH = re.compile(r"-?[0-9]{1,14}")
 _EXACT = Context(prec=3000)
 _SIX = Context(prec=6, rounding=ROUND_HALF_EVEN)
@@ -203,6 +204,8 @@ def _epoch(text: str, unit: timedelta) -> datetime:
 
 def _strptime(text: str, spelling: str, has_time: bool) -> tuple[datetime, int | None]:
     moment = datetime.strptime(text, spelling)
+    if moment.year < _FIRST_YEAR:
+        raise ValueError  # the year was cut short: nobody means one so long ago
     if moment.tzinfo is not None:
         return moment.astimezone(UTC).replace(tzinfo=None), 0
     return moment, None if has_time else 0

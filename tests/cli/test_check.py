@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -161,3 +162,57 @@ def _talk_nonsense(listener: socket.socket) -> None:
             connection, _ = listener.accept()
             connection.sendall(b"HTTP/1.1 400 this is plain\r\n\r\n")
             connection.close()
+
+
+def make_strict(project: Project, dataset: str, old: str = "", new: str = "") -> None:
+    """Has a mapping say `unmapped: fail`, and changes something else of it."""
+    mapping = project.folder / "mappings" / f"{dataset}.yaml"
+    text = mapping.read_text().replace("unmapped: report", "unmapped: fail")
+    assert old in text
+    mapping.write_text(text.replace(old, new))
+
+
+def test_fields_that_would_stop_the_plan(make_project: MakeProject) -> None:
+    """Where a mapping says `unmapped: fail` the check names what `plan` would stop at, those of list elements too."""
+    project = make_project()
+    make_strict(project, "categories", "  - categoryid\n")
+    make_strict(project, "order_items", "  name: {from: item.name, type: text}\n")
+    assert not any(name.startswith("unmapped") for name in levels(project.run("check", "--json")))
+    assert project.run("extract", "content_categories", "profiles", "sales", "-q").code == 0
+    done = project.run("check", "--json")
+    assert done.code == 4
+    for dataset, resource, field in (
+        ("categories", "content_categories", "categoryid"),
+        ("order_items", "sales", "items[].name"),
+    ):
+        found = finding(done, f"unmapped {resource}")
+        assert found["level"] == "fail"
+        assert f"{dataset}.yaml says `unmapped: fail`, and no mapping uses {field} (snapshot" in found["text"]
+        assert "`ignore`" in found["hint"]
+        stopped = project.run("plan", dataset, "--offline", "--json")
+        assert stopped.code == 5
+        assert [field] == re.findall(r"uses field '([^']+)'", stopped.stdout + stopped.stderr)[:1]
+    make_strict(project, "categories", "ignore:\n", "ignore:\n  - categoryid\n")
+    assert finding(project.run("check", "--json"), "unmapped content_categories")["level"] == "pass"
+
+
+def test_what_is_not_planned_stops_nothing(make_project: MakeProject) -> None:
+    """A dataset without an id is left out of a plan, and so are the fields that its mapping leaves."""
+    project = make_project()
+    make_strict(project, "categories", "  - categoryid\n")
+    assert project.run("extract", "content_categories", "-q").code == 0
+    project.write(datasets='contacts = "contacts"')
+    assert "unmapped content_categories" not in levels(project.run("check", "--json"))
+
+
+def test_a_snapshot_that_cannot_be_read(make_project: MakeProject) -> None:
+    """It is a finding, and no crash: all the rest is checked."""
+    project = make_project()
+    make_strict(project, "order_items")
+    assert project.run("extract", "sales", "-q").code == 0
+    for part in (project.folder / "migration" / "snapshots").glob("*/sales/part-*.parquet"):
+        part.write_bytes(b"torn")
+    done = project.run("check", "--json")
+    assert finding(done, "unmapped fields")["level"] == "warn"
+    assert "cannot be read" in finding(done, "unmapped fields")["text"]
+    assert levels(done)["octolis contacts"] == "pass"

@@ -87,6 +87,13 @@ def test_spellings_a_column_names(text: str, spelling: str, wanted: str) -> None
     assert str(_read(text, "UTC", spelling)[0]) == wanted
 
 
+@pytest.mark.parametrize("text", ["01-02-24", "01-02-0024", " 01-02-2024", "01- 2-2024", "01-02-2024 "])
+def test_a_year_cut_short_or_a_stray_space_is_no_spelling(text: str) -> None:
+    """`%Y` means four digits: 24 is not the year 24; and a spelling without spaces has none."""
+    assert _read(text, "UTC", "%d-%m-%Y")[:2] == (None, "not_a_datetime")
+    assert read_dates(pl.Series([text]), "%d-%m-%Y").row(0)[:2] == (None, "not_a_date")
+
+
 def test_counts_what_it_assumes(run: Callable[..., Mapped]) -> None:
     """Assumed zones, dropped fractions, gaps and folds are counted per column."""
     texts = [

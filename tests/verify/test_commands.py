@@ -6,21 +6,26 @@ import contextlib
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from migrate.errors import Interrupted
 from migrate.mask import workspace_masker
 from migrate.plan.opening import open_plan
 from migrate.report.reconcile import render_reconciliation
+from migrate.stages import deep
 from migrate.stages.deep import run_repair
 from migrate.stages.run import run_load
-from migrate.stages.totals import run_totals
+from migrate.stages.totals import run_deep_with_totals, run_totals
 from migrate.stages.trace import run_trace
 from migrate.stages.undo import plan_undo, run_undo
 from migrate.stages.verify import run_reconcile
 from migrate.verify import shelf
+from migrate.verify.expected import Expected, expect_dataset
 from migrate.verify.reconcile import Reconciliation
+from migrate.verify.rules import DatasetRules
 
 from .conftest import DATASETS, PEOPLE, STALE, Serve
 
@@ -139,6 +144,65 @@ def test_totals_are_equal_to_the_cent(serve: Serve) -> None:
     assert revenue == sum(range(60)) + 6
     assert len(tables["Events per day and type"].rows) == 28
     assert {row.group[-1] for row in tables["Consent newsletter in contacts"].rows} == {"true", "false"}
+
+
+def test_deep_and_totals_work_the_source_out_once(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both together take one pass over each dataset, and find what each finds alone."""
+    served = serve(lose_three_orders)
+    alone, tables = run_reconcile(served.job, None, deep=True, wait_s=0), run_totals(served.job, None)
+    passes: list[str] = []
+
+    def count(rules: DatasetRules, *rest: Any) -> Expected:
+        passes.append(rules.dataset)
+        return expect_dataset(rules, *rest)
+
+    monkeypatch.setattr(deep, "expect_dataset", count)
+    found, beside = run_deep_with_totals(served.job, None, 0)
+    assert sorted(passes) == sorted(DATASETS)
+    assert deep_counts(found) == deep_counts(alone)
+    assert deep_counts(found)["orders"] == (3, 0, 0)
+    assert beside == tables
+    assert any(not table.equal for table in beside)
+    assert not list(served.job.workspace.reports.glob(".*"))
+
+
+def test_stopped_with_totals_the_same_command_goes_on(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said to go on with has both options."""
+    served = serve()
+
+    def stop(*_: Any) -> Expected:
+        raise Interrupted("stopped")
+
+    monkeypatch.setattr(deep, "expect_dataset", stop)
+    with pytest.raises(Interrupted) as caught:
+        run_deep_with_totals(served.job, served.plan, 0)
+    assert caught.value.hint == f"migrate reconcile --deep --totals --plan {served.plan}"
+
+
+def test_totals_of_a_repair_are_those_of_what_it_repairs(serve: Serve) -> None:
+    """A repair has only a few of the records; beside a deep verification too, the totals are of all."""
+    served = serve(lose_three_orders)
+    whole = {table.title: table for table in run_totals(served.job, None)}
+    repair = run_repair(served.job, run_reconcile(served.job, None, deep=True, wait_s=0))
+    assert repair is not None
+    run_load(served.job, name=repair)
+    _, tables = run_deep_with_totals(served.job, repair, 0)
+    assert all(table.equal for table in tables)
+    assert {table.title: len(table.rows) for table in tables} == {n: len(table.rows) for n, table in whole.items()}
+
+
+def test_a_feed_has_no_totals_beside_a_deep_verification(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is neither read back nor added up, whether it can be worked out or not; the others are."""
+    served = serve()
+    monkeypatch.setattr(deep, "check_fresh", lambda *_: None)
+    file = served.job.project.mappings / "interactions.yaml"
+    for more in ("", "sparkle: true\n"):
+        file.write_text(file.read_text() + ("" if more else "\ntarget: webhook\n") + more)
+        found, tables = run_deep_with_totals(served.job, None, 0)
+        assert set(found.datasets) == set(DATASETS) - {"interactions"}
+        assert all(d.deep and d.deep.verdict == "match" for d in found.datasets.values())
+        assert {table.title.split(" ")[0] for table in tables} >= {"Revenue", "Consent"}
+        assert "Events per day and type" not in {table.title for table in tables}
 
 
 def test_trace_follows_one_record(serve: Serve) -> None:

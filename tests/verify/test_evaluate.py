@@ -79,7 +79,7 @@ numbers = st.one_of(
 answers = st.sampled_from(["1", "0", 1, 0, True, None, "", "maybe", "yes"])
 lands = st.sampled_from(
     ["Nederland", "the  NETHERLANDS", "nl", "NLD", "Côte d’Ivoire", "Bosnia & Herzegovina", "Atlantis", "", None,
-     "CafÃ© ZoÃ«", "Zoë", "â‚¬ 5", "x\x85", "Ã"]
+     "ß™", "ñl", "Peru™", " DE\u2003", "CafÃ© ZoÃ«", "Zoë", "â‚¬ 5", "x\x85", "Ã"]
 )  # fmt: skip
 records = st.fixed_dictionaries(
     {"profileid": st.sampled_from(["1", "2", "03", 4]), "source": st.sampled_from(["a", "b", "c%"])},
