@@ -15,7 +15,7 @@ from migrate.plan.collapse import LOSERS, CollapseRule, collapse_rows
 from migrate.plan.files import SOURCES
 from migrate.plan.keys import repeated_hashes
 from migrate.plan.rows import MappedRows, Narrow, as_rejects
-from migrate.plan.store import Buckets, Store
+from migrate.plan.store import Buckets, Store, own_copy, read_ahead
 
 PART_ROWS = 150_000
 """So many rows that share their key with others are in memory at once."""
@@ -126,18 +126,25 @@ def _shared_rows(accepted: Store, shared: pl.Series, narrow: Narrow, folder: Pat
     """The shared rows with `_row` and `_touched`, all rows of a key in one frame."""
     together = _parts_of(narrow.keys.filter(shared))
     buckets = Buckets(folder / "shared", int(together.max() or 0) + 1)  # type: ignore[arg-type]  # of whole numbers
-    at = done = 0
-    for frame in accepted.frames() if len(together) else ():
-        mine = shared.slice(at, frame.height)
-        told = pl.lit(value=True) if narrow.touched is None else narrow.touched.slice(at, frame.height)
-        row = pl.int_range(at, at + frame.height, dtype=pl.UInt32).alias("_row")
-        rows = frame.with_columns(row, told.alias("_touched")).filter(mine)
+    done = 0
+    for rows in read_ahead(_picked(accepted, shared, narrow.touched)) if len(together) else ():
         buckets.add(rows, together.slice(done, rows.height))
-        at, done = at + frame.height, done + rows.height
+        done += rows.height
     for store in buckets.stores:
         if store.height:
             yield store.whole()
         store.clear()
+
+
+def _picked(accepted: Store, shared: pl.Series, touched: pl.Series | None) -> Iterator[pl.DataFrame]:
+    """The shared rows part by part, in memory of their own, with `_row` and `_touched`."""
+    at = 0
+    for frame in accepted.frames():
+        told = pl.lit(value=True) if touched is None else touched.slice(at, frame.height)
+        row = pl.int_range(at, at + frame.height, dtype=pl.UInt32).alias("_row")
+        rows = frame.with_columns(row, told.alias("_touched")).filter(shared.slice(at, frame.height))
+        yield own_copy(rows)
+        at += frame.height
 
 
 def _parts_of(keys: pl.Series) -> pl.Series:

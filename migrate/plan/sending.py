@@ -104,7 +104,8 @@ def _runs(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
         at += frame.height
         rank = ranks.gather(places).alias("_rank")
         ranked = frame.hstack([rank, *given.labels.of(places, masterids).get_columns()])
-        buckets.add(ranked.filter(rank.is_not_null()) if rank.null_count() else ranked, pl.col("_rank") // RUN_ROWS)
+        planned = own_copy(ranked.filter(rank.is_not_null())) if rank.null_count() else ranked
+        buckets.add(planned, pl.col("_rank") // RUN_ROWS)
     del masterids, ranks
     for store in buckets.stores:
         run = store.whole().sort("_rank")

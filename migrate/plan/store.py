@@ -10,10 +10,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
 from migrate.errors import WorkspaceError
+
+T = TypeVar("T")
 
 HOLD_BYTES = 40 << 20
 """What one store keeps in memory before it writes a file: bytes of values, which take two to three times that."""
@@ -30,13 +33,13 @@ def own_copy(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.read_ipc(memory)
 
 
-def read_ahead(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The same frames; each is asked for, in a thread of its own, before the one before it is done with."""
+def read_ahead(parts: Iterator[T]) -> Iterator[T]:
+    """The same parts; each is asked for, in a thread of its own, before the one before it is done with."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, frames, None)
-        while (frame := coming.result()) is not None:
-            coming = pool.submit(next, frames, None)
-            yield frame
+        coming = pool.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = pool.submit(next, parts, None)
+            yield part
 
 
 class Store:
@@ -128,7 +131,10 @@ class Buckets:
         self.stores = [Store(folder / f"{place:04d}", hold_bytes // count) for place in range(count)]
 
     def add(self, frame: pl.DataFrame, bucket: pl.Expr | pl.Series) -> None:
-        """Puts each row into the store whose place from 0 `bucket` says, behind those that are there."""
+        """Puts each row into the store whose place from 0 `bucket` says, behind those that are there.
+
+        Where a frame is split, each part gets memory of its own: one may wait for long, and would keep that of all.
+        """
         if len(self.stores) == 1:
             self.stores[0].add(frame)
             return
@@ -138,4 +144,4 @@ class Buckets:
             "_bucket", as_dict=True, include_key=False
         )
         for (place,), part in parts.items():
-            self.stores[int(place)].add(own_copy(part))
+            self.stores[int(place)].add(part if len(parts) == 1 else own_copy(part))
