@@ -10,12 +10,13 @@ from pathlib import Path
 import polars as pl
 
 from migrate.mapping.model import Mapping
+from migrate.plan.ahead import read_ahead
 from migrate.plan.batches import large_rows
 from migrate.plan.collapse import LOSERS, CollapseRule, collapse_rows
 from migrate.plan.files import SOURCES
 from migrate.plan.keys import repeated_hashes
 from migrate.plan.rows import MappedRows, Narrow, as_rejects
-from migrate.plan.store import Buckets, Store, own_copy, read_ahead
+from migrate.plan.store import Buckets, Store, own_copy
 
 PART_ROWS = 150_000
 """So many rows that share their key with others are in memory at once."""

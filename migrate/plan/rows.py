@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as Dict
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,9 +13,10 @@ import polars as pl
 from migrate.mapping.base import gather_frames
 from migrate.mapping.mapped import LossExamples, Mapped, join_mapped
 from migrate.mapping.model import Mapping
-from migrate.mapping.transform import PARTS_AT_ONCE, RowMapper, Settings, needed_fields
+from migrate.mapping.transform import RowMapper, Settings, needed_fields
+from migrate.plan.ahead import read_ahead, work_ahead
 from migrate.plan.batches import large_rows
-from migrate.plan.store import Store, own_copy, read_ahead
+from migrate.plan.store import Store, own_copy
 from migrate.plan.totals import source_totals, totals_rule
 from migrate.snapshot.reading import SnapshotResource
 
@@ -103,28 +103,13 @@ def map_resource(resource: SnapshotResource, way: Way, folder: Path, tick: Calla
     mapper = RowMapper(way.mapping, way.lookups, way.settings, touched_from)
     taking = _Taking(way, touched_from, Store(folder / "accepted"), Store(folder / "rejects"))
     parts = (part for frame in gather_frames(resource.frames(fields)) for part in _at(frame, touched_from))
-    for part, mapped in _one_ahead(mapper.map, parts):
+    for part, mapped in work_ahead(lambda part: (part, mapper.map(part)), read_ahead(parts)):
         taking.take(part, mapped)
         tick(part.height)
     if not taking.counted:
         nothing = _no_rows(fields)
         taking.take(nothing, mapper.map(nothing))
     return taking.done()
-
-
-def _one_ahead(
-    act: Callable[[pl.DataFrame], Mapped], parts: Iterator[pl.DataFrame]
-) -> Iterator[tuple[pl.DataFrame, Mapped]]:
-    """Each part with what `act` made of it, in order; the next one is worked on while one is taken."""
-    with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
-        waiting: deque[tuple[pl.DataFrame, Future[Mapped]]] = deque()
-        for part in read_ahead(parts):
-            waiting.append((part, pool.submit(act, part)))
-            if len(waiting) == PARTS_AT_ONCE:
-                first, made = waiting.popleft()
-                yield first, made.result()
-        for first, made in waiting:
-            yield first, made.result()
 
 
 def _at(frame: pl.DataFrame, touched_from: int) -> Iterator[pl.DataFrame]:

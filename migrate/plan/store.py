@@ -8,15 +8,12 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import polars as pl
 
 from migrate.errors import WorkspaceError
-
-T = TypeVar("T")
+from migrate.plan.ahead import work_ahead
 
 HOLD_BYTES = 40 << 20
 """What one store keeps in memory before it writes a file: bytes of values, which take two to three times that."""
@@ -31,15 +28,6 @@ def own_copy(frame: pl.DataFrame) -> pl.DataFrame:
     frame.rechunk().write_ipc(memory, compression="uncompressed")
     memory.seek(0)
     return pl.read_ipc(memory)
-
-
-def read_ahead(parts: Iterator[T]) -> Iterator[T]:
-    """The same parts; each is asked for, in a thread of its own, before the one before it is done with."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, parts, None)
-        while (part := coming.result()) is not None:
-            coming = pool.submit(next, parts, None)
-            yield part
 
 
 class Store:
@@ -81,9 +69,9 @@ class Store:
             self._write()
 
     def frames(self, names: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """The rows part by part, all columns for None; the next part is read while one is worked on."""
+        """The rows part by part, all columns for None; the next parts are read while one is worked on."""
         columns = None if names is None else list(names)
-        yield from read_ahead(pl.read_parquet(file, columns=columns) for file in tuple(self._files))
+        yield from work_ahead(lambda file: pl.read_parquet(file, columns=columns), tuple(self._files))
         for frame in self._held:
             yield frame if names is None else frame.select(names)
 

@@ -28,23 +28,32 @@ PLAIN = ("firstname", "lastname", "phone", "city", "zip", "country", "shop_id")
 
 
 def write_profiles(path: Path, rows: int) -> None:
-    """Profiles as text columns, every tenth key twice."""
+    """Profiles as text columns, every tenth key twice; times to the second, as shops have them."""
     import polars as pl
 
     i = pl.int_range(rows, eager=True)
     number = i - pl.select(pl.when(i % 10 == 9).then(1).otherwise(0)).to_series()
+    # two numbers without order of each row: shops do not number what people give them
+    a, b = i.hash(1), i.hash(2)
+    created = 1_262_304_000 + (a % 300_000_000).cast(pl.Int64)
+    updated = created + (b % 100_000_000).cast(pl.Int64)
     pl.select(
         _source=pl.lit("Magento 2"), _id=number.cast(pl.String), _page=i // 500, _raw=pl.lit("{}"),
-        email=pl.format(" Jan.{}@Example.COM", i), firstname=pl.format("Jan{}", i % 1000),
-        lastname=pl.format("De Wit{}", i % 5000), phone=pl.format("06123{}", 10000 + i % 90000),
-        city=pl.format("City{}", i % 500), zip=pl.format("{}AB", 1000 + i % 9000), country=pl.lit("Nederland"),
-        gender=pl.when(i % 2 == 0).then(pl.lit("Male")).otherwise(pl.lit("female")), lang=pl.lit("NL"),
-        dateofbirth=pl.format("19{}-0{}-1{}", 50 + i % 50, 1 + i % 9, i % 10),
-        newsletter=pl.when(i % 3 == 0).then(pl.lit("1")).otherwise(pl.lit("0")),
-        optin=pl.when(i % 4 == 0).then(pl.lit("1")), shop_id=pl.lit("1"),
-        created=pl.format("2020-0{}-1{} 12:3{}:00", 1 + i % 9, i % 10, i % 10),
-        updated=pl.format("2021-0{}-1{} 12:3{}:00", 1 + i % 9, i % 10, (i * 7) % 10),
+        email=pl.format(" Jan.{}@Example.COM", b % 1_000_000_000), firstname=pl.format("Jan{}", a % 1000),
+        lastname=pl.format("De Wit{}", b % 5000), phone=pl.format("06{}", 10_000_000 + a % 90_000_000),
+        city=pl.format("City{}", b % 500), zip=pl.format("{}AB", 1000 + a % 9000), country=pl.lit("Nederland"),
+        gender=pl.when(a % 2 == 0).then(pl.lit("Male")).otherwise(pl.lit("female")), lang=pl.lit("NL"),
+        dateofbirth=pl.format("19{}-0{}-1{}", 50 + a % 50, 1 + b % 9, a // 50 % 10),
+        newsletter=pl.when(a % 3 == 0).then(pl.lit("1")).otherwise(pl.lit("0")),
+        optin=pl.when(b % 4 == 0).then(pl.lit("1")), shop_id=pl.lit("1"),
+        created=_stamps(created), updated=_stamps(updated),
     ).write_parquet(path)  # fmt: skip  # a table
+
+
+def _stamps(seconds: Any) -> Any:
+    import polars as pl
+
+    return (seconds * 1_000_000).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def write_sales(path: Path, lines: int) -> None:

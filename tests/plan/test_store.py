@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migrate.errors import WorkspaceError
-from migrate.plan.store import Buckets, Store, read_ahead
+from migrate.plan.store import Buckets, Store
 
 SCHEMA = {"n": pl.Int64, "text": pl.String}
 
@@ -39,25 +39,6 @@ def test_rows_come_back_in_order(tmp_path, drawn, hold_bytes) -> None:
     assert store.column("other") is None
     store.clear()
     assert (store.height, list(tmp_path.iterdir())) == (0, [])
-
-
-def test_read_ahead_is_one_frame_ahead():
-    """The next frame is made while one is worked on, and no more of them; a failure comes where its frame would."""
-    made = []
-
-    def frames():
-        for number in range(4):
-            made.append(number)
-            if number == 3:
-                raise WorkspaceError("frame 3 cannot be read")
-            yield framed([(number, None)])
-
-    seen = []
-    with pytest.raises(WorkspaceError, match="frame 3"):
-        for frame in read_ahead(frames()):
-            seen.append(frame.item(0, "n"))
-            assert len(made) <= len(seen) + 1
-    assert (seen, made) == ([0, 1, 2], [0, 1, 2, 3])
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
