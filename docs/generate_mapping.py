@@ -7,7 +7,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.model import Collapse, Column, Lookup, Mapping
@@ -82,6 +83,9 @@ are `record.item` and `record.position`. An object with values for elements coun
 AFTER_KEYS = f"""
 Files are YAML 1.2 (`no` and `on` are text), at most {MAX_BYTES:,} bytes and {YAML_DEPTH} levels deep, without anchors, aliases and tags.
 
+Where `recipe` is left out, a recipe of the target that explains every value is recognised by itself, see [the plan](plan.md#when-are-two-values-the-same);
+`recipe: false` switches that off.
+
 ## Types
 """
 TYPES_TABLE = """
@@ -141,10 +145,18 @@ def _keys(model: Any) -> Iterator[str]:
     rows = []
     for name, field in model.model_fields.items():
         default = "" if field.is_required() else _show(field.get_default(call_default_factory=True))
-        rows.append(
-            (f"`{field.alias or name}`", field.description or "", "required" if field.is_required() else default)
-        )
+        says = f"{field.description or ''}{_choices(field.annotation)}"
+        rows.append((f"`{field.alias or name}`", says, "required" if field.is_required() else default))
     yield from _table(("key", "says", "default"), rows)
+
+
+def _choices(annotation: Any) -> str:
+    """The words that a key takes, where it takes words only."""
+    if get_origin(annotation) is not Literal:
+        told = [found for part in get_args(annotation) if (found := _choices(part))]
+        return told[0] if told and get_origin(annotation) in (Union, UnionType) else ""
+    words = [f"`{word}`" for word in get_args(annotation) if isinstance(word, str)]
+    return f" One of {', '.join(words)}." if words else ""
 
 
 def _show(value: Any) -> str:

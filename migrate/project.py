@@ -36,7 +36,10 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # base_url            = "https://api.datatrics.com/2.0"
 # concurrency         = 8      # pages in flight
 # page_size           = 500    # records a page
+# page_sizes          = {{}}     # of single resources, such as {{ profiles = 100 }}
 # requests_per_second = 20     # no limit is documented; this is ours
+# request_deadline_s  = 120    # seconds that one request may take
+# retry_budget_s      = 900    # seconds for which a request that fails is tried again
 
 # Datatrics sends times without a zone. Say for each source in which zone its shop writes them;
 # "*" stands for all others. Magento stores UTC, PrestaShop the shop's local time.
@@ -53,6 +56,10 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # account_share = 1.0          # the part of the account's 2,000 points a minute that this tool may use
 # concurrency   = 8            # requests in flight
 # float_digits  = "decimals"   # "at most 6 digits" read as six after the point; or "significant"
+# batch_bytes   = 5000000      # the largest body of a request
+# request_deadline_s = 120     # as above
+# retry_budget_s     = 900
+# busy_budget_s      = 3600    # seconds to wait for a busy dataset (423) before its records are deferred
 
 # The id of each Octolis dataset; your account manager knows them. A dataset without an id is not migrated.
 [octolis.datasets]
@@ -69,6 +76,7 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # max_updates    = "100%"
 max_merges     = 0             # merges in Octolis cannot be undone
 max_errors     = 100           # records refused by Octolis during a load
+# max_loss     = {{}}            # values that a mapping changes or drops, such as {{ "orders.total" = "1%" }}
 require_proven = true          # every extract must be proven complete
 """
 

@@ -21,8 +21,9 @@ _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 def check(app: App) -> None:
     """Preflight: what a migration needs, and what is missing. Reads only.
 
-    Keys, all five lists, every dataset, mapped columns, mapping files, disk space, clock, leftover locks; once there is
-    a snapshot, also fields of it that would stop a plan (`unmapped: fail`). Ends with exit code 4 where a check fails.
+    Keys, all five resources, every dataset, mapped columns, mapping files, disk space, clock, leftover locks; once
+    there is a snapshot, also fields of it that would stop a plan (`unmapped: fail`). Ends with exit code 4 where a
+    check fails.
     """
     from migrate.stages.check import preflight
 

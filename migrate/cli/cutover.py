@@ -62,7 +62,7 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
     show_default=True,
     help="In a rehearsal: make the sandbox this much faster than the services.",
 )
-@click.option("--confirm-merges", type=click.IntRange(min=0), metavar="N", help="Allow up to N merges in the target.")
+@click.option("--confirm-merges", type=click.IntRange(min=0), metavar="N", help="Accept up to N merges, for good.")
 @click.option("--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind.")
 @pass_app
 def cutover(  # noqa: PLR0913, PLR0917  # one parameter per option

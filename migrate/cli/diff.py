@@ -26,9 +26,9 @@ _MADE_AT = "%Y-%m-%d %H:%M %Z"
 def diff(
     app: App, plans: tuple[str, ...], name: str | None, html: Path | None, show_values: bool, start: str | None
 ) -> None:
-    """Report what a plan would do, before anything is written; or what one plan does otherwise than another.
+    """Report what a plan would do, before anything is written, or how two plans differ.
 
-    With two plans: what the second one, made after a mapping was changed say, does otherwise than the first. With
+    With two plans: what the second one would do differently from the first, for instance after a mapping was changed.
     --html writes one self-contained page, and beside it the full lists as Parquet and CSV.
     """
     if plans and (len(plans) != 2 or name or start):

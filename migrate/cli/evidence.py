@@ -23,7 +23,7 @@ from migrate.cli.app import App, Outcome, command, pass_app
 def evidence(app: App, name: str | None, file: Path | None, head: str | None) -> None:
     """Pack what was done into an archive that anybody can check: manifests, mappings, counts, verdicts, hash-chained.
 
-    It holds no personal value. Write its head down elsewhere: whoever could rebuild the archive could not keep it.
+    It holds no personal value. Write its head down elsewhere: an archive that was altered and packed anew has another.
     """
     from migrate.report.evidence import checked_outcome, render_evidence
     from migrate.stages.evidence import check_evidence, run_evidence

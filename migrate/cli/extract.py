@@ -44,7 +44,8 @@ def extract(
     """Read every record out of Datatrics into a snapshot, and say whether it is proven complete.
 
     RESOURCE is one of profiles, content, content_items, content_categories, sales, interactions; all of them by
-    default. Called again, an unfinished snapshot is resumed.
+    default. Called again, an unfinished snapshot is resumed; one that is finished, named by --snapshot, is only
+    shown.
     """
     from migrate.report.extract import render_extraction, summarise_extraction
     from migrate.stages.run import run_extract, run_import

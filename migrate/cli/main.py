@@ -29,7 +29,7 @@ COMMANDS = {
     "inspect": ("migrate.cli.inspect", "What is in a snapshot: fields, types, shares, examples, traps."),
     "mapping": ("migrate.cli.mapping", "Propose, check and preview mapping files; list their functions."),
     "plan": ("migrate.cli.plan", "The dry run: snapshot + mappings + live target -> plan. Writes nothing there."),
-    "diff": ("migrate.cli.diff", "Report what a plan would do; or what one plan does otherwise than another."),
+    "diff": ("migrate.cli.diff", "Report what a plan would do, or how two plans differ."),
     "load": ("migrate.cli.load", "Execute exactly a plan; called again, it resumes."),
     "rejects": ("migrate.cli.rejects", "The records that did not make it, and a second chance for them."),
     "reconcile": ("migrate.cli.reconcile", "Explain the target's counts by the count endpoint."),

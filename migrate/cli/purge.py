@@ -18,8 +18,8 @@ from migrate.cli.app import App, Outcome, command, pass_app
 def purge(app: App, subject: str | None, source: str | None, dry_run: bool, yes: bool) -> None:
     """Remove personal data from the workspace; counts, verdicts and hashes stay.
 
-    On a terminal it asks first. With --subject one person is found and removed from every file, for an erasure
-    request, and it says where else they are: their masterids in Octolis, and the source.
+    On a terminal it asks first; in a script it does not. With --subject one person is found and removed from every
+    file, for an erasure request, and it says where else they are: their masterids in Octolis, and the source.
     """
     from migrate.report.evidence import render_erased, render_purged, summarise_erased, summarise_purged
     from migrate.stages.purge import run_purge, run_subject_purge

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def run(app: App, force_unlock: bool) -> None:
     """Extract, plan, load and reconcile, stopping where a gate fails.
 
-    Every stage can be resumed by its own command. Ends with a report in the workspace.
+    Ends with a report in the workspace. Called again, it begins with a new extract, unless the last one is unfinished;
+    to go on with a run that was stopped, give the command that `migrate status` names.
     """
     from migrate.report.run import render_run_text, summarise_run, write_report
     from migrate.stages.run import run_all, send_summary

@@ -45,13 +45,24 @@ Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state    Ctrl-C e
     help="Declare datasets in a TOML file: keys, mandatory, protected, defaults, recipes.",
 )
 @click.option("--project-id", default="demo", show_default=True, help="The Datatrics project; * takes any.")
-@click.option("--datatrics-key", default="sandbox-datatrics-key", show_default=True)
-@click.option("--octolis-key", "octolis_keys", multiple=True, help="May be given several times.")
+@click.option("--datatrics-key", default="sandbox-datatrics-key", show_default=True, help="The key it accepts.")
+@click.option(
+    "--octolis-key",
+    "octolis_keys",
+    multiple=True,
+    help="A key it accepts; may be given several times [sandbox-octolis-key].",
+)
 @click.option("--limits", type=click.Choice(["on", "off"]), default="on", show_default=True, help="The points rule.")
 @click.option(
-    "--speed", default=1.0, type=click.FloatRange(min=0.01), help="Make the limits' windows this much shorter."
+    "--speed", default=1.0, type=click.FloatRange(min=0.01), help="Make the limits' windows this much shorter [1]."
 )
-@click.option("--windows", type=click.Choice(["first-use", "clock"]), default="first-use", show_default=True)
+@click.option(
+    "--windows",
+    type=click.Choice(["first-use", "clock"]),
+    default="first-use",
+    show_default=True,
+    help="Where the limits' windows begin: at a first request, or on the clock.",
+)
 @click.option("--latency", default=0.0, type=click.FloatRange(min=0), help="Seconds added to every answer.")
 @click.option("--preparation", default=0.0, type=click.FloatRange(min=0), help="Seconds until a write can be read.")
 @click.option(
@@ -81,8 +92,8 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
 ) -> None:
     """Run Datatrics v2 and the Octolis Data API on this machine, for rehearsals and tests.
 
-    Written from the services' documents: what they forbid, it refuses. Feed the source through its documented POST
-    calls. Data sets are those of the mapping files; a dataset's id is its logical name.
+    Written from the services' documents: what they forbid, it refuses. It begins empty: feed the source through its
+    documented POST calls. Datasets are those of the mapping files; a dataset's id is its logical name.
     """
     from migrate.project import shipped_mappings
     from migrate.sandbox.declare import declare
