@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -122,7 +122,8 @@ class Remote:
         **Guarantees**: one attempt; a body is returned only when it is whole; the time from the start to the last byte
         is at most the deadline.
 
-        **Raises**: NoReplyError when trying again may help; Unreachable when it will not (unknown host, TLS).
+        **Raises**: NoReplyError when trying again may help; Unreachable when it will not (unknown host, a certificate
+        that is not to be trusted).
         """
         started = time.monotonic()
         try:
@@ -150,12 +151,16 @@ class Remote:
     def _translated(self, error: httpx.HTTPError, *, is_over: bool) -> Exception:
         host = urlsplit(self.base_url).hostname
         causes = list(_causes(error))
-        if any(isinstance(cause, socket.gaierror) for cause in causes):
+        unresolved = next((cause for cause in causes if isinstance(cause, socket.gaierror)), None)
+        if unresolved is not None and unresolved.errno == socket.EAI_AGAIN:
+            return NoReplyError(f"the host name {host} cannot be resolved at the moment", applied=False)
+        if unresolved is not None:
             return Unreachable(
                 f"{self.name}: the host name {host} cannot be resolved",
                 hint="check base_url in migrate.toml and this machine's network",
             )
-        if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        # Whatever else goes wrong with TLS may be the doing of one connection, as when the other side goes away.
+        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
             return Unreachable(
                 f"{self.name}: no trustworthy TLS connection to {host}",
                 hint="check base_url, the clock of this machine and any proxy in between",
@@ -163,7 +168,7 @@ class Remote:
         if isinstance(error, httpx.UnsupportedProtocol):
             return Unreachable(f"{self.name}: {self.base_url} is no address to send to")
         before_sending = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-        reason = f"the answer was not whole after {self._deadline_s:g} s" if is_over else _reason(error)
+        reason = f"the answer was not whole after {self._deadline_s:g} s" if is_over else _reason(error, causes)
         return NoReplyError(reason, applied=not before_sending)
 
 
@@ -186,7 +191,9 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-def _reason(error: httpx.HTTPError) -> str:
+def _reason(error: httpx.HTTPError, causes: Sequence[BaseException]) -> str:
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return "the TLS connection broke off"
     words = {
         httpx.ConnectTimeout: "no connection in time",
         httpx.ConnectError: "connection refused",

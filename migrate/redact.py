@@ -1,6 +1,7 @@
 """The last line of defence for secrets: replaces known keys in any text that is about to be written.
 
-The first line is that keys never reach a text (see migrate.http).
+The first line is that keys never reach a text (see migrate.http). In the log e-mail addresses are replaced too: a
+server's words may hold one, and so does the path of a record whose id is one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from urllib.parse import quote
 
 MASK = "***"
 _KEY_IN_URL = re.compile(r"(?i)((?:api-?key|apikey)=)[^&\s\"']+")
+
+_EMAIL = re.compile(r"[\w.+%'-]{1,200}(?:@|%40)[\w-]+(?:\.[\w-]+)+")
 
 
 class Redactor:
@@ -29,7 +32,7 @@ class Redactor:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats with another formatter, then cleans the whole line, traceback included."""
+    """Formats with another formatter, then cleans the whole line, traceback included, also of e-mail addresses."""
 
     def __init__(self, inner: logging.Formatter, redactor: Redactor) -> None:
         super().__init__()
@@ -38,4 +41,4 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The cleaned line."""
-        return self._redactor.clean(self._inner.format(record))
+        return _EMAIL.sub(MASK, self._redactor.clean(self._inner.format(record)))

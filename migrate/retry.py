@@ -28,11 +28,14 @@ def call_with_retries(
     call: Callable[[], T],
     *,
     what: str,
-    budget_s: float,
+    budget_s: float | Callable[[], float],
     stop: threading.Event,
     on_retry: Callable[[TransientError, float], None] = lambda _error, _wait_s: None,
+    sleep: Callable[[float], None] | None = None,
 ) -> T:
     """What `call` returns once it does not raise TransientError.
+
+    `budget_s` may be asked for at each failure; `sleep` replaces the waiting on `stop`, what it raises ends the trying.
 
     **Units**: seconds. **Guarantees**: never asks before the wait the server asked for is over; a `stop` that is set
     ends the waiting at once.
@@ -46,7 +49,8 @@ def call_with_retries(
         return backoff(state) + 0.05 if error.wait_s is None else error.wait_s
 
     def is_over(state: tenacity.RetryCallState) -> bool:
-        return stop.is_set() or (state.seconds_since_start or 0.0) + state.upcoming_sleep > budget_s
+        allowed_s = budget_s() if callable(budget_s) else budget_s
+        return stop.is_set() or (state.seconds_since_start or 0.0) + state.upcoming_sleep > allowed_s
 
     def give_up(state: tenacity.RetryCallState) -> T:
         if stop.is_set():
@@ -62,7 +66,7 @@ def call_with_retries(
         retry=tenacity.retry_if_exception_type(TransientError),
         wait=wait_s,
         stop=is_over,
-        sleep=tenacity.sleep_using_event(stop),
+        sleep=sleep or tenacity.sleep_using_event(stop),
         before_sleep=lambda state: on_retry(_error_of(state), state.upcoming_sleep),
         retry_error_callback=give_up,
     )

@@ -35,3 +35,13 @@ def test_a_traceback_is_cleaned_too() -> None:
         )
     line = RedactingFormatter(logging.Formatter(), Redactor(["s3cret/key"])).format(record)
     assert "s3cret" not in line
+
+
+@given(st.from_regex(r"[a-z][a-z0-9._+-]{0,30}@[a-z]{1,20}\.[a-z]{2,5}", fullmatch=True), st.sampled_from(["@", "%40"]))
+def test_no_email_address_gets_into_the_log(email: str, at: str) -> None:
+    """In a path, in a server's words; other words stay."""
+    text = f"GET Datatrics/project/7/profile/{email.replace('@', at)}: 200 in 0.1 s"
+    line = RedactingFormatter(logging.Formatter(), Redactor([])).format(
+        logging.LogRecord("x", logging.DEBUG, "", 0, text, (), None)
+    )
+    assert line == "GET Datatrics/project/7/profile/***: 200 in 0.1 s"

@@ -34,6 +34,8 @@ def write_crosswalks(view: LedgerView, workspace: Workspace, plan: PlanToLoad) -
     **Shape**: one row per source identity of every written or unchanged record, in sending order; `masterid` is the one
     that exists now where a merge of this plan ended the first one. `written_at` is null for unchanged records.
     **Guarantees**: each file is whole or what it was; memory does not grow with the plan.
+
+    **Raises**: WorkspaceError where the disk is full.
     """
     return [_write(view, workspace.exports / plan.name, plan.name, dataset) for dataset in plan.datasets]
 
@@ -41,19 +43,24 @@ def write_crosswalks(view: LedgerView, workspace: Workspace, plan: PlanToLoad) -
 def _write(view: LedgerView, folder: Path, plan: str, dataset: DatasetToLoad) -> Path:
     target = folder / f"crosswalk-{dataset.name}.parquet"
     parts = folder / f".crosswalk-{dataset.name}.parts"
-    shutil.rmtree(parts, ignore_errors=True)
-    parts.mkdir(parents=True, mode=0o700)
     try:
-        files = [parts / "empty.parquet"]
-        pl.DataFrame(schema=SCHEMA).write_parquet(files[0])
-        for number, part in enumerate(_parts(view, plan, dataset)):
-            files.append(parts / f"part-{number:05}.parquet")
-            part.write_parquet(files[-1])
+        # A full disk is told as one also while the parts are written.
         with replacing(target) as temporary:
-            pl.scan_parquet(files).sink_parquet(temporary)
+            pl.scan_parquet(_write_parts(parts, _parts(view, plan, dataset))).sink_parquet(temporary)
     finally:
         shutil.rmtree(parts, ignore_errors=True)
     return target
+
+
+def _write_parts(folder: Path, frames: Iterator[pl.DataFrame]) -> list[Path]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    files = [folder / "empty.parquet"]
+    pl.DataFrame(schema=SCHEMA).write_parquet(files[0])
+    for number, frame in enumerate(frames):
+        files.append(folder / f"part-{number:05}.parquet")
+        frame.write_parquet(files[-1])
+    return files
 
 
 def _parts(view: LedgerView, plan: str, dataset: DatasetToLoad) -> Iterator[pl.DataFrame]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from migrate.config import Gates
 from migrate.errors import GateError
-from migrate.load.planned import PlanToLoad
+from migrate.load.planned import DatasetToLoad, PlanToLoad
 
 
 @dataclass
@@ -23,6 +24,26 @@ class LoadGates:
     def judge(self) -> GateError | None:
         """Why the load has to stop, None while it may go on."""
         return self._judge_errors() or self._judge_merges() or self._judge_protected()
+
+    def judge_target(self, counts: Iterable[tuple[DatasetToLoad, int]]) -> GateError | None:
+        """Why nothing may be sent: datasets that hold another number of records now than when the plan read them.
+
+        What came or changed meanwhile would be overwritten, without a value to go back to.
+        """
+        changed = [
+            f"- dataset {dataset.name}: {dataset.counted:,} records then, {count:,} now"
+            for dataset, count in counts
+            if dataset.counted is not None
+            and not self.gates.max_target_change.allows(abs(count - dataset.counted), dataset.counted)
+        ]
+        if not changed:
+            return None
+        return GateError(
+            f"the target has changed since plan {self.plan.name} read it; gates.max_target_change is "
+            f"{self.gates.max_target_change.text}:\n" + "\n".join(changed),
+            hint="make a new plan with `migrate plan` and look at it with `migrate diff`; to load this one anyway "
+            f"raise the limit under [gates]: migrate load --plan {self.plan.name}",
+        )
 
     def _judge_errors(self) -> GateError | None:
         planned = sum(dataset.rows for dataset in self.plan.datasets)

@@ -13,8 +13,9 @@ lock has a `Ledger`, and only the thread that opened it calls it. A move is dura
     unknown ──settle_read_back──▶ unknown, or acked when the target was seen to hold every record of it
     split ──mark_sending──▶ split            a piece leaves
     split ──settle, settle_read_back──▶ split, or acked when nothing of it is left
-    split ──mark_unknown──▶ unknown          the answers to a piece of it were never clear, and the run is over
-    planned, unknown, split ──defer──▶ deferred ──open_plan──▶ planned
+    planned, unknown ──mark_halved──▶ split  it keeps failing while others are taken; its pieces are sent one by one
+    planned, split ──mark_unknown──▶ unknown no answer settled it, or a piece of it, and the run is over
+    planned, unknown, split ──defer──▶ deferred ──open_plan──▶ planned     once nothing of the dataset is in flight
 
 A record has no row until it is settled: `written` or `rejected`, once and for all. A record without a row belongs to a
 batch that is not `acked` and is sent again. So nothing that was acknowledged is lost, nothing settled is sent again,
@@ -33,25 +34,12 @@ from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from migrate.errors import Stale
 from migrate.load import ledger_schema
+from migrate.load.ledger_opening import PlannedDataset, take_up
 from migrate.load.ledger_rows import RecordRow, Verdicts, counts_of, gone_of, losses_of, once_created, row_of
 from migrate.load.ledger_view import read_totals
 from migrate.load.totals import CountMark, Totals
 from migrate.target.answer import Answer
-
-
-@dataclass(frozen=True)
-class PlannedDataset:
-    """A dataset of a plan as the ledger has to know it: the rows of each batch, by batch number.
-
-    `target`: `dataset`, or `webhook` where `dataset_id` is a webhook's.
-    """
-
-    name: str
-    dataset_id: str
-    batch_rows: Sequence[int]
-    target: str = "dataset"
 
 
 @dataclass(frozen=True)
@@ -84,51 +72,16 @@ class Ledger:
         """Closes the file."""
         self._connection.close()
 
-    def open_plan(self, plan: str, datasets: Sequence[PlannedDataset]) -> None:
+    def open_plan(self, plan: str, datasets: Sequence[PlannedDataset], sha256: str = "") -> None:
         """Makes `plan` known, or takes it up: what was being sent is now unknown, what was deferred gets its chance.
 
-        **Raises**: Stale when the ledger knows a plan of that name with other batches.
+        `sha256`: the hash of the document that describes the plan and all its files.
+
+        **Raises**: Stale when the ledger knows a plan of that name with other batches or of another hash.
         """
         with ledger_schema.transaction(self._connection, self.file) as db:
-            db.execute("INSERT OR IGNORE INTO plans (name, begun_at) VALUES (?, ?)", (plan, self._clock()))
-            plan_id = db.execute("SELECT id FROM plans WHERE name = ?", (plan,)).fetchone()[0]
-            for place, dataset in enumerate(datasets):
-                self._ids[dataset.name] = self._open_dataset(plan_id, place, dataset)
-            for dataset_no in self._ids.values():
-                db.execute(
-                    "UPDATE batches SET state = replace(state, 'sending', 'unknown'), changed_at = ?,"
-                    " doubts = doubts + 1, attempts = attempts + (state = 'sending')"
-                    " WHERE dataset = ? AND state IN ('sending', 'split')",
-                    (self._clock(), dataset_no),
-                )
-                db.execute(
-                    "UPDATE batches SET state = 'planned' WHERE dataset = ? AND state = 'deferred'", (dataset_no,)
-                )
+            self._ids = take_up(db, plan, datasets, sha256, self._clock())
         self._plan = plan
-
-    def _open_dataset(self, plan_id: int, place: int, dataset: PlannedDataset) -> int:
-        db = self._connection
-        found = db.execute(
-            "SELECT id, dataset_id FROM datasets WHERE plan = ? AND name = ?", (plan_id, dataset.name)
-        ).fetchone()
-        if found is None:
-            cursor = db.execute(
-                "INSERT INTO datasets (plan, name, dataset_id, place, target) VALUES (?, ?, ?, ?, ?)",
-                (plan_id, dataset.name, dataset.dataset_id, place, dataset.target),
-            )
-            number = int(cursor.lastrowid or 0)
-            db.executemany(
-                "INSERT INTO batches (dataset, batch, rows, state) VALUES (?, ?, ?, 'planned')",
-                ((number, batch, rows) for batch, rows in enumerate(dataset.batch_rows)),
-            )
-            return number
-        rows = [row[0] for row in db.execute("SELECT rows FROM batches WHERE dataset = ? ORDER BY batch", found[:1])]
-        if rows != list(dataset.batch_rows) or found[1] != dataset.dataset_id:
-            raise Stale(
-                f"the ledger knows dataset {dataset.name!r} of this plan with other batches or another dataset id",
-                hint="make a new plan with `migrate plan`",
-            )
-        return int(found[0])
 
     def open_batches(self, dataset: str) -> list[OpenBatch]:
         """The batches that are not done, in sending order."""
@@ -199,6 +152,10 @@ class Ledger:
             self._set(dataset, batch, "state = 'split', attempts = attempts + 1", ("sending", "split"))
             self._add_failure(dataset, batch, answer, "refused as a whole", payload_sha256)
 
+    def mark_halved(self, dataset: str, batch: int) -> None:
+        """A batch, or a piece of it, keeps failing: its halves are sent one by one."""
+        self._move(dataset, batch, "state = 'split'", allowed=("planned", "unknown", "split"))
+
     def mark_failed(
         self, dataset: str, batch: int, answer: Answer, reason: str, payload_sha256: str, *, applied: bool
     ) -> None:
@@ -251,7 +208,7 @@ class Ledger:
 
     def mark_unknown(self, dataset: str, batch: int) -> None:
         """Nobody can tell what became of what is left of a batch; another run sends it again."""
-        self._move(dataset, batch, "state = 'unknown'", allowed=("unknown", "split"))
+        self._move(dataset, batch, "state = 'unknown'", allowed=("planned", "unknown", "split"))
 
     def _add_rows(self, dataset: str, rows: Sequence[RecordRow]) -> int:
         db, number = self._connection, self._ids[dataset]
@@ -280,7 +237,7 @@ class Ledger:
         return list(once_created(rows, known))
 
     def defer(self, dataset: str) -> None:
-        """What is left of the dataset has to wait for another run."""
+        """What is left of the dataset has to wait for another run. Nothing of it may be in flight."""
         with ledger_schema.transaction(self._connection, self.file) as db:
             db.execute(
                 "UPDATE batches SET state = 'deferred', changed_at = ?"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from migrate.errors import Damaged, WorkspaceError
 
-VERSION = 3
+VERSION = 4
 APPLICATION_ID = 0x4D494752
 _BUSY_MS = 5_000
 
@@ -135,7 +135,10 @@ ALTER TABLE batches ADD COLUMN doubts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE batches ADD COLUMN request_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE batches ADD COLUMN traceparent TEXT NOT NULL DEFAULT '';
 """
-_STEPS = (_FIRST, _SECOND, _THIRD)
+_FOURTH = """
+ALTER TABLE plans ADD COLUMN sha256 TEXT;
+"""
+_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """What each version adds to the one before it."""
 
 

@@ -23,7 +23,9 @@ from migrate.config import Gates
 from migrate.errors import GateError, Interrupted, MigrateError, RemoteError, WorkspaceError
 from migrate.load.altered import write_altered
 from migrate.load.crosswalk import write_crosswalks
-from migrate.load.ledger import Ledger, OpenBatch, PlannedDataset
+from migrate.load.gates import LoadGates
+from migrate.load.ledger import Ledger, OpenBatch
+from migrate.load.ledger_opening import PlannedDataset
 from migrate.load.ledger_view import LedgerView
 from migrate.load.outcome import Outcomes
 from migrate.load.pause import Pause, pause_file
@@ -137,6 +139,7 @@ class _Run:
         self._client = client
         self._ledger = ledger
         self._plan = plan
+        self._gates = gates
         self._progress = progress
         self._stop = stop
         self._datasets = {dataset.name: dataset for dataset in plan.datasets}
@@ -146,6 +149,7 @@ class _Run:
         ledger.open_plan(
             plan.name,
             [PlannedDataset(d.name, d.dataset_id, records[d.name].batch_rows, d.target) for d in plan.datasets],
+            plan.sha256(),
         )
         self._lanes = [self._lane(dataset, records[dataset.name]) for dataset in plan.datasets]
         self._pause = Pause(pause_file(workspace), progress.note, time.monotonic)
@@ -223,9 +227,15 @@ class _Run:
         return read_back(self._client, dataset, job.records, job.since, wait, believe_differences=job.doubts > 1)
 
     def _receive(self) -> None:
+        if self._outcomes.reason is not None:
+            # Each time, since a worker may have begun to wait only just now.
+            self._client.recall()
         timeout_s = idle_s(self._lanes, time.monotonic(), _STOP_CHECK_S)
         full = len(self._in_flight) >= self._client.settings.concurrency
-        done, _ = wait(self._in_flight, None if full or self._is_halting() else max(timeout_s, 0.01), FIRST_COMPLETED)
+        # Never without end: polars' own handler of SIGINT lets no wait be broken off, and Ctrl-C would be seen by the
+        # next answer only.
+        longest_s = _STOP_CHECK_S if full or self._is_halting() else max(timeout_s, _SHORTEST_WAIT_S)
+        done, _ = wait(self._in_flight, longest_s, FIRST_COMPLETED)
         for future in done:
             job = self._in_flight.pop(future)
             try:
@@ -253,11 +263,15 @@ class _Run:
 
     def _take_baselines(self) -> None:
         totals = self._ledger.totals()
-        for dataset in self._countable.values():
-            if totals[dataset.name].count_before is None:
-                counted = self._client.count(dataset.dataset_id)
-                moment = counted.server_time or datetime.now(UTC)
-                self._ledger.set_baseline(dataset.name, counted.count, moment, dataset.merged_before())
+        # Once for each dataset: later on our own records are among those that are counted.
+        new = [dataset for dataset in self._countable.values() if totals[dataset.name].count_before is None]
+        counts = [(dataset, self._client.count(dataset.dataset_id)) for dataset in new]
+        changed = LoadGates(self._plan, self._gates).judge_target((dataset, c.count) for dataset, c in counts)
+        if changed is not None:
+            raise changed
+        for dataset, counted in counts:
+            moment = counted.server_time or datetime.now(UTC)
+            self._ledger.set_baseline(dataset.name, counted.count, moment, dataset.merged_before())
 
     def _begin_progress(self) -> None:
         totals = self._ledger.totals()

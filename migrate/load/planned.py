@@ -12,9 +12,11 @@ import polars as pl
 
 from migrate.config import Webhook
 from migrate.errors import Damaged
+from migrate.plan.opening import PLAN_FILE
 from migrate.target.answer import Answer
 from migrate.target.receipt import read_receipt
 from migrate.target.results import Columns, Reading, SentRecord, read_answer
+from migrate.workspace import sha256_file
 
 MASTERID, ALL_MASTERIDS = "__masterid__", "__all_masterids__"
 _WINDOW_BATCHES = 16
@@ -24,6 +26,7 @@ _WINDOW_BATCHES = 16
 class DatasetToLoad:
     """One dataset of a plan. `records` has one row per record to send, `unchanged` those that need no sending.
 
+    `counted`: the records that the dataset held when the plan read it, None where the plan has not read it.
     `several_keys`: the target may merge by other keys, too. `time_columns`: those that are compared as date-times, None
     where the types are not known. `before`: files of what the target held. `webhook`: where the records go instead, and
     `dataset_id` is its id then; it has no records that could be counted or read back.
@@ -38,6 +41,7 @@ class DatasetToLoad:
     rows: int
     batches: int
     merge_forecast: int = 0
+    counted: int | None = None
     several_keys: bool = False
     time_columns: frozenset[str] | None = None
     before: tuple[Path, ...] = ()
@@ -99,6 +103,11 @@ class PlanToLoad:
     name: str
     folder: Path
     datasets: tuple[DatasetToLoad, ...]
+
+    def sha256(self) -> str:
+        """The hash of the document that names the hash of every file of the plan; empty for a plan without one."""
+        document = self.folder / PLAN_FILE
+        return sha256_file(document) if document.is_file() else ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from migrate.load.ledger import OpenBatch
 from migrate.load.planned import PlannedRecord
+from migrate.target.results import Rejected
 
 _BUSY_GROWTH = 1.5
 
@@ -46,7 +47,9 @@ class Job:
     """Records of one batch that go into one request: all of them, what is left, or a piece of a split batch.
 
     `reading`: the answer was unclear, and the target is read before anything of it is sent again. `doubts`: unclear
-    answers in a row; `since`: a moment before the first of them was asked for, in the service's time.
+    answers in a row; `since`: a moment before the first of them was asked for, in the service's time. `failures`:
+    failed tries in a row that are neither 423 nor 429, the first of which left at `failing_from`; `left_at`: when it
+    left last. `halved_at`: when it was cut from a batch that kept failing.
     """
 
     dataset: str
@@ -58,21 +61,26 @@ class Job:
     reading: bool = False
     doubts: int = 0
     since: datetime | None = None
+    failures: int = 0
+    failing_from: float = float("inf")
+    left_at: float = float("-inf")
+    halved_at: float | None = None
 
-    def halves(self) -> tuple[Job, Job]:
-        """Two jobs with half of the records each."""
+    def halves(self, failing_at: float | None = None) -> tuple[Job, Job]:
+        """Two jobs with half of the records each; `failing_at`: now, where it was cut because it kept failing."""
         middle = len(self.records) // 2
-        return (
-            Job(self.dataset, self.batch, self.records[:middle]),
-            Job(self.dataset, self.batch, self.records[middle:]),
-        )
+        first, second = (Job(self.dataset, self.batch, part) for part in (self.records[:middle], self.records[middle:]))
+        for half in (first, second) if failing_at is not None else ():
+            half.halved_at, half.failing_from = failing_at, self.failing_from
+        return first, second
 
 
 @dataclass
 class Lane:
     """What is left of one dataset. `read` gives the records of an open batch that are not settled.
 
-    `unknown`: jobs of which this run cannot find out what became of them.
+    `unknown`: jobs of which this run cannot find out what became of them. `held`: single records that were refused
+    before the dataset has taken any, and why: that may be no fault of theirs.
     """
 
     dataset: str
@@ -80,6 +88,7 @@ class Lane:
     read: Callable[[OpenBatch], Sequence[PlannedRecord]]
     again: list[Job] = field(default_factory=list)
     unknown: list[Job] = field(default_factory=list)
+    held: list[tuple[Job, Rejected]] = field(default_factory=list)
     in_flight: int = 0
     parked_until: float = float("-inf")
     busy_streak: int = 0
@@ -102,7 +111,11 @@ class Lane:
                 return self.again.pop(index)
         if self.backlog:
             entry = self.backlog.popleft()
-            return Job(self.dataset, entry.batch, self.read(entry))
+            job = Job(self.dataset, entry.batch, self.read(entry))
+            if entry.settled and len(job.records) == 1:
+                # An earlier run had its neighbours written and left it: what it does now says nothing of the service.
+                job.failing_from = float("-inf")
+            return job
         return None
 
     def ready_at(self) -> float:
@@ -112,15 +125,18 @@ class Lane:
         first = float("-inf") if self.backlog else min(job.ready_at for job in self.again)
         return max(first, self.parked_until)
 
-    def park(self, now: float, waits: Waits) -> bool:
-        """The dataset is busy: waits longer each time. False when it was parked already."""
-        if now < self.parked_until:
-            return False
-        self.busy_streak += 1
-        wait_s = waits.busy_s(self.busy_streak)
-        self.busy_total_s += wait_s
-        self.parked_until = now + wait_s
-        return True
+    def park(self, now: float, waits: Waits, asked_s: float = 0.0) -> float:
+        """The dataset is busy: waits longer each time, at least the `asked_s` of the service. Gives the seconds added;
+        none when it was parked for as long already."""
+        newly = now >= self.parked_until
+        self.busy_streak += newly
+        until = now + max(asked_s, waits.busy_s(self.busy_streak) if newly else 0.0)
+        added_s = until - (now if newly else self.parked_until)
+        if added_s <= 0:
+            return 0.0
+        self.busy_total_s += added_s
+        self.parked_until = until
+        return added_s
 
     def succeed(self) -> None:
         """The dataset takes writes."""

@@ -14,7 +14,8 @@ from migrate.load.planned import DatasetToLoad
 from migrate.load.scheduler import Job
 from migrate.load.totals import CountMark, Totals
 from migrate.progress import Progress
-from migrate.target.client import Count, TargetClient
+from migrate.target.client import TargetClient
+from migrate.target.reads import Count
 
 
 @dataclass

@@ -21,7 +21,7 @@ margin. Both the general margin and the trust in the excess learn: widened by a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 READ_POINTS = 1
@@ -46,6 +46,8 @@ _SAMPLES = 100
 _ENOUGH_SAMPLES = 20
 _ACCOUNT_STEP_S = 0.2
 _LONGEST_OWN_PAUSE_S = 60.0
+_OTHERS = -1
+"""The ticket of what other processes hold."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,16 @@ class _Key:
     def drop_expired(self, now: float) -> None:
         self.second = [hold for hold in self.second if hold.until > now]
         self.burst = [hold for hold in self.burst if hold.until > now]
+
+    def drop_others(self) -> None:
+        self.second = [hold for hold in self.second if hold.ticket != _OTHERS]
+        self.burst = [hold for hold in self.burst if hold.ticket != _OTHERS]
+
+    def add(self, other: _Key) -> None:
+        self.second += other.second
+        self.burst += other.burst
+        # The service's word, whoever it was said to.
+        self.paused_until = max(self.paused_until, other.paused_until)
 
 
 @dataclass
@@ -170,37 +182,46 @@ class Budget:
             self._shorten(key, grant.ticket, started + margin)
 
     def state(self, now: float) -> dict[str, object]:
-        """What has to survive a restart, as JSON values: everything held, by seconds from `now`."""
+        """What others have to know, as JSON values: everything held here, by seconds from `now`."""
         self._drop_expired(now)
         return {
             "margin_s": self._margins.general,
             "doubt_s": self._margins.doubt,
-            "account": [[round(hold.until - now, 4), hold.cost] for hold in self._account],
+            "account": _left(self._account, now),
             "keys": [
                 {
-                    "second": [[round(hold.until - now, 4), hold.cost] for hold in key.second],
-                    "burst": [[round(hold.until - now, 4), hold.cost] for hold in key.burst],
+                    "second": _left(key.second, now),
+                    "burst": _left(key.burst, now),
                     "paused_s": round(max(0.0, key.paused_until - now), 4),
                 }
                 for key in self._keys
             ],
         }
 
-    def restore(self, state: Mapping[str, object], now: float, age_s: float) -> None:
-        """Takes up a `state` that is `age_s` old.
+    def learn(self, state: Mapping[str, object]) -> None:
+        """Takes up the margins of another's `state`. Raises ValueError, TypeError or KeyError for what is none."""
+        self._margins = _Margins(self._scale, float(str(state["margin_s"])), float(str(state["doubt_s"])), refused=True)
+
+    def adopt(self, states: Sequence[tuple[Mapping[str, object], float]], now: float) -> None:
+        """Counts what others hold by their states, each with its age in seconds, in place of what was adopted before.
 
         **Raises**: ValueError, TypeError or KeyError for a state that is not ours; then nothing has changed.
         """
-        age_s = max(0.0, age_s)
-        margins = _Margins(self._scale, float(str(state["margin_s"])), float(str(state["doubt_s"])), refused=True)
-        account = deque(_holds(state["account"], now - age_s))
-        saved_keys = state["keys"]
-        if not isinstance(saved_keys, list):
-            raise TypeError("keys is no list")
-        keys = [_key(saved, now - age_s) for saved in saved_keys[: len(self._keys)]]
-        self._margins, self._account = margins, account
-        self._account_held = _held(account)
-        self._keys[: len(keys)] = keys
+        accounts, others = [], [_Key() for _ in self._keys]
+        for state, age_s in states:
+            then = now - max(0.0, age_s)
+            accounts += _holds(state["account"], then)
+            saved_keys = state["keys"]
+            if not isinstance(saved_keys, list):
+                raise TypeError("keys is no list")
+            for key, saved in zip(others, saved_keys, strict=False):
+                key.add(_key(saved, then))
+        own = [hold for hold in self._account if hold.ticket != _OTHERS]
+        self._account = deque(sorted([*own, *accounts], key=_until))
+        self._account_held = _held(self._account)
+        for key, other in zip(self._keys, others, strict=True):
+            key.drop_others()
+            key.add(other)
         self._drop_expired(now)
 
     def _drop_expired(self, now: float) -> None:
@@ -229,8 +250,8 @@ class Budget:
 
     def _charge_account(self, cost: int, until: float) -> None:
         # Steps of a fifth of a second keep the list, which is saved at every grant, at 300 entries at most.
-        if self._account and until < self._account_step_begun + _ACCOUNT_STEP_S * self._scale:
-            last = self._account[-1]
+        last = self._account[-1] if self._account else None
+        if last and last.ticket != _OTHERS and until < self._account_step_begun + _ACCOUNT_STEP_S * self._scale:
             last.cost += cost
             last.until = max(last.until, until)
         else:
@@ -283,10 +304,14 @@ def _free_at(holds: Iterable[_Hold], held: int, allowed: int, now: float) -> flo
     return free
 
 
+def _left(holds: Iterable[_Hold], now: float) -> list[list[float]]:
+    return [[round(hold.until - now, 4), hold.cost] for hold in holds if hold.ticket != _OTHERS]
+
+
 def _holds(saved: object, then: float) -> list[_Hold]:
     if not isinstance(saved, list):
         raise TypeError("no list of what is held")
-    return [_Hold(then + float(until_s), int(cost), 0) for until_s, cost in saved]
+    return [_Hold(then + float(until_s), int(cost), _OTHERS) for until_s, cost in saved]
 
 
 def _key(saved: object, then: float) -> _Key:

@@ -6,9 +6,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -22,21 +19,14 @@ from migrate.retry import TransientError, call_with_retries
 from migrate.target.answer import Answer, error_title, parse_date, refusal, status_text
 from migrate.target.budget import READ_POINTS, WRITE_POINTS, Budget, Grant
 from migrate.target.gate import Gate
+from migrate.target.reads import Count, csv_reader, read_count, read_list, read_one
 from migrate.target.results import RawRecord
 
 T = TypeVar("T")
 PAGE_ROWS = 50_000
 _FIRST_ANSWER_BUDGET_S = 10.0
-_BELIEVED_EMPTY = 3
+_QUIET_PAUSE_S = 5.0
 _HEADERS = {"Accept": "*/*", "Content-Type": "application/json"}
-
-
-@dataclass(frozen=True)
-class Count:
-    """The records of a dataset, and the service's own time when it counted (None when it did not say)."""
-
-    count: int
-    server_time: datetime | None
 
 
 class TargetClient:
@@ -44,6 +34,9 @@ class TargetClient:
 
     `note` is told about waits and retries; `stop` ends every wait with Interrupted. Reads are tried again within the
     settings' retry budget; a write is one attempt, and its caller decides.
+
+    **Raises**, for every request: GaveUp when the service lets no key ask again within the retry budget, also where an
+    earlier process was told so.
     """
 
     def __init__(
@@ -62,8 +55,14 @@ class TargetClient:
         self._note = note
         self._clock = clock
         self._ever_answered = False
+        self._told_until = float("-inf")
+        self._told_lock = threading.Lock()
         self._gate = Gate(
-            Budget(len(keys), settings.limit_speed, settings.account_share), stop, state_file, clock=clock
+            Budget(len(keys), settings.limit_speed, settings.account_share),
+            stop,
+            state_file,
+            longest_pause_s=settings.retry_budget_s,
+            clock=clock,
         )
         self._remote = Remote(
             "Octolis",
@@ -97,6 +96,10 @@ class TargetClient:
         """Seconds until the service lets at least one key ask again; 0 when one may."""
         return self._gate.paused_s()
 
+    def recall(self) -> None:
+        """Ends every wait that is on now with Interrupted, as `stop` does; what asks afterwards is let through."""
+        self._gate.recall()
+
     @property
     def retry_budget_s(self) -> float:
         """Seconds to go on trying; short while no answer has ever come, since then the address is probably wrong."""
@@ -109,7 +112,8 @@ class TargetClient:
         **Raises**: ValueError for a value that cannot be filtered.
         """
         params = {"filter": filter_text(filters)} if filters else {}
-        return self._read(f"counting dataset {dataset_id}", _records(dataset_id) + "/count", params, dataset_id, _count)
+        path = _records(dataset_id) + "/count"
+        return self._read(f"counting dataset {dataset_id}", path, params, dataset_id, read_count)
 
     def export_csv(
         self,
@@ -130,7 +134,7 @@ class TargetClient:
         if selection:
             params["selection"] = ",".join(selection)
         return self._read(
-            f"reading dataset {dataset_id}, page {page}", _records(dataset_id), params, dataset_id, _csv_reader()
+            f"reading dataset {dataset_id}, page {page}", _records(dataset_id), params, dataset_id, csv_reader()
         )
 
     def list_records(
@@ -146,13 +150,13 @@ class TargetClient:
         if any_of is not None:
             params["filter"] = ",".join(filter_text({any_of[0]: value}) for value in any_of[1])
         return self._read(
-            f"reading dataset {dataset_id}, page {page}", _records(dataset_id), params, dataset_id, _listed
+            f"reading dataset {dataset_id}, page {page}", _records(dataset_id), params, dataset_id, read_list
         )
 
     def get_record(self, dataset_id: str, masterid: str) -> Mapping[str, Any] | None:
         """One prepared record with its numbers as Decimal, None when there is none of that masterid."""
         what, path = f"reading a record of dataset {dataset_id}", f"{_records(dataset_id)}/{quote(masterid, safe='')}"
-        return self._read(what, path, {}, dataset_id, _record, accepted=(200, 404))
+        return self._read(what, path, {}, dataset_id, read_one, accepted=(200, 404))
 
     def upsert_batch(self, dataset_id: str, body: bytes) -> Answer:
         """What one attempt to upsert a JSON array of at most 500 records came to."""
@@ -202,7 +206,14 @@ class TargetClient:
         def note(error: TransientError, wait_s: float) -> None:
             self._note(f"{what}: {error.reason}; trying again in {wait_s:.1f} s")
 
-        return call_with_retries(call, what=what, budget_s=self.retry_budget_s, stop=self._stop, on_retry=note)
+        return call_with_retries(
+            call,
+            what=what,
+            budget_s=lambda: self.retry_budget_s,
+            stop=self._stop,
+            on_retry=note,
+            sleep=self._gate.sleep,
+        )
 
     def _failure(self, answer: Answer, place: str) -> Exception:
         if answer.is_final or answer.status in (400, 413, 422):
@@ -211,7 +222,9 @@ class TargetClient:
             # The gate has paused the key; another one may be free at once.
             return TransientError("429 Too Many Requests", wait_s=answer.retry_after_s if self.keys == 1 else 0.0)
         title = error_title(answer)
-        return TransientError((answer.reason or status_text(answer.status)) + (f" ({title})" if title else ""))
+        reason = (answer.reason or status_text(answer.status)) + (f" ({title})" if title else "")
+        # "0" leaves the wait to us: a service in trouble is not asked again without any.
+        return TransientError(reason, wait_s=answer.retry_after_s or None)
 
     def _attempt(
         self,
@@ -223,6 +236,7 @@ class TargetClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
+        self._tell_pause()
         grant = self._gate.acquire(cost)
         key, started, answer = f"key {grant.key_index + 1} of {len(self._keys)}", self._clock(), None
         try:
@@ -246,6 +260,17 @@ class TargetClient:
                 refused=answer.is_throttled,
                 retry_after_s=answer.retry_after_s,
             )
+
+    def _tell_pause(self) -> None:
+        paused_s = self._gate.paused_s()
+        if not _QUIET_PAUSE_S < paused_s <= self.settings.retry_budget_s:
+            return
+        until = self._clock() + paused_s
+        with self._told_lock:
+            is_told = until <= self._told_until + 1.0
+            self._told_until = max(until, self._told_until)
+        if not is_told:
+            self._note(f"Octolis lets no key ask again for {paused_s:.0f} s (429); waiting")
 
     def _authorize(self, request: Request) -> None:
         index = request.extensions.get("account_key", 0)
@@ -281,57 +306,3 @@ def _answer(reply: Reply, key: str, sent: bytes) -> Answer:
         retry_after_s=retry_after_s(reply),
         elapsed_s=reply.elapsed_s,
     )
-
-
-def _count(answer: Answer) -> Count:
-    try:
-        value = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        value = _csv_count(answer.body)
-    number = value.get("count") if isinstance(value, dict) else value
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise TransientError("the count is not a number")
-    return Count(number, answer.server_time)
-
-
-def _csv_count(body: bytes) -> int | None:
-    last = body.strip().rsplit(b"\n", 1)[-1].strip(b'" \r')
-    return int(last) if last.isdigit() else None
-
-
-def _csv_reader() -> Callable[[Answer], bytes]:
-    empty = 0
-
-    def read(answer: Answer) -> bytes:
-        nonlocal empty
-        head = answer.body[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-        empty += not head
-        if head.startswith((b"<", b"{", b"[")) or (not head and empty < _BELIEVED_EMPTY):
-            raise TransientError("the answer is no CSV")
-        return answer.body
-
-    return read
-
-
-class _Listed(msgspec.Struct):
-    records: list[RawRecord]
-
-
-def _listed(answer: Answer) -> list[RawRecord]:
-    try:
-        return msgspec.json.decode(answer.body, type=_Listed).records
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
-        raise TransientError("the answer lists no records") from None
-
-
-def _record(answer: Answer) -> Mapping[str, Any] | None:
-    if answer.status == 404:
-        return None
-    try:
-        value = msgspec.json.Decoder(float_hook=Decimal).decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise TransientError("the answer is no JSON") from None
-    record = value.get("record") if isinstance(value, dict) else None
-    if not isinstance(record, dict):
-        raise TransientError("the answer holds no record")
-    return {**record, "isMerged": True} if value.get("isMerged") else record

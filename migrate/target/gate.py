@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
-from migrate.errors import Interrupted
-from migrate.target.budget import Budget, Grant
+from migrate.errors import GaveUp, Interrupted
+from migrate.target.budget import Budget, Grant, Wait
+from migrate.target.spent import Moment, Spent, read_states
 
 _STOP_CHECK_S = 0.2
+_LONGEST_NAMED_S = 1e9
 
 
 class Gate:
     """Gives leave to send. Thread-safe.
 
-    **Guarantees**: what a grant costs is in `state_file` before the request may leave, with the wall time, so that a
-    process that starts later (also after a kill) does not spend the same points again. A missing or unreadable file
-    means a fresh budget: the service's refusals correct that.
+    **Guarantees**: what a grant costs is in `state_file` before the request may leave, so that no process beside this
+    one, and none that starts later (also after a kill), spends the same points again. A missing or unreadable file
+    means a fresh budget: the service's refusals correct that. A pause that the service asked for and that is longer
+    than `longest_pause_s` is not waited for by anybody.
     """
 
     def __init__(
@@ -28,28 +33,65 @@ class Gate:
         stop: threading.Event,
         state_file: Path | None = None,
         *,
+        longest_pause_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._budget = budget
         self._stop = stop
-        self._file = state_file
+        self._spent = Spent(state_file) if state_file else None
         self._clock = clock
         self._wall_clock = wall_clock
+        self._longest_pause_s = longest_pause_s
+        self._recalls = 0
         self._changed = threading.Condition()
-        self._restore()
+        if self._spent is not None:
+            self._begin(self._spent)
 
     def acquire(self, cost: int) -> Grant:
-        """Waits until `cost` points are free and takes them. Raises Interrupted as soon as the stop event is set."""
+        """Waits until `cost` points are free and takes them.
+
+        **Raises**: Interrupted as soon as the stop event is set or the waiting is recalled; GaveUp when no key may ask
+        again within `longest_pause_s`, also to those who wait already.
+        """
         with self._changed:
-            while not self._stop.is_set():
-                now = self._clock()
-                answer = self._budget.reserve(cost, now)
+            recalls = self._recalls
+            while not self._is_over(recalls):
+                answer = self._reserve(cost)
                 if isinstance(answer, Grant):
-                    self._save(now)
                     return answer
-                self._changed.wait(min(answer.until - now, _STOP_CHECK_S))
+                now = self._clock()
+                self._refuse_pause(self._budget.paused_s(now))
+                self._changed.wait(max(0.0, min(answer.until - now, _STOP_CHECK_S)))
         raise Interrupted("interrupted while waiting for points")
+
+    def sleep(self, seconds: float) -> None:
+        """Waits so long. Raises Interrupted as soon as the stop event is set or the waiting is recalled."""
+        end = time.monotonic() + seconds
+        with self._changed:
+            recalls = self._recalls
+            while (left_s := end - time.monotonic()) > 0:
+                if self._is_over(recalls):
+                    raise Interrupted("interrupted while waiting to ask again")
+                self._changed.wait(min(left_s, _STOP_CHECK_S))
+
+    def recall(self) -> None:
+        """Ends the waiting of all who wait now."""
+        with self._changed:
+            self._recalls += 1
+            self._changed.notify_all()
+
+    def _is_over(self, recalls: int) -> bool:
+        return self._stop.is_set() or self._recalls != recalls
+
+    def _refuse_pause(self, paused_s: float) -> None:
+        if paused_s <= self._longest_pause_s:
+            return
+        end = datetime.fromtimestamp(self._wall_clock() + min(paused_s, _LONGEST_NAMED_S), UTC)
+        raise GaveUp(
+            f"Octolis asked to wait another {paused_s:.0f} s; retry_budget_s allows {self._longest_pause_s:.0f} s",
+            hint=f"nothing is lost: give the same command again after {end:%Y-%m-%d %H:%M:%S} UTC",
+        )
 
     def settled(
         self, grant: Grant, *, started: float, ended: float, refused: bool, retry_after_s: float | None = None
@@ -58,7 +100,7 @@ class Gate:
         with self._changed:
             self._budget.settled(grant, started=started, ended=ended, refused=refused, retry_after_s=retry_after_s)
             if refused:
-                self._save(self._clock())
+                self._tell_refusal()
             self._changed.notify_all()
 
     def points_left(self) -> int:
@@ -71,35 +113,49 @@ class Gate:
         with self._changed:
             return self._budget.paused_s(self._clock())
 
-    def _save(self, now: float) -> None:
-        if self._file is None:
-            return
-        state = {"saved_at": self._wall_clock(), **self._budget.state(now)}
-        temporary = self._file.with_suffix(".tmp")
-        try:
-            # Not flushed to disk: after a power cut the machine takes longer to start than the windows last.
-            temporary.write_text(json.dumps(state, separators=(",", ":")), encoding="utf-8", newline="\n")
-            temporary.replace(self._file)
-        except OSError:
-            self._file = None
+    def _reserve(self, cost: int) -> Grant | Wait:
+        if self._spent is None:
+            return self._budget.reserve(cost, self._clock())
+        with self._spent.alone():
+            self._look(self._spent)
+            answer = self._budget.reserve(cost, self._clock())
+            if isinstance(answer, Grant):
+                self._tell()
+        return answer
 
-    def _restore(self) -> None:
-        if self._file is None:
-            return
-        try:
-            state = json.loads(self._file.read_text(encoding="utf-8"))
-            age_s = self._wall_clock() - float(state["saved_at"])
-            self._budget.restore(state, self._clock(), age_s)
-        except (OSError, ValueError, TypeError, KeyError):
-            return
+    def _look(self, spent: Spent) -> None:
+        news = spent.news(self._now())
+        if news is not None:
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                self._budget.adopt(news, self._clock())
+
+    def _tell_refusal(self) -> None:
+        if self._spent is not None:
+            with self._spent.alone():
+                self._tell()
+
+    def _tell(self) -> None:
+        if self._spent is not None:
+            self._spent.tell(self._budget.state(self._clock()), self._now())
+
+    def _begin(self, spent: Spent) -> None:
+        with spent.alone():
+            news = spent.news(self._now())
+            if news:
+                with contextlib.suppress(ValueError, TypeError, KeyError):
+                    self._budget.adopt(news, self._clock())
+                    self._budget.learn(news[-1][0])
+
+    def _now(self) -> Moment:
+        return Moment(self._wall_clock(), self._clock())
 
 
 def read_points_left(state_file: Path, now: float, keys: int, speed: float, account_share: float) -> int | None:
-    """The points that a process beside this one may spend at once, None where it has left no word. `now`: wall time."""
-    budget = Budget(keys, speed, account_share)
+    """The points that may be spent beside all other processes, None where none has left word. `now`: wall time."""
+    budget, moment = Budget(keys, speed, account_share), Moment(now, time.monotonic())
+    states = [(state, moment.age_s(state)) for state in read_states(state_file).values()]
     try:
-        state = json.loads(state_file.read_text(encoding="utf-8"))
-        budget.restore(state, 0.0, now - float(state["saved_at"]))
-    except (OSError, ValueError, TypeError, KeyError):
+        budget.adopt(states, 0.0)
+    except (ValueError, TypeError, KeyError):
         return None
-    return budget.points_left(0.0)
+    return budget.points_left(0.0) if states else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -24,7 +24,6 @@ _WHOLE_BATCH_REFUSED = frozenset({400, 413, 422})
 _PASSING = frozenset({408, 423, 424, 425, 429})
 _SYSTEM = ("__masterid__", "__all_masterids__", "__created_at__", "__updated_at__")
 _LONGEST_ERROR = 500
-
 _LONGEST_STORED = 1_000
 
 T = TypeVar("T")
@@ -93,6 +92,12 @@ class Written:
             return False
         return self.created_at >= since if since is not None else self.created_at == self.updated_at
 
+    def was_there(self, since: datetime | None) -> bool:
+        """True when the record is older than `since`, and this write is not the one that made it."""
+        if since is None or self.created_at is None:
+            return False
+        return self.created_at < since and self.created_at != self.updated_at
+
 
 @dataclass(frozen=True)
 class Rejected:
@@ -105,7 +110,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Again:
-    """A record that was not taken for a passing reason."""
+    """A record that was not taken for a passing reason, or for one whose status (0) nobody can read."""
 
     sent: SentRecord
     status: int
@@ -154,6 +159,7 @@ class Fatal:
 Reading = Results | SplitNeeded | Transient | Unclear | Fatal
 
 
+# Each member is read by itself: one that is not as documented must not hide the others, above all not the status.
 class _Result(msgspec.Struct):
     written: bool | None = None
     record: RawRecord | None = None
@@ -163,7 +169,7 @@ class _Result(msgspec.Struct):
 
 class _Body(msgspec.Struct):
     results: list[_Result] | None = None
-    status: int | None = None
+    status: msgspec.Raw = msgspec.Raw()
 
 
 class _Warnings(msgspec.Struct):
@@ -171,19 +177,19 @@ class _Warnings(msgspec.Struct):
 
 
 class _SchemaError(msgspec.Struct):
-    message: str = ""
-    instancePath: str = ""  # noqa: N815 - the service's name
-    dataPath: str = ""  # noqa: N815 - the service's name
-    schemaPath: str = ""  # noqa: N815 - the service's name
+    message: msgspec.Raw = msgspec.Raw()
+    instancePath: msgspec.Raw = msgspec.Raw()  # noqa: N815 - the service's name
+    dataPath: msgspec.Raw = msgspec.Raw()  # noqa: N815 - the service's name
+    schemaPath: msgspec.Raw = msgspec.Raw()  # noqa: N815 - the service's name
 
 
 class _Error(msgspec.Struct):
     # `values`, which repeats the record, is left out on purpose: it holds personal data.
-    title: str = ""
-    detail: str = ""
-    status: int = 0
-    missing: list[str] = []
-    errors: list[_SchemaError | str] = []
+    title: msgspec.Raw = msgspec.Raw()
+    detail: msgspec.Raw = msgspec.Raw()
+    status: msgspec.Raw = msgspec.Raw()
+    missing: msgspec.Raw = msgspec.Raw()
+    errors: msgspec.Raw = msgspec.Raw()
 
 
 def read_answer(
@@ -213,9 +219,10 @@ def _read_whole(answer: Answer, body: _Body | None) -> Reading:
     status = answer.status
     if 200 <= status < 300:
         # An error object may come with status 200: its own status counts.
-        if body is None or body.status is None or body.status < 400:
+        told = 0 if body is None else _status(body.status)
+        if told < 400:
             return _unreadable(answer, body)
-        status = body.status
+        status = told
     return read_status(answer, status)
 
 
@@ -257,24 +264,42 @@ def _read_result(result: _Result, sent: SentRecord, columns: Columns) -> Written
 
 
 def _not_written(result: _Result, sent: SentRecord) -> Rejected | Again:
-    error = _parsed(result.error, _Error) or _Error()
-    text = _error_text(error, sent)
-    if error.status in _PASSING or error.status >= 500:
-        return Again(sent, error.status, text)
-    return Rejected(sent, error.status or 400, text)
+    error = _parsed(result.error, _Error) or _Error(title=result.error)
+    status, text = _status(error.status), _error_text(error, sent)
+    # A refusal is for good, a passing failure is not: what does not say which one it is counts as passing.
+    is_final = 400 <= status < 500 and status not in _PASSING
+    return Rejected(sent, status, text) if is_final else Again(sent, status, text)
+
+
+def _status(raw: msgspec.Raw) -> int:
+    """A status that is a number, or one as text; 0 where there is none."""
+    number, text = _parsed(raw, int), _words(raw).strip()
+    return number or (int(text) if text.isdecimal() else 0)
 
 
 def _error_text(error: _Error, sent: SentRecord) -> str:
-    details = [f"missing: {', '.join(error.missing)}"] if error.missing else []
-    details += [item if isinstance(item, str) else _schema_error_text(item) for item in error.errors]
-    parts = [part for part in (error.title, error.detail, *details) if part]
+    missing = [name for name in map(_words, _listed(error.missing)) if name]
+    details = [f"missing: {', '.join(missing)}"] if missing else []
+    details += [_schema_error_text(item) for item in _listed(error.errors)]
+    parts = [part for part in (_words(error.title), _words(error.detail), *details) if part]
     words = "; ".join(dict.fromkeys(parts)) or "no reason given"
     return clean_text(without_echo(words, sent.payload.encode()), _LONGEST_ERROR)
 
 
-def _schema_error_text(error: _SchemaError) -> str:
-    place = error.instancePath or error.dataPath or error.schemaPath
-    return f"{place} {error.message}".strip()
+def _schema_error_text(item: msgspec.Raw) -> str:
+    error = _parsed(item, _SchemaError)
+    if error is None:
+        return _words(item)
+    place = _words(error.instancePath) or _words(error.dataPath) or _words(error.schemaPath)
+    return f"{place} {_words(error.message)}".strip()
+
+
+def _words(raw: msgspec.Raw) -> str:
+    return _parsed(raw, str) or ""
+
+
+def _listed(raw: msgspec.Raw) -> list[msgspec.Raw]:
+    return _parsed(raw, list[msgspec.Raw]) or []
 
 
 def read_record(
@@ -296,14 +321,20 @@ def read_record(
         protected,
         altered,
         tuple(_text_of(stored.get(name)) for name in altered),
-        _parsed(created_at, datetime),
-        _parsed(updated_at, datetime),
+        _moment(created_at),
+        _moment(updated_at),
     )
 
 
 def modified_at(stored: RawRecord) -> datetime | None:
     """When the service says that a record was written last."""
-    return _parsed(stored.get("__modified_at__"), datetime)
+    return _moment(stored.get("__modified_at__"))
+
+
+def _moment(raw: msgspec.Raw | None) -> datetime | None:
+    found = _parsed(raw, datetime)
+    # The service's times are UTC, also where it should leave the zone out.
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
 
 
 def _text_of(raw: msgspec.Raw | None) -> str | None:
@@ -315,5 +346,5 @@ def _parsed(raw: msgspec.Raw | None, kind: type[T]) -> T | None:
         return None
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
         return None

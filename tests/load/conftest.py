@@ -95,7 +95,7 @@ def client_of() -> Iterator[Callable[..., TargetClient]]:
     open_clients: list[TargetClient] = []
 
     def make(box: Sandbox, *, stop: threading.Event | None = None, keys: Sequence[str] = (), **settings: Any) -> Any:
-        settings = {"limit_speed": SPEED, "retry_budget_s": 20, **settings}
+        settings = {"limit_speed": SPEED, "retry_budget_s": 120, **settings}
         secrets = tuple(SecretStr(key) for key in keys or ("sandbox-octolis-key",))
         client = TargetClient(
             Octolis(base_url=box.octolis_url, **settings), secrets, state_file=None, stop=stop or threading.Event()

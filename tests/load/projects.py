@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from migrate.load.ledger_view import LedgerView
@@ -37,11 +36,3 @@ def mend(project: Project, dataset: str, old: str, new: str) -> None:
 def counts(project: Project) -> dict[str, int]:
     """The records that the target holds."""
     return {name: entry["count"] for name, entry in project.state()["datasets"].items()}
-
-
-def wait_for(true: Callable[[], object]) -> None:
-    """Waits at most 30 s."""
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

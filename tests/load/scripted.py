@@ -6,19 +6,26 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+Judge = Callable[[Sequence[Mapping[str, Any]]], tuple[int, Mapping[str, Any]] | None]
+
 
 @dataclass
 class Scripted:
-    """What is answered, what was asked: the time and the key of every batch. Units: seconds of the monotonic clock."""
+    """What is answered, what was asked: time, key and size of every batch. Units: seconds of the monotonic clock.
+
+    `judge` has the first word on a batch: a status and a body, or None where the script goes on.
+    """
 
     script: list[tuple[int, Mapping[str, str]]]
+    judge: Judge
     url: str = ""
+    sizes: list[int] = field(default_factory=list)
     asked_at: list[float] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     stored: dict[str, Any] = field(default_factory=dict)
@@ -29,6 +36,9 @@ class Scripted:
         with self.lock:
             self.asked_at.append(time.monotonic())
             self.keys.append(key)
+            self.sizes.append(len(records))
+            if (judged := self.judge(records)) is not None:
+                return judged[0], {}, json.dumps(judged[1]).encode()
             if self.script:
                 return *self.script.pop(0), b"{}"
             self.stored |= {record["contact_key"]: record for record in records}
@@ -37,9 +47,9 @@ class Scripted:
 
 
 @contextlib.contextmanager
-def scripted(*script: tuple[int, Mapping[str, str]]) -> Iterator[Scripted]:
+def scripted(*script: tuple[int, Mapping[str, str]], judge: Judge = lambda _records: None) -> Iterator[Scripted]:
     """The service, running. A `Date` among a line's headers replaces the true one."""
-    service = Scripted(list(script))
+    service = Scripted(list(script), judge)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

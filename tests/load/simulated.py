@@ -17,8 +17,18 @@ from migrate.target.results import RawRecord, SentRecord
 DATASETS = {"contacts": [3, 2, 3], "orders": [2, 1]}
 BAD = "contacts-1-1"
 """The record that the service will never take."""
-FAILING = ("429", "423", "500", "html200", "lost", "never-arrived", "short", "shuffled", "null", "late")
+FAILING = ("429", "423", "500", "html200", "lost", "never-arrived", "short", "shuffled", "null", "late", "misread")
 ANSWERED = ("ok", "partial", "whole-400", *FAILING)
+
+UNDONE = {
+    "423": Answer(423),
+    "429": Answer(429, retry_after_s=1.0),
+    "500": Answer(500),
+    "refused": Answer(400, b'{"title": "Closed", "status": 400}'),
+    "misread": Answer(200, b'{"results": null}'),
+    "never-arrived": Answer(0, reason="refused", applied=False),
+}
+"""What is answered without anything having been done."""
 
 
 class Service:
@@ -56,12 +66,10 @@ class Service:
     def answer(self, job: Job, kind: str) -> Answer:
         """What the service says, having done it or not."""
         records = json.loads(body_of(job.records))
-        if kind in ("423", "429", "500"):
-            return Answer(int(kind), retry_after_s=1.0 if kind == "429" else None)
+        if kind in UNDONE:
+            return UNDONE[kind]
         if kind == "whole-400":
             return Answer(400, b'{"title": "Invalid", "status": 400}') if len(records) > 1 else self.answer(job, "ok")
-        if kind == "never-arrived":
-            return Answer(0, reason="refused", applied=False)
         if kind == "late":
             self.late.append(records)
             return Answer(504)

@@ -14,7 +14,8 @@ import httpx
 import polars as pl
 import pytest
 
-from tests.load.projects import MakeProject, prepared, wait_for, writes
+from tests.harness import PATIENCE_S, from_batch, wait_until
+from tests.load.projects import MakeProject, prepared, writes
 
 
 def test_what_support_asks_for(make_project: MakeProject) -> None:
@@ -55,30 +56,30 @@ def test_a_webhook_that_is_not_there_spoils_nothing(make_project: MakeProject) -
 @pytest.mark.slow
 def test_asked_to_stop_once_and_twice(make_project: MakeProject) -> None:
     """Once: what is in flight ends, and the last lines are counts and the next command. Twice: gone at once."""
-    project = prepared(make_project())
-    httpx.post(f"{project.sandbox.url}/_sandbox/faults", json=["octolis:slow=0.3@path=*batch"])
+    project = prepared(make_project(), "concurrency = 1")
+    project.set_faults((from_batch(2, "slow=2"),))
     process = project.start("load", "--json", "-q")
-    wait_for(lambda: project.state()["requests"]["octolis"].get("batch"))
+    wait_until(lambda: project.state()["requests"]["octolis"].get("batch"))
     process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=PATIENCE_S)
     summary: dict[str, Any] = json.loads(stdout)
     assert (process.returncode, summary["status"]) == (130, "interrupted"), stderr
     assert sum(d["written"] for d in summary["datasets"].values()) > 0
     assert summary["next"].startswith("migrate load --plan")
-    httpx.post(f"{project.sandbox.url}/_sandbox/faults", json=["octolis:stall@path=*batch"])
+    project.set_faults((from_batch(1, "drip=10"),))  # that ends with the request's deadline, after two minutes
     sent = writes(project)
     process = project.start("load", "--json", "-q")
-    wait_for(lambda: writes(project) > sent)
+    wait_until(lambda: writes(project) > sent)
+    begun = time.monotonic()
     process.send_signal(signal.SIGINT)
     # Two signals before the first is taken are one to the process.
     assert process.stderr is not None
     assert any("stopping" in line for line in iter(process.stderr.readline, ""))
     process.send_signal(signal.SIGINT)
-    begun = time.monotonic()
-    stdout, _ = process.communicate(timeout=30)
-    assert time.monotonic() - begun < 10
+    stdout, _ = process.communicate(timeout=PATIENCE_S)
+    assert time.monotonic() - begun < 60
     assert (process.returncode, json.loads(stdout)["status"]) == (130, "interrupted")
-    httpx.post(f"{project.sandbox.url}/_sandbox/faults", json=[])
+    project.set_faults(())
     assert project.run("load", "-q").code == 0
 
 
@@ -87,8 +88,10 @@ def test_watching_from_another_terminal(make_project: MakeProject) -> None:
     project = prepared(make_project())
     httpx.post(f"{project.sandbox.url}/_sandbox/faults", json=["octolis:slow=0.1@path=*batch"])
     load = project.start("load", "-q")
-    watch = project.run("status", "--watch", "--every", "0.2", timeout_s=60)
-    load.communicate(timeout=60)
+    # what has not begun is not followed
+    wait_until(lambda: project.state()["requests"]["octolis"].get("batch"))
+    watch = project.run("status", "--watch", "--every", "0.2")
+    load.communicate(timeout=PATIENCE_S)
     assert watch.code == 0, watch.stderr
     assert "records/s" in watch.stdout
     assert "done\n" in watch.stdout
@@ -114,7 +117,7 @@ def test_a_full_disk(make_project: MakeProject) -> None:
         preexec_fn=limited,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 7, done.stderr
     assert "Traceback" not in done.stderr

@@ -14,8 +14,8 @@ from migrate.load.ledger_view import LedgerView
 from migrate.load.totals import Totals
 from migrate.stages.status import LoadState, read_load
 from migrate.workspace import Workspace
-from tests.harness import Project
-from tests.load.projects import MakeProject, prepared, wait_for
+from tests.harness import PATIENCE_S, Project, wait_until
+from tests.load.projects import MakeProject, prepared
 
 pytestmark = pytest.mark.slow
 SLOW = "octolis:slow=0.1@path=*batch"
@@ -40,49 +40,55 @@ def state_of(project: Project) -> LoadState:
     return read_load(workspace, Octolis(limit_speed=100), 1, None, time.time())
 
 
-def rests(project: Project) -> int:
-    """The batches taken, once what was in flight is over; asserts that nothing leaves for another while."""
-    time.sleep(0.8)
+def says_it_is_paused(process: subprocess.Popen[str]) -> None:
+    """Waits until the load has seen that it is to pause."""
+    assert process.stderr is not None
+    assert any("paused: what is in flight ends" in line for line in iter(process.stderr.readline, ""))
+
+
+def rests(process: subprocess.Popen[str], project: Project) -> int:
+    """The batches taken, once the load says that it is paused and nothing is in flight; asserts that nothing leaves."""
+    says_it_is_paused(process)
+    wait_until(lambda: not any(entry.unknown for entry in state_of(project).totals.values()))
     before = taken(project)
     time.sleep(0.8)
     assert taken(project) == before
+    assert process.poll() is None
     return before
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
     """The exit code and what was said on stderr."""
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=PATIENCE_S)
     return process.returncode, stderr
 
 
 def test_paused_and_resumed_by_signals(project: Project) -> None:
     """USR1: what is in flight ends, nothing more leaves, `status` says paused. USR2: it goes on and ends well."""
     process = project.start("load")
-    wait_for(lambda: taken(project) >= 3)
+    wait_until(lambda: taken(project) >= 3)
     process.send_signal(signal.SIGUSR1)
-    at = rests(project)
+    at = rests(process, project)
     assert state_of(project).paused
-    assert process.poll() is None
     process.send_signal(signal.SIGUSR2)
-    wait_for(lambda: taken(project) > at)
+    wait_until(lambda: taken(project) > at)
     project.set_faults(())
     code, stderr = finished(process)
-    assert (code, "paused: what is in flight ends" in stderr, "going on" in stderr) == (0, True, True), stderr
+    assert (code, "going on" in stderr) == (0, True), stderr
     assert not (project.folder / "migration" / "PAUSE").exists()
 
 
 def test_paused_and_resumed_by_a_file(project: Project) -> None:
     """The file holds a load that is running, and one that is only beginning; without it both go on."""
     file = project.folder / "migration" / "PAUSE"
-    process = project.start("load", "-q")
-    wait_for(lambda: taken(project) >= 3)
+    process = project.start("load")
+    wait_until(lambda: taken(project) >= 3)
     file.touch()
-    at = rests(project)
+    at = rests(process, project)
     process.kill()
     process.communicate()
-    process = project.start("load", "-q")
-    time.sleep(2)
-    assert (rests(project), process.poll()) == (at, None)
+    process = project.start("load")
+    assert rests(process, project) == at
     file.unlink()
     project.set_faults(())
     assert finished(process)[0] == 0
@@ -91,14 +97,12 @@ def test_paused_and_resumed_by_a_file(project: Project) -> None:
 
 def test_a_paused_load_can_be_stopped(project: Project) -> None:
     """SIGTERM ends it at once, and the next load waits for the file to go as this one did."""
-    process = project.start("load", "--json", "-q")
-    wait_for(lambda: taken(project) >= 3)
+    process = project.start("load", "--json")
+    wait_until(lambda: taken(project) >= 3)
     process.send_signal(signal.SIGUSR1)
-    rests(project)
-    begun = time.monotonic()
+    rests(process, project)
     process.send_signal(signal.SIGTERM)
-    stdout, _ = process.communicate(timeout=30)
-    assert time.monotonic() - begun < 5
+    stdout, _ = process.communicate(timeout=60)  # the file stays where it is: the load would never end by itself
     assert (process.returncode, json.loads(stdout)["status"]) == (130, "interrupted")
     assert (project.folder / "migration" / "PAUSE").exists()
 
@@ -106,15 +110,14 @@ def test_a_paused_load_can_be_stopped(project: Project) -> None:
 def test_the_time_to_go_survives_a_restart(project: Project) -> None:
     """It comes from the ledger: a kill and a restart change neither the pace so far nor what is said to be left."""
     process = project.start("load", "-q")
-    wait_for(lambda: taken(project) >= 24)
+    wait_until(lambda: taken(project) >= 24)
     process.kill()
     process.communicate()
     before = state_of(project)
-    assert left_of(before) * 0.05 < before.left_s < left_of(before) * 5
+    assert left_of(before) * 0.02 < before.left_s < left_of(before) * 60
     (project.folder / "migration" / "PAUSE").touch()
-    process = project.start("load", "-q")
-    wait_for(lambda: sum(entry.unknown for entry in state_of(project).totals.values()) or process.poll())
-    time.sleep(1)
+    process = project.start("load")
+    says_it_is_paused(process)
     after = state_of(project)
     assert (after.left_s, after.done, left_of(after)) == (before.left_s, before.done, left_of(before))
     (project.folder / "migration" / "PAUSE").unlink()
@@ -131,7 +134,7 @@ def left_of(state: LoadState) -> int:
 def test_the_sums_of_all_lives_are_told_at_the_end(project: Project) -> None:
     """After a kill in the middle, the last lines count the whole plan, not only the second half."""
     process = project.start("load", "-q")
-    wait_for(lambda: taken(project) >= 8)
+    wait_until(lambda: taken(project) >= 8)
     process.kill()
     process.communicate()
     project.set_faults(())

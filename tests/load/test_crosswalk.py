@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import resource
 
 import polars as pl
 import pytest
 
+from migrate.errors import WorkspaceError
 from migrate.load import crosswalk
 from migrate.load.crosswalk import survivor_of, write_crosswalks
-from migrate.load.ledger import Ledger, PlannedDataset
+from migrate.load.ledger import Ledger
+from migrate.load.ledger_opening import PlannedDataset
 from migrate.load.ledger_view import LedgerView
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.target.results import Rejected, SentRecord, Written
@@ -72,6 +75,23 @@ def test_an_empty_plan_has_an_empty_crosswalk(planned, workspace):
     with LedgerView(workspace.ledger) as view:
         [file] = write_crosswalks(view, workspace, dataclasses.replace(planned, datasets=(dataset,)))
     assert pl.read_parquet(file).height == 0
+
+
+def test_a_full_disk_is_told(planned, workspace):
+    """Where there is no room for the parts, the error names the file and what to do; nothing half-written stays."""
+    with Ledger(workspace.ledger) as ledger:
+        ledger.open_plan("p", [PlannedDataset("contacts", "x", [2, 2])])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with LedgerView(workspace.ledger) as view:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
+        try:
+            with pytest.raises(WorkspaceError, match=r"crosswalk-contacts\.parquet cannot be written") as caught:
+                write_crosswalks(view, workspace, planned)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert "free disk space" in str(caught.value.hint)
+        assert list((workspace.exports / "p").iterdir()) == []
+        assert write_crosswalks(view, workspace, planned)[0].exists()
 
 
 def test_chains_of_merges_end():

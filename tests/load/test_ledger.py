@@ -9,7 +9,8 @@ import pytest
 
 from migrate.errors import Damaged, Stale, WorkspaceError
 from migrate.load import ledger_schema
-from migrate.load.ledger import Ledger, PlannedDataset
+from migrate.load.ledger import Ledger
+from migrate.load.ledger_opening import PlannedDataset
 from migrate.load.ledger_view import LedgerView
 from migrate.target.answer import Answer
 from migrate.target.results import Rejected, SentRecord, Written
@@ -119,6 +120,19 @@ def test_another_plan_of_the_same_name(ledger):
             ledger.open_plan("p", [other])
 
 
+def test_a_plan_that_was_made_again_under_its_name(tmp_path):
+    """The same batches with other content are another plan: nothing of it counts as done, and nothing is changed."""
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.open_plan("p", PLAN, "hash 1")
+        ledger.mark_sending("contacts", 0)
+        with pytest.raises(Stale, match="made again") as caught:
+            ledger.open_plan("p", PLAN, "hash 2")
+        assert "under a new name" in str(caught.value.hint)
+        assert states(ledger)[0] == "sending"
+        ledger.open_plan("p", PLAN, "hash 1")
+        ledger.open_plan("q", PLAN, "hash 2")
+
+
 def test_reading_beside_a_writer(ledger):
     """A view sees what is committed, in the plan's order, and can change nothing."""
     ledger.mark_sending("contacts", 0)
@@ -190,7 +204,7 @@ def test_a_newer_ledger_is_refused(ledger):
     with sqlite3.connect(ledger.file) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(WorkspaceError, match=r"format 99.*format 3"):
+    with pytest.raises(WorkspaceError, match=r"format 99.*format 4"):
         Ledger(ledger.file)
 
 
@@ -214,6 +228,9 @@ def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(tmp_path):
         LedgerView(file)
     with Ledger(file) as opened:
         opened.open_plan("p", PLAN)
+        opened.open_plan("old", PLAN, "its hash")
+        with pytest.raises(Stale):
+            opened.open_plan("old", PLAN, "another hash")
     with LedgerView(file) as view:
         assert view.plans() == ["old", "p"]
         assert view.count_marks("p", "contacts") == []

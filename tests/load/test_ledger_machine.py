@@ -22,7 +22,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from migrate.config import Gates, Limit, Octolis
 from migrate.errors import Locked
-from migrate.load.ledger import Ledger, PlannedDataset
+from migrate.load.ledger import Ledger
+from migrate.load.ledger_opening import PlannedDataset
 from migrate.load.loader import body_of
 from migrate.load.outcome import Outcomes
 from migrate.load.planned import DatasetToLoad, PlanToLoad
@@ -32,13 +33,14 @@ from migrate.progress import Silence
 from migrate.workspace import Workspace
 from tests.load.simulated import ANSWERED, BAD, DATASETS, FAILING, FakeClient, Service, all_keys, records_of
 
-ENDLESS_S, SHORT_S = 1e9, 20.0
+ENDLESS_S, SHORT_S, NO_S = 1e9, 20.0, 0.0
+ROUGH = ("misread", "misread", "misread", "whole-400", "423", "ok")
 
 
 class LedgerMachine(RuleBasedStateMachine):
     """Sends, answers and crashes in any order."""
 
-    @initialize(busy_budget_s=st.sampled_from((ENDLESS_S, SHORT_S)))
+    @initialize(busy_budget_s=st.sampled_from((ENDLESS_S, SHORT_S, NO_S)))
     def begin(self, busy_budget_s: float) -> None:
         """A plan of two datasets, a new ledger, an empty target; patience with a busy dataset, or little of it."""
         self.folder = tempfile.TemporaryDirectory()
@@ -128,9 +130,13 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         if kind == "whole-400":
             self.allowed += 2 if len(job.records) > 1 else 0
+        elif kind == "refused":
+            self.allowed += 3
         elif kind == "partial" or kind in FAILING:
             self.allowed += 1
+        halvings = self.outcomes._patience.halvings
         self.outcomes.take(job, self.service.answer(job, kind), body_of(job.records))
+        self.allowed += self.outcomes._patience.halvings - halvings
 
     def send_one(self) -> None:
         """A request leaves, if one may."""
@@ -159,14 +165,55 @@ class LedgerMachine(RuleBasedStateMachine):
         self.end(job, kind)
         self.now += 0.1
 
-    @rule(kind=st.sampled_from(("423", "429")), rounds=st.integers(2, 8))
+    @rule(kind=st.sampled_from(("423", "429", "misread")), rounds=st.integers(2, 8))
     def storm(self, kind: str, rounds: int) -> None:
-        """For a while everything is answered that the dataset is busy, or that it was too much."""
+        """For a while everything is answered that the dataset is busy, that it was too much, or nothing clear."""
         for _ in range(rounds):
             self.send_one()
             while self.flying:
                 self.end(self.flying.pop(), kind)
             self.now += 1.0
+
+    @rule(kinds=st.lists(st.sampled_from(ROUGH), min_size=4, max_size=16), flying=st.integers(1, 3))
+    def rough_times(self, kinds: list[str], flying: int) -> None:
+        """Nothing clear, refused as a whole and busy by turns, with others in flight: what is given up on is mixed."""
+        for kind in kinds:
+            self.send(flying)
+            if self.flying:
+                self.end(self.flying.pop(0), kind)
+
+    @rule(key=st.sampled_from(all_keys()), rounds=st.integers(8, 40))
+    def poison(self, key: str, rounds: int) -> None:
+        """For a while whatever holds one certain record makes the service fail, and the rest is taken."""
+        for _ in range(rounds):
+            self.send_one()
+            while self.flying:
+                job = self.flying.pop()
+                self.end(job, "500" if key in [record.sent.key for record in job.records] else "ok")
+            self.now += 1.0
+
+    @precondition(lambda self: not any(lane.ever_written for lane in self.lanes))
+    @rule(rounds=st.integers(1, 8))
+    def closed(self, rounds: int) -> None:
+        """Before anything is written, all is refused for a while, each record alone, too: no fault of theirs."""
+        for _ in range(rounds):
+            self.send_one()
+            while self.flying:
+                self.end(self.flying.pop(), "refused")
+        if self.outcomes.reason is not None:
+            self.die()
+            self.start()
+
+    @rule()
+    def stop(self) -> None:
+        """An orderly end: what has not left is called back, what nobody can tell of is unknown; another one starts."""
+        while self.flying:
+            job = self.flying.pop()
+            self.requests -= not job.reading
+            self.outcomes.unsent(job)
+        self.outcomes.finish()
+        self.die()
+        self.start()
 
     @rule()
     def late_application(self) -> None:
@@ -248,7 +295,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.end(self.flying.pop(), "ok")
             if all(lane.is_done for lane in self.lanes):
                 self.outcomes.finish()
-                if not any(lane.unknown or lane.deferred for lane in self.lanes):
+                if not any(lane.unknown or lane.deferred or lane.held for lane in self.lanes):
                     return
                 self.die()
                 self.start()
@@ -265,7 +312,7 @@ TestLedgerMachine.settings = settings(
 def test_random_lives(seed: int) -> None:
     """Longer lives than the machine's, with every fault in each: the same invariants, the same quiet end."""
     rng, machine = random.Random(seed), LedgerMachine()
-    machine.begin(ENDLESS_S if seed % 2 else SHORT_S)
+    machine.begin((ENDLESS_S, SHORT_S, NO_S)[seed % 3])
     for _ in range(60):
         chance = rng.random()
         if chance < 0.35:
@@ -273,7 +320,13 @@ def test_random_lives(seed: int) -> None:
         elif chance < 0.86 and machine.flying:
             machine.answer(kind=rng.choice(ANSWERED), which=rng.randrange(8))
         elif chance < 0.89:
-            machine.storm(kind=rng.choice(("423", "429")), rounds=rng.randrange(2, 8))
+            machine.storm(kind=rng.choice(("423", "429", "misread")), rounds=rng.randrange(2, 8))
+        elif chance < 0.91:
+            machine.poison(key=rng.choice(all_keys()), rounds=rng.randrange(8, 40))
+        elif chance < 0.92:
+            machine.stop()
+        elif chance < 0.93:
+            machine.rough_times(kinds=rng.choices(ROUGH, k=12), flying=rng.randrange(1, 4))
         elif chance < 0.95:
             deaths = (machine.crash_before_sending, machine.another_machine, machine.second_loader)
             rng.choice((*deaths, lambda: machine.crash_before_recording(which=rng.randrange(8))))()
@@ -282,3 +335,62 @@ def test_random_lives(seed: int) -> None:
             machine.late_application()
         machine.sums_agree()
     machine.teardown()
+
+
+@pytest.fixture
+def life():
+    """A machine without any patience for a busy dataset; its quiet end is checked."""
+    machine = LedgerMachine()
+    machine.begin(NO_S)
+    yield machine
+    machine.teardown()
+
+
+def sent(machine: LedgerMachine, *kinds: str) -> None:
+    """So many requests leave one after the other, each answered as told."""
+    for kind in kinds:
+        machine.send_one()
+        machine.end(machine.flying.pop(), kind)
+
+
+def test_unknown_and_then_busy(life):
+    """A batch whose answers were never clear waits with the rest of its dataset when that stays busy."""
+    sent(life, *("misread", "read") * 3)
+    assert [job.batch for job in life.lanes[0].unknown] == [0]
+    sent(life, "423")
+    life.outcomes.finish()
+    totals = life.ledger.totals()["contacts"]
+    assert (totals.deferred, totals.unknown) == (8, 0)
+
+
+@pytest.mark.parametrize("last", ["ok", "500", "whole-400", "misread", "lost", "423", "unsent"])
+@pytest.mark.parametrize("piece", [True, False])
+def test_in_flight_when_the_dataset_is_given_up(last, piece, life):
+    """What was in flight then ends as it ends, and only what is left after it is deferred."""
+    if piece:
+        sent(life, "whole-400")
+    life.send(2)
+    other, busy = life.flying.pop(), life.flying.pop()
+    life.end(busy, "423")
+    assert life.ledger.totals()["contacts"].deferred == 0
+    if last == "unsent":
+        life.requests -= 1
+        life.outcomes.unsent(other)
+    else:
+        life.end(other, last)
+    totals = life.ledger.totals()["contacts"]
+    assert totals.written == (sum(record.sent.key != BAD for record in other.records) if last == "ok" else 0)
+    assert totals.deferred == 8 - totals.written - totals.rejected
+
+
+def test_a_reading_in_flight_when_the_dataset_is_given_up(life):
+    """What it shows is kept."""
+    sent(life, "null")
+    life.send(2)
+    reading, busy = sorted(life.flying, key=lambda job: not job.reading)
+    life.flying.clear()
+    assert reading.reading
+    life.end(busy, "423")
+    life.end(reading, "")
+    totals = life.ledger.totals()["contacts"]
+    assert (totals.written, totals.deferred) == (3, 5)

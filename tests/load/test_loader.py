@@ -11,13 +11,14 @@ import polars as pl
 import pytest
 
 from migrate.config import Gates, Limit
-from migrate.errors import GateError, GaveUp, Interrupted, Locked, Refused
+from migrate.errors import GateError, GaveUp, Interrupted, Locked, Refused, Stale
 from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import Options, load
 from migrate.load.pause import set_pause
 from migrate.load.planned import PlanToLoad
 from migrate.load.scheduler import Waits
 from migrate.progress import Silence
+from tests.harness import wait_until
 
 QUICK = Waits(0.01, 0.1, 0.05, 0.2)
 
@@ -26,8 +27,9 @@ QUICK = Waits(0.01, 0.1, 0.05, 0.2)
 def run(workspace):
     """Loads a plan with short waits."""
 
-    def go(client, plan, *, gates=Gates(), stop=None, waits=QUICK):  # noqa: B008 - Gates is frozen
-        return load(client, workspace, plan, gates, Silence(), stop or threading.Event(), options=Options(waits=waits))
+    def go(client, plan, *, gates=Gates(), stop=None, progress=None):  # noqa: B008 - Gates is frozen
+        stop, progress = stop or threading.Event(), progress or Silence()
+        return load(client, workspace, plan, gates, progress, stop, options=Options(waits=QUICK))
 
     return go
 
@@ -50,6 +52,19 @@ def test_a_second_load_sends_nothing(start_sandbox, client_of, run, make_plan, c
     first = run(client_of(box), plan)
     assert run(client_of(box), plan).datasets == first.datasets
     assert sandbox_state(box)["requests"]["octolis"] == {"count": {"200": 1}, "batch": {"200": 3}}
+
+
+def test_a_plan_made_again_under_its_name(start_sandbox, client_of, run, make_plan, contacts, sandbox_state):
+    """What the first plan of that name has sent is not taken for what the second one plans."""
+    box, plan = start_sandbox(), make_plan(contacts=contacts(3, 10))
+    document = plan.folder / "plan.json"
+    document.write_text('{"made": 1}')
+    run(client_of(box), plan)
+    assert run(client_of(box), plan).datasets["contacts"].written == 30
+    document.write_text('{"made": 2}')
+    with pytest.raises(Stale, match="made again after its load had begun"):
+        run(client_of(box), plan)
+    assert sandbox_state(box)["requests"]["octolis"]["batch"] == {"200": 3}
 
 
 def test_a_plan_without_rows(start_sandbox, client_of, run, make_plan):
@@ -272,13 +287,20 @@ def test_strict_stops_at_a_protected_value(start_sandbox, client_of, make_plan, 
 
 def test_a_file_pauses_the_load(start_sandbox, client_of, make_plan, contacts, workspace, sandbox_state):
     """While the file is there nothing leaves; when it is gone the load goes on by itself."""
-    box, plan = start_sandbox(), make_plan(contacts=contacts(5, 4))
+    box, plan, left = start_sandbox(), make_plan(contacts=contacts(5, 4)), []
     set_pause(workspace, on=True)
-    threading.Timer(0.6, lambda: set_pause(workspace, on=False)).start()
-    begun = time.monotonic()
+
+    def let_go() -> None:
+        wait_until(lambda: "count" in sandbox_state(box)["requests"].get("octolis", {}))
+        time.sleep(0.6)
+        left.append("batch" in sandbox_state(box)["requests"]["octolis"])
+        set_pause(workspace, on=False)
+
+    helper = threading.Thread(target=let_go)
+    helper.start()
     totals = load(client_of(box), workspace, plan, Gates(), Silence(), threading.Event()).datasets["contacts"]
-    assert time.monotonic() - begun > 0.6
-    assert totals.written == 20
+    helper.join()
+    assert (left, totals.written) == ([False], 20)
 
 
 def test_counts_are_marked_on_the_way(start_sandbox, client_of, make_plan, contacts, workspace):
@@ -294,12 +316,16 @@ def test_counts_are_marked_on_the_way(start_sandbox, client_of, make_plan, conta
 def test_a_stop_finishes_what_is_in_flight(start_sandbox, client_of, run, make_plan, contacts, sandbox_state):
     """A stop ends the load after the requests in flight, with everything acknowledged recorded."""
     box, plan, stop = start_sandbox(latency_s=0.05), make_plan(contacts=contacts(40, 2)), threading.Event()
-    threading.Timer(0.3, stop.set).start()
+
+    class Stopping(Silence):
+        def advance(self, task: str, by: int, *, total: int | None = None) -> None:
+            stop.set()
+
     with pytest.raises(Interrupted) as caught:
-        run(client_of(box, stop=stop), plan, stop=stop)
+        run(client_of(box, stop=stop, concurrency=8), plan, stop=stop, progress=Stopping())
     assert caught.value.hint == "migrate load --plan first"
     sent = sandbox_state(box)["requests"]["octolis"]["batch"]["200"]
-    assert 0 < sent < 40
+    assert 0 < sent <= 8
     totals = run(client_of(box), plan).datasets["contacts"]
     assert (totals.written, totals.requests - totals.throttled_429) == (80, 40)
 

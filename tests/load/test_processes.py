@@ -7,8 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import pytest
 import migrate
 from migrate.load.ledger_view import LedgerView
 from migrate.load.totals import Totals
+from tests.harness import PATIENCE_S, from_batch, wait_until
 
 PROGRAM = Path(__file__).with_name("load_process.py")
 BATCHES, ROWS, CONCURRENCY = 120, 5, 8
@@ -46,7 +45,7 @@ def start(start_sandbox, make_plan, contacts, workspace):
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     """The exit code and what the process said."""
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE_S)
     return process.returncode, said or ""
 
 
@@ -56,12 +55,9 @@ def batches_taken(box: Any) -> int:
     return int(requests.get("octolis", {}).get("batch", {}).get("200", 0))
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    """Waits at most 30 s."""
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def set_faults(box: Any, *faults: str) -> None:
+    """Replaces the sandbox's faults."""
+    httpx.post(f"{box.url}/_sandbox/faults", json=faults).raise_for_status()
 
 
 def kill_at(process: subprocess.Popen[str], box: Any, goal: int) -> None:
@@ -98,10 +94,12 @@ def test_killed_at_any_moment(start, workspace):
 def test_interrupted_once(start, workspace):
     """Ctrl-C ends the process with code 130 and the command that goes on; nothing acknowledged is sent again."""
     box, go = start
+    set_faults(box, from_batch(21, "slow=2"))
     process = go()
     wait_until(lambda: batches_taken(box) >= 20)
     process.send_signal(signal.SIGINT)
     code, said = finish(process)
+    set_faults(box)
     assert (code, "migrate load --plan first" in said) == (130, True)
     assert totals_of(workspace).batches_done == batches_taken(box)
     assert finish(go()) == (0, "")
@@ -111,9 +109,11 @@ def test_interrupted_once(start, workspace):
 def test_two_at_once(start):
     """The second process ends at once with code 7 and names the first; the first one is not disturbed."""
     box, go = start
+    set_faults(box, from_batch(6, "slow=2"))
     first = go()
     wait_until(lambda: batches_taken(box) >= 5)
     code, said = finish(go())
     assert (code, f"process {first.pid} on host" in said) == (7, True)
+    set_faults(box)
     assert finish(first) == (0, "")
     assert batches_taken(box) == BATCHES

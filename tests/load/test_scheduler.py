@@ -42,6 +42,16 @@ def test_a_busy_dataset_is_parked_and_then_probed():
     assert one.next_job(105.0) is not None
 
 
+def test_a_busy_dataset_that_asks_for_longer():
+    """The longest wait that was asked for counts, also by an answer that comes when the dataset is parked already."""
+    one, waits = lane("a", 3), Waits()
+    assert one.park(100.0, waits, 60.0) == 60.0
+    assert one.park(101.0, waits, 60.0) == 1.0
+    assert (one.parked_until, one.busy_total_s, one.busy_streak) == (161.0, 61.0, 1)
+    assert one.park(102.0, waits, 3.0) == 0.0
+    assert one.park(161.0, waits, 2.0) == 7.5
+
+
 def test_busy_waits_grow_to_a_bound():
     """5 s at first, never more than 30."""
     waits = [Waits().busy_s(streak) for streak in range(1, 9)]

@@ -130,7 +130,7 @@ def test_a_restart_does_not_burst(worked_s, away_s, clock_s):
         now = answer.until if isinstance(answer, Wait) else now + 0.01
     state = json.loads(json.dumps(old.state(now)))
     new = Budget(1)
-    new.restore(state, clock_s, away_s)
+    new.adopt([(state, away_s)], clock_s)
     assert burst_of(new, 10, clock_s) <= burst_of(old, 10, now + away_s + 0.001)
     assert burst_of(new, 10, clock_s + 70) == 17
 
@@ -140,5 +140,43 @@ def test_a_foreign_state_changes_nothing(state):
     """A state of another shape is refused and leaves the budget as it was."""
     budget = Budget(1)
     with pytest.raises((KeyError, ValueError, TypeError)):
-        budget.restore(state, 0.0, 0.0)
+        budget.adopt([(Budget(1).state(0.0), 0.0), (state, 0.0)], 0.0)
+        budget.learn(state)
     assert burst_of(budget, 10, 0.0) == 17
+
+
+def test_what_others_hold_is_counted_once():
+    """Each look at the others replaces the last one, is never told as one's own, and leaves the own points alone."""
+    mine, other = Budget(2), Budget(2)
+    for budget, count in ((mine, 3), (other, 12)):
+        for _ in range(count):
+            assert isinstance(budget.reserve(10, 0.0), Grant)
+    own = mine.state(0.0)
+    for _ in range(3):
+        mine.adopt([(other.state(0.0), 0.0)], 0.0)
+        assert mine.points_left(0.0) == 350 - 150
+        assert mine.state(0.0) == own
+    mine.adopt([], 0.0)
+    assert mine.points_left(0.0) == 350 - 30
+
+
+def test_a_pause_is_everybodys():
+    """What the service asked of one process holds for the key, whoever uses it."""
+    mine, other = Budget(1), Budget(1)
+    grant = other.reserve(10, 0.0)
+    assert isinstance(grant, Grant)
+    other.settled(grant, started=0.0, ended=0.0, refused=True, retry_after_s=40)
+    mine.adopt([(other.state(0.0), 10.0)], 100.0)
+    assert mine.paused_s(100.0) == 30
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 2)), min_size=1, max_size=60))
+def test_two_processes_are_one_account(steps):
+    """Two budgets that look at each other before each request spend no more than one of them alone would."""
+    budgets, alone, now = [Budget(1), Budget(1)], Budget(1), 0.0
+    for is_second, pause_s in steps:
+        now += pause_s
+        budget, other = budgets[is_second], budgets[not is_second]
+        budget.adopt([(other.state(now), 0.0)], now)
+        together, single = budget.reserve(10, now), alone.reserve(10, now)
+        assert isinstance(together, Grant) == isinstance(single, Grant)

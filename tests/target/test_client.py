@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import re
 import socket
 import threading
 import time
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -20,6 +23,7 @@ from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
 from migrate.target.answer import Answer, clean_text, refusal
 from migrate.target.client import TargetClient, filter_text
+from tests.harness import wait_until
 
 KEYS = ("canary-key-one", "canary-key-two")
 DATASETS = """
@@ -38,7 +42,7 @@ def connect(tmp_path):
     (tmp_path / "datasets.toml").write_text(DATASETS)
     boxes, clients = [], []
 
-    def go(*faults, keys=KEYS, stop=None, **settings):
+    def go(*faults, keys=KEYS, stop=None, note=lambda _text: None, **settings):
         box = Sandbox(
             SandboxSettings(
                 datasets=tmp_path / "datasets.toml",
@@ -48,9 +52,9 @@ def connect(tmp_path):
             )
         )
         boxes.append(box.__enter__())
-        options = {"base_url": box.octolis_url, "limit_speed": 50, "retry_budget_s": 5, **settings}
+        options = {"base_url": box.octolis_url, "limit_speed": 50, "retry_budget_s": 120, **settings}
         secrets = tuple(SecretStr(key) for key in keys)
-        client = TargetClient(Octolis(**options), secrets, state_file=None, stop=stop or threading.Event())
+        client = TargetClient(Octolis(**options), secrets, state_file=None, stop=stop or threading.Event(), note=note)
         clients.append(client)
         return box, client
 
@@ -111,9 +115,9 @@ def test_a_wrong_key_among_two(connect):
 @pytest.mark.parametrize("fault", ["500", "429=0.01", "reset", "cut", "truncated-json", "html200", "empty200", "204"])
 def test_reads_are_tried_again(connect, fault):
     """Passing faults of a read pass unseen."""
-    _, client = connect(f"octolis:{fault}@at=1+2")
-    assert client.count("contacts").count == 0
-    _, client = connect(f"octolis:{fault}@at=1+2")
+    _, client = connect(f"octolis:{fault}@at=2+3+5+6")
+    for _ in range(2):
+        assert client.count("contacts").count == 0
     assert client.export_csv("contacts", 1).startswith(b"k,n")
 
 
@@ -122,6 +126,102 @@ def test_reads_give_up(connect):
     _, client = connect("octolis:503", retry_budget_s=0.2)
     with pytest.raises(GaveUp, match="counting dataset contacts: gave up"):
         client.count("contacts")
+
+
+@contextlib.contextmanager
+def down_for(retry_after: str):
+    """A service that is down for its first answer, and says for how long; gives its URL."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response_only(503 if len(asked) == 1 else 200)
+            self.send_header("Retry-After", retry_after)
+            self.send_header("Content-Length", "1")
+            self.end_headers()
+            self.wfile.write(b"7")
+
+        def log_message(self, *_arguments: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("retry_after", "least_s"), [("1", 1.0), ("0", 0.05)])
+def test_a_read_waits_as_long_as_it_is_told(retry_after, least_s):
+    """Retry-After counts with every status, not only with 429; a service that is down is never asked again at once."""
+    told, begun = [], time.monotonic()
+    with down_for(retry_after) as url:
+        settings, stop = Octolis(base_url=url), threading.Event()
+        with TargetClient(settings, (SecretStr("k"),), state_file=None, stop=stop, note=told.append) as client:
+            assert client.count("contacts").count == 7
+    assert time.monotonic() - begun >= least_s
+    assert len(told) == 1
+    assert "503 Service Unavailable; trying again in" in told[0]
+
+
+@pytest.mark.parametrize("retry_after", ["86400", "20"])
+def test_a_wait_beyond_the_budget_is_said(retry_after):
+    """Nobody sleeps for a day."""
+    with down_for(retry_after) as url:
+        settings = Octolis(base_url=url, retry_budget_s=15)
+        with (
+            TargetClient(settings, (SecretStr("k"),), state_file=None, stop=threading.Event()) as client,
+            pytest.raises(GaveUp, match=f"asked to wait {retry_after} s"),
+        ):
+            client.count("contacts")
+
+
+def test_the_first_answer_counts_as_one():
+    """A service that is down is known to be there: from then on the whole budget is its own."""
+    waits = []
+    with down_for("11") as url:
+        stop = threading.Event()
+        settings = Octolis(base_url=url, retry_budget_s=600)
+
+        def note(text: str) -> None:
+            waits.append(text)
+            stop.set()
+
+        with (
+            TargetClient(settings, (SecretStr("k"),), state_file=None, stop=stop, note=note) as client,
+            pytest.raises(Interrupted),
+        ):
+            client.count("contacts")
+    assert waits == ["counting dataset contacts: 503 Service Unavailable; trying again in 11.0 s"]
+
+
+def test_a_pause_is_told_once(connect):
+    """The first who has to wait for a refused key says so, and nobody else."""
+    told, stop = [], threading.Event()
+    _, client = connect("octolis:429=600@at=1", keys=KEYS[:1], note=told.append, stop=stop, retry_budget_s=900)
+    assert client.upsert_batch("contacts", b"[]").status == 429
+
+    def send() -> None:
+        with contextlib.suppress(Interrupted):
+            client.upsert_batch("contacts", b"[]")
+
+    threads = [threading.Thread(target=send) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: told)
+    time.sleep(0.3)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    [text] = told
+    assert re.fullmatch(r"Octolis lets no key ask again for (600|[3-5]\d\d) s \(429\); waiting", text)
 
 
 def test_an_address_where_nobody_listens():
@@ -137,14 +237,15 @@ def test_an_address_where_nobody_listens():
 
 
 def test_a_stop_ends_the_retries(connect):
-    """A stop is noticed while a read waits to be tried again."""
+    """A stop is noticed while a read waits to be tried again, for ten minutes as the service asks."""
     stop = threading.Event()
-    _, client = connect("octolis:503", stop=stop, retry_budget_s=900)
-    threading.Timer(0.1, stop.set).start()
+    timer, fault = threading.Timer(0.1, stop.set), "octolis:429=600@at=2"
+    _, client = connect(fault, keys=KEYS[:1], stop=stop, note=lambda _text: timer.start(), retry_budget_s=900)
+    client.count("contacts")
     begun = time.monotonic()
     with pytest.raises(Interrupted):
         client.count("contacts")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 300
 
 
 def test_webhooks(connect):

@@ -28,6 +28,19 @@ from migrate.target.results import (
 KEY = Columns(("id",))
 
 
+def test_times_without_a_zone():
+    """They are UTC, and can be compared with the service's own."""
+    sent = SentRecord(0, "1", '{"id": "1"}')
+    record = {"id": "1", "__masterid__": "m", "__created_at__": "2026-01-02T03:04:05"}
+    body = json.dumps({"results": [{"written": True, "record": record}]}).encode()
+    reading = read_answer(Answer(200, body), [sent], KEY)
+    assert isinstance(reading, Results)
+    [written] = reading.verdicts
+    assert isinstance(written, Written)
+    assert written.created_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert written.was_created(datetime(2026, 1, 2, tzinfo=UTC))
+
+
 def sent(*rows: dict[str, Any]) -> list[SentRecord]:
     """The rows as they are sent."""
     return [SentRecord(n, str(row["id"]), json.dumps(row)) for n, row in enumerate(rows)]
@@ -84,7 +97,7 @@ def test_refused_records():
         {"written": False, "error": error},
         {"written": False, "error": {"title": "Busy", "status": 423}},
         {"written": False, "error": {"title": "Oops", "status": 500}},
-        {"written": False},
+        {"written": False, "error": {"title": "No such column", "status": 404}},
     ]
     reading = read_answer(answer(*results), sent(*rows), KEY)
     assert isinstance(reading, Results)
@@ -97,6 +110,76 @@ def test_refused_records():
     assert isinstance(third, Again)
     assert (second.status, third.status) == (423, 500)
     assert isinstance(fourth, Rejected)
+
+
+MISTYPED: tuple[Any, ...] = (None, 7, "text", [], {}, [None], [{"message": None, "dataPath": 1}], {"a": [1]}, True)
+
+
+@given(
+    st.sampled_from([408, 423, 424, 425, 429, 500, 503]),
+    st.sampled_from([int, str]),
+    st.dictionaries(
+        st.sampled_from(["title", "detail", "missing", "errors", "values"]), st.sampled_from(MISTYPED), max_size=5
+    ),
+)
+def test_a_passing_failure_passes_whatever_stands_beside_it(status, form, members):
+    """No null or mistyped member of an error hides its status, so that none makes a refusal for good of it."""
+    result = {"written": False, "error": {**members, "status": form(status)}}
+    reading = read_answer(answer(result), sent({"id": "a"}), KEY)
+    assert isinstance(reading, Results)
+    [verdict] = reading.verdicts
+    assert isinstance(verdict, Again)
+    assert verdict.status == status
+
+
+@given(st.sampled_from([400, "422"]), st.sampled_from(["missing", "errors", "detail"]), st.sampled_from(MISTYPED))
+def test_a_refusal_keeps_its_title(status, member, value):
+    """Nor do such members cost the reason of a refusal."""
+    result = {"written": False, "error": {"title": "Bad row", member: value, "status": status}}
+    reading = read_answer(answer(result), sent({"id": "a"}), KEY)
+    assert isinstance(reading, Results)
+    [verdict] = reading.verdicts
+    assert isinstance(verdict, Rejected)
+    assert (verdict.status, "Bad row" in verdict.error) == (int(status), True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        None,
+        "Dataset busy, retry",
+        [],
+        {},
+        {"status": None},
+        {"status": "soon"},
+        {"status": 0},
+        {"status": 200},
+        {"status": True},
+        {"status": {"code": 400}},
+    ],
+)
+def test_a_failure_without_a_status_is_not_final(error):
+    """Where nobody says that a record is refused for good it is sent again."""
+    reading = read_answer(answer({"written": False, "error": error}), sent({"id": "a"}), KEY)
+    assert isinstance(reading, Results)
+    [verdict] = reading.verdicts
+    assert isinstance(verdict, Again)
+    assert verdict.status in (0, 200)
+    if isinstance(error, str):
+        assert verdict.reason == error
+
+
+def test_a_failure_without_an_error_is_not_final():
+    """The same for a result that says no more than that the record was not written."""
+    reading = read_answer(answer({"written": False}), sent({"id": "a"}), KEY)
+    assert reading == Results((Again(sent({"id": "a"})[0], 0, "no reason given"),))
+
+
+def test_results_are_read_beside_a_mistyped_status():
+    """A status of the whole body that is no number does not hide the results."""
+    body = {"results": [written({"id": "a"})], "status": "ok"}
+    reading = read_answer(Answer(200, json.dumps(body).encode()), sent({"id": "a"}), KEY)
+    assert isinstance(reading, Results)
 
 
 @given(st.permutations(range(5)))

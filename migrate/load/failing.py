@@ -1,0 +1,54 @@
+"""When a batch that keeps failing is taken apart. Pure.
+
+A service that is down is waited for: its failures say nothing about a batch. Where others are taken meanwhile, there is
+probably one record that makes the service fail. Halving finds it, so that its neighbours get in, and it is left to
+another run instead of holding up this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from migrate.load.scheduler import Job
+
+Step = Literal["wait", "halve", "set aside"]
+
+_FAILURES_BEFORE = {"batch": 4, "piece": 2, "record": 6}
+_SHARE_OF_BUDGET = 0.25
+_LEAST_FAILURES = 2
+_MOST_HALVINGS = 100
+_MOST_SET_ASIDE = 20
+
+
+@dataclass
+class Patience:
+    """What a run has done about batches that keep failing. `succeeded_at`: when a request last had a record written.
+
+    **Guarantees**: a run halves at most a hundred times, each for the price of a few requests, and leaves at most
+    twenty records to another one. Beyond that it is the service that is not well, and the retry budget decides.
+    """
+
+    succeeded_at: float = float("-inf")
+    halvings: int = 0
+    set_aside: int = 0
+
+    def judge(self, job: Job, failing_s: float, budget_s: float) -> Step:
+        """What to do about a job that has just failed, and has been failing for so many seconds."""
+        is_alone = len(job.records) == 1
+        # A half is cut again on what has been seen since the whole failed; a record alone has to be the odd one now.
+        since = job.halved_at if is_alone and job.halved_at is not None else job.failing_from
+        if self.succeeded_at < since or not _is_patience_over(job, failing_s, budget_s):
+            return "wait"
+        if not is_alone:
+            self.halvings += 1
+            return "halve" if self.halvings <= _MOST_HALVINGS else "wait"
+        self.set_aside += 1
+        return "set aside" if self.set_aside <= _MOST_SET_ASIDE else "wait"
+
+
+def _is_patience_over(job: Job, failing_s: float, budget_s: float) -> bool:
+    kind = "record" if len(job.records) == 1 else "batch" if job.halved_at is None else "piece"
+    if job.failures >= _FAILURES_BEFORE[kind]:
+        return True
+    return job.failures >= _LEAST_FAILURES and failing_s >= budget_s * _SHARE_OF_BUDGET

@@ -1,0 +1,80 @@
+"""Making a plan known to the ledger, or taking it up where another process left it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from migrate.errors import Stale
+
+
+@dataclass(frozen=True)
+class PlannedDataset:
+    """A dataset of a plan as the ledger has to know it: the rows of each batch, by batch number.
+
+    `target`: `dataset`, or `webhook` where `dataset_id` is a webhook's.
+    """
+
+    name: str
+    dataset_id: str
+    batch_rows: Sequence[int]
+    target: str = "dataset"
+
+
+def take_up(
+    db: sqlite3.Connection, plan: str, datasets: Sequence[PlannedDataset], sha256: str, now: float
+) -> dict[str, int]:
+    """The ledger's numbers of the datasets. What was being sent is now unknown, what was deferred is planned again.
+
+    **Raises**: Stale when the ledger knows a plan of that name with other batches or of another hash.
+    """
+    plan_id = _open_plan(db, plan, sha256, now)
+    ids = {dataset.name: _open_dataset(db, plan_id, place, dataset) for place, dataset in enumerate(datasets)}
+    for number in ids.values():
+        db.execute(
+            "UPDATE batches SET state = replace(state, 'sending', 'unknown'), changed_at = ?,"
+            " doubts = doubts + 1, attempts = attempts + (state = 'sending')"
+            " WHERE dataset = ? AND state IN ('sending', 'split')",
+            (now, number),
+        )
+        db.execute("UPDATE batches SET state = 'planned' WHERE dataset = ? AND state = 'deferred'", (number,))
+    return ids
+
+
+def _open_plan(db: sqlite3.Connection, plan: str, sha256: str, now: float) -> int:
+    db.execute("INSERT OR IGNORE INTO plans (name, begun_at, sha256) VALUES (?, ?, ?)", (plan, now, sha256))
+    # A ledger of an earlier format does not know the hash: the plan that is there now is taken at its word.
+    db.execute("UPDATE plans SET sha256 = ? WHERE name = ? AND sha256 IS NULL", (sha256, plan))
+    number, known = db.execute("SELECT id, sha256 FROM plans WHERE name = ?", (plan,)).fetchone()
+    if known != sha256:
+        raise Stale(
+            f"plan {plan!r} was made again after its load had begun: the ledger knows another plan of this name",
+            hint="make the plan under a new name with `migrate plan` and load that one: what is in the target already "
+            "it finds there",
+        )
+    return int(number)
+
+
+def _open_dataset(db: sqlite3.Connection, plan_id: int, place: int, dataset: PlannedDataset) -> int:
+    found = db.execute(
+        "SELECT id, dataset_id FROM datasets WHERE plan = ? AND name = ?", (plan_id, dataset.name)
+    ).fetchone()
+    if found is None:
+        cursor = db.execute(
+            "INSERT INTO datasets (plan, name, dataset_id, place, target) VALUES (?, ?, ?, ?, ?)",
+            (plan_id, dataset.name, dataset.dataset_id, place, dataset.target),
+        )
+        number = int(cursor.lastrowid or 0)
+        db.executemany(
+            "INSERT INTO batches (dataset, batch, rows, state) VALUES (?, ?, ?, 'planned')",
+            ((number, batch, rows) for batch, rows in enumerate(dataset.batch_rows)),
+        )
+        return number
+    rows = [row[0] for row in db.execute("SELECT rows FROM batches WHERE dataset = ? ORDER BY batch", found[:1])]
+    if rows != list(dataset.batch_rows) or found[1] != dataset.dataset_id:
+        raise Stale(
+            f"the ledger knows dataset {dataset.name!r} of this plan with other batches or another dataset id",
+            hint="make a new plan with `migrate plan`",
+        )
+    return int(found[0])

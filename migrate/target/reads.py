@@ -1,0 +1,89 @@
+"""What the answers to reads hold. Each reader raises TransientError for a body that is not what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from migrate.retry import TransientError
+from migrate.target.answer import Answer
+from migrate.target.results import RawRecord
+
+_BELIEVED_EMPTY = 3
+
+
+@dataclass(frozen=True)
+class Count:
+    """The records of a dataset, and the service's own time when it counted (None when it did not say)."""
+
+    count: int
+    server_time: datetime | None
+
+
+def read_count(answer: Answer) -> Count:
+    """A count, as a number, as JSON or as CSV."""
+    try:
+        value = msgspec.json.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        value = _csv_count(answer.body)
+    number = value.get("count") if isinstance(value, dict) else value
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise TransientError("the count is not a number")
+    return Count(number, answer.server_time)
+
+
+def _csv_count(body: bytes) -> int | None:
+    last = body.strip().rsplit(b"\n", 1)[-1].strip(b'" \r')
+    return int(last) if last.isdigit() else None
+
+
+def csv_reader() -> Callable[[Answer], bytes]:
+    """A reader of one page of CSV, which believes a page without a byte only the third time.
+
+    A page whose last line has no end may be cut, where the answer told no length: it is believed once it came twice.
+    """
+    empty, unended = 0, b""
+
+    def read(answer: Answer) -> bytes:
+        nonlocal empty, unended
+        head = answer.body[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+        empty += not head
+        if head.startswith((b"<", b"{", b"[")) or (not head and empty < _BELIEVED_EMPTY):
+            raise TransientError("the answer is no CSV")
+        if b"\n" in answer.body and not answer.body.endswith(b"\n") and answer.body != unended:
+            unended = answer.body
+            raise TransientError("the answer ends within a line")
+        return answer.body
+
+    return read
+
+
+class _Listed(msgspec.Struct):
+    records: list[RawRecord]
+
+
+def read_list(answer: Answer) -> list[RawRecord]:
+    """The records of a page of JSON."""
+    try:
+        return msgspec.json.decode(answer.body, type=_Listed).records
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        raise TransientError("the answer lists no records") from None
+
+
+def read_one(answer: Answer) -> Mapping[str, Any] | None:
+    """One record with its numbers as Decimal, None where there is none."""
+    if answer.status == 404:
+        return None
+    try:
+        value = msgspec.json.Decoder(float_hook=Decimal).decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise TransientError("the answer is no JSON") from None
+    record = value.get("record") if isinstance(value, dict) else None
+    if not isinstance(record, dict):
+        raise TransientError("the answer holds no record")
+    return {**record, "isMerged": True} if value.get("isMerged") else record

@@ -1,0 +1,34 @@
+"""What the bodies of answers to reads are believed to hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrate.retry import TransientError
+from migrate.target.answer import Answer
+from migrate.target.reads import csv_reader
+
+WHOLE = b"__masterid__,city\n1,Delft\n2,Rotterdam\n"
+
+
+def test_a_whole_page_is_taken_at_once() -> None:
+    """Each line has its end, or there is only a header."""
+    assert csv_reader()(Answer(200, WHOLE)) == WHOLE
+    assert csv_reader()(Answer(200, b"__masterid__,city")) == b"__masterid__,city"
+
+
+def test_a_page_cut_within_a_value_is_asked_for_again() -> None:
+    """A value cut short is a value all the same; the page is taken once it came whole."""
+    read = csv_reader()
+    for cut in (WHOLE[:-3], WHOLE[:-8]):
+        with pytest.raises(TransientError, match="within a line"):
+            read(Answer(200, cut))
+    assert read(Answer(200, WHOLE)) == WHOLE
+
+
+def test_a_service_that_never_ends_its_last_line_is_believed() -> None:
+    """The same bytes twice are no accident."""
+    read, page = csv_reader(), WHOLE.rstrip(b"\n")
+    with pytest.raises(TransientError, match="within a line"):
+        read(Answer(200, page))
+    assert read(Answer(200, page)) == page
