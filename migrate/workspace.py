@@ -227,23 +227,29 @@ class Workspace:
             lock.acquire(timeout=0)
         except Timeout:
             raise Locked(f"{what} is in use by {_holder_text(holder_file)}", hint="wait for it, or stop it") from None
+        me = {"host": socket.gethostname(), "pid": os.getpid(), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         try:
             _refuse_foreign(holder_file, what, force)
-            me = {"host": socket.gethostname(), "pid": os.getpid(), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
             holder_file.write_text(json.dumps(me), encoding="utf-8", newline="\n")
             yield
         finally:
-            if _read_holder(holder_file).get("pid") == os.getpid():
+            # Only what was written here: in containers every process may have the same number as one elsewhere.
+            if _read_holder(holder_file) == me:
                 holder_file.unlink(missing_ok=True)
             lock.release()
 
 
-def _begun(folder: Path) -> float:
+def _begun(folder: Path) -> tuple[float, float]:
+    """When it was begun: by what begun.json says, which a copy or a backup does not change; else by its file's time."""
     marker = folder / "begun.json"
     try:
-        return marker.stat().st_mtime if marker.exists() else folder.stat().st_mtime
+        touched = marker.stat().st_mtime if marker.exists() else folder.stat().st_mtime
     except OSError:
-        return 0.0
+        touched = 0.0
+    try:
+        return datetime.fromisoformat(json.loads(marker.read_bytes())["started"]).timestamp(), touched
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return touched, touched
 
 
 def _read_holder(file: Path) -> dict[str, object]:

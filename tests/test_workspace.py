@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -114,6 +115,23 @@ def test_a_lock_left_by_another_host_is_broken_only_by_force(tmp_path: Path) -> 
         pass
 
 
+def test_a_refusal_leaves_the_other_hosts_mark(tmp_path: Path) -> None:
+    """In containers every process is number 1: one that was refused must not take the other's mark away."""
+    workspace = Workspace(tmp_path)
+    mark = json.dumps({"host": "elsewhere", "pid": os.getpid(), "started": "then"})
+    (tmp_path / "x.holder").write_text(mark)
+    for _ in range(2):
+        with pytest.raises(Locked, match="elsewhere"), workspace.lock(tmp_path / "x.lock", "the thing"):
+            pass
+    assert (tmp_path / "x.holder").read_text() == mark
+    with workspace.lock(tmp_path / "x.lock", "the thing", force=True):
+        (tmp_path / "x.holder").write_text(mark)  # broken by force over there
+    assert (tmp_path / "x.holder").read_text() == mark
+    with workspace.lock(tmp_path / "x.lock", "the thing", force=True):
+        pass
+    assert not (tmp_path / "x.holder").exists()
+
+
 def test_an_unwritable_workspace_is_refused(tmp_path: Path) -> None:
     """A file in the way is named."""
     (tmp_path / "file").write_text("")
@@ -129,3 +147,17 @@ def test_names_are_listed_oldest_first(tmp_path: Path) -> None:
         (workspace.snapshots / name / "begun.json").write_text("{}")
     assert set(workspace.names(workspace.snapshots)) == {"zebra", "apple"}
     assert workspace.names(workspace.plans) == []
+
+
+def test_what_was_begun_last_is_newest_whatever_its_files_say(tmp_path: Path) -> None:
+    """A copy, a backup or a resumed plan gives files new times; what begun.json says stays. Without it files count."""
+    workspace = Workspace(tmp_path)
+    times = {"late": "2026-11-22T05:00:00+01:00", "early": "2026-11-22T03:00:00+00:00", "odd": None, "broken": "{"}
+    for number, (name, started) in enumerate(times.items()):
+        marker = workspace.plans / name / "begun.json"
+        marker.parent.mkdir(parents=True)
+        marker.write_text("{" if started == "{" else json.dumps({"started": started}))
+        os.utime(marker, (number + 1, number + 1))
+    assert workspace.names(workspace.plans) == ["odd", "broken", "early", "late"]
+    (workspace.plans / "late" / "begun.json").write_text(json.dumps({"started": "2026-11-22T02:59:59+00:00"}))
+    assert workspace.names(workspace.plans)[-2:] == ["late", "early"]

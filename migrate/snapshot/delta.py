@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +12,14 @@ import polars as pl
 
 from migrate.snapshot.layout import DeltaCounts, disk_errors
 from migrate.snapshot.reading import SnapshotResource
-from migrate.snapshot.spool import Spool
+from migrate.snapshot.spool import PageEntry, Spool
 from migrate.workspace import FileEntry, entry_of, write_bytes
 
 DELTA_FILE = "delta.parquet"
 WHOLE_LIST = "the whole list, compared by hash"
 NEWEST_FIRST = "newest first, until the watermark was passed"
 _BASE = {"key": pl.UInt64, "before": pl.UInt64}
-_READ = {"key": pl.UInt64, "now": pl.UInt64, "page": pl.Int64, "row": pl.UInt32, "_source": pl.String, "_id": pl.String}
+_STATES = {"_source": pl.String, "_id": pl.String, "state": pl.String}
 
 
 @dataclass(frozen=True)
@@ -37,32 +38,63 @@ def compare(spool: Spool, left_out: Mapping[int, list[int]], base: SnapshotResou
     """The records in the spool, but for the rows `left_out`, beside those of an earlier snapshot.
 
     What is gone can be told only where the whole list was read.
+
+    **Guarantees**: one page at a time; of all records only hashes stay in memory, some 60 bytes a record, and of those
+    that are new, changed or gone the identities.
     """
-    before = pl.concat([pl.DataFrame(schema=_BASE), *_base_keys(base)]).unique("key", keep="last", maintain_order=True)
-    read = pl.concat([pl.DataFrame(schema=_READ), *_read_keys(spool, left_out)])
-    joined = read.join(before, on="key", how="left", maintain_order="left")
-    state = (
-        pl.when(pl.col("before").is_null())
+    before = _last_of_each(pl.concat([pl.DataFrame(schema=_BASE), *_base_keys(base)]))
+    out, places = {page: list(rows) for page, rows in left_out.items()}, [pl.Series("place", [], dtype=pl.UInt32)]
+    moved, tally = [pl.DataFrame(schema=_STATES)], Counter[str]()
+    for entry in spool.filled():
+        found = _judged(spool, entry, left_out.get(entry.number, []), before)
+        tally.update(dict(found.group_by("state").len().iter_rows()))
+        moved.append(found.filter(pl.col("state") != "unchanged").select(*_STATES))
+        places.append(found["place"].drop_nulls())
+        rows = found.filter(pl.col("state") == "unchanged")["row"].to_list()
+        if rows:
+            out.setdefault(entry.number, []).extend(rows)
+    new, changed, is_whole = tally["new"], tally["changed"], how == WHOLE_LIST
+    gone = _without(before["key"], pl.concat(places)) if is_whole else before["key"].clear()
+    counts = DeltaCounts(new, changed, before.height - changed - len(gone), len(gone), how)
+    return Comparison(counts, pl.concat([*moved, *_named(base, gone)]), out)
+
+
+def _last_of_each(keys: pl.DataFrame) -> pl.DataFrame:
+    """Sorted by `key`, and of equal ones only the last; a table of hashes would cost more than all else here."""
+    ordered = keys.sort("key", maintain_order=True)
+    return ordered.filter((pl.col("key") != pl.col("key").shift(-1)).fill_null(value=True))
+
+
+def _judged(spool: Spool, entry: PageEntry, left_out: Sequence[int], before: pl.DataFrame) -> pl.DataFrame:
+    """A page's records: `row`, `_source`, `_id`, `state`, and `place`, that of the same one in `before`, null if new.
+
+    `before` is sorted by `key`: a join would build its table of all keys anew for every page.
+    """
+    frame = spool.read(entry).frame().with_row_index("row").filter(~pl.col("row").is_in(left_out))
+    page = frame.select("row", "_source", "_id", _key().alias("key"), _content("now"))
+    places = before["key"].search_sorted(page["key"]).clip(0, max(before.height - 1, 0)).cast(pl.UInt32)
+    if before.is_empty():
+        return page.with_columns(state=pl.lit("new"), place=pl.lit(None, pl.UInt32))
+    there = before[places].rename({"key": "found"})
+    is_known, is_same = pl.col("found") == pl.col("key"), pl.col("before") == pl.col("now")
+    return page.with_columns(there).select(
+        "row",
+        "_source",
+        "_id",
+        pl.when(~is_known)
         .then(pl.lit("new"))
-        .when(pl.col("before") == pl.col("now"))
+        .when(is_same)
         .then(pl.lit("unchanged"))
         .otherwise(pl.lit("changed"))
+        .alias("state"),
+        pl.when(is_known).then(places).alias("place"),
     )
-    found = joined.with_columns(state=state)
-    tally = dict(found.group_by("state").len().iter_rows())
-    gone_keys = before.join(read, on="key", how="anti")["key"]
-    new, changed = tally.get("new", 0), tally.get("changed", 0)
-    is_whole = how == WHOLE_LIST
-    counts = DeltaCounts(
-        new=new,
-        changed=changed,
-        unchanged=before.height - changed - (len(gone_keys) if is_whole else 0),
-        gone=len(gone_keys) if is_whole else 0,
-        how=how,
-    )
-    moved = found.filter(pl.col("state") != "unchanged").select("_source", "_id", "state")
-    states = pl.concat([moved, _named(base, gone_keys)]) if is_whole else moved
-    return Comparison(counts, states, _rows_of(found.filter(pl.col("state") == "unchanged"), left_out))
+
+
+def _without(keys: pl.Series, places: pl.Series) -> pl.Series:
+    """The keys that are in none of the places."""
+    numbered = keys.to_frame().with_row_index("place").cast({"place": pl.UInt32})
+    return numbered.join(places.to_frame("place"), on="place", how="anti")["key"]
 
 
 def write_states(states: pl.DataFrame, folder: Path, root: Path) -> FileEntry:
@@ -89,24 +121,6 @@ def _base_keys(base: SnapshotResource) -> Iterator[pl.DataFrame]:
         yield frame.select(_key().alias("key"), _content("before"))
 
 
-def _read_keys(spool: Spool, left_out: Mapping[int, list[int]]) -> Iterator[pl.DataFrame]:
-    for entry in spool.filled():
-        frame = spool.read(entry).frame().with_row_index("row")
-        frame = frame.filter(~pl.col("row").is_in(left_out.get(entry.number, [])))
-        yield frame.select(_key().alias("key"), _content("now"), pl.col("_page").alias("page"), "row", "_source", "_id")
-
-
-def _named(base: SnapshotResource, keys: pl.Series) -> pl.DataFrame:
-    schema = {"_source": pl.String, "_id": pl.String, "state": pl.String}
-    frames = [
-        frame.filter(_key().is_in(keys.implode())).select("_source", "_id", state=pl.lit("gone"))
-        for frame in base.frames([])
-    ]
-    return pl.concat([pl.DataFrame(schema=schema), *frames])
-
-
-def _rows_of(unchanged: pl.DataFrame, left_out: Mapping[int, list[int]]) -> dict[int, list[int]]:
-    rows = {page: list(rows) for page, rows in left_out.items()}
-    for page, row in unchanged.select("page", "row").iter_rows():
-        rows.setdefault(page, []).append(row)
-    return rows
+def _named(base: SnapshotResource, keys: pl.Series) -> Iterator[pl.DataFrame]:
+    for frame in base.frames([]) if len(keys) else ():
+        yield frame.filter(_key().is_in(keys.implode())).select("_source", "_id", state=pl.lit("gone"))

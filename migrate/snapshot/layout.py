@@ -155,10 +155,21 @@ def _check_format(path: Path, data: bytes) -> None:
         )
 
 
+def _told(setting: object) -> str:
+    """A setting in words: lists and tables without the brackets of a program."""
+    if isinstance(setting, list):
+        return " ".join(map(str, setting))
+    if isinstance(setting, dict):
+        return " ".join(f"{name}={value}" for name, value in setting.items())
+    if isinstance(setting, SinceRecord):
+        return setting.time + (f" ({setting.snapshot})" if setting.snapshot else "")
+    return "nothing" if setting is None else str(setting)
+
+
 def differences(begun: Begun, wanted: Begun) -> list[str]:
     """What keeps `wanted` from being a continuation of `begun`, as `name: was, now`."""
     return [
-        f"{name}: {getattr(begun, name)!r}, now {getattr(wanted, name)!r}"
+        f"{name}: {_told(getattr(begun, name))}, now {_told(getattr(wanted, name))}"
         for name in ("base_url", "project_id", "resources", "page_sizes", "since")
         if getattr(begun, name) != getattr(wanted, name)
     ]

@@ -138,6 +138,11 @@ class SnapshotState:
     trouble: str | None = None
     is_delta: bool = False
 
+    @property
+    def holds_pages(self) -> bool:
+        """True when anything at all was stored."""
+        return any(resource.pages or resource.finished for resource in self.resources.values())
+
 
 def open_snapshot(workspace: Workspace, name: str | None, *, check_files: bool = True) -> Snapshot:
     """The snapshot `name`, or the newest finished one. With `check_files` every part's size and hash is compared.

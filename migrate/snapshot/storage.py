@@ -6,14 +6,10 @@ that there is never a manifest without its parts. Manifests are also kept in the
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -167,7 +163,6 @@ class SnapshotStore:
                 continue  # unfinished, or another extract's of the same name
             with disk_errors(folder):
                 write_bytes(folder / BEGUN, begun)
-                _date(folder / BEGUN, begun)
                 write_bytes(folder / MANIFEST, manifest)
 
     def renew(self, folder: Path) -> None:
@@ -256,10 +251,3 @@ def _decoded(manifest: bytes) -> Manifest:
         return msgspec.json.decode(manifest, type=Manifest)
     except msgspec.DecodeError as error:
         raise Damaged(f"a manifest in the object store is damaged: {error}") from None
-
-
-def _date(file: Path, begun: bytes) -> None:
-    """Gives begun.json the time it tells, since snapshots are listed by it."""
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        started = datetime.fromisoformat(json.loads(begun)["started"]).timestamp()
-        os.utime(file, (started, started))

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 
-from migrate.errors import GaveUp, Interrupted
+from migrate.errors import GaveUp, Interrupted, Refused
 from migrate.progress import Progress
-from migrate.snapshot.records import identities_digest
+from migrate.snapshot.records import identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool, Unread
 from migrate.source.client import PageFailsError, Patience, SourceClient, Wanted
 from migrate.source.early import EarlyParts
@@ -90,6 +90,15 @@ class Crawl:
         grown = entry.rows > stored.rows and self._digest_of_first(entry, stored.rows) == stored.identities_sha256
         return (Change.GROWN if grown else Change.MOVED), entry
 
+    def ends_as_before(self, stored: PageEntry) -> bool:
+        """Whether the last record of a stored page, asked for alone, is still in that place; False in any doubt."""
+        sources, ids = self.spool.identities(stored)
+        with contextlib.suppress(PageFailsError, Refused):
+            page = self._ask_piece(stored.number * stored.rows, 1, False)
+            found = identify_page(page.number, page.items, self.resource.fields)
+            return ids[-1] is not None and (found.sources, found.ids) == (sources[-1:], ids[-1:])
+        return False
+
     def _digest_of_first(self, entry: PageEntry, rows: int) -> str:
         return identities_digest(self.spool.read(entry).rows(range(rows)))
 
@@ -103,10 +112,11 @@ class Crawl:
 
     def _is_service_well(self) -> bool:
         """Whether single records of the list are still delivered; of the first two, since one may be the culprit."""
-        for number in (1, 2):
-            with contextlib.suppress(PageFailsError):
-                self._ask_piece(number, 1, False)
-                return True
+        with contextlib.suppress(GaveUp):  # the page that is in question gives up by itself, and is the one to name
+            for number in (1, 2):
+                with contextlib.suppress(PageFailsError):
+                    self._ask_piece(number, 1, False)
+                    return True
         return False
 
     def _ask_piece(self, number: int, size: int, is_patient: bool) -> Page:

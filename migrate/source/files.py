@@ -52,7 +52,7 @@ def find_files(folder: Path, wanted: Sequence[Resource], named: Sequence[str]) -
     **Raises**: UsageError where the folder does not exist, holds nothing of use, or a file fits no resource.
     """
     if not folder.is_dir():
-        raise UsageError(f"--from-files: there is no folder {folder}")
+        raise UsageError(f"--from-files: there is no folder {folder}", hint="name the folder that holds the files")
     found: dict[str, list[Path]] = {resource.name: [] for resource in wanted}
     strangers = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and _is_data(p)):

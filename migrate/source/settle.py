@@ -2,7 +2,7 @@
 
 After the last page the first one is read once more, for the totals, and the last one too. Where only new records came
 at the end, reading goes on from there. Where anything else moved, records may have slid past us from one page to
-another, and everything is read again.
+another, and everything is read again. Where nothing seems to have moved, the ends of pages are looked at too.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from migrate.snapshot.spool import PageEntry
 from migrate.snapshot.survey import Survey, survey
 from migrate.source.crawl import Change, Crawl, look_of
+from migrate.source.ends import look_at_ends
 from migrate.source.paging import Paging
-from migrate.source.verdict import Observation
+from migrate.source.verdict import NO_ENDS, Ends, Observation
 
 MAX_ROUNDS = 3
 
@@ -47,9 +48,7 @@ def read_until_settled(crawl: Crawl) -> Reading:
     while True:
         look = _look_again(crawl, totals)
         found = survey(crawl.spool, crawl.resource.fields)
-        change = look.change
-        if change is Change.NONE and is_mixed and look.announced not in (None, found.distinct):
-            change = Change.MOVED  # pages of different moments that do not add up
+        change, ends = _confirm(crawl, look, found, is_mixed=is_mixed, has_grown=is_mixed and rounds > 0)
         if change is Change.NONE or rounds == MAX_ROUNDS:
             break
         rounds += 1
@@ -59,9 +58,23 @@ def read_until_settled(crawl: Crawl) -> Reading:
             crawl.begin_again()
         paging = _read_on(crawl)
         totals = [look.announced, *paging.totals_taken] if is_mixed else list(paging.totals_taken)
-    moved = look.change is not Change.NONE
-    seen = Observation(totals[0], look.announced, found.distinct, moved, rounds, tuple(paging.troubles))
+    moved, troubles = change is not Change.NONE, tuple(paging.troubles)
+    seen = Observation(totals[0], look.announced, found.distinct, moved, rounds, troubles, ends=ends)
     return Reading(seen, found, resumed)
+
+
+def _confirm(crawl: Crawl, look: _SecondLook, found: Survey, *, is_mixed: bool, has_grown: bool) -> tuple[Change, Ends]:
+    """What the second look saw, and where that was nothing, whether the pages between first and last agree.
+
+    Pages of different moments have to add up. Of a list that has grown every end is looked at: totals that fell in
+    between look as if answers had overtaken one another.
+    """
+    if look.change is not Change.NONE:
+        return look.change, NO_ENDS
+    if is_mixed and look.announced not in (None, found.distinct):
+        return Change.MOVED, NO_ENDS
+    ends = look_at_ends(crawl, every=has_grown)
+    return (Change.NONE if ends.hold else Change.MOVED), ends
 
 
 def _keep_what_still_holds(crawl: Crawl) -> int:

@@ -20,10 +20,14 @@ from migrate.workspace import Workspace
 
 @dataclass(frozen=True)
 class Since:
-    """The watermark, and the finished snapshot that records are compared with, where there is one."""
+    """The watermark, and the finished snapshot that records are compared with, where there is one.
+
+    `newest_first` allows to read only what changed, which is quick and can never be proven complete.
+    """
 
     time: datetime
     base: Snapshot | None
+    newest_first: bool = False
 
     @property
     def words(self) -> str:
@@ -47,7 +51,7 @@ class DeltaReading:
     counts: DeltaCounts
 
 
-def resolve_since(workspace: Workspace, text: str, project_id: str) -> Since:
+def resolve_since(workspace: Workspace, text: str, project_id: str, *, newest_first: bool = False) -> Since:
     """The watermark named on a command line: a snapshot, or a time (UTC where it names no zone).
 
     A delta stands for what it and the snapshots below it hold together. A time is compared with the newest finished
@@ -60,7 +64,7 @@ def resolve_since(workspace: Workspace, text: str, project_id: str) -> Since:
         base = open_living(workspace, text)
         if base.manifest.project_id != project_id:
             raise WorkspaceError(f"snapshot {text} is of project {base.manifest.project_id}, not of {project_id}")
-        return Since(_moment_of(base), base)
+        return Since(_moment_of(base), base, newest_first)
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -70,7 +74,7 @@ def resolve_since(workspace: Workspace, text: str, project_id: str) -> Since:
             hint=f"write a time such as 2026-11-21T20:00:00+01:00, or a snapshot: {known or 'there is none yet'}",
         ) from None
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-    return Since(aware.astimezone(UTC), _newest_full(workspace, project_id))
+    return Since(aware.astimezone(UTC), _newest_full(workspace, project_id), newest_first)
 
 
 def _moment_of(base: Snapshot) -> datetime:
@@ -87,13 +91,19 @@ def _newest_full(workspace: Workspace, project_id: str) -> Snapshot | None:
 
 
 def read_since(crawl: Crawl, since: Since) -> DeltaReading:
-    """What changed: newest first where the server can and the counts agree, else by reading the whole list."""
+    """What changed: by reading the whole list, or newest first where that is allowed, the server can, and counts agree.
+
+    Only the whole list can be proven complete. Newest first, a record that is gone and another one that came with an
+    older `updated`, such as an imported one, cancel out in the counts.
+    """
     base = since.base.resource(crawl.resource.name) if since.base else None
     if crawl.spool.stage != WHOLE_LIST:
-        quick = _read_newest(crawl, since, base)
+        may_be_quick = since.newest_first or base is None  # nothing to compare the whole list with
+        quick = _read_newest(crawl, since, base) if may_be_quick else None
         if quick is not None:
             return quick
-        crawl.progress.note(f"{crawl.resource.name}: cannot be read newest first; reading the whole list")
+        if may_be_quick:
+            crawl.progress.note(f"{crawl.resource.name}: cannot be read newest first; reading the whole list")
         crawl.begin_again()
         crawl.spool.enter(WHOLE_LIST)
     reading = read_until_settled(crawl)
@@ -111,17 +121,23 @@ def _read_newest(crawl: Crawl, since: Since, base: SnapshotResource | None) -> D
     if found is None:
         return None
     counted = survey(crawl.spool, crawl.resource.fields)
+    read = f"{counted.distinct:,} of {found.total:,} announced records were read, newest first"
+    seen = Observation(found.total, found.total, counted.distinct, False, 0)
     if base is None:
+        seen = replace(seen, partly=f"{read}; there is no snapshot to hold their number against")
         counts = DeltaCounts(None, None, None, None, f"{NEWEST_FIRST}; nothing to compare with")
-        seen = Observation(found.total, None, counted.distinct, False, 0)
         return DeltaReading(Reading(seen, counted, 0), None, counts)
     comparison = compare(crawl.spool, counted.left_out, base, NEWEST_FIRST)
     if base.result.distinct + (comparison.counts.new or 0) != found.total:
         return None  # some are gone, or new ones lie deeper: only the whole list can tell
-    seen = Observation(found.total, found.total, found.total, False, 0, _doubts(base))
+    seen = replace(seen, partly=f"{read}; {_doubts(base)}")
     return DeltaReading(Reading(seen, counted, 0), comparison, comparison.counts)
 
 
-def _doubts(base: SnapshotResource) -> tuple[str, ...]:
+def _doubts(base: SnapshotResource) -> str:
     verdict = base.result.verdict
-    return () if verdict == "proven" else (f"the snapshot compared with is {verdict} itself",)
+    below = "" if verdict == "proven" else f", though the snapshot compared with is {verdict} itself"
+    return (
+        f"the counts agree{below}, but a record that is gone and one added with an older `updated` would cancel out; "
+        "with require_proven = true the whole list is read, which can be proven"
+    )

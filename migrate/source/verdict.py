@@ -10,10 +10,26 @@ Verdict = Literal["proven", "drifted", "unproven"]
 
 
 @dataclass(frozen=True)
+class Ends:
+    """How many pages' ends were looked at again, of how many pages, and whether all are where they were.
+
+    The first page and the last one are not counted: they are read again as a whole.
+    """
+
+    seen: int
+    pages: int
+    hold: bool
+
+
+NO_ENDS = Ends(0, 0, True)
+
+
+@dataclass(frozen=True)
 class Observation:
     """The last pass over a list: what was announced at its start and after its end, what is stored now.
 
-    `moved` means the tail, or a total on the way, was not what it had been; `troubles` is what paging noticed.
+    `moved` means the tail, a total on the way, or a page's end was not what it had been; `troubles` is what paging
+    noticed. `partly` says of a list that was not read to its end, on purpose, what was read; `distinct` is that part.
     """
 
     announced_start: int | None
@@ -22,23 +38,35 @@ class Observation:
     moved: bool
     rounds: int
     troubles: Sequence[str] = ()
+    ends: Ends = NO_ENDS
+    partly: str | None = None
 
 
 def judge(seen: Observation) -> tuple[Verdict, str]:
     """The verdict and its reason in one sentence."""
+    if seen.partly is not None:
+        return "unproven", seen.partly
     start, end = seen.announced_start, seen.announced_end
     if start is None or end is None:
         when = "anywhere" if start is None and end is None else ("at the start" if start is None else "at the end")
         return "unproven", f"the server announced no total {when}; {seen.distinct:,} records were received"
+    noticed = _noticed(seen.troubles)
     if start != end or seen.moved:
-        return "drifted", _drift(start, end, seen)
-    if seen.troubles:
-        more = f" (and {len(seen.troubles) - 1} more)" if len(seen.troubles) > 1 else ""
-        return "unproven", f"{seen.troubles[0]}{more}; {_counted(end, seen.distinct)}"
+        return "drifted", f"{noticed}{_drift(start, end, seen)}"
+    if noticed:
+        return "unproven", f"{noticed}{_counted(end, seen.distinct)}"
     if end != seen.distinct:
         return "unproven", _counted(end, seen.distinct)
     again = "" if seen.rounds == 0 else f", after {seen.rounds} further reading(s) of pages that had moved"
-    return "proven", f"{end:,} announced before and after, {seen.distinct:,} distinct records received{again}"
+    ends = f", {seen.ends.seen:,} of {seen.ends.pages:,} page ends seen again in their place" if seen.ends.seen else ""
+    return "proven", f"{end:,} announced before and after, {seen.distinct:,} distinct records received{ends}{again}"
+
+
+def _noticed(troubles: Sequence[str]) -> str:
+    if not troubles:
+        return ""
+    more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
+    return f"{troubles[0]}{more}; "
 
 
 def _drift(start: int, end: int, seen: Observation) -> str:

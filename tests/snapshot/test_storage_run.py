@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from migrate.snapshot.objects import Objects
-from tests.harness import Project
+from tests.harness import PATIENCE_S, Project
 from tests.object_store import BUCKET, SECRET_KEY, ObjectStore, open_object_store
 
 LEGAL_EVERYWHERE = re.compile(r'[^<>:"/\\|?*\x00-\x1f]*[^<>:"/\\|?*\x00-\x1f. ]')
@@ -48,7 +48,11 @@ class Stalling:
         with contextlib.suppress(OSError):
             while True:
                 client, _address = self._listener.accept()
-                server = socket.create_connection(self._target)
+                try:
+                    server = socket.create_connection(self._target)
+                except OSError:
+                    client.close()
+                    continue
                 threading.Thread(target=self._carry, args=(client, server, self._count), daemon=True).start()
                 threading.Thread(target=self._carry, args=(server, client, lambda _data: None), daemon=True).start()
 
@@ -135,7 +139,7 @@ def test_purging_reaches_the_store(project: Project, objects: Objects) -> None:
     assert re.search(rf"object store: {URL} answers and holds \d+ snapshots", checked), checked
     email = profiles_of(objects).filter(pl.col("email").str.contains("@"))["email"][0]
     manifest = objects.get("gone/manifest.json")
-    erased = project.run("purge", "--subject", email)
+    erased = project.run("purge", "--subject", email, "--yes")
     assert erased.code == 0, erased.stderr
     theirs = pl.col("_raw").str.to_lowercase().str.contains(email.lower(), literal=True)
     assert profiles_of(objects).filter(theirs).height == 0
@@ -164,7 +168,7 @@ def kill_while_uploading(project: Project, running: ObjectStore) -> None:
     way = Stalling(running.endpoint, 3)
     process = project.start("extract", "--snapshot", "cut", "-q", AWS_ENDPOINT_URL=way.endpoint)
     try:
-        assert way.stalled.wait(60), "the upload never came so far"
+        assert way.stalled.wait(PATIENCE_S), "the upload never came so far"
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
     finally:

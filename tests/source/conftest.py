@@ -47,7 +47,8 @@ class Bench:
     resources: tuple[str, ...] = ("profiles",)
     page_size: int = 10
     concurrency: int = 4
-    retry_budget_s: float = 20
+    request_deadline_s: float = 60
+    retry_budget_s: float = 120
     key: str = KEY
     project_id: str = "demo"
     stop: threading.Event = field(default_factory=threading.Event)
@@ -63,7 +64,7 @@ class Bench:
             page_size=self.page_size,
             concurrency=self.concurrency,
             requests_per_second=2000,
-            request_deadline_s=1,
+            request_deadline_s=self.request_deadline_s,
             retry_budget_s=self.retry_budget_s,
         )
 
@@ -110,6 +111,10 @@ class Bench:
     def delete_profile(self, number: int) -> None:
         """Takes a profile out of the sandbox."""
         self.send("DELETE", f"profile/{number}?source=shop", None)
+
+    def forget_faults(self) -> None:
+        """Makes the sandbox a good one."""
+        httpx.post(f"{self.url.removesuffix('/2.0')}/_sandbox/faults", json=[]).raise_for_status()
 
     def send(self, method: str, path: str, body: object) -> None:
         """One request to the sandbox's Datatrics."""

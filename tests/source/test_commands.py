@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.harness import PATIENCE_S
+
 
 def migrate(folder: Path, *arguments: str) -> tuple[int, Any]:
     """The exit code and the JSON object of a command."""
@@ -19,7 +21,7 @@ def migrate(folder: Path, *arguments: str) -> tuple[int, Any]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout)
@@ -54,5 +56,5 @@ def test_an_extract_does_not_wait_for_the_modules_of_other_stages() -> None:
         "others = {'jinja2', 'ruamel.yaml', 'sqlite3', 'migrate.plan.build', 'migrate.load.loader'}\n"
         "print(*sorted(others & {*sys.modules}))"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert found.stdout.strip() == ""

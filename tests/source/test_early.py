@@ -28,7 +28,7 @@ class Held(Workshop):
         assert isinstance(task, PartTask)
         self.begun.append(task)
         self.is_begun.set()
-        self.go.wait(10)
+        self.go.wait(300)
         return PartDone(task.path, 1, 1, "", ())
 
 
@@ -47,7 +47,7 @@ def test_a_part_of_pages_that_have_moved_is_waited_for_and_not_taken(
     workshop, spool = Held(), spool_of(tmp_path, "old")
     early = EarlyParts(workshop, spool)
     early.look()
-    assert workshop.is_begun.wait(10)
+    assert workshop.is_begun.wait(300)
     spool.pages = spool_of(tmp_path, "new").pages
     early.restart()
     early.look()
@@ -56,7 +56,7 @@ def test_a_part_of_pages_that_have_moved_is_waited_for_and_not_taken(
         assert not workshop.go.wait(0.05)
         assert not found.done()
         workshop.go.set()
-        assert found.result(10) == {}
+        assert found.result(300) == {}
     early.close()
     assert len(workshop.begun) == 1
 
@@ -67,7 +67,7 @@ def test_a_part_that_is_right_is_not_waited_for_but_taken(tmp_path: Path, monkey
     workshop, spool = Held(), spool_of(tmp_path, "same")
     early = EarlyParts(workshop, spool)
     early.look()
-    assert workshop.is_begun.wait(10)
+    assert workshop.is_begun.wait(300)
     found = early.finish(plan_parts(spool, {}))
     assert [Path(path).name for path in found] == ["part-00001.parquet"]
     workshop.go.set()

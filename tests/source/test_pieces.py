@@ -87,6 +87,27 @@ def test_a_service_that_goes_down_meanwhile_blames_no_record(
     assert found.resources["profiles"].distinct == RECORDS
 
 
+def test_the_page_that_fails_is_named_and_not_what_was_asked_for_beside_it(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Single records are asked for to see whether the service is well; that they give up is not the trouble to tell."""
+    bench = start()
+    bench.retry_budget_s = 1
+    with bench.client() as client:
+        answer = client._whole_answer
+
+        def whole_answer(path: str, params: Any) -> Any:
+            if params["limit"] == 1:
+                raise TransientError("too many requests", wait_s=1e9)
+            if params["page"] == 5:
+                raise TransientError("HTTP 500 (it hurts)")
+            return answer(path, params)
+
+        monkeypatch.setattr(client, "_whole_answer", whole_answer)
+        with pytest.raises(GaveUp, match=r"profiles, page 5: .*HTTP 500"):
+            bench.extract_with(client)
+
+
 @given(st.integers(1, 60), st.integers(1, 5), st.sets(st.integers(0, 100), max_size=6))
 def test_pieces_cover_a_page_without_gap_or_overlap(size: int, number: int, bad: set[int]) -> None:
     """Whatever the size and the bad records: each other record once, in order, each bad one listed."""
