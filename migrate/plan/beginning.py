@@ -39,7 +39,8 @@ def begin_plan(
     with workspace.lock(_lock_file(workspace, chosen), f"plan {chosen!r}"):
         if (folder / PLAN_FILE).exists():
             raise UsageError(
-                f"there is a plan {chosen!r} already, and a plan never changes", hint="choose another --plan"
+                f"there is a plan {chosen!r} already, and a plan never changes",
+                hint=f"load it as it is: migrate load --plan {chosen}; or choose another --plan",
             )
         if folder.exists() and not folder.is_dir():
             raise WorkspaceError(f"{folder} is in the way: it is no folder", hint="move it away")

@@ -51,6 +51,7 @@ from migrate.plan.opening import Plan
 from migrate.plan.reading import Held, Place, Target, read_target
 from migrate.plan.request import Choice, PlanRequest, choose_datasets, words_of
 from migrate.plan.rows import Way, map_resource
+from migrate.plan.sent import Shipments
 from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.plan.unmapped import unmapped_element_fields, unmapped_fields
 from migrate.progress import Progress
@@ -75,7 +76,8 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
     collapsed, the target is read and compared, batches are cut, files are written. `plan.json` comes last; without
     it the plan does not exist. Without a `client` the plan is offline.
 
-    **Guarantees**: the same snapshot, mappings, settings and target give the same bytes in every file but `begun.json`;
+    **Guarantees**: the same snapshot, mappings, settings, target and earlier loads give the same bytes in every file
+    but `begun.json`; the loads count only as the proof of a recipe;
     read = filtered + rejected + collapsed + planned (+ outside_delta) for each dataset; in memory are a few bytes a
     row, one part of the rows and one column of both sides.
 
@@ -88,7 +90,7 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
     check_places(project.gates, {name: mapping.columns for name, mapping in mappings.items()}, LOSSES)
     asked = words_of(request, snapshot.name, project.octolis.base_url)
     with begin_plan(workspace, request.name, asked, now) as (name, folder), _explained(name, folder, request, snapshot):
-        making = Making(project, snapshot, mappings, choice, target, folder, progress, stop)
+        making = Making(project, snapshot, mappings, choice, target, folder, progress, stop, now, request.sent)
         for mapping in needed.values():
             making.make(mapping, resources[mapping.resource])
         document = making.document(resources)
@@ -134,6 +136,8 @@ class Making:
     folder: Path
     progress: Progress
     stop: Event
+    now: Callable[[], datetime]
+    sent: Shipments
     tables: dict[str, pl.DataFrame] = field(default_factory=dict)
     unmapped: dict[str, tuple[Unmapped, ...]] = field(default_factory=dict)
     readings: dict[str, TargetReading] = field(default_factory=dict)
@@ -178,9 +182,10 @@ class Making:
         unmapped = self._unmapped(mapping, resource)
         held = self._read(mapping, folder)
         types = typed_schema(mapping, self.project.octolis.float_digits)
-        compared = compare_rows(final, held, types)
+        compared = compare_rows(final, held, types, self.sent)
         written = write_dataset(final, compared, folder, self.folder, self.batch_bytes)
-        warnings = (*delta_warnings(final, compared.left), *([FEED_WARNING] if mapping.is_feed else []))
+        whole = _bottom(self.snapshot).name
+        warnings = (*delta_warnings(final, compared, whole), *([FEED_WARNING] if mapping.is_feed else []))
         if held is not None:
             classified = compared.classified
             reading = held.reading.model_copy(update={"repeated_keys": classified.repeated_keys})
@@ -248,8 +253,13 @@ class Making:
     def _read(self, mapping: Mapping, folder: Path) -> Held | None:
         if self.target is None or mapping.is_feed:
             return None
-        place = Place(mapping.dataset, self.choice.ids[mapping.dataset], folder, self.folder)
+        place = Place(mapping.dataset, self.choice.ids[mapping.dataset], folder, self.folder, self.now)
         return read_target(self.target, place, self.progress, self.stop)
+
+
+def _bottom(snapshot: Snapshot) -> Snapshot:
+    """The whole snapshot that a delta stands on in the end."""
+    return snapshot if snapshot.base is None else _bottom(snapshot.base)
 
 
 def _base_used(snapshot: Snapshot | None) -> BaseUsed | None:

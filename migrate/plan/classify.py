@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +13,7 @@ from migrate.plan.compare import differing
 from migrate.plan.export_page import MASTERID
 from migrate.plan.matching import Matched, match_rows
 from migrate.plan.recipes import is_spelling_only, recognise_recipe
+from migrate.plan.sent import Shipment, was_sent
 from migrate.plan.tables import Table, texts_of
 
 SAMPLES_A_COLUMN = 10
@@ -32,13 +33,15 @@ _FOUND_SCHEMA = {"place": pl.UInt32, **{name: SAMPLE_SCHEMA[name] for name in ("
 class Columns:
     """The mapped columns of a dataset with their types; its key; those that the target's own recipes change.
 
-    `settled`: columns of which the mapping says itself whether they are a recipe's, so that nothing is guessed.
+    `settled`: columns of which the mapping says itself whether they are a recipe's, so that nothing is guessed. `sent`:
+    what earlier loads have sent, without which no guess is believed.
     """
 
     types: Mapping[str, pl.DataType]
     key: Sequence[str]
     recipes: Collection[str] = ()
     settled: Collection[str] = ()
+    sent: Callable[[], Sequence[Shipment]] = tuple
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,9 @@ class Classified:
     `foreign`: rows of the target whose key none of our rows has: `masterid` and the key columns as text.
     `repeated_keys`: rows of the target beyond the first of a key. `samples`: up to ten old and new values per column,
     as text. `recipe_suspects`: columns that differ in nothing but letter case and spaces, as a recipe of the target
-    would do. `recognised`: columns of which every value is exactly what one recipe makes of ours, by the recipe's name;
-    they are compared as report-only.
+    would do. `recognised`: columns of which every value is exactly what one recipe makes of ours, by the recipe's name,
+    and earlier loads prove that ours was sent; they are compared as report-only. `unproven`: those where none does.
+    `missing`: of a delta, by place which untouched rows the target does not hold.
     """
 
     labels: Labels
@@ -93,6 +97,8 @@ class Classified:
     samples: pl.DataFrame
     recipe_suspects: tuple[str, ...] = ()
     recognised: Mapping[str, str] = field(default_factory=dict)
+    unproven: Mapping[str, str] = field(default_factory=dict)
+    missing: pl.Series | None = None
 
 
 def label_unread(columns: Columns) -> Classified:
@@ -109,7 +115,7 @@ def label_rows(planned: Table, held: Table, columns: Columns, touched: pl.Series
     Only the columns that a row's payload has are compared, by the rules of `compare`. A column that the target's
     recipes change is counted, but makes no row an update. Of several rows of the target with one key, the last (the
     most recently modified) is compared. Rows that are not `touched` are compared with nothing: they only tell which
-    rows of the target are ours.
+    rows of the target are ours, and which of ours it lacks.
 
     Columns are compared one by one, two at a time where they are small: one alone leaves cores idle, and several long
     ones would take more memory than the rest.
@@ -117,6 +123,7 @@ def label_rows(planned: Table, held: Table, columns: Columns, touched: pl.Series
     **Shape**: `planned` has a unique `_key`.
     """
     matched = match_rows(planned, held, {name: columns.types[name] for name in columns.key})
+    missing = None if touched is None else matched.places.is_null() & ~touched
     if touched is not None:
         places = pl.DataFrame([matched.places, touched.alias("touched")])
         mine = places.select(pl.when("touched").then(pl.col("_match")).alias("_match")).to_series()
@@ -139,6 +146,8 @@ def label_rows(planned: Table, held: Table, columns: Columns, touched: pl.Series
         samples=_name_samples(samples, planned, matched.places, masterids),
         recipe_suspects=tuple(name for name, found in compared.items() if found.is_suspect),
         recognised=recognised,
+        unproven={name: found.unproven for name, found in compared.items() if found.unproven},
+        missing=missing,
     )
 
 
@@ -154,11 +163,15 @@ def _foreign_names(columns: Columns) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Column:
-    """One column compared: `mark` tells the planned rows that differ; None where none does."""
+    """One column compared: `mark` tells the planned rows that differ; None where none does.
+
+    `recipe` makes the target's value from ours in every row, and was proven to; `unproven` was not.
+    """
 
     mark: pl.Series | None
     samples: pl.DataFrame
     recipe: str | None = None
+    unproven: str | None = None
     is_suspect: bool = False
 
 
@@ -168,11 +181,13 @@ def _compare_column(planned: Table, held: Table, matched: Matched, columns: Colu
     mark = differing(pair, dtype)
     if not mark.any():
         return _Column(None, pl.DataFrame(schema=_FOUND_SCHEMA))
-    recipe = _recipe(pair, mark, name, columns)
+    guess = _recipe(pair, mark, name, columns)
+    is_proven = guess is not None and _is_proven(planned, pair, mark, name, columns)
+    recipe, unproven = (guess, None) if is_proven else (None, guess)
     places = mark.arg_true().head(SAMPLES_A_COLUMN)
     report_only = name in columns.recipes or recipe is not None
     samples = _samples(pair[places].with_columns(places.alias("place")), name, dtype, report_only)
-    return _Column(mark, samples, recipe, recipe is None and _is_suspect(pair, mark, name, columns))
+    return _Column(mark, samples, recipe, unproven, guess is None and _is_suspect(pair, mark, name, columns))
 
 
 def _recipe(pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) -> str | None:
@@ -180,6 +195,15 @@ def _recipe(pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) ->
     if name in columns.recipes or name in columns.settled or name in columns.key:
         return None
     return recognise_recipe(pair, mark, columns.types[name])
+
+
+def _is_proven(planned: Table, pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) -> bool:
+    """Whether the rows that differ were sent as they are planned now: else the target may hold what we sent before."""
+    shipments, keys = columns.sent(), planned.column("_key")
+    if not shipments or keys is None:
+        return False
+    asked = pl.DataFrame([keys.filter(mark).alias("key"), pair.get_column("new").filter(mark)])
+    return was_sent(shipments, name, asked)
 
 
 def _is_suspect(pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) -> bool:

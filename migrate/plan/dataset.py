@@ -18,9 +18,11 @@ from migrate.plan.document import DatasetPlan, PlannedFile, TargetReading, Unmap
 from migrate.plan.files import write_frames, write_parquet
 from migrate.plan.final import Gathered, finish_rows
 from migrate.plan.merges import Forecasted, Planned, forecast_merges
+from migrate.plan.missing import MISSING_SCHEMA, list_missing, rows_missing
 from migrate.plan.reading import Held
 from migrate.plan.rows import REJECTS_SCHEMA, MappedRows, count_values
 from migrate.plan.sending import Counts, Rows, write_rows
+from migrate.plan.sent import Shipments
 from migrate.plan.totals import compare_totals, totals_rule
 
 
@@ -60,19 +62,28 @@ def finish_dataset(
 
 @dataclass(frozen=True)
 class Compared:
-    """What each row will do in the target, which records would become one, and of a delta what it leaves behind."""
+    """What each row will do in the target, which records would become one, and of a delta what it leaves behind.
+
+    `missing`: of a delta, which of the rows that it leaves alone the target should hold and does not.
+    """
 
     classified: Classified
     merges: Forecasted
     left: LeftBehind | None = None
+    missing: pl.Series | None = None
+
+    @property
+    def missing_count(self) -> int | None:
+        """How many rows are missing; None where nobody looked."""
+        return None if self.missing is None else int(self.missing.sum())
 
 
-def compare_rows(final: Final, held: Held | None, types: Dict[str, pl.DataType]) -> Compared:
-    """The rows against the target; `unknown` where it was not read."""
+def compare_rows(final: Final, held: Held | None, types: Dict[str, pl.DataType], sent: Shipments) -> Compared:
+    """The rows against the target; `unknown` where it was not read. `sent` proves what its recipes do."""
     mapping, rows = final.mapping, final.gathered.rows
     recipes = [name for name, column in mapping.columns.items() if column.recipe]
     settled = [name for name, column in mapping.columns.items() if "recipe" in column.model_fields_set]
-    columns = Columns(types, mapping.key, recipes, settled)
+    columns = Columns(types, mapping.key, recipes, settled, lambda: sent(mapping.dataset))
     classified = label_unread(columns) if held is None else label_rows(rows, held, columns, rows.touched)
     repeated = classified.repeated_keys > 0
     planned = Planned(rows, classified.labels, rows.touched)
@@ -80,7 +91,7 @@ def compare_rows(final: Final, held: Held | None, types: Dict[str, pl.DataType])
     left = None
     if final.base is not None:
         left = rows_left_behind(final.base, final.mapped, held, {name: types[name] for name in mapping.key})
-    return Compared(classified, merges, left)
+    return Compared(classified, merges, left, rows_missing(rows, classified.missing, left))
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,9 @@ def write_dataset(final: Final, compared: Compared, folder: Path, plan_folder: P
         write_frames(rejected, REJECTS_SCHEMA, folder / "rejects.parquet", plan_folder),
         write_frames(losers.frames(), losers.schema, folder / "collapsed.parquet", plan_folder),
     ]
+    if compared.missing is not None:
+        missing = list_missing(gathered.rows, compared.missing)
+        lists.append(write_frames(missing, MISSING_SCHEMA, folder / "missing.parquet", plan_folder))
     frames = {
         "samples": classified.samples,
         "foreign": classified.foreign,
@@ -166,6 +180,7 @@ def count_dataset(final: Final, compared: Compared, written: Written, minutes: f
         outside_delta=final.outside,
         gone=compared.left.gone.height if compared.left else 0,
         moved=compared.left.moved.height if compared.left else 0,
+        outside_missing=compared.missing_count,
     )
 
 
@@ -196,8 +211,15 @@ def target_warnings(reading: TargetReading, classified: Classified, mapping: Map
         if mapping.columns[name].recipe
     ]
     warnings += [
-        f"{name} is compared as report-only: the target {recipe} every value; `recipe: false` sends it all the same"
+        f"{name} is compared as report-only: the target {recipe} every value that was loaded from here; "
+        "`recipe: false` sends it all the same"
         for name, recipe in classified.recognised.items()
+    ]
+    warnings += [
+        f"{name} is sent, though the target looks as if it {recipe} every value: no load from here has sent what is "
+        "planned now, so it may as well hold what the mapping, or another tool, once made of it; where its own recipe "
+        "does it, declare `recipe: true`"
+        for name, recipe in classified.unproven.items()
     ]
     warnings += [
         f"{name} differs in letter case and spaces only: if the target's own recipe does that, declare `recipe: true`"
@@ -206,12 +228,21 @@ def target_warnings(reading: TargetReading, classified: Classified, mapping: Map
     return tuple(warnings)
 
 
-def delta_warnings(final: Final, left: LeftBehind | None) -> tuple[str, ...]:
-    """What of a delta is not planned, and what it leaves in the target that has to be seen to by hand."""
+def delta_warnings(final: Final, compared: Compared, whole: str) -> tuple[str, ...]:
+    """What of a delta is not planned, what the target lacks of its base, and what has to be seen to there by hand.
+
+    `whole`: the whole snapshot that the delta was put on, at the bottom.
+    """
+    left, missing = compared.left, compared.missing_count
     if left is None:
         return ()
     outside, gone, moved = final.outside, left.gone.height, left.moved.height
     found = [f"{outside:,} rows of the base are as they were, and not planned"] if outside else []
+    if missing:
+        found.append(
+            f"{missing:,} of them are not in the target (missing.parquet), and no delta sends them: load the plan of "
+            f"snapshot {whole} to its end, or make and load one, then plan this delta anew"
+        )
     if gone:
         found.append(f"{gone:,} rows are of records gone since the base; they stay in the target (gone.parquet)")
     if moved:

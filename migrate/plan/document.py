@@ -117,7 +117,8 @@ class DatasetPlan(_Part):
 
     Of a delta, `outside_delta` counts the rows of the base that no change has touched, `gone` the rows of records that
     are gone since, `moved` those whose record has another key now; the last two stay in the target, to be seen to by
-    hand.
+    hand. `outside_missing` counts the untouched rows that the target does not hold: the base was not loaded, or not to
+    the end, and no delta will ever send them. None where nobody looked: no delta, or the target was not read.
 
     **Guarantees**: read = filtered + rejected + collapsed + planned + outside_delta; planned = create + update +
     unchanged + unknown.
@@ -151,6 +152,7 @@ class DatasetPlan(_Part):
     outside_delta: int = 0
     gone: int = 0
     moved: int = 0
+    outside_missing: int | None = None
 
     @property
     def judged(self) -> int:

@@ -17,6 +17,7 @@ def judge_gates(
     return (
         _finding("max_rejected", _rejected(datasets, gates)),
         _finding("max_updates", _updated(datasets, gates)),
+        _finding("max_missing", _missing(datasets, gates)),
         _finding("max_merges", _merged(datasets, gates)),
         _finding("max_loss", _lost(datasets, gates)),
         _finding("require_proven", _unproven(verdicts) if gates.require_proven else ()),
@@ -40,6 +41,18 @@ def _updated(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]
     for name, plan in datasets.items():
         if not limit.allows(plan.update, plan.planned):
             yield f"{name}: {plan.update:,} of {plan.planned:,} rows would be updated, allowed is {limit.text}"
+
+
+def _missing(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+    limit = gates.max_missing
+    for name, plan in datasets.items():
+        missing = plan.outside_missing or 0
+        if not limit.allows(missing, plan.outside_delta):
+            yield (
+                f"{name}: {missing:,} rows of the delta's base are not in the target and would never be sent, allowed "
+                f"is {limit.text}; load the base's plan to its end, then plan the delta anew (in a cut-over night "
+                "under another --name)"
+            )
 
 
 def _merged(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:

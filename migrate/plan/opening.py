@@ -54,7 +54,9 @@ def open_plan(workspace: Workspace, name: str | None = None, *, check_files: boo
     chosen = name or _newest(workspace)
     folder = workspace.folder_of(workspace.plans, chosen, "plan")
     if not folder.is_dir():
-        raise WorkspaceError(f"there is no plan {chosen!r} in {workspace.plans}", hint="run `migrate plan`")
+        known = ", ".join(workspace.names(workspace.plans))
+        hint = f"there are {known}" if known else "run `migrate plan`"
+        raise WorkspaceError(f"there is no plan {chosen!r} in {workspace.plans}", hint=hint)
     if not (folder / PLAN_FILE).is_file():
         raise Unfinished(f"plan {chosen!r} was never finished", hint=f"run `migrate plan --plan {chosen}`")
     plan = Plan(chosen, folder, _read_document(folder / PLAN_FILE))

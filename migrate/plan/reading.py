@@ -10,7 +10,7 @@ missed, the other has seen. What only an earlier round has seen is looked up alo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from migrate.errors import Interrupted
-from migrate.plan.document import TargetReading
+from migrate.plan.document import PlannedFile, TargetReading
 from migrate.plan.export_page import MASTERID, parse_page, same_header
 from migrate.plan.reading_state import (
     Place,
@@ -83,11 +83,12 @@ class Held:
 def read_target(target: Target, place: Place, progress: Progress, stop: Event, page_rows: int = PAGE_ROWS) -> Held:
     """The dataset's rows; pages are read again up to twice where rows moved meanwhile, then recorded as moving.
 
-    Pages that an interrupted plan has left in the folder are not asked for again.
+    Pages that an interrupted plan has left in the folder are not asked for again: within a quarter of an hour, and
+    where it had read all of them, only as long as the target has as many rows as then and the same one at the end.
 
     **Raises** Interrupted between two pages when `stop` is set; RemoteError where the export is no CSV.
     """
-    state = resume_state(place, page_rows)
+    state = resume_state(place, page_rows, lambda found: _still_holds(target, place, found, progress))
     if not state.rounds:
         _begin_round(target, place, state)
     while state.reading is None:
@@ -99,6 +100,32 @@ def read_target(target: Target, place: Place, progress: Progress, stop: Event, p
             _begin_round(target, place, state)
     state.save(place)
     return Held(place.plan_folder, state.reading)
+
+
+def _still_holds(target: Target, place: Place, state: State, progress: Progress) -> bool:
+    """Whether the target is what rounds that have ended read, told by two requests: its count, and its last row.
+
+    What was written since stands at the end of the export, in ascending order of modification.
+    """
+    files, count = state.files, state.rounds[-1].rows
+    if state.reading is not None:
+        files, count = [*state.reading.files], state.reading.count
+    moving = state.reading is not None and state.reading.moving
+    if not moving and target.count(place.dataset_id).count == count and _same_end(target, place, files, count):
+        return True
+    progress.note(f"{place.dataset}: the target was written to since it was read; reading it again")
+    return False
+
+
+def _same_end(target: Target, place: Place, files: Sequence[PlannedFile], count: int) -> bool:
+    """Whether the last row of the export is, to the letter, the last one of the pages."""
+    if not files or not count:
+        return not files and not count
+    last = parse_page(target.export_csv(place.dataset_id, count, 1), place.dataset)
+    kept = pl.read_parquet(place.plan_folder / files[-1].path)[-1:]
+    return (
+        last.height == 1 and set(last.columns) == set(kept.columns) and last.select(kept.columns).row(0) == kept.row(0)
+    )
 
 
 def _begin_round(target: Target, place: Place, state: State) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -15,16 +17,19 @@ from migrate.workspace import sha256_file, write_bytes
 
 STATE_FILE = "reading.json"
 _FORMAT = 1
+REUSABLE = timedelta(minutes=15)
+"""How long after its last page a reading may be gone on with: what it holds is taken for what the target holds."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a reading goes: the dataset, its id, its folder and the plan's folder."""
+    """Where a reading goes: the dataset, its id, its folder and the plan's folder; `now`: the wall clock."""
 
     dataset: str
     dataset_id: str
     folder: Path
     plan_folder: Path
+    now: Callable[[], datetime]
 
 
 class Round(BaseModel):
@@ -41,7 +46,7 @@ class Round(BaseModel):
 
 
 class State(BaseModel):
-    """The rounds so far; `reading` once they gave one."""
+    """The rounds so far; `reading` once they gave one. `saved`: when it was written last."""
 
     model_config = ConfigDict(extra="forbid")
     format: int = _FORMAT
@@ -50,6 +55,7 @@ class State(BaseModel):
     columns: tuple[str, ...] = ()
     rounds: list[Round] = []
     reading: TargetReading | None = None
+    saved: datetime | None = None
 
     @property
     def files(self) -> list[PlannedFile]:
@@ -58,6 +64,7 @@ class State(BaseModel):
 
     def save(self, place: Place) -> None:
         """Writes the state: called after each page is on disk."""
+        self.saved = place.now()
         write_bytes(place.folder / STATE_FILE, self.model_dump_json().encode())
 
     def add_page(self, place: Place, page: pl.DataFrame, *, ends: bool) -> None:
@@ -68,8 +75,12 @@ class State(BaseModel):
         self.save(place)
 
 
-def resume_state(place: Place, page_rows: int) -> State:
-    """What an earlier process has read of this dataset, where all of it is whole; else a fresh start."""
+def resume_state(place: Place, page_rows: int, holds: Callable[[State], bool]) -> State:
+    """What an earlier process has just read of this dataset, where all of it is whole; else a fresh start.
+
+    `holds` is asked of rounds that have ended whether the target is still what they read; those that have not are
+    judged at their end.
+    """
     fresh = State(dataset_id=place.dataset_id, page_rows=page_rows)
     try:
         state = State.model_validate_json((place.folder / STATE_FILE).read_bytes())
@@ -77,13 +88,21 @@ def resume_state(place: Place, page_rows: int) -> State:
         state = fresh
     same = (state.format, state.dataset_id, state.page_rows) == (_FORMAT, place.dataset_id, page_rows)
     files = state.reading.files if state.reading else tuple(state.files)
-    if not same or not all(_is_whole(place.plan_folder, file) for file in files):
+    whole = same and _is_recent(state, place.now()) and all(_is_whole(place.plan_folder, file) for file in files)
+    if not whole or (state.rounds and state.rounds[-1].ended and not holds(state)):
         state, files = fresh, ()
     known = {file.path for file in files}
     for page in place.folder.glob("before-*.parquet"):
         if page.relative_to(place.plan_folder).as_posix() not in known:
             page.unlink()
     return state
+
+
+def _is_recent(state: State, now: datetime) -> bool:
+    try:
+        return state.saved is not None and timedelta() <= now - state.saved < REUSABLE
+    except TypeError:  # a time without a zone is of nobody's writing
+        return False
 
 
 def _write_page(page: pl.DataFrame, path: Path, folder: Path) -> PlannedFile:

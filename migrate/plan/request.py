@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from migrate.config import Project
 from migrate.errors import ConfigError, UsageError
 from migrate.mapping.model import Mapping
+from migrate.plan.sent import Shipments, nothing_sent
 
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """A plan to make: its name (None: by the time), its datasets (None: all that have an id), offline or not."""
+    """A plan to make: its name (None: by the time), its datasets (None: all that have an id), offline or not.
+
+    `sent`: what earlier loads have sent, the proof of a recipe of the target.
+    """
 
     name: str | None = None
     datasets: tuple[str, ...] | None = None
     offline: bool = False
+    sent: Shipments = nothing_sent
 
 
 @dataclass(frozen=True)

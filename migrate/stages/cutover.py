@@ -6,7 +6,7 @@ Every stage can be resumed. What was begun and how long each stage took is kept 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 from migrate.demo.drift import Shares
 from migrate.errors import Interrupted, UsageError
 from migrate.plan.opening import PLAN_FILE, Plan, open_plan
-from migrate.snapshot.reading import list_snapshots, newest_whole, open_snapshot
+from migrate.stages.cutover_loaded import CutShort, choose_base, doubts_of, read_loaded, refuse_cut_short
 from migrate.stages.known import gather_known
 from migrate.stages.night import Night, Stage, expect_night, planned_steps, reconcile_step
 from migrate.stages.run import Job, Run, run_extract, run_plan, run_stages
-from migrate.stages.status import read_status
 from migrate.workspace import Workspace, check_name, new_name, write_json
 
 if TYPE_CHECKING:
@@ -49,7 +48,8 @@ class Cutover:
     """A night: its name, which is also that of its snapshot and plan, what it builds on, its timetable.
 
     `resources`: those of the base; `datasets`: those that were loaded, none for all. `doubts`: what to know
-    before it begins. `before`: seconds that stages took in earlier calls. `run`: what became of it so far.
+    before it begins; `cut_short`: datasets that were loaded in part, which keep it from beginning. `before`: seconds
+    that stages took in earlier calls. `run`: what became of it so far.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Cutover:
     datasets: tuple[str, ...]
     night: Night
     doubts: tuple[str, ...] = ()
+    cut_short: Mapping[str, CutShort] = field(default_factory=dict)
     before: Mapping[str, float] = field(default_factory=dict)
     run: Run | None = field(default=None, compare=False)
 
@@ -72,12 +73,13 @@ def prepare_cutover(job: Job, request: CutoverRequest) -> Cutover:
     now = job.now()
     begun = _begun(job.workspace, request, now)
     name = check_name(request.name or begun.name or f"cutover-{new_name(now, lambda _: False)}", "cut-over")
-    loaded = _loaded(job.workspace)
-    base = request.since or begun.base or _choose_base(job.workspace, loaded)
+    loaded = read_loaded(job.workspace, name)
+    base = request.since or begun.base or choose_base(job.workspace, loaded)
     known = gather_known(job.workspace, base, request.shares, now)
     night = expect_night(known, job.project, request.start or now.astimezone())
-    doubts = tuple(_doubts(job.workspace, loaded, base))
-    return Cutover(name, base, tuple(known.read), tuple(loaded), night, doubts, begun.stages)
+    doubts = tuple(doubts_of(job.workspace, loaded, base))
+    datasets = tuple(loaded.snapshots)
+    return Cutover(name, base, tuple(known.read), datasets, night, doubts, loaded.cut_short, begun.stages)
 
 
 def run_cutover(
@@ -85,8 +87,10 @@ def run_cutover(
 ) -> Cutover:
     """The whole night; `show` is told after each stage. A gate that fails ends it after the stage that it judges.
 
-    **Raises**: what a stage raises; Interrupted with the command that goes on.
+    **Raises**: WorkspaceError where a dataset was loaded in part; what a stage raises; Interrupted with the command
+    that goes on.
     """
+    refuse_cut_short(cutover.cut_short)
     told = [cutover]
     _keep(job, cutover)
 
@@ -141,38 +145,6 @@ def _tell(night: Night, run: Run, seconds: Mapping[str, float], project: Project
         return "plan", night.with_stage("reconcile", [reconcile_step(document, {}, project)])
     parts = {name: result.seconds for name, result in run.extraction.resources.items()}
     return "extract", night.done("extract", seconds["extract"], parts)
-
-
-def _loaded(workspace: Workspace) -> dict[str, str]:
-    """By dataset the snapshot that it was last loaded from, to the end."""
-    found = {}
-    for plan in read_status(workspace).plans:
-        for dataset, entry in plan.books.items():
-            if plan.snapshot and not entry.unsent + entry.unknown + entry.deferred:
-                found[dataset] = plan.snapshot
-    return found
-
-
-def _choose_base(workspace: Workspace, loaded: Mapping[str, str]) -> str:
-    """The oldest of the snapshots that the datasets were last loaded from, so that nothing is missed of any of them.
-
-    The newest whole one where nothing was loaded.
-    """
-    last = set(loaded.values())
-    known = [state.name for state in list_snapshots(workspace) if state.finished and state.name in last]
-    # where there is none at all, opening it says so
-    return known[0] if known else newest_whole(workspace) or open_snapshot(workspace, None, check_files=False).name
-
-
-def _doubts(workspace: Workspace, loaded: Mapping[str, str], base: str) -> Iterator[str]:
-    if not loaded:
-        yield f"no plan of snapshot {base} was loaded from this workspace: what only it holds is not sent tonight"
-    before = workspace.names(workspace.snapshots)
-    older = before[: before.index(base)] if base in before else []
-    for dataset, snapshot in loaded.items():
-        if snapshot in older:
-            between = f"what changed from then to {base} is not sent tonight"
-            yield f"{dataset} was last loaded from snapshot {snapshot}: {between}"
 
 
 @dataclass(frozen=True)

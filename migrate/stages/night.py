@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from migrate.plan.cost import forecast_cost
+from migrate.source.ends import count_ends
 from migrate.target.forecast import forecast
 
 if TYPE_CHECKING:
@@ -119,8 +120,9 @@ def expect_night(known: Known, project: Project, start: datetime) -> Night:
 
 
 def extract_step(name: str, result: ResourceResult, settings: Datatrics, snapshot: str) -> Step:
-    """Reading the whole list, after it was tried newest first: what it takes where a record is gone."""
-    requests = max(math.ceil(result.distinct / settings.page_size_of(name)), 1) + TRIED_REQUESTS
+    """Reading the whole list and the ends of its pages, after it was tried newest first: the most that it takes."""
+    pages = max(math.ceil(result.distinct / settings.page_size_of(name)), 1)
+    requests = pages + count_ends(pages) + TRIED_REQUESTS
     rate, how = read_rate(result, settings, snapshot)
     return Step("extract", name, requests / rate, f"up to {requests:,} requests, {rate:.1f}/s {how}")
 

@@ -21,6 +21,7 @@ from migrate.mapping.files import read_mappings
 from migrate.plan.build import build_plan
 from migrate.plan.opening import Plan
 from migrate.plan.request import PlanRequest
+from migrate.plan.sent import Shipments, nothing_sent
 from migrate.progress import Silence
 from migrate.workspace import Workspace
 
@@ -162,6 +163,7 @@ class Bench:
     snapshot: FakeSnapshot
     target: FakeTarget
     stop: Event = field(default_factory=Event)
+    sent: Shipments = nothing_sent
 
     @property
     def workspace(self) -> Workspace:
@@ -190,7 +192,7 @@ class Bench:
             self.snapshot,
             read_mappings(self.project.mappings),
             self.target,
-            PlanRequest(name, datasets, offline),
+            PlanRequest(name, datasets, offline, self.sent),
             Silence(),
             self.stop,
             self.now,

@@ -42,7 +42,8 @@ class SlowTarget:
         with self.log.open("a") as file:
             file.write(f"{dataset_id} {page}\n")
         time.sleep(0.01)
-        rows = range((page - 1) * 100, min(page * 100, 3_000)) if dataset_id == "c" else ()
+        size = min(page_size, 100)
+        rows = range((page - 1) * size, min(page * size, 3_000)) if dataset_id == "c" else ()
         lines = [f"m{n},a{n}@example.test,N{n}" for n in rows]
         return "\n".join(["__masterid__,contact_key,name", *lines, ""]).encode()
 

@@ -7,7 +7,7 @@ import json
 import polars as pl
 import pytest
 
-from migrate.errors import ConfigError, Interrupted, MappingError, UsageError, WorkspaceError
+from migrate.errors import ConfigError, Interrupted, MappingError, RemoteError, UsageError, WorkspaceError
 from migrate.plan import sending
 from migrate.plan.batches import sending_ranks
 from migrate.plan.reading import PAGE_ROWS
@@ -310,3 +310,22 @@ def test_a_finished_plan_is_never_overwritten(bench) -> None:
 def test_a_page_size_is_the_documented_one() -> None:
     """50,000 rows a page, the most the export gives."""
     assert PAGE_ROWS == 50_000
+
+
+def test_a_plan_that_goes_on_compares_with_the_target_of_now(bench) -> None:
+    """The second dataset could not be read; what others wrote to the first meanwhile is in the plan all the same."""
+    bench.target.datasets["id-contacts"] = [held_contact(1), held_contact(2)]
+
+    def fail(dataset: str, _page: int) -> None:
+        if dataset == "id-orders":
+            raise RemoteError("404")
+
+    bench.target.on_page = fail
+    with pytest.raises(RemoteError):
+        bench.plan()
+    bench.target.on_page = lambda _dataset, _page: None
+    bench.target.datasets["id-contacts"] = [held_contact(2), held_contact(1) | {"name": "changed there"}]
+    plan = bench.plan()
+    fresh = bench.plan("fresh")
+    assert plan.document.datasets == fresh.document.datasets
+    assert plan.document.datasets["contacts"].change_counts["name"] >= 1

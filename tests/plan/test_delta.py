@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from migrate.config import Gates
 from migrate.errors import Stale
-from migrate.plan.opening import check_fresh
+from migrate.plan.opening import check_fresh, check_gates, open_plan
 from migrate.report.diff import render_diff
 from migrate.report.diff_html import render_page
 from migrate.report.diff_page import open_report
@@ -243,3 +244,62 @@ def test_a_delta_plan_is_stale_when_its_base_changes(bench, make_profile) -> Non
     (bench.workspace.snapshots / "base" / "manifest.json").write_text('{"other": 1}')
     with pytest.raises(Stale, match="snapshot 'base' has another manifest"):
         check_fresh(plan, bench.project, bench.workspace)
+
+
+def gate(plan, **limits: object) -> str:
+    """What the gate on missing rows says of a plan, nothing where it is satisfied."""
+    (finding,) = (one for one in check_gates(plan, Gates.model_validate(limits)) if one.gate == "max_missing")
+    return finding.text
+
+
+def test_rows_of_the_base_that_the_target_lacks_stop_the_plan(bench, make_profile) -> None:
+    """A base that was loaded in part: what is missing is counted, listed and told, and a gate stops the load.
+
+    Of two records of one key the row is the one that won; a new record of the delta is no missing one.
+    """
+    twin = make_profile(1, profileid="twin", created="2025-01-01 00:00:00")
+    bench.snapshot.resources["profiles"].records += [twin, make_profile(4)]
+    bench.target.datasets["id-contacts"] = [{"__masterid__": "m4", "contact_key": "a4@example.test"}]
+    put_delta(bench, profiles=[make_profile(2, name="New"), make_profile(7)])
+    plan = bench.plan(datasets=("contacts",))
+    counts = plan.document.datasets["contacts"]
+    assert (counts.create, counts.outside_missing) == (2, 2)
+    assert table(plan, "contacts", "missing").rows() == [
+        ("shop", "p3", None, "a3@example.test"),
+        ("shop", "twin", None, "a1@example.test"),
+    ]
+    assert "2 of them are not in the target (missing.parquet)" in render_plan(plan)
+    assert "snapshot base to its end" in render_plan(plan)
+    assert "contacts: 2 rows of the delta's base are not in the target" in gate(plan)
+    assert "max_missing" in render_plan(plan)
+    assert gate(plan, max_missing=2) == gate(plan, max_missing="50%") == ""
+    assert gate(plan, max_missing="49%") != ""
+
+
+def test_a_base_that_was_loaded_lacks_nothing(bench, make_profile) -> None:
+    """Every untouched row is there; also where a record is gone from the source and its row was removed by hand."""
+    bench.target.datasets["id-contacts"] = [
+        {"__masterid__": f"m{n}", "contact_key": f"a{n}@example.test"} for n in (2, 3)
+    ]
+    put_delta(bench, profiles=[make_profile(2, name="New")], gone=["p1"])
+    plan = bench.plan(datasets=("contacts",))
+    counts = plan.document.datasets["contacts"]
+    assert (counts.gone, counts.outside_missing, gate(plan)) == (1, 0, "")
+    assert table(plan, "contacts", "missing").height == 0
+
+
+def test_what_nobody_looked_for_is_not_known_to_be_there(bench, make_profile) -> None:
+    """A whole plan has nothing outside; of an offline one the report says that it cannot tell; old plans still open."""
+    whole = bench.plan("whole", datasets=("contacts",))
+    assert whole.document.datasets["contacts"].outside_missing is None
+    assert not whole.file("contacts", "missing.parquet").exists()
+    put_delta(bench, profiles=[make_profile(2, name="New")])
+    plan = bench.plan("unread", datasets=("contacts",), offline=True)
+    assert (plan.document.datasets["contacts"].outside_missing, gate(plan)) == (None, "")
+    _, view, _ = open_report(bench.workspace, "unread", show_values=False, start=datetime(2026, 1, 1, tzinfo=UTC))
+    assert "whether the target holds the rows that the delta leaves as they are" in render_diff(view)
+    file = plan.folder / "plan.json"
+    older = json.loads(file.read_bytes())
+    del older["datasets"]["contacts"]["outside_missing"]
+    file.write_text(json.dumps(older))
+    assert open_plan(bench.workspace, "unread").document.datasets["contacts"].outside_missing is None

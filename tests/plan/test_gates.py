@@ -20,7 +20,7 @@ def test_a_plan_within_its_limits_passes(bench) -> None:
     """All gates are judged, and the plan carries the verdicts."""
     plan = bench.plan(offline=True)
     assert verdicts(plan.document.gates) == dict.fromkeys(
-        ["max_rejected", "max_updates", "max_merges", "max_loss", "require_proven"], "ok"
+        ["max_rejected", "max_updates", "max_missing", "max_merges", "max_loss", "require_proven"], "ok"
     )
 
 

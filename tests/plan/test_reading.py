@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 
 from migrate.errors import Interrupted, RemoteError, WorkspaceError
 from migrate.plan.reading import Place, parse_page, read_target
-from migrate.plan.reading_state import State
+from migrate.plan.reading_state import REUSABLE, State
 from migrate.progress import Silence
 
 
@@ -27,10 +28,10 @@ def read(bench, tmp_path):
     def reader(rows, on_page=lambda _dataset, _page: None, stop=None):
         bench.target.datasets["d"] = rows
         bench.target.on_page = on_page
-        place = Place("contacts", "d", folder, tmp_path / "plan")
+        place = Place("contacts", "d", folder, tmp_path / "plan", lambda: reader.now)
         return read_target(bench.target, place, Silence(), stop or Event(), page_rows=2)
 
-    reader.target, reader.folder = bench.target, folder
+    reader.target, reader.folder, reader.now = bench.target, folder, datetime(2026, 1, 2, tzinfo=UTC)
     return reader
 
 
@@ -158,7 +159,69 @@ def test_an_interrupted_reading_goes_on_where_it_was(read) -> None:
     held = read(rows)
     assert (held.height, held.reading.moving, read.target.pages) == (9, False, 5)
     assert read(rows).reading == held.reading, "a reading that is done is not done again"
-    assert read.target.pages == 5
+    assert read.target.pages == 6, "one row at the end tells that nothing was written since"
     next(read.folder.glob("before-*.parquet")).write_bytes(b"cut")
     assert read(rows).height == 9
-    assert read.target.pages == 10
+    assert read.target.pages == 11
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.append(rows.pop(0) | {"name": "changed"}),
+        lambda rows: rows.append(row(99)),
+        lambda rows: rows.pop(0),
+        lambda rows: (rows.pop(0), rows.append(row(99))),
+        lambda rows: rows[-1].update(name="changed"),
+        lambda rows: [rows.pop() for _ in range(2)],
+    ],
+)
+def test_a_reading_that_no_longer_holds_is_made_again(read, change) -> None:
+    """Whatever was written since: the plan that goes on compares with what the target holds now."""
+    rows = [row(number) for number in range(5)]
+    read(rows)
+    change(rows)
+    held = read(rows)
+    assert held.column("__masterid__").to_list() == [there["__masterid__"] for there in rows]
+    assert held.column("name").to_list() == [there["name"] for there in rows]
+
+
+def test_an_ended_round_that_was_not_judged_is_looked_at_too(read) -> None:
+    """Killed between the last page and the count after it, and then written to: the pages are of another time."""
+    rows = [row(number) for number in range(5)]
+    read(rows)
+    state = State.model_validate_json((read.folder / "reading.json").read_bytes())
+    state.reading = None
+    (read.folder / "reading.json").write_bytes(state.model_dump_json().encode())
+    rows.append(rows.pop(0) | {"name": "changed"})
+    assert read(rows).column("name").to_list()[-1] == "changed"
+
+
+@pytest.mark.parametrize("later", [REUSABLE, timedelta(days=3), timedelta(seconds=-1)])
+def test_an_old_reading_is_made_again(read, later: timedelta) -> None:
+    """After a quarter of an hour, or where the clock was put back, nothing of it is taken up: finished or not."""
+    rows = [row(number) for number in range(5)]
+    read(rows)
+    read.now += later
+    assert read(rows).height == 5
+    assert read.target.pages == 6
+    read.now += later
+    stop = Event()
+    with pytest.raises(Interrupted):
+        read(rows, lambda _dataset, page: stop.set() if page == 2 else None, stop)
+    pages = read.target.pages
+    read.now += later
+    assert read(rows).height == 5
+    assert read.target.pages == pages + 3
+    read.now += REUSABLE - timedelta(seconds=1)
+    read(rows)
+    assert read.target.pages == pages + 4, "a younger one is"
+
+
+def test_a_reading_of_a_moving_target_is_never_taken_up(read) -> None:
+    """What never came to rest cannot be told to be the same."""
+    rows = [row(number) for number in range(4)]
+    read(rows, lambda _dataset, page: rows.append(row(len(rows))) if page * 2 > len(rows) else None)
+    pages = read.target.pages
+    assert read(rows).reading.moving is False
+    assert read.target.pages > pages

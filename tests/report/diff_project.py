@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import polars as pl
+
 from migrate.config import Gates, Project
 from migrate.plan.opening import Plan
+from migrate.plan.sent import Shipment, Shipments
 from tests.plan.conftest import Bench, FakeResource, FakeSnapshot, FakeTarget, profile
 
 HOSTILE = "<script>alert(1)</script>\u202egpj.exe\x1b[31m=1+1"
@@ -79,7 +82,16 @@ def make_bench(folder: Path) -> Bench:
     bench = Bench(folder, project, snapshot, FakeTarget({"contacts": _held()}))
     for name, text in (("contacts", CONTACTS), ("orders", ORDERS), ("interactions", INTERACTIONS)):
         bench.write_mapping(name, text)
+    bench.sent = _sent(folder)
     return bench
+
+
+def _sent(folder: Path) -> Shipments:
+    """An earlier load of every contact's city: what proves that the target's capitals are its own."""
+    cities = {row["profileid"]: (row["city"] or "").strip() for row in _profiles()}
+    file = folder / "sent.parquet"
+    pl.DataFrame({"key": list(cities), "city": list(cities.values())}).write_parquet(file)
+    return lambda dataset: [Shipment(file, {}, arrived=True)] if dataset == "contacts" else []
 
 
 def make_plan(folder: Path) -> Plan:

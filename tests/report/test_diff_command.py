@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import PATIENCE_S
 from tests.report.diff_project import make_bench
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -35,7 +36,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command in the project's folder."""
     command = [sys.executable, "-m", "migrate", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def test_the_command_prints_and_writes(project: Path) -> None:
@@ -64,7 +65,7 @@ def test_two_plans_are_compared_and_nothing_else_is_taken(project: Path) -> None
 def dump(page: Path, profile: Path, fragment: str = "") -> tuple[str, str]:
     """The page as the browser has it once its script has run, and what the browser complained of."""
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "--dump-dom", f"file://{page}{fragment}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     return done.stdout, done.stderr
 
 

@@ -28,8 +28,8 @@ def shop(make_project: Callable[..., Project]) -> Shop:
 
 
 def test_the_night_is_the_last_thing_that_was_done(shop: Shop) -> None:
-    """The next command counts its plan; it does not plan the old whole snapshot again."""
-    assert read_status(shop.job().workspace).next == "migrate reconcile --plan night"
+    """Its plan is loaded and counted, so its evidence is next; the old whole snapshot is not planned again."""
+    assert read_status(shop.job().workspace).next == "migrate evidence --plan night"
 
 
 def test_a_record_is_traced_wherever_it_lies(shop: Shop) -> None:

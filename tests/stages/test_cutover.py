@@ -13,12 +13,12 @@ import pytest
 
 from migrate.config import Gates
 from migrate.demo.drift import Shares
-from migrate.errors import GateError, Interrupted, UsageError, WorkspaceError
+from migrate.errors import GateError, Interrupted, MigrateError, UsageError, WorkspaceError
 from migrate.stages.cutover import Cutover, CutoverRequest, prepare_cutover, run_cutover
 from migrate.stages.cutover_rehearsal import fields_of, rehearse_cutover
 from migrate.stages.run import Job, run_extract, run_load, run_plan
-from tests.harness import Project
-from tests.stages.night_stage import Shop
+from tests.harness import Project, from_batch
+from tests.stages.night_stage import Shop, profile, sale
 
 NOTHING = (0, 0)
 
@@ -258,3 +258,78 @@ def test_what_was_never_loaded_is_not_loaded_by_the_night(shop: Shop) -> None:
     run_plan(shop.job(), ["order_items"], snapshot="first", name="lines")
     run_load(shop.job(), name="lines")
     assert prepare_cutover(shop.job(), CutoverRequest()).datasets == ("contacts", "orders", "order_items")
+
+
+def cut_load(shop: Shop, plan: str, batch: int, settings: str = "") -> None:
+    """A load whose requests fail from that batch on."""
+    shop.project.write(octolis=f"retry_budget_s = 0.5\nconcurrency = 1\n{settings}")
+    shop.project.set_faults((from_batch(batch, "503"),))
+    with pytest.raises(MigrateError):
+        run_load(shop.job(), name=plan)
+    shop.project.set_faults(())
+    shop.project.write(octolis=settings)
+
+
+def test_what_was_loaded_in_part_is_loaded_first(make_project: Callable[..., Project]) -> None:
+    """The night would send its changes only: it is refused before anything is asked, and tells how it can begin."""
+    shop = Shop(make_project(feeding=False))
+    small = "batch_bytes = 10000"
+    shop.project.write(octolis=small)
+    shop.ask("POST", "profile/bulk", {"profiles": [profile(f"old-{n}", "Name " * 20) for n in range(60)]})
+    shop.open(["orders"])
+    run_plan(shop.job(), ["contacts"], snapshot="first", name="people")
+    cut_load(shop, "people", 2, small)
+    shop.go_on()
+    ready = prepare_cutover(shop.job(), CutoverRequest(name="night"))
+    assert (ready.base, set(ready.datasets)) == ("first", {"orders", "contacts"})
+    assert any("are not loaded, and the night does not begin before" in doubt for doubt in ready.doubts)
+    before = shop.project.state()["total_requests"]
+    with pytest.raises(WorkspaceError, match=r"contacts: \d+ of 100 records of plan people are not loaded") as caught:
+        night(shop.job(), CutoverRequest(name="night"))
+    assert "migrate load --plan people" in (caught.value.hint or "")
+    assert shop.project.state()["total_requests"] == before
+    run_load(shop.job(), name="people")
+    assert written(night(shop.job(), CutoverRequest(name="night"))) == {"orders": 1, "contacts": 5}
+    assert shop.differences()["contacts"] == NOTHING
+
+
+def test_a_night_that_was_called_off_in_its_load_keeps_no_other_from_beginning(shop: Shop) -> None:
+    """All that it was to send has changed since the whole load, so another night plans it anew, and says so."""
+    shop.go_on()
+    run_extract(shop.job(), ["profiles", "sales"], "called-off", since="first")
+    run_plan(shop.job(), ["contacts", "orders"], snapshot="called-off", name="called-off")
+    cut_load(shop, "called-off", 2)
+    done = night(shop.job(), CutoverRequest(name="night"))
+    assert done.doubts == ("orders: 1 of 1 records of plan called-off are not loaded; the night plans them anew",)
+    assert (done.base, written(done)["orders"]) == ("first", 1)
+    assert shop.differences() == {"contacts": NOTHING, "orders": NOTHING}
+
+
+def test_a_load_that_sent_nothing_is_told(shop: Shop) -> None:
+    """A dataset whose load was begun before its first request failed is not part of the night, and that is said."""
+    run_plan(shop.job(), ["order_items"], snapshot="first", name="lines")
+    shop.project.write(octolis="retry_budget_s = 0.5")
+    shop.project.set_faults(("octolis:503@path=*count*",))
+    with pytest.raises(MigrateError):
+        run_load(shop.job(), name="lines")
+    shop.project.set_faults(())
+    shop.project.write()
+    ready = prepare_cutover(shop.job(), CutoverRequest())
+    assert ready.datasets == ("contacts", "orders")
+    assert ready.doubts == (
+        "order_items is not part of the night: a load of plan lines was begun, but nothing of it was sent",
+    )
+
+
+def test_a_delta_of_what_was_never_loaded_is_not_loaded(shop: Shop) -> None:
+    """By hand too: of the base's order lines none is in the target, and no delta would ever send them."""
+    shop.ask("POST", "sale/bulk", {"items": [sale(900, 7)]})
+    run_extract(shop.job(), ["profiles", "sales"], "delta", since="first")
+    run_plan(shop.job(), ["order_items"], snapshot="delta", name="too-early")
+    with pytest.raises(GateError, match="order_items: 20 rows of the delta's base are not in the target"):
+        run_load(shop.job(), name="too-early")
+    run_plan(shop.job(), ["order_items"], snapshot="first", name="lines")
+    run_load(shop.job(), name="lines")
+    plan = run_plan(shop.job(), ["order_items"], snapshot="delta", name="in-time")
+    assert plan.document.datasets["order_items"].outside_missing == 0
+    assert run_load(shop.job(), name="in-time").datasets["order_items"].written == 1

@@ -45,11 +45,11 @@ def test_the_rate_is_measured_allowed_or_assumed(
 
 
 def test_steps_follow_each_other() -> None:
-    """24 and 14 requests, 15,000 records, two datasets' requests and the counts: the times add up to the end."""
+    """42 and 22 requests, ends of pages among them, 15,000 records, two datasets' requests and the counts: the times add up to the end."""
     night = expect_night(known(), PROJECT, START)
     by_part = {(step.stage, step.part): step for step in night.steps}
-    assert by_part["extract", "profiles"].forecast_s == pytest.approx(24 / 5)
-    assert by_part["extract", "sales"].forecast_s == pytest.approx(14 / 16)
+    assert by_part["extract", "profiles"].forecast_s == pytest.approx(42 / 5)
+    assert by_part["extract", "sales"].forecast_s == pytest.approx(22 / 16)
     assert by_part["plan", ""].forecast_s == pytest.approx(15_000 / 20_000)
     assert by_part["load", "profiles"].basis == "3 requests, as told"
     begins = night.begins()
