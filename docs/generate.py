@@ -17,7 +17,8 @@ HEAD = """\
 
 Made by `python docs/generate.py` from the commands' own help; do not edit.
 
-stdout is for results; progress and logs go to stderr. `--json` prints exactly one JSON object on stdout at the end.
+stdout is for results; progress and logs go to stderr. `--json` prints exactly one JSON object on stdout at the end,
+with `command`, `exit_code` and `status`; only `migrate mapping schema` prints a document of its own, the JSON Schema.
 
 Exit codes: 0 done; 1 a bug in the tool; 2 usage; 3 done, but rows were rejected or deferred; 4 a difference was found;
 5 project file or mapping wrong; 6 the remote refused or could not be reached; 7 snapshot, plan or ledger unusable,

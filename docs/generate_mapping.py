@@ -56,10 +56,10 @@ unmapped: report
 | command | does |
 | --- | --- |
 | `migrate mapping new RESOURCE` | proposes a first file from a snapshot, each line with its reason, no value of a record in it |
-| `migrate mapping check [FILE]...` | every problem of every file at once; held against the newest snapshot also what never occurs or is left over |
+| `migrate mapping check [FILE]...` | every problem of every file at once; held against the newest snapshot that is no delta also what never occurs or is left over |
 | `migrate mapping preview FILE` | rows before and after, rejected rows with the reason; masked unless `--show-values` |
 | `migrate mapping functions` | the functions with examples |
-| `migrate mapping schema` | the JSON Schema, which editors find by the first line of each file |
+| `migrate mapping schema` | the JSON Schema, which editors find by the first line of each file: with `--json` too just this document, without `command`, `exit_code` and `status` |
 
 ## Values
 
@@ -83,7 +83,8 @@ are `record.item` and `record.position`. An object with values for elements coun
 AFTER_KEYS = f"""
 Files are YAML 1.2 (`no` and `on` are text), at most {MAX_BYTES:,} bytes and {YAML_DEPTH} levels deep, without anchors, aliases and tags.
 
-Where `recipe` is left out, a recipe of the target that explains every value is recognised by itself, see [the plan](plan.md#when-are-two-values-the-same);
+Where `recipe` is left out, a recipe of the target that explains every value, and that a load from this
+workspace has proven, is recognised by itself, see [the plan](plan.md#when-are-two-values-the-same);
 `recipe: false` switches that off.
 
 ## Types

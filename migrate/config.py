@@ -157,15 +157,19 @@ class Octolis(_Section):
 class Gates(_Section):
     """What stops `load` and `run` with exit code 8.
 
+    `max_missing`: rows of a delta's base that the target does not hold; a share is of the rows outside the delta.
     `max_loss`: by `dataset.column` the rows that any one kind of loss may touch, by `dataset.column.loss` those of that
-    loss; a share is of the rows that the mapping accepted.
+    loss; a share is of the rows that the mapping accepted. `max_target_change`: the records by which a dataset may have
+    grown or shrunk between its plan and the first write; a share is of those that the plan counted.
     """
 
     max_rejected: GateLimit | None = None
     max_updates: GateLimit = Limit(text="100%", share=1.0)
+    max_missing: GateLimit = Limit(text="0", number=0)
     max_merges: int = Field(0, ge=0)
     max_loss: LossLimits = {}
     max_errors: GateLimit = Limit(text="100", number=100)
+    max_target_change: GateLimit = Limit(text="0", number=0)
     require_proven: bool = True
 
 
@@ -247,7 +251,9 @@ def _read_toml(file: Path) -> dict[str, Any]:
             f"there is no project file {file}", hint="run `migrate init` here, or name one with --project FILE"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from None
+        raise ConfigError(
+            f"{file} cannot be read: {error}", hint="it must be a text file in UTF-8 that this user may read"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not valid TOML: {error}", hint="correct that line and try again") from None
 

@@ -69,6 +69,7 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # [octolis.webhooks.notify]
 # id = "..."
 # method = "POST"
+# headers = {{}}                # such as {{ x-origin = "migration" }}, if they are configured there
 
 # What stops `load` and `run` with exit code 8: a share of the rows ("1%") or a number of them (100).
 [gates]
@@ -76,6 +77,8 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # max_updates    = "100%"
 max_merges     = 0             # merges in Octolis cannot be undone
 max_errors     = 100           # records refused by Octolis during a load
+# max_missing    = 0          # rows of a delta's base that the target does not hold
+# max_target_change = 0        # records that came or went in a dataset between its plan and its load
 # max_loss     = {{}}            # values that a mapping changes or drops, such as {{ "orders.total" = "1%" }}
 require_proven = true          # every extract must be proven complete
 """

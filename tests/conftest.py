@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 
@@ -24,9 +25,15 @@ from tests.harness import SOURCE_KEY, TARGET_KEY, Project
 # Where this is set, every command that a test starts would be compiled anew: half of each one's time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)
-settings.register_profile("dev", max_examples=100, deadline=None)
-settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# httpx gives up after five seconds, which is no fault of what is tested where the machine is busy.
+for kind in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, kind, 60.0)
+
+# Nor is it one that values take long to be made.
+SLOW = (HealthCheck.too_slow,)
+settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, suppress_health_check=SLOW)
+settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress_health_check=SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

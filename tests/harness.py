@@ -20,6 +20,21 @@ from migrate.sandbox.serve import Sandbox
 SOURCE_KEY = "source-key-canary-1b7f"
 TARGET_KEY = "target-key-canary-9c2e"
 DATASETS = ("contacts", "categories", "products", "orders", "order_items", "interactions")
+PATIENCE_S = 300
+"""How long anything is waited for that must come: it ends what hangs, and tells nothing of a slow machine."""
+
+
+def wait_until(true: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+    """Waits until `true` holds."""
+    ends_at = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < ends_at, "it never came to hold"
+        time.sleep(0.01)
+
+
+def from_batch(number: int, kind: str) -> str:
+    """A fault that hits every batch sent to the target from the `number`-th on."""
+    return f"octolis:{kind}@path=*batch,at={'+'.join(map(str, range(number, number + 500)))}"
 
 
 @dataclass
@@ -83,13 +98,13 @@ class Project:
             stderr=subprocess.PIPE,
         )
 
-    def run(self, *arguments: str, timeout_s: float = 120, **environ: str) -> Done:
+    def run(self, *arguments: str, timeout_s: float = PATIENCE_S, **environ: str) -> Done:
         """The command, waited for."""
         process = self.start(*arguments, **environ)
         stdout, stderr = process.communicate(timeout=timeout_s)
         return Done(process.returncode, stdout, stderr)
 
-    def kill_when(self, condition: Callable[[], bool], *arguments: str, timeout_s: float = 60) -> None:
+    def kill_when(self, condition: Callable[[], bool], *arguments: str, timeout_s: float = PATIENCE_S) -> None:
         """Starts the command and kills it with SIGKILL as soon as `condition` holds; it must not have ended before."""
         process = self.start(*arguments)
         deadline = time.monotonic() + timeout_s

@@ -14,14 +14,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
 
 BUCKET = "snapshots"
 ACCESS_KEY, SECRET_KEY = "object-store-user", "object-store-canary-4e1d"
 _GRPC_ABOVE = 10_000
-_STARTUP_S, _ATTEMPTS = 60.0, 3
+_STARTUP_S, _ATTEMPTS = 120.0, 3
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,11 @@ def open_object_store(folder: Path) -> Iterator[ObjectStore]:
 def _start(folder: Path) -> tuple[list[int], subprocess.Popen[bytes]]:
     """A store that takes requests; on other ports where somebody was quicker to take one."""
     for attempt in range(_ATTEMPTS):
-        ports, place = _free_ports(4), folder / str(attempt)
+        ports, place = _free_pairs(4), folder / str(attempt)
         place.mkdir()
         with (place / "log").open("wb") as log:
             process = subprocess.Popen(_command(place, *ports), stdout=log, stderr=log, cwd=place)
-        if _answers(process, f"http://127.0.0.1:{ports[2]}/buckets/{BUCKET}/"):
+        if _answers(process, f"http://127.0.0.1:{ports[2]}/buckets/{BUCKET}/", f"http://127.0.0.1:{ports[3]}"):
             return ports, process
         _stop(process, ports)
     said = (place / "log").read_text(encoding="utf-8", errors="replace")
@@ -95,25 +99,47 @@ def _program() -> str:
     return found
 
 
-def _answers(process: subprocess.Popen[bytes], bucket: str) -> bool:
-    """Waits until the store takes a bucket and something in it; False when it has ended or takes too long."""
-    until = time.monotonic() + _STARTUP_S
+def _answers(process: subprocess.Popen[bytes], bucket: str, endpoint: str) -> bool:
+    """Waits until there is a bucket and S3, which begins last, takes something in it; False when that never comes."""
+    until, is_made = time.monotonic() + _STARTUP_S, False
     while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.post(bucket, timeout=5).is_success and httpx.put(f"{bucket}probe", content=b"x").is_success:
-                httpx.delete(f"{bucket}probe")
-                return True
+        with contextlib.suppress(httpx.TransportError, BaseError):
+            is_made = is_made or httpx.post(bucket, timeout=30).is_success
+            if is_made:
+                store = _open(endpoint)
+                obstore.put(store, "probe", b"x")
+                obstore.delete(store, "probe")
+                return process.poll() is None
         time.sleep(0.1)
     return False
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free, each with the one for gRPC above it; none that the system hands out by itself."""
-    found: list[int] = []
+def _open(endpoint: str) -> S3Store:
+    """The bucket by its own protocol, asked once a call."""
+    return S3Store(
+        BUCKET,
+        endpoint=endpoint,
+        access_key_id=ACCESS_KEY,
+        secret_access_key=SECRET_KEY,
+        region="us-east-1",
+        client_options={"allow_http": True, "timeout": timedelta(seconds=30)},
+        retry_config={"max_retries": 0},
+    )
+
+
+def _free_pairs(count: int) -> list[int]:
+    """Ports that are free, each with the one for gRPC above it, and no two the same."""
+    found: set[int] = set()
     while len(found) < count:
+        found.add(free_port(0, _GRPC_ABOVE))
+    return list(found)
+
+
+def free_port(*above: int) -> int:
+    """A port that is free, as are those so far above it; one that the system hands out to nobody by itself."""
+    while True:
         port = random.randrange(11_000, 20_000)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for number in (port, port + _GRPC_ABOVE):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            found.append(port)
-    return found
+            for number in above or (0,):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
+            return port

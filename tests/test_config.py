@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from migrate.config import Limit, load_project
+from migrate.config import Limit, Project, Webhook, load_project
 from migrate.errors import ConfigError
+from migrate.project import PROJECT_FILE
 
 SMALL = '[datatrics]\nproject_id = "1"\n'
 
@@ -97,3 +100,26 @@ def test_a_limit_is_a_share_or_a_number(found: int, of: int, share: float) -> No
     """A share is of the rows; a number is of nothing else."""
     assert Limit(text="", share=share).allows(found, of) == (found <= share * of)
     assert Limit(text="", number=of).allows(found, 0) == (found <= of)
+
+
+def settings_of(model: type[BaseModel]) -> set[str]:
+    """The names of all settings of a section and of the sections below it."""
+    names: set[str] = set()
+    for name, field in model.model_fields.items():
+        if field.exclude:
+            continue
+        names.add(name)
+        if (
+            isinstance(field.annotation, type)
+            and issubclass(field.annotation, BaseModel)
+            and field.annotation is not Limit
+        ):
+            names |= settings_of(field.annotation)
+    return names
+
+
+def test_the_starter_file_names_every_setting() -> None:
+    """Whoever reads the file that `init` writes knows what can be set; what is for the sandbox alone is left out."""
+    wanted = settings_of(Project) | settings_of(Webhook)
+    named = set(re.findall(r"[\[.\s]([a-z_]+)\s*(?:=|\])", PROJECT_FILE))
+    assert wanted - named - {"limit_speed", "webhooks"} == set()

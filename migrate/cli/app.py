@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from migrate.workspace import Workspace
 
 _log = logging.getLogger(__name__)
+_WITHOUT_PROJECT = ("init", "demo", "sandbox", "completion")
 # Without a log that is open, nothing of it goes to stderr: what a user should read is printed there already.
 logging.getLogger("migrate").addHandler(logging.NullHandler())
 
@@ -99,29 +101,47 @@ class App:
         else:
             click.echo(outcome.text)
             if outcome.next:
-                click.echo(f"\nnext: {click.style(self._full(outcome.next), bold=True)}")
+                self._print_next(outcome.next)
         raise click.exceptions.Exit(outcome.exit_code)
+
+    def _print_next(self, command: str) -> None:
+        click.echo(f"\nnext: {click.style(self.full(command), bold=True)}")
+
+    def suggest(self, command: str) -> None:
+        """Prints the command that continues, of one that shows something again and again, then ends the process."""
+        self._print_next(command)
+        raise click.exceptions.Exit(0)
 
     def _print_json(self, outcome: Outcome) -> None:
         head = {"command": outcome.command, "exit_code": outcome.exit_code, "status": outcome.status}
-        tail = {"next": self._full(outcome.next)} if outcome.next else {}
+        tail = {"next": self.full(outcome.next)} if outcome.next else {}
         click.echo(json.dumps({**head, **outcome.data, **tail}, ensure_ascii=False, default=str))
 
-    def _full(self, command: str) -> str:
-        named = f" --project {shlex.quote(str(self.project_file))}" if self.project_file != Path("migrate.toml") else ""
-        return command.replace("migrate ", f"migrate{named} ", 1)
+    def full(self, text: str) -> str:
+        """`text` with the project file named in every command that needs one, so that it can be given as it is."""
+        from migrate.cli.main import COMMANDS
+
+        if self.project_file == Path("migrate.toml"):
+            return text
+        named = f"migrate --project {shlex.quote(str(self.project_file))} "
+        commands = "|".join(name for name in COMMANDS if name not in _WITHOUT_PROJECT)
+        return re.sub(rf"(?<![\w./-])migrate (?=({commands})\b)", lambda _found: named, text)
 
     def fail(self, command: str, error: MigrateError) -> int:
         """Says what went wrong, on stderr or as the JSON object; returns the exit code."""
         from migrate.report.terminal import inert
 
         _log.error("%s: %s, exit code %s", command, error.what, error.exit_code)
+        hint = self.full(error.hint) if error.hint else None
         if self.as_json:
-            problem = {"error": error.what, "hint": error.hint, "kind": type(error).__name__}
+            problem = {"error": error.what, "hint": hint, "kind": type(error).__name__}
+            achieved = {**self.achieved}
+            if "next" in achieved:
+                achieved["next"] = self.full(str(achieved["next"]))
             status = "interrupted" if error.exit_code == 130 else "error"
             click.echo(
                 json.dumps(
-                    {"command": command, "exit_code": error.exit_code, "status": status, **problem, **self.achieved},
+                    {"command": command, "exit_code": error.exit_code, "status": status, **problem, **achieved},
                     ensure_ascii=False,
                     default=str,
                 )
@@ -129,8 +149,8 @@ class App:
         label = click.style("interrupted" if error.exit_code == 130 else "error", fg="red", bold=True)
         lines = [inert(line) for line in error.what.splitlines()] or [type(error).__name__]
         click.echo(f"{label}: " + "\n  ".join(lines), err=True, color=None if _may_colour() else False)
-        if error.hint:
-            click.echo(f"  -> {inert(error.hint)}", err=True)
+        if hint:
+            click.echo(f"  -> {inert(hint)}", err=True)
         return error.exit_code
 
     def _leave(self) -> None:

@@ -35,12 +35,12 @@ def check(app: App) -> None:
         f"{count[level]} {word}" for level, word in (("fail", "failed"), ("warn", "to think about")) if count[level]
     ]
     told.append(f"{count['pass']} of {len(findings)} checks passed")
-    lines = [line for finding in findings for line in render_finding(finding)]
+    lines = [line for finding in findings for line in render_finding(app, finding)]
     app.finish(
         Outcome(
             command="check",
             text="\n".join([*lines, "", ", ".join(told) + "."]),
-            data={"checks": [describe_finding(finding) for finding in findings]},
+            data={"checks": [describe_finding(app, finding) for finding in findings]},
             exit_code=4 if failed else 0,
             status="failed" if failed else "passed",
             next="migrate check" if failed else "migrate extract",
@@ -48,7 +48,7 @@ def check(app: App) -> None:
     )
 
 
-def render_finding(finding: Finding) -> Iterator[str]:
+def render_finding(app: App, finding: Finding) -> Iterator[str]:
     """The lines of one finding, and what to do about it."""
     from migrate.report.terminal import inert
 
@@ -56,9 +56,10 @@ def render_finding(finding: Finding) -> Iterator[str]:
     yield f"  {click.style(f'{finding.level:<5}', fg=_COLOURS[finding.level])} {finding.name}: {first}"
     yield from (f"        {line}" for line in more)
     if finding.hint and finding.level != "pass":
-        yield f"        -> {inert(finding.hint)}"
+        yield f"        -> {inert(app.full(finding.hint))}"
 
 
-def describe_finding(finding: Finding) -> dict[str, str | None]:
+def describe_finding(app: App, finding: Finding) -> dict[str, str | None]:
     """The finding's part of the JSON object."""
-    return {"name": finding.name, "level": finding.level, "text": finding.text, "hint": finding.hint}
+    hint = app.full(finding.hint) if finding.hint else None
+    return {"name": finding.name, "level": finding.level, "text": finding.text, "hint": hint}

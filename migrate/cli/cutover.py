@@ -125,7 +125,7 @@ def _run(app: App, job: Job, request: CutoverRequest) -> Outcome:
     ready = prepare_cutover(job, request)
     _show(app, ready, "extract")
     done = run_cutover(job, ready, request, lambda found, stage: _show(app, found, stage))
-    outcome = _outcome(job, done)
+    outcome = _outcome(app, job, done)
     facts = {"command": outcome.command, "exit_code": outcome.exit_code, "status": outcome.status}
     send_summary(job, {**facts, **outcome.data})
     return replace(outcome, next=again(done)) if done.run and done.run.stopped else outcome
@@ -136,7 +136,7 @@ def _rehearse(app: App, job: Job, request: CutoverRequest, speed: float) -> Outc
     from migrate.stages.cutover_rehearsal import rehearse_cutover
 
     with rehearse_cutover(job, request, speed=speed, show=lambda found, stage: _show(app, found, stage)) as done:
-        outcome = _outcome(job, done.cutover)
+        outcome = _outcome(app, job, done.cutover)
     note = _rehearsal_note(done, speed)
     made_up = {
         name: dict(zip(("changed", "new", "gone"), counts, strict=True)) for name, counts in done.made_up.items()
@@ -167,7 +167,7 @@ def _show(app: App, cutover: Cutover, stage: Stage) -> None:
         click.echo(f"{head}{render_night(cutover)}\n", err=True)
 
 
-def _outcome(job: Job, done: Cutover) -> Outcome:
+def _outcome(app: App, job: Job, done: Cutover) -> Outcome:
     from migrate.report.cutover import render_cutover, summarise_cutover
     from migrate.report.run import write_report
 
@@ -178,7 +178,7 @@ def _outcome(job: Job, done: Cutover) -> Outcome:
     exit_code, status, following = judge(done.run)
     lines = [render_cutover(done)]
     if done.run.stopped:
-        lines += [f"Stopped: {done.run.stopped.what}", f"  -> {done.run.stopped.hint}"]
+        lines += [f"Stopped: {done.run.stopped.what}", f"  -> {app.full(done.run.stopped.hint or '')}"]
     lines.append(f"Report: {page}")
     stopped = done.run.stopped.what if done.run.stopped else None
     data = {**summary, "report": str(page), "stopped": stopped}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+from migrate.errors import Stale
 
 if TYPE_CHECKING:
+    from migrate.config import Project
+    from migrate.plan.opening import Plan
     from migrate.report.diff_lists import WrittenList
+    from migrate.workspace import Workspace
 
 _MADE_AT = "%Y-%m-%d %H:%M %Z"
 
@@ -46,20 +51,38 @@ def _report(app: App, name: str | None, html: Path | None, show_values: bool, st
     workspace = app.open_workspace(project)
     now = utc_now().astimezone()
     plan, view, shown = open_report(workspace, name, show_values=show_values, start=_time(start) or now)
-    data, lines = summarise_diff(view), [render_diff(view)]
+    stale = _staleness(project, workspace, plan)
+    if stale:
+        headline = str(view.verdict["headline"]).replace("Ready to load", "Do not load, this plan no longer holds")
+        view = replace(view, verdict={**view.verdict, "good": False, "headline": headline})
+    data, lines = {**summarise_diff(view), "stale": stale}, [render_diff(view)]
+    if stale:
+        lines.append(stale)
     if html:
         lists = write_page(plan, view, shown, html, made_at=now.strftime(_MADE_AT))
         _tell_written(html, lists, data, lines)
-    broken = [finding for finding in view.gates if finding["verdict"] == "broken"]
+    broken = any(finding["verdict"] == "broken" for finding in view.gates)
+    following = None if broken else f"migrate load --plan {plan.name}"
     app.finish(
         Outcome(
             command="diff",
             text="\n\n".join(lines),
             data=data,
-            status="a gate stops this plan" if broken else "done",
-            next=None if broken else f"migrate load --plan {plan.name}",
+            status="the plan no longer holds" if stale else "a gate stops this plan" if broken else "done",
+            next="migrate plan" if stale else following,
         )
     )
+
+
+def _staleness(project: Project, workspace: Workspace, plan: Plan) -> str | None:
+    """Why the plan cannot be loaded any more, None where it can."""
+    from migrate.plan.opening import check_fresh
+
+    try:
+        check_fresh(plan, project, workspace)
+    except Stale as error:
+        return error.what
+    return None
 
 
 def _compare(app: App, first: str, second: str, html: Path | None, show_values: bool) -> None:

@@ -37,4 +37,5 @@ def evidence(app: App, name: str | None, file: Path | None, head: str | None) ->
     with app.job() as job:
         made = run_evidence(job, name)
     data = {"plan": made.plan, "file": str(made.file), "head": made.head, "parts": made.parts}
+    data["not_loaded"] = dict(made.not_loaded)
     app.finish(Outcome("evidence", render_evidence(made), data, next=f"migrate evidence --verify {made.file}"))

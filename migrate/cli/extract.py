@@ -12,6 +12,9 @@ from migrate.errors import UsageError
 
 if TYPE_CHECKING:
     from migrate.source.extract import Extraction
+    from migrate.workspace import Workspace
+
+_ASKED_NOTHING = "This snapshot was finished already; nothing was asked. For a new one: migrate extract"
 
 
 @command(
@@ -53,6 +56,7 @@ def extract(
     if since and folder:
         raise UsageError("--since and --from-files do not go together", hint="files say nothing about what changed")
     with app.job(force_unlock=force_unlock) as job:
+        known = snapshot is not None and _is_finished(job.workspace, snapshot)
         extraction = (
             run_import(job, folder, resources, snapshot)
             if folder
@@ -61,11 +65,18 @@ def extract(
     app.finish(
         Outcome(
             command="extract",
-            text=render_extraction(extraction),
+            text="\n\n".join([render_extraction(extraction), *([_ASKED_NOTHING] if known else [])]),
             data=summarise_extraction(extraction),
+            status="finished already; nothing was asked" if known else "done",
             next=_next(extraction),
         )
     )
+
+
+def _is_finished(workspace: Workspace, name: str) -> bool:
+    from migrate.snapshot.reading import list_snapshots
+
+    return any(state.finished for state in list_snapshots(workspace) if state.name == name)
 
 
 def _next(extraction: Extraction) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from migrate.cli.app import App, Outcome, command, pass_app
-from migrate.errors import WorkspaceError
+from migrate.errors import UsageError, WorkspaceError
 
 
 @command("inspect", "migrate inspect", "migrate inspect sales --html sales.html", "migrate inspect profiles --json")
 @click.argument("resources", nargs=-1, metavar="[RESOURCE]...")
-@click.option("--snapshot", metavar="NAME", help="The snapshot to look into [the newest].")
+@click.option("--snapshot", metavar="NAME", help="The snapshot to look into [the newest that is no delta].")
 @click.option(
     "--html", "page", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with plots as well."
 )
@@ -28,12 +28,12 @@ def inspect(app: App, resources: tuple[str, ...], snapshot: str | None, page: Pa
     from migrate.report.inspect_html import render_page
     from migrate.snapshot.inspection import inspect_snapshot
     from migrate.snapshot.layout import disk_errors
-    from migrate.snapshot.reading import open_snapshot
+    from migrate.snapshot.reading import newest_whole, open_snapshot
     from migrate.source.resources import resolve_resources
     from migrate.workspace import write_bytes
 
     workspace = app.open_workspace(app.open_project())
-    found = open_snapshot(workspace, snapshot)
+    found = open_snapshot(workspace, snapshot or newest_whole(workspace))
     inspection = inspect_snapshot(found, [resource.name for resource in resolve_resources(resources)])
     if not inspection.resources:
         raise WorkspaceError(
@@ -42,6 +42,10 @@ def inspect(app: App, resources: tuple[str, ...], snapshot: str | None, page: Pa
     mask = (lambda value: value) if show_values else workspace_masker(workspace.root).mask
     summary = summarise_inspection(inspection, mask)
     if page is not None:
+        if not page.absolute().parent.is_dir():
+            raise UsageError(
+                f"there is no folder {page.parent} for the page", hint="make it, or choose another --html FILE"
+            )
         with disk_errors(page):
             write_bytes(page, render_page(summary).encode())
     app.finish(

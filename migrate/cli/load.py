@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -43,21 +43,29 @@ def load(
         except (RemoteError, GateError, Interrupted) as error:
             tell_stopped(app, job, name, error)
             raise
-        outcome = outcome_of(result)
+        outcome = outcome_of(result, read_not_loaded(job, result))
         send_outcome(job, outcome)
     app.finish(outcome)
 
 
-def outcome_of(result: LoadResult) -> Outcome:
-    """How a load that was not stopped ended."""
+def read_not_loaded(job: Job, result: LoadResult) -> Mapping[str, int]:
+    """What is still to be sent of the plan's datasets that this load was not asked for."""
+    from migrate.plan.opening import open_plan
+    from migrate.stages.left import not_loaded
+
+    return not_loaded(job.workspace, open_plan(job.workspace, result.plan, check_files=False), result.datasets)
+
+
+def outcome_of(result: LoadResult, others: Mapping[str, int]) -> Outcome:
+    """How a load that was not stopped ended; `others`: records to send of the datasets that it was not asked for."""
     from migrate.report.load import left_behind, render_load, summarise_load
 
     behind = left_behind(result)
-    unfinished = any(dataset.deferred or dataset.open for dataset in result.datasets.values())
+    unfinished = bool(others) or any(dataset.deferred or dataset.open for dataset in result.datasets.values())
     return Outcome(
         command="load",
-        text=render_load(result),
-        data=summarise_load(result),
+        text=render_load(result, others),
+        data={**summarise_load(result), "not_loaded": dict(others)},
         exit_code=3 if behind else 0,
         status="done, with rejected or deferred records" if behind else "done",
         next=f"migrate {'load' if unfinished else 'reconcile'} --plan {result.plan}",

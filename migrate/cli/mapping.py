@@ -32,7 +32,9 @@ def mapping() -> None:
 @command("check", "migrate mapping check", "migrate mapping check mappings/contacts.yaml --no-snapshot")
 @click.argument("files", nargs=-1, type=_FILE, metavar="[FILE]...")
 @click.option(
-    "--snapshot", metavar="NAME", help="The snapshot to hold the files against [the newest, if there is one]."
+    "--snapshot",
+    metavar="NAME",
+    help="The snapshot to hold the files against [the newest that is no delta, if there is one].",
 )
 @click.option("--no-snapshot", is_flag=True, help="Look at the files alone.")
 @pass_app
@@ -63,14 +65,19 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
                 "warnings": [remark.text for remark in remarks],
                 "snapshot": name,
             },
-            next="migrate plan" if not files else None,
+            next=_after_check(against, no_snapshot=no_snapshot) if not files else None,
         )
     )
 
 
+def _after_check(against: Snapshot | None, *, no_snapshot: bool) -> str:
+    """A plan; but first an extract, where there is no snapshot to plan from."""
+    return "migrate plan" if against or no_snapshot else "migrate extract"
+
+
 @command("new", "migrate mapping new profiles", "migrate mapping new sales --out mappings/orders.yaml")
 @click.argument("resource", type=click.Choice(_RESOURCES))
-@click.option("--snapshot", metavar="NAME", help="The snapshot to look at [the newest].")
+@click.option("--snapshot", metavar="NAME", help="The snapshot to look at [the newest that is no delta].")
 @click.option(
     "--out", type=_FILE, metavar="FILE", help="Where to write it [proposed/DATASET.yaml in the mappings folder]."
 )
@@ -103,7 +110,7 @@ def new(app: App, resource: str, snapshot: str | None, out: Path | None) -> None
 @command("preview", "migrate mapping preview mappings/contacts.yaml", "migrate mapping preview new.yaml --rows 20")
 @click.argument("file", type=_FILE)
 @click.option("--rows", type=click.IntRange(1, 500), default=5, show_default=True, help="How many rows of each kind.")
-@click.option("--snapshot", metavar="NAME", help="The snapshot to take records from [the newest].")
+@click.option("--snapshot", metavar="NAME", help="The snapshot to take records from [the newest that is no delta].")
 @click.option("--show-values", is_flag=True, help="Show values as they are, not masked.")
 @pass_app
 def preview(app: App, file: Path, rows: int, snapshot: str | None, show_values: bool) -> None:
@@ -172,14 +179,16 @@ def _read(files: Sequence[Path], project: Project | None) -> list[Mapping]:
 
 
 def _open(project: Project, name: str | None) -> Snapshot:
-    from migrate.snapshot.reading import open_snapshot
+    """The snapshot of that name, else the newest one that is no delta: a delta may hold nothing to look at."""
+    from migrate.snapshot.reading import newest_whole, open_snapshot
     from migrate.workspace import Workspace
 
-    return open_snapshot(Workspace.of(project), name, check_files=False)
+    workspace = Workspace.of(project)
+    return open_snapshot(workspace, name or newest_whole(workspace), check_files=False)
 
 
 def _newest(project: Project, name: str | None) -> Snapshot | None:
-    """The snapshot of that name, else the newest finished one, if there is one."""
+    """The snapshot of that name, else the newest finished one that is no delta, if there is one."""
     from migrate.snapshot.reading import list_snapshots
     from migrate.workspace import Workspace
 

@@ -18,15 +18,18 @@ from migrate.cli.app import App, Outcome, command, pass_app
 def purge(app: App, subject: str | None, source: str | None, dry_run: bool, yes: bool) -> None:
     """Remove personal data from the workspace; counts, verdicts and hashes stay.
 
-    On a terminal it asks first; in a script it does not. With --subject one person is found and removed from every
-    file, for an erasure request, and it says where else they are: their masterids in Octolis, and the source.
+    On a terminal it asks first; where nobody can be asked it needs --yes. With --subject one person is found and
+    removed from every file, for an erasure request, and it says where else they are: their masterids in Octolis, and
+    the source.
     """
     from migrate.report.evidence import render_erased, render_purged, summarise_erased, summarise_purged
     from migrate.stages.purge import run_purge, run_subject_purge
 
     if subject is not None and dry_run:
         raise click.UsageError("--dry-run is for the whole workspace; `migrate trace` shows one record")
-    if not (yes or dry_run) and sys.stdin.isatty():
+    if not (yes or dry_run):
+        if not sys.stdin.isatty():
+            raise click.UsageError("nobody can be asked here; --yes says that personal data is to be removed for good")
         click.confirm("Personal data will be removed from the workspace for good. Go on?", abort=True, err=True)
     with app.job() as job:
         if subject is not None:

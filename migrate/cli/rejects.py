@@ -62,6 +62,8 @@ def show(
     masker = None if show_values else workspace_masker(workspace.root)
     described = describe_rejects(chosen.head(limit), failures_of(workspace, plan.name), masker)
     text = render_rejects(described)
+    if masker and described:
+        text += "\n\nKeys and values are masked; --show-values shows them as they are."
     if chosen.height > limit:
         text += f"\n\n{chosen.height - limit:,} more; `migrate rejects export` writes them all."
     app.finish(Outcome("rejects show", text, {"plan": plan.name, "rejects": described}))
@@ -119,12 +121,13 @@ def replay(app: App, name: str | None, plan_only: bool) -> None:
 def discard(app: App, rejects: tuple[str, ...], reason: str | None, name: str | None, note: str) -> None:
     """Mark permanent rejects as not wanted. Nothing is deleted, and reconcile goes on counting them."""
     from migrate.errors import UsageError
+    from migrate.report.terminal import say_count
     from migrate.stages.replay import discard as run_discard
 
     if not rejects and reason is None:
         raise UsageError("name the rejects to discard", hint="by their names, or all of one reason with --reason TEXT")
     plan, count = run_discard(_workspace(app), name, rejects, reason, note)
-    text = f"{count:,} rejects of plan {plan.name} marked as discarded: {note}"
+    text = f"{say_count(count, 'reject')} of plan {plan.name} marked as discarded: {note}"
     data = {"plan": plan.name, "discarded": count, "note": note}
     app.finish(Outcome("rejects discard", text, data, next=f"migrate rejects list --plan {plan.name}"))
 

@@ -33,7 +33,7 @@ def run(app: App, force_unlock: bool) -> None:
         send_summary(job, {"command": "run", "exit_code": exit_code, "status": status, **summary})
     lines = [render_run_text(done)]
     if done.stopped:
-        lines += [f"Stopped: {done.stopped.what}", f"  -> {done.stopped.hint}"]
+        lines += [f"Stopped: {done.stopped.what}", f"  -> {app.full(done.stopped.hint or '')}"]
     lines.append(f"Report: {page}")
     app.finish(
         Outcome(

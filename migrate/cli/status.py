@@ -27,7 +27,7 @@ def status(app: App, name: str | None, watch: bool, every: float) -> None:
 
 
 def follow(app: App, name: str | None, every_s: float) -> None:
-    """Shows the load of a plan again and again until it is over, or Ctrl-C."""
+    """Shows the load of a plan again and again until it is over, or Ctrl-C; once, where it has not begun."""
     from migrate.report.status import render_load_state
     from migrate.stages.status import read_load
     from migrate.workspace import Workspace
@@ -43,4 +43,6 @@ def follow(app: App, name: str | None, every_s: float) -> None:
             click.clear()
             click.echo(render_load_state(state, (state.done - first) / waited_s if waited_s > 0 else 0.0) + "\n")
             if state.is_over or stop.wait(every_s):
-                return
+                break
+    if state.not_begun:
+        app.suggest(f"migrate load --plan {state.plan}")

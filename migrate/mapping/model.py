@@ -122,7 +122,7 @@ class Mapping(_Strict):
         description="The columns, by their exact name in the target."
     )
     ignore: tuple[StrictStr, ...] = Field((), description="Fields left behind on purpose.")
-    unmapped: Literal["report", "fail"] = Field("report", description="What fields nobody maps do.")
+    unmapped: Literal["report", "fail"] = Field("report", description="What happens with fields that nobody maps.")
 
     # where it was read from: no keys of the file
     _file: str = ""

@@ -81,7 +81,7 @@ def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.Dat
     yield "rows", _masked(_rows(plan, dataset), shown)
     yield "changes", _changes(plan, dataset, shown)
     yield "recipes", _recipes(plan, dataset, shown)
-    for name in ("rejects", "collapsed", "foreign", "merges", "keys", "gone", "moved"):
+    for name in ("rejects", "collapsed", "foreign", "merges", "keys", "gone", "moved", "missing"):
         file = plan.file(dataset, f"{name}.parquet")
         if file.is_file():
             keys = plan.document.mappings[dataset].key if name == "foreign" else ()

@@ -31,6 +31,7 @@ OFFLINE = (
     "records of the target that no row of ours maps to",
     "whether the target has the mapped columns, and which of them its own recipes change",
 )
+OFFLINE_DELTA = "whether the target holds the rows that the delta leaves as they are"
 Rows = list[dict[str, Any]]
 
 
@@ -84,9 +85,15 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
         events=_totals_of(datasets, "events"),
         forecast=view_forecast(document.forecast, start),
         gates=[finding.model_dump() for finding in document.gates],
-        unknowable=OFFLINE if document.offline else (),
+        unknowable=_unknowable(document),
         skipped=document.skipped,
     )
+
+
+def _unknowable(document: PlanDocument) -> tuple[str, ...]:
+    if not document.offline:
+        return ()
+    return (*OFFLINE, OFFLINE_DELTA) if document.snapshot.base else OFFLINE
 
 
 def judge_plan(document: PlanDocument) -> dict[str, Any]:

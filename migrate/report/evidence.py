@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migrate.report.terminal import inert, render_table
+from migrate.report.load import say_not_loaded
+from migrate.report.terminal import inert, render_table, say_count
 from migrate.verify.evidence import Checked
 from migrate.verify.purge import Purged
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
 def render_evidence(made: Evidence) -> str:
     """Where the archive is and what to keep of it."""
+    left = f"\n\n{say_not_loaded(made.not_loaded)}" if made.not_loaded else ""
     return (
         f"Evidence of plan {made.plan}: {made.parts} parts\n  {made.file}\n\n"
-        f"Head of the chain, to be kept elsewhere:\n  {made.head}"
+        f"Head of the chain, to be kept elsewhere:\n  {made.head}{left}"
     )
 
 
@@ -44,8 +46,9 @@ def render_purged(found: Purged, dry_run: bool) -> str:
     """What a purge removed or would remove, and what stays."""
     done = "Would remove" if dry_run else "Removed"
     size = sum(entry.bytes for entry in found.files)
+    keys = say_count(found.ledger_records, "record")
     return (
-        f"{done} {len(found.files):,} files ({size:,} bytes) and the keys of {found.ledger_records:,} records of the "
+        f"{done} {say_count(len(found.files), 'file')} ({size:,} bytes) and the keys of {keys} of the "
         "ledger.\nCounts, manifests, verdicts and evidence stay; purged.json lists what went, with hashes."
     )
 
@@ -64,7 +67,8 @@ def render_erased(erased: Erased) -> str:
     """What of one person was removed, and where else they are."""
     if not erased.records and not erased.rows:
         return "Nobody was found by that address or id; nothing was removed."
-    parts = [f"Removed {erased.records:,} records of the person, {sum(erased.rows.values()):,} rows in all files:"]
+    rows = say_count(sum(erased.rows.values()), "row")
+    parts = [f"Removed {say_count(erased.records, 'record')} of the person, {rows} in all files:"]
     parts.append(render_table(["file", "rows"], [[name, count] for name, count in erased.rows.items()]))
     if erased.removed:
         parts.append("Removed whole, since they name the person:\n" + "\n".join(f"  {name}" for name in erased.removed))

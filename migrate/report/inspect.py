@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from migrate.report.extract import NOT_MIGRATED
-from migrate.report.terminal import inert, render_table
+from migrate.report.terminal import inert, render_table, say_count
 
 if TYPE_CHECKING:
     from migrate.snapshot.inspection import FieldCounts, FieldInspection, Inspection, ResourceInspection
@@ -92,7 +92,7 @@ def render_inspection(summary: Mapping[str, Any]) -> str:
     lines = [f"Snapshot {summary['snapshot']}"]
     for name, resource in summary["resources"].items():
         sources = ", ".join(f"{source or '(none)'} {rows:,}" for source, rows in resource["sources"].items())
-        lines += ["", f"{name}: {resource['rows']:,} records; sources: {inert(sources) or 'none'}"]
+        lines += ["", f"{name}: {say_count(resource['rows'], 'record')}; sources: {inert(sources) or 'none'}"]
         if resource["fields"]:
             lines += ["", _fields_table(resource)]
     lines += ["", *_trap_lines(summary["traps"])]

@@ -34,9 +34,17 @@ def summarise_load(result: LoadResult) -> dict[str, Any]:
     }
 
 
-def render_load(result: LoadResult) -> str:
-    """A table with one line per dataset, what was lost by column, the top reasons, and where the files are."""
-    done = all(not dataset.open for dataset in result.datasets.values())
+def say_not_loaded(left: Mapping[str, int]) -> str:
+    """One sentence that names the datasets, and how many records of each are still to be sent."""
+    return "Not loaded yet: " + ", ".join(f"{inert(name)} ({rows:,} to send)" for name, rows in left.items()) + "."
+
+
+def render_load(result: LoadResult, others: Mapping[str, int] | None = None) -> str:
+    """A table with one line per dataset, what was lost by column, the top reasons, and where the files are.
+
+    `others`: what is still to be sent of datasets of the plan that this load was not asked for.
+    """
+    done = not others and all(not dataset.open for dataset in result.datasets.values())
     rows = [
         [name, *(getattr(d, key) for key in _SHOWN), format_duration(d.seconds)] for name, d in result.datasets.items()
     ]
@@ -44,6 +52,7 @@ def render_load(result: LoadResult) -> str:
     lines += [render_table(["dataset", *_SHOWN, "time"], rows), "", _pace_line(result), *_loss_lines(result)]
     lines += _feed_lines(result)
     lines += _end_lines(result)
+    lines += ["", say_not_loaded(others)] if others else []
     return "\n".join(lines)
 
 

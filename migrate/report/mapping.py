@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from migrate.report.terminal import Row, inert, render_table
+from migrate.report.terminal import Row, inert, render_table, say_count
 
 if TYPE_CHECKING:
     from migrate.mapping.against import Remark
@@ -57,7 +57,7 @@ def _call(function: Function) -> str:
 def render_preview(found: Preview, mask: Mask) -> str:
     """Rows before and after, then the rejected ones with their reasons; values as `mask` shows them."""
     counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
-    parts = [f"{found.looked_at:,} records looked at" + (f": {counts}." if counts else ".")]
+    parts = [f"{say_count(found.looked_at, 'record')} looked at" + (f": {counts}." if counts else ".")]
     parts += [_render_row(row, mask) for row in found.accepted]
     parts += [_render_row(row, mask) for row in found.rejected]
     return "\n\n".join(parts)

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from migrate.report.terminal import Row, render_table
+from migrate.report.terminal import Row, render_table, say_count
 from migrate.verify.deep import DeepDataset
 from migrate.verify.reconcile import DatasetReconciliation, Reconciliation, SourceCount
 from migrate.verify.totals import TotalsTable
@@ -19,17 +19,15 @@ _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed")
 
 def judge_reconciliation(found: Reconciliation, totals: Sequence[TotalsTable] = ()) -> tuple[int, str]:
     """Exit code and status: 4 for a difference, and for records that are still to be sent."""
-    if found.verdict == "mismatch" or any(not table.equal for table in totals):
-        return 4, "mismatch"
-    if found.verdict == "pending":
-        return 4, "pending"
-    return (0, "match") if found.is_finished else (4, "unfinished")
+    verdict = found.verdict if all(table.equal for table in totals) else "mismatch"
+    return (0 if verdict == "match" else 4), verdict
 
 
 def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
     """The reconciliation's part of the JSON object."""
     datasets = {name: _summarise(d) for name, d in found.datasets.items()}
-    return {"plan": found.plan, "datasets": datasets, "unverifiable": dict(found.unverifiable)}
+    unsaid = {"unverifiable": dict(found.unverifiable), "not_loaded": dict(found.not_loaded)}
+    return {"plan": found.plan, "datasets": datasets, **unsaid}
 
 
 def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
@@ -37,6 +35,7 @@ def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
         "count_before": found.books.count_before,
         "created": found.books.created,
         "merged": found.books.merged,
+        "written": found.books.written,
         "expected": found.expected,
         "count_after": found.count_after,
         "difference": found.difference,
@@ -73,13 +72,14 @@ def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> st
 
     Samples are shown through `mask`, as they are without one.
     """
-    rows = [
+    rows: list[Row] = [
         [
             name, d.books.count_before, d.books.created, d.books.merged, d.expected, d.count_after, d.difference,
             d.verdict,
         ]
         for name, d in found.datasets.items()
     ]  # fmt: skip
+    rows += [[name, *[None] * 6, "not loaded"] for name in found.not_loaded if name not in found.unverifiable]
     headers = ["dataset", "before", "+ created", "- merged", "= expected", "after", "difference", "verdict"]
     parts = [f"Counts of plan {found.plan}", render_table(headers, rows)]
     sources = [row for name, d in found.datasets.items() for row in _source_rows(name, d.by_source)]
@@ -87,6 +87,7 @@ def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> st
         parts.append("By source:\n" + render_table(["dataset", "source", "planned", "in the target now"], sources))
     explanations = [f"  {name}: {line}" for name, d in found.datasets.items() for line in d.explanations]
     explanations += [f"  {name}: not verifiable: {why}" for name, why in found.unverifiable.items()]
+    explanations += [f"  {name}: {say_count(rows, 'record')} not loaded yet" for name, rows in found.not_loaded.items()]
     if explanations:
         parts.append("\n".join(explanations))
     deep = [d.deep for d in found.datasets.values() if d.deep]
@@ -108,7 +109,18 @@ def _render_deep(deep: Sequence[DeepDataset], mask: Mask | None) -> list[str]:
          d.verdict]
         for d in deep
     ]  # fmt: skip
-    headers = ["dataset", "expected", "compared", "missing", "extra", "doubled", "different", "recipe", "pending", ""]
+    headers = [
+        "dataset",
+        "expected",
+        "compared",
+        "missing",
+        "extra",
+        "doubled",
+        "different",
+        "recipe",
+        "pending",
+        "verdict",
+    ]
     parts = ["Read back and compared with the snapshot:\n" + render_table(headers, rows)]
     notes = [line for d in deep for line in _notes(d)]
     if notes:

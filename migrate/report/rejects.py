@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from migrate.report.terminal import inert, render_table
+from migrate.report.terminal import inert, render_table, say_count
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +34,7 @@ def render_groups(plan: str, groups: pl.DataFrame) -> str:
         return f"Plan {plan}: nothing was rejected."
     rows = [[row[name] for name in _SHOWN] for row in groups.iter_rows(named=True)]
     total, left = int(groups["records"].sum()), int(groups["open"].sum())
-    return f"Plan {plan}: {total:,} rejects, {left:,} open\n\n" + render_table(_SHOWN, rows)
+    return f"Plan {plan}: {say_count(total, 'reject')}, {left:,} open\n\n" + render_table(_SHOWN, rows)
 
 
 def describe_rejects(rejects: pl.DataFrame, failures: Sequence[Failure], masker: Masker | None) -> list[dict[str, Any]]:

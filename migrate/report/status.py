@@ -30,8 +30,10 @@ def render_status(status: Status) -> str:
         headers = ["snapshot", "state", "resource", "rows", "pages", "verdict"]
         parts.append(render_table(headers, [row for snapshot in status.snapshots for row in _snapshot_rows(snapshot)]))
     if status.plans:
-        headers = ["plan", "state", "snapshot", "dataset", "planned", "written", "refused", "left"]
+        headers = ["plan", "state", "snapshot", "dataset", "to send", "written", "refused", "left"]
         parts.append(render_table(headers, [row for plan in status.plans for row in _plan_rows(plan)]))
+    if status.next is None:
+        parts.append("Nothing is left to do: loaded, counts explained, evidence packed.")
     return "\n\n".join(parts) or "Nothing here yet: no snapshot, no plan."
 
 
@@ -43,10 +45,19 @@ def render_load_state(state: LoadState, rate: float) -> str:
         share = done / entry.planned if entry.planned else 1.0
         bar = ("#" * round(share * _BAR_CHARS)).ljust(_BAR_CHARS, ".")
         rows.append([name, bar, done, entry.planned, entry.rejected, entry.throttled_429, entry.busy_423])
+    rows += [[name, "not loaded yet", 0, planned, 0, 0, 0] for name, planned in state.not_begun.items()]
     headers = ["dataset", "", "done", "planned", "refused", "429", "423"]
-    word = "paused" if state.paused else "done" if state.is_over else "loading"
+    word = _word(state)
     pace = describe_pace(state.done, state.planned, rate, state.points, state.left_s)
     return f"Plan {state.plan}: {word}\n\n{render_table(headers, rows)}\n\n  {pace}"
+
+
+def _word(state: LoadState) -> str:
+    if state.not_begun and not state.totals:
+        return "not loaded yet"
+    if state.is_over:
+        return "loaded in part" if state.not_begun else "done"
+    return "paused" if state.paused else "loading"
 
 
 def _snapshot_rows(snapshot: SnapshotState) -> list[list[str | int | None]]:
@@ -61,11 +72,15 @@ def _snapshot_rows(snapshot: SnapshotState) -> list[list[str | int | None]]:
 
 def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
     if plan.trouble or not plan.finished:
-        return [[plan.name, plan.trouble or "unfinished", plan.snapshot, None, None, None, None, None]]
+        return [[plan.name, plan.trouble or "unfinished", plan.snapshot, *[None] * 5]]
     if not plan.books:
-        return [[plan.name, "not loaded", plan.snapshot, None, plan.planned, None, None, None]]
-    state = "loading" if plan.left else "loaded"
-    return [
-        [plan.name, state, plan.snapshot, name, b.planned, b.written, b.rejected, b.unsent + b.unknown + b.deferred]
-        for name, b in plan.books.items()
+        state = "not loaded" if plan.left else "nothing to send"
+        return [[plan.name, state, plan.snapshot, None, plan.left, None, None, plan.left]]
+    begun: list[list[str | int | None]] = []
+    for name, b in plan.books.items():
+        left, to_send = b.left, b.planned - plan.unchanged.get(name, 0)
+        state = "loading" if left else "loaded"
+        begun.append([plan.name, state, plan.snapshot, name, to_send, b.written, b.rejected, left])
+    return begun + [
+        [plan.name, "not loaded", plan.snapshot, name, rows, 0, 0, rows] for name, rows in plan.not_begun.items()
     ]

@@ -63,6 +63,11 @@ def width_of(text: str) -> int:
     )
 
 
+def say_count(count: int, noun: str) -> str:
+    """A number of things: 1 record, 2 records."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def format_duration(seconds: float) -> str:
     """A length of time as people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 05 min."""
     if seconds < 10:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from migrate.report.load import say_not_loaded
 from migrate.report.terminal import Row, render_table
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def summarise_undo(undo: Undo) -> dict[str, Any]:
         "verified": undo.verified,
         "partly": undo.partly,
         "refused": undo.refused,
+        "not_loaded": dict(undo.not_loaded),
     }
 
 
@@ -65,6 +67,8 @@ def render_undo(undo: Undo) -> str:
         for entry in undo.datasets
         if entry.unsettled
     ]
+    if undo.not_loaded:
+        parts.append(say_not_loaded(undo.not_loaded))
     if undo.restored is not None:
         parts.append(_render_done(undo))
     return "\n\n".join(parts)

@@ -18,6 +18,7 @@ from migrate.errors import ConfigError, GaveUp, Locked, MigrateError, Refused, R
 from migrate.keys import SOURCE_NAME, TARGET_NAME
 from migrate.mapping.files import read_mappings
 from migrate.project import PLACEHOLDER
+from migrate.report.terminal import say_count
 from migrate.snapshot.storage import SnapshotStore, store_of
 from migrate.source.client import SourceClient
 from migrate.source.resources import RESOURCES
@@ -73,7 +74,7 @@ def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[Find
     datasets, webhooks = project.octolis.datasets, project.octolis.webhooks
     without = [name for name, found in mappings.items() if name not in (webhooks if found.is_feed else datasets)]
     strangers = [name for name in project.octolis.datasets if name not in mappings]
-    found = [Finding("mappings", "pass", f"{len(mappings)} files without a problem")]
+    found = [Finding("mappings", "pass", f"{say_count(len(mappings), 'file')} without a problem")]
     if without:
         hint = "set their ids under [octolis.datasets], or leave them out on purpose"
         level: Level = "fail" if len(without) == len(mappings) else "warn"
@@ -153,7 +154,10 @@ def _announced(client: SourceClient, resource: str) -> Finding:
     if page.announced_records is None:
         text = "answers, without a total: an extract cannot be proven complete"
         return Finding(resource, "warn", text, "set require_proven = false under [gates] to go on without a proof")
-    return Finding(resource, "pass", f"answers and announces {page.announced_records:,} records")
+    if page.announced_records == 0:
+        text = "answers and announces 0 records: that is what a wrong project looks like"
+        return Finding(resource, "warn", text, "compare project_id in migrate.toml with the Datatrics application")
+    return Finding(resource, "pass", f"answers and announces {say_count(page.announced_records, 'record')}")
 
 
 def _check_target(
@@ -215,7 +219,7 @@ def _check_dataset(
     dataset_id, name = project.octolis.datasets[dataset], f"octolis {dataset}"
     try:
         counted = client.count(dataset_id)
-        yield Finding(name, "pass", f"answers and holds {counted.count:,} records")
+        yield Finding(name, "pass", f"answers and holds {say_count(counted.count, 'record')}")
         yield from _check_clock(counted.server_time)
         if dataset in mappings:
             yield _check_columns(client, mappings[dataset], dataset_id)

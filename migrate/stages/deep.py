@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from migrate.errors import Interrupted
-from migrate.plan.opening import Plan, check_fresh, open_plan
+from migrate.plan.opening import Plan, open_plan
 from migrate.plan.repair import make_repair_plan
 from migrate.snapshot.reading import Snapshot, open_snapshot
 from migrate.snapshot.union import put_on_base
+from migrate.stages.fresh import check_as_loaded
 from migrate.stages.target import reading_folder, readings_folder, sleeper
 from migrate.target.client import TargetClient
 from migrate.verify.deep import DeepDataset, verify_dataset
@@ -51,7 +52,7 @@ def verify_deeply(
 
     Given again after an interruption, it takes up the pages that were read.
     """
-    check_fresh(plan, job.project, job.workspace)
+    check_as_loaded(job, plan, "reading back", f"`migrate reconcile --deep --plan {plan.name}`")
     every = (
         expect_all(job, plan, list(plan.document.datasets), beside.keep) if beside else expect_all(job, plan, datasets)
     )

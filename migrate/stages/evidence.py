@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ import polars as pl
 from migrate import __version__
 from migrate.errors import Stale, UsageError
 from migrate.plan.opening import PLAN_FILE, Plan, open_plan
+from migrate.stages.left import not_begun
 from migrate.verify.books import read_books
 from migrate.verify.evidence import Checked, check, pack
 from migrate.verify.known import count_refusals
+from migrate.verify.reconcile import DatasetBooks
 from migrate.workspace import sha256_bytes, write_bytes
 
 if TYPE_CHECKING:
@@ -23,12 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A written archive: where it is, the head of its chain, how many parts."""
+    """A written archive: where it is, the head of its chain, how many parts.
+
+    `not_loaded`: by dataset the records that are still to be sent, where there are any; the archive's counts say so.
+    """
 
     plan: str
     file: Path
     head: str
     parts: int
+    not_loaded: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_evidence(job: Job, name: str | None) -> Evidence:
@@ -37,22 +44,35 @@ def run_evidence(job: Job, name: str | None) -> Evidence:
     **Raises**: Stale where a mapping or the snapshot is not what the plan was made from any more.
     """
     plan = open_plan(job.workspace, name, check_files=False)
+    books = read_books(job.workspace.ledger, plan.folder, plan.name)
+    unsent = not_begun(plan, books)
     parts = {
         "plan.json": (plan.folder / PLAN_FILE).read_bytes(),
         **_manifests(job, plan),
-        "counts.json": _json(_counts(job, plan)),
+        "counts.json": _json(_counts(plan, books, unsent)),
         "rejects.json": _json({dataset: _rejects(job, plan, dataset) for dataset in plan.document.datasets}),
         **_mappings(job, plan),
     }
-    for report in ("reconcile", "run"):
-        file = job.workspace.reports / f"{plan.name}-{report}.json"
-        if file.is_file():
-            parts[f"{report}.json"] = file.read_bytes()
+    reports = {"reconcile": job.workspace.reports / f"{plan.name}-reconcile.json", "run": _run_report(job, plan)}
+    parts |= {f"{name}.json": file.read_bytes() for name, file in reports.items() if file and file.is_file()}
     about = {"plan": plan.name, "tool": f"migrate {__version__}", "made_at": job.now().isoformat(timespec="seconds")}
     data, head = pack(parts, about)
     file = job.workspace.reports / f"{plan.name}-evidence.zip"
     write_bytes(file, data)
-    return Evidence(plan.name, file, head, len(parts))
+    left = {name: entry.left for name, entry in books.items()}
+    return Evidence(plan.name, file, head, len(parts), {n: rows for n, rows in {**left, **unsent}.items() if rows})
+
+
+def _run_report(job: Job, plan: Plan) -> Path | None:
+    """The report of the run or the night that made the plan: it has the name of its snapshot, or one of its own."""
+    for file in sorted(job.workspace.reports.glob("*-run.json")):
+        try:
+            found = json.loads(file.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict) and found.get("plan") == plan.name:
+            return file
+    return None
 
 
 def check_evidence(file: Path, head: str | None = None) -> Checked:
@@ -81,7 +101,11 @@ def _manifest(job: Job, plan: Plan, name: str, sha256: str) -> bytes:
     file = job.workspace.snapshots / name / "manifest.json"
     data = file.read_bytes() if file.is_file() else b""
     if sha256_bytes(data) != sha256:
-        raise Stale(f"snapshot {name!r} is not the one that plan {plan.name!r} was made from")
+        raise Stale(
+            f"snapshot {name!r} is not the one that plan {plan.name!r} was made from",
+            hint=f"bring its manifest.json back from a backup, below {job.workspace.snapshots}; evidence of another "
+            "plan: --plan NAME",
+        )
     return data
 
 
@@ -99,9 +123,13 @@ def _mappings(job: Job, plan: Plan) -> dict[str, bytes]:
     return found
 
 
-def _counts(job: Job, plan: Plan) -> dict[str, Any]:
-    books = read_books(job.workspace.ledger, plan.folder, plan.name)
-    return {dataset: asdict(entry) for dataset, entry in books.items()}
+def _counts(plan: Plan, books: Mapping[str, DatasetBooks], unsent: Mapping[str, int]) -> dict[str, Any]:
+    """What plan and ledger say of each dataset; of one whose load was never begun, what is to be sent and no counts."""
+    planned = plan.document.datasets
+    return {dataset: asdict(entry) for dataset, entry in books.items()} | {
+        dataset: {"dataset": dataset, "planned": planned[dataset].planned, "count_before": None, "unsent": rows}
+        for dataset, rows in unsent.items()
+    }
 
 
 def _rejects(job: Job, plan: Plan, dataset: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import polars as pl
 
 from migrate.errors import Unfinished
 from migrate.mask import workspace_masker
+from migrate.snapshot.layout import BEGUN, LOCK
 from migrate.snapshot.reading import list_snapshots, open_snapshot
 from migrate.snapshot.storage import bring_copies, erase_stored, list_stored, return_copies
 from migrate.verify.purge import (
@@ -92,10 +93,18 @@ def run_subject_purge(job: Job, text: str, source: str | None) -> Erased:
     return Erased(len(person.identities), rows, tuple(removed), tuple(sorted(person.masterids)))
 
 
+def _is_bare(folder: Path) -> bool:
+    """True of a snapshot that came to nothing, for instance by a wrong key: no byte of a record was ever stored."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in (BEGUN, LOCK)]
+    return not any(path.stat().st_size for path in files)
+
+
 def _find_person(job: Job, subject: Subject, person: Person) -> None:
     """Notes who the person is, over all snapshots at once: a delta has a sale whose profile only its base has."""
     parts: dict[str, list[Frames]] = {}
     for state in list_snapshots(job.workspace):
+        if not state.finished and _is_bare(job.workspace.snapshots / state.name):
+            continue
         if not state.finished:
             raise Unfinished(
                 f"snapshot {state.name} is unfinished, and nobody can be taken out of it yet",

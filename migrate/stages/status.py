@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from migrate.config import Octolis
 from migrate.errors import MigrateError
-from migrate.load.ledger_view import LedgerView
 from migrate.load.pace import Means, remaining_s
 from migrate.load.pause import pause_file
 from migrate.load.totals import Totals
 from migrate.plan.opening import PLAN_FILE, open_plan
 from migrate.snapshot.reading import SnapshotState, list_snapshots
+from migrate.stages.left import not_begun, read_totals
 from migrate.target.gate import read_points_left
 from migrate.verify.books import read_books
 from migrate.verify.reconcile import DatasetBooks
@@ -21,7 +23,11 @@ from migrate.workspace import Workspace
 
 @dataclass(frozen=True)
 class PlanState:
-    """One plan: finished or not, what was loaded of it (no books before its first load), and why it is unusable."""
+    """One plan: finished or not, what was loaded of it (no books before its first load), and why it is unusable.
+
+    `not_begun`: the records to send of datasets whose load was never begun. `counted`: its counts were explained after
+    all was loaded; `proved`: its evidence was packed after that.
+    """
 
     name: str
     finished: bool
@@ -29,24 +35,33 @@ class PlanState:
     planned: int = 0
     books: Mapping[str, DatasetBooks] = field(default_factory=dict)
     trouble: str | None = None
+    not_begun: Mapping[str, int] = field(default_factory=dict)
+    unchanged: Mapping[str, int] = field(default_factory=dict)
+    counted: bool = False
+    proved: bool = False
 
     @property
     def left(self) -> int:
         """Records that are still to be sent, settled or sent again."""
-        return sum(entry.unsent + entry.unknown + entry.deferred for entry in self.books.values())
+        return sum(entry.left for entry in self.books.values()) + sum(self.not_begun.values())
 
 
 @dataclass(frozen=True)
 class Status:
-    """The whole workspace; `next` is the command that continues."""
+    """The whole workspace; `next` is the command that continues, None where nothing is left to do."""
 
     snapshots: tuple[SnapshotState, ...]
     plans: tuple[PlanState, ...]
-    next: str
+    next: str | None
 
 
 def read_status(workspace: Workspace, plan: str | None = None) -> Status:
-    """What is there, oldest first; only `plan` where one is named. Reads files only."""
+    """What is there, oldest first; only `plan` where one is named. Reads files only.
+
+    **Raises**: WorkspaceError where there is no plan of that name.
+    """
+    if plan and not workspace.folder_of(workspace.plans, plan, "plan").is_dir():
+        open_plan(workspace, plan)  # says which plans there are
     snapshots = tuple(list_snapshots(workspace))
     names = [plan] if plan else workspace.names(workspace.plans)
     plans = tuple(_plan_state(workspace, name) for name in names)
@@ -61,15 +76,43 @@ def _plan_state(workspace: Workspace, name: str) -> PlanState:
         books = read_books(workspace.ledger, plan.folder, name) if workspace.ledger.exists() else {}
     except MigrateError as error:
         return PlanState(name, finished=True, trouble=error.what)
-    planned = sum(dataset.planned for dataset in plan.document.datasets.values())
-    return PlanState(name, True, plan.document.snapshot.name, planned, books)
+    datasets = plan.document.datasets
+    counted = _was_counted(workspace, name, books)
+    return PlanState(
+        name,
+        finished=True,
+        snapshot=plan.document.snapshot.name,
+        planned=sum(dataset.planned for dataset in datasets.values()),
+        books=books,
+        not_begun=not_begun(plan, books),
+        unchanged={dataset: counts.unchanged for dataset, counts in datasets.items()},
+        counted=counted is not None,
+        proved=counted is not None and _is_younger(workspace.reports / f"{name}-evidence.zip", counted),
+    )
+
+
+def _was_counted(workspace: Workspace, plan: str, books: Mapping[str, DatasetBooks]) -> Path | None:
+    """The report of a reconciliation that matched, None where there is none or something was written since."""
+    file = workspace.reports / f"{plan}-reconcile.json"
+    try:
+        report = json.loads(file.read_bytes())
+        written = {name: entry["written"] for name, entry in report["datasets"].items()}
+        is_match = report["verdict"] == "match" and not report["not_loaded"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    is_current = all(books[name].written == rows for name, rows in written.items() if name in books)
+    return file if is_match and is_current else None
+
+
+def _is_younger(file: Path, than: Path) -> bool:
+    return file.is_file() and file.stat().st_mtime_ns >= than.stat().st_mtime_ns
 
 
 @dataclass(frozen=True)
 class LoadState:
     """A load as it stands: the ledger's sums, what may be spent at once, and the seconds that are left.
 
-    `points` is None where no load has run yet.
+    `points` is None where no load has run yet. `not_begun`: records to send of datasets whose load was never begun.
     """
 
     plan: str
@@ -77,6 +120,7 @@ class LoadState:
     points: int | None
     left_s: float
     paused: bool
+    not_begun: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -90,35 +134,39 @@ class LoadState:
 
     @property
     def is_over(self) -> bool:
-        """True when nothing is left to send."""
-        return bool(self.totals) and all(entry.batches == entry.batches_done for entry in self.totals.values())
+        """True when nothing is left to send of what was begun; also where no load was begun at all."""
+        return all(entry.batches == entry.batches_done for entry in self.totals.values())
 
 
 def read_load(workspace: Workspace, octolis: Octolis, keys: int, plan: str | None, now: float) -> LoadState:
     """How the load of a plan, the newest where none is named, stands. Reads files only. `now`: wall time in seconds."""
-    name = open_plan(workspace, plan, check_files=False).name
-    totals: Mapping[str, Totals] = {}
-    if workspace.ledger.exists():
-        with LedgerView(workspace.ledger) as view:
-            totals = view.totals(name)
+    opened = open_plan(workspace, plan, check_files=False)
+    totals = read_totals(workspace, opened.name)
     means = Means(max(1, keys), octolis.account_share, octolis.limit_speed)
     budget = workspace.root / "budget.json"
     points = read_points_left(budget, now, means.keys, means.speed, means.account_share)
-    return LoadState(name, totals, points, remaining_s(totals.values(), means), pause_file(workspace).exists())
+    left_s, paused = remaining_s(totals.values(), means), pause_file(workspace).exists()
+    return LoadState(opened.name, totals, points, left_s, paused, not_begun(opened, totals))
 
 
-def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ...]) -> str:
-    """The command that continues: the first stage, of the newest snapshot and plan, that is not finished."""
+def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ...]) -> str | None:
+    """The command that continues: the first stage, of the newest snapshot and plan, that is not finished.
+
+    None where all is loaded, counted and proved.
+    """
     whole = [snapshot for snapshot in snapshots if not snapshot.is_delta]
     if not whole:
         return "migrate check"
     snapshot = whole[-1]
     if not snapshot.finished:
-        return f"migrate extract --snapshot {snapshot.name}"
+        # one without a page has nothing to go on with, and may have been begun with what was wrong
+        return f"migrate extract --snapshot {snapshot.name}" if snapshot.holds_pages else "migrate extract"
     usable = [plan for plan in plans if plan.finished and not plan.trouble]
     # a plan of a delta goes on from the whole snapshot's
     later = {delta.name for delta in snapshots[snapshots.index(snapshot) :]}
     if not usable or usable[-1].snapshot not in later:
         return f"migrate plan --snapshot {snapshot.name}"
     plan = usable[-1]
-    return f"migrate {'load' if not plan.books or plan.left else 'reconcile'} --plan {plan.name}"
+    if plan.proved and not plan.left:
+        return None
+    return f"migrate {'load' if plan.left else 'evidence' if plan.counted else 'reconcile'} --plan {plan.name}"

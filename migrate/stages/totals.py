@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from migrate.errors import MigrateError
-from migrate.plan.opening import Plan, check_fresh, open_plan
+from migrate.plan.opening import Plan, open_plan
 from migrate.source.client import SourceClient
 from migrate.source.resources import RESOURCES
 from migrate.stages.deep import Beside, expect_all, open_used_snapshot
+from migrate.stages.fresh import check_as_loaded
 from migrate.stages.target import open_target, reading_folder, readings_folder
 from migrate.stages.verify import run_reconcile
 from migrate.target.client import TargetClient
@@ -35,7 +36,7 @@ def run_totals(job: Job, name: str | None) -> list[TotalsTable]:
     `source` is what was sent, before anything is filtered, rejected or collapsed; `snapshot` what should come of it.
     """
     plan = _origin(job, open_plan(job.workspace, name, check_files=False))
-    check_fresh(plan, job.project, job.workspace)
+    check_as_loaded(job, plan, "adding up", f"`migrate reconcile --totals --plan {plan.name}`")
     adding = _Adding(job, plan)
     with open_target(job) as client:
         for _, expected in expect_all(job, plan, list(plan.document.datasets), _columns_of):

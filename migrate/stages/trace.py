@@ -58,7 +58,7 @@ def run_trace(job: Job, resource: str, id_: str, source: str | None, plan_name: 
     at_source = _live(job, asked) if live else {"asked": False}
     if row is None and at_source.get("record") is None:
         raise WorkspaceError(
-            f"neither snapshot {snapshot.name!r} nor the source has {resource} {id_!r:.80}",
+            f"neither snapshot {snapshot.name!r} nor the source has {resource} of this id",  # itself no word for a log
             hint="check the id and --source; ids are compared as text, to the letter",
         )
     facts: Facts = {"resource": chosen[0].name, "id": id_, "source": found_source, "live": at_source, "snapshot": None}
@@ -78,7 +78,7 @@ def _snapshot_row(snapshot: Snapshot, asked: Asked) -> Facts | None:
         found = [row for row in found if row["_source"] == asked.source]
     if len({row["_source"] for row in found}) > 1:
         names = ", ".join(sorted(str(row["_source"]) for row in found))
-        raise UsageError(f"several sources have {asked.resource.name} {asked.id!r:.80}: {names}", hint="add --source")
+        raise UsageError(f"several sources have {asked.resource.name} of this id: {names}", hint="add --source")
     return found[-1] if found else None
 
 

@@ -6,17 +6,19 @@ import csv
 import io
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from migrate.errors import Interrupted, MigrateError, Stale, UsageError
+from migrate.errors import Interrupted, MigrateError, UsageError
 from migrate.load.loader import load
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.plan.files import SOURCE
-from migrate.plan.opening import Plan, check_fresh, open_plan
+from migrate.plan.opening import Plan, open_plan
+from migrate.stages.fresh import check_as_loaded
+from migrate.stages.left import not_begun, read_totals
 from migrate.stages.target import reading_folder, sleeper
 from migrate.target.answer import Answer
 from migrate.target.client import TargetClient
@@ -49,7 +51,8 @@ class Undo:
     """What an undo can do or has done; `lists` are the files that name what the API cannot undo.
 
     `restored`: records that were written back, `partly` of them without columns that cannot be emptied; `refused`:
-    records that the target did not take at all; `verified`: records that read back as they were written.
+    records that the target did not take at all; `verified`: records that read back as they were written. `not_loaded`:
+    records that were never sent, of datasets whose load was not begun.
     """
 
     plan: str
@@ -59,6 +62,7 @@ class Undo:
     verified: int | None = None
     partly: int = 0
     refused: int = 0
+    not_loaded: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan_undo(job: Job, name: str | None) -> Undo:
@@ -66,7 +70,7 @@ def plan_undo(job: Job, name: str | None) -> Undo:
     plan = _open(job, name)
     with _client(job) as client:
         found = _split(job, client, plan)
-    return Undo(plan.name, found, tuple(_write_lists(job, plan, found)))
+    return Undo(plan.name, found, tuple(_write_lists(job, plan, found)), not_loaded=_never_sent(job, plan))
 
 
 def run_undo(job: Job, name: str | None, *, wait_s: float = _USUAL_WAIT_S) -> Undo:
@@ -94,17 +98,18 @@ def run_undo(job: Job, name: str | None, *, wait_s: float = _USUAL_WAIT_S) -> Un
         verified=verified,
         partly=sum(bool(record.left) for record in records),
         refused=sum(len(rows) for rows in refused.values()),
+        not_loaded=_never_sent(job, plan),
     )
 
 
 def _open(job: Job, name: str | None) -> Plan:
     plan = open_plan(job.workspace, name)
-    try:
-        check_fresh(plan, job.project, job.workspace)
-    except Stale as error:
-        hint = "an undo needs the files and settings that were loaded: bring them back as they were, then undo"
-        raise Stale(error.what, hint=hint) from None
+    check_as_loaded(job, plan, "an undo", "undo")
     return plan
+
+
+def _never_sent(job: Job, plan: Plan) -> Mapping[str, int]:
+    return not_begun(plan, read_totals(job.workspace, plan.name))
 
 
 def _command(plan: Plan) -> str:
@@ -123,8 +128,10 @@ def _client(job: Job) -> RestoringClient:
 
 
 def _split(job: Job, client: TargetClient, plan: Plan) -> tuple[DatasetUndo, ...]:
-    if not job.workspace.ledger.exists():
-        raise UsageError("nothing was loaded, so there is nothing to undo", hint="migrate status")
+    if not read_totals(job.workspace, plan.name):
+        raise UsageError(
+            f"nothing of plan {plan.name!r} was loaded, so there is nothing to undo", hint="migrate status"
+        )
     rules = read_rules(job.project.mappings)
     found = []
     for dataset, dataset_id in plan.document.dataset_ids.items():

@@ -12,6 +12,7 @@ import polars as pl
 from migrate.plan.opening import Plan, open_plan
 from migrate.report.reconcile import summarise_reconciliation
 from migrate.stages.deep import Beside, verify_deeply
+from migrate.stages.left import not_begun
 from migrate.stages.target import open_target, reading_folder, sleeper
 from migrate.target.client import TargetClient
 from migrate.verify.books import read_books
@@ -49,6 +50,7 @@ def run_reconcile(
 ) -> Reconciliation:
     """The count equation of every dataset of a loaded plan; with `deep` every record read back and compared.
 
+    Of datasets that were not loaded yet it says so, and how many records are to be sent.
     `beside`: what else a deep verification does with each dataset that it works out.
     What was found is also kept, without values, in `reports/PLAN-reconcile.json`.
 
@@ -58,6 +60,7 @@ def run_reconcile(
     books = read_books(job.workspace.ledger, plan.folder, plan.name)
     rules = read_rules(job.project.mappings)
     feeds = {name: FEED for name in plan.document.datasets if name in rules and rules[name].is_feed}
+    unsent = {name: entry.unsent + entry.unknown for name, entry in books.items() if name in feeds}
     with open_target(job) as client:
         found = {
             dataset: _Equation(job, client, plan, entry, rules.get(dataset)).reconcile(wait_s / _USUAL_WAIT_S)
@@ -67,7 +70,8 @@ def run_reconcile(
         if deep:
             for dataset in verify_deeply(job, client, plan, list(found), wait_s, beside):
                 found[dataset.dataset] = replace(found[dataset.dataset], deep=dataset)
-    result = Reconciliation(plan.name, found, feeds)
+    not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
+    result = Reconciliation(plan.name, found, feeds, not_loaded)
     report = {"verdict": result.verdict, "made_at": job.now().isoformat(), **summarise_reconciliation(result)}
     write_json(job.workspace.reports / f"{plan.name}-reconcile.json", report)
     return result

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from migrate.errors import Damaged, WorkspaceError
+from migrate.verify.known import UNREADABLE
 from migrate.verify.reconcile import DatasetBooks
 
 _DATASETS = """
@@ -45,7 +46,7 @@ def read_books(ledger: Path, plan_folder: Path, plan: str) -> dict[str, DatasetB
             rows = connection.execute(_DATASETS, (plan,)).fetchall()
             return {row[1]: _books(connection, row, planned["datasets"][row[1]]) for row in rows}
     except sqlite3.Error as error:
-        raise WorkspaceError(f"the ledger {ledger} cannot be read: {error}", hint="migrate status") from None
+        raise WorkspaceError(f"the ledger {ledger} cannot be read: {error}", hint=UNREADABLE) from None
 
 
 def _books(

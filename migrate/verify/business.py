@@ -17,6 +17,7 @@ SOURCE_PLACE = "source"
 """What was sent, before anything is left out: beside the others for a look, and no part of what must be equal."""
 
 _NOTHING = "(none)"
+_COUNTED = "orders"
 _STEPS = ((1, "1"), (2, "2"), (5, "3-5"), (10, "6-10"), (100, "11-100"))
 _MORE = "more than 100"
 _MONTH, _DAY = 7, 10
@@ -168,6 +169,8 @@ def set_side_by_side(total: Total, places: Mapping[str, Mapping[tuple[str, ...],
         for group in groups
     )
     by = tuple(f"record_{name}" if name in places else name for name, _ in total.by)
+    if total.spread:
+        by = (_COUNTED,)  # how many orders a contact has, and no longer which contact
     return TotalsTable(total.title, by, tuple(places), rows)
 
 

@@ -18,6 +18,11 @@ from migrate.verify.readback import MASTERID
 from migrate.verify.rules import DatasetRules
 from migrate.verify.shelf import KEY, Shelf
 
+UNREADABLE = (
+    "if it is damaged, move it away with its -wal and -shm files and make a new plan with `migrate plan`: it reads the "
+    "target and plans only what is not there yet"
+)
+"""What to do about a ledger that cannot be read."""
 _DATASET = """
 SELECT d.id, d.server_time FROM plans p JOIN datasets d ON d.plan = p.id WHERE p.name = ? AND d.name = ?
 """
@@ -54,7 +59,7 @@ def opened(ledger: Path) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             yield connection
     except sqlite3.Error as error:
-        raise WorkspaceError(f"the ledger {ledger} cannot be read: {error}", hint="migrate status") from None
+        raise WorkspaceError(f"the ledger {ledger} cannot be read: {error}", hint=UNREADABLE) from None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from migrate.verify.deep import DeepDataset
 
 Verdict = Literal["match", "mismatch", "pending"]
+PlanVerdict = Literal["match", "mismatch", "pending", "unfinished"]
 _WAITS_S = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0)
 _RESTS_AFTER = 4
 
@@ -37,6 +38,11 @@ class DatasetBooks:
     unknown: int
     unsent: int
     by_source: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        """Records that are still to be sent, settled or sent again."""
+        return self.unsent + self.unknown + self.deferred
 
 
 @dataclass(frozen=True)
@@ -79,28 +85,38 @@ class SettledCount:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """All datasets of a plan; `unverifiable` names those of which nothing can be asked, and why."""
+    """All datasets of a plan; `unverifiable` names those of which nothing can be asked, and why.
+
+    `not_loaded`: records that are still to be sent, of datasets that have no equation: their load was never begun, or
+    they are sent to where nothing can be counted.
+    """
 
     plan: str
     datasets: Mapping[str, DatasetReconciliation]
     unverifiable: Mapping[str, str] = field(default_factory=dict)
+    not_loaded: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def matches(self) -> bool:
-        """True when every dataset's equation holds and, where it was read back, every record is what it should be."""
+        """True when all is loaded, every equation holds, and every record that was read back is what it should be."""
         return self.verdict == "match"
 
     @property
-    def verdict(self) -> Verdict:
-        """The worst of all datasets' verdicts: mismatch, then pending, then match."""
+    def verdict(self) -> PlanVerdict:
+        """The worst of all datasets' verdicts: mismatch, pending, unfinished where something is not sent, match."""
         deep = [found.deep.verdict for found in self.datasets.values() if found.deep]
         verdicts: set[str] = {*(found.verdict for found in self.datasets.values()), *deep}
-        return "mismatch" if "mismatch" in verdicts else "pending" if "pending" in verdicts else "match"
+        if "mismatch" in verdicts:
+            return "mismatch"
+        if "pending" in verdicts:
+            return "pending"
+        return "match" if self.is_finished else "unfinished"
 
     @property
     def is_finished(self) -> bool:
         """True when no planned record is still to be sent or settled."""
-        return not any(found.books.unsent or found.books.unknown for found in self.datasets.values())
+        unsettled = any(found.books.unsent or found.books.unknown for found in self.datasets.values())
+        return not (unsettled or self.not_loaded)
 
 
 def expected_count(books: DatasetBooks) -> int:

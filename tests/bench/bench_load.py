@@ -27,7 +27,8 @@ from real_load import KEYS, load_for, sandbox_process  # noqa: E402 - the path h
 
 from migrate.config import Gates, Octolis  # noqa: E402 - the path has to be set first
 from migrate.errors import Interrupted  # noqa: E402 - the path has to be set first
-from migrate.load.ledger import Ledger, PlannedDataset  # noqa: E402 - the path has to be set first
+from migrate.load.ledger import Ledger  # noqa: E402 - the path has to be set first
+from migrate.load.ledger_opening import PlannedDataset  # noqa: E402 - the path has to be set first
 from migrate.load.loader import load  # noqa: E402 - the path has to be set first
 from migrate.load.planned import DatasetToLoad, PlannedRecords, PlanToLoad  # noqa: E402 - the path has to be set first
 from migrate.progress import Silence  # noqa: E402 - the path has to be set first

@@ -172,7 +172,7 @@ def ours(folder: Path) -> int:
     from migrate.progress import Silence
 
     with tempfile.TemporaryDirectory() as name:
-        place = Place("contacts", "d", Path(name) / "contacts", Path(name))
+        place = Place("contacts", "d", Path(name) / "contacts", Path(name), lambda: datetime.now(UTC))
         place.folder.mkdir()
         held = read_target(Pages(folder), place, Silence(), Event())
         planned = _planned(folder)

@@ -19,12 +19,14 @@ import polars as pl  # noqa: E402 - the path has to be set first
 from pydantic import SecretStr  # noqa: E402 - the path has to be set first
 
 from migrate.config import Gates, Octolis  # noqa: E402 - the path has to be set first
-from migrate.load.ledger import Ledger, PlannedDataset  # noqa: E402 - the path has to be set first
+from migrate.load.ledger import Ledger  # noqa: E402 - the path has to be set first
+from migrate.load.ledger_opening import PlannedDataset  # noqa: E402 - the path has to be set first
 from migrate.load.loader import load  # noqa: E402 - the path has to be set first
 from migrate.load.planned import DatasetToLoad, PlanToLoad  # noqa: E402 - the path has to be set first
 from migrate.progress import Silence  # noqa: E402 - the path has to be set first
 from migrate.target.answer import Answer  # noqa: E402 - the path has to be set first
-from migrate.target.client import Count, TargetClient  # noqa: E402 - the path has to be set first
+from migrate.target.client import TargetClient  # noqa: E402 - the path has to be set first
+from migrate.target.reads import Count  # noqa: E402 - as above
 from migrate.target.results import SentRecord, Written  # noqa: E402 - the path has to be set first
 from migrate.workspace import Workspace  # noqa: E402 - the path has to be set first
 

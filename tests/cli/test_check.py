@@ -160,8 +160,9 @@ def _talk_nonsense(listener: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while True:
             connection, _ = listener.accept()
-            connection.sendall(b"HTTP/1.1 400 this is plain\r\n\r\n")
-            connection.close()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 400 this is plain\r\n\r\n")
 
 
 def make_strict(project: Project, dataset: str, old: str = "", new: str = "") -> None:
@@ -216,3 +217,10 @@ def test_a_snapshot_that_cannot_be_read(make_project: MakeProject) -> None:
     assert finding(done, "unmapped fields")["level"] == "warn"
     assert "cannot be read" in finding(done, "unmapped fields")["text"]
     assert levels(done)["octolis contacts"] == "pass"
+
+
+def test_a_project_without_records(make_project: MakeProject) -> None:
+    """Lists without a single record are to think about: the key may be good and the project another one."""
+    done = make_project(feeding=False).run("check", "--json")
+    assert (done.code, levels(done)["datatrics profiles"]) == (0, "warn")
+    assert "project_id" in finding(done, "datatrics profiles")["hint"]

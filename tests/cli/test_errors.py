@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Done, Project
+from tests.harness import Done, Project, wait_until
 
 MakeProject = Callable[..., Project]
 
@@ -183,11 +183,12 @@ def test_an_unknown_command_names_the_nearest(bare_project: Project) -> None:
 
 def test_two_extracts_into_one_snapshot(make_project: MakeProject) -> None:
     """The second is refused and names the first one's process."""
-    project = make_project(latency_s=0.3)
+    project = make_project()
     project.write(datatrics="page_size = 50\nconcurrency = 1")
+    project.set_faults(("datatrics:slow=2@method=GET",))
     first = project.start("extract", "profiles", "-q", "--snapshot", "one")
-    while not (project.folder / "migration/snapshots/one/profiles/journal.jsonl").exists():
-        assert first.poll() is None
+    journal = project.folder / "migration/snapshots/one/profiles/journal.jsonl"
+    wait_until(lambda: journal.exists() or first.poll() is not None)
     second = project.run("extract", "profiles", "-q", "--snapshot", "one")
     complains(second, 7, str(first.pid), "in use")
     first.terminate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -164,7 +165,7 @@ def test_bars_fit_the_terminal(columns: int) -> None:
     last = [line for line in lines if "534,568" in line][-1]
     assert ("534,568 of 1,234,567 records" if columns == 120 else "534,568/1,234,567") in last
     assert "/s" in last
-    assert (" left" if columns == 120 else " 00:0") in last
+    assert re.search(" left" if columns == 120 else r" \d\d:\d\d", last)
 
 
 class Clock:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import polars as pl
 
-from tests.harness import DATASETS, TARGET_KEY, Project
+from tests.harness import DATASETS, PATIENCE_S, TARGET_KEY, Project, from_batch, wait_until
 
 MakeProject = Callable[..., Project]
 CONCURRENCY = 8
@@ -29,10 +29,17 @@ def target_content(project: Project) -> dict[str, pl.DataFrame]:
 
 
 def batch_requests(project: Project) -> int:
-    """How many batch upserts the target has answered."""
+    """How many batch upserts have come to the target."""
     assert project.sandbox is not None
     log = httpx.get(f"{project.sandbox.url}/_sandbox/log").json()["requests"]
     return sum(entry["path"].endswith("/records/batch") for entry in log)
+
+
+def answered_batches(project: Project) -> int:
+    """How many of them with what became of the records."""
+    assert project.sandbox is not None
+    log = httpx.get(f"{project.sandbox.url}/_sandbox/log").json()["requests"]
+    return sum(entry["path"].endswith("/records/batch") and entry["status"] == 200 for entry in log)
 
 
 def list_requests(project: Project) -> int:
@@ -107,17 +114,19 @@ def test_an_update_is_sent_alone(make_project: MakeProject) -> None:
 
 def test_kill_during_extract(make_project: MakeProject) -> None:
     """After kill -9 the same command asks only for what is not stored, and ends in the same bytes as a clean run."""
-    project = make_project(latency_s=0.03)
+    project = make_project()
     project.write(datatrics="page_size = 25\nrequests_per_second = 1000\nconcurrency = 4")
     assert project.run("extract", "--snapshot", "clean", "-q").code == 0
     clean_requests = list_requests(project)
     folder = project.folder / "migration" / "snapshots" / "killed"
-    for resource, lines in (("profiles", 5), ("sales", 20)):
+    for resource, path, lines in (("profiles", "profile", 5), ("sales", "sale", 20)):
         journal = folder / resource / "journal.jsonl"
+        project.set_faults((f"datatrics:stall@path=*/{path},at={lines + 9}",))  # so that it cannot end before
         project.kill_when(
             lambda journal=journal, lines=lines: journal.exists() and journal.read_bytes().count(b"\n") >= lines,
             "extract", "--snapshot", "killed", "-q",
         )  # fmt: skip
+    project.set_faults(())
     done = project.run("extract", "--snapshot", "killed", "--json", "-q")
     assert done.code == 0, done.stderr
     assert {r["verdict"] for r in done.summary["resources"].values()} == {"proven"}
@@ -131,16 +140,21 @@ def test_kill_during_extract(make_project: MakeProject) -> None:
 def test_kill_during_load(make_project: MakeProject) -> None:
     """After kill -9, three times: the target of a clean run, and at most the batches in flight were sent again."""
     clean = make_project("clean")
+    clean.write(octolis="limit_speed = 100")
     assert clean.run("run", "-q").code == 3
     expected = target_content(clean)
     planned = batch_requests(clean)
-    project = make_project("killed", latency_s=0.05)
+    project = make_project("killed")
+    project.write(octolis="limit_speed = 100")
     assert project.run("extract", "-q").code == 0
     assert project.run("plan", "-q").code == 3
     kills = 0
-    for threshold in (2, 8, 14):
-        project.kill_when(lambda least=threshold: batch_requests(project) >= least, "load", "-q")
+    for answered, left in ((2, "stall"), (5, "stall"), (4, "stall@applied=1")):
+        project.set_faults((from_batch(answered + 1, left),))  # so that it cannot end before
+        goal = answered_batches(project) + answered
+        project.kill_when(lambda goal=goal: answered_batches(project) >= goal, "load", "-q")
         kills += 1
+    project.set_faults(())
     done = project.run("load", "--json", "-q")
     assert done.code == 0, done.stderr
     for name, d in done.summary["datasets"].items():
@@ -153,18 +167,19 @@ def test_kill_during_load(make_project: MakeProject) -> None:
 
 def test_interrupt_drains_and_says_how_to_go_on(make_project: MakeProject) -> None:
     """SIGTERM finishes what is in flight, ends with 130 and names the command that continues."""
-    project = make_project(latency_s=0.2)
+    project = make_project()
     assert project.run("extract", "-q").code == 0
     assert project.run("plan", "-q").code == 3
-    project.write(octolis="concurrency = 1")
+    project.write(octolis="concurrency = 1\nlimit_speed = 100")
+    project.set_faults((from_batch(3, "slow=1"),))
     process = project.start("load", "-q")
-    while batch_requests(project) < 2:
-        assert process.poll() is None
+    wait_until(lambda: batch_requests(project) >= 2)
     process.terminate()
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "migrate load" in stderr
     assert "Traceback" not in stderr
+    project.set_faults(())
     done = project.run("load", "--json", "-q")
     assert done.code == 0, done.stderr
     assert sum(d["requests"] for d in done.summary["datasets"].values()) == batch_requests(project)

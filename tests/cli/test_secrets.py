@@ -119,6 +119,29 @@ def test_every_kind_of_failure(make_project: MakeProject) -> None:
     assert [name for name, text in texts.items() if b"Traceback" in text] == []
 
 
+def test_an_id_that_is_an_email_address_is_not_in_the_log(make_project: MakeProject) -> None:
+    """A record is asked for by its id: found, in several sources, unknown; nothing of that is in a file of the log."""
+    project = make_project(feeding=False)
+    email = "jan.canary@example.org"
+    for source in ("shop", "till"):
+        profile = {"profileid": email, "source": source, "profile": {"email": email, "created": "2020-01-01 00:00:00"}}
+        httpx.post(
+            f"{project.sandbox.url}/2.0/project/demo/profile/bulk",
+            json={"profiles": [profile]},
+            headers={"x-apikey": SOURCE_KEY},
+        ).raise_for_status()
+    assert project.run("extract", "profiles", "-q").code == 0
+    assert project.run("plan", "contacts", "-q", "--offline").code in (0, 3)
+    assert project.run("trace", "profiles", email, "--source", "shop", "-v").code == 0
+    several = project.run("trace", "profiles", email)
+    assert (several.code, "several sources have profiles" in several.stderr) == (2, True)
+    assert project.run("trace", "profiles", f"un{email}", "--source", "shop", "-v").code == 7
+    logs = b"".join(file.read_bytes() for file in (project.folder / "migration" / "log").iterdir())
+    assert b"profile/***" in logs
+    assert b"canary@" not in logs
+    assert b"canary%40" not in logs
+
+
 BUG = """
 import sys
 from migrate.cli.main import main

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -167,8 +168,8 @@ def test_an_answer_that_is_not_the_documented_one_stops(data: Synthetic, status:
 
 def test_a_service_that_is_not_there_is_said(data: Synthetic) -> None:
     """No traceback of the connection, but a sentence and a next step."""
-    with _service(200, b"") as url:
-        gone = url
-    with pytest.raises(Unreachable, match="connection refused") as raised:
-        _feed(gone, data)
+    with socket.socket() as taken:  # taken, so that nobody else listens there, and not listened at
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(Unreachable, match="connection refused") as raised:
+            _feed(f"http://127.0.0.1:{taken.getsockname()[1]}/2.0", data)
     assert isinstance(raised.value, MigrateError) and raised.value.hint

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.harness import SOURCE_KEY, Project
+from tests.harness import PATIENCE_S, SOURCE_KEY, Project
 
 RUNBOOKS = Path(__file__).parents[2] / "runbooks"
 BLOCK = re.compile(r"```(sh|text)\n(.*?)```", re.DOTALL)
@@ -144,9 +143,8 @@ def test_the_rehearsal(tmp_path: Path) -> None:
             process = project.start(*shlex.split(line)[1:], "--port", "0")
             assert process.stdout is not None
             assert "Both services are up" in process.stdout.readline()
-            time.sleep(0.1)
             process.terminate()
-            process.communicate(timeout=10)
+            process.communicate(timeout=PATIENCE_S)
 
 
 def test_every_runbook_is_run() -> None:

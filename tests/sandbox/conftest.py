@@ -98,7 +98,7 @@ def datatrics() -> Iterator[Callable[[Sandbox], httpx.Client]]:
         def connect(box: Sandbox) -> httpx.Client:
             headers = {"x-apikey": "sandbox-datatrics-key"}
             base = f"{box.datatrics_url}/project/demo"
-            return stack.enter_context(httpx.Client(base_url=base, headers=headers, timeout=5, verify=False))
+            return stack.enter_context(httpx.Client(base_url=base, headers=headers, timeout=60, verify=False))
 
         yield connect
 
@@ -132,4 +132,4 @@ class Octolis:
 def octolis() -> Iterator[Callable[[Sandbox], Octolis]]:
     """A client of the Octolis side."""
     with ExitStack() as stack:
-        yield lambda box: Octolis(stack.enter_context(httpx.Client(base_url=box.octolis_url, timeout=5, verify=False)))
+        yield lambda box: Octolis(stack.enter_context(httpx.Client(base_url=box.octolis_url, timeout=60, verify=False)))

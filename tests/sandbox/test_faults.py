@@ -135,7 +135,7 @@ def test_stall(box: Sandbox, datatrics: Connect) -> None:
     """No answer ever; the sandbox still stops."""
     set_faults(box, "datatrics:stall")
     with pytest.raises(httpx.ReadTimeout):
-        datatrics(box).get("/profile", timeout=0.2)
+        datatrics(box).get("/profile", timeout=httpx.Timeout(60, read=0.2))
 
 
 @pytest.mark.parametrize(

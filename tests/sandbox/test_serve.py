@@ -15,6 +15,7 @@ import pytest
 from migrate.errors import UsageError
 from migrate.sandbox.app import split_path
 from migrate.sandbox.serve import Sandbox, SandboxSettings
+from tests.object_store import free_port
 
 Start = Callable[..., Sandbox]
 Connect = Callable[[Sandbox], Any]
@@ -35,8 +36,8 @@ def test_a_taken_port() -> None:
 
 def test_port_is_free_again_after_the_block(start: Start) -> None:
     """The same port can be taken at once, and two sandboxes do not know of each other."""
-    with Sandbox(SandboxSettings()) as box:
-        port = int(box.url.rpartition(":")[2])
+    port = free_port()  # one that no other test is given in between
+    with Sandbox(SandboxSettings(port=port)) as box:
         assert httpx.get(f"{box.url}/_sandbox/state").status_code == 200
     again = start(port=port)
     assert again.url.endswith(f":{port}")

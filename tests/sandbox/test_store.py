@@ -17,6 +17,7 @@ from migrate.errors import UsageError
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
 from migrate.sandbox.store import Store
+from tests.harness import PATIENCE_S
 
 Connect = Callable[[Sandbox], Any]
 SERVER = """
@@ -85,7 +86,7 @@ def test_kill_loses_nothing_acknowledged(tmp_path: Path, datasets_file: Path) ->
         assert len(listed) == 300
     finally:
         server.send_signal(signal.SIGTERM)
-        output, _ = server.communicate(timeout=20)
+        output, _ = server.communicate(timeout=PATIENCE_S)
     assert output.strip() == "ended"
     assert server.returncode == 0
 

@@ -194,7 +194,7 @@ def test_totals_of_a_repair_are_those_of_what_it_repairs(serve: Serve) -> None:
 def test_a_feed_has_no_totals_beside_a_deep_verification(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is neither read back nor added up, whether it can be worked out or not; the others are."""
     served = serve()
-    monkeypatch.setattr(deep, "check_fresh", lambda *_: None)
+    monkeypatch.setattr(deep, "check_as_loaded", lambda *_: None)
     file = served.job.project.mappings / "interactions.yaml"
     for more in ("", "sparkle: true\n"):
         file.write_text(file.read_text() + ("" if more else "\ntarget: webhook\n") + more)
@@ -203,6 +203,32 @@ def test_a_feed_has_no_totals_beside_a_deep_verification(serve: Serve, monkeypat
         assert all(d.deep and d.deep.verdict == "match" for d in found.datasets.values())
         assert {table.title.split(" ")[0] for table in tables} >= {"Revenue", "Consent"}
         assert "Events per day and type" not in {table.title for table in tables}
+
+
+def test_an_edited_mapping_is_to_be_brought_back(serve: Serve) -> None:
+    """A new plan would not verify what this one loaded, so the hint names none."""
+    served = serve()
+    file = served.job.project.mappings / "orders.yaml"
+    file.write_text(file.read_text() + "# looked at\n")
+    for options in (("--deep",), ("--totals",)):
+        code, summary = served.call("reconcile", *options)
+        assert (code, "orders.yaml (orders) was edited" in summary["error"]) == (7, True)
+        assert "bring them back as they were" in summary["hint"]
+        assert f"migrate reconcile {options[0]} --plan {served.plan}" in summary["hint"]
+        assert "migrate load" not in summary["hint"]
+
+
+def test_a_feed_that_was_not_handed_over_is_unfinished(serve: Serve) -> None:
+    """Nothing of it can be counted, but that its load was never begun is known."""
+    served = serve()
+    file = served.job.project.mappings / "interactions.yaml"
+    file.write_text(file.read_text() + "\ntarget: webhook\n")
+    assert run_reconcile(served.job, None, wait_s=0).verdict == "match"
+    with contextlib.closing(sqlite3.connect(served.job.workspace.ledger)) as ledger, ledger:
+        ledger.execute("PRAGMA foreign_keys = OFF")
+        ledger.execute("DELETE FROM datasets WHERE name = 'interactions'")
+    found = run_reconcile(served.job, None, wait_s=0)
+    assert (found.verdict, set(found.not_loaded)) == ("unfinished", {"interactions"})
 
 
 def test_trace_follows_one_record(serve: Serve) -> None:

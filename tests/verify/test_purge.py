@@ -124,7 +124,9 @@ def test_what_a_collapse_lost_is_erased_too(serve: Serve) -> None:
 def test_an_unfinished_extract_is_not_passed_over(serve: Serve) -> None:
     """What it has of a person cannot be edited, so the erasure says what to do first and removes nothing yet."""
     served = serve()
-    (served.job.workspace.snapshots / "99990101-000000" / "profiles").mkdir(parents=True)
+    stored = served.job.workspace.snapshots / "99990101-000000" / "profiles" / "pages.ndjson"
+    stored.parent.mkdir(parents=True)
+    stored.write_text("{}\n")
     with pytest.raises(Unfinished, match="99990101-000000"):
         run_subject_purge(served.job, "person7@example.test", None)
     assert run_plan(served.job, DATASETS, offline=True).document.datasets["contacts"].planned == PEOPLE

@@ -9,9 +9,19 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.report.reconcile import judge_reconciliation, render_reconciliation, summarise_reconciliation
 from migrate.verify.buckets import Buckets, explain_difference
+from migrate.verify.business import Total, add_up, set_side_by_side
 from migrate.verify.known import Written
-from migrate.verify.reconcile import DatasetBooks, SettledCount, can_filter, expected_count, judge, settled_count
+from migrate.verify.reconcile import (
+    DatasetBooks,
+    Reconciliation,
+    SettledCount,
+    can_filter,
+    expected_count,
+    judge,
+    settled_count,
+)
 
 counts = st.integers(0, 10**7)
 
@@ -133,3 +143,21 @@ def test_foreign_writes_are_known_by_their_times(made: int, changed: int, quiet:
     found = explain_difference(made, Buckets(), held if told else held.drop("__created_at__"), written)
     assert found == Buckets(foreign=made, foreign_updates=changed)
     assert explain_difference(0, Buckets(), held, Written(masterids=ours, ours=ours)) == Buckets()
+
+
+def test_what_was_not_loaded_is_no_match() -> None:
+    """A plan of which nothing was begun, and a feed that was not handed over, are unfinished: exit code 4."""
+    for unverifiable in ({}, {"feed": "sent to a webhook"}):
+        found = Reconciliation("pl", {}, unverifiable, {"feed": 3})
+        assert (found.verdict, found.matches, judge_reconciliation(found)) == ("unfinished", False, (4, "unfinished"))
+        assert "feed: 3 records not loaded yet" in render_reconciliation(found)
+        assert summarise_reconciliation(found)["not_loaded"] == {"feed": 3}
+    assert judge_reconciliation(Reconciliation("pl", {})) == (0, "match")
+
+
+def test_orders_per_contact_says_what_it_counts() -> None:
+    """The first column is the number of orders, and is called that."""
+    total = Total("Orders per contact", "orders", (("contact_key", None),), spread=True)
+    rows = pl.DataFrame({"contact_key": ["a", "a", "b"]})
+    table = set_side_by_side(total, {"plan": add_up(total, rows)})
+    assert (table.by, [row.group for row in table.rows]) == (("orders",), [("1",), ("2",)])
