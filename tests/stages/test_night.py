@@ -45,7 +45,7 @@ def test_the_rate_is_measured_allowed_or_assumed(
 
 
 def test_steps_follow_each_other() -> None:
-    """42 and 22 requests, ends of pages among them, 15,000 records, two datasets' requests and the counts: the times add up to the end."""
+    """42 and 22 requests with the ends of pages, 15,000 records, two datasets: the times add up to the end."""
     night = expect_night(known(), PROJECT, START)
     by_part = {(step.stage, step.part): step for step in night.steps}
     assert by_part["extract", "profiles"].forecast_s == pytest.approx(42 / 5)
