@@ -17,9 +17,9 @@ from migrate.snapshot.spool import PageEntry
 from migrate.source.crawl import Change, Crawl
 from migrate.source.verdict import Ends
 
-AT_LEAST = 50
-MOST_APART = 10
-"""Where nothing has moved: every page's end of up to so many pages, then fewer, in the end one page in ten."""
+AT_LEAST = 25
+MOST_APART = 20
+"""Where nothing has moved: every page's end of up to so many pages, then fewer, in the end one page in twenty."""
 
 
 def look_at_ends(crawl: Crawl, *, every: bool) -> Ends:

@@ -151,7 +151,7 @@ def page(number: int, *, rows: int = 1, unread: int = 0) -> PageEntry:
 
 @given(st.integers(0, 2000), st.booleans())
 def test_ends_are_spread_over_all_pages(pages: int, every: bool) -> None:
-    """All of a short list or where asked for; of a long one no two are further apart than a tenth page."""
+    """All of a short list or where asked for; of a long one no two are further apart than `MOST_APART` pages."""
     between = [entry.number for entry in choose_pages([page(n) for n in range(1, pages + 1)], every=every)]
     whole = list(range(2, pages))
     if every or len(whole) <= AT_LEAST:
