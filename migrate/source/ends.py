@@ -17,9 +17,9 @@ from migrate.snapshot.spool import PageEntry
 from migrate.source.crawl import Change, Crawl
 from migrate.source.verdict import Ends
 
-AT_LEAST = 25
-MOST_APART = 20
-"""Where nothing has moved: every page's end of up to so many pages, then fewer, in the end one page in twenty."""
+AT_LEAST = 16
+MOST_APART = 40
+"""Where nothing has moved: every page's end of up to so many pages, then fewer, in the end one page in forty."""
 
 
 def look_at_ends(crawl: Crawl, *, every: bool) -> Ends:

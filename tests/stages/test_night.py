@@ -45,10 +45,10 @@ def test_the_rate_is_measured_allowed_or_assumed(
 
 
 def test_steps_follow_each_other() -> None:
-    """42 and 22 requests with the ends of pages, 15,000 records, two datasets: the times add up to the end."""
+    """33 and 22 requests with the ends of pages, 15,000 records, two datasets: the times add up to the end."""
     night = expect_night(known(), PROJECT, START)
     by_part = {(step.stage, step.part): step for step in night.steps}
-    assert by_part["extract", "profiles"].forecast_s == pytest.approx(42 / 5)
+    assert by_part["extract", "profiles"].forecast_s == pytest.approx(33 / 5)
     assert by_part["extract", "sales"].forecast_s == pytest.approx(22 / 16)
     assert by_part["plan", ""].forecast_s == pytest.approx(15_000 / 20_000)
     assert by_part["load", "profiles"].basis == "3 requests, as told"
