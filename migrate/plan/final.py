@@ -16,7 +16,7 @@ from migrate.plan.collapse import LOSERS, CollapseRule, collapse_rows
 from migrate.plan.files import SOURCES
 from migrate.plan.keys import repeated_hashes
 from migrate.plan.rows import MappedRows, Narrow, as_rejects
-from migrate.plan.store import Buckets, Store, own_copy
+from migrate.plan.store import Buckets, Store
 
 PART_ROWS = 150_000
 """So many rows that share their key with others are in memory at once."""
@@ -100,7 +100,7 @@ def finish_rows(mapping: Mapping, mapped: MappedRows, folder: Path, batch_bytes:
     survivors.know({**mapped.accepted.schema, "_row": pl.UInt32(), "_touched": pl.Boolean(), "_sources": SOURCES})
     losers.know(LOSERS)
     merging = _Merging(mapping, batch_bytes, survivors, losers)
-    for group in _shared_rows(mapped.accepted, shared, narrow, folder):
+    for group in read_ahead(_shared_rows(mapped.accepted, shared, narrow, folder)):
         merging.add(group)
     alone = ~shared
     too_large = mapped.large.filter(alone.gather(mapped.large.get_column("_at")))
@@ -126,26 +126,14 @@ def _whole_groups(narrow: Narrow, before: pl.Series) -> Narrow:
 def _shared_rows(accepted: Store, shared: pl.Series, narrow: Narrow, folder: Path) -> Iterator[pl.DataFrame]:
     """The shared rows with `_row` and `_touched`, all rows of a key in one frame."""
     together = _parts_of(narrow.keys.filter(shared))
-    buckets = Buckets(folder / "shared", int(together.max() or 0) + 1)  # type: ignore[arg-type]  # of whole numbers
-    done = 0
-    for rows in read_ahead(_picked(accepted, shared, narrow.touched)) if len(together) else ():
-        buckets.add(rows, together.slice(done, rows.height))
+    sizes = together.value_counts().sort(together.name).get_column("count").to_list()
+    buckets, done = Buckets(folder / "shared", sizes), 0
+    for rows in read_ahead(accepted.picked(shared)):
+        row = rows.get_column("_row")
+        told = pl.lit(value=True) if narrow.touched is None else narrow.touched.gather(row)
+        buckets.add(rows.with_columns(told.alias("_touched")), together.slice(done, rows.height))
         done += rows.height
-    for store in buckets.stores:
-        if store.height:
-            yield store.whole()
-        store.clear()
-
-
-def _picked(accepted: Store, shared: pl.Series, touched: pl.Series | None) -> Iterator[pl.DataFrame]:
-    """The shared rows part by part, in memory of their own, with `_row` and `_touched`."""
-    at = 0
-    for frame in accepted.frames():
-        told = pl.lit(value=True) if touched is None else touched.slice(at, frame.height)
-        row = pl.int_range(at, at + frame.height, dtype=pl.UInt32).alias("_row")
-        rows = frame.with_columns(row, told.alias("_touched")).filter(shared.slice(at, frame.height))
-        yield own_copy(rows)
-        at += frame.height
+        yield from buckets.take_full()
 
 
 def _parts_of(keys: pl.Series) -> pl.Series:
@@ -157,9 +145,10 @@ def _parts_of(keys: pl.Series) -> pl.Series:
     if count <= 1:
         return pl.Series([0], dtype=pl.UInt32).new_from_index(0, len(keys))
     groups = keys.rename("key").unique(maintain_order=True).to_frame().with_row_index("part")
-    part = (pl.col("part").cast(pl.UInt64) * count // groups.height).cast(pl.UInt32)
-    numbered = keys.rename("key").to_frame().join(groups, on="key", how="left", maintain_order="left")
-    return numbered.select(part).to_series()
+    # without gaps, though one key may have rows for several parts
+    part = (pl.col("part").cast(pl.UInt64) * count // groups.height).rle_id()
+    rows, parts = keys.rename("key").to_frame(), groups.with_columns(part)
+    return rows.join(parts, on="key", how="left", maintain_order="left").get_column("part")
 
 
 @dataclass

@@ -94,27 +94,37 @@ def write_rows(given: Rows, folder: Path, plan_folder: Path, spill: Path, batch_
 
 def _runs(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
     """The planned rows in sending order with all working columns of `LEADING` but the batch."""
-    ranks = _ranks_by_place(given)
-    count = max(1, -(-(len(ranks) - ranks.null_count()) // RUN_ROWS))
-    buckets = Buckets(spill / "runs", count)
-    masterids = given.labels.masterids
-    at = 0
+    alone = pl.concat_list(source_of(given.mapping.resource))
+    for rows in _rows_by_run(given, spill):
+        run = rows.sort("_rank")
+        yield run.with_columns(
+            pl.when(pl.col("_sources").is_null()).then(alone).otherwise(pl.col("_sources")).alias("_sources"),
+            _payloads(given.mapping, run),
+        )
+
+
+def _rows_by_run(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
+    """The planned rows with their labels and `_rank`, those of one run in a frame."""
+    touched = given.rows.touched
+    planned = given.rows.height if touched is None else int(touched.sum())
+    sizes = [min(RUN_ROWS, planned - start) for start in range(0, planned, RUN_ROWS)]
+    buckets = Buckets(spill / "runs", sizes)
+    for rows in _ranked(given):
+        yield from buckets.take_full()
+        buckets.add(rows, rows.get_column("_rank") // RUN_ROWS)
+    # what the ranks took is free by now
+    yield from buckets.take_full()
+
+
+def _ranked(given: Rows) -> Iterator[pl.DataFrame]:
+    """The planned rows part by part, with their labels and `_rank`, their place in the sending order."""
+    ranks, masterids, at = _ranks_by_place(given), given.labels.masterids, 0
     for frame in given.rows.frames(_needed(given)):
         places = pl.int_range(at, at + frame.height, dtype=pl.UInt32, eager=True)
         at += frame.height
         rank = ranks.gather(places).alias("_rank")
         ranked = frame.hstack([rank, *given.labels.of(places, masterids).get_columns()])
-        planned = own_copy(ranked.filter(rank.is_not_null())) if rank.null_count() else ranked
-        buckets.add(planned, pl.col("_rank") // RUN_ROWS)
-    del masterids, ranks
-    for store in buckets.stores:
-        run = store.whole().sort("_rank")
-        store.clear()
-        alone = pl.concat_list(source_of(given.mapping.resource))
-        yield run.with_columns(
-            pl.when(pl.col("_sources").is_null()).then(alone).otherwise(pl.col("_sources")).alias("_sources"),
-            _payloads(given.mapping, run),
-        )
+        yield own_copy(ranked.filter(rank.is_not_null())) if rank.null_count() else ranked
 
 
 def _needed(given: Rows) -> list[str]:

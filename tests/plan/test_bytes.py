@@ -61,3 +61,16 @@ def test_rows_on_disk_give_the_same_plan_as_rows_in_memory(bench, make_profile, 
     assert ours.keys() == theirs.keys()
     assert collapsed(first).equals(collapsed(second).sort("key", "rank"))
     assert first.document.datasets == second.document.datasets
+
+
+def test_a_key_with_many_rows_is_made_one(bench, make_profile, monkeypatch) -> None:
+    """More of them than are merged at once: all the same they go together, and leave no part without rows."""
+    numbers = [0] * 30 + [1, 1] + list(range(2, 12))
+    bench.snapshot.resources["profiles"].records = [
+        make_profile(number, profileid=f"p{place}") for place, number in enumerate(numbers)
+    ]
+    monkeypatch.setattr(final, "PART_ROWS", 4)
+    plan = bench.plan("plan-1")
+    counts = plan.document.datasets["contacts"]
+    assert (counts.read, counts.collapsed, counts.planned) == (42, 30, 12)
+    assert collapsed(plan).get_column("rank").to_list() == [*range(2, 31), 2]

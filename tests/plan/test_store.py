@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migrate.errors import WorkspaceError
-from migrate.plan.store import Buckets, Store
+from migrate.plan.files import SOURCES
+from migrate.plan.store import Buckets, Store, own_copy
 
 SCHEMA = {"n": pl.Int64, "text": pl.String}
 
@@ -42,16 +43,61 @@ def test_rows_come_back_in_order(tmp_path, drawn, hold_bytes) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-@given(parts, st.integers(1, 4), st.sampled_from([0, 1 << 20]))
+@given(parts, st.sampled_from([0, 40, 1 << 20]), st.randoms(use_true_random=False))
+def test_picked_rows_know_their_place(tmp_path, drawn, hold_bytes, random) -> None:
+    """Whichever are picked, from memory or from files: in order, with the place that each has among all."""
+    store = Store(tmp_path / "store", hold_bytes)
+    store.know(framed([]).schema)
+    for rows in drawn:
+        store.add(framed(rows))
+    every = [row for rows in drawn for row in rows]
+    wanted = [random.random() < 0.5 for _ in every]
+    found = [row for frame in store.picked(pl.Series(wanted, dtype=pl.Boolean)) for row in frame.rows()]
+    assert found == [(*row, place) for place, row in enumerate(every) if wanted[place]]
+    store.clear()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(parts, st.integers(1, 4), st.sampled_from([0, 40, 1 << 20]))
 def test_each_row_is_in_its_bucket(tmp_path, drawn, count, hold_bytes) -> None:
-    """In the order in which the rows came; a bucket without rows still knows the columns."""
-    buckets = Buckets(tmp_path / "buckets", count, hold_bytes)
-    for rows in [[], *drawn]:
-        buckets.add(framed(rows), pl.col("n") % count)
-    for place, store in enumerate(buckets.stores):
-        assert store.whole().rows() == [row for rows in drawn for row in rows if row[0] % count == place]
-        assert list(store.schema) == list(SCHEMA)
-        store.clear()
+    """In the order in which the rows came; a bucket is given as soon as it and those before it have all of theirs."""
+    every = [row for rows in drawn for row in rows]
+    numbers = sorted({row[0] % count for row in every})
+    wanted = [[row for row in every if row[0] % count == number] for number in numbers]
+    buckets = Buckets(tmp_path / "buckets", [len(rows) for rows in wanted], hold_bytes)
+    taken: list[list[tuple[int, str | None]]] = []
+    for end, rows in enumerate(drawn, start=1):
+        frame = framed(rows)
+        place = pl.Series([numbers.index(row[0] % count) for row in rows], dtype=pl.UInt32)
+        buckets.add(frame, place)
+        taken += [frame.rows() for frame in buckets.take_full()]
+        left = {row[0] % count for later in drawn[end:] for row in later}
+        full = [number not in left for number in numbers]
+        assert len(taken) == (full.index(False) if False in full else len(full))
+    assert taken == wanted
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Int64, pl.Date, pl.Decimal(38, 6), SOURCES])
+def test_columns_without_values_come_back(tmp_path, kind) -> None:
+    """They are not in the file, and are null with their type in what is read of it, also where they alone are asked."""
+    rows = pl.DataFrame({"n": [1, 2], "nothing": pl.Series([None, None], dtype=kind)})
+    store = Store(tmp_path / "store", 0)
+    store.add(rows)
+    assert pl.read_parquet(tmp_path / "store" / "00001.parquet").columns == ["n"]
+    assert store.whole().equals(rows)
+    assert store.whole().schema == rows.schema
+    assert store.column("nothing").equals(rows["nothing"])
+    assert own_copy(rows).equals(rows)
+    assert own_copy(rows).schema == rows.schema
+
+
+def test_rows_of_nulls_come_back(tmp_path) -> None:
+    """However little a row says, it is counted and comes back."""
+    rows = pl.DataFrame({"a": [None, None], "b": [None, None]}, schema={"a": pl.String, "b": pl.Int64})
+    store = Store(tmp_path / "store", 0)
+    store.add(rows)
+    assert store.whole().equals(rows)
 
 
 def test_files_are_nobody_elses(tmp_path) -> None:
