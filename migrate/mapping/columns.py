@@ -11,7 +11,7 @@ from migrate.mapping.distinct import find_distinct
 from migrate.mapping.lane import Lane, start_lane
 from migrate.mapping.model import Column, constant_text
 from migrate.mapping.numbers import FloatDigits
-from migrate.mapping.series import coalesce, keep_where, merge_losses, no_rules, rule_where, without_empty
+from migrate.mapping.series import coalesce, is_same, keep_where, merge_losses, no_rules, rule_where, without_empty
 from migrate.mapping.sql import guard_sql
 from migrate.mapping.types import polars_type, read_typed, render
 
@@ -58,9 +58,13 @@ def evaluate(what: str, sql: str, rows: pl.DataFrame) -> pl.Series:
 
     **Raises.** MappingError, without the values, when polars cannot run it.
     """
-    expression = guard_sql(sql).write(lambda field: FIELD + field)
+    guarded = guard_sql(sql)
+    expression = guarded.write(lambda field: FIELD + field)
+    # what is made of a field that is the same in all rows, as the source often is, polars works out once
+    same = [rows[FIELD + field] for field in guarded.fields if is_same(rows[FIELD + field])]
     try:
-        found = rows.with_columns(pl.sql_expr(expression).alias("sql"))["sql"]
+        frame = rows.with_columns(pl.lit(field.first(), pl.String).alias(field.name) for field in same)
+        found = frame.with_columns(pl.sql_expr(expression).alias("sql"))["sql"]
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise MappingError(
             [f"{what}: the expression fails ({type(error).__name__})"], hint="migrate mapping check"
@@ -165,16 +169,15 @@ def _withhold_unfounded(lane: Lane, rows: pl.DataFrame, fields: tuple[str, ...])
 
 def _finish(lane: Lane, column: Column, missing_rule: str | None) -> Computed:
     rule, losses, rows = lane.rule, lane.losses, len(lane.rule)
-    broken = rule.is_not_null()
-    if column.on_invalid != "reject" and broken.any():
+    if column.on_invalid != "reject" and rule.null_count() < rows:
         name = "omitted_invalid" if column.on_invalid == "omit" else "nulled_invalid"
-        losses = merge_losses(losses, {name: broken})
+        losses = merge_losses(losses, {name: rule.is_not_null()})
         # `unlisted: reject` wants the row looked at, whatever `on_invalid` says of types
         if missing_rule is None:
             rule = keep_where(rule, (rule == "unlisted_value").fill_null(False))
     if missing_rule is not None and lane.value.null_count():
         rule = coalesce(rule, rule_where(lane.value.is_null() & rule.is_null(), missing_rule))
-    nulls = _sent_nulls(lane, column, broken) if column.may_send_null else None
+    nulls = _sent_nulls(lane, column, lane.rule.is_not_null()) if column.may_send_null else None
     breaks = rule.null_count() < rows
     text = keep_where(lane.origin.cast(pl.String), rule.is_not_null()) if breaks else rule
     return Computed(lane.value, rule, text, nulls, losses, lane.origin)

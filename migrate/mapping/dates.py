@@ -17,13 +17,16 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from migrate.mapping.distinct import find_distinct
+from migrate.mapping.series import all_between
 from migrate.mapping.zones import to_utc
 
 _TIME = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)?$"
 )
-_PLAIN_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
+# the least and the most that stands at each place; what is between and no time, as 24:00:00, is none to polars either
+_PLAIN_TIME = ("0000-00-00 00:00:00", "9999-99-99 29:59:59")
+_PLAIN_DAY = ("0000-00-00", "9999-99-99")
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _DAY_LETTERS = 10
 _ZERO = r"^0000-00-00"
@@ -174,7 +177,7 @@ def _parse_one_way(frame: pl.DataFrame) -> pl.DataFrame | None:
     """The parsed frame where all texts are plain naive times, or all are days; None for anything else."""
     text = pl.col("text")
     is_day = len(frame.select(text.first(ignore_nulls=True)).item() or "") == _DAY_LETTERS
-    if not frame.select(text.str.contains(_DAY if is_day else _PLAIN_TIME).all()).item():
+    if not all_between(frame["text"], *(_PLAIN_DAY if is_day else _PLAIN_TIME)):
         return None
     pattern = "%Y-%m-%d" if is_day else "%Y-%m-%d %H:%M:%S"
     return frame.with_columns(

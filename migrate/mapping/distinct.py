@@ -27,7 +27,8 @@ class Distinct:
         """For each row, what there is of its text."""
         if of_texts.null_count() == len(of_texts):
             return of_texts.new_from_index(0, len(self.codes))
-        return of_texts.gather(self.codes)
+        # of a column in several pieces polars gathers ten times slower
+        return of_texts.rechunk().gather(self.codes)
 
     def spread_frame(self, of_texts: pl.DataFrame) -> pl.DataFrame:
         """For each row, the row there is of its text."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Column, constant_text
-from migrate.mapping.series import coalesce, merge_losses, no_rules, rule_where, without_empty
+from migrate.mapping.series import coalesce, is_true, merge_losses, no_rules, rule_where, without_empty
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _apply(lane: Lane, name: str, argument: str | int | None) -> Lane:
     if function.rule and after.null_count() > before.null_count():
         rule = coalesce(rule, rule_where(before.is_not_null() & after.is_null(), function.rule))
     if function.loss:
-        losses = merge_losses(losses, {function.loss: (before != after).fill_null(False)})
+        losses = merge_losses(losses, {function.loss: is_true(before != after)})
     return replace(lane, text=without_empty(after), rule=rule, losses=losses)
 
 

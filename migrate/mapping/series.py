@@ -2,25 +2,60 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
+_COMPARED = 16_384
 # beyond it one text after the other is faster than all put together
 _JOINED_BYTES = 8 * 1024 * 1024
 
 
-def holds_any(texts: pl.Series, letters: str) -> bool:
-    """Whether any text has one of the letters, given as a class of a regular expression."""
+def holds_any(texts: pl.Series, wanted: str, *, literal: bool = False) -> bool:
+    """Whether any text holds what is wanted, a regular expression or letters; also where two texts make it together."""
     if texts.null_count() == len(texts):
         return False
     text, frame = pl.col("t"), texts.rename("t").to_frame()
     # most texts are short, and a search in one long text is several times faster than in many short ones
     together = int(texts.str.len_bytes().sum()) <= _JOINED_BYTES
-    return bool(frame.select((text.str.join("") if together else text).str.contains(letters).any()).item())
+    return bool(
+        frame.select((text.str.join("") if together else text).str.contains(wanted, literal=literal).any()).item()
+    )
+
+
+def all_between(texts: pl.Series, least: str, most: str) -> bool:
+    """Whether every text, nulls aside, is as long as `least` and has each letter between those that stand there.
+
+    For ASCII patterns of one length. Many times faster than a regular expression, which looks at each text by itself.
+    """
+    size = len(least)
+    if not (texts.str.len_bytes() == size).all():
+        return False
+    rows = texts.drop_nulls().cast(pl.Binary).bin.reinterpret(dtype=pl.Array(pl.UInt8, size))
+    letters, step = rows.explode(empty_as_null=False), _COMPARED * size
+    low, high = _repeated(least), _repeated(most)
+    for start in range(0, len(letters), step):
+        some = letters.slice(start, step)
+        if ((some < low.head(len(some))) | (some > high.head(len(some)))).any():
+            return False
+    return True
+
+
+@cache
+def _repeated(pattern: str) -> pl.Series:
+    """The bytes of a pattern, over and over."""
+    row = pl.Series([list(pattern.encode())], dtype=pl.Array(pl.UInt8, len(pattern)))
+    return row.new_from_index(0, _COMPARED).explode(empty_as_null=False)
 
 
 def is_full(texts: pl.Series) -> bool:
     """Whether every row has a text other than ''."""
     return texts.null_count() == 0 and not (texts == "").any()
+
+
+def is_same(texts: pl.Series) -> bool:
+    """Whether every row has the same text, of two rows or more."""
+    return len(texts) > 1 and not texts.null_count() and bool((texts == texts.first()).all())
 
 
 def without_empty(text: pl.Series) -> pl.Series:
@@ -40,6 +75,11 @@ def rule_where(where: pl.Series, rule: str) -> pl.Series:
     if not where.any():
         return no_rules(len(where))
     return where.rename("w").to_frame().select(pl.when(pl.col("w")).then(pl.lit(rule)).alias("rule")).to_series()
+
+
+def is_true(mask: pl.Series) -> pl.Series:
+    """The mask with false for null."""
+    return mask.fill_null(value=False) if mask.null_count() else mask
 
 
 def keep_where(values: pl.Series, where: pl.Series) -> pl.Series:

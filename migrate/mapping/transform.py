@@ -97,7 +97,8 @@ class RowMapper:
             return join_mapped(list(pool.map(self._map_slice, parts)))
 
     def _map_slice(self, rows: pl.DataFrame) -> Mapped:
-        return _map_slice(self._mapping, rows, self._tables, self._settings, self._touched_from)
+        # of columns in several pieces polars would make one for nearly each step
+        return _map_slice(self._mapping, rows.rechunk(), self._tables, self._settings, self._touched_from)
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,49 @@ def test_iso_with_offset_is_pythons(moment: datetime) -> None:
     assert value == moment.astimezone(UTC).replace(tzinfo=None, microsecond=0)
 
 
+_DIGITS = st.text("0123456789", min_size=2, max_size=2)
+_TIMES = st.tuples(_DIGITS, _DIGITS, _DIGITS, _DIGITS, _DIGITS, _DIGITS, _DIGITS).map(
+    lambda part: f"{part[0]}{part[1]}-{part[2]}-{part[3]} {part[4]}:{part[5]}:{part[6]}"
+)
+_LIKELY = st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1)).map(lambda time: time.isoformat(" ", "seconds"))
+_NEAR = st.tuples(_TIMES | _LIKELY, st.integers(0, 18), st.sampled_from("0169 :-+TZx\u00e9")).map(
+    lambda drawn: drawn[0][: drawn[1]] + drawn[2] + drawn[0][drawn[1] + 1 :]
+)
+
+
+@given(
+    st.lists(_LIKELY | _TIMES | _NEAR | st.none(), min_size=1, max_size=6),
+    st.booleans(),
+    st.sampled_from(["UTC", AMSTERDAM]),
+)
+def test_texts_of_one_spelling_read_as_any(texts: list[str | None], days: bool, zone: str) -> None:
+    """Where all are plain times, or all days, they are read another way: with the same values, rules and losses."""
+    mine = [text and text[:10] if days else text for text in texts]
+    series = pl.Series("text", mine, dtype=pl.String)
+    others = pl.Series("text", ["2020-04-28T14:08:45+02:00", "x"])
+    together = pl.concat([series, others])
+    zones = pl.Series([zone]).new_from_index(0, len(together))
+    alone = read_datetimes(series, zones.head(len(series)))
+    assert alone.rows() == read_datetimes(together, zones).head(len(series)).rows()
+    assert read_dates(series).rows() == read_dates(together).head(len(series)).rows()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "2020-04-28T14:08:45", "2020-4-28  14:08:45", "2020-04-28 14:08: 5", "-020-04-28 14:08:45",
+        "12020-4-28 14:08:45", "2020-04-28 24:00:00", "2020-04-28 23:59:60", "2020-04-28 29:59:59",
+        "2020-04-28 14.08:45", "2020/04-28 14:08:45", "2020-02-30 14:08:45", "0000-00-00 00:00:00",
+    ],
+)  # fmt: skip  # nineteen letters each
+def test_what_nearly_is_a_plain_time_reads_as_among_others(odd: str) -> None:
+    """What polars would take for a time, or what only looks like one: alone it is read as beside other spellings."""
+    series = pl.Series("text", [odd, odd])
+    together = pl.concat([series, pl.Series("text", ["2020-04-28T14:08:45+02:00", "x"])])
+    zones = pl.Series(["UTC"] * 4)
+    assert read_datetimes(series, zones.head(2)).rows() == read_datetimes(together, zones).head(2).rows()
+
+
 def test_machine_zone_plays_no_part() -> None:
     """The machine's own zone changes nothing."""
     before = os.environ.get("TZ")

@@ -30,32 +30,40 @@ def _rows() -> pl.DataFrame:
     )
 
 
-@pytest.mark.parametrize(
-    ("sql", "wanted"),
-    [
-        ("source || ':' || id", ["Shop:1", None]),
-        ("UPPER(source)", ["SHOP", None]),
-        ("COALESCE(source, 'none')", ["Shop", "none"]),
-        ("CASE WHEN id IN ('1', '3') THEN 'yes' ELSE 'no' END", ["yes", "no"]),
-        ("TRY_CAST(item.price AS INTEGER) + 1", ["11", None]),
-        ("LENGTH(item.price) - 5", ["-3", "-4"]),
-        ("STRPOS(source, 'p') - 9", ["-5", "-9"]),
-        ("TRY_CAST(item.price || '00000000' AS INTEGER) * 4", ["4000000000", None]),
-        ("COALESCE(TRY_CAST(id AS INTEGER), LENGTH(id)) - (LENGTH(id) + 2)", ["-2", "-1"]),
-        ("ROUND(TRY_CAST(item.price AS DECIMAL) * 1.5, 2)", ["15", None]),
-        ("'it''s'", ["it's", "it's"]),
-        ("\"my field\" = ''", ["false", "true"]),
-        ('"^.*$"', ["r", "s"]),
-        ("REGEXP_LIKE(id, '^[0-9]\\.?$')", ["true", "true"]),
-        ("id <> '1' AND NOT (source IS NULL)", ["false", "false"]),
-        ("id BETWEEN '2' AND '3'", ["false", "true"]),
-        ("CAST(id AS VARCHAR)", ["1", "2"]),
-    ],
-)
+EXPRESSIONS: list[tuple[str, list[str | None]]] = [
+    ("source || ':' || id", ["Shop:1", None]),
+    ("UPPER(source)", ["SHOP", None]),
+    ("COALESCE(source, 'none')", ["Shop", "none"]),
+    ("CASE WHEN id IN ('1', '3') THEN 'yes' ELSE 'no' END", ["yes", "no"]),
+    ("TRY_CAST(item.price AS INTEGER) + 1", ["11", None]),
+    ("LENGTH(item.price) - 5", ["-3", "-4"]),
+    ("STRPOS(source, 'p') - 9", ["-5", "-9"]),
+    ("TRY_CAST(item.price || '00000000' AS INTEGER) * 4", ["4000000000", None]),
+    ("COALESCE(TRY_CAST(id AS INTEGER), LENGTH(id)) - (LENGTH(id) + 2)", ["-2", "-1"]),
+    ("ROUND(TRY_CAST(item.price AS DECIMAL) * 1.5, 2)", ["15", None]),
+    ("'it''s'", ["it's", "it's"]),
+    ("\"my field\" = ''", ["false", "true"]),
+    ('"^.*$"', ["r", "s"]),
+    ("REGEXP_LIKE(id, '^[0-9]\\.?$')", ["true", "true"]),
+    ("id <> '1' AND NOT (source IS NULL)", ["false", "false"]),
+    ("id BETWEEN '2' AND '3'", ["false", "true"]),
+    ("CAST(id AS VARCHAR)", ["1", "2"]),
+]
+
+
+@pytest.mark.parametrize(("sql", "wanted"), EXPRESSIONS)
 def test_evaluates_row_by_row(sql: str, wanted: list[str | None]) -> None:
     """Expressions over the text fields give text, dotted and quoted names reaching the flat columns."""
     assert sql_problems("sql", sql) == []
     assert evaluate("sql", sql, _rows()).to_list() == wanted
+
+
+@pytest.mark.parametrize(("sql", "wanted"), EXPRESSIONS)
+@pytest.mark.parametrize("place", [0, 1])
+def test_rows_alike_give_what_one_of_them_gives(sql: str, wanted: list[str | None], place: int) -> None:
+    """Fields that are the same in all rows are worked out once: each row has what it has among others."""
+    alike = pl.concat([_rows()[place]] * 3)
+    assert evaluate("sql", sql, alike).to_list() == [wanted[place]] * 3
 
 
 @pytest.mark.parametrize(
