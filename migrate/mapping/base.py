@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
 
 from migrate.mapping.columns import FIELD
 from migrate.mapping.fields import IDENTITY, column_of, record_fields
 from migrate.mapping.model import Mapping
+from migrate.mapping.series import holds_any
 
 PLACE = ("_source", "_id", "_position", "_element")
 SLICE_ROWS = 250_000
@@ -38,6 +39,18 @@ def slices(mapping: Mapping, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         start += length
 
 
+def needs_raw(mapping: Mapping) -> Callable[[pl.DataFrame], bool]:
+    """Whether rows need their `_raw`, which is most of them: only it tells half a surrogate pair from a text."""
+    looked_at = {column_of(name) for name in record_fields(mapping)} - {mapping.each}
+
+    def may_hold_halves(rows: pl.DataFrame) -> bool:
+        # all of a column's texts put together: looked through several times faster than one by one
+        texts = pl.col([name for name in rows.columns if name in looked_at]).str.join("")
+        return bool(rows.select(pl.any_horizontal(texts.str.contains(_ESCAPE, literal=True))).item())
+
+    return may_hold_halves
+
+
 def gather_frames(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """The same rows in the same order in fewer frames, for a mapping costs something a frame however few its rows.
 
@@ -60,7 +73,7 @@ def base_rows(mapping: Mapping, rows: pl.DataFrame) -> pl.DataFrame:
     suspect = "_raw" in rows.columns and rows["_raw"].str.contains(_HALF).any()
     for name in sorted(record_fields(mapping)):
         field = _field(rows, column_of(name))
-        if suspect and name != mapping.each and field.str.contains(_ESCAPE, literal=True).any():
+        if suspect and name != mapping.each and holds_any(field, _ESCAPE, literal=True):
             field = _refuse_halves(field, rows["_raw"])
         series.append(field.alias(FIELD + name))
     series += [rows[column].alias(FIELD + name) for name, column in IDENTITY.items()]

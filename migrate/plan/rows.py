@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from migrate.mapping.base import gather_frames
+from migrate.mapping.base import gather_frames, needs_raw
 from migrate.mapping.mapped import LossExamples, Mapped, join_mapped
 from migrate.mapping.model import Mapping
 from migrate.mapping.transform import RowMapper, Settings, needed_fields
@@ -99,10 +99,12 @@ def map_resource(resource: SnapshotResource, way: Way, folder: Path, tick: Calla
     `tick` is told the records of each part as it is done, and may raise to stop.
     """
     touched_from = resource.touched_from if way.is_delta else 0
-    fields = sorted(needed_fields(way.mapping))
+    # those that the snapshot lacks are left to the mapping: columns of nulls would only be moved about here
+    fields = sorted(needed_fields(way.mapping).intersection(resource.columns))
     mapper = RowMapper(way.mapping, way.lookups, way.settings, touched_from)
     taking = _Taking(way, touched_from, Store(folder / "accepted"), Store(folder / "rejects"))
-    parts = (part for frame in gather_frames(resource.frames(fields)) for part in _at(frame, touched_from))
+    frames = gather_frames(resource.frames(fields, raw=needs_raw(way.mapping)))
+    parts = (part for frame in frames for part in _at(frame, touched_from))
     for part, mapped in work_ahead(lambda part: (part, mapper.map(part)), read_ahead(parts)):
         taking.take(part, mapped)
         tick(part.height)

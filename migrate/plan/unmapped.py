@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 
 import polars as pl
 
@@ -23,7 +24,7 @@ def unmapped_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> 
     if not left:
         return ()
     rows, filled = 0, Counter[str]()
-    for frame in resource.frames(left):
+    for frame in resource.frames(left, raw=False):
         rows += frame.height
         has_value = frame.select((pl.col(left).is_not_null() & (pl.col(left) != "")).sum())
         filled.update(has_value.row(0, named=True))
@@ -32,7 +33,7 @@ def unmapped_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> 
 
 def unmapped_element_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> tuple[Unmapped, ...]:
     """The fields of list elements that no mapping with `each` uses nor ignores, named `items[].colour`."""
-    found = unused_element_fields(resource.columns, resource.frames, mappings)
+    found = unused_element_fields(resource.columns, partial(resource.frames, raw=False), mappings)
     return tuple(Unmapped(field=field, filled=round(share, 4)) for field, share in found.items())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,13 @@ from migrate.workspace import FileEntry, Workspace, sha256_bytes, sha256_file
 
 POSITION = "_position"
 STATES = ("_source", "_id", "state")
+RUN_BYTES = 4 << 20
+"""Parts of so many bytes are read together; what is read of them has ten times as many in memory, or more."""
+
+RUN_BYTES = 4 << 20
+"""Parts of so many bytes are read together; what is read of them has ten times as many in memory, and more."""
+
+WithRaw = bool | Callable[[pl.DataFrame], bool]
 
 
 @dataclass(frozen=True)
@@ -52,26 +59,32 @@ class SnapshotResource:
         """Rows over all parts."""
         return sum(part.rows for part in self.parts)
 
-    def frames(self, fields: Collection[str] | None = None, *, raw: bool = True) -> Iterator[pl.DataFrame]:
-        """One frame per part, in order; all fields for None, and the records' JSON, most of a part, only with `raw`.
+    def frames(self, fields: Collection[str] | None = None, *, raw: WithRaw = True) -> Iterator[pl.DataFrame]:
+        """The parts in order, a few a frame; all fields for None, and the records' JSON, most of them, only with `raw`.
+
+        Where `raw` is a function, it is asked of each frame without the JSON; where it says no, `_raw` is null there.
 
         **Shape**: one row per record; `_position` (Int64, counted over the resource from 0), `_source`, `_id`, `_page`,
         `_raw`, then the fields as text. A field that the snapshot does not have is a column of nulls.
         """
         own = [name for name in OWN_COLUMNS if raw or name != "_raw"]
         wanted = [*own, *self._fields(fields)]
-        stored = [name for name in wanted if name in self.columns]
+        stored = [name for name in wanted if name in self.columns and (raw is True or name != "_raw")]
         position = 0
-        for frame in self._read(self.parts, stored):
-            yield frame.select(
-                pl.int_range(position, position + frame.height, dtype=pl.Int64).alias(POSITION),
-                *(pl.col(n) if n in self.columns else pl.lit(None, pl.String).alias(n) for n in wanted),
+        runs = list(self._runs())
+        for run, frame in zip(runs, self._read(runs, stored), strict=True):
+            found = frame
+            if callable(raw) and raw(frame):
+                found = frame.hstack(next(self._read([run], ["_raw"])))
+            yield found.select(
+                pl.int_range(position, position + found.height, dtype=pl.Int64).alias(POSITION),
+                *(pl.col(n) if n in found.columns else pl.lit(None, pl.String).alias(n) for n in wanted),
             )
-            position += frame.height
+            position += found.height
 
     def changes(self) -> pl.DataFrame | None:
         """In a delta that was compared with a snapshot: `_source, _id, state` of what is new, changed and gone."""
-        return next(self._read([self.states], STATES)) if self.states else None
+        return next(self._read([[self.states]], STATES)) if self.states else None
 
     def scan(self) -> pl.LazyFrame:
         """The stored columns of all parts, lazily; parts in the object store are not compared with their hashes."""
@@ -80,14 +93,35 @@ class SnapshotResource:
             return pl.scan_parquet(local, glob=False)
         return self.store.scan(self.folder, self.parts)
 
-    def _read(self, parts: Sequence[FileEntry], columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """The frames of these files; from the object store one at a time, compared with their hashes."""
-        there = [part for part in parts if self.store and not (self.folder / part.path).exists()]
+    def _runs(self) -> Iterator[list[FileEntry]]:
+        """The parts that are read together: few local ones, as each reading costs something however small the file."""
+        run: list[FileEntry] = []
+        for part in self.parts:
+            alone = self._is_away(part)
+            if run and (alone or sum(other.bytes for other in (*run, part)) > RUN_BYTES):
+                yield run
+                run = []
+            run.append(part)
+            if alone:
+                yield run
+                run = []
+        if run:
+            yield run
+
+    def _is_away(self, part: FileEntry) -> bool:
+        return self.store is not None and not (self.folder / part.path).exists()
+
+    def _read(self, runs: Sequence[Sequence[FileEntry]], columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """A frame for each run; parts in the object store are read one at a time, compared with their hashes."""
+        there = [run[0] for run in runs if self._is_away(run[0])]
         fetched = self.store.read_all(self.folder, there) if self.store else iter(())
         away = {part.path for part in there}
-        for part in parts:
-            path = self.folder / part.path
-            yield _read_part(path, io.BytesIO(next(fetched)) if part.path in away else path, columns)
+        for run in runs:
+            paths = [self.folder / part.path for part in run]
+            if run[0].path in away:
+                yield _read_part(paths[0], io.BytesIO(next(fetched)), columns)
+            else:
+                yield _read_parts(paths, columns)
 
     def _fields(self, fields: Collection[str] | None) -> list[str]:
         names = self.columns if fields is None else fields
@@ -240,6 +274,14 @@ def _trouble_of(path: Path, part: FileEntry) -> str | None:
 
 def _trouble_with(size: int, part: FileEntry) -> str | None:
     return None if size == part.bytes else f"has {size:,} bytes, its manifest says {part.bytes:,}"
+
+
+def _read_parts(paths: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(list(paths), columns=list(columns), glob=False)
+    except (OSError, pl.exceptions.PolarsError):
+        # which of them it is, polars need not say
+        return pl.concat([_read_part(path, path, columns) for path in paths])
 
 
 def _read_part(path: Path, content: Path | io.BytesIO, columns: Sequence[str]) -> pl.DataFrame:

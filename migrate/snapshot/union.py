@@ -13,7 +13,7 @@ import polars as pl
 
 from migrate.errors import Damaged, Stale, UsageError, WorkspaceError
 from migrate.snapshot.delta import WHOLE_LIST
-from migrate.snapshot.reading import POSITION, Snapshot, SnapshotResource, newest_whole, open_snapshot
+from migrate.snapshot.reading import POSITION, Snapshot, SnapshotResource, WithRaw, newest_whole, open_snapshot
 from migrate.workspace import Workspace
 
 IDENTITY = ("_source", "_id")
@@ -42,7 +42,7 @@ class UnionResource(SnapshotResource):
         """Records of both that `frames` gives."""
         return self.kept + self.delta.rows
 
-    def frames(self, fields: Collection[str] | None = None, *, raw: bool = True) -> Iterator[pl.DataFrame]:
+    def frames(self, fields: Collection[str] | None = None, *, raw: WithRaw = True) -> Iterator[pl.DataFrame]:
         """The base's records that the delta does not replace, then the delta's; see `SnapshotResource.frames`.
 
         **Guarantees**: `_position` runs over both; from `kept` on the records are the delta's.

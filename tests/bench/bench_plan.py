@@ -292,7 +292,7 @@ class _Snapshot:
     def result(self) -> _Snapshot:
         return self
 
-    def frames(self, fields):  # type: ignore[no-untyped-def]  # as the snapshot's
+    def frames(self, fields, raw):  # type: ignore[no-untyped-def]  # as the snapshot's
         """The parts as texts."""
         at = 0
         for file in self.files:

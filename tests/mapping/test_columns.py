@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migrate.errors import MappingError
+from migrate.mapping.base import needs_raw
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Mapping
 from migrate.mapping.payload import payloads
@@ -134,6 +135,21 @@ def test_half_a_surrogate_pair_is_refused(mapping: Callable[..., Mapping], rows:
     found = map_rows(mapping("x: {from: f, type: text}"), frame, {}, Settings())
     assert found.accepted["_id"].to_list() == ["1", "2"]
     assert found.rejected.select("_id", "rule", "column").rows() == [("0", "unsendable_text", "x")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({"f": "a\\ud800", "g": "b"}, True),
+        ({"f": "a", "g": "a\\ud800"}, False),
+        ({"f": "a\\", "g": "ud800"}, False),
+        ({"items": '[{"n": "\\ud83d\\ude00"}]', "f": None}, False),
+    ],
+)
+def test_the_json_is_asked_for_where_a_field_needs_it(mapping: Callable[..., Mapping], fields, wanted: bool) -> None:
+    """A field that the mapping reads has the escape of half a pair; a list is read with care of its own."""
+    needed = needs_raw(mapping("x: {from: [f, item.n], type: text}", "each: items"))
+    assert needed(pl.DataFrame({name: [text, "c"] for name, text in fields.items()})) == wanted
 
 
 def test_json_is_sent_as_a_quoted_string(run: Run, mapping: Callable[..., Mapping]) -> None:

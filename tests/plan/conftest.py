@@ -23,6 +23,7 @@ from migrate.plan.opening import Plan
 from migrate.plan.request import PlanRequest
 from migrate.plan.sent import Shipments, nothing_sent
 from migrate.progress import Silence
+from migrate.snapshot.reading import WithRaw
 from migrate.workspace import Workspace
 
 CONTACTS = """
@@ -82,7 +83,7 @@ class FakeResource:
     def columns(self) -> list[str]:
         return list(dict.fromkeys(name for record in self.records for name in record))
 
-    def frames(self, fields: Collection[str] | None, *, raw: bool = True) -> Iterator[pl.DataFrame]:
+    def frames(self, fields: Collection[str] | None, *, raw: WithRaw = True) -> Iterator[pl.DataFrame]:
         wanted = sorted(fields) if fields is not None else self.columns
         system = {"_source": pl.String, "_id": pl.String, "_page": pl.Int64, "_raw": pl.String, "_position": pl.Int64}
         schema = {**system, **dict.fromkeys(wanted, pl.String)}
@@ -100,7 +101,14 @@ class FakeResource:
                 for place, record in enumerate(part)
             ]
             frame = pl.DataFrame(rows, schema=schema)
-            yield frame if raw else frame.drop("_raw")
+            needed = raw(frame) if callable(raw) else raw
+            yield (
+                frame
+                if needed
+                else frame.with_columns(_raw=pl.lit(None, pl.String))
+                if callable(raw)
+                else frame.drop("_raw")
+            )
 
 
 @dataclass

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from migrate.errors import Damaged, Unfinished, UsageError, WorkspaceError
+from migrate.snapshot import reading
 from migrate.snapshot.layout import Begun, ResourceResult, SealedResource
 from migrate.snapshot.reading import Snapshot, list_snapshots, open_snapshot
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
@@ -77,13 +78,15 @@ def opened(workspace: Workspace) -> Snapshot:
     return open_snapshot(workspace, None)
 
 
-def test_frames_count_positions_over_all_parts(workspace: Workspace) -> None:
+def test_frames_count_positions_over_all_parts(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several parts are one sequence; all have the same columns, also of a field that comes late."""
     snapshot = opened(workspace)
     sales = snapshot.resource("sales")
     assert sales is not None
+    monkeypatch.setattr(reading, "RUN_BYTES", sum(part.bytes for part in sales.parts[:2]))
     frames = list(sales.frames(["late", "source", "nowhere"]))
-    assert [frame.height for frame in frames] == [50, 50, 20]
+    assert [part.rows for part in sales.parts] == [50, 50, 20]
+    assert [frame.height for frame in frames] == [100, 20]
     assert frames[0].columns == ["_position", "_source", "_id", "_page", "_raw", "late", "source", "nowhere"]
     whole = pl.concat(frames)
     assert whole["_position"].to_list() == list(range(120))
@@ -95,6 +98,26 @@ def test_frames_count_positions_over_all_parts(workspace: Workspace) -> None:
     assert sales.columns == ("_source", "_id", "_page", "_raw", "id", "source", "late")
     assert next(sales.frames()).columns == ["_position", *sales.columns]
     assert snapshot.resource("profiles") is None
+
+
+def test_json_of_the_parts_that_need_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads is asked frame by frame, without the JSON; where it is not wanted there is null."""
+    sales = opened(workspace).resources["sales"]
+    monkeypatch.setattr(reading, "RUN_BYTES", 0)
+    asked: list[pl.DataFrame] = []
+
+    def is_second(frame: pl.DataFrame) -> bool:
+        asked.append(frame)
+        return len(asked) == 2
+
+    frames = list(sales.frames(["late"], raw=is_second))
+    assert [frame.columns for frame in asked] == [["_source", "_id", "_page", "late"]] * 3
+    wanted = list(sales.frames(["late"]))
+    assert frames[1].equals(wanted[1])
+    for place in (0, 2):
+        assert frames[place].drop("_raw").equals(wanted[place].drop("_raw"))
+        assert frames[place]["_raw"].null_count() == frames[place].height
+        assert frames[place].schema == wanted[place].schema
 
 
 def test_the_same_pages_give_the_same_bytes(workspace: Workspace) -> None:
