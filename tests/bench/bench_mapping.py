@@ -2,9 +2,10 @@
 
     python tests/bench/bench_mapping.py [--rows 200000] [--rounds 3]
 
-Every case is a process of its own that reads one Parquet file of text columns, as a snapshot holds them, and ends with
-typed columns in memory; cases take turns. Ours also finds every broken rule and counts every loss, which the others do
-not. Needs pandas, duckdb and pyarrow beside the tool.
+Every case is a process of its own; cases take turns. In the first and the last group each reads one Parquet file of
+text columns and ends with typed columns in memory; in the others it reads the parts of a snapshot, of 25 pages each,
+and ours ends with its rows on disk. Ours also finds every broken rule and counts every loss, which the others do not.
+Needs pandas, duckdb and pyarrow beside the tool.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 LINES_A_SALE = 3
-PART_ROWS = 100_000
+PART_ROWS = 12_500
+READ_ROWS = 100_000
 PLAIN = ("firstname", "lastname", "phone", "city", "zip", "country", "shop_id")
 
 
-def write_profiles(path: Path, rows: int) -> None:
+def make_profiles(rows: int) -> Any:
     """Profiles as text columns, every tenth key twice; times to the second, as shops have them."""
     import polars as pl
 
@@ -38,8 +39,8 @@ def write_profiles(path: Path, rows: int) -> None:
     a, b = i.hash(1), i.hash(2)
     created = 1_262_304_000 + (a % 300_000_000).cast(pl.Int64)
     updated = created + (b % 100_000_000).cast(pl.Int64)
-    pl.select(
-        _source=pl.lit("Magento 2"), _id=number.cast(pl.String), _page=i // 500, _raw=pl.lit("{}"),
+    return pl.select(
+        _source=pl.lit("Magento 2"), _id=number.cast(pl.String), _page=i // 500,
         email=pl.format(" Jan.{}@Example.COM", b % 1_000_000_000), firstname=pl.format("Jan{}", a % 1000),
         lastname=pl.format("De Wit{}", b % 5000), phone=pl.format("06{}", 10_000_000 + a % 90_000_000),
         city=pl.format("City{}", b % 500), zip=pl.format("{}AB", 1000 + a % 9000), country=pl.lit("Nederland"),
@@ -48,7 +49,7 @@ def write_profiles(path: Path, rows: int) -> None:
         newsletter=pl.when(a % 3 == 0).then(pl.lit("1")).otherwise(pl.lit("0")),
         optin=pl.when(b % 4 == 0).then(pl.lit("1")), shop_id=pl.lit("1"),
         created=_stamps(created), updated=_stamps(updated),
-    ).write_parquet(path)  # fmt: skip  # a table
+    )  # fmt: skip  # a table
 
 
 def _stamps(seconds: Any) -> Any:
@@ -57,7 +58,7 @@ def _stamps(seconds: Any) -> Any:
     return (seconds * 1_000_000).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def write_sales(path: Path, lines: int) -> None:
+def make_sales(lines: int) -> Any:
     """Sales as text columns, three lines each as JSON."""
     import polars as pl
 
@@ -73,11 +74,28 @@ def write_sales(path: Path, lines: int) -> None:
         )
         for j in range(rows)
     ]  # fmt: skip  # a record
-    pl.select(
-        _source=pl.lit("Magento 2"), _id=i.cast(pl.String), _page=i // 500, _raw=pl.lit("{}"),
+    return pl.select(
+        _source=pl.lit("Magento 2"), _id=i.cast(pl.String), _page=i // 500,
         items=pl.Series(items), profileid=(i % 10_000).cast(pl.String),
         created=pl.format("2020-0{}-1{} 12:3{}:00", 1 + i % 9, i % 10, i % 10),
-    ).write_parquet(path)  # fmt: skip  # a table
+    )  # fmt: skip  # a table
+
+
+def write_file(path: Path, rows: Any) -> None:
+    """The rows as one file."""
+    rows.write_parquet(path)
+
+
+def write_parts(folder: Path, rows: Any) -> None:
+    """The rows as the parts of a snapshot's resource, each with the JSON that its fields came from."""
+    import polars as pl
+
+    folder.mkdir()
+    fields = [name for name in rows.columns if not name.startswith("_")]
+    raw = pl.struct("_source", "_id", *fields).struct.json_encode().alias("_raw")
+    for number, part in enumerate(rows.iter_slices(PART_ROWS)):
+        stored = part.select("_source", "_id", "_page", raw, *fields)
+        stored.write_parquet(folder / f"{number:05d}-{part.height}.parquet", compression="zstd", compression_level=1)
 
 
 @cache
@@ -85,6 +103,22 @@ def _shipped(name: str) -> Any:
     from migrate.mapping.files import read_mappings
 
     return read_mappings(Path(__file__).parents[2] / "mappings")[name]
+
+
+def _resource(folder: Path) -> Any:
+    """The files as the resource of a snapshot."""
+    import polars as pl
+
+    from migrate.snapshot.reading import SnapshotResource
+    from migrate.workspace import FileEntry
+
+    files = sorted(folder.glob("*.parquet"))
+    columns = tuple(pl.read_parquet_schema(files[0]))
+    parts = tuple(
+        FileEntry(path=file.name, rows=rows, bytes=file.stat().st_size, sha256="")
+        for file, rows in ((file, int(file.stem.partition("-")[2])) for file in files)
+    )
+    return SnapshotResource("profiles", folder, Any, columns, parts)  # type: ignore[arg-type]  # how it was read
 
 
 def _snapshot_rows(path: Path) -> Any:
@@ -100,27 +134,6 @@ def ours_profiles(path: Path) -> int:
     return map_rows(_shipped("contacts"), _snapshot_rows(path), {}, Settings()).accepted.height
 
 
-class _Parts:
-    """A file's rows as a resource of a snapshot, some a part."""
-
-    touched_from = 0
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def frames(self, fields: Collection[str]) -> Iterator[Any]:
-        """The parts, as a snapshot gives them."""
-        import polars as pl
-
-        stored = pl.scan_parquet(self._path)
-        there, rows = stored.collect_schema().names(), stored.select(pl.len()).collect().item()
-        wanted = ["_source", "_id", "_page", "_raw", *(name for name in fields if name in there)]
-        for start in range(0, rows, PART_ROWS):
-            part = stored.select(wanted).slice(start, PART_ROWS).collect()
-            place = pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True)
-            yield part.with_columns(place.alias("_position"))
-
-
 def ours_collapsed(path: Path) -> int:
     """The shipped contacts mapping, then one row a key, as a plan does it; what is kept is read once, part by part."""
     from migrate.mapping.transform import Settings
@@ -128,9 +141,8 @@ def ours_collapsed(path: Path) -> int:
     from migrate.plan.rows import Way, map_resource
 
     mapping, body_bytes = _shipped("contacts"), 5_000_000
-    resource: Any = _Parts(path)  # what is needed of a resource
     spill = path.with_name("spill")
-    mapped = map_resource(resource, Way(mapping, {}, Settings(), body_bytes), spill, lambda _records: None)
+    mapped = map_resource(_resource(path), Way(mapping, {}, Settings(), body_bytes), spill, lambda _records: None)
     rows = finish_dataset(mapping, mapped, spill, body_bytes).gathered.rows
     return sum(frame.height for frame in rows.frames())
 
@@ -151,21 +163,12 @@ def ours_lines(path: Path) -> int:
 
 
 def ours_profiles_by_parts(path: Path) -> int:
-    """The shipped contacts mapping as a plan runs it: some rows at a time, each part's result written and dropped."""
-    import polars as pl
+    """The shipped contacts mapping as a plan runs it, its rows put aside on disk."""
+    from migrate.mapping.transform import Settings
+    from migrate.plan.rows import Way, map_resource
 
-    from migrate.mapping.transform import Settings, map_rows
-
-    total, done = pl.scan_parquet(path).select(pl.len()).collect().item(), 0
-    for start in range(0, total, PART_ROWS):
-        part = pl.scan_parquet(path).slice(start, PART_ROWS).collect()
-        part = part.with_columns(
-            pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True).alias("_position")
-        )
-        accepted = map_rows(_shipped("contacts"), part, {}, Settings()).accepted
-        accepted.write_parquet(path.with_name("part.parquet"))
-        done += accepted.height
-    return done
+    way = Way(_shipped("contacts"), {}, Settings(), 5_000_000)
+    return map_resource(_resource(path), way, path.with_name("spill"), lambda _records: None).accepted.height
 
 
 def polars_profiles(path: Path) -> int:
@@ -224,6 +227,7 @@ def pandas_profiles(path: Path) -> int:
     """The same columns by hand in pandas."""
     import pandas as pd
 
+    flagged = ("newsletter", "optin")
     rows = pd.read_parquet(path)
     text = lambda name: rows[name].where(rows[name] != "")  # noqa: E731  # a word of this page
     flags = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -234,7 +238,7 @@ def pandas_profiles(path: Path) -> int:
         "birthdate": pd.to_datetime(text("dateofbirth"), format="%Y-%m-%d", errors="coerce"),
         "created_at": moment("created"), "updated_at": moment("updated"),
         **{name: text(name).str.strip().str.lower() for name in ("email", "gender", "lang")},
-        **{name: text(name).str.lower().map(flags) for name in ("newsletter", "optin")},
+        **{name: text(name).str.lower().map(flags) for name in flagged},
         **{name: text(name) for name in PLAIN},
     }  # fmt: skip  # a table
     return len(pd.DataFrame(made))
@@ -293,7 +297,7 @@ def duckdb_collapsed(path: Path) -> int:
     """The same, the newest record of each key by a window."""
     import duckdb
 
-    return duckdb.sql(_DUCKDB_PROFILES.format(path=path) + _NEWEST).to_arrow_table().num_rows
+    return duckdb.sql(_DUCKDB_PROFILES.format(path=path / "*.parquet") + _NEWEST).to_arrow_table().num_rows
 
 
 def duckdb_collapsed_alike(path: Path) -> int:
@@ -314,14 +318,14 @@ def duckdb_collapsed_alike(path: Path) -> int:
     mine.execute("SET preserve_insertion_order = false")
     mine.execute(f"""CREATE TEMP TABLE ranked AS SELECT *,
       row_number() OVER (PARTITION BY contact_key ORDER BY updated_at DESC NULLS LAST) AS rank
-      FROM ({_DUCKDB_PROFILES.format(path=path)})""")
+      FROM ({_DUCKDB_PROFILES.format(path=path / "*.parquet")})""")
     mine.execute(f"COPY (FROM ranked WHERE rank = 1) TO '{kept}' (FORMAT parquet, COMPRESSION lz4)")
     mine.execute(f"""COPY (
       SELECT l.contact_key, w._source, w._id, l._source AS lost_source, l._id AS lost_id, l.rank,
         '{{' || concat_ws(',', {members}) || '}}' AS lost
       FROM ranked l JOIN ranked w ON w.contact_key = l.contact_key AND w.rank = 1 WHERE l.rank > 1
       ) TO '{lost}' (FORMAT parquet, COMPRESSION lz4)""")
-    return sum(batch.num_rows for batch in mine.sql(f"FROM read_parquet('{kept}')").to_arrow_reader(PART_ROWS))
+    return sum(batch.num_rows for batch in mine.sql(f"FROM read_parquet('{kept}')").to_arrow_reader(READ_ROWS))
 
 
 def duckdb_lines(path: Path) -> int:
@@ -345,19 +349,24 @@ def duckdb_lines(path: Path) -> int:
     return duckdb.sql(sql).to_arrow_table().num_rows
 
 
-CASES = {
-    "profiles": (ours_profiles, polars_profiles, pandas_profiles, duckdb_profiles),
-    "profiles, newest of each key": (ours_collapsed, duckdb_collapsed),
-    "profiles, newest of each key, what lost, in 1.2 GB": (ours_collapsed, duckdb_collapsed_alike),
-    "profiles, part by part": (ours_profiles_by_parts,),
-    "order lines": (ours_lines, polars_lines, pandas_lines, duckdb_lines),
+INPUTS = {
+    "profiles": (make_profiles, write_file),
+    "parts": (make_profiles, write_parts),
+    "sales": (make_sales, write_file),
+}
+CASES: dict[str, tuple[Any, ...]] = {
+    "profiles": ("profiles", ours_profiles, polars_profiles, pandas_profiles, duckdb_profiles),
+    "profiles, newest of each key": ("parts", ours_collapsed, duckdb_collapsed),
+    "profiles, newest of each key, what lost, in 1.2 GB": ("parts", ours_collapsed, duckdb_collapsed_alike),
+    "profiles, part by part": ("parts", ours_profiles_by_parts),
+    "order lines": ("sales", ours_lines, polars_lines, pandas_lines, duckdb_lines),
 }
 TARGETS = {
     ("profiles", "polars"): 0.5, ("order lines", "polars"): 0.5, ("profiles", "pandas"): 2.5,
     ("order lines", "pandas"): 4.0, ("profiles, newest of each key", "duckdb"): 1.2,
     ("profiles, newest of each key, what lost, in 1.2 GB", "duckdb"): 1.2,
 }  # fmt: skip  # a table
-FUNCTIONS = {function.__name__: function for functions in CASES.values() for function in functions}
+FUNCTIONS = {function.__name__: function for _given, *functions in CASES.values() for function in functions}
 
 
 def run_case(name: str, path: Path) -> None:
@@ -368,14 +377,17 @@ def run_case(name: str, path: Path) -> None:
     pl.DataFrame({"a": [1]}).lazy().select(pl.col("a") + 1).collect()
     if name.startswith("pandas"):
         import pandas as pd
+        import pyarrow.dataset  # noqa: F401  # what reads a folder
 
         pd.DataFrame({"a": ["x"]})["a"].str.upper()
     if name.startswith("duckdb"):
         import duckdb
 
         duckdb.sql("SELECT 1").to_arrow_table()
-    for dataset in ("contacts", "order_items") if name.startswith("ours") else ():
-        _shipped(dataset)
+    if name.startswith("ours"):
+        import migrate.plan.dataset  # noqa: F401  # all of the tool that is measured
+
+        _shipped("contacts"), _shipped("order_items")
     started, busy_s = time.perf_counter(), time.process_time()
     rows = FUNCTIONS[name](path)
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - busy_s
@@ -405,19 +417,20 @@ def main() -> None:
     parser.add_argument("--file", type=Path)
     options = parser.parse_args()
     if options.write:
-        {"profiles": write_profiles, "sales": write_sales}[options.write](options.file, options.rows)
+        make, write = INPUTS[options.write]
+        write(options.file, make(options.rows))
         return
     if options.case:
         run_case(options.case, options.file)
         return
     with tempfile.TemporaryDirectory() as folder:
-        profiles, sales = Path(folder) / "profiles.parquet", Path(folder) / "sales.parquet"
-        for name, file in (("profiles", profiles), ("sales", sales)):
-            # in a process of its own: a child's peak memory begins at its parent's
-            command = [sys.executable, __file__, "--write", name, "--file", str(file), "--rows", str(options.rows)]
-            subprocess.run(command, check=True)
-        for group, functions in CASES.items() if not options.group else [(options.group, CASES[options.group])]:
-            path = sales if group == "order lines" else profiles
+        groups = CASES if not options.group else {options.group: CASES[options.group]}
+        for group, (given, *functions) in groups.items():
+            path = Path(folder) / given
+            if not path.exists():
+                # in a process of its own: a child's peak memory begins at its parent's
+                command = [sys.executable, __file__, "--write", given, "--file", str(path), "--rows", str(options.rows)]
+                subprocess.run(command, check=True)
             found: dict[str, list[dict[str, float]]] = {function.__name__: [] for function in functions}
             for _ in range(options.rounds):
                 for name, runs in found.items():
