@@ -79,10 +79,15 @@ def count_losses(computed: dict[str, Computed], accepted: pl.Series) -> tuple[Lo
 
 def _examples(column: Computed, lost: pl.Series) -> tuple[Example, ...]:
     at = lost.arg_true().head(_LOOKED_AT)
-    frame = pl.DataFrame({"before": column.origin.gather(at), "after": column.value.gather(at)})
-    frame = frame.select("before", render("after", frame.schema["after"]))
-    shown = frame.select(pl.all().str.slice(0, MAX_VALUE)).unique(maintain_order=True)
-    return tuple(shown.head(EXAMPLES).rows())
+    values = column.value.gather(at).rename("after")
+    after = values if values.dtype == pl.String else values.to_frame().select(render("after", values.dtype)).to_series()
+    pairs = zip(column.origin.gather(at), after, strict=True)
+    shown = dict.fromkeys((_cut(before), _cut(made)) for before, made in pairs)
+    return tuple(shown)[:EXAMPLES]
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else text[:MAX_VALUE]
 
 
 def _first_examples(parts: list[dict[str, tuple[Example, ...]]]) -> dict[str, tuple[Example, ...]]:

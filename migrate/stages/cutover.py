@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrate.demo.drift import Shares
 from migrate.errors import Interrupted, UsageError
 from migrate.plan.opening import PLAN_FILE, Plan, open_plan
+from migrate.stages.cutover_age import RESUMABLE, Delta, read_delta, refuse_old
 from migrate.stages.cutover_loaded import CutShort, choose_base, doubts_of, read_loaded, refuse_cut_short
 from migrate.stages.known import gather_known
 from migrate.stages.night import Night, Stage, expect_night, planned_steps, reconcile_step
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 STATE = "-cutover.json"
 USUAL = Shares()
-_RESUMABLE = timedelta(days=1)
 Show = Callable[["Cutover", Stage], None]
 
 
@@ -49,7 +49,7 @@ class Cutover:
 
     `resources`: those of the base; `datasets`: those that were loaded, none for all. `doubts`: what to know
     before it begins; `cut_short`: datasets that were loaded in part, which keep it from beginning. `before`: seconds
-    that stages took in earlier calls. `run`: what became of it so far.
+    that stages took in earlier calls; `delta`: what they extracted. `run`: what became of it so far.
     """
 
     name: str
@@ -60,13 +60,14 @@ class Cutover:
     doubts: tuple[str, ...] = ()
     cut_short: Mapping[str, CutShort] = field(default_factory=dict)
     before: Mapping[str, float] = field(default_factory=dict)
+    delta: Delta | None = None
     run: Run | None = field(default=None, compare=False)
 
 
 def prepare_cutover(job: Job, request: CutoverRequest) -> Cutover:
     """The night with its forecast. Reads files only, writes nothing.
 
-    Without a name, a night of the last day that is not over is taken up again.
+    Without a name, a night that is not over is taken up again, unless it was begun too long ago.
 
     **Raises**: UsageError, WorkspaceError where there is no snapshot to build on.
     """
@@ -77,9 +78,11 @@ def prepare_cutover(job: Job, request: CutoverRequest) -> Cutover:
     base = request.since or begun.base or choose_base(job.workspace, loaded)
     known = gather_known(job.workspace, base, request.shares, now)
     night = expect_night(known, job.project, request.start or now.astimezone())
-    doubts = tuple(doubts_of(job.workspace, loaded, base))
+    delta = read_delta(job.workspace, name)
+    old = delta.doubt(now) if delta else None
+    doubts = (*doubts_of(job.workspace, loaded, base), *([old] if old else []))
     datasets = tuple(loaded.snapshots)
-    return Cutover(name, base, tuple(known.read), datasets, night, doubts, loaded.cut_short, begun.stages)
+    return Cutover(name, base, tuple(known.read), datasets, night, doubts, loaded.cut_short, begun.stages, delta)
 
 
 def run_cutover(
@@ -87,10 +90,11 @@ def run_cutover(
 ) -> Cutover:
     """The whole night; `show` is told after each stage. A gate that fails ends it after the stage that it judges.
 
-    **Raises**: WorkspaceError where a dataset was loaded in part; what a stage raises; Interrupted with the command
-    that goes on.
+    **Raises**: WorkspaceError where a dataset was loaded in part; UsageError where the delta is of long ago; what a
+    stage raises; Interrupted with the command that goes on.
     """
     refuse_cut_short(cutover.cut_short)
+    refuse_old(cutover.delta, cutover.name, cutover.base, job.now())
     told = [cutover]
     _keep(job, cutover)
 
@@ -115,8 +119,9 @@ def run_cutover(
 
 
 def again(cutover: Cutover) -> str:
-    """The command that goes on with this night."""
-    return f"migrate cutover --since {cutover.base} --name {cutover.name}"
+    """The command that goes on with this night; with another one, where its delta is not proven and so of no use."""
+    is_unproven = cutover.run is not None and cutover.run.stopped is not None and cutover.run.plan is None
+    return f"migrate cutover --since {cutover.base} --name {'ANOTHER' if is_unproven else cutover.name}"
 
 
 def _plan(job: Job, snapshot: str, datasets: tuple[str, ...]) -> Plan:
@@ -159,7 +164,7 @@ class _Begun:
 def _begun(workspace: Workspace, request: CutoverRequest, now: datetime) -> _Begun:
     """The night that the request goes on with: the one it names, else the newest unfinished one.
 
-    One that is over, or was begun more than a day ago, is gone on with only by name.
+    One that is over, or was begun too long ago, is gone on with only by name.
     """
     found = []
     for file in workspace.reports.glob(f"*{STATE}"):
@@ -169,7 +174,7 @@ def _begun(workspace: Workspace, request: CutoverRequest, now: datetime) -> _Beg
             night = _Begun(state["name"], state["base"], state["stages"])
         except (OSError, ValueError, KeyError):
             continue
-        is_current = not is_over and now - begun < _RESUMABLE
+        is_current = not is_over and now - begun < RESUMABLE
         named = request.name == night.name or (request.name is None and is_current)
         if named and request.since in (None, night.base):
             found.append((begun, night))

@@ -40,6 +40,11 @@ class DatasetBooks:
     by_source: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def was_sent(self) -> bool:
+        """Whether anything was sent at all, whatever became of it."""
+        return bool(self.written + self.rejected + self.deferred + self.unknown)
+
+    @property
     def left(self) -> int:
         """Records that are still to be sent, settled or sent again."""
         return self.unsent + self.unknown + self.deferred

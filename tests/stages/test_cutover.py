@@ -14,7 +14,7 @@ import pytest
 from migrate.config import Gates
 from migrate.demo.drift import Shares
 from migrate.errors import GateError, Interrupted, MigrateError, UsageError, WorkspaceError
-from migrate.stages.cutover import Cutover, CutoverRequest, prepare_cutover, run_cutover
+from migrate.stages.cutover import Cutover, CutoverRequest, again, prepare_cutover, run_cutover
 from migrate.stages.cutover_rehearsal import fields_of, rehearse_cutover
 from migrate.stages.run import Job, run_extract, run_load, run_plan
 from tests.harness import Project, from_batch
@@ -125,6 +125,61 @@ def test_a_gate_stops_before_the_load(shop: Shop) -> None:
     assert stopped.run.loaded is None
     assert stopped.night.actual_s is None
     assert written(night(job))["contacts"] == 5
+
+
+def after(shop: Shop, **passed: float) -> Job:
+    """The shop's job some time from now."""
+    return replace(shop.job(), now=lambda: datetime.now(UTC) + timedelta(**passed))
+
+
+def called_off(shop: Shop) -> Cutover:
+    """A night that a gate has stopped before its load."""
+    shop.go_on()
+    closed = shop.job().project.model_copy(update={"gates": Gates.model_validate({"max_updates": 0})})
+    return night(replace(shop.job(), project=closed), CutoverRequest(name="night"))
+
+
+def test_a_delta_of_long_ago_is_not_loaded(shop: Shop) -> None:
+    """Under the name of a night called off the day before, what changed since would be missing: nothing is asked."""
+    called_off(shop)
+    before = shop.project.state()["total_requests"]
+    with pytest.raises(UsageError, match=r"night 'night' is 23 h 00 min old and nothing of it was loaded") as caught:
+        night(after(shop, hours=23), CutoverRequest(name="night"))
+    assert caught.value.hint == (
+        "migrate cutover --since first --name ANOTHER makes a new one; to load the old one on purpose: "
+        "migrate load --plan night"
+    )
+    assert shop.project.state()["total_requests"] == before
+    assert prepare_cutover(after(shop, hours=23), CutoverRequest()).name != "night"
+
+
+def test_the_age_of_a_delta_is_told(shop: Shop) -> None:
+    """A night that goes on after hours says what is not in it; one that goes on at once has nothing to say."""
+    called_off(shop)
+    assert prepare_cutover(shop.job(), CutoverRequest()).doubts == ()
+    late = prepare_cutover(after(shop, hours=3, minutes=5), CutoverRequest())
+    assert late.name == "night"
+    assert [doubt.partition(", begun at")[0] for doubt in late.doubts] == ["the delta is 3 h 05 min old"]
+
+
+def test_a_load_that_was_begun_is_finished_however_late(shop: Shop) -> None:
+    """What was sent cannot be unsent: the rest of it goes the same way, days later too."""
+    called_off(shop)
+    cut_load(shop, "night", 2)
+    done = night(after(shop, days=3), CutoverRequest(name="night"))
+    assert [doubt.partition(", begun at")[0] for doubt in done.doubts] == ["the delta is 3 days old"]
+    assert written(done)["contacts"] == 5
+    assert shop.differences() == {"contacts": NOTHING, "orders": NOTHING}
+
+
+def test_an_unproven_delta_wants_another_name(shop: Shop) -> None:
+    """Under the same one it would stop the night again, so that is not what is offered."""
+    shop.go_on()
+    shop.project.set_faults(("datatrics:wrong-total=+5@path=*profile*",))
+    stopped = night(shop.job(), CutoverRequest(name="night"))
+    assert stopped.run is not None
+    assert "not proven complete" in stopped.run.stopped.what
+    assert again(stopped) == "migrate cutover --since first --name ANOTHER"
 
 
 def test_a_name_that_is_taken_by_another_plan(shop: Shop) -> None:
