@@ -43,7 +43,7 @@ def reconcile(
     from migrate.report.reconcile import judge_reconciliation, render_reconciliation, summarise_reconciliation
     from migrate.report.totals import render_counts, render_totals, summarise_counts, summarise_totals
     from migrate.stages.deep import run_repair
-    from migrate.stages.totals import count_source, run_deep_with_totals, run_totals
+    from migrate.stages.totals import count_source, reconcile_with_totals
     from migrate.stages.verify import run_reconcile
 
     if repair and not deep:
@@ -51,19 +51,18 @@ def reconcile(
     if live and not totals:
         raise click.UsageError("--live adds to --totals; give both")
     with app.job() as job:
-        if deep and totals:
-            found, tables = run_deep_with_totals(job, name, wait_s)
+        if totals:
+            found = reconcile_with_totals(job, name, deep=deep, wait_s=wait_s)
         else:
             found = run_reconcile(job, name, deep=deep, wait_s=wait_s)
-            tables = run_totals(job, found.plan) if totals else []
         counts = count_source(job, found.plan, live=live) if totals else []
         repaired = run_repair(job, found) if repair else None
         mask = None if show_values else workspace_masker(job.workspace.root).mask
-    exit_code, status = judge_reconciliation(found, tables)
+    exit_code, status = judge_reconciliation(found)
     data, text = summarise_reconciliation(found), render_reconciliation(found, mask)
     if totals:
-        data |= {"source": summarise_counts(counts), "totals": summarise_totals(tables)}
-        text = "\n\n".join([text, render_counts(counts), render_totals(tables)])
+        data |= {"source": summarise_counts(counts), "totals": summarise_totals(found.totals)}
+        text = "\n\n".join([text, render_counts(counts), render_totals(found.totals)])
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."

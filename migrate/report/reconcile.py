@@ -11,16 +11,14 @@ import polars as pl
 from migrate.report.terminal import Row, render_table, say_count
 from migrate.verify.deep import DeepDataset
 from migrate.verify.reconcile import DatasetReconciliation, Reconciliation, SourceCount
-from migrate.verify.totals import TotalsTable
 
 Mask = Callable[[str], str]
 _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed")
 
 
-def judge_reconciliation(found: Reconciliation, totals: Sequence[TotalsTable] = ()) -> tuple[int, str]:
+def judge_reconciliation(found: Reconciliation) -> tuple[int, str]:
     """Exit code and status: 4 for a difference, and for records that are still to be sent."""
-    verdict = found.verdict if all(table.equal for table in totals) else "mismatch"
-    return (0 if verdict == "match" else 4), verdict
+    return (0 if found.matches else 4), found.verdict
 
 
 def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,7 +17,7 @@ from migrate.source.resources import RESOURCES
 from migrate.stages.deep import Beside, expect_all, open_used_snapshot
 from migrate.stages.fresh import check_as_loaded
 from migrate.stages.target import open_target, reading_folder, readings_folder
-from migrate.stages.verify import run_reconcile
+from migrate.stages.verify import keep_report, run_reconcile
 from migrate.target.client import TargetClient
 from migrate.verify.business import SOURCE_PLACE, Total, add_up, find_totals, says_something, set_side_by_side
 from migrate.verify.expected import Expected
@@ -47,17 +48,23 @@ def run_totals(job: Job, name: str | None) -> list[TotalsTable]:
     return adding.tables
 
 
-def run_deep_with_totals(job: Job, name: str | None, wait_s: float) -> tuple[Reconciliation, list[TotalsTable]]:
-    """What `run_reconcile` finds deeply and `run_totals` adds up, in one pass over the snapshot and the target.
+def reconcile_with_totals(job: Job, name: str | None, *, deep: bool, wait_s: float) -> Reconciliation:
+    """What `run_reconcile` finds, with the business totals, which the report then has as well.
 
-    Of a repair the totals are those of the plan that it repairs, and take a pass of their own.
+    A deep verification and the totals take one pass over the snapshot and the target. Of a repair the totals are those
+    of the plan that it repairs, and take a pass of their own.
     """
     plan = open_plan(job.workspace, name, check_files=False)
-    if _origin(job, plan) is not plan:
-        return run_reconcile(job, plan.name, deep=True, wait_s=wait_s), run_totals(job, plan.name)
-    adding = _Adding(job, plan)
-    beside = Beside(_columns_of, adding.take, "--totals")
-    return run_reconcile(job, plan.name, deep=True, wait_s=wait_s, beside=beside), adding.tables
+    if deep and _origin(job, plan) is plan:
+        adding = _Adding(job, plan)
+        beside = Beside(_columns_of, adding.take, "--totals")
+        found, tables = run_reconcile(job, plan.name, deep=True, wait_s=wait_s, beside=beside), adding.tables
+    else:
+        found = run_reconcile(job, plan.name, deep=deep, wait_s=wait_s)
+        tables = run_totals(job, plan.name)
+    found = replace(found, totals=tuple(tables))
+    keep_report(job, found)
+    return found
 
 
 def count_source(job: Job, name: str, *, live: bool) -> list[ResourceCount]:

@@ -72,9 +72,15 @@ def run_reconcile(
                 found[dataset.dataset] = replace(found[dataset.dataset], deep=dataset)
     not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
     result = Reconciliation(plan.name, found, feeds, not_loaded)
-    report = {"verdict": result.verdict, "made_at": job.now().isoformat(), **summarise_reconciliation(result)}
-    write_json(job.workspace.reports / f"{plan.name}-reconcile.json", report)
+    keep_report(job, result)
     return result
+
+
+def keep_report(job: Job, found: Reconciliation) -> None:
+    """Writes `reports/PLAN-reconcile.json`; of business totals it has which there are and whether they are equal."""
+    told = {"verdict": found.verdict, "made_at": job.now().isoformat(), **summarise_reconciliation(found)}
+    totals = [{"title": table.title, "equal": table.equal} for table in found.totals]
+    write_json(job.workspace.reports / f"{found.plan}-reconcile.json", told | ({"totals": totals} if totals else {}))
 
 
 class _Equation:

@@ -6,7 +6,7 @@ Each term comes from another place: `before` from the count endpoint, asked befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +14,7 @@ from migrate.verify.buckets import Buckets
 
 if TYPE_CHECKING:
     from migrate.verify.deep import DeepDataset
+    from migrate.verify.totals import TotalsTable
 
 Verdict = Literal["match", "mismatch", "pending"]
 PlanVerdict = Literal["match", "mismatch", "pending", "unfinished"]
@@ -93,17 +94,18 @@ class Reconciliation:
     """All datasets of a plan; `unverifiable` names those of which nothing can be asked, and why.
 
     `not_loaded`: records that are still to be sent, of datasets that have no equation: their load was never begun, or
-    they are sent to where nothing can be counted.
+    they are sent to where nothing can be counted. `totals`: the business totals, where they were asked for.
     """
 
     plan: str
     datasets: Mapping[str, DatasetReconciliation]
     unverifiable: Mapping[str, str] = field(default_factory=dict)
     not_loaded: Mapping[str, int] = field(default_factory=dict)
+    totals: Sequence[TotalsTable] = ()
 
     @property
     def matches(self) -> bool:
-        """True when all is loaded, every equation holds, and every record that was read back is what it should be."""
+        """True when all is loaded, every equation holds, and all that was read back or added up is as it should be."""
         return self.verdict == "match"
 
     @property
@@ -111,7 +113,7 @@ class Reconciliation:
         """The worst of all datasets' verdicts: mismatch, pending, unfinished where something is not sent, match."""
         deep = [found.deep.verdict for found in self.datasets.values() if found.deep]
         verdicts: set[str] = {*(found.verdict for found in self.datasets.values()), *deep}
-        if "mismatch" in verdicts:
+        if "mismatch" in verdicts or not all(table.equal for table in self.totals):
             return "mismatch"
         if "pending" in verdicts:
             return "pending"

@@ -18,7 +18,8 @@ from migrate.report.reconcile import render_reconciliation
 from migrate.stages import deep
 from migrate.stages.deep import run_repair
 from migrate.stages.run import run_load
-from migrate.stages.totals import run_deep_with_totals, run_totals
+from migrate.stages.status import read_status
+from migrate.stages.totals import reconcile_with_totals, run_totals
 from migrate.stages.trace import run_trace
 from migrate.stages.undo import plan_undo, run_undo
 from migrate.stages.verify import run_reconcile
@@ -38,6 +39,16 @@ def lose_three_orders(connection: sqlite3.Connection) -> None:
     rows = connection.execute("SELECT masterid, data FROM rows WHERE dataset = 'contacts' LIMIT 2").fetchall()
     for masterid, data in rows:
         changed = json.loads(b"{" + data + b"}") | {"lastname": "Somebody"}
+        connection.execute(
+            "UPDATE rows SET data = ? WHERE masterid = ?", (json.dumps(changed)[1:-1].encode(), masterid)
+        )
+
+
+def withdraw_consents(connection: sqlite3.Connection) -> None:
+    """Turns every newsletter of the target off: no count shows it."""
+    rows = connection.execute("SELECT masterid, data FROM rows WHERE dataset = 'contacts'").fetchall()
+    for masterid, data in rows:
+        changed = json.loads(b"{" + data + b"}") | {"newsletter": False}
         connection.execute(
             "UPDATE rows SET data = ? WHERE masterid = ?", (json.dumps(changed)[1:-1].encode(), masterid)
         )
@@ -146,6 +157,19 @@ def test_totals_are_equal_to_the_cent(serve: Serve) -> None:
     assert {row.group[-1] for row in tables["Consent newsletter in contacts"].rows} == {"true", "false"}
 
 
+def test_a_difference_in_the_totals_alone_is_kept(serve: Serve) -> None:
+    """The counts match and the totals do not: the report says so, and nobody is told to pack the evidence."""
+    served = serve(withdraw_consents)
+    code, summary = served.call("reconcile", "--totals", "--wait", "0")
+    assert (code, summary["status"]) == (4, "mismatch")
+    assert {d["verdict"] for d in summary["datasets"].values()} == {"match"}
+    report = json.loads((served.job.workspace.reports / f"{served.plan}-reconcile.json").read_bytes())
+    assert report["verdict"] == "mismatch"
+    assert [table["title"] for table in report["totals"] if not table["equal"]] == ["Consent newsletter in contacts"]
+    assert [plan.counted for plan in read_status(served.job.workspace).plans] == [False]
+    assert run_reconcile(served.job, None, wait_s=0).matches
+
+
 def test_deep_and_totals_work_the_source_out_once(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both together take one pass over each dataset, and find what each finds alone."""
     served = serve(lose_three_orders)
@@ -157,7 +181,8 @@ def test_deep_and_totals_work_the_source_out_once(serve: Serve, monkeypatch: pyt
         return expect_dataset(rules, *rest)
 
     monkeypatch.setattr(deep, "expect_dataset", count)
-    found, beside = run_deep_with_totals(served.job, None, 0)
+    found = reconcile_with_totals(served.job, None, deep=True, wait_s=0)
+    beside = list(found.totals)
     assert sorted(passes) == sorted(DATASETS)
     assert deep_counts(found) == deep_counts(alone)
     assert deep_counts(found)["orders"] == (3, 0, 0)
@@ -175,7 +200,7 @@ def test_stopped_with_totals_the_same_command_goes_on(serve: Serve, monkeypatch:
 
     monkeypatch.setattr(deep, "expect_dataset", stop)
     with pytest.raises(Interrupted) as caught:
-        run_deep_with_totals(served.job, served.plan, 0)
+        reconcile_with_totals(served.job, served.plan, deep=True, wait_s=0)
     assert caught.value.hint == f"migrate reconcile --deep --totals --plan {served.plan}"
 
 
@@ -186,7 +211,7 @@ def test_totals_of_a_repair_are_those_of_what_it_repairs(serve: Serve) -> None:
     repair = run_repair(served.job, run_reconcile(served.job, None, deep=True, wait_s=0))
     assert repair is not None
     run_load(served.job, name=repair)
-    _, tables = run_deep_with_totals(served.job, repair, 0)
+    tables = reconcile_with_totals(served.job, repair, deep=True, wait_s=0).totals
     assert all(table.equal for table in tables)
     assert {table.title: len(table.rows) for table in tables} == {n: len(table.rows) for n, table in whole.items()}
 
@@ -198,7 +223,8 @@ def test_a_feed_has_no_totals_beside_a_deep_verification(serve: Serve, monkeypat
     file = served.job.project.mappings / "interactions.yaml"
     for more in ("", "sparkle: true\n"):
         file.write_text(file.read_text() + ("" if more else "\ntarget: webhook\n") + more)
-        found, tables = run_deep_with_totals(served.job, None, 0)
+        found = reconcile_with_totals(served.job, None, deep=True, wait_s=0)
+        tables = found.totals
         assert set(found.datasets) == set(DATASETS) - {"interactions"}
         assert all(d.deep and d.deep.verdict == "match" for d in found.datasets.values())
         assert {table.title.split(" ")[0] for table in tables} >= {"Revenue", "Consent"}
