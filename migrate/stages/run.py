@@ -103,6 +103,8 @@ def run_plan(
     """A new plan, made from the snapshot, the mappings and, unless `offline`, the live target.
 
     A delta is planned as the union with the snapshot it was made since, or with `base` where it was made since a time.
+
+    **Raises**: UsageError where the ledger has another plan under this name.
     """
     from migrate.mapping.files import read_mappings
     from migrate.plan.build import build_plan
@@ -111,6 +113,7 @@ def run_plan(
     from migrate.stages.sent import find_shipments
     from migrate.stages.target import open_target
 
+    _refuse_loaded(job.workspace, name)
     mappings = read_mappings(job.project.mappings)
     sent = find_shipments(job.project, job.workspace)
     request = PlanRequest(name=name, datasets=tuple(datasets) or None, offline=offline, sent=sent)
@@ -118,6 +121,21 @@ def run_plan(
     with contextlib.ExitStack() as stack:
         client = None if offline else stack.enter_context(open_target(job))
         return build_plan(job.project, job.workspace, found, mappings, client, request, job.progress, job.stop, job.now)
+
+
+def _refuse_loaded(workspace: Workspace, name: str | None) -> None:
+    """Nothing, unless a plan of that name was loaded whose files are gone: its records would count as the new one's."""
+    from migrate.load.ledger_view import LedgerView
+    from migrate.plan.opening import PLAN_FILE
+
+    if name is None or (workspace.plans / name / PLAN_FILE).is_file() or not workspace.ledger.is_file():
+        return
+    with LedgerView(workspace.ledger) as view:
+        if name in view.plans():
+            raise UsageError(
+                f"a plan {name!r} was loaded before; what was loaded of it would be counted as the new one's",
+                hint="choose another --plan NAME, or let it be named by the time",
+            )
 
 
 def run_load(

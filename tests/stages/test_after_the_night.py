@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import pytest
 
+from migrate.errors import UsageError
 from migrate.plan.opening import check_fresh, open_plan
 from migrate.snapshot.union import UnionResource, open_union
 from migrate.stages.cutover import CutoverRequest, prepare_cutover, run_cutover
 from migrate.stages.purge import run_subject_purge
+from migrate.stages.run import run_plan
 from migrate.stages.status import read_status
 from migrate.stages.trace import run_trace
 from tests.harness import Project
@@ -53,3 +56,16 @@ def test_a_person_is_erased_and_the_next_night_still_builds_on_it(shop: Shop) ->
     request = CutoverRequest(name="later")
     done = run_cutover(job, prepare_cutover(job, request), request)
     assert done.base == "night"
+
+
+@pytest.mark.parametrize("left", ["nothing", "plan.json"])
+def test_the_name_of_a_loaded_plan_is_not_given_again(shop: Shop, left: str) -> None:
+    """Though its files are gone: the ledger's counts would be taken for the new plan's. The target is not asked."""
+    folder = shop.job().workspace.plans / "night"
+    shutil.rmtree(folder) if left == "nothing" else (folder / "plan.json").unlink()
+    before = shop.project.state()["total_requests"]
+    with pytest.raises(UsageError, match="a plan 'night' was loaded before") as caught:
+        run_plan(shop.job(), ["contacts"], snapshot="first", name="night")
+    assert "another --plan" in (caught.value.hint or "")
+    assert shop.project.state()["total_requests"] == before
+    assert run_plan(shop.job(), ["contacts"], snapshot="first", name="another", offline=True).name == "another"
