@@ -81,7 +81,7 @@ def _outcome(done: Rehearsal, summary: dict[str, Any], page: Path) -> Outcome:
     from migrate.report.terminal import format_duration
 
     run = done.run
-    counts = run.reconciliation is not None and run.reconciliation.matches and run.reconciliation.is_finished
+    counts = run.reconciliation is not None and run.reconciliation.matches
     revenue = all(row.equal for row in done.revenue) and all(row.equal for row in done.events)
     lines = [render_run_text(run, done.revenue), _render_events(done), done.note]
     if run.stopped:

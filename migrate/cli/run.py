@@ -57,6 +57,8 @@ def judge(done: Run) -> tuple[int, str, str | None]:
     if done.plan is None or done.loaded is None or done.reconciliation is None:
         return 1, "incomplete", "migrate status"
     exit_code, status = judge_reconciliation(done.reconciliation)
+    if status == "unfinished" and done.reconciliation.only_deferred:
+        return 3, "done, with rejected or deferred rows", f"migrate load --plan {done.plan.name}"
     if exit_code:
         return exit_code, status, f"migrate reconcile --plan {done.plan.name}"
     rejected = any(dataset.rejected for dataset in done.plan.document.datasets.values())

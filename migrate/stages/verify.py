@@ -60,7 +60,7 @@ def run_reconcile(
     books = read_books(job.workspace.ledger, plan.folder, plan.name)
     rules = read_rules(job.project.mappings)
     feeds = {name: FEED for name in plan.document.datasets if name in rules and rules[name].is_feed}
-    unsent = {name: entry.unsent + entry.unknown for name, entry in books.items() if name in feeds}
+    unsent = {name: entry.left for name, entry in books.items() if name in feeds}
     with open_target(job) as client:
         found = {
             dataset: _Equation(job, client, plan, entry, rules.get(dataset)).reconcile(wait_s / _USUAL_WAIT_S)

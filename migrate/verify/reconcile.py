@@ -121,9 +121,14 @@ class Reconciliation:
 
     @property
     def is_finished(self) -> bool:
-        """True when no planned record is still to be sent or settled."""
+        """True when no planned record is still to be sent, sent again or settled."""
+        return not self.not_loaded and not any(found.books.left for found in self.datasets.values())
+
+    @property
+    def only_deferred(self) -> bool:
+        """True when all that is left are records that the target was too busy for: the next load sends them."""
         unsettled = any(found.books.unsent or found.books.unknown for found in self.datasets.values())
-        return not (unsettled or self.not_loaded)
+        return not (self.is_finished or unsettled or self.not_loaded)
 
 
 def expected_count(books: DatasetBooks) -> int:

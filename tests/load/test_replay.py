@@ -94,6 +94,20 @@ def test_transient_rejects_only_need_the_service(make_project: MakeProject) -> N
     assert project.run("rejects", "replay", "--plan", plan).code == 2
 
 
+def test_what_waits_is_no_match(make_project: MakeProject) -> None:
+    """A run that could not write one dataset ends with 3 and the load to give; the counts alone are not the end."""
+    project = prepared(make_project(), "busy_budget_s = 0")
+    project.set_faults(("octolis:423@path=*orders*batch",))
+    run = project.run("run", "--json", "-q")
+    assert (run.code, run.summary["status"]) == (3, "done, with rejected or deferred rows"), run.stderr
+    assert "load --plan" in run.summary["next"]
+    project.set_faults(())
+    found = project.run("reconcile", "--json", "-q")
+    assert (found.code, found.summary["status"]) == (4, "unfinished")
+    assert project.run("load", "--json", "-q").code in {0, 3}
+    assert project.run("reconcile", "--json", "-q").summary["status"] == "match"
+
+
 def test_both_kinds_together_need_a_new_plan(make_project: MakeProject) -> None:
     """With a permanent reject open, a new plan brings those that were mended and those that had to wait, each once."""
     project = prepared(make_project(), "busy_budget_s = 0")

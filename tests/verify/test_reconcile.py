@@ -155,6 +155,17 @@ def test_what_was_not_loaded_is_no_match() -> None:
     assert judge_reconciliation(Reconciliation("pl", {})) == (0, "match")
 
 
+@given(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2))
+def test_a_match_leaves_nothing_to_send(unsent: int, unknown: int, deferred: int) -> None:
+    """Records that are unsent, unsettled or were deferred: the counts hold, and it is unfinished all the same."""
+    one = judge(books(count_before=5, unsent=unsent, unknown=unknown, deferred=deferred), SettledCount(5), {})
+    found = Reconciliation("pl", {"contacts": one})
+    left = unsent + unknown + deferred
+    assert (one.verdict, found.verdict) == ("match", "unfinished" if left else "match")
+    assert judge_reconciliation(found)[0] == (4 if left else 0)
+    assert found.only_deferred == (deferred > 0 and deferred == left)
+
+
 def test_orders_per_contact_says_what_it_counts() -> None:
     """The first column is the number of orders, and is called that."""
     total = Total("Orders per contact", "orders", (("contact_key", None),), spread=True)
