@@ -18,12 +18,14 @@ def to_utc(frame: pl.DataFrame) -> pl.DataFrame:
     the Booleans `zone_assumed`, `dst_gap` and `dst_fold`.
     """
     naive = pl.col("local").is_not_null() & pl.col("offset").is_null()
-    shifted = pl.col("local") - pl.duration(minutes=pl.col("offset"))
+    has_offsets = frame["offset"].null_count() < frame.height
+    shifted = pl.col("local") - pl.duration(minutes=pl.col("offset")) if has_offsets else pl.col("local")
     no = pl.lit(False)
     frame = frame.with_columns(
         naive.alias("zone_assumed"), shifted.alias("utc"), no.alias("dst_gap"), no.alias("dst_fold")
     )
-    for zone in frame.filter("zone_assumed").get_column("zone").unique().sort().to_list():
+    assumed = frame.select(pl.col("zone").filter("zone_assumed").unique().sort()).to_series()
+    for zone in assumed:
         frame = _localise(frame, zone)
     return frame
 

@@ -150,7 +150,8 @@ def _losers(ranked: pl.DataFrame, merged: pl.DataFrame, columns: Sequence[str]) 
     position = pl.col("_element").cast(pl.Int64)
     who = {"source": pl.col("_source"), "id": pl.col("_id"), "position": position}
     lost = ranked.filter(pl.col("_rank") > 1)
-    kept = merged[lost.get_column("_group")]
+    # without `_sources`: of a key that many share, each loser would get all of them once more
+    kept = merged.drop("_sources")[lost.get_column("_group")]
     return lost.select(
         pl.col("_key").alias("key"),
         *(kept.select(expr).to_series().alias(f"winner_{name}") for name, expr in who.items()),

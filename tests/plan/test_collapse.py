@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -143,3 +145,27 @@ def test_a_source_names_the_element_it_was(element: int | None) -> None:
     ).with_columns(pl.lit(element, pl.Int64).alias("_element"))
     sources = collapse_rows(frame, COLUMNS, CollapseRule(), "sales").rows["_sources"].to_list()
     assert sources == [[{"resource": "sales", "source": "a", "id": "r0", "position": element}]]
+
+
+SHARED_BY_MANY = """
+import resource
+import polars as pl
+from migrate.plan.collapse import CollapseRule, collapse_rows
+
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+count = 16_000
+rows = pl.select(
+    _source=pl.lit("shop"), _id=pl.int_range(count).cast(pl.String), _position=pl.int_range(count),
+    _element=pl.lit(None, pl.Int64), _recency=pl.lit(None, pl.Datetime("us")), _key=pl.int_range(count) % 2 * 1000,
+    name=pl.int_range(count).cast(pl.String),
+)
+rows = rows.cast({"_key": pl.String})
+found = collapse_rows(rows, ["name"], CollapseRule(), "profiles")
+print(found.rows.height, found.losers.height, *found.rows.get_column("_sources").list.len())
+"""
+
+
+def test_a_key_that_many_share_needs_no_more_memory_than_its_rows() -> None:
+    """Guests of a shop often have one address: what is kept of all who lost does not grow with their square."""
+    done = subprocess.run([sys.executable, "-c", SHARED_BY_MANY], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["2", "15998", "8000", "8000"], done.stderr[-500:]
