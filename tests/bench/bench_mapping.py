@@ -300,22 +300,36 @@ def duckdb_collapsed(path: Path) -> int:
     return duckdb.sql(_DUCKDB_PROFILES.format(path=path / "*.parquet") + _NEWEST).to_arrow_table().num_rows
 
 
+def _bounded(path: Path) -> Any:
+    """A connection that may take as much memory as ours."""
+    import duckdb
+
+    mine = duckdb.connect()
+    mine.execute(f"SET memory_limit = '1GB'; SET temp_directory = '{path.with_name('duckdb')}'")
+    mine.execute("SET preserve_insertion_order = false")
+    return mine
+
+
+def duckdb_collapsed_bounded(path: Path) -> int:
+    """The newest of each key and nothing of the others, on disk and within the memory that ours may take; read once."""
+    mine, kept = _bounded(path), path.with_name("kept.parquet")
+    newest = _DUCKDB_PROFILES.format(path=path / "*.parquet") + _NEWEST
+    mine.execute(f"COPY ({newest}) TO '{kept}' (FORMAT parquet, COMPRESSION lz4)")
+    return sum(batch.num_rows for batch in mine.sql(f"FROM read_parquet('{kept}')").to_arrow_reader(READ_ROWS))
+
+
 def duckdb_collapsed_alike(path: Path) -> int:
     """What ours does by hand in duckdb: the newest of each key, beside it what lost to which with which values.
 
     Both on disk, and within the memory that ours may take; what is kept is read once, part by part.
     """
-    import duckdb
-
     members = ", ".join(
         f"CASE WHEN l.{name} IS NOT NULL AND l.{name} IS DISTINCT FROM w.{name} "
         f"THEN '\"{name}\":' || to_json(l.{name}) END"
         for name in (*PLAIN, "email", "gender", "lang", "birthdate", "newsletter", "optin", "created_at", "updated_at")
     )
     kept, lost = path.with_name("kept.parquet"), path.with_name("lost.parquet")
-    mine = duckdb.connect()
-    mine.execute(f"SET memory_limit = '1GB'; SET temp_directory = '{path.with_name('duckdb')}'")
-    mine.execute("SET preserve_insertion_order = false")
+    mine = _bounded(path)
     mine.execute(f"""CREATE TEMP TABLE ranked AS SELECT *,
       row_number() OVER (PARTITION BY contact_key ORDER BY updated_at DESC NULLS LAST) AS rank
       FROM ({_DUCKDB_PROFILES.format(path=path / "*.parquet")})""")
@@ -357,13 +371,14 @@ INPUTS = {
 CASES: dict[str, tuple[Any, ...]] = {
     "profiles": ("profiles", ours_profiles, polars_profiles, pandas_profiles, duckdb_profiles),
     "profiles, newest of each key": ("parts", ours_collapsed, duckdb_collapsed),
+    "profiles, newest of each key, in 1.2 GB": ("parts", ours_collapsed, duckdb_collapsed_bounded),
     "profiles, newest of each key, what lost, in 1.2 GB": ("parts", ours_collapsed, duckdb_collapsed_alike),
     "profiles, part by part": ("parts", ours_profiles_by_parts),
     "order lines": ("sales", ours_lines, polars_lines, pandas_lines, duckdb_lines),
 }
 TARGETS = {
     ("profiles", "polars"): 0.5, ("order lines", "polars"): 0.5, ("profiles", "pandas"): 2.5,
-    ("order lines", "pandas"): 4.0, ("profiles, newest of each key", "duckdb"): 1.2,
+    ("order lines", "pandas"): 4.0,
     ("profiles, newest of each key, what lost, in 1.2 GB", "duckdb"): 1.2,
 }  # fmt: skip  # a table
 FUNCTIONS = {function.__name__: function for _given, *functions in CASES.values() for function in functions}
