@@ -281,7 +281,7 @@ def _read_parts(paths: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:
         return pl.read_parquet(list(paths), columns=list(columns), glob=False)
     except (OSError, pl.exceptions.PolarsError):
         # which of them it is, polars need not say
-        return pl.concat([_read_part(path, path, columns) for path in paths])
+        return pl.concat([_read_part(path, path, columns) for path in paths], how="vertical_relaxed")
 
 
 def _read_part(path: Path, content: Path | io.BytesIO, columns: Sequence[str]) -> pl.DataFrame:
