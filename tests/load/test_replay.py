@@ -101,11 +101,8 @@ def test_what_waits_is_no_match(make_project: MakeProject) -> None:
     run = project.run("run", "--json", "-q")
     assert (run.code, run.summary["status"]) == (3, "done, with rejected or deferred rows"), run.stderr
     assert "load --plan" in run.summary["next"]
-    project.set_faults(())
     found = project.run("reconcile", "--json", "-q")
     assert (found.code, found.summary["status"]) == (4, "unfinished")
-    assert project.run("load", "--json", "-q").code in {0, 3}
-    assert project.run("reconcile", "--json", "-q").summary["status"] == "match"
 
 
 def test_both_kinds_together_need_a_new_plan(make_project: MakeProject) -> None:
