@@ -101,14 +101,9 @@ class FakeResource:
                 for place, record in enumerate(part)
             ]
             frame = pl.DataFrame(rows, schema=schema)
-            needed = raw(frame) if callable(raw) else raw
-            yield (
-                frame
-                if needed
-                else frame.with_columns(_raw=pl.lit(None, pl.String))
-                if callable(raw)
-                else frame.drop("_raw")
-            )
+            if callable(raw) and not raw(frame.drop("_raw")):
+                frame = frame.with_columns(_raw=pl.lit(None, pl.String))
+            yield frame if raw else frame.drop("_raw")
 
 
 @dataclass
