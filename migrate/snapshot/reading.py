@@ -32,9 +32,6 @@ STATES = ("_source", "_id", "state")
 RUN_BYTES = 4 << 20
 """Parts of so many bytes are read together; what is read of them has ten times as many in memory, or more."""
 
-RUN_BYTES = 4 << 20
-"""Parts of so many bytes are read together; what is read of them has ten times as many in memory, and more."""
-
 WithRaw = bool | Callable[[pl.DataFrame], bool]
 
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from migrate.demo.drift import Shares
 from migrate.errors import Interrupted, UsageError
 from migrate.plan.opening import PLAN_FILE, Plan, open_plan
-from migrate.stages.cutover_age import RESUMABLE, Delta, read_delta, refuse_old
+from migrate.stages.cutover_age import RESUMABLE, Delta, find_delta, refuse_old
 from migrate.stages.cutover_loaded import CutShort, choose_base, doubts_of, read_loaded, refuse_cut_short
 from migrate.stages.known import gather_known
 from migrate.stages.night import Night, Stage, expect_night, planned_steps, reconcile_step
 from migrate.stages.run import Job, Run, run_extract, run_plan, run_stages
+from migrate.stages.status import read_status
 from migrate.workspace import Workspace, check_name, new_name, write_json
 
 if TYPE_CHECKING:
@@ -74,11 +75,12 @@ def prepare_cutover(job: Job, request: CutoverRequest) -> Cutover:
     now = job.now()
     begun = _begun(job.workspace, request, now)
     name = check_name(request.name or begun.name or f"cutover-{new_name(now, lambda _: False)}", "cut-over")
-    loaded = read_loaded(job.workspace, name)
+    status = read_status(job.workspace)
+    loaded = read_loaded(job.workspace, status, name)
     base = request.since or begun.base or choose_base(job.workspace, loaded)
     known = gather_known(job.workspace, base, request.shares, now)
     night = expect_night(known, job.project, request.start or now.astimezone())
-    delta = read_delta(job.workspace, name)
+    delta = find_delta(status, name)
     old = delta.doubt(now) if delta else None
     doubts = (*doubts_of(job.workspace, loaded, base), *([old] if old else []))
     datasets = tuple(loaded.snapshots)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from migrate.errors import UsageError
-from migrate.snapshot.reading import list_snapshots
-from migrate.stages.status import read_status
-from migrate.workspace import Workspace
+from migrate.report.terminal import format_duration
+from migrate.stages.status import Status
 
 RESUMABLE = timedelta(hours=12)
 """A night is gone on with for so long; nobody keeps shops closed for longer without thinking again."""
@@ -32,12 +31,12 @@ class Delta:
         return f"the delta is {told(age)} old, begun at {begun}: what changed since is not sent"
 
 
-def read_delta(workspace: Workspace, night: str) -> Delta | None:
-    """The delta of the night of that name, None where it has none yet. Reads files only."""
-    begun = [state.started for state in list_snapshots(workspace) if state.name == night and state.started]
+def find_delta(status: Status, night: str) -> Delta | None:
+    """The delta of the night of that name, None where it has none yet."""
+    begun = [state.started for state in status.snapshots if state.name == night and state.started]
     if not begun:
         return None
-    plans = [plan for plan in read_status(workspace).plans if plan.name == night]
+    plans = [plan for plan in status.plans if plan.name == night]
     return Delta(datetime.fromisoformat(begun[0]), any(b.was_sent for plan in plans for b in plan.books.values()))
 
 
@@ -54,6 +53,5 @@ def refuse_old(delta: Delta | None, night: str, base: str, now: datetime) -> Non
 
 
 def told(age: timedelta) -> str:
-    """An age in hours and minutes, from two days on in days."""
-    minutes = int(age.total_seconds() // 60)
-    return f"{minutes // 1440} days" if minutes >= 2880 else f"{minutes // 60} h {minutes % 60:02d} min"
+    """An age; from two days on in days."""
+    return f"{age.days} days" if age.days > 1 else format_duration(age.total_seconds())

@@ -11,7 +11,7 @@ from migrate.errors import WorkspaceError
 from migrate.plan.beginning import BEGUN_FILE
 from migrate.plan.opening import open_plan
 from migrate.snapshot.reading import list_snapshots, newest_whole, open_snapshot
-from migrate.stages.status import PlanState, read_status
+from migrate.stages.status import PlanState, Status
 from migrate.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ class Loaded:
     unreadable: list[str] = field(default_factory=list)
 
 
-def read_loaded(workspace: Workspace, night: str) -> Loaded:
+def read_loaded(workspace: Workspace, status: Status, night: str) -> Loaded:
     """What was loaded before the night of that name, whose own plan does not count. Reads files only."""
     found = Loaded()
-    for plan in read_status(workspace).plans:
+    for plan in status.plans:
         if plan.name == night or _is_repair(workspace, plan.name):
             continue
         if plan.trouble:
@@ -72,7 +72,7 @@ def _take(found: Loaded, plan: PlanState, dataset: str, books: DatasetBooks) -> 
     """One dataset of one plan, the plans coming in their order: the last one tells."""
     if plan.snapshot is None:
         return
-    left = books.unsent + books.unknown + books.deferred
+    left = books.left
     if left and books.count_before is None and not books.written + books.rejected + books.unknown:
         found.never_sent[dataset] = plan.name
         return

@@ -125,17 +125,16 @@ def run_plan(
 
 def _refuse_loaded(workspace: Workspace, name: str | None) -> None:
     """Nothing, unless a plan of that name was loaded whose files are gone: its records would count as the new one's."""
-    from migrate.load.ledger_view import LedgerView
     from migrate.plan.opening import PLAN_FILE
+    from migrate.stages.left import read_totals
 
-    if name is None or (workspace.plans / name / PLAN_FILE).is_file() or not workspace.ledger.is_file():
+    if name is None or (workspace.plans / name / PLAN_FILE).is_file():
         return
-    with LedgerView(workspace.ledger) as view:
-        if name in view.plans():
-            raise UsageError(
-                f"a plan {name!r} was loaded before; what was loaded of it would be counted as the new one's",
-                hint="choose another --plan NAME, or let it be named by the time",
-            )
+    if read_totals(workspace, name):
+        raise UsageError(
+            f"a plan {name!r} was loaded before; what was loaded of it would be counted as the new one's",
+            hint="choose another --plan NAME, or let it be named by the time",
+        )
 
 
 def run_load(

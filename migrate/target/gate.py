@@ -6,13 +6,13 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from migrate.errors import GaveUp, Interrupted
 from migrate.target.budget import Budget, Grant, Wait
-from migrate.target.spent import Moment, Spent, read_states
+from migrate.target.spent import Moment, Spent, State, read_states
 
 _STOP_CHECK_S = 0.2
 _LONGEST_NAMED_S = 1e9
@@ -99,8 +99,9 @@ class Gate:
         """The request of `grant` is over; see `Budget.settled`."""
         with self._changed:
             self._budget.settled(grant, started=started, ended=ended, refused=refused, retry_after_s=retry_after_s)
-            if refused:
-                self._tell_refusal()
+            if refused and self._spent is not None:
+                with self._spent.alone():
+                    self._tell(self._spent)
             self._changed.notify_all()
 
     def points_left(self) -> int:
@@ -120,30 +121,28 @@ class Gate:
             self._look(self._spent)
             answer = self._budget.reserve(cost, self._clock())
             if isinstance(answer, Grant):
-                self._tell()
+                self._tell(self._spent)
         return answer
 
-    def _look(self, spent: Spent) -> None:
+    def _look(self, spent: Spent) -> Sequence[tuple[State, float]]:
+        """Counts what others hold, where they have told anything since; gives what was counted."""
         news = spent.news(self._now())
-        if news is not None:
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                self._budget.adopt(news, self._clock())
+        if news is None:
+            return ()
+        try:
+            self._budget.adopt(news, self._clock())
+        except (ValueError, TypeError, KeyError):
+            return ()
+        return news
 
-    def _tell_refusal(self) -> None:
-        if self._spent is not None:
-            with self._spent.alone():
-                self._tell()
-
-    def _tell(self) -> None:
-        if self._spent is not None:
-            self._spent.tell(self._budget.state(self._clock()), self._now())
+    def _tell(self, spent: Spent) -> None:
+        spent.tell(self._budget.state(self._clock()), self._now())
 
     def _begin(self, spent: Spent) -> None:
         with spent.alone():
-            news = spent.news(self._now())
+            news = self._look(spent)
             if news:
                 with contextlib.suppress(ValueError, TypeError, KeyError):
-                    self._budget.adopt(news, self._clock())
                     self._budget.learn(news[-1][0])
 
     def _now(self) -> Moment:
