@@ -25,8 +25,8 @@ Answer = Callable[[socket.socket], None]
 
 
 @contextlib.contextmanager
-def server(answer: Answer) -> Iterator[str]:
-    """A server that reads a request's head and leaves the rest to `answer`."""
+def listening(answer: Answer) -> Iterator[str]:
+    """The address of a server that leaves a connection to `answer` from its first byte on."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -34,15 +34,26 @@ def server(answer: Answer) -> Iterator[str]:
             while True:
                 connection, _ = listener.accept()
                 with connection, contextlib.suppress(OSError):
-                    connection.recv(65536)
                     answer(connection)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield f"127.0.0.1:{listener.getsockname()[1]}"
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     thread.join(60)
+
+
+@contextlib.contextmanager
+def server(answer: Answer) -> Iterator[str]:
+    """A server that reads a request's head and leaves the rest to `answer`."""
+
+    def read_and_answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        answer(connection)
+
+    with listening(read_and_answer) as place:
+        yield f"http://{place}"
 
 
 def remote(url: str, deadline_s: float = 60) -> Remote:
@@ -210,32 +221,12 @@ def under_tls(files: tuple[Path, Path], answer: Answer) -> Answer:
     return speak
 
 
-@contextlib.contextmanager
-def tls_server(answer: Answer) -> Iterator[str]:
-    """A server that leaves a connection to `answer` from its first byte on."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                with connection, contextlib.suppress(OSError):
-                    answer(connection)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield f"https://127.0.0.1:{listener.getsockname()[1]}"
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    thread.join(60)
-
-
 def test_a_certificate_that_is_not_to_be_trusted_is_final(certificate: tuple[Path, Path]) -> None:
     """No second try makes it trustworthy: this one asks for a human being at once."""
     speak = under_tls(certificate, lambda _connection: None)
     with (
-        tls_server(speak) as url,
-        contextlib.closing(remote(url)) as service,
+        listening(speak) as place,
+        contextlib.closing(remote(f"https://{place}")) as service,
         pytest.raises(Unreachable, match="no trustworthy TLS connection"),
     ):
         service.send("POST", "/x", body=b"{}")
@@ -254,8 +245,8 @@ def test_a_tls_fault_after_the_request_may_have_been_applied(
         connection.recv(65536)
 
     with (
-        tls_server(under_tls(certificate, end)) as url,
-        contextlib.closing(remote(url)) as service,
+        listening(under_tls(certificate, end)) as place,
+        contextlib.closing(remote(f"https://{place}")) as service,
         pytest.raises(NoReplyError) as caught,
     ):
         service.send("POST", "/x", body=b"{}")

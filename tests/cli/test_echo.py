@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import polars as pl
 
 from migrate.load.ledger_view import LedgerView
 from tests.harness import Project
+from tests.serving import serving
 
 MakeProject = Callable[..., Project]
 OF_PEOPLE = ("email", "firstname", "lastname", "phone", "address", "contact_key")
@@ -98,16 +98,9 @@ def echoing(project: Project) -> Iterator[type[_Echo]]:
     """Puts the echo between the project and its sandbox; what it yields may be told to refuse otherwise."""
     assert project.sandbox is not None
     handler = type("Echo", (_Echo,), {"behind": project.sandbox.url})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        url = f'"http://127.0.0.1:{server.server_port}/v1/data"'
-        project.write(target_url=url, gates="max_errors = 5", octolis="retry_budget_s = 1")
-        try:
-            yield handler
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(handler) as url:
+        project.write(target_url=f'"{url}/v1/data"', gates="max_errors = 5", octolis="retry_budget_s = 1")
+        yield handler
 
 
 def values_of_people(project: Project) -> set[str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +22,7 @@ from migrate.demo.synthetic import Synthetic, build_synthetic
 from migrate.errors import MigrateError, Refused, RemoteError, Unreachable
 from migrate.progress import Silence
 from migrate.sandbox.serve import Sandbox, SandboxSettings
+from tests.serving import serving
 
 KEY = "sandbox-datatrics-key"
 LISTS = {
@@ -74,15 +74,8 @@ def _service(status: int, body: bytes) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the parameter's name is the base's
             """Nothing."""
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/2.0"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as url:
+        yield f"{url}/2.0"
 
 
 def _feed(url: str, data: Synthetic, key: str = KEY, project: str = "demo") -> dict[str, int]:

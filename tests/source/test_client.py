@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from migrate.errors import GaveUp, Interrupted
 from migrate.source.resources import CONTENT_CATEGORIES, PROFILES
+from tests.serving import serving
 
 
 def test_one_record_by_an_id_that_needs_encoding(start: Callable[..., Any]) -> None:
@@ -27,8 +29,9 @@ def test_one_record_by_an_id_that_needs_encoding(start: Callable[..., Any]) -> N
         assert client.one(PROFILES, "unknown", "Magento 2") is None
 
 
-def serve(bodies: list[bytes]) -> tuple[HTTPServer, list[Any]]:
-    """A server that answers with `bodies` in turn, the last one for ever, and keeps the requests."""
+@contextmanager
+def giving(bodies: list[bytes]) -> Iterator[tuple[str, list[Any]]]:
+    """The URL of a server that answers with `bodies` in turn, the last one for ever, and the requests it keeps."""
     seen: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -44,20 +47,15 @@ def serve(bodies: list[bytes]) -> tuple[HTTPServer, list[Any]]:
         def log_message(self, *args: object) -> None:
             """Nothing."""
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    return server, seen
+    with serving(Handler) as url:
+        yield f"{url}/2.0", seen
 
 
 def test_what_is_sent(start: Callable[..., Any]) -> None:
     """Path, order, page, type and headers are as documented; the key travels in a header only."""
-    server, seen = serve([b"[]"])
     bench = start(profiles=0)
-    bench.url = f"http://127.0.0.1:{server.server_port}/2.0"
-    with bench.client() as client:
+    with giving([b"[]"]) as (bench.url, seen), bench.client() as client:
         client.page(CONTENT_CATEGORIES, 3, 500)
-    server.shutdown()
-    server.server_close()
     path, headers = seen[0]
     assert path == "/2.0/project/demo/content?type=category&limit=500&page=3&sort=created&order=1"
     headers = {name.lower(): value for name, value in headers.items()}
@@ -68,14 +66,11 @@ def test_what_is_sent(start: Callable[..., Any]) -> None:
 
 def test_a_body_that_stays_broken_names_the_page(start: Callable[..., Any]) -> None:
     """After the budget: which page, and what is wrong with it."""
-    server, _ = serve([b'{"items":["\xff"]}'])
     bench = start(profiles=0)
-    bench.url = f"http://127.0.0.1:{server.server_port}/2.0"
     bench.retry_budget_s = 0.3
-    with pytest.raises(GaveUp, match=r"profiles, page 1: .*no valid UTF-8 at byte 11"):
+    broken = giving([b'{"items":["\xff"]}'])
+    with broken as (bench.url, _), pytest.raises(GaveUp, match=r"profiles, page 1: .*no valid UTF-8 at byte 11"):
         bench.extract()
-    server.shutdown()
-    server.server_close()
 
 
 def test_a_stop_ends_waiting_at_once(start: Callable[..., Any]) -> None:
@@ -118,10 +113,8 @@ def test_no_more_requests_in_flight_than_asked_for(start: Callable[..., Any]) ->
         def log_message(self, *args: object) -> None:
             """Nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        bench.url = f"http://127.0.0.1:{server.server_port}/2.0"
+    with serving(Handler) as url:
+        bench.url = f"{url}/2.0"
         found = bench.extract()
-        server.shutdown()
     assert found.resources["profiles"].verdict == "proven"
     assert most == [bench.concurrency]

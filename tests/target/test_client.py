@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import httpx
 import pytest
@@ -24,6 +24,7 @@ from migrate.sandbox.serve import Sandbox, SandboxSettings
 from migrate.target.answer import Answer, clean_text, refusal
 from migrate.target.client import TargetClient, filter_text
 from tests.harness import wait_until
+from tests.serving import serving
 
 KEYS = ("canary-key-one", "canary-key-two")
 DATASETS = """
@@ -147,15 +148,8 @@ def down_for(retry_after: str):
         def log_message(self, *_arguments: object) -> None:
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as url:
+        yield url
 
 
 @pytest.mark.parametrize(("retry_after", "least_s"), [("1", 1.0), ("0", 0.05)])
