@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.source.client import SourceClient
 from migrate.source.verdict import Observation, judge
-
-Act = Callable[[int], None]
-
-
-@contextmanager
-def acting(client: SourceClient, monkeypatch: pytest.MonkeyPatch, act: Act) -> Iterator[None]:
-    """Calls `act` with the count of pages that came so far, after each of them."""
-    lock, count, fetch_page = threading.Lock(), [0], client.fetch
-
-    def fetch(*args: Any, **kwargs: Any) -> Any:
-        found = fetch_page(*args, **kwargs)
-        with lock:
-            count[0] += 1
-            act(count[0])
-        return found
-
-    monkeypatch.setattr(client, "fetch", fetch)
-    yield
-
-
-def extract_while(bench: Any, monkeypatch: pytest.MonkeyPatch, act: Act) -> Any:
-    """An extract, page by page, during which `act` is called."""
-    bench.concurrency = 1
-    with bench.client() as client, acting(client, monkeypatch, act):
-        return bench.extract_with(client)
+from tests.source.acting import Act, after_pages, extract_while
 
 
 def test_new_records_at_the_end_are_read_on_to(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +30,7 @@ def test_a_source_that_grows_all_the_time_is_read_once(
     bench = start(profiles=200)
     with bench.client() as client:
         act: Act = lambda n: bench.post_profiles(range(199 + n, 200 + n)) if n <= 20 else None  # noqa: E731  too small
-        with acting(client, monkeypatch, act):
+        with after_pages(client, bench.page_size, monkeypatch, act):
             found = bench.extract_with(client)
     result = found.resources["profiles"]
     assert (result.verdict, result.distinct, result.duplicates) == ("proven", 220, 0), result.reason

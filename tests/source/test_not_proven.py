@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -21,31 +20,7 @@ from migrate.source.client import SourceClient, Wanted
 from migrate.source.ends import AT_LEAST, MOST_APART, choose_pages
 from migrate.source.since import resolve_since
 from migrate.source.verdict import Ends, Observation, judge
-
-Act = Callable[[int], None]
-
-
-@contextmanager
-def after_pages(client: SourceClient, size: int, monkeypatch: pytest.MonkeyPatch, act: Act) -> Iterator[None]:
-    """Calls `act` with the count of whole pages that came so far, after each of them and before the next request."""
-    count, fetch = [0], client.fetch
-
-    def fetched(wanted: Wanted, take: Any, *, patience: Any) -> Any:
-        found = fetch(wanted, take, patience=patience)
-        if wanted.size == size:
-            count[0] += 1
-            act(count[0])
-        return found
-
-    monkeypatch.setattr(client, "fetch", fetched)
-    yield
-
-
-def extract_while(bench: Any, monkeypatch: pytest.MonkeyPatch, act: Act) -> Any:
-    """An extract, page by page, during which `act` is called."""
-    bench.concurrency = 1
-    with bench.client() as client, after_pages(client, bench.page_size, monkeypatch, act):
-        return bench.extract_with(client)
+from tests.source.acting import extract_while
 
 
 def living(bench: Any) -> list[int]:
