@@ -51,6 +51,7 @@ class Spent:
         """While the block runs no other process looks or tells."""
         try:
             self._lock.acquire(timeout=0.0 if self._is_lost else _LOCK_WAIT_S)
+        # the last is what some versions of filelock say of a file system that knows no locks
         except (OSError, Timeout, NotImplementedError):
             self._is_lost = True
         try:
