@@ -27,7 +27,9 @@ def judge(found: dict[str, Any]) -> tuple[int, list[str]]:
         for vuln in entry["vulns"]
     ]
     checked = len(entries) - len(skipped)
-    lines.append(f"{checked} of {len(entries)} distributions checked, {len(weak)} with a known weakness")
+    lines.append(
+        f"{checked} of {len(entries)} distributions checked, {len(weak)} with a known weakness"
+    )
     if skipped:
         lines.append(f"SKIPPED {len(skipped)} that the service does not know: {', '.join(skipped)}")
     return (1 if weak else 0), lines
@@ -36,10 +38,20 @@ def judge(found: dict[str, Any]) -> tuple[int, list[str]]:
 def audit(lock: str) -> tuple[int, list[str]]:
     """The same for one lock file; why it was skipped, where the service gave no answer."""
     tool = Path(sys.executable).with_name("pip-audit")
-    options = ("--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json", "--timeout=10")
+    options = (
+        "--require-hashes",
+        "--disable-pip",
+        "--progress-spinner=off",
+        "--format=json",
+        "--timeout=10",
+    )
     try:
         done = subprocess.run(  # noqa: S603  # a fixed command
-            [str(tool), *options, "-r", lock], check=False, capture_output=True, text=True, timeout=_LONGEST_S
+            [str(tool), *options, "-r", lock],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_S,
         )
         return judge(json.loads(done.stdout))
     except subprocess.TimeoutExpired:

@@ -31,7 +31,9 @@ def render() -> str:
     return HEAD + "".join(_section(context) for context in _contexts(cli, None, "migrate"))
 
 
-def _contexts(command: click.Command, parent: click.Context | None, name: str) -> Iterator[click.Context]:
+def _contexts(
+    command: click.Command, parent: click.Context | None, name: str
+) -> Iterator[click.Context]:
     context = click.Context(
         command, info_name=name, parent=parent, obj=App(), max_content_width=100, terminal_width=100
     )

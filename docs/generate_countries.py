@@ -32,24 +32,48 @@ ALIASES = {
     "iran, islamic republic of": "IR", "syrian arab republic": "SY", "viet nam": "VN", "hong kong": "HK", "macau": "MO",
 }  # fmt: skip  # a table
 # no countries: groups, outlying and made-up codes
-NOT_COUNTRIES = {"EU", "EZ", "UN", "QO", "ZZ", "XA", "XB", "XK", "AC", "CP", "CQ", "DG", "EA", "IC", "TA"}
+NOT_COUNTRIES = {
+    "EU",
+    "EZ",
+    "UN",
+    "QO",
+    "ZZ",
+    "XA",
+    "XB",
+    "XK",
+    "AC",
+    "CP",
+    "CQ",
+    "DG",
+    "EA",
+    "IC",
+    "TA",
+}
 
 
 def main() -> None:
     """Writes the table; a name that two countries share in some language is left out."""
     found: dict[str, set[str]] = {}
-    codes = {code for code in Locale("en").territories if len(code) == 2 and code not in NOT_COUNTRIES}
+    codes = {
+        code for code in Locale("en").territories if len(code) == 2 and code not in NOT_COUNTRIES
+    }
     for language in LANGUAGES:
         for code, name in Locale(language).territories.items():
             if code in codes:
                 found.setdefault(fold_name(name), set()).add(code)
-    for alpha3, code in {alias: codes_[0] for alias, codes_ in get_global("territory_aliases").items()}.items():
+    for alpha3, code in {
+        alias: codes_[0] for alias, codes_ in get_global("territory_aliases").items()
+    }.items():
         if len(alpha3) == 3 and alpha3.isalpha() and code in codes:
             found.setdefault(fold_name(alpha3), set()).add(code)
     table = {name: next(iter(of)) for name, of in found.items() if len(of) == 1}
-    table |= {fold_name(name): code for name, code in ALIASES.items()} | {code.lower(): code for code in codes}
+    table |= {fold_name(name): code for name, code in ALIASES.items()} | {
+        code.lower(): code for code in codes
+    }
     TARGET.write_text(
-        json.dumps(dict(sorted(table.items())), ensure_ascii=False, indent=0) + "\n", encoding="utf-8", newline="\n"
+        json.dumps(dict(sorted(table.items())), ensure_ascii=False, indent=0) + "\n",
+        encoding="utf-8",
+        newline="\n",
     )
 
 

@@ -133,11 +133,25 @@ filtered.
 
 def render() -> str:
     """The whole page."""
-    parts = [HEAD, *_keys(Mapping), "\n### `collapse`\n", *_keys(Collapse), "\n### `lookups.NAME`\n"]
-    parts += [*_keys(Lookup), "\n### `columns.NAME`\n\n`from`, `sql` or `value`, one of them.\n", *_keys(Column)]
+    parts = [
+        HEAD,
+        *_keys(Mapping),
+        "\n### `collapse`\n",
+        *_keys(Collapse),
+        "\n### `lookups.NAME`\n",
+    ]
+    parts += [
+        *_keys(Lookup),
+        "\n### `columns.NAME`\n\n`from`, `sql` or `value`, one of them.\n",
+        *_keys(Column),
+    ]
     parts += [AFTER_KEYS, TYPES_TABLE, *_functions(FUNCTIONS.values()), SQL]
-    parts += _table(("rule", "means", "way out"), [(f"`{r.name}`", r.says, r.hint) for r in RULES.values()])
-    parts += ["\n## Losses\n\nCounted per column with a few examples, masked where they are shown.\n"]
+    parts += _table(
+        ("rule", "means", "way out"), [(f"`{r.name}`", r.says, r.hint) for r in RULES.values()]
+    )
+    parts += [
+        "\n## Losses\n\nCounted per column with a few examples, masked where they are shown.\n"
+    ]
     parts += _table(("loss", "means"), [(f"`{name}`", says) for name, says in LOSSES.items()])
     return "".join(parts)
 
@@ -147,7 +161,9 @@ def _keys(model: Any) -> Iterator[str]:
     for name, field in model.model_fields.items():
         default = "" if field.is_required() else _show(field.get_default(call_default_factory=True))
         says = f"{field.description or ''}{_choices(field.annotation)}"
-        rows.append((f"`{field.alias or name}`", says, "required" if field.is_required() else default))
+        rows.append(
+            (f"`{field.alias or name}`", says, "required" if field.is_required() else default)
+        )
     yield from _table(("key", "says", "default"), rows)
 
 
@@ -161,7 +177,11 @@ def _choices(annotation: Any) -> str:
 
 
 def _show(value: Any) -> str:
-    if value is None or (not value and isinstance(value, tuple | dict)) or isinstance(value, Collapse):
+    if (
+        value is None
+        or (not value and isinstance(value, tuple | dict))
+        or isinstance(value, Collapse)
+    ):
         return ""
     if isinstance(value, bool):
         return "`true`" if value else "`false`"
@@ -171,16 +191,26 @@ def _show(value: Any) -> str:
 def _functions(functions: Iterable[Function]) -> Iterator[str]:
     rows = []
     for function in functions:
-        call = function.name if function.example_argument is None else f"{function.name}: {function.example_argument}"
+        call = (
+            function.name
+            if function.example_argument is None
+            else f"{function.name}: {function.example_argument}"
+        )
         made = ", ".join(f"`{name}`" for name in (function.rule, function.loss) if name)
-        rows.append((f"`{call}`", function.says, f"`{function.example[0]}` → `{function.example[1]}`", made))
+        rows.append(
+            (f"`{call}`", function.says, f"`{function.example[0]}` → `{function.example[1]}`", made)
+        )
     yield from _table(("function", "does", "example", "rule, loss"), rows)
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
     yield "\n| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads) + "\n"
     for row in rows:
-        yield "| " + " | ".join(cell.replace("|", "\\|").replace("\t", "\\t") for cell in row) + " |\n"
+        yield (
+            "| "
+            + " | ".join(cell.replace("|", "\\|").replace("\t", "\\t") for cell in row)
+            + " |\n"
+        )
 
 
 if __name__ == "__main__":

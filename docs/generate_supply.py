@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
 LICENCES = ROOT / "docs" / "licences.md"
 SBOM = ROOT / "sbom.cdx.json"
-LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)(?: *;[^\\]*)?((?: *\\\n *--hash=\S+)+)", re.MULTILINE)
+LOCKED = re.compile(
+    r"^([A-Za-z0-9._-]+)==([^\s;]+)(?: *;[^\\]*)?((?: *\\\n *--hash=\S+)+)", re.MULTILINE
+)
 HEAD = """\
 # Licences
 
@@ -40,7 +42,10 @@ def normal(name: str) -> str:
 
 def locked() -> dict[str, str]:
     """The distributions of requirements.lock by name, with their versions."""
-    return {normal(name): version for name, version, _hashes in LOCKED.findall(LOCK.read_text(encoding="utf-8"))}
+    return {
+        normal(name): version
+        for name, version, _hashes in LOCKED.findall(LOCK.read_text(encoding="utf-8"))
+    }
 
 
 def run(*command: str | Path) -> str:
@@ -52,7 +57,9 @@ def run(*command: str | Path) -> str:
 def installed_licences(python: Path) -> dict[str, str]:
     """Licences by name of what is installed for `python`."""
     tool = Path(sys.executable).with_name("pip-licenses")
-    found = json.loads(run(tool, f"--python={python}", "--from=mixed", "--format=json", "--with-system"))
+    found = json.loads(
+        run(tool, f"--python={python}", "--from=mixed", "--format=json", "--with-system")
+    )
     return {normal(entry["Name"]): " ".join(entry["License"].split()) for entry in found}
 
 
@@ -60,20 +67,30 @@ def other_licences(python: Path, names: set[str]) -> dict[str, str]:
     """Licences of distributions that are for other systems, installed into a folder for the moment."""
     if not names:
         return {}
-    wanted = [found for found in LOCKED.finditer(LOCK.read_text(encoding="utf-8")) if normal(found[1]) in names]
+    wanted = [
+        found
+        for found in LOCKED.finditer(LOCK.read_text(encoding="utf-8"))
+        if normal(found[1]) in names
+    ]
     with tempfile.TemporaryDirectory() as folder:
         lock = Path(folder) / "others.lock"
-        lock.write_text("".join(f"{f[1]}=={f[2]}{f[3]}\n" for f in wanted), encoding="utf-8", newline="\n")
+        lock.write_text(
+            "".join(f"{f[1]}=={f[2]}{f[3]}\n" for f in wanted), encoding="utf-8", newline="\n"
+        )
         run(python, "-m", "venv", Path(folder) / "env")
         other = Path(folder) / "env" / python.parent.name / python.name
         options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes")
         run(other, "-m", "pip", "install", *options, "-r", lock)
-        return {name: licence for name, licence in installed_licences(other).items() if name in names}
+        return {
+            name: licence for name, licence in installed_licences(other).items() if name in names
+        }
 
 
 def render_licences(licences: dict[str, str]) -> str:
     """The page."""
-    rows = (f"| {name} | {version} | {licences[name]} |\n" for name, version in sorted(locked().items()))
+    rows = (
+        f"| {name} | {version} | {licences[name]} |\n" for name, version in sorted(locked().items())
+    )
     return HEAD + "".join(rows)
 
 
@@ -127,7 +144,9 @@ def main(arguments: list[str]) -> int:
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(path.name)
     if stale:
-        sys.stderr.write(f"out of date: {', '.join(stale)}; run: python docs/generate_supply.py PYTHON\n")
+        sys.stderr.write(
+            f"out of date: {', '.join(stale)}; run: python docs/generate_supply.py PYTHON\n"
+        )
     return 1 if stale else 0
 
 

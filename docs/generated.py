@@ -12,6 +12,8 @@ def write_or_check(page: Path, text: str, arguments: Sequence[str]) -> int:
     if "--check" not in arguments:
         page.write_text(text, encoding="utf-8", newline="\n")
     elif page.read_text(encoding="utf-8") != text:
-        sys.stderr.write(f"docs/{page.name} is out of date; run: python docs/{Path(arguments[0]).name}\n")
+        sys.stderr.write(
+            f"docs/{page.name} is out of date; run: python docs/{Path(arguments[0]).name}\n"
+        )
         return 1
     return 0

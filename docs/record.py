@@ -85,9 +85,14 @@ def render(frames: Sequence[tuple[float, Screen]]) -> str:
     starts = [0.0]
     for (before, _), (after, _) in itertools.pairwise(frames):
         starts.append(starts[-1] + min(after - before, LONGEST_PAUSE_S))
-    lines = {line: f"l{number}" for number, line in enumerate(dict.fromkeys(x for _, screen in frames for x in screen))}
+    lines = {
+        line: f"l{number}"
+        for number, line in enumerate(dict.fromkeys(x for _, screen in frames for x in screen))
+    }
     width, height = COLUMNS * CHAR + 2 * MARGIN, (ROWS + 1) * LINE + 2 * MARGIN
-    defs = "".join(f'<g id="{name}">{draw(line)}</g>' for line, name in lines.items() if line.strip())
+    defs = "".join(
+        f'<g id="{name}">{draw(line)}</g>' for line, name in lines.items() if line.strip()
+    )
     pictures = "".join(_picture(number, screen, lines) for number, (_, screen) in enumerate(frames))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" font-size="{FONT}" '
@@ -100,7 +105,11 @@ def render(frames: Sequence[tuple[float, Screen]]) -> str:
 
 def _picture(number: int, screen: Screen, lines: dict[str, str]) -> str:
     """One screen, by the names of its lines."""
-    uses = (f'<use href="#{lines[x]}" y="{(row + 1) * LINE}"/>' for row, x in enumerate(screen) if x.strip())
+    uses = (
+        f'<use href="#{lines[x]}" y="{(row + 1) * LINE}"/>'
+        for row, x in enumerate(screen)
+        if x.strip()
+    )
     return f'<g id="f{number}" class="f">{"".join(uses)}</g>'
 
 
@@ -130,7 +139,9 @@ class Terminal:
         size = ("-x", str(COLUMNS), "-y", str(ROWS))
         shell = f"env PS1={shlex.quote(PROMPT)} bash --norc --noprofile"
         known = {**os.environ, **environ, "HISTFILE": "", "LC_ALL": "C.UTF-8"}
-        self._tmux("-f", os.devnull, "new-session", "-d", *size, "-c", str(folder), shell, env=known)
+        self._tmux(
+            "-f", os.devnull, "new-session", "-d", *size, "-c", str(folder), shell, env=known
+        )
         self._tmux("set", "-g", "status", "off")
 
     def _tmux(self, *words: str, env: Mapping[str, str] | None = None) -> str:

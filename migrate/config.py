@@ -14,7 +14,8 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from migrate.errors import ConfigError
-from migrate.keys import Secrets, read_secrets, service_of
+from migrate.names import ResourceName
+from migrate.privacy.secrets import Secrets, read_secrets, service_of
 
 SUMMARY_WEBHOOK = "notify"
 """The name under [octolis.webhooks] of the one that is told how a load or a run ended; the others are for feeds."""
@@ -58,7 +59,9 @@ def _checked_url(value: str) -> str:
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ValueError("plain http:// is accepted for this machine only; write https://")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("write the URL without user, key, query or fragment; keys come from the environment")
+        raise ValueError(
+            "write the URL without user, key, query or fragment; keys come from the environment"
+        )
     return value.rstrip("/")
 
 
@@ -67,7 +70,9 @@ def _checked_store(value: str) -> str:
     if parts.scheme not in ("s3", "gs", "az") or not parts.netloc:
         raise ValueError("write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix")
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("write the URL without user, key, query or fragment; keys come from the environment")
+        raise ValueError(
+            "write the URL without user, key, query or fragment; keys come from the environment"
+        )
     return value.rstrip("/")
 
 
@@ -76,7 +81,8 @@ def _checked_zones(value: dict[str, str]) -> dict[str, str]:
         if zone not in available_timezones():
             near = difflib.get_close_matches(zone, available_timezones(), 1)
             raise ValueError(
-                f"{zone!r} (for {source!r}) is no time zone" + (f"; did you mean {near[0]!r}?" if near else "")
+                f"{zone!r} (for {source!r}) is no time zone"
+                + (f"; did you mean {near[0]!r}?" if near else "")
             )
     return value
 
@@ -87,7 +93,11 @@ def _flattened(value: Any, prefix: str = "") -> Any:
         return value
     flat: dict[str, Any] = {}
     for name, inner in value.items():
-        flat |= _flattened(inner, f"{prefix}{name}.") if isinstance(inner, dict) else {f"{prefix}{name}": inner}
+        flat |= (
+            _flattened(inner, f"{prefix}{name}.")
+            if isinstance(inner, dict)
+            else {f"{prefix}{name}": inner}
+        )
     return flat
 
 
@@ -95,16 +105,19 @@ def _checked_places(value: dict[str, Limit]) -> dict[str, Limit]:
     for place in value:
         parts = place.split(".")
         if len(parts) not in (2, 3) or not all(parts):
-            raise ValueError(f'{place!r} is no column: write "dataset.column" or "dataset.column.loss"')
+            raise ValueError(
+                f'{place!r} is no column: write "dataset.column" or "dataset.column.loss"'
+            )
     return value
 
 
 GateLimit = Annotated[Limit, BeforeValidator(_parse_limit)]
-LossLimits = Annotated[dict[str, GateLimit], BeforeValidator(_flattened), AfterValidator(_checked_places)]
+LossLimits = Annotated[
+    dict[str, GateLimit], BeforeValidator(_flattened), AfterValidator(_checked_places)
+]
 Url = Annotated[str, AfterValidator(_checked_url)]
 StoreUrl = Annotated[str, AfterValidator(_checked_store)]
 Zones = Annotated[dict[str, str], AfterValidator(_checked_zones)]
-ResourceName = Literal["profiles", "content_items", "content_categories", "sales", "interactions"]
 
 
 class _Section(BaseModel):
@@ -127,7 +140,9 @@ class Datatrics(_Section):
 
     def page_size_of(self, resource: str) -> int:
         """The number of records asked for on one page of `resource`."""
-        return {str(name): size for name, size in self.page_sizes.items()}.get(resource, self.page_size)
+        return {str(name): size for name, size in self.page_sizes.items()}.get(
+            resource, self.page_size
+        )
 
 
 class Webhook(_Section):
@@ -217,11 +232,15 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
     values = _read_toml(file)
     for forbidden in ("file", "secrets"):
         if forbidden in values:
-            raise ConfigError(f"{file}: unknown key {forbidden!r}", hint="keys stand in .env, never here")
+            raise ConfigError(
+                f"{file}: unknown key {forbidden!r}", hint="keys stand in .env, never here"
+            )
     try:
         project = Project.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(file, error)), hint="correct the file and try again") from None
+        raise ConfigError(
+            "\n".join(_explain(file, error)), hint="correct the file and try again"
+        ) from None
     _refuse_fast_limits(file, project.octolis)
     folder = file.absolute().parent
     return project.model_copy(
@@ -230,7 +249,9 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
             "workspace": folder / project.workspace,
             "mappings": folder / project.mappings,
             "secrets": read_secrets(
-                folder / ".env", environ, service_of(project.datatrics.project_id) if project.keyring else None
+                folder / ".env",
+                environ,
+                service_of(project.datatrics.project_id) if project.keyring else None,
             ),
         }
     )
@@ -239,7 +260,8 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
 def _refuse_fast_limits(file: Path, octolis: Octolis) -> None:
     if octolis.limit_speed != 1 and urlsplit(octolis.base_url).hostname not in LOOPBACK:
         raise ConfigError(
-            f"{file}: octolis.limit_speed is for a sandbox on this machine only", hint="remove the line limit_speed"
+            f"{file}: octolis.limit_speed is for a sandbox on this machine only",
+            hint="remove the line limit_speed",
         )
 
 
@@ -248,14 +270,18 @@ def _read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no project file {file}", hint="run `migrate init` here, or name one with --project FILE"
+            f"there is no project file {file}",
+            hint="run `migrate init` here, or name one with --project FILE",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{file} cannot be read: {error}", hint="it must be a text file in UTF-8 that this user may read"
+            f"{file} cannot be read: {error}",
+            hint="it must be a text file in UTF-8 that this user may read",
         ) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}", hint="correct that line and try again") from None
+        raise ConfigError(
+            f"{file} is not valid TOML: {error}", hint="correct that line and try again"
+        ) from None
 
 
 def _explain(file: Path, error: ValidationError) -> Iterator[str]:

@@ -114,7 +114,9 @@ def shipped_mappings() -> Path:
     package = Path(__file__).parent
     found = [p for p in (package / "shipped_mappings", package.parent / "mappings") if p.is_dir()]
     if not found:
-        raise WorkspaceError("the shipped mappings are missing from this installation", hint="install the tool again")
+        raise WorkspaceError(
+            "the shipped mappings are missing from this installation", hint="install the tool again"
+        )
     return found[0]
 
 
@@ -124,11 +126,16 @@ def start_project(folder: Path) -> list[Path]:
     **Raises**: UsageError when a project is already there.
     """
     if (folder / "migrate.toml").exists():
-        raise UsageError(f"{folder / 'migrate.toml'} exists already", hint="name another folder: migrate init DIR")
+        raise UsageError(
+            f"{folder / 'migrate.toml'} exists already",
+            hint="name another folder: migrate init DIR",
+        )
     try:
         return [path for path, text in _files(folder) if _write_new(path, text)]
     except OSError as error:
-        raise WorkspaceError(f"{folder} cannot be written to: {error.strerror}", hint="choose another folder") from None
+        raise WorkspaceError(
+            f"{folder} cannot be written to: {error.strerror}", hint="choose another folder"
+        ) from None
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:

@@ -75,7 +75,9 @@ def sha256_file(path: Path) -> str:
 
 def entry_of(path: Path, folder: Path, rows: int) -> FileEntry:
     """The manifest entry of a finished file."""
-    return FileEntry(path.relative_to(folder).as_posix(), rows, path.stat().st_size, sha256_file(path))
+    return FileEntry(
+        path.relative_to(folder).as_posix(), rows, path.stat().st_size, sha256_file(path)
+    )
 
 
 @contextlib.contextmanager
@@ -164,7 +166,9 @@ class Workspace:
     `keeps_copies` they are in both places.
     """
 
-    def __init__(self, root: Path, snapshots_at: str | None = None, *, keeps_copies: bool = False) -> None:
+    def __init__(
+        self, root: Path, snapshots_at: str | None = None, *, keeps_copies: bool = False
+    ) -> None:
         self.root = root
         self.snapshots_at = snapshots_at
         self.keeps_copies = keeps_copies
@@ -210,7 +214,11 @@ class Workspace:
         """Names of the snapshots or plans in `folder`, oldest first (by the time the folder was begun)."""
         if not folder.is_dir():
             return []
-        found = [p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and _NAME.fullmatch(p.name)]
+        found = [
+            p
+            for p in folder.iterdir()
+            if p.is_dir() and not p.is_symlink() and _NAME.fullmatch(p.name)
+        ]
         return [p.name for p in sorted(found, key=lambda p: (_begun(p), p.name))]
 
     @contextlib.contextmanager
@@ -226,8 +234,14 @@ class Workspace:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise Locked(f"{what} is in use by {_holder_text(holder_file)}", hint="wait for it, or stop it") from None
-        me = {"host": socket.gethostname(), "pid": os.getpid(), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+            raise Locked(
+                f"{what} is in use by {_holder_text(holder_file)}", hint="wait for it, or stop it"
+            ) from None
+        me = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
         try:
             _refuse_foreign(holder_file, what, force)
             holder_file.write_text(json.dumps(me), encoding="utf-8", newline="\n")
@@ -247,7 +261,9 @@ def _begun(folder: Path) -> tuple[float, float]:
     except OSError:
         touched = 0.0
     try:
-        return datetime.fromisoformat(json.loads(marker.read_bytes())["started"]).timestamp(), touched
+        return datetime.fromisoformat(
+            json.loads(marker.read_bytes())["started"]
+        ).timestamp(), touched
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return touched, touched
 

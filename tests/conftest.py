@@ -31,7 +31,9 @@ for kind in ("connect", "read", "write", "pool"):
 
 # Nor is it one that values take long to be made.
 SLOW = (HealthCheck.too_slow,)
-settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, suppress_health_check=SLOW)
+settings.register_profile(
+    "ci", max_examples=50, deadline=None, derandomize=True, suppress_health_check=SLOW
+)
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=SLOW)
 settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress_health_check=SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
@@ -48,7 +50,9 @@ def make_project(tmp_path: Path, demo_data: DemoData) -> Iterator[Callable[..., 
     """Makes a project folder beside a fed sandbox; settings of the sandbox may be changed."""
     running: list[Sandbox] = []
 
-    def make(name: str = "project", *, feeding: bool = True, faults: tuple[str, ...] = (), **changes: Any) -> Project:
+    def make(
+        name: str = "project", *, feeding: bool = True, faults: tuple[str, ...] = (), **changes: Any
+    ) -> Project:
         chosen = {
             "mappings": shipped_mappings(),
             "datatrics_key": SOURCE_KEY,

@@ -87,7 +87,13 @@ class Project:
 
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         """The command as a process that runs."""
-        env = {**os.environ, "DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY, **self.environ, **environ}
+        env = {
+            **os.environ,
+            "DATATRICS_API_KEY": SOURCE_KEY,
+            "OCTOLIS_API_KEYS": TARGET_KEY,
+            **self.environ,
+            **environ,
+        }
         return subprocess.Popen(
             [sys.executable, "-m", "migrate", *arguments],
             cwd=self.folder,
@@ -104,7 +110,9 @@ class Project:
         stdout, stderr = process.communicate(timeout=timeout_s)
         return Done(process.returncode, stdout, stderr)
 
-    def kill_when(self, condition: Callable[[], bool], *arguments: str, timeout_s: float = PATIENCE_S) -> None:
+    def kill_when(
+        self, condition: Callable[[], bool], *arguments: str, timeout_s: float = PATIENCE_S
+    ) -> None:
         """Starts the command and kills it with SIGKILL as soon as `condition` holds; it must not have ended before."""
         process = self.start(*arguments)
         deadline = time.monotonic() + timeout_s

@@ -62,7 +62,11 @@ def _start(folder: Path) -> tuple[list[int], subprocess.Popen[bytes]]:
         place.mkdir()
         with (place / "log").open("wb") as log:
             process = subprocess.Popen(_command(place, *ports), stdout=log, stderr=log, cwd=place)
-        if _answers(process, f"http://127.0.0.1:{ports[2]}/buckets/{BUCKET}/", f"http://127.0.0.1:{ports[3]}"):
+        if _answers(
+            process,
+            f"http://127.0.0.1:{ports[2]}/buckets/{BUCKET}/",
+            f"http://127.0.0.1:{ports[3]}",
+        ):
             return ports, process
         _stop(process, ports)
     said = (place / "log").read_text(encoding="utf-8", errors="replace")
@@ -89,12 +93,16 @@ def _stop(process: subprocess.Popen[bytes], ports: list[int]) -> None:
     process.kill()
     process.wait()
     for path in Path(tempfile.gettempdir()).glob("seaweedfs-*.sock"):
-        if any(path.stem.endswith(f"-{port + above}") for port in ports for above in (0, _GRPC_ABOVE)):
+        if any(
+            path.stem.endswith(f"-{port + above}") for port in ports for above in (0, _GRPC_ABOVE)
+        ):
             path.unlink(missing_ok=True)
 
 
 def _program() -> str:
-    found = shutil.which("weed", path=os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")]))
+    found = shutil.which(
+        "weed", path=os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
+    )
     assert found, "the tests need SeaweedFS: install the development requirements"
     return found
 

@@ -18,9 +18,13 @@ def quick_start_commands(text: str) -> list[str]:
 
 def command(name: str) -> str:
     """The command that runs `name`. Raises SystemExit where the README does not have exactly one."""
-    found = [c for c in quick_start_commands(README.read_text(encoding="utf-8")) if MARKERS[name] in c]
+    found = [
+        c for c in quick_start_commands(README.read_text(encoding="utf-8")) if MARKERS[name] in c
+    ]
     if len(found) != 1:
-        raise SystemExit(f"README.md, Quick start: {len(found)} commands run {MARKERS[name]!r}, wanted 1")
+        raise SystemExit(
+            f"README.md, Quick start: {len(found)} commands run {MARKERS[name]!r}, wanted 1"
+        )
     return found[0]
 
 

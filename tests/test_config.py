@@ -29,9 +29,17 @@ def test_the_defaults_are_the_contracts(tmp_path: Path) -> None:
     assert found.workspace == tmp_path / "migration"
     assert found.mappings == tmp_path / "mappings"
     assert found.datatrics.base_url == "https://api.datatrics.com/2.0"
-    assert (found.datatrics.concurrency, found.datatrics.page_size, found.datatrics.requests_per_second) == (8, 500, 20)
+    assert (
+        found.datatrics.concurrency,
+        found.datatrics.page_size,
+        found.datatrics.requests_per_second,
+    ) == (8, 500, 20)
     assert found.octolis.base_url == "https://api.octolis.cloud/v1/data"
-    assert (found.octolis.account_share, found.octolis.concurrency, found.octolis.float_digits) == (1.0, 8, "decimals")
+    assert (found.octolis.account_share, found.octolis.concurrency, found.octolis.float_digits) == (
+        1.0,
+        8,
+        "decimals",
+    )
     gates = found.gates
     assert (gates.max_rejected, gates.max_updates.text, gates.max_merges, gates.require_proven) == (
         None,
@@ -47,12 +55,18 @@ def test_the_defaults_are_the_contracts(tmp_path: Path) -> None:
     [
         (SMALL + "pagesize = 3\n", ("datatrics.pagesize", "did you mean 'page_size'")),
         (SMALL + "[octolus]\n", ("'octolus'", "did you mean 'octolis'")),
-        (SMALL + '[octolis.webhooks.notify]\nid = "x"\nmetod = "PUT"\n', ("metod", "did you mean 'method'")),
+        (
+            SMALL + '[octolis.webhooks.notify]\nid = "x"\nmetod = "PUT"\n',
+            ("metod", "did you mean 'method'"),
+        ),
         ("[datatrics]\n", ("datatrics.project_id is missing",)),
         (SMALL + "concurrency = 0\n", ("datatrics.concurrency", "greater than or equal to 1")),
         (SMALL + 'base_url = "http://api.datatrics.com"\n', ("base_url", "https://")),
         (SMALL + 'base_url = "https://x/?apikey=1"\n', ("keys come from the environment",)),
-        (SMALL + '[datatrics.timezones]\n"*" = "Europe/Amsterdm"\n', ("did you mean 'Europe/Amsterdam'",)),
+        (
+            SMALL + '[datatrics.timezones]\n"*" = "Europe/Amsterdm"\n',
+            ("did you mean 'Europe/Amsterdam'",),
+        ),
         (SMALL + '[gates]\nmax_rejected = "1"\n', ("gates.max_rejected", '"1%"')),
         (SMALL + "[octolis]\nlimit_speed = 20\n", ("limit_speed", "sandbox")),
         (SMALL + "[datatrics.page_sizes]\nprofile = 3\n", ("page_sizes",)),
@@ -60,7 +74,9 @@ def test_the_defaults_are_the_contracts(tmp_path: Path) -> None:
         (SMALL + 'secrets = "x"\n', ("secrets",)),
     ],
 )
-def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+def test_a_mistake_is_named_with_its_place(
+    tmp_path: Path, text: str, parts: tuple[str, ...]
+) -> None:
     """The message has the file, the key and what was meant."""
     with pytest.raises(ConfigError) as caught:
         load_project(project(tmp_path, text), {})
@@ -71,13 +87,17 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, parts: tup
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     """Nobody has to correct them one run at a time."""
     with pytest.raises(ConfigError) as caught:
-        load_project(project(tmp_path, "[datatrics]\npage_size = 0\nfoo = 1\n[gates]\nbar = 2\n"), {})
+        load_project(
+            project(tmp_path, "[datatrics]\npage_size = 0\nfoo = 1\n[gates]\nbar = 2\n"), {}
+        )
     assert len(caught.value.what.splitlines()) == 4
 
 
 def test_no_representation_shows_a_key(tmp_path: Path) -> None:
     """Neither repr nor str of project and secrets, nor a dump."""
-    found = load_project(project(tmp_path, SMALL), {"DATATRICS_API_KEY": "canary1", "OCTOLIS_API_KEYS": "canary2"})
+    found = load_project(
+        project(tmp_path, SMALL), {"DATATRICS_API_KEY": "canary1", "OCTOLIS_API_KEYS": "canary2"}
+    )
     for text in (
         repr(found),
         str(found),

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.app.status import read_status
 from migrate.errors import MappingError, MigrateError, UsageError, WorkspaceError
 from migrate.mapping.files import read_mapping
-from migrate.plan.opening import open_plan
+from migrate.plan.open_plan import open_plan
 from migrate.snapshot.reading import open_snapshot
-from migrate.stages.status import read_status
 from migrate.workspace import Workspace, check_name, is_name
 from tests.harness import Project
 
@@ -51,7 +51,13 @@ PIECES = st.sampled_from(
     ]
 )
 NAMES = st.one_of(st.text(max_size=120), st.lists(PIECES, max_size=8).map("".join))
-DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{kind}{number}" for kind in ("COM", "LPT") for number in range(10))}
+DEVICES = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{kind}{number}" for kind in ("COM", "LPT") for number in range(10)),
+}
 BAD = [
     "../x", "..", ".", "", "/etc", "a/../../x", "a\\..\\x", "C:\\x", "\\\\host\\share", "a\0b", "a\n", "x.", "x..",
     "con", "CON", "nul.txt", "Com1.a.b", "LPT9", " x", "x ", "x" * 101, ".hidden", "-rf", "~", "é", "a:b", "a*",
@@ -82,7 +88,9 @@ def test_bad_names_are_refused(name: str) -> None:
 
 
 @given(name=NAMES, opener=st.sampled_from(sorted(OPENERS)))
-def test_nothing_outside_is_opened(tmp_path_factory: pytest.TempPathFactory, name: str, opener: str) -> None:
+def test_nothing_outside_is_opened(
+    tmp_path_factory: pytest.TempPathFactory, name: str, opener: str
+) -> None:
     """Whatever is asked for: a named error, or what is inside; never a crash, and nothing appears outside."""
     root = tmp_path_factory.getbasetemp() / "names" / "workspace"
     root.mkdir(parents=True, exist_ok=True)
@@ -94,7 +102,9 @@ def test_nothing_outside_is_opened(tmp_path_factory: pytest.TempPathFactory, nam
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
-@pytest.mark.parametrize(("kind", "opener"), [("snapshots", "snapshot"), ("plans", "plan"), ("plans", "status")])
+@pytest.mark.parametrize(
+    ("kind", "opener"), [("snapshots", "snapshot"), ("plans", "plan"), ("plans", "status")]
+)
 def test_a_link_is_not_followed(tmp_path: Path, kind: str, opener: str) -> None:
     """A snapshot or plan that is a link may lie anywhere: refused, and left out of lists. A whole folder may."""
     (tmp_path / "outside" / "x").mkdir(parents=True)
@@ -112,7 +122,21 @@ def test_a_link_is_not_followed(tmp_path: Path, kind: str, opener: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../contacts", "a/b", "con", "nul", "com1", "x" * 101, ".", "a.b", "Ä", '"a\\0b"', '"a\\n"', "''"]
+    "name",
+    [
+        "../contacts",
+        "a/b",
+        "con",
+        "nul",
+        "com1",
+        "x" * 101,
+        ".",
+        "a.b",
+        "Ä",
+        '"a\\0b"',
+        '"a\\n"',
+        "''",
+    ],
 )
 def test_datasets_are_names_too(bare_project: Project, name: str) -> None:
     """Files are named by the dataset of a mapping: the mapping is refused, with the place."""
@@ -124,7 +148,8 @@ def test_datasets_are_names_too(bare_project: Project, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["../out", "con"])
 @pytest.mark.parametrize(
-    "command", [("extract", "--snapshot"), ("plan", "--plan"), ("load", "--plan"), ("status", "--plan")]
+    "command",
+    [("extract", "--snapshot"), ("plan", "--plan"), ("load", "--plan"), ("status", "--plan")],
 )
 def test_commands_refuse_them(bare_project: Project, command: tuple[str, str], name: str) -> None:
     """A usage error before the first request or write."""
@@ -132,5 +157,9 @@ def test_commands_refuse_them(bare_project: Project, command: tuple[str, str], n
     done = bare_project.run(*command, name, "-q")
     assert done.code in (2, 7), done.stderr
     assert "Traceback" not in done.stderr
-    after = [path for path in sorted(bare_project.folder.parent.rglob("*")) if "migration" not in path.parts]
+    after = [
+        path
+        for path in sorted(bare_project.folder.parent.rglob("*"))
+        if "migration" not in path.parts
+    ]
     assert after == before

@@ -39,7 +39,8 @@ def test_a_name_never_leaves_its_folder(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "/x", "a/b", "", ".", "..", ".hidden", "CON", "nul.txt", "x" * 101, "a\0b", "a."]
+    "name",
+    ["../x", "/x", "a/b", "", ".", "..", ".hidden", "CON", "nul.txt", "x" * 101, "a\0b", "a."],
 )
 def test_dangerous_names_are_refused(name: str) -> None:
     """Traversal, absolute paths, reserved names, NUL, length."""
@@ -73,7 +74,10 @@ class EngineError(Exception):
 
 @pytest.mark.parametrize(
     "error",
-    [OSError(28, "No space left on device"), EngineError("parquet: IO error: No space left on device (os error 28)")],
+    [
+        OSError(28, "No space left on device"),
+        EngineError("parquet: IO error: No space left on device (os error 28)"),
+    ],
 )
 def test_a_full_disk_is_one_clear_error(tmp_path: Path, error: Exception) -> None:
     """Whoever writes: the file is named, the old one stays, nothing is left beside it."""
@@ -89,12 +93,18 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, error: Exception) -> Non
 def test_a_second_process_is_refused_and_told_by_whom(tmp_path: Path) -> None:
     """Host, pid and start are named; when the holder dies by SIGKILL the lock is free at once."""
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     workspace = Workspace(tmp_path)
-    with pytest.raises(Locked, match=f"process {holder.pid} on host"), workspace.lock(tmp_path / "x.lock", "the thing"):
+    with (
+        pytest.raises(Locked, match=f"process {holder.pid} on host"),
+        workspace.lock(tmp_path / "x.lock", "the thing"),
+    ):
         pass
     holder.kill()
     holder.communicate()
@@ -105,8 +115,13 @@ def test_a_second_process_is_refused_and_told_by_whom(tmp_path: Path) -> None:
 def test_a_lock_left_by_another_host_is_broken_only_by_force(tmp_path: Path) -> None:
     """From here nobody can tell whether that process lives."""
     workspace = Workspace(tmp_path)
-    (tmp_path / "x.holder").write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": "then"}))
-    with pytest.raises(Locked, match="elsewhere") as caught, workspace.lock(tmp_path / "x.lock", "the thing"):
+    (tmp_path / "x.holder").write_text(
+        json.dumps({"host": "elsewhere", "pid": 1, "started": "then"})
+    )
+    with (
+        pytest.raises(Locked, match="elsewhere") as caught,
+        workspace.lock(tmp_path / "x.lock", "the thing"),
+    ):
         pass
     assert "--force-unlock" in str(caught.value.hint)
     with workspace.lock(tmp_path / "x.lock", "the thing", force=True):
@@ -121,7 +136,10 @@ def test_a_refusal_leaves_the_other_hosts_mark(tmp_path: Path) -> None:
     mark = json.dumps({"host": "elsewhere", "pid": os.getpid(), "started": "then"})
     (tmp_path / "x.holder").write_text(mark)
     for _ in range(2):
-        with pytest.raises(Locked, match="elsewhere"), workspace.lock(tmp_path / "x.lock", "the thing"):
+        with (
+            pytest.raises(Locked, match="elsewhere"),
+            workspace.lock(tmp_path / "x.lock", "the thing"),
+        ):
             pass
     assert (tmp_path / "x.holder").read_text() == mark
     with workspace.lock(tmp_path / "x.lock", "the thing", force=True):
@@ -152,12 +170,19 @@ def test_names_are_listed_oldest_first(tmp_path: Path) -> None:
 def test_what_was_begun_last_is_newest_whatever_its_files_say(tmp_path: Path) -> None:
     """A copy, a backup or a resumed plan gives files new times; what begun.json says stays. Without it files count."""
     workspace = Workspace(tmp_path)
-    times = {"late": "2026-11-22T05:00:00+01:00", "early": "2026-11-22T03:00:00+00:00", "odd": None, "broken": "{"}
+    times = {
+        "late": "2026-11-22T05:00:00+01:00",
+        "early": "2026-11-22T03:00:00+00:00",
+        "odd": None,
+        "broken": "{",
+    }
     for number, (name, started) in enumerate(times.items()):
         marker = workspace.plans / name / "begun.json"
         marker.parent.mkdir(parents=True)
         marker.write_text("{" if started == "{" else json.dumps({"started": started}))
         os.utime(marker, (number + 1, number + 1))
     assert workspace.names(workspace.plans) == ["odd", "broken", "early", "late"]
-    (workspace.plans / "late" / "begun.json").write_text(json.dumps({"started": "2026-11-22T02:59:59+00:00"}))
+    (workspace.plans / "late" / "begun.json").write_text(
+        json.dumps({"started": "2026-11-22T02:59:59+00:00"})
+    )
     assert workspace.names(workspace.plans)[-2:] == ["late", "early"]

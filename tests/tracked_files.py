@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-HOST = re.compile(r"py" r"pi\.(?:org|io)|python" r"hosted\.|registry\.npm" r"js|deb\.deb" r"ian\.org")
+HOST = re.compile(
+    r"py" r"pi\.(?:org|io)|python" r"hosted\.|registry\.npm" r"js|deb\.deb" r"ian\.org"
+)
 MACHINE_PATH = re.compile(r"(?:^|[^\w./<])/(?:work|root|home)/\w")
 LOCK_FILES = {"uv.lock", "pylock.toml", "poetry.lock"}
 MOST_LINES = 350
@@ -25,10 +27,20 @@ def problems_of(name: str) -> list[str]:
     except (UnicodeDecodeError, FileNotFoundError):
         return found
     lines = text.splitlines()
-    found += [f"{name}:{at}: names a package registry's host" for at, line in enumerate(lines, 1) if HOST.search(line)]
-    found += [f"{name}:{at}: a path of one machine" for at, line in enumerate(lines, 1) if MACHINE_PATH.search(line)]
+    found += [
+        f"{name}:{at}: names a package registry's host"
+        for at, line in enumerate(lines, 1)
+        if HOST.search(line)
+    ]
+    found += [
+        f"{name}:{at}: a path of one machine"
+        for at, line in enumerate(lines, 1)
+        if MACHINE_PATH.search(line)
+    ]
     if name.startswith("migrate/") and name.endswith(".py") and len(lines) > MOST_LINES:
-        found.append(f"{name}: {len(lines)} lines; more than {MOST_LINES} are more than one reason to change")
+        found.append(
+            f"{name}: {len(lines)} lines; more than {MOST_LINES} are more than one reason to change"
+        )
     if path.name.startswith("test_") and path.suffix == ".py":
         found += [f"{name}:{line}: a test without a docstring" for line in silent_tests(text)]
     return found
@@ -37,7 +49,11 @@ def problems_of(name: str) -> list[str]:
 def silent_tests(text: str) -> list[int]:
     """The lines of the test functions that have no docstring."""
     nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
-    return [node.lineno for node in nodes if node.name.startswith("test_") and not ast.get_docstring(node)]
+    return [
+        node.lineno
+        for node in nodes
+        if node.name.startswith("test_") and not ast.get_docstring(node)
+    ]
 
 
 def main() -> int:
@@ -46,7 +62,9 @@ def main() -> int:
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     found = [problem for name in names for problem in problems_of(name)]
-    sys.stdout.write("".join(f"{line}\n" for line in found) or f"{len(names)} tracked files are clean\n")
+    sys.stdout.write(
+        "".join(f"{line}\n" for line in found) or f"{len(names)} tracked files are clean\n"
+    )
     return 1 if found else 0
 
 

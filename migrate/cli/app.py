@@ -23,9 +23,9 @@ from migrate.cli.complete import offer_names
 from migrate.errors import MigrateError
 
 if TYPE_CHECKING:
+    from migrate.app.context import Context
     from migrate.config import Project
     from migrate.progress import Progress
-    from migrate.stages.run import Job
     from migrate.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ logging.getLogger("migrate").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CommandOutcome:
     """How a command ended: `data` is its part of the JSON object, `text` what a person reads on stdout."""
 
     command: str
@@ -75,14 +75,14 @@ class App:
         return workspace
 
     @contextmanager
-    def job(self, *, force_unlock: bool = False) -> Iterator[Job]:
+    def context(self, *, force_unlock: bool = False) -> Iterator[Context]:
         """What a stage is given; while the block runs, Ctrl-C and SIGTERM ask it to stop."""
-        from migrate.stages.run import Job
+        from migrate.app.context import Context
 
         project = self.open_project()
         workspace = self.open_workspace(project)
         with self.interruptible() as stop:
-            yield Job(project, workspace, self.progress(), stop, utc_now, force_unlock)
+            yield Context(project, workspace, self.progress(), stop, utc_now, force_unlock)
 
     def progress(self) -> Progress:
         """Progress bars on a terminal, heartbeat lines elsewhere, nothing with --quiet."""
@@ -93,7 +93,7 @@ class App:
             return Logged(Silence())
         return Logged(Bars() if draws_bars() else Heartbeat())
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: CommandOutcome) -> None:
         """Prints the outcome and ends the process with its exit code."""
         _log.info("%s: %s, exit code %s", outcome.command, outcome.status, outcome.exit_code)
         if self.as_json:
@@ -112,8 +112,12 @@ class App:
         self._print_next(command)
         raise click.exceptions.Exit(0)
 
-    def _print_json(self, outcome: Outcome) -> None:
-        head = {"command": outcome.command, "exit_code": outcome.exit_code, "status": outcome.status}
+    def _print_json(self, outcome: CommandOutcome) -> None:
+        head = {
+            "command": outcome.command,
+            "exit_code": outcome.exit_code,
+            "status": outcome.status,
+        }
         tail = {"next": self.full(outcome.next)} if outcome.next else {}
         click.echo(json.dumps({**head, **outcome.data, **tail}, ensure_ascii=False, default=str))
 
@@ -141,14 +145,24 @@ class App:
             status = "interrupted" if error.exit_code == 130 else "error"
             click.echo(
                 json.dumps(
-                    {"command": command, "exit_code": error.exit_code, "status": status, **problem, **achieved},
+                    {
+                        "command": command,
+                        "exit_code": error.exit_code,
+                        "status": status,
+                        **problem,
+                        **achieved,
+                    },
                     ensure_ascii=False,
                     default=str,
                 )
             )
-        label = click.style("interrupted" if error.exit_code == 130 else "error", fg="red", bold=True)
+        label = click.style(
+            "interrupted" if error.exit_code == 130 else "error", fg="red", bold=True
+        )
         lines = [inert(line) for line in error.what.splitlines()] or [type(error).__name__]
-        click.echo(f"{label}: " + "\n  ".join(lines), err=True, color=None if _may_colour() else False)
+        click.echo(
+            f"{label}: " + "\n  ".join(lines), err=True, color=None if _may_colour() else False
+        )
         if hint:
             click.echo(f"  -> {inert(hint)}", err=True)
         return error.exit_code
@@ -156,7 +170,12 @@ class App:
     def _leave(self) -> None:
         text = "stopped at once; give the same command again to resume"
         if self.as_json:
-            problem = {"command": _command_name(), "exit_code": 130, "status": "interrupted", "error": text}
+            problem = {
+                "command": _command_name(),
+                "exit_code": 130,
+                "status": "interrupted",
+                "error": text,
+            }
             os.write(1, (json.dumps(problem) + "\n").encode())
         os.write(2, (text + "\n").encode())
         # Threads that wait for an answer would keep the process for as long as that takes.
@@ -174,9 +193,14 @@ class App:
                 self._leave()
             self.stop.set()
             if announce:
-                click.echo("\nstopping: finishing what is in flight (once more stops at once) ...", err=True)
+                click.echo(
+                    "\nstopping: finishing what is in flight (once more stops at once) ...",
+                    err=True,
+                )
 
-        numbers = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
+        numbers = [signal.SIGINT, signal.SIGTERM] + (
+            [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
+        )
         before = {number: signal.signal(number, on_signal) for number in numbers}
         try:
             yield self.stop
@@ -227,7 +251,11 @@ def global_options() -> list[click.Option]:
             help="Print one JSON object on stdout at the end.",
         ),
         click.Option(
-            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set_flag("quiet"), help="No progress."
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=_set_flag("quiet"),
+            help="No progress.",
         ),
         click.Option(
             ["-v", "--verbose"],

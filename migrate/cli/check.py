@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 
 if TYPE_CHECKING:
-    from migrate.stages.check import Finding
+    from migrate.app.check.preflight import Finding
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
@@ -25,19 +25,23 @@ def check(app: App) -> None:
     there is a snapshot, also fields of it that would stop a plan (`unmapped: fail`). Ends with exit code 4 where a
     check fails.
     """
-    from migrate.stages.check import preflight
+    from migrate.app.check.preflight import preflight
 
-    with app.job() as job:
-        findings = preflight(job.project, job.workspace, job.stop, job.progress.note)
+    with app.context() as context:
+        findings = preflight(
+            context.project, context.workspace, context.stop, context.progress.note
+        )
     count = Counter[str](finding.level for finding in findings)
     failed = count["fail"]
     told = [
-        f"{count[level]} {word}" for level, word in (("fail", "failed"), ("warn", "to think about")) if count[level]
+        f"{count[level]} {word}"
+        for level, word in (("fail", "failed"), ("warn", "to think about"))
+        if count[level]
     ]
     told.append(f"{count['pass']} of {len(findings)} checks passed")
     lines = [line for finding in findings for line in render_finding(app, finding)]
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="check",
             text="\n".join([*lines, "", ", ".join(told) + "."]),
             data={"checks": [describe_finding(app, finding) for finding in findings]},

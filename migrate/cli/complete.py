@@ -1,4 +1,5 @@
 """What Tab offers: names of datasets, resources, snapshots and plans of the project that the command line names.
+from migrate.names import RESOURCE_GROUPS, RESOURCE_NAMES
 
 Quick, since nothing of the project is opened but migrate.toml and its folders are listed; and silent: where anything is
 amiss, Tab offers nothing, since a message would be written into the line that somebody is typing.
@@ -15,8 +16,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from migrate.names import RESOURCE_GROUPS, RESOURCE_NAMES
+
+RESOURCES = (*RESOURCE_NAMES, *RESOURCE_GROUPS)
 COMPLETION_VARIABLE = "_MIGRATE_COMPLETE"
-RESOURCES = ("profiles", "content_items", "content_categories", "sales", "interactions", "content")
 _KINDS = {
     "--snapshot": "snapshots",
     "--since": "snapshots",
@@ -35,7 +38,9 @@ class Name(click.types.StringParamType):
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
         """The names that begin with what was typed, the newest first; none where they cannot be read."""
         try:
             found = names_of(self.kind, ctx.obj.project_file)
@@ -75,9 +80,13 @@ class _Places:
 def _places(project_file: Path) -> _Places:
     values: dict[str, Any] = tomllib.loads(project_file.read_text(encoding="utf-8-sig"))
     folder = project_file.absolute().parent
-    mapped = sorted(path.stem for path in (folder / values.get("mappings", "mappings")).glob("*.yaml"))
+    mapped = sorted(
+        path.stem for path in (folder / values.get("mappings", "mappings")).glob("*.yaml")
+    )
     with_id = values.get("octolis", {}).get("datasets", {})
-    return _Places(folder / values.get("workspace", "migration"), tuple(dict.fromkeys([*with_id, *mapped])))
+    return _Places(
+        folder / values.get("workspace", "migration"), tuple(dict.fromkeys([*with_id, *mapped]))
+    )
 
 
 def _folders(folder: Path) -> list[str]:

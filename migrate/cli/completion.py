@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 from migrate.cli.complete import COMPLETION_VARIABLE
 
 
@@ -32,4 +32,6 @@ def completion(app: App, shell: str) -> None:
     if kind is None:
         raise click.UsageError(f"{shell} is not known here")
     script = kind(cli, {}, "migrate", COMPLETION_VARIABLE).source().strip()
-    app.finish(Outcome(command="completion", text=script, data={"shell": shell, "script": script}))
+    app.finish(
+        CommandOutcome(command="completion", text=script, data={"shell": shell, "script": script})
+    )

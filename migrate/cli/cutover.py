@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 from migrate.cli.load import pausable
 from migrate.cli.run import judge
 from migrate.errors import UsageError
 
 if TYPE_CHECKING:
-    from migrate.stages.cutover import Cutover, CutoverRequest
-    from migrate.stages.cutover_rehearsal import RehearsedCutover
-    from migrate.stages.night import Stage
-    from migrate.stages.run import Job
+    from migrate.app.context import Context
+    from migrate.app.cutover.rehearse import RehearsedCutover
+    from migrate.app.cutover.run import Cutover, CutoverRequest
+    from migrate.app.cutover.timetable import Stage
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
@@ -28,7 +28,9 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
 
     name = "share"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         """The share as a number from 0 to 1. Fails for anything else."""
         if isinstance(value, float):
             return value
@@ -47,14 +49,40 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
     "migrate cutover --rehearse --changed 3% --speed 20",
     "migrate cutover --since first-full",
 )
-@click.option("--since", metavar="SNAPSHOT", help="The snapshot to build on [what was loaded last].")
-@click.option("--name", metavar="NAME", help="Name of the night's snapshot and plan; of one that was begun, to go on.")
-@click.option("--start", metavar="HH:MM", help="When the freeze begins, for the clock times of the forecast [now].")
-@click.option("--forecast", "only_forecast", is_flag=True, help="Print the timetable and do nothing.")
-@click.option("--rehearse", is_flag=True, help="Do it all against the sandbox, with your snapshot and a made-up delta.")
-@click.option("--changed", type=Share(), default="2%", show_default=True, help="Records expected to have changed.")
-@click.option("--new", type=Share(), default="1%", show_default=True, help="Records expected to be new.")
-@click.option("--gone", type=Share(), default="0.1%", show_default=True, help="Records expected to be gone.")
+@click.option(
+    "--since", metavar="SNAPSHOT", help="The snapshot to build on [what was loaded last]."
+)
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Name of the night's snapshot and plan; of one that was begun, to go on.",
+)
+@click.option(
+    "--start",
+    metavar="HH:MM",
+    help="When the freeze begins, for the clock times of the forecast [now].",
+)
+@click.option(
+    "--forecast", "only_forecast", is_flag=True, help="Print the timetable and do nothing."
+)
+@click.option(
+    "--rehearse",
+    is_flag=True,
+    help="Do it all against the sandbox, with your snapshot and a made-up delta.",
+)
+@click.option(
+    "--changed",
+    type=Share(),
+    default="2%",
+    show_default=True,
+    help="Records expected to have changed.",
+)
+@click.option(
+    "--new", type=Share(), default="1%", show_default=True, help="Records expected to be new."
+)
+@click.option(
+    "--gone", type=Share(), default="0.1%", show_default=True, help="Records expected to be gone."
+)
 @click.option(
     "--speed",
     type=click.FloatRange(min=0.1, max=999),
@@ -62,8 +90,15 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
     show_default=True,
     help="In a rehearsal: make the sandbox this much faster than the services.",
 )
-@click.option("--confirm-merges", type=click.IntRange(min=0), metavar="N", help="Accept up to N merges, for good.")
-@click.option("--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind.")
+@click.option(
+    "--confirm-merges",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Accept up to N merges, for good.",
+)
+@click.option(
+    "--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind."
+)
 @pass_app
 def cutover(  # noqa: PLR0913, PLR0917  # one parameter per option
     app: App,
@@ -84,19 +119,24 @@ def cutover(  # noqa: PLR0913, PLR0917  # one parameter per option
     A timetable with clock times is printed before it begins, and again with what each step took. Called again, it goes
     on where it stopped. A gate that fails stops it before the load, like `migrate run`.
     """
+    from migrate.app.cutover.run import CutoverRequest
     from migrate.demo.drift import Shares
-    from migrate.stages.cutover import CutoverRequest
 
     if rehearse and only_forecast:
-        raise UsageError("--rehearse and --forecast do not go together", hint="a rehearsal prints the forecast first")
-    request = CutoverRequest(since, name, parse_start(start), Shares(changed, new, gone), confirm_merges)
-    with app.job(force_unlock=force_unlock) as job:
+        raise UsageError(
+            "--rehearse and --forecast do not go together",
+            hint="a rehearsal prints the forecast first",
+        )
+    request = CutoverRequest(
+        since, name, parse_start(start), Shares(changed, new, gone), confirm_merges
+    )
+    with app.context(force_unlock=force_unlock) as context:
         if only_forecast:
-            app.finish(_forecast(job, request))
+            app.finish(_forecast(context, request))
         if rehearse:
-            app.finish(_rehearse(app, job, request, speed))
-        with pausable(job.workspace):
-            app.finish(_run(app, job, request))
+            app.finish(_rehearse(app, context, request, speed))
+        with pausable(context.workspace):
+            app.finish(_run(app, context, request))
 
 
 def parse_start(text: str | None) -> datetime | None:
@@ -106,40 +146,49 @@ def parse_start(text: str | None) -> datetime | None:
     found = _CLOCK.fullmatch(text)
     if not found:
         raise UsageError(f"--start {text!r:.40} is no time of day", hint="write it as 22:00")
-    return utc_now().astimezone().replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+    return (
+        utc_now()
+        .astimezone()
+        .replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+    )
 
 
-def _forecast(job: Job, request: CutoverRequest) -> Outcome:
+def _forecast(context: Context, request: CutoverRequest) -> CommandOutcome:
+    from migrate.app.cutover.run import prepare_cutover
     from migrate.report.cutover import render_night, summarise_cutover
-    from migrate.stages.cutover import prepare_cutover
 
-    found = prepare_cutover(job, request)
+    found = prepare_cutover(context, request)
     following = f"migrate cutover --since {found.base}"
-    return Outcome("cutover", render_night(found), summarise_cutover(found), status="forecast", next=following)
+    return CommandOutcome(
+        "cutover", render_night(found), summarise_cutover(found), status="forecast", next=following
+    )
 
 
-def _run(app: App, job: Job, request: CutoverRequest) -> Outcome:
-    from migrate.stages.cutover import again, prepare_cutover, run_cutover
-    from migrate.stages.run import send_summary
+def _run(app: App, context: Context, request: CutoverRequest) -> CommandOutcome:
+    from migrate.app.cutover.run import again, prepare_cutover, run_cutover
+    from migrate.app.pipeline import send_summary
 
-    ready = prepare_cutover(job, request)
+    ready = prepare_cutover(context, request)
     _show(app, ready, "extract")
-    done = run_cutover(job, ready, request, lambda found, stage: _show(app, found, stage))
-    outcome = _outcome(app, job, done)
+    done = run_cutover(context, ready, request, lambda found, stage: _show(app, found, stage))
+    outcome = _outcome(app, context, done)
     facts = {"command": outcome.command, "exit_code": outcome.exit_code, "status": outcome.status}
-    send_summary(job, {**facts, **outcome.data})
+    send_summary(context, {**facts, **outcome.data})
     return replace(outcome, next=again(done)) if done.run and done.run.stopped else outcome
 
 
-def _rehearse(app: App, job: Job, request: CutoverRequest, speed: float) -> Outcome:
+def _rehearse(app: App, context: Context, request: CutoverRequest, speed: float) -> CommandOutcome:
+    from migrate.app.cutover.rehearse import rehearse_cutover
     from migrate.report.cutover import render_made_up
-    from migrate.stages.cutover_rehearsal import rehearse_cutover
 
-    with rehearse_cutover(job, request, speed=speed, show=lambda found, stage: _show(app, found, stage)) as done:
-        outcome = _outcome(app, job, done.cutover)
+    with rehearse_cutover(
+        context, request, speed=speed, show=lambda found, stage: _show(app, found, stage)
+    ) as done:
+        outcome = _outcome(app, context, done.cutover)
     note = _rehearsal_note(done, speed)
     made_up = {
-        name: dict(zip(("changed", "new", "gone"), counts, strict=True)) for name, counts in done.made_up.items()
+        name: dict(zip(("changed", "new", "gone"), counts, strict=True))
+        for name, counts in done.made_up.items()
     }
     return replace(
         outcome,
@@ -167,19 +216,22 @@ def _show(app: App, cutover: Cutover, stage: Stage) -> None:
         click.echo(f"{head}{render_night(cutover)}\n", err=True)
 
 
-def _outcome(app: App, job: Job, done: Cutover) -> Outcome:
+def _outcome(app: App, context: Context, done: Cutover) -> CommandOutcome:
     from migrate.report.cutover import render_cutover, summarise_cutover
     from migrate.report.run import write_report
 
     if done.run is None:
         raise RuntimeError("a night ends with a run")
     summary = summarise_cutover(done)
-    page = write_report(job.workspace.reports, done.name, summary, utc_now())
+    page = write_report(context.workspace.reports, done.name, summary, utc_now())
     exit_code, status, following = judge(done.run)
     lines = [render_cutover(done)]
     if done.run.stopped:
-        lines += [f"Stopped: {done.run.stopped.what}", f"  -> {app.full(done.run.stopped.hint or '')}"]
+        lines += [
+            f"Stopped: {done.run.stopped.what}",
+            f"  -> {app.full(done.run.stopped.hint or '')}",
+        ]
     lines.append(f"Report: {page}")
     stopped = done.run.stopped.what if done.run.stopped else None
     data = {**summary, "report": str(page), "stopped": stopped}
-    return Outcome("cutover", "\n\n".join(lines), data, exit_code, status, following)
+    return CommandOutcome("cutover", "\n\n".join(lines), data, exit_code, status, following)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 from migrate.errors import UsageError
 
 if TYPE_CHECKING:
+    from migrate.app.rehearsal import Rehearsal
     from migrate.demo.data import DemoData
-    from migrate.stages.rehearsal import Rehearsal
 
 _DEFAULT_SPEED = {"synthetic": 1.0, "complete-journey": 20.0}
 
@@ -44,8 +44,8 @@ def demo(app: App, data_name: str, directory: Path | None, speed: float | None) 
 
     Ends with exit code 0 when all counts match, also where rows were rejected: some of the data break rules on purpose.
     """
+    from migrate.app.rehearsal import rehearse
     from migrate.report.run import summarise_run, write_report
-    from migrate.stages.rehearsal import rehearse
 
     folder = directory or Path("demo") / utc_now().strftime("%Y%m%d-%H%M%S")
     if folder.exists() and any(folder.iterdir()):
@@ -59,9 +59,14 @@ def demo(app: App, data_name: str, directory: Path | None, speed: float | None) 
             stop=stop,
             now=utc_now,
         )
-    notes = {"rehearsal": done.note, "revenue_note": "To the cent: from the data itself, the plan's files, the target."}
+    notes = {
+        "rehearsal": done.note,
+        "revenue_note": "To the cent: from the data itself, the plan's files, the target.",
+    }
     summary = summarise_run(done.run, done.revenue, notes)
-    page = write_report(done.project.workspace / "reports", done.run.extraction.snapshot, summary, utc_now())
+    page = write_report(
+        done.project.workspace / "reports", done.run.extraction.snapshot, summary, utc_now()
+    )
     app.finish(_outcome(done, summary, page))
 
 
@@ -76,7 +81,7 @@ def load_data(name: str) -> DemoData:
     return build_synthetic()
 
 
-def _outcome(done: Rehearsal, summary: dict[str, Any], page: Path) -> Outcome:
+def _outcome(done: Rehearsal, summary: dict[str, Any], page: Path) -> CommandOutcome:
     from migrate.report.run import forecast_sentence, render_run_text
     from migrate.report.terminal import format_duration
 
@@ -86,11 +91,15 @@ def _outcome(done: Rehearsal, summary: dict[str, Any], page: Path) -> Outcome:
     lines = [render_run_text(run, done.revenue), _render_events(done), done.note]
     if run.stopped:
         lines.append(f"Stopped: {run.stopped.what}")
-    times = ", ".join(f"{stage} {format_duration(seconds)}" for stage, seconds in (run.seconds or {}).items())
+    times = ", ".join(
+        f"{stage} {format_duration(seconds)}" for stage, seconds in (run.seconds or {}).items()
+    )
     lines.append(f"Time: {times}.  At the documented limits: {forecast_sentence(run)}")
     lines.append("All counts match." if counts else "The counts do NOT match.")
-    lines.append(f"Report:  {page}\nProject: {done.folder / 'migrate.toml'}  (workspace, mappings and plan to look at)")
-    return Outcome(
+    lines.append(
+        f"Report:  {page}\nProject: {done.folder / 'migrate.toml'}  (workspace, mappings and plan to look at)"
+    )
+    return CommandOutcome(
         command="demo",
         text="\n\n".join(lines),
         data={
@@ -108,7 +117,9 @@ def _outcome(done: Rehearsal, summary: dict[str, Any], page: Path) -> Outcome:
 
 def _render_events(done: Rehearsal) -> str:
     told = (
-        f"{row.event} {row.source:,}" if row.equal else f"{row.event} {row.source:,} / {row.plan:,} / {row.target:,}"
+        f"{row.event} {row.source:,}"
+        if row.equal
+        else f"{row.event} {row.source:,} / {row.plan:,} / {row.target:,}"
         for row in done.events
     )
     return "Events, as the data themselves, the plan and the target count them: " + ", ".join(told)

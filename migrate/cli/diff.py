@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 from migrate.errors import Stale
 
 if TYPE_CHECKING:
     from migrate.config import Project
-    from migrate.plan.opening import Plan
+    from migrate.plan.open_plan import Plan
     from migrate.report.diff_lists import WrittenList
     from migrate.workspace import Workspace
 
@@ -24,12 +24,24 @@ _MADE_AT = "%Y-%m-%d %H:%M %Z"
 @command("diff", "migrate diff --html report.html", "migrate diff PLAN_BEFORE PLAN_AFTER")
 @click.argument("plans", nargs=-1, metavar="[PLAN_A PLAN_B]")
 @click.option("--plan", "name", metavar="NAME", help="The plan to report on [the newest].")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also write a page.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also write a page.",
+)
 @click.option("--show-values", is_flag=True, help="Show personal values instead of masks.")
-@click.option("--start", metavar="TIME", help="When the load would begin, such as 2026-11-30T22:00 [now].")
+@click.option(
+    "--start", metavar="TIME", help="When the load would begin, such as 2026-11-30T22:00 [now]."
+)
 @pass_app
 def diff(
-    app: App, plans: tuple[str, ...], name: str | None, html: Path | None, show_values: bool, start: str | None
+    app: App,
+    plans: tuple[str, ...],
+    name: str | None,
+    html: Path | None,
+    show_values: bool,
+    start: str | None,
 ) -> None:
     """Report what a plan would do, before anything is written, or how two plans differ.
 
@@ -43,17 +55,23 @@ def diff(
     _report(app, name, html, show_values, start)
 
 
-def _report(app: App, name: str | None, html: Path | None, show_values: bool, start: str | None) -> None:
+def _report(
+    app: App, name: str | None, html: Path | None, show_values: bool, start: str | None
+) -> None:
     from migrate.report.diff import render_diff, summarise_diff
     from migrate.report.diff_page import open_report, write_page
 
     project = app.open_project()
     workspace = app.open_workspace(project)
     now = utc_now().astimezone()
-    plan, view, shown = open_report(workspace, name, show_values=show_values, start=_time(start) or now)
+    plan, view, shown = open_report(
+        workspace, name, show_values=show_values, start=_time(start) or now
+    )
     stale = _staleness(project, workspace, plan)
     if stale:
-        headline = str(view.verdict["headline"]).replace("Ready to load", "Do not load, this plan no longer holds")
+        headline = str(view.verdict["headline"]).replace(
+            "Ready to load", "Do not load, this plan no longer holds"
+        )
         view = replace(view, verdict={**view.verdict, "good": False, "headline": headline})
     data, lines = {**summarise_diff(view), "stale": stale}, [render_diff(view)]
     if stale:
@@ -64,11 +82,15 @@ def _report(app: App, name: str | None, html: Path | None, show_values: bool, st
     broken = any(finding["verdict"] == "broken" for finding in view.gates)
     following = None if broken else f"migrate load --plan {plan.name}"
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="diff",
             text="\n\n".join(lines),
             data=data,
-            status="the plan no longer holds" if stale else "a gate stops this plan" if broken else "done",
+            status="the plan no longer holds"
+            if stale
+            else "a gate stops this plan"
+            if broken
+            else "done",
             next="migrate plan" if stale else following,
         )
     )
@@ -76,7 +98,7 @@ def _report(app: App, name: str | None, html: Path | None, show_values: bool, st
 
 def _staleness(project: Project, workspace: Workspace, plan: Plan) -> str | None:
     """Why the plan cannot be loaded any more, None where it can."""
-    from migrate.plan.opening import check_fresh
+    from migrate.plan.open_plan import check_fresh
 
     try:
         check_fresh(plan, project, workspace)
@@ -86,7 +108,7 @@ def _staleness(project: Project, workspace: Workspace, plan: Plan) -> str | None
 
 
 def _compare(app: App, first: str, second: str, html: Path | None, show_values: bool) -> None:
-    from migrate.plan.opening import open_plan
+    from migrate.plan.open_plan import open_plan
     from migrate.report.diff_page import open_shown
     from migrate.report.diff_plans import compare_plans
     from migrate.report.diff_plans_page import write_comparison
@@ -101,12 +123,17 @@ def _compare(app: App, first: str, second: str, html: Path | None, show_values: 
         made_at = utc_now().astimezone().strftime(_MADE_AT)
         lists = write_comparison(one, two, found, shown, html, made_at=made_at)
         _tell_written(html, lists, data, lines)
-    app.finish(Outcome(command="diff", text="\n\n".join(lines), data=data))
+    app.finish(CommandOutcome(command="diff", text="\n\n".join(lines), data=data))
 
 
-def _tell_written(html: Path, lists: list[WrittenList], data: dict[str, Any], lines: list[str]) -> None:
+def _tell_written(
+    html: Path, lists: list[WrittenList], data: dict[str, Any], lines: list[str]
+) -> None:
     """Adds to the JSON object and to the text where the page and its lists are."""
-    data |= {"report": str(html), "lists": [str(path) for one in lists for path in (one.parquet, one.csv)]}
+    data |= {
+        "report": str(html),
+        "lists": [str(path) for one in lists for path in (one.parquet, one.csv)],
+    }
     lines.append(f"Report: {html}, with {len(lists)} full lists beside it")
 
 
@@ -114,4 +141,6 @@ def _time(text: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(text).astimezone() if text else None
     except ValueError:
-        raise click.BadParameter("write a time such as 2026-11-30T22:00", param_hint="--start") from None
+        raise click.BadParameter(
+            "write a time such as 2026-11-30T22:00", param_hint="--start"
+        ) from None

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 from migrate.errors import UsageError
 
 if TYPE_CHECKING:
     from migrate.source.extract import Extraction
     from migrate.workspace import Workspace
 
-_ASKED_NOTHING = "This snapshot was finished already; nothing was asked. For a new one: migrate extract"
+_ASKED_NOTHING = (
+    "This snapshot was finished already; nothing was asked. For a new one: migrate extract"
+)
 
 
 @command(
@@ -26,7 +28,11 @@ _ASKED_NOTHING = "This snapshot was finished already; nothing was asked. For a n
 )
 @click.argument("resources", nargs=-1, metavar="[RESOURCE]...")
 @click.option("--snapshot", metavar="NAME", help="Start or resume the snapshot of this name.")
-@click.option("--since", metavar="TIME", help="Only what is new or changed since a time, or since a snapshot's name.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only what is new or changed since a time, or since a snapshot's name.",
+)
 @click.option(
     "--from-files",
     "folder",
@@ -34,7 +40,9 @@ _ASKED_NOTHING = "This snapshot was finished already; nothing was asked. For a n
     type=click.Path(path_type=Path),
     help="Take JSON or NDJSON files (.gz, .zst) saved from the API, and ask the API nothing.",
 )
-@click.option("--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind.")
+@click.option(
+    "--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind."
+)
 @pass_app
 def extract(
     app: App,
@@ -50,20 +58,23 @@ def extract(
     default. Called again, an unfinished snapshot is resumed; one that is finished, named by --snapshot, is only
     shown.
     """
+    from migrate.app.pipeline import run_extract, run_import
     from migrate.report.extract import render_extraction, summarise_extraction
-    from migrate.stages.run import run_extract, run_import
 
     if since and folder:
-        raise UsageError("--since and --from-files do not go together", hint="files say nothing about what changed")
-    with app.job(force_unlock=force_unlock) as job:
-        known = snapshot is not None and _is_finished(job.workspace, snapshot)
+        raise UsageError(
+            "--since and --from-files do not go together",
+            hint="files say nothing about what changed",
+        )
+    with app.context(force_unlock=force_unlock) as context:
+        known = snapshot is not None and _is_finished(context.workspace, snapshot)
         extraction = (
-            run_import(job, folder, resources, snapshot)
+            run_import(context, folder, resources, snapshot)
             if folder
-            else run_extract(job, resources, snapshot, since=since)
+            else run_extract(context, resources, snapshot, since=since)
         )
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="extract",
             text="\n\n".join([render_extraction(extraction), *([_ASKED_NOTHING] if known else [])]),
             data=summarise_extraction(extraction),

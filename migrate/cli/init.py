@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 
 
 @command("init", "migrate init", "migrate init acme-migration")
-@click.argument("directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
+@click.argument(
+    "directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path)
+)
 @pass_app
 def init(app: App, directory: Path) -> None:
     """Write a starter project: migrate.toml, .env.example, .gitignore and the shipped mappings.
@@ -29,7 +31,7 @@ def init(app: App, directory: Path) -> None:
     )
     inside = "" if directory == Path() else f"cd {shlex.quote(str(directory))} && "
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="init",
             text="\n".join(["Wrote", *lines, "", steps]),
             data={"files": [str(path) for path in written]},

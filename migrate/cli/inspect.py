@@ -6,24 +6,37 @@ from pathlib import Path
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 from migrate.errors import UsageError, WorkspaceError
 
 
-@command("inspect", "migrate inspect", "migrate inspect sales --html sales.html", "migrate inspect profiles --json")
+@command(
+    "inspect",
+    "migrate inspect",
+    "migrate inspect sales --html sales.html",
+    "migrate inspect profiles --json",
+)
 @click.argument("resources", nargs=-1, metavar="[RESOURCE]...")
-@click.option("--snapshot", metavar="NAME", help="The snapshot to look into [the newest that is no delta].")
 @click.option(
-    "--html", "page", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with plots as well."
+    "--snapshot", metavar="NAME", help="The snapshot to look into [the newest that is no delta]."
+)
+@click.option(
+    "--html",
+    "page",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a page with plots as well.",
 )
 @click.option("--show-values", is_flag=True, help="Show examples as they are instead of masked.")
 @pass_app
-def inspect(app: App, resources: tuple[str, ...], snapshot: str | None, page: Path | None, show_values: bool) -> None:
+def inspect(
+    app: App, resources: tuple[str, ...], snapshot: str | None, page: Path | None, show_values: bool
+) -> None:
     """Say what is in a snapshot, field by field and source by source, and which traps it holds.
 
     RESOURCE as for extract. Examples are masked: the same value has the same mask, and nobody can read it.
     """
-    from migrate.mask import workspace_masker
+    from migrate.privacy.mask import workspace_masker
     from migrate.report.inspect import render_inspection, summarise_inspection
     from migrate.report.inspect_html import render_page
     from migrate.snapshot.inspection import inspect_snapshot
@@ -34,22 +47,26 @@ def inspect(app: App, resources: tuple[str, ...], snapshot: str | None, page: Pa
 
     workspace = app.open_workspace(app.open_project())
     found = open_snapshot(workspace, snapshot or newest_whole(workspace))
-    inspection = inspect_snapshot(found, [resource.name for resource in resolve_resources(resources)])
+    inspection = inspect_snapshot(
+        found, [resource.name for resource in resolve_resources(resources)]
+    )
     if not inspection.resources:
         raise WorkspaceError(
-            f"snapshot {found.name} has none of these resources", hint=f"it has {', '.join(found.resources)}"
+            f"snapshot {found.name} has none of these resources",
+            hint=f"it has {', '.join(found.resources)}",
         )
     mask = (lambda value: value) if show_values else workspace_masker(workspace.root).mask
     summary = summarise_inspection(inspection, mask)
     if page is not None:
         if not page.absolute().parent.is_dir():
             raise UsageError(
-                f"there is no folder {page.parent} for the page", hint="make it, or choose another --html FILE"
+                f"there is no folder {page.parent} for the page",
+                hint="make it, or choose another --html FILE",
             )
         with disk_errors(page):
             write_bytes(page, render_page(summary).encode())
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="inspect",
             text=render_inspection(summary) + (f"\n\nThe page with plots: {page}" if page else ""),
             data={**summary, **({"html": str(page)} if page else {})},

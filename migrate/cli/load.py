@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 from migrate.errors import GateError, Interrupted, MigrateError, RemoteError
 
 if TYPE_CHECKING:
+    from migrate.app.context import Context
     from migrate.load.loader import LoadResult
-    from migrate.stages.run import Job
     from migrate.workspace import Workspace
 
 
@@ -22,47 +22,69 @@ if TYPE_CHECKING:
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @click.option("--plan", "name", metavar="NAME", help="The plan to execute [the newest].")
 @click.option(
-    "--confirm-merges", type=click.IntRange(min=0), metavar="N", help="Accept up to N merges, which cannot be undone."
+    "--confirm-merges",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Accept up to N merges, which cannot be undone.",
 )
-@click.option("--strict", is_flag=True, help="Stop when a value is not stored because its column is protected.")
-@click.option("--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Stop when a value is not stored because its column is protected.",
+)
+@click.option(
+    "--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind."
+)
 @pass_app
 def load(
-    app: App, datasets: tuple[str, ...], name: str | None, confirm_merges: int | None, strict: bool, force_unlock: bool
+    app: App,
+    datasets: tuple[str, ...],
+    name: str | None,
+    confirm_merges: int | None,
+    strict: bool,
+    force_unlock: bool,
 ) -> None:
     """Execute exactly a plan: batch upserts inside the documented points budget.
 
     Called again, it resumes: what was acknowledged is not sent again. A file PAUSE in the workspace holds it up while
     it is there; the signals USR1 and USR2 make and remove that file.
     """
-    from migrate.stages.run import run_load
+    from migrate.app.pipeline import run_load
 
-    with app.job(force_unlock=force_unlock) as job, pausable(job.workspace):
+    with app.context(force_unlock=force_unlock) as context, pausable(context.workspace):
         try:
-            result = run_load(job, datasets, name=name, confirm_merges=confirm_merges, strict=strict)
+            result = run_load(
+                context, datasets, name=name, confirm_merges=confirm_merges, strict=strict
+            )
         except (RemoteError, GateError, Interrupted) as error:
-            tell_stopped(app, job, name, error)
+            tell_stopped(app, context, name, error)
             raise
-        outcome = outcome_of(result, read_not_loaded(job, result))
-        send_outcome(job, outcome)
+        outcome = outcome_of(result, read_not_loaded(context, result))
+        send_outcome(context, outcome)
     app.finish(outcome)
 
 
-def read_not_loaded(job: Job, result: LoadResult) -> Mapping[str, int]:
+def read_not_loaded(context: Context, result: LoadResult) -> Mapping[str, int]:
     """What is still to be sent of the plan's datasets that this load was not asked for."""
-    from migrate.plan.opening import open_plan
-    from migrate.stages.left import not_loaded
+    from migrate.app.not_loaded import not_loaded
+    from migrate.plan.open_plan import open_plan
 
-    return not_loaded(job.workspace, open_plan(job.workspace, result.plan, check_files=False), result.datasets)
+    return not_loaded(
+        context.workspace,
+        open_plan(context.workspace, result.plan, check_files=False),
+        result.datasets,
+    )
 
 
-def outcome_of(result: LoadResult, others: Mapping[str, int]) -> Outcome:
+def outcome_of(result: LoadResult, others: Mapping[str, int]) -> CommandOutcome:
     """How a load that was not stopped ended; `others`: records to send of the datasets that it was not asked for."""
     from migrate.report.load import left_behind, render_load, summarise_load
 
     behind = left_behind(result)
-    unfinished = bool(others) or any(dataset.deferred or dataset.open for dataset in result.datasets.values())
-    return Outcome(
+    unfinished = bool(others) or any(
+        dataset.deferred or dataset.open for dataset in result.datasets.values()
+    )
+    return CommandOutcome(
         command="load",
         text=render_load(result, others),
         data={**summarise_load(result), "not_loaded": dict(others)},
@@ -72,14 +94,16 @@ def outcome_of(result: LoadResult, others: Mapping[str, int]) -> Outcome:
     )
 
 
-def tell_stopped(app: App, job: Job, name: str | None, error: MigrateError) -> None:
+def tell_stopped(app: App, context: Context, name: str | None, error: MigrateError) -> None:
     """Says what was done before the load was stopped, where it had begun, and sends that to the webhook."""
     from migrate.load.loader import result_so_far
-    from migrate.plan.opening import open_plan
+    from migrate.plan.open_plan import open_plan
     from migrate.report.load import render_load, summarise_load
 
     try:
-        result = result_so_far(job.workspace, open_plan(job.workspace, name, check_files=False).name)
+        result = result_so_far(
+            context.workspace, open_plan(context.workspace, name, check_files=False).name
+        )
     except MigrateError:
         return
     if result is None:
@@ -88,15 +112,21 @@ def tell_stopped(app: App, job: Job, name: str | None, error: MigrateError) -> N
     if not app.as_json:
         click.echo(render_load(result), err=True)
     status = "interrupted" if error.exit_code == 130 else "stopped"
-    send_outcome(job, Outcome("load", "", summarise_load(result), error.exit_code, status))
+    send_outcome(
+        context, CommandOutcome("load", "", summarise_load(result), error.exit_code, status)
+    )
 
 
-def send_outcome(job: Job, outcome: Outcome) -> None:
+def send_outcome(context: Context, outcome: CommandOutcome) -> None:
     """Sends the numbers of an outcome to the webhook, where one is configured."""
-    from migrate.stages.run import send_summary
+    from migrate.app.pipeline import send_summary
 
-    head: dict[str, Any] = {"command": outcome.command, "exit_code": outcome.exit_code, "status": outcome.status}
-    send_summary(job, {**head, **outcome.data})
+    head: dict[str, Any] = {
+        "command": outcome.command,
+        "exit_code": outcome.exit_code,
+        "status": outcome.status,
+    }
+    send_summary(context, {**head, **outcome.data})
 
 
 @contextmanager

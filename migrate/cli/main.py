@@ -24,24 +24,57 @@ from migrate.errors import MigrateError
 
 COMMANDS = {
     "init": ("migrate.cli.init", "Write a starter project: migrate.toml, .env.example, mappings."),
-    "check": ("migrate.cli.check", "Preflight: keys, lists, datasets, mapped columns, disk, clock, locks."),
+    "check": (
+        "migrate.cli.check",
+        "Preflight: keys, lists, datasets, mapped columns, disk, clock, locks.",
+    ),
     "extract": ("migrate.cli.extract", "Datatrics -> snapshot; called again, it resumes."),
-    "inspect": ("migrate.cli.inspect", "What is in a snapshot: fields, types, shares, examples, traps."),
-    "mapping": ("migrate.cli.mapping", "Propose, check and preview mapping files; list their functions."),
-    "plan": ("migrate.cli.plan", "The dry run: snapshot + mappings + live target -> plan. Writes nothing there."),
+    "inspect": (
+        "migrate.cli.inspect",
+        "What is in a snapshot: fields, types, shares, examples, traps.",
+    ),
+    "mapping": (
+        "migrate.cli.mapping",
+        "Propose, check and preview mapping files; list their functions.",
+    ),
+    "plan": (
+        "migrate.cli.plan",
+        "The dry run: snapshot + mappings + live target -> plan. Writes nothing there.",
+    ),
     "diff": ("migrate.cli.diff", "Report what a plan would do, or how two plans differ."),
     "load": ("migrate.cli.load", "Execute exactly a plan; called again, it resumes."),
-    "rejects": ("migrate.cli.rejects", "The records that did not make it, and a second chance for them."),
+    "rejects": (
+        "migrate.cli.rejects",
+        "The records that did not make it, and a second chance for them.",
+    ),
     "reconcile": ("migrate.cli.reconcile", "Explain the target's counts by the count endpoint."),
     "trace": ("migrate.cli.trace", "One record through every stage, from source to target."),
     "undo": ("migrate.cli.undo", "Restore what a load updated; list what cannot be undone."),
-    "evidence": ("migrate.cli.evidence", "A re-checkable archive of what was done, without personal values."),
-    "purge": ("migrate.cli.purge", "Remove personal data from the workspace; keep counts and hashes."),
-    "run": ("migrate.cli.run", "extract -> plan -> load -> reconcile, stopping where a gate fails."),
-    "cutover": ("migrate.cli.cutover", "The cut-over night: what changed, planned, loaded, counted; or its rehearsal."),
+    "evidence": (
+        "migrate.cli.evidence",
+        "A re-checkable archive of what was done, without personal values.",
+    ),
+    "purge": (
+        "migrate.cli.purge",
+        "Remove personal data from the workspace; keep counts and hashes.",
+    ),
+    "run": (
+        "migrate.cli.run",
+        "extract -> plan -> load -> reconcile, stopping where a gate fails.",
+    ),
+    "cutover": (
+        "migrate.cli.cutover",
+        "The cut-over night: what changed, planned, loaded, counted; or its rehearsal.",
+    ),
     "status": ("migrate.cli.status", "What is done, what is left, and the next command."),
-    "support": ("migrate.cli.support", "Pack logs and states for support: no key, no personal value."),
-    "completion": ("migrate.cli.completion", "Print the script for Tab completion in bash, zsh or fish."),
+    "support": (
+        "migrate.cli.support",
+        "Pack logs and states for support: no key, no personal value.",
+    ),
+    "completion": (
+        "migrate.cli.completion",
+        "Print the script for Tab completion in bash, zsh or fish.",
+    ),
     "sandbox": ("migrate.cli.sandbox", "Both services on this machine, for rehearsals and tests."),
     "demo": ("migrate.cli.demo", "The whole migration against the sandbox; no account needed."),
 }
@@ -69,12 +102,18 @@ class LazyGroup(Group):
         is_unknown = args and args[0] not in COMMANDS and not args[0].startswith("-")
         if is_unknown and not ctx.resilient_parsing:
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
-            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+            ctx.fail(
+                f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+            )
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The commands that begin with what was typed, from the table, and the options."""
-        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        found = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -88,7 +127,11 @@ class LazyGroup(Group):
     invoke_without_command=True,
     params=list(global_options()),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    examples=("migrate demo", "migrate init acme-migration", "migrate --project acme-migration/migrate.toml status"),
+    examples=(
+        "migrate demo",
+        "migrate init acme-migration",
+        "migrate --project acme-migration/migrate.toml status",
+    ),
     epilog="First time here?  `migrate demo` shows a whole migration without any account.",
 )
 @click.version_option(__version__, prog_name="migrate")
@@ -125,7 +168,12 @@ def _offer(app: App) -> int:
 def _run(app: App) -> int:
     name = next((argument for argument in sys.argv[1:] if argument in COMMANDS), "migrate")
     try:
-        result = cli.main(prog_name="migrate", standalone_mode=False, obj=app, color=None if wants_colour() else False)
+        result = cli.main(
+            prog_name="migrate",
+            standalone_mode=False,
+            obj=app,
+            color=None if wants_colour() else False,
+        )
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
@@ -149,5 +197,10 @@ def _run(app: App) -> int:
 
 
 def _print_usage_error(name: str, error: click.ClickException) -> None:
-    summary = {"command": name, "exit_code": error.exit_code, "status": "error", "error": error.format_message()}
+    summary = {
+        "command": name,
+        "exit_code": error.exit_code,
+        "status": "error",
+        "error": error.format_message(),
+    }
     click.echo(json.dumps(summary, ensure_ascii=False))

@@ -9,27 +9,31 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from migrate.cli.app import App, Outcome, command, group, pass_app
+from migrate.cli.app import App, CommandOutcome, command, group, pass_app
+from migrate.names import RESOURCE_NAMES, ResourceName
 
 if TYPE_CHECKING:
     import polars as pl
 
     from migrate.config import Project
     from migrate.mapping.against import Remark
-    from migrate.mapping.model import Mapping, Resource
+    from migrate.mapping.model import Mapping
     from migrate.snapshot.reading import Snapshot, SnapshotResource
 
-_RESOURCES = ("profiles", "content_items", "content_categories", "sales", "interactions")
 _OWN = ("_source", "_id", "_page", "_raw")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@group("mapping", "migrate mapping check", "migrate mapping preview mappings/contacts.yaml --rows 10")
+@group(
+    "mapping", "migrate mapping check", "migrate mapping preview mappings/contacts.yaml --rows 10"
+)
 def mapping() -> None:
     """Propose, check and preview mapping files; list their functions; print their JSON Schema."""
 
 
-@command("check", "migrate mapping check", "migrate mapping check mappings/contacts.yaml --no-snapshot")
+@command(
+    "check", "migrate mapping check", "migrate mapping check mappings/contacts.yaml --no-snapshot"
+)
 @click.argument("files", nargs=-1, type=_FILE, metavar="[FILE]...")
 @click.option(
     "--snapshot",
@@ -56,7 +60,7 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
         raise MappingError(problems, hint="correct the file, then: migrate mapping check")
     name = against.name if against else None
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="mapping check",
             text=render_check(found, remarks, name),
             data={
@@ -75,11 +79,18 @@ def _after_check(against: Snapshot | None, *, no_snapshot: bool) -> str:
     return "migrate plan" if against or no_snapshot else "migrate extract"
 
 
-@command("new", "migrate mapping new profiles", "migrate mapping new sales --out mappings/orders.yaml")
-@click.argument("resource", type=click.Choice(_RESOURCES))
-@click.option("--snapshot", metavar="NAME", help="The snapshot to look at [the newest that is no delta].")
+@command(
+    "new", "migrate mapping new profiles", "migrate mapping new sales --out mappings/orders.yaml"
+)
+@click.argument("resource", type=click.Choice(RESOURCE_NAMES))
 @click.option(
-    "--out", type=_FILE, metavar="FILE", help="Where to write it [proposed/DATASET.yaml in the mappings folder]."
+    "--snapshot", metavar="NAME", help="The snapshot to look at [the newest that is no delta]."
+)
+@click.option(
+    "--out",
+    type=_FILE,
+    metavar="FILE",
+    help="Where to write it [proposed/DATASET.yaml in the mappings folder].",
 )
 @pass_app
 def new(app: App, resource: str, snapshot: str | None, out: Path | None) -> None:
@@ -96,21 +107,42 @@ def new(app: App, resource: str, snapshot: str | None, out: Path | None) -> None
     found = _resource(opened, resource)
     names = _fields(found)
     survey = survey_records(found.frames(names), names)
-    path = write_proposal(cast("Resource", resource), survey, opened.name, project.mappings, out)
+    path = write_proposal(
+        cast("ResourceName", resource), survey, opened.name, project.mappings, out
+    )
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="mapping new",
             text=f"Wrote {path}: {len(names)} fields of {survey.rows:,} records. Read it, change it, then check it.",
-            data={"file": str(path), "snapshot": opened.name, "records": survey.rows, "fields": len(names)},
+            data={
+                "file": str(path),
+                "snapshot": opened.name,
+                "records": survey.rows,
+                "fields": len(names),
+            },
             next=f"migrate mapping check {path}",
         )
     )
 
 
-@command("preview", "migrate mapping preview mappings/contacts.yaml", "migrate mapping preview new.yaml --rows 20")
+@command(
+    "preview",
+    "migrate mapping preview mappings/contacts.yaml",
+    "migrate mapping preview new.yaml --rows 20",
+)
 @click.argument("file", type=_FILE)
-@click.option("--rows", type=click.IntRange(1, 500), default=5, show_default=True, help="How many rows of each kind.")
-@click.option("--snapshot", metavar="NAME", help="The snapshot to take records from [the newest that is no delta].")
+@click.option(
+    "--rows",
+    type=click.IntRange(1, 500),
+    default=5,
+    show_default=True,
+    help="How many rows of each kind.",
+)
+@click.option(
+    "--snapshot",
+    metavar="NAME",
+    help="The snapshot to take records from [the newest that is no delta].",
+)
 @click.option("--show-values", is_flag=True, help="Show values as they are, not masked.")
 @pass_app
 def preview(app: App, file: Path, rows: int, snapshot: str | None, show_values: bool) -> None:
@@ -121,7 +153,7 @@ def preview(app: App, file: Path, rows: int, snapshot: str | None, show_values: 
     from migrate.mapping import preview as room
     from migrate.mapping.files import read_mapping, read_mappings
     from migrate.mapping.transform import Settings
-    from migrate.mask import workspace_masker
+    from migrate.privacy.mask import workspace_masker
     from migrate.report.mapping import render_preview, summarise_preview
 
     project = app.open_project()
@@ -132,14 +164,20 @@ def preview(app: App, file: Path, rows: int, snapshot: str | None, show_values: 
         return _resource(opened, resource).frames(fields)
 
     others = read_mappings(project.mappings) if made.lookups else {}
-    settings = Settings(project.datatrics.timezones, project.datatrics.source_aliases, project.octolis.float_digits)
+    settings = Settings(
+        project.datatrics.timezones, project.datatrics.source_aliases, project.octolis.float_digits
+    )
     found = room.preview(made, others, read, settings, rows)
     mask = str if show_values else workspace_masker(project.workspace).mask
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="mapping preview",
             text=render_preview(found, mask),
-            data={"dataset": made.dataset, "snapshot": opened.name, **summarise_preview(found, mask)},
+            data={
+                "dataset": made.dataset,
+                "snapshot": opened.name,
+                **summarise_preview(found, mask),
+            },
             next=f"migrate mapping check {file}",
         )
     )
@@ -154,7 +192,7 @@ def functions(app: App) -> None:
 
     known = list(FUNCTIONS.values())
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="mapping functions",
             text=render_functions(known),
             data={"functions": summarise_functions(known)},
@@ -162,7 +200,9 @@ def functions(app: App) -> None:
     )
 
 
-@command("schema", "migrate mapping schema", "migrate mapping schema > mappings/mapping.schema.json")
+@command(
+    "schema", "migrate mapping schema", "migrate mapping schema > mappings/mapping.schema.json"
+)
 def schema() -> None:
     """Print the JSON Schema of mapping files, for editors and other tools."""
     from migrate.mapping.files import json_schema
@@ -202,7 +242,9 @@ def _resource(snapshot: Snapshot, name: str) -> SnapshotResource:
 
     found = snapshot.resource(name)
     if found is None:
-        raise WorkspaceError(f"snapshot {snapshot.name} was made without {name}", hint=f"migrate extract {name}")
+        raise WorkspaceError(
+            f"snapshot {snapshot.name} was made without {name}", hint=f"migrate extract {name}"
+        )
     return found
 
 
@@ -217,7 +259,12 @@ def _remarks(project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> l
             continue
         same = [made for made in known if made.resource == name]
         shown = look_at(_fields(found), found.frames, same)
-        remarks += [remark for made in same if made in mappings for remark in check_against(made, shown, same)]
+        remarks += [
+            remark
+            for made in same
+            if made in mappings
+            for remark in check_against(made, shown, same)
+        ]
     return remarks
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 
 if TYPE_CHECKING:
-    from migrate.stages.run import Job
+    from migrate.app.context import Context
 
 
 @command(
@@ -19,13 +19,24 @@ if TYPE_CHECKING:
     "migrate plan --snapshot weekend --base first-full",
 )
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
-@click.option("--snapshot", metavar="NAME", help="The snapshot to plan from, whole or a delta [the newest whole].")
+@click.option(
+    "--snapshot",
+    metavar="NAME",
+    help="The snapshot to plan from, whole or a delta [the newest whole].",
+)
 @click.option("--base", metavar="NAME", help="The snapshot that a delta since a time is put on.")
 @click.option("--plan", "name", metavar="NAME", help="Name of the new plan [the time].")
-@click.option("--offline", is_flag=True, help="Do not read the target; every change is then `unknown`.")
+@click.option(
+    "--offline", is_flag=True, help="Do not read the target; every change is then `unknown`."
+)
 @pass_app
 def plan(
-    app: App, datasets: tuple[str, ...], snapshot: str | None, base: str | None, name: str | None, offline: bool
+    app: App,
+    datasets: tuple[str, ...],
+    snapshot: str | None,
+    base: str | None,
+    name: str | None,
+    offline: bool,
 ) -> None:
     """Work out what a load would do, before anything is written.
 
@@ -33,16 +44,16 @@ def plan(
     contacts; all datasets with an id in migrate.toml by default. Of a delta only the rows are planned that it touches,
     worked out from all records: the delta's and those of the snapshot it was made since.
     """
+    from migrate.app.pipeline import run_plan
     from migrate.report.plan import render_plan, summarise_plan
-    from migrate.stages.run import run_plan
 
-    with app.job() as job:
-        made = run_plan(job, datasets, snapshot=snapshot, base=base, name=name, offline=offline)
-        text, delta = _tell_delta(job, made.document.snapshot.name, base)
+    with app.context() as context:
+        made = run_plan(context, datasets, snapshot=snapshot, base=base, name=name, offline=offline)
+        text, delta = _tell_delta(context, made.document.snapshot.name, base)
     broken = any(finding.verdict == "broken" for finding in made.document.gates)
     rejected = any(dataset.rejected for dataset in made.document.datasets.values())
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="plan",
             text="\n\n".join([*text, render_plan(made)]),
             data={**summarise_plan(made), **delta},
@@ -53,12 +64,12 @@ def plan(
     )
 
 
-def _tell_delta(job: Job, name: str, base: str | None) -> tuple[list[str], dict[str, Any]]:
+def _tell_delta(context: Context, name: str, base: str | None) -> tuple[list[str], dict[str, Any]]:
     """What the plan's snapshot is, if it is a delta: as a sentence and for the JSON object; else nothing."""
     from migrate.report.delta import render_delta, summarise_delta
     from migrate.snapshot.reading import open_snapshot
 
-    snapshot = open_snapshot(job.workspace, name, check_files=False)
+    snapshot = open_snapshot(context.workspace, name, check_files=False)
     since = snapshot.manifest.since
     if since is None:
         return [], {}

@@ -18,7 +18,9 @@ from migrate.report.terminal import format_duration, inert
 
 HEARTBEAT_S = 15.0
 _WIDE_COLUMNS = 110
-_WIDE = "  {desc:<26} {percentage:3.0f}% |{bar:24}| {n_text} of {total_text} {unit}  {speed}  {left}"
+_WIDE = (
+    "  {desc:<26} {percentage:3.0f}% |{bar:24}| {n_text} of {total_text} {unit}  {speed}  {left}"
+)
 _NARROW = "  {desc:<24} {percentage:3.0f}% |{bar:8}| {n_text}/{total_text} {speed} {clock}"
 _ENDLESS = "  {desc:<24}  {n_text} {unit}  {speed}"
 _log = logging.getLogger(__name__)
@@ -49,12 +51,20 @@ class _Bar(_Tqdm):
 
 
 def _clock_text(done: int, total: int | None, rate: float) -> str:
-    return str(tqdm.format_interval((total - done) / rate)) if total and rate > 0 and total >= done else ""
+    return (
+        str(tqdm.format_interval((total - done) / rate))
+        if total and rate > 0 and total >= done
+        else ""
+    )
 
 
 def time_left(done: int, total: int | None, rate: float) -> str:
     """The time until `total` at `rate` units a second, as people say it; empty where nobody can know."""
-    return f"{format_duration((total - done) / rate)} left" if total and rate > 0 and total >= done else ""
+    return (
+        f"{format_duration((total - done) / rate)} left"
+        if total and rate > 0 and total >= done
+        else ""
+    )
 
 
 class Bars:
@@ -149,7 +159,10 @@ class Heartbeat:
         of = f" of {beat.total:,}" if beat.total is not None else ""
         elapsed_s = self._clock() - beat.started
         rate = (beat.done - beat.began_with) / elapsed_s if elapsed_s >= 1 else 0.0
-        words = [f"{beat.done:,}{of} {beat.unit} in {format_duration(elapsed_s)}", f"{rate:,.0f}/s" if rate else ""]
+        words = [
+            f"{beat.done:,}{of} {beat.unit} in {format_duration(elapsed_s)}",
+            f"{rate:,.0f}/s" if rate else "",
+        ]
         if task in self._beats:
             words.append(time_left(beat.done, beat.total, rate))
         click.echo(f"  {task}: " + ", ".join(word for word in words if word), err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 
 
 @command(
@@ -16,10 +16,22 @@ from migrate.cli.app import App, Outcome, command, pass_app
     "migrate reconcile --totals --plan 20261121-210551 --json",
 )
 @click.option("--plan", "name", metavar="NAME", help="The plan that was loaded [the newest].")
-@click.option("--deep", is_flag=True, help="Read every record back and compare it with the snapshot, value by value.")
-@click.option("--totals", is_flag=True, help="Business totals of source, snapshot, plan and target, side by side.")
-@click.option("--live", is_flag=True, help="With --totals: ask the source how many records it announces now.")
-@click.option("--repair", is_flag=True, help="With --deep: make a plan of only the records that differ.")
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Read every record back and compare it with the snapshot, value by value.",
+)
+@click.option(
+    "--totals",
+    is_flag=True,
+    help="Business totals of source, snapshot, plan and target, side by side.",
+)
+@click.option(
+    "--live", is_flag=True, help="With --totals: ask the source how many records it announces now."
+)
+@click.option(
+    "--repair", is_flag=True, help="With --deep: make a plan of only the records that differ."
+)
 @click.option("--show-values", is_flag=True, help="Show values as they are instead of masked.")
 @click.option(
     "--wait", "wait_s", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="SECONDS",
@@ -27,7 +39,14 @@ from migrate.cli.app import App, Outcome, command, pass_app
 )  # fmt: skip
 @pass_app
 def reconcile(
-    app: App, name: str | None, deep: bool, totals: bool, live: bool, repair: bool, show_values: bool, wait_s: float
+    app: App,
+    name: str | None,
+    deep: bool,
+    totals: bool,
+    live: bool,
+    repair: bool,
+    show_values: bool,
+    wait_s: float,
 ) -> None:
     """Explain the target's counts: before + created - merged = after, for every dataset.
 
@@ -39,25 +58,34 @@ def reconcile(
     Totals of the source are those of its records as they were sent. The source itself can be asked for their number
     only, which --live does.
     """
-    from migrate.mask import workspace_masker
-    from migrate.report.reconcile import judge_reconciliation, render_reconciliation, summarise_reconciliation
-    from migrate.report.totals import render_counts, render_totals, summarise_counts, summarise_totals
-    from migrate.stages.deep import run_repair
-    from migrate.stages.totals import count_source, reconcile_with_totals
-    from migrate.stages.verify import run_reconcile
+    from migrate.app.deep import run_repair
+    from migrate.app.reconcile import run_reconcile
+    from migrate.app.totals import count_source, reconcile_with_totals
+    from migrate.privacy.mask import workspace_masker
+    from migrate.report.reconcile import (
+        judge_reconciliation,
+        render_reconciliation,
+        summarise_reconciliation,
+    )
+    from migrate.report.totals import (
+        render_counts,
+        render_totals,
+        summarise_counts,
+        summarise_totals,
+    )
 
     if repair and not deep:
         raise click.UsageError("--repair repairs what --deep finds; give both")
     if live and not totals:
         raise click.UsageError("--live adds to --totals; give both")
-    with app.job() as job:
+    with app.context() as context:
         if totals:
-            found = reconcile_with_totals(job, name, deep=deep, wait_s=wait_s)
+            found = reconcile_with_totals(context, name, deep=deep, wait_s=wait_s)
         else:
-            found = run_reconcile(job, name, deep=deep, wait_s=wait_s)
-        counts = count_source(job, found.plan, live=live) if totals else []
-        repaired = run_repair(job, found) if repair else None
-        mask = None if show_values else workspace_masker(job.workspace.root).mask
+            found = run_reconcile(context, name, deep=deep, wait_s=wait_s)
+        counts = count_source(context, found.plan, live=live) if totals else []
+        repaired = run_repair(context, found) if repair else None
+        mask = None if show_values else workspace_masker(context.workspace.root).mask
     exit_code, status = judge_reconciliation(found)
     data, text = summarise_reconciliation(found), render_reconciliation(found, mask)
     if totals:
@@ -66,5 +94,9 @@ def reconcile(
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."
-    following = f"migrate load --plan {repaired or found.plan}" if repaired or not found.is_finished else None
-    app.finish(Outcome("reconcile", text, data, exit_code, status, following))
+    following = (
+        f"migrate load --plan {repaired or found.plan}"
+        if repaired or not found.is_finished
+        else None
+    )
+    app.finish(CommandOutcome("reconcile", text, data, exit_code, status, following))

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, Outcome, command, group, pass_app
+from migrate.cli.app import App, CommandOutcome, command, group, pass_app
 
 if TYPE_CHECKING:
     from migrate.workspace import Workspace
 
-_plan = click.option("--plan", "name", metavar="NAME", help="The plan whose rejects are meant [the newest].")
+_plan = click.option(
+    "--plan", "name", metavar="NAME", help="The plan whose rejects are meant [the newest]."
+)
 
 
 def _choice(function: Callable[..., Any]) -> Callable[..., Any]:
     named = click.argument("rejects", nargs=-1, metavar="[REJECT]...")
-    return named(click.option("--reason", metavar="TEXT", help="All whose reason contains TEXT.")(function))
+    return named(
+        click.option("--reason", metavar="TEXT", help="All whose reason contains TEXT.")(function)
+    )
 
 
 @group("rejects", "migrate rejects list", "migrate rejects export --plan 20261121-210551")
@@ -30,31 +34,50 @@ def rejects() -> None:
 @pass_app
 def list_(app: App, name: str | None) -> None:
     """List the rejects by reason, the most frequent first."""
+    from migrate.app.rejects import rejects_of
     from migrate.load.rejects import group_rejects
     from migrate.report.rejects import render_groups, summarise_groups
-    from migrate.stages.replay import rejects_of
 
     plan, found = rejects_of(_workspace(app), name)
     groups = group_rejects(found)
     data = {"plan": plan.name, **summarise_groups(groups)}
     following = f"migrate rejects show --plan {plan.name}" if data["open"] else None
-    app.finish(Outcome("rejects list", render_groups(plan.name, groups), data, next=following))
+    app.finish(
+        CommandOutcome("rejects list", render_groups(plan.name, groups), data, next=following)
+    )
 
 
-@command("show", "migrate rejects show contacts/p17", 'migrate rejects show --reason "required" --limit 3')
+@command(
+    "show",
+    "migrate rejects show contacts/p17",
+    'migrate rejects show --reason "required" --limit 3',
+)
 @_choice
 @_plan
-@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Show at most so many.")
-@click.option("--show-values", is_flag=True, help="Show keys, values and payloads as they are: personal data.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Show at most so many.",
+)
+@click.option(
+    "--show-values", is_flag=True, help="Show keys, values and payloads as they are: personal data."
+)
 @pass_app
 def show(
-    app: App, rejects: tuple[str, ...], reason: str | None, name: str | None, limit: int, show_values: bool
+    app: App,
+    rejects: tuple[str, ...],
+    reason: str | None,
+    name: str | None,
+    limit: int,
+    show_values: bool,
 ) -> None:
     """Show single rejects: where each comes from, why it failed, and what Octolis support asks for."""
+    from migrate.app.rejects import failures_of, rejects_of
     from migrate.load.rejects import chosen_rejects
-    from migrate.mask import workspace_masker
+    from migrate.privacy.mask import workspace_masker
     from migrate.report.rejects import describe_rejects, render_rejects
-    from migrate.stages.replay import failures_of, rejects_of
 
     workspace = _workspace(app)
     plan, found = rejects_of(workspace, name)
@@ -66,24 +89,31 @@ def show(
         text += "\n\nKeys and values are masked; --show-values shows them as they are."
     if chosen.height > limit:
         text += f"\n\n{chosen.height - limit:,} more; `migrate rejects export` writes them all."
-    app.finish(Outcome("rejects show", text, {"plan": plan.name, "rejects": described}))
+    app.finish(CommandOutcome("rejects show", text, {"plan": plan.name, "rejects": described}))
 
 
 @command("export", "migrate rejects export", "migrate rejects export --format csv")
 @_plan
-@click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True
+)
 @pass_app
 def export(app: App, name: str | None, form: str) -> None:
     """Write the open rejects to files in the workspace: the permanent ones and the transient ones apart."""
-    from migrate.stages.replay import write_rejects
+    from migrate.app.rejects import write_rejects
 
     plan, found, paths = write_rejects(_workspace(app), name, form)
-    lines = [f"{found.height:,} open rejects of plan {plan.name}, with personal values:", *(f"  {p}" for p in paths)]
+    lines = [
+        f"{found.height:,} open rejects of plan {plan.name}, with personal values:",
+        *(f"  {p}" for p in paths),
+    ]
     data = {"plan": plan.name, "open": found.height, "files": [str(path) for path in paths]}
-    app.finish(Outcome("rejects export", "\n".join(lines), data))
+    app.finish(CommandOutcome("rejects export", "\n".join(lines), data))
 
 
-@command("replay", "migrate rejects replay", "migrate rejects replay --plan 20261121-210551 --plan-only")
+@command(
+    "replay", "migrate rejects replay", "migrate rejects replay --plan 20261121-210551 --plan-only"
+)
 @_plan
 @click.option("--plan-only", is_flag=True, help="Make the new plan and do not load it.")
 @pass_app
@@ -92,11 +122,11 @@ def replay(app: App, name: str | None, plan_only: bool) -> None:
 
     A new plan of the same snapshot is made and loaded: it plans only what the target does not hold yet.
     """
+    from migrate.app.rejects import replay as run_replay
     from migrate.report.load import left_behind, render_load, summarise_load
-    from migrate.stages.replay import replay as run_replay
 
-    with app.job() as job:
-        done = run_replay(job, name, plan_only=plan_only)
+    with app.context() as context:
+        done = run_replay(context, name, plan_only=plan_only)
     would = "would bring" if done.loaded is None else "brought"
     text = f"Plan {done.new.name} {would} {done.released:,} of {done.rejects:,} rejects of plan {done.old} through."
     data: dict[str, Any] = {"plan": done.old, "new_plan": done.new.name, "rejects": done.rejects}
@@ -106,7 +136,16 @@ def replay(app: App, name: str | None, plan_only: bool) -> None:
     behind = done.released < done.rejects or (done.loaded is not None and left_behind(done.loaded))
     following = f"migrate {'load' if plan_only else 'reconcile'} --plan {done.new.name}"
     status = "done, with rejects left" if behind else "done"
-    app.finish(Outcome("rejects replay", text, data, exit_code=3 if behind else 0, status=status, next=following))
+    app.finish(
+        CommandOutcome(
+            "rejects replay",
+            text,
+            data,
+            exit_code=3 if behind else 0,
+            status=status,
+            next=following,
+        )
+    )
 
 
 @command(
@@ -118,18 +157,27 @@ def replay(app: App, name: str | None, plan_only: bool) -> None:
 @_plan
 @click.option("--note", required=True, metavar="TEXT", help="Why: kept with the mark.")
 @pass_app
-def discard(app: App, rejects: tuple[str, ...], reason: str | None, name: str | None, note: str) -> None:
+def discard(
+    app: App, rejects: tuple[str, ...], reason: str | None, name: str | None, note: str
+) -> None:
     """Mark permanent rejects as not wanted. Nothing is deleted, and reconcile goes on counting them."""
+    from migrate.app.rejects import discard as run_discard
     from migrate.errors import UsageError
     from migrate.report.terminal import say_count
-    from migrate.stages.replay import discard as run_discard
 
     if not rejects and reason is None:
-        raise UsageError("name the rejects to discard", hint="by their names, or all of one reason with --reason TEXT")
+        raise UsageError(
+            "name the rejects to discard",
+            hint="by their names, or all of one reason with --reason TEXT",
+        )
     plan, count = run_discard(_workspace(app), name, rejects, reason, note)
     text = f"{say_count(count, 'reject')} of plan {plan.name} marked as discarded: {note}"
     data = {"plan": plan.name, "discarded": count, "note": note}
-    app.finish(Outcome("rejects discard", text, data, next=f"migrate rejects list --plan {plan.name}"))
+    app.finish(
+        CommandOutcome(
+            "rejects discard", text, data, next=f"migrate rejects list --plan {plan.name}"
+        )
+    )
 
 
 def _workspace(app: App) -> Workspace:

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 from migrate.cli.load import pausable
 
 if TYPE_CHECKING:
-    from migrate.stages.run import Run
+    from migrate.app.pipeline import Run
 
 
 @command("run", "migrate run", "migrate run --json > run.json")
-@click.option("--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind.")
+@click.option(
+    "--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind."
+)
 @pass_app
 def run(app: App, force_unlock: bool) -> None:
     """Extract, plan, load and reconcile, stopping where a gate fails.
@@ -22,24 +24,30 @@ def run(app: App, force_unlock: bool) -> None:
     Ends with a report in the workspace. Called again, it begins with a new extract, unless the last one is unfinished;
     to go on with a run that was stopped, give the command that `migrate status` names.
     """
+    from migrate.app.pipeline import run_all, send_summary
     from migrate.report.run import render_run_text, summarise_run, write_report
-    from migrate.stages.run import run_all, send_summary
 
-    with app.job(force_unlock=force_unlock) as job, pausable(job.workspace):
-        done = run_all(job)
+    with app.context(force_unlock=force_unlock) as context, pausable(context.workspace):
+        done = run_all(context)
         summary = summarise_run(done)
-        page = write_report(job.workspace.reports, done.extraction.snapshot, summary, utc_now())
+        page = write_report(context.workspace.reports, done.extraction.snapshot, summary, utc_now())
         exit_code, status, following = judge(done)
-        send_summary(job, {"command": "run", "exit_code": exit_code, "status": status, **summary})
+        send_summary(
+            context, {"command": "run", "exit_code": exit_code, "status": status, **summary}
+        )
     lines = [render_run_text(done)]
     if done.stopped:
         lines += [f"Stopped: {done.stopped.what}", f"  -> {app.full(done.stopped.hint or '')}"]
     lines.append(f"Report: {page}")
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="run",
             text="\n\n".join(lines),
-            data={**summary, "report": str(page), "stopped": done.stopped.what if done.stopped else None},
+            data={
+                **summary,
+                "report": str(page),
+                "stopped": done.stopped.what if done.stopped else None,
+            },
             exit_code=exit_code,
             status=status,
             next=following,

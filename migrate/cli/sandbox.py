@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 
 _READY = """\
 Both services are up on this machine. In another terminal, in your project's folder:
@@ -32,8 +32,18 @@ Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state    Ctrl-C e
     "migrate sandbox --fault datatrics:500@every=7 --fault octolis:reset-after@p=0.05",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
-@click.option("--port", default=8720, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
-@click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this SQLite file.")
+@click.option(
+    "--port",
+    default=8720,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="0 takes any free port.",
+)
+@click.option(
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the state in this SQLite file.",
+)
 @click.option(
     "--mappings",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
@@ -44,17 +54,33 @@ Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state    Ctrl-C e
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
     help="Declare datasets in a TOML file: keys, mandatory, protected, defaults, recipes.",
 )
-@click.option("--project-id", default="demo", show_default=True, help="The Datatrics project; * takes any.")
-@click.option("--datatrics-key", default="sandbox-datatrics-key", show_default=True, help="The key it accepts.")
+@click.option(
+    "--project-id", default="demo", show_default=True, help="The Datatrics project; * takes any."
+)
+@click.option(
+    "--datatrics-key",
+    default="sandbox-datatrics-key",
+    show_default=True,
+    help="The key it accepts.",
+)
 @click.option(
     "--octolis-key",
     "octolis_keys",
     multiple=True,
     help="A key it accepts; may be given several times [sandbox-octolis-key].",
 )
-@click.option("--limits", type=click.Choice(["on", "off"]), default="on", show_default=True, help="The points rule.")
 @click.option(
-    "--speed", default=1.0, type=click.FloatRange(min=0.01), help="Make the limits' windows this much shorter [1]."
+    "--limits",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    help="The points rule.",
+)
+@click.option(
+    "--speed",
+    default=1.0,
+    type=click.FloatRange(min=0.01),
+    help="Make the limits' windows this much shorter [1].",
 )
 @click.option(
     "--windows",
@@ -63,10 +89,21 @@ Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state    Ctrl-C e
     show_default=True,
     help="Where the limits' windows begin: at a first request, or on the clock.",
 )
-@click.option("--latency", default=0.0, type=click.FloatRange(min=0), help="Seconds added to every answer.")
-@click.option("--preparation", default=0.0, type=click.FloatRange(min=0), help="Seconds until a write can be read.")
 @click.option(
-    "--fault", "faults", multiple=True, metavar="SIDE:KIND[@WHEN]", help="A fault to inject; see docs/sandbox.md."
+    "--latency", default=0.0, type=click.FloatRange(min=0), help="Seconds added to every answer."
+)
+@click.option(
+    "--preparation",
+    default=0.0,
+    type=click.FloatRange(min=0),
+    help="Seconds until a write can be read.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="SIDE:KIND[@WHEN]",
+    help="A fault to inject; see docs/sandbox.md.",
 )
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @click.option("--seed", default=0, type=int, help="Makes the faults repeatable.")
@@ -125,10 +162,14 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
             "project": settings.project_id,
             "datatrics_key": settings.datatrics_key,
             "octolis_keys": ",".join(settings.octolis_keys),
-            "datasets": ", ".join(dataset.id for dataset in declare(settings.mappings, settings.datasets).datasets),
+            "datasets": ", ".join(
+                dataset.id for dataset in declare(settings.mappings, settings.datasets).datasets
+            ),
         }
         if app.as_json:
-            click.echo(json.dumps({"command": "sandbox", "exit_code": 0, "status": "ready", **facts}))
+            click.echo(
+                json.dumps({"command": "sandbox", "exit_code": 0, "status": "ready", **facts})
+            )
             return
         note = f"   limit_speed = {speed:g}" if speed != 1 else ""
         click.echo(_READY.format(**facts, speed=note))
@@ -137,7 +178,11 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     serve(settings, on_ready)
     if not app.as_json:
-        app.finish(Outcome("sandbox", "The sandbox has ended." + (f" Its state is in {db}." if db else "")))
+        app.finish(
+            CommandOutcome(
+                "sandbox", "The sandbox has ended." + (f" Its state is in {db}." if db else "")
+            )
+        )
 
 
 def _end_with_stdin() -> None:

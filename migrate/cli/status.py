@@ -6,30 +6,50 @@ import time
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 
 
-@command("status", "migrate status", "migrate status --plan 20261121-210551 --json", "migrate status --watch")
+@command(
+    "status",
+    "migrate status",
+    "migrate status --plan 20261121-210551 --json",
+    "migrate status --watch",
+)
 @click.option("--plan", "name", metavar="NAME", help="Only this plan.")
-@click.option("--watch", is_flag=True, help="Follow the plan's load, from any terminal, until it is done.")
-@click.option("--every", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds between looks.")
+@click.option(
+    "--watch", is_flag=True, help="Follow the plan's load, from any terminal, until it is done."
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    help="Seconds between looks.",
+)
 @pass_app
 def status(app: App, name: str | None, watch: bool, every: float) -> None:
     """Show snapshots, plans and the ledger: what is done, what is left, and the next command. Reads files only."""
     if watch and not app.as_json:
         follow(app, name, every)
+    from migrate.app.status import read_status
     from migrate.report.status import render_status, summarise_status
-    from migrate.stages.status import read_status
     from migrate.workspace import Workspace
 
     found = read_status(Workspace.of(app.open_project()), name)
-    app.finish(Outcome(command="status", text=render_status(found), data=summarise_status(found), next=found.next))
+    app.finish(
+        CommandOutcome(
+            command="status",
+            text=render_status(found),
+            data=summarise_status(found),
+            next=found.next,
+        )
+    )
 
 
 def follow(app: App, name: str | None, every_s: float) -> None:
     """Shows the load of a plan again and again until it is over, or Ctrl-C; once, where it has not begun."""
+    from migrate.app.status import read_load
     from migrate.report.status import render_load_state
-    from migrate.stages.status import read_load
     from migrate.workspace import Workspace
 
     project = app.open_project()
@@ -41,7 +61,10 @@ def follow(app: App, name: str | None, every_s: float) -> None:
             first = state.done if first is None else first
             waited_s = time.monotonic() - begun_s
             click.clear()
-            click.echo(render_load_state(state, (state.done - first) / waited_s if waited_s > 0 else 0.0) + "\n")
+            click.echo(
+                render_load_state(state, (state.done - first) / waited_s if waited_s > 0 else 0.0)
+                + "\n"
+            )
             if state.is_over or stop.wait(every_s):
                 break
     if state.not_begun:

@@ -63,7 +63,11 @@ def plain(char: str) -> str:
     """`char` in ASCII for a reader: a known spelling, the letter without accents, else the character's number."""
     if char in _PLAIN:
         return _PLAIN[char]
-    base = "".join(part for part in unicodedata.normalize("NFKD", char) if part.isascii() and part.isprintable())
+    base = "".join(
+        part
+        for part in unicodedata.normalize("NFKD", char)
+        if part.isascii() and part.isprintable()
+    )
     return base or escaped(char)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app, utc_now
+from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 
 
 @command("support", "migrate support", "migrate support --out for-the-vendor.zip")
@@ -24,7 +24,7 @@ def support(app: App, out: Path | None) -> None:
     and hashes of the workspace's files. No key is in it, and every word of a message that is not the tool's own is
     masked. Look into it before you send it: it is a zip of plain text.
     """
-    from migrate.stages.support import pack_support
+    from migrate.app.support.bundle import pack_support
 
     now = utc_now()
     project = app.open_project()
@@ -33,9 +33,16 @@ def support(app: App, out: Path | None) -> None:
     bundle = pack_support(project, workspace, file, now, app.progress())
     lines = [f"  {size:>11,}  {name}" for name, size in bundle.members.items()]
     app.finish(
-        Outcome(
+        CommandOutcome(
             command="support",
-            text="\n".join([f"Wrote {bundle.file}:", *lines, "", "Nothing was sent. Look into it before you do."]),
+            text="\n".join(
+                [
+                    f"Wrote {bundle.file}:",
+                    *lines,
+                    "",
+                    "Nothing was sent. Look into it before you do.",
+                ]
+            ),
             data={"file": str(bundle.file), "members": dict(bundle.members)},
         )
     )

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 
 
 @command(
-    "trace", "migrate trace profiles 12345 --source 'Magento 2'", "migrate trace sales 000000123 --json --show-values"
+    "trace",
+    "migrate trace profiles 12345 --source 'Magento 2'",
+    "migrate trace sales 000000123 --json --show-values",
 )
 @click.argument("resource")
 @click.argument("record_id", metavar="ID")
-@click.option("--source", metavar="S", help="The record's source; needed where several sources have the id.")
+@click.option(
+    "--source", metavar="S", help="The record's source; needed where several sources have the id."
+)
 @click.option("--plan", "name", metavar="NAME", help="The plan to follow it through [the newest].")
 @click.option("--offline", is_flag=True, help="Ask neither source nor target.")
 @click.option("--show-values", is_flag=True, help="Show values as they are instead of masked.")
 @pass_app
 def trace(
-    app: App, resource: str, record_id: str, source: str | None, name: str | None, offline: bool, show_values: bool
+    app: App,
+    resource: str,
+    record_id: str,
+    source: str | None,
+    name: str | None,
+    offline: bool,
+    show_values: bool,
 ) -> None:
     """Follow one record through every stage: source, snapshot, mapping, plan, batch, target.
 
     Shows each column after each step of its mapping, what it was collapsed with, why it was rejected or in which batch
     it was sent, the ids of requests that failed, and what the target shows otherwise.
     """
-    from migrate.mask import workspace_masker
+    from migrate.app.trace import run_trace
+    from migrate.privacy.mask import workspace_masker
     from migrate.report.trace import render_trace, summarise_trace
-    from migrate.stages.trace import run_trace
 
-    with app.job() as job:
-        found = run_trace(job, resource, record_id, source, name, live=not offline)
-        mask = None if show_values else workspace_masker(job.workspace.root).mask
-    app.finish(Outcome("trace", render_trace(found, mask), summarise_trace(found, mask)))
+    with app.context() as context:
+        found = run_trace(context, resource, record_id, source, name, live=not offline)
+        mask = None if show_values else workspace_masker(context.workspace.root).mask
+    app.finish(CommandOutcome("trace", render_trace(found, mask), summarise_trace(found, mask)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from migrate.cli.app import App, Outcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app
 
 
 @command("undo", "migrate undo plan", "migrate undo run --plan 20261121-210551")
@@ -23,12 +23,18 @@ def undo(app: App, step: str, name: str | None, wait_s: float) -> None:
     restores through the same ledger and limits as a load, and reads back whether it worked. Stopped or killed, the same
     command goes on. What cannot be undone is listed in exports/PLAN/undo-*.csv.
     """
+    from migrate.app.undo import plan_undo, run_undo
     from migrate.report.undo import judge_undo, render_undo, summarise_undo
-    from migrate.stages.undo import plan_undo, run_undo
 
-    with app.job() as job:
-        found = plan_undo(job, name) if step == "plan" else run_undo(job, name, wait_s=wait_s)
+    with app.context() as context:
+        found = (
+            plan_undo(context, name) if step == "plan" else run_undo(context, name, wait_s=wait_s)
+        )
     exit_code, status = judge_undo(found)
     to_do = step == "plan" and any(entry.restorable for entry in found.datasets)
     following = f"migrate undo run --plan {found.plan}" if to_do else None
-    app.finish(Outcome("undo", render_undo(found), summarise_undo(found), exit_code, status, following))
+    app.finish(
+        CommandOutcome(
+            "undo", render_undo(found), summarise_undo(found), exit_code, status, following
+        )
+    )

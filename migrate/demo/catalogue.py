@@ -81,20 +81,33 @@ def _paths() -> list[str]:
 def build_categories() -> list[Record]:
     """25 categories of Magento with their path for a name, 10 of PrestaShop in its own shape, 5 as documented."""
     magento = [
-        {"itemid": number, "source": MAGENTO, "item": {"categoryid": number, "name": path, "url": ""}}
+        {
+            "itemid": number,
+            "source": MAGENTO,
+            "item": {"categoryid": number, "name": path, "url": ""},
+        }
         for number, path in enumerate(_paths(), start=3)
     ]
     prestashop = [
         {
             "categoryid": str(number),
             "source": f"{PRESTASHOP}-{language}",
-            "category": {"name": root, "description": f"<p>{root}&nbsp;&amp; meer</p>", "url": f"/{language}/{number}"},
+            "category": {
+                "name": root,
+                "description": f"<p>{root}&nbsp;&amp; meer</p>",
+                "url": f"/{language}/{number}",
+            },
         }
         for language in PRESTASHOP_LANGUAGES
         for number, root in enumerate(_TREE, start=2)
     ]
     documented = [
-        {"itemid": f"category-{number}", "source": CRM, "itemtype": "category", "item": {"name": root}}
+        {
+            "itemid": f"category-{number}",
+            "source": CRM,
+            "itemtype": "category",
+            "item": {"name": root},
+        }
         for number, root in enumerate(_TREE)
     ]
     return magento + prestashop + documented
@@ -106,7 +119,11 @@ def build_items(random: Random, products: list[Product]) -> list[Record]:
     **Guarantees**: one of them has a price that is no number.
     """
     magento = [_magento(random, product) for product in products[:160]]
-    prestashop = [_prestashop(product, language) for product in products[:60] for language in PRESTASHOP_LANGUAGES]
+    prestashop = [
+        _prestashop(product, language)
+        for product in products[:60]
+        for language in PRESTASHOP_LANGUAGES
+    ]
     feed = [_feed(random, product) for product in products[100:160]]
     documented = [_documented(random, product) for product in products[:60]]
     feed[3]["item"]["price"] = "op aanvraag"
@@ -127,7 +144,9 @@ def _magento(random: Random, product: Product) -> Record:
             "short_description": "",
             "url": f"https://shop.example/p/{product.number}?size=l&color=1",
             "image": f"https://shop.example/media/{product.number}.jpg",
-            "additional_images": random.choice(("", [f"https://shop.example/media/{product.number}-b.jpg"])),
+            "additional_images": random.choice(
+                ("", [f"https://shop.example/media/{product.number}-b.jpg"])
+            ),
             "sku": product.sku,
             "price": float(product.price) / 1.21,
             "special_price": 0,

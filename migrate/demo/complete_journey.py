@@ -80,7 +80,9 @@ class CompleteJourney:
     def revenue(self) -> list[Revenue]:
         """Turnover by month and currency, ascending, from the lines and not from the baskets' totals."""
         months = (
-            self.transactions.group_by(pl.col("transaction_timestamp").dt.strftime("%Y-%m").alias("month"))
+            self.transactions.group_by(
+                pl.col("transaction_timestamp").dt.strftime("%Y-%m").alias("month")
+            )
             .agg(pl.col("sales_value").sum())
             .sort("month")
         )
@@ -97,12 +99,16 @@ def open_complete_journey(folder: Path | None = None) -> CompleteJourney:
     **Raises**: UsageError when the package is not installed; ConfigError when its files are not what is expected.
     """
     folder = folder or _package_folder()
-    campaigns = _read(folder, "campaign_descriptions").select("campaign_id", "campaign_type", "start_date")
+    campaigns = _read(folder, "campaign_descriptions").select(
+        "campaign_id", "campaign_type", "start_date"
+    )
     return CompleteJourney(
         transactions=_checked(_read(folder, "transactions")),
         products=_read(folder, "products"),
         demographics=_read(folder, "demographics"),
-        deliveries=_read(folder, "campaigns").join(campaigns, on="campaign_id", how="left", maintain_order="left"),
+        deliveries=_read(folder, "campaigns").join(
+            campaigns, on="campaign_id", how="left", maintain_order="left"
+        ),
         redemptions=_read(folder, "coupon_redemptions"),
     )
 
@@ -124,7 +130,9 @@ def _read(folder: Path, table: str) -> pl.DataFrame:
     try:
         return pl.read_parquet(file)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise ConfigError(f"{file} cannot be read: {type(error).__name__}", hint=_REINSTALL) from None
+        raise ConfigError(
+            f"{file} cannot be read: {type(error).__name__}", hint=_REINSTALL
+        ) from None
 
 
 def _checked(lines: pl.DataFrame) -> pl.DataFrame:
@@ -132,9 +140,13 @@ def _checked(lines: pl.DataFrame) -> pl.DataFrame:
     for column in _MONEY:
         error = (money[column].cast(pl.Float64) - lines[column]).abs().max()
         if not isinstance(error, float) or error > 1e-9:
-            raise ConfigError(f"{_PACKAGE}: {column} holds amounts that are no whole cents", hint=_REINSTALL)
+            raise ConfigError(
+                f"{_PACKAGE}: {column} holds amounts that are no whole cents", hint=_REINSTALL
+            )
     if lines["basket_id"].rle().len() != lines["basket_id"].n_unique():
-        raise ConfigError(f"{_PACKAGE}: the lines of a basket do not stand together", hint=_REINSTALL)
+        raise ConfigError(
+            f"{_PACKAGE}: the lines of a basket do not stand together", hint=_REINSTALL
+        )
     return money
 
 
@@ -175,7 +187,9 @@ def _content_categories(data: CompleteJourney) -> Iterator[bytes]:
 
 def _content_items(data: CompleteJourney) -> Iterator[bytes]:
     """What the data lack is sent as null, so that a null and an absent field both occur; no date is known."""
-    frame = data.products.with_columns(name=pl.coalesce("product_type", "product_category", "department"), path=_path())
+    frame = data.products.with_columns(
+        name=pl.coalesce("product_type", "product_category", "department"), path=_path()
+    )
     for row in frame.iter_rows(named=True):
         itemid, path, name = row.pop("product_id"), row.pop("path"), row.pop("name")
         linked = [category for category in (row["department"], path) if category is not None]
@@ -190,7 +204,9 @@ def _sales(data: CompleteJourney) -> Iterator[bytes]:
     No value needs escaping, since all are numbers, timestamps and ids.
     """
     lines = data.transactions
-    starts = lines.select((pl.col("basket_id").rle_id().diff() != 0).fill_null(value=True).arg_true()).to_series()
+    starts = lines.select(
+        (pl.col("basket_id").rle_id().diff() != 0).fill_null(value=True).arg_true()
+    ).to_series()
     for start, end in pairwise([*starts.gather_every(_BASKETS_A_SLICE), lines.height]):
         sales = lines[start:end].group_by("basket_id", maintain_order=True).agg(*_basket())
         for text in sales.select(_sale_text()).to_series():
@@ -223,7 +239,16 @@ def _sale_text() -> pl.Expr:
         + CURRENCY
         + '","store_id":%,"week":%,"items":[%]}}'
     )
-    columns = ("basket_id", "created", "household_id", "household_id", "total", "store_id", "week", "items")
+    columns = (
+        "basket_id",
+        "created",
+        "household_id",
+        "household_id",
+        "total",
+        "store_id",
+        "week",
+        "items",
+    )
     return _filled(template, *columns)
 
 
@@ -244,19 +269,31 @@ def _interactions(data: CompleteJourney) -> Iterator[bytes]:
 def _sends(deliveries: pl.DataFrame) -> Iterator[bytes]:
     frame = _numbered(deliveries, "campaign_id", "household_id")
     for campaign, household, kind, start, number in frame.select(
-        "campaign_id", "household_id", "campaign_type", pl.col("start_date").dt.strftime(_TIME), "number"
+        "campaign_id",
+        "household_id",
+        "campaign_type",
+        pl.col("start_date").dt.strftime(_TIME),
+        "number",
     ).iter_rows():
         details = {"campaignid": str(campaign), "campaign_type": kind}
-        yield _interaction(f"send-{campaign}-{household}-{number}", "send", start, household, details)
+        yield _interaction(
+            f"send-{campaign}-{household}-{number}", "send", start, household, details
+        )
 
 
 def _redemptions(redemptions: pl.DataFrame) -> Iterator[bytes]:
     frame = _numbered(redemptions, "campaign_id", "household_id", "coupon_upc")
     for campaign, household, coupon, day, number in frame.select(
-        "campaign_id", "household_id", "coupon_upc", pl.col("redemption_date").dt.strftime(_TIME), "number"
+        "campaign_id",
+        "household_id",
+        "coupon_upc",
+        pl.col("redemption_date").dt.strftime(_TIME),
+        "number",
     ).iter_rows():
         details = {"campaignid": str(campaign), "coupon_upc": str(coupon)}
-        yield _interaction(f"redeem-{campaign}-{household}-{coupon}-{number}", "redeem", day, household, details)
+        yield _interaction(
+            f"redeem-{campaign}-{household}-{coupon}-{number}", "redeem", day, household, details
+        )
 
 
 def _numbered(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
@@ -264,6 +301,15 @@ def _numbered(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
     return frame.with_columns(number=pl.int_range(1, pl.len() + 1).over(columns))
 
 
-def _interaction(name: str, event: str, moment: str, household: int, details: dict[str, str]) -> bytes:
+def _interaction(
+    name: str, event: str, moment: str, household: int, details: dict[str, str]
+) -> bytes:
     interaction = {"datetime": moment, "profileid": str(household), "event": event, **details}
-    return encode({"interactionid": name, "source": SOURCE, "objecttype": "interaction", "interaction": interaction})
+    return encode(
+        {
+            "interactionid": name,
+            "source": SOURCE,
+            "objecttype": "interaction",
+            "interaction": interaction,
+        }
+    )

@@ -37,14 +37,16 @@ class Shares:
 
     def of(self, rows: int) -> tuple[int, int, int]:
         """Records that change, come and go; at least one where the share is not nothing and there is one."""
-        return tuple(min(rows, max(round(share * rows), 1 if share else 0)) for share in self._all())  # type: ignore[return-value]  # three of three
+        return tuple(
+            min(rows, max(round(share * rows), 1 if share else 0)) for share in self._all()
+        )  # type: ignore[return-value]  # three of three
 
     def _all(self) -> tuple[float, float, float]:
         return self.changed, self.new, self.gone
 
 
 @dataclass(frozen=True)
-class Fields:
+class DriftFields:
     """Names in a resource's records: `ids` are the identity, one of `changeable` may change, `unique` tell apart."""
 
     ids: tuple[str, ...]
@@ -61,7 +63,14 @@ class Drift:
     gone: list[Identity] = field(default_factory=list)
 
 
-def make_drift(records: Iterable[Row], rows: int, fields: Fields, shares: Shares, moment: datetime, seed: int) -> Drift:
+def make_drift(
+    records: Iterable[Row],
+    rows: int,
+    fields: DriftFields,
+    shares: Shares,
+    moment: datetime,
+    seed: int,
+) -> Drift:
     """The drift of a resource of `rows` records, each of which meets one fate at most; the same for the same `seed`.
 
     A record without anything that could change, and one without an identity, is left alone. `moment` is when it all
@@ -120,7 +129,9 @@ def _holder(record: dict[str, Any], name: str) -> tuple[dict[str, Any], str] | N
     return _holder(inner, rest) if rest and isinstance(inner, dict) else None
 
 
-def _values(record: dict[str, Any], names: Iterable[str]) -> Iterator[tuple[str, dict[str, Any], str, Any]]:
+def _values(
+    record: dict[str, Any], names: Iterable[str]
+) -> Iterator[tuple[str, dict[str, Any], str, Any]]:
     for name in names:
         found = _holder(record, name)
         if found and found[0][found[1]] not in (None, ""):
@@ -136,12 +147,18 @@ def _collect(record: dict[str, Any], donors: Mapping[str, list[Any]], random: Ra
             pool[random.randrange(_POOL)] = value
 
 
-def _change(record: dict[str, Any], fields: Fields, donors: Mapping[str, list[Any]], random: Random) -> bool:
+def _change(
+    record: dict[str, Any], fields: DriftFields, donors: Mapping[str, list[Any]], random: Random
+) -> bool:
     """Whether there was a field that could change."""
     able = [
         (holder, key, others)
         for name, holder, key, value in _values(record, fields.changeable)
-        if (others := [other for other in donors[name] if other != value and type(other) is type(value)])
+        if (
+            others := [
+                other for other in donors[name] if other != value and type(other) is type(value)
+            ]
+        )
     ]
     if able:
         holder, key, others = random.choice(able)
@@ -149,7 +166,7 @@ def _change(record: dict[str, Any], fields: Fields, donors: Mapping[str, list[An
     return bool(able)
 
 
-def _rename(record: dict[str, Any], fields: Fields, number: int) -> None:
+def _rename(record: dict[str, Any], fields: DriftFields, number: int) -> None:
     for _, holder, key, value in _values(record, fields.ids):
         holder[key] = 900_000_000 + number if isinstance(value, int) else f"rehearsal-{number}"
     for _, holder, key, value in _values(record, fields.unique):
@@ -159,7 +176,11 @@ def _rename(record: dict[str, Any], fields: Fields, number: int) -> None:
 
 def _stamp(record: dict[str, Any], names: Sequence[str], moment: datetime) -> bool:
     """Whether there was a time stamp to set; it is spelt as it was."""
-    texts = [(holder, key, value) for _, holder, key, value in _values(record, names) if isinstance(value, str)]
+    texts = [
+        (holder, key, value)
+        for _, holder, key, value in _values(record, names)
+        if isinstance(value, str)
+    ]
     for holder, key, value in texts:
         holder[key] = spell_iso(moment) if "T" in value else spell(moment)
     return bool(texts)
@@ -167,8 +188,10 @@ def _stamp(record: dict[str, Any], names: Sequence[str], moment: datetime) -> bo
 
 def pick_fields(
     ids: Sequence[str], columns: Collection[str], fixed: Collection[str], unique: Collection[str]
-) -> Fields:
+) -> DriftFields:
     """The fields of a resource: of its mapped `columns` those may change that are neither identity nor `fixed`."""
     decide = {*ids, *fixed, *unique, *UPDATED, *CREATED}
-    changeable = tuple(sorted(name for name in columns if name not in decide and not name.startswith("item.")))
-    return Fields(tuple(ids), changeable, tuple(sorted(set(unique) - set(ids))))
+    changeable = tuple(
+        sorted(name for name in columns if name not in decide and not name.startswith("item."))
+    )
+    return DriftFields(tuple(ids), changeable, tuple(sorted(set(unique) - set(ids))))

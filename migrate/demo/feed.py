@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from migrate.demo.data import RESOURCES, DemoData
 from migrate.errors import Refused, RemoteError, Unreachable
-from migrate.http import NoReplyError, Remote, Request
+from migrate.net.http import NoReplyError, Remote, Request
 from migrate.progress import Progress
 
 _DEADLINE_S = 120.0
@@ -86,7 +86,9 @@ def _task(resource: str) -> str:
     return f"feed {resource}"
 
 
-def _feed_resource(remote: Remote, resource: str, portions: Iterator[list[bytes]], progress: Progress) -> int:
+def _feed_resource(
+    remote: Remote, resource: str, portions: Iterator[list[bytes]], progress: Progress
+) -> int:
     fed = 0
     for chunk in portions:
         _post(remote, resource, chunk, fed)
@@ -121,16 +123,22 @@ def _post(remote: Remote, resource: str, chunk: list[bytes], fed: int) -> None:
     except NoReplyError as error:
         raise Unreachable(f"{where}: {error.reason}", hint=_AGAIN) from None
     if 400 <= reply.status < 500:
-        raise Refused(f"{where}: the service answered {reply.status}", status=reply.status, hint=_AGAIN)
+        raise Refused(
+            f"{where}: the service answered {reply.status}", status=reply.status, hint=_AGAIN
+        )
     if reply.status != 200:
         raise RemoteError(f"{where}: the service answered {reply.status}", hint=_AGAIN)
     taken = _count_items(reply.body, where)
     if taken != len(chunk):
-        raise RemoteError(f"{where}: sent {len(chunk):,} records, the answer lists {taken:,}", hint=_AGAIN)
+        raise RemoteError(
+            f"{where}: sent {len(chunk):,} records, the answer lists {taken:,}", hint=_AGAIN
+        )
 
 
 def _count_items(body: bytes, where: str) -> int:
     try:
         return len(msgspec.json.decode(body, type=_Answer).items)
     except msgspec.MsgspecError:
-        raise RemoteError(f"{where}: the answer is not the documented list of items", hint=_AGAIN) from None
+        raise RemoteError(
+            f"{where}: the answer is not the documented list of items", hint=_AGAIN
+        ) from None

@@ -21,7 +21,10 @@ def build_interactions(random: Random, people: list[Person]) -> list[Record]:
     **Guarantees**: one of them, the last click of the list, has a date that is none.
     """
     moments = draw_moments(random, 2_500)
-    records = [_interaction(random, number, spell(moment), people) for number, moment in enumerate(moments, start=1)]
+    records = [
+        _interaction(random, number, spell(moment), people)
+        for number, moment in enumerate(moments, start=1)
+    ]
     clicks = [record for record in records if record["interaction"]["event"] == "click"]
     clicks[-1]["interaction"]["datetime"] = "yesterday"
     return records
@@ -37,7 +40,9 @@ def _interaction(random: Random, number: int, moment: str, people: list[Person])
         "emailid": str(987_654_321 + number % 12),
     }
     if interaction["event"] == "click":
-        interaction["url"] = f"https://shop.example/p/{number % 160 + 1}?utm_source=mail&utm_campaign=été"
+        interaction["url"] = (
+            f"https://shop.example/p/{number % 160 + 1}?utm_source=mail&utm_campaign=été"
+        )
         interaction["device"] = {"type": random.choice(("mobile", "desktop")), "os": None}
     return {
         "interactionid": str(4_000_000_000 + number),

@@ -49,11 +49,15 @@ def build_sales(random: Random, people: list[Person], products: list[Product]) -
     **Guarantees**: one has no usable date and one no usable total; two more have one line with a broken number.
     """
     magento = [
-        _magento(random, number, moment, random.choice(people[:450]), _basket(random, products[:160]))
+        _magento(
+            random, number, moment, random.choice(people[:450]), _basket(random, products[:160])
+        )
         for number, moment in enumerate(draw_moments(random, 600), start=1)
     ]
     prestashop = [
-        _prestashop(random, number, moment, random.choice(people[250:650]), _basket(random, products[:60]))
+        _prestashop(
+            random, number, moment, random.choice(people[250:650]), _basket(random, products[:60])
+        )
         for number, moment in enumerate(draw_moments(random, 600), start=1)
     ]
     documented = [
@@ -62,7 +66,9 @@ def build_sales(random: Random, people: list[Person], products: list[Product]) -
     ]
     magento[300].record["conversion"]["items"][0]["price"] = "n/a"
     documented[100].record["conversion"]["items"][0]["quantity"] = "two"
-    prestashop[20] = replace(_broken(prestashop[20], "created", "2023-13-05 09:12:00"), month=NO_DATE)
+    prestashop[20] = replace(
+        _broken(prestashop[20], "created", "2023-13-05 09:12:00"), month=NO_DATE
+    )
     documented[40] = replace(_broken(documented[40], "total", "on request"), amount=None)
     return magento + prestashop + documented
 
@@ -73,7 +79,10 @@ def _broken(sale: Sale, field: str, value: str) -> Sale:
 
 
 def _basket(random: Random, products: list[Product]) -> list[_Line]:
-    lines = [_Line(random.choice(products), random.choice((1, 1, 1, 2, 5))) for _ in range(random.randrange(1, 6))]
+    lines = [
+        _Line(random.choice(products), random.choice((1, 1, 1, 2, 5)))
+        for _ in range(random.randrange(1, 6))
+    ]
     # The same product twice in one order: two lines, which no key of order and product can tell apart.
     return [*lines, lines[0]] if random.random() < 0.05 else lines
 
@@ -82,12 +91,16 @@ def _sum(lines: list[_Line]) -> Decimal:
     return sum((line.total for line in lines), Decimal(0))
 
 
-def _sale(conversionid: str | int, source: str, conversion: Record, moment: datetime, amount: Decimal) -> Sale:
+def _sale(
+    conversionid: str | int, source: str, conversion: Record, moment: datetime, amount: Decimal
+) -> Sale:
     record = {"conversionid": conversionid, "source": source, "conversion": conversion}
     return Sale(record, f"{moment:%Y-%m}", amount)
 
 
-def _magento(random: Random, number: int, moment: datetime, person: Person, lines: list[_Line]) -> Sale:
+def _magento(
+    random: Random, number: int, moment: datetime, person: Person, lines: list[_Line]
+) -> Sale:
     """The plug-in's own table row: `profile_id`, amounts as text of four decimals, `status` of the sync."""
     amount = _sum(lines) + _SHIPPING
     conversion = {
@@ -129,7 +142,9 @@ def _magento_items(line: _Line) -> list[Record]:
     return [item, variant] if line.product.number % 4 == 0 else [item]
 
 
-def _prestashop(random: Random, number: int, moment: datetime, person: Person, lines: list[_Line]) -> Sale:
+def _prestashop(
+    random: Random, number: int, moment: datetime, person: Person, lines: list[_Line]
+) -> Sale:
     """The customer's number is a number here and a text in the profile; `price` is that of the whole line."""
     goods = _sum(lines)
     discount = round(goods / 10, 2) if random.random() < 0.2 else Decimal(0)
@@ -168,7 +183,11 @@ def _documented(number: int, moment: datetime, person: Person, lines: list[_Line
     """The documents' sample; every twentieth sale is a guest's, known by e-mail alone, with an importer's date."""
     amount = _sum(lines)
     is_guest = number % 20 == 0
-    who = {"email": person.email} if is_guest else {"profileid": crm_id(person), "email": person.email}
+    who = (
+        {"email": person.email}
+        if is_guest
+        else {"profileid": crm_id(person), "email": person.email}
+    )
     conversion = {
         "created": spell_iso(moment) if is_guest else spell(moment),
         "updated": spell(moment + timedelta(minutes=11)),

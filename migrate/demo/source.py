@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from migrate.demo.feed import chunks
 from migrate.errors import RemoteError
-from migrate.http import NoReplyError, Remote, Request
+from migrate.net.http import NoReplyError, Remote, Request
 
 _DEADLINE_S = 300.0
 _CHUNK_RECORDS, _CHUNK_BYTES = 5_000, 4_000_000
@@ -25,7 +25,12 @@ class SandboxSource:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         self._project = f"2.0/project/{quote(project_id, safe='')}"
         self._remote = Remote(
-            "the sandbox", f"{url}/", authorize=authorize, headers=headers, connections=1, deadline_s=_DEADLINE_S
+            "the sandbox",
+            f"{url}/",
+            authorize=authorize,
+            headers=headers,
+            connections=1,
+            deadline_s=_DEADLINE_S,
         )
 
     def plant(self, resource: str, records: Iterable[bytes]) -> int:
@@ -38,7 +43,12 @@ class SandboxSource:
 
     def delete(self, path: str, query: Mapping[str, str], source: str, id_: str) -> None:
         """Takes a record away, by the documented call; one that is not there is away already."""
-        self._send("DELETE", f"{self._project}/{path}/{quote(id_, safe='')}", {**query, "source": source}, None)
+        self._send(
+            "DELETE",
+            f"{self._project}/{path}/{quote(id_, safe='')}",
+            {**query, "source": source},
+            None,
+        )
 
     def close(self) -> None:
         """Closes the connection."""

@@ -34,7 +34,11 @@ def write_altered(view: LedgerView, workspace: Workspace, plan: PlanToLoad) -> l
     (`altered`); `sent` and `stored` are JSON texts, `stored` is null for what is not there or not told.
     """
     folder = workspace.exports / plan.name
-    return [path for dataset in plan.datasets if (path := _write(view, folder, plan.name, dataset)) is not None]
+    return [
+        path
+        for dataset in plan.datasets
+        if (path := _write(view, folder, plan.name, dataset)) is not None
+    ]
 
 
 def _write(view: LedgerView, folder: Path, plan: str, dataset: DatasetToLoad) -> Path | None:
@@ -63,7 +67,9 @@ def _frame(records: list[SettledRecord], dataset: DatasetToLoad) -> pl.DataFrame
     return pl.DataFrame(list(_rows(records, sent)), schema=SCHEMA, orient="row")
 
 
-def _rows(records: Iterable[SettledRecord], sent: dict[tuple[int, int], str]) -> Iterator[tuple[object, ...]]:
+def _rows(
+    records: Iterable[SettledRecord], sent: dict[tuple[int, int], str]
+) -> Iterator[tuple[object, ...]]:
     for record in records:
         payload = sent[record.batch, record.position]
         values = SentRecord(record.position, record.key, payload).values()

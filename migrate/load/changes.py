@@ -16,7 +16,13 @@ class Changes:
         self._note = note
         self._told: set[str] = set()
 
-    def of(self, dataset: DatasetToLoad, record: PlannedRecord, since: datetime | None, written: Written) -> str:
+    def of(
+        self,
+        dataset: DatasetToLoad,
+        record: PlannedRecord,
+        since: datetime | None,
+        written: Written,
+    ) -> str:
         """What became of a planned record; `since`: a moment before the first write, in the service's time."""
         if dataset.webhook is not None:
             return "sent"

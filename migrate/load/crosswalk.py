@@ -37,7 +37,9 @@ def write_crosswalks(view: LedgerView, workspace: Workspace, plan: PlanToLoad) -
 
     **Raises**: WorkspaceError where the disk is full.
     """
-    return [_write(view, workspace.exports / plan.name, plan.name, dataset) for dataset in plan.datasets]
+    return [
+        _write(view, workspace.exports / plan.name, plan.name, dataset) for dataset in plan.datasets
+    ]
 
 
 def _write(view: LedgerView, folder: Path, plan: str, dataset: DatasetToLoad) -> Path:
@@ -46,7 +48,9 @@ def _write(view: LedgerView, folder: Path, plan: str, dataset: DatasetToLoad) ->
     try:
         # A full disk is told as one also while the parts are written.
         with replacing(target) as temporary:
-            pl.scan_parquet(_write_parts(parts, _parts(view, plan, dataset))).sink_parquet(temporary)
+            pl.scan_parquet(_write_parts(parts, _parts(view, plan, dataset))).sink_parquet(
+                temporary
+            )
     finally:
         shutil.rmtree(parts, ignore_errors=True)
     return target
@@ -74,7 +78,9 @@ def _parts(view: LedgerView, plan: str, dataset: DatasetToLoad) -> Iterator[pl.D
             yield _exploded(part.with_columns(change=pl.lit("unchanged"), written_at=None))
 
 
-def _joined(dataset: DatasetToLoad, settled: list[SettledRecord], survivors: Mapping[str, str]) -> pl.DataFrame:
+def _joined(
+    dataset: DatasetToLoad, settled: list[SettledRecord], survivors: Mapping[str, str]
+) -> pl.DataFrame:
     first, last = settled[0].batch, settled[-1].batch
     sources = (
         pl.scan_parquet(dataset.records)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from migrate.load.scheduler import Job
+from migrate.load.scheduler import BatchRequest
 
 Step = Literal["wait", "halve", "set aside"]
 
@@ -22,7 +22,7 @@ _MOST_SET_ASIDE = 20
 
 
 @dataclass
-class Patience:
+class FailurePatience:
     """What a run has done about batches that keep failing. `succeeded_at`: when a request last had a record written.
 
     **Guarantees**: a run halves at most a hundred times, each for the price of a few requests, and leaves at most
@@ -33,12 +33,16 @@ class Patience:
     halvings: int = 0
     set_aside: int = 0
 
-    def judge(self, job: Job, failing_s: float, budget_s: float) -> Step:
+    def judge(self, request: BatchRequest, failing_s: float, budget_s: float) -> Step:
         """What to do about a job that has just failed, and has been failing for so many seconds."""
-        is_alone = len(job.records) == 1
+        is_alone = len(request.records) == 1
         # A half is cut again on what has been seen since the whole failed; a record alone has to be the odd one now.
-        since = job.halved_at if is_alone and job.halved_at is not None else job.failing_from
-        if self.succeeded_at < since or not _is_patience_over(job, failing_s, budget_s):
+        since = (
+            request.halved_at
+            if is_alone and request.halved_at is not None
+            else request.failing_from
+        )
+        if self.succeeded_at < since or not _is_patience_over(request, failing_s, budget_s):
             return "wait"
         if not is_alone:
             self.halvings += 1
@@ -47,8 +51,10 @@ class Patience:
         return "set aside" if self.set_aside <= _MOST_SET_ASIDE else "wait"
 
 
-def _is_patience_over(job: Job, failing_s: float, budget_s: float) -> bool:
-    kind = "record" if len(job.records) == 1 else "batch" if job.halved_at is None else "piece"
-    if job.failures >= _FAILURES_BEFORE[kind]:
+def _is_patience_over(request: BatchRequest, failing_s: float, budget_s: float) -> bool:
+    kind = (
+        "record" if len(request.records) == 1 else "batch" if request.halved_at is None else "piece"
+    )
+    if request.failures >= _FAILURES_BEFORE[kind]:
         return True
-    return job.failures >= _LEAST_FAILURES and failing_s >= budget_s * _SHARE_OF_BUDGET
+    return request.failures >= _LEAST_FAILURES and failing_s >= budget_s * _SHARE_OF_BUDGET

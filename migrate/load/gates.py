@@ -34,7 +34,9 @@ class LoadGates:
             f"- dataset {dataset.name}: {dataset.counted:,} records then, {count:,} now"
             for dataset, count in counts
             if dataset.counted is not None
-            and not self.gates.max_target_change.allows(abs(count - dataset.counted), dataset.counted)
+            and not self.gates.max_target_change.allows(
+                abs(count - dataset.counted), dataset.counted
+            )
         ]
         if not changed:
             return None

@@ -36,7 +36,15 @@ from pathlib import Path
 
 from migrate.load import ledger_schema
 from migrate.load.ledger_opening import PlannedDataset, take_up
-from migrate.load.ledger_rows import RecordRow, Verdicts, counts_of, gone_of, losses_of, once_created, row_of
+from migrate.load.ledger_rows import (
+    RecordRow,
+    Verdicts,
+    counts_of,
+    gone_of,
+    losses_of,
+    once_created,
+    row_of,
+)
 from migrate.load.ledger_view import read_totals
 from migrate.load.totals import CountMark, Totals
 from migrate.target.answer import Answer
@@ -90,13 +98,17 @@ class Ledger:
                 "SELECT batch, rows, state, written + rejected FROM batches"
                 " WHERE dataset = ? AND state <> 'acked' ORDER BY batch"
             )
-            return [OpenBatch(*row) for row in self._connection.execute(query, (self._ids[dataset],))]
+            return [
+                OpenBatch(*row) for row in self._connection.execute(query, (self._ids[dataset],))
+            ]
 
     def settled_positions(self, dataset: str, batch: int) -> frozenset[int]:
         """The places in a batch whose records are written or rejected."""
         with ledger_schema.translated(self.file):
             query = "SELECT position FROM records WHERE dataset = ? AND batch = ?"
-            return frozenset(row[0] for row in self._connection.execute(query, (self._ids[dataset], batch)))
+            return frozenset(
+                row[0] for row in self._connection.execute(query, (self._ids[dataset], batch))
+            )
 
     def totals(self) -> dict[str, Totals]:
         """The sums of every dataset of the open plan."""
@@ -104,7 +116,11 @@ class Ledger:
             return read_totals(self._connection, self._plan)
 
     def set_baseline(
-        self, dataset: str, count: int, server_time: datetime | None, merged_before: Iterable[str] = ()
+        self,
+        dataset: str,
+        count: int,
+        server_time: datetime | None,
+        merged_before: Iterable[str] = (),
     ) -> None:
         """Keeps what the target held before the first write, and which ids it had merged; only the first call counts.
 
@@ -118,7 +134,8 @@ class Ledger:
             )
             if moved.rowcount:
                 db.executemany(
-                    "INSERT OR IGNORE INTO merged_before VALUES (?, ?)", ((number, gone) for gone in merged_before)
+                    "INSERT OR IGNORE INTO merged_before VALUES (?, ?)",
+                    ((number, gone) for gone in merged_before),
                 )
                 db.execute(
                     "INSERT OR IGNORE INTO merged_before SELECT own.id, m.gone FROM merges m"
@@ -149,7 +166,9 @@ class Ledger:
     def mark_split(self, dataset: str, batch: int, answer: Answer, payload_sha256: str) -> None:
         """The service refused the batch, or a piece of it, as a whole; nothing of it was taken."""
         with ledger_schema.transaction(self._connection, self.file):
-            self._set(dataset, batch, "state = 'split', attempts = attempts + 1", ("sending", "split"))
+            self._set(
+                dataset, batch, "state = 'split', attempts = attempts + 1", ("sending", "split")
+            )
             self._add_failure(dataset, batch, answer, "refused as a whole", payload_sha256)
 
     def mark_halved(self, dataset: str, batch: int) -> None:
@@ -157,10 +176,19 @@ class Ledger:
         self._move(dataset, batch, "state = 'split'", allowed=("planned", "unknown", "split"))
 
     def mark_failed(
-        self, dataset: str, batch: int, answer: Answer, reason: str, payload_sha256: str, *, applied: bool
+        self,
+        dataset: str,
+        batch: int,
+        answer: Answer,
+        reason: str,
+        payload_sha256: str,
+        *,
+        applied: bool,
     ) -> None:
         """A request failed; `applied` tells whether the service may have taken it. 423 and 429 are no attempts."""
-        state = "CASE state WHEN 'split' THEN 'split' ELSE '{}' END".format("unknown" if applied else "planned")
+        state = "CASE state WHEN 'split' THEN 'split' ELSE '{}' END".format(
+            "unknown" if applied else "planned"
+        )
         counter = {423: "busy = busy + 1", 429: "throttled = throttled + 1"}.get(answer.status)
         with ledger_schema.transaction(self._connection, self.file):
             change = f"state = {state}, doubts = doubts + {applied:d}, {counter or 'attempts = attempts + 1'}"
@@ -190,11 +218,19 @@ class Ledger:
             self._set(dataset, batch, change, ("sending", "split"))
             if answer is not None:
                 ids = (answer.request_id, answer.traceparent, self._ids[dataset], batch)
-                db.execute("UPDATE batches SET request_id = ?, traceparent = ? WHERE dataset = ? AND batch = ?", ids)
-            db.execute("UPDATE datasets SET seconds = seconds + ? WHERE id = ?", (seconds, self._ids[dataset]))
+                db.execute(
+                    "UPDATE batches SET request_id = ?, traceparent = ? WHERE dataset = ? AND batch = ?",
+                    ids,
+                )
+            db.execute(
+                "UPDATE datasets SET seconds = seconds + ? WHERE id = ?",
+                (seconds, self._ids[dataset]),
+            )
             refused = [row for row in rows if row.state == "rejected"]
             if refused and answer is not None:
-                self._add_failure(dataset, batch, answer, f"{len(refused)} records refused", payload_sha256)
+                self._add_failure(
+                    dataset, batch, answer, f"{len(refused)} records refused", payload_sha256
+                )
         return merged
 
     def settle_read_back(self, dataset: str, batch: int, verdicts: Verdicts) -> int:
@@ -213,7 +249,8 @@ class Ledger:
     def _add_rows(self, dataset: str, rows: Sequence[RecordRow]) -> int:
         db, number = self._connection, self._ids[dataset]
         marks = ", ".join("?" for _ in RecordRow._fields)
-        db.executemany(f"INSERT INTO records ({', '.join(RecordRow._fields)}) VALUES ({marks})", rows)  # noqa: S608 - names of this module
+        columns = ", ".join(RecordRow._fields)
+        db.executemany(f"INSERT INTO records ({columns}) VALUES ({marks})", rows)  # noqa: S608  fixed names
         db.executemany(
             "INSERT INTO losses VALUES (?, ?, ?, ?)"
             " ON CONFLICT (dataset, kind, column_name) DO UPDATE SET records = records + excluded.records",
@@ -229,7 +266,9 @@ class Ledger:
 
     def _rows(self, dataset: str, batch: int, verdicts: Verdicts) -> list[RecordRow]:
         number = self._ids[dataset]
-        rows = [row_of(number, batch, verdict, change, self._clock()) for verdict, change in verdicts]
+        rows = [
+            row_of(number, batch, verdict, change, self._clock()) for verdict, change in verdicts
+        ]
         with ledger_schema.translated(self.file):
             query = "SELECT masterid FROM records WHERE dataset = ? AND masterid IN (SELECT value FROM json_each(?))"
             masterids = json.dumps([row.masterid for row in rows if row.masterid])
@@ -276,9 +315,13 @@ class Ledger:
             (self._clock(), self._ids[dataset], batch, *allowed),
         )
         if cursor.rowcount != 1:
-            raise AssertionError(f"batch {batch} of {dataset} is not in one of the states {', '.join(allowed)}")
+            raise AssertionError(
+                f"batch {batch} of {dataset} is not in one of the states {', '.join(allowed)}"
+            )
 
-    def _add_failure(self, dataset: str, batch: int, answer: Answer, reason: str, payload_sha256: str) -> None:
+    def _add_failure(
+        self, dataset: str, batch: int, answer: Answer, reason: str, payload_sha256: str
+    ) -> None:
         self._connection.execute(
             "INSERT INTO failures (at, dataset, batch, status, reason, request_id, traceparent, payload_sha256)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -30,7 +30,10 @@ def take_up(
     **Raises**: Stale when the ledger knows a plan of that name with other batches or of another hash.
     """
     plan_id = _open_plan(db, plan, sha256, now)
-    ids = {dataset.name: _open_dataset(db, plan_id, place, dataset) for place, dataset in enumerate(datasets)}
+    ids = {
+        dataset.name: _open_dataset(db, plan_id, place, dataset)
+        for place, dataset in enumerate(datasets)
+    }
     for number in ids.values():
         db.execute(
             "UPDATE batches SET state = replace(state, 'sending', 'unknown'), changed_at = ?,"
@@ -38,12 +41,17 @@ def take_up(
             " WHERE dataset = ? AND state IN ('sending', 'split')",
             (now, number),
         )
-        db.execute("UPDATE batches SET state = 'planned' WHERE dataset = ? AND state = 'deferred'", (number,))
+        db.execute(
+            "UPDATE batches SET state = 'planned' WHERE dataset = ? AND state = 'deferred'",
+            (number,),
+        )
     return ids
 
 
 def _open_plan(db: sqlite3.Connection, plan: str, sha256: str, now: float) -> int:
-    db.execute("INSERT OR IGNORE INTO plans (name, begun_at, sha256) VALUES (?, ?, ?)", (plan, now, sha256))
+    db.execute(
+        "INSERT OR IGNORE INTO plans (name, begun_at, sha256) VALUES (?, ?, ?)", (plan, now, sha256)
+    )
     # A ledger of an earlier format does not know the hash: the plan that is there now is taken at its word.
     db.execute("UPDATE plans SET sha256 = ? WHERE name = ? AND sha256 IS NULL", (sha256, plan))
     number, known = db.execute("SELECT id, sha256 FROM plans WHERE name = ?", (plan,)).fetchone()
@@ -71,7 +79,12 @@ def _open_dataset(db: sqlite3.Connection, plan_id: int, place: int, dataset: Pla
             ((number, batch, rows) for batch, rows in enumerate(dataset.batch_rows)),
         )
         return number
-    rows = [row[0] for row in db.execute("SELECT rows FROM batches WHERE dataset = ? ORDER BY batch", found[:1])]
+    rows = [
+        row[0]
+        for row in db.execute(
+            "SELECT rows FROM batches WHERE dataset = ? ORDER BY batch", found[:1]
+        )
+    ]
     if rows != list(dataset.batch_rows) or found[1] != dataset.dataset_id:
         raise Stale(
             f"the ledger knows dataset {dataset.name!r} of this plan with other batches or another dataset id",

@@ -31,13 +31,27 @@ class RecordRow(NamedTuple):
     stored: str | None
 
 
-def row_of(dataset: int, batch: int, verdict: Written | Rejected, change: str | None, now: float) -> RecordRow:
+def row_of(
+    dataset: int, batch: int, verdict: Written | Rejected, change: str | None, now: float
+) -> RecordRow:
     """The row of one verdict."""
     sent = verdict.sent
     if isinstance(verdict, Rejected):
         why = (verdict.status, verdict.error)
         return RecordRow(
-            dataset, batch, sent.position, sent.key, "rejected", None, None, None, None, None, *why, now, None
+            dataset,
+            batch,
+            sent.position,
+            sent.key,
+            "rejected",
+            None,
+            None,
+            None,
+            None,
+            None,
+            *why,
+            now,
+            None,
         )
     names = (_json(verdict.merged_from), _json(verdict.protected), _json(verdict.altered))
     head = (dataset, batch, sent.position, sent.key, "written", change, verdict.masterid or None)
@@ -47,7 +61,11 @@ def row_of(dataset: int, batch: int, verdict: Written | Rejected, change: str | 
 def once_created(rows: Iterable[RecordRow], known: set[str]) -> Iterator[RecordRow]:
     """The rows, where a record that an earlier row made or changed is an update: it exists only once in the target."""
     for row in rows:
-        yield row._replace(change="update") if row.change == "create" and row.masterid in known else row
+        yield (
+            row._replace(change="update")
+            if row.change == "create" and row.masterid in known
+            else row
+        )
         if row.masterid:
             known.add(row.masterid)
 

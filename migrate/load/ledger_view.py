@@ -58,7 +58,9 @@ def read_totals(connection: sqlite3.Connection, plan: str) -> dict[str, Totals]:
     for dataset, kind, column, records in connection.execute(_LOSSES, (plan,)):
         losses.setdefault((dataset, kind), {})[column] = records
     return {
-        name: _totals(values, losses.get((name, "protected"), {}), losses.get((name, "altered"), {}))
+        name: _totals(
+            values, losses.get((name, "protected"), {}), losses.get((name, "altered"), {})
+        )
         for name, values in found.items()
     }
 
@@ -66,7 +68,13 @@ def read_totals(connection: sqlite3.Connection, plan: str) -> dict[str, Totals]:
 def _totals(values: dict[str, Any], protected: dict[str, int], altered: dict[str, int]) -> Totals:
     still_open = values["planned"] - values["written"] - values["rejected"] - values["deferred"]
     updated = values["written"] - values["created"] if values["target"] == "dataset" else 0
-    return Totals(**values, updated=updated, open=still_open, protected_columns=protected, altered_columns=altered)
+    return Totals(
+        **values,
+        updated=updated,
+        open=still_open,
+        protected_columns=protected,
+        altered_columns=altered,
+    )
 
 
 class LedgerView:
@@ -80,7 +88,10 @@ class LedgerView:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -91,7 +102,10 @@ class LedgerView:
     def plans(self) -> list[str]:
         """The names of all plans that were begun, oldest first."""
         with ledger_schema.translated(self.file):
-            return [str(row[0]) for row in self._connection.execute("SELECT name FROM plans ORDER BY id")]
+            return [
+                str(row[0])
+                for row in self._connection.execute("SELECT name FROM plans ORDER BY id")
+            ]
 
     def totals(self, plan: str) -> dict[str, Totals]:
         """The sums of each dataset of `plan`, in the plan's order; empty for a plan that was never loaded."""
@@ -108,14 +122,31 @@ class LedgerView:
         )
         with ledger_schema.translated(self.file):
             for row in self._connection.execute(query, (plan, dataset, state, state)):
-                batch, position, key, found, change, masterid, protected, altered, status, error, at, stored = row
+                (
+                    batch,
+                    position,
+                    key,
+                    found,
+                    change,
+                    masterid,
+                    protected,
+                    altered,
+                    status,
+                    error,
+                    at,
+                    stored,
+                ) = row
                 names = _names(protected), _names(altered)
                 head = (batch, position, key, found, change, masterid)
                 yield SettledRecord(*head, *names, status, error, at, _names(stored))
 
     def with_losses(self, plan: str, dataset: str) -> Iterator[SettledRecord]:
         """The written records of which a column was not stored, or not as sent."""
-        return (record for record in self.settled(plan, dataset, "written") if record.protected or record.altered)
+        return (
+            record
+            for record in self.settled(plan, dataset, "written")
+            if record.protected or record.altered
+        )
 
     def unfinished(self, plan: str, dataset: str) -> list[tuple[int, str, frozenset[int]]]:
         """The batches that are not done: number, state and the positions that are settled all the same."""
@@ -136,7 +167,10 @@ class LedgerView:
             " GROUP BY 1 ORDER BY records DESC, 1 LIMIT ?"
         )
         with ledger_schema.translated(self.file):
-            return [(str(reason), int(count)) for reason, count in self._connection.execute(query, (plan, most))]
+            return [
+                (str(reason), int(count))
+                for reason, count in self._connection.execute(query, (plan, most))
+            ]
 
     def count_marks(self, plan: str, dataset: str) -> list[CountMark]:
         """What was counted in the middle of the load, oldest first."""

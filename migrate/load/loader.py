@@ -31,7 +31,7 @@ from migrate.load.outcome import Outcomes
 from migrate.load.pause import Pause, pause_file
 from migrate.load.planned import DatasetToLoad, PlannedRecord, PlannedRecords, PlanToLoad
 from migrate.load.readback import ReadBack, read_back
-from migrate.load.scheduler import Job, Lane, Waits, idle_s, next_job
+from migrate.load.scheduler import BatchRequest, DatasetQueue, Waits, idle_s, next_request
 from migrate.load.totals import Totals
 from migrate.load.watch import Watch
 from migrate.progress import Progress
@@ -91,7 +91,9 @@ def load(
     **Raises**: Locked when another process loads; Refused, GaveUp, Unreachable; GateError when too many records are
     refused or merged; Interrupted when `stop` was set, after what was in flight has ended.
     """
-    with workspace.lock(workspace.ledger.with_suffix(".lock"), "the ledger", force=options.force_unlock):
+    with workspace.lock(
+        workspace.ledger.with_suffix(".lock"), "the ledger", force=options.force_unlock
+    ):
         with Ledger(workspace.ledger) as ledger:
             try:
                 _Run(client, ledger, plan, gates, progress, stop, workspace, options).execute()
@@ -118,10 +120,14 @@ def result_so_far(workspace: Workspace, plan: str) -> LoadResult | None:
         return _result(view, workspace, plan, names) if names else None
 
 
-def _result(view: LedgerView, workspace: Workspace, plan: str, datasets: Sequence[str]) -> LoadResult:
+def _result(
+    view: LedgerView, workspace: Workspace, plan: str, datasets: Sequence[str]
+) -> LoadResult:
     totals = view.totals(plan)
     reasons = tuple(view.reasons(plan, _TOP_REASONS))
-    return LoadResult(plan, {name: totals[name] for name in datasets}, reasons, workspace.exports / plan)
+    return LoadResult(
+        plan, {name: totals[name] for name in datasets}, reasons, workspace.exports / plan
+    )
 
 
 class _Run:
@@ -143,21 +149,26 @@ class _Run:
         self._progress = progress
         self._stop = stop
         self._datasets = {dataset.name: dataset for dataset in plan.datasets}
-        self._countable = {name: dataset for name, dataset in self._datasets.items() if dataset.webhook is None}
-        self._in_flight: dict[Future[Answer | ReadBack], Job] = {}
+        self._countable = {
+            name: dataset for name, dataset in self._datasets.items() if dataset.webhook is None
+        }
+        self._in_flight: dict[Future[Answer | ReadBack], BatchRequest] = {}
         records = {dataset.name: PlannedRecords(dataset) for dataset in plan.datasets}
         ledger.open_plan(
             plan.name,
-            [PlannedDataset(d.name, d.dataset_id, records[d.name].batch_rows, d.target) for d in plan.datasets],
+            [
+                PlannedDataset(d.name, d.dataset_id, records[d.name].batch_rows, d.target)
+                for d in plan.datasets
+            ],
             plan.sha256(),
         )
-        self._lanes = [self._lane(dataset, records[dataset.name]) for dataset in plan.datasets]
+        self._queues = [self._queue(dataset, records[dataset.name]) for dataset in plan.datasets]
         self._pause = Pause(pause_file(workspace), progress.note, time.monotonic)
         self._watch = Watch(ledger, client, progress, options.count_every, options.pace_every_s)
         self._outcomes = Outcomes(
             ledger=ledger,
             plan=plan,
-            lanes={lane.dataset: lane for lane in self._lanes},
+            queues={queue.dataset: queue for queue in self._queues},
             gates=gates,
             client=client,
             progress=progress,
@@ -174,7 +185,9 @@ class _Run:
         except Interrupted:
             raise self._interrupted() from None
         self._begin_progress()
-        self._workers = ThreadPoolExecutor(self._client.settings.concurrency + 1, thread_name_prefix="send")
+        self._workers = ThreadPoolExecutor(
+            self._client.settings.concurrency + 1, thread_name_prefix="send"
+        )
         try:
             self._send_all()
             self._outcomes.finish()
@@ -182,7 +195,7 @@ class _Run:
             self._workers.shutdown(wait=False, cancel_futures=True)
             self._end_progress()
         self._outcomes.raise_reason()
-        if self._stop.is_set() and not all(lane.is_done for lane in self._lanes):
+        if self._stop.is_set() and not all(queue.is_done for queue in self._queues):
             raise self._interrupted()
 
     def _send_all(self) -> None:
@@ -191,82 +204,103 @@ class _Run:
             self._watch.look(self._workers, self._countable, list(self._in_flight.values()))
             if self._in_flight:
                 self._receive()
-            elif self._is_halting() or all(lane.is_done for lane in self._lanes):
+            elif self._is_halting() or all(queue.is_done for queue in self._queues):
                 return
             else:
-                self._stop.wait(max(idle_s(self._lanes, time.monotonic(), _STOP_CHECK_S), _SHORTEST_WAIT_S))
+                self._stop.wait(
+                    max(idle_s(self._queues, time.monotonic(), _STOP_CHECK_S), _SHORTEST_WAIT_S)
+                )
 
     def _is_halting(self) -> bool:
         return self._stop.is_set() or self._outcomes.reason is not None
 
     def _dispatch(self) -> None:
         while len(self._in_flight) < self._client.settings.concurrency and not self._is_halting():
-            job = None if self._pause.is_on() else next_job(self._lanes, time.monotonic())
-            if job is None:
+            request = None if self._pause.is_on() else next_request(self._queues, time.monotonic())
+            if request is None:
                 return
-            self._outcomes.begin(job)
-            self._in_flight[self._submit(job)] = job
+            self._outcomes.begin(request)
+            self._in_flight[self._submit(request)] = request
 
-    def _submit(self, job: Job) -> Future[Answer | ReadBack]:
-        if not job.reading:
-            self._ledger.mark_sending(job.dataset, job.batch)
-        return self._workers.submit(self._ask, self._datasets[job.dataset], job)
+    def _submit(self, request: BatchRequest) -> Future[Answer | ReadBack]:
+        if not request.reading:
+            self._ledger.mark_sending(request.dataset, request.batch)
+        return self._workers.submit(self._ask, self._datasets[request.dataset], request)
 
-    def _ask(self, dataset: DatasetToLoad, job: Job) -> Answer | ReadBack:
-        if job.reading:
-            return self._read_back(dataset, job)
+    def _ask(self, dataset: DatasetToLoad, request: BatchRequest) -> Answer | ReadBack:
+        if request.reading:
+            return self._read_back(dataset, request)
         if dataset.webhook is not None:
-            return self._client.send_feed(dataset.webhook, body_of(job.records))
-        return self._client.upsert_batch(dataset.dataset_id, body_of(job.records))
+            return self._client.send_feed(dataset.webhook, body_of(request.records))
+        return self._client.upsert_batch(dataset.dataset_id, body_of(request.records))
 
-    def _read_back(self, dataset: DatasetToLoad, job: Job) -> ReadBack:
+    def _read_back(self, dataset: DatasetToLoad, request: BatchRequest) -> ReadBack:
         def wait(seconds: float) -> None:
             if self._stop.wait(seconds / self._client.settings.limit_speed):
                 raise Interrupted("interrupted while reading what is stored")
 
-        return read_back(self._client, dataset, job.records, job.since, wait, believe_differences=job.doubts > 1)
+        return read_back(
+            self._client,
+            dataset,
+            request.records,
+            request.since,
+            wait,
+            believe_differences=request.doubts > 1,
+        )
 
     def _receive(self) -> None:
         if self._outcomes.reason is not None:
             # Each time, since a worker may have begun to wait only just now.
             self._client.recall()
-        timeout_s = idle_s(self._lanes, time.monotonic(), _STOP_CHECK_S)
+        timeout_s = idle_s(self._queues, time.monotonic(), _STOP_CHECK_S)
         full = len(self._in_flight) >= self._client.settings.concurrency
         # Never without end: polars' own handler of SIGINT lets no wait be broken off, and Ctrl-C would be seen by the
         # next answer only.
-        longest_s = _STOP_CHECK_S if full or self._is_halting() else max(timeout_s, _SHORTEST_WAIT_S)
+        longest_s = (
+            _STOP_CHECK_S if full or self._is_halting() else max(timeout_s, _SHORTEST_WAIT_S)
+        )
         done, _ = wait(self._in_flight, longest_s, FIRST_COMPLETED)
         for future in done:
-            job = self._in_flight.pop(future)
+            request = self._in_flight.pop(future)
             try:
                 came = future.result()
             except Interrupted:
-                self._outcomes.unsent(job)
+                self._outcomes.unsent(request)
             except MigrateError as error:
-                self._outcomes.unreachable(job, error)
+                self._outcomes.unreachable(request, error)
             else:
-                self._take(job, came)
+                self._take(request, came)
 
-    def _take(self, job: Job, came: Answer | ReadBack) -> None:
+    def _take(self, request: BatchRequest, came: Answer | ReadBack) -> None:
         if isinstance(came, ReadBack):
-            self._outcomes.take_reading(job, came)
+            self._outcomes.take_reading(request, came)
         else:
-            self._outcomes.take(job, came, body_of(job.records))
+            self._outcomes.take(request, came, body_of(request.records))
 
-    def _lane(self, dataset: DatasetToLoad, records: PlannedRecords) -> Lane:
+    def _queue(self, dataset: DatasetToLoad, records: PlannedRecords) -> DatasetQueue:
         def read(entry: OpenBatch) -> Sequence[PlannedRecord]:
             planned = records.batch(entry.batch)
-            settled = self._ledger.settled_positions(dataset.name, entry.batch) if entry.settled else frozenset()
+            settled = (
+                self._ledger.settled_positions(dataset.name, entry.batch)
+                if entry.settled
+                else frozenset()
+            )
             return [record for record in planned if record.sent.position not in settled]
 
-        return Lane(dataset.name, deque(self._ledger.open_batches(dataset.name)), read)
+        return DatasetQueue(dataset.name, deque(self._ledger.open_batches(dataset.name)), read)
 
     def _take_baselines(self) -> None:
         totals = self._ledger.totals()
         # Once for each dataset: later on our own records are among those that are counted.
-        new = [dataset for dataset in self._countable.values() if totals[dataset.name].count_before is None]
+        new = [
+            dataset
+            for dataset in self._countable.values()
+            if totals[dataset.name].count_before is None
+        ]
         counts = [(dataset, self._client.count(dataset.dataset_id)) for dataset in new]
-        changed = LoadGates(self._plan, self._gates).judge_target((dataset, c.count) for dataset, c in counts)
+        changed = LoadGates(self._plan, self._gates).judge_target(
+            (dataset, c.count) for dataset, c in counts
+        )
         if changed is not None:
             raise changed
         for dataset, counted in counts:

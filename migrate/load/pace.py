@@ -26,7 +26,9 @@ def remaining_s(totals: Iterable[Totals], means: Means) -> float:
     batches = sum(entry.batches - entry.batches_done for entry in known)
     if not batches:
         return 0.0
-    at_best_s = forecast(batches, 0, means.keys, speed=means.speed, account_share=means.account_share)
+    at_best_s = forecast(
+        batches, 0, means.keys, speed=means.speed, account_share=means.account_share
+    )
     requests = sum(entry.requests for entry in known)
     if requests < _ENOUGH_REQUESTS:
         return at_best_s
@@ -40,5 +42,7 @@ def describe_pace(done: int, planned: int, rate: float, points: int | None, left
     if points is not None:
         parts.append(f"{points:,} points left now")
     minutes, seconds = divmod(round(left_s), 60)
-    parts.append(f"about {minutes} min {seconds:02d} s to go" if minutes else f"about {seconds} s to go")
+    parts.append(
+        f"about {minutes} min {seconds:02d} s to go" if minutes else f"about {seconds} s to go"
+    )
     return ", ".join(parts)

@@ -12,13 +12,13 @@ import polars as pl
 
 from migrate.config import Webhook
 from migrate.errors import Damaged
-from migrate.plan.opening import PLAN_FILE
+from migrate.names import ALL_MASTERIDS, MASTERID
+from migrate.plan.open_plan import PLAN_FILE
 from migrate.target.answer import Answer
 from migrate.target.receipt import read_receipt
-from migrate.target.results import Columns, Reading, SentRecord, read_answer
+from migrate.target.results import AnswerColumns, Reading, SentRecord, read_answer
 from migrate.workspace import sha256_file
 
-MASTERID, ALL_MASTERIDS = "__masterid__", "__all_masterids__"
 _WINDOW_BATCHES = 16
 
 
@@ -60,12 +60,16 @@ class DatasetToLoad:
 
     def read(self, answer: Answer, sent: Sequence[SentRecord]) -> Reading:
         """What an answer to these records means."""
-        return read_answer(answer, sent, self.columns) if self.webhook is None else read_receipt(answer, sent)
+        return (
+            read_answer(answer, sent, self.columns)
+            if self.webhook is None
+            else read_receipt(answer, sent)
+        )
 
     @property
-    def columns(self) -> Columns:
+    def columns(self) -> AnswerColumns:
         """How the columns are compared with what the target stores."""
-        return Columns(self.key_columns, self.recipe_columns, self.time_columns)
+        return AnswerColumns(self.key_columns, self.recipe_columns, self.time_columns)
 
     def merged_before(self) -> list[str]:
         """The masterids that the target had merged away before the plan was made, as far as its files show them."""
@@ -83,7 +87,9 @@ def _merged_ids(file: Path) -> Iterator[str]:
     several = scan.select(MASTERID, ALL_MASTERIDS).filter(pl.col(ALL_MASTERIDS) != alone)
     for own, text in several.collect().iter_rows():
         with contextlib.suppress(msgspec.DecodeError):
-            yield from (other for other in msgspec.json.decode(text, type=list[str]) if other != own)
+            yield from (
+                other for other in msgspec.json.decode(text, type=list[str]) if other != own
+            )
 
 
 def time_columns_of(records: Path, stored_columns: Mapping[str, str]) -> frozenset[str]:
@@ -136,7 +142,13 @@ class PlannedRecords:
 
     def _count_rows(self) -> list[int]:
         try:
-            counted = pl.scan_parquet(self._file).group_by("batch").agg(pl.len().alias("rows")).sort("batch").collect()
+            counted = (
+                pl.scan_parquet(self._file)
+                .group_by("batch")
+                .agg(pl.len().alias("rows"))
+                .sort("batch")
+                .collect()
+            )
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._damaged(str(error)) from None
         if counted["batch"].to_list() != list(range(counted.height)):
@@ -162,4 +174,6 @@ class PlannedRecords:
         return window
 
     def _damaged(self, why: str) -> Damaged:
-        return Damaged(f"{self._file} cannot be loaded: {why:.300}", hint="make a new plan with `migrate plan`")
+        return Damaged(
+            f"{self._file} cannot be loaded: {why:.300}", hint="make a new plan with `migrate plan`"
+        )

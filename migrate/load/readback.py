@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 
 from migrate.load.planned import DatasetToLoad, PlannedRecord
-from migrate.target.results import Columns, RawRecord, Written, modified_at, read_record
+from migrate.target.results import AnswerColumns, RawRecord, Written, modified_at, read_record
 
 _KEYS_A_REQUEST = 50
 _KEY_BYTES_A_REQUEST = 3_000
@@ -33,7 +33,11 @@ class Reader(Protocol):
     """The read that is needed."""
 
     def list_records(
-        self, dataset_id: str, page: int, page_size: int, any_of: tuple[str, Sequence[str]] | None = None
+        self,
+        dataset_id: str,
+        page: int,
+        page_size: int,
+        any_of: tuple[str, Sequence[str]] | None = None,
     ) -> list[RawRecord]:
         """One page of records, most recently modified first."""
 
@@ -84,14 +88,14 @@ def _is_since(held: RawRecord, since: datetime | None) -> bool:
     return since is not None and moment is not None and moment >= since
 
 
-def _by_key(records: Iterator[RawRecord], columns: Columns) -> dict[Key, RawRecord]:
+def _by_key(records: Iterator[RawRecord], columns: AnswerColumns) -> dict[Key, RawRecord]:
     seen: dict[Key, RawRecord] = {}
     for record in records:
         seen.setdefault(_key_of(record, columns), record)
     return seen
 
 
-def _key_of(values: RawRecord, columns: Columns) -> Key:
+def _key_of(values: RawRecord, columns: AnswerColumns) -> Key:
     return tuple(_canonical(values.get(name)) for name in columns.key)
 
 

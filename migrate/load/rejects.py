@@ -14,7 +14,7 @@ import polars as pl
 
 from migrate.errors import UsageError
 from migrate.load.ledger_view import LedgerView
-from migrate.plan.opening import Plan
+from migrate.plan.open_plan import Plan
 from migrate.workspace import replacing
 
 PERMANENT, TRANSIENT = "permanent", "transient"
@@ -70,10 +70,17 @@ def chosen_rejects(rejects: pl.DataFrame, names: Sequence[str], reason: str | No
     """Those of the given names, or with `reason` in theirs; all when neither is given. Raises UsageError."""
     missing = sorted(set(names) - set(rejects["reject"]))
     if missing:
-        raise UsageError(f"there is no reject {missing[0]!r:.120}", hint="`migrate rejects list` shows an example each")
+        raise UsageError(
+            f"there is no reject {missing[0]!r:.120}",
+            hint="`migrate rejects list` shows an example each",
+        )
     if names:
         rejects = rejects.filter(pl.col("reject").is_in(list(names)))
-    return rejects if reason is None else rejects.filter(pl.col("reason").str.contains(reason, literal=True))
+    return (
+        rejects
+        if reason is None
+        else rejects.filter(pl.col("reason").str.contains(reason, literal=True))
+    )
 
 
 def group_rejects(rejects: pl.DataFrame) -> pl.DataFrame:
@@ -86,13 +93,21 @@ def group_rejects(rejects: pl.DataFrame) -> pl.DataFrame:
             pl.col("mark").is_null().sum().alias("open"),
             pl.col("reject").sort().first().alias("example"),
         )
-        .sort(["open", "records", *keys], descending=[True, True, *(False for _ in keys)], nulls_last=True)
+        .sort(
+            ["open", "records", *keys],
+            descending=[True, True, *(False for _ in keys)],
+            nulls_last=True,
+        )
     )
 
 
 def released(before: pl.DataFrame, after: pl.DataFrame) -> list[str]:
     """The names in `before` of which no record is among `after`: what a replay has brought through."""
-    return before.join(after, on=list(IDENTITY), how="anti", nulls_equal=True)["reject"].sort().to_list()
+    return (
+        before.join(after, on=list(IDENTITY), how="anti", nulls_equal=True)["reject"]
+        .sort()
+        .to_list()
+    )
 
 
 def export_rejects(rejects: pl.DataFrame, folder: Path, form: str) -> list[Path]:
@@ -107,9 +122,9 @@ def export_rejects(rejects: pl.DataFrame, folder: Path, form: str) -> list[Path]
         path = folder / f"rejects-{kind}.{form}"
         with replacing(path) as temporary:
             if form == "csv":
-                some.with_columns(_defused(name) for name, dtype in SCHEMA.items() if dtype == pl.String).write_csv(
-                    temporary
-                )
+                some.with_columns(
+                    _defused(name) for name, dtype in SCHEMA.items() if dtype == pl.String
+                ).write_csv(temporary)
             else:
                 some.write_ndjson(temporary)
         written.append(path)
@@ -118,7 +133,12 @@ def export_rejects(rejects: pl.DataFrame, folder: Path, form: str) -> list[Path]
 
 def _defused(name: str) -> pl.Expr:
     text = pl.col(name)
-    return pl.when(text.str.slice(0, 1).is_in(_FORMULA)).then(pl.lit("'") + text).otherwise(text).alias(name)
+    return (
+        pl.when(text.str.slice(0, 1).is_in(_FORMULA))
+        .then(pl.lit("'") + text)
+        .otherwise(text)
+        .alias(name)
+    )
 
 
 def _of_plan(plan: Plan, dataset: str) -> pl.DataFrame:
@@ -160,7 +180,11 @@ def _of_load(plan: Plan, dataset: str, view: LedgerView) -> pl.DataFrame:
         )
         .filter(pl.col("batch").is_in(found["batch"].unique().to_list()))
     )
-    joined = found.lazy().join(records, on=["batch", "place"], how="left", maintain_order="left").unnest("first")
+    joined = (
+        found.lazy()
+        .join(records, on=["batch", "place"], how="left", maintain_order="left")
+        .unnest("first")
+    )
     fixed = {"dataset": dataset, "stage": "load"}
     return joined.select(
         (pl.col(name) if name in _JOINED else pl.lit(fixed.get(name)).alias(name)).cast(kind)
@@ -169,7 +193,19 @@ def _of_load(plan: Plan, dataset: str, view: LedgerView) -> pl.DataFrame:
 
 
 _JOINED = frozenset(
-    ("reject", "kind", "reason", "status", "batch", "key", "payload", "resource", "source", "id", "position")
+    (
+        "reject",
+        "kind",
+        "reason",
+        "status",
+        "batch",
+        "key",
+        "payload",
+        "resource",
+        "source",
+        "id",
+        "position",
+    )
 )
 
 
@@ -180,7 +216,11 @@ def _refused(plan: str, dataset: str, view: LedgerView) -> Iterator[tuple[object
 
 
 def _waiting(plan: Plan, dataset: str, view: LedgerView) -> Iterator[tuple[object, ...]]:
-    left = {batch: (state, done) for batch, state, done in view.unfinished(plan.name, dataset) if state in _WAITING}
+    left = {
+        batch: (state, done)
+        for batch, state, done in view.unfinished(plan.name, dataset)
+        if state in _WAITING
+    }
     if not left:
         return
     places = (
@@ -192,13 +232,26 @@ def _waiting(plan: Plan, dataset: str, view: LedgerView) -> Iterator[tuple[objec
     for batch, position in places.iter_rows():
         state, done = left[batch]
         if position not in done:
-            yield f"{dataset}/t{batch}.{position}", TRANSIENT, _WAITING[state], None, batch, position
+            yield (
+                f"{dataset}/t{batch}.{position}",
+                TRANSIENT,
+                _WAITING[state],
+                None,
+                batch,
+                position,
+            )
 
 
 def _marked(rejects: pl.DataFrame, marks: Mapping[str, tuple[str, str]]) -> pl.DataFrame:
     if not marks:
         return rejects
-    known: Iterable[tuple[str, str, str]] = ((name, mark, note) for name, (mark, note) in marks.items())
+    known: Iterable[tuple[str, str, str]] = (
+        (name, mark, note) for name, (mark, note) in marks.items()
+    )
     schema = {"reject": pl.String, "mark": pl.String, "note": pl.String}
     table = pl.DataFrame(list(known), schema=schema, orient="row")
-    return rejects.drop("mark", "note").join(table, on="reject", how="left", maintain_order="left").select(list(SCHEMA))
+    return (
+        rejects.drop("mark", "note")
+        .join(table, on="reject", how="left", maintain_order="left")
+        .select(list(SCHEMA))
+    )

@@ -43,7 +43,7 @@ class Waits:
 
 
 @dataclass
-class Job:
+class BatchRequest:
     """Records of one batch that go into one request: all of them, what is left, or a piece of a split batch.
 
     `reading`: the answer was unclear, and the target is read before anything of it is sent again. `doubts`: unclear
@@ -66,17 +66,20 @@ class Job:
     left_at: float = float("-inf")
     halved_at: float | None = None
 
-    def halves(self, failing_at: float | None = None) -> tuple[Job, Job]:
+    def halves(self, failing_at: float | None = None) -> tuple[BatchRequest, BatchRequest]:
         """Two jobs with half of the records each; `failing_at`: now, where it was cut because it kept failing."""
         middle = len(self.records) // 2
-        first, second = (Job(self.dataset, self.batch, part) for part in (self.records[:middle], self.records[middle:]))
+        first, second = (
+            BatchRequest(self.dataset, self.batch, part)
+            for part in (self.records[:middle], self.records[middle:])
+        )
         for half in (first, second) if failing_at is not None else ():
             half.halved_at, half.failing_from = failing_at, self.failing_from
         return first, second
 
 
 @dataclass
-class Lane:
+class DatasetQueue:
     """What is left of one dataset. `read` gives the records of an open batch that are not settled.
 
     `unknown`: jobs of which this run cannot find out what became of them. `held`: single records that were refused
@@ -86,9 +89,9 @@ class Lane:
     dataset: str
     backlog: deque[OpenBatch]
     read: Callable[[OpenBatch], Sequence[PlannedRecord]]
-    again: list[Job] = field(default_factory=list)
-    unknown: list[Job] = field(default_factory=list)
-    held: list[tuple[Job, Rejected]] = field(default_factory=list)
+    again: list[BatchRequest] = field(default_factory=list)
+    unknown: list[BatchRequest] = field(default_factory=list)
+    held: list[tuple[BatchRequest, Rejected]] = field(default_factory=list)
     in_flight: int = 0
     parked_until: float = float("-inf")
     busy_streak: int = 0
@@ -102,27 +105,31 @@ class Lane:
         """True when nothing is left to send and nothing in flight."""
         return not self.in_flight and (self.deferred or not (self.backlog or self.again))
 
-    def next_job(self, now: float) -> Job | None:
+    def next_request(self, now: float) -> BatchRequest | None:
         """The next request's records, None when nothing may leave now."""
         if self.deferred or now < self.parked_until or (self.busy_streak and self.in_flight):
             return None
-        for index, job in enumerate(self.again):
-            if job.ready_at <= now:
+        for index, request in enumerate(self.again):
+            if request.ready_at <= now:
                 return self.again.pop(index)
         if self.backlog:
             entry = self.backlog.popleft()
-            job = Job(self.dataset, entry.batch, self.read(entry))
-            if entry.settled and len(job.records) == 1:
+            request = BatchRequest(self.dataset, entry.batch, self.read(entry))
+            if entry.settled and len(request.records) == 1:
                 # An earlier run had its neighbours written and left it: what it does now says nothing of the service.
-                job.failing_from = float("-inf")
-            return job
+                request.failing_from = float("-inf")
+            return request
         return None
 
     def ready_at(self) -> float:
         """When something may leave at the earliest."""
-        if self.deferred or not (self.backlog or self.again) or (self.busy_streak and self.in_flight):
+        if (
+            self.deferred
+            or not (self.backlog or self.again)
+            or (self.busy_streak and self.in_flight)
+        ):
             return float("inf")
-        first = float("-inf") if self.backlog else min(job.ready_at for job in self.again)
+        first = float("-inf") if self.backlog else min(request.ready_at for request in self.again)
         return max(first, self.parked_until)
 
     def park(self, now: float, waits: Waits, asked_s: float = 0.0) -> float:
@@ -143,11 +150,13 @@ class Lane:
         self.busy_streak, self.busy_total_s, self.ever_written = 0, 0.0, True
 
 
-def next_job(lanes: Sequence[Lane], now: float) -> Job | None:
+def next_request(queues: Sequence[DatasetQueue], now: float) -> BatchRequest | None:
     """The next job of the first dataset that has one ready."""
-    return next((job for lane in lanes if (job := lane.next_job(now)) is not None), None)
+    return next(
+        (request for queue in queues if (request := queue.next_request(now)) is not None), None
+    )
 
 
-def idle_s(lanes: Sequence[Lane], now: float, longest_s: float) -> float:
+def idle_s(queues: Sequence[DatasetQueue], now: float, longest_s: float) -> float:
     """Seconds to wait until something may leave, at most `longest_s`."""
-    return min(longest_s, max(0.0, min((lane.ready_at() for lane in lanes), default=now) - now))
+    return min(longest_s, max(0.0, min((queue.ready_at() for queue in queues), default=now) - now))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from migrate.errors import GaveUp, Refused
-from migrate.load.scheduler import Job
+from migrate.load.scheduler import BatchRequest
 from migrate.target.results import Rejected, Transient
 
 
-def gave_up(plan: str, job: Job, failure: Transient, seconds: float) -> GaveUp:
+def gave_up(plan: str, request: BatchRequest, failure: Transient, seconds: float) -> GaveUp:
     """The retry budget is spent."""
     asked = "" if failure.wait_s is None else f" (the service asked to wait {failure.wait_s:.0f} s)"
     return GaveUp(
-        f"dataset {job.dataset}, batch {job.batch}: gave up after {job.tries} tries in {seconds:.0f} s: "
+        f"dataset {request.dataset}, batch {request.batch}: gave up after {request.tries} tries in {seconds:.0f} s: "
         f"{failure.reason}{asked}",
         hint=f"nothing is lost; when the service is well: migrate load --plan {plan}",
     )

@@ -11,7 +11,7 @@ from migrate.errors import MigrateError
 from migrate.load.ledger import Ledger
 from migrate.load.pace import Means, describe_pace, remaining_s
 from migrate.load.planned import DatasetToLoad
-from migrate.load.scheduler import Job
+from migrate.load.scheduler import BatchRequest
 from migrate.load.totals import CountMark, Totals
 from migrate.progress import Progress
 from migrate.target.client import TargetClient
@@ -30,7 +30,12 @@ class Watch:
     """Looks at the ledger's sums once a second. A read rides free beside two writes, so counting costs no time."""
 
     def __init__(
-        self, ledger: Ledger, client: TargetClient, progress: Progress, count_every: int, pace_every_s: float
+        self,
+        ledger: Ledger,
+        client: TargetClient,
+        progress: Progress,
+        count_every: int,
+        pace_every_s: float,
     ) -> None:
         self._ledger = ledger
         self._client = client
@@ -47,7 +52,12 @@ class Watch:
         self._counted_at = {name: entry.batches_done for name, entry in totals.items()}
         self._told_done = _done(totals)
 
-    def look(self, workers: ThreadPoolExecutor, datasets: Mapping[str, DatasetToLoad], flying: Sequence[Job]) -> None:
+    def look(
+        self,
+        workers: ThreadPoolExecutor,
+        datasets: Mapping[str, DatasetToLoad],
+        flying: Sequence[BatchRequest],
+    ) -> None:
         """Asks for counts that are due, keeps those that came, and says how far the load is."""
         now = time.monotonic()
         if now - self._looked_at < 1 / self._client.settings.limit_speed:
@@ -66,12 +76,14 @@ class Watch:
         if now - self._told_at >= self._pace_every_s:
             self._tell(totals, now)
 
-    def _keep(self, name: str, asked: _Asked, totals: Totals, flying: Sequence[Job]) -> None:
+    def _keep(
+        self, name: str, asked: _Asked, totals: Totals, flying: Sequence[BatchRequest]
+    ) -> None:
         try:
             counted = asked.future.result().count
         except MigrateError:
             return
-        in_flight = sum(len(job.records) for job in flying if job.dataset == name)
+        in_flight = sum(len(request.records) for request in flying if request.dataset == name)
         before = totals.count_before or 0
         least = before + asked.created - totals.merged
         most = before + totals.created + in_flight - asked.merged
@@ -81,7 +93,9 @@ class Watch:
         done = _done(totals)
         rate = (done - self._told_done) / (now - self._told_at)
         settings = self._client.settings
-        left_s = remaining_s(totals.values(), Means(self._client.keys, settings.account_share, settings.limit_speed))
+        left_s = remaining_s(
+            totals.values(), Means(self._client.keys, settings.account_share, settings.limit_speed)
+        )
         planned = sum(entry.planned for entry in totals.values())
         self._progress.note(describe_pace(done, planned, rate, self._client.points_left(), left_s))
         self._told_at, self._told_done = now, done

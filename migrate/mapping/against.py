@@ -22,7 +22,7 @@ Found = Iterator[tuple[Level, Path, str]]
 
 
 @dataclass(frozen=True)
-class Shown:
+class SnapshotFindings:
     """What a snapshot shows of one resource: its fields, its sources, and of each field the share of records with a
     value (at least of those that no mapping uses); of the fields inside list elements those that no mapping uses."""
 
@@ -41,20 +41,28 @@ class Remark:
 
 
 def look_at(
-    fields: Collection[str], read: Callable[[Collection[str]], Iterator[pl.DataFrame]], mappings: Sequence[Mapping]
-) -> Shown:
+    fields: Collection[str],
+    read: Callable[[Collection[str]], Iterator[pl.DataFrame]],
+    mappings: Sequence[Mapping],
+) -> SnapshotFindings:
     """What a resource's rows show, as far as it matters to its mappings. `read` gives the rows with some fields."""
     unused = unused_fields(fields, mappings)
     rows, filled, sources = 0, Counter[str](), set[str]()
     for frame in read(unused):
         rows += frame.height
         sources |= set(frame["_source"].fill_null("").unique())
-        filled.update(frame.select((pl.col(unused).fill_null("") != "").sum()).row(0, named=True) if unused else {})
+        filled.update(
+            frame.select((pl.col(unused).fill_null("") != "").sum()).row(0, named=True)
+            if unused
+            else {}
+        )
     shares = {name: filled[name] / rows if rows else 0.0 for name in unused}
-    return Shown(fields, sources, shares, unused_element_fields(fields, read, mappings))
+    return SnapshotFindings(fields, sources, shares, unused_element_fields(fields, read, mappings))
 
 
-def check_against(mapping: Mapping, shown: Shown, same_resource: Sequence[Mapping]) -> list[Remark]:
+def check_against(
+    mapping: Mapping, shown: SnapshotFindings, same_resource: Sequence[Mapping]
+) -> list[Remark]:
     """What a snapshot says against a mapping; its file is read again for the places.
 
     `same_resource` are all mappings of the resource: a field that another one uses is no unused field.
@@ -68,13 +76,13 @@ def check_against(mapping: Mapping, shown: Shown, same_resource: Sequence[Mappin
     return [remark for _, _, remark in sorted(found, key=lambda entry: entry[:2])]
 
 
-def _check(mapping: Mapping, shown: Shown, same_resource: Sequence[Mapping]) -> Found:
+def _check(mapping: Mapping, shown: SnapshotFindings, same_resource: Sequence[Mapping]) -> Found:
     yield from _check_sources(mapping, shown)
     yield from _check_unused(mapping, shown, same_resource)
     yield from _check_absent(mapping, shown)
 
 
-def _check_sources(mapping: Mapping, shown: Shown) -> Found:
+def _check_sources(mapping: Mapping, shown: SnapshotFindings) -> Found:
     for index, source in enumerate(mapping.collapse.source_order):
         if source not in shown.sources:
             yield (
@@ -84,17 +92,23 @@ def _check_sources(mapping: Mapping, shown: Shown) -> Found:
             )
 
 
-def _check_unused(mapping: Mapping, shown: Shown, same_resource: Sequence[Mapping]) -> Found:
+def _check_unused(
+    mapping: Mapping, shown: SnapshotFindings, same_resource: Sequence[Mapping]
+) -> Found:
     level: Level = "problem" if mapping.unmapped == "fail" else "warning"
     if level == "warning" and mapping is not same_resource[0]:
         return  # told once for the resource
     shares = {**shown.filled, **shown.unused_elements}
     for name in (*unused_fields(shown.fields, same_resource), *shown.unused_elements):
         filled = f" ({shares[name]:.0%} filled)" if name in shares else ""
-        yield level, ("unmapped",), f"no mapping uses the field {name!r}{filled} nor names it under `ignore`"
+        yield (
+            level,
+            ("unmapped",),
+            f"no mapping uses the field {name!r}{filled} nor names it under `ignore`",
+        )
 
 
-def _check_absent(mapping: Mapping, shown: Shown) -> Found:
+def _check_absent(mapping: Mapping, shown: SnapshotFindings) -> Found:
     """Uses of which no field is there: of several fields to choose from, one is enough."""
     known = record_names(mapping)
     uses: dict[Path, list[str]] = {}
@@ -104,6 +118,14 @@ def _check_absent(mapping: Mapping, shown: Shown) -> Found:
         own = [name for name in names if name in known]
         if len(own) == len(names) and not any(column_of(name) in shown.fields for name in own):
             place = at[:2] if at[0] == "columns" else at
-            yield "warning", place, f"the snapshot never shows {' nor '.join(own)}{suggest(own[0], shown.fields)}"
+            yield (
+                "warning",
+                place,
+                f"the snapshot never shows {' nor '.join(own)}{suggest(own[0], shown.fields)}",
+            )
     if mapping.each is not None and mapping.each not in shown.fields:
-        yield "warning", ("each",), f"the snapshot never shows {mapping.each}{suggest(mapping.each, shown.fields)}"
+        yield (
+            "warning",
+            ("each",),
+            f"the snapshot never shows {mapping.each}{suggest(mapping.each, shown.fields)}",
+        )

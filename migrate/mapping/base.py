@@ -31,7 +31,9 @@ def slices(mapping: Mapping, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         yield from rows.iter_slices(SLICE_ROWS) if rows.height else [rows]
         return
     sizes = rows[mapping.each].cast(pl.String).str.len_bytes().fill_null(0).cast(pl.Int64).cum_sum()
-    runs = (sizes // SLICE_BYTES) * rows.height + pl.int_range(rows.height, eager=True) // SLICE_ROWS
+    runs = (sizes // SLICE_BYTES) * rows.height + pl.int_range(
+        rows.height, eager=True
+    ) // SLICE_ROWS
     lengths = runs.rle().struct.field("len").to_list() if rows.height else [0]
     start = 0
     for length in lengths:
@@ -46,7 +48,9 @@ def needs_raw(mapping: Mapping) -> Callable[[pl.DataFrame], bool]:
     def may_hold_halves(rows: pl.DataFrame) -> bool:
         # all of a column's texts put together: looked through several times faster than one by one
         texts = pl.col([name for name in rows.columns if name in looked_at]).str.join("")
-        return bool(rows.select(pl.any_horizontal(texts.str.contains(_ESCAPE, literal=True))).item())
+        return bool(
+            rows.select(pl.any_horizontal(texts.str.contains(_ESCAPE, literal=True))).item()
+        )
 
     return may_hold_halves
 

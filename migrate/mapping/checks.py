@@ -39,9 +39,15 @@ def check_mapping(mapping: Mapping, document: Document) -> list[Problem]:
     ]
     for name, column in mapping.columns.items():
         path = ("columns", name)
-        for part, what in (*_check_column(mapping, name, column), *check_consent(mapping, name, column)):
+        for part, what in (
+            *_check_column(mapping, name, column),
+            *check_consent(mapping, name, column),
+        ):
             found.append((path + part, what))
-    problems = (Problem(_place(document, path), f"{'.'.join(map(str, path))}: {what}") for path, what in found)
+    problems = (
+        Problem(_place(document, path), f"{'.'.join(map(str, path))}: {what}")
+        for path, what in found
+    )
     return list(dict.fromkeys(problems))
 
 
@@ -50,7 +56,9 @@ def _place(document: Document, path: Path) -> Place:
     return document.place(path, of_key=len(path) == 2 and path[0] == "columns")
 
 
-def check_together(known: list[tuple[File, Document, Mapping]], *, complete: bool) -> Iterator[tuple[File, Problem]]:
+def check_together(
+    known: list[tuple[File, Document, Mapping]], *, complete: bool
+) -> Iterator[tuple[File, Problem]]:
     """Everything that is wrong between mappings; with `complete` (all files were read) also missing datasets."""
     by_name: dict[str, Mapping] = {}
     for file, document, mapping in known:
@@ -58,7 +66,10 @@ def check_together(known: list[tuple[File, Document, Mapping]], *, complete: boo
             first = File(by_name[mapping.dataset].file).name
             yield (
                 file,
-                Problem(document.place(("dataset",)), f"dataset: {mapping.dataset!r} is made by {first} already"),
+                Problem(
+                    document.place(("dataset",)),
+                    f"dataset: {mapping.dataset!r} is made by {first} already",
+                ),
             )
         by_name.setdefault(mapping.dataset, mapping)
     for file, document, mapping in known:
@@ -107,7 +118,10 @@ def _check_target(mapping: Mapping) -> Found:
     if not mapping.is_feed:
         return
     if mapping.dataset == SUMMARY_WEBHOOK:
-        yield ("dataset",), f"{SUMMARY_WEBHOOK!r} is the webhook of the summaries; give the feed another name"
+        yield (
+            ("dataset",),
+            f"{SUMMARY_WEBHOOK!r} is the webhook of the summaries; give the feed another name",
+        )
     if mapping.alternative_keys:
         yield ("alternative_keys",), "a webhook merges nothing; remove this"
     for name, column in mapping.columns.items():
@@ -133,7 +147,10 @@ def _check_alternative_keys(mapping: Mapping) -> Found:
 
 def _check_names(mapping: Mapping) -> Found:
     if not is_name(mapping.dataset):
-        yield ("dataset",), "a name that Windows keeps for itself or that is too long; files are named by it"
+        yield (
+            ("dataset",),
+            "a name that Windows keeps for itself or that is too long; files are named by it",
+        )
     folded: dict[str, str] = {}
     for name in mapping.columns:
         path = ("columns", name)
@@ -145,7 +162,10 @@ def _check_names(mapping: Mapping) -> Found:
                 "a column's name starts with a letter or digit and has no control characters or spaces around it",
             )
         if name.casefold() in folded:
-            yield path, f"differs from {folded[name.casefold()]!r} in case only; the target may take them for one"
+            yield (
+                path,
+                f"differs from {folded[name.casefold()]!r} in case only; the target may take them for one",
+            )
         folded.setdefault(name.casefold(), name)
 
 
@@ -206,7 +226,10 @@ def _check_calls(column: Column) -> Found:
         name, argument = (step, None) if isinstance(step, str) else next(iter(step.items()))
         function = FUNCTIONS.get(name)
         if function is None:
-            yield ("apply", index), f"{name!r} is no function; one of {', '.join(FUNCTIONS)}{suggest(name, FUNCTIONS)}"
+            yield (
+                ("apply", index),
+                f"{name!r} is no function; one of {', '.join(FUNCTIONS)}{suggest(name, FUNCTIONS)}",
+            )
             continue
         refused = function.refuse(argument)
         if refused:
@@ -215,7 +238,10 @@ def _check_calls(column: Column) -> Found:
 
 def _check_settings(column: Column, required: bool) -> Found:
     if column.null == "send" and (column.default is not None or required):
-        yield ("null",), f"`null: send` and `{'required' if required else 'default'}` exclude each other"
+        yield (
+            ("null",),
+            f"`null: send` and `{'required' if required else 'default'}` exclude each other",
+        )
     if "unlisted" in column.model_fields_set and column.values is None:
         yield ("unlisted",), "needs `values`"
     if column.digits is not None and column.type != "float":
@@ -227,7 +253,10 @@ def _check_settings(column: Column, required: bool) -> Found:
     if column.timezone is not None and not is_zone(column.timezone):
         yield ("timezone",), f"{column.timezone!r} is no time zone; as Europe/Amsterdam"
     if column.format is not None and not _is_format(column):
-        yield ("format",), f"{column.format!r} is no spelling; epoch_s, epoch_ms or strftime codes, as %d/%m/%Y"
+        yield (
+            ("format",),
+            f"{column.format!r} is no spelling; epoch_s, epoch_ms or strftime codes, as %d/%m/%Y",
+        )
 
 
 def _is_format(column: Column) -> bool:
@@ -248,14 +277,20 @@ def _check_constants(column: Column) -> Found:
         for key, value in (("value", column.value), ("default", column.default))
         if value is not None
     ]
-    constants += [(("values", key), constant_text(value)) for key, value in (column.values or {}).items()]
+    constants += [
+        (("values", key), constant_text(value)) for key, value in (column.values or {}).items()
+    ]
     if column.values is not None and "" in column.values:
         yield ("values",), "'' counts as no value and never gets here; use `default`"
     yield from _unfit(column, constants)
 
 
 def _unfit(column: Column, constants: Iterable[tuple[Path, str]]) -> Found:
-    plain = column.model_copy(update={"format": None}) if column.format and not _is_format(column) else column
+    plain = (
+        column.model_copy(update={"format": None})
+        if column.format and not _is_format(column)
+        else column
+    )
     for path, text in constants:
         if text == "":
             yield path, "'' counts as no value; leave it out"
@@ -283,7 +318,9 @@ def sql_problems(what: str, sql: str) -> list[str]:
 def _sample_rows(names: tuple[str, ...]) -> pl.DataFrame:
     """Rows in which no two fields run alike, so that an expression that looks at other rows is told."""
     turned = {FIELD + name: _SAMPLES[turn:] + _SAMPLES[:turn] for turn, name in enumerate(names)}
-    return pl.DataFrame(turned or {"row": _SAMPLES}, schema_overrides=dict.fromkeys(turned, pl.String))
+    return pl.DataFrame(
+        turned or {"row": _SAMPLES}, schema_overrides=dict.fromkeys(turned, pl.String)
+    )
 
 
 def _result_problems(what: str, written: str, rows: pl.DataFrame) -> list[str]:

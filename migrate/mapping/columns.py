@@ -7,11 +7,19 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from migrate.errors import MappingError
+from migrate.mapping.column_text import ColumnText, start_lane
 from migrate.mapping.distinct import find_distinct
-from migrate.mapping.lane import Lane, start_lane
 from migrate.mapping.model import Column, constant_text
 from migrate.mapping.numbers import FloatDigits
-from migrate.mapping.series import coalesce, is_same, keep_where, merge_losses, no_rules, rule_where, without_empty
+from migrate.mapping.series import (
+    coalesce,
+    is_same,
+    keep_where,
+    merge_losses,
+    no_rules,
+    rule_where,
+    without_empty,
+)
 from migrate.mapping.sql import guard_sql
 from migrate.mapping.types import polars_type, read_typed, render
 
@@ -36,7 +44,12 @@ class Computed:
 
 
 def compute(
-    name: str, column: Column, rows: pl.DataFrame, required: bool, zones: pl.Series, float_digits: FloatDigits
+    name: str,
+    column: Column,
+    rows: pl.DataFrame,
+    required: bool,
+    zones: pl.Series,
+    float_digits: FloatDigits,
 ) -> Computed:
     """The values of one column.
 
@@ -44,12 +57,20 @@ def compute(
     """
     if column.timezone is not None:
         zones = pl.Series([column.timezone]).new_from_index(0, rows.height)
-    lanes = [_run_lane(text, column, zones, float_digits) for text in _read_texts(name, column, rows)]
+    lanes = [
+        _run_lane(text, column, zones, float_digits) for text in _read_texts(name, column, rows)
+    ]
     lane = lanes[0] if len(lanes) == 1 else _strictest(lanes)
     if column.consent and column.sql is not None:
         lane = _withhold_unfounded(lane, rows, guard_sql(column.sql).fields)
     return _finish(
-        lane, column, "key_missing" if required and not column.required else "required_missing" if required else None
+        lane,
+        column,
+        "key_missing"
+        if required and not column.required
+        else "required_missing"
+        if required
+        else None,
     )
 
 
@@ -63,7 +84,9 @@ def evaluate(what: str, sql: str, rows: pl.DataFrame) -> pl.Series:
     # what is made of a field that is the same in all rows, as the source often is, polars works out once
     same = [rows[FIELD + field] for field in guarded.fields if is_same(rows[FIELD + field])]
     try:
-        frame = rows.with_columns(pl.lit(field.first(), pl.String).alias(field.name) for field in same)
+        frame = rows.with_columns(
+            pl.lit(field.first(), pl.String).alias(field.name) for field in same
+        )
         found = frame.with_columns(pl.sql_expr(expression).alias("sql"))["sql"]
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise MappingError(
@@ -81,7 +104,9 @@ def _read_texts(name: str, column: Column, rows: pl.DataFrame) -> list[pl.Series
     elif column.fields:
         texts = [rows[FIELD + field] for field in column.fields]
     else:
-        texts = [pl.Series([constant_text(column.value)], dtype=pl.String).new_from_index(0, rows.height)]
+        texts = [
+            pl.Series([constant_text(column.value)], dtype=pl.String).new_from_index(0, rows.height)
+        ]
     return [without_empty(text) for text in texts] if column.consent else [first_value(texts)]
 
 
@@ -95,14 +120,16 @@ def first_value(texts: list[pl.Series]) -> pl.Series:
     return frame.select(pl.coalesce(pl.all()).alias("t")).to_series()
 
 
-def _run_lane(text: pl.Series, column: Column, zones: pl.Series, float_digits: FloatDigits) -> Lane:
+def _run_lane(
+    text: pl.Series, column: Column, zones: pl.Series, float_digits: FloatDigits
+) -> ColumnText:
     """The lane of each row; of few different texts each is run once."""
     few = find_distinct(text) if _has_work(column) else None
     if few is None:
         return _run(text, column, zones, float_digits)
     lane = _run(few.texts, column, zones.new_from_index(0, len(few.texts)), float_digits)
     ruled = lane.rule.null_count() < len(lane.rule)
-    return Lane(
+    return ColumnText(
         origin=text,
         # of the text only whether there is one counts from here on, and only to a column that sends null
         text=few.spread(lane.text) if column.null == "send" else text,
@@ -119,20 +146,26 @@ def _has_work(column: Column) -> bool:
     return column.type != "text" or column.values is not None or bool(column.calls)
 
 
-def _run(text: pl.Series, column: Column, zones: pl.Series, float_digits: FloatDigits) -> Lane:
+def _run(
+    text: pl.Series, column: Column, zones: pl.Series, float_digits: FloatDigits
+) -> ColumnText:
     lane = start_lane(text, column)
     if lane.text.null_count() == len(lane.text):
         return replace(lane, value=lane.text.cast(polars_type(column.type, float_digits)))
     typed = read_typed(lane.text, zones, column, float_digits)
     rule = coalesce(lane.rule, typed.rule)
-    return replace(lane, value=typed.value, rule=rule, losses=merge_losses(lane.losses, dict(typed.losses)))
+    return replace(
+        lane, value=typed.value, rule=rule, losses=merge_losses(lane.losses, dict(typed.losses))
+    )
 
 
-def _strictest(lanes: list[Lane]) -> Lane:
+def _strictest(lanes: list[ColumnText]) -> ColumnText:
     """One consent of several fields: false if one says no, true only if none says anything else."""
     frame = pl.DataFrame([lane.value.rename(f"v{i}") for i, lane in enumerate(lanes)])
     frame = frame.with_columns(
-        pl.any_horizontal(pl.lit(lane.rule.is_not_null() | _went_missing(lane)) for lane in lanes).alias("broken"),
+        pl.any_horizontal(
+            pl.lit(lane.rule.is_not_null() | _went_missing(lane)) for lane in lanes
+        ).alias("broken"),
         pl.min_horizontal(pl.col(f"v{i}") for i in range(len(lanes))).alias("least"),
         pl.max_horizontal(pl.col(f"v{i}") for i in range(len(lanes))).alias("most"),
     )
@@ -142,7 +175,7 @@ def _strictest(lanes: list[Lane]) -> Lane:
     losses: dict[str, pl.Series] = {"consent_withheld": frame["withheld"]}
     for lane in lanes:
         losses = merge_losses(losses, lane.losses)
-    return Lane(
+    return ColumnText(
         first_value([lane.origin for lane in lanes]),
         lanes[0].text,
         first_value([lane.rule for lane in lanes]),
@@ -151,23 +184,31 @@ def _strictest(lanes: list[Lane]) -> Lane:
     )
 
 
-def _went_missing(lane: Lane) -> pl.Series:
+def _went_missing(lane: ColumnText) -> pl.Series:
     """Where something was said that came to nothing, as an unlisted value left out."""
     return lane.origin.is_not_null() & lane.value.is_null()
 
 
-def _withhold_unfounded(lane: Lane, rows: pl.DataFrame, fields: tuple[str, ...]) -> Lane:
+def _withhold_unfounded(
+    lane: ColumnText, rows: pl.DataFrame, fields: tuple[str, ...]
+) -> ColumnText:
     """A consent by expression holds only where at least one field it reads says something."""
-    says_something = [(pl.col(FIELD + field) != "").fill_null(False) for field in fields] or [pl.lit(False)]
+    says_something = [(pl.col(FIELD + field) != "").fill_null(False) for field in fields] or [
+        pl.lit(False)
+    ]
     frame = rows.with_columns(pl.any_horizontal(says_something).alias("founded")).select("founded")
     frame = frame.with_columns(lane.value.alias("value"))
     withheld = (pl.col("value") & ~pl.col("founded")).fill_null(False)
     frame = frame.with_columns(withheld.alias("withheld"))
-    value = frame.select(pl.when(~pl.col("withheld")).then(pl.col("value")).alias("value")).to_series()
-    return replace(lane, value=value, losses=merge_losses(lane.losses, {"consent_withheld": frame["withheld"]}))
+    value = frame.select(
+        pl.when(~pl.col("withheld")).then(pl.col("value")).alias("value")
+    ).to_series()
+    return replace(
+        lane, value=value, losses=merge_losses(lane.losses, {"consent_withheld": frame["withheld"]})
+    )
 
 
-def _finish(lane: Lane, column: Column, missing_rule: str | None) -> Computed:
+def _finish(lane: ColumnText, column: Column, missing_rule: str | None) -> Computed:
     rule, losses, rows = lane.rule, lane.losses, len(lane.rule)
     if column.on_invalid != "reject" and rule.null_count() < rows:
         name = "omitted_invalid" if column.on_invalid == "omit" else "nulled_invalid"
@@ -183,10 +224,12 @@ def _finish(lane: Lane, column: Column, missing_rule: str | None) -> Computed:
     return Computed(lane.value, rule, text, nulls, losses, lane.origin)
 
 
-def _sent_nulls(lane: Lane, column: Column, broken: pl.Series) -> pl.Series:
+def _sent_nulls(lane: ColumnText, column: Column, broken: pl.Series) -> pl.Series:
     nulls = pl.Series([False]).new_from_index(0, len(broken))
     if column.null == "send":
-        nulls = nulls | (lane.value.is_null() & lane.text.is_null() & ~broken & ~_went_missing(lane))
+        nulls = nulls | (
+            lane.value.is_null() & lane.text.is_null() & ~broken & ~_went_missing(lane)
+        )
     if column.on_invalid == "null":
         nulls = nulls | broken
     return nulls

@@ -40,7 +40,10 @@ def _check_values(column: Column) -> Iterator[tuple[Path, str]]:
         yield ("unlisted",), "a consent cannot keep what is not listed; reject or omit"
     for index, (function, _) in enumerate(column.calls):
         if function in FUNCTIONS and not FUNCTIONS[function].keeps_consent:
-            yield ("apply", index), f"`{function}` could turn another answer into a yes; not for a consent"
+            yield (
+                ("apply", index),
+                f"`{function}` could turn another answer into a yes; not for a consent",
+            )
 
 
 def _check_origin(mapping: Mapping, column: Column) -> Iterator[tuple[Path, str]]:

@@ -15,7 +15,9 @@ from pathlib import Path
 
 _CODE_LETTERS = 3
 # what Unicode calls white space; Python's own `strip` takes four control characters more
-_SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace() and char not in "\x1c\x1d\x1e\x1f")
+_SPACES = "".join(
+    char for char in map(chr, range(0x3001)) if char.isspace() and char not in "\x1c\x1d\x1e\x1f"
+)
 
 
 def find_country(text: str) -> str | None:
@@ -37,7 +39,9 @@ def fold_name(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name.casefold())
     # once more: what stands for several letters, as the sign for trade marks does, may stand for big ones
     letters = "".join(char for char in plain if not unicodedata.combining(char)).casefold()
-    return " ".join("".join(char if _is_letter(char) else " " for char in letters.replace("&", " and ")).split())
+    return " ".join(
+        "".join(char if _is_letter(char) else " " for char in letters.replace("&", " and ")).split()
+    )
 
 
 def _is_sent_so(text: str, name: str) -> bool:
@@ -53,5 +57,7 @@ def _is_letter(char: str) -> bool:
 
 @cache
 def _table() -> dict[str, str]:
-    table: dict[str, str] = json.loads(Path(__file__).with_name("countries.json").read_text(encoding="utf-8"))
+    table: dict[str, str] = json.loads(
+        Path(__file__).with_name("countries.json").read_text(encoding="utf-8")
+    )
     return table

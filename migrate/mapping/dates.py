@@ -35,7 +35,9 @@ _TEXT = pl.lit(None, dtype=pl.String)
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
 _EPOCH = datetime(1970, 1, 1)
 _FIRST_YEAR = 1000
-_FIRST_US, _LAST_US = ((end - _EPOCH) // timedelta(microseconds=1) for end in (datetime.min, datetime.max))
+_FIRST_US, _LAST_US = (
+    (end - _EPOCH) // timedelta(microseconds=1) for end in (datetime.min, datetime.max)
+)
 FLAGS = ("zone_assumed", "fraction_dropped", "dst_gap", "dst_fold")
 
 
@@ -49,7 +51,9 @@ def read_datetimes(texts: pl.Series, zones: pl.Series, spelling: str | None = No
     few = find_distinct(texts) if _is_one(zones) else None
     if few is None:
         return _read_datetimes(texts, zones, spelling)
-    return few.spread_frame(_read_datetimes(few.texts, zones.new_from_index(0, len(few.texts)), spelling))
+    return few.spread_frame(
+        _read_datetimes(few.texts, zones.new_from_index(0, len(few.texts)), spelling)
+    )
 
 
 def _is_one(zones: pl.Series) -> bool:
@@ -96,7 +100,11 @@ def read_dates(texts: pl.Series, spelling: str | None = None) -> pl.DataFrame:
     **Shape.** One row per text: `value` Date, `rule`, `time_dropped`.
     """
     few = find_distinct(texts)
-    return _read_dates(texts, spelling) if few is None else few.spread_frame(_read_dates(few.texts, spelling))
+    return (
+        _read_dates(texts, spelling)
+        if few is None
+        else few.spread_frame(_read_dates(few.texts, spelling))
+    )
 
 
 def _read_dates(texts: pl.Series, spelling: str | None) -> pl.DataFrame:
@@ -112,7 +120,9 @@ def _read_dates(texts: pl.Series, spelling: str | None) -> pl.DataFrame:
     fits = pl.col("rule").is_null()
     dropped = fits & (pl.col("local") != pl.col("day").cast(pl.Datetime("us")))
     return frame.select(
-        pl.when(fits).then(pl.col("day")).alias("value"), "rule", dropped.fill_null(False).alias("time_dropped")
+        pl.when(fits).then(pl.col("day")).alias("value"),
+        "rule",
+        dropped.fill_null(False).alias("time_dropped"),
     )
 
 
@@ -122,9 +132,9 @@ def source_zones(sources: pl.Series, timezones: Mapping[str, str]) -> pl.Series:
     named = {name: zone for name, zone in timezones.items() if name != "*"}
     if not named:
         return pl.Series("zone", [default], dtype=pl.String).new_from_index(0, len(sources))
-    return sources.replace_strict(list(named), list(named.values()), default=default, return_dtype=pl.String).fill_null(
-        default
-    )
+    return sources.replace_strict(
+        list(named), list(named.values()), default=default, return_dtype=pl.String
+    ).fill_null(default)
 
 
 def is_zone(name: str) -> bool:
@@ -144,10 +154,19 @@ def _parse_known(frame: pl.DataFrame) -> pl.DataFrame:
         return fast
     frame = frame.with_columns(timed=text.str.contains(_TIME), day=text.str.contains(_DAY))
     timed, day = pl.col("timed"), pl.col("day")
-    stamp = pl.when(timed).then(text.str.slice(0, 10) + " " + text.str.slice(11, 8)).when(day).then(text + " 00:00:00")
-    tails = _read_tails(frame.select(pl.when(timed).then(text.str.slice(19)).alias("tail")).to_series())
+    stamp = (
+        pl.when(timed)
+        .then(text.str.slice(0, 10) + " " + text.str.slice(11, 8))
+        .when(day)
+        .then(text + " 00:00:00")
+    )
+    tails = _read_tails(
+        frame.select(pl.when(timed).then(text.str.slice(19)).alias("tail")).to_series()
+    )
     return frame.with_columns(
-        stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us", cache=False).alias("local"),
+        stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us", cache=False).alias(
+            "local"
+        ),
         tails["fraction_dropped"],
         pl.when(day).then(0).otherwise(tails["offset"]).alias("offset"),
     )
@@ -161,13 +180,19 @@ def _read_tails(tails: pl.Series) -> pl.DataFrame:
 
 def _read_each_tail(tails: pl.Series) -> pl.DataFrame:
     tail = pl.col("tail")
-    hours = tail.str.extract(_OFFSET, 2).cast(pl.Int64) * 60 + tail.str.extract(_OFFSET, 3).cast(pl.Int64).fill_null(0)
+    hours = tail.str.extract(_OFFSET, 2).cast(pl.Int64) * 60 + tail.str.extract(_OFFSET, 3).cast(
+        pl.Int64
+    ).fill_null(0)
     minutes = pl.when(tail.str.extract(_OFFSET, 1) == "-").then(-hours).otherwise(hours)
     return (
         tails.rename("tail")
         .to_frame()
         .select(
-            pl.when(tail.str.contains(_OFFSET)).then(minutes).when(tail.str.ends_with("Z")).then(0).alias("offset"),
+            pl.when(tail.str.contains(_OFFSET))
+            .then(minutes)
+            .when(tail.str.ends_with("Z"))
+            .then(0)
+            .alias("offset"),
             tail.str.contains(r"^\.[0-9]*[1-9]").fill_null(False).alias("fraction_dropped"),
         )
     )
@@ -191,7 +216,9 @@ def _parse_one_way(frame: pl.DataFrame) -> pl.DataFrame | None:
 def _parse_as(frame: pl.DataFrame, spelling: str) -> pl.DataFrame:
     text = pl.col("text")
     if spelling in EPOCHS:
-        count = pl.when(text.str.contains(r"^-?[0-9]{1,14}$")).then(text).cast(pl.Int64, strict=False)
+        count = (
+            pl.when(text.str.contains(r"^-?[0-9]{1,14}$")).then(text).cast(pl.Int64, strict=False)
+        )
         moment = (count * EPOCHS[spelling]).cast(pl.Datetime("us"))
         return frame.with_columns(
             moment.dt.truncate("1s").alias("local"),
@@ -203,7 +230,9 @@ def _parse_as(frame: pl.DataFrame, spelling: str) -> pl.DataFrame:
     if dated_only:
         local = text.str.to_date(spelling, strict=False).cast(pl.Datetime("us"))
     elif zoned:
-        local = text.str.to_datetime(spelling, strict=False, time_unit="us", time_zone="UTC").dt.replace_time_zone(None)
+        local = text.str.to_datetime(
+            spelling, strict=False, time_unit="us", time_zone="UTC"
+        ).dt.replace_time_zone(None)
     else:
         local = text.str.to_datetime(spelling, strict=False, time_unit="us")
     # polars' %Y takes fewer than four digits, so that 24 would be a year long ago, and any number may follow a space

@@ -54,7 +54,11 @@ def read_elements(texts: pl.Series, fields: Collection[str]) -> Elements:
     text = pl.col("t")
     is_list = text.str.starts_with("[") & text.str.ends_with("]")
     known = (
-        texts.rename("t").to_frame().with_row_index("n").filter(~text.is_in(["", "[]", "{}"])).with_columns(l=is_list)
+        texts.rename("t")
+        .to_frame()
+        .with_row_index("n")
+        .filter(~text.is_in(["", "[]", "{}"]))
+        .with_columns(l=is_list)
     )
     for chunk in known.iter_slices(CHUNK_RECORDS):
         reader.read_all(chunk["n"].to_list(), chunk["t"], all_lists=chunk["l"].all())
@@ -70,9 +74,15 @@ def _occurring(texts: pl.Series, fields: Collection[str]) -> list[str]:
         return list(fields)
 
     def occurs(key: str) -> bool:
-        return not _PLAIN_KEY.fullmatch(key) or bool(texts.str.contains(f'"{key}"', literal=True).any())
+        return not _PLAIN_KEY.fullmatch(key) or bool(
+            texts.str.contains(f'"{key}"', literal=True).any()
+        )
 
-    return [name for name in fields if name == "item" or any(map(occurs, _candidates(name[len(PREFIX) :])))]
+    return [
+        name
+        for name in fields
+        if name == "item" or any(map(occurs, _candidates(name[len(PREFIX) :])))
+    ]
 
 
 class _Reader:
@@ -86,7 +96,10 @@ class _Reader:
         self.literals: dict[str, list[bytes]] = {name: [] for name in fields}
         self.paths = [(name, name[len(PREFIX) :]) for name in fields if name != "item"]
         self.tops = list(dict.fromkeys(top for _, path in self.paths for top in _candidates(path)))
-        members = [(f"m{i}", msgspec.Raw, msgspec.field(default=_ABSENT, name=top)) for i, top in enumerate(self.tops)]
+        members = [
+            (f"m{i}", msgspec.Raw, msgspec.field(default=_ABSENT, name=top))
+            for i, top in enumerate(self.tops)
+        ]
         self.member = {top: f"m{i}" for i, top in enumerate(self.tops)}
         element: Any = msgspec.defstruct("Element", members, gc=False)
         self.one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(element)
@@ -139,13 +152,17 @@ class _Reader:
 
     def finish(self) -> Elements:
         """All that was read, decoded."""
-        frame = pl.DataFrame({"n": self.numbers, "c": self.counts}, schema={"n": pl.UInt32, "c": pl.Int64})
+        frame = pl.DataFrame(
+            {"n": self.numbers, "c": self.counts}, schema={"n": pl.UInt32, "c": pl.Int64}
+        )
         flat = frame.filter(pl.col("c") > 0).select(
             pl.col("n").repeat_by("c").explode(empty_as_null=False),
             pl.int_ranges(1, pl.col("c") + 1).explode(empty_as_null=False).alias("p"),
         )
         with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
-            values = dict(zip(self.literals, pool.map(_decode, self.literals.values()), strict=True))
+            values = dict(
+                zip(self.literals, pool.map(_decode, self.literals.values()), strict=True)
+            )
         return Elements(flat["n"], flat["p"], values, self.broken, self.empty)
 
     def _add_element(self, raw: msgspec.Raw) -> None:
@@ -161,7 +178,9 @@ class _Reader:
         if _says(direct):
             return direct
         tops = _candidates(path)[1:]
-        return _first(_reach_raw(getattr(element, self.member[top]), path[len(top) + 1 :]) for top in tops)
+        return _first(
+            _reach_raw(getattr(element, self.member[top]), path[len(top) + 1 :]) for top in tops
+        )
 
 
 def _run(raws: list[msgspec.Raw]) -> bytes:
@@ -184,10 +203,16 @@ def _decode(runs: list[bytes]) -> pl.Series:
     decoded = frame.select(pl.when((text != "") & (text != "null")).then(plain)).to_series()
     if b"\\" not in joined:
         return decoded
-    at = frame.select(text.str.starts_with('"') & text.str.contains("\\", literal=True)).to_series().arg_true()
+    at = (
+        frame.select(text.str.starts_with('"') & text.str.contains("\\", literal=True))
+        .to_series()
+        .arg_true()
+    )
     if at.is_empty():
         return decoded
-    return decoded.scatter(at, pl.Series([_TEXT.decode(literal) for literal in literals.gather(at)]))
+    return decoded.scatter(
+        at, pl.Series([_TEXT.decode(literal) for literal in literals.gather(at)])
+    )
 
 
 def _says(raw: msgspec.Raw) -> bool:
@@ -204,7 +229,9 @@ def _reach_raw(raw: msgspec.Raw, path: str) -> msgspec.Raw:
     members = _OBJECT.decode(raw)
     if path in members:
         return members[path]
-    return _first(_reach_raw(members.get(top, _ABSENT), path[len(top) + 1 :]) for top in _candidates(path)[1:])
+    return _first(
+        _reach_raw(members.get(top, _ABSENT), path[len(top) + 1 :]) for top in _candidates(path)[1:]
+    )
 
 
 def _candidates(path: str) -> list[str]:
@@ -218,7 +245,9 @@ def _refuse_halves(text: str) -> str:
 
     Its column then refuses the string by name: neither can be in a text of the target.
     """
-    return _ESCAPE.sub(lambda found: "\\u0000" if found.lastgroup == "half" else found.group(), text)
+    return _ESCAPE.sub(
+        lambda found: "\\u0000" if found.lastgroup == "half" else found.group(), text
+    )
 
 
 def _split(text: str) -> list[msgspec.Raw] | None:

@@ -18,7 +18,9 @@ _WHOLE = ""
 Read = Callable[[Collection[str]], Iterator[pl.DataFrame]]
 
 
-def unused_element_fields(fields: Collection[str], read: Read, mappings: Iterable[Mapping]) -> dict[str, float]:
+def unused_element_fields(
+    fields: Collection[str], read: Read, mappings: Iterable[Mapping]
+) -> dict[str, float]:
     """The fields of list elements that no mapping with `each` uses nor ignores, and the share of elements with a value.
 
     **Shape.** By name, as `items[].colour`. `fields` are the resource's, `read` gives its rows with some of them.
@@ -39,9 +41,15 @@ def _known_names(mappings: Iterable[Mapping]) -> dict[str, set[str]]:
     known: dict[str, set[str]] = {}
     for mapping in mappings:
         if mapping.each:
-            used = {_WHOLE if name == "item" else name.split(".")[1] for name in element_names(mapping)}
-            left = [name for name in mapping.ignore if name.startswith(("item.", f"{mapping.each}."))]
-            known.setdefault(mapping.each, set()).update(used, (name.rpartition(".")[2] for name in left))
+            used = {
+                _WHOLE if name == "item" else name.split(".")[1] for name in element_names(mapping)
+            }
+            left = [
+                name for name in mapping.ignore if name.startswith(("item.", f"{mapping.each}."))
+            ]
+            known.setdefault(mapping.each, set()).update(
+                used, (name.rpartition(".")[2] for name in left)
+            )
     return known
 
 
@@ -64,4 +72,6 @@ def _elements_of(text: str) -> list[dict[str, object]]:
     except (msgspec.DecodeError, RecursionError):
         return []
     many = list(value.values()) if isinstance(value, dict) else value
-    return [element for element in many if isinstance(element, dict)] if isinstance(many, list) else []
+    return (
+        [element for element in many if isinstance(element, dict)] if isinstance(many, list) else []
+    )

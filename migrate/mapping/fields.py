@@ -9,7 +9,12 @@ from migrate.mapping.sql import SqlRefused, guard_sql
 
 IDENTITY = {"source": "_source", "id": "_id"}
 # the record's own fields of the names that mean something else in a mapping
-OWN = {"record.source": "source", "record.id": "id", "record.position": "position", "record.item": "item"}
+OWN = {
+    "record.source": "source",
+    "record.id": "id",
+    "record.position": "position",
+    "record.item": "item",
+}
 
 
 def used_names(mapping: Mapping) -> set[str]:
@@ -58,7 +63,11 @@ def element_names(mapping: Mapping) -> set[str]:
 def record_names(mapping: Mapping) -> set[str]:
     """The names that are fields of the record itself."""
     taken = element_names(mapping) | set(IDENTITY) | ({"position"} if mapping.each else set())
-    return {name for name in used_names(mapping) if name not in taken and lookup_of(mapping, name) is None}
+    return {
+        name
+        for name in used_names(mapping)
+        if name not in taken and lookup_of(mapping, name) is None
+    }
 
 
 def record_fields(mapping: Mapping) -> set[str]:
@@ -97,10 +106,14 @@ def unused_fields(fields: Collection[str], mappings: Iterable[Mapping]) -> list[
 
     A field inside an object counts as used where the whole object is; an object of which a field is listed is not.
     """
-    known = set(IDENTITY) | {name for mapping in mappings for name in (*needed_fields(mapping), *mapping.ignore)}
+    known = set(IDENTITY) | {
+        name for mapping in mappings for name in (*needed_fields(mapping), *mapping.ignore)
+    }
     parents = {parent for field in fields for parent in _parents(field)}
     return sorted(
-        field for field in fields if field not in parents and field not in known and not known & set(_parents(field))
+        field
+        for field in fields
+        if field not in parents and field not in known and not known & set(_parents(field))
     )
 
 

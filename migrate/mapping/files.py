@@ -15,11 +15,12 @@ from migrate.mapping.checks import check_mapping, check_together
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.known_fields import DATASETS
 from migrate.mapping.messages import describe, suggest
-from migrate.mapping.model import Mapping, Resource
+from migrate.mapping.model import Mapping
 from migrate.mapping.order import dependency_order
 from migrate.mapping.proposal import propose
-from migrate.mapping.survey import Survey
+from migrate.mapping.survey import FieldSurvey
 from migrate.mapping.yaml_text import Document, Place, Problem, read_yaml
+from migrate.names import ResourceName
 
 _HINT = "correct the file, then: migrate mapping check"
 
@@ -33,8 +34,12 @@ def read_mappings(folder: Path, datasets: Collection[str] | None = None) -> dict
     files = _list_files(folder)
     read = [(file, *_read(file)) for file in files]
     problems = [line for _, _, _, lines in read for line in lines]
-    known = [(file, document, mapping) for file, document, mapping, _ in read if mapping is not None]
-    problems += [_line(file, problem) for file, problem in check_together(known, complete=not problems)]
+    known = [
+        (file, document, mapping) for file, document, mapping, _ in read if mapping is not None
+    ]
+    problems += [
+        _line(file, problem) for file, problem in check_together(known, complete=not problems)
+    ]
     if problems:
         raise MappingError(problems, hint=_HINT)
     ordered = dependency_order({mapping.dataset: mapping for _, _, mapping in known})
@@ -52,7 +57,9 @@ def read_mapping(file: Path) -> Mapping:
     return mapping
 
 
-def write_proposal(resource: Resource, survey: Survey, snapshot: str, folder: Path, out: Path | None) -> Path:
+def write_proposal(
+    resource: ResourceName, survey: FieldSurvey, snapshot: str, folder: Path, out: Path | None
+) -> Path:
     """The path of a proposed mapping, written: `out`, else under `proposed` in the mappings folder.
 
     **Raises.** UsageError where the file is there already, WorkspaceError where it cannot be written.
@@ -83,8 +90,14 @@ def json_schema() -> dict[str, Any]:
         "enum": [*column["on_invalid"]["enum"], None],
         "type": ["string", "null"],
     }
-    plain = [name for name, function in FUNCTIONS.items() if function.argument in {"none", "choice"}]
-    called = {name: _argument_schema(function) for name, function in FUNCTIONS.items() if function.argument != "none"}
+    plain = [
+        name for name, function in FUNCTIONS.items() if function.argument in {"none", "choice"}
+    ]
+    called = {
+        name: _argument_schema(function)
+        for name, function in FUNCTIONS.items()
+        if function.argument != "none"
+    }
     column["apply"]["items"] = {
         "anyOf": [
             {"enum": plain},
@@ -112,13 +125,18 @@ def _argument_schema(function: Function) -> dict[str, Any]:
 def _list_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise MappingError(
-            [f"{folder}: there is no such folder"], hint="migrate init writes one with the shipped mappings"
+            [f"{folder}: there is no such folder"],
+            hint="migrate init writes one with the shipped mappings",
         )
     files = sorted(
-        path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
+        path
+        for path in folder.iterdir()
+        if path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
     )
     if not files:
-        raise MappingError([f"{folder}: holds no .yaml file"], hint="migrate init writes the shipped mappings")
+        raise MappingError(
+            [f"{folder}: holds no .yaml file"], hint="migrate init writes the shipped mappings"
+        )
     return files
 
 
@@ -134,7 +152,10 @@ def _read(file: Path) -> tuple[Document, Mapping | None, list[str]]:
         return (
             document,
             None,
-            _lines(file, [Problem(Place(1, 1), "a mapping file holds keys and values; this holds none")]),
+            _lines(
+                file,
+                [Problem(Place(1, 1), "a mapping file holds keys and values; this holds none")],
+            ),
         )
     try:
         mapping = Mapping.model_validate(document.value)
@@ -146,7 +167,10 @@ def _read(file: Path) -> tuple[Document, Mapping | None, list[str]]:
 
 
 def _lines(file: Path, problems: Iterable[Problem]) -> list[str]:
-    return [_line(file, problem) for problem in sorted(problems, key=lambda p: (p.place.line, p.place.column))]
+    return [
+        _line(file, problem)
+        for problem in sorted(problems, key=lambda p: (p.place.line, p.place.column))
+    ]
 
 
 def _line(file: Path, problem: Problem) -> str:

@@ -44,7 +44,11 @@ class Function:
                 return None if argument is None else f"`{self.name}` takes no argument"
             case "choice":
                 known = argument is None or argument in self.choices
-                return None if known else f"`{self.name}` takes no argument or {', '.join(self.choices)}"
+                return (
+                    None
+                    if known
+                    else f"`{self.name}` takes no argument or {', '.join(self.choices)}"
+                )
             case wanted:
                 if type(argument) is not (str if wanted == "text" else int):
                     return f"`{self.name}` wants a {wanted}, as in `{self.name}: {self.example_argument}`"
@@ -88,7 +92,12 @@ def _change_distinct(texts: pl.Series, change: Callable[[str], str | None]) -> p
     changed = pl.Series([change(text) for text in distinct], dtype=pl.String)
     table = pl.DataFrame({"t": distinct, "c": changed})
     # a join: polars' own value map takes several times the memory
-    return texts.rename("t").to_frame().join(table, on="t", how="left", maintain_order="left")["c"].rename(texts.name)
+    return (
+        texts.rename("t")
+        .to_frame()
+        .join(table, on="t", how="left", maintain_order="left")["c"]
+        .rename(texts.name)
+    )
 
 
 def _email(text: pl.Expr) -> pl.Expr:
@@ -101,7 +110,9 @@ def _decimal_comma(text: pl.Expr, argument: Argument) -> pl.Expr:
     unsure = text.str.contains(_COMMA_OR_THOUSANDS)
     if argument != "or_point":
         unsure = unsure | text.str.contains(_POINT_OR_THOUSANDS)
-    return pl.when(~unsure).then(pl.when(text.str.contains(_COMMA_NUMBER)).then(plain).otherwise(text))
+    return pl.when(~unsure).then(
+        pl.when(text.str.contains(_COMMA_NUMBER)).then(plain).otherwise(text)
+    )
 
 
 def _truncate(text: pl.Expr, argument: Argument) -> pl.Expr:
@@ -130,7 +141,11 @@ def _refuse_region(region: Argument) -> str | None:
     import phonenumbers
 
     known = region in phonenumbers.SUPPORTED_REGIONS
-    return None if known else f"`phone` wants a country as two capital letters, as in `phone: NL`; {region!r} is none"
+    return (
+        None
+        if known
+        else f"`phone` wants a country as two capital letters, as in `phone: NL`; {region!r} is none"
+    )
 
 
 def _refuse_small(number: Argument) -> str | None:

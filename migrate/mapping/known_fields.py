@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from migrate.mapping.model import Resource
+from migrate.names import ResourceName
 
-DATASETS: dict[Resource, tuple[str, str, str]] = {
+DATASETS: dict[ResourceName, tuple[str, str, str]] = {
     "profiles": ("contacts", "contact_key", "profileid"),
     "content_items": ("products", "product_key", "itemid"),
     "content_categories": ("categories", "category_key", "categoryid"),
@@ -18,7 +18,7 @@ DATASETS: dict[Resource, tuple[str, str, str]] = {
 }
 
 # the identity once more
-IDENTITY_FIELDS: dict[Resource, frozenset[str]] = {
+IDENTITY_FIELDS: dict[ResourceName, frozenset[str]] = {
     "profiles": frozenset({"profileid", "profile_id"}),
     "content_items": frozenset({"itemid"}),
     "content_categories": frozenset({"itemid", "categoryid"}),
@@ -40,11 +40,43 @@ BOOKKEEPING: dict[str, str] = {
 SYNC_STATES = frozenset({"Queued for Update", "Synced", "Error", "Failed", "Skipped"})
 
 CONSENT = re.compile(
-    r"newsletter|opt_?-?in|opt_?-?out|consent|subscri|permission|gdpr|avg_|marketing|mailing|suppress|no_?mail", re.I
+    r"newsletter|opt_?-?in|opt_?-?out|consent|subscri|permission|gdpr|avg_|marketing|mailing|suppress|no_?mail",
+    re.I,
 )
 DENIAL = re.compile(r"opt_?-?out|unsubscri|bounce|suppress|block|no_?mail", re.I)
-YES = frozenset({"1", "true", "yes", "y", "on", "ja", "oui", "si", "sì", "subscribed", "opt-in", "optin", "opted in"})
-NO = frozenset({"0", "false", "no", "n", "off", "nee", "nein", "non", "unsubscribed", "opt-out", "optout", "opted out"})
+YES = frozenset(
+    {
+        "1",
+        "true",
+        "yes",
+        "y",
+        "on",
+        "ja",
+        "oui",
+        "si",
+        "sì",
+        "subscribed",
+        "opt-in",
+        "optin",
+        "opted in",
+    }
+)
+NO = frozenset(
+    {
+        "0",
+        "false",
+        "no",
+        "n",
+        "off",
+        "nee",
+        "nein",
+        "non",
+        "unsubscribed",
+        "opt-out",
+        "optout",
+        "opted out",
+    }
+)
 
 # names and numbers for things, not numbers to count with
 CODE = re.compile(

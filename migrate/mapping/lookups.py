@@ -34,7 +34,9 @@ class LookupTable:
     `aliases` are other names of sources: the left name is treated as the right one.
     """
 
-    def __init__(self, table: pl.DataFrame, columns: Collection[str], aliases: Dict[str, str]) -> None:
+    def __init__(
+        self, table: pl.DataFrame, columns: Collection[str], aliases: Dict[str, str]
+    ) -> None:
         self._names = sorted(columns)
         self._aliases = aliases
         self._says_touched = table.schema.get(TOUCHED) == pl.Boolean
@@ -62,13 +64,18 @@ class LookupTable:
 def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     known = table.collect_schema()
     nothing = pl.lit(None, dtype=pl.String)
-    values = [(render(name, known[name]) if name in known else nothing).alias(f"v:{name}") for name in names]
+    values = [
+        (render(name, known[name]) if name in known else nothing).alias(f"v:{name}")
+        for name in names
+    ]
     touched = [TOUCHED] if known.get(TOUCHED) == pl.Boolean else []
     return table.select(pl.col("source").alias("s"), pl.col("id").alias("i"), *values, *touched)
 
 
 def _once(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.unique(["s", "i"], keep="first", maintain_order=True).with_columns(pl.lit(True).alias("hit"))
+    return rows.unique(["s", "i"], keep="first", maintain_order=True).with_columns(
+        pl.lit(True).alias("hit")
+    )
 
 
 def _join(asked: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:

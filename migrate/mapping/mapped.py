@@ -74,13 +74,20 @@ def count_losses(computed: dict[str, Computed], accepted: pl.Series) -> tuple[Lo
         lost = {loss: where & accepted for loss, where in column.losses.items() if where.any()}
         counts[name] = {loss: count for loss, where in lost.items() if (count := int(where.sum()))}
         examples[name] = {loss: _examples(column, lost[loss]) for loss in counts[name]}
-    return ({name: found for name, found in counts.items() if found}, {n: e for n, e in examples.items() if e})
+    return (
+        {name: found for name, found in counts.items() if found},
+        {n: e for n, e in examples.items() if e},
+    )
 
 
 def _examples(column: Computed, lost: pl.Series) -> tuple[Example, ...]:
     at = lost.arg_true().head(_LOOKED_AT)
     values = column.value.gather(at).rename("after")
-    after = values if values.dtype == pl.String else values.to_frame().select(render("after", values.dtype)).to_series()
+    after = (
+        values
+        if values.dtype == pl.String
+        else values.to_frame().select(render("after", values.dtype)).to_series()
+    )
     pairs = zip(column.origin.gather(at), after, strict=True)
     shown = dict.fromkeys((_cut(before), _cut(made)) for before, made in pairs)
     return tuple(shown)[:EXAMPLES]

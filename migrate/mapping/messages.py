@@ -26,7 +26,8 @@ def describe(error: ValidationError, document: Document) -> list[Problem]:
             continue
         of_key = detail["type"] in {"extra_forbidden", "missing"}
         found[path] = Problem(
-            document.place(path, of_key=of_key), f"{_dotted(path)}{_words(dict(detail), path, document.value)}"
+            document.place(path, of_key=of_key),
+            f"{_dotted(path)}{_words(dict(detail), path, document.value)}",
         )
     return list(found.values())
 
@@ -95,7 +96,9 @@ def _words(detail: dict[str, Any], path: Path, tree: Any) -> str:
 
 def _wanted(path: Path, kind: str) -> str | None:
     if path and path[-1] in {"from", "key", "order_by", "source_order", "ignore"}:
-        return "a field name or a list of them" if path[-1] == "from" else "a list of names, as [a, b]"
+        return (
+            "a field name or a list of them" if path[-1] == "from" else "a list of names, as [a, b]"
+        )
     if path and path[0] == "alternative_keys":
         return "a list of lists of columns, as [[email], [phone, lastname]]"
     if (path and path[-1] in {"value", "default"}) or (len(path) > 1 and path[-2] == "values"):

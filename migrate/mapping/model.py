@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
 
-Resource = Literal["profiles", "content_items", "content_categories", "sales", "interactions"]
+from migrate.names import ResourceName
+
 ColumnType = Literal["text", "integer", "float", "boolean", "datetime", "date", "json"]
 Constant = StrictBool | StrictInt | StrictStr
 Call = tuple[str, str | int | None]
@@ -14,29 +15,41 @@ ORDER_BY = ("updated", "updated_at", "created", "created_at")
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True
+    )
 
 
 class Collapse(_Strict):
     """Which record wins when several share the key."""
 
-    by: Literal["latest", "first", "source_order"] = Field("latest", description="How records of one key are ranked.")
+    by: Literal["latest", "first", "source_order"] = Field(
+        "latest", description="How records of one key are ranked."
+    )
     order_by: Annotated[tuple[StrictStr, ...], Field(min_length=1)] = Field(
         ORDER_BY, description="Time fields; the first with a value ranks."
     )
-    source_order: tuple[StrictStr, ...] = Field((), description="Sources, the winner first; those not named come last.")
-    fill_gaps: StrictBool = Field(False, description="Whether lower-ranked records fill what the winner lacks.")
+    source_order: tuple[StrictStr, ...] = Field(
+        (), description="Sources, the winner first; those not named come last."
+    )
+    fill_gaps: StrictBool = Field(
+        False, description="Whether lower-ranked records fill what the winner lacks."
+    )
 
 
 class Lookup(_Strict):
     """A row of another dataset, found by the identity of the record it came from."""
 
     dataset: StrictStr = Field(description="The dataset to look in; it needs a mapping of its own.")
-    source: StrictStr = Field("source", description="The field that holds the other record's source.")
+    source: StrictStr = Field(
+        "source", description="The field that holds the other record's source."
+    )
     id: StrictStr | Annotated[tuple[StrictStr, ...], Field(min_length=1)] = Field(
         description="The field that holds the other record's id, or fields of which the first with a value is taken."
     )
-    on_orphan: Literal["keep", "reject"] = Field("keep", description="What happens to a row whose id finds nothing.")
+    on_orphan: Literal["keep", "reject"] = Field(
+        "keep", description="What happens to a row whose id finds nothing."
+    )
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -56,20 +69,35 @@ class Column(_Strict):
     apply: tuple[StrictStr | dict[StrictStr, StrictStr | StrictInt], ...] = Field(
         (), description="Functions, one after another."
     )
-    values: dict[StrictStr, Constant] | None = Field(None, description="Exact source text to value, after `apply`.")
+    values: dict[StrictStr, Constant] | None = Field(
+        None, description="Exact source text to value, after `apply`."
+    )
     unlisted: Literal["reject", "omit", "keep"] = Field(
         "reject", description="What happens to a value not under `values`."
     )
     default: Constant | None = Field(None, description="Taken when the source has no value.")
     required: StrictBool = Field(False, description="Whether a row without a value is rejected.")
-    on_invalid: Literal["reject", "omit", "null"] = Field("reject", description="What a broken rule does.")
-    null: Literal["omit", "send"] = Field("omit", description="`send` sends null when there is no value, which erases.")
-    digits: Literal["round", "reject"] | None = Field(None, description="What happens to a float with too many digits.")
-    format: StrictStr | None = Field(None, description="How a time is spelt: epoch_s, epoch_ms, or strftime codes.")
-    timezone: StrictStr | None = Field(None, description="The zone of naive times, instead of the source's.")
-    consent: StrictBool = Field(False, description="Whether this is a consent, which only an explicit yes makes true.")
+    on_invalid: Literal["reject", "omit", "null"] = Field(
+        "reject", description="What a broken rule does."
+    )
+    null: Literal["omit", "send"] = Field(
+        "omit", description="`send` sends null when there is no value, which erases."
+    )
+    digits: Literal["round", "reject"] | None = Field(
+        None, description="What happens to a float with too many digits."
+    )
+    format: StrictStr | None = Field(
+        None, description="How a time is spelt: epoch_s, epoch_ms, or strftime codes."
+    )
+    timezone: StrictStr | None = Field(
+        None, description="The zone of naive times, instead of the source's."
+    )
+    consent: StrictBool = Field(
+        False, description="Whether this is a consent, which only an explicit yes makes true."
+    )
     recipe: StrictBool = Field(
-        False, description="Whether the target's own preparation changes it: compared as report-only."
+        False,
+        description="Whether the target's own preparation changes it: compared as report-only.",
     )
     description: StrictStr | None = Field(None, description="For the reader.")
 
@@ -89,7 +117,10 @@ class Column(_Strict):
     @property
     def calls(self) -> tuple[Call, ...]:
         """The functions of `apply` with their arguments."""
-        return tuple((step, None) if isinstance(step, str) else next(iter(step.items())) for step in self.apply)
+        return tuple(
+            (step, None) if isinstance(step, str) else next(iter(step.items()))
+            for step in self.apply
+        )
 
     @property
     def may_send_null(self) -> bool:
@@ -101,28 +132,37 @@ class Mapping(_Strict):
     """One dataset: the resource it is made of, its key and its columns."""
 
     version: Literal[1] = Field(description="Of this language; 1.")
-    dataset: StrictStr = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Logical name of the dataset.")
+    dataset: StrictStr = Field(
+        pattern=r"^[a-z][a-z0-9_]*$", description="Logical name of the dataset."
+    )
     target: Literal["dataset", "webhook"] = Field(
         "dataset",
         description="`webhook` sends the rows to the webhook of this name under `[octolis.webhooks]`: a feed, of which "
         "nothing can be read back, compared or verified.",
     )
-    resource: Resource = Field(description="What it is made of.")
+    resource: ResourceName = Field(description="What it is made of.")
     key: Annotated[tuple[StrictStr, ...], Field(min_length=1)] = Field(
         description="The dataset's deduplication key columns."
     )
     alternative_keys: tuple[Annotated[tuple[StrictStr, ...], Field(min_length=1)], ...] = Field(
-        (), description="The target's other deduplication keys, each a list of columns: they can merge records too."
+        (),
+        description="The target's other deduplication keys, each a list of columns: they can merge records too.",
     )
-    where: StrictStr | None = Field(None, description="SQL; rows for which it is not true are left out.")
+    where: StrictStr | None = Field(
+        None, description="SQL; rows for which it is not true are left out."
+    )
     each: StrictStr | None = Field(None, description="A field with a list: one row per element.")
-    collapse: Collapse = Field(Collapse(), description="Which record wins when several share the key.")
+    collapse: Collapse = Field(
+        Collapse(), description="Which record wins when several share the key."
+    )
     lookups: dict[StrictStr, Lookup] = Field({}, description="Rows of other datasets, by name.")
     columns: Annotated[dict[StrictStr, Column], Field(min_length=1)] = Field(
         description="The columns, by their exact name in the target."
     )
     ignore: tuple[StrictStr, ...] = Field((), description="Fields left behind on purpose.")
-    unmapped: Literal["report", "fail"] = Field("report", description="What happens with fields that nobody maps.")
+    unmapped: Literal["report", "fail"] = Field(
+        "report", description="What happens with fields that nobody maps."
+    )
 
     # where it was read from: no keys of the file
     _file: str = ""

@@ -48,7 +48,9 @@ def integer_value(text: pl.Expr) -> pl.Expr:
     return plain.cast(pl.Int32, strict=False)
 
 
-def read_floats(texts: pl.Series, digits: FloatDigits, policy: Literal["round", "reject"]) -> pl.DataFrame:
+def read_floats(
+    texts: pl.Series, digits: FloatDigits, policy: Literal["round", "reject"]
+) -> pl.DataFrame:
     """Decimals out of text.
 
     **Shape.** One row per text: `value`, `rule` (null or a rule's name), `rounded` (whether digits were lost).
@@ -67,21 +69,34 @@ def read_floats(texts: pl.Series, digits: FloatDigits, policy: Literal["round", 
     if _all_fit(frame):
         kept = pl.col("value").cast(float_type(digits))
         return frame.select(
-            kept.alias("value"), pl.lit(None, dtype=pl.String).alias("rule"), pl.lit(False).alias("rounded")
+            kept.alias("value"),
+            pl.lit(None, dtype=pl.String).alias("rule"),
+            pl.lit(False).alias("rounded"),
         )
     frame = frame.with_columns(
-        _short_rule(policy).alias("rule"), pl.col("value").ne(pl.col("exact")).fill_null(False).alias("rounded")
+        _short_rule(policy).alias("rule"),
+        pl.col("value").ne(pl.col("exact")).fill_null(False).alias("rounded"),
     )
     frame = _with_long(frame, lambda text: _read_one(text, digits, policy))
-    value = pl.when(pl.col("rule").is_null()).then(pl.col("value")).cast(float_type(digits), strict=False)
-    return frame.select(value.alias("value"), "rule", (pl.col("rounded") & pl.col("rule").is_null()).alias("rounded"))
+    value = (
+        pl.when(pl.col("rule").is_null())
+        .then(pl.col("value"))
+        .cast(float_type(digits), strict=False)
+    )
+    return frame.select(
+        value.alias("value"),
+        "rule",
+        (pl.col("rounded") & pl.col("rule").is_null()).alias("rounded"),
+    )
 
 
 def _all_fit(frame: pl.DataFrame) -> bool:
     """Whether every text is a short number that the target takes as it is: nearly always, and then that is all."""
     if frame["exact"].null_count() != frame["text"].null_count():
         return False
-    in_range = pl.col("value").is_between(pl.lit(INT32_MIN).cast(_WIDE), pl.lit(INT32_MAX).cast(_WIDE))
+    in_range = pl.col("value").is_between(
+        pl.lit(INT32_MIN).cast(_WIDE), pl.lit(INT32_MAX).cast(_WIDE)
+    )
     return bool(frame.select((in_range & (pl.col("value") == pl.col("exact"))).all()).item())
 
 
@@ -89,12 +104,20 @@ def _short_rule(policy: str) -> pl.Expr:
     value = pl.col("value")
     outside = (value > pl.lit(INT32_MAX).cast(_WIDE)) | (value < pl.lit(INT32_MIN).cast(_WIDE))
     longer = (value != pl.col("exact")) & pl.lit(policy == "reject")
-    rule = pl.when(outside).then(pl.lit("out_of_int32")).when(longer).then(pl.lit("too_many_digits"))
+    rule = (
+        pl.when(outside).then(pl.lit("out_of_int32")).when(longer).then(pl.lit("too_many_digits"))
+    )
     return rule.otherwise(pl.lit(None, dtype=pl.String))
 
 
-def _with_long(frame: pl.DataFrame, read: Callable[[str], tuple[Decimal | None, str | None, bool]]) -> pl.DataFrame:
-    rest = frame.filter(pl.col("text").is_not_null() & pl.col("exact").is_null()).get_column("text").unique()
+def _with_long(
+    frame: pl.DataFrame, read: Callable[[str], tuple[Decimal | None, str | None, bool]]
+) -> pl.DataFrame:
+    rest = (
+        frame.filter(pl.col("text").is_not_null() & pl.col("exact").is_null())
+        .get_column("text")
+        .unique()
+    )
     if rest.is_empty():
         return frame
     answers = [read(text) for text in rest]
@@ -117,7 +140,9 @@ def _with_long(frame: pl.DataFrame, read: Callable[[str], tuple[Decimal | None, 
     )
 
 
-def _read_one(text: str, digits: FloatDigits, policy: str) -> tuple[Decimal | None, str | None, bool]:
+def _read_one(
+    text: str, digits: FloatDigits, policy: str
+) -> tuple[Decimal | None, str | None, bool]:
     number = parse_number(text)
     if number is None:
         return None, "not_a_number", False
@@ -145,4 +170,6 @@ def _round(number: Decimal, digits: FloatDigits) -> Decimal:
         return number
     if digits == "significant":
         number = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN).plus(number)
-    return number.quantize(Decimal(1).scaleb(-SCALES[digits]), rounding=ROUND_HALF_EVEN, context=_EXACT)
+    return number.quantize(
+        Decimal(1).scaleb(-SCALES[digits]), rounding=ROUND_HALF_EVEN, context=_EXACT
+    )

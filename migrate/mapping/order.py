@@ -11,7 +11,11 @@ def dependency_order(mappings: Dict[str, Mapping]) -> dict[str, Mapping]:
     """The mappings, each after those it looks up, otherwise by name. What stands in a circle is left out."""
     done: dict[str, Mapping] = {}
     while True:
-        ready = [name for name in sorted(mappings) if name not in done and _needs(mappings, name) <= done.keys()]
+        ready = [
+            name
+            for name in sorted(mappings)
+            if name not in done and _needs(mappings, name) <= done.keys()
+        ]
         if not ready:
             return done
         done[ready[0]] = mappings[ready[0]]

@@ -17,7 +17,10 @@ def payloads(mapping: Mapping, frame: pl.DataFrame) -> pl.Series:
     **Guarantees.** Valid UTF-8 JSON; the same frame gives the same bytes. A null is written only where `_null:COLUMN`
     is true.
     """
-    members = [member(name, frame.schema[name], f"_null:{name}" in frame.columns) for name in mapping.columns]
+    members = [
+        member(name, frame.schema[name], f"_null:{name}" in frame.columns)
+        for name in mapping.columns
+    ]
     body = pl.concat_str(members, separator=",", ignore_nulls=True)
     return frame.select(pl.concat_str(pl.lit("{"), body, pl.lit("}")).alias("payload")).to_series()
 

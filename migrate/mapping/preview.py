@@ -11,18 +11,19 @@ import polars as pl
 from migrate.errors import MappingError
 from migrate.mapping.base import base_rows
 from migrate.mapping.fields import lookup_columns, needed_fields
-from migrate.mapping.model import Mapping, Resource
+from migrate.mapping.model import Mapping
 from migrate.mapping.rules import explain
 from migrate.mapping.transform import Settings, Worked, lookup_tables, map_rows, work_out
 from migrate.mapping.types import render
+from migrate.names import ResourceName
 
 LOOKED_AT = 5_000
 
-Read = Callable[[Resource, Collection[str]], Iterator[pl.DataFrame]]
+Read = Callable[[ResourceName, Collection[str]], Iterator[pl.DataFrame]]
 
 
 @dataclass(frozen=True)
-class Change:
+class PreviewedChange:
     """One column of a row: the text as sent, what is sent on (None: nothing), what got lost on the way."""
 
     column: str
@@ -38,7 +39,7 @@ class PreviewRow:
     source: str | None
     id: str | None
     position: int | None
-    changes: tuple[Change, ...]
+    changes: tuple[PreviewedChange, ...]
     rule: str | None = None
     column: str | None = None
     reason: str | None = None
@@ -54,7 +55,9 @@ class Preview:
     counts: dict[str, int]
 
 
-def preview(mapping: Mapping, others: Dict[str, Mapping], read: Read, settings: Settings, rows: int) -> Preview:
+def preview(
+    mapping: Mapping, others: Dict[str, Mapping], read: Read, settings: Settings, rows: int
+) -> Preview:
     """The first `rows` accepted and rejected rows among the first records of the mapping's resource.
 
     `others` are the mappings by dataset, for the look-ups; `read` gives a resource's rows, some at a time.
@@ -64,13 +67,19 @@ def preview(mapping: Mapping, others: Dict[str, Mapping], read: Read, settings: 
     if records is None:
         return Preview(0, (), (), {})
     records = records.head(LOOKED_AT)
-    tables = lookup_tables(mapping, _look_up_all(mapping, others, read, settings, records), settings)
+    tables = lookup_tables(
+        mapping, _look_up_all(mapping, others, read, settings, records), settings
+    )
     worked = work_out(mapping, records, tables, settings)
     late = worked.rejects["rule"].is_not_null()
     early = [row for part in worked.early for row in part.iter_rows(named=True)]
     told = [_told(row, ()) for row in early[:rows]]
     told += [_row(worked, mapping, at) for at in late.arg_true().head(rows)]
-    counts = {"filtered": worked.filtered, "rejected": len(early) + int(late.sum()), "accepted": int((~late).sum())}
+    counts = {
+        "filtered": worked.filtered,
+        "rejected": len(early) + int(late.sum()),
+        "accepted": int((~late).sum()),
+    }
     accepted = tuple(_row(worked, mapping, at) for at in (~late).arg_true().head(rows))
     return Preview(records.height, accepted, tuple(told[:rows]), counts)
 
@@ -84,11 +93,11 @@ def _row(worked: Worked, mapping: Mapping, at: int) -> PreviewRow:
         if after is None and computed.sends_null is not None and computed.sends_null[at]:
             after = "null"
         losses = tuple(loss for loss, where in computed.losses.items() if where[at])
-        changes.append(Change(name, computed.origin[at], after, losses))
+        changes.append(PreviewedChange(name, computed.origin[at], after, losses))
     return _told(worked.rejects.row(at, named=True), tuple(changes))
 
 
-def _told(row: Dict[str, object], changes: tuple[Change, ...]) -> PreviewRow:
+def _told(row: Dict[str, object], changes: tuple[PreviewedChange, ...]) -> PreviewRow:
     def text(name: str) -> str | None:
         return None if row[name] is None else str(row[name])
 
@@ -100,7 +109,11 @@ def _told(row: Dict[str, object], changes: tuple[Change, ...]) -> PreviewRow:
 
 
 def _look_up_all(
-    mapping: Mapping, others: Dict[str, Mapping], read: Read, settings: Settings, records: pl.DataFrame
+    mapping: Mapping,
+    others: Dict[str, Mapping],
+    read: Read,
+    settings: Settings,
+    records: pl.DataFrame,
 ) -> dict[str, pl.DataFrame]:
     """The look-ups' frames, of no more records than these rows ask for."""
     base = base_rows(mapping, records)
@@ -113,7 +126,11 @@ def _look_up_all(
                 [f"{mapping.file}: lookups.{name}: no mapping makes {lookup.dataset!r}"],
                 hint="put its mapping into the mappings folder",
             )
-        wanted = pl.concat([base[f"f:{field}"].alias("id") for field in lookup.ids]).drop_nulls().unique()
+        wanted = (
+            pl.concat([base[f"f:{field}"].alias("id") for field in lookup.ids])
+            .drop_nulls()
+            .unique()
+        )
         found[name] = _look_up(other, others, read, settings, wanted, used[name])
     return found
 
@@ -126,12 +143,24 @@ def _look_up(  # the same values for every step down a chain of look-ups
     wanted: pl.Series,
     columns: Collection[str],
 ) -> pl.DataFrame:
-    parts = [pl.DataFrame(schema={"source": pl.String, "id": pl.String, **dict.fromkeys(columns, pl.String)})]
+    parts = [
+        pl.DataFrame(
+            schema={"source": pl.String, "id": pl.String, **dict.fromkeys(columns, pl.String)}
+        )
+    ]
     for frame in read(mapping.resource, needed_fields(mapping)):
         asked = frame.filter(pl.col("_id").is_in(wanted.implode()))
         if asked.is_empty():
             continue
-        mapped = map_rows(mapping, asked, _look_up_all(mapping, others, read, settings, asked), settings).accepted
-        texts = [render(name, mapped.schema[name]).alias(name) for name in columns if name in mapped.columns]
-        parts.append(mapped.select(pl.col("_source").alias("source"), pl.col("_id").alias("id"), *texts))
+        mapped = map_rows(
+            mapping, asked, _look_up_all(mapping, others, read, settings, asked), settings
+        ).accepted
+        texts = [
+            render(name, mapped.schema[name]).alias(name)
+            for name in columns
+            if name in mapped.columns
+        ]
+        parts.append(
+            mapped.select(pl.col("_source").alias("source"), pl.col("_id").alias("id"), *texts)
+        )
     return pl.concat(parts, how="diagonal")

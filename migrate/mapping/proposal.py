@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from migrate.mapping.fields import OWN
 from migrate.mapping.guess import guess_settings
 from migrate.mapping.known_fields import BOOKKEEPING, DATASETS, IDENTITY_FIELDS, SYNC_STATES, TIMES
-from migrate.mapping.model import Resource
-from migrate.mapping.survey import Field, Survey
+from migrate.mapping.survey import Field, FieldSurvey
+from migrate.names import ResourceName
 
 _ID_IS_ID = {"content_items", "content_categories"}
 _OWN = {own: name for name, own in OWN.items()}
@@ -36,7 +36,7 @@ class Proposal:
         self.ignored.setdefault(reason, []).extend(names)
 
 
-def propose(resource: Resource, survey: Survey, snapshot: str, schema: str) -> str:
+def propose(resource: ResourceName, survey: FieldSurvey, snapshot: str, schema: str) -> str:
     """The text of a mapping file for a resource, each line with its reason.
 
     **Guarantees.** Every field of the survey is in it, as a column or under `ignore`. `check` finds no problem in it.
@@ -53,15 +53,19 @@ def propose(resource: Resource, survey: Survey, snapshot: str, schema: str) -> s
         if column != name:
             reason += f"; {name} is taken: two fields would fold into one column"
         made.columns.append((column, f"{{from: {_sources(fields)}, {settings}}}", reason))
-    return "\n".join([*_head(resource, survey, snapshot, schema), *_body(resource, survey, made), ""])
+    return "\n".join(
+        [*_head(resource, survey, snapshot, schema), *_body(resource, survey, made), ""]
+    )
 
 
-def _grouped(resource: Resource, survey: Survey, made: Proposal) -> dict[str, list[Field]]:
+def _grouped(resource: ResourceName, survey: FieldSurvey, made: Proposal) -> dict[str, list[Field]]:
     """The fields to map by the column they make; a field and the same one under `metadata` make one."""
     parents = {name[:at] for name in survey.fields for at, char in enumerate(name) if char == "."}
     groups: dict[str, list[Field]] = {}
     for name, found in survey.fields.items():
-        if name in {"source", "metadata.source"} or (name == "id" and (resource in _ID_IS_ID or not found.filled)):
+        if name in {"source", "metadata.source"} or (
+            name == "id" and (resource in _ID_IS_ID or not found.filled)
+        ):
             continue
         reason = _why_ignore(resource, found, name in parents)
         if reason:
@@ -77,7 +81,7 @@ def _grouped(resource: Resource, survey: Survey, made: Proposal) -> dict[str, li
     return by_column
 
 
-def _why_ignore(resource: Resource, found: Field, is_parent: bool) -> str | None:
+def _why_ignore(resource: ResourceName, found: Field, is_parent: bool) -> str | None:
     name = found.name.removeprefix(_INSIDE)
     if is_parent and found.all_are("object"):
         return "an object whose fields are mapped one by one"
@@ -86,7 +90,9 @@ def _why_ignore(resource: Resource, found: Field, is_parent: bool) -> str | None
     if name in IDENTITY_FIELDS[resource]:
         return "the same as id"
     if name == "status" and found.texts and found.texts <= SYNC_STATES:
-        return "Magento's plug-in: how far its synchronisation is, nothing about the customer or order"
+        return (
+            "Magento's plug-in: how far its synchronisation is, nothing about the customer or order"
+        )
     if name in BOOKKEEPING or (name == "type" and resource.startswith("content")):
         return BOOKKEEPING.get(name, BOOKKEEPING["objecttype"])
     if not found.name or found.name.startswith("item."):
@@ -108,9 +114,11 @@ def _merged(fields: list[Field]) -> Field:
     return merged
 
 
-def _head(resource: Resource, survey: Survey, snapshot: str, schema: str) -> Iterator[str]:
+def _head(resource: ResourceName, survey: FieldSurvey, snapshot: str, schema: str) -> Iterator[str]:
     dataset, key, identity = DATASETS[resource]
-    sources = [f"{_text(source)} ({records:,} records)" for source, records in survey.sources.items()]
+    sources = [
+        f"{_text(source)} ({records:,} records)" for source, records in survey.sources.items()
+    ]
     yield f"# yaml-language-server: $schema={schema}"
     yield f"# Proposed from the {survey.rows:,} records of {resource} in snapshot {snapshot}. Each line has its reason."
     yield f"# Sources: {', '.join(sources) or 'none'}."
@@ -135,7 +143,7 @@ def _head(resource: Resource, survey: Survey, snapshot: str, schema: str) -> Ite
     yield f"  {identity}: {{from: id, type: text}}"
 
 
-def _body(resource: Resource, survey: Survey, made: Proposal) -> Iterator[str]:
+def _body(resource: ResourceName, survey: FieldSurvey, made: Proposal) -> Iterator[str]:
     for column, line, reason in made.columns:
         yield f"  # {reason}"
         yield f"  {_quoted(column)}: {line}"
@@ -160,7 +168,9 @@ def _quoted(name: str) -> str:
 
 def _text(name: str) -> str:
     """A name in double quotes, which JSON and YAML write alike, with what YAML cannot print escaped."""
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(name, ensure_ascii=False))
+    return _UNPRINTABLE.sub(
+        lambda found: f"\\u{ord(found.group()):04x}", json.dumps(name, ensure_ascii=False)
+    )
 
 
 def _column_name(name: str) -> str:

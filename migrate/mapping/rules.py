@@ -16,7 +16,11 @@ class Rule:
 
 
 _TABLE = (
-    Rule("id_missing", "the record has no identity", "ask for it at the source; without one it cannot be found again"),
+    Rule(
+        "id_missing",
+        "the record has no identity",
+        "ask for it at the source; without one it cannot be found again",
+    ),
     Rule(
         "each_not_a_list",
         "the field that `each` names holds no list and no object",
@@ -32,16 +36,42 @@ _TABLE = (
         "a required column has no value",
         "add another field to `from`, a `default`, or leave such rows out by `where`",
     ),
-    Rule("key_missing", "a key column has no value", "take another key, or leave such rows out by `where`"),
-    Rule("unlisted_value", "the value is not listed under `values`", "add it to `values`, or set `unlisted: omit`"),
-    Rule("not_an_integer", "not a whole number in decimal digits", "use `type: float` or `text`, or `apply: [trim]`"),
-    Rule("not_a_number", "not a decimal number", "use `apply: [decimal_comma]` for 1.234,56, or `type: text`"),
-    Rule("out_of_int32", "outside -2147483648 … 2147483647, all the target takes", "use `type: text`"),
-    Rule("too_many_digits", "more digits than the target's floats keep", "set `digits: round`, or use `type: text`"),
+    Rule(
+        "key_missing",
+        "a key column has no value",
+        "take another key, or leave such rows out by `where`",
+    ),
+    Rule(
+        "unlisted_value",
+        "the value is not listed under `values`",
+        "add it to `values`, or set `unlisted: omit`",
+    ),
+    Rule(
+        "not_an_integer",
+        "not a whole number in decimal digits",
+        "use `type: float` or `text`, or `apply: [trim]`",
+    ),
+    Rule(
+        "not_a_number",
+        "not a decimal number",
+        "use `apply: [decimal_comma]` for 1.234,56, or `type: text`",
+    ),
+    Rule(
+        "out_of_int32", "outside -2147483648 … 2147483647, all the target takes", "use `type: text`"
+    ),
+    Rule(
+        "too_many_digits",
+        "more digits than the target's floats keep",
+        "set `digits: round`, or use `type: text`",
+    ),
     Rule("not_a_boolean", "neither true nor false", "list the spellings under `values`"),
     Rule("not_a_datetime", "no time in a known spelling", "name the spelling with `format`"),
     Rule("not_a_date", "no date in a known spelling", "name the spelling with `format`"),
-    Rule("zero_date", "a zero date (0000-00-00), a database's way to say none", "set `on_invalid: omit`"),
+    Rule(
+        "zero_date",
+        "a zero date (0000-00-00), a database's way to say none",
+        "set `on_invalid: omit`",
+    ),
     Rule("out_of_calendar", "outside the years 1 to 9999", "set `on_invalid: omit`"),
     Rule("not_json", "not valid JSON", "use `type: text`"),
     Rule(
@@ -107,7 +137,10 @@ _EMAIL_REASONS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (lambda text: not text.isascii(), "there is a letter in it that is not ASCII"),
     (lambda text: len(text) > 254 or len(text.partition("@")[0]) > 64, "it is too long"),
     (lambda text: text.startswith("@"), "nothing stands before the @"),
-    (lambda text: text.startswith(".") or ".." in text or ".@" in text, "a dot stands where none may"),
+    (
+        lambda text: text.startswith(".") or ".." in text or ".@" in text,
+        "a dot stands where none may",
+    ),
     (lambda text: "." not in text.partition("@")[2], "there is no dot behind the @"),
 )
 
@@ -117,6 +150,9 @@ def explain(rule: str, value: str | None) -> str:
     known = RULES.get(rule)
     says = known.says if known else rule
     if rule == "not_an_email" and value:
-        reason = next((words for is_so, words in _EMAIL_REASONS if is_so(value)), "its domain or a sign in it is wrong")
+        reason = next(
+            (words for is_so, words in _EMAIL_REASONS if is_so(value)),
+            "its domain or a sign in it is wrong",
+        )
         return f"{says}: {reason}"
     return says

@@ -19,7 +19,9 @@ def holds_any(texts: pl.Series, wanted: str, *, literal: bool = False) -> bool:
     # most texts are short, and a search in one long text is several times faster than in many short ones
     together = int(texts.str.len_bytes().sum()) <= _JOINED_BYTES
     return bool(
-        frame.select((text.str.join("") if together else text).str.contains(wanted, literal=literal).any()).item()
+        frame.select(
+            (text.str.join("") if together else text).str.contains(wanted, literal=literal).any()
+        ).item()
     )
 
 
@@ -62,7 +64,9 @@ def without_empty(text: pl.Series) -> pl.Series:
     """The text with null for ''."""
     if not (text.null_count() < len(text) and (text == "").any()):
         return text
-    return text.rename("t").to_frame().select(pl.when(pl.col("t") != "").then(pl.col("t"))).to_series()
+    return (
+        text.rename("t").to_frame().select(pl.when(pl.col("t") != "").then(pl.col("t"))).to_series()
+    )
 
 
 def no_rules(rows: int) -> pl.Series:
@@ -74,7 +78,12 @@ def rule_where(where: pl.Series, rule: str) -> pl.Series:
     """The rule where `where` is true, else null."""
     if not where.any():
         return no_rules(len(where))
-    return where.rename("w").to_frame().select(pl.when(pl.col("w")).then(pl.lit(rule)).alias("rule")).to_series()
+    return (
+        where.rename("w")
+        .to_frame()
+        .select(pl.when(pl.col("w")).then(pl.lit(rule)).alias("rule"))
+        .to_series()
+    )
 
 
 def is_true(mask: pl.Series) -> pl.Series:
@@ -84,7 +93,11 @@ def is_true(mask: pl.Series) -> pl.Series:
 
 def keep_where(values: pl.Series, where: pl.Series) -> pl.Series:
     """The values where `where` is true, else null."""
-    return pl.DataFrame({"v": values, "w": where}).select(pl.when(pl.col("w")).then(pl.col("v")).alias("v")).to_series()
+    return (
+        pl.DataFrame({"v": values, "w": where})
+        .select(pl.when(pl.col("w")).then(pl.col("v")).alias("v"))
+        .to_series()
+    )
 
 
 def coalesce(first: pl.Series, second: pl.Series) -> pl.Series:
@@ -93,7 +106,11 @@ def coalesce(first: pl.Series, second: pl.Series) -> pl.Series:
         return first
     if first.null_count() == len(first):
         return second
-    return pl.DataFrame({"a": first, "b": second}).select(pl.coalesce("a", "b").alias("rule")).to_series()
+    return (
+        pl.DataFrame({"a": first, "b": second})
+        .select(pl.coalesce("a", "b").alias("rule"))
+        .to_series()
+    )
 
 
 def merge_losses(losses: dict[str, pl.Series], more: dict[str, pl.Series]) -> dict[str, pl.Series]:

@@ -45,9 +45,22 @@ _TOKEN = re.compile(
 _GLUED = {"text", "quoted", "name", "number"}
 
 Kind = Literal[
-    "text", "quoted", "number", "name", "operator", "open", "close", "comma", "keyword", "function", "type", "as"
+    "text",
+    "quoted",
+    "number",
+    "name",
+    "operator",
+    "open",
+    "close",
+    "comma",
+    "keyword",
+    "function",
+    "type",
+    "as",
 ]
-_PLAIN: dict[str, Kind] = {kind: kind for kind in ("text", "number", "operator", "open", "close", "comma")}
+_PLAIN: dict[str, Kind] = {
+    kind: kind for kind in ("text", "number", "operator", "open", "close", "comma")
+}
 
 
 class SqlRefused(ValueError):
@@ -79,7 +92,9 @@ class Guarded:
         pieces = []
         for at, token in enumerate(self.tokens):
             text = f'"{column(token.text)}"' if token.kind in {"name", "quoted"} else token.text
-            pieces.append(f"CAST ( {text}" if at in begins else f"{text} AS BIGINT )" if at in ends else text)
+            pieces.append(
+                f"CAST ( {text}" if at in begins else f"{text} AS BIGINT )" if at in ends else text
+            )
         return " ".join(pieces)
 
 
@@ -177,7 +192,9 @@ def _type(word: str, at: int) -> str:
 
 def _function(word: str, at: int) -> str:
     if word not in FUNCTIONS:
-        raise SqlRefused(f"the function {word} is not allowed; one of {', '.join(sorted(FUNCTIONS))}", at)
+        raise SqlRefused(
+            f"the function {word} is not allowed; one of {', '.join(sorted(FUNCTIONS))}", at
+        )
     return word
 
 
@@ -187,7 +204,8 @@ def _word(text: str, at: int) -> Token:
         return Token("keyword", word, at)
     if word in _WORDS_REFUSED:
         raise SqlRefused(
-            f"{word} is not allowed: an expression reads its own row only (a field of that name wants quotes)", at
+            f"{word} is not allowed: an expression reads its own row only (a field of that name wants quotes)",
+            at,
         )
     return Token("name", text, at)
 
@@ -229,15 +247,22 @@ def _check_neighbours(tokens: tuple[Token, ...]) -> None:
             raise SqlRefused("* only multiplies", token.at)
         if token.kind == "function" and token.text == "CAST" and not _casts_to_text(tokens, token):
             raise SqlRefused(
-                "CAST fails the whole file on one bad value; use TRY_CAST, or CAST(… AS VARCHAR)", token.at
+                "CAST fails the whole file on one bad value; use TRY_CAST, or CAST(… AS VARCHAR)",
+                token.at,
             )
         if (
             before is not None
             and before.kind in {"name", "quoted"}
             and token.kind in {"name", "quoted", "text", "number"}
         ):
-            raise SqlRefused("two values stand side by side; put an operator between them", token.at)
-        if before is not None and before.kind in {"name", "quoted", "type"} and token.kind == "open":
+            raise SqlRefused(
+                "two values stand side by side; put an operator between them", token.at
+            )
+        if (
+            before is not None
+            and before.kind in {"name", "quoted", "type"}
+            and token.kind == "open"
+        ):
             raise SqlRefused("a bracket cannot follow here", token.at)
 
 

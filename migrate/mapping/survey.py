@@ -60,7 +60,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Survey:
+class FieldSurvey:
     """A resource's records: how many, of which sources, and their fields; `same_identity` have another one's."""
 
     rows: int
@@ -70,7 +70,7 @@ class Survey:
     fields: dict[str, Field]
 
 
-def survey_records(frames: Iterable[pl.DataFrame], names: Collection[str]) -> Survey:
+def survey_records(frames: Iterable[pl.DataFrame], names: Collection[str]) -> FieldSurvey:
     """The fields `names` counted over snapshot rows.
 
     **Shape.** Frames as a snapshot has them. Memory: hashes of identities and of fields that could be keys.
@@ -81,25 +81,38 @@ def survey_records(frames: Iterable[pl.DataFrame], names: Collection[str]) -> Su
     hashes: dict[str, list[pl.Series]] = {"": []}
     for number, frame in enumerate(frames):
         rows += frame.height
-        sources.update({str(source or ""): count for source, count in frame["_source"].value_counts().iter_rows()})
+        sources.update(
+            {
+                str(source or ""): count
+                for source, count in frame["_source"].value_counts().iter_rows()
+            }
+        )
         without_id += int((frame["_id"].fill_null("") == "").sum())
-        hashes[""].append(frame.filter(pl.col("_id") != "").select(pl.struct("_source", "_id").hash()).to_series())
+        hashes[""].append(
+            frame.filter(pl.col("_id") != "").select(pl.struct("_source", "_id").hash()).to_series()
+        )
         for name, found in fields.items():
             _count(found, frame[name])
         if number == 0:
-            hashes |= {name: [] for name, found in fields.items() if _could_be_key(found, frame[name])}
+            hashes |= {
+                name: [] for name, found in fields.items() if _could_be_key(found, frame[name])
+            }
         for name in hashes.keys() - {""}:
             hashes[name].append(frame.filter(pl.col(name) != "")[name].hash())
     for name in hashes.keys() - {""}:
         fields[name].distinct = pl.concat(hashes[name]).n_unique()
     known = pl.concat(hashes[""]) if hashes[""] else pl.Series("hash", [], dtype=pl.UInt64)
-    return Survey(rows, dict(sorted(sources.items())), without_id, len(known) - known.n_unique(), fields)
+    return FieldSurvey(
+        rows, dict(sorted(sources.items())), without_id, len(known) - known.n_unique(), fields
+    )
 
 
 def _could_be_key(found: Field, values: pl.Series) -> bool:
     if any(found.kinds[kind] for kind in ("list", "object", "time", "day")):
         return False
-    return found.share >= _CANDIDATE_SHARE and values.n_unique() >= _DISTINCT_SHARE * found.filled > 0
+    return (
+        found.share >= _CANDIDATE_SHARE and values.n_unique() >= _DISTINCT_SHARE * found.filled > 0
+    )
 
 
 def _count(found: Field, values: pl.Series) -> None:
@@ -118,5 +131,7 @@ def _count(found: Field, values: pl.Series) -> None:
     found.beyond_int32 += counts["beyond"] or 0
     found.kinds.update({kind: counts[f"k:{kind}"] or 0 for kind in _KINDS})
     if found.texts is not None:
-        more = found.texts | set(frame["t"].drop_nulls().unique().head(MAX_LISTED + 2).to_list()) - {""}
+        more = found.texts | set(
+            frame["t"].drop_nulls().unique().head(MAX_LISTED + 2).to_list()
+        ) - {""}
         found.texts = more if len(more) <= MAX_LISTED else None

@@ -12,9 +12,22 @@ from migrate.mapping.base import PLACE, base_rows, reject_all, slices, split_mis
 from migrate.mapping.columns import FIELD, Computed, compute, evaluate, first_value
 from migrate.mapping.dates import read_datetimes, source_zones
 from migrate.mapping.each import read_elements
-from migrate.mapping.fields import element_names, lookup_columns, missing_fields, needed_fields, used_names
+from migrate.mapping.fields import (
+    element_names,
+    lookup_columns,
+    missing_fields,
+    needed_fields,
+    used_names,
+)
 from migrate.mapping.lookups import TOUCHED, LookupTable
-from migrate.mapping.mapped import MAX_VALUE, LossExamples, Mapped, count_losses, join_examples, join_mapped
+from migrate.mapping.mapped import (
+    MAX_VALUE,
+    LossExamples,
+    Mapped,
+    count_losses,
+    join_examples,
+    join_mapped,
+)
 from migrate.mapping.model import Column, Lookup, Mapping
 from migrate.mapping.numbers import FloatDigits
 from migrate.mapping.payload import keys
@@ -51,7 +64,9 @@ class Settings:
 
 def typed_schema(mapping: Mapping, float_digits: FloatDigits) -> dict[str, pl.DataType]:
     """The frame's type of each mapped column."""
-    return {name: polars_type(column.type, float_digits) for name, column in mapping.columns.items()}
+    return {
+        name: polars_type(column.type, float_digits) for name, column in mapping.columns.items()
+    }
 
 
 def map_rows(
@@ -75,7 +90,11 @@ class RowMapper:
     """
 
     def __init__(
-        self, mapping: Mapping, lookups: Dict[str, pl.DataFrame], settings: Settings, touched_from: int = 0
+        self,
+        mapping: Mapping,
+        lookups: Dict[str, pl.DataFrame],
+        settings: Settings,
+        touched_from: int = 0,
     ) -> None:
         self._mapping = mapping
         self._tables = lookup_tables(mapping, lookups, settings)
@@ -98,7 +117,9 @@ class RowMapper:
 
     def _map_slice(self, rows: pl.DataFrame) -> Mapped:
         # of columns in several pieces polars would make one for nearly each step
-        return _map_slice(self._mapping, rows.rechunk(), self._tables, self._settings, self._touched_from)
+        return _map_slice(
+            self._mapping, rows.rechunk(), self._tables, self._settings, self._touched_from
+        )
 
 
 @dataclass(frozen=True)
@@ -118,13 +139,20 @@ class Worked:
     empty_each: int
 
 
-def lookup_tables(mapping: Mapping, lookups: Dict[str, pl.DataFrame], settings: Settings) -> dict[str, LookupTable]:
+def lookup_tables(
+    mapping: Mapping, lookups: Dict[str, pl.DataFrame], settings: Settings
+) -> dict[str, LookupTable]:
     """The frames of a mapping's look-ups, ready to be asked."""
     used = lookup_columns(mapping)
-    return {name: LookupTable(lookups[name], used[name], settings.source_aliases) for name in mapping.lookups}
+    return {
+        name: LookupTable(lookups[name], used[name], settings.source_aliases)
+        for name in mapping.lookups
+    }
 
 
-def work_out(mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable], settings: Settings) -> Worked:
+def work_out(
+    mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable], settings: Settings
+) -> Worked:
     """Every column of every row, and which rows are rejected."""
     good, early = split_missing_ids(base_rows(mapping, rows))
     good, broken, empty = _explode(mapping, good) if mapping.each else (good, [], 0)
@@ -132,7 +160,10 @@ def work_out(mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable
     kept = _keep(mapping, good)
     filtered = good.height - int(kept.sum())
     if filtered:
-        good, orphans = good.filter(kept), {name: orphan.filter(kept) for name, orphan in orphans.items()}
+        good, orphans = (
+            good.filter(kept),
+            {name: orphan.filter(kept) for name, orphan in orphans.items()},
+        )
     computed = _compute_all(mapping, good, settings)
     rejects = _rejects(mapping, good, orphans, computed)
     counted = {name: int(orphan.sum()) for name, orphan in orphans.items()}
@@ -153,7 +184,11 @@ def _compute_all(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> di
 
 
 def _map_slice(
-    mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable], settings: Settings, touched_from: int
+    mapping: Mapping,
+    rows: pl.DataFrame,
+    tables: Dict[str, LookupTable],
+    settings: Settings,
+    touched_from: int,
 ) -> Mapped:
     worked = work_out(mapping, rows, tables, settings)
     mask = worked.rejects["rule"].is_null()
@@ -163,7 +198,9 @@ def _map_slice(
     losses, examples = count_losses(worked.computed, mask)
     return Mapped(
         accepted=accepted.filter(mask) if late.height else accepted,
-        rejected=pl.concat([*worked.early, late]).sort("_position", "_element", maintain_order=True, nulls_last=False),
+        rejected=pl.concat([*worked.early, late]).sort(
+            "_position", "_element", maintain_order=True, nulls_last=False
+        ),
         read=worked.rows.height + worked.filtered + sum(part.height for part in worked.early),
         filtered=worked.filtered,
         empty_each=worked.empty_each,
@@ -182,7 +219,9 @@ def _explode(mapping: Mapping, base: pl.DataFrame) -> tuple[pl.DataFrame, list[p
         base = base.drop(column)
     values = [found.alias(FIELD + name) for name, found in elements.values.items()]
     lines = base[elements.parents].with_columns(
-        elements.places.alias("_element"), elements.places.cast(pl.String).alias(FIELD + "position"), *values
+        elements.places.alias("_element"),
+        elements.places.cast(pl.String).alias(FIELD + "position"),
+        *values,
     )
     return lines, broken, elements.empty
 
@@ -192,7 +231,9 @@ def _touched(rows: pl.DataFrame, touched_from: int) -> pl.Series:
     if touched_from <= 0:
         return pl.Series([True]).new_from_index(0, rows.height)
     looked_up = [pl.col(name) for name in rows.columns if name.startswith(_TOUCHED_BY)]
-    return rows.select(pl.any_horizontal(pl.col("_position") >= touched_from, *looked_up)).to_series()
+    return rows.select(
+        pl.any_horizontal(pl.col("_position") >= touched_from, *looked_up)
+    ).to_series()
 
 
 def _add_lookups(
@@ -221,7 +262,10 @@ def _keep(mapping: Mapping, rows: pl.DataFrame) -> pl.Series:
 
 
 def _rejects(
-    mapping: Mapping, rows: pl.DataFrame, orphans: dict[str, pl.Series], computed: dict[str, Computed]
+    mapping: Mapping,
+    rows: pl.DataFrame,
+    orphans: dict[str, pl.Series],
+    computed: dict[str, Computed],
 ) -> pl.DataFrame:
     """One row per row: the first rule it breaks, the column, the text; null where it breaks none."""
     found = pl.DataFrame([rows[name] for name in PLACE]).with_columns(
@@ -229,7 +273,11 @@ def _rejects(
     )
     for name, orphan in orphans.items():
         if mapping.lookups[name].on_orphan == "reject" and orphan.any():
-            rule = pl.DataFrame({"o": orphan}).select(pl.when(pl.col("o")).then(pl.lit("orphan"))).to_series()
+            rule = (
+                pl.DataFrame({"o": orphan})
+                .select(pl.when(pl.col("o")).then(pl.lit("orphan")))
+                .to_series()
+            )
             found = _note(found, name, rule, _ids(mapping.lookups[name], rows))
     for name, column in computed.items():
         if column.rule.null_count() < rows.height:
@@ -239,19 +287,30 @@ def _rejects(
 
 def _note(found: pl.DataFrame, name: str, rule: pl.Series, text: pl.Series) -> pl.DataFrame:
     first = pl.col("rule").is_null() & pl.col("_rule").is_not_null()
-    values = {"rule": pl.col("_rule"), "column": pl.lit(name), "value": pl.col("_text").str.slice(0, MAX_VALUE)}
+    values = {
+        "rule": pl.col("_rule"),
+        "column": pl.lit(name),
+        "value": pl.col("_text").str.slice(0, MAX_VALUE),
+    }
     noted = found.with_columns(rule.alias("_rule"), text.alias("_text"))
     return noted.with_columns(
-        pl.when(first).then(value).otherwise(pl.col(column)).alias(column) for column, value in values.items()
+        pl.when(first).then(value).otherwise(pl.col(column)).alias(column)
+        for column, value in values.items()
     ).drop("_rule", "_text")
 
 
 def _accepted(
-    mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed], touched: pl.Series, settings: Settings
+    mapping: Mapping,
+    rows: pl.DataFrame,
+    computed: dict[str, Computed],
+    touched: pl.Series,
+    settings: Settings,
 ) -> pl.DataFrame:
     values = [column.value.alias(name) for name, column in computed.items()]
     nulls = [
-        column.sends_null.alias(f"_null:{name}") for name, column in computed.items() if column.sends_null is not None
+        column.sends_null.alias(f"_null:{name}")
+        for name, column in computed.items()
+        if column.sends_null is not None
     ]
     typed = pl.DataFrame(values)
     place = [rows[name] for name in PLACE]
@@ -267,7 +326,9 @@ def _accepted(
     )
 
 
-def _recency(mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed], settings: Settings) -> pl.Series:
+def _recency(
+    mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed], settings: Settings
+) -> pl.Series:
     """The first time field that can be read, of each row."""
     found = pl.Series("_recency", [None], dtype=pl.Datetime("us")).new_from_index(0, rows.height)
     zones = source_zones(rows["_source"], settings.timezones)
@@ -275,7 +336,11 @@ def _recency(mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed]
         text = rows[FIELD + name]
         if found.null_count() and text.null_count() < rows.height:
             column = _column_of_times(mapping, name)
-            times = computed[column].value if column and is_full(text) else read_datetimes(text, zones)["value"]
+            times = (
+                computed[column].value
+                if column and is_full(text)
+                else read_datetimes(text, zones)["value"]
+            )
             found = coalesce(found, times).rename("_recency")
     return found
 
@@ -284,7 +349,9 @@ def _column_of_times(mapping: Mapping, name: str) -> str | None:
     """A column that holds the times of a field just as the ranking reads them, wherever the field has a value."""
 
     def is_plain(column: Column) -> bool:
-        changed = column.calls or column.values or column.format or column.timezone or column.consent
+        changed = (
+            column.calls or column.values or column.format or column.timezone or column.consent
+        )
         return column.type == "datetime" and not changed and column.fields[:1] == (name,)
 
     return next((column for column, rule in mapping.columns.items() if is_plain(rule)), None)

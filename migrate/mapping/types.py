@@ -10,7 +10,13 @@ import polars as pl
 
 from migrate.mapping.dates import FLAGS, read_dates, read_datetimes
 from migrate.mapping.model import Column, ColumnType
-from migrate.mapping.numbers import FloatDigits, float_type, integer_rule, integer_value, read_floats
+from migrate.mapping.numbers import (
+    FloatDigits,
+    float_type,
+    integer_rule,
+    integer_value,
+    read_floats,
+)
 from migrate.mapping.series import holds_any, no_rules, rule_where
 
 NO_RULE = pl.lit(None, dtype=pl.String)
@@ -44,7 +50,9 @@ def polars_type(kind: ColumnType, float_digits: FloatDigits) -> pl.DataType:
     return types[kind]
 
 
-def read_typed(texts: pl.Series, zones: pl.Series, column: Column, float_digits: FloatDigits) -> Typed:
+def read_typed(
+    texts: pl.Series, zones: pl.Series, column: Column, float_digits: FloatDigits
+) -> Typed:
     """The values that `texts` say under a column's type; null texts give null values and break no rule."""
     match column.type:
         case "text":
@@ -85,7 +93,11 @@ def render(name: str, kind: pl.DataType) -> pl.Expr:
 
 def _read_exprs(texts: pl.Series, value: pl.Expr, rule: pl.Expr) -> Typed:
     text = pl.col("text")
-    frame = texts.rename("text").to_frame().select(value=value, rule=pl.when(text.is_not_null()).then(rule))
+    frame = (
+        texts.rename("text")
+        .to_frame()
+        .select(value=value, rule=pl.when(text.is_not_null()).then(rule))
+    )
     return Typed(frame["value"], frame["rule"])
 
 

@@ -87,19 +87,27 @@ def read_yaml(data: bytes) -> Document:
     """The document in `data`; whatever is wrong is in its `problems`, and then `value` may be None."""
     document = Document()
     if len(data) > MAX_BYTES:
-        _complain(document, Place(1, 1), f"the file has {len(data):,} bytes; a mapping may have {MAX_BYTES:,}")
+        _complain(
+            document,
+            Place(1, 1),
+            f"the file has {len(data):,} bytes; a mapping may have {MAX_BYTES:,}",
+        )
         return document
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        _complain(document, Place(data.count(b"\n", 0, error.start) + 1, 1), "this is not UTF-8 text")
+        _complain(
+            document, Place(data.count(b"\n", 0, error.start) + 1, 1), "this is not UTF-8 text"
+        )
         return document
     try:
         _Reader(document, YAML(typ="safe", pure=True).parse(text)).read()
     except _Refused as refused:
         document.problems.append(refused.problem)
     except MarkedYAMLError as error:
-        _complain(document, _mark_place(error.problem_mark or error.context_mark), _parser_words(error))
+        _complain(
+            document, _mark_place(error.problem_mark or error.context_mark), _parser_words(error)
+        )
     except (YAMLError, RecursionError) as error:
         _complain(document, Place(1, 1), f"this is not YAML: {str(error).splitlines()[0][:120]}")
     if document.problems:
@@ -141,7 +149,10 @@ class _Reader:
         if isinstance(event, AliasEvent):
             raise _refused(event, f"aliases (*{event.anchor}) are not read; write the value out")
         if getattr(event, "anchor", None):
-            raise _refused(event, f"anchors (&{event.anchor}) are not read; write the value out where it is used")
+            raise _refused(
+                event,
+                f"anchors (&{event.anchor}) are not read; write the value out where it is used",
+            )
         if getattr(event, "ctag", None) is not None:
             raise _refused(event, f"tags ({event.tag}) are not read; write a plain value")
         return cast(Event, event)
@@ -184,7 +195,10 @@ class _Reader:
             raise _refused(event, f"the key {key or 'here'!r} is no text; quote it")
         if key in found:
             first = self.document.keys[(*path, key)]
-            raise _refused(event, f"{'.'.join(map(str, (*path, key)))}: stands twice, first in line {first.line}")
+            raise _refused(
+                event,
+                f"{'.'.join(map(str, (*path, key)))}: stands twice, first in line {first.line}",
+            )
         self.document.keys[(*path, key)] = _mark_place(event.start_mark)
         return str(key)
 

@@ -19,7 +19,9 @@ def to_utc(frame: pl.DataFrame) -> pl.DataFrame:
     """
     naive = pl.col("local").is_not_null() & pl.col("offset").is_null()
     has_offsets = frame["offset"].null_count() < frame.height
-    shifted = pl.col("local") - pl.duration(minutes=pl.col("offset")) if has_offsets else pl.col("local")
+    shifted = (
+        pl.col("local") - pl.duration(minutes=pl.col("offset")) if has_offsets else pl.col("local")
+    )
     no = pl.lit(False)
     frame = frame.with_columns(
         naive.alias("zone_assumed"), shifted.alias("utc"), no.alias("dst_gap"), no.alias("dst_fold")
@@ -52,13 +54,17 @@ def _from_zone(times: pl.Expr) -> pl.Expr:
 
 def _settle(local: pl.Series, zone: str) -> pl.DataFrame:
     """`utc`, `dst_gap` and `dst_fold` of local times that the clock showed twice or never."""
-    earlier = _from_zone(pl.col("local").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null"))
+    earlier = _from_zone(
+        pl.col("local").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    )
     frame = local.rename("local").to_frame().with_columns(earlier.alias("utc"))
     gap = pl.col("utc").is_null()
     frame = frame.with_columns(gap.alias("dst_gap"), (~gap).alias("dst_fold"))
     skipped = frame.filter("dst_gap").get_column("local").unique()
     moved = pl.Series([_move_out_of_gap(time, zone) for time in skipped], dtype=pl.Datetime("us"))
-    filled = pl.col("local").replace_strict(skipped, moved, default=None, return_dtype=pl.Datetime("us"))
+    filled = pl.col("local").replace_strict(
+        skipped, moved, default=None, return_dtype=pl.Datetime("us")
+    )
     return frame.select(pl.coalesce("utc", filled), "dst_gap", "dst_fold")
 
 

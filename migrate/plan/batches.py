@@ -9,9 +9,7 @@ import polars as pl
 
 from migrate.mapping.model import Mapping
 from migrate.mapping.payload import payloads
-
-BATCH_ROWS = 500
-"""Source: Octolis Data API, "Upsert multiple records": at most 500 records a request."""
+from migrate.names import BATCH_ROWS
 
 BRACKETS_BYTES = 2
 _COMMA_BYTES = 1
@@ -25,8 +23,12 @@ def sending_ranks(recency: pl.Series, sent: pl.Series) -> pl.Series:
     The oldest first, one without a date before all others, equals in the order of the snapshot: the target lets the
     record that arrives last win, so what is newest in the source has to be sent last.
     """
-    rows = pl.DataFrame({"recency": recency, "row": pl.int_range(len(recency), dtype=pl.UInt32, eager=True)})
-    order = rows.filter(sent).sort("recency", nulls_last=False, maintain_order=True).get_column("row")
+    rows = pl.DataFrame(
+        {"recency": recency, "row": pl.int_range(len(recency), dtype=pl.UInt32, eager=True)}
+    )
+    order = (
+        rows.filter(sent).sort("recency", nulls_last=False, maintain_order=True).get_column("row")
+    )
     ranks = pl.Series("rank", [None], dtype=pl.UInt32).new_from_index(0, len(recency))
     return ranks.scatter(order, pl.int_range(len(order), dtype=pl.UInt32, eager=True))
 
@@ -41,7 +43,9 @@ def large_rows(mapping: Mapping, rows: pl.DataFrame, batch_bytes: int) -> pl.Dat
     most = batch_bytes - BRACKETS_BYTES
     fixed = sum(len(name) * _ESCAPED_BYTES + _OTHER_BYTES for name in mapping.columns)
     texts = [name for name in mapping.columns if rows.schema[name] == pl.String]
-    longest = sum(rows.select(pl.col(texts).str.len_bytes().max().fill_null(0)).row(0)) if texts else 0
+    longest = (
+        sum(rows.select(pl.col(texts).str.len_bytes().max().fill_null(0)).row(0)) if texts else 0
+    )
     numbered = rows.with_row_index("_at")
     who = ["_at", "_source", "_id", "_position", "_element"]
     if longest * _ESCAPED_BYTES + fixed <= most:

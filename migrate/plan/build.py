@@ -18,7 +18,6 @@ from migrate.errors import Interrupted, MappingError, WorkspaceError
 from migrate.mapping.model import Mapping
 from migrate.mapping.rules import LOSSES
 from migrate.mapping.transform import Settings, lookup_columns, typed_schema
-from migrate.plan.beginning import begin_plan, finish_plan
 from migrate.plan.cost import forecast_cost, minutes_of
 from migrate.plan.dataset import (
     FEED_WARNING,
@@ -47,12 +46,13 @@ from migrate.plan.document import (
 from migrate.plan.files import SPILL, stored_columns
 from migrate.plan.gates import check_places, judge_gates
 from migrate.plan.lookups import lookup_frame
-from migrate.plan.opening import Plan
-from migrate.plan.reading import Held, Place, Target, read_target
+from migrate.plan.open_plan import Plan
+from migrate.plan.plan_folder import begin_plan, finish_plan
+from migrate.plan.reading import Held, ReadingPlace, TargetReader, read_target
 from migrate.plan.request import Choice, PlanRequest, choose_datasets, words_of
 from migrate.plan.rows import Way, map_resource
-from migrate.plan.sent import Shipments
 from migrate.plan.settings import settings_sha256, settings_that_matter
+from migrate.plan.shipments import Shipments
 from migrate.plan.unmapped import unmapped_element_fields, unmapped_fields
 from migrate.progress import Progress
 from migrate.snapshot.reading import Snapshot, SnapshotResource
@@ -64,7 +64,7 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
     workspace: Workspace,
     snapshot: Snapshot,
     mappings: Dict[str, Mapping],
-    client: Target | None,
+    client: TargetReader | None,
     request: PlanRequest,
     progress: Progress,
     stop: Event,
@@ -87,10 +87,17 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
     needed = {name: mapping for name, mapping in mappings.items() if name in choice.needed}
     target = None if request.offline else client
     resources = {str(mapping.resource): _resource(snapshot, mapping) for mapping in needed.values()}
-    check_places(project.gates, {name: mapping.columns for name, mapping in mappings.items()}, LOSSES)
+    check_places(
+        project.gates, {name: mapping.columns for name, mapping in mappings.items()}, LOSSES
+    )
     asked = words_of(request, snapshot.name, project.octolis.base_url)
-    with begin_plan(workspace, request.name, asked, now) as (name, folder), _explained(name, folder, request, snapshot):
-        making = Making(project, snapshot, mappings, choice, target, folder, progress, stop, now, request.sent)
+    with (
+        begin_plan(workspace, request.name, asked, now) as (name, folder),
+        _explained(name, folder, request, snapshot),
+    ):
+        making = Making(
+            project, snapshot, mappings, choice, target, folder, progress, stop, now, request.sent
+        )
         for mapping in needed.values():
             making.make(mapping, resources[mapping.resource])
         document = making.document(resources)
@@ -132,7 +139,7 @@ class Making:
     snapshot: Snapshot
     mappings: Dict[str, Mapping]
     choice: Choice
-    target: Target | None
+    target: TargetReader | None
     folder: Path
     progress: Progress
     stop: Event
@@ -185,7 +192,10 @@ class Making:
         compared = compare_rows(final, held, types, self.sent)
         written = write_dataset(final, compared, folder, self.folder, self.batch_bytes)
         whole = _bottom(self.snapshot).name
-        warnings = (*delta_warnings(final, compared, whole), *([FEED_WARNING] if mapping.is_feed else []))
+        warnings = (
+            *delta_warnings(final, compared, whole),
+            *([FEED_WARNING] if mapping.is_feed else []),
+        )
         if held is not None:
             classified = compared.classified
             reading = held.reading.model_copy(update={"repeated_keys": classified.repeated_keys})
@@ -194,7 +204,9 @@ class Making:
             self.files += reading.files
         self.files += written.files
         minutes = minutes_of(written.batches, self.project)
-        self.datasets[dataset] = count_dataset(final, compared, written, minutes, Notes(unmapped, warnings))
+        self.datasets[dataset] = count_dataset(
+            final, compared, written, minutes, Notes(unmapped, warnings)
+        )
 
     def document(self, resources: Dict[str, SnapshotResource]) -> PlanDocument:
         """What `plan.json` says, once all datasets are done."""
@@ -208,16 +220,28 @@ class Making:
                 verdicts=verdicts,
                 base=_base_used(self.snapshot.base),
             ),
-            mappings={name: _mapping_used(self.mappings[name]) for name in self.mappings if name in self.choice.needed},
+            mappings={
+                name: _mapping_used(self.mappings[name])
+                for name in self.mappings
+                if name in self.choice.needed
+            },
             settings=settings,
             settings_sha256=settings_sha256(settings),
-            dataset_ids={name: found for name, found in self.choice.ids.items() if name not in self.choice.feeds},
-            webhook_ids={name: found for name, found in self.choice.ids.items() if name in self.choice.feeds},
+            dataset_ids={
+                name: found
+                for name, found in self.choice.ids.items()
+                if name not in self.choice.feeds
+            },
+            webhook_ids={
+                name: found for name, found in self.choice.ids.items() if name in self.choice.feeds
+            },
             offline=self.target is None,
             skipped=self.choice.skipped,
             target_reading=self.readings,
             datasets=self.datasets,
-            forecast=forecast_cost({name: plan.batches for name, plan in self.datasets.items()}, self.project),
+            forecast=forecast_cost(
+                {name: plan.batches for name, plan in self.datasets.items()}, self.project
+            ),
             gates=judge_gates(self.datasets, verdicts, self.project.gates),
             files=tuple(self.files),
         )
@@ -245,7 +269,10 @@ class Making:
         found = self.unmapped[mapping.resource]
         if found and mapping.unmapped == "fail":
             raise MappingError(
-                [f"{mapping.file}: no mapping uses field {field.field!r} of {mapping.resource}" for field in found],
+                [
+                    f"{mapping.file}: no mapping uses field {field.field!r} of {mapping.resource}"
+                    for field in found
+                ],
                 hint="map these fields, name them under `ignore`, or set `unmapped: report`",
             )
         return found
@@ -253,7 +280,9 @@ class Making:
     def _read(self, mapping: Mapping, folder: Path) -> Held | None:
         if self.target is None or mapping.is_feed:
             return None
-        place = Place(mapping.dataset, self.choice.ids[mapping.dataset], folder, self.folder, self.now)
+        place = ReadingPlace(
+            mapping.dataset, self.choice.ids[mapping.dataset], folder, self.folder, self.now
+        )
         return read_target(self.target, place, self.progress, self.stop)
 
 
@@ -278,6 +307,8 @@ def _mapping_used(mapping: Mapping) -> MappingUsed:
         alternative_keys=mapping.alternative_keys,
         recipe_columns=tuple(name for name, column in mapping.columns.items() if column.recipe),
         stored_columns={
-            name: stored for name, stored in stored_columns(list(mapping.columns)).items() if name != stored
+            name: stored
+            for name, stored in stored_columns(list(mapping.columns)).items()
+            if name != stored
         },
     )

@@ -9,12 +9,12 @@ from functools import partial
 
 import polars as pl
 
+from migrate.names import MASTERID
 from migrate.plan.compare import differing
-from migrate.plan.export_page import MASTERID
 from migrate.plan.matching import Matched, match_rows
 from migrate.plan.recipes import is_spelling_only, recognise_recipe
-from migrate.plan.sent import Shipment, was_sent
-from migrate.plan.tables import Table, texts_of
+from migrate.plan.shipments import Shipment, was_sent
+from migrate.plan.tables import PlanTable, texts_of
 
 SAMPLES_A_COLUMN = 10
 _FEW_ROWS = 3_000_000
@@ -26,11 +26,14 @@ SAMPLE_SCHEMA = {
     "new": pl.String,
     "report_only": pl.Boolean,
 }
-_FOUND_SCHEMA = {"place": pl.UInt32, **{name: SAMPLE_SCHEMA[name] for name in ("column", "old", "new", "report_only")}}
+_FOUND_SCHEMA = {
+    "place": pl.UInt32,
+    **{name: SAMPLE_SCHEMA[name] for name in ("column", "old", "new", "report_only")},
+}
 
 
 @dataclass(frozen=True)
-class Columns:
+class ComparedColumns:
     """The mapped columns of a dataset with their types; its key; those that the target's own recipes change.
 
     `settled`: columns of which the mapping says itself whether they are a recipe's, so that nothing is guessed. `sent`:
@@ -52,26 +55,37 @@ class Labels:
     update. Without `held` the target was not read.
     """
 
-    held: Table | None
+    held: PlanTable | None
     matches: pl.Series
     marks: Mapping[str, pl.Series]
 
     @property
     def masterids(self) -> pl.Series:
         """The masterids of the target's rows. They are long texts: to be asked for once, and not kept."""
-        return pl.Series(MASTERID, [], dtype=pl.String) if self.held is None else texts_of(self.held, MASTERID)
+        return (
+            pl.Series(MASTERID, [], dtype=pl.String)
+            if self.held is None
+            else texts_of(self.held, MASTERID)
+        )
 
     def of(self, places: pl.Series, masterids: pl.Series) -> pl.DataFrame:
         """`_change`, `_masterid` and `_changed`, the columns that differ, of the rows at these places."""
         if self.held is None:
             nobody = pl.Series("_masterid", [None], dtype=pl.String).new_from_index(0, len(places))
             nothing = pl.lit([], dtype=pl.List(pl.String)).alias("_changed")
-            return nobody.to_frame().select(pl.lit("unknown").alias("_change"), "_masterid", nothing)
+            return nobody.to_frame().select(
+                pl.lit("unknown").alias("_change"), "_masterid", nothing
+            )
         mine = self.matches.gather(places)
         rows = pl.DataFrame([mine.alias("_match"), masterids.gather(mine).alias("_masterid")])
         marks = {name: mark.gather(places) for name, mark in self.marks.items()}
         is_update = pl.any_horizontal(*marks.values()) if marks else pl.lit(value=False)
-        change = pl.when(pl.col("_match").is_null()).then(pl.lit("create")).when(is_update).then(pl.lit("update"))
+        change = (
+            pl.when(pl.col("_match").is_null())
+            .then(pl.lit("create"))
+            .when(is_update)
+            .then(pl.lit("update"))
+        )
         labelled = rows.with_columns(change.otherwise(pl.lit("unchanged")).alias("_change"))
         changed = _changed(labelled.get_column("_change") == "update", marks)
         return labelled.with_columns(changed).select("_change", "_masterid", "_changed")
@@ -101,15 +115,22 @@ class Classified:
     missing: pl.Series | None = None
 
 
-def label_unread(columns: Columns) -> Classified:
+def label_unread(columns: ComparedColumns) -> Classified:
     """Every row `unknown`: the target was not read."""
     nobody = pl.DataFrame(schema=dict.fromkeys(["masterid", *_foreign_names(columns)], pl.String))
     return Classified(
-        Labels(None, pl.Series(dtype=pl.UInt32), {}), {}, {}, nobody, 0, pl.DataFrame(schema=SAMPLE_SCHEMA)
+        Labels(None, pl.Series(dtype=pl.UInt32), {}),
+        {},
+        {},
+        nobody,
+        0,
+        pl.DataFrame(schema=SAMPLE_SCHEMA),
     )
 
 
-def label_rows(planned: Table, held: Table, columns: Columns, touched: pl.Series | None = None) -> Classified:
+def label_rows(
+    planned: PlanTable, held: PlanTable, columns: ComparedColumns, touched: pl.Series | None = None
+) -> Classified:
     """Every row `create`, `update` or `unchanged`, by key and by value, of both sides a column at a time.
 
     Only the columns that a row's payload has are compared, by the rules of `compare`. A column that the target's
@@ -133,14 +154,22 @@ def label_rows(planned: Table, held: Table, columns: Columns, touched: pl.Series
         compared = dict(zip(columns.types, pool.map(one, columns.types), strict=True))
     recognised = {name: found.recipe for name, found in compared.items() if found.recipe}
     marks = {name: found.mark for name, found in compared.items() if found.mark is not None}
-    counted = {name: mark for name, mark in marks.items() if name not in columns.recipes and name not in recognised}
+    counted = {
+        name: mark
+        for name, mark in marks.items()
+        if name not in columns.recipes and name not in recognised
+    }
     labels = Labels(held, matched.places, counted)
     masterids = labels.masterids
-    samples = pl.concat([pl.DataFrame(schema=_FOUND_SCHEMA), *(found.samples for found in compared.values())])
+    samples = pl.concat(
+        [pl.DataFrame(schema=_FOUND_SCHEMA), *(found.samples for found in compared.values())]
+    )
     return Classified(
         labels=labels,
         change_counts={name: int(mark.sum()) for name, mark in counted.items()},
-        recipe_counts={name: int(mark.sum()) for name, mark in marks.items() if name not in counted},
+        recipe_counts={
+            name: int(mark.sum()) for name, mark in marks.items() if name not in counted
+        },
         foreign=_foreign(held, masterids, matched.foreign, columns),
         repeated_keys=matched.repeated,
         samples=_name_samples(samples, planned, matched.places, masterids),
@@ -151,13 +180,15 @@ def label_rows(planned: Table, held: Table, columns: Columns, touched: pl.Series
     )
 
 
-def _foreign(held: Table, masterids: pl.Series, places: pl.Series, columns: Columns) -> pl.DataFrame:
+def _foreign(
+    held: PlanTable, masterids: pl.Series, places: pl.Series, columns: ComparedColumns
+) -> pl.DataFrame:
     names = _foreign_names(columns)
     keys = [texts_of(held, name).gather(places).alias(alias) for alias, name in names.items()]
     return pl.DataFrame([masterids.gather(places).alias("masterid"), *keys])
 
 
-def _foreign_names(columns: Columns) -> dict[str, str]:
+def _foreign_names(columns: ComparedColumns) -> dict[str, str]:
     return {f"_{name}" if name == "masterid" else name: name for name in columns.key}
 
 
@@ -175,7 +206,9 @@ class _Column:
     is_suspect: bool = False
 
 
-def _compare_column(planned: Table, held: Table, matched: Matched, columns: Columns, name: str) -> _Column:
+def _compare_column(
+    planned: PlanTable, held: PlanTable, matched: Matched, columns: ComparedColumns, name: str
+) -> _Column:
     dtype = columns.types[name]
     pair = _pair(planned, held, matched, name)
     mark = differing(pair, dtype)
@@ -187,17 +220,21 @@ def _compare_column(planned: Table, held: Table, matched: Matched, columns: Colu
     places = mark.arg_true().head(SAMPLES_A_COLUMN)
     report_only = name in columns.recipes or recipe is not None
     samples = _samples(pair[places].with_columns(places.alias("place")), name, dtype, report_only)
-    return _Column(mark, samples, recipe, unproven, guess is None and _is_suspect(pair, mark, name, columns))
+    return _Column(
+        mark, samples, recipe, unproven, guess is None and _is_suspect(pair, mark, name, columns)
+    )
 
 
-def _recipe(pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) -> str | None:
+def _recipe(pair: pl.DataFrame, mark: pl.Series, name: str, columns: ComparedColumns) -> str | None:
     """What the target was seen to do to the column; None where nothing is guessed: a key, or said by the mapping."""
     if name in columns.recipes or name in columns.settled or name in columns.key:
         return None
     return recognise_recipe(pair, mark, columns.types[name])
 
 
-def _is_proven(planned: Table, pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) -> bool:
+def _is_proven(
+    planned: PlanTable, pair: pl.DataFrame, mark: pl.Series, name: str, columns: ComparedColumns
+) -> bool:
     """Whether the rows that differ were sent as they are planned now: else the target may hold what we sent before."""
     shipments, keys = columns.sent(), planned.column("_key")
     if not shipments or keys is None:
@@ -206,12 +243,12 @@ def _is_proven(planned: Table, pair: pl.DataFrame, mark: pl.Series, name: str, c
     return was_sent(shipments, name, asked)
 
 
-def _is_suspect(pair: pl.DataFrame, mark: pl.Series, name: str, columns: Columns) -> bool:
+def _is_suspect(pair: pl.DataFrame, mark: pl.Series, name: str, columns: ComparedColumns) -> bool:
     known = name in columns.recipes or name in columns.settled
     return not known and is_spelling_only(pair.filter(mark), columns.types[name])
 
 
-def _pair(planned: Table, held: Table, matched: Matched, name: str) -> pl.DataFrame:
+def _pair(planned: PlanTable, held: PlanTable, matched: Matched, name: str) -> pl.DataFrame:
     """One column of both sides, a planned row a line: `new`, `old`, and `sent`, where a match is sent the column."""
     new = planned.column(name)
     if new is None:
@@ -219,13 +256,19 @@ def _pair(planned: Table, held: Table, matched: Matched, name: str) -> pl.DataFr
     nulls = planned.column(f"_null:{name}")
     sent = new.is_not_null() if nulls is None else new.is_not_null() | nulls.fill_null(value=False)
     old = texts_of(held, name).gather(matched.places)
-    return pl.DataFrame([new.alias("new"), old.alias("old"), (sent & matched.places.is_not_null()).alias("sent")])
+    return pl.DataFrame(
+        [new.alias("new"), old.alias("old"), (sent & matched.places.is_not_null()).alias("sent")]
+    )
 
 
 def _changed(is_update: pl.Series, marks: Mapping[str, pl.Series]) -> pl.Series:
     """The names of the columns that change in each row; they are listed for updates only, most rows being none."""
     names = [pl.when(pl.col(name)).then(pl.lit(name)) for name in marks]
-    of_updates = pl.DataFrame([mark.alias(name) for name, mark in marks.items()]).filter(is_update) if marks else None
+    of_updates = (
+        pl.DataFrame([mark.alias(name) for name, mark in marks.items()]).filter(is_update)
+        if marks
+        else None
+    )
     nothing = pl.Series("_changed", [[]], dtype=pl.List(pl.String))
     if of_updates is None:
         return nothing.new_from_index(0, len(is_update))
@@ -234,7 +277,9 @@ def _changed(is_update: pl.Series, marks: Mapping[str, pl.Series]) -> pl.Series:
     return pl.concat([nothing, lists]).rechunk().gather(which)
 
 
-def _samples(some: pl.DataFrame, column: str, dtype: pl.DataType, report_only: bool) -> pl.DataFrame:
+def _samples(
+    some: pl.DataFrame, column: str, dtype: pl.DataType, report_only: bool
+) -> pl.DataFrame:
     return some.select(
         pl.col("place").cast(pl.UInt32),
         pl.lit(column).alias("column"),
@@ -244,11 +289,15 @@ def _samples(some: pl.DataFrame, column: str, dtype: pl.DataType, report_only: b
     )
 
 
-def _name_samples(samples: pl.DataFrame, planned: Table, matches: pl.Series, masterids: pl.Series) -> pl.DataFrame:
+def _name_samples(
+    samples: pl.DataFrame, planned: PlanTable, matches: pl.Series, masterids: pl.Series
+) -> pl.DataFrame:
     """The samples with the key and the masterid of the row each is of, in place of the row's place."""
     places, keys = samples.get_column("place"), planned.column("_key")
     key = pl.Series([], dtype=pl.String) if keys is None or not len(places) else keys.gather(places)
-    named = samples.with_columns(key.alias("key"), masterids.gather(matches.gather(places)).alias("masterid"))
+    named = samples.with_columns(
+        key.alias("key"), masterids.gather(matches.gather(places)).alias("masterid")
+    )
     return named.select(list(SAMPLE_SCHEMA))
 
 

@@ -55,7 +55,9 @@ class Collapsed:
     losers: pl.DataFrame
 
 
-def collapse_rows(rows: pl.DataFrame, columns: Sequence[str], rule: CollapseRule, resource: str) -> Collapsed:
+def collapse_rows(
+    rows: pl.DataFrame, columns: Sequence[str], rule: CollapseRule, resource: str
+) -> Collapsed:
     """One row per `_key`.
 
     The winner is by `latest` the row with the highest `_recency` (a row without one loses; the later of equals
@@ -96,7 +98,9 @@ def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
         by, descending = ["_row"], [False]
     elif rule.by == "source_order":
         places = {source: place for place, source in reversed(list(enumerate(rule.source_order)))}
-        place = pl.col("_source").replace_strict(places, default=len(rule.source_order), return_dtype=pl.Int64)
+        place = pl.col("_source").replace_strict(
+            places, default=len(rule.source_order), return_dtype=pl.Int64
+        )
         narrow = narrow.with_columns((place if places else pl.lit(0, pl.Int64)).alias("_place"))
         by, descending = ["_place", *latest[0]], [False, *latest[1]]
     else:
@@ -111,14 +115,19 @@ def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
     return rows[order.get_column("_at")].hstack(numbered)
 
 
-def _merge(ranked: pl.DataFrame, columns: Sequence[str], rule: CollapseRule, resource: str) -> pl.DataFrame:
+def _merge(
+    ranked: pl.DataFrame, columns: Sequence[str], rule: CollapseRule, resource: str
+) -> pl.DataFrame:
     """One row per group of rows that `_ranked` has put in order: the winner's, filled and restricted."""
     filled = [column for column in columns if rule.fill_gaps and column not in rule.consents]
     gathered = (
         ranked.lazy()
         .group_by("_group", maintain_order=True)
         .agg(
-            *(pl.col(column).first(ignore_nulls=True).alias(f"_fill:{column}") for column in filled),
+            *(
+                pl.col(column).first(ignore_nulls=True).alias(f"_fill:{column}")
+                for column in filled
+            ),
             source_of(resource).alias("_sources"),
             *((~pl.col(column)).any().alias(f"_denied:{column}") for column in rule.consents),
         )
@@ -129,7 +138,10 @@ def _merge(ranked: pl.DataFrame, columns: Sequence[str], rule: CollapseRule, res
     merged = winners.hstack(gathered)
     flags = {name for name in ranked.columns if name.startswith("_null:")}
     final = merged.with_columns(_final(column, rule, flags) for column in columns)
-    kept_flags = [(pl.col(flag) & pl.col(flag.removeprefix("_null:")).is_null()).alias(flag) for flag in sorted(flags)]
+    kept_flags = [
+        (pl.col(flag) & pl.col(flag.removeprefix("_null:")).is_null()).alias(flag)
+        for flag in sorted(flags)
+    ]
     return final.with_columns(kept_flags).select(*winners.columns, "_sources")
 
 
@@ -173,12 +185,21 @@ def _lost(lost: pl.DataFrame, kept: pl.DataFrame, columns: Sequence[str]) -> pl.
         places = (mine.is_not_null() & mine.ne_missing(kept.get_column(name))).arg_true()
         if not len(places):
             return nothing.alias(name)
-        texts = mine.gather(places).to_frame().select(member(name, mine.dtype, sends_null=False)).to_series()
+        texts = (
+            mine.gather(places)
+            .to_frame()
+            .select(member(name, mine.dtype, sends_null=False))
+            .to_series()
+        )
         return nothing.clone().scatter(places, texts).alias(name)
 
     with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
         members = list(pool.map(tell, columns))
     body = pl.concat_str(pl.all(), separator=",", ignore_nulls=True)
-    told = pl.DataFrame([member for member in members if member.null_count() < lost.height] or [nothing])
+    told = pl.DataFrame(
+        [member for member in members if member.null_count() < lost.height] or [nothing]
+    )
     told = told.select(body.alias("body"))
-    return told.select(pl.when(pl.col("body") != "").then(pl.concat_str(pl.lit("{"), "body", pl.lit("}")))).to_series()
+    return told.select(
+        pl.when(pl.col("body") != "").then(pl.concat_str(pl.lit("{"), "body", pl.lit("}")))
+    ).to_series()

@@ -29,11 +29,15 @@ _SPELLINGS = tuple(
 
 
 def _instant(text: pl.Expr) -> pl.Expr:
-    spaced = text.str.replace(r"^(\d{4}-\d\d-\d\d)[Tt]", "$1 ").str.replace(r"^(\d{4}-\d\d-\d\d)$", "$1 00:00:00")
+    spaced = text.str.replace(r"^(\d{4}-\d\d-\d\d)[Tt]", "$1 ").str.replace(
+        r"^(\d{4}-\d\d-\d\d)$", "$1 00:00:00"
+    )
     naive = spaced.str.replace(r"(?:[Zz]|[+-]00(?::?00)?)$", "")
     local = naive.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
     padded = spaced.str.replace(r"([+-]\d\d)$", "${1}:00")
-    offset = padded.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False)
+    offset = padded.str.to_datetime(
+        "%Y-%m-%d %H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False
+    )
     return pl.coalesce(local, offset.dt.replace_time_zone(None))
 
 
@@ -81,7 +85,9 @@ def differing(pairs: pl.DataFrame, dtype: pl.DataType) -> pl.Series:
     **Shape**: `pairs` has `new`, the planned value, `old`, the target's text, and `sent`, which is never null.
     """
     same = _plainly_same(pairs.get_column("old"), dtype)
-    unsure = pairs.select((pl.col("sent") & ~same.fill_null(value=False)).alias("differs")).to_series()
+    unsure = pairs.select(
+        (pl.col("sent") & ~same.fill_null(value=False)).alias("differs")
+    ).to_series()
     places = unsure.arg_true()
     if not len(places):
         return unsure
@@ -101,7 +107,11 @@ def _plainly_same(held: pl.Series, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_numeric():
         return comparable(new, dtype) == old.cast(_EXACT, strict=False)
     spelling = _spelling(held)
-    read = old.str.to_datetime(spelling, time_unit="us", strict=False) if spelling else pl.lit(None, pl.Datetime("us"))
+    read = (
+        old.str.to_datetime(spelling, time_unit="us", strict=False)
+        if spelling
+        else pl.lit(None, pl.Datetime("us"))
+    )
     return comparable(new, dtype) == read
 
 
@@ -112,5 +122,9 @@ def _spelling(held: pl.Series) -> str | None:
     if place is None or not filled[place]:
         return None
     first = held[place : place + 1]
-    found = (s for s in _SPELLINGS if first.str.to_datetime(s, time_unit="us", strict=False).null_count() == 0)
+    found = (
+        s
+        for s in _SPELLINGS
+        if first.str.to_datetime(s, time_unit="us", strict=False).null_count() == 0
+    )
     return next(found, None)

@@ -40,7 +40,9 @@ def forecast_cost(batches: Mapping[str, int], project: Project) -> Forecast:
     )
 
 
-def _timeline(batches: Mapping[str, int], keys: Iterable[int], project: Project) -> tuple[Stretch, ...]:
+def _timeline(
+    batches: Mapping[str, int], keys: Iterable[int], project: Project
+) -> tuple[Stretch, ...]:
     stretches: list[Stretch] = []
     begun = dict.fromkeys(keys, 0.0)
     writes = counts = 0
@@ -49,10 +51,16 @@ def _timeline(batches: Mapping[str, int], keys: Iterable[int], project: Project)
             writes, counts = writes + number, counts + 1
             ends = {count: _minutes(writes, counts, count, project) for count in begun}
             points = number * POINTS_A_BATCH + 1
-            stretches.append(Stretch(dataset=dataset, requests=number + 1, points=points, starts=begun, ends=ends))
+            stretches.append(
+                Stretch(
+                    dataset=dataset, requests=number + 1, points=points, starts=begun, ends=ends
+                )
+            )
             begun = ends
     return tuple(stretches)
 
 
 def _minutes(batches: int, reads: int, keys: int, project: Project) -> float:
-    return round(forecast(batches, reads, keys, account_share=project.octolis.account_share) / 60, 2)
+    return round(
+        forecast(batches, reads, keys, account_share=project.octolis.account_share) / 60, 2
+    )

@@ -11,18 +11,18 @@ from pathlib import Path
 import polars as pl
 
 from migrate.mapping.model import Mapping
-from migrate.plan.classify import Classified, Columns, label_rows, label_unread
+from migrate.plan.classify import Classified, ComparedColumns, label_rows, label_unread
+from migrate.plan.collapsed_rows import CollapsedRows, finish_rows
 from migrate.plan.cost import POINTS_A_BATCH
 from migrate.plan.delta import Base, LeftBehind, rows_left_behind
 from migrate.plan.document import DatasetPlan, PlannedFile, TargetReading, Unmapped
 from migrate.plan.files import write_frames, write_parquet
-from migrate.plan.final import Gathered, finish_rows
 from migrate.plan.merges import Forecasted, Planned, forecast_merges
 from migrate.plan.missing import MISSING_SCHEMA, list_missing, rows_missing
 from migrate.plan.reading import Held
 from migrate.plan.rows import REJECTS_SCHEMA, MappedRows, count_values
 from migrate.plan.sending import Counts, Rows, write_rows
-from migrate.plan.sent import Shipments
+from migrate.plan.shipments import Shipments
 from migrate.plan.totals import compare_totals, totals_rule
 
 
@@ -32,7 +32,7 @@ class Final:
 
     mapping: Mapping
     mapped: MappedRows
-    gathered: Gathered
+    gathered: CollapsedRows
     spill: Path
     base: Base | None = None
 
@@ -57,7 +57,9 @@ def finish_dataset(
 ) -> Final:
     """The mapped rows made one by key; one that no request can carry is rejected, `too_large`."""
     before = base.keys if base is not None else pl.Series(dtype=pl.UInt64)
-    return Final(mapping, mapped, finish_rows(mapping, mapped, spill, batch_bytes, before), spill, base)
+    return Final(
+        mapping, mapped, finish_rows(mapping, mapped, spill, batch_bytes, before), spill, base
+    )
 
 
 @dataclass(frozen=True)
@@ -78,24 +80,32 @@ class Compared:
         return None if self.missing is None else int(self.missing.sum())
 
 
-def compare_rows(final: Final, held: Held | None, types: Dict[str, pl.DataType], sent: Shipments) -> Compared:
+def compare_rows(
+    final: Final, held: Held | None, types: Dict[str, pl.DataType], sent: Shipments
+) -> Compared:
     """The rows against the target; `unknown` where it was not read. `sent` proves what its recipes do."""
     mapping, rows = final.mapping, final.gathered.rows
     recipes = [name for name, column in mapping.columns.items() if column.recipe]
-    settled = [name for name, column in mapping.columns.items() if "recipe" in column.model_fields_set]
-    columns = Columns(types, mapping.key, recipes, settled, lambda: sent(mapping.dataset))
-    classified = label_unread(columns) if held is None else label_rows(rows, held, columns, rows.touched)
+    settled = [
+        name for name, column in mapping.columns.items() if "recipe" in column.model_fields_set
+    ]
+    columns = ComparedColumns(types, mapping.key, recipes, settled, lambda: sent(mapping.dataset))
+    classified = (
+        label_unread(columns) if held is None else label_rows(rows, held, columns, rows.touched)
+    )
     repeated = classified.repeated_keys > 0
     planned = Planned(rows, classified.labels, rows.touched)
     merges = forecast_merges(planned, held, columns, mapping.alternative_keys, repeated=repeated)
     left = None
     if final.base is not None:
-        left = rows_left_behind(final.base, final.mapped, held, {name: types[name] for name in mapping.key})
+        left = rows_left_behind(
+            final.base, final.mapped, held, {name: types[name] for name in mapping.key}
+        )
     return Compared(classified, merges, left, rows_missing(rows, classified.missing, left))
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenDataset:
     """A dataset's files, the batches its rows were cut into, and what was counted on the way."""
 
     files: tuple[PlannedFile, ...]
@@ -103,7 +113,9 @@ class Written:
     counts: Counts
 
 
-def write_dataset(final: Final, compared: Compared, folder: Path, plan_folder: Path, batch_bytes: int) -> Written:
+def write_dataset(
+    final: Final, compared: Compared, folder: Path, plan_folder: Path, batch_bytes: int
+) -> WrittenDataset:
     """Writes the dataset's Parquet files: what is sent, what needs no sending, what was rejected and what collapsed."""
     classified, mapped, gathered = compared.classified, final.mapped, final.gathered
     # of a delta the source's side is only what changed, and the plan's side all it touches: nothing to compare
@@ -128,8 +140,11 @@ def write_dataset(final: Final, compared: Compared, folder: Path, plan_folder: P
     }
     if compared.left is not None:
         frames |= {"gone": compared.left.gone, "moved": compared.left.moved}
-    written = [write_parquet(frame, folder / f"{name}.parquet", plan_folder) for name, frame in frames.items()]
-    return Written((*rows.files, *lists, *written), rows.batches, rows.counts)
+    written = [
+        write_parquet(frame, folder / f"{name}.parquet", plan_folder)
+        for name, frame in frames.items()
+    ]
+    return WrittenDataset((*rows.files, *lists, *written), rows.batches, rows.counts)
 
 
 @dataclass(frozen=True)
@@ -140,7 +155,9 @@ class Notes:
     warnings: tuple[str, ...] = ()
 
 
-def count_dataset(final: Final, compared: Compared, written: Written, minutes: float, notes: Notes) -> DatasetPlan:
+def count_dataset(
+    final: Final, compared: Compared, written: WrittenDataset, minutes: float, notes: Notes
+) -> DatasetPlan:
     """The dataset's counts. Raises AssertionError, a bug, where they do not add up."""
     classified, merges = compared.classified, compared.merges.counts
     tally, collapsed = final.mapped.tally, final.gathered.losers.height
@@ -190,11 +207,14 @@ def _recipes(mapping: Mapping, classified: Classified) -> dict[str, str]:
 
 
 FEED_WARNING = (
-    "goes to a webhook: not verifiable, since nothing can be read back; every plan of it sends all of its rows"
+    "goes to a webhook: not verifiable, since nothing can be read back; "
+    "every plan of it sends all of its rows"
 )
 
 
-def target_warnings(reading: TargetReading, classified: Classified, mapping: Mapping) -> tuple[str, ...]:
+def target_warnings(
+    reading: TargetReading, classified: Classified, mapping: Mapping
+) -> tuple[str, ...]:
     """What is odd about the target as it was read: columns it does not show, rows that moved, keys that come twice.
 
     An empty dataset may show no columns of its own; then nothing is said about them.
@@ -202,9 +222,13 @@ def target_warnings(reading: TargetReading, classified: Classified, mapping: Map
     shown = any(not name.startswith("__") for name in reading.columns)
     warnings = _column_warnings(reading.columns, mapping.columns) if shown else []
     if reading.moving:
-        warnings.append("the target was written to each time it was read: the changes are those of one moment")
+        warnings.append(
+            "the target was written to each time it was read: the changes are those of one moment"
+        )
     if reading.repeated_keys:
-        warnings.append(f"{reading.repeated_keys:,} rows of the target have the key of another row there")
+        warnings.append(
+            f"{reading.repeated_keys:,} rows of the target have the key of another row there"
+        )
     warnings += [
         f"key column {name} is a recipe's: rows that the target spells otherwise look new"
         for name in mapping.key
@@ -244,9 +268,13 @@ def delta_warnings(final: Final, compared: Compared, whole: str) -> tuple[str, .
             f"snapshot {whole} to its end, or make and load one, then plan this delta anew"
         )
     if gone:
-        found.append(f"{gone:,} rows are of records gone since the base; they stay in the target (gone.parquet)")
+        found.append(
+            f"{gone:,} rows are of records gone since the base; they stay in the target (gone.parquet)"
+        )
     if moved:
-        found.append(f"{moved:,} records have another key than in the base; the old rows stay there (moved.parquet)")
+        found.append(
+            f"{moved:,} records have another key than in the base; the old rows stay there (moved.parquet)"
+        )
     return tuple(found)
 
 
@@ -255,7 +283,10 @@ def _column_warnings(header: Sequence[str], columns: Iterable[str]) -> list[str]
     missing = [name for name in columns if name not in header]
     twins = {name: by_fold[name.casefold()] for name in missing if name.casefold() in by_fold}
     plain = [name for name in missing if name not in twins]
-    warnings = [f"the target has a column {twin!r}, the mapping {name!r}: case matters" for name, twin in twins.items()]
+    warnings = [
+        f"the target has a column {twin!r}, the mapping {name!r}: case matters"
+        for name, twin in twins.items()
+    ]
     if plain:
         warnings.append(f"missing_columns: the target shows no column {', '.join(plain)}")
     return warnings

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from migrate.mapping.transform import RowMapper, needed_fields, typed_schema
-from migrate.plan.export_page import MASTERID
+from migrate.names import MASTERID
 from migrate.plan.matching import match_rows
+from migrate.plan.partitions import Partitions
 from migrate.plan.rows import MappedRows, Way
-from migrate.plan.store import Store
-from migrate.plan.tables import FrameTable, Table, texts_of
+from migrate.plan.tables import FrameTable, PlanTable, texts_of
 from migrate.snapshot.reading import SnapshotResource
 from migrate.snapshot.union import UnionResource
 
@@ -58,7 +58,9 @@ def read_base(resource: SnapshotResource, way: Way) -> Base:
     """
     types = typed_schema(way.mapping, way.settings.float_digits)
     names = [*_WHO, "_key", *way.mapping.key]
-    nothing = pl.DataFrame(schema={**_IDENTITY, "_key": pl.String, **{name: types[name] for name in way.mapping.key}})
+    nothing = pl.DataFrame(
+        schema={**_IDENTITY, "_key": pl.String, **{name: types[name] for name in way.mapping.key}}
+    )
     if not isinstance(resource, UnionResource):
         return Base(pl.DataFrame(schema=dict.fromkeys(("_source", "_id"), pl.String)), nothing)
     fields = sorted(needed_fields(way.mapping))
@@ -67,7 +69,9 @@ def read_base(resource: SnapshotResource, way: Way) -> Base:
     return Base(resource.gone, pl.concat([nothing, *replaced]))
 
 
-def rows_left_behind(base: Base, mapped: MappedRows, held: Table | None, key: Dict[str, pl.DataType]) -> LeftBehind:
+def rows_left_behind(
+    base: Base, mapped: MappedRows, held: PlanTable | None, key: Dict[str, pl.DataType]
+) -> LeftBehind:
     """What the delta leaves behind, in order; `key` are the key columns and their types."""
     keys = mapped.narrow.keys
     moved = base.before.filter(~base.keys.is_in(keys.implode()))
@@ -76,21 +80,34 @@ def rows_left_behind(base: Base, mapped: MappedRows, held: Table | None, key: Di
     return LeftBehind(_gone(base.gone, gone_rows, keys, held, key), _moved(moved, now, held, key))
 
 
-def _rows_of(accepted: Store, who: pl.DataFrame, on: list[str], key: Dict[str, pl.DataType]) -> pl.DataFrame:
+def _rows_of(
+    accepted: Partitions, who: pl.DataFrame, on: list[str], key: Dict[str, pl.DataType]
+) -> pl.DataFrame:
     """The accepted rows of some records."""
     names = [*_WHO, "_key", *key]
     found = [pl.DataFrame(schema={name: accepted.schema[name] for name in names})]
     if who.height:
         asked = who.select(on).unique()
-        found += [frame.join(asked, on=on, how="semi", nulls_equal=True) for frame in accepted.frames(names)]
+        found += [
+            frame.join(asked, on=on, how="semi", nulls_equal=True)
+            for frame in accepted.frames(names)
+        ]
     return pl.concat(found)
 
 
 def _gone(
-    gone: pl.DataFrame, rows: pl.DataFrame, keys: pl.Series, held: Table | None, key: Dict[str, pl.DataType]
+    gone: pl.DataFrame,
+    rows: pl.DataFrame,
+    keys: pl.Series,
+    held: PlanTable | None,
+    key: Dict[str, pl.DataType],
 ) -> pl.DataFrame:
     mine = rows.with_columns(pl.col("_key").hash().alias("_hash"), _masterids(rows, held, key))
-    together = keys.filter(keys.is_in(mine.get_column("_hash").implode())).rename("_hash").value_counts(name="_all")
+    together = (
+        keys.filter(keys.is_in(mine.get_column("_hash").implode()))
+        .rename("_hash")
+        .value_counts(name="_all")
+    )
     leaving = mine.group_by("_hash").len("_leaving")
     counted = mine.join(together, on="_hash", how="left").join(leaving, on="_hash", how="left")
     listed = gone.join(counted, on=["_source", "_id"], how="left", nulls_equal=True)
@@ -102,13 +119,19 @@ def _gone(
     ).sort(list(_NAMES))
 
 
-def _moved(before: pl.DataFrame, now: pl.DataFrame, held: Table | None, key: Dict[str, pl.DataType]) -> pl.DataFrame:
+def _moved(
+    before: pl.DataFrame, now: pl.DataFrame, held: PlanTable | None, key: Dict[str, pl.DataType]
+) -> pl.DataFrame:
     old = before.with_columns(_masterids(before, held, key)).rename({"_key": "_old_key"})
     named = old.join(now.select(*_WHO, "_key"), on=list(_WHO), how="left", nulls_equal=True)
-    return named.select(**_NAMES, old_key="_old_key", key="_key", masterid="_masterid").sort(list(_NAMES))
+    return named.select(**_NAMES, old_key="_old_key", key="_key", masterid="_masterid").sort(
+        list(_NAMES)
+    )
 
 
-def _masterids(rows: pl.DataFrame, held: Table | None, key: Dict[str, pl.DataType]) -> pl.Series:
+def _masterids(
+    rows: pl.DataFrame, held: PlanTable | None, key: Dict[str, pl.DataType]
+) -> pl.Series:
     """The masterid of the row of the target that each row's key finds."""
     if held is None or not rows.height:
         return pl.Series("_masterid", [None], dtype=pl.String).new_from_index(0, rows.height)

@@ -218,4 +218,6 @@ class PlanDocument(_Part):
 
 def dump_document(document: PlanDocument) -> bytes:
     """The bytes of `plan.json`: the same document always gives the same bytes."""
-    return (json.dumps(document.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n").encode()
+    return (
+        json.dumps(document.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+    ).encode()

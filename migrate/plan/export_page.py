@@ -5,8 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from migrate.errors import RemoteError
-
-MASTERID = "__masterid__"
+from migrate.names import MASTERID
 
 
 def parse_page(body: bytes, dataset: str) -> pl.DataFrame:
@@ -32,6 +31,7 @@ def same_header(header: tuple[str, ...], page: pl.DataFrame, dataset: str) -> tu
     """The header of all pages. Raises RemoteError where one has other columns: the dataset's structure was changed."""
     if header and page.height and set(page.columns) != set(header):
         raise RemoteError(
-            f"the columns of dataset {dataset!r} changed while it was read", hint="run `migrate plan` again"
+            f"the columns of dataset {dataset!r} changed while it was read",
+            hint="run `migrate plan` again",
         )
     return header or tuple(page.columns)

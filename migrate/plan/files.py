@@ -11,10 +11,12 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from migrate.plan.document import PlannedFile
-from migrate.plan.store import own_copy
+from migrate.plan.partitions import own_copy
 from migrate.workspace import entry_of, replacing
 
-SOURCE = pl.Struct({"resource": pl.String, "source": pl.String, "id": pl.String, "position": pl.Int64})
+SOURCE = pl.Struct(
+    {"resource": pl.String, "source": pl.String, "id": pl.String, "position": pl.Int64}
+)
 SOURCES = pl.List(SOURCE)
 LEADING = {
     "batch": "_batch",
@@ -66,7 +68,10 @@ def write_parquet(
 
 
 def write_frames(
-    frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType | type[pl.DataType]], path: Path, folder: Path
+    frames: Iterable[pl.DataFrame],
+    schema: Mapping[str, pl.DataType | type[pl.DataType]],
+    path: Path,
+    folder: Path,
 ) -> PlannedFile:
     """Writes frames one after another as one file, whole or not at all; no more than a few are in memory at once.
 
@@ -75,7 +80,9 @@ def write_frames(
     groups = _in_groups(frames, ROWS_A_GROUP)
     first, second = next(groups, None), next(groups, None)
     if first is None or second is None:
-        return write_parquet(pl.DataFrame(schema=schema) if first is None else own_copy(first), path, folder)
+        return write_parquet(
+            pl.DataFrame(schema=schema) if first is None else own_copy(first), path, folder
+        )
     rows = 0
 
     def every(*_pushed_down: object) -> Iterator[pl.DataFrame]:

@@ -75,14 +75,20 @@ def _lost(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
                 yield f"{name}.{column}: {rows:,} of {plan.accepted:,} rows {loss}, allowed is {limit.text}"
 
 
-def check_places(gates: Gates, columns: Mapping[str, Collection[str]], losses: Collection[str]) -> None:
+def check_places(
+    gates: Gates, columns: Mapping[str, Collection[str]], losses: Collection[str]
+) -> None:
     """Nothing, when `max_loss` names what there is: datasets with their `columns`, and `losses`.
 
     A limit on a name that nothing has would never stop anything. **Raises** ConfigError.
     """
     for place in gates.max_loss:
         name, column, *only = place.split(".")
-        for what, known in ((name, columns), (column, columns.get(name, ())), *((loss, losses) for loss in only)):
+        for what, known in (
+            (name, columns),
+            (column, columns.get(name, ())),
+            *((loss, losses) for loss in only),
+        ):
             if what not in known:
                 near = difflib.get_close_matches(what, list(known), 1)
                 raise ConfigError(

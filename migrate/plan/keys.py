@@ -8,7 +8,13 @@ import polars as pl
 
 from migrate.plan.document import SharedKey
 
-ODD_SCHEMA = {"columns": pl.String, "what": pl.String, "value": pl.String, "rows": pl.UInt32, "like": pl.String}
+ODD_SCHEMA = {
+    "columns": pl.String,
+    "what": pl.String,
+    "value": pl.String,
+    "rows": pl.UInt32,
+    "like": pl.String,
+}
 """`what`: shared, placeholder or look_alike; `like`: the form in which look-alikes are the same."""
 
 _MAILBOXES = (
@@ -17,7 +23,8 @@ _MAILBOXES = (
     "klant|klantenservice|geen|geenmail|onbekend|test|tests|tester|dummy|example|fake|abc|asdf|qwerty|x+|a+|1+"
 )
 _WORDS = (
-    r"n/?a|n\.a\.|none|null|nil|nan|undefined|unknown|onbekend|geen|inconnu|aucun|test|dummy|-+|\.+|_+|x+|\?+|0+|1+"
+    r"n/?a|n\.a\.|none|null|nil|nan|undefined|unknown|onbekend|geen|inconnu|aucun|test|dummy|"
+    r"-+|\.+|_+|x+|\?+|0+|1+"
 )
 PLACEHOLDER = (
     rf"(?i)^\s*(?:{_WORDS}|(?:{_MAILBOXES})(?:\+[^@]*)?@.*|.*@(?:localhost|invalid)|"
@@ -29,7 +36,9 @@ PLACEHOLDER = (
 _PART_ROWS = 500_000
 
 
-def odd_values(values: pl.Series, columns: Sequence[str], *, alternative: bool) -> tuple[pl.DataFrame, SharedKey]:
+def odd_values(
+    values: pl.Series, columns: Sequence[str], *, alternative: bool
+) -> tuple[pl.DataFrame, SharedKey]:
     """The odd values of one key over the planned rows, most rows first, and their counts.
 
     The rows of one dataset are unique by its own key, so values are shared under an `alternative` key only. Values are
@@ -38,7 +47,11 @@ def odd_values(values: pl.Series, columns: Sequence[str], *, alternative: bool) 
     name = ", ".join(columns)
     values = values.rename("value")
     filled = values.drop_nulls() if values.null_count() else values
-    shared = _counted(filled.filter(repeated_hashes(filled.hash()))) if alternative else _counted(filled.clear())
+    shared = (
+        _counted(filled.filter(repeated_hashes(filled.hash())))
+        if alternative
+        else _counted(filled.clear())
+    )
     shared = shared.filter(pl.col("rows") > 1)
     placeholders = _counted(filled.filter(filled.str.contains(PLACEHOLDER)))
     alike = _look_alikes(filled)
@@ -49,9 +62,15 @@ def odd_values(values: pl.Series, columns: Sequence[str], *, alternative: bool) 
                 pl.lit(what).alias("what"),
                 "value",
                 pl.col("rows").cast(pl.UInt32),
-                (pl.col("like") if "like" in frame.columns else pl.lit(None, pl.String)).alias("like"),
+                (pl.col("like") if "like" in frame.columns else pl.lit(None, pl.String)).alias(
+                    "like"
+                ),
             )
-            for what, frame in (("shared", shared), ("placeholder", placeholders), ("look_alike", alike))
+            for what, frame in (
+                ("shared", shared),
+                ("placeholder", placeholders),
+                ("look_alike", alike),
+            )
         ]
     ).sort(["what", "rows", "like", "value"], descending=[False, True, False, False])
     return found, SharedKey(
@@ -102,7 +121,12 @@ def _parts(values: pl.Series) -> Iterator[pl.Series]:
 
 def _folded(values: pl.Series) -> pl.Series:
     blanks = r"[\s\u{200b}-\u{200d}\u{feff}]+"
-    return _one_form(values).str.to_lowercase().str.replace_all("ß", "ss", literal=True).str.replace_all(blanks, "")
+    return (
+        _one_form(values)
+        .str.to_lowercase()
+        .str.replace_all("ß", "ss", literal=True)
+        .str.replace_all(blanks, "")
+    )
 
 
 def _one_form(values: pl.Series) -> pl.Series:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 import polars as pl
 
 from migrate.mapping.lookups import TOUCHED
-from migrate.plan.final import FinalRows
+from migrate.plan.collapsed_rows import FinalRows
 
 
 def lookup_frame(rows: FinalRows, columns: Collection[str]) -> pl.DataFrame:
@@ -38,9 +38,13 @@ def _identified(frame: pl.DataFrame, named: list[str]) -> Iterator[pl.DataFrame]
     known = [*named, *(name for name in (TOUCHED,) if name in frame.columns)]
     single = pl.col("_sources").is_null()
     place = pl.col("_element").cast(pl.Int64).alias("_place")
-    yield frame.filter(single).select(pl.col("_source").alias("source"), pl.col("_id").alias("id"), place, *known)
+    yield frame.filter(single).select(
+        pl.col("_source").alias("source"), pl.col("_id").alias("id"), place, *known
+    )
     merged = frame.filter(~single)
     if merged.height:
         who = pl.col("_sources").struct
         exploded = merged.select(*known, "_sources").explode("_sources", empty_as_null=False)
-        yield exploded.select(who.field("source"), who.field("id"), who.field("position").alias("_place"), *known)
+        yield exploded.select(
+            who.field("source"), who.field("id"), who.field("position").alias("_place"), *known
+        )

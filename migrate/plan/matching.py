@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from migrate.plan.compare import comparable, read_text
-from migrate.plan.tables import Table, texts_of
+from migrate.plan.tables import PlanTable, texts_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Matched:
     repeated: int
 
 
-def match_rows(planned: Table, held: Table, key: Mapping[str, pl.DataType]) -> Matched:
+def match_rows(planned: PlanTable, held: PlanTable, key: Mapping[str, pl.DataType]) -> Matched:
     """The rows of both sides matched by `key`, by value in the types of its columns.
 
     Of several rows of the target with one key, the last (the most recently modified) is the match. A key of which a
@@ -34,10 +34,18 @@ def match_rows(planned: Table, held: Table, key: Mapping[str, pl.DataType]) -> M
     """
     names = list(key)
     theirs = _held_keys(held, key)
-    last = theirs if _is_unique(theirs.select(names)) else theirs.unique(names, keep="last", maintain_order=True)
+    last = (
+        theirs
+        if _is_unique(theirs.select(names))
+        else theirs.unique(names, keep="last", maintain_order=True)
+    )
     ours = _planned_keys(planned, key)
     places = ours.join(last, on=names, how="left", maintain_order="left").get_column("_held")
-    is_foreign = pl.select(pl.repeat(value=True, n=held.height)).to_series().scatter(places.drop_nulls(), False)
+    is_foreign = (
+        pl.select(pl.repeat(value=True, n=held.height))
+        .to_series()
+        .scatter(places.drop_nulls(), False)
+    )
     repeated = theirs.height - last.height
     if repeated:
         earlier = theirs.join(last, on="_held", how="anti").join(ours, on=names, how="semi")
@@ -50,13 +58,15 @@ def _is_unique(keys: pl.DataFrame) -> bool:
     return keys.hash_rows().n_unique() == keys.height
 
 
-def _planned_keys(planned: Table, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def _planned_keys(planned: PlanTable, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
     parts = {name: planned.column(name) for name in key}
     frame = pl.DataFrame([part.alias(name) for name, part in parts.items() if part is not None])
     return frame.select(comparable(pl.col(name), dtype).alias(name) for name, dtype in key.items())
 
 
-def _held_keys(held: Table, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def _held_keys(held: PlanTable, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
     texts = pl.DataFrame([texts_of(held, name) for name in key])
     keys = [read_text(pl.col(name), dtype).alias(name) for name, dtype in key.items()]
-    return texts.select(*keys, pl.int_range(pl.len(), dtype=pl.UInt32).alias("_held")).drop_nulls(list(key))
+    return texts.select(*keys, pl.int_range(pl.len(), dtype=pl.UInt32).alias("_held")).drop_nulls(
+        list(key)
+    )

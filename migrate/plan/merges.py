@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from migrate.plan.classify import Columns, Labels
+from migrate.names import MASTERID
+from migrate.plan.classify import ComparedColumns, Labels
 from migrate.plan.compare import comparable, read_text
 from migrate.plan.document import MergeForecast, SharedKey
-from migrate.plan.export_page import MASTERID
 from migrate.plan.keys import ODD_SCHEMA, odd_values, repeated_hashes
-from migrate.plan.tables import Table
+from migrate.plan.tables import PlanTable
 
 CLUSTER_SCHEMA = {
     "cluster": pl.UInt32,
@@ -46,15 +46,15 @@ class Forecasted:
 class Planned:
     """The planned rows: a table, what each does (`labels`), and which of the table's rows are planned (None: all)."""
 
-    rows: Table
+    rows: PlanTable
     labels: Labels
     touched: pl.Series | None = None
 
 
 def forecast_merges(
     planned: Planned,
-    held: Table | None,
-    columns: Columns,
+    held: PlanTable | None,
+    columns: ComparedColumns,
     alternatives: Sequence[Sequence[str]],
     *,
     repeated: bool = False,
@@ -66,7 +66,10 @@ def forecast_merges(
     `repeated`: rows of the target share the key itself, so that counts too.
     """
     keys = [list(columns.key), *(list(key) for key in alternatives)]
-    odd = [odd_values(_own_values(planned, key), key, alternative=at > 0) for at, key in enumerate(keys)]
+    odd = [
+        odd_values(_own_values(planned, key), key, alternative=at > 0)
+        for at, key in enumerate(keys)
+    ]
     merging = [*alternatives, *([columns.key] if repeated else [])]
     found = pl.concat([pl.DataFrame(schema=ODD_SCHEMA), *(frame for frame, _ in odd)])
     counted = tuple(count for _, count in odd if _is_odd(count))
@@ -83,14 +86,20 @@ def _is_odd(count: SharedKey) -> bool:
 
 
 def _own_values(planned: Planned, key: Sequence[str]) -> pl.Series:
-    values = _columns(planned.rows, key).select(_key_text([pl.col(name) for name in key]).alias("value")).to_series()
+    values = (
+        _columns(planned.rows, key)
+        .select(_key_text([pl.col(name) for name in key]).alias("value"))
+        .to_series()
+    )
     return values if planned.touched is None else values.filter(planned.touched)
 
 
-def _columns(rows: Table, names: Sequence[str]) -> pl.DataFrame:
+def _columns(rows: PlanTable, names: Sequence[str]) -> pl.DataFrame:
     """Columns that the rows have."""
     found = {name: rows.column(name) for name in names}
-    return pl.DataFrame([column.alias(name) for name, column in found.items() if column is not None])
+    return pl.DataFrame(
+        [column.alias(name) for name, column in found.items() if column is not None]
+    )
 
 
 def _key_text(parts: Sequence[pl.Expr]) -> pl.Expr:
@@ -100,7 +109,10 @@ def _key_text(parts: Sequence[pl.Expr]) -> pl.Expr:
 
 
 def _shares(
-    planned: Planned, held: Table | None, merging: Sequence[Sequence[str]], types: Mapping[str, pl.DataType]
+    planned: Planned,
+    held: PlanTable | None,
+    merging: Sequence[Sequence[str]],
+    types: Mapping[str, pl.DataType],
 ) -> pl.DataFrame:
     """Who shares which value: `node, through, value`, values with more than one node only.
 
@@ -116,7 +128,9 @@ def _shares(
     return pl.concat(found)
 
 
-def _values_of_both(planned: Planned, held: Table | None, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def _values_of_both(
+    planned: Planned, held: PlanTable | None, key: Mapping[str, pl.DataType]
+) -> pl.DataFrame:
     """`node, value` of all that may share a value with another node; of the others only few."""
     nodes = pl.int_range(planned.rows.height, dtype=pl.Int64, eager=True)
     sides = [_Side(nodes, lambda: _our_values(planned, key))]
@@ -125,13 +139,15 @@ def _values_of_both(planned: Planned, held: Table | None, key: Mapping[str, pl.D
     return pl.concat(_candidates(sides))
 
 
-def _their_values(held: Table, key: Mapping[str, pl.DataType]) -> pl.Series:
+def _their_values(held: PlanTable, key: Mapping[str, pl.DataType]) -> pl.Series:
     text = _key_text([read_text(pl.col(name), dtype) for name, dtype in key.items()]).alias("value")
     return _columns(held, list(key)).select(text).to_series()
 
 
 def _our_values(planned: Planned, key: Mapping[str, pl.DataType]) -> pl.Series:
-    text = _key_text([comparable(pl.col(name), dtype) for name, dtype in key.items()]).alias("value")
+    text = _key_text([comparable(pl.col(name), dtype) for name, dtype in key.items()]).alias(
+        "value"
+    )
     values = _columns(planned.rows, list(key)).select(text).to_series()
     if planned.touched is None:
         return values
@@ -160,13 +176,17 @@ def _candidates(sides: Sequence[_Side]) -> list[pl.DataFrame]:
         mine = several.slice(at, len(side.nodes))
         at += len(side.nodes)
         if mine.any():
-            found.append(pl.DataFrame([side.nodes.filter(mine).alias("node"), side.read().filter(mine)]))
+            found.append(
+                pl.DataFrame([side.nodes.filter(mine).alias("node"), side.read().filter(mine)])
+            )
     return found
 
 
 def _hashes(values: pl.Series) -> pl.Series:
     hashes = pl.DataFrame([values.alias("value"), values.hash().alias("hash")])
-    return hashes.select(pl.when(pl.col("value").is_not_null()).then(pl.col("hash")).alias("hash")).to_series()
+    return hashes.select(
+        pl.when(pl.col("value").is_not_null()).then(pl.col("hash")).alias("hash")
+    ).to_series()
 
 
 def _unlike_own(hashes: pl.Series, nodes: pl.Series, ours: pl.Series) -> pl.Series:
@@ -174,7 +194,9 @@ def _unlike_own(hashes: pl.Series, nodes: pl.Series, ours: pl.Series) -> pl.Seri
     planned = pl.when(pl.col("node") < len(ours)).then(pl.col("node")).alias("node")
     own = ours.gather(nodes.alias("node").to_frame().select(planned).to_series())
     both = pl.DataFrame([hashes.alias("hash"), own.alias("own")])
-    return both.select(pl.when(pl.col("hash").ne_missing(pl.col("own"))).then(pl.col("hash")).alias("hash")).to_series()
+    return both.select(
+        pl.when(pl.col("hash").ne_missing(pl.col("own"))).then(pl.col("hash")).alias("hash")
+    ).to_series()
 
 
 def _node_of_held(planned: Planned, height: int) -> pl.Series:
@@ -196,7 +218,9 @@ def _members(shares: pl.DataFrame, planned: Planned) -> pl.DataFrame:
             node = parent[node]
         return node
 
-    for _through, _value, nodes in shares.group_by("through", "value", maintain_order=True).agg("node").iter_rows():
+    for _through, _value, nodes in (
+        shares.group_by("through", "value", maintain_order=True).agg("node").iter_rows()
+    ):
         first = root(nodes[0])
         for node in nodes[1:]:
             other = root(node)
@@ -212,13 +236,16 @@ def _members(shares: pl.DataFrame, planned: Planned) -> pl.DataFrame:
     is_sent = pl.col("_change").is_in(["create", "update", "unknown"]).fill_null(value=False)
     return known.with_columns(
         (pl.col("node") < planned.rows.height).alias("is_planned"),
-        ((pl.col("node") >= planned.rows.height) | pl.col("_masterid").is_not_null()).alias("is_there"),
+        ((pl.col("node") >= planned.rows.height) | pl.col("_masterid").is_not_null()).alias(
+            "is_there"
+        ),
     ).filter(is_sent.any().over("cluster"))
 
 
 def _count(members: pl.DataFrame, keys: tuple[SharedKey, ...]) -> MergeForecast:
     sizes = members.group_by("cluster").agg(
-        pl.len().cast(pl.Int64).alias("records"), pl.col("is_there").sum().cast(pl.Int64).alias("there")
+        pl.len().cast(pl.Int64).alias("records"),
+        pl.col("is_there").sum().cast(pl.Int64).alias("there"),
     )
     records = int(sizes.get_column("records").sum())
     lost = int((sizes.get_column("there") - 1).clip(lower_bound=0).sum())
@@ -233,7 +260,11 @@ def _count(members: pl.DataFrame, keys: tuple[SharedKey, ...]) -> MergeForecast:
 
 
 def _describe(
-    members: pl.DataFrame, shares: pl.DataFrame, planned: Planned, held: Table | None, columns: Columns
+    members: pl.DataFrame,
+    shares: pl.DataFrame,
+    planned: Planned,
+    held: PlanTable | None,
+    columns: ComparedColumns,
 ) -> pl.DataFrame:
     """One row per record in a cluster, the largest cluster first; `through` and `value`: the first that it shares."""
     first = shares.unique("node", keep="first", maintain_order=True)
@@ -248,9 +279,15 @@ def _describe(
     keys = _columns(planned.rows, ["_key"]).get_column("_key")
     ours = pl.DataFrame([nodes, keys.gather(nodes)])
     named = listed.join(ours, on="node", how="left", maintain_order="left")
-    there = _names_there(named.filter(~pl.col("is_planned")).get_column("node") - count, held, columns)
-    named = named.join(there.with_columns(pl.col("node") + count), on="node", how="left", maintain_order="left")
-    place = pl.when(~pl.col("is_planned")).then(pl.lit("target")).when("is_there").then(pl.lit("both"))
+    there = _names_there(
+        named.filter(~pl.col("is_planned")).get_column("node") - count, held, columns
+    )
+    named = named.join(
+        there.with_columns(pl.col("node") + count), on="node", how="left", maintain_order="left"
+    )
+    place = (
+        pl.when(~pl.col("is_planned")).then(pl.lit("target")).when("is_there").then(pl.lit("both"))
+    )
     return named.select(
         "cluster",
         "records",
@@ -263,7 +300,9 @@ def _describe(
     ).cast(CLUSTER_SCHEMA)  # type: ignore[arg-type]  # polars types its own schema too narrowly
 
 
-def _names_there(places: pl.Series, held: Table | None, columns: Columns) -> pl.DataFrame:
+def _names_there(
+    places: pl.Series, held: PlanTable | None, columns: ComparedColumns
+) -> pl.DataFrame:
     """`node, held_key, held_masterid` of rows of the target."""
     schema = {"node": pl.Int64, "held_key": pl.String, "held_masterid": pl.String}
     if held is None or not len(places):
@@ -275,5 +314,7 @@ def _names_there(places: pl.Series, held: Table | None, columns: Columns) -> pl.
     parts = [pl.col(name).fill_null("") for name in columns.key if name in texts.columns]
     key = pl.concat_str(parts, separator=", ") if parts else pl.lit(None, pl.String)
     return texts.select(
-        places.cast(pl.Int64).alias("node"), key.alias("held_key"), pl.col(MASTERID).alias("held_masterid")
+        places.cast(pl.Int64).alias("node"),
+        key.alias("held_key"),
+        pl.col(MASTERID).alias("held_masterid"),
     )

@@ -20,10 +20,11 @@ from typing import Any, Protocol
 import polars as pl
 
 from migrate.errors import Interrupted
+from migrate.names import MASTERID
 from migrate.plan.document import PlannedFile, TargetReading
-from migrate.plan.export_page import MASTERID, parse_page, same_header
+from migrate.plan.export_page import parse_page, same_header
 from migrate.plan.reading_state import (
-    Place,
+    ReadingPlace,
     Round,
     State,
     is_each_once,
@@ -47,7 +48,7 @@ class Counted(Protocol):
         """Rows in the dataset."""
 
 
-class Target(Protocol):
+class TargetReader(Protocol):
     """The reads that a plan needs; none changes anything."""
 
     def count(self, dataset_id: str, filters: Mapping[str, str] | None = None) -> Counted:
@@ -80,7 +81,13 @@ class Held:
         return ParquetTable(files, self.reading.columns, self.height).column(name)
 
 
-def read_target(target: Target, place: Place, progress: Progress, stop: Event, page_rows: int = PAGE_ROWS) -> Held:
+def read_target(
+    target: TargetReader,
+    place: ReadingPlace,
+    progress: Progress,
+    stop: Event,
+    page_rows: int = PAGE_ROWS,
+) -> Held:
     """The dataset's rows; pages are read again up to twice where rows moved meanwhile, then recorded as moving.
 
     Pages that an interrupted plan has left in the folder are not asked for again: within a quarter of an hour, and
@@ -88,7 +95,9 @@ def read_target(target: Target, place: Place, progress: Progress, stop: Event, p
 
     **Raises** Interrupted between two pages when `stop` is set; RemoteError where the export is no CSV.
     """
-    state = resume_state(place, page_rows, lambda found: _still_holds(target, place, found, progress))
+    state = resume_state(
+        place, page_rows, lambda found: _still_holds(target, place, found, progress)
+    )
     if not state.rounds:
         _begin_round(target, place, state)
     while state.reading is None:
@@ -96,13 +105,17 @@ def read_target(target: Target, place: Place, progress: Progress, stop: Event, p
             _read_round(target, place, state, progress, stop)
         state.reading = _judge(target, place, state)
         if state.reading is None:
-            progress.note(f"{place.dataset}: rows of the target moved while they were read; reading it again")
+            progress.note(
+                f"{place.dataset}: rows of the target moved while they were read; reading it again"
+            )
             _begin_round(target, place, state)
     state.save(place)
     return Held(place.plan_folder, state.reading)
 
 
-def _still_holds(target: Target, place: Place, state: State, progress: Progress) -> bool:
+def _still_holds(
+    target: TargetReader, place: ReadingPlace, state: State, progress: Progress
+) -> bool:
     """Whether the target is what rounds that have ended read, told by two requests: its count, and its last row.
 
     What was written since stands at the end of the export, in ascending order of modification.
@@ -111,29 +124,39 @@ def _still_holds(target: Target, place: Place, state: State, progress: Progress)
     if state.reading is not None:
         files, count = [*state.reading.files], state.reading.count
     moving = state.reading is not None and state.reading.moving
-    if not moving and target.count(place.dataset_id).count == count and _same_end(target, place, files, count):
+    if (
+        not moving
+        and target.count(place.dataset_id).count == count
+        and _same_end(target, place, files, count)
+    ):
         return True
     progress.note(f"{place.dataset}: the target was written to since it was read; reading it again")
     return False
 
 
-def _same_end(target: Target, place: Place, files: Sequence[PlannedFile], count: int) -> bool:
+def _same_end(
+    target: TargetReader, place: ReadingPlace, files: Sequence[PlannedFile], count: int
+) -> bool:
     """Whether the last row of the export is, to the letter, the last one of the pages."""
     if not files or not count:
         return not files and not count
     last = parse_page(target.export_csv(place.dataset_id, count, 1), place.dataset)
     kept = pl.read_parquet(place.plan_folder / files[-1].path)[-1:]
     return (
-        last.height == 1 and set(last.columns) == set(kept.columns) and last.select(kept.columns).row(0) == kept.row(0)
+        last.height == 1
+        and set(last.columns) == set(kept.columns)
+        and last.select(kept.columns).row(0) == kept.row(0)
     )
 
 
-def _begin_round(target: Target, place: Place, state: State) -> None:
+def _begin_round(target: TargetReader, place: ReadingPlace, state: State) -> None:
     state.rounds.append(Round(counted=target.count(place.dataset_id).count))
     state.save(place)
 
 
-def _read_round(target: Target, place: Place, state: State, progress: Progress, stop: Event) -> None:
+def _read_round(
+    target: TargetReader, place: ReadingPlace, state: State, progress: Progress, stop: Event
+) -> None:
     """Reads the pages up to an empty one, or to a short one once as many rows have come as were counted.
 
     A page is written while the next one is asked for; never more than one waits to be written.
@@ -146,9 +169,13 @@ def _read_round(target: Target, place: Place, state: State, progress: Progress, 
     with ThreadPoolExecutor(1) as writer:
         while not ended:
             if stop.is_set():
-                raise Interrupted(f"stopped while reading {place.dataset} from the target; nothing was sent")
+                raise Interrupted(
+                    f"stopped while reading {place.dataset} from the target; nothing was sent"
+                )
             number += 1
-            page = parse_page(target.export_csv(place.dataset_id, number, rows_a_page), place.dataset)
+            page = parse_page(
+                target.export_csv(place.dataset_id, number, rows_a_page), place.dataset
+            )
             rows += page.height
             ended = not page.height or (page.height < rows_a_page and rows >= one.counted)
             if written:
@@ -163,7 +190,7 @@ def _read_round(target: Target, place: Place, state: State, progress: Progress, 
     progress.end(task)
 
 
-def _judge(target: Target, place: Place, state: State) -> TargetReading | None:
+def _judge(target: TargetReader, place: ReadingPlace, state: State) -> TargetReading | None:
     """The reading, where the rounds give one: all rows counted and each read once; None where to read again."""
     after = target.count(place.dataset_id).count
     last = state.rounds[-1]
@@ -177,10 +204,12 @@ def _judge(target: Target, place: Place, state: State) -> TargetReading | None:
     alive = masterids_of(state.files, place.plan_folder).n_unique() - len(gone)
     if alive != after and len(state.rounds) < ROUNDS:
         return None
-    return _reading(state, after, keep_last_of_each(state.files, gone, place), moving=alive != after)
+    return _reading(
+        state, after, keep_last_of_each(state.files, gone, place), moving=alive != after
+    )
 
 
-def _gone(target: Target, place: Place, state: State, last_ids: pl.Series) -> set[str]:
+def _gone(target: TargetReader, place: ReadingPlace, state: State, last_ids: pl.Series) -> set[str]:
     """Those rows of earlier rounds which the last one has not seen and which the target no longer has.
 
     More than a hundred are not looked up one by one: that many are no drift.
@@ -189,7 +218,9 @@ def _gone(target: Target, place: Place, state: State, last_ids: pl.Series) -> se
     missed = seen.filter(~seen.is_in(last_ids.implode())).to_list()
     if len(missed) > _LOOKED_UP:
         return set()
-    return {masterid for masterid in missed if target.get_record(place.dataset_id, masterid) is None}
+    return {
+        masterid for masterid in missed if target.get_record(place.dataset_id, masterid) is None
+    }
 
 
 def _reading(state: State, count: int, files: tuple[Any, ...], *, moving: bool) -> TargetReading:
@@ -204,4 +235,13 @@ def _reading(state: State, count: int, files: tuple[Any, ...], *, moving: bool) 
     )
 
 
-__all__ = ["MASTERID", "PAGE_ROWS", "ROUNDS", "Held", "Place", "Target", "parse_page", "read_target"]
+__all__ = [
+    "MASTERID",
+    "PAGE_ROWS",
+    "ROUNDS",
+    "Held",
+    "ReadingPlace",
+    "TargetReader",
+    "parse_page",
+    "read_target",
+]

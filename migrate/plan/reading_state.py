@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from migrate.names import MASTERID
 from migrate.plan.document import PlannedFile, TargetReading
-from migrate.plan.export_page import MASTERID
 from migrate.plan.files import write_parquet
 from migrate.workspace import sha256_file, write_bytes
 
@@ -22,7 +22,7 @@ REUSABLE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
-class Place:
+class ReadingPlace:
     """Where a reading goes: the dataset, its id, its folder and the plan's folder; `now`: the wall clock."""
 
     dataset: str
@@ -62,12 +62,12 @@ class State(BaseModel):
         """The pages of all rounds, in the order in which they were read."""
         return [page for one in self.rounds for page in one.pages]
 
-    def save(self, place: Place) -> None:
+    def save(self, place: ReadingPlace) -> None:
         """Writes the state: called after each page is on disk."""
         self.saved = place.now()
         write_bytes(place.folder / STATE_FILE, self.model_dump_json().encode())
 
-    def add_page(self, place: Place, page: pl.DataFrame, *, ends: bool) -> None:
+    def add_page(self, place: ReadingPlace, page: pl.DataFrame, *, ends: bool) -> None:
         """Writes a page and then says that it is there, and whether the round ends with it."""
         path = place.folder / f"before-{len(self.files) + 1:05d}.parquet"
         self.rounds[-1].pages.append(_write_page(page, path, place.plan_folder))
@@ -75,7 +75,7 @@ class State(BaseModel):
         self.save(place)
 
 
-def resume_state(place: Place, page_rows: int, holds: Callable[[State], bool]) -> State:
+def resume_state(place: ReadingPlace, page_rows: int, holds: Callable[[State], bool]) -> State:
     """What an earlier process has just read of this dataset, where all of it is whole; else a fresh start.
 
     `holds` is asked of rounds that have ended whether the target is still what they read; those that have not are
@@ -86,9 +86,17 @@ def resume_state(place: Place, page_rows: int, holds: Callable[[State], bool]) -
         state = State.model_validate_json((place.folder / STATE_FILE).read_bytes())
     except (OSError, ValidationError):
         state = fresh
-    same = (state.format, state.dataset_id, state.page_rows) == (_FORMAT, place.dataset_id, page_rows)
+    same = (state.format, state.dataset_id, state.page_rows) == (
+        _FORMAT,
+        place.dataset_id,
+        page_rows,
+    )
     files = state.reading.files if state.reading else tuple(state.files)
-    whole = same and _is_recent(state, place.now()) and all(_is_whole(place.plan_folder, file) for file in files)
+    whole = (
+        same
+        and _is_recent(state, place.now())
+        and all(_is_whole(place.plan_folder, file) for file in files)
+    )
     if not whole or (state.rounds and state.rounds[-1].ended and not holds(state)):
         state, files = fresh, ()
     known = {file.path for file in files}
@@ -117,7 +125,9 @@ def _is_whole(folder: Path, file: PlannedFile) -> bool:
 
 def masterids_of(files: list[PlannedFile], plan_folder: Path) -> pl.Series:
     """The masterids on the pages, in order."""
-    pages = [pl.read_parquet(plan_folder / file.path, columns=[MASTERID]).to_series() for file in files]
+    pages = [
+        pl.read_parquet(plan_folder / file.path, columns=[MASTERID]).to_series() for file in files
+    ]
     return pl.concat([pl.Series(MASTERID, dtype=pl.String), *pages])
 
 
@@ -127,10 +137,14 @@ def is_each_once(files: list[PlannedFile], plan_folder: Path) -> bool:
         return True
     pages = pl.scan_parquet([plan_folder / file.path for file in files], glob=False)
     hashes = pages.select(pl.col(MASTERID).hash()).collect().to_series()
-    return hashes.n_unique() == len(hashes) or masterids_of(files, plan_folder).n_unique() == len(hashes)
+    return hashes.n_unique() == len(hashes) or masterids_of(files, plan_folder).n_unique() == len(
+        hashes
+    )
 
 
-def keep_last_of_each(files: list[PlannedFile], gone: set[str], place: Place) -> tuple[PlannedFile, ...]:
+def keep_last_of_each(
+    files: list[PlannedFile], gone: set[str], place: ReadingPlace
+) -> tuple[PlannedFile, ...]:
     """The pages rewritten so that each masterid stands once, as it was read last, and those `gone` not at all."""
     ids = pl.DataFrame({"masterid": masterids_of(files, place.plan_folder)})
     places = ids.with_row_index("place").unique("masterid", keep="last", maintain_order=True)

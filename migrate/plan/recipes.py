@@ -26,7 +26,8 @@ def _texts() -> dict[str, pl.Expr]:
         "uppercases": new.str.to_uppercase(),
         "trims and uppercases": new.str.strip_chars().str.to_uppercase(),
         "capitalises each word": new.str.to_titlecase(),
-        "capitalises the first letter": new.str.slice(0, 1).str.to_uppercase() + new.str.slice(1).str.to_lowercase(),
+        "capitalises the first letter": new.str.slice(0, 1).str.to_uppercase()
+        + new.str.slice(1).str.to_lowercase(),
         "keeps digits and plus only": new.str.replace_all(r"[^0-9+]", ""),
         "keeps digits only": new.str.replace_all(r"[^0-9]", ""),
     }
@@ -62,5 +63,7 @@ def is_spelling_only(pairs: pl.DataFrame, dtype: pl.DataType) -> bool:
     """Whether all pairs of texts are the same but for letter case and spaces: too few, or not by one known recipe."""
     if dtype != pl.String:
         return False
-    new, old = (pl.col(name).str.to_lowercase().str.replace_all(_BLANKS, "") for name in ("new", "old"))
+    new, old = (
+        pl.col(name).str.to_lowercase().str.replace_all(_BLANKS, "") for name in ("new", "old")
+    )
     return bool(pairs.select(new.eq_missing(old).all()).item())

@@ -11,11 +11,11 @@ import polars as pl
 from migrate.config import Project
 from migrate.errors import UsageError
 from migrate.plan.batches import Cutter
-from migrate.plan.beginning import begin_plan
 from migrate.plan.cost import POINTS_A_BATCH, forecast_cost, minutes_of
 from migrate.plan.document import DatasetPlan, PlannedFile, dump_document
 from migrate.plan.files import LEADING, write_parquet
-from migrate.plan.opening import PLAN_FILE, Plan
+from migrate.plan.open_plan import PLAN_FILE, Plan
+from migrate.plan.plan_folder import begin_plan
 from migrate.plan.rows import count_values
 from migrate.workspace import Workspace, write_bytes
 
@@ -37,8 +37,14 @@ def make_repair_plan(
 
     **Raises**: UsageError where the plan has none of these records.
     """
-    wanted = {name: {*missing.get(name, ()), *different.get(name, ())} for name in plan.document.datasets}
-    chosen = {name: _records(plan, name, keys, missing.get(name, ())) for name, keys in wanted.items() if keys}
+    wanted = {
+        name: {*missing.get(name, ()), *different.get(name, ())} for name in plan.document.datasets
+    }
+    chosen = {
+        name: _records(plan, name, keys, missing.get(name, ()))
+        for name, keys in wanted.items()
+        if keys
+    }
     chosen = {name: rows for name, rows in chosen.items() if rows.height}
     if not chosen:
         raise UsageError(f"plan {plan.name!r} has no record that could repair what was found")
@@ -59,7 +65,9 @@ def make_repair_plan(
                 "dataset_ids": {dataset: used.dataset_ids[dataset] for dataset in datasets},
                 "target_reading": {},
                 "datasets": datasets,
-                "forecast": forecast_cost({name: counts.batches for name, counts in datasets.items()}, project),
+                "forecast": forecast_cost(
+                    {name: counts.batches for name, counts in datasets.items()}, project
+                ),
                 "files": tuple(files),
             }
         )
@@ -71,7 +79,9 @@ def _columns(plan: Plan, dataset: str) -> list[str]:
     return list(pl.read_parquet_schema(plan.file(dataset, "records.parquet")))
 
 
-def _records(plan: Plan, dataset: str, keys: Collection[str], missing: Collection[str]) -> pl.DataFrame:
+def _records(
+    plan: Plan, dataset: str, keys: Collection[str], missing: Collection[str]
+) -> pl.DataFrame:
     """The plan's records of these keys, in sending order, without their old places."""
     names = [name for name in _columns(plan, dataset) if name not in ("batch", "position")]
     files = [plan.file(dataset, name) for name in ("records.parquet", "unchanged.parquet")]
@@ -85,14 +95,21 @@ def _records(plan: Plan, dataset: str, keys: Collection[str], missing: Collectio
 
 def _write(plan: Plan, folder: Path, dataset: str, records: pl.DataFrame) -> list[PlannedFile]:
     frames = {"records": records, "unchanged": records.clear().drop("batch", "position")}
-    frames |= {name: pl.read_parquet(plan.file(dataset, f"{name}.parquet")).clear() for name in _EMPTY}
-    return [write_parquet(frame, folder / dataset / f"{name}.parquet", folder) for name, frame in frames.items()]
+    frames |= {
+        name: pl.read_parquet(plan.file(dataset, f"{name}.parquet")).clear() for name in _EMPTY
+    }
+    return [
+        write_parquet(frame, folder / dataset / f"{name}.parquet", folder)
+        for name, frame in frames.items()
+    ]
 
 
 def _count(counts: DatasetPlan, records: pl.DataFrame, project: Project) -> DatasetPlan:
     changes = count_values(records.get_column("change"))
     batches = records.get_column("batch").n_unique()
-    by_source = count_values(records.get_column("sources").list.first().struct.field("source").fill_null(""))
+    by_source = count_values(
+        records.get_column("sources").list.first().struct.field("source").fill_null("")
+    )
     return counts.model_copy(
         update={name: _nothing(counts, name) for name in DatasetPlan.model_fields}
         | {
@@ -111,4 +128,8 @@ def _count(counts: DatasetPlan, records: pl.DataFrame, project: Project) -> Data
 def _nothing(counts: DatasetPlan, name: str) -> object:
     """The empty value of a field: 0, nothing listed, or the field's own default."""
     field = DatasetPlan.model_fields[name]
-    return type(getattr(counts, name))() if field.is_required() else field.get_default(call_default_factory=True)
+    return (
+        type(getattr(counts, name))()
+        if field.is_required()
+        else field.get_default(call_default_factory=True)
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from migrate.config import Project
 from migrate.errors import ConfigError, UsageError
 from migrate.mapping.model import Mapping
-from migrate.plan.sent import Shipments, nothing_sent
+from migrate.plan.shipments import Shipments, nothing_sent
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,28 @@ def choose_datasets(request: PlanRequest, mappings: Dict[str, Mapping], project:
     for name in request.datasets or ():
         if name not in mappings:
             raise UsageError(
-                f"no mapping makes dataset {name!r}{_near(name, mappings)}", hint=f"mappings: {project.mappings}"
+                f"no mapping makes dataset {name!r}{_near(name, mappings)}",
+                hint=f"mappings: {project.mappings}",
             )
     if request.datasets:
         wanted = set(request.datasets)
     else:
         octolis = project.octolis
-        wanted = {n for n in mappings if n in (octolis.webhooks if mappings[n].is_feed else octolis.datasets)}
+        wanted = {
+            n
+            for n in mappings
+            if n in (octolis.webhooks if mappings[n].is_feed else octolis.datasets)
+        }
     if not wanted:
         _target_id(_first(mappings, project), mappings, project)
     ids = {name: _target_id(name, mappings, project) for name in mappings if name in wanted}
     feeds = frozenset(name for name in ids if mappings[name].is_feed)
     _refuse_shared({name: found for name, found in ids.items() if name not in feeds}, project)
-    skipped = {} if request.datasets else {name: _why_not(mappings[name]) for name in mappings if name not in ids}
+    skipped = (
+        {}
+        if request.datasets
+        else {name: _why_not(mappings[name]) for name in mappings if name not in ids}
+    )
     return Choice(ids, frozenset(_closure(wanted, mappings)), skipped, feeds)
 
 
@@ -76,7 +85,11 @@ def _target_id(name: str, mappings: Dict[str, Mapping], project: Project) -> str
 
 
 def _why_not(mapping: Mapping) -> str:
-    return f"no [octolis.webhooks.{mapping.dataset}]" if mapping.is_feed else "no id in [octolis.datasets]"
+    return (
+        f"no [octolis.webhooks.{mapping.dataset}]"
+        if mapping.is_feed
+        else "no id in [octolis.datasets]"
+    )
 
 
 def _refuse_shared(ids: Dict[str, str], project: Project) -> None:

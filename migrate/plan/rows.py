@@ -14,9 +14,9 @@ from migrate.mapping.base import gather_frames, needs_raw
 from migrate.mapping.mapped import LossExamples, Mapped, join_mapped
 from migrate.mapping.model import Mapping
 from migrate.mapping.transform import RowMapper, Settings, needed_fields
-from migrate.plan.ahead import read_ahead, work_ahead
 from migrate.plan.batches import large_rows
-from migrate.plan.store import Store, own_copy
+from migrate.plan.partitions import Partitions, own_copy
+from migrate.plan.prefetch import read_ahead, work_ahead
 from migrate.plan.totals import source_totals, totals_rule
 from migrate.snapshot.reading import SnapshotResource
 
@@ -73,9 +73,9 @@ class MappedRows:
     `source_totals` gave of each part.
     """
 
-    accepted: Store
+    accepted: Partitions
     narrow: Narrow
-    rejected: Store
+    rejected: Partitions
     large: pl.DataFrame
     tally: Tally
     examples: pl.DataFrame
@@ -93,7 +93,9 @@ class Way:
     is_delta: bool = False
 
 
-def map_resource(resource: SnapshotResource, way: Way, folder: Path, tick: Callable[[int], None]) -> MappedRows:
+def map_resource(
+    resource: SnapshotResource, way: Way, folder: Path, tick: Callable[[int], None]
+) -> MappedRows:
     """Every row of the resource, accepted or rejected or counted as filtered; all but a few in files below `folder`.
 
     `tick` is told the records of each part as it is done, and may raise to stop.
@@ -102,7 +104,9 @@ def map_resource(resource: SnapshotResource, way: Way, folder: Path, tick: Calla
     # those that the snapshot lacks are left to the mapping: columns of nulls would only be moved about here
     fields = sorted(needed_fields(way.mapping).intersection(resource.columns))
     mapper = RowMapper(way.mapping, way.lookups, way.settings, touched_from)
-    taking = _Taking(way, touched_from, Store(folder / "accepted"), Store(folder / "rejects"))
+    taking = _Taking(
+        way, touched_from, Partitions(folder / "accepted"), Partitions(folder / "rejects")
+    )
     frames = gather_frames(resource.frames(fields, raw=needs_raw(way.mapping)))
     parts = (part for frame in frames for part in _at(frame, touched_from))
     for part, mapped in work_ahead(lambda part: (part, mapper.map(part)), read_ahead(parts)):
@@ -116,10 +120,17 @@ def map_resource(resource: SnapshotResource, way: Way, folder: Path, tick: Calla
 
 def _at(frame: pl.DataFrame, touched_from: int) -> Iterator[pl.DataFrame]:
     """The records of the base and those of the delta apart: what is counted of them differs."""
-    if not frame.height or frame.item(0, "_position") >= touched_from or frame.item(-1, "_position") < touched_from:
+    if (
+        not frame.height
+        or frame.item(0, "_position") >= touched_from
+        or frame.item(-1, "_position") < touched_from
+    ):
         yield frame
         return
-    yield from (frame.filter(pl.col("_position") < touched_from), frame.filter(pl.col("_position") >= touched_from))
+    yield from (
+        frame.filter(pl.col("_position") < touched_from),
+        frame.filter(pl.col("_position") >= touched_from),
+    )
 
 
 @dataclass
@@ -128,8 +139,8 @@ class _Taking:
 
     way: Way
     touched_from: int
-    accepted: Store
-    rejected: Store
+    accepted: Partitions
+    rejected: Partitions
     keys: list[pl.Series] = field(default_factory=list)
     recency: list[pl.Series] = field(default_factory=list)
     touched: list[pl.Series] = field(default_factory=list)
@@ -150,9 +161,15 @@ class _Taking:
             return
         self.rejected.add(own_copy(as_rejects(mapped.rejected, mapping.resource)))
         self.rules.update(count_values(mapped.rejected.get_column("rule")))
-        self.counted.append(replace(mapped, accepted=mapped.accepted.clear(), rejected=mapped.rejected.clear()))
+        self.counted.append(
+            replace(mapped, accepted=mapped.accepted.clear(), rejected=mapped.rejected.clear())
+        )
         rule = totals_rule(mapping)
-        self.totals += [source_totals(rule, mapping, frame, settings.timezones)] if rule and frame.height else []
+        self.totals += (
+            [source_totals(rule, mapping, frame, settings.timezones)]
+            if rule and frame.height
+            else []
+        )
 
     def _accept(self, rows: pl.DataFrame) -> None:
         large = large_rows(self.way.mapping, rows, self.way.batch_bytes)
@@ -176,10 +193,14 @@ class _Taking:
             outside=self.outside,
         )
         touched = pl.concat(self.touched, rechunk=True) if self.way.is_delta else None
-        narrow = Narrow(pl.concat(self.keys, rechunk=True), pl.concat(self.recency, rechunk=True), touched)
+        narrow = Narrow(
+            pl.concat(self.keys, rechunk=True), pl.concat(self.recency, rechunk=True), touched
+        )
         large = pl.concat(self.large)
         examples = _examples(whole.loss_examples)
-        return MappedRows(self.accepted, narrow, self.rejected, large, tally, examples, tuple(self.totals))
+        return MappedRows(
+            self.accepted, narrow, self.rejected, large, tally, examples, tuple(self.totals)
+        )
 
 
 def count_values(values: pl.Series) -> dict[str, int]:
@@ -207,7 +228,13 @@ def _examples(found: LossExamples) -> pl.DataFrame:
 
 
 def _no_rows(fields: Collection[str]) -> pl.DataFrame:
-    system = {"_source": pl.String, "_id": pl.String, "_page": pl.Int64, "_raw": pl.String, "_position": pl.Int64}
+    system = {
+        "_source": pl.String,
+        "_id": pl.String,
+        "_page": pl.Int64,
+        "_raw": pl.String,
+        "_position": pl.Int64,
+    }
     return pl.DataFrame(schema={**system, **dict.fromkeys(fields, pl.String)})
 
 

@@ -14,11 +14,11 @@ from migrate.mapping.payload import payloads
 from migrate.plan.batches import Cutter, sending_ranks
 from migrate.plan.classify import Labels
 from migrate.plan.collapse import source_of
+from migrate.plan.collapsed_rows import FinalRows
 from migrate.plan.document import PlannedFile
 from migrate.plan.files import LEADING, SOURCES, stored_columns, write_frames
-from migrate.plan.final import FinalRows
+from migrate.plan.partitions import Partitions, PartitionSet, own_copy
 from migrate.plan.rows import count_values
-from migrate.plan.store import Buckets, Store, own_copy
 from migrate.plan.totals import TotalsRule, plan_totals
 
 RUN_ROWS = 128_000
@@ -51,7 +51,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenRecords:
     """The files of the rows that are sent and of those that need no sending; their batches; what was counted."""
 
     files: tuple[PlannedFile, ...]
@@ -70,11 +70,16 @@ class Rows:
     totals: TotalsRule | None
 
 
-def write_rows(given: Rows, folder: Path, plan_folder: Path, spill: Path, batch_bytes: int) -> Written:
+def write_rows(
+    given: Rows, folder: Path, plan_folder: Path, spill: Path, batch_bytes: int
+) -> WrittenRecords:
     """Writes `records.parquet` and `unchanged.parquet`, both in sending order, the first cut into batches."""
-    counts, cutter, unsent = Counts(), Cutter(batch_bytes), Store(spill / "unchanged")
+    counts, cutter, unsent = Counts(), Cutter(batch_bytes), Partitions(spill / "unchanged")
     leading = [pl.col(working).alias(name) for name, working in LEADING.items()]
-    mapped = [pl.col(name).alias(stored) for name, stored in stored_columns(list(given.mapping.columns)).items()]
+    mapped = [
+        pl.col(name).alias(stored)
+        for name, stored in stored_columns(list(given.mapping.columns)).items()
+    ]
     types = {**given.rows.accepted.schema, **_LABELS}
     schema = pl.DataFrame(schema=types).select(*leading, *mapped).schema
 
@@ -83,13 +88,15 @@ def write_rows(given: Rows, folder: Path, plan_folder: Path, spill: Path, batch_
             counts.add(run, given.totals)
             still = run.get_column("_change") == "unchanged"
             unsent.add(own_copy(run.filter(still).select(*leading[2:], *mapped)))
-            yield cutter.number(run.filter(~still) if still.any() else run).select(*leading, *mapped)
+            yield cutter.number(run.filter(~still) if still.any() else run).select(
+                *leading, *mapped
+            )
 
     records = write_frames(sent(), schema, folder / "records.parquet", plan_folder)
     rest = {name: schema[name] for name in schema if name not in ("batch", "position")}
     unchanged = write_frames(unsent.frames(), rest, folder / "unchanged.parquet", plan_folder)
     unsent.clear()
-    return Written((records, unchanged), cutter.batches, counts)
+    return WrittenRecords((records, unchanged), cutter.batches, counts)
 
 
 def _runs(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
@@ -98,7 +105,10 @@ def _runs(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
     for rows in _rows_by_run(given, spill):
         run = rows.sort("_rank")
         yield run.with_columns(
-            pl.when(pl.col("_sources").is_null()).then(alone).otherwise(pl.col("_sources")).alias("_sources"),
+            pl.when(pl.col("_sources").is_null())
+            .then(alone)
+            .otherwise(pl.col("_sources"))
+            .alias("_sources"),
             _payloads(given.mapping, run),
         )
 
@@ -108,7 +118,7 @@ def _rows_by_run(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
     touched = given.rows.touched
     planned = given.rows.height if touched is None else int(touched.sum())
     sizes = [min(RUN_ROWS, planned - start) for start in range(0, planned, RUN_ROWS)]
-    buckets = Buckets(spill / "runs", sizes)
+    buckets = PartitionSet(spill / "runs", sizes)
     for rows in _ranked(given):
         yield from buckets.take_full()
         buckets.add(rows, rows.get_column("_rank") // RUN_ROWS)
@@ -136,7 +146,9 @@ def _ranks_by_place(given: Rows) -> pl.Series:
     """The place of each row in the sending order; null for those that no change has touched."""
     rows = given.rows.rows
     planned = rows if given.rows.touched is None else rows.filter(given.rows.touched)
-    sent = pl.select(pl.repeat(value=False, n=len(given.recency))).to_series().scatter(planned, True)
+    sent = (
+        pl.select(pl.repeat(value=False, n=len(given.recency))).to_series().scatter(planned, True)
+    )
     return sending_ranks(given.recency, sent).gather(rows)
 
 

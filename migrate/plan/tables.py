@@ -10,7 +10,7 @@ from typing import Protocol
 import polars as pl
 
 
-class Table(Protocol):
+class PlanTable(Protocol):
     """Rows in a fixed order, a column at a time."""
 
     @property
@@ -52,7 +52,7 @@ class ParquetTable:
         return pl.read_parquet(list(self.files), columns=[name], glob=False).get_column(name)
 
 
-def texts_of(table: Table, name: str) -> pl.Series:
+def texts_of(table: PlanTable, name: str) -> pl.Series:
     """One column of texts, all null where the table has none of that name; in one piece, to find rows fast."""
     found = table.column(name)
     missing = pl.Series(name, [None], dtype=pl.String)

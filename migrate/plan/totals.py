@@ -29,10 +29,18 @@ TOTALS_SCHEMA: dict[str, Any] = {
 }
 """`kind`: revenue (by month, `label` is the currency, amounts in it) or events (by day, `label` is the event)."""
 
-_SIDE: dict[str, Any] = {"period": pl.String, "label": pl.String, "amount": AMOUNT, "rows": pl.Int64}
+_SIDE: dict[str, Any] = {
+    "period": pl.String,
+    "label": pl.String,
+    "amount": AMOUNT,
+    "rows": pl.Int64,
+}
 _TIMES = ("occurred_at", "created_at", "datetime", "date", "ordered_at")
 _AMOUNTS = ("total", "amount", "revenue")
-_LABELS: Dict[str, tuple[str, ...]] = {"revenue": ("currency",), "events": ("event", "type", "event_type")}
+_LABELS: Dict[str, tuple[str, ...]] = {
+    "revenue": ("currency",),
+    "events": ("event", "type", "event_type"),
+}
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,14 @@ def _first(mapping: Mapping, names: Iterable[str], types: tuple[str, ...]) -> st
     def fits(column: Column) -> bool:
         return bool(column.fields) and column.type in types and not column.values
 
-    return next((name for name in names if name in mapping.columns and fits(mapping.columns[name])), None)
+    return next(
+        (name for name in names if name in mapping.columns and fits(mapping.columns[name])), None
+    )
 
 
-def source_totals(rule: TotalsRule, mapping: Mapping, frame: pl.DataFrame, zones: Dict[str, str]) -> pl.DataFrame:
+def source_totals(
+    rule: TotalsRule, mapping: Mapping, frame: pl.DataFrame, zones: Dict[str, str]
+) -> pl.DataFrame:
     """One part of the snapshot summed: `period, label, amount, rows`. A text that is no amount counts as none."""
     time = mapping.columns[rule.time]
     texts = _texts(frame, time)
@@ -77,9 +89,21 @@ def source_totals(rule: TotalsRule, mapping: Mapping, frame: pl.DataFrame, zones
         of_source = source_zones(frame.get_column("_source"), zones)
         named = pl.Series([time.timezone], dtype=pl.String).new_from_index(0, frame.height)
         times = read_datetimes(texts, named if time.timezone else of_source, time.format)
-    amount = _amounts(frame, mapping.columns[rule.amount]) if rule.amount else _nothing(frame.height, AMOUNT)
-    label = _labels(frame, mapping.columns[rule.label]) if rule.label else _nothing(frame.height, pl.String())
-    columns = [times.get_column("value").alias("time"), amount.alias("amount"), label.alias("label")]
+    amount = (
+        _amounts(frame, mapping.columns[rule.amount])
+        if rule.amount
+        else _nothing(frame.height, AMOUNT)
+    )
+    label = (
+        _labels(frame, mapping.columns[rule.label])
+        if rule.label
+        else _nothing(frame.height, pl.String())
+    )
+    columns = [
+        times.get_column("value").alias("time"),
+        amount.alias("amount"),
+        label.alias("label"),
+    ]
     return _summed(pl.DataFrame(columns), rule)
 
 
@@ -87,7 +111,9 @@ def plan_totals(rule: TotalsRule, rows: pl.DataFrame) -> pl.DataFrame:
     """The planned rows summed: `period, label, amount, rows`."""
     amount = pl.col(rule.amount).cast(AMOUNT, strict=False) if rule.amount else pl.lit(None, AMOUNT)
     label = pl.col(rule.label) if rule.label else pl.lit(None, pl.String)
-    picked = rows.select(pl.col(rule.time).alias("time"), amount.alias("amount"), label.alias("label"))
+    picked = rows.select(
+        pl.col(rule.time).alias("time"), amount.alias("amount"), label.alias("label")
+    )
     return _summed(picked, rule)
 
 
@@ -100,8 +126,12 @@ def compare_totals(
     left = _added_up(source).rename({"amount": "source", "rows": "source_rows"})
     right = _added_up(plan).rename({"amount": "plan", "rows": "plan_rows"})
     both = left.join(right, on=["period", "label"], how="full", coalesce=True)
-    counted = both.with_columns(pl.lit(rule.kind).alias("kind"), pl.col("source_rows", "plan_rows").fill_null(0))
-    return counted.select(list(TOTALS_SCHEMA)).sort("period", "label").cast(pl.Schema(TOTALS_SCHEMA))
+    counted = both.with_columns(
+        pl.lit(rule.kind).alias("kind"), pl.col("source_rows", "plan_rows").fill_null(0)
+    )
+    return (
+        counted.select(list(TOTALS_SCHEMA)).sort("period", "label").cast(pl.Schema(TOTALS_SCHEMA))
+    )
 
 
 def _added_up(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
@@ -129,7 +159,9 @@ def _texts(frame: pl.DataFrame, column: Column) -> pl.Series:
     """The first field of the column that has a value."""
     there = [name for name in column.fields if name in frame.columns]
     filled = [pl.when(pl.col(name) != "").then(pl.col(name)) for name in there]
-    found = frame.select((pl.coalesce(filled) if filled else pl.lit(None, pl.String)).alias("text")).to_series()
+    found = frame.select(
+        (pl.coalesce(filled) if filled else pl.lit(None, pl.String)).alias("text")
+    ).to_series()
     return found if filled else _nothing(frame.height, pl.String())
 
 
@@ -142,12 +174,22 @@ def _amounts(frame: pl.DataFrame, column: Column) -> pl.Series:
             .then(text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True))
             .otherwise(text)
         )
-    return _texts(frame, column).alias("text").to_frame().select(text.cast(AMOUNT, strict=False)).to_series()
+    return (
+        _texts(frame, column)
+        .alias("text")
+        .to_frame()
+        .select(text.cast(AMOUNT, strict=False))
+        .to_series()
+    )
 
 
 def _labels(frame: pl.DataFrame, column: Column) -> pl.Series:
     text = pl.col("text")
-    steps = {"trim": text.str.strip_chars, "lowercase": text.str.to_lowercase, "uppercase": text.str.to_uppercase}
+    steps = {
+        "trim": text.str.strip_chars,
+        "lowercase": text.str.to_lowercase,
+        "uppercase": text.str.to_uppercase,
+    }
     made = _texts(frame, column).alias("text").to_frame()
     for call, _ in column.calls:
         if call in steps:

@@ -15,7 +15,9 @@ from migrate.plan.document import Unmapped
 from migrate.snapshot.reading import SnapshotResource
 
 
-def unmapped_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> tuple[Unmapped, ...]:
+def unmapped_fields(
+    resource: SnapshotResource, mappings: Iterable[Mapping]
+) -> tuple[Unmapped, ...]:
     """The fields that none of the resource's mappings uses nor ignores, and the share of records that have a value.
 
     A field inside an object counts as used where the whole object is; an object of which a field is listed is not.
@@ -28,10 +30,15 @@ def unmapped_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> 
         rows += frame.height
         has_value = frame.select((pl.col(left).is_not_null() & (pl.col(left) != "")).sum())
         filled.update(has_value.row(0, named=True))
-    return tuple(Unmapped(field=field, filled=round(filled[field] / rows, 4) if rows else 0.0) for field in left)
+    return tuple(
+        Unmapped(field=field, filled=round(filled[field] / rows, 4) if rows else 0.0)
+        for field in left
+    )
 
 
-def unmapped_element_fields(resource: SnapshotResource, mappings: Iterable[Mapping]) -> tuple[Unmapped, ...]:
+def unmapped_element_fields(
+    resource: SnapshotResource, mappings: Iterable[Mapping]
+) -> tuple[Unmapped, ...]:
     """The fields of list elements that no mapping with `each` uses nor ignores, named `items[].colour`."""
     found = unused_element_fields(resource.columns, partial(resource.frames, raw=False), mappings)
     return tuple(Unmapped(field=field, filled=round(share, 4)) for field, share in found.items())

@@ -11,8 +11,8 @@ from migrate.report.run import render_run_text, summarise_run
 from migrate.report.terminal import Row, format_duration, render_table
 
 if TYPE_CHECKING:
-    from migrate.stages.cutover import Cutover
-    from migrate.stages.night import Night, Step
+    from migrate.app.cutover.run import Cutover
+    from migrate.app.cutover.timetable import Night, Step
 
 _STAGES = ("extract", "plan", "load", "reconcile")
 
@@ -33,7 +33,10 @@ def summarise_cutover(cutover: Cutover) -> dict[str, Any]:
         "forecast_seconds": round(night.forecast_s, 3),
         "actual_seconds": None if night.actual_s is None else round(night.actual_s, 3),
         "stages": {
-            stage: {"forecast_seconds": round(_sum(night, stage), 3), "actual_seconds": night.stages.get(stage)}
+            stage: {
+                "forecast_seconds": round(_sum(night, stage), 3),
+                "actual_seconds": night.stages.get(stage),
+            }
             for stage in _STAGES
         },
         "steps": [
@@ -41,7 +44,9 @@ def summarise_cutover(cutover: Cutover) -> dict[str, Any]:
                 "stage": step.stage,
                 "part": step.part,
                 "from": begins.isoformat(timespec="seconds"),
-                "until": (begins + timedelta(seconds=step.forecast_s)).isoformat(timespec="seconds"),
+                "until": (begins + timedelta(seconds=step.forecast_s)).isoformat(
+                    timespec="seconds"
+                ),
                 "forecast_seconds": round(step.forecast_s, 3),
                 "actual_seconds": step.actual_s,
                 "basis": step.basis,
@@ -80,7 +85,13 @@ def _stage_row(night: Night, stage: str, steps: list[tuple[Step, datetime]]) -> 
 
 
 def _step_row(step: Step, begins: datetime) -> Row:
-    return [_clock(begins), f"  {step.part}", format_duration(step.forecast_s), _took(step.actual_s), step.basis]
+    return [
+        _clock(begins),
+        f"  {step.part}",
+        format_duration(step.forecast_s),
+        _took(step.actual_s),
+        step.basis,
+    ]
 
 
 def _took(seconds: float | None) -> str:
@@ -109,11 +120,16 @@ def render_cutover(cutover: Cutover) -> str:
     parts = [render_night(cutover)]
     if cutover.run:
         extraction = cutover.run.extraction
-        parts += [render_delta(extraction.snapshot, cutover.base, extraction.resources), render_run_text(cutover.run)]
+        parts += [
+            render_delta(extraction.snapshot, cutover.base, extraction.resources),
+            render_run_text(cutover.run),
+        ]
     return "\n\n".join(parts)
 
 
 def render_made_up(made_up: Mapping[str, tuple[int, int, int]]) -> str:
     """What a rehearsal made up, by resource."""
     rows: list[Row] = [[name, *counts] for name, counts in made_up.items()]
-    return "Made up for the rehearsal:\n" + render_table(["resource", "changed", "new", "gone"], rows)
+    return "Made up for the rehearsal:\n" + render_table(
+        ["resource", "changed", "new", "gone"], rows
+    )

@@ -9,20 +9,43 @@ from migrate.report.diff_view import DatasetView, DiffView
 from migrate.report.plan import render_counts, render_rejects_of, warnings_of
 from migrate.report.terminal import Row, inert, render_table, shorten
 
-_COUNTS = ("read", "filtered", "rejected", "collapsed", "create", "update", "unchanged", "unknown", "foreign")
+_COUNTS = (
+    "read",
+    "filtered",
+    "rejected",
+    "collapsed",
+    "create",
+    "update",
+    "unchanged",
+    "unknown",
+    "foreign",
+)
 _COLUMNS = 12
 _SAMPLES = 3
 
 
 def render_diff(view: DiffView) -> str:
     """Verdict, counts, changes by column, samples, rejects, losses, merges, totals, forecast, what is not known."""
-    sections: list[Callable[[DiffView], str]] = [_head, _counts, _changes, _samples, _rejects, _losses, _merges, _odd]
+    sections: list[Callable[[DiffView], str]] = [
+        _head,
+        _counts,
+        _changes,
+        _samples,
+        _rejects,
+        _losses,
+        _merges,
+        _odd,
+    ]
     sections += [_revenue, _warnings, _forecast, _unknowable]
     return "\n\n".join(text for text in (section(view) for section in sections) if text)
 
 
 def _head(view: DiffView) -> str:
-    note = "values are masked; --show-values shows them" if view.masked else "values are shown as they are"
+    note = (
+        "values are masked; --show-values shows them"
+        if view.masked
+        else "values are shown as they are"
+    )
     snapshot = f"{view.snapshot}, a delta on {view.base}" if view.base else view.snapshot
     lines = [f"Plan {view.plan} from snapshot {snapshot} ({note})", view.verdict["headline"]]
     return "\n".join([*lines, *(f"  {inert(line)}" for line in view.verdict["lines"])])
@@ -38,7 +61,11 @@ def _changes(view: DiffView) -> str:
         for d in view.datasets
         for entry in d.changes[:_COLUMNS]
     ]
-    return _titled("Columns that change, most rows first:", ["dataset", "column", "rows", "share", "note"], rows)
+    return _titled(
+        "Columns that change, most rows first:",
+        ["dataset", "column", "rows", "share", "note"],
+        rows,
+    )
 
 
 def _note(recipe: str | None) -> str:
@@ -56,7 +83,9 @@ def _samples(view: DiffView) -> str:
             if shown[sample["column"]] <= _SAMPLES:
                 cells = (shorten(sample[name]) for name in ("key", "column", "old", "new"))
                 rows.append([dataset.name, *cells])
-    return _titled("Samples of changes:", ["dataset", "key", "column", "now there", "will be"], rows[:60])
+    return _titled(
+        "Samples of changes:", ["dataset", "key", "column", "now there", "will be"], rows[:60]
+    )
 
 
 def _rejects(view: DiffView) -> str:
@@ -75,7 +104,9 @@ def _losses(view: DiffView) -> str:
             example = next(iter(entry["examples"]), None)
             pair = f"{shorten(example['before'])} -> {shorten(example['after'])}" if example else ""
             rows.append([dataset.name, entry["column"], entry["loss"], entry["rows"], pair])
-    return _titled("What values lose on the way:", ["dataset", "column", "loss", "rows", "example"], rows)
+    return _titled(
+        "What values lose on the way:", ["dataset", "column", "loss", "rows", "example"], rows
+    )
 
 
 def _merges(view: DiffView) -> str:
@@ -102,20 +133,38 @@ def _odd(view: DiffView) -> str:
         for d in view.datasets
         for key in d.counts.merges.keys
     ]
-    heads = ["dataset", "key", "shared values", "their rows", "placeholder rows", "look-alike rows", "empty"]
+    heads = [
+        "dataset",
+        "key",
+        "shared values",
+        "their rows",
+        "placeholder rows",
+        "look-alike rows",
+        "empty",
+    ]
     return _titled("Keys that look odd:", heads, rows)
 
 
 def _revenue(view: DiffView) -> str:
     rows: list[Row] = [
-        [r["period"], r["label"], f"{r['source'] or 0:,.2f}", f"{r['plan'] or 0:,.2f}", r["source"] == r["plan"]]
+        [
+            r["period"],
+            r["label"],
+            f"{r['source'] or 0:,.2f}",
+            f"{r['plan'] or 0:,.2f}",
+            r["source"] == r["plan"],
+        ]
         for r in view.revenue
     ]
     different = [row for row in rows if not row[4]]
     title = f"Revenue per month: {len(rows) - len(different):,} of {len(rows):,} months and currencies are equal."
     if not rows or not different:
         return title if rows else ""
-    return _titled(title + " Those that differ:", ["month", "currency", "source", "plan", "equal"], different[:24])
+    return _titled(
+        title + " Those that differ:",
+        ["month", "currency", "source", "plan", "equal"],
+        different[:24],
+    )
 
 
 def _warnings(view: DiffView) -> str:
@@ -127,19 +176,29 @@ def _warnings(view: DiffView) -> str:
 def _forecast(view: DiffView) -> str:
     forecast = view.forecast
     rows: list[Row] = [
-        [stretch["dataset"], stretch["requests"], stretch["points"], *(key["lasts"] for key in stretch["keys"])]
+        [
+            stretch["dataset"],
+            stretch["requests"],
+            stretch["points"],
+            *(key["lasts"] for key in stretch["keys"]),
+        ]
         for stretch in forecast["timeline"]
     ]
     keys = [f"{key['keys']} key{'s' if key['keys'] != 1 else ''}" for key in forecast["keys"]]
     ends = "; ".join(
-        f"{name}: {key['lasts']}, until {key['ends']}" for name, key in zip(keys, forecast["keys"], strict=True)
+        f"{name}: {key['lasts']}, until {key['ends']}"
+        for name, key in zip(keys, forecast["keys"], strict=True)
     )
     head = (
         f"Load at the documented limits: {forecast['requests']:,} requests, {forecast['points']:,} points. "
         f"Begun at {forecast['start']} with {ends}."
     )
     share = f"  {forecast['share']:.0%} of the account's 2,000 points a minute are ours; other tools have the rest."
-    return "\n".join([head, share, render_table(["dataset", "requests", "points", *keys], rows)] if rows else [head])
+    return "\n".join(
+        [head, share, render_table(["dataset", "requests", "points", *keys], rows)]
+        if rows
+        else [head]
+    )
 
 
 def _unknowable(view: DiffView) -> str:
@@ -183,4 +242,8 @@ def _summarise_dataset(view: DatasetView) -> dict[str, Any]:
 
 def _amounts(row: dict[str, Any]) -> dict[str, Any]:
     texts = {side: None if row[side] is None else f"{row[side]:f}" for side in ("source", "plan")}
-    return {**row, **texts, "equal": row["source"] == row["plan"] and row["source_rows"] == row["plan_rows"]}
+    return {
+        **row,
+        **texts,
+        "equal": row["source"] == row["plan"] and row["source_rows"] == row["plan_rows"],
+    }

@@ -23,7 +23,11 @@ _DAYS = 400
 
 def render_page(view: DiffView, lists: Sequence[WrittenList], *, made_at: str, folder: str) -> str:
     """The page of a plan; `folder`: where the full lists are, as seen from the page."""
-    kinds = [(kind, label) for kind, label in KINDS if any(getattr(d.counts, kind) for d in view.datasets)]
+    kinds = [
+        (kind, label)
+        for kind, label in KINDS
+        if any(getattr(d.counts, kind) for d in view.datasets)
+    ]
     return render_searchable(
         "diff.html.j2",
         dataset_names=[dataset.name for dataset in view.datasets],
@@ -47,7 +51,15 @@ def _bar(dataset: DatasetView, kinds: Sequence[tuple[str, str]]) -> list[dict[st
         rows = getattr(dataset.counts, kind)
         if rows:
             width = 100 * rows / dataset.counts.judged
-            found.append({"kind": kind, "label": label, "rows": rows, "x": round(x, 3), "width": round(width, 3)})
+            found.append(
+                {
+                    "kind": kind,
+                    "label": label,
+                    "rows": rows,
+                    "x": round(x, 3),
+                    "width": round(width, 3),
+                }
+            )
             x += width
     return found
 

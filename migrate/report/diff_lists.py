@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from migrate.names import MASTERID
 from migrate.plan.classify import written_text
 from migrate.plan.compare import differing
 from migrate.report.diff_view import column_types
@@ -20,7 +21,7 @@ from migrate.report.shown import Shown
 from migrate.workspace import replacing
 
 if TYPE_CHECKING:
-    from migrate.plan.opening import Plan
+    from migrate.plan.open_plan import Plan
 
 _FORMULA = r"^[\s\x00-\x1f\x{feff}\x{200b}-\x{200f}\x{202a}-\x{202e}]*[=+\-@|%＝＋－＠]"
 _NUMBER = r"^-?[0-9]+(?:\.[0-9]+)?$"
@@ -64,7 +65,11 @@ def write_list(folder: Path, dataset: str, what: str, frame: pl.DataFrame) -> Wr
 
 def defuse(frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with texts that no spreadsheet takes for a formula, and without invisible characters."""
-    lists = [pl.col(name).list.join(", ") for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
+    lists = [
+        pl.col(name).list.join(", ")
+        for name, dtype in frame.schema.items()
+        if isinstance(dtype, pl.List)
+    ]
     flat = frame.with_columns(lists)
     texts = [name for name, dtype in flat.schema.items() if dtype == pl.String]
     return flat.with_columns(
@@ -86,12 +91,17 @@ def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.Dat
         if file.is_file():
             keys = plan.document.mappings[dataset].key if name == "foreign" else ()
             yield name, _masked(pl.read_parquet(file), shown, keys)
-    yield "unmapped", pl.DataFrame([entry.model_dump() for entry in plan.document.datasets[dataset].unmapped])
+    yield (
+        "unmapped",
+        pl.DataFrame([entry.model_dump() for entry in plan.document.datasets[dataset].unmapped]),
+    )
 
 
 def _masked(frame: pl.DataFrame, shown: Shown, more: tuple[str, ...] = ()) -> pl.DataFrame:
     names = [name for name in frame.columns if name in _MASKED or name in more]
-    return frame.with_columns(shown.column(frame.get_column(name)) for name in names if frame.schema[name] == pl.String)
+    return frame.with_columns(
+        shown.column(frame.get_column(name)) for name in names if frame.schema[name] == pl.String
+    )
 
 
 def _rows(plan: Plan, dataset: str) -> pl.DataFrame:
@@ -115,7 +125,9 @@ def _changes(plan: Plan, dataset: str, shown: Shown) -> pl.DataFrame:
     records = pl.scan_parquet(plan.file(dataset, "records.parquet"))
     types = column_types(plan, dataset)
     parts = []
-    for name, stored, old in _beside_the_target(plan, dataset, plan.document.datasets[dataset].change_counts):
+    for name, stored, old in _beside_the_target(
+        plan, dataset, plan.document.datasets[dataset].change_counts
+    ):
         new = records.filter(pl.col("changed").list.contains(name)).select(
             "key", "masterid", as_text(records, stored).alias("new")
         )
@@ -127,10 +139,14 @@ def _changes(plan: Plan, dataset: str, shown: Shown) -> pl.DataFrame:
 def _recipes(plan: Plan, dataset: str, shown: Shown) -> pl.DataFrame:
     """Every value that the target's own recipes keep different, in the form of `_changes`; none of them is sent."""
     files = [plan.file(dataset, f"{name}.parquet") for name in ("records", "unchanged")]
-    rows = pl.concat([pl.scan_parquet(file).drop("batch", "position", strict=False) for file in files])
+    rows = pl.concat(
+        [pl.scan_parquet(file).drop("batch", "position", strict=False) for file in files]
+    )
     types = column_types(plan, dataset)
     parts = []
-    for name, stored, old in _beside_the_target(plan, dataset, plan.document.datasets[dataset].recipe_counts):
+    for name, stored, old in _beside_the_target(
+        plan, dataset, plan.document.datasets[dataset].recipe_counts
+    ):
         new = rows.filter(pl.col("masterid").is_not_null()).select(
             "key", "masterid", pl.col(stored).alias("new"), as_text(rows, stored).alias("_text")
         )
@@ -141,7 +157,9 @@ def _recipes(plan: Plan, dataset: str, shown: Shown) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=_CHANGES), *parts])
 
 
-def _beside_the_target(plan: Plan, dataset: str, names: Iterable[str]) -> Iterator[tuple[str, str, pl.LazyFrame]]:
+def _beside_the_target(
+    plan: Plan, dataset: str, names: Iterable[str]
+) -> Iterator[tuple[str, str, pl.LazyFrame]]:
     """Of each column: its name, its name in the plan's files, and `masterid, old` of the target as it was read."""
     reading = plan.document.target_reading.get(dataset)
     if reading is None or not reading.files:
@@ -151,7 +169,11 @@ def _beside_the_target(plan: Plan, dataset: str, names: Iterable[str]) -> Iterat
     stored = plan.document.mappings[dataset].stored_columns
     for name in names:
         old = pl.col(name) if name in shows else pl.lit(None, pl.String)
-        yield name, stored.get(name, name), held.select(pl.col("__masterid__").alias("masterid"), old.alias("old"))
+        yield (
+            name,
+            stored.get(name, name),
+            held.select(pl.col(MASTERID).alias("masterid"), old.alias("old")),
+        )
 
 
 def _shown(changed: pl.DataFrame, name: str, dtype: pl.DataType, shown: Shown) -> pl.DataFrame:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from migrate.mask import workspace_masker
-from migrate.plan.opening import Plan, open_plan
+from migrate.plan.open_plan import Plan, open_plan
+from migrate.privacy.mask import workspace_masker
 from migrate.report.diff_html import render_page
 from migrate.report.diff_lists import WrittenList, write_lists
 from migrate.report.diff_view import DiffView, view_plan
@@ -32,7 +32,9 @@ def open_report(
     return plan, view_plan(plan, shown, start), shown
 
 
-def write_page(plan: Plan, view: DiffView, shown: Shown, page: Path, *, made_at: str) -> list[WrittenList]:
+def write_page(
+    plan: Plan, view: DiffView, shown: Shown, page: Path, *, made_at: str
+) -> list[WrittenList]:
     """Writes the page and, in a folder of its name beside it, the full lists. Raises WorkspaceError."""
     return write_with_lists(
         page,

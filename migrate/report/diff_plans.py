@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from migrate.plan.opening import Plan
+from migrate.plan.open_plan import Plan
 from migrate.report.diff_lists import as_text
 from migrate.report.diff_view import column_types
 from migrate.report.shown import Shown
@@ -16,7 +16,17 @@ from migrate.report.shown import Shown
 if TYPE_CHECKING:
     from migrate.plan.document import PlanDocument
 
-COUNTS = ("read", "filtered", "rejected", "collapsed", "create", "update", "unchanged", "unknown", "merge_forecast")
+COUNTS = (
+    "read",
+    "filtered",
+    "rejected",
+    "collapsed",
+    "create",
+    "update",
+    "unchanged",
+    "unknown",
+    "merge_forecast",
+)
 SAMPLES = 3
 
 
@@ -40,7 +50,7 @@ class DatasetComparison:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PlanComparison:
     """Two plans side by side; `inputs`: what they were made from that differs."""
 
     first: str
@@ -64,12 +74,20 @@ class Pair:
         where it has no such key. The payload is a hash, to be compared within this frame. Sorted by key.
         """
         one, two = _side(self.one, self.dataset), _side(self.two, self.dataset)
-        return one.join(two, on="key", how="full", coalesce=True, suffix="_after").sort("key").collect()
+        return (
+            one.join(two, on="key", how="full", coalesce=True, suffix="_after")
+            .sort("key")
+            .collect()
+        )
 
     def columns(self, rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataType | None, pl.DataFrame]]:
         """Of each column that differs among `rows`: name, type in the second plan, and `key, value, value_after`."""
         keys = rows.filter(pl.col("payload") != pl.col("payload_after")).select("key")
-        types = [column_types(plan, self.dataset) for plan in (self.one, self.two)] if keys.height else [{}, {}]
+        types = (
+            [column_types(plan, self.dataset) for plan in (self.one, self.two)]
+            if keys.height
+            else [{}, {}]
+        )
         for name in dict.fromkeys([*types[0], *types[1]]):
             if _is_mapped(self.one, self.two, self.dataset, name):
                 sides = [_values(plan, self.dataset, name, keys) for plan in (self.one, self.two)]
@@ -81,13 +99,16 @@ class Pair:
 
 def pairs_of(one: Plan, two: Plan) -> list[Pair]:
     """The datasets of either plan, those of the first before others."""
-    return [Pair(one, two, name) for name in dict.fromkeys([*one.document.datasets, *two.document.datasets])]
+    return [
+        Pair(one, two, name)
+        for name in dict.fromkeys([*one.document.datasets, *two.document.datasets])
+    ]
 
 
-def compare_plans(one: Plan, two: Plan, shown: Shown) -> Comparison:
+def compare_plans(one: Plan, two: Plan, shown: Shown) -> PlanComparison:
     """The comparison of two finished plans."""
     found = tuple(_dataset(pair, shown) for pair in pairs_of(one, two))
-    return Comparison(one.name, two.name, tuple(_inputs(one.document, two.document)), found)
+    return PlanComparison(one.name, two.name, tuple(_inputs(one.document, two.document)), found)
 
 
 def _inputs(one: PlanDocument, two: PlanDocument) -> list[str]:
@@ -97,7 +118,9 @@ def _inputs(one: PlanDocument, two: PlanDocument) -> list[str]:
     for name in sorted({*one.mappings, *two.mappings}):
         before, after = one.mappings.get(name), two.mappings.get(name)
         if before is None or after is None:
-            changed.append(f"mapping of {name}: in the {'second' if before is None else 'first'} plan only")
+            changed.append(
+                f"mapping of {name}: in the {'second' if before is None else 'first'} plan only"
+            )
         elif before.sha256 != after.sha256:
             changed.append(f"mapping {after.file} ({name}) was edited")
     changed += [
@@ -105,28 +128,42 @@ def _inputs(one: PlanDocument, two: PlanDocument) -> list[str]:
         if one.settings.get(name) != two.settings.get(name)
     ]  # fmt: skip  # one thought a line
     if one.offline != two.offline:
-        changed.append(f"the {'first' if one.offline else 'second'} plan is offline: its changes are unknown")
+        changed.append(
+            f"the {'first' if one.offline else 'second'} plan is offline: its changes are unknown"
+        )
     elif _files(one) != _files(two):
         changed.append("the target as it was read")
     return changed
 
 
 def _files(document: PlanDocument) -> dict[str, list[str]]:
-    return {name: [file.sha256 for file in reading.files] for name, reading in document.target_reading.items()}
+    return {
+        name: [file.sha256 for file in reading.files]
+        for name, reading in document.target_reading.items()
+    }
 
 
 def _dataset(pair: Pair, shown: Shown) -> DatasetComparison:
     plans = [plan.document.datasets.get(pair.dataset) for plan in (pair.one, pair.two)]
-    counts = {count: tuple(getattr(plan, count) if plan else None for plan in plans) for count in COUNTS}
+    counts = {
+        count: tuple(getattr(plan, count) if plan else None for plan in plans) for count in COUNTS
+    }
     rules = [plan.rejected_by_rule if plan else {} for plan in plans]
     rows = pair.rows()
     both = rows.filter(pl.col("change").is_not_null() & pl.col("change_after").is_not_null())
     columns, samples = _columns(pair, both, shown)
-    turned = both.filter(pl.col("change") != pl.col("change_after")).group_by("change", "change_after").len()
+    turned = (
+        both.filter(pl.col("change") != pl.col("change_after"))
+        .group_by("change", "change_after")
+        .len()
+    )
     return DatasetComparison(
         name=pair.dataset,
         counts=counts,  # type: ignore[arg-type]  # each is a pair
-        rules={rule: (rules[0].get(rule, 0), rules[1].get(rule, 0)) for rule in sorted({*rules[0], *rules[1]})},
+        rules={
+            rule: (rules[0].get(rule, 0), rules[1].get(rule, 0))
+            for rule in sorted({*rules[0], *rules[1]})
+        },
         only_first=rows.get_column("change_after").null_count(),
         only_second=rows.get_column("change").null_count(),
         otherwise=int((both.get_column("payload") != both.get_column("payload_after")).sum()),
@@ -143,10 +180,14 @@ def _side(plan: Plan, dataset: str) -> pl.LazyFrame:
         return pl.LazyFrame(schema=schema)
     files = [plan.file(dataset, f"{name}.parquet") for name in ("records", "unchanged")]
     # Hashes are compared within this process only, where equal texts have equal ones.
-    return pl.concat([pl.scan_parquet(file).select("key", "change", pl.col("payload").hash()) for file in files])
+    return pl.concat(
+        [pl.scan_parquet(file).select("key", "change", pl.col("payload").hash()) for file in files]
+    )
 
 
-def _columns(pair: Pair, both: pl.DataFrame, shown: Shown) -> tuple[dict[str, int], list[dict[str, Any]]]:
+def _columns(
+    pair: Pair, both: pl.DataFrame, shown: Shown
+) -> tuple[dict[str, int], list[dict[str, Any]]]:
     """In how many rows each column differs, the most first, and a few samples of each."""
     counted: dict[str, int] = {}
     samples: dict[str, list[dict[str, Any]]] = {}
@@ -154,12 +195,17 @@ def _columns(pair: Pair, both: pl.DataFrame, shown: Shown) -> tuple[dict[str, in
         counted[name] = differing.height
         samples[name] = _shown_samples(name, differing.head(SAMPLES), dtype, shown)
     order = sorted(counted, key=lambda name: (-counted[name], name))
-    return {name: counted[name] for name in order}, [sample for name in order for sample in samples[name]]
+    return {name: counted[name] for name in order}, [
+        sample for name in order for sample in samples[name]
+    ]
 
 
 def _is_mapped(one: Plan, two: Plan, dataset: str, name: str) -> bool:
     leading = {"batch", "change", "key", "payload", "sources", "masterid", "changed"}
-    stored = {**one.document.mappings[dataset].stored_columns, **two.document.mappings[dataset].stored_columns}
+    stored = {
+        **one.document.mappings[dataset].stored_columns,
+        **two.document.mappings[dataset].stored_columns,
+    }
     return name not in leading | {"position"} or name in stored
 
 
@@ -175,7 +221,9 @@ def _values(plan: Plan, dataset: str, name: str, keys: pl.DataFrame) -> pl.DataF
     return pl.concat(parts).join(keys.lazy(), on="key", how="semi").collect()
 
 
-def _shown_samples(name: str, rows: pl.DataFrame, dtype: pl.DataType | None, shown: Shown) -> list[dict[str, Any]]:
+def _shown_samples(
+    name: str, rows: pl.DataFrame, dtype: pl.DataType | None, shown: Shown
+) -> list[dict[str, Any]]:
     return [
         {
             "column": name,

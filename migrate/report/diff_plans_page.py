@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from migrate.report.diff_lists import WrittenList, write_list
-from migrate.report.diff_plans import Comparison, DatasetComparison, Pair, pairs_of
+from migrate.report.diff_plans import DatasetComparison, Pair, PlanComparison, pairs_of
 from migrate.report.searchable import render_searchable, write_with_lists
 from migrate.report.shown import Shown
 
 if TYPE_CHECKING:
-    from migrate.plan.opening import Plan
+    from migrate.plan.open_plan import Plan
 
 _VALUES = dict.fromkeys(["key", "column", "first", "second"], pl.String)
 
 
 def write_comparison(
-    one: Plan, two: Plan, found: Comparison, shown: Shown, page: Path, *, made_at: str
+    one: Plan, two: Plan, found: PlanComparison, shown: Shown, page: Path, *, made_at: str
 ) -> list[WrittenList]:
     """Writes the page and, in a folder of its name beside it, the full lists. Raises WorkspaceError."""
     return write_with_lists(
@@ -33,7 +33,7 @@ def write_comparison(
 
 
 def render_comparison_page(
-    found: Comparison, lists: Sequence[WrittenList], *, made_at: str, folder: str, masked: bool
+    found: PlanComparison, lists: Sequence[WrittenList], *, made_at: str, folder: str, masked: bool
 ) -> str:
     """The page; `folder`: where the full lists are, as seen from the page."""
     return render_searchable(
@@ -50,10 +50,11 @@ def render_comparison_page(
     )
 
 
-def headline_of(found: Comparison) -> str:
+def headline_of(found: PlanComparison) -> str:
     """What differs, in one line."""
     first, second, otherwise = (
-        sum(getattr(dataset, name) for dataset in found.datasets) for name in ("only_first", "only_second", "otherwise")
+        sum(getattr(dataset, name) for dataset in found.datasets)
+        for name in ("only_first", "only_second", "otherwise")
     )
     if not (first or second or otherwise):
         return "Both plans would write the same rows with the same values"
@@ -62,7 +63,9 @@ def headline_of(found: Comparison) -> str:
 
 def _changed_counts(dataset: DatasetComparison) -> list[tuple[str, int | None, int | None]]:
     counts = [(name, first, second) for name, (first, second) in dataset.counts.items()]
-    rules = [(f"rejected: {rule}", first, second) for rule, (first, second) in dataset.rules.items()]
+    rules = [
+        (f"rejected: {rule}", first, second) for rule, (first, second) in dataset.rules.items()
+    ]
     return [entry for entry in (*counts, *rules) if entry[1] != entry[2]]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from migrate.report.diff_plans import Comparison, DatasetComparison
+from migrate.report.diff_plans import DatasetComparison, PlanComparison
 from migrate.report.terminal import Row, inert, render_table, shorten
 
 
-def render_comparison(found: Comparison) -> str:
+def render_comparison(found: PlanComparison) -> str:
     """The comparison for a terminal."""
     parts = [f"Plan {found.second} against plan {found.first}"]
     parts.append(
@@ -24,18 +24,33 @@ def render_comparison(found: Comparison) -> str:
         if before != after
     ]
     parts += _table("Counts that differ:", ["dataset", "count", "first", "second", "by"], rows)
-    rows = [[d.name, rule, *pair] for d in found.datasets for rule, pair in d.rules.items() if pair[0] != pair[1]]
+    rows = [
+        [d.name, rule, *pair]
+        for d in found.datasets
+        for rule, pair in d.rules.items()
+        if pair[0] != pair[1]
+    ]
     parts += _table("Rejected by rule:", ["dataset", "rule", "first", "second"], rows)
     rows = [
         [d.name, d.only_first, d.only_second, d.otherwise]
         for d in found.datasets
         if d.only_first or d.only_second or d.otherwise
     ]
-    parts += _table("Rows:", ["dataset", "only in first", "only in second", "with other values"], rows)
-    rows = [[d.name, then, now, count] for d in found.datasets for (then, now), count in d.turned.items()]
-    parts += _table("Rows that do something else now:", ["dataset", "first", "second", "rows"], rows)
+    parts += _table(
+        "Rows:", ["dataset", "only in first", "only in second", "with other values"], rows
+    )
+    rows = [
+        [d.name, then, now, count]
+        for d in found.datasets
+        for (then, now), count in d.turned.items()
+    ]
+    parts += _table(
+        "Rows that do something else now:", ["dataset", "first", "second", "rows"], rows
+    )
     rows = [[d.name, column, count] for d in found.datasets for column, count in d.columns.items()]
-    parts += _table("Columns with other values, most rows first:", ["dataset", "column", "rows"], rows)
+    parts += _table(
+        "Columns with other values, most rows first:", ["dataset", "column", "rows"], rows
+    )
     rows = [
         [d.name, s["column"], shorten(s["key"]), shorten(s["first"]), shorten(s["second"])]
         for d in found.datasets
@@ -51,7 +66,7 @@ def _table(title: str, headers: list[str], rows: list[Row]) -> list[str]:
     return [f"{title}\n{render_table(headers, rows)}"] if rows else []
 
 
-def summarise_comparison(found: Comparison) -> dict[str, Any]:
+def summarise_comparison(found: PlanComparison) -> dict[str, Any]:
     """The comparison's part of the JSON object."""
     return {
         "plan": found.second,
@@ -63,12 +78,18 @@ def summarise_comparison(found: Comparison) -> dict[str, Any]:
 
 def _summarise(d: DatasetComparison) -> Mapping[str, Any]:
     return {
-        "counts": {count: {"first": pair[0], "second": pair[1]} for count, pair in d.counts.items()},
-        "rejected_by_rule": {rule: {"first": pair[0], "second": pair[1]} for rule, pair in d.rules.items()},
+        "counts": {
+            count: {"first": pair[0], "second": pair[1]} for count, pair in d.counts.items()
+        },
+        "rejected_by_rule": {
+            rule: {"first": pair[0], "second": pair[1]} for rule, pair in d.rules.items()
+        },
         "only_first": d.only_first,
         "only_second": d.only_second,
         "otherwise": d.otherwise,
         "columns": d.columns,
-        "turned": [{"first": then, "second": now, "rows": rows} for (then, now), rows in d.turned.items()],
+        "turned": [
+            {"first": then, "second": now, "rows": rows} for (then, now), rows in d.turned.items()
+        ],
         "samples": d.samples,
     }

@@ -18,7 +18,7 @@ from migrate.report.terminal import format_duration
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, Forecast, PlanDocument
-    from migrate.plan.opening import Plan
+    from migrate.plan.open_plan import Plan
 
 SAMPLES_A_RULE = 5
 CLUSTERS = 20
@@ -72,7 +72,9 @@ class DiffView:
 def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
     """The report of a plan; `start`: when its load would begin."""
     document = plan.document
-    datasets = tuple(_dataset(plan, name, counts, shown) for name, counts in document.datasets.items())
+    datasets = tuple(
+        _dataset(plan, name, counts, shown) for name, counts in document.datasets.items()
+    )
     return DiffView(
         plan=plan.name,
         snapshot=document.snapshot.name,
@@ -99,15 +101,24 @@ def _unknowable(document: PlanDocument) -> tuple[str, ...]:
 def judge_plan(document: PlanDocument) -> dict[str, Any]:
     """The headline, whether nothing speaks against loading, and what a reader must know besides."""
     plans = document.datasets.values()
-    total = {name: sum(getattr(p, name) for p in plans) for name in ("create", "update", "unknown", "unchanged")}
+    total = {
+        name: sum(getattr(p, name) for p in plans)
+        for name in ("create", "update", "unknown", "unchanged")
+    }
     broken = [finding.text for finding in document.gates if finding.verdict == "broken"]
     lines = [f"A safety gate stops this plan: {text}" for text in broken]
     rejected, read = sum(p.rejected for p in plans), sum(p.judged for p in plans)
     if rejected:
-        lines.append(f"{rejected:,} of {read:,} rows break a rule of the mapping and will not be sent.")
-    lost, fused = (sum(getattr(p.merges, name) for p in plans) for name in ("masterids_lost", "rows_fused"))
+        lines.append(
+            f"{rejected:,} of {read:,} rows break a rule of the mapping and will not be sent."
+        )
+    lost, fused = (
+        sum(getattr(p.merges, name) for p in plans) for name in ("masterids_lost", "rows_fused")
+    )
     if lost or fused:
-        lines.append(f"Merges lose records for good: {lost:,} of the target's own, {fused:,} of the plan's.")
+        lines.append(
+            f"Merges lose records for good: {lost:,} of the target's own, {fused:,} of the plan's."
+        )
     if document.offline:
         lines.append("The target was not read: what is new and what changes there is not known.")
     parts = [
@@ -158,11 +169,21 @@ def _read(plan: Plan, dataset: str, name: str) -> pl.DataFrame:
 def _changes(counts: DatasetPlan) -> Rows:
     """Columns by how many rows they change, the most first; those of recipes after them."""
     matched = counts.update + counts.unchanged
-    listed: list[tuple[str, int, str | None]] = [(name, rows, None) for name, rows in counts.change_counts.items()]
-    listed += [(name, rows, counts.recipes.get(name, "declared")) for name, rows in counts.recipe_counts.items()]
+    listed: list[tuple[str, int, str | None]] = [
+        (name, rows, None) for name, rows in counts.change_counts.items()
+    ]
+    listed += [
+        (name, rows, counts.recipes.get(name, "declared"))
+        for name, rows in counts.recipe_counts.items()
+    ]
     listed.sort(key=lambda entry: (entry[2] is not None, -entry[1], entry[0]))
     return [
-        {"column": name, "rows": rows, "share": rows / matched if matched else 0.0, "recipe": recipe}
+        {
+            "column": name,
+            "rows": rows,
+            "share": rows / matched if matched else 0.0,
+            "recipe": recipe,
+        }
         for name, rows, recipe in listed
     ]
 
@@ -184,35 +205,53 @@ def _rejects(plan: Plan, dataset: str, shown: Shown) -> Rows:
     frame = _read(plan, dataset, "rejects")
     grouped = (
         frame.group_by("rule", "column", maintain_order=True)
-        .agg(pl.len().alias("rows"), pl.struct("source", "id", "value").head(SAMPLES_A_RULE).alias("samples"))
+        .agg(
+            pl.len().alias("rows"),
+            pl.struct("source", "id", "value").head(SAMPLES_A_RULE).alias("samples"),
+        )
         .sort(["rows", "rule", "column"], descending=[True, False, False])
     )
     found = []
     for row in grouped.to_dicts():
         rule = RULES.get(row["rule"])
         samples = [
-            {"source": s["source"], "id": shown.text(s["id"]), "value": shown.text(s["value"])} for s in row["samples"]
+            {"source": s["source"], "id": shown.text(s["id"]), "value": shown.text(s["value"])}
+            for s in row["samples"]
         ]
         words = {"says": rule.says if rule else "", "hint": rule.hint if rule else ""}
         found.append({**row, **words, "samples": samples})
     return found
 
 
-def _losses(plan: Plan, dataset: str, counts: DatasetPlan, types: Mapping[str, pl.DataType], shown: Shown) -> Rows:
+def _losses(
+    plan: Plan, dataset: str, counts: DatasetPlan, types: Mapping[str, pl.DataType], shown: Shown
+) -> Rows:
     examples: dict[tuple[str, str], Rows] = {}
     for row in _read(plan, dataset, "losses").to_dicts():
         dtype = types.get(row["column"])
-        pair = {"before": shown.value(row["before"], dtype), "after": shown.value(row["after"], dtype)}
+        pair = {
+            "before": shown.value(row["before"], dtype),
+            "after": shown.value(row["after"], dtype),
+        }
         examples.setdefault((row["column"], row["loss"]), []).append(pair)
-    listed = [(rows, column, loss) for column, losses in counts.losses.items() for loss, rows in losses.items()]
+    listed = [
+        (rows, column, loss)
+        for column, losses in counts.losses.items()
+        for loss, rows in losses.items()
+    ]
     return [
         {"column": column, "loss": loss, "says": LOSSES.get(loss, ""), "rows": rows}
-        | {"share": rows / counts.accepted if counts.accepted else 0.0, "examples": examples.get((column, loss), [])}
+        | {
+            "share": rows / counts.accepted if counts.accepted else 0.0,
+            "examples": examples.get((column, loss), []),
+        }
         for rows, column, loss in sorted(listed, key=lambda entry: (-entry[0], entry[1], entry[2]))
     ]
 
 
-def loss_examples(plan: Plan, shown: Shown) -> dict[str, dict[str, dict[str, list[list[str | None]]]]]:
+def loss_examples(
+    plan: Plan, shown: Shown
+) -> dict[str, dict[str, dict[str, list[list[str | None]]]]]:
     """By dataset, column and loss the first few (before, after), as shown."""
     found: dict[str, dict[str, dict[str, list[list[str | None]]]]] = {}
     for dataset, counts in plan.document.datasets.items():
@@ -227,13 +266,17 @@ def _clusters(plan: Plan, dataset: str, shown: Shown) -> Rows:
     if not frame.height:
         return []
     found = []
-    for cluster in frame.filter(pl.col("cluster") <= CLUSTERS).partition_by("cluster", maintain_order=True):
+    for cluster in frame.filter(pl.col("cluster") <= CLUSTERS).partition_by(
+        "cluster", maintain_order=True
+    ):
         members = [
             {**row, "key": shown.text(row["key"]), "value": shown.text(row["value"])}
             for row in cluster.head(MEMBERS).to_dicts()
         ]
         there = cluster.get_column("masterid").drop_nulls().n_unique()
-        found.append({"records": cluster.height, "disappear": max(0, there - 1), "members": members})
+        found.append(
+            {"records": cluster.height, "disappear": max(0, there - 1), "members": members}
+        )
     return found
 
 
@@ -244,7 +287,10 @@ def _odd(plan: Plan, dataset: str, shown: Shown) -> Rows:
     some = frame.with_columns(pl.int_range(pl.len()).over("columns", "what").alias("_n")).filter(
         pl.col("_n") < ODD_VALUES
     )
-    return [{**row, "value": _odd_value(row, shown), "like": shown.text(row["like"])} for row in some.to_dicts()]
+    return [
+        {**row, "value": _odd_value(row, shown), "like": shown.text(row["like"])}
+        for row in some.to_dicts()
+    ]
 
 
 def _odd_value(row: Mapping[str, Any], shown: Shown) -> str | None:
@@ -256,14 +302,24 @@ def _odd_value(row: Mapping[str, Any], shown: Shown) -> str | None:
 
 
 def _totals_of(datasets: tuple[DatasetView, ...], kind: str) -> Rows:
-    return [{**row, "dataset": view.name} for view in datasets for row in view.totals if row["kind"] == kind]
+    return [
+        {**row, "dataset": view.name}
+        for view in datasets
+        for row in view.totals
+        if row["kind"] == kind
+    ]
 
 
 def view_forecast(forecast: Forecast, start: datetime) -> dict[str, Any]:
     """The cost of the load, how long it takes by number of keys and when it would end, dataset after dataset."""
     longest = max([*forecast.minutes_by_keys.values(), 0.01])
     keys = [
-        {"keys": count, "minutes": minutes, "lasts": format_duration(minutes * 60), "ends": _clock(start, minutes)}
+        {
+            "keys": count,
+            "minutes": minutes,
+            "lasts": format_duration(minutes * 60),
+            "ends": _clock(start, minutes),
+        }
         for count, minutes in forecast.minutes_by_keys.items()
     ]
     timeline = [

@@ -11,8 +11,8 @@ from migrate.verify.evidence import Checked
 from migrate.verify.purge import Purged
 
 if TYPE_CHECKING:
-    from migrate.stages.evidence import Evidence
-    from migrate.stages.purge import Erased
+    from migrate.app.evidence import Evidence
+    from migrate.app.purge import Erased
 
 
 def render_evidence(made: Evidence) -> str:
@@ -26,7 +26,12 @@ def render_evidence(made: Evidence) -> str:
 
 def checked_outcome(file: Path, found: Checked) -> tuple[str, dict[str, Any]]:
     """What a check found, as text and as JSON."""
-    data = {"file": str(file), "head": found.head, "parts": found.parts, "problems": list(found.problems)}
+    data = {
+        "file": str(file),
+        "head": found.head,
+        "parts": found.parts,
+        "problems": list(found.problems),
+    }
     if not found.problems:
         return f"Sound: {file}, {found.parts} parts, head {found.head}", data
     lines = "\n".join(f"  {inert(problem)}" for problem in found.problems)
@@ -69,11 +74,20 @@ def render_erased(erased: Erased) -> str:
         return "Nobody was found by that address or id; nothing was removed."
     rows = say_count(sum(erased.rows.values()), "row")
     parts = [f"Removed {say_count(erased.records, 'record')} of the person, {rows} in all files:"]
-    parts.append(render_table(["file", "rows"], [[name, count] for name, count in erased.rows.items()]))
+    parts.append(
+        render_table(["file", "rows"], [[name, count] for name, count in erased.rows.items()])
+    )
     if erased.removed:
-        parts.append("Removed whole, since they name the person:\n" + "\n".join(f"  {name}" for name in erased.removed))
+        parts.append(
+            "Removed whole, since they name the person:\n"
+            + "\n".join(f"  {name}" for name in erased.removed)
+        )
     if erased.masterids:
         parts.append("They are still in Octolis, which has no delete; ask its support to remove:")
-        parts.append(render_table(["dataset", "masterid"], [list(found) for found in erased.masterids]))
-    parts.append("They may still be at the source, in the customer's shops and in backups of this workspace.")
+        parts.append(
+            render_table(["dataset", "masterid"], [list(found) for found in erased.masterids])
+        )
+    parts.append(
+        "They may still be at the source, in the customer's shops and in backups of this workspace."
+    )
     return "\n\n".join(parts)

@@ -46,12 +46,34 @@ def summarise_extraction(extraction: Extraction) -> dict[str, Any]:
 def render_extraction(extraction: Extraction) -> str:
     """A table with one line per resource, and what is not proven below it."""
     rows = [
-        [name, r.announced, r.received, r.distinct, r.duplicates, r.pages, format_duration(r.seconds), r.verdict]
+        [
+            name,
+            r.announced,
+            r.received,
+            r.distinct,
+            r.duplicates,
+            r.pages,
+            format_duration(r.seconds),
+            r.verdict,
+        ]
         for name, r in extraction.resources.items()
     ]
-    headers = ["resource", "announced", "received", "distinct", "duplicates", "pages", "time", "verdict"]
+    headers = [
+        "resource",
+        "announced",
+        "received",
+        "distinct",
+        "duplicates",
+        "pages",
+        "time",
+        "verdict",
+    ]
     lines = [f"Snapshot {extraction.snapshot}", "", render_table(headers, rows)]
-    doubts = [f"  {name}: {r.verdict}, {r.reason}" for name, r in extraction.resources.items() if r.verdict != "proven"]
+    doubts = [
+        f"  {name}: {r.verdict}, {r.reason}"
+        for name, r in extraction.resources.items()
+        if r.verdict != "proven"
+    ]
     if doubts:
         lines += ["", *doubts]
     lines += _unread_lines(extraction) + _delta_lines(extraction)
@@ -76,7 +98,9 @@ def _unread_lines(extraction: Extraction) -> list[str]:
 def _delta_lines(extraction: Extraction) -> list[str]:
     if extraction.since is None:
         return []
-    base = f", compared with snapshot {extraction.since.snapshot}" if extraction.since.snapshot else ""
+    base = (
+        f", compared with snapshot {extraction.since.snapshot}" if extraction.since.snapshot else ""
+    )
     rows = [
         [name, delta.new, delta.changed, delta.unchanged, delta.gone, delta.how]
         for name, result in extraction.resources.items()

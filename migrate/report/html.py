@@ -29,7 +29,9 @@ def render_run(summary: Mapping[str, Any], *, made_at: str) -> str:
     rules = [
         (name, rule, count)
         for name, dataset in datasets.items()
-        for rule, count in sorted(dataset.get("rejected_by_rule", {}).items(), key=lambda item: (-item[1], item[0]))
+        for rule, count in sorted(
+            dataset.get("rejected_by_rule", {}).items(), key=lambda item: (-item[1], item[0])
+        )
     ]
     return _template().render(
         run=summary,
@@ -44,18 +46,30 @@ def render_run(summary: Mapping[str, Any], *, made_at: str) -> str:
 def judge_run(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The headline: whether the counts agree, and what a reader must know besides."""
     lines = []
-    unproven = [name for name, r in summary["extract"]["resources"].items() if r["verdict"] != "proven"]
+    unproven = [
+        name for name, r in summary["extract"]["resources"].items() if r["verdict"] != "proven"
+    ]
     if unproven:
         lines.append(f"Not proven complete: {', '.join(unproven)}.")
     rejected = sum(d["rejected"] for d in summary.get("plan_datasets", {}).values())
     if rejected:
-        lines.append(f"{rejected:,} rows broke a rule of the mapping and were not sent; they are listed by rule below.")
+        lines.append(
+            f"{rejected:,} rows broke a rule of the mapping and were not sent; they are listed by rule below."
+        )
     refused = sum(d["rejected"] for d in summary.get("load", {}).get("datasets", {}).values())
     if refused:
         lines.append(f"{refused:,} records were refused by Octolis.")
-    wrong = [n for n, d in summary.get("reconcile", {}).get("datasets", {}).items() if d["verdict"] != "match"]
+    wrong = [
+        n
+        for n, d in summary.get("reconcile", {}).get("datasets", {}).items()
+        if d["verdict"] != "match"
+    ]
     if wrong:
-        return {"good": False, "headline": f"The counts do not agree: {', '.join(wrong)}", "lines": lines}
+        return {
+            "good": False,
+            "headline": f"The counts do not agree: {', '.join(wrong)}",
+            "lines": lines,
+        }
     if not summary.get("reconcile"):
         return {"good": False, "headline": "The run has not been reconciled", "lines": lines}
     written = sum(d["written"] for d in summary["load"]["datasets"].values())

@@ -10,13 +10,39 @@ from migrate.report.extract import NOT_MIGRATED
 from migrate.report.terminal import inert, render_table, say_count
 
 if TYPE_CHECKING:
-    from migrate.snapshot.inspection import FieldCounts, FieldInspection, Inspection, ResourceInspection
+    from migrate.snapshot.inspection import (
+        FieldCounts,
+        FieldInspection,
+        Inspection,
+        ResourceInspection,
+    )
 
 Mask = Callable[[str], str]
 # Words of the API and of shops, not of people; everything else is masked.
 _WORDS = frozenset(
-    {"source", "objecttype", "itemtype", "type", "status", "state", "currency", "event", "goalid", "lang", "language"}
-    | {"newsletter", "optin", "gender", "visibility", "condition", "availability", "in_stock", "manage_stock"}
+    {
+        "source",
+        "objecttype",
+        "itemtype",
+        "type",
+        "status",
+        "state",
+        "currency",
+        "event",
+        "goalid",
+        "lang",
+        "language",
+    }
+    | {
+        "newsletter",
+        "optin",
+        "gender",
+        "visibility",
+        "condition",
+        "availability",
+        "in_stock",
+        "manage_stock",
+    }
 )
 _BIRTHDAYS = ("birth", "dob", "geboorte", "naissance", "geburt")
 _PHONE_DIGITS = 9
@@ -28,10 +54,16 @@ def summarise_inspection(inspection: Inspection, mask: Mask) -> dict[str, Any]:
     """The inspection's part of the JSON object; `mask` is applied to every example that may be personal."""
     return {
         "snapshot": inspection.snapshot,
-        "resources": {resource.name: _resource(resource, mask) for resource in inspection.resources},
+        "resources": {
+            resource.name: _resource(resource, mask) for resource in inspection.resources
+        },
         "traps": [
             *({"resource": None, **asdict(trap)} for trap in inspection.traps),
-            *({"resource": r.name, **asdict(trap)} for r in inspection.resources for trap in r.traps),
+            *(
+                {"resource": r.name, **asdict(trap)}
+                for r in inspection.resources
+                for trap in r.traps
+            ),
         ],
         "not_migrated": NOT_MIGRATED,
     }
@@ -91,17 +123,36 @@ def render_inspection(summary: Mapping[str, Any]) -> str:
     """A table of fields for each resource, then the traps."""
     lines = [f"Snapshot {summary['snapshot']}"]
     for name, resource in summary["resources"].items():
-        sources = ", ".join(f"{source or '(none)'} {rows:,}" for source, rows in resource["sources"].items())
-        lines += ["", f"{name}: {say_count(resource['rows'], 'record')}; sources: {inert(sources) or 'none'}"]
+        sources = ", ".join(
+            f"{source or '(none)'} {rows:,}" for source, rows in resource["sources"].items()
+        )
+        lines += [
+            "",
+            f"{name}: {say_count(resource['rows'], 'record')}; sources: {inert(sources) or 'none'}",
+        ]
         if resource["fields"]:
             lines += ["", _fields_table(resource)]
     lines += ["", *_trap_lines(summary["traps"])]
-    lines += ["", f"Not migrated, since the documented lists do not hold it: {summary['not_migrated']}."]
+    lines += [
+        "",
+        f"Not migrated, since the documented lists do not hold it: {summary['not_migrated']}.",
+    ]
     return "\n".join(lines)
 
 
 def _fields_table(resource: Mapping[str, Any]) -> str:
-    headers = ["field", "types", "filled", "''", "null", "absent", "distinct", "min", "max", "examples"]
+    headers = [
+        "field",
+        "types",
+        "filled",
+        "''",
+        "null",
+        "absent",
+        "distinct",
+        "min",
+        "max",
+        "examples",
+    ]
     rows = [
         [
             name,

@@ -16,19 +16,33 @@ _KEYS = (
     "requests", "throttled_429", "busy_423", "seconds", "unknown", "busy_s", "readbacks", "protected_columns",
     "altered_columns", "target", "repeated",
 )  # fmt: skip
-_SHOWN = ("planned", "written", "created", "updated", "merged", "rejected", "deferred", "altered", "requests")
+_SHOWN = (
+    "planned",
+    "written",
+    "created",
+    "updated",
+    "merged",
+    "rejected",
+    "deferred",
+    "altered",
+    "requests",
+)
 
 
 def left_behind(result: LoadResult) -> bool:
     """True when a record was refused or deferred, or nobody knows what became of it."""
-    return any(dataset.rejected or dataset.deferred or dataset.open for dataset in result.datasets.values())
+    return any(
+        dataset.rejected or dataset.deferred or dataset.open for dataset in result.datasets.values()
+    )
 
 
 def summarise_load(result: LoadResult) -> dict[str, Any]:
     """The load's part of the JSON object; sums over all calls for this plan."""
     return {
         "plan": result.plan,
-        "datasets": {name: {key: getattr(d, key) for key in _KEYS} for name, d in result.datasets.items()},
+        "datasets": {
+            name: {key: getattr(d, key) for key in _KEYS} for name, d in result.datasets.items()
+        },
         "reasons": [{"reason": reason, "records": count} for reason, count in result.reasons],
         "exports": None if result.exports is None else str(result.exports),
     }
@@ -36,7 +50,11 @@ def summarise_load(result: LoadResult) -> dict[str, Any]:
 
 def say_not_loaded(left: Mapping[str, int]) -> str:
     """One sentence that names the datasets, and how many records of each are still to be sent."""
-    return "Not loaded yet: " + ", ".join(f"{inert(name)} ({rows:,} to send)" for name, rows in left.items()) + "."
+    return (
+        "Not loaded yet: "
+        + ", ".join(f"{inert(name)} ({rows:,} to send)" for name, rows in left.items())
+        + "."
+    )
 
 
 def render_load(result: LoadResult, others: Mapping[str, int] | None = None) -> str:
@@ -46,10 +64,16 @@ def render_load(result: LoadResult, others: Mapping[str, int] | None = None) -> 
     """
     done = not others and all(not dataset.open for dataset in result.datasets.values())
     rows = [
-        [name, *(getattr(d, key) for key in _SHOWN), format_duration(d.seconds)] for name, d in result.datasets.items()
+        [name, *(getattr(d, key) for key in _SHOWN), format_duration(d.seconds)]
+        for name, d in result.datasets.items()
     ]
     lines = [f"Plan {result.plan} loaded" if done else f"Plan {result.plan}, loaded in part", ""]
-    lines += [render_table(["dataset", *_SHOWN, "time"], rows), "", _pace_line(result), *_loss_lines(result)]
+    lines += [
+        render_table(["dataset", *_SHOWN, "time"], rows),
+        "",
+        _pace_line(result),
+        *_loss_lines(result),
+    ]
     lines += _feed_lines(result)
     lines += _end_lines(result)
     lines += ["", say_not_loaded(others)] if others else []
@@ -69,7 +93,9 @@ def _loss_lines(result: LoadResult) -> list[str]:
     altered = _by_column(result.datasets, "altered_columns")
     lines = []
     if protected:
-        lines.append(f"Not stored, since these columns do not accept writes (protected): {_listed(protected)}.")
+        lines.append(
+            f"Not stored, since these columns do not accept writes (protected): {_listed(protected)}."
+        )
     if altered:
         lines.append(f"Stored otherwise than sent (altered): {_listed(altered)}.")
     return lines
@@ -80,14 +106,22 @@ def _feed_lines(result: LoadResult) -> list[str]:
     for name, entry in result.datasets.items():
         if entry.target != "webhook":
             continue
-        lines.append(f"{name} went to a webhook: not verifiable. Written means handed over; nothing can be read back.")
+        lines.append(
+            f"{name} went to a webhook: not verifiable. Written means handed over; nothing can be read back."
+        )
         if entry.repeated:
-            lines.append(f"{name}: up to {entry.repeated:,} records may have arrived twice, since an answer was lost.")
+            lines.append(
+                f"{name}: up to {entry.repeated:,} records may have arrived twice, since an answer was lost."
+            )
     return lines
 
 
 def _by_column(datasets: Mapping[str, Totals], kind: str) -> dict[str, int]:
-    return {f"{name}.{column}": records for name, d in datasets.items() for column, records in getattr(d, kind).items()}
+    return {
+        f"{name}.{column}": records
+        for name, d in datasets.items()
+        for column, records in getattr(d, kind).items()
+    }
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -100,7 +134,14 @@ def _end_lines(result: LoadResult) -> list[str]:
         for key in ("planned", "written", "rejected", "deferred", "unknown", "open")
     }
     sums["not sent"] = sums.pop("open") - sums["unknown"]
-    lines = ["", ", ".join(f"{count:,} {key}" for key, count in sums.items() if count or key in ("planned", "written"))]
+    lines = [
+        "",
+        ", ".join(
+            f"{count:,} {key}"
+            for key, count in sums.items()
+            if count or key in ("planned", "written")
+        ),
+    ]
     if result.reasons:
         lines.append("Top reasons to refuse records:")
         lines += [f"  {count:,}  {inert(reason)}" for reason, count in result.reasons]

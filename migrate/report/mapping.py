@@ -18,20 +18,28 @@ _MAX_CELL = 60
 Mask = Callable[[str], str]
 
 
-def render_check(mappings: Sequence[Mapping], remarks: Sequence[Remark], snapshot: str | None) -> str:
+def render_check(
+    mappings: Sequence[Mapping], remarks: Sequence[Remark], snapshot: str | None
+) -> str:
     """The datasets that the files make, and what a snapshot says about them."""
-    rows: list[Row] = [[m.dataset, m.resource, ", ".join(m.key), len(m.columns), len(m.ignore)] for m in mappings]
+    rows: list[Row] = [
+        [m.dataset, m.resource, ", ".join(m.key), len(m.columns), len(m.ignore)] for m in mappings
+    ]
     table = render_table(["dataset", "made from", "key", "columns", "fields left behind"], rows)
     held = f"Held against snapshot {snapshot}" if snapshot else "Not held against a snapshot"
     parts = [f"No problem found. {held}.", table]
     if remarks:
-        parts.append("\n".join(["Worth a look:", *(f"  {inert(remark.text)}" for remark in remarks)]))
+        parts.append(
+            "\n".join(["Worth a look:", *(f"  {inert(remark.text)}" for remark in remarks)])
+        )
     return "\n\n".join(parts)
 
 
 def render_functions(functions: Sequence[Function]) -> str:
     """Each function with its example."""
-    rows: list[Row] = [[_call(f), f"{f.example[0]!r} -> {f.example[1]!r}", f.says] for f in functions]
+    rows: list[Row] = [
+        [_call(f), f"{f.example[0]!r} -> {f.example[1]!r}", f.says] for f in functions
+    ]
     return render_table(["function", "example", "what it does"], rows, indent=0)
 
 
@@ -51,13 +59,19 @@ def summarise_functions(functions: Sequence[Function]) -> list[dict[str, Any]]:
 
 
 def _call(function: Function) -> str:
-    return function.name if function.example_argument is None else f"{function.name}: {function.example_argument}"
+    return (
+        function.name
+        if function.example_argument is None
+        else f"{function.name}: {function.example_argument}"
+    )
 
 
 def render_preview(found: Preview, mask: Mask) -> str:
     """Rows before and after, then the rejected ones with their reasons; values as `mask` shows them."""
     counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
-    parts = [f"{say_count(found.looked_at, 'record')} looked at" + (f": {counts}." if counts else ".")]
+    parts = [
+        f"{say_count(found.looked_at, 'record')} looked at" + (f": {counts}." if counts else ".")
+    ]
     parts += [_render_row(row, mask) for row in found.accepted]
     parts += [_render_row(row, mask) for row in found.rejected]
     return "\n\n".join(parts)
@@ -69,11 +83,18 @@ def _render_row(row: PreviewRow, mask: Mask) -> str:
     if row.rule:
         title = f"rejected  {title}\n  {row.rule} in {row.column}: {row.reason}"
     cells: list[Row] = [
-        [change.column, _cell(change.before, mask), _cell(change.after, mask), ", ".join(change.losses)]
+        [
+            change.column,
+            _cell(change.before, mask),
+            _cell(change.after, mask),
+            ", ".join(change.losses),
+        ]
         for change in row.changes
         if change.before is not None or change.after is not None
     ]
-    return f"{title}\n{render_table(['column', 'before', 'after', 'lost'], cells)}" if cells else title
+    return (
+        f"{title}\n{render_table(['column', 'before', 'after', 'lost'], cells)}" if cells else title
+    )
 
 
 def _cell(value: str | None, mask: Mask) -> str:
@@ -100,7 +121,11 @@ def _summarise_row(row: PreviewRow, mask: Mask) -> dict[str, Any]:
     head = {"source": row.source, "id": shown(row.id), "position": row.position}
     why = {"rule": row.rule, "column": row.column, "reason": row.reason} if row.rule else {}
     columns = {
-        change.column: {"before": shown(change.before), "after": shown(change.after), "losses": list(change.losses)}
+        change.column: {
+            "before": shown(change.before),
+            "after": shown(change.after),
+            "losses": list(change.losses),
+        }
         for change in row.changes
     }
     return {**head, **why, "columns": columns}

@@ -7,17 +7,27 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.mapping.rules import RULES
-from migrate.mask import workspace_masker
+from migrate.privacy.mask import workspace_masker
 from migrate.report.diff_view import loss_examples
 from migrate.report.shown import Shown
 from migrate.report.terminal import Row, format_duration, inert, render_table
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, PlanDocument
-    from migrate.plan.opening import Plan
+    from migrate.plan.open_plan import Plan
 
 _RULES = 20
-_COUNTS = ("read", "filtered", "rejected", "collapsed", "create", "update", "unchanged", "unknown", "batches")
+_COUNTS = (
+    "read",
+    "filtered",
+    "rejected",
+    "collapsed",
+    "create",
+    "update",
+    "unchanged",
+    "unknown",
+    "batches",
+)
 
 
 def summarise_plan(plan: Plan) -> dict[str, Any]:
@@ -59,7 +69,9 @@ def render_counts(datasets: Mapping[str, DatasetPlan], names: Sequence[str]) -> 
     shown = [*names]
     if any(dataset.outside_delta for dataset in datasets.values()):
         shown.insert(shown.index("read") + 1, "outside_delta")
-    rows: list[Row] = [[name, *(getattr(d, count) for count in shown)] for name, d in datasets.items()]
+    rows: list[Row] = [
+        [name, *(getattr(d, count) for count in shown)] for name, d in datasets.items()
+    ]
     return render_table(["dataset", *(count.replace("_", " ") for count in shown)], rows)
 
 
@@ -78,8 +90,12 @@ def render_rejects_of(found: Sequence[tuple[str, str, str, int, str]]) -> str:
         return ""
     heads = ["dataset", "rule", "rows", "what it says"]
     if any(column for _, _, column, _, _ in found):
-        rows: list[Row] = [[name, rule, column, count, says] for name, rule, column, count, says in found[:_RULES]]
-        return "Rejected rows, by the rule they broke:\n" + render_table([*heads[:2], "column", *heads[2:]], rows)
+        rows: list[Row] = [
+            [name, rule, column, count, says] for name, rule, column, count, says in found[:_RULES]
+        ]
+        return "Rejected rows, by the rule they broke:\n" + render_table(
+            [*heads[:2], "column", *heads[2:]], rows
+        )
     rows = [[name, rule, count, says] for name, rule, _, count, says in found[:_RULES]]
     return "Rejected rows, by the rule they broke:\n" + render_table(heads, rows)
 
@@ -91,11 +107,19 @@ def _merges(document: PlanDocument) -> str:
         for name, dataset in document.datasets.items()
         if (m := dataset.merges).clusters
     ]
-    return "\n".join(["Merges, which cannot be undone (`migrate diff` lists them):", *lines]) if lines else ""
+    return (
+        "\n".join(["Merges, which cannot be undone (`migrate diff` lists them):", *lines])
+        if lines
+        else ""
+    )
 
 
 def _warnings(document: PlanDocument) -> str:
-    lines = [f"  {name}: {text}" for name, dataset in document.datasets.items() for text in warnings_of(dataset)]
+    lines = [
+        f"  {name}: {text}"
+        for name, dataset in document.datasets.items()
+        for text in warnings_of(dataset)
+    ]
     lines += [f"  {name}: not planned, {reason}" for name, reason in document.skipped.items()]
     return "\n".join(["Worth knowing:", *(inert(line) for line in lines)]) if lines else ""
 
@@ -105,17 +129,29 @@ def warnings_of(dataset: DatasetPlan) -> list[str]:
     found = list(dataset.warnings)
     found += [f"{n:,} rows find no {lookup}" for lookup, n in dataset.orphans.items() if n]
     if dataset.foreign:
-        found.append(f"{dataset.foreign:,} records of the target come from elsewhere; they are left alone")
+        found.append(
+            f"{dataset.foreign:,} records of the target come from elsewhere; they are left alone"
+        )
     if dataset.unmapped:
-        fields = ", ".join(f"{entry.field} ({entry.filled:.0%} filled)" for entry in dataset.unmapped[:8])
+        fields = ", ".join(
+            f"{entry.field} ({entry.filled:.0%} filled)" for entry in dataset.unmapped[:8]
+        )
         more = f" and {len(dataset.unmapped) - 8} more" if len(dataset.unmapped) > 8 else ""
         found.append(f"fields that no mapping uses: {fields}{more}")
     return found
 
 
 def _gates(document: PlanDocument) -> str:
-    broken = [f"  {finding.gate}: {finding.text}" for finding in document.gates if finding.verdict == "broken"]
-    return "\n".join(["Stopped by a safety gate; load will refuse this plan:", *broken]) if broken else ""
+    broken = [
+        f"  {finding.gate}: {finding.text}"
+        for finding in document.gates
+        if finding.verdict == "broken"
+    ]
+    return (
+        "\n".join(["Stopped by a safety gate; load will refuse this plan:", *broken])
+        if broken
+        else ""
+    )
 
 
 def _forecast(document: PlanDocument) -> str:

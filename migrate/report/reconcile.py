@@ -77,15 +77,36 @@ def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> st
         ]
         for name, d in found.datasets.items()
     ]  # fmt: skip
-    rows += [[name, *[None] * 6, "not loaded"] for name in found.not_loaded if name not in found.unverifiable]
-    headers = ["dataset", "before", "+ created", "- merged", "= expected", "after", "difference", "verdict"]
+    rows += [
+        [name, *[None] * 6, "not loaded"]
+        for name in found.not_loaded
+        if name not in found.unverifiable
+    ]
+    headers = [
+        "dataset",
+        "before",
+        "+ created",
+        "- merged",
+        "= expected",
+        "after",
+        "difference",
+        "verdict",
+    ]
     parts = [f"Counts of plan {found.plan}", render_table(headers, rows)]
     sources = [row for name, d in found.datasets.items() for row in _source_rows(name, d.by_source)]
     if sources:
-        parts.append("By source:\n" + render_table(["dataset", "source", "planned", "in the target now"], sources))
-    explanations = [f"  {name}: {line}" for name, d in found.datasets.items() for line in d.explanations]
+        parts.append(
+            "By source:\n"
+            + render_table(["dataset", "source", "planned", "in the target now"], sources)
+        )
+    explanations = [
+        f"  {name}: {line}" for name, d in found.datasets.items() for line in d.explanations
+    ]
     explanations += [f"  {name}: not verifiable: {why}" for name, why in found.unverifiable.items()]
-    explanations += [f"  {name}: {say_count(rows, 'record')} not loaded yet" for name, rows in found.not_loaded.items()]
+    explanations += [
+        f"  {name}: {say_count(rows, 'record')} not loaded yet"
+        for name, rows in found.not_loaded.items()
+    ]
     if explanations:
         parts.append("\n".join(explanations))
     deep = [d.deep for d in found.datasets.values() if d.deep]
@@ -96,7 +117,9 @@ def _source_rows(name: str, by_source: Mapping[str, SourceCount]) -> list[list[s
     rows: list[list[str | int]] = []
     for source, count in by_source.items():
         note = f" ({count.reason})" if count.counted is not None and count.reason else ""
-        counted: str | int = f"not counted: {count.reason}" if count.counted is None else count.counted
+        counted: str | int = (
+            f"not counted: {count.reason}" if count.counted is None else count.counted
+        )
         rows.append([name, source, count.planned, f"{count.counted:,}{note}" if note else counted])
     return rows
 
@@ -126,24 +149,43 @@ def _render_deep(deep: Sequence[DeepDataset], mask: Mask | None) -> list[str]:
     samples = [row for d in deep for row in _sample_rows(d, mask)]
     if samples:
         headers = ["dataset", "finding", "name", "key", "column", "expected", "found"]
-        parts.append("Samples" + ("" if mask is None else " (masked)") + ":\n" + render_table(headers, samples))
-        parts.append("\n".join(f"  all of {d.dataset}: {d.file}" for d in deep if d.samples.height and d.file))
+        parts.append(
+            "Samples"
+            + ("" if mask is None else " (masked)")
+            + ":\n"
+            + render_table(headers, samples)
+        )
+        parts.append(
+            "\n".join(
+                f"  all of {d.dataset}: {d.file}" for d in deep if d.samples.height and d.file
+            )
+        )
     return parts
 
 
 def _notes(d: DeepDataset) -> list[str]:
-    notes = [f"  {d.dataset}.{name}: not verifiable independently: {why}" for name, why in d.unverifiable.items()]
+    notes = [
+        f"  {d.dataset}.{name}: not verifiable independently: {why}"
+        for name, why in d.unverifiable.items()
+    ]
     if d.there_before:
         notes.append(f"  {d.dataset}: {d.there_before:,} records of others, older than the load")
     if d.outside:
-        notes.append(f"  {d.dataset}: {d.outside:,} records that the delta did not touch, not compared")
-    return notes + [f"  {d.dataset}: {count:,} records {name}, not compared" for name, count in d.unsettled.items()]
+        notes.append(
+            f"  {d.dataset}: {d.outside:,} records that the delta did not touch, not compared"
+        )
+    return notes + [
+        f"  {d.dataset}: {count:,} records {name}, not compared"
+        for name, count in d.unsettled.items()
+    ]
 
 
 def _sample_rows(deep: DeepDataset, mask: Mask | None) -> list[Row]:
     order = {finding: place for place, finding in enumerate(_SHOWN)}
     chosen = deep.samples.with_columns(
-        pl.col("finding").replace_strict(order, default=len(order), return_dtype=pl.Int64).alias("_at")
+        pl.col("finding")
+        .replace_strict(order, default=len(order), return_dtype=pl.Int64)
+        .alias("_at")
     ).sort("_at", "name", "column", "key")
     names = ("key", "expected", "found")
     return [

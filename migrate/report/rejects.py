@@ -12,10 +12,22 @@ if TYPE_CHECKING:
     import polars as pl
 
     from migrate.load.totals import Failure
-    from migrate.mask import Masker
+    from migrate.privacy.mask import Masker
 
 _SHOWN = ("dataset", "stage", "kind", "reason", "column", "records", "open", "example")
-_DETAILS = ("reject", "dataset", "stage", "kind", "reason", "column", "resource", "source", "id", "position", "key")
+_DETAILS = (
+    "reject",
+    "dataset",
+    "stage",
+    "kind",
+    "reason",
+    "column",
+    "resource",
+    "source",
+    "id",
+    "position",
+    "key",
+)
 _PERSONAL = ("key", "value", "payload")
 
 
@@ -34,10 +46,14 @@ def render_groups(plan: str, groups: pl.DataFrame) -> str:
         return f"Plan {plan}: nothing was rejected."
     rows = [[row[name] for name in _SHOWN] for row in groups.iter_rows(named=True)]
     total, left = int(groups["records"].sum()), int(groups["open"].sum())
-    return f"Plan {plan}: {say_count(total, 'reject')}, {left:,} open\n\n" + render_table(_SHOWN, rows)
+    return f"Plan {plan}: {say_count(total, 'reject')}, {left:,} open\n\n" + render_table(
+        _SHOWN, rows
+    )
 
 
-def describe_rejects(rejects: pl.DataFrame, failures: Sequence[Failure], masker: Masker | None) -> list[dict[str, Any]]:
+def describe_rejects(
+    rejects: pl.DataFrame, failures: Sequence[Failure], masker: Masker | None
+) -> list[dict[str, Any]]:
     """Each reject with what support asks for about its batch; personal values masked unless there is no `masker`."""
     by_batch: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for failure in failures:
@@ -68,7 +84,9 @@ def render_rejects(described: Sequence[Mapping[str, Any]]) -> str:
 
 def _block(entry: Mapping[str, Any]) -> str:
     names = [
-        name for name in (*_DETAILS, "value", "status", "batch", "payload", "mark", "note") if entry[name] is not None
+        name
+        for name in (*_DETAILS, "value", "status", "batch", "payload", "mark", "note")
+        if entry[name] is not None
     ]
     width = max(len(name) for name in names)
     lines = [f"  {name.ljust(width)}  {inert(str(entry[name]))}" for name in names]

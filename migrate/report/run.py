@@ -18,7 +18,7 @@ from migrate.report.terminal import Row, render_table
 from migrate.workspace import write_bytes
 
 if TYPE_CHECKING:
-    from migrate.stages.run import Run
+    from migrate.app.pipeline import Run
     from migrate.verify.totals import RevenueRow
 
 
@@ -63,7 +63,9 @@ def forecast_sentence(run: Run) -> str:
 
 def _revenue_entry(row: RevenueRow) -> dict[str, Any]:
     amounts = {"source": row.source, "plan": row.plan, "target": row.target}
-    texts = {place: None if amount is None else str(_cents(amount)) for place, amount in amounts.items()}
+    texts = {
+        place: None if amount is None else str(_cents(amount)) for place, amount in amounts.items()
+    }
     return {"month": row.month, "currency": row.currency, **texts, "equal": row.equal}
 
 
@@ -104,7 +106,10 @@ def render_revenue(revenue: Sequence[RevenueRow]) -> str:
 
 def write_report(reports: Path, name: str, summary: Mapping[str, Any], now: datetime) -> Path:
     """Writes NAME-run.json and NAME-run.html and returns the page's path."""
-    write_bytes(reports / f"{name}-run.json", (json.dumps(summary, ensure_ascii=False, indent=2) + "\n").encode())
+    write_bytes(
+        reports / f"{name}-run.json",
+        (json.dumps(summary, ensure_ascii=False, indent=2) + "\n").encode(),
+    )
     page = reports / f"{name}-run.html"
     write_bytes(page, render_run(summary, made_at=now.strftime("%Y-%m-%d %H:%M UTC")).encode())
     return page

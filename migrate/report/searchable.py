@@ -25,7 +25,9 @@ from migrate.workspace import write_bytes
 ROW_KINDS = (("change", "changes"), ("reject", "rejected"), ("merge", "merges"), ("loss", "losses"))
 
 
-def render_searchable(template: str, *, dataset_names: Sequence[str], kinds: Sequence[str], **values: Any) -> str:
+def render_searchable(
+    template: str, *, dataset_names: Sequence[str], kinds: Sequence[str], **values: Any
+) -> str:
     """The page of a template that extends `searchable.html.j2`; `kinds`: of its rows, which the filter offers.
 
     **Raises** where a value that the template names is not given.
@@ -43,7 +45,9 @@ def render_searchable(template: str, *, dataset_names: Sequence[str], kinds: Seq
 
 
 def write_with_lists(
-    page: Path, write: Callable[[Path], list[WrittenList]], render: Callable[[list[WrittenList], str], str]
+    page: Path,
+    write: Callable[[Path], list[WrittenList]],
+    render: Callable[[list[WrittenList], str], str],
 ) -> list[WrittenList]:
     """Writes the full lists into a folder beside the page, named after it, and then the page. Raises WorkspaceError."""
     folder = page.with_name(f"{page.stem}-lists")
@@ -52,7 +56,8 @@ def write_with_lists(
         write_bytes(page, render(lists, folder.name).encode("utf-8", "replace"))
     except OSError as error:
         raise WorkspaceError(
-            f"the report {page} cannot be written: {error.strerror or error}", hint="choose another --html FILE"
+            f"the report {page} cannot be written: {error.strerror or error}",
+            hint="choose another --html FILE",
         ) from None
     return lists
 

@@ -9,8 +9,8 @@ from migrate.load.pace import describe_pace
 from migrate.report.terminal import Row, render_table
 
 if TYPE_CHECKING:
+    from migrate.app.status import LoadState, PlanState, Status
     from migrate.snapshot.reading import SnapshotState
-    from migrate.stages.status import LoadState, PlanState, Status
 
 _BAR_CHARS = 24
 
@@ -28,10 +28,16 @@ def render_status(status: Status) -> str:
     parts = []
     if status.snapshots:
         headers = ["snapshot", "state", "resource", "rows", "pages", "verdict"]
-        parts.append(render_table(headers, [row for snapshot in status.snapshots for row in _snapshot_rows(snapshot)]))
+        parts.append(
+            render_table(
+                headers, [row for snapshot in status.snapshots for row in _snapshot_rows(snapshot)]
+            )
+        )
     if status.plans:
         headers = ["plan", "state", "snapshot", "dataset", "to send", "written", "refused", "left"]
-        parts.append(render_table(headers, [row for plan in status.plans for row in _plan_rows(plan)]))
+        parts.append(
+            render_table(headers, [row for plan in status.plans for row in _plan_rows(plan)])
+        )
     if status.next is None:
         parts.append("Nothing is left to do: loaded, counts explained, evidence packed.")
     return "\n\n".join(parts) or "Nothing here yet: no snapshot, no plan."
@@ -44,8 +50,12 @@ def render_load_state(state: LoadState, rate: float) -> str:
         done = entry.written + entry.rejected
         share = done / entry.planned if entry.planned else 1.0
         bar = ("#" * round(share * _BAR_CHARS)).ljust(_BAR_CHARS, ".")
-        rows.append([name, bar, done, entry.planned, entry.rejected, entry.throttled_429, entry.busy_423])
-    rows += [[name, "not loaded yet", 0, planned, 0, 0, 0] for name, planned in state.not_begun.items()]
+        rows.append(
+            [name, bar, done, entry.planned, entry.rejected, entry.throttled_429, entry.busy_423]
+        )
+    rows += [
+        [name, "not loaded yet", 0, planned, 0, 0, 0] for name, planned in state.not_begun.items()
+    ]
     headers = ["dataset", "", "done", "planned", "refused", "429", "423"]
     word = _word(state)
     pace = describe_pace(state.done, state.planned, rate, state.points, state.left_s)
@@ -61,7 +71,9 @@ def _word(state: LoadState) -> str:
 
 
 def _snapshot_rows(snapshot: SnapshotState) -> list[list[str | int | None]]:
-    state = ("finished" if snapshot.finished else "unfinished") + (" delta" if snapshot.is_delta else "")
+    state = ("finished" if snapshot.finished else "unfinished") + (
+        " delta" if snapshot.is_delta else ""
+    )
     if snapshot.trouble:
         return [[snapshot.name, snapshot.trouble, None, None, None, None]]
     return [
@@ -82,5 +94,6 @@ def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
         state = "loading" if left else "loaded"
         begun.append([plan.name, state, plan.snapshot, name, to_send, b.written, b.rejected, left])
     return begun + [
-        [plan.name, "not loaded", plan.snapshot, name, rows, 0, 0, rows] for name, rows in plan.not_begun.items()
+        [plan.name, "not loaded", plan.snapshot, name, rows, 0, 0, rows]
+        for name, rows in plan.not_begun.items()
     ]

@@ -17,8 +17,14 @@ def render_table(headers: Sequence[str], rows: Sequence[Row], *, indent: int = 2
         all(isinstance(row[at], int | float) or row[at] is None for row in rows) and bool(rows)
         for at in range(len(headers))
     ]
-    widths = [max(width_of(header), *(width_of(row[at]) for row in texts), 0) for at, header in enumerate(headers)]
-    lines = [_line(headers, widths, is_number), _line(["-" * width for width in widths], widths, is_number)]
+    widths = [
+        max(width_of(header), *(width_of(row[at]) for row in texts), 0)
+        for at, header in enumerate(headers)
+    ]
+    lines = [
+        _line(headers, widths, is_number),
+        _line(["-" * width for width in widths], widths, is_number),
+    ]
     lines += [_line(row, widths, is_number) for row in texts]
     return "\n".join(" " * indent + line.rstrip() for line in lines)
 
@@ -45,7 +51,8 @@ def format_cell(cell: Cell) -> str:
 def inert(text: str) -> str:
     """`text` with control, format and separator characters shown as escapes: nothing a terminal or a reader obeys."""
     return "".join(
-        char if unicodedata.category(char)[0] not in "CZ" or char == " " else f"\\u{ord(char):04x}" for char in text
+        char if unicodedata.category(char)[0] not in "CZ" or char == " " else f"\\u{ord(char):04x}"
+        for char in text
     )
 
 
@@ -59,7 +66,8 @@ def shorten(text: str | None) -> str:
 def width_of(text: str) -> int:
     """The number of terminal columns that `text` takes."""
     return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
     )
 
 

@@ -43,9 +43,13 @@ def summarise_counts(counts: Sequence[ResourceCount]) -> dict[str, dict[str, Any
 
 def render_counts(counts: Sequence[ResourceCount]) -> str:
     """The records of each resource, and how far the source has moved on since."""
-    rows: list[Row] = [[c.resource, c.announced, c.in_snapshot, c.why or c.now, c.drift] for c in counts]
+    rows: list[Row] = [
+        [c.resource, c.announced, c.in_snapshot, c.why or c.now, c.drift] for c in counts
+    ]
     headers = ["resource", "announced then", "in the snapshot", "announced now", "drift"]
-    return "Records at the source, which can be asked for their number only:\n" + render_table(headers, rows)
+    return "Records at the source, which can be asked for their number only:\n" + render_table(
+        headers, rows
+    )
 
 
 def render_totals(tables: Sequence[TotalsTable]) -> str:
@@ -69,8 +73,13 @@ def _render(table: TotalsTable) -> str:
         rows = tuple(row for row in rows if not row.equal or row.left_out)
     lines = [_line(row.group, row.amounts.values(), row.equal) for row in rows]
     if equal:
-        sums = [sum((row.amounts[place] or Decimal() for row in equal), Decimal()) for place in table.places]
-        lines.append(_line((f"{len(equal):,} equal groups", *[""] * (len(table.by) - 1)), sums, True))
+        sums = [
+            sum((row.amounts[place] or Decimal() for row in equal), Decimal())
+            for place in table.places
+        ]
+        lines.append(
+            _line((f"{len(equal):,} equal groups", *[""] * (len(table.by) - 1)), sums, True)
+        )
     return f"{table.title}:\n" + render_table([*table.by, *table.places, "equal"], lines)
 
 
@@ -80,4 +89,8 @@ def _line(group: Sequence[str], amounts: Any, equal: bool) -> Row:
 
 def _show(amount: Decimal) -> str:
     """A number as it is; a sum of money with at least two decimals."""
-    return f"{amount:,.2f}" if amount == round(amount, 2) and amount != round(amount) else f"{amount:,f}"
+    return (
+        f"{amount:,.2f}"
+        if amount == round(amount, 2) and amount != round(amount)
+        else f"{amount:,f}"
+    )

@@ -21,7 +21,10 @@ def summarise_trace(facts: Facts, mask: Mask | None) -> dict[str, Any]:
 
 def _masked(value: Any, mask: Mask | None, *, personal: bool) -> Any:
     if isinstance(value, Mapping):
-        return {name: _masked(part, mask, personal=personal or name in _PERSONAL) for name, part in value.items()}
+        return {
+            name: _masked(part, mask, personal=personal or name in _PERSONAL)
+            for name, part in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_masked(part, mask, personal=personal) for part in value]
     if mask is None or not personal or not isinstance(value, str):
@@ -57,7 +60,11 @@ def render_trace(facts: Facts, mask: Mask | None) -> str:
 def _at_source(live: Facts) -> str:
     if not live["asked"]:
         return str(live.get("why", "not asked"))
-    return "it is there" if live["record"] is not None else str(live.get("why", "it is not there any more"))
+    return (
+        "it is there"
+        if live["record"] is not None
+        else str(live.get("why", "it is not there any more"))
+    )
 
 
 def _render_dataset(name: str, dataset: Facts, mask: Mask | None) -> str:
@@ -66,9 +73,15 @@ def _render_dataset(name: str, dataset: Facts, mask: Mask | None) -> str:
     lines += [f"  {made['why']}" for made in dataset["mapped"] if made.get("why")]
     lines += [f"  rejected by the plan: {r['rule']} in {r['column']}" for r in dataset["rejected"]]
     for c in dataset["collapsed"]:
-        lines.append(inert(f"  collapsed: {c['source']} {c['id']} into {c['winner_source']} {c['winner_id']}"))
+        lines.append(
+            inert(
+                f"  collapsed: {c['source']} {c['id']} into {c['winner_source']} {c['winner_id']}"
+            )
+        )
         lost = json.loads(c.get("lost") or "{}", parse_float=str, parse_int=str)
-        lines += [inert(f"    lost {column}: {_show(str(value), mask)}") for column, value in lost.items()]
+        lines += [
+            inert(f"    lost {column}: {_show(str(value), mask)}") for column, value in lost.items()
+        ]
     for row in dataset["rows"]:
         lines += _render_row(row, mask)
     return "\n".join(lines) + "".join(f"\n{table}" for table in _columns(dataset["mapped"], mask))
@@ -82,10 +95,16 @@ def _columns(mapped: Sequence[Facts], mask: Mask | None) -> Iterator[str]:
         if made.get("rule") != "filtered"
         for column, found in made.get("columns", {}).items()
     ]
-    used = [place for place in range(4) if place in (1, 2) or any(row[place] is not None for row in rows)]
+    used = [
+        place
+        for place in range(4)
+        if place in (1, 2) or any(row[place] is not None for row in rows)
+    ]
     headers = ["line", "column", "steps", "broken rule"]
     if rows:
-        yield render_table([headers[place] for place in used], [[row[place] for place in used] for row in rows])
+        yield render_table(
+            [headers[place] for place in used], [[row[place] for place in used] for row in rows]
+        )
 
 
 def _steps(steps: Sequence[list[str | None]], mask: Mask | None) -> str:
@@ -111,7 +130,9 @@ def _render_row(row: Facts, mask: Mask | None) -> list[str]:
         lines.append(_settled(record, mask))
     lines += [_failed(failure) for failure in ledger.get("failures", ())]
     if "stored" in row:
-        lines.append("  target: it is not there" if row["stored"] is None else "  target: it is there")
+        lines.append(
+            "  target: it is not there" if row["stored"] is None else "  target: it is there"
+        )
     lines += [
         f"  differs: {d['column']}: sent {_show(d['sent'], mask)}, stored {_show(d['stored'], mask)}"
         for d in row.get("differences") or ()

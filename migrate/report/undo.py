@@ -8,7 +8,7 @@ from migrate.report.load import say_not_loaded
 from migrate.report.terminal import Row, render_table
 
 if TYPE_CHECKING:
-    from migrate.stages.undo import Undo
+    from migrate.app.undo import Undo
 
 _KINDS = ("restorable", "changed_since", "restored", "created", "merged", "survivors", "unreadable")
 
@@ -17,7 +17,10 @@ def summarise_undo(undo: Undo) -> dict[str, Any]:
     """The undo's part of the JSON object."""
     return {
         "plan": undo.plan,
-        "datasets": {entry.dataset: {kind: len(getattr(entry, kind)) for kind in _KINDS} for entry in undo.datasets},
+        "datasets": {
+            entry.dataset: {kind: len(getattr(entry, kind)) for kind in _KINDS}
+            for entry in undo.datasets
+        },
         "lists": [str(file) for file in undo.lists],
         "unsettled": sum(entry.unsettled for entry in undo.datasets),
         "restored": undo.restored,
@@ -51,7 +54,9 @@ def render_undo(undo: Undo) -> str:
         "merged into",
         "no pre-image",
     ]
-    rows: list[Row] = [[entry.dataset, *(len(getattr(entry, kind)) for kind in _KINDS)] for entry in undo.datasets]
+    rows: list[Row] = [
+        [entry.dataset, *(len(getattr(entry, kind)) for kind in _KINDS)] for entry in undo.datasets
+    ]
     parts = [f"What of plan {undo.plan} can be undone", render_table(headers, rows)]
     if any(entry.created for entry in undo.datasets):
         parts.append(

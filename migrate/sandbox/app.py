@@ -81,7 +81,9 @@ class SandboxApp:
     async def _serve(self, visit: _Visit) -> None:
         if visit.side != "sandbox":
             visit.faults = self._control.faults.fire(visit.side, visit.scope["method"], visit.path)
-            pause_s = self._latency_s + sum(_seconds(f, 1.0) for f in visit.faults if f.kind == "slow")
+            pause_s = self._latency_s + sum(
+                _seconds(f, 1.0) for f in visit.faults if f.kind == "slow"
+            )
             if pause_s:
                 await asyncio.sleep(pause_s)
         if await self._fall_silent(visit):
@@ -134,8 +136,13 @@ class SandboxApp:
         """The answer with the two headers that Octolis' support asks for."""
         if visit.side != "octolis":
             return reply
-        trace = hashlib.blake2b(str(self._control.journal.total).encode(), digest_size=24).hexdigest()
-        added = (("apigw-requestid", trace[:15] + "="), ("traceparent", f"00-{trace[:32]}-{trace[32:48]}-01"))
+        trace = hashlib.blake2b(
+            str(self._control.journal.total).encode(), digest_size=24
+        ).hexdigest()
+        added = (
+            ("apigw-requestid", trace[:15] + "="),
+            ("traceparent", f"00-{trace[:32]}-{trace[32:48]}-01"),
+        )
         return replace(reply, headers=(*reply.headers, *added))
 
     async def _deliver(self, visit: _Visit, reply: Reply) -> None:

@@ -48,7 +48,9 @@ class Control:
             case "GET", "state":
                 return json_reply(self._state())
             case "GET", "log":
-                return json_reply({"requests": self.journal.since(int(call.query.get("since", "0")))})
+                return json_reply(
+                    {"requests": self.journal.since(int(call.query.get("since", "0")))}
+                )
             case "GET", "webhooks":
                 return json_reply({"received": self.octolis.webhooks.listing()})
         return self._post(call) or json_reply({"error": "no such endpoint"}, 404)
@@ -72,8 +74,16 @@ class Control:
         datasets = {}
         for dataset in self.octolis.datasets.values():
             dataset.settle(now_ms)
-            shown = {"id": dataset.spec.id, "count": len(dataset.visible), "written": len(dataset.rows)}
-            datasets[dataset.spec.name] = {**shown, "keys": dataset.spec.keys, "pending": dataset.pending()}
+            shown = {
+                "id": dataset.spec.id,
+                "count": len(dataset.visible),
+                "written": len(dataset.rows),
+            }
+            datasets[dataset.spec.name] = {
+                **shown,
+                "keys": dataset.spec.keys,
+                "pending": dataset.pending(),
+            }
         return {
             "datasets": datasets,
             "resources": {name: len(table) for name, table in self.datatrics.tables.items()},

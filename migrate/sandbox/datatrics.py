@@ -161,7 +161,13 @@ class Table:
         stop = min(start + limit, total)
         if order > 0:
             return Page(total, [record.data for record in records[start:stop]])
-        return Page(total, [record.data for record in reversed(records[max(total - stop, 0) : max(total - start, 0)])])
+        return Page(
+            total,
+            [
+                record.data
+                for record in reversed(records[max(total - stop, 0) : max(total - start, 0)])
+            ],
+        )
 
     def clear(self) -> None:
         """Forgets every record."""

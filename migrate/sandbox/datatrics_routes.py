@@ -14,9 +14,22 @@ from msgspec import Raw
 
 from migrate.sandbox import datatrics_shapes as shapes
 from migrate.sandbox.datatrics import Identity, Record, Table
-from migrate.sandbox.datatrics_shapes import NO_SOURCE, NO_TYPE, RESOURCES, BadRecord, Resource, Stored
+from migrate.sandbox.datatrics_shapes import (
+    NO_SOURCE,
+    NO_TYPE,
+    RESOURCES,
+    BadRecord,
+    Resource,
+    Stored,
+)
 from migrate.sandbox.exchange import Call, Reply, ReplyError, json_reply
-from migrate.sandbox.raw_json import BrokenJson, Members, literal_text, read_members, read_members_list
+from migrate.sandbox.raw_json import (
+    BrokenJson,
+    Members,
+    literal_text,
+    read_members,
+    read_members_list,
+)
 
 FORBIDDEN = "Access is denied because you have not used the proper access token for the request."
 UNKNOWN_URL = "Endpoint URL is invalid."
@@ -49,7 +62,9 @@ class DatatricsService:
     """Answers every documented request from five tables; `save` is called with the changes before the answer."""
 
     def __init__(self, key: str, project_id: str, save: Callable[[list[Change]], None]) -> None:
-        self.tables = {name: Table(resource.created_path) for name, resource in shapes.TABLES.items()}
+        self.tables = {
+            name: Table(resource.created_path) for name, resource in shapes.TABLES.items()
+        }
         self._key = key
         self._project_id = project_id
         self._save = save
@@ -127,7 +142,9 @@ class DatatricsService:
         content_type = _content_type(resource, call.query)
         stored = _shape(resource, content_type, _object(call.body))
         if stored.id != record_id:
-            raise refuse(400, f"Invalid request, {resource.id_field} differs from the one in the URL.")
+            raise refuse(
+                400, f"Invalid request, {resource.id_field} differs from the one in the URL."
+            )
         name = _table(resource, content_type)
         if self.tables[name].get((stored.source, stored.id)) is None:
             raise refuse(404, f"No {resource.path} found with id: {record_id}")
@@ -157,7 +174,9 @@ class DatatricsService:
         if not self.tables[name].delete((source, record_id)):
             raise refuse(404, f"No {resource.path} found with id: {record_id}")
         self._save([Change(name, (source, record_id), None)])
-        return json_reply({"status": 200, "message": resource.removed.format(path=resource.path, id=record_id)})
+        return json_reply(
+            {"status": 200, "message": resource.removed.format(path=resource.path, id=record_id)}
+        )
 
     def _keep(self, name: str, stored: list[Stored]) -> None:
         table = self.tables[name]
@@ -183,7 +202,11 @@ def _kind(call: Call) -> str:
 
 
 def _table(resource: Resource, content_type: str | None) -> str:
-    return shapes.PATH_TABLES[resource.path] if content_type is None else shapes.TYPE_TABLES[content_type]
+    return (
+        shapes.PATH_TABLES[resource.path]
+        if content_type is None
+        else shapes.TYPE_TABLES[content_type]
+    )
 
 
 def _content_type(resource: Resource, query: Mapping[str, str]) -> str | None:
@@ -204,7 +227,9 @@ def _bulk_type(query: Mapping[str, str], body: Members) -> str:
     return shapes.BULK_TYPES[given]
 
 
-def _shape(resource: Resource, content_type: str | None, write: Members, default_source: Raw | None = None) -> Stored:
+def _shape(
+    resource: Resource, content_type: str | None, write: Members, default_source: Raw | None = None
+) -> Stored:
     try:
         return shapes.shape(resource, content_type, write, default_source)
     except (BadRecord, BrokenJson) as error:
@@ -252,7 +277,12 @@ def _order(query: Mapping[str, str], resource: Resource) -> int:
 
 
 def _envelope(
-    names: tuple[str, str], total: int, pages: int, number: int, items: list[bytes], lies: Mapping[str, str]
+    names: tuple[str, str],
+    total: int,
+    pages: int,
+    number: int,
+    items: list[bytes],
+    lies: Mapping[str, str],
 ) -> bytes:
     """`size` is the number of items returned: every sample says so."""
     totals = f'"{names[0]}":{_quoted(total, lies)},"{names[1]}":{_quoted(pages, lies)},'

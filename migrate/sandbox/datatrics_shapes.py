@@ -119,7 +119,9 @@ class Stored:
     data: bytes
 
 
-def shape(resource: Resource, content_type: str | None, write: Members, default_source: Raw | None = None) -> Stored:
+def shape(
+    resource: Resource, content_type: str | None, write: Members, default_source: Raw | None = None
+) -> Stored:
     """The read shape of a record as written. Raises BadRecord."""
     if content_type == "category" and "category" in write:
         write = _from_prestashop(write)
@@ -140,9 +142,11 @@ def shape(resource: Resource, content_type: str | None, write: Members, default_
 def _from_prestashop(write: Members) -> Members:
     """Of `{categoryid, category}` the documented `{itemid, item}`."""
     renamed = {"categoryid": "itemid", "category": "item"}
-    return {renamed.get(name, name): value for name, value in write.items() if name not in {"itemid", "item"}} | (
-        {"itemid": write["itemid"]} if "itemid" in write else {}
-    )
+    return {
+        renamed.get(name, name): value
+        for name, value in write.items()
+        if name not in {"itemid", "item"}
+    } | ({"itemid": write["itemid"]} if "itemid" in write else {})
 
 
 def _identifier(write: Members, name: str) -> tuple[str, Raw]:
@@ -162,9 +166,13 @@ def _body(write: Members, name: str) -> Members:
         raise BadRecord(f"Invalid request, {name} must be an object.") from None
 
 
-def _flat(resource: Resource, id_raw: Raw, source_raw: Raw, write: Members, body: Members) -> Members:
+def _flat(
+    resource: Resource, id_raw: Raw, source_raw: Raw, write: Members, body: Members
+) -> Members:
     read = {resource.id_field: id_raw, "source": source_raw}
-    extra = {name: value for name, value in write.items() if name not in {resource.body_field, *read}}
+    extra = {
+        name: value for name, value in write.items() if name not in {resource.body_field, *read}
+    }
     return read | extra | {name: value for name, value in body.items() if name not in read}
 
 
@@ -177,7 +185,9 @@ def _interaction(id_raw: Raw, source_raw: Raw, write: Members, body: Members) ->
     }
 
 
-def _content(id_raw: Raw, source_raw: Raw, content_type: str, write: Members, body: Members) -> Members:
+def _content(
+    id_raw: Raw, source_raw: Raw, content_type: str, write: Members, body: Members
+) -> Members:
     """Custom attributes stay at the top level; the documented five go into `metadata`."""
     metadata = {"source": source_raw}
     default_type = Raw(b'"product"' if content_type == "item" else b'"category"')

@@ -18,7 +18,16 @@ from migrate.errors import UsageError
 
 TYPES = ("text", "integer", "float", "boolean", "datetime", "date", "json")
 RECIPES = ("lowercase", "uppercase", "trim")
-DATASET_KEYS = {"id", "keys", "mandatory", "protected", "read_only", "unknown_columns", "float_digits", "columns"}
+DATASET_KEYS = {
+    "id",
+    "keys",
+    "mandatory",
+    "protected",
+    "read_only",
+    "unknown_columns",
+    "float_digits",
+    "columns",
+}
 COLUMN_KEYS = {"type", "default", "recipe"}
 WEBHOOK_KEYS = {"id", "methods", "headers"}
 NO_DEFAULT = object()
@@ -92,28 +101,40 @@ def _read_mapping(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         document = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise UsageError(f"{path}: {str(error).splitlines()[0]}", hint="give a folder of mapping files") from None
+        raise UsageError(
+            f"{path}: {str(error).splitlines()[0]}", hint="give a folder of mapping files"
+        ) from None
     if not isinstance(document, dict) or not isinstance(document.get("columns"), dict):
-        raise UsageError(f"{path}: has no columns", hint="a mapping file needs dataset, key and columns")
+        raise UsageError(
+            f"{path}: has no columns", hint="a mapping file needs dataset, key and columns"
+        )
     columns = {
         name: {"type": column.get("type", "text") if isinstance(column, dict) else "text"}
         for name, column in document["columns"].items()
     }
-    return str(document.get("dataset", path.stem)), {"keys": [list(document.get("key", []))], "columns": columns}
+    return str(document.get("dataset", path.stem)), {
+        "keys": [list(document.get("key", []))],
+        "columns": columns,
+    }
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: {error}", hint="give a TOML file with one table per dataset") from None
+        raise UsageError(
+            f"{path}: {error}", hint="give a TOML file with one table per dataset"
+        ) from None
 
 
 def _merge(name: str, known: dict[str, Any], table: Any) -> dict[str, Any]:
     """A table over what is known; its columns are added to the known ones or replace them one by one."""
     if not isinstance(table, dict):
         raise UsageError(f"datasets file: {name} must be a table")
-    columns = {**known.get("columns", {}), **{n: _column(n, c) for n, c in table.get("columns", {}).items()}}
+    columns = {
+        **known.get("columns", {}),
+        **{n: _column(n, c) for n, c in table.get("columns", {}).items()},
+    }
     return {**known, **table, "columns": columns}
 
 
@@ -126,7 +147,9 @@ def _column(name: str, given: Any) -> dict[str, Any]:
 
 def _spec(name: str, table: dict[str, Any]) -> DatasetSpec:
     _known(f"dataset {name}", table, DATASET_KEYS)
-    columns = tuple(_column_spec(name, column, given) for column, given in table.get("columns", {}).items())
+    columns = tuple(
+        _column_spec(name, column, given) for column, given in table.get("columns", {}).items()
+    )
     spec = DatasetSpec(
         name=name,
         id=str(table.get("id", name)),
@@ -135,8 +158,12 @@ def _spec(name: str, table: dict[str, Any]) -> DatasetSpec:
         mandatory=tuple(table.get("mandatory", ())),
         protected=tuple(table.get("protected", ())),
         read_only=bool(table.get("read_only", False)),
-        unknown_columns=_one_of(name, "unknown_columns", table.get("unknown_columns", "refuse"), ("refuse", "ignore")),
-        float_digits=_one_of(name, "float_digits", table.get("float_digits", "decimals"), ("decimals", "significant")),
+        unknown_columns=_one_of(
+            name, "unknown_columns", table.get("unknown_columns", "refuse"), ("refuse", "ignore")
+        ),
+        float_digits=_one_of(
+            name, "float_digits", table.get("float_digits", "decimals"), ("decimals", "significant")
+        ),
     )
     _check(spec)
     return spec
@@ -146,7 +173,9 @@ def _column_spec(dataset: str, name: str, table: dict[str, Any]) -> Column:
     where = f"{dataset}.columns.{name}"
     _known(where, table, COLUMN_KEYS)
     if name.startswith("__"):
-        raise UsageError(f"{where}: names that begin with __ are the system's", hint="rename the column")
+        raise UsageError(
+            f"{where}: names that begin with __ are the system's", hint="rename the column"
+        )
     recipe = table.get("recipe")
     if recipe is not None:
         _one_of(where, "recipe", recipe, RECIPES)
@@ -159,13 +188,19 @@ def _check(spec: DatasetSpec) -> None:
     used = [*(column for key in spec.keys for column in key), *spec.mandatory, *spec.protected]
     for column in used:
         if column not in names:
-            raise UsageError(f"dataset {spec.name}: no column {column}", hint=f"its columns: {', '.join(names)}")
+            raise UsageError(
+                f"dataset {spec.name}: no column {column}", hint=f"its columns: {', '.join(names)}"
+            )
     if not spec.read_only and (not spec.keys or not all(spec.keys)):
-        raise UsageError(f"dataset {spec.name}: has no key", hint='add keys = [["column"]], or read_only = true')
+        raise UsageError(
+            f"dataset {spec.name}: has no key", hint='add keys = [["column"]], or read_only = true'
+        )
     for key in spec.keys:
         for column in key:
             if names[column].default is not NO_DEFAULT or column in spec.protected:
-                raise UsageError(f"dataset {spec.name}: key column {column} can have no default and no protection")
+                raise UsageError(
+                    f"dataset {spec.name}: key column {column} can have no default and no protection"
+                )
 
 
 def _webhook(name: str, table: dict[str, Any]) -> WebhookSpec:
@@ -178,7 +213,9 @@ def _webhook(name: str, table: dict[str, Any]) -> WebhookSpec:
 def _known(where: str, table: dict[str, Any], keys: set[str]) -> None:
     unknown = sorted(set(table) - keys)
     if unknown:
-        raise UsageError(f"{where}: unknown key {unknown[0]}", hint=f"known keys: {', '.join(sorted(keys))}")
+        raise UsageError(
+            f"{where}: unknown key {unknown[0]}", hint=f"known keys: {', '.join(sorted(keys))}"
+        )
 
 
 def _one_of(where: str, key: str, value: Any, allowed: tuple[str, ...]) -> str:

@@ -23,9 +23,27 @@ from migrate.errors import UsageError
 
 SIDES = ("datatrics", "octolis")
 STATUSES = ("400", "401", "403", "404", "410", "424", "500", "502", "503", "504")
-ANSWERS = (*STATUSES, "429", "html200", "empty200", "204", "error200", "redirect", "truncated-json", "gzip")
+ANSWERS = (
+    *STATUSES,
+    "429",
+    "html200",
+    "empty200",
+    "204",
+    "error200",
+    "redirect",
+    "truncated-json",
+    "gzip",
+)
 WIRE = ("reset", "reset-after", "cut", "slow", "stall", "drip")
-PAGING = ("cap-limit", "ignore-page", "repeat-last", "no-totals", "wrong-total", "totals-text", "empty-page")
+PAGING = (
+    "cap-limit",
+    "ignore-page",
+    "repeat-last",
+    "no-totals",
+    "wrong-total",
+    "totals-text",
+    "empty-page",
+)
 BATCH = ("423", "partial", "short-results", "shuffle-results", "null-results", "altered")
 KINDS = {"datatrics": (*ANSWERS, *WIRE, *PAGING), "octolis": (*ANSWERS, *WIRE, *BATCH)}
 LIES = frozenset((*PAGING, *BATCH))
@@ -76,11 +94,15 @@ def parse_fault(text: str) -> Fault:
     keys = dict(part.partition("=")[::2] for part in conditions.split(",")) if conditions else {}
     stray = sorted(set(keys) - set(KEYS))
     if stray:
-        raise UsageError(f"fault {text!r}: unknown key {stray[0]!r}", hint=f"keys: {', '.join(KEYS)}")
+        raise UsageError(
+            f"fault {text!r}: unknown key {stray[0]!r}", hint=f"keys: {', '.join(KEYS)}"
+        )
     try:
         fault = _build(side, kind, value, keys)
     except ValueError as error:
-        raise UsageError(f"fault {text!r}: {error}", hint="SIDE:KIND[=VALUE][@every=N,at=N,p=SHARE,times=N]") from None
+        raise UsageError(
+            f"fault {text!r}: {error}", hint="SIDE:KIND[=VALUE][@every=N,at=N,p=SHARE,times=N]"
+        ) from None
     return fault
 
 
@@ -110,7 +132,9 @@ def _positive(text: str) -> int:
 
 def _unknown(text: str, kinds: Iterable[str]) -> UsageError:
     if not kinds:
-        return UsageError(f"fault {text!r}: no such side", hint=f"SIDE:KIND with SIDE one of {', '.join(SIDES)}")
+        return UsageError(
+            f"fault {text!r}: no such side", hint=f"SIDE:KIND with SIDE one of {', '.join(SIDES)}"
+        )
     return UsageError(f"fault {text!r}: no such kind", hint=f"kinds: {', '.join(kinds)}")
 
 
@@ -123,7 +147,11 @@ class _Armed:
 
     def fires(self, side: str, method: str, path: str) -> bool:
         fault = self.fault
-        if side != fault.side or not fnmatchcase(path, fault.path) or not fnmatchcase(method, fault.method):
+        if (
+            side != fault.side
+            or not fnmatchcase(path, fault.path)
+            or not fnmatchcase(method, fault.method)
+        ):
             return False
         self.seen += 1
         if fault.times is not None and self.hits >= fault.times:

@@ -62,4 +62,6 @@ class Journal:
 def mask_query(query: str) -> str:
     """The query without the value of a key."""
     pairs = parse_qsl(query, keep_blank_values=True)
-    return urlencode([(name, "***" if name.lower() in SECRET_PARAMETERS else value) for name, value in pairs])
+    return urlencode(
+        [(name, "***" if name.lower() in SECRET_PARAMETERS else value) for name, value in pairs]
+    )

@@ -36,9 +36,13 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.windows not in WINDOWS:
-            raise UsageError(f"limits: windows cannot be {self.windows!r}", hint=f"one of {', '.join(WINDOWS)}")
+            raise UsageError(
+                f"limits: windows cannot be {self.windows!r}", hint=f"one of {', '.join(WINDOWS)}"
+            )
         if self.speed <= 0:
-            raise UsageError("limits: speed must be above 0", hint="1 is real time, 20 is twenty times as fast")
+            raise UsageError(
+                "limits: speed must be above 0", hint="1 is real time, 20 is twenty times as fast"
+            )
 
 
 @dataclass(slots=True)

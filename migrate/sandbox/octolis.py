@@ -26,7 +26,11 @@ from migrate.sandbox.raw_json import read_values
 # the value of the one key column, or a tuple of several
 Key = Any
 Values = dict[str, Any]
-RECIPES: dict[str, Callable[[str], str]] = {"lowercase": str.lower, "uppercase": str.upper, "trim": str.strip}
+RECIPES: dict[str, Callable[[str], str]] = {
+    "lowercase": str.lower,
+    "uppercase": str.upper,
+    "trim": str.strip,
+}
 
 
 class Row(NamedTuple):
@@ -86,7 +90,9 @@ class Dataset:
         values, protected = checked
         keys = self._keys(values)
         if not any(keys):
-            return _missing([c for c in dict.fromkeys(sum(self.spec.keys, ())) if values.get(c) in (None, "")])
+            return _missing(
+                [c for c in dict.fromkeys(sum(self.spec.keys, ())) if values.get(c) in (None, "")]
+            )
         final, matched = self._match(values, keys)
         mandatory = values if matched else final
         missing = [c for c in self.spec.mandatory if mandatory.get(c, "") is None]
@@ -109,9 +115,14 @@ class Dataset:
         final = {**decode(row), **values}
         keys = self._keys(final)
         if not any(keys):
-            return _invalid(record, [f"{c} - a key column cannot be emptied" for key in self.spec.keys for c in key])
+            return _invalid(
+                record,
+                [f"{c} - a key column cannot be emptied" for key in self.spec.keys for c in key],
+            )
         if self._lookup(keys) - {row.masterid}:
-            detail = "Another record has the same deduplication key; use the upsert endpoint instead"
+            detail = (
+                "Another record has the same deduplication key; use the upsert endpoint instead"
+            )
             return Refused(error("Unique constraint violation", detail, 400))
         return self._write(final, {row.masterid}, now_ms, protected)
 
@@ -169,7 +180,9 @@ class Dataset:
                 return final, matched
             matched |= found
 
-    def _write(self, final: Values, matched: set[str], now_ms: int, protected: tuple[str, ...]) -> Written:
+    def _write(
+        self, final: Values, matched: set[str], now_ms: int, protected: tuple[str, ...]
+    ) -> Written:
         self._sequence += 1
         data = encode_members(final)
         if not matched:
@@ -191,7 +204,9 @@ class Dataset:
             self._leave(self._keys(decode(old)))
             if masterid != survivor.masterid:
                 merged += [masterid, *old.merged]
-        return Row(self._sequence, survivor.masterid, data, tuple(merged), survivor.created_ms, now_ms)
+        return Row(
+            self._sequence, survivor.masterid, data, tuple(merged), survivor.created_ms, now_ms
+        )
 
     def _latest(self, masterids: set[str]) -> Row:
         return max((self.rows[masterid] for masterid in masterids), key=lambda row: row.sequence)
@@ -206,7 +221,11 @@ class Dataset:
         return keys
 
     def _lookup(self, keys: list[Key | None]) -> set[str]:
-        return {index[key] for index, key in zip(self._index, keys, strict=True) if key is not None and key in index}
+        return {
+            index[key]
+            for index, key in zip(self._index, keys, strict=True)
+            if key is not None and key in index
+        }
 
     def _enter(self, masterid: str, keys: list[Key | None]) -> None:
         for index, key in zip(self._index, keys, strict=True):
@@ -219,9 +238,14 @@ class Dataset:
                 del index[key]
 
     def _publish(self, row: Row, removed: tuple[str, ...], now_ms: int) -> None:
-        changes: list[tuple[str, Row | None]] = [*((masterid, None) for masterid in removed), (row.masterid, row)]
+        changes: list[tuple[str, Row | None]] = [
+            *((masterid, None) for masterid in removed),
+            (row.masterid, row),
+        ]
         if self._preparation_ms:
-            self._pending.extend((now_ms + self._preparation_ms, masterid, new) for masterid, new in changes)
+            self._pending.extend(
+                (now_ms + self._preparation_ms, masterid, new) for masterid, new in changes
+            )
             return
         for masterid, new in changes:
             self._show(masterid, new)
@@ -243,7 +267,9 @@ class Dataset:
         return row._replace(values=encode_members(values))
 
     def _new_masterid(self) -> str:
-        digest = hashlib.blake2b(f"{self._salt}{self._sequence}".encode(), digest_size=16).hexdigest()
+        digest = hashlib.blake2b(
+            f"{self._salt}{self._sequence}".encode(), digest_size=16
+        ).hexdigest()
         return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:]}"
 
 
@@ -260,12 +286,18 @@ def error(title: str, detail: str, status: int, **more: Any) -> dict[str, Any]:
 
 def _invalid(record: Any, problems: list[str], action: str = "update") -> Refused:
     detail = f"Validation for {action} request failed"
-    return Refused(error("Validation failed for the provided data", detail, 400, values=record, errors=problems))
+    return Refused(
+        error(
+            "Validation failed for the provided data", detail, 400, values=record, errors=problems
+        )
+    )
 
 
 def _missing(columns: list[str]) -> Refused:
     detail = f"Missing the following mandatory columns: {', '.join(columns)}"
-    return Refused(error("Missing mandatory columns from the upsertion data", detail, 400, missing=columns))
+    return Refused(
+        error("Missing mandatory columns from the upsertion data", detail, 400, missing=columns)
+    )
 
 
 def _hashable(value: Any) -> Any:

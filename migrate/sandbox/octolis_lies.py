@@ -18,11 +18,15 @@ def alter(lies: Lies, spec: DatasetSpec, records: list[Any]) -> list[Any]:
         return records
     keys = {column for key in spec.keys for column in key}
     names = [c.name for c in spec.columns if c.type == "text" and c.name not in keys]
-    return [_alter_one(record, [lies["altered"]] if lies["altered"] else names) for record in records]
+    return [
+        _alter_one(record, [lies["altered"]] if lies["altered"] else names) for record in records
+    ]
 
 
 def _alter_one(record: Any, names: list[str]) -> Any:
-    found = next((n for n in names if isinstance(record, dict) and isinstance(record.get(n), str)), None)
+    found = next(
+        (n for n in names if isinstance(record, dict) and isinstance(record.get(n), str)), None
+    )
     return record if found is None else {**record, found: record[found] + "?"}
 
 
@@ -33,7 +37,9 @@ def refuse_some(lies: Lies, position: int) -> Refused | None:
     every, _, status = lies["partial"].partition("/")
     if (position + 1) % int(every or 5):
         return None
-    return Refused(error("Record not written", "Something went wrong, please retry", int(status or 500)))
+    return Refused(
+        error("Record not written", "Something went wrong, please retry", int(status or 500))
+    )
 
 
 def spoil_results(lies: Lies, results: list[bytes]) -> list[bytes] | None:

@@ -21,7 +21,13 @@ from migrate.sandbox.octolis import Dataset, Row
 from migrate.sandbox.raw_json import read_values, write_json
 
 MAX_PAGE_SIZE = 50000
-SYSTEM_COLUMNS = ("__modified_at__", "__masterid__", "__all_masterids__", "__created_at__", "__updated_at__")
+SYSTEM_COLUMNS = (
+    "__modified_at__",
+    "__masterid__",
+    "__all_masterids__",
+    "__created_at__",
+    "__updated_at__",
+)
 _SPECIAL = frozenset(',"\r\n')
 Clauses = dict[str, list[bytes]]
 
@@ -58,13 +64,19 @@ def parse_export(query: Mapping[str, str], spec: DatasetSpec) -> Export:
 
 def parse_filter(text: str, spec: DatasetSpec) -> Clauses:
     """Column → the JSON fragments that count as equal. Raises BadQuery."""
-    types = {column.name: column.type for column in spec.columns} | dict.fromkeys(SYSTEM_COLUMNS, "text")
+    types = {column.name: column.type for column in spec.columns} | dict.fromkeys(
+        SYSTEM_COLUMNS, "text"
+    )
     clauses: Clauses = {}
     for part in text.split(",") if text else ():
         name, colon, value = part.partition(":")
         if not colon or name not in types:
-            raise BadQuery(f"filter: no column {name!r}" if colon else f"filter: {part!r} is not column:value")
-        literal = value.encode() if types[name] in ("integer", "float", "boolean") else write_json(value)
+            raise BadQuery(
+                f"filter: no column {name!r}" if colon else f"filter: {part!r} is not column:value"
+            )
+        literal = (
+            value.encode() if types[name] in ("integer", "float", "boolean") else write_json(value)
+        )
         clauses.setdefault(name, []).append(write_json(name) + b":" + literal)
     return clauses
 
@@ -95,7 +107,11 @@ def iso_time(time_ms: int) -> bytes:
 
 def count(dataset: Dataset, clauses: Clauses) -> int:
     """How many visible records the filter lets through."""
-    return sum(1 for _ in _filtered(dataset.visible.values(), clauses)) if clauses else len(dataset.visible)
+    return (
+        sum(1 for _ in _filtered(dataset.visible.values(), clauses))
+        if clauses
+        else len(dataset.visible)
+    )
 
 
 def export_json(dataset: Dataset, wanted: Export) -> bytes:
@@ -109,11 +125,16 @@ def export_json(dataset: Dataset, wanted: Export) -> bytes:
 
 def export_csv(dataset: Dataset, wanted: Export) -> bytes:
     """The page as lines that end in CR LF."""
-    columns = wanted.selection or (*(column.name for column in dataset.spec.columns), *SYSTEM_COLUMNS)
+    columns = wanted.selection or (
+        *(column.name for column in dataset.spec.columns),
+        *SYSTEM_COLUMNS,
+    )
     times = {column.name for column in dataset.spec.columns if column.type in ("datetime", "date")}
     lines = [",".join(map(_quote, columns))] if wanted.header else []
     rows = map(_values, _page(dataset, wanted))
-    lines.extend(",".join(_cell(values[name], name in times) for name in columns) for values in rows)
+    lines.extend(
+        ",".join(_cell(values[name], name in times) for name in columns) for values in rows
+    )
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
@@ -132,7 +153,10 @@ def _filtered(rows: Iterable[Row], clauses: Clauses) -> Iterator[Row]:
 
 def _passes(data: bytes, clauses: Clauses) -> bool:
     """Whether one fragment of each column is a whole member: inside a JSON text its quotes would be escaped."""
-    return all(any(f + b"," in data or f + b"}" in data for f in fragments) for fragments in clauses.values())
+    return all(
+        any(f + b"," in data or f + b"}" in data for f in fragments)
+        for fragments in clauses.values()
+    )
 
 
 def _values(row: Row) -> dict[str, Any]:

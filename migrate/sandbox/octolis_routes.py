@@ -40,7 +40,9 @@ class Outside:
     save: Callable[[list[RowChange]], None]
 
 
-def refuse(status: int, title: str, detail: str, headers: tuple[tuple[str, str], ...] = ()) -> ReplyError:
+def refuse(
+    status: int, title: str, detail: str, headers: tuple[tuple[str, str], ...] = ()
+) -> ReplyError:
     """The documented error body."""
     return ReplyError(json_reply(error(title, detail, status), status, headers))
 
@@ -49,7 +51,12 @@ class OctolisService:
     """Answers every documented request; changes are saved before the answer."""
 
     def __init__(
-        self, datasets: list[Dataset], webhooks: Webhooks, keys: tuple[str, ...], limiter: Limiter, outside: Outside
+        self,
+        datasets: list[Dataset],
+        webhooks: Webhooks,
+        keys: tuple[str, ...],
+        limiter: Limiter,
+        outside: Outside,
     ) -> None:
         self.datasets = {dataset.spec.id: dataset for dataset in datasets}
         self.webhooks = webhooks
@@ -88,7 +95,11 @@ class OctolisService:
         key = self._authenticate(call.query)
         if call.segments[:1] == ("webhook",) and len(call.segments) == 2:
             return self.webhooks.receive(call, call.segments[1])
-        if call.segments[:1] != ("datasets",) or call.segments[2:3] != ("records",) or len(call.segments) > 4:
+        if (
+            call.segments[:1] != ("datasets",)
+            or call.segments[2:3] != ("records",)
+            or len(call.segments) > 4
+        ):
             raise refuse(404, "Not found", "There is no such endpoint")
         self._charge(key, READ_POINTS if call.method == "GET" else WRITE_POINTS)
         _check_headers(call.headers)
@@ -125,7 +136,9 @@ class OctolisService:
         wait_s = self._limiter.spend(key, cost, self._outside.monotonic_s())
         if wait_s is not None:
             after = (("Retry-After", self._limiter.retry_after(wait_s)),)
-            raise refuse(429, "Too Many Requests", "The rate limit is reached, please retry later", after)
+            raise refuse(
+                429, "Too Many Requests", "The rate limit is reached, please retry later", after
+            )
 
     def _export(self, call: Call, dataset: Dataset) -> Reply:
         wanted = reads.parse_export(call.query, dataset.spec)
@@ -143,7 +156,9 @@ class OctolisService:
     def _open_for_writes(self, call: Call, dataset: Dataset) -> Any:
         """The request's body, once the dataset takes writes at all."""
         if dataset.spec.read_only:
-            raise refuse(400, "Read-only dataset", "A SQL dataset cannot be written to, only read from")
+            raise refuse(
+                400, "Read-only dataset", "A SQL dataset cannot be written to, only read from"
+            )
         busy = self._outside.monotonic_s() < self._busy_until_s.get(dataset.spec.id, 0.0)
         if busy or "423" in call.lies:
             raise refuse(423, "Dataset busy", "The dataset is busy, please retry in a few seconds")
@@ -158,7 +173,11 @@ class OctolisService:
             raise refuse(400, "Invalid payload", "The body must be a JSON object")
         [record] = lies.alter(call.lies, dataset.spec, [record])
         now_ms = self.now_ms()
-        outcome = dataset.upsert(record, now_ms) if masterid is None else dataset.update(masterid, record, now_ms)
+        outcome = (
+            dataset.upsert(record, now_ms)
+            if masterid is None
+            else dataset.update(masterid, record, now_ms)
+        )
         if isinstance(outcome, Refused):
             return json_reply(outcome.error, outcome.error["status"])
         self._save(dataset, [outcome])
@@ -167,7 +186,9 @@ class OctolisService:
     def _batch(self, call: Call, dataset: Dataset) -> Reply:
         records = self._open_for_writes(call, dataset)
         if not isinstance(records, list) or not 0 < len(records) <= MAX_BATCH:
-            raise refuse(400, "Invalid payload", f"The body must be an array of 1 to {MAX_BATCH} records")
+            raise refuse(
+                400, "Invalid payload", f"The body must be an array of 1 to {MAX_BATCH} records"
+            )
         records = lies.alter(call.lies, dataset.spec, records)
         write = _update_one if call.method == "PATCH" else Dataset.upsert
         now_ms = self.now_ms()

@@ -61,7 +61,11 @@ def check_date_time(value: Any) -> tuple[str, str] | None:
     """A day that exists and a time, in exactly the documented form."""
     if type(value) is not str:
         return ("type", "must be string")
-    return None if _is_date_time(value) else ("format", 'must match format "date-time" (YYYY-MM-DD HH:MM:SS)')
+    return (
+        None
+        if _is_date_time(value)
+        else ("format", 'must match format "date-time" (YYYY-MM-DD HH:MM:SS)')
+    )
 
 
 def check_decimals(value: Any) -> tuple[str, str] | None:
@@ -130,7 +134,9 @@ def find_problems(checks: dict[str, Check], record: dict[str, Any]) -> list[str]
     for name, value in record.items():
         check = checks.get(name)
         if check is None:
-            problems.append(f"{name} (#/additionalProperties) - must NOT have additional properties")
+            problems.append(
+                f"{name} (#/additionalProperties) - must NOT have additional properties"
+            )
         elif value is not None:
             broken = check(value)
             if broken is not None:

@@ -18,7 +18,11 @@ WHOLE: Json = {"type": "integer", "minimum": 1}
 TEXT: Json = {"type": "string", "minLength": 1}
 OBJECT: Json = {"type": "object"}
 ITEM_TYPE: Json = {"enum": ["item", "category"]}
-DATATRICS_ERRORS = {"400": "Invalid request.", "403": "Wrong or missing x-apikey.", "404": "Endpoint URL is invalid."}
+DATATRICS_ERRORS = {
+    "400": "Invalid request.",
+    "403": "Wrong or missing x-apikey.",
+    "404": "Endpoint URL is invalid.",
+}
 OCTOLIS_ERRORS = {
     "400": "The payload, a parameter or a header is invalid.",
     "401": "The api-key is missing.",
@@ -84,7 +88,12 @@ def _datatrics_paths(resource: Resource) -> dict[str, Json]:
     return {
         base: {
             "parameters": project,
-            "get": _operation(resource, "list", [*_list_parameters(resource), *content], _envelope(resource.totals)),
+            "get": _operation(
+                resource,
+                "list",
+                [*_list_parameters(resource), *content],
+                _envelope(resource.totals),
+            ),
             "post": _operation(resource, "create", content, OBJECT, _write_schema(resource)),
         },
         f"{base}/bulk": {"parameters": project, "post": _bulk(resource)},
@@ -106,15 +115,25 @@ def _bulk(resource: Resource) -> Json:
     fields = resource.bulk_fields
     body = {
         "type": "object",
-        "properties": {name: {"type": "array", "items": _write_schema(resource)} for name in fields},
+        "properties": {
+            name: {"type": "array", "items": _write_schema(resource)} for name in fields
+        },
         "anyOf": [{"required": [name]} for name in fields],
     }
-    kinds = [_parameter("type", {"enum": ["items", "categories"]})] if resource.path == "content" else []
+    kinds = (
+        [_parameter("type", {"enum": ["items", "categories"]})]
+        if resource.path == "content"
+        else []
+    )
     return _operation(resource, "bulk", kinds, _envelope(resource.bulk_totals), body)
 
 
 def _write_schema(resource: Resource) -> Json:
-    properties = {resource.id_field: {"type": ["string", "number"]}, "source": TEXT, resource.body_field: OBJECT}
+    properties = {
+        resource.id_field: {"type": ["string", "number"]},
+        "source": TEXT,
+        resource.body_field: OBJECT,
+    }
     required = [name for name in properties if resource.path != "sale" or name != "source"]
     return {"type": "object", "properties": properties, "required": required}
 
@@ -125,10 +144,16 @@ def _envelope(totals: tuple[str, str]) -> Json:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def _operation(resource: Resource, action: str, parameters: list[Json], answer: Json, body: Json | None = None) -> Json:
+def _operation(
+    resource: Resource, action: str, parameters: list[Json], answer: Json, body: Json | None = None
+) -> Json:
     responses = {"200": _content("Request successful.", answer)}
-    responses |= {code: _content(text, _ref("DatatricsMessage")) for code, text in DATATRICS_ERRORS.items()}
-    return _with_body(f"datatrics_{resource.path}_{action}", "datatrics", parameters, responses, body)
+    responses |= {
+        code: _content(text, _ref("DatatricsMessage")) for code, text in DATATRICS_ERRORS.items()
+    }
+    return _with_body(
+        f"datatrics_{resource.path}_{action}", "datatrics", parameters, responses, body
+    )
 
 
 def _octolis_paths(dataset_ids: list[str]) -> dict[str, Json]:
@@ -140,7 +165,11 @@ def _octolis_paths(dataset_ids: list[str]) -> dict[str, Json]:
     export = [_parameter(name, schema) for name, schema in EXPORT_PARAMETERS]
     pages = [_parameter(name, schema) for name, schema in PAGE_PARAMETERS]
     results = _ref("OctolisResults")
-    counted = {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
+    counted = {
+        "type": "object",
+        "properties": {"count": {"type": "integer"}},
+        "required": ["count"],
+    }
     return {
         base: {
             "parameters": dataset,
@@ -168,34 +197,65 @@ def _octolis_paths(dataset_ids: list[str]) -> dict[str, Json]:
 
 def _octolis(name: str, parameters: list[Json], answer: Json, body: Json | None = None) -> Json:
     responses = {"200": _content("Done.", answer)}
-    responses |= {code: _content(text, _ref("OctolisError")) for code, text in OCTOLIS_ERRORS.items()}
+    responses |= {
+        code: _content(text, _ref("OctolisError")) for code, text in OCTOLIS_ERRORS.items()
+    }
     if body is not None:
-        responses["423"] = _content("The dataset is busy; retry in a few seconds.", _ref("OctolisError"))
+        responses["423"] = _content(
+            "The dataset is busy; retry in a few seconds.", _ref("OctolisError")
+        )
     return _with_body(f"octolis_{name}", "octolis", parameters, responses, body)
 
 
-def _with_body(name: str, side: str, parameters: list[Json], responses: Json, body: Json | None) -> Json:
-    operation: Json = {"operationId": name, "tags": [side], "security": [{side: []}], "responses": responses}
+def _with_body(
+    name: str, side: str, parameters: list[Json], responses: Json, body: Json | None
+) -> Json:
+    operation: Json = {
+        "operationId": name,
+        "tags": [side],
+        "security": [{side: []}],
+        "responses": responses,
+    }
     if parameters:
         operation["parameters"] = parameters
     if body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": body}},
+        }
     return operation
 
 
 def _schemas() -> Json:
-    record = {"type": "object", "properties": {"__masterid__": {"type": "string", "format": "uuid"}}}
-    warnings = {"type": "object", "properties": {"protected_columns": {"type": "array", "items": {"type": "string"}}}}
+    record = {
+        "type": "object",
+        "properties": {"__masterid__": {"type": "string", "format": "uuid"}},
+    }
+    warnings = {
+        "type": "object",
+        "properties": {"protected_columns": {"type": "array", "items": {"type": "string"}}},
+    }
     single = {"record": record, "warnings": warnings, "isMerged": {"type": "boolean"}}
-    result = {"written": {"type": "boolean"}, "record": record, "warnings": warnings, "error": _ref("OctolisError")}
-    error = {"title": {"type": "string"}, "detail": {"type": "string"}, "status": {"type": "integer"}}
+    result = {
+        "written": {"type": "boolean"},
+        "record": record,
+        "warnings": warnings,
+        "error": _ref("OctolisError"),
+    }
+    error = {
+        "title": {"type": "string"},
+        "detail": {"type": "string"},
+        "status": {"type": "integer"},
+    }
     message = {"status": {"type": "integer"}, "message": {"type": "string"}}
     return {
         "DatatricsMessage": _object(message, ["status", "message"]),
         "OctolisError": _object(error, ["title", "detail", "status"]),
         "OctolisRecord": _object(single, ["record"]),
         "OctolisRecords": _object({"records": {"type": "array", "items": record}}, ["records"]),
-        "OctolisResults": _object({"results": {"type": "array", "items": _object(result, ["written"])}}, ["results"]),
+        "OctolisResults": _object(
+            {"results": {"type": "array", "items": _object(result, ["written"])}}, ["results"]
+        ),
     }
 
 

@@ -94,7 +94,10 @@ class Sandbox:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Stops; requests still stalled are dropped."""
         self._stack.close()
@@ -103,7 +106,10 @@ class Sandbox:
 def serve(settings: SandboxSettings, on_ready: Callable[[str], None]) -> None:
     """Serves until SIGINT or SIGTERM; `on_ready` is told the URL once requests are taken."""
     stop = threading.Event()
-    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         with Sandbox(settings) as sandbox:
             on_ready(sandbox.url)
@@ -120,7 +126,10 @@ def build_app(settings: SandboxSettings, account: Account, store: Store) -> Sand
     outside = Outside(time.time, time.monotonic, store.save_rows)
     limiter = Limiter(settings.limits)
     preparation_ms = round(settings.preparation_s * 1000)
-    datasets = [Dataset(spec, seed=settings.seed, preparation_ms=preparation_ms) for spec in account.datasets]
+    datasets = [
+        Dataset(spec, seed=settings.seed, preparation_ms=preparation_ms)
+        for spec in account.datasets
+    ]
     octolis = OctolisService(datasets, webhooks, settings.octolis_keys, limiter, outside)
 
     def clear() -> None:
@@ -134,7 +143,9 @@ def build_app(settings: SandboxSettings, account: Account, store: Store) -> Sand
     for dataset in datasets:
         dataset.restore(store.rows(dataset.spec.id))
     webhooks.received.extend(store.webhooks())
-    control = Control(datatrics, octolis, FaultBook(settings.faults, settings.seed), Journal(), clear)
+    control = Control(
+        datatrics, octolis, FaultBook(settings.faults, settings.seed), Journal(), clear
+    )
     return SandboxApp(control, Clocks(time.time, time.monotonic), settings.latency_s)
 
 
@@ -180,7 +191,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port") from None
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port"
+        ) from None
     return listener
 
 
@@ -192,4 +205,6 @@ def _loopback(host: str) -> str:
             return address
     except ValueError:
         pass
-    raise UsageError(f"the sandbox listens on loopback only, not on {host}", hint="use --host 127.0.0.1")
+    raise UsageError(
+        f"the sandbox listens on loopback only, not on {host}", hint="use --host 127.0.0.1"
+    )

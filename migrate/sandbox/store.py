@@ -39,10 +39,16 @@ class Store:
         """Keeps changes of Datatrics records."""
         if self._connection is None:
             return
-        kept = [(c.table, *c.identity, c.record.sequence, c.record.data) for c in changes if c.record is not None]
+        kept = [
+            (c.table, *c.identity, c.record.sequence, c.record.data)
+            for c in changes
+            if c.record is not None
+        ]
         gone = [(c.table, *c.identity) for c in changes if c.record is None]
         with self._connection as connection:
-            connection.executemany("DELETE FROM records WHERE resource = ? AND source = ? AND id = ?", gone)
+            connection.executemany(
+                "DELETE FROM records WHERE resource = ? AND source = ? AND id = ?", gone
+            )
             connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", kept)
 
     def save_rows(self, changes: list[RowChange]) -> None:
@@ -53,7 +59,9 @@ class Store:
             for change in changes:
                 if change.removed:
                     gone = [(change.dataset, masterid) for masterid in change.removed]
-                    connection.executemany("DELETE FROM rows WHERE dataset = ? AND masterid = ?", gone)
+                    connection.executemany(
+                        "DELETE FROM rows WHERE dataset = ? AND masterid = ?", gone
+                    )
             removed = {masterid for change in changes for masterid in change.removed}
             kept = [_row_values(c.dataset, c.row) for c in changes if c.row.masterid not in removed]
             connection.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
@@ -62,11 +70,15 @@ class Store:
         """Keeps what a webhook received."""
         if self._connection is not None:
             with self._connection as connection:
-                connection.execute("INSERT INTO webhooks (id, body) VALUES (?, ?)", (webhook_id, body))
+                connection.execute(
+                    "INSERT INTO webhooks (id, body) VALUES (?, ?)", (webhook_id, body)
+                )
 
     def records(self, resource: str) -> Iterator[tuple[tuple[str, str], Record]]:
         """The kept records of a resource, in order of arrival."""
-        query = "SELECT source, id, sequence, data FROM records WHERE resource = ? ORDER BY sequence"
+        query = (
+            "SELECT source, id, sequence, data FROM records WHERE resource = ? ORDER BY sequence"
+        )
         for name, record_id, sequence, data in self._select(query, resource):
             source = sys.intern(name)
             yield (source, record_id), Record(sequence, source, data)
@@ -75,12 +87,16 @@ class Store:
         """The kept rows of a dataset, in order of modification."""
         fields = "sequence, masterid, data, merged, created_ms, updated_ms"
         query = f"SELECT {fields} FROM rows WHERE dataset = ? ORDER BY sequence"  # noqa: S608 - fixed names
-        for sequence, masterid, data, merged, created_ms, updated_ms in self._select(query, dataset):
+        for sequence, masterid, data, merged, created_ms, updated_ms in self._select(
+            query, dataset
+        ):
             yield Row(sequence, masterid, data, tuple(json.loads(merged)), created_ms, updated_ms)
 
     def webhooks(self) -> list[tuple[str, bytes]]:
         """What the webhooks received, oldest first."""
-        return [(name, body) for name, body in self._select("SELECT id, body FROM webhooks ORDER BY n")]
+        return [
+            (name, body) for name, body in self._select("SELECT id, body FROM webhooks ORDER BY n")
+        ]
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -106,7 +122,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.executescript(SCHEMA)
     except sqlite3.Error as error:
-        raise UsageError(f"{path}: cannot be used as the sandbox's file: {error}", hint="give another --db") from None
+        raise UsageError(
+            f"{path}: cannot be used as the sandbox's file: {error}", hint="give another --db"
+        ) from None
     return connection
 
 

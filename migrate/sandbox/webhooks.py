@@ -19,7 +19,9 @@ from migrate.sandbox.raw_json import BrokenJson, read_values
 class Webhooks:
     """Keeps what was received; with nothing declared any id takes POST and PUT."""
 
-    def __init__(self, declared: tuple[WebhookSpec, ...], save: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self, declared: tuple[WebhookSpec, ...], save: Callable[[str, bytes], None]
+    ) -> None:
         self._declared = {hook.id: hook for hook in declared}
         self._save = save
         self.received: list[tuple[str, bytes]] = []

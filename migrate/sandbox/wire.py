@@ -26,7 +26,10 @@ class TrackedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Notes the connection."""
         super().connection_made(transport)
-        self._ends = transport.get_extra_info("peername")[:2], transport.get_extra_info("sockname")[:2]
+        self._ends = (
+            transport.get_extra_info("peername")[:2],
+            transport.get_extra_info("sockname")[:2],
+        )
         _open[self._ends] = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -46,14 +49,26 @@ async def send_dripping(reply: Reply, send: Send, pause_s: float) -> None:
     await send(_start(reply))
     for at in range(0, len(reply.body), DRIP_BYTES):
         await asyncio.sleep(pause_s)
-        await send({"type": "http.response.body", "body": reply.body[at : at + DRIP_BYTES], "more_body": True})
+        await send(
+            {
+                "type": "http.response.body",
+                "body": reply.body[at : at + DRIP_BYTES],
+                "more_body": True,
+            }
+        )
     await send({"type": "http.response.body"})
 
 
 async def send_cut(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
     """Sends half of the announced bytes and closes."""
     await send(_start(reply))
-    await send({"type": "http.response.body", "body": reply.body[: len(reply.body) // 2], "more_body": True})
+    await send(
+        {
+            "type": "http.response.body",
+            "body": reply.body[: len(reply.body) // 2],
+            "more_body": True,
+        }
+    )
     transport = _connection(scope)
     if transport is not None:
         transport.close()
@@ -88,5 +103,7 @@ def _start(reply: Reply) -> dict[str, Any]:
     return {
         "type": "http.response.start",
         "status": reply.status,
-        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+        "headers": [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
+        ],
     }

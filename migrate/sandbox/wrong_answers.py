@@ -53,7 +53,11 @@ def _truncate(reply: Reply) -> Reply:
 
 
 def _compress(reply: Reply) -> Reply:
-    return replace(reply, body=gzip.compress(reply.body, 1), headers=(*reply.headers, ("Content-Encoding", "gzip")))
+    return replace(
+        reply,
+        body=gzip.compress(reply.body, 1),
+        headers=(*reply.headers, ("Content-Encoding", "gzip")),
+    )
 
 
 SPOILERS: dict[str, Callable[[Reply], Reply]] = {"truncated-json": _truncate, "gzip": _compress}

@@ -18,8 +18,8 @@ import polars as pl
 from migrate.snapshot.columns import (
     MAX_COLUMNS,
     MAX_DEPTH,
-    Column,
     Literal,
+    SnapshotColumn,
     column_name,
     column_of,
     text_series,
@@ -38,7 +38,7 @@ Shape = tuple[tuple[str, bool], ...]
 class _Found:
     names: dict[str, None] = field(default_factory=dict)
     texts: dict[str, Sequence[str | None]] = field(default_factory=dict)
-    columns: dict[str, Column] = field(default_factory=dict)
+    columns: dict[str, SnapshotColumn] = field(default_factory=dict)
 
 
 def alike_values(items: Sequence[bytes]) -> tuple[dict[str, pl.Series], int] | None:
@@ -62,7 +62,9 @@ def alike_values(items: Sequence[bytes]) -> tuple[dict[str, pl.Series], int] | N
     return {name: series[name] for name in found.names}, unread
 
 
-def _add(found: _Found, prefix: str, objects: Sequence[Literal]) -> Iterator[tuple[str, Sequence[Literal]]]:
+def _add(
+    found: _Found, prefix: str, objects: Sequence[Literal]
+) -> Iterator[tuple[str, Sequence[Literal]]]:
     """Takes one object for each row; gives back the objects found in them, with their prefix."""
     for (key, is_text), values in _members(objects):
         name = column_name(prefix + key)
@@ -78,7 +80,9 @@ def _add(found: _Found, prefix: str, objects: Sequence[Literal]) -> Iterator[tup
 
 
 def _members(objects: Sequence[Literal]) -> Iterator[tuple[tuple[str, bool], Any]]:
-    shape = _shape_of(list(islice((one for one in objects if len(bytes(one)) > _EMPTY_BYTES), _FIRST_RECORDS)))
+    shape = _shape_of(
+        list(islice((one for one in objects if len(bytes(one)) > _EMPTY_BYTES), _FIRST_RECORDS))
+    )
     data = b"[" + b",".join(objects) + b"]"
     try:
         rows = _reader(shape).decode(data)
@@ -108,4 +112,5 @@ def _reader(shape: Shape) -> msgspec.json.Decoder[list[Any]]:
         else (f"f{at}", msgspec.Raw, msgspec.field(name=name, default=_NULL))
         for at, (name, is_text) in enumerate(shape)
     ]
-    return msgspec.json.Decoder(list[msgspec.defstruct("Alike", members, forbid_unknown_fields=True, gc=False)])  # type: ignore[misc]  # made at run time
+    alike = msgspec.defstruct("Alike", members, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(list[alike])  # type: ignore[valid-type]  # made at run time

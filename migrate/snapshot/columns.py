@@ -30,7 +30,7 @@ _RESERVED = frozenset({"source", "id", "page", "raw", "position"})
 
 
 @dataclass(frozen=True)
-class Column:
+class SnapshotColumn:
     """One field's literals, b"" where a record does not have it; `joined` is the same in one piece."""
 
     literals: Sequence[Literal]
@@ -49,7 +49,9 @@ class Column:
     @property
     def is_plain(self) -> bool:
         """Whether no string in it has an escape."""
-        return b"\\" not in self.joined or not (self.joined[:1] == b'"' or _STRING_BEHIND in self.joined)
+        return b"\\" not in self.joined or not (
+            self.joined[:1] == b'"' or _STRING_BEHIND in self.joined
+        )
 
     def texts(self) -> list[str]:
         """The literals as text."""
@@ -64,9 +66,9 @@ class Column:
         return [literal if bytes(literal)[:1] == b"{" else b"{}" for literal in self.literals]
 
 
-def column_of(literals: Sequence[Literal]) -> Column:
+def column_of(literals: Sequence[Literal]) -> SnapshotColumn:
     """A column of these literals."""
-    return Column(literals, _SEPARATOR.join(literals))
+    return SnapshotColumn(literals, _SEPARATOR.join(literals))
 
 
 def column_name(name: str) -> str:
@@ -74,19 +76,23 @@ def column_name(name: str) -> str:
     return f"_{name}" if name[:1] == "_" and name.lstrip("_") in _RESERVED else name
 
 
-def value_list(column: Column) -> tuple[list[str | None], int]:
+def value_list(column: SnapshotColumn) -> tuple[list[str | None], int]:
     """The values of a column: strings decoded, None for absent and null alike; and how many could not be read."""
     if column.is_plain:
         return [_plain_value(text) for text in column.texts()], 0
     try:
-        return _TEXTS.decode(b"[" + b",".join([literal or b"null" for literal in column.literals]) + b"]"), 0
+        return _TEXTS.decode(
+            b"[" + b",".join([literal or b"null" for literal in column.literals]) + b"]"
+        ), 0
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _one_by_one(column.texts())
 
 
-def value_series(columns: Mapping[str, Column]) -> tuple[dict[str, pl.Series], int]:
+def value_series(columns: Mapping[str, SnapshotColumn]) -> tuple[dict[str, pl.Series], int]:
     """The values of columns of the same length, by name; and how many could not be read."""
-    quick = {name: column for name, column in columns.items() if column.is_plain and column.is_whole}
+    quick = {
+        name: column for name, column in columns.items() if column.is_plain and column.is_whole
+    }
     series = dict(zip(quick, _plain_series(list(quick.values())), strict=True))
     unread = 0
     for name, column in columns.items():
@@ -104,14 +110,16 @@ def text_series(columns: Sequence[Sequence[str | None]]) -> Iterator[pl.Series]:
     return (values.slice(at * rows, rows) for at in range(len(columns)))
 
 
-def _plain_series(columns: Sequence[Column]) -> Iterator[pl.Series]:
+def _plain_series(columns: Sequence[SnapshotColumn]) -> Iterator[pl.Series]:
     if not columns:
         return
     texts = _SEPARATOR.join([column.joined for column in columns]).decode().split("\x01")
     literal = pl.col("all")
     # No literal but a string has quotes around it, and without escapes none has quotes inside.
     value = pl.when((literal != "null") & (literal != "")).then(literal.str.strip_chars('"'))
-    values = pl.Series("all", texts, dtype=pl.String).to_frame().select(value.alias("all")).to_series()
+    values = (
+        pl.Series("all", texts, dtype=pl.String).to_frame().select(value.alias("all")).to_series()
+    )
     rows = len(columns[0].literals)
     yield from (values.slice(at, rows) for at in range(0, len(values), rows))
 

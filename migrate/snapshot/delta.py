@@ -23,7 +23,7 @@ _STATES = {"_source": pl.String, "_id": pl.String, "state": pl.String}
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DeltaComparison:
     """The states of the records read, and which of their rows to leave out of the parts because they are unchanged.
 
     **Shape**: `states` has one row per record that is new, changed or gone: `_source`, `_id`, `state`.
@@ -34,7 +34,9 @@ class Comparison:
     left_out: Mapping[int, list[int]]
 
 
-def compare(spool: Spool, left_out: Mapping[int, list[int]], base: SnapshotResource, how: str) -> Comparison:
+def compare(
+    spool: Spool, left_out: Mapping[int, list[int]], base: SnapshotResource, how: str
+) -> DeltaComparison:
     """The records in the spool, but for the rows `left_out`, beside those of an earlier snapshot.
 
     What is gone can be told only where the whole list was read.
@@ -43,7 +45,10 @@ def compare(spool: Spool, left_out: Mapping[int, list[int]], base: SnapshotResou
     that are new, changed or gone the identities.
     """
     before = _last_of_each(pl.concat([pl.DataFrame(schema=_BASE), *_base_keys(base)]))
-    out, places = {page: list(rows) for page, rows in left_out.items()}, [pl.Series("place", [], dtype=pl.UInt32)]
+    out, places = (
+        {page: list(rows) for page, rows in left_out.items()},
+        [pl.Series("place", [], dtype=pl.UInt32)],
+    )
     moved, tally = [pl.DataFrame(schema=_STATES)], Counter[str]()
     for entry in spool.filled():
         found = _judged(spool, entry, left_out.get(entry.number, []), before)
@@ -56,7 +61,7 @@ def compare(spool: Spool, left_out: Mapping[int, list[int]], base: SnapshotResou
     new, changed, is_whole = tally["new"], tally["changed"], how == WHOLE_LIST
     gone = _without(before["key"], pl.concat(places)) if is_whole else before["key"].clear()
     counts = DeltaCounts(new, changed, before.height - changed - len(gone), len(gone), how)
-    return Comparison(counts, pl.concat([*moved, *_named(base, gone)]), out)
+    return DeltaComparison(counts, pl.concat([*moved, *_named(base, gone)]), out)
 
 
 def _last_of_each(keys: pl.DataFrame) -> pl.DataFrame:
@@ -65,14 +70,18 @@ def _last_of_each(keys: pl.DataFrame) -> pl.DataFrame:
     return ordered.filter((pl.col("key") != pl.col("key").shift(-1)).fill_null(value=True))
 
 
-def _judged(spool: Spool, entry: PageEntry, left_out: Sequence[int], before: pl.DataFrame) -> pl.DataFrame:
+def _judged(
+    spool: Spool, entry: PageEntry, left_out: Sequence[int], before: pl.DataFrame
+) -> pl.DataFrame:
     """A page's records: `row`, `_source`, `_id`, `state`, and `place`, that of the same one in `before`, null if new.
 
     `before` is sorted by `key`: a join would build its table of all keys anew for every page.
     """
     frame = spool.read(entry).frame().with_row_index("row").filter(~pl.col("row").is_in(left_out))
     page = frame.select("row", "_source", "_id", _key().alias("key"), _content("now"))
-    places = before["key"].search_sorted(page["key"]).clip(0, max(before.height - 1, 0)).cast(pl.UInt32)
+    places = (
+        before["key"].search_sorted(page["key"]).clip(0, max(before.height - 1, 0)).cast(pl.UInt32)
+    )
     if before.is_empty():
         return page.with_columns(state=pl.lit("new"), place=pl.lit(None, pl.UInt32))
     there = before[places].rename({"key": "found"})
@@ -109,7 +118,11 @@ def write_states(states: pl.DataFrame, folder: Path, root: Path) -> FileEntry:
 
 def _key() -> pl.Expr:
     # Used within one process only: polars promises the same hash for no longer.
-    return pl.when(pl.col("_id").is_null()).then(pl.col("_raw").hash(1)).otherwise(pl.struct("_source", "_id").hash())
+    return (
+        pl.when(pl.col("_id").is_null())
+        .then(pl.col("_raw").hash(1))
+        .otherwise(pl.struct("_source", "_id").hash())
+    )
 
 
 def _content(name: str) -> pl.Expr:
@@ -123,4 +136,6 @@ def _base_keys(base: SnapshotResource) -> Iterator[pl.DataFrame]:
 
 def _named(base: SnapshotResource, keys: pl.Series) -> Iterator[pl.DataFrame]:
     for frame in base.frames([]) if len(keys) else ():
-        yield frame.filter(_key().is_in(keys.implode())).select("_source", "_id", state=pl.lit("gone"))
+        yield frame.filter(_key().is_in(keys.implode())).select(
+            "_source", "_id", state=pl.lit("gone")
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from migrate.snapshot.literals import Fields
+from migrate.snapshot.literals import RecordFields
 from migrate.snapshot.reading import Snapshot, SnapshotResource
 from migrate.snapshot.traps import HEXADECIMAL, TRAP_COUNTS, Trap, find_spellings, find_traps
 
@@ -84,7 +84,9 @@ class Inspection:
 
 def inspect_snapshot(snapshot: Snapshot, names: Sequence[str]) -> Inspection:
     """What is in the resources named, of those that the snapshot has."""
-    found = [inspect_resource(snapshot.resources[name]) for name in names if name in snapshot.resources]
+    found = [
+        inspect_resource(snapshot.resources[name]) for name in names if name in snapshot.resources
+    ]
     sources = dict.fromkeys(source for resource in found for source in resource.sources)
     return Inspection(snapshot.name, found, find_spellings(list(sources)))
 
@@ -99,14 +101,25 @@ def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
             tallies.append(_tally(found))
             months.append(_months(found))
             _keep_examples(found, examples)
-    by_source = dict(pl.concat(sources).group_by("source").sum().sort("source").iter_rows()) if sources else {}
+    by_source = (
+        dict(pl.concat(sources).group_by("source").sum().sort("source").iter_rows())
+        if sources
+        else {}
+    )
     tally = _summed(tallies)
     by_month = pl.concat(months).group_by("field", "month").sum().sort("month") if months else None
     ids = {(source, shape): count for source, shape, count in _id_shapes(resource)}
     names = [name for name in dict.fromkeys(tally["field"])] if tally is not None else []
     distinct = _distinct(resource)
     fields = [
-        _field(name, tally.filter(pl.col("field") == name), by_source, distinct, examples.get(name, []), by_month)
+        _field(
+            name,
+            tally.filter(pl.col("field") == name),
+            by_source,
+            distinct,
+            examples.get(name, []),
+            by_month,
+        )
         for name in names
         if tally is not None
     ]
@@ -117,12 +130,14 @@ def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
 def _chunks(resource: SnapshotResource) -> Iterator[pl.DataFrame]:
     for frame in resource.frames([]):
         for chunk in frame.iter_slices(_CHUNK_ROWS):
-            yield chunk.select(pl.col("_source").fill_null("").alias("source"), pl.col("_raw").alias("raw"))
+            yield chunk.select(
+                pl.col("_source").fill_null("").alias("source"), pl.col("_raw").alias("raw")
+            )
 
 
 def _long(chunk: pl.DataFrame) -> pl.DataFrame | None:
     """One row per record and field that it has: `field`, `source`, `literal`, `value`."""
-    fields = Fields([raw.encode() for raw in chunk["raw"]])
+    fields = RecordFields([raw.encode() for raw in chunk["raw"]])
     if not fields.columns:
         return None
     values = fields.values()
@@ -162,7 +177,9 @@ def _summed(tallies: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
     if not tallies:
         return None
     lowest, highest = ["least number", "least moment"], ["most number", "most moment", "longest"]
-    sums = [name for name in tallies[0].columns if name not in ("field", "source", *lowest, *highest)]
+    sums = [
+        name for name in tallies[0].columns if name not in ("field", "source", *lowest, *highest)
+    ]
     return (
         pl.concat(tallies)
         .group_by("field", "source", maintain_order=True)
@@ -178,15 +195,28 @@ def _months(found: pl.DataFrame) -> pl.DataFrame:
 def _keep_examples(found: pl.DataFrame, examples: dict[str, list[str]]) -> None:
     # The commonest values of the first chunk that has the field; more would not say more.
     new = found.filter(~pl.col("field").is_in(list(examples)) & (pl.col("value") != ""))
-    counted = new.group_by("field", "value").len().sort(["field", "len", "value"], descending=[False, True, False])
-    for field, value in counted.group_by("field", maintain_order=True).head(_EXAMPLES).select("field", "value").rows():
+    counted = (
+        new.group_by("field", "value")
+        .len()
+        .sort(["field", "len", "value"], descending=[False, True, False])
+    )
+    for field, value in (
+        counted.group_by("field", maintain_order=True)
+        .head(_EXAMPLES)
+        .select("field", "value")
+        .rows()
+    ):
         examples.setdefault(field, []).append(value)
 
 
 def _distinct(resource: SnapshotResource) -> Mapping[str, int]:
     names = [name for name in resource.columns if name not in ("_page", "_raw")]
     count = pl.Expr.n_unique if resource.rows <= EXACT_DISTINCT_ROWS else pl.Expr.approx_n_unique
-    found = resource.scan().select(count(pl.col(name).drop_nulls()).alias(name) for name in names).collect()
+    found = (
+        resource.scan()
+        .select(count(pl.col(name).drop_nulls()).alias(name) for name in names)
+        .collect()
+    )
     return found.row(0, named=True)
 
 
@@ -202,11 +232,19 @@ def _id_shapes(resource: SnapshotResource) -> Iterator[tuple[str, str, int]]:
         .otherwise(pl.lit("texts"))
     )
     frames = [
-        frame.filter(text.is_not_null()).group_by(pl.col("_source").fill_null(""), shape.alias("shape")).len()
+        frame.filter(text.is_not_null())
+        .group_by(pl.col("_source").fill_null(""), shape.alias("shape"))
+        .len()
         for frame in resource.frames([], raw=False)
     ]
     if frames:
-        yield from pl.concat(frames).group_by("_source", "shape").sum().sort("_source", "shape").iter_rows()
+        yield from (
+            pl.concat(frames)
+            .group_by("_source", "shape")
+            .sum()
+            .sort("_source", "shape")
+            .iter_rows()
+        )
 
 
 def _field(
@@ -217,11 +255,17 @@ def _field(
     examples: Sequence[str],
     months: pl.DataFrame | None,
 ) -> FieldInspection:
-    by_source = {row["source"]: _counts(row, sources[row["source"]]) for row in tally.iter_rows(named=True)}
+    by_source = {
+        row["source"]: _counts(row, sources[row["source"]]) for row in tally.iter_rows(named=True)
+    }
     for source, rows in sources.items():
         by_source.setdefault(source, FieldCounts(rows, rows, 0, 0, {}))
     least, most = _extremes(tally)
-    of_month = months.filter(pl.col("field") == name).select("month", "len").rows() if months is not None else []
+    of_month = (
+        months.filter(pl.col("field") == name).select("month", "len").rows()
+        if months is not None
+        else []
+    )
     return FieldInspection(
         name=name,
         counts=_total(list(by_source.values())),
@@ -239,7 +283,13 @@ def _field(
 def _counts(row: Mapping[str, int], rows: int) -> FieldCounts:
     known = sum(row[kind] for kind, _ in _KINDS)
     types = {kind: row.get(kind, 0) for kind in TYPES} | {"other": row["present"] - known}
-    return FieldCounts(rows, rows - row["present"], row["null"], row["empty"], {k: n for k, n in types.items() if n})
+    return FieldCounts(
+        rows,
+        rows - row["present"],
+        row["null"],
+        row["empty"],
+        {k: n for k, n in types.items() if n},
+    )
 
 
 def _total(parts: Sequence[FieldCounts]) -> FieldCounts:

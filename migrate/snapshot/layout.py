@@ -126,10 +126,14 @@ def files_of(manifest: Manifest) -> list[FileEntry]:
     A manifest in a shared store may be anybody's, and its files are written and removed here by their paths.
     """
     sealed = manifest.resources.values()
-    found = [entry for one in sealed for entry in (*one.parts, *([one.states] if one.states else []))]
+    found = [
+        entry for one in sealed for entry in (*one.parts, *([one.states] if one.states else []))
+    ]
     for entry in found:
         if not _FILE.fullmatch(entry.path):
-            raise Damaged(f"snapshot {manifest.name}: its manifest names {entry.path!r:.80}, which is no file of one")
+            raise Damaged(
+                f"snapshot {manifest.name}: its manifest names {entry.path!r:.80}, which is no file of one"
+            )
     return found
 
 
@@ -142,7 +146,9 @@ def read_file(path: Path, kind: type[T], what: str) -> T:
     except OSError as error:
         raise WorkspaceError(f"{what}: {path} cannot be read: {error.strerror or error}") from None
     except msgspec.DecodeError as error:
-        raise Damaged(f"{what}: {path} is damaged: {error}", hint="make a new snapshot: migrate extract") from None
+        raise Damaged(
+            f"{what}: {path} is damaged: {error}", hint="make a new snapshot: migrate extract"
+        ) from None
 
 
 def _check_format(path: Path, data: bytes) -> None:
@@ -176,7 +182,9 @@ def differences(begun: Begun, wanted: Begun) -> list[str]:
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path, wanted_bytes: int | None = None, *, act: str = "written") -> Iterator[None]:
+def disk_errors(
+    path: Path, wanted_bytes: int | None = None, *, act: str = "written"
+) -> Iterator[None]:
     """Turns a failing disk into a WorkspaceError that names the path and what could not be done."""
     try:
         yield

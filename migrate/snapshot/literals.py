@@ -18,8 +18,8 @@ from migrate.snapshot import scan
 from migrate.snapshot.columns import (
     MAX_COLUMNS,
     MAX_DEPTH,
-    Column,
     Literal,
+    SnapshotColumn,
     column_name,
     column_of,
     value_list,
@@ -32,11 +32,11 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ALL_MEMBERS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
-class Fields:
+class RecordFields:
     """The fields of records by column name, in the order they were seen; of `only` these names, if given."""
 
     def __init__(self, items: Sequence[Literal], only: frozenset[str] | None = None) -> None:
-        self.columns: dict[str, Column] = {}
+        self.columns: dict[str, SnapshotColumn] = {}
         self.unlisted: set[str] = set()
         self.shared: set[str] = set()
         self.unparsed = 0
@@ -55,7 +55,9 @@ class Fields:
         """The values of one column."""
         return value_list(self.columns[name])[0]
 
-    def _add(self, prefix: str, items: Sequence[Literal]) -> Iterator[tuple[str, Sequence[Literal]]]:
+    def _add(
+        self, prefix: str, items: Sequence[Literal]
+    ) -> Iterator[tuple[str, Sequence[Literal]]]:
         """Takes one object for each row; gives back the objects found in them, with their prefix."""
         for key, literals in self._members(prefix, items):
             name = column_name(prefix + key)
@@ -67,7 +69,9 @@ class Fields:
                 yield f"{name}.", column.objects()
             self.columns[name] = self._merged(name, column) if name in self.columns else column
 
-    def _members(self, prefix: str, items: Sequence[Literal]) -> Iterator[tuple[str, Sequence[Literal]]]:
+    def _members(
+        self, prefix: str, items: Sequence[Literal]
+    ) -> Iterator[tuple[str, Sequence[Literal]]]:
         if self._only is None:
             yield from _by_member(self._objects(items))
             return
@@ -77,10 +81,14 @@ class Fields:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             objects = []
         if len(objects) == len(items):
-            columns = ((key, list(map(attrgetter(f"f{at}"), objects))) for at, key in enumerate(keys))
+            columns = (
+                (key, list(map(attrgetter(f"f{at}"), objects))) for at, key in enumerate(keys)
+            )
             yield from ((key, literals) for key, literals in columns if any(literals))
         elif keys:
-            yield from ((key, literals) for key, literals in _by_member(self._objects(items)) if key in keys)
+            yield from (
+                (key, literals) for key, literals in _by_member(self._objects(items)) if key in keys
+            )
 
     def _objects(self, items: Sequence[Literal]) -> Sequence[Members]:
         try:
@@ -93,7 +101,7 @@ class Fields:
         self.unparsed += sum(members is None for members in found)
         return [members or {} for members in found]
 
-    def _merged(self, name: str, second: Column) -> Column:
+    def _merged(self, name: str, second: SnapshotColumn) -> SnapshotColumn:
         first = self.columns[name]
         if any(a and b for a, b in zip(first.literals, second.literals, strict=True)):
             self.shared.add(name)
@@ -122,7 +130,10 @@ def _keys_under(prefix: str, names: frozenset[str]) -> tuple[str, ...]:
 @cache
 def _picker(keys: tuple[str, ...]) -> msgspec.json.Decoder[list[Any]]:
     """A decoder that reads these members of each object, and passes over the others unread."""
-    members = [(f"f{at}", msgspec.Raw, msgspec.field(name=key, default=_ABSENT)) for at, key in enumerate(keys)]
+    members = [
+        (f"f{at}", msgspec.Raw, msgspec.field(name=key, default=_ABSENT))
+        for at, key in enumerate(keys)
+    ]
     return msgspec.json.Decoder(list[msgspec.defstruct("Picked", members)])  # type: ignore[misc]  # made at run time
 
 

@@ -91,7 +91,10 @@ class Objects:
         import obstore
 
         with _translated(self.url, ""):
-            return [str(name).strip("/") for name in obstore.list_with_delimiter(self._store)["common_prefixes"]]
+            return [
+                str(name).strip("/")
+                for name in obstore.list_with_delimiter(self._store)["common_prefixes"]
+            ]
 
     def delete(self, paths: Iterable[str]) -> None:
         """Removes objects; one that is not there is no error."""
@@ -120,13 +123,17 @@ def _open(url: str) -> ObjectStore:
             retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIMEOUT},
         )
     except (BaseError, ValueError) as error:
-        raise ConfigError(f"snapshots = {url!r} cannot be opened: {type(error).__name__}", hint=_HINT) from None
+        raise ConfigError(
+            f"snapshots = {url!r} cannot be opened: {type(error).__name__}", hint=_HINT
+        ) from None
 
 
 def _endpoint_is_here() -> bool:
     """Whether a store on this machine is meant; only there unencrypted HTTP is accepted."""
     endpoints = [os.environ[name] for name in _ENDPOINTS if os.environ.get(name)]
-    return bool(endpoints) and all(urlsplit(endpoint).hostname in _LOOPBACK for endpoint in endpoints)
+    return bool(endpoints) and all(
+        urlsplit(endpoint).hostname in _LOOPBACK for endpoint in endpoints
+    )
 
 
 _HINT = "check the URL, and the credentials and the region or account in the environment; docs/scale.md tells them"
@@ -160,4 +167,7 @@ def _trouble(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return _TROUBLES["nosuchbucket"]
     text = str(error).lower()
-    return next((plain for word, plain in _TROUBLES.items() if word in text), f"failed: {type(error).__name__}")
+    return next(
+        (plain for word, plain in _TROUBLES.items() if word in text),
+        f"failed: {type(error).__name__}",
+    )

@@ -48,7 +48,9 @@ class PartDone(msgspec.Struct, frozen=True, tag=True):
 
     def entry(self, root: Path) -> FileEntry:
         """The part as a manifest in `root` lists it."""
-        return FileEntry(Path(self.path).relative_to(root).as_posix(), self.rows, self.bytes, self.sha256)
+        return FileEntry(
+            Path(self.path).relative_to(root).as_posix(), self.rows, self.bytes, self.sha256
+        )
 
 
 class AlignTask(msgspec.Struct, frozen=True, tag=True):
@@ -63,16 +65,23 @@ def plan_parts(spool: Spool, left_out: Mapping[int, list[int]]) -> list[PartTask
 
     A resource without records gets one part without rows, so that every resource can be read by a glob.
     """
-    return [part_task(spool, n, entries, left_out) for n, entries in enumerate(cut(spool.filled()) or [()], 1)]
+    return [
+        part_task(spool, n, entries, left_out)
+        for n, entries in enumerate(cut(spool.filled()) or [()], 1)
+    ]
 
 
-def part_task(spool: Spool, number: int, entries: tuple[PageEntry, ...], left_out: Mapping[int, list[int]]) -> PartTask:
+def part_task(
+    spool: Spool, number: int, entries: tuple[PageEntry, ...], left_out: Mapping[int, list[int]]
+) -> PartTask:
     """Part `number`, of these pages."""
     return PartTask(
         folder=str(spool.folder),
         path=str(spool.folder / f"part-{number:05d}.parquet"),
         entries=entries,
-        left_out={entry.number: left_out[entry.number] for entry in entries if entry.number in left_out},
+        left_out={
+            entry.number: left_out[entry.number] for entry in entries if entry.number in left_out
+        },
     )
 
 
@@ -95,7 +104,9 @@ def write_part(task: PartTask) -> PartDone:
     """Writes a part, whole or not at all."""
     spool = Spool(Path(task.folder))
     parsed = [add_fields(rows) for rows in _chunks(spool, task)]
-    frame = pl.concat([one.frame for one in parsed], how="diagonal") if parsed else _empty(OWN_COLUMNS)
+    frame = (
+        pl.concat([one.frame for one in parsed], how="diagonal") if parsed else _empty(OWN_COLUMNS)
+    )
     done = _write(task.path, frame)
     return msgspec.structs.replace(
         done,
@@ -109,9 +120,13 @@ def align_part(task: AlignTask) -> PartDone:
     """Writes a part once more, with columns of nulls for what it lacks."""
     with disk_errors(Path(task.done.path), act="read"):
         frame = pl.read_parquet(task.done.path)
-    lacking = (pl.lit(None, pl.String).alias(name) for name in task.columns if name not in frame.columns)
+    lacking = (
+        pl.lit(None, pl.String).alias(name) for name in task.columns if name not in frame.columns
+    )
     aligned = _write(task.done.path, frame.with_columns(*lacking).select(task.columns))
-    return msgspec.structs.replace(task.done, bytes=aligned.bytes, sha256=aligned.sha256, columns=aligned.columns)
+    return msgspec.structs.replace(
+        task.done, bytes=aligned.bytes, sha256=aligned.sha256, columns=aligned.columns
+    )
 
 
 def _write(path: str, frame: pl.DataFrame) -> PartDone:
@@ -140,7 +155,11 @@ def _chunks(spool: Spool, task: PartTask) -> Iterator[Identified]:
     for entry in task.entries:
         records = spool.read(entry)
         left_out = set(task.left_out.get(entry.number, ()))
-        waiting.append(records.rows([row for row in range(entry.rows) if row not in left_out]) if left_out else records)
+        waiting.append(
+            records.rows([row for row in range(entry.rows) if row not in left_out])
+            if left_out
+            else records
+        )
         if sum(len(records.items) for records in waiting) >= _CHUNK_ROWS:
             yield joined(waiting)
             waiting = []
@@ -163,4 +182,6 @@ def cut(entries: Sequence[PageEntry]) -> list[tuple[PageEntry, ...]]:
 
 
 def _empty(columns: Sequence[str]) -> pl.DataFrame:
-    return pl.DataFrame(schema={name: pl.Int64 if name == "_page" else pl.String for name in columns})
+    return pl.DataFrame(
+        schema={name: pl.Int64 if name == "_page" else pl.String for name in columns}
+    )

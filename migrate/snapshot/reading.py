@@ -56,7 +56,9 @@ class SnapshotResource:
         """Rows over all parts."""
         return sum(part.rows for part in self.parts)
 
-    def frames(self, fields: Collection[str] | None = None, *, raw: WithRaw = True) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, fields: Collection[str] | None = None, *, raw: WithRaw = True
+    ) -> Iterator[pl.DataFrame]:
         """The parts in order, a few a frame; all fields for None, and the records' JSON, most of them, only with `raw`.
 
         Where `raw` is a function, it is asked of each frame without the JSON; where it says no, `_raw` is null there.
@@ -66,7 +68,9 @@ class SnapshotResource:
         """
         own = [name for name in OWN_COLUMNS if raw or name != "_raw"]
         wanted = [*own, *self._fields(fields)]
-        stored = [name for name in wanted if name in self.columns and (raw is True or name != "_raw")]
+        stored = [
+            name for name in wanted if name in self.columns and (raw is True or name != "_raw")
+        ]
         position = 0
         runs = list(self._runs())
         for run, frame in zip(runs, self._read(runs, stored), strict=True):
@@ -75,7 +79,10 @@ class SnapshotResource:
                 found = frame.hstack(next(self._read([run], ["_raw"])))
             yield found.select(
                 pl.int_range(position, position + found.height, dtype=pl.Int64).alias(POSITION),
-                *(pl.col(n) if n in found.columns else pl.lit(None, pl.String).alias(n) for n in wanted),
+                *(
+                    pl.col(n) if n in found.columns else pl.lit(None, pl.String).alias(n)
+                    for n in wanted
+                ),
             )
             position += found.height
 
@@ -108,7 +115,9 @@ class SnapshotResource:
     def _is_away(self, part: FileEntry) -> bool:
         return self.store is not None and not (self.folder / part.path).exists()
 
-    def _read(self, runs: Sequence[Sequence[FileEntry]], columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def _read(
+        self, runs: Sequence[Sequence[FileEntry]], columns: Sequence[str]
+    ) -> Iterator[pl.DataFrame]:
         """A frame for each run; parts in the object store are read one at a time, compared with their hashes."""
         there = [run[0] for run in runs if self._is_away(run[0])]
         fetched = self.store.read_all(self.folder, there) if self.store else iter(())
@@ -199,7 +208,9 @@ def open_snapshot(workspace: Workspace, name: str | None, *, check_files: bool =
 
 def newest_whole(workspace: Workspace) -> str | None:
     """The name of the newest finished snapshot that is no delta, None where there is none."""
-    whole = [state.name for state in list_snapshots(workspace) if state.finished and not state.is_delta]
+    whole = [
+        state.name for state in list_snapshots(workspace) if state.finished and not state.is_delta
+    ]
     return whole[-1] if whole else None
 
 
@@ -217,7 +228,9 @@ def known_store(workspace: Workspace) -> SnapshotStore | None:
     return store
 
 
-def _resource(name: str, folder: Path, sealed: SealedResource, store: SnapshotStore | None) -> SnapshotResource:
+def _resource(
+    name: str, folder: Path, sealed: SealedResource, store: SnapshotStore | None
+) -> SnapshotResource:
     columns, parts = tuple(sealed.columns), tuple(sealed.parts)
     return SnapshotResource(name, folder, sealed.result, columns, parts, sealed.states, store=store)
 
@@ -228,14 +241,19 @@ def _newest(workspace: Workspace) -> str:
     if finished:
         return finished[-1]
     if names:
-        raise Unfinished(f"there is no finished snapshot; unfinished: {joined(names)}", hint="migrate extract")
-    raise WorkspaceError(f"there is no snapshot in {workspace.snapshots}", hint="make one: migrate extract")
+        raise Unfinished(
+            f"there is no finished snapshot; unfinished: {joined(names)}", hint="migrate extract"
+        )
+    raise WorkspaceError(
+        f"there is no snapshot in {workspace.snapshots}", hint="make one: migrate extract"
+    )
 
 
 def _refuse_missing(workspace: Workspace, name: str) -> None:
     if (workspace.snapshots / name).is_dir():
         raise Unfinished(
-            f"snapshot {name} is unfinished: it has no {MANIFEST}", hint=f"migrate extract --snapshot {name}"
+            f"snapshot {name} is unfinished: it has no {MANIFEST}",
+            hint=f"migrate extract --snapshot {name}",
         )
     known = workspace.names(workspace.snapshots)
     raise WorkspaceError(
@@ -248,7 +266,9 @@ def _check(resource: SnapshotResource, snapshot: str, there: Mapping[str, int]) 
     for part in (*resource.parts, *([resource.states] if resource.states else [])):
         path = resource.folder / part.path
         size = there.get(f"{snapshot}/{part.path}")
-        trouble = _trouble_of(path, part) if size is None or path.exists() else _trouble_with(size, part)
+        trouble = (
+            _trouble_of(path, part) if size is None or path.exists() else _trouble_with(size, part)
+        )
         if trouble:
             raise Damaged(
                 f"snapshot {snapshot}: {part.path} {trouble}",
@@ -266,7 +286,11 @@ def _trouble_of(path: Path, part: FileEntry) -> str | None:
         return "is missing"
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
-    return None if found == part.sha256 else f"has SHA-256 {found[:16]}…, its manifest says {part.sha256[:16]}…"
+    return (
+        None
+        if found == part.sha256
+        else f"has SHA-256 {found[:16]}…, its manifest says {part.sha256[:16]}…"
+    )
 
 
 def _trouble_with(size: int, part: FileEntry) -> str | None:
@@ -278,7 +302,9 @@ def _read_parts(paths: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:
         return pl.read_parquet(list(paths), columns=list(columns), glob=False)
     except (OSError, pl.exceptions.PolarsError):
         # which of them it is, polars need not say
-        return pl.concat([_read_part(path, path, columns) for path in paths], how="vertical_relaxed")
+        return pl.concat(
+            [_read_part(path, path, columns) for path in paths], how="vertical_relaxed"
+        )
 
 
 def _read_part(path: Path, content: Path | io.BytesIO, columns: Sequence[str]) -> pl.DataFrame:
@@ -286,7 +312,8 @@ def _read_part(path: Path, content: Path | io.BytesIO, columns: Sequence[str]) -
         return pl.read_parquet(content, columns=list(columns))
     except (OSError, pl.exceptions.PolarsError) as error:
         raise Damaged(
-            f"{path} cannot be read: {type(error).__name__}", hint="make a new snapshot: migrate extract"
+            f"{path} cannot be read: {type(error).__name__}",
+            hint="make a new snapshot: migrate extract",
         ) from None
 
 
@@ -298,13 +325,17 @@ def _state(folder: Path) -> SnapshotState:
             files_of(manifest)
             states = {name: _sealed_state(sealed) for name, sealed in manifest.resources.items()}
             is_delta = manifest.since is not None
-            return SnapshotState(folder.name, True, manifest.started, manifest.project_id, states, is_delta=is_delta)
+            return SnapshotState(
+                folder.name, True, manifest.started, manifest.project_id, states, is_delta=is_delta
+            )
         if not (folder / BEGUN).exists():
             return SnapshotState(folder.name, False, "", "", {}, f"it has no {BEGUN}")
         begun = read_file(folder / BEGUN, Begun, f"snapshot {folder.name}")
         states = {name: _unfinished_state(folder / name) for name in begun.resources}
         is_delta = begun.since is not None
-        return SnapshotState(folder.name, False, begun.started, begun.project_id, states, is_delta=is_delta)
+        return SnapshotState(
+            folder.name, False, begun.started, begun.project_id, states, is_delta=is_delta
+        )
     except MigrateError as error:
         return SnapshotState(folder.name, finished, "", "", {}, error.what)
 

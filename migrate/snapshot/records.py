@@ -17,7 +17,7 @@ import msgspec
 import polars as pl
 
 from migrate.snapshot.alike import alike_values
-from migrate.snapshot.literals import Fields
+from migrate.snapshot.literals import RecordFields
 
 OWN_COLUMNS = ("_source", "_id", "_page", "_raw")
 _BEGINNINGS = frozenset('"-0123456789')
@@ -85,10 +85,12 @@ def identify_page(number: int, items: Sequence[bytes], fields: IdentityFields) -
     plain = _plain_identities(items, fields)
     if plain is not None:
         return Identified([number] * rows, *plain, list(items))
-    found = Fields(items, frozenset(fields.id) | frozenset(fields.source))
+    found = RecordFields(items, frozenset(fields.id) | frozenset(fields.source))
     sources = [found.value_list(name) for name in fields.source if name in found.columns]
     ids = [_identities(found, name) for name in fields.id if name in found.columns]
-    return Identified([number] * rows, _first_filled(sources, rows), _first_filled(ids, rows), list(items))
+    return Identified(
+        [number] * rows, _first_filled(sources, rows), _first_filled(ids, rows), list(items)
+    )
 
 
 def joined(parts: Sequence[Identified]) -> Identified:
@@ -108,14 +110,16 @@ def add_fields(records: Identified) -> ParsedRecords:
     if alike is not None:
         values, unread = alike
         return ParsedRecords(pl.DataFrame(own | values), unread, frozenset(), 0)
-    found = Fields(records.items)
+    found = RecordFields(records.items)
     values = found.values()
-    return ParsedRecords(pl.DataFrame(own | values), found.unparsed, frozenset(found.shared), len(found.unlisted))
+    return ParsedRecords(
+        pl.DataFrame(own | values), found.unparsed, frozenset(found.shared), len(found.unlisted)
+    )
 
 
 def pick_fields(items: Sequence[bytes], names: Sequence[str]) -> pl.DataFrame:
     """These fields of records, as text; null throughout where no record has one."""
-    found = Fields(items, frozenset(names))
+    found = RecordFields(items, frozenset(names))
     nothing: list[str | None] = [None] * len(items)
     values = {name: found.value_list(name) if name in found.columns else nothing for name in names}
     return pl.DataFrame(values, schema=dict.fromkeys(names, pl.String))
@@ -123,9 +127,15 @@ def pick_fields(items: Sequence[bytes], names: Sequence[str]) -> pl.DataFrame:
 
 def identities_digest(records: Identified) -> str:
     """The digest of the set of identities; of the content, for a record without one."""
-    names = [f"{source}\0{id_}" for source, id_ in zip(records.sources, records.ids, strict=True) if id_ is not None]
+    names = [
+        f"{source}\0{id_}"
+        for source, id_ in zip(records.sources, records.ids, strict=True)
+        if id_ is not None
+    ]
     if None in records.ids:
-        nameless = (item for item, id_ in zip(records.items, records.ids, strict=True) if id_ is None)
+        nameless = (
+            item for item, id_ in zip(records.items, records.ids, strict=True) if id_ is None
+        )
         names += (hashlib.sha256(item).hexdigest() for item in nameless)
     names.sort()  # before equal ones go: they come almost in order, which a set would lose
     return hashlib.sha256("\n".join(dict.fromkeys(names)).encode()).hexdigest()
@@ -137,8 +147,16 @@ def _plain_identities(
     """Sources and ids where every record has both in the first place to look at; None where it is not so simple."""
     try:
         rows = _plain_reader(fields.id[0], fields.source[0]).decode(b"[" + b",".join(items) + b"]")
-        ids, sources = [row.id for row in rows], list(map(_SOURCE_AT["." in fields.source[0]], rows))
-        if len(rows) == len(items) and all(ids) and all(sources) and not any(row.folded for row in rows):
+        ids, sources = (
+            [row.id for row in rows],
+            list(map(_SOURCE_AT["." in fields.source[0]], rows)),
+        )
+        if (
+            len(rows) == len(items)
+            and all(ids)
+            and all(sources)
+            and not any(row.folded for row in rows)
+        ):
             return sources, list(map(str, ids))  # 0 is left out, since it may be -0
     except (msgspec.DecodeError, RecursionError, ValueError):
         pass  # a float, half a surrogate pair, a number of thousands of digits
@@ -152,7 +170,11 @@ def _plain_reader(id_: str, source: str) -> msgspec.json.Decoder[list[Any]]:
     `folded` is what a record has under the dotted name itself.
     """
     outer, _, inner = source.partition(".")
-    kind = msgspec.defstruct("Inner", [("source", str, msgspec.field(name=inner))], gc=False) if inner else str
+    kind = (
+        msgspec.defstruct("Inner", [("source", str, msgspec.field(name=inner))], gc=False)
+        if inner
+        else str
+    )
     members = [
         ("id", str | int, msgspec.field(name=id_)),
         ("source", kind, msgspec.field(name=outer)),
@@ -161,13 +183,18 @@ def _plain_reader(id_: str, source: str) -> msgspec.json.Decoder[list[Any]]:
     return msgspec.json.Decoder(list[msgspec.defstruct("Plain", members, gc=False)])  # type: ignore[misc]  # made at run time
 
 
-def _identities(found: Fields, name: str) -> list[str | None]:
+def _identities(found: RecordFields, name: str) -> list[str | None]:
     """Only strings and numbers are identities."""
     values, literals = found.value_list(name), found.columns[name].texts()
-    return [value if literal[:1] in _BEGINNINGS else None for value, literal in zip(values, literals, strict=True)]
+    return [
+        value if literal[:1] in _BEGINNINGS else None
+        for value, literal in zip(values, literals, strict=True)
+    ]
 
 
 def _first_filled(columns: Sequence[Sequence[str | None]], rows: int) -> list[str | None]:
     if len(columns) == 1:
         return [value or None for value in columns[0]]
-    return [next((value for value in values if value), None) for values in zip(*columns, strict=True)] or [None] * rows
+    return [
+        next((value for value in values if value), None) for values in zip(*columns, strict=True)
+    ] or [None] * rows

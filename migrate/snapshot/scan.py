@@ -90,7 +90,9 @@ def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
     at = 0
     for match in _TOKEN.finditer(text):
         start, end = match.span()
-        if text[at:start].strip() or (match[0][0] not in '",:{}[]' and not _SCALAR.fullmatch(match[0])):
+        if text[at:start].strip() or (
+            match[0][0] not in '",:{}[]' and not _SCALAR.fullmatch(match[0])
+        ):
             raise ValueError(f"no JSON at character {at}")
         at = end
         yield match[0], start, end

@@ -175,7 +175,11 @@ def _pack(records: Identified) -> bytes:
     """Identities and records, packed apart, since the first are wanted alone."""
     packer = zstandard.ZstdCompressor(level=1)
     names = packer.compress(msgspec.msgpack.encode((records.sources, records.ids)))
-    return len(names).to_bytes(_LENGTH_BYTES, "big") + names + packer.compress(msgspec.msgpack.encode(records.items))
+    return (
+        len(names).to_bytes(_LENGTH_BYTES, "big")
+        + names
+        + packer.compress(msgspec.msgpack.encode(records.items))
+    )
 
 
 def _unpack(data: bytes) -> bytes:

@@ -73,8 +73,12 @@ class SnapshotStore:
                 progress.advance(_TASK, 1)
         finally:
             progress.end(_TASK)
-        wanted = {f"{name}/{path}" for path in (BEGUN, MANIFEST, *(entry.path for entry in entries))}
-        self.objects.delete(sorted(there.keys() - wanted))  # parts of an earlier try, which a glob would find
+        wanted = {
+            f"{name}/{path}" for path in (BEGUN, MANIFEST, *(entry.path for entry in entries))
+        }
+        self.objects.delete(
+            sorted(there.keys() - wanted)
+        )  # parts of an earlier try, which a glob would find
         return self._put_manifest(name, manifest)
 
     def publish_missing(self, folder: Path, manifest: bytes) -> None:
@@ -92,7 +96,10 @@ class SnapshotStore:
             return
         self.objects.put(path, data)
         if self.objects.get(path) != data:
-            raise Damaged(f"{self.objects.url}: {path} came back with other bytes", hint="give the same command again")
+            raise Damaged(
+                f"{self.objects.url}: {path} came back with other bytes",
+                hint="give the same command again",
+            )
 
     def _put_manifest(self, name: str, manifest: bytes) -> bytes:
         path = f"{name}/{MANIFEST}"
@@ -235,7 +242,9 @@ def _stored(store: SnapshotStore, workspace: Workspace) -> Iterator[tuple[str, F
     """The parts that the store holds, with their paths there."""
     for folder, entries in _finished(store, workspace):
         there = store.objects.sizes(folder.name)
-        yield from ((path, entry) for entry in entries if (path := f"{folder.name}/{entry.path}") in there)
+        yield from (
+            (path, entry) for entry in entries if (path := f"{folder.name}/{entry.path}") in there
+        )
 
 
 def _finished(store: SnapshotStore, workspace: Workspace) -> Iterator[tuple[Path, list[FileEntry]]]:

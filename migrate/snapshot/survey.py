@@ -22,7 +22,7 @@ _BYTES_IN_MEMORY = 8 * 500_000
 
 
 @dataclass(frozen=True)
-class Survey:
+class DuplicateSurvey:
     """Counts over all pages that count, and the rows to leave out, as row numbers by page."""
 
     received: int
@@ -45,19 +45,22 @@ class _Copy:
     content: str
 
 
-def survey(spool: Spool, fields: IdentityFields) -> Survey:
+def survey(spool: Spool, fields: IdentityFields) -> DuplicateSurvey:
     """The stored pages' identities compared; of equal ones the newest by its `updated` text stays, else the last.
 
     **Guarantees**: memory does not grow with the number of records, but with that of repeated ones.
     """
     entries = spool.filled()
     received = sum(entry.rows for entry in entries)
-    with disk_errors(spool.folder), tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY, dir=str(spool.folder)) as file:
+    with (
+        disk_errors(spool.folder),
+        tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY, dir=str(spool.folder)) as file,
+    ):
         known = _write_hashes(spool, entries, file)
         repeated = _repeated(file, known)
     without_id = received - known
     if repeated.is_empty():
-        return Survey(received, without_id, 0, 0, {})
+        return DuplicateSurvey(received, without_id, 0, 0, {})
     return _compare(_copies(spool, fields, repeated), received, without_id)
 
 
@@ -87,7 +90,9 @@ def _stored_hashes(file: IO[bytes]) -> Iterator[pl.Series]:
         yield pl.Series("hash", memoryview(data).cast("Q"), dtype=pl.UInt64)
 
 
-def _compare(copies: Iterator[tuple[tuple[str | None, str], _Copy]], received: int, without_id: int) -> Survey:
+def _compare(
+    copies: Iterator[tuple[tuple[str | None, str], _Copy]], received: int, without_id: int
+) -> DuplicateSurvey:
     stays: dict[tuple[str | None, str], _Copy] = {}
     left_out: dict[int, list[int]] = {}
     duplicates = changed = 0
@@ -100,7 +105,7 @@ def _compare(copies: Iterator[tuple[tuple[str | None, str], _Copy]], received: i
         left_out.setdefault(loser.page, []).append(loser.row)
         duplicates += 1
         changed += other.content != copy.content
-    return Survey(received, without_id, duplicates, changed, left_out)
+    return DuplicateSurvey(received, without_id, duplicates, changed, left_out)
 
 
 def _hashes(spool: Spool, entries: Sequence[PageEntry]) -> pl.Series:
@@ -109,7 +114,9 @@ def _hashes(spool: Spool, entries: Sequence[PageEntry]) -> pl.Series:
         more_sources, more_ids = spool.identities(entry)
         sources += more_sources
         ids += more_ids
-    frame = pl.DataFrame({"_source": sources, "_id": ids}, schema={"_source": pl.String, "_id": pl.String})
+    frame = pl.DataFrame(
+        {"_source": sources, "_id": ids}, schema={"_source": pl.String, "_id": pl.String}
+    )
     return frame.filter(pl.col("_id").is_not_null()).select(_identity_hash()).to_series()
 
 
@@ -123,13 +130,21 @@ def _copies(
 ) -> Iterator[tuple[tuple[str | None, str], _Copy]]:
     for entry in spool.filled():
         sources, ids = spool.identities(entry)
-        frame = pl.DataFrame({"_source": sources, "_id": ids}, schema={"_source": pl.String, "_id": pl.String})
+        frame = pl.DataFrame(
+            {"_source": sources, "_id": ids}, schema={"_source": pl.String, "_id": pl.String}
+        )
         is_repeated = pl.col("_id").is_not_null() & _identity_hash().is_in(repeated.implode())
         rows = frame.select(is_repeated.arg_true()).to_series().to_list()
         if not rows:
             continue
         copies = spool.read(entry).rows(rows)
-        moments = pick_fields(copies.items, fields.updated).select(pl.coalesce(pl.all(), pl.lit(""))).to_series()
-        for row, source, id_, item, moment in zip(rows, copies.sources, copies.ids, copies.items, moments, strict=True):
+        moments = (
+            pick_fields(copies.items, fields.updated)
+            .select(pl.coalesce(pl.all(), pl.lit("")))
+            .to_series()
+        )
+        for row, source, id_, item, moment in zip(
+            rows, copies.sources, copies.ids, copies.items, moments, strict=True
+        ):
             if id_ is not None:
                 yield (source, id_), _Copy(moment, entry.number, row, sha256_bytes(item))

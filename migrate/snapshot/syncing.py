@@ -33,7 +33,12 @@ class Syncing:
         """Takes a file that is written. May be called from any thread."""
         self._begun.append(self._pool.submit(_sync, path))
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=error is not None)
         if error is None:
             for future in self._begun:

@@ -74,26 +74,46 @@ def _of_field(resource: str, name: str, row: Mapping[str, int]) -> Trap | None:
 
 
 _WORDS = {
-    "cart": ("goal -1 marks a cart, not an order", "leave carts out with `where`, or revenue is inflated"),
-    "decimal comma": ("numbers as text with a decimal comma", "add `apply: [decimal_comma]` to its column"),
+    "cart": (
+        "goal -1 marks a cart, not an order",
+        "leave carts out with `where`, or revenue is inflated",
+    ),
+    "decimal comma": (
+        "numbers as text with a decimal comma",
+        "add `apply: [decimal_comma]` to its column",
+    ),
     "zero date": ("0000-00-00 for no date", "choose `on_invalid: omit`, or the rows are rejected"),
     "sync state": (
         "the state of a shop plug-in's synchronisation",
         "put it under `ignore`: it is no customer's status",
     ),
-    "beyond int32": ("whole numbers beyond 2,147,483,647", "map it as text: an integer column refuses them"),
-    "long fraction": ("fractions of more than six digits", "map it as text, or accept that a float column rounds them"),
+    "beyond int32": (
+        "whole numbers beyond 2,147,483,647",
+        "map it as text: an integer column refuses them",
+    ),
+    "long fraction": (
+        "fractions of more than six digits",
+        "map it as text, or accept that a float column rounds them",
+    ),
 }
 
 
 def _mixed(row: Mapping[str, int]) -> list[Trap]:
-    kinds = [kind for kind in ("text", "integer", "decimal", "boolean", "object", "list") if row[kind]]
+    kinds = [
+        kind for kind in ("text", "integer", "decimal", "boolean", "object", "list") if row[kind]
+    ]
     numbers = {"integer", "decimal"}
     if len(kinds) < 2 or set(kinds) <= numbers:
         return []
     what = "values of several kinds: " + ", ".join(f"{row[kind]:,} {kind}" for kind in kinds)
     return [
-        Trap("mixed types", str(row["field"]), min(row[k] for k in kinds), what, "check what its column makes of each")
+        Trap(
+            "mixed types",
+            str(row["field"]),
+            min(row[k] for k in kinds),
+            what,
+            "check what its column makes of each",
+        )
     ]
 
 
@@ -120,7 +140,13 @@ def find_spellings(sources: Sequence[str]) -> list[Trap]:
             folded.setdefault(re.sub(r"[^a-z0-9]", "", source.casefold()), []).append(source)
     advice = "join them under [datatrics.source_aliases] in migrate.toml, or look-ups miss"
     return [
-        Trap("two spellings", None, len(names), f"one source under {len(names)} names: {', '.join(names)}", advice)
+        Trap(
+            "two spellings",
+            None,
+            len(names),
+            f"one source under {len(names)} names: {', '.join(names)}",
+            advice,
+        )
         for names in folded.values()
         if len(names) > 1
     ]
@@ -129,12 +155,28 @@ def find_spellings(sources: Sequence[str]) -> list[Trap]:
 def _foreign_keys(resource: str, by_field: pl.DataFrame, rows: int) -> list[Trap]:
     if resource not in ("sales", "interactions"):
         return []
-    filled = dict(by_field.select("field", pl.col("present") - pl.col("null") - pl.col("empty")).iter_rows())
+    filled = dict(
+        by_field.select("field", pl.col("present") - pl.col("null") - pl.col("empty")).iter_rows()
+    )
     usual = max(
-        (filled.get(name, 0) for name in ("profileid", "metadata.profileid", "conversion.profileid")), default=0
+        (
+            filled.get(name, 0)
+            for name in ("profileid", "metadata.profileid", "conversion.profileid")
+        ),
+        default=0,
     )
     other = filled.get("profile_id", 0)
     if not other or usual >= rows:
         return []
-    what = f"the customer is in `profile_id` here, and in `profileid` in {usual:,} of {rows:,} records"
-    return [Trap("other name", "profile_id", other, what, "take it from both: `from: [profileid, profile_id]`")]
+    what = (
+        f"the customer is in `profile_id` here, and in `profileid` in {usual:,} of {rows:,} records"
+    )
+    return [
+        Trap(
+            "other name",
+            "profile_id",
+            other,
+            what,
+            "take it from both: `from: [profileid, profile_id]`",
+        )
+    ]

@@ -13,7 +13,14 @@ import polars as pl
 
 from migrate.errors import Damaged, Stale, UsageError, WorkspaceError
 from migrate.snapshot.delta import WHOLE_LIST
-from migrate.snapshot.reading import POSITION, Snapshot, SnapshotResource, WithRaw, newest_whole, open_snapshot
+from migrate.snapshot.reading import (
+    POSITION,
+    Snapshot,
+    SnapshotResource,
+    WithRaw,
+    newest_whole,
+    open_snapshot,
+)
 from migrate.workspace import Workspace
 
 IDENTITY = ("_source", "_id")
@@ -42,7 +49,9 @@ class UnionResource(SnapshotResource):
         """Records of both that `frames` gives."""
         return self.kept + self.delta.rows
 
-    def frames(self, fields: Collection[str] | None = None, *, raw: WithRaw = True) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, fields: Collection[str] | None = None, *, raw: WithRaw = True
+    ) -> Iterator[pl.DataFrame]:
         """The base's records that the delta does not replace, then the delta's; see `SnapshotResource.frames`.
 
         **Guarantees**: `_position` runs over both; from `kept` on the records are the delta's.
@@ -52,7 +61,9 @@ class UnionResource(SnapshotResource):
         names = self._fields(fields)
         position = 0
         for frame in self.base.frames(names, raw=raw):
-            kept = frame.join(self.hidden, on=IDENTITY, how="anti", nulls_equal=True, maintain_order="left")
+            kept = frame.join(
+                self.hidden, on=IDENTITY, how="anti", nulls_equal=True, maintain_order="left"
+            )
             if kept.height:
                 yield _placed(kept, position)
             position += kept.height
@@ -68,7 +79,9 @@ class UnionResource(SnapshotResource):
     def replaced(self, fields: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
         """The base's versions of the records that the delta changed, as the base's own `frames` gives them."""
         for frame in self.base.frames(self._fields(fields)):
-            found = frame.join(self.keys, on=IDENTITY, how="semi", nulls_equal=True, maintain_order="left")
+            found = frame.join(
+                self.keys, on=IDENTITY, how="semi", nulls_equal=True, maintain_order="left"
+            )
             if found.height:
                 yield found
 
@@ -115,13 +128,17 @@ def open_to_plan(workspace: Workspace, name: str | None, base: str | None = None
     return found
 
 
-def open_union(workspace: Workspace, name: str, base: str | None = None, *, check_files: bool = True) -> Snapshot:
+def open_union(
+    workspace: Workspace, name: str, base: str | None = None, *, check_files: bool = True
+) -> Snapshot:
     """The delta `name` on the snapshot it was compared with, or on `base` where it was compared with none.
 
     **Raises**: like `open_snapshot`; UsageError where the base is not to be known, or where records that were changed
     between the two are in neither; Stale where the base is another one than then.
     """
-    return put_on_base(workspace, open_snapshot(workspace, name, check_files=check_files), base, check_files)
+    return put_on_base(
+        workspace, open_snapshot(workspace, name, check_files=check_files), base, check_files
+    )
 
 
 def open_living(workspace: Workspace, name: str) -> Snapshot:
@@ -130,17 +147,25 @@ def open_living(workspace: Workspace, name: str) -> Snapshot:
     if found.manifest.since is None:
         return found
     union = put_on_base(workspace, found, None)
-    return replace(union, resources={resource: living(one) for resource, one in union.resources.items()})
+    return replace(
+        union, resources={resource: living(one) for resource, one in union.resources.items()}
+    )
 
 
-def put_on_base(workspace: Workspace, delta: Snapshot, base: str | None, check_files: bool = True) -> Snapshot:
+def put_on_base(
+    workspace: Workspace, delta: Snapshot, base: str | None, check_files: bool = True
+) -> Snapshot:
     """An opened delta on its base, see `open_union`."""
     since = delta.manifest.since
     if since is None:
-        raise UsageError(f"snapshot {delta.name} is no delta", hint="plan it as it is: migrate plan --snapshot NAME")
+        raise UsageError(
+            f"snapshot {delta.name} is no delta",
+            hint="plan it as it is: migrate plan --snapshot NAME",
+        )
     if since.snapshot and base not in (None, since.snapshot):
         raise UsageError(
-            f"snapshot {delta.name} was compared with {since.snapshot}, not with {base}", hint="leave --base out"
+            f"snapshot {delta.name} was compared with {since.snapshot}, not with {base}",
+            hint="leave --base out",
         )
     wanted = since.snapshot or base
     if wanted is None:
@@ -174,7 +199,9 @@ def _open_base(workspace: Workspace, delta: Snapshot, name: str, check_files: bo
             f"snapshot {name} is of project {below.manifest.project_id}, delta {delta.name} of "
             f"{delta.manifest.project_id}"
         )
-    return below if below.manifest.since is None else put_on_base(workspace, below, None, check_files)
+    return (
+        below if below.manifest.since is None else put_on_base(workspace, below, None, check_files)
+    )
 
 
 def _refuse_hole(delta: Snapshot, resource: SnapshotResource, below: Snapshot) -> None:
@@ -198,9 +225,15 @@ def _untouched(resource: SnapshotResource) -> SnapshotResource:
 def _put_on(base: SnapshotResource, delta: SnapshotResource) -> UnionResource:
     # A record without an id replaces nothing.
     identities = [frame.select(IDENTITY).drop_nulls("_id") for frame in delta.frames([], raw=False)]
-    keys = pl.concat([pl.DataFrame(schema=dict.fromkeys(IDENTITY, pl.String)), *identities]).unique()
+    keys = pl.concat(
+        [pl.DataFrame(schema=dict.fromkeys(IDENTITY, pl.String)), *identities]
+    ).unique()
     changes = delta.changes()
-    kept = _count_kept(base, keys) if changes is None else base.rows - _count_replaced(base, keys, changes)
+    kept = (
+        _count_kept(base, keys)
+        if changes is None
+        else base.rows - _count_replaced(base, keys, changes)
+    )
     return UnionResource(
         name=delta.name,
         folder=delta.folder,
@@ -221,7 +254,11 @@ def _put_on(base: SnapshotResource, delta: SnapshotResource) -> UnionResource:
 def _gone(base: SnapshotResource, keys: pl.DataFrame, changes: pl.DataFrame | None) -> pl.DataFrame:
     nobody = keys.clear()
     before = _gone_before(base, keys).join(keys, on=IDENTITY, how="anti", nulls_equal=True)
-    now = nobody if changes is None else changes.filter(state="gone").select(IDENTITY).drop_nulls("_id")
+    now = (
+        nobody
+        if changes is None
+        else changes.filter(state="gone").select(IDENTITY).drop_nulls("_id")
+    )
     return pl.concat([before, now]).unique().sort(IDENTITY)
 
 
@@ -243,4 +280,6 @@ def _count_kept(base: SnapshotResource, hidden: pl.DataFrame) -> int:
 
 
 def _placed(frame: pl.DataFrame, position: int) -> pl.DataFrame:
-    return frame.with_columns(pl.int_range(position, position + frame.height, dtype=pl.Int64).alias(POSITION))
+    return frame.with_columns(
+        pl.int_range(position, position + frame.height, dtype=pl.Int64).alias(POSITION)
+    )

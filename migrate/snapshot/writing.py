@@ -36,7 +36,11 @@ class SnapshotWriter:
     """
 
     def __init__(
-        self, folder: Path, begun: Begun, finished: Manifest | None, store: SnapshotStore | None = None
+        self,
+        folder: Path,
+        begun: Begun,
+        finished: Manifest | None,
+        store: SnapshotStore | None = None,
     ) -> None:
         self.folder = folder
         self.begun = begun
@@ -59,7 +63,10 @@ class SnapshotWriter:
         Spool(self.folder / resource).remove()
 
     def finish(
-        self, finished: datetime, stop: threading.Event | None = None, progress: Progress | None = None
+        self,
+        finished: datetime,
+        stop: threading.Event | None = None,
+        progress: Progress | None = None,
     ) -> Manifest:
         """Writes the manifest: from here on the snapshot is finished and never changes.
 
@@ -108,12 +115,21 @@ class SnapshotWriter:
             return None
         files = [*sealed.parts, *([sealed.states] if sealed.states else [])]
         parts = [(self.folder / part.path, part.sha256) for part in files]
-        return sealed if all(file.is_file() and sha256_file(file) == wanted for file, wanted in parts) else None
+        return (
+            sealed
+            if all(file.is_file() and sha256_file(file) == wanted for file, wanted in parts)
+            else None
+        )
 
 
 @contextlib.contextmanager
 def begin_or_resume(
-    workspace: Workspace, name: str | None, wanted: Begun, now: Callable[[], datetime], *, force_unlock: bool = False
+    workspace: Workspace,
+    name: str | None,
+    wanted: Begun,
+    now: Callable[[], datetime],
+    *,
+    force_unlock: bool = False,
 ) -> Iterator[SnapshotWriter]:
     """The snapshot to write to, locked while the block runs. `wanted.name` is not looked at.
 

@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from migrate import __version__
 from migrate.config import Datatrics
 from migrate.errors import Refused, Unreachable
-from migrate.http import NoReplyError, Remote, Reply, retry_after_s
-from migrate.retry import TransientError, call_with_retries
+from migrate.names import PASSING_STATUSES
+from migrate.net.http import NoReplyError, Remote, Reply, retry_after_s
+from migrate.net.retry import TransientError, call_with_retries
 from migrate.source.envelope import Page, error_text, read_page
 from migrate.source.pacer import Pacer
 from migrate.source.resources import Resource
@@ -24,7 +25,6 @@ from migrate.source.resources import Resource
 T = TypeVar("T")
 _FIRST_CONTACT_S = 10.0
 _FIRST_CONTACT_WAIT_S = 1.0
-_PASSING = frozenset({408, 424, 425, 429})
 _HEADERS = {
     "Accept": "application/json",
     "Content-Type": "application/json",
@@ -63,7 +63,13 @@ class Wanted:
     def params(self) -> dict[str, str | int]:
         """The query."""
         own: dict[str, str | int] = dict(self.resource.query)
-        return {**own, "limit": self.size, "page": self.number, "sort": self.sort, "order": self.order}
+        return {
+            **own,
+            "limit": self.size,
+            "page": self.number,
+            "sort": self.sort,
+            "order": self.order,
+        }
 
 
 class PageFailsError(Exception):
@@ -74,7 +80,7 @@ class PageFailsError(Exception):
         self.reason = reason
 
 
-class Patience:
+class RetryPatience:
     """How often a page may fail before it is asked for in pieces. One for each call.
 
     It ends after `tries` failures, or two within `limit_s`, provided that `is_well` says that others are answered.
@@ -89,7 +95,9 @@ class Patience:
     def ends(self, elapsed_s: float) -> bool:
         """Counts one more failure; True when it was one too many."""
         self._failures += 1
-        is_due = self._failures % self._tries == 0 or (self._failures > 1 and elapsed_s > self._limit_s)
+        is_due = self._failures % self._tries == 0 or (
+            self._failures > 1 and elapsed_s > self._limit_s
+        )
         return is_due and self._is_well()
 
 
@@ -102,7 +110,12 @@ class SourceClient:
     """
 
     def __init__(
-        self, settings: Datatrics, key: SecretStr, *, stop: threading.Event, note: Callable[[str], None]
+        self,
+        settings: Datatrics,
+        key: SecretStr,
+        *,
+        stop: threading.Event,
+        note: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self.retry_budget_s = settings.retry_budget_s
@@ -134,9 +147,13 @@ class SourceClient:
 
     def page(self, resource: Resource, number: int, size: int) -> Page:
         """Page `number` of the list in ascending order of creation; for what `fetch` raises, see there."""
-        return self.fetch(Wanted(resource, number, size), lambda body: read_page(number, body), patience=None)
+        return self.fetch(
+            Wanted(resource, number, size), lambda body: read_page(number, body), patience=None
+        )
 
-    def fetch(self, wanted: Wanted, take: Callable[[bytes], T], *, patience: Patience | None) -> T:
+    def fetch(
+        self, wanted: Wanted, take: Callable[[bytes], T], *, patience: RetryPatience | None
+    ) -> T:
         """What `take` makes of a page's body; it raises TransientError for a body that is no whole page.
 
         **Raises**: Refused for a final answer; Unreachable or GaveUp when no whole page came; Interrupted on stop;
@@ -152,7 +169,8 @@ class SourceClient:
         path = f"{self._path(resource)}/{quote(id_, safe='')}"
         try:
             return self._persist(
-                f"Datatrics: one record of {resource.name}", lambda: _checked_record(self._whole_answer(path, params))
+                f"Datatrics: one record of {resource.name}",
+                lambda: _checked_record(self._whole_answer(path, params)),
             )
         except Refused as error:
             if error.status == 404:
@@ -174,7 +192,9 @@ class SourceClient:
         else:
             self._waiting_notes.append(text)
 
-    def _persist(self, what: str, call: Callable[[], T], patience: Patience | None = None) -> T:
+    def _persist(
+        self, what: str, call: Callable[[], T], patience: RetryPatience | None = None
+    ) -> T:
         began = time.monotonic()
 
         def attempt() -> T:
@@ -184,12 +204,20 @@ class SourceClient:
                 raise self._no_reply(error, time.monotonic() - began) from None
 
         def on_retry(error: TransientError, wait_s: float) -> None:
-            if patience is not None and error.wait_s is None and patience.ends(time.monotonic() - began):
+            if (
+                patience is not None
+                and error.wait_s is None
+                and patience.ends(time.monotonic() - began)
+            ):
                 raise PageFailsError(error.reason) from None
             self._say(f"{what}: {error.reason}; trying again in {wait_s:.1f} s")
 
         return call_with_retries(
-            attempt, what=what, budget_s=self._settings.retry_budget_s, stop=self._halt, on_retry=on_retry
+            attempt,
+            what=what,
+            budget_s=self._settings.retry_budget_s,
+            stop=self._halt,
+            on_retry=on_retry,
         )
 
     def _no_reply(self, error: NoReplyError, elapsed_s: float) -> Exception:
@@ -210,7 +238,7 @@ class SourceClient:
                 self.requests += 1
             reply = self._remote.send("GET", path, params=params)
         self._answered = True
-        if reply.status in _PASSING or reply.status >= 500:
+        if reply.status in PASSING_STATUSES or reply.status >= 500:
             raise self._passing(reply)
         if not 200 <= reply.status < 300:
             raise _refusal(reply, self._settings.project_id)
@@ -252,4 +280,8 @@ def _refusal(reply: Reply, project_id: str) -> Refused:
             status=status,
             hint="check [datatrics] base_url in migrate.toml",
         )
-    return Refused(f"Datatrics refuses the request: {said}", status=status, hint="check [datatrics] in migrate.toml")
+    return Refused(
+        f"Datatrics refuses the request: {said}",
+        status=status,
+        hint="check [datatrics] in migrate.toml",
+    )

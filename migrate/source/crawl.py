@@ -14,21 +14,21 @@ from migrate.errors import GaveUp, Interrupted, Refused
 from migrate.progress import Progress
 from migrate.snapshot.records import identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool, Unread
-from migrate.source.client import PageFailsError, Patience, SourceClient, Wanted
+from migrate.source.bisect_page import read_in_pieces
+from migrate.source.client import PageFailsError, RetryPatience, SourceClient, Wanted
 from migrate.source.early import EarlyParts
 from migrate.source.envelope import Page, read_page
-from migrate.source.paging import Look, Outcome, Paging
-from migrate.source.pieces import read_in_pieces
+from migrate.source.paging import Look, PageOutcome, Paging
 from migrate.source.resources import Resource
 from migrate.source.work import Failed, PageDone, PageTask, store_page
-from migrate.source.workshop import Workshop
+from migrate.source.worker_pool import WorkerPool
 
 _LOOK_AT_STOP_S = 0.2
 _TRIES_OF_A_PAGE = 5
 _TRIES_OF_A_PIECE = 2
 
 
-class Change(Enum):
+class SourceChange(Enum):
     """How the records of a page differ from those it held before; other values in the same records are no change."""
 
     NONE = 0
@@ -45,7 +45,7 @@ class Crawl:
     size: int
     concurrency: int
     spool: Spool
-    workshop: Workshop
+    workshop: WorkerPool
     progress: Progress
     stop: threading.Event
     sort: str = "created"
@@ -76,19 +76,26 @@ class Crawl:
         `rows` is how many records a page has where the server caps its size, 0 where that is not known.
         """
         wanted = Wanted(self.resource, number, self.size, self.sort, self.order)
-        patience = Patience(_TRIES_OF_A_PAGE, self.client.retry_budget_s / 3, self._is_service_well)
+        patience = RetryPatience(
+            _TRIES_OF_A_PAGE, self.client.retry_budget_s / 3, self._is_service_well
+        )
         try:
-            return self.client.fetch(wanted, lambda body: self._perform(number, body), patience=patience)
+            return self.client.fetch(
+                wanted, lambda body: self._perform(number, body), patience=patience
+            )
         except PageFailsError as failure:
             return self._fetch_in_pieces(number, min(rows or self.size, self.size), failure)
 
-    def compare(self, stored: PageEntry) -> tuple[Change, PageEntry]:
+    def compare(self, stored: PageEntry) -> tuple[SourceChange, PageEntry]:
         """A stored page beside the same page read again; the new one's file is written."""
         entry = self.fetch(stored.number)
         if entry.identities_sha256 == stored.identities_sha256:
-            return Change.NONE, entry
-        grown = entry.rows > stored.rows and self._digest_of_first(entry, stored.rows) == stored.identities_sha256
-        return (Change.GROWN if grown else Change.MOVED), entry
+            return SourceChange.NONE, entry
+        grown = (
+            entry.rows > stored.rows
+            and self._digest_of_first(entry, stored.rows) == stored.identities_sha256
+        )
+        return (SourceChange.GROWN if grown else SourceChange.MOVED), entry
 
     def ends_as_before(self, stored: PageEntry) -> bool:
         """Whether the last record of a stored page, asked for alone, is still in that place; False in any doubt."""
@@ -103,7 +110,9 @@ class Crawl:
         return identities_digest(self.spool.read(entry).rows(range(rows)))
 
     def _perform(self, number: int, body: bytes) -> PageEntry:
-        result = self.workshop.perform(PageTask(str(self.spool.folder), self.resource.fields, number, body))
+        result = self.workshop.perform(
+            PageTask(str(self.spool.folder), self.resource.fields, number, body)
+        )
         if isinstance(result, Failed):
             raise result.error()
         if not isinstance(result, PageDone):
@@ -112,7 +121,9 @@ class Crawl:
 
     def _is_service_well(self) -> bool:
         """Whether single records of the list are still delivered; of the first two, since one may be the culprit."""
-        with contextlib.suppress(GaveUp):  # the page that is in question gives up by itself, and is the one to name
+        with contextlib.suppress(
+            GaveUp
+        ):  # the page that is in question gives up by itself, and is the one to name
             for number in (1, 2):
                 with contextlib.suppress(PageFailsError):
                     self._ask_piece(number, 1, False)
@@ -120,7 +131,7 @@ class Crawl:
         return False
 
     def _ask_piece(self, number: int, size: int, is_patient: bool) -> Page:
-        patience = None if is_patient else Patience(_TRIES_OF_A_PIECE, math.inf, lambda: True)
+        patience = None if is_patient else RetryPatience(_TRIES_OF_A_PIECE, math.inf, lambda: True)
         wanted = Wanted(self.resource, number, size, self.sort, self.order)
         return self.client.fetch(wanted, lambda body: read_page(number, body), patience=patience)
 
@@ -181,7 +192,7 @@ class Crawl:
 
     def _store(self, entry: PageEntry, paging: Paging) -> None:
         outcome = paging.take(look_of(entry))
-        if outcome is Outcome.KEEP:
+        if outcome is PageOutcome.KEEP:
             self.spool.record(entry)
             if self.early:
                 self.early.look()

@@ -12,13 +12,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from migrate.snapshot.parts import PartTask, cut, part_task
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.source.work import Result
-from migrate.source.workshop import Workshop
+from migrate.source.worker_pool import WorkerPool
 
 
 class EarlyParts:
     """Watches a spool; `look` from the thread that records pages. One part at a time is written, in another thread."""
 
-    def __init__(self, workshop: Workshop, spool: Spool) -> None:
+    def __init__(self, workshop: WorkerPool, spool: Spool) -> None:
         self._workshop = workshop
         self._spool = spool
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="part")

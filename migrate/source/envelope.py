@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from migrate.retry import TransientError
+from migrate.net.retry import TransientError
 from migrate.snapshot import scan
 
 _RECORD_TOTALS = ("total_elements", "totalElements", "total_items", "totalItems")
@@ -57,7 +57,9 @@ def read_page(number: int, body: bytes) -> Page:
     if items is None:
         if records != 0 or members.get("error", _NULL) != _NULL:
             kind = (
-                "an object without records" if members.get("error", _NULL) == _NULL else "an error instead of records"
+                "an object without records"
+                if members.get("error", _NULL) == _NULL
+                else "an error instead of records"
             )
             raise TransientError(f"{kind}: {error_text(body)}")
         items = ()

@@ -18,7 +18,7 @@ from pathlib import Path
 from migrate import __version__
 from migrate.errors import Interrupted
 from migrate.progress import Progress
-from migrate.snapshot.delta import Comparison, write_states
+from migrate.snapshot.delta import DeltaComparison, write_states
 from migrate.snapshot.layout import (
     FORMAT,
     Begun,
@@ -33,10 +33,10 @@ from migrate.source.client import SourceClient
 from migrate.source.crawl import Crawl
 from migrate.source.early import EarlyParts
 from migrate.source.resources import Resource
-from migrate.source.sealing import describe, write_parts
-from migrate.source.settle import Reading, read_until_settled
+from migrate.source.seal_snapshot import describe, write_parts
+from migrate.source.settle import ListReading, read_until_settled
 from migrate.source.since import Since, read_since
-from migrate.source.workshop import Workshop, open_workshop
+from migrate.source.worker_pool import WorkerPool, open_workshop
 from migrate.workspace import Workspace
 
 
@@ -74,7 +74,7 @@ class _Tools:
     request: ExtractRequest
     progress: Progress
     stop: threading.Event
-    workshop: Workshop
+    workshop: WorkerPool
 
 
 def extract(
@@ -94,7 +94,9 @@ def extract(
     **Raises**: RemoteError; WorkspaceError (Locked, a snapshot made for something else, a full disk); Interrupted.
     """
     wanted = _begun(request, now)
-    with begin_or_resume(workspace, request.snapshot, wanted, now, force_unlock=request.force_unlock) as writer:
+    with begin_or_resume(
+        workspace, request.snapshot, wanted, now, force_unlock=request.force_unlock
+    ) as writer:
         manifest = writer.finished
         if manifest is None:
             with open_workshop() as workshop:
@@ -113,7 +115,9 @@ def _extract_all(writer: SnapshotWriter, tools: _Tools) -> None:
                 writer.seal(resource.name, _extract_resource(resource, writer, tools))
     except Interrupted as error:
         since = f" --since {tools.request.since.words}" if tools.request.since else ""
-        raise Interrupted(error.what, hint=f"migrate extract --snapshot {writer.begun.name}{since}") from None
+        raise Interrupted(
+            error.what, hint=f"migrate extract --snapshot {writer.begun.name}{since}"
+        ) from None
 
 
 def _begun(request: ExtractRequest, now: Callable[[], datetime]) -> Begun:
@@ -123,7 +127,9 @@ def _begun(request: ExtractRequest, now: Callable[[], datetime]) -> Begun:
         base_url=request.base_url,
         project_id=request.project_id,
         resources=[resource.name for resource in request.resources],
-        page_sizes={resource.name: request.page_sizes[resource.name] for resource in request.resources},
+        page_sizes={
+            resource.name: request.page_sizes[resource.name] for resource in request.resources
+        },
         tool_version=__version__,
         started=now().isoformat(),
         since=request.since.record if request.since else None,
@@ -137,7 +143,17 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
     size = tools.request.page_sizes[resource.name]
     at_once = tools.request.concurrency
     early = EarlyParts(tools.workshop, spool) if tools.request.since is None else None
-    crawl = Crawl(tools.client, resource, size, at_once, spool, tools.workshop, tools.progress, tools.stop, early=early)
+    crawl = Crawl(
+        tools.client,
+        resource,
+        size,
+        at_once,
+        spool,
+        tools.workshop,
+        tools.progress,
+        tools.stop,
+        early=early,
+    )
     crawl.begin()
     try:
         found = _read(crawl, tools.request.since)
@@ -147,7 +163,11 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
         if early:
             early.close()
         tools.progress.end(resource.name)
-    states = write_states(found.comparison.states, spool.folder, writer.folder) if found.comparison else None
+    states = (
+        write_states(found.comparison.states, spool.folder, writer.folder)
+        if found.comparison
+        else None
+    )
     requests, seconds = tools.client.requests - requests_before, time.monotonic() - began
     result = replace(describe(spool, found.reading, parts, requests, seconds), delta=found.counts)
     return SealedResource(result, parts.columns, parts.entries, states)
@@ -155,8 +175,8 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
 
 @dataclass(frozen=True)
 class _Found:
-    reading: Reading
-    comparison: Comparison | None = None
+    reading: ListReading
+    comparison: DeltaComparison | None = None
     counts: DeltaCounts | None = None
 
 

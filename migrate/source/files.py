@@ -19,7 +19,7 @@ import msgspec
 import zstandard
 
 from migrate.errors import Damaged, UsageError, WorkspaceError
-from migrate.retry import TransientError
+from migrate.net.retry import TransientError
 from migrate.snapshot import scan
 from migrate.snapshot.layout import joined
 from migrate.source.envelope import Page, read_page
@@ -32,7 +32,15 @@ _KINDS = (".json", ".ndjson", ".jsonl")
 _PACKED = ("", ".gz", ".zst")
 _LARGEST_JSON_BYTES = 1 << 29
 _CHUNK_BYTES = 1 << 17
-_ANSWERS = ("total_elements", "totalElements", "total_items", "totalItems", "total_pages", "totalPages", "size")
+_ANSWERS = (
+    "total_elements",
+    "totalElements",
+    "total_items",
+    "totalItems",
+    "total_pages",
+    "totalPages",
+    "size",
+)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -44,7 +52,9 @@ class Piece:
     announced_records: int | None = None
 
 
-def find_files(folder: Path, wanted: Sequence[Resource], named: Sequence[str]) -> dict[str, list[Path]]:
+def find_files(
+    folder: Path, wanted: Sequence[Resource], named: Sequence[str]
+) -> dict[str, list[Path]]:
     """The files of each wanted resource, in order of their names. `named` are the resources asked for by name.
 
     Where exactly one is, files that name no resource are taken for its.
@@ -52,7 +62,10 @@ def find_files(folder: Path, wanted: Sequence[Resource], named: Sequence[str]) -
     **Raises**: UsageError where the folder does not exist, holds nothing of use, or a file fits no resource.
     """
     if not folder.is_dir():
-        raise UsageError(f"--from-files: there is no folder {folder}", hint="name the folder that holds the files")
+        raise UsageError(
+            f"--from-files: there is no folder {folder}",
+            hint="name the folder that holds the files",
+        )
     found: dict[str, list[Path]] = {resource.name: [] for resource in wanted}
     strangers = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and _is_data(p)):
@@ -62,7 +75,11 @@ def find_files(folder: Path, wanted: Sequence[Resource], named: Sequence[str]) -
         elif name is None:
             strangers.append(path.relative_to(folder).as_posix())
     if strangers or not any(found.values()):
-        trouble = f"it is not clear what is in {joined(strangers)}" if strangers else f"nothing of use in {folder}"
+        trouble = (
+            f"it is not clear what is in {joined(strangers)}"
+            if strangers
+            else f"nothing of use in {folder}"
+        )
         raise UsageError(
             f"--from-files: {trouble}",
             hint=f"begin a file's or its folder's name with one of {', '.join(RESOURCES)}, or name just one on the "
@@ -163,7 +180,11 @@ def _line(resource: Resource, text: bytes, path: Path, number: int) -> Piece:
 def _is_answer(resource: Resource, members: dict[str, msgspec.Raw]) -> bool:
     # A sale may have `items` and `total_items` of its own, but no list answer has an id.
     has_items = bytes(members.get("items", b""))[:1] == b"["
-    return has_items and any(name in members for name in _ANSWERS) and not any(n in members for n in resource.fields.id)
+    return (
+        has_items
+        and any(name in members for name in _ANSWERS)
+        and not any(n in members for n in resource.fields.id)
+    )
 
 
 def _is_value(text: bytes) -> bool:
@@ -182,7 +203,10 @@ def _answer(text: bytes, path: Path, where: str) -> Piece:
 
 
 def _damaged(path: Path, why: str) -> Damaged:
-    return Damaged(f"--from-files: {path.name}: {why}", hint="the file was cut or changed; bring it back and try again")
+    return Damaged(
+        f"--from-files: {path.name}: {why}",
+        hint="the file was cut or changed; bring it back and try again",
+    )
 
 
 @contextmanager

@@ -19,11 +19,11 @@ from migrate.snapshot.writing import SnapshotWriter, begin_or_resume
 from migrate.source.extract import Extraction
 from migrate.source.files import find_files, read_pages
 from migrate.source.resources import Resource
-from migrate.source.sealing import describe, write_parts
-from migrate.source.settle import Reading
+from migrate.source.seal_snapshot import describe, write_parts
+from migrate.source.settle import ListReading
 from migrate.source.verdict import Observation
 from migrate.source.work import store_page
-from migrate.source.workshop import Workshop, open_workshop
+from migrate.source.worker_pool import WorkerPool, open_workshop
 from migrate.workspace import Workspace
 
 
@@ -41,7 +41,11 @@ class ImportRequest:
 
 
 def import_files(
-    workspace: Workspace, request: ImportRequest, progress: Progress, stop: threading.Event, now: Callable[[], datetime]
+    workspace: Workspace,
+    request: ImportRequest,
+    progress: Progress,
+    stop: threading.Event,
+    now: Callable[[], datetime],
 ) -> Extraction:
     """A finished snapshot of what the files hold.
 
@@ -56,26 +60,34 @@ def import_files(
         base_url=request.folder.resolve().as_uri(),
         project_id=request.project_id,
         resources=[resource.name for resource in request.resources],
-        page_sizes={resource.name: request.page_sizes[resource.name] for resource in request.resources},
+        page_sizes={
+            resource.name: request.page_sizes[resource.name] for resource in request.resources
+        },
         tool_version=__version__,
         started=now().isoformat(),
     )
-    with begin_or_resume(workspace, request.snapshot, begun, now, force_unlock=request.force_unlock) as writer:
+    with begin_or_resume(
+        workspace, request.snapshot, begun, now, force_unlock=request.force_unlock
+    ) as writer:
         manifest = writer.finished
         if manifest is None:
             with open_workshop() as workshop:
                 for resource in request.resources:
                     if resource.name not in writer.sealed:
-                        task = _Import(writer, workshop, resource, files[resource.name], progress, stop)
+                        task = _Import(
+                            writer, workshop, resource, files[resource.name], progress, stop
+                        )
                         writer.seal(resource.name, task.run(request.page_sizes[resource.name]))
             manifest = writer.finish(now(), stop, progress)
-    return Extraction(manifest.name, writer.folder, {n: sealed.result for n, sealed in manifest.resources.items()})
+    return Extraction(
+        manifest.name, writer.folder, {n: sealed.result for n, sealed in manifest.resources.items()}
+    )
 
 
 @dataclass(frozen=True)
 class _Import:
     writer: SnapshotWriter
-    workshop: Workshop
+    workshop: WorkerPool
     resource: Resource
     paths: Sequence[Path]
     progress: Progress
@@ -93,10 +105,14 @@ class _Import:
             parts = write_parts(self.workshop, spool, found.left_out, self.writer.folder)
         finally:
             self.progress.end(self.resource.name)
-        troubles = [f"{parts.unparsed:,} records hold text that is no JSON object"] if parts.unparsed else []
+        troubles = (
+            [f"{parts.unparsed:,} records hold text that is no JSON object"]
+            if parts.unparsed
+            else []
+        )
         first, last = (totals[0], totals[-1]) if totals else (None, None)
         seen = Observation(first, last, found.distinct, len(set(totals)) > 1, 0, troubles)
-        result = describe(spool, Reading(seen, found, 0), parts, 0, time.monotonic() - began)
+        result = describe(spool, ListReading(seen, found, 0), parts, 0, time.monotonic() - began)
         return SealedResource(result, parts.columns, parts.entries)
 
     def _store(self, spool: Spool, size: int) -> list[int | None]:

@@ -66,7 +66,10 @@ class _Watch:
 
 
 def read_newest(
-    spool: Spool, fetch: Callable[[int], PageEntry], oldest: Callable[[], PageEntry], since: datetime
+    spool: Spool,
+    fetch: Callable[[int], PageEntry],
+    oldest: Callable[[], PageEntry],
+    since: datetime,
 ) -> Newest | None:
     """The pages down to the watermark, in the spool; None, and nothing in the spool, where the server cannot do it.
 
@@ -79,7 +82,11 @@ def read_newest(
         if found is None or not _has_updated(spool, oldest()):
             break
         again = fetch(1)
-        is_still = again.identities_sha256 == spool.pages[1].identities_sha256 if 1 in spool.pages else not again.rows
+        is_still = (
+            again.identities_sha256 == spool.pages[1].identities_sha256
+            if 1 in spool.pages
+            else not again.rows
+        )
         spool.discard(again)
         if is_still and again.announced_records == found.total:
             return found
@@ -102,7 +109,9 @@ def _read_once(spool: Spool, fetch: Callable[[int], PageEntry], floor: str) -> N
         if watch.order is Sorted.NO:
             return None
     total = totals.pop()
-    seen_whole = not watch.passed  # the end came before the watermark: there is nothing that the order could hide
+    seen_whole = (
+        not watch.passed
+    )  # the end came before the watermark: there is nothing that the order could hide
     if total is None or not (seen_whole or watch.order is Sorted.YES):
         return None
     return Newest(total, number)
@@ -116,9 +125,13 @@ def _has_updated(spool: Spool, entry: PageEntry) -> bool:
 
 def _moments(spool: Spool, entry: PageEntry) -> list[tuple[str | None, str | None]]:
     fields = pick_fields(spool.read(entry).items, (*_UPDATED, *_CREATED))
-    return list(fields.select(_moment(_UPDATED, "updated"), _moment(_CREATED, "created")).iter_rows())
+    return list(
+        fields.select(_moment(_UPDATED, "updated"), _moment(_CREATED, "created")).iter_rows()
+    )
 
 
 def _moment(names: Sequence[str], alias: str) -> pl.Expr:
     texts = [pl.col(name).str.replace("T", " ", literal=True) for name in names]
-    return pl.coalesce(*(pl.when(text.str.contains(_MOMENT)).then(text) for text in texts)).alias(alias)
+    return pl.coalesce(*(pl.when(text.str.contains(_MOMENT)).then(text) for text in texts)).alias(
+        alias
+    )

@@ -12,7 +12,9 @@ class Pacer:
     **Units**: seconds of `clock`, which must be monotonic. `sleep` waits at most that long and may return early.
     """
 
-    def __init__(self, per_second: float, clock: Callable[[], float], sleep: Callable[[float], object]) -> None:
+    def __init__(
+        self, per_second: float, clock: Callable[[], float], sleep: Callable[[float], object]
+    ) -> None:
         self._gap_s = 1 / per_second
         self._clock = clock
         self._sleep = sleep

@@ -33,7 +33,7 @@ class Look:
     unread: int = 0
 
 
-class Outcome(Enum):
+class PageOutcome(Enum):
     """What to do with a page that came."""
 
     KEEP = "keep"
@@ -69,14 +69,14 @@ class Paging:
         self._keep(look)
         self._advance()
 
-    def take(self, look: Look) -> Outcome:
+    def take(self, look: Look) -> PageOutcome:
         """What to do with a page that came; its number is no longer in flight."""
         self.totals_taken.append(look.announced_records)
         self._learn(look)
         outcome = self._judge(look)
-        if outcome is Outcome.AGAIN:
+        if outcome is PageOutcome.AGAIN:
             self._asked_again.add(look.number)
-        elif outcome is Outcome.KEEP:
+        elif outcome is PageOutcome.KEEP:
             self._keep(look)
         self._advance()
         return outcome
@@ -116,31 +116,35 @@ class Paging:
         if look.number == 1:
             self.first_rows = look.rows
 
-    def _judge(self, look: Look) -> Outcome:
+    def _judge(self, look: Look) -> PageOutcome:
         again = look.number not in self._asked_again
         if look.unread and look.rows == 0:
-            return Outcome.KEEP
+            return PageOutcome.KEEP
         if look.rows == 0:
             announced = look.number <= self.horizon
             if again and (announced or (self.announced_records is None and look.number > 1)):
-                return Outcome.AGAIN
+                return PageOutcome.AGAIN
             if announced:
-                self.troubles.append(f"page {look.number} of {self.horizon} announced came back empty twice")
+                self.troubles.append(
+                    f"page {look.number} of {self.horizon} announced came back empty twice"
+                )
             self._empty.add(look.number)
-            return Outcome.VOID
+            return PageOutcome.VOID
         earlier = self._page_of.get(look.sha256) or self._page_of.get(look.identities_sha256)
         if earlier is None or earlier == look.number:
-            return Outcome.KEEP
+            return PageOutcome.KEEP
         if again:
-            return Outcome.AGAIN
+            return PageOutcome.AGAIN
         self.troubles.append(f"page {look.number} repeats page {earlier}")
         self._repeats.add(look.number)
-        return Outcome.VOID
+        return PageOutcome.VOID
 
     def _keep(self, look: Look) -> None:
         self._kept.add(look.number)
         if look.unread:
-            self.troubles.append(f"{look.unread:,} record(s) of page {look.number} could not be read")
+            self.troubles.append(
+                f"{look.unread:,} record(s) of page {look.number} could not be read"
+            )
         if look.rows == 0:
             return
         self._page_of.setdefault(look.sha256, look.number)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from migrate.errors import UsageError
+from migrate.names import RESOURCE_GROUPS
 from migrate.snapshot.records import IdentityFields
 
 
@@ -23,11 +24,23 @@ class Resource:
     fields: IdentityFields
 
 
-_UPDATED = ("updated", "updated_at", "metadata.updated", "created", "created_at", "metadata.created")
+_UPDATED = (
+    "updated",
+    "updated_at",
+    "metadata.updated",
+    "created",
+    "created_at",
+    "metadata.created",
+)
 
 
 def _flat(name: str, path: str, id_: str, nested: str) -> Resource:
-    return Resource(name, path, (), IdentityFields((id_,), ("source", "metadata.source", f"{nested}.source"), _UPDATED))
+    return Resource(
+        name,
+        path,
+        (),
+        IdentityFields((id_,), ("source", "metadata.source", f"{nested}.source"), _UPDATED),
+    )
 
 
 def _content(name: str, kind: str, ids: tuple[str, ...]) -> Resource:
@@ -42,7 +55,6 @@ CONTENT_CATEGORIES = _content("content_categories", "category", ("id", "itemid",
 SALES = _flat("sales", "sale", "conversionid", "conversion")
 INTERACTIONS = _flat("interactions", "interaction", "interactionid", "interaction")
 RESOURCES = {r.name: r for r in (PROFILES, CONTENT_ITEMS, CONTENT_CATEGORIES, SALES, INTERACTIONS)}
-_GROUPS = {"content": ("content_items", "content_categories")}
 
 
 def resolve_resources(names: Sequence[str]) -> tuple[Resource, ...]:
@@ -52,13 +64,13 @@ def resolve_resources(names: Sequence[str]) -> tuple[Resource, ...]:
     """
     wanted: set[str] = set()
     for name in names:
-        if name not in RESOURCES and name not in _GROUPS:
+        if name not in RESOURCES and name not in RESOURCE_GROUPS:
             raise UsageError(f"there is no resource {name!r:.80}", hint=_suggestion(name))
-        wanted.update(_GROUPS.get(name, (name,)))
+        wanted.update(RESOURCE_GROUPS.get(name, (name,)))
     return tuple(resource for name, resource in RESOURCES.items() if not names or name in wanted)
 
 
 def _suggestion(name: str) -> str:
-    known = [*RESOURCES, *_GROUPS]
+    known = [*RESOURCES, *RESOURCE_GROUPS]
     near = difflib.get_close_matches(name, known, 1)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"

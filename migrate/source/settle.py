@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from migrate.snapshot.spool import PageEntry
-from migrate.snapshot.survey import Survey, survey
-from migrate.source.crawl import Change, Crawl, look_of
-from migrate.source.ends import look_at_ends
+from migrate.snapshot.survey import DuplicateSurvey, survey
+from migrate.source.crawl import Crawl, SourceChange, look_of
+from migrate.source.page_tails import look_at_ends
 from migrate.source.paging import Paging
 from migrate.source.verdict import NO_ENDS, Ends, Observation
 
@@ -22,21 +22,21 @@ MAX_ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class Reading:
+class ListReading:
     """A resource whose pages all count in the spool."""
 
     observation: Observation
-    survey: Survey
+    survey: DuplicateSurvey
     resumed_pages: int
 
 
 @dataclass(frozen=True)
 class _SecondLook:
-    change: Change
+    change: SourceChange
     announced: int | None
 
 
-def read_until_settled(crawl: Crawl) -> Reading:
+def read_until_settled(crawl: Crawl) -> ListReading:
     """Everything of one resource in the spool, with what is to be known for its verdict.
 
     **Guarantees**: at most `MAX_ROUNDS` readings after the first one.
@@ -48,33 +48,41 @@ def read_until_settled(crawl: Crawl) -> Reading:
     while True:
         look = _look_again(crawl, totals)
         found = survey(crawl.spool, crawl.resource.fields)
-        change, ends = _confirm(crawl, look, found, is_mixed=is_mixed, has_grown=is_mixed and rounds > 0)
-        if change is Change.NONE or rounds == MAX_ROUNDS:
+        change, ends = _confirm(
+            crawl, look, found, is_mixed=is_mixed, has_grown=is_mixed and rounds > 0
+        )
+        if change is SourceChange.NONE or rounds == MAX_ROUNDS:
             break
         rounds += 1
-        is_mixed = change is Change.GROWN
-        crawl.progress.note(f"{crawl.resource.name}: the source has moved; reading again (round {rounds})")
-        if change is Change.MOVED:
+        is_mixed = change is SourceChange.GROWN
+        crawl.progress.note(
+            f"{crawl.resource.name}: the source has moved; reading again (round {rounds})"
+        )
+        if change is SourceChange.MOVED:
             crawl.begin_again()
         paging = _read_on(crawl)
         totals = [look.announced, *paging.totals_taken] if is_mixed else list(paging.totals_taken)
-    moved, troubles = change is not Change.NONE, tuple(paging.troubles)
-    seen = Observation(totals[0], look.announced, found.distinct, moved, rounds, troubles, ends=ends)
-    return Reading(seen, found, resumed)
+    moved, troubles = change is not SourceChange.NONE, tuple(paging.troubles)
+    seen = Observation(
+        totals[0], look.announced, found.distinct, moved, rounds, troubles, ends=ends
+    )
+    return ListReading(seen, found, resumed)
 
 
-def _confirm(crawl: Crawl, look: _SecondLook, found: Survey, *, is_mixed: bool, has_grown: bool) -> tuple[Change, Ends]:
+def _confirm(
+    crawl: Crawl, look: _SecondLook, found: DuplicateSurvey, *, is_mixed: bool, has_grown: bool
+) -> tuple[SourceChange, Ends]:
     """What the second look saw, and where that was nothing, whether the pages between first and last agree.
 
     Pages of different moments have to add up. Of a list that has grown every end is looked at: totals that fell in
     between look as if answers had overtaken one another.
     """
-    if look.change is not Change.NONE:
+    if look.change is not SourceChange.NONE:
         return look.change, NO_ENDS
     if is_mixed and look.announced not in (None, found.distinct):
-        return Change.MOVED, NO_ENDS
+        return SourceChange.MOVED, NO_ENDS
     ends = look_at_ends(crawl, every=has_grown)
-    return (Change.NONE if ends.hold else Change.MOVED), ends
+    return (SourceChange.NONE if ends.hold else SourceChange.MOVED), ends
 
 
 def _keep_what_still_holds(crawl: Crawl) -> int:
@@ -83,10 +91,12 @@ def _keep_what_still_holds(crawl: Crawl) -> int:
     if not stored:
         return 0
     change, entry = crawl.compare(stored[-1])
-    if change is Change.MOVED:
+    if change is SourceChange.MOVED:
         crawl.spool.discard(entry)
         crawl.begin_again()
-        crawl.progress.note(f"{crawl.resource.name}: the source has moved since the interruption; starting again")
+        crawl.progress.note(
+            f"{crawl.resource.name}: the source has moved since the interruption; starting again"
+        )
         return 0
     crawl.spool.record(entry)
     return len(stored)
@@ -105,29 +115,37 @@ def _look_again(crawl: Crawl, totals: Sequence[int | None]) -> _SecondLook:
     if not stored:
         entry = crawl.fetch(1)
         crawl.spool.discard(entry)
-        return _SecondLook(Change.MOVED if entry.rows else Change.NONE, entry.announced_records)
+        return _SecondLook(
+            SourceChange.MOVED if entry.rows else SourceChange.NONE, entry.announced_records
+        )
     ends = [stored[-1], stored[0]] if len(stored) > 1 else [stored[0]]
     with ThreadPoolExecutor(len(ends), thread_name_prefix="look") as pool:
         (change, entry), *of_first = pool.map(crawl.compare, ends)
     announced = entry.announced_records
     for first_change, first_entry in of_first:
         # The first page has another one behind it: if it has grown, its records have slid.
-        change = change if first_change is Change.NONE else Change.MOVED
+        change = change if first_change is SourceChange.NONE else SourceChange.MOVED
         crawl.spool.discard(first_entry)
     _replace_or_discard(crawl, change, entry)
-    return _SecondLook(max(change, _change_of_totals([*totals, announced]), key=lambda c: c.value), announced)
+    return _SecondLook(
+        max(change, _change_of_totals([*totals, announced]), key=lambda c: c.value), announced
+    )
 
 
-def _change_of_totals(totals: Sequence[int | None]) -> Change:
+def _change_of_totals(totals: Sequence[int | None]) -> SourceChange:
     """What totals say that were announced one after another, those between the first and the last in any order."""
     known = [total for total in totals if total is not None]
     if len(set(known)) <= 1:
-        return Change.NONE
-    return Change.GROWN if all(known[0] <= total <= known[-1] for total in known) else Change.MOVED
+        return SourceChange.NONE
+    return (
+        SourceChange.GROWN
+        if all(known[0] <= total <= known[-1] for total in known)
+        else SourceChange.MOVED
+    )
 
 
-def _replace_or_discard(crawl: Crawl, change: Change, entry: PageEntry) -> None:
-    if change is Change.MOVED:
+def _replace_or_discard(crawl: Crawl, change: SourceChange, entry: PageEntry) -> None:
+    if change is SourceChange.MOVED:
         crawl.spool.discard(entry)
     else:
         crawl.spool.record(entry)

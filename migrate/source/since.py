@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from migrate.errors import UsageError, WorkspaceError
-from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST, Comparison, compare
+from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST, DeltaComparison, compare
 from migrate.snapshot.layout import MANIFEST, DeltaCounts, SinceRecord
 from migrate.snapshot.reading import Snapshot, SnapshotResource, known_store, open_snapshot
 from migrate.snapshot.survey import survey
 from migrate.snapshot.union import begun_at, open_living
 from migrate.source.crawl import Crawl
 from migrate.source.newest import read_newest
-from migrate.source.settle import Reading, read_until_settled
+from migrate.source.settle import ListReading, read_until_settled
 from migrate.source.verdict import Observation
 from migrate.workspace import Workspace
 
@@ -46,12 +46,14 @@ class Since:
 class DeltaReading:
     """A reading, the comparison with what was there before, and a doubt about it, where there is one."""
 
-    reading: Reading
-    comparison: Comparison | None
+    reading: ListReading
+    comparison: DeltaComparison | None
     counts: DeltaCounts
 
 
-def resolve_since(workspace: Workspace, text: str, project_id: str, *, newest_first: bool = False) -> Since:
+def resolve_since(
+    workspace: Workspace, text: str, project_id: str, *, newest_first: bool = False
+) -> Since:
     """The watermark named on a command line: a snapshot, or a time (UTC where it names no zone).
 
     A delta stands for what it and the snapshots below it hold together. A time is compared with the newest finished
@@ -63,7 +65,9 @@ def resolve_since(workspace: Workspace, text: str, project_id: str, *, newest_fi
     if (workspace.snapshots / text / MANIFEST).is_file():
         base = open_living(workspace, text)
         if base.manifest.project_id != project_id:
-            raise WorkspaceError(f"snapshot {text} is of project {base.manifest.project_id}, not of {project_id}")
+            raise WorkspaceError(
+                f"snapshot {text} is of project {base.manifest.project_id}, not of {project_id}"
+            )
         return Since(_moment_of(base), base, newest_first)
     try:
         time = datetime.fromisoformat(text)
@@ -103,7 +107,9 @@ def read_since(crawl: Crawl, since: Since) -> DeltaReading:
         if quick is not None:
             return quick
         if may_be_quick:
-            crawl.progress.note(f"{crawl.resource.name}: cannot be read newest first; reading the whole list")
+            crawl.progress.note(
+                f"{crawl.resource.name}: cannot be read newest first; reading the whole list"
+            )
         crawl.begin_again()
         crawl.spool.enter(WHOLE_LIST)
     reading = read_until_settled(crawl)
@@ -126,17 +132,19 @@ def _read_newest(crawl: Crawl, since: Since, base: SnapshotResource | None) -> D
     if base is None:
         seen = replace(seen, partly=f"{read}; there is no snapshot to hold their number against")
         counts = DeltaCounts(None, None, None, None, f"{NEWEST_FIRST}; nothing to compare with")
-        return DeltaReading(Reading(seen, counted, 0), None, counts)
+        return DeltaReading(ListReading(seen, counted, 0), None, counts)
     comparison = compare(crawl.spool, counted.left_out, base, NEWEST_FIRST)
     if base.result.distinct + (comparison.counts.new or 0) != found.total:
         return None  # some are gone, or new ones lie deeper: only the whole list can tell
     seen = replace(seen, partly=f"{read}; {_doubts(base)}")
-    return DeltaReading(Reading(seen, counted, 0), comparison, comparison.counts)
+    return DeltaReading(ListReading(seen, counted, 0), comparison, comparison.counts)
 
 
 def _doubts(base: SnapshotResource) -> str:
     verdict = base.result.verdict
-    below = "" if verdict == "proven" else f", though the snapshot compared with is {verdict} itself"
+    below = (
+        "" if verdict == "proven" else f", though the snapshot compared with is {verdict} itself"
+    )
     return (
         f"the counts agree{below}, but a record that is gone and one added with an older `updated` would cancel out; "
         "with require_proven = true the whole list is read, which can be proven"

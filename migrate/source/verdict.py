@@ -48,8 +48,15 @@ def judge(seen: Observation) -> tuple[Verdict, str]:
         return "unproven", seen.partly
     start, end = seen.announced_start, seen.announced_end
     if start is None or end is None:
-        when = "anywhere" if start is None and end is None else ("at the start" if start is None else "at the end")
-        return "unproven", f"the server announced no total {when}; {seen.distinct:,} records were received"
+        when = (
+            "anywhere"
+            if start is None and end is None
+            else ("at the start" if start is None else "at the end")
+        )
+        return (
+            "unproven",
+            f"the server announced no total {when}; {seen.distinct:,} records were received",
+        )
     noticed = _noticed(seen.troubles)
     if start != end or seen.moved:
         return "drifted", f"{noticed}{_drift(start, end, seen)}"
@@ -57,9 +64,20 @@ def judge(seen: Observation) -> tuple[Verdict, str]:
         return "unproven", f"{noticed}{_counted(end, seen.distinct)}"
     if end != seen.distinct:
         return "unproven", _counted(end, seen.distinct)
-    again = "" if seen.rounds == 0 else f", after {seen.rounds} further reading(s) of pages that had moved"
-    ends = f", {seen.ends.seen:,} of {seen.ends.pages:,} page ends seen again in their place" if seen.ends.seen else ""
-    return "proven", f"{end:,} announced before and after, {seen.distinct:,} distinct records received{ends}{again}"
+    again = (
+        ""
+        if seen.rounds == 0
+        else f", after {seen.rounds} further reading(s) of pages that had moved"
+    )
+    ends = (
+        f", {seen.ends.seen:,} of {seen.ends.pages:,} page ends seen again in their place"
+        if seen.ends.seen
+        else ""
+    )
+    return (
+        "proven",
+        f"{end:,} announced before and after, {seen.distinct:,} distinct records received{ends}{again}",
+    )
 
 
 def _noticed(troubles: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from migrate.errors import WorkspaceError
-from migrate.retry import TransientError
+from migrate.net.retry import TransientError
 from migrate.snapshot.parts import AlignTask, PartDone, PartTask, align_part, write_part
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool
@@ -38,7 +38,11 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
     def error(self) -> Exception:
         """The error to raise."""
-        return TransientError(self.what) if self.may_pass else WorkspaceError(self.what, hint=self.hint)
+        return (
+            TransientError(self.what)
+            if self.may_pass
+            else WorkspaceError(self.what, hint=self.hint)
+        )
 
 
 Task = PageTask | PartTask | AlignTask

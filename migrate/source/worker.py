@@ -60,4 +60,6 @@ def _exactly(source: IO[bytes], count: int) -> bytes:
 if __name__ == "__main__":
     gc.disable()  # records make no cycles, and looking for some takes a fifth of the time
     serve(sys.stdin.buffer, sys.stdout.buffer)
-    os._exit(0)  # every answer is flushed, and what else Python does at its end only keeps the extract waiting
+    os._exit(
+        0
+    )  # every answer is flushed, and what else Python does at its end only keeps the extract waiting

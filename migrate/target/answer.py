@@ -15,7 +15,9 @@ from migrate.errors import Refused
 from migrate.target.echo import without_echo
 
 _FINAL = frozenset({401, 403, 404, 405, 406, 410, 415})
-_UNSAFE = re.compile(r"[^\x20-\x7e\u00a0-\u024f\u0370-\u1fff\u2010-\u2027\u2030-\u205e\u20a0-\ud7ff\uf900-\ufefe]")
+_UNSAFE = re.compile(
+    r"[^\x20-\x7e\u00a0-\u024f\u0370-\u1fff\u2010-\u2027\u2030-\u205e\u20a0-\ud7ff\uf900-\ufefe]"
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def refusal(answer: Answer, place: str) -> Refused:
     """The error for a final answer, naming the key by its number and the `place` (a dataset or webhook id)."""
     title = error_title(answer)
     return Refused(
-        f"Octolis refused {answer.key} for {place}: {status_text(answer.status)}" + (f" ({title})" if title else ""),
+        f"Octolis refused {answer.key} for {place}: {status_text(answer.status)}"
+        + (f" ({title})" if title else ""),
         status=answer.status,
         hint=_hint(answer.status, is_webhook=place.startswith("webhook")),
     )
@@ -99,7 +102,9 @@ def _hint(status: int, *, is_webhook: bool) -> str:
     if is_webhook and status in (403, 405):
         return "check OCTOLIS_API_KEYS, and the method and headers under [octolis.webhooks] in migrate.toml"
     if status in (401, 403):
-        return "check OCTOLIS_API_KEYS: the key is wrong, revoked or not allowed to use this dataset"
+        return (
+            "check OCTOLIS_API_KEYS: the key is wrong, revoked or not allowed to use this dataset"
+        )
     if status in (404, 410):
         section = "[octolis.webhooks]" if is_webhook else "[octolis.datasets]"
         return f"check the id under {section} and base_url under [octolis] in migrate.toml"

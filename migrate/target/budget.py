@@ -132,7 +132,9 @@ class Budget:
         self._account: deque[_Hold] = deque()
         self._account_held = 0
         self._account_step_begun = float("-inf")
-        self._margins = _Margins(self._scale, _FIRST_MARGIN_S * self._scale, _FIRST_DOUBT_S * self._scale)
+        self._margins = _Margins(
+            self._scale, _FIRST_MARGIN_S * self._scale, _FIRST_DOUBT_S * self._scale
+        )
         self._trips: dict[int, deque[float]] = {}
         self._ticket = 0
 
@@ -159,13 +161,22 @@ class Budget:
         """A grant for a request that leaves at `now`, by the key that is free; else how long to wait at least."""
         self._drop_expired(now)
         account_free = _free_at(self._account, self._account_held, self._account_points - cost, now)
-        choices = [(self._key_free_at(key, cost, now), _held(key.second), n) for n, key in enumerate(self._keys)]
+        choices = [
+            (self._key_free_at(key, cost, now), _held(key.second), n)
+            for n, key in enumerate(self._keys)
+        ]
         key_free, _, index = min(choices)
         free = max(account_free, key_free)
         return Wait(free) if free > now else self._take(index, cost, now)
 
     def settled(
-        self, grant: Grant, *, started: float, ended: float, refused: bool, retry_after_s: float | None = None
+        self,
+        grant: Grant,
+        *,
+        started: float,
+        ended: float,
+        refused: bool,
+        retry_after_s: float | None = None,
     ) -> None:
         """Learns from a request that left at `started` and was over at `ended`; `refused` = a 429.
 
@@ -200,7 +211,9 @@ class Budget:
 
     def learn(self, state: Mapping[str, object]) -> None:
         """Takes up the margins of another's `state`. Raises ValueError, TypeError or KeyError for what is none."""
-        self._margins = _Margins(self._scale, float(str(state["margin_s"])), float(str(state["doubt_s"])), refused=True)
+        self._margins = _Margins(
+            self._scale, float(str(state["margin_s"])), float(str(state["doubt_s"])), refused=True
+        )
 
     def adopt(self, states: Sequence[tuple[Mapping[str, object], float]], now: float) -> None:
         """Counts what others hold by their states, each with its age in seconds, in place of what was adopted before.
@@ -231,9 +244,13 @@ class Budget:
             self._account_held -= self._account.popleft().cost
 
     def _key_free_at(self, key: _Key, cost: int, now: float) -> float:
-        free = _free_at(sorted(key.second, key=_until), _held(key.second), SECOND_POINTS - cost, now)
+        free = _free_at(
+            sorted(key.second, key=_until), _held(key.second), SECOND_POINTS - cost, now
+        )
         if free > now and cost >= WRITE_POINTS:
-            burst = _free_at(sorted(key.burst, key=_until), _held(key.burst), BURST_POINTS - cost, now)
+            burst = _free_at(
+                sorted(key.burst, key=_until), _held(key.burst), BURST_POINTS - cost, now
+            )
             free = min(free, burst)
         return max(free, key.paused_until)
 
@@ -251,7 +268,11 @@ class Budget:
     def _charge_account(self, cost: int, until: float) -> None:
         # Steps of a fifth of a second keep the list, which is saved at every grant, at 300 entries at most.
         last = self._account[-1] if self._account else None
-        if last and last.ticket != _OTHERS and until < self._account_step_begun + _ACCOUNT_STEP_S * self._scale:
+        if (
+            last
+            and last.ticket != _OTHERS
+            and until < self._account_step_begun + _ACCOUNT_STEP_S * self._scale
+        ):
             last.cost += cost
             last.until = max(last.until, until)
         else:
@@ -266,7 +287,9 @@ class Budget:
             key.burst.append(_Hold(until, grant.cost, grant.ticket))
         own_s = min(_LONGEST_OWN_PAUSE_S, 2.0**key.refusals) * self._scale
         key.refusals += 1
-        key.paused_until = max(key.paused_until, now + (own_s if retry_after_s is None else retry_after_s))
+        key.paused_until = max(
+            key.paused_until, now + (own_s if retry_after_s is None else retry_after_s)
+        )
         self._margins.widen()
 
     def _measure(self, cost: int, trip_s: float) -> float | None:
@@ -317,4 +340,6 @@ def _holds(saved: object, then: float) -> list[_Hold]:
 def _key(saved: object, then: float) -> _Key:
     if not isinstance(saved, dict):
         raise TypeError("no state of a key")
-    return _Key(_holds(saved["second"], then), _holds(saved["burst"], then), then + float(saved["paused_s"]))
+    return _Key(
+        _holds(saved["second"], then), _holds(saved["burst"], then), then + float(saved["paused_s"])
+    )

@@ -14,8 +14,8 @@ import msgspec
 from pydantic import SecretStr
 
 from migrate.config import Octolis, Webhook
-from migrate.http import NoReplyError, Params, Remote, Reply, Request, retry_after_s
-from migrate.retry import TransientError, call_with_retries
+from migrate.net.http import NoReplyError, Params, Remote, Reply, Request, retry_after_s
+from migrate.net.retry import TransientError, call_with_retries
 from migrate.target.answer import Answer, error_title, parse_date, refusal, status_text
 from migrate.target.budget import READ_POINTS, WRITE_POINTS, Budget, Grant
 from migrate.target.gate import Gate
@@ -134,11 +134,19 @@ class TargetClient:
         if selection:
             params["selection"] = ",".join(selection)
         return self._read(
-            f"reading dataset {dataset_id}, page {page}", _records(dataset_id), params, dataset_id, csv_reader()
+            f"reading dataset {dataset_id}, page {page}",
+            _records(dataset_id),
+            params,
+            dataset_id,
+            csv_reader(),
         )
 
     def list_records(
-        self, dataset_id: str, page: int, page_size: int, any_of: tuple[str, Sequence[str]] | None = None
+        self,
+        dataset_id: str,
+        page: int,
+        page_size: int,
+        any_of: tuple[str, Sequence[str]] | None = None,
     ) -> list[RawRecord]:
         """One page of prepared records, most recently modified first; pages count from 1.
 
@@ -146,16 +154,28 @@ class TargetClient:
 
         **Raises**: ValueError for a value that cannot be filtered.
         """
-        params: dict[str, str | int] = {"format": "json", "order": "desc", "page": page, "pageSize": page_size}
+        params: dict[str, str | int] = {
+            "format": "json",
+            "order": "desc",
+            "page": page,
+            "pageSize": page_size,
+        }
         if any_of is not None:
             params["filter"] = ",".join(filter_text({any_of[0]: value}) for value in any_of[1])
         return self._read(
-            f"reading dataset {dataset_id}, page {page}", _records(dataset_id), params, dataset_id, read_list
+            f"reading dataset {dataset_id}, page {page}",
+            _records(dataset_id),
+            params,
+            dataset_id,
+            read_list,
         )
 
     def get_record(self, dataset_id: str, masterid: str) -> Mapping[str, Any] | None:
         """One prepared record with its numbers as Decimal, None when there is none of that masterid."""
-        what, path = f"reading a record of dataset {dataset_id}", f"{_records(dataset_id)}/{quote(masterid, safe='')}"
+        what, path = (
+            f"reading a record of dataset {dataset_id}",
+            f"{_records(dataset_id)}/{quote(masterid, safe='')}",
+        )
         return self._read(what, path, {}, dataset_id, read_one, accepted=(200, 404))
 
     def upsert_batch(self, dataset_id: str, body: bytes) -> Answer:
@@ -220,7 +240,9 @@ class TargetClient:
             return refusal(answer, place)
         if answer.is_throttled:
             # The gate has paused the key; another one may be free at once.
-            return TransientError("429 Too Many Requests", wait_s=answer.retry_after_s if self.keys == 1 else 0.0)
+            return TransientError(
+                "429 Too Many Requests", wait_s=answer.retry_after_s if self.keys == 1 else 0.0
+            )
         title = error_title(answer)
         reason = (answer.reason or status_text(answer.status)) + (f" ({title})" if title else "")
         # "0" leaves the wait to us: a service in trouble is not asked again without any.
@@ -238,15 +260,30 @@ class TargetClient:
     ) -> Answer:
         self._tell_pause()
         grant = self._gate.acquire(cost)
-        key, started, answer = f"key {grant.key_index + 1} of {len(self._keys)}", self._clock(), None
+        key, started, answer = (
+            f"key {grant.key_index + 1} of {len(self._keys)}",
+            self._clock(),
+            None,
+        )
         try:
             reply = self._remote.send(
-                method, path, params=params, body=body, account_key=grant.key_index, extra_headers=headers
+                method,
+                path,
+                params=params,
+                body=body,
+                account_key=grant.key_index,
+                extra_headers=headers,
             )
             self._ever_answered = True
             answer = _answer(reply, key, body or _as_json(params))
         except NoReplyError as error:
-            answer = Answer(0, reason=error.reason, applied=error.applied, key=key, elapsed_s=self._clock() - started)
+            answer = Answer(
+                0,
+                reason=error.reason,
+                applied=error.applied,
+                key=key,
+                elapsed_s=self._clock() - started,
+            )
         finally:
             self._settle(grant, started, answer)
         return answer
@@ -274,7 +311,9 @@ class TargetClient:
 
     def _authorize(self, request: Request) -> None:
         index = request.extensions.get("account_key", 0)
-        request.url = request.url.copy_merge_params({"api-key": self._keys[index].get_secret_value()})
+        request.url = request.url.copy_merge_params(
+            {"api-key": self._keys[index].get_secret_value()}
+        )
 
 
 def filter_text(filters: Mapping[str, str]) -> str:
@@ -291,7 +330,9 @@ def _records(dataset_id: str) -> str:
 
 def _as_json(params: Params | None) -> bytes:
     # A filter's values are a record's.
-    return msgspec.json.encode([part for value in (params or {}).values() for part in re.split("[:,]", str(value))])
+    return msgspec.json.encode(
+        [part for value in (params or {}).values() for part in re.split("[:,]", str(value))]
+    )
 
 
 def _answer(reply: Reply, key: str, sent: bytes) -> Answer:

@@ -9,7 +9,13 @@ _FULL_RUN_READS = 30_000
 
 
 def forecast(
-    batches: int, reads: int, keys: int, *, speed: float = 1.0, account_share: float = 1.0, latency_s: float = 0.3
+    batches: int,
+    reads: int,
+    keys: int,
+    *,
+    speed: float = 1.0,
+    account_share: float = 1.0,
+    latency_s: float = 0.3,
 ) -> float:
     """Seconds until `reads` and then `batches` requests are answered by `keys` keys that nobody else uses.
 

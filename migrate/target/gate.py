@@ -94,11 +94,19 @@ class Gate:
         )
 
     def settled(
-        self, grant: Grant, *, started: float, ended: float, refused: bool, retry_after_s: float | None = None
+        self,
+        grant: Grant,
+        *,
+        started: float,
+        ended: float,
+        refused: bool,
+        retry_after_s: float | None = None,
     ) -> None:
         """The request of `grant` is over; see `Budget.settled`."""
         with self._changed:
-            self._budget.settled(grant, started=started, ended=ended, refused=refused, retry_after_s=retry_after_s)
+            self._budget.settled(
+                grant, started=started, ended=ended, refused=refused, retry_after_s=retry_after_s
+            )
             if refused and self._spent is not None:
                 with self._spent.alone():
                     self._tell(self._spent)
@@ -149,7 +157,9 @@ class Gate:
         return Moment(self._wall_clock(), self._clock())
 
 
-def read_points_left(state_file: Path, now: float, keys: int, speed: float, account_share: float) -> int | None:
+def read_points_left(
+    state_file: Path, now: float, keys: int, speed: float, account_share: float
+) -> int | None:
     """The points that may be spent beside all other processes, None where none has left word. `now`: wall time."""
     budget, moment = Budget(keys, speed, account_share), Moment(now, time.monotonic())
     states = [(state, moment.age_s(state)) for state in read_states(state_file).values()]

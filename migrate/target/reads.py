@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from migrate.retry import TransientError
+from migrate.net.retry import TransientError
 from migrate.target.answer import Answer
 from migrate.target.results import RawRecord
 

@@ -12,7 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrate.target.answer import Answer
-from migrate.target.results import Fatal, Reading, Results, SentRecord, Transient, Written, read_status
+from migrate.target.results import (
+    Fatal,
+    Reading,
+    Results,
+    SentRecord,
+    Transient,
+    Written,
+    read_status,
+)
 
 
 def read_receipt(answer: Answer, sent: Sequence[SentRecord]) -> Reading:

@@ -15,14 +15,15 @@ from typing import TypeVar
 
 import msgspec
 
+from migrate.names import ALL_MASTERIDS, MASTERID, PASSING_STATUSES
 from migrate.target.answer import Answer, clean_text, error_title, status_text
 from migrate.target.echo import without_echo
 from migrate.target.values import is_same_value
 
 BUSY = 423
 _WHOLE_BATCH_REFUSED = frozenset({400, 413, 422})
-_PASSING = frozenset({408, 423, 424, 425, 429})
-_SYSTEM = ("__masterid__", "__all_masterids__", "__created_at__", "__updated_at__")
+_PASSING = PASSING_STATUSES | {BUSY}
+_SYSTEM = (MASTERID, ALL_MASTERIDS, "__created_at__", "__updated_at__")
 _LONGEST_ERROR = 500
 _LONGEST_STORED = 1_000
 
@@ -31,7 +32,7 @@ RawRecord = dict[str, msgspec.Raw]
 
 
 @dataclass(frozen=True)
-class Columns:
+class AnswerColumns:
     """How the columns of a dataset are compared.
 
     `key` tells records apart; `recipe` is not compared, since the target prepares it; `times` are compared as
@@ -50,7 +51,9 @@ class Columns:
         may_be_time = self.times is None or name in self.times
         return one == other or is_same_value(bytes(one), bytes(other), may_be_time=may_be_time)
 
-    def differing(self, sent: RawRecord, stored: RawRecord, protected: Collection[str] = ()) -> tuple[str, ...]:
+    def differing(
+        self, sent: RawRecord, stored: RawRecord, protected: Collection[str] = ()
+    ) -> tuple[str, ...]:
         """The columns that were sent and are not stored as sent."""
         compared = (name for name in sent if name not in self.recipe and name not in protected)
         return tuple(name for name in compared if not self.is_same(name, sent, stored))
@@ -195,7 +198,7 @@ class _Error(msgspec.Struct):
 def read_answer(
     answer: Answer,
     sent: Sequence[SentRecord],
-    columns: Columns,
+    columns: AnswerColumns,
 ) -> Reading:
     """What became of each record of a batch, or why that cannot be told."""
     if answer.status == 0:
@@ -232,29 +235,40 @@ def read_status(answer: Answer, status: int) -> SplitNeeded | Transient | Fatal:
     if status in _WHOLE_BATCH_REFUSED:
         return SplitNeeded(status, reason)
     if status in _PASSING or status >= 500:
-        return Transient(f"{status_text(status)}", status, answer.retry_after_s, busy=status == BUSY)
+        return Transient(
+            f"{status_text(status)}", status, answer.retry_after_s, busy=status == BUSY
+        )
     return Fatal(status)
 
 
 def _unreadable(answer: Answer, body: _Body | None) -> Reading:
     if body is None:
-        return Transient(f"{status_text(answer.status)} with a body that is not the documented JSON", answer.status)
+        return Transient(
+            f"{status_text(answer.status)} with a body that is not the documented JSON",
+            answer.status,
+        )
     return Unclear("the answer lists no results")
 
 
-def _read_results(results: list[_Result], sent: Sequence[SentRecord], columns: Columns) -> Reading:
+def _read_results(
+    results: list[_Result], sent: Sequence[SentRecord], columns: AnswerColumns
+) -> Reading:
     if len(results) != len(sent):
         return Unclear(f"{len(results)} results for {len(sent)} records")
     verdicts: list[Written | Rejected | Again] = []
     for record, result in zip(sent, results, strict=True):
         verdict = _read_result(result, record, columns)
         if verdict is None:
-            return Unclear(f"the result at place {len(verdicts) + 1} is not of the record sent there")
+            return Unclear(
+                f"the result at place {len(verdicts) + 1} is not of the record sent there"
+            )
         verdicts.append(verdict)
     return Results(tuple(verdicts))
 
 
-def _read_result(result: _Result, sent: SentRecord, columns: Columns) -> Written | Rejected | Again | None:
+def _read_result(
+    result: _Result, sent: SentRecord, columns: AnswerColumns
+) -> Written | Rejected | Again | None:
     if result.written is False:
         return _not_written(result, sent)
     if not result.written or result.record is None:
@@ -303,7 +317,7 @@ def _listed(raw: msgspec.Raw) -> list[msgspec.Raw]:
 
 
 def read_record(
-    stored: RawRecord, sent: SentRecord, columns: Columns, protected: tuple[str, ...] = ()
+    stored: RawRecord, sent: SentRecord, columns: AnswerColumns, protected: tuple[str, ...] = ()
 ) -> Written | None:
     """What became of `sent` by the record that the service holds; None where that one is not of the same key."""
     values = sent.values()

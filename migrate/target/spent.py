@@ -29,7 +29,10 @@ class Moment:
         A step of the wall clock must not free points; the other clock begins again with the machine. A shared folder
         may show either of another machine: then it waits too long rather than too short.
         """
-        ages = [self.wall_s - _number(saved, "saved_at"), self.monotonic_s - _number(saved, "monotonic_s")]
+        ages = [
+            self.wall_s - _number(saved, "saved_at"),
+            self.monotonic_s - _number(saved, "monotonic_s"),
+        ]
         return min((age_s for age_s in ages if age_s >= 0), default=0.0)
 
 
@@ -70,7 +73,9 @@ class Spent:
 
     def tell(self, state: State, now: Moment) -> None:
         """Puts the own state in place of the last one, and leaves out what is over of the others'."""
-        every = {name: other for name, other in self._read().items() if now.age_s(other) < _kept_s(other)}
+        every = {
+            name: other for name, other in self._read().items() if now.age_s(other) < _kept_s(other)
+        }
         every[self._name] = {"saved_at": now.wall_s, "monotonic_s": now.monotonic_s, **state}
         temporary = self._file.with_suffix(".tmp")
         try:
@@ -101,7 +106,11 @@ def read_states(file: Path) -> dict[str, State]:
     """What each process has told, by its name; nothing where the file is not readable."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))["processes"]
-        return {name: state for name, state in found.items() if isinstance(state, dict) and _number(state, "saved_at")}
+        return {
+            name: state
+            for name, state in found.items()
+            if isinstance(state, dict) and _number(state, "saved_at")
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
@@ -109,7 +118,11 @@ def read_states(file: Path) -> dict[str, State]:
 def _kept_s(state: State) -> float:
     """Seconds after which nothing of a state counts any more."""
     keys = state.get("keys")
-    pauses = [_number(key, "paused_s") for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
+    pauses = (
+        [_number(key, "paused_s") for key in keys if isinstance(key, dict)]
+        if isinstance(keys, list)
+        else []
+    )
     return max([_FORGET_S, *pauses])
 
 

@@ -45,7 +45,11 @@ def _email(text: str) -> str:
 
 def _decimal_comma(argument: str | int | None) -> Function:
     """A comma as decimal point; what could be thousands as well breaks a rule, `1.234` only without `or_point`."""
-    unsure = re.compile(r"-?[1-9][0-9]{0,2},[0-9]{3}" if argument == "or_point" else r"-?[1-9][0-9]{0,2}[,.][0-9]{3}")
+    unsure = re.compile(
+        r"-?[1-9][0-9]{0,2},[0-9]{3}"
+        if argument == "or_point"
+        else r"-?[1-9][0-9]{0,2}[,.][0-9]{3}"
+    )
 
     def read(text: str) -> str:
         if unsure.fullmatch(text):
@@ -101,7 +105,9 @@ def _spelt_plainly(text: str) -> list[str]:
     bare = "".join(char for char in spelt if not unicodedata.combining(char)).casefold()
     # category L or N: letters and numbers; modifier letters among them serve as apostrophes
     kinds = ((char, unicodedata.category(char)) for char in bare)
-    return "".join(char if kind[0] in "LN" and kind != "Lm" else " " for char, kind in kinds).split()
+    return "".join(
+        char if kind[0] in "LN" and kind != "Lm" else " " for char, kind in kinds
+    ).split()
 
 
 @cache

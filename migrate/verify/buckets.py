@@ -42,7 +42,9 @@ class Buckets:
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name)}
 
 
-def explain_difference(difference: int, left: Buckets, held: pl.DataFrame, written: Written) -> Buckets:
+def explain_difference(
+    difference: int, left: Buckets, held: pl.DataFrame, written: Written
+) -> Buckets:
     """`left` with the difference of the counts explained by what the target holds.
 
     **Shape**: `held` has one row per record of the target with its system columns, as text.
@@ -78,7 +80,9 @@ def _count_foreign(held: pl.DataFrame, written: Written) -> tuple[int, int]:
         if masterid in written.ours:
             continue
         inside = any(_is_inside(moment, written.begun) for moment in modified)
-        if _is_inside(created, written.begun) or (inside and not created and masterid not in written.before):
+        if _is_inside(created, written.begun) or (
+            inside and not created and masterid not in written.before
+        ):
             made += 1
         elif inside:
             updated += 1

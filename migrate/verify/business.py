@@ -62,9 +62,15 @@ def find_totals(rules: DatasetRules) -> list[Total]:
         totals += _counted(rules, "Events per day and type", ((time, _DAY), (event, None)))
     elif rules.resource == "content_items":
         listed = _first(rules, _LISTS)
-        totals += [Total("Items per category", rules.dataset, ((listed, None),), listed=True)] if listed else []
+        totals += (
+            [Total("Items per category", rules.dataset, ((listed, None),), listed=True)]
+            if listed
+            else []
+        )
         totals += _counted(
-            rules, "Items per department and category", (("department", None), ("product_category", None))
+            rules,
+            "Items per department and category",
+            (("department", None), ("product_category", None)),
         )
     return totals + _of_consents(rules)
 
@@ -92,7 +98,9 @@ def _of_consents(rules: DatasetRules) -> list[Total]:
     ]
 
 
-def _counted(rules: DatasetRules, title: str, by: tuple[tuple[str | None, int | None], ...]) -> list[Total]:
+def _counted(
+    rules: DatasetRules, title: str, by: tuple[tuple[str | None, int | None], ...]
+) -> list[Total]:
     named = tuple((name, cut) for name, cut in by if name in rules.columns and name is not None)
     return [Total(title, rules.dataset, named)] if len(named) == len(by) else []
 
@@ -107,15 +115,31 @@ def add_up(total: Total, rows: pl.DataFrame) -> dict[tuple[str, ...], Decimal]:
         rows = _spelt_out(rows, total.by[0][0])
     groups = [_group(name, cut).alias(f"g{place}") for place, (name, cut) in enumerate(total.by)]
     names = [f"g{place}" for place in range(len(groups))]
-    amount = pl.col(total.amount).cast(AMOUNT, strict=False).fill_null(0) if total.amount else pl.lit(1).cast(AMOUNT)
-    sums = rows.lazy().select(*groups, amount.alias("n")).group_by(names).agg(pl.col("n").sum()).collect()
+    amount = (
+        pl.col(total.amount).cast(AMOUNT, strict=False).fill_null(0)
+        if total.amount
+        else pl.lit(1).cast(AMOUNT)
+    )
+    sums = (
+        rows.lazy()
+        .select(*groups, amount.alias("n"))
+        .group_by(names)
+        .agg(pl.col("n").sum())
+        .collect()
+    )
     if not total.spread:
         return {tuple(row[:-1]): row[-1].normalize() for row in sums.iter_rows()}
     spread: dict[tuple[str, ...], Decimal] = {}
     for group, count in sums.iter_rows():
-        step = group if group == _NOTHING else next((name for most, name in _STEPS if count <= most), _MORE)
+        step = (
+            group
+            if group == _NOTHING
+            else next((name for most, name in _STEPS if count <= most), _MORE)
+        )
         found = (step,)
-        spread[found] = spread.get(found, Decimal()) + (count.normalize() if group == _NOTHING else 1)
+        spread[found] = spread.get(found, Decimal()) + (
+            count.normalize() if group == _NOTHING else 1
+        )
     return spread
 
 
@@ -124,11 +148,14 @@ def _spelt_out(rows: pl.DataFrame, column: str) -> pl.DataFrame:
     distinct = rows.get_column(column).cast(pl.String).unique().drop_nulls()
     named = [labels_of(text) for text in distinct]
     table = pl.DataFrame(
-        {column: distinct, "_labels": named}, schema={column: pl.String, "_labels": pl.List(pl.String)}
+        {column: distinct, "_labels": named},
+        schema={column: pl.String, "_labels": pl.List(pl.String)},
     )
     joined = rows.with_columns(pl.col(column).cast(pl.String)).join(table, on=column, how="left")
     empty = pl.col("_labels").is_null() | (pl.col("_labels").list.len() == 0)
-    filled = joined.with_columns(pl.when(empty).then(pl.lit([_NOTHING])).otherwise("_labels").alias("_labels"))
+    filled = joined.with_columns(
+        pl.when(empty).then(pl.lit([_NOTHING])).otherwise("_labels").alias("_labels")
+    )
     return filled.explode("_labels").with_columns(pl.col("_labels").alias(column)).drop("_labels")
 
 
@@ -138,7 +165,13 @@ def labels_of(text: str) -> list[str]:
         value = json.loads(text)
     except ValueError:
         return [text] if text else []
-    items = value if isinstance(value, list) else list(value.values()) if _has_objects(value) else [value]
+    items = (
+        value
+        if isinstance(value, list)
+        else list(value.values())
+        if _has_objects(value)
+        else [value]
+    )
     return sorted({label for item in items if (label := _label(item))})
 
 
@@ -148,7 +181,9 @@ def _has_objects(value: Any) -> bool:
 
 def _label(item: Any) -> str:
     if isinstance(item, dict):
-        return str(next((item[name] for name in ("name", "categoryid", "id") if item.get(name)), ""))
+        return str(
+            next((item[name] for name in ("name", "categoryid", "id") if item.get(name)), "")
+        )
     return "" if item is None else str(item)
 
 
@@ -157,15 +192,25 @@ def _group(name: str, cut: int | None) -> pl.Expr:
     if cut is not None:
         return pl.when(text != "").then(text.str.slice(0, cut)).otherwise(pl.lit(NO_DATE))
     lower = text.str.to_lowercase()
-    truth = pl.when(lower == "t").then(pl.lit("true")).when(lower == "f").then(pl.lit("false")).otherwise(text)
+    truth = (
+        pl.when(lower == "t")
+        .then(pl.lit("true"))
+        .when(lower == "f")
+        .then(pl.lit("false"))
+        .otherwise(text)
+    )
     return pl.when(truth != "").then(truth).otherwise(pl.lit(_NOTHING))
 
 
-def set_side_by_side(total: Total, places: Mapping[str, Mapping[tuple[str, ...], Decimal]]) -> TotalsTable:
+def set_side_by_side(
+    total: Total, places: Mapping[str, Mapping[tuple[str, ...], Decimal]]
+) -> TotalsTable:
     """Every group that any place shows, in order."""
     groups = sorted({group for found in places.values() for group in found})
     rows = tuple(
-        TotalsRow(group, {place: found.get(group) for place, found in places.items()}, (SOURCE_PLACE,))
+        TotalsRow(
+            group, {place: found.get(group) for place, found in places.items()}, (SOURCE_PLACE,)
+        )
         for group in groups
     )
     by = tuple(f"record_{name}" if name in places else name for name, _ in total.by)

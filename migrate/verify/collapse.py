@@ -28,7 +28,9 @@ def _place(row: Row) -> tuple[int, int]:
     return row.order, row.position or 0
 
 
-def collapse_rows(rows: Sequence[Row], rules: DatasetRules, columns: Sequence[str]) -> tuple[Row, list[Row]]:
+def collapse_rows(
+    rows: Sequence[Row], rules: DatasetRules, columns: Sequence[str]
+) -> tuple[Row, list[Row]]:
     """The row that survives, and those that went into it, best first.
 
     With `fill_gaps` a column that is empty in the winner takes the next row's value, unless the winner sends null on
@@ -37,7 +39,9 @@ def collapse_rows(rows: Sequence[Row], rules: DatasetRules, columns: Sequence[st
     winner, *losers = rank_rows(rows, rules)
     consents = {place for place, name in enumerate(columns) if rules.columns[name].consent}
     values = [
-        _consent(place, winner, losers) if place in consents else _filled(place, winner, losers, rules.fill_gaps)
+        _consent(place, winner, losers)
+        if place in consents
+        else _filled(place, winner, losers, rules.fill_gaps)
         for place in range(len(columns))
     ]
     nulls = frozenset(place for place in winner.nulls if values[place] is None)

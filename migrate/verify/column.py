@@ -17,7 +17,9 @@ ColumnRun = Callable[[Record, str], Found]
 _NOTHING: Found = (None, False)
 
 
-def compute_column(rule: ColumnRule, lanes: list[Reader], float_digits: str, key: tuple[str, ...]) -> ColumnRun:
+def compute_column(
+    rule: ColumnRule, lanes: list[Reader], float_digits: str, key: tuple[str, ...]
+) -> ColumnRun:
     """A column from its texts to its value. Raises Unverifiable."""
     run = _lane(rule, float_digits)
     missing = "required_missing" if rule.required else "key_missing" if rule.name in key else None

@@ -13,7 +13,7 @@ from migrate.verify.expected import ID, SOURCE, Bucket, Expected, key_text, send
 from migrate.verify.naming import is_same, name_difference
 from migrate.verify.readback import ALL_MASTERIDS, CREATED_AT, MASTERID, MODIFIED_AT
 from migrate.verify.rules import DatasetRules
-from migrate.verify.shelf import KEY
+from migrate.verify.spill import KEY
 
 SCHEMA = {
     "finding": pl.String,
@@ -30,7 +30,11 @@ SCHEMA = {
 """`finding`: missing, extra, doubled, different, recipe_changed. `name`: what kind of it, see `naming` and below."""
 
 IDENTITY = ("finding", "key", "masterid", "column", "found")
-STATES: dict[str, pl.DataType | type[pl.DataType]] = {KEY: pl.String, "state": pl.String, "masterid": pl.String}
+STATES: dict[str, pl.DataType | type[pl.DataType]] = {
+    KEY: pl.String,
+    "state": pl.String,
+    "masterid": pl.String,
+}
 _NOT_OURS_TO_JUDGE = ("rejected", "unsent")
 Finding = tuple[str | None, ...]
 
@@ -65,7 +69,11 @@ class Comparison:
 
 
 def compare_bucket(
-    expected: Expected, bucket: Bucket, held: pl.DataFrame, known: KnownRows, absorbed: Collection[str] = ()
+    expected: Expected,
+    bucket: Bucket,
+    held: pl.DataFrame,
+    known: KnownRows,
+    absorbed: Collection[str] = (),
 ) -> Comparison:
     """Every record of some keys on one side against the other, by key and by value.
 
@@ -79,7 +87,9 @@ def compare_bucket(
     rows = rows.with_columns(pl.col("state").fill_null("not_planned"))
     unsettled = {name: rows.filter(pl.col("state") == name).height for name in _NOT_OURS_TO_JUDGE}
     judged = rows.filter(~pl.col("state").is_in(_NOT_OURS_TO_JUDGE))
-    pairs = judged.join(last.select(pl.all().name.prefix("t:")), left_on=KEY, right_on=f"t:{KEY}", how="inner")
+    pairs = judged.join(
+        last.select(pl.all().name.prefix("t:")), left_on=KEY, right_on=f"t:{KEY}", how="inner"
+    )
     missing = judged.join(last, on=KEY, how="anti")
     extra = held.join(bucket.rows, on=KEY, how="anti")
     doubled = held.join(rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
@@ -90,7 +100,9 @@ def compare_bucket(
         *(_of_target("doubled", "doubled", row) for row in doubled.iter_rows(named=True)),
         *_differences(expected, bucket, pairs, known),
     ]
-    frame = pl.DataFrame(findings, schema=SCHEMA, orient="row").sort("finding", "key", "column", "masterid")
+    frame = pl.DataFrame(findings, schema=SCHEMA, orient="row").sort(
+        "finding", "key", "column", "masterid"
+    )
     return Comparison(frame, pairs.height, there_before, {n: c for n, c in unsettled.items() if c})
 
 
@@ -103,17 +115,28 @@ def held_keys(rules: DatasetRules, held: pl.DataFrame) -> pl.Series:
     if types == ["text"]:
         only = held.get_column(names[0])
         return only.set(only == "", None).alias(KEY)
-    texts = [None if None in row or "" in row else key_text(row, types) for row in held.select(names).iter_rows()]
+    texts = [
+        None if None in row or "" in row else key_text(row, types)
+        for row in held.select(names).iter_rows()
+    ]
     return pl.Series(KEY, texts, dtype=pl.String)
 
 
-def _name_missing(missing: pl.DataFrame, known: KnownRows, absorbed: Collection[str]) -> list[Finding]:
+def _name_missing(
+    missing: pl.DataFrame, known: KnownRows, absorbed: Collection[str]
+) -> list[Finding]:
     found: list[Finding] = []
     columns = missing.select(KEY, "state", "masterid", SOURCE, ID)
     for key, state, masterid, source, id_ in columns.iter_rows():
         if state == "not_planned" and (source, id_) in known.undecided:
             continue
-        name = "not_planned" if state == "not_planned" else "merged_away" if masterid in absorbed else "lost"
+        name = (
+            "not_planned"
+            if state == "not_planned"
+            else "merged_away"
+            if masterid in absorbed
+            else "lost"
+        )
         found.append(("missing", name, key, masterid, None, None, None, source, id_, None))
     return found
 
@@ -155,10 +178,23 @@ def is_older(created_at: str | None, begun: datetime | None) -> bool:
 
 
 def _of_target(finding: str, name: str, row: Mapping[str, str | None]) -> Finding:
-    return (finding, name, row[KEY], row[MASTERID], None, None, None, None, None, row.get(MODIFIED_AT))
+    return (
+        finding,
+        name,
+        row[KEY],
+        row[MASTERID],
+        None,
+        None,
+        None,
+        None,
+        None,
+        row.get(MODIFIED_AT),
+    )
 
 
-def _differences(expected: Expected, bucket: Bucket, pairs: pl.DataFrame, known: KnownRows) -> list[Finding]:
+def _differences(
+    expected: Expected, bucket: Bucket, pairs: pl.DataFrame, known: KnownRows
+) -> list[Finding]:
     found: list[Finding] = []
     earlier = _Earlier(bucket, known)
     for place, name in enumerate(expected.columns):
@@ -176,7 +212,9 @@ def _differences(expected: Expected, bucket: Bucket, pairs: pl.DataFrame, known:
             else:
                 was = earlier.of(key, masterid, name)
                 finding, called = "different", name_difference(rule.type, wanted, value, was)
-            found.append((finding, called, key, masterid, name, wanted, value, source, id_, modified))
+            found.append(
+                (finding, called, key, masterid, name, wanted, value, source, id_, modified)
+            )
     return found
 
 
@@ -214,4 +252,6 @@ class _Earlier:
                 self._of_losers.setdefault(row[KEY], []).append(row)
         held = self._of_target.get(masterid)
         found = [held[column]] if held is not None and held.get(column) else []
-        return found + [row[f"c:{column}"] for row in self._of_losers.get(key, []) if row[f"c:{column}"]]
+        return found + [
+            row[f"c:{column}"] for row in self._of_losers.get(key, []) if row[f"c:{column}"]
+        ]

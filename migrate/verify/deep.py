@@ -17,11 +17,26 @@ from typing import Literal
 
 import polars as pl
 
-from migrate.verify.compare import IDENTITY, SCHEMA, Comparison, absorbed_masterids, compare_bucket, held_keys
+from migrate.verify.compare import (
+    IDENTITY,
+    SCHEMA,
+    Comparison,
+    absorbed_masterids,
+    compare_bucket,
+    held_keys,
+)
 from migrate.verify.expected import Expected
 from migrate.verify.known import Known
-from migrate.verify.readback import ALL_MASTERIDS, MASTERID, Pages, Reading, Target, forget_reading, read_pages
-from migrate.verify.shelf import KEY, Shelf
+from migrate.verify.readback import (
+    ALL_MASTERIDS,
+    MASTERID,
+    Pages,
+    Reading,
+    Target,
+    forget_reading,
+    read_pages,
+)
+from migrate.verify.spill import KEY, Spill
 from migrate.workspace import replacing
 
 WAIT_S = 5.0
@@ -94,7 +109,9 @@ def verify_dataset(
             before = tally
             forget_reading(reading.folder)
             sleep(wait_s)
-            tally = _compare_all(expected, known, read_pages(target, dataset_id, reading), folder / str(number))
+            tally = _compare_all(
+                expected, known, read_pages(target, dataset_id, reading), folder / str(number)
+            )
             settled, pending = _agreed(before, tally)
             if not pending:
                 break
@@ -127,7 +144,7 @@ class _Tally:
 
 def _compare_all(expected: Expected, known: Known, pages: Pages, folder: Path) -> _Tally:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    held = Shelf(folder / "held", expected.shelf.buckets)
+    held = Spill(folder / "held", expected.shelf.buckets)
     absorbed: set[str] = set()
     for page in pages.frames():
         absorbed |= absorbed_masterids(page)
@@ -136,7 +153,9 @@ def _compare_all(expected: Expected, known: Known, pages: Pages, folder: Path) -
     schema = dict(pl.Schema({KEY: pl.String, MASTERID: pl.String, ALL_MASTERIDS: pl.String}))
     for number in range(expected.shelf.buckets):
         bucket = expected.bucket(number)
-        found = compare_bucket(expected, bucket, held.bucket(number, schema), known.bucket(number), absorbed)
+        found = compare_bucket(
+            expected, bucket, held.bucket(number, schema), known.bucket(number), absorbed
+        )
         tally.add(found, folder / f"findings-{number:05d}.parquet")
         tally.expected += bucket.touched.height
         tally.outside += bucket.rows.height - bucket.touched.height
@@ -157,7 +176,9 @@ def _agreed(first: _Tally, second: _Tally) -> tuple[list[Path], int]:
     return files, pending
 
 
-def _count(expected: Expected, tally: _Tally, settled: list[Path], pending: int, file: Path) -> DeepDataset:
+def _count(
+    expected: Expected, tally: _Tally, settled: list[Path], pending: int, file: Path
+) -> DeepDataset:
     """The numbers of one dataset, with its findings in order in `file`. A record with several columns counts once."""
     order = ["finding", "key", "column", "masterid"]
     with replacing(file) as temporary:
@@ -166,9 +187,13 @@ def _count(expected: Expected, tally: _Tally, settled: list[Path], pending: int,
     records = _pairs(found.unique(["finding", "key", "masterid"]).group_by("finding").len())
     cells = _pairs(found.filter(pl.col("finding") == "different").group_by("column").len())
     by_name: dict[str, dict[str, int]] = {}
-    for finding, name, count in found.group_by("finding", "name").len().sort("finding", "name").collect().iter_rows():
+    for finding, name, count in (
+        found.group_by("finding", "name").len().sort("finding", "name").collect().iter_rows()
+    ):
         by_name.setdefault(finding, {})[name] = count
-    samples = found.filter(pl.int_range(pl.len()).over("finding", "name", "column") < SAMPLES).collect()
+    samples = found.filter(
+        pl.int_range(pl.len()).over("finding", "name", "column") < SAMPLES
+    ).collect()
     return DeepDataset(
         dataset=expected.rules.dataset,
         expected=tally.expected,

@@ -75,7 +75,9 @@ class Evaluator:
         self._zones = dict(self.conventions.timezones)
         self._readers: dict[str, Reader] = {}
         self._answers: dict[str, Answers] = {}
-        self._where = compile_expression(self.rules.where, self._reader) if self.rules.where else None
+        self._where = (
+            compile_expression(self.rules.where, self._reader) if self.rules.where else None
+        )
         self._order_by = [field_reader(name) for name in self.rules.order_by]
         self._asked = [
             (name, self._reader(rule.source), [self._reader(i) for i in rule.ids], rule.rejects)
@@ -84,9 +86,14 @@ class Evaluator:
         compiled = {name: self._compile(rule) for name, rule in self.rules.columns.items()}
         self._columns = {name: run for name, run in compiled.items() if run is not None}
         self.columns = tuple(self._columns)
-        blocked = [*self.rules.doubts, *(name for name in self.rules.key if name not in self._columns)]
+        blocked = [
+            *self.rules.doubts,
+            *(name for name in self.rules.key if name not in self._columns),
+        ]
         if blocked:
-            raise Unverifiable(f"{blocked[0]}: {self.unverifiable.get(blocked[0], 'not known to the verifier')}")
+            raise Unverifiable(
+                f"{blocked[0]}: {self.unverifiable.get(blocked[0], 'not known to the verifier')}"
+            )
 
     def rows(self, records: Iterable[Record]) -> Iterator[Row | Left]:
         """What becomes of records: one entry for each, or one per element of its list."""
@@ -94,7 +101,12 @@ class Evaluator:
         self._ask(found for found in standing if isinstance(found, Record))
         for found in standing:
             made = self._row(found) if isinstance(found, Record) else found
-            if isinstance(found, Record) and isinstance(made, Left) and self.keep and self._is_touched(found):
+            if (
+                isinstance(found, Record)
+                and isinstance(made, Left)
+                and self.keep
+                and self._is_touched(found)
+            ):
                 made = replace(made, kept=self._kept(found))
             yield made
 
@@ -241,7 +253,9 @@ class Evaluator:
         try:
             if rule.unknown:
                 raise Unverifiable(f"key {rule.unknown[0]!r}")
-            return compute_column(rule, self._lanes(rule), self.conventions.float_digits, self.rules.key)
+            return compute_column(
+                rule, self._lanes(rule), self.conventions.float_digits, self.rules.key
+            )
         except Unverifiable as doubt:
             self.unverifiable[rule.name] = str(doubt)
             return None

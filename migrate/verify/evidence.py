@@ -41,7 +41,10 @@ def pack(parts: Mapping[str, bytes], about: Mapping[str, Any]) -> tuple[bytes, s
         head = _link(head, name, digest)
         entries.append({"name": name, "bytes": len(data), "sha256": digest, "link": head})
     index = {"format": FORMAT, **about, "parts": entries, "head": head}
-    whole = {INDEX: (json.dumps(index, ensure_ascii=False, indent=2) + "\n").encode(), **dict(sorted(parts.items()))}
+    whole = {
+        INDEX: (json.dumps(index, ensure_ascii=False, indent=2) + "\n").encode(),
+        **dict(sorted(parts.items())),
+    }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, data in whole.items():
@@ -57,12 +60,16 @@ def check(data: bytes) -> Checked:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             whole = {name: archive.read(name) for name in archive.namelist()}
         index = json.loads(whole.pop(INDEX))
-        about = {name: value for name, value in index.items() if name not in ("format", "parts", "head")}
+        about = {
+            name: value for name, value in index.items() if name not in ("format", "parts", "head")
+        }
         listed = {entry["name"]: entry["sha256"] for entry in index["parts"]}
         claimed = str(index["head"])
         again, head = pack(whole, about)
     except Exception as error:  # noqa: BLE001  a damaged archive can make the reader fail in any way
-        return Checked("", 0, (f"this is no evidence archive, or it is damaged ({type(error).__name__})",))
+        return Checked(
+            "", 0, (f"this is no evidence archive, or it is damaged ({type(error).__name__})",)
+        )
     problems = list(_part_problems(listed, whole))
     if head != claimed:
         problems.append(f"the chain ends in {head[:16]}…, the index says {claimed[:16]}…")

@@ -19,7 +19,7 @@ from migrate.verify.evaluate import Evaluator, Left, Row
 from migrate.verify.lookup import LookupTable, empty_rows, make_table
 from migrate.verify.record import Record
 from migrate.verify.rules import Conventions, DatasetRules
-from migrate.verify.shelf import KEY, Shelf, buckets_for
+from migrate.verify.spill import KEY, Spill, buckets_for
 
 SOURCE, ID, PLACE, ORDER, RECENCY, NULLS, TOUCHED = (
     "_source", "_id", "_position", "_order", "_recency", "_nulls", "_touched",
@@ -65,7 +65,7 @@ class Expected:
 
     rules: DatasetRules
     columns: tuple[str, ...]
-    shelf: Shelf
+    shelf: Spill
     left: Counter[str] = field(default_factory=Counter)
     read: int = 0
     unverifiable: dict[str, str] = field(default_factory=dict)
@@ -100,7 +100,10 @@ class Expected:
     def texts_as_sent(self, names: Sequence[str]) -> pl.DataFrame:
         """The same columns of every row as sent: those that went into others and those that were left out, too."""
         wanted = [pl.col(f"c:{name}").alias(name) for name in names]
-        rows = [self._every(number).filter(TOUCHED).select(wanted) for number in range(self.shelf.buckets)]
+        rows = [
+            self._every(number).filter(TOUCHED).select(wanted)
+            for number in range(self.shelf.buckets)
+        ]
         return pl.concat([*rows, self.left_texts.select(names)])
 
     def lookup_table(self, wanted: Iterable[str], aliases: Mapping[str, str]) -> LookupTable:
@@ -110,7 +113,9 @@ class Expected:
         parts = [empty_rows(named).with_columns(pl.lit(0, pl.Int64).alias(PLACE))]
         who = (SOURCE, ID, PLACE, KEY)
         for bucket in self.buckets():
-            final = bucket.rows.select(KEY, TOUCHED, *(pl.col(f"c:{name}").alias(name) for name in named))
+            final = bucket.rows.select(
+                KEY, TOUCHED, *(pl.col(f"c:{name}").alias(name) for name in named)
+            )
             members = pl.concat([bucket.rows.select(who), bucket.losers.select(who)])
             parts.append(members.join(final, on=KEY, how="inner").select(parts[0].columns))
         return make_table(pl.concat(parts), named, aliases)
@@ -144,17 +149,27 @@ def expect_dataset(
     """
     scope = scope or Scope()
     evaluator = Evaluator(rules, conventions, lookups, scope.touched_from, tuple(scope.keep))
-    shelf = Shelf(scope.folder, buckets_for(scope.rows))
+    shelf = Spill(scope.folder, buckets_for(scope.rows))
     found = Expected(rules, evaluator.columns, shelf, unverifiable=evaluator.unverifiable)
     kept = [pl.DataFrame(schema=dict.fromkeys(scope.keep, pl.String))]
     for frame in frames:
-        for chunk in frame.select("_raw", "_source", "_id", "_position").iter_slices(_CHUNK_RECORDS):
+        for chunk in frame.select("_raw", "_source", "_id", "_position").iter_slices(
+            _CHUNK_RECORDS
+        ):
             made = list(evaluator.rows(Record(*row) for row in chunk.iter_rows()))
             left = [entry for entry in made if isinstance(entry, Left)]
             found.read += len(made)
             found.left.update(entry.rule for entry in left)
-            kept.append(pl.DataFrame([entry.kept for entry in left if entry.kept], kept[0].schema, orient="row"))
-            shelf.add(_frame([entry for entry in made if isinstance(entry, Row)], rules, evaluator.columns))
+            kept.append(
+                pl.DataFrame(
+                    [entry.kept for entry in left if entry.kept], kept[0].schema, orient="row"
+                )
+            )
+            shelf.add(
+                _frame(
+                    [entry for entry in made if isinstance(entry, Row)], rules, evaluator.columns
+                )
+            )
             tick(chunk.height)
     found.left_texts = pl.concat(kept)
     return found
@@ -166,7 +181,11 @@ def key_text(values: Iterable[str], types: Iterable[str]) -> str:
     if len(found) == 1:
         return found[0][0]
     plain = ("integer", "float", "boolean")
-    return "[" + ",".join(v if kind in plain else json.dumps(v, ensure_ascii=False) for v, kind in found) + "]"
+    return (
+        "["
+        + ",".join(v if kind in plain else json.dumps(v, ensure_ascii=False) for v, kind in found)
+        + "]"
+    )
 
 
 def sends_null(place: int) -> pl.Expr:
@@ -188,19 +207,25 @@ def _frame(rows: list[Row], rules: DatasetRules, columns: tuple[str, ...]) -> pl
         PLACE: [row.position for row in rows],
         ORDER: [row.order for row in rows],
         RECENCY: [row.recency for row in rows],
-        NULLS: [f",{','.join(map(str, sorted(row.nulls)))}," if row.nulls else None for row in rows],
+        NULLS: [
+            f",{','.join(map(str, sorted(row.nulls)))}," if row.nulls else None for row in rows
+        ],
         TOUCHED: [row.touched for row in rows],
     }
     data |= {f"c:{name}": [row.values[place] for row in rows] for place, name in enumerate(columns)}
     return pl.DataFrame(data, schema=_schema(columns))
 
 
-def _collapsed(every: pl.DataFrame, rules: DatasetRules, columns: tuple[str, ...]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _collapsed(
+    every: pl.DataFrame, rules: DatasetRules, columns: tuple[str, ...]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     shared = every.get_column(KEY).is_duplicated()
     if not shared.any():
         return every, every.clear()
     groups: dict[str, list[Row]] = {}
-    for key, source, id_, position, order, recency, nulls, touched, *values in every.filter(shared).iter_rows():
+    for key, source, id_, position, order, recency, nulls, touched, *values in every.filter(
+        shared
+    ).iter_rows():
         places = frozenset(map(int, nulls.strip(",").split(","))) if nulls else frozenset()
         row = Row(source, id_, position, order, recency, tuple(values), places, touched)
         groups.setdefault(key, []).append(row)

@@ -35,7 +35,9 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def compile_expression(sql: str, reader: Callable[[str], Callable[[Record], str | None]]) -> Expression:
+def compile_expression(
+    sql: str, reader: Callable[[str], Callable[[Record], str | None]]
+) -> Expression:
     """A function that gives the value of `sql` for a record; `reader` finds a field. Raises Unverifiable."""
     parser = _Parser(_cut(sql), reader)
     found = parser.either()
@@ -75,7 +77,9 @@ def _cut(sql: str) -> list[tuple[str, str]]:
 class _Parser:
     """Recursive descent, loosest binding first: OR, AND, NOT, comparison, sum and ||, product, sign, value."""
 
-    def __init__(self, tokens: list[tuple[str, str]], reader: Callable[[str], Callable[[Record], str | None]]) -> None:
+    def __init__(
+        self, tokens: list[tuple[str, str]], reader: Callable[[str], Callable[[Record], str | None]]
+    ) -> None:
         self.tokens = tokens
         self.reader = reader
         self.at = 0
@@ -130,7 +134,12 @@ class _Parser:
             elif self.take("IS"):
                 left = self._is(left)
             else:
-                negated = self.word() == "NOT" and self.peek(1)[1].upper() in {"IN", "LIKE", "ILIKE", "BETWEEN"}
+                negated = self.word() == "NOT" and self.peek(1)[1].upper() in {
+                    "IN",
+                    "LIKE",
+                    "ILIKE",
+                    "BETWEEN",
+                }
                 self.at += negated
                 found = self._tested(left)
                 if found is None:
@@ -160,7 +169,9 @@ class _Parser:
                         _both_known(_COMPARE["<="], left, self.summed(), alike=True))  # fmt: skip
         if test:
             ignore_case = test == "ILIKE"
-            return _both_known(lambda text, pattern: like(text, pattern, ignore_case), left, self.summed())
+            return _both_known(
+                lambda text, pattern: like(text, pattern, ignore_case), left, self.summed()
+            )
         return None
 
     def _list(self) -> list[Expression]:
@@ -175,7 +186,9 @@ class _Parser:
         left = self.multiplied()
         while sign := self.take("||", "+", "-"):
             right = self.multiplied()
-            left = _both_known((lambda a, b: show(a) + show(b)) if sign == "||" else calculate(sign), left, right)
+            left = _both_known(
+                (lambda a, b: show(a) + show(b)) if sign == "||" else calculate(sign), left, right
+            )
         return left
 
     def multiplied(self) -> Expression:
@@ -237,17 +250,27 @@ class _Parser:
         while self.take("WHEN"):
             test = self.either()
             self.need("THEN")
-            branches.append((_both_known(_COMPARE["="], subject, test, alike=True) if subject else test, self.either()))
+            branches.append(
+                (
+                    _both_known(_COMPARE["="], subject, test, alike=True) if subject else test,
+                    self.either(),
+                )
+            )
         otherwise: Expression = self.either() if self.take("ELSE") else lambda _record: None
         self.need("END")
 
         def choose(record: Record) -> Any:
-            return next((value(record) for test, value in branches if test(record) is True), otherwise(record))
+            return next(
+                (value(record) for test, value in branches if test(record) is True),
+                otherwise(record),
+            )
 
         return choose
 
 
-def _both_known(act: Callable[[Any, Any], Any], a: Expression, b: Expression, *, alike: bool = False) -> Expression:
+def _both_known(
+    act: Callable[[Any, Any], Any], a: Expression, b: Expression, *, alike: bool = False
+) -> Expression:
     """`act` on two values, unknown where one of them is; with `alike` they must be of one kind."""
 
     def run(record: Record) -> Any:

@@ -16,7 +16,7 @@ from migrate.errors import Damaged, WorkspaceError
 from migrate.verify.compare import STATES, KnownRows, held_keys
 from migrate.verify.readback import MASTERID
 from migrate.verify.rules import DatasetRules
-from migrate.verify.shelf import KEY, Shelf
+from migrate.verify.spill import KEY, Spill
 
 UNREADABLE = (
     "if it is damaged, move it away with its -wal and -shm files and make a new plan with `migrate plan`: it reads the "
@@ -28,7 +28,9 @@ SELECT d.id, d.server_time FROM plans p JOIN datasets d ON d.plan = p.id WHERE p
 """
 _RECORDS = "SELECT key, state, masterid, protected FROM records WHERE dataset = ?"
 _GONE = "SELECT gone FROM merges WHERE dataset = ?"
-_WRITTEN = "SELECT masterid FROM records WHERE dataset = ? AND state = 'written' AND masterid IS NOT NULL"
+_WRITTEN = (
+    "SELECT masterid FROM records WHERE dataset = ? AND state = 'written' AND masterid IS NOT NULL"
+)
 _OURS = """
 SELECT r.masterid FROM records r JOIN datasets d ON d.id = r.dataset
 WHERE d.dataset_id = (SELECT dataset_id FROM datasets WHERE id = ?) AND r.masterid IS NOT NULL
@@ -56,26 +58,34 @@ class Written:
 def opened(ledger: Path) -> Iterator[sqlite3.Connection]:
     """The ledger, for reading only. Raises WorkspaceError."""
     try:
-        with contextlib.closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
             yield connection
     except sqlite3.Error as error:
-        raise WorkspaceError(f"the ledger {ledger} cannot be read: {error}", hint=UNREADABLE) from None
+        raise WorkspaceError(
+            f"the ledger {ledger} cannot be read: {error}", hint=UNREADABLE
+        ) from None
 
 
 @dataclass(frozen=True)
 class Known:
     """What is known of a dataset, bucket by bucket; see `KnownRows` for the meanings."""
 
-    states: Shelf
-    before: Shelf | None
+    states: Spill
+    before: Spill | None
     rest: KnownRows
 
     def bucket(self, number: int) -> KnownRows:
         """What is known of the keys of one bucket."""
-        states = self.states.bucket(number, dict(pl.Schema(STATES))).group_by(KEY, maintain_order=True)
+        states = self.states.bucket(number, dict(pl.Schema(STATES))).group_by(
+            KEY, maintain_order=True
+        )
         # the ledger's word comes after the plan's, and it has no masterid for what was refused
         last = states.agg(pl.col("state").last(), pl.col("masterid").drop_nulls().last())
-        before = None if self.before is None else self.before.bucket(number, dict(pl.Schema(_BEFORE)))
+        before = (
+            None if self.before is None else self.before.bucket(number, dict(pl.Schema(_BEFORE)))
+        )
         return replace(self.rest, states=last.cast(pl.Schema(STATES)), before=before)
 
     def close(self) -> None:
@@ -91,10 +101,12 @@ def read_known(
 ) -> Known:  # fmt: skip
     """What is known of one dataset, put aside in as many buckets below `folder`. Raises WorkspaceError, Damaged."""
     of_plan = plan_folder / rules.dataset
-    states = Shelf(folder and folder / "known", buckets)
+    states = Spill(folder and folder / "known", buckets)
     for file, state in (("records", "unsent"), ("unchanged", "unchanged")):
         for part in _parts(of_plan / f"{file}.parquet", ["key", "masterid"]):
-            states.add(part.select(pl.col("key").alias(KEY), pl.lit(state).alias("state"), "masterid"))
+            states.add(
+                part.select(pl.col("key").alias(KEY), pl.lit(state).alias("state"), "masterid")
+            )
     protected: set[tuple[str, str]] = set()
     begun = None
     if ledger.exists():
@@ -105,9 +117,13 @@ def read_known(
                 for frame in _settled(connection, row[0]):
                     states.add(frame.drop("protected"))
                     told = frame.drop_nulls("protected").select(KEY, "protected").iter_rows()
-                    protected.update((key, name) for key, names in told for name in json.loads(names))
+                    protected.update(
+                        (key, name) for key, names in told for name in json.loads(names)
+                    )
     rest = KnownRows(
-        begun=begun, undecided=_undecided(of_plan / "rejects.parquet", unverifiable), protected=frozenset(protected)
+        begun=begun,
+        undecided=_undecided(of_plan / "rejects.parquet", unverifiable),
+        protected=frozenset(protected),
     )
     return Known(states, _shelve_before(of_plan, rules, folder, buckets), rest)
 
@@ -118,18 +134,24 @@ def _settled(connection: sqlite3.Connection, dataset: int) -> Iterator[pl.DataFr
         yield pl.DataFrame(rows, schema={**STATES, "protected": pl.String}, orient="row")
 
 
-def _undecided(file: Path, unverifiable: Collection[str]) -> frozenset[tuple[str | None, str | None]]:
+def _undecided(
+    file: Path, unverifiable: Collection[str]
+) -> frozenset[tuple[str | None, str | None]]:
     if not unverifiable:
         return frozenset()
-    rejects = _read(file, ["source", "id", "column"]).filter(pl.col("column").is_in(list(unverifiable)))
+    rejects = _read(file, ["source", "id", "column"]).filter(
+        pl.col("column").is_in(list(unverifiable))
+    )
     return frozenset((source, id_) for source, id_, _ in rejects.iter_rows())
 
 
-def _shelve_before(of_plan: Path, rules: DatasetRules, folder: Path | None, buckets: int) -> Shelf | None:
+def _shelve_before(
+    of_plan: Path, rules: DatasetRules, folder: Path | None, buckets: int
+) -> Spill | None:
     files = sorted(of_plan.glob("before-*.parquet"))
     if not files:
         return None
-    shelf = Shelf(folder and folder / "before", buckets)
+    shelf = Spill(folder and folder / "before", buckets)
     for file in files:
         frame = pl.read_parquet(file)
         shelf.add(frame.with_columns(held_keys(rules, frame)))
@@ -144,7 +166,9 @@ def _parts(file: Path, columns: list[str]) -> Iterator[pl.DataFrame]:
         for start in range(0, rows, _PART_ROWS):
             yield scan.slice(start, _PART_ROWS).collect()
     except (OSError, pl.exceptions.PolarsError):
-        raise Damaged(f"{file} cannot be read", hint="make a new plan with `migrate plan`") from None
+        raise Damaged(
+            f"{file} cannot be read", hint="make a new plan with `migrate plan`"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -160,11 +184,17 @@ class CountMark:
 def read_marks(ledger: Path, plan: str, dataset: str) -> list[CountMark]:
     """The counts that the load took on its way, oldest first; none where the ledger keeps none."""
     with opened(ledger) as connection:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'count_marks'").fetchone():
+        if not connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE name = 'count_marks'"
+        ).fetchone():
             return []
         row = connection.execute(_DATASET, (plan, dataset)).fetchone()
-        query = "SELECT batches_done, count, least, most FROM count_marks WHERE dataset = ? ORDER BY id"
-        return [] if row is None else [CountMark(*mark) for mark in connection.execute(query, row[:1])]
+        query = (
+            "SELECT batches_done, count, least, most FROM count_marks WHERE dataset = ? ORDER BY id"
+        )
+        return (
+            [] if row is None else [CountMark(*mark) for mark in connection.execute(query, row[:1])]
+        )
 
 
 def read_written(ledger: Path, plan_folder: Path, plan: str, dataset: str) -> Written:
@@ -195,7 +225,9 @@ def _read(file: Path, columns: list[str]) -> pl.DataFrame:
     try:
         return pl.read_parquet(file, columns=columns)
     except (OSError, pl.exceptions.PolarsError):
-        raise Damaged(f"{file} cannot be read", hint="make a new plan with `migrate plan`") from None
+        raise Damaged(
+            f"{file} cannot be read", hint="make a new plan with `migrate plan`"
+        ) from None
 
 
 def planned_texts(file: Path, columns: Sequence[str]) -> pl.DataFrame:
@@ -203,7 +235,9 @@ def planned_texts(file: Path, columns: Sequence[str]) -> pl.DataFrame:
     schema = pl.read_parquet_schema(file)
     stored = {name: f"_{name}" if f"_{name}" in schema else name for name in columns}
     frame = _read(file, list(stored.values()))
-    return frame.select(_as_text(stored[name], schema[stored[name]]).alias(name) for name in columns)
+    return frame.select(
+        _as_text(stored[name], schema[stored[name]]).alias(name) for name in columns
+    )
 
 
 def _as_text(name: str, kind: pl.DataType) -> pl.Expr:
@@ -220,4 +254,8 @@ def count_refusals(ledger: Path, plan: str, dataset: str) -> dict[int, int]:
     with opened(ledger) as connection:
         row = connection.execute(_DATASET, (plan, dataset)).fetchone()
         query = "SELECT status, count(*) FROM records WHERE dataset = ? AND state = 'rejected' GROUP BY status"
-        return {} if row is None else {int(status or 0): rows for status, rows in connection.execute(query, row[:1])}
+        return (
+            {}
+            if row is None
+            else {int(status or 0): rows for status, rows in connection.execute(query, row[:1])}
+        )

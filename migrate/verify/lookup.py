@@ -39,7 +39,9 @@ class LookupTable:
             return Answers({}, {}, self.names)
         asked = pl.DataFrame(list(wanted), schema={SOURCE: pl.String, ID: pl.String}, orient="row")
         found = self.rows.join(asked, on=[SOURCE, ID], how="semi")
-        answers = {(source, id_): (touched, values) for source, id_, touched, *values in found.iter_rows()}
+        answers = {
+            (source, id_): (touched, values) for source, id_, touched, *values in found.iter_rows()
+        }
         aliases = {source: self._alias_of(source) for source, _ in pairs} if self.aliases else {}
         return Answers(answers, aliases, self.names)
 
@@ -60,17 +62,28 @@ class Answers:
         if source is None or id_ is None:
             return None
         found = self.rows.get((source, id_))
-        return found if found is not None or source not in self.aliases else self.rows.get((self.aliases[source], id_))
+        return (
+            found
+            if found is not None or source not in self.aliases
+            else self.rows.get((self.aliases[source], id_))
+        )
 
 
 def empty_rows(names: Iterable[str]) -> pl.DataFrame:
     """No rows of a table."""
     return pl.DataFrame(
-        schema={SOURCE: pl.String, ID: pl.String, TOUCHED: pl.Boolean, **dict.fromkeys(names, pl.String)}
+        schema={
+            SOURCE: pl.String,
+            ID: pl.String,
+            TOUCHED: pl.Boolean,
+            **dict.fromkeys(names, pl.String),
+        }
     )
 
 
-def make_table(members: pl.DataFrame, names: tuple[str, ...], aliases: Mapping[str, str]) -> LookupTable:
+def make_table(
+    members: pl.DataFrame, names: tuple[str, ...], aliases: Mapping[str, str]
+) -> LookupTable:
     """The table of `members` (`_source`, `_id`, `_position`, `_touched` and `names`).
 
     Where a record gave several rows the first counts; where two records meet under an alias, the first by source name.
@@ -79,7 +92,9 @@ def make_table(members: pl.DataFrame, names: tuple[str, ...], aliases: Mapping[s
     placed = placed.sort(SOURCE, ID, "_position", nulls_last=False)
     rows = [placed.unique([SOURCE, ID], keep="first", maintain_order=True)]
     if aliases:
-        common = rows[0].with_columns((pl.lit(_ALIAS) + pl.col(SOURCE).replace(dict(aliases))).alias(SOURCE))
+        common = rows[0].with_columns(
+            (pl.lit(_ALIAS) + pl.col(SOURCE).replace(dict(aliases))).alias(SOURCE)
+        )
         rows.append(common.unique([SOURCE, ID], keep="first", maintain_order=True))
     return LookupTable(names, pl.concat(rows).select(SOURCE, ID, TOUCHED, *names), dict(aliases))
 
@@ -92,5 +107,7 @@ def looked_up_columns(rules: DatasetRules, lookup: str) -> set[str]:
             names |= set(fields_of(sql)) if sql else set()
         except Unverifiable:
             continue  # the column is named as not verifiable, and its neighbours need not wait for it
-    names |= {name for other in rules.lookups.values() for name in (other.source, *other.ids)} | set(rules.order_by)
+    names |= {
+        name for other in rules.lookups.values() for name in (other.source, *other.ids)
+    } | set(rules.order_by)
     return {name.partition(".")[2] for name in names if name.partition(".")[0] == lookup}

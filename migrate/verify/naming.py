@@ -31,7 +31,9 @@ def is_same(kind: str, expected: str | None, found: str | None) -> bool:
     return kind == "boolean" and _TRUTHS.get(expected.lower()) is _TRUTHS.get(found.lower(), 0)
 
 
-def name_difference(kind: str, expected: str | None, found: str | None, earlier: Collection[str | None] = ()) -> str:
+def name_difference(
+    kind: str, expected: str | None, found: str | None, earlier: Collection[str | None] = ()
+) -> str:
     """One word for a difference: stale, emptied, not_emptied, truncated, shifted_zone, spelling or altered.
 
     `earlier` are values that the record had before: what the target held, or what lost a collapse.
@@ -44,7 +46,11 @@ def name_difference(kind: str, expected: str | None, found: str | None, earlier:
         return "not_emptied"
     if kind in {"text", "json"}:
         return _name_text(expected, found)
-    return "shifted_zone" if kind in {"datetime", "date"} and _is_shifted(expected, found) else "altered"
+    return (
+        "shifted_zone"
+        if kind in {"datetime", "date"} and _is_shifted(expected, found)
+        else "altered"
+    )
 
 
 def _name_text(expected: str, found: str) -> str:

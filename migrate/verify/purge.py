@@ -38,7 +38,11 @@ class Purged:
 def personal_files(workspace: Workspace) -> list[Path]:
     """Every file of the workspace that may hold personal data, in a stable order."""
     found = [*_below(workspace.snapshots), *_below(workspace.plans), *_below(workspace.exports)]
-    found = [file for file in found if file.name not in _KEPT_NAMES and not file.name.endswith((".lock", ".holder"))]
+    found = [
+        file
+        for file in found
+        if file.name not in _KEPT_NAMES and not file.name.endswith((".lock", ".holder"))
+    ]
     found += [file for file in _below(workspace.reports) if not file.name.endswith(KEPT_REPORTS)]
     found += [file for name in ("log", UNDO, REHEARSAL) for file in _below(workspace.root / name)]
     salt = workspace.root / "salt"
@@ -52,7 +56,9 @@ def _below(folder: Path) -> Iterator[Path]:
 def describe(workspace: Workspace, files: Iterable[Path]) -> tuple[FileEntry, ...]:
     """The files as a manifest lists them; rows are not counted."""
     return tuple(
-        FileEntry(file.relative_to(workspace.root).as_posix(), 0, file.stat().st_size, sha256_file(file))
+        FileEntry(
+            file.relative_to(workspace.root).as_posix(), 0, file.stat().st_size, sha256_file(file)
+        )
         for file in files
         if file.is_file()
     )
@@ -65,7 +71,8 @@ def remove(files: Iterable[Path]) -> None:
             file.unlink(missing_ok=True)
         except OSError as error:
             raise WorkspaceError(
-                f"{file} cannot be removed: {error.strerror or error}", hint="fix its permissions and purge again"
+                f"{file} cannot be removed: {error.strerror or error}",
+                hint="fix its permissions and purge again",
             ) from None
 
 
@@ -86,7 +93,8 @@ def empty_ledger(ledger: Path) -> int:
         return 0
     with _writing(ledger) as connection:
         with connection:
-            cursor = connection.execute(f"UPDATE records SET {_emptied(connection)} WHERE key <> ''")  # noqa: S608  fixed names
+            emptied = _emptied(connection)
+            cursor = connection.execute(f"UPDATE records SET {emptied} WHERE key <> ''")  # noqa: S608  fixed names
             for table in _TABLES_OF_MASTERIDS:
                 if _columns(connection, table):
                     connection.execute(f"UPDATE {table} SET gone = hex(randomblob(16))")  # noqa: S608  fixed names
@@ -108,7 +116,9 @@ def find_masterids(ledger: Path, keys: Iterable[tuple[str, str]]) -> set[tuple[s
     return found
 
 
-def empty_records(ledger: Path, keys: Iterable[tuple[str, str]], masterids: Iterable[tuple[str, str]]) -> None:
+def empty_records(
+    ledger: Path, keys: Iterable[tuple[str, str]], masterids: Iterable[tuple[str, str]]
+) -> None:
     """Removes key, masterid and reason of records by (dataset, key) or (dataset, masterid), in all plans."""
     if not ledger.exists():
         return
@@ -120,7 +130,8 @@ def empty_records(ledger: Path, keys: Iterable[tuple[str, str]], masterids: Iter
                 for pair in values:
                     # an undo's records have the masterid for a key
                     same = f"{of_dataset} AND ({column} = ? OR key = ?)"
-                    connection.execute(f"UPDATE records SET {emptied} WHERE {same}", (*pair, pair[1]))  # noqa: S608  fixed names
+                    erase = f"UPDATE records SET {emptied} WHERE {same}"  # noqa: S608  fixed names
+                    connection.execute(erase, (*pair, pair[1]))
             for dataset, masterid in masterids:
                 for table in _TABLES_OF_MASTERIDS:
                     if _columns(connection, table):
@@ -148,7 +159,9 @@ def _writing(ledger: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA secure_delete = ON")
             yield connection
     except sqlite3.Error as error:
-        raise WorkspaceError(f"the ledger {ledger} cannot be purged: {error}", hint="migrate status") from None
+        raise WorkspaceError(
+            f"the ledger {ledger} cannot be purged: {error}", hint="migrate status"
+        ) from None
 
 
 def _forget(connection: sqlite3.Connection) -> None:

@@ -29,10 +29,12 @@ def _folded(name: str) -> str:
 
 
 # the API's own pages write __masterid__ and __modified_at__, its help pages __master-Id__ and __modified-At__
-_SYSTEM = {_folded(name): name for name in (MASTERID, ALL_MASTERIDS, CREATED_AT, MODIFIED_AT, UPDATED_AT)}
+_SYSTEM = {
+    _folded(name): name for name in (MASTERID, ALL_MASTERIDS, CREATED_AT, MODIFIED_AT, UPDATED_AT)
+}
 
 
-class Count(Protocol):
+class CountReading(Protocol):
     """A count as the client gives it."""
 
     @property
@@ -43,7 +45,7 @@ class Count(Protocol):
 class Target(Protocol):
     """What is asked of the target: reads only."""
 
-    def count(self, dataset_id: str, filters: Mapping[str, str] | None = None) -> Count:
+    def count(self, dataset_id: str, filters: Mapping[str, str] | None = None) -> CountReading:
         """The number of records, all or those equal to `filters`."""
 
     def export_csv(
@@ -81,7 +83,11 @@ class Pages:
             frame = pl.read_parquet(file)
             if number in self.replaced:
                 frame = frame.filter(~pl.int_range(pl.len()).is_in(list(self.replaced[number])))
-            yield frame if columns is None else frame.select(name for name in frame.columns if name in columns)
+            yield (
+                frame
+                if columns is None
+                else frame.select(name for name in frame.columns if name in columns)
+            )
 
     def whole(self, columns: Collection[str] | None = None) -> pl.DataFrame:
         """All records in one frame, least recently modified first."""
@@ -127,8 +133,13 @@ def _is_last(heights: Sequence[int], counted: int, page_rows: int) -> bool:
 
 def _replaced_rows(files: Sequence[Path]) -> dict[int, frozenset[int]]:
     """By page, the rows whose record comes again later: it was modified meanwhile, and its last version counts."""
-    hashes = [pl.read_parquet(file, columns=[MASTERID]).select(pl.col(MASTERID).hash(1)) for file in files]
-    pages = [frame.with_row_index("row").with_columns(page=pl.lit(n, pl.UInt32)) for n, frame in enumerate(hashes)]
+    hashes = [
+        pl.read_parquet(file, columns=[MASTERID]).select(pl.col(MASTERID).hash(1)) for file in files
+    ]
+    pages = [
+        frame.with_row_index("row").with_columns(page=pl.lit(n, pl.UInt32))
+        for n, frame in enumerate(hashes)
+    ]
     again = pl.concat(pages).filter(pl.col(MASTERID).is_duplicated())
     found: dict[int, set[int]] = {}
     seen: set[str] = set()
@@ -152,7 +163,9 @@ def _begin(reading: Reading, counted: int) -> None:
     now = reading.now()
     try:
         begun = json.loads(mark.read_bytes())
-        kept = begun["count"] == counted and now - datetime.fromisoformat(begun["started"]) < _KEPT_FOR
+        kept = (
+            begun["count"] == counted and now - datetime.fromisoformat(begun["started"]) < _KEPT_FOR
+        )
     except (OSError, ValueError, KeyError, TypeError):
         kept = False
     if not kept:
@@ -164,8 +177,14 @@ def _begin(reading: Reading, counted: int) -> None:
 def parse_page(body: bytes, dataset_id: str) -> pl.DataFrame:
     """One page as texts. Raises RemoteError where the body is no CSV with masterids."""
     try:
-        page = pl.read_csv(BytesIO(body), infer_schema=False) if body.strip() else pl.DataFrame({MASTERID: []})
-        page = page.rename({name: _SYSTEM[_folded(name)] for name in page.columns if _folded(name) in _SYSTEM})
+        page = (
+            pl.read_csv(BytesIO(body), infer_schema=False)
+            if body.strip()
+            else pl.DataFrame({MASTERID: []})
+        )
+        page = page.rename(
+            {name: _SYSTEM[_folded(name)] for name in page.columns if _folded(name) in _SYSTEM}
+        )
     except pl.exceptions.PolarsError:
         page = pl.DataFrame()
     if MASTERID not in page.columns:

@@ -127,7 +127,9 @@ class Reconciliation:
     @property
     def only_deferred(self) -> bool:
         """True when all that is left are records that the target was too busy for: the next load sends them."""
-        unsettled = any(found.books.unsent or found.books.unknown for found in self.datasets.values())
+        unsettled = any(
+            found.books.unsent or found.books.unknown for found in self.datasets.values()
+        )
         return not (self.is_finished or unsettled or self.not_loaded)
 
 
@@ -184,7 +186,9 @@ def _explain(buckets: Buckets, difference: int) -> list[str]:
     return [_SENTENCES[name].format(filled[name]) for name in said if name in filled]
 
 
-def settled_count(count: Callable[[], int], expected: int, sleep: Callable[[float], None]) -> SettledCount:
+def settled_count(
+    count: Callable[[], int], expected: int, sleep: Callable[[float], None]
+) -> SettledCount:
     """The target's count once it equals `expected`, or once it has rested at another value.
 
     Counts lag behind the target's asynchronous preparation, so a difference is believed only after several answers

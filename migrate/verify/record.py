@@ -22,7 +22,17 @@ Reader = Callable[["Record"], "str | None"]
 class Record:
     """A record, or one element of a list in it: `element` is its JSON, `position` its place from 1."""
 
-    __slots__ = ("children", "element", "found", "id", "members", "order", "position", "source", "touched")
+    __slots__ = (
+        "children",
+        "element",
+        "found",
+        "id",
+        "members",
+        "order",
+        "position",
+        "source",
+        "touched",
+    )
 
     def __init__(self, raw: str, source: str | None, id_: str | None, order: int = 0) -> None:
         self.members = split_object(raw.encode("utf-8", "surrogatepass")) or {}
@@ -38,7 +48,12 @@ class Record:
     def at(self, position: int, element: bytes) -> Record:
         """The same record, standing at one element of its list."""
         same = Record.__new__(Record)
-        same.members, same.children, same.source, same.id = self.members, self.children, self.source, self.id
+        same.members, same.children, same.source, same.id = (
+            self.members,
+            self.children,
+            self.source,
+            self.id,
+        )
         same.order, same.element, same.position, same.found = self.order, element, position, {}
         same.touched = False
         return same
@@ -138,7 +153,9 @@ def split_object(data: bytes) -> Members | None:
 def _split_slowly(data: bytes, kind: type) -> Any:
     """What msgspec refuses (half surrogate pairs, NaN) read by Python's own JSON reader."""
     try:
-        value: Any = json.loads(data.decode("utf-8", "surrogatepass"), parse_float=_Number, parse_int=_Number)
+        value: Any = json.loads(
+            data.decode("utf-8", "surrogatepass"), parse_float=_Number, parse_int=_Number
+        )
     except (ValueError, RecursionError):
         return None
     if kind is dict and isinstance(value, dict):
@@ -158,7 +175,11 @@ def _write(value: Any) -> str:
     if isinstance(value, _Number):
         return str(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(name)}:{_write(part)}" for name, part in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{json.dumps(name)}:{_write(part)}" for name, part in value.items())
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ",".join(map(_write, value)) + "]"
     return json.dumps(value)

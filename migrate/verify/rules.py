@@ -82,7 +82,11 @@ class DatasetRules:
 
     def source_column(self) -> str | None:
         """The column that holds a record's source as sent; None without one."""
-        plain = (c.name for c in self.columns.values() if c.fields == ("source",) and not c.calls and c.values is None)
+        plain = (
+            c.name
+            for c in self.columns.values()
+            if c.fields == ("source",) and not c.calls and c.values is None
+        )
         return next(plain, None)
 
 
@@ -109,9 +113,18 @@ def _read_file(path: Path) -> DatasetRules:
         data = path.read_bytes()
         tree = YAML(typ="safe", pure=True).load(data.decode("utf-8-sig"))
         return _dataset(tree, hashlib.sha256(data).hexdigest())
-    except (OSError, UnicodeDecodeError, YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        OSError,
+        UnicodeDecodeError,
+        YAMLError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise MappingError(
-            [f"{path}: cannot be read as a mapping ({type(error).__name__})"], hint="migrate mapping check"
+            [f"{path}: cannot be read as a mapping ({type(error).__name__})"],
+            hint="migrate mapping check",
         ) from None
 
 

@@ -71,7 +71,11 @@ def _extreme(choose: Callable[..., Any]) -> Callable[..., Any]:
 def _substr(text: str, start: int, length: int | None = None) -> str:
     if length is not None and length < 0:
         raise Unverifiable("sql: SUBSTR of a negative length")
-    return text[max(start - 1, 0) :] if length is None else text[max(start - 1, 0) : max(start - 1 + length, 0)]
+    return (
+        text[max(start - 1, 0) :]
+        if length is None
+        else text[max(start - 1, 0) : max(start - 1 + length, 0)]
+    )
 
 
 def _left(text: str, count: int) -> str:
@@ -104,7 +108,10 @@ def _reversed(text: str) -> str:
         import unicodedata
 
         # letters that are made of several characters stay whole in one reading and not in the other
-        if any(unicodedata.combining(char) or unicodedata.category(char) in ("Cf", "Mn", "Me", "Mc") for char in text):
+        if any(
+            unicodedata.combining(char) or unicodedata.category(char) in ("Cf", "Mn", "Me", "Mc")
+            for char in text
+        ):
             raise Unverifiable("sql: REVERSE of combined characters")
     return text[::-1]
 
@@ -133,7 +140,11 @@ def _concat(*values: Any) -> str:
 
 
 def _concat_with(separator: Any, *values: Any) -> str | None:
-    return None if separator is None else str(separator).join(show(value) for value in values if value is not None)
+    return (
+        None
+        if separator is None
+        else str(separator).join(show(value) for value in values if value is not None)
+    )
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

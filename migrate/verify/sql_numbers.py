@@ -106,7 +106,9 @@ def _decimals(sign: str, left: Decimal, right: Decimal) -> Decimal:
         raise Unverifiable("sql: a division by zero")
     if sign == "/":
         scale = -int(left.as_tuple().exponent) + _QUOTIENT_SCALE
-        found = _EXACT.divide(left, right).quantize(Decimal(1).scaleb(-scale), rounding=ROUND_HALF_EVEN, context=_EXACT)
+        found = _EXACT.divide(left, right).quantize(
+            Decimal(1).scaleb(-scale), rounding=ROUND_HALF_EVEN, context=_EXACT
+        )
     else:
         steps = {"+": _EXACT.add, "-": _EXACT.subtract, "*": _EXACT.multiply, "%": _EXACT.remainder}
         found = steps[sign](left, right)

@@ -33,8 +33,12 @@ def follow(evaluator: Evaluator, record: Record) -> list[RowSteps]:
     found = []
     for made in evaluator.rows([record]):
         standing = evaluator.standing_at(record, made.position)
-        columns = [_follow_column(evaluator, rule, standing) for rule in evaluator.rules.columns.values()]
-        found.append(RowSteps(made, tuple(column for column in columns if column.steps or column.broken)))
+        columns = [
+            _follow_column(evaluator, rule, standing) for rule in evaluator.rules.columns.values()
+        ]
+        found.append(
+            RowSteps(made, tuple(column for column in columns if column.steps or column.broken))
+        )
     return found
 
 
@@ -54,7 +58,9 @@ def _follow_column(evaluator: Evaluator, rule: ColumnRule, record: Record) -> Co
                 steps.append(("values", text))
             if text is not None:
                 zone = rule.timezone or evaluator.zone_of(record)
-                steps.append((rule.type, reader_of(rule, evaluator.conventions.float_digits)(text, zone)))
+                steps.append(
+                    (rule.type, reader_of(rule, evaluator.conventions.float_digits)(text, zone))
+                )
         if not steps and rule.default is not None:
             steps.append(("default", rule.default))
     except Broken as broken:

@@ -35,7 +35,13 @@ _TELLING = (
     "entity_id",
 )
 _SHORTEST = 4
-_PROFILE_IDS = ("profileid", "profile_id", "metadata.profileid", "metadata.profile_id", "interaction.profileid")
+_PROFILE_IDS = (
+    "profileid",
+    "profile_id",
+    "metadata.profileid",
+    "metadata.profile_id",
+    "interaction.profileid",
+)
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,13 @@ class Subject:
 
     def pattern(self) -> str:
         """A regular expression that finds the address as a whole, whatever its case."""
-        return rf"(?i)(?:^|[^A-Za-z0-9._%+\-]){re.escape(self.text.strip())}(?:$|[^A-Za-z0-9._%+\-])"
+        return (
+            rf"(?i)(?:^|[^A-Za-z0-9._%+\-]){re.escape(self.text.strip())}(?:$|[^A-Za-z0-9._%+\-])"
+        )
 
 
 @dataclass
-class Person:
+class DataSubject:
     """What was found of a person: identities of records, keys by dataset, masterids by dataset."""
 
     identities: set[Identity] = field(default_factory=set)
@@ -69,19 +77,25 @@ class Person:
         """Notes what one of the person's profiles says that could tell who it is."""
         record = Record(raw, None, None)
         for name in _TELLING:
-            for text in (field_reader(path)(record) for path in (name, f"metadata.{name}", f"profile.{name}")):
+            for text in (
+                field_reader(path)(record) for path in (name, f"metadata.{name}", f"profile.{name}")
+            ):
                 if text and len(text) >= _SHORTEST:
                     self.values |= {text, text.strip(), text.strip().lower()}
 
 
-def find_in_snapshots(subject: Subject, frames: Mapping[str, Frames], aliases: Mapping[str, str]) -> set[Identity]:
+def find_in_snapshots(
+    subject: Subject, frames: Mapping[str, Frames], aliases: Mapping[str, str]
+) -> set[Identity]:
     """The identities of a person's records; `frames` gives a resource's parts, as often as asked."""
     found: set[Identity] = set()
     profiles = frames.get("profiles", _no_frames)
     for frame in profiles():
         found |= {
             ("profiles", source, id_)
-            for source, id_ in frame.filter(_is_profile(subject)).select("_source", "_id").iter_rows()
+            for source, id_ in frame.filter(_is_profile(subject))
+            .select("_source", "_id")
+            .iter_rows()
         }
     owners = {(aliases.get(source or "", source), id_) for _resource, source, id_ in found}
     alone = _ids_of_nobody_else(profiles(), found)
@@ -91,7 +105,9 @@ def find_in_snapshots(subject: Subject, frames: Mapping[str, Frames], aliases: M
             continue
         for frame in parts():
             for source, id_, raw in (
-                frame.filter(_may_be_theirs(subject, owners)).select("_source", "_id", "_raw").iter_rows()
+                frame.filter(_may_be_theirs(subject, owners))
+                .select("_source", "_id", "_raw")
+                .iter_rows()
             ):
                 record = Record(raw, source, id_)
                 owner = next((text for text in (read(record) for read in readers) if text), None)
@@ -116,19 +132,33 @@ def profiles_of(found: set[Identity], frames: Mapping[str, Frames]) -> Iterator[
 
 def _ids_of_nobody_else(profiles: Iterable[pl.DataFrame], found: set[Identity]) -> set[str]:
     ids = {id_ for _resource, _source, id_ in found}
-    every = [frame.filter(pl.col("_id").is_in(list(ids))).select("_source", "_id") for frame in profiles]
-    others = {id_ for frame in every for source, id_ in frame.iter_rows() if ("profiles", source, id_) not in found}
+    every = [
+        frame.filter(pl.col("_id").is_in(list(ids))).select("_source", "_id") for frame in profiles
+    ]
+    others = {
+        id_
+        for frame in every
+        for source, id_ in frame.iter_rows()
+        if ("profiles", source, id_) not in found
+    }
     return ids - others
 
 
 def _is_profile(subject: Subject) -> pl.Expr:
-    mine = pl.col("_raw").str.contains(subject.pattern()) if subject.is_email else pl.col("_id") == subject.text
+    mine = (
+        pl.col("_raw").str.contains(subject.pattern())
+        if subject.is_email
+        else pl.col("_id") == subject.text
+    )
     return mine if subject.source is None else mine & (pl.col("_source") == subject.source)
 
 
 def _may_be_theirs(subject: Subject, owners: Iterable[tuple[str | None, str]]) -> pl.Expr:
     """A quick look, so that only few records are read closely: the id or the address stands somewhere in the JSON."""
-    wanted = [pl.col("_raw").str.contains(id_, literal=True) for id_ in sorted({id_ for _source, id_ in owners})]
+    wanted = [
+        pl.col("_raw").str.contains(id_, literal=True)
+        for id_ in sorted({id_ for _source, id_ in owners})
+    ]
     if subject.is_email:
         wanted.append(pl.col("_raw").str.contains(subject.pattern()))
     return pl.any_horizontal(*wanted) if wanted else pl.lit(value=False)
@@ -139,7 +169,7 @@ def _mentions(subject: Subject, text: str) -> bool:
 
 
 def take_out(
-    file: Path, subject: Subject, person: Person, resource: str, dataset: str | None
+    file: Path, subject: Subject, person: DataSubject, resource: str, dataset: str | None
 ) -> tuple[pl.DataFrame, int]:
     """A Parquet file's rows without the person's, and how many were theirs; their keys and masterids are noted.
 
@@ -149,27 +179,53 @@ def take_out(
     mine = frame.select(_is_theirs(frame, subject, person, resource, dataset)).to_series()
     theirs = frame.filter(mine)
     if dataset is not None:
-        for column, found in (("key", person.keys), ("masterid", person.masterids), ("__masterid__", person.masterids)):
+        for column, found in (
+            ("key", person.keys),
+            ("masterid", person.masterids),
+            ("__masterid__", person.masterids),
+        ):
             if column in theirs.columns:
-                found.update((dataset, str(value)) for value in theirs.get_column(column).drop_nulls())
+                found.update(
+                    (dataset, str(value)) for value in theirs.get_column(column).drop_nulls()
+                )
     return frame.filter(~mine), theirs.height
 
 
-def _is_theirs(frame: pl.DataFrame, subject: Subject, person: Person, resource: str, dataset: str | None) -> pl.Expr:
+def _is_theirs(
+    frame: pl.DataFrame, subject: Subject, person: DataSubject, resource: str, dataset: str | None
+) -> pl.Expr:
     tests = [pl.lit(value=False)]
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
     if subject.is_email:
-        tests += [pl.col(name).str.contains(subject.pattern()).fill_null(value=False) for name in texts]
+        tests += [
+            pl.col(name).str.contains(subject.pattern()).fill_null(value=False) for name in texts
+        ]
     pairs = sorted({(source or "", id_) for of, source, id_ in person.identities if of == resource})
-    for source_name, id_name in (("_source", "_id"), ("source", "id"), ("winner_source", "winner_id")):
+    for source_name, id_name in (
+        ("_source", "_id"),
+        ("source", "id"),
+        ("winner_source", "winner_id"),
+    ):
         if {source_name, id_name} <= set(frame.columns) and pairs:
-            same = [(pl.col(source_name).fill_null("") == source) & (pl.col(id_name) == id_) for source, id_ in pairs]
+            same = [
+                (pl.col(source_name).fill_null("") == source) & (pl.col(id_name) == id_)
+                for source, id_ in pairs
+            ]
             tests.append(pl.any_horizontal(*same).fill_null(value=False))
     if "sources" in frame.columns and pairs:
         who = pl.element().struct
-        same = [(who.field("source").fill_null("") == source) & (who.field("id") == id_) for source, id_ in pairs]
-        tests.append(pl.col("sources").list.eval(pl.any_horizontal(*same)).list.any().fill_null(value=False))
-    for name, known in (("key", person.keys), ("masterid", person.masterids), ("__masterid__", person.masterids)):
+        same = [
+            (who.field("source").fill_null("") == source) & (who.field("id") == id_)
+            for source, id_ in pairs
+        ]
+        tests.append(
+            pl.col("sources").list.eval(pl.any_horizontal(*same)).list.any().fill_null(value=False)
+        )
+    for name, known in (
+        ("key", person.keys),
+        ("masterid", person.masterids),
+        ("__masterid__", person.masterids),
+    ):
         mine = sorted({value for of, value in known if of == dataset})
         if name in texts and mine:
             tests.append(pl.col(name).is_in(mine).fill_null(value=False))

@@ -61,7 +61,9 @@ class TotalsRow:
     @property
     def equal(self) -> bool:
         """True when all places that are compared say the same."""
-        return len({amount for place, amount in self.amounts.items() if place not in self.aside}) == 1
+        return (
+            len({amount for place, amount in self.amounts.items() if place not in self.aside}) == 1
+        )
 
     @property
     def left_out(self) -> bool:
@@ -103,12 +105,18 @@ class ResourceCount:
         return None if self.now is None or self.announced is None else self.now - self.announced
 
 
-def revenue_of(orders: pl.DataFrame, *, time: str, amount: str, currency: str) -> dict[tuple[str, str], Decimal]:
+def revenue_of(
+    orders: pl.DataFrame, *, time: str, amount: str, currency: str
+) -> dict[tuple[str, str], Decimal]:
     """The sum of `amount` by month (`YYYY-MM`) and currency; a row without a time stands under NO_DATE.
 
     **Shape**: one row per order; `time` as datetime or as text that begins with YYYY-MM, `amount` as decimal or text.
     """
-    month = pl.col(time).dt.strftime("%Y-%m") if orders.schema[time].is_temporal() else pl.col(time).str.slice(0, 7)
+    month = (
+        pl.col(time).dt.strftime("%Y-%m")
+        if orders.schema[time].is_temporal()
+        else pl.col(time).str.slice(0, 7)
+    )
     sums = (
         orders.lazy()
         .select(
@@ -126,4 +134,7 @@ def revenue_of(orders: pl.DataFrame, *, time: str, amount: str, currency: str) -
 def side_by_side(source: Revenue, plan: Revenue, target: Revenue) -> list[RevenueRow]:
     """Every month and currency that any of the three shows, in order."""
     places = sorted({*source, *plan, *target})
-    return [RevenueRow(*place, source.get(place), plan.get(place), target.get(place)) for place in places]
+    return [
+        RevenueRow(*place, source.get(place), plan.get(place), target.get(place))
+        for place in places
+    ]

@@ -48,7 +48,9 @@ def planned_rows(folder: Path, source: str | None, id_: str) -> list[Facts]:
 def left_behind(folder: Path, source: str | None, id_: str) -> dict[str, list[Facts]]:
     """What of a record was rejected by the plan, and what it was collapsed into or with."""
     mine = (pl.col("id") == id_) & pl.col("source").eq_missing(pl.lit(source, pl.String))
-    won = (pl.col("winner_id") == id_) & pl.col("winner_source").eq_missing(pl.lit(source, pl.String))
+    won = (pl.col("winner_id") == id_) & pl.col("winner_source").eq_missing(
+        pl.lit(source, pl.String)
+    )
     rejects = pl.scan_parquet(folder / "rejects.parquet").filter(mine).collect()
     collapsed = pl.scan_parquet(folder / "collapsed.parquet").filter(mine | won).collect()
     return {"rejected": rejects.to_dicts(), "collapsed": collapsed.to_dicts()}
@@ -77,7 +79,9 @@ def payload_texts(payload: str) -> dict[str, str | None]:
     return {name: literal_text(raw) for name, raw in (split_object(payload.encode()) or {}).items()}
 
 
-def stored_differences(rules: DatasetRules, sent: dict[str, str | None], stored: dict[str, Any]) -> list[Facts]:
+def stored_differences(
+    rules: DatasetRules, sent: dict[str, str | None], stored: dict[str, Any]
+) -> list[Facts]:
     """The columns that were sent and that the target shows otherwise."""
     found = []
     for name, value in sent.items():

@@ -20,7 +20,11 @@ from migrate.verify.rules import ColumnRule
 Reader = Callable[[str, str], str]
 """Gives the canonical text for a source text and the zone of its naive times. Raises Broken."""
 
-SPACES = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+SPACES = (
+    "\t\n\v\f\r \x85\xa0\u1680"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+    + "\u2028\u2029\u202f\u205f\u3000"
+)
 """What Unicode calls white space. Python's own `strip` and `\\s` take four control characters more."""
 _LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
@@ -140,14 +144,20 @@ def read_recency(text: str, zone: str) -> str | None:
         return None
 
 
-def _read_time(text: str, zone: str, parse: Callable[[str], tuple[datetime, int | None]], *, whole_day: bool) -> str:
+def _read_time(
+    text: str, zone: str, parse: Callable[[str], tuple[datetime, int | None]], *, whole_day: bool
+) -> str:
     if text.startswith("0000-00-00"):
         raise Broken("zero_date")
     try:
         local, offset_min = parse(text)
         if whole_day:
             return f"{local.date().isoformat()} 00:00:00"
-        moment = local - timedelta(minutes=offset_min) if offset_min is not None else _in_utc(local, zone)
+        moment = (
+            local - timedelta(minutes=offset_min)
+            if offset_min is not None
+            else _in_utc(local, zone)
+        )
     except (ValueError, OverflowError):
         raise Broken("not_a_date" if whole_day else "not_a_datetime") from None
     return moment.isoformat(sep=" ", timespec="seconds")

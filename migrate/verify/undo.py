@@ -107,12 +107,18 @@ def split_load(
             continue
         kind, restore = _judge(rules, changed or list(sent), sent, image, held_now)
         if kind is not None:
-            found[kind].append(_restorable(rules, key, masterid, restore) if kind == "restorable" else masterid)
+            found[kind].append(
+                _restorable(rules, key, masterid, restore) if kind == "restorable" else masterid
+            )
     return DatasetUndo(
         rules.dataset,
         dataset_id,
-        merged=tuple((lost, survivor, _mapped(rules, before.get(lost, {}))) for lost, survivor in gone),
-        survivors=tuple((masterid, _mapped(rules, before.get(masterid, {}))) for masterid in sorted(survivors)),
+        merged=tuple(
+            (lost, survivor, _mapped(rules, before.get(lost, {}))) for lost, survivor in gone
+        ),
+        survivors=tuple(
+            (masterid, _mapped(rules, before.get(masterid, {}))) for masterid in sorted(survivors)
+        ),
         rules=rules,
         unsettled=unsettled,
         **{
@@ -122,17 +128,24 @@ def split_load(
     )
 
 
-def _restorable(rules: DatasetRules, key: str, masterid: str, before: Mapping[str, str | None]) -> Restorable:
+def _restorable(
+    rules: DatasetRules, key: str, masterid: str, before: Mapping[str, str | None]
+) -> Restorable:
     """The record, without the columns that the mapping itself says can never be empty."""
     left = tuple(name for name, text in before.items() if not text and rules.columns[name].required)
-    return Restorable(key, masterid, {name: text for name, text in before.items() if name not in left}, left)
+    return Restorable(
+        key, masterid, {name: text for name, text in before.items() if name not in left}, left
+    )
 
 
 def count_restored(rules: DatasetRules, records: Sequence[Restorable], held: pl.DataFrame) -> int:
     """How many of these records hold what they were to be given back."""
     now = {row[MASTERID]: row for row in held.iter_rows(named=True)}
     return sum(
-        all(is_same(rules.columns[name].type, text, now[r.masterid].get(name)) for name, text in r.before.items())
+        all(
+            is_same(rules.columns[name].type, text, now[r.masterid].get(name))
+            for name, text in r.before.items()
+        )
         for r in records
         if r.masterid in now
     )
@@ -141,7 +154,9 @@ def count_restored(rules: DatasetRules, records: Sequence[Restorable], held: pl.
 def refused_records(ledger: Path, plan: str, dataset: str) -> dict[str, int]:
     """The records that the target refused to take back: masterid to HTTP status."""
     with opened(ledger) as connection:
-        return {key: int(status or 0) for key, status in connection.execute(_REFUSED, (plan, dataset))}
+        return {
+            key: int(status or 0) for key, status in connection.execute(_REFUSED, (plan, dataset))
+        }
 
 
 def _judge(
@@ -156,7 +171,12 @@ def _judge(
     others = False
     for name in changed:
         rule = rules.columns.get(name)
-        if rule is None or rule.recipe or name in rules.key or is_same(rule.type, before.get(name), sent.get(name)):
+        if (
+            rule is None
+            or rule.recipe
+            or name in rules.key
+            or is_same(rule.type, before.get(name), sent.get(name))
+        ):
             continue
         if is_same(rule.type, before.get(name), now.get(name)):
             continue
@@ -171,7 +191,9 @@ def payload(rules: DatasetRules, record: Restorable) -> str:
     """The JSON that restores a record: its masterid and the columns as they were, null where they held nothing."""
     parts = [f"{json.dumps(MASTERID)}:{json.dumps(record.masterid)}"]
     for name, text in record.before.items():
-        parts.append(f"{json.dumps(name, ensure_ascii=False)}:{_literal(rules.columns[name], text)}")
+        parts.append(
+            f"{json.dumps(name, ensure_ascii=False)}:{_literal(rules.columns[name], text)}"
+        )
     return "{" + ",".join(parts) + "}"
 
 
@@ -201,10 +223,14 @@ def _before(folder: Path) -> Iterator[dict[str, str | None]]:
 
 def _planned(folder: Path) -> dict[tuple[int, int], tuple[list[str], dict[str, str | None]]]:
     """By batch and place: the columns that the plan says change, and what was sent."""
-    rows = pl.read_parquet(folder / "records.parquet", columns=["batch", "position", "changed", "payload"])
+    rows = pl.read_parquet(
+        folder / "records.parquet", columns=["batch", "position", "changed", "payload"]
+    )
     found = {}
     for batch, position, changed, body in rows.iter_rows():
-        sent = {name: literal_text(raw) for name, raw in (split_object(body.encode()) or {}).items()}
+        sent = {
+            name: literal_text(raw) for name, raw in (split_object(body.encode()) or {}).items()
+        }
         found[batch, position] = (list(changed or ()), sent)
     return found
 

@@ -29,7 +29,14 @@ PHASES: dict[str, list[tuple[float, float, float] | None]] = {
     "first-use": [None],
     "clock": [(n / 7, 60 * n / 7, 60 * n / 5 % 60) for n in range(7)],
 }
-TARGETS = {(1, 10): 0.96, (1, 30): 0.96, (1, 100): 0.88, (2, 10): 0.98, (2, 30): 0.98, (2, 100): 0.98}
+TARGETS = {
+    (1, 10): 0.96,
+    (1, 30): 0.96,
+    (1, 100): 0.88,
+    (2, 10): 0.98,
+    (2, 30): 0.98,
+    (2, 100): 0.98,
+}
 
 
 def measure(keys: int, jitter_ms: int, latency_s: float, kind: str) -> tuple[float, float]:
@@ -39,17 +46,25 @@ def measure(keys: int, jitter_ms: int, latency_s: float, kind: str) -> tuple[flo
         rng = random.Random(seed)
         delays = [jitter(rng, latency_s / 2, jitter_ms / 1000) for _ in range(2)]
         outcome = simulate(
-            Service(phases, keys), Budget(keys), seconds=60 * MINUTES, outward=delays[0], backward=delays[1]
+            Service(phases, keys),
+            Budget(keys),
+            seconds=60 * MINUTES,
+            outward=delays[0],
+            backward=delays[1],
         )
         worst_rate = min(worst_rate, outcome.per_minute(60 * MINUTES) / (135 if keys == 1 else 200))
-        worst_refused = max(worst_refused, 100 * outcome.refused / (outcome.accepted + outcome.refused))
+        worst_refused = max(
+            worst_refused, 100 * outcome.refused / (outcome.accepted + outcome.refused)
+        )
     return worst_rate, worst_refused
 
 
 def main() -> int:
     """0 when every target is met."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--real", action="store_true", help="real time, against a sandbox that enforces the limits")
+    parser.add_argument(
+        "--real", action="store_true", help="real time, against a sandbox that enforces the limits"
+    )
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--windows", choices=["first-use", "clock"], default="first-use")
     chosen = parser.parse_args()
@@ -87,7 +102,9 @@ def measure_all() -> int:
                 rate, refused = measure(keys, jitter_ms, latency_s, kind)
                 met = rate >= target and refused <= 1
                 missed += not met
-                line = f"{keys:4} {jitter_ms:9} {latency_s:9} {kind:>10} {rate:10.1%} {refused:8.2f}"
+                line = (
+                    f"{keys:4} {jitter_ms:9} {latency_s:9} {kind:>10} {rate:10.1%} {refused:8.2f}"
+                )
                 sys.stdout.write(f"{line} {target:.0%} {'met' if met else 'MISSED'}\n")
     return 1 if missed else 0
 

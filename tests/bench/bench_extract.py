@@ -96,7 +96,9 @@ class Measured:
 def serving(records: int, latency_s: float) -> Iterator[str]:
     """The address of a list with so many records."""
     command = [sys.executable, str(HERE / "page_server.py"), str(records), str(latency_s)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
         assert server.stdout is not None
         assert server.stdin is not None
         yield f"http://127.0.0.1:{server.stdout.readline().strip()}/2.0/project/bench/profile"
@@ -141,9 +143,14 @@ def run(command: list[str], folder: Path, extra: dict[str, str]) -> tuple[Measur
         watcher.join()
     if process.returncode:
         raise subprocess.CalledProcessError(
-            process.returncode, command, out, (folder / "stderr").read_text(encoding="utf-8")[-2000:]
+            process.returncode,
+            command,
+            out,
+            (folder / "stderr").read_text(encoding="utf-8")[-2000:],
         )
-    cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
+    cpu_s = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
     return Measured(wall_s, cpu_s, peak[0]), out
 
 
@@ -196,10 +203,14 @@ def run_side(name: str, python: str, url: str, records: int) -> Measured:
     """One run of any side, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
-        return run_ours(url, records, at) if name == OURS else run_peer(name, python, url, records, at)
+        return (
+            run_ours(url, records, at) if name == OURS else run_peer(name, python, url, records, at)
+        )
 
 
-def print_table(records: int, latency_s: float, rounds: int, results: dict[str, list[Measured]]) -> None:
+def print_table(
+    records: int, latency_s: float, rounds: int, results: dict[str, list[Measured]]
+) -> None:
     """The medians, and how many times faster ours is."""
     say(f"{records:,} records, {latency_s * 1000:.0f} ms latency a page, medians of {rounds}")
     say(f"  {'':44} {'records/s':>10} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'ours is':>8}")
@@ -208,10 +219,14 @@ def print_table(records: int, latency_s: float, rounds: int, results: dict[str, 
         cpu_s = statistics.median(run.cpu_s for run in runs)
         peak_mb = statistics.median(run.peak_mb for run in runs)
         times = f"{wall[name] / wall[OURS]:7.1f}x" if OURS in wall else ""
-        say(f"  {name:44} {records / wall[name]:10,.0f} {wall[name]:8.1f} {cpu_s:8.1f} {peak_mb:6.0f} {times:>8}")
+        say(
+            f"  {name:44} {records / wall[name]:10,.0f} {wall[name]:8.1f} {cpu_s:8.1f} {peak_mb:6.0f} {times:>8}"
+        )
     if latency_s and OURS in wall:
         bound = CONNECTIONS / latency_s
-        say(f"  ours: {100 * records / PAGE_SIZE / wall[OURS] / bound:.0f} % of connections / latency")
+        say(
+            f"  ours: {100 * records / PAGE_SIZE / wall[OURS] / bound:.0f} % of connections / latency"
+        )
 
 
 def say(text: str) -> None:
@@ -222,13 +237,17 @@ def say(text: str) -> None:
 
 def main() -> None:
     """Reads the options and measures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--records", type=int, default=500_000)
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer-python", default=sys.executable, metavar="PATH")
     parser.add_argument("--only-ours", action="store_true")
-    parser.add_argument("--memory", type=int, nargs="+", metavar="RECORDS", help="only ours, once for each size")
+    parser.add_argument(
+        "--memory", type=int, nargs="+", metavar="RECORDS", help="only ours, once for each size"
+    )
     chosen = parser.parse_args()
     for records in chosen.memory or []:
         compare(records, 0.0, 1, chosen.peer_python, set(PEERS))

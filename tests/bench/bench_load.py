@@ -72,14 +72,19 @@ def write_plan(root: Path, rows: int) -> PlanToLoad:
 def plan_of(root: Path, rows: int) -> PlanToLoad:
     """The plan that `write_plan` has written."""
     file = root / "plans" / "p" / "contacts" / "records.parquet"
-    dataset = DatasetToLoad("contacts", "contacts", ("k",), frozenset(), file, None, rows, -(-rows // BATCH))
+    dataset = DatasetToLoad(
+        "contacts", "contacts", ("k",), frozenset(), file, None, rows, -(-rows // BATCH)
+    )
     return PlanToLoad("p", file.parent.parent, (dataset,))
 
 
 def measure_resume(place: Path, rows: int) -> float:
     """The median seconds of three reopenings, each in a process of its own; prints them with the memory."""
     command = [sys.executable, __file__, "--rows", str(rows), "--resume-in", str(place)]
-    found = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
+    found = [
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(3)
+    ]
     seconds, peak = (statistics.median(float(words[n]) for words in found) for n in (0, 1))
     ledger = Workspace(place).ledger.stat().st_size / 1e6
     sys.stdout.write(
@@ -103,7 +108,10 @@ def fill_ledger(workspace: Workspace, plan: PlanToLoad, share: float) -> None:
             ledger.settle(
                 "contacts",
                 batch,
-                [(Written(r.sent, f"{batch:08}-{r.sent.position:027}"), "create") for r in records.batch(batch)],
+                [
+                    (Written(r.sent, f"{batch:08}-{r.sent.position:027}"), "create")
+                    for r in records.batch(batch)
+                ],
             )
 
 
@@ -124,7 +132,9 @@ def resume_s(workspace: Workspace, plan: PlanToLoad) -> float:
     stop = threading.Event()
     keys = (SecretStr("k"),)
     begun = time.monotonic()
-    with FirstSend(Octolis(base_url="http://127.0.0.1:9"), keys, state_file=None, stop=stop) as client:
+    with FirstSend(
+        Octolis(base_url="http://127.0.0.1:9"), keys, state_file=None, stop=stop
+    ) as client:
         try:
             load(client, workspace, plan, Gates(), Silence(), stop)
         except Interrupted:
@@ -132,13 +142,28 @@ def resume_s(workspace: Workspace, plan: PlanToLoad) -> float:
     raise AssertionError("nothing was sent")
 
 
-def measure_ceiling(place: Path, rows: int, seconds: float, latency_s: float) -> tuple[float, float]:
+def measure_ceiling(
+    place: Path, rows: int, seconds: float, latency_s: float
+) -> tuple[float, float]:
     """Share of a core and peak memory of a load at the documented limits, each in a process of its own; prints them."""
     columns = "".join(f'{name} = "text"\n' for name in NAMES)
     declared = f'[contacts]\nkeys = [["k"]]\n[contacts.columns]\nk = "text"\n{columns}'
-    with sandbox_process(place, declared, "--latency", str(latency_s), "--octolis-key", KEYS[0]) as url:
-        command = [sys.executable, __file__, "--rows", str(rows), "--seconds", str(seconds), "--load-in", str(place)]
-        words = subprocess.run([*command, "--url", url], capture_output=True, text=True, check=True).stdout.split()
+    with sandbox_process(
+        place, declared, "--latency", str(latency_s), "--octolis-key", KEYS[0]
+    ) as url:
+        command = [
+            sys.executable,
+            __file__,
+            "--rows",
+            str(rows),
+            "--seconds",
+            str(seconds),
+            "--load-in",
+            str(place),
+        ]
+        words = subprocess.run(
+            [*command, "--url", url], capture_output=True, text=True, check=True
+        ).stdout.split()
     rate, share, peak = map(float, words)
     sys.stdout.write(
         f"at the ceiling for {seconds:.0f} s with {rows:,} records planned: {rate:.0f} batches a minute, "
@@ -152,7 +177,9 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--latency", type=float, default=0.3, help="seconds that the service takes for an answer")
+    parser.add_argument(
+        "--latency", type=float, default=0.3, help="seconds that the service takes for an answer"
+    )
     parser.add_argument("--resume-in", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--load-in", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
@@ -164,7 +191,9 @@ def main() -> int:
     if chosen.load_in:
         workspace = Workspace(chosen.load_in / "ceiling")
         settings = Octolis(base_url=chosen.url)
-        pace = load_for(workspace, plan_of(chosen.load_in, chosen.rows), settings, 1, chosen.seconds)
+        pace = load_for(
+            workspace, plan_of(chosen.load_in, chosen.rows), settings, 1, chosen.seconds
+        )
         sys.stdout.write(f"{pace.batches_a_minute} {pace.core} {peak_mb()}\n")
         return 0
     with tempfile.TemporaryDirectory() as folder:

@@ -95,7 +95,9 @@ def write_parts(folder: Path, rows: Any) -> None:
     raw = pl.struct("_source", "_id", *fields).struct.json_encode().alias("_raw")
     for number, part in enumerate(rows.iter_slices(PART_ROWS)):
         stored = part.select("_source", "_id", "_page", raw, *fields)
-        stored.write_parquet(folder / f"{number:05d}-{part.height}.parquet", compression="zstd", compression_level=1)
+        stored.write_parquet(
+            folder / f"{number:05d}-{part.height}.parquet", compression="zstd", compression_level=1
+        )
 
 
 @cache
@@ -124,7 +126,9 @@ def _resource(folder: Path) -> Any:
 def _snapshot_rows(path: Path) -> Any:
     import polars as pl
 
-    return pl.read_parquet(path).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_position"))
+    return pl.read_parquet(path).with_columns(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("_position")
+    )
 
 
 def ours_profiles(path: Path) -> int:
@@ -142,7 +146,9 @@ def ours_collapsed(path: Path) -> int:
 
     mapping, body_bytes = _shipped("contacts"), 5_000_000
     spill = path.with_name("spill")
-    mapped = map_resource(_resource(path), Way(mapping, {}, Settings(), body_bytes), spill, lambda _records: None)
+    mapped = map_resource(
+        _resource(path), Way(mapping, {}, Settings(), body_bytes), spill, lambda _records: None
+    )
     rows = finish_dataset(mapping, mapped, spill, body_bytes).gathered.rows
     return sum(frame.height for frame in rows.frames())
 
@@ -158,7 +164,9 @@ def ours_lines(path: Path) -> int:
         source=pl.lit("Magento 2"), contact_key=pl.format("Magento 2:{}", "id")
     )
     order = rows.select(source="_source", id="_id", order_key=pl.format("Magento 2:{}", "_id"))
-    found = map_rows(_shipped("order_items"), rows, {"contact": contact, "order": order}, Settings())
+    found = map_rows(
+        _shipped("order_items"), rows, {"contact": contact, "order": order}, Settings()
+    )
     return found.accepted.height
 
 
@@ -168,7 +176,9 @@ def ours_profiles_by_parts(path: Path) -> int:
     from migrate.plan.rows import Way, map_resource
 
     way = Way(_shipped("contacts"), {}, Settings(), 5_000_000)
-    return map_resource(_resource(path), way, path.with_name("spill"), lambda _records: None).accepted.height
+    return map_resource(
+        _resource(path), way, path.with_name("spill"), lambda _records: None
+    ).accepted.height
 
 
 def polars_profiles(path: Path) -> int:
@@ -179,7 +189,11 @@ def polars_profiles(path: Path) -> int:
     answers = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     flag = lambda name: text(name).str.to_lowercase().replace_strict(answers, default=None)  # noqa: E731
     moment = lambda name: text(name).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False)  # noqa: E731
-    key = pl.col("_source").str.replace_all("%", "%25", literal=True).str.replace_all(":", "%3A", literal=True)
+    key = (
+        pl.col("_source")
+        .str.replace_all("%", "%25", literal=True)
+        .str.replace_all(":", "%3A", literal=True)
+    )
     return (
         pl.scan_parquet(path)
         .select(
@@ -199,9 +213,22 @@ def polars_lines(path: Path) -> int:
     """The same columns by hand: polars' own JSON reader, then explode."""
     import polars as pl
 
-    members = ("itemid", "name", "sku", "category", "quantity", "price", "total", "retail_disc", "coupon_disc")
+    members = (
+        "itemid",
+        "name",
+        "sku",
+        "category",
+        "quantity",
+        "price",
+        "total",
+        "retail_disc",
+        "coupon_disc",
+    )
     kind = pl.List(pl.Struct(dict.fromkeys(members, pl.String)))
-    money = lambda name: pl.col(name).str.strip_chars().cast(pl.Decimal(38, 18), strict=False).round(6)  # noqa: E731
+
+    def money(name: str) -> pl.Expr:
+        return pl.col(name).str.strip_chars().cast(pl.Decimal(38, 18), strict=False).round(6)
+
     contact = pl.select(pl.int_range(10_000).cast(pl.String).alias("profileid")).with_columns(
         contact_key=pl.format("Magento 2:{}", "profileid")
     )
@@ -261,8 +288,12 @@ def pandas_lines(path: Path) -> int:
     lines = lines.merge(contact, on="profileid", how="left")
     orders = rows[["_source", "_id"]].assign(order_key="Magento 2:" + rows["_id"])
     lines = lines.merge(orders, on=["_source", "_id"], how="left")
-    lines["order_item_key"] = lines["_source"] + ":" + lines["_id"] + ":" + lines["position"].astype(str)
-    lines["created_at"] = pd.to_datetime(lines["created"], format="%Y-%m-%d %H:%M:%S", errors="coerce")
+    lines["order_item_key"] = (
+        lines["_source"] + ":" + lines["_id"] + ":" + lines["position"].astype(str)
+    )
+    lines["created_at"] = pd.to_datetime(
+        lines["created"], format="%Y-%m-%d %H:%M:%S", errors="coerce"
+    )
     for name in ("quantity", "price", "total", "retail_disc"):
         texts = pc.utf8_trim_whitespace(pa.array(lines[name], type=pa.string()))
         rounded = pc.round(texts.cast(exact), 6, round_mode="half_to_even")
@@ -297,7 +328,11 @@ def duckdb_collapsed(path: Path) -> int:
     """The same, the newest record of each key by a window."""
     import duckdb
 
-    return duckdb.sql(_DUCKDB_PROFILES.format(path=path / "*.parquet") + _NEWEST).to_arrow_table().num_rows
+    return (
+        duckdb.sql(_DUCKDB_PROFILES.format(path=path / "*.parquet") + _NEWEST)
+        .to_arrow_table()
+        .num_rows
+    )
 
 
 def _bounded(path: Path) -> Any:
@@ -315,7 +350,10 @@ def duckdb_collapsed_bounded(path: Path) -> int:
     mine, kept = _bounded(path), path.with_name("kept.parquet")
     newest = _DUCKDB_PROFILES.format(path=path / "*.parquet") + _NEWEST
     mine.execute(f"COPY ({newest}) TO '{kept}' (FORMAT parquet, COMPRESSION lz4)")
-    return sum(batch.num_rows for batch in mine.sql(f"FROM read_parquet('{kept}')").to_arrow_reader(READ_ROWS))
+    return sum(
+        batch.num_rows
+        for batch in mine.sql(f"FROM read_parquet('{kept}')").to_arrow_reader(READ_ROWS)
+    )
 
 
 def duckdb_collapsed_alike(path: Path) -> int:
@@ -326,7 +364,17 @@ def duckdb_collapsed_alike(path: Path) -> int:
     members = ", ".join(
         f"CASE WHEN l.{name} IS NOT NULL AND l.{name} IS DISTINCT FROM w.{name} "
         f"THEN '\"{name}\":' || to_json(l.{name}) END"
-        for name in (*PLAIN, "email", "gender", "lang", "birthdate", "newsletter", "optin", "created_at", "updated_at")
+        for name in (
+            *PLAIN,
+            "email",
+            "gender",
+            "lang",
+            "birthdate",
+            "newsletter",
+            "optin",
+            "created_at",
+            "updated_at",
+        )
     )
     kept, lost = path.with_name("kept.parquet"), path.with_name("lost.parquet")
     mine = _bounded(path)
@@ -339,7 +387,10 @@ def duckdb_collapsed_alike(path: Path) -> int:
         '{{' || concat_ws(',', {members}) || '}}' AS lost
       FROM ranked l JOIN ranked w ON w.contact_key = l.contact_key AND w.rank = 1 WHERE l.rank > 1
       ) TO '{lost}' (FORMAT parquet, COMPRESSION lz4)""")
-    return sum(batch.num_rows for batch in mine.sql(f"FROM read_parquet('{kept}')").to_arrow_reader(READ_ROWS))
+    return sum(
+        batch.num_rows
+        for batch in mine.sql(f"FROM read_parquet('{kept}')").to_arrow_reader(READ_ROWS)
+    )
 
 
 def duckdb_lines(path: Path) -> int:
@@ -372,7 +423,11 @@ CASES: dict[str, tuple[Any, ...]] = {
     "profiles": ("profiles", ours_profiles, polars_profiles, pandas_profiles, duckdb_profiles),
     "profiles, newest of each key": ("parts", ours_collapsed, duckdb_collapsed),
     "profiles, newest of each key, in 1.2 GB": ("parts", ours_collapsed, duckdb_collapsed_bounded),
-    "profiles, newest of each key, what lost, in 1.2 GB": ("parts", ours_collapsed, duckdb_collapsed_alike),
+    "profiles, newest of each key, what lost, in 1.2 GB": (
+        "parts",
+        ours_collapsed,
+        duckdb_collapsed_alike,
+    ),
     "profiles, part by part": ("parts", ours_profiles_by_parts),
     "order lines": ("sales", ours_lines, polars_lines, pandas_lines, duckdb_lines),
 }
@@ -381,7 +436,9 @@ TARGETS = {
     ("order lines", "pandas"): 4.0,
     ("profiles, newest of each key, what lost, in 1.2 GB", "duckdb"): 1.2,
 }  # fmt: skip  # a table
-FUNCTIONS = {function.__name__: function for _given, *functions in CASES.values() for function in functions}
+FUNCTIONS = {
+    function.__name__: function for _given, *functions in CASES.values() for function in functions
+}
 
 
 def run_case(name: str, path: Path) -> None:
@@ -413,7 +470,9 @@ def run_case(name: str, path: Path) -> None:
 def measure(name: str, path: Path) -> dict[str, float]:
     """One run of a case in a process of its own."""
     command = [sys.executable, __file__, "--case", name, "--file", str(path)]
-    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    found: dict[str, float] = json.loads(
+        subprocess.run(command, check=True, capture_output=True).stdout
+    )
     # what it left on disk: nobody's time
     shutil.rmtree(path.with_name("spill"), ignore_errors=True)
     for left in ("kept.parquet", "lost.parquet"):
@@ -444,9 +503,20 @@ def main() -> None:
             path = Path(folder) / given
             if not path.exists():
                 # in a process of its own: a child's peak memory begins at its parent's
-                command = [sys.executable, __file__, "--write", given, "--file", str(path), "--rows", str(options.rows)]
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--write",
+                    given,
+                    "--file",
+                    str(path),
+                    "--rows",
+                    str(options.rows),
+                ]
                 subprocess.run(command, check=True)
-            found: dict[str, list[dict[str, float]]] = {function.__name__: [] for function in functions}
+            found: dict[str, list[dict[str, float]]] = {
+                function.__name__: [] for function in functions
+            }
             for _ in range(options.rounds):
                 for name, runs in found.items():
                     runs.append(measure(name, path))
@@ -454,7 +524,9 @@ def main() -> None:
 
 
 def _print(group: str, found: dict[str, list[dict[str, float]]], rows: int) -> None:
-    seconds = {name: statistics.median(run["seconds"] for run in runs) for name, runs in found.items()}
+    seconds = {
+        name: statistics.median(run["seconds"] for run in runs) for name, runs in found.items()
+    }
     cpu_s = {name: statistics.median(run["cpu_s"] for run in runs) for name, runs in found.items()}
     ours = next(iter(found))
     print(f"\n{group}, {rows:,} rows, median of {len(next(iter(found.values())))}")  # noqa: T201  # the table

@@ -54,7 +54,11 @@ def main() -> None:
     if arguments.case:
         print(json.dumps(measure(arguments.case, arguments.folder)))  # noqa: T201  # the parent reads it
         return
-    wanted = [name for name in arguments.cases.split(",") if name not in ("pandas", "diffly") or _is_installed(name)]
+    wanted = [
+        name
+        for name in arguments.cases.split(",")
+        if name not in ("pandas", "diffly") or _is_installed(name)
+    ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, arguments.rows)
@@ -80,8 +84,11 @@ def _in_a_process(case: str, folder: Path) -> dict[str, float]:
 
 def show(found: dict[str, list[dict[str, float]]], rows: int) -> None:
     """One line a case: median seconds, rows a second, against polars by hand, peak memory."""
-    medians = {case: statistics.median(run["seconds"] for run in runs) for case, runs in found.items()}
-    print(f"{rows:,} rows x {COLUMNS} columns against as many: 1 % changed, 0.5 % missing on each side")  # noqa: T201
+    medians = {
+        case: statistics.median(run["seconds"] for run in runs) for case, runs in found.items()
+    }
+    about = "1 % changed, 0.5 % missing on each side"
+    print(f"{rows:,} rows x {COLUMNS} columns against as many: {about}")  # noqa: T201
     heads = f"{'median s':>9} {'spread':>7} {'cpu s':>7} {'rows/s':>11} {'of polars':>10} {'peak MB':>8}"
     print(f"{'case':8} {heads}")  # noqa: T201
     for case, runs in found.items():
@@ -91,7 +98,8 @@ def show(found: dict[str, list[dict[str, float]]], rows: int) -> None:
         spread = (max(seconds) - min(seconds)) / medians[case]
         cpu = statistics.median(run["cpu"] for run in runs)
         rate = rows / medians[case]
-        print(f"{case:8} {medians[case]:9.2f} {spread:7.0%} {cpu:7.2f} {rate:11,.0f} {ratio:10.2f} {memory:8,.0f}")  # noqa: T201
+        line = f"{medians[case]:9.2f} {spread:7.0%} {cpu:7.2f} {rate:11,.0f} {ratio:10.2f} {memory:8,.0f}"
+        print(f"{case:8} {line}")  # noqa: T201
 
 
 def prepare(folder: Path, rows: int) -> None:
@@ -101,12 +109,16 @@ def prepare(folder: Path, rows: int) -> None:
     counted = 0
     for number, start in enumerate(range(0, rows, PAGE_ROWS)):
         mine = _rows(start, min(start + PAGE_ROWS, rows))
-        mine.filter(pl.col("n") % 200 != 1).drop("n").write_parquet(folder / "planned" / f"{number:05d}.parquet")
+        mine.filter(pl.col("n") % 200 != 1).drop("n").write_parquet(
+            folder / "planned" / f"{number:05d}.parquet"
+        )
         changed = pl.col("n") % 100 == 0
         held = mine.filter(pl.col("n") % 200 != 3).with_columns(
             pl.when(changed).then(pl.lit("Elsewhere")).otherwise(pl.col("city")).alias("city"),
             pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-            pl.format("00000000-0000-4000-8000-{}", pl.col("n").cast(pl.String).str.zfill(12)).alias("__masterid__"),
+            pl.format(
+                "00000000-0000-4000-8000-{}", pl.col("n").cast(pl.String).str.zfill(12)
+            ).alias("__masterid__"),
         )
         held.drop("n").write_csv(folder / "pages" / f"{number:05d}.csv", quote_style="non_numeric")
         counted += held.height
@@ -116,7 +128,10 @@ def prepare(folder: Path, rows: int) -> None:
 def _rows(start: int, end: int) -> pl.DataFrame:
     n = pl.col("n")
     texts = [
-        pl.format(name + " {}", (n * 7919 % (10**9 + 7)) if name == "key" else n % 5_000).alias(name) for name in TEXTS
+        pl.format(name + " {}", (n * 7919 % (10**9 + 7)) if name == "key" else n % 5_000).alias(
+            name
+        )
+        for name in TEXTS
     ]
     texts[0] = pl.format("shop:{}", n * 7919 % (10**9 + 7)).alias("key")
     texts[1] = pl.format("person.{}@example.test", n).alias("email")
@@ -126,7 +141,9 @@ def _rows(start: int, end: int) -> pl.DataFrame:
         *((n % (50 + at)).cast(pl.Int32).alias(name) for at, name in enumerate(NUMBERS)),
         (n.cast(pl.Decimal(38, 6)) / 100).cast(pl.Decimal(38, 6)).alias("spent"),
         (n % 3 == 0).alias("optin"),
-        (pl.datetime(2020, 1, 1) + pl.duration(seconds=n)).cast(pl.Datetime("us")).alias("created_at"),
+        (pl.datetime(2020, 1, 1) + pl.duration(seconds=n))
+        .cast(pl.Datetime("us"))
+        .alias("created_at"),
     )
 
 
@@ -167,17 +184,21 @@ class Pages:
 
 def ours(folder: Path) -> int:
     """The tool's reading and comparison, pages kept as Parquet."""
-    from migrate.plan.classify import Columns, label_rows
+    from migrate.plan.classify import ComparedColumns, label_rows
     from migrate.plan.reading import Place, read_target
     from migrate.progress import Silence
 
     with tempfile.TemporaryDirectory() as name:
-        place = Place("contacts", "d", Path(name) / "contacts", Path(name), lambda: datetime.now(UTC))
+        place = Place(
+            "contacts", "d", Path(name) / "contacts", Path(name), lambda: datetime.now(UTC)
+        )
         place.folder.mkdir()
         held = read_target(Pages(folder), place, Silence(), Event())
         planned = _planned(folder)
-        found = label_rows(planned, held, Columns(planned.types, ("key",)))
-        changes = found.labels.of(pl.int_range(planned.height, dtype=pl.UInt32, eager=True), found.labels.masterids)
+        found = label_rows(planned, held, ComparedColumns(planned.types, ("key",)))
+        changes = found.labels.of(
+            pl.int_range(planned.height, dtype=pl.UInt32, eager=True), found.labels.masterids
+        )
         return int((changes.get_column("_change") == "update").sum())
 
 
@@ -238,7 +259,12 @@ def mapped_and_collapsed(folder: Path) -> int:
         _write_mapping(root)
         mapping = _mappings(root)["contacts"]
         resource: Any = _Snapshot(folder)  # what is needed of a resource
-        mapped = map_resource(resource, Way(mapping, {}, Settings(), BODY_BYTES), root / "spill", lambda _records: None)
+        mapped = map_resource(
+            resource,
+            Way(mapping, {}, Settings(), BODY_BYTES),
+            root / "spill",
+            lambda _records: None,
+        )
         return finish_dataset(mapping, mapped, root / "spill", BODY_BYTES).gathered.rows.height
 
 
@@ -250,16 +276,31 @@ def _plan(folder: Path, root: Path) -> Any:  # a plan
     from migrate.workspace import Workspace
 
     _write_mapping(root)
-    values = {"workspace": root / "w", "mappings": root / "mappings", "datatrics": {"project_id": "1"}}
+    values = {
+        "workspace": root / "w",
+        "mappings": root / "mappings",
+        "datatrics": {"project_id": "1"},
+    }
     project = Project.model_validate({**values, "octolis": {"datasets": {"contacts": "d"}}})
-    target, request, workspace = Pages(folder), PlanRequest("plan", None, offline=False), Workspace(project.workspace)
+    target, request, workspace = (
+        Pages(folder),
+        PlanRequest("plan", None, offline=False),
+        Workspace(project.workspace),
+    )
     snapshot: Any = _Snapshot(folder)  # what a plan needs of a snapshot
     mappings = _mappings(root)
-    return build_plan(project, workspace, snapshot, mappings, target, request, Silence(), Event(), lambda: NOW)
+    return build_plan(
+        project, workspace, snapshot, mappings, target, request, Silence(), Event(), lambda: NOW
+    )
 
 
 def _write_mapping(root: Path) -> None:
-    types = {"spent": "float", "optin": "boolean", "created_at": "datetime", **dict.fromkeys(NUMBERS, "integer")}
+    types = {
+        "spent": "float",
+        "optin": "boolean",
+        "created_at": "datetime",
+        **dict.fromkeys(NUMBERS, "integer"),
+    }
     lines = [
         f"  {c}: {{from: {c}, type: {types.get(c, 'text')}}}\n"
         for c in (*TEXTS, *NUMBERS, "spent", "optin", "created_at")
@@ -303,7 +344,8 @@ class _Snapshot:
                     pl.when(of_another).then(pl.col("key").shift(-1)).otherwise("key").alias("key")
                 )
             texts = frame.select(
-                _text(name) if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in sorted(fields)
+                _text(name) if name in frame.columns else pl.lit(None, pl.String).alias(name)
+                for name in sorted(fields)
             )
             yield texts.with_columns(
                 pl.lit("shop").alias("_source"),
@@ -316,7 +358,11 @@ class _Snapshot:
 
 
 def _text(name: str) -> pl.Expr:
-    return pl.col(name).dt.strftime("%Y-%m-%d %H:%M:%S") if name == "created_at" else pl.col(name).cast(pl.String)
+    return (
+        pl.col(name).dt.strftime("%Y-%m-%d %H:%M:%S")
+        if name == "created_at"
+        else pl.col(name).cast(pl.String)
+    )
 
 
 IMPORTS = {

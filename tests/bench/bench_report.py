@@ -24,7 +24,14 @@ from migrate.workspace import Workspace
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *(
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-sync",
+    ),
     *("--disable-background-networking", "--disable-component-update", "--dump-dom"),
 )
 
@@ -43,7 +50,10 @@ def main() -> None:
             page = make_page(Path(name), rows)
             empty = page.with_name("empty.html")
             empty.write_text("<!doctype html><title>empty</title>", encoding="utf-8")
-            found = [(open_once(empty, Path(name)), open_once(page, Path(name))) for _ in range(options.rounds)]
+            found = [
+                (open_once(empty, Path(name)), open_once(page, Path(name)))
+                for _ in range(options.rounds)
+            ]
             nothing, whole = (statistics.median(times) for times in zip(*found, strict=True))
             size = page.stat().st_size / 1000
         print(f"{rows:10,} {size:8,.0f} {nothing:13.2f} {whole:7.2f} {whole - nothing:10.2f}")  # noqa: T201  # the table

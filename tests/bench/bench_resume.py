@@ -68,7 +68,11 @@ def write_ledger(file: Path, batches: int) -> None:
         for batch in range(batches * 9 // 10):
             ledger.mark_sending("contacts", batch)
             records = [SentRecord(n, f"shop:{batch * ROWS + n}", "{}") for n in range(ROWS)]
-            ledger.settle("contacts", batch, [(Written(record, str(uuid.uuid4())), "create") for record in records])
+            ledger.settle(
+                "contacts",
+                batch,
+                [(Written(record, str(uuid.uuid4())), "create") for record in records],
+            )
 
 
 def main(batches: int = 2_000) -> int:
@@ -77,11 +81,20 @@ def main(batches: int = 2_000) -> int:
         workspace, records = Workspace(Path(folder)), Path(folder) / "records.parquet"
         write_records(records, batches)
         write_ledger(workspace.ledger, batches)
-        dataset = DatasetToLoad("contacts", "contacts", ("k",), frozenset(), records, None, batches * ROWS, batches)
+        dataset = DatasetToLoad(
+            "contacts", "contacts", ("k",), frozenset(), records, None, batches * ROWS, batches
+        )
         client = Stopwatch(Octolis(), (SecretStr("none"),), state_file=None, stop=threading.Event())
         begun = time.monotonic()
         try:
-            load(client, workspace, PlanToLoad("p", Path(folder), (dataset,)), Gates(), Silence(), threading.Event())
+            load(
+                client,
+                workspace,
+                PlanToLoad("p", Path(folder), (dataset,)),
+                Gates(),
+                Silence(),
+                threading.Event(),
+            )
         except Exception as error:  # noqa: BLE001 - the stop by the made-up refusal is expected
             sys.stdout.write(f"stopped as expected: {type(error).__name__}\n")
         took_s = (client.first_at or float("inf")) - begun

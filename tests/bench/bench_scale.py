@@ -60,7 +60,9 @@ def sizes(workspace: Path) -> None:
 
 def _tell_size(what: str, rows: int, stored: int) -> None:
     if rows:
-        tell(f"{what}: {rows:,} rows, {stored / rows:,.0f} bytes a row, {stored / rows:,.0f} MB a million")
+        tell(
+            f"{what}: {rows:,} rows, {stored / rows:,.0f} bytes a row, {stored / rows:,.0f} MB a million"
+        )
 
 
 def storage(records: int) -> None:
@@ -74,7 +76,10 @@ def storage(records: int) -> None:
             found = open_snapshot(workspace, "s").resources["sales"]
             stored = sum(part.bytes for part in found.parts) / 1e6
             measure(f"{name}: opening", lambda workspace=workspace: open_snapshot(workspace, "s"))
-            measure(f"{name}: reading {stored:.0f} MB in {len(found.parts)} parts", lambda r=found: _count(r.frames()))
+            measure(
+                f"{name}: reading {stored:.0f} MB in {len(found.parts)} parts",
+                lambda r=found: _count(r.frames()),
+            )
 
 
 def _count(frames: Iterator[object]) -> int:
@@ -83,7 +88,9 @@ def _count(frames: Iterator[object]) -> int:
 
 def _seal(workspace: Workspace, records: int) -> Callable[[], object]:
     """Puts the records into parts, and gives what finishes the snapshot: only that is measured."""
-    begun = Begun(1, "", "https://api.example.org", "1", ["sales"], {"sales": PAGE}, "0", "2026-01-01")
+    begun = Begun(
+        1, "", "https://api.example.org", "1", ["sales"], {"sales": PAGE}, "0", "2026-01-01"
+    )
     now = datetime(2026, 1, 1, tzinfo=UTC)
     context = begin_or_resume(workspace, "s", begun, lambda: now)
     writer = context.__enter__()
@@ -92,10 +99,14 @@ def _seal(workspace: Workspace, records: int) -> Callable[[], object]:
     for number in range(1, records // PAGE + 1):
         page = [_record(number * PAGE + place) for place in range(PAGE)]
         frame = identify_page(number, page, FIELDS)
-        entry = PageEntry(number, PAGE, sum(map(len, page)), str(number), identities_digest(frame), "", "")
+        entry = PageEntry(
+            number, PAGE, sum(map(len, page)), str(number), identities_digest(frame), "", ""
+        )
         spool.record(spool.write(frame, entry))
     parts = [write_part(task) for task in plan_parts(spool, {})]
-    result = ResourceResult(records, records, records, 0, 0, 0, 0, len(spool.pages), 1, 0.1, 0, "proven", "")
+    result = ResourceResult(
+        records, records, records, 0, 0, 0, 0, len(spool.pages), 1, 0.1, 0, "proven", ""
+    )
     entries = [part.entry(writer.folder) for part in parts]
     writer.seal("sales", SealedResource(result, list(parts[0].columns), entries))
 

@@ -17,7 +17,11 @@ import tempfile
 from pathlib import Path
 
 LIMIT_S = 0.150
-TAB = {"_MIGRATE_COMPLETE": "bash_complete", "COMP_WORDS": "migrate load --plan ", "COMP_CWORD": "3"}
+TAB = {
+    "_MIGRATE_COMPLETE": "bash_complete",
+    "COMP_WORDS": "migrate load --plan ",
+    "COMP_CWORD": "3",
+}
 CALLS: dict[str, tuple[list[str], dict[str, str]]] = {
     "python -c pass": (["-c", "pass"], {}),
     "migrate --help": (["-m", "migrate", "--help"], {}),
@@ -29,7 +33,12 @@ CALLS: dict[str, tuple[list[str], dict[str, str]]] = {
 def measure(arguments: list[str], environ: dict[str, str], folder: Path) -> float:
     """The processor seconds of one process, its own and the system's for it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], cwd=folder, env={**os.environ, **environ}, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, **environ},
+        stdout=subprocess.DEVNULL,
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -41,7 +50,10 @@ def main() -> int:
     times = parser.parse_args().times
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "migrate.toml").write_text("", encoding="utf-8")
-        runs = [{name: measure(*call, Path(folder)) for name, call in CALLS.items()} for _ in range(times + 1)][1:]
+        runs = [
+            {name: measure(*call, Path(folder)) for name, call in CALLS.items()}
+            for _ in range(times + 1)
+        ][1:]
     medians = {name: statistics.median(run[name] for run in runs) for name in CALLS}
     nothing_s = medians["python -c pass"]
     for name, median_s in medians.items():

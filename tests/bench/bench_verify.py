@@ -28,7 +28,7 @@ from migrate.verify.known import Known
 from migrate.verify.lookup import LookupTable, looked_up_columns
 from migrate.verify.readback import Reading
 from migrate.verify.rules import Conventions, DatasetRules, read_rules
-from migrate.verify.shelf import KEY, Shelf
+from migrate.verify.spill import KEY, Spill
 
 ROUNDS = 3
 PART_ROWS = 20_000
@@ -49,7 +49,13 @@ def profiles(first: int, count: int) -> list[dict[str, object]]:
 
 def sales(count: int) -> list[dict[str, object]]:
     """Orders of three lines."""
-    line = {"itemid": "sku-1", "name": "Woollen blanket", "price": "19.99", "quantity": "1.0000", "total": "19.99"}
+    line = {
+        "itemid": "sku-1",
+        "name": "Woollen blanket",
+        "price": "19.99",
+        "quantity": "1.0000",
+        "total": "19.99",
+    }
     return [
         {
             "conversionid": f"{n:09d}", "source": "Magento 2", "profileid": str(n), "currency": "EUR", "total": "59.97",
@@ -108,14 +114,19 @@ def measure_speed(count: int, rules: Mapping[str, DatasetRules]) -> None:
     made = {"contacts": profiles(0, count), "orders": sales(count), "order_items": sales(count)}
     for dataset, rows in made.items():
         frame = frame_of(rows)
-        lookups = {name: LookupTable(tuple(looked_up_columns(rules[dataset], name))) for name in rules[dataset].lookups}
+        lookups = {
+            name: LookupTable(tuple(looked_up_columns(rules[dataset], name)))
+            for name in rules[dataset].lookups
+        }
         seconds = []
         for _ in range(ROUNDS):
             began = time.process_time()
             found = expect_dataset(rules[dataset], [frame], Conventions(), lookups, lambda _n: None)
             seconds.append(time.process_time() - began)
         rate = count / statistics.median(seconds)
-        sys.stdout.write(f"{dataset:12} {rate:10,.0f} records/s of CPU  {found.rows.height:,} rows\n")
+        sys.stdout.write(
+            f"{dataset:12} {rate:10,.0f} records/s of CPU  {found.rows.height:,} rows\n"
+        )
 
 
 def measure_memory(count: int, rules: DatasetRules) -> None:
@@ -126,22 +137,35 @@ def measure_memory(count: int, rules: DatasetRules) -> None:
         scope = Scope(folder=folder / "expected", rows=count)
         expected = expect_dataset(rules, _parts(count), Conventions(), {}, lambda _n: None, scope)
         worked_out_s = time.process_time() - began
-        states, files = Shelf(folder / "known", expected.shelf.buckets), []
+        states, files = Spill(folder / "known", expected.shelf.buckets), []
         for number, bucket in enumerate(expected.buckets()):
-            own = bucket.rows.select(pl.col(KEY), pl.lit("written").alias("state"), pl.col(KEY).alias("masterid"))
+            own = bucket.rows.select(
+                pl.col(KEY), pl.lit("written").alias("state"), pl.col(KEY).alias("masterid")
+            )
             states.add(own.select(list(STATES)))
             texts = [pl.col(f"c:{column}").alias(column) for column in expected.columns]
             stored = bucket.rows.select(pl.col(KEY).alias("__masterid__"), *texts)
-            odd = pl.when(pl.int_range(pl.len()) % 1000 == 0).then(pl.lit("Utrecht")).otherwise("city").alias("city")
+            odd = (
+                pl.when(pl.int_range(pl.len()) % 1000 == 0)
+                .then(pl.lit("Utrecht"))
+                .otherwise("city")
+                .alias("city")
+            )
             files.append(folder / f"stored-{number}.parquet")
             stored.with_columns(odd).write_parquet(files[-1])
         target = MemoryTarget(files, count)
         reading = Reading(
-            folder / "pages", lambda: datetime.now(UTC), threading.Event(), lambda _n: None, page_rows=10**9
+            folder / "pages",
+            lambda: datetime.now(UTC),
+            threading.Event(),
+            lambda _n: None,
+            page_rows=10**9,
         )
         known = Known(states, None, KnownRows())
         began = time.process_time()
-        found = verify_dataset(expected, known, target, "contacts", reading, lambda _s: None, folder / "found.parquet")
+        found = verify_dataset(
+            expected, known, target, "contacts", reading, lambda _s: None, folder / "found.parquet"
+        )
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         sys.stdout.write(
             f"{count:,} contacts: {found.compared:,} compared, {found.different:,} differ; peak {peak_mb:,.0f} MB; "

@@ -39,7 +39,12 @@ def _profile(rng: random.Random, number: int) -> dict[str, object]:
         "newsletter": rng.randrange(2),
         "optin": str(rng.randrange(2)),
         "lang": "nl",
-        "address": {"street": "Dorpsstraat", "number": rng.randrange(300), "zip": "1234 AB", "country": "NL"},
+        "address": {
+            "street": "Dorpsstraat",
+            "number": rng.randrange(300),
+            "zip": "1234 AB",
+            "country": "NL",
+        },
         "lifetime": {"orders": rng.randrange(40), "value": round(rng.random() * 900, 2)},
         "tags": ["spring", "shoes"],
         "score": rng.random(),
@@ -50,12 +55,16 @@ def render(number: int, records: int, tails: list[bytes]) -> bytes:
     """The answer with page `number`."""
     first = (number - 1) * PAGE_SIZE
     items = b",".join(
-        b'{"profileid":"%09d",%s' % (n, tails[n % len(tails)]) for n in range(first, min(first + PAGE_SIZE, records))
+        b'{"profileid":"%09d",%s' % (n, tails[n % len(tails)])
+        for n in range(first, min(first + PAGE_SIZE, records))
     )
     pages = -(-records // PAGE_SIZE)
     head = b'{"total_elements":%d,"total_pages":%d,"page":%d,"items":[' % (records, pages, number)
     body = head + items + b"]}"
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(body),
+        body,
+    )
 
 
 class Pages(asyncio.Protocol):
@@ -75,7 +84,9 @@ class Pages(asyncio.Protocol):
         *heads, self._head = (self._head + data).split(b"\r\n\r\n")
         for head in heads:
             found = _ASKED.search(head)
-            asyncio.get_running_loop().call_later(self._latency_s, self._send, int(found[1]) if found else 1)
+            asyncio.get_running_loop().call_later(
+                self._latency_s, self._send, int(found[1]) if found else 1
+            )
 
     def _send(self, number: int) -> None:
         if isinstance(self._transport, asyncio.Transport) and not self._transport.is_closing():

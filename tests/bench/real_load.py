@@ -54,7 +54,17 @@ def sandbox_process(folder: Path, datasets: str, *options: str) -> Iterator[str]
     """The base URL of a sandbox in a process of its own, which enforces the limits in real time."""
     port, declared = free_port(), folder / "datasets.toml"
     declared.write_text(datasets, encoding="utf-8")
-    command = [sys.executable, "-m", "migrate", "sandbox", "--datasets", str(declared), "--port", str(port), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "migrate",
+        "sandbox",
+        "--datasets",
+        str(declared),
+        "--port",
+        str(port),
+        *options,
+    ]
     server = subprocess.Popen(
         command,
         cwd=folder,
@@ -76,7 +86,9 @@ def sandbox_process(folder: Path, datasets: str, *options: str) -> Iterator[str]
         server.wait()
 
 
-def load_for(workspace: Workspace, plan: PlanToLoad, settings: Octolis, keys: int, seconds: float) -> Pace:
+def load_for(
+    workspace: Workspace, plan: PlanToLoad, settings: Octolis, keys: int, seconds: float
+) -> Pace:
     """What a load of `plan` on a new ledger reaches in so many seconds.
 
     What is in flight when they are over is waited for and counted; the wait is not, since nothing may leave in it.
@@ -88,7 +100,9 @@ def load_for(workspace: Workspace, plan: PlanToLoad, settings: Octolis, keys: in
     begun, cpu = time.monotonic(), time.process_time()
     secrets = tuple(SecretStr(key) for key in KEYS[:keys])
     with (
-        TargetClient(settings, secrets, state_file=workspace.root / "budget.json", stop=stop) as client,
+        TargetClient(
+            settings, secrets, state_file=workspace.root / "budget.json", stop=stop
+        ) as client,
         contextlib.suppress(Interrupted),
     ):
         load(client, workspace, plan, Gates(), Silence(), stop)
@@ -105,14 +119,20 @@ def small_plan(folder: Path, batches: int) -> PlanToLoad:
     """A plan of batches of one record: at the limits a batch costs the same whatever its size."""
     file = folder / "records.parquet"
     keys = [f"k{n}" for n in range(batches)]
-    columns = {"change": ["create"] * batches, "key": keys, "payload": [f'{{"k":"{key}"}}' for key in keys]}
+    columns = {
+        "change": ["create"] * batches,
+        "key": keys,
+        "payload": [f'{{"k":"{key}"}}' for key in keys],
+    }
     source = {"resource": "profiles", "source": "shop", "id": "1", "position": 0}
     places = {"batch": range(batches), "position": [0] * batches}
     pl.DataFrame(
         {**places, **columns, "sources": [[source]] * batches},
         schema_overrides={"batch": pl.Int32, "position": pl.Int32},
     ).write_parquet(file)
-    dataset = DatasetToLoad("contacts", "contacts", ("k",), frozenset(), file, None, batches, batches)
+    dataset = DatasetToLoad(
+        "contacts", "contacts", ("k",), frozenset(), file, None, batches, batches
+    )
     return PlanToLoad("p", folder, (dataset,))
 
 
@@ -125,4 +145,6 @@ def pace_at(keys: int, latency_s: float, windows: str, seconds: float) -> Pace:
             options += ["--octolis-key", key]
         with sandbox_process(folder, DATASETS, *options) as url:
             settings = Octolis(base_url=url, concurrency=8 if latency_s < SLOW_S else 24)
-            return load_for(Workspace(folder / "migration"), small_plan(folder, 2_000), settings, keys, seconds)
+            return load_for(
+                Workspace(folder / "migration"), small_plan(folder, 2_000), settings, keys, seconds
+            )

@@ -20,7 +20,9 @@ def levels(done: Done) -> dict[str, str]:
     order = {"pass": 0, "warn": 1, "fail": 2}
     found: dict[str, str] = {}
     for check in done.summary["checks"]:
-        worst = max(found.get(check["name"], "pass"), check["level"], key=lambda level: order[level])
+        worst = max(
+            found.get(check["name"], "pass"), check["level"], key=lambda level: order[level]
+        )
         found[check["name"]] = worst
     return found
 
@@ -60,7 +62,11 @@ def test_a_mapped_column_that_is_missing(make_project: MakeProject) -> None:
     assert project.run("plan", "categories", "-q").code == 0
     assert project.run("load", "-q").code == 0
     mapping = project.folder / "mappings" / "categories.yaml"
-    mapping.write_text(mapping.read_text().replace("\ncolumns:\n", "\ncolumns:\n  not_there: {value: x, type: text}\n"))
+    mapping.write_text(
+        mapping.read_text().replace(
+            "\ncolumns:\n", "\ncolumns:\n  not_there: {value: x, type: text}\n"
+        )
+    )
     done = project.run("check", "--json")
     assert done.code == 4
     assert finding(done, "columns categories")["level"] == "fail"
@@ -75,14 +81,19 @@ def test_wrong_keys_are_told_apart(make_project: MakeProject) -> None:
     assert "DATATRICS_API_KEY" in finding(done, "datatrics profiles")["text"] + str(
         finding(done, "datatrics profiles")["hint"]
     )
-    assert any(check["name"].startswith("octolis") and check["level"] == "fail" for check in done.summary["checks"])
+    assert any(
+        check["name"].startswith("octolis") and check["level"] == "fail"
+        for check in done.summary["checks"]
+    )
 
 
 def test_no_keys_at_all(bare_project: Project) -> None:
     """Both missing keys are named in one go."""
     done = bare_project.run("check", "--json", DATATRICS_API_KEY="", OCTOLIS_API_KEYS="")
     assert done.code == 4
-    assert finding(done, "datatrics key")["level"] == finding(done, "octolis key")["level"] == "fail"
+    assert (
+        finding(done, "datatrics key")["level"] == finding(done, "octolis key")["level"] == "fail"
+    )
 
 
 def test_a_dataset_name_without_a_mapping(make_project: MakeProject) -> None:
@@ -120,7 +131,13 @@ def test_a_project_as_init_leaves_it(tmp_path: Path) -> None:
     assert project.run("init", ".").code == 0
     done = project.run("check", DATATRICS_API_KEY="", OCTOLIS_API_KEYS="")
     assert done.code == 4
-    for part in ("CHANGE-ME", "[octolis.datasets]", "DATATRICS_API_KEY", "OCTOLIS_API_KEYS", ".env.example"):
+    for part in (
+        "CHANGE-ME",
+        "[octolis.datasets]",
+        "DATATRICS_API_KEY",
+        "OCTOLIS_API_KEYS",
+        ".env.example",
+    ):
         assert part in done.stdout, part
     assert len(done.stdout.splitlines()) <= 24
     failures = [line for line in done.stdout.splitlines() if line.startswith("  fail")]
@@ -141,7 +158,10 @@ def test_hosts_that_cannot_be_reached(bare_project: Project) -> None:
 
 def test_an_unknown_host_name(bare_project: Project) -> None:
     """A name that no server knows is no fault that passes: said at once."""
-    bare_project.write(source_url='"https://no-such-host.invalid/2.0"', target_url='"https://no-such-host.invalid/v1"')
+    bare_project.write(
+        source_url='"https://no-such-host.invalid/2.0"',
+        target_url='"https://no-such-host.invalid/v1"',
+    )
     done = bare_project.run("check", "--json")
     assert "no-such-host.invalid cannot be resolved" in finding(done, "datatrics profiles")["text"]
     assert "no-such-host.invalid cannot be resolved" in finding(done, "octolis key 1 of 1")["text"]
@@ -151,7 +171,9 @@ def test_a_certificate_that_nobody_trusts(bare_project: Project) -> None:
     """A port that speaks no proper TLS is told apart from one that is closed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_talk_nonsense, args=(listener,), daemon=True).start()
-        bare_project.write(source_url=f'"https://127.0.0.1:{listener.getsockname()[1]}/2.0"', datasets="")
+        bare_project.write(
+            source_url=f'"https://127.0.0.1:{listener.getsockname()[1]}/2.0"', datasets=""
+        )
         done = bare_project.run("check", "--json")
     assert "TLS" in finding(done, "datatrics profiles")["text"]
 
@@ -188,7 +210,10 @@ def test_fields_that_would_stop_the_plan(make_project: MakeProject) -> None:
     ):
         found = finding(done, f"unmapped {resource}")
         assert found["level"] == "fail"
-        assert f"{dataset}.yaml says `unmapped: fail`, and no mapping uses {field} (snapshot" in found["text"]
+        assert (
+            f"{dataset}.yaml says `unmapped: fail`, and no mapping uses {field} (snapshot"
+            in found["text"]
+        )
         assert "`ignore`" in found["hint"]
         stopped = project.run("plan", dataset, "--offline", "--json")
         assert stopped.code == 5

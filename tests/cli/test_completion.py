@@ -31,8 +31,14 @@ def ask(project: Project, words: str, shell: str = "bash", **environ: str) -> Do
     """What the tool answers when Tab is pressed after `words`; a blank at the end begins a new word."""
     typed = words.split()
     new = words.endswith(" ")
-    current = {"COMP_CWORD": ("" if new else typed[-1]) if shell == "fish" else str(len(typed) - (0 if new else 1))}
-    return project.run(_MIGRATE_COMPLETE=f"{shell}_complete", COMP_WORDS=words, **current, **environ)
+    current = {
+        "COMP_CWORD": ("" if new else typed[-1])
+        if shell == "fish"
+        else str(len(typed) - (0 if new else 1))
+    }
+    return project.run(
+        _MIGRATE_COMPLETE=f"{shell}_complete", COMP_WORDS=words, **current, **environ
+    )
 
 
 def offered(project: Project, words: str) -> list[str]:
@@ -46,7 +52,13 @@ def test_commands_and_options(project: Project) -> None:
     """All commands; those that begin with what is typed; a group's; options after a dash."""
     assert offered(project, "migrate ") == list(COMMANDS)
     assert offered(project, "migrate re") == ["rejects", "reconcile"]
-    assert set(offered(project, "migrate rejects ")) == {"list", "show", "export", "replay", "discard"}
+    assert set(offered(project, "migrate rejects ")) == {
+        "list",
+        "show",
+        "export",
+        "replay",
+        "discard",
+    }
     assert "--snapshot" in offered(project, "migrate plan --s")
 
 
@@ -155,5 +167,11 @@ def test_a_real_shell(project: Project, shell: str) -> None:
     (folder / "migrate").write_text(f"#!/bin/sh\nexec {MIGRATE}\n")
     (folder / "migrate").chmod(0o700)
     env = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([program, "-c", SESSIONS[shell]], cwd=project.folder, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [program, "-c", SESSIONS[shell]],
+        cwd=project.folder,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
     assert "names: whole" in done.stdout, (done.stdout, done.stderr)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from migrate.stages.run import run_extract
+from migrate.app.pipeline import run_extract
+from tests.app.night_stage import Shop, profile
 from tests.harness import SOURCE_KEY, TARGET_KEY, Project, from_batch
-from tests.stages.night_stage import Shop, profile
 
 FINE = (0, 3)
 
@@ -44,15 +44,26 @@ def test_the_night(shop: Shop) -> None:
     done = shop.project.run("cutover", "--json", "--start", "22:00")
     assert done.code == 0, done.stderr
     found = done.summary
-    assert (found["status"], found["snapshot"], found["plan"], found["since"]) == ("done", "night", "night", "first")
+    assert (found["status"], found["snapshot"], found["plan"], found["since"]) == (
+        "done",
+        "night",
+        "night",
+        "first",
+    )
     assert found["delta"] == {"base": "first", "new": 4, "changed": 2, "unchanged": 57, "gone": 1}
-    assert {name: d["written"] for name, d in found["load"]["datasets"].items()} == {"contacts": 5, "orders": 1}
+    assert {name: d["written"] for name, d in found["load"]["datasets"].items()} == {
+        "contacts": 5,
+        "orders": 1,
+    }
     assert {d["verdict"] for d in found["reconcile"]["datasets"].values()} == {"match"}
     assert all(step["actual_seconds"] is not None and step["basis"] for step in found["steps"])
     assert sum(s["actual_seconds"] for s in found["stages"].values()) == pytest.approx(
         found["actual_seconds"], abs=0.01
     )
-    start, ends = datetime.fromisoformat(found["start"]), datetime.fromisoformat(found["freeze_ends"])
+    start, ends = (
+        datetime.fromisoformat(found["start"]),
+        datetime.fromisoformat(found["freeze_ends"]),
+    )
     assert start == datetime(start.year, start.month, start.day, 22).astimezone()
     assert abs((ends - start).total_seconds() - found["forecast_seconds"]) < 2
     assert "by the forecast it ends at 22:0" in done.stderr
@@ -63,7 +74,9 @@ def test_the_night(shop: Shop) -> None:
 def test_a_forecast_asks_nobody_and_writes_nothing(shop: Shop) -> None:
     """Clock times from the start on and a basis for each number; neither service hears of it."""
     before, files = requests_of(shop), sorted(shop.project.folder.rglob("*.json"))
-    done = shop.project.run("cutover", "--forecast", "--start", "21:30", "--changed", "50%", "--new", "0.01")
+    done = shop.project.run(
+        "cutover", "--forecast", "--start", "21:30", "--changed", "50%", "--new", "0.01"
+    )
     assert done.code == 0, done.stderr
     assert "21:30:00" in done.stdout
     assert "/s as in first" in done.stdout
@@ -88,7 +101,9 @@ def test_a_rehearsal(shop: Shop) -> None:
     assert "Neither service was asked anything" in found["rehearsal"]
     assert found["next"] == "migrate cutover --since first"
     assert not (shop.project.folder / "migration" / "rehearsal").exists()
-    report = (shop.project.folder / "migration" / "reports" / f"{found['name']}-run.json").read_text(encoding="utf-8")
+    report = (
+        shop.project.folder / "migration" / "reports" / f"{found['name']}-run.json"
+    ).read_text(encoding="utf-8")
     for secret in (SOURCE_KEY, TARGET_KEY, "@example.org"):
         assert secret not in done.stdout + done.stderr + report
 
@@ -108,7 +123,10 @@ def test_a_night_that_was_killed_goes_on(shop: Shop) -> None:
     assert not begun["over"]
     done = shop.project.run("cutover", "-q")
     assert (done.code, done.stderr) == (0, "")
-    assert f"Delta {begun['name']} on first: 6 records of 63 (4 new, 2 changed), 1 gone." in done.stdout
+    assert (
+        f"Delta {begun['name']} on first: 6 records of 63 (4 new, 2 changed), 1 gone."
+        in done.stdout
+    )
     assert "It took" in done.stdout
     assert state()["over"]
     left = shop.differences()
@@ -134,11 +152,20 @@ def test_what_cannot_be_is_refused(bare_project: Project) -> None:
 
 def test_a_delta_is_planned_by_hand(shop: Shop) -> None:
     """By name, as the union with what it was made since; and the plan says what it was made of."""
-    run_extract(shop.job(), ["profiles", "sales"], "delta", since="first")
+    run_extract(shop.context(), ["profiles", "sales"], "delta", since="first")
     done = shop.project.run("plan", "contacts", "orders", "--snapshot", "delta", "--json")
     assert done.code == 0, done.stderr
-    assert done.summary["delta"] == {"base": "first", "new": 4, "changed": 2, "unchanged": 57, "gone": 1}
-    assert [(d["create"], d["update"]) for d in done.summary["datasets"].values()] == [(3, 2), (1, 0)]
+    assert done.summary["delta"] == {
+        "base": "first",
+        "new": 4,
+        "changed": 2,
+        "unchanged": 57,
+        "gone": 1,
+    }
+    assert [(d["create"], d["update"]) for d in done.summary["datasets"].values()] == [
+        (3, 2),
+        (1, 0),
+    ]
     done = shop.project.run("plan", "contacts", "--snapshot", "delta", "--base", "other")
     assert done.code == 2
     assert "was compared with first, not with other" in done.stderr
@@ -148,9 +175,11 @@ def test_a_delta_since_a_time_needs_a_base(make_project: Callable[..., Project])
     """Where no snapshot was known when it was made, the one that holds the rest has to be named."""
     shop = Shop(make_project(feeding=False))
     shop.ask("POST", "profile/bulk", {"profiles": [profile(n, "Name") for n in range(3)]})
-    done = shop.project.run("extract", "profiles", "--since", "2020-01-01", "--snapshot", "delta", "--json")
+    done = shop.project.run(
+        "extract", "profiles", "--since", "2020-01-01", "--snapshot", "delta", "--json"
+    )
     assert (done.code, done.summary["next"]) == (0, "migrate extract")
-    run_extract(shop.job(), ["profiles"], "whole")
+    run_extract(shop.context(), ["profiles"], "whole")
     done = shop.project.run("plan", "contacts", "--snapshot", "delta")
     assert done.code == 2
     assert "--base NAME" in done.stderr

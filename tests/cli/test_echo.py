@@ -36,10 +36,20 @@ class _Echo(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.path.split("?")[0].endswith("/records/batch"):
-            status, value = self.refuse(json.loads(body)["records"] if body[:1] == b"{" else json.loads(body))
-            return self._send(status, json.dumps(value).encode(), {"content-type": "application/json"})
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
-        request = urllib.request.Request(self.behind + self.path, body or None, headers, method=self.command)
+            status, value = self.refuse(
+                json.loads(body)["records"] if body[:1] == b"{" else json.loads(body)
+            )
+            return self._send(
+                status, json.dumps(value).encode(), {"content-type": "application/json"}
+            )
+        headers = {
+            name: value
+            for name, value in self.headers.items()
+            if name.lower() not in ("host", "connection")
+        }
+        request = urllib.request.Request(
+            self.behind + self.path, body or None, headers, method=self.command
+        )
         try:
             with urllib.request.urlopen(request) as reply:
                 self._send(reply.status, reply.read(), reply.headers)
@@ -50,7 +60,13 @@ class _Echo(BaseHTTPRequestHandler):
     def _send(self, status: int, body: bytes, headers: Any) -> None:
         self.send_response(status)
         for name, value in headers.items():
-            if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+            if name.lower() not in (
+                "content-length",
+                "transfer-encoding",
+                "connection",
+                "date",
+                "server",
+            ):
                 self.send_header(name, value)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -67,7 +83,12 @@ def told(record: dict[str, Any]) -> str:
 def whole(records: list[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
     """The batch is refused for its first record, which is told in title and detail."""
     title = f"Validation failed for {records[0].get('email')}"
-    return 400, {"title": title, "detail": told(records[0])[:400], "status": 400, "values": records[0]}
+    return 400, {
+        "title": title,
+        "detail": told(records[0])[:400],
+        "status": 400,
+        "values": records[0],
+    }
 
 
 def one_by_one(records: list[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
@@ -99,7 +120,9 @@ def echoing(project: Project) -> Iterator[type[_Echo]]:
     assert project.sandbox is not None
     handler = type("Echo", (_Echo,), {"behind": project.sandbox.url})
     with serving(handler) as url:
-        project.write(target_url=f'"{url}/v1/data"', gates="max_errors = 5", octolis="retry_budget_s = 1")
+        project.write(
+            target_url=f'"{url}/v1/data"', gates="max_errors = 5", octolis="retry_budget_s = 1"
+        )
         yield handler
 
 
@@ -107,7 +130,12 @@ def values_of_people(project: Project) -> set[str]:
     """The values of the planned contacts that tell who somebody is."""
     file = next((project.folder / "migration" / "plans").glob("*/contacts/records.parquet"))
     frame = pl.read_parquet(file)
-    texts = {value for name in OF_PEOPLE if name in frame.columns for value in frame[name].drop_nulls().to_list()}
+    texts = {
+        value
+        for name in OF_PEOPLE
+        if name in frame.columns
+        for value in frame[name].drop_nulls().to_list()
+    }
     return {text for text in texts if len(text) > 3}
 
 
@@ -118,7 +146,11 @@ def test_no_value_that_comes_back_is_shown_or_logged(make_project: MakeProject) 
     with echoing(project) as echo:
         assert project.run("extract", "profiles", "-q", "-v").code == 0
         assert project.run("plan", "contacts", "-q", "-v").code in (0, 3)
-        for refuse, words in ((final, "403"), (whole, "Validation failed"), (one_by_one, "Validation failed")):
+        for refuse, words in (
+            (final, "403"),
+            (whole, "Validation failed"),
+            (one_by_one, "Validation failed"),
+        ):
             echo.refuse = staticmethod(refuse)
             done = project.run("load", "-v")
             assert done.code in (6, 8), done
@@ -126,7 +158,9 @@ def test_no_value_that_comes_back_is_shown_or_logged(make_project: MakeProject) 
             shown.append(done.stdout + done.stderr)
     values = values_of_people(project)
     assert len(values) > 1_000
-    log = b"".join(path.read_bytes() for path in (project.folder / "migration" / "log").iterdir()).decode()
+    log = b"".join(
+        path.read_bytes() for path in (project.folder / "migration" / "log").iterdir()
+    ).decode()
     for text in (log, *shown, *reasons(project)):
         assert sorted(value for value in values if value in text)[:5] == []
 
@@ -135,6 +169,8 @@ def reasons(project: Project) -> list[str]:
     """Why records and requests were refused, as the ledger has it."""
     with LedgerView(project.folder / "migration" / "ledger.sqlite") as view:
         plan = view.plans()[0]
-        found = [reason for reason, _ in view.reasons(plan, 100)] + [failure.reason for failure in view.failures(plan)]
+        found = [reason for reason, _ in view.reasons(plan, 100)] + [
+            failure.reason for failure in view.failures(plan)
+        ]
     assert found
     return found

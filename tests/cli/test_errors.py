@@ -39,7 +39,9 @@ def test_a_wrong_target_key(make_project: MakeProject) -> None:
 
 def test_a_missing_key(bare_project: Project) -> None:
     """Says where to put it."""
-    complains(bare_project.run("extract", DATATRICS_API_KEY=""), 5, "DATATRICS_API_KEY is not set", ".env")
+    complains(
+        bare_project.run("extract", DATATRICS_API_KEY=""), 5, "DATATRICS_API_KEY is not set", ".env"
+    )
 
 
 def test_a_wrong_project_id(make_project: MakeProject) -> None:
@@ -57,9 +59,17 @@ def test_an_unreachable_host(bare_project: Project) -> None:
 def test_an_unknown_mapping_key(bare_project: Project) -> None:
     """File, line, column and the nearest known key."""
     mapping = bare_project.folder / "mappings" / "contacts.yaml"
-    mapping.write_text(mapping.read_text().replace("  source: {from: source,", "  source: {form: source,"))
+    mapping.write_text(
+        mapping.read_text().replace("  source: {from: source,", "  source: {form: source,")
+    )
     line = mapping.read_text()[: mapping.read_text().index("form: source")].count("\n") + 1
-    complains(bare_project.run("mapping", "check"), 5, f"contacts.yaml:{line}:", "'form'", "did you mean 'from'?")
+    complains(
+        bare_project.run("mapping", "check"),
+        5,
+        f"contacts.yaml:{line}:",
+        "'form'",
+        "did you mean 'from'?",
+    )
 
 
 def test_a_key_column_that_is_not_mapped(bare_project: Project) -> None:
@@ -71,7 +81,9 @@ def test_a_key_column_that_is_not_mapped(bare_project: Project) -> None:
 
 def test_broken_yaml(bare_project: Project) -> None:
     """A file that is no YAML is named with the place."""
-    (bare_project.folder / "mappings" / "contacts.yaml").write_text("version: 1\ncolumns: [unclosed\n")
+    (bare_project.folder / "mappings" / "contacts.yaml").write_text(
+        "version: 1\ncolumns: [unclosed\n"
+    )
     complains(bare_project.run("mapping", "check"), 5, "contacts.yaml:")
 
 
@@ -108,7 +120,9 @@ def test_a_plain_http_host(bare_project: Project) -> None:
     complains(bare_project.run("extract"), 5, "https://")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="folders that are files behave differently elsewhere")
+@pytest.mark.skipif(
+    os.name != "posix", reason="folders that are files behave differently elsewhere"
+)
 def test_an_unwritable_workspace(bare_project: Project) -> None:
     """Refused before the first request. A file in the way stops root, too."""
     (bare_project.folder / "blocked").write_text("")
@@ -200,7 +214,12 @@ def test_a_delta_is_planned_only_where_it_is_named(make_project: MakeProject) ->
     """Without a name, `plan` and `status` go on from the newest whole snapshot."""
     project = make_project()
     assert project.run("extract", "content_categories", "-q", "--snapshot", "whole").code == 0
-    assert project.run("extract", "content_categories", "-q", "--since", "whole", "--snapshot", "delta").code == 0
+    assert (
+        project.run(
+            "extract", "content_categories", "-q", "--since", "whole", "--snapshot", "delta"
+        ).code
+        == 0
+    )
     assert project.run("status", "--json").summary["next"] == "migrate plan --snapshot whole"
     assert project.run("plan", "categories", "--json", "-q").summary["snapshot"] == "whole"
     assert project.run("status", "--json").summary["next"].startswith("migrate load")

@@ -32,7 +32,9 @@ HEAVY = (
 )
 
 
-def all_commands(command: click.Command, context: click.Context) -> Iterator[tuple[str, click.Command]]:
+def all_commands(
+    command: click.Command, context: click.Context
+) -> Iterator[tuple[str, click.Command]]:
     """Every command and group below `command`, and itself, by its whole name."""
     yield context.command_path, command
     if isinstance(command, click.Group):
@@ -52,7 +54,9 @@ def parse(line: str) -> click.Command:
     context = cli.make_context("migrate", words[1:], obj=App())
     command: click.Command = cli
     while isinstance(command, click.Group):
-        _, found, words = command.resolve_command(context, [*context._protected_args, *context.args])
+        _, found, words = command.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
         if found is None:
             return command
         context, command = found.make_context(found.name, words, parent=context), found
@@ -75,7 +79,13 @@ def test_two_examples_that_work(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["migrate load --no-such", "migrate extrakt", "migrate load --confirm-merges x", "migrate init a b"]
+    "line",
+    [
+        "migrate load --no-such",
+        "migrate extrakt",
+        "migrate load --confirm-merges x",
+        "migrate init a b",
+    ],
 )
 def test_an_example_that_does_not_work_would_be_found(line: str) -> None:
     """The check above can fail: options, commands, types and numbers of arguments."""
@@ -89,7 +99,10 @@ def test_every_option_says_what_it_is() -> None:
         f"{name} {option.opts[0]}"
         for name, command in EVERY.items()
         for option in command.params
-        if isinstance(option, click.Option) and not option.hidden and not option.help and not option.show_default
+        if isinstance(option, click.Option)
+        and not option.hidden
+        and not option.help
+        and not option.show_default
     ]
     assert silent == []
 
@@ -104,10 +117,14 @@ print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]), file=sys.
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)]
+)
 def test_help_needs_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
     """Help and version answer at once: no library for data, network or validation is imported for them."""
-    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
     assert json.loads(done.stderr.splitlines()[-1]) == []
     assert done.stdout
 

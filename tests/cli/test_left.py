@@ -61,7 +61,9 @@ def test_from_nothing_loaded_to_the_end(planned: Project) -> None:
     assert planned.run("evidence", "--json", "-q").summary["not_loaded"] == {}
     over = planned.run("status", "--json").summary
     assert "next" not in over
-    assert [(plan["left"], plan["counted"], plan["proved"]) for plan in over["plans"]] == [(0, True, True)]
+    assert [(plan["left"], plan["counted"], plan["proved"]) for plan in over["plans"]] == [
+        (0, True, True)
+    ]
     report = planned.folder / "migration" / "reports" / "pl-reconcile.json"
     os.utime(report)
     assert planned.run("status", "--json").summary["next"] == "migrate evidence --plan pl"
@@ -70,7 +72,9 @@ def test_from_nothing_loaded_to_the_end(planned: Project) -> None:
 def test_a_plan_without_a_row_to_send_is_complete(planned: Project) -> None:
     """All is in the target already, so a second plan needs no load: its counts match, and nothing is left."""
     assert planned.run("load", "-q").code in (0, 3)
-    made = planned.run("plan", "contacts", "--plan", "same", "--json", "-q").summary["datasets"]["contacts"]
+    made = planned.run("plan", "contacts", "--plan", "same", "--json", "-q").summary["datasets"][
+        "contacts"
+    ]
     assert made["unchanged"] == made["planned"] > 0
     found = planned.run("reconcile", "--json", "-q")
     assert (found.code, found.summary["status"], found.summary["datasets"]) == (0, "match", {})

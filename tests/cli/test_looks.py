@@ -36,9 +36,16 @@ def odd_project(tmp_path: Path) -> Project:
 
 def run_bytes(project: Project, *arguments: str, encoding: str) -> tuple[int, bytes, bytes]:
     """Exit code, stdout and stderr of a command whose streams have that encoding."""
-    env = {**os.environ, "PYTHONIOENCODING": encoding, "DATATRICS_API_KEY": "", "OCTOLIS_API_KEYS": ""}
+    env = {
+        **os.environ,
+        "PYTHONIOENCODING": encoding,
+        "DATATRICS_API_KEY": "",
+        "OCTOLIS_API_KEYS": "",
+    }
     command = [sys.executable, "-m", "migrate", *arguments]
-    done = subprocess.run(command, cwd=project.folder, env=env, capture_output=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, cwd=project.folder, env=env, capture_output=True, stdin=subprocess.DEVNULL
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -91,7 +98,9 @@ def on_a_terminal(columns: int) -> Iterator[tuple[int, list[bytes]]]:
     fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
     ours, theirs = pty.openpty()
     fcntl.ioctl(
-        theirs, termios.TIOCSWINSZ, (24).to_bytes(2, sys.byteorder) + columns.to_bytes(2, sys.byteorder) + bytes(4)
+        theirs,
+        termios.TIOCSWINSZ,
+        (24).to_bytes(2, sys.byteorder) + columns.to_bytes(2, sys.byteorder) + bytes(4),
     )
     pieces: list[bytes] = []
 
@@ -112,9 +121,15 @@ def on_a_terminal(columns: int) -> Iterator[tuple[int, list[bytes]]]:
         os.close(ours)
 
 
-def shown_on_a_terminal(project: Project, *arguments: str, columns: int = 80, **environ: str) -> str:
+def shown_on_a_terminal(
+    project: Project, *arguments: str, columns: int = 80, **environ: str
+) -> str:
     """What a command writes to a terminal."""
-    unset = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+    unset = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("NO_COLOR", "COLUMNS", "LINES")
+    }
     with on_a_terminal(columns) as (terminal, pieces):
         subprocess.run(
             [sys.executable, "-m", "migrate", *arguments],
@@ -155,7 +170,11 @@ def test_bars_fit_the_terminal(columns: int) -> None:
     with on_a_terminal(columns) as (terminal, pieces):
         env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
         subprocess.run(
-            [sys.executable, "-c", BARS], env={**env, "TERM": "xterm"}, stdin=terminal, stderr=terminal, check=True
+            [sys.executable, "-c", BARS],
+            env={**env, "TERM": "xterm"},
+            stdin=terminal,
+            stderr=terminal,
+            check=True,
         )
     lines = b"".join(pieces).decode().replace("\x1b[A", "\n").replace("\r", "\n").split("\n")
     assert max(map(len, lines)) <= columns
@@ -198,7 +217,9 @@ def test_a_heartbeat_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @given(st.integers(0, 10**9), st.none() | st.integers(0, 10**9), st.floats(0, 10**9))
-def test_the_time_left_is_said_only_when_it_is_known(done: int, total: int | None, rate: float) -> None:
+def test_the_time_left_is_said_only_when_it_is_known(
+    done: int, total: int | None, rate: float
+) -> None:
     """No total, no rate, or more than announced: nothing rather than nonsense."""
     text = time_left(done, total, rate)
     assert bool(text) == bool(total and rate > 0 and total >= done)

@@ -51,7 +51,9 @@ def list_requests(project: Project) -> int:
 
 def manifest(project: Project, name: str) -> dict[str, Any]:
     """The manifest of a finished snapshot."""
-    text = (project.folder / "migration" / "snapshots" / name / "manifest.json").read_text(encoding="utf-8")
+    text = (project.folder / "migration" / "snapshots" / name / "manifest.json").read_text(
+        encoding="utf-8"
+    )
     found = json.loads(text)
     assert isinstance(found, dict)
     return found
@@ -98,17 +100,38 @@ def test_an_update_is_sent_alone(make_project: MakeProject) -> None:
     assert project.run("run", "-q").code == 3
     assert project.sandbox is not None
     url = f"{project.sandbox.datatrics_url}/project/demo/profile"
-    listed = httpx.get(url, params={"limit": 1, "source": "MailChimp"}, headers={"x-apikey": "source-key-canary-1b7f"})
+    listed = httpx.get(
+        url,
+        params={"limit": 1, "source": "MailChimp"},
+        headers={"x-apikey": "source-key-canary-1b7f"},
+    )
     record = listed.json()["items"][0]
-    body = {name: value for name, value in record.items() if name not in ("profileid", "source", "objecttype")}
-    change = {"profileid": record["profileid"], "source": record["source"], "profile": {**body, "city": "Nieuwstad"}}
+    body = {
+        name: value
+        for name, value in record.items()
+        if name not in ("profileid", "source", "objecttype")
+    }
+    change = {
+        "profileid": record["profileid"],
+        "source": record["source"],
+        "profile": {**body, "city": "Nieuwstad"},
+    }
     httpx.post(url, json=change, headers={"x-apikey": "source-key-canary-1b7f"}).raise_for_status()
     assert project.run("extract", "profiles", "-q").code == 0
     planned = project.run("plan", "contacts", "--json", "-q").summary["datasets"]["contacts"]
-    assert (planned["create"], planned["update"], planned["unchanged"]) == (0, 1, planned["planned"] - 1)
+    assert (planned["create"], planned["update"], planned["unchanged"]) == (
+        0,
+        1,
+        planned["planned"] - 1,
+    )
     assert planned["change_counts"] == {"city": 1}
     loaded = project.run("load", "--json", "-q").summary["datasets"]["contacts"]
-    assert (loaded["written"], loaded["updated"], loaded["created"], loaded["requests"]) == (1, 1, 0, 1)
+    assert (loaded["written"], loaded["updated"], loaded["created"], loaded["requests"]) == (
+        1,
+        1,
+        0,
+        1,
+    )
     assert project.run("reconcile", "-q").code == 0
 
 
@@ -121,7 +144,9 @@ def test_kill_during_extract(make_project: MakeProject) -> None:
     folder = project.folder / "migration" / "snapshots" / "killed"
     for resource, path, lines in (("profiles", "profile", 5), ("sales", "sale", 20)):
         journal = folder / resource / "journal.jsonl"
-        project.set_faults((f"datatrics:stall@path=*/{path},at={lines + 9}",))  # so that it cannot end before
+        project.set_faults(
+            (f"datatrics:stall@path=*/{path},at={lines + 9}",)
+        )  # so that it cannot end before
         project.kill_when(
             lambda journal=journal, lines=lines: journal.exists() and journal.read_bytes().count(b"\n") >= lines,
             "extract", "--snapshot", "killed", "-q",
@@ -134,7 +159,9 @@ def test_kill_during_extract(make_project: MakeProject) -> None:
     assert spent <= clean_requests + 2 * (4 + 5), (spent, clean_requests)
     clean, killed = manifest(project, "clean"), manifest(project, "killed")
     for resource, entry in clean["resources"].items():
-        assert [p["sha256"] for p in entry["parts"]] == [p["sha256"] for p in killed["resources"][resource]["parts"]]
+        assert [p["sha256"] for p in entry["parts"]] == [
+            p["sha256"] for p in killed["resources"][resource]["parts"]
+        ]
 
 
 def test_kill_during_load(make_project: MakeProject) -> None:

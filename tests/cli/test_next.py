@@ -53,7 +53,10 @@ def test_a_snapshot_that_is_finished_already(make_project: MakeProject) -> None:
     project = make_project()
     extract = ("extract", "content_categories", "--snapshot", "one")
     assert project.run(*extract, "--json", "-q").summary["status"] == "done"
-    assert project.run(*extract, "--json", "-q").summary["status"] == "finished already; nothing was asked"
+    assert (
+        project.run(*extract, "--json", "-q").summary["status"]
+        == "finished already; nothing was asked"
+    )
     assert "was finished already; nothing was asked" in project.run(*extract, "-q").stdout
     changed = project.run("extract", "sales", "content_items", "--snapshot", "one")
     assert "resources: content_categories, now content_items sales" in changed.stderr
@@ -63,14 +66,19 @@ def test_a_delta_is_not_looked_at_unasked(make_project: MakeProject) -> None:
     """`inspect`, `mapping check`, `preview` and `new` take the newest snapshot that is whole, as `plan` does."""
     project = make_project()
     assert project.run("extract", "content_categories", "--snapshot", "whole", "-q").code == 0
-    delta = project.run("extract", "content_categories", "--snapshot", "delta", "--since", "whole", "-q")
+    delta = project.run(
+        "extract", "content_categories", "--snapshot", "delta", "--since", "whole", "-q"
+    )
     assert delta.code == 0, delta.stderr
     file = "mappings/categories.yaml"
     for command in (("inspect",), ("mapping", "check"), ("mapping", "preview", file)):
         assert project.run(*command, "--json", "-q").summary["snapshot"] == "whole"
     new = project.run("mapping", "new", "content_categories", "--out", "new.yaml", "--json", "-q")
     assert new.summary["snapshot"] == "whole"
-    assert project.run("mapping", "preview", file, "--snapshot", "delta", "--json").summary["snapshot"] == "delta"
+    assert (
+        project.run("mapping", "preview", file, "--snapshot", "delta", "--json").summary["snapshot"]
+        == "delta"
+    )
 
 
 def test_a_page_goes_into_a_folder_that_is_there(make_project: MakeProject) -> None:

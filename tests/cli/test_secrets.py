@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from migrate.cli.main import cli
-from migrate.http import NoReplyError, Remote
+from migrate.net.http import NoReplyError, Remote
 from tests.harness import SOURCE_KEY, TARGET_KEY, Done, Project
 
 MakeProject = Callable[..., Project]
@@ -25,7 +25,10 @@ FAULTS = {
     "refused": ("octolis:403@path=*batch*",),
     "server errors": ("datatrics:500@every=3,times=4", "octolis:502@every=3,times=4,body=html"),
     "cut connections": ("datatrics:cut@every=3,times=3", "octolis:reset-after@every=3,times=3"),
-    "broken answers": ("datatrics:truncated-json@every=4,times=2", "octolis:html200@every=4,times=2"),
+    "broken answers": (
+        "datatrics:truncated-json@every=4,times=2",
+        "octolis:html200@every=4,times=2",
+    ),
     "redirects": ("octolis:redirect=http://127.0.0.1:9/elsewhere@path=*count*",),
 }
 ARGUMENTS = {
@@ -64,7 +67,10 @@ def texts_of(project: Project, runs: dict[str, Done]) -> dict[str, bytes]:
     """Everything that was printed or written, by name."""
     found = {str(path): path.read_bytes() for path in project.folder.rglob("*") if path.is_file()}
     for name, done in runs.items():
-        found |= {f"stdout of {name}": done.stdout.encode(), f"stderr of {name}": done.stderr.encode()}
+        found |= {
+            f"stdout of {name}": done.stdout.encode(),
+            f"stderr of {name}": done.stderr.encode(),
+        }
     return found
 
 
@@ -83,7 +89,11 @@ def test_every_command(make_project: MakeProject) -> None:
         runs[name] = project.run(*name.split(), *shlex.split(ARGUMENTS.get(name, "")), "-v")
     texts = texts_of(project, runs)
     assert with_keys(texts) == []
-    log = b"".join(text for name, text in texts.items() if Path(name).suffix == ".jsonl" and "log" in Path(name).parts)
+    log = b"".join(
+        text
+        for name, text in texts.items()
+        if Path(name).suffix == ".jsonl" and "log" in Path(name).parts
+    )
     assert b"GET Datatrics" in log
     assert b"POST Octolis" in log
     assert [name for name, text in texts.items() if b"Traceback" in text] == []
@@ -124,7 +134,11 @@ def test_an_id_that_is_an_email_address_is_not_in_the_log(make_project: MakeProj
     project = make_project(feeding=False)
     email = "jan.canary@example.org"
     for source in ("shop", "till"):
-        profile = {"profileid": email, "source": source, "profile": {"email": email, "created": "2020-01-01 00:00:00"}}
+        profile = {
+            "profileid": email,
+            "source": source,
+            "profile": {"email": email, "created": "2020-01-01 00:00:00"},
+        }
         httpx.post(
             f"{project.sandbox.url}/2.0/project/demo/profile/bulk",
             json={"profiles": [profile]},
@@ -162,13 +176,21 @@ def test_a_bug_with_everything_in_its_message(make_project: MakeProject) -> None
     project = make_project(feeding=False)
     environ = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
     done = subprocess.run(
-        [sys.executable, "-c", BUG], cwd=project.folder, env={**os.environ, **environ}, capture_output=True, text=True
+        [sys.executable, "-c", BUG],
+        cwd=project.folder,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
     )
     texts = texts_of(project, {"bug": Done(done.returncode, done.stdout, done.stderr)})
     assert done.returncode == 1
     assert with_keys(texts) == []
     assert "RuntimeError: a bug: <migrate.target.client.TargetClient" in done.stderr
-    assert any(b"RuntimeError: a bug" in text for name, text in texts.items() if Path(name).suffix == ".jsonl")
+    assert any(
+        b"RuntimeError: a bug" in text
+        for name, text in texts.items()
+        if Path(name).suffix == ".jsonl"
+    )
 
 
 def test_a_request_that_fails_has_never_held_the_key() -> None:
@@ -178,11 +200,15 @@ def test_a_request_that_fails_has_never_held_the_key() -> None:
         request.headers["x-apikey"] = SOURCE_KEY
         request.url = request.url.copy_merge_params({"api-key": TARGET_KEY})
 
-    remote = Remote("X", "http://127.0.0.1:9/v1", authorize=authorize, headers={}, connections=1, deadline_s=5)
+    remote = Remote(
+        "X", "http://127.0.0.1:9/v1", authorize=authorize, headers={}, connections=1, deadline_s=5
+    )
     try:
         remote.send("GET", "/records", params={"page": 1})
     except NoReplyError as error:
-        shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+        shown = "".join(
+            traceback.TracebackException.from_exception(error, capture_locals=True).format()
+        )
         context = error.__context__
         assert isinstance(context, httpx.HTTPError)
         request = context.request

@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from migrate.app.support.bundle import refuse_leaks
 from migrate.errors import WorkspaceError
-from migrate.stages.support import refuse_leaks
 from tests.harness import SOURCE_KEY, TARGET_KEY, Project
 
 MakeProject = Callable[..., Project]
@@ -41,7 +41,13 @@ def plant(project: Project) -> None:
     """Puts keys and values of people wherever the workspace can hold them."""
     workspace = project.folder / "migration"
     words = f"{' '.join(PLANTED)} with {SOURCE_KEY} and api-key={TARGET_KEY}"
-    line = {"time": "2026-11-22T10:00:00.000Z", "level": "error", "logger": "migrate.load", "pid": 7, "message": words}
+    line = {
+        "time": "2026-11-22T10:00:00.000Z",
+        "level": "error",
+        "logger": "migrate.load",
+        "pid": 7,
+        "message": words,
+    }
     odd = {
         "time": words,
         "level": words,
@@ -59,13 +65,17 @@ def plant(project: Project) -> None:
         (workspace / "reports" / f"{name}.html").write_text(words, encoding="utf-8")
         (workspace / name).write_text(words, encoding="utf-8")
     (workspace / "snapshots" / "broken").mkdir()
-    (workspace / "snapshots" / "broken" / "manifest.json").write_text(f"{{{words}", encoding="utf-8")
+    (workspace / "snapshots" / "broken" / "manifest.json").write_text(
+        f"{{{words}", encoding="utf-8"
+    )
     ledger = sqlite3.connect(workspace / "ledger.sqlite")
     with ledger:
         failure = (1.0, 1, 0, 400, words, "req-1", f"00-{PLANTED[2]}", "ab")
         columns = "at, dataset, batch, status, reason, request_id, traceparent, payload_sha256"
         ledger.execute(f"INSERT INTO failures ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", failure)
-        ledger.execute("UPDATE records SET state = 'rejected', error = ? WHERE position = 0", (words,))
+        ledger.execute(
+            "UPDATE records SET state = 'rejected', error = ? WHERE position = 0", (words,)
+        )
     ledger.close()
 
 
@@ -91,16 +101,28 @@ def test_neither_keys_nor_people(loaded: Project) -> None:
     assert set(done.summary["members"]) == set(members)
     text = "\n".join(members.values())
     pieces = {piece for value in PLANTED for piece in (value, *value.split("-")) if len(piece) > 3}
-    assert [word for word in (SOURCE_KEY, TARGET_KEY, HEADER, *sorted(pieces)) if word in text] == []
+    assert [
+        word for word in (SOURCE_KEY, TARGET_KEY, HEADER, *sorted(pieces)) if word in text
+    ] == []
     assert [value for value in sorted(values_of_people(loaded)) if value in text] == []
-    check_usefulness({name: json.loads(data) for name, data in members.items() if name.endswith(".json")}, members)
+    check_usefulness(
+        {name: json.loads(data) for name, data in members.items() if name.endswith(".json")},
+        members,
+    )
 
 
 def values_of_people(project: Project) -> set[str]:
     """E-mail addresses, telephone numbers, streets and keys of the migrated contacts."""
-    frame = pl.read_parquet(next((project.folder / "migration" / "plans").glob("*/contacts/records.parquet")))
+    frame = pl.read_parquet(
+        next((project.folder / "migration" / "plans").glob("*/contacts/records.parquet"))
+    )
     names = ("email", "phone", "mobile", "address", "contact_key", "name", "lastname")
-    found = {value for name in names if name in frame.columns for value in frame[name].drop_nulls().to_list()}
+    found = {
+        value
+        for name in names
+        if name in frame.columns
+        for value in frame[name].drop_nulls().to_list()
+    }
     assert len(found) > 1_000
     return {value for value in found if len(value) > 5}
 
@@ -112,7 +134,9 @@ def check_usefulness(found: dict[str, Any], members: dict[str, str]) -> None:
         "from": {"DATATRICS_API_KEY": "the environment", "OCTOLIS_API_KEYS": "the environment"},
         "octolis": 1,
     }
-    assert found["settings.json"]["octolis"]["webhooks"]["notify"]["headers"] == {"x-password": "***"}
+    assert found["settings.json"]["octolis"]["webhooks"]["notify"]["headers"] == {
+        "x-password": "***"
+    }
     assert found["snapshots.json"]["first-try"]["resources"]["profiles"]["rows"] == 1_200
     assert found["snapshots.json"]["broken"]["trouble"]
     (plan,) = found["plans.json"].values()

@@ -76,11 +76,20 @@ def _write_copy(folder: Path, **changes: pl.DataFrame) -> Path:
             }
         ),
         "demographics": pl.DataFrame(
-            {"household_id": [7], "age": ["65+"], "home_ownership": pl.Series([None], dtype=pl.String)}
+            {
+                "household_id": [7],
+                "age": ["65+"],
+                "home_ownership": pl.Series([None], dtype=pl.String),
+            }
         ),
         "campaigns": pl.DataFrame({"campaign_id": [26, 26], "household_id": [7, 7]}),
         "campaign_descriptions": pl.DataFrame(
-            {"campaign_id": [26], "campaign_type": ["Type B"], "start_date": [noon], "end_date": [noon]}
+            {
+                "campaign_id": [26],
+                "campaign_type": ["Type B"],
+                "start_date": [noon],
+                "end_date": [noon],
+            }
         ),
         "coupon_redemptions": pl.DataFrame(
             {
@@ -127,9 +136,16 @@ def test_a_household_is_known_since_its_first_purchase(copy: CompleteJourney) ->
     assert first == {
         "profileid": "7",
         "source": "CompleteJourney",
-        "profile": {"email": "household-7@example.com", "created": "2017-12-31 12:30:05", "age": "65+"},
+        "profile": {
+            "email": "household-7@example.com",
+            "created": "2017-12-31 12:30:05",
+            "age": "65+",
+        },
     }
-    assert second["profile"] == {"email": "household-12@example.com", "created": "2018-01-01 12:30:05"}
+    assert second["profile"] == {
+        "email": "household-12@example.com",
+        "created": "2018-01-01 12:30:05",
+    }
 
 
 def test_products_link_to_the_categories_that_exist(copy: CompleteJourney) -> None:
@@ -140,7 +156,9 @@ def test_products_link_to_the_categories_that_exist(copy: CompleteJourney) -> No
     pops = 'GROCERY > ICE "6\\" POPS'
     assert names == ["ICE - CRUSHED/CUBED", "MISCELLANEOUS", 'ICE "6\\" POPS']
     assert linked == [["GROCERY", "GROCERY > FRZN ICE"], ["MISCELLANEOUS"], ["GROCERY", pops]]
-    categories = [msgspec.json.decode(record)["itemid"] for record in copy.records("content_categories")]
+    categories = [
+        msgspec.json.decode(record)["itemid"] for record in copy.records("content_categories")
+    ]
     assert categories == ["GROCERY", "GROCERY > FRZN ICE", pops, "MISCELLANEOUS"]
     assert items[1]["package_size"] is None
 
@@ -167,7 +185,10 @@ def test_the_copy_is_counted_and_summed(copy: CompleteJourney) -> None:
         "sales": 3,
         "interactions": 5,
     }
-    assert copy.revenue() == [Revenue("2017-12", "USD", Decimal("0.30")), Revenue("2018-01", "USD", Decimal("840.00"))]
+    assert copy.revenue() == [
+        Revenue("2017-12", "USD", Decimal("0.30")),
+        Revenue("2018-01", "USD", Decimal("840.00")),
+    ]
     assert copy.event_counts() == {"redeem": 3, "send": 2}
 
 
@@ -194,7 +215,9 @@ def test_missing_amounts_are_refused(tmp_path: Path) -> None:
     _write_copy(tmp_path)
     file = tmp_path / "transactions.parquet"
     frame = pl.read_parquet(file)
-    frame.with_columns(sales_value=pl.when(pl.col("week") > 0).then(None)).cast(frame.schema).write_parquet(file)
+    frame.with_columns(sales_value=pl.when(pl.col("week") > 0).then(None)).cast(
+        frame.schema
+    ).write_parquet(file)
     with pytest.raises(ConfigError, match="sales_value"):
         open_complete_journey(tmp_path)
 
@@ -210,7 +233,9 @@ def test_baskets_torn_apart_are_refused(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The message says which file, the hint how to get it."""
-    with pytest.raises(ConfigError, match=r"campaign_descriptions\.parquet cannot be read") as raised:
+    with pytest.raises(
+        ConfigError, match=r"campaign_descriptions\.parquet cannot be read"
+    ) as raised:
         open_complete_journey(tmp_path)
     assert "pip install" in str(raised.value.hint)
 
@@ -253,7 +278,9 @@ def test_every_amount_of_the_sales_is_exact_and_adds_up(whole: CompleteJourney) 
     assert lines == 1_469_307
     assert len(baskets) == 155_848
     assert all(int(basket) > INT32 for basket in baskets)
-    assert [Revenue(month, "USD", amount) for month, amount in sorted(months.items())] == whole.revenue()
+    assert [
+        Revenue(month, "USD", amount) for month, amount in sorted(months.items())
+    ] == whole.revenue()
 
 
 def test_the_revenue_is_that_of_the_raw_file(whole: CompleteJourney) -> None:
@@ -267,7 +294,9 @@ def test_the_revenue_is_that_of_the_raw_file(whole: CompleteJourney) -> None:
         .sort("month")
         .collect()
     )
-    expected = [Revenue(month, "USD", Decimal(cents).scaleb(-2)) for month, cents in months.iter_rows()]
+    expected = [
+        Revenue(month, "USD", Decimal(cents).scaleb(-2)) for month, cents in months.iter_rows()
+    ]
     assert whole.revenue() == expected
     assert len(expected) == 13
 
@@ -294,7 +323,9 @@ def test_identities_are_unique(whole: CompleteJourney) -> None:
 
 def test_coupon_codes_are_texts_beyond_32_bits(whole: CompleteJourney) -> None:
     """They would not fit a whole number of the target."""
-    records = (msgspec.json.decode(record)["interaction"] for record in whole.records("interactions"))
+    records = (
+        msgspec.json.decode(record)["interaction"] for record in whole.records("interactions")
+    )
     coupons = [record["coupon_upc"] for record in records if record["event"] == "redeem"]
     assert len(coupons) == whole.event_counts()["redeem"]
     assert all(isinstance(coupon, str) and int(coupon) > INT32 for coupon in coupons)

@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 from migrate.demo.data import Revenue, encode
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**9), max_value=10**9))
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, places=4, min_value=-(10**9), max_value=10**9
+    )
+)
 def test_a_decimal_becomes_a_number_with_exactly_its_digits(amount: Decimal) -> None:
     """Money is never taken through a binary fraction, and no trailing zero is lost."""
     assert encode({"total": amount}) == b'{"total":%s}' % str(amount).encode()

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.demo.drift import Fields, Row, Shares, make_drift, pick_fields
+from migrate.demo.drift import DriftFields, Row, Shares, make_drift, pick_fields
 
 MOMENT = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
-FIELDS = Fields(ids=("id",), changeable=("city", "metadata.age"), unique=("email",))
+FIELDS = DriftFields(ids=("id",), changeable=("city", "metadata.age"), unique=("email",))
 
 
 def records(count: int) -> list[Row]:
@@ -26,9 +26,15 @@ def records(count: int) -> list[Row]:
 
 
 @given(
-    count=st.integers(0, 60), changed=st.floats(0, 1), new=st.floats(0, 1), gone=st.floats(0, 1), seed=st.integers(0, 9)
+    count=st.integers(0, 60),
+    changed=st.floats(0, 1),
+    new=st.floats(0, 1),
+    gone=st.floats(0, 1),
+    seed=st.integers(0, 9),
 )
-def test_each_record_meets_one_fate(count: int, changed: float, new: float, gone: float, seed: int) -> None:
+def test_each_record_meets_one_fate(
+    count: int, changed: float, new: float, gone: float, seed: int
+) -> None:
     """As many as the shares say, no record twice, and the same again for the same seed."""
     shares = Shares(changed, new, gone)
     rows = records(count)
@@ -54,10 +60,15 @@ def test_a_change_keeps_the_digits_and_takes_a_value_of_another_record() -> None
         after, old = json.loads(raw), before[json.loads(raw)["id"]]
         assert after["updated"] == "2026-03-01 22:00:00"
         assert after["email"] == old["email"]
-        differing = [(after["city"], old["city"]), (after["metadata"]["age"], old["metadata"]["age"])]
+        differing = [
+            (after["city"], old["city"]),
+            (after["metadata"]["age"], old["metadata"]["age"]),
+        ]
         assert sum(new != was for new, was in differing) <= 1
         assert after["city"] in {one["city"] for one in before.values()}
-    assert any(json.loads(raw)["city"] != before[json.loads(raw)["id"]]["city"] for raw in drift.changed)
+    assert any(
+        json.loads(raw)["city"] != before[json.loads(raw)["id"]]["city"] for raw in drift.changed
+    )
 
 
 def test_a_new_record_has_an_identity_of_its_own() -> None:

@@ -93,8 +93,12 @@ def test_portions_hold_all_records_in_order_within_their_limits(
     assert all(sum(map(len, portion)) <= max_bytes or len(portion) == 1 for portion in portions)
 
 
-@given(st.lists(st.binary(min_size=1, max_size=9), min_size=1), st.integers(1, 5), st.integers(9, 20))
-def test_portions_are_as_large_as_they_may_be(records: list[bytes], max_records: int, max_bytes: int) -> None:
+@given(
+    st.lists(st.binary(min_size=1, max_size=9), min_size=1), st.integers(1, 5), st.integers(9, 20)
+)
+def test_portions_are_as_large_as_they_may_be(
+    records: list[bytes], max_records: int, max_bytes: int
+) -> None:
     """The first record of the next portion would not have fitted."""
     portions = list(chunks(records, max_records, max_bytes))
     for portion, following in pairwise(portions):
@@ -108,12 +112,20 @@ def test_the_sandbox_holds_what_was_fed(sandbox: Sandbox, data: Synthetic) -> No
     for _ in range(2):
         fed = feed(sandbox.datatrics_url, "demo", SecretStr(KEY), data, progress, chunk_records=400)
         assert fed == data.counts()
-    assert progress.totals == {f"feed {resource}": count for resource, count in data.counts().items()}
-    assert progress.done == {f"feed {resource}": 2 * count for resource, count in data.counts().items()}
-    with httpx.Client(headers={"x-apikey": KEY}, base_url=f"{sandbox.datatrics_url}/project/demo/") as client:
+    assert progress.totals == {
+        f"feed {resource}": count for resource, count in data.counts().items()
+    }
+    assert progress.done == {
+        f"feed {resource}": 2 * count for resource, count in data.counts().items()
+    }
+    with httpx.Client(
+        headers={"x-apikey": KEY}, base_url=f"{sandbox.datatrics_url}/project/demo/"
+    ) as client:
         for resource in RESOURCES:
             path, total, params = LISTS[resource]
-            assert client.get(path, params=params).json()[total] == data.counts()[resource], resource
+            assert client.get(path, params=params).json()[total] == data.counts()[resource], (
+                resource
+            )
 
 
 def test_amounts_arrive_to_the_last_digit(sandbox: Sandbox, data: Synthetic) -> None:
@@ -153,7 +165,9 @@ def test_a_wrong_project_is_refused(sandbox: Sandbox, data: Synthetic) -> None:
         (500, b"{}", "answered 500"),
     ],
 )
-def test_an_answer_that_is_not_the_documented_one_stops(data: Synthetic, status: int, body: bytes, words: str) -> None:
+def test_an_answer_that_is_not_the_documented_one_stops(
+    data: Synthetic, status: int, body: bytes, words: str
+) -> None:
     """A service that takes fewer records than were sent, or says something else, is not believed."""
     with _service(status, body) as url, pytest.raises(RemoteError, match=words):
         _feed(url, data)

@@ -60,7 +60,9 @@ def test_as_many_records_come_out_as_are_counted(data: Synthetic) -> None:
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process(data: Synthetic) -> None:
     """Nothing depends on the clock, on hashes of the process or on the machine."""
-    ours = hashlib.sha256(b"".join(b"".join(data.records(resource)) for resource in RESOURCES)).hexdigest()
+    ours = hashlib.sha256(
+        b"".join(b"".join(data.records(resource)) for resource in RESOURCES)
+    ).hexdigest()
     program = """
 import hashlib
 from migrate.demo.data import RESOURCES
@@ -70,7 +72,11 @@ print(hashlib.sha256(b"".join(b"".join(data.records(resource)) for resource in R
 """
     theirs = subprocess.run(
         [sys.executable, "-c", program],
-        env={"PYTHONHASHSEED": "7", "TZ": "Pacific/Apia", "PYTHONPATH": ":".join(filter(None, sys.path))},
+        env={
+            "PYTHONHASHSEED": "7",
+            "TZ": "Pacific/Apia",
+            "PYTHONPATH": ":".join(filter(None, sys.path)),
+        },
         capture_output=True,
         text=True,
         check=True,
@@ -93,7 +99,10 @@ def test_identities_are_unique(data: Synthetic) -> None:
         "interactions": ("interactionid",),
     }.items():
         records = _decode(data, resource)
-        ids = {(record["source"], str(next(record[name] for name in fields if name in record))) for record in records}
+        ids = {
+            (record["source"], str(next(record[name] for name in fields if name in record)))
+            for record in records
+        }
         assert len(ids) == len(records), resource
 
 
@@ -106,7 +115,9 @@ def test_the_revenue_is_the_sum_of_the_totals_that_are_numbers(data: Synthetic) 
         if amount is not None:
             moment = conversion.get("created") or conversion["created_at"]
             months[moment[:7] if _is_moment(moment) else NO_DATE] += amount
-    assert [Revenue(month, "EUR", amount) for month, amount in sorted(months.items())] == data.revenue()
+    assert [
+        Revenue(month, "EUR", amount) for month, amount in sorted(months.items())
+    ] == data.revenue()
     assert len(months) == 24 + 1
 
 
@@ -128,7 +139,9 @@ def test_no_sale_changes_its_month_with_the_zone(data: Synthetic) -> None:
         for record in _decode(data, "sales"):
             text = record["conversion"].get("created") or record["conversion"]["created_at"]
             if _is_moment(text):
-                local = datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=ZoneInfo(zone))
+                local = datetime.fromisoformat(text.removesuffix("Z")).replace(
+                    tzinfo=ZoneInfo(zone)
+                )
                 assert f"{local.astimezone(ZoneInfo('UTC')):%Y-%m}" == text[:7]
 
 
@@ -147,20 +160,38 @@ def test_nine_values_are_broken_and_no_more(data: Synthetic) -> None:
     for record in _decode(data, "profiles"):
         profile = record["profile"]
         broken += [
-            profile[field] for field in ("created", "created_at") if not _is_moment(profile.get(field, "2023-01-01"))
+            profile[field]
+            for field in ("created", "created_at")
+            if not _is_moment(profile.get(field, "2023-01-01"))
         ]
         born = profile.get("dateofbirth", "0000-00-00")
         broken += [born] if born != "0000-00-00" and not _is_moment(born) else []
-        consents = [str(profile[field]).lower() for field in ("optin", "newsletter") if field in profile]
-        broken += [consent for consent in consents if consent not in ("", "0", "1", "yes", "no", "true", "false")]
+        consents = [
+            str(profile[field]).lower() for field in ("optin", "newsletter") if field in profile
+        ]
+        broken += [
+            consent
+            for consent in consents
+            if consent not in ("", "0", "1", "yes", "no", "true", "false")
+        ]
     for record in _decode(data, "content_items"):
         price = str(record["item"]["price"])
-        broken += [] if re.fullmatch(r"[0-9]+(\.[0-9]+)?|[0-9]{1,3}(\.[0-9]{3})*,[0-9]{2}", price) else [price]
+        broken += (
+            []
+            if re.fullmatch(r"[0-9]+(\.[0-9]+)?|[0-9]{1,3}(\.[0-9]{3})*,[0-9]{2}", price)
+            else [price]
+        )
     for record in _decode(data, "sales"):
         conversion = record["conversion"]
         broken += [conversion] if _amount(conversion) is None else []
-        broken += [] if _is_moment(conversion.get("created") or conversion["created_at"]) else [conversion]
-        numbers = [str(item[field]) for item in conversion["items"] for field in ("price", "quantity")]
+        broken += (
+            []
+            if _is_moment(conversion.get("created") or conversion["created_at"])
+            else [conversion]
+        )
+        numbers = [
+            str(item[field]) for item in conversion["items"] for field in ("price", "quantity")
+        ]
         broken += [number for number in numbers if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", number)]
     moments = [record["interaction"]["datetime"] for record in _decode(data, "interactions")]
     broken += [moment for moment in moments if not _is_moment(moment)]
@@ -181,7 +212,9 @@ def test_profiles_hold_the_traps_of_their_systems(data: Synthetic) -> None:
         by_source[record["source"]].append(record)
     magento = by_source["Magento 2"]
     assert all(record["profileid"].count(":") == 2 for record in magento)
-    assert all({"newsletter", "optin", "created"}.isdisjoint(record["profile"]) for record in magento)
+    assert all(
+        {"newsletter", "optin", "created"}.isdisjoint(record["profile"]) for record in magento
+    )
     assert "Synced" in {record["profile"]["status"] for record in magento}
     shop = [record["profile"] for record in by_source["Prestashop-1"]]
     assert {0, 1, "0", "1"} == {profile["optin"] for profile in shop}
@@ -220,7 +253,10 @@ def test_products_hold_the_traps_of_their_systems(data: Synthetic) -> None:
     assert any("<p>" in record["item"].get("description", "") for record in items)
     assert any("🦊" in record["item"]["name"] for record in items)
     assert any(isinstance(record["itemid"], int) for record in items)
-    names = [record.get("item", record.get("category"))["name"] for record in _decode(data, "content_categories")]
+    names = [
+        record.get("item", record.get("category"))["name"]
+        for record in _decode(data, "content_categories")
+    ]
     assert any(" > >" in name for name in names)
 
 
@@ -228,5 +264,7 @@ def test_some_interactions_belong_to_nobody(data: Synthetic) -> None:
     """A subscriber may be gone while the clicks remain."""
     profiles = {(record["source"], record["profileid"]) for record in _decode(data, "profiles")}
     records = _decode(data, "interactions")
-    orphans = [one for one in records if (one["source"], one["interaction"]["profileid"]) not in profiles]
+    orphans = [
+        one for one in records if (one["source"], one["interaction"]["profileid"]) not in profiles
+    ]
     assert len(orphans) == 50

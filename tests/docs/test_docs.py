@@ -16,7 +16,14 @@ from migrate.cli.main import COMMANDS, cli
 from tests.readme_command import command, quick_start_commands
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md"), *ROOT.glob("runbooks/*.md")])
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("runbooks/*.md"),
+    ]
+)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"```(?:sh|console)\n(.*?)```", re.DOTALL)
 
@@ -62,14 +69,20 @@ def test_the_quick_start_has_exactly_two_commands() -> None:
 def test_the_command_line_reference_is_current() -> None:
     """docs/cli.md is what the commands say of themselves."""
     script = ROOT / "docs" / "generate.py"
-    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"], capture_output=True, text=True, cwd=ROOT
+    )
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     """Every relative link of a page names a file that is there."""
-    targets = [link.split("#")[0] for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
+    targets = [
+        link.split("#")[0]
+        for link in LINK.findall(page.read_text(encoding="utf-8"))
+        if "://" not in link
+    ]
     assert [target for target in targets if target and not (page.parent / target).exists()] == []
 
 

@@ -51,7 +51,10 @@ def test_a_line_keeps_its_columns_and_colours(record: ModuleType) -> None:
     """Each word stands on the grid by its column, bold and coloured as the terminal had it."""
     drawn = record.draw("ab  \x1b[1;31mred & bold\x1b[0m  7")
     found = ElementTree.fromstring(f"<g>{drawn}</g>")
-    places = [(e.get("x"), e.get("textLength"), e.text, e.get("fill"), e.get("font-weight")) for e in found]
+    places = [
+        (e.get("x"), e.get("textLength"), e.text, e.get("fill"), e.get("font-weight"))
+        for e in found
+    ]
     width = record.CHAR
     assert places == [
         ("0", f"{2 * width:g}", "ab", None, None),

@@ -44,14 +44,24 @@ def test_the_settings_are_known() -> None:
     assert (plain.snapshots, plain.keep_local_snapshots) == (None, False)
 
 
-@pytest.mark.parametrize("url", ["gs://bucket/prefix", "az://container/prefix", "s3://bucket", "s3://bucket/a/"])
+@pytest.mark.parametrize(
+    "url", ["gs://bucket/prefix", "az://container/prefix", "s3://bucket", "s3://bucket/a/"]
+)
 def test_a_store_is_named_by_its_url(url: str) -> None:
     """The three schemes; a slash at the end says nothing."""
     assert settings(f'snapshots = "{url}"').snapshots == url.rstrip("/")
 
 
 @pytest.mark.parametrize(
-    "url", ["bucket/prefix", "http://bucket/x", "s3://", "s3://key:secret@bucket/x", "s3://bucket/x?key=1", "file:///x"]
+    "url",
+    [
+        "bucket/prefix",
+        "http://bucket/x",
+        "s3://",
+        "s3://key:secret@bucket/x",
+        "s3://bucket/x?key=1",
+        "file:///x",
+    ],
 )
 def test_what_is_no_store_is_refused(url: str) -> None:
     """Other schemes, no bucket, and above all a key in the URL, which is not repeated."""

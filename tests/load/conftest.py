@@ -71,7 +71,11 @@ def start_sandbox(datasets_file: Path) -> Iterator[Callable[..., Sandbox]]:
     def start(*faults: str, **settings: Any) -> Sandbox:
         settings.setdefault("limits", Limits(speed=SPEED))
         box = Sandbox(
-            SandboxSettings(datasets=datasets_file, faults=tuple(parse_fault(fault) for fault in faults), **settings)
+            SandboxSettings(
+                datasets=datasets_file,
+                faults=tuple(parse_fault(fault) for fault in faults),
+                **settings,
+            )
         )
         running.append(box.__enter__())
         return box
@@ -94,11 +98,20 @@ def client_of() -> Iterator[Callable[..., TargetClient]]:
     """Clients of a sandbox, closed at the end."""
     open_clients: list[TargetClient] = []
 
-    def make(box: Sandbox, *, stop: threading.Event | None = None, keys: Sequence[str] = (), **settings: Any) -> Any:
+    def make(
+        box: Sandbox,
+        *,
+        stop: threading.Event | None = None,
+        keys: Sequence[str] = (),
+        **settings: Any,
+    ) -> Any:
         settings = {"limit_speed": SPEED, "retry_budget_s": 120, **settings}
         secrets = tuple(SecretStr(key) for key in keys or ("sandbox-octolis-key",))
         client = TargetClient(
-            Octolis(base_url=box.octolis_url, **settings), secrets, state_file=None, stop=stop or threading.Event()
+            Octolis(base_url=box.octolis_url, **settings),
+            secrets,
+            state_file=None,
+            stop=stop or threading.Event(),
         )
         open_clients.append(client)
         return client
@@ -115,19 +128,29 @@ Row = dict[str, Any]
 def make_plan(tmp_path: Path) -> Callable[..., PlanToLoad]:
     """Writes a plan: datasets by name, each a list of batches, each a list of payloads."""
 
-    def make(name: str = "first", *, change: str = "unknown", merge_forecast: int = 0, **datasets: Any) -> PlanToLoad:
+    def make(
+        name: str = "first", *, change: str = "unknown", merge_forecast: int = 0, **datasets: Any
+    ) -> PlanToLoad:
         folder = tmp_path / "migration" / "plans" / name
         made = [
-            _write(folder / dataset, dataset, batches, change, merge_forecast) for dataset, batches in datasets.items()
+            _write(folder / dataset, dataset, batches, change, merge_forecast)
+            for dataset, batches in datasets.items()
         ]
         return PlanToLoad(name, folder, tuple(made))
 
     return make
 
 
-def _write(folder: Path, name: str, batches: list[list[Row]], change: str, merge_forecast: int) -> DatasetToLoad:
+def _write(
+    folder: Path, name: str, batches: list[list[Row]], change: str, merge_forecast: int
+) -> DatasetToLoad:
     folder.mkdir(parents=True, exist_ok=True)
-    key = {"contacts": "contact_key", "orders": "order_key", "people": "person_key", "view": "contact_key"}[name]
+    key = {
+        "contacts": "contact_key",
+        "orders": "order_key",
+        "people": "person_key",
+        "view": "contact_key",
+    }[name]
     rows = [
         {
             "batch": batch,
@@ -135,7 +158,14 @@ def _write(folder: Path, name: str, batches: list[list[Row]], change: str, merge
             "change": change,
             "key": row[key],
             "payload": json.dumps(row, ensure_ascii=False),
-            "sources": [{"resource": "profiles", "source": "shop", "id": row[key], "position": batch * 500 + position}],
+            "sources": [
+                {
+                    "resource": "profiles",
+                    "source": "shop",
+                    "id": row[key],
+                    "position": batch * 500 + position,
+                }
+            ],
         }
         for batch, payloads in enumerate(batches)
         for position, row in enumerate(payloads)
@@ -143,7 +173,15 @@ def _write(folder: Path, name: str, batches: list[list[Row]], change: str, merge
     frame = pl.DataFrame(rows, schema_overrides={"batch": pl.Int32, "position": pl.Int32})
     frame.write_parquet(folder / "records.parquet")
     return DatasetToLoad(
-        name, name, (key,), frozenset(), folder / "records.parquet", None, len(rows), len(batches), merge_forecast
+        name,
+        name,
+        (key,),
+        frozenset(),
+        folder / "records.parquet",
+        None,
+        len(rows),
+        len(batches),
+        merge_forecast,
     )
 
 

@@ -25,12 +25,21 @@ def main(url: str, root: str, records: str, rows: str, batches: str) -> int:
         signal.signal(number, lambda *_: stop.set())
     workspace = Workspace(Path(root))
     dataset = DatasetToLoad(
-        "contacts", "contacts", ("contact_key",), frozenset(), Path(records), None, int(rows), int(batches)
+        "contacts",
+        "contacts",
+        ("contact_key",),
+        frozenset(),
+        Path(records),
+        None,
+        int(rows),
+        int(batches),
     )
     plan = PlanToLoad("first", Path(records).parent.parent, (dataset,))
     settings = Octolis(base_url=url, limit_speed=50)
     keys = (SecretStr("sandbox-octolis-key"),)
-    with TargetClient(settings, keys, state_file=workspace.root / "budget.json", stop=stop) as client:
+    with TargetClient(
+        settings, keys, state_file=workspace.root / "budget.json", stop=stop
+    ) as client:
         try:
             load(client, workspace, plan, Gates(), Silence(), stop)
         except MigrateError as error:

@@ -33,7 +33,9 @@ class Scripted:
     stored: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, key: str, records: Sequence[Mapping[str, Any]]) -> tuple[int, Mapping[str, str], bytes]:
+    def answer(
+        self, key: str, records: Sequence[Mapping[str, Any]]
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """The next line of the script, or the results of an upsert."""
         with self.lock:
             self.asked_at.append(time.monotonic())
@@ -44,12 +46,17 @@ class Scripted:
             if self.script:
                 return *self.script.pop(0), b"{}"
             self.stored |= {record["contact_key"]: record for record in records}
-        results = [{"written": True, "record": {**r, "__masterid__": f"m-{r['contact_key']}"}} for r in records]
+        results = [
+            {"written": True, "record": {**r, "__masterid__": f"m-{r['contact_key']}"}}
+            for r in records
+        ]
         return 200, {}, json.dumps({"results": results}).encode()
 
 
 @contextlib.contextmanager
-def scripted(*script: tuple[int, Mapping[str, str]], judge: Judge = lambda _records: None) -> Iterator[Scripted]:
+def scripted(
+    *script: tuple[int, Mapping[str, str]], judge: Judge = lambda _records: None
+) -> Iterator[Scripted]:
     """The service, running. A `Date` among a line's headers replaces the true one."""
     service = Scripted(list(script), judge)
 

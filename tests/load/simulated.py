@@ -10,14 +10,26 @@ import msgspec
 from migrate.config import Octolis
 from migrate.load.loader import body_of
 from migrate.load.planned import PlannedRecord
-from migrate.load.scheduler import Job
+from migrate.load.scheduler import BatchRequest
 from migrate.target.answer import Answer
 from migrate.target.results import RawRecord, SentRecord
 
 DATASETS = {"contacts": [3, 2, 3], "orders": [2, 1]}
 BAD = "contacts-1-1"
 """The record that the service will never take."""
-FAILING = ("429", "423", "500", "html200", "lost", "never-arrived", "short", "shuffled", "null", "late", "misread")
+FAILING = (
+    "429",
+    "423",
+    "500",
+    "html200",
+    "lost",
+    "never-arrived",
+    "short",
+    "shuffled",
+    "null",
+    "late",
+    "misread",
+)
 ANSWERED = ("ok", "partial", "whole-400", *FAILING)
 
 UNDONE = {
@@ -44,7 +56,9 @@ class Service:
         rows = [{"id": key, "value": self.stored[key], "__masterid__": f"m-{key}"} for key in keys]
         return [msgspec.json.decode(json.dumps(row), type=RawRecord) for row in rows]
 
-    def apply(self, records: list[dict[str, str]], failing: frozenset[int] = frozenset()) -> list[dict[str, object]]:
+    def apply(
+        self, records: list[dict[str, str]], failing: frozenset[int] = frozenset()
+    ) -> list[dict[str, object]]:
         """Upserts a batch; gives the results."""
         results: list[dict[str, object]] = []
         for place, record in enumerate(records):
@@ -63,13 +77,17 @@ class Service:
         if self.late:
             self.apply(self.late.pop(0))
 
-    def answer(self, job: Job, kind: str) -> Answer:
+    def answer(self, request: BatchRequest, kind: str) -> Answer:
         """What the service says, having done it or not."""
-        records = json.loads(body_of(job.records))
+        records = json.loads(body_of(request.records))
         if kind in UNDONE:
             return UNDONE[kind]
         if kind == "whole-400":
-            return Answer(400, b'{"title": "Invalid", "status": 400}') if len(records) > 1 else self.answer(job, "ok")
+            return (
+                Answer(400, b'{"title": "Invalid", "status": 400}')
+                if len(records) > 1
+                else self.answer(request, "ok")
+            )
         if kind == "late":
             self.late.append(records)
             return Answer(504)
@@ -101,11 +119,18 @@ def records_of(name: str, batch: int) -> list[PlannedRecord]:
     """The planned records of a batch."""
     keys = [f"{name}-{batch}-{n}" for n in range(DATASETS[name][batch])]
     return [
-        PlannedRecord(SentRecord(n, key, json.dumps({"id": key, "value": f"value of {key}"})), "create")
+        PlannedRecord(
+            SentRecord(n, key, json.dumps({"id": key, "value": f"value of {key}"})), "create"
+        )
         for n, key in enumerate(keys)
     ]
 
 
 def all_keys() -> list[str]:
     """Every key of the plan."""
-    return [r.sent.key for name, rows in DATASETS.items() for b in range(len(rows)) for r in records_of(name, b)]
+    return [
+        r.sent.key
+        for name, rows in DATASETS.items()
+        for b in range(len(rows))
+        for r in records_of(name, b)
+    ]

@@ -32,7 +32,9 @@ def run(workspace):
 
     def go(client, plan, gates=Gates(), progress=None, stop=None):  # noqa: B008 - Gates is frozen
         stop = stop or threading.Event()
-        return load(client, workspace, plan, gates, progress or Silence(), stop, options=QUICK).datasets
+        return load(
+            client, workspace, plan, gates, progress or Silence(), stop, options=QUICK
+        ).datasets
 
     return go
 
@@ -40,7 +42,8 @@ def run(workspace):
 def planned(plan, **counted):
     """The plan with what it counted in its datasets."""
     return dataclasses.replace(
-        plan, datasets=tuple(dataclasses.replace(d, counted=counted.get(d.name)) for d in plan.datasets)
+        plan,
+        datasets=tuple(dataclasses.replace(d, counted=counted.get(d.name)) for d in plan.datasets),
     )
 
 
@@ -61,10 +64,15 @@ class Notes(Silence):
         self.told.append(text)
 
 
-def test_a_target_that_has_grown_is_refused(start_sandbox, client_of, run, make_plan, contacts, sandbox_state):
+def test_a_target_that_has_grown_is_refused(
+    start_sandbox, client_of, run, make_plan, contacts, sandbox_state
+):
     """Nothing is sent, also on the second try; the error names the dataset, both counts and what to do."""
     box = start_sandbox()
-    client, plan = client_of(box), planned(make_plan(change="create", contacts=contacts(2, 5), orders=[]), contacts=0)
+    client, plan = (
+        client_of(box),
+        planned(make_plan(change="create", contacts=contacts(2, 5), orders=[]), contacts=0),
+    )
     put(client, "shop:1", "shop:2")
     for _ in range(2):
         with pytest.raises(GateError, match="dataset contacts: 0 records then, 2 now") as caught:
@@ -81,7 +89,9 @@ def test_going_on_on_purpose(start_sandbox, client_of, run, make_plan, contacts)
     put(client, "shop:1", "shop:2")
     # The service tells its time in whole seconds.
     time.sleep(1.1)
-    totals = run(client, plan, Gates(max_target_change=Limit(text="2", number=2)), notes)["contacts"]
+    totals = run(client, plan, Gates(max_target_change=Limit(text="2", number=2)), notes)[
+        "contacts"
+    ]
     assert (totals.count_before, totals.written, totals.created) == (2, 10, 8)
     assert client.count("contacts").count == totals.count_before + totals.created
     assert [text for text in notes.told if "made by others" in text] == [
@@ -89,7 +99,9 @@ def test_going_on_on_purpose(start_sandbox, client_of, run, make_plan, contacts)
     ]
 
 
-def test_a_resumed_load_does_not_refuse_its_own_records(start_sandbox, client_of, run, make_plan, contacts):
+def test_a_resumed_load_does_not_refuse_its_own_records(
+    start_sandbox, client_of, run, make_plan, contacts
+):
     """What the first part of the load made is no change by others."""
     box, stop = start_sandbox(), threading.Event()
     plan = planned(make_plan(change="create", contacts=contacts(40, 3)), contacts=0)
@@ -146,11 +158,17 @@ def test_the_limit(make_plan, contacts, counted, now, limit, is_refused):
 def test_what_a_write_did(make_plan, contacts, change, age_s, updated_s, expected):
     """A planned creation that only changed an older record is an update; where the service's clocks disagree, not."""
     since, sent = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC), SentRecord(0, "a", "{}")
-    created, updated = (None if s is None else since - timedelta(seconds=s) for s in (age_s, updated_s))
+    created, updated = (
+        None if s is None else since - timedelta(seconds=s) for s in (age_s, updated_s)
+    )
     written = Written(sent, "m", created_at=created, updated_at=updated)
     [dataset] = make_plan(contacts=contacts(1, 1)).datasets
-    assert Changes(Notes().note).of(dataset, PlannedRecord(sent, change), since, written) == expected
-    assert Changes(Notes().note).of(dataset, PlannedRecord(sent, "create"), None, written) == "create"
+    assert (
+        Changes(Notes().note).of(dataset, PlannedRecord(sent, change), since, written) == expected
+    )
+    assert (
+        Changes(Notes().note).of(dataset, PlannedRecord(sent, "create"), None, written) == "create"
+    )
 
 
 def test_from_the_command_line(make_project):

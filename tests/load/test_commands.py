@@ -21,12 +21,17 @@ from tests.load.projects import MakeProject, prepared, writes
 def test_what_support_asks_for(make_project: MakeProject) -> None:
     """A record refused by the service is shown with the request that carried it."""
     project = prepared(make_project())
-    httpx.post(f"{project.sandbox.url}/_sandbox/faults", json=["octolis:partial=40/400@path=*contacts*batch,times=1"])
+    httpx.post(
+        f"{project.sandbox.url}/_sandbox/faults",
+        json=["octolis:partial=40/400@path=*contacts*batch,times=1"],
+    )
     done = project.run("load", "--json", "-q")
     summary = done.summary
     assert (done.code, summary["datasets"]["contacts"]["rejected"]) == (3, 12), done.stderr
     assert summary["reasons"][0]["records"] == 12
-    [first] = project.run("rejects", "show", "--reason", "Something", "--limit", "1", "--json").summary["rejects"]
+    [first] = project.run(
+        "rejects", "show", "--reason", "Something", "--limit", "1", "--json"
+    ).summary["rejects"]
     [request] = first["requests"]
     assert request["apigw-requestid"]
     assert request["traceparent"]
@@ -66,7 +71,9 @@ def test_asked_to_stop_once_and_twice(make_project: MakeProject) -> None:
     assert (process.returncode, summary["status"]) == (130, "interrupted"), stderr
     assert sum(d["written"] for d in summary["datasets"].values()) > 0
     assert summary["next"].startswith("migrate load --plan")
-    project.set_faults((from_batch(1, "drip=10"),))  # that ends with the request's deadline, after two minutes
+    project.set_faults(
+        (from_batch(1, "drip=10"),)
+    )  # that ends with the request's deadline, after two minutes
     sent = writes(project)
     process = project.start("load", "--json", "-q")
     wait_until(lambda: writes(project) > sent)
@@ -127,7 +134,11 @@ def test_a_full_disk(make_project: MakeProject) -> None:
     books = again.summary["datasets"]
     assert all(entry["written"] == entry["planned"] for entry in books.values())
     records = pl.read_parquet(
-        project.folder / "migration" / "exports" / again.summary["plan"] / "crosswalk-contacts.parquet"
+        project.folder
+        / "migration"
+        / "exports"
+        / again.summary["plan"]
+        / "crosswalk-contacts.parquet"
     )
     assert records.height >= books["contacts"]["written"]
 
@@ -135,7 +146,9 @@ def test_a_full_disk(make_project: MakeProject) -> None:
 def test_the_summary_of_a_whole_run_goes_to_the_webhook(make_project: MakeProject) -> None:
     """At the end of `run` the webhook is told once, with the numbers of all stages and no path of this machine."""
     project = make_project()
-    project.write(octolis='limit_speed = 100\n[octolis.webhooks.notify]\nid = "hook-1"\nheaders = {x-origin = "me"}')
+    project.write(
+        octolis='limit_speed = 100\n[octolis.webhooks.notify]\nid = "hook-1"\nheaders = {x-origin = "me"}'
+    )
     done = project.run("run", "--json", "-q")
     assert done.code == 3, done.stderr
     [received] = httpx.get(f"{project.sandbox.url}/_sandbox/webhooks").json()["received"]

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
+from migrate.app.status import LoadState, read_load
 from migrate.config import Octolis
 from migrate.load.ledger_view import LedgerView
 from migrate.load.totals import Totals
-from migrate.stages.status import LoadState, read_load
 from migrate.workspace import Workspace
 from tests.harness import PATIENCE_S, Project, wait_until
 from tests.load.projects import MakeProject, prepared
@@ -43,7 +43,9 @@ def state_of(project: Project) -> LoadState:
 def says_it_is_paused(process: subprocess.Popen[str]) -> None:
     """Waits until the load has seen that it is to pause."""
     assert process.stderr is not None
-    assert any("paused: what is in flight ends" in line for line in iter(process.stderr.readline, ""))
+    assert any(
+        "paused: what is in flight ends" in line for line in iter(process.stderr.readline, "")
+    )
 
 
 def rests(process: subprocess.Popen[str], project: Project) -> int:
@@ -102,7 +104,9 @@ def test_a_paused_load_can_be_stopped(project: Project) -> None:
     process.send_signal(signal.SIGUSR1)
     rests(process, project)
     process.send_signal(signal.SIGTERM)
-    stdout, _ = process.communicate(timeout=60)  # the file stays where it is: the load would never end by itself
+    stdout, _ = process.communicate(
+        timeout=60
+    )  # the file stays where it is: the load would never end by itself
     assert (process.returncode, json.loads(stdout)["status"]) == (130, "interrupted")
     assert (project.folder / "migration" / "PAUSE").exists()
 
@@ -119,7 +123,11 @@ def test_the_time_to_go_survives_a_restart(project: Project) -> None:
     process = project.start("load")
     says_it_is_paused(process)
     after = state_of(project)
-    assert (after.left_s, after.done, left_of(after)) == (before.left_s, before.done, left_of(before))
+    assert (after.left_s, after.done, left_of(after)) == (
+        before.left_s,
+        before.done,
+        left_of(before),
+    )
     (project.folder / "migration" / "PAUSE").unlink()
     project.set_faults(())
     assert finished(process)[0] == 0

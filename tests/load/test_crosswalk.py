@@ -35,7 +35,9 @@ def planned(tmp_path):
     overrides = {"batch": pl.Int32, "position": pl.Int32}
     records, unchanged = tmp_path / "records.parquet", tmp_path / "unchanged.parquet"
     pl.DataFrame(rows, schema_overrides=overrides).write_parquet(records)
-    pl.DataFrame([{"key": "ku", "masterid": "mu", "sources": [source("u", 4)]}]).write_parquet(unchanged)
+    pl.DataFrame([{"key": "ku", "masterid": "mu", "sources": [source("u", 4)]}]).write_parquet(
+        unchanged
+    )
     dataset = DatasetToLoad("contacts", "x", ("k",), frozenset(), records, unchanged, 4, 2)
     return PlanToLoad("p", tmp_path, (dataset,))
 
@@ -48,7 +50,9 @@ def test_written_collapsed_merged_and_unchanged(planned, workspace, monkeypatch,
     with Ledger(workspace.ledger) as ledger:
         ledger.open_plan("p", [PlannedDataset("contacts", "x", [2, 2])])
         ledger.mark_sending("contacts", 0)
-        ledger.settle("contacts", 0, [(Written(sent[0], "m0"), "create"), (Written(sent[1], "m1"), "update")])
+        ledger.settle(
+            "contacts", 0, [(Written(sent[0], "m0"), "create"), (Written(sent[1], "m1"), "update")]
+        )
         ledger.mark_sending("contacts", 1)
         merged = Written(sent[2], "m2", merged_from=("m0",))
         ledger.settle("contacts", 1, [(merged, "update"), (Rejected(sent[3], 400, "no"), None)])
@@ -73,7 +77,9 @@ def test_an_empty_plan_has_an_empty_crosswalk(planned, workspace):
     with Ledger(workspace.ledger) as ledger:
         ledger.open_plan("p", [PlannedDataset("contacts", "x", [2, 2])])
     with LedgerView(workspace.ledger) as view:
-        [file] = write_crosswalks(view, workspace, dataclasses.replace(planned, datasets=(dataset,)))
+        [file] = write_crosswalks(
+            view, workspace, dataclasses.replace(planned, datasets=(dataset,))
+        )
     assert pl.read_parquet(file).height == 0
 
 
@@ -85,7 +91,9 @@ def test_a_full_disk_is_told(planned, workspace):
     with LedgerView(workspace.ledger) as view:
         resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
         try:
-            with pytest.raises(WorkspaceError, match=r"crosswalk-contacts\.parquet cannot be written") as caught:
+            with pytest.raises(
+                WorkspaceError, match=r"crosswalk-contacts\.parquet cannot be written"
+            ) as caught:
                 write_crosswalks(view, workspace, planned)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -9,11 +9,11 @@ import pytest
 
 from migrate.config import Gates
 from migrate.errors import GaveUp, Refused
-from migrate.load.failing import Patience
+from migrate.load.failing import FailurePatience
 from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import Options, load
 from migrate.load.planned import PlannedRecord
-from migrate.load.scheduler import Job, Waits
+from migrate.load.scheduler import BatchRequest, Waits
 from migrate.target.results import SentRecord
 from tests.load.sayings import Sayings
 from tests.load.scripted import scripted
@@ -29,7 +29,9 @@ def run(workspace, client_of):
     def go(service, plan, *, progress=None, **settings):
         client = client_of(SimpleNamespace(octolis_url=service.url), **settings)
         progress, stop = progress or Sayings(), threading.Event()
-        return load(client, workspace, plan, Gates(), progress, stop, options=QUICK).datasets["contacts"]
+        return load(client, workspace, plan, Gates(), progress, stop, options=QUICK).datasets[
+            "contacts"
+        ]
 
     return go
 
@@ -40,7 +42,9 @@ def holds(records, key=POISON):
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_a_record_that_breaks_its_batch_is_left_to_another_run(concurrency, run, make_plan, contacts, workspace):
+def test_a_record_that_breaks_its_batch_is_left_to_another_run(
+    concurrency, run, make_plan, contacts, workspace
+):
     """Its neighbours get in, it is told and open; when the service is well another run brings it in."""
     ill, plan, progress = [True], make_plan(contacts=contacts(4, 8)), Sayings()
 
@@ -68,7 +72,10 @@ def test_a_result_that_always_fails_is_left_to_another_run(run, make_plan, conta
     def judge(records):
         if not holds(records):
             return None
-        done = [{"written": True, "record": {**r, "__masterid__": f"m-{r['contact_key']}"}} for r in records]
+        done = [
+            {"written": True, "record": {**r, "__masterid__": f"m-{r['contact_key']}"}}
+            for r in records
+        ]
         bad = [r["contact_key"] for r in records].index(POISON)
         done[bad] = {"written": False, "error": {"title": "Internal", "status": 500}}
         return 200, {"results": done}
@@ -95,10 +102,10 @@ def test_a_service_that_is_down_is_no_reason_to_halve(good, run, make_plan, cont
     assert len(service.sizes) > good + 4
 
 
-def job(records: int, **facts):
+def request(records: int, **facts):
     """A job that has failed as told."""
     planned = [PlannedRecord(SentRecord(n, str(n), "{}"), "create") for n in range(records)]
-    return Job("d", 0, planned, failing_from=10.0, **facts)
+    return BatchRequest("d", 0, planned, failing_from=10.0, **facts)
 
 
 @pytest.mark.parametrize(
@@ -120,20 +127,30 @@ def test_patience(records, facts, seconds, step):
 
     A record that was alone only after the last success may be no worse than the rest.
     """
-    assert Patience(succeeded_at=20.0).judge(job(records, **facts), seconds, 900.0) == step
-    assert Patience(succeeded_at=9.0).judge(job(records, **facts), seconds, 900.0) == "wait"
+    assert (
+        FailurePatience(succeeded_at=20.0).judge(request(records, **facts), seconds, 900.0) == step
+    )
+    assert (
+        FailurePatience(succeeded_at=9.0).judge(request(records, **facts), seconds, 900.0) == "wait"
+    )
 
 
 def test_patience_is_bounded():
     """Where hundreds of batches fail it is the service, whatever it takes between them."""
-    patience = Patience(succeeded_at=20.0)
-    steps = [patience.judge(job(records, failures=9), 1.0, 900.0) for records in (8, 1) for _ in range(150)]
+    patience = FailurePatience(succeeded_at=20.0)
+    steps = [
+        patience.judge(request(records, failures=9), 1.0, 900.0)
+        for records in (8, 1)
+        for _ in range(150)
+    ]
     assert (steps.count("halve"), steps.count("set aside")) == (100, 20)
 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 8])
 @pytest.mark.parametrize("batches", [[20, 20, 20], [3]])
-def test_a_fault_of_the_whole_dataset_rejects_nothing(concurrency, batches, run, make_plan, contacts, workspace):
+def test_a_fault_of_the_whole_dataset_rejects_nothing(
+    concurrency, batches, run, make_plan, contacts, workspace
+):
     """A dataset that refuses all it is sent stops the load; when its cause is mended, all of it gets in."""
     ill = [True]
     rows = [row for [row] in contacts(sum(batches), 1)]
@@ -143,7 +160,9 @@ def test_a_fault_of_the_whole_dataset_rejects_nothing(concurrency, batches, run,
         return (400, {"title": "the dataset is being changed", "status": 400}) if ill else None
 
     with scripted(judge=judge) as service:
-        with pytest.raises(Refused, match=r"refuses every batch: the dataset is being changed") as caught:
+        with pytest.raises(
+            Refused, match=r"refuses every batch: the dataset is being changed"
+        ) as caught:
             run(service, plan, concurrency=concurrency)
         assert "none of its records counts as rejected" in str(caught.value.hint)
         with LedgerView(workspace.ledger) as view:

@@ -50,7 +50,11 @@ def test_a_feed_from_plan_to_reconcile(project: Project) -> None:
     assert any("not verifiable" in warning for warning in feed["warnings"])
     loaded = project.run("load", "--json", "-q")
     entry = loaded.summary["datasets"]["clicks"]
-    assert (entry["target"], entry["written"], entry["created"]) == ("webhook", feed["planned"], 0), loaded.stderr
+    assert (entry["target"], entry["written"], entry["created"]) == (
+        "webhook",
+        feed["planned"],
+        0,
+    ), loaded.stderr
     assert loaded.summary["datasets"]["contacts"]["target"] == "dataset"
     keys = received(project)
     assert len(keys) == len(set(keys)) == feed["planned"]
@@ -95,12 +99,19 @@ def test_another_webhook_makes_the_plan_stale(project: Project) -> None:
 def test_a_replay_never_sends_a_feed_again(project: Project) -> None:
     """A new plan of a feed would send all of it: a replay leaves it out, and says so where there is nothing else."""
     file = project.folder / "mappings" / "clicks.yaml"
-    file.write_text(FEED.replace("[metadata.event, event], type: text", "id, type: integer"), encoding="utf-8")
-    assert project.run("plan", "clicks", "--json", "-q").summary["datasets"]["clicks"]["rejected"] > 0
+    file.write_text(
+        FEED.replace("[metadata.event, event], type: text", "id, type: integer"), encoding="utf-8"
+    )
+    assert (
+        project.run("plan", "clicks", "--json", "-q").summary["datasets"]["clicks"]["rejected"] > 0
+    )
     project.run("load", "-q")
     sent = received(project)
     refused = project.run("rejects", "replay")
-    assert (refused.code, "send all of its rows to the webhook again" in refused.stderr) == (2, True), refused.stderr
+    assert (refused.code, "send all of its rows to the webhook again" in refused.stderr) == (
+        2,
+        True,
+    ), refused.stderr
     assert received(project) == sent
 
 
@@ -118,4 +129,6 @@ def test_what_a_feed_cannot_have(old: str, new: str, word: str, project: Project
     file = project.folder / "mappings" / "clicks.yaml"
     file.write_text(FEED.replace(old, new), encoding="utf-8")
     done = project.run("mapping", "check", str(file), "--json")
-    assert (done.code, word in json.dumps(done.summary) + done.stderr) == (5, True), done.stdout + done.stderr
+    assert (done.code, word in json.dumps(done.summary) + done.stderr) == (5, True), (
+        done.stdout + done.stderr
+    )

@@ -28,7 +28,9 @@ def feed(make_plan, contacts):
     def make(batches=4, rows=5, **webhook):
         plan = make_plan(contacts=contacts(batches, rows))
         settings = Webhook(id="hook-1", **webhook)
-        datasets = [dataclasses.replace(d, dataset_id="hook-1", webhook=settings) for d in plan.datasets]
+        datasets = [
+            dataclasses.replace(d, dataset_id="hook-1", webhook=settings) for d in plan.datasets
+        ]
         return dataclasses.replace(plan, datasets=tuple(datasets))
 
     return make
@@ -67,7 +69,9 @@ def test_a_second_load_sends_nothing(start_sandbox, client_of, run, feed):
     assert set(arrived(box).values()) == {1}
 
 
-def test_method_and_headers_are_the_configured_ones(datasets_file, start_sandbox, client_of, run, feed):
+def test_method_and_headers_are_the_configured_ones(
+    datasets_file, start_sandbox, client_of, run, feed
+):
     """A webhook that takes only PUT with a header of its own gets just that; without it the load says where to look."""
     hook = '\n[webhooks.hook-1]\nmethods = ["PUT"]\nheaders = { x-origin = "migration" }\n'
     datasets_file.write_text(datasets_file.read_text() + hook)
@@ -103,7 +107,9 @@ def test_an_answer_that_is_lost(fault, most, start_sandbox, client_of, run, feed
     assert (totals.repeated == 0) is ("429" in fault)
 
 
-def test_a_load_that_died_says_what_may_arrive_twice(start_sandbox, client_of, run, feed, workspace):
+def test_a_load_that_died_says_what_may_arrive_twice(
+    start_sandbox, client_of, run, feed, workspace
+):
     """A batch that was announced and never answered is sent again by the next run, which says so."""
     box, plan = start_sandbox("octolis:503@path=*webhook*"), feed(batches=1)
     with pytest.raises(GaveUp):
@@ -123,7 +129,9 @@ def test_unverifiable_is_said(start_sandbox, client_of, run, feed):
     assert (entry["target"], entry["repeated"]) == ("webhook", 5)
 
 
-@pytest.mark.parametrize(("status", "word"), [("401", "OCTOLIS_API_KEYS"), ("404", "[octolis.webhooks]")])
+@pytest.mark.parametrize(
+    ("status", "word"), [("401", "OCTOLIS_API_KEYS"), ("404", "[octolis.webhooks]")]
+)
 def test_a_webhook_that_refuses_ends_the_load(status, word, start_sandbox, client_of, run, feed):
     """The message names the key, the webhook and the feed, and where to look."""
     box = start_sandbox(f"octolis:{status}@path=*webhook*")

@@ -38,20 +38,38 @@ def test_a_batch_goes_its_way(ledger):
     ledger.mark_sending("contacts", 0)
     assert states(ledger) == ["sending", "planned"]
     written = Written(RECORDS[0], "m1", merged_from=("m0",), protected=("a",), altered=("b",))
-    ledger.settle("contacts", 0, [(written, "create"), (Rejected(RECORDS[1], 400, "bad"), None)], seconds=1.5)
+    ledger.settle(
+        "contacts", 0, [(written, "create"), (Rejected(RECORDS[1], 400, "bad"), None)], seconds=1.5
+    )
     assert states(ledger) == ["planned"]
     totals = ledger.totals()["contacts"]
-    assert (totals.planned, totals.sent, totals.written, totals.created, totals.rejected) == (3, 2, 1, 1, 1)
-    assert (totals.merged, totals.protected, totals.altered, totals.open, totals.seconds) == (1, 1, 1, 1, 1.5)
+    assert (totals.planned, totals.sent, totals.written, totals.created, totals.rejected) == (
+        3,
+        2,
+        1,
+        1,
+        1,
+    )
+    assert (totals.merged, totals.protected, totals.altered, totals.open, totals.seconds) == (
+        1,
+        1,
+        1,
+        1,
+        1.5,
+    )
 
 
 def test_the_ids_of_the_answer_are_kept(ledger):
     """What support asks for is known of a batch that went well, too."""
     ledger.mark_sending("contacts", 0)
     answer = Answer(200, request_id="r-1", traceparent="t-1")
-    ledger.settle("contacts", 0, [(Written(record, "m"), "create") for record in RECORDS[:2]], answer=answer)
+    ledger.settle(
+        "contacts", 0, [(Written(record, "m"), "create") for record in RECORDS[:2]], answer=answer
+    )
     with LedgerView(ledger.file) as view:
-        found = view._connection.execute("SELECT batch, request_id, traceparent FROM batches ORDER BY batch").fetchall()
+        found = view._connection.execute(
+            "SELECT batch, request_id, traceparent FROM batches ORDER BY batch"
+        ).fetchall()
     assert [tuple(row) for row in found] == [(0, "r-1", "t-1"), (1, "", "")]
 
 
@@ -115,7 +133,10 @@ def test_the_first_baseline_counts(ledger):
 
 def test_another_plan_of_the_same_name(ledger):
     """Batches cut otherwise, or another dataset id, are not mixed with what the ledger knows."""
-    for other in (PlannedDataset("contacts", "id-1", [3]), PlannedDataset("contacts", "id-2", [2, 1])):
+    for other in (
+        PlannedDataset("contacts", "id-1", [3]),
+        PlannedDataset("contacts", "id-2", [2, 1]),
+    ):
         with pytest.raises(Stale):
             ledger.open_plan("p", [other])
 
@@ -136,13 +157,20 @@ def test_a_plan_that_was_made_again_under_its_name(tmp_path):
 def test_reading_beside_a_writer(ledger):
     """A view sees what is committed, in the plan's order, and can change nothing."""
     ledger.mark_sending("contacts", 0)
-    ledger.mark_failed("contacts", 0, Answer(500, request_id="r", traceparent="t"), "500", "ab", applied=True)
+    ledger.mark_failed(
+        "contacts", 0, Answer(500, request_id="r", traceparent="t"), "500", "ab", applied=True
+    )
     with LedgerView(ledger.file) as view:
         assert view.plans() == ["p"]
         assert view.totals("p")["contacts"].requests == 1
         assert view.totals("other") == {}
         [failure] = view.failures("p")
-        assert (failure.status, failure.request_id, failure.traceparent, failure.payload_sha256) == (
+        assert (
+            failure.status,
+            failure.request_id,
+            failure.traceparent,
+            failure.payload_sha256,
+        ) == (
             500,
             "r",
             "t",

@@ -28,10 +28,19 @@ from migrate.load.loader import body_of
 from migrate.load.outcome import Outcomes
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.load.readback import read_back
-from migrate.load.scheduler import Job, Lane, Waits, next_job
+from migrate.load.scheduler import BatchRequest, DatasetQueue, Waits, next_request
 from migrate.progress import Silence
 from migrate.workspace import Workspace
-from tests.load.simulated import ANSWERED, BAD, DATASETS, FAILING, FakeClient, Service, all_keys, records_of
+from tests.load.simulated import (
+    ANSWERED,
+    BAD,
+    DATASETS,
+    FAILING,
+    FakeClient,
+    Service,
+    all_keys,
+    records_of,
+)
 
 ENDLESS_S, SHORT_S, NO_S = 1e9, 20.0, 0.0
 ROUGH = ("misread", "misread", "misread", "whole-400", "423", "ok")
@@ -62,13 +71,15 @@ class LedgerMachine(RuleBasedStateMachine):
         self.process = contextlib.ExitStack()
         self.process.enter_context(self.lock(force=force))
         self.ledger = Ledger(self.workspace.ledger)
-        self.ledger.open_plan("p", [PlannedDataset(name, name, rows) for name, rows in DATASETS.items()])
-        self.lanes = [self.lane(name) for name in DATASETS]
-        self.flying: list[Job] = []
+        self.ledger.open_plan(
+            "p", [PlannedDataset(name, name, rows) for name, rows in DATASETS.items()]
+        )
+        self.queues = [self.queue(name) for name in DATASETS]
+        self.flying: list[BatchRequest] = []
         self.outcomes = Outcomes(
             ledger=self.ledger,
             plan=self.plan,
-            lanes={lane.dataset: lane for lane in self.lanes},
+            queues={queue.dataset: queue for queue in self.queues},
             gates=Gates(max_errors=Limit(text="100%", share=1.0)),
             client=self.client,  # type: ignore[arg-type]
             progress=Silence(),
@@ -80,25 +91,31 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def lock(self, *, force: bool = False):  # type: ignore[no-untyped-def]
         """The lock that `load` takes."""
-        return self.workspace.lock(self.workspace.ledger.with_suffix(".lock"), "the ledger", force=force)
+        return self.workspace.lock(
+            self.workspace.ledger.with_suffix(".lock"), "the ledger", force=force
+        )
 
     def die(self, host: str | None = None) -> None:
         """The process is gone: the system drops its lock, and what it wrote about itself stays behind."""
-        self.allowed += sum(not job.reading for job in self.flying)
+        self.allowed += sum(not request.reading for request in self.flying)
         holder = self.workspace.ledger.with_suffix(".holder")
         left = {**json.loads(holder.read_text()), "pid": 1, **({"host": host} if host else {})}
         self.ledger.close()
         self.process.close()
         holder.write_text(json.dumps(left))
 
-    def lane(self, name: str) -> Lane:
+    def queue(self, name: str) -> DatasetQueue:
         """What is left of a dataset."""
 
         def read(entry):  # type: ignore[no-untyped-def]
             settled = self.ledger.settled_positions(name, entry.batch)
-            return [record for record in records_of(name, entry.batch) if record.sent.position not in settled]
+            return [
+                record
+                for record in records_of(name, entry.batch)
+                if record.sent.position not in settled
+            ]
 
-        return Lane(name, deque(self.ledger.open_batches(name)), read)
+        return DatasetQueue(name, deque(self.ledger.open_batches(name)), read)
 
     @rule(count=st.integers(1, 4))
     def send(self, count: int) -> None:
@@ -109,42 +126,46 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def crash_before_sending(self) -> None:
         """The process dies between the durable word and the request."""
-        job = next_job(self.lanes, self.now)
-        if job is not None:
-            self.leave(job)
+        request = next_request(self.queues, self.now)
+        if request is not None:
+            self.leave(request)
             self.crash()
 
-    def leave(self, job: Job) -> None:
+    def leave(self, request: BatchRequest) -> None:
         """A request leaves, or a reading begins."""
-        if not job.reading:
-            self.ledger.mark_sending(job.dataset, job.batch)
+        if not request.reading:
+            self.ledger.mark_sending(request.dataset, request.batch)
             self.requests += 1
-        self.outcomes.begin(job)
-        self.flying.append(job)
+        self.outcomes.begin(request)
+        self.flying.append(request)
 
-    def end(self, job: Job, kind: str) -> None:
+    def end(self, request: BatchRequest, kind: str) -> None:
         """A request is answered, or a reading is over."""
-        if job.reading:
-            dataset = next(dataset for dataset in self.plan.datasets if dataset.name == job.dataset)
-            self.outcomes.take_reading(job, read_back(self.service, dataset, job.records, None, lambda _s: None))
+        if request.reading:
+            dataset = next(
+                dataset for dataset in self.plan.datasets if dataset.name == request.dataset
+            )
+            self.outcomes.take_reading(
+                request, read_back(self.service, dataset, request.records, None, lambda _s: None)
+            )
             return
         if kind == "whole-400":
-            self.allowed += 2 if len(job.records) > 1 else 0
+            self.allowed += 2 if len(request.records) > 1 else 0
         elif kind == "refused":
             self.allowed += 3
         elif kind == "partial" or kind in FAILING:
             self.allowed += 1
         halvings = self.outcomes._patience.halvings
-        self.outcomes.take(job, self.service.answer(job, kind), body_of(job.records))
+        self.outcomes.take(request, self.service.answer(request, kind), body_of(request.records))
         self.allowed += self.outcomes._patience.halvings - halvings
 
     def send_one(self) -> None:
         """A request leaves, if one may."""
-        job = next_job(self.lanes, self.now)
-        if job is None:
+        request = next_request(self.queues, self.now)
+        if request is None:
             self.now += 10.0
             return
-        self.leave(job)
+        self.leave(request)
         keys = [record.sent.key for other in self.flying for record in other.records]
         assert len(keys) == len(set(keys)), "a key in two requests at a time"
 
@@ -152,17 +173,17 @@ class LedgerMachine(RuleBasedStateMachine):
     def crash_before_recording(self, which: int) -> None:
         """The service has written, and the process dies before it can write that down."""
         if self.flying:
-            job = self.flying[which % len(self.flying)]
-            if not job.reading:
-                self.service.answer(job, "ok")
+            request = self.flying[which % len(self.flying)]
+            if not request.reading:
+                self.service.answer(request, "ok")
             self.crash()
 
     @precondition(lambda self: self.flying)
     @rule(kind=st.sampled_from(ANSWERED), which=st.integers(0, 7))
     def answer(self, kind: str, which: int) -> None:
         """An answer of any kind comes."""
-        job = self.flying.pop(which % len(self.flying))
-        self.end(job, kind)
+        request = self.flying.pop(which % len(self.flying))
+        self.end(request, kind)
         self.now += 0.1
 
     @rule(kind=st.sampled_from(("423", "429", "misread")), rounds=st.integers(2, 8))
@@ -188,11 +209,14 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(rounds):
             self.send_one()
             while self.flying:
-                job = self.flying.pop()
-                self.end(job, "500" if key in [record.sent.key for record in job.records] else "ok")
+                request = self.flying.pop()
+                self.end(
+                    request,
+                    "500" if key in [record.sent.key for record in request.records] else "ok",
+                )
             self.now += 1.0
 
-    @precondition(lambda self: not any(lane.ever_written for lane in self.lanes))
+    @precondition(lambda self: not any(queue.ever_written for queue in self.queues))
     @rule(rounds=st.integers(1, 8))
     def closed(self, rounds: int) -> None:
         """Before anything is written, all is refused for a while, each record alone, too: no fault of theirs."""
@@ -208,9 +232,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def stop(self) -> None:
         """An orderly end: what has not left is called back, what nobody can tell of is unknown; another one starts."""
         while self.flying:
-            job = self.flying.pop()
-            self.requests -= not job.reading
-            self.outcomes.unsent(job)
+            request = self.flying.pop()
+            self.requests -= not request.reading
+            self.outcomes.unsent(request)
         self.outcomes.finish()
         self.die()
         self.start()
@@ -223,11 +247,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """The process dies; what was under way may still be applied afterwards; another one starts."""
-        late = [job for job in self.flying[:1] if not job.reading]
+        late = [request for request in self.flying[:1] if not request.reading]
         self.die()
         self.start()
-        for job in late:
-            self.service.apply(json.loads(body_of(job.records)))
+        for request in late:
+            self.service.apply(json.loads(body_of(request.records)))
 
     @rule()
     def second_loader(self) -> None:
@@ -256,11 +280,17 @@ class LedgerMachine(RuleBasedStateMachine):
         """Planned = written + rejected + deferred + open; what is written is in the target."""
         for name, totals in self.ledger.totals().items():
             assert totals.planned == sum(DATASETS[name])
-            assert totals.planned == totals.written + totals.rejected + totals.deferred + totals.open
+            assert (
+                totals.planned == totals.written + totals.rejected + totals.deferred + totals.open
+            )
             assert totals.unknown <= totals.open
             for batch in range(len(DATASETS[name])):
                 settled = self.ledger.settled_positions(name, batch)
-                keys = [record.sent.key for record in records_of(name, batch) if record.sent.position in settled]
+                keys = [
+                    record.sent.key
+                    for record in records_of(name, batch)
+                    if record.sent.position in settled
+                ]
                 assert all(key in self.service.stored or key == BAD for key in keys)
 
     def teardown(self) -> None:
@@ -289,13 +319,13 @@ class LedgerMachine(RuleBasedStateMachine):
         """Every request is answered well, and a run that left something behind is followed by another."""
         for _ in range(200):
             self.now += 100.0
-            while (job := next_job(self.lanes, self.now)) is not None:
-                self.leave(job)
+            while (request := next_request(self.queues, self.now)) is not None:
+                self.leave(request)
             while self.flying:
                 self.end(self.flying.pop(), "ok")
-            if all(lane.is_done for lane in self.lanes):
+            if all(queue.is_done for queue in self.queues):
                 self.outcomes.finish()
-                if not any(lane.unknown or lane.deferred or lane.held for lane in self.lanes):
+                if not any(queue.unknown or queue.deferred or queue.held for queue in self.queues):
                     return
                 self.die()
                 self.start()
@@ -304,7 +334,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
 TestLedgerMachine = LedgerMachine.TestCase
 TestLedgerMachine.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
@@ -356,7 +389,7 @@ def sent(machine: LedgerMachine, *kinds: str) -> None:
 def test_unknown_and_then_busy(life):
     """A batch whose answers were never clear waits with the rest of its dataset when that stays busy."""
     sent(life, *("misread", "read") * 3)
-    assert [job.batch for job in life.lanes[0].unknown] == [0]
+    assert [request.batch for request in life.queues[0].unknown] == [0]
     sent(life, "423")
     life.outcomes.finish()
     totals = life.ledger.totals()["contacts"]
@@ -379,7 +412,9 @@ def test_in_flight_when_the_dataset_is_given_up(last, piece, life):
     else:
         life.end(other, last)
     totals = life.ledger.totals()["contacts"]
-    assert totals.written == (sum(record.sent.key != BAD for record in other.records) if last == "ok" else 0)
+    assert totals.written == (
+        sum(record.sent.key != BAD for record in other.records) if last == "ok" else 0
+    )
     assert totals.deferred == 8 - totals.written - totals.rejected
 
 
@@ -387,7 +422,7 @@ def test_a_reading_in_flight_when_the_dataset_is_given_up(life):
     """What it shows is kept."""
     sent(life, "null")
     life.send(2)
-    reading, busy = sorted(life.flying, key=lambda job: not job.reading)
+    reading, busy = sorted(life.flying, key=lambda request: not request.reading)
     life.flying.clear()
     assert reading.reading
     life.end(busy, "423")

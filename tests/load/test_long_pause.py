@@ -83,6 +83,9 @@ def test_a_reason_to_stop_wakes_who_waits(open_client, run, make_plan, contacts)
     with scripted((429, {"Retry-After": "500"})) as service:
         begun = time.monotonic()
         with pytest.raises(Refused):
-            run(open_client(service.url, LateRefusal, concurrency=4), make_plan(contacts=contacts(60, 1)))
+            run(
+                open_client(service.url, LateRefusal, concurrency=4),
+                make_plan(contacts=contacts(60, 1)),
+            )
         assert time.monotonic() - begun < 250
     assert len(service.asked_at) < 20

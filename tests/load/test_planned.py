@@ -21,7 +21,9 @@ def test_every_batch_as_planned(make_plan, contacts):
     assert records.batch_rows == [len(payloads) for payloads in batches]
     for number in (0, 39, 17, 3):
         found = records.batch(number)
-        assert [record.sent.key for record in found] == [row["contact_key"] for row in batches[number]]
+        assert [record.sent.key for record in found] == [
+            row["contact_key"] for row in batches[number]
+        ]
         assert [record.sent.position for record in found] == list(range(len(found)))
         assert body_of(found).startswith(b"[{")
 
@@ -49,7 +51,9 @@ def test_a_file_that_is_not_the_plans(make_plan, contacts, damage):
 def test_columns_of_time(tmp_path):
     """Dates and date-times are known by the plan's file, under the names that the target has for them."""
     file = tmp_path / "records.parquet"
-    frame = pl.DataFrame({"batch": [0], "at": [datetime(2026, 1, 1)], "_position": [date(2026, 1, 1)], "text": ["x"]})
+    frame = pl.DataFrame(
+        {"batch": [0], "at": [datetime(2026, 1, 1)], "_position": [date(2026, 1, 1)], "text": ["x"]}
+    )
     frame.write_parquet(file)
     assert time_columns_of(file, {"position": "_position"}) == frozenset({"at", "position"})
 

@@ -32,9 +32,17 @@ def start(start_sandbox, make_plan, contacts, workspace):
     started: list[subprocess.Popen[str]] = []
 
     def go() -> subprocess.Popen[str]:
-        arguments = (box.octolis_url, str(workspace.root), str(dataset.records), str(dataset.rows), str(BATCHES))
+        arguments = (
+            box.octolis_url,
+            str(workspace.root),
+            str(dataset.records),
+            str(dataset.rows),
+            str(BATCHES),
+        )
         command = [sys.executable, str(PROGRAM), *arguments]
-        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
+        started.append(
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        )
         return started[-1]
 
     yield box, go
@@ -84,7 +92,10 @@ def test_killed_at_any_moment(start, workspace):
     assert finish(go()) == (0, "")
     totals = totals_of(workspace)
     assert (totals.written, totals.created, totals.open) == (BATCHES * ROWS, BATCHES * ROWS, 0)
-    assert httpx.get(f"{box.url}/_sandbox/state").json()["datasets"]["contacts"]["count"] == BATCHES * ROWS
+    assert (
+        httpx.get(f"{box.url}/_sandbox/state").json()["datasets"]["contacts"]["count"]
+        == BATCHES * ROWS
+    )
     assert batches_taken(box) <= BATCHES + kills * CONCURRENCY
     sent = batches_taken(box)
     assert finish(go()) == (0, "")

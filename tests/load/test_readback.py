@@ -64,7 +64,10 @@ def test_stored_missing_and_different():
     found = read_back(target, DATASET, records, NOW, lambda _s: None, believe_differences=True)
     assert [(w.masterid, w.altered) for w in found.stored] == [("m-a", ()), ("m-b", ("value",))]
     old = Target(held("b", 2, -60))
-    assert read_back(old, DATASET, records, NOW, lambda _s: None, believe_differences=True).stored == ()
+    assert (
+        read_back(old, DATASET, records, NOW, lambda _s: None, believe_differences=True).stored
+        == ()
+    )
 
 
 def test_keys_are_asked_for_where_they_can_be():
@@ -97,20 +100,32 @@ def run(workspace):
     def go(client, plan):
         from migrate.config import Gates
 
-        return load(client, workspace, plan, Gates(), Silence(), threading.Event(), options=Options(waits=QUICK))
+        return load(
+            client,
+            workspace,
+            plan,
+            Gates(),
+            Silence(),
+            threading.Event(),
+            options=Options(waits=QUICK),
+        )
 
     return go
 
 
 @pytest.mark.parametrize("fault", ["short-results", "shuffle-results", "null-results"])
-def test_an_unclear_answer_costs_no_second_write(fault, start_sandbox, client_of, run, make_plan, contacts):
+def test_an_unclear_answer_costs_no_second_write(
+    fault, start_sandbox, client_of, run, make_plan, contacts
+):
     """Results that cannot be matched are settled by reading: no record is sent twice, and the sums agree."""
     box = start_sandbox(f"octolis:{fault}@at=2,path=*batch")
     totals = run(client_of(box), make_plan(contacts=contacts(4, 20))).datasets["contacts"]
     assert (totals.written, totals.created, totals.requests, totals.readbacks) == (80, 80, 4, 1)
 
 
-def test_a_service_that_is_never_clear(start_sandbox, client_of, run, make_plan, contacts, workspace):
+def test_a_service_that_is_never_clear(
+    start_sandbox, client_of, run, make_plan, contacts, workspace
+):
     """All that was stored is found by reading; a refused record is never guessed at, and ends as unknown."""
     batches = contacts(2, 6)
     batches[1][2] = {"contact_key": "bad", "amount": "much"}
@@ -125,14 +140,26 @@ def test_a_service_that_is_never_clear(start_sandbox, client_of, run, make_plan,
     assert (totals.written, totals.rejected, totals.unknown) == (11, 1, 0)
 
 
-def test_altered_values_are_counted_by_column_and_listed(start_sandbox, client_of, run, make_plan, contacts, workspace):
+def test_altered_values_are_counted_by_column_and_listed(
+    start_sandbox, client_of, run, make_plan, contacts, workspace
+):
     """What is stored otherwise, or not at all, is counted per column and written to a file with both values."""
     batches = contacts(2, 3)
     batches[0][0]["lifetime_value"] = 12.5
     box = start_sandbox("octolis:altered=firstname@at=2,path=*batch")
     totals = run(client_of(box, concurrency=1), make_plan(contacts=batches)).datasets["contacts"]
-    assert (totals.protected_columns, totals.altered_columns) == ({"lifetime_value": 1}, {"firstname": 3})
+    assert (totals.protected_columns, totals.altered_columns) == (
+        {"lifetime_value": 1},
+        {"firstname": 3},
+    )
     frame = pl.read_parquet(workspace.exports / "first" / "altered-contacts.parquet")
     assert frame["loss"].to_list() == ["protected", "altered", "altered", "altered"]
     assert frame.row(0)[4:] == ("lifetime_value", "protected", "12.5", None)
-    assert frame.row(1)[2:] == ("shop:3", frame["masterid"][1], "firstname", "altered", '"Name 3 é"', '"Name 3 é?"')
+    assert frame.row(1)[2:] == (
+        "shop:3",
+        frame["masterid"][1],
+        "firstname",
+        "altered",
+        '"Name 3 é"',
+        '"Name 3 é?"',
+    )

@@ -6,7 +6,14 @@ import polars as pl
 import pytest
 
 from migrate.errors import UsageError
-from migrate.load.rejects import SCHEMA, chosen_rejects, export_rejects, group_rejects, open_rejects, released
+from migrate.load.rejects import (
+    SCHEMA,
+    chosen_rejects,
+    export_rejects,
+    group_rejects,
+    open_rejects,
+    released,
+)
 
 
 def rejects(*rows: dict[str, object]) -> pl.DataFrame:

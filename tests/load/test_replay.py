@@ -21,21 +21,34 @@ def test_rejects_from_the_first_look_to_the_replay(make_project: MakeProject) ->
         ("products", "plan", "permanent"),
     }
     [shown] = project.run("rejects", "show", "orders/p0", "--json").summary["rejects"]
-    [open_value] = project.run("rejects", "show", "orders/p0", "--show-values", "--json").summary["rejects"]
+    [open_value] = project.run("rejects", "show", "orders/p0", "--show-values", "--json").summary[
+        "rejects"
+    ]
     assert shown["value"] != open_value["value"]
     assert open_value["value"] == "on request"
     exported = project.run("rejects", "export", "--json").summary
     permanent, transient = (Path(file) for file in exported["files"])
-    assert [json.loads(line)["kind"] for line in permanent.read_text().splitlines()] == ["permanent"] * groups["open"]
+    assert [json.loads(line)["kind"] for line in permanent.read_text().splitlines()] == [
+        "permanent"
+    ] * groups["open"]
     assert transient.read_text() == ""
-    assert project.run("rejects", "discard", "products/p0", "--note", "a test product", "--json").code == 0
+    assert (
+        project.run("rejects", "discard", "products/p0", "--note", "a test product", "--json").code
+        == 0
+    )
     before = counts(project)
     mend(project, "orders", " total: {", " total: {on_invalid: omit, ")
     done = project.run("rejects", "replay", "--plan", loaded["plan"], "--json", "-q")
-    assert (done.code, done.summary["released"], done.summary["rejects"]) == (3, 1, groups["open"] - 1), done.stderr
+    assert (done.code, done.summary["released"], done.summary["rejects"]) == (
+        3,
+        1,
+        groups["open"] - 1,
+    ), done.stderr
     after = counts(project)
     assert after["orders"] == before["orders"] + 1
-    assert {name: after[name] for name in after if name != "orders"} == {n: before[n] for n in before if n != "orders"}
+    assert {name: after[name] for name in after if name != "orders"} == {
+        n: before[n] for n in before if n != "orders"
+    }
     left = project.run("rejects", "list", "--plan", loaded["plan"], "--json").summary
     assert (left["rejects"], left["open"]) == (groups["rejects"], groups["open"] - 2)
 
@@ -47,7 +60,9 @@ def test_children_of_a_released_parent_come_with_it(make_project: MakeProject) -
     prepared(project)
     plan = project.run("load", "--json", "-q").summary["plan"]
     groups = project.run("rejects", "list", "--json").summary["groups"]
-    [orphans] = [g["records"] for g in groups if (g["dataset"], g["column"]) == ("order_items", "order")] or [0]
+    [orphans] = [
+        g["records"] for g in groups if (g["dataset"], g["column"]) == ("order_items", "order")
+    ] or [0]
     assert orphans > 0, groups
     mend(project, "orders", " total: {", " total: {on_invalid: omit, ")
     done = project.run("rejects", "replay", "--plan", plan, "--json", "-q").summary
@@ -83,9 +98,13 @@ def test_transient_rejects_only_need_the_service(make_project: MakeProject) -> N
     files = exported(project, plan)
     assert {row["kind"] for row in files["permanent"]} == {"permanent"}
     assert [row["kind"] for row in files["transient"]] == ["transient"] * deferred
-    assert not {row["reject"] for row in files["permanent"]} & {row["reject"] for row in files["transient"]}
+    assert not {row["reject"] for row in files["permanent"]} & {
+        row["reject"] for row in files["transient"]
+    }
     names = [row["reject"] for row in files["permanent"]]
-    assert project.run("rejects", "discard", *names, "--note", "not wanted", "--plan", plan).code == 0
+    assert (
+        project.run("rejects", "discard", *names, "--note", "not wanted", "--plan", plan).code == 0
+    )
     done = project.run("rejects", "replay", "--plan", plan, "--json", "-q")
     assert (done.code, done.summary["new_plan"]) == (0, plan), done.stderr
     assert (done.summary["released"], done.summary["rejects"]) == (deferred, deferred)
@@ -99,7 +118,9 @@ def test_what_waits_is_no_match(make_project: MakeProject) -> None:
     project = prepared(make_project(), "busy_budget_s = 0")
     project.set_faults(("octolis:423@path=*orders*batch",))
     run = project.run("run", "--json", "-q")
-    assert (run.code, run.summary["status"]) == (3, "done, with rejected or deferred rows"), run.stderr
+    assert (run.code, run.summary["status"]) == (3, "done, with rejected or deferred rows"), (
+        run.stderr
+    )
     assert "load --plan" in run.summary["next"]
     found = project.run("reconcile", "--json", "-q")
     assert (found.code, found.summary["status"]) == (4, "unfinished")
@@ -117,7 +138,9 @@ def test_both_kinds_together_need_a_new_plan(make_project: MakeProject) -> None:
     assert done.summary["released"] == deferred + 1
     after = counts(project)
     assert after["orders"] == deferred + 1
-    assert {name: after[name] for name in after if name != "orders"} == {n: before[n] for n in before if n != "orders"}
+    assert {name: after[name] for name in after if name != "orders"} == {
+        n: before[n] for n in before if n != "orders"
+    }
     assert exported(project, plan)["transient"] == []
 
 

@@ -10,41 +10,47 @@ from hypothesis import strategies as st
 
 from migrate.load.ledger import OpenBatch
 from migrate.load.planned import PlannedRecord
-from migrate.load.scheduler import Job, Lane, Waits, idle_s, next_job
+from migrate.load.scheduler import BatchRequest, DatasetQueue, Waits, idle_s, next_request
 from migrate.target.results import SentRecord
 
 
-def lane(name: str, batches: int) -> Lane:
+def queue(name: str, batches: int) -> DatasetQueue:
     """A dataset with batches of three records."""
     records = [PlannedRecord(SentRecord(n, f"{name}{n}", "{}"), "create") for n in range(3)]
-    return Lane(name, deque(OpenBatch(n, 3, "planned", 0) for n in range(batches)), lambda _entry: records)
+    return DatasetQueue(
+        name, deque(OpenBatch(n, 3, "planned", 0) for n in range(batches)), lambda _entry: records
+    )
 
 
 def test_datasets_in_the_plans_order():
     """The second dataset comes when the first has nothing left to send."""
-    lanes = [lane("a", 2), lane("b", 1)]
-    jobs = [next_job(lanes, 0.0) for _ in range(4)]
-    assert [(job.dataset, job.batch) for job in jobs if job] == [("a", 0), ("a", 1), ("b", 0)]
+    queues = [queue("a", 2), queue("b", 1)]
+    jobs = [next_request(queues, 0.0) for _ in range(4)]
+    assert [(request.dataset, request.batch) for request in jobs if request] == [
+        ("a", 0),
+        ("a", 1),
+        ("b", 0),
+    ]
     assert jobs[3] is None
 
 
 def test_a_busy_dataset_is_parked_and_then_probed():
     """While parked nothing leaves; afterwards a single request finds out; its success frees the rest."""
-    one, waits = lane("a", 3), Waits()
+    one, waits = queue("a", 3), Waits()
     assert one.park(100.0, waits)
     assert not one.park(101.0, waits)
-    assert one.next_job(104.9) is None
-    assert one.next_job(105.0) is not None
+    assert one.next_request(104.9) is None
+    assert one.next_request(105.0) is not None
     one.in_flight = 1
-    assert one.next_job(105.0) is None
+    assert one.next_request(105.0) is None
     one.in_flight = 0
     one.succeed()
-    assert one.next_job(105.0) is not None
+    assert one.next_request(105.0) is not None
 
 
 def test_a_busy_dataset_that_asks_for_longer():
     """The longest wait that was asked for counts, also by an answer that comes when the dataset is parked already."""
-    one, waits = lane("a", 3), Waits()
+    one, waits = queue("a", 3), Waits()
     assert one.park(100.0, waits, 60.0) == 60.0
     assert one.park(101.0, waits, 60.0) == 1.0
     assert (one.parked_until, one.busy_total_s, one.busy_streak) == (161.0, 61.0, 1)
@@ -72,16 +78,16 @@ def test_backoff_grows_with_jitter(tries, seed):
 def test_halves_lose_nothing(count):
     """The two halves hold every record once, in order, and neither is empty from two records on."""
     records = [PlannedRecord(SentRecord(n, str(n), "{}"), "create") for n in range(count)]
-    first, second = Job("a", 0, records).halves()
+    first, second = BatchRequest("a", 0, records).halves()
     assert [*first.records, *second.records] == records
     assert abs(len(first.records) - len(second.records)) <= 1
 
 
 def test_idle_until_something_is_ready():
     """The wait ends when the first retry or park ends, and at the given bound."""
-    one = lane("a", 0)
-    one.again.append(Job("a", 0, [], ready_at=10.4))
-    assert one.next_job(10.0) is None
+    one = queue("a", 0)
+    one.again.append(BatchRequest("a", 0, [], ready_at=10.4))
+    assert one.next_request(10.0) is None
     assert round(idle_s([one], 10.0, 5.0), 3) == 0.4
     assert idle_s([one], 0.0, 0.25) == 0.25
     assert idle_s([], 0.0, 0.25) == 0.0

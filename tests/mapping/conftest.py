@@ -21,7 +21,9 @@ def rows() -> Rows:
     """Snapshot rows from columns of text; ids 0, 1, 2 … of one shop unless given."""
 
     def make(
-        ids: list[str | None] | None = None, sources: list[str | None] | None = None, **columns: list[str | None]
+        ids: list[str | None] | None = None,
+        sources: list[str | None] | None = None,
+        **columns: list[str | None],
     ) -> pl.DataFrame:
         count = len(ids or sources or next(iter(columns.values())))
         frame = {
@@ -59,7 +61,11 @@ def mapping(tmp_path: Path) -> Callable[..., Mapping]:
 def run(mapping: Callable[..., Mapping], rows: Rows) -> Callable[..., Mapped]:
     """One column `x` from field `f`, under the settings given after it, for the texts given."""
 
-    def make(settings: str, texts: list[str | None], project: Settings | None = None, **more: Any) -> Mapped:
-        return map_rows(mapping(f"x: {{from: f, {settings}}}"), rows(f=texts, **more), {}, project or Settings())
+    def make(
+        settings: str, texts: list[str | None], project: Settings | None = None, **more: Any
+    ) -> Mapped:
+        return map_rows(
+            mapping(f"x: {{from: f, {settings}}}"), rows(f=texts, **more), {}, project or Settings()
+        )
 
     return make

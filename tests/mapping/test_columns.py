@@ -58,20 +58,33 @@ def test_absent_null_empty_and_null_text(run: Run, mapping: Callable[..., Mappin
     ]
 
 
-def test_null_send_erases(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+def test_null_send_erases(
+    mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
+) -> None:
     """`null: send` writes null for what is absent, and `on_invalid: omit` is not absent."""
     made = mapping("x: {from: f, type: integer, null: send, on_invalid: omit}")
     found = map_rows(made, rows(f=["1", None, "", "x"]), {}, Settings())
     sent = payloads(made, found.accepted).to_list()
-    assert sent == ['{"key":"0","x":1}', '{"key":"1","x":null}', '{"key":"2","x":null}', '{"key":"3"}']
+    assert sent == [
+        '{"key":"0","x":1}',
+        '{"key":"1","x":null}',
+        '{"key":"2","x":null}',
+        '{"key":"3"}',
+    ]
     assert found.losses == {"x": {"omitted_invalid": 1}}
 
 
-def test_on_invalid_null(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+def test_on_invalid_null(
+    mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
+) -> None:
     """`on_invalid: null` writes null for what is invalid, and leaves the absent out."""
     made = mapping("x: {from: f, type: integer, on_invalid: null}")
     found = map_rows(made, rows(f=["1", None, "x"]), {}, Settings())
-    assert payloads(made, found.accepted).to_list() == ['{"key":"0","x":1}', '{"key":"1"}', '{"key":"2","x":null}']
+    assert payloads(made, found.accepted).to_list() == [
+        '{"key":"0","x":1}',
+        '{"key":"1"}',
+        '{"key":"2","x":null}',
+    ]
     assert found.losses == {"x": {"nulled_invalid": 1}}
 
 
@@ -83,9 +96,13 @@ def test_on_invalid_null(mapping: Callable[..., Mapping], rows: Callable[..., pl
         ("keep", ["m", "other", None], [], {"x": {"unlisted": 1}}),
     ],
 )
-def test_unlisted(run: Run, unlisted: str, accepted: list[str], rejected: list[str], losses: object) -> None:
+def test_unlisted(
+    run: Run, unlisted: str, accepted: list[str], rejected: list[str], losses: object
+) -> None:
     """What is not under `values` is rejected, left out or kept, and counted; no value is not unlisted."""
-    found = run(f"type: text, values: {{male: m, female: f}}, unlisted: {unlisted}", ["male", "other", ""])
+    found = run(
+        f"type: text, values: {{male: m, female: f}}, unlisted: {unlisted}", ["male", "other", ""]
+    )
     assert found.accepted["x"].to_list() == accepted
     assert found.rejected["rule"].to_list() == rejected
     assert found.losses == losses
@@ -94,7 +111,10 @@ def test_unlisted(run: Run, unlisted: str, accepted: list[str], rejected: list[s
 def test_unlisted_reject_is_not_softened(run: Run) -> None:
     """`on_invalid: omit` is for types; an unlisted value is still rejected."""
     found = run("type: text, values: {a: b}, on_invalid: omit", ["a", "c"])
-    assert (found.accepted["x"].to_list(), found.rejected["rule"].to_list()) == (["b"], ["unlisted_value"])
+    assert (found.accepted["x"].to_list(), found.rejected["rule"].to_list()) == (
+        ["b"],
+        ["unlisted_value"],
+    )
 
 
 def test_default_is_for_the_absent_only(run: Run) -> None:
@@ -113,7 +133,9 @@ def test_required(run: Run) -> None:
     ]
 
 
-def test_first_with_a_value(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+def test_first_with_a_value(
+    mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
+) -> None:
     """Of several fields the first that is neither null nor '' is taken; fields the snapshot lacks are null."""
     made = mapping("x: {from: [a, absent, b], type: text}")
     found = map_rows(made, rows(a=["1", "", None], b=["2", "3", None]), {}, Settings())
@@ -128,7 +150,9 @@ def test_text_as_sent_or_refused(run: Run) -> None:
     assert found.rejected["rule"].to_list() == ["unsendable_text"]
 
 
-def test_half_a_surrogate_pair_is_refused(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+def test_half_a_surrogate_pair_is_refused(
+    mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
+) -> None:
     """Where the record's JSON has half a pair, its escape in the field is refused; sent as a text it is text."""
     raws = ['{"f":"a\\ud800"}', '{"f":"a\\\\ud800"}', '{"f":"a\\\\ud800","g":"\\ud83d\\ude00"}']
     frame = rows(f=["a\\ud800"] * 3).with_columns(pl.Series("_raw", raws))
@@ -146,7 +170,9 @@ def test_half_a_surrogate_pair_is_refused(mapping: Callable[..., Mapping], rows:
         ({"items": '[{"n": "\\ud83d\\ude00"}]', "f": None}, False),
     ],
 )
-def test_the_json_is_asked_for_where_a_field_needs_it(mapping: Callable[..., Mapping], fields, wanted: bool) -> None:
+def test_the_json_is_asked_for_where_a_field_needs_it(
+    mapping: Callable[..., Mapping], fields, wanted: bool
+) -> None:
     """A field that the mapping reads has the escape of half a pair; a list is read with care of its own."""
     needed = needs_raw(mapping("x: {from: [f, item.n], type: text}", "each: items"))
     assert needed(pl.DataFrame({name: [text, "c"] for name, text in fields.items()})) == wanted
@@ -157,7 +183,8 @@ def test_json_is_sent_as_a_quoted_string(run: Run, mapping: Callable[..., Mappin
     found = run("type: json", ['{"a":1.10}', "[1,2", '"x"', "NaN", "[" * 100_000])
     assert found.rejected["rule"].to_list() == ["not_json"] * 3
     assert (
-        payloads(mapping("x: {from: f, type: json}"), found.accepted).to_list()[0] == '{"key":"0","x":"{\\"a\\":1.10}"}'
+        payloads(mapping("x: {from: f, type: json}"), found.accepted).to_list()[0]
+        == '{"key":"0","x":"{\\"a\\":1.10}"}'
     )
 
 
@@ -186,8 +213,12 @@ def test_silence_never_becomes_consent(
 ) -> None:
     """A consent is true only where a field says yes and no other says anything else."""
     made = mapping(CONSENT % unlisted)
-    found = map_rows(made, rows(a=[a for a, _ in answers], b=[b for _, b in answers]), {}, Settings())
-    got = dict(zip(found.accepted["_position"].to_list(), found.accepted["x"].to_list(), strict=True))
+    found = map_rows(
+        made, rows(a=[a for a, _ in answers], b=[b for _, b in answers]), {}, Settings()
+    )
+    got = dict(
+        zip(found.accepted["_position"].to_list(), found.accepted["x"].to_list(), strict=True)
+    )
     for position, pair in enumerate(answers):
         said = {answer.strip().lower() for answer in pair if answer}
         if got.get(position) is True:
@@ -216,10 +247,15 @@ def test_silence_never_becomes_consent(
         "sql: l.key",
     ],
 )
-def test_consent_by_silence_is_an_error_of_the_file(mapping: Callable[..., Mapping], settings_: str) -> None:
+def test_consent_by_silence_is_an_error_of_the_file(
+    mapping: Callable[..., Mapping], settings_: str
+) -> None:
     """Every way for silence to become a yes is refused when the file is read."""
     with pytest.raises(MappingError):
-        mapping(f"x: {{{settings_}, type: boolean, consent: true}}", top="lookups: {l: {dataset: others, id: f}}")
+        mapping(
+            f"x: {{{settings_}, type: boolean, consent: true}}",
+            top="lookups: {l: {dataset: others, id: f}}",
+        )
 
 
 def test_consent_is_boolean_and_no_key(mapping: Callable[..., Mapping]) -> None:
@@ -228,7 +264,9 @@ def test_consent_is_boolean_and_no_key(mapping: Callable[..., Mapping]) -> None:
         mapping("x: {from: f, type: text, consent: true}")
 
 
-def test_consent_by_expression(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+def test_consent_by_expression(
+    mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
+) -> None:
     """An expression may give consent where it reads an explicit yes."""
     made = mapping(
         "x: {sql: \"CASE WHEN f = 'J' AND g = 'J' THEN 'true' ELSE 'false' END\", type: boolean, consent: true}"
@@ -245,7 +283,9 @@ def test_rules_and_losses_are_documented(tmp_path: Path) -> None:
 
 def test_default_does_not_hide_what_a_function_refused(run: Run) -> None:
     """A value that a function refuses is invalid, not absent: the default is not for it."""
-    found = run("type: text, apply: [email], default: none@example.com, on_invalid: omit", ["x", None])
+    found = run(
+        "type: text, apply: [email], default: none@example.com, on_invalid: omit", ["x", None]
+    )
     assert found.accepted["x"].to_list() == [None, "none@example.com"]
 
 
@@ -255,14 +295,20 @@ def test_null_send_does_not_erase_for_an_unlisted_value(
     """An unlisted value that is left out is left out, not sent as null: something was said."""
     made = mapping("x: {from: f, type: text, values: {a: b}, unlisted: omit, null: send}")
     found = map_rows(made, rows(f=["a", "c", None]), {}, Settings())
-    assert payloads(made, found.accepted).to_list() == ['{"key":"0","x":"b"}', '{"key":"1"}', '{"key":"2","x":null}']
+    assert payloads(made, found.accepted).to_list() == [
+        '{"key":"0","x":"b"}',
+        '{"key":"1"}',
+        '{"key":"2","x":null}',
+    ]
 
 
 def test_consent_by_expression_needs_somebody_to_speak(
     mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
 ) -> None:
     """Where all fields of an expression are silent, whatever mix of null and '', it gives no consent; counted."""
-    made = mapping("x: {sql: \"CASE WHEN f IS NULL AND g = '' THEN 'true' END\", type: boolean, consent: true}")
+    made = mapping(
+        "x: {sql: \"CASE WHEN f IS NULL AND g = '' THEN 'true' END\", type: boolean, consent: true}"
+    )
     found = map_rows(made, rows(f=[None], g=[""]), {}, Settings())
     assert found.accepted["x"].to_list() == [None]
     assert found.losses == {"x": {"consent_withheld": 1}}
@@ -272,7 +318,9 @@ _SETTINGS = st.fixed_dictionaries(
     {},
     optional={
         "apply": st.lists(st.sampled_from(sorted(FUNCTIONS)), max_size=2),
-        "values": st.dictionaries(st.sampled_from(["", "1", "0", "yes", "NULL", "n/a", "-", "x"]), st.booleans()),
+        "values": st.dictionaries(
+            st.sampled_from(["", "1", "0", "yes", "NULL", "n/a", "-", "x"]), st.booleans()
+        ),
         "unlisted": st.sampled_from(["reject", "omit", "keep"]),
         "default": st.booleans(),
         "required": st.booleans(),
@@ -292,7 +340,9 @@ _SETTINGS = st.fixed_dictionaries(
         ),
     },
 )
-_ANSWER = st.sampled_from([None, "", " ", "1", "0", "yes", "YES", "true", "false", "NULL", "n/a", "-", "x", "other"])
+_ANSWER = st.sampled_from(
+    [None, "", " ", "1", "0", "yes", "YES", "true", "false", "NULL", "n/a", "-", "x", "other"]
+)
 
 
 @given(_SETTINGS, st.lists(st.tuples(_ANSWER, _ANSWER), min_size=1, max_size=6))
@@ -313,8 +363,12 @@ def test_no_file_lets_the_silent_consent(
     frame = rows(a=[a for a, _ in answers], b=[b for _, b in answers])
     found = map_rows(made, frame, {"l": table}, Settings())
     silent = {None, "", " ", "NULL", "n/a", "-", "other"}
-    got = dict(zip(found.accepted["_position"].to_list(), found.accepted["x"].to_list(), strict=True))
-    fields = {"a", "b"} if "sql" in column else {f for f in ("a", "b") if f in str(column.get("from"))}
+    got = dict(
+        zip(found.accepted["_position"].to_list(), found.accepted["x"].to_list(), strict=True)
+    )
+    fields = (
+        {"a", "b"} if "sql" in column else {f for f in ("a", "b") if f in str(column.get("from"))}
+    )
     for position, pair in enumerate(answers):
         said = {answer for name, answer in zip("ab", pair, strict=True) if name in fields}
         if said <= silent:

@@ -34,7 +34,9 @@ RESULT = ResourceResult(None, 0, 0, 0, 0, 0, 0, 1, 1, 0.0, 0, "proven", "")
 def _records() -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in RESOURCES}
     for shape in ("documents", "magento", "prestashop"):
-        for name, records in json.loads((SHAPES / f"{shape}.json").read_text(encoding="utf-8")).items():
+        for name, records in json.loads(
+            (SHAPES / f"{shape}.json").read_text(encoding="utf-8")
+        ).items():
             found[name] += records
     return found
 
@@ -57,7 +59,9 @@ def project(tmp_path: Path) -> Path:
         path = snapshot / name / "part-0.parquet"
         path.parent.mkdir(parents=True)
         frame.write_parquet(path)
-        entry = FileEntry(f"{name}/part-0.parquet", frame.height, path.stat().st_size, sha256_file(path))
+        entry = FileEntry(
+            f"{name}/part-0.parquet", frame.height, path.stat().st_size, sha256_file(path)
+        )
         part = msgspec.structs.replace(entry) if isinstance(entry, msgspec.Struct) else entry
         sealed[name] = SealedResource(RESULT, frame.columns, [part])
     manifest = Manifest(1, "snap", "https://x.example", "1", "0", "", "", sealed)
@@ -68,7 +72,9 @@ def project(tmp_path: Path) -> Path:
 def run(project: Path, *arguments: str) -> Result:
     """The command line in this process, its project file named."""
     app = App(as_json="--json" in arguments)
-    return CliRunner().invoke(cli, ["--project", str(project / "migrate.toml"), *arguments], obj=app)
+    return CliRunner().invoke(
+        cli, ["--project", str(project / "migrate.toml"), *arguments], obj=app
+    )
 
 
 def summary(project: Path, *arguments: str) -> dict[str, Any]:
@@ -99,7 +105,10 @@ def test_a_proposal_says_what_it_saw(project: Path) -> None:
     made = read_mapping(file)
     assert made.columns["newsletter"].consent
     assert made.columns["optin"].unlisted == "omit"
-    assert (made.columns["dateofbirth"].type, made.columns["dateofbirth"].on_invalid) == ("date", "omit")
+    assert (made.columns["dateofbirth"].type, made.columns["dateofbirth"].on_invalid) == (
+        "date",
+        "omit",
+    )
     assert made.columns["email"].apply == ("trim", "lowercase")
     assert made.columns["zip"].type == "text"
     assert {"update_msg", "entity_id", "profileid"} <= set(made.ignore)
@@ -113,7 +122,9 @@ def test_a_proposal_never_overwrites(project: Path) -> None:
     again = run(project, "mapping", "new", "sales")
     assert isinstance(again.exception, MigrateError)
     assert again.exception.exit_code == 2
-    named = run(project, "mapping", "new", "sales", "--out", str(project / "mappings" / "orders.yaml"))
+    named = run(
+        project, "mapping", "new", "sales", "--out", str(project / "mappings" / "orders.yaml")
+    )
     assert "exists already" in str(named.exception)
 
 
@@ -122,7 +133,8 @@ def test_check_holds_files_against_the_newest_snapshot(project: Path) -> None:
     told = summary(project, "mapping", "check")
     assert told["snapshot"] == "snap"
     assert any(
-        "columns.income: the snapshot never shows income nor metadata.income" in line for line in told["warnings"]
+        "columns.income: the snapshot never shows income nor metadata.income" in line
+        for line in told["warnings"]
     )
     assert any("no mapping uses the field 'languages' (" in line for line in told["warnings"])
     assert all(line.split(":")[1].isdigit() for line in told["warnings"])
@@ -139,7 +151,11 @@ def test_check_holds_files_against_the_newest_snapshot(project: Path) -> None:
             "by: source_order\n  source_order: [Magento 2, Magneto]\n",
             "collapse.source_order.1: no record of profiles is of source 'Magneto'; did you mean 'Magento 2'?",
         ),
-        ("unmapped: report", "unmapped: fail", "unmapped: no mapping uses the field 'extra' (9% filled) nor names it"),
+        (
+            "unmapped: report",
+            "unmapped: fail",
+            "unmapped: no mapping uses the field 'extra' (9% filled) nor names it",
+        ),
     ],
 )
 def test_what_only_a_snapshot_can_find_wrong(project: Path, old: str, new: str, what: str) -> None:
@@ -176,14 +192,20 @@ def test_fields_of_elements_count_too(project: Path) -> None:
 def test_one_file_is_seen_beside_the_others(project: Path) -> None:
     """A field that another dataset's mapping uses is no unused one, whether or not that file is named."""
     together = summary(project, "mapping", "check")["warnings"]
-    alone = summary(project, "mapping", "check", str(project / "mappings" / "order_items.yaml"))["warnings"]
+    alone = summary(project, "mapping", "check", str(project / "mappings" / "order_items.yaml"))[
+        "warnings"
+    ]
     assert not [line for line in alone if "'total'" in line]
     unused = [
-        line.partition("unmapped: ")[2] for line in together if line.startswith("orders.yaml") and "unmapped" in line
+        line.partition("unmapped: ")[2]
+        for line in together
+        if line.startswith("orders.yaml") and "unmapped" in line
     ]
     assert [line.partition("unmapped: ")[2] for line in alone if "unmapped" in line] == unused
     (project / "mappings" / "orders.yaml").write_text("version: 2", encoding="utf-8")
-    broken = summary(project, "mapping", "check", str(project / "mappings" / "order_items.yaml"))["warnings"]
+    broken = summary(project, "mapping", "check", str(project / "mappings" / "order_items.yaml"))[
+        "warnings"
+    ]
     assert [line for line in broken if "'total'" in line]
 
 
@@ -195,7 +217,11 @@ def test_preview_masks_unless_told(project: Path) -> None:
     assert "ambiguous_number in price: 1,234 or 1.234" in masked
     found = summary(project, "mapping", "preview", file, "--rows", "50", "--show-values")
     by_id = {(row["source"], row["id"]): row["columns"] for row in found["rows"]}
-    assert by_id["MyWebshop", "item-0"]["price"] == {"before": "24,99", "after": "24.99", "losses": ["comma_replaced"]}
+    assert by_id["MyWebshop", "item-0"]["price"] == {
+        "before": "24,99",
+        "after": "24.99",
+        "losses": ["comma_replaced"],
+    }
     assert [(row["id"], row["rule"], row["column"]) for row in found["rejects"]] == [
         ("item-1", "ambiguous_number", "price")
     ]
@@ -205,7 +231,10 @@ def test_preview_follows_look_ups(project: Path) -> None:
     """A preview finds the rows of other datasets that its rows ask for, down the chain."""
     file = str(project / "mappings" / "order_items.yaml")
     found = summary(project, "mapping", "preview", file, "--rows", "50", "--show-values")
-    keys = {row["columns"]["order_item_key"]["after"]: row["columns"]["contact_key"]["after"] for row in found["rows"]}
+    keys = {
+        row["columns"]["order_item_key"]["after"]: row["columns"]["contact_key"]["after"]
+        for row in found["rows"]
+    }
     assert keys["Prestashop-1:55:1"] == "Prestashop-1:7"
     assert keys["MyWebshop:1:1"] == "MyWebshop:de02c53b"
     assert keys["Magento2:000000123:1"] is None
@@ -217,20 +246,46 @@ def test_functions_are_listed_with_examples(project: Path) -> None:
     assert [entry["name"] for entry in found] == list(FUNCTIONS)
     for entry in found:
         function = FUNCTIONS[entry["name"]]
-        step = pl.DataFrame({"t": [entry["input"]]}).select(function.build(pl.col("t"), function.example_argument))
+        step = pl.DataFrame({"t": [entry["input"]]}).select(
+            function.build(pl.col("t"), function.example_argument)
+        )
         assert step.item() == entry["output"]
     assert "phone: NL" in run(project, "mapping", "functions").output
 
 
 _NAME = st.sampled_from(
-    ["email", "newsletter", "opt_out", "a b", "é", "metadata.x", "metadata", "Email", "id", "item.x", ""]
+    [
+        "email",
+        "newsletter",
+        "opt_out",
+        "a b",
+        "é",
+        "metadata.x",
+        "metadata",
+        "Email",
+        "id",
+        "item.x",
+        "",
+    ]
 )
 _VALUE = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-(2**40), 2**40),
     st.sampled_from(
-        ["", "0", "1", "007", "1,5", "1,234", "2020-01-01", "0000-00-00", "2020-01-01 10:00:00", "yes", "x"]
+        [
+            "",
+            "0",
+            "1",
+            "007",
+            "1,5",
+            "1,234",
+            "2020-01-01",
+            "0000-00-00",
+            "2020-01-01 10:00:00",
+            "yes",
+            "x",
+        ]
     ),
     st.lists(st.integers(), max_size=2),
     st.text(max_size=5),
@@ -242,13 +297,17 @@ _VALUE = st.one_of(
     st.sampled_from(sorted(RESOURCES)),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_records_give_a_mapping(tmp_path: Path, records: list[dict[str, Any]], resource: str) -> None:
+def test_any_records_give_a_mapping(
+    tmp_path: Path, records: list[dict[str, Any]], resource: str
+) -> None:
     """Whatever fields and values there are, the proposal is a mapping without problems that leaves no field out."""
     frame = _frame(resource, [{"profileid": "1", **record} for record in records])
     names = [name for name in frame.columns if name not in ("_source", "_id", "_page", "_raw")]
     survey = survey_records([frame], names)
     file = tmp_path / "proposal.yaml"
-    file.write_text(propose(RESOURCE_NAMES[resource], survey, "snap", "mapping.schema.json"), encoding="utf-8")
+    file.write_text(
+        propose(RESOURCE_NAMES[resource], survey, "snap", "mapping.schema.json"), encoding="utf-8"
+    )
     made = read_mapping(file)
     from migrate.mapping.fields import unused_fields
 

@@ -87,7 +87,9 @@ def test_spellings_a_column_names(text: str, spelling: str, wanted: str) -> None
     assert str(_read(text, "UTC", spelling)[0]) == wanted
 
 
-@pytest.mark.parametrize("text", ["01-02-24", "01-02-0024", " 01-02-2024", "01- 2-2024", "01-02-2024 "])
+@pytest.mark.parametrize(
+    "text", ["01-02-24", "01-02-0024", " 01-02-2024", "01- 2-2024", "01-02-2024 "]
+)
 def test_a_year_cut_short_or_a_stray_space_is_no_spelling(text: str) -> None:
     """`%Y` means four digits: 24 is not the year 24; and a spelling without spaces has none."""
     assert _read(text, "UTC", "%d-%m-%Y")[:2] == (None, "not_a_datetime")
@@ -104,7 +106,9 @@ def test_counts_what_it_assumes(run: Callable[..., Mapped]) -> None:
         "2020-01-01",
     ]
     found = run("type: datetime", texts, Settings({"*": AMSTERDAM}))
-    assert found.losses == {"x": {"zone_assumed": 2, "dst_gap": 1, "dst_fold": 1, "fraction_dropped": 1}}
+    assert found.losses == {
+        "x": {"zone_assumed": 2, "dst_gap": 1, "dst_fold": 1, "fraction_dropped": 1}
+    }
 
 
 def test_zone_of_each_source(run: Callable[..., Mapped]) -> None:
@@ -112,7 +116,10 @@ def test_zone_of_each_source(run: Callable[..., Mapped]) -> None:
     zones = Settings({"*": "UTC", "shop": AMSTERDAM})
     texts: list[str | None] = ["2020-01-01 12:00:00"] * 2
     found = run("type: datetime", texts, zones, sources=["shop", None])
-    assert [str(value) for value in found.accepted["x"]] == ["2020-01-01 11:00:00", "2020-01-01 12:00:00"]
+    assert [str(value) for value in found.accepted["x"]] == [
+        "2020-01-01 11:00:00",
+        "2020-01-01 12:00:00",
+    ]
     found = run("type: datetime, timezone: Asia/Tokyo", texts, zones, sources=["shop", None])
     assert [str(value) for value in found.accepted["x"]] == ["2020-01-01 03:00:00"] * 2
 
@@ -133,12 +140,16 @@ def test_default_zone_is_utc() -> None:
         ("23-06-1978", None, "not_a_date", False),
     ],
 )
-def test_dates_are_never_moved(text: str, value: date | None, rule: str | None, dropped: bool) -> None:
+def test_dates_are_never_moved(
+    text: str, value: date | None, rule: str | None, dropped: bool
+) -> None:
     """A day stays the day that is written, whatever zone stands beside it."""
     assert read_dates(pl.Series([text])).row(0) == (value, rule, dropped)
 
 
-_OFFSETS = st.integers(-15 * 60 + 1, 15 * 60 - 1).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+_OFFSETS = st.integers(-15 * 60 + 1, 15 * 60 - 1).map(
+    lambda minutes: timezone(timedelta(minutes=minutes))
+)
 
 
 @given(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=_OFFSETS | st.just(UTC)))
@@ -152,7 +163,9 @@ _DIGITS = st.text("0123456789", min_size=2, max_size=2)
 _TIMES = st.tuples(_DIGITS, _DIGITS, _DIGITS, _DIGITS, _DIGITS, _DIGITS, _DIGITS).map(
     lambda part: f"{part[0]}{part[1]}-{part[2]}-{part[3]} {part[4]}:{part[5]}:{part[6]}"
 )
-_LIKELY = st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1)).map(lambda time: time.isoformat(" ", "seconds"))
+_LIKELY = st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1)).map(
+    lambda time: time.isoformat(" ", "seconds")
+)
 _NEAR = st.tuples(_TIMES | _LIKELY, st.integers(0, 18), st.sampled_from("0169 :-+TZx\u00e9")).map(
     lambda drawn: drawn[0][: drawn[1]] + drawn[2] + drawn[0][drawn[1] + 1 :]
 )
@@ -188,7 +201,10 @@ def test_what_nearly_is_a_plain_time_reads_as_among_others(odd: str) -> None:
     series = pl.Series("text", [odd, odd])
     together = pl.concat([series, pl.Series("text", ["2020-04-28T14:08:45+02:00", "x"])])
     zones = pl.Series(["UTC"] * 4)
-    assert read_datetimes(series, zones.head(2)).rows() == read_datetimes(together, zones).head(2).rows()
+    assert (
+        read_datetimes(series, zones.head(2)).rows()
+        == read_datetimes(together, zones).head(2).rows()
+    )
 
 
 def test_machine_zone_plays_no_part() -> None:

@@ -38,9 +38,19 @@ _TEXTS = st.sampled_from(
     ["", "1", " 1 ", "x", "X", "1,5", "1,234", "a@b.nl", "0.1234567", "[1]", "\0", "NULL", "9" * 20]
 )
 _TIMES = st.sampled_from(
-    ["2020-01-01", "2020-03-29 02:30:00", "2020-10-25 02:30:00", "2020-04-28T14:08:45.5Z", "0000-00-00", "x", ""]
+    [
+        "2020-01-01",
+        "2020-03-29 02:30:00",
+        "2020-10-25 02:30:00",
+        "2020-04-28T14:08:45.5Z",
+        "0000-00-00",
+        "x",
+        "",
+    ]
 )
-_ROW = st.fixed_dictionaries({"n": st.none() | _TEXTS, "t": st.none() | _TEXTS, "d": st.none() | _TIMES})
+_ROW = st.fixed_dictionaries(
+    {"n": st.none() | _TEXTS, "t": st.none() | _TEXTS, "d": st.none() | _TIMES}
+)
 
 
 @contextmanager
@@ -58,7 +68,9 @@ def _all_of(found: Mapped) -> list[object]:
 
 @given(st.lists(_ROW, min_size=1, max_size=12))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_text_by_text_is_row_by_row(mapping: Make, rows: Rows, data: list[dict[str, str | None]]) -> None:
+def test_text_by_text_is_row_by_row(
+    mapping: Make, rows: Rows, data: list[dict[str, str | None]]
+) -> None:
     """Values, rules, losses and examples are the same whether each row is worked on or each different text."""
     made = mapping(EVERY_TYPE)
     frame = rows(**{name: [row[name] for row in data] for name in "ntd"})
@@ -107,11 +119,16 @@ _SPELT = st.one_of(
 @pytest.mark.parametrize("together", [False, True])
 @given(st.lists(st.tuples(_SPELT, _ZONES), min_size=1, max_size=8))
 @settings(max_examples=40)
-def test_times_beside_each_other_change_nothing(together: bool, data: list[tuple[str | None, str]]) -> None:
+def test_times_beside_each_other_change_nothing(
+    together: bool, data: list[tuple[str | None, str]]
+) -> None:
     """Whatever spellings and zones stand in one column, each text is read as it is alone."""
 
     def read(some: list[tuple[str | None, str]]) -> list[tuple[object, ...]]:
-        texts, zones = pl.Series([text for text, _ in some], dtype=pl.String), pl.Series([zone for _, zone in some])
+        texts, zones = (
+            pl.Series([text for text, _ in some], dtype=pl.String),
+            pl.Series([zone for _, zone in some]),
+        )
         times, days = read_datetimes(texts, zones).rows(), read_dates(texts).rows()
         return [(*time, *day) for time, day in zip(times, days, strict=True)]
 
@@ -126,11 +143,16 @@ def test_times_beside_each_other_change_nothing(together: bool, data: list[tuple
         ]
 
 
-@given(st.lists(st.none() | _TEXTS | st.decimals(-(10**10), 10**10).map(str), min_size=1, max_size=8), st.booleans())
+@given(
+    st.lists(st.none() | _TEXTS | st.decimals(-(10**10), 10**10).map(str), min_size=1, max_size=8),
+    st.booleans(),
+)
 @settings(max_examples=40)
 def test_floats_beside_each_other_change_nothing(texts: list[str | None], rounding: bool) -> None:
     """A number is read as it is alone, whether or not its neighbours fit."""
     for digits in get_args(FloatDigits):
         policy: Literal["round", "reject"] = "round" if rounding else "reject"
-        alone = [read_floats(pl.Series([text], dtype=pl.String), digits, policy).row(0) for text in texts]
+        alone = [
+            read_floats(pl.Series([text], dtype=pl.String), digits, policy).row(0) for text in texts
+        ]
         assert read_floats(pl.Series(texts, dtype=pl.String), digits, policy).rows() == alone

@@ -16,9 +16,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_the_page_is_current() -> None:
     """docs/mapping.md is what the generator writes now."""
-    assert (DOCS / "mapping.md").read_text(encoding="utf-8") == runpy.run_path(str(DOCS / "generate_mapping.py"))[
-        "render"
-    ]()
+    assert (DOCS / "mapping.md").read_text(encoding="utf-8") == runpy.run_path(
+        str(DOCS / "generate_mapping.py")
+    )["render"]()
 
 
 def test_the_page_names_everything() -> None:
@@ -33,7 +33,9 @@ def test_the_page_names_everything() -> None:
 
 def test_the_examples_are_mappings(tmp_path: Path) -> None:
     """Every YAML block of the page is a file that `check` takes."""
-    blocks = re.findall(r"```yaml\n(.*?)```", (DOCS / "mapping.md").read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(
+        r"```yaml\n(.*?)```", (DOCS / "mapping.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     assert blocks
     for block in blocks:
         file = tmp_path / "example.yaml"

@@ -16,12 +16,17 @@ from migrate.mapping.transform import Settings, map_rows
 
 
 def _values(text: str, *fields: str) -> dict[str, list[str | None]]:
-    return {name: found.to_list() for name, found in read_elements(pl.Series([text]), fields).values.items()}
+    return {
+        name: found.to_list()
+        for name, found in read_elements(pl.Series([text]), fields).values.items()
+    }
 
 
 def test_values_come_out_as_sent() -> None:
     """Numbers keep their digits, strings are decoded, objects stay JSON, null and absent are null."""
-    text = '[{"a":1.10,"b":"\\u00e9\\"","c":{"d":[1, 2]},"e":null,"f":true},{"a":9223372036854775808}]'
+    text = (
+        '[{"a":1.10,"b":"\\u00e9\\"","c":{"d":[1, 2]},"e":null,"f":true},{"a":9223372036854775808}]'
+    )
     assert _values(text, "item.a", "item.b", "item.c", "item.e", "item.f") == {
         "item.a": ["1.10", "9223372036854775808"],
         "item.b": ['é"', None],
@@ -51,7 +56,9 @@ def test_an_object_counts_as_a_list_of_its_values() -> None:
 
 def test_none_empty_and_broken() -> None:
     """Null, '' and empty lists give no row and are counted; what is no list is named."""
-    found = read_elements(pl.Series([None, "", "[]", "{}", "[ ]", "12", "[1,", "true", "[" * 100_000]), ["item"])
+    found = read_elements(
+        pl.Series([None, "", "[]", "{}", "[ ]", "12", "[1,", "true", "[" * 100_000]), ["item"]
+    )
     assert (found.empty, found.broken, found.places.to_list()) == (5, [5, 6, 7, 8], [])
 
 
@@ -82,17 +89,26 @@ def test_broken_texts_side_by_side(texts: list[str]) -> None:
     alone = [read_elements(pl.Series([text]), ["item.a"]) for text in texts]
     together = read_elements(pl.Series(texts), ["item.a"])
     assert together.broken == [number for number, found in enumerate(alone) if found.broken]
-    assert together.values["item.a"].to_list() == [v for found in alone for v in found.values["item.a"].to_list()]
+    assert together.values["item.a"].to_list() == [
+        v for found in alone for v in found.values["item.a"].to_list()
+    ]
 
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "c.d", "é"]), _JSON, max_size=4), max_size=5), st.booleans())
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["a", "b", "c.d", "é"]), _JSON, max_size=4), max_size=5
+    ),
+    st.booleans(),
+)
 def test_any_elements_come_back(elements: list[dict[str, object]], whole: bool) -> None:
     """For any elements each field is what Python's own parser reads, whichever way is taken."""
     fields = ["item.a", "item.é"] + (["item"] if whole else [])
@@ -107,7 +123,9 @@ def test_any_elements_come_back(elements: list[dict[str, object]], whole: bool) 
         assert got == wanted
 
 
-def test_rows_keep_parent_place_and_order(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+def test_rows_keep_parent_place_and_order(
+    mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
+) -> None:
     """Lines know their record and place; records without lines, and broken ones, are accounted for."""
     made = mapping(
         "p: {from: position, type: integer}\nn: {from: item.n, type: integer}\no: {from: owner, type: text}",

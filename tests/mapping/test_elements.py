@@ -31,14 +31,19 @@ def _read(fields: Collection[str]) -> Iterator[pl.DataFrame]:
 def test_told_with_their_share(mapping: Make) -> None:
     """Each unused field with the share of elements that have a value; broken lists and plain values have no fields."""
     made = mapping("q: {from: item.q, type: text}", top="each: items")
-    assert unused_element_fields(["items"], _read, [made]) == {"items[].box": 1 / 3, "items[].size": 1 / 3}
+    assert unused_element_fields(["items"], _read, [made]) == {
+        "items[].box": 1 / 3,
+        "items[].size": 1 / 3,
+    }
     assert unused_element_fields(["other"], _read, [made]) == {}
     assert unused_element_fields(["items"], _read, [mapping()]) == {}
 
 
 def test_used_and_ignored_ones_are_not(mapping: Make) -> None:
     """Used by any mapping, by a part of it, or under `ignore`; the whole element, not a field called `item`, is all."""
-    some = mapping("w: {from: item.box.w, type: text}", top="each: items\nignore: [item.size, items.q]")
+    some = mapping(
+        "w: {from: item.box.w, type: text}", top="each: items\nignore: [item.size, items.q]"
+    )
     assert unused_element_fields(["items"], _read, [some]) == {}
     called_so = mapping("q: {from: [item.item, item.q, item.box], type: text}", top="each: items")
     assert list(unused_element_fields(["items"], _read, [called_so])) == ["items[].size"]

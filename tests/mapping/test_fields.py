@@ -22,7 +22,9 @@ def test_own_fields_named_like_the_identity(mapping: Make, rows: Rows) -> None:
         "a: {from: id, type: text}\nb: {from: record.id, type: text}\n"
         "c: {sql: \"record.source || '/' || source\", type: text}"
     )
-    frame = rows(ids=["1"], own=["x"]).with_columns(pl.lit("own id").alias("id"), pl.lit("own").alias("source"))
+    frame = rows(ids=["1"], own=["x"]).with_columns(
+        pl.lit("own id").alias("id"), pl.lit("own").alias("source")
+    )
     found = map_rows(made, frame, {}, Settings())
     assert found.accepted.select("a", "b", "c").rows() == [("1", "own id", "own/shop")]
     assert needed_fields(made) >= {"id", "source"}
@@ -49,11 +51,17 @@ def test_alternative_keys(mapping: Make) -> None:
 @pytest.mark.parametrize(
     ("keys", "what"),
     [
-        ("[[emial]]", "5:21: alternative_keys.0.0: there is no column 'emial'; did you mean 'email'?"),
+        (
+            "[[emial]]",
+            "5:21: alternative_keys.0.0: there is no column 'emial'; did you mean 'email'?",
+        ),
         ("[[key]]", "alternative_keys.0: is the key itself, or stands twice"),
         ("[[email], [email]]", "alternative_keys.1: is the key itself, or stands twice"),
         ("[[email, email]]", "alternative_keys.0: a column stands twice"),
-        ("[email]", "must be a list of lists of columns, as [[email], [phone, lastname]], is 'email'"),
+        (
+            "[email]",
+            "must be a list of lists of columns, as [[email], [phone, lastname]], is 'email'",
+        ),
         ("[[]]", "alternative_keys.0: may not be empty"),
     ],
 )

@@ -52,13 +52,25 @@ def test_says_everything_at_once(tmp_path: Path) -> None:
     ("columns", "place", "what"),
     [
         ("x: {type: text}", "7:3", "columns.x: where does its value come from?"),
-        ("x: {from: a, sql: b, type: text}", "7:21", "columns.x.sql: `from` and `sql` exclude each other"),
+        (
+            "x: {from: a, sql: b, type: text}",
+            "7:21",
+            "columns.x.sql: `from` and `sql` exclude each other",
+        ),
         ("x: {from: a}", "7:3", "columns.x: 'type' is missing"),
         ("x: text", "7:6", "columns.x: must be keys and values, is 'text'"),
         ("x: {from: 5, type: text}", "7:13", "columns.x.from: 5 is no text; quote it"),
-        ("x: {from: a, type: text, apply: [trimm]}", "7:36", "'trimm' is no function; one of trim, "),
+        (
+            "x: {from: a, type: text, apply: [trimm]}",
+            "7:36",
+            "'trimm' is no function; one of trim, ",
+        ),
         ("x: {from: a, type: text, apply: [trim: 3]}", "7:36", "`trim` takes no argument"),
-        ("x: {from: a, type: text, apply: [truncate]}", "7:36", "`truncate` wants a number, as in `truncate: 3`"),
+        (
+            "x: {from: a, type: text, apply: [truncate]}",
+            "7:36",
+            "`truncate` wants a number, as in `truncate: 3`",
+        ),
         ("x: {from: a, type: text, apply: [truncate: 0]}", "7:36", "from 1 on"),
         (
             "x: {from: a, type: integer, values: {a: 1.5}}",
@@ -74,9 +86,17 @@ def test_says_everything_at_once(tmp_path: Path) -> None:
         ("x: {from: a, type: boolean, values: {'': false}}", "7:39", "'' counts as no value"),
         ("x: {from: a, type: text, unlisted: omit}", "7:38", "columns.x.unlisted: needs `values`"),
         ("x: {from: a, type: text, digits: round}", "7:36", "columns.x.digits: is of a float"),
-        ("x: {from: a, type: text, format: '%Y'}", "7:36", "columns.x.format: is of a date or datetime"),
+        (
+            "x: {from: a, type: text, format: '%Y'}",
+            "7:36",
+            "columns.x.format: is of a date or datetime",
+        ),
         ("x: {from: a, type: date, format: yyyy}", "7:36", "'yyyy' is no spelling"),
-        ("x: {from: a, type: datetime, timezone: Europe/Amsterdm}", "7:42", "'Europe/Amsterdm' is no time zone"),
+        (
+            "x: {from: a, type: datetime, timezone: Europe/Amsterdm}",
+            "7:42",
+            "'Europe/Amsterdm' is no time zone",
+        ),
         ("x: {from: a, type: date, timezone: UTC}", "7:38", "a date is never moved by a zone"),
         (
             "x: {from: a, type: text, null: send, required: true}",
@@ -89,8 +109,16 @@ def test_says_everything_at_once(tmp_path: Path) -> None:
         ("x: {from: [], type: text}", "7:13", "columns.x.from: may not be empty"),
         ("__masterid__: {from: a, type: text}", "7:3", "a system column of the target"),
         ("K: {from: a, type: text}", "7:3", "differs from 'k' in case only"),
-        ("x: {from: a, type: text, required: yes}", "7:38", "columns.x.required: must be true or false, is 'yes'"),
-        ("x: {from: a, type: text, on_invalid: omitt}", "7:40", "'omitt' is no on invalid; one of reject, omit, null"),
+        (
+            "x: {from: a, type: text, required: yes}",
+            "7:38",
+            "columns.x.required: must be true or false, is 'yes'",
+        ),
+        (
+            "x: {from: a, type: text, on_invalid: omitt}",
+            "7:40",
+            "'omitt' is no on invalid; one of reject, omit, null",
+        ),
     ],
 )
 def test_each_mistake_in_a_column(tmp_path: Path, columns: str, place: str, what: str) -> None:
@@ -111,8 +139,14 @@ def test_each_mistake_in_a_column(tmp_path: Path, columns: str, place: str, what
             "lookups: {c: {dataset: nothing, id: a}}",
             "7:24: lookups.c.dataset: no mapping makes 'nothing'; did you mean 'things'?",
         ),
-        ("lookups: {c: {dataset: things, id: a}}", "7:24: lookups.c.dataset: a dataset cannot look itself up"),
-        ("collapse: {by: newest}", "7:16: collapse.by: 'newest' is no by; one of latest, first, source_order"),
+        (
+            "lookups: {c: {dataset: things, id: a}}",
+            "7:24: lookups.c.dataset: a dataset cannot look itself up",
+        ),
+        (
+            "collapse: {by: newest}",
+            "7:16: collapse.by: 'newest' is no by; one of latest, first, source_order",
+        ),
         ("collapse: {bye: latest}", "7:12: collapse.bye: unknown key 'bye'; did you mean 'by'?"),
         ("unmapped: maybe", "7:11: unmapped: 'maybe' is no unmapped; one of report, fail"),
     ],
@@ -127,14 +161,18 @@ def test_key_names_columns(tmp_path: Path) -> None:
     """A key column must exist and must have a value."""
     (tmp_path / "t.yaml").write_text(GOOD.format("things").replace("[k]", "[kk]"))
     assert _problems(tmp_path) == ["t.yaml:4:7: key.0: there is no column 'kk'; did you mean 'k'?"]
-    (tmp_path / "t.yaml").write_text(GOOD.format("things").replace("type: text", "type: text, on_invalid: omit"))
+    (tmp_path / "t.yaml").write_text(
+        GOOD.format("things").replace("type: text", "type: text, on_invalid: omit")
+    )
     assert "columns.k.on_invalid: a key column must have a value" in _problems(tmp_path)[0]
 
 
 def test_between_files(tmp_path: Path) -> None:
     """Two files of one dataset, unknown look-up columns and circles are found."""
     look = "lookups: {{o: {{dataset: {0}, id: x}}}}\n"
-    (tmp_path / "a.yaml").write_text(GOOD.format("aa") + "  y: {from: o.kk, type: text}\n" + look.format("bb"))
+    (tmp_path / "a.yaml").write_text(
+        GOOD.format("aa") + "  y: {from: o.kk, type: text}\n" + look.format("bb")
+    )
     (tmp_path / "b.yaml").write_text(GOOD.format("bb") + look.format("aa"))
     (tmp_path / "c.yaml").write_text(GOOD.format("bb"))
     assert _problems(tmp_path) == [
@@ -159,14 +197,19 @@ def test_knows_its_file(tmp_path: Path) -> None:
     """A mapping carries its path and the hash of the file's bytes."""
     path = _write(tmp_path)
     mapping = read_mapping(path)
-    assert (mapping.file, mapping.sha256) == (str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+    assert (mapping.file, mapping.sha256) == (
+        str(path),
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "text\n", "# only a comment\n"])
 def test_files_without_a_mapping(tmp_path: Path, text: str) -> None:
     """An empty file or a list is no mapping."""
     (tmp_path / "t.yaml").write_text(text)
-    assert _problems(tmp_path) == ["t.yaml:1:1: a mapping file holds keys and values; this holds none"]
+    assert _problems(tmp_path) == [
+        "t.yaml:1:1: a mapping file holds keys and values; this holds none"
+    ]
 
 
 def test_missing_and_empty_folders(tmp_path: Path) -> None:

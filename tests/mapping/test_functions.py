@@ -18,7 +18,9 @@ Run = Callable[..., Mapped]
 
 
 def _apply(name: str, text: str | None, argument: str | int | None = None) -> str | None:
-    found: str | None = pl.DataFrame({"t": [text]}).select(FUNCTIONS[name].build(pl.col("t"), argument)).item()
+    found: str | None = (
+        pl.DataFrame({"t": [text]}).select(FUNCTIONS[name].build(pl.col("t"), argument)).item()
+    )
     return found
 
 
@@ -98,13 +100,25 @@ def test_arguments_are_checked(name: str, argument: str | int | None, what: str)
     assert what in str(FUNCTIONS[name].refuse(argument))
 
 
-@given(st.lists(st.none() | st.text(max_size=6) | st.sampled_from(["nl", "06 12345678", "1,5", "Ã©"]), max_size=9))
+@given(
+    st.lists(
+        st.none() | st.text(max_size=6) | st.sampled_from(["nl", "06 12345678", "1,5", "Ã©"]),
+        max_size=9,
+    )
+)
 def test_functions_are_row_by_row(texts: list[str | None]) -> None:
     """No function looks at another row, changes the number of rows or makes a text out of none."""
     for name, function in FUNCTIONS.items():
         together = pl.DataFrame({"t": texts}, schema={"t": pl.String})
-        found = together.select(function.build(pl.col("t"), function.example_argument)).to_series().to_list()
-        assert found == [None if text is None else _apply(name, text, function.example_argument) for text in texts]
+        found = (
+            together.select(function.build(pl.col("t"), function.example_argument))
+            .to_series()
+            .to_list()
+        )
+        assert found == [
+            None if text is None else _apply(name, text, function.example_argument)
+            for text in texts
+        ]
 
 
 def test_what_a_function_refuses_breaks_its_rule(run: Run) -> None:
@@ -132,7 +146,9 @@ def test_what_a_function_refuses_breaks_its_rule(run: Run) -> None:
 )
 def test_why_an_address_is_none(run: Run, address: str, reason: str) -> None:
     """A refused address says what is wrong with it."""
-    assert run("type: text, apply: [email]", [address]).rejected["rule"].to_list() == ["not_an_email"]
+    assert run("type: text, apply: [email]", [address]).rejected["rule"].to_list() == [
+        "not_an_email"
+    ]
     assert reason in explain("not_an_email", address)
 
 

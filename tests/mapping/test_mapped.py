@@ -37,7 +37,9 @@ Run = Callable[..., Mapped]
         ("type: date", "2020-01-01 10:00:00", "time_dropped", "2020-01-01 00:00:00"),
     ],
 )
-def test_each_loss_has_an_example(run: Run, settings: str, text: str | None, loss: str, after: str | None) -> None:
+def test_each_loss_has_an_example(
+    run: Run, settings: str, text: str | None, loss: str, after: str | None
+) -> None:
     """A loss is counted, and shown as what was sent and what became of it."""
     found = run(settings, [text])
     assert found.losses == {"x": {loss: 1}}
@@ -75,9 +77,15 @@ def _many(rows: Rows) -> pl.DataFrame:
         n=[["1", "x", None, "2147483648"][i % 4] for i in range(count)],
         m=[str(i) for i in range(count)],
         t=[[" A ", "no", "b", None, "İ"][i % 5] for i in range(count)],
-        d=[["2020-03-29 02:30:00", "2020-01-01", "2020-10-25 02:30:00", "0000-00-00"][i % 4] for i in range(count)],
+        d=[
+            ["2020-03-29 02:30:00", "2020-01-01", "2020-10-25 02:30:00", "0000-00-00"][i % 4]
+            for i in range(count)
+        ],
         f=[["1,5", "1.23456789", "1,234", "1e5"][i % 4] for i in range(count)],
-        items=[['[{"q":"abc"},{"q":1.10}]', None, "oops", '{"x":{"q":"d"}}', "[]"][i % 5] for i in range(count)],
+        items=[
+            ['[{"q":"abc"},{"q":1.10}]', None, "oops", '{"x":{"q":"d"}}', "[]"][i % 5]
+            for i in range(count)
+        ],
     )
 
 
@@ -89,9 +97,18 @@ def digest(mapping: Mapping, found: Mapped) -> str:
     """A fingerprint of everything that came out."""
     told = [
         payloads(mapping, found.accepted).to_list(),
-        found.accepted.select("_source", "_id", "_position", "_element", "_key", pl.col("_recency").cast(str)).rows(),
+        found.accepted.select(
+            "_source", "_id", "_position", "_element", "_key", pl.col("_recency").cast(str)
+        ).rows(),
         found.rejected.rows(),
-        [found.read, found.filtered, found.empty_each, found.orphans, found.losses, found.loss_examples],
+        [
+            found.read,
+            found.filtered,
+            found.empty_each,
+            found.orphans,
+            found.losses,
+            found.loss_examples,
+        ],
     ]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
@@ -146,15 +163,47 @@ def test_nothing_around_the_process_matters(mapping: Make, rows: Rows, tmp_path:
     made = mapping(COLUMNS, top=TOP)
     frame = _many(rows)
     frame.write_parquet(tmp_path / "rows.parquet")
-    paths = {"folder": str(Path(__file__).parent), "rows": str(tmp_path / "rows.parquet"), "file": made.file}
+    paths = {
+        "folder": str(Path(__file__).parent),
+        "rows": str(tmp_path / "rows.parquet"),
+        "file": made.file,
+    }
     here = digest(made, map_rows(made, frame, {"c": CONTACTS}, SETTINGS))
     for least_rows, environ in (
-        (1, {"POLARS_MAX_THREADS": "1", "PYTHONHASHSEED": "1", "LC_ALL": "tr_TR.UTF-8", "TZ": "America/St_Johns"}),
-        (1, {"POLARS_MAX_THREADS": "7", "PYTHONHASHSEED": "99", "LC_ALL": "C", "TZ": "Pacific/Apia"}),
-        (20_000, {"POLARS_MAX_THREADS": "3", "PYTHONHASHSEED": "7", "LC_ALL": "de_DE.UTF-8", "TZ": "Asia/Kathmandu"}),
+        (
+            1,
+            {
+                "POLARS_MAX_THREADS": "1",
+                "PYTHONHASHSEED": "1",
+                "LC_ALL": "tr_TR.UTF-8",
+                "TZ": "America/St_Johns",
+            },
+        ),
+        (
+            1,
+            {
+                "POLARS_MAX_THREADS": "7",
+                "PYTHONHASHSEED": "99",
+                "LC_ALL": "C",
+                "TZ": "Pacific/Apia",
+            },
+        ),
+        (
+            20_000,
+            {
+                "POLARS_MAX_THREADS": "3",
+                "PYTHONHASHSEED": "7",
+                "LC_ALL": "de_DE.UTF-8",
+                "TZ": "Asia/Kathmandu",
+            },
+        ),
     ):
         program = PROGRAM.format(**paths, least_rows=least_rows)
         done = subprocess.run(
-            [sys.executable, "-c", program], env={**os.environ, **environ}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", program],
+            env={**os.environ, **environ},
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert done.stdout.strip() == here, environ

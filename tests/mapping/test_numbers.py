@@ -21,7 +21,9 @@ _UTC = pl.Series(["UTC"])
 
 
 def _one(kind: str, text: str) -> tuple[Any, str | None]:
-    typed = read_typed(pl.Series([text]), _UTC, Column.model_validate({"from": "f", "type": kind}), "decimals")
+    typed = read_typed(
+        pl.Series([text]), _UTC, Column.model_validate({"from": "f", "type": kind}), "decimals"
+    )
     return typed.value[0], typed.rule[0]
 
 
@@ -83,7 +85,9 @@ def test_integers(text: str, value: int | None, rule: str | None) -> None:
         ("2147483647.0000004", "2147483647", None, True),
     ],
 )
-def test_floats_of_six_decimals(text: str, value: str | None, rule: str | None, rounded: bool) -> None:
+def test_floats_of_six_decimals(
+    text: str, value: str | None, rule: str | None, rounded: bool
+) -> None:
     """Six digits after the point, rounded half-even in decimal arithmetic and said so."""
     found = read_floats(pl.Series([text]), "decimals", "round").row(0)
     assert found == (None if value is None else Decimal(value), rule, rounded)
@@ -103,7 +107,9 @@ def test_floats_of_six_decimals(text: str, value: str | None, rule: str | None, 
         ("x", "round", None, "not_a_number"),
     ],
 )
-def test_floats_of_six_significant_digits(text: str, policy: Any, value: str | None, rule: str | None) -> None:
+def test_floats_of_six_significant_digits(
+    text: str, policy: Any, value: str | None, rule: str | None
+) -> None:
     """Six digits in all; more of them break a rule unless they may be rounded."""
     found = read_floats(pl.Series([text]), "significant", policy).row(0)
     assert found[:2] == (None if value is None else Decimal(value), rule)
@@ -124,12 +130,21 @@ def test_rounding_is_pythons_decimal(number: Decimal) -> None:
 def test_one_value_never_changes_another(texts: list[str]) -> None:
     """A column gives each text what it gives it alone, whichever way it is read."""
     together = read_floats(pl.Series(texts, dtype=pl.String), "decimals", "round").rows()
-    assert together == [read_floats(pl.Series([text]), "decimals", "round").row(0) for text in texts]
+    assert together == [
+        read_floats(pl.Series([text]), "decimals", "round").row(0) for text in texts
+    ]
 
 
 def test_digits_reach_the_payload(run: Callable[..., Mapped], mapping: Callable[..., Any]) -> None:
     """What is sent is the shortest decimal text of the number, rounded ones counted."""
     found = run("type: float", ["1.10", "100", "-0.0", "0.0000004", "19.99", "1234567890.123456"])
     sent = payloads(mapping("x: {from: f, type: float}"), found.accepted)
-    assert [text.split('"x":')[1] for text in sent] == ["1.1}", "100}", "0}", "0}", "19.99}", "1234567890.123456}"]
+    assert [text.split('"x":')[1] for text in sent] == [
+        "1.1}",
+        "100}",
+        "0}",
+        "0}",
+        "19.99}",
+        "1234567890.123456}",
+    ]
     assert found.losses == {"x": {"rounded": 1}}

@@ -37,18 +37,34 @@ def test_the_schema_is_a_schema() -> None:
 @pytest.mark.parametrize("file", sorted(MAPPINGS.glob("*.yaml")), ids=lambda file: file.name)
 def test_shipped_files_fit(file: Path) -> None:
     """Editors find nothing wrong in the shipped files."""
-    assert [error.message for error in VALIDATOR.iter_errors(read_yaml(file.read_bytes()).value)] == []
+    assert [
+        error.message for error in VALIDATOR.iter_errors(read_yaml(file.read_bytes()).value)
+    ] == []
 
 
 @pytest.mark.parametrize(
     "document",
     [
         _with({"from": ["a", "b"], "type": "integer", "on_invalid": None, "default": 5}),
-        _with({"sql": "a || b", "type": "text", "apply": ["trim", {"truncate": 3}, {"phone": "NL"}]}),
+        _with(
+            {"sql": "a || b", "type": "text", "apply": ["trim", {"truncate": 3}, {"phone": "NL"}]}
+        ),
         _with({"from": "a", "type": "float", "apply": ["decimal_comma"], "digits": "reject"}),
         _with({"from": "a", "type": "float", "apply": [{"decimal_comma": "or_point"}]}),
-        _with({"from": "a", "type": "boolean", "values": {"1": True}, "unlisted": "omit", "consent": True}),
-        _with({"value": "x", "type": "text", "description": "why"}, where="id IS NOT NULL", ignore=["z"]),
+        _with(
+            {
+                "from": "a",
+                "type": "boolean",
+                "values": {"1": True},
+                "unlisted": "omit",
+                "consent": True,
+            }
+        ),
+        _with(
+            {"value": "x", "type": "text", "description": "why"},
+            where="id IS NOT NULL",
+            ignore=["z"],
+        ),
         _with(
             {"from": "item.a", "type": "json", "null": "send"},
             each="items",

@@ -18,7 +18,9 @@ _TEXTS = st.text("0359x-é", min_size=3, max_size=5)
 def test_letters_between_two_patterns(texts: list[str | None], at_once: int) -> None:
     """As a regular expression of the same classes finds, however many texts are looked at together."""
     column, before = pl.Series(texts, dtype=pl.String), series._COMPARED
-    wanted = all(re.fullmatch("[0-3]-[0-9]x", text) is not None for text in texts if text is not None)
+    wanted = all(
+        re.fullmatch("[0-3]-[0-9]x", text) is not None for text in texts if text is not None
+    )
     try:
         series._COMPARED = at_once
         series._repeated.cache_clear()
@@ -38,5 +40,8 @@ def test_a_last_text_is_looked_at() -> None:
 
 def test_the_same_in_all_rows() -> None:
     """One row is no sign, and null is no text."""
-    told = [is_same(pl.Series(texts, dtype=pl.String)) for texts in (["a", "a"], ["a", "b"], ["a"], [], ["a", None])]
+    told = [
+        is_same(pl.Series(texts, dtype=pl.String))
+        for texts in (["a", "a"], ["a", "b"], ["a"], [], ["a", None])
+    ]
     assert told == [True, False, False, False, False]

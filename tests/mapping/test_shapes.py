@@ -28,19 +28,30 @@ def map_shape(shape: str) -> dict[str, Any]:
     tables: dict[str, pl.DataFrame] = {}
     made: dict[str, Any] = {}
     for dataset, mapping in mappings.items():
-        items = [json.dumps(record, ensure_ascii=False).encode() for record in records[mapping.resource]]
+        items = [
+            json.dumps(record, ensure_ascii=False).encode() for record in records[mapping.resource]
+        ]
         rows = add_fields(identify_page(1, items, RESOURCES[mapping.resource].fields)).frame
         rows = rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_position"))
         lookups = {name: tables[lookup.dataset] for name, lookup in mapping.lookups.items()}
         found = map_rows(mapping, rows, lookups, SETTINGS)
         assert found.read == found.accepted.height + found.filtered + found.rejected.height
         assert needed_fields(mapping) is not None
-        collapsed = collapse_rows(found.accepted, list(mapping.columns), CollapseRule(), mapping.resource).rows
-        columns = {c for other in mappings.values() for names in lookup_columns(other).values() for c in names}
+        collapsed = collapse_rows(
+            found.accepted, list(mapping.columns), CollapseRule(), mapping.resource
+        ).rows
+        columns = {
+            c
+            for other in mappings.values()
+            for names in lookup_columns(other).values()
+            for c in names
+        }
         tables[dataset] = _whose(collapsed, columns & set(mapping.columns))
         made[dataset] = {
             "payloads": [json.loads(text) for text in payloads(mapping, found.accepted)],
-            "rejected": [list(row) for row in found.rejected.select("_id", "rule", "column", "value").rows()],
+            "rejected": [
+                list(row) for row in found.rejected.select("_id", "rule", "column", "value").rows()
+            ],
             "orphans": found.orphans,
         }
     return made
@@ -48,7 +59,11 @@ def map_shape(shape: str) -> dict[str, Any]:
 
 def _whose(rows: pl.DataFrame, columns: set[str]) -> pl.DataFrame:
     """Each record that went into a row, beside the row's columns; of a record's elements the first goes first."""
-    named = rows.select(*sorted(columns - {"source", "id"}), "_sources").explode("_sources").unnest("_sources")
+    named = (
+        rows.select(*sorted(columns - {"source", "id"}), "_sources")
+        .explode("_sources")
+        .unnest("_sources")
+    )
     return named.sort("position", nulls_last=False, maintain_order=True)
 
 

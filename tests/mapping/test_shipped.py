@@ -42,9 +42,15 @@ def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, str | None]:
 def _snapshot(source: str, id_field: str, *records: dict[str, Any]) -> pl.DataFrame:
     flat = [_flat(record) for record in records]
     names = dict.fromkeys(name for record in flat for name in record)
-    frame = {name: [record.get(name) for record in flat] for name in names if name not in {"_source", "_id"}}
+    frame = {
+        name: [record.get(name) for record in flat]
+        for name in names
+        if name not in {"_source", "_id"}
+    }
     frame |= {
-        "_source": [_text(r.get("source", r.get("metadata", {}).get("source", source))) for r in records],
+        "_source": [
+            _text(r.get("source", r.get("metadata", {}).get("source", source))) for r in records
+        ],
         "_id": [_text(r[id_field]) for r in records],
     }
     rows = pl.DataFrame(frame, schema=dict.fromkeys(frame, pl.String))
@@ -64,13 +70,17 @@ def _contacts(shipped: dict[str, Mapping]) -> pl.DataFrame:
         {"profileid": "7", "source": "Prestashop-1"},
     )
     accepted = map_rows(shipped["contacts"], rows, {}, ALIASES).accepted
-    return accepted.select(pl.col("_source").alias("source"), pl.col("_id").alias("id"), "contact_key")
+    return accepted.select(
+        pl.col("_source").alias("source"), pl.col("_id").alias("id"), "contact_key"
+    )
 
 
 def _orders(shipped: dict[str, Mapping]) -> pl.DataFrame:
     rows = _snapshot("", "conversionid", {"conversionid": "9", "source": "tcj"})
     accepted = map_rows(shipped["orders"], rows, {"contact": _contacts(shipped)}, ALIASES).accepted
-    return accepted.select(pl.col("_source").alias("source"), pl.col("_id").alias("id"), "order_key")
+    return accepted.select(
+        pl.col("_source").alias("source"), pl.col("_id").alias("id"), "order_key"
+    )
 
 
 def test_all_are_there_in_an_order_that_works(shipped: dict[str, Mapping]) -> None:
@@ -82,7 +92,10 @@ def test_all_are_there_in_an_order_that_works(shipped: dict[str, Mapping]) -> No
     dependent = ("orders", "order_items", "interactions", "consents")
     assert all(names.index("contacts") < names.index(name) for name in dependent)
     assert names.index("orders") < names.index("order_items")
-    assert all("source" in mapping.columns and mapping.columns["source"].type == "text" for mapping in shipped.values())
+    assert all(
+        "source" in mapping.columns and mapping.columns["source"].type == "text"
+        for mapping in shipped.values()
+    )
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.name)
@@ -172,8 +185,12 @@ def test_shop_profiles(shipped: dict[str, Mapping]) -> None:
 def test_two_identities_never_make_one_key(shipped: dict[str, Mapping]) -> None:
     """A colon or percent sign in source or id cannot make two profiles one contact."""
     pairs = [("a:b", "c"), ("a", "b:c"), ("a%3Ab", "c"), ("a", "%3Ab:c")]
-    rows = _snapshot("", "profileid", *({"source": source, "profileid": number} for source, number in pairs))
-    assert map_rows(shipped["contacts"], rows, {}, ALIASES).accepted["_key"].n_unique() == len(pairs)
+    rows = _snapshot(
+        "", "profileid", *({"source": source, "profileid": number} for source, number in pairs)
+    )
+    assert map_rows(shipped["contacts"], rows, {}, ALIASES).accepted["_key"].n_unique() == len(
+        pairs
+    )
 
 
 def test_content(shipped: dict[str, Mapping]) -> None:
@@ -184,7 +201,12 @@ def test_content(shipped: dict[str, Mapping]) -> None:
         {
             "id": "12",
             "name": "Wool",
-            "metadata": {"source": "shop", "created": "2020-01-01 00:00:00", "price": "24,99", "stock": ""},
+            "metadata": {
+                "source": "shop",
+                "created": "2020-01-01 00:00:00",
+                "price": "24,99",
+                "stock": "",
+            },
         },
         {
             "id": "12-34",
@@ -195,7 +217,12 @@ def test_content(shipped: dict[str, Mapping]) -> None:
         },
         {
             "id": "1",
-            "metadata": {"source": "tcj", "manufacturer_id": "2", "department": "GROCERY", "package_size": "22 OZ"},
+            "metadata": {
+                "source": "tcj",
+                "manufacturer_id": "2",
+                "department": "GROCERY",
+                "package_size": "22 OZ",
+            },
         },
     )
     found = map_rows(shipped["products"], rows, {}, ALIASES)
@@ -230,10 +257,17 @@ def test_content(shipped: dict[str, Mapping]) -> None:
 
 def test_categories(shipped: dict[str, Mapping]) -> None:
     """Names stay whole, a tree is not guessed from them."""
-    rows = _snapshot("", "id", {"id": 5, "metadata": {"source": "Magento 2", "name": "Women > Shoes", "url": ""}})
+    rows = _snapshot(
+        "", "id", {"id": 5, "metadata": {"source": "Magento 2", "name": "Women > Shoes", "url": ""}}
+    )
     found = map_rows(shipped["categories"], rows, {}, ALIASES)
     assert _sent(shipped["categories"], found) == [
-        {"category_key": "Magento 2:5", "source": "Magento 2", "categoryid": "5", "name": "Women > Shoes"}
+        {
+            "category_key": "Magento 2:5",
+            "source": "Magento 2",
+            "categoryid": "5",
+            "name": "Women > Shoes",
+        }
     ]
 
 
@@ -303,11 +337,18 @@ def test_lines(shipped: dict[str, Mapping]) -> None:
         },
     ]
     rows = _snapshot(
-        "", "conversionid", {"conversionid": "9", "source": "tcj", "items": items, "created": "2017-01-01 00:00:00"}
+        "",
+        "conversionid",
+        {"conversionid": "9", "source": "tcj", "items": items, "created": "2017-01-01 00:00:00"},
     )
     sent = _sent(
         shipped["order_items"],
-        map_rows(shipped["order_items"], rows, {"contact": _contacts(shipped), "order": _orders(shipped)}, ALIASES),
+        map_rows(
+            shipped["order_items"],
+            rows,
+            {"contact": _contacts(shipped), "order": _orders(shipped)},
+            ALIASES,
+        ),
     )
     assert [line["order_item_key"] for line in sent] == ["tcj:9:1", "tcj:9:2", "tcj:9:3"]
     assert sent[0]["quantity"] == 1
@@ -338,10 +379,13 @@ def test_interactions(shipped: dict[str, Mapping]) -> None:
         "coupon_upc": 10000085364,
     }
     rows = _snapshot(
-        "", "interactionid", {"interactionid": "1", "source": "Prestashop-1", "objecttype": "x", "metadata": metadata}
+        "",
+        "interactionid",
+        {"interactionid": "1", "source": "Prestashop-1", "objecttype": "x", "metadata": metadata},
     )
     sent = _sent(
-        shipped["interactions"], map_rows(shipped["interactions"], rows, {"contact": _contacts(shipped)}, ALIASES)
+        shipped["interactions"],
+        map_rows(shipped["interactions"], rows, {"contact": _contacts(shipped)}, ALIASES),
     )
     assert sent == [
         {

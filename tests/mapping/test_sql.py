@@ -60,7 +60,9 @@ def test_evaluates_row_by_row(sql: str, wanted: list[str | None]) -> None:
 
 @pytest.mark.parametrize(("sql", "wanted"), EXPRESSIONS)
 @pytest.mark.parametrize("place", [0, 1])
-def test_rows_alike_give_what_one_of_them_gives(sql: str, wanted: list[str | None], place: int) -> None:
+def test_rows_alike_give_what_one_of_them_gives(
+    sql: str, wanted: list[str | None], place: int
+) -> None:
     """Fields that are the same in all rows are worked out once: each row has what it has among others."""
     alike = pl.concat([_rows()[place]] * 3)
     assert evaluate("sql", sql, alike).to_list() == [wanted[place]] * 3
@@ -134,7 +136,15 @@ def test_refuses_what_is_not_listed(sql: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["id / 2", "TRY_CAST(id AS INTEGER) / 2", "id +", "LEFT(id)", "REGEXP_LIKE(id, '(')", "CASE id"]
+    "sql",
+    [
+        "id / 2",
+        "TRY_CAST(id AS INTEGER) / 2",
+        "id +",
+        "LEFT(id)",
+        "REGEXP_LIKE(id, '(')",
+        "CASE id",
+    ],
 )
 def test_says_at_reading_time_what_polars_cannot_run(sql: str) -> None:
     """What passes the guard but cannot be run, or gives a binary float, is found before any row is read."""
@@ -227,14 +237,23 @@ def test_nothing_else_gets_through(text: str) -> None:
     except SqlRefused:
         return
     for token in guarded.tokens:
-        assert token.kind in {"text", "quoted", "name", "number", "operator", "open", "close", "comma"} or (
-            token.text in KEYWORDS | FUNCTIONS | {"AS", "DECIMAL(38,6)"} | TYPES
-        )
+        assert token.kind in {
+            "text",
+            "quoted",
+            "name",
+            "number",
+            "operator",
+            "open",
+            "close",
+            "comma",
+        } or (token.text in KEYWORDS | FUNCTIONS | {"AS", "DECIMAL(38,6)"} | TYPES)
         assert "'" not in token.text or token.kind in {"text", "quoted"}
     written = guarded.write(lambda name: FIELD + name)
     try:
         expression = pl.sql_expr(written)
-        assert "SubPlan" not in str(expression).replace("subplan", "SubPlan").replace("f:SubPlan", "")
+        assert "SubPlan" not in str(expression).replace("subplan", "SubPlan").replace(
+            "f:SubPlan", ""
+        )
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         assert "No such file" not in str(error)
 
@@ -243,11 +262,17 @@ def test_no_file_is_opened(tmp_path: Path) -> None:
     """A pipe that would block whoever opens it proves that no reading function was reached."""
     pipe = tmp_path / "trap.csv"
     os.mkfifo(pipe)
-    for text in (f"(FROM read_csv('{pipe}'))", f"id IN (SELECT a FROM read_csv('{pipe}'))", f"read_csv('{pipe}')"):
+    for text in (
+        f"(FROM read_csv('{pipe}'))",
+        f"id IN (SELECT a FROM read_csv('{pipe}'))",
+        f"read_csv('{pipe}')",
+    ):
         assert sql_problems("sql", text)
 
 
-def test_where_leaves_out_unknown(mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]) -> None:
+def test_where_leaves_out_unknown(
+    mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
+) -> None:
     """Rows for which `where` is false or null are counted as filtered, none is lost."""
     made = mapping("x: {from: f, type: text}", top="where: \"f <> 'no'\"")
     found = map_rows(made, rows(f=["yes", "no", None, ""]), {}, Settings())

@@ -80,11 +80,16 @@ def test_refuses_big_and_foreign_bytes() -> None:
 
 def test_a_bomb_does_not_go_off() -> None:
     """Nested aliases that would expand to billions of values are refused at the first anchor."""
-    lines = ["a0: &a0 [x,x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    lines = ["a0: &a0 [x,x]"] + [
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)
+    ]
     assert "anchors" in read_yaml("\n".join(lines).encode()).problems[0].what
 
 
-@given(st.binary(max_size=60) | st.text(alphabet="ab:-[]{}!&*%#|>'\"\n\t ,?~1.", max_size=60).map(str.encode))
+@given(
+    st.binary(max_size=60)
+    | st.text(alphabet="ab:-[]{}!&*%#|>'\"\n\t ,?~1.", max_size=60).map(str.encode)
+)
 def test_any_bytes_end_in_a_value_or_a_problem(data: bytes) -> None:
     """Whatever the file holds, reading it raises nothing."""
     document = read_yaml(data)

@@ -19,9 +19,9 @@ import pytest
 from migrate.config import Project
 from migrate.mapping.files import read_mappings
 from migrate.plan.build import build_plan
-from migrate.plan.opening import Plan
+from migrate.plan.open_plan import Plan
 from migrate.plan.request import PlanRequest
-from migrate.plan.sent import Shipments, nothing_sent
+from migrate.plan.shipments import Shipments, nothing_sent
 from migrate.progress import Silence
 from migrate.snapshot.reading import WithRaw
 from migrate.workspace import Workspace
@@ -83,9 +83,17 @@ class FakeResource:
     def columns(self) -> list[str]:
         return list(dict.fromkeys(name for record in self.records for name in record))
 
-    def frames(self, fields: Collection[str] | None, *, raw: WithRaw = True) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, fields: Collection[str] | None, *, raw: WithRaw = True
+    ) -> Iterator[pl.DataFrame]:
         wanted = sorted(fields) if fields is not None else self.columns
-        system = {"_source": pl.String, "_id": pl.String, "_page": pl.Int64, "_raw": pl.String, "_position": pl.Int64}
+        system = {
+            "_source": pl.String,
+            "_id": pl.String,
+            "_page": pl.Int64,
+            "_raw": pl.String,
+            "_position": pl.Int64,
+        }
         schema = {**system, **dict.fromkeys(wanted, pl.String)}
         for start in range(0, self.rows, self.part_rows):
             part = self.records[start : start + self.part_rows]
@@ -138,7 +146,9 @@ class FakeTarget:
     def export_csv(self, dataset_id: str, page: int, page_size: int = 50_000) -> bytes:
         rows = self.datasets.get(dataset_id, [])
         self.pages += 1
-        body = to_csv(rows[(page - 1) * page_size : page * page_size], list(rows[0]) if rows else [])
+        body = to_csv(
+            rows[(page - 1) * page_size : page * page_size], list(rows[0]) if rows else []
+        )
         self.on_page(dataset_id, page)
         return body
 
@@ -153,7 +163,9 @@ def to_csv(rows: list[dict[str, str | None]], header: list[str]) -> bytes:
     csv.writer(out, lineterminator="\n").writerow(header)
     for row in rows:
         values = [row.get(name) for name in header]
-        out.write(",".join("" if v is None else '"' + v.replace('"', '""') + '"' for v in values) + "\n")
+        out.write(
+            ",".join("" if v is None else '"' + v.replace('"', '""') + '"' for v in values) + "\n"
+        )
     return out.getvalue().encode()
 
 
@@ -187,7 +199,13 @@ class Bench:
         manifest.write_text("{}")
         snapshot.manifest_sha256 = hashlib.sha256(b"{}").hexdigest()
 
-    def plan(self, name: str | None = None, *, datasets: tuple[str, ...] | None = None, offline: bool = False) -> Plan:
+    def plan(
+        self,
+        name: str | None = None,
+        *,
+        datasets: tuple[str, ...] | None = None,
+        offline: bool = False,
+    ) -> Plan:
         self.write_manifest(self.snapshot)
         return build_plan(
             self.project,
@@ -227,7 +245,9 @@ def make_profile() -> Callable[..., dict[str, str | None]]:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """Three profiles and two sales, mappings `contacts` and `orders`, both with a dataset id, an empty target."""
-    profiles = [profile(n, name=f"N{n}", age=str(20 + n), spent="1.10", optin="1") for n in range(1, 4)]
+    profiles = [
+        profile(n, name=f"N{n}", age=str(20 + n), spent="1.10", optin="1") for n in range(1, 4)
+    ]
     sales = [
         {"source": "shop", "conversionid": "c1", "profileid": "p1", "total": "10.50", "place": "7"},
         {"source": "shop", "conversionid": "c2", "profileid": "gone", "total": "3", "place": None},
@@ -243,7 +263,12 @@ def bench(tmp_path: Path) -> Bench:
     made = Bench(
         tmp_path,
         project,
-        FakeSnapshot({"profiles": FakeResource(profiles, "profileid"), "sales": FakeResource(sales, "conversionid")}),
+        FakeSnapshot(
+            {
+                "profiles": FakeResource(profiles, "profileid"),
+                "sales": FakeResource(sales, "conversionid"),
+            }
+        ),
         FakeTarget(),
     )
     made.write_mapping("contacts", CONTACTS)

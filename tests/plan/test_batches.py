@@ -25,7 +25,9 @@ def body(payloads: list[str]) -> bytes:
     st.integers(1, 10),
     st.integers(0, 60),
 )
-def test_no_batch_is_too_long_and_none_is_cut_early(payloads: list[str], bound: int, rows: int, first: int) -> None:
+def test_no_batch_is_too_long_and_none_is_cut_early(
+    payloads: list[str], bound: int, rows: int, first: int
+) -> None:
     """Each batch keeps both bounds, and the next row would have broken one of them; wherever one run of rows ends."""
     sizes = [len(payload.encode()) for payload in payloads]
     cutter = Cutter(bound, rows)
@@ -49,7 +51,10 @@ def test_places_count_from_nought_in_each_batch() -> None:
     assert frame["_batch"].to_list() == [0] * 500 + [1]
     assert frame["_slot"].to_list() == [*range(500), 0]
     assert (frame.schema["_batch"], frame.schema["_slot"]) == (pl.Int32, pl.Int32)
-    assert Cutter(100).number(pl.DataFrame({"_payload": []}, schema={"_payload": pl.String})).height == 0
+    assert (
+        Cutter(100).number(pl.DataFrame({"_payload": []}, schema={"_payload": pl.String})).height
+        == 0
+    )
 
 
 MAPPING = Mapping.model_validate(
@@ -64,13 +69,20 @@ MAPPING = Mapping.model_validate(
 
 
 @given(
-    st.lists(st.tuples(st.text(max_size=20), st.none() | st.integers(-(2**31), 2**31 - 1)), max_size=8),
+    st.lists(
+        st.tuples(st.text(max_size=20), st.none() | st.integers(-(2**31), 2**31 - 1)), max_size=8
+    ),
     st.integers(2, 160),
 )
-def test_a_row_is_too_large_when_it_fits_in_no_body(rows: list[tuple[str, int | None]], bound: int) -> None:
+def test_a_row_is_too_large_when_it_fits_in_no_body(
+    rows: list[tuple[str, int | None]], bound: int
+) -> None:
     """Exactly those rows whose payload with its brackets is longer than the bound, whatever characters it escapes."""
     who = {"_source": pl.String, "_id": pl.String, "_position": pl.Int64, "_element": pl.Int64}
-    data = [{"_source": "s", "_id": f"r{at}", "_position": at, "k": k, "n": n} for at, (k, n) in enumerate(rows)]
+    data = [
+        {"_source": "s", "_id": f"r{at}", "_position": at, "k": k, "n": n}
+        for at, (k, n) in enumerate(rows)
+    ]
     frame = pl.DataFrame(data, schema={**who, "k": pl.String, "n": pl.Int32})
     sizes = [len(payload.encode()) for payload in payloads(MAPPING, frame)]
     large = large_rows(MAPPING, frame, bound)
@@ -80,6 +92,18 @@ def test_a_row_is_too_large_when_it_fits_in_no_body(rows: list[tuple[str, int | 
 
 def test_the_oldest_is_sent_first() -> None:
     """By recency, one without first; equals by their place in the snapshot; what is not sent has no place."""
-    times = [datetime(2024, 1, 2), None, datetime(2024, 1, 1), datetime(2023, 1, 1), datetime(2024, 1, 1)]
+    times = [
+        datetime(2024, 1, 2),
+        None,
+        datetime(2024, 1, 1),
+        datetime(2023, 1, 1),
+        datetime(2024, 1, 1),
+    ]
     sent = pl.Series([True, True, True, False, True])
-    assert sending_ranks(pl.Series(times, dtype=pl.Datetime("us")), sent).to_list() == [3, 0, 1, None, 2]
+    assert sending_ranks(pl.Series(times, dtype=pl.Datetime("us")), sent).to_list() == [
+        3,
+        0,
+        1,
+        None,
+        2,
+    ]

@@ -7,7 +7,14 @@ import json
 import polars as pl
 import pytest
 
-from migrate.errors import ConfigError, Interrupted, MappingError, RemoteError, UsageError, WorkspaceError
+from migrate.errors import (
+    ConfigError,
+    Interrupted,
+    MappingError,
+    RemoteError,
+    UsageError,
+    WorkspaceError,
+)
 from migrate.plan import sending
 from migrate.plan.batches import sending_ranks
 from migrate.plan.reading import PAGE_ROWS
@@ -37,7 +44,13 @@ def test_an_offline_plan_knows_every_row_but_not_the_target(bench) -> None:
     """Offline each row is `unknown` and the target is not asked; payloads, sources and counts stand."""
     plan = bench.plan(offline=True)
     contacts = plan.document.datasets["contacts"]
-    assert (contacts.read, contacts.planned, contacts.unknown, contacts.batches, contacts.points) == (3, 3, 3, 1, 10)
+    assert (
+        contacts.read,
+        contacts.planned,
+        contacts.unknown,
+        contacts.batches,
+        contacts.points,
+    ) == (3, 3, 3, 1, 10)
     first = records(plan, "contacts").row(0, named=True)
     assert json.loads(first["payload"]) == {
         "contact_key": "a1@example.test",
@@ -47,7 +60,9 @@ def test_an_offline_plan_knows_every_row_but_not_the_target(bench) -> None:
         "optin": True,
         "created_at": "2024-01-02 10:00:00",
     }
-    assert first["sources"] == [{"resource": "profiles", "source": "shop", "id": "p1", "position": None}]
+    assert first["sources"] == [
+        {"resource": "profiles", "source": "shop", "id": "p1", "position": None}
+    ]
     assert (first["key"], first["change"], first["masterid"], first["changed"]) == (
         "a1@example.test",
         "unknown",
@@ -67,12 +82,22 @@ def test_a_plan_says_what_each_row_will_do_in_the_target(bench) -> None:
     ]
     plan = bench.plan(datasets=("contacts",))
     counts = plan.document.datasets["contacts"]
-    assert (counts.create, counts.update, counts.unchanged, counts.unknown, counts.foreign) == (1, 1, 1, 0, 1)
+    assert (counts.create, counts.update, counts.unchanged, counts.unknown, counts.foreign) == (
+        1,
+        1,
+        1,
+        0,
+        1,
+    )
     assert counts.change_counts == {"name": 1, "age": 1, "optin": 1}
     update = records(plan, "contacts").filter(change="update").row(0, named=True)
     assert (update["masterid"], update["changed"]) == ("m2", ["name", "age", "optin"])
     still = records(plan, "contacts", "unchanged").row(0, named=True)
-    assert (still["key"], still["masterid"], still["change"]) == ("a1@example.test", "m1", "unchanged")
+    assert (still["key"], still["masterid"], still["change"]) == (
+        "a1@example.test",
+        "m1",
+        "unchanged",
+    )
     assert records(plan, "contacts", "foreign").rows() == [("m9", "a9@example.test")]
     samples = records(plan, "contacts", "samples").rows()
     assert ("a2@example.test", "m2", "name", "Old", "N2", False) in samples
@@ -112,7 +137,13 @@ def test_every_row_ends_somewhere(bench, make_profile) -> None:
     ]
     plan = bench.plan(offline=True)
     counts = plan.document.datasets["contacts"]
-    assert (counts.read, counts.filtered, counts.rejected, counts.collapsed, counts.planned) == (5, 1, 2, 1, 1)
+    assert (counts.read, counts.filtered, counts.rejected, counts.collapsed, counts.planned) == (
+        5,
+        1,
+        2,
+        1,
+        1,
+    )
     assert sum(counts.rejected_by_rule.values()) == 2
     rejects = records(plan, "contacts", "rejects")
     assert rejects["id"].to_list() == ["p4", "p5"]
@@ -121,12 +152,19 @@ def test_every_row_ends_somewhere(bench, make_profile) -> None:
     assert row["name"] == "Fills"
     assert [source["id"] for source in row["sources"]] == ["p1", "p2"]
     collapsed = records(plan, "contacts", "collapsed").row(0, named=True)
-    assert (collapsed["key"], collapsed["winner_id"], collapsed["id"], collapsed["rank"]) == (row["key"], "p1", "p2", 2)
+    assert (collapsed["key"], collapsed["winner_id"], collapsed["id"], collapsed["rank"]) == (
+        row["key"],
+        "p1",
+        "p2",
+        2,
+    )
 
 
 def test_counts_that_do_not_add_up_are_a_bug(bench, monkeypatch) -> None:
     """A row that gets lost on the way never gives a plan."""
-    monkeypatch.setattr(sending, "sending_ranks", lambda recency, sent: sending_ranks(recency, sent).set(sent, None))
+    monkeypatch.setattr(
+        sending, "sending_ranks", lambda recency, sent: sending_ranks(recency, sent).set(sent, None)
+    )
     with pytest.raises(AssertionError, match="contacts"):
         bench.plan("one", offline=True)
     assert not (bench.workspace.plans / "one" / "plan.json").exists()
@@ -139,7 +177,10 @@ def test_a_look_up_finds_the_row_that_a_collapsed_record_went_into(bench, make_p
         make_profile(2, email="A1@example.test"),
     ]
     orders = records(bench.plan(offline=True), "orders")
-    assert orders.select("key", "contact_key").rows() == [("shop:c1", "a1@example.test"), ("shop:c2", None)]
+    assert orders.select("key", "contact_key").rows() == [
+        ("shop:c1", "a1@example.test"),
+        ("shop:c2", None),
+    ]
 
 
 def test_a_looked_up_dataset_that_was_not_asked_for_is_computed_but_not_planned(bench) -> None:
@@ -161,7 +202,10 @@ def test_a_column_with_the_name_of_a_plan_column_steps_aside(bench) -> None:
 def test_a_row_that_fits_in_no_request_is_rejected(bench, make_profile) -> None:
     """A record larger than the byte bound breaks the rule `too_large` instead of stopping the load."""
     bench.set("octolis", batch_bytes=10_000)
-    bench.snapshot.resources["profiles"].records = [make_profile(1, name="x" * 10_000), make_profile(2)]
+    bench.snapshot.resources["profiles"].records = [
+        make_profile(1, name="x" * 10_000),
+        make_profile(2),
+    ]
     counts = bench.plan(offline=True).document.datasets["contacts"]
     assert (counts.read, counts.rejected, counts.planned) == (2, 1, 1)
     assert counts.rejected_by_rule == {"too_large": 1}
@@ -250,19 +294,28 @@ def test_columns_the_target_does_not_show_are_warned_about(bench) -> None:
 
 def test_a_target_that_moves_or_repeats_a_key_is_warned_about(bench) -> None:
     """The counts hold for one moment only; two rows with one key are the target's own trouble, and said."""
-    bench.target.datasets["id-contacts"] = rows = [held_contact(1), held_contact(1, __masterid__="m9")]
-    bench.target.on_page = lambda _dataset, page: rows.append(held_contact(5, __masterid__=f"n{len(rows)}"))
+    bench.target.datasets["id-contacts"] = rows = [
+        held_contact(1),
+        held_contact(1, __masterid__="m9"),
+    ]
+    bench.target.on_page = lambda _dataset, page: rows.append(
+        held_contact(5, __masterid__=f"n{len(rows)}")
+    )
     contacts = bench.plan(datasets=("contacts",)).document.datasets["contacts"]
     assert contacts.warnings[0].startswith("the target was written to each time")
     assert contacts.warnings[1] == "2 rows of the target have the key of another row there"
-    assert records(bench.plan(datasets=("contacts",)), "contacts", "unchanged")["masterid"].to_list() == ["m9"]
+    assert records(bench.plan(datasets=("contacts",)), "contacts", "unchanged")[
+        "masterid"
+    ].to_list() == ["m9"]
 
 
 def test_a_recipe_on_the_key_is_warned_about(bench) -> None:
     """Rows whose key the target spells otherwise would be taken for new ones."""
     mapping = bench.project.mappings / "contacts.yaml"
     mapping.write_text(
-        mapping.read_text().replace("apply: [trim, lowercase]}", "apply: [trim, lowercase], recipe: true}")
+        mapping.read_text().replace(
+            "apply: [trim, lowercase]}", "apply: [trim, lowercase], recipe: true}"
+        )
     )
     bench.target.datasets["id-contacts"] = [held_contact(1)]
     plan = bench.plan(datasets=("contacts",))
@@ -324,7 +377,10 @@ def test_a_plan_that_goes_on_compares_with_the_target_of_now(bench) -> None:
     with pytest.raises(RemoteError):
         bench.plan()
     bench.target.on_page = lambda _dataset, _page: None
-    bench.target.datasets["id-contacts"] = [held_contact(2), held_contact(1) | {"name": "changed there"}]
+    bench.target.datasets["id-contacts"] = [
+        held_contact(2),
+        held_contact(1) | {"name": "changed there"},
+    ]
     plan = bench.plan()
     fresh = bench.plan("fresh")
     assert plan.document.datasets == fresh.document.datasets

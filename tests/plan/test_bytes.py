@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from migrate.plan import final, sending
-from migrate.plan.store import Buckets, Store
+from migrate.plan import collapsed_rows, sending
+from migrate.plan.partitions import Partitions, PartitionSet
 
 
 def held_contact(number: int) -> dict[str, str | None]:
@@ -23,8 +23,13 @@ def collapsed(plan) -> pl.DataFrame:
 
 def tree(folder: Path) -> dict[str, str]:
     """The hash of each file of a plan, but for the one that names it."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "begun.json"]
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    files = [
+        path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "begun.json"
+    ]
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def test_the_same_inputs_give_the_same_bytes(bench, make_profile) -> None:
@@ -39,19 +44,24 @@ def test_the_same_inputs_give_the_same_bytes(bench, make_profile) -> None:
     assert "plan-1" not in (first.folder / "plan.json").read_text()
 
 
-def test_rows_on_disk_give_the_same_plan_as_rows_in_memory(bench, make_profile, monkeypatch) -> None:
+def test_rows_on_disk_give_the_same_plan_as_rows_in_memory(
+    bench, make_profile, monkeypatch
+) -> None:
     """However few rows may stay in memory, are merged or are sorted at once; and no other file is left behind."""
     bench.snapshot.resources["profiles"].records = [
         make_profile(
-            number * 7 % 40, profileid=f"p{number}", name=f"N{number}" * (number % 3), age="x" if number == 5 else None
+            number * 7 % 40,
+            profileid=f"p{number}",
+            name=f"N{number}" * (number % 3),
+            age="x" if number == 5 else None,
         )
         for number in range(60)
     ]
     bench.target.datasets["id-contacts"] = [held_contact(number) for number in range(20)]
     first = bench.plan("plan-1")
-    monkeypatch.setattr(Store.__init__, "__defaults__", (200,))
-    monkeypatch.setattr(Buckets.__init__, "__defaults__", (200,))
-    monkeypatch.setattr(final, "PART_ROWS", 7)
+    monkeypatch.setattr(Partitions.__init__, "__defaults__", (200,))
+    monkeypatch.setattr(PartitionSet.__init__, "__defaults__", (200,))
+    monkeypatch.setattr(collapsed_rows, "PART_ROWS", 7)
     monkeypatch.setattr(sending, "RUN_ROWS", 9)
     second = bench.plan("plan-2")
     ours, theirs = tree(first.folder), tree(second.folder)
@@ -69,7 +79,7 @@ def test_a_key_with_many_rows_is_made_one(bench, make_profile, monkeypatch) -> N
     bench.snapshot.resources["profiles"].records = [
         make_profile(number, profileid=f"p{place}") for place, number in enumerate(numbers)
     ]
-    monkeypatch.setattr(final, "PART_ROWS", 4)
+    monkeypatch.setattr(collapsed_rows, "PART_ROWS", 4)
     plan = bench.plan("plan-1")
     counts = plan.document.datasets["contacts"]
     assert (counts.read, counts.collapsed, counts.planned) == (42, 30, 12)

@@ -8,16 +8,17 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.plan.classify import Classified, Columns, label_rows, label_unread
+from migrate.plan.classify import Classified, ComparedColumns, label_rows, label_unread
 from migrate.plan.tables import FrameTable
 
 KEYS = ["k1", "k2", "k3", "k4"]
 TYPES = {"key": pl.String(), "name": pl.String(), "age": pl.Int32(), "nick": pl.String()}
-COLUMNS = Columns(TYPES, ("key",), ("nick",))
+COLUMNS = ComparedColumns(TYPES, ("key",), ("nick",))
 names = st.sampled_from([None, "a", "b"])
 ages = st.sampled_from([None, 1, 2])
 planned_drawn = st.dictionaries(
-    st.sampled_from(KEYS), st.fixed_dictionaries({"name": names, "age": ages, "nick": names, "erase": st.booleans()})
+    st.sampled_from(KEYS),
+    st.fixed_dictionaries({"name": names, "age": ages, "nick": names, "erase": st.booleans()}),
 )
 held_drawn = st.lists(
     st.fixed_dictionaries(
@@ -44,7 +45,11 @@ def planned_frame(planned: dict[str, dict[str, Any]]) -> pl.DataFrame:
 
 def labelled(found: Classified, rows: pl.DataFrame) -> pl.DataFrame:
     """The planned rows with their labels."""
-    return rows.hstack(found.labels.of(pl.int_range(rows.height, dtype=pl.UInt32, eager=True), found.labels.masterids))
+    return rows.hstack(
+        found.labels.of(
+            pl.int_range(rows.height, dtype=pl.UInt32, eager=True), found.labels.masterids
+        )
+    )
 
 
 def held_frame(held: list[dict[str, Any]], *without: str) -> FrameTable:
@@ -67,7 +72,9 @@ def changes(row: dict[str, Any], there: dict[str, Any]) -> list[str]:
 
 
 @given(planned_drawn, held_drawn)
-def test_each_row_is_what_the_values_say(planned: dict[str, dict[str, Any]], held: list[dict[str, Any]]) -> None:
+def test_each_row_is_what_the_values_say(
+    planned: dict[str, dict[str, Any]], held: list[dict[str, Any]]
+) -> None:
     """Change, masterid, changed columns and all counts are those of a plain model; order is kept."""
     there = {row["key"]: (f"m{place}", row) for place, row in enumerate(held) if row["key"]}
     frame = planned_frame(planned)
@@ -76,11 +83,25 @@ def test_each_row_is_what_the_values_say(planned: dict[str, dict[str, Any]], hel
     for key, row in planned.items():
         masterid, other = there.get(key, (None, None))
         columns = changes(row, other) if other else []
-        expected.append((key, "create" if other is None else "update" if columns else "unchanged", masterid, columns))
-    assert labelled(result, frame).select("_key", "_change", "_masterid", "_changed").rows() == expected
+        expected.append(
+            (
+                key,
+                "create" if other is None else "update" if columns else "unchanged",
+                masterid,
+                columns,
+            )
+        )
+    assert (
+        labelled(result, frame).select("_key", "_change", "_masterid", "_changed").rows()
+        == expected
+    )
     counted = [column for _, _, _, columns in expected for column in columns]
-    assert result.change_counts == {name: counted.count(name) for name in ("name", "age") if name in counted}
-    others = [(f"m{place}", row["key"]) for place, row in enumerate(held) if row["key"] not in planned]
+    assert result.change_counts == {
+        name: counted.count(name) for name in ("name", "age") if name in counted
+    }
+    others = [
+        (f"m{place}", row["key"]) for place, row in enumerate(held) if row["key"] not in planned
+    ]
     assert result.foreign.rows() == others
     assert result.repeated_keys == sum(1 for row in held if row["key"]) - len(there)
 
@@ -99,7 +120,10 @@ def test_what_looks_like_a_recipe_is_suspected() -> None:
     """A column that differs in letter case and spaces alone is named; one other difference clears it."""
     row = {"age": None, "nick": None, "erase": False}
     planned = planned_frame({"k1": {"name": "A  b", **row}, "k2": {"name": "C", **row}})
-    held = [{"key": "k1", "name": "a b", "age": "", "nick": ""}, {"key": "k2", "name": "C", "age": "", "nick": ""}]
+    held = [
+        {"key": "k1", "name": "a b", "age": "", "nick": ""},
+        {"key": "k2", "name": "C", "age": "", "nick": ""},
+    ]
     assert label_rows(FrameTable(planned), held_frame(held), COLUMNS).recipe_suspects == ("name",)
     held[1]["name"] = None
     assert label_rows(FrameTable(planned), held_frame(held), COLUMNS).recipe_suspects == ()
@@ -108,7 +132,9 @@ def test_what_looks_like_a_recipe_is_suspected() -> None:
 def test_samples_are_few() -> None:
     """Ten of a column at most, old and new as text, the first in the order of the rows."""
     keys = [f"k{number:02d}" for number in range(20)]
-    planned = planned_frame({key: {"name": None, "age": 2, "nick": None, "erase": False} for key in keys})
+    planned = planned_frame(
+        {key: {"name": None, "age": 2, "nick": None, "erase": False} for key in keys}
+    )
     held = held_frame([{"key": key, "name": None, "age": "1", "nick": None} for key in keys])
     samples = label_rows(FrameTable(planned), held, COLUMNS).samples
     assert samples["key"].to_list() == keys[:10]
@@ -119,14 +145,18 @@ def test_a_target_that_lacks_a_column_gets_it() -> None:
     """A column that the export does not show counts as empty there."""
     planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": None, "erase": False}})
     held = held_frame([{"key": "k1", "name": "a", "age": None, "nick": None}], "age", "nick")
-    assert labelled(label_rows(FrameTable(planned), held, COLUMNS), planned)["_changed"].to_list() == [["age"]]
+    assert labelled(label_rows(FrameTable(planned), held, COLUMNS), planned)[
+        "_changed"
+    ].to_list() == [["age"]]
 
 
 def test_untouched_rows_are_compared_with_nothing() -> None:
     """Of a delta only touched rows are counted; the others still tell which rows of the target are ours."""
     row = {"name": "new", "age": None, "nick": None, "erase": False}
     planned = FrameTable(planned_frame({"k1": row, "k2": row}))
-    held = held_frame([{"key": key, "name": "old", "age": None, "nick": None} for key in ("k1", "k2", "other")])
+    held = held_frame(
+        [{"key": key, "name": "old", "age": None, "nick": None} for key in ("k1", "k2", "other")]
+    )
     result = label_rows(planned, held, COLUMNS, touched=pl.Series([False, True]))
     assert result.change_counts == {"name": 1}
     assert result.samples["key"].to_list() == ["k2"]
@@ -141,12 +171,15 @@ def test_a_target_without_the_key_column_matches_nothing() -> None:
     planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": None, "erase": False}})
     held = held_frame([{"key": "k1", "name": "a", "age": None, "nick": None}], "key")
     result = label_rows(FrameTable(planned), held, COLUMNS)
-    assert (labelled(result, planned)["_change"].to_list(), result.foreign.rows()) == (["create"], [("m0", None)])
+    assert (labelled(result, planned)["_change"].to_list(), result.foreign.rows()) == (
+        ["create"],
+        [("m0", None)],
+    )
 
 
 def test_a_key_of_several_columns_matches_in_all_of_them() -> None:
     """By value in each column's type: 1 is 1.0 there as well."""
-    columns = Columns(TYPES, ("name", "age"))
+    columns = ComparedColumns(TYPES, ("name", "age"))
     planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": "n", "erase": False}})
     held = held_frame(
         [
@@ -155,7 +188,10 @@ def test_a_key_of_several_columns_matches_in_all_of_them() -> None:
         ]
     )
     result = label_rows(FrameTable(planned), held, columns)
-    assert (labelled(result, planned)["_masterid"].to_list(), result.foreign.rows()) == (["m1"], [("m0", "a", "2")])
+    assert (labelled(result, planned)["_masterid"].to_list(), result.foreign.rows()) == (
+        ["m1"],
+        [("m0", "a", "2")],
+    )
 
 
 def test_unread_rows_are_unknown() -> None:

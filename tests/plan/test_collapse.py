@@ -56,7 +56,13 @@ rules = st.builds(
 def framed(drawn: list[dict[str, Any]]) -> pl.DataFrame:
     """Rows as a mapping gives them; `city` sends null where it has no value."""
     rows = [
-        {"_id": f"r{place}", "_position": place, "_element": None, "_null:city": row["city"] is None} | row
+        {
+            "_id": f"r{place}",
+            "_position": place,
+            "_element": None,
+            "_null:city": row["city"] is None,
+        }
+        | row
         for place, row in enumerate(drawn)
     ]
     return pl.DataFrame(rows, schema=SCHEMA)
@@ -68,7 +74,9 @@ def rank(row: dict[str, Any], rule: CollapseRule) -> tuple[Any, ...]:
     latest = (recency is None, -(recency.timestamp() if recency else 0), -row["_position"])
     order = list(rule.source_order)
     place = order.index(row["_source"]) if row["_source"] in order else len(order)
-    return {"latest": latest, "first": (row["_position"],), "source_order": (place, *latest)}[rule.by]
+    return {"latest": latest, "first": (row["_position"],), "source_order": (place, *latest)}[
+        rule.by
+    ]
 
 
 def survivor(group: list[dict[str, Any]], rule: CollapseRule) -> dict[str, Any]:
@@ -91,7 +99,9 @@ def test_collapse_does_what_the_rule_says(drawn: list[dict[str, Any]], rule: Col
     for row in frame.iter_rows(named=True):
         groups.setdefault(row["_key"], []).append(row)
     ranked = {key: sorted(group, key=lambda row: rank(row, rule)) for key, group in groups.items()}
-    expected = sorted((survivor(group, rule) for group in ranked.values()), key=lambda row: row["_position"])
+    expected = sorted(
+        (survivor(group, rule) for group in ranked.values()), key=lambda row: row["_position"]
+    )
 
     collapsed = collapse_rows(frame, COLUMNS, rule, "profiles")
 
@@ -100,7 +110,10 @@ def test_collapse_does_what_the_rule_says(drawn: list[dict[str, Any]], rule: Col
         ids = [(source["source"], source["id"]) for source in row["_sources"]]
         assert ids == [(other["_source"], other["_id"]) for other in ranked[row["_key"]]]
     losers = collapsed.losers.rows_by_key("key", named=True) if collapsed.losers.height else {}
-    assert {key: [(row["id"], row["winner_id"], row["rank"]) for row in rows] for key, rows in losers.items()} == {
+    assert {
+        key: [(row["id"], row["winner_id"], row["rank"]) for row in rows]
+        for key, rows in losers.items()
+    } == {
         key: [(row["_id"], group[0]["_id"], place) for place, row in enumerate(group[1:], 2)]
         for key, group in ranked.items()
         if len(group) > 1
@@ -109,7 +122,11 @@ def test_collapse_does_what_the_rule_says(drawn: list[dict[str, Any]], rule: Col
     ended = {row["_key"]: row for row in expected}
     for row in collapsed.losers.iter_rows(named=True):
         lost = ranked[row["key"]][row["rank"] - 1]
-        other = {name: lost[name] for name in COLUMNS if lost[name] not in (None, ended[row["key"]][name])}
+        other = {
+            name: lost[name]
+            for name in COLUMNS
+            if lost[name] not in (None, ended[row["key"]][name])
+        }
         assert (json.loads(row["lost"]) if row["lost"] else {}) == other
 
 
@@ -130,11 +147,27 @@ def test_a_denied_consent_is_sent_in_place_of_an_erasure() -> None:
     """Where the winner would erase a consent that another row denies, the denial is what is sent."""
     frame = framed(
         [
-            {"_source": "a", "_recency": datetime(2020, 1, 2), "_key": "k", "name": None, "city": None, "optin": None},
-            {"_source": "b", "_recency": datetime(2020, 1, 1), "_key": "k", "name": None, "city": None, "optin": False},
+            {
+                "_source": "a",
+                "_recency": datetime(2020, 1, 2),
+                "_key": "k",
+                "name": None,
+                "city": None,
+                "optin": None,
+            },
+            {
+                "_source": "b",
+                "_recency": datetime(2020, 1, 1),
+                "_key": "k",
+                "name": None,
+                "city": None,
+                "optin": False,
+            },
         ]
     ).with_columns(pl.col("optin").is_null().alias("_null:optin"))
-    row = collapse_rows(frame, COLUMNS, CollapseRule(consents=("optin",)), "profiles").rows.row(0, named=True)
+    row = collapse_rows(frame, COLUMNS, CollapseRule(consents=("optin",)), "profiles").rows.row(
+        0, named=True
+    )
     assert (row["optin"], row["_null:optin"], row["_null:city"]) == (False, False, True)
 
 
@@ -170,5 +203,7 @@ def test_a_key_that_many_share_needs_no_more_memory_than_its_rows() -> None:
     """Guests of a shop often have one address: what is kept of all who lost does not grow with their square."""
     # each thread reserves addresses of its own, on a machine with many cores more than the limit
     env = {**os.environ, "POLARS_MAX_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-c", SHARED_BY_MANY], capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run(
+        [sys.executable, "-c", SHARED_BY_MANY], capture_output=True, text=True, check=False, env=env
+    )
     assert done.stdout.split() == ["2", "15998", "8000", "8000"], done.stderr[-500:]

@@ -20,7 +20,9 @@ NOON = datetime(2024, 3, 31, 12, 0, 0)
 
 def is_other(planned: Any, held: str | None, dtype: pl.DataType) -> bool:
     """The verdict on one pair."""
-    pair = pl.DataFrame({"planned": pl.Series([planned], dtype=dtype), "held": pl.Series([held], dtype=pl.String)})
+    pair = pl.DataFrame(
+        {"planned": pl.Series([planned], dtype=dtype), "held": pl.Series([held], dtype=pl.String)}
+    )
     verdict = pair.select(differs(pl.col("planned"), pl.col("held"), dtype)).item()
     assert verdict is not None
     return bool(verdict)
@@ -105,12 +107,29 @@ def test_a_float_is_compared_as_a_decimal(value: Decimal, zeros: int) -> None:
     st.lists(
         st.tuples(
             st.sampled_from(
-                [None, datetime(2024, 1, 2, 3, 4, 5), datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)]
+                [
+                    None,
+                    datetime(2024, 1, 2, 3, 4, 5),
+                    datetime(1, 1, 1),
+                    datetime(9999, 12, 31, 23, 59, 59),
+                ]
             ),
             st.sampled_from(
                 [
-                    *(None, "", "x", "2024-01-02T03:04:05Z", "2024-01-02 03:04:05", "2024-01-02T03:04:05.000001Z"),
-                    *("2024-01-02T05:04:05+02:00", "0001-01-01T00:00:00.000Z", "9999-12-31", "2024-01-02T03:04:05"),
+                    *(
+                        None,
+                        "",
+                        "x",
+                        "2024-01-02T03:04:05Z",
+                        "2024-01-02 03:04:05",
+                        "2024-01-02T03:04:05.000001Z",
+                    ),
+                    *(
+                        "2024-01-02T05:04:05+02:00",
+                        "0001-01-01T00:00:00.000Z",
+                        "9999-12-31",
+                        "2024-01-02T03:04:05",
+                    ),
                 ]
             ),
         ),
@@ -158,6 +177,8 @@ def test_what_is_plainly_the_same_is_what_the_rules_say(dtype: pl.DataType, draw
     }[dtype]
     new = pl.Series("new", [planned[at] for at, _, _ in drawn], dtype=dtype)
     old = pl.Series("old", [held for _, held, _ in drawn], dtype=pl.String)
-    pairs = pl.DataFrame([new, old, pl.Series("sent", [sent for _, _, sent in drawn], dtype=pl.Boolean)])
+    pairs = pl.DataFrame(
+        [new, old, pl.Series("sent", [sent for _, _, sent in drawn], dtype=pl.Boolean)]
+    )
     slow = pairs.select(pl.col("sent") & differs(pl.col("new"), pl.col("old"), dtype)).to_series()
     assert differing(pairs, dtype).to_list() == slow.to_list()

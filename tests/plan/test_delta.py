@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from migrate.config import Gates
 from migrate.errors import Stale
-from migrate.plan.opening import check_fresh, check_gates, open_plan
+from migrate.plan.open_plan import check_fresh, check_gates, open_plan
 from migrate.report.diff import render_diff
 from migrate.report.diff_html import render_page
 from migrate.report.diff_page import open_report
@@ -79,7 +79,10 @@ def held_of(plan, dataset: str) -> list[dict[str, str | None]]:
     """What the target shows once a plan was loaded."""
     return [
         {"__masterid__": f"m-{key}"}
-        | {name: str(value).lower() if value is True else str(value) for name, value in payload.items()}
+        | {
+            name: str(value).lower() if value is True else str(value)
+            for name, value in payload.items()
+        }
         for key, (payload, _sources) in sent(plan, dataset).items()
     ]
 
@@ -99,7 +102,10 @@ people = st.dictionaries(st.sampled_from([f"p{n}" for n in range(6)]), values, m
 sales_drawn = st.dictionaries(
     st.sampled_from([f"c{n}" for n in range(4)]),
     st.fixed_dictionaries(
-        {"profileid": st.sampled_from([f"p{n}" for n in range(6)]), "total": st.sampled_from(["1", "2", "x"])}
+        {
+            "profileid": st.sampled_from([f"p{n}" for n in range(6)]),
+            "total": st.sampled_from(["1", "2", "x"]),
+        }
     ),
     max_size=4,
 )
@@ -109,9 +115,13 @@ def records_of(drawn: dict[str, dict[str, Any]], id_field: str) -> list[dict[str
     return [{"source": "shop", id_field: id_, **record} for id_, record in drawn.items()]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(people, people, sales_drawn, sales_drawn, st.integers(0, 10**9))
-def test_a_delta_sends_what_changes_and_nothing_else(bench, before, after, sold, sold_after, number) -> None:
+def test_a_delta_sends_what_changes_and_nothing_else(
+    bench, before, after, sold, sold_after, number
+) -> None:
     """Each row that a delta sends is the whole plan's; what it does not send, the base's plan has sent so already.
 
     What no record makes any more is listed as moved, and the counts add up (the plan checks that itself).
@@ -119,13 +129,19 @@ def test_a_delta_sends_what_changes_and_nothing_else(bench, before, after, sold,
     plain = replace(
         bench.snapshot,
         resources={
-            "profiles": replace(bench.snapshot.resources["profiles"], records=records_of(before, "profileid")),
-            "sales": replace(bench.snapshot.resources["sales"], records=records_of(sold, "conversionid")),
+            "profiles": replace(
+                bench.snapshot.resources["profiles"], records=records_of(before, "profileid")
+            ),
+            "sales": replace(
+                bench.snapshot.resources["sales"], records=records_of(sold, "conversionid")
+            ),
         },
     )
     bench = replace(bench, snapshot=plain)
     earlier = bench.plan(f"base-{number}-{datetime.now(UTC).timestamp()}", offline=True)
-    put_delta(bench, profiles=records_of(after, "profileid"), sales=records_of(sold_after, "conversionid"))
+    put_delta(
+        bench, profiles=records_of(after, "profileid"), sales=records_of(sold_after, "conversionid")
+    )
     delta = bench.plan(f"delta-{number}-{datetime.now(UTC).timestamp()}", offline=True)
     bench.snapshot = replace(bench.snapshot, base=None)
     whole = bench.plan(f"whole-{number}-{datetime.now(UTC).timestamp()}", offline=True)
@@ -156,7 +172,9 @@ def test_the_report_of_a_delta_tells_what_it_leaves_out(bench, make_profile) -> 
     """What is outside the delta is counted apart and takes no share of a bar; totals of a part are not compared."""
     put_delta(bench, profiles=[make_profile(2, name="New"), make_profile(7)])
     plan = bench.plan(offline=True)
-    _, view, _ = open_report(bench.workspace, None, show_values=False, start=datetime(2026, 1, 1, tzinfo=UTC))
+    _, view, _ = open_report(
+        bench.workspace, None, show_values=False, start=datetime(2026, 1, 1, tzinfo=UTC)
+    )
     page = render_page(view, [], made_at="now", folder="lists")
     assert "2 read; 2 outside the delta" in page
     assert 'x="0.0" width="100.0"' in page
@@ -168,7 +186,9 @@ def test_the_report_of_a_delta_tells_what_it_leaves_out(bench, make_profile) -> 
 
 def test_an_order_is_touched_by_its_contact(bench, make_profile) -> None:
     """The order did not change, its contact's key did: the order is sent again, and the contact's old row is listed."""
-    bench.target.datasets["id-contacts"] = [{"__masterid__": "m1", "contact_key": "a1@example.test"}]
+    bench.target.datasets["id-contacts"] = [
+        {"__masterid__": "m1", "contact_key": "a1@example.test"}
+    ]
     put_delta(bench, profiles=[make_profile(1, email="new@example.test")])
     plan = bench.plan()
     assert table(plan, "orders")["contact_key"].to_list() == ["new@example.test"]
@@ -186,7 +206,9 @@ def test_a_row_that_another_record_still_makes_is_not_moved(bench, make_profile)
     )
     put_delta(bench, profiles=[make_profile(1, email="new@example.test")])
     plan = bench.plan(offline=True)
-    assert [[source["id"] for source in sources] for _, sources in sent(plan, "contacts").values()] == [
+    assert [
+        [source["id"] for source in sources] for _, sources in sent(plan, "contacts").values()
+    ] == [
         ["twin"],
         ["p1"],
     ]
@@ -221,7 +243,11 @@ def test_what_is_unchanged_in_the_target_is_not_sent(bench, make_profile) -> Non
     bench.target.datasets["id-contacts"] = held_of(earlier, "contacts")
     bench.target.datasets["id-contacts"][2]["name"] = "changed there"
     put_delta(
-        bench, profiles=[make_profile(1, name="N1", age="21", spent="1.10", optin="1"), make_profile(2, age="99")]
+        bench,
+        profiles=[
+            make_profile(1, name="N1", age="21", spent="1.10", optin="1"),
+            make_profile(2, age="99"),
+        ],
     )
     counts = bench.plan(datasets=("contacts",)).document.datasets["contacts"]
     assert (counts.update, counts.unchanged, counts.create, counts.foreign) == (1, 1, 0, 0)
@@ -230,7 +256,10 @@ def test_what_is_unchanged_in_the_target_is_not_sent(bench, make_profile) -> Non
 
 def test_rejects_of_the_base_are_not_told_again(bench, make_profile) -> None:
     """A gate on rejected rows looks at what the delta brings: a share of its rows, not of the base's."""
-    bench.snapshot.resources["profiles"].records += [make_profile(8, age="many"), make_profile(9, country="XX")]
+    bench.snapshot.resources["profiles"].records += [
+        make_profile(8, age="many"),
+        make_profile(9, country="XX"),
+    ]
     put_delta(bench, profiles=[make_profile(4, age="many"), make_profile(5)])
     counts = bench.plan(datasets=("contacts",), offline=True).document.datasets["contacts"]
     assert (counts.rejected, counts.filtered, counts.outside_delta, counts.judged) == (1, 0, 5, 2)
@@ -248,7 +277,9 @@ def test_a_delta_plan_is_stale_when_its_base_changes(bench, make_profile) -> Non
 
 def gate(plan, **limits: object) -> str:
     """What the gate on missing rows says of a plan, nothing where it is satisfied."""
-    (finding,) = (one for one in check_gates(plan, Gates.model_validate(limits)) if one.gate == "max_missing")
+    (finding,) = (
+        one for one in check_gates(plan, Gates.model_validate(limits)) if one.gate == "max_missing"
+    )
     return finding.text
 
 
@@ -259,7 +290,9 @@ def test_rows_of_the_base_that_the_target_lacks_stop_the_plan(bench, make_profil
     """
     twin = make_profile(1, profileid="twin", created="2025-01-01 00:00:00")
     bench.snapshot.resources["profiles"].records += [twin, make_profile(4)]
-    bench.target.datasets["id-contacts"] = [{"__masterid__": "m4", "contact_key": "a4@example.test"}]
+    bench.target.datasets["id-contacts"] = [
+        {"__masterid__": "m4", "contact_key": "a4@example.test"}
+    ]
     put_delta(bench, profiles=[make_profile(2, name="New"), make_profile(7)])
     plan = bench.plan(datasets=("contacts",))
     counts = plan.document.datasets["contacts"]
@@ -296,10 +329,16 @@ def test_what_nobody_looked_for_is_not_known_to_be_there(bench, make_profile) ->
     put_delta(bench, profiles=[make_profile(2, name="New")])
     plan = bench.plan("unread", datasets=("contacts",), offline=True)
     assert (plan.document.datasets["contacts"].outside_missing, gate(plan)) == (None, "")
-    _, view, _ = open_report(bench.workspace, "unread", show_values=False, start=datetime(2026, 1, 1, tzinfo=UTC))
-    assert "whether the target holds the rows that the delta leaves as they are" in render_diff(view)
+    _, view, _ = open_report(
+        bench.workspace, "unread", show_values=False, start=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    assert "whether the target holds the rows that the delta leaves as they are" in render_diff(
+        view
+    )
     file = plan.folder / "plan.json"
     older = json.loads(file.read_bytes())
     del older["datasets"]["contacts"]["outside_missing"]
     file.write_text(json.dumps(older))
-    assert open_plan(bench.workspace, "unread").document.datasets["contacts"].outside_missing is None
+    assert (
+        open_plan(bench.workspace, "unread").document.datasets["contacts"].outside_missing is None
+    )

@@ -41,8 +41,12 @@ LISTS = pl.DataFrame(
 def test_frames_one_by_one_change_no_byte(tmp_path, step) -> None:
     """Wherever one frame ends, and whatever its rows were cut or filtered from; also on the way from other rows."""
     whole = write_frames([LISTS], LISTS.schema, tmp_path / "f.parquet", tmp_path)
-    padded = pl.concat([LISTS[:5], LISTS]).with_columns(pl.Series("keep", [False] * 5 + [True] * 40_000))
-    pieces = (padded.filter("keep").drop("keep")[start : start + step] for start in range(0, 40_000, step))
+    padded = pl.concat([LISTS[:5], LISTS]).with_columns(
+        pl.Series("keep", [False] * 5 + [True] * 40_000)
+    )
+    pieces = (
+        padded.filter("keep").drop("keep")[start : start + step] for start in range(0, 40_000, step)
+    )
     assert write_frames(pieces, LISTS.schema, tmp_path / "f.parquet", tmp_path) == whole
     assert pl.read_parquet(tmp_path / "f.parquet").equals(LISTS)
     assert (whole.rows, stat.S_IMODE((tmp_path / "f.parquet").stat().st_mode)) == (40_000, 0o600)

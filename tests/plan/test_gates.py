@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from migrate.config import Gates
 from migrate.errors import ConfigError
 from migrate.plan.gates import judge_gates
-from migrate.plan.opening import check_gates
+from migrate.plan.open_plan import check_gates
 
 
 def verdicts(findings) -> dict[str, str]:
@@ -20,7 +20,8 @@ def test_a_plan_within_its_limits_passes(bench) -> None:
     """All gates are judged, and the plan carries the verdicts."""
     plan = bench.plan(offline=True)
     assert verdicts(plan.document.gates) == dict.fromkeys(
-        ["max_rejected", "max_updates", "max_missing", "max_merges", "max_loss", "require_proven"], "ok"
+        ["max_rejected", "max_updates", "max_missing", "max_merges", "max_loss", "require_proven"],
+        "ok",
     )
 
 
@@ -35,7 +36,9 @@ def test_a_plan_within_its_limits_passes(bench) -> None:
         ({"max_merges": 0}, []),
     ],
 )
-def test_a_broken_gate_is_named(bench, make_profile, gates: dict[str, object], broken: list[str]) -> None:
+def test_a_broken_gate_is_named(
+    bench, make_profile, gates: dict[str, object], broken: list[str]
+) -> None:
     """Of three contacts one is rejected and one of two would be updated; shares are of the rows read and planned."""
     bench.snapshot.resources["profiles"].records = [
         make_profile(1, name="New"),
@@ -43,10 +46,19 @@ def test_a_broken_gate_is_named(bench, make_profile, gates: dict[str, object], b
         make_profile(3, age="x"),
     ]
     bench.target.datasets["id-contacts"] = [
-        {"__masterid__": "m1", "contact_key": "a1@example.test", "name": "Old", "created_at": "2024-01-02 10:00:00"}
+        {
+            "__masterid__": "m1",
+            "contact_key": "a1@example.test",
+            "name": "Old",
+            "created_at": "2024-01-02 10:00:00",
+        }
     ]
     plan = bench.plan(datasets=("contacts",))
-    found = [finding for finding in check_gates(plan, Gates.model_validate(gates)) if finding.verdict == "broken"]
+    found = [
+        finding
+        for finding in check_gates(plan, Gates.model_validate(gates))
+        if finding.verdict == "broken"
+    ]
     assert [finding.gate for finding in found] == broken
     assert all(finding.text.startswith("contacts: 1 of ") for finding in found)
 
@@ -65,7 +77,10 @@ def test_an_unproven_extract_breaks_its_gate(bench) -> None:
 def test_forecast_merges_break_their_gate(bench) -> None:
     """Merges cannot be undone, so more of them than allowed stop the load."""
     plan = bench.plan(offline=True)
-    counts = {name: count.model_copy(update={"merge_forecast": 2}) for name, count in plan.document.datasets.items()}
+    counts = {
+        name: count.model_copy(update={"merge_forecast": 2})
+        for name, count in plan.document.datasets.items()
+    }
     assert verdicts(judge_gates(counts, {}, Gates(max_merges=3)))["max_merges"] == "broken"
     assert verdicts(judge_gates(counts, {}, Gates(max_merges=4)))["max_merges"] == "ok"
 
@@ -81,9 +96,13 @@ def test_forecast_merges_break_their_gate(bench) -> None:
         ({"contacts.name": 0}, False),
     ],
 )
-def test_a_loss_beyond_its_limit_breaks_the_gate(bench, limits: dict[str, object], broken: bool) -> None:
+def test_a_loss_beyond_its_limit_breaks_the_gate(
+    bench, limits: dict[str, object], broken: bool
+) -> None:
     """By column, or by column and loss; a share is of the rows accepted; TOML may nest the names."""
-    bench.project = bench.project.model_copy(update={"gates": Gates.model_validate({"max_loss": limits})})
+    bench.project = bench.project.model_copy(
+        update={"gates": Gates.model_validate({"max_loss": limits})}
+    )
     plan = bench.plan(offline=True)
     assert verdicts(plan.document.gates)["max_loss"] == ("broken" if broken else "ok")
 
@@ -91,7 +110,9 @@ def test_a_loss_beyond_its_limit_breaks_the_gate(bench, limits: dict[str, object
 @pytest.mark.parametrize("place", ["contact.name", "contacts.nam", "contacts.name.trimed"])
 def test_a_limit_on_what_is_not_there_is_refused(bench, place: str) -> None:
     """It would never stop anything; the nearest name is offered."""
-    bench.project = bench.project.model_copy(update={"gates": Gates.model_validate({"max_loss": {place: "1%"}})})
+    bench.project = bench.project.model_copy(
+        update={"gates": Gates.model_validate({"max_loss": {place: "1%"}})}
+    )
     with pytest.raises(ConfigError, match="did you mean"):
         bench.plan(offline=True)
 

@@ -8,20 +8,23 @@ from pathlib import Path
 import polars as pl
 
 from migrate.mapping.lookups import LookupTable
+from migrate.plan.collapsed_rows import FinalRows
 from migrate.plan.files import SOURCE
-from migrate.plan.final import FinalRows
 from migrate.plan.lookups import lookup_frame
-from migrate.plan.store import Store
+from migrate.plan.partitions import Partitions
 
 SCHEMA = {"_source": pl.String, "_id": pl.String, "_element": pl.Int64, "key": pl.String}
 ACCEPTED = [("s", "1", None, "a"), ("s", "2", None, "b"), (None, "1", None, "b")]
 
 
 def final(
-    folder: Path, accepted: list[tuple[object, ...]], alone: list[bool], merged: list[tuple[object, ...]] = ()
+    folder: Path,
+    accepted: list[tuple[object, ...]],
+    alone: list[bool],
+    merged: list[tuple[object, ...]] = (),
 ) -> FinalRows:
     """Final rows: which of the accepted are alone, and the survivors with the sources of each."""
-    rows, survivors = Store(folder / "a"), Store(folder / "s")
+    rows, survivors = Partitions(folder / "a"), Partitions(folder / "s")
     rows.add(pl.DataFrame(accepted, schema=SCHEMA, orient="row"))
     schema = {**SCHEMA, "_row": pl.UInt32, "_sources": pl.List(SOURCE)}
     survivors.add(pl.DataFrame(list(merged), schema=schema, orient="row"))

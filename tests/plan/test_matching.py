@@ -12,7 +12,9 @@ from migrate.plan.tables import FrameTable
 
 KEY = {"shop": pl.String(), "number": pl.Int32()}
 PARTS = st.tuples(st.sampled_from(["a", "b", "", None]), st.sampled_from([1, 2, None]))
-THERE = st.tuples(st.sampled_from(["a", "b", "", None]), st.sampled_from(["1", "1.0", "2", "x", "", None]))
+THERE = st.tuples(
+    st.sampled_from(["a", "b", "", None]), st.sampled_from(["1", "1.0", "2", "x", "", None])
+)
 
 
 def value_of(shop: str | None, number: str | None) -> tuple[str, int] | None:
@@ -39,6 +41,8 @@ def test_equal_hashes_are_no_equal_keys(monkeypatch) -> None:
     """Where hashes prove nothing, the keys themselves decide."""
     monkeypatch.setattr(matching, "_is_unique", lambda _keys: False)
     theirs = pl.DataFrame({"shop": ["a", "b"], "number": ["1", "1"]})
-    ours = pl.DataFrame({"shop": ["b", "a"], "number": [1, 1]}, schema_overrides={"number": pl.Int32})
+    ours = pl.DataFrame(
+        {"shop": ["b", "a"], "number": [1, 1]}, schema_overrides={"number": pl.Int32}
+    )
     found = match_rows(FrameTable(ours), FrameTable(theirs), KEY)
     assert (found.places.to_list(), found.foreign.to_list(), found.repeated) == ([1, 0], [], 0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.plan.classify import Columns, label_rows, label_unread
+from migrate.plan.classify import ComparedColumns, label_rows, label_unread
 from migrate.plan.keys import PLACEHOLDER, odd_values
 from migrate.plan.merges import Forecasted, Planned, forecast_merges
 from migrate.plan.tables import FrameTable
@@ -16,15 +16,20 @@ TYPES = {"k": pl.String(), "email": pl.String(), "phone": pl.String(), "age": pl
 
 
 def forecast(
-    rows: list[dict], held: list[dict] | None, alternatives=(("email",), ("phone",)), touched: list[bool] | None = None
+    rows: list[dict],
+    held: list[dict] | None,
+    alternatives=(("email",), ("phone",)),
+    touched: list[bool] | None = None,
 ) -> Forecasted:
     """The forecast of planned `rows` against `held` ones."""
     frame = pl.DataFrame([{n: row.get(n) for n in TYPES} for row in rows], TYPES)
     ours = FrameTable(frame.with_columns(pl.col("k").alias("_key")))
-    columns = Columns(TYPES, ("k",))
+    columns = ComparedColumns(TYPES, ("k",))
     names = ["__masterid__", *TYPES]
     texts = [{n: row.get(n) for n in names} for row in held or ()]
-    there = None if held is None else FrameTable(pl.DataFrame(texts, dict.fromkeys(names, pl.String)))
+    there = (
+        None if held is None else FrameTable(pl.DataFrame(texts, dict.fromkeys(names, pl.String)))
+    )
     told = None if touched is None else pl.Series(touched, dtype=pl.Boolean)
     found = label_unread(columns) if there is None else label_rows(ours, there, columns, told)
     planned = Planned(ours, found.labels, told)
@@ -40,7 +45,11 @@ def test_one_row_that_matches_two_records_makes_them_one() -> None:
     """By its key and by an alternative key: one masterid of two disappears, and the list names both."""
     held = [row("a", "old@x", __masterid__="m1"), row("b", "new@x", __masterid__="m2")]
     found = forecast([row("a", "new@x")], held)
-    assert (found.counts.clusters, found.counts.masterids_lost, found.counts.rows_fused) == (1, 1, 0)
+    assert (found.counts.clusters, found.counts.masterids_lost, found.counts.rows_fused) == (
+        1,
+        1,
+        0,
+    )
     assert found.clusters.select("place", "masterid", "through", "value").rows() == [
         ("both", "m1", "email", "new@x"),
         ("target", "m2", "email", "new@x"),
@@ -49,7 +58,9 @@ def test_one_row_that_matches_two_records_makes_them_one() -> None:
 
 def test_records_fuse_through_others() -> None:
     """A and b share an e-mail, b and c a telephone: one cluster of three planned rows, two of them fused."""
-    counts = forecast([row("a", "x@x"), row("b", "x@x", "1"), row("c", None, "1"), row("d", "y@x", "2")], []).counts
+    counts = forecast(
+        [row("a", "x@x"), row("b", "x@x", "1"), row("c", None, "1"), row("d", "y@x", "2")], []
+    ).counts
     assert (counts.clusters, counts.records, counts.largest) == (1, 3, 3)
     assert (counts.masterids_lost, counts.rows_fused) == (0, 2)
 
@@ -78,7 +89,9 @@ def test_rows_of_the_target_with_one_key_merge_when_it_is_sent() -> None:
 def test_keys_of_several_columns_match_whole() -> None:
     """One column alone is no match; numbers match by value."""
     pair = [row("a", "x@x", age=1), row("b", "x@x", age=2), row("c", "x@x", age=1)]
-    counts = forecast(pair, [row("h", "x@x", __masterid__="m", age="1.0")], (("email", "age"),)).counts
+    counts = forecast(
+        pair, [row("h", "x@x", __masterid__="m", age="1.0")], (("email", "age"),)
+    ).counts
     assert (counts.clusters, counts.records, counts.rows_fused) == (1, 3, 2)
 
 
@@ -121,7 +134,9 @@ def test_clusters_are_those_of_a_simple_search(ours, theirs) -> None:
                     groups.remove(second)
                     first |= second
     fusing = [g for g in groups if len(g) > 1 and g & sent]
-    lost = sum(max(0, sum(any("__masterid__" in r for r in records[n]) for n in g) - 1) for g in fusing)
+    lost = sum(
+        max(0, sum(any("__masterid__" in r for r in records[n]) for n in g) - 1) for g in fusing
+    )
     counts = forecast(rows, held).counts
     assert keys >= sent
     assert (counts.clusters, counts.records) == (len(fusing), sum(len(g) for g in fusing))
@@ -168,5 +183,8 @@ def test_odd_values_are_counted_and_listed() -> None:
     found, counts = odd_values(values, ["email"], alternative=True)
     assert (counts.shared, counts.shared_rows, counts.placeholders, counts.empty) == (1, 2, 1, 1)
     assert (counts.look_alikes, counts.look_alike_rows) == (2, 4)
-    assert found.filter(what="look_alike").get_column("like").unique().sort().to_list() == ["bb", "zoé@x"]
+    assert found.filter(what="look_alike").get_column("like").unique().sort().to_list() == [
+        "bb",
+        "zoé@x",
+    ]
     assert odd_values(values, ["k"], alternative=False)[1].shared == 0

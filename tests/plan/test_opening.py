@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from migrate.errors import Damaged, Locked, Stale, Unfinished, UsageError, WorkspaceError
-from migrate.plan.beginning import begin_plan
-from migrate.plan.opening import check_fresh, open_plan
+from migrate.plan.open_plan import check_fresh, open_plan
+from migrate.plan.plan_folder import begin_plan
 
 
 def test_a_plan_is_opened_as_it_was_made(bench) -> None:
@@ -91,7 +91,9 @@ def test_a_stale_plan_says_all_that_changed(bench) -> None:
     """Snapshot, mapping, settings and dataset ids are each named, all at once."""
     plan = bench.plan(offline=True)
     (bench.workspace.snapshots / "snap" / "manifest.json").write_text("{} ")
-    bench.write_mapping("contacts", (bench.project.mappings / "contacts.yaml").read_text() + "# a remark\n")
+    bench.write_mapping(
+        "contacts", (bench.project.mappings / "contacts.yaml").read_text() + "# a remark\n"
+    )
     (bench.project.mappings / "orders.yaml").unlink()
     bench.set("datatrics", timezones={"*": "Europe/Paris"})
     bench.set("octolis", batch_bytes=10_000, datasets={"contacts": "other", "orders": "id-orders"})
@@ -138,7 +140,9 @@ def test_a_link_in_the_way_is_not_followed(bench, tmp_path) -> None:
 def test_a_setting_that_did_not_matter_before_is_named(bench) -> None:
     """A plan that was made without regard to a setting that matters now is stale."""
     plan = bench.plan(offline=True)
-    settings = {name: value for name, value in plan.document.settings.items() if name != "octolis.base_url"}
+    settings = {
+        name: value for name, value in plan.document.settings.items() if name != "octolis.base_url"
+    }
     older = replace(plan, document=plan.document.model_copy(update={"settings": settings}))
     with pytest.raises(Stale, match=r"octolis\.base_url in migrate\.toml is new"):
         check_fresh(older, bench.project, bench.workspace)

@@ -15,7 +15,7 @@ import pytest
 
 import migrate
 from migrate.errors import Unfinished
-from migrate.plan.opening import open_plan
+from migrate.plan.open_plan import open_plan
 from migrate.snapshot.layout import FORMAT, Manifest, ResourceResult, SealedResource
 from migrate.workspace import entry_of, write_json
 
@@ -43,7 +43,9 @@ def seal(bench) -> None:
 def start(bench, name: str, *log: str, **environ: str) -> subprocess.Popen[str]:
     """A process that makes plan `name`, against a slow target where a `log` is named."""
     file = bench.folder / "migrate.toml"
-    file.write_text('[datatrics]\nproject_id = "1"\n[octolis.datasets]\ncontacts = "c"\norders = "o"\n')
+    file.write_text(
+        '[datatrics]\nproject_id = "1"\n[octolis.datasets]\ncontacts = "c"\norders = "o"\n'
+    )
     environment = {**os.environ, "PYTHONPATH": str(Path(migrate.__file__).parents[1]), **environ}
     command = [sys.executable, str(PROGRAM), str(file), name, *log]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
@@ -57,8 +59,13 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 def hashes(folder: Path) -> dict[str, str]:
     """The hash of each file of a plan, but for the one that names it."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "begun.json"]
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    files = [
+        path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "begun.json"
+    ]
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 @pytest.fixture
@@ -67,7 +74,8 @@ def many(bench, make_profile):
     resource = bench.snapshot.resources["profiles"]
     resource.part_rows = 500
     resource.records = [
-        make_profile(number % 1_000, profileid=f"p{number}", name=f"N{number}", created=None) for number in range(3_000)
+        make_profile(number % 1_000, profileid=f"p{number}", name=f"N{number}", created=None)
+        for number in range(3_000)
     ]
     seal(bench)
     return bench
@@ -76,7 +84,9 @@ def many(bench, make_profile):
 def test_threads_and_time_zone_change_no_byte(many) -> None:
     """One thread in St. John's and four in Auckland write the same files, whatever the order of a set."""
     first = start(many, "first", POLARS_MAX_THREADS="1", TZ="America/St_Johns", PYTHONHASHSEED="1")
-    second = start(many, "second", POLARS_MAX_THREADS="4", TZ="Pacific/Auckland", PYTHONHASHSEED="2")
+    second = start(
+        many, "second", POLARS_MAX_THREADS="4", TZ="Pacific/Auckland", PYTHONHASHSEED="2"
+    )
     finish(first)
     finish(second)
     plans = many.workspace.plans
@@ -110,13 +120,19 @@ def test_a_killed_reading_goes_on_at_the_page_it_lacks(many) -> None:
     for pages in (5, 12, 20):
         process = start(many, "-", str(log))
         until = time.monotonic() + 30
-        while log.read_text().count("c ") < pages and time.monotonic() < until and process.poll() is None:
+        while (
+            log.read_text().count("c ") < pages
+            and time.monotonic() < until
+            and process.poll() is None
+        ):
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     finish(start(many, "-", str(log)))
     asked = log.read_text().splitlines()
-    assert len([line for line in asked if line.startswith("c ")]) <= 30 + 1 + 6, "pages, an empty one, two a kill"
+    assert len([line for line in asked if line.startswith("c ")]) <= 30 + 1 + 6, (
+        "pages, an empty one, two a kill"
+    )
     assert len(many.workspace.names(many.workspace.plans)) == 1
     plan = open_plan(many.workspace)
     counts = plan.document.datasets["contacts"]

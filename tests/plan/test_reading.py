@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from migrate.errors import Interrupted, RemoteError, WorkspaceError
-from migrate.plan.reading import Place, parse_page, read_target
+from migrate.plan.reading import ReadingPlace, parse_page, read_target
 from migrate.plan.reading_state import REUSABLE, State
 from migrate.progress import Silence
 
@@ -28,10 +28,14 @@ def read(bench, tmp_path):
     def reader(rows, on_page=lambda _dataset, _page: None, stop=None):
         bench.target.datasets["d"] = rows
         bench.target.on_page = on_page
-        place = Place("contacts", "d", folder, tmp_path / "plan", lambda: reader.now)
+        place = ReadingPlace("contacts", "d", folder, tmp_path / "plan", lambda: reader.now)
         return read_target(bench.target, place, Silence(), stop or Event(), page_rows=2)
 
-    reader.target, reader.folder, reader.now = bench.target, folder, datetime(2026, 1, 2, tzinfo=UTC)
+    reader.target, reader.folder, reader.now = (
+        bench.target,
+        folder,
+        datetime(2026, 1, 2, tzinfo=UTC),
+    )
     return reader
 
 
@@ -39,10 +43,17 @@ def read(bench, tmp_path):
 def test_every_row_is_read_once(read, rows: int, pages: int) -> None:
     """Up to the short page, and past a full last one to an empty one; each page is kept as a file."""
     held = read([row(number) for number in range(rows)])
-    assert (held.height, held.reading.rows, held.reading.count, held.reading.moving) == (rows, rows, rows, False)
+    assert (held.height, held.reading.rows, held.reading.count, held.reading.moving) == (
+        rows,
+        rows,
+        rows,
+        False,
+    )
     assert read.target.pages == pages
     kept = [pl.read_parquet(path) for path in sorted(read.folder.glob("before-*.parquet"))]
-    assert sum(frame.height for frame in kept) == rows == sum(file.rows for file in held.reading.files)
+    assert (
+        sum(frame.height for frame in kept) == rows == sum(file.rows for file in held.reading.files)
+    )
 
 
 def test_null_and_empty_are_told_apart_where_the_csv_does(read) -> None:
@@ -77,7 +88,9 @@ def test_a_row_that_moves_is_read_again(read) -> None:
 def test_a_target_that_never_rests_is_recorded_as_moving(read) -> None:
     """After three readings the plan is made all the same, each row once, and says so."""
     rows = [row(number) for number in range(4)]
-    held = read(rows, lambda _dataset, page: rows.append(row(len(rows))) if page * 2 > len(rows) else None)
+    held = read(
+        rows, lambda _dataset, page: rows.append(row(len(rows))) if page * 2 > len(rows) else None
+    )
     assert held.reading.moving is True
     assert held.column("__masterid__").n_unique() == held.height == len(held.column("key"))
 
@@ -95,7 +108,11 @@ def test_reading_stops_between_pages(read) -> None:
     """Ctrl-C does not wait for the whole export."""
     stop = Event()
     with pytest.raises(Interrupted):
-        read([row(number) for number in range(8)], lambda _dataset, page: stop.set() if page == 2 else None, stop)
+        read(
+            [row(number) for number in range(8)],
+            lambda _dataset, page: stop.set() if page == 2 else None,
+            stop,
+        )
     assert read.target.pages == 2
 
 
@@ -140,7 +157,12 @@ def test_a_page_that_cannot_be_written_stops_the_reading(read, monkeypatch) -> N
 
 def test_pages_with_their_columns_in_another_order_belong_together(read) -> None:
     """A service may order the columns of each page as it likes."""
-    rows = [row(0, name="a"), row(1, name="b"), dict(reversed(row(2, name="c").items())), row(3, name="d")]
+    rows = [
+        row(0, name="a"),
+        row(1, name="b"),
+        dict(reversed(row(2, name="c").items())),
+        row(3, name="d"),
+    ]
     read.target.datasets["d"] = rows
     export = read.target.export_csv
     read.target.export_csv = lambda dataset, page, _size: export(dataset, page, 1)

@@ -8,15 +8,19 @@ import polars as pl
 import pytest
 
 from migrate.plan.recipes import LEAST_ROWS, is_spelling_only, recognise_recipe
-from migrate.plan.sent import Shipment, was_sent
+from migrate.plan.shipments import Shipment, was_sent
 
 NEW = [" Jan  de Vries", "ANNA B", "piet c", "Ó Brien ", "x y", "+31 (0)6-1"]
 
 
 def recognise(new: list[str], old: list[str | None]) -> str | None:
     """What is recognised between two columns."""
-    pairs = pl.DataFrame({"new": new, "old": old, "sent": True}, schema_overrides={"old": pl.String})
-    return recognise_recipe(pairs, pairs.get_column("new").ne_missing(pairs.get_column("old")), pl.String())
+    pairs = pl.DataFrame(
+        {"new": new, "old": old, "sent": True}, schema_overrides={"old": pl.String}
+    )
+    return recognise_recipe(
+        pairs, pairs.get_column("new").ne_missing(pairs.get_column("old")), pl.String()
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,9 @@ def test_an_empty_target_is_no_recipe() -> None:
 
 def test_a_recognised_column_makes_no_update(bench, make_profile) -> None:
     """It is report-only, said in the warnings, once what is planned was sent; `recipe: false` sends it all the same."""
-    bench.snapshot.resources["profiles"].records = [make_profile(n, name=f"Name {n}") for n in range(1, 9)]
+    bench.snapshot.resources["profiles"].records = [
+        make_profile(n, name=f"Name {n}") for n in range(1, 9)
+    ]
     bench.target.datasets["id-contacts"] = [
         {"__masterid__": f"m{n}", "contact_key": f"a{n}@example.test", "name": f"NAME {n}"}
         | {"created_at": f"2024-01-{n % 28 + 1:02d} 10:00:00"}
@@ -67,22 +73,36 @@ def test_a_recognised_column_makes_no_update(bench, make_profile) -> None:
     first = bench.plan("first", datasets=("contacts",))
     counts = first.document.datasets["contacts"]
     assert (counts.update, counts.change_counts, counts.recipes) == (8, {"name": 8}, {})
-    assert any("though the target looks as if it uppercases" in warning for warning in counts.warnings)
-    bench.sent = lambda _dataset: [Shipment(first.file("contacts", "records.parquet"), {}, arrived=True)]
+    assert any(
+        "though the target looks as if it uppercases" in warning for warning in counts.warnings
+    )
+    bench.sent = lambda _dataset: [
+        Shipment(first.file("contacts", "records.parquet"), {}, arrived=True)
+    ]
     counts = bench.plan("one", datasets=("contacts",)).document.datasets["contacts"]
-    assert (counts.unchanged, counts.recipe_counts, counts.recipes) == (8, {"name": 8}, {"name": "uppercases"})
+    assert (counts.unchanged, counts.recipe_counts, counts.recipes) == (
+        8,
+        {"name": 8},
+        {"name": "uppercases"},
+    )
     assert any("recipe: false" in warning for warning in counts.warnings)
     text = (bench.project.mappings / "contacts.yaml").read_text()
-    bench.write_mapping("contacts", text.replace("{from: name, type: text}", "{from: name, type: text, recipe: false}"))
+    bench.write_mapping(
+        "contacts",
+        text.replace("{from: name, type: text}", "{from: name, type: text, recipe: false}"),
+    )
     counts = bench.plan("two", datasets=("contacts",)).document.datasets["contacts"]
     assert (counts.update, counts.recipes) == (8, {})
 
 
-def ship(folder: Path, number: int, sent: dict[str, str | None], *, arrived: bool = True) -> Shipment:
+def ship(
+    folder: Path, number: int, sent: dict[str, str | None], *, arrived: bool = True
+) -> Shipment:
     """A load of these values by key."""
     file = folder / f"{number}.parquet"
     pl.DataFrame(
-        {"key": list(sent), "_name": list(sent.values())}, schema=dict.fromkeys(["key", "_name"], pl.String)
+        {"key": list(sent), "_name": list(sent.values())},
+        schema=dict.fromkeys(["key", "_name"], pl.String),
     ).write_parquet(file)
     return Shipment(file, {"name": "_name"}, arrived)
 
@@ -109,14 +129,22 @@ OURS, OTHERS = dict.fromkeys(KEYS, "Jan"), dict.fromkeys(KEYS, "JAN")
         ([(dict.fromkeys(KEYS[:2], "Jan"), True), (dict.fromkeys(KEYS[2:], "Jan"), True)], True),
     ],
 )
-def test_what_proves_that_a_value_was_sent(tmp_path: Path, loads: list[tuple[dict, bool]], proven: bool) -> None:
+def test_what_proves_that_a_value_was_sent(
+    tmp_path: Path, loads: list[tuple[dict, bool]], proven: bool
+) -> None:
     """The last of each row counts: five the same that arrived, none another; what may not have, proves nothing."""
-    shipments = [ship(tmp_path, number, sent, arrived=arrived) for number, (sent, arrived) in enumerate(loads)]
+    shipments = [
+        ship(tmp_path, number, sent, arrived=arrived)
+        for number, (sent, arrived) in enumerate(loads)
+    ]
     asked = pl.DataFrame({"key": [*KEYS, "never-sent"], "new": "Jan"})
     assert was_sent(shipments, "name", asked) is proven
 
 
 def test_a_load_without_the_column_says_nothing(tmp_path: Path) -> None:
     """An earlier mapping had no such column."""
-    shipments = [ship(tmp_path, 1, OURS), Shipment(ship(tmp_path, 2, OTHERS).records, {}, arrived=True)]
+    shipments = [
+        ship(tmp_path, 1, OURS),
+        Shipment(ship(tmp_path, 2, OTHERS).records, {}, arrived=True),
+    ]
     assert was_sent(shipments, "name", pl.DataFrame({"key": KEYS, "new": "Jan"}))

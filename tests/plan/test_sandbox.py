@@ -41,7 +41,13 @@ VALUES = [
         "born": "1978-06-23",
         "extra": '{"a": [1]}',
     },
-    {"name": "two\nlines\r\n", "age": "2147483647", "spent": "12345.678901", "optin": "0", "born": "2000-02-29"},
+    {
+        "name": "two\nlines\r\n",
+        "age": "2147483647",
+        "spent": "12345.678901",
+        "optin": "0",
+        "born": "2000-02-29",
+    },
     {"name": " spaces ", "age": "0", "spent": "-0.0", "extra": "[]"},
     {"name": "émoji 🎈", "spent": "1e3"},
     {"name": "NULL", "spent": "2147483647"},
@@ -55,7 +61,9 @@ def client(bench) -> Iterator[TargetClient]:
     bench.write_mapping("contacts", EVERY_TYPE)
     settings = SandboxSettings(mappings=bench.project.mappings, limits=Limits(enforce=False))
     with Sandbox(settings) as box:
-        octolis = Octolis(base_url=box.octolis_url, limit_speed=100, datasets={"contacts": "contacts"})
+        octolis = Octolis(
+            base_url=box.octolis_url, limit_speed=100, datasets={"contacts": "contacts"}
+        )
         bench.project = bench.project.model_copy(update={"octolis": octolis})
         key = (SecretStr("sandbox-octolis-key"),)
         with closing(TargetClient(octolis, key, state_file=None, stop=Event())) as made:

@@ -21,7 +21,12 @@ columns:
 
 def sale(number: int, **values: str | None) -> dict[str, str | None]:
     """A sale of the snapshot."""
-    base = {"source": "shop", "conversionid": f"c{number}", "currency": "eur", "created": "2024-03-31 23:30:00"}
+    base = {
+        "source": "shop",
+        "conversionid": f"c{number}",
+        "currency": "eur",
+        "created": "2024-03-31 23:30:00",
+    }
     return {**base, **values}
 
 
@@ -39,7 +44,9 @@ def test_both_sides_are_summed_to_the_cent(bench) -> None:
     ]
     plan = bench.plan("plan", datasets=("orders",))
     totals = pl.read_parquet(plan.file("orders", "totals.parquet"))
-    rows = totals.select("kind", "period", "label", "source", "plan", "source_rows", "plan_rows").rows()
+    rows = totals.select(
+        "kind", "period", "label", "source", "plan", "source_rows", "plan_rows"
+    ).rows()
     assert rows == [
         ("revenue", "2024-03", "EUR", Decimal("11.29"), Decimal("11.29"), 5, 4),
         ("revenue", "no date", "EUR", Decimal("7"), None, 1, 0),

@@ -29,7 +29,10 @@ def test_used_and_ignored_fields_are_not_listed(left_over) -> None:
 
 def test_an_object_is_listed_by_its_fields(left_over) -> None:
     """The whole object counts as used where one names it; else each field inside stands for itself."""
-    assert left_over("address", "address.street", "address.zip", "name.first") == ["address.street", "address.zip"]
+    assert left_over("address", "address.street", "address.zip", "name.first") == [
+        "address.street",
+        "address.zip",
+    ]
 
 
 def test_a_field_without_records_has_no_share(bench) -> None:

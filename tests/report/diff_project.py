@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from migrate.config import Gates, Project
-from migrate.plan.opening import Plan
-from migrate.plan.sent import Shipment, Shipments
+from migrate.plan.open_plan import Plan
+from migrate.plan.shipments import Shipment, Shipments
 from tests.plan.conftest import Bench, FakeResource, FakeSnapshot, FakeTarget, profile
 
 HOSTILE = "<script>alert(1)</script>\u202egpj.exe\x1b[31m=1+1"
@@ -68,7 +68,9 @@ def make_bench(folder: Path) -> Bench:
             "workspace": folder / "migration",
             "mappings": folder / "mappings",
             "datatrics": {"project_id": "1"},
-            "octolis": {"datasets": {name: name for name in ("contacts", "orders", "interactions")}},
+            "octolis": {
+                "datasets": {name: name for name in ("contacts", "orders", "interactions")}
+            },
             "gates": Gates.model_validate({"max_loss": {"contacts.city": "1%"}}),
         }
     )
@@ -102,7 +104,13 @@ def make_plan(folder: Path) -> Plan:
 def _profiles() -> list[dict[str, str | None]]:
     rows = [
         profile(
-            n, name=f"Name {n}", age=str(20 + n % 50), spent=f"{n}.50", optin="1", city=f"City {n % 7}", shade="blue"
+            n,
+            name=f"Name {n}",
+            age=str(20 + n % 50),
+            spent=f"{n}.50",
+            optin="1",
+            city=f"City {n % 7}",
+            shade="blue",
         )
         for n in range(1, 121)
     ]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from migrate.app.cutover.run import Cutover
+from migrate.app.cutover.timetable import Night, Step
 from migrate.report.cutover import render_made_up, render_night, summarise_cutover
 from migrate.report.delta import render_delta, summarise_delta
 from migrate.snapshot.layout import DeltaCounts, ResourceResult
-from migrate.stages.cutover import Cutover
-from migrate.stages.night import Night, Step
 
 START = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
 STEPS = (
-    Step("extract", "content_categories", 60.0, "up to 1,204 requests, 20.1/s as in first-full-migration"),
+    Step(
+        "extract",
+        "content_categories",
+        60.0,
+        "up to 1,204 requests, 20.1/s as in first-full-migration",
+    ),
     Step("extract", "sales", 3_600.0, "up to 9,004 requests, 20.0/s as allowed"),
     Step("plan", "", 30.0, "150,000 records, 20,000/s assumed"),
     Step("load", "contacts", 90.0, "135 requests, as planned"),
@@ -47,8 +52,14 @@ def test_the_timetable_before_the_night() -> None:
 
 def test_the_timetable_after_the_night() -> None:
     """What each stage took, and when that would have been over; the same in the JSON object."""
-    night = Night(START, STEPS, {}).done("extract", 100.0, {"content_categories": 40.0, "sales": 55.0})
-    night = night.done("plan", 10.0, {}).done("load", 60.0, {"contacts": 60.0}).done("reconcile", 10.0, {})
+    night = Night(START, STEPS, {}).done(
+        "extract", 100.0, {"content_categories": 40.0, "sales": 55.0}
+    )
+    night = (
+        night.done("plan", 10.0, {})
+        .done("load", 60.0, {"contacts": 60.0})
+        .done("reconcile", 10.0, {})
+    )
     text = render_night(cutover(night))
     assert "It took 3 min 00 s: from 22:00 on that is 22:03:00." in text
     found = summarise_cutover(cutover(night))
@@ -62,10 +73,18 @@ def test_the_timetable_after_the_night() -> None:
 
 def test_a_delta_in_one_sentence() -> None:
     """Counts over all resources; where nothing was compared, that is said instead."""
-    known = {"a": result(DeltaCounts(1, 2, 1_000, 3, "read")), "b": result(DeltaCounts(4, 0, 0, 0, "read"))}
-    assert render_delta("B", "A", known) == "Delta B on A: 7 records of 1,007 (5 new, 2 changed), 3 gone."
+    known = {
+        "a": result(DeltaCounts(1, 2, 1_000, 3, "read")),
+        "b": result(DeltaCounts(4, 0, 0, 0, "read")),
+    }
+    assert (
+        render_delta("B", "A", known)
+        == "Delta B on A: 7 records of 1,007 (5 new, 2 changed), 3 gone."
+    )
     unknown = {"a": result(DeltaCounts(None, None, None, None, "read"), 12)}
-    assert "12 records; which of them are new, and what is gone, is not known" in render_delta("B", "A", unknown)
+    assert "12 records; which of them are new, and what is gone, is not known" in render_delta(
+        "B", "A", unknown
+    )
     assert summarise_delta("A", unknown)["new"] is None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from migrate.plan.opening import Plan
+from migrate.plan.open_plan import Plan
 from migrate.report.diff import render_diff, summarise_diff
 from migrate.report.diff_lists import defuse
 from migrate.report.diff_page import open_report, write_page
@@ -66,7 +66,14 @@ def test_the_terminal_says_it_all(made) -> None:
     _, view, _ = open_report(made[0], "plan", show_values=True, start=START)
     text = render_diff(view)
     assert text.splitlines()[1] == "Do not load yet: 573 new, 3 changed, 37 already the same"
-    for part in ("confirm-merges 4", "out_of_int32", "zone_assumed", "uppercases", "Old name", "placeholder rows"):
+    for part in (
+        "confirm-merges 4",
+        "out_of_int32",
+        "zone_assumed",
+        "uppercases",
+        "Old name",
+        "placeholder rows",
+    ):
         assert part in text, part
     columns = re.findall(r"^ +contacts +(\w+) +\d+ +[\d.]+%", text, re.MULTILINE)
     assert columns == ["name", "created_at", "optin", "spent", "city"]
@@ -88,26 +95,41 @@ def test_an_offline_report_says_what_it_cannot_know(tmp_path: Path) -> None:
 def test_personal_values_are_masked_everywhere(made, page: Path) -> None:
     """Page, lists, terminal and JSON hold no value of a person; with --show-values they do."""
     plan, view, _ = open_report(made[0], None, show_values=False, start=START)
-    texts = [page.read_text(encoding="utf-8"), render_diff(view), json.dumps(summarise_diff(view), default=str)]
+    texts = [
+        page.read_text(encoding="utf-8"),
+        render_diff(view),
+        json.dumps(summarise_diff(view), default=str),
+    ]
     texts.append(json.dumps(summarise_plan(plan)))
     lists = sorted((page.parent / "report-lists").glob("*.csv"))
-    assert {file.stem for file in lists} >= {"contacts-rows", "contacts-changes", "contacts-rejects", "contacts-merges"}
+    assert {file.stem for file in lists} >= {
+        "contacts-rows",
+        "contacts-changes",
+        "contacts-rejects",
+        "contacts-merges",
+    }
     texts += [file.read_text(encoding="utf-8") for file in lists]
     for value in PERSONAL:
         assert not [text for text in texts if value in text], value
     shown = write(made, page.parent / "open.html", show_values=True)
-    assert all(value in shown.read_text(encoding="utf-8") for value in ("Old name", "Name 20", "Jansen"))
+    assert all(
+        value in shown.read_text(encoding="utf-8") for value in ("Old name", "Name 20", "Jansen")
+    )
 
 
 def test_the_page_asks_for_nothing_and_allows_nothing(page: Path) -> None:
     """One style and one script, named by their hashes; no inline style or handler, no address outside."""
     tags = tags_of(page)
-    policy = next(a["content"] for tag, a in tags if a.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        a["content"] for tag, a in tags if a.get("http-equiv") == "Content-Security-Policy"
+    )
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
     assert [tag for tag, _ in tags].count("script") == [tag for tag, _ in tags].count("style") == 1
     for tag, attributes in tags:
-        assert not any(name == "style" or name.startswith("on") or name == "src" for name in attributes), tag
+        assert not any(
+            name == "style" or name.startswith("on") or name == "src" for name in attributes
+        ), tag
         if "href" in attributes:
             assert attributes["href"].startswith(("#", "report-lists/")), attributes
     assert "://" not in page.read_text(encoding="utf-8")
@@ -169,12 +191,16 @@ def test_what_recipes_keep_different_is_listed(made, page: Path) -> None:
 )
 def test_no_cell_is_a_formula(text: str | None, safe: str | None) -> None:
     """What a spreadsheet would work out gets an apostrophe; numbers stay numbers."""
-    frame = pl.DataFrame({"value": [text], "many": [[text or "a", "b"]]}, schema_overrides={"value": pl.String})
+    frame = pl.DataFrame(
+        {"value": [text], "many": [[text or "a", "b"]]}, schema_overrides={"value": pl.String}
+    )
     assert defuse(frame).get_column("value").to_list() == [safe]
 
 
 def test_masks_join_across_the_lists(page: Path) -> None:
     """The same key has the same mask in every list."""
     folder = page.parent / "report-lists"
-    rows, changes = (pl.read_parquet(folder / f"contacts-{name}.parquet") for name in ("rows", "changes"))
+    rows, changes = (
+        pl.read_parquet(folder / f"contacts-{name}.parquet") for name in ("rows", "changes")
+    )
     assert changes.join(rows, on="key").height >= changes.height

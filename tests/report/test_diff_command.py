@@ -16,7 +16,14 @@ from tests.report.diff_project import make_bench
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *(
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-sync",
+    ),
     *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"),
     "--virtual-time-budget=2000",
 )
@@ -41,7 +48,9 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_prints_and_writes(project: Path) -> None:
     """A report for a person, one JSON object for a program, a page with lists for the customer; files are private."""
-    done = run(project, "diff", "--plan", "one", "--html", "out.html", "--start", "2026-11-30T22:00")
+    done = run(
+        project, "diff", "--plan", "one", "--html", "out.html", "--start", "2026-11-30T22:00"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "Begun at 2026-11-30 22:00" in done.stdout
     assert (project / "out.html").stat().st_mode & 0o077 == 0
@@ -57,14 +66,25 @@ def test_two_plans_are_compared_and_nothing_else_is_taken(project: Path) -> None
     assert (done.returncode, done.stderr) == (0, "")
     assert "Plan two against plan one" in done.stdout
     assert (project / "both.html").stat().st_mode & 0o077 == 0
-    for wrong in (("one",), ("one", "two", "--plan", "one"), ("one", "two", "--start", "noon"), ("--start", "noon")):
+    for wrong in (
+        ("one",),
+        ("one", "two", "--plan", "one"),
+        ("one", "two", "--start", "noon"),
+        ("--start", "noon"),
+    ):
         assert run(project, "diff", *wrong).returncode == 2, wrong
     assert run(project, "diff", "--plan", "none").returncode == 7
 
 
 def dump(page: Path, profile: Path, fragment: str = "") -> tuple[str, str]:
     """The page as the browser has it once its script has run, and what the browser complained of."""
-    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "--dump-dom", f"file://{page}{fragment}"]
+    command = [
+        str(CHROMIUM),
+        *FLAGS,
+        f"--user-data-dir={profile}",
+        "--dump-dom",
+        f"file://{page}{fragment}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     return done.stdout, done.stderr
 

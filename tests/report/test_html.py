@@ -12,12 +12,48 @@ HOSTILE = '<script>alert(1)</script>"\u202e=1+1\x1b]0;x\x07'
 
 def summary(**changes: Any) -> dict[str, Any]:
     """A run's summary with one dataset, as `migrate.report.run` makes it."""
-    counts = ("read", "filtered", "rejected", "collapsed", "planned", "create", "update", "unchanged", "unknown")
+    counts = (
+        "read",
+        "filtered",
+        "rejected",
+        "collapsed",
+        "planned",
+        "create",
+        "update",
+        "unchanged",
+        "unknown",
+    )
     numbers = dict.fromkeys(counts, 0) | {"read": 4, "create": 3, "rejected": 1, "planned": 3}
-    written = ("written", "created", "updated", "merged", "rejected", "deferred", "altered", "requests")
-    loaded = dict.fromkeys([*written, "throttled_429", "busy_423"], 0) | {"written": 3, "created": 3}
-    equation = {"count_before": 0, "created": 3, "merged": 0, "expected": 3, "count_after": 3, "difference": 0}
-    extracted = {"announced": 4, "received": 4, "distinct": 4, "pages": 1, "verdict": "proven", "reason": ""}
+    written = (
+        "written",
+        "created",
+        "updated",
+        "merged",
+        "rejected",
+        "deferred",
+        "altered",
+        "requests",
+    )
+    loaded = dict.fromkeys([*written, "throttled_429", "busy_423"], 0) | {
+        "written": 3,
+        "created": 3,
+    }
+    equation = {
+        "count_before": 0,
+        "created": 3,
+        "merged": 0,
+        "expected": 3,
+        "count_after": 3,
+        "difference": 0,
+    }
+    extracted = {
+        "announced": 4,
+        "received": 4,
+        "distinct": 4,
+        "pages": 1,
+        "verdict": "proven",
+        "reason": "",
+    }
     return {
         "snapshot": "s",
         "plan": "p",

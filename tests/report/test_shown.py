@@ -6,19 +6,25 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.mask import Masker
+from migrate.privacy.mask import Masker
 from migrate.report.shown import Shown
 
 texts = st.text(st.characters(codec="utf-8", max_codepoint=0x24FF), max_size=40)
 
 
-@given(st.lists(st.none() | texts | st.sampled_from(["jan@x.nl", "Ǆé9٣\u202e\x00", "12.50", "true", ""])))
+@given(
+    st.lists(
+        st.none() | texts | st.sampled_from(["jan@x.nl", "Ǆé9٣\u202e\x00", "12.50", "true", ""])
+    )
+)
 def test_a_column_is_masked_like_its_values(values: list[str | None]) -> None:
     """In every type, also those whose values may be shown."""
     shown = Shown(Masker(b"salt"))
     series = pl.Series("v", values, dtype=pl.String)
     for dtype in (None, pl.String(), pl.Boolean(), pl.Decimal(16, 6), pl.Date()):
-        assert shown.column(series, dtype).to_list() == [shown.value(value, dtype) for value in values]
+        assert shown.column(series, dtype).to_list() == [
+            shown.value(value, dtype) for value in values
+        ]
 
 
 def test_amounts_and_yes_or_no_are_shown_where_they_are_such() -> None:

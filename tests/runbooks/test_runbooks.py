@@ -44,7 +44,9 @@ STAGES = {
     "full-migration": Stage(),
     "resume-after-a-crash": Stage(PLANNED),
     "dataset-busy": Stage(PLANNED, ("octolis:423@every=3,times=2",)),
-    "rate-limited": Stage(PLANNED, ("octolis:429=0.2@every=5,times=3",), {"octolis": "account_share = 0.5"}),
+    "rate-limited": Stage(
+        PLANNED, ("octolis:429=0.2@every=5,times=3",), {"octolis": "account_share = 0.5"}
+    ),
     "key-revoked": Stage(PLANNED),
     "counts-do-not-match": Stage(LOADED),
     "moving-to-another-machine": Stage(PLANNED),
@@ -53,7 +55,9 @@ STAGES = {
     "erasure-request": Stage(LOADED),
     "handing-over": Stage(LOADED),
     "subset-for-approval": Stage(),
-    "cut-over-night": Stage((("extract", "-q", "--snapshot", "first"), *LOADED[1:]), shops_go_on=True),
+    "cut-over-night": Stage(
+        (("extract", "-q", "--snapshot", "first"), *LOADED[1:]), shops_go_on=True
+    ),
 }
 STARTED_BY_HAND = {"rehearsal"}
 
@@ -86,7 +90,8 @@ def go_on(project: Project) -> None:
     """What the shops do meanwhile: profiles come, one of them under an identity that is known."""
     assert project.sandbox is not None
     known = httpx.get(
-        f"{project.sandbox.datatrics_url}/project/demo/profile?limit=1", headers={"x-apikey": SOURCE_KEY}
+        f"{project.sandbox.datatrics_url}/project/demo/profile?limit=1",
+        headers={"x-apikey": SOURCE_KEY},
     ).json()["items"][0]
     profiles = [
         {
@@ -124,16 +129,23 @@ def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name:
     output = ""
     for kind, text in blocks_of(RUNBOOKS / f"{name}.md"):
         if kind == "sh":
-            output = "".join(run_line(project, line, stage.fine) for line in text.splitlines() if line.strip())
+            output = "".join(
+                run_line(project, line, stage.fine) for line in text.splitlines() if line.strip()
+            )
         else:
-            missing = [line for line in text.splitlines() if line.strip() and not shows(output, line)]
+            missing = [
+                line for line in text.splitlines() if line.strip() and not shows(output, line)
+            ]
             assert missing == [], output
 
 
 def test_the_rehearsal(tmp_path: Path) -> None:
     """The demo and a sandbox with faults start as the runbook says; the sandbox prints what to put where."""
     lines = [
-        line.strip() for kind, text in blocks_of(RUNBOOKS / "rehearsal.md") if kind == "sh" for line in text.split("\n")
+        line.strip()
+        for kind, text in blocks_of(RUNBOOKS / "rehearsal.md")
+        if kind == "sh"
+        for line in text.split("\n")
     ]
     assert "migrate demo" in lines
     project = Project(tmp_path)

@@ -98,7 +98,9 @@ def datatrics() -> Iterator[Callable[[Sandbox], httpx.Client]]:
         def connect(box: Sandbox) -> httpx.Client:
             headers = {"x-apikey": "sandbox-datatrics-key"}
             base = f"{box.datatrics_url}/project/demo"
-            return stack.enter_context(httpx.Client(base_url=base, headers=headers, timeout=60, verify=False))
+            return stack.enter_context(
+                httpx.Client(base_url=base, headers=headers, timeout=60, verify=False)
+            )
 
         yield connect
 
@@ -111,11 +113,17 @@ class Octolis:
 
     def __call__(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
         """One request; bytes go out as they are, anything else as JSON."""
-        content = {"content": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
+        content = (
+            {"content": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
+        )
         headers = {"Content-Type": "application/json"}
-        return self.client.request(method, path, params={"api-key": KEY, **query}, headers=headers, **content)
+        return self.client.request(
+            method, path, params={"api-key": KEY, **query}, headers=headers, **content
+        )
 
-    def results(self, records: Any, dataset: str = "ds-contacts", method: str = "POST") -> list[dict[str, Any]]:
+    def results(
+        self, records: Any, dataset: str = "ds-contacts", method: str = "POST"
+    ) -> list[dict[str, Any]]:
         """The results of one batch."""
         answer = self(method, f"/datasets/{dataset}/records/batch", records)
         assert answer.status_code == 200, answer.text
@@ -132,4 +140,6 @@ class Octolis:
 def octolis() -> Iterator[Callable[[Sandbox], Octolis]]:
     """A client of the Octolis side."""
     with ExitStack() as stack:
-        yield lambda box: Octolis(stack.enter_context(httpx.Client(base_url=box.octolis_url, timeout=60, verify=False)))
+        yield lambda box: Octolis(
+            stack.enter_context(httpx.Client(base_url=box.octolis_url, timeout=60, verify=False))
+        )

@@ -16,7 +16,9 @@ def put(table: Table, record_id: str, source: str = "S", **members: Any) -> None
     table.put((source, record_id), json.dumps({"id": record_id, **members}).encode())
 
 
-def ids(table: Table, sort: str = "created", order: int = 1, source: str | None = None) -> list[str]:
+def ids(
+    table: Table, sort: str = "created", order: int = 1, source: str | None = None
+) -> list[str]:
     """The ids of all records in an order."""
     return [json.loads(item)["id"] for item in table.page(sort, order, source, 1, 1000).items]
 
@@ -70,11 +72,15 @@ def test_sort_key_of_what_is_no_object() -> None:
     assert sort_key(b"5", (("created",),)) == sort_key(b"{}", (("created",),))
 
 
-STEPS = st.tuples(st.sampled_from(["put", "delete"]), st.sampled_from("abcdef"), st.sampled_from(["1", "2", None]))
+STEPS = st.tuples(
+    st.sampled_from(["put", "delete"]), st.sampled_from("abcdef"), st.sampled_from(["1", "2", None])
+)
 
 
 @given(st.lists(STEPS, max_size=30), st.sampled_from([1, -1]), st.integers(1, 4))
-def test_pages_are_always_the_sorted_list(steps: list[tuple[str, str, Any]], order: int, limit: int) -> None:
+def test_pages_are_always_the_sorted_list(
+    steps: list[tuple[str, str, Any]], order: int, limit: int
+) -> None:
     """However it is changed, the pages of a kept-up order are those of a table built anew, without gap or repeat."""
     table = Table(("created",))
     for action, record_id, created in steps:
@@ -84,9 +90,15 @@ def test_pages_are_always_the_sorted_list(steps: list[tuple[str, str, Any]], ord
         else:
             table.delete(("S", record_id))
     total = table.page("created", order, None, 1, limit).total
-    pages = [table.page("created", order, None, number, limit).items for number in range(1, -(-total // limit) + 2)]
+    pages = [
+        table.page("created", order, None, number, limit).items
+        for number in range(1, -(-total // limit) + 2)
+    ]
     assert pages.pop() == []
-    fresh = sorted((json.loads(item) for page in pages for item in page), key=lambda item: item["created"] or "")
+    fresh = sorted(
+        (json.loads(item) for page in pages for item in page),
+        key=lambda item: item["created"] or "",
+    )
     got = [json.loads(item)["created"] or "" for page in pages for item in page]
     assert len(got) == len(table) == total
     assert got == [item["created"] or "" for item in fresh][::order]

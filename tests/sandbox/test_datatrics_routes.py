@@ -22,19 +22,40 @@ def client(box: Sandbox, datatrics: Connect) -> httpx.Client:
 
 def profile(number: int, **attributes: Any) -> dict[str, Any]:
     """A profile as it is written."""
-    return {"profileid": str(number), "source": "Magento 2", "profile": {"created": f"2020-01-0{number}", **attributes}}
+    return {
+        "profileid": str(number),
+        "source": "Magento 2",
+        "profile": {"created": f"2020-01-0{number}", **attributes},
+    }
 
 
 def test_the_four_envelopes(client: httpx.Client) -> None:
     """Each list and each bulk answer has the documented spelling of its totals."""
-    inner = {"profile": "profileid", "content": "itemid", "sale": "conversionid", "interaction": "interactionid"}
-    bodies = {"profile": "profile", "content": "item", "sale": "conversion", "interaction": "interaction"}
-    fields = {"profile": "profiles", "content": "items", "sale": "items", "interaction": "interactions"}
+    inner = {
+        "profile": "profileid",
+        "content": "itemid",
+        "sale": "conversionid",
+        "interaction": "interactionid",
+    }
+    bodies = {
+        "profile": "profile",
+        "content": "item",
+        "sale": "conversion",
+        "interaction": "interaction",
+    }
+    fields = {
+        "profile": "profiles",
+        "content": "items",
+        "sale": "items",
+        "interaction": "interactions",
+    }
     lists = {"profile": "total_elements total_pages", "content": "totalElements totalPages"}
     bulks = {"profile": "totalElements totalPages", "content": "totalElements totalPages"}
     for path, id_field in inner.items():
         write = {id_field: "1", "source": "S", bodies[path]: {}}
-        bulk_type, list_type = ({"type": "items"}, {"type": "item"}) if path == "content" else ({}, {})
+        bulk_type, list_type = (
+            ({"type": "items"}, {"type": "item"}) if path == "content" else ({}, {})
+        )
         bulk = client.post(f"/{path}/bulk", params=bulk_type, json={fields[path]: [write]}).json()
         listed = client.get(f"/{path}", params=list_type).json()
         for answer, names in ((bulk, bulks), (listed, lists)):
@@ -51,9 +72,17 @@ def test_bulk_spellings(client: httpx.Client) -> None:
     interaction = {"interactionid": 1, "source": "S", "interaction": {}}
     assert client.post("/interaction/bulk", json={"items": [interaction]}).status_code == 200
     sale = {"conversionid": "1", "conversion": {}}
-    assert client.post("/sale/bulk", json={"source": "Top", "items": [sale]}).json()["items"][0]["source"] == "Top"
+    assert (
+        client.post("/sale/bulk", json={"source": "Top", "items": [sale]}).json()["items"][0][
+            "source"
+        ]
+        == "Top"
+    )
     item = {"itemid": "1", "source": "S", "item": {}}
-    assert client.post("/content/bulk", json={"type": "categories", "items": [item]}).status_code == 200
+    assert (
+        client.post("/content/bulk", json={"type": "categories", "items": [item]}).status_code
+        == 200
+    )
     assert client.get("/content?type=category").json()["totalElements"] == 1
     assert client.post("/content/bulk?type=item", json={"items": [item]}).status_code == 400
     assert client.post("/content/bulk", json={"items": [item]}).status_code == 400
@@ -63,12 +92,26 @@ def test_bulk_spellings(client: httpx.Client) -> None:
 
 def test_defaults_differ_between_resources(client: httpx.Client) -> None:
     """Profiles come 100 a page, oldest first; the others 500 a page, newest first."""
-    client.post("/profile/bulk", json={"profiles": [profile(n % 9 + 1) | {"profileid": str(n)} for n in range(501)]})
-    sales = [{"conversionid": str(n), "source": "S", "conversion": {"created": f"{2000 + n}"}} for n in range(501)]
+    client.post(
+        "/profile/bulk",
+        json={"profiles": [profile(n % 9 + 1) | {"profileid": str(n)} for n in range(501)]},
+    )
+    sales = [
+        {"conversionid": str(n), "source": "S", "conversion": {"created": f"{2000 + n}"}}
+        for n in range(501)
+    ]
     client.post("/sale/bulk", json={"items": sales})
     profiles, sales_page = client.get("/profile").json(), client.get("/sale").json()
-    assert (profiles["size"], profiles["total_pages"], profiles["items"][0]["created"]) == (100, 6, "2020-01-01")
-    assert (sales_page["size"], sales_page["total_pages"], sales_page["items"][0]["created"]) == (500, 2, "2500")
+    assert (profiles["size"], profiles["total_pages"], profiles["items"][0]["created"]) == (
+        100,
+        6,
+        "2020-01-01",
+    )
+    assert (sales_page["size"], sales_page["total_pages"], sales_page["items"][0]["created"]) == (
+        500,
+        2,
+        "2500",
+    )
     last = client.get("/sale?page=2").json()
     assert (last["page"], last["size"], last["items"][0]["created"]) == (2, 1, "2000")
     assert client.get("/sale?page=3").json()["items"] == []
@@ -79,16 +122,30 @@ def test_created_of_content_and_interactions_is_in_metadata(client: httpx.Client
     for number in (2, 3, 1):
         item = {"itemid": str(number), "source": "S", "item": {"created": f"2020-01-0{number}"}}
         client.post("/content?type=item", json=item)
-        event = {"interactionid": str(number), "source": "S", "interaction": {"datetime": f"2020-01-0{number}"}}
+        event = {
+            "interactionid": str(number),
+            "source": "S",
+            "interaction": {"datetime": f"2020-01-0{number}"},
+        }
         client.post("/interaction", json=event)
-    assert [item["id"] for item in client.get("/content?type=item&order=1").json()["items"]] == ["1", "2", "3"]
-    assert [item["interactionid"] for item in client.get("/interaction").json()["items"]] == ["3", "2", "1"]
+    assert [item["id"] for item in client.get("/content?type=item&order=1").json()["items"]] == [
+        "1",
+        "2",
+        "3",
+    ]
+    assert [item["interactionid"] for item in client.get("/interaction").json()["items"]] == [
+        "3",
+        "2",
+        "1",
+    ]
 
 
 def test_profiles_of_one_source(client: httpx.Client) -> None:
     """`source` filters profiles."""
     client.post("/profile/bulk", json={"profiles": [profile(1), profile(2) | {"source": "other"}]})
-    assert [item["profileid"] for item in client.get("/profile?source=other").json()["items"]] == ["2"]
+    assert [item["profileid"] for item in client.get("/profile?source=other").json()["items"]] == [
+        "2"
+    ]
 
 
 def test_ids_with_every_kind_of_character(client: httpx.Client) -> None:
@@ -124,7 +181,9 @@ def test_same_id_of_another_source_or_type_is_another_record(client: httpx.Clien
     for source in ("A", "B"):
         client.post("/profile", json=profile(1) | {"source": source})
     for content_type in ("item", "category"):
-        client.post(f"/content?type={content_type}", json={"itemid": "1", "source": "S", "item": {}})
+        client.post(
+            f"/content?type={content_type}", json={"itemid": "1", "source": "S", "item": {}}
+        )
     assert client.get("/profile").json()["total_elements"] == 2
     assert client.get("/content?type=item").json()["totalElements"] == 1
 
@@ -169,14 +228,21 @@ def test_key_and_project(box: Sandbox, start: Start) -> None:
         answer = httpx.get(f"{box.datatrics_url}/project/{project}/profile", headers=headers)
         assert (answer.status_code, answer.json()["status"]) == (403, 403)
     any_project = start(project_id="*")
-    assert httpx.get(f"{any_project.datatrics_url}/project/77/profile", headers=good).status_code == 200
+    assert (
+        httpx.get(f"{any_project.datatrics_url}/project/77/profile", headers=good).status_code
+        == 200
+    )
 
 
 def test_planted_records_are_served_byte_for_byte(box: Sandbox, datatrics: Connect) -> None:
     """Records the API would refuse can be planted: without id, with lone surrogates, invalid UTF-8, or one twice."""
     twice = b'{"profileid":"1","source":"S"}'
     records = [b'{"profileid":null}', b'{"a":"\\ud800"}', b'{"b":"\xff"}', twice, twice]
-    answer = httpx.post(f"{box.url}/_sandbox/records/profiles", content=b"[" + b", ".join(records) + b"]")
+    answer = httpx.post(
+        f"{box.url}/_sandbox/records/profiles", content=b"[" + b", ".join(records) + b"]"
+    )
     assert answer.json() == {"planted": 5}
-    assert datatrics(box).get("/profile").content.endswith(b'"items":[' + b",".join(records) + b"]}")
+    assert (
+        datatrics(box).get("/profile").content.endswith(b'"items":[' + b",".join(records) + b"]}")
+    )
     assert httpx.post(f"{box.url}/_sandbox/records/profiles", content=b"{}").status_code == 400

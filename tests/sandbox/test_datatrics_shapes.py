@@ -16,7 +16,8 @@ def read_shape(path: str, write: bytes, content_type: str | None = None) -> byte
 def test_profile_is_flattened() -> None:
     """The attributes of `profile` come to the top; identity comes first and cannot be overridden."""
     write = (
-        b'{"profileid":"1","source":"twitter","profile":{"name":"N","source":"other","created":"2018-01-01 12:00:00"}}'
+        b'{"profileid":"1","source":"twitter",'
+        b'"profile":{"name":"N","source":"other","created":"2018-01-01 12:00:00"}}'
     )
     assert read_shape("profile", write) == (
         b'{"profileid":"1","source":"twitter","name":"N","created":"2018-01-01 12:00:00"}'

@@ -33,7 +33,11 @@ def test_mapping_declares_its_dataset(tmp_path: Path) -> None:
     write(tmp_path, "contacts.yaml", MAPPING)
     [spec] = declare(tmp_path, None).datasets
     assert (spec.name, spec.id, spec.keys) == ("contacts", "contacts", (("contact_key",),))
-    assert [(c.name, c.type) for c in spec.columns] == [("contact_key", "text"), ("optin", "boolean"), ("no", "text")]
+    assert [(c.name, c.type) for c in spec.columns] == [
+        ("contact_key", "text"),
+        ("optin", "boolean"),
+        ("no", "text"),
+    ]
 
 
 def test_toml_refines_a_mapping(tmp_path: Path) -> None:

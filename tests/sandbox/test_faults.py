@@ -26,18 +26,26 @@ def contacts(number: int) -> list[dict[str, Any]]:
 @pytest.fixture(autouse=True)
 def five_profiles(box: Sandbox, datatrics: Connect) -> None:
     """Five profiles to ask for."""
-    profiles = [{"profileid": str(n), "source": "S", "profile": {"created": str(n)}} for n in range(5)]
+    profiles = [
+        {"profileid": str(n), "source": "S", "profile": {"created": str(n)}} for n in range(5)
+    ]
     assert datatrics(box).post("/profile/bulk", json={"profiles": profiles}).status_code == 200
 
 
 def set_faults(box: Sandbox, *texts: str) -> None:
     """Puts faults in force."""
-    assert httpx.post(f"{box.url}/_sandbox/faults", json=list(texts), verify=False).status_code == 200
+    assert (
+        httpx.post(f"{box.url}/_sandbox/faults", json=list(texts), verify=False).status_code == 200
+    )
 
 
 def count_contacts(box: Sandbox) -> int:
     """How many contacts were written, told by the sandbox itself."""
-    return int(httpx.get(f"{box.url}/_sandbox/state", verify=False).json()["datasets"]["contacts"]["written"])
+    return int(
+        httpx.get(f"{box.url}/_sandbox/state", verify=False).json()["datasets"]["contacts"][
+            "written"
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +64,9 @@ def count_contacts(box: Sandbox) -> int:
         ("redirect=http://127.0.0.1:9/x", 302, b""),
     ],
 )
-def test_wrong_answers(box: Sandbox, datatrics: Connect, fault: str, status: int, start_of_body: bytes) -> None:
+def test_wrong_answers(
+    box: Sandbox, datatrics: Connect, fault: str, status: int, start_of_body: bytes
+) -> None:
     """A status or a body in place of the right one."""
     set_faults(box, f"datatrics:{fault}")
     answer = datatrics(box).get("/profile")
@@ -66,7 +76,8 @@ def test_wrong_answers(box: Sandbox, datatrics: Connect, fault: str, status: int
 
 
 @pytest.mark.parametrize(
-    ("value", "header"), [("", "1"), ("=3", "3"), ("=1.5", "1.5"), ("=garbage", "soon"), ("=none", None)]
+    ("value", "header"),
+    [("", "1"), ("=3", "3"), ("=1.5", "1.5"), ("=garbage", "soon"), ("=none", None)],
 )
 def test_retry_after(box: Sandbox, octolis: Connect, value: str, header: str | None) -> None:
     """429 with the Retry-After that was ordered."""
@@ -78,13 +89,19 @@ def test_retry_after(box: Sandbox, octolis: Connect, value: str, header: str | N
 def test_retry_after_as_a_date(box: Sandbox, octolis: Connect) -> None:
     """The other form that HTTP allows."""
     set_faults(box, "octolis:429=date")
-    assert octolis(box)("GET", "/datasets/ds-contacts/records").headers["retry-after"].endswith(" GMT")
+    assert (
+        octolis(box)("GET", "/datasets/ds-contacts/records").headers["retry-after"].endswith(" GMT")
+    )
 
 
-@pytest.mark.parametrize(("kind", "written"), [("reset", 0), ("reset@applied=1", 2), ("reset-after", 2)])
+@pytest.mark.parametrize(
+    ("kind", "written"), [("reset", 0), ("reset@applied=1", 2), ("reset-after", 2)]
+)
 def test_resets(box: Sandbox, octolis: Connect, kind: str, written: int) -> None:
     """The connection is reset without an answer, before or after the write was applied; then all is well again."""
-    set_faults(box, f"octolis:{kind.partition('@')[0]}@times=1,{kind.partition('@')[2] or 'every=1'}")
+    set_faults(
+        box, f"octolis:{kind.partition('@')[0]}@times=1,{kind.partition('@')[2] or 'every=1'}"
+    )
     call = octolis(box)
     with pytest.raises(httpx.ReadError):
         call("POST", BATCH, contacts(2))
@@ -117,7 +134,9 @@ def test_truncated_json(box: Sandbox, datatrics: Connect) -> None:
 def test_gzip(box: Sandbox, datatrics: Connect) -> None:
     """A compressed answer, asked for or not."""
     set_faults(box, "datatrics:gzip")
-    with datatrics(box).stream("GET", "/profile", headers={"Accept-Encoding": "identity"}) as answer:
+    with datatrics(box).stream(
+        "GET", "/profile", headers={"Accept-Encoding": "identity"}
+    ) as answer:
         raw = b"".join(answer.iter_raw())
     assert gzip.decompress(raw).startswith(b'{"total_elements":5')
 
@@ -211,7 +230,9 @@ def test_every_at_times_path() -> None:
     }
     for text, expected in cases.items():
         book = FaultBook([parse_fault(text)], seed=0)
-        assert [n for n in range(6) if book.fire("datatrics", "GET", "/project/demo/profile")] == expected, text
+        assert [
+            n for n in range(6) if book.fire("datatrics", "GET", "/project/demo/profile")
+        ] == expected, text
 
 
 def test_probability_depends_on_the_seed_only() -> None:

@@ -10,11 +10,16 @@ from migrate.errors import UsageError
 from migrate.sandbox.limits import READ_POINTS, WRITE_POINTS, Limiter, Limits
 
 
-def count_passed(limiter: Limiter, cost: int, seconds: int, keys: tuple[str, ...] = ("k",)) -> list[int]:
+def count_passed(
+    limiter: Limiter, cost: int, seconds: int, keys: tuple[str, ...] = ("k",)
+) -> list[int]:
     """Requests let through in each second, when far more are tried."""
     return [
         sum(
-            limiter.spend(key, cost, second + step / 100) is None for step in range(100) for key in keys for _ in (1, 2)
+            limiter.spend(key, cost, second + step / 100) is None
+            for step in range(100)
+            for key in keys
+            for _ in (1, 2)
         )
         for second in range(seconds)
     ]

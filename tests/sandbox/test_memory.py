@@ -6,11 +6,11 @@ import gc
 import tracemalloc
 from collections.abc import Callable
 
+from migrate.app.rehearsal_memory import RECORD_EXTRA, ROW_EXTRA
 from migrate.sandbox.datatrics import Table
 from migrate.sandbox.declare import Column, DatasetSpec
 from migrate.sandbox.octolis import Dataset
 from migrate.sandbox.raw_json import read_values
-from migrate.stages.rehearsal_memory import RECORD_EXTRA, ROW_EXTRA
 
 RECORDS = 4_000
 SPEC = DatasetSpec("contacts", "ds", (Column("key"), Column("name")), (("key",),))
@@ -42,7 +42,11 @@ def test_a_record_of_the_source() -> None:
         table = Table(("created",))
         for number in range(RECORDS):
             table.put(("".join(["Sh", "op"]), f"{number}"), source_record(number))
-        assert table.page("created", 1, None, 1, 10).total == table.page("updated", -1, None, 1, 10).total == RECORDS
+        assert (
+            table.page("created", 1, None, 1, 10).total
+            == table.page("updated", -1, None, 1, 10).total
+            == RECORDS
+        )
         return table
 
     own = sum(len(source_record(number)) for number in range(RECORDS)) / RECORDS
@@ -56,7 +60,9 @@ def test_a_row_of_the_target() -> None:
     def write() -> Dataset:
         dataset = Dataset(SPEC)
         for number in range(RECORDS):
-            dataset.upsert(read_values(b'{"key":"Shop:%d","name":"%d"}' % (number, number)), number // 500)
+            dataset.upsert(
+                read_values(b'{"key":"Shop:%d","name":"%d"}' % (number, number)), number // 500
+            )
         sizes.append(sum(len(row.values) for row in dataset.rows.values()))
         return dataset
 
@@ -69,7 +75,11 @@ def test_what_is_not_prepared_is_kept_once() -> None:
     plain = Dataset(SPEC)
     plain.upsert({"key": "a", "name": "Jan"}, 1)
     assert plain.visible is plain.rows
-    recipe = Dataset(DatasetSpec("contacts", "ds", (Column("key"), Column("name", recipe="lowercase")), (("key",),)))
+    recipe = Dataset(
+        DatasetSpec(
+            "contacts", "ds", (Column("key"), Column("name", recipe="lowercase")), (("key",),)
+        )
+    )
     recipe.upsert({"key": "a", "name": "Jan"}, 1)
     (written,), (shown,) = recipe.rows.values(), recipe.visible.values()
     assert (written.values, shown.values) == (b'"key":"a","name":"Jan"', b'"key":"a","name":"jan"')

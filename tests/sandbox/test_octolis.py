@@ -89,7 +89,9 @@ def test_merge_by_a_key_that_the_merged_values_complete() -> None:
     assert len(dataset.rows) == 1
 
 
-@pytest.mark.parametrize("record", [{"city": "x"}, {"key": None}, {"key": ""}, {"email": "only half of a key"}])
+@pytest.mark.parametrize(
+    "record", [{"city": "x"}, {"key": None}, {"key": ""}, {"email": "only half of a key"}]
+)
 def test_no_complete_key_is_refused(record: dict[str, Any]) -> None:
     """Without one complete key alternative nothing is written."""
     dataset = Dataset(SPEC)
@@ -190,7 +192,11 @@ def test_no_key_is_ever_held_twice(steps: list[tuple[bool, dict[str, Any]]]) -> 
     given_out: set[str] = set()
     for now_ms, (by_key, record) in enumerate(steps):
         masterid = next(iter(dataset.rows), "none")
-        outcome = dataset.upsert(dict(record), now_ms) if by_key else dataset.update(masterid, dict(record), now_ms)
+        outcome = (
+            dataset.upsert(dict(record), now_ms)
+            if by_key
+            else dataset.update(masterid, dict(record), now_ms)
+        )
         if isinstance(outcome, Written):
             given_out.add(outcome.row.masterid)
             assert record.items() <= decode(outcome.row).items()

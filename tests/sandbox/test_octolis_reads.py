@@ -12,13 +12,26 @@ from hypothesis import strategies as st
 
 from migrate.sandbox.declare import Column, DatasetSpec
 from migrate.sandbox.octolis import Dataset, Written
-from migrate.sandbox.octolis_reads import BadQuery, count, export_csv, export_json, parse_export, parse_filter
+from migrate.sandbox.octolis_reads import (
+    BadQuery,
+    count,
+    export_csv,
+    export_json,
+    parse_export,
+    parse_filter,
+)
 from migrate.sandbox.raw_json import read_values
 
 SPEC = DatasetSpec(
     "d",
     "d",
-    (Column("key"), Column("name"), Column("optin", "boolean"), Column("n", "integer"), Column("at", "datetime")),
+    (
+        Column("key"),
+        Column("name"),
+        Column("optin", "boolean"),
+        Column("n", "integer"),
+        Column("at", "datetime"),
+    ),
     (("key",),),
 )
 
@@ -33,12 +46,19 @@ def fill(*records: dict[str, Any]) -> Dataset:
 
 def keys(dataset: Dataset, **query: str) -> list[str]:
     """The keys of the records that a list request gives back, in order."""
-    return [row["key"] for row in read_values(export_json(dataset, parse_export(query, SPEC)))["records"]]
+    return [
+        row["key"]
+        for row in read_values(export_json(dataset, parse_export(query, SPEC)))["records"]
+    ]
 
 
 def lines(dataset: Dataset, **query: str) -> list[str]:
     """The lines of a CSV export."""
-    return export_csv(dataset, parse_export({"format": "csv", **query}, SPEC)).decode().split("\r\n")[:-1]
+    return (
+        export_csv(dataset, parse_export({"format": "csv", **query}, SPEC))
+        .decode()
+        .split("\r\n")[:-1]
+    )
 
 
 def test_order_is_that_of_the_last_change() -> None:
@@ -103,7 +123,10 @@ def test_csv_null_and_empty_differ() -> None:
     """Null is nothing, '' is a quoted nothing, times are ISO, booleans words, the ids JSON."""
     dataset = fill({"key": "a", "name": "", "optin": True, "at": "2020-01-02 03:04:05"})
     header, line = lines(dataset)
-    assert header == "key,name,optin,n,at,__modified_at__,__masterid__,__all_masterids__,__created_at__,__updated_at__"
+    assert (
+        header
+        == "key,name,optin,n,at,__modified_at__,__masterid__,__all_masterids__,__created_at__,__updated_at__"
+    )
     masterid = next(iter(dataset.rows))
     assert line == (
         'a,"",true,,2020-01-02T03:04:05.000Z,1970-01-01T00:00:00.000Z,'
@@ -112,11 +135,17 @@ def test_csv_null_and_empty_differ() -> None:
     assert lines(dataset, header="false", selection="key") == ["a"]
 
 
-@given(st.text(min_size=1), st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\0"))))
+@given(
+    st.text(min_size=1),
+    st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\0"))),
+)
 def test_csv_survives_any_text(key: str, name: str | None) -> None:
     """A CSV reader gets back the text, whatever is in it, and line ends inside stay inside."""
     if any(0xD800 <= ord(char) <= 0xDFFF for char in key):
         return
-    data = export_csv(fill({"key": key, "name": name}), parse_export({"format": "csv", "selection": "key,name"}, SPEC))
+    data = export_csv(
+        fill({"key": key, "name": name}),
+        parse_export({"format": "csv", "selection": "key,name"}, SPEC),
+    )
     rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
     assert rows == [["key", "name"], [key, name or ""]]

@@ -28,7 +28,9 @@ def contact(number: int, **columns: Any) -> dict[str, Any]:
 def test_batch_answers_like_the_sample(box: Sandbox, octolis: Connect) -> None:
     """Each record has its own result in its place; one refused record does not stop the others."""
     call = octolis(box)
-    results = call.results([contact(1, lifetime_value=5), {"contact_key": "k2"}, contact(3, newsletter=25), 5])
+    results = call.results(
+        [contact(1, lifetime_value=5), {"contact_key": "k2"}, contact(3, newsletter=25), 5]
+    )
     assert [result["written"] for result in results] == [True, False, False, False]
     record = results[0]["record"]
     assert results[0]["warnings"] == {"protected_columns": ["lifetime_value"]}
@@ -42,7 +44,9 @@ def test_batch_answers_like_the_sample(box: Sandbox, octolis: Connect) -> None:
         "status": 400,
         "missing": ["firstname"],
     }
-    assert results[2]["error"]["errors"] == ["newsletter (#/properties/newsletter/type) - must be boolean"]
+    assert results[2]["error"]["errors"] == [
+        "newsletter (#/properties/newsletter/type) - must be boolean"
+    ]
     assert results[2]["error"]["values"]["newsletter"] == 25
     assert [row["contact_key"] for row in call.records()] == ["k1"]
 
@@ -67,7 +71,8 @@ def test_merge_is_visible(box: Sandbox, octolis: Connect) -> None:
     """After a merge the survivor lists the deleted masterid, which is gone, and says isMerged."""
     call = octolis(box)
     first, second = (
-        result["record"]["__masterid__"] for result in call.results([contact(1), {**contact(2), "email": "e@x"}])
+        result["record"]["__masterid__"]
+        for result in call.results([contact(1), {**contact(2), "email": "e@x"}])
     )
     merged = call("POST", RECORDS, contact(1, email="e@x")).json()["record"]
     assert merged["__masterid__"] == second
@@ -81,7 +86,11 @@ def test_batch_update(box: Sandbox, octolis: Connect) -> None:
     """PATCH batch finds each record by its masterid."""
     call = octolis(box)
     masterid = call.results([contact(1)])[0]["record"]["__masterid__"]
-    changes = [{"__masterid__": masterid, "orders": 5}, {"orders": 6}, {"__masterid__": "nobody", "orders": 7}]
+    changes = [
+        {"__masterid__": masterid, "orders": 5},
+        {"orders": 6},
+        {"__masterid__": "nobody", "orders": 7},
+    ]
     results = call.results(changes, method="PATCH")
     assert [result["written"] for result in results] == [True, False, False]
     assert [result.get("error", {}).get("status") for result in results] == [None, 400, 404]
@@ -99,14 +108,23 @@ def test_duplicates_in_one_batch_are_processed_in_order(box: Sandbox, octolis: C
 def test_composite_key(box: Sandbox, octolis: Connect) -> None:
     """Columns of one key count together, a number among them."""
     call = octolis(box)
-    lines = [{"order": "1", "position": 1}, {"order": "1", "position": 2}, {"order": "1", "position": 1, "name": "x"}]
+    lines = [
+        {"order": "1", "position": 1},
+        {"order": "1", "position": 2},
+        {"order": "1", "position": 1, "name": "x"},
+    ]
     call.results(lines, "lines")
-    assert sorted((row["position"], row["name"]) for row in call.records("lines")) == [(1, "x"), (2, None)]
+    assert sorted((row["position"], row["name"]) for row in call.records("lines")) == [
+        (1, "x"),
+        (2, None),
+    ]
     assert call.results([{"order": "1"}], "lines")[0]["error"]["missing"] == ["position"]
 
 
 @pytest.mark.parametrize("body", [{}, [], [{}] * 501, b"[", b'"x"', b""])
-def test_a_batch_that_is_none_is_refused_as_a_whole(box: Sandbox, octolis: Connect, body: Any) -> None:
+def test_a_batch_that_is_none_is_refused_as_a_whole(
+    box: Sandbox, octolis: Connect, body: Any
+) -> None:
     """More than 500 records, no array, or no JSON: 400 and nothing written."""
     answer = octolis(box)("POST", f"{RECORDS}/batch", body)
     assert answer.status_code == 400
@@ -121,8 +139,16 @@ def test_key_and_headers(box: Sandbox) -> None:
     assert httpx.get(url, headers=headers).status_code == 401
     assert httpx.get(url, headers=headers, params={"api-key": "wrong"}).status_code == 403
     assert httpx.get(url, params=good).status_code == 400
-    assert httpx.get(url, params=good, headers={**headers, "Accept": "application/json"}).status_code == 400
-    assert httpx.get(url, params=good, headers={"Content-Type": "application/json; charset=utf-8"}).status_code == 200
+    assert (
+        httpx.get(url, params=good, headers={**headers, "Accept": "application/json"}).status_code
+        == 400
+    )
+    assert (
+        httpx.get(
+            url, params=good, headers={"Content-Type": "application/json; charset=utf-8"}
+        ).status_code
+        == 200
+    )
 
 
 def test_support_headers(box: Sandbox, octolis: Connect) -> None:
@@ -130,7 +156,9 @@ def test_support_headers(box: Sandbox, octolis: Connect) -> None:
     call = octolis(box)
     answers = [call("GET", RECORDS), call("GET", "/datasets/none/records")]
     assert len({answer.headers["apigw-requestid"] for answer in answers}) == 2
-    assert all(re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", a.headers["traceparent"]) for a in answers)
+    assert all(
+        re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", a.headers["traceparent"]) for a in answers
+    )
     assert all("date" in answer.headers for answer in answers)
 
 
@@ -147,7 +175,10 @@ def test_unknown_places(box: Sandbox, octolis: Connect) -> None:
 def test_read_only_dataset(box: Sandbox, octolis: Connect) -> None:
     """A SQL dataset is read from only."""
     call = octolis(box)
-    assert call("POST", "/datasets/report/records", {"total": 1}).json()["title"] == "Read-only dataset"
+    assert (
+        call("POST", "/datasets/report/records", {"total": 1}).json()["title"]
+        == "Read-only dataset"
+    )
     assert call.records("report") == []
 
 
@@ -217,7 +248,10 @@ def test_webhooks(box: Sandbox) -> None:
     assert httpx.post(url, params=query, content=b"{}").status_code == 403
     assert httpx.post(url, params=query, headers=good, content=b"{").status_code == 400
     assert httpx.post(url, headers=good, content=b"{}").status_code == 401
-    assert httpx.post(f"{box.octolis_url}/webhook/none", params=query, content=b"{}").status_code == 404
+    assert (
+        httpx.post(f"{box.octolis_url}/webhook/none", params=query, content=b"{}").status_code
+        == 404
+    )
     received = httpx.get(f"{box.url}/_sandbox/webhooks").text
     assert received == '{"received":[{"id":"notify","body":{"n": 1.10}}]}'
 
@@ -226,5 +260,7 @@ def test_any_webhook_where_none_is_declared(start: Start) -> None:
     """With nothing declared any id takes POST and PUT."""
     box = start(datasets=None)
     for method in ("POST", "PUT"):
-        answer = httpx.request(method, f"{box.octolis_url}/webhook/x", params={"api-key": KEY}, content=b"1")
+        answer = httpx.request(
+            method, f"{box.octolis_url}/webhook/x", params={"api-key": KEY}, content=b"1"
+        )
         assert answer.status_code == 200

@@ -13,7 +13,12 @@ from migrate.sandbox.serve import Sandbox
 
 def operations(paths: dict[str, Any]) -> dict[tuple[str, str], Any]:
     """(method, path) → operation."""
-    return {(m.upper(), p): op for p, item in paths.items() for m, op in item.items() if m != "parameters"}
+    return {
+        (m.upper(), p): op
+        for p, item in paths.items()
+        for m, op in item.items()
+        if m != "parameters"
+    }
 
 
 def references(value: Any) -> set[str]:
@@ -33,7 +38,9 @@ def test_document_is_whole() -> None:
     known = {f"#/components/schemas/{name}" for name in described["components"]["schemas"]}
     assert references(described) <= known
     for path, item in described["paths"].items():
-        declared = {parameter["name"] for parameter in item["parameters"] if parameter["in"] == "path"}
+        declared = {
+            parameter["name"] for parameter in item["parameters"] if parameter["in"] == "path"
+        }
         assert declared == set(re.findall(r"{(\w+)}", path))
 
 
@@ -44,9 +51,13 @@ def test_every_described_operation_exists(box: Sandbox) -> None:
     found = operations(described["paths"])
     assert len(found) == 32
     headers = {"x-apikey": "sandbox-datatrics-key", "Content-Type": "application/json"}
-    with httpx.Client(base_url=box.url, headers=headers, params={"api-key": "sandbox-octolis-key"}) as client:
+    with httpx.Client(
+        base_url=box.url, headers=headers, params={"api-key": "sandbox-octolis-key"}
+    ) as client:
         for method, path in found:
             url = path.replace("{projectId}", "demo").replace("{datasetId}", "ds-contacts")
             answer = client.request(method, re.sub(r"{\w+}", "x", url), content=b"{")
-            unknown = answer.status_code == 404 and ("URL" in answer.text or "endpoint" in answer.text)
+            unknown = answer.status_code == 404 and (
+                "URL" in answer.text or "endpoint" in answer.text
+            )
             assert not unknown, (method, path, answer.text)

@@ -9,18 +9,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from migrate.sandbox.raw_json import BrokenJson, literal_text, read_members, read_values, slice_array, write_json
+from migrate.sandbox.raw_json import (
+    BrokenJson,
+    literal_text,
+    read_members,
+    read_values,
+    slice_array,
+    write_json,
+)
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8"), max_size=5),
-    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), children),
+    lambda children: (
+        st.lists(children, max_size=3)
+        | st.dictionaries(st.text(st.characters(codec="utf-8")), children)
+    ),
 )
 
 
-@pytest.mark.parametrize("literal", ["1.10", "-0.0", "1e400", "123456789012345678901234567890", "0.1e-7", "19.99"])
+@pytest.mark.parametrize(
+    "literal", ["1.10", "-0.0", "1e400", "123456789012345678901234567890", "0.1e-7", "19.99"]
+)
 def test_numbers_come_back_as_sent(literal: str) -> None:
     """No digit changes through reading and writing."""
-    assert write_json(read_values(f'[{{"n":{literal}}}]'.encode())) == f'[{{"n":{literal}}}]'.encode()
+    assert (
+        write_json(read_values(f'[{{"n":{literal}}}]'.encode())) == f'[{{"n":{literal}}}]'.encode()
+    )
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", '{"a":1,}', "[1] x", '"\\ud800"'])
@@ -38,7 +52,9 @@ def test_members_must_be_an_object() -> None:
 
 def test_literal_text() -> None:
     """Texts and numbers can identify; the rest cannot."""
-    assert [literal_text(Raw(text)) for text in ('"a\\"b"', "007", "1.50", "true", "null", "{}", "")] == [
+    assert [
+        literal_text(Raw(text)) for text in ('"a\\"b"', "007", "1.50", "true", "null", "{}", "")
+    ] == [
         'a"b',
         "007",
         "1.50",

@@ -30,7 +30,10 @@ def test_loopback_only(host: str) -> None:
 
 def test_a_taken_port() -> None:
     """One clear error."""
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="cannot listen"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(UsageError, match="cannot listen"),
+    ):
         Sandbox(SandboxSettings(port=taken.getsockname()[1])).__enter__()
 
 
@@ -61,7 +64,10 @@ def test_state_and_log(box: Sandbox, datatrics: Connect, octolis: Connect) -> No
         "octolis": {"batch": {"200": 1}},
     }
     assert state["resources"]["profiles"] == 0
-    assert (state["datasets"]["contacts"]["id"], state["datasets"]["contacts"]["count"]) == ("ds-contacts", 1)
+    assert (state["datasets"]["contacts"]["id"], state["datasets"]["contacts"]["count"]) == (
+        "ds-contacts",
+        1,
+    )
     log = httpx.get(f"{box.url}/_sandbox/log?since=1")
     assert [entry["n"] for entry in log.json()["requests"]] == [2, 3]
     assert log.json()["requests"][1]["bytes_in"] > 0

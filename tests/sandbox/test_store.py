@@ -44,23 +44,39 @@ def test_everything_survives_a_restart(
     tmp_path: Path, datasets_file: Path, octolis: Connect, datatrics: Connect
 ) -> None:
     """Records, their order, masterids, merges, deletions and webhooks are as before."""
-    settings = SandboxSettings(datasets=datasets_file, db=tmp_path / "s.db", limits=Limits(enforce=False))
+    settings = SandboxSettings(
+        datasets=datasets_file, db=tmp_path / "s.db", limits=Limits(enforce=False)
+    )
     with Sandbox(settings) as box:
         call, client = octolis(box), datatrics(box)
-        call.results([{"contact_key": "1", "firstname": "a"}, {"contact_key": "2", "firstname": "b", "email": "e"}])
-        call.results([{"contact_key": "3", "firstname": "c"}, {"contact_key": "1", "firstname": "d", "email": "e"}])
+        call.results(
+            [
+                {"contact_key": "1", "firstname": "a"},
+                {"contact_key": "2", "firstname": "b", "email": "e"},
+            ]
+        )
+        call.results(
+            [
+                {"contact_key": "3", "firstname": "c"},
+                {"contact_key": "1", "firstname": "d", "email": "e"},
+            ]
+        )
         for number in ("1", "2", "3"):
             client.post("/profile", json={"profileid": number, "source": "S", "profile": {"n": 1}})
         client.delete("/profile/2?source=S")
         headers = {"x-origin": "migration"}
         query = {"api-key": "sandbox-octolis-key"}
-        httpx.post(f"{box.octolis_url}/webhook/notify", params=query, headers=headers, content=b"[1]")
+        httpx.post(
+            f"{box.octolis_url}/webhook/notify", params=query, headers=headers, content=b"[1]"
+        )
         before = call.records(), client.get("/profile").json()
     with Sandbox(settings) as box:
         call = octolis(box)
         assert (call.records(), datatrics(box).get("/profile").json()) == before
         assert len(before[0]) == 2
-        assert httpx.get(f"{box.url}/_sandbox/webhooks").json()["received"] == [{"id": "notify", "body": [1]}]
+        assert httpx.get(f"{box.url}/_sandbox/webhooks").json()["received"] == [
+            {"id": "notify", "body": [1]}
+        ]
         updated = call.results([{"contact_key": "3", "orders": 1}])[0]["record"]
         assert updated["__masterid__"] in {record["__masterid__"] for record in before[0]}
         httpx.post(f"{box.url}/_sandbox/reset")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from migrate.mask import Masker
+from migrate.privacy.mask import Masker
 from migrate.report.inspect import render_inspection, summarise_inspection
 from migrate.report.inspect_html import bars, render_page
 from migrate.snapshot.inspection import Inspection, inspect_snapshot
@@ -18,8 +18,8 @@ from migrate.snapshot.reading import open_snapshot
 from migrate.snapshot.records import IdentityFields, identify_page
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.snapshot.writing import begin_or_resume
-from migrate.source.sealing import write_parts
-from migrate.source.workshop import Workshop
+from migrate.source.seal_snapshot import write_parts
+from migrate.source.worker_pool import WorkerPool
 from migrate.workspace import Workspace
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
@@ -38,7 +38,7 @@ def inspect(tmp_path: Path, **resources: list[dict[str, Any] | str]) -> Inspecti
             if items:
                 entry = PageEntry(1, len(items), sum(map(len, items)), "", "", "")
                 spool.record(spool.write(identify_page(1, items, FIELDS), entry))
-            parts = write_parts(Workshop(cores=1), spool, {}, writer.folder)
+            parts = write_parts(WorkerPool(cores=1), spool, {}, writer.folder)
             rows = len(items)
             result = ResourceResult(rows, rows, rows, 0, 0, 0, 0, 1, 1, 0.0, 0, "proven", "")
             writer.seal(name, SealedResource(result, parts.columns, parts.entries))
@@ -48,7 +48,10 @@ def inspect(tmp_path: Path, **resources: list[dict[str, Any] | str]) -> Inspecti
 
 def traps(found: Inspection) -> set[tuple[str, str | None, int]]:
     """Name, field and count of all traps."""
-    return {(t.name, t.field, t.count) for t in [*found.traps, *(t for r in found.resources for t in r.traps)]}
+    return {
+        (t.name, t.field, t.count)
+        for t in [*found.traps, *(t for r in found.resources for t in r.traps)]
+    }
 
 
 def test_absent_null_empty_and_filled_are_four_things(tmp_path: Path) -> None:
@@ -73,27 +76,41 @@ def test_absent_null_empty_and_filled_are_four_things(tmp_path: Path) -> None:
 def test_types_are_those_of_the_json_not_of_the_text(tmp_path: Path) -> None:
     """1 and "1" are two types, and a strange literal is another."""
     values = ['"1"', "1", "1.10", "true", "[1]", '{"w":2}', "NaN", "null"]
-    found = inspect(tmp_path, sales=[f'{{"id":"{n}","v":{value}}}' for n, value in enumerate(values)])
+    found = inspect(
+        tmp_path, sales=[f'{{"id":"{n}","v":{value}}}' for n, value in enumerate(values)]
+    )
     field = next(f for f in found.resources[0].fields if f.name == "v")
-    assert field.counts.types == dict.fromkeys(("text", "integer", "decimal", "boolean", "object", "list", "other"), 1)
+    assert field.counts.types == dict.fromkeys(
+        ("text", "integer", "decimal", "boolean", "object", "list", "other"), 1
+    )
     assert (field.least, field.most) == ("1", "1.1")
     assert ("mixed types", "v", 1) in traps(found)
 
 
 TRAPPED: list[tuple[str, list[dict[str, Any]], tuple[str, str | None, int]]] = [
     ("sales", [{"id": "1", "goalid": -1}, {"id": "2", "goalid": 0}], ("cart", "goalid", 1)),
-    ("content_items", [{"id": "1", "price": "24,99"}, {"id": "2", "price": "1.234,50"}], ("decimal comma", "price", 2)),
+    (
+        "content_items",
+        [{"id": "1", "price": "24,99"}, {"id": "2", "price": "1.234,50"}],
+        ("decimal comma", "price", 2),
+    ),
     ("profiles", [{"id": "1", "dateofbirth": "0000-00-00"}], ("zero date", "dateofbirth", 1)),
     ("profiles", [{"id": "1", "status": "Queued for Update"}], ("sync state", "status", 1)),
     ("sales", [{"id": "3000000060"}, {"id": "2147483647"}], ("beyond int32", "id", 1)),
     ("sales", [{"id": "1", "n": 10**30}], ("beyond int32", "n", 1)),
     ("sales", [{"id": "1", "tax": 0.12345678}], ("long fraction", "tax", 1)),
     ("sales", [{"id": "7001"}, {"id": "000000123"}], ("two id schemes", None, 1)),
-    ("sales", [{"id": "1", "profile_id": "p"}, {"id": "2", "profileid": "q"}], ("other name", "profile_id", 1)),
+    (
+        "sales",
+        [{"id": "1", "profile_id": "p"}, {"id": "2", "profileid": "q"}],
+        ("other name", "profile_id", 1),
+    ),
 ]
 
 
-@pytest.mark.parametrize(("resource", "records", "trap"), TRAPPED, ids=[trap[0] for _, _, trap in TRAPPED])
+@pytest.mark.parametrize(
+    ("resource", "records", "trap"), TRAPPED, ids=[trap[0] for _, _, trap in TRAPPED]
+)
 def test_a_trap_is_recognised(
     tmp_path: Path, resource: str, records: list[Any], trap: tuple[str, str | None, int]
 ) -> None:
@@ -103,14 +120,25 @@ def test_a_trap_is_recognised(
 
 def test_two_spellings_of_a_source_are_seen_across_resources(tmp_path: Path) -> None:
     """One name in the profiles, another in the sales."""
-    found = inspect(tmp_path, profiles=[{"id": "1", "source": "Magento 2"}], sales=[{"id": "1", "source": "magento2"}])
+    found = inspect(
+        tmp_path,
+        profiles=[{"id": "1", "source": "Magento 2"}],
+        sales=[{"id": "1", "source": "magento2"}],
+    )
     assert traps(found) == {("two spellings", None, 2)}
 
 
 def test_harmless_records_hold_no_trap(tmp_path: Path) -> None:
     """Ids of hexadecimal digits may be all digits; a postcode is no amount; a status is a status."""
     records = [
-        {"id": "12345678", "source": "m", "zip": "1234 AB", "status": "active", "n": 1, "d": "2020-01-01"},
+        {
+            "id": "12345678",
+            "source": "m",
+            "zip": "1234 AB",
+            "status": "active",
+            "n": 1,
+            "d": "2020-01-01",
+        },
         *({"id": f"de02c53{n}", "source": "m", "zip": "1,5 AB"} for n in range(5)),
     ]
     assert traps(inspect(tmp_path, profiles=records)) == set()
@@ -118,7 +146,9 @@ def test_harmless_records_hold_no_trap(tmp_path: Path) -> None:
 
 def test_reports_hold_no_personal_value(tmp_path: Path) -> None:
     """Text, JSON and page show masks; with values shown, the values."""
-    records = [{"id": "77", "email": "jan@example.org", "dateofbirth": "1970-05-06", "phone": 31612345678}]
+    records = [
+        {"id": "77", "email": "jan@example.org", "dateofbirth": "1970-05-06", "phone": 31612345678}
+    ]
     found = inspect(tmp_path, profiles=records)
     masked = summarise_inspection(found, Masker(b"salt").mask)
     for text in (json.dumps(masked), render_inspection(masked), render_page(masked)):

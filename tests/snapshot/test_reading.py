@@ -17,8 +17,8 @@ from migrate.snapshot.records import IdentityFields, identify_page, identities_d
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.snapshot.survey import survey
 from migrate.snapshot.writing import begin_or_resume
-from migrate.source.sealing import write_parts
-from migrate.source.workshop import Workshop
+from migrate.source.seal_snapshot import write_parts
+from migrate.source.worker_pool import WorkerPool
 from migrate.workspace import Workspace
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
@@ -33,13 +33,17 @@ def now() -> datetime:
 def store(spool: Spool, number: int, records: list[bytes]) -> PageEntry:
     """Puts a page into a spool."""
     frame = identify_page(number, records, FIELDS)
-    entry = PageEntry(number, len(records), sum(map(len, records)), identities_digest(frame), "", "")
+    entry = PageEntry(
+        number, len(records), sum(map(len, records)), identities_digest(frame), "", ""
+    )
     entry = spool.write(frame, entry)
     spool.record(entry)
     return entry
 
 
-def make(workspace: Workspace, name: str | None, pages: list[list[bytes]], *, finish: bool = True) -> None:
+def make(
+    workspace: Workspace, name: str | None, pages: list[list[bytes]], *, finish: bool = True
+) -> None:
     """A snapshot of one resource."""
     with begin_or_resume(workspace, name, BEGUN, now) as writer:
         spool = Spool(writer.folder / "sales")
@@ -49,7 +53,7 @@ def make(workspace: Workspace, name: str | None, pages: list[list[bytes]], *, fi
         if not finish:
             return
         found = survey(spool, FIELDS)
-        parts = write_parts(Workshop(cores=1), spool, found.left_out, writer.folder)
+        parts = write_parts(WorkerPool(cores=1), spool, found.left_out, writer.folder)
         result = ResourceResult(
             found.received, found.received, found.distinct, found.duplicates, found.changed_duplicates,
             found.without_id, 0, len(pages), 1, 0.1, 0, "proven", "", [], parts.unlisted_fields,
@@ -61,7 +65,10 @@ def make(workspace: Workspace, name: str | None, pages: list[list[bytes]], *, fi
 def many_pages() -> list[list[bytes]]:
     """Sixty pages of two records each; a field that comes late."""
     return [
-        [b'{"id":%d,"source":"s"%b}' % (2 * n + k, b',"late":"x"' if n == 59 else b"") for k in range(2)]
+        [
+            b'{"id":%d,"source":"s"%b}' % (2 * n + k, b',"late":"x"' if n == 59 else b"")
+            for k in range(2)
+        ]
         for n in range(60)
     ]
 
@@ -78,7 +85,9 @@ def opened(workspace: Workspace) -> Snapshot:
     return open_snapshot(workspace, None)
 
 
-def test_frames_count_positions_over_all_parts(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_count_positions_over_all_parts(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Several parts are one sequence; all have the same columns, also of a field that comes late."""
     snapshot = opened(workspace)
     sales = snapshot.resource("sales")
@@ -87,20 +96,33 @@ def test_frames_count_positions_over_all_parts(workspace: Workspace, monkeypatch
     frames = list(sales.frames(["late", "source", "nowhere"]))
     assert [part.rows for part in sales.parts] == [50, 50, 20]
     assert [frame.height for frame in frames] == [100, 20]
-    assert frames[0].columns == ["_position", "_source", "_id", "_page", "_raw", "late", "source", "nowhere"]
+    assert frames[0].columns == [
+        "_position",
+        "_source",
+        "_id",
+        "_page",
+        "_raw",
+        "late",
+        "source",
+        "nowhere",
+    ]
     whole = pl.concat(frames)
     assert whole["_position"].to_list() == list(range(120))
     assert whole["_id"].to_list() == [str(n) for n in range(120)]
     assert whole["late"].drop_nulls().len() == 2
     assert whole["nowhere"].dtype == pl.String
-    assert pl.concat(sales.frames(["late", "source", "nowhere"], raw=False)).equals(whole.drop("_raw"))
+    assert pl.concat(sales.frames(["late", "source", "nowhere"], raw=False)).equals(
+        whole.drop("_raw")
+    )
     assert sales.rows == 120
     assert sales.columns == ("_source", "_id", "_page", "_raw", "id", "source", "late")
     assert next(sales.frames()).columns == ["_position", *sales.columns]
     assert snapshot.resource("profiles") is None
 
 
-def test_json_of_the_parts_that_need_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_of_the_parts_that_need_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever reads is asked frame by frame, without the JSON; where it is not wanted there is null."""
     sales = opened(workspace).resources["sales"]
     monkeypatch.setattr(reading, "RUN_BYTES", 0)
@@ -134,7 +156,11 @@ def test_a_damaged_part_is_refused_by_name(workspace: Workspace) -> None:
     whole = path.read_bytes()
     altered = bytearray(whole)
     altered[len(whole) // 2] ^= 1
-    for data, words in ((whole[:-10], "bytes, its manifest says"), (bytes(altered), "SHA-256"), (b"", "0 bytes")):
+    for data, words in (
+        (whole[:-10], "bytes, its manifest says"),
+        (bytes(altered), "SHA-256"),
+        (b"", "0 bytes"),
+    ):
         path.write_bytes(data)
         with pytest.raises(Damaged, match=rf"part-00002\.parquet has.*{words}"):
             open_snapshot(workspace, None)
@@ -146,7 +172,9 @@ def test_a_damaged_part_is_refused_by_name(workspace: Workspace) -> None:
         list(sales.frames([]))
 
 
-def test_an_unfinished_or_missing_snapshot_is_refused_with_the_next_step(workspace: Workspace) -> None:
+def test_an_unfinished_or_missing_snapshot_is_refused_with_the_next_step(
+    workspace: Workspace,
+) -> None:
     """Each case has its own words and a command."""
     with pytest.raises(WorkspaceError, match="there is no snapshot in"):
         open_snapshot(workspace, None)
@@ -185,7 +213,10 @@ def test_the_state_of_all_snapshots(workspace: Workspace) -> None:
     (workspace.snapshots / "none").mkdir()
     states = {state.name: state for state in list_snapshots(workspace)}
     assert states["done"].finished
-    assert (states["done"].resources["sales"].rows, states["done"].resources["sales"].verdict) == (120, "proven")
+    assert (states["done"].resources["sales"].rows, states["done"].resources["sales"].verdict) == (
+        120,
+        "proven",
+    )
     half = states["half"].resources["sales"]
     assert (half.rows, half.pages, half.finished) == (6, 3, False)
     assert "damaged" in (states["bad"].trouble or "")
@@ -197,7 +228,7 @@ def test_a_resource_whose_parts_were_lost_is_extracted_again(workspace: Workspac
     with begin_or_resume(workspace, "x", BEGUN, now) as writer:
         spool = Spool(writer.folder / "sales")
         spool.open()
-        parts = write_parts(Workshop(cores=1), spool, {}, writer.folder)
+        parts = write_parts(WorkerPool(cores=1), spool, {}, writer.folder)
         result = ResourceResult(0, 0, 0, 0, 0, 0, 0, 0, 1, 0.1, 0, "proven", "")
         writer.seal("sales", SealedResource(result, parts.columns, parts.entries))
     with begin_or_resume(workspace, None, BEGUN, now) as again:

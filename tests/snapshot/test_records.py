@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.snapshot.columns import MAX_COLUMNS, MAX_DEPTH, column_name
-from migrate.snapshot.records import IdentityFields, ParsedRecords, add_fields, identify_page, identities_digest
+from migrate.snapshot.records import (
+    IdentityFields,
+    ParsedRecords,
+    add_fields,
+    identify_page,
+    identities_digest,
+)
 
 
 def parse_page(number: int, items: list[bytes], fields: IdentityFields) -> ParsedRecords:
@@ -22,7 +28,9 @@ def parse_page(number: int, items: list[bytes], fields: IdentityFields) -> Parse
 
 
 FIELDS = IdentityFields(("id", "itemid"), ("metadata.source", "source"), ("updated",))
-texts = st.text(max_size=8) | st.sampled_from(["", "_id", "a.b", "É", "a b", "\0", "😀", "A", "a", "_source", "null"])
+texts = st.text(max_size=8) | st.sampled_from(
+    ["", "_id", "a.b", "É", "a b", "\0", "😀", "A", "a", "_source", "null"]
+)
 scalars = (
     st.none()
     | st.booleans()
@@ -31,7 +39,9 @@ scalars = (
     | st.text(st.characters(), max_size=10)
     | st.sampled_from(["\0", "\ud800", "a\udc00b", "😀", "\u202e", '"\\/'])
 )
-values = st.recursive(scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(texts, v, max_size=3), max_leaves=8)
+values = st.recursive(
+    scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(texts, v, max_size=3), max_leaves=8
+)
 records = st.dictionaries(texts, values, max_size=6)
 
 
@@ -68,7 +78,9 @@ def test_the_columns_open_in_polars_and_duckdb(
     frame = parse_page(1, [json.dumps(record).encode() for record in page], FIELDS).frame
     frame.write_parquet(path)
     assert pl.read_parquet(path).equals(frame)
-    assert [row[0] for row in duckdb.sql(f"select _raw from '{path}'").fetchall()] == frame["_raw"].to_list()
+    assert [row[0] for row in duckdb.sql(f"select _raw from '{path}'").fetchall()] == frame[
+        "_raw"
+    ].to_list()
 
 
 @pytest.mark.parametrize(
@@ -130,14 +142,20 @@ def test_names_that_fold_to_one_are_counted() -> None:
 )
 def test_identity(record: str, identity: tuple[str | None, str | None]) -> None:
     """The first place that has a text or a number; anything else is no identity, and no reason to fail."""
-    assert parse_page(1, [record.encode()], FIELDS).frame.select("_source", "_id").row(0) == identity
+    assert (
+        parse_page(1, [record.encode()], FIELDS).frame.select("_source", "_id").row(0) == identity
+    )
 
 
 def test_columns_appear_in_first_seen_order_and_late_ones_are_filled() -> None:
     """A field that comes late is null before, one that stops is null after."""
     frame = parse_page(1, [b'{"b":1}', b'{"c":2,"b":3}', b'{"a":4}'], FIELDS).frame
     assert frame.columns[4:] == ["b", "c", "a"]
-    assert frame.select("b", "c", "a").rows() == [("1", None, None), ("3", "2", None), (None, None, "4")]
+    assert frame.select("b", "c", "a").rows() == [
+        ("1", None, None),
+        ("3", "2", None),
+        (None, None, "4"),
+    ]
 
 
 def test_nesting_without_end_is_one_column() -> None:

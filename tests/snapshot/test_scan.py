@@ -41,7 +41,24 @@ def test_no_beginning_of_an_object_is_whole(members: dict[str, Any], data: st.Da
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[", "[1", "[1,]", "[,1]", "[1}", "{]", "[1]]", "[1] 2", "[nul]", '["a]', "[01x]", "x[1]", "[1 [", "]"]
+    "text",
+    [
+        "",
+        "[",
+        "[1",
+        "[1,]",
+        "[,1]",
+        "[1}",
+        "{]",
+        "[1]]",
+        "[1] 2",
+        "[nul]",
+        '["a]',
+        "[01x]",
+        "x[1]",
+        "[1 [",
+        "]",
+    ],
 )
 def test_what_is_no_array_is_refused(text: str) -> None:
     """Text that is cut, unbalanced or has something else beside it."""

@@ -13,13 +13,28 @@ import polars as pl
 import pytest
 from obstore.exceptions import NotSupportedError
 
-from migrate.errors import ConfigError, Damaged, Interrupted, Locked, MigrateError, RemoteError, Unreachable
+from migrate.app.purge import renew_manifests
+from migrate.errors import (
+    ConfigError,
+    Damaged,
+    Interrupted,
+    Locked,
+    MigrateError,
+    RemoteError,
+    Unreachable,
+)
 from migrate.snapshot.inspection import inspect_snapshot
 from migrate.snapshot.layout import BEGUN, MANIFEST, files_of
 from migrate.snapshot.objects import Objects
 from migrate.snapshot.reading import Snapshot, list_snapshots, open_snapshot
-from migrate.snapshot.storage import SnapshotStore, bring_copies, erase_stored, list_stored, return_copies, store_of
-from migrate.stages.purge import renew_manifests
+from migrate.snapshot.storage import (
+    SnapshotStore,
+    bring_copies,
+    erase_stored,
+    list_stored,
+    return_copies,
+    store_of,
+)
 from migrate.workspace import Workspace, sha256_file
 from tests.object_store import BUCKET, ObjectStore, open_object_store
 from tests.snapshot.test_reading import make, many_pages
@@ -48,7 +63,9 @@ def workspace(url: str, tmp_path: Path) -> Workspace:
 
 def elsewhere(workspace: Workspace, *, keeps_copies: bool = False) -> Workspace:
     """The workspace of another machine with the same store."""
-    return Workspace(workspace.root.parent / "elsewhere", workspace.snapshots_at, keeps_copies=keeps_copies)
+    return Workspace(
+        workspace.root.parent / "elsewhere", workspace.snapshots_at, keeps_copies=keeps_copies
+    )
 
 
 def objects_of(workspace: Workspace) -> Objects:
@@ -68,13 +85,20 @@ def content(snapshot: Snapshot) -> pl.DataFrame:
     return pl.concat(snapshot.resources["sales"].frames())
 
 
-def test_a_sealed_snapshot_is_in_the_store_and_not_in_the_workspace(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_sealed_snapshot_is_in_the_store_and_not_in_the_workspace(
+    workspace: Workspace, tmp_path: Path
+) -> None:
     """What its manifest lists is there and nothing else; it is read like one that never left the disk."""
     make(workspace, "a", many_pages())
     make(Workspace(tmp_path / "local"), "a", many_pages())
-    found, local = open_snapshot(workspace, None), open_snapshot(Workspace(tmp_path / "local"), None)
+    found, local = (
+        open_snapshot(workspace, None),
+        open_snapshot(Workspace(tmp_path / "local"), None),
+    )
     listed = {entry.path for entry in files_of(found.manifest)}
-    assert set(objects_of(workspace).sizes("a")) == {f"a/{path}" for path in (BEGUN, MANIFEST, *listed)}
+    assert set(objects_of(workspace).sizes("a")) == {
+        f"a/{path}" for path in (BEGUN, MANIFEST, *listed)
+    }
     assert local_parts(workspace) == []
     assert objects_of(workspace).get("a/manifest.json") == (found.folder / MANIFEST).read_bytes()
     assert content(found).equals(content(local))
@@ -86,11 +110,17 @@ def test_another_machine_finds_the_snapshots_by_their_url(workspace: Workspace) 
     for name in ("b", "a"):
         make(workspace, name, many_pages())
     other = elsewhere(workspace)
-    assert [(state.name, state.finished) for state in list_snapshots(other)] == [("a", True), ("b", True)]
+    assert [(state.name, state.finished) for state in list_snapshots(other)] == [
+        ("a", True),
+        ("b", True),
+    ]
     assert content(open_snapshot(other, "b")).height == 120
-    assert open_snapshot(other, "b").manifest_sha256 == open_snapshot(workspace, "b").manifest_sha256
+    assert (
+        open_snapshot(other, "b").manifest_sha256 == open_snapshot(workspace, "b").manifest_sha256
+    )
     plain = pl.scan_parquet(
-        f"{workspace.snapshots_at}/b/sales/part-*.parquet", storage_options={"aws_allow_http": "true"}
+        f"{workspace.snapshots_at}/b/sales/part-*.parquet",
+        storage_options={"aws_allow_http": "true"},
     )
     assert plain.select(pl.len()).collect().item() == 120
 
@@ -101,10 +131,14 @@ def test_copies_are_kept_where_that_is_wanted(workspace: Workspace) -> None:
     make(workspace, "a", many_pages())
     other = elsewhere(workspace, keeps_copies=True)
     content(open_snapshot(other, "a"))
-    assert [sha256_file(path) for path in local_parts(workspace)] == [sha256_file(p) for p in local_parts(other)]
+    assert [sha256_file(path) for path in local_parts(workspace)] == [
+        sha256_file(p) for p in local_parts(other)
+    ]
     assert len(local_parts(other)) == 3
     objects_of(workspace).delete(objects_of(workspace).sizes("a"))
-    assert content(open_snapshot(other, "a")).height == 120  # from here on the store is not needed for it
+    assert (
+        content(open_snapshot(other, "a")).height == 120
+    )  # from here on the store is not needed for it
 
 
 @pytest.mark.parametrize(
@@ -164,7 +198,11 @@ def test_an_upload_that_was_cut_goes_on(workspace: Workspace, tmp_path: Path) ->
 def test_an_interrupted_upload_keeps_what_is_there(workspace: Workspace, tmp_path: Path) -> None:
     """Ctrl-C while parts are sent: no manifest, and the command that goes on."""
     make(Workspace(tmp_path / "local"), "a", many_pages())
-    folder, stop, store = tmp_path / "local" / "snapshots" / "a", threading.Event(), store_of(workspace)
+    folder, stop, store = (
+        tmp_path / "local" / "snapshots" / "a",
+        threading.Event(),
+        store_of(workspace),
+    )
     stop.set()
     assert store is not None
     with pytest.raises(Interrupted) as caught:
@@ -197,7 +235,9 @@ def make_later(workspace: Workspace, name: str) -> None:
         pass
 
 
-def test_a_manifest_with_other_content_is_not_replaced(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_manifest_with_other_content_is_not_replaced(
+    workspace: Workspace, tmp_path: Path
+) -> None:
     """Where two have finished all the same, the first stays; a second try of the same content is no conflict."""
     make(Workspace(tmp_path / "one"), "a", many_pages())
     make(Workspace(tmp_path / "two"), "a", many_pages()[:30])
@@ -213,7 +253,9 @@ def test_a_manifest_with_other_content_is_not_replaced(workspace: Workspace, tmp
     assert store.objects.get("a/manifest.json") == first
 
 
-def test_a_snapshot_older_than_the_setting_is_moved_by_the_next_extract(url: str, tmp_path: Path) -> None:
+def test_a_snapshot_older_than_the_setting_is_moved_by_the_next_extract(
+    url: str, tmp_path: Path
+) -> None:
     """It is read from the disk meanwhile."""
     make(Workspace(tmp_path), "a", many_pages())
     workspace = Workspace(tmp_path, url)
@@ -245,7 +287,9 @@ def test_parts_can_be_rewritten_and_erased_in_the_store(workspace: Workspace) ->
     found = content(open_snapshot(workspace, "a"))
     assert found.height == 119
     assert found.equals(content(open_snapshot(elsewhere(workspace), "a")))
-    assert [Path(entry.path).name for entry in list_stored(workspace)] == [f"part-0000{n}.parquet" for n in (1, 2, 3)]
+    assert [Path(entry.path).name for entry in list_stored(workspace)] == [
+        f"part-0000{n}.parquet" for n in (1, 2, 3)
+    ]
     erase_stored(workspace)
     assert set(objects_of(workspace).sizes("a")) == {"a/begun.json", "a/manifest.json"}
     assert list_stored(workspace) == ()
@@ -255,7 +299,9 @@ def test_a_manifest_cannot_lead_out_of_the_workspace(workspace: Workspace) -> No
     """What lies in a shared store may be anybody's: a path that climbs is refused; the rest is listed."""
     make(workspace, "a", many_pages())
     objects = objects_of(workspace)
-    manifest = (objects.get("a/manifest.json") or b"").replace(b"sales/part-00002.parquet", b"../../part-00002.parquet")
+    manifest = (objects.get("a/manifest.json") or b"").replace(
+        b"sales/part-00002.parquet", b"../../part-00002.parquet"
+    )
     objects.put("a/manifest.json", manifest)
     other = elsewhere(workspace)
     with pytest.raises(Damaged, match="which is no file of one"):
@@ -279,7 +325,9 @@ def test_the_only_copy_is_never_removed(url: str, tmp_path: Path) -> None:
     assert content(open_snapshot(workspace, "a")).height == 120
 
 
-def test_a_store_that_cannot_write_on_condition_is_looked_at_first(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_write_on_condition_is_looked_at_first(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first writer gets through, the second is told; what is there stays."""
     objects, put = Objects(url), obstore.put
 
@@ -300,7 +348,11 @@ def test_a_store_that_cannot_write_on_condition_is_looked_at_first(url: str, mon
     [
         ("AWS_SECRET_ACCESS_KEY", "wrong-wrong-wrong", "the credentials do not allow it"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9", "cannot be reached"),
-        ("AWS_ENDPOINT_URL", "http://store.example.com", "plain http:// is for a store on this machine only"),
+        (
+            "AWS_ENDPOINT_URL",
+            "http://store.example.com",
+            "plain http:// is for a store on this machine only",
+        ),
     ],
 )
 def test_what_a_store_refuses_is_said_without_a_secret(
@@ -315,7 +367,9 @@ def test_what_a_store_refuses_is_said_without_a_secret(
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)
 
 
-def test_without_the_package_the_message_names_it(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_the_package_the_message_names_it(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Object storage is an extra: who has not installed it is told how to."""
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     with pytest.raises(ConfigError) as caught:
@@ -323,7 +377,9 @@ def test_without_the_package_the_message_names_it(url: str, monkeypatch: pytest.
     assert caught.value.hint == "pip install 'obstore>=0.9,<1'"
 
 
-def test_a_store_that_is_away_stops_an_extract_before_it_begins(url: str, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_store_that_is_away_stops_an_extract_before_it_begins(
+    url: str, monkeypatch, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     """Not after hours of reading, and no half snapshot is left behind."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(MigrateError):

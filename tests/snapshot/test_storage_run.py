@@ -53,8 +53,12 @@ class Stalling:
                 except OSError:
                     client.close()
                     continue
-                threading.Thread(target=self._carry, args=(client, server, self._count), daemon=True).start()
-                threading.Thread(target=self._carry, args=(server, client, lambda _data: None), daemon=True).start()
+                threading.Thread(
+                    target=self._carry, args=(client, server, self._count), daemon=True
+                ).start()
+                threading.Thread(
+                    target=self._carry, args=(server, client, lambda _data: None), daemon=True
+                ).start()
 
     def _count(self, data: bytes) -> None:
         if data.startswith(b"PUT ") and b".parquet" in data[:300]:
@@ -63,7 +67,9 @@ class Stalling:
                 if self.seen >= self._at:
                     self.stalled.set()
 
-    def _carry(self, source: socket.socket, target: socket.socket, look: Callable[[bytes], None]) -> None:
+    def _carry(
+        self, source: socket.socket, target: socket.socket, look: Callable[[bytes], None]
+    ) -> None:
         with contextlib.suppress(OSError), source, target:
             while data := source.recv(1 << 16):
                 look(data)
@@ -106,7 +112,9 @@ def parts(project: Project) -> list[Path]:
     return sorted((project.folder / "migration" / "snapshots").rglob("*.parquet"))
 
 
-def test_a_migration_from_an_object_store(project: Project, objects: Objects, running: ObjectStore) -> None:
+def test_a_migration_from_an_object_store(
+    project: Project, objects: Objects, running: ObjectStore
+) -> None:
     """Killed while uploading: no manifest; resumed, it reads no page again; then all read from there."""
     kill_while_uploading(project, running)
     assert "cut/manifest.json" not in objects.sizes("cut")
@@ -117,7 +125,11 @@ def test_a_migration_from_an_object_store(project: Project, objects: Objects, ru
     assert "cut/manifest.json" in objects.sizes("cut")
     assert parts(project) == []
 
-    one = pl.scan_parquet(f"{URL}/cut/profiles/part-*.parquet", storage_options=objects.options()).select("_id").first()
+    one = (
+        pl.scan_parquet(f"{URL}/cut/profiles/part-*.parquet", storage_options=objects.options())
+        .select("_id")
+        .first()
+    )
     commands = (
         ("inspect",), ("status",), ("plan", "-q"), ("load", "-q"), ("reconcile", "--deep", "-q"), ("evidence",),
         ("trace", "profiles", one.collect().item()), ("mapping", "preview", "mappings/contacts.yaml"),
@@ -159,7 +171,11 @@ def test_purging_reaches_the_store(project: Project, objects: Objects) -> None:
 
 def profiles_of(objects: Objects) -> pl.DataFrame:
     """The profiles as they lie in the store."""
-    found = [objects.get(path) for path in sorted(objects.sizes("gone/profiles")) if path.endswith(".parquet")]
+    found = [
+        objects.get(path)
+        for path in sorted(objects.sizes("gone/profiles"))
+        if path.endswith(".parquet")
+    ]
     return pl.concat([pl.read_parquet(io.BytesIO(data or b"")) for data in found])
 
 

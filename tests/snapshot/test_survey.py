@@ -11,18 +11,21 @@ from hypothesis import strategies as st
 from migrate.snapshot import survey as module
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.snapshot.survey import Survey, survey
+from migrate.snapshot.survey import DuplicateSurvey, survey
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
 identities = st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(0, 3))
 
 
-def surveyed(folder: Path, pages: list[list[tuple[str, int, int]]]) -> Survey:
+def surveyed(folder: Path, pages: list[list[tuple[str, int, int]]]) -> DuplicateSurvey:
     """The survey of pages of (source, id, day of update)."""
     spool = Spool(folder)
     spool.open()
     for number, page in enumerate(pages, 1):
-        items = [b'{"id":%d,"source":"%s","updated":"2020-01-0%d"}' % (i, s.encode(), day) for s, i, day in page]
+        items = [
+            b'{"id":%d,"source":"%s","updated":"2020-01-0%d"}' % (i, s.encode(), day)
+            for s, i, day in page
+        ]
         records = identify_page(number, items, FIELDS)
         entry = PageEntry(number, len(items), 0, identities_digest(records), "", "")
         spool.record(spool.write(records, entry))

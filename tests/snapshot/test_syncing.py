@@ -12,8 +12,8 @@ from migrate.errors import WorkspaceError
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.snapshot.syncing import Syncing
-from migrate.source.sealing import write_parts
-from migrate.source.workshop import Workshop
+from migrate.source.seal_snapshot import write_parts
+from migrate.source.worker_pool import WorkerPool
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
 
@@ -35,13 +35,19 @@ def test_all_parts_and_their_names_are_confirmed(
     spool.open()
     for number, items in enumerate(([b'{"id":1}'], [b'{"id":2,"late":3}']), 1):
         records = identify_page(number, items, FIELDS)
-        spool.record(spool.write(records, PageEntry(number, 1, 9, identities_digest(records), "", "")))
-    parts = write_parts(Workshop(cores=1), spool, {}, tmp_path)
+        spool.record(
+            spool.write(records, PageEntry(number, 1, 9, identities_digest(records), "", ""))
+        )
+    parts = write_parts(WorkerPool(cores=1), spool, {}, tmp_path)
     assert len(parts.entries) == 2
-    assert {(tmp_path / part.path).stat().st_ino for part in parts.entries} | {spool.folder.stat().st_ino} <= synced
+    assert {(tmp_path / part.path).stat().st_ino for part in parts.entries} | {
+        spool.folder.stat().st_ino
+    } <= synced
 
 
-def test_a_disk_that_confirms_nothing_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_confirms_nothing_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It ends the work with the file's name."""
 
     def refuse(_handle: int) -> None:

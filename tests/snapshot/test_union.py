@@ -23,8 +23,8 @@ from migrate.snapshot.spool import PageEntry, Spool
 from migrate.snapshot.survey import survey
 from migrate.snapshot.union import UnionResource, begun_at, open_living, open_to_plan, open_union
 from migrate.snapshot.writing import begin_or_resume
-from migrate.source.sealing import write_parts
-from migrate.source.workshop import Workshop
+from migrate.source.seal_snapshot import write_parts
+from migrate.source.worker_pool import WorkerPool
 from migrate.workspace import Workspace
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
@@ -36,7 +36,9 @@ World = dict[tuple[str | None, str], int]
 def record(source: str | None, id_: str | None, **fields: object) -> bytes:
     """A record as sent, without what is None."""
     identity = {"source": source, "id": id_}
-    return json.dumps({**{name: text for name, text in identity.items() if text}, **fields}).encode()
+    return json.dumps(
+        {**{name: text for name, text in identity.items() if text}, **fields}
+    ).encode()
 
 
 def seal(
@@ -52,15 +54,32 @@ def seal(
     lists = records if isinstance(records, dict) else {"sales": records}
     known = SinceRecord(base.manifest.started, base.name, base.manifest_sha256) if base else None
     sizes = dict.fromkeys(lists, PAGE_RECORDS)
-    begun = Begun(1, "", "https://api.example.org", "1", [*lists], sizes, "0", START.isoformat(), since or known)
+    begun = Begun(
+        1,
+        "",
+        "https://api.example.org",
+        "1",
+        [*lists],
+        sizes,
+        "0",
+        START.isoformat(),
+        since or known,
+    )
     with begin_or_resume(workspace, name, begun, lambda: START) as writer:
         for resource, some in lists.items():
-            writer.seal(resource, sealed(writer.folder, resource, some, base.resource(resource) if base else None, how))
+            writer.seal(
+                resource,
+                sealed(
+                    writer.folder, resource, some, base.resource(resource) if base else None, how
+                ),
+            )
         writer.finish(START)
     return open_snapshot(workspace, name)
 
 
-def sealed(root: Path, resource: str, records: list[bytes], base: SnapshotResource | None, how: str) -> SealedResource:
+def sealed(
+    root: Path, resource: str, records: list[bytes], base: SnapshotResource | None, how: str
+) -> SealedResource:
     """One resource's parts, and its states where it is compared with a base."""
     spool = Spool(root / resource)
     spool.open()
@@ -71,7 +90,9 @@ def sealed(root: Path, resource: str, records: list[bytes], base: SnapshotResour
         spool.record(spool.write(frame, entry))
     found = survey(spool, FIELDS)
     compared = compare(spool, found.left_out, base, how) if base else None
-    parts = write_parts(Workshop(cores=1), spool, compared.left_out if compared else found.left_out, root)
+    parts = write_parts(
+        WorkerPool(cores=1), spool, compared.left_out if compared else found.left_out, root
+    )
     result = ResourceResult(
         found.received, found.received, found.distinct, found.duplicates, 0, found.without_id, 0, 1, 1, 0.1, 0,
         "proven", "", delta=compared.counts if compared else None,
@@ -100,7 +121,9 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
-identities = st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from(["1", "2", "3", "4", "5"]))
+identities = st.tuples(
+    st.sampled_from(["a", "b", None]), st.sampled_from(["1", "2", "3", "4", "5"])
+)
 worlds = st.dictionaries(identities, st.integers(0, 2), max_size=12)
 strays = st.sets(st.integers(0, 3), max_size=2)
 _numbers = count()
@@ -109,7 +132,9 @@ _numbers = count()
 def as_sent(world: World, stray: set[int], late: str = "") -> list[bytes]:
     """The records of a source, and those without an id; `late` names a field that only these have."""
     extra = {late: "x"} if late else {}
-    named = [record(source, id_, version=version, **extra) for (source, id_), version in world.items()]
+    named = [
+        record(source, id_, version=version, **extra) for (source, id_), version in world.items()
+    ]
     return named + [record("a", None, stray=number) for number in sorted(stray)]
 
 
@@ -129,7 +154,8 @@ def test_the_union_is_the_whole_and_what_is_gone(
     union = union_of(open_union(workspace, "b"))
     gone = before.keys() - after.keys()
     stays = Counter(
-        raw.decode() for raw in as_sent({i: v for i, v in before.items() if i in gone}, without - without_after)
+        raw.decode()
+        for raw in as_sent({i: v for i, v in before.items() if i in gone}, without - without_after)
     )
     assert raws(open_union(workspace, "b")) == raws(whole) + stays
     assert set(union.gone.iter_rows()) == gone
@@ -137,10 +163,17 @@ def test_the_union_is_the_whole_and_what_is_gone(
     positions = [p for frame in frames for p in frame["_position"]]
     assert positions == list(range(union.rows))
     fresh = [
-        raw for frame in frames for p, raw in frame.select("_position", "_raw").iter_rows() if p >= union.touched_from
+        raw
+        for frame in frames
+        for p, raw in frame.select("_position", "_raw").iter_rows()
+        if p >= union.touched_from
     ]
-    named = {identity: version for identity, version in after.items() if before.get(identity) != version}
-    assert Counter(fresh) == Counter(raw.decode() for raw in as_sent(named, without_after - without))
+    named = {
+        identity: version for identity, version in after.items() if before.get(identity) != version
+    }
+    assert Counter(fresh) == Counter(
+        raw.decode() for raw in as_sent(named, without_after - without)
+    )
     changed = {i: v for i, v in before.items() if i in after and after[i] != v}
     old = Counter(raw for frame in union.replaced() for raw in frame["_raw"])
     assert old == Counter(raw.decode() for raw in as_sent(changed, set()))
@@ -167,7 +200,9 @@ def test_a_delta_of_a_delta(
     gone = (first.keys() | second.keys()) - third.keys()
     assert set(union.gone.iter_rows()) == gone
     stays = {identity: second.get(identity, first.get(identity, 0)) for identity in gone}
-    assert raws(open_union(workspace, "c")) == Counter(raw.decode() for raw in as_sent({**third, **stays}, set()))
+    assert raws(open_union(workspace, "c")) == Counter(
+        raw.decode() for raw in as_sent({**third, **stays}, set())
+    )
     touched = third.items() - second.items()
     assert union.rows - union.touched_from == len(touched)
 
@@ -177,13 +212,23 @@ def test_columns_of_both_and_any_field(workspace: Workspace) -> None:
     a = seal(workspace, "a", [record("s", "1", old="x"), record("s", "2", old="y")])
     seal(workspace, "b", [record("s", "1", old="x"), record("s", "2", new="z")], base=a)
     union = union_of(open_union(workspace, "b"))
-    assert [name for name in union.columns if not name.startswith("_")] == ["source", "id", "old", "new"]
+    assert [name for name in union.columns if not name.startswith("_")] == [
+        "source",
+        "id",
+        "old",
+        "new",
+    ]
     frame = pl.concat(list(union.frames()))
     assert frame.select("_id", "old", "new").rows() == [("1", "x", None), ("2", None, "z")]
     frame = pl.concat(list(union.frames(["new", "nowhere"])))
     assert frame.columns == ["_position", "_source", "_id", "_page", "_raw", "new", "nowhere"]
-    assert sorted(union.scan().select("_id", "old", "new").collect().rows()) == [("1", "x", None), ("2", None, "z")]
-    assert [row for frame in union.replaced(["old"]) for row in frame.select("_id", "old").iter_rows()] == [("2", "y")]
+    assert sorted(union.scan().select("_id", "old", "new").collect().rows()) == [
+        ("1", "x", None),
+        ("2", None, "z"),
+    ]
+    assert [
+        row for frame in union.replaced(["old"]) for row in frame.select("_id", "old").iter_rows()
+    ] == [("2", "y")]
 
 
 def test_a_resource_that_the_delta_left_alone(workspace: Workspace) -> None:
@@ -200,8 +245,13 @@ def test_a_resource_that_the_delta_left_alone(workspace: Workspace) -> None:
     assert (profiles.rows, profiles.touched_from) == (1, 1)
     assert (sales.rows, sales.touched_from) == (1, 1)
     assert raws(open_union(workspace, "c")) == Counter([record("s", "1", v=2).decode()])
-    late = replace(union, manifest=replace(union.manifest, started=(START + timedelta(days=1)).isoformat()))
-    assert (begun_at(late, "sales"), begun_at(late, "profiles")) == (START + timedelta(days=1), START)
+    late = replace(
+        union, manifest=replace(union.manifest, started=(START + timedelta(days=1)).isoformat())
+    )
+    assert (begun_at(late, "sales"), begun_at(late, "profiles")) == (
+        START + timedelta(days=1),
+        START,
+    )
 
 
 def test_names_choose_whole_or_union(workspace: Workspace) -> None:
@@ -223,7 +273,12 @@ def test_names_choose_whole_or_union(workspace: Workspace) -> None:
 def test_a_delta_since_a_time_needs_a_base(workspace: Workspace) -> None:
     """One is named, and records changed between the two are not silently left out."""
     seal(workspace, "a", [record("s", "1"), record("s", "2", v=1)])
-    seal(workspace, "b", [record("s", "2", v=2), record("s", "3")], since=SinceRecord(START.isoformat()))
+    seal(
+        workspace,
+        "b",
+        [record("s", "2", v=2), record("s", "3")],
+        since=SinceRecord(START.isoformat()),
+    )
     with pytest.raises(UsageError, match="no earlier snapshot is known") as caught:
         open_union(workspace, "b")
     assert "--base" in (caught.value.hint or "")
@@ -258,7 +313,9 @@ def test_another_base_is_not_taken_for_the_right_one(workspace: Workspace) -> No
     with pytest.raises(Damaged, match="the delta says 1"):
         list(replace(union, base=other).frames())
     manifest = workspace.snapshots / "a" / "manifest.json"
-    manifest.write_bytes(manifest.read_bytes().replace(b'"tool_version": "0"', b'"tool_version": "1"'))
+    manifest.write_bytes(
+        manifest.read_bytes().replace(b'"tool_version": "0"', b'"tool_version": "1"')
+    )
     with pytest.raises(Stale, match="its manifest has changed"):
         open_union(workspace, "b")
     seal(workspace, "people", {"profiles": [record("s", "1")]})

@@ -15,7 +15,9 @@ Act = Callable[[int], None]
 
 
 @contextmanager
-def after_pages(client: SourceClient, size: int, monkeypatch: pytest.MonkeyPatch, act: Act) -> Iterator[None]:
+def after_pages(
+    client: SourceClient, size: int, monkeypatch: pytest.MonkeyPatch, act: Act
+) -> Iterator[None]:
     """Calls `act` with the count of whole pages that came so far, after each of them and before the next request."""
     lock, count, fetch = threading.Lock(), [0], client.fetch
 

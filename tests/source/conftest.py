@@ -94,7 +94,9 @@ class Bench:
             self.concurrency,
             since=self.since,
         )
-        return extract(client, self.workspace, request, self.notes, self.stop, lambda: datetime.now(UTC))
+        return extract(
+            client, self.workspace, request, self.notes, self.stop, lambda: datetime.now(UTC)
+        )
 
     def post_profiles(self, numbers: range, **fields: object) -> None:
         """Puts profiles into the sandbox, each created a second after the one before."""
@@ -102,7 +104,10 @@ class Bench:
             {
                 "profileid": str(n),
                 "source": "shop",
-                "profile": {"created": f"2020-01-01 {n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}", **fields},
+                "profile": {
+                    "created": f"2020-01-01 {n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}",
+                    **fields,
+                },
             }
             for n in numbers
         ]
@@ -142,7 +147,9 @@ def start(tmp_path: Path) -> Iterator[StartBench]:
     boxes: list[Sandbox] = []
 
     def begin(*faults: str, profiles: int = 95) -> Bench:
-        settings = SandboxSettings(faults=tuple(parse_fault(f"datatrics:{text}") for text in faults))
+        settings = SandboxSettings(
+            faults=tuple(parse_fault(f"datatrics:{text}") for text in faults)
+        )
         boxes.append(Sandbox(settings))
         bench = Bench(boxes[-1].__enter__().datatrics_url, Workspace(tmp_path / "work"))
         if profiles:

@@ -21,7 +21,11 @@ def test_one_record_by_an_id_that_needs_encoding(start: Callable[..., Any]) -> N
     """Colons, slashes, spaces and plus signs arrive as part of the id; an unknown id is None."""
     bench = start(profiles=0)
     id_ = "a:b/c d+e?f#g%20é"
-    bench.send("POST", "profile/bulk", {"profiles": [{"profileid": id_, "source": "Magento 2", "profile": {}}]})
+    bench.send(
+        "POST",
+        "profile/bulk",
+        {"profiles": [{"profileid": id_, "source": "Magento 2", "profile": {}}]},
+    )
     with bench.client() as client:
         found = client.one(PROFILES, id_, "Magento 2")
         assert found is not None
@@ -69,7 +73,10 @@ def test_a_body_that_stays_broken_names_the_page(start: Callable[..., Any]) -> N
     bench = start(profiles=0)
     bench.retry_budget_s = 0.3
     broken = giving([b'{"items":["\xff"]}'])
-    with broken as (bench.url, _), pytest.raises(GaveUp, match=r"profiles, page 1: .*no valid UTF-8 at byte 11"):
+    with (
+        broken as (bench.url, _),
+        pytest.raises(GaveUp, match=r"profiles, page 1: .*no valid UTF-8 at byte 11"),
+    ):
         bench.extract()
 
 
@@ -101,7 +108,9 @@ def test_no_more_requests_in_flight_than_asked_for(start: Callable[..., Any]) ->
             if first and not is_full.wait(60):
                 is_full.set()
             time.sleep(0.02)
-            items = [{"profileid": str(n), "source": "shop"} for n in range(first, min(first + 10, 200))]
+            items = [
+                {"profileid": str(n), "source": "shop"} for n in range(first, min(first + 10, 200))
+            ]
             body = json.dumps({"total_elements": 200, "items": items}).encode()
             with lock:
                 in_flight[0] -= 1

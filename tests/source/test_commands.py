@@ -31,8 +31,12 @@ def test_saved_files_become_a_snapshot_that_can_be_looked_into(tmp_path: Path) -
     """No key and no service is needed; the page is written, and neither output shows an address."""
     (tmp_path / "migrate.toml").write_text('[datatrics]\nproject_id = "1"\n')
     (tmp_path / "saved").mkdir()
-    records = [{"profileid": str(n), "source": "s", "email": f"jan{n}@example.org"} for n in range(3)]
-    (tmp_path / "saved" / "profiles.json").write_text(json.dumps({"total_elements": 3, "size": 3, "items": records}))
+    records = [
+        {"profileid": str(n), "source": "s", "email": f"jan{n}@example.org"} for n in range(3)
+    ]
+    (tmp_path / "saved" / "profiles.json").write_text(
+        json.dumps({"total_elements": 3, "size": 3, "items": records})
+    )
     code, found = migrate(tmp_path, "extract", "profiles", "--from-files", "saved")
     assert (code, found["resources"]["profiles"]["verdict"]) == (0, "proven")
     assert "buckets" in found["not_migrated"]
@@ -52,9 +56,11 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
 def test_an_extract_does_not_wait_for_the_modules_of_other_stages() -> None:
     """Those of mappings, plans, loads and pages would be a third of a small extract."""
     code = (
-        "import sys, migrate.stages.run, migrate.source.extract, migrate.source.client, migrate.report.extract\n"
+        "import sys, migrate.app.pipeline, migrate.source.extract, migrate.source.client, migrate.report.extract\n"
         "others = {'jinja2', 'ruamel.yaml', 'sqlite3', 'migrate.plan.build', 'migrate.load.loader'}\n"
         "print(*sorted(others & {*sys.modules}))"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
     assert found.stdout.strip() == ""

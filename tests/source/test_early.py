@@ -12,10 +12,10 @@ from migrate.snapshot.parts import PartDone, PartTask, plan_parts
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.source.early import EarlyParts
 from migrate.source.work import Result, Task
-from migrate.source.workshop import Workshop
+from migrate.source.worker_pool import WorkerPool
 
 
-class Held(Workshop):
+class Held(WorkerPool):
     """Begins every task but ends none before it is let go."""
 
     def __init__(self) -> None:
@@ -61,7 +61,9 @@ def test_a_part_of_pages_that_have_moved_is_waited_for_and_not_taken(
     assert len(workshop.begun) == 1
 
 
-def test_a_part_that_is_right_is_not_waited_for_but_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_is_right_is_not_waited_for_but_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Others can be written meanwhile."""
     monkeypatch.setattr("migrate.snapshot.parts.PART_PAGES", 1)
     workshop, spool = Held(), spool_of(tmp_path, "same")
@@ -72,4 +74,6 @@ def test_a_part_that_is_right_is_not_waited_for_but_taken(tmp_path: Path, monkey
     assert [Path(path).name for path in found] == ["part-00001.parquet"]
     workshop.go.set()
     early.close()
-    assert [future.result() for future in found.values()] == [PartDone(next(iter(found)), 1, 1, "", ())]
+    assert [future.result() for future in found.values()] == [
+        PartDone(next(iter(found)), 1, 1, "", ())
+    ]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.retry import TransientError
+from migrate.net.retry import TransientError
 from migrate.source.envelope import error_text, read_page
 
 
@@ -26,7 +26,9 @@ from migrate.source.envelope import error_text, read_page
         ("", (None, None)),
     ],
 )
-def test_totals_in_all_spellings_and_their_absence(totals: str, announced: tuple[int | None, int | None]) -> None:
+def test_totals_in_all_spellings_and_their_absence(
+    totals: str, announced: tuple[int | None, int | None]
+) -> None:
     """Three names, numbers as text, and nothing at all."""
     page = read_page(3, f'{{{totals}"page":3,"size":1,"items":[{{"a":1.10}}]}}'.encode())
     assert (page.announced_records, page.announced_pages) == announced
@@ -60,14 +62,25 @@ def test_what_is_no_list_answer_may_pass(body: bytes, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"[]", b'{"items":[]}', b'{"total_items":0}', b'{"items":null,"total_pages":0,"total_items":"0"}']
+    "body",
+    [
+        b"[]",
+        b'{"items":[]}',
+        b'{"total_items":0}',
+        b'{"items":null,"total_pages":0,"total_items":"0"}',
+    ],
 )
 def test_an_empty_list_is_a_list(body: bytes) -> None:
     """No records, where the answer says that there are none."""
     assert read_page(1, body).items == ()
 
 
-@given(st.lists(st.dictionaries(st.text(max_size=4), st.floats() | st.text(max_size=4), max_size=3), max_size=4))
+@given(
+    st.lists(
+        st.dictionaries(st.text(max_size=4), st.floats() | st.text(max_size=4), max_size=3),
+        max_size=4,
+    )
+)
 def test_records_are_handed_on_byte_by_byte(records: list[dict[str, Any]]) -> None:
     """With a byte order mark, white space, NaN and escapes: each record is the slice that was sent."""
     sent = [json.dumps(record, indent=1).encode() for record in records]

@@ -60,11 +60,21 @@ def test_all_five_resources_become_one_snapshot(start: Callable[..., Any]) -> No
     """Each resource with its own query, identity and envelope; an empty one is finished too."""
     bench = start(profiles=25)
     stamp = {"created": "2020-01-01 00:00:00"}
-    bench.send("POST", "content/bulk?type=items", {"items": [{"itemid": "7", "source": "s", "item": {"name": "x"}}]})
     bench.send(
-        "POST", "content/bulk?type=categories", {"items": [{"itemid": "7", "source": "s", "item": {"name": "c"}}]}
+        "POST",
+        "content/bulk?type=items",
+        {"items": [{"itemid": "7", "source": "s", "item": {"name": "x"}}]},
     )
-    sale = {"conversionid": "9", "source": "s", "conversion": {**stamp, "total": 1.5, "items": [{"itemid": "7"}]}}
+    bench.send(
+        "POST",
+        "content/bulk?type=categories",
+        {"items": [{"itemid": "7", "source": "s", "item": {"name": "c"}}]},
+    )
+    sale = {
+        "conversionid": "9",
+        "source": "s",
+        "conversion": {**stamp, "total": 1.5, "items": [{"itemid": "7"}]},
+    }
     bench.send("POST", "sale/bulk", {"items": [sale]})
     bench.resources = ()
     found = bench.extract()
@@ -86,7 +96,10 @@ def test_all_five_resources_become_one_snapshot(start: Callable[..., Any]) -> No
 
 def test_content_on_the_command_line_is_both_resources() -> None:
     """One word for both content types; an unknown word is answered with the nearest."""
-    assert [r.name for r in resolve_resources(["content"])] == ["content_items", "content_categories"]
+    assert [r.name for r in resolve_resources(["content"])] == [
+        "content_items",
+        "content_categories",
+    ]
     with pytest.raises(UsageError) as caught:
         resolve_resources(["profile"])
     assert caught.value.hint == "did you mean 'profiles'?"
@@ -100,7 +113,9 @@ def test_the_same_source_gives_the_same_parts(start: Callable[..., Any]) -> None
     assert len(part_hashes(first)) == 5
 
 
-def test_the_newer_of_two_equal_identities_stays(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newer_of_two_equal_identities_stays(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One row per identity: the one updated last; rows without an id are all kept."""
     from migrate.source import client as module
 
@@ -110,12 +125,19 @@ def test_the_newer_of_two_equal_identities_stays(start: Callable[..., Any], monk
         3: b'[{"profileid":"2","source":"s"},{"v":1},{"profileid":"3","source":"s"}]',
     }
     monkeypatch.setattr(
-        module.SourceClient, "fetch", lambda self, wanted, take, patience: take(bodies.get(wanted.number, b"[]"))
+        module.SourceClient,
+        "fetch",
+        lambda self, wanted, take, patience: take(bodies.get(wanted.number, b"[]")),
     )
     bench = start(profiles=0)
     found = bench.extract()
     result = found.resources["profiles"]
-    assert (result.received, result.distinct, result.duplicates, result.changed_duplicates) == (8, 5, 3, 2)
+    assert (result.received, result.distinct, result.duplicates, result.changed_duplicates) == (
+        8,
+        5,
+        3,
+        2,
+    )
     assert result.without_id == 2
     assert result.verdict == "unproven"
     frame = next(open_snapshot(bench.workspace, None).resources["profiles"].frames(["updated"]))
@@ -129,7 +151,9 @@ def test_the_newer_of_two_equal_identities_stays(start: Callable[..., Any], monk
 
 
 @pytest.mark.parametrize("answers", [1, 4, 9, 12])
-def test_a_killed_extract_goes_on_where_it_stopped(start: Callable[..., Any], tmp_path: Path, answers: int) -> None:
+def test_a_killed_extract_goes_on_where_it_stopped(
+    start: Callable[..., Any], tmp_path: Path, answers: int
+) -> None:
     """After SIGKILL the same command ends in the same parts as a clean run, without asking twice for what it has."""
     bench = start(f"stall@method=GET,at={answers}")
     process = subprocess.Popen(
@@ -165,12 +189,16 @@ def wait_for_pages(bench: Any, at_least: int) -> None:
 
     def are_there() -> bool:
         states = list_snapshots(bench.workspace)
-        return bool(states) and "profiles" in states[0].resources and stored_pages(bench) >= at_least
+        return (
+            bool(states) and "profiles" in states[0].resources and stored_pages(bench) >= at_least
+        )
 
     wait_until(are_there)
 
 
-def test_a_stop_keeps_what_is_in_flight_and_names_the_next_command(start: Callable[..., Any]) -> None:
+def test_a_stop_keeps_what_is_in_flight_and_names_the_next_command(
+    start: Callable[..., Any],
+) -> None:
     """Interrupted with a hint; without a name the next extract resumes the same snapshot."""
     bench, kept = start(), []
 
@@ -241,7 +269,11 @@ def test_records_that_slid_during_an_interruption_are_not_lost(start: Callable[.
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"page_size": 20}, "page_sizes"), ({"project_id": "other"}, "project_id"), ({"resources": ()}, "resources")],
+    [
+        ({"page_size": 20}, "page_sizes"),
+        ({"project_id": "other"}, "project_id"),
+        ({"resources": ()}, "resources"),
+    ],
 )
 def test_other_settings_do_not_mix_into_a_snapshot(
     start: Callable[..., Any], change: dict[str, Any], words: str
@@ -289,7 +321,9 @@ def test_the_second_of_two_extracts_is_refused(start: Callable[..., Any], tmp_pa
     process.stdout.close()
 
 
-def test_a_full_disk_is_one_message_and_resumes(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_message_and_resumes(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was stored stays; with space again the extract ends as if nothing had been."""
     bench = start()
     real, count = Path.write_bytes, [0]

@@ -16,7 +16,10 @@ PASSING = [
     "500@method=GET,every=4,body=html",
     "503@method=GET,every=4,body=empty",
     *(f"429={value}@method=GET,every=4" for value in ("0", "0.2", "garbage", "none")),
-    *(f"{kind}@method=GET,every=4" for kind in ("html200", "empty200", "204", "error200", "truncated-json")),
+    *(
+        f"{kind}@method=GET,every=4"
+        for kind in ("html200", "empty200", "204", "error200", "truncated-json")
+    ),
     *(f"{kind}@method=GET,every=4" for kind in ("reset", "reset-after", "cut")),
     "429=date@method=GET,at=2",
     "gzip@method=GET",
@@ -79,7 +82,9 @@ def test_a_server_that_lies_is_read_to_the_end_and_not_believed(
         ("400", "refuses the request", "[datatrics]"),
     ],
 )
-def test_a_final_answer_stops_at_once(start: Callable[..., Any], status: str, words: str, hint: str) -> None:
+def test_a_final_answer_stops_at_once(
+    start: Callable[..., Any], status: str, words: str, hint: str
+) -> None:
     """One request, one message with the next step."""
     bench = start(f"{status}@method=GET")
     with pytest.raises(Refused) as caught:
@@ -138,7 +143,9 @@ def test_a_wait_beyond_the_budget_is_not_waited_for(start: Callable[..., Any]) -
     assert time.monotonic() - began < 300
 
 
-def test_a_host_that_never_answers_is_reported_soon(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_never_answers_is_reported_soon(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A refused connection on first contact does not use up the retry budget."""
     monkeypatch.setattr("migrate.source.client._FIRST_CONTACT_S", 1.5)
     bench = start(profiles=0)

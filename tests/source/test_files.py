@@ -30,7 +30,11 @@ def take(tmp_path: Path, *named: str, snapshot: str | None = None) -> Extraction
     sizes = {resource.name: 10 for resource in resources}
     request = ImportRequest(tmp_path / "files", resources, named, snapshot, sizes, "demo")
     return import_files(
-        Workspace(tmp_path / "work"), request, Silence(), threading.Event(), lambda: datetime(2026, 1, 1, tzinfo=UTC)
+        Workspace(tmp_path / "work"),
+        request,
+        Silence(),
+        threading.Event(),
+        lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )
 
 
@@ -43,7 +47,9 @@ def write(tmp_path: Path, name: str, data: bytes) -> None:
 
 def answer(records: list[Any], total: int = 25) -> bytes:
     """A list answer as the API sends it."""
-    return json.dumps({"total_elements": total, "total_pages": 3, "page": 1, "size": 10, "items": records}).encode()
+    return json.dumps(
+        {"total_elements": total, "total_pages": 3, "page": 1, "size": 10, "items": records}
+    ).encode()
 
 
 def ids(found: Extraction, resource: str = "profiles") -> list[str]:
@@ -92,7 +98,12 @@ def test_arrays_single_records_and_answers_a_line(tmp_path: Path) -> None:
 
 def test_a_sale_with_items_is_a_sale(tmp_path: Path) -> None:
     """Lines and totals of its own do not make it a list answer."""
-    sale = {"conversionid": "7", "source": "s", "total_items": 2, "items": [{"itemid": "1"}, {"itemid": "2"}]}
+    sale = {
+        "conversionid": "7",
+        "source": "s",
+        "total_items": 2,
+        "items": [{"itemid": "1"}, {"itemid": "2"}],
+    }
     path = tmp_path / "sales.ndjson"
     path.write_bytes(json.dumps(sale).encode())
     pages = list(read_pages(SALES, [path], 10))

@@ -17,7 +17,7 @@ from migrate.errors import Interrupted
 from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST
 from migrate.snapshot.spool import PageEntry, Unread
 from migrate.source.client import SourceClient, Wanted
-from migrate.source.ends import AT_LEAST, MOST_APART, choose_pages
+from migrate.source.page_tails import AT_LEAST, MOST_APART, choose_pages
 from migrate.source.since import resolve_since
 from migrate.source.verdict import Ends, Observation, judge
 from tests.source.acting import extract_while
@@ -47,7 +47,9 @@ def test_one_gone_and_one_new_between_two_answers(
     assert "8 of 8 page ends seen again in their place, after 1 further reading" in result.reason
 
 
-def test_a_growing_list_hides_no_deletion(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_growing_list_hides_no_deletion(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Totals that fall once while they grow look as if answers had overtaken one another; the pages' ends tell."""
     bench = start()
 
@@ -84,7 +86,9 @@ def test_a_loss_while_an_extract_was_interrupted(start: Callable[..., Any]) -> N
     assert sorted(map(int, bench.ids(found))) == living(bench)
 
 
-def test_a_list_that_keeps_losing_has_drifted(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_keeps_losing_has_drifted(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One goes and one comes in every reading: the counts agree each time, and it is never called proven."""
     bench = start()
 
@@ -121,13 +125,17 @@ def test_a_server_with_a_page_size_of_its_own(
 
 def page(number: int, *, rows: int = 1, unread: int = 0) -> PageEntry:
     """A stored page."""
-    return PageEntry(number, rows, 1, "", "", "", unread=tuple(Unread(n, "x") for n in range(unread)))
+    return PageEntry(
+        number, rows, 1, "", "", "", unread=tuple(Unread(n, "x") for n in range(unread))
+    )
 
 
 @given(st.integers(0, 2000), st.booleans())
 def test_ends_are_spread_over_all_pages(pages: int, every: bool) -> None:
     """All of a short list or where asked for; of a long one no two are further apart than `MOST_APART` pages."""
-    between = [entry.number for entry in choose_pages([page(n) for n in range(1, pages + 1)], every=every)]
+    between = [
+        entry.number for entry in choose_pages([page(n) for n in range(1, pages + 1)], every=every)
+    ]
     whole = list(range(2, pages))
     if every or len(whole) <= AT_LEAST:
         assert between == whole
@@ -146,7 +154,9 @@ def test_pages_that_have_no_end_are_passed_over() -> None:
 @given(st.integers(0, 50), st.integers(0, 50), st.booleans())
 def test_what_was_read_in_part_is_never_proven(total: int, distinct: int, moved: bool) -> None:
     """Whatever the counts say; and the reason is the one of who read it."""
-    seen = Observation(total, total, distinct, moved, 0, ends=Ends(3, 3, True), partly="a part was read")
+    seen = Observation(
+        total, total, distinct, moved, 0, ends=Ends(3, 3, True), partly="a part was read"
+    )
     assert judge(seen) == ("unproven", "a part was read")
 
 
@@ -195,7 +205,9 @@ def test_a_delta_read_newest_first_claims_only_what_it_read(start: Callable[...,
     found = bench.extract("b")
     result = found.resources["profiles"]
     assert (result.verdict, result.delta.how) == ("unproven", NEWEST_FIRST)
-    assert result.reason.startswith(f"{result.distinct} of 200 announced records were read, newest first; the counts")
+    assert result.reason.startswith(
+        f"{result.distinct} of 200 announced records were read, newest first; the counts"
+    )
     assert "require_proven = true" in result.reason
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.source.paging import EMPTY_BOUND, Look, Outcome, Paging
+from migrate.source.paging import EMPTY_BOUND, Look, PageOutcome, Paging
 from migrate.source.verdict import Observation, judge
 
 
@@ -51,7 +51,9 @@ class LyingServer:
         return total, -(-total // self.size)
 
 
-def read(server: LyingServer, ahead: int = 4, order: random.Random | None = None) -> tuple[set[int], Paging]:
+def read(
+    server: LyingServer, ahead: int = 4, order: random.Random | None = None
+) -> tuple[set[int], Paging]:
     """The records kept, with answers arriving in an order of their own."""
     paging, flying, kept = Paging(ahead), [], set()
     order = order or random.Random(0)
@@ -63,7 +65,7 @@ def read(server: LyingServer, ahead: int = 4, order: random.Random | None = None
         assert len(server.asked) < 10_000
         number = flying.pop(order.randrange(len(flying)))
         look = server.look(number)
-        if paging.take(look) is Outcome.KEEP:
+        if paging.take(look) is PageOutcome.KEEP:
             kept |= set(server.rows(number))
 
 
@@ -82,7 +84,9 @@ servers = st.builds(
 
 
 @given(servers, st.integers(1, 9), st.randoms(use_true_random=False))
-def test_every_reading_ends_within_a_bound(server: LyingServer, ahead: int, order: random.Random) -> None:
+def test_every_reading_ends_within_a_bound(
+    server: LyingServer, ahead: int, order: random.Random
+) -> None:
     """No lie makes it loop: at most twice the real pages, and a bounded number behind them."""
     _, paging = read(server, ahead, order)
     assert paging.ended
@@ -100,7 +104,13 @@ def test_every_reading_ends_within_a_bound(server: LyingServer, ahead: int, orde
     st.randoms(use_true_random=False),
 )
 def test_nothing_is_lost_where_only_totals_and_limit_lie(
-    count: int, size: int, cap: int | None, totals: str, off_by: int, ahead: int, order: random.Random
+    count: int,
+    size: int,
+    cap: int | None,
+    totals: str,
+    off_by: int,
+    ahead: int,
+    order: random.Random,
 ) -> None:
     """Whatever is announced and however `limit` is capped, every record is kept."""
     server = LyingServer(count, size, cap=cap, totals=totals, off_by=off_by)
@@ -113,14 +123,18 @@ def test_proven_only_when_true(server: LyingServer, ahead: int, order: random.Ra
     """A verdict of `proven` is never given where fewer or more records came than the server says it has."""
     kept, paging = read(server, ahead, order)
     totals = [*paging.totals_taken, server.look(1).announced_records]
-    verdict, reason = judge(Observation(totals[0], totals[-1], len(kept), False, 0, tuple(paging.troubles)))
+    verdict, reason = judge(
+        Observation(totals[0], totals[-1], len(kept), False, 0, tuple(paging.troubles))
+    )
     assert reason
     if verdict == "proven":
         assert len(kept) == max(0, server.count + server.off_by)
 
 
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(2, 6), st.integers(1, 9))
-def test_an_empty_page_that_is_announced_is_read_past(count: int, size: int, hole: int, ahead: int) -> None:
+def test_an_empty_page_that_is_announced_is_read_past(
+    count: int, size: int, hole: int, ahead: int
+) -> None:
     """A page that fails once is asked for again; one that stays empty costs only its own records and is flagged."""
     once = LyingServer(count, size, empty_once=frozenset({hole}))
     kept, paging = read(once, ahead)
@@ -164,7 +178,9 @@ def test_a_truthful_list_costs_one_request_more_than_it_has_pages() -> None:
 
 
 @given(st.integers(1, 60), st.integers(1, 12), st.sets(st.integers(1, 60)), st.integers(1, 9))
-def test_stored_pages_are_not_asked_for_again(count: int, size: int, stored: set[int], ahead: int) -> None:
+def test_stored_pages_are_not_asked_for_again(
+    count: int, size: int, stored: set[int], ahead: int
+) -> None:
     """A resumed reading asks only for what is missing and for the end."""
     server = LyingServer(count, size)
     pages = -(-count // size)

@@ -11,18 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.errors import GaveUp
-from migrate.retry import TransientError
+from migrate.net.retry import TransientError
 from migrate.source import crawl
+from migrate.source.bisect_page import read_in_pieces, smallest_factor
 from migrate.source.client import PageFailsError, SourceClient
 from migrate.source.envelope import Page
-from migrate.source.pieces import read_in_pieces, smallest_factor
 
 RECORDS = 95
 
 
 @contextmanager
 def failing_records(
-    client: SourceClient, monkeypatch: pytest.MonkeyPatch, positions: set[int], down_after: int | None = None
+    client: SourceClient,
+    monkeypatch: pytest.MonkeyPatch,
+    positions: set[int],
+    down_after: int | None = None,
 ) -> Iterator[None]:
     """A service that answers 500 to each page with one of these positions (from 0), or to all after so many."""
     answer, failures = client._whole_answer, [0]
@@ -44,7 +47,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer tries and shorter waits."""
     monkeypatch.setattr(crawl, "_TRIES_OF_A_PAGE", 2)
     monkeypatch.setattr(crawl, "_TRIES_OF_A_PIECE", 1)
-    monkeypatch.setattr("migrate.retry._FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr("migrate.net.retry._FIRST_WAIT_S", 0.02)
 
 
 @pytest.mark.parametrize("bad", [{42}, {0}, {94}, {20, 29}])
@@ -57,13 +60,17 @@ def test_one_bad_record_costs_only_itself(
         found = bench.extract_with(client)
     result = found.resources["profiles"]
     assert sorted(map(int, bench.ids(found))) == sorted(set(range(RECORDS)) - bad)
-    assert [(one.page, one.position) for one in result.unread] == [(n // 10 + 1, n + 1) for n in sorted(bad)]
+    assert [(one.page, one.position) for one in result.unread] == [
+        (n // 10 + 1, n + 1) for n in sorted(bad)
+    ]
     assert all("HTTP 500" in one.reason for one in result.unread)
     assert result.verdict == "unproven"
     assert "could not be read" in result.reason
 
 
-def test_a_page_of_one_bad_record_is_no_end(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_of_one_bad_record_is_no_end(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With one record a page, too, those behind the bad one arrive."""
     bench = start(profiles=7)
     bench.page_size = 1
@@ -79,7 +86,11 @@ def test_a_service_that_goes_down_meanwhile_blames_no_record(
     """It is a clear stop that resumes, and the same command later finds all but the bad record."""
     bench = start()
     bench.retry_budget_s = 1
-    with bench.client() as client, failing_records(client, monkeypatch, {42}, down_after=4), pytest.raises(GaveUp):
+    with (
+        bench.client() as client,
+        failing_records(client, monkeypatch, {42}, down_after=4),
+        pytest.raises(GaveUp),
+    ):
         bench.extract_with(client)
     monkeypatch.undo()
     found = bench.extract()

@@ -21,12 +21,17 @@ def feed(bench: Any, numbers: range, *, updated: datetime, **fields: object) -> 
 
 def feed_shuffled(bench: Any, count: int) -> None:
     """Profiles, all updated long ago and in another order than they were created."""
-    updates = [datetime(2020, 6, 1) - timedelta(hours=number * 37 % (count - 1)) for number in range(count)]
+    updates = [
+        datetime(2020, 6, 1) - timedelta(hours=number * 37 % (count - 1)) for number in range(count)
+    ]
     profiles = [
         {
             "profileid": str(number),
             "source": "shop",
-            "profile": {"created": f"2020-01-01 00:{number // 60:02d}:{number % 60:02d}", "updated": f"{update}"},
+            "profile": {
+                "created": f"2020-01-01 00:{number // 60:02d}:{number % 60:02d}",
+                "updated": f"{update}",
+            },
         }
         for number, update in enumerate(updates)
     ]
@@ -63,7 +68,12 @@ def test_new_and_changed_records_are_read_newest_first(start: Callable[..., Any]
     found = bench.extract("b")
     result = found.resources["profiles"]
     assert result.delta is not None
-    assert (result.delta.new, result.delta.changed, result.delta.unchanged, result.delta.gone) == (3, 2, 198, 0)
+    assert (result.delta.new, result.delta.changed, result.delta.unchanged, result.delta.gone) == (
+        3,
+        2,
+        198,
+        0,
+    )
     assert result.delta.how == NEWEST_FIRST
     assert result.verdict == "unproven"
     assert sorted(map(int, bench.ids(found))) == [7, 8, 200, 201, 202]
@@ -80,7 +90,13 @@ def test_what_is_gone_costs_the_whole_list(start: Callable[..., Any]) -> None:
     found = bench.extract("b")
     delta = found.resources["profiles"].delta
     assert delta is not None
-    assert (delta.new, delta.changed, delta.unchanged, delta.gone, delta.how) == (3, 2, 197, 1, WHOLE_LIST)
+    assert (delta.new, delta.changed, delta.unchanged, delta.gone, delta.how) == (
+        3,
+        2,
+        197,
+        1,
+        WHOLE_LIST,
+    )
     assert states(found) == {"new": [200, 201, 202], "changed": [7, 8], "gone": [50]}
     assert sorted(map(int, bench.ids(found))) == [7, 8, 200, 201, 202]
 
@@ -142,7 +158,9 @@ def test_a_delta_of_a_delta(start: Callable[..., Any]) -> None:
     assert found.since.snapshot == "b"
 
 
-def test_a_kill_in_the_whole_list_resumes_there(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_in_the_whole_list_resumes_there(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pages of the whole list are not read twice, and pages of the two orders never mix."""
     bench = prepare(start)
     change(bench)

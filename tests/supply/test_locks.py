@@ -51,20 +51,28 @@ def test_what_the_project_asks_for_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {
         "requirements.lock": project["project"]["dependencies"],
-        "requirements-dev.lock": project["project"]["dependencies"] + project["dependency-groups"]["dev"],
+        "requirements-dev.lock": project["project"]["dependencies"]
+        + project["dependency-groups"]["dev"],
         "requirements-supply.lock": project["dependency-groups"]["supply"],
     }
     for name, requirements in wanted.items():
-        names = {re.split(r"[<>=!~\[ ]", text)[0].lower().replace("_", "-").replace(".", "-") for text in requirements}
+        names = {
+            re.split(r"[<>=!~\[ ]", text)[0].lower().replace("_", "-").replace(".", "-")
+            for text in requirements
+        }
         assert names - locked(name).keys() == set(), name
 
 
 def test_the_licence_of_everything_installed_is_listed() -> None:
     """The page has the lock's distributions, each with its version and a licence, and no other."""
     rows = re.findall(
-        r"^\| (\S+) \| (\S+) \| (.+) \|$", (ROOT / "docs" / "licences.md").read_text(encoding="utf-8"), re.M
+        r"^\| (\S+) \| (\S+) \| (.+) \|$",
+        (ROOT / "docs" / "licences.md").read_text(encoding="utf-8"),
+        re.M,
     )
-    listed = {name: version for name, version, _licence in rows if name not in ("distribution", "---")}
+    listed = {
+        name: version for name, version, _licence in rows if name not in ("distribution", "---")
+    }
     assert listed == locked("requirements.lock")
     assert [row for row in rows if "unknown" in row[2].lower()] == []
 
@@ -74,9 +82,19 @@ def test_the_bill_of_materials_is_that_of_the_lock() -> None:
     text = (ROOT / "sbom.cdx.json").read_text(encoding="utf-8")
     bom: dict[str, Any] = json.loads(text)
     assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
-    assert {part["name"]: part["version"] for part in bom["components"]} == locked("requirements.lock")
-    listed = {entry["content"] for part in bom["components"] for entry in part["externalReferences"][0]["hashes"]}
-    pinned = set(re.findall(r"sha256:([0-9a-f]{64})", (ROOT / "requirements.lock").read_text(encoding="utf-8")))
+    assert {part["name"]: part["version"] for part in bom["components"]} == locked(
+        "requirements.lock"
+    )
+    listed = {
+        entry["content"]
+        for part in bom["components"]
+        for entry in part["externalReferences"][0]["hashes"]
+    }
+    pinned = set(
+        re.findall(
+            r"sha256:([0-9a-f]{64})", (ROOT / "requirements.lock").read_text(encoding="utf-8")
+        )
+    )
     assert listed == pinned
     assert all(part["licenses"] for part in bom["components"])
     assert "timestamp" not in bom["metadata"]
@@ -106,7 +124,9 @@ def found(**changes: Any) -> dict[str, Any]:
 def test_a_known_weakness_fails_the_check() -> None:
     """With its id and the version that mends it."""
     vuln = {"id": "PYSEC-2026-1", "fix_versions": ["8.5.2"], "aliases": []}
-    code, lines = script(".ci/audit.py").judge({"dependencies": [found(vulns=[vuln]), found(name="polars")]})
+    code, lines = script(".ci/audit.py").judge(
+        {"dependencies": [found(vulns=[vuln]), found(name="polars")]}
+    )
     assert code == 1
     assert lines[0] == "WEAK click 8.5.1: PYSEC-2026-1, fixed in 8.5.2"
     assert lines[1] == "2 of 2 distributions checked, 1 with a known weakness"
@@ -128,13 +148,19 @@ def test_a_service_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     audit = script(".ci/audit.py")
     gone = subprocess.CompletedProcess([], 1, "", "Traceback\nConnectionError: no such host\n")
     monkeypatch.setattr(audit.subprocess, "run", lambda *_words, **_options: gone)
-    assert audit.audit("requirements.lock") == (0, ["SKIPPED requirements.lock: ConnectionError: no such host"])
+    assert audit.audit("requirements.lock") == (
+        0,
+        ["SKIPPED requirements.lock: ConnectionError: no such host"],
+    )
 
     def silent(*_words: object, **_options: object) -> None:
         raise subprocess.TimeoutExpired("pip-audit", 120)
 
     monkeypatch.setattr(audit.subprocess, "run", silent)
-    assert audit.audit("requirements.lock") == (0, ["SKIPPED requirements.lock: no answer within 120 s"])
+    assert audit.audit("requirements.lock") == (
+        0,
+        ["SKIPPED requirements.lock: no answer within 120 s"],
+    )
 
 
 def test_the_running_python_is_one_that_is_promised() -> None:

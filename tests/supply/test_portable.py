@@ -25,7 +25,11 @@ WRITES = {"write_text": 1, "open": 0, "fdopen": 1}
 
 def calls(path: Path) -> Iterator[ast.Call]:
     """Every call in a file."""
-    return (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    return (
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    )
 
 
 def writes_text(call: ast.Call) -> bool:
@@ -34,7 +38,11 @@ def writes_text(call: ast.Call) -> bool:
     if name == "write_text":
         return True
     values = [*call.args, *(word.value for word in call.keywords if word.arg == "mode")]
-    modes = [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+    modes = [
+        value.value
+        for value in values
+        if isinstance(value, ast.Constant) and isinstance(value.value, str)
+    ]
     return name in ("open", "fdopen") and any(re.fullmatch(r"[wax]\+?t?", mode) for mode in modes)
 
 
@@ -53,7 +61,9 @@ def test_text_is_written_as_utf_8_with_plain_line_ends(path: Path) -> None:
 def test_a_careless_write_would_be_found(tmp_path: Path) -> None:
     """The rule above knows a write when it sees one."""
     careless = tmp_path / "careless.py"
-    careless.write_text('p.write_text("x")\nopen(p, "w")\np.open("x")\np.open("rb")\nopen(p)\n', encoding="utf-8")
+    careless.write_text(
+        'p.write_text("x")\nopen(p, "w")\np.open("x")\np.open("rb")\nopen(p)\n', encoding="utf-8"
+    )
     assert [call.lineno for call in calls(careless) if writes_text(call)] == [1, 2, 3]
 
 
@@ -62,9 +72,16 @@ def test_nothing_needs_what_only_unix_has(path: Path) -> None:
     """No module of Unix alone is imported, and a signal that Windows lacks only behind a question."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported = {
-        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
     }
-    imported |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {
+        (node.module or "").split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+    }
     assert imported & UNIX_ONLY == set()
     text = path.read_text(encoding="utf-8")
     for name in ("SIGHUP", "SIGKILL", "SIGUSR1", "SIGWINCH"):
@@ -79,11 +96,15 @@ def test_every_file_of_the_repository_can_be_on_every_system() -> None:
     ).stdout.splitlines()
     parts = {part for name in names for part in name.split("/")}
     assert [part for part in parts if FORBIDDEN.search(part) or RESERVED.fullmatch(part)] == []
-    assert [name for name, count in Counter(name.lower() for name in names).items() if count > 1] == []
+    assert [
+        name for name, count in Counter(name.lower() for name in names).items() if count > 1
+    ] == []
     assert max(map(len, names)) < 120
 
 
-@pytest.mark.parametrize("name", ["a:b", "a\\b", "nul", "NUL.txt", "com1", "a.", "a ", "", "..", "a/b", "é"])
+@pytest.mark.parametrize(
+    "name", ["a:b", "a\\b", "nul", "NUL.txt", "com1", "a.", "a ", "", "..", "a/b", "é"]
+)
 def test_a_name_that_some_system_refuses_is_refused(name: str) -> None:
     """A workspace can be carried to another machine."""
     assert not is_name(name)
@@ -94,7 +115,10 @@ def test_a_name_that_differs_by_case_is_taken_where_the_system_says_so() -> None
     from datetime import UTC, datetime
 
     taken = {"20260101-000000", "20260101-000000-2"}
-    assert new_name(datetime(2026, 1, 1, tzinfo=UTC), lambda name: name.lower() in taken) == "20260101-000000-3"
+    assert (
+        new_name(datetime(2026, 1, 1, tzinfo=UTC), lambda name: name.lower() in taken)
+        == "20260101-000000-3"
+    )
     assert is_name("20260101-000000-3")
 
 
@@ -106,7 +130,9 @@ def test_manifests_name_files_with_slashes(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b.json").read_bytes() == '{\n  "é": 1\n}\n'.encode()
 
 
-def test_a_folder_is_not_flushed_where_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_not_flushed_where_that_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Windows cannot open a folder as a file; the rename alone has to do."""
 
     def refuse(*_words: object) -> int:
@@ -123,5 +149,7 @@ def test_the_workspace_makes_only_legal_names(tmp_path: Path) -> None:
     """The names of its own files and folders."""
     place = Workspace(tmp_path)
     own = (place.snapshots, place.plans, place.ledger, place.exports, place.reports, place.log)
-    assert not [path.name for path in own if FORBIDDEN.search(path.name) or RESERVED.fullmatch(path.name)]
+    assert not [
+        path.name for path in own if FORBIDDEN.search(path.name) or RESERVED.fullmatch(path.name)
+    ]
     assert os.sep == "/" or tmp_path.drive

@@ -113,11 +113,15 @@ def simulate(
                 outcome.refused += not served
                 again_s = None if served else service.retry_after_s(grant.key_index, now)
                 count += 1
-                heapq.heappush(events, (now + backward(), count, "answered", grant, left, not served, again_s))
+                heapq.heappush(
+                    events, (now + backward(), count, "answered", grant, left, not served, again_s)
+                )
             else:
                 busy -= 1
                 if learn or refused:
-                    budget.settled(grant, started=left, ended=now, refused=refused, retry_after_s=wait_s)
+                    budget.settled(
+                        grant, started=left, ended=now, refused=refused, retry_after_s=wait_s
+                    )
         else:
             now = ready.until
     return outcome

@@ -54,9 +54,17 @@ def test_speed_shortens_every_window():
     assert burst_of(budget, 10, 0.053) == 2
 
 
-@given(PHASES, st.integers(0, 2**32), st.integers(1, 3), st.floats(0.01, 1.5), st.sampled_from((0.0, 0.3, 0.9)))
+@given(
+    PHASES,
+    st.integers(0, 2**32),
+    st.integers(1, 3),
+    st.floats(0.01, 1.5),
+    st.sampled_from((0.0, 0.3, 0.9)),
+)
 @settings(max_examples=40)
-def test_never_refused_while_jitter_stays_within_the_margin(model, phases, seed, keys, latency_s, reads):
+def test_never_refused_while_jitter_stays_within_the_margin(
+    model, phases, seed, keys, latency_s, reads
+):
     """Reads and writes in any mixture, windows of any kind and phase: the service never has to refuse."""
     rng = random.Random(seed)
     budget = Budget(keys)
@@ -75,7 +83,13 @@ def test_never_refused_while_jitter_stays_within_the_margin(model, phases, seed,
 
 @pytest.mark.parametrize(
     ("keys", "jitter_s", "least"),
-    [(1, 0.01, 0.96 * 135), (1, 0.03, 0.96 * 135), (1, 0.1, 0.88 * 135), (2, 0.03, 0.98 * 200), (2, 0.1, 0.98 * 200)],
+    [
+        (1, 0.01, 0.96 * 135),
+        (1, 0.03, 0.96 * 135),
+        (1, 0.1, 0.88 * 135),
+        (2, 0.03, 0.98 * 200),
+        (2, 0.1, 0.98 * 200),
+    ],
 )
 @pytest.mark.parametrize("latency_s", [0.05, 0.3, 2.0])
 @pytest.mark.parametrize("phases", [None, (0.37, 21.0, 3.0)])
@@ -101,7 +115,9 @@ def test_a_refusal_pauses_the_key_and_widens_the_margin():
     margin_s = budget.margin_s
     budget.settled(grant, started=0.0, ended=0.1, refused=True, retry_after_s=7.5)
     others = [budget.reserve(10, 1.0) for _ in range(5)]
-    assert {other.key_index for other in others if isinstance(other, Grant)} == {1 - grant.key_index}
+    assert {other.key_index for other in others if isinstance(other, Grant)} == {
+        1 - grant.key_index
+    }
     assert budget.margin_s > margin_s
     assert isinstance(budget.reserve(10, 7.7), Grant)
 
@@ -135,7 +151,9 @@ def test_a_restart_does_not_burst(worked_s, away_s, clock_s):
     assert burst_of(new, 10, clock_s + 70) == 17
 
 
-@pytest.mark.parametrize("state", [{}, {"keys": 1}, {"margin_s": "x", "doubt_s": 1, "account": [], "keys": []}])
+@pytest.mark.parametrize(
+    "state", [{}, {"keys": 1}, {"margin_s": "x", "doubt_s": 1, "account": [], "keys": []}]
+)
 def test_a_foreign_state_changes_nothing(state):
     """A state of another shape is refused and leaves the budget as it was."""
     budget = Budget(1)

@@ -53,9 +53,16 @@ def connect(tmp_path):
             )
         )
         boxes.append(box.__enter__())
-        options = {"base_url": box.octolis_url, "limit_speed": 50, "retry_budget_s": 120, **settings}
+        options = {
+            "base_url": box.octolis_url,
+            "limit_speed": 50,
+            "retry_budget_s": 120,
+            **settings,
+        }
         secrets = tuple(SecretStr(key) for key in keys)
-        client = TargetClient(Octolis(**options), secrets, state_file=None, stop=stop or threading.Event(), note=note)
+        client = TargetClient(
+            Octolis(**options), secrets, state_file=None, stop=stop or threading.Event(), note=note
+        )
         clients.append(client)
         return box, client
 
@@ -77,15 +84,22 @@ def test_write_and_read_back(connect):
     assert counted.count == 2
     assert counted.server_time is not None
     assert client.count("contacts", {"k": "a b"}).count == 1
-    head, first, second = client.export_csv("contacts", 1, selection=["k", "n"]).decode().splitlines()
+    head, first, second = (
+        client.export_csv("contacts", 1, selection=["k", "n"]).decode().splitlines()
+    )
     assert (head, first, second) == ("k,n", "a b,19.99", "c,2")
     record = client.get_record("contacts", masterid)
     assert record is not None
     assert record["n"] == Decimal("19.99")
     assert client.get_record("contacts", "nobody") is None
-    changed = client.patch_batch("contacts", json.dumps([{"__masterid__": masterid, "n": 3}]).encode())
+    changed = client.patch_batch(
+        "contacts", json.dumps([{"__masterid__": masterid, "n": 3}]).encode()
+    )
     assert changed.status == 200
-    assert client.export_csv("contacts", 1, filters={"k": "a b"}, selection=["n"]).split() == [b"n", b"3"]
+    assert client.export_csv("contacts", 1, filters={"k": "a b"}, selection=["n"]).split() == [
+        b"n",
+        b"3",
+    ]
 
 
 @pytest.mark.parametrize("value", ["a:b", "a,b"])
@@ -113,7 +127,9 @@ def test_a_wrong_key_among_two(connect):
             client.count("contacts")
 
 
-@pytest.mark.parametrize("fault", ["500", "429=0.01", "reset", "cut", "truncated-json", "html200", "empty200", "204"])
+@pytest.mark.parametrize(
+    "fault", ["500", "429=0.01", "reset", "cut", "truncated-json", "html200", "empty200", "204"]
+)
 def test_reads_are_tried_again(connect, fault):
     """Passing faults of a read pass unseen."""
     _, client = connect(f"octolis:{fault}@at=2+3+5+6")
@@ -158,7 +174,9 @@ def test_a_read_waits_as_long_as_it_is_told(retry_after, least_s):
     told, begun = [], time.monotonic()
     with down_for(retry_after) as url:
         settings, stop = Octolis(base_url=url), threading.Event()
-        with TargetClient(settings, (SecretStr("k"),), state_file=None, stop=stop, note=told.append) as client:
+        with TargetClient(
+            settings, (SecretStr("k"),), state_file=None, stop=stop, note=told.append
+        ) as client:
             assert client.count("contacts").count == 7
     assert time.monotonic() - begun >= least_s
     assert len(told) == 1
@@ -171,7 +189,9 @@ def test_a_wait_beyond_the_budget_is_said(retry_after):
     with down_for(retry_after) as url:
         settings = Octolis(base_url=url, retry_budget_s=15)
         with (
-            TargetClient(settings, (SecretStr("k"),), state_file=None, stop=threading.Event()) as client,
+            TargetClient(
+                settings, (SecretStr("k"),), state_file=None, stop=threading.Event()
+            ) as client,
             pytest.raises(GaveUp, match=f"asked to wait {retry_after} s"),
         ):
             client.count("contacts")
@@ -189,7 +209,9 @@ def test_the_first_answer_counts_as_one():
             stop.set()
 
         with (
-            TargetClient(settings, (SecretStr("k"),), state_file=None, stop=stop, note=note) as client,
+            TargetClient(
+                settings, (SecretStr("k"),), state_file=None, stop=stop, note=note
+            ) as client,
             pytest.raises(Interrupted),
         ):
             client.count("contacts")
@@ -199,7 +221,9 @@ def test_the_first_answer_counts_as_one():
 def test_a_pause_is_told_once(connect):
     """The first who has to wait for a refused key says so, and nobody else."""
     told, stop = [], threading.Event()
-    _, client = connect("octolis:429=600@at=1", keys=KEYS[:1], note=told.append, stop=stop, retry_budget_s=900)
+    _, client = connect(
+        "octolis:429=600@at=1", keys=KEYS[:1], note=told.append, stop=stop, retry_budget_s=900
+    )
     assert client.upsert_batch("contacts", b"[]").status == 429
 
     def send() -> None:
@@ -215,7 +239,9 @@ def test_a_pause_is_told_once(connect):
     for thread in threads:
         thread.join()
     [text] = told
-    assert re.fullmatch(r"Octolis lets no key ask again for (600|[3-5]\d\d) s \(429\); waiting", text)
+    assert re.fullmatch(
+        r"Octolis lets no key ask again for (600|[3-5]\d\d) s \(429\); waiting", text
+    )
 
 
 def test_an_address_where_nobody_listens():
@@ -224,7 +250,9 @@ def test_an_address_where_nobody_listens():
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1/data"
         settings = Octolis(base_url=url, retry_budget_s=900)
-        with TargetClient(settings, (SecretStr("k"),), state_file=None, stop=threading.Event()) as client:
+        with TargetClient(
+            settings, (SecretStr("k"),), state_file=None, stop=threading.Event()
+        ) as client:
             assert client.retry_budget_s == 10
             answer = client.upsert_batch("contacts", b"[]")
     assert (answer.status, answer.applied, answer.reason) == (0, False, "connection refused")
@@ -234,7 +262,9 @@ def test_a_stop_ends_the_retries(connect):
     """A stop is noticed while a read waits to be tried again, for ten minutes as the service asks."""
     stop = threading.Event()
     timer, fault = threading.Timer(0.1, stop.set), "octolis:429=600@at=2"
-    _, client = connect(fault, keys=KEYS[:1], stop=stop, note=lambda _text: timer.start(), retry_budget_s=900)
+    _, client = connect(
+        fault, keys=KEYS[:1], stop=stop, note=lambda _text: timer.start(), retry_budget_s=900
+    )
     client.count("contacts")
     begun = time.monotonic()
     with pytest.raises(Interrupted):
@@ -245,7 +275,9 @@ def test_a_stop_ends_the_retries(connect):
 def test_webhooks(connect):
     """A payload reaches the webhook with its headers."""
     box, client = connect()
-    client.send_webhook(Webhook(id="notify", method="PUT", headers={"x-origin": "migration"}), {"done": 1})
+    client.send_webhook(
+        Webhook(id="notify", method="PUT", headers={"x-origin": "migration"}), {"done": 1}
+    )
     [received] = httpx.get(f"{box.url}/_sandbox/webhooks").json()["received"]
     assert received["body"] == {"done": 1}
 

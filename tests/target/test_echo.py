@@ -22,7 +22,10 @@ SENT = json.dumps({"records": [RECORD]}).encode()
 def test_values_go_and_words_stay() -> None:
     """Texts, numbers and what is nested, in any case; names of columns and the service's own words stay."""
     words = "email 'JAN@example.com' of Van der Berg: 12345 points and vip-7 are not valid in nl"
-    assert without_echo(words, SENT) == f"email '{GONE}' of {GONE}: {GONE} points and {GONE} are not valid in nl"
+    assert (
+        without_echo(words, SENT)
+        == f"email '{GONE}' of {GONE}: {GONE} points and {GONE} are not valid in nl"
+    )
 
 
 def test_a_part_of_a_word_is_no_value() -> None:
@@ -37,10 +40,18 @@ def test_what_was_sent_need_not_be_json() -> None:
         assert without_echo("no leave", sent) == "no leave"
 
 
-@given(st.text(), st.lists(st.text(min_size=3).map(str.strip).filter(lambda text: len(text) >= 3)), st.text())
+@given(
+    st.text(),
+    st.lists(st.text(min_size=3).map(str.strip).filter(lambda text: len(text) >= 3)),
+    st.text(),
+)
 def test_no_value_comes_through(before: str, values: list[str], after: str) -> None:
     """Wherever a whole value stands between other characters, it is gone."""
     words = " ".join(["x", *(f"({value})" for value in values), "y"])
     cleaned = without_echo(words, json.dumps(values).encode())
-    assert all(f"({value})" not in cleaned for value in values if value[0].isalnum() and value[-1].isalnum())
+    assert all(
+        f"({value})" not in cleaned
+        for value in values
+        if value[0].isalnum() and value[-1].isalnum()
+    )
     assert without_echo(before + after, b"[]") == before + after

@@ -45,7 +45,9 @@ def test_a_stop_ends_the_waiting():
 
 def refuse(gate: Gate, retry_after_s: float) -> None:
     """One request that the service refuses, asking for a wait."""
-    gate.settled(gate.acquire(10), started=0.0, ended=0.0, refused=True, retry_after_s=retry_after_s)
+    gate.settled(
+        gate.acquire(10), started=0.0, ended=0.0, refused=True, retry_after_s=retry_after_s
+    )
 
 
 def test_a_long_pause_is_not_waited_for(tmp_path):
@@ -67,7 +69,9 @@ def test_a_long_pause_is_not_waited_for(tmp_path):
     waiting.wait()
     gate.settled(granted[0], started=0.0, ended=0.0, refused=True, retry_after_s=86_400)
     thread.join(60)
-    assert [error.what for error in ends] == ["Octolis asked to wait another 86400 s; retry_budget_s allows 600 s"]
+    assert [error.what for error in ends] == [
+        "Octolis asked to wait another 86400 s; retry_budget_s allows 600 s"
+    ]
     assert "after 1970-01-02 00:16:40 UTC" in (ends[0].hint or "")
     later = Gate(Budget(1), threading.Event(), file, longest_pause_s=600, **clocks)
     with pytest.raises(GaveUp, match="86400 s"):
@@ -107,7 +111,10 @@ def test_a_recall_ends_the_waiting_of_those_who_wait():
         except Interrupted:
             ends.append(call)
 
-    threads = [threading.Thread(target=wait, args=(call,)) for call in (lambda: gate.sleep(300), lambda: take(gate))]
+    threads = [
+        threading.Thread(target=wait, args=(call,))
+        for call in (lambda: gate.sleep(300), lambda: take(gate))
+    ]
     for thread in threads:
         thread.start()
     while len(ends) < 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.retry import TransientError
+from migrate.net.retry import TransientError
 from migrate.target.answer import Answer
 from migrate.target.reads import csv_reader
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from migrate.target.answer import Answer
 from migrate.target.results import (
     Again,
-    Columns,
+    AnswerColumns,
     Fatal,
     Rejected,
     Results,
@@ -25,7 +25,7 @@ from migrate.target.results import (
     read_answer,
 )
 
-KEY = Columns(("id",))
+KEY = AnswerColumns(("id",))
 
 
 def test_times_without_a_zone():
@@ -65,19 +65,31 @@ def test_results_are_read_whatever_the_status(status):
     assert isinstance(reading, Results)
     [verdict] = reading.verdicts
     assert isinstance(verdict, Written)
-    assert (verdict.masterid, verdict.merged_from, verdict.altered, verdict.protected) == ("m-a", (), (), ())
+    assert (verdict.masterid, verdict.merged_from, verdict.altered, verdict.protected) == (
+        "m-a",
+        (),
+        (),
+        (),
+    )
 
 
 def test_warnings_merges_and_changes():
     """Protected columns are not also altered; recipe columns are not compared; merged ids are the others."""
     row = {"id": "a", "kept": 1, "mine": "x", "lower": "A", "other": "b"}
-    result = written({**row, "mine": None, "lower": "a", "other": "c"}, __all_masterids__=["m-a", "old-1", "old-2"])
+    result = written(
+        {**row, "mine": None, "lower": "a", "other": "c"},
+        __all_masterids__=["m-a", "old-1", "old-2"],
+    )
     result["warnings"] = {"protected_columns": ["mine"]}
-    reading = read_answer(answer(result), sent(row), Columns(("id",), frozenset({"lower"})))
+    reading = read_answer(answer(result), sent(row), AnswerColumns(("id",), frozenset({"lower"})))
     assert isinstance(reading, Results)
     [verdict] = reading.verdicts
     assert isinstance(verdict, Written)
-    assert (verdict.merged_from, verdict.protected, verdict.altered) == (("old-1", "old-2"), ("mine",), ("other",))
+    assert (verdict.merged_from, verdict.protected, verdict.altered) == (
+        ("old-1", "old-2"),
+        ("mine",),
+        ("other",),
+    )
 
 
 def test_a_column_that_is_not_stored_is_altered():
@@ -91,7 +103,13 @@ def test_a_column_that_is_not_stored_is_altered():
 def test_refused_records():
     """400 is final and told without values; 423 and 5xx concern only the records that have them."""
     rows = [{"id": name} for name in "abcd"]
-    error = {"title": "Bad", "detail": "Bad row", "status": 400, "missing": ["firstname"], "values": {"x": "SECRET"}}
+    error = {
+        "title": "Bad",
+        "detail": "Bad row",
+        "status": 400,
+        "missing": ["firstname"],
+        "values": {"x": "SECRET"},
+    }
     error["errors"] = [{"message": "must be boolean", "schemaPath": "#/properties/consent/type"}]
     results = [
         {"written": False, "error": error},
@@ -112,14 +130,26 @@ def test_refused_records():
     assert isinstance(fourth, Rejected)
 
 
-MISTYPED: tuple[Any, ...] = (None, 7, "text", [], {}, [None], [{"message": None, "dataPath": 1}], {"a": [1]}, True)
+MISTYPED: tuple[Any, ...] = (
+    None,
+    7,
+    "text",
+    [],
+    {},
+    [None],
+    [{"message": None, "dataPath": 1}],
+    {"a": [1]},
+    True,
+)
 
 
 @given(
     st.sampled_from([408, 423, 424, 425, 429, 500, 503]),
     st.sampled_from([int, str]),
     st.dictionaries(
-        st.sampled_from(["title", "detail", "missing", "errors", "values"]), st.sampled_from(MISTYPED), max_size=5
+        st.sampled_from(["title", "detail", "missing", "errors", "values"]),
+        st.sampled_from(MISTYPED),
+        max_size=5,
     ),
 )
 def test_a_passing_failure_passes_whatever_stands_beside_it(status, form, members):
@@ -132,7 +162,11 @@ def test_a_passing_failure_passes_whatever_stands_beside_it(status, form, member
     assert verdict.status == status
 
 
-@given(st.sampled_from([400, "422"]), st.sampled_from(["missing", "errors", "detail"]), st.sampled_from(MISTYPED))
+@given(
+    st.sampled_from([400, "422"]),
+    st.sampled_from(["missing", "errors", "detail"]),
+    st.sampled_from(MISTYPED),
+)
 def test_a_refusal_keeps_its_title(status, member, value):
     """Nor do such members cost the reason of a refusal."""
     result = {"written": False, "error": {"title": "Bad row", member: value, "status": status}}
@@ -205,7 +239,9 @@ def test_order_is_never_guessed(order):
 )
 def test_unclear_answers(body):
     """Too few, too many, of another record, without a masterid: unclear, not guessed."""
-    assert isinstance(read_answer(Answer(200, json.dumps(body).encode()), sent({"id": "a"}), KEY), Unclear)
+    assert isinstance(
+        read_answer(Answer(200, json.dumps(body).encode()), sent({"id": "a"}), KEY), Unclear
+    )
 
 
 @pytest.mark.parametrize(

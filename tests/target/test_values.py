@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 from migrate.target.values import is_same_value
 
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.text(), st.floats(allow_nan=False, allow_infinity=False)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(),
+    st.floats(allow_nan=False, allow_infinity=False),
 )
 
 
@@ -59,8 +63,13 @@ def test_not_the_same(sent, stored):
 @given(SCALARS, SCALARS)
 def test_agrees_with_the_values(one, other):
     """For plain values: equal exactly where Python's values of one type are."""
-    pair = json.dumps(one).encode(), json.dumps(other, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other)]
+    pair = (
+        json.dumps(one).encode(),
+        json.dumps(other, ensure_ascii=False).encode("utf-8", "surrogatepass"),
+    )
+    numbers = [
+        isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other)
+    ]
     if all(numbers):
         expected = Decimal(json.dumps(one)) == Decimal(json.dumps(other))
     else:

@@ -21,14 +21,15 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
+from migrate.app.context import Context
+from migrate.app.deep import expect_all
+from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.config import Project, load_project
-from migrate.plan.opening import Plan, open_plan
+from migrate.plan.open_plan import Plan, open_plan
 from migrate.progress import Silence
 from migrate.project import start_project
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
-from migrate.stages.deep import expect_all
-from migrate.stages.run import Job, run_extract, run_load, run_plan
 from migrate.target.client import TargetClient
 from migrate.verify.expected import Expected
 from migrate.verify.known import Known, read_known
@@ -95,7 +96,7 @@ def interactions() -> list[dict[str, Any]]:
 class Migrated:
     """A finished migration: its job, plan, what the verifier expects and knows, and the target's memory."""
 
-    job: Job
+    context: Context
     plan: Plan
     memory: Path
     port: int
@@ -112,9 +113,11 @@ class Migrated:
         if damage is not None:
             with closing(sqlite3.connect(copy)) as connection, connection:
                 damage(connection)
-        with Sandbox(sandbox_settings(copy, self.job.project.mappings)) as box:
-            settings = self.job.project.octolis.model_copy(update={"base_url": box.octolis_url})
-            with TargetClient(settings, (SecretStr(TARGET_KEY),), state_file=None, stop=Event()) as client:
+        with Sandbox(sandbox_settings(copy, self.context.project.mappings)) as box:
+            settings = self.context.project.octolis.model_copy(update={"base_url": box.octolis_url})
+            with TargetClient(
+                settings, (SecretStr(TARGET_KEY),), state_file=None, stop=Event()
+            ) as client:
                 yield client
 
 
@@ -130,7 +133,9 @@ def plant_source(box: Sandbox) -> None:
     """Puts the small shop into the sandbox's Datatrics."""
     records = {"profiles": profiles(), "sales": sales(), "interactions": interactions()}
     for resource, rows in records.items():
-        httpx.post(f"{box.url}/_sandbox/records/{resource}", content=msgspec.json.encode(rows)).raise_for_status()
+        httpx.post(
+            f"{box.url}/_sandbox/records/{resource}", content=msgspec.json.encode(rows)
+        ).raise_for_status()
 
 
 def write_project(folder: Path, box: Sandbox) -> Project:
@@ -142,7 +147,9 @@ def write_project(folder: Path, box: Sandbox) -> Project:
         '[datatrics.timezones]\n"*" = "Europe/Amsterdam"\n[datatrics.source_aliases]\n"Magento2" = "Magento 2"\n'
         f'[octolis]\nbase_url = "{box.octolis_url}"\n[octolis.datasets]\n{datasets}\n'
     )
-    return load_project(folder / "migrate.toml", {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY})
+    return load_project(
+        folder / "migrate.toml", {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
+    )
 
 
 OLD: dict[str, tuple[str, str]] = {
@@ -168,7 +175,9 @@ def fill_target(box: Sandbox) -> None:
     for dataset, (column, value) in OLD.items():
         key = f"{dataset.removesuffix('s')}_key"
         rows = [{key: name, column: value} for name in old_keys(dataset)]
-        rows += [{key: name, column: value} for name in ("Till:1", "Till:2") if dataset == "contacts"]
+        rows += [
+            {key: name, column: value} for name in ("Till:1", "Till:2") if dataset == "contacts"
+        ]
         url = f"{box.octolis_url}/datasets/{dataset}/records/batch?api-key={TARGET_KEY}"
         httpx.post(url, json=rows, headers=HEADERS).raise_for_status()
 
@@ -177,14 +186,14 @@ def fill_target(box: Sandbox) -> None:
 class Served:
     """A copy of the finished migration beside a running copy of its sandbox, for a test to do with what it likes."""
 
-    job: Job
+    context: Context
     box: Sandbox
     plan: str
 
     def call(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """The command as a process: its exit code and its JSON object."""
         done = subprocess.run(
-            [sys.executable, "-m", "migrate", *arguments, "--json", "-q"], cwd=self.job.project.workspace.parent,
+            [sys.executable, "-m", "migrate", *arguments, "--json", "-q"], cwd=self.context.project.workspace.parent,
             env={**os.environ, "DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}, text=True,
             stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
         )  # fmt: skip
@@ -217,19 +226,23 @@ def serve(migrated: Migrated, tmp_path: Path) -> Iterator[Serve]:
                 with closing(sqlite3.connect(memory)) as connection, connection:
                     damage(connection)
             folder = tmp_path / "project"
-            shutil.copytree(migrated.job.project.workspace.parent, folder)
-            box = stack.enter_context(Sandbox(sandbox_settings(memory, folder / "mappings", migrated.port)))
+            shutil.copytree(migrated.context.project.workspace.parent, folder)
+            box = stack.enter_context(
+                Sandbox(sandbox_settings(memory, folder / "mappings", migrated.port))
+            )
             keys = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
-            return Served(make_job(load_project(folder / "migrate.toml", keys)), box, migrated.plan.name)
+            return Served(
+                make_job(load_project(folder / "migrate.toml", keys)), box, migrated.plan.name
+            )
 
         yield start
 
 
-def make_job(project: Project) -> Job:
+def make_job(project: Project) -> Context:
     """What a stage is given."""
     workspace = Workspace(project.workspace)
     workspace.create()
-    return Job(project, workspace, Silence(), Event(), lambda: datetime.now(UTC))
+    return Context(project, workspace, Silence(), Event(), lambda: datetime.now(UTC))
 
 
 @pytest.fixture(scope="session")
@@ -237,17 +250,24 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Migrated:
     """The small shop, extracted, planned and loaded; nobody may change what this gives."""
     folder = tmp_path_factory.mktemp("migrated")
     start_project(folder / "mappings-of")
-    with Sandbox(sandbox_settings(folder / "memory.sqlite", folder / "mappings-of" / "mappings")) as box:
+    with Sandbox(
+        sandbox_settings(folder / "memory.sqlite", folder / "mappings-of" / "mappings")
+    ) as box:
         port = int(box.url.rpartition(":")[2])
         plant_source(box)
         fill_target(box)
-        job = make_job(write_project(folder / "project", box))
-        run_extract(job, ["profiles", "sales", "interactions"])
-        plan = run_plan(job, DATASETS)
-        run_load(job, name=plan.name)
-    plan = open_plan(job.workspace, plan.name)
-    expected = {name: made for name, made in expect_all(job, plan, DATASETS) if isinstance(made, Expected)}
-    known = {
-        name: read_known(job.workspace.ledger, plan.folder, plan.name, expected[name].rules, ()) for name in expected
+        context = make_job(write_project(folder / "project", box))
+        run_extract(context, ["profiles", "sales", "interactions"])
+        plan = run_plan(context, DATASETS)
+        run_load(context, name=plan.name)
+    plan = open_plan(context.workspace, plan.name)
+    expected = {
+        name: made
+        for name, made in expect_all(context, plan, DATASETS)
+        if isinstance(made, Expected)
     }
-    return Migrated(job, plan, folder / "memory.sqlite", port, expected, known)
+    known = {
+        name: read_known(context.workspace.ledger, plan.folder, plan.name, expected[name].rules, ())
+        for name in expected
+    }
+    return Migrated(context, plan, folder / "memory.sqlite", port, expected, known)

@@ -14,14 +14,30 @@ from migrate.verify.typed import Broken
 # what folds to plain letters or digits by way of case or compatibility, beside what does not
 _ODD = "ß™ªºſKÅİıŉﬁﬀ①²½\u0301\u0345\u02bc\u200b\ufe0f\ufeff ．，＋Ｎｌ١３Ⓝℂ㎏ёΝ中🇳\x1c\x85\u2003"
 _PLAIN = "NLnlPeru&.,-+ 0126;'"
-_WORDS = ["Nederland", "Peru", "Côte d'Ivoire", "u.s.a.", "Isole Fær Øer", "NLD", "uk", "020 1234567", "+31 6", " ext"]
+_WORDS = [
+    "Nederland",
+    "Peru",
+    "Côte d'Ivoire",
+    "u.s.a.",
+    "Isole Fær Øer",
+    "NLD",
+    "uk",
+    "020 1234567",
+    "+31 6",
+    " ext",
+]
 _texts = st.lists(
-    st.one_of(st.sampled_from(_WORDS), st.sampled_from(_ODD + _PLAIN), st.characters(codec="utf-8")), max_size=6
+    st.one_of(
+        st.sampled_from(_WORDS), st.sampled_from(_ODD + _PLAIN), st.characters(codec="utf-8")
+    ),
+    max_size=6,
 ).map("".join)
 
 
 def _mapped(name: str, text: str, argument: str | None) -> str | None:
-    found: str | None = pl.DataFrame({"t": [text]}).select(FUNCTIONS[name].build(pl.col("t"), argument)).item()
+    found: str | None = (
+        pl.DataFrame({"t": [text]}).select(FUNCTIONS[name].build(pl.col("t"), argument)).item()
+    )
     return found
 
 
@@ -35,7 +51,13 @@ def _verified(name: str, text: str, argument: str | None) -> str | None:
 
 @pytest.mark.parametrize(
     ("name", "argument"),
-    [("country", None), ("phone", "NL"), ("phone", "DE"), ("decimal_comma", None), ("decimal_comma", "or_point")],
+    [
+        ("country", None),
+        ("phone", "NL"),
+        ("phone", "DE"),
+        ("decimal_comma", None),
+        ("decimal_comma", "or_point"),
+    ],
 )
 @given(text=_texts)
 def test_both_read_odd_letters_alike(name: str, argument: str | None, text: str) -> None:
@@ -63,7 +85,9 @@ def test_nothing_is_made_of_odd_letters(call: str, text: str) -> None:
     """Neither makes a code, a number that nobody gave, or thousands of them: refused, or left as it is."""
     name, _, argument = call.partition(": ")
     wanted = text if name == "decimal_comma" else None
-    assert _mapped(name, text, argument or None) == _verified(name, text, argument or None) == wanted
+    assert (
+        _mapped(name, text, argument or None) == _verified(name, text, argument or None) == wanted
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,4 +107,6 @@ def test_nothing_is_made_of_odd_letters(call: str, text: str) -> None:
 def test_what_is_plain_enough_is_read(call: str, text: str, wanted: str) -> None:
     """Names however they are written, and numbers with words before them."""
     name, _, argument = call.partition(": ")
-    assert _mapped(name, text, argument or None) == _verified(name, text, argument or None) == wanted
+    assert (
+        _mapped(name, text, argument or None) == _verified(name, text, argument or None) == wanted
+    )

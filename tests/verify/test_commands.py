@@ -11,19 +11,19 @@ from typing import Any
 import polars as pl
 import pytest
 
+from migrate.app import deep
+from migrate.app.deep import run_repair
+from migrate.app.pipeline import run_load
+from migrate.app.reconcile import run_reconcile
+from migrate.app.status import read_status
+from migrate.app.totals import reconcile_with_totals, run_totals
+from migrate.app.trace import run_trace
+from migrate.app.undo import plan_undo, run_undo
 from migrate.errors import Interrupted
-from migrate.mask import workspace_masker
-from migrate.plan.opening import open_plan
+from migrate.plan.open_plan import open_plan
+from migrate.privacy.mask import workspace_masker
 from migrate.report.reconcile import render_reconciliation
-from migrate.stages import deep
-from migrate.stages.deep import run_repair
-from migrate.stages.run import run_load
-from migrate.stages.status import read_status
-from migrate.stages.totals import reconcile_with_totals, run_totals
-from migrate.stages.trace import run_trace
-from migrate.stages.undo import plan_undo, run_undo
-from migrate.stages.verify import run_reconcile
-from migrate.verify import shelf
+from migrate.verify import spill
 from migrate.verify.expected import Expected, expect_dataset
 from migrate.verify.reconcile import Reconciliation
 from migrate.verify.rules import DatasetRules
@@ -36,21 +36,27 @@ def lose_three_orders(connection: sqlite3.Connection) -> None:
     connection.execute(
         "DELETE FROM rows WHERE masterid IN (SELECT masterid FROM rows WHERE dataset = 'orders' LIMIT 3)"
     )
-    rows = connection.execute("SELECT masterid, data FROM rows WHERE dataset = 'contacts' LIMIT 2").fetchall()
+    rows = connection.execute(
+        "SELECT masterid, data FROM rows WHERE dataset = 'contacts' LIMIT 2"
+    ).fetchall()
     for masterid, data in rows:
         changed = json.loads(b"{" + data + b"}") | {"lastname": "Somebody"}
         connection.execute(
-            "UPDATE rows SET data = ? WHERE masterid = ?", (json.dumps(changed)[1:-1].encode(), masterid)
+            "UPDATE rows SET data = ? WHERE masterid = ?",
+            (json.dumps(changed)[1:-1].encode(), masterid),
         )
 
 
 def withdraw_consents(connection: sqlite3.Connection) -> None:
     """Turns every newsletter of the target off: no count shows it."""
-    rows = connection.execute("SELECT masterid, data FROM rows WHERE dataset = 'contacts'").fetchall()
+    rows = connection.execute(
+        "SELECT masterid, data FROM rows WHERE dataset = 'contacts'"
+    ).fetchall()
     for masterid, data in rows:
         changed = json.loads(b"{" + data + b"}") | {"newsletter": False}
         connection.execute(
-            "UPDATE rows SET data = ? WHERE masterid = ?", (json.dumps(changed)[1:-1].encode(), masterid)
+            "UPDATE rows SET data = ? WHERE masterid = ?",
+            (json.dumps(changed)[1:-1].encode(), masterid),
         )
 
 
@@ -66,7 +72,13 @@ def test_deep_reconcile_of_a_sound_migration(serve: Serve) -> None:
     assert (code, summary["status"]) == (0, "match")
     for name in DATASETS:
         d = summary["datasets"][name]
-        assert (d["verdict"], d["missing"], d["extra"], d["different"], d["recipe_changed"]) == ("match", 0, 0, 0, 0)
+        assert (d["verdict"], d["missing"], d["extra"], d["different"], d["recipe_changed"]) == (
+            "match",
+            0,
+            0,
+            0,
+            0,
+        )
         assert d["compared"] > 0
     odd = summary["datasets"]["contacts"]["by_source"]["Shop: two"]
     assert odd["planned"] == odd["counted"] > 0
@@ -88,25 +100,33 @@ def test_damage_is_named_repaired_and_gone(serve: Serve) -> None:
     assert orders["buckets"]["unexplained"] == 0
     assert contacts["different_columns"] == {"lastname": 2}
     assert pl.read_parquet(contacts["differences"]).height == 2
-    repair = open_plan(served.job.workspace, summary["repair_plan"]).document.datasets
+    repair = open_plan(served.context.workspace, summary["repair_plan"]).document.datasets
     assert {name: (c.planned, c.create, c.update) for name, c in repair.items()} == {
         "contacts": (2, 0, 2), "orders": (3, 3, 0),
     }  # fmt: skip
-    run_load(served.job, name=summary["repair_plan"])
-    again = run_reconcile(served.job, served.plan, deep=True, wait_s=0)
+    run_load(served.context, name=summary["repair_plan"])
+    again = run_reconcile(served.context, served.plan, deep=True, wait_s=0)
     assert deep_counts(again) == dict.fromkeys(DATASETS, (0, 0, 0))
-    assert run_repair(served.job, again) is None
+    assert run_repair(served.context, again) is None
 
 
 def test_count_marks_say_where_a_loss_lies(serve: Serve) -> None:
     """What the load counted on its way narrows a difference down to the batches between which it arose."""
     served = serve(lose_three_orders)
-    with contextlib.closing(sqlite3.connect(served.job.workspace.ledger)) as connection, connection:
+    with (
+        contextlib.closing(sqlite3.connect(served.context.workspace.ledger)) as connection,
+        connection,
+    ):
         [number] = connection.execute("SELECT id FROM datasets WHERE name = 'orders'").fetchone()
-        marks = [(number, 0.0, done, count, 500, 600) for done, count in ((10, 550), (20, 499), (30, 490))]
+        marks = [
+            (number, 0.0, done, count, 500, 600)
+            for done, count in ((10, 550), (20, 499), (30, 490))
+        ]
         columns = "dataset, at, batches_done, count, least, most"
-        connection.executemany(f"INSERT INTO count_marks ({columns}) VALUES (?, ?, ?, ?, ?, ?)", marks)
-    orders = run_reconcile(served.job, None, wait_s=0).datasets["orders"]
+        connection.executemany(
+            f"INSERT INTO count_marks ({columns}) VALUES (?, ?, ?, ?, ?, ?)", marks
+        )
+    orders = run_reconcile(served.context, None, wait_s=0).datasets["orders"]
     assert orders.difference == -3
     assert "between batches 10 and 20" in orders.explanations[-1]
 
@@ -114,24 +134,28 @@ def test_count_marks_say_where_a_loss_lies(serve: Serve) -> None:
 def test_many_buckets_find_what_one_finds(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dataset that is verified in pieces has the same findings, in the same order, and leaves nothing behind."""
     served = serve(lose_three_orders)
-    whole = run_reconcile(served.job, None, deep=True, wait_s=0)
-    files = {name: d.deep.file.read_bytes() for name, d in whole.datasets.items() if d.deep and d.deep.file}
-    monkeypatch.setattr(shelf, "BUCKET_ROWS", 7)
-    again = run_reconcile(served.job, None, deep=True, wait_s=0)
+    whole = run_reconcile(served.context, None, deep=True, wait_s=0)
+    files = {
+        name: d.deep.file.read_bytes()
+        for name, d in whole.datasets.items()
+        if d.deep and d.deep.file
+    }
+    monkeypatch.setattr(spill, "BUCKET_ROWS", 7)
+    again = run_reconcile(served.context, None, deep=True, wait_s=0)
     assert deep_counts(again) == deep_counts(whole)
     for name, d in again.datasets.items():
         assert d.deep
         assert d.deep.file
         assert pl.read_parquet(d.deep.file).equals(pl.read_parquet(files[name])), name
-    assert not list(served.job.workspace.reports.glob(".*"))
+    assert not list(served.context.workspace.reports.glob(".*"))
 
 
 def test_a_feed_is_called_not_verifiable(serve: Serve) -> None:
     """What goes to a webhook is never called right: it is named, and nothing is asked of the target for it."""
     served = serve()
-    file = served.job.project.mappings / "interactions.yaml"
+    file = served.context.project.mappings / "interactions.yaml"
     file.write_text(file.read_text() + "\ntarget: webhook\n")
-    found = run_reconcile(served.job, None, wait_s=0)
+    found = run_reconcile(served.context, None, wait_s=0)
     assert set(found.datasets) == set(DATASETS) - {"interactions"}
     assert "cannot be asked" in found.unverifiable["interactions"]
     assert "interactions: not verifiable" in render_reconciliation(found)
@@ -140,8 +164,8 @@ def test_a_feed_is_called_not_verifiable(serve: Serve) -> None:
 def test_samples_are_masked_unless_asked_for(serve: Serve) -> None:
     """No value of a record on the screen, until --show-values."""
     served = serve(lose_three_orders)
-    found = run_reconcile(served.job, None, deep=True, wait_s=0)
-    masked = render_reconciliation(found, workspace_masker(served.job.workspace.root).mask)
+    found = run_reconcile(served.context, None, deep=True, wait_s=0)
+    masked = render_reconciliation(found, workspace_masker(served.context.workspace.root).mask)
     assert "Somebody" not in masked
     assert "van der Meulen" not in masked
     assert "Somebody" in render_reconciliation(found)
@@ -149,12 +173,17 @@ def test_samples_are_masked_unless_asked_for(serve: Serve) -> None:
 
 def test_totals_are_equal_to_the_cent(serve: Serve) -> None:
     """Every business total of snapshot, plan and target agrees, group by group; revenue is the sum of the orders."""
-    tables = {table.title: table for table in run_totals(serve().job, None)}
+    tables = {table.title: table for table in run_totals(serve().context, None)}
     assert all(table.equal for table in tables.values())
-    revenue = sum(row.amounts["target"] or 0 for row in tables["Revenue per month and currency"].rows)
+    revenue = sum(
+        row.amounts["target"] or 0 for row in tables["Revenue per month and currency"].rows
+    )
     assert revenue == sum(range(60)) + 6
     assert len(tables["Events per day and type"].rows) == 28
-    assert {row.group[-1] for row in tables["Consent newsletter in contacts"].rows} == {"true", "false"}
+    assert {row.group[-1] for row in tables["Consent newsletter in contacts"].rows} == {
+        "true",
+        "false",
+    }
 
 
 def test_a_difference_in_the_totals_alone_is_kept(serve: Serve) -> None:
@@ -163,17 +192,26 @@ def test_a_difference_in_the_totals_alone_is_kept(serve: Serve) -> None:
     code, summary = served.call("reconcile", "--totals", "--wait", "0")
     assert (code, summary["status"]) == (4, "mismatch")
     assert {d["verdict"] for d in summary["datasets"].values()} == {"match"}
-    report = json.loads((served.job.workspace.reports / f"{served.plan}-reconcile.json").read_bytes())
+    report = json.loads(
+        (served.context.workspace.reports / f"{served.plan}-reconcile.json").read_bytes()
+    )
     assert report["verdict"] == "mismatch"
-    assert [table["title"] for table in report["totals"] if not table["equal"]] == ["Consent newsletter in contacts"]
-    assert [plan.counted for plan in read_status(served.job.workspace).plans] == [False]
-    assert run_reconcile(served.job, None, wait_s=0).matches
+    assert [table["title"] for table in report["totals"] if not table["equal"]] == [
+        "Consent newsletter in contacts"
+    ]
+    assert [plan.counted for plan in read_status(served.context.workspace).plans] == [False]
+    assert run_reconcile(served.context, None, wait_s=0).matches
 
 
-def test_deep_and_totals_work_the_source_out_once(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deep_and_totals_work_the_source_out_once(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both together take one pass over each dataset, and find what each finds alone."""
     served = serve(lose_three_orders)
-    alone, tables = run_reconcile(served.job, None, deep=True, wait_s=0), run_totals(served.job, None)
+    alone, tables = (
+        run_reconcile(served.context, None, deep=True, wait_s=0),
+        run_totals(served.context, None),
+    )
     passes: list[str] = []
 
     def count(rules: DatasetRules, *rest: Any) -> Expected:
@@ -181,17 +219,19 @@ def test_deep_and_totals_work_the_source_out_once(serve: Serve, monkeypatch: pyt
         return expect_dataset(rules, *rest)
 
     monkeypatch.setattr(deep, "expect_dataset", count)
-    found = reconcile_with_totals(served.job, None, deep=True, wait_s=0)
+    found = reconcile_with_totals(served.context, None, deep=True, wait_s=0)
     beside = list(found.totals)
     assert sorted(passes) == sorted(DATASETS)
     assert deep_counts(found) == deep_counts(alone)
     assert deep_counts(found)["orders"] == (3, 0, 0)
     assert beside == tables
     assert any(not table.equal for table in beside)
-    assert not list(served.job.workspace.reports.glob(".*"))
+    assert not list(served.context.workspace.reports.glob(".*"))
 
 
-def test_stopped_with_totals_the_same_command_goes_on(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_with_totals_the_same_command_goes_on(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is said to go on with has both options."""
     served = serve()
 
@@ -200,30 +240,34 @@ def test_stopped_with_totals_the_same_command_goes_on(serve: Serve, monkeypatch:
 
     monkeypatch.setattr(deep, "expect_dataset", stop)
     with pytest.raises(Interrupted) as caught:
-        reconcile_with_totals(served.job, served.plan, deep=True, wait_s=0)
+        reconcile_with_totals(served.context, served.plan, deep=True, wait_s=0)
     assert caught.value.hint == f"migrate reconcile --deep --totals --plan {served.plan}"
 
 
 def test_totals_of_a_repair_are_those_of_what_it_repairs(serve: Serve) -> None:
     """A repair has only a few of the records; beside a deep verification too, the totals are of all."""
     served = serve(lose_three_orders)
-    whole = {table.title: table for table in run_totals(served.job, None)}
-    repair = run_repair(served.job, run_reconcile(served.job, None, deep=True, wait_s=0))
+    whole = {table.title: table for table in run_totals(served.context, None)}
+    repair = run_repair(served.context, run_reconcile(served.context, None, deep=True, wait_s=0))
     assert repair is not None
-    run_load(served.job, name=repair)
-    tables = reconcile_with_totals(served.job, repair, deep=True, wait_s=0).totals
+    run_load(served.context, name=repair)
+    tables = reconcile_with_totals(served.context, repair, deep=True, wait_s=0).totals
     assert all(table.equal for table in tables)
-    assert {table.title: len(table.rows) for table in tables} == {n: len(table.rows) for n, table in whole.items()}
+    assert {table.title: len(table.rows) for table in tables} == {
+        n: len(table.rows) for n, table in whole.items()
+    }
 
 
-def test_a_feed_has_no_totals_beside_a_deep_verification(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feed_has_no_totals_beside_a_deep_verification(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is neither read back nor added up, whether it can be worked out or not; the others are."""
     served = serve()
     monkeypatch.setattr(deep, "check_as_loaded", lambda *_: None)
-    file = served.job.project.mappings / "interactions.yaml"
+    file = served.context.project.mappings / "interactions.yaml"
     for more in ("", "sparkle: true\n"):
         file.write_text(file.read_text() + ("" if more else "\ntarget: webhook\n") + more)
-        found = reconcile_with_totals(served.job, None, deep=True, wait_s=0)
+        found = reconcile_with_totals(served.context, None, deep=True, wait_s=0)
         tables = found.totals
         assert set(found.datasets) == set(DATASETS) - {"interactions"}
         assert all(d.deep and d.deep.verdict == "match" for d in found.datasets.values())
@@ -234,7 +278,7 @@ def test_a_feed_has_no_totals_beside_a_deep_verification(serve: Serve, monkeypat
 def test_an_edited_mapping_is_to_be_brought_back(serve: Serve) -> None:
     """A new plan would not verify what this one loaded, so the hint names none."""
     served = serve()
-    file = served.job.project.mappings / "orders.yaml"
+    file = served.context.project.mappings / "orders.yaml"
     file.write_text(file.read_text() + "# looked at\n")
     for options in (("--deep",), ("--totals",)):
         code, summary = served.call("reconcile", *options)
@@ -247,29 +291,33 @@ def test_an_edited_mapping_is_to_be_brought_back(serve: Serve) -> None:
 def test_a_feed_that_was_not_handed_over_is_unfinished(serve: Serve) -> None:
     """Nothing of it can be counted, but that its load was never begun is known."""
     served = serve()
-    file = served.job.project.mappings / "interactions.yaml"
+    file = served.context.project.mappings / "interactions.yaml"
     file.write_text(file.read_text() + "\ntarget: webhook\n")
-    assert run_reconcile(served.job, None, wait_s=0).verdict == "match"
-    with contextlib.closing(sqlite3.connect(served.job.workspace.ledger)) as ledger, ledger:
+    assert run_reconcile(served.context, None, wait_s=0).verdict == "match"
+    with contextlib.closing(sqlite3.connect(served.context.workspace.ledger)) as ledger, ledger:
         ledger.execute("PRAGMA foreign_keys = OFF")
         ledger.execute("DELETE FROM datasets WHERE name = 'interactions'")
-    found = run_reconcile(served.job, None, wait_s=0)
+    found = run_reconcile(served.context, None, wait_s=0)
     assert (found.verdict, set(found.not_loaded)) == ("unfinished", {"interactions"})
 
 
 def test_trace_follows_one_record(serve: Serve) -> None:
     """Source, snapshot, steps, batch and target of one profile, and of a sale with its lines."""
     served = serve()
-    facts = run_trace(served.job, "profiles", "p1", None, None, live=True)
+    facts = run_trace(served.context, "profiles", "p1", None, None, live=True)
     contact = facts["datasets"]["contacts"]
     assert json.loads(facts["live"]["record"])["profileid"] == "p1"
     steps = contact["mapped"][0]["columns"]["email"]["steps"]
     assert [step[0] for step in steps] == ["from", "trim", "lowercase", "text"]
     assert steps[-1][1] == "person1@example.test"
     row = contact["rows"][0]
-    assert (row["change"], row["ledger"]["record"]["state"], row["differences"]) == ("update", "written", [])
+    assert (row["change"], row["ledger"]["record"]["state"], row["differences"]) == (
+        "update",
+        "written",
+        [],
+    )
     assert row["stored"]["email"] == "person1@example.test"
-    sale = run_trace(served.job, "sales", "000000002", "Magento2", None, live=False)["datasets"]
+    sale = run_trace(served.context, "sales", "000000002", "Magento2", None, live=False)["datasets"]
     assert len(sale["order_items"]["rows"]) == 3
     assert sale["orders"]["mapped"][0]["columns"]["contact_key"]["steps"][-1][1] == "Magento 2:p2"
     code, summary = served.call("trace", "profiles", "p1")
@@ -281,15 +329,15 @@ def test_undo_restores_what_can_be_restored(serve: Serve) -> None:
     """Updated records go back to what they were; created ones are listed; what others changed since is left alone."""
     served = serve()
     served.write("contacts", {"contact_key": "Magento 2:p1", "city": "Changed by others"})
-    planned = {entry.dataset: entry for entry in plan_undo(served.job, None).datasets}
+    planned = {entry.dataset: entry for entry in plan_undo(served.context, None).datasets}
     contacts = planned["contacts"]
     assert (len(contacts.restorable), len(contacts.changed_since)) == (STALE - 1, 1)
     assert len(contacts.created) == PEOPLE - STALE
-    done = run_undo(served.job, None, wait_s=0)
+    done = run_undo(served.context, None, wait_s=0)
     assert (done.restored, done.verified) == (4 * STALE - 1, 4 * STALE - 1)
     cities = [row["city"] for row in served.records("contacts")]
     assert (cities.count("Old Town"), cities.count("Changed by others")) == (STALE - 1 + 2, 1)
-    assert run_undo(served.job, None, wait_s=0).restored == 0
+    assert run_undo(served.context, None, wait_s=0).restored == 0
     code, summary = served.call("undo", "plan")
     assert (code, summary["datasets"]["contacts"]["restored"]) == (0, STALE - 1)
 
@@ -297,7 +345,7 @@ def test_undo_restores_what_can_be_restored(serve: Serve) -> None:
 def test_evidence_of_a_migration_is_sound_and_holds_nobody(serve: Serve) -> None:
     """The archive checks out elsewhere by itself, an altered byte does not, and no personal value is in it."""
     served = serve()
-    run_reconcile(served.job, None)
+    run_reconcile(served.context, None)
     code, made = served.call("evidence")
     assert code == 0
     data = Path(made["file"]).read_bytes()

@@ -50,7 +50,8 @@ class Memory:
     def rows(self) -> list[Row]:
         query = "SELECT masterid, sequence, data, created_ms FROM rows WHERE dataset = ? ORDER BY sequence"
         return [
-            Row(m, s, json.loads(b"{" + d + b"}"), c) for m, s, d, c in self.connection.execute(query, (self.dataset,))
+            Row(m, s, json.loads(b"{" + d + b"}"), c)
+            for m, s, d, c in self.connection.execute(query, (self.dataset,))
         ]
 
     def delete(self, row: Row) -> None:
@@ -62,9 +63,9 @@ class Memory:
 
     def insert(self, masterid: str, values: dict[str, Any], created_ms: int) -> None:
         data = json.dumps(values)[1:-1].encode()
-        last = self.connection.execute("SELECT max(sequence) FROM rows WHERE dataset = ?", (self.dataset,)).fetchone()[
-            0
-        ]
+        last = self.connection.execute(
+            "SELECT max(sequence) FROM rows WHERE dataset = ?", (self.dataset,)
+        ).fetchone()[0]
         self.connection.execute(
             "INSERT INTO rows VALUES (?, ?, ?, ?, '[]', ?, ?)",
             (self.dataset, masterid, last + 1, data, created_ms, created_ms),
@@ -73,7 +74,8 @@ class Memory:
     def absorb(self, row: Row, into: Row) -> None:
         self.delete(row)
         self.connection.execute(
-            "UPDATE rows SET merged = ? WHERE masterid = ?", (json.dumps([row.masterid]), into.masterid)
+            "UPDATE rows SET merged = ? WHERE masterid = ?",
+            (json.dumps([row.masterid]), into.masterid),
         )
 
 
@@ -113,7 +115,9 @@ def double(memory: Memory, row: Row, _other: Row, n: int) -> Found:
 def intrude(memory: Memory, row: Row, _other: Row, n: int) -> Found:
     key = next(iter(row.values))
     memory.insert(
-        f"foreign-{n}-{row.masterid}", {**row.values, key: f"Till:{n}-{row.masterid}"}, int(time.time() * 1000)
+        f"foreign-{n}-{row.masterid}",
+        {**row.values, key: f"Till:{n}-{row.masterid}"},
+        int(time.time() * 1000),
     )
     return "extra", "foreign", None
 
@@ -135,10 +139,18 @@ PLANTS: dict[str, Callable[[Memory, Row, Row, int], Found]] = {
 }  # fmt: skip
 
 
-def verify(migrated: Migrated, dataset: str, damage: Callable[[sqlite3.Connection], None] | None = None) -> DeepDataset:
+def verify(
+    migrated: Migrated, dataset: str, damage: Callable[[sqlite3.Connection], None] | None = None
+) -> DeepDataset:
     """The dataset read back from a target with damage."""
     with TemporaryDirectory() as folder, migrated.target(Path(folder), damage) as client:
-        reading = Reading(Path(folder) / "pages", lambda: datetime.now(UTC), Event(), lambda _rows: None, page_rows=25)
+        reading = Reading(
+            Path(folder) / "pages",
+            lambda: datetime.now(UTC),
+            Event(),
+            lambda _rows: None,
+            page_rows=25,
+        )
         return verify_dataset(
             migrated.expected[dataset], migrated.known[dataset], client, dataset, reading, lambda _s: None,
             migrated.memory.parent / f"differences-{uuid4()}.parquet",
@@ -148,7 +160,9 @@ def verify(migrated: Migrated, dataset: str, damage: Callable[[sqlite3.Connectio
 def found_in(result: DeepDataset) -> list[Found]:
     """The findings, sorted."""
     assert result.file is not None
-    return sorted(pl.read_parquet(result.file).select("finding", "name", "column").iter_rows(), key=str)
+    return sorted(
+        pl.read_parquet(result.file).select("finding", "name", "column").iter_rows(), key=str
+    )
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -163,9 +177,13 @@ def test_an_undamaged_target_has_no_finding(migrated: Migrated, dataset: str) ->
 @settings(max_examples=12)
 @given(
     dataset=st.sampled_from(DATASETS),
-    plants=st.lists(st.tuples(st.sampled_from(sorted(PLANTS)), st.integers(0, 30)), min_size=1, max_size=6),
+    plants=st.lists(
+        st.tuples(st.sampled_from(sorted(PLANTS)), st.integers(0, 30)), min_size=1, max_size=6
+    ),
 )
-def test_every_plant_is_found_under_its_name(migrated: Migrated, dataset: str, plants: list[tuple[str, int]]) -> None:
+def test_every_plant_is_found_under_its_name(
+    migrated: Migrated, dataset: str, plants: list[tuple[str, int]]
+) -> None:
     """Any mix of damage to different records: each found once, by name and column, and nothing else."""
     planted: list[Found] = []
 
@@ -183,7 +201,8 @@ def test_every_plant_is_found_under_its_name(migrated: Migrated, dataset: str, p
     assert found_in(result) == sorted(planted, key=str)
     assert result.verdict == "mismatch"
     counted = {
-        name: sum(found[0] == name for found in planted) for name in ("missing", "extra", "doubled", "different")
+        name: sum(found[0] == name for found in planted)
+        for name in ("missing", "extra", "doubled", "different")
     }
     assert counted == {name: getattr(result, name) for name in counted}
 
@@ -192,13 +211,26 @@ def test_the_value_of_an_earlier_version_is_stale(tmp_path: Path) -> None:
     """What a record lost to a newer one of its key is told from any other wrong value."""
     (tmp_path / "contacts.yaml").write_text(CONTACTS)
     rules = read_rules(tmp_path)["contacts"]
-    raws = [{"profileid": str(n), "email": "a@b.nl", "city": f"City {n}", "updated": f"202{n}-01-01"} for n in range(3)]
+    raws = [
+        {"profileid": str(n), "email": "a@b.nl", "city": f"City {n}", "updated": f"202{n}-01-01"}
+        for n in range(3)
+    ]
     snapshot = pl.DataFrame(
-        {"_position": [0, 1, 2], "_source": ["s"] * 3, "_id": ["0", "1", "2"], "_raw": [json.dumps(r) for r in raws]}
+        {
+            "_position": [0, 1, 2],
+            "_source": ["s"] * 3,
+            "_id": ["0", "1", "2"],
+            "_raw": [json.dumps(r) for r in raws],
+        }
     )
     expected = expect_dataset(rules, [snapshot], Conventions(), {}, lambda _n: None)
     states = pl.DataFrame({"_key": ["a@b.nl"], "state": ["written"], "masterid": ["m"]})
-    for city, name in (("City 1", "stale"), ("City 0", "stale"), ("City 9", "altered"), ("City", "truncated")):
+    for city, name in (
+        ("City 1", "stale"),
+        ("City 0", "stale"),
+        ("City 9", "altered"),
+        ("City", "truncated"),
+    ):
         held = pl.DataFrame({"__masterid__": ["m"], "email": ["a@b.nl"], "city": [city]})
         held = held.with_columns(held_keys(rules, held))
         found = compare_bucket(expected, expected.bucket(0), held, KnownRows(states)).findings
@@ -209,7 +241,9 @@ def test_what_moves_between_two_readings_is_pending(migrated: Migrated, tmp_path
     """A difference that the second reading does not show again is no difference."""
     folder = tmp_path / "target"
     folder.mkdir()
-    with migrated.target(folder, lambda c: Memory(c, "orders").delete(Memory(c, "orders").rows()[0])) as client:
+    with migrated.target(
+        folder, lambda c: Memory(c, "orders").delete(Memory(c, "orders").rows()[0])
+    ) as client:
         expected, known = migrated.expected["orders"], migrated.known["orders"]
 
         def write_it(_seconds: float) -> None:
@@ -218,5 +252,7 @@ def test_what_moves_between_two_readings_is_pending(migrated: Migrated, tmp_path
             assert client.upsert_batch("orders", body.encode()).status == 200
 
         reading = Reading(folder / "pages", lambda: datetime.now(UTC), Event(), lambda _rows: None)
-        result = verify_dataset(expected, known, client, "orders", reading, write_it, folder / "differences.parquet")
+        result = verify_dataset(
+            expected, known, client, "orders", reading, write_it, folder / "differences.parquet"
+        )
     assert (found_in(result), result.verdict) == ([], "match")

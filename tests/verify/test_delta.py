@@ -12,13 +12,13 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.purge import run_subject_purge
+from migrate.app.reconcile import run_reconcile
+from migrate.app.totals import run_totals
+from migrate.app.trace import run_trace
 from migrate.report.trace import render_trace
 from migrate.snapshot.reading import list_snapshots
-from migrate.stages.purge import run_subject_purge
-from migrate.stages.run import run_extract, run_load, run_plan
-from migrate.stages.totals import run_totals
-from migrate.stages.trace import run_trace
-from migrate.stages.verify import run_reconcile
 from migrate.verify.compare import KnownRows, compare_bucket, held_keys
 from migrate.verify.expected import Expected, Scope, expect_dataset
 from migrate.verify.lookup import looked_up_columns
@@ -61,10 +61,17 @@ def frame(records: list[dict[str, Any]]) -> pl.DataFrame:
 
 def profile(number: int, email: str, day: int) -> dict[str, Any]:
     """One person's record of one day."""
-    return {"profileid": str(number), "email": email, "city": f"City {number}", "updated": f"2024-01-{day:02d}"}
+    return {
+        "profileid": str(number),
+        "email": email,
+        "city": f"City {number}",
+        "updated": f"2024-01-{day:02d}",
+    }
 
 
-def expect(rules: DatasetRules, records: list[dict[str, Any]], touched_from: int, **lookups: Any) -> Expected:
+def expect(
+    rules: DatasetRules, records: list[dict[str, Any]], touched_from: int, **lookups: Any
+) -> Expected:
     """The dataset worked out from the union."""
     scope = Scope(touched_from=touched_from)
     return expect_dataset(rules, [frame(records)], Conventions(), lookups, lambda _n: None, scope)
@@ -75,10 +82,14 @@ def touched_keys(made: Expected) -> set[str]:
     return set(made.bucket(0).touched["_key"])
 
 
-def findings(made: Expected, held: list[dict[str, str]], begun: None = None) -> list[tuple[Any, ...]]:
+def findings(
+    made: Expected, held: list[dict[str, str]], begun: None = None
+) -> list[tuple[Any, ...]]:
     """What a comparison with the target finds."""
     target = pl.DataFrame([{"__masterid__": f"m{n}", **row} for n, row in enumerate(held)])
-    states = made.bucket(0).touched.select("_key", state=pl.lit("written"), masterid=pl.lit(None, pl.String))
+    states = made.bucket(0).touched.select(
+        "_key", state=pl.lit("written"), masterid=pl.lit(None, pl.String)
+    )
     target = target.with_columns(held_keys(made.rules, target))
     found = compare_bucket(made, made.bucket(0), target, KnownRows(states, begun=begun)).findings
     return found.select("finding", "name", "key").rows()
@@ -88,23 +99,37 @@ def test_only_what_the_delta_touched_is_compared(tmp_path: Path) -> None:
     """A record of before the delta may be changed or gone at the target; one of the delta may not."""
     rules = rules_in(tmp_path)["contacts"]
     base = [profile(1, "old@x.nl", 1), profile(2, "both@x.nl", 2)]
-    made = expect(rules, [*base, profile(3, "both@x.nl", 1), profile(4, "new@x.nl", 3)], touched_from=2)
+    made = expect(
+        rules, [*base, profile(3, "both@x.nl", 1), profile(4, "new@x.nl", 3)], touched_from=2
+    )
     assert touched_keys(made) == {"both@x.nl", "new@x.nl"}
     sound = [{"email": "both@x.nl", "city": "City 2"}, {"email": "new@x.nl", "city": "City 4"}]
     assert findings(made, [*sound, {"email": "old@x.nl", "city": "Elsewhere"}]) == []
     assert findings(made, sound) == []
     assert findings(made, sound[:1]) == [("missing", "lost", "new@x.nl")]
-    assert findings(made, [*sound, {"email": "who@x.nl", "city": "?"}]) == [("extra", "foreign", "who@x.nl")]
+    assert findings(made, [*sound, {"email": "who@x.nl", "city": "?"}]) == [
+        ("extra", "foreign", "who@x.nl")
+    ]
     # the group's winner is a record of before: what the delta brought lost against it
-    assert findings(made, [{"email": "both@x.nl", "city": "City 3"}, sound[1]]) == [("different", "stale", "both@x.nl")]
+    assert findings(made, [{"email": "both@x.nl", "city": "City 3"}, sound[1]]) == [
+        ("different", "stale", "both@x.nl")
+    ]
 
 
 def test_a_touched_row_touches_those_that_look_it_up(tmp_path: Path) -> None:
     """An order of before the delta is expected anew when its customer's record may have changed."""
     rules = rules_in(tmp_path)
-    contacts = expect(rules["contacts"], [profile(1, "a@x.nl", 1), profile(2, "b@x.nl", 1), profile(3, "b@x.nl", 2)], 2)
+    contacts = expect(
+        rules["contacts"],
+        [profile(1, "a@x.nl", 1), profile(2, "b@x.nl", 1), profile(3, "b@x.nl", 2)],
+        2,
+    )
     table = contacts.lookup_table(looked_up_columns(rules["orders"], "contact"), {})
-    orders = [{"id": "o1", "profileid": "1"}, {"id": "o2", "profileid": "2"}, {"id": "o3", "profileid": "9"}]
+    orders = [
+        {"id": "o1", "profileid": "1"},
+        {"id": "o2", "profileid": "2"},
+        {"id": "o3", "profileid": "9"},
+    ]
     made = expect(rules["orders"], orders, touched_from=3, contact=table)
     assert touched_keys(made) == {"o2"}
     assert made.bucket(0).rows.height == 3
@@ -113,7 +138,9 @@ def test_a_touched_row_touches_those_that_look_it_up(tmp_path: Path) -> None:
 def test_what_looks_up_an_unverifiable_column_is_unverifiable(tmp_path: Path) -> None:
     """A column that cannot be worked out makes those that take their value from it so, by name."""
     rules_in(tmp_path)
-    (tmp_path / "contacts.yaml").write_text(CONTACTS.replace("{from: city,", '{sql: "LENGTH(city) / 2",'))
+    (tmp_path / "contacts.yaml").write_text(
+        CONTACTS.replace("{from: city,", '{sql: "LENGTH(city) / 2",')
+    )
     (tmp_path / "orders.yaml").write_text(ORDERS.replace("contact.email", "contact.city"))
     rules = read_rules(tmp_path)
     contacts = expect(rules["contacts"], [profile(1, "a@x.nl", 1)], 0)
@@ -145,34 +172,41 @@ def test_touched_is_every_key_of_the_delta_and_no_other(
 def test_a_delta_on_the_night_is_verified_as_a_whole(serve: Serve) -> None:
     """Two people moved, one is new, one is gone: counts, every record and the totals of the delta's plan agree."""
     served = serve()
-    moved = [profile | {"city": "Utrecht", "updated": "2025-01-01 10:00:00"} for profile in profiles()[20:22]]
-    new = profiles()[0] | {"profileid": "p900", "email": "new@example.test", "updated": "2025-01-01 10:00:00"}
+    moved = [
+        profile | {"city": "Utrecht", "updated": "2025-01-01 10:00:00"}
+        for profile in profiles()[20:22]
+    ]
+    new = profiles()[0] | {
+        "profileid": "p900",
+        "email": "new@example.test",
+        "updated": "2025-01-01 10:00:00",
+    }
     sale = sales()[0] | {"conversionid": "000000900", "profileid": "p900", "total": "900.50"}
     late = sales()[0] | {"conversionid": "000000901", "profileid": "p31", "email": ""}
     for resource, rows in (("profiles", [*moved, new]), ("sales", [sale, late])):
         url = f"{served.box.url}/_sandbox/records/{resource}"
         httpx.post(url, content=msgspec.json.encode(rows)).raise_for_status()
-    base = list_snapshots(served.job.workspace)[-1].name
-    delta = run_extract(served.job, ["profiles", "sales", "interactions"], since=base).snapshot
-    plan = run_plan(served.job, DATASETS, snapshot=delta)
+    base = list_snapshots(served.context.workspace)[-1].name
+    delta = run_extract(served.context, ["profiles", "sales", "interactions"], since=base).snapshot
+    plan = run_plan(served.context, DATASETS, snapshot=delta)
     assert plan.document.datasets["contacts"].planned < 20
-    run_load(served.job, name=plan.name)
-    found = run_reconcile(served.job, plan.name, deep=True, wait_s=0)
+    run_load(served.context, name=plan.name)
+    found = run_reconcile(served.context, plan.name, deep=True, wait_s=0)
     assert found.verdict == "match"
     contacts = found.datasets["contacts"].deep
     assert contacts is not None
     assert (contacts.compared, contacts.outside) == (3, 38)
-    tables = {table.title: table for table in run_totals(served.job, plan.name)}
+    tables = {table.title: table for table in run_totals(served.context, plan.name)}
     assert all(table.equal for table in tables.values())
     revenue = tables["Revenue per month and currency"].rows
     assert sum(row.amounts["snapshot"] or 0 for row in revenue) >= 900.5
-    facts = run_trace(served.job, "profiles", "p1", None, plan.name, live=False)
+    facts = run_trace(served.context, "profiles", "p1", None, plan.name, live=False)
     assert (facts["snapshot"]["outside_delta"], facts["datasets"]["contacts"]["rows"]) == (True, [])
     assert "what the delta stands on" in render_trace(facts, None)
-    facts = run_trace(served.job, "profiles", "p20", None, plan.name, live=True)
+    facts = run_trace(served.context, "profiles", "p20", None, plan.name, live=True)
     assert facts["snapshot"]["outside_delta"] is False
     assert facts["datasets"]["contacts"]["rows"][0]["differences"] == []
     # the sale of the night names a profile that only the base has
-    erased = run_subject_purge(served.job, "p31", None)
+    erased = run_subject_purge(served.context, "p31", None)
     assert erased.rows[f"snapshots/{delta}/sales/part-00001.parquet"] == 1
-    assert run_reconcile(served.job, plan.name, wait_s=0).verdict == "match"
+    assert run_reconcile(served.context, plan.name, wait_s=0).verdict == "match"

@@ -58,7 +58,9 @@ columns:
   joined: {sql: "TRY_CAST(amount AS DECIMAL) || '/' || MOD(TRY_CAST(whole AS INTEGER), 7)", type: text}
 """  # fmt: skip
 
-words = st.sampled_from(["", " ", "abc", " Ab  c", "a<b>x</b>", "NULL", "ümlaut", "x\ty", "1", "longer word", 'a"\\b'])
+words = st.sampled_from(
+    ["", " ", "abc", " Ab  c", "a<b>x</b>", "NULL", "ümlaut", "x\ty", "1", "longer word", 'a"\\b']
+)
 times = st.sampled_from(
     [
         "2024-03-31 02:30:00", "2024-10-27 02:30:00", "2024-11-03 01:30:00", "2020-01-01", "0000-00-00 00:00:00", "",
@@ -92,17 +94,25 @@ records = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-def planned(folder: Path, rows: pl.DataFrame, by: str, fill: bool) -> dict[str, dict[str, str | None]]:
+def planned(
+    folder: Path, rows: pl.DataFrame, by: str, fill: bool
+) -> dict[str, dict[str, str | None]]:
     """What the planner sends for each key."""
     mapping = read_mappings(folder)["contacts"]
     wanted = rows.with_columns(
-        pl.lit(None, pl.String).alias(name) for name in needed_fields(mapping) if name not in rows.columns
+        pl.lit(None, pl.String).alias(name)
+        for name in needed_fields(mapping)
+        if name not in rows.columns
     )
-    mapped = map_rows(mapping, wanted, {}, Settings(ZONES, {}, "decimals")).accepted.with_row_index("_row")
+    mapped = map_rows(mapping, wanted, {}, Settings(ZONES, {}, "decimals")).accepted.with_row_index(
+        "_row"
+    )
     rule = CollapseRule(by, ("b", "a"), fill, ["consent"])  # type: ignore[arg-type]  # one of its words
     final = collapse_rows(mapped, list(mapping.columns), rule, "profiles").rows
     texts = [json.loads(body, parse_float=str, parse_int=str) for body in payloads(mapping, final)]
-    return {body["contact_key"]: {name: _text(value) for name, value in body.items()} for body in texts}
+    return {
+        body["contact_key"]: {name: _text(value) for name, value in body.items()} for body in texts
+    }
 
 
 def _text(value: Any) -> str | None:
@@ -123,8 +133,12 @@ def verified(made: Expected) -> dict[str, dict[str, str | None]]:
     return found
 
 
-@pytest.fixture(scope="module", params=[("latest", "false"), ("first", "true"), ("source_order", "true")])
-def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, bool]:
+@pytest.fixture(
+    scope="module", params=[("latest", "false"), ("first", "true"), ("source_order", "true")]
+)
+def way(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str, bool]:
     """A folder with the mapping, under each ranking."""
     by, fill = request.param
     folder = tmp_path_factory.mktemp(by)
@@ -133,12 +147,18 @@ def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @given(batch=st.lists(records, min_size=1, max_size=8))
-def test_both_readings_of_a_mapping_agree(way: tuple[Path, str, bool], batch: list[dict[str, Any]]) -> None:
+def test_both_readings_of_a_mapping_agree(
+    way: tuple[Path, str, bool], batch: list[dict[str, Any]]
+) -> None:
     """The same records kept, the same keys, the same values and the same explicit nulls, to the last digit."""
     folder, by, fill = way
-    page = add_fields(identify_page(1, [json.dumps(record).encode() for record in batch], PROFILES.fields)).frame
+    page = add_fields(
+        identify_page(1, [json.dumps(record).encode() for record in batch], PROFILES.fields)
+    ).frame
     rows = page.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_position"))
-    made = expect_dataset(read_rules(folder)["contacts"], [rows], Conventions(ZONES), {}, lambda _n: None)
+    made = expect_dataset(
+        read_rules(folder)["contacts"], [rows], Conventions(ZONES), {}, lambda _n: None
+    )
     assert made.unverifiable == {}
     assert verified(made) == planned(folder, rows, by, fill)
     assert made.read == len(batch)
@@ -160,7 +180,9 @@ columns:
 """
     (tmp_path / "contacts.yaml").write_text(text)
     rules = read_rules(tmp_path)["contacts"]
-    rows = pl.DataFrame({"_position": [0], "_source": ["a"], "_id": ["1"], "_raw": ['{"profileid":"1","word":"x"}']})
+    rows = pl.DataFrame(
+        {"_position": [0], "_source": ["a"], "_id": ["1"], "_raw": ['{"profileid":"1","word":"x"}']}
+    )
     scope = Scope(keep=("far", "half"))
     made = expect_dataset(rules, [rows], Conventions(), {}, lambda _n: None, scope)
     fraction = "sql: a quotient of whole numbers, which is a binary fraction"

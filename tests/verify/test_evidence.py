@@ -19,17 +19,28 @@ def plan(base: bytes | None = None, **changes: int) -> bytes:
     counts = {"read": 5, "filtered": 1, "rejected": 1, "collapsed": 1, "planned": 2, **changes}
     document: dict[str, Any] = {
         "snapshot": {"manifest_sha256": hashlib.sha256(MANIFEST).hexdigest()},
-        "mappings": {"contacts": {"file": "contacts.yaml", "sha256": hashlib.sha256(MAPPING).hexdigest()}},
+        "mappings": {
+            "contacts": {"file": "contacts.yaml", "sha256": hashlib.sha256(MAPPING).hexdigest()}
+        },
         "datasets": {"contacts": counts},
     }
     if base is not None:
-        document["snapshot"]["base"] = {"name": "A", "manifest_sha256": hashlib.sha256(base).hexdigest(), "base": None}
+        document["snapshot"]["base"] = {
+            "name": "A",
+            "manifest_sha256": hashlib.sha256(base).hexdigest(),
+            "base": None,
+        }
     return json.dumps(document).encode()
 
 
 def parts(**changes: bytes) -> dict[str, bytes]:
     """The parts of a sound archive."""
-    return {"plan.json": plan(), "manifest.json": MANIFEST, "mappings/contacts.yaml": MAPPING, **changes}
+    return {
+        "plan.json": plan(),
+        "manifest.json": MANIFEST,
+        "mappings/contacts.yaml": MAPPING,
+        **changes,
+    }
 
 
 ARCHIVE, HEAD = pack(parts(), {"plan": "p"})
@@ -74,8 +85,14 @@ def test_parts_that_disagree_are_found() -> None:
 
 def test_a_delta_brings_the_manifests_it_stands_on() -> None:
     """Of a plan of a delta the base's manifest is part of the evidence, and checked like its own."""
-    delta = {**parts(**{"plan.json": plan(b"the base", read=7, outside_delta=2)}), "base/A/manifest.json": b"the base"}
+    delta = {
+        **parts(**{"plan.json": plan(b"the base", read=7, outside_delta=2)}),
+        "base/A/manifest.json": b"the base",
+    }
     assert check(pack(delta, {})[0]).problems == ()
-    for wrong in ({**delta, "base/A/manifest.json": b"another"}, {k: v for k, v in delta.items() if "base" not in k}):
+    for wrong in (
+        {**delta, "base/A/manifest.json": b"another"},
+        {k: v for k, v in delta.items() if "base" not in k},
+    ):
         [problem] = check(pack(wrong, {})[0]).problems
         assert "base/A/manifest.json" in problem

@@ -11,14 +11,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from migrate.app.pipeline import run_plan
+from migrate.app.purge import run_purge, run_subject_purge
+from migrate.app.reconcile import run_reconcile
+from migrate.app.undo import run_undo
 from migrate.errors import Unfinished
-from migrate.mask import workspace_masker
-from migrate.plan.opening import open_plan
+from migrate.plan.open_plan import open_plan
+from migrate.privacy.mask import workspace_masker
 from migrate.snapshot.reading import open_snapshot
-from migrate.stages.purge import run_purge, run_subject_purge
-from migrate.stages.run import run_plan
-from migrate.stages.undo import run_undo
-from migrate.stages.verify import run_reconcile
 
 from .conftest import DATASETS, PEOPLE, Serve, Served
 from .test_commands import lose_three_orders
@@ -38,14 +38,18 @@ def say(path: Path) -> str:
 
 def said(root: Path) -> dict[str, str]:
     """What every file of the workspace says, by its name there."""
-    return {path.relative_to(root).as_posix(): say(path) for path in sorted(root.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(root).as_posix(): say(path)
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
 
 
 def leave_traces(served: Served) -> None:
     """Fills the workspace with every kind of file: findings, an undo, reports, a log, what was stopped half way."""
-    workspace = served.job.workspace
-    run_reconcile(served.job, None, deep=True, wait_s=0)
-    run_undo(served.job, None, wait_s=0)
+    workspace = served.context.workspace
+    run_reconcile(served.context, None, deep=True, wait_s=0)
+    run_undo(served.context, None, wait_s=0)
     served.call("diff", "--html", str(workspace.reports / "plain.html"), "--show-values")
     served.call("diff", "--html", str(workspace.reports / "masked.html"))
     plan = open_plan(workspace, None)
@@ -66,14 +70,14 @@ def test_purge_leaves_counts_and_no_values(serve: Serve) -> None:
     """Afterwards no file of the workspace holds a person's value; the plan's counts are still there."""
     served = serve(lose_three_orders)
     leave_traces(served)
-    root = served.job.workspace.root
+    root = served.context.workspace.root
     before = said(root)
     assert sum(any(value in text for value in VALUES) for text in before.values()) > 20
-    assert run_purge(served.job, dry_run=True).files == run_purge(served.job).files
+    assert run_purge(served.context, dry_run=True).files == run_purge(served.context).files
     for name, text in said(root).items():
         assert not [value for value in VALUES if value in text], name
     assert not list(root.rglob("*.parquet"))
-    assert open_plan(served.job.workspace, None, check_files=False).document.datasets
+    assert open_plan(served.context.workspace, None, check_files=False).document.datasets
     assert len(json.loads((root / "purged.json").read_bytes())[0]["files"]) > 10
 
 
@@ -82,12 +86,18 @@ def test_one_person_is_erased_and_nobody_else(serve: Serve, subject: str) -> Non
     """By address or id: the person leaves every file, masked or not; others stay; the masterids are told."""
     served = serve(lose_three_orders)
     leave_traces(served)
-    workspace = served.job.workspace
+    workspace = served.context.workspace
     masker = workspace_masker(workspace.root)
-    theirs = ("erson7@", "'p7'", '"p7"', masker.mask("Magento 2:p7"), masker.mask("person7@example.test"))
+    theirs = (
+        "erson7@",
+        "'p7'",
+        '"p7"',
+        masker.mask("Magento 2:p7"),
+        masker.mask("person7@example.test"),
+    )
     assert sum(any(word in text for word in theirs) for text in said(workspace.root).values()) > 15
     stored = {row["contact_key"]: row["__masterid__"] for row in served.records("contacts")}
-    erased = run_subject_purge(served.job, subject, None)
+    erased = run_subject_purge(served.context, subject, None)
     assert ("contacts", stored["Magento 2:p7"]) in erased.masterids
     assert {dataset for dataset, _ in erased.masterids} >= {"contacts", "orders"}
     left = said(workspace.root)
@@ -95,38 +105,46 @@ def test_one_person_is_erased_and_nobody_else(serve: Serve, subject: str) -> Non
     for name, text in left.items():
         assert not [word for word in words if word in text], name
     snapshot = open_snapshot(workspace, None)
-    raws = [raw for r in snapshot.resources.values() for frame in r.frames([]) for raw in frame["_raw"]]
+    raws = [
+        raw for r in snapshot.resources.values() for frame in r.frames([]) for raw in frame["_raw"]
+    ]
     assert len([raw for raw in raws if "erson17@" in raw]) == 2
     profiles = snapshot.resource("profiles")
     assert profiles is not None
     assert profiles.rows == PEOPLE - 1
     plan = open_plan(workspace, None)
-    assert "Magento 2:p17" in pl.read_parquet(plan.file("contacts", "records.parquet"))["key"].to_list()
+    assert (
+        "Magento 2:p17"
+        in pl.read_parquet(plan.file("contacts", "records.parquet"))["key"].to_list()
+    )
     assert "log/20260102.jsonl" in left
-    assert run_reconcile(served.job, None, wait_s=0).datasets.keys() == set(DATASETS)
-    assert run_subject_purge(served.job, "nobody@example.test", None).records == 0
+    assert run_reconcile(served.context, None, wait_s=0).datasets.keys() == set(DATASETS)
+    assert run_subject_purge(served.context, "nobody@example.test", None).records == 0
 
 
 def test_what_a_collapse_lost_is_erased_too(serve: Serve) -> None:
     """A value that stands only in the list of what lost against another record goes with the person."""
     served = serve()
-    plan = open_plan(served.job.workspace, None)
+    plan = open_plan(served.context.workspace, None)
     file = plan.file("contacts", "collapsed.parquet")
     empty = pl.read_parquet(file)
     row = {name: None for name in empty.columns} | {"key": "k", "source": "s", "id": "other"}
     lost = json.dumps({"email": "person7@example.test"})
     pl.DataFrame([row], schema=empty.schema).with_columns(lost=pl.lit(lost)).write_parquet(file)
-    erased = run_subject_purge(served.job, "person7@example.test", None)
-    assert erased.rows[file.relative_to(served.job.workspace.root).as_posix()] == 1
+    erased = run_subject_purge(served.context, "person7@example.test", None)
+    assert erased.rows[file.relative_to(served.context.workspace.root).as_posix()] == 1
     assert pl.read_parquet(file).height == 0
 
 
 def test_an_unfinished_extract_is_not_passed_over(serve: Serve) -> None:
     """What it has of a person cannot be edited, so the erasure says what to do first and removes nothing yet."""
     served = serve()
-    stored = served.job.workspace.snapshots / "99990101-000000" / "profiles" / "pages.ndjson"
+    stored = served.context.workspace.snapshots / "99990101-000000" / "profiles" / "pages.ndjson"
     stored.parent.mkdir(parents=True)
     stored.write_text("{}\n")
     with pytest.raises(Unfinished, match="99990101-000000"):
-        run_subject_purge(served.job, "person7@example.test", None)
-    assert run_plan(served.job, DATASETS, offline=True).document.datasets["contacts"].planned == PEOPLE
+        run_subject_purge(served.context, "person7@example.test", None)
+    assert (
+        run_plan(served.context, DATASETS, offline=True).document.datasets["contacts"].planned
+        == PEOPLE
+    )

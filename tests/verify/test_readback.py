@@ -75,7 +75,11 @@ def test_an_interrupted_reading_goes_on(tmp_path: Path) -> None:
     assert read_back(again, "d", reading(tmp_path, again.stop)).height == 35
     assert again.pages == [3, 4]
     late = Target(35)
-    read_back(late, "d", reading(tmp_path, late.stop, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=2)))
+    read_back(
+        late,
+        "d",
+        reading(tmp_path, late.stop, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=2)),
+    )
     assert late.pages == [1, 2, 3, 4]
     grown = Target(36)
     assert read_back(grown, "d", reading(tmp_path, grown.stop)).height == 36

@@ -9,7 +9,11 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.report.reconcile import judge_reconciliation, render_reconciliation, summarise_reconciliation
+from migrate.report.reconcile import (
+    judge_reconciliation,
+    render_reconciliation,
+    summarise_reconciliation,
+)
 from migrate.verify.buckets import Buckets, explain_difference
 from migrate.verify.business import Total, add_up, set_side_by_side
 from migrate.verify.known import Written
@@ -29,13 +33,24 @@ counts = st.integers(0, 10**7)
 def books(**changes: int) -> DatasetBooks:
     numbers = {
         name: 0
-        for name in ("planned", "count_before", "created", "updated", "merged", "written", "rejected", "deferred")
+        for name in (
+            "planned",
+            "count_before",
+            "created",
+            "updated",
+            "merged",
+            "written",
+            "rejected",
+            "deferred",
+        )
     }
     return DatasetBooks("contacts", "id", **{**numbers, "unknown": 0, "unsent": 0, **changes})
 
 
 @given(before=counts, created=counts, merged=counts, off=st.integers(-100, 100))
-def test_verdict_is_match_exactly_when_the_equation_holds(before: int, created: int, merged: int, off: int) -> None:
+def test_verdict_is_match_exactly_when_the_equation_holds(
+    before: int, created: int, merged: int, off: int
+) -> None:
     """A difference of one record is a mismatch, and the difference is named with its sign."""
     after = SettledCount(before + created - merged + off)
     found = judge(books(count_before=before, created=created, merged=merged), after, {})
@@ -46,9 +61,18 @@ def test_verdict_is_match_exactly_when_the_equation_holds(before: int, created: 
 
 def test_a_difference_is_explained_by_what_the_books_know() -> None:
     """Unfinished, unsettled, deferred and refused records are named beside a difference."""
-    found = judge(books(count_before=5, created=9, unsent=3, unknown=2, deferred=4, rejected=1), SettledCount(10), {})
+    found = judge(
+        books(count_before=5, created=9, unsent=3, unknown=2, deferred=4, rejected=1),
+        SettledCount(10),
+        {},
+    )
     text = "\n".join(found.explanations)
-    for part in ("3 planned records were never sent", "2 records were sent", "4 records were deferred", "unexplained"):
+    for part in (
+        "3 planned records were never sent",
+        "2 records were sent",
+        "4 records were deferred",
+        "unexplained",
+    ):
         assert part in text
 
 
@@ -114,33 +138,49 @@ def test_every_part_of_a_difference_has_its_bucket(
     there = [(name, "2026-01-01T12:00:01.000Z", f'["{name}"]') for name in sorted(ours | foreign)]
     there += [(name, "2025-01-01T00:00:00.000Z", f'["{name}"]') for name in sorted(old)]
     there.append((survivor, "2026-01-01T12:00:01.000Z", json.dumps([survivor, *sorted(absorbed)])))
-    held = pl.DataFrame(there, schema=["__masterid__", "__created_at__", "__all_masterids__"], orient="row")
+    held = pl.DataFrame(
+        there, schema=["__masterid__", "__created_at__", "__all_masterids__"], orient="row"
+    )
     written = Written(
-        masterids=frozenset(ours | lost | absorbed | {survivor}), ours=frozenset(ours | {survivor}), begun=begun
+        masterids=frozenset(ours | lost | absorbed | {survivor}),
+        ours=frozenset(ours | {survivor}),
+        begun=begun,
     )
     difference = len(foreign) - len(lost) - len(absorbed)
     found = explain_difference(difference, Buckets(rejected=2), held, written)
-    assert found == Buckets(rejected=2, foreign=len(foreign), lost=len(lost), merged_unforecast=len(absorbed))
+    assert found == Buckets(
+        rejected=2, foreign=len(foreign), lost=len(lost), merged_unforecast=len(absorbed)
+    )
     assert explain_difference(difference + 3, Buckets(), held, written).unexplained == 3
 
 
 @given(
     made=st.integers(0, 5), changed=st.integers(0, 5), quiet=st.integers(0, 5), told=st.booleans(),
 )  # fmt: skip
-def test_foreign_writes_are_known_by_their_times(made: int, changed: int, quiet: int, told: bool) -> None:
+def test_foreign_writes_are_known_by_their_times(
+    made: int, changed: int, quiet: int, told: bool
+) -> None:
     """Made inside the run is foreign and moves the count; only changed inside it is foreign too, and moves none.
 
     Where the target does not say when a record was made, the plan's own reading tells what was there.
     """
     early, late = "2025-01-01T00:00:00.000Z", "2026-01-01T12:00:01.000Z"
     rows = [(f"made-{n}", late, late) for n in range(made)]
-    rows += [(f"changed-{n}", early, late) for n in range(changed)] + [(f"q-{n}", early, early) for n in range(quiet)]
+    rows += [(f"changed-{n}", early, late) for n in range(changed)] + [
+        (f"q-{n}", early, early) for n in range(quiet)
+    ]
     rows += [("ours", late, late)]
-    held = pl.DataFrame(rows, schema=["__masterid__", "__created_at__", "__updated_at__"], orient="row")
+    held = pl.DataFrame(
+        rows, schema=["__masterid__", "__created_at__", "__updated_at__"], orient="row"
+    )
     before = frozenset(name for name, created, _ in rows if created == early)
     ours = frozenset({"ours"})
-    written = Written(masterids=ours, ours=ours, begun=datetime(2026, 1, 1, 12, tzinfo=UTC), before=before)
-    found = explain_difference(made, Buckets(), held if told else held.drop("__created_at__"), written)
+    written = Written(
+        masterids=ours, ours=ours, begun=datetime(2026, 1, 1, 12, tzinfo=UTC), before=before
+    )
+    found = explain_difference(
+        made, Buckets(), held if told else held.drop("__created_at__"), written
+    )
     assert found == Buckets(foreign=made, foreign_updates=changed)
     assert explain_difference(0, Buckets(), held, Written(masterids=ours, ours=ours)) == Buckets()
 
@@ -149,7 +189,11 @@ def test_what_was_not_loaded_is_no_match() -> None:
     """A plan of which nothing was begun, and a feed that was not handed over, are unfinished: exit code 4."""
     for unverifiable in ({}, {"feed": "sent to a webhook"}):
         found = Reconciliation("pl", {}, unverifiable, {"feed": 3})
-        assert (found.verdict, found.matches, judge_reconciliation(found)) == ("unfinished", False, (4, "unfinished"))
+        assert (found.verdict, found.matches, judge_reconciliation(found)) == (
+            "unfinished",
+            False,
+            (4, "unfinished"),
+        )
         assert "feed: 3 records not loaded yet" in render_reconciliation(found)
         assert summarise_reconciliation(found)["not_loaded"] == {"feed": 3}
     assert judge_reconciliation(Reconciliation("pl", {})) == (0, "match")
@@ -158,7 +202,11 @@ def test_what_was_not_loaded_is_no_match() -> None:
 @given(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2))
 def test_a_match_leaves_nothing_to_send(unsent: int, unknown: int, deferred: int) -> None:
     """Records that are unsent, unsettled or were deferred: the counts hold, and it is unfinished all the same."""
-    one = judge(books(count_before=5, unsent=unsent, unknown=unknown, deferred=deferred), SettledCount(5), {})
+    one = judge(
+        books(count_before=5, unsent=unsent, unknown=unknown, deferred=deferred),
+        SettledCount(5),
+        {},
+    )
     found = Reconciliation("pl", {"contacts": one})
     left = unsent + unknown + deferred
     assert (one.verdict, found.verdict) == ("match", "unfinished" if left else "match")

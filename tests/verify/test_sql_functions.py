@@ -8,10 +8,24 @@ import pytest
 from migrate.verify.sql_functions import FUNCTIONS, like
 
 # letters that fold to ASCII ones, or that only Python takes for such
-_TEXTS = ["İstanbul", "ISTANBUL", "istanbul", "ıstanbul", "iſtanbul", "Kelvin", "kelvin", "straße", "STRASSE", "Å", "å"]
+_TEXTS = [
+    "İstanbul",
+    "ISTANBUL",
+    "istanbul",
+    "ıstanbul",
+    "iſtanbul",
+    "Kelvin",
+    "kelvin",
+    "straße",
+    "STRASSE",
+    "Å",
+    "å",
+]
 
 
-@pytest.mark.parametrize("pattern", ["istanbul", "İSTANBUL", "_stanbul", "kelvin", "k%", "STRASSE", "å"])
+@pytest.mark.parametrize(
+    "pattern", ["istanbul", "İSTANBUL", "_stanbul", "kelvin", "k%", "STRASSE", "å"]
+)
 def test_like_without_case(pattern: str) -> None:
     """The Turkish letters are no cases of i; the long s and the sign of Kelvin are cases of s and k."""
     frame = pl.DataFrame({"t": _TEXTS})
@@ -23,5 +37,7 @@ def test_like_without_case(pattern: str) -> None:
 def test_patterns_without_case(pattern: str) -> None:
     """Of regular expressions the same, within classes, too."""
     frame = pl.DataFrame({"t": _TEXTS})
-    wanted = frame.sql(f"SELECT REGEXP_LIKE(t, '{pattern}', 'i') AS found FROM self")["found"].to_list()
+    wanted = frame.sql(f"SELECT REGEXP_LIKE(t, '{pattern}', 'i') AS found FROM self")[
+        "found"
+    ].to_list()
     assert [FUNCTIONS["REGEXP_LIKE"](text, pattern, "i") for text in _TEXTS] == wanted

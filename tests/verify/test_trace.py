@@ -13,8 +13,20 @@ LOST = {"city": "Utrecht", "points": 7}
 def facts() -> dict[str, Any]:
     """What is known of a record that another one won over, and of one that was refused."""
     steps = [["from", " Jan "], ["trim", "Jan"], ["lowercase", "jan"], ["text", "jan"]]
-    collapsed = {"source": "a", "id": "1", "winner_source": "b", "winner_id": "2", "lost": json.dumps(LOST)}
-    record = {"state": "rejected", "change": None, "masterid": None, "status": 400, "error": "Jan is no number"}
+    collapsed = {
+        "source": "a",
+        "id": "1",
+        "winner_source": "b",
+        "winner_id": "2",
+        "lost": json.dumps(LOST),
+    }
+    record = {
+        "state": "rejected",
+        "change": None,
+        "masterid": None,
+        "status": 400,
+        "error": "Jan is no number",
+    }
     row = {
         "batch": 3, "position": 4, "change": "create", "key": "jan", "payload": {"name": "jan"},
         "ledger": {"batch": {"state": "acked", "requests": 1, "request_id": "r-1"}, "record": record, "failures": []},
@@ -45,7 +57,9 @@ def test_a_way_is_short_and_says_what_was_lost_and_why() -> None:
 
 def test_nothing_personal_is_shown_without_being_asked_for() -> None:
     """Neither on the screen nor as JSON: not in a step, a key, a payload, an error, nor in what lost."""
-    shown = render_trace(facts(), lambda value: "***") + json.dumps(summarise_trace(facts(), lambda value: "***"))
+    shown = render_trace(facts(), lambda value: "***") + json.dumps(
+        summarise_trace(facts(), lambda value: "***")
+    )
     for word in ("Jan", "jan", "Utrecht"):
         assert word not in shown
     assert "Utrecht" in json.dumps(summarise_trace(facts(), None))

@@ -20,13 +20,14 @@ import httpx
 import msgspec
 import pytest
 
+from migrate.app.context import Context
+from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.undo import plan_undo, run_undo
 from migrate.config import load_project
 from migrate.project import start_project
 from migrate.report.undo import judge_undo, render_undo
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
-from migrate.stages.run import Job, run_extract, run_load, run_plan
-from migrate.stages.undo import plan_undo, run_undo
 
 from .conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
 
@@ -57,7 +58,7 @@ MANDATORY = 'mandatory = ["lastname"]\n'
 class Shop:
     """A project and its sandbox."""
 
-    job: Job
+    context: Context
     box: Sandbox
 
     def write(self, *rows: dict[str, Any]) -> None:
@@ -71,7 +72,10 @@ class Shop:
         url = f"{self.box.octolis_url}/datasets/contacts/records?api-key={TARGET_KEY}"
         found = httpx.get(url, headers=HEADERS).json()["records"]
         return {
-            r["contact_key"]: {name: value for name, value in r.items() if not name.startswith("__")} for r in found
+            r["contact_key"]: {
+                name: value for name, value in r.items() if not name.startswith("__")
+            }
+            for r in found
         }
 
     def inject(self, *faults: str) -> None:
@@ -117,14 +121,14 @@ def migrate(shop: Shop, *profiles: dict[str, Any]) -> None:
     """Extracts, plans and loads these profiles."""
     body = msgspec.json.encode([{"source": "Shop", **profile} for profile in profiles])
     httpx.post(f"{shop.box.url}/_sandbox/records/profiles", content=body).raise_for_status()
-    run_extract(shop.job, ["profiles"])
-    plan = run_plan(shop.job)
-    run_load(shop.job, name=plan.name)
+    run_extract(shop.context, ["profiles"])
+    plan = run_plan(shop.context)
+    run_load(shop.context, name=plan.name)
 
 
 def listed(shop: Shop, name: str) -> list[dict[str, str]]:
     """The rows of one of the undo's lists."""
-    [file] = shop.job.workspace.exports.glob(f"*/undo-{name}-contacts.csv")
+    [file] = shop.context.workspace.exports.glob(f"*/undo-{name}-contacts.csv")
     return list(csv.DictReader(file.read_text().splitlines()))
 
 
@@ -157,11 +161,16 @@ def test_merges_and_columns_that_cannot_be_emptied(place: Path) -> None:
         )  # fmt: skip
         shop.write({"contact_key": "5", "lastname": "Changed by others"})
         loaded = shop.rows()
-        [entry] = plan_undo(shop.job, None).datasets
+        [entry] = plan_undo(shop.context, None).datasets
         assert [r.key for r in entry.restorable] == ["1", "2", "3"]
-        counts = (len(entry.changed_since), len(entry.created), len(entry.merged), len(entry.survivors))
+        counts = (
+            len(entry.changed_since),
+            len(entry.created),
+            len(entry.merged),
+            len(entry.survivors),
+        )
         assert (*counts, entry.unreadable) == (1, 1, 1, 1, ())
-        done = run_undo(shop.job, None, wait_s=0)
+        done = run_undo(shop.context, None, wait_s=0)
         assert (done.restored, done.verified, done.partly, done.refused) == (2, 2, 1, 1)
         assert judge_undo(done) == (3, "restored in part")
         assert "cannot" in render_undo(done)
@@ -170,14 +179,19 @@ def test_merges_and_columns_that_cannot_be_emptied(place: Path) -> None:
         assert now["2"] == before["2"] | {"lastname": "Two"}
         assert {key: now[key] for key in "3456"} == {key: loaded[key] for key in "3456"}
         gone, survivor = listed(shop, "merged")
-        assert gone["merged_into"] == survivor["masterid"] == survivor["merged_into"] != gone["masterid"]
+        assert (
+            gone["merged_into"]
+            == survivor["masterid"]
+            == survivor["merged_into"]
+            != gone["masterid"]
+        )
         assert json.loads(gone["lost"]) == {"contact_key": "4", "lastname": "Four", "city": "Old"}
         assert json.loads(survivor["lost"]) == {
             "contact_key": "other", "email": "four@example.test", "lastname": "Lost", "city": "Lost Town",
         }  # fmt: skip
         assert [row["columns_not_restored"] for row in listed(shop, "partly")] == ["lastname"]
         assert [row["status"] for row in listed(shop, "refused")] == ["400"]
-        again = run_undo(shop.job, None, wait_s=0)
+        again = run_undo(shop.context, None, wait_s=0)
         assert (again.restored, again.refused) == (0, 2)
 
 
@@ -204,12 +218,14 @@ def test_undo_stands_the_faults_that_a_load_stands(place: Path) -> None:
             "octolis:reset-after@method=PATCH,at=6", "octolis:500@method=PATCH,at=7,applied=1",
             "octolis:partial=4/423@method=PATCH,at=8",
         )  # fmt: skip
-        done = run_undo(shop.job, None, wait_s=0)
+        done = run_undo(shop.context, None, wait_s=0)
         assert (done.restored, done.verified, judge_undo(done)) == (1200, 1200, (0, "restored"))
         assert shop.rows() == before
 
 
-@pytest.mark.parametrize(("patches", "how"), [(1, signal.SIGKILL), (2, signal.SIGKILL), (1, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("patches", "how"), [(1, signal.SIGKILL), (2, signal.SIGKILL), (1, signal.SIGTERM)]
+)
 def test_a_stopped_undo_goes_on(place: Path, patches: int, how: signal.Signals) -> None:
     """Killed or asked to stop, the same command restores the rest, and leaves alone what others changed meanwhile."""
     with Sandbox(settings(place)) as box:
@@ -234,8 +250,8 @@ def test_a_stopped_undo_goes_on(place: Path, patches: int, how: signal.Signals) 
             assert "migrate undo run --plan" in said
         shop.inject()
         shop.write({"contact_key": "7", "city": "Changed by others"})
-        left = len(plan_undo(shop.job, None).datasets[0].restorable)
-        done = run_undo(shop.job, None, wait_s=0)
+        left = len(plan_undo(shop.context, None).datasets[0].restorable)
+        done = run_undo(shop.context, None, wait_s=0)
         assert (done.restored, done.verified) == (left, left)
         assert shop.rows() == before | {"7": before["7"] | {"city": "Changed by others"}}
         assert shop.patches() <= 3 + 8 + 3
@@ -243,12 +259,16 @@ def test_a_stopped_undo_goes_on(place: Path, patches: int, how: signal.Signals) 
 
 def sending(shop: Shop) -> int:
     """How many batches the ledger says are on their way."""
-    ledger = shop.job.workspace.ledger
+    ledger = shop.context.workspace.ledger
     if not ledger.exists():
         return 0
     with contextlib.closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as connection:
         try:
-            return int(connection.execute("SELECT count(*) FROM batches WHERE state = 'sending'").fetchone()[0])
+            return int(
+                connection.execute(
+                    "SELECT count(*) FROM batches WHERE state = 'sending'"
+                ).fetchone()[0]
+            )
         except sqlite3.OperationalError:
             return 0  # the tables are being made
 
@@ -261,8 +281,8 @@ def test_answers_that_were_lost_are_settled_first(place: Path) -> None:
         shop.inject("octolis:slow=20@method=POST,path=*batch")
         body = msgspec.json.encode([{"source": "Shop", **profile} for profile in profiles(3)])
         httpx.post(f"{box.url}/_sandbox/records/profiles", content=body).raise_for_status()
-        run_extract(shop.job, ["profiles"])
-        plan = run_plan(shop.job)
+        run_extract(shop.context, ["profiles"])
+        plan = run_plan(shop.context)
         process = subprocess.Popen(
             [sys.executable, "-m", "migrate", "-q", "load", "--plan", plan.name], cwd=place / "project",
             env={**os.environ, **KEYS}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -273,6 +293,6 @@ def test_answers_that_were_lost_are_settled_first(place: Path) -> None:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        found = plan_undo(shop.job, None)
+        found = plan_undo(shop.context, None)
         assert [entry.unsettled for entry in found.datasets] == [3]
         assert "settles them" in render_undo(found)

@@ -27,7 +27,9 @@ def asked_to_stop(stage: Stage) -> None:
     before = stage.resent
     code, said = stage.end(process)
     if (code, stage.resent) != (130, before):
-        stage.wrong.append(f"asked to stop: exit code {code}, {stage.resent - before} left in flight: {said:.200}")
+        stage.wrong.append(
+            f"asked to stop: exit code {code}, {stage.resent - before} left in flight: {said:.200}"
+        )
 
 
 def disk_full(stage: Stage) -> None:

@@ -92,15 +92,21 @@ def judge(stage: Stage, ends: Counter[str]) -> None:
     totals, failures = stage.totals()
     planned = stage.batches * ROWS
     if (totals.written, totals.open, totals.rejected, totals.deferred) != (planned, 0, 0, 0):
-        stage.wrong.append(f"written {totals.written}, open {totals.open}, rejected {totals.rejected} of {planned}")
+        stage.wrong.append(
+            f"written {totals.written}, open {totals.open}, rejected {totals.rejected} of {planned}"
+        )
     difference = stage.difference()
     if difference:
         stage.wrong.append(difference)
     most = stage.batches + failures + stage.partials + stage.resent
     if totals.requests > most or stage.resent > CONCURRENCY * ends.total():
-        stage.wrong.append(f"{totals.requests} requests, {most} would be enough ({stage.resent} cut off in flight)")
+        stage.wrong.append(
+            f"{totals.requests} requests, {most} would be enough ({stage.resent} cut off in flight)"
+        )
     if stage.writes() > totals.requests:
-        stage.wrong.append(f"the service saw {stage.writes()} writes, the ledger announced {totals.requests}")
+        stage.wrong.append(
+            f"the service saw {stage.writes()} writes, the ledger announced {totals.requests}"
+        )
     sys.stdout.write(
         f"{', '.join(f'{name} {number}' for name, number in sorted(ends.items()))}\n"
         f"batches {stage.batches}, records {planned}, written {totals.written}, requests {totals.requests} of at most "
@@ -112,7 +118,9 @@ def judge(stage: Stage, ends: Counter[str]) -> None:
 def main() -> int:
     """0 when every invariant holds."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--kills", type=int, default=30, help="how often the process is ended, in whichever way")
+    parser.add_argument(
+        "--kills", type=int, default=30, help="how often the process is ended, in whichever way"
+    )
     parser.add_argument("--batches", type=int, default=0, help="0 = 24 for each kill")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()

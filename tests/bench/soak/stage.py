@@ -37,7 +37,11 @@ amount = "float"
 
 def payload_of(batch: int, position: int) -> dict[str, object]:
     """The record at a place of the plan."""
-    return {"contact_key": f"shop:{batch * ROWS + position}", "firstname": f"N{position}", "amount": batch + 0.5}
+    return {
+        "contact_key": f"shop:{batch * ROWS + position}",
+        "firstname": f"N{position}",
+        "amount": batch + 0.5,
+    }
 
 
 def write_plan(folder: Path, batches: int) -> Path:
@@ -49,14 +53,23 @@ def write_plan(folder: Path, batches: int) -> Path:
             "change": "unknown",
             "key": f"shop:{batch * ROWS + position}",
             "payload": json.dumps(payload_of(batch, position)),
-            "sources": [{"resource": "profiles", "source": "shop", "id": str(position), "position": position}],
+            "sources": [
+                {
+                    "resource": "profiles",
+                    "source": "shop",
+                    "id": str(position),
+                    "position": position,
+                }
+            ],
         }
         for batch in range(batches)
         for position in range(ROWS)
     ]
     file = folder / "plans" / "first" / "contacts" / "records.parquet"
     file.parent.mkdir(parents=True)
-    pl.DataFrame(rows, schema_overrides={"batch": pl.Int32, "position": pl.Int32}).write_parquet(file)
+    pl.DataFrame(rows, schema_overrides={"batch": pl.Int32, "position": pl.Int32}).write_parquet(
+        file
+    )
     return file
 
 
@@ -82,7 +95,13 @@ class Stage:
     def start(self, largest_file: int | None = None) -> subprocess.Popen[str]:
         """A process that loads; one that can write no file beyond `largest_file` bytes finds the disk full there."""
         rows = str(self.batches * ROWS)
-        arguments = (self.box.octolis_url, str(self.root), str(self.records), rows, str(self.batches))
+        arguments = (
+            self.box.octolis_url,
+            str(self.root),
+            str(self.records),
+            rows,
+            str(self.batches),
+        )
         process = subprocess.Popen(
             [sys.executable, str(PROGRAM), *arguments],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -114,7 +133,9 @@ class Stage:
 
     def state(self) -> dict[str, dict[str, dict[str, dict[str, int]]]]:
         """What the sandbox says of itself."""
-        found: dict[str, dict[str, dict[str, dict[str, int]]]] = httpx.get(f"{self.box.url}/_sandbox/state").json()
+        found: dict[str, dict[str, dict[str, dict[str, int]]]] = httpx.get(
+            f"{self.box.url}/_sandbox/state"
+        ).json()
         return found
 
     def writes(self) -> int:
@@ -123,7 +144,9 @@ class Stage:
 
     def count_partials(self) -> None:
         """Adds the answers since the last look that refused a part of a batch for now."""
-        entries = httpx.get(f"{self.box.url}/_sandbox/log", params={"since": self._seen}).json()["requests"]
+        entries = httpx.get(f"{self.box.url}/_sandbox/log", params={"since": self._seen}).json()[
+            "requests"
+        ]
         self._seen = max((entry["n"] for entry in entries), default=self._seen)
         self.partials += sum("partial" in fault for entry in entries for fault in entry["faults"])
 
@@ -134,12 +157,20 @@ class Stage:
 
     def difference(self) -> str | None:
         """Where the target is not what one undisturbed run would have made it."""
-        client = httpx.Client(params={"api-key": "sandbox-octolis-key"}, headers={"Content-Type": "application/json"})
+        client = httpx.Client(
+            params={"api-key": "sandbox-octolis-key"}, headers={"Content-Type": "application/json"}
+        )
         with client:
-            reply = client.get(f"{self.box.octolis_url}/datasets/contacts/records", params={"format": "csv"})
+            reply = client.get(
+                f"{self.box.octolis_url}/datasets/contacts/records", params={"format": "csv"}
+            )
         held = {row["contact_key"]: row for row in csv.DictReader(io.StringIO(reply.text))}
-        planned = [payload_of(batch, place) for batch in range(self.batches) for place in range(ROWS)]
-        other = [key for row in planned if not _is_held(row, held.get(key := str(row["contact_key"])))]
+        planned = [
+            payload_of(batch, place) for batch in range(self.batches) for place in range(ROWS)
+        ]
+        other = [
+            key for row in planned if not _is_held(row, held.get(key := str(row["contact_key"])))
+        ]
         if other or len(held) != len(planned):
             return f"{len(held)} records are held, {len(planned)} were planned, {len(other)} differ: {other[:3]}"
         return None
@@ -148,7 +179,9 @@ class Stage:
 def _is_held(planned: dict[str, object], found: dict[str, str] | None) -> bool:
     if found is None:
         return False
-    return found["firstname"] == planned["firstname"] and float(found["amount"]) == planned["amount"]
+    return (
+        found["firstname"] == planned["firstname"] and float(found["amount"]) == planned["amount"]
+    )
 
 
 Life = Callable[[Stage], None]

@@ -1,0 +1,325 @@
+"""The preflight: named checks of everything a migration needs, each ending in pass, warn or fail, none in a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import io
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from migrate.app.check.unmapped import strict_resources
+from migrate.errors import ConfigError, GaveUp, Locked, MigrateError, Refused, RemoteError
+from migrate.mapping.files import read_mappings
+from migrate.privacy.secrets import SOURCE_NAME, TARGET_NAME
+from migrate.project import PLACEHOLDER
+from migrate.report.terminal import say_count
+from migrate.snapshot.storage import SnapshotStore, store_of
+from migrate.source.client import SourceClient
+from migrate.source.resources import RESOURCES
+from migrate.target.client import TargetClient
+from migrate.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from migrate.config import Project
+    from migrate.mapping.model import Mapping as MappingFile
+
+Level = Literal["pass", "warn", "fail"]
+_LEAST_FREE_BYTES = 2 << 30
+_CLOCK_TOLERANCE_S = 60
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; `hint` says what to do about it."""
+
+    name: str
+    level: Level
+    text: str
+    hint: str | None = None
+
+
+def preflight(
+    project: Project,
+    workspace: Workspace,
+    stop: threading.Event,
+    note: Callable[[str], None] = lambda _text: None,
+) -> list[Finding]:
+    """All findings, in the order in which one would mend them. Reads only; spends two points a dataset.
+
+    Both services are asked at the same time, since one that cannot be reached takes its while. `note` is told of
+    retries.
+
+    **Raises**: Interrupted on `stop`.
+    """
+    mappings, found = _check_mappings(project)
+    with ThreadPoolExecutor(2) as pool:
+        source = pool.submit(lambda: list(_check_source(project, stop, note)))
+        target = pool.submit(lambda: list(_check_target(project, mappings, stop, note)))
+        found += _check_unmapped(project, workspace, mappings)
+        local = [_check_disk(workspace), _check_lock(workspace), *_check_store(workspace)]
+        return [*found, *local, *source.result(), *target.result()]
+
+
+def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[Finding]]:
+    try:
+        mappings = read_mappings(project.mappings)
+    except ConfigError as error:
+        return {}, [Finding("mappings", "fail", error.what, "migrate mapping check")]
+    datasets, webhooks = project.octolis.datasets, project.octolis.webhooks
+    without = [
+        name
+        for name, found in mappings.items()
+        if name not in (webhooks if found.is_feed else datasets)
+    ]
+    strangers = [name for name in project.octolis.datasets if name not in mappings]
+    found = [Finding("mappings", "pass", f"{say_count(len(mappings), 'file')} without a problem")]
+    if without:
+        hint = "set their ids under [octolis.datasets], or leave them out on purpose"
+        level: Level = "fail" if len(without) == len(mappings) else "warn"
+        found.append(Finding("dataset ids", level, f"no dataset id for {', '.join(without)}", hint))
+    if strangers:
+        text = f"no mapping file for {', '.join(strangers)}"
+        found.append(
+            Finding("dataset ids", "fail", text, "correct the name under [octolis.datasets]")
+        )
+    return mappings, found
+
+
+def _check_unmapped(
+    project: Project, workspace: Workspace, mappings: dict[str, MappingFile]
+) -> Iterator[Finding]:
+    try:
+        for found in strict_resources(project, workspace, mappings):
+            level: Level = "fail" if found.fields else "pass"
+            hint = "map these fields, name them under `ignore`, or set `unmapped: report`; then: migrate mapping check"
+            yield Finding(f"unmapped {found.resource}", level, found.told(), hint)
+    except MigrateError as error:
+        yield Finding("unmapped fields", "warn", error.what, error.hint)
+
+
+def _check_disk(workspace: Workspace) -> Finding:
+    free = shutil.disk_usage(workspace.root).free
+    text = f"{free / (1 << 30):,.1f} GiB free in {workspace.root}"
+    if free < _LEAST_FREE_BYTES:
+        return Finding(
+            "disk",
+            "warn",
+            text,
+            "a million records need about 1 GiB; make room, or move the workspace",
+        )
+    return Finding("disk", "pass", text)
+
+
+def _check_lock(workspace: Workspace) -> Finding:
+    try:
+        with workspace.lock(workspace.root / "ledger.lock", "the ledger"):
+            return Finding("lock", "pass", "no other process is at work here")
+    except Locked as error:
+        return Finding("lock", "warn", error.what, error.hint)
+
+
+def _check_store(workspace: Workspace) -> Iterator[Finding]:
+    store = store_of(workspace)
+    if store is not None:
+        yield _guarded("object store", lambda: _stored(store))
+
+
+def _stored(store: SnapshotStore) -> Finding:
+    return Finding(
+        "",
+        "pass",
+        f"{store.objects.url} answers and holds {len(store.objects.folders()):,} snapshots",
+    )
+
+
+def _check_source(
+    project: Project, stop: threading.Event, note: Callable[[str], None]
+) -> Iterator[Finding]:
+    if project.datatrics.project_id == PLACEHOLDER:
+        text = f"project_id in {project.file} is still {PLACEHOLDER}"
+        yield Finding(
+            "datatrics project",
+            "fail",
+            text,
+            "set the number in the address bar of the Datatrics application",
+        )
+    try:
+        client = SourceClient(
+            project.datatrics, project.secrets.datatrics_key(), stop=stop, note=note
+        )
+    except ConfigError as error:
+        yield Finding("datatrics key", "fail", error.what, error.hint)
+        return
+    yield _origin("datatrics key", project, SOURCE_NAME)
+    if project.datatrics.project_id == PLACEHOLDER:
+        return
+    with contextlib.closing(client):
+        for resource in RESOURCES.values():
+            ask = functools.partial(_announced, client, resource.name)
+            finding = _guarded(f"datatrics {resource.name}", ask)
+            yield finding
+            if finding.level == "fail":
+                return
+
+
+def _origin(name: str, project: Project, key: str) -> Finding:
+    count = len(project.secrets.octolis) if key == TARGET_NAME else 1
+    several = f" ({count} keys)" if count > 1 else ""
+    return Finding(
+        name, "pass", f"{key}{several} comes from {project.secrets.origins.get(key, 'elsewhere')}"
+    )
+
+
+def _announced(client: SourceClient, resource: str) -> Finding:
+    page = client.page(RESOURCES[resource], 1, 1)
+    if page.announced_records is None:
+        text = "answers, without a total: an extract cannot be proven complete"
+        return Finding(
+            resource,
+            "warn",
+            text,
+            "set require_proven = false under [gates] to go on without a proof",
+        )
+    if page.announced_records == 0:
+        text = "answers and announces 0 records: that is what a wrong project looks like"
+        return Finding(
+            resource,
+            "warn",
+            text,
+            "compare project_id in migrate.toml with the Datatrics application",
+        )
+    return Finding(
+        resource, "pass", f"answers and announces {say_count(page.announced_records, 'record')}"
+    )
+
+
+def _check_target(
+    project: Project,
+    mappings: dict[str, MappingFile],
+    stop: threading.Event,
+    note: Callable[[str], None],
+) -> Iterator[Finding]:
+    def connect(keys: tuple[SecretStr, ...]) -> TargetClient:
+        return TargetClient(project.octolis, keys, state_file=None, stop=stop, note=note)
+
+    try:
+        keys = project.secrets.octolis_keys()
+    except ConfigError as error:
+        yield Finding("octolis key", "fail", error.what, error.hint)
+        return
+    yield _origin("octolis key", project, TARGET_NAME)
+    datasets = project.octolis.datasets
+    if not datasets:
+        return
+    failures = {
+        at: found
+        for at, key in enumerate(keys)
+        if (found := _key_failure(connect, key, datasets, project))
+    }
+    yield from (_as_key(found, f"key {at + 1} of {len(keys)}") for at, found in failures.items())
+    good = tuple(key for at, key in enumerate(keys) if at not in failures)
+    if not good:
+        yield Finding(
+            "octolis datasets",
+            "warn",
+            f"not asked for {', '.join(datasets)}",
+            "mend the failure above first",
+        )
+        return
+    with contextlib.closing(connect(good)) as client:
+        for dataset in datasets:
+            yield from _check_dataset(client, dataset, project, mappings)
+
+
+def _as_key(found: Finding, key: str) -> Finding:
+    # Each key was tried alone.
+    return replace(found, name=f"octolis {key}", text=found.text.replace("key 1 of 1", key))
+
+
+def _key_failure(
+    connect: Callable[[tuple[SecretStr, ...]], TargetClient],
+    key: SecretStr,
+    datasets: Mapping[str, str],
+    project: Project,
+) -> Finding | None:
+    """Why nothing can be asked with this key; a dataset that it does not find is no matter of the key."""
+    with contextlib.closing(connect((key,))) as client:
+        try:
+            client.count(next(iter(datasets.values())))
+        except Refused as error:
+            return (
+                None
+                if error.status not in (401, 403, 407)
+                else Finding("", "fail", error.what, error.hint)
+            )
+        except GaveUp as error:
+            text = f"Octolis: {project.octolis.base_url} does not answer: {error.what}"
+            return Finding(
+                "",
+                "fail",
+                text,
+                "check [octolis] base_url in migrate.toml and this machine's network",
+            )
+        except RemoteError as error:
+            return Finding("", "fail", error.what, error.hint)
+    return None
+
+
+def _check_dataset(
+    client: TargetClient, dataset: str, project: Project, mappings: dict[str, MappingFile]
+) -> Iterator[Finding]:
+    dataset_id, name = project.octolis.datasets[dataset], f"octolis {dataset}"
+    try:
+        counted = client.count(dataset_id)
+        yield Finding(name, "pass", f"answers and holds {say_count(counted.count, 'record')}")
+        yield from _check_clock(counted.server_time)
+        if dataset in mappings:
+            yield _check_columns(client, mappings[dataset], dataset_id)
+    except RemoteError as error:
+        yield Finding(name, "fail", error.what, error.hint)
+
+
+def _check_clock(server_time: datetime | None) -> Iterator[Finding]:
+    if server_time is None:
+        return
+    skew_s = time.time() - server_time.astimezone(UTC).timestamp()
+    if abs(skew_s) > _CLOCK_TOLERANCE_S:
+        text = f"this machine's clock is off by {skew_s:,.0f} s against the service's"
+        yield Finding(
+            "clock", "warn", text, "set it: times in logs and names of snapshots are told by it"
+        )
+
+
+def _check_columns(client: TargetClient, mapping: MappingFile, dataset_id: str) -> Finding:
+    name = f"columns {mapping.dataset}"
+    header = next(
+        csv.reader(io.StringIO(client.export_csv(dataset_id, 1, page_size=1).decode("utf-8-sig"))),
+        [],
+    )
+    if not header:
+        text = "the dataset is empty and shows no columns; the first batch will tell"
+        return Finding(
+            name, "warn", text, "compare the mapping's columns with the dataset in Octolis by eye"
+        )
+    missing = [column for column in mapping.columns if column not in header]
+    if missing:
+        text = f"the dataset has no column {', '.join(missing)}"
+        return Finding(name, "fail", text, "add them in Octolis, or take them out of the mapping")
+    return Finding(name, "pass", f"all {len(mapping.columns)} mapped columns exist")
+
+
+def _guarded(name: str, ask: Callable[[], Finding]) -> Finding:
+    try:
+        return replace(ask(), name=name)
+    except RemoteError as error:
+        return Finding(name, "fail", error.what, error.hint)

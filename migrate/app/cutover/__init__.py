@@ -1,0 +1,1 @@
+"""The cut-over night: forecast, run, rehearsal."""

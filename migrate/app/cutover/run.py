@@ -1,0 +1,236 @@
+"""The night of the cut-over in one command: a delta since the last snapshot, its plan, the load, the count.
+
+Every stage can be resumed. What was begun and how long each stage took is kept in `reports/NAME-cutover.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from migrate.app.context import Context
+from migrate.app.cutover.age import RESUMABLE, Delta, find_delta, refuse_old
+from migrate.app.cutover.history import gather_known
+from migrate.app.cutover.loaded import (
+    CutShort,
+    choose_base,
+    doubts_of,
+    read_loaded,
+    refuse_cut_short,
+)
+from migrate.app.cutover.timetable import Night, Stage, expect_night, planned_steps, reconcile_step
+from migrate.app.pipeline import Run, run_extract, run_plan, run_stages
+from migrate.app.status import read_status
+from migrate.demo.drift import Shares
+from migrate.errors import Interrupted, UsageError
+from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
+from migrate.workspace import Workspace, check_name, new_name, write_json
+
+if TYPE_CHECKING:
+    from migrate.config import Project
+
+STATE = "-cutover.json"
+USUAL = Shares()
+Show = Callable[["Cutover", Stage], None]
+
+
+@dataclass(frozen=True)
+class CutoverRequest:
+    """What is asked for; None: the base is what was loaded last, the name is by the time, the start is now.
+
+    `shares` are expected where no delta tells how much changes.
+    """
+
+    since: str | None = None
+    name: str | None = None
+    start: datetime | None = None
+    shares: Shares = USUAL
+    confirm_merges: int | None = None
+
+
+@dataclass(frozen=True)
+class Cutover:
+    """A night: its name, which is also that of its snapshot and plan, what it builds on, its timetable.
+
+    `resources`: those of the base; `datasets`: those that were loaded, none for all. `doubts`: what to know
+    before it begins; `cut_short`: datasets that were loaded in part, which keep it from beginning. `before`: seconds
+    that stages took in earlier calls; `delta`: what they extracted. `run`: what became of it so far.
+    """
+
+    name: str
+    base: str
+    resources: tuple[str, ...]
+    datasets: tuple[str, ...]
+    night: Night
+    doubts: tuple[str, ...] = ()
+    cut_short: Mapping[str, CutShort] = field(default_factory=dict)
+    before: Mapping[str, float] = field(default_factory=dict)
+    delta: Delta | None = None
+    run: Run | None = field(default=None, compare=False)
+
+
+def prepare_cutover(context: Context, request: CutoverRequest) -> Cutover:
+    """The night with its forecast. Reads files only, writes nothing.
+
+    Without a name, a night that is not over is taken up again, unless it was begun too long ago.
+
+    **Raises**: UsageError, WorkspaceError where there is no snapshot to build on.
+    """
+    now = context.now()
+    begun = _begun(context.workspace, request, now)
+    name = check_name(
+        request.name or begun.name or f"cutover-{new_name(now, lambda _: False)}", "cut-over"
+    )
+    status = read_status(context.workspace)
+    loaded = read_loaded(context.workspace, status, name)
+    base = request.since or begun.base or choose_base(context.workspace, loaded)
+    known = gather_known(context.workspace, base, request.shares, now)
+    night = expect_night(known, context.project, request.start or now.astimezone())
+    delta = find_delta(status, name)
+    old = delta.doubt(now) if delta else None
+    doubts = (*doubts_of(context.workspace, loaded, base), *([old] if old else []))
+    datasets = tuple(loaded.snapshots)
+    return Cutover(
+        name,
+        base,
+        tuple(known.read),
+        datasets,
+        night,
+        doubts,
+        loaded.cut_short,
+        begun.stages,
+        delta,
+    )
+
+
+def run_cutover(
+    context: Context,
+    cutover: Cutover,
+    request: CutoverRequest,
+    show: Show = lambda _cutover, _stage: None,
+) -> Cutover:
+    """The whole night; `show` is told after each stage. A gate that fails ends it after the stage that it judges.
+
+    **Raises**: WorkspaceError where a dataset was loaded in part; UsageError where the delta is of long ago; what a
+    stage raises; Interrupted with the command that goes on.
+    """
+    refuse_cut_short(cutover.cut_short)
+    refuse_old(cutover.delta, cutover.name, cutover.base, context.now())
+    told = [cutover]
+    _keep(context, cutover)
+
+    def after(run: Run) -> None:
+        seconds = {
+            stage: s + cutover.before.get(stage, 0.0) for stage, s in (run.seconds or {}).items()
+        }
+        stage, night = _tell(told[-1].night, run, seconds, context.project)
+        told.append(replace(cutover, night=night, run=run))
+        _keep(context, told[-1])
+        show(told[-1], stage)
+
+    try:
+        run = run_stages(
+            context,
+            lambda: run_extract(context, cutover.resources, cutover.name, since=cutover.base),
+            lambda snapshot: _plan(context, snapshot, cutover.datasets),
+            confirm_merges=request.confirm_merges,
+            after=after,
+        )
+    except Interrupted as error:
+        raise Interrupted(error.what, hint=again(cutover)) from None
+    return replace(told[-1], run=run)
+
+
+def again(cutover: Cutover) -> str:
+    """The command that goes on with this night; with another one, where its delta is not proven and so of no use."""
+    is_unproven = (
+        cutover.run is not None and cutover.run.stopped is not None and cutover.run.plan is None
+    )
+    return f"migrate cutover --since {cutover.base} --name {'ANOTHER' if is_unproven else cutover.name}"
+
+
+def _plan(context: Context, snapshot: str, datasets: tuple[str, ...]) -> Plan:
+    """The plan of the night's own name: a finished one, which was made before an interruption, or a new one."""
+    if not (context.workspace.plans / snapshot / PLAN_FILE).is_file():
+        return run_plan(context, datasets, snapshot=snapshot, name=snapshot)
+    plan = open_plan(context.workspace, snapshot)
+    if plan.document.snapshot.name != snapshot:
+        raise UsageError(
+            f"there is a plan {snapshot!r} already, made from snapshot {plan.document.snapshot.name!r}",
+            hint="choose another --name",
+        )
+    return plan
+
+
+def _tell(
+    night: Night, run: Run, seconds: Mapping[str, float], project: Project
+) -> tuple[Stage, Night]:
+    """The stage that is over, and the timetable with what it took; a plan also tells what is to come."""
+    if run.reconciliation:
+        return "reconcile", night.done("reconcile", seconds["reconcile"], {})
+    if run.loaded:
+        parts = {name: dataset.seconds for name, dataset in run.loaded.datasets.items()}
+        return "load", night.done("load", seconds["load"], parts)
+    if run.plan:
+        document = run.plan.document
+        night = night.done("plan", seconds["plan"], {}).with_stage(
+            "load", planned_steps(document, project)
+        )
+        return "plan", night.with_stage("reconcile", [reconcile_step(document, {}, project)])
+    parts = {name: result.seconds for name, result in run.extraction.resources.items()}
+    return "extract", night.done("extract", seconds["extract"], parts)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What is kept of a night that was begun, nothing where there is none to go on with."""
+
+    name: str | None = None
+    base: str | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+
+
+def _begun(workspace: Workspace, request: CutoverRequest, now: datetime) -> _Begun:
+    """The night that the request goes on with: the one it names, else the newest unfinished one.
+
+    One that is over, or was begun too long ago, is gone on with only by name.
+    """
+    found = []
+    for file in workspace.reports.glob(f"*{STATE}"):
+        try:
+            state = json.loads(file.read_bytes())
+            begun, is_over = datetime.fromisoformat(state["begun"]), state["over"]
+            night = _Begun(state["name"], state["base"], state["stages"])
+        except (OSError, ValueError, KeyError):
+            continue
+        is_current = not is_over and now - begun < RESUMABLE
+        named = request.name == night.name or (request.name is None and is_current)
+        if named and request.since in (None, night.base):
+            found.append((begun, night))
+    return max(found, key=lambda one: one[0])[1] if found else _Begun()
+
+
+def _keep(context: Context, cutover: Cutover) -> None:
+    file = context.workspace.reports / f"{cutover.name}{STATE}"
+    try:
+        begun = json.loads(file.read_bytes())["begun"]
+    except (OSError, ValueError, KeyError):
+        begun = context.now().isoformat()
+    steps = [asdict(step) for step in cutover.night.steps]
+    state = {
+        "name": cutover.name,
+        "base": cutover.base,
+        "begun": begun,
+        "over": _is_over(cutover),
+        "steps": steps,
+    }
+    write_json(file, {**state, "stages": {**cutover.before, **cutover.night.stages}})
+
+
+def _is_over(cutover: Cutover) -> bool:
+    """True when all was counted and nothing is left to send."""
+    found = cutover.run.reconciliation if cutover.run else None
+    return found is not None and found.is_finished

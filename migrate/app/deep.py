@@ -1,0 +1,241 @@
+"""Opens what the read-back of every record needs and calls it, one dataset after another."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from migrate.app.stale_check import check_as_loaded
+from migrate.app.target_client import reading_folder, readings_folder, sleeper
+from migrate.errors import Interrupted
+from migrate.plan.open_plan import Plan, open_plan
+from migrate.plan.repair import make_repair_plan
+from migrate.snapshot.reading import Snapshot, open_snapshot
+from migrate.snapshot.union import put_on_base
+from migrate.target.client import TargetClient
+from migrate.verify.deep import DeepDataset, verify_dataset
+from migrate.verify.expected import Expected, Scope, expect_dataset
+from migrate.verify.known import read_known
+from migrate.verify.lookup import LookupTable, looked_up_columns
+from migrate.verify.readback import Reading, forget_reading
+from migrate.verify.reconcile import Reconciliation
+from migrate.verify.rules import Conventions, DatasetRules, read_rules
+from migrate.verify.typed import Unverifiable
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+
+_NOT_REPAIRED = ("not_planned", "protected")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What else is to be done with each dataset of the plan once it is worked out, before it is put away.
+
+    `keep`: the columns that it needs of records that make no row, too. `option`: of the command that asks for it.
+    """
+
+    keep: Callable[[DatasetRules], Sequence[str]]
+    take: Callable[[TargetClient, Expected], None]
+    option: str
+
+
+def verify_deeply(
+    context: Context,
+    client: TargetClient,
+    plan: Plan,
+    datasets: Sequence[str],
+    wait_s: float,
+    beside: Beside | None = None,
+) -> Iterator[DeepDataset]:
+    """Each dataset read back and compared, in the mappings' order; its differences are written to a file.
+
+    Given again after an interruption, it takes up the pages that were read.
+    """
+    check_as_loaded(context, plan, "reading back", f"`migrate reconcile --deep --plan {plan.name}`")
+    every = (
+        expect_all(context, plan, list(plan.document.datasets), beside.keep)
+        if beside
+        else expect_all(context, plan, datasets)
+    )
+    try:
+        for dataset, expected in every:
+            if isinstance(expected, str):
+                if dataset in datasets:
+                    yield DeepDataset(dataset, expected=0, compared=0, unverifiable={"*": expected})
+                continue
+            with contextlib.closing(expected.shelf):
+                if dataset in datasets:
+                    yield _verify(context, client, plan, expected, wait_s)
+                if beside:
+                    beside.take(client, expected)
+    except Interrupted as error:
+        option = f" {beside.option}" if beside else ""
+        raise Interrupted(
+            error.what, hint=f"migrate reconcile --deep{option} --plan {plan.name}"
+        ) from None
+    forget_reading(readings_folder(context, plan))
+
+
+def expect_all(
+    context: Context,
+    plan: Plan,
+    datasets: Sequence[str],
+    keep: Callable[[DatasetRules], Sequence[str]] = lambda _rules: (),
+) -> Iterator[tuple[str, Expected | str]]:
+    """What each dataset should hold, worked out from the snapshot; a sentence instead where that cannot be done.
+
+    One dataset at a time; whoever is given it closes its shelf. `keep` says which columns are wanted of records that
+    make no row, too.
+    """
+    work = _Evaluation(context, plan)
+    for name, rule in work.rules.items():
+        made = work.expect(rule, keep(rule))
+        if isinstance(made, Expected):
+            work.keep_lookups(made)
+        if name in datasets:
+            yield name, made
+        elif isinstance(made, Expected):
+            made.shelf.close()
+
+
+class _Evaluation:
+    """The datasets of a plan worked out one after another; kept of each is what later ones look up."""
+
+    def __init__(self, context: Context, plan: Plan) -> None:
+        self.context, self.plan = context, plan
+        self.snapshot = open_used_snapshot(context, plan)
+        every = read_rules(context.project.mappings)
+        self.rules = {name: rule for name, rule in every.items() if name in plan.document.mappings}
+        datatrics, octolis = context.project.datatrics, context.project.octolis
+        self.conventions = Conventions(
+            datatrics.timezones, datatrics.source_aliases, octolis.float_digits
+        )
+        self._tables: dict[tuple[str, str], LookupTable] = {}
+        self._failed: dict[str, str] = {}
+
+    def expect(self, rule: DatasetRules, keep: Sequence[str] = ()) -> Expected | str:
+        """One dataset, or why it cannot be worked out."""
+        made = self._expect(rule, keep)
+        if isinstance(made, str):
+            self._failed[rule.dataset] = made
+        return made
+
+    def keep_lookups(self, made: Expected) -> None:
+        """Keeps the columns that other datasets take from this one."""
+        for name, rule in self.rules.items():
+            for lookup, asked in rule.lookups.items():
+                if asked.dataset == made.rules.dataset:
+                    wanted = looked_up_columns(rule, lookup)
+                    self._tables[name, lookup] = made.lookup_table(
+                        wanted, self.conventions.source_aliases
+                    )
+
+    def _expect(self, rule: DatasetRules, keep: Sequence[str]) -> Expected | str:
+        resource = self.snapshot.resource(rule.resource)
+        if resource is None:
+            return f"the snapshot has no {rule.resource}"
+        tables: dict[str, LookupTable] = {}
+        for name, lookup in rule.lookups.items():
+            if (rule.dataset, name) not in self._tables:
+                why = self._failed.get(lookup.dataset, "it has no mapping")
+                return f"look-up {name}: {lookup.dataset} cannot be verified: {why}"
+            tables[name] = self._tables[rule.dataset, name]
+        task = f"work out {rule.dataset}"
+        self.context.progress.begin(task, total=resource.rows, unit="records")
+        try:
+            folder = work_folder(self.context, self.plan, rule.dataset) / "expected"
+            scope = Scope(resource.touched_from, keep, folder, resource.rows)
+            tick = Ticker(self.context, task)
+            return expect_dataset(rule, resource.frames([]), self.conventions, tables, tick, scope)
+        except Unverifiable as doubt:
+            return str(doubt)
+        finally:
+            self.context.progress.end(task)
+
+
+class Ticker:
+    """Shows progress, and ends the work with Interrupted as soon as the job is asked to stop."""
+
+    def __init__(self, context: Context, task: str) -> None:
+        self._job, self._task = context, task
+
+    def __call__(self, records: int) -> None:
+        """So many more records are done."""
+        self._job.progress.advance(self._task, records)
+        if self._job.stop.is_set():
+            raise Interrupted("stopped before the verification was finished")
+
+
+def open_used_snapshot(context: Context, plan: Plan) -> Snapshot:
+    """The snapshot that a plan was made from; a delta together with what it was made since."""
+    used = plan.document.snapshot
+    found = open_snapshot(context.workspace, used.name, check_files=False)
+    if found.manifest.since is None:
+        return found
+    return put_on_base(
+        context.workspace, found, used.base.name if used.base else None, check_files=False
+    )
+
+
+def work_folder(context: Context, plan: Plan, dataset: str) -> Path:
+    """Where a dataset that does not fit in memory is put aside; beside its pages, which may be there for longer."""
+    return reading_folder(context, plan, f"{dataset}.work")
+
+
+def _verify(
+    context: Context, client: TargetClient, plan: Plan, expected: Expected, wait_s: float
+) -> DeepDataset:
+    dataset = expected.rules.dataset
+    known = read_known(
+        context.workspace.ledger, plan.folder, plan.name, expected.rules, expected.unverifiable,
+        work_folder(context, plan, dataset), expected.shelf.buckets,
+    )  # fmt: skip
+    known = replace(
+        known, rest=replace(known.rest, recipes=frozenset(plan.document.datasets[dataset].recipes))
+    )
+    task = f"read back {dataset}"
+    context.progress.begin(task, total=expected.read, unit="records")
+    reading = Reading(
+        reading_folder(context, plan, dataset),
+        context.now,
+        context.stop,
+        lambda rows: context.progress.advance(task, rows),
+    )
+    file = context.workspace.exports / plan.name / f"differences-{dataset}.parquet"
+    dataset_id = plan.document.dataset_ids[dataset]
+    try:
+        return verify_dataset(
+            expected, known, client, dataset_id, reading, sleeper(context), file, wait_s
+        )
+    finally:
+        context.progress.end(task)
+        known.close()
+
+
+def run_repair(context: Context, found: Reconciliation) -> str | None:
+    """The name of a plan of only the records that a deep verification found missing or different; None without any."""
+    keys: dict[str, dict[str, set[str]]] = {"missing": {}, "different": {}}
+    for dataset, result in found.datasets.items():
+        if result.deep is None or result.deep.file is None:
+            continue
+        scan = pl.scan_parquet(result.deep.file).filter(~pl.col("name").is_in(_NOT_REPAIRED))
+        for finding, sets in keys.items():
+            chosen = (
+                scan.filter(pl.col("finding") == finding)
+                .select(pl.col("key").drop_nulls().unique())
+                .collect()
+            )
+            sets[dataset] = set(chosen.get_column("key"))
+    if not any(chosen for sets in keys.values() for chosen in sets.values()):
+        return None
+    plan = open_plan(context.workspace, found.plan)
+    repair = make_repair_plan(
+        context.project, context.workspace, plan, keys["missing"], keys["different"], context.now
+    )
+    return repair.name

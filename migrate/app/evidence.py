@@ -1,0 +1,176 @@
+"""Gathers what an evidence archive holds: manifests, mappings, counts, verdicts; never a record nor a value of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from migrate import __version__
+from migrate.app.not_loaded import not_begun
+from migrate.errors import Stale, UsageError
+from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
+from migrate.verify.evidence import Checked, check, pack
+from migrate.verify.known import count_refusals
+from migrate.verify.ledger_counts import read_books
+from migrate.verify.reconcile import DatasetBooks
+from migrate.workspace import sha256_bytes, write_bytes
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A written archive: where it is, the head of its chain, how many parts.
+
+    `not_loaded`: by dataset the records that are still to be sent, where there are any; the archive's counts say so.
+    """
+
+    plan: str
+    file: Path
+    head: str
+    parts: int
+    not_loaded: Mapping[str, int] = field(default_factory=dict)
+
+
+def run_evidence(context: Context, name: str | None) -> Evidence:
+    """Packs the evidence of a plan into `reports/PLAN-evidence.zip`.
+
+    **Raises**: Stale where a mapping or the snapshot is not what the plan was made from any more.
+    """
+    plan = open_plan(context.workspace, name, check_files=False)
+    books = read_books(context.workspace.ledger, plan.folder, plan.name)
+    unsent = not_begun(plan, books)
+    parts = {
+        "plan.json": (plan.folder / PLAN_FILE).read_bytes(),
+        **_manifests(context, plan),
+        "counts.json": _json(_counts(plan, books, unsent)),
+        "rejects.json": _json(
+            {dataset: _rejects(context, plan, dataset) for dataset in plan.document.datasets}
+        ),
+        **_mappings(context, plan),
+    }
+    reports = {
+        "reconcile": context.workspace.reports / f"{plan.name}-reconcile.json",
+        "run": _run_report(context, plan),
+    }
+    parts |= {
+        f"{name}.json": file.read_bytes()
+        for name, file in reports.items()
+        if file and file.is_file()
+    }
+    about = {
+        "plan": plan.name,
+        "tool": f"migrate {__version__}",
+        "made_at": context.now().isoformat(timespec="seconds"),
+    }
+    data, head = pack(parts, about)
+    file = context.workspace.reports / f"{plan.name}-evidence.zip"
+    write_bytes(file, data)
+    left = {name: entry.left for name, entry in books.items()}
+    return Evidence(
+        plan.name,
+        file,
+        head,
+        len(parts),
+        {n: rows for n, rows in {**left, **unsent}.items() if rows},
+    )
+
+
+def _run_report(context: Context, plan: Plan) -> Path | None:
+    """The report of the run or the night that made the plan: it has the name of its snapshot, or one of its own."""
+    for file in sorted(context.workspace.reports.glob("*-run.json")):
+        try:
+            found = json.loads(file.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict) and found.get("plan") == plan.name:
+            return file
+    return None
+
+
+def check_evidence(file: Path, head: str | None = None) -> Checked:
+    """What is wrong with an archive; with `head` also whether it is the one that ended in it. Raises UsageError."""
+    try:
+        found = check(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from None
+    if head is not None and found.head != head.strip().lower():
+        return Checked(
+            found.head, found.parts, (*found.problems, "its head is not the one that was given")
+        )
+    return found
+
+
+def _manifests(context: Context, plan: Plan) -> dict[str, bytes]:
+    """The snapshot's manifest, and of a delta those of the snapshots it stands on."""
+    used = plan.document.snapshot
+    parts = {"manifest.json": _manifest(context, plan, used.name, used.manifest_sha256)}
+    base = used.base
+    while base is not None:
+        parts[f"base/{base.name}/manifest.json"] = _manifest(
+            context, plan, base.name, base.manifest_sha256
+        )
+        base = base.base
+    return parts
+
+
+def _manifest(context: Context, plan: Plan, name: str, sha256: str) -> bytes:
+    file = context.workspace.snapshots / name / "manifest.json"
+    data = file.read_bytes() if file.is_file() else b""
+    if sha256_bytes(data) != sha256:
+        raise Stale(
+            f"snapshot {name!r} is not the one that plan {plan.name!r} was made from",
+            hint=f"bring its manifest.json back from a backup, below {context.workspace.snapshots}; "
+            "evidence of another plan: --plan NAME",
+        )
+    return data
+
+
+def _mappings(context: Context, plan: Plan) -> dict[str, bytes]:
+    found = {}
+    for dataset, used in plan.document.mappings.items():
+        file = context.project.mappings / used.file
+        data = file.read_bytes() if file.is_file() else b""
+        if sha256_bytes(data) != used.sha256:
+            raise Stale(
+                f"mapping {used.file} ({dataset}) is not the one that plan {plan.name!r} was made with",
+                hint="bring that version of the file back, or name the plan that was made with this one: --plan NAME",
+            )
+        found[f"mappings/{used.file}"] = data
+    return found
+
+
+def _counts(
+    plan: Plan, books: Mapping[str, DatasetBooks], unsent: Mapping[str, int]
+) -> dict[str, Any]:
+    """What plan and ledger say of each dataset; of one whose load was never begun, what is to be sent and no counts."""
+    planned = plan.document.datasets
+    return {dataset: asdict(entry) for dataset, entry in books.items()} | {
+        dataset: {
+            "dataset": dataset,
+            "planned": planned[dataset].planned,
+            "count_before": None,
+            "unsent": rows,
+        }
+        for dataset, rows in unsent.items()
+    }
+
+
+def _rejects(context: Context, plan: Plan, dataset: str) -> dict[str, Any]:
+    frame = pl.scan_parquet(plan.file(dataset, "rejects.parquet")).select("rule", "column")
+    counted = frame.group_by("rule", "column").len("rows").sort("rule", "column").collect()
+    refused = count_refusals(context.workspace.ledger, plan.name, dataset)
+    return {
+        "by_rule": counted.to_dicts(),
+        "refused_by_target": {str(status): rows for status, rows in refused.items()},
+    }
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()

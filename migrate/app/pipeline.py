@@ -1,0 +1,358 @@
+"""Opens what each stage needs and calls it; and the whole run, stage after stage, stopping where a gate fails."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from migrate.errors import GateError, MigrateError, UsageError
+
+# A stage's modules are imported when the stage begins, so that no command waits for those of another one.
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+    from migrate.config import Octolis
+    from migrate.load.loader import LoadResult
+    from migrate.load.planned import DatasetToLoad, PlanToLoad
+    from migrate.plan.document import GateFinding
+    from migrate.plan.open_plan import Plan
+    from migrate.source.extract import Extraction
+    from migrate.verify.reconcile import Reconciliation
+    from migrate.workspace import Workspace
+
+_NOTIFY_BUDGET_S = 30.0
+
+
+def run_extract(
+    context: Context,
+    resources: Sequence[str] = (),
+    snapshot: str | None = None,
+    *,
+    since: str | None = None,
+) -> Extraction:
+    """The extract of `resources` (all when none is named) into a new or unfinished snapshot.
+
+    With `since`, a time or the name of a snapshot, only what is new or changed.
+    """
+    from migrate.source.client import SourceClient
+    from migrate.source.extract import ExtractRequest, extract
+    from migrate.source.resources import resolve_resources
+    from migrate.source.since import resolve_since
+
+    settings = context.project.datatrics
+    chosen = resolve_resources(resources)
+    # what is read newest first cannot be proven: only where nobody asks for proof
+    quick = not context.project.gates.require_proven
+    client = SourceClient(
+        settings,
+        context.project.secrets.datatrics_key(),
+        stop=context.stop,
+        note=context.progress.note,
+    )
+    request = ExtractRequest(
+        resources=chosen,
+        snapshot=snapshot,
+        page_sizes={resource.name: settings.page_size_of(resource.name) for resource in chosen},
+        project_id=settings.project_id,
+        base_url=settings.base_url,
+        concurrency=settings.concurrency,
+        force_unlock=context.force_unlock,
+        since=resolve_since(context.workspace, since, settings.project_id, newest_first=quick)
+        if since
+        else None,
+    )
+    with contextlib.closing(client):
+        return extract(
+            client, context.workspace, request, context.progress, context.stop, context.now
+        )
+
+
+def run_import(
+    context: Context, folder: Path, resources: Sequence[str] = (), snapshot: str | None = None
+) -> Extraction:
+    """A snapshot of files that were saved from the API earlier."""
+    from migrate.source.import_files import ImportRequest, import_files
+    from migrate.source.resources import resolve_resources
+
+    settings = context.project.datatrics
+    chosen = resolve_resources(resources)
+    request = ImportRequest(
+        folder=folder,
+        resources=chosen,
+        named=tuple(dict.fromkeys(resources)),
+        snapshot=snapshot,
+        page_sizes={resource.name: settings.page_size_of(resource.name) for resource in chosen},
+        project_id=settings.project_id,
+        force_unlock=context.force_unlock,
+    )
+    return import_files(context.workspace, request, context.progress, context.stop, context.now)
+
+
+def run_plan(
+    context: Context,
+    datasets: Sequence[str] = (),
+    *,
+    snapshot: str | None = None,
+    base: str | None = None,
+    name: str | None = None,
+    offline: bool = False,
+) -> Plan:
+    """A new plan, made from the snapshot, the mappings and, unless `offline`, the live target.
+
+    A delta is planned as the union with the snapshot it was made since, or with `base` where it was made since a time.
+
+    **Raises**: UsageError where the ledger has another plan under this name.
+    """
+    from migrate.app.shipments import find_shipments
+    from migrate.app.target_client import open_target
+    from migrate.mapping.files import read_mappings
+    from migrate.plan.build import build_plan
+    from migrate.plan.request import PlanRequest
+    from migrate.snapshot.union import open_to_plan
+
+    _refuse_loaded(context.workspace, name)
+    mappings = read_mappings(context.project.mappings)
+    sent = find_shipments(context.project, context.workspace)
+    request = PlanRequest(name=name, datasets=tuple(datasets) or None, offline=offline, sent=sent)
+    found = open_to_plan(context.workspace, snapshot, base)
+    with contextlib.ExitStack() as stack:
+        client = None if offline else stack.enter_context(open_target(context))
+        return build_plan(
+            context.project,
+            context.workspace,
+            found,
+            mappings,
+            client,
+            request,
+            context.progress,
+            context.stop,
+            context.now,
+        )
+
+
+def _refuse_loaded(workspace: Workspace, name: str | None) -> None:
+    """Nothing, unless a plan of that name was loaded whose files are gone: its records would count as the new one's."""
+    from migrate.app.not_loaded import read_totals
+    from migrate.plan.open_plan import PLAN_FILE
+
+    if name is None or (workspace.plans / name / PLAN_FILE).is_file():
+        return
+    if read_totals(workspace, name):
+        raise UsageError(
+            f"a plan {name!r} was loaded before; what was loaded of it would be counted as the new one's",
+            hint="choose another --plan NAME, or let it be named by the time",
+        )
+
+
+def run_load(
+    context: Context,
+    datasets: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    confirm_merges: int | None = None,
+    strict: bool = False,
+) -> LoadResult:
+    """The plan's batches, sent; what an earlier call has sent is not sent again.
+
+    **Raises**: Stale when an input of the plan has changed, GateError when the plan breaks a gate.
+    """
+    from migrate.app.target_client import open_target
+    from migrate.load.loader import Options, load
+    from migrate.plan.open_plan import check_fresh, check_gates, open_plan
+
+    plan = open_plan(context.workspace, name)
+    check_fresh(plan, context.project, context.workspace)
+    gates = context.project.gates
+    if confirm_merges is not None:
+        gates = gates.model_copy(update={"max_merges": max(gates.max_merges, confirm_merges)})
+    refuse_broken(plan, check_gates(plan, gates))
+    to_load = plan_to_load(plan, context.project.octolis, datasets)
+    with open_target(context) as client:
+        options = Options(force_unlock=context.force_unlock, strict=strict)
+        return load(
+            client,
+            context.workspace,
+            to_load,
+            gates,
+            context.progress,
+            context.stop,
+            options=options,
+        )
+
+
+def send_summary(context: Context, summary: Mapping[str, object]) -> None:
+    """Sends the summary to the webhook `notify`, where one is configured; that it fails is a note and no error."""
+    from migrate.app.target_client import open_target
+    from migrate.config import SUMMARY_WEBHOOK
+
+    webhook = context.project.octolis.webhooks.get(SUMMARY_WEBHOOK)
+    if webhook is None:
+        return
+    settings = context.project.octolis.model_copy(update={"retry_budget_s": _NOTIFY_BUDGET_S})
+    project = context.project.model_copy(update={"octolis": settings})
+    with open_target(replace(context, project=project, stop=threading.Event())) as client:
+        try:
+            client.send_webhook(
+                webhook, _without_paths(summary, str(context.project.file.absolute().parent))
+            )
+        except MigrateError as error:
+            context.progress.note(f"the summary could not be sent to webhook notify: {error.what}")
+
+
+def _without_paths(value: object, folder: str) -> object:
+    """A summary without the paths of this machine: the receiver is another one."""
+    if isinstance(value, Mapping):
+        kept = {
+            name: inner
+            for name, inner in value.items()
+            if not (isinstance(inner, str) and folder in inner)
+        }
+        return {name: _without_paths(inner, folder) for name, inner in kept.items()}
+    if isinstance(value, list | tuple):
+        return [
+            _without_paths(inner, folder)
+            for inner in value
+            if not (isinstance(inner, str) and folder in inner)
+        ]
+    return value
+
+
+def refuse_broken(plan: Plan, findings: Sequence[GateFinding]) -> None:
+    """Nothing, when no gate is broken. Raises GateError naming each one that is."""
+    broken = [finding for finding in findings if finding.verdict == "broken"]
+    if broken:
+        raise GateError(
+            f"plan {plan.name!r} is stopped by a safety gate:\n"
+            + "\n".join(f"{finding.gate}: {finding.text}" for finding in broken),
+            hint="look at the plan; then mend the cause, or raise the limit under [gates] in migrate.toml on purpose",
+        )
+
+
+def plan_to_load(plan: Plan, octolis: Octolis, datasets: Sequence[str] = ()) -> PlanToLoad:
+    """What the loader needs of a plan. Raises UsageError for a dataset that the plan does not have."""
+    from migrate.load.planned import PlanToLoad
+
+    names = list(plan.document.datasets)
+    for dataset in datasets:
+        if dataset not in names:
+            raise UsageError(
+                f"plan {plan.name!r} has no dataset {dataset!r}", hint=f"it has {', '.join(names)}"
+            )
+    chosen = [name for name in names if not datasets or name in datasets]
+    return PlanToLoad(
+        plan.name, plan.folder, tuple(_dataset_to_load(plan, octolis, name) for name in chosen)
+    )
+
+
+def _dataset_to_load(plan: Plan, octolis: Octolis, dataset: str) -> DatasetToLoad:
+    from migrate.load.planned import DatasetToLoad
+
+    document, counts = plan.document, plan.document.datasets[dataset]
+    used = document.mappings[dataset]
+    return DatasetToLoad(
+        name=dataset,
+        dataset_id={**document.dataset_ids, **document.webhook_ids}[dataset],
+        key_columns=used.key,
+        recipe_columns=frozenset((*used.recipe_columns, *counts.recipes)),
+        records=plan.file(dataset, "records.parquet"),
+        unchanged=plan.file(dataset, "unchanged.parquet"),
+        rows=counts.create + counts.update + counts.unknown,
+        batches=counts.batches,
+        merge_forecast=counts.merge_forecast,
+        counted=reading.count
+        if (reading := document.target_reading.get(dataset)) is not None
+        else None,
+        several_keys=bool(used.alternative_keys),
+        time_columns=_time_columns(plan, dataset),
+        before=tuple(sorted((plan.folder / dataset).glob("before-*.parquet"))),
+        webhook=octolis.webhooks[dataset] if dataset in document.webhook_ids else None,
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """What each stage of a run gave; a stage that was not reached is None, and `stopped` says why."""
+
+    extraction: Extraction
+    plan: Plan | None = None
+    loaded: LoadResult | None = None
+    reconciliation: Reconciliation | None = None
+    stopped: MigrateError | None = None
+    seconds: Mapping[str, float] | None = None
+
+
+def _time_columns(plan: Plan, dataset: str) -> frozenset[str]:
+    from migrate.load.planned import time_columns_of
+
+    records = plan.file(dataset, "records.parquet")
+    return (
+        time_columns_of(records, plan.document.mappings[dataset].stored_columns)
+        if records.exists()
+        else frozenset()
+    )
+
+
+def run_all(context: Context) -> Run:
+    """Extract, plan, load, reconcile. A gate that fails ends the run after the stage that it judges."""
+    return run_stages(
+        context, lambda: run_extract(context), lambda snapshot: run_plan(context, snapshot=snapshot)
+    )
+
+
+def run_stages(
+    context: Context,
+    extracting: Callable[[], Extraction],
+    planning: Callable[[str], Plan],
+    *,
+    confirm_merges: int | None = None,
+    after: Callable[[Run], None] = lambda _run: None,
+) -> Run:
+    """A run with a way of its own to extract and to plan; `after` is told what stands after each stage."""
+    from migrate.app.reconcile import run_reconcile
+
+    seconds: dict[str, float] = {}
+    with _timed("extract", seconds):
+        extraction = extracting()
+    run = Run(extraction, seconds=seconds)
+    after(run)
+    try:
+        refuse_unproven(context, extraction)
+        with _timed("plan", seconds):
+            plan = planning(extraction.snapshot)
+        run = replace(run, plan=plan)
+        after(run)
+        with _timed("load", seconds):
+            loaded = run_load(context, name=plan.name, confirm_merges=confirm_merges)
+    except GateError as stopped:
+        return replace(run, stopped=stopped)
+    run = replace(run, loaded=loaded)
+    after(run)
+    with _timed("reconcile", seconds):
+        found = run_reconcile(context, plan.name)
+    run = replace(run, reconciliation=found)
+    after(run)
+    return run
+
+
+def refuse_unproven(context: Context, extraction: Extraction) -> None:
+    """Nothing, when every extract is proven or the gate is open. Raises GateError."""
+    unproven = {name: r for name, r in extraction.resources.items() if r.verdict != "proven"}
+    if unproven and context.project.gates.require_proven:
+        lines = "\n".join(
+            f"{name}: {result.verdict}, {result.reason}" for name, result in unproven.items()
+        )
+        raise GateError(
+            f"snapshot {extraction.snapshot!r} is not proven complete:\n{lines}",
+            hint="extract again under another name, or set require_proven = false under [gates] on purpose",
+        )
+
+
+@contextlib.contextmanager
+def _timed(stage: str, seconds: dict[str, float]) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[stage] = round(time.monotonic() - started, 3)

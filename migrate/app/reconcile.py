@@ -1,0 +1,169 @@
+"""Opens what the count equation needs and calls it; with the read-back of every record, where that is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from migrate.app.deep import Beside, verify_deeply
+from migrate.app.not_loaded import not_begun
+from migrate.app.target_client import open_target, reading_folder, sleeper
+from migrate.plan.open_plan import Plan, open_plan
+from migrate.report.reconcile import summarise_reconciliation
+from migrate.target.client import TargetClient
+from migrate.verify.buckets import SYSTEM_COLUMNS, explain_difference, find_interval
+from migrate.verify.known import read_marks, read_written
+from migrate.verify.ledger_counts import read_books
+from migrate.verify.readback import Reading, forget_reading, read_pages
+from migrate.verify.reconcile import (
+    DatasetBooks,
+    DatasetReconciliation,
+    Reconciliation,
+    SourceCount,
+    can_filter,
+    expected_count,
+    judge,
+    settled_count,
+)
+from migrate.verify.rules import DatasetRules, read_rules
+from migrate.workspace import write_json
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+
+
+FEED = "sent to a webhook, which cannot be asked what it holds"
+_USUAL_WAIT_S = 5.0
+
+
+def run_reconcile(
+    context: Context,
+    name: str | None = None,
+    *,
+    deep: bool = False,
+    wait_s: float = _USUAL_WAIT_S,
+    beside: Beside | None = None,
+) -> Reconciliation:
+    """The count equation of every dataset of a loaded plan; with `deep` every record read back and compared.
+
+    Of datasets that were not loaded yet it says so, and how many records are to be sent.
+    `beside`: what else a deep verification does with each dataset that it works out.
+    What was found is also kept, without values, in `reports/PLAN-reconcile.json`.
+
+    **Raises**: Stale for a deep verification of a plan whose snapshot, mappings or settings have changed.
+    """
+    plan = open_plan(context.workspace, name)
+    books = read_books(context.workspace.ledger, plan.folder, plan.name)
+    rules = read_rules(context.project.mappings)
+    feeds = {name: FEED for name in plan.document.datasets if name in rules and rules[name].is_feed}
+    unsent = {name: entry.left for name, entry in books.items() if name in feeds}
+    with open_target(context) as client:
+        found = {
+            dataset: _Equation(context, client, plan, entry, rules.get(dataset)).reconcile(
+                wait_s / _USUAL_WAIT_S
+            )
+            for dataset, entry in books.items()
+            if dataset not in feeds
+        }
+        if deep:
+            for dataset in verify_deeply(context, client, plan, list(found), wait_s, beside):
+                found[dataset.dataset] = replace(found[dataset.dataset], deep=dataset)
+    not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
+    result = Reconciliation(plan.name, found, feeds, not_loaded)
+    keep_report(context, result)
+    return result
+
+
+def keep_report(context: Context, found: Reconciliation) -> None:
+    """Writes `reports/PLAN-reconcile.json`; of business totals it has which there are and whether they are equal."""
+    told = {
+        "verdict": found.verdict,
+        "made_at": context.now().isoformat(),
+        **summarise_reconciliation(found),
+    }
+    totals = [{"title": table.title, "equal": table.equal} for table in found.totals]
+    write_json(
+        context.workspace.reports / f"{found.plan}-reconcile.json",
+        told | ({"totals": totals} if totals else {}),
+    )
+
+
+class _Equation:
+    """One dataset's equation; the target is read back only where a count alone cannot tell."""
+
+    def __init__(
+        self,
+        context: Context,
+        client: TargetClient,
+        plan: Plan,
+        books: DatasetBooks,
+        rules: DatasetRules | None,
+    ) -> None:
+        self.context, self.client, self.plan, self.books = context, client, plan, books
+        self.source_column = rules.source_column() if rules else None
+        self._held: pl.DataFrame | None = None
+
+    def reconcile(self, patience: float) -> DatasetReconciliation:
+        """The equation with its verdict, its buckets and the counts by source; `patience` stretches the waits."""
+        books = self.books
+        after = settled_count(
+            lambda: self.client.count(books.dataset_id).count,
+            expected_count(books),
+            sleeper(self.context, patience),
+        )
+        by_source = {
+            source: self._count(source, planned) for source, planned in books.by_source.items()
+        }
+        written = partial(
+            read_written,
+            self.context.workspace.ledger,
+            self.plan.folder,
+            self.plan.name,
+            books.dataset,
+        )
+        found = judge(
+            books,
+            after,
+            by_source,
+            lambda n, left: explain_difference(n, left, self.held(), written()),
+        )
+        forget_reading(self._folder())
+        interval = find_interval(
+            read_marks(self.context.workspace.ledger, self.plan.name, books.dataset)
+        )
+        if found.difference and interval:
+            found = replace(found, explanations=(*found.explanations, interval))
+        return found
+
+    def held(self) -> pl.DataFrame:
+        """The dataset's records, read back once: system columns and source only."""
+        if self._held is None:
+            reading = Reading(
+                self._folder(), self.context.now, self.context.stop, lambda _rows: None
+            )
+            wanted = {*SYSTEM_COLUMNS, self.source_column or ""}
+            self._held = read_pages(self.client, self.books.dataset_id, reading).whole(wanted)
+        return self._held
+
+    def _folder(self) -> Path:
+        """A folder apart from the deep verification's, which may have pages to go on with."""
+        return reading_folder(self.context, self.plan, f"{self.books.dataset}.count")
+
+    def _count(self, source: str, planned: int) -> SourceCount:
+        column = self.source_column
+        if column is None:
+            return SourceCount(planned, None, "no column holds the source")
+        if can_filter(source):
+            return SourceCount(
+                planned, self.client.count(self.books.dataset_id, {column: source}).count
+            )
+        if column not in self.held().columns:
+            return SourceCount(planned, None, f"the target shows no column {column}")
+        counted = int((self.held().get_column(column).fill_null("") == source).sum())
+        return SourceCount(
+            planned, counted, "':' and ',' cannot be filtered: counted from the records read back"
+        )

@@ -1,0 +1,236 @@
+"""The whole migration against the sandbox, with data of our own: nothing leaves this machine.
+
+The sandbox runs as a process of its own, as the services would, and ends with this one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import polars as pl
+
+from migrate.app.context import Context
+from migrate.app.pipeline import Run, run_all
+from migrate.config import Project, load_project
+from migrate.demo.feed import feed
+from migrate.errors import MigrateError
+from migrate.project import shipped_mappings
+from migrate.target.client import PAGE_ROWS, TargetClient
+from migrate.verify.totals import EventCount, RevenueRow, revenue_of, side_by_side
+from migrate.workspace import Workspace
+
+if TYPE_CHECKING:
+    from migrate.demo.data import DemoData
+    from migrate.progress import Progress
+
+_START_TIMEOUT_S = 60
+_PROJECT = """\
+# Written by `migrate demo`. The sandbox it points to ran only during the demo; `migrate sandbox` starts another one.
+workspace = "migration"
+mappings  = "mappings"
+
+[datatrics]
+base_url            = "{datatrics}"
+project_id          = "{project}"
+requests_per_second = 1000
+
+[datatrics.timezones]
+"*" = "UTC"
+"Prestashop-1" = "Europe/Amsterdam"
+
+[datatrics.source_aliases]
+"Magento2" = "Magento 2"
+
+[octolis]
+base_url    = "{octolis}"
+limit_speed = {speed}
+
+[octolis.datasets]
+{datasets}
+"""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A finished demo: the run, a sentence on what was not as in real life, and what the data say of themselves.
+
+    That is: revenue and numbers of events in the data, the plan and the target.
+    """
+
+    folder: Path
+    project: Project
+    run: Run
+    fed: dict[str, int]
+    revenue: list[RevenueRow]
+    events: list[EventCount]
+    note: str
+
+
+@dataclass(frozen=True)
+class SandboxProcess:
+    """The ready sandbox, as it says of itself."""
+
+    url: str
+    datatrics: str
+    octolis: str
+    project: str
+    datatrics_key: str
+    octolis_keys: str
+
+
+def rehearse(
+    data: DemoData,
+    folder: Path,
+    *,
+    speed: float,
+    progress: Progress,
+    stop: threading.Event,
+    now: Callable[[], datetime],
+) -> Rehearsal:
+    """Feeds `data` into a fresh sandbox and migrates all of it; `speed` shortens the windows of the target's limits.
+
+    **Raises**: whatever a stage raises; the workspace in `folder` stays for a look.
+    """
+    shutil.copytree(shipped_mappings(), folder / "mappings")
+    with sandbox_process(folder / "mappings", speed) as sandbox:
+        project = _write_project(folder, sandbox, speed)
+        fed = feed(
+            sandbox.datatrics, sandbox.project, project.secrets.datatrics_key(), data, progress
+        )
+        workspace = Workspace.of(project)
+        workspace.create()
+        run = run_all(Context(project, workspace, progress, stop, now))
+        revenue = compare_revenue(data, project, run) if run.loaded else []
+        events = compare_events(data, project, run) if run.loaded else []
+    return Rehearsal(folder, project, run, fed, revenue, events, _note(speed, data))
+
+
+def _note(speed: float, data: DemoData) -> str:
+    pace = (
+        "The target's limits ran at their documented speed."
+        if speed == 1
+        else f"The target's limits ran {speed:g} times as fast as documented; the forecast is for the documented ones."
+    )
+    return f"A rehearsal against the sandbox on this machine, with {data.description}. {pace}"
+
+
+@contextlib.contextmanager
+def sandbox_process(mappings: Path, speed: float, *options: str) -> Iterator[SandboxProcess]:
+    """A running sandbox that declares the datasets of `mappings`; it ends with the block, and with this process.
+
+    `options` are those of `migrate sandbox`.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "migrate",
+        "sandbox",
+        "--json",
+        "--port",
+        "0",
+        "--speed",
+        f"{speed:g}",
+    ]
+    command += ["--mappings", str(mappings), "--until-stdin-closes", *options]
+    # In a session of its own Ctrl-C does not reach it: what is in flight is finished against a sandbox that answers.
+    with subprocess.Popen(  # noqa: S603  # our own program
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield _read_ready(process.stdout)
+        finally:
+            if process.stdin:
+                process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+
+
+def _read_ready(stdout: IO[str] | None) -> SandboxProcess:
+    line = stdout.readline() if stdout else ""
+    try:
+        ready = json.loads(line)
+        return SandboxProcess(**{name: ready[name] for name in SandboxProcess.__dataclass_fields__})
+    except (ValueError, KeyError):
+        raise MigrateError("the sandbox did not start; what it said stands above") from None
+
+
+def _write_project(folder: Path, sandbox: SandboxProcess, speed: float) -> Project:
+    names = sorted(path.stem for path in (folder / "mappings").glob("*.yaml"))
+    text = _PROJECT.format(
+        datatrics=sandbox.datatrics,
+        octolis=sandbox.octolis,
+        project=sandbox.project,
+        speed=f"{speed:g}",
+        datasets="\n".join(f'{name} = "{name}"' for name in names),
+    )
+    (folder / "migrate.toml").write_text(text, encoding="utf-8", newline="\n")
+    keys = {"DATATRICS_API_KEY": sandbox.datatrics_key, "OCTOLIS_API_KEYS": sandbox.octolis_keys}
+    return load_project(folder / "migrate.toml", keys)
+
+
+def compare_revenue(data: DemoData, project: Project, run: Run) -> list[RevenueRow]:
+    """Revenue per month from the data itself, from the plan's files, and from the target read back."""
+    if run.plan is None:
+        return []
+    source = {(row.month, row.currency): row.amount.normalize() for row in data.revenue()}
+    files = [run.plan.file("orders", name) for name in ("records.parquet", "unchanged.parquet")]
+    columns = ("created_at", "total", "currency")
+    frames = [pl.read_parquet(file, columns=list(columns)) for file in files if file.exists()]
+    planned = revenue_of(pl.concat(frames), time="created_at", amount="total", currency="currency")
+    stored = revenue_of(
+        _read_back(project, "orders", columns),
+        time="created_at",
+        amount="total",
+        currency="currency",
+    )
+    return side_by_side(source, planned, stored)
+
+
+def compare_events(data: DemoData, project: Project, run: Run) -> list[EventCount]:
+    """Interactions by event from the data itself, from the plan's files, and from the target read back."""
+    if run.plan is None:
+        return []
+    files = [
+        run.plan.file("interactions", name) for name in ("records.parquet", "unchanged.parquet")
+    ]
+    planned = [pl.read_parquet(file, columns=["event"]) for file in files if file.exists()]
+    places = [pl.concat(planned), _read_back(project, "interactions", ("event",))]
+    source = data.event_counts()
+    plan, target = (
+        dict(frame.group_by(pl.col("event").fill_null("")).len().iter_rows()) for frame in places
+    )
+    return [
+        EventCount(e, source.get(e, 0), plan.get(e, 0), target.get(e, 0))
+        for e in sorted({*source, *plan, *target})
+    ]
+
+
+def _read_back(project: Project, dataset: str, columns: Sequence[str]) -> pl.DataFrame:
+    stop = threading.Event()
+    with TargetClient(
+        project.octolis, project.secrets.octolis_keys(), state_file=None, stop=stop
+    ) as client:
+        pages = list(_pages(client, project.dataset_id(dataset), columns))
+    return pl.concat(pages) if pages else pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+
+
+def _pages(client: TargetClient, dataset_id: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    number = 1
+    while True:
+        body = client.export_csv(dataset_id, number, PAGE_ROWS, selection=columns)
+        page = pl.read_csv(body, infer_schema=False) if body.strip() else pl.DataFrame()
+        if not page.height:
+            return
+        yield page.select(columns)
+        number += 1

@@ -1,0 +1,179 @@
+"""Where a migration stands: snapshots, plans, what the ledger has of them, and the next command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from migrate.app.not_loaded import not_begun, read_totals
+from migrate.config import Octolis
+from migrate.errors import MigrateError
+from migrate.load.pace import Means, remaining_s
+from migrate.load.pause import pause_file
+from migrate.load.totals import Totals
+from migrate.plan.open_plan import PLAN_FILE, open_plan
+from migrate.snapshot.reading import SnapshotState, list_snapshots
+from migrate.target.gate import read_points_left
+from migrate.verify.ledger_counts import read_books
+from migrate.verify.reconcile import DatasetBooks
+from migrate.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class PlanState:
+    """One plan: finished or not, what was loaded of it (no books before its first load), and why it is unusable.
+
+    `not_begun`: the records to send of datasets whose load was never begun. `counted`: its counts were explained after
+    all was loaded; `proved`: its evidence was packed after that.
+    """
+
+    name: str
+    finished: bool
+    snapshot: str | None = None
+    planned: int = 0
+    books: Mapping[str, DatasetBooks] = field(default_factory=dict)
+    trouble: str | None = None
+    not_begun: Mapping[str, int] = field(default_factory=dict)
+    unchanged: Mapping[str, int] = field(default_factory=dict)
+    counted: bool = False
+    proved: bool = False
+
+    @property
+    def left(self) -> int:
+        """Records that are still to be sent, settled or sent again."""
+        return sum(entry.left for entry in self.books.values()) + sum(self.not_begun.values())
+
+
+@dataclass(frozen=True)
+class Status:
+    """The whole workspace; `next` is the command that continues, None where nothing is left to do."""
+
+    snapshots: tuple[SnapshotState, ...]
+    plans: tuple[PlanState, ...]
+    next: str | None
+
+
+def read_status(workspace: Workspace, plan: str | None = None) -> Status:
+    """What is there, oldest first; only `plan` where one is named. Reads files only.
+
+    **Raises**: WorkspaceError where there is no plan of that name.
+    """
+    if plan and not workspace.folder_of(workspace.plans, plan, "plan").is_dir():
+        open_plan(workspace, plan)  # says which plans there are
+    snapshots = tuple(list_snapshots(workspace))
+    names = [plan] if plan else workspace.names(workspace.plans)
+    plans = tuple(_plan_state(workspace, name) for name in names)
+    return Status(snapshots, plans, choose_next(snapshots, plans))
+
+
+def _plan_state(workspace: Workspace, name: str) -> PlanState:
+    if not (workspace.folder_of(workspace.plans, name, "plan") / PLAN_FILE).is_file():
+        return PlanState(name, finished=False)
+    try:
+        plan = open_plan(workspace, name, check_files=False)
+        books = read_books(workspace.ledger, plan.folder, name) if workspace.ledger.exists() else {}
+    except MigrateError as error:
+        return PlanState(name, finished=True, trouble=error.what)
+    datasets = plan.document.datasets
+    counted = _was_counted(workspace, name, books)
+    return PlanState(
+        name,
+        finished=True,
+        snapshot=plan.document.snapshot.name,
+        planned=sum(dataset.planned for dataset in datasets.values()),
+        books=books,
+        not_begun=not_begun(plan, books),
+        unchanged={dataset: counts.unchanged for dataset, counts in datasets.items()},
+        counted=counted is not None,
+        proved=counted is not None
+        and _is_younger(workspace.reports / f"{name}-evidence.zip", counted),
+    )
+
+
+def _was_counted(workspace: Workspace, plan: str, books: Mapping[str, DatasetBooks]) -> Path | None:
+    """The report of a reconciliation that matched, None where there is none or something was written since."""
+    file = workspace.reports / f"{plan}-reconcile.json"
+    try:
+        report = json.loads(file.read_bytes())
+        written = {name: entry["written"] for name, entry in report["datasets"].items()}
+        is_match = report["verdict"] == "match" and not report["not_loaded"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    is_current = all(books[name].written == rows for name, rows in written.items() if name in books)
+    return file if is_match and is_current else None
+
+
+def _is_younger(file: Path, than: Path) -> bool:
+    return file.is_file() and file.stat().st_mtime_ns >= than.stat().st_mtime_ns
+
+
+@dataclass(frozen=True)
+class LoadState:
+    """A load as it stands: the ledger's sums, what may be spent at once, and the seconds that are left.
+
+    `points` is None where no load has run yet. `not_begun`: records to send of datasets whose load was never begun.
+    """
+
+    plan: str
+    totals: Mapping[str, Totals]
+    points: int | None
+    left_s: float
+    paused: bool
+    not_begun: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """Records that are written or refused."""
+        return sum(entry.written + entry.rejected for entry in self.totals.values())
+
+    @property
+    def planned(self) -> int:
+        """Records to send."""
+        return sum(entry.planned for entry in self.totals.values())
+
+    @property
+    def is_over(self) -> bool:
+        """True when nothing is left to send of what was begun; also where no load was begun at all."""
+        return all(entry.batches == entry.batches_done for entry in self.totals.values())
+
+
+def read_load(
+    workspace: Workspace, octolis: Octolis, keys: int, plan: str | None, now: float
+) -> LoadState:
+    """How the load of a plan, the newest where none is named, stands. Reads files only. `now`: wall time in seconds."""
+    opened = open_plan(workspace, plan, check_files=False)
+    totals = read_totals(workspace, opened.name)
+    means = Means(max(1, keys), octolis.account_share, octolis.limit_speed)
+    budget = workspace.root / "budget.json"
+    points = read_points_left(budget, now, means.keys, means.speed, means.account_share)
+    left_s, paused = remaining_s(totals.values(), means), pause_file(workspace).exists()
+    return LoadState(opened.name, totals, points, left_s, paused, not_begun(opened, totals))
+
+
+def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ...]) -> str | None:
+    """The command that continues: the first stage, of the newest snapshot and plan, that is not finished.
+
+    None where all is loaded, counted and proved.
+    """
+    whole = [snapshot for snapshot in snapshots if not snapshot.is_delta]
+    if not whole:
+        return "migrate check"
+    snapshot = whole[-1]
+    if not snapshot.finished:
+        # one without a page has nothing to go on with, and may have been begun with what was wrong
+        return (
+            f"migrate extract --snapshot {snapshot.name}"
+            if snapshot.holds_pages
+            else "migrate extract"
+        )
+    usable = [plan for plan in plans if plan.finished and not plan.trouble]
+    # a plan of a delta goes on from the whole snapshot's
+    later = {delta.name for delta in snapshots[snapshots.index(snapshot) :]}
+    if not usable or usable[-1].snapshot not in later:
+        return f"migrate plan --snapshot {snapshot.name}"
+    plan = usable[-1]
+    if plan.proved and not plan.left:
+        return None
+    return f"migrate {'load' if plan.left else 'evidence' if plan.counted else 'reconcile'} --plan {plan.name}"

@@ -1,0 +1,185 @@
+"""Business totals of source, snapshot, plan and target side by side, and what the source announces now."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from migrate.app.deep import Beside, expect_all, open_used_snapshot
+from migrate.app.reconcile import keep_report, run_reconcile
+from migrate.app.stale_check import check_as_loaded
+from migrate.app.target_client import open_target, reading_folder, readings_folder
+from migrate.errors import MigrateError
+from migrate.plan.open_plan import Plan, open_plan
+from migrate.source.client import SourceClient
+from migrate.source.resources import RESOURCES
+from migrate.target.client import TargetClient
+from migrate.verify.business import (
+    SOURCE_PLACE,
+    Total,
+    add_up,
+    find_totals,
+    says_something,
+    set_side_by_side,
+)
+from migrate.verify.expected import Expected
+from migrate.verify.known import planned_texts
+from migrate.verify.readback import Reading, forget_reading, read_pages
+from migrate.verify.reconcile import Reconciliation
+from migrate.verify.rules import DatasetRules
+from migrate.verify.totals import ResourceCount, TotalsTable
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+
+
+def run_totals(context: Context, name: str | None) -> list[TotalsTable]:
+    """Business totals of source, snapshot, plan and target; of the target only records that the plan has.
+
+    `source` is what was sent, before anything is filtered, rejected or collapsed; `snapshot` what should come of it.
+    """
+    plan = _origin(context, open_plan(context.workspace, name, check_files=False))
+    check_as_loaded(context, plan, "adding up", f"`migrate reconcile --totals --plan {plan.name}`")
+    adding = _Adding(context, plan)
+    with open_target(context) as client:
+        for _, expected in expect_all(context, plan, list(plan.document.datasets), _columns_of):
+            if isinstance(expected, Expected):
+                with contextlib.closing(expected.shelf):
+                    adding.take(client, expected)
+    forget_reading(readings_folder(context, plan))
+    return adding.tables
+
+
+def reconcile_with_totals(
+    context: Context, name: str | None, *, deep: bool, wait_s: float
+) -> Reconciliation:
+    """What `run_reconcile` finds, with the business totals, which the report then has as well.
+
+    A deep verification and the totals take one pass over the snapshot and the target. Of a repair the totals are those
+    of the plan that it repairs, and take a pass of their own.
+    """
+    plan = open_plan(context.workspace, name, check_files=False)
+    if deep and _origin(context, plan) is plan:
+        adding = _Adding(context, plan)
+        beside = Beside(_columns_of, adding.take, "--totals")
+        found, tables = (
+            run_reconcile(context, plan.name, deep=True, wait_s=wait_s, beside=beside),
+            adding.tables,
+        )
+    else:
+        found = run_reconcile(context, plan.name, deep=deep, wait_s=wait_s)
+        tables = run_totals(context, plan.name)
+    found = replace(found, totals=tuple(tables))
+    keep_report(context, found)
+    return found
+
+
+def count_source(context: Context, name: str, *, live: bool) -> list[ResourceCount]:
+    """How many records of each resource were announced, are in the snapshot and, if `live`, are announced now."""
+    snapshot = open_used_snapshot(context, open_plan(context.workspace, name, check_files=False))
+    counts = [ResourceCount(n, r.result.announced, r.rows) for n, r in snapshot.resources.items()]
+    if not live:
+        return counts
+    try:
+        client = SourceClient(
+            context.project.datatrics,
+            context.project.secrets.datatrics_key(),
+            stop=context.stop,
+            note=context.progress.note,
+        )
+    except MigrateError as error:
+        return [_asked(count, None, error.what) for count in counts]
+    with contextlib.closing(client):
+        return [_ask(client, count) for count in counts]
+
+
+def _ask(client: SourceClient, count: ResourceCount) -> ResourceCount:
+    try:
+        now = client.page(RESOURCES[count.resource], 1, 1).announced_records
+    except MigrateError as error:
+        return _asked(count, None, error.what)
+    return _asked(count, now, None if now is not None else "the source announces no total")
+
+
+def _asked(count: ResourceCount, now: int | None, why: str | None) -> ResourceCount:
+    return ResourceCount(count.resource, count.announced, count.in_snapshot, now, why)
+
+
+def _origin(context: Context, plan: Plan) -> Plan:
+    """The plan itself, or the one that it repairs: a repair has only a few of the records."""
+    try:
+        repaired = json.loads((plan.folder / "begun.json").read_bytes()).get("repairs")
+    except (OSError, ValueError):
+        return plan
+    return (
+        _origin(context, open_plan(context.workspace, repaired, check_files=False))
+        if repaired
+        else plan
+    )
+
+
+def _columns_of(rules: DatasetRules) -> list[str]:
+    return sorted({name for total in find_totals(rules) for name in total.columns})
+
+
+def _can_be_told(total: Total, expected: Expected) -> bool:
+    return set(total.columns) <= set(expected.columns) - set(expected.unverifiable)
+
+
+class _Adding:
+    """The tables of a plan's datasets, one dataset after another."""
+
+    def __init__(self, context: Context, plan: Plan) -> None:
+        self.context, self.plan = context, plan
+        self.tables: list[TotalsTable] = []
+
+    def take(self, client: TargetClient, expected: Expected) -> None:
+        """Adds up one dataset; a webhook's cannot be read back, and has no table."""
+        wanted = [total for total in find_totals(expected.rules) if _can_be_told(total, expected)]
+        if wanted and not expected.rules.is_feed:
+            self.tables += self._tables_of(client, expected, wanted)
+
+    def _tables_of(
+        self, client: TargetClient, expected: Expected, wanted: Sequence[Total]
+    ) -> list[TotalsTable]:
+        columns = sorted({name for total in wanted for name in total.columns})
+        planned, held = self._sides_of(client, expected, columns)
+        places = {
+            SOURCE_PLACE: expected.texts_as_sent(columns), "snapshot": expected.texts(columns), "plan": planned,
+            "target": held,
+        }  # fmt: skip
+        made = (
+            set_side_by_side(total, {at: add_up(total, rows) for at, rows in places.items()})
+            for total in wanted
+        )
+        return [table for table in made if says_something(table)]
+
+    def _sides_of(
+        self, client: TargetClient, expected: Expected, columns: Sequence[str]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Some columns of the planned records, and of those of the target that have a key of theirs."""
+        context, plan, dataset, key = (
+            self.context,
+            self.plan,
+            expected.rules.dataset,
+            list(expected.rules.key),
+        )
+        named = sorted({*columns, *key})
+        planned = pl.concat(
+            [
+                planned_texts(plan.file(dataset, f"{file}.parquet"), named)
+                for file in ("records", "unchanged")
+            ]
+        )
+        reading = Reading(
+            reading_folder(context, plan, dataset), context.now, context.stop, lambda _rows: None
+        )
+        held = read_pages(client, plan.document.dataset_ids[dataset], reading).whole(named)
+        absent = [pl.lit(None, pl.String).alias(name) for name in named if name not in held.columns]
+        ours = held.with_columns(absent).select(named).join(planned.select(key), on=key, how="semi")
+        return planned, ours

@@ -1,0 +1,262 @@
+"""One record through every stage: source, snapshot, mapping, plan and ledger, target."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from migrate.app.deep import open_used_snapshot
+from migrate.app.target_client import open_target
+from migrate.errors import MigrateError, UsageError, WorkspaceError
+from migrate.plan.open_plan import Plan, open_plan
+from migrate.snapshot.reading import Snapshot
+from migrate.source.client import SourceClient
+from migrate.source.resources import Resource, resolve_resources
+from migrate.target.client import TargetClient
+from migrate.verify.evaluate import Evaluator
+from migrate.verify.expected import expect_dataset
+from migrate.verify.lookup import LookupTable, looked_up_columns
+from migrate.verify.record import Record, field_reader
+from migrate.verify.rules import Conventions, DatasetRules, read_rules
+from migrate.verify.steps import RowSteps, follow
+from migrate.verify.trace import (
+    ledger_facts,
+    left_behind,
+    payload_texts,
+    planned_rows,
+    stored_differences,
+    stored_text,
+)
+from migrate.verify.typed import Unverifiable
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The record that is asked for."""
+
+    resource: Resource
+    id: str
+    source: str | None = None
+
+
+def run_trace(
+    context: Context,
+    resource: str,
+    id_: str,
+    source: str | None,
+    plan_name: str | None,
+    *,
+    live: bool,
+) -> Facts:
+    """Everything known of one record, stage by stage; with `live` also what source and target say now.
+
+    **Raises**: UsageError where the id alone does not say which record; WorkspaceError where no stage knows it.
+    """
+    chosen = resolve_resources([resource])
+    if len(chosen) != 1:
+        raise UsageError(
+            f"{resource!r} is two resources", hint="content_items or content_categories"
+        )
+    plan = open_plan(context.workspace, plan_name, check_files=False)
+    snapshot = open_used_snapshot(context, plan)
+    row = _snapshot_row(snapshot, Asked(chosen[0], id_, source))
+    found_source = row["_source"] if row else source
+    asked = Asked(chosen[0], id_, found_source)
+    at_source = _live(context, asked) if live else {"asked": False}
+    if row is None and at_source.get("record") is None:
+        raise WorkspaceError(
+            f"neither snapshot {snapshot.name!r} nor the source has {resource} of this id",  # itself no word for a log
+            hint="check the id and --source; ids are compared as text, to the letter",
+        )
+    facts: Facts = {
+        "resource": chosen[0].name,
+        "id": id_,
+        "source": found_source,
+        "live": at_source,
+        "snapshot": None,
+    }
+    if row is not None:
+        place = {"name": snapshot.name, "row": row["_position"], "page": row["_page"]}
+        facts["snapshot"] = {**place, "record": row["_raw"]}
+        facts["snapshot"]["outside_delta"] = (
+            row["_position"] < snapshot.resources[chosen[0].name].touched_from
+        )
+        facts["datasets"] = _Tracing(context, plan, snapshot, asked, row, live).datasets()
+    return facts
+
+
+def _snapshot_row(snapshot: Snapshot, asked: Asked) -> Facts | None:
+    resource = snapshot.resource(asked.resource.name)
+    frames = resource.frames([]) if resource else iter(())
+    found = [row for frame in frames for row in frame.filter(pl.col("_id") == asked.id).to_dicts()]
+    if asked.source is not None:
+        found = [row for row in found if row["_source"] == asked.source]
+    if len({row["_source"] for row in found}) > 1:
+        names = ", ".join(sorted(str(row["_source"]) for row in found))
+        raise UsageError(
+            f"several sources have {asked.resource.name} of this id: {names}", hint="add --source"
+        )
+    return found[-1] if found else None
+
+
+def _live(context: Context, asked: Asked) -> Facts:
+    if asked.source is None:
+        return {"asked": False, "why": "the source of the record is not known; add --source"}
+    client = SourceClient(
+        context.project.datatrics,
+        context.project.secrets.datatrics_key(),
+        stop=context.stop,
+        note=context.progress.note,
+    )
+    with contextlib.closing(client):
+        try:
+            body = client.one(asked.resource, asked.id, asked.source)
+        except MigrateError as error:
+            return {"asked": True, "record": None, "why": error.what}
+    return {"asked": True, "record": None if body is None else body.decode("utf-8", "replace")}
+
+
+class _Tracing:
+    """One record that the snapshot has, through the datasets made of its resource."""
+
+    def __init__(
+        self, context: Context, plan: Plan, snapshot: Snapshot, asked: Asked, row: Facts, live: bool
+    ) -> None:
+        self.context, self.plan, self.snapshot, self.asked, self.row, self.live = (
+            context,
+            plan,
+            snapshot,
+            asked,
+            row,
+            live,
+        )
+        self.rules = read_rules(context.project.mappings)
+        datatrics, octolis = context.project.datatrics, context.project.octolis
+        self.conventions = Conventions(
+            datatrics.timezones, datatrics.source_aliases, octolis.float_digits
+        )
+
+    def datasets(self) -> Facts:
+        """What each dataset of the plan makes of the record."""
+        found: Facts = {}
+        with contextlib.ExitStack() as stack:
+            client = stack.enter_context(open_target(self.context)) if self.live else None
+            for name in self.plan.document.datasets:
+                rules = self.rules.get(name)
+                if rules is not None and rules.resource == self.asked.resource.name:
+                    found[name] = self._dataset(name, rules, client)
+        return found
+
+    def _dataset(self, name: str, rules: DatasetRules, client: TargetClient | None) -> Facts:
+        folder = self.plan.folder / name
+        facts: Facts = {
+            "mapped": self._mapped(rules),
+            **left_behind(folder, self.asked.source, self.asked.id),
+        }
+        facts["rows"] = [
+            self._row(name, rules, row, client)
+            for row in planned_rows(folder, self.asked.source, self.asked.id)
+        ]
+        return facts
+
+    def _mapped(self, rules: DatasetRules) -> list[Facts]:
+        record = Record(
+            self.row["_raw"], self.row["_source"], self.row["_id"], self.row["_position"]
+        )
+        try:
+            evaluator = Evaluator(rules, self.conventions, self._tables(rules, [self.row]))
+            return [_shown(steps) for steps in follow(evaluator, record)]
+        except Unverifiable as doubt:
+            return [{"why": f"not verifiable independently: {doubt}"}]
+
+    def _tables(self, rules: DatasetRules, rows: list[Facts]) -> Mapping[str, LookupTable]:
+        """The look-up tables of only the rows that these records look up."""
+        tables: dict[str, LookupTable] = {}
+        for name, lookup in rules.lookups.items():
+            readers = [
+                _identity if wanted == "id" else partial(_read, wanted) for wanted in lookup.ids
+            ]
+            ids = {text for row in rows for read in readers if (text := read(row))}
+            other = self.rules.get(lookup.dataset)
+            resource = self.snapshot.resource(other.resource) if other else None
+            if other is None or resource is None:
+                raise Unverifiable(f"look-up {name}")
+            few = [
+                part
+                for part in (
+                    frame.filter(pl.col("_id").is_in(list(ids))) for frame in resource.frames([])
+                )
+                if part.height
+            ]
+            inner = self._tables(other, [row for frame in few for row in frame.to_dicts()])
+            made = expect_dataset(other, few, self.conventions, inner, lambda _records: None)
+            tables[name] = made.lookup_table(
+                looked_up_columns(rules, name), self.conventions.source_aliases
+            )
+        return tables
+
+    def _row(
+        self, name: str, rules: DatasetRules, row: Facts, client: TargetClient | None
+    ) -> Facts:
+        sent = payload_texts(row["payload"])
+        facts: Facts = {
+            name_: row.get(name_) for name_ in ("batch", "position", "change", "key", "changed")
+        }
+        facts["payload"] = sent
+        facts["partners"] = [
+            s
+            for s in row["sources"]
+            if (s["source"], s["id"]) != (self.asked.source, self.asked.id)
+        ]
+        if row.get("batch") is not None:
+            ledger = self.context.workspace.ledger
+            facts["ledger"] = ledger_facts(
+                ledger, self.plan.name, name, row["batch"], row["position"]
+            )
+        record = (facts.get("ledger") or {}).get("record") or {}
+        masterid = record.get("masterid") or row["masterid"]
+        facts["masterid"] = masterid
+        if client is not None and masterid:
+            stored = client.get_record(self.plan.document.dataset_ids[name], masterid)
+            facts["stored"] = (
+                None
+                if stored is None
+                else {column: stored_text(value) for column, value in stored.items()}
+            )
+            facts["differences"] = (
+                [] if stored is None else stored_differences(rules, sent, dict(stored))
+            )
+        return facts
+
+
+def _identity(row: Facts) -> str | None:
+    return str(row["_id"]) if row["_id"] is not None else None
+
+
+def _read(name: str, row: Facts) -> str | None:
+    return field_reader(name)(Record(row["_raw"], row["_source"], row["_id"]))
+
+
+def _shown(steps: RowSteps) -> Facts:
+    made = {
+        name: value
+        for name, value in asdict(steps.made).items()
+        if name in ("position", "rule", "column")
+    }
+    return {
+        **made,
+        "columns": {
+            c.column: {"steps": [list(step) for step in c.steps], "broken": c.broken}
+            for c in steps.columns
+        },
+    }

@@ -1,0 +1,1 @@
+"""Requests over HTTP: one door, deadlines, retries."""

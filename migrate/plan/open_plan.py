@@ -1,0 +1,182 @@
+"""Plans on disk: opening a finished one, and telling whether it still holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from migrate.config import Gates, Project
+from migrate.errors import Damaged, Stale, Unfinished, WorkspaceError
+from migrate.plan.document import (
+    FORMAT,
+    BaseUsed,
+    GateFinding,
+    PlanDocument,
+    PlannedFile,
+    SnapshotUsed,
+)
+from migrate.plan.gates import judge_gates
+from migrate.plan.settings import settings_that_matter
+from migrate.workspace import Workspace, sha256_file
+
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A finished plan: its name, its folder and what its `plan.json` says."""
+
+    name: str
+    folder: Path
+    document: PlanDocument
+
+    def file(self, dataset: str, name: str) -> Path:
+        """The path of one of a dataset's files, such as `records.parquet`."""
+        return self.folder / dataset / name
+
+    def summary(self) -> dict[str, object]:
+        """The plan's part of the JSON summary of `migrate plan`."""
+        document = self.document
+        return {
+            "plan": self.name,
+            "snapshot": document.snapshot.name,
+            "offline": document.offline,
+            "datasets": {
+                name: plan.model_dump(mode="json") for name, plan in document.datasets.items()
+            },
+            "skipped": document.skipped,
+            "forecast": document.forecast.model_dump(mode="json"),
+            "gates": [finding.model_dump(mode="json") for finding in document.gates],
+        }
+
+
+def open_plan(workspace: Workspace, name: str | None = None, *, check_files: bool = True) -> Plan:
+    """The plan of that name, or the newest finished one.
+
+    **Raises** WorkspaceError where there is none, Unfinished where it was never finished, Stale where another format of
+    the tool wrote it, Damaged where a file is not what `plan.json` says.
+    """
+    chosen = name or _newest(workspace)
+    folder = workspace.folder_of(workspace.plans, chosen, "plan")
+    if not folder.is_dir():
+        known = ", ".join(workspace.names(workspace.plans))
+        hint = f"there are {known}" if known else "run `migrate plan`"
+        raise WorkspaceError(f"there is no plan {chosen!r} in {workspace.plans}", hint=hint)
+    if not (folder / PLAN_FILE).is_file():
+        raise Unfinished(
+            f"plan {chosen!r} was never finished", hint=f"run `migrate plan --plan {chosen}`"
+        )
+    plan = Plan(chosen, folder, _read_document(folder / PLAN_FILE))
+    if check_files:
+        for file in plan.document.files:
+            _check_file(plan, file)
+    return plan
+
+
+def _newest(workspace: Workspace) -> str:
+    names = workspace.names(workspace.plans)
+    finished = [name for name in names if (workspace.plans / name / PLAN_FILE).is_file()]
+    if finished:
+        return finished[-1]
+    if names:
+        raise Unfinished(
+            f"no plan is finished; the newest is {names[-1]!r}",
+            hint=f"run `migrate plan --plan {names[-1]}`",
+        )
+    raise WorkspaceError(f"there is no plan in {workspace.plans}", hint="run `migrate plan`")
+
+
+def _read_document(file: Path) -> PlanDocument:
+    remake = "make a new plan with `migrate plan`"
+    try:
+        values = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        raise Damaged(f"{file} is not readable JSON", hint=remake) from None
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != FORMAT:
+        raise Stale(
+            f"{file} has format {found!r:.20}, this version of the tool writes {FORMAT}",
+            hint=remake,
+        )
+    try:
+        return PlanDocument.model_validate(values)
+    except ValidationError as error:
+        places = [
+            ".".join(str(part) for part in problem["loc"])
+            for problem in error.errors(include_input=False)
+        ]
+        raise Damaged(f"{file} is not a plan: {', '.join(places[:5])}", hint=remake) from None
+
+
+def _check_file(plan: Plan, entry: PlannedFile) -> None:
+    path = plan.folder / entry.path
+    if not path.resolve().is_relative_to(plan.folder.resolve()):
+        raise Damaged(f"plan {plan.name!r} names a file outside its folder: {entry.path!r:.120}")
+    remake = "make a new plan with `migrate plan`; a plan's files must not be edited"
+    if not path.is_file():
+        raise Damaged(f"{path} is missing", hint=remake)
+    size = path.stat().st_size
+    if size != entry.bytes:
+        raise Damaged(f"{path} has {size:,} bytes, plan.json says {entry.bytes:,}", hint=remake)
+    if sha256_file(path) != entry.sha256:
+        raise Damaged(f"{path} is not what plan.json says (its sha256 differs)", hint=remake)
+
+
+def check_fresh(plan: Plan, project: Project, workspace: Workspace) -> None:
+    """Nothing, when the plan's inputs are what they were. Raises Stale naming each one that is not."""
+    changed = [
+        *_snapshot_changes(plan, workspace),
+        *_mapping_changes(plan, project),
+        *_setting_changes(plan, project),
+    ]
+    if changed:
+        raise Stale(
+            f"plan {plan.name!r} no longer holds, since it was made:\n"
+            + "\n".join(f"- {line}" for line in changed),
+            hint="make a new plan with `migrate plan`, look at it with `migrate diff`, then load that one",
+        )
+
+
+def _snapshot_changes(plan: Plan, workspace: Workspace) -> Iterator[str]:
+    used: SnapshotUsed | BaseUsed | None = plan.document.snapshot
+    while used is not None:
+        manifest = workspace.snapshots / used.name / "manifest.json"
+        if not manifest.is_file():
+            yield f"snapshot {used.name!r} is gone or unfinished"
+        elif sha256_file(manifest) != used.manifest_sha256:
+            yield f"snapshot {used.name!r} has another manifest"
+        used = used.base
+
+
+def _mapping_changes(plan: Plan, project: Project) -> Iterator[str]:
+    for dataset, used in plan.document.mappings.items():
+        file = project.mappings / used.file
+        if not file.is_file():
+            yield f"mapping {used.file} ({dataset}) is gone"
+        elif sha256_file(file) != used.sha256:
+            yield f"mapping {used.file} ({dataset}) was edited"
+
+
+def _setting_changes(plan: Plan, project: Project) -> Iterator[str]:
+    now = settings_that_matter(project)
+    for name, was in plan.document.settings.items():
+        if now.get(name) != was:
+            yield f"{name} in {project.file.name} was changed"
+    for name in sorted(now.keys() - plan.document.settings.keys()):
+        yield f"{name} in {project.file.name} is new"
+    for dataset, was_id in plan.document.dataset_ids.items():
+        if project.octolis.datasets.get(dataset) != was_id:
+            yield f"the id of dataset {dataset!r} in {project.file.name} was changed"
+    for feed, webhook_id in plan.document.webhook_ids.items():
+        webhook = project.octolis.webhooks.get(feed)
+        if webhook is None or webhook.id != webhook_id:
+            yield f"the id of webhook {feed!r} in {project.file.name} was changed"
+
+
+def check_gates(plan: Plan, gates: Gates) -> list[GateFinding]:
+    """How the plan stands to each gate of the project file now."""
+    return list(judge_gates(plan.document.datasets, plan.document.snapshot.verdicts, gates))

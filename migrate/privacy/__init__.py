@@ -1,0 +1,1 @@
+"""What may be shown and kept: secrets, redaction, masks, scrubbed words."""

@@ -1,0 +1,175 @@
+"""The API keys: where they may come from, and values that never show them.
+
+A key is looked for in the environment, then in a file `.env` beside the project file, then, where the project file says
+`keyring = true`, in the system's keyring. The keyring is asked for on purpose only, since on a machine without a
+desktop it may wait for a dialogue that nobody sees.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from migrate.errors import ConfigError
+
+SOURCE_NAME = "DATATRICS_API_KEY"
+TARGET_NAME = "OCTOLIS_API_KEYS"
+NAMES = (SOURCE_NAME, TARGET_NAME)
+_HINT = "set it in the environment, or in a file .env beside migrate.toml (see .env.example)"
+
+
+class Secrets(BaseModel):
+    """The API keys; `repr` and errors never show them.
+
+    `origins` says where each came from, by name; `keyring_trouble` why the keyring was of no use, and what to do.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    datatrics: SecretStr | None = None
+    octolis: tuple[SecretStr, ...] = ()
+    origins: Mapping[str, str] = {}
+    keyring_trouble: tuple[str, str] | None = None
+
+    def datatrics_key(self) -> SecretStr:
+        """The source's key. Raises ConfigError when there is none."""
+        if self.datatrics is None:
+            raise self._missing(SOURCE_NAME)
+        return self.datatrics
+
+    def octolis_keys(self) -> tuple[SecretStr, ...]:
+        """The target's keys, at least one. Raises ConfigError when there is none."""
+        if not self.octolis:
+            raise self._missing(TARGET_NAME)
+        return self.octolis
+
+    def texts(self) -> list[str]:
+        """The keys as they are, for what must find and remove them."""
+        return [
+            key.get_secret_value() for key in (self.datatrics, *self.octolis) if key is not None
+        ]
+
+    def _missing(self, name: str) -> ConfigError:
+        if self.keyring_trouble is None:
+            return ConfigError(f"{name} is not set", hint=_HINT)
+        what, hint = self.keyring_trouble
+        return ConfigError(f"{name} is not set, and {what}", hint=hint)
+
+
+def service_of(project_id: str) -> str:
+    """The name under which the keyring keeps a project's keys; one customer's are never tried on another's account."""
+    return f"migrate:{project_id}"
+
+
+def read_secrets(
+    env_file: Path, environ: Mapping[str, str], keyring_service: str | None = None
+) -> Secrets:
+    """The keys, each from the first place that has it; the keyring is asked where its service is named.
+
+    **Raises**: ConfigError for a `.env` with keys that others can read, and for a key that no header could carry.
+    """
+    # In the order in which they count, the last place first.
+    places = {"the file .env": _read_env_file(env_file), "the environment": environ}
+    found = {
+        name: (place, values[name]) for place, values in places.items() for name in _set_in(values)
+    }
+    trouble = None
+    missing = [name for name in NAMES if name not in found]
+    if keyring_service is not None and missing:
+        stored, trouble = _ask_keyring(keyring_service, missing)
+        found |= {name: ("the system keyring", value) for name, value in stored.items()}
+    keys = {name: _checked(name, value) for name, (_, value) in found.items()}
+    hidden = {name: tuple(SecretStr(key) for key in texts) for name, texts in keys.items()}
+    return Secrets(
+        datatrics=next(iter(hidden.get(SOURCE_NAME, ())), None),
+        octolis=hidden.get(TARGET_NAME, ()),
+        origins={name: place for name, (place, _) in found.items()},
+        keyring_trouble=trouble,
+    )
+
+
+def _set_in(values: Mapping[str, str | None]) -> list[str]:
+    return [name for name in NAMES if (values.get(name) or "").strip()]
+
+
+def _read_env_file(file: Path) -> Mapping[str, str]:
+    from dotenv import dotenv_values
+
+    if not file.is_file():
+        return {}
+    try:
+        with file.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            text = opened.read().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{file} cannot be read: {type(error).__name__}",
+            hint="it must be a text file in UTF-8 that you may read",
+        ) from None
+    # A key is a literal: `$` has no meaning in it.
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    if _set_in(values) and _is_open_to_others(mode):
+        raise ConfigError(
+            f"{file} holds keys and can be read by others (mode {stat.S_IMODE(mode):04o})",
+            hint=f"chmod 600 {file}",
+        )
+    return {name: value for name, value in values.items() if value}
+
+
+def _is_open_to_others(mode: int) -> bool:
+    # Elsewhere than on POSIX systems the bits say nothing about who may read a file.
+    return os.name == "posix" and bool(mode & 0o077)
+
+
+def _ask_keyring(
+    service: str, names: Sequence[str]
+) -> tuple[dict[str, str], tuple[str, str] | None]:
+    """What the keyring has of `names`, or why it was of no use and what to do about it."""
+    try:
+        import keyring
+        from keyring.errors import NoKeyringError
+    except ImportError:
+        text = "keyring = true in migrate.toml needs a package that is not installed"
+        return {}, (
+            text,
+            "pip install 'migrate-datatrics-octolis[keyring]', or set the key in the environment",
+        )
+    try:
+        stored = {name: keyring.get_password(service, name) for name in names}
+    except NoKeyringError:
+        return {}, (
+            "this machine has no system keyring",
+            "set it in the environment or in .env instead",
+        )
+    except Exception as error:  # noqa: BLE001  # each system's keyring fails with errors of its own
+        text = f"the system keyring cannot be read ({type(error).__name__})"
+        return {}, (text, "unlock it, or set the key in the environment")
+    found = {name: stored[name] or "" for name in _set_in(stored)}
+    absent = [name for name in names if name not in found]
+    if not absent:
+        return found, None
+    return found, (
+        f"the system keyring has none for {service}",
+        f"keyring set {service} {absent[0]}",
+    )
+
+
+def _checked(name: str, value: str) -> list[str]:
+    """The keys in a variable's text. Raises ConfigError without showing one."""
+    texts = value.split(",") if name == TARGET_NAME else [value]
+    keys = [key for text in texts if (key := text.strip())]
+    for key in keys:
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise ConfigError(
+                f"{name} holds characters that no API key has (spaces, line ends or accents)",
+                hint="copy the key again, without quotes or blanks in it",
+            )
+    if len(set(keys)) != len(keys):
+        raise ConfigError(
+            f"{name} names the same key twice", hint="each key has a budget of its own once"
+        )
+    return keys

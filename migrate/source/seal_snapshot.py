@@ -1,0 +1,127 @@
+"""From the pages of a resource to its parts, and what the manifest says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from migrate.snapshot.layout import ResourceResult, UnreadRecord
+from migrate.snapshot.parts import (
+    PartDone,
+    PartTask,
+    plan_alignment,
+    plan_parts,
+    remove_other_parts,
+)
+from migrate.snapshot.spool import Spool
+from migrate.snapshot.syncing import Syncing
+from migrate.source.early import EarlyParts
+from migrate.source.settle import ListReading
+from migrate.source.verdict import judge
+from migrate.source.work import Failed, Result, Task
+from migrate.source.worker_pool import WorkerPool
+from migrate.workspace import FileEntry
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a resource, all with the same columns; and what was noticed in their records."""
+
+    entries: list[FileEntry]
+    columns: list[str]
+    unparsed: int
+    shared_names: list[str]
+    unlisted_fields: int
+
+
+def write_parts(
+    workshop: WorkerPool,
+    spool: Spool,
+    left_out: Mapping[int, list[int]],
+    root: Path,
+    early: EarlyParts | None = None,
+) -> Parts:
+    """Writes all parts that `early` has not written yet. Raises what went wrong, when something did."""
+    with Syncing(spool.folder) as syncing:
+        first = _write_first(workshop, spool, plan_parts(spool, left_out), early, syncing)
+        tasks, columns = plan_alignment(first)
+        again = {part.path: part for part in workshop.spread(_performing(workshop, syncing), tasks)}
+    parts = [again.get(part.path, part) for part in first]
+    seen = {name for part in first for name in part.columns}
+    return Parts(
+        entries=[part.entry(root) for part in parts],
+        columns=list(columns),
+        unparsed=sum(part.unparsed for part in parts),
+        shared_names=sorted(frozenset[str]().union(*(part.shared_names for part in parts))),
+        unlisted_fields=len(seen)
+        - len(columns)
+        + max((part.unlisted_fields for part in parts), default=0),
+    )
+
+
+def _write_first(
+    workshop: WorkerPool,
+    spool: Spool,
+    tasks: Sequence[PartTask],
+    early: EarlyParts | None,
+    syncing: Syncing,
+) -> list[PartDone]:
+    begun = early.finish(tasks) if early else {}
+    remove_other_parts(spool, begun)
+    perform = _performing(workshop, syncing)
+
+    def obtain(task: PartTask) -> PartDone:
+        return (
+            _confirmed(begun[task.path].result(), syncing) if task.path in begun else perform(task)
+        )
+
+    return workshop.spread(obtain, tasks)
+
+
+def _performing(workshop: WorkerPool, syncing: Syncing) -> Callable[[Task], PartDone]:
+    return lambda task: _confirmed(workshop.perform(task), syncing)
+
+
+def _confirmed(result: Result, syncing: Syncing) -> PartDone:
+    done = _done(result)
+    syncing.add(Path(done.path))
+    return done
+
+
+def _done(result: Result) -> PartDone:
+    if isinstance(result, Failed):
+        raise result.error()
+    if not isinstance(result, PartDone):
+        raise TypeError("a part became something else")
+    return result
+
+
+def describe(
+    spool: Spool, reading: ListReading, parts: Parts, requests: int, seconds: float
+) -> ResourceResult:
+    """What the manifest says of a resource."""
+    seen, found, entries = reading.observation, reading.survey, spool.entries()
+    verdict, reason = judge(seen)
+    return ResourceResult(
+        announced=seen.announced_end if seen.announced_end is not None else seen.announced_start,
+        received=found.received,
+        distinct=found.distinct,
+        duplicates=found.duplicates,
+        changed_duplicates=found.changed_duplicates,
+        without_id=found.without_id,
+        unparsed=parts.unparsed,
+        pages=len(entries),
+        requests=requests,
+        seconds=round(seconds, 3),
+        resumed_pages=reading.resumed_pages,
+        verdict=verdict,
+        reason=reason,
+        shared_names=parts.shared_names,
+        unlisted_fields=parts.unlisted_fields,
+        unread=[
+            UnreadRecord(entry.number, one.position, one.reason)
+            for entry in entries
+            for one in entry.unread
+        ],
+    )
