@@ -22,10 +22,11 @@ import httpx
 
 from migrate.errors import Unreachable
 from migrate.net.deadline import Deadline, DeadlineBackend
+from migrate.net.unpacking import MAX_BODY_BYTES, UnpackingError, unpack_body
 
 _log = logging.getLogger(__name__)
 _CHUNK_SILENCE_S = 30.0
-_MAX_BODY_BYTES = 1 << 29
+_LONGEST_NUMBER = 20
 Params = Mapping[str, str | int]
 Request = httpx.Request
 """A request as `authorize` sees it, just before it leaves."""
@@ -136,11 +137,11 @@ class Remote:
                     self.base_url + path,
                     params=params,
                     content=body,
-                    headers=extra_headers,
+                    headers=_with_gzip(extra_headers or {}),
                     extensions={"account_key": account_key},
                 ) as response,
             ):
-                content = _read(response)
+                content = _read(response, lambda: self._deadline.left_s(None) == 0)
                 elapsed_s = time.monotonic() - started
                 _log.debug(
                     "%s %s%s: %s in %.3f s",
@@ -152,6 +153,9 @@ class Remote:
                 )
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status_code, headers, content, elapsed_s)
+        except UnpackingError as error:
+            _log.debug("%s %s%s: %s", method, self.name, path, error)
+            raise NoReplyError(str(error), applied=True) from None
         except httpx.HTTPError as error:
             _log.debug("%s %s%s: %s", method, self.name, path, type(error).__name__)
             is_over = time.monotonic() - started >= self._deadline_s
@@ -187,14 +191,23 @@ class Remote:
         return NoReplyError(reason, applied=not before_sending)
 
 
-def _read(response: httpx.Response) -> bytes:
-    pieces, size = [], 0
-    for piece in response.iter_bytes():
-        pieces.append(piece)
-        size += len(piece)
-        if size > _MAX_BODY_BYTES:
-            raise NoReplyError(f"the answer is larger than {_MAX_BODY_BYTES:,} bytes", applied=True)
-    return b"".join(pieces)
+def _with_gzip(headers: Mapping[str, str]) -> dict[str, str]:
+    # A webhook's own headers come from the project file; they must not ask for what is not unpacked here.
+    kept = {name: value for name, value in headers.items() if name.lower() != "accept-encoding"}
+    return {**kept, "Accept-Encoding": "gzip"}
+
+
+def _read(response: httpx.Response, is_over: Callable[[], bool]) -> bytes:
+    announced = response.headers.get("content-length", "")
+    if (
+        announced.isdecimal()
+        and len(announced) < _LONGEST_NUMBER
+        and int(announced) > MAX_BODY_BYTES
+    ):
+        raise UnpackingError(f"the answer is larger than {MAX_BODY_BYTES:,} bytes")
+    # The library's own unpacking has no bound: 100 kB may become gigabytes before it gives anything back.
+    encoding = response.headers.get("content-encoding", "")
+    return unpack_body(response.iter_raw(), encoding, is_over)
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -219,6 +232,9 @@ def _reason(error: httpx.HTTPError, causes: Sequence[BaseException]) -> str:
         httpx.WriteError: "the connection was reset while sending",
         httpx.DecodingError: "the answer's compression is broken",
     }
+    # h11 keeps at most 100 KiB of a head; what it says then is "Receive buffer too long".
+    if isinstance(error, httpx.RemoteProtocolError) and "too long" in str(error):
+        return "the answer's headers are longer than 100 KiB"
     return next(
         (text for kind, text in words.items() if isinstance(error, kind)), type(error).__name__
     )
