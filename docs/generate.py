@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from migrate.cli.app import App
+from migrate.cli.app import App, global_options
 from migrate.cli.main import cli
 
 TARGET = Path(__file__).with_name("cli.md")
@@ -19,6 +19,9 @@ Made by `python docs/generate.py` from the commands' own help; do not edit.
 
 stdout is for results; progress and logs go to stderr. `--json` prints exactly one JSON object on stdout at the end,
 with `command`, `exit_code` and `status`; only `migrate mapping schema` prints a document of its own, the JSON Schema.
+
+The options of `migrate` itself (`--project`, `--json`, `--quiet`, `--verbose`, `--help`) stand before or after any
+command's name. They are shown once, below `migrate`.
 
 Exit codes: 0 done; 1 a bug in the tool; 2 usage; 3 done, but rows were rejected or deferred; 4 a difference was found;
 5 project file or mapping wrong; 6 the remote refused or could not be reached; 7 snapshot, plan or ledger unusable,
@@ -37,7 +40,7 @@ def _contexts(
     context = click.Context(
         command, info_name=name, parent=parent, obj=App(), max_content_width=100, terminal_width=100
     )
-    context.help_option_names = ["-h", "--help"]
+    context.help_option_names = ["-h", "--help"] if parent is None else []
     yield context
     if isinstance(command, click.Group):
         for child in command.list_commands(context):
@@ -47,7 +50,21 @@ def _contexts(
 
 
 def _section(context: click.Context) -> str:
-    return f"\n## {context.command_path}\n\n```\n{context.get_help().rstrip()}\n```\n"
+    common = [] if context.parent is None else _common_options(context.command)
+    for option in common:
+        option.hidden = True
+    try:
+        text = context.get_help().rstrip()
+    finally:
+        for option in common:
+            option.hidden = False
+    return f"\n## {context.command_path}\n\n```\n{text}\n```\n"
+
+
+def _common_options(command: click.Command) -> list[click.Option]:
+    names = {option.name for option in global_options()}
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    return [option for option in options if option.name in names]
 
 
 if __name__ == "__main__":

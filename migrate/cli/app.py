@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _WITHOUT_PROJECT = ("init", "demo", "sandbox", "completion")
+PROJECT_FILE = "migrate.toml"
 # Without a log that is open, nothing of it goes to stderr: what a user should read is printed there already.
 logging.getLogger("migrate").addHandler(logging.NullHandler())
 
@@ -50,7 +52,9 @@ class CommandOutcome:
 class App:
     """The global options of one call, and what is opened from them."""
 
-    project_file: Path = Path("migrate.toml")
+    project_file: Path = field(default_factory=lambda: find_project(Path.cwd()))
+    names_project: bool = False
+    """True where somebody gave --project, so that every command that is suggested has to name it, too."""
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -125,7 +129,7 @@ class App:
         """`text` with the project file named in every command that needs one, so that it can be given as it is."""
         from migrate.cli.main import COMMANDS
 
-        if self.project_file == Path("migrate.toml"):
+        if not self.names_project:
             return text
         named = f"migrate --project {shlex.quote(str(self.project_file))} "
         commands = "|".join(name for name in COMMANDS if name not in _WITHOUT_PROJECT)
@@ -219,9 +223,31 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def find_project(start: Path) -> Path:
+    """The project file of the folder `start`, or else of the nearest folder above it that has one.
+
+    Relative to `start` where it is there or nowhere, so that messages stay short. A file above that belongs to
+    another user is passed over: whoever may write to a shared folder must not decide where keys are sent.
+    """
+    for folder in start.parents if not (start / PROJECT_FILE).exists() else ():
+        file = folder / PROJECT_FILE
+        with contextlib.suppress(OSError):
+            if file.is_file() and file.stat().st_uid in {_user(), 0}:
+                return file
+    return Path(PROJECT_FILE)
+
+
+def _user() -> int:
+    # Windows knows no user numbers; its files are all of user 0.
+    return os.geteuid() if hasattr(os, "geteuid") else 0
+
+
 def _set_project(context: click.Context, _option: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        context.ensure_object(App).project_file = Path(value)
+    if value is None:
+        return
+    app, named = context.ensure_object(App), Path(value)
+    app.project_file = named / PROJECT_FILE if named.is_dir() else named
+    app.names_project = True
 
 
 def _set_flag(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
@@ -237,11 +263,11 @@ def global_options() -> list[click.Option]:
     return [
         click.Option(
             ["--project"],
-            metavar="FILE",
+            metavar="FILE|FOLDER",
             type=click.Path(),
             expose_value=False,
             callback=_set_project,
-            help="The project file [migrate.toml].",
+            help="The project file [migrate.toml here or above].",
         ),
         click.Option(
             ["--json", "as_json"],

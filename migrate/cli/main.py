@@ -99,6 +99,11 @@ class LazyGroup(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command named by the first argument. Raises UsageError naming the nearest one where there is none."""
+        if args and args[0] == "help":
+            args = [*args[1:], "--help"]
+            if len(args) == 1:
+                click.echo(ctx.get_help(), color=ctx.color)
+                ctx.exit()
         is_unknown = args and args[0] not in COMMANDS and not args[0].startswith("-")
         if is_unknown and not ctx.resilient_parsing:
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
@@ -134,7 +139,7 @@ class LazyGroup(Group):
     ),
     epilog="First time here?  `migrate demo` shows a whole migration without any account.",
 )
-@click.version_option(__version__, prog_name="migrate")
+@click.version_option(__version__, "-V", "--version", prog_name="migrate")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Move a retailer's data from Datatrics v2 to Octolis: nothing lost, nothing invented, nothing silent.
