@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from migrate import parquet
 from migrate.app.stale_check import check_as_loaded
 from migrate.app.target_client import reading_folder, readings_folder, sleeper
 from migrate.errors import Interrupted
@@ -224,7 +225,7 @@ def run_repair(context: Context, found: Reconciliation) -> str | None:
     for dataset, result in found.datasets.items():
         if result.deep is None or result.deep.file is None:
             continue
-        scan = pl.scan_parquet(result.deep.file).filter(~pl.col("name").is_in(_NOT_REPAIRED))
+        scan = parquet.scan(result.deep.file).filter(~pl.col("name").is_in(_NOT_REPAIRED))
         for finding, sets in keys.items():
             chosen = (
                 scan.filter(pl.col("finding") == finding)

@@ -8,9 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from migrate import __version__
+from migrate import __version__, parquet
 from migrate.app.not_loaded import not_begun
 from migrate.errors import Stale, UsageError
 from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
@@ -163,7 +161,7 @@ def _counts(
 
 
 def _rejects(context: Context, plan: Plan, dataset: str) -> dict[str, Any]:
-    frame = pl.scan_parquet(plan.file(dataset, "rejects.parquet")).select("rule", "column")
+    frame = parquet.scan(plan.file(dataset, "rejects.parquet")).select("rule", "column")
     counted = frame.group_by("rule", "column").len("rows").sort("rule", "column").collect()
     refused = count_refusals(context.workspace.ledger, plan.name, dataset)
     return {

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from migrate import parquet
 from migrate.errors import Unfinished
 from migrate.privacy.mask import workspace_masker
 from migrate.snapshot.layout import BEGUN, LOCK
@@ -213,7 +214,7 @@ def _clean(
         frame, theirs = take_out(file, subject, person, *place)
         if theirs:
             with replacing(file) as temporary:
-                frame.write_parquet(temporary, compression="zstd", statistics=False)
+                parquet.write(frame, temporary, compression="zstd", statistics=False)
             found[file.relative_to(workspace.root).as_posix()] = theirs
     return found
 
@@ -251,7 +252,7 @@ def _remove_mentions(workspace: Workspace, subject: Subject, person: DataSubject
 
 def _list_names(file: Path, subject: Subject, words: Sequence[str]) -> bool:
     """Whether a list beside a report names one of the words, or the person's address."""
-    frame = pl.read_parquet(file)
+    frame = parquet.read(file)
     texts = [pl.col(name) for name, kind in frame.schema.items() if kind == pl.String]
     tests = [text.str.contains_any(list(words)) for text in texts]
     tests += [text.str.contains(subject.pattern()) for text in texts] if subject.is_email else []
@@ -301,7 +302,7 @@ def _renewed(folder: Path, entry: Json) -> Json:
     path = folder / entry["path"]
     if not path.is_file() or sha256_file(path) == entry["sha256"]:
         return entry
-    rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+    rows = parquet.scan(path).select(pl.len()).collect().item()
     return {**entry, **asdict(entry_of(path, folder, rows))}
 
 

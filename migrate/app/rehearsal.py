@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING
 
 import polars as pl
 
+from migrate import parquet
 from migrate.app.context import Context
 from migrate.app.pipeline import Run, run_all
 from migrate.config import Project, load_project
@@ -186,7 +187,7 @@ def compare_revenue(data: DemoData, project: Project, run: Run) -> list[RevenueR
     source = {(row.month, row.currency): row.amount.normalize() for row in data.revenue()}
     files = [run.plan.file("orders", name) for name in ("records.parquet", "unchanged.parquet")]
     columns = ("created_at", "total", "currency")
-    frames = [pl.read_parquet(file, columns=list(columns)) for file in files if file.exists()]
+    frames = [parquet.read(file, columns=list(columns)) for file in files if file.exists()]
     planned = revenue_of(pl.concat(frames), time="created_at", amount="total", currency="currency")
     stored = revenue_of(
         _read_back(project, "orders", columns),
@@ -204,7 +205,7 @@ def compare_events(data: DemoData, project: Project, run: Run) -> list[EventCoun
     files = [
         run.plan.file("interactions", name) for name in ("records.parquet", "unchanged.parquet")
     ]
-    planned = [pl.read_parquet(file, columns=["event"]) for file in files if file.exists()]
+    planned = [parquet.read(file, columns=["event"]) for file in files if file.exists()]
     places = [pl.concat(planned), _read_back(project, "interactions", ("event",))]
     source = data.event_counts()
     plan, target = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from migrate import parquet
 from migrate.app.not_loaded import not_begun, read_totals
 from migrate.app.stale_check import check_as_loaded
 from migrate.app.target_client import reading_folder, sleeper
@@ -244,7 +245,7 @@ def _to_load(context: Context, plan: Plan, wanted: Sequence[DatasetUndo]) -> Pla
         records = folder / entry.dataset / "records.parquet"
         with replacing(records) as temporary:
             frame = _records(entry)
-            frame.write_parquet(temporary)
+            parquet.write(frame, temporary)
         datasets.append(
             DatasetToLoad(
                 name=entry.dataset,

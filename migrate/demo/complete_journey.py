@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from migrate import parquet
 from migrate.demo.data import Revenue, encode
 from migrate.errors import ConfigError, UsageError
 
@@ -128,7 +129,7 @@ def _package_folder() -> Path:
 def _read(folder: Path, table: str) -> pl.DataFrame:
     file = folder / f"{table}.parquet"
     try:
-        return pl.read_parquet(file)
+        return parquet.read(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ConfigError(
             f"{file} cannot be read: {type(error).__name__}", hint=_REINSTALL

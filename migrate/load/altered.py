@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.load.ledger_view import LedgerView
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.load.totals import SettledRecord
@@ -51,14 +52,14 @@ def _write(view: LedgerView, folder: Path, plan: str, dataset: DatasetToLoad) ->
         target.unlink(missing_ok=True)
         return None
     with replacing(target) as temporary:
-        pl.concat(frames).write_parquet(temporary)
+        parquet.write(pl.concat(frames), temporary)
     return target
 
 
 def _frame(records: list[SettledRecord], dataset: DatasetToLoad) -> pl.DataFrame:
     batches = {record.batch for record in records}
     payloads = (
-        pl.scan_parquet(dataset.records)
+        parquet.scan(dataset.records)
         .filter(pl.col("batch").is_in(sorted(batches)))
         .select("batch", "position", "payload")
         .collect()

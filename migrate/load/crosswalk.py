@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.load.ledger_view import LedgerView
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.load.totals import SettledRecord
@@ -48,9 +49,7 @@ def _write(view: LedgerView, folder: Path, plan: str, dataset: DatasetToLoad) ->
     try:
         # A full disk is told as one also while the parts are written.
         with replacing(target) as temporary:
-            pl.scan_parquet(_write_parts(parts, _parts(view, plan, dataset))).sink_parquet(
-                temporary
-            )
+            parquet.sink(parquet.scan(_write_parts(parts, _parts(view, plan, dataset))), temporary)
     finally:
         shutil.rmtree(parts, ignore_errors=True)
     return target
@@ -60,10 +59,10 @@ def _write_parts(folder: Path, frames: Iterator[pl.DataFrame]) -> list[Path]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     files = [folder / "empty.parquet"]
-    pl.DataFrame(schema=SCHEMA).write_parquet(files[0])
+    parquet.write(pl.DataFrame(schema=SCHEMA), files[0])
     for number, frame in enumerate(frames):
         files.append(folder / f"part-{number:05}.parquet")
-        frame.write_parquet(files[-1])
+        parquet.write(frame, files[-1])
     return files
 
 
@@ -73,7 +72,7 @@ def _parts(view: LedgerView, plan: str, dataset: DatasetToLoad) -> Iterator[pl.D
     while settled := list(islice(written, _PART_ROWS)):
         yield _joined(dataset, settled, survivors)
     if dataset.unchanged is not None and dataset.unchanged.exists():
-        rows = pl.scan_parquet(dataset.unchanged).select("key", "masterid", "sources")
+        rows = parquet.scan(dataset.unchanged).select("key", "masterid", "sources")
         for part in rows.collect_batches(chunk_size=_PART_ROWS, maintain_order=True):
             yield _exploded(part.with_columns(change=pl.lit("unchanged"), written_at=None))
 
@@ -83,7 +82,7 @@ def _joined(
 ) -> pl.DataFrame:
     first, last = settled[0].batch, settled[-1].batch
     sources = (
-        pl.scan_parquet(dataset.records)
+        parquet.scan(dataset.records)
         .filter(pl.col("batch").is_between(first, last))
         .select("batch", pl.col("position").alias("place"), "sources")
     )

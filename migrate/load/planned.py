@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from migrate import parquet
 from migrate.config import Webhook
 from migrate.errors import Damaged
 from migrate.names import ALL_MASTERIDS, MASTERID
@@ -80,7 +81,7 @@ class DatasetToLoad:
 
 
 def _merged_ids(file: Path) -> Iterator[str]:
-    scan = pl.scan_parquet(file)
+    scan = parquet.scan(file)
     if not {MASTERID, ALL_MASTERIDS} <= set(scan.collect_schema().names()):
         return
     alone = pl.concat_str(pl.lit('["'), MASTERID, pl.lit('"]'))
@@ -97,7 +98,7 @@ def time_columns_of(records: Path, stored_columns: Mapping[str, str]) -> frozens
 
     `stored_columns`: the name of a column in the plan's file, where it is another one.
     """
-    schema = pl.read_parquet_schema(records)
+    schema = parquet.schema(records)
     named = {stored: name for name, stored in stored_columns.items()}
     return frozenset(named.get(name, name) for name, kind in schema.items() if kind.is_temporal())
 
@@ -143,7 +144,7 @@ class PlannedRecords:
     def _count_rows(self) -> list[int]:
         try:
             counted = (
-                pl.scan_parquet(self._file)
+                parquet.scan(self._file)
                 .group_by("batch")
                 .agg(pl.len().alias("rows"))
                 .sort("batch")
@@ -159,7 +160,7 @@ class PlannedRecords:
         rows = self.batch_rows[first : first + _WINDOW_BATCHES]
         columns = ["batch", "position", "key", "change", "payload"]
         try:
-            scan = pl.scan_parquet(self._file).select(columns)
+            scan = parquet.scan(self._file).select(columns)
             frame = scan.slice(sum(self.batch_rows[:first]), sum(rows)).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._damaged(str(error)) from None

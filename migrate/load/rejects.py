@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.errors import UsageError
 from migrate.load.ledger_view import LedgerView
 from migrate.plan.open_plan import Plan
@@ -145,7 +146,7 @@ def _of_plan(plan: Plan, dataset: str) -> pl.DataFrame:
     file = plan.file(dataset, "rejects.parquet")
     if not file.exists():
         return pl.DataFrame(schema=SCHEMA)
-    rows = pl.read_parquet(file).with_row_index("row")
+    rows = parquet.read(file).with_row_index("row")
     return rows.select(
         pl.format("{}/p{}", pl.lit(dataset), "row").alias("reject"),
         pl.lit(dataset).alias("dataset"),
@@ -170,7 +171,7 @@ def _of_load(plan: Plan, dataset: str, view: LedgerView) -> pl.DataFrame:
     schema = {name: SCHEMA[name] for name in ("reject", "kind", "reason", "status", "batch")}
     found = pl.DataFrame(rows, schema={**schema, "place": pl.Int64}, orient="row")
     records = (
-        pl.scan_parquet(plan.file(dataset, "records.parquet"))
+        parquet.scan(plan.file(dataset, "records.parquet"))
         .select(
             pl.col("batch").cast(pl.Int64),
             pl.col("position").cast(pl.Int64).alias("place"),
@@ -224,7 +225,7 @@ def _waiting(plan: Plan, dataset: str, view: LedgerView) -> Iterator[tuple[objec
     if not left:
         return
     places = (
-        pl.scan_parquet(plan.file(dataset, "records.parquet"))
+        parquet.scan(plan.file(dataset, "records.parquet"))
         .select("batch", "position")
         .filter(pl.col("batch").is_in(list(left)))
         .collect()

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from migrate import parquet
 from migrate.plan.document import PlannedFile
 from migrate.plan.partitions import own_copy
 from migrate.workspace import entry_of, replacing
@@ -56,7 +57,8 @@ def write_parquet(
     **Guarantees**: the same rows give the same bytes, however the frame is chunked and on any number of threads.
     """
     with replacing(path) as temporary:
-        frame.rechunk().write_parquet(
+        parquet.write(
+            frame.rechunk(),
             temporary,
             compression="zstd",
             compression_level=level,
@@ -93,7 +95,8 @@ def write_frames(
             yield own_copy(group)
 
     with replacing(path) as temporary:
-        register_io_source(every, schema=pl.Schema(schema)).sink_parquet(
+        parquet.sink(
+            register_io_source(every, schema=pl.Schema(schema)),
             temporary,
             compression="zstd",
             compression_level=3,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.errors import WorkspaceError
 from migrate.plan.prefetch import work_ahead
 
@@ -72,7 +73,7 @@ class _File:
     def read(self, names: Sequence[str]) -> pl.DataFrame:
         """Columns of the rows."""
         there = [name for name in names if name in self.filled]
-        found = pl.read_parquet(self.path, columns=there, glob=False) if there else pl.DataFrame()
+        found = parquet.read(self.path, columns=there) if there else pl.DataFrame()
         return _with_nulls(found, {name: self.schema[name] for name in names}, self.height)
 
 
@@ -172,7 +173,7 @@ class Partitions:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 path.touch(mode=0o600)
                 # lightly compressed: it is read once or twice and then removed
-                rows.select(filled).write_parquet(path, compression="lz4", statistics=False)
+                parquet.write(rows.select(filled), path, compression="lz4", statistics=False)
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise WorkspaceError(
                     f"{path} cannot be written: {error}",

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from migrate import parquet
 from migrate.errors import Interrupted
 from migrate.names import MASTERID
 from migrate.plan.document import PlannedFile, TargetReading
@@ -141,7 +142,7 @@ def _same_end(
     if not files or not count:
         return not files and not count
     last = parse_page(target.export_csv(place.dataset_id, count, 1), place.dataset)
-    kept = pl.read_parquet(place.plan_folder / files[-1].path)[-1:]
+    kept = parquet.read(place.plan_folder / files[-1].path)[-1:]
     return (
         last.height == 1
         and set(last.columns) == set(kept.columns)

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from migrate import parquet
 from migrate.names import MASTERID
 from migrate.plan.document import PlannedFile, TargetReading
 from migrate.plan.files import write_parquet
@@ -126,7 +127,7 @@ def _is_whole(folder: Path, file: PlannedFile) -> bool:
 def masterids_of(files: list[PlannedFile], plan_folder: Path) -> pl.Series:
     """The masterids on the pages, in order."""
     pages = [
-        pl.read_parquet(plan_folder / file.path, columns=[MASTERID]).to_series() for file in files
+        parquet.read(plan_folder / file.path, columns=[MASTERID]).to_series() for file in files
     ]
     return pl.concat([pl.Series(MASTERID, dtype=pl.String), *pages])
 
@@ -135,7 +136,7 @@ def is_each_once(files: list[PlannedFile], plan_folder: Path) -> bool:
     """Whether no masterid is on the pages twice. Different hashes prove it; where two are the same, the texts tell."""
     if not files:
         return True
-    pages = pl.scan_parquet([plan_folder / file.path for file in files], glob=False)
+    pages = parquet.scan([plan_folder / file.path for file in files])
     hashes = pages.select(pl.col(MASTERID).hash()).collect().to_series()
     return hashes.n_unique() == len(hashes) or masterids_of(files, plan_folder).n_unique() == len(
         hashes
@@ -155,7 +156,7 @@ def keep_last_of_each(
         path = place.plan_folder / file.path
         mine = kept.filter((kept >= start) & (kept < start + file.rows)) - start
         start += file.rows
-        page = pl.read_parquet(path)[mine] if len(mine) < file.rows else None
+        page = parquet.read(path)[mine] if len(mine) < file.rows else None
         if page is None:
             written.append(file)
         elif page.height:

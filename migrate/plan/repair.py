@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.config import Project
 from migrate.errors import UsageError
 from migrate.plan.batches import Cutter
@@ -76,7 +77,7 @@ def make_repair_plan(
 
 
 def _columns(plan: Plan, dataset: str) -> list[str]:
-    return list(pl.read_parquet_schema(plan.file(dataset, "records.parquet")))
+    return list(parquet.schema(plan.file(dataset, "records.parquet")))
 
 
 def _records(
@@ -85,7 +86,7 @@ def _records(
     """The plan's records of these keys, in sending order, without their old places."""
     names = [name for name in _columns(plan, dataset) if name not in ("batch", "position")]
     files = [plan.file(dataset, name) for name in ("records.parquet", "unchanged.parquet")]
-    every = pl.concat([pl.read_parquet(file, columns=names) for file in files])
+    every = pl.concat([parquet.read(file, columns=names) for file in files])
     is_missing = pl.col("key").is_in(list(missing))
     return every.filter(pl.col("key").is_in(list(keys))).with_columns(
         pl.when(is_missing).then(pl.lit("create")).otherwise(pl.lit("update")).alias("change"),
@@ -95,9 +96,7 @@ def _records(
 
 def _write(plan: Plan, folder: Path, dataset: str, records: pl.DataFrame) -> list[PlannedFile]:
     frames = {"records": records, "unchanged": records.clear().drop("batch", "position")}
-    frames |= {
-        name: pl.read_parquet(plan.file(dataset, f"{name}.parquet")).clear() for name in _EMPTY
-    }
+    frames |= {name: parquet.read(plan.file(dataset, f"{name}.parquet")).clear() for name in _EMPTY}
     return [
         write_parquet(frame, folder / dataset / f"{name}.parquet", folder)
         for name, frame in frames.items()

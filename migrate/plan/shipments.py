@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.plan.recipes import LEAST_ROWS
 
 
@@ -44,7 +45,7 @@ def was_sent(shipments: Sequence[Shipment], column: str, asked: pl.DataFrame) ->
     """
     found = [pl.DataFrame(schema={"key": pl.String, "value": pl.String, "arrived": pl.Boolean})]
     for shipment in shipments:
-        records = pl.scan_parquet(shipment.records, glob=False)
+        records = parquet.scan(shipment.records)
         name = shipment.stored.get(column, column)
         if name in records.collect_schema():
             sent = records.select(

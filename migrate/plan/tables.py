@@ -9,6 +9,8 @@ from typing import Protocol
 
 import polars as pl
 
+from migrate import parquet
+
 
 class PlanTable(Protocol):
     """Rows in a fixed order, a column at a time."""
@@ -49,7 +51,7 @@ class ParquetTable:
         """One column read from the files, None where they have none of that name or there are no files."""
         if name not in self.names or not self.files:
             return None
-        return pl.read_parquet(list(self.files), columns=[name], glob=False).get_column(name)
+        return parquet.read(list(self.files), columns=[name]).get_column(name)
 
 
 def texts_of(table: PlanTable, name: str) -> pl.Series:

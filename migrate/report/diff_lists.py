@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from migrate import parquet
 from migrate.names import MASTERID
 from migrate.plan.classify import written_text
 from migrate.plan.compare import differing
@@ -55,12 +56,12 @@ def write_lists(plan: Plan, folder: Path, shown: Shown) -> list[WrittenList]:
 def write_list(folder: Path, dataset: str, what: str, frame: pl.DataFrame) -> WrittenList:
     """Writes one list as Parquet and as CSV."""
     name = f"{_UNSAFE.sub('_', dataset)}-{what}"
-    parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
-    with replacing(parquet) as temporary:
-        frame.write_parquet(temporary, compression="zstd", statistics=False)
-    with replacing(csv) as temporary:
+    rows_file, csv_file = folder / f"{name}.parquet", folder / f"{name}.csv"
+    with replacing(rows_file) as temporary:
+        parquet.write(frame, temporary, compression="zstd", statistics=False)
+    with replacing(csv_file) as temporary:
         defuse(frame).write_csv(temporary, include_bom=True, quote_style="non_numeric")
-    return WrittenList(dataset, what, frame.height, parquet, csv)
+    return WrittenList(dataset, what, frame.height, rows_file, csv_file)
 
 
 def defuse(frame: pl.DataFrame) -> pl.DataFrame:
@@ -90,7 +91,7 @@ def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.Dat
         file = plan.file(dataset, f"{name}.parquet")
         if file.is_file():
             keys = plan.document.mappings[dataset].key if name == "foreign" else ()
-            yield name, _masked(pl.read_parquet(file), shown, keys)
+            yield name, _masked(parquet.read(file), shown, keys)
     yield (
         "unmapped",
         pl.DataFrame([entry.model_dump() for entry in plan.document.datasets[dataset].unmapped]),
@@ -110,7 +111,7 @@ def _rows(plan: Plan, dataset: str) -> pl.DataFrame:
     for name in ("records", "unchanged"):
         first = pl.col("sources").list.first().struct
         frames.append(
-            pl.scan_parquet(plan.file(dataset, f"{name}.parquet")).select(
+            parquet.scan(plan.file(dataset, f"{name}.parquet")).select(
                 "key", "change", "masterid", "changed", first.field("source"), first.field("id")
             )
         )
@@ -122,7 +123,7 @@ _CHANGES = dict.fromkeys(["key", "masterid", "column", "old", "new"], pl.String)
 
 def _changes(plan: Plan, dataset: str, shown: Shown) -> pl.DataFrame:
     """Every value that changes: key, masterid, column, old, new."""
-    records = pl.scan_parquet(plan.file(dataset, "records.parquet"))
+    records = parquet.scan(plan.file(dataset, "records.parquet"))
     types = column_types(plan, dataset)
     parts = []
     for name, stored, old in _beside_the_target(
@@ -139,9 +140,7 @@ def _changes(plan: Plan, dataset: str, shown: Shown) -> pl.DataFrame:
 def _recipes(plan: Plan, dataset: str, shown: Shown) -> pl.DataFrame:
     """Every value that the target's own recipes keep different, in the form of `_changes`; none of them is sent."""
     files = [plan.file(dataset, f"{name}.parquet") for name in ("records", "unchanged")]
-    rows = pl.concat(
-        [pl.scan_parquet(file).drop("batch", "position", strict=False) for file in files]
-    )
+    rows = pl.concat([parquet.scan(file).drop("batch", "position", strict=False) for file in files])
     types = column_types(plan, dataset)
     parts = []
     for name, stored, old in _beside_the_target(
@@ -164,7 +163,7 @@ def _beside_the_target(
     reading = plan.document.target_reading.get(dataset)
     if reading is None or not reading.files:
         return
-    held = pl.scan_parquet([plan.folder / file.path for file in reading.files])
+    held = parquet.scan([plan.folder / file.path for file in reading.files])
     shows = held.collect_schema().names()
     stored = plan.document.mappings[dataset].stored_columns
     for name in names:

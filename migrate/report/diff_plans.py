@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from migrate import parquet
 from migrate.plan.open_plan import Plan
 from migrate.report.diff_lists import as_text
 from migrate.report.diff_view import column_types
@@ -181,7 +182,7 @@ def _side(plan: Plan, dataset: str) -> pl.LazyFrame:
     files = [plan.file(dataset, f"{name}.parquet") for name in ("records", "unchanged")]
     # Hashes are compared within this process only, where equal texts have equal ones.
     return pl.concat(
-        [pl.scan_parquet(file).select("key", "change", pl.col("payload").hash()) for file in files]
+        [parquet.scan(file).select("key", "change", pl.col("payload").hash()) for file in files]
     )
 
 
@@ -214,7 +215,7 @@ def _values(plan: Plan, dataset: str, name: str, keys: pl.DataFrame) -> pl.DataF
     stored = plan.document.mappings[dataset].stored_columns.get(name, name)
     parts = []
     for file in ("records", "unchanged"):
-        frame = pl.scan_parquet(plan.file(dataset, f"{file}.parquet"))
+        frame = parquet.scan(plan.file(dataset, f"{file}.parquet"))
         there = stored in frame.collect_schema()
         value = as_text(frame, stored) if there else pl.lit(None, pl.String)
         parts.append(frame.select("key", value.alias("value")))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from migrate import parquet
 from migrate.mapping.rules import LOSSES, RULES
 from migrate.report.shown import Shown
 from migrate.report.terminal import format_duration
@@ -156,14 +157,14 @@ def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> Datase
 
 def column_types(plan: Plan, dataset: str) -> dict[str, pl.DataType]:
     """The types of the mapped columns, by their own names."""
-    schema = pl.read_parquet_schema(plan.file(dataset, "records.parquet"))
+    schema = parquet.schema(plan.file(dataset, "records.parquet"))
     stored = {there: name for name, there in plan.document.mappings[dataset].stored_columns.items()}
     return {stored.get(name, name): dtype for name, dtype in schema.items()}
 
 
 def _read(plan: Plan, dataset: str, name: str) -> pl.DataFrame:
     file = plan.file(dataset, f"{name}.parquet")
-    return pl.read_parquet(file) if file.is_file() else pl.DataFrame()
+    return parquet.read(file) if file.is_file() else pl.DataFrame()
 
 
 def _changes(counts: DatasetPlan) -> Rows:

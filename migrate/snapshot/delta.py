@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.snapshot.layout import DeltaCounts, disk_errors
 from migrate.snapshot.reading import SnapshotResource
 from migrate.snapshot.spool import PageEntry, Spool
@@ -109,7 +110,7 @@ def _without(keys: pl.Series, places: pl.Series) -> pl.Series:
 def write_states(states: pl.DataFrame, folder: Path, root: Path) -> FileEntry:
     """The file with the states, for the manifest in `root`."""
     buffer = io.BytesIO()
-    states.write_parquet(buffer, compression="zstd", statistics=False)
+    parquet.write(states, buffer, compression="zstd", statistics=False)
     path = folder / DELTA_FILE
     with disk_errors(path, buffer.getbuffer().nbytes):
         write_bytes(path, buffer.getvalue())

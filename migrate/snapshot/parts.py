@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from migrate import parquet
 from migrate.snapshot.columns import MAX_COLUMNS
 from migrate.snapshot.layout import disk_errors
 from migrate.snapshot.records import OWN_COLUMNS, Identified, add_fields, joined
@@ -119,7 +120,7 @@ def write_part(task: PartTask) -> PartDone:
 def align_part(task: AlignTask) -> PartDone:
     """Writes a part once more, with columns of nulls for what it lacks."""
     with disk_errors(Path(task.done.path), act="read"):
-        frame = pl.read_parquet(task.done.path)
+        frame = parquet.read(Path(task.done.path))
     lacking = (
         pl.lit(None, pl.String).alias(name) for name in task.columns if name not in frame.columns
     )
@@ -132,7 +133,7 @@ def align_part(task: AlignTask) -> PartDone:
 def _write(path: str, frame: pl.DataFrame) -> PartDone:
     # Through memory, because polars reports a full disk as a broken file.
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", compression_level=_LEVEL, statistics=False)
+    parquet.write(frame, buffer, compression="zstd", compression_level=_LEVEL, statistics=False)
     data = buffer.getvalue()
     with disk_errors(Path(path), len(data)):
         _put(Path(path), data)

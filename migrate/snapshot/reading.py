@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.errors import Damaged, MigrateError, Unfinished, WorkspaceError
 from migrate.snapshot.layout import (
     BEGUN,
@@ -94,7 +95,7 @@ class SnapshotResource:
         """The stored columns of all parts, lazily; parts in the object store are not compared with their hashes."""
         local = [self.folder / part.path for part in self.parts]
         if self.store is None or all(path.exists() for path in local):
-            return pl.scan_parquet(local, glob=False)
+            return parquet.scan(local)
         return self.store.scan(self.folder, self.parts)
 
     def _runs(self) -> Iterator[list[FileEntry]]:
@@ -299,7 +300,7 @@ def _trouble_with(size: int, part: FileEntry) -> str | None:
 
 def _read_parts(paths: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:
     try:
-        return pl.read_parquet(list(paths), columns=list(columns), glob=False)
+        return parquet.read(list(paths), columns=list(columns))
     except (OSError, pl.exceptions.PolarsError):
         # which of them it is, polars need not say
         return pl.concat(
@@ -309,7 +310,9 @@ def _read_parts(paths: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:
 
 def _read_part(path: Path, content: Path | io.BytesIO, columns: Sequence[str]) -> pl.DataFrame:
     try:
-        return pl.read_parquet(content, columns=list(columns))
+        if isinstance(content, io.BytesIO):
+            return parquet.parse(content, columns)
+        return parquet.read(content, columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise Damaged(
             f"{path} cannot be read: {type(error).__name__}",

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from migrate import parquet
 from migrate.errors import Damaged, Interrupted, Locked
 from migrate.progress import Progress, Silence
 from migrate.snapshot.layout import BEGUN, MANIFEST, Manifest, disk_errors, files_of, read_file
@@ -156,7 +157,7 @@ class SnapshotStore:
     def scan(self, folder: Path, entries: Sequence[FileEntry]) -> pl.LazyFrame:
         """The files as one lazy frame, of which only what is asked for is fetched."""
         urls = [f"{self.objects.url}/{folder.name}/{entry.path}" for entry in entries]
-        return pl.scan_parquet(urls, glob=False, storage_options=self.objects.options())
+        return parquet.scan_stored(urls, self.objects.options())
 
     def fetch_manifests(self, snapshots: Path) -> None:
         """Brings begun.json and manifest.json of the finished snapshots that the workspace does not know yet."""

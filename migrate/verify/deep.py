@@ -17,6 +17,7 @@ from typing import Literal
 
 import polars as pl
 
+from migrate import parquet
 from migrate.verify.compare import (
     IDENTITY,
     SCHEMA,
@@ -134,7 +135,7 @@ class _Tally:
 
     def add(self, found: Comparison, file: Path) -> None:
         """Counts one bucket and puts its findings away."""
-        found.findings.write_parquet(file, statistics=False)
+        parquet.write(found.findings, file, statistics=False)
         self.files.append(file)
         self.findings += found.findings.height
         self.compared += found.compared
@@ -168,11 +169,11 @@ def _agreed(first: _Tally, second: _Tally) -> tuple[list[Path], int]:
     files: list[Path] = []
     pending = 0
     for earlier, later in zip(first.files, second.files, strict=True):
-        found = pl.read_parquet(later)
-        both = found.join(pl.read_parquet(earlier), on=list(IDENTITY), how="semi", nulls_equal=True)
+        found = parquet.read(later)
+        both = found.join(parquet.read(earlier), on=list(IDENTITY), how="semi", nulls_equal=True)
         pending += found.height - both.height
         files.append(later.with_name(f"both-{later.name}"))
-        both.write_parquet(files[-1], statistics=False)
+        parquet.write(both, files[-1], statistics=False)
     return files, pending
 
 
@@ -182,8 +183,8 @@ def _count(
     """The numbers of one dataset, with its findings in order in `file`. A record with several columns counts once."""
     order = ["finding", "key", "column", "masterid"]
     with replacing(file) as temporary:
-        pl.scan_parquet(settled).sort(order, maintain_order=True).sink_parquet(temporary)
-    found = pl.scan_parquet(file)
+        parquet.sink(parquet.scan(settled).sort(order, maintain_order=True), temporary)
+    found = parquet.scan(file)
     records = _pairs(found.unique(["finding", "key", "masterid"]).group_by("finding").len())
     cells = _pairs(found.filter(pl.col("finding") == "different").group_by("column").len())
     by_name: dict[str, dict[str, int]] = {}

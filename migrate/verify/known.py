@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.errors import Damaged, WorkspaceError
 from migrate.verify.compare import STATES, KnownRows, held_keys
 from migrate.verify.readback import MASTERID
@@ -153,7 +154,7 @@ def _shelve_before(
         return None
     shelf = Spill(folder and folder / "before", buckets)
     for file in files:
-        frame = pl.read_parquet(file)
+        frame = parquet.read(file)
         shelf.add(frame.with_columns(held_keys(rules, frame)))
     return shelf
 
@@ -161,7 +162,7 @@ def _shelve_before(
 def _parts(file: Path, columns: list[str]) -> Iterator[pl.DataFrame]:
     """Some columns of a plan's file, some rows at a time. Raises Damaged."""
     try:
-        scan = pl.scan_parquet(file).select(columns)
+        scan = parquet.scan(file).select(columns)
         rows = scan.select(pl.len()).collect().item()
         for start in range(0, rows, _PART_ROWS):
             yield scan.slice(start, _PART_ROWS).collect()
@@ -212,7 +213,7 @@ def read_written(ledger: Path, plan_folder: Path, plan: str, dataset: str) -> Wr
             before=frozenset(
                 masterid
                 for file in (plan_folder / dataset).glob("before-*.parquet")
-                for masterid in pl.read_parquet(file, columns=[MASTERID]).get_column(MASTERID)
+                for masterid in parquet.read(file, columns=[MASTERID]).get_column(MASTERID)
             ),
         )
 
@@ -223,7 +224,7 @@ def _first_column(connection: sqlite3.Connection, query: str, number: int) -> fr
 
 def _read(file: Path, columns: list[str]) -> pl.DataFrame:
     try:
-        return pl.read_parquet(file, columns=columns)
+        return parquet.read(file, columns=columns)
     except (OSError, pl.exceptions.PolarsError):
         raise Damaged(
             f"{file} cannot be read", hint="make a new plan with `migrate plan`"
@@ -232,7 +233,7 @@ def _read(file: Path, columns: list[str]) -> pl.DataFrame:
 
 def planned_texts(file: Path, columns: Sequence[str]) -> pl.DataFrame:
     """Mapped columns of a plan's file, each as the text that is sent."""
-    schema = pl.read_parquet_schema(file)
+    schema = parquet.schema(file)
     stored = {name: f"_{name}" if f"_{name}" in schema else name for name in columns}
     frame = _read(file, list(stored.values()))
     return frame.select(

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import polars as pl
 
+from migrate import parquet
 from migrate.errors import Interrupted, RemoteError
 from migrate.workspace import replacing, write_json
 
@@ -80,7 +81,7 @@ class Pages:
     def frames(self, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
         """The records page by page, each once and as it was read last; those of `columns` that are there."""
         for number, file in enumerate(self.files):
-            frame = pl.read_parquet(file)
+            frame = parquet.read(file)
             if number in self.replaced:
                 frame = frame.filter(~pl.int_range(pl.len()).is_in(list(self.replaced[number])))
             yield (
@@ -109,7 +110,7 @@ def read_pages(target: Target, dataset_id: str, reading: Reading) -> Pages:
     counted = target.count(dataset_id).count
     _begin(reading, counted)
     files = sorted(reading.folder.glob("page-*.parquet"))
-    heights = [pl.scan_parquet(file).select(pl.len()).collect().item() for file in files]
+    heights = [parquet.scan(file).select(pl.len()).collect().item() for file in files]
     reading.tick(sum(heights))
     while not _is_last(heights, counted, reading.page_rows):
         if reading.stop.is_set():
@@ -118,7 +119,7 @@ def read_pages(target: Target, dataset_id: str, reading: Reading) -> Pages:
         page = parse_page(target.export_csv(dataset_id, number, reading.page_rows), dataset_id)
         files.append(reading.folder / f"page-{number:05d}.parquet")
         with replacing(files[-1]) as temporary:
-            page.write_parquet(temporary)
+            parquet.write(page, temporary)
         heights.append(page.height)
         reading.tick(page.height)
     return Pages(tuple(files), _replaced_rows(files))
@@ -134,7 +135,7 @@ def _is_last(heights: Sequence[int], counted: int, page_rows: int) -> bool:
 def _replaced_rows(files: Sequence[Path]) -> dict[int, frozenset[int]]:
     """By page, the rows whose record comes again later: it was modified meanwhile, and its last version counts."""
     hashes = [
-        pl.read_parquet(file, columns=[MASTERID]).select(pl.col(MASTERID).hash(1)) for file in files
+        parquet.read(file, columns=[MASTERID]).select(pl.col(MASTERID).hash(1)) for file in files
     ]
     pages = [
         frame.with_row_index("row").with_columns(page=pl.lit(n, pl.UInt32))
@@ -145,7 +146,7 @@ def _replaced_rows(files: Sequence[Path]) -> dict[int, frozenset[int]]:
     seen: set[str] = set()
     # the last page first, and told apart by the masterid itself: two may share a hash
     for (number,), rows in sorted(again.partition_by("page", as_dict=True).items(), reverse=True):
-        masterids = pl.read_parquet(files[int(number)], columns=[MASTERID]).get_column(MASTERID)
+        masterids = parquet.read(files[int(number)], columns=[MASTERID]).get_column(MASTERID)
         for row in sorted(rows.get_column("row"), reverse=True):
             if masterids[row] in seen:
                 found.setdefault(int(number), set()).add(row)

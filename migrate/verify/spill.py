@@ -7,6 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
+
 KEY = "_key"
 BUCKET_ROWS = 50_000
 _HELD_ROWS = 100_000
@@ -41,7 +43,7 @@ class Spill:
         """The rows of one bucket as they were added; an empty frame of `schema` where there is none."""
         if self.buckets > 1:
             self._write()
-            frames = [pl.read_parquet(file) for file in self._files[number]]
+            frames = [parquet.read(file) for file in self._files[number]]
         else:
             frames = self._waiting = (
                 [pl.concat(self._waiting, how="diagonal")] if self._waiting else []
@@ -68,4 +70,4 @@ class Spill:
         for (number,), part in parts.items():
             files = self._files[int(number)]
             files.append(self._folder / f"bucket-{number:05d}-{len(files):06d}.parquet")
-            part.write_parquet(files[-1], compression="lz4", statistics=False)
+            parquet.write(part, files[-1], compression="lz4", statistics=False)

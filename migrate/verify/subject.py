@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.verify.record import Record, field_reader
 
 Identity = tuple[str, str | None, str]
@@ -175,7 +176,7 @@ def take_out(
 
     `resource` is what the rows are made of: an id alone may be a profile's and somebody else's order's.
     """
-    frame = pl.read_parquet(file)
+    frame = parquet.read(file)
     mine = frame.select(_is_theirs(frame, subject, person, resource, dataset)).to_series()
     theirs = frame.filter(mine)
     if dataset is not None:

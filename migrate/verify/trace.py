@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from migrate import parquet
 from migrate.verify.known import opened
 from migrate.verify.naming import is_same
 from migrate.verify.record import literal_text, split_object
@@ -35,7 +36,7 @@ def planned_rows(folder: Path, source: str | None, id_: str) -> list[Facts]:
     """The rows of a plan's dataset that a record went into: batch and place, change, key, payload, all its sources."""
     found: list[Facts] = []
     for file in ("records", "unchanged"):
-        scan = pl.scan_parquet(folder / f"{file}.parquet")
+        scan = parquet.scan(folder / f"{file}.parquet")
         names = [name for name in _PLAN_COLUMNS if name in scan.collect_schema()]
         who = pl.element().struct
         is_ours = pl.col("sources").list.eval(
@@ -51,8 +52,8 @@ def left_behind(folder: Path, source: str | None, id_: str) -> dict[str, list[Fa
     won = (pl.col("winner_id") == id_) & pl.col("winner_source").eq_missing(
         pl.lit(source, pl.String)
     )
-    rejects = pl.scan_parquet(folder / "rejects.parquet").filter(mine).collect()
-    collapsed = pl.scan_parquet(folder / "collapsed.parquet").filter(mine | won).collect()
+    rejects = parquet.scan(folder / "rejects.parquet").filter(mine).collect()
+    collapsed = parquet.scan(folder / "collapsed.parquet").filter(mine | won).collect()
     return {"rejected": rejects.to_dicts(), "collapsed": collapsed.to_dicts()}
 
 

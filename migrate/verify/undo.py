@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from migrate import parquet
 from migrate.verify.known import opened
 from migrate.verify.naming import is_same
 from migrate.verify.readback import MASTERID
@@ -218,12 +219,12 @@ def _time(text: str) -> str:
 
 def _before(folder: Path) -> Iterator[dict[str, str | None]]:
     for file in sorted(folder.glob("before-*.parquet")):
-        yield from pl.read_parquet(file).iter_rows(named=True)
+        yield from parquet.read(file).iter_rows(named=True)
 
 
 def _planned(folder: Path) -> dict[tuple[int, int], tuple[list[str], dict[str, str | None]]]:
     """By batch and place: the columns that the plan says change, and what was sent."""
-    rows = pl.read_parquet(
+    rows = parquet.read(
         folder / "records.parquet", columns=["batch", "position", "changed", "payload"]
     )
     found = {}
