@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrate.cli.complete import offer_names
+from migrate.cli.registry import COMMANDS
 from migrate.errors import MigrateError
 
 if TYPE_CHECKING:
@@ -127,8 +128,6 @@ class App:
 
     def full(self, text: str) -> str:
         """`text` with the project file named in every command that needs one, so that it can be given as it is."""
-        from migrate.cli.main import COMMANDS
-
         if not self.names_project:
             return text
         named = f"migrate --project {shlex.quote(str(self.project_file))} "

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from migrate.cli.complete import RESOURCES
-from migrate.cli.main import COMMANDS
+from migrate.cli.registry import COMMANDS
 from migrate.source.resources import RESOURCES as KNOWN
 from tests.harness import Done, Project
 

@@ -14,7 +14,8 @@ import click
 import pytest
 
 from migrate.cli.app import App
-from migrate.cli.main import COMMANDS, cli
+from migrate.cli.main import cli
+from migrate.cli.registry import COMMANDS
 from tests.harness import Project
 
 HEAVY = (

@@ -12,7 +12,8 @@ import click
 import pytest
 
 from migrate.cli.app import App, Command
-from migrate.cli.main import COMMANDS, cli
+from migrate.cli.main import cli
+from migrate.cli.registry import COMMANDS
 from tests.readme_command import command, quick_start_commands
 
 ROOT = Path(__file__).parents[2]
