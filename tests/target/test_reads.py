@@ -12,9 +12,26 @@ WHOLE = b"__masterid__,city\n1,Delft\n2,Rotterdam\n"
 
 
 def test_a_whole_page_is_taken_at_once() -> None:
-    """Each line has its end, or there is only a header."""
+    """Each line has its end; also where there is only a header."""
     assert csv_reader()(Answer(200, WHOLE)) == WHOLE
-    assert csv_reader()(Answer(200, b"__masterid__,city")) == b"__masterid__,city"
+    assert csv_reader()(Answer(200, b"__masterid__,city\n")) == b"__masterid__,city\n"
+
+
+@pytest.mark.parametrize("end", range(1, WHOLE.index(b"\n") + 1))
+def test_a_page_cut_within_its_header_is_asked_for_again(end: int) -> None:
+    """Wherever it ends: a header cut short names fewer columns, or others, and no row is there."""
+    read = csv_reader()
+    with pytest.raises(TransientError, match="within a line"):
+        read(Answer(200, WHOLE[:end]))
+    assert read(Answer(200, WHOLE)) == WHOLE
+
+
+def test_a_lone_header_without_its_end_is_believed_the_second_time() -> None:
+    """A service may leave the last line's end out, and a dataset may be empty."""
+    read, page = csv_reader(), b"__masterid__,city"
+    with pytest.raises(TransientError, match="within a line"):
+        read(Answer(200, page))
+    assert read(Answer(200, page)) == page
 
 
 def test_a_page_cut_within_a_value_is_asked_for_again() -> None:
