@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
 from migrate.app.context import Context
 from migrate.app.pipeline import run_load, run_plan
 from migrate.errors import UsageError
-from migrate.load.ledger import Ledger
+from migrate.load.ledger_notes import LedgerNotes
 from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import LoadResult
 from migrate.load.rejects import (
@@ -121,11 +122,14 @@ def replay(context: Context, name: str | None, *, plan_only: bool = False) -> Re
     return Replay(plan.name, new, before.height, len(brought), loaded)
 
 
-def _mark(workspace: Workspace, plan: str, names: Sequence[str], mark: str, note: str) -> None:
+def _mark(
+    workspace: Workspace,
+    plan: str,
+    names: Sequence[str],
+    mark: Literal["discarded", "replayed"],
+    note: str,
+) -> None:
     if not names:
         return
-    with (
-        workspace.lock(workspace.ledger.with_suffix(".lock"), "the ledger"),
-        Ledger(workspace.ledger) as ledger,
-    ):
-        ledger.mark_rejects(plan, names, mark, note)
+    with LedgerNotes(workspace.ledger) as notes:
+        notes.mark_rejects(plan, [(name, mark, note) for name in names])

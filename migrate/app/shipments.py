@@ -30,10 +30,8 @@ def _shipments(project: Project, workspace: Workspace, dataset: str) -> Sequence
     found = []
     with LedgerView(workspace.ledger) as view:
         every = {name: view.totals(name).get(dataset) for name in view.plans()}
-    # an undo is a load of its own, whose plan does not stand among the plans
-    undos = [
-        name for name in every if name.startswith("undo-") and not (workspace.plans / name).is_dir()
-    ]
+        # an undo is a load of its own, whose plan does not stand among the plans
+        undos = view.undone_by()
     for name, totals in every.items():
         if totals is None or name in undos:
             continue
@@ -46,7 +44,7 @@ def _shipments(project: Project, workspace: Workspace, dataset: str) -> Sequence
         if not records.is_file():
             return ()
         if same == (project.octolis.datasets.get(dataset), project.octolis.base_url):
-            is_undone = any(undo.startswith(f"undo-{name}-") for undo in undos)
-            arrived = totals.batches == totals.batches_done and totals.written > 0 and not is_undone
+            is_whole = totals.batches == totals.batches_done and totals.written > 0
+            arrived = is_whole and name not in undos.values()
             found.append(Shipment(records, document.mappings[dataset].stored_columns, arrived))
     return tuple(found)

@@ -258,7 +258,7 @@ def _to_load(context: Context, plan: Plan, wanted: Sequence[DatasetUndo]) -> Pla
                 batches=frame.get_column("batch").n_unique(),
             )
         )
-    return PlanToLoad(name=name, folder=folder, datasets=tuple(datasets))
+    return PlanToLoad(name=name, folder=folder, datasets=tuple(datasets), undoes=plan.name)
 
 
 def _records(entry: DatasetUndo) -> pl.DataFrame:

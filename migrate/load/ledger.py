@@ -35,7 +35,8 @@ from datetime import datetime
 from pathlib import Path
 
 from migrate.load import ledger_schema
-from migrate.load.ledger_opening import PlannedDataset, take_up
+from migrate.load.ledger_notes import add_event, this_process
+from migrate.load.ledger_opening import PlannedDataset, first_sending, take_up
 from migrate.load.ledger_rows import (
     RecordRow,
     Verdicts,
@@ -68,6 +69,8 @@ class Ledger:
         self._clock = clock
         self._connection = ledger_schema.connect(file)
         self._plan = ""
+        self._undoes: str | None = None
+        self._announced: set[str] = set()
         self._ids: dict[str, int] = {}
 
     def __enter__(self) -> Ledger:
@@ -80,16 +83,24 @@ class Ledger:
         """Closes the file."""
         self._connection.close()
 
-    def open_plan(self, plan: str, datasets: Sequence[PlannedDataset], sha256: str = "") -> None:
+    def open_plan(
+        self,
+        plan: str,
+        datasets: Sequence[PlannedDataset],
+        sha256: str = "",
+        undoes: str | None = None,
+    ) -> None:
         """Makes `plan` known, or takes it up: what was being sent is now unknown, what was deferred gets its chance.
 
-        `sha256`: the hash of the document that describes the plan and all its files.
+        `sha256`: the hash of the document that describes the plan and all its files. `undoes`: the
+        plan whose load this one takes back.
 
         **Raises**: Stale when the ledger knows a plan of that name with other batches or of another hash.
         """
         with ledger_schema.transaction(self._connection, self.file) as db:
-            self._ids = take_up(db, plan, datasets, sha256, self._clock())
-        self._plan = plan
+            self._ids = take_up(db, plan, datasets, sha256, self._clock(), undoes)
+        self._plan, self._undoes = plan, undoes
+        self._announced.clear()
 
     def open_batches(self, dataset: str) -> list[OpenBatch]:
         """The batches that are not done, in sending order."""
@@ -145,13 +156,25 @@ class Ledger:
                 )
 
     def mark_sending(self, dataset: str, batch: int) -> None:
-        """A request with records of this batch is about to leave."""
-        self._move(
-            dataset,
-            batch,
-            "state = CASE state WHEN 'split' THEN 'split' ELSE 'sending' END, requests = requests + 1",
-            allowed=("planned", "unknown", "split"),
-        )
+        """A request with records of this batch is about to leave.
+
+        From here on every other plan that has read this dataset before is overtaken.
+        """
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            self._set(
+                dataset,
+                batch,
+                "state = CASE state WHEN 'split' THEN 'split' ELSE 'sending' END, requests = requests + 1",
+                allowed=("planned", "unknown", "split"),
+            )
+            # Apart from the batch's count, which goes down where a request never left.
+            query = "UPDATE datasets SET shipments = shipments + 1 WHERE id = ?"
+            db.execute(query, (self._ids[dataset],))
+            if dataset not in self._announced:
+                events = first_sending(db, self._plan, self._undoes, self._ids[dataset], dataset)
+                for event in events:
+                    add_event(db, event, this_process(self.file), self._clock())
+        self._announced.add(dataset)
 
     def mark_unsent(self, dataset: str, batch: int) -> None:
         """The request announced last never left."""
@@ -297,12 +320,6 @@ class Ledger:
                 "INSERT INTO count_marks (dataset, at, batches_done, count, least, most) VALUES (?, ?, ?, ?, ?, ?)",
                 (self._ids[dataset], self._clock(), *astuple(mark)),
             )
-
-    def mark_rejects(self, plan: str, rejects: Iterable[str], mark: str, note: str) -> None:
-        """Marks rejects of a plan as `discarded` or `replayed`; nothing is deleted."""
-        rows = [(plan, reject, mark, note, self._clock()) for reject in rejects]
-        with ledger_schema.transaction(self._connection, self.file) as db:
-            db.executemany("INSERT OR REPLACE INTO reject_marks VALUES (?, ?, ?, ?, ?)", rows)
 
     def _move(self, dataset: str, batch: int, change: str, allowed: tuple[str, ...]) -> None:
         with ledger_schema.transaction(self._connection, self.file):

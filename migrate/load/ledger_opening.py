@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from migrate.errors import Stale
+from migrate.load.ledger_notes import PlanEvent
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,20 @@ class PlannedDataset:
 
 
 def take_up(
-    db: sqlite3.Connection, plan: str, datasets: Sequence[PlannedDataset], sha256: str, now: float
+    db: sqlite3.Connection,
+    plan: str,
+    datasets: Sequence[PlannedDataset],
+    sha256: str,
+    now: float,
+    undoes: str | None = None,
 ) -> dict[str, int]:
     """The ledger's numbers of the datasets. What was being sent is now unknown, what was deferred is planned again.
 
+    `undoes`: the plan whose load this one takes back.
+
     **Raises**: Stale when the ledger knows a plan of that name with other batches or of another hash.
     """
-    plan_id = _open_plan(db, plan, sha256, now)
+    plan_id = _open_plan(db, plan, sha256, now, undoes)
     ids = {
         dataset.name: _open_dataset(db, plan_id, place, dataset)
         for place, dataset in enumerate(datasets)
@@ -48,9 +56,12 @@ def take_up(
     return ids
 
 
-def _open_plan(db: sqlite3.Connection, plan: str, sha256: str, now: float) -> int:
+def _open_plan(
+    db: sqlite3.Connection, plan: str, sha256: str, now: float, undoes: str | None
+) -> int:
     db.execute(
-        "INSERT OR IGNORE INTO plans (name, begun_at, sha256) VALUES (?, ?, ?)", (plan, now, sha256)
+        "INSERT OR IGNORE INTO plans (name, begun_at, sha256, undoes) VALUES (?, ?, ?, ?)",
+        (plan, now, sha256, undoes),
     )
     # A ledger of an earlier format does not know the hash: the plan that is there now is taken at its word.
     db.execute("UPDATE plans SET sha256 = ? WHERE name = ? AND sha256 IS NULL", (sha256, plan))
@@ -91,3 +102,33 @@ def _open_dataset(db: sqlite3.Connection, plan_id: int, place: int, dataset: Pla
             hint="make a new plan with `migrate plan`",
         )
     return int(found[0])
+
+
+def first_sending(
+    db: sqlite3.Connection, plan: str, undoes: str | None, dataset: int, name: str
+) -> list[PlanEvent]:
+    """What the first request of a load to a dataset brings over plans, as far as it is news.
+
+    The plan itself, or the one that it takes back, is being worked on; others that have read the
+    dataset are overtaken.
+    """
+    events = []
+    mine = PlanEvent(undoes, "undoing", name) if undoes else PlanEvent(plan, "loading", name)
+    if undoes or not _has_event(db, plan, "loading"):
+        events.append(mine)
+    query = (
+        "SELECT DISTINCT r.plan FROM plan_readings r JOIN datasets d ON d.dataset_id = r.dataset_id"
+        " WHERE d.id = ? AND r.plan <> ? AND r.plan IS NOT ? ORDER BY r.plan"
+    )
+    others = [row[0] for row in db.execute(query, (dataset, plan, undoes))]
+    events += [
+        PlanEvent(other, "overtaken", name, by_plan=plan)
+        for other in others
+        if not _has_event(db, other, "overtaken")
+    ]
+    return events
+
+
+def _has_event(db: sqlite3.Connection, plan: str, event: str) -> bool:
+    query = "SELECT 1 FROM plan_events WHERE plan = ? AND event = ? LIMIT 1"
+    return db.execute(query, (plan, event)).fetchone() is not None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from migrate.errors import Damaged, WorkspaceError
 
-VERSION = 4
+VERSION = 5
 APPLICATION_ID = 0x4D494752
 _BUSY_MS = 5_000
 
@@ -138,42 +140,120 @@ ALTER TABLE batches ADD COLUMN traceparent TEXT NOT NULL DEFAULT '';
 _FOURTH = """
 ALTER TABLE plans ADD COLUMN sha256 TEXT;
 """
-_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = """
+ALTER TABLE plans ADD COLUMN undoes TEXT;
+UPDATE plans SET undoes = substr(name, 6, length(name) - 21)
+ WHERE name GLOB 'undo-?*-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9]';
+UPDATE plans SET undoes = substr(name, 6, length(name) - 23)
+ WHERE name GLOB 'undo-?*-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9]-[0-9]';
+ALTER TABLE datasets ADD COLUMN shipments INTEGER NOT NULL DEFAULT 0;
+UPDATE datasets SET shipments = (SELECT coalesce(sum(requests), 0) FROM batches WHERE batches.dataset = datasets.id);
+
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    command TEXT NOT NULL,
+    command_line TEXT NOT NULL,
+    user TEXT NOT NULL,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    began_at REAL NOT NULL,
+    ended_at REAL,
+    exit_code INTEGER,
+    plan TEXT,
+    confirmations TEXT NOT NULL DEFAULT '{}',
+    gates TEXT NOT NULL DEFAULT '{}',
+    stopped_by TEXT
+) STRICT;
+
+CREATE TABLE plan_events (
+    id INTEGER PRIMARY KEY,
+    plan TEXT NOT NULL,
+    event TEXT NOT NULL CHECK (event IN ('planned', 'loading', 'loaded', 'overtaken', 'undoing', 'undone')),
+    dataset TEXT,
+    at REAL NOT NULL,
+    who TEXT NOT NULL,
+    command TEXT NOT NULL,
+    run INTEGER REFERENCES runs(id),
+    by_plan TEXT,
+    records INTEGER,
+    scope TEXT
+) STRICT;
+
+CREATE INDEX plan_events_by_plan ON plan_events (plan);
+
+CREATE TABLE plan_readings (
+    plan TEXT NOT NULL,
+    dataset_id TEXT NOT NULL,
+    other TEXT NOT NULL,
+    shipments INTEGER NOT NULL,
+    PRIMARY KEY (plan, dataset_id, other)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE discards (
+    dataset TEXT NOT NULL,
+    source TEXT NOT NULL,
+    id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    plan TEXT NOT NULL,
+    reject TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    note TEXT NOT NULL,
+    who TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (dataset, source, id, position)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE reject_marks ADD COLUMN who TEXT NOT NULL DEFAULT '';
+"""
+_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 """What each version adds to the one before it."""
 
 
-def connect(file: Path) -> sqlite3.Connection:
-    """A connection for the one writer; the tables are made in a new file, and added to one of an earlier version.
+def connect(file: Path, *, check: bool = True) -> sqlite3.Connection:
+    """A connection for the one writer; a new file gets the tables, one of an earlier version those it lacks.
 
-    **Guarantees**: every committed transaction survives a power cut (WAL, synchronous FULL); who reads a file that is
-    just being made finds either none or one with its tables.
+    `check`: whether the whole file is read for damage first, which takes its time in a large one.
 
-    **Raises**: Damaged for a file that fails its integrity check; WorkspaceError for one of a later version.
+    **Guarantees**: every committed transaction survives a power cut (WAL, synchronous FULL); who
+    reads a file that is just being made finds either none or one with its tables.
+
+    **Raises**: Damaged for a file that fails its integrity check; WorkspaceError for one of a later
+    version.
     """
     if not file.exists():
         _create(file)
-    return _connect(file)
+    return _connect(file, check=check)
 
 
 def _create(file: Path) -> None:
-    new = file.with_name(f"{file.name}.new")
+    # Another command may make it at the same time: whichever is first counts, and nobody's is replaced.
+    new = file.with_name(f"{file.name}.{os.getpid()}.new")
     with translated(file):
         for left in (new, new.with_name(f"{new.name}-wal"), new.with_name(f"{new.name}-shm")):
             left.unlink(missing_ok=True)
-        _connect(new).close()
-        new.replace(file)
+        _connect(new, check=True).close()
+        try:
+            os.link(new, file)
+        except (FileExistsError, FileNotFoundError):
+            # Another one was first, and has swept this one away with what dead ones left.
+            pass
+        except OSError:  # a file system without links
+            new.replace(file)
+        for left in file.parent.glob(f"{glob.escape(file.name)}.*new*"):
+            left.unlink(missing_ok=True)
 
 
-def _connect(file: Path) -> sqlite3.Connection:
+def _connect(file: Path, *, check: bool) -> sqlite3.Connection:
     with translated(file):
         connection = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_MS / 1000)
         try:
-            version = checked_version(connection, file)
+            version = checked_version(connection, file, whole=check)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             if version < VERSION:
-                _upgrade(connection, version)
+                _upgrade(connection)
         except BaseException:
             connection.close()
             raise
@@ -181,20 +261,34 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 def connect_read_only(file: Path) -> sqlite3.Connection:
-    """A connection that cannot change anything. Raises like `connect`."""
+    """A connection that cannot change anything. Raises like `connect`.
+
+    A file of an earlier version gets the tables it lacks first, where it can be written at all.
+    """
     with translated(file):
         uri = f"{file.absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_MS / 1000)
         try:
-            _refuse_earlier(checked_version(connection, file), file)
+            version = checked_version(connection, file)
         except BaseException:
             connection.close()
             raise
-    return connection
+    if version == VERSION:
+        return connection
+    connection.close()
+    try:
+        _connect(file, check=False).close()
+    except WorkspaceError:
+        _refuse_earlier(version, file)
+        raise
+    return connect_read_only(file)
 
 
-def checked_version(connection: sqlite3.Connection, file: Path) -> int:
-    """The version of a sound ledger, 0 for an empty file. Raises Damaged, WorkspaceError."""
+def checked_version(connection: sqlite3.Connection, file: Path, *, whole: bool = True) -> int:
+    """The version of a sound ledger, 0 for an empty file; `whole`: every page of it is looked at.
+
+    **Raises**: Damaged, WorkspaceError.
+    """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
@@ -205,7 +299,7 @@ def checked_version(connection: sqlite3.Connection, file: Path) -> int:
         )
     if tables and (application != APPLICATION_ID or version == 0):
         raise _damaged(file, "it is another program's database, or its tables were never finished")
-    verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0]) if whole else "ok"
     if verdict != "ok":
         raise _damaged(file, verdict)
     return version
@@ -245,13 +339,15 @@ def _refuse_earlier(version: int, file: Path) -> None:
     if version < VERSION:
         raise WorkspaceError(
             f"{file} has format {version}, this program writes format {VERSION}",
-            hint="`migrate load` brings it up to date",
+            hint="make the file writable for this user; then any command brings it up to date",
         )
 
 
-def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+def _upgrade(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
+        # Asked again now that nobody else can: another command may just have done it.
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         for step in _STEPS[version:]:
             for statement in step.split(";\n"):
                 if statement.strip():

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from migrate.load import ledger_schema
+from migrate.load.ledger_facts import (
+    Discard,
+    PastEvent,
+    RunRecord,
+    read_discards,
+    read_events,
+    read_overtaking,
+    read_put_back,
+    read_runs,
+    read_shipments,
+    read_undone,
+)
+from migrate.load.standing import PlanFacts
 from migrate.load.totals import CountMark, Failure, SettledRecord, Totals
 
 _TOTALS = """
@@ -98,6 +111,59 @@ class LedgerView:
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
+
+    def facts(
+        self, plan: str, dataset_ids: Collection[str], began_at: float | None, left: int
+    ) -> PlanFacts:
+        """What decides how a plan stands.
+
+        `began_at`: when its making was begun, for a plan of an earlier version; `left`: records of
+        it that are still to be sent.
+        """
+        with ledger_schema.translated(self.file):
+            query = (
+                "SELECT coalesce(sum(d.shipments), 0) FROM plans p LEFT JOIN datasets d ON d.plan = p.id"
+                " WHERE p.name = ? GROUP BY p.id"
+            )
+            row = self._connection.execute(query, (plan,)).fetchone()
+            return PlanFacts(
+                is_begun=row is not None,
+                sent=int(row[0]) if row else 0,
+                left=left,
+                overtaken_by=read_overtaking(self._connection, plan, dataset_ids, began_at),
+                undone=read_undone(self._connection, plan),
+            )
+
+    def shipments(self) -> dict[tuple[str, str], int]:
+        """By dataset id and plan, the requests that were ever announced; a number that only grows."""
+        with ledger_schema.translated(self.file):
+            return read_shipments(self._connection)
+
+    def put_back(self, dataset_id: str) -> dict[str, str]:
+        """The masterids of records that hold what an undo gave them, with the plan that was undone."""
+        with ledger_schema.translated(self.file):
+            return read_put_back(self._connection, dataset_id)
+
+    def runs(self) -> list[RunRecord]:
+        """Every recorded command, oldest first."""
+        with ledger_schema.translated(self.file):
+            return read_runs(self._connection)
+
+    def events(self, plan: str | None = None) -> list[PastEvent]:
+        """What came over a plan, or over all of them, oldest first."""
+        with ledger_schema.translated(self.file):
+            return read_events(self._connection, plan)
+
+    def discards(self, dataset: str | None = None) -> list[Discard]:
+        """The records that every plan leaves out, of one dataset or of all."""
+        with ledger_schema.translated(self.file):
+            return read_discards(self._connection, dataset)
+
+    def undone_by(self) -> dict[str, str]:
+        """The plans that take another one back, with the name of that one."""
+        with ledger_schema.translated(self.file):
+            query = "SELECT name, undoes FROM plans WHERE undoes IS NOT NULL ORDER BY id"
+            return dict(self._connection.execute(query).fetchall())
 
     def plans(self) -> list[str]:
         """The names of all plans that were begun, oldest first."""

@@ -161,6 +161,7 @@ class _Run:
                 for d in plan.datasets
             ],
             plan.sha256(),
+            plan.undoes,
         )
         self._queues = [self._queue(dataset, records[dataset.name]) for dataset in plan.datasets]
         self._pause = Pause(pause_file(workspace), progress.note, time.monotonic)

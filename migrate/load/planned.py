@@ -105,11 +105,15 @@ def time_columns_of(records: Path, stored_columns: Mapping[str, str]) -> frozens
 
 @dataclass(frozen=True)
 class PlanToLoad:
-    """A finished plan; its datasets in the order in which they are loaded."""
+    """A finished plan; its datasets in the order in which they are loaded.
+
+    `undoes`: the plan whose load this one takes back.
+    """
 
     name: str
     folder: Path
     datasets: tuple[DatasetToLoad, ...]
+    undoes: str | None = None
 
     def sha256(self) -> str:
         """The hash of the document that names the hash of every file of the plan; empty for a plan without one."""

@@ -1,0 +1,157 @@
+"""How a plan stands: planned, loading, loaded, overtaken or undone, and what that allows. Pure.
+
+What was sent decides, not what was written down about it: a plan is overtaken when a request of another plan went to
+one of its datasets after its own reading of the target, and undone as soon as one request of its undo has left. The
+events of the ledger only tell who, when and by which command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from migrate.errors import Stale
+
+State = Literal["planned", "loading", "loaded", "overtaken", "undone"]
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Who did something, when (seconds since 1970) and by which command; all empty where nobody wrote it down."""
+
+    at: float | None = None
+    who: str = ""
+    command: str = ""
+
+    @property
+    def when(self) -> str:
+        """The time in words that sort."""
+        return (
+            ""
+            if self.at is None
+            else datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        )
+
+    @property
+    def told(self) -> str:
+        """Who and when, as far as it is known, to stand behind a sentence."""
+        parts = [f"on {self.when}" if self.when else "", f"by {self.who}" if self.who else ""]
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Overtaking:
+    """Another plan that was loaded into a dataset after this plan had read it; `undoes`: whose undo that was."""
+
+    plan: str
+    dataset: str
+    deed: Deed = Deed()
+    undoes: str | None = None
+
+    @property
+    def told(self) -> str:
+        """The sentence about it."""
+        what = f"plan {self.undoes} was undone" if self.undoes else f"plan {self.plan} was loaded"
+        return " ".join(
+            part for part in (f"{what} in {self.dataset} since", self.deed.told) if part
+        )
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What was taken back of a plan. `scope`: `whole`, `part`, or `unfinished` where the undo never came to its end.
+
+    `records`: written back so far, by dataset.
+    """
+
+    scope: str
+    records: Mapping[str, int]
+    deed: Deed = Deed()
+
+    @property
+    def restored(self) -> int:
+        """Records of all datasets."""
+        return sum(self.records.values())
+
+    @property
+    def told(self) -> str:
+        """The sentence about it."""
+        words = {
+            "whole": "undone",
+            "part": "undone in part",
+            "unfinished": "undone in part; its undo was interrupted",
+        }
+        count = f"{self.restored:,} record{'' if self.restored == 1 else 's'} restored"
+        return " ".join(part for part in (f"{words[self.scope]}: {count}", self.deed.told) if part)
+
+
+@dataclass(frozen=True)
+class PlanFacts:
+    """What the ledger has of a plan. `is_begun`: it was opened for a load; `sent`: requests that were announced.
+
+    `left`: records still to be sent, of datasets whose load was never begun too.
+    """
+
+    is_begun: bool = False
+    sent: int = 0
+    left: int = 0
+    overtaken_by: Sequence[Overtaking] = ()
+    undone: Undone | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The state of a plan and the sentence that explains it, empty for the usual ones."""
+
+    state: State
+    told: str = ""
+    overtaken_by: Sequence[Overtaking] = ()
+    undone: Undone | None = None
+
+    def summarise(self) -> dict[str, object]:
+        """The state's part of a JSON object."""
+        summary: dict[str, object] = {"state": self.state}
+        if self.undone is not None:
+            deed = self.undone.deed
+            summary["undone"] = {
+                "scope": self.undone.scope, "restored": dict(self.undone.records),
+                "at": deed.when or None, "by": deed.who or None, "command": deed.command or None,
+            }  # fmt: skip
+        if self.overtaken_by:
+            summary["overtaken_by"] = [
+                {
+                    "plan": found.plan, "undoes": found.undoes, "dataset": found.dataset,
+                    "at": found.deed.when or None, "by": found.deed.who or None, "command": found.deed.command or None,
+                }
+                for found in self.overtaken_by
+            ]  # fmt: skip
+        return summary
+
+
+def judge_standing(facts: PlanFacts) -> Standing:
+    """The state of a plan. What was taken back outweighs all else: no count of what was written holds any more."""
+    others = tuple(facts.overtaken_by)
+    if facts.undone is not None:
+        return Standing("undone", facts.undone.told, others, facts.undone)
+    if others:
+        return Standing("overtaken", f"overtaken: {others[0].told}", others)
+    # A load that a gate stopped before its first request has changed nothing.
+    if not facts.is_begun or (facts.left and not facts.sent):
+        return Standing("planned")
+    return Standing("loading" if facts.left else "loaded")
+
+
+def refuse_load(plan: str, standing: Standing, remake: str) -> None:
+    """Raises Stale for a plan that must not be loaded any more; `remake`: the command that makes a new one."""
+    if standing.state == "overtaken":
+        raise Stale(
+            f"plan {plan!r} is {standing.told}; it would write what was true before over what is there now",
+            hint=f"make a new one, look at it with `migrate diff`, then load that: {remake}",
+        )
+    if standing.state == "undone":
+        raise Stale(
+            f"plan {plan!r} was {standing.told}; what it wrote is counted as written and would not be sent again",
+            hint=f"make a new one, look at it with `migrate diff`, then load that: {remake}",
+        )
