@@ -10,13 +10,13 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from migrate.language.yaml_text import MAX_BYTES
+from migrate.language.yaml_text import MAX_DEPTH as YAML_DEPTH
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.model import Collapse, Column, Lookup, Mapping
 from migrate.mapping.rules import LOSSES, RULES
 from migrate.mapping.sql import FUNCTIONS as SQL_FUNCTIONS
 from migrate.mapping.sql import KEYWORDS, MAX_DEPTH, MAX_LENGTH, TYPES
-from migrate.mapping.yaml_text import MAX_BYTES
-from migrate.mapping.yaml_text import MAX_DEPTH as YAML_DEPTH
 
 TARGET = Path(__file__).with_name("mapping.md")
 HEAD = """\

@@ -25,6 +25,7 @@ from migrate.app.pipeline import Run, run_all
 from migrate.config import Project, load_project
 from migrate.demo.feed import feed
 from migrate.errors import MigrateError
+from migrate.language.files import dataset_names
 from migrate.project import shipped_mappings
 from migrate.target.client import PAGE_ROWS, TargetClient
 from migrate.verify.totals import EventCount, RevenueRow, revenue_of, side_by_side
@@ -167,7 +168,7 @@ def _read_ready(stdout: IO[str] | None) -> SandboxProcess:
 
 
 def _write_project(folder: Path, sandbox: SandboxProcess, speed: float) -> Project:
-    names = sorted(path.stem for path in (folder / "mappings").glob("*.yaml"))
+    names = dataset_names(folder / "mappings")
     text = _PROJECT.format(
         datatrics=sandbox.datatrics,
         octolis=sandbox.octolis,

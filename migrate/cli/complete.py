@@ -1,5 +1,4 @@
 """What Tab offers: names of datasets, resources, snapshots and plans of the project that the command line names.
-from migrate.names import RESOURCE_GROUPS, RESOURCE_NAMES
 
 Quick, since nothing of the project is opened but migrate.toml and its folders are listed; and silent: where anything is
 amiss, Tab offers nothing, since a message would be written into the line that somebody is typing.
@@ -16,6 +15,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from migrate.language.files import dataset_names
 from migrate.names import RESOURCE_GROUPS, RESOURCE_NAMES
 
 RESOURCES = (*RESOURCE_NAMES, *RESOURCE_GROUPS)
@@ -80,9 +80,8 @@ class _Places:
 def _places(project_file: Path) -> _Places:
     values: dict[str, Any] = tomllib.loads(project_file.read_text(encoding="utf-8-sig"))
     folder = project_file.absolute().parent
-    mapped = sorted(
-        path.stem for path in (folder / values.get("mappings", "mappings")).glob("*.yaml")
-    )
+    mappings = folder / values.get("mappings", "mappings")
+    mapped = dataset_names(mappings) if mappings.is_dir() else []
     with_id = values.get("octolis", {}).get("datasets", {})
     return _Places(
         folder / values.get("workspace", "migration"), tuple(dict.fromkeys([*with_id, *mapped]))

@@ -32,7 +32,9 @@ def check_pattern(pattern: str) -> None:
     while at < len(pattern):
         found = _TOKEN.match(pattern, at)
         if found is None or found.lastgroup is None:
-            raise PatternRefused(f"the pattern at {pattern[at : at + 10]!r} is not read; plain sets and groups are")
+            raise PatternRefused(
+                f"the pattern at {pattern[at : at + 10]!r} is not read; plain sets and groups are"
+            )
         kind = _kind(found)
         if kind in _REPEATS:
             if before in {"open", "or", "anchor"} or before in _REPEATS:

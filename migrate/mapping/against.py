@@ -11,11 +11,11 @@ from typing import Literal
 
 import polars as pl
 
+from migrate.language.yaml_text import Path, read_yaml
 from migrate.mapping.elements import unused_element_fields
 from migrate.mapping.fields import column_of, named_uses, record_names, unused_fields
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Mapping
-from migrate.mapping.yaml_text import Path, read_yaml
 
 Level = Literal["problem", "warning"]
 Found = Iterator[tuple[Level, Path, str]]

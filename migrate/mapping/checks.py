@@ -8,6 +8,7 @@ from pathlib import Path as File
 import polars as pl
 
 from migrate.config import SUMMARY_WEBHOOK
+from migrate.language.yaml_text import Document, Path, Place, Problem
 from migrate.mapping.columns import FIELD
 from migrate.mapping.consent import check_consent
 from migrate.mapping.dates import EPOCHS, is_zone
@@ -18,7 +19,6 @@ from migrate.mapping.model import Column, Mapping, constant_text
 from migrate.mapping.order import find_circle
 from migrate.mapping.sql import SqlRefused, guard_sql
 from migrate.mapping.types import read_typed
-from migrate.mapping.yaml_text import Document, Path, Place, Problem
 from migrate.workspace import is_name
 
 Found = Iterator[tuple[Path, str]]

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from migrate.language.yaml_text import Path
 from migrate.mapping.columns import FIELD
 from migrate.mapping.fields import lookup_of
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Column, Mapping, constant_text
 from migrate.mapping.sql import SqlRefused, guard_sql
-from migrate.mapping.yaml_text import Path
 
 _NO_ANSWERS = {"", "null", "none", "nil", "n/a", "na", "nan", "undefined", "unknown", "-", "?"}
 _SILENT = (None, "", "NULL", "unlisted", "zzz")

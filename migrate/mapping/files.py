@@ -11,6 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from migrate.errors import MappingError, UsageError, WorkspaceError
+from migrate.language.files import mapping_files
+from migrate.language.yaml_text import Document, Place, Problem, read_yaml
 from migrate.mapping.checks import check_mapping, check_together
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.known_fields import DATASETS
@@ -19,7 +21,6 @@ from migrate.mapping.model import Mapping
 from migrate.mapping.order import dependency_order
 from migrate.mapping.proposal import propose
 from migrate.mapping.survey import FieldSurvey
-from migrate.mapping.yaml_text import Document, Place, Problem, read_yaml
 from migrate.names import ResourceName
 
 _HINT = "correct the file, then: migrate mapping check"
@@ -128,11 +129,7 @@ def _list_files(folder: Path) -> list[Path]:
             [f"{folder}: there is no such folder"],
             hint="migrate init writes one with the shipped mappings",
         )
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
-    )
+    files = mapping_files(folder)
     if not files:
         raise MappingError(
             [f"{folder}: holds no .yaml file"], hint="migrate init writes the shipped mappings"

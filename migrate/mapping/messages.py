@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from migrate.language.yaml_text import Document, Path, Problem, Unquoted
 from migrate.mapping.model import Collapse, Column, Lookup, Mapping
-from migrate.mapping.yaml_text import Document, Path, Problem, Unquoted
 
 _WANTED = {
     "bool_type": "true or false", "string_type": "text", "int_type": "a whole number", "tuple_type": "a list",

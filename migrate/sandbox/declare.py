@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from migrate.errors import UsageError
+from migrate.language.files import mapping_files
+from migrate.language.yaml_text import read_yaml
 
 TYPES = ("text", "integer", "float", "boolean", "datetime", "date", "json")
 RECIPES = ("lowercase", "uppercase", "trim")
@@ -85,7 +84,7 @@ def declare(mappings: Path | None, datasets: Path | None) -> Account:
     if mappings is not None:
         if not mappings.is_dir():
             raise UsageError(f"{mappings}: no such folder", hint="give a folder of mapping files")
-        for path in sorted([*mappings.glob("*.yaml"), *mappings.glob("*.yml")]):
+        for path in mapping_files(mappings):
             name, table = _read_mapping(path)
             tables[name] = table
     declared = {} if datasets is None else _read_toml(datasets)
@@ -99,11 +98,18 @@ def declare(mappings: Path | None, datasets: Path | None) -> Account:
 def _read_mapping(path: Path) -> tuple[str, dict[str, Any]]:
     """The dataset's name and what a mapping says about it; its rules for values are not the target's business."""
     try:
-        document = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        found = read_yaml(path.read_bytes())
+    except OSError as error:
         raise UsageError(
-            f"{path}: {str(error).splitlines()[0]}", hint="give a folder of mapping files"
+            f"{path}: {error.strerror}", hint="give a folder of mapping files"
         ) from None
+    if found.problems:
+        problem = found.problems[0]
+        raise UsageError(
+            f"{path}:{problem.place.line}:{problem.place.column}: {problem.what}",
+            hint="migrate mapping check tells every problem of a file",
+        )
+    document = found.value
     if not isinstance(document, dict) or not isinstance(document.get("columns"), dict):
         raise UsageError(
             f"{path}: has no columns", hint="a mapping file needs dataset, key and columns"

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from migrate.errors import MappingError
+from migrate.language.files import mapping_files
+from migrate.language.yaml_text import read_yaml
 
 ORDER_BY = ("updated", "updated_at", "created", "created_at")
 _COLUMN_KEYS = frozenset(
@@ -24,6 +23,13 @@ _COLUMN_KEYS = frozenset(
         "digits", "format", "timezone", "consent", "recipe", "description",
     }
 )  # fmt: skip
+_FILE_KEYS = frozenset(
+    {
+        "version", "dataset", "target", "resource", "key", "alternative_keys", "where", "each", "collapse",
+        "lookups", "columns", "ignore", "unmapped", "examples",
+    }
+)  # fmt: skip
+_HINT = "migrate mapping check"
 _COLLAPSE_KEYS = frozenset({"by", "order_by", "source_order", "fill_gaps"})
 
 
@@ -104,28 +110,25 @@ def read_rules(folder: Path) -> dict[str, DatasetRules]:
 
     **Raises**: MappingError where a file cannot be read at all; `migrate mapping check` says more.
     """
-    found = [_read_file(path) for path in sorted(folder.glob("*.yaml"))]
+    found = [_read_file(path) for path in mapping_files(folder)]
     return _in_order({rules.dataset: rules for rules in found})
 
 
 def _read_file(path: Path) -> DatasetRules:
     try:
         data = path.read_bytes()
-        tree = YAML(typ="safe", pure=True).load(data.decode("utf-8-sig"))
-        return _dataset(tree, hashlib.sha256(data).hexdigest())
-    except (
-        OSError,
-        UnicodeDecodeError,
-        YAMLError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-    ) as error:
-        raise MappingError(
-            [f"{path}: cannot be read as a mapping ({type(error).__name__})"],
-            hint="migrate mapping check",
-        ) from None
+    except OSError as error:
+        raise MappingError([f"{path}: {error.strerror}"], hint=_HINT) from None
+    document = read_yaml(data)
+    if document.problems:
+        first = document.problems[0]
+        where = f"{path}:{first.place.line}:{first.place.column}"
+        raise MappingError([f"{where}: {first.what}"], hint=_HINT)
+    try:
+        return _dataset(document.value, hashlib.sha256(data).hexdigest())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"{path}: cannot be read as a mapping ({type(error).__name__})"
+        raise MappingError([what], hint=_HINT) from None
 
 
 def _dataset(tree: Mapping[str, Any], sha256: str) -> DatasetRules:
@@ -144,14 +147,16 @@ def _dataset(tree: Mapping[str, Any], sha256: str) -> DatasetRules:
         fill_gaps=bool(collapse.get("fill_gaps", False)),
         lookups=lookups,
         sha256=sha256,
-        doubts=tuple(f"collapse.{name}" for name in collapse if name not in _COLLAPSE_KEYS),
+        doubts=(
+            *(f"key {name!r}" for name in tree if name not in _FILE_KEYS),
+            *(f"collapse.{name}" for name in collapse if name not in _COLLAPSE_KEYS),
+        ),
         is_feed=tree.get("target") == "webhook",
     )
 
 
 def _column(name: str, rule: Mapping[Any, Any]) -> ColumnRule:
-    # unquoted, YAML reads the word null as nothing: as a key and as a value
-    named = {"null" if key is None else str(key): value for key, value in rule.items()}
+    named = dict(rule)
     values = named.get("values")
     return ColumnRule(
         name=name,
@@ -164,6 +169,7 @@ def _column(name: str, rule: Mapping[Any, Any]) -> ColumnRule:
         unlisted=named.get("unlisted", "reject"),
         default=_constant(named.get("default")),
         required=bool(named.get("required", False)),
+        # unquoted, YAML reads the word null as nothing
         on_invalid=named.get("on_invalid", "reject") or "null",
         sends_null=named.get("null") == "send",
         digits=named.get("digits"),

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 
 from migrate.errors import MappingError
+from migrate.language.yaml_text import read_yaml
 from migrate.mapping.files import json_schema, read_mapping
-from migrate.mapping.yaml_text import read_yaml
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
 VALIDATOR = jsonschema.Draft7Validator(json_schema())

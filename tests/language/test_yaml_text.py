@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.mapping.yaml_text import MAX_BYTES, MAX_DEPTH, Place, Unquoted, read_yaml
+from migrate.language.yaml_text import MAX_BYTES, MAX_DEPTH, Place, Unquoted, read_yaml
 
 
 def test_reads_values_as_yaml_1_2() -> None:

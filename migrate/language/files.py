@@ -1,0 +1,29 @@
+"""Which files of a folder are mappings, told once for plan, verifier, sandbox and command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from migrate.language.yaml_text import read_yaml
+
+
+def mapping_files(folder: Path) -> list[Path]:
+    """The mapping files of a folder by name, whichever of YAML's two endings they have.
+
+    What begins with a dot is none: copying from a Mac leaves a `._contacts.yaml` beside the file.
+    """
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
+    )
+
+
+def dataset_names(folder: Path) -> list[str]:
+    """The datasets that a folder's files make, by name; of a file that cannot be read its own name."""
+    names: set[str] = set()
+    for file in mapping_files(folder):
+        value = read_yaml(file.read_bytes()).value
+        said = value.get("dataset") if isinstance(value, dict) else None
+        names.add(said if isinstance(said, str) else file.stem)
+    return sorted(names)
