@@ -250,6 +250,7 @@ def _resource(snapshot: Snapshot, name: str) -> SnapshotResource:
 
 def _remarks(project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> list[Remark]:
     from migrate.mapping.against import check_against, look_at
+    from migrate.snapshot.uncolumned import describe_uncolumned
 
     remarks: list[Remark] = []
     known = [*mappings, *_others(project, mappings)]
@@ -258,7 +259,7 @@ def _remarks(project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> l
         if found is None:
             continue
         same = [made for made in known if made.resource == name]
-        shown = look_at(_fields(found), found.frames, same)
+        shown = look_at(_fields(found), found.frames, same, describe_uncolumned(found.result))
         remarks += [
             remark
             for made in same

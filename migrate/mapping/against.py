@@ -13,7 +13,13 @@ import polars as pl
 
 from migrate.language.yaml_text import Path, read_yaml
 from migrate.mapping.elements import unused_element_fields
-from migrate.mapping.fields import column_of, named_uses, record_names, unused_fields
+from migrate.mapping.fields import (
+    column_of,
+    named_uses,
+    needed_fields,
+    record_names,
+    unused_fields,
+)
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Mapping
 
@@ -30,6 +36,7 @@ class SnapshotFindings:
     sources: Collection[str]
     filled: Dict[str, float]
     unused_elements: Dict[str, float] = field(default_factory=dict)
+    uncolumned: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -44,20 +51,27 @@ def look_at(
     fields: Collection[str],
     read: Callable[[Collection[str]], Iterator[pl.DataFrame]],
     mappings: Sequence[Mapping],
+    uncolumned: Sequence[str] = (),
 ) -> SnapshotFindings:
-    """What a resource's rows show, as far as it matters to its mappings. `read` gives the rows with some fields."""
+    """What a resource's rows show, as far as it matters to its mappings.
+
+    `read` gives the rows with some fields; `uncolumned` says what of them has no column.
+    """
     unused = unused_fields(fields, mappings)
+    named = {name for mapping in mappings for name in needed_fields(mapping)}
+    # A field that is named without having a column may stand in the records all the same.
+    without_column = sorted(named - set(fields))
+    counted = [*unused, *without_column]
     rows, filled, sources = 0, Counter[str](), set[str]()
-    for frame in read(unused):
+    for frame in read(counted):
         rows += frame.height
         sources |= set(frame["_source"].fill_null("").unique())
-        filled.update(
-            frame.select((pl.col(unused).fill_null("") != "").sum()).row(0, named=True)
-            if unused
-            else {}
-        )
+        has_value = pl.col(counted).fill_null("") != ""
+        filled.update(frame.select(has_value.sum()).row(0, named=True) if counted else {})
     shares = {name: filled[name] / rows if rows else 0.0 for name in unused}
-    return SnapshotFindings(fields, sources, shares, unused_element_fields(fields, read, mappings))
+    shown = [*fields, *(name for name in without_column if filled[name])]
+    elements = unused_element_fields(shown, read, mappings)
+    return SnapshotFindings(shown, sources, shares, elements, tuple(uncolumned))
 
 
 def check_against(
@@ -80,6 +94,9 @@ def _check(mapping: Mapping, shown: SnapshotFindings, same_resource: Sequence[Ma
     yield from _check_sources(mapping, shown)
     yield from _check_unused(mapping, shown, same_resource)
     yield from _check_absent(mapping, shown)
+    if mapping is same_resource[0]:  # told once for the resource
+        for sentence in shown.uncolumned:
+            yield "warning", ("resource",), sentence
 
 
 def _check_sources(mapping: Mapping, shown: SnapshotFindings) -> Found:

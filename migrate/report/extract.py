@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from migrate.report.terminal import format_duration, render_table
+from migrate.snapshot.uncolumned import describe_uncolumned
 
 if TYPE_CHECKING:
     from migrate.source.extract import Extraction
@@ -32,6 +33,9 @@ def summarise_extraction(extraction: Extraction) -> dict[str, Any]:
                 "changed_duplicates": result.changed_duplicates,
                 "without_id": result.without_id,
                 "unparsed": result.unparsed,
+                "folded": result.folded,
+                "unlisted_fields": result.unlisted_fields,
+                "shared_names": result.shared_names,
                 "resumed_pages": result.resumed_pages,
                 "unread": [asdict(record) for record in result.unread],
                 **({"delta": asdict(result.delta)} if result.delta else {}),
@@ -76,7 +80,7 @@ def render_extraction(extraction: Extraction) -> str:
     ]
     if doubts:
         lines += ["", *doubts]
-    lines += _unread_lines(extraction) + _delta_lines(extraction)
+    lines += _unread_lines(extraction) + _uncolumned_lines(extraction) + _delta_lines(extraction)
     lines += ["", f"Not migrated, since the documented lists do not hold it: {NOT_MIGRATED}."]
     return "\n".join(lines)
 
@@ -93,6 +97,17 @@ def _unread_lines(extraction: Extraction) -> list[str]:
         if len(result.unread) > _UNREAD_SHOWN
     ]
     return ["", "Could not be read, and are not in the snapshot:", *lines] if lines else []
+
+
+def _uncolumned_lines(extraction: Extraction) -> list[str]:
+    lines = [
+        f"  {name}: {sentence}"
+        for name, result in extraction.resources.items()
+        for sentence in describe_uncolumned(result)
+    ]
+    return (
+        ["", "Without a column of their own, and read from the records:", *lines] if lines else []
+    )
 
 
 def _delta_lines(extraction: Extraction) -> list[str]:

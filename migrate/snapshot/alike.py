@@ -25,6 +25,7 @@ from migrate.snapshot.columns import (
     text_series,
     value_series,
 )
+from migrate.snapshot.literals import FEW_KEYS
 
 _FIRST_RECORDS = 16
 _NULL = msgspec.Raw(b"null")
@@ -57,7 +58,7 @@ def alike_values(items: Sequence[bytes]) -> tuple[dict[str, pl.Series], int] | N
         ValueError,
     ):  # a ValueError is of a name that no reader can be made for
         return None
-    series, unread = value_series(found.columns)
+    series, unread = value_series(found.columns, len(items))
     series |= zip(found.texts, text_series(list(found.texts.values())), strict=True)
     return {name: series[name] for name in found.names}, unread
 
@@ -66,7 +67,10 @@ def _add(
     found: _Found, prefix: str, objects: Sequence[Literal]
 ) -> Iterator[tuple[str, Sequence[Literal]]]:
     """Takes one object for each row; gives back the objects found in them, with their prefix."""
-    for (key, is_text), values in _members(objects):
+    members = list(_members(objects))
+    if prefix and len(members) > FEW_KEYS:
+        raise ValueError("an object that may have ids for keys")
+    for (key, is_text), values in members:
         name = column_name(prefix + key)
         if name in found.names or len(found.names) == MAX_COLUMNS:
             raise ValueError("a column from two places, or one too many")

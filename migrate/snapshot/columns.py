@@ -1,7 +1,8 @@
 """Columns of JSON literals, and the values in them; pure.
 
-Values go from JSON to column without a Python object of their own type, many at a time: that is what an extract spends
-its time on. Every short cut checks what it relies on, and falls back to one value at a time.
+Values go from JSON to column without a Python object of their own type, many at a time: that is
+what an extract spends its time on. Every short cut checks what it relies on, and falls back to one
+value at a time.
 """
 
 from __future__ import annotations
@@ -31,10 +32,14 @@ _RESERVED = frozenset({"source", "id", "page", "raw", "position"})
 
 @dataclass(frozen=True)
 class SnapshotColumn:
-    """One field's literals, b"" where a record does not have it; `joined` is the same in one piece."""
+    """One field's literals, b"" where a record does not have it; `joined` is the same in one piece.
+
+    `rows`: of a field that few records have, the rows whose literals these are; None for all rows.
+    """
 
     literals: Sequence[Literal]
     joined: bytes
+    rows: Sequence[int] | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -49,9 +54,8 @@ class SnapshotColumn:
     @property
     def is_plain(self) -> bool:
         """Whether no string in it has an escape."""
-        return b"\\" not in self.joined or not (
-            self.joined[:1] == b'"' or _STRING_BEHIND in self.joined
-        )
+        has_strings = self.joined[:1] == b'"' or _STRING_BEHIND in self.joined
+        return b"\\" not in self.joined or not has_strings
 
     def texts(self) -> list[str]:
         """The literals as text."""
@@ -61,35 +65,65 @@ class SnapshotColumn:
 
     def objects(self) -> Sequence[Literal]:
         """The literals that are objects, and empty objects in the place of all others."""
-        if self.joined[:1] == b"{" and self.joined.count(_OBJECT_BEHIND) == len(self.literals) - 1:
+        objects_behind = self.joined.count(_OBJECT_BEHIND)
+        if self.joined[:1] == b"{" and objects_behind == len(self.literals) - 1:
             return self.literals
         return [literal if bytes(literal)[:1] == b"{" else b"{}" for literal in self.literals]
 
 
-def column_of(literals: Sequence[Literal]) -> SnapshotColumn:
+def column_of(literals: Sequence[Literal], rows: Sequence[int] | None = None) -> SnapshotColumn:
     """A column of these literals."""
-    return SnapshotColumn(literals, _SEPARATOR.join(literals))
+    return SnapshotColumn(literals, _SEPARATOR.join(literals), rows)
 
 
 def column_name(name: str) -> str:
-    """The column of a field: its own name, with one more underscore where it would collide with a column of ours."""
+    """The column of a field: its name, with one more underscore where it is that of one of ours."""
     return f"_{name}" if name[:1] == "_" and name.lstrip("_") in _RESERVED else name
 
 
 def value_list(column: SnapshotColumn) -> tuple[list[str | None], int]:
-    """The values of a column: strings decoded, None for absent and null alike; and how many could not be read."""
+    """The values of a column's literals, and how many could not be read.
+
+    Strings are decoded; None stands for absent and null alike.
+    """
     if column.is_plain:
         return [_plain_value(text) for text in column.texts()], 0
+    literals = b",".join([literal or b"null" for literal in column.literals])
     try:
-        return _TEXTS.decode(
-            b"[" + b",".join([literal or b"null" for literal in column.literals]) + b"]"
-        ), 0
+        return _TEXTS.decode(b"[" + literals + b"]"), 0
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _one_by_one(column.texts())
 
 
-def value_series(columns: Mapping[str, SnapshotColumn]) -> tuple[dict[str, pl.Series], int]:
-    """The values of columns of the same length, by name; and how many could not be read."""
+def value_series(
+    columns: Mapping[str, SnapshotColumn], height: int
+) -> tuple[dict[str, pl.Series], int]:
+    """The values of columns over `height` rows, by name; and how many could not be read."""
+    dense = {name: column for name, column in columns.items() if column.rows is None}
+    sparse = {name: column for name, column in columns.items() if column.rows is not None}
+    dense_series, dense_unread = _dense_series(dense)
+    sparse_series, sparse_unread = _sparse_series(sparse, height)
+    return dense_series | sparse_series, dense_unread + sparse_unread
+
+
+def text_series(columns: Sequence[Sequence[str | None]]) -> Iterator[pl.Series]:
+    """Columns of the same length as series."""
+    rows = len(columns[0]) if columns else 0
+    values = pl.Series(list(chain.from_iterable(columns)), dtype=pl.String)
+    return (values.slice(at * rows, rows) for at in range(len(columns)))
+
+
+def spread(values: Sequence[str | None], column: SnapshotColumn, height: int) -> list[str | None]:
+    """The values of a column's literals, one for each of `height` rows."""
+    if column.rows is None:
+        return list(values)
+    found: list[str | None] = [None] * height
+    for row, value in zip(column.rows, values, strict=True):
+        found[row] = value
+    return found
+
+
+def _dense_series(columns: Mapping[str, SnapshotColumn]) -> tuple[dict[str, pl.Series], int]:
     quick = {
         name: column for name, column in columns.items() if column.is_plain and column.is_whole
     }
@@ -103,11 +137,24 @@ def value_series(columns: Mapping[str, SnapshotColumn]) -> tuple[dict[str, pl.Se
     return series, unread
 
 
-def text_series(columns: Sequence[Sequence[str | None]]) -> Iterator[pl.Series]:
-    """Columns of the same length as series."""
-    rows = len(columns[0]) if columns else 0
-    values = pl.Series(list(chain.from_iterable(columns)), dtype=pl.String)
-    return (values.slice(at * rows, rows) for at in range(len(columns)))
+def _sparse_series(
+    columns: Mapping[str, SnapshotColumn], height: int
+) -> tuple[dict[str, pl.Series], int]:
+    """What few records have. The values are read together, so that a column costs what is in it."""
+    plain = {n: column for n, column in columns.items() if column.is_plain and column.is_whole}
+    values = {n: value_list(column) for n, column in columns.items() if n not in plain}
+    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, height)
+    series = {
+        name: nothing.clone().scatter(columns[name].rows or [], pl.Series(found, dtype=pl.String))
+        for name, (found, _) in values.items()
+    }
+    end = 0
+    together = [column_of(list(chain.from_iterable(c.literals for c in plain.values())))]
+    every = next(_plain_series(together)) if plain else nothing
+    for name, column in plain.items():
+        begin, end = end, end + len(column.literals)
+        series[name] = nothing.clone().scatter(column.rows or [], every.slice(begin, end - begin))
+    return series, sum(unread for _, unread in values.values())
 
 
 def _plain_series(columns: Sequence[SnapshotColumn]) -> Iterator[pl.Series]:
@@ -117,16 +164,16 @@ def _plain_series(columns: Sequence[SnapshotColumn]) -> Iterator[pl.Series]:
     literal = pl.col("all")
     # No literal but a string has quotes around it, and without escapes none has quotes inside.
     value = pl.when((literal != "null") & (literal != "")).then(literal.str.strip_chars('"'))
-    values = (
-        pl.Series("all", texts, dtype=pl.String).to_frame().select(value.alias("all")).to_series()
-    )
+    values = pl.Series("all", texts, dtype=pl.String).to_frame().select(value.alias("all"))
     rows = len(columns[0].literals)
-    yield from (values.slice(at, rows) for at in range(0, len(values), rows))
+    yield from (values.to_series().slice(at, rows) for at in range(0, values.height, rows))
 
 
 def _plain_value(literal: str) -> str | None:
     """The value of a literal without escapes."""
-    return None if literal in ("", "null") else literal[1:-1] if literal[0] == '"' else literal
+    if literal in ("", "null"):
+        return None
+    return literal[1:-1] if literal[0] == '"' else literal
 
 
 def _one_by_one(texts: Sequence[str]) -> tuple[list[str | None], int]:

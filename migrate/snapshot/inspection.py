@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from migrate.snapshot.columns import SnapshotColumn
 from migrate.snapshot.literals import RecordFields
 from migrate.snapshot.reading import Snapshot, SnapshotResource
 from migrate.snapshot.traps import HEXADECIMAL, TRAP_COUNTS, Trap, find_spellings, find_traps
+from migrate.snapshot.uncolumned import find_uncolumned
 
 TYPES = ("text", "integer", "decimal", "boolean", "object", "list", "other")
 EXACT_DISTINCT_ROWS = 200_000
@@ -94,8 +96,11 @@ def inspect_snapshot(snapshot: Snapshot, names: Sequence[str]) -> Inspection:
 def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
     """What is in a resource."""
     tallies, months, sources, examples = [], [], [], dict[str, list[str]]()
+    folded = resource.result.folded
+    # A snapshot of an earlier version does not name the objects that crowded its columns.
+    known = folded if folded or not resource.result.unlisted_fields else None
     for chunk in _chunks(resource):
-        found = _long(chunk)
+        found = _long(chunk, resource.columns, known)
         sources.append(chunk.group_by("source").len())
         if found is not None:
             tallies.append(_tally(found))
@@ -123,7 +128,10 @@ def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
         for name in names
         if tally is not None
     ]
-    traps = find_traps(resource.name, tally, ids, resource.rows)
+    traps = [
+        *find_uncolumned(resource.result),
+        *find_traps(resource.name, tally, ids, resource.rows),
+    ]
     return ResourceInspection(resource.name, resource.rows, by_source, fields, traps)
 
 
@@ -135,24 +143,29 @@ def _chunks(resource: SnapshotResource) -> Iterator[pl.DataFrame]:
             )
 
 
-def _long(chunk: pl.DataFrame) -> pl.DataFrame | None:
+def _long(
+    chunk: pl.DataFrame, columns: Collection[str], folded: Mapping[str, int] | None
+) -> pl.DataFrame | None:
     """One row per record and field that it has: `field`, `source`, `literal`, `value`."""
-    fields = RecordFields([raw.encode() for raw in chunk["raw"]])
-    if not fields.columns:
+    fields = RecordFields([raw.encode() for raw in chunk["raw"]], folded=folded)
+    names = [name for name in fields.columns if name in columns]
+    if not names:
         return None
-    values = fields.values()
-    frames = [
-        pl.DataFrame(
-            {
-                "field": pl.Series([name], dtype=pl.String).new_from_index(0, chunk.height),
-                "source": chunk["source"],
-                "literal": pl.Series(column.texts(), dtype=pl.String),
-                "value": values[name],
-            }
-        ).filter(pl.col("literal") != "")
-        for name, column in fields.columns.items()
-    ]
+    values = fields.values(names)
+    frames = [_one_field(chunk, name, fields.columns[name], values[name]) for name in names]
     return pl.concat(frames)
+
+
+def _one_field(
+    chunk: pl.DataFrame, name: str, column: SnapshotColumn, values: pl.Series
+) -> pl.DataFrame:
+    literals = pl.Series(column.texts(), dtype=pl.String)
+    sources = chunk["source"]
+    if column.rows is not None:
+        sources, values = sources.gather(list(column.rows)), values.gather(list(column.rows))
+    field = pl.Series([name], dtype=pl.String).new_from_index(0, len(literals))
+    found = {"field": field, "source": sources, "literal": literals, "value": values}
+    return pl.DataFrame(found).filter(pl.col("literal") != "")
 
 
 def _tally(found: pl.DataFrame) -> pl.DataFrame:

@@ -73,7 +73,10 @@ class ResourceResult:
     """What was received of a resource and what can be said of its completeness.
 
     `received = distinct + duplicates`; rows without an id count as distinct. `requests`, `seconds` and `resumed_pages`
-    are of the run that finished the resource. `unlisted_fields` is a lower bound.
+    are of the run that finished the resource. `unlisted_fields`: for how many fields
+    there was no column left, at least. `folded`: objects whose members have no columns, and how many
+    different keys were seen in one; 0: nested too deep. `shared_names`: columns for which a record
+    has two fields, of which the column holds the one seen first.
     """
 
     announced: int | None
@@ -93,6 +96,7 @@ class ResourceResult:
     unlisted_fields: int = 0
     unread: list[UnreadRecord] = field(default_factory=list)
     delta: DeltaCounts | None = None
+    folded: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,15 @@ import msgspec
 import polars as pl
 
 from migrate import parquet
-from migrate.snapshot.columns import MAX_COLUMNS
 from migrate.snapshot.layout import disk_errors
-from migrate.snapshot.records import OWN_COLUMNS, Identified, add_fields, joined
+from migrate.snapshot.records import (
+    OWN_COLUMNS,
+    ChosenColumns,
+    Identified,
+    add_fields,
+    joined,
+    pick_fields,
+)
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.workspace import FileEntry, sha256_bytes
 
@@ -45,6 +51,7 @@ class PartDone(msgspec.Struct, frozen=True, tag=True):
     columns: tuple[str, ...]
     unparsed: int = 0
     shared_names: frozenset[str] = frozenset()
+    folded: dict[str, int] = {}
     unlisted_fields: int = 0
 
     def entry(self, root: Path) -> FileEntry:
@@ -52,6 +59,15 @@ class PartDone(msgspec.Struct, frozen=True, tag=True):
         return FileEntry(
             Path(self.path).relative_to(root).as_posix(), self.rows, self.bytes, self.sha256
         )
+
+
+class ResourceColumns(msgspec.Struct, frozen=True):
+    """The columns of all parts; objects that stay one column, with the number of different keys seen
+    in them; and for how many fields there was no column left, at least."""
+
+    names: tuple[str, ...]
+    folded: dict[str, int]
+    unlisted_fields: int
 
 
 class AlignTask(msgspec.Struct, frozen=True, tag=True):
@@ -94,37 +110,50 @@ def remove_other_parts(spool: Spool, kept: Collection[str]) -> None:
                 leftover.unlink()
 
 
-def plan_alignment(parts: Sequence[PartDone]) -> tuple[list[AlignTask], tuple[str, ...]]:
-    """The parts that lack columns of others, which is rare; and the columns of all, in the order first seen."""
-    seen = dict.fromkeys(name for part in parts for name in part.columns)
-    columns = tuple(seen)[: len(OWN_COLUMNS) + MAX_COLUMNS]
-    return [AlignTask(part, columns) for part in parts if part.columns != columns], columns
+def plan_alignment(parts: Sequence[PartDone]) -> tuple[list[AlignTask], ResourceColumns]:
+    """The parts that have not the columns of all, which is rare; and these, in the order first seen."""
+    chosen = ChosenColumns()
+    for part in parts:
+        chosen.choose(part.columns[len(OWN_COLUMNS) :], part.folded)
+    columns = (*OWN_COLUMNS, *chosen.names)
+    unlisted = max([len(chosen.unlisted), *(part.unlisted_fields for part in parts)])
+    tasks = [AlignTask(part, columns) for part in parts if part.columns != columns]
+    return tasks, ResourceColumns(columns, chosen.folded, unlisted)
 
 
 def write_part(task: PartTask) -> PartDone:
     """Writes a part, whole or not at all."""
     spool = Spool(Path(task.folder))
-    parsed = [add_fields(rows) for rows in _chunks(spool, task)]
-    frame = (
-        pl.concat([one.frame for one in parsed], how="diagonal") if parsed else _empty(OWN_COLUMNS)
-    )
+    chosen = ChosenColumns()
+    parsed = [add_fields(rows, chosen) for rows in _chunks(spool, task)]
+    columns = (*OWN_COLUMNS, *chosen.names)
+    # A later chunk may have shown that an object's members are no fields.
+    frames = [one.frame.select(n for n in columns if n in one.frame.columns) for one in parsed]
+    frame = pl.concat(frames, how="diagonal").select(columns) if frames else _empty(OWN_COLUMNS)
     done = _write(task.path, frame)
     return msgspec.structs.replace(
         done,
         unparsed=sum(one.unparsed for one in parsed),
         shared_names=frozenset[str]().union(*(one.shared_names for one in parsed)),
-        unlisted_fields=max((one.unlisted_fields for one in parsed), default=0),
+        folded=chosen.folded,
+        unlisted_fields=len(chosen.unlisted),
     )
 
 
 def align_part(task: AlignTask) -> PartDone:
-    """Writes a part once more, with columns of nulls for what it lacks."""
+    """Writes a part once more with the columns of all parts.
+
+    What it lacks none of its records has, unless it had more fields than columns: then they are
+    read from the records.
+    """
     with disk_errors(Path(task.done.path), act="read"):
         frame = parquet.read(Path(task.done.path))
-    lacking = (
-        pl.lit(None, pl.String).alias(name) for name in task.columns if name not in frame.columns
-    )
-    aligned = _write(task.done.path, frame.with_columns(*lacking).select(task.columns))
+    lacking = [name for name in task.columns if name not in frame.columns]
+    if lacking and task.done.unlisted_fields:
+        frame = frame.hstack(pick_fields([raw.encode() for raw in frame["_raw"]], lacking))
+    else:
+        frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
+    aligned = _write(task.done.path, frame.select(task.columns))
     return msgspec.structs.replace(
         task.done, bytes=aligned.bytes, sha256=aligned.sha256, columns=aligned.columns
     )

@@ -23,7 +23,8 @@ from migrate.snapshot.layout import (
     joined,
     read_file,
 )
-from migrate.snapshot.records import OWN_COLUMNS
+from migrate.snapshot.literals import is_below
+from migrate.snapshot.records import OWN_COLUMNS, pick_fields
 from migrate.snapshot.spool import journaled_pages
 from migrate.snapshot.storage import SnapshotStore, store_of
 from migrate.workspace import FileEntry, Workspace, sha256_bytes, sha256_file
@@ -62,21 +63,25 @@ class SnapshotResource:
     ) -> Iterator[pl.DataFrame]:
         """The parts in order, a few a frame; all fields for None, and the records' JSON, most of them, only with `raw`.
 
-        Where `raw` is a function, it is asked of each frame without the JSON; where it says no, `_raw` is null there.
+        Where `raw` is a function, it is asked of each frame without the JSON; where it says no, `_raw` may be null.
 
         **Shape**: one row per record; `_position` (Int64, counted over the resource from 0), `_source`, `_id`, `_page`,
-        `_raw`, then the fields as text. A field that the snapshot does not have is a column of nulls.
+        `_raw`, then the fields as text. A field without a column is read from the
+        records themselves, where they may have it; one that no record has is a column of nulls.
         """
         own = [name for name in OWN_COLUMNS if raw or name != "_raw"]
         wanted = [*own, *self._fields(fields)]
-        stored = [
-            name for name in wanted if name in self.columns and (raw is True or name != "_raw")
-        ]
+        without_column = [name for name in wanted if self.is_only_in_raw(name)]
+        stored = [name for name in wanted if name in self.columns and name != "_raw"]
+        stored += ["_raw"] if raw is True or without_column else []
         position = 0
         runs = list(self._runs())
         for run, frame in zip(runs, self._read(runs, stored), strict=True):
             found = frame
-            if callable(raw) and raw(frame):
+            if without_column:
+                items = [text.encode() for text in frame["_raw"]]
+                found = frame.hstack(pick_fields(items, without_column))
+            elif callable(raw) and raw(frame):
                 found = frame.hstack(next(self._read([run], ["_raw"])))
             yield found.select(
                 pl.int_range(position, position + found.height, dtype=pl.Int64).alias(POSITION),
@@ -86,6 +91,12 @@ class SnapshotResource:
                 ),
             )
             position += found.height
+
+    def is_only_in_raw(self, name: str) -> bool:
+        """Whether a field that has no column may stand in some record all the same."""
+        if name in self.columns or name in (*OWN_COLUMNS, POSITION):
+            return False
+        return self.result.unlisted_fields > 0 or is_below(name, self.result.folded)
 
     def changes(self) -> pl.DataFrame | None:
         """In a delta that was compared with a snapshot: `_source, _id, state` of what is new, changed and gone."""

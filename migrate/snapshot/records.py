@@ -7,8 +7,8 @@ that a type would not hold. What cannot be read as an object keeps its text in `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -17,11 +17,14 @@ import msgspec
 import polars as pl
 
 from migrate.snapshot.alike import alike_values
-from migrate.snapshot.literals import RecordFields
+from migrate.snapshot.columns import MAX_COLUMNS
+from migrate.snapshot.literals import RecordFields, is_below, widest_objects
 
 OWN_COLUMNS = ("_source", "_id", "_page", "_raw")
 _BEGINNINGS = frozenset('"-0123456789')
 _NOTHING = msgspec.Raw(b"")
+# More names of fields than this are not kept apart; from then on no new field gets a column.
+_REMEMBERED_NAMES = 10_000
 _SOURCE_AT = {False: attrgetter("source"), True: attrgetter("source.source")}
 
 
@@ -70,13 +73,44 @@ class Identified:
 class ParsedRecords:
     """Records as a frame, and what was noticed on the way.
 
-    **Shape**: `frame` has one row per record in the order sent: `_source`, `_id`, `_page`, `_raw`, then text columns.
+    **Shape**: `frame` has one row per record in the order sent: `_source`, `_id`, `_page`, `_raw`,
+    then text columns.
     """
 
     frame: pl.DataFrame
     unparsed: int
     shared_names: frozenset[str]
-    unlisted_fields: int
+
+
+@dataclass
+class ChosenColumns:
+    """Which fields have a column of their own, over several lists of records.
+
+    `folded`: objects that stay one column, and how many different keys were seen in them.
+    `unlisted`: fields for which there was no column left. A field that was passed over once is
+    always: a column holds all of its values or does not exist.
+    """
+
+    names: dict[str, None] = field(default_factory=dict)
+    folded: dict[str, int] = field(default_factory=dict)
+    unlisted: dict[str, None] = field(default_factory=dict)
+
+    def choose(self, fields: Iterable[str], folded: Mapping[str, int]) -> list[str]:
+        """Those of some records' fields that have a column; where there are too many fields, the
+        widest objects are folded first, since what else there is would be lost to them."""
+        for name, keys in folded.items():
+            self.folded[name] = max(keys, self.folded.get(name, 0))
+        found = dict.fromkeys(fields)
+        known = dict.fromkeys((*self.names, *found))
+        self.folded |= widest_objects(self._outside(known), MAX_COLUMNS)
+        left = [name for name in self._outside(known) if name not in self.unlisted]
+        room = MAX_COLUMNS if len(self.unlisted) < _REMEMBERED_NAMES else len(self.names)
+        self.names = dict.fromkeys(left[:room])
+        self.unlisted |= dict.fromkeys(left[room:][:_REMEMBERED_NAMES])
+        return [name for name in found if name in self.names]
+
+    def _outside(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if not is_below(name, self.folded)]
 
 
 def identify_page(number: int, items: Sequence[bytes], fields: IdentityFields) -> Identified:
@@ -103,25 +137,30 @@ def joined(parts: Sequence[Identified]) -> Identified:
     )
 
 
-def add_fields(records: Identified) -> ParsedRecords:
-    """The records with their fields."""
+def add_fields(records: Identified, chosen: ChosenColumns | None = None) -> ParsedRecords:
+    """The records with those of their fields that have a column; `chosen` learns which."""
+    chosen = ChosenColumns() if chosen is None else chosen
     own = {series.name: series for series in records.series()}
     alike = alike_values(records.items)
     if alike is not None:
         values, unread = alike
-        return ParsedRecords(pl.DataFrame(own | values), unread, frozenset(), 0)
+        names = chosen.choose(values, {})
+        frame = pl.DataFrame(own | {name: values[name] for name in names})
+        return ParsedRecords(frame, unread, frozenset())
     found = RecordFields(records.items)
-    values = found.values()
-    return ParsedRecords(
-        pl.DataFrame(own | values), found.unparsed, frozenset(found.shared), len(found.unlisted)
-    )
+    # Where there are too many, those that most records have come first.
+    most_first = sorted(found.columns, key=lambda name: found.columns[name].rows is not None)
+    is_crowded = len(found.columns) > MAX_COLUMNS
+    names = chosen.choose(most_first if is_crowded else found.columns, found.folded)
+    frame = pl.DataFrame(own | found.values(names))
+    return ParsedRecords(frame, found.unparsed, frozenset(found.shared))
 
 
 def pick_fields(items: Sequence[bytes], names: Sequence[str]) -> pl.DataFrame:
     """These fields of records, as text; null throughout where no record has one."""
     found = RecordFields(items, frozenset(names))
     nothing: list[str | None] = [None] * len(items)
-    values = {name: found.value_list(name) if name in found.columns else nothing for name in names}
+    values = {n: found.value_list(n) if n in found.columns else nothing for n in names}
     return pl.DataFrame(values, schema=dict.fromkeys(names, pl.String))
 
 
@@ -185,7 +224,7 @@ def _plain_reader(id_: str, source: str) -> msgspec.json.Decoder[list[Any]]:
 
 def _identities(found: RecordFields, name: str) -> list[str | None]:
     """Only strings and numbers are identities."""
-    values, literals = found.value_list(name), found.columns[name].texts()
+    values, literals = found.value_list(name), found.literal_list(name)
     return [
         value if literal[:1] in _BEGINNINGS else None
         for value, literal in zip(values, literals, strict=True)

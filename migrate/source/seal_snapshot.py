@@ -32,6 +32,7 @@ class Parts:
     columns: list[str]
     unparsed: int
     shared_names: list[str]
+    folded: dict[str, int]
     unlisted_fields: int
 
 
@@ -48,15 +49,13 @@ def write_parts(
         tasks, columns = plan_alignment(first)
         again = {part.path: part for part in workshop.spread(_performing(workshop, syncing), tasks)}
     parts = [again.get(part.path, part) for part in first]
-    seen = {name for part in first for name in part.columns}
     return Parts(
         entries=[part.entry(root) for part in parts],
-        columns=list(columns),
+        columns=list(columns.names),
         unparsed=sum(part.unparsed for part in parts),
         shared_names=sorted(frozenset[str]().union(*(part.shared_names for part in parts))),
-        unlisted_fields=len(seen)
-        - len(columns)
-        + max((part.unlisted_fields for part in parts), default=0),
+        folded=dict(sorted(columns.folded.items())),
+        unlisted_fields=columns.unlisted_fields,
     )
 
 
@@ -118,6 +117,7 @@ def describe(
         verdict=verdict,
         reason=reason,
         shared_names=parts.shared_names,
+        folded=parts.folded,
         unlisted_fields=parts.unlisted_fields,
         unread=[
             UnreadRecord(entry.number, one.position, one.reason)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from migrate.snapshot.columns import MAX_COLUMNS, MAX_DEPTH, column_name
 from migrate.snapshot.records import (
+    ChosenColumns,
     IdentityFields,
     ParsedRecords,
     add_fields,
@@ -24,7 +25,7 @@ from migrate.snapshot.records import (
 
 def parse_page(number: int, items: list[bytes], fields: IdentityFields) -> ParsedRecords:
     """A page's records with all their columns."""
-    return add_fields(identify_page(number, items, fields))
+    return add_fields(identify_page(number, items, fields), ChosenColumns())
 
 
 FIELDS = IdentityFields(("id", "itemid"), ("metadata.source", "source"), ("updated",))
@@ -172,9 +173,10 @@ def test_nesting_without_end_is_one_column() -> None:
 def test_more_fields_than_columns() -> None:
     """What has no column is counted and still in `_raw`."""
     record = json.dumps({f"f{n}": n for n in range(MAX_COLUMNS + 5)})
-    parsed = parse_page(1, [record.encode()], FIELDS)
+    chosen = ChosenColumns()
+    parsed = add_fields(identify_page(1, [record.encode()], FIELDS), chosen)
     assert len(parsed.frame.columns) == 4 + MAX_COLUMNS
-    assert parsed.unlisted_fields == 5
+    assert len(chosen.unlisted) == 5
     assert parsed.frame["_raw"].to_list() == [record]
 
 
