@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -26,6 +27,8 @@ from migrate.config import Project, load_project
 from migrate.demo.feed import feed
 from migrate.errors import MigrateError
 from migrate.language.files import dataset_names
+from migrate.privacy.secrets import NAMES as SERVICE_NAMES
+from migrate.privacy.secrets import new_sandbox_keys
 from migrate.project import shipped_mappings
 from migrate.target.client import PAGE_ROWS, TargetClient
 from migrate.verify.totals import EventCount, RevenueRow, revenue_of, side_by_side
@@ -86,8 +89,9 @@ class SandboxProcess:
     datatrics: str
     octolis: str
     project: str
-    datatrics_key: str
-    octolis_keys: str
+    datatrics_key: str = field(repr=False)
+    octolis_keys: str = field(repr=False)
+    control_token: str = field(repr=False)
 
 
 def rehearse(
@@ -127,10 +131,12 @@ def _note(speed: float, data: DemoData) -> str:
 
 
 @contextlib.contextmanager
-def sandbox_process(mappings: Path, speed: float, *options: str) -> Iterator[SandboxProcess]:
+def sandbox_process(
+    mappings: Path, speed: float, *options: str, keys: int = 1
+) -> Iterator[SandboxProcess]:
     """A running sandbox that declares the datasets of `mappings`; it ends with the block, and with this process.
 
-    `options` are those of `migrate sandbox`.
+    `options` are those of `migrate sandbox`. Its keys, `keys` of them for the target, are for this run only.
     """
     command = [
         sys.executable,
@@ -144,9 +150,17 @@ def sandbox_process(mappings: Path, speed: float, *options: str) -> Iterator[San
         f"{speed:g}",
     ]
     command += ["--mappings", str(mappings), "--until-stdin-closes", *options]
+    # The keys of the services are none of its business; its own stand where no list of processes shows them.
+    kept = {name: value for name, value in os.environ.items() if name not in SERVICE_NAMES}
+    environ = {**kept, **new_sandbox_keys(keys).environ()}
     # In a session of its own Ctrl-C does not reach it: what is in flight is finished against a sandbox that answers.
     with subprocess.Popen(  # noqa: S603  # our own program
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=environ,
     ) as process:
         try:
             yield _read_ready(process.stdout)

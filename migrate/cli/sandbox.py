@@ -22,7 +22,11 @@ Both services are up on this machine. In another terminal, in your project's fol
                  OCTOLIS_API_KEYS={octolis_keys}
   datasets       {datasets}
 
-Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state    Ctrl-C ends it."""
+Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state
+Both want the header  x-sandbox-token: {control_token}
+
+The keys and the token are new with each start and open everything in it. To keep them, set SANDBOX_DATATRICS_KEY,
+SANDBOX_OCTOLIS_KEYS and SANDBOX_TOKEN here or in .env. Ctrl-C ends it."""
 
 
 @command(
@@ -58,16 +62,12 @@ Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state    Ctrl-C e
     "--project-id", default="demo", show_default=True, help="The Datatrics project; * takes any."
 )
 @click.option(
-    "--datatrics-key",
-    default="sandbox-datatrics-key",
+    "--keys",
+    "key_count",
+    default=1,
     show_default=True,
-    help="The key it accepts.",
-)
-@click.option(
-    "--octolis-key",
-    "octolis_keys",
-    multiple=True,
-    help="A key it accepts; may be given several times [sandbox-octolis-key].",
+    type=click.IntRange(1, 100),
+    help="How many Octolis keys it makes.",
 )
 @click.option(
     "--limits",
@@ -116,8 +116,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     mappings: Path | None,
     datasets: Path | None,
     project_id: str,
-    datatrics_key: str,
-    octolis_keys: tuple[str, ...],
+    key_count: int,
     limits: str,
     speed: float,
     windows: str,
@@ -130,14 +129,17 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     """Run Datatrics v2 and the Octolis Data API on this machine, for rehearsals and tests.
 
     Written from the services' documents: what they forbid, it refuses. It begins empty: feed the source through its
-    documented POST calls. Datasets are those of the mapping files; a dataset's id is its logical name.
+    documented POST calls. Datasets are those of the mapping files; a dataset's id is its logical name. Only programs on
+    this machine that have its keys get an answer, and no web page does.
     """
+    from migrate.privacy.secrets import read_sandbox_keys
     from migrate.project import shipped_mappings
     from migrate.sandbox.declare import declare
     from migrate.sandbox.faults import parse_fault
     from migrate.sandbox.limits import Limits
     from migrate.sandbox.serve import SandboxSettings, serve
 
+    keys = read_sandbox_keys(app.project_file.absolute().parent / ".env", os.environ, key_count)
     settings = SandboxSettings(
         host=host,
         port=port,
@@ -145,8 +147,9 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
         mappings=mappings or (None if datasets else shipped_mappings()),
         datasets=datasets,
         project_id=project_id,
-        datatrics_key=datatrics_key,
-        octolis_keys=octolis_keys or ("sandbox-octolis-key",),
+        datatrics_key=keys.datatrics,
+        octolis_keys=keys.octolis,
+        control_token=keys.control,
         limits=Limits(enforce=limits == "on", speed=speed, windows=windows),
         latency_s=latency,
         preparation_s=preparation,
@@ -162,6 +165,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
             "project": settings.project_id,
             "datatrics_key": settings.datatrics_key,
             "octolis_keys": ",".join(settings.octolis_keys),
+            "control_token": keys.control,
             "datasets": ", ".join(
                 dataset.id for dataset in declare(settings.mappings, settings.datasets).datasets
             ),

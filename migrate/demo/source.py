@@ -18,9 +18,13 @@ _CHUNK_RECORDS, _CHUNK_BYTES = 5_000, 4_000_000
 class SandboxSource:
     """The source of a sandbox at `url`, which has to be on this machine: nothing here goes anywhere else."""
 
-    def __init__(self, url: str, project_id: str, key: SecretStr) -> None:
+    def __init__(
+        self, url: str, project_id: str, *, key: SecretStr, control_token: SecretStr | None = None
+    ) -> None:
         def authorize(request: Request) -> None:
             request.headers["x-apikey"] = key.get_secret_value()
+            if control_token is not None:
+                request.headers["x-sandbox-token"] = control_token.get_secret_value()
 
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         self._project = f"2.0/project/{quote(project_id, safe='')}"

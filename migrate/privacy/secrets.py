@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import stat
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -20,7 +22,31 @@ from migrate.errors import ConfigError
 SOURCE_NAME = "DATATRICS_API_KEY"
 TARGET_NAME = "OCTOLIS_API_KEYS"
 NAMES = (SOURCE_NAME, TARGET_NAME)
+SANDBOX_SOURCE_NAME = "SANDBOX_DATATRICS_KEY"
+SANDBOX_TARGET_NAME = "SANDBOX_OCTOLIS_KEYS"
+SANDBOX_CONTROL_NAME = "SANDBOX_TOKEN"
+SANDBOX_NAMES = (SANDBOX_SOURCE_NAME, SANDBOX_TARGET_NAME, SANDBOX_CONTROL_NAME)
+"""Where the keys of a sandbox of one's own may stand: never those of the services, which it would print."""
+_SEVERAL = (TARGET_NAME, SANDBOX_TARGET_NAME)
+_NEW_KEY_BYTES = 32
 _HINT = "set it in the environment, or in a file .env beside migrate.toml (see .env.example)"
+
+
+@dataclass(frozen=True)
+class SandboxKeys:
+    """What opens a sandbox: the source's key, the target's, and the token of its control paths."""
+
+    datatrics: str = field(repr=False)
+    octolis: tuple[str, ...] = field(repr=False)
+    control: str = field(repr=False)
+
+    def environ(self) -> dict[str, str]:
+        """How another process is told of them: nothing of it stands in a list of processes."""
+        return {
+            SANDBOX_SOURCE_NAME: self.datatrics,
+            SANDBOX_TARGET_NAME: ",".join(self.octolis),
+            SANDBOX_CONTROL_NAME: self.control,
+        }
 
 
 class Secrets(BaseModel):
@@ -75,7 +101,10 @@ def read_secrets(
     # In the order in which they count, the last place first.
     places = {"the file .env": _read_env_file(env_file), "the environment": environ}
     found = {
-        name: (place, values[name]) for place, values in places.items() for name in _set_in(values)
+        name: (place, values[name])
+        for place, values in places.items()
+        for name in _set_in(values)
+        if name in NAMES
     }
     trouble = None
     missing = [name for name in NAMES if name not in found]
@@ -92,8 +121,32 @@ def read_secrets(
     )
 
 
+def read_sandbox_keys(env_file: Path, environ: Mapping[str, str], count: int) -> SandboxKeys:
+    """The keys that a sandbox takes: those set for it, and for the rest new ones that nobody can guess.
+
+    Raises ConfigError like `read_secrets`.
+    """
+    values = {**_read_env_file(env_file), **environ}
+    known = {name: _checked(name, values[name]) for name in _set_in(values)}
+    new = new_sandbox_keys(count)
+    return SandboxKeys(
+        datatrics=known.get(SANDBOX_SOURCE_NAME, [new.datatrics])[0],
+        octolis=tuple(known.get(SANDBOX_TARGET_NAME, new.octolis)),
+        control=known.get(SANDBOX_CONTROL_NAME, [new.control])[0],
+    )
+
+
+def new_sandbox_keys(count: int) -> SandboxKeys:
+    """Keys for one run of a sandbox, `count` of them for the target."""
+    return SandboxKeys(_new_key(), tuple(_new_key() for _ in range(count)), _new_key())
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(_NEW_KEY_BYTES)
+
+
 def _set_in(values: Mapping[str, str | None]) -> list[str]:
-    return [name for name in NAMES if (values.get(name) or "").strip()]
+    return [name for name in (*NAMES, *SANDBOX_NAMES) if (values.get(name) or "").strip()]
 
 
 def _read_env_file(file: Path) -> Mapping[str, str]:
@@ -160,7 +213,7 @@ def _ask_keyring(
 
 def _checked(name: str, value: str) -> list[str]:
     """The keys in a variable's text. Raises ConfigError without showing one."""
-    texts = value.split(",") if name == TARGET_NAME else [value]
+    texts = value.split(",") if name in _SEVERAL else [value]
     keys = [key for text in texts if (key := text.strip())]
     for key in keys:
         if not (key.isascii() and key.isprintable()) or " " in key:

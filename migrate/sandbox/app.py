@@ -17,6 +17,7 @@ from migrate.sandbox import wire
 from migrate.sandbox.control import Control
 from migrate.sandbox.exchange import Call, Reply, json_reply
 from migrate.sandbox.faults import LIES, Fault
+from migrate.sandbox.guard import TOKEN_HEADER, is_same, refuse_stranger
 from migrate.sandbox.journal import Entry, mask_query
 from migrate.sandbox.wrong_answers import SPOILERS, early_answer
 
@@ -50,10 +51,17 @@ class _Visit:
 class SandboxApp:
     """Serves both services and the sandbox's own handles."""
 
-    def __init__(self, control: Control, clocks: Clocks, latency_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        control: Control,
+        clocks: Clocks,
+        latency_s: float = 0.0,
+        control_token: str | None = None,
+    ) -> None:
         self._control = control
         self._clocks = clocks
         self._latency_s = latency_s
+        self._control_token = control_token
         self._services: dict[str, Callable[[Call], Reply]] = {
             "datatrics": control.datatrics.handle,
             "octolis": control.octolis.handle,
@@ -65,6 +73,11 @@ class SandboxApp:
         if scope["type"] != "http":
             return
         side, path = split_path(scope["raw_path"].decode("ascii", "replace"))
+        refusal = self._refuse(Headers(scope=scope), side)
+        if refusal is not None:
+            # before a byte of the body is read: a stranger gets nothing, no memory either
+            await wire.send_reply(refusal, send)
+            return
         visit = _Visit(scope, receive, send, side, path)
         started_s = self._clocks.monotonic_s()
         try:
@@ -77,6 +90,16 @@ class SandboxApp:
             raise
         finally:
             self._note(visit, started_s)
+
+    def _refuse(self, headers: Headers, side: str) -> Reply | None:
+        """The answer to whoever may not ask at all. None: the service itself looks at the key."""
+        stranger = refuse_stranger(headers)
+        if stranger is not None or side != "sandbox" or self._control_token is None:
+            return stranger
+        if is_same(headers.get(TOKEN_HEADER), self._control_token):
+            return None
+        hint = f"give the token that the sandbox printed as it began, in the header {TOKEN_HEADER}"
+        return json_reply({"error": "this path needs the control token", "hint": hint}, 401)
 
     async def _serve(self, visit: _Visit) -> None:
         if visit.side != "sandbox":

@@ -23,6 +23,7 @@ from migrate.sandbox.datatrics_shapes import (
     Stored,
 )
 from migrate.sandbox.exchange import Call, Reply, ReplyError, json_reply
+from migrate.sandbox.guard import is_same
 from migrate.sandbox.raw_json import (
     BrokenJson,
     Members,
@@ -78,7 +79,7 @@ class DatatricsService:
         return replace(reply, kind=_kind(call))
 
     def _handle(self, call: Call) -> Reply:
-        if call.headers.get("x-apikey") != self._key:
+        if not is_same(call.headers.get("x-apikey"), self._key):
             raise refuse(403, FORBIDDEN)
         if len(call.segments) not in (3, 4) or call.segments[0] != "project":
             raise refuse(404, UNKNOWN_URL)

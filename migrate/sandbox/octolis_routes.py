@@ -13,6 +13,7 @@ from typing import Any
 from migrate.sandbox import octolis_lies as lies
 from migrate.sandbox import octolis_reads as reads
 from migrate.sandbox.exchange import Call, Reply, ReplyError, json_reply
+from migrate.sandbox.guard import is_same
 from migrate.sandbox.limits import READ_POINTS, WRITE_POINTS, Limiter
 from migrate.sandbox.octolis import Dataset, Refused, Row, Written, error
 from migrate.sandbox.raw_json import BrokenJson, read_values, write_json
@@ -128,7 +129,7 @@ class OctolisService:
         key = query.get("api-key")
         if not key:
             raise refuse(401, "Unauthorized", "The api-key query parameter is missing")
-        if key not in self._keys:
+        if not any([is_same(key, known) for known in self._keys]):
             raise refuse(403, "Forbidden", "The api-key is not known")
         return key
 

@@ -39,7 +39,8 @@ STOP_TIMEOUT_S = 1
 class SandboxSettings:
     """How the sandbox behaves. Durations are in seconds; `db` None keeps everything in memory; `project_id` "*" is any.
 
-    `preparation_s` is how long reads lag behind writes.
+    `preparation_s` is how long reads lag behind writes. `control_token` opens the control paths; None leaves them open
+    to whoever reaches the port, for a sandbox that lives within a test. The command line always makes one.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +51,7 @@ class SandboxSettings:
     project_id: str = "demo"
     datatrics_key: str = field(default="sandbox-datatrics-key", repr=False)
     octolis_keys: tuple[str, ...] = field(default=("sandbox-octolis-key",), repr=False)
+    control_token: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
     latency_s: float = 0.0
     preparation_s: float = 0.0
@@ -146,7 +148,8 @@ def build_app(settings: SandboxSettings, account: Account, store: Store) -> Sand
     control = Control(
         datatrics, octolis, FaultBook(settings.faults, settings.seed), Journal(), clear
     )
-    return SandboxApp(control, Clocks(time.time, time.monotonic), settings.latency_s)
+    clocks = Clocks(time.time, time.monotonic)
+    return SandboxApp(control, clocks, settings.latency_s, settings.control_token)
 
 
 def _start(server: uvicorn.Server, listener: socket.socket) -> Callable[[], None]:

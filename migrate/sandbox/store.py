@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,15 +120,31 @@ class Store:
 def _connect(path: Path) -> sqlite3.Connection:
     """WAL without a sync at each commit: the death of the process loses nothing, only that of the machine might."""
     try:
+        _make_private(path)
         connection = sqlite3.connect(path, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.executescript(SCHEMA)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"{path}: cannot be used as the sandbox's file: {error}", hint="give another --db"
+            f"{path}: cannot be used as the sandbox's file: {reason}", hint="give another --db"
         ) from None
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Makes the file, or takes one that is there, so that only its owner may read it; SQLite's journals follow it."""
+    # Not through a link, and without waiting for the other end of a pipe; where the system knows of either.
+    careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | careful, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        if os.name == "posix":
+            os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
 
 
 def _row_values(dataset: str, row: Row) -> tuple[object, ...]:

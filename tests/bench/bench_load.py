@@ -148,9 +148,7 @@ def measure_ceiling(
     """Share of a core and peak memory of a load at the documented limits, each in a process of its own; prints them."""
     columns = "".join(f'{name} = "text"\n' for name in NAMES)
     declared = f'[contacts]\nkeys = [["k"]]\n[contacts.columns]\nk = "text"\n{columns}'
-    with sandbox_process(
-        place, declared, "--latency", str(latency_s), "--octolis-key", KEYS[0]
-    ) as url:
+    with sandbox_process(place, declared, "--latency", str(latency_s), keys=KEYS[:1]) as url:
         command = [
             sys.executable,
             __file__,

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def sandbox_process(folder: Path, datasets: str, *options: str) -> Iterator[str]:
+def sandbox_process(
+    folder: Path, datasets: str, *options: str, keys: Sequence[str]
+) -> Iterator[str]:
     """The base URL of a sandbox in a process of its own, which enforces the limits in real time."""
     port, declared = free_port(), folder / "datasets.toml"
     declared.write_text(datasets, encoding="utf-8")
@@ -68,7 +70,7 @@ def sandbox_process(folder: Path, datasets: str, *options: str) -> Iterator[str]
     server = subprocess.Popen(
         command,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SANDBOX_OCTOLIS_KEYS": ",".join(keys)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -141,9 +143,7 @@ def pace_at(keys: int, latency_s: float, windows: str, seconds: float) -> Pace:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = ["--latency", str(latency_s), "--windows", windows]
-        for key in KEYS[:keys]:
-            options += ["--octolis-key", key]
-        with sandbox_process(folder, DATASETS, *options) as url:
+        with sandbox_process(folder, DATASETS, *options, keys=KEYS[:keys]) as url:
             settings = Octolis(base_url=url, concurrency=8 if latency_s < SLOW_S else 24)
             return load_for(
                 Workspace(folder / "migration"), small_plan(folder, 2_000), settings, keys, seconds

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from migrate.mapping.model import Mapping as Rules
     from migrate.snapshot.reading import Snapshot, SnapshotResource
 
-_KEY = "sandbox-datatrics-key"
 _FAST = 1000.0
 _SEED = 7
 BASE = "before"
@@ -111,22 +110,16 @@ def _rehearse(  # what the night is made of
         "--project-id",
         context.project.datatrics.project_id,
     )
-    keys = tuple(
-        f"sandbox-octolis-key-{n}" for n in range(max(1, len(context.project.secrets.octolis)))
-    )
-    options = (
-        *store,
-        "--datatrics-key",
-        _KEY,
-        *(word for key in keys for word in ("--octolis-key", key)),
-    )
-    with sandbox_process(context.project.mappings, _FAST, *options, "--limits", "off") as sandbox:
-        theirs = _sandbox_job(context, sandbox, keys, folder, _OPEN)
+    keys = max(1, len(context.project.secrets.octolis))
+    with sandbox_process(
+        context.project.mappings, _FAST, *store, "--limits", "off", keys=keys
+    ) as sandbox:
+        theirs = _sandbox_job(context, sandbox, folder, _OPEN)
         made_up = _bring_up(theirs, sandbox, snapshot, forecast, request.shares)
-    with sandbox_process(context.project.mappings, speed, *options) as sandbox:
+    with sandbox_process(context.project.mappings, speed, *store, keys=keys) as sandbox:
         pace = _pace(context.project, snapshot) * speed
         theirs = _sandbox_job(
-            context, sandbox, keys, folder, context.project.gates, speed=speed, pace=pace
+            context, sandbox, folder, context.project.gates, speed=speed, pace=pace
         )
         show(forecast, "extract")
         return RehearsedCutover(_run(theirs, forecast, request, show), made_up, forecast.base)
@@ -176,7 +169,6 @@ def _pace(project: Project, snapshot: Snapshot) -> float:
 def _sandbox_job(
     context: Context,
     sandbox: SandboxProcess,
-    keys: tuple[str, ...],
     folder: Path,
     gates: Gates,
     *,
@@ -199,7 +191,8 @@ def _sandbox_job(
             "octolis": theirs.octolis.model_copy(update=target),
             "gates": gates,
             "secrets": Secrets(
-                datatrics=SecretStr(_KEY), octolis=tuple(SecretStr(key) for key in keys)
+                datatrics=SecretStr(sandbox.datatrics_key),
+                octolis=tuple(map(SecretStr, sandbox.octolis_keys.split(","))),
             ),
         }
     )
@@ -213,7 +206,12 @@ def _bring_up(
 ) -> dict[str, tuple[int, int, int]]:
     """Records made up: the source holds the snapshot, the target was loaded with it, and then the shops went on."""
     mappings = read_mappings(context.project.mappings)
-    source = SandboxSource(sandbox.url, context.project.datatrics.project_id, SecretStr(_KEY))
+    source = SandboxSource(
+        sandbox.url,
+        context.project.datatrics.project_id,
+        key=SecretStr(sandbox.datatrics_key),
+        control_token=SecretStr(sandbox.control_token),
+    )
     with contextlib.closing(source):
         for name, resource in snapshot.resources.items():
             _plant(context, source, name, resource)
