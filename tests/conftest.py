@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
-from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
-from pydantic import SecretStr
 
-from migrate.demo.data import DemoData
-from migrate.demo.feed import feed
-from migrate.demo.synthetic import build_synthetic
-from migrate.progress import Silence
-from migrate.project import shipped_mappings, start_project
-from migrate.sandbox.limits import Limits
-from migrate.sandbox.serve import Sandbox, SandboxSettings
-from tests.harness import SOURCE_KEY, TARGET_KEY, Project
+# A unit test must not wait for the sandbox, the demo and httpx: a fixture that needs them imports them.
+if TYPE_CHECKING:
+    from migrate.demo.data import DemoData
+    from migrate.sandbox.serve import Sandbox
+    from tests.harness import Project
 
 # Where this is set, every command that a test starts would be compiled anew: half of each one's time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
-# httpx gives up after five seconds, which is no fault of what is tested where the machine is busy.
-for kind in ("connect", "read", "write", "pool"):
-    setattr(DEFAULT_TIMEOUT_CONFIG, kind, 60.0)
 
 # Nor is it one that values take long to be made.
 SLOW = (HealthCheck.too_slow,)
@@ -39,15 +30,38 @@ settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+@pytest.fixture(autouse=True)
+def _patient_httpx() -> None:
+    """httpx gives up after five seconds, which is no fault of what is tested where the machine is busy."""
+    if "httpx" not in sys.modules:
+        return
+    from httpx._config import DEFAULT_TIMEOUT_CONFIG
+
+    for kind in ("connect", "read", "write", "pool"):
+        setattr(DEFAULT_TIMEOUT_CONFIG, kind, 60.0)
+
+
 @pytest.fixture(scope="session")
 def demo_data() -> DemoData:
     """The made-up retailer."""
+    from migrate.demo.synthetic import build_synthetic
+
     return build_synthetic()
 
 
 @pytest.fixture
 def make_project(tmp_path: Path, demo_data: DemoData) -> Iterator[Callable[..., Project]]:
     """Makes a project folder beside a fed sandbox; settings of the sandbox may be changed."""
+    import httpx
+    from pydantic import SecretStr
+
+    from migrate.demo.feed import feed
+    from migrate.progress import Silence
+    from migrate.project import shipped_mappings, start_project
+    from migrate.sandbox.limits import Limits
+    from migrate.sandbox.serve import Sandbox, SandboxSettings
+    from tests.harness import SOURCE_KEY, TARGET_KEY, Project
+
     running: list[Sandbox] = []
 
     def make(
@@ -79,6 +93,9 @@ def make_project(tmp_path: Path, demo_data: DemoData) -> Iterator[Callable[..., 
 @pytest.fixture
 def bare_project(tmp_path: Path) -> Project:
     """A project folder without any service behind it."""
+    from migrate.project import start_project
+    from tests.harness import Project
+
     start_project(tmp_path / "bare")
     project = Project(tmp_path / "bare")
     project.write()

@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from migrate.sandbox.serve import Sandbox
+if TYPE_CHECKING:
+    from migrate.sandbox.serve import Sandbox
 
 SOURCE_KEY = "source-key-canary-1b7f"
 TARGET_KEY = "target-key-canary-9c2e"
@@ -127,11 +126,15 @@ class Project:
     def set_faults(self, faults: tuple[str, ...]) -> None:
         """Replaces the sandbox's faults."""
         assert self.sandbox is not None
+        import httpx
+
         httpx.post(f"{self.sandbox.url}/_sandbox/faults", json=list(faults)).raise_for_status()
 
     def state(self) -> dict[str, Any]:
         """What the sandbox says of itself."""
         assert self.sandbox is not None
+        import httpx
+
         found = httpx.get(f"{self.sandbox.url}/_sandbox/state").json()
         assert isinstance(found, dict)
         return found
