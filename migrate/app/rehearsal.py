@@ -27,8 +27,7 @@ from migrate.config import Project, load_project
 from migrate.demo.feed import feed
 from migrate.errors import MigrateError
 from migrate.language.files import dataset_names
-from migrate.privacy.secrets import NAMES as SERVICE_NAMES
-from migrate.privacy.secrets import new_sandbox_keys
+from migrate.privacy.secrets import SandboxKeys, new_sandbox_keys
 from migrate.project import shipped_mappings
 from migrate.target.client import PAGE_ROWS, TargetClient
 from migrate.verify.totals import EventCount, RevenueRow, revenue_of, side_by_side
@@ -150,9 +149,9 @@ def sandbox_process(
         f"{speed:g}",
     ]
     command += ["--mappings", str(mappings), "--until-stdin-closes", *options]
-    # The keys of the services are none of its business; its own stand where no list of processes shows them.
-    kept = {name: value for name, value in os.environ.items() if name not in SERVICE_NAMES}
-    environ = {**kept, **new_sandbox_keys(keys).environ()}
+    # In its environment no list of processes shows them; those of the real services, which may be there, are replaced.
+    own = new_sandbox_keys(keys)
+    environ = {**os.environ, **own.environ()}
     # In a session of its own Ctrl-C does not reach it: what is in flight is finished against a sandbox that answers.
     with subprocess.Popen(  # noqa: S603  # our own program
         command,
@@ -163,7 +162,7 @@ def sandbox_process(
         env=environ,
     ) as process:
         try:
-            yield _read_ready(process.stdout)
+            yield _read_ready(process.stdout, own)
         finally:
             if process.stdin:
                 process.stdin.close()
@@ -172,13 +171,19 @@ def sandbox_process(
             process.kill()
 
 
-def _read_ready(stdout: IO[str] | None) -> SandboxProcess:
+def _read_ready(stdout: IO[str] | None, keys: SandboxKeys) -> SandboxProcess:
     line = stdout.readline() if stdout else ""
     try:
         ready = json.loads(line)
-        return SandboxProcess(**{name: ready[name] for name in SandboxProcess.__dataclass_fields__})
+        places = {name: str(ready[name]) for name in ("url", "datatrics", "octolis", "project")}
     except (ValueError, KeyError):
         raise MigrateError("the sandbox did not start; what it said stands above") from None
+    return SandboxProcess(
+        **places,
+        datatrics_key=keys.datatrics,
+        octolis_keys=",".join(keys.octolis),
+        control_token=keys.control,
+    )
 
 
 def _write_project(folder: Path, sandbox: SandboxProcess, speed: float) -> Project:

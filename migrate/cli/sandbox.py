@@ -12,6 +12,13 @@ from pathlib import Path
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.privacy.secrets import (
+    SANDBOX_CONTROL_NAME,
+    SOURCE_NAME,
+    TARGET_NAME,
+    SandboxKeys,
+    read_sandbox_keys,
+)
 
 _READY = """\
 Both services are up on this machine. In another terminal, in your project's folder:
@@ -25,8 +32,14 @@ Both services are up on this machine. In another terminal, in your project's fol
 Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state
 Both want the header  x-sandbox-token: {control_token}
 
-The keys and the token are new with each start and open everything in it. To keep them, set SANDBOX_DATATRICS_KEY,
-SANDBOX_OCTOLIS_KEYS and SANDBOX_TOKEN here or in .env. Ctrl-C ends it."""
+Keys and token are new with each start and open everything in it. To keep them, set DATATRICS_API_KEY, OCTOLIS_API_KEYS
+and SANDBOX_TOKEN in the environment or in .env beside migrate.toml. Ctrl-C ends it."""
+_KEY_FACTS = {
+    "datatrics_key": SOURCE_NAME,
+    "octolis_keys": TARGET_NAME,
+    "control_token": SANDBOX_CONTROL_NAME,
+}
+_AS_SET = "(as set)"
 
 
 @command(
@@ -132,7 +145,6 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     documented POST calls. Datasets are those of the mapping files; a dataset's id is its logical name. Only programs on
     this machine that have its keys get an answer, and no web page does.
     """
-    from migrate.privacy.secrets import read_sandbox_keys
     from migrate.project import shipped_mappings
     from migrate.sandbox.declare import declare
     from migrate.sandbox.faults import parse_fault
@@ -163,9 +175,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
             "datatrics": f"{url}/2.0",
             "octolis": f"{url}/v1/data",
             "project": settings.project_id,
-            "datatrics_key": settings.datatrics_key,
-            "octolis_keys": ",".join(settings.octolis_keys),
-            "control_token": keys.control,
+            **{fact: _shown(name, keys) for fact, name in _KEY_FACTS.items()},
             "datasets": ", ".join(
                 dataset.id for dataset in declare(settings.mappings, settings.datasets).datasets
             ),
@@ -187,6 +197,11 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
                 "sandbox", "The sandbox has ended." + (f" Its state is in {db}." if db else "")
             )
         )
+
+
+def _shown(name: str, keys: SandboxKeys) -> str:
+    # A key that was set may be the real service's, whoever mistook one shell for the other.
+    return _AS_SET if name in keys.given else keys.environ()[name]
 
 
 def _end_with_stdin() -> None:

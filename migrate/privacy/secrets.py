@@ -22,12 +22,8 @@ from migrate.errors import ConfigError
 SOURCE_NAME = "DATATRICS_API_KEY"
 TARGET_NAME = "OCTOLIS_API_KEYS"
 NAMES = (SOURCE_NAME, TARGET_NAME)
-SANDBOX_SOURCE_NAME = "SANDBOX_DATATRICS_KEY"
-SANDBOX_TARGET_NAME = "SANDBOX_OCTOLIS_KEYS"
 SANDBOX_CONTROL_NAME = "SANDBOX_TOKEN"
-SANDBOX_NAMES = (SANDBOX_SOURCE_NAME, SANDBOX_TARGET_NAME, SANDBOX_CONTROL_NAME)
-"""Where the keys of a sandbox of one's own may stand: never those of the services, which it would print."""
-_SEVERAL = (TARGET_NAME, SANDBOX_TARGET_NAME)
+_SANDBOX_NAMES = (*NAMES, SANDBOX_CONTROL_NAME)
 _NEW_KEY_BYTES = 32
 _HINT = "set it in the environment, or in a file .env beside migrate.toml (see .env.example)"
 
@@ -39,12 +35,14 @@ class SandboxKeys:
     datatrics: str = field(repr=False)
     octolis: tuple[str, ...] = field(repr=False)
     control: str = field(repr=False)
+    given: frozenset[str] = frozenset()
+    """The variables of which it was set by somebody: they may be a service's, and are never printed."""
 
     def environ(self) -> dict[str, str]:
         """How another process is told of them: nothing of it stands in a list of processes."""
         return {
-            SANDBOX_SOURCE_NAME: self.datatrics,
-            SANDBOX_TARGET_NAME: ",".join(self.octolis),
+            SOURCE_NAME: self.datatrics,
+            TARGET_NAME: ",".join(self.octolis),
             SANDBOX_CONTROL_NAME: self.control,
         }
 
@@ -130,9 +128,10 @@ def read_sandbox_keys(env_file: Path, environ: Mapping[str, str], count: int) ->
     known = {name: _checked(name, values[name]) for name in _set_in(values)}
     new = new_sandbox_keys(count)
     return SandboxKeys(
-        datatrics=known.get(SANDBOX_SOURCE_NAME, [new.datatrics])[0],
-        octolis=tuple(known.get(SANDBOX_TARGET_NAME, new.octolis)),
+        datatrics=known.get(SOURCE_NAME, [new.datatrics])[0],
+        octolis=tuple(known.get(TARGET_NAME, new.octolis)),
         control=known.get(SANDBOX_CONTROL_NAME, [new.control])[0],
+        given=frozenset(known),
     )
 
 
@@ -146,7 +145,7 @@ def _new_key() -> str:
 
 
 def _set_in(values: Mapping[str, str | None]) -> list[str]:
-    return [name for name in (*NAMES, *SANDBOX_NAMES) if (values.get(name) or "").strip()]
+    return [name for name in _SANDBOX_NAMES if (values.get(name) or "").strip()]
 
 
 def _read_env_file(file: Path) -> Mapping[str, str]:
@@ -213,7 +212,7 @@ def _ask_keyring(
 
 def _checked(name: str, value: str) -> list[str]:
     """The keys in a variable's text. Raises ConfigError without showing one."""
-    texts = value.split(",") if name in _SEVERAL else [value]
+    texts = value.split(",") if name == TARGET_NAME else [value]
     keys = [key for text in texts if (key := text.strip())]
     for key in keys:
         if not (key.isascii() and key.isprintable()) or " " in key:

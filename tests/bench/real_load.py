@@ -70,7 +70,7 @@ def sandbox_process(
     server = subprocess.Popen(
         command,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "SANDBOX_OCTOLIS_KEYS": ",".join(keys)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OCTOLIS_API_KEYS": ",".join(keys)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

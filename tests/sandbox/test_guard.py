@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import sqlite3
@@ -21,6 +22,7 @@ from migrate.project import shipped_mappings
 from migrate.sandbox.guard import is_loopback, refuse_stranger
 from migrate.sandbox.serve import Sandbox
 from migrate.sandbox.store import Store
+from tests.harness import Project
 
 from .conftest import KEY, Start
 
@@ -204,3 +206,13 @@ def test_what_is_no_plain_file_is_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UsageError, match="cannot be used"):
         Store(file)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_keys_that_are_set_are_taken_and_not_printed(bare_project: Project) -> None:
+    """From the environment or .env: they may be those of the real services."""
+    (bare_project.folder / ".env").write_text("SANDBOX_TOKEN=a-token-of-ones-own\n")
+    (bare_project.folder / ".env").chmod(0o600)
+    done = bare_project.run("sandbox", "--port", "0", "--until-stdin-closes", "--json", "-q")
+    ready = json.loads(done.stdout)
+    assert {ready["datatrics_key"], ready["octolis_keys"], ready["control_token"]} == {"(as set)"}
+    assert "a-token-of-ones-own" not in done.stdout + done.stderr
