@@ -172,19 +172,27 @@ class Octolis(_Section):
 class Gates(_Section):
     """What stops `load` and `run` with exit code 8.
 
+    `max_collapsed`: rows that become part of another one with their key; `max_placeholder`: rows that do so, and whose
+    key stands for nobody; a share is of the rows that were judged. `canary`: the records of a dataset that are written,
+    read back and compared before the others.
+
     `max_missing`: rows of a delta's base that the target does not hold; a share is of the rows outside the delta.
     `max_loss`: by `dataset.column` the rows that any one kind of loss may touch, by `dataset.column.loss` those of that
     loss; a share is of the rows that the mapping accepted. `max_target_change`: the records by which a dataset may have
-    grown or shrunk between its plan and the first write; a share is of those that the plan counted.
+    grown, shrunk or been changed by others between its plan and the first write; a share is of those that the plan
+    counted.
     """
 
-    max_rejected: GateLimit | None = None
+    max_rejected: GateLimit = Limit(text="2%", share=0.02)
+    max_collapsed: GateLimit = Limit(text="100%", share=1.0)
+    max_placeholder: GateLimit = Limit(text="0", number=0)
     max_updates: GateLimit = Limit(text="100%", share=1.0)
     max_missing: GateLimit = Limit(text="0", number=0)
     max_merges: int = Field(0, ge=0)
     max_loss: LossLimits = {}
     max_errors: GateLimit = Limit(text="100", number=100)
     max_target_change: GateLimit = Limit(text="0", number=0)
+    canary: int = Field(1, ge=0, le=500)
     require_proven: bool = True
 
 

@@ -73,9 +73,12 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 
 # What stops `load` and `run` with exit code 8: a share of the rows ("1%") or a number of them (100).
 [gates]
-# max_rejected   = "1%"        # of the rows of any dataset; no limit by default
+# max_rejected   = "2%"        # of the rows of any dataset
+# max_collapsed  = "100%"      # rows of any dataset that become part of another one with their key
+# max_placeholder = 0          # of those, rows whose key stands for nobody: n/a, -, noreply@...
 # max_updates    = "100%"
 max_merges     = 0             # merges in Octolis cannot be undone
+# canary         = 1           # records of a dataset that are written, read back and compared before the others
 max_errors     = 100           # records refused by Octolis during a load
 # max_missing    = 0          # rows of a delta's base that the target does not hold
 # max_target_change = 0        # records that came or went in a dataset between its plan and its load

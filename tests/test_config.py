@@ -41,12 +41,10 @@ def test_the_defaults_are_the_contracts(tmp_path: Path) -> None:
         "decimals",
     )
     gates = found.gates
-    assert (gates.max_rejected, gates.max_updates.text, gates.max_merges, gates.require_proven) == (
-        None,
-        "100%",
-        0,
-        True,
-    )
+    shares = (gates.max_rejected.text, gates.max_collapsed.text, gates.max_updates.text)
+    assert shares == ("2%", "100%", "100%")
+    assert (gates.max_placeholder.number, gates.max_merges, gates.canary) == (0, 0, 1)
+    assert gates.require_proven is True
     assert gates.max_errors.number == 100
 
 
@@ -96,7 +94,7 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
 def test_no_representation_shows_a_key(tmp_path: Path) -> None:
     """Neither repr nor str of project and secrets, nor a dump."""
     found = load_project(
-        project(tmp_path, SMALL), {"DATATRICS_API_KEY": "canary1", "OCTOLIS_API_KEYS": "canary2"}
+        project(tmp_path, SMALL), {"DATATRICS_API_KEY": "bird1", "OCTOLIS_API_KEYS": "bird2"}
     )
     for text in (
         repr(found),
@@ -105,7 +103,7 @@ def test_no_representation_shows_a_key(tmp_path: Path) -> None:
         found.model_dump_json(),
         found.secrets.model_dump_json(),
     ):
-        assert "canary" not in text
+        assert "bird" not in text
 
 
 def test_a_dataset_without_an_id_says_what_to_add(tmp_path: Path) -> None:

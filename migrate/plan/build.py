@@ -27,6 +27,7 @@ from migrate.plan.dataset import (
     count_dataset,
     delta_warnings,
     finish_dataset,
+    require_key_columns,
     target_warnings,
     write_dataset,
 )
@@ -188,6 +189,8 @@ class Making:
         folder.mkdir(mode=0o700, exist_ok=True)
         unmapped = self._unmapped(mapping, resource)
         held = self._read(mapping, folder)
+        if held is not None:
+            require_key_columns(held.reading, mapping, self.choice.ids[dataset])
         types = typed_schema(mapping, self.project.octolis.float_digits)
         compared = compare_rows(final, held, types, self.sent)
         written = write_dataset(final, compared, folder, self.folder, self.batch_bytes)

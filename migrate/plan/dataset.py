@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate.errors import ConfigError
 from migrate.mapping.model import Mapping
 from migrate.plan.classify import Classified, ComparedColumns, label_rows, label_unread
 from migrate.plan.collapsed_rows import CollapsedRows, finish_rows
@@ -17,6 +18,7 @@ from migrate.plan.cost import POINTS_A_BATCH
 from migrate.plan.delta import Base, LeftBehind, rows_left_behind
 from migrate.plan.document import DatasetPlan, PlannedFile, TargetReading, Unmapped
 from migrate.plan.files import write_frames, write_parquet
+from migrate.plan.key_clusters import KeyClusters, find_clusters, shared_placeholders
 from migrate.plan.merges import Forecasted, Planned, forecast_merges
 from migrate.plan.missing import MISSING_SCHEMA, list_missing, rows_missing
 from migrate.plan.reading import Held
@@ -71,6 +73,7 @@ class Compared:
 
     classified: Classified
     merges: Forecasted
+    clusters: KeyClusters
     left: LeftBehind | None = None
     missing: pl.Series | None = None
 
@@ -101,7 +104,9 @@ def compare_rows(
         left = rows_left_behind(
             final.base, final.mapped, held, {name: types[name] for name in mapping.key}
         )
-    return Compared(classified, merges, left, rows_missing(rows, classified.missing, left))
+    clusters = find_clusters(final.gathered.losers, ", ".join(mapping.key))
+    missing = rows_missing(rows, classified.missing, left)
+    return Compared(classified, merges, clusters, left, missing)
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ def write_dataset(
         "samples": classified.samples,
         "foreign": classified.foreign,
         "merges": compared.merges.clusters,
-        "keys": compared.merges.odd,
+        "keys": pl.concat([compared.clusters.largest, compared.merges.odd]),
         "losses": mapped.examples,
         "totals": compare_totals(rule, mapped.totals, rows.counts.totals),
     }
@@ -173,6 +178,8 @@ def count_dataset(
         filtered=tally.filtered,
         rejected=final.rejected,
         collapsed=collapsed,
+        placeholder=compared.clusters.placeholder
+        + shared_placeholders(compared.merges.odd, ", ".join(final.mapping.key)),
         planned=planned,
         create=changes["create"],
         update=changes["update"],
@@ -210,6 +217,27 @@ FEED_WARNING = (
     "goes to a webhook: not verifiable, since nothing can be read back; "
     "every plan of it sends all of its rows"
 )
+
+
+def require_key_columns(reading: TargetReading, mapping: Mapping, dataset_id: str) -> None:
+    """Raises ConfigError where the target shows its columns, and one of the mapping's keys is not among them.
+
+    Records that the target cannot tell apart by the key would each become a new one, or all of them one; and there is
+    no way to take them out again. A dataset without rows may show no columns of its own: then the canary tells.
+    """
+    shown = [name for name in reading.columns if not name.startswith("__")]
+    lacking = [name for name in mapping.key if name not in shown]
+    if not shown or not lacking:
+        return
+    by_fold = {name.casefold(): name for name in shown}
+    twins = [f"{by_fold[n.casefold()]!r}" for n in lacking if n.casefold() in by_fold]
+    there = f"; it shows {', '.join(twins)}, and case matters" if twins else ""
+    raise ConfigError(
+        f"dataset {dataset_id} ({mapping.dataset}) shows no column {', '.join(lacking)}, which "
+        f"{mapping.file} has as a key{there}",
+        hint="name the dataset's own deduplication key in the mapping, or have the column made in Octolis; nothing "
+        "was sent",
+    )
 
 
 def target_warnings(

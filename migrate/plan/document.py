@@ -111,6 +111,9 @@ class MergeForecast(_Part):
 class DatasetPlan(_Part):
     """One dataset's counts. Units: rows, requests, points, minutes; `empty_each` records.
 
+    `placeholder` counts accepted rows whose key stands for nobody (`n/a`, `noreply@…`) and that would become one with
+    others: by the key while they are collapsed, or by another key in the target.
+
     `by_source` counts planned rows by the source of the record that won, '' where it has none. `merge_forecast` is
     `merges.masterids_lost + merges.rows_fused`. `recipes`: columns compared as report-only, and what tells so:
     `declared`, or the name of what the target was seen to do to every value.
@@ -128,6 +131,7 @@ class DatasetPlan(_Part):
     filtered: int
     rejected: int
     collapsed: int
+    placeholder: int = 0
     planned: int
     create: int
     update: int
@@ -189,10 +193,10 @@ class Forecast(_Part):
 
 
 class GateFinding(_Part):
-    """A gate of the project file and how this plan stands to it."""
+    """A gate of the project file and how this plan stands to it; `not set` where it has no limit."""
 
     gate: str
-    verdict: Literal["ok", "broken"]
+    verdict: Literal["ok", "broken", "not set"]
     text: str
 
 

@@ -16,15 +16,19 @@ def judge_gates(
     """One finding per gate that a plan can be held against; a broken one says where and by how much."""
     return (
         _finding("max_rejected", _rejected(datasets, gates)),
+        _finding("max_collapsed", _collapsed(datasets, gates)),
+        _finding("max_placeholder", _placeholders(datasets, gates)),
         _finding("max_updates", _updated(datasets, gates)),
         _finding("max_missing", _missing(datasets, gates)),
         _finding("max_merges", _merged(datasets, gates)),
-        _finding("max_loss", _lost(datasets, gates)),
-        _finding("require_proven", _unproven(verdicts) if gates.require_proven else ()),
+        _finding("max_loss", _lost(datasets, gates), is_set=bool(gates.max_loss)),
+        _finding("require_proven", _unproven(verdicts), is_set=gates.require_proven),
     )
 
 
-def _finding(gate: str, breaches: Iterable[str]) -> GateFinding:
+def _finding(gate: str, breaches: Iterable[str], *, is_set: bool = True) -> GateFinding:
+    if not is_set:
+        return GateFinding(gate=gate, verdict="not set", text="")
     found = list(breaches)
     return GateFinding(gate=gate, verdict="broken" if found else "ok", text="; ".join(found))
 
@@ -32,8 +36,29 @@ def _finding(gate: str, breaches: Iterable[str]) -> GateFinding:
 def _rejected(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
     limit = gates.max_rejected
     for name, plan in datasets.items():
-        if limit is not None and not limit.allows(plan.rejected, plan.judged):
+        if not limit.allows(plan.rejected, plan.judged):
             yield f"{name}: {plan.rejected:,} of {plan.judged:,} rows rejected, allowed is {limit.text}"
+
+
+def _collapsed(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+    limit = gates.max_collapsed
+    for name, plan in datasets.items():
+        if not limit.allows(plan.collapsed, plan.judged):
+            yield (
+                f"{name}: {plan.collapsed:,} of {plan.judged:,} rows become part of another one, "
+                f"allowed is {limit.text}"
+            )
+
+
+def _placeholders(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+    limit = gates.max_placeholder
+    for name, plan in datasets.items():
+        if not limit.allows(plan.placeholder, plan.judged):
+            yield (
+                f"{name}: {plan.placeholder:,} of {plan.judged:,} rows have a key that stands for nobody, such as "
+                f"n/a or noreply@, and would become one with others; allowed is {limit.text}; leave them out by "
+                "`where`, or take another key"
+            )
 
 
 def _updated(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from migrate.report.diff_view import DatasetView, DiffView
-from migrate.report.plan import render_counts, render_rejects_of, warnings_of
+from migrate.report.plan import (
+    render_counts,
+    render_rejects_of,
+    render_shared_keys,
+    warnings_of,
+)
 from migrate.report.terminal import Row, inert, render_table, shorten
 
 _COUNTS = (
@@ -33,6 +38,7 @@ def render_diff(view: DiffView) -> str:
         _samples,
         _rejects,
         _losses,
+        _shared,
         _merges,
         _odd,
     ]
@@ -117,6 +123,10 @@ def _merges(view: DiffView) -> str:
     ]
     heads = ["dataset", "clusters", "records", "largest", "masterids lost", "rows fused"]
     return _titled("Records that would become one, which cannot be undone:", heads, rows)
+
+
+def _shared(view: DiffView) -> str:
+    return render_shared_keys({d.name: d.shared for d in view.datasets})
 
 
 def _odd(view: DiffView) -> str:
@@ -237,6 +247,7 @@ def _summarise_dataset(view: DatasetView) -> dict[str, Any]:
         "loss_list": view.losses,
         "clusters": view.clusters,
         "odd_keys": view.odd,
+        "shared_keys": view.shared,
     }
 
 

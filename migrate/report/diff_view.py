@@ -14,6 +14,7 @@ import polars as pl
 
 from migrate import parquet
 from migrate.mapping.rules import LOSSES, RULES
+from migrate.plan.key_clusters import BEFORE_COLLAPSE
 from migrate.report.shown import Shown
 from migrate.report.terminal import format_duration
 
@@ -48,6 +49,7 @@ class DatasetView:
     losses: Rows
     clusters: Rows
     odd: Rows
+    shared: Rows
     totals: Rows
 
 
@@ -151,6 +153,7 @@ def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> Datase
         losses=_losses(plan, name, counts, types, shown),
         clusters=_clusters(plan, name, shown),
         odd=_odd(plan, name, shown),
+        shared=shared_keys(plan, name, shown),
         totals=_read(plan, name, "totals").to_dicts(),
     )
 
@@ -285,9 +288,22 @@ def _odd(plan: Plan, dataset: str, shown: Shown) -> Rows:
     frame = _read(plan, dataset, "keys")
     if not frame.height:
         return []
-    some = frame.with_columns(pl.int_range(pl.len()).over("columns", "what").alias("_n")).filter(
-        pl.col("_n") < ODD_VALUES
-    )
+    odd = frame.filter(~pl.col("what").is_in(BEFORE_COLLAPSE))
+    return _first_values(odd, ODD_VALUES, shown)
+
+
+def shared_keys(plan: Plan, dataset: str, shown: Shown, most: int = ODD_VALUES) -> Rows:
+    """The keys that most rows shared before these became one, those that stand for nobody first."""
+    frame = _read(plan, dataset, "keys")
+    if not frame.height:
+        return []
+    before = frame.filter(pl.col("what").is_in(BEFORE_COLLAPSE))
+    return _first_values(before, most, shown)
+
+
+def _first_values(frame: pl.DataFrame, most: int, shown: Shown) -> Rows:
+    place = pl.int_range(pl.len()).over("columns", "what")
+    some = frame.with_columns(place.alias("_n")).filter(pl.col("_n") < most)
     return [
         {**row, "value": _odd_value(row, shown), "like": shown.text(row["like"])}
         for row in some.to_dicts()
@@ -297,7 +313,7 @@ def _odd(plan: Plan, dataset: str, shown: Shown) -> Rows:
 def _odd_value(row: Mapping[str, Any], shown: Shown) -> str | None:
     # A placeholder stands for nobody, so its mailbox may be read; the domain behind it may be somebody's.
     mailbox, at, _domain = str(row["value"]).partition("@")
-    if row["what"] == "placeholder" and shown.is_masked:
+    if row["what"] in ("placeholder", "nobody") and shown.is_masked:
         return mailbox + ("@…" if at else "")
     return shown.text(row["value"])
 

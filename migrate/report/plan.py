@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.mapping.rules import RULES
 from migrate.privacy.mask import workspace_masker
-from migrate.report.diff_view import loss_examples
+from migrate.report.diff_view import loss_examples, shared_keys
 from migrate.report.shown import Shown
 from migrate.report.terminal import Row, format_duration, inert, render_table
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from migrate.plan.open_plan import Plan
 
 _RULES = 20
+_KEYS = 5
+_WHOSE = {"nobody": "stands for nobody (max_placeholder)", "collapsed": ""}
 _COUNTS = (
     "read",
     "filtered",
@@ -52,7 +54,14 @@ def render_plan(plan: Plan) -> str:
         + (" (offline: the target was not read)" if document.offline else ""),
         render_counts(document.datasets, _COUNTS),
     ]
-    sections = (_rejects(document), _merges(document), _warnings(document), _gates(document))
+    shared = {name: _shared_keys(plan, name) for name in document.datasets}
+    sections = (
+        _rejects(document),
+        render_shared_keys(shared),
+        _merges(document),
+        _warnings(document),
+        _gates(document),
+    )
     parts += [section for section in sections if section]
     parts.append(_forecast(document))
     return "\n\n".join(parts)
@@ -98,6 +107,23 @@ def render_rejects_of(found: Sequence[tuple[str, str, str, int, str]]) -> str:
         )
     rows = [[name, rule, count, says] for name, rule, _, count, says in found[:_RULES]]
     return "Rejected rows, by the rule they broke:\n" + render_table(heads, rows)
+
+
+def _shared_keys(plan: Plan, dataset: str) -> list[dict[str, Any]]:
+    return shared_keys(plan, dataset, Shown(workspace_masker(plan.folder.parents[1])), _KEYS)
+
+
+def render_shared_keys(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """A table of the keys that most rows share, by dataset: those rows become one."""
+    rows: list[Row] = [
+        [name, key["columns"], inert(str(key["value"])), key["rows"], _WHOSE[str(key["what"])]]
+        for name, keys in found.items()
+        for key in keys
+    ]
+    if not rows:
+        return ""
+    table = render_table(["dataset", "key", "value", "rows", ""], rows)
+    return "Keys that several rows share; these rows become one record:\n" + table
 
 
 def _merges(document: PlanDocument) -> str:

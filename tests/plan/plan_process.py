@@ -45,7 +45,8 @@ class SlowTarget:
         size = min(page_size, 100)
         rows = range((page - 1) * size, min(page * size, 3_000)) if dataset_id == "c" else ()
         lines = [f"m{n},a{n}@example.test,N{n}" for n in rows]
-        return "\n".join(["__masterid__,contact_key,name", *lines, ""]).encode()
+        key = "contact_key" if dataset_id == "c" else "order_key"
+        return "\n".join([f"__masterid__,{key},name", *lines, ""]).encode()
 
     def get_record(self, dataset_id: str, masterid: str) -> None:
         return None
