@@ -6,6 +6,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -52,6 +53,39 @@ def _parse_limit(value: object) -> object:
     raise ValueError('write a number of rows (100) or a share of them ("1%")')
 
 
+class AmountLimit(BaseModel):
+    """A gate's limit in money: a sum in any currency (`0`, `12.50`) or a share of the source's (`"1%"`)."""
+
+    model_config = ConfigDict(frozen=True)
+    text: str
+    share: Decimal | None = None
+    amount: Decimal | None = None
+
+    def allows_amount(self, found: Decimal, of: Decimal) -> bool:
+        """True when a difference of `found` stays within the limit of a sum of `of`."""
+        if self.share is not None:
+            return abs(found) <= self.share * abs(of)
+        return self.amount is None or abs(found) <= self.amount
+
+
+def _parse_amount_limit(value: object) -> object:
+    if isinstance(value, AmountLimit):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10**15:
+        return AmountLimit(text=str(value), amount=Decimal(str(value)))
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            number = Decimal(text.removesuffix("%"))
+        except InvalidOperation:
+            number = Decimal(-1)
+        if text.endswith("%") and 0 <= number <= 100:
+            return AmountLimit(text=value, share=number / 100)
+        if not text.endswith("%") and 0 <= number < 10**15:
+            return AmountLimit(text=value, amount=number)
+    raise ValueError('write an amount (12.50) or a share of the source\'s sum ("1%")')
+
+
 def _checked_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -63,6 +97,11 @@ def _checked_url(value: str) -> str:
             "write the URL without user, key, query or fragment; keys come from the environment"
         )
     return value.rstrip("/")
+
+
+def _listed(value: object) -> object:
+    """One name may stand without brackets."""
+    return (value,) if isinstance(value, str) else value
 
 
 def _checked_store(value: str) -> str:
@@ -111,6 +150,8 @@ def _checked_places(value: dict[str, Limit]) -> dict[str, Limit]:
     return value
 
 
+MoneyLimit = Annotated[AmountLimit, BeforeValidator(_parse_amount_limit)]
+FieldNames = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 GateLimit = Annotated[Limit, BeforeValidator(_parse_limit)]
 LossLimits = Annotated[
     dict[str, GateLimit], BeforeValidator(_flattened), AfterValidator(_checked_places)
@@ -122,6 +163,16 @@ Zones = Annotated[dict[str, str], AfterValidator(_checked_zones)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SourceTotals(_Section):
+    """Fields of a resource that say what a record is worth, when, in what; they come before the known ones."""
+
+    amount: FieldNames = ()
+    time: FieldNames = ()
+    currency: FieldNames = ()
+    event: FieldNames = ()
+    lines: FieldNames = ()
 
 
 class Datatrics(_Section):
@@ -137,6 +188,12 @@ class Datatrics(_Section):
     retry_budget_s: float = Field(900, ge=0)
     timezones: Zones = {}
     source_aliases: dict[str, str] = {}
+    totals: dict[Literal["sales", "interactions"], SourceTotals] = {}
+
+    def totals_of(self, resource: str) -> dict[str, tuple[str, ...]]:
+        """The fields that say what a record is worth, besides those that the tool knows."""
+        found = {str(name): asked for name, asked in self.totals.items()}.get(resource)
+        return {} if found is None else {n: v for n, v in found if v}
 
     def page_size_of(self, resource: str) -> int:
         """The number of records asked for on one page of `resource`."""
@@ -153,8 +210,20 @@ class Webhook(_Section):
     headers: dict[str, str] = {}
 
 
+class DatasetTotals(_Section):
+    """Columns of a dataset that its totals are made of; an empty `amount`: it has no totals on purpose."""
+
+    amount: str | None = None
+    time: str | None = None
+    currency: str | None = None
+    event: str | None = None
+
+
 class Octolis(_Section):
-    """How the target is written and read. Units: seconds, bytes, requests in flight."""
+    """How the target is written and read. Units: seconds, bytes, requests in flight.
+
+    `settle_minutes`: so long after the last acknowledged write the target may still be preparing.
+    """
 
     base_url: Url = "https://api.octolis.cloud/v1/data"
     account_share: float = Field(1.0, gt=0, le=1)
@@ -167,6 +236,13 @@ class Octolis(_Section):
     limit_speed: float = Field(1.0, gt=0)
     datasets: dict[str, Annotated[str, Field(min_length=1, max_length=200)]] = {}
     webhooks: dict[str, Webhook] = {}
+    totals: dict[str, DatasetTotals] = {}
+    settle_minutes: float = Field(15, ge=0, le=24 * 60)
+
+    def totals_of(self, dataset: str) -> dict[str, str]:
+        """The columns that say what a row is worth, where they have no usual name."""
+        found = self.totals.get(dataset)
+        return {} if found is None else {n: v for n, v in found if v is not None}
 
 
 class Gates(_Section):
@@ -181,6 +257,7 @@ class Gates(_Section):
     loss; a share is of the rows that the mapping accepted. `max_target_change`: the records by which a dataset may have
     grown, shrunk or been changed by others between its plan and the first write; a share is of those that the plan
     counted.
+    `max_unequal`: money, in any month and currency, by which source and plan may differ; a share is of the source's.
     """
 
     max_rejected: GateLimit = Limit(text="2%", share=0.02)
@@ -190,6 +267,7 @@ class Gates(_Section):
     max_missing: GateLimit = Limit(text="0", number=0)
     max_merges: int = Field(0, ge=0)
     max_loss: LossLimits = {}
+    max_unequal: MoneyLimit = AmountLimit(text="0", amount=Decimal(0))
     max_errors: GateLimit = Limit(text="100", number=100)
     max_target_change: GateLimit = Limit(text="0", number=0)
     canary: int = Field(1, ge=0, le=500)

@@ -80,6 +80,7 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 max_merges     = 0             # merges in Octolis cannot be undone
 # canary         = 1           # records of a dataset that are written, read back and compared before the others
 max_errors     = 100           # records refused by Octolis during a load
+# max_unequal    = 0           # money that the source has and the plan lacks, in any month and currency; or "1%"
 # max_missing    = 0          # rows of a delta's base that the target does not hold
 # max_target_change = 0        # records that came or went in a dataset between its plan and its load
 # max_loss     = {{}}            # values that a mapping changes or drops, such as {{ "orders.total" = "1%" }}

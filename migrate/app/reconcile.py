@@ -85,7 +85,8 @@ def keep_report(context: Context, found: Reconciliation) -> None:
         "made_at": context.now().isoformat(),
         **summarise_reconciliation(found),
     }
-    totals = [{"title": table.title, "equal": table.equal} for table in found.totals]
+    totals = [{"title": table.title, "equal": table.equal} for table in found.tables]
+    totals += [{"title": table.title, "equal": table.equal} for table in found.totals]
     write_json(
         context.workspace.reports / f"{found.plan}-reconcile.json",
         told | ({"totals": totals} if totals else {}),

@@ -1,4 +1,8 @@
-"""Business totals of source, snapshot, plan and target side by side, and what the source announces now."""
+"""Business totals of source, snapshot, plan and target side by side, and what the source announces now.
+
+Money, events and lines are held against the source's own fields; the other totals count rows as the verifier works
+them out.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,13 @@ from migrate.app.stale_check import check_as_loaded
 from migrate.app.target_client import open_target, reading_folder, readings_folder
 from migrate.errors import MigrateError
 from migrate.plan.open_plan import Plan, open_plan
+from migrate.plan.totals import rule_used, total_dataset
 from migrate.source.client import SourceClient
 from migrate.source.resources import RESOURCES
 from migrate.target.client import TargetClient
+from migrate.totals.account import with_target
+from migrate.totals.rule import Rule
+from migrate.totals.table import Table
 from migrate.verify.business import (
     SOURCE_PLACE,
     Total,
@@ -38,8 +46,68 @@ if TYPE_CHECKING:
     from migrate.app.context import Context
 
 
+def prove_totals(context: Context, name: str | None) -> list[Table]:
+    """What orders are worth, when events were, how many lines there are: in source, plan and target.
+
+    Worked out from the snapshot and the plan's files as the plan itself has done it; of the target only records that
+    have a key of the plan.
+    """
+    plan = _origin(context, open_plan(context.workspace, name, check_files=False))
+    snapshot = open_used_snapshot(context, plan)
+    zones = context.project.datatrics.timezones
+    found = []
+    with open_target(context) as client:
+        for dataset, counts in plan.document.datasets.items():
+            resource = snapshot.resource(plan.document.mappings[dataset].resource)
+            if counts.totalled is None or resource is None:
+                continue
+            rule = rule_used(dataset, counts.totalled)
+            touched_from = resource.touched_from if snapshot.base is not None else 0
+            table = total_dataset(
+                rule,
+                resource,
+                plan.folder / dataset,
+                zones,
+                filtered=counts.filtered,
+                touched_from=touched_from,
+            )
+            if dataset in plan.document.dataset_ids:
+                table = with_target(rule, table, _held_of(context, client, plan, rule))
+            found.append(table)
+    return found
+
+
+def _held_of(context: Context, client: TargetClient, plan: Plan, rule: Rule) -> pl.DataFrame:
+    """The rule's columns of the target's records that have a key of the plan, by what they are."""
+    dataset, key = rule.dataset, list(plan.document.mappings[rule.dataset].key)
+    planned, held = _planned_and_held(context, client, plan, dataset, key, rule.columns)
+    ours = held.join(planned.select(key), on=key, how="semi")
+    named = {"amount": rule.amount, "time": rule.time, "label": rule.label}
+    return ours.select(pl.col(name).alias(part) for part, name in named.items() if name is not None)
+
+
+def _planned_and_held(
+    context: Context,
+    client: TargetClient,
+    plan: Plan,
+    dataset: str,
+    key: Sequence[str],
+    columns: Sequence[str],
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Some columns of the planned records and of all of the target's, as texts."""
+    named = sorted({*columns, *key})
+    files = [plan.file(dataset, f"{name}.parquet") for name in ("records", "unchanged")]
+    planned = pl.concat([planned_texts(file, named) for file in files])
+    reading = Reading(
+        reading_folder(context, plan, dataset), context.now, context.stop, lambda _rows: None
+    )
+    held = read_pages(client, plan.document.dataset_ids[dataset], reading).whole(named)
+    absent = [pl.lit(None, pl.String).alias(name) for name in named if name not in held.columns]
+    return planned, held.with_columns(absent).select(named)
+
+
 def run_totals(context: Context, name: str | None) -> list[TotalsTable]:
-    """Business totals of source, snapshot, plan and target; of the target only records that the plan has.
+    """How many rows there are of each kind in source, snapshot, plan and target; of the target only planned records.
 
     `source` is what was sent, before anything is filtered, rejected or collapsed; `snapshot` what should come of it.
     """
@@ -74,7 +142,9 @@ def reconcile_with_totals(
     else:
         found = run_reconcile(context, plan.name, deep=deep, wait_s=wait_s)
         tables = run_totals(context, plan.name)
-    found = replace(found, totals=tuple(tables))
+    proven = prove_totals(context, plan.name)
+    forget_reading(readings_folder(context, plan))
+    found = replace(found, totals=tuple(tables), tables=tuple(proven))
     keep_report(context, found)
     return found
 
@@ -163,23 +233,6 @@ class _Adding:
         self, client: TargetClient, expected: Expected, columns: Sequence[str]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Some columns of the planned records, and of those of the target that have a key of theirs."""
-        context, plan, dataset, key = (
-            self.context,
-            self.plan,
-            expected.rules.dataset,
-            list(expected.rules.key),
-        )
-        named = sorted({*columns, *key})
-        planned = pl.concat(
-            [
-                planned_texts(plan.file(dataset, f"{file}.parquet"), named)
-                for file in ("records", "unchanged")
-            ]
-        )
-        reading = Reading(
-            reading_folder(context, plan, dataset), context.now, context.stop, lambda _rows: None
-        )
-        held = read_pages(client, plan.document.dataset_ids[dataset], reading).whole(named)
-        absent = [pl.lit(None, pl.String).alias(name) for name in named if name not in held.columns]
-        ours = held.with_columns(absent).select(named).join(planned.select(key), on=key, how="semi")
-        return planned, ours
+        dataset, key = expected.rules.dataset, list(expected.rules.key)
+        planned, held = _planned_and_held(self.context, client, self.plan, dataset, key, columns)
+        return planned, held.join(planned.select(key), on=key, how="semi")

@@ -68,9 +68,12 @@ def reconcile(
         summarise_reconciliation,
     )
     from migrate.report.totals import (
+        mask_examples,
         render_counts,
+        render_tables,
         render_totals,
         summarise_counts,
+        summarise_tables,
         summarise_totals,
     )
 
@@ -89,8 +92,15 @@ def reconcile(
     exit_code, status = judge_reconciliation(found)
     data, text = summarise_reconciliation(found), render_reconciliation(found, mask)
     if totals:
-        data |= {"source": summarise_counts(counts), "totals": summarise_totals(found.totals)}
-        text = "\n\n".join([text, render_counts(counts), render_totals(found.totals)])
+        tables = mask_examples(found.tables, mask)
+        totals_data = [*summarise_tables(tables), *summarise_totals(found.totals)]
+        data |= {
+            "source": summarise_counts(counts),
+            "totals": totals_data,
+            "totals_equal": found.totals_equal,
+        }
+        told = [text, render_counts(counts), render_tables(tables), render_totals(found.totals)]
+        text = "\n\n".join(part for part in told if part)
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."

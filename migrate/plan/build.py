@@ -54,9 +54,11 @@ from migrate.plan.request import Choice, PlanRequest, choose_datasets, words_of
 from migrate.plan.rows import Way, map_resource
 from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.plan.shipments import Shipments
+from migrate.plan.totals import total_dataset, totals_rule_of, used_of, write_totals
 from migrate.plan.unmapped import unmapped_element_fields, unmapped_fields
 from migrate.progress import Progress
 from migrate.snapshot.reading import Snapshot, SnapshotResource
+from migrate.totals.table import Table
 from migrate.workspace import Workspace
 
 
@@ -151,6 +153,7 @@ class Making:
     readings: dict[str, TargetReading] = field(default_factory=dict)
     datasets: dict[str, DatasetPlan] = field(default_factory=dict)
     files: list[PlannedFile] = field(default_factory=list)
+    totals: dict[str, Table] = field(default_factory=dict)
 
     @property
     def batch_bytes(self) -> int:
@@ -207,9 +210,24 @@ class Making:
             self.files += reading.files
         self.files += written.files
         minutes = minutes_of(written.batches, self.project)
-        self.datasets[dataset] = count_dataset(
-            final, compared, written, minutes, Notes(unmapped, warnings)
+        counts = count_dataset(final, compared, written, minutes, Notes(unmapped, warnings))
+        self.datasets[dataset] = self._totalled(mapping, resource, counts, folder)
+
+    def _totalled(
+        self, mapping: Mapping, resource: SnapshotResource, counts: DatasetPlan, folder: Path
+    ) -> DatasetPlan:
+        """The counts with how the dataset's totals stand; the totals themselves go to a file."""
+        rule = totals_rule_of(mapping, self.project)
+        if rule is None:
+            return counts
+        touched_from = resource.touched_from if self.snapshot.base is not None else 0
+        zones = self.project.datatrics.timezones
+        table = total_dataset(
+            rule, resource, folder, zones, filtered=counts.filtered, touched_from=touched_from
         )
+        self.totals[mapping.dataset] = table
+        self.files += write_totals(table, folder, self.folder)
+        return counts.model_copy(update={"totalled": used_of(rule, table)})
 
     def document(self, resources: Dict[str, SnapshotResource]) -> PlanDocument:
         """What `plan.json` says, once all datasets are done."""
@@ -245,7 +263,7 @@ class Making:
             forecast=forecast_cost(
                 {name: plan.batches for name, plan in self.datasets.items()}, self.project
             ),
-            gates=judge_gates(self.datasets, verdicts, self.project.gates),
+            gates=judge_gates(self.datasets, verdicts, self.project.gates, self.totals),
             files=tuple(self.files),
         )
 

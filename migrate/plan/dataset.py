@@ -25,7 +25,6 @@ from migrate.plan.reading import Held
 from migrate.plan.rows import REJECTS_SCHEMA, MappedRows, count_values
 from migrate.plan.sending import Counts, Rows, write_rows
 from migrate.plan.shipments import Shipments
-from migrate.plan.totals import compare_totals, totals_rule
 
 
 @dataclass(frozen=True)
@@ -123,9 +122,7 @@ def write_dataset(
 ) -> WrittenDataset:
     """Writes the dataset's Parquet files: what is sent, what needs no sending, what was rejected and what collapsed."""
     classified, mapped, gathered = compared.classified, final.mapped, final.gathered
-    # of a delta the source's side is only what changed, and the plan's side all it touches: nothing to compare
-    rule = totals_rule(final.mapping) if final.base is None else None
-    given = Rows(final.mapping, gathered.rows, mapped.narrow.recency, classified.labels, rule)
+    given = Rows(final.mapping, gathered.rows, mapped.narrow.recency, classified.labels)
     rows = write_rows(given, folder, plan_folder, final.spill, batch_bytes)
     rejected, losers = chain(mapped.rejected.frames(), (gathered.large,)), gathered.losers
     lists = [
@@ -141,7 +138,6 @@ def write_dataset(
         "merges": compared.merges.clusters,
         "keys": pl.concat([compared.clusters.largest, compared.merges.odd]),
         "losses": mapped.examples,
-        "totals": compare_totals(rule, mapped.totals, rows.counts.totals),
     }
     if compared.left is not None:
         frames |= {"gone": compared.left.gone, "moved": compared.left.moved}

@@ -108,6 +108,27 @@ class MergeForecast(_Part):
     keys: tuple[SharedKey, ...] = ()
 
 
+class TotalsUsed(_Part):
+    """How a dataset was totalled: its columns, and the fields of the source that they are held against.
+
+    The groups themselves stand in `totals.parquet`. `equal` is of all of them.
+    """
+
+    kind: Literal["revenue", "events", "lines"]
+    amount: str | None = None
+    time: str | None = None
+    label: str | None = None
+    cents: bool = False
+    as_days: bool = False
+    spelling: str | None = None
+    source_amount: tuple[str, ...] = ()
+    source_time: tuple[str, ...] = ()
+    source_label: tuple[str, ...] = ()
+    source_lines: tuple[str, ...] = ()
+    equal: bool = True
+    doubts: tuple[str, ...] = ()
+
+
 class DatasetPlan(_Part):
     """One dataset's counts. Units: rows, requests, points, minutes; `empty_each` records.
 
@@ -157,6 +178,7 @@ class DatasetPlan(_Part):
     gone: int = 0
     moved: int = 0
     outside_missing: int | None = None
+    totalled: TotalsUsed | None = None
 
     @property
     def judged(self) -> int:

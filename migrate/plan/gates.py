@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
+from types import MappingProxyType
 
 from migrate.config import Gates
 from migrate.errors import ConfigError
 from migrate.plan.document import DatasetPlan, GateFinding
+from migrate.totals.table import Table, amount_text, money_lacking
 
 
 def judge_gates(
-    datasets: Mapping[str, DatasetPlan], verdicts: Mapping[str, str], gates: Gates
+    datasets: Mapping[str, DatasetPlan],
+    verdicts: Mapping[str, str],
+    gates: Gates,
+    totals: Mapping[str, Table] = MappingProxyType({}),
 ) -> tuple[GateFinding, ...]:
     """One finding per gate that a plan can be held against; a broken one says where and by how much."""
     return (
@@ -22,6 +28,7 @@ def judge_gates(
         _finding("max_missing", _missing(datasets, gates)),
         _finding("max_merges", _merged(datasets, gates)),
         _finding("max_loss", _lost(datasets, gates), is_set=bool(gates.max_loss)),
+        _finding("max_unequal", _unequal(totals, gates)),
         _finding("require_proven", _unproven(verdicts), is_set=gates.require_proven),
     )
 
@@ -98,6 +105,34 @@ def _lost(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
         for loss, rows in plan.losses.get(column, {}).items() if plan else ():
             if (not only or loss in only) and plan and not limit.allows(rows, plan.accepted):
                 yield f"{name}.{column}: {rows:,} of {plan.accepted:,} rows {loss}, allowed is {limit.text}"
+
+
+_GROUPS_TOLD = 3
+
+
+def _unequal(totals: Mapping[str, Table], gates: Gates) -> Iterable[str]:
+    """Money that the source has and the plan lacks, or the other way round, by month and currency."""
+    limit = gates.max_unequal
+    for name, table in totals.items():
+        broken = [
+            group
+            for group in money_lacking(table)
+            if not limit.allows_amount(group.lacking.amount, group.source.amount)
+        ]
+        if not broken or table.doubts:
+            continue
+        lacking = sum((group.lacking.amount for group in broken), Decimal())
+        worst = sorted(broken, key=lambda group: -abs(group.lacking.amount))[:_GROUPS_TOLD]
+        places = ", ".join(
+            f"{group.period or 'in all'} {group.label}".strip()
+            + f" {amount_text(group.lacking.amount)}"
+            for group in worst
+        )
+        more = f" and {len(broken) - len(worst):,} more" if len(broken) > len(worst) else ""
+        yield (
+            f"{name}: the source has {amount_text(lacking)} that the plan lacks ({places}{more}), "
+            f"allowed is {limit.text}; `migrate diff` shows where it went"
+        )
 
 
 def check_places(

@@ -21,6 +21,8 @@ from migrate.plan.document import (
 )
 from migrate.plan.gates import judge_gates
 from migrate.plan.settings import settings_that_matter
+from migrate.plan.totals import read_tables
+from migrate.totals.table import Table
 from migrate.workspace import Workspace, sha256_file
 
 PLAN_FILE = "plan.json"
@@ -179,4 +181,12 @@ def _setting_changes(plan: Plan, project: Project) -> Iterator[str]:
 
 def check_gates(plan: Plan, gates: Gates) -> list[GateFinding]:
     """How the plan stands to each gate of the project file now."""
-    return list(judge_gates(plan.document.datasets, plan.document.snapshot.verdicts, gates))
+    document = plan.document
+    return list(
+        judge_gates(document.datasets, document.snapshot.verdicts, gates, read_totals(plan))
+    )
+
+
+def read_totals(plan: Plan) -> dict[str, Table]:
+    """The business totals of a plan's datasets, as they were when it was made."""
+    return read_tables(plan.folder, plan.document.datasets)

@@ -17,7 +17,6 @@ from migrate.mapping.transform import RowMapper, Settings, needed_fields
 from migrate.plan.batches import large_rows
 from migrate.plan.partitions import Partitions, own_copy
 from migrate.plan.prefetch import read_ahead, work_ahead
-from migrate.plan.totals import source_totals, totals_rule
 from migrate.snapshot.reading import SnapshotResource
 
 REJECTS_SCHEMA = {
@@ -69,8 +68,7 @@ class MappedRows:
     """A whole resource mapped. `accepted` is as `map_rows` gives it but for `_touched`.
 
     `rejected` has the columns of `REJECTS_SCHEMA`. `large`: rows that fit in no request, with `_at`, their place among
-    the accepted, and `value`. `examples` of losses: `column, loss, before, after`, not masked. `totals`: what
-    `source_totals` gave of each part.
+    the accepted, and `value`. `examples` of losses: `column, loss, before, after`, not masked.
     """
 
     accepted: Partitions
@@ -79,7 +77,6 @@ class MappedRows:
     large: pl.DataFrame
     tally: Tally
     examples: pl.DataFrame
-    totals: tuple[pl.DataFrame, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,28 +144,20 @@ class _Taking:
     large: list[pl.DataFrame] = field(default_factory=list)
     counted: list[Mapped] = field(default_factory=list)
     rules: Counter[str] = field(default_factory=Counter)
-    totals: list[pl.DataFrame] = field(default_factory=list)
     read: int = 0
     outside: int = 0
 
     def take(self, frame: pl.DataFrame, mapped: Mapped) -> None:
         """Takes some records. Of a base's records only the accepted rows are kept: the delta says nothing of others."""
-        mapping, settings = self.way.mapping, self.way.settings
         self.read += mapped.read
         self._accept(mapped.accepted)
         if frame.height and frame.item(0, "_position") < self.touched_from:
             self.outside += mapped.filtered + mapped.rejected.height
             return
-        self.rejected.add(own_copy(as_rejects(mapped.rejected, mapping.resource)))
+        self.rejected.add(own_copy(as_rejects(mapped.rejected, self.way.mapping.resource)))
         self.rules.update(count_values(mapped.rejected.get_column("rule")))
         self.counted.append(
             replace(mapped, accepted=mapped.accepted.clear(), rejected=mapped.rejected.clear())
-        )
-        rule = totals_rule(mapping)
-        self.totals += (
-            [source_totals(rule, mapping, frame, settings.timezones)]
-            if rule and frame.height
-            else []
         )
 
     def _accept(self, rows: pl.DataFrame) -> None:
@@ -198,9 +187,7 @@ class _Taking:
         )
         large = pl.concat(self.large)
         examples = _examples(whole.loss_examples)
-        return MappedRows(
-            self.accepted, narrow, self.rejected, large, tally, examples, tuple(self.totals)
-        )
+        return MappedRows(self.accepted, narrow, self.rejected, large, tally, examples)
 
 
 def count_values(values: pl.Series) -> dict[str, int]:

@@ -19,7 +19,6 @@ from migrate.plan.document import PlannedFile
 from migrate.plan.files import LEADING, SOURCES, stored_columns, write_frames
 from migrate.plan.partitions import Partitions, PartitionSet, own_copy
 from migrate.plan.rows import count_values
-from migrate.plan.totals import TotalsRule, plan_totals
 
 RUN_ROWS = 128_000
 """So many rows are sorted in memory at once."""
@@ -37,17 +36,15 @@ _LABELS = {
 
 @dataclass
 class Counts:
-    """What was counted while the rows went by; `totals`: what `plan_totals` gave of each run."""
+    """What was counted while the rows went by."""
 
     changes: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
-    totals: list[pl.DataFrame] = field(default_factory=list)
 
-    def add(self, rows: pl.DataFrame, rule: TotalsRule | None) -> None:
+    def add(self, rows: pl.DataFrame) -> None:
         """Counts some rows."""
         self.changes.update(count_values(rows.get_column("_change")))
         self.sources.update(count_values(rows.get_column("_source").fill_null("")))
-        self.totals += [plan_totals(rule, rows)] if rule else []
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,6 @@ class Rows:
     rows: FinalRows
     recency: pl.Series
     labels: Labels
-    totals: TotalsRule | None
 
 
 def write_rows(
@@ -85,7 +81,7 @@ def write_rows(
 
     def sent() -> Iterator[pl.DataFrame]:
         for run in _runs(given, spill):
-            counts.add(run, given.totals)
+            counts.add(run)
             still = run.get_column("_change") == "unchanged"
             unsent.add(own_copy(run.filter(still).select(*leading[2:], *mapped)))
             yield cutter.number(run.filter(~still) if still.any() else run).select(

@@ -1,201 +1,226 @@
-"""Business totals of a dataset in the source and in the plan: revenue per month and currency, events per day.
+"""Business totals of a dataset of a plan: the source's own fields against the plan's finished files.
 
-Pure. The source's side is summed from the snapshot's texts, before any row is filtered, rejected or collapsed, so what
-the mapping loses shows as a difference. Amounts are decimals from text to sum; a binary float never comes near them.
+The plan and whoever verifies it later call the same function on the same files, so the two cannot
+say different things.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
 
 import polars as pl
 
-from migrate.mapping.dates import read_dates, read_datetimes, source_zones
-from migrate.mapping.model import Column, Mapping
+from migrate import parquet
+from migrate.config import Project
+from migrate.mapping.model import Mapping
+from migrate.plan.document import DatasetPlan, PlannedFile, TotalsUsed
+from migrate.plan.files import stored_columns, write_parquet
+from migrate.snapshot.reading import SnapshotResource
+from migrate.totals.account import (
+    FATES_SCHEMA,
+    PLANNED_SCHEMA,
+    Outcome,
+    account,
+    planned_rows,
+)
+from migrate.totals.declared import SourceFields
+from migrate.totals.records import Asked, identity, read_records
+from migrate.totals.rule import ColumnFacts, DatasetFacts, Rule, rule_of
+from migrate.totals.table import Example, Table, groups_of, to_frame
 
-AMOUNT = pl.Decimal(38, 6)
-NO_DATE = "no date"
-TOTALS_SCHEMA: dict[str, Any] = {
-    "kind": pl.String,
-    "period": pl.String,
-    "label": pl.String,
-    "source": AMOUNT,
-    "plan": AMOUNT,
-    "source_rows": pl.Int64,
-    "plan_rows": pl.Int64,
-}
-"""`kind`: revenue (by month, `label` is the currency, amounts in it) or events (by day, `label` is the event)."""
-
-_SIDE: dict[str, Any] = {
-    "period": pl.String,
-    "label": pl.String,
-    "amount": AMOUNT,
-    "rows": pl.Int64,
-}
-_TIMES = ("occurred_at", "created_at", "datetime", "date", "ordered_at")
-_AMOUNTS = ("total", "amount", "revenue")
-_LABELS: Dict[str, tuple[str, ...]] = {
-    "revenue": ("currency",),
-    "events": ("event", "type", "event_type"),
+FILE, UNREADABLE = "totals.parquet", "unreadable.parquet"
+_EXAMPLES = dict.fromkeys(("source", "id", "text"), pl.String)
+_ROWS = ("records.parquet", "unchanged.parquet")
+_LISTS = {
+    "rejects.parquet": "rejected",
+    "discarded.parquet": "discarded",
+    "waiting.parquet": "waiting",
 }
 
 
-@dataclass(frozen=True)
-class TotalsRule:
-    """The columns of a dataset that its totals are made of."""
-
-    kind: Literal["revenue", "events"]
-    time: str
-    amount: str | None
-    label: str | None
-
-
-def totals_rule(mapping: Mapping) -> TotalsRule | None:
-    """What to total of a dataset: revenue of sales, events of interactions; None where no columns say it.
-
-    Columns count that take their value from fields of the record, so that source and plan can be told apart.
-    """
-    if mapping.each or mapping.resource not in ("sales", "interactions"):
-        return None
-    kind: Literal["revenue", "events"] = "revenue" if mapping.resource == "sales" else "events"
-    time = _first(mapping, _TIMES, ("datetime", "date"))
-    amount = _first(mapping, _AMOUNTS, ("float", "integer", "text")) if kind == "revenue" else None
-    if time is None or (kind == "revenue" and amount is None):
-        return None
-    return TotalsRule(kind, time, amount, _first(mapping, _LABELS[kind], ("text",)))
-
-
-def _first(mapping: Mapping, names: Iterable[str], types: tuple[str, ...]) -> str | None:
-    def fits(column: Column) -> bool:
-        return bool(column.fields) and column.type in types and not column.values
-
-    return next(
-        (name for name in names if name in mapping.columns and fits(mapping.columns[name])), None
-    )
-
-
-def source_totals(
-    rule: TotalsRule, mapping: Mapping, frame: pl.DataFrame, zones: Dict[str, str]
-) -> pl.DataFrame:
-    """One part of the snapshot summed: `period, label, amount, rows`. A text that is no amount counts as none."""
-    time = mapping.columns[rule.time]
-    texts = _texts(frame, time)
-    if time.type == "date":
-        times = read_dates(texts, time.format)
-    else:
-        of_source = source_zones(frame.get_column("_source"), zones)
-        named = pl.Series([time.timezone], dtype=pl.String).new_from_index(0, frame.height)
-        times = read_datetimes(texts, named if time.timezone else of_source, time.format)
-    amount = (
-        _amounts(frame, mapping.columns[rule.amount])
-        if rule.amount
-        else _nothing(frame.height, AMOUNT)
-    )
-    label = (
-        _labels(frame, mapping.columns[rule.label])
-        if rule.label
-        else _nothing(frame.height, pl.String())
-    )
-    columns = [
-        times.get_column("value").alias("time"),
-        amount.alias("amount"),
-        label.alias("label"),
-    ]
-    return _summed(pl.DataFrame(columns), rule)
-
-
-def plan_totals(rule: TotalsRule, rows: pl.DataFrame) -> pl.DataFrame:
-    """The planned rows summed: `period, label, amount, rows`."""
-    amount = pl.col(rule.amount).cast(AMOUNT, strict=False) if rule.amount else pl.lit(None, AMOUNT)
-    label = pl.col(rule.label) if rule.label else pl.lit(None, pl.String)
-    picked = rows.select(
-        pl.col(rule.time).alias("time"), amount.alias("amount"), label.alias("label")
-    )
-    return _summed(picked, rule)
-
-
-def compare_totals(
-    rule: TotalsRule | None, source: Iterable[pl.DataFrame], plan: Iterable[pl.DataFrame]
-) -> pl.DataFrame:
-    """Both sides, each summed in parts, by period and label in order; a side without rows has no amount and 0 rows."""
-    if rule is None:
-        return pl.DataFrame(schema=TOTALS_SCHEMA)
-    left = _added_up(source).rename({"amount": "source", "rows": "source_rows"})
-    right = _added_up(plan).rename({"amount": "plan", "rows": "plan_rows"})
-    both = left.join(right, on=["period", "label"], how="full", coalesce=True)
-    counted = both.with_columns(
-        pl.lit(rule.kind).alias("kind"), pl.col("source_rows", "plan_rows").fill_null(0)
-    )
-    return (
-        counted.select(list(TOTALS_SCHEMA)).sort("period", "label").cast(pl.Schema(TOTALS_SCHEMA))
-    )
-
-
-def _added_up(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    every = pl.concat([pl.DataFrame(schema=_SIDE), *parts])
-    return every.group_by("period", "label").agg(pl.col("amount", "rows").sum())
-
-
-def _summed(picked: pl.DataFrame, rule: TotalsRule) -> pl.DataFrame:
-    spelt = "%Y-%m" if rule.kind == "revenue" else "%Y-%m-%d"
-    return (
-        picked.lazy()
-        .select(
-            pl.col("time").dt.strftime(spelt).fill_null(NO_DATE).alias("period"),
-            pl.col("label").fill_null(""),
-            pl.col("amount").fill_null(0),
-        )
-        .group_by("period", "label")
-        .agg(pl.col("amount").sum(), pl.len().cast(pl.Int64).alias("rows"))
-        .sort("period", "label")
-        .collect(engine="in-memory")
-    )
-
-
-def _texts(frame: pl.DataFrame, column: Column) -> pl.Series:
-    """The first field of the column that has a value."""
-    there = [name for name in column.fields if name in frame.columns]
-    filled = [pl.when(pl.col(name) != "").then(pl.col(name)) for name in there]
-    found = frame.select(
-        (pl.coalesce(filled) if filled else pl.lit(None, pl.String)).alias("text")
-    ).to_series()
-    return found if filled else _nothing(frame.height, pl.String())
-
-
-def _amounts(frame: pl.DataFrame, column: Column) -> pl.Series:
-    text = pl.col("text").str.strip_chars()
-    if any(call == "decimal_comma" for call, _ in column.calls):
-        comma = text.str.contains(",", literal=True)
-        text = (
-            pl.when(comma)
-            .then(text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True))
-            .otherwise(text)
-        )
-    return (
-        _texts(frame, column)
-        .alias("text")
-        .to_frame()
-        .select(text.cast(AMOUNT, strict=False))
-        .to_series()
-    )
-
-
-def _labels(frame: pl.DataFrame, column: Column) -> pl.Series:
-    text = pl.col("text")
-    steps = {
-        "trim": text.str.strip_chars,
-        "lowercase": text.str.to_lowercase,
-        "uppercase": text.str.to_uppercase,
+def totals_rule(
+    mapping: Mapping,
+    source_names: Dict[str, Sequence[str]] | None = None,
+    column_names: Dict[str, str] | None = None,
+) -> Rule | None:
+    """How a dataset is totalled, None where it holds nothing that is."""
+    columns = {
+        name: ColumnFacts(column.type, tuple(column.fields), column.format)
+        for name, column in mapping.columns.items()
     }
-    made = _texts(frame, column).alias("text").to_frame()
-    for call, _ in column.calls:
-        if call in steps:
-            made = made.select(steps[call]().alias("text"))
-    return made.select(pl.when(text != "").then(text)).to_series()
+    facts = DatasetFacts(mapping.dataset, str(mapping.resource), mapping.each, columns)
+    return rule_of(facts, source_names, column_names)
 
 
-def _nothing(rows: int, dtype: pl.DataType) -> pl.Series:
-    return pl.Series([None], dtype=dtype).new_from_index(0, rows)
+def totals_rule_of(mapping: Mapping, project: Project) -> Rule | None:
+    """How a dataset is totalled by the names that the project file adds to the usual ones."""
+    source = project.datatrics.totals_of(str(mapping.resource))
+    return totals_rule(mapping, source, project.octolis.totals_of(mapping.dataset))
+
+
+def used_of(rule: Rule, table: Table) -> TotalsUsed:
+    """The rule as `plan.json` keeps it, and how the totals stand by it."""
+    return TotalsUsed(
+        kind=rule.kind,
+        amount=rule.amount,
+        time=rule.time,
+        label=rule.label,
+        cents=rule.cents,
+        as_days=rule.as_days,
+        spelling=rule.spelling,
+        source_amount=rule.fields.amount,
+        source_time=rule.fields.time,
+        source_label=rule.fields.label,
+        source_lines=rule.fields.lines,
+        equal=table.equal,
+        doubts=table.doubts,
+    )
+
+
+def rule_used(dataset: str, used: TotalsUsed) -> Rule:
+    """The rule that a plan was made with."""
+    fields = SourceFields(
+        used.source_amount, used.source_time, used.source_label, used.source_lines
+    )
+    return Rule(
+        dataset, used.kind, fields, used.amount, used.time, used.label,
+        cents=used.cents, as_days=used.as_days, spelling=used.spelling,
+    )  # fmt: skip
+
+
+def write_totals(table: Table, folder: Path, plan_folder: Path) -> list[PlannedFile]:
+    """Writes the groups, and examples of amounts that cannot be read."""
+    examples = pl.DataFrame(
+        [(example.source, example.id, example.text) for example in table.examples],
+        schema=_EXAMPLES,
+        orient="row",
+    )
+    return [
+        write_parquet(to_frame(table), folder / FILE, plan_folder),
+        write_parquet(examples, folder / UNREADABLE, plan_folder),
+    ]
+
+
+def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str, Table]:
+    """The tables that a plan was finished with, by dataset."""
+    found: dict[str, Table] = {}
+    for dataset, counts in datasets.items():
+        used = counts.totalled
+        if used is None:
+            continue
+        groups = groups_of(parquet.read(plan_folder / dataset / FILE))
+        rows = parquet.read(plan_folder / dataset / UNREADABLE).iter_rows()
+        examples = tuple(Example(*row) for row in rows)
+        rule = rule_used(dataset, used)
+        found[dataset] = Table(dataset, rule.kind, rule.by, groups, examples, used.doubts)
+    return found
+
+
+def total_dataset(
+    rule: Rule,
+    resource: SnapshotResource,
+    folder: Path,
+    zones: Dict[str, str],
+    *,
+    filtered: int,
+    touched_from: int = 0,
+) -> Table:
+    """The totals of a dataset whose files are in `folder`, the target left aside."""
+    asked = _asked(rule, zones)
+    names = [name for name in rule.fields.names if name in resource.columns]
+    records, examples = read_records(resource.frames(names, raw=False), asked)
+    planned = pl.concat([pl.DataFrame(schema=PLANNED_SCHEMA), *_planned(rule, folder)])
+    outcome = Outcome(planned, _fates(folder), filtered, touched_from)
+    return account(rule, records, outcome, examples)
+
+
+def _asked(rule: Rule, zones: Dict[str, str]) -> Asked:
+    fields = rule.fields
+    if rule.kind != "revenue" or rule.amount is None:
+        # Where no column holds the amount, there is nothing to hold the source's against.
+        fields = SourceFields((), fields.time, fields.label, fields.lines)
+    return Asked(
+        rule.kind, fields, zones, rule.as_days, rule.spelling,
+        by_period=rule.time is not None, by_label=rule.label is not None,
+    )  # fmt: skip
+
+
+def plan_columns(rule: Rule) -> dict[str, str]:
+    """The rule's columns as the plan's files name them, by `amount`, `time` and `label`."""
+    stored = stored_columns(rule.columns)
+    named = {"amount": rule.amount, "time": rule.time, "label": rule.label}
+    return {part: stored[name] for part, name in named.items() if name is not None}
+
+
+def _planned(rule: Rule, folder: Path) -> Iterator[pl.DataFrame]:
+    """The planned rows, each under the record that won its key."""
+    winners = _winners(folder)
+    columns = plan_columns(rule)
+    for name in _ROWS:
+        file = folder / name
+        if not file.is_file():
+            continue
+        first = pl.col("sources").list.first()
+        rows = parquet.read(file, columns=["key", "sources", *dict.fromkeys(columns.values())])
+        told = rows.select(
+            pl.col("key"),
+            *(
+                first.struct.field(part).alias(f"own_{part}")
+                for part in ("source", "id", "position")
+            ),
+            *(pl.col(column).alias(part) for part, column in columns.items()),
+        ).join(winners, on="key", how="left", maintain_order="left")
+        is_merged = pl.col("is_merged").fill_null(value=False)
+        yield planned_rows(
+            rule,
+            told.with_columns(
+                *(
+                    pl.when(is_merged).then(f"winner_{part}").otherwise(f"own_{part}").alias(at)
+                    for part, at in (("source", "source"), ("id", "id"), ("position", "element"))
+                )
+            ),
+        )
+
+
+_WINNER = ("winner_source", "winner_id", "winner_position")
+
+
+def _winners(folder: Path) -> pl.DataFrame:
+    """By key the record that won it, of keys that several share."""
+    file = folder / "collapsed.parquet"
+    if not file.is_file():
+        schema = {"key": pl.String, "winner_source": pl.String, "winner_id": pl.String}
+        empty = pl.DataFrame(schema={**schema, "winner_position": pl.Int64})
+        return empty.with_columns(pl.lit(value=True).alias("is_merged"))
+    found = parquet.read(file, columns=["key", *_WINNER]).unique("key")
+    return found.with_columns(pl.lit(value=True).alias("is_merged"))
+
+
+def _fates(folder: Path) -> pl.DataFrame:
+    """Every row that the plan lists as not planned."""
+    found = [pl.DataFrame(schema=FATES_SCHEMA)]
+    nobody = (
+        pl.lit(None, pl.UInt64).alias("winner"), pl.lit(None, pl.Int64).alias("winner_element"),
+    )  # fmt: skip
+    who = identity(pl.col("source"), pl.col("id")).alias("who")
+    element = pl.col("position").fill_null(0).alias("element")
+    for name, reason in _LISTS.items():
+        file = folder / name
+        if file.is_file():
+            rows = parquet.read(file, columns=["source", "id", "position", "snapshot_row"])
+            place = pl.col("snapshot_row").alias("place")
+            found.append(rows.select(who, element, place, pl.lit(reason).alias("reason"), *nobody))
+    file = folder / "collapsed.parquet"
+    if file.is_file():
+        rows = parquet.read(file, columns=["source", "id", "position", *_WINNER])
+        winner = identity(pl.col("winner_source"), pl.col("winner_id")).alias("winner")
+        found.append(
+            rows.select(
+                who, element, pl.lit(None, pl.Int64).alias("place"),
+                pl.lit("collapsed").alias("reason"), winner,
+                pl.col("winner_position").fill_null(0).alias("winner_element"),
+            )
+        )  # fmt: skip
+    return pl.concat([frame.cast(pl.Schema(FATES_SCHEMA)) for frame in found])

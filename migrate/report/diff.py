@@ -13,6 +13,8 @@ from migrate.report.plan import (
     warnings_of,
 )
 from migrate.report.terminal import Row, inert, render_table, shorten
+from migrate.report.totals import render_tables, summarise_groups, summarise_tables
+from migrate.totals.declared import Kind
 
 _COUNTS = (
     "read",
@@ -42,7 +44,7 @@ def render_diff(view: DiffView) -> str:
         _merges,
         _odd,
     ]
-    sections += [_revenue, _warnings, _forecast, _unknowable]
+    sections += [_totals, _warnings, _forecast, _unknowable]
     return "\n\n".join(text for text in (section(view) for section in sections) if text)
 
 
@@ -155,26 +157,8 @@ def _odd(view: DiffView) -> str:
     return _titled("Keys that look odd:", heads, rows)
 
 
-def _revenue(view: DiffView) -> str:
-    rows: list[Row] = [
-        [
-            r["period"],
-            r["label"],
-            f"{r['source'] or 0:,.2f}",
-            f"{r['plan'] or 0:,.2f}",
-            r["source"] == r["plan"],
-        ]
-        for r in view.revenue
-    ]
-    different = [row for row in rows if not row[4]]
-    title = f"Revenue per month: {len(rows) - len(different):,} of {len(rows):,} months and currencies are equal."
-    if not rows or not different:
-        return title if rows else ""
-    return _titled(
-        title + " Those that differ:",
-        ["month", "currency", "source", "plan", "equal"],
-        different[:24],
-    )
+def _totals(view: DiffView) -> str:
+    return render_tables(view.tables)
 
 
 def _warnings(view: DiffView) -> str:
@@ -230,8 +214,9 @@ def summarise_diff(view: DiffView) -> dict[str, Any]:
         "masked": view.masked,
         "verdict": dict(view.verdict),
         "datasets": {dataset.name: _summarise_dataset(dataset) for dataset in view.datasets},
-        "revenue": [_amounts(row) for row in view.revenue],
-        "events": [_amounts(row) for row in view.events],
+        "totals": summarise_tables(view.tables),
+        "revenue": _groups(view, "revenue"),
+        "events": _groups(view, "events"),
         "forecast": dict(view.forecast),
         "gates": view.gates,
         "cannot_be_checked": list(view.unknowable),
@@ -251,10 +236,5 @@ def _summarise_dataset(view: DatasetView) -> dict[str, Any]:
     }
 
 
-def _amounts(row: dict[str, Any]) -> dict[str, Any]:
-    texts = {side: None if row[side] is None else f"{row[side]:f}" for side in ("source", "plan")}
-    return {
-        **row,
-        **texts,
-        "equal": row["source"] == row["plan"] and row["source_rows"] == row["plan_rows"],
-    }
+def _groups(view: DiffView, kind: Kind) -> list[dict[str, Any]]:
+    return summarise_groups({table.dataset: table for table in view.tables if table.kind == kind})

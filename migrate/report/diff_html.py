@@ -8,6 +8,7 @@ from typing import Any
 from migrate.report.diff_lists import WrittenList
 from migrate.report.diff_view import DatasetView, DiffView
 from migrate.report.searchable import ROW_KINDS, render_searchable
+from migrate.report.totals import view_table
 
 KINDS = (
     ("create", "new"),
@@ -36,8 +37,8 @@ def render_page(view: DiffView, lists: Sequence[WrittenList], *, made_at: str, f
         masked=view.masked,
         legend=kinds,
         bars={dataset.name: _bar(dataset, kinds) for dataset in view.datasets},
-        events=_event_bars(view.events),
-        revenue=view.revenue,
+        events=_event_bars([view_table(table) for table in view.tables if table.kind == "events"]),
+        totals=[view_table(table) for table in view.tables],
         lists=lists,
         folder=folder,
         made_at=made_at,
@@ -64,23 +65,23 @@ def _bar(dataset: DatasetView, kinds: Sequence[tuple[str, str]]) -> list[dict[st
     return found
 
 
-def _event_bars(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Per dataset a column for each day (each month, where there are too many) with its rows in source and plan."""
+def _event_bars(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Per dataset a column for each day (each month, where there are too many): source and plan."""
     charts = []
-    for name in dict.fromkeys(row["dataset"] for row in events):
-        mine = [row for row in events if row["dataset"] == name]
-        unit = 10 if len({row["period"] for row in mine}) <= _DAYS else 7
+    for table in tables:
+        rows = table["rows"]
+        unit = 10 if len({row["period"] for row in rows}) <= _DAYS else 7
         days: dict[str, list[int]] = {}
         labels: dict[str, list[int]] = {}
-        for row in mine:
-            for sums, at in ((days, row["period"][:unit]), (labels, row["label"] or "(none)")):
+        for row in rows:
+            for sums, at in ((days, row["period"][:unit]), (labels, row["label"])):
                 both = sums.setdefault(at, [0, 0])
                 both[0] += row["source_rows"]
                 both[1] += row["plan_rows"]
-        most = max(max(both) for both in days.values()) or 1
+        most = max((max(both) for both in days.values()), default=0) or 1
         charts.append(
             {
-                "dataset": name,
+                "dataset": table["dataset"],
                 "unit": "day" if unit == 10 else "month",
                 "most": most,
                 "bars": [
@@ -89,7 +90,8 @@ def _event_bars(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     for at, both in sorted(days.items())
                 ],
                 "labels": sorted(labels.items()),
-                "different": sum(both[0] != both[1] for both in days.values()),
+                "headline": table["headline"],
+                "equal": table["equal"],
             }
         )
-    return charts
+    return [chart for chart in charts if chart["bars"]]

@@ -6,7 +6,7 @@ The terminal and the page are made from nothing else. Values are masked here, so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,14 @@ import polars as pl
 from migrate import parquet
 from migrate.mapping.rules import LOSSES, RULES
 from migrate.plan.key_clusters import BEFORE_COLLAPSE
+from migrate.plan.open_plan import read_totals
 from migrate.report.shown import Shown
 from migrate.report.terminal import format_duration
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, Forecast, PlanDocument
     from migrate.plan.open_plan import Plan
+    from migrate.totals.table import Table
 
 SAMPLES_A_RULE = 5
 CLUSTERS = 20
@@ -50,7 +52,6 @@ class DatasetView:
     clusters: Rows
     odd: Rows
     shared: Rows
-    totals: Rows
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,7 @@ class DiffView:
     masked: bool
     verdict: Mapping[str, Any]
     datasets: tuple[DatasetView, ...]
-    revenue: Rows
-    events: Rows
+    tables: tuple[Table, ...]
     forecast: Mapping[str, Any]
     gates: Rows
     unknowable: tuple[str, ...]
@@ -86,13 +86,19 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
         masked=shown.is_masked,
         verdict=judge_plan(document),
         datasets=datasets,
-        revenue=_totals_of(datasets, "revenue"),
-        events=_totals_of(datasets, "events"),
+        tables=tuple(_masked(table, shown) for table in read_totals(plan).values()),
         forecast=view_forecast(document.forecast, start),
         gates=[finding.model_dump() for finding in document.gates],
         unknowable=_unknowable(document),
         skipped=document.skipped,
     )
+
+
+def _masked(table: Table, shown: Shown) -> Table:
+    examples = tuple(
+        replace(e, id=shown.text(e.id) or "", text=shown.text(e.text) or "") for e in table.examples
+    )
+    return replace(table, examples=examples)
 
 
 def _unknowable(document: PlanDocument) -> tuple[str, ...]:
@@ -154,7 +160,6 @@ def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> Datase
         clusters=_clusters(plan, name, shown),
         odd=_odd(plan, name, shown),
         shared=shared_keys(plan, name, shown),
-        totals=_read(plan, name, "totals").to_dicts(),
     )
 
 
@@ -316,15 +321,6 @@ def _odd_value(row: Mapping[str, Any], shown: Shown) -> str | None:
     if row["what"] in ("placeholder", "nobody") and shown.is_masked:
         return mailbox + ("@…" if at else "")
     return shown.text(row["value"])
-
-
-def _totals_of(datasets: tuple[DatasetView, ...], kind: str) -> Rows:
-    return [
-        {**row, "dataset": view.name}
-        for view in datasets
-        for row in view.totals
-        if row["kind"] == kind
-    ]
 
 
 def view_forecast(forecast: Forecast, start: datetime) -> dict[str, Any]:

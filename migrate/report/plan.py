@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.mapping.rules import RULES
+from migrate.plan.open_plan import read_totals
 from migrate.privacy.mask import workspace_masker
 from migrate.report.diff_view import loss_examples, shared_keys
 from migrate.report.shown import Shown
 from migrate.report.terminal import Row, format_duration, inert, render_table
+from migrate.report.totals import say_unequal, summarise_groups
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, PlanDocument
@@ -43,7 +45,17 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
         name: {**dataset.model_dump(mode="json"), "loss_examples": examples.get(name, {})}
         for name, dataset in plan.document.datasets.items()
     }
-    return {**summary, "datasets": datasets, "rejected_by_rule": dict(sorted(rules.items()))}
+    tables = read_totals(plan)
+    groups = summarise_groups(tables)
+    for name, entry in datasets.items():
+        entry["totals"] = [group for group in groups if group["dataset"] == name]
+    totals = {"totals": groups, "totals_equal": all(table.equal for table in tables.values())}
+    return {
+        **summary,
+        "datasets": datasets,
+        "rejected_by_rule": dict(sorted(rules.items())),
+        **totals,
+    }
 
 
 def render_plan(plan: Plan) -> str:
@@ -59,6 +71,7 @@ def render_plan(plan: Plan) -> str:
         _rejects(document),
         render_shared_keys(shared),
         _merges(document),
+        _unequal(plan),
         _warnings(document),
         _gates(document),
     )
@@ -138,6 +151,12 @@ def _merges(document: PlanDocument) -> str:
         if lines
         else ""
     )
+
+
+def _unequal(plan: Plan) -> str:
+    lines = [f"  {line}" for line in say_unequal(read_totals(plan))]
+    head = "Totals that are not equal (`migrate diff` shows in which months and why):"
+    return "\n".join([head, *lines]) if lines else ""
 
 
 def _warnings(document: PlanDocument) -> str:

@@ -1,19 +1,207 @@
-"""Business totals side by side, for a terminal and as JSON."""
+"""Business totals side by side, for a terminal, a page and as JSON: all three from one view.
+
+What is equal was judged where the totals were put together; nothing here compares anything.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from migrate.report.terminal import Row, render_table
+from migrate.report.terminal import Row, inert, render_table, say_count
+from migrate.totals.table import (
+    NOTHING,
+    ON_PURPOSE,
+    UNITS,
+    WORDS,
+    Figure,
+    Group,
+    Table,
+    amount_text,
+    summarise_group,
+    summarise_table,
+)
 from migrate.verify.totals import ResourceCount, TotalsRow, TotalsTable
 
 _LONGEST = 40
+_DIFFERING = 24
+
+
+def mask_examples(tables: Sequence[Table], mask: Callable[[str], str] | None) -> list[Table]:
+    """The tables with the values of their examples through `mask`."""
+    if mask is None:
+        return list(tables)
+    return [
+        replace(
+            table,
+            examples=tuple(replace(e, id=mask(e.id), text=mask(e.text)) for e in table.examples),
+        )
+        for table in tables
+    ]
+
+
+def summarise_tables(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """All tables with all their groups."""
+    return [summarise_table(table) for table in tables]
+
+
+def summarise_groups(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
+    """The groups of all tables in one list, each with its dataset and kind."""
+    return [
+        {"dataset": table.dataset, "kind": table.kind, **summarise_group(group, table.kind)}
+        for table in tables.values()
+        for group in table.groups
+    ]
+
+
+def view_table(table: Table) -> dict[str, Any]:
+    """What terminal and page show of a table: a headline, the steps from source to target, and
+    the groups. Its examples are shown as they are: whoever gives the table masks them."""
+    is_money = table.kind == "revenue"
+    whole = table.whole
+    places = ["source", "snapshot", "plan", *(["target"] if table.has_target else [])]
+    return {
+        "dataset": table.dataset,
+        "kind": table.kind,
+        "title": table.title,
+        "by": list(table.by),
+        "unit": UNITS[table.kind],
+        "is_money": is_money,
+        "equal": table.equal,
+        "headline": _headline(table),
+        "places": places,
+        "steps": [_step(label, figure, is_money) for label, figure in _steps(whole)],
+        "rows": [_row(group, table, places) for group in table.groups],
+        "doubts": list(table.doubts),
+        "unreadable": table.unreadable,
+        "examples": [{"source": e.source, "id": e.id, "text": e.text} for e in table.examples],
+    }
+
+
+def _headline(table: Table) -> str:
+    count, different = len(table.groups), len(table.unequal)
+    if not table.by:
+        return "equal" if table.equal else "NOT equal"
+    if table.equal:
+        return f"{count:,} of {count:,} are equal"
+    return f"{count - different:,} of {count:,} are equal, {different:,} differ"
+
+
+def _steps(whole: Group) -> list[tuple[str, Figure]]:
+    """From the source to what should be planned, what is, and what the target holds."""
+    steps = [("source, as sent", whole.source)]
+    for reason, figure in whole.left_out.items():
+        sign = "-" if reason in ON_PURPOSE else "MISSING:"
+        steps.append((f"{sign} {WORDS[reason]}", figure))
+    if whole.left_out:
+        steps.append(("= snapshot, what is left", whole.snapshot))
+    steps.append(("plan", whole.plan))
+    if whole.target is not None:
+        steps.append(("target", whole.target))
+    return steps
+
+
+def _step(label: str, figure: Figure, is_money: bool) -> dict[str, Any]:
+    return {
+        "label": label,
+        "amount": _money(figure.amount) if is_money else "",
+        "rows": figure.rows,
+        "unreadable": figure.unreadable,
+    }
+
+
+def _row(group: Group, table: Table, places: Sequence[str]) -> dict[str, Any]:
+    figures = {"source": group.source, "snapshot": group.snapshot, "plan": group.plan}
+    if group.target is not None:
+        figures["target"] = group.target
+    is_money = table.kind == "revenue"
+    names = [*([group.period] if table.by and table.by[0] in ("month", "day") else [])]
+    if len(table.by) > len(names):
+        names.append(group.label or NOTHING)
+    return {
+        "names": names,
+        "period": group.period,
+        "label": group.label or NOTHING,
+        "amounts": [
+            _money(figures[place].amount) if is_money else f"{figures[place].rows:,}"
+            for place in places
+        ],
+        "rows": [figures[place].rows for place in places],
+        "source_rows": group.source.rows,
+        "plan_rows": group.plan.rows,
+        "unreadable": group.unreadable,
+        "equal": group.equal,
+    }
+
+
+def _money(amount: Decimal) -> str:
+    whole, _, rest = amount_text(amount).partition(".")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    return f"{sign}{int(digits):,}.{rest}"
+
+
+def render_tables(tables: Sequence[Table]) -> str:
+    """Each table: its steps, and the groups that differ; nothing where there is none."""
+    return "\n\n".join(_render_table(view_table(table)) for table in tables)
+
+
+def _render_table(view: Mapping[str, Any]) -> str:
+    head = ["", *(["sum"] if view["is_money"] else []), view["unit"]]
+    steps: list[Row] = [
+        [step["label"], *([step["amount"]] if view["is_money"] else []), step["rows"]]
+        for step in view["steps"]
+    ]
+    parts = [f"{view['title']}, {view['dataset']}: {view['headline']}.", render_table(head, steps)]
+    if view["unreadable"]:
+        parts.append(
+            f"  {say_count(view['unreadable'], 'amount')} that cannot be read, in no sum"
+            + "".join(f"\n    {inert(e['id'])}: {inert(e['text'])}" for e in view["examples"])
+        )
+    parts += [f"  not proven: {inert(doubt)}" for doubt in view["doubts"]]
+    different = [row for row in view["rows"] if not row["equal"]]
+    if different and view["by"]:
+        parts.append(_render_groups(view, different))
+    return "\n".join(parts)
+
+
+def _render_groups(view: Mapping[str, Any], different: Sequence[Mapping[str, Any]]) -> str:
+    places = view["places"]
+    headers = [*view["by"], *places]
+    if view["is_money"]:
+        headers += [f"{view['unit']}: {places[0]}", *places[1:]]
+    rows: list[Row] = [
+        [*row["names"], *row["amounts"], *(row["rows"] if view["is_money"] else [])]
+        for row in different[:_DIFFERING]
+    ]
+    more = len(different) - len(rows)
+    told = f"\n  and {more:,} more; --json lists all" if more > 0 else ""
+    return "  Those that differ:\n" + render_table(headers, rows, indent=4) + told
+
+
+def say_unequal(tables: Mapping[str, Table]) -> list[str]:
+    """One line for each dataset whose totals differ or are not proven."""
+    lines = []
+    for name, table in tables.items():
+        lines += [f"{name}: not proven: {inert(doubt)}" for doubt in table.doubts]
+        if table.equal:
+            continue
+        lacking = table.whole.lacking
+        what = []
+        if lacking.amount:
+            what.append(f"{_money(lacking.amount)} of {_money(table.whole.source.amount)}")
+        what.append(f"{lacking.rows:,} of {table.whole.source.rows:,} {UNITS[table.kind]}")
+        if table.unreadable:
+            what.append(say_count(table.unreadable, "amount") + " that cannot be read")
+        if not lacking:
+            what = [f"{len(table.unequal):,} groups, though the sums are equal"]
+        lines.append(f"{name}: the source has and the plan lacks {', '.join(what)}")
+    return lines
 
 
 def summarise_totals(tables: Sequence[TotalsTable]) -> list[dict[str, Any]]:
-    """All tables with all their rows."""
+    """All other totals with all their rows."""
     return [
         {
             "title": table.title,
@@ -35,10 +223,14 @@ def summarise_counts(counts: Sequence[ResourceCount]) -> dict[str, dict[str, Any
     """The records of each resource: announced at the extract, in the snapshot, announced now."""
     return {
         c.resource: {
-            "announced": c.announced, "snapshot": c.in_snapshot, "announced_now": c.now, "drift": c.drift, "why": c.why,
+            "announced": c.announced,
+            "snapshot": c.in_snapshot,
+            "announced_now": c.now,
+            "drift": c.drift,
+            "why": c.why,
         }
         for c in counts
-    }  # fmt: skip
+    }
 
 
 def render_counts(counts: Sequence[ResourceCount]) -> str:
@@ -53,9 +245,8 @@ def render_counts(counts: Sequence[ResourceCount]) -> str:
 
 
 def render_totals(tables: Sequence[TotalsTable]) -> str:
-    """Each table; of a long one the rows that differ or of which something was left out, and the sum of the others."""
-    if not tables:
-        return "No business totals: no dataset has the columns for one."
+    """Each table; of a long one the rows that differ or of which something was left out, and the
+    sum of the others."""
     parts = [_render(table) for table in tables]
     if any(row.left_out for table in tables for row in table.rows):
         parts.append(
@@ -84,13 +275,4 @@ def _render(table: TotalsTable) -> str:
 
 
 def _line(group: Sequence[str], amounts: Any, equal: bool) -> Row:
-    return [*group, *("-" if amount is None else _show(amount) for amount in amounts), equal]
-
-
-def _show(amount: Decimal) -> str:
-    """A number as it is; a sum of money with at least two decimals."""
-    return (
-        f"{amount:,.2f}"
-        if amount == round(amount, 2) and amount != round(amount)
-        else f"{amount:,f}"
-    )
+    return [*group, *("-" if amount is None else f"{amount:,f}" for amount in amounts), equal]

@@ -1,4 +1,8 @@
-"""Business totals of a dataset, from any place that holds its rows as texts: to the cent, side by side. Pure."""
+"""How many rows a dataset has of each kind, from any place that holds them as texts. Pure.
+
+What orders are worth and when events were is not counted here: that is held against the source's own
+fields, whatever the mapping says (`migrate.totals`).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from migrate.verify.rules import DatasetRules
-from migrate.verify.totals import AMOUNT, NO_DATE, TotalsRow, TotalsTable
+from migrate.verify.totals import TotalsRow, TotalsTable
 
 SOURCE_PLACE = "source"
 """What was sent, before anything is left out: beside the others for a look, and no part of what must be equal."""
@@ -20,89 +24,61 @@ _NOTHING = "(none)"
 _COUNTED = "orders"
 _STEPS = ((1, "1"), (2, "2"), (5, "3-5"), (10, "6-10"), (100, "11-100"))
 _MORE = "more than 100"
-_MONTH, _DAY = 7, 10
-_TIMES = ("occurred_at", "created_at", "datetime", "date", "ordered_at")
-_AMOUNTS = ("total", "amount", "revenue")
 _CUSTOMERS = ("contact_key", "customer_key", "profileid", "email")
-_EVENTS = ("event", "event_type", "type")
 _LISTS = ("categories", "category")
 
 
 @dataclass(frozen=True)
 class Total:
-    """What is added up: a dataset's rows by some columns; `cut` shortens times to months or days.
+    """What is counted: a dataset's rows by some columns.
 
-    `amount` is the column that is summed, None to count rows. With `spread` the rows are counted per value of the first
-    column, and those counts are what is shown: how many contacts have one order, how many two. With `listed` the first
-    column holds lists, and a row counts under each element.
+    With `spread` the rows are counted per value of the first column, and those counts are what is shown: how many
+    contacts have one order, how many two. With `listed` the first column holds lists, and a row counts under each
+    element.
     """
 
     title: str
     dataset: str
-    by: tuple[tuple[str, int | None], ...]
-    amount: str | None = None
+    by: tuple[str, ...]
     spread: bool = False
     listed: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns it reads."""
-        return tuple(name for name, _ in self.by) + ((self.amount,) if self.amount else ())
+        return self.by
 
 
 def find_totals(rules: DatasetRules) -> list[Total]:
     """The totals that a dataset's columns allow: by what it is made of and by the columns' usual names."""
     totals: list[Total] = []
     if rules.resource == "sales" and rules.each is None:
-        totals += _of_orders(rules)
+        customer = _first(rules, _CUSTOMERS)
+        if customer:
+            totals.append(Total("Orders per contact", rules.dataset, (customer,), spread=True))
     elif rules.resource == "sales":
-        totals += _counted(rules, "Order lines per category", (("category", None),))
-    elif rules.resource == "interactions":
-        time, event = _first(rules, _TIMES), _first(rules, _EVENTS)
-        totals += _counted(rules, "Events per day and type", ((time, _DAY), (event, None)))
+        totals += _counted(rules, "Order lines per category", "category")
     elif rules.resource == "content_items":
         listed = _first(rules, _LISTS)
-        totals += (
-            [Total("Items per category", rules.dataset, ((listed, None),), listed=True)]
-            if listed
-            else []
-        )
-        totals += _counted(
-            rules,
-            "Items per department and category",
-            (("department", None), ("product_category", None)),
-        )
+        if listed:
+            totals.append(Total("Items per category", rules.dataset, (listed,), listed=True))
+        title = "Items per department and category"
+        totals += _counted(rules, title, "department", "product_category")
     return totals + _of_consents(rules)
-
-
-def _of_orders(rules: DatasetRules) -> list[Total]:
-    time, amount = _first(rules, _TIMES), _first(rules, _AMOUNTS)
-    customer = _first(rules, _CUSTOMERS)
-    totals: list[Total] = []
-    if time and amount:
-        by: tuple[tuple[str, int | None], ...] = ((time, _MONTH),)
-        by += (("currency", None),) if "currency" in rules.columns else ()
-        totals.append(Total("Revenue per month and currency", rules.dataset, by, amount=amount))
-    if customer:
-        totals.append(Total("Orders per contact", rules.dataset, ((customer, None),), spread=True))
-    return totals
 
 
 def _of_consents(rules: DatasetRules) -> list[Total]:
     source = rules.source_column()
-    by: tuple[tuple[str, int | None], ...] = ((source, None),) if source else ()
+    by = (source,) if source else ()
     return [
-        Total(f"Consent {name} in {rules.dataset}", rules.dataset, (*by, (name, None)))
+        Total(f"Consent {name} in {rules.dataset}", rules.dataset, (*by, name))
         for name, rule in rules.columns.items()
         if rule.consent
     ]
 
 
-def _counted(
-    rules: DatasetRules, title: str, by: tuple[tuple[str | None, int | None], ...]
-) -> list[Total]:
-    named = tuple((name, cut) for name, cut in by if name in rules.columns and name is not None)
-    return [Total(title, rules.dataset, named)] if len(named) == len(by) else []
+def _counted(rules: DatasetRules, title: str, *by: str) -> list[Total]:
+    return [Total(title, rules.dataset, by)] if set(by) <= set(rules.columns) else []
 
 
 def _first(rules: DatasetRules, names: Sequence[str]) -> str | None:
@@ -112,23 +88,12 @@ def _first(rules: DatasetRules, names: Sequence[str]) -> str | None:
 def add_up(total: Total, rows: pl.DataFrame) -> dict[tuple[str, ...], Decimal]:
     """The total of `rows`, a frame of texts with at least its columns: sums by group, groups as texts."""
     if total.listed:
-        rows = _spelt_out(rows, total.by[0][0])
-    groups = [_group(name, cut).alias(f"g{place}") for place, (name, cut) in enumerate(total.by)]
+        rows = _spelt_out(rows, total.by[0])
+    groups = [_group(name).alias(f"g{place}") for place, name in enumerate(total.by)]
     names = [f"g{place}" for place in range(len(groups))]
-    amount = (
-        pl.col(total.amount).cast(AMOUNT, strict=False).fill_null(0)
-        if total.amount
-        else pl.lit(1).cast(AMOUNT)
-    )
-    sums = (
-        rows.lazy()
-        .select(*groups, amount.alias("n"))
-        .group_by(names)
-        .agg(pl.col("n").sum())
-        .collect()
-    )
+    sums = rows.lazy().select(*groups).group_by(names).agg(pl.len().alias("n")).collect()
     if not total.spread:
-        return {tuple(row[:-1]): row[-1].normalize() for row in sums.iter_rows()}
+        return {tuple(row[:-1]): Decimal(row[-1]) for row in sums.iter_rows()}
     spread: dict[tuple[str, ...], Decimal] = {}
     for group, count in sums.iter_rows():
         step = (
@@ -137,9 +102,7 @@ def add_up(total: Total, rows: pl.DataFrame) -> dict[tuple[str, ...], Decimal]:
             else next((name for most, name in _STEPS if count <= most), _MORE)
         )
         found = (step,)
-        spread[found] = spread.get(found, Decimal()) + (
-            count.normalize() if group == _NOTHING else 1
-        )
+        spread[found] = spread.get(found, Decimal()) + (count if group == _NOTHING else 1)
     return spread
 
 
@@ -187,10 +150,8 @@ def _label(item: Any) -> str:
     return "" if item is None else str(item)
 
 
-def _group(name: str, cut: int | None) -> pl.Expr:
+def _group(name: str) -> pl.Expr:
     text = pl.col(name).cast(pl.String)
-    if cut is not None:
-        return pl.when(text != "").then(text.str.slice(0, cut)).otherwise(pl.lit(NO_DATE))
     lower = text.str.to_lowercase()
     truth = (
         pl.when(lower == "t")
@@ -213,7 +174,7 @@ def set_side_by_side(
         )
         for group in groups
     )
-    by = tuple(f"record_{name}" if name in places else name for name, _ in total.by)
+    by = tuple(f"record_{name}" if name in places else name for name in total.by)
     if total.spread:
         by = (_COUNTED,)  # how many orders a contact has, and no longer which contact
     return TotalsTable(total.title, by, tuple(places), rows)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from migrate.verify.buckets import Buckets
 
 if TYPE_CHECKING:
+    from migrate.totals.table import Table
     from migrate.verify.deep import DeepDataset
     from migrate.verify.totals import TotalsTable
 
@@ -94,7 +95,8 @@ class Reconciliation:
     """All datasets of a plan; `unverifiable` names those of which nothing can be asked, and why.
 
     `not_loaded`: records that are still to be sent, of datasets that have no equation: their load was never begun, or
-    they are sent to where nothing can be counted. `totals`: the business totals, where they were asked for.
+    they are sent to where nothing can be counted. `tables` and `totals`: what orders are worth and when events were by
+    the source's own fields, and how many rows there are of each kind, where they were asked for.
     """
 
     plan: str
@@ -102,6 +104,7 @@ class Reconciliation:
     unverifiable: Mapping[str, str] = field(default_factory=dict)
     not_loaded: Mapping[str, int] = field(default_factory=dict)
     totals: Sequence[TotalsTable] = ()
+    tables: Sequence[Table] = ()
 
     @property
     def matches(self) -> bool:
@@ -113,11 +116,17 @@ class Reconciliation:
         """The worst of all datasets' verdicts: mismatch, pending, unfinished where something is not sent, match."""
         deep = [found.deep.verdict for found in self.datasets.values() if found.deep]
         verdicts: set[str] = {*(found.verdict for found in self.datasets.values()), *deep}
-        if "mismatch" in verdicts or not all(table.equal for table in self.totals):
+        if "mismatch" in verdicts or not self.totals_equal:
             return "mismatch"
         if "pending" in verdicts:
             return "pending"
         return "match" if self.is_finished else "unfinished"
+
+    @property
+    def totals_equal(self) -> bool:
+        """True when every total that was asked for is equal and proven."""
+        proven = all(table.equal and not table.doubts for table in self.tables)
+        return proven and all(table.equal for table in self.totals)
 
     @property
     def is_finished(self) -> bool:

@@ -20,7 +20,7 @@ def test_a_plan_within_its_limits_passes(bench) -> None:
     """All gates are judged, and the plan carries the verdicts."""
     plan = bench.plan(offline=True)
     limited = ["max_rejected", "max_collapsed", "max_placeholder", "max_updates", "max_missing"]
-    kept = dict.fromkeys([*limited, "max_merges", "require_proven"], "ok")
+    kept = dict.fromkeys([*limited, "max_merges", "max_unequal", "require_proven"], "ok")
     assert verdicts(plan.document.gates) == {**kept, "max_loss": "not set"}
 
 

@@ -1,38 +1,51 @@
-"""Revenue and events in the source and in the plan."""
+"""Business totals of a plan: the source's own fields against the plan, group by group."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
-import polars as pl
+import pytest
+
+from migrate.config import DatasetTotals, Gates, SourceTotals
+from migrate.mapping.files import read_mappings
+from migrate.plan.open_plan import read_totals
+from migrate.plan.totals import total_dataset, totals_rule_of
+from migrate.totals.table import Figure, Group, Table
 
 ORDERS = """
 version: 1
 dataset: orders
 resource: sales
 key: [order_key]
+{where}
 columns:
-  order_key:  {sql: "source || ':' || id", type: text}
-  total:      {from: [total, amount], type: float, apply: [decimal_comma]}
-  currency:   {from: currency, type: text, apply: [uppercase]}
-  created_at: {from: created, type: datetime}
+  order_key:  {{sql: "source || ':' || id", type: text}}
+  total:      {{from: {total}, type: float{more}}}
+  currency:   {{from: currency, type: text, apply: [uppercase]}}
+  created_at: {{from: created, type: datetime, on_invalid: omit}}
 """
 
 
-def sale(number: int, **values: str | None) -> dict[str, str | None]:
+def sale(number: int | str, **values: str | None) -> dict[str, str | None]:
     """A sale of the snapshot."""
-    base = {
-        "source": "shop",
-        "conversionid": f"c{number}",
-        "currency": "eur",
-        "created": "2024-03-31 23:30:00",
-    }
-    return {**base, **values}
+    base = {"source": "shop", "conversionid": f"c{number}", "currency": "eur"}
+    return {**base, "created": "2024-03-31 23:30:00", **values}
+
+
+def write_orders(bench: Any, *, total: str = "total", more: str = "", where: str = "") -> None:
+    """The orders' mapping, with a rule of its own."""
+    bench.write_mapping("orders", ORDERS.format(total=total, more=more, where=where))
+
+
+def totals_of(bench: Any) -> Table:
+    """The totals of a new plan of the orders."""
+    return read_totals(bench.plan("plan", datasets=("orders",)))["orders"]
 
 
 def test_both_sides_are_summed_to_the_cent(bench) -> None:
-    """The source before rows are rejected or collapsed, in the zone of its times, by the words of the mapping."""
-    bench.write_mapping("orders", ORDERS)
+    """In the zone of the source, with rejected amounts in the month and currency that lack them."""
+    write_orders(bench, total="[total, amount]", more=", apply: [decimal_comma]")
     bench.set("datatrics", timezones={"*": "Europe/Amsterdam"})
     bench.snapshot.resources["sales"].records = [
         sale(1, total="0,10"),
@@ -40,20 +53,119 @@ def test_both_sides_are_summed_to_the_cent(bench) -> None:
         sale(3, total="1.00", created="2024-04-01 00:30:00"),
         sale(4, total="7", created="tomorrow"),
         sale(5, total="abc"),
-        sale(5, total="9.99"),
+        sale(6, total="9.99"),
     ]
+    table = totals_of(bench)
+    march, no_date = table.groups
+    assert march == Group(
+        "2024-03", "EUR",
+        Figure(5, Decimal("11.29"), 1),
+        {"rejected": Figure(1, Decimal(), 1)},
+        Figure(4, Decimal("11.29")),
+    )  # fmt: skip
+    assert (march.equal, march.lacking, march.unreadable) == (False, Figure(1, Decimal(), 1), 1)
+    assert no_date.equal
+    assert [example.text for example in table.examples] == ["abc"]
+
+
+def test_a_wrong_field_name_costs_all_the_money_and_says_so(bench) -> None:
+    """The source is not read through the mapping: what it lacks is found, and the gate stops the load."""
+    write_orders(bench, total="totl")
+    bench.snapshot.resources["sales"].records = [sale(n, total="232.51") for n in range(30)]
     plan = bench.plan("plan", datasets=("orders",))
-    totals = pl.read_parquet(plan.file("orders", "totals.parquet"))
-    rows = totals.select(
-        "kind", "period", "label", "source", "plan", "source_rows", "plan_rows"
-    ).rows()
-    assert rows == [
-        ("revenue", "2024-03", "EUR", Decimal("11.29"), Decimal("11.29"), 5, 4),
-        ("revenue", "no date", "EUR", Decimal("7"), None, 1, 0),
-    ]
+    [group] = read_totals(plan)["orders"].groups
+    assert (group.source, group.plan) == (Figure(30, Decimal("6975.3")), Figure(30))
+    assert not group.equal
+    [gate] = [found for found in plan.document.gates if found.gate == "max_unequal"]
+    assert gate.verdict == "broken"
+    assert "6975.30" in gate.text
+
+
+def test_rejected_orders_are_missing_money(bench) -> None:
+    """Ten amounts with a decimal comma that the mapping cannot read: their sum is missing, by name."""
+    write_orders(bench)
+    sales = [sale(n, total="100.00") for n in range(90)]
+    sales += [sale(100 + n, total="237,68") for n in range(10)]
+    bench.snapshot.resources["sales"].records = sales
+    [group] = totals_of(bench).groups
+    assert group.left_out == {"rejected": Figure(10, Decimal("2376.8"))}
+    assert (group.snapshot, group.plan) == (Figure(90, Decimal(9000)), Figure(90, Decimal(9000)))
+    assert (group.equal, group.lacking) == (False, Figure(10, Decimal("2376.8")))
+
+
+def test_what_is_left_out_on_purpose_is_a_named_remainder(bench) -> None:
+    """A `where` takes orders away with their sums, and nothing differs."""
+    write_orders(bench, where="where: \"goalid IS NULL OR goalid <> '-1'\"")
+    bench.snapshot.resources["sales"].records = [
+        sale(1, total="10"), sale(2, total="5", goalid="-1"), sale(3, total="7.01", goalid="0"),
+    ]  # fmt: skip
+    table = totals_of(bench)
+    assert table.equal
+    assert table.whole.left_out == {"filtered": Figure(1, Decimal(5))}
+    assert table.whole.plan == Figure(2, Decimal("17.01"))
+
+
+def test_one_cent_and_one_order_are_differences(bench) -> None:
+    """A constant instead of the field, and two orders under one key."""
+    bench.write_mapping("orders", ORDERS.format(total="total", more="", where="").replace(
+        "source || ':' || id", "source"))  # fmt: skip
+    bench.snapshot.resources["sales"].records = [sale(1, total="1.00"), sale(2, total="1.01")]
+    [group] = totals_of(bench).groups
+    assert group.left_out == {"replaced": Figure(1, Decimal("1"))}
+    assert not group.equal
+    bench.snapshot.resources["sales"].records = [sale(1, total="1.00"), sale(2, total="1.00")]
+    [group] = read_totals(bench.plan("again", datasets=("orders",)))["orders"].groups
+    assert group.left_out == {"copies": Figure(1, Decimal("1"))}
+    assert group.equal
+
+
+def test_other_names_stand_in_the_project_file(bench) -> None:
+    """A shop's own field, and a column of another name that holds cents."""
+    text = ORDERS.format(total="bedrag", more="", where="").replace("  total:", "  worth_cents:")
+    text = text.replace(
+        "{from: bedrag, type: float}", "{sql: \"REPLACE(bedrag, '.', '')\", type: integer}"
+    )
+    bench.write_mapping("orders", text)
+    bench.set("datatrics", totals={"sales": SourceTotals(amount="bedrag")})
+    bench.set("octolis", totals={"orders": DatasetTotals(amount="worth_cents")})
+    bench.snapshot.resources["sales"].records = [sale(1, bedrag="12.34"), sale(2, bedrag="0.66")]
+    [group] = totals_of(bench).groups
+    assert group.equal
+    assert group.plan == Figure(2, Decimal(13))
 
 
 def test_a_dataset_without_amounts_has_no_totals(bench) -> None:
-    """No columns say what to sum: the file is there and empty."""
+    """No resource of people says what to sum."""
     plan = bench.plan("plan", offline=True)
-    assert pl.read_parquet(plan.file("contacts", "totals.parquet")).height == 0
+    assert "contacts" not in read_totals(plan)
+    assert plan.document.datasets["contacts"].totalled is None
+
+
+def test_whoever_asks_later_is_told_the_same(bench) -> None:
+    """The plan's own totals and those worked out again from its files are one."""
+    write_orders(bench, where="where: \"goalid IS NULL OR goalid <> '-1'\"")
+    bench.snapshot.resources["sales"].records = [
+        sale(1, total="10"), sale(2, total="x"), sale(3, total="2", goalid="-1"),
+        sale(4, total="3", created="2024-05-01 12:00:00"),
+    ]  # fmt: skip
+    plan = bench.plan("plan", datasets=("orders",))
+    rule = totals_rule_of(read_mappings(bench.project.mappings)["orders"], bench.project)
+    again = total_dataset(
+        rule, bench.snapshot.resource("sales"), plan.folder / "orders", {},
+        filtered=plan.document.datasets["orders"].filtered,
+    )  # fmt: skip
+    assert again == read_totals(plan)["orders"]
+    assert sum((group.source for group in again.groups), Figure()) == again.whole.source
+
+
+@pytest.mark.parametrize(
+    ("limit", "verdict"),
+    [(0, "broken"), ("9%", "broken"), ("10%", "ok"), (10, "ok"), ("9.99", "broken")],
+)
+def test_the_gate_counts_money_or_shares_of_it(bench, limit: object, verdict: str) -> None:
+    """A share is of what the source has in that month and currency."""
+    write_orders(bench)
+    bench.set("gates", max_unequal=Gates.model_validate({"max_unequal": limit}).max_unequal)
+    bench.snapshot.resources["sales"].records = [sale(1, total="90"), sale(2, total="10,00")]
+    plan = bench.plan("plan", datasets=("orders",))
+    assert {found.gate: found.verdict for found in plan.document.gates}["max_unequal"] == verdict

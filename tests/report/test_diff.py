@@ -77,7 +77,8 @@ def test_the_terminal_says_it_all(made) -> None:
         assert part in text, part
     columns = re.findall(r"^ +contacts +(\w+) +\d+ +[\d.]+%", text, re.MULTILINE)
     assert columns == ["name", "created_at", "optin", "spent", "city"]
-    assert "9 of 12 months and currencies are equal" in text
+    assert "Revenue per month and currency, orders: 12 of 12 are equal" in text
+    assert "- left out by `where`     604.95          5" in text
     assert "Begun at 2026-11-21 22:00 UTC with 1 key" in text
     assert "\x1b" not in text
     assert "\u202e" not in text

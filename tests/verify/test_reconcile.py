@@ -216,7 +216,7 @@ def test_a_match_leaves_nothing_to_send(unsent: int, unknown: int, deferred: int
 
 def test_orders_per_contact_says_what_it_counts() -> None:
     """The first column is the number of orders, and is called that."""
-    total = Total("Orders per contact", "orders", (("contact_key", None),), spread=True)
+    total = Total("Orders per contact", "orders", ("contact_key",), spread=True)
     rows = pl.DataFrame({"contact_key": ["a", "a", "b"]})
     table = set_side_by_side(total, {"plan": add_up(total, rows)})
     assert (table.by, [row.group for row in table.rows]) == (("orders",), [("1",), ("2",)])

@@ -1,0 +1,257 @@
+"""What became of every record of the source: planned, or left out for a reason. Pure.
+
+Each record is followed by its identity, so that what the plan lacks is found in the month and
+currency in which the source has it. Nothing here asks the mapping what a record is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from migrate.totals.amounts import AMOUNT, read_amounts
+from migrate.totals.declared import Kind
+from migrate.totals.records import RECORDS_SCHEMA, identity, plain_label
+from migrate.totals.rule import Rule
+from migrate.totals.table import NO_DATE, Example, Figure, Group, Table, side_by_side
+
+PLANNED_SCHEMA: dict[str, Any] = {
+    "who": pl.UInt64,
+    "element": pl.Int64,
+    "amount": AMOUNT,
+    "unreadable": pl.Boolean,
+    "period": pl.String,
+    "label": pl.String,
+}
+FATES_SCHEMA: dict[str, Any] = {
+    "who": pl.UInt64,
+    "element": pl.Int64,
+    "place": pl.Int64,
+    "reason": pl.String,
+    "winner": pl.UInt64,
+    "winner_element": pl.Int64,
+}
+"""`place`: of the record in the snapshot, null where only its identity is known. `winner`: whose
+row a collapsed one went into."""
+
+_ELEMENT = ["who", "element"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a plan made of a resource.
+
+    `planned`: a row for each planned one, by the record that it is of. `fates`: those that the plan
+    lists as rejected, discarded, waiting or collapsed. `filtered`: how many rows a `where` left out.
+    `touched_from`: of a delta, the place from which records may have changed.
+    """
+
+    planned: pl.DataFrame
+    fates: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FATES_SCHEMA))
+    filtered: int = 0
+    touched_from: int = 0
+
+
+def account(
+    rule: Rule, records: pl.DataFrame, outcome: Outcome, examples: pl.DataFrame | None = None
+) -> Table:
+    """The table of a dataset: source, what is left out by reason, and plan.
+
+    **Shape**: `records` as `RECORDS_SCHEMA`, `outcome.planned` as `PLANNED_SCHEMA`.
+
+    **Guarantees**: in each group source = all that is left out + what is planned, by the source's
+    own fields.
+    """
+    fated = _with_reasons(records, outcome, is_lines=rule.kind == "lines")
+    fated = _with_labels(fated, outcome.planned)
+    places = {"source": _figures(fated, rule.kind)}
+    for (reason,), rows in fated.group_by("reason"):
+        if reason != "planned":
+            places[str(reason)] = _figures(rows, rule.kind)
+    places["plan"] = _figures(outcome.planned, rule.kind)
+    shown = () if examples is None else tuple(Example(*row) for row in examples.iter_rows())
+    doubts = [*rule.doubts]
+    has_amounts = records.get_column("amount").is_not_null().any()
+    plan_has = outcome.planned.get_column("amount").is_not_null().any()
+    if rule.kind == "revenue" and rule.amount and plan_has and not has_amounts:
+        names = ", ".join(name for name in rule.fields.amount if "." not in name)
+        doubts.append(
+            f"no record has a field that is known to hold what an order is worth ({names}); name "
+            "it under [datatrics.totals.sales] amount"
+        )
+    return Table(rule.dataset, rule.kind, rule.by, side_by_side(places), shown, tuple(doubts))
+
+
+def _with_reasons(records: pl.DataFrame, outcome: Outcome, *, is_lines: bool) -> pl.DataFrame:
+    """The records with `reason`: `planned`, or why they are not."""
+    by_place = outcome.fates.filter(pl.col("place").is_not_null())
+    fated = records.join(
+        by_place.select("element", "place", "reason").unique(["element", "place"]),
+        on=["element", "place"], how="left", maintain_order="left",
+    )  # fmt: skip
+    if is_lines:
+        # a record that was rejected as such takes all of its lines with it
+        whole = by_place.filter(pl.col("element") == 0).unique("place")
+        of_record = whole.select("place", pl.col("reason").alias("_whole"))
+        fated = fated.join(of_record, on="place", how="left", maintain_order="left")
+        fated = fated.with_columns(pl.coalesce("reason", "_whole").alias("reason")).drop("_whole")
+    settled = fated.get_column("reason").is_not_null()
+    left, done = fated.filter(~settled).drop("reason"), fated.filter(settled)
+    # One identity may stand in the snapshot several times: the last of them is the one that counts.
+    left = _numbered(left)
+    planned = outcome.planned.select(_ELEMENT).with_columns(
+        pl.lit(0, pl.UInt32).alias("nth"), pl.lit("planned").alias("reason")
+    )
+    collapsed = _collapsed(outcome, records, planned, is_lines=is_lines)
+    known = pl.concat([planned, collapsed]).unique([*_ELEMENT, "nth"], keep="first")
+    told = left.join(known, on=[*_ELEMENT, "nth"], how="left", maintain_order="left")
+    unlisted = told.filter(pl.col("reason").is_null() & (pl.col("place") >= outcome.touched_from))
+    # A row that no file of the plan lists was filtered; more of them than were counted is a loss.
+    rest = "filtered" if unlisted.height == outcome.filtered else "unread"
+    reason = (
+        pl.when(pl.col("reason").is_not_null()).then("reason")
+        .when(pl.col("place") < outcome.touched_from).then(pl.lit("outside"))
+        .otherwise(pl.lit(rest))
+    )  # fmt: skip
+    names = [*RECORDS_SCHEMA, "reason"]
+    return pl.concat([done.select(names), told.with_columns(reason.alias("reason")).select(names)])
+
+
+def _numbered(records: pl.DataFrame) -> pl.DataFrame:
+    """With `nth`: 0 for the last record of an identity, 1 for the one before it."""
+    if not records.select(pl.struct(_ELEMENT).is_duplicated().any()).item():
+        return records.with_columns(pl.lit(0, pl.UInt32).alias("nth"))
+    nth = pl.col("place").rank("ordinal", descending=True).over(_ELEMENT) - 1
+    return records.with_columns(nth.cast(pl.UInt32).alias("nth"))
+
+
+def _collapsed(
+    outcome: Outcome, records: pl.DataFrame, planned: pl.DataFrame, *, is_lines: bool
+) -> pl.DataFrame:
+    """`who, element, nth, reason` of the rows that went into others: copies of them, or not."""
+    lost = outcome.fates.filter(pl.col("reason") == "collapsed")
+    lost = lost.join(
+        planned.select(*_ELEMENT, "nth"), on=_ELEMENT, how="left", maintain_order="left"
+    )
+    behind = pl.when(pl.col("nth").is_not_null()).then(1).otherwise(0)
+    nth = (pl.int_range(pl.len()).over(_ELEMENT) + behind).cast(pl.UInt32)
+    lost = lost.with_columns(nth.alias("nth"))
+    own = _numbered(records)
+    values = ["amount", "unreadable", "period", "label"]
+    mine = lost.join(own.select(*_ELEMENT, "nth", *values), on=[*_ELEMENT, "nth"], how="left")
+    of_winner = own.filter(pl.col("nth") == 0).select(
+        pl.col("who").alias("winner"),
+        pl.col("element").alias("winner_element"),
+        *(pl.col(name).alias(f"{name}_won") for name in values),
+    )
+    both = mine.join(of_winner, on=["winner", "winner_element"], how="left")
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_won")) for name in values)
+    if is_lines:
+        # Two lines of one order are two purchases, however alike they look.
+        same &= (pl.col("who") != pl.col("winner")) | (
+            pl.col("element") == pl.col("winner_element")
+        )
+    reason = pl.when(same).then(pl.lit("copies")).otherwise(pl.lit("replaced"))
+    return both.select(*_ELEMENT, "nth", reason.alias("reason"))
+
+
+def _with_labels(fated: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
+    """Where the source names no currency, that of the planned row: it says nothing against it."""
+    if not fated.get_column("label").null_count():
+        return fated
+    theirs = planned.unique(_ELEMENT).select(
+        *_ELEMENT, pl.lit("planned").alias("reason"), pl.col("label").alias("theirs")
+    )
+    told = fated.join(theirs, on=[*_ELEMENT, "reason"], how="left", maintain_order="left")
+    return told.with_columns(pl.coalesce("label", "theirs").alias("label")).drop("theirs")
+
+
+def _figures(rows: pl.DataFrame, kind: Kind) -> Mapping[tuple[str, str], Figure]:
+    sums = rows.group_by(pl.col("period").fill_null(""), pl.col("label").fill_null("")).agg(
+        pl.len().alias("rows"),
+        pl.col("amount").fill_null(0).sum(),
+        pl.col("unreadable").sum().alias("unreadable"),
+    )
+    return {
+        (period, label): Figure(
+            rows_, Decimal() if kind != "revenue" else amount.normalize(), unreadable or 0
+        )
+        for period, label, rows_, amount, unreadable in sums.iter_rows()
+    }
+
+
+def planned_rows(rule: Rule, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a plan or of the target as `PLANNED_SCHEMA`.
+
+    **Shape**: `rows` has `source`, `id`, `element`, and the rule's columns under `amount`, `time`
+    and `label`, as the plan has them or as texts.
+    """
+    period = pl.lit("", pl.String)
+    if rule.time is not None:
+        period = _period(rows.schema["time"], "%Y-%m-%d" if rule.kind == "events" else "%Y-%m")
+    amounts = _amounts(rule, rows)
+    label = plain_label(pl.col("label"), rule.kind) if rule.label else pl.lit(None, pl.String)
+    made = rows.select(
+        identity(pl.col("source"), pl.col("id")).alias("who"),
+        pl.col("element").fill_null(0).alias("element"),
+        period.alias("period"),
+        label.alias("label"),
+    )
+    return made.hstack(amounts).select(list(PLANNED_SCHEMA)).cast(pl.Schema(PLANNED_SCHEMA))
+
+
+def with_target(rule: Rule, table: Table, held: pl.DataFrame) -> Table:
+    """The table with what the target holds of the plan's rows.
+
+    **Shape**: `held` has the rule's columns as texts, under `amount`, `time` and `label`.
+    """
+    nobody = [pl.lit("", pl.String).alias(name) for name in ("source", "id")]
+    rows = held.with_columns(*nobody, pl.lit(0, pl.Int64).alias("element"))
+    figures: dict[str, Mapping[tuple[str, str], Figure]] = {
+        "target": _figures(planned_rows(rule, rows), rule.kind)
+    }
+    for place, figure_of in (("source", _source_of), ("plan", _plan_of)):
+        figures[place] = {(g.period, g.label): figure_of(g) for g in table.groups}
+    for group in table.groups:
+        for reason, figure in group.left_out.items():
+            figures[reason] = {**figures.get(reason, {}), (group.period, group.label): figure}
+    return replace(table, groups=side_by_side(figures))
+
+
+def _source_of(group: Group) -> Figure:
+    return group.source
+
+
+def _plan_of(group: Group) -> Figure:
+    return group.plan
+
+
+def _period(kind: pl.DataType, spelt: str) -> pl.Expr:
+    if kind.is_temporal():
+        return pl.col("time").dt.strftime(spelt).fill_null(NO_DATE)
+    length = len("2024-01-31") if spelt.endswith("%d") else len("2024-01")
+    return (
+        pl.when(pl.col("time") != "")
+        .then(pl.col("time").str.slice(0, length))
+        .otherwise(pl.lit(NO_DATE))
+    )
+
+
+def _amounts(rule: Rule, rows: pl.DataFrame) -> pl.DataFrame:
+    if rule.amount is None:
+        nothing = pl.Series("amount", [None], dtype=AMOUNT).new_from_index(0, rows.height)
+        return pl.DataFrame([nothing, nothing.is_not_null().alias("unreadable")])
+    column = rows.get_column("amount")
+    if column.dtype == pl.String:
+        found = read_amounts(column, rows.get_column("source"))
+    else:
+        exact = column.cast(AMOUNT, strict=False).alias("amount")
+        found = pl.DataFrame([exact, (column.is_not_null() & exact.is_null()).alias("unreadable")])
+    if not rule.cents:
+        return found
+    hundredth = pl.col("amount") * pl.lit(Decimal("0.01")).cast(AMOUNT)
+    return found.with_columns(hundredth.cast(AMOUNT).alias("amount"))

@@ -1,0 +1,180 @@
+"""The records of a resource by the source's own fields: identity, amount, period, label, lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from migrate.mapping.dates import read_dates, read_datetimes, source_zones
+from migrate.totals.amounts import AMOUNT, read_amounts
+from migrate.totals.declared import Kind, SourceFields
+from migrate.totals.table import NO_DATE
+
+RECORDS_SCHEMA: dict[str, Any] = {
+    "who": pl.UInt64,
+    "place": pl.Int64,
+    "element": pl.Int64,
+    "amount": AMOUNT,
+    "unreadable": pl.Boolean,
+    "period": pl.String,
+    "label": pl.String,
+}
+"""`who`: the hash of source and id; `place`: the record's in the snapshot from 0; `element`: the
+line's from 1, 0 for the record itself. `period` and `label` are null where they are not asked for."""
+
+_EPOCHS = {"epoch_s": r"^[0-9]{9,10}$", "epoch_ms": r"^[0-9]{12,13}$"}
+_SPELT = {"revenue": "%Y-%m", "lines": "%Y-%m", "events": "%Y-%m-%d"}
+_LONGEST_EXAMPLE = 40
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How the records of a resource are read.
+
+    `zones`: of naive times, by source. `as_days`: the day stands as written, no zone moves it.
+    `spelling`: how times are spelt that are in no known spelling. `by_period`, `by_label`: whether
+    groups are told apart by them.
+    """
+
+    kind: Kind
+    fields: SourceFields
+    zones: Mapping[str, str]
+    as_days: bool = False
+    spelling: str | None = None
+    by_period: bool = True
+    by_label: bool = True
+
+
+def identity(source: pl.Expr, id_: pl.Expr) -> pl.Expr:
+    """One number for a record's identity: the texts themselves would take many times the memory."""
+    return pl.concat_str([source.fill_null(""), pl.lit("\0"), id_.fill_null("")]).hash(17)
+
+
+def read_records(frames: Iterable[pl.DataFrame], asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """All records as `RECORDS_SCHEMA`, and a few whose amount cannot be read: `source, id, text`.
+
+    **Shape**: `frames` have `_source`, `_id`, `_position` and the fields, as text.
+    """
+    texts = pl.concat([pl.DataFrame(schema=_TEXTS), *(_texts(frame, asked) for frame in frames)])
+    amounts = read_amounts(texts.get_column("text"), texts.get_column("source"))
+    found = texts.hstack(amounts)
+    bad = found.filter("unreadable").head(5)
+    examples = bad.select("source", "id", pl.col("text").str.slice(0, _LONGEST_EXAMPLE))
+    rows = found.select(
+        "who", "place",
+        pl.int_ranges(1, pl.col("lines") + 1).alias("element") if asked.kind == "lines"
+        else pl.lit(0, pl.Int64).alias("element"),
+        "amount", "unreadable", "period", "label",
+    )  # fmt: skip
+    if asked.kind == "lines":
+        # a record without lines is no line; exploding would make it one without a number
+        rows = rows.filter(pl.col("element").list.len() > 0).explode("element")
+    return rows.cast(pl.Schema(RECORDS_SCHEMA)), examples
+
+
+_TEXTS = {
+    "who": pl.UInt64,
+    "place": pl.Int64,
+    "source": pl.String,
+    "id": pl.String,
+    "text": pl.String,
+    "period": pl.String,
+    "label": pl.String,
+    "lines": pl.Int64,
+}
+
+
+def _texts(frame: pl.DataFrame, asked: Asked) -> pl.DataFrame:
+    fields = asked.fields
+    first = {
+        "text": _first(frame, fields.amount if asked.kind == "revenue" else ()),
+        "label": _first(frame, fields.label if asked.by_label else ()),
+        "list": _first(frame, fields.lines if asked.kind == "lines" else ()),
+        "time": _first(frame, fields.time if asked.by_period else ()),
+    }
+    picked = frame.select(
+        identity(pl.col("_source"), pl.col("_id")).alias("who"),
+        pl.col("_position").alias("place"),
+        pl.col("_source").alias("source"),
+        pl.col("_id").alias("id"),
+        first["text"].str.strip_chars().alias("text"),
+        first["time"].alias("time"),
+        plain_label(first["label"], asked.kind).alias("label"),
+        first["list"].alias("list"),
+    )
+    lines = [count_lines(text) for text in picked.get_column("list")]
+    return picked.select(
+        "who", "place", "source", "id", "text",
+        _periods(picked, asked).alias("period"),
+        "label",
+        pl.Series("lines", lines, dtype=pl.Int64),
+    )  # fmt: skip
+
+
+def _first(frame: pl.DataFrame, names: Sequence[str]) -> pl.Expr:
+    """The first of some fields that has a value."""
+    there = [name for name in names if name in frame.columns]
+    filled = [
+        pl.when(pl.col(name).cast(pl.String) != "").then(pl.col(name).cast(pl.String))
+        for name in there
+    ]
+    return pl.coalesce(filled) if filled else pl.lit(None, pl.String)
+
+
+def plain_label(text: pl.Expr, kind: Kind) -> pl.Expr:
+    """A currency in capitals, an event in small letters, without spaces around: null for none."""
+    trimmed = text.str.strip_chars()
+    spelt = trimmed.str.to_lowercase() if kind == "events" else trimmed.str.to_uppercase()
+    return pl.when(spelt != "").then(spelt)
+
+
+def _periods(picked: pl.DataFrame, asked: Asked) -> pl.Series:
+    if not asked.by_period:
+        return pl.Series("period", [""], dtype=pl.String).new_from_index(0, picked.height)
+    times = picked.get_column("time")
+    found = _read_times(picked, times, asked, None)
+    for spelling, pattern in _EPOCHS.items():
+        left = found.is_null() & times.str.contains(pattern).fill_null(value=False)
+        found = _filled(found, left, picked, asked, spelling)
+    if asked.spelling is not None and asked.spelling not in _EPOCHS:
+        found = _filled(found, found.is_null() & times.is_not_null(), picked, asked, asked.spelling)
+    return found.dt.strftime(_SPELT[asked.kind]).fill_null(NO_DATE)
+
+
+def _filled(
+    found: pl.Series, left: pl.Series, picked: pl.DataFrame, asked: Asked, spelling: str
+) -> pl.Series:
+    if not left.any():
+        return found
+    places = left.arg_true()
+    rows = picked[places]
+    return found.scatter(places, _read_times(rows, rows.get_column("time"), asked, spelling))
+
+
+def _read_times(
+    rows: pl.DataFrame, times: pl.Series, asked: Asked, spelling: str | None
+) -> pl.Series:
+    if asked.as_days:
+        return read_dates(times, spelling).get_column("value").cast(pl.Datetime("us"))
+    zones = source_zones(rows.get_column("source"), asked.zones)
+    return read_datetimes(times, zones, spelling).get_column("value")
+
+
+def count_lines(text: str | None) -> int:
+    """How many lines a list holds; an object with objects in it is a list, a bare one is one line."""
+    if not text:
+        return 0
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
+    if isinstance(value, list):
+        return len(value)
+    if not isinstance(value, dict) or not value:
+        return 0
+    inner = list(value.values())
+    return len(inner) if all(isinstance(part, dict) for part in inner) else 1
