@@ -72,9 +72,19 @@ def run_extract(
 
 
 def run_import(
-    context: Context, folder: Path, resources: Sequence[str] = (), snapshot: str | None = None
+    context: Context,
+    folder: Path,
+    resources: Sequence[str] = (),
+    snapshot: str | None = None,
+    *,
+    expect: Mapping[str, int] | None = None,
+    encoding: str | None = None,
 ) -> Extraction:
-    """A snapshot of files that were saved from the API earlier."""
+    """A snapshot of files that were saved from the API earlier.
+
+    `expect`: how many records there are, as whoever runs this vouches for.
+    """
+    from migrate.load.ledger_notes import this_process
     from migrate.source.import_files import ImportRequest, import_files
     from migrate.source.resources import resolve_resources
 
@@ -88,6 +98,9 @@ def run_import(
         page_sizes={resource.name: settings.page_size_of(resource.name) for resource in chosen},
         project_id=settings.project_id,
         force_unlock=context.force_unlock,
+        encoding=encoding,
+        expect=expect or {},
+        vouched_by=this_process(context.workspace.ledger).who,
     )
     return import_files(context.workspace, request, context.progress, context.stop, context.now)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app
 from migrate.errors import UsageError
+from migrate.names import RESOURCE_NAMES
 
 if TYPE_CHECKING:
     from migrate.source.extract import Extraction
@@ -41,6 +43,19 @@ _ASKED_NOTHING = (
     help="Take JSON or NDJSON files (.gz, .zst) saved from the API, and ask the API nothing.",
 )
 @click.option(
+    "--expect",
+    "expected",
+    metavar="RESOURCE=N",
+    multiple=True,
+    help="With --from-files: how many records there are, where nothing in the files says so. Kept "
+    "with your name. May be given again.",
+)
+@click.option(
+    "--encoding",
+    metavar="NAME",
+    help="With --from-files: what the files are written in where they are no UTF-8 or UTF-16.",
+)
+@click.option(
     "--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind."
 )
 @pass_app
@@ -50,6 +65,8 @@ def extract(
     snapshot: str | None,
     since: str | None,
     folder: Path | None,
+    expected: tuple[str, ...],
+    encoding: str | None,
     force_unlock: bool,
 ) -> None:
     """Read every record out of Datatrics into a snapshot, and say whether it is proven complete.
@@ -66,10 +83,16 @@ def extract(
             "--since and --from-files do not go together",
             hint="files say nothing about what changed",
         )
+    if folder is None and (expected or encoding):
+        raise UsageError(
+            f"{'--expect' if expected else '--encoding'} goes with --from-files",
+            hint="what the API sends says itself how much there is, and how it is written",
+        )
+    expect = _counts(expected)
     with app.context(force_unlock=force_unlock) as context:
         known = snapshot is not None and _is_finished(context.workspace, snapshot)
         extraction = (
-            run_import(context, folder, resources, snapshot)
+            run_import(context, folder, resources, snapshot, expect=expect, encoding=encoding)
             if folder
             else run_extract(context, resources, snapshot, since=since)
         )
@@ -82,6 +105,24 @@ def extract(
             next=_next(extraction),
         )
     )
+
+
+def _counts(expected: Sequence[str]) -> dict[str, int]:
+    """The numbers of `--expect RESOURCE=N`, by resource."""
+    found: dict[str, int] = {}
+    for text in expected:
+        name, _, number = text.partition("=")
+        if name not in RESOURCE_NAMES or not (number.isascii() and number.isdigit()):
+            raise UsageError(
+                f"--expect {text!r:.80} is not RESOURCE=N",
+                hint=f"write a number without signs, as in --expect sales=69659; RESOURCE is one "
+                f"of {', '.join(RESOURCE_NAMES)}",
+            )
+        if found.setdefault(name, int(number)) != int(number):
+            raise UsageError(
+                f"--expect names two numbers for {name}", hint="give the one that is right"
+            )
+    return found
 
 
 def _is_finished(workspace: Workspace, name: str) -> bool:

@@ -46,6 +46,8 @@ class Begun:
     tool_version: str
     started: str
     since: SinceRecord | None = None
+    expect: dict[str, int] = field(default_factory=dict)
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,28 @@ class DeltaCounts:
     unchanged: int | None
     gone: int | None
     how: str
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """A file that records were taken from: its name below the folder, and what it held.
+
+    `loose`: records outside of list answers.
+    """
+
+    name: str
+    records: int
+    answers: int
+    loose: int
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """How many records there are, as a person vouches for: who said so, and when."""
+
+    records: int
+    by: str
+    at: str
 
 
 @dataclass(frozen=True)
@@ -97,6 +121,8 @@ class ResourceResult:
     unread: list[UnreadRecord] = field(default_factory=list)
     delta: DeltaCounts | None = None
     folded: dict[str, int] = field(default_factory=dict)
+    files: list[SavedFile] = field(default_factory=list)
+    expected: Expectation | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +206,15 @@ def differences(begun: Begun, wanted: Begun) -> list[str]:
     """What keeps `wanted` from being a continuation of `begun`, as `name: was, now`."""
     return [
         f"{name}: {_told(getattr(begun, name))}, now {_told(getattr(wanted, name))}"
-        for name in ("base_url", "project_id", "resources", "page_sizes", "since")
+        for name in (
+            "base_url",
+            "project_id",
+            "resources",
+            "page_sizes",
+            "since",
+            "expect",
+            "encoding",
+        )
         if getattr(begun, name) != getattr(wanted, name)
     ]
 

@@ -207,7 +207,10 @@ def members_of(item: bytes) -> Members | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return {name: value.encode() for name, value in scan.split_object(item.decode()).items()}
+        return {
+            name: value.encode()
+            for name, value in scan.split_object(item.decode(), lenient=True).items()
+        }
     except ValueError:
         return None
 

@@ -18,15 +18,21 @@ _MEMBER = re.compile(rf"\s*({_STRING})\s*:\s*(.+?)\s*\Z", re.DOTALL)
 _CLOSES = {"{": "}", "[": "]"}
 
 
-def split_array(text: str) -> list[str]:
-    """The elements of a JSON array, each as written. Raises ValueError when it is none, or not whole."""
-    return _split(text, "[")
+def split_array(text: str, *, lenient: bool = False) -> list[str]:
+    """The elements of a JSON array, each as written. `lenient` takes a comma behind the last one.
+
+    Raises ValueError when it is none, or not whole.
+    """
+    return _split(text, "[", lenient=lenient)
 
 
-def split_object(text: str) -> dict[str, str]:
-    """The members of a JSON object, values as written; of equal names the last wins. Raises ValueError."""
+def split_object(text: str, *, lenient: bool = False) -> dict[str, str]:
+    """The members of a JSON object, values as written; of equal names the last wins.
+
+    `lenient` takes a comma behind the last one. Raises ValueError.
+    """
     members = {}
-    for part in _split(text, "{"):
+    for part in _split(text, "{", lenient=lenient):
         match = _MEMBER.match(part)
         if match is None:
             raise ValueError("a member of an object has no name or no value")
@@ -47,13 +53,13 @@ def decode_string(literal: str) -> str:
     return value.encode("utf-8", "backslashreplace").decode()
 
 
-def _split(text: str, opening: str) -> list[str]:
+def _split(text: str, opening: str, *, lenient: bool) -> list[str]:
     parts: list[str] = []
     begin = 0
     for kind, start, end in _marks(text, opening):
         if kind == "open":
             begin = end
-        elif kind == "," or text[begin:start].strip() or parts:
+        elif kind == "," or text[begin:start].strip() or (parts and not lenient):
             part = text[begin:start].strip()
             if not part:
                 raise ValueError(f"nothing between two commas at character {start}")

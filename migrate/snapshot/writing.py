@@ -166,7 +166,14 @@ def _name(workspace: Workspace, wanted: Begun, now: Callable[[], datetime]) -> s
 
 
 def _purpose(begun: Begun) -> tuple[object, ...]:
-    return begun.base_url, begun.project_id, begun.resources, begun.since
+    return (
+        begun.base_url,
+        begun.project_id,
+        begun.resources,
+        begun.since,
+        begun.expect,
+        begun.encoding,
+    )
 
 
 def _claim(folder: Path, wanted: Begun, store: SnapshotStore | None) -> Begun:

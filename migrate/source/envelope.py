@@ -12,8 +12,8 @@ import msgspec
 from migrate.net.retry import TransientError
 from migrate.snapshot import scan
 
-_RECORD_TOTALS = ("total_elements", "totalElements", "total_items", "totalItems")
-_PAGE_TOTALS = ("total_pages", "totalPages")
+RECORD_TOTALS = ("total_elements", "totalElements", "total_items", "totalItems")
+PAGE_TOTALS = ("total_pages", "totalPages")
 _NULL = b"null"
 _NUMBER = re.compile(rb'"?\s*(\d{1,18})(?:\.0+)?\s*"?')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
@@ -53,7 +53,7 @@ def read_page(number: int, body: bytes) -> Page:
     """The page in `body`. Raises TransientError for anything that is no whole list answer."""
     data = _checked(body)
     members, items = _usual(data) or _unusual(data)
-    records, pages = _total(members, _RECORD_TOTALS), _total(members, _PAGE_TOTALS)
+    records, pages = _total(members, RECORD_TOTALS), _total(members, PAGE_TOTALS)
     if items is None:
         if records != 0 or members.get("error", _NULL) != _NULL:
             kind = (
@@ -74,7 +74,7 @@ def _usual(data: bytes) -> tuple[Mapping[str, bytes], tuple[bytes, ...]] | None:
         return None
     if bytes(found.error) != _NULL:
         return None
-    totals = {name: bytes(getattr(found, name)) for name in (*_RECORD_TOTALS, *_PAGE_TOTALS)}
+    totals = {name: bytes(getattr(found, name)) for name in (*RECORD_TOTALS, *PAGE_TOTALS)}
     return totals, tuple(map(bytes, found.items))
 
 
@@ -94,10 +94,10 @@ def error_text(body: bytes) -> str:
     **Source**: the two documented shapes, `{"message": …}` and `{"error": {"message": …}}`.
     """
     try:
-        members = scan.split_object(body.decode("utf-8-sig"))
+        members = scan.split_object(body.decode("utf-8-sig"), lenient=True)
         error = members.get("error", "")
         if error.startswith("{"):
-            members = scan.split_object(error)
+            members = scan.split_object(error, lenient=True)
         literal = members.get("message") or error
         words = scan.decode_string(literal) if literal.startswith('"') else ""
     except ValueError:
@@ -130,19 +130,30 @@ def _members(data: bytes) -> Mapping[str, bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return {name: value.encode() for name, value in scan.split_object(data.decode()).items()}
+        return {
+            name: value.encode()
+            for name, value in scan.split_object(data.decode(), lenient=True).items()
+        }
     except ValueError as error:
         raise TransientError(f"the body is no whole JSON object: {error}") from None
 
 
 def split_items(data: bytes) -> tuple[bytes, ...]:
-    """The elements of a JSON array as sent. Raises TransientError when it is none, or not whole."""
+    """The elements of a JSON array as sent. Raises TransientError when it is none, or not whole.
+
+    PHP writes a list with gaps in its numbers as an object: then its values are the elements, if
+    all of them are objects.
+    """
+    if data[:1] == b"{":
+        values = tuple(_members(data).values())
+        if all(value[:1] == b"{" for value in values):
+            return values
     try:
         return tuple(map(bytes, _ITEMS.decode(data)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return tuple(item.encode() for item in scan.split_array(data.decode()))
+        return tuple(item.encode() for item in scan.split_array(data.decode(), lenient=True))
     except ValueError as error:
         raise TransientError(f"the records are no whole JSON array: {error}") from None
 

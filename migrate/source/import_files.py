@@ -5,20 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from migrate import __version__
-from migrate.errors import Interrupted
+from migrate.errors import Interrupted, UsageError
 from migrate.progress import Progress
-from migrate.snapshot.layout import FORMAT, Begun, SealedResource
+from migrate.snapshot.layout import FORMAT, Begun, Expectation, SavedFile, SealedResource
 from migrate.snapshot.spool import Spool
 from migrate.snapshot.survey import survey
 from migrate.snapshot.writing import SnapshotWriter, begin_or_resume
 from migrate.source.extract import Extraction
-from migrate.source.files import find_files, read_pages
 from migrate.source.resources import Resource
+from migrate.source.saved_files import SavedFileTally, SavedPages, find_files
+from migrate.source.saved_proof import SavedList, announced_by, judge_saved
+from migrate.source.saved_values import check_encoding
 from migrate.source.seal_snapshot import describe, write_parts
 from migrate.source.settle import ListReading
 from migrate.source.verdict import Observation
@@ -29,7 +31,11 @@ from migrate.workspace import Workspace
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to take from `folder`; `named` are the resources asked for by name. For the rest see ExtractRequest."""
+    """What to take from `folder`; `named` are the resources asked for by name.
+
+    `encoding`: of what is no UTF-8. `expect`: how many records there are of a resource, as
+    `vouched_by` says. For the rest see ExtractRequest.
+    """
 
     folder: Path
     resources: tuple[Resource, ...]
@@ -38,6 +44,9 @@ class ImportRequest:
     page_sizes: Mapping[str, int]
     project_id: str
     force_unlock: bool = False
+    encoding: str | None = None
+    expect: Mapping[str, int] = field(default_factory=dict)
+    vouched_by: str = "somebody"
 
 
 def import_files(
@@ -53,6 +62,9 @@ def import_files(
 
     **Raises**: UsageError, Damaged, WorkspaceError; Interrupted.
     """
+    if request.encoding:
+        check_encoding(request.encoding)
+    _check_expectations(request)
     files = find_files(request.folder, request.resources, request.named)
     begun = Begun(
         format=FORMAT,
@@ -65,6 +77,8 @@ def import_files(
         },
         tool_version=__version__,
         started=now().isoformat(),
+        expect=dict(sorted(request.expect.items())),
+        encoding=request.encoding,
     )
     with begin_or_resume(
         workspace, request.snapshot, begun, now, force_unlock=request.force_unlock
@@ -74,56 +88,89 @@ def import_files(
             with open_workshop() as workshop:
                 for resource in request.resources:
                     if resource.name not in writer.sealed:
+                        paths = files[resource.name]
                         task = _Import(
-                            writer, workshop, resource, files[resource.name], progress, stop
+                            request, writer, workshop, resource, paths, progress, stop, now
                         )
-                        writer.seal(resource.name, task.run(request.page_sizes[resource.name]))
+                        writer.seal(resource.name, task.run())
             manifest = writer.finish(now(), stop, progress)
     return Extraction(
         manifest.name, writer.folder, {n: sealed.result for n, sealed in manifest.resources.items()}
     )
 
 
+def _check_expectations(request: ImportRequest) -> None:
+    taken = [resource.name for resource in request.resources]
+    for name in request.expect:
+        if name not in taken:
+            raise UsageError(
+                f"--expect {name}: that is none of the resources taken here",
+                hint=f"they are {', '.join(taken)}",
+            )
+
+
 @dataclass(frozen=True)
 class _Import:
+    request: ImportRequest
     writer: SnapshotWriter
     workshop: WorkerPool
     resource: Resource
     paths: Sequence[Path]
     progress: Progress
     stop: threading.Event
+    now: Callable[[], datetime]
 
-    def run(self, size: int) -> SealedResource:
+    def run(self) -> SealedResource:
         began = time.monotonic()
-        spool = Spool(self.writer.folder / self.resource.name)
+        name = self.resource.name
+        spool = Spool(self.writer.folder / name)
         spool.open()
         spool.forget(1)
-        self.progress.begin(self.resource.name, total=None, unit="records")
+        pages = SavedPages(self.resource, self.request.folder, self.paths, self.request.encoding)
+        self.progress.begin(name, total=None, unit="records")
         try:
-            totals = self._store(spool, size)
+            self._store(spool, pages)
             found = survey(spool, self.resource.fields)
             parts = write_parts(self.workshop, spool, found.left_out, self.writer.folder)
         finally:
-            self.progress.end(self.resource.name)
-        troubles = (
-            [f"{parts.unparsed:,} records hold text that is no JSON object"]
-            if parts.unparsed
-            else []
+            self.progress.end(name)
+        saved = self._list_of(pages, found.distinct, parts.unparsed)
+        announced = announced_by(saved)
+        verdict, reason = judge_saved(saved)
+        seen = Observation(announced, announced, found.distinct, False, 0)
+        result = replace(
+            describe(spool, ListReading(seen, found, 0), parts, 0, time.monotonic() - began),
+            verdict=verdict,
+            reason=reason,
+            files=[_entry_of(file) for file in pages.files],
+            expected=saved.expected,
         )
-        first, last = (totals[0], totals[-1]) if totals else (None, None)
-        seen = Observation(first, last, found.distinct, len(set(totals)) > 1, 0, troubles)
-        result = describe(spool, ListReading(seen, found, 0), parts, 0, time.monotonic() - began)
         return SealedResource(result, parts.columns, parts.entries)
 
-    def _store(self, spool: Spool, size: int) -> list[int | None]:
-        totals: list[int | None] = []
-        for page in read_pages(self.resource, self.paths, size):
+    def _list_of(self, pages: SavedPages, distinct: int, unparsed: int) -> SavedList:
+        wanted = self.request.expect.get(self.resource.name)
+        vouched = (self.request.vouched_by, self.now().isoformat(timespec="seconds"))
+        trouble = f"{unparsed:,} records hold text that is no JSON object"
+        return SavedList(
+            resource=self.resource.name,
+            distinct=distinct,
+            loose=sum(file.loose for file in pages.files),
+            files=len(pages.files),
+            answers=[answer for file in pages.files for answer in file.answers],
+            expected=None if wanted is None else Expectation(wanted, *vouched),
+            troubles=[trouble] if unparsed else [],
+        )
+
+    def _store(self, spool: Spool, pages: SavedPages) -> None:
+        for page in pages.read(self.request.page_sizes[self.resource.name]):
             if self.stop.is_set():
                 raise Interrupted(
                     f"{self.resource.name}: interrupted; what was read of it is read again",
                     hint=f"migrate extract --from-files DIR --snapshot {self.writer.begun.name}",
                 )
-            totals.append(page.announced_records)
             spool.record(store_page(page, spool, self.resource.fields))
             self.progress.advance(self.resource.name, len(page.items))
-        return totals
+
+
+def _entry_of(file: SavedFileTally) -> SavedFile:
+    return SavedFile(file.name, file.records, len(file.answers), file.loose)
