@@ -12,6 +12,7 @@ import polars as pl
 
 from migrate import parquet
 from migrate.app.stale_check import check_as_loaded
+from migrate.app.standing import check_loadable, note_planned, read_seen
 from migrate.app.target_client import reading_folder, readings_folder, sleeper
 from migrate.errors import Interrupted
 from migrate.plan.open_plan import Plan, open_plan
@@ -236,7 +237,11 @@ def run_repair(context: Context, found: Reconciliation) -> str | None:
     if not any(chosen for sets in keys.values() for chosen in sets.values()):
         return None
     plan = open_plan(context.workspace, found.plan)
+    # What differs since another load, or since an undo, is to differ: this plan's values are old.
+    check_loadable(context.workspace, plan)
+    seen = read_seen(context.workspace)
     repair = make_repair_plan(
         context.project, context.workspace, plan, keys["missing"], keys["different"], context.now
     )
+    note_planned(context.workspace, repair, seen)
     return repair.name

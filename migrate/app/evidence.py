@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migrate import __version__, parquet
+from migrate.app.history import read_plan_history
 from migrate.app.not_loaded import not_begun
+from migrate.app.standing import read_standing
 from migrate.errors import Stale, UsageError
+from migrate.load.standing import Standing
 from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
 from migrate.verify.evidence import Checked, check, pack
 from migrate.verify.known import count_refusals
@@ -27,6 +30,7 @@ class Evidence:
     """A written archive: where it is, the head of its chain, how many parts.
 
     `not_loaded`: by dataset the records that are still to be sent, where there are any; the archive's counts say so.
+    `standing`: how the plan stood when it was packed, which `history.json` says as well.
     """
 
     plan: str
@@ -34,6 +38,7 @@ class Evidence:
     head: str
     parts: int
     not_loaded: Mapping[str, int] = field(default_factory=dict)
+    standing: Standing = field(default_factory=lambda: Standing("planned"))
 
 
 def run_evidence(context: Context, name: str | None) -> Evidence:
@@ -52,6 +57,7 @@ def run_evidence(context: Context, name: str | None) -> Evidence:
             {dataset: _rejects(context, plan, dataset) for dataset in plan.document.datasets}
         ),
         **_mappings(context, plan),
+        "history.json": _json(read_plan_history(context.workspace, plan)),
     }
     reports = {
         "reconcile": context.workspace.reports / f"{plan.name}-reconcile.json",
@@ -77,6 +83,7 @@ def run_evidence(context: Context, name: str | None) -> Evidence:
         head,
         len(parts),
         {n: rows for n, rows in {**left, **unsent}.items() if rows},
+        read_standing(context.workspace, plan),
     )
 
 

@@ -120,7 +120,9 @@ def run_plan(
 
     **Raises**: UsageError where the ledger has another plan under this name.
     """
+    from migrate.app.bases import chain_of, check_bases
     from migrate.app.shipments import find_shipments
+    from migrate.app.standing import note_planned, read_seen
     from migrate.app.target_client import open_target
     from migrate.mapping.files import read_mappings
     from migrate.plan.build import build_plan
@@ -132,9 +134,14 @@ def run_plan(
     sent = find_shipments(context.project, context.workspace)
     request = PlanRequest(name=name, datasets=tuple(datasets) or None, offline=offline, sent=sent)
     found = open_to_plan(context.workspace, snapshot, base)
+    if found.base is not None:
+        ids = context.project.octolis.datasets
+        wanted = {name: ids[name] for name in datasets or ids if name in ids}
+        check_bases(context.workspace, f"delta {found.name}", chain_of(found), wanted)
+    seen = read_seen(context.workspace)
     with contextlib.ExitStack() as stack:
         client = None if offline else stack.enter_context(open_target(context))
-        return build_plan(
+        plan = build_plan(
             context.project,
             context.workspace,
             found,
@@ -145,6 +152,8 @@ def run_plan(
             context.stop,
             context.now,
         )
+    note_planned(context.workspace, plan, seen)
+    return plan
 
 
 def _refuse_loaded(workspace: Workspace, name: str | None) -> None:
@@ -171,22 +180,27 @@ def run_load(
 ) -> LoadResult:
     """The plan's batches, sent; what an earlier call has sent is not sent again.
 
-    **Raises**: Stale when an input of the plan has changed, GateError when the plan breaks a gate.
+    **Raises**: Stale when an input of the plan has changed, or when it is overtaken or undone;
+    GateError when the plan breaks a gate.
     """
+    from migrate.app.standing import check_loadable, note_loaded, note_loading
     from migrate.app.target_client import open_target
     from migrate.load.loader import Options, load
     from migrate.plan.open_plan import check_fresh, check_gates, open_plan
 
     plan = open_plan(context.workspace, name)
+    check_loadable(context.workspace, plan)
     check_fresh(plan, context.project, context.workspace)
     gates = context.project.gates
     if confirm_merges is not None:
         gates = gates.model_copy(update={"max_merges": max(gates.max_merges, confirm_merges)})
     refuse_broken(plan, check_gates(plan, gates))
     to_load = plan_to_load(plan, context.project.octolis, datasets)
+    confirmed = {} if confirm_merges is None else {"confirm_merges": confirm_merges}
+    note_loading(context.workspace, plan, confirmed)
     with open_target(context) as client:
         options = Options(force_unlock=context.force_unlock, strict=strict)
-        return load(
+        result = load(
             client,
             context.workspace,
             to_load,
@@ -195,6 +209,8 @@ def run_load(
             context.stop,
             options=options,
         )
+    note_loaded(context.workspace, plan)
+    return result
 
 
 def send_summary(context: Context, summary: Mapping[str, object]) -> None:

@@ -11,7 +11,9 @@ import polars as pl
 
 from migrate.app.deep import Beside, verify_deeply
 from migrate.app.not_loaded import not_begun
+from migrate.app.standing import read_standing, remake_command
 from migrate.app.target_client import open_target, reading_folder, sleeper
+from migrate.load.standing import Standing
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.report.reconcile import summarise_reconciliation
 from migrate.target.client import TargetClient
@@ -73,9 +75,32 @@ def run_reconcile(
             for dataset in verify_deeply(context, client, plan, list(found), wait_s, beside):
                 found[dataset.dataset] = replace(found[dataset.dataset], deep=dataset)
     not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
-    result = Reconciliation(plan.name, found, feeds, not_loaded)
+    standing = read_standing(context.workspace, plan)
+    found = {name: _as_it_stands(entry, standing) for name, entry in found.items()}
+    remake = remake_command(plan) if standing.told else ""
+    result = Reconciliation(
+        plan.name,
+        found,
+        feeds,
+        not_loaded,
+        standing=standing.summarise(),
+        told=standing.told,
+        remake=remake,
+    )
     keep_report(context, result)
     return result
+
+
+def _as_it_stands(found: DatasetReconciliation, standing: Standing) -> DatasetReconciliation:
+    """The equation in the light of what came over the plan since it was loaded."""
+    dataset = found.books.dataset
+    if standing.undone is not None and dataset in standing.undone.records:
+        return replace(found, verdict="undone")
+    later = [one.told for one in standing.overtaken_by if one.dataset == dataset]
+    if found.difference and later:
+        note = f"{later[0]}: what it created and merged is in the count, and in its own equation"
+        return replace(found, explanations=(*found.explanations, note))
+    return found
 
 
 def keep_report(context: Context, found: Reconciliation) -> None:

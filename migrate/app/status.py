@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from migrate.app.not_loaded import not_begun, read_totals
+from migrate.app.standing import read_standing, remake_command
 from migrate.config import Octolis
 from migrate.errors import MigrateError
 from migrate.load.pace import Means, remaining_s
 from migrate.load.pause import pause_file
+from migrate.load.standing import Standing
 from migrate.load.totals import Totals
 from migrate.plan.open_plan import PLAN_FILE, open_plan
 from migrate.snapshot.reading import SnapshotState, list_snapshots
@@ -26,7 +28,8 @@ class PlanState:
     """One plan: finished or not, what was loaded of it (no books before its first load), and why it is unusable.
 
     `not_begun`: the records to send of datasets whose load was never begun. `counted`: its counts were explained after
-    all was loaded; `proved`: its evidence was packed after that.
+    all was loaded; `proved`: its evidence was packed after that. `remake`: the command that makes a new
+    plan of the same.
     """
 
     name: str
@@ -39,6 +42,8 @@ class PlanState:
     unchanged: Mapping[str, int] = field(default_factory=dict)
     counted: bool = False
     proved: bool = False
+    standing: Standing = field(default_factory=lambda: Standing("planned"))
+    remake: str = ""
 
     @property
     def left(self) -> int:
@@ -74,6 +79,7 @@ def _plan_state(workspace: Workspace, name: str) -> PlanState:
     try:
         plan = open_plan(workspace, name, check_files=False)
         books = read_books(workspace.ledger, plan.folder, name) if workspace.ledger.exists() else {}
+        standing = read_standing(workspace, plan)
     except MigrateError as error:
         return PlanState(name, finished=True, trouble=error.what)
     datasets = plan.document.datasets
@@ -86,6 +92,8 @@ def _plan_state(workspace: Workspace, name: str) -> PlanState:
         books=books,
         not_begun=not_begun(plan, books),
         unchanged={dataset: counts.unchanged for dataset, counts in datasets.items()},
+        standing=standing,
+        remake=remake_command(plan),
         counted=counted is not None,
         proved=counted is not None
         and _is_younger(workspace.reports / f"{name}-evidence.zip", counted),
@@ -174,6 +182,8 @@ def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ..
     if not usable or usable[-1].snapshot not in later:
         return f"migrate plan --snapshot {snapshot.name}"
     plan = usable[-1]
+    if plan.standing.state in ("overtaken", "undone"):
+        return plan.remake
     if plan.proved and not plan.left:
         return None
     return f"migrate {'load' if plan.left else 'evidence' if plan.counted else 'reconcile'} --plan {plan.name}"

@@ -15,8 +15,10 @@ import polars as pl
 from migrate import parquet
 from migrate.app.not_loaded import not_begun, read_totals
 from migrate.app.stale_check import check_as_loaded
+from migrate.app.standing import read_standing
 from migrate.app.target_client import reading_folder, sleeper
 from migrate.errors import Interrupted, MigrateError, UsageError
+from migrate.load.ledger_notes import LedgerNotes, PlanEvent
 from migrate.load.loader import load
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.names import BATCH_ROWS, MASTERID
@@ -96,6 +98,13 @@ def run_undo(context: Context, name: str | None, *, wait_s: float = _USUAL_WAIT_
         raise Interrupted(error.what, hint=_command(plan)) from None
     lists += _write_left(context, plan, taken, refused)
     records = [record for entry in taken for record in entry.restorable]
+    is_whole = not any(refused.values()) and not any(record.left for record in records)
+    if records or read_standing(context.workspace, plan).undone is not None:
+        event = PlanEvent(
+            plan.name, "undone", records=len(records), scope="whole" if is_whole else "part"
+        )
+        with LedgerNotes(context.workspace.ledger) as notes:
+            notes.note_event(event)
     return Undo(
         plan.name,
         found,

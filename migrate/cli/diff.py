@@ -14,6 +14,7 @@ from migrate.errors import Stale
 
 if TYPE_CHECKING:
     from migrate.config import Project
+    from migrate.load.standing import Standing
     from migrate.plan.open_plan import Plan
     from migrate.report.diff_lists import WrittenList
     from migrate.workspace import Workspace
@@ -58,6 +59,7 @@ def diff(
 def _report(
     app: App, name: str | None, html: Path | None, show_values: bool, start: str | None
 ) -> None:
+    from migrate.app.standing import read_standing, remake_command
     from migrate.report.diff import render_diff, summarise_diff
     from migrate.report.diff_page import open_report, write_page
 
@@ -67,13 +69,18 @@ def _report(
     plan, view, shown = open_report(
         workspace, name, show_values=show_values, start=_time(start) or now
     )
+    standing = read_standing(workspace, plan)
     stale = _staleness(project, workspace, plan)
+    if standing.state in ("overtaken", "undone"):
+        over = f"plan {plan.name!r} must not be loaded any more: {standing.told}"
+        stale = f"{over}\n{stale}" if stale else over
     if stale:
         headline = str(view.verdict["headline"]).replace(
             "Ready to load", "Do not load, this plan no longer holds"
         )
         view = replace(view, verdict={**view.verdict, "good": False, "headline": headline})
-    data, lines = {**summarise_diff(view), "stale": stale}, [render_diff(view)]
+    data = {**summarise_diff(view), **standing.summarise(), "stale": stale}
+    lines = [render_diff(view)]
     if stale:
         lines.append(stale)
     if html:
@@ -91,9 +98,14 @@ def _report(
             else "a gate stops this plan"
             if broken
             else "done",
-            next="migrate plan" if stale else following,
+            next=remake_command(plan) if stale else _next_of(standing, plan, following),
         )
     )
+
+
+def _next_of(standing: Standing, plan: Plan, following: str | None) -> str | None:
+    """What comes after the report: the load, or what comes after that where it is loaded."""
+    return f"migrate reconcile --plan {plan.name}" if standing.state == "loaded" else following
 
 
 def _staleness(project: Project, workspace: Workspace, plan: Plan) -> str | None:

@@ -49,7 +49,7 @@ def evidence(app: App, name: str | None, file: Path | None, head: str | None) ->
     with app.context() as context:
         made = run_evidence(context, name)
     data = {"plan": made.plan, "file": str(made.file), "head": made.head, "parts": made.parts}
-    data["not_loaded"] = dict(made.not_loaded)
+    data |= {"not_loaded": dict(made.not_loaded), **made.standing.summarise()}
     app.finish(
         CommandOutcome(
             "evidence", render_evidence(made), data, next=f"migrate evidence --verify {made.file}"

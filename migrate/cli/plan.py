@@ -56,7 +56,7 @@ def plan(
         CommandOutcome(
             command="plan",
             text="\n\n".join([*text, render_plan(made)]),
-            data={**summarise_plan(made), **delta},
+            data={**summarise_plan(made), "state": "planned", **delta},
             exit_code=3 if rejected else 0,
             status="done, with rejected rows" if rejected else "done",
             next=f"migrate {'diff' if broken else 'load'} --plan {made.name}",

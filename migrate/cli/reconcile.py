@@ -104,9 +104,6 @@ def reconcile(
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."
-    following = (
-        f"migrate load --plan {repaired or found.plan}"
-        if repaired or not found.is_finished
-        else None
-    )
+    unfinished = f"migrate load --plan {found.plan}" if not found.is_finished else None
+    following = f"migrate load --plan {repaired}" if repaired else found.remake or unfinished
     app.finish(CommandOutcome("reconcile", text, data, exit_code, status, following))

@@ -28,6 +28,7 @@ that is of no consequence; a webhook takes what is sent again as something new.
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
@@ -35,6 +36,7 @@ from datetime import datetime
 from pathlib import Path
 
 from migrate.load import ledger_schema
+from migrate.load.ledger_facts import read_overtaking, read_undone
 from migrate.load.ledger_notes import add_event, this_process
 from migrate.load.ledger_opening import PlannedDataset, first_sending, take_up
 from migrate.load.ledger_rows import (
@@ -47,6 +49,7 @@ from migrate.load.ledger_rows import (
     row_of,
 )
 from migrate.load.ledger_view import read_totals
+from migrate.load.standing import PlanFacts, judge_standing, refuse_load
 from migrate.load.totals import CountMark, Totals
 from migrate.target.answer import Answer
 
@@ -95,9 +98,12 @@ class Ledger:
         `sha256`: the hash of the document that describes the plan and all its files. `undoes`: the
         plan whose load this one takes back.
 
-        **Raises**: Stale when the ledger knows a plan of that name with other batches or of another hash.
+        **Raises**: Stale when the ledger knows a plan of that name with other batches or of another
+        hash, or when it is overtaken or undone.
         """
         with ledger_schema.transaction(self._connection, self.file) as db:
+            if undoes is None:
+                _check_standing(db, plan, [dataset.dataset_id for dataset in datasets])
             self._ids = take_up(db, plan, datasets, sha256, self._clock(), undoes)
         self._plan, self._undoes = plan, undoes
         self._announced.clear()
@@ -353,6 +359,16 @@ class Ledger:
                 payload_sha256,
             ),
         )
+
+
+def _check_standing(db: sqlite3.Connection, plan: str, dataset_ids: Sequence[str]) -> None:
+    """Raises Stale for a plan that must not be loaded any more.
+
+    Asked once more under the lock: another load may have come between the first look and this one.
+    """
+    overtaken_by = read_overtaking(db, plan, dataset_ids, None)
+    facts = PlanFacts(overtaken_by=overtaken_by, undone=read_undone(db, plan))
+    refuse_load(plan, judge_standing(facts), "migrate plan")
 
 
 def _sums(rows: Sequence[RecordRow]) -> str:

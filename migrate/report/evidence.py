@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def render_evidence(made: Evidence) -> str:
     """Where the archive is and what to keep of it."""
     left = f"\n\n{say_not_loaded(made.not_loaded)}" if made.not_loaded else ""
+    state = f", {made.standing.told}" if made.standing.told else ""
     return (
-        f"Evidence of plan {made.plan}: {made.parts} parts\n  {made.file}\n\n"
+        f"Evidence of plan {made.plan}{state}: {made.parts} parts\n  {made.file}\n\n"
         f"Head of the chain, to be kept elsewhere:\n  {made.head}{left}"
     )
 

@@ -25,7 +25,7 @@ def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
     """The reconciliation's part of the JSON object."""
     datasets = {name: _summarise(d) for name, d in found.datasets.items()}
     unsaid = {"unverifiable": dict(found.unverifiable), "not_loaded": dict(found.not_loaded)}
-    return {"plan": found.plan, "datasets": datasets, **unsaid}
+    return {"plan": found.plan, **found.standing, "datasets": datasets, **unsaid}
 
 
 def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
@@ -92,7 +92,8 @@ def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> st
         "difference",
         "verdict",
     ]
-    parts = [f"Counts of plan {found.plan}", render_table(headers, rows)]
+    head = f"Counts of plan {found.plan}"
+    parts = [f"{head}, {found.told}" if found.told else head, render_table(headers, rows)]
     sources = [row for name, d in found.datasets.items() for row in _source_rows(name, d.by_source)]
     if sources:
         parts.append(

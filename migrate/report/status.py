@@ -19,8 +19,15 @@ def summarise_status(status: Status) -> dict[str, Any]:
     """The status's part of the JSON object."""
     return {
         "snapshots": [asdict(snapshot) for snapshot in status.snapshots],
-        "plans": [{**asdict(plan), "left": plan.left} for plan in status.plans],
+        "plans": [_summarise_plan(plan) for plan in status.plans],
     }
+
+
+def _summarise_plan(plan: PlanState) -> dict[str, Any]:
+    told = {n: value for n, value in asdict(plan).items() if n not in ("standing", "remake")}
+    # Of one that cannot be read, or was never finished, nobody knows the state.
+    state = plan.standing.summarise() if plan.finished and not plan.trouble else {"state": None}
+    return {**told, **state, "left": plan.left}
 
 
 def render_status(status: Status) -> str:
@@ -38,6 +45,9 @@ def render_status(status: Status) -> str:
         parts.append(
             render_table(headers, [row for plan in status.plans for row in _plan_rows(plan)])
         )
+    told = [f"  {plan.name}: {plan.standing.told}" for plan in status.plans if plan.standing.told]
+    if told:
+        parts.append("\n".join(told))
     if status.next is None:
         parts.append("Nothing is left to do: loaded, counts explained, evidence packed.")
     return "\n\n".join(parts) or "Nothing here yet: no snapshot, no plan."
@@ -86,14 +96,19 @@ def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
     if plan.trouble or not plan.finished:
         return [[plan.name, plan.trouble or "unfinished", plan.snapshot, *[None] * 5]]
     if not plan.books:
-        state = "not loaded" if plan.left else "nothing to send"
-        return [[plan.name, state, plan.snapshot, None, plan.left, None, None, plan.left]]
+        planned: str = plan.standing.state if plan.left else "nothing to send"
+        return [[plan.name, planned, plan.snapshot, None, plan.left, None, None, plan.left]]
     begun: list[list[str | int | None]] = []
     for name, b in plan.books.items():
         left, to_send = b.left, b.planned - plan.unchanged.get(name, 0)
-        state = "loading" if left else "loaded"
+        state = _over(plan) or ("loading" if left else "loaded")
         begun.append([plan.name, state, plan.snapshot, name, to_send, b.written, b.rejected, left])
     return begun + [
         [plan.name, "not loaded", plan.snapshot, name, rows, 0, 0, rows]
         for name, rows in plan.not_begun.items()
     ]
+
+
+def _over(plan: PlanState) -> str | None:
+    """The state of a plan that must not be loaded any more, which outweighs how far each dataset is."""
+    return plan.standing.state if plan.standing.state in ("overtaken", "undone") else None

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from migrate.verify.deep import DeepDataset
     from migrate.verify.totals import TotalsTable
 
-Verdict = Literal["match", "mismatch", "pending"]
-PlanVerdict = Literal["match", "mismatch", "pending", "unfinished"]
+Verdict = Literal["match", "mismatch", "pending", "undone"]
+PlanVerdict = Literal["match", "mismatch", "pending", "unfinished", "undone"]
 _WAITS_S = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0)
 _RESTS_AFTER = 4
 
@@ -97,6 +97,8 @@ class Reconciliation:
     `not_loaded`: records that are still to be sent, of datasets that have no equation: their load was never begun, or
     they are sent to where nothing can be counted. `tables` and `totals`: what orders are worth and when events were by
     the source's own fields, and how many rows there are of each kind, where they were asked for.
+    `standing`: the plan's state, and what is known of it where it is overtaken or undone; `told` says it
+    in a sentence, and `remake` is the command that makes a new plan.
     """
 
     plan: str
@@ -105,6 +107,9 @@ class Reconciliation:
     not_loaded: Mapping[str, int] = field(default_factory=dict)
     totals: Sequence[TotalsTable] = ()
     tables: Sequence[Table] = ()
+    standing: Mapping[str, object] = field(default_factory=dict)
+    told: str = ""
+    remake: str = ""
 
     @property
     def matches(self) -> bool:
@@ -113,7 +118,12 @@ class Reconciliation:
 
     @property
     def verdict(self) -> PlanVerdict:
-        """The worst of all datasets' verdicts: mismatch, pending, unfinished where something is not sent, match."""
+        """The worst of all: undone, mismatch, pending, unfinished where something is not sent, match.
+
+        Of a plan that was undone no count proves anything: those records are there all the same.
+        """
+        if "undone" in self.standing:
+            return "undone"
         deep = [found.deep.verdict for found in self.datasets.values() if found.deep]
         verdicts: set[str] = {*(found.verdict for found in self.datasets.values()), *deep}
         if "mismatch" in verdicts or not self.totals_equal:

@@ -102,7 +102,8 @@ def test_a_plan_that_no_longer_holds(make_project: MakeProject) -> None:
     assert "Ready to load" not in shown.stdout
     assert "mapping categories.yaml (categories) was edited" in shown.stdout
     summary = project.run("diff", "--json").summary
-    assert (summary["status"], summary["next"]) == ("the plan no longer holds", "migrate plan")
+    assert summary["status"] == "the plan no longer holds"
+    assert summary["next"].startswith("migrate plan categories --snapshot ")
     assert summary["verdict"]["good"] is False
     assert "there are pl" in project.run("diff", "--plan", "nope").stderr
     again = project.run("plan", "categories", "--plan", "pl", "--offline")

@@ -28,7 +28,7 @@ def gather_known(workspace: Workspace, base: str, shares: Shares, now: datetime)
 
     `shares` are taken where no delta on the same base tells how much changes.
     """
-    chain = _open_chain(workspace, base)
+    chain = open_chain(workspace, base)
     found, whole = chain[0], chain[-1]
     read = {
         name: replace(resource.result, distinct=_living_rows(found, name))
@@ -42,7 +42,7 @@ def gather_known(workspace: Workspace, base: str, shares: Shares, now: datetime)
     return CutoverHistory(whole.name, read, changes, told, planned, plan_s)
 
 
-def _open_chain(workspace: Workspace, base: str) -> list[Snapshot]:
+def open_chain(workspace: Workspace, base: str) -> list[Snapshot]:
     """The base and the snapshots below it, the whole one last."""
     found = open_snapshot(workspace, base, check_files=False)
     chain = [

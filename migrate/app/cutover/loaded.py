@@ -72,6 +72,11 @@ def _take(found: Loaded, plan: PlanState, dataset: str, books: DatasetBooks) -> 
     """One dataset of one plan, the plans coming in their order: the last one tells."""
     if plan.snapshot is None:
         return
+    undone = plan.standing.undone
+    if undone is not None and dataset in undone.records:
+        # What was loaded before it is what the target holds now; where there is nothing, it says so.
+        found.snapshots.setdefault(dataset, plan.snapshot)
+        return
     left = books.left
     if left and books.count_before is None and not books.written + books.rejected + books.unknown:
         found.never_sent[dataset] = plan.name

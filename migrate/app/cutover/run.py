@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from migrate.app.bases import BrokenBase, find_broken, refuse_broken_bases
 from migrate.app.context import Context
 from migrate.app.cutover.age import RESUMABLE, Delta, find_delta, refuse_old
-from migrate.app.cutover.history import gather_known
+from migrate.app.cutover.history import gather_known, open_chain
 from migrate.app.cutover.loaded import (
     CutShort,
     choose_base,
@@ -56,7 +57,8 @@ class Cutover:
     """A night: its name, which is also that of its snapshot and plan, what it builds on, its timetable.
 
     `resources`: those of the base; `datasets`: those that were loaded, none for all. `doubts`: what to know
-    before it begins; `cut_short`: datasets that were loaded in part, which keep it from beginning. `before`: seconds
+    before it begins; `cut_short`: datasets that were loaded in part, which keep it from beginning, as
+    do `broken` ones, of which a load was undone. `before`: seconds
     that stages took in earlier calls; `delta`: what they extracted. `run`: what became of it so far.
     """
 
@@ -67,6 +69,7 @@ class Cutover:
     night: Night
     doubts: tuple[str, ...] = ()
     cut_short: Mapping[str, CutShort] = field(default_factory=dict)
+    broken: tuple[BrokenBase, ...] = ()
     before: Mapping[str, float] = field(default_factory=dict)
     delta: Delta | None = None
     run: Run | None = field(default=None, compare=False)
@@ -91,8 +94,20 @@ def prepare_cutover(context: Context, request: CutoverRequest) -> Cutover:
     night = expect_night(known, context.project, request.start or now.astimezone())
     delta = find_delta(status, name)
     old = delta.doubt(now) if delta else None
-    doubts = (*doubts_of(context.workspace, loaded, base), *([old] if old else []))
+    chain = [snapshot.name for snapshot in open_chain(context.workspace, base)]
     datasets = tuple(loaded.snapshots)
+    ids = context.project.octolis.datasets
+    wanted = {dataset: ids[dataset] for dataset in datasets or ids if dataset in ids}
+    broken = tuple(find_broken(context.workspace, chain, wanted))
+    doubts = (
+        *doubts_of(context.workspace, loaded, base),
+        *([old] if old else []),
+        *(
+            f"{one.dataset}: {one.told}; the night does not begin before that is mended"
+            for one in broken
+            if one.dataset not in loaded.cut_short
+        ),
+    )
     return Cutover(
         name,
         base,
@@ -101,6 +116,7 @@ def prepare_cutover(context: Context, request: CutoverRequest) -> Cutover:
         night,
         doubts,
         loaded.cut_short,
+        broken,
         begun.stages,
         delta,
     )
@@ -118,6 +134,7 @@ def run_cutover(
     stage raises; Interrupted with the command that goes on.
     """
     refuse_cut_short(cutover.cut_short)
+    refuse_broken_bases(f"cut-over {cutover.name}", cutover.broken)
     refuse_old(cutover.delta, cutover.name, cutover.base, context.now())
     told = [cutover]
     _keep(context, cutover)

@@ -1,0 +1,84 @@
+"""Who ran what on a workspace, and what its plans went through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from migrate.app.standing import read_standing
+from migrate.load.ledger_facts import PastEvent, RunRecord
+from migrate.load.ledger_view import LedgerView
+
+if TYPE_CHECKING:
+    from migrate.plan.open_plan import Plan
+    from migrate.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class History:
+    """The commands that were given, and what came over the plans, each oldest first."""
+
+    runs: Sequence[RunRecord] = ()
+    events: Sequence[PastEvent] = ()
+
+
+def read_history(workspace: Workspace, plan: str | None = None) -> History:
+    """All that was recorded; of one plan only the commands that worked on it. Reads files only."""
+    if not workspace.ledger.exists():
+        return History()
+    with LedgerView(workspace.ledger) as view:
+        runs = [run for run in view.runs() if plan is None or run.plan == plan]
+        return History(runs, view.events(plan))
+
+
+def read_plan_history(workspace: Workspace, plan: Plan) -> dict[str, Any]:
+    """What evidence says of a plan's life: its state, what came over it, and who worked on it."""
+    found = read_history(workspace, plan.name)
+    return {
+        **read_standing(workspace, plan).summarise(),
+        "events": [describe_event(event) for event in found.events],
+        "runs": [describe_run(run) for run in found.runs],
+    }
+
+
+def describe_run(run: RunRecord) -> dict[str, Any]:
+    """A command as a JSON object."""
+    return {
+        "run": run.number,
+        "command": run.command,
+        "command_line": run.command_line,
+        "user": run.user,
+        "host": run.host,
+        "pid": run.pid,
+        "version": run.version,
+        "began_at": told_time(run.began_at),
+        "ended_at": told_time(run.ended_at),
+        "exit_code": run.exit_code,
+        "plan": run.plan,
+        "confirmations": dict(run.confirmations),
+        "gates_raised": dict(run.gates),
+        "stopped_by": run.stopped_by,
+    }
+
+
+def describe_event(event: PastEvent) -> dict[str, Any]:
+    """What came over a plan, as a JSON object."""
+    return {
+        "plan": event.plan,
+        "event": event.event,
+        "dataset": event.dataset,
+        "at": told_time(event.deed.at),
+        "who": event.deed.who,
+        "command": event.deed.command,
+        "run": event.run,
+        "by_plan": event.by_plan,
+        "records": event.records,
+        "scope": event.scope,
+    }
+
+
+def told_time(at: float | None) -> str | None:
+    """A time as ISO 8601 in UTC."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

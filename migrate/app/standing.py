@@ -1,0 +1,111 @@
+"""How a plan of the workspace stands, and the command that makes a new one of the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from migrate.app.not_loaded import not_begun
+from migrate.errors import Stale
+from migrate.load.ledger_notes import LedgerNotes, PlanEvent
+from migrate.load.ledger_view import LedgerView
+from migrate.load.standing import PlanFacts, Standing, judge_standing, refuse_load
+from migrate.plan.plan_folder import BEGUN_FILE
+
+if TYPE_CHECKING:
+    from migrate.plan.open_plan import Plan
+    from migrate.workspace import Workspace
+
+
+def read_standing(workspace: Workspace, plan: Plan) -> Standing:
+    """How a plan stands. Reads files only. Raises Damaged, WorkspaceError like the ledger."""
+    if not workspace.ledger.exists():
+        return judge_standing(PlanFacts(left=sum(not_begun(plan, ()).values())))
+    with LedgerView(workspace.ledger) as view:
+        totals = view.totals(plan.name)
+        open_records = sum(entry.open + entry.deferred for entry in totals.values())
+        left = open_records + sum(not_begun(plan, totals).values())
+        ids = {*plan.document.dataset_ids.values(), *plan.document.webhook_ids.values()}
+        return judge_standing(view.facts(plan.name, ids, _begun_at(plan), left))
+
+
+def check_loadable(workspace: Workspace, plan: Plan) -> None:
+    """Raises Stale for a plan that is overtaken or undone, with the command that makes a new one."""
+    refuse_load(plan.name, read_standing(workspace, plan), remake_command(plan))
+
+
+def check_not_undone(workspace: Workspace, plan: Plan, what: str) -> None:
+    """Raises Stale where the load of a plan was taken back, wholly or in part; `what` needs it to stand."""
+    standing = read_standing(workspace, plan)
+    if standing.undone is not None:
+        raise Stale(
+            f"plan {plan.name!r} was {standing.told}; {what}",
+            hint=f"make a new one and load that: {remake_command(plan)}",
+        )
+
+
+def read_seen(workspace: Workspace) -> Mapping[tuple[str, str], int]:
+    """By dataset id and plan the requests announced so far: what a reading of the target that begins now may show."""
+    if not workspace.ledger.exists():
+        return {}
+    with LedgerView(workspace.ledger) as view:
+        return view.shipments()
+
+
+def note_planned(workspace: Workspace, plan: Plan, seen: Mapping[tuple[str, str], int]) -> None:
+    """Keeps that a plan was made, and what its reading of the target may have shown of other plans' loads."""
+    document = plan.document
+    with LedgerNotes(workspace.ledger) as notes:
+        notes.note_planned(
+            plan.name, [*document.dataset_ids.values(), *document.webhook_ids.values()], seen
+        )
+        notes.note_plan_of_run(plan.name)
+
+
+def note_loading(workspace: Workspace, plan: Plan, confirmations: Mapping[str, object]) -> None:
+    """Keeps which plan the running command loads, and what whoever gave it has confirmed."""
+    with LedgerNotes(workspace.ledger) as notes:
+        notes.note_plan_of_run(plan.name, confirmations)
+
+
+def note_loaded(workspace: Workspace, plan: Plan) -> None:
+    """Keeps that a plan is loaded, once it is and as long as nobody has said so."""
+    if read_standing(workspace, plan).state != "loaded":
+        return  # some of it is left, or of other datasets
+    with LedgerView(workspace.ledger) as view:
+        is_known = any(event.event == "loaded" for event in view.events(plan.name))
+    if not is_known:
+        with LedgerNotes(workspace.ledger) as notes:
+            notes.note_event(PlanEvent(plan.name, "loaded"))
+
+
+def remake_command(plan: Plan) -> str:
+    """The command that makes a new plan of the same snapshot and datasets."""
+    used, asked = plan.document.snapshot, _begun(plan).get("datasets")
+    named = " ".join(str(name) for name in asked) if isinstance(asked, list) else ""
+    base = f"--base {used.base.name}" if used.base is not None else ""
+    return " ".join(
+        part for part in ("migrate plan", named, f"--snapshot {used.name}", base) if part
+    )
+
+
+def is_repair(plan: Plan) -> bool:
+    """Whether a plan only sends some records of another one again, which says nothing of the rest."""
+    return "repairs" in _begun(plan)
+
+
+def _begun_at(plan: Plan) -> float | None:
+    with suppress(ValueError, TypeError, OverflowError):
+        return datetime.fromisoformat(str(_begun(plan)["started"])).timestamp()
+    return None
+
+
+def _begun(plan: Plan) -> dict[str, object]:
+    try:
+        mark = json.loads((plan.folder / BEGUN_FILE).read_bytes())
+    except (OSError, ValueError):
+        return {"started": None}
+    return mark if isinstance(mark, dict) and "started" in mark else {"started": None}

@@ -1,0 +1,197 @@
+"""What the commands say and refuse as plans are loaded, overtaken and undone; the target is a sandbox in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from migrate.app.cutover.run import CutoverRequest, prepare_cutover, run_cutover
+from migrate.app.evidence import run_evidence
+from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.reconcile import run_reconcile
+from migrate.app.standing import read_standing
+from migrate.app.status import read_status
+from migrate.app.undo import run_undo
+from migrate.config import load_project
+from migrate.errors import Stale
+from migrate.plan.open_plan import open_plan
+from migrate.project import start_project
+from migrate.report.reconcile import judge_reconciliation, summarise_reconciliation
+from migrate.report.status import render_status, summarise_status
+from migrate.sandbox.limits import Limits
+from migrate.sandbox.serve import Sandbox, SandboxSettings
+from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
+
+KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
+MAPPING = """
+version: 1
+dataset: contacts
+resource: profiles
+key: [contact_key]
+columns:
+  contact_key: {from: id, type: text}
+  city: {from: city, type: text}
+"""
+
+
+class Shop:
+    """A project beside a sandbox, all in this process."""
+
+    def __init__(self, box: Sandbox, folder: Path) -> None:
+        self.box = box
+        start_project(folder)
+        for file in (folder / "mappings").glob("*.yaml"):
+            file.unlink()
+        (folder / "mappings" / "contacts.yaml").write_text(MAPPING)
+        (folder / "migrate.toml").write_text(
+            f'[datatrics]\nbase_url = "{box.datatrics_url}"\nproject_id = "demo"\n'
+            "requests_per_second = 1000\n"
+            f'[octolis]\nbase_url = "{box.octolis_url}"\nlimit_speed = 50\n'
+            '[octolis.datasets]\ncontacts = "contacts"\n'
+        )
+        self.context = make_job(load_project(folder / "migrate.toml", KEYS))
+        self.workspace = self.context.workspace
+
+    def feed(self, *people: dict[str, Any]) -> None:
+        """The source gets records, or newer versions of them."""
+        body = msgspec.json.encode([{"source": "Shop", **person} for person in people])
+        url = f"{self.box.url}/_sandbox/records/profiles"
+        httpx.post(url, content=body).raise_for_status()
+
+    def write(self, rows: list[dict[str, Any]]) -> None:
+        """Somebody writes to the target, beside us."""
+        url = f"{self.box.octolis_url}/datasets/contacts/records/batch?api-key={TARGET_KEY}"
+        httpx.post(url, json=rows, headers=HEADERS).raise_for_status()
+
+    def cities(self) -> dict[str, str]:
+        """What the target holds."""
+        url = f"{self.box.octolis_url}/datasets/contacts/records?api-key={TARGET_KEY}"
+        rows = httpx.get(url, headers=HEADERS).json()["records"]
+        return {row["contact_key"]: row["city"] for row in rows}
+
+    def state(self, plan: str) -> str:
+        """The state of a plan."""
+        return read_standing(self.workspace, open_plan(self.workspace, plan)).state
+
+    def plan(self, name: str, **how: Any) -> None:
+        """Makes a plan."""
+        run_plan(self.context, name=name, **how)
+
+    def load(self, name: str) -> None:
+        """Loads it."""
+        run_load(self.context, name=name)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """Ten people at the source, all of them in the target already with an older city."""
+    settings = SandboxSettings(
+        mappings=tmp_path / "project" / "mappings", datatrics_key=SOURCE_KEY,
+        octolis_keys=(TARGET_KEY,), limits=Limits(enforce=False),
+    )  # fmt: skip
+    (tmp_path / "project" / "mappings").mkdir(parents=True)
+    (tmp_path / "project" / "mappings" / "contacts.yaml").write_text(MAPPING)
+    with Sandbox(settings) as box:
+        made = Shop(box, tmp_path / "project")
+        made.feed(*({"profileid": str(n), "city": "New"} for n in range(10)))
+        made.write([{"contact_key": str(n), "city": "Old"} for n in range(10)])
+        run_extract(made.context, ["profiles"], "first")
+        yield made
+
+
+def test_an_overtaken_plan_is_not_loaded(shop: Shop) -> None:
+    """An older plan must not write over what a newer one has written, and says which one that was."""
+    shop.plan("a")
+    shop.feed(*({"profileid": str(n), "city": "Newest"} for n in range(10)))
+    run_extract(shop.context, ["profiles"], "second")
+    shop.plan("b", snapshot="second")
+    shop.load("b")
+    assert (shop.state("a"), shop.state("b")) == ("overtaken", "loaded")
+    with pytest.raises(Stale, match="overtaken: plan b was loaded in contacts") as caught:
+        shop.load("a")
+    assert "migrate plan --snapshot first" in str(caught.value.hint)
+    assert set(shop.cities().values()) == {"Newest"}
+    status = read_status(shop.workspace)
+    assert [plan["state"] for plan in summarise_status(status)["plans"]] == ["overtaken", "loaded"]
+    assert "a: overtaken: plan b was loaded" in render_status(status)
+
+
+def test_an_undone_plan_says_so_everywhere(shop: Shop) -> None:
+    """Status, reconcile and evidence tell of the undo; the plan is not loaded again; a new one is."""
+    shop.plan("a")
+    shop.load("a")
+    done = run_undo(shop.context, "a", wait_s=0)
+    assert (done.restored, done.verified) == (10, 10)
+    assert set(shop.cities().values()) == {"Old"}
+    status = read_status(shop.workspace)
+    assert status.next == "migrate plan --snapshot first"
+    [plan] = summarise_status(status)["plans"]
+    assert (plan["state"], plan["undone"]["scope"]) == ("undone", "whole")
+    assert plan["undone"]["restored"] == {"contacts": 10}
+    with pytest.raises(Stale, match="undone: 10 records restored"):
+        shop.load("a")
+    found = run_reconcile(shop.context, "a", wait_s=0)
+    assert judge_reconciliation(found) == (4, "undone")
+    summary = summarise_reconciliation(found)
+    assert (summary["state"], summary["datasets"]["contacts"]["verdict"]) == ("undone", "undone")
+    assert run_evidence(shop.context, "a").standing.state == "undone"
+    shop.plan("c")
+    shop.load("c")
+    assert (shop.state("a"), shop.state("c")) == ("undone", "loaded")
+    assert set(shop.cities().values()) == {"New"}
+
+
+def test_a_night_does_not_stand_on_an_undone_load(shop: Shop) -> None:
+    """Neither a delta's plan nor the cut-over goes on from it: eight of ten people would never be sent."""
+    shop.plan("a")
+    shop.load("a")
+    run_undo(shop.context, "a", wait_s=0)
+    shop.feed(*({"profileid": str(n), "city": "Newest"} for n in range(2)))
+    run_extract(shop.context, ["profiles"], "night", since="first")
+    with pytest.raises(Stale, match="10 records hold what they held before plan a") as caught:
+        shop.plan("n", snapshot="night")
+    assert "migrate plan --snapshot first" in str(caught.value.hint)
+    request = CutoverRequest()
+    with pytest.raises(Stale, match="which was undone"):
+        run_cutover(shop.context, prepare_cutover(shop.context, request), request)
+    shop.plan("c", snapshot="first")
+    shop.load("c")
+    shop.plan("n2", snapshot="night")
+    shop.load("n2")
+    assert sorted(shop.cities().values()) == ["New"] * 8 + ["Newest"] * 2
+
+
+def test_the_undo_of_a_night_leaves_its_base(shop: Shop) -> None:
+    """What was put back of the night is what the base has loaded: the next night goes on from there."""
+    shop.plan("a")
+    shop.load("a")
+    shop.feed(*({"profileid": str(n), "city": "Newest"} for n in range(2)))
+    run_extract(shop.context, ["profiles"], "night", since="first")
+    shop.plan("n", snapshot="night")
+    shop.load("n")
+    run_undo(shop.context, "n", wait_s=0)
+    assert set(shop.cities().values()) == {"New"}
+    request = CutoverRequest(name="again")
+    ready = prepare_cutover(shop.context, request)
+    assert (ready.base, ready.broken) == ("first", ())
+    done = run_cutover(shop.context, ready, request)
+    assert done.run is not None
+    assert done.run.stopped is None
+    assert sorted(shop.cities().values()) == ["New"] * 8 + ["Newest"] * 2
+
+
+def test_the_undo_of_one_of_two(shop: Shop) -> None:
+    """A plan that found the other's values equal is overtaken by the undo of that one, and by nothing else."""
+    shop.plan("a")
+    shop.load("a")
+    shop.plan("b")
+    shop.load("b")
+    run_undo(shop.context, "a", wait_s=0)
+    assert (shop.state("a"), shop.state("b")) == ("undone", "overtaken")
+    with pytest.raises(Stale, match="plan a was undone in contacts since"):
+        shop.load("b")
