@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from migrate.language.yaml_text import MAX_BYTES
 from migrate.language.yaml_text import MAX_DEPTH as YAML_DEPTH
+from migrate.mapping.formats import MEANINGS
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.model import Collapse, Column, Lookup, Mapping
 from migrate.mapping.rules import LOSSES, RULES
@@ -100,9 +101,23 @@ TYPES_TABLE = """
 | `date` | the same; the day as written, never moved by a zone | `not_a_date`, `zero_date`, `out_of_calendar` | `"2020-04-28 00:00:00"` |
 | `json` | one JSON value | `not_json`, `unsendable_text` | its text, in quotes |
 
-A naive time is of its source's zone (`[datatrics.timezones]`, or the column's `timezone`). A local time the clock skipped in spring moves
-forward by the gap; one that came twice in autumn is the earlier. Both are counted. `format` is `epoch_s`, `epoch_ms` or strftime codes;
-`%Y` takes years from 1000 on, so that 24 is not the year 24, and a format without spaces takes no text with one.
+A naive time is of its source's zone (`[datatrics.timezones]`, where `source_aliases` make two names one source the zone
+of either, or the column's `timezone`). A local time the clock skipped in spring moves forward by the gap; one that came
+twice in autumn is the earlier. Both are counted.
+
+Without `format` a time is read in the spellings that cannot be mistaken: `2020-04-28 14:08:45`, with `T`, without seconds,
+with a fraction, with `Z`, `UTC` or an offset behind it (RFC 3339); `Tue, 28 Apr 2020 14:08:45 +0200` (RFC 2822); PHP's
+`{"date": …, "timezone_type": …, "timezone": …}`. A zero date is none, however a database or PHP writes it: `0000-00-00`,
+`00-00-0000`, `00/00/0000`, `00000000000000`, `-0001-11-30 00:00:00`, an epoch of -62169984000.
+
+`format` is one of `epoch_s` (also `%s`), `epoch_ms`, `epoch_us`, `rfc_3339`, `rfc_2822`, `php_date`, or made of these codes
+and no others. Between digits a code has its full width (`%Y%m%d`), elsewhere a leading zero may be missing. A space in the
+format is one or more in the text; all other characters are themselves.
+
+CODES_TABLE
+Records are ranked (`collapse: latest`) by each field's own reading: as the column reads it that takes it, with its format
+and zone. What no column takes, or what its column cannot read, is ranked in every known spelling, epochs by their number of
+digits, days before months. What is no time in any of them is counted as `unranked` and ranks last.
 
 ## Consent
 
@@ -145,7 +160,9 @@ def render() -> str:
         "\n### `columns.NAME`\n\n`from`, `sql` or `value`, one of them.\n",
         *_keys(Column),
     ]
-    parts += [AFTER_KEYS, TYPES_TABLE, *_functions(FUNCTIONS.values()), SQL]
+    codes = "".join(_table(("code", "means"), [(f"`{c}`", m) for c, m in MEANINGS.items()]))
+    types = TYPES_TABLE.replace("CODES_TABLE\n", codes + "\n")
+    parts += [AFTER_KEYS, types, *_functions(FUNCTIONS.values()), SQL]
     parts += _table(
         ("rule", "means", "way out"), [(f"`{r.name}`", r.says, r.hint) for r in RULES.values()]
     )

@@ -11,8 +11,9 @@ from migrate.config import SUMMARY_WEBHOOK
 from migrate.language.yaml_text import Document, Path, Place, Problem
 from migrate.mapping.columns import FIELD
 from migrate.mapping.consent import check_consent
-from migrate.mapping.dates import EPOCHS, is_zone
+from migrate.mapping.dates import is_zone
 from migrate.mapping.fields import lookup_columns, named_uses
+from migrate.mapping.formats import refuse_format
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Column, Mapping, constant_text
@@ -252,23 +253,11 @@ def _check_settings(column: Column, required: bool) -> Found:
         yield ("timezone",), "is of a datetime; a date is never moved by a zone"
     if column.timezone is not None and not is_zone(column.timezone):
         yield ("timezone",), f"{column.timezone!r} is no time zone; as Europe/Amsterdam"
-    if column.format is not None and not _is_format(column):
-        yield (
-            ("format",),
-            f"{column.format!r} is no spelling; epoch_s, epoch_ms or strftime codes, as %d/%m/%Y",
-        )
-
-
-def _is_format(column: Column) -> bool:
-    if column.format in EPOCHS:
-        return True
-    if "%" not in str(column.format):
-        return False
-    texts, zones = pl.Series(["2020-01-01"]), pl.Series(["UTC"])
-    try:
-        return len(read_typed(texts, zones, column, "decimals").value) == 1
-    except _FAILURES:
-        return False
+    refused = refuse_format(column.format) if column.format is not None else None
+    if refused and column.type in {"date", "datetime"}:
+        yield ("format",), refused
+    if column.pivot is not None and "%y" not in (column.format or ""):
+        yield ("pivot",), "is of a `format` with %y"
 
 
 def _check_constants(column: Column) -> Found:
@@ -286,11 +275,8 @@ def _check_constants(column: Column) -> Found:
 
 
 def _unfit(column: Column, constants: Iterable[tuple[Path, str]]) -> Found:
-    plain = (
-        column.model_copy(update={"format": None})
-        if column.format and not _is_format(column)
-        else column
-    )
+    unread = column.format is not None and refuse_format(column.format) is not None
+    plain = column.model_copy(update={"format": None}) if unread else column
     for path, text in constants:
         if text == "":
             yield path, "'' counts as no value; leave it out"

@@ -74,6 +74,18 @@ def compute(
     )
 
 
+def read_times(texts: pl.Series, column: Column, zones: pl.Series) -> pl.Series:
+    """The times that texts say under a column's own reading (functions, format, zone), null where they say none.
+
+    **Shape.** One Datetime("us") per text, of a date its midnight. `zones`: of each row's naive times.
+    """
+    if column.timezone is not None:
+        zones = pl.Series([column.timezone]).new_from_index(0, len(texts))
+    # a default is no time of the record, and would rank all that have none alike
+    own = column.model_copy(update={"default": None})
+    return _run(without_empty(texts), own, zones, "decimals").value.cast(pl.Datetime("us"))
+
+
 def evaluate(what: str, sql: str, rows: pl.DataFrame) -> pl.Series:
     """The text that a guarded expression gives for each row.
 

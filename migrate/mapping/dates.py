@@ -1,8 +1,9 @@
 """Times and dates out of text.
 
-A time is read in these spellings: `2020-04-28 14:08:45`, the same with `T`, a fraction, `Z` or an offset; a date alone
-is its midnight, without zone arithmetic. Anything else, epochs and day-month orders among it, needs `format`. A naive
-time is of its source's zone; the result is UTC.
+A time is read in the spellings that cannot be mistaken: `2020-04-28 14:08:45`, the same with `T`, a
+fraction, `Z` or an offset, as RFC 3339 has it; RFC 2822; PHP's date objects. A date alone is its midnight,
+without zone arithmetic. Anything else, epochs and day-month orders among it, needs `format`. A naive time
+is of its source's zone; the result is UTC.
 
 A local time the clock skipped (spring) moves forward by the gap; one that came twice (autumn) is the earlier. Both are
 counted.
@@ -17,7 +18,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from migrate.mapping.distinct import find_distinct
+from migrate.mapping.formats import EPOCHS, NAMED, read_format
 from migrate.mapping.series import all_between
+from migrate.mapping.spellings import SUSPECT, ZERO, read_spelling
 from migrate.mapping.zones import to_utc
 
 _TIME = (
@@ -29,30 +32,31 @@ _PLAIN_TIME = ("0000-00-00 00:00:00", "9999-99-99 29:59:59")
 _PLAIN_DAY = ("0000-00-00", "9999-99-99")
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _DAY_LETTERS = 10
-_ZERO = r"^0000-00-00"
 _OFFSET = r"([+-])([0-9]{2}):?([0-9]{2})?$"
 _TEXT = pl.lit(None, dtype=pl.String)
-EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
 _EPOCH = datetime(1970, 1, 1)
-_FIRST_YEAR = 1000
+# what PHP's strtotime gives for 0000-00-00, in whatever zone: an epoch, but no time
+_ZERO_EPOCH_S = range(-62_170_070_400, -62_169_897_600)
 _FIRST_US, _LAST_US = (
     (end - _EPOCH) // timedelta(microseconds=1) for end in (datetime.min, datetime.max)
 )
 FLAGS = ("zone_assumed", "fraction_dropped", "dst_gap", "dst_fold")
 
 
-def read_datetimes(texts: pl.Series, zones: pl.Series, spelling: str | None = None) -> pl.DataFrame:
+def read_datetimes(
+    texts: pl.Series, zones: pl.Series, spelling: str | None = None, pivot: int | None = None
+) -> pl.DataFrame:
     """Naive UTC times out of text.
 
     **Shape.** One row per text: `value` Datetime("us"), `rule` (null or a rule's name), and the Boolean columns of
     `FLAGS`.
-    `zones` names the zone of each row's naive times.
+    `zones` names the zone of each row's naive times, `spelling` their format, `pivot` the century of its %y.
     """
     few = find_distinct(texts) if _is_one(zones) else None
     if few is None:
-        return _read_datetimes(texts, zones, spelling)
+        return _read_datetimes(texts, zones, spelling, pivot)
     return few.spread_frame(
-        _read_datetimes(few.texts, zones.new_from_index(0, len(few.texts)), spelling)
+        _read_datetimes(few.texts, zones.new_from_index(0, len(few.texts)), spelling, pivot)
     )
 
 
@@ -60,14 +64,16 @@ def _is_one(zones: pl.Series) -> bool:
     return bool((zones == zones.first()).all())
 
 
-def _read_datetimes(texts: pl.Series, zones: pl.Series, spelling: str | None) -> pl.DataFrame:
+def _read_datetimes(
+    texts: pl.Series, zones: pl.Series, spelling: str | None, pivot: int | None
+) -> pl.DataFrame:
     frame = pl.DataFrame({"text": texts, "zone": zones})
-    frame = _parse_known(frame) if spelling is None else _parse_as(frame, spelling)
+    frame = _parse(frame, spelling, pivot)
     frame = to_utc(frame)
     if _is_plain(frame):
         return frame.select(pl.col("utc").alias("value"), _TEXT.alias("rule"), *FLAGS)
     year = pl.col("utc").dt.year()
-    zero = pl.col("text").str.contains(_ZERO)
+    zero = _is_zero(spelling)
     rule = (
         pl.when(pl.col("text").is_null()).then(_TEXT).when(zero).then(pl.lit("zero_date"))
         .when(pl.col("utc").is_null()).then(pl.lit("not_a_datetime"))
@@ -94,25 +100,25 @@ def _in_calendar(times: pl.Series) -> bool:
     return bool(times.to_physical().is_between(_FIRST_US, _LAST_US).all())
 
 
-def read_dates(texts: pl.Series, spelling: str | None = None) -> pl.DataFrame:
+def read_dates(
+    texts: pl.Series, spelling: str | None = None, pivot: int | None = None
+) -> pl.DataFrame:
     """Calendar days out of text: the day as written, never moved by a zone.
 
     **Shape.** One row per text: `value` Date, `rule`, `time_dropped`.
     """
     few = find_distinct(texts)
-    return (
-        _read_dates(texts, spelling)
-        if few is None
-        else few.spread_frame(_read_dates(few.texts, spelling))
-    )
+    if few is None:
+        return _read_dates(texts, spelling, pivot)
+    return few.spread_frame(_read_dates(few.texts, spelling, pivot))
 
 
-def _read_dates(texts: pl.Series, spelling: str | None) -> pl.DataFrame:
+def _read_dates(texts: pl.Series, spelling: str | None, pivot: int | None) -> pl.DataFrame:
     frame = texts.rename("text").to_frame()
-    frame = _parse_known(frame) if spelling is None else _parse_as(frame, spelling)
+    frame = _parse(frame, spelling, pivot)
     year = pl.col("local").dt.year()
     rule = (
-        pl.when(pl.col("text").is_null()).then(_TEXT).when(pl.col("text").str.contains(_ZERO)).then(pl.lit("zero_date"))
+        pl.when(pl.col("text").is_null()).then(_TEXT).when(_is_zero(spelling)).then(pl.lit("zero_date"))
         .when(pl.col("local").is_null()).then(pl.lit("not_a_date"))
         .when((year < 1) | (year > 9999)).then(pl.lit("out_of_calendar")).otherwise(_TEXT)
     )  # fmt: skip  # one case a line
@@ -126,15 +132,31 @@ def _read_dates(texts: pl.Series, spelling: str | None) -> pl.DataFrame:
     )
 
 
-def source_zones(sources: pl.Series, timezones: Mapping[str, str]) -> pl.Series:
-    """The zone of each source: its own, else that of `*`, else UTC."""
+def source_zones(
+    sources: pl.Series, timezones: Mapping[str, str], aliases: Mapping[str, str] | None = None
+) -> pl.Series:
+    """The zone of each source: its own, else that of another name of the same source, else that of `*`, else UTC."""
     default = timezones.get("*", "UTC")
     named = {name: zone for name, zone in timezones.items() if name != "*"}
     if not named:
         return pl.Series("zone", [default], dtype=pl.String).new_from_index(0, len(sources))
-    return sources.replace_strict(
-        list(named), list(named.values()), default=default, return_dtype=pl.String
-    ).fill_null(default)
+    found = sources.unique().drop_nulls().to_list()
+    zones = [zone_of(source, timezones, aliases or {}) for source in found]
+    return sources.replace_strict(found, zones, default=default, return_dtype=pl.String).fill_null(
+        default
+    )
+
+
+def zone_of(source: str, timezones: Mapping[str, str], aliases: Mapping[str, str]) -> str:
+    """The zone of one source's naive times; see `source_zones`."""
+    if source in timezones:
+        return timezones[source]
+    # an alias makes two names one source, so the zone of either is the zone of both
+    mine = aliases.get(source, source)
+    for name, zone in timezones.items():
+        if name != "*" and aliases.get(name, name) == mine:
+            return zone
+    return timezones.get("*", "UTC")
 
 
 def is_zone(name: str) -> bool:
@@ -145,6 +167,28 @@ def is_zone(name: str) -> bool:
     except Exception:  # noqa: BLE001  ZoneInfo raises by what it finds on disk: ValueError, OSError and its own
         return False
     return True
+
+
+def _is_zero(spelling: str | None) -> pl.Expr:
+    """Whether a text is a database's or PHP's way to write no date at all."""
+    text = pl.col("text")
+    if spelling not in EPOCHS:
+        return text.str.contains(ZERO)
+    second = 1_000_000 // EPOCHS[str(spelling)]
+    count = text.cast(pl.Int64, strict=False)
+    return count.is_between(_ZERO_EPOCH_S.start * second, _ZERO_EPOCH_S.stop * second)
+
+
+def _parse(frame: pl.DataFrame, spelling: str | None, pivot: int | None) -> pl.DataFrame:
+    """The frame with `local`, `offset` in minutes (null for a naive time) and `fraction_dropped`."""
+    if spelling is None:
+        return _parse_known(frame)
+    if spelling in EPOCHS:
+        return _parse_epoch(frame, EPOCHS[spelling])
+    if spelling in NAMED:
+        return frame.hstack(_read_one_by_one(frame["text"], spelling))
+    # the few different texts are what comes here, or all of them: an expression for each text either way
+    return frame.hstack(read_format(frame["text"], spelling, pivot))
 
 
 def _parse_known(frame: pl.DataFrame) -> pl.DataFrame:
@@ -163,13 +207,40 @@ def _parse_known(frame: pl.DataFrame) -> pl.DataFrame:
     tails = _read_tails(
         frame.select(pl.when(timed).then(text.str.slice(19)).alias("tail")).to_series()
     )
-    return frame.with_columns(
+    frame = frame.with_columns(
         stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us", cache=False).alias(
             "local"
         ),
         tails["fraction_dropped"],
         pl.when(day).then(0).otherwise(tails["offset"]).alias("offset"),
     )
+    return _with_other_spellings(frame)
+
+
+def _with_other_spellings(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with what no column-wide reading took, read one by one where it may be a time at all."""
+    text = pl.col("text")
+    left = frame.select(~pl.col("timed") & ~pl.col("day") & text.str.contains(SUSPECT)).to_series()
+    at = left.fill_null(value=False).arg_true()
+    if at.is_empty():
+        return frame
+    found = _read_one_by_one(frame["text"].gather(at), None)
+    return frame.with_columns(frame[name].scatter(at, found[name]) for name in found.columns)
+
+
+def _read_one_by_one(texts: pl.Series, only: str | None) -> pl.DataFrame:
+    distinct = texts.unique().drop_nulls()
+    read = [read_spelling(text, only) for text in distinct]
+    table = pl.DataFrame(
+        {
+            "t": distinct,
+            "local": pl.Series([one and one[0] for one in read], dtype=pl.Datetime("us")),
+            "offset": pl.Series([one and one[1] for one in read], dtype=pl.Int64),
+            "fraction_dropped": pl.Series([bool(one and one[2]) for one in read], dtype=pl.Boolean),
+        }
+    )
+    joined = texts.rename("t").to_frame().join(table, on="t", how="left", maintain_order="left")
+    return joined.select("local", "offset", pl.col("fraction_dropped").fill_null(value=False))
 
 
 def _read_tails(tails: pl.Series) -> pl.DataFrame:
@@ -213,36 +284,18 @@ def _parse_one_way(frame: pl.DataFrame) -> pl.DataFrame | None:
     )
 
 
-def _parse_as(frame: pl.DataFrame, spelling: str) -> pl.DataFrame:
+def _parse_epoch(frame: pl.DataFrame, microseconds: int) -> pl.DataFrame:
     text = pl.col("text")
-    if spelling in EPOCHS:
-        count = (
-            pl.when(text.str.contains(r"^-?[0-9]{1,14}$")).then(text).cast(pl.Int64, strict=False)
-        )
-        moment = (count * EPOCHS[spelling]).cast(pl.Datetime("us"))
-        return frame.with_columns(
-            moment.dt.truncate("1s").alias("local"),
-            pl.lit(0, dtype=pl.Int64).alias("offset"),
-            (moment != moment.dt.truncate("1s")).alias("fraction_dropped"),
-        )
-    zoned = "%z" in spelling or "%:z" in spelling
-    dated_only = not any(part in spelling for part in ("%H", "%I", "%T", "%R", "%s", "%X", "%c"))
-    if dated_only:
-        local = text.str.to_date(spelling, strict=False).cast(pl.Datetime("us"))
-    elif zoned:
-        local = text.str.to_datetime(
-            spelling, strict=False, time_unit="us", time_zone="UTC"
-        ).dt.replace_time_zone(None)
-    else:
-        local = text.str.to_datetime(spelling, strict=False, time_unit="us")
-    # polars' %Y takes fewer than four digits, so that 24 would be a year long ago, and any number may follow a space
-    likely = local.dt.year() >= _FIRST_YEAR
-    if not any(map(str.isspace, spelling)):
-        likely &= ~text.str.contains(r"\s")
-    local = pl.when(likely).then(local)
-    whole = local.dt.truncate("1s")
+    digits = pl.when(text.str.contains(r"^-?[0-9]{1,17}(\.[0-9]{1,9})?$")).then(text)
+    count = digits.str.extract(r"^(-?[0-9]+)", 1).cast(pl.Int64, strict=False)
+    whole = pl.when(count.abs() <= _LAST_US // microseconds).then(count * microseconds)
+    moment = whole.cast(pl.Datetime("us"))
+    # behind a point no more than a fraction of a second can stand, since only seconds are sent with one
+    fraction = text.str.contains(r"\.[0-9]*[1-9]").fill_null(value=False)
     return frame.with_columns(
-        whole.alias("local"),
-        pl.lit(0 if zoned or dated_only else None, dtype=pl.Int64).alias("offset"),
-        (local != whole).alias("fraction_dropped"),
+        moment.dt.truncate("1s").alias("local"),
+        pl.lit(0, dtype=pl.Int64).alias("offset"),
+        ((moment != moment.dt.truncate("1s")) | (fraction & moment.is_not_null())).alias(
+            "fraction_dropped"
+        ),
     )

@@ -87,7 +87,13 @@ class Column(_Strict):
         None, description="What happens to a float with too many digits."
     )
     format: StrictStr | None = Field(
-        None, description="How a time is spelt: epoch_s, epoch_ms, or strftime codes."
+        None,
+        description="How a time is spelt: codes of the list below, as %d-%m-%Y %H:%M, or epoch_s, epoch_ms, epoch_us, "
+        "rfc_3339, rfc_2822, php_date.",
+    )
+    pivot: Annotated[StrictInt, Field(ge=0, le=99)] | None = Field(
+        None,
+        description="The first year that `%y` reads as 19..: 69, unless said; 30 reads 29 as 2029 and 30 as 1930.",
     )
     timezone: StrictStr | None = Field(
         None, description="The zone of naive times, instead of the source's."

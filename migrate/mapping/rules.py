@@ -127,6 +127,7 @@ LOSSES = {
     "omitted_invalid": "broke a rule; left out as `on_invalid: omit` says",
     "nulled_invalid": "broke a rule; null sent as `on_invalid: null` says",
     "unlisted": "not listed under `values`; kept or left out as `unlisted` says",
+    "unranked": "no time in a known spelling; ranked behind all records that have one",
     "consent_withheld": "consent not given because its fields disagree or hold nothing",
 }
 

@@ -68,10 +68,10 @@ def read_typed(
             frame = read_floats(texts, float_digits, policy)
             return Typed(frame["value"], frame["rule"], {"rounded": frame["rounded"]})
         case "date":
-            frame = read_dates(texts, column.format)
+            frame = read_dates(texts, column.format, column.pivot)
             return Typed(frame["value"], frame["rule"], {"time_dropped": frame["time_dropped"]})
         case "datetime":
-            frame = read_datetimes(texts, zones, column.format)
+            frame = read_datetimes(texts, zones, column.format, column.pivot)
             return Typed(frame["value"], frame["rule"], {flag: frame[flag] for flag in FLAGS})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from migrate.verify.apply import function_of
 from migrate.verify.record import Reader, Record
@@ -85,6 +85,12 @@ def _lane(rule: ColumnRule, float_digits: str) -> Callable[[str | None, str], _L
         return _Lane(None, broken, origin is not None)
 
     return run
+
+
+def time_lane(rule: ColumnRule, float_digits: str) -> Callable[[str, str], str | None]:
+    """How a column reads a time of its field; None where it reads none. Raises Unverifiable."""
+    run = _lane(replace(rule, default=None), float_digits)
+    return lambda text, zone: run(text, zone).value
 
 
 def _listed(rule: ColumnRule, text: str | None) -> str | None:

@@ -8,10 +8,10 @@ holds something the verifier has no reading of its own for is left out and named
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from migrate.verify.column import ColumnRun, compute_column
+from migrate.verify.column import ColumnRun, compute_column, time_lane
 from migrate.verify.expression import compile_expression, fields_of, text_of
 from migrate.verify.lookup import Answers, LookupTable, Pair
 from migrate.verify.record import Reader, Record, element_reader, elements, field_reader
@@ -78,7 +78,9 @@ class Evaluator:
         self._where = (
             compile_expression(self.rules.where, self._reader) if self.rules.where else None
         )
-        self._order_by = [field_reader(name) for name in self.rules.order_by]
+        self._order_by = [
+            (field_reader(name), self._time_reader(name)) for name in self.rules.order_by
+        ]
         self._asked = [
             (name, self._reader(rule.source), [self._reader(i) for i in rule.ids], rule.rejects)
             for name, rule in self.rules.lookups.items()
@@ -168,7 +170,21 @@ class Evaluator:
 
     def zone_of(self, record: Record) -> str:
         """The zone of a record's naive times."""
-        return self._zones.get(record.source or "", self._zones.get("*", "UTC"))
+        source = record.source or ""
+        if source not in self._zones:
+            self._zones[source] = self._zone_by_alias(source)
+        return self._zones[source]
+
+    def _zone_by_alias(self, source: str) -> str:
+        """The zone set for another name of the same source; names that alias each other are one source."""
+        aliases = self.conventions.source_aliases
+        mine = aliases.get(source, source)
+        same = (
+            zone
+            for name, zone in self.conventions.timezones.items()
+            if aliases.get(name, name) == mine
+        )
+        return next(same, self.conventions.timezones.get("*", "UTC"))
 
     def _row(self, record: Record) -> Row | Left:
         orphan = self._look_up(record)
@@ -209,12 +225,29 @@ class Evaluator:
         return rejected
 
     def _recency(self, record: Record, zone: str) -> str | None:
-        for read in self._order_by:
+        for read, as_column in self._order_by:
             text = read(record)
-            found = read_recency(text, zone) if text else None
+            found = as_column(text, zone) if text else None
             if found is not None:
                 return found
         return None
+
+    def _time_reader(self, name: str) -> Callable[[str, str], str | None]:
+        """How a field ranks: as the column reads it that takes it, then in every known spelling."""
+        of_times = [
+            rule
+            for kind in ("datetime", "date")
+            for rule in self.rules.columns.values()
+            if rule.type == kind
+        ]
+        rule = next((rule for rule in of_times if name in rule.fields), None)
+        if rule is None:
+            return read_recency
+        try:
+            run = time_lane(rule, self.conventions.float_digits)
+        except Unverifiable:
+            return read_recency
+        return lambda text, zone: run(text, zone) or read_recency(text, rule.timezone or zone)
 
     def _reader(self, name: str) -> Reader:
         if name not in self._readers:

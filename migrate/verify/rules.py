@@ -20,7 +20,7 @@ ORDER_BY = ("updated", "updated_at", "created", "created_at")
 _COLUMN_KEYS = frozenset(
     {
         "from", "sql", "value", "type", "apply", "values", "unlisted", "default", "required", "on_invalid", "null",
-        "digits", "format", "timezone", "consent", "recipe", "description",
+        "digits", "format", "timezone", "pivot", "consent", "recipe", "description",
     }
 )  # fmt: skip
 _FILE_KEYS = frozenset(
@@ -52,6 +52,7 @@ class ColumnRule:
     digits: str | None = None
     format: str | None = None
     timezone: str | None = None
+    pivot: int | None = None
     consent: bool = False
     recipe: bool = False
     unknown: tuple[str, ...] = ()
@@ -175,6 +176,7 @@ def _column(name: str, rule: Mapping[Any, Any]) -> ColumnRule:
         digits=named.get("digits"),
         format=named.get("format"),
         timezone=named.get("timezone"),
+        pivot=named.get("pivot"),
         consent=bool(named.get("consent", False)),
         recipe=bool(named.get("recipe", False)),
         unknown=tuple(key for key in named if key not in _COLUMN_KEYS),

@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from migrate.verify.rules import ColumnRule
+from migrate.verify.times import Parser, is_zero_date, parse_ranked, parser_of, to_utc
 
 Reader = Callable[[str, str], str]
 """Gives the canonical text for a source text and the zone of its naive times. Raises Broken."""
@@ -30,15 +28,8 @@ _LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
-_TIME = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})?"
-    r"(?:(Z)|([+-])(0[0-9]|1[0-5])(?::?([0-5][0-9]))?)?)?"
-)
-_FIRST_YEAR = 1000
-_EPOCH = re.compile(r"-?[0-9]{1,14}")
 _EXACT = Context(prec=3000)
 _SIX = Context(prec=6, rounding=ROUND_HALF_EVEN)
-_FORMAT_CODES = frozenset("YmdHMSybBz%")
 
 
 class Broken(Exception):
@@ -68,8 +59,11 @@ def reader_of(column: ColumnRule, float_digits: str) -> Reader:
             policy = column.digits or ("round" if float_digits == "decimals" else "reject")
             return lambda text, _zone: read_float(text, float_digits, policy)
         case "datetime" | "date":
-            parse = _parser(column.format)
-            return lambda text, zone: _read_time(text, zone, parse, whole_day=column.type == "date")
+            spelling, whole_day = column.format, column.type == "date"
+            parse = parser_of(spelling, column.pivot)
+            if parse is None:
+                raise Unverifiable(f"format {spelling}")
+            return lambda text, zone: _read_time(text, zone, parse, spelling, whole_day=whole_day)
     raise Unverifiable(f"type {column.type}")
 
 
@@ -137,85 +131,23 @@ def plain_number(number: Decimal) -> str:
 
 
 def read_recency(text: str, zone: str) -> str | None:
-    """A time for ranking, None where the text is none."""
+    """A time for ranking in any known spelling, None where the text is none."""
     try:
-        return _read_time(text, zone, _parse_known, whole_day=False)
-    except Broken:
+        return to_utc(parse_ranked(text), zone).isoformat(sep=" ", timespec="seconds")
+    except (ValueError, OverflowError):
         return None
 
 
 def _read_time(
-    text: str, zone: str, parse: Callable[[str], tuple[datetime, int | None]], *, whole_day: bool
+    text: str, zone: str, parse: Parser, spelling: str | None, *, whole_day: bool
 ) -> str:
-    if text.startswith("0000-00-00"):
+    if is_zero_date(text, spelling):
         raise Broken("zero_date")
     try:
-        local, offset_min = parse(text)
+        parsed = parse(text)
         if whole_day:
-            return f"{local.date().isoformat()} 00:00:00"
-        moment = (
-            local - timedelta(minutes=offset_min)
-            if offset_min is not None
-            else _in_utc(local, zone)
-        )
+            return f"{parsed[0].date().isoformat()} 00:00:00"
+        moment = to_utc(parsed, zone)
     except (ValueError, OverflowError):
         raise Broken("not_a_date" if whole_day else "not_a_datetime") from None
     return moment.isoformat(sep=" ", timespec="seconds")
-
-
-def _in_utc(local: datetime, zone: str) -> datetime:
-    # fold=0: a time that came twice is the earlier one, a skipped one moves forward by the gap (PEP 495)
-    if zone == "UTC":
-        return local
-    return local.replace(tzinfo=_zone(zone), fold=0).astimezone(UTC).replace(tzinfo=None)
-
-
-@lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
-
-
-def _parse_known(text: str) -> tuple[datetime, int | None]:
-    """A local time and its offset in minutes, None for a naive one. Raises ValueError."""
-    found = _TIME.fullmatch(text)
-    if found is None:
-        raise ValueError
-    year, month, day, hour, minute, second, utc, sign, hours, minutes = found.groups()
-    if hour is None:
-        return datetime(int(year), int(month), int(day)), 0
-    local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))
-    if utc:
-        return local, 0
-    if sign is None:
-        return local, None
-    offset = int(hours) * 60 + int(minutes or 0)
-    return local, -offset if sign == "-" else offset
-
-
-def _parser(spelling: str | None) -> Callable[[str], tuple[datetime, int | None]]:
-    if spelling is None:
-        return _parse_known
-    if spelling in {"epoch_s", "epoch_ms"}:
-        unit = timedelta(seconds=1) if spelling == "epoch_s" else timedelta(milliseconds=1)
-        return lambda text: (_epoch(text, unit), 0)
-    codes = re.findall(r"%(.)", spelling)
-    if not codes or not _FORMAT_CODES.issuperset(codes):
-        raise Unverifiable(f"format {spelling}")
-    has_time = "H" in codes
-    return lambda text: _strptime(text, spelling, has_time)
-
-
-def _epoch(text: str, unit: timedelta) -> datetime:
-    if not _EPOCH.fullmatch(text):
-        raise ValueError
-    moment = datetime(1970, 1, 1) + int(text) * unit
-    return moment.replace(microsecond=0)
-
-
-def _strptime(text: str, spelling: str, has_time: bool) -> tuple[datetime, int | None]:
-    moment = datetime.strptime(text, spelling)
-    if moment.year < _FIRST_YEAR:
-        raise ValueError  # the year was cut short: nobody means one so long ago
-    if moment.tzinfo is not None:
-        return moment.astimezone(UTC).replace(tzinfo=None), 0
-    return moment, None if has_time else 0
