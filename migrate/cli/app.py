@@ -22,10 +22,11 @@ import click
 
 from migrate.cli.complete import offer_names
 from migrate.cli.registry import COMMANDS
-from migrate.errors import MigrateError
+from migrate.errors import GateError, MigrateError
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
+    from migrate.cli.run_record import RunRecord
     from migrate.config import Project
     from migrate.progress import Progress
     from migrate.workspace import Workspace
@@ -62,6 +63,8 @@ class App:
     stop: threading.Event = field(default_factory=threading.Event)
     achieved: Mapping[str, Any] = field(default_factory=dict)
     """What a command that fails has to tell all the same: joins the JSON object of the failure."""
+    run: RunRecord | None = None
+    stopped_by: str | None = None
 
     def open_project(self) -> Project:
         """The checked project file. Raises ConfigError."""
@@ -86,8 +89,21 @@ class App:
 
         project = self.open_project()
         workspace = self.open_workspace(project)
+        self.record(project, workspace)
         with self.interruptible() as stop:
             yield Context(project, workspace, self.progress(), stop, utc_now, force_unlock)
+
+    def record(self, project: Project, workspace: Workspace) -> None:
+        """Keeps in the ledger that the command was given, and by whom."""
+        from migrate.cli.run_record import begin_record
+
+        self.run = begin_record(project, workspace, sys.argv[1:])
+
+    def end_record(self, exit_code: int, stopped_by: str | None = None) -> None:
+        """Keeps how the command ended, where its beginning was kept."""
+        if self.run is not None:
+            self.run.end(exit_code, stopped_by or self.stopped_by)
+            self.run = None
 
     def progress(self) -> Progress:
         """Progress bars on a terminal, heartbeat lines elsewhere, nothing with --quiet."""
@@ -101,6 +117,8 @@ class App:
     def finish(self, outcome: CommandOutcome) -> None:
         """Prints the outcome and ends the process with its exit code."""
         _log.info("%s: %s, exit code %s", outcome.command, outcome.status, outcome.exit_code)
+        if outcome.exit_code == GateError.exit_code:
+            self.stopped_by = str(outcome.data.get("stopped") or outcome.status)
         if self.as_json:
             self._print_json(outcome)
         else:

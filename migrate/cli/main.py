@@ -21,7 +21,7 @@ from migrate.cli.app import App, Group, global_options, wants_colour, wants_json
 from migrate.cli.complete import COMPLETION_VARIABLE
 from migrate.cli.registry import COMMANDS
 from migrate.cli.streams import prepare_streams
-from migrate.errors import MigrateError
+from migrate.errors import GateError, MigrateError
 
 
 class LazyGroup(Group):
@@ -115,6 +115,15 @@ def _offer(app: App) -> int:
 
 
 def _run(app: App) -> int:
+    exit_code = 1
+    try:
+        exit_code = _call(app)
+    finally:
+        app.end_record(exit_code)
+    return exit_code
+
+
+def _call(app: App) -> int:
     name = next((argument for argument in sys.argv[1:] if argument in COMMANDS), "migrate")
     try:
         result = cli.main(
@@ -131,6 +140,8 @@ def _run(app: App) -> int:
             _print_usage_error(name, error)
         return error.exit_code
     except MigrateError as error:
+        if isinstance(error, GateError):
+            app.stopped_by = error.what
         return app.fail(name, error)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped at once; give the same command again to resume", err=True)

@@ -1,0 +1,67 @@
+"""Who ran what, and what came over the plans, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from migrate.report.terminal import Row, format_duration, inert, render_table
+
+if TYPE_CHECKING:
+    from migrate.app.history import History
+    from migrate.load.ledger_facts import PastEvent, RunRecord
+
+
+def render_history(found: History, limit: int) -> str:
+    """The last commands, and what came over the plans that they concern; the newest last."""
+    if not found.runs and not found.events:
+        return "Nothing was recorded here yet."
+    parts = []
+    if found.runs:
+        headers = ["began (UTC)", "took", "by", "exit", "command"]
+        parts.append(render_table(headers, [_run_row(run) for run in found.runs[-limit:]]))
+        parts += ["\n".join(notes)] if (notes := _notes(found.runs[-limit:])) else []
+        if len(found.runs) > limit:
+            parts.append(f"{len(found.runs) - limit:,} earlier ones: --limit N shows more.")
+    if found.events:
+        headers = ["at (UTC)", "plan", "what came over it", "by", "command"]
+        parts.append(render_table(headers, [_event_row(event) for event in found.events[-limit:]]))
+    return "\n\n".join(parts)
+
+
+def _run_row(run: RunRecord) -> Row:
+    took = None if run.ended_at is None else format_duration(run.ended_at - run.began_at)
+    ended = "did not end" if run.exit_code is None else run.exit_code
+    who = f"{run.user}@{run.host}"
+    return [_when(run.began_at), took, inert(who), ended, inert(run.command_line)]
+
+
+def _notes(runs: Sequence[RunRecord]) -> list[str]:
+    """What was confirmed, by whom; which gates stood open; what stopped a command."""
+    lines = []
+    for run in runs:
+        head = f"  {_when(run.began_at)}, {inert(run.user)}@{inert(run.host)}"
+        for name, value in run.confirmations.items():
+            lines.append(f"{head} confirmed {name} {value}")
+        if run.gates:
+            told = ", ".join(f"{name} = {value}" for name, value in run.gates.items())
+            lines.append(f"{head} had gates set otherwise than by default: {inert(told)}")
+        if run.stopped_by:
+            lines.append(f"{head} was stopped: {inert(run.stopped_by.splitlines()[0])}")
+    return lines
+
+
+def _event_row(event: PastEvent) -> Row:
+    words = [event.event]
+    if event.by_plan:
+        words.append(f"by plan {event.by_plan}")
+    if event.dataset:
+        words.append(f"in {event.dataset}")
+    if event.records is not None:
+        words.append(f"({event.records:,} records{', in part' if event.scope == 'part' else ''})")
+    return [_when(event.deed.at), event.plan, " ".join(words), event.deed.who, event.deed.command]
+
+
+def _when(at: float | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
