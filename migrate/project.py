@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from migrate.errors import UsageError, WorkspaceError
+
+if TYPE_CHECKING:
+    from migrate.config import Project
 
 PLACEHOLDER = "CHANGE-ME"
 PROJECT_FILE = """\
@@ -87,6 +92,34 @@ max_errors     = 100           # records refused by Octolis during a load
 require_proven = true          # every extract must be proven complete
 """
 
+SANDBOX_URL = "http://127.0.0.1:8720"
+SANDBOX_FILE = """\
+# A rehearsal: both services are `migrate sandbox` on this machine, and no account is involved.
+#
+#   migrate sandbox --feed demo    in one terminal; or --feed FOLDER of files saved from the API, or --feed SNAPSHOT
+#   migrate run                    in another one, here: extract, plan, load, reconcile
+#
+# For the real services start a project with `migrate init`, which explains every setting.
+
+[datatrics]
+base_url   = "{url}/2.0"
+project_id = "{project_id}"
+
+[datatrics.timezones]
+{timezones}
+
+[datatrics.source_aliases]
+{aliases}
+
+[octolis]
+base_url     = "{url}/v1/data"
+float_digits = "{float_digits}"
+limit_speed  = 1    # 20: limits twenty times as fast as documented; start the sandbox again after a change
+
+[octolis.datasets]
+{datasets}
+"""
+
 ENV_EXAMPLE = """\
 # The keys of both services. Copy this file and fill the copy in; it must be readable by you alone:
 #
@@ -124,8 +157,13 @@ def shipped_mappings() -> Path:
     return found[0]
 
 
-def start_project(folder: Path) -> list[Path]:
+def start_project(
+    folder: Path, *, sandbox: bool = False, like: Project | None = None
+) -> list[Path]:
     """Writes the starter files and returns their paths; nothing that exists is overwritten.
+
+    With `sandbox` the project is complete: both services are `migrate sandbox` on this machine, with keys that are
+    made here and stand in `.env`. With `like` it has that project's mappings, time zones and aliases.
 
     **Raises**: UsageError when a project is already there.
     """
@@ -134,30 +172,67 @@ def start_project(folder: Path) -> list[Path]:
             f"{folder / 'migrate.toml'} exists already",
             hint="name another folder: migrate init DIR",
         )
+    texts = _sandbox_texts(like) if sandbox else _starter_texts()
+    mappings = sorted(path for path in _mappings(like).iterdir() if path.is_file())
+    texts |= {f"mappings/{path.name}": path.read_text(encoding="utf-8") for path in mappings}
     try:
-        return [path for path, text in _files(folder) if _write_new(path, text)]
+        return [folder / name for name, text in texts.items() if _write_new(folder / name, text)]
     except OSError as error:
         raise WorkspaceError(
             f"{folder} cannot be written to: {error.strerror}", hint="choose another folder"
         ) from None
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, str]]:
-    mappings = sorted(shipped_mappings().iterdir())
-    names = [path.stem for path in mappings if path.suffix == ".yaml"]
+def _mappings(like: Project | None) -> Path:
+    return like.mappings if like else shipped_mappings()
+
+
+def _starter_texts() -> dict[str, str]:
+    names = _dataset_names(shipped_mappings())
     width = max(map(len, names))
     datasets = "\n".join(f'# {name:<{width}} = "<dataset id>"' for name in names)
-    yield folder / "migrate.toml", PROJECT_FILE.format(datasets=datasets)
-    yield folder / ".env.example", ENV_EXAMPLE
-    yield folder / ".gitignore", GITIGNORE
-    for path in mappings:
-        yield folder / "mappings" / path.name, path.read_text(encoding="utf-8")
+    return {
+        "migrate.toml": PROJECT_FILE.format(datasets=datasets),
+        ".env.example": ENV_EXAMPLE,
+        ".gitignore": GITIGNORE,
+    }
+
+
+def _sandbox_texts(like: Project | None) -> dict[str, str]:
+    from migrate.privacy.secrets import new_sandbox_keys
+
+    names = like.octolis.datasets if like else _dataset_names(shipped_mappings())
+    project = SANDBOX_FILE.format(
+        url=SANDBOX_URL,
+        project_id=like.datatrics.project_id if like else "demo",
+        timezones=_toml(like.datatrics.timezones if like else {"*": "UTC"}),
+        aliases=_toml(like.datatrics.source_aliases if like else {}),
+        float_digits=like.octolis.float_digits if like else "decimals",
+        # in a sandbox the id of a dataset is its name
+        datasets=_toml({name: name for name in names}),
+    )
+    keys = "\n".join(f"{name}={value}" for name, value in new_sandbox_keys(1).environ().items())
+    return {
+        "migrate.toml": project,
+        ".env": f"# Keys of the sandbox, made for this folder. They open nothing else.\n{keys}\n",
+        ".gitignore": GITIGNORE,
+    }
+
+
+def _dataset_names(mappings: Path) -> list[str]:
+    return sorted(path.stem for path in mappings.glob("*.yaml"))
+
+
+def _toml(values: Mapping[str, str]) -> str:
+    # A JSON string is a TOML string, too.
+    return "\n".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in values.items())
 
 
 def _write_new(path: Path, text: str) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
+    mode = 0o600 if path.name == ".env" else 0o644
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
         return False
     with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:

@@ -7,7 +7,10 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,41 +23,68 @@ from migrate.privacy.secrets import (
     read_sandbox_keys,
 )
 
+if TYPE_CHECKING:
+    from migrate.sandbox.serve import SandboxSettings
+
 _READY = """\
-Both services are up on this machine. In another terminal, in your project's folder:
-
-  migrate.toml   [datatrics]  base_url = "{datatrics}"   project_id = "{project}"
-                 [octolis]    base_url = "{octolis}"{speed}
-  environment    DATATRICS_API_KEY={datatrics_key}
-                 OCTOLIS_API_KEYS={octolis_keys}
-  datasets       {datasets}
-
+Both services are up on this machine{fed}. Ctrl-C ends them.
+{how}
 Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state
-Both want the header  x-sandbox-token: {control_token}
+Both want the header  x-sandbox-token: {control_token}"""
+_IN_PROJECT = """
+{project_file} points to them. In another terminal, in this folder: migrate run
+"""
+# What stands here is TOML and a .env file as they are, to be pasted.
+_ELSEWHERE = """
+A project for them is made by `migrate init DIR --sandbox`; or paste this into a migrate.toml:
 
-Keys and token are new with each start and open everything in it. To keep them, set DATATRICS_API_KEY, OCTOLIS_API_KEYS
-and SANDBOX_TOKEN in the environment or in .env beside migrate.toml. Ctrl-C ends it."""
+[datatrics]
+base_url = "{datatrics}"
+project_id = "{project_id}"
+
+[octolis]
+base_url = "{octolis}"
+limit_speed = {speed:g}
+
+[octolis.datasets]
+{datasets}
+
+and this into .env beside it (chmod 600 .env):
+
+DATATRICS_API_KEY={datatrics_key}
+OCTOLIS_API_KEYS={octolis_keys}
+SANDBOX_TOKEN={control_token}
+
+Keys and token are new with each start, unless they are set in the environment or in such a .env.
+"""
 _KEY_FACTS = {
     "datatrics_key": SOURCE_NAME,
     "octolis_keys": TARGET_NAME,
     "control_token": SANDBOX_CONTROL_NAME,
 }
 _AS_SET = "(as set)"
+_USUAL_PORT = 8720
 
 
 @command(
     "sandbox",
     "migrate sandbox",
+    "migrate sandbox --feed demo",
+    "migrate sandbox --feed saved-files --speed 20",
     "migrate sandbox --db rehearsal.sqlite --speed 20",
     "migrate sandbox --fault datatrics:500@every=7 --fault octolis:reset-after@p=0.05",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option(
     "--port",
-    default=8720,
-    show_default=True,
     type=click.IntRange(0, 65535),
-    help="0 takes any free port.",
+    help="0 takes any free port [8720, or that of the project's addresses].",
+)
+@click.option(
+    "--feed",
+    "feed_with",
+    metavar="demo|DIR|SNAPSHOT",
+    help="Fill the source: made-up data, a folder of files saved from the API, or a snapshot.",
 )
 @click.option(
     "--db",
@@ -64,16 +94,14 @@ _AS_SET = "(as set)"
 @click.option(
     "--mappings",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
-    help="Declare the datasets of these mapping files [the shipped ones].",
+    help="Declare the datasets of these mapping files [the project's, or the shipped ones].",
 )
 @click.option(
     "--datasets",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
     help="Declare datasets in a TOML file: keys, mandatory, protected, defaults, recipes.",
 )
-@click.option(
-    "--project-id", default="demo", show_default=True, help="The Datatrics project; * takes any."
-)
+@click.option("--project-id", help="The Datatrics project; * takes any [the project's, or demo].")
 @click.option(
     "--keys",
     "key_count",
@@ -91,9 +119,8 @@ _AS_SET = "(as set)"
 )
 @click.option(
     "--speed",
-    default=1.0,
     type=click.FloatRange(min=0.01),
-    help="Make the limits' windows this much shorter [1].",
+    help="Make the limits' windows this much shorter [the project's limit_speed, or 1].",
 )
 @click.option(
     "--windows",
@@ -124,14 +151,15 @@ _AS_SET = "(as set)"
 def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     app: App,
     host: str,
-    port: int,
+    port: int | None,
+    feed_with: str | None,
     db: Path | None,
     mappings: Path | None,
     datasets: Path | None,
-    project_id: str,
+    project_id: str | None,
     key_count: int,
     limits: str,
-    speed: float,
+    speed: float | None,
     windows: str,
     latency: float,
     preparation: float,
@@ -141,24 +169,27 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
 ) -> None:
     """Run Datatrics v2 and the Octolis Data API on this machine, for rehearsals and tests.
 
-    Written from the services' documents: what they forbid, it refuses. It begins empty: feed the source through its
-    documented POST calls. Datasets are those of the mapping files; a dataset's id is its logical name. Only programs on
-    this machine that have its keys get an answer, and no web page does.
+    Written from the services' documents: what they forbid, it refuses. It begins empty, or with what --feed names; the
+    documented POST calls feed it, too. Datasets are those of the mapping files; a dataset's id is its logical name.
+    Only programs on this machine that have its keys get an answer, and no web page does.
+
+    In a project whose addresses are on this machine (`migrate init --sandbox`) it takes port, project id, mappings,
+    keys and the limits' speed from there.
     """
-    from migrate.project import shipped_mappings
-    from migrate.sandbox.declare import declare
     from migrate.sandbox.faults import parse_fault
     from migrate.sandbox.limits import Limits
     from migrate.sandbox.serve import SandboxSettings, serve
 
+    home = _read_home(app)
     keys = read_sandbox_keys(app.project_file.absolute().parent / ".env", os.environ, key_count)
+    speed = home.speed if speed is None else speed
     settings = SandboxSettings(
         host=host,
-        port=port,
+        port=home.port if port is None else port,
         db=db,
-        mappings=mappings or (None if datasets else shipped_mappings()),
+        mappings=mappings or (None if datasets else home.mappings),
         datasets=datasets,
-        project_id=project_id,
+        project_id=project_id or home.project_id,
         datatrics_key=keys.datatrics,
         octolis_keys=keys.octolis,
         control_token=keys.control,
@@ -170,33 +201,103 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     )
 
     def on_ready(url: str) -> None:
+        fed = _feed(app, settings, url, feed_with, home.snapshots) if feed_with else {}
         facts = {
             "url": url,
             "datatrics": f"{url}/2.0",
             "octolis": f"{url}/v1/data",
             "project": settings.project_id,
             **{fact: _shown(name, keys) for fact, name in _KEY_FACTS.items()},
-            "datasets": ", ".join(
-                dataset.id for dataset in declare(settings.mappings, settings.datasets).datasets
-            ),
+            "datasets": ", ".join(_dataset_ids(settings)),
         }
         if app.as_json:
-            click.echo(
-                json.dumps({"command": "sandbox", "exit_code": 0, "status": "ready", **facts})
-            )
+            head = {"command": "sandbox", "exit_code": 0, "status": "ready"}
+            click.echo(json.dumps({**head, **facts, "fed": fed}))
             return
-        note = f"   limit_speed = {speed:g}" if speed != 1 else ""
-        click.echo(_READY.format(**facts, speed=note))
+        click.echo(_say_ready(facts, settings, home, fed))
 
     if until_stdin_closes:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    serve(settings, on_ready)
+    serve(settings, on_ready, app.stop)
     if not app.as_json:
-        app.finish(
-            CommandOutcome(
-                "sandbox", "The sandbox has ended." + (f" Its state is in {db}." if db else "")
-            )
-        )
+        kept = f" Its state is in {db}." if db else ""
+        app.finish(CommandOutcome("sandbox", f"The sandbox has ended.{kept}"))
+
+
+@dataclass(frozen=True)
+class _Home:
+    """What a sandbox takes from the project it is started in; `project_file`: None for one that is not made for it."""
+
+    port: int
+    project_id: str
+    mappings: Path
+    speed: float
+    snapshots: Path | None = None
+    project_file: Path | None = None
+
+
+def _read_home(app: App) -> _Home:
+    from urllib.parse import urlsplit
+
+    from migrate.config import LOOPBACK
+    from migrate.project import shipped_mappings
+
+    if not app.project_file.exists():
+        return _Home(_USUAL_PORT, "demo", shipped_mappings(), 1.0)
+    project = app.open_project()
+    snapshots = project.workspace / "snapshots"
+    addresses = [urlsplit(part.base_url) for part in (project.datatrics, project.octolis)]
+    if any(address.hostname not in LOOPBACK for address in addresses):
+        # The project of a real migration: nothing of it is this sandbox's, but its snapshots may be fed.
+        return _Home(_USUAL_PORT, "demo", shipped_mappings(), 1.0, snapshots)
+    return _Home(
+        port=addresses[0].port or _USUAL_PORT,
+        project_id=project.datatrics.project_id,
+        mappings=project.mappings,
+        speed=project.octolis.limit_speed,
+        snapshots=snapshots,
+        project_file=project.file,
+    )
+
+
+def _feed(
+    app: App, settings: SandboxSettings, url: str, what: str, snapshots: Path | None
+) -> dict[str, int]:
+    from pydantic import SecretStr
+
+    from migrate.app.sandbox_feed import SandboxAddress, feed_sandbox
+    from migrate.cli.app import utc_now
+
+    address = SandboxAddress(
+        url=url,
+        project_id="demo" if settings.project_id == "*" else settings.project_id,
+        key=SecretStr(settings.datatrics_key),
+        control_token=SecretStr(settings.control_token or ""),
+    )
+    return feed_sandbox(address, what, snapshots, app.progress(), app.stop, utc_now)
+
+
+def _dataset_ids(settings: SandboxSettings) -> list[str]:
+    from migrate.sandbox.declare import declare
+
+    return [dataset.id for dataset in declare(settings.mappings, settings.datasets).datasets]
+
+
+def _say_ready(
+    facts: Mapping[str, str], settings: SandboxSettings, home: _Home, fed: Mapping[str, int]
+) -> str:
+    records = ", ".join(f"{count:,} {resource}" for resource, count in fed.items())
+    is_home = home.project_file is not None and facts["url"].endswith(f":{home.port}")
+    how = (_IN_PROJECT if is_home else _ELSEWHERE).format(
+        **{name: value for name, value in facts.items() if name != "datasets"},
+        project_file=home.project_file,
+        project_id="demo" if settings.project_id == "*" else settings.project_id,
+        speed=settings.limits.speed,
+        datasets="\n".join(
+            f"{json.dumps(name)} = {json.dumps(name)}" for name in _dataset_ids(settings)
+        ),
+    )
+    return _READY.format(**facts, fed=f", with {records}" if records else "", how=how)
 
 
 def _shown(name: str, keys: SandboxKeys) -> str:

@@ -105,9 +105,10 @@ class Sandbox:
         self._stack.close()
 
 
-def serve(settings: SandboxSettings, on_ready: Callable[[str], None]) -> None:
-    """Serves until SIGINT or SIGTERM; `on_ready` is told the URL once requests are taken."""
-    stop = threading.Event()
+def serve(
+    settings: SandboxSettings, on_ready: Callable[[str], None], stop: threading.Event
+) -> None:
+    """Serves until `stop` is set, which SIGINT and SIGTERM do; `on_ready` is told the URL once requests are taken."""
     previous = {
         number: signal.signal(number, lambda *_: stop.set())
         for number in (signal.SIGINT, signal.SIGTERM)

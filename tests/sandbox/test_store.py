@@ -22,11 +22,12 @@ from tests.harness import PATIENCE_S
 Connect = Callable[[Sandbox], Any]
 SERVER = """
 import sys
+import threading
 from pathlib import Path
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import SandboxSettings, serve
 settings = SandboxSettings(datasets=Path(sys.argv[1]), db=Path(sys.argv[2]), limits=Limits(enforce=False))
-serve(settings, lambda url: print(url, flush=True))
+serve(settings, lambda url: print(url, flush=True), threading.Event())
 print("ended")
 """
 
