@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -54,6 +55,7 @@ def verify_deeply(
     datasets: Sequence[str],
     wait_s: float,
     beside: Beside | None = None,
+    preparing: Mapping[str, bool] = MappingProxyType({}),
 ) -> Iterator[DeepDataset]:
     """Each dataset read back and compared, in the mappings' order; its differences are written to a file.
 
@@ -73,7 +75,7 @@ def verify_deeply(
                 continue
             with contextlib.closing(expected.shelf):
                 if dataset in datasets:
-                    yield _verify(context, client, plan, expected, wait_s)
+                    yield _verify(context, client, plan, expected, wait_s, preparing.get(dataset))
                 if beside:
                     beside.take(client, expected)
     except Interrupted as error:
@@ -191,16 +193,20 @@ def work_folder(context: Context, plan: Plan, dataset: str) -> Path:
 
 
 def _verify(
-    context: Context, client: TargetClient, plan: Plan, expected: Expected, wait_s: float
+    context: Context,
+    client: TargetClient,
+    plan: Plan,
+    expected: Expected,
+    wait_s: float,
+    coming: bool | None,
 ) -> DeepDataset:
     dataset = expected.rules.dataset
     known = read_known(
         context.workspace.ledger, plan.folder, plan.name, expected.rules, expected.unverifiable,
         work_folder(context, plan, dataset), expected.shelf.buckets,
     )  # fmt: skip
-    known = replace(
-        known, rest=replace(known.rest, recipes=frozenset(plan.document.datasets[dataset].recipes))
-    )
+    recipes = frozenset(plan.document.datasets[dataset].recipes)
+    known = replace(known, rest=replace(known.rest, recipes=recipes, coming=coming))
     task = f"read back {dataset}"
     context.progress.begin(task, total=expected.read, unit="records")
     reading = Reading(

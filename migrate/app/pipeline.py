@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -341,7 +342,8 @@ def run_stages(
     after: Callable[[Run], None] = lambda _run: None,
 ) -> Run:
     """A run with a way of its own to extract and to plan; `after` is told what stands after each stage."""
-    from migrate.app.reconcile import run_reconcile
+    from migrate.app.reconcile import run_reconcile, wait_for_preparation
+    from migrate.app.target_client import sleeper
 
     seconds: dict[str, float] = {}
     with _timed("extract", seconds):
@@ -361,7 +363,12 @@ def run_stages(
     run = replace(run, loaded=loaded)
     after(run)
     with _timed("reconcile", seconds):
-        found = run_reconcile(context, plan.name)
+        found = wait_for_preparation(
+            partial(run_reconcile, context, plan.name),
+            context.now,
+            sleeper(context),
+            context.progress.note,
+        )
     run = replace(run, reconciliation=found)
     after(run)
     return run

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from datetime import datetime, timedelta
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,14 @@ from migrate.app.not_loaded import not_begun
 from migrate.app.standing import read_standing, remake_command
 from migrate.app.target_client import open_target, reading_folder, sleeper
 from migrate.load.standing import Standing
+from migrate.names import MASTERID
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.report.reconcile import summarise_reconciliation
 from migrate.target.client import TargetClient
 from migrate.verify.buckets import SYSTEM_COLUMNS, explain_difference, find_interval
-from migrate.verify.known import read_marks, read_written
+from migrate.verify.known import read_acknowledged, read_marks, read_written, read_youngest
 from migrate.verify.ledger_counts import read_books
+from migrate.verify.preparation import is_on_its_way
 from migrate.verify.readback import Reading, forget_reading, read_pages
 from migrate.verify.reconcile import (
     DatasetBooks,
@@ -72,7 +76,14 @@ def run_reconcile(
             if dataset not in feeds
         }
         if deep:
-            for dataset in verify_deeply(context, client, plan, list(found), wait_s, beside):
+            preparing = {
+                name: one.verdict == "pending"
+                for name, one in found.items()
+                if one.settles_at is not None and context.now() < one.settles_at
+            }
+            for dataset in verify_deeply(
+                context, client, plan, list(found), wait_s, beside, preparing
+            ):
                 found[dataset.dataset] = replace(found[dataset.dataset], deep=dataset)
     not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
     standing = read_standing(context.workspace, plan)
@@ -156,7 +167,9 @@ class _Equation:
             after,
             by_source,
             lambda n, left: explain_difference(n, left, self.held(), written()),
+            self._is_coming,
         )
+        found = replace(found, settles_at=self.settles_at)
         forget_reading(self._folder())
         interval = find_interval(
             read_marks(self.context.workspace.ledger, self.plan.name, books.dataset)
@@ -164,6 +177,21 @@ class _Equation:
         if found.difference and interval:
             found = replace(found, explanations=(*found.explanations, interval))
         return found
+
+    @cached_property
+    def settles_at(self) -> datetime | None:
+        """From when on everything that was written counts as prepared; None where nothing was written."""
+        ledger, plan = self.context.workspace.ledger, self.plan.name
+        youngest = read_youngest(ledger, plan, self.books.dataset)
+        bound = timedelta(minutes=self.context.project.octolis.settle_minutes)
+        return None if youngest is None else youngest + bound
+
+    def _is_coming(self) -> bool:
+        if self.settles_at is None or self.context.now() >= self.settles_at:
+            return False
+        ledger, plan = self.context.workspace.ledger, self.plan.name
+        acknowledged = read_acknowledged(ledger, plan, self.books.dataset)
+        return is_on_its_way(self.held().get_column(MASTERID), acknowledged)
 
     def held(self) -> pl.DataFrame:
         """The dataset's records, read back once: system columns and source only."""
@@ -193,3 +221,43 @@ class _Equation:
         return SourceCount(
             planned, counted, "':' and ',' cannot be filtered: counted from the records read back"
         )
+
+
+_POLL_S = 10.0
+_LONGEST_POLL_S = 60.0
+
+
+def wait_for_preparation(
+    check: Callable[[], Reconciliation],
+    now: Callable[[], datetime],
+    sleep: Callable[[float], None],
+    note: Callable[[str], None],
+) -> Reconciliation:
+    """What `check` finds once nothing is pending, or once everything counts as prepared: then that is the truth.
+
+    `note` is told how long it may take yet, and the command that asks again. **Units**: seconds for `sleep`.
+    """
+    wait_s = _POLL_S
+    while True:
+        found = check()
+        if found.verdict != "pending" or found.settles_at is None or now() >= found.settles_at:
+            return found
+        left_s = (found.settles_at - now()).total_seconds()
+        note(say_pending(found, left_s))
+        # never past the moment from which on the answer is final
+        sleep(min(wait_s, left_s))
+        wait_s = min(wait_s * 1.5, _LONGEST_POLL_S)
+
+
+def say_pending(found: Reconciliation, left_s: float) -> str:
+    """One line: what is waited for, and for how long at most."""
+    waiting = [
+        f"{name} {d.count_after:,} of {d.expected:,}" if d.difference else f"{name}, values"
+        for name, d in found.datasets.items()
+        if d.is_pending
+    ]
+    return (
+        f"waiting for the target to prepare what was written: {', '.join(waiting)}; "
+        f"at most {left_s / 60:.0f} min more ([octolis] settle_minutes); Ctrl-C, then "
+        f"`migrate reconcile --plan {found.plan}` asks again"
+    )

@@ -90,6 +90,7 @@ def reconcile(
         repaired = run_repair(context, found) if repair else None
         mask = None if show_values else workspace_masker(context.workspace.root).mask
     exit_code, status = judge_reconciliation(found)
+    options = [name for name, on in (("--deep", deep), ("--totals", totals)) if on]
     data, text = summarise_reconciliation(found), render_reconciliation(found, mask)
     if totals:
         tables = mask_examples(found.tables, mask)
@@ -104,6 +105,9 @@ def reconcile(
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."
-    unfinished = f"migrate load --plan {found.plan}" if not found.is_finished else None
-    following = f"migrate load --plan {repaired}" if repaired else found.remake or unfinished
-    app.finish(CommandOutcome("reconcile", text, data, exit_code, status, following))
+    following = f"migrate load --plan {repaired}" if repaired else found.remake
+    if not following and not found.is_finished:
+        following = f"migrate load --plan {found.plan}"
+    if not following and status == "pending":
+        following = " ".join(["migrate reconcile", *options, f"--plan {found.plan}"])
+    app.finish(CommandOutcome("reconcile", text, data, exit_code, status, following or None))

@@ -17,15 +17,18 @@ _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed")
 
 
 def judge_reconciliation(found: Reconciliation) -> tuple[int, str]:
-    """Exit code and status: 4 for a difference, and for records that are still to be sent."""
-    return (0 if found.matches else 4), found.verdict
+    """Exit code and status: 4 for a difference, and for records that are still to be sent; 3 for what is pending."""
+    verdict = found.verdict
+    return {"match": 0, "pending": 3}.get(verdict, 4), verdict
 
 
 def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
     """The reconciliation's part of the JSON object."""
     datasets = {name: _summarise(d) for name, d in found.datasets.items()}
     unsaid = {"unverifiable": dict(found.unverifiable), "not_loaded": dict(found.not_loaded)}
-    return {"plan": found.plan, **found.standing, "datasets": datasets, **unsaid}
+    settles_at = None if found.settles_at is None else found.settles_at.isoformat()
+    told = {"plan": found.plan, **found.standing, "settles_at": settles_at}
+    return {**told, "datasets": datasets, **unsaid}
 
 
 def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
@@ -102,6 +105,12 @@ def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> st
         )
     explanations = [
         f"  {name}: {line}" for name, d in found.datasets.items() for line in d.explanations
+    ]
+    explanations += [
+        f"  {name}: pending: the target may still be preparing what was written last; what is "
+        f"missing at {d.settles_at:%Y-%m-%d %H:%M:%S} UTC is missing"
+        for name, d in found.datasets.items()
+        if d.is_pending and d.settles_at
     ]
     explanations += [f"  {name}: not verifiable: {why}" for name, why in found.unverifiable.items()]
     explanations += [

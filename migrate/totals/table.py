@@ -110,9 +110,12 @@ class Group:
     @property
     def equal(self) -> bool:
         """True when amounts, counts and what cannot be read are the same in all places."""
-        if self.lacking or self.snapshot != self.plan:
-            return False
-        return self.target is None or self.target == self.plan
+        return self.is_planned and (self.target is None or self.target == self.plan)
+
+    @property
+    def is_planned(self) -> bool:
+        """True when the plan has what the source has; the target may not show it yet."""
+        return not self.lacking and self.snapshot == self.plan
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,11 @@ class Table:
     def equal(self) -> bool:
         """True when every group is."""
         return all(group.equal for group in self.groups)
+
+    @property
+    def is_planned(self) -> bool:
+        """True when the plan has all that the source has, and that can be told."""
+        return not self.doubts and all(group.is_planned for group in self.groups)
 
     @property
     def unequal(self) -> tuple[Group, ...]:

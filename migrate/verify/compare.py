@@ -47,7 +47,8 @@ class KnownRows:
     `unsent`) and the `masterid` as the load or the plan knew it. `before`: rows of the target as the plan read them,
     None for an offline plan. `begun`: the target's own time at the first write. `undecided`: identities that a column
     the verifier cannot work out may have kept out. `protected`: `(key, column)` that the target said it did not store.
-    `recipes`: columns that the plan saw the target's own preparation change.
+    `recipes`: columns that the plan saw the target's own preparation change. `coming`: None once all that was written
+    counts as prepared; before that, whether the count lacks records that may still come.
     """
 
     states: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STATES))
@@ -56,6 +57,7 @@ class KnownRows:
     undecided: frozenset[tuple[str | None, str | None]] = frozenset()
     protected: frozenset[tuple[str, str]] = frozenset()
     recipes: frozenset[str] = frozenset()
+    coming: bool | None = None
 
 
 @dataclass(frozen=True)

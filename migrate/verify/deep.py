@@ -28,6 +28,7 @@ from migrate.verify.compare import (
 )
 from migrate.verify.expected import Expected
 from migrate.verify.known import Known
+from migrate.verify.preparation import hold_back
 from migrate.verify.readback import (
     ALL_MASTERIDS,
     MASTERID,
@@ -116,6 +117,9 @@ def verify_dataset(
             settled, pending = _agreed(before, tally)
             if not pending:
                 break
+        if known.rest.coming is not None:
+            settled, waiting = _held_back(settled, known)
+            pending += waiting
         return _count(expected, tally, settled, pending, file)
     finally:
         forget_reading(folder)
@@ -175,6 +179,18 @@ def _agreed(first: _Tally, second: _Tally) -> tuple[list[Path], int]:
         files.append(later.with_name(f"both-{later.name}"))
         parquet.write(both, files[-1], statistics=False)
     return files, pending
+
+
+def _held_back(files: list[Path], known: Known) -> tuple[list[Path], int]:
+    """The files without findings that the target's preparation may still take away, and how many those are."""
+    kept, waiting = [], 0
+    for file in files:
+        found = parquet.read(file)
+        waits = hold_back(found, known.rest.begun, coming=bool(known.rest.coming))
+        waiting += int(waits.sum())
+        kept.append(file.with_name(f"kept-{file.name}"))
+        parquet.write(found.filter(~waits), kept[-1], statistics=False)
+    return kept, waiting
 
 
 def _count(

@@ -15,6 +15,7 @@ import polars as pl
 from migrate import parquet
 from migrate.errors import Damaged, WorkspaceError
 from migrate.verify.compare import STATES, KnownRows, held_keys
+from migrate.verify.preparation import Acknowledged
 from migrate.verify.readback import MASTERID
 from migrate.verify.rules import DatasetRules
 from migrate.verify.spill import KEY, Spill
@@ -246,6 +247,34 @@ def _as_text(name: str, kind: pl.DataType) -> pl.Expr:
     if kind.is_temporal():
         return column.dt.strftime("%Y-%m-%d %H:%M:%S")
     return column.cast(pl.String)
+
+
+_ACKNOWLEDGED = "SELECT max(settled_at) FROM records WHERE dataset = ? AND state = 'written'"
+_MADE = (
+    "SELECT masterid, max(settled_at) FROM records WHERE dataset = ? AND change = 'create'"
+    " AND state = 'written' AND masterid IS NOT NULL GROUP BY masterid"
+)
+
+
+def read_youngest(ledger: Path, plan: str, dataset: str) -> datetime | None:
+    """When the target acknowledged the last write of a dataset; None where it took none."""
+    if not ledger.exists():
+        return None
+    with opened(ledger) as connection:
+        row = connection.execute(_DATASET, (plan, dataset)).fetchone()
+        found = None if row is None else connection.execute(_ACKNOWLEDGED, row[:1]).fetchone()[0]
+        return None if found is None else datetime.fromtimestamp(found, UTC)
+
+
+def read_acknowledged(ledger: Path, plan: str, dataset: str) -> Acknowledged:
+    """When the target acknowledged what the load made, and what it merged away."""
+    with opened(ledger) as connection:
+        row = connection.execute(_DATASET, (plan, dataset)).fetchone()
+        if row is None:
+            return Acknowledged()
+        made = dict(connection.execute(_MADE, row[:1]).fetchall())
+        gone = _first_column(connection, _GONE, row[0])
+    return Acknowledged(read_youngest(ledger, plan, dataset), made, gone)
 
 
 def count_refusals(ledger: Path, plan: str, dataset: str) -> dict[int, int]:

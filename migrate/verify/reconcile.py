@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from migrate.verify.buckets import Buckets
@@ -68,7 +69,8 @@ class SourceCount:
 class DatasetReconciliation:
     """One dataset's equation with its verdict and, for a difference, what explains it.
 
-    `pending` is a count that has not come to rest; `deep` what the read-back of every record found, if it was asked.
+    `pending` is a count that has not come to rest, or that lacks what the target may still be preparing; `deep` what
+    the read-back of every record found, if it was asked. `settles_at`: from when on a difference is believed.
     """
 
     books: DatasetBooks
@@ -80,6 +82,12 @@ class DatasetReconciliation:
     explanations: tuple[str, ...]
     buckets: Buckets = field(default_factory=Buckets)
     deep: DeepDataset | None = None
+    settles_at: datetime | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """True when its count or its records are waited for."""
+        return "pending" in (self.verdict, self.deep.verdict if self.deep else None)
 
 
 @dataclass(frozen=True)
@@ -126,11 +134,19 @@ class Reconciliation:
             return "undone"
         deep = [found.deep.verdict for found in self.datasets.values() if found.deep]
         verdicts: set[str] = {*(found.verdict for found in self.datasets.values()), *deep}
-        if "mismatch" in verdicts or not self.totals_equal:
+        if "mismatch" in verdicts or not all(table.is_planned for table in self.tables):
             return "mismatch"
         if "pending" in verdicts:
             return "pending"
+        if not self.totals_equal:
+            return "mismatch"
         return "match" if self.is_finished else "unfinished"
+
+    @property
+    def settles_at(self) -> datetime | None:
+        """From when on what is pending is believed; None where nothing is."""
+        pending = [found for found in self.datasets.values() if found.is_pending]
+        return max((found.settles_at for found in pending if found.settles_at), default=None)
 
     @property
     def totals_equal(self) -> bool:
@@ -162,8 +178,12 @@ def judge(
     after: SettledCount,
     by_source: Mapping[str, SourceCount],
     explain: Callable[[int, Buckets], Buckets] | None = None,
+    is_coming: Callable[[], bool] = lambda: False,
 ) -> DatasetReconciliation:
-    """The equation with its verdict; `explain` is asked for the buckets of a difference."""
+    """The equation with its verdict; `explain` is asked for the buckets of a difference.
+
+    `is_coming`: whether what differs may still be on its way; asked only of a difference.
+    """
     expected = expected_count(books)
     difference = after.count - expected
     buckets = Buckets(
@@ -172,12 +192,13 @@ def judge(
     )  # fmt: skip
     if difference and explain:
         buckets = explain(difference, buckets)
+    waits = bool(difference) and (not after.rests or is_coming())
     return DatasetReconciliation(
         books=books,
         expected=expected,
         count_after=after.count,
         difference=difference,
-        verdict="match" if difference == 0 else "mismatch" if after.rests else "pending",
+        verdict="match" if difference == 0 else "pending" if waits else "mismatch",
         by_source=by_source,
         explanations=tuple(_explain(buckets, difference)),
         buckets=buckets,

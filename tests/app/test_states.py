@@ -1,4 +1,4 @@
-"""What the commands say and refuse as plans are loaded, overtaken and undone; the target is a sandbox in this process."""
+"""What the commands say and refuse as plans are loaded, overtaken and undone; the target is a sandbox here."""
 
 from __future__ import annotations
 
