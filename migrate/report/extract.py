@@ -31,6 +31,7 @@ def summarise_extraction(extraction: Extraction) -> dict[str, Any]:
                 "verdict": result.verdict,
                 "reason": result.reason,
                 "changed_duplicates": result.changed_duplicates,
+                "undated_duplicates": result.undated_duplicates,
                 "without_id": result.without_id,
                 "unparsed": result.unparsed,
                 "folded": result.folded,

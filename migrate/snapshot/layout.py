@@ -100,7 +100,8 @@ class ResourceResult:
     are of the run that finished the resource. `unlisted_fields`: for how many fields
     there was no column left, at least. `folded`: objects whose members have no columns, and how many
     different keys were seen in one; 0: nested too deep. `shared_names`: columns for which a record
-    has two fields, of which the column holds the one seen first.
+    has two fields, of which the column holds the one seen first. `undated_duplicates`: of the changed
+    ones, those where no time says which is newer, so that the one in the later place was kept.
     """
 
     announced: int | None
@@ -123,6 +124,7 @@ class ResourceResult:
     folded: dict[str, int] = field(default_factory=dict)
     files: list[SavedFile] = field(default_factory=list)
     expected: Expectation | None = None
+    undated_duplicates: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,31 @@ from typing import IO
 
 import polars as pl
 
+from migrate.moments import read_moments
 from migrate.snapshot.layout import disk_errors
 from migrate.snapshot.records import IdentityFields, pick_fields
 from migrate.snapshot.spool import PageEntry, Spool
+from migrate.snapshot.versions import is_newer
 from migrate.workspace import sha256_bytes
 
 _PAGES_AT_ONCE = 50
 _HASHES_AT_ONCE = 500_000
 _READ_BYTES = 8 * 100_000
 _BYTES_IN_MEMORY = 8 * 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedDuplicate:
+    """A copy that was left out, by page and row, and the one that stayed and differs from it.
+
+    `by_time`: the one that stayed says that it is newer; else it is the one in the later place.
+    """
+
+    page: int
+    row: int
+    kept_page: int
+    kept_row: int
+    by_time: bool
 
 
 @dataclass(frozen=True)
@@ -28,8 +44,18 @@ class DuplicateSurvey:
     received: int
     without_id: int
     duplicates: int
-    changed_duplicates: int
     left_out: Mapping[int, list[int]]
+    changed: Sequence[ChangedDuplicate] = ()
+
+    @property
+    def changed_duplicates(self) -> int:
+        """Copies that were left out and differ from the one that stayed."""
+        return len(self.changed)
+
+    @property
+    def undated_duplicates(self) -> int:
+        """Those of them of which it could not be told whether they are older."""
+        return sum(not one.by_time for one in self.changed)
 
     @property
     def distinct(self) -> int:
@@ -46,7 +72,9 @@ class _Copy:
 
 
 def survey(spool: Spool, fields: IdentityFields) -> DuplicateSurvey:
-    """The stored pages' identities compared; of equal ones the newest by its `updated` text stays, else the last.
+    """The stored pages' identities compared; of equal ones the newest by its `updated` stays.
+
+    Times are read in any spelling; where they do not tell which is newer, the last one stays.
 
     **Guarantees**: memory does not grow with the number of records, but with that of repeated ones.
     """
@@ -60,7 +88,7 @@ def survey(spool: Spool, fields: IdentityFields) -> DuplicateSurvey:
         repeated = _repeated(file, known)
     without_id = received - known
     if repeated.is_empty():
-        return DuplicateSurvey(received, without_id, 0, 0, {})
+        return DuplicateSurvey(received, without_id, 0, {})
     return _compare(_copies(spool, fields, repeated), received, without_id)
 
 
@@ -93,19 +121,40 @@ def _stored_hashes(file: IO[bytes]) -> Iterator[pl.Series]:
 def _compare(
     copies: Iterator[tuple[tuple[str | None, str], _Copy]], received: int, without_id: int
 ) -> DuplicateSurvey:
-    stays: dict[tuple[str | None, str], _Copy] = {}
-    left_out: dict[int, list[int]] = {}
-    duplicates = changed = 0
+    groups: dict[tuple[str | None, str], list[_Copy]] = {}
     for identity, copy in copies:
-        other = stays.get(identity)
-        if other is None:
-            stays[identity] = copy
+        groups.setdefault(identity, []).append(copy)
+    left_out: dict[int, list[int]] = {}
+    changed: list[ChangedDuplicate] = []
+    for group in groups.values():
+        kept = _newest(group)
+        for copy in group:
+            if copy is kept:
+                continue
+            left_out.setdefault(copy.page, []).append(copy.row)
+            if copy.content != kept.content:
+                by_time = is_newer(kept.updated, copy.updated) is True
+                changed.append(ChangedDuplicate(copy.page, copy.row, kept.page, kept.row, by_time))
+    duplicates = sum(len(group) - 1 for group in groups.values())
+    return DuplicateSurvey(received, without_id, duplicates, left_out, changed)
+
+
+def _newest(group: Sequence[_Copy]) -> _Copy:
+    """The copy that none is newer than; of several such the one in the last place."""
+    candidates: list[_Copy] = []
+    for copy in group:
+        if any(is_newer(other.updated, copy.updated) for other in candidates):
             continue
-        loser, stays[identity] = (other, copy) if copy.updated >= other.updated else (copy, other)
-        left_out.setdefault(loser.page, []).append(loser.row)
-        duplicates += 1
-        changed += other.content != copy.content
-    return DuplicateSurvey(received, without_id, duplicates, changed, left_out)
+        # What says the same, or no time at all, is told apart by nothing but its place.
+        candidates = [other for other in candidates if not _gives_way(other, copy)]
+        candidates.append(copy)
+    return candidates[-1]
+
+
+def _gives_way(other: _Copy, copy: _Copy) -> bool:
+    neither_is_a_time = not (read_moments(other.updated) or read_moments(copy.updated))
+    is_same = other.updated == copy.updated or neither_is_a_time
+    return is_same or is_newer(copy.updated, other.updated) is True
 
 
 def _hashes(spool: Spool, entries: Sequence[PageEntry]) -> pl.Series:
@@ -138,13 +187,15 @@ def _copies(
         if not rows:
             continue
         copies = spool.read(entry).rows(rows)
-        moments = (
-            pick_fields(copies.items, fields.updated)
-            .select(pl.coalesce(pl.all(), pl.lit("")))
-            .to_series()
-        )
+        moments = map(_moment_of, pick_fields(copies.items, fields.updated).iter_rows())
         for row, source, id_, item, moment in zip(
             rows, copies.sources, copies.ids, copies.items, moments, strict=True
         ):
             if id_ is not None:
                 yield (source, id_), _Copy(moment, entry.number, row, sha256_bytes(item))
+
+
+def _moment_of(texts: Sequence[str | None]) -> str:
+    """The first of a record's times that can be read; else the first text there is."""
+    filled = [text for text in texts if text]
+    return next(filter(read_moments, filled), filled[0] if filled else "")

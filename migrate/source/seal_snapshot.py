@@ -118,6 +118,7 @@ def describe(
         reason=reason,
         shared_names=parts.shared_names,
         folded=parts.folded,
+        undated_duplicates=found.undated_duplicates,
         unlisted_fields=parts.unlisted_fields,
         unread=[
             UnreadRecord(entry.number, one.position, one.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,40 @@ def test_one_of_each_identity_stays_and_it_is_the_newest(
     assert {(source, id_): day for source, id_, day in stays} == newest
     assert len(stays) == len(newest) == found.distinct
     assert found.received == sum(map(len, pages))
+
+
+def kept(folder: Path, *updated: str) -> tuple[int, DuplicateSurvey]:
+    """Which of some copies of one record stays, counted from 0, by their `updated`."""
+    spool = Spool(folder)
+    spool.open()
+    items = [json.dumps({"id": 1, "n": n, "updated": u}).encode() for n, u in enumerate(updated)]
+    records = identify_page(1, items, FIELDS)
+    entry = PageEntry(1, len(items), 0, identities_digest(records), "", "")
+    spool.record(spool.write(records, entry))
+    found = survey(spool, FIELDS)
+    (row,) = set(range(len(updated))) - set(found.left_out[1])
+    return row, found
+
+
+@pytest.mark.parametrize(
+    ("updated", "row", "undated"),
+    [
+        (("01-01-2020 10:00", "31-12-2019"), 0, 0),
+        (("31-12-2019", "01-01-2020 10:00"), 1, 0),
+        (("999999999", "1577836800"), 1, 0),
+        (("1577836800", "999999999"), 0, 0),
+        (("2020-01-01T00:30:00+02:00", "2019-12-31T23:00:00Z"), 1, 0),
+        (("03-04-2020", "04-03-2020"), 1, 1),
+        (("soon", "later"), 1, 1),
+        (("2020-01-01", "2020-01-01"), 1, 1),
+        (("2020-03-01", "unknown", "2019-01-01"), 1, 2),
+        (("2020-03-01", "2019-01-01", "2020-02-01"), 0, 0),
+    ],
+)
+def test_of_doubles_the_newer_stays_in_any_spelling(
+    tmp_path: Path, updated: tuple[str, ...], row: int, undated: int
+) -> None:
+    """Where neither can be told, the one in the later place, and that is counted."""
+    found_row, found = kept(tmp_path, *updated)
+    assert found_row == row
+    assert (found.changed_duplicates, found.undated_duplicates) == (len(updated) - 1, undated)
