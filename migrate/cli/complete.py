@@ -15,7 +15,6 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from migrate.language.files import dataset_names
 from migrate.names import RESOURCE_GROUPS, RESOURCE_NAMES
 
 RESOURCES = (*RESOURCE_NAMES, *RESOURCE_GROUPS)
@@ -78,6 +77,8 @@ class _Places:
 
 
 def _places(project_file: Path) -> _Places:
+    from migrate.language.files import dataset_names
+
     values: dict[str, Any] = tomllib.loads(project_file.read_text(encoding="utf-8-sig"))
     folder = project_file.absolute().parent
     mappings = folder / values.get("mappings", "mappings")

@@ -15,15 +15,9 @@ from typing import TYPE_CHECKING
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app
-from migrate.privacy.secrets import (
-    SANDBOX_CONTROL_NAME,
-    SOURCE_NAME,
-    TARGET_NAME,
-    SandboxKeys,
-    read_sandbox_keys,
-)
 
 if TYPE_CHECKING:
+    from migrate.privacy.secrets import SandboxKeys
     from migrate.sandbox.serve import SandboxSettings
 
 _READY = """\
@@ -58,9 +52,9 @@ SANDBOX_TOKEN={control_token}
 Keys and token are new with each start, unless they are set in the environment or in such a .env.
 """
 _KEY_FACTS = {
-    "datatrics_key": SOURCE_NAME,
-    "octolis_keys": TARGET_NAME,
-    "control_token": SANDBOX_CONTROL_NAME,
+    "datatrics_key": "DATATRICS_API_KEY",
+    "octolis_keys": "OCTOLIS_API_KEYS",
+    "control_token": "SANDBOX_TOKEN",
 }
 _AS_SET = "(as set)"
 _USUAL_PORT = 8720
@@ -176,6 +170,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     In a project whose addresses are on this machine (`migrate init --sandbox`) it takes port, project id, mappings,
     keys and the limits' speed from there.
     """
+    from migrate.privacy.secrets import read_sandbox_keys
     from migrate.sandbox.faults import parse_fault
     from migrate.sandbox.limits import Limits
     from migrate.sandbox.serve import SandboxSettings, serve
