@@ -213,7 +213,9 @@ def _functions(functions: Iterable[Function]) -> Iterator[str]:
             if function.example_argument is None
             else f"{function.name}: {function.example_argument}"
         )
-        made = ", ".join(f"`{name}`" for name in (function.rule, function.loss) if name)
+        made = ", ".join(
+            f"`{name}`" for name in (function.rule, *function.other_rules, function.loss) if name
+        )
         rows.append(
             (f"`{call}`", function.says, f"`{function.example[0]}` → `{function.example[1]}`", made)
         )

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from migrate.mapping.functions import FUNCTIONS
+from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.model import Column, constant_text
 from migrate.mapping.series import (
     coalesce,
     is_true,
+    keep_where,
     merge_losses,
     no_rules,
     rule_where,
@@ -48,10 +49,22 @@ def _apply(lane: ColumnText, name: str, argument: str | int | None) -> ColumnTex
     after = before.to_frame().select(function.build(pl.col("t"), argument).alias("t")).to_series()
     rule, losses = lane.rule, lane.losses
     if function.rule and after.null_count() > before.null_count():
-        rule = coalesce(rule, rule_where(before.is_not_null() & after.is_null(), function.rule))
+        rule = coalesce(rule, _broken(function, argument, before, after))
     if function.loss:
         losses = merge_losses(losses, {function.loss: is_true(before != after)})
     return replace(lane, text=without_empty(after), rule=rule, losses=losses)
+
+
+def _broken(
+    function: Function, argument: str | int | None, before: pl.Series, after: pl.Series
+) -> pl.Series:
+    """The rule that each text breaks which the function refused."""
+    refused = keep_where(before, before.is_not_null() & after.is_null())
+    if function.rule_of is None:
+        return rule_where(refused.is_not_null(), str(function.rule))
+    texts = refused.unique().drop_nulls()
+    rules = [function.rule_of(text, argument) for text in texts]
+    return refused.replace_strict(texts, rules, default=None, return_dtype=pl.String).rename("rule")
 
 
 def _map_values(lane: ColumnText, values: dict[str, str], unlisted: str) -> ColumnText:

@@ -3,7 +3,11 @@
 A name is found however its letters are written (case, accents, widths). A code has two or three letters, and odd signs
 turn into so few by chance (`ß™` folds to `ss`): it counts only where it was sent in plain ASCII letters.
 
-**Source.** Unicode CLDR by way of Babel, with aliases; docs/generate_countries.py writes the table.
+What ISO has withdrawn (YUG, Netherlands Antilles) is no country's name any more, and often no one country's: it is told
+apart from what is not known, and never mapped to a successor.
+
+**Source.** Unicode CLDR by way of Babel, ISO 3166-1 and -3 by way of pycountry, with aliases and XK, Kosovo's code;
+docs/generate_countries.py writes the tables.
 """
 
 from __future__ import annotations
@@ -25,10 +29,19 @@ def find_country(text: str) -> str | None:
 
     **Guarantees**: never raises; a code it gives is found again as itself.
     """
+    return _find(text, "countries.json")
+
+
+def find_withdrawn(text: str) -> str | None:
+    """The former code of a country that is none any more, None for anything else."""
+    return _find(text, "countries_withdrawn.json")
+
+
+def _find(text: str, table: str) -> str | None:
     name = fold_name(text)
     if len(name.replace(" ", "")) <= _CODE_LETTERS and not _is_sent_so(text, name):
         return None
-    return _table().get(name)
+    return _table(table).get(name)
 
 
 def fold_name(name: str) -> str:
@@ -56,8 +69,6 @@ def _is_letter(char: str) -> bool:
 
 
 @cache
-def _table() -> dict[str, str]:
-    table: dict[str, str] = json.loads(
-        Path(__file__).with_name("countries.json").read_text(encoding="utf-8")
-    )
+def _table(file: str) -> dict[str, str]:
+    table: dict[str, str] = json.loads(Path(__file__).with_name(file).read_text(encoding="utf-8"))
     return table

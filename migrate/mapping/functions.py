@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
 
-from migrate.mapping.countries import find_country
+from migrate.mapping.amounts import (
+    NOT_AN_AMOUNT,
+    OTHER_STYLE,
+    STYLES,
+    find_style,
+    read_amount,
+)
+from migrate.mapping.countries import find_country, find_withdrawn
+from migrate.mapping.emails import ENCODED, LONGEST, LONGEST_LOCAL, PLAIN, read_email
+from migrate.mapping.html import SUSPECT as MARKUP
+from migrate.mapping.html import strip_html
+from migrate.mapping.phones import AMBIGUOUS, NOT_A_NUMBER, read_phone, refuse_region
 
 Argument = str | int | None
 Build = Callable[[pl.Expr, Argument], pl.Expr]
@@ -23,6 +33,7 @@ class Function:
     **Shape.** `build` takes a text expression and the argument; what it gives back is row by row. With a `rule`, null
     out of a text means that the text breaks it. `loss` counts the texts that were changed. `choices` are the arguments
     it takes beside none, `refusal` says what is wrong with an argument.
+    `rule_of`: which of `rule` and `other_rules` a refused text breaks, where there are several.
     """
 
     name: str
@@ -34,6 +45,8 @@ class Function:
     choices: tuple[str, ...] = ()
     refusal: Callable[[Argument], str | None] = lambda _: None
     rule: str | None = None
+    rule_of: Callable[[str, Argument], str] | None = None
+    other_rules: tuple[str, ...] = ()
     loss: str | None = None
     keeps_consent: bool = False
 
@@ -55,16 +68,10 @@ class Function:
                 return self.refusal(argument)
 
 
-_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_EMAIL = rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@({_LABEL}\.)+[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]$"
-_DOTS = r"(^\.)|(\.\.)|(\.@)"
 # no \d, which takes the digits of every script
 _COMMA_NUMBER = r"^-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+),[0-9]+$"
 _COMMA_OR_THOUSANDS = r"^-?[1-9][0-9]{0,2},[0-9]{3}$"
 _POINT_OR_THOUSANDS = r"^-?[1-9][0-9]{0,2}\.[0-9]{3}$"
-# what phonenumbers reads as the digits on the keys of a telephone: "020 Kantoor" would become a number nobody gave
-_KEYED_WORD = re.compile(r"[^+\uff0b\d]*[+\uff0b\d](?:[^;]*?[A-Za-z]){3}")
-_TAG = r"(?s)<!--.*?-->|</?[A-Za-z][^<>]*>"
 _SPACES = r"[\s\u{a0}]+"
 # UTF-8 read as Latin-1 or Windows-1252 shows as one of these letters, or as two signs in a row that are not ASCII
 _MOJIBAKE = r"[ÃÂâ]|[^\x00-\x7f]{2}"
@@ -100,9 +107,43 @@ def _change_distinct(texts: pl.Series, change: Callable[[str], str | None]) -> p
     )
 
 
-def _email(text: pl.Expr) -> pl.Expr:
-    fits = text.str.contains(_EMAIL) & ~text.str.contains(_DOTS) & (text.str.len_chars() <= 254)
-    return pl.when(fits).then(text)
+def _email(text: pl.Expr, _: Argument) -> pl.Expr:
+    short = (text.str.len_chars() <= LONGEST) & (text.str.find("@", literal=True) <= LONGEST_LOCAL)
+    is_plain = (text.str.contains(PLAIN) & ~text.str.contains(ENCODED) & short).fill_null(
+        value=False
+    )
+    others = _per_value(lambda address, _: read_email(address))(pl.when(~is_plain).then(text), None)
+    return pl.when(is_plain).then(text).otherwise(others)
+
+
+def _strip_html(text: pl.Expr, _: Argument) -> pl.Expr:
+    suspect = text.str.contains(MARKUP)
+    stripped = _per_value(lambda html, _: strip_html(html))(pl.when(suspect).then(text), None)
+    return pl.when(suspect).then(stripped).otherwise(text)
+
+
+def _amount(text: pl.Expr, argument: Argument) -> pl.Expr:
+    style = find_style(argument)
+    if style is None:
+        return text
+    # whole numbers are the same in every style
+    is_whole = text.str.contains("^(0|[1-9][0-9]*)$")
+    read = _per_value(lambda amount, _: read_amount(amount, style)[0])
+    return pl.when(is_whole).then(text).otherwise(read(pl.when(~is_whole).then(text), None))
+
+
+def _amount_rule(text: str, argument: Argument) -> str:
+    style = find_style(argument)
+    return (style and read_amount(text, style)[1]) or NOT_AN_AMOUNT
+
+
+def _refuse_style(argument: Argument) -> str | None:
+    if find_style(argument):
+        return None
+    return (
+        f"{argument!r} is no style of amounts: one of {', '.join(STYLES)}, or the sign between thousands and the one "
+        "before decimals, as '.,'"
+    )
 
 
 def _decimal_comma(text: pl.Expr, argument: Argument) -> pl.Expr:
@@ -116,36 +157,24 @@ def _decimal_comma(text: pl.Expr, argument: Argument) -> pl.Expr:
 
 
 def _truncate(text: pl.Expr, argument: Argument) -> pl.Expr:
-    return text.str.slice(0, int(argument or 0))
+    length = int(argument or 0)
+    # without letters of several characters, and no line end of two, a place in the text is one between letters
+    is_simple = ~text.str.contains(r"[^\x00-\x7f]|\r")
+    fits = text.str.len_chars() <= length
+    cut = _per_value(lambda long, _: _cut(long, length))(
+        pl.when(~is_simple & ~fits).then(text), None
+    )
+    return pl.when(fits).then(text).when(is_simple).then(text.str.slice(0, length)).otherwise(cut)
+
+
+def _cut(text: str, length: int) -> str:
+    import regex  # type: ignore[import-untyped,unused-ignore]  # it ships no types
+
+    return "".join(regex.findall(r"\X", text)[:length])
 
 
 def _hash_text(text: str, _: Argument) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _format_phone(text: str, region: Argument) -> str | None:
-    import phonenumbers
-
-    if _KEYED_WORD.match(text):
-        return None
-    try:
-        number = phonenumbers.parse(text, str(region))
-    except phonenumbers.NumberParseException:
-        return None
-    if number.extension or not phonenumbers.is_valid_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _refuse_region(region: Argument) -> str | None:
-    import phonenumbers
-
-    known = region in phonenumbers.SUPPORTED_REGIONS
-    return (
-        None
-        if known
-        else f"`phone` wants a country as two capital letters, as in `phone: NL`; {region!r} is none"
-    )
 
 
 def _refuse_small(number: Argument) -> str | None:
@@ -200,9 +229,10 @@ _LIST = (
     ),
     Function(
         "strip_html",
-        "removes HTML tags and comments, keeps the text between",
+        "the text of HTML as its reader sees it: tags, comments, scripts and styles go, words of different blocks stay "
+        "apart, entities are resolved; text that only looks like HTML, as 5<x and y>3, stays",
         ("<p>Fine <b>wool</b></p>", "Fine wool"),
-        _simple(lambda t: t.str.replace_all(_TAG, "")),
+        _strip_html,
         loss="stripped_html",
     ),
     Function(
@@ -214,20 +244,25 @@ _LIST = (
     ),
     Function(
         "email",
-        "lets only an e-mail address pass, unchanged",
-        ("jan+shop@example.com", "jan+shop@example.com"),
-        _simple(_email),
+        "lets only an e-mail address pass: letters of every script, also in the domain (jan@münchen.de), and quoted "
+        "local parts; characters that show nothing go, all else stays as sent",
+        ("jan\u200b@example.com", "jan@example.com"),
+        _email,
         rule="not_an_email",
+        loss="invisible_removed",
     ),
     Function(
         "phone",
-        "writes a phone number as E.164; one without country code is read as of the country named",
+        "writes a phone number as E.164; one without country code is read as of the country named, one that begins "
+        "with that country's code or 00 as if + stood before it, and where both would do, as neither",
         ("06 1234 5678", "+31612345678"),
-        _per_value(_format_phone),
+        _per_value(lambda text, region: read_phone(text, str(region))[0]),
         argument="text",
         example_argument="NL",
-        refusal=_refuse_region,
-        rule="not_a_phone_number",
+        refusal=refuse_region,
+        rule=NOT_A_NUMBER,
+        rule_of=lambda text, region: read_phone(text, str(region))[1] or NOT_A_NUMBER,
+        other_rules=(AMBIGUOUS,),
         loss="phone_formatted",
     ),
     Function(
@@ -236,7 +271,25 @@ _LIST = (
         ("The Netherlands", "NL"),
         _per_value(lambda text, _: find_country(text)),
         rule="not_a_country",
+        rule_of=lambda text, _: "withdrawn_country" if find_withdrawn(text) else "not_a_country",
+        other_rules=("withdrawn_country",),
         loss="country_coded",
+    ),
+    Function(
+        "amount",
+        "reads an amount under a stated style, of "
+        + ", ".join(STYLES)
+        + " or the signs themselves (`amount: '.,'` is 1.234,56): currency signs and codes, spaces, signs before or "
+        "behind, accounting brackets and `,-` may stand around it; what another style would write breaks a rule",
+        ("€ 1.234,56-", "-1234.56"),
+        _amount,
+        argument="text",
+        example_argument="nl",
+        refusal=_refuse_style,
+        rule=NOT_AN_AMOUNT,
+        rule_of=_amount_rule,
+        other_rules=(OTHER_STYLE,),
+        loss="amount_read",
     ),
     Function(
         "decimal_comma",
@@ -258,7 +311,7 @@ _LIST = (
     ),
     Function(
         "truncate",
-        "cuts after so many characters",
+        "cuts after so many characters as a reader counts them, never within one",
         ("Hello", "Hel"),
         _truncate,
         argument="number",

@@ -60,7 +60,11 @@ def read_typed(
         case "json":
             return _read_json(texts)
         case "integer":
-            return _read_exprs(texts, integer_value(pl.col("text")), integer_rule(pl.col("text")))
+            read = _read_exprs(texts, integer_value(pl.col("text")), integer_rule(pl.col("text")))
+            padded = read.value.is_not_null() & texts.str.contains("^-?0[0-9]").fill_null(
+                value=False
+            )
+            return Typed(read.value, read.rule, {"zeros_dropped": padded})
         case "boolean":
             return _read_boolean(texts)
         case "float":

@@ -8,9 +8,12 @@ import re
 import unicodedata
 from collections.abc import Callable
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from migrate.verify.amounts import read_amount, signs_of
+from migrate.verify.markup import text_of_html
 from migrate.verify.typed import SPACES, Broken, Unverifiable
 
 Function = Callable[[str], str]
@@ -26,7 +29,14 @@ _SHORTEST_NAME = 4
 # from so many letters on phonenumbers reads them as the digits of a telephone's keys
 _KEYED_LETTERS = 3
 _COUNTRIES = Path(__file__).parents[1] / "mapping" / "countries.json"
-_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
+_WITHDRAWN = _COUNTRIES.with_name("countries_withdrawn.json")
+_INVISIBLE = frozenset([0xAD, 0x34F, 0x61C, 0x180E, 0xFEFF]).union(
+    range(0x200B, 0x2010),
+    range(0x202A, 0x202F),
+    range(0x2060, 0x2065),
+    range(0x2066, 0x2070),
+    range(0xFE00, 0xFE10),
+)
 
 
 def function_of(name: str, argument: str | int | None) -> Function:
@@ -37,10 +47,25 @@ def function_of(name: str, argument: str | int | None) -> Function:
 
 
 def _email(text: str) -> str:
+    """An address without the characters in it that show nothing; plain ones need no library to be told."""
+    from email_validator import EmailNotValidError, validate_email
+
     local_dots = text.startswith(".") or ".." in text or ".@" in text
-    if not _EMAIL.fullmatch(text) or local_dots or len(text) > 254:
-        raise Broken("not_an_email")
-    return text
+    if _EMAIL.fullmatch(text) and not local_dots and len(text) <= 254 and "--" not in text:
+        return text
+    address = "".join(char for char in text if ord(char) not in _INVISIBLE)
+    try:
+        validate_email(
+            address,
+            check_deliverability=False,
+            allow_quoted_local=True,
+            allow_smtputf8=True,
+            test_environment=True,
+            strict=True,
+        )
+    except EmailNotValidError:
+        raise Broken("not_an_email") from None
+    return address
 
 
 def _decimal_comma(argument: str | int | None) -> Function:
@@ -60,20 +85,48 @@ def _decimal_comma(argument: str | int | None) -> Function:
 
 
 def _phone(region: str | int | None) -> Function:
-    import phonenumbers
+    country = str(region)
 
     def read(text: str) -> str:
         if _letters_behind(text) >= _KEYED_LETTERS:
             raise Broken("not_a_phone_number")
-        try:
-            number = phonenumbers.parse(text, str(region))
-        except phonenumbers.NumberParseException:
-            raise Broken("not_a_phone_number") from None
-        if number.extension or not phonenumbers.is_valid_number(number):
+        if re.match(r"\s*(\(\s*)?[+\uff0b]", text):
+            readings = {_number(text, country)}
+        else:
+            readings = {_number(text, country), _number(_spelt_out(text, country), country)}
+        readings.discard("")
+        if len(readings) > 1:
+            raise Broken("ambiguous_phone_number")
+        if not readings:
             raise Broken("not_a_phone_number")
-        return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        return readings.pop()
 
     return read
+
+
+def _spelt_out(text: str, region: str) -> str:
+    """A number that begins with its country's code, or with 00, with the plus that it lacks; else ''."""
+    import phonenumbers
+
+    digits = "".join(str(int(char)) for char in text.split(";", maxsplit=1)[0] if char.isdecimal())
+    if digits[:2] == "00":
+        return f"+{digits[2:]}"
+    return (
+        f"+{digits}" if digits.startswith(str(phonenumbers.country_code_for_region(region))) else ""
+    )
+
+
+def _number(text: str, region: str) -> str:
+    """The E.164 of a valid number, '' for anything else."""
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return ""
+    if number.extension or not phonenumbers.is_valid_number(number):
+        return ""
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _letters_behind(text: str) -> int:
@@ -93,9 +146,10 @@ def _country(text: str) -> str:
     if sum(map(len, words)) < _SHORTEST_NAME:
         wanted = r"[\x00-\x7f]*" if len(words) > 1 else "[A-Za-z]*"
         words = words if re.fullmatch(wanted, sent) else []
-    code = _country_codes().get(" ".join(words))
+    name = " ".join(words)
+    code = _country_codes(_COUNTRIES).get(name)
     if code is None:
-        raise Broken("not_a_country")
+        raise Broken("withdrawn_country" if name in _country_codes(_WITHDRAWN) else "not_a_country")
     return code
 
 
@@ -111,8 +165,8 @@ def _spelt_plainly(text: str) -> list[str]:
 
 
 @cache
-def _country_codes() -> dict[str, str]:
-    return dict(json.loads(_COUNTRIES.read_bytes()))
+def _country_codes(file: Path) -> dict[str, str]:
+    return dict(json.loads(file.read_bytes()))
 
 
 def _fix_text(text: str) -> str:
@@ -124,6 +178,23 @@ def _fix_text(text: str) -> str:
     return ftfy.fix_encoding(text)
 
 
+def _amount(argument: str | int | None) -> Function:
+    signs = signs_of(argument)
+    if signs is None:
+        raise Unverifiable(f"apply: amount: {argument}")
+    return lambda text: read_amount(text, signs)
+
+
+def _cut(text: str, length: int) -> str:
+    """The first letters as a reader counts them: an accent or a skin tone is part of its letter."""
+    import regex  # type: ignore[import-untyped,unused-ignore]  # it ships no types
+
+    if len(text) <= length:
+        return text
+    letters = islice(regex.finditer(r"\X", text), length)
+    return "".join(letter.group() for letter in letters)
+
+
 def _same_for_all(function: Function) -> Callable[[Any], Function]:
     return lambda _argument: function
 
@@ -133,12 +204,13 @@ _MAKERS: dict[str, Callable[[Any], Function]] = {
     "lowercase": _same_for_all(str.lower),
     "uppercase": _same_for_all(str.upper),
     "collapse_spaces": _same_for_all(lambda text: _SPACES.sub(" ", text)),
-    "strip_html": _same_for_all(lambda text: _TAG.sub("", text)),
+    "strip_html": _same_for_all(text_of_html),
     "fix_text": _same_for_all(_fix_text),
     "country": _same_for_all(_country),
     "email": _same_for_all(_email),
     "decimal_comma": _decimal_comma,
     "phone": _phone,
     "sha256": _same_for_all(lambda text: hashlib.sha256(text.encode()).hexdigest()),
-    "truncate": lambda length: lambda text: text[:length],
+    "amount": _amount,
+    "truncate": lambda length: lambda text: _cut(text, length),
 }

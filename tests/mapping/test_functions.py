@@ -136,7 +136,6 @@ def test_what_a_function_refuses_breaks_its_rule(run: Run) -> None:
         ("jan", "there is no @"),
         ("a@b@c.nl", "more than one @"),
         ("a b@c.nl", "a space"),
-        ("jän@c.nl", "not ASCII"),
         ("a" * 65 + "@b.nl", "too long"),
         ("@b.nl", "nothing stands before"),
         ("a..b@c.nl", "a dot stands"),
