@@ -44,7 +44,7 @@ _SHAPES = tuple(
     (re.compile(date + _TIME + _ZONE), conventions)
     for date, conventions in (
         (r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})", (PLAIN,)),
-        (r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})", (PLAIN,)),
+        (r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})(?!.)", (PLAIN,)),
         (r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:T?(?P<compact>\d{4}(?:\d{2})?))?", (PLAIN,)),
         (
             _WEEKDAY + r"(?P<d>\d{1,2})(?:st|nd|rd|th|\.|e)?[ -](?P<name>[^\W\d]{3,9})\.?,?"
