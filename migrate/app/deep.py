@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from migrate import parquet
-from migrate.app.stale_check import check_as_loaded
+from migrate.app.as_loaded import check_snapshot
 from migrate.app.standing import check_loadable, note_planned, read_seen
 from migrate.app.target_client import reading_folder, readings_folder, sleeper
 from migrate.errors import Interrupted
@@ -61,7 +61,7 @@ def verify_deeply(
 
     Given again after an interruption, it takes up the pages that were read.
     """
-    check_as_loaded(context, plan, "reading back", f"`migrate reconcile --deep --plan {plan.name}`")
+    check_snapshot(context, plan, "reading back", f"`migrate reconcile --deep --plan {plan.name}`")
     every = (
         expect_all(context, plan, list(plan.document.datasets), beside.keep)
         if beside

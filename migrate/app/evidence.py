@@ -14,6 +14,7 @@ from migrate.app.not_loaded import not_begun
 from migrate.app.standing import read_standing
 from migrate.errors import Stale, UsageError
 from migrate.load.standing import Standing
+from migrate.plan.carried import check_carried
 from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
 from migrate.verify.evidence import Checked, check, pack
 from migrate.verify.known import count_refusals
@@ -44,7 +45,8 @@ class Evidence:
 def run_evidence(context: Context, name: str | None) -> Evidence:
     """Packs the evidence of a plan into `reports/PLAN-evidence.zip`.
 
-    **Raises**: Stale where a mapping or the snapshot is not what the plan was made from any more.
+    **Raises**: Stale where the snapshot is not what the plan was made from any more; nor a mapping, of a
+    plan that does not carry it.
     """
     plan = open_plan(context.workspace, name, check_files=False)
     books = read_books(context.workspace.ledger, plan.folder, plan.name)
@@ -138,6 +140,12 @@ def _manifest(context: Context, plan: Plan, name: str, sha256: str) -> bytes:
 
 
 def _mappings(context: Context, plan: Plan) -> dict[str, bytes]:
+    """The texts that the plan was made from: those that it carries, or those beside it where they are the same."""
+    if plan.document.carried:
+        check_carried(plan.folder, plan.document)
+        return {
+            entry.path: (plan.folder / entry.path).read_bytes() for entry in plan.document.carried
+        }
     found = {}
     for dataset, used in plan.document.mappings.items():
         file = context.project.mappings / used.file

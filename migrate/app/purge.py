@@ -172,7 +172,9 @@ def _clean_plans_and_exports(
     rows: dict[str, int] = {}
     resources: dict[str, str] = {}
     finished = (file.parent for file in sorted(workspace.plans.glob("*/plan.json")))
-    for folder in sorted(path for plan in finished for path in plan.iterdir() if path.is_dir()):
+    folders = (path for plan in finished for path in plan.iterdir() if path.is_dir())
+    # beside the datasets there are the texts that the plan was made from, which hold no record
+    for folder in sorted(path for path in folders if path.name != "mappings"):
         resource = resources.setdefault(folder.name, _resource_of(folder))
         rows |= _clean(
             workspace, sorted(folder.glob("*.parquet")), subject, person, (resource, folder.name)

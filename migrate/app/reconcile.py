@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from migrate.app.as_loaded import as_loaded
 from migrate.app.deep import Beside, verify_deeply
 from migrate.app.not_loaded import not_begun
 from migrate.app.standing import read_standing, remake_command
@@ -63,6 +64,8 @@ def run_reconcile(
     **Raises**: Stale for a deep verification of a plan whose snapshot, mappings or settings have changed.
     """
     plan = open_plan(context.workspace, name)
+    again = f"`migrate reconcile --deep --plan {plan.name}`"
+    context = as_loaded(context, plan, "reading back" if deep else None, again)
     books = read_books(context.workspace.ledger, plan.folder, plan.name)
     rules = read_rules(context.project.mappings)
     feeds = {name: FEED for name in plan.document.datasets if name in rules and rules[name].is_feed}

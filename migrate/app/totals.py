@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from migrate.app.as_loaded import as_loaded, check_snapshot
 from migrate.app.deep import Beside, expect_all, open_used_snapshot
 from migrate.app.reconcile import keep_report, run_reconcile
-from migrate.app.stale_check import check_as_loaded
 from migrate.app.target_client import open_target, reading_folder, readings_folder
 from migrate.errors import MigrateError
 from migrate.plan.open_plan import Plan, open_plan
@@ -53,6 +53,7 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
     have a key of the plan.
     """
     plan = _origin(context, open_plan(context.workspace, name, check_files=False))
+    context = as_loaded(context, plan)
     snapshot = open_used_snapshot(context, plan)
     zones = context.project.datatrics.timezones
     found = []
@@ -112,7 +113,9 @@ def run_totals(context: Context, name: str | None) -> list[TotalsTable]:
     `source` is what was sent, before anything is filtered, rejected or collapsed; `snapshot` what should come of it.
     """
     plan = _origin(context, open_plan(context.workspace, name, check_files=False))
-    check_as_loaded(context, plan, "adding up", f"`migrate reconcile --totals --plan {plan.name}`")
+    again = f"`migrate reconcile --totals --plan {plan.name}`"
+    context = as_loaded(context, plan, "adding up", again)
+    check_snapshot(context, plan, "adding up", again)
     adding = _Adding(context, plan)
     with open_target(context) as client:
         for _, expected in expect_all(context, plan, list(plan.document.datasets), _columns_of):

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from migrate.app.as_loaded import as_loaded
 from migrate.app.deep import open_used_snapshot
+from migrate.app.standing import read_standing
 from migrate.app.target_client import open_target
-from migrate.errors import MigrateError, UsageError, WorkspaceError
+from migrate.errors import MigrateError, UsageError
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.snapshot.reading import Snapshot
 from migrate.source.client import SourceClient
@@ -60,7 +62,7 @@ def run_trace(
 ) -> Facts:
     """Everything known of one record, stage by stage; with `live` also what source and target say now.
 
-    **Raises**: UsageError where the id alone does not say which record; WorkspaceError where no stage knows it.
+    **Raises**: UsageError where the id alone does not say which record, or where no stage knows it.
     """
     chosen = resolve_resources([resource])
     if len(chosen) != 1:
@@ -68,22 +70,27 @@ def run_trace(
             f"{resource!r} is two resources", hint="content_items or content_categories"
         )
     plan = open_plan(context.workspace, plan_name, check_files=False)
+    context = as_loaded(context, plan)
     snapshot = open_used_snapshot(context, plan)
     row = _snapshot_row(snapshot, Asked(chosen[0], id_, source))
     found_source = row["_source"] if row else source
     asked = Asked(chosen[0], id_, found_source)
     at_source = _live(context, asked) if live else {"asked": False}
     if row is None and at_source.get("record") is None:
-        raise WorkspaceError(
+        raise UsageError(
             f"neither snapshot {snapshot.name!r} nor the source has {resource} of this id",  # itself no word for a log
             hint="check the id and --source; ids are compared as text, to the letter",
         )
+    standing = read_standing(context.workspace, plan)
     facts: Facts = {
         "resource": chosen[0].name,
         "id": id_,
         "source": found_source,
         "live": at_source,
         "snapshot": None,
+        "plan": plan.name,
+        **standing.summarise(),
+        "told": standing.told,
     }
     if row is not None:
         place = {"name": snapshot.name, "row": row["_position"], "page": row["_page"]}

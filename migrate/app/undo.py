@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from migrate import parquet
+from migrate.app.as_loaded import as_loaded
 from migrate.app.not_loaded import not_begun, read_totals
-from migrate.app.stale_check import check_as_loaded
 from migrate.app.standing import read_standing
 from migrate.app.target_client import reading_folder, sleeper
 from migrate.errors import Interrupted, MigrateError, UsageError
@@ -70,7 +70,8 @@ class Undo:
 
 def plan_undo(context: Context, name: str | None) -> Undo:
     """What of a load can be undone. Sends no write; writes lists of what cannot into `exports/PLAN/`."""
-    plan = _open(context, name)
+    plan = open_plan(context.workspace, name)
+    context = as_loaded(context, plan, "an undo", "undo")
     with _client(context) as client:
         found = _split(context, client, plan)
     return Undo(
@@ -86,7 +87,8 @@ def run_undo(context: Context, name: str | None, *, wait_s: float = _USUAL_WAIT_
 
     Called again it resumes: what was restored is as it was, and is not sent again.
     """
-    plan = _open(context, name)
+    plan = open_plan(context.workspace, name)
+    context = as_loaded(context, plan, "an undo", "undo")
     try:
         with _client(context) as client:
             found = _split(context, client, plan)
@@ -115,12 +117,6 @@ def run_undo(context: Context, name: str | None, *, wait_s: float = _USUAL_WAIT_
         refused=sum(len(rows) for rows in refused.values()),
         not_loaded=_never_sent(context, plan),
     )
-
-
-def _open(context: Context, name: str | None) -> Plan:
-    plan = open_plan(context.workspace, name)
-    check_as_loaded(context, plan, "an undo", "undo")
-    return plan
 
 
 def _never_sent(context: Context, plan: Plan) -> Mapping[str, int]:

@@ -18,6 +18,7 @@ from migrate.errors import Interrupted, MappingError, WorkspaceError
 from migrate.mapping.model import Mapping
 from migrate.mapping.rules import LOSSES
 from migrate.mapping.transform import Settings, lookup_columns, typed_schema
+from migrate.plan.carried import carry_texts
 from migrate.plan.cost import forecast_cost, minutes_of
 from migrate.plan.dataset import (
     FEED_WARNING,
@@ -103,7 +104,9 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
         )
         for mapping in needed.values():
             making.make(mapping, resources[mapping.resource])
-        document = making.document(resources)
+        hashes = {Path(mapping.file).name: mapping.sha256 for mapping in needed.values()}
+        carried = carry_texts(project.mappings, folder, hashes, needed)
+        document = making.document(resources).model_copy(update={"carried": carried})
         finish_plan(folder, dump_document(document), choice.ids)
     return Plan(name, folder, document)
 

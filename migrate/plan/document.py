@@ -54,6 +54,14 @@ class MappingUsed(_Part):
     """Mapped columns that stand under another name in the plan's Parquet files, since theirs is taken there."""
 
 
+class CarriedFile(_Part):
+    """A text that the plan was made from, as it lies in the plan's folder. Units: bytes."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
 class TargetReading(_Part):
     """What one dataset of the target held; `moving`: rows came or went while it was read, every time.
 
@@ -240,6 +248,8 @@ class PlanDocument(_Part):
     forecast: Forecast
     gates: tuple[GateFinding, ...]
     files: tuple[PlannedFile, ...]
+    carried: tuple[CarriedFile, ...] = ()
+    """Mappings, what they share and their tables; none in a plan of an earlier version."""
 
 
 def dump_document(document: PlanDocument) -> bytes:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from migrate.config import Gates, Project
 from migrate.errors import Damaged, Stale, Unfinished, WorkspaceError
+from migrate.plan.carried import text_changes
 from migrate.plan.document import (
     FORMAT,
     BaseUsed,
@@ -131,7 +132,7 @@ def _check_file(plan: Plan, entry: PlannedFile) -> None:
 def check_fresh(plan: Plan, project: Project, workspace: Workspace) -> None:
     """Nothing, when the plan's inputs are what they were. Raises Stale naming each one that is not."""
     changed = [
-        *_snapshot_changes(plan, workspace),
+        *snapshot_changes(plan, workspace),
         *_mapping_changes(plan, project),
         *_setting_changes(plan, project),
     ]
@@ -143,7 +144,8 @@ def check_fresh(plan: Plan, project: Project, workspace: Workspace) -> None:
         )
 
 
-def _snapshot_changes(plan: Plan, workspace: Workspace) -> Iterator[str]:
+def snapshot_changes(plan: Plan, workspace: Workspace) -> Iterator[str]:
+    """What of the snapshots that a plan was made from is not there as it was."""
     used: SnapshotUsed | BaseUsed | None = plan.document.snapshot
     while used is not None:
         manifest = workspace.snapshots / used.name / "manifest.json"
@@ -155,6 +157,9 @@ def _snapshot_changes(plan: Plan, workspace: Workspace) -> Iterator[str]:
 
 
 def _mapping_changes(plan: Plan, project: Project) -> Iterator[str]:
+    if plan.document.carried:
+        yield from text_changes(plan.folder, plan.document, project.mappings)
+        return
     for dataset, used in plan.document.mappings.items():
         file = project.mappings / used.file
         if not file.is_file():
@@ -167,7 +172,7 @@ def _setting_changes(plan: Plan, project: Project) -> Iterator[str]:
     now = settings_that_matter(project)
     for name, was in plan.document.settings.items():
         if now.get(name) != was:
-            yield f"{name} in {project.file.name} was changed"
+            yield f"{name} in {project.file.name} was changed: {_describe_setting(was, now.get(name))}"
     for name in sorted(now.keys() - plan.document.settings.keys()):
         yield f"{name} in {project.file.name} is new"
     for dataset, was_id in plan.document.dataset_ids.items():
@@ -177,6 +182,14 @@ def _setting_changes(plan: Plan, project: Project) -> Iterator[str]:
         webhook = project.octolis.webhooks.get(feed)
         if webhook is None or webhook.id != webhook_id:
             yield f"the id of webhook {feed!r} in {project.file.name} was changed"
+
+
+def _describe_setting(was: object, now: object) -> str:
+    """What a setting was and is; of a table only the entries that differ."""
+    if not isinstance(was, dict) or not isinstance(now, dict):
+        return f"{was!r} then, {now!r} now"
+    names = [name for name in sorted({*was, *now}) if was.get(name) != now.get(name)]
+    return ", ".join(f"{name!r}: {was.get(name)!r} then, {now.get(name)!r} now" for name in names)
 
 
 def check_gates(plan: Plan, gates: Gates) -> list[GateFinding]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from migrate.errors import Locked, UsageError, WorkspaceError
+from migrate.plan.carried import FOLDER
 from migrate.plan.document import FORMAT
 from migrate.plan.open_plan import PLAN_FILE
 from migrate.plan.reading_state import STATE_FILE
@@ -104,7 +105,7 @@ def _clear(folder: Path, *, keep_reading: bool) -> None:
 def finish_plan(folder: Path, document: bytes, datasets: Collection[str]) -> None:
     """Writes `plan.json`, which makes the plan one, after removing what is no part of it."""
     for child in folder.iterdir():
-        if child.is_dir() and child.name not in datasets:
+        if child.is_dir() and child.name not in (*datasets, FOLDER):
             shutil.rmtree(child)
     for state in folder.glob(f"*/{STATE_FILE}"):
         state.unlink()

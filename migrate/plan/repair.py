@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from migrate import parquet
 from migrate.config import Project
 from migrate.errors import UsageError
 from migrate.plan.batches import Cutter
+from migrate.plan.carried import FOLDER
 from migrate.plan.cost import POINTS_A_BATCH, forecast_cost, minutes_of
 from migrate.plan.document import DatasetPlan, PlannedFile, dump_document
 from migrate.plan.files import LEADING, write_parquet
@@ -60,6 +62,8 @@ def make_repair_plan(
             )
             files += _write(plan, folder, dataset, records)
             datasets[dataset] = _count(plan.document.datasets[dataset], records, project)
+        if (plan.folder / FOLDER).is_dir():
+            shutil.copytree(plan.folder / FOLDER, folder / FOLDER)
         used = plan.document
         document = used.model_copy(
             update={

@@ -52,6 +52,8 @@ def render_trace(facts: Facts, mask: Mask | None) -> str:
         + (", the same as at the source" if same else "")
         + (", in what the delta stands on" if snapshot.get("outside_delta") else "")
     )
+    if facts.get("told"):
+        lines.append(f"plan        {inert(facts['plan'])}, {inert(facts['told'])}")
     parts = ["\n".join(lines)]
     parts += [_render_dataset(name, dataset, mask) for name, dataset in facts["datasets"].items()]
     return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""What the commands say and refuse as plans are loaded, overtaken and undone; the target is a sandbox here."""
+"""What the commands say and refuse as plans are loaded, overtaken and undone, against a sandbox in this process."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
 from migrate.app.standing import read_standing
 from migrate.app.status import read_status
+from migrate.app.trace import run_trace
 from migrate.app.undo import run_undo
 from migrate.config import load_project
-from migrate.errors import Stale
-from migrate.plan.open_plan import open_plan
+from migrate.errors import Damaged, Stale
+from migrate.plan.open_plan import check_fresh, open_plan
 from migrate.project import start_project
 from migrate.report.reconcile import judge_reconciliation, summarise_reconciliation
 from migrate.report.status import render_status, summarise_status
@@ -195,3 +196,36 @@ def test_the_undo_of_one_of_two(shop: Shop) -> None:
     assert (shop.state("a"), shop.state("b")) == ("undone", "overtaken")
     with pytest.raises(Stale, match="plan a was undone in contacts since"):
         shop.load("b")
+
+
+def test_what_was_loaded_is_looked_at_with_its_own_mapping(shop: Shop) -> None:
+    """After the mapping was mended, undo, deep verification, trace and evidence of the first plan still work."""
+    shop.plan("a")
+    shop.load("a")
+    mapping = shop.context.project.mappings / "contacts.yaml"
+    mapping.write_text(
+        MAPPING.replace("from: city", "from: town") + "  zip: {from: zip, type: text}\n"
+    )
+    with pytest.raises(
+        Stale, match=r"mapping contacts.yaml \(contacts\) was edited: 2 lines"
+    ) as caught:
+        check_fresh(open_plan(shop.workspace, "a"), shop.context.project, shop.workspace)
+    assert "+  city: {from: town, type: text}" in caught.value.what
+    found = run_reconcile(shop.context, "a", deep=True, wait_s=0)
+    assert found.verdict == "match"
+    assert run_evidence(shop.context, "a").parts
+    facts = run_trace(shop.context, "profiles", "3", "Shop", "a", live=False)
+    assert set(facts["datasets"]["contacts"]["mapped"][0]["columns"]) == {"contact_key", "city"}
+    mapping.unlink()
+    done = run_undo(shop.context, "a", wait_s=0)
+    assert (done.restored, done.verified) == (10, 10)
+    assert set(shop.cities().values()) == {"Old"}
+
+
+def test_the_texts_of_a_plan_are_not_edited(shop: Shop) -> None:
+    """A plan whose own copy of a mapping was touched is damaged, and says so."""
+    shop.plan("a")
+    shop.load("a")
+    (shop.workspace.plans / "a" / "mappings" / "contacts.yaml").write_text(MAPPING + "# touched\n")
+    with pytest.raises(Damaged, match=r"contacts.yaml is not what plan.json says"):
+        run_undo(shop.context, "a", wait_s=0)

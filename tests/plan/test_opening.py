@@ -101,10 +101,11 @@ def test_a_stale_plan_says_all_that_changed(bench) -> None:
         check_fresh(plan, bench.project, bench.workspace)
     assert caught.value.what.splitlines()[1:] == [
         "- snapshot 'snap' has another manifest",
-        "- mapping contacts.yaml (contacts) was edited",
+        "- mapping contacts.yaml (contacts) was edited: 1 line added, 0 removed",
+        "    +# a remark",
         "- mapping orders.yaml (orders) is gone",
-        "- datatrics.timezones in migrate.toml was changed",
-        "- octolis.batch_bytes in migrate.toml was changed",
+        "- datatrics.timezones in migrate.toml was changed: '*': None then, 'Europe/Paris' now",
+        "- octolis.batch_bytes in migrate.toml was changed: 5000000 then, 10000 now",
         "- the id of dataset 'contacts' in migrate.toml was changed",
     ]
 

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from migrate.app import deep
+from migrate.app import as_loaded, deep
 from migrate.app.deep import run_repair
 from migrate.app.pipeline import run_load
 from migrate.app.reconcile import run_reconcile
@@ -30,7 +30,7 @@ from migrate.verify.expected import Expected, expect_dataset
 from migrate.verify.reconcile import Reconciliation
 from migrate.verify.rules import DatasetRules
 
-from .conftest import DATASETS, PEOPLE, STALE, Serve
+from .conftest import DATASETS, PEOPLE, STALE, Serve, Served
 
 
 def lose_three_orders(connection: sqlite3.Connection) -> None:
@@ -152,10 +152,19 @@ def test_many_buckets_find_what_one_finds(serve: Serve, monkeypatch: pytest.Monk
     assert not list(served.context.workspace.reports.glob(".*"))
 
 
+def of_an_earlier_version(served: Served) -> Path:
+    """Takes from the plan the texts that it carries, as one of an earlier version had none; gives the mappings."""
+    file = served.context.workspace.plans / served.plan / "plan.json"
+    document = json.loads(file.read_bytes())
+    del document["carried"]
+    file.write_text(json.dumps(document))
+    return served.context.project.mappings
+
+
 def test_a_feed_is_called_not_verifiable(serve: Serve) -> None:
     """What goes to a webhook is never called right: it is named, and nothing is asked of the target for it."""
     served = serve()
-    file = served.context.project.mappings / "interactions.yaml"
+    file = of_an_earlier_version(served) / "interactions.yaml"
     file.write_text(file.read_text() + "\ntarget: webhook\n")
     found = run_reconcile(served.context, None, wait_s=0)
     assert set(found.datasets) == set(DATASETS) - {"interactions"}
@@ -266,8 +275,8 @@ def test_a_feed_has_no_totals_beside_a_deep_verification(
 ) -> None:
     """It is neither read back nor added up, whether it can be worked out or not; the others are."""
     served = serve()
-    monkeypatch.setattr(deep, "check_as_loaded", lambda *_: None)
-    file = served.context.project.mappings / "interactions.yaml"
+    monkeypatch.setattr(as_loaded, "check_fresh", lambda *_: None)
+    file = of_an_earlier_version(served) / "interactions.yaml"
     for more in ("", "sparkle: true\n"):
         file.write_text(file.read_text() + ("" if more else "\ntarget: webhook\n") + more)
         found = reconcile_with_totals(served.context, None, deep=True, wait_s=0)
@@ -279,9 +288,9 @@ def test_a_feed_has_no_totals_beside_a_deep_verification(
 
 
 def test_an_edited_mapping_is_to_be_brought_back(serve: Serve) -> None:
-    """A new plan would not verify what this one loaded, so the hint names none."""
+    """Of a plan that does not carry it; a new plan would not verify what was loaded, so the hint names none."""
     served = serve()
-    file = served.context.project.mappings / "orders.yaml"
+    file = of_an_earlier_version(served) / "orders.yaml"
     file.write_text(file.read_text() + "# looked at\n")
     for options in (("--deep",), ("--totals",)):
         code, summary = served.call("reconcile", *options)
@@ -294,7 +303,7 @@ def test_an_edited_mapping_is_to_be_brought_back(serve: Serve) -> None:
 def test_a_feed_that_was_not_handed_over_is_unfinished(serve: Serve) -> None:
     """Nothing of it can be counted, but that its load was never begun is known."""
     served = serve()
-    file = served.context.project.mappings / "interactions.yaml"
+    file = of_an_earlier_version(served) / "interactions.yaml"
     file.write_text(file.read_text() + "\ntarget: webhook\n")
     assert run_reconcile(served.context, None, wait_s=0).verdict == "match"
     with contextlib.closing(sqlite3.connect(served.context.workspace.ledger)) as ledger, ledger:

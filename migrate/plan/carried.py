@@ -1,0 +1,121 @@
+"""The texts that a plan was made from, kept in its folder: what looks back at a load reads them, and nothing beside it.
+
+Mappings are edited after a load, for instance to mend what was rejected. What was loaded stays what it was.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from migrate.errors import Damaged, MappingError
+from migrate.plan.document import CarriedFile
+from migrate.workspace import sha256_bytes, write_bytes
+
+if TYPE_CHECKING:
+    from migrate.plan.document import PlanDocument
+
+FOLDER = "mappings"
+"""The folder of a plan that holds them; no dataset may have this name."""
+# Mapping files, what they share, and the tables that they name; not what stands beside them for people or editors.
+_SUFFIXES = frozenset({".yaml", ".yml", ".csv", ".tsv"})
+_DATASET = re.compile(r"^dataset:\s*[\"']?([A-Za-z0-9._-]+)", re.MULTILINE)
+_SHOWN_LINES = 6
+_LONGEST_LINE = 100
+
+
+def carry_texts(
+    source: Path, folder: Path, hashes: Mapping[str, str], datasets: Collection[str]
+) -> tuple[CarriedFile, ...]:
+    """Copies what the plan was made from into its folder.
+
+    `hashes`: of each mapping file that the plan uses, as it was read; other mapping files of the folder are left out,
+    unless they are of one of the `datasets` as well.
+
+    **Raises**: MappingError where a file was edited while the plan was made.
+    """
+    carried = []
+    for path in _files_of(source):
+        data = path.read_bytes()
+        wanted = hashes.get(path.name)
+        if wanted is not None and sha256_bytes(data) != wanted:
+            raise MappingError(
+                [f"{path.name}: was edited while the plan was made"],
+                hint="give the same command again",
+            )
+        if wanted is None and _is_of_others(data, datasets):
+            continue
+        write_bytes(folder / FOLDER / path.name, data)
+        carried.append(
+            CarriedFile(path=f"{FOLDER}/{path.name}", bytes=len(data), sha256=sha256_bytes(data))
+        )
+    return tuple(carried)
+
+
+def _files_of(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _is_of_others(data: bytes, datasets: Collection[str]) -> bool:
+    """Whether a file is a mapping, and of none of these datasets."""
+    made = _DATASET.search(data.decode("utf-8", "replace"))
+    return made is not None and made[1] not in datasets
+
+
+def check_carried(folder: Path, document: PlanDocument) -> None:
+    """Raises Damaged where a text of the plan is not what `plan.json` says."""
+    for entry in document.carried:
+        path = folder / entry.path
+        if not path.is_file() or sha256_bytes(path.read_bytes()) != entry.sha256:
+            raise Damaged(
+                f"{path} is not what plan.json says",
+                hint="bring it back from a backup; a plan's files must not be edited",
+            )
+
+
+def text_changes(folder: Path, document: PlanDocument, now: Path) -> Iterator[str]:
+    """What was edited of the texts since the plan was made, with the first lines that differ."""
+    named = {used.file: dataset for dataset, used in document.mappings.items()}
+    for entry in document.carried:
+        name = Path(entry.path).name
+        what = f"mapping {name} ({named[name]})" if name in named else name
+        if not (now / name).is_file():
+            yield f"{what} is gone"
+            continue
+        data = (now / name).read_bytes()
+        if sha256_bytes(data) != entry.sha256:
+            yield f"{what} was edited: {_describe(folder / entry.path, data)}"
+    carried = {Path(entry.path).name for entry in document.carried}
+    for path in _files_of(now) if now.is_dir() else ():
+        made = _DATASET.search(path.read_text(encoding="utf-8", errors="replace"))
+        if path.name not in carried and made is not None and made[1] in document.mappings:
+            yield f"mapping {path.name} ({made[1]}) is new"
+
+
+def _describe(then: Path, now: bytes) -> str:
+    """How many lines differ, and the first of them."""
+    try:
+        before = then.read_bytes().decode("utf-8").splitlines()
+        after = now.decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return "its text then cannot be read"
+    lines = [
+        line
+        for line in difflib.unified_diff(before, after, n=0, lineterm="")
+        if line[:1] in "+-" and not line.startswith(("+++", "---"))
+    ]
+    added = sum(line.startswith("+") for line in lines)
+    shown = [
+        line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
+        for line in lines[:_SHOWN_LINES]
+    ]
+    more = [f"… {len(lines) - _SHOWN_LINES:,} lines more"] if len(lines) > _SHOWN_LINES else []
+    head = f"{added:,} line{'' if added == 1 else 's'} added, {len(lines) - added:,} removed"
+    return "\n    ".join([head, *shown, *more])
