@@ -160,8 +160,10 @@ def check_places(
 
 def _unproven(verdicts: Mapping[str, str]) -> Iterable[str]:
     for resource, verdict in verdicts.items():
-        if verdict != "proven":
+        if verdict == "unproven":
             yield (
-                f"the extract of {resource} is {verdict}, not proven; where it came from saved files, "
+                f"the extract of {resource} is unproven, not proven; where it came from saved files, "
                 f"`migrate extract --from-files DIR --expect {resource}=N` vouches for it alone"
             )
+        elif verdict != "proven":
+            yield f"the extract of {resource} is {verdict}, not proven"

@@ -122,3 +122,11 @@ def test_a_limit_that_cannot_be_read_is_refused(value: dict[str, object]) -> Non
     """A dataset without a column, too many names, or no number."""
     with pytest.raises(ValidationError):
         Gates.model_validate({"max_loss": value})
+
+
+def test_one_resource_of_saved_files_is_vouched_for_alone() -> None:
+    """The gate says how, and names no other resource."""
+    found = judge_gates({}, {"profiles": "proven", "sales": "unproven"}, Gates())
+    (finding,) = [one for one in found if one.gate == "require_proven"]
+    assert "--expect sales=N" in finding.text
+    assert "profiles" not in finding.text
