@@ -156,6 +156,9 @@ def _mappings(context: Context, plan: Plan) -> dict[str, bytes]:
                 hint="bring that version of the file back, or name the plan that was made with this one: --plan NAME",
             )
         found[f"mappings/{used.file}"] = data
+        for name in used.includes:
+            beside = context.project.mappings / name
+            found[f"mappings/{name}"] = beside.read_bytes() if beside.is_file() else b""
     return found
 
 

@@ -126,6 +126,7 @@ def run_plan(
     from migrate.app.standing import note_planned, read_seen
     from migrate.app.target_client import open_target
     from migrate.mapping.files import read_mappings
+    from migrate.mapping.styles import refuse_contradicted
     from migrate.plan.build import build_plan
     from migrate.plan.request import PlanRequest
     from migrate.snapshot.union import open_to_plan
@@ -135,6 +136,7 @@ def run_plan(
     sent = find_shipments(context.project, context.workspace)
     request = PlanRequest(name=name, datasets=tuple(datasets) or None, offline=offline, sent=sent)
     found = open_to_plan(context.workspace, snapshot, base)
+    refuse_contradicted(mappings, found.rows_of)
     if found.base is not None:
         ids = context.project.octolis.datasets
         wanted = {name: ids[name] for name in datasets or ids if name in ids}

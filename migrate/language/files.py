@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from migrate.language.shared import SHARED_FILE
 from migrate.language.yaml_text import read_yaml
 
 
 def mapping_files(folder: Path) -> list[Path]:
     """The mapping files of a folder by name, whichever of YAML's two endings they have.
 
-    What begins with a dot is none: copying from a Mac leaves a `._contacts.yaml` beside the file.
+    `shared.yaml` is none, but what they share. What begins with a dot is none: copying from a Mac leaves a
+    `._contacts.yaml` beside the file.
     """
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
+        if path.suffix in {".yaml", ".yml"}
+        and not path.name.startswith(".")
+        and path.name != SHARED_FILE
     )
 
 

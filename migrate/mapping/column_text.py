@@ -38,7 +38,7 @@ def start_lane(text: pl.Series, column: Column) -> ColumnText:
             lane = _apply(lane, function, argument)
         if column.values is not None:
             listed = {key: constant_text(value) for key, value in column.values.items()}
-            lane = _map_values(lane, listed, column.unlisted)
+            lane = _map_values(lane, listed, column)
     if column.default is not None:
         lane = _fill_default(lane, constant_text(column.default))
     return lane
@@ -67,7 +67,7 @@ def _broken(
     return refused.replace_strict(texts, rules, default=None, return_dtype=pl.String).rename("rule")
 
 
-def _map_values(lane: ColumnText, values: dict[str, str], unlisted: str) -> ColumnText:
+def _map_values(lane: ColumnText, values: dict[str, str], column: Column) -> ColumnText:
     t, m = pl.col("t"), pl.col("m")
     mapped = t.replace_strict(
         list(values), list(values.values()), default=None, return_dtype=pl.String
@@ -76,14 +76,16 @@ def _map_values(lane: ColumnText, values: dict[str, str], unlisted: str) -> Colu
     frame = frame.with_columns(u=t.is_not_null() & m.is_null())
     if not frame["u"].any():
         return replace(lane, text=frame["m"])
-    if unlisted == "reject":
+    if column.unlisted == "reject":
         return replace(
             lane,
             text=frame["m"],
             rule=coalesce(lane.rule, rule_where(frame["u"], "unlisted_value")),
         )
-    kept = frame.select(pl.coalesce(m, t)).to_series() if unlisted == "keep" else frame["m"]
-    return replace(lane, text=kept, losses=merge_losses(lane.losses, {"unlisted": frame["u"]}))
+    # of a consent it is told apart: somebody answered, and nobody knows what
+    name = "consent_unlisted" if column.consent else "unlisted"
+    kept = frame.select(pl.coalesce(m, t)).to_series() if column.unlisted == "keep" else frame["m"]
+    return replace(lane, text=kept, losses=merge_losses(lane.losses, {name: frame["u"]}))
 
 
 def _fill_default(lane: ColumnText, default: str) -> ColumnText:

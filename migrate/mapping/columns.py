@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from migrate.errors import MappingError
+from migrate.language.answers import words_of
 from migrate.mapping.column_text import ColumnText, start_lane
 from migrate.mapping.distinct import find_distinct
 from migrate.mapping.model import Column, constant_text
@@ -62,7 +63,7 @@ def compute(
     ]
     lane = lanes[0] if len(lanes) == 1 else _strictest(lanes)
     if column.consent and column.sql is not None:
-        lane = _withhold_unfounded(lane, rows, guard_sql(column.sql).fields)
+        lane = _withhold_unfounded(lane, rows, guard_sql(column.sql).fields, column)
     return _finish(
         lane,
         column,
@@ -201,23 +202,41 @@ def _went_missing(lane: ColumnText) -> pl.Series:
     return lane.origin.is_not_null() & lane.value.is_null()
 
 
-def _withhold_unfounded(
-    lane: ColumnText, rows: pl.DataFrame, fields: tuple[str, ...]
-) -> ColumnText:
-    """A consent by expression holds only where at least one field it reads says something."""
-    says_something = [(pl.col(FIELD + field) != "").fill_null(False) for field in fields] or [
-        pl.lit(False)
+def yes_words(column: Column) -> frozenset[str]:
+    """The texts, in small letters, that count as a yes in the fields that a consent's expression reads."""
+    listed = [
+        text for text, value in (column.values or {}).items() if constant_text(value) == "true"
     ]
-    frame = rows.with_columns(pl.any_horizontal(says_something).alias("founded")).select("founded")
-    frame = frame.with_columns(lane.value.alias("value"))
-    withheld = (pl.col("value") & ~pl.col("founded")).fill_null(False)
-    frame = frame.with_columns(withheld.alias("withheld"))
+    return frozenset([*words_of("yes"), *(text.strip().casefold() for text in listed)])
+
+
+def _withhold_unfounded(
+    lane: ColumnText, rows: pl.DataFrame, fields: tuple[str, ...], column: Column
+) -> ColumnText:
+    """A consent by expression is true only where a field it reads says yes, and absent where none says anything.
+
+    An expression can say anything of silence, and no trying out shows all that it says; so the fields decide.
+    """
+    said = [without_empty(rows[FIELD + field]).alias(str(at)) for at, field in enumerate(fields)]
+    frame = pl.DataFrame([*said, lane.value.alias("value")])
+    texts = [pl.col(str(at)) for at in range(len(fields))]
+    yes = list(yes_words(column))
+    silent = pl.all_horizontal([pl.lit(True), *(text.is_null() for text in texts)])
+    says_yes = [
+        text.str.strip_chars().str.to_lowercase().is_in(yes).fill_null(False) for text in texts
+    ]
+    founded = pl.any_horizontal([pl.lit(False), *says_yes])
+    frame = frame.with_columns(
+        (silent | (pl.col("value") & ~founded)).fill_null(False).alias("withheld")
+    )
+    withheld = frame.select(
+        (pl.col("withheld") & pl.col("value").is_not_null()).fill_null(False)
+    ).to_series()
     value = frame.select(
         pl.when(~pl.col("withheld")).then(pl.col("value")).alias("value")
     ).to_series()
-    return replace(
-        lane, value=value, losses=merge_losses(lane.losses, {"consent_withheld": frame["withheld"]})
-    )
+    told = withheld & frame["value"].fill_null(False)
+    return replace(lane, value=value, losses=merge_losses(lane.losses, {"consent_withheld": told}))
 
 
 def _finish(lane: ColumnText, column: Column, missing_rule: str | None) -> Computed:

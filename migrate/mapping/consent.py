@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import polars as pl
 
+from migrate.language.answers import answer_of, words_of
 from migrate.language.yaml_text import Path
 from migrate.mapping.columns import FIELD
 from migrate.mapping.fields import lookup_of
@@ -14,7 +16,9 @@ from migrate.mapping.model import Column, Mapping, constant_text
 from migrate.mapping.sql import SqlRefused, guard_sql
 
 _NO_ANSWERS = {"", "null", "none", "nil", "n/a", "na", "nan", "undefined", "unknown", "-", "?"}
-_SILENT = (None, "", "NULL", "unlisted", "zzz")
+# what no yes can be made of: silence, words that mean nothing, and every known no
+_NOT_YES = (None, "", "NULL", "n/a", "unlisted", "zzz", *words_of("no"))
+_MOST_FIELDS_CROSSED = 2
 
 
 def check_consent(mapping: Mapping, name: str, column: Column) -> Iterator[tuple[Path, str]]:
@@ -34,8 +38,12 @@ def check_consent(mapping: Mapping, name: str, column: Column) -> Iterator[tuple
 
 def _check_values(column: Column) -> Iterator[tuple[Path, str]]:
     for text, value in (column.values or {}).items():
-        if constant_text(value) == "true" and text.strip().casefold() in _NO_ANSWERS:
+        if constant_text(value) != "true":
+            continue
+        if text.strip().casefold() in _NO_ANSWERS:
             yield ("values", text), f"{text!r} is no answer and cannot give consent"
+        elif answer_of(text) == "no":
+            yield ("values", text), f"{text!r} says no or not yet and cannot give consent"
     if column.values is not None and column.unlisted == "keep":
         yield ("unlisted",), "a consent cannot keep what is not listed; reject or omit"
     for index, (function, _) in enumerate(column.calls):
@@ -59,14 +67,14 @@ def _check_origin(mapping: Mapping, column: Column) -> Iterator[tuple[Path, str]
     if any(lookup_of(mapping, field) for field in guarded.fields):
         yield ("sql",), "a consent is of its own record, never looked up"
     if _speaks_for_the_silent(guarded.write(lambda field: FIELD + field), guarded.fields, column):
-        yield ("sql",), "gives true where the fields are null, '' or hold an unknown answer"
+        yield (
+            ("sql",),
+            "gives true where no field it reads says yes: they are null, '', unknown or say no",
+        )
 
 
 def _speaks_for_the_silent(written: str, fields: tuple[str, ...], column: Column) -> bool:
-    rows = pl.DataFrame(
-        {FIELD + field: _SILENT for field in fields} or {"row": _SILENT},
-        schema_overrides={FIELD + f: pl.String for f in fields},
-    )
+    rows = _unsaid_rows(fields)
     try:
         said = rows.with_columns(pl.sql_expr(written).alias("sql"))["sql"].cast(pl.String).to_list()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
@@ -77,3 +85,16 @@ def _speaks_for_the_silent(written: str, fields: tuple[str, ...], column: Column
         else {text for text, value in column.values.items() if constant_text(value) == "true"}
     )
     return any(answer in yes for answer in said)
+
+
+def _unsaid_rows(fields: tuple[str, ...]) -> pl.DataFrame:
+    """Rows in which nobody said yes: of few fields every answer beside every other, else the same in all."""
+    if not fields:
+        return pl.DataFrame({"row": ["x"]})
+    crossed = fields[:_MOST_FIELDS_CROSSED]
+    answers = list(product(_NOT_YES, repeat=len(crossed)))
+    columns = {
+        FIELD + field: [row[place] for row in answers] for place, field in enumerate(crossed)
+    }
+    columns |= {FIELD + field: [row[0] for row in answers] for field in fields[len(crossed) :]}
+    return pl.DataFrame(columns, schema_overrides=dict.fromkeys(columns, pl.String))

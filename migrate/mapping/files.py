@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -12,7 +11,8 @@ from pydantic import ValidationError
 
 from migrate.errors import MappingError, UsageError, WorkspaceError
 from migrate.language.files import mapping_files
-from migrate.language.yaml_text import Document, Place, Problem, read_yaml
+from migrate.language.shared import PROPOSED, SHARED_FILE, read_mapping_text, read_shared
+from migrate.language.yaml_text import Document, Place, Problem
 from migrate.mapping.checks import check_mapping, check_together
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.known_fields import DATASETS
@@ -34,7 +34,8 @@ def read_mappings(folder: Path, datasets: Collection[str] | None = None) -> dict
     """
     files = _list_files(folder)
     read = [(file, *_read(file)) for file in files]
-    problems = [line for _, _, _, lines in read for line in lines]
+    problems = _lines(folder / SHARED_FILE, read_shared(folder).problems)
+    problems += [line for _, _, _, lines in read for line in lines]
     known = [
         (file, document, mapping) for file, document, mapping, _ in read if mapping is not None
     ]
@@ -65,7 +66,7 @@ def write_proposal(
 
     **Raises.** UsageError where the file is there already, WorkspaceError where it cannot be written.
     """
-    path = out or folder / "proposed" / f"{DATASETS[resource][0]}.yaml"
+    path = out or folder / PROPOSED / f"{DATASETS[resource][0]}.yaml"
     schema = Path(os.path.relpath(folder / "mapping.schema.json", path.parent)).as_posix()
     text = propose(resource, survey, snapshot, schema)
     try:
@@ -91,6 +92,9 @@ def json_schema() -> dict[str, Any]:
         "enum": [*column["on_invalid"]["enum"], None],
         "type": ["string", "null"],
     }
+    shared = {"type": "string", "pattern": r"^\$[a-z][a-z0-9_]*$", "description": "Of shared.yaml."}
+    listed = column["values"]["anyOf"]
+    listed += [shared, {"type": "array", "items": {"anyOf": [shared, listed[0]]}, "minItems": 1}]
     plain = [
         name for name, function in FUNCTIONS.items() if function.argument in {"none", "choice"}
     ]
@@ -139,26 +143,20 @@ def _list_files(folder: Path) -> list[Path]:
 
 def _read(file: Path) -> tuple[Document, Mapping | None, list[str]]:
     try:
-        data = file.read_bytes()
+        text = read_mapping_text(file)
     except OSError as error:
         return Document(), None, [f"{file.name}: cannot be read ({error.strerror})"]
-    document = read_yaml(data)
+    document = text.document
     if document.problems:
         return document, None, _lines(file, document.problems)
     if not isinstance(document.value, dict):
-        return (
-            document,
-            None,
-            _lines(
-                file,
-                [Problem(Place(1, 1), "a mapping file holds keys and values; this holds none")],
-            ),
-        )
+        none = Problem(Place(1, 1), "a mapping file holds keys and values; this holds none")
+        return document, None, _lines(file, [none])
     try:
         mapping = Mapping.model_validate(document.value)
     except ValidationError as error:
         return document, None, _lines(file, describe(error, document))
-    mapping = mapping.read_from(str(file), hashlib.sha256(data).hexdigest())
+    mapping = mapping.read_from(str(file), text.sha256, text.includes)
     problems = check_mapping(mapping, document)
     return document, mapping, _lines(file, problems)
 

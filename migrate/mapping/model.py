@@ -173,6 +173,7 @@ class Mapping(_Strict):
     # where it was read from: no keys of the file
     _file: str = ""
     _sha256: str = ""
+    _includes: dict[str, str] = {}
 
     @property
     def file(self) -> str:
@@ -184,10 +185,15 @@ class Mapping(_Strict):
         """The SHA-256 of the file's bytes."""
         return self._sha256
 
-    def read_from(self, file: str, sha256: str) -> Mapping:
-        """The same mapping, knowing its file."""
+    @property
+    def includes(self) -> dict[str, str]:
+        """The SHA-256 of each file beside it that it takes something from, by name."""
+        return self._includes
+
+    def read_from(self, file: str, sha256: str, includes: dict[str, str]) -> Mapping:
+        """The same mapping, knowing its file and those that it takes something from."""
         same = self.model_copy()
-        same._file, same._sha256 = file, sha256
+        same._file, same._sha256, same._includes = file, sha256, includes
         return same
 
     @property

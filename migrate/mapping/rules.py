@@ -151,7 +151,8 @@ LOSSES = {
     "nulled_invalid": "broke a rule; null sent as `on_invalid: null` says",
     "unlisted": "not listed under `values`; kept or left out as `unlisted` says",
     "unranked": "no time in a known spelling; ranked behind all records that have one",
-    "consent_withheld": "consent not given because its fields disagree or hold nothing",
+    "consent_unlisted": "an answer to a consent that is not listed under `values`: no consent, left out",
+    "consent_withheld": "consent not given because its fields disagree, say no known yes or hold nothing",
 }
 
 _EMAIL_REASONS: tuple[tuple[Callable[[str], bool], str], ...] = (

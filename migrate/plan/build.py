@@ -326,6 +326,7 @@ def _mapping_used(mapping: Mapping) -> MappingUsed:
     return MappingUsed(
         file=Path(mapping.file).name,
         sha256=mapping.sha256,
+        includes=mapping.includes,
         resource=mapping.resource,
         key=mapping.key,
         alternative_keys=mapping.alternative_keys,

@@ -42,10 +42,11 @@ class SnapshotUsed(_Part):
 
 
 class MappingUsed(_Part):
-    """A mapping as it was: `sha256` is that of the file's bytes."""
+    """A mapping as it was: `sha256` is that of the file's bytes, `includes` those of files it takes something from."""
 
     file: str
     sha256: str
+    includes: dict[str, str] = {}
     resource: str
     key: tuple[str, ...]
     alternative_keys: tuple[tuple[str, ...], ...] = ()

@@ -166,6 +166,10 @@ def _mapping_changes(plan: Plan, project: Project) -> Iterator[str]:
             yield f"mapping {used.file} ({dataset}) is gone"
         elif sha256_file(file) != used.sha256:
             yield f"mapping {used.file} ({dataset}) was edited"
+        for name, sha256 in used.includes.items():
+            beside = project.mappings / name
+            if not beside.is_file() or sha256_file(beside) != sha256:
+                yield f"{name}, which mapping {used.file} ({dataset}) takes from, is gone or was edited"
 
 
 def _setting_changes(plan: Plan, project: Project) -> Iterator[str]:

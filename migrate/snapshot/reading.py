@@ -164,6 +164,12 @@ class Snapshot:
         """The resource, None where the snapshot was made without it."""
         return self.resources.get(name)
 
+    def rows_of(self, resource: str, fields: Collection[str]) -> Iterator[pl.DataFrame]:
+        """The rows of a resource with some of its fields; none where the snapshot was made without it."""
+        found = self.resources.get(resource)
+        known = [name for name in fields if found is not None and name in found.columns]
+        return found.frames(known, raw=False) if found is not None and known else iter(())
+
 
 @dataclass(frozen=True)
 class ResourceState:

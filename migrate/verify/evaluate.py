@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from migrate.language.answers import words_of
 from migrate.verify.column import ColumnRun, compute_column, time_lane
 from migrate.verify.expression import compile_expression, fields_of, text_of
 from migrate.verify.lookup import Answers, LookupTable, Pair
 from migrate.verify.record import Reader, Record, element_reader, elements, field_reader
 from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
-from migrate.verify.typed import Broken, Unverifiable, read_recency
+from migrate.verify.typed import SPACES, Broken, Unverifiable, read_recency
 
 _OWN = frozenset({"source", "id", "position", "item"})
 # `record.source` and its like are the record's own fields of the names that mean something else in a mapping
@@ -286,12 +287,31 @@ class Evaluator:
         try:
             if rule.unknown:
                 raise Unverifiable(f"key {rule.unknown[0]!r}")
-            return compute_column(
+            run = compute_column(
                 rule, self._lanes(rule), self.conventions.float_digits, self.rules.key
             )
+            return self._only_founded(rule, run) if rule.consent and rule.sql is not None else run
         except Unverifiable as doubt:
             self.unverifiable[rule.name] = str(doubt)
             return None
+
+    def _only_founded(self, rule: ColumnRule, run: ColumnRun) -> ColumnRun:
+        """A consent by expression is true only where a field it reads holds a word of yes."""
+        heard = [self._reader(name) for name in fields_of(str(rule.sql))]
+        listed = [text for text, value in (rule.values or {}).items() if value == "true"]
+        yes = {*words_of("yes"), *(text.strip(SPACES).casefold() for text in listed)}
+
+        def run_founded(record: Record, zone: str) -> tuple[str | None, bool]:
+            value, sends_null = run(record, zone)
+            if value != "true" or any(
+                (read(record) or "").strip(SPACES).lower() in yes for read in heard
+            ):
+                return value, sends_null
+            if rule.required:
+                raise Broken("required_missing")
+            return None, False
+
+        return run_founded
 
     def _lanes(self, rule: ColumnRule) -> list[Reader]:
         """The texts a column starts from: several for a consent with several fields, which must all be heard."""

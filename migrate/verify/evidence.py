@@ -105,6 +105,9 @@ def _disagreements(parts: Mapping[str, bytes]) -> Iterator[str]:
             mapping = parts.get(f"mappings/{used['file']}", b"")
             if hashlib.sha256(mapping).hexdigest() != used["sha256"]:
                 yield f"mappings/{used['file']} is not the one that the plan was made with ({dataset})"
+            for name, digest in used.get("includes", {}).items():
+                if hashlib.sha256(parts.get(f"mappings/{name}", b"")).hexdigest() != digest:
+                    yield f"mappings/{name} is not the one that the plan was made with ({dataset})"
         for dataset, counts in plan["datasets"].items():
             left = sum(counts.get(name, 0) for name in _BECAME)
             if counts["read"] != left:

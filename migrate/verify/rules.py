@@ -6,7 +6,6 @@ cannot work out for itself it must not call right.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from migrate.errors import MappingError
 from migrate.language.files import mapping_files
-from migrate.language.yaml_text import read_yaml
+from migrate.language.shared import read_mapping_text
 
 ORDER_BY = ("updated", "updated_at", "created", "created_at")
 _COLUMN_KEYS = frozenset(
@@ -117,16 +116,16 @@ def read_rules(folder: Path) -> dict[str, DatasetRules]:
 
 def _read_file(path: Path) -> DatasetRules:
     try:
-        data = path.read_bytes()
+        text = read_mapping_text(path)
     except OSError as error:
         raise MappingError([f"{path}: {error.strerror}"], hint=_HINT) from None
-    document = read_yaml(data)
+    document = text.document
     if document.problems:
         first = document.problems[0]
         where = f"{path}:{first.place.line}:{first.place.column}"
         raise MappingError([f"{where}: {first.what}"], hint=_HINT)
     try:
-        return _dataset(document.value, hashlib.sha256(data).hexdigest())
+        return _dataset(document.value, text.sha256)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{path}: cannot be read as a mapping ({type(error).__name__})"
         raise MappingError([what], hint=_HINT) from None

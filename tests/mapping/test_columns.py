@@ -272,7 +272,7 @@ def test_consent_by_expression(
         "x: {sql: \"CASE WHEN f = 'J' AND g = 'J' THEN 'true' ELSE 'false' END\", type: boolean, consent: true}"
     )
     found = map_rows(made, rows(f=["J", "J", None], g=["J", "N", None]), {}, Settings())
-    assert found.accepted["x"].to_list() == [True, False, False]
+    assert found.accepted["x"].to_list() == [True, False, None]
 
 
 def test_rules_and_losses_are_documented(tmp_path: Path) -> None:
@@ -306,11 +306,13 @@ def test_consent_by_expression_needs_somebody_to_speak(
     mapping: Callable[..., Mapping], rows: Callable[..., pl.DataFrame]
 ) -> None:
     """Where all fields of an expression are silent, whatever mix of null and '', it gives no consent; counted."""
-    made = mapping(
-        "x: {sql: \"CASE WHEN f IS NULL AND g = '' THEN 'true' END\", type: boolean, consent: true}"
-    )
-    found = map_rows(made, rows(f=[None], g=[""]), {}, Settings())
-    assert found.accepted["x"].to_list() == [None]
+    sql = "CASE WHEN f IS NULL AND g = '' THEN 'true' END"
+    with pytest.raises(MappingError, match="gives true where no field it reads says yes"):
+        mapping(f'x: {{sql: "{sql}", type: boolean, consent: true}}')
+    named = "CASE WHEN LENGTH(f) = 40 THEN 'true' WHEN g IS NULL THEN 'false' END"
+    made = mapping(f'x: {{sql: "{named}", type: boolean, consent: true}}')
+    found = map_rows(made, rows(f=["x" * 40, None, "x"], g=["", None, None]), {}, Settings())
+    assert found.accepted["x"].to_list() == [None, None, False]
     assert found.losses == {"x": {"consent_withheld": 1}}
 
 
@@ -319,7 +321,8 @@ _SETTINGS = st.fixed_dictionaries(
     optional={
         "apply": st.lists(st.sampled_from(sorted(FUNCTIONS)), max_size=2),
         "values": st.dictionaries(
-            st.sampled_from(["", "1", "0", "yes", "NULL", "n/a", "-", "x"]), st.booleans()
+            st.sampled_from(["", "1", "0", "yes", "NULL", "n/a", "-", "x", "nee", "pending"]),
+            st.booleans(),
         ),
         "unlisted": st.sampled_from(["reject", "omit", "keep"]),
         "default": st.booleans(),
@@ -341,7 +344,25 @@ _SETTINGS = st.fixed_dictionaries(
     },
 )
 _ANSWER = st.sampled_from(
-    [None, "", " ", "1", "0", "yes", "YES", "true", "false", "NULL", "n/a", "-", "x", "other"]
+    [
+        None,
+        "",
+        " ",
+        "1",
+        "0",
+        "yes",
+        "YES",
+        "true",
+        "false",
+        "NULL",
+        "n/a",
+        "-",
+        "x",
+        "other",
+        "nee",
+        "pending",
+        "non",
+    ]
 )
 
 
@@ -362,7 +383,7 @@ def test_no_file_lets_the_silent_consent(
     table = pl.DataFrame({"source": ["shop"], "id": ["1"], "k": ["true"]})
     frame = rows(a=[a for a, _ in answers], b=[b for _, b in answers])
     found = map_rows(made, frame, {"l": table}, Settings())
-    silent = {None, "", " ", "NULL", "n/a", "-", "other"}
+    silent = {None, "", " ", "NULL", "n/a", "-", "other", "0", "false", "nee", "pending", "non"}
     got = dict(
         zip(found.accepted["_position"].to_list(), found.accepted["x"].to_list(), strict=True)
     )

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from migrate.errors import MappingError
+from migrate.language.files import mapping_files
 from migrate.language.yaml_text import read_yaml
 from migrate.mapping.files import json_schema, read_mapping
 
@@ -34,7 +35,7 @@ def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft7Validator.check_schema(json_schema())
 
 
-@pytest.mark.parametrize("file", sorted(MAPPINGS.glob("*.yaml")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", mapping_files(MAPPINGS), ids=lambda file: file.name)
 def test_shipped_files_fit(file: Path) -> None:
     """Editors find nothing wrong in the shipped files."""
     assert [

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from migrate.language.files import mapping_files
 from migrate.mapping.files import read_mappings
 from migrate.mapping.model import Mapping
 from migrate.mapping.payload import payloads
@@ -98,7 +99,7 @@ def test_all_are_there_in_an_order_that_works(shipped: dict[str, Mapping]) -> No
     )
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", mapping_files(FOLDER), ids=lambda file: file.name)
 def test_editors_find_the_schema(file: Path) -> None:
     """Each file begins with the line by which editors find the JSON Schema."""
     first = file.read_text(encoding="utf-8").splitlines()[0]

@@ -1,0 +1,91 @@
+"""Whether a field's values contradict how a column reads its numbers: asked of all of them, before any is read.
+
+`decimal_comma: or_point` takes 1.299 as it stands, a little more than one. Where another value of the field shows
+that a point stands between thousands, it is 1299, and every such row would go out a thousand times too small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from migrate.errors import MappingError
+from migrate.mapping.each import read_elements
+from migrate.mapping.fields import column_of
+from migrate.mapping.model import Mapping as MappingFile
+
+Read = Callable[[str, Collection[str]], Iterator[pl.DataFrame]]
+"""Gives the rows of a resource with some of its fields; nothing where the snapshot lacks the resource."""
+# 1.234,5 and 1.234.567: here a point parts thousands and nothing else
+_THOUSANDS = r"(^|[^0-9.,])[1-9][0-9]{0,2}(\.[0-9]{3})+,[0-9]|(^|[^0-9.,])[1-9][0-9]{0,2}(\.[0-9]{3}){2,}([^0-9.,]|$)"
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A column whose field shows that a point stands between thousands; `count` values do, one is the example."""
+
+    mapping: MappingFile
+    column: str
+    field: str
+    count: int
+
+    def says(self) -> str:
+        """The problem in words, with what to write instead."""
+        return (
+            f"{self.count:,} value{'s' if self.count > 1 else ''} of {self.field!r} show that a point stands between "
+            "thousands (as in 1.234,56), so `decimal_comma: or_point` would send 1.299 a thousand times too small; "
+            "write `apply: [trim, {amount: nl}]`"
+        )
+
+
+def find_contradictions(mappings: Mapping[str, MappingFile], read: Read) -> list[Contradiction]:
+    """Every column that takes a point as it stands although its field's values say otherwise."""
+    found = []
+    for mapping in mappings.values():
+        for name, column in mapping.columns.items():
+            if ("decimal_comma", "or_point") not in column.calls:
+                continue
+            for field in column.fields:
+                count = _count(mapping, field, read)
+                if count:
+                    found.append(Contradiction(mapping, name, field, count))
+    return found
+
+
+def _count(mapping: MappingFile, field: str, read: Read) -> int:
+    each = mapping.each
+    if each is not None and field.startswith("item."):
+        return sum(
+            _count_in_lists(frame[each], field)
+            for frame in read(mapping.resource, [each])
+            if each in frame.columns
+        )
+    own = column_of(field)
+    frames = read(mapping.resource, [own])
+    return sum(
+        int(frame[own].cast(pl.String).str.contains(_THOUSANDS).sum())
+        for frame in frames
+        if own in frame.columns
+    )
+
+
+def _count_in_lists(texts: pl.Series, field: str) -> int:
+    # most lists have no such number anywhere, and those need not be taken apart
+    suspects = texts.filter(texts.str.contains(_THOUSANDS).fill_null(value=False))
+    if suspects.is_empty():
+        return 0
+    values = read_elements(suspects, [field]).values[field]
+    return int(values.str.contains(_THOUSANDS).sum())
+
+
+def refuse_contradicted(mappings: Mapping[str, MappingFile], read: Read) -> None:
+    """Raises MappingError where a field's values contradict a column's reading of its numbers."""
+    found = find_contradictions(mappings, read)
+    if found:
+        raise MappingError(
+            [f"{Path(one.mapping.file).name}: columns.{one.column}: {one.says()}" for one in found],
+            hint="correct the file, then: migrate mapping check",
+        )
