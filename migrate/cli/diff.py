@@ -85,7 +85,7 @@ def _report(
         lines.append(stale)
     if html:
         lists = write_page(plan, view, shown, html, made_at=now.strftime(_MADE_AT))
-        _tell_written(html, lists, data, lines)
+        _tell_written(workspace, html, lists, data, lines)
     broken = any(finding["verdict"] == "broken" for finding in view.gates)
     following = None if broken else f"migrate load --plan {plan.name}"
     app.finish(
@@ -134,14 +134,22 @@ def _compare(app: App, first: str, second: str, html: Path | None, show_values: 
     if html:
         made_at = utc_now().astimezone().strftime(_MADE_AT)
         lists = write_comparison(one, two, found, shown, html, made_at=made_at)
-        _tell_written(html, lists, data, lines)
+        _tell_written(workspace, html, lists, data, lines)
     app.finish(CommandOutcome(command="diff", text="\n\n".join(lines), data=data))
 
 
 def _tell_written(
-    html: Path, lists: list[WrittenList], data: dict[str, Any], lines: list[str]
+    workspace: Workspace,
+    html: Path,
+    lists: list[WrittenList],
+    data: dict[str, Any],
+    lines: list[str],
 ) -> None:
-    """Adds to the JSON object and to the text where the page and its lists are."""
+    """Adds to the JSON object and to the text where the page and its lists are, and remembers them."""
+    from migrate.privacy.written import note_written
+
+    for file in (html, *(path for one in lists for path in (one.parquet, one.csv))):
+        note_written(workspace.root, file, "migrate diff")
     data |= {
         "report": str(html),
         "lists": [str(path) for one in lists for path in (one.parquet, one.csv)],

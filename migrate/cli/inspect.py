@@ -37,6 +37,7 @@ def inspect(
     RESOURCE as for extract. Examples are masked: the same value has the same mask, and nobody can read it.
     """
     from migrate.privacy.mask import workspace_masker
+    from migrate.privacy.written import note_written
     from migrate.report.inspect import render_inspection, summarise_inspection
     from migrate.report.inspect_html import render_page
     from migrate.snapshot.inspection import inspect_snapshot
@@ -65,6 +66,7 @@ def inspect(
             )
         with disk_errors(page):
             write_bytes(page, render_page(summary).encode())
+            note_written(workspace.root, page, "migrate inspect")
     app.finish(
         CommandOutcome(
             command="inspect",

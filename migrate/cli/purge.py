@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
 
 
 @command(
     "purge",
     "migrate purge --dry-run",
     "migrate purge --yes",
-    "migrate purge --subject jan@example.com",
+    "migrate purge --subject jan@example.com --dry-run",
+    "migrate purge --subject jan@example.com --yes",
 )
 @click.option(
     "--subject",
@@ -27,44 +32,73 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app
 def purge(app: App, subject: str | None, source: str | None, dry_run: bool, yes: bool) -> None:
     """Remove personal data from the workspace; counts, verdicts and hashes stay.
 
-    On a terminal it asks first; where nobody can be asked it needs --yes. With --subject one person is found and
-    removed from every file, for an erasure request, and it says where else they are: their masterids in Octolis, and
-    the source.
+    It shows what it is going to remove; on a terminal it asks, and where nobody can be asked it needs --yes. Only files
+    that the tool made and still knows as its own are removed. With --subject one person is found in every spelling,
+    with their orders and interactions in all sources, and removed from every file, for an erasure request; then every
+    file is searched again, and the exit code is 4 where something is left. It says where else they are: their
+    masterids in Octolis, the source, files that were handed over.
     """
-    from migrate.app.purge import run_purge, run_subject_purge
-    from migrate.report.evidence import (
-        render_erased,
-        render_purged,
-        summarise_erased,
-        summarise_purged,
-    )
-
-    if subject is not None and dry_run:
+    if source is not None and subject is None:
+        raise click.UsageError("--source goes with --subject")
+    if subject is not None and not subject.strip():
+        raise click.UsageError("--subject names nobody")
+    if not (yes or dry_run or sys.stdin.isatty()):
         raise click.UsageError(
-            "--dry-run is for the whole workspace; `migrate trace` shows one record"
-        )
-    if not (yes or dry_run):
-        if not sys.stdin.isatty():
-            raise click.UsageError(
-                "nobody can be asked here; --yes says that personal data is to be removed for good"
-            )
-        click.confirm(
-            "Personal data will be removed from the workspace for good. Go on?",
-            abort=True,
-            err=True,
+            "nobody can be asked here; --yes says that personal data is to be removed for good, "
+            "--dry-run shows what"
         )
     with app.context() as context:
         if subject is not None:
-            erased = run_subject_purge(context, subject, source)
-            app.finish(
-                CommandOutcome(
-                    "purge", render_erased(erased), summarise_erased(erased), status="erased"
-                )
-            )
-        found = run_purge(context, dry_run=dry_run)
-    text, status = render_purged(found, dry_run), "planned" if dry_run else "purged"
+            _erase(app, context, subject, source, dry_run=dry_run, ask=not yes)
+        else:
+            _purge(app, context, dry_run=dry_run, ask=not yes)
+
+
+def _erase(
+    app: App, context: Context, subject: str, source: str | None, *, dry_run: bool, ask: bool
+) -> None:
+    from migrate.app.erasure import erase_person
+    from migrate.report.purge import exit_code_of, render_erased, status_of, summarise_erased
+
+    if ask and not dry_run:
+        click.echo(render_erased(erase_person(context, subject, source, dry_run=True)), err=True)
+        _confirm()
+    erased = erase_person(context, subject, source, dry_run=dry_run)
     app.finish(
         CommandOutcome(
-            "purge", text, summarise_purged(found), 0, status, "migrate purge" if dry_run else None
+            "purge",
+            render_erased(erased),
+            summarise_erased(erased),
+            exit_code_of(erased),
+            status_of(erased),
         )
+    )
+
+
+def _purge(app: App, context: Context, *, dry_run: bool, ask: bool) -> None:
+    from migrate.app.purge import run_purge
+    from migrate.report.purge import render_purged, summarise_purged
+
+    if not dry_run:
+        planned = run_purge(context, dry_run=True)
+        click.echo(render_purged(planned, dry_run=True), err=True)
+        if ask:
+            _confirm()
+    found = run_purge(context, dry_run=dry_run)
+    status = "planned" if dry_run else "purged"
+    app.finish(
+        CommandOutcome(
+            "purge",
+            render_purged(found, dry_run=dry_run),
+            summarise_purged(found),
+            0,
+            status,
+            "migrate purge" if dry_run else None,
+        )
+    )
+
+
+def _confirm() -> None:
+    click.confirm(
+        "Personal data will be removed from the workspace for good. Go on?", abort=True, err=True
     )

@@ -25,12 +25,14 @@ def support(app: App, out: Path | None) -> None:
     masked. Look into it before you send it: it is a zip of plain text.
     """
     from migrate.app.support.bundle import pack_support
+    from migrate.privacy.written import note_written
 
     now = utc_now()
     project = app.open_project()
     workspace = app.open_workspace(project)
     file = out or Path(f"support-{now:%Y%m%d-%H%M%S}.zip")
     bundle = pack_support(project, workspace, file, now, app.progress())
+    note_written(workspace.root, bundle.file, "migrate support")
     lines = [f"  {size:>11,}  {name}" for name, size in bundle.members.items()]
     app.finish(
         CommandOutcome(

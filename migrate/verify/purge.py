@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migrate.errors import WorkspaceError
+from migrate.privacy.own import is_kept, is_own, own_files
+from migrate.privacy.written import read_written
 from migrate.workspace import FileEntry, Workspace, sha256_file
 
-UNDO, REHEARSAL = "undo", "rehearsal"
-KEPT_REPORTS = ("-run.json", "-cutover.json", "-reconcile.json", "-evidence.zip")
+REHEARSAL = "rehearsal"
 _PERSONAL_COLUMNS = ("masterid", "merged_from", "error", "stored")
 _TABLES_OF_MASTERIDS = ("merges", "merged_before")
 _MASTERIDS = """
 SELECT r.masterid, m.gone FROM records r LEFT JOIN merges m ON m.dataset = r.dataset AND m.survivor = r.masterid
 WHERE r.dataset IN (SELECT id FROM datasets WHERE name = ?) AND r.key = ?
 """
-_KEPT_NAMES = frozenset({"manifest.json", "begun.json", "plan.json", "result.json"})
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,33 @@ class Purged:
 
     files: tuple[FileEntry, ...]
     ledger_records: int
+    left_alone: tuple[str, ...] = ()
+    """What stands there and is not the tool's own."""
 
 
-def personal_files(workspace: Workspace) -> list[Path]:
-    """Every file of the workspace that may hold personal data, in a stable order."""
-    found = [*_below(workspace.snapshots), *_below(workspace.plans), *_below(workspace.exports)]
-    found = [
-        file
-        for file in found
-        if file.name not in _KEPT_NAMES and not file.name.endswith((".lock", ".holder"))
-    ]
-    found += [file for file in _below(workspace.reports) if not file.name.endswith(KEPT_REPORTS)]
-    found += [file for name in ("log", UNDO, REHEARSAL) for file in _below(workspace.root / name)]
-    salt = workspace.root / "salt"
-    return sorted(found) + ([salt] if salt.is_file() else [])
+def personal_files(workspace: Workspace) -> tuple[list[Path], list[str]]:
+    """Every file of the workspace that may hold personal data and is the tool's own; and the names of what is not.
+
+    In a stable order. Links are not followed and not removed.
+    """
+    found, left_alone = [], []
+    for file in sorted(own_files(workspace.root)):
+        name = file.relative_to(workspace.root).as_posix()
+        if is_kept(name):
+            continue
+        if is_own(name):
+            found.append(file)
+        else:
+            left_alone.append(name)
+    written = [one for one in read_written(workspace.root) if one.is_as_written()]
+    chosen = {name for one in written if (name := _name_in(workspace, one.path)) in left_alone}
+    found += [workspace.root / name for name in sorted(chosen)]
+    elsewhere = [str(one.path) for one in written if not one.is_inside(workspace.root)]
+    return found, [*(name for name in left_alone if name not in chosen), *sorted(elsewhere)]
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+def _name_in(workspace: Workspace, file: Path) -> str:
+    return file.relative_to(workspace.root).as_posix() if workspace.root in file.parents else ""
 
 
 def describe(workspace: Workspace, files: Iterable[Path]) -> tuple[FileEntry, ...]:
@@ -114,32 +123,6 @@ def find_masterids(ledger: Path, keys: Iterable[tuple[str, str]]) -> set[tuple[s
             rows = connection.execute(_MASTERIDS, (dataset, key)).fetchall()
             found.update((dataset, masterid) for row in rows for masterid in row if masterid)
     return found
-
-
-def empty_records(
-    ledger: Path, keys: Iterable[tuple[str, str]], masterids: Iterable[tuple[str, str]]
-) -> None:
-    """Removes key, masterid and reason of records by (dataset, key) or (dataset, masterid), in all plans."""
-    if not ledger.exists():
-        return
-    with _writing(ledger) as connection:
-        emptied = _emptied(connection)
-        of_dataset = "dataset IN (SELECT id FROM datasets WHERE name = ?)"
-        with connection:
-            for column, values in (("key", keys), ("masterid", masterids)):
-                for pair in values:
-                    # an undo's records have the masterid for a key
-                    same = f"{of_dataset} AND ({column} = ? OR key = ?)"
-                    erase = f"UPDATE records SET {emptied} WHERE {same}"  # noqa: S608  fixed names
-                    connection.execute(erase, (*pair, pair[1]))
-            for dataset, masterid in masterids:
-                for table in _TABLES_OF_MASTERIDS:
-                    if _columns(connection, table):
-                        gone = f"UPDATE {table} SET gone = hex(randomblob(16)) WHERE gone = ? AND {of_dataset}"  # noqa: S608  fixed names
-                        connection.execute(gone, (masterid, dataset))
-                survived = f"UPDATE merges SET survivor = '' WHERE survivor = ? AND {of_dataset}"  # noqa: S608  fixed names
-                connection.execute(survived, (masterid, dataset))
-        _forget(connection)
 
 
 def _emptied(connection: sqlite3.Connection) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from migrate.app.cutover.run import CutoverRequest, prepare_cutover, run_cutover
+from migrate.app.erasure import erase_person
 from migrate.app.pipeline import run_plan
-from migrate.app.purge import run_subject_purge
 from migrate.app.status import read_status
 from migrate.app.trace import run_trace
 from migrate.errors import UsageError
@@ -46,7 +46,7 @@ def test_a_record_is_traced_wherever_it_lies(shop: Shop) -> None:
 
 def test_a_person_is_erased_and_the_next_night_still_builds_on_it(shop: Shop) -> None:
     """The manifests of base and delta get new hashes, and each goes on naming the other's."""
-    found = run_subject_purge(shop.context(), "p4@example.org", None)
+    found = erase_person(shop.context(), "p4@example.org", None)
     assert found.records
     context = shop.context()
     resource = open_union(context.workspace, "night").resource("profiles")

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from obstore.exceptions import NotSupportedError
 
-from migrate.app.purge import renew_manifests
+from migrate.app.renew_manifests import renew_manifests
 from migrate.errors import (
     ConfigError,
     Damaged,
@@ -281,7 +281,7 @@ def test_parts_can_be_rewritten_and_erased_in_the_store(workspace: Workspace) ->
     bring_copies(workspace)
     part = local_parts(workspace)[0]
     pl.read_parquet(part).filter(pl.col("_id") != "7").write_parquet(part)
-    renew_manifests(workspace)
+    renew_manifests(workspace, {}, lambda: None)
     return_copies(workspace)
     assert local_parts(workspace) == []
     found = content(open_snapshot(workspace, "a"))

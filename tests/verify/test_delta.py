@@ -12,8 +12,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.app.erasure import erase_person
 from migrate.app.pipeline import run_extract, run_load, run_plan
-from migrate.app.purge import run_subject_purge
 from migrate.app.reconcile import run_reconcile
 from migrate.app.totals import run_totals
 from migrate.app.trace import run_trace
@@ -207,6 +207,6 @@ def test_a_delta_on_the_night_is_verified_as_a_whole(serve: Serve) -> None:
     assert facts["snapshot"]["outside_delta"] is False
     assert facts["datasets"]["contacts"]["rows"][0]["differences"] == []
     # the sale of the night names a profile that only the base has
-    erased = run_subject_purge(served.context, "p31", None)
+    erased = erase_person(served.context, "p31", None)
     assert erased.rows[f"snapshots/{delta}/sales/part-00001.parquet"] == 1
     assert run_reconcile(served.context, plan.name, wait_s=0).verdict == "match"

@@ -11,8 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from migrate.app.erasure import erase_person
 from migrate.app.pipeline import run_plan
-from migrate.app.purge import run_purge, run_subject_purge
+from migrate.app.purge import run_purge
 from migrate.app.reconcile import run_reconcile
 from migrate.app.undo import run_undo
 from migrate.errors import Unfinished
@@ -97,7 +98,7 @@ def test_one_person_is_erased_and_nobody_else(serve: Serve, subject: str) -> Non
     )
     assert sum(any(word in text for word in theirs) for text in said(workspace.root).values()) > 15
     stored = {row["contact_key"]: row["__masterid__"] for row in served.records("contacts")}
-    erased = run_subject_purge(served.context, subject, None)
+    erased = erase_person(served.context, subject, None)
     assert ("contacts", stored["Magento 2:p7"]) in erased.masterids
     assert {dataset for dataset, _ in erased.masterids} >= {"contacts", "orders"}
     left = said(workspace.root)
@@ -119,7 +120,7 @@ def test_one_person_is_erased_and_nobody_else(serve: Serve, subject: str) -> Non
     )
     assert "log/20260102.jsonl" in left
     assert run_reconcile(served.context, None, wait_s=0).datasets.keys() == set(DATASETS)
-    assert run_subject_purge(served.context, "nobody@example.test", None).records == 0
+    assert erase_person(served.context, "nobody@example.test", None).records == 0
 
 
 def test_what_a_collapse_lost_is_erased_too(serve: Serve) -> None:
@@ -131,7 +132,7 @@ def test_what_a_collapse_lost_is_erased_too(serve: Serve) -> None:
     row = {name: None for name in empty.columns} | {"key": "k", "source": "s", "id": "other"}
     lost = json.dumps({"email": "person7@example.test"})
     pl.DataFrame([row], schema=empty.schema).with_columns(lost=pl.lit(lost)).write_parquet(file)
-    erased = run_subject_purge(served.context, "person7@example.test", None)
+    erased = erase_person(served.context, "person7@example.test", None)
     assert erased.rows[file.relative_to(served.context.workspace.root).as_posix()] == 1
     assert pl.read_parquet(file).height == 0
 
@@ -143,7 +144,7 @@ def test_an_unfinished_extract_is_not_passed_over(serve: Serve) -> None:
     stored.parent.mkdir(parents=True)
     stored.write_text("{}\n")
     with pytest.raises(Unfinished, match="99990101-000000"):
-        run_subject_purge(served.context, "person7@example.test", None)
+        erase_person(served.context, "person7@example.test", None)
     assert (
         run_plan(served.context, DATASETS, offline=True).document.datasets["contacts"].planned
         == PEOPLE

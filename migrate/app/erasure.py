@@ -1,0 +1,412 @@
+"""One person out of the workspace: found, taken out of every file, looked for again.
+
+The order is what makes it safe to interrupt: first a file notes who the person is, then everything else goes, and that
+file goes last. Every step can be done twice.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from migrate import parquet
+from migrate.app.erasure_files import (
+    all_files,
+    is_bare,
+    is_below,
+    is_of_ledger,
+    keep_lines,
+    lines_of,
+    makeshift_folders,
+    one_after_another,
+    resources_of_datasets,
+)
+from migrate.app.erasure_pending import PendingErasure
+from migrate.app.renew_manifests import renew_manifests
+from migrate.errors import Interrupted, Unfinished
+from migrate.privacy.contents import Place, places_in
+from migrate.privacy.mask import workspace_masker
+from migrate.privacy.person import Frames, Person, Subject, find_person
+from migrate.privacy.rows import learn_from, mask_theirs
+from migrate.privacy.spellings import Finder, fold
+from migrate.privacy.telling import is_findable
+from migrate.privacy.written import Written, read_written
+from migrate.snapshot.reading import list_snapshots, open_snapshot
+from migrate.snapshot.storage import bring_copies, return_copies
+from migrate.verify.ledger_sweep import sweep_ledger
+from migrate.verify.purge import find_masterids
+from migrate.workspace import replacing
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+
+_MOST_ROUNDS = 5
+"""A key that one file tells may be looked for in all of them, and tell another: a chain of merges is as long."""
+_LINES = (".jsonl", ".ndjson")
+_NEVER_REMOVED = frozenset(
+    {"plan.json", "manifest.json", "begun.json", "result.json", "budget.json"}
+)
+_NOT_SEARCHED = frozenset({"salt"})
+"""Random bytes, and nothing else."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Where the person is that this tool cannot reach: a kind of place, and which."""
+
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was removed of one person (or would be), and where they are still.
+
+    `rows` by file, `lines` of logs by file, `removed` files, `ledger` rows by table; `places` where the second look
+    found something; `outside` what the tool cannot reach.
+    """
+
+    records: int
+    rows: Mapping[str, int] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+    ledger: Mapping[str, int] = field(default_factory=dict)
+    masterids: tuple[tuple[str, str], ...] = ()
+    places: tuple[Place, ...] = ()
+    outside: tuple[Outside, ...] = ()
+    dry_run: bool = False
+
+    @property
+    def found_anything(self) -> bool:
+        """Whether there was anything of the person."""
+        return bool(self.records or self.rows or self.lines or self.removed or self.ledger)
+
+
+@dataclass
+class _Footprint:
+    """The files that something is to be taken out of, and how much."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    folders: list[Path] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+
+def erase_person(
+    context: Context, text: str, source: str | None, *, dry_run: bool = False
+) -> Erased:
+    """Removes one person from everything that this workspace wrote, and says where else they are.
+
+    Manifests and plans get the new hashes. A plan of which records were removed can be verified, and no longer loaded.
+    What is unfinished or was only read back or rehearsed is removed whole: it can be made again.
+
+    **Guarantees**: interrupted anywhere, the same command goes on; `dry_run` changes nothing.
+
+    **Raises**: Unfinished where an extract is not finished: what it has of anybody lies in files that cannot be edited;
+    Interrupted.
+    """
+    workspace, subject = context.workspace, Subject(text, source)
+    with ExitStack() as stack:
+        ledger_lock = workspace.ledger.with_suffix(".lock")
+        stack.enter_context(workspace.lock(ledger_lock, "the ledger"))
+        if not dry_run:
+            bring_copies(workspace)
+        return _Erasure(context, subject, dry_run=dry_run).run()
+
+
+class _Erasure:
+    """One erasure on its way."""
+
+    def __init__(self, context: Context, subject: Subject, *, dry_run: bool) -> None:
+        self._context = context
+        self._workspace = context.workspace
+        self._subject = subject
+        self._dry_run = dry_run
+        self._resources = resources_of_datasets(self._workspace)
+        self._pending = PendingErasure.of(self._workspace, subject)
+        self._person = self._pending.person
+        self._wanted: tuple[frozenset[str], Finder] | None = None
+
+    def run(self) -> Erased:
+        """All of it."""
+        person = self._person
+        person.join(self._find())
+        self._drop_common_words()
+        self._learn_from_files()
+        if not self._dry_run and (person.identities or person.addresses):
+            self._pending.save()
+        footprint = self._measure()
+        ledger = self._sweep_ledger(dry_run=True)
+        if not self._dry_run:
+            self._apply(footprint)
+        places = () if self._dry_run else tuple(self._look_again())
+        if not self._dry_run and not places:
+            self._pending.remove()
+        return Erased(
+            records=len(person.identities),
+            rows=footprint.rows,
+            lines=footprint.lines,
+            removed=tuple(map(self._name, [*footprint.folders, *footprint.files])),
+            ledger=ledger,
+            masterids=tuple(sorted(person.masterids)),
+            places=places,
+            outside=tuple(self._outside()),
+            dry_run=self._dry_run,
+        )
+
+    # who it is
+
+    def _find(self) -> Person:
+        """Who the person is, over all snapshots at once: a delta has a sale whose profile only its base has."""
+        parts: dict[str, list[Frames]] = {}
+        for state in list_snapshots(self._workspace):
+            if not state.finished and is_bare(self._workspace.snapshots / state.name):
+                continue
+            if not state.finished:
+                raise Unfinished(
+                    f"snapshot {state.name} is unfinished, and nobody can be taken out of it yet",
+                    hint=f"finish it with `migrate extract --snapshot {state.name}` or remove its "
+                    "folder, then erase again",
+                )
+            opened = open_snapshot(self._workspace, state.name, check_files=False)
+            for name, resource in opened.resources.items():
+                # Where parts are gone from the workspace and live nowhere else, it was purged already.
+                is_there = all((resource.folder / part.path).exists() for part in resource.parts)
+                if is_there or self._workspace.snapshots_at:
+                    parts.setdefault(name, []).append(partial(resource.frames, []))
+        frames = {name: partial(one_after_another, found) for name, found in parts.items()}
+        return find_person(self._subject, frames, self._context.project.datatrics.source_aliases)
+
+    def _drop_common_words(self) -> None:
+        """Values that are also words of mappings and plans tell nobody apart: `female`, say, of the only woman."""
+        texts = [
+            file.read_text("utf-8", "replace")
+            for folder in (self._context.project.mappings, self._workspace.plans)
+            for pattern in ("**/*.yaml", "*/plan.json")
+            for file in sorted(folder.glob(pattern))
+            if file.is_file()
+        ]
+        said = " ".join(map(fold, texts))
+        self._person.values = {
+            value
+            for value in self._person.values
+            if "@" in value or any(char.isdigit() for char in value) or fold(value) not in said
+        }
+
+    def _learn_from_files(self) -> None:
+        """Follows keys, masterids and new forms of values through all files, until there is nothing new."""
+        for _ in range(_MOST_ROUNDS):
+            known = find_masterids(self._workspace.ledger, sorted(self._person.keys))
+            is_new = not known <= self._person.masterids
+            self._person.masterids |= known
+            for file in self._parquet_files():
+                if not self._is_stopped() and self._workspace.snapshots not in file.parents:
+                    frame, theirs, dataset = self._rows_of(file)
+                    is_new |= learn_from(frame, theirs, self._person, dataset)
+            if not is_new:
+                return
+
+    @property
+    def _finder(self) -> Finder:
+        """What is looked for: known values in all spellings, hashed and masked."""
+        known = frozenset(self._person.known())
+        if self._wanted is None or self._wanted[0] != known:
+            self._wanted = known, Finder(known, exact=self._masks_of(known))
+        return self._wanted[1]
+
+    def _masks_of(self, known: Iterable[str]) -> set[str]:
+        """Masked, a value is still theirs: who has the workspace's salt could try."""
+        if not (self._workspace.root / "salt").is_file():
+            return set()
+        masker = workspace_masker(self._workspace.root)
+        spelled = {form for text in known for form in (text, text.strip(), text.strip().lower())}
+        return {masker.mask(text) for text in spelled if is_findable(text)}
+
+    # what there is of them
+
+    def _measure(self) -> _Footprint:
+        footprint = _Footprint()
+        if self._person.identities:
+            footprint.folders = list(makeshift_folders(self._workspace))
+        for file in self._parquet_files():
+            if not is_below(file, footprint.folders):
+                self._check_stopped()
+                _frame, theirs, _dataset = self._rows_of(file)
+                if theirs.any():
+                    footprint.rows[self._name(file)] = int(theirs.sum())
+        if self._dry_run:
+            footprint.rows |= self._rows_in_store()
+        for file in self._text_files():
+            if not is_below(file, footprint.folders):
+                self._check_stopped()
+                self._measure_text(file, footprint)
+        return footprint
+
+    def _measure_text(self, file: Path, footprint: _Footprint) -> None:
+        if not self._finder or not places_in(file, self._name(file), self._finder):
+            return
+        if file.suffix in _LINES:
+            lines = sum(map(self._finder.finds, lines_of(file)))
+            if lines:
+                footprint.lines[self._name(file)] = lines
+        elif self._may_be_removed(file):
+            footprint.files.append(file)
+
+    def _rows_of(self, file: Path) -> tuple[pl.DataFrame, pl.Series, str | None]:
+        resources, dataset = self._place_of(file)
+        frame = parquet.read(file)
+        theirs = mask_theirs(
+            frame, self._person, self._finder, resources=resources, dataset=dataset
+        )
+        return frame, theirs, dataset
+
+    def _place_of(self, file: Path) -> tuple[Sequence[str], str | None]:
+        """What the rows of a file are made of, and the dataset that they are for."""
+        parts = file.relative_to(self._workspace.root).parts
+        match parts:
+            case ("snapshots", _, resource, *_):
+                return [resource], None
+            case ("plans", _, dataset, *_) | ("undo", _, dataset, *_):
+                return self._resources.get(dataset, []), dataset
+            case _:
+                # crosswalk-DATASET, altered-DATASET, differences-DATASET; parts of one lie in .crosswalk-DATASET.parts
+                named = [part.lstrip(".").partition("-")[2] for part in parts[-2:]]
+                stems = [name.removesuffix(".parquet").removesuffix(".parts") for name in named]
+                named_dataset = next((stem for stem in stems if stem in self._resources), "")
+                return self._resources.get(named_dataset, []), named_dataset or None
+
+    def _rows_in_store(self) -> dict[str, int]:
+        """Rows of snapshots of which the parts live in an object store only: counted without bringing them here."""
+        counts: dict[str, int] = {}
+        if not self._workspace.snapshots_at:
+            return counts
+        for state in list_snapshots(self._workspace):
+            if not state.finished:
+                continue
+            opened = open_snapshot(self._workspace, state.name, check_files=False)
+            for name, resource in opened.resources.items():
+                if all((resource.folder / part.path).exists() for part in resource.parts):
+                    continue
+                masks = (
+                    mask_theirs(
+                        frame, self._person, self._finder, resources=[name], dataset=None
+                    ).sum()
+                    for frame in resource.frames([])
+                )
+                counts[f"{self._workspace.snapshots_at}/{state.name}/{name}"] = int(sum(masks))
+        return {place: count for place, count in counts.items() if count}
+
+    def _sweep_ledger(self, *, dry_run: bool) -> dict[str, int]:
+        return sweep_ledger(
+            self._workspace.ledger, self._person, self._finder, self._resources, dry_run=dry_run
+        )
+
+    # taking it out
+
+    def _apply(self, footprint: _Footprint) -> None:
+        for folder in footprint.folders:
+            shutil.rmtree(folder)
+        for name in footprint.rows:
+            self._check_stopped()
+            self._rewrite(self._workspace.root / name)
+        for name in footprint.lines:
+            keep_lines(self._workspace.root / name, lambda line: not self._finder.finds(line))
+        for file in footprint.files:
+            self._check_stopped()
+            file.unlink(missing_ok=True)
+        self._sweep_ledger(dry_run=False)
+        renew_manifests(self._workspace, self._pending.renewed, self._pending.save)
+        return_copies(self._workspace)
+
+    def _rewrite(self, file: Path) -> None:
+        frame, theirs, _dataset = self._rows_of(file)
+        with replacing(file) as temporary:
+            parquet.write(frame.filter(~theirs), temporary, compression="zstd", statistics=False)
+
+    # looking again
+
+    def _look_again(self) -> Iterator[Place]:
+        if not self._finder:
+            return
+        files = [*all_files(self._workspace), *(one.path for one in self._written_elsewhere())]
+        for file in files:
+            if file != self._pending.file and file.name not in _NOT_SEARCHED:
+                yield from places_in(file, self._name(file), self._finder)
+        for file in self._parquet_files():
+            _frame, theirs, _dataset = self._rows_of(file)
+            if theirs.any():
+                yield Place(self._name(file), f"{int(theirs.sum()):,} rows of their records")
+        for folder in (self._context.project.mappings,):
+            for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+                yield from places_in(file, str(file), self._finder)
+
+    def _outside(self) -> Iterator[Outside]:
+        for resource, source, id_ in sorted(self._person.identities, key=str):
+            if resource == "profiles":
+                yield Outside("source", f"Datatrics: profile {id_} of source {source}")
+        for dataset, masterid in sorted(self._person.masterids):
+            yield Outside("target", f"Octolis: dataset {dataset}, masterid {masterid}")
+        if self._workspace.snapshots_at:
+            yield Outside(
+                "object store", f"older versions of objects below {self._workspace.snapshots_at}"
+            )
+        for one in read_written(self._workspace.root):
+            if not one.is_as_written() and not one.is_inside(self._workspace.root):
+                state = "changed since" if one.path.exists() else "no longer there"
+                yield Outside("handed over", f"{one.path}, written by `{one.command}`, {state}")
+        if self._person.identities:
+            yield Outside(
+                "handed over", "lists of rejects, reports and archives that were given to others"
+            )
+            yield Outside("backups", "copies of this workspace, and of the files named above")
+            yield Outside(
+                "sandbox",
+                "the file of `migrate sandbox --db`, where one was fed with these records",
+            )
+
+    # files
+
+    def _parquet_files(self) -> list[Path]:
+        return [file for file in all_files(self._workspace) if file.suffix == ".parquet"]
+
+    def _text_files(self) -> Iterator[Path]:
+        for file in all_files(self._workspace):
+            if file.suffix != ".parquet" and not is_of_ledger(file, self._workspace):
+                yield file
+        for one in self._written_elsewhere():
+            yield one.path
+
+    def _written_elsewhere(self) -> list[Written]:
+        root = self._workspace.root
+        return [
+            one for one in read_written(root) if not one.is_inside(root) and one.is_as_written()
+        ]
+
+    def _may_be_removed(self, file: Path) -> bool:
+        if file in {one.path for one in self._written_elsewhere()}:
+            return True
+        folders = (self._workspace.reports, self._workspace.exports, self._workspace.log)
+        is_left_over = file.name.startswith(".") and file.suffix == ".tmp"
+        is_known = file.name in _NEVER_REMOVED or file == self._pending.file
+        return not is_known and (is_left_over or any(folder in file.parents for folder in folders))
+
+    def _name(self, file: Path) -> str:
+        root = self._workspace.root
+        return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+
+    def _is_stopped(self) -> bool:
+        return self._context.stop.is_set()
+
+    def _check_stopped(self) -> None:
+        if self._is_stopped():
+            raise Interrupted(
+                "the erasure was stopped, and is not finished",
+                hint="give the same command again; it goes on where it was",
+            )

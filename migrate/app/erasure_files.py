@@ -1,0 +1,93 @@
+"""The files that an erasure goes through: what they are made of, and taking lines out of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from migrate.privacy.own import own_files
+from migrate.privacy.person import Frames
+from migrate.snapshot.layout import BEGUN, LOCK
+from migrate.verify.purge import REHEARSAL
+from migrate.workspace import Workspace, replacing
+
+
+def is_bare(folder: Path) -> bool:
+    """True of a snapshot that came to nothing, for instance by a wrong key: no byte of a record was ever stored."""
+    files = [
+        path for path in folder.rglob("*") if path.is_file() and path.name not in (BEGUN, LOCK)
+    ]
+    return not any(path.stat().st_size for path in files)
+
+
+def one_after_another(parts: Sequence[Frames]) -> Iterator[pl.DataFrame]:
+    """The frames of several parts, one after another."""
+    return (frame for frames in parts for frame in frames())
+
+
+def resources_of_datasets(workspace: Workspace) -> dict[str, list[str]]:
+    """What each dataset of any plan is made of."""
+    found: dict[str, set[str]] = {}
+    for file in sorted(workspace.plans.glob("*/plan.json")):
+        try:
+            mappings = json.loads(file.read_bytes())["mappings"]
+            for dataset, mapping in mappings.items():
+                found.setdefault(dataset, set()).update(_resources_in(mapping))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # a damaged plan: its files are searched for identities of any resource
+    return {dataset: sorted(resources) for dataset, resources in found.items()}
+
+
+def _resources_in(tree: Any) -> Iterator[str]:
+    """Every `resource` that a plan's word on a mapping names, at any depth: several files may make one dataset."""
+    if isinstance(tree, dict):
+        if isinstance(tree.get("resource"), str):
+            yield tree["resource"]
+        for value in tree.values():
+            yield from _resources_in(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _resources_in(value)
+
+
+def makeshift_folders(workspace: Workspace) -> Iterator[Path]:
+    """What can be made again and cannot be edited: unfinished plans, read-backs, rehearsals."""
+    for marker in workspace.plans.glob("*/begun.json"):
+        if not (marker.parent / "plan.json").exists():
+            yield marker.parent
+    for folder in (*workspace.reports.glob(".*-read-back"), workspace.root / REHEARSAL):
+        if folder.is_dir():
+            yield folder
+
+
+def is_below(file: Path, folders: Iterable[Path]) -> bool:
+    """Whether a file lies below one of the folders."""
+    return any(folder in file.parents for folder in folders)
+
+
+def is_of_ledger(file: Path, workspace: Workspace) -> bool:
+    """Whether a file is the ledger or one of its journals."""
+    return file.name.startswith(workspace.ledger.name) and file.parent == workspace.root
+
+
+def all_files(workspace: Workspace) -> list[Path]:
+    """Every plain file that is or may be the tool's, in a stable order."""
+    return sorted(own_files(workspace.root))
+
+
+def lines_of(file: Path) -> Iterator[str]:
+    """The lines of a text file, whatever bytes are in it."""
+    with file.open("r", encoding="utf-8", errors="replace", newline="\n") as opened:
+        yield from opened
+
+
+def keep_lines(file: Path, is_kept: Callable[[str], bool]) -> None:
+    """Rewrites a text file with the lines that are to be kept."""
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as out:
+        for line in lines_of(file):
+            if is_kept(line):
+                out.write(line)

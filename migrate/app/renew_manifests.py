@@ -1,0 +1,77 @@
+"""Manifests and plans brought up to date after rows were taken out of the files that they list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from migrate import parquet
+from migrate.workspace import (
+    Workspace,
+    entry_of,
+    json_bytes,
+    sha256_bytes,
+    sha256_file,
+    write_json,
+)
+
+Json = dict[str, Any]
+
+
+def renew_manifests(
+    workspace: Workspace, renewed: dict[str, str], note: Callable[[], None]
+) -> None:
+    """Writes the rows, sizes and hashes of rewritten files into their manifests, and the manifests' into the plans.
+
+    `renewed` has hashes of manifests, old to new, and gets those of this time; then `note` is called, before the first
+    manifest is written: who is interrupted could not tell any more which plan was made from which.
+    """
+    manifests = [
+        workspace.snapshots / name / "manifest.json"
+        for name in workspace.names(workspace.snapshots)
+        if (workspace.snapshots / name / "manifest.json").is_file()
+    ]
+    trees: dict[Path, Json] = {}
+    # Oldest first: a delta's manifest names the hash of the one it was made since.
+    for manifest in manifests:
+        trees[manifest] = _renew(json.loads(manifest.read_bytes()), manifest.parent, renewed)
+        before, after = sha256_file(manifest), sha256_bytes(json_bytes(trees[manifest]))
+        if before != after:
+            renewed[before] = after
+    note()
+    for manifest, tree in trees.items():
+        write_json(manifest, tree)
+    for file in sorted(workspace.plans.glob("*/plan.json")):
+        write_json(file, _renew(json.loads(file.read_bytes()), file.parent, renewed))
+
+
+def _renew(tree: Any, folder: Path, renewed: Mapping[str, str]) -> Any:
+    """The same document with the entries of files as the files are now, and with new hashes for old ones."""
+    if isinstance(tree, dict):
+        if {"path", "sha256"} <= tree.keys():
+            return _renewed_entry(folder, tree)
+        return {name: _renew(value, folder, renewed) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_renew(value, folder, renewed) for value in tree]
+    return _newest(tree, renewed) if isinstance(tree, str) else tree
+
+
+def _newest(text: str, renewed: Mapping[str, str]) -> str:
+    seen: set[str] = set()
+    while text in renewed and text not in seen:
+        seen.add(text)
+        text = renewed[text]
+    return text
+
+
+def _renewed_entry(folder: Path, entry: Json) -> Json:
+    path = folder / str(entry["path"])
+    if not path.is_file() or sha256_file(path) == entry["sha256"]:
+        return entry
+    rows = parquet.scan(path).select(pl.len()).collect().item()
+    return {**entry, **asdict(entry_of(path, folder, rows))}

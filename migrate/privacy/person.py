@@ -1,0 +1,334 @@
+"""One person found in a workspace's records, for an erasure request: who they are, and what tells them from others.
+
+Who the person is: profiles whose id is the one given, or that hold the e-mail address; with an id, the profiles of
+every source that have its address too, since it is one human who asks. With them go their sales and interactions. One
+of these is theirs by the address, by the profile's id within the same source or its alias, and by the id alone where
+nobody else's profile has that id: a mailing service names its own source and the shop's ids.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import polars as pl
+
+from migrate.privacy.frames import rows_with
+from migrate.privacy.leaves import Leaf, leaves_of
+from migrate.privacy.spellings import Finder, fold, readings, undo_layer
+from migrate.privacy.telling import is_email, is_findable, values_of_event, values_of_profile
+
+Identity = tuple[str, str | None, str]
+"""Resource, source, id."""
+Frames = Callable[[], Iterable[pl.DataFrame]]
+
+_OWNER = re.compile(
+    r"(?i)(profile|customer|contact|visitor|user|person|subscriber)_?-?ids?$|^(profile|customer)$"
+)
+_MAIL_FIELD = re.compile(r"(?i)e?-?mail")
+_SHARED_BOXES = frozenset(
+    [
+        "info",
+        "noreply",
+        "no-reply",
+        "donotreply",
+        "admin",
+        "webmaster",
+        "office",
+        "contact",
+        "sales",
+        "support",
+        "mail",
+        "email",
+        "test",
+        "none",
+        "unknown",
+    ]
+)
+_MOST_PROFILES_OF_AN_ADDRESS = 25
+"""An address that more have is a till's or a club's: it does not say that all are one person."""
+_PROFILES = "profiles"
+_FIRST_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The person asked for: an e-mail address or a profile's id, of one source or of any."""
+
+    text: str
+    source: str | None = None
+
+    @property
+    def is_email(self) -> bool:
+        """True for what looks like an address."""
+        return "@" in self.text
+
+    def ids(self) -> frozenset[str]:
+        """What the id asked for may be: as given, or copied out of JSON, a link or a page."""
+        layers = [self.text, *_undone(self.text)]
+        return frozenset(_plain_id(text) for text in layers)
+
+
+@dataclass
+class Person:
+    """What was found of a person: identities of records, keys and masterids by dataset, values that tell them apart."""
+
+    identities: set[Identity] = field(default_factory=set)
+    addresses: set[str] = field(default_factory=set)
+    keys: set[tuple[str, str]] = field(default_factory=set)
+    masterids: set[tuple[str, str]] = field(default_factory=set)
+    values: set[str] = field(default_factory=set)
+    """Nobody else's: their spellings, hashes and masks are looked for in every file."""
+    cells: set[str] = field(default_factory=set)
+    """Folded texts of any length that only their records hold: whose they are in a list of examples without names."""
+
+    def known(self) -> set[str]:
+        """Everything to look for in any text."""
+        keys = {key for _dataset, key in self.keys if is_findable(key)}
+        masterids = {masterid for _dataset, masterid in self.masterids if is_findable(masterid)}
+        return self.values | self.addresses | keys | masterids
+
+    def join(self, other: Person) -> None:
+        """Adds what another search found of them."""
+        self.identities |= other.identities
+        self.addresses |= other.addresses
+        self.keys |= other.keys
+        self.masterids |= other.masterids
+        self.values |= other.values
+        self.cells |= other.cells
+
+
+def find_person(
+    subject: Subject, frames: Mapping[str, Frames], aliases: Mapping[str, str]
+) -> Person:
+    """The person with all of their records and values; `frames` gives a resource's parts, as often as asked."""
+    person = Person()
+    if subject.is_email and subject.source is None:
+        person.addresses.add(subject.text.strip())
+    _find_profiles(subject, person, frames, aliases)
+    _find_events(subject, person, frames, aliases)
+    candidates = _values_of(person, frames)
+    person.values |= _nobody_elses(candidates, person, frames)
+    person.cells |= _cells_of(person, frames)
+    return person
+
+
+def _find_profiles(
+    subject: Subject, person: Person, frames: Mapping[str, Frames], aliases: Mapping[str, str]
+) -> None:
+    named = Finder([subject.text]) if subject.is_email else None
+    ids = subject.ids()
+    addresses: set[str] = set()
+    for source, id_, raw in _rows(frames, _PROFILES, _profile_filter(named)):
+        if subject.source is not None and source != subject.source:
+            continue
+        if named.finds(raw) if named else _plain_id(id_) in ids:
+            person.identities.add((_PROFILES, source, id_))
+            addresses |= _own_addresses(leaves_of(raw))
+    if subject.source is None and not subject.is_email:
+        person.addresses |= _follow(addresses, person, frames)
+    if subject.source is None:
+        _add_aliases(person, frames, aliases)
+
+
+def _profile_filter(named: Finder | None) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    if named is not None:
+        return lambda frame: rows_with(frame, named)
+    # ids are few bytes: comparing all of them in every form costs less than a filter that might miss one
+    return lambda frame: frame
+
+
+def _follow(addresses: set[str], person: Person, frames: Mapping[str, Frames]) -> set[str]:
+    """The addresses that are the person's own; the profiles of other sources that hold them join the person."""
+    own = set()
+    for address in sorted(addresses):
+        finder = Finder([address])
+        rows = _rows(frames, _PROFILES, partial(_with_values, finder))
+        holders = {(_PROFILES, source, id_) for source, id_, raw in rows if finder.finds(raw)}
+        is_shared = (
+            fold(address).partition("@")[0] in _SHARED_BOXES
+            or len(holders) > _MOST_PROFILES_OF_AN_ADDRESS
+        )
+        if not is_shared:
+            own.add(address)
+            person.identities |= holders
+    return own
+
+
+def _add_aliases(person: Person, frames: Mapping[str, Frames], aliases: Mapping[str, str]) -> None:
+    """A profile of the same id in a source that is another name of the same shop is the same profile."""
+    owners = _owners(person, aliases)
+    for source, id_, _raw in _rows(frames, _PROFILES):
+        if _owner(source, id_, aliases) in owners:
+            person.identities.add((_PROFILES, source, id_))
+
+
+def _find_events(
+    subject: Subject, person: Person, frames: Mapping[str, Frames], aliases: Mapping[str, str]
+) -> None:
+    owners = _owners(person, aliases)
+    ids = {id_ for _source, id_ in owners}
+    alone = ids - _ids_of_others(person, ids, frames)
+    own = [subject.text] if subject.is_email and subject.source is None else []
+    addresses = Finder([*person.addresses, *own], hashed=False)
+    quick = (addresses, Finder([], exact=ids))
+    for resource in frames:
+        if resource == _PROFILES:
+            continue
+        for source, id_, raw in _rows(frames, resource, lambda frame: rows_with(frame, *quick)):
+            if addresses.finds(raw) or _is_owned(leaves_of(raw), source, owners, alone, aliases):
+                person.identities.add((resource, source, id_))
+
+
+def _is_owned(
+    leaves: Iterable[Leaf],
+    source: str | None,
+    owners: set[tuple[str | None, str]],
+    alone: set[str],
+    aliases: Mapping[str, str],
+) -> bool:
+    named = {_plain_id(leaf.text) for leaf in leaves if _OWNER.search(leaf.name)}
+    return any(text in alone or _owner(source, text, aliases) in owners for text in named)
+
+
+def _ids_of_others(person: Person, ids: set[str], frames: Mapping[str, Frames]) -> set[str]:
+    return {
+        _plain_id(id_)
+        for source, id_, _raw in _rows(frames, _PROFILES)
+        if _plain_id(id_) in ids and (_PROFILES, source, id_) not in person.identities
+    }
+
+
+def _values_of(person: Person, frames: Mapping[str, Frames]) -> set[str]:
+    values: set[str] = set()
+    for resource in frames:
+        theirs = [identity for identity in person.identities if identity[0] == resource]
+        ids = sorted({id_ for _resource, _source, id_ in theirs})
+        for source, id_, raw in _rows(frames, resource, partial(_with_ids, ids)):
+            if (resource, source, id_) not in person.identities:
+                continue
+            leaves = leaves_of(raw)
+            values |= (
+                values_of_profile(leaves) if resource == _PROFILES else values_of_event(leaves)
+            )
+            values |= {id_} if is_findable(id_) else set()
+    return values
+
+
+def _cells_of(person: Person, frames: Mapping[str, Frames]) -> set[str]:
+    """The folded texts that records of theirs hold and no others do, whatever they are."""
+    cells: set[str] = set()
+    for resource in frames:
+        ids = sorted({id_ for of, _source, id_ in person.identities if of == resource})
+        for source, id_, raw in _rows(frames, resource, partial(_with_ids, ids)):
+            if (resource, source, id_) in person.identities:
+                cells |= {fold(leaf.text) for leaf in leaves_of(raw)}
+    cells.discard("")
+    for resource in frames:
+        for frame in frames[resource]():
+            _drop_cells_of_others(cells, frame, resource, person)
+    return cells
+
+
+def _drop_cells_of_others(
+    cells: set[str], frame: pl.DataFrame, resource: str, person: Person
+) -> None:
+    start, rows = 0, _FIRST_ROWS
+    while start < frame.height and cells:
+        chunk = rows_with(frame.slice(start, rows), Finder([], exact=cells))
+        for source, id_, raw in chunk.select("_source", "_id", "_raw").iter_rows():
+            if (resource, source, id_) not in person.identities:
+                cells -= {fold(leaf.text) for leaf in leaves_of(raw)}
+        start, rows = start + rows, rows * 4
+
+
+def _nobody_elses(candidates: set[str], person: Person, frames: Mapping[str, Frames]) -> set[str]:
+    """The candidates that no record of anybody else holds, in any spelling."""
+    left = {
+        value: Finder([value], hashed=False)
+        for value in candidates
+        if value not in person.addresses
+    }
+    for resource in frames:
+        for frame in frames[resource]():
+            _drop_held_by_others(left, frame, resource, person)
+    return set(left)
+
+
+def _drop_held_by_others(
+    left: dict[str, Finder], frame: pl.DataFrame, resource: str, person: Person
+) -> None:
+    start, rows = 0, _FIRST_ROWS
+    while start < frame.height and left:
+        # A value that many have is found in the first rows; the rest are searched for the few that are left.
+        chunk = rows_with(frame.slice(start, rows), Finder(left, hashed=False))
+        for source, id_, raw in chunk.select("_source", "_id", "_raw").iter_rows():
+            if (resource, source, id_) not in person.identities:
+                said = list(readings(raw))
+                held = [value for value, finder in left.items() if finder.stands_in(said)]
+                for value in held:
+                    del left[value]
+        start, rows = start + rows, rows * 4
+
+
+def _rows(
+    frames: Mapping[str, Frames],
+    resource: str,
+    keep: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+) -> Iterator[tuple[str | None, str, str]]:
+    """Source, id and JSON of a resource's records; of those only that `keep` leaves, where it is given."""
+    for frame in frames.get(resource, _no_frames)():
+        kept = frame if keep is None else keep(frame)
+        for source, id_, raw in kept.select("_source", "_id", "_raw").iter_rows():
+            yield source, id_ or "", raw or ""
+
+
+def _with_values(finder: Finder, frame: pl.DataFrame) -> pl.DataFrame:
+    return rows_with(frame, finder)
+
+
+def _with_ids(ids: Sequence[str], frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.filter(pl.col("_id").is_in(ids))
+
+
+def _no_frames() -> Iterator[pl.DataFrame]:
+    return iter(())
+
+
+def _owners(person: Person, aliases: Mapping[str, str]) -> set[tuple[str | None, str]]:
+    return {
+        _owner(source, id_, aliases)
+        for resource, source, id_ in person.identities
+        if resource == _PROFILES
+    }
+
+
+def _owner(source: str | None, id_: str, aliases: Mapping[str, str]) -> tuple[str | None, str]:
+    return aliases.get(source or "", source), _plain_id(id_)
+
+
+def _own_addresses(leaves: Iterable[Leaf]) -> set[str]:
+    return {
+        leaf.text.strip()
+        for leaf in leaves
+        if _MAIL_FIELD.search(leaf.name) and is_email(leaf.text)
+    }
+
+
+def _plain_id(text: str) -> str:
+    """An id without what spellings of it differ by; case stays, since ids in Base64 differ by nothing else."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _undone(text: str) -> list[str]:
+    layers = []
+    for _ in range(3):
+        undone = undo_layer(text)
+        if undone == text:
+            break
+        layers.append(undone)
+        text = undone
+    return layers

@@ -1,0 +1,131 @@
+"""What a purge or an erasure removed, and what is left, for a terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from migrate.report.terminal import inert, render_table, say_count
+
+if TYPE_CHECKING:
+    from migrate.app.erasure import Erased
+    from migrate.verify.purge import Purged
+
+_DIFFERENCE = 4
+_SHOWN_FILES = 200
+
+
+def summarise_purged(found: Purged) -> dict[str, Any]:
+    """What a purge removed or would remove, and what it leaves alone."""
+    return {
+        "files": len(found.files),
+        "bytes": sum(entry.bytes for entry in found.files),
+        "ledger_records": found.ledger_records,
+        "names": [entry.path for entry in found.files],
+        "left_alone": list(found.left_alone),
+    }
+
+
+def render_purged(found: Purged, *, dry_run: bool) -> str:
+    """What a purge removed or would remove, and what stays."""
+    done = "Would remove" if dry_run else "Removed"
+    size = sum(entry.bytes for entry in found.files)
+    keys = say_count(found.ledger_records, "record")
+    parts = [
+        f"{done} {say_count(len(found.files), 'file')} ({size:,} bytes) and the keys of {keys} of "
+        "the ledger:",
+        _listed(entry.path for entry in found.files),
+    ]
+    if found.left_alone:
+        what = "Left alone, since this tool did not make it or it was changed since:"
+        parts.append(f"{what}\n{_listed(found.left_alone)}")
+    parts.append(
+        "Counts, manifests, verdicts and evidence stay; purged.json lists what went, with hashes."
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def summarise_erased(erased: Erased) -> dict[str, Any]:
+    """What of one person was removed, and where they are still."""
+    return {
+        "records": erased.records,
+        "rows": dict(erased.rows),
+        "lines": dict(erased.lines),
+        "removed_files": list(erased.removed),
+        "ledger": dict(erased.ledger),
+        "masterids": [list(found) for found in erased.masterids],
+        "places": [{"file": place.file, "where": place.where} for place in erased.places],
+        "outside": [{"kind": one.kind, "what": one.what} for one in erased.outside],
+        "dry_run": erased.dry_run,
+    }
+
+
+def exit_code_of(erased: Erased) -> int:
+    """4 where the second look still found something, else 0."""
+    return _DIFFERENCE if erased.places else 0
+
+
+def status_of(erased: Erased) -> str:
+    """One word for it."""
+    if erased.places:
+        return "left"
+    if not erased.found_anything:
+        return "not_found"
+    return "planned" if erased.dry_run else "erased"
+
+
+def render_erased(erased: Erased) -> str:
+    """What of one person was removed, where something is left, and where else they are."""
+    parts = []
+    if not erased.found_anything:
+        nothing = "nothing would be removed" if erased.dry_run else "nothing was removed"
+        parts.append(f"Nobody was found by that address or id; {nothing}.")
+    else:
+        done = "Would remove" if erased.dry_run else "Removed"
+        records = say_count(erased.records, "record")
+        rows = say_count(sum(erased.rows.values()), "row")
+        parts.append(f"{done} {records} of the person, {rows} in all files:")
+        parts += _table("file", erased.rows)
+        parts += _table("log", erased.lines, "lines")
+        parts += _table("table of the ledger", erased.ledger)
+        if erased.removed:
+            whole = "Whole, since they name the person or can be made again:"
+            parts.append(f"{whole}\n{_listed(erased.removed)}")
+    parts += _second_look(erased)
+    if erased.outside:
+        parts.append("Where this tool cannot reach, and they may be still:")
+        rows_outside = [[one.kind, one.what] for one in erased.outside]
+        parts.append("\n".join(f"  {kind}: {inert(what)}" for kind, what in rows_outside))
+        parts.append("Octolis has no delete: ask its support to remove the masterids.")
+    return "\n\n".join(parts)
+
+
+def _second_look(erased: Erased) -> list[str]:
+    if erased.dry_run:
+        return []
+    if not erased.places:
+        return (
+            ["Every file was searched again, and nothing of them was found."]
+            if (erased.found_anything)
+            else []
+        )
+    places = "\n".join(f"  {inert(place.file)}: {inert(place.where)}" for place in erased.places)
+    return [
+        f"Still there, found when every file was searched again:\n{places}",
+        "Remove it by hand (a mapping's example, a plan that nobody needs), then give the same "
+        "command again.",
+    ]
+
+
+def _table(what: str, counts: Mapping[str, int], unit: str = "rows") -> list[str]:
+    if not counts:
+        return []
+    return [render_table([what, unit], [[name, count] for name, count in counts.items()])]
+
+
+def _listed(names: Iterable[str]) -> str:
+    every = list(names)
+    lines = [f"  {inert(name)}" for name in every[:_SHOWN_FILES]]
+    if len(every) > _SHOWN_FILES:
+        lines.append(f"  … and {len(every) - _SHOWN_FILES:,} more; --json names all")
+    return "\n".join(lines)
