@@ -51,7 +51,7 @@ def compare(
         [pl.Series("place", [], dtype=pl.UInt32)],
     )
     moved, tally = [pl.DataFrame(schema=_STATES)], Counter[str]()
-    for entry in spool.filled():
+    for entry in spool.stored():
         found = _judged(spool, entry, left_out.get(entry.number, []), before)
         tally.update(dict(found.group_by("state").len().iter_rows()))
         moved.append(found.filter(pl.col("state") != "unchanged").select(*_STATES))

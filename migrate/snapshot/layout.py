@@ -20,7 +20,11 @@ BEGUN = "begun.json"
 MANIFEST = "manifest.json"
 RESULT = "result.json"
 LOCK = ".lock"
-_FILE = re.compile(r"\w+/\w[\w.-]*\.parquet", re.ASCII)
+UNREAD = "unread"
+"""The folder, in a snapshot's, with the bytes that came in the place of unreadable records."""
+VANISHED = "vanished.parquet"
+DAMAGED = "damaged.parquet"
+_FILE = re.compile(r"\w+/\w[\w.-]*\.(parquet|bin)", re.ASCII)
 T = TypeVar("T")
 
 
@@ -52,11 +56,15 @@ class Begun:
 
 @dataclass(frozen=True)
 class UnreadRecord:
-    """A record that the service could not deliver: its page, its place in the list from 1, what was said instead."""
+    """A record that could not be read: its page, its place in the list from 1, and why.
+
+    `file`: the bytes that came in its place, below the snapshot's folder; "" where none came.
+    """
 
     page: int
     position: int
     reason: str
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,12 +104,16 @@ class Expectation:
 class ResourceResult:
     """What was received of a resource and what can be said of its completeness.
 
-    `received = distinct + duplicates`; rows without an id count as distinct. `requests`, `seconds` and `resumed_pages`
-    are of the run that finished the resource. `unlisted_fields`: for how many fields
-    there was no column left, at least. `folded`: objects whose members have no columns, and how many
-    different keys were seen in one; 0: nested too deep. `shared_names`: columns for which a record
-    has two fields, of which the column holds the one seen first. `undated_duplicates`: of the changed
-    ones, those where no time says which is newer, so that the one in the later place was kept.
+    `received = distinct + duplicates`; rows without an id count as distinct. `requests`, `seconds`
+    and `resumed_pages` are of the run that finished the resource. `unlisted_fields`: for how many
+    fields there was no column left, at least. `folded`: objects whose members have no columns, and
+    how many different keys were seen in one; 0: nested too deep. `shared_names`: columns for which a
+    record has two fields, of which the column holds the one seen first. `undated_duplicates`: of the
+    changed ones, those where no time says which is newer, so that the one in the later place was
+    kept. `readings`: how often the list was read, wholly or from some page on. `kept`: records of
+    earlier readings that the last one lacks and that are in the snapshot all the same. `vanished`:
+    those that the source no longer has; they are in a file of their own. `damaged`: records that
+    hold U+FFFD where bytes were no UTF-8.
     """
 
     announced: int | None
@@ -125,16 +137,31 @@ class ResourceResult:
     files: list[SavedFile] = field(default_factory=list)
     expected: Expectation | None = None
     undated_duplicates: int = 0
+    readings: int = 1
+    kept: int = 0
+    vanished: int = 0
+    damaged: int = 0
 
 
 @dataclass(frozen=True)
 class SealedResource:
-    """A resource whose parts are written. `states` is the file that lists what is new, changed and gone, in a delta."""
+    """A resource whose parts are written.
+
+    `states` is the file that lists what is new, changed and gone, in a delta. `beside`: what is kept
+    apart from the parts and never loaded: vanished and damaged records, and bytes of unreadable ones.
+    """
 
     result: ResourceResult
     columns: list[str]
     parts: list[FileEntry]
     states: FileEntry | None = None
+    beside: list[FileEntry] = field(default_factory=list)
+
+    @property
+    def files(self) -> list[FileEntry]:
+        """All of them."""
+        states = [self.states] if self.states else []
+        return [*self.parts, *states, *self.beside]
 
 
 @dataclass(frozen=True)
@@ -157,10 +184,7 @@ def files_of(manifest: Manifest) -> list[FileEntry]:
 
     A manifest in a shared store may be anybody's, and its files are written and removed here by their paths.
     """
-    sealed = manifest.resources.values()
-    found = [
-        entry for one in sealed for entry in (*one.parts, *([one.states] if one.states else []))
-    ]
+    found = [entry for sealed in manifest.resources.values() for entry in sealed.files]
     for entry in found:
         if not _FILE.fullmatch(entry.path):
             raise Damaged(

@@ -84,7 +84,7 @@ def plan_parts(spool: Spool, left_out: Mapping[int, list[int]]) -> list[PartTask
     """
     return [
         part_task(spool, n, entries, left_out)
-        for n, entries in enumerate(cut(spool.filled()) or [()], 1)
+        for n, entries in enumerate(cut(spool.stored()) or [()], 1)
     ]
 
 

@@ -113,8 +113,7 @@ class SnapshotWriter:
             sealed = read_file(path, SealedResource, f"snapshot {self.begun.name}")
         except Damaged:
             return None
-        files = [*sealed.parts, *([sealed.states] if sealed.states else [])]
-        parts = [(self.folder / part.path, part.sha256) for part in files]
+        parts = [(self.folder / part.path, part.sha256) for part in sealed.files]
         return (
             sealed
             if all(file.is_file() and sha256_file(file) == wanted for file, wanted in parts)

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, Protocol
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -17,12 +17,12 @@ from migrate.config import Datatrics
 from migrate.errors import Refused, Unreachable
 from migrate.names import PASSING_STATUSES
 from migrate.net.http import NoReplyError, Remote, Reply, retry_after_s
-from migrate.net.retry import TransientError, call_with_retries
-from migrate.source.envelope import Page, error_text, read_page
+from migrate.net.retry import TransientError
+from migrate.source.attempts import Attempts
 from migrate.source.pacer import Pacer
+from migrate.source.page import Page, error_text, read_page
 from migrate.source.resources import Resource
 
-T = TypeVar("T")
 _FIRST_CONTACT_S = 10.0
 _FIRST_CONTACT_WAIT_S = 1.0
 _HEADERS = {
@@ -51,54 +51,59 @@ class _Halt(threading.Event):
 
 @dataclass(frozen=True)
 class Wanted:
-    """A page of a list, of `size` records: by default in ascending order of creation, which drift disturbs least."""
+    """A page of a list, of `size` records: by default in ascending order of creation.
+
+    Drift disturbs that order least. `source`: only the records of that source.
+    """
 
     resource: Resource
     number: int
     size: int
     sort: str = "created"
     order: Literal[1, -1] = 1
+    source: str | None = None
 
     @property
     def params(self) -> dict[str, str | int]:
         """The query."""
-        own: dict[str, str | int] = dict(self.resource.query)
-        return {
-            **own,
-            "limit": self.size,
-            "page": self.number,
-            "sort": self.sort,
-            "order": self.order,
-        }
+        found: dict[str, str | int] = dict(self.resource.query)
+        if self.source is not None:
+            found["source"] = self.source
+        found |= {"limit": self.size, "page": self.number}
+        return {**found, "sort": self.sort, "order": self.order}
 
 
-class PageFailsError(Exception):
-    """A page keeps failing although the service is well; `reason` is what it failed with last."""
+class BadAnswerError(TransientError):
+    """An answer of no use, which may pass; `body` is what came."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, reason: str, body: bytes, *, wait_s: float | None = None) -> None:
+        super().__init__(reason, wait_s=wait_s)
+        self.body = body
 
 
-class RetryPatience:
-    """How often a page may fail before it is asked for in pieces. One for each call.
+class ListService(Protocol):
+    """What reading a list needs of a service. Thread-safe."""
 
-    It ends after `tries` failures, or two within `limit_s`, provided that `is_well` says that others are answered.
-    """
+    requests: int
+    retry_budget_s: float
 
-    def __init__(self, tries: int, limit_s: float, is_well: Callable[[], bool]) -> None:
-        self._tries = tries
-        self._limit_s = limit_s
-        self._is_well = is_well
-        self._failures = 0
+    def ask(self, wanted: Wanted) -> bytes:
+        """The body of one answer to one request.
 
-    def ends(self, elapsed_s: float) -> bool:
-        """Counts one more failure; True when it was one too many."""
-        self._failures += 1
-        is_due = self._failures % self._tries == 0 or (
-            self._failures > 1 and elapsed_s > self._limit_s
-        )
-        return is_due and self._is_well()
+        **Raises**: TransientError where asking again may help; Refused; Unreachable; Interrupted.
+        """
+
+    def ask_one(self, resource: Resource, id_: str, source: str) -> bytes | None:
+        """The same for one record by its identity; None where the service has none."""
+
+    def attempts(self, what: str) -> Attempts:
+        """The tries of one thing."""
+
+    def halt(self) -> None:
+        """Ends all waiting for good."""
+
+    def tell_notes(self) -> None:
+        """Passes on what other threads had to say."""
 
 
 class SourceClient:
@@ -127,6 +132,7 @@ class SourceClient:
         self._lock = threading.Lock()
         self._free = threading.Semaphore(settings.concurrency)
         self._answered = False
+        self._began: float | None = None
         self.requests = 0
         self._remote = Remote(
             "Datatrics",
@@ -146,36 +152,52 @@ class SourceClient:
         self._halt.set()
 
     def page(self, resource: Resource, number: int, size: int) -> Page:
-        """Page `number` of the list in ascending order of creation; for what `fetch` raises, see there."""
-        return self.fetch(
-            Wanted(resource, number, size), lambda body: read_page(number, body), patience=None
-        )
+        """Page `number` of the list in ascending order of creation, whole.
 
-    def fetch(
-        self, wanted: Wanted, take: Callable[[bytes], T], *, patience: RetryPatience | None
-    ) -> T:
-        """What `take` makes of a page's body; it raises TransientError for a body that is no whole page.
-
-        **Raises**: Refused for a final answer; Unreachable or GaveUp when no whole page came; Interrupted on stop;
-        PageFailsError when `patience` is at an end although the service is well.
+        **Raises**: what `ask` raises; GaveUp.
         """
-        path, params = self._path(wanted.resource), wanted.params
-        what = f"Datatrics: {wanted.resource.name}, page {wanted.number}"
-        return self._persist(what, lambda: take(self._whole_answer(path, params).body), patience)
+        attempts = self.attempts(f"Datatrics: {resource.name}, page {number}")
+        while True:
+            try:
+                return read_page(number, self.ask(Wanted(resource, number, size)))
+            except TransientError as error:
+                attempts.wait_after(error)
 
     def one(self, resource: Resource, id_: str, source: str) -> bytes | None:
-        """The JSON of one record as the server sends it, None where it has none."""
+        """The JSON of one record as the server sends it, None where it has none.
+
+        **Raises**: what `ask` raises; GaveUp.
+        """
+        attempts = self.attempts(f"Datatrics: one record of {resource.name}")
+        while True:
+            try:
+                return self.ask_one(resource, id_, source)
+            except TransientError as error:
+                attempts.wait_after(error)
+
+    def ask(self, wanted: Wanted) -> bytes:
+        """See `ListService`."""
+        return self._answer(self._path(wanted.resource), wanted.params).body
+
+    def ask_one(self, resource: Resource, id_: str, source: str) -> bytes | None:
+        """See `ListService`."""
         params: dict[str, str | int] = {**dict(resource.query), "source": source}
-        path = f"{self._path(resource)}/{quote(id_, safe='')}"
         try:
-            return self._persist(
-                f"Datatrics: one record of {resource.name}",
-                lambda: _checked_record(self._whole_answer(path, params)),
-            )
+            reply = self._answer(f"{self._path(resource)}/{quote(id_, safe='')}", params)
         except Refused as error:
             if error.status == 404:
                 return None
             raise
+        # A single record is not unwrapped; what is no JSON object at all passes, as in a list.
+        if not reply.body.strip().startswith(b"{"):
+            raise BadAnswerError("no JSON object", reply.body)
+        return reply.body
+
+    def attempts(self, what: str) -> Attempts:
+        """See `ListService`."""
+        return Attempts(
+            what, budget_s=self._settings.retry_budget_s, stop=self._halt, note=self._say
+        )
 
     def _path(self, resource: Resource) -> str:
         return f"/project/{quote(self._settings.project_id, safe='')}/{resource.path}"
@@ -192,51 +214,17 @@ class SourceClient:
         else:
             self._waiting_notes.append(text)
 
-    def _persist(
-        self, what: str, call: Callable[[], T], patience: RetryPatience | None = None
-    ) -> T:
-        began = time.monotonic()
-
-        def attempt() -> T:
-            try:
-                return call()
-            except NoReplyError as error:
-                raise self._no_reply(error, time.monotonic() - began) from None
-
-        def on_retry(error: TransientError, wait_s: float) -> None:
-            if (
-                patience is not None
-                and error.wait_s is None
-                and patience.ends(time.monotonic() - began)
-            ):
-                raise PageFailsError(error.reason) from None
-            self._say(f"{what}: {error.reason}; trying again in {wait_s:.1f} s")
-
-        return call_with_retries(
-            attempt,
-            what=what,
-            budget_s=self._settings.retry_budget_s,
-            stop=self._halt,
-            on_retry=on_retry,
-        )
-
-    def _no_reply(self, error: NoReplyError, elapsed_s: float) -> Exception:
-        if self._answered or error.applied:
-            return TransientError(error.reason)
-        # A host that never answered is more likely misspelt than down: it is not worth the whole budget.
-        if elapsed_s + _FIRST_CONTACT_WAIT_S > min(_FIRST_CONTACT_S, self._settings.retry_budget_s):
-            return Unreachable(
-                f"Datatrics: {self._settings.base_url} cannot be reached: {error.reason}",
-                hint="check [datatrics] base_url in migrate.toml and this machine's network",
-            )
-        return TransientError(error.reason, wait_s=_FIRST_CONTACT_WAIT_S)
-
-    def _whole_answer(self, path: str, params: dict[str, str | int]) -> Reply:
+    def _answer(self, path: str, params: dict[str, str | int]) -> Reply:
+        """One whole answer to one request."""
         with self._free:
             self._pacer.wait()
             with self._lock:
                 self.requests += 1
-            reply = self._remote.send("GET", path, params=params)
+                self._began = self._began or time.monotonic()
+            try:
+                reply = self._remote.send("GET", path, params=params)
+            except NoReplyError as error:
+                raise self._no_reply(error) from None
         self._answered = True
         if reply.status in PASSING_STATUSES or reply.status >= 500:
             raise self._passing(reply)
@@ -244,18 +232,25 @@ class SourceClient:
             raise _refusal(reply, self._settings.project_id)
         return reply
 
+    def _no_reply(self, error: NoReplyError) -> Exception:
+        if self._answered or error.applied:
+            return TransientError(error.reason)
+        # A host that never answered is more likely misspelt than down: it is not worth the whole
+        # budget.
+        elapsed_s = time.monotonic() - (self._began or 0.0)
+        if elapsed_s + _FIRST_CONTACT_WAIT_S > min(_FIRST_CONTACT_S, self._settings.retry_budget_s):
+            return Unreachable(
+                f"Datatrics: {self._settings.base_url} cannot be reached: {error.reason}",
+                hint="check [datatrics] base_url in migrate.toml and this machine's network",
+            )
+        return TransientError(error.reason, wait_s=_FIRST_CONTACT_WAIT_S)
+
     def _passing(self, reply: Reply) -> TransientError:
         wait_s = retry_after_s(reply)
         if wait_s is not None and wait_s <= self._settings.retry_budget_s:
             self._pacer.hold(wait_s)
-        return TransientError(f"HTTP {reply.status} ({error_text(reply.body)})", wait_s=wait_s)
-
-
-def _checked_record(reply: Reply) -> bytes:
-    # A single record is not unwrapped, but what is no JSON object at all is a passing fault as in a list.
-    if not reply.body.strip().startswith(b"{"):
-        raise TransientError("no JSON object")
-    return reply.body
+        reason = f"HTTP {reply.status} ({error_text(reply.body)})"
+        return BadAnswerError(reason, reply.body, wait_s=wait_s)
 
 
 def _refusal(reply: Reply, project_id: str) -> Refused:

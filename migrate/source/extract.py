@@ -18,6 +18,7 @@ from pathlib import Path
 from migrate import __version__
 from migrate.errors import Interrupted
 from migrate.progress import Progress
+from migrate.snapshot.beside import write_beside
 from migrate.snapshot.delta import DeltaComparison, write_states
 from migrate.snapshot.layout import (
     FORMAT,
@@ -30,11 +31,12 @@ from migrate.snapshot.layout import (
 from migrate.snapshot.spool import Spool
 from migrate.snapshot.writing import SnapshotWriter, begin_or_resume
 from migrate.source.client import SourceClient
-from migrate.source.crawl import Crawl
 from migrate.source.early import EarlyParts
+from migrate.source.fetch import PageFetcher
+from migrate.source.read_pages import ListContext
+from migrate.source.reading import ListReading, begin_task, read_list
 from migrate.source.resources import Resource
 from migrate.source.seal_snapshot import describe, write_parts
-from migrate.source.settle import ListReading, read_until_settled
 from migrate.source.since import Since, read_since
 from migrate.source.worker_pool import WorkerPool, open_workshop
 from migrate.workspace import Workspace
@@ -140,37 +142,35 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
     began, requests_before = time.monotonic(), tools.client.requests
     spool = Spool(writer.folder / resource.name)
     spool.open()
-    size = tools.request.page_sizes[resource.name]
-    at_once = tools.request.concurrency
+    limit = tools.request.page_sizes[resource.name]
     early = EarlyParts(tools.workshop, spool) if tools.request.since is None else None
-    crawl = Crawl(
-        tools.client,
-        resource,
-        size,
-        at_once,
-        spool,
-        tools.workshop,
-        tools.progress,
-        tools.stop,
+    context = ListContext(
+        service=tools.client,
+        fetcher=PageFetcher(tools.client, resource, limit, spool, tools.workshop),
+        spool=spool,
+        workers=tools.workshop,
+        progress=tools.progress,
+        stop=tools.stop,
+        concurrency=tools.request.concurrency,
         early=early,
     )
-    crawl.begin()
+    begin_task(context)
     try:
-        found = _read(crawl, tools.request.since)
-        left_out = found.comparison.left_out if found.comparison else found.reading.survey.left_out
+        found = _read(context, tools.request.since)
+        left_out = found.comparison.left_out if found.comparison else found.reading.left_out
         parts = write_parts(tools.workshop, spool, left_out, writer.folder, early)
     finally:
         if early:
             early.close()
         tools.progress.end(resource.name)
-    states = (
-        write_states(found.comparison.states, spool.folder, writer.folder)
-        if found.comparison
-        else None
-    )
+    states = None
+    if found.comparison:
+        states = write_states(found.comparison.states, spool.folder, writer.folder)
+    beside = write_beside(spool, left_out, found.reading.vanished, writer.folder)
     requests, seconds = tools.client.requests - requests_before, time.monotonic() - began
-    result = replace(describe(spool, found.reading, parts, requests, seconds), delta=found.counts)
-    return SealedResource(result, parts.columns, parts.entries, states)
+    result = describe(spool, found.reading, parts, requests, seconds)
+    result = replace(result, delta=found.counts)
+    return SealedResource(result, parts.columns, parts.entries, states, beside)
 
 
 @dataclass(frozen=True)
@@ -180,8 +180,8 @@ class _Found:
     counts: DeltaCounts | None = None
 
 
-def _read(crawl: Crawl, since: Since | None) -> _Found:
+def _read(context: ListContext, since: Since | None) -> _Found:
     if since is None:
-        return _Found(read_until_settled(crawl))
-    delta = read_since(crawl, since)
+        return _Found(read_list(context))
+    delta = read_since(context, since)
     return _Found(delta.reading, delta.comparison, delta.counts)

@@ -17,12 +17,12 @@ from migrate.snapshot.spool import Spool
 from migrate.snapshot.survey import survey
 from migrate.snapshot.writing import SnapshotWriter, begin_or_resume
 from migrate.source.extract import Extraction
+from migrate.source.reading import ListReading
 from migrate.source.resources import Resource
 from migrate.source.saved_files import SavedFileTally, SavedPages, find_files
 from migrate.source.saved_proof import SavedList, announced_by, judge_saved
 from migrate.source.saved_values import check_encoding
 from migrate.source.seal_snapshot import describe, write_parts
-from migrate.source.settle import ListReading
 from migrate.source.verdict import Observation
 from migrate.source.work import store_page
 from migrate.source.worker_pool import WorkerPool, open_workshop
@@ -139,7 +139,13 @@ class _Import:
         verdict, reason = judge_saved(saved)
         seen = Observation(announced, announced, found.distinct, False, 0)
         result = replace(
-            describe(spool, ListReading(seen, found, 0), parts, 0, time.monotonic() - began),
+            describe(
+                spool,
+                ListReading(seen, found, 0, found.left_out),
+                parts,
+                0,
+                time.monotonic() - began,
+            ),
             verdict=verdict,
             reason=reason,
             files=[_entry_of(file) for file in pages.files],

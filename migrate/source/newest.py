@@ -16,12 +16,12 @@ import polars as pl
 
 from migrate.snapshot.records import pick_fields
 from migrate.snapshot.spool import PageEntry, Spool
+from migrate.source.resources import CREATED
 
 # Time stamps without a zone may be up to 14 hours from UTC, and clocks differ.
 MARGIN = timedelta(hours=24)
 MAX_ROUNDS = 3
 _UPDATED = ("updated", "metadata.updated")
-_CREATED = ("created", "created_at", "metadata.created")
 _MOMENT = r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d"
 
 
@@ -90,7 +90,7 @@ def read_newest(
         spool.discard(again)
         if is_still and again.announced_records == found.total:
             return found
-    spool.forget(1)
+    spool.set_aside(1)
     return None
 
 
@@ -124,9 +124,9 @@ def _has_updated(spool: Spool, entry: PageEntry) -> bool:
 
 
 def _moments(spool: Spool, entry: PageEntry) -> list[tuple[str | None, str | None]]:
-    fields = pick_fields(spool.read(entry).items, (*_UPDATED, *_CREATED))
+    fields = pick_fields(spool.read(entry).items, (*_UPDATED, *CREATED))
     return list(
-        fields.select(_moment(_UPDATED, "updated"), _moment(_CREATED, "created")).iter_rows()
+        fields.select(_moment(_UPDATED, "updated"), _moment(CREATED, "created")).iter_rows()
     )
 
 

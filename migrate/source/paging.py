@@ -7,6 +7,10 @@ lies behind everything announced. Behind it no page is asked for, so every readi
 - a page without records that is announced, or where nothing is announced, is asked for once more, then read past;
 - a page that holds what an earlier one held is asked for once more, then read past and not kept;
 - ten empty or three repeating pages on end are the end, whatever is announced.
+
+Which places of the list a page stands for is told by what was asked for, and by the first page that came in one answer:
+one that is short although more is announced shows a server that sends pages of that size, however many are asked for.
+Never is it told by what could be read. Until it is known, one page is asked for at a time.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ class Look:
     announced_records: int | None
     announced_pages: int | None
     unread: int = 0
+    in_pieces: bool = False
 
 
 class PageOutcome(Enum):
@@ -42,16 +47,23 @@ class PageOutcome(Enum):
 
 
 class Paging:
-    """The state of reading one list from its first page to its end."""
+    """The state of reading one list from its first page to its end.
 
-    def __init__(self, ahead: int) -> None:
+    `limit`: records asked for with each page. `page_places`: what a page is known to have, if so.
+    """
+
+    def __init__(self, ahead: int, limit: int, page_places: int | None = None) -> None:
         self._ahead = ahead
+        self._limit = limit
+        self.page_is_known = page_places is not None
+        self.page_places = page_places or limit
+        self.smaller_pages: int | None = None
+        self._short_page: int | None = None
         self._kept: set[int] = set()
         self._empty: set[int] = set()
         self._repeats: set[int] = set()
         self._asked_again: set[int] = set()
         self._page_of: dict[str, int] = {}
-        self.first_rows = 0
         self._next = 1
         self._empty_run = self._repeat_run = 0
         self._kept_behind = 0
@@ -85,7 +97,8 @@ class Paging:
         """The pages to ask for now, in order, at most as many as may be in flight beside those that are."""
         if self.ended:
             return []
-        room = max(0, self._ahead - len(in_flight))
+        most = self._ahead if self.page_is_known else 1
+        room = max(0, most - len(in_flight))
         settled = (self._kept, self._empty, self._repeats, in_flight)
         numbers = range(self._next, self._last_worth_asking() + 1)
         return list(islice((n for n in numbers if not any(n in known for known in settled)), room))
@@ -95,7 +108,7 @@ class Paging:
         """The last page that should hold records by what was announced last; 0 when nothing was."""
         if self.announced_records == 0:
             return 0
-        by_records = -(-(self.announced_records or 0) // self.first_rows) if self.first_rows else 0
+        by_records = -(-(self.announced_records or 0) // self.page_places)
         return max(self.announced_pages or 0, by_records)
 
     def _last_worth_asking(self) -> int:
@@ -113,8 +126,26 @@ class Paging:
             self.announced_records = look.announced_records
         if look.announced_pages is not None:
             self.announced_pages = look.announced_pages
-        if look.number == 1:
-            self.first_rows = look.rows
+        if look.rows and not look.in_pieces and not self.page_is_known:
+            self._learn_page(look.number, look.rows)
+
+    def _learn_page(self, number: int, rows: int) -> None:
+        """Takes what the size of a page that came in one answer says of all pages."""
+        total = self.announced_records
+        if number == 1 or rows >= self._limit:
+            self.page_is_known = True
+            if rows < self._limit and (total is None or total > rows):
+                self.page_places = rows
+            return
+        # The first page came in pieces, and was taken for as many places as were asked for.
+        if self._short_page is not None:
+            self.smaller_pages = self._short_page
+        elif total is None:
+            self._short_page = rows  # or it is the last one: the next page tells
+        elif number * self._limit <= total:
+            self.smaller_pages = rows
+        else:
+            self.page_is_known = True
 
     def _judge(self, look: Look) -> PageOutcome:
         again = look.number not in self._asked_again

@@ -24,13 +24,14 @@ class Resource:
     fields: IdentityFields
 
 
+CREATED = ("created", "created_at", "metadata.created")
+"""Where a record says when it was created, by which a list is asked to be sorted."""
+
 _UPDATED = (
     "updated",
     "updated_at",
     "metadata.updated",
-    "created",
-    "created_at",
-    "metadata.created",
+    *CREATED,
 )
 
 

@@ -17,7 +17,7 @@ from migrate.net.retry import TransientError
 from migrate.snapshot.layout import joined
 from migrate.snapshot.literals import members_of
 from migrate.snapshot.records import pick_fields
-from migrate.source.envelope import PAGE_TOTALS, RECORD_TOTALS, Page, read_page, split_items
+from migrate.source.page import PAGE_TOTALS, RECORD_TOTALS, Page, read_page, split_items
 from migrate.source.resources import RESOURCES, Resource
 from migrate.source.saved_values import SavedValue, damaged, read_values
 

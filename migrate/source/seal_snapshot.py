@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from migrate.snapshot.beside import count_damaged
 from migrate.snapshot.layout import ResourceResult, UnreadRecord
 from migrate.snapshot.parts import (
     PartDone,
@@ -17,7 +18,7 @@ from migrate.snapshot.parts import (
 from migrate.snapshot.spool import Spool
 from migrate.snapshot.syncing import Syncing
 from migrate.source.early import EarlyParts
-from migrate.source.settle import ListReading
+from migrate.source.reading import ListReading
 from migrate.source.verdict import judge
 from migrate.source.work import Failed, Result, Task
 from migrate.source.worker_pool import WorkerPool
@@ -100,12 +101,14 @@ def describe(
     spool: Spool, reading: ListReading, parts: Parts, requests: int, seconds: float
 ) -> ResourceResult:
     """What the manifest says of a resource."""
-    seen, found, entries = reading.observation, reading.survey, spool.entries()
+    found, entries = reading.survey, spool.entries()
+    damaged = count_damaged(spool, reading.left_out)
+    seen = replace(reading.observation, damaged=damaged)
     verdict, reason = judge(seen)
     return ResourceResult(
         announced=seen.announced_end if seen.announced_end is not None else seen.announced_start,
-        received=found.received,
-        distinct=found.distinct,
+        received=found.received + reading.kept,
+        distinct=found.distinct + reading.kept,
         duplicates=found.duplicates,
         changed_duplicates=found.changed_duplicates,
         without_id=found.without_id,
@@ -121,8 +124,12 @@ def describe(
         undated_duplicates=found.undated_duplicates,
         unlisted_fields=parts.unlisted_fields,
         unread=[
-            UnreadRecord(entry.number, one.position, one.reason)
+            UnreadRecord(entry.number, one.position, one.reason, one.file)
             for entry in entries
             for one in entry.unread
         ],
+        readings=seen.rounds + 1,
+        kept=reading.kept,
+        vanished=reading.vanished.height,
+        damaged=damaged,
     )

@@ -11,9 +11,10 @@ from migrate.snapshot.layout import MANIFEST, DeltaCounts, SinceRecord
 from migrate.snapshot.reading import Snapshot, SnapshotResource, known_store, open_snapshot
 from migrate.snapshot.survey import survey
 from migrate.snapshot.union import begun_at, open_living
-from migrate.source.crawl import Crawl
+from migrate.source.fetch import ListOrder, PageSize
 from migrate.source.newest import read_newest
-from migrate.source.settle import ListReading, read_until_settled
+from migrate.source.read_pages import ListContext
+from migrate.source.reading import ListReading, begin_task, read_list
 from migrate.source.verdict import Observation
 from migrate.workspace import Workspace
 
@@ -94,50 +95,65 @@ def _newest_full(workspace: Workspace, project_id: str) -> Snapshot | None:
     return None
 
 
-def read_since(crawl: Crawl, since: Since) -> DeltaReading:
+def read_since(context: ListContext, since: Since) -> DeltaReading:
     """What changed: by reading the whole list, or newest first where that is allowed, the server can, and counts agree.
 
-    Only the whole list can be proven complete. Newest first, a record that is gone and another one that came with an
-    older `updated`, such as an imported one, cancel out in the counts.
+    Only the whole list can be proven complete. Newest first, a record that is gone and another one
+    that came with an older `updated`, such as an imported one, cancel out in the counts.
     """
-    base = since.base.resource(crawl.resource.name) if since.base else None
-    if crawl.spool.stage != WHOLE_LIST:
+    spool = context.spool
+    base = since.base.resource(context.name) if since.base else None
+    if spool.stage != WHOLE_LIST:
         may_be_quick = since.newest_first or base is None  # nothing to compare the whole list with
-        quick = _read_newest(crawl, since, base) if may_be_quick else None
+        quick = _read_newest(context, since, base) if may_be_quick else None
         if quick is not None:
             return quick
         if may_be_quick:
-            crawl.progress.note(
-                f"{crawl.resource.name}: cannot be read newest first; reading the whole list"
+            context.progress.note(
+                f"{context.name}: cannot be read newest first; reading the whole list"
             )
-        crawl.begin_again()
-        crawl.spool.enter(WHOLE_LIST)
-    reading = read_until_settled(crawl)
+        spool.set_aside(1)
+        spool.enter(WHOLE_LIST)
+        context.progress.end(context.name)
+        begin_task(context)
+    reading = read_list(context)
     if base is None:
         counts = DeltaCounts(None, None, None, None, "the whole list, nothing to compare with")
         return DeltaReading(reading, None, counts)
-    comparison = compare(crawl.spool, reading.survey.left_out, base, WHOLE_LIST)
+    comparison = compare(spool, reading.left_out, base, WHOLE_LIST)
     return DeltaReading(reading, comparison, comparison.counts)
 
 
-def _read_newest(crawl: Crawl, since: Since, base: SnapshotResource | None) -> DeltaReading | None:
-    newest = replace(crawl, sort="updated", order=-1)
-    oldest = replace(crawl, sort="updated", order=1, size=1)
-    found = read_newest(crawl.spool, newest.fetch, lambda: oldest.fetch(1), since.time)
+def _read_newest(
+    context: ListContext, since: Since, base: SnapshotResource | None
+) -> DeltaReading | None:
+    spool, fields = context.spool, context.fetcher.resource.fields
+    limit = context.fetcher.limit
+    newest = context.fetcher.sorted(ListOrder("updated", -1))
+    oldest = context.fetcher.sorted(ListOrder("updated", 1), limit=1)
+    found = read_newest(
+        spool,
+        lambda number: newest.fetch(number, PageSize(limit)),
+        lambda: oldest.fetch(1, PageSize(1)),
+        since.time,
+    )
     if found is None:
         return None
-    counted = survey(crawl.spool, crawl.resource.fields)
+    counted = survey(spool, fields)
     read = f"{counted.distinct:,} of {found.total:,} announced records were read, newest first"
     seen = Observation(found.total, found.total, counted.distinct, False, 0)
     if base is None:
         seen = replace(seen, partly=f"{read}; there is no snapshot to hold their number against")
         counts = DeltaCounts(None, None, None, None, f"{NEWEST_FIRST}; nothing to compare with")
-        return DeltaReading(ListReading(seen, counted, 0), None, counts)
-    comparison = compare(crawl.spool, counted.left_out, base, NEWEST_FIRST)
+        spool.keep_aside([])
+        return DeltaReading(ListReading(seen, counted, 0, counted.left_out), None, counts)
+    comparison = compare(spool, counted.left_out, base, NEWEST_FIRST)
     if base.result.distinct + (comparison.counts.new or 0) != found.total:
         return None  # some are gone, or new ones lie deeper: only the whole list can tell
+    spool.keep_aside([])
     seen = replace(seen, partly=f"{read}; {_doubts(base)}")
-    return DeltaReading(ListReading(seen, counted, 0), comparison, comparison.counts)
+    reading = ListReading(seen, counted, 0, counted.left_out)
+    return DeltaReading(reading, comparison, comparison.counts)
 
 
 def _doubts(base: SnapshotResource) -> str:

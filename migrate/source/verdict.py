@@ -10,26 +10,20 @@ Verdict = Literal["proven", "drifted", "unproven"]
 
 
 @dataclass(frozen=True)
-class Ends:
-    """How many pages' ends were looked at again, of how many pages, and whether all are where they were.
-
-    The first page and the last one are not counted: they are read again as a whole.
-    """
-
-    seen: int
-    pages: int
-    hold: bool
-
-
-NO_ENDS = Ends(0, 0, True)
-
-
-@dataclass(frozen=True)
 class Observation:
-    """The last pass over a list: what was announced at its start and after its end, what is stored now.
+    """The last reading of a list: what was announced at its start and after its end, what is stored now.
 
-    `moved` means the tail, a total on the way, or a page's end was not what it had been; `troubles` is what paging
-    noticed. `partly` says of a list that was not read to its end, on purpose, what was read; `distinct` is that part.
+    `moved`: the first or last page, a total on the way, or a page's tail was not what it had been.
+    `rounds`: the readings after the first one. `swapped`: nothing moved but records with the same
+    `created`; `sorted_by`: that was so before, and so the list was read in another order, by this
+    field. `troubles` is what paging noticed.
+
+    `distinct` counts the records of all readings; of those that the last one lacks, `found_alone`
+    were there when asked for alone, and `not_to_be_asked` could not be asked for. `vanished` are
+    gone, and not counted. `damaged` hold bytes that are no UTF-8.
+
+    `partly` says of a list that was not read to its end, on purpose, what was read; `distinct` is
+    that part.
     """
 
     announced_start: int | None
@@ -38,8 +32,15 @@ class Observation:
     moved: bool
     rounds: int
     troubles: Sequence[str] = ()
-    ends: Ends = NO_ENDS
+    tails_seen: int = 0
+    pages_with_tails: int = 0
     partly: str | None = None
+    swapped: bool = False
+    found_alone: int = 0
+    not_to_be_asked: int = 0
+    vanished: int = 0
+    damaged: int = 0
+    sorted_by: str | None = None
 
 
 def judge(seen: Observation) -> tuple[Verdict, str]:
@@ -47,6 +48,7 @@ def judge(seen: Observation) -> tuple[Verdict, str]:
     if seen.partly is not None:
         return "unproven", seen.partly
     start, end = seen.announced_start, seen.announced_end
+    union = _union(seen)
     if start is None or end is None:
         when = (
             "anywhere"
@@ -55,47 +57,71 @@ def judge(seen: Observation) -> tuple[Verdict, str]:
         )
         return (
             "unproven",
-            f"the server announced no total {when}; {seen.distinct:,} records were received",
+            f"the server announced no total {when}; {seen.distinct:,} records were received{union}",
         )
-    noticed = _noticed(seen.troubles)
+    noticed = _noticed(seen)
     if start != end or seen.moved:
-        return "drifted", f"{noticed}{_drift(start, end, seen)}"
-    if noticed:
-        return "unproven", f"{noticed}{_counted(end, seen.distinct)}"
-    if end != seen.distinct:
-        return "unproven", _counted(end, seen.distinct)
-    again = (
-        ""
-        if seen.rounds == 0
-        else f", after {seen.rounds} further reading(s) of pages that had moved"
-    )
-    ends = (
-        f", {seen.ends.seen:,} of {seen.ends.pages:,} page ends seen again in their place"
-        if seen.ends.seen
-        else ""
-    )
-    return (
-        "proven",
-        f"{end:,} announced before and after, {seen.distinct:,} distinct records received{ends}{again}",
+        return "drifted", f"{noticed}{_drift(start, end, seen)}{union}"
+    if seen.swapped and end != seen.distinct:
+        return "drifted", f"{noticed}{_swapped()}; {_counted(end, seen.distinct)}{union}"
+    if noticed or end != seen.distinct:
+        return "unproven", f"{noticed}{_counted(end, seen.distinct)}{union}"
+    order = f"; {_swapped()}" if seen.swapped else ""
+    return "proven", (
+        f"{end:,} announced before and after, {seen.distinct:,} distinct records received"
+        f"{_tails(seen)}{union}{order}"
     )
 
 
-def _noticed(troubles: Sequence[str]) -> str:
+def _tails(seen: Observation) -> str:
+    if not seen.tails_seen or seen.swapped:
+        return ""
+    return f", {seen.tails_seen:,} of {seen.pages_with_tails:,} page ends seen again in their place"
+
+
+def _union(seen: Observation) -> str:
+    """How the records of several readings came together."""
+    parts = []
+    if seen.rounds:
+        by = ""
+        if seen.sorted_by:
+            by = f", the last one by `{seen.sorted_by}` since records of equal `created` change places"
+        parts.append(f"in {seen.rounds + 1} readings{by}")
+    if seen.found_alone:
+        parts.append(f"{seen.found_alone:,} of earlier readings asked for alone and there")
+    if seen.not_to_be_asked:
+        parts.append(f"{seen.not_to_be_asked:,} of earlier readings that could not be asked for")
+    if seen.vanished:
+        parts.append(f"{seen.vanished:,} more have vanished from the source meanwhile")
+    return "".join(f", {part}" for part in parts)
+
+
+def _noticed(seen: Observation) -> str:
+    troubles = list(seen.troubles)
+    if seen.damaged:
+        troubles.append(f"{seen.damaged:,} record(s) hold bytes that are no UTF-8")
     if not troubles:
         return ""
     more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
     return f"{troubles[0]}{more}; "
 
 
+def _swapped() -> str:
+    return "records with the same `created` come in another order each time"
+
+
 def _drift(start: int, end: int, seen: Observation) -> str:
     by = f"by {end - start:+,} records" if start != end else "without a change in their number"
     return (
-        f"the source moved {by} while it was read and did not come to rest in {seen.rounds} further readings; "
-        f"{_counted(end, seen.distinct)}"
+        f"the source moved {by} while it was read and did not come to rest in {seen.rounds} further "
+        f"readings; {_counted(end, seen.distinct)}"
     )
 
 
 def _counted(announced: int, distinct: int) -> str:
     if announced == distinct:
         return f"{announced:,} announced and as many distinct records received"
-    return f"{announced:,} announced but {distinct:,} distinct records received ({distinct - announced:+,})"
+    return (
+        f"{announced:,} announced but {distinct:,} distinct records received "
+        f"({distinct - announced:+,})"
+    )

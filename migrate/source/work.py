@@ -11,16 +11,20 @@ from migrate.net.retry import TransientError
 from migrate.snapshot.parts import AlignTask, PartDone, PartTask, align_part, write_part
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.source.envelope import Page, read_page
+from migrate.source.page import DamagedTextError, Page, read_damaged_page, read_page
 
 
 class PageTask(msgspec.Struct, frozen=True, tag=True):
-    """A list answer to be read and written into the spool in `folder`."""
+    """A list answer to be read and written into the spool in `folder`.
+
+    `mend`: bytes that are no UTF-8 are taken for what the service has stored.
+    """
 
     folder: str
     fields: IdentityFields
     number: int
     body: bytes
+    mend: bool = False
 
 
 class PageDone(msgspec.Struct, frozen=True, tag=True):
@@ -35,14 +39,15 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     what: str
     hint: str | None = None
     may_pass: bool = False
+    is_damaged_text: bool = False
 
     def error(self) -> Exception:
         """The error to raise."""
-        return (
-            TransientError(self.what)
-            if self.may_pass
-            else WorkspaceError(self.what, hint=self.hint)
-        )
+        if self.is_damaged_text:
+            return DamagedTextError(self.what)
+        if self.may_pass:
+            return TransientError(self.what)
+        return WorkspaceError(self.what, hint=self.hint)
 
 
 Task = PageTask | PartTask | AlignTask
@@ -56,10 +61,12 @@ def perform(task: Task) -> Result:
             return write_part(task)
         if isinstance(task, AlignTask):
             return align_part(task)
-        page = read_page(task.number, task.body)
+        read = read_damaged_page if task.mend else read_page
+        page = read(task.number, task.body)
         return PageDone(store_page(page, Spool(Path(task.folder)), task.fields))
     except TransientError as error:
-        return Failed(error.reason, may_pass=True)
+        is_damaged_text = isinstance(error, DamagedTextError)
+        return Failed(error.reason, may_pass=True, is_damaged_text=is_damaged_text)
     except WorkspaceError as error:
         return Failed(error.what, error.hint)
 
@@ -67,6 +74,11 @@ def perform(task: Task) -> Result:
 def store_page(page: Page, spool: Spool, fields: IdentityFields) -> PageEntry:
     """The page's entry, its file written; it does not count yet. Runs in any thread or process."""
     records = identify_page(page.number, page.items, fields)
+    damaged = sorted(page.damaged)
+    for row in damaged:
+        # What an id was cannot be told any more; two records could look like one.
+        if _is_mended(records.ids[row]) or _is_mended(records.sources[row]):
+            records.ids[row] = None
     entry = PageEntry(
         number=page.number,
         rows=len(page.items),
@@ -76,5 +88,10 @@ def store_page(page: Page, spool: Spool, fields: IdentityFields) -> PageEntry:
         file_sha256="",
         announced_records=page.announced_records,
         announced_pages=page.announced_pages,
+        damaged=tuple(damaged),
     )
-    return spool.write(records, entry)
+    return spool.write(records, entry, [page.damaged[row] for row in damaged])
+
+
+def _is_mended(text: str | None) -> bool:
+    return text is not None and "\N{REPLACEMENT CHARACTER}" in text

@@ -39,7 +39,7 @@ def stored(found: list[list[Record]]) -> tuple[Spool, SnapshotResource]:
     """The pages as a spool has them, and as an earlier snapshot's frames."""
     by_number = {number: identified(number, page) for number, page in enumerate(found, 1) if page}
     entries = [SimpleNamespace(number=number) for number in by_number]
-    spool = SimpleNamespace(filled=lambda: entries, read=lambda entry: by_number[entry.number])
+    spool = SimpleNamespace(stored=lambda: entries, read=lambda entry: by_number[entry.number])
     base = SimpleNamespace(frames=lambda _columns: (page.frame() for page in by_number.values()))
     return cast(Spool, spool), cast(SnapshotResource, base)
 

@@ -19,17 +19,17 @@ def after_pages(
     client: SourceClient, size: int, monkeypatch: pytest.MonkeyPatch, act: Act
 ) -> Iterator[None]:
     """Calls `act` with the count of whole pages that came so far, after each of them and before the next request."""
-    lock, count, fetch = threading.Lock(), [0], client.fetch
+    lock, count, ask = threading.Lock(), [0], client.ask
 
-    def fetched(wanted: Wanted, take: Any, *, patience: Any) -> Any:
-        found = fetch(wanted, take, patience=patience)
+    def asked(wanted: Wanted) -> bytes:
+        found = ask(wanted)
         if wanted.size == size:
             with lock:
                 count[0] += 1
                 act(count[0])
         return found
 
-    monkeypatch.setattr(client, "fetch", fetched)
+    monkeypatch.setattr(client, "ask", asked)
     yield
 
 

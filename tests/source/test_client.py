@@ -72,10 +72,10 @@ def test_a_body_that_stays_broken_names_the_page(start: Callable[..., Any]) -> N
     """After the budget: which page, and what is wrong with it."""
     bench = start(profiles=0)
     bench.retry_budget_s = 0.3
-    broken = giving([b'{"items":["\xff"]}'])
+    broken = giving([b'{"items":["x"'])
     with (
         broken as (bench.url, _),
-        pytest.raises(GaveUp, match=r"profiles, page 1: .*no valid UTF-8 at byte 11"),
+        pytest.raises(GaveUp, match=r"profiles, page 1: .*no whole JSON object"),
     ):
         bench.extract()
 

@@ -35,7 +35,9 @@ class Held(WorkerPool):
 def spool_of(folder: Path, content: str) -> Spool:
     """A spool with three pages, as far as its list goes."""
     spool = Spool(folder)
-    spool.pages = {n: PageEntry(n, 1, 9, "", f"{n}-{content}.page", content) for n in (1, 2, 3)}
+    spool._state.pages = {
+        n: PageEntry(n, 1, 9, "", f"{n}-{content}.page", content) for n in (1, 2, 3)
+    }
     return spool
 
 
@@ -48,7 +50,7 @@ def test_a_part_of_pages_that_have_moved_is_waited_for_and_not_taken(
     early = EarlyParts(workshop, spool)
     early.look()
     assert workshop.is_begun.wait(300)
-    spool.pages = spool_of(tmp_path, "new").pages
+    spool._state.pages = spool_of(tmp_path, "new").pages
     early.restart()
     early.look()
     with ThreadPoolExecutor(1) as pool:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.net.retry import TransientError
-from migrate.source.envelope import error_text, read_page
+from migrate.source.page import error_text, read_page
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,8 @@ def test_the_newer_of_two_equal_identities_stays(
     }
     monkeypatch.setattr(
         module.SourceClient,
-        "fetch",
-        lambda self, wanted, take, patience: take(bodies.get(wanted.number, b"[]")),
+        "ask",
+        lambda self, wanted: bodies.get(wanted.number, b"[]"),
     )
     bench = start(profiles=0)
     found = bench.extract()
@@ -224,14 +224,14 @@ def test_a_stop_keeps_what_is_in_flight_and_names_the_next_command(
 def interrupt(bench: Any) -> Path:
     """An unfinished snapshot named `part`, with some pages; its folder."""
     with bench.client() as client:
-        fetch = client.fetch
+        ask = client.ask
 
-        def few(wanted: Any, take: Any, patience: Any) -> Any:
+        def few(wanted: Any) -> Any:
             if wanted.number > 6:
                 raise Interrupted("enough")
-            return fetch(wanted, take, patience=patience)
+            return ask(wanted)
 
-        client.fetch = few
+        client.ask = few
         with pytest.raises(Interrupted):
             bench.extract_with(client, "part")
     return bench.workspace.snapshots / "part"

@@ -19,7 +19,7 @@ from migrate.snapshot.spool import PageEntry, Unread
 from migrate.source.client import SourceClient, Wanted
 from migrate.source.page_tails import AT_LEAST, MOST_APART, choose_pages
 from migrate.source.since import resolve_since
-from migrate.source.verdict import Ends, Observation, judge
+from migrate.source.verdict import Observation, judge
 from tests.source.acting import extract_while
 
 
@@ -44,7 +44,7 @@ def test_one_gone_and_one_new_between_two_answers(
     result = found.resources["profiles"]
     assert sorted(map(int, bench.ids(found))) == living(bench)
     assert (result.verdict, result.distinct) == ("proven", 95)
-    assert "8 of 8 page ends seen again in their place, after 1 further reading" in result.reason
+    assert "8 of 8 page ends seen again in their place, in 2 readings" in result.reason
 
 
 def test_a_growing_list_hides_no_deletion(
@@ -110,13 +110,13 @@ def test_a_server_with_a_page_size_of_its_own(
     """One that sends 10 records at most, or always: where no page's end comes alone, the whole page is as good."""
     bench = start(profiles=70)
     bench.page_size = 15
-    fetch = SourceClient.fetch
+    ask = SourceClient.ask
 
-    def own(self: SourceClient, wanted: Wanted, take: Any, *, patience: Any) -> Any:
+    def own(self: SourceClient, wanted: Wanted) -> bytes:
         size = max(least, min(wanted.size, 10))
-        return fetch(self, replace(wanted, size=size), take, patience=patience)
+        return ask(self, replace(wanted, size=size))
 
-    monkeypatch.setattr(SourceClient, "fetch", own)
+    monkeypatch.setattr(SourceClient, "ask", own)
     found = bench.extract()
     result = found.resources["profiles"]
     assert (result.verdict, result.distinct) == ("proven", 70), result.reason
@@ -155,7 +155,7 @@ def test_pages_that_have_no_end_are_passed_over() -> None:
 def test_what_was_read_in_part_is_never_proven(total: int, distinct: int, moved: bool) -> None:
     """Whatever the counts say; and the reason is the one of who read it."""
     seen = Observation(
-        total, total, distinct, moved, 0, ends=Ends(3, 3, True), partly="a part was read"
+        total, total, distinct, moved, 0, tails_seen=3, pages_with_tails=3, partly="a part was read"
     )
     assert judge(seen) == ("unproven", "a part was read")
 
@@ -217,15 +217,15 @@ def test_a_delta_begun_newest_first_goes_on_with_the_whole_list(start: Callable[
     imported(bench)
     bench.since = resolve_since(bench.workspace, "a", "demo", newest_first=True)
     with bench.client() as client:
-        fetch, asked = client.fetch, []
+        ask, asked = client.ask, []
 
-        def once(wanted: Wanted, take: Any, *, patience: Any) -> Any:
+        def once(wanted: Wanted) -> bytes:
             asked.append(wanted.number)
             if len(asked) > 1:
                 raise Interrupted("enough")
-            return fetch(wanted, take, patience=patience)
+            return ask(wanted)
 
-        client.fetch = once
+        client.ask = once
         with pytest.raises(Interrupted):
             bench.extract_with(client, "b")
     bench.since = resolve_since(bench.workspace, "a", "demo")

@@ -55,7 +55,7 @@ def read(
     server: LyingServer, ahead: int = 4, order: random.Random | None = None
 ) -> tuple[set[int], Paging]:
     """The records kept, with answers arriving in an order of their own."""
-    paging, flying, kept = Paging(ahead), [], set()
+    paging, flying, kept = Paging(ahead, server.size), [], set()
     order = order or random.Random(0)
     while True:
         flying += paging.wants(flying)
@@ -185,7 +185,7 @@ def test_stored_pages_are_not_asked_for_again(
     server = LyingServer(count, size)
     pages = -(-count // size)
     stored = {number for number in stored if number <= pages}
-    paging = Paging(ahead)
+    paging = Paging(ahead, size)
     for number in sorted(stored):
         paging.restore(server.look(number))
     server.asked.clear()

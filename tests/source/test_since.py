@@ -167,14 +167,14 @@ def test_a_kill_in_the_whole_list_resumes_there(
     bench.delete_profile(50)
     bench.since = resolve_since(bench.workspace, "a", "demo", newest_first=True)
     with bench.client() as client:
-        fetch = client.fetch
+        ask = client.ask
 
-        def few(wanted: Any, take: Any, patience: Any) -> Any:
+        def few(wanted: Any) -> Any:
             if wanted.sort == "created" and wanted.number > 12:
                 raise WorkspaceError("enough")
-            return fetch(wanted, take, patience=patience)
+            return ask(wanted)
 
-        monkeypatch.setattr(client, "fetch", few)
+        monkeypatch.setattr(client, "ask", few)
         with pytest.raises(WorkspaceError):
             bench.extract_with(client, "b")
     found = bench.extract("b")

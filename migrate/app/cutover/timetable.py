@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from migrate.names import BATCH_ROWS
 from migrate.plan.cost import forecast_cost
-from migrate.source.page_tails import count_ends
+from migrate.source.page_tails import count_tails
 from migrate.target.forecast import forecast
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def expect_night(known: CutoverHistory, project: Project, start: datetime) -> Ni
 def extract_step(name: str, result: ResourceResult, settings: Datatrics, snapshot: str) -> Step:
     """Reading the whole list and the ends of its pages, after it was tried newest first: the most that it takes."""
     pages = max(math.ceil(result.distinct / settings.page_size_of(name)), 1)
-    requests = pages + count_ends(pages) + TRIED_REQUESTS
+    requests = pages + count_tails(pages) + TRIED_REQUESTS
     rate, how = read_rate(result, settings, snapshot)
     return Step(
         "extract", name, requests / rate, f"up to {requests:,} requests, {rate:.1f}/s {how}"

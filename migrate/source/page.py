@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -41,16 +41,28 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 @dataclass(frozen=True)
 class Page:
-    """A list answer: its records as sent, and what it announced. Totals are None where the server gave none."""
+    """A list answer: its records as sent, and what it announced, None where the server gave none.
+
+    `damaged`: by their row, records that came with bytes that are no UTF-8, as they came. Their
+    `items` have U+FFFD in the place of such bytes.
+    """
 
     number: int
     items: tuple[bytes, ...] = field(repr=False)
     announced_records: int | None
     announced_pages: int | None
+    damaged: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+
+
+class DamagedTextError(TransientError):
+    """A body in which some bytes are no UTF-8: damaged on its way, or stored like that."""
 
 
 def read_page(number: int, body: bytes) -> Page:
-    """The page in `body`. Raises TransientError for anything that is no whole list answer."""
+    """The page in `body`.
+
+    **Raises**: TransientError for anything that is no whole list answer; DamagedTextError.
+    """
     data = _checked(body)
     members, items = _usual(data) or _unusual(data)
     records, pages = _total(members, RECORD_TOTALS), _total(members, PAGE_TOTALS)
@@ -64,6 +76,31 @@ def read_page(number: int, body: bytes) -> Page:
             raise TransientError(f"{kind}: {error_text(body)}")
         items = ()
     return Page(number, items, records, pages)
+
+
+def read_damaged_page(number: int, body: bytes) -> Page:
+    """The page in a body in which some bytes are no UTF-8.
+
+    JSON's own signs are ASCII, so the records can be told apart whatever the bytes between them
+    are. Raises TransientError for anything else that is no whole list answer.
+    """
+    data = _trimmed(body)
+    mended = read_page(number, data.decode("utf-8", "replace").encode())
+    # Such bytes as lone surrogates, which no text that was decoded can hold otherwise.
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        records = scan.split_array(text if text[:1] == "[" else _items_text(text))
+    except ValueError as error:
+        raise TransientError(f"the records are no whole JSON array: {error}") from None
+    received = [record.encode("utf-8", "surrogateescape") for record in records]
+    items = tuple(one.decode("utf-8", "replace").encode() for one in received)
+    damaged = {row: one for row, one in enumerate(received) if one != items[row]}
+    return replace(mended, items=items, damaged=damaged)
+
+
+def _items_text(text: str) -> str:
+    found = scan.split_object(text).get("items", "")
+    return found if found not in ("", "null") else "[]"
 
 
 def _usual(data: bytes) -> tuple[Mapping[str, bytes], tuple[bytes, ...]] | None:
@@ -111,12 +148,16 @@ def shorten(text: str) -> str:
     return clean if len(clean) <= _SHOWN_CHARACTERS else f"{clean[: _SHOWN_CHARACTERS - 1]}…"
 
 
+def _trimmed(body: bytes) -> bytes:
+    return body.removeprefix(codecs.BOM_UTF8).strip()
+
+
 def _checked(body: bytes) -> bytes:
-    data = body.removeprefix(codecs.BOM_UTF8).strip()
+    data = _trimmed(body)
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        raise TransientError(f"the body is no valid UTF-8 at byte {error.start}") from None
+        raise DamagedTextError(f"the body is no valid UTF-8 at byte {error.start}") from None
     if not data:
         raise TransientError("an empty body")
     if data[:1] == b"<":

@@ -1,0 +1,77 @@
+"""What a snapshot keeps beside the parts of a resource, and what is never loaded.
+
+`RESOURCE/vanished.parquet`: records that the source no longer had when the reading was done.
+`RESOURCE/damaged.parquet`: records with bytes that are no UTF-8, as received, in `_received`.
+`unread/RESOURCE-PLACE.bin`: what came in the place of a record that could not be read.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from migrate.snapshot.layout import DAMAGED, UNREAD, VANISHED, disk_errors
+from migrate.snapshot.spool import PageEntry, Spool
+from migrate.workspace import FileEntry, entry_of, write_bytes
+
+LeftOut = Mapping[int, Sequence[int]]
+
+
+def write_beside(
+    spool: Spool, left_out: LeftOut, vanished: pl.DataFrame, root: Path
+) -> list[FileEntry]:
+    """The files, written, as the manifest in `root` lists them; what an earlier try left is removed."""
+    frames = {VANISHED: vanished, DAMAGED: damaged_records(spool, left_out)}
+    written = [
+        _write(spool.folder / name, frame, root)
+        for name, frame in frames.items()
+        if not frame.is_empty()
+    ]
+    unread = [one.file for entry in spool.entries() for one in entry.unread if one.file]
+    _remove_others(spool, unread, frames)
+    return [*written, *(entry_of(root / name, root, 1) for name in sorted(set(unread)))]
+
+
+def damaged_records(spool: Spool, left_out: LeftOut) -> pl.DataFrame:
+    """The damaged records that are in the parts: `_source`, `_id`, `_page`, `_raw`, `_received`."""
+    frames = [_damaged_of(spool, entry, left_out) for entry in spool.stored() if entry.damaged]
+    return pl.concat(frames) if frames else pl.DataFrame()
+
+
+def count_damaged(spool: Spool, left_out: LeftOut) -> int:
+    """How many there are."""
+    return sum(
+        row not in left_out.get(entry.number, ())
+        for entry in spool.stored()
+        for row in entry.damaged
+    )
+
+
+def _damaged_of(spool: Spool, entry: PageEntry, left_out: LeftOut) -> pl.DataFrame:
+    received = pl.Series("_received", spool.damaged_bytes(entry), dtype=pl.Binary)
+    rows = pl.Series("row", entry.damaged, dtype=pl.Int64)
+    records = spool.read(entry).rows(list(entry.damaged)).frame().with_columns(received, rows)
+    left = list(left_out.get(entry.number, ()))
+    return records.filter(~pl.col("row").is_in(left)).drop("row")
+
+
+def _write(path: Path, frame: pl.DataFrame, root: Path) -> FileEntry:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", statistics=False)
+    with disk_errors(path, buffer.getbuffer().nbytes):
+        write_bytes(path, buffer.getvalue())
+    return entry_of(path, root, frame.height)
+
+
+def _remove_others(spool: Spool, unread: Sequence[str], frames: Mapping[str, pl.DataFrame]) -> None:
+    root = spool.folder.parent
+    with disk_errors(root):
+        for name, frame in frames.items():
+            if frame.is_empty():
+                (spool.folder / name).unlink(missing_ok=True)
+        for path in (root / UNREAD).glob(f"{spool.folder.name}-*.bin"):
+            if path.relative_to(root).as_posix() not in unread:
+                path.unlink()

@@ -1,0 +1,208 @@
+"""What earlier readings of a list delivered and the last one did not, or delivered in another version.
+
+Pages set aside hold every record that was received. Most of them came again, byte for byte, and are
+not wanted any more; what is left is little, unless the whole list has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from migrate.snapshot.records import IdentityFields, pick_fields
+from migrate.snapshot.spool import PageEntry, Spool
+from migrate.snapshot.versions import is_newer
+
+_HASHES = {"identity": pl.UInt64, "content": pl.UInt64, "entry": pl.Int32, "row": pl.Int32}
+Identity = tuple[str | None, str]
+
+
+@dataclass(frozen=True)
+class StoredRow:
+    """A record in the spool: the number of its entry and its row there."""
+
+    entry: int
+    row: int
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A record of an earlier reading, in the newest version that any of them delivered."""
+
+    at: StoredRow
+    source: str | None
+    id: str | None
+    updated: str | None
+
+
+@dataclass(frozen=True)
+class Strays:
+    """What the last reading lacks.
+
+    `missing`: records that it did not deliver. `nameless`: the same of records without an id, which
+    cannot be told from older versions of others. `newer`: versions that say of themselves to be
+    newer than the one delivered last, with the place of that one. `unknown_before`: records that
+    only the last reading delivered.
+    """
+
+    missing: Sequence[Stray] = ()
+    nameless: Sequence[Stray] = ()
+    newer: Sequence[tuple[Stray, StoredRow]] = ()
+    unknown_before: int = 0
+
+
+def find_strays(spool: Spool, fields: IdentityFields, first_page: int) -> Strays:
+    """What the pages set aside hold beyond the pages that count, of which those from `first_page` on were read last.
+
+    **Guarantees**: some 50 bytes of memory for each record of a page set aside that did not come
+    again as the same page, and nothing where all did.
+    """
+    again = {entry.file for entry in spool.filled()}
+    aside = [entry for entry in spool.aside if entry.file not in again]
+    if not aside:
+        return Strays()
+    same_pages = {entry.file for entry in spool.aside} & again
+    rows = pl.concat([pl.DataFrame(schema=_HASHES), *_hashed(spool, aside)])
+    rows = rows.unique("content", keep="last", maintain_order=True)
+    contents = _Known(rows["content"])
+    identities = _Known(rows["identity"])
+    unknown = 0
+    entries = spool.filled()
+    for entry, now in zip(entries, _hashed(spool, entries), strict=True):
+        contents.see(now["content"])
+        known = identities.see(now["identity"])
+        if entry.number >= first_page and entry.file not in same_pages:
+            unknown += now.height - known
+    left = rows.filter(~contents.seen())
+    is_there = pl.col("identity").is_in(identities.seen_values().implode())
+    newest = _newest(spool, fields, left.filter(~is_there))
+    others = _newest(spool, fields, left.filter(is_there))
+    return Strays(
+        missing=[stray for stray in newest if stray.id is not None],
+        nameless=[stray for stray in newest if stray.id is None],
+        newer=_newer_than_delivered(spool, fields, others),
+        unknown_before=unknown,
+    )
+
+
+def keep_strays(spool: Spool, kept: Iterable[Stray]) -> Mapping[int, list[int]]:
+    """Lets go of all pages set aside but for these records: the rows to leave out, by entry."""
+    wanted: dict[int, set[int]] = {}
+    for stray in kept:
+        wanted.setdefault(stray.at.entry, set()).add(stray.at.row)
+    entries = [entry for entry in spool.aside if entry.number in wanted]
+    spool.keep_aside(entries)
+    return {
+        entry.number: [row for row in range(entry.rows) if row not in wanted[entry.number]]
+        for entry in entries
+    }
+
+
+def read_rows(spool: Spool, places: Sequence[StoredRow]) -> pl.DataFrame:
+    """These records: `_source`, `_id`, `_page`, `_raw`, in the order of their entries."""
+    rows: dict[int, list[int]] = {}
+    for place in places:
+        rows.setdefault(place.entry, []).append(place.row)
+    by_number = {entry.number: entry for entry in spool.stored()}
+    frames = [spool.read(by_number[number]).rows(rows[number]).frame() for number in sorted(rows)]
+    return pl.concat(frames) if frames else pl.DataFrame()
+
+
+class _Known:
+    """Hashes, and which of them were seen. Sorted: a table of them would be built anew for every page."""
+
+    def __init__(self, hashes: pl.Series) -> None:
+        self._hashes = hashes
+        self._sorted = hashes.unique().sort()
+        self._hits: list[pl.Series] = [pl.Series("at", [], dtype=pl.UInt32)]
+
+    def see(self, values: pl.Series) -> int:
+        """Notes that these were seen; how many of them are known."""
+        if self._sorted.is_empty():
+            return 0
+        at = self._sorted.search_sorted(values).clip(0, len(self._sorted) - 1).cast(pl.UInt32)
+        hits = at.filter(self._sorted[at] == values)
+        self._hits.append(hits.unique())
+        return len(hits)
+
+    def seen_values(self) -> pl.Series:
+        """Those that were seen."""
+        return self._sorted[pl.concat(self._hits).unique()]
+
+    def seen(self) -> pl.Series:
+        """For each hash in the order given, whether it was seen."""
+        return self._hashes.is_in(self.seen_values().implode())
+
+
+def _hashed(spool: Spool, entries: Iterable[PageEntry]) -> Iterator[pl.DataFrame]:
+    """A frame for each entry: the hashes of its records' identities and contents, and where they are."""
+    # Used within one process only: polars promises the same hash for no longer.
+    content = pl.struct("_source", "_id", "_raw").hash(1)
+    identity = pl.when(pl.col("_id").is_null()).then(content).otherwise(_identity_hash())
+    for entry in entries:
+        frame = spool.read(entry).frame()
+        yield frame.select(
+            identity.alias("identity"),
+            content.alias("content"),
+            pl.lit(entry.number, pl.Int32).alias("entry"),
+            pl.int_range(frame.height, dtype=pl.Int32).alias("row"),
+        )
+
+
+def _identity_hash() -> pl.Expr:
+    return pl.struct("_source", "_id").hash()
+
+
+def _newest(spool: Spool, fields: IdentityFields, rows: pl.DataFrame) -> list[Stray]:
+    """One stray for each identity in these rows, and one for each record without an id."""
+    found: dict[Identity, Stray] = {}
+    nameless: list[Stray] = []
+    for stray in _strays(spool, fields, rows):
+        if stray.id is None:
+            nameless.append(stray)
+            continue
+        identity = (stray.source, stray.id)
+        best = found.get(identity)
+        # Where it cannot be told, the later reading counts, and later ones come later here.
+        if best is None or is_newer(best.updated, stray.updated) is not True:
+            found[identity] = stray
+    return [*found.values(), *nameless]
+
+
+def _strays(spool: Spool, fields: IdentityFields, rows: pl.DataFrame) -> Iterator[Stray]:
+    chosen = dict(rows.group_by("entry").agg("row").iter_rows())
+    for entry in spool.aside:
+        if entry.number in chosen:
+            yield from _read_strays(spool, fields, entry, sorted(chosen[entry.number]))
+
+
+def _read_strays(
+    spool: Spool, fields: IdentityFields, entry: PageEntry, rows: list[int]
+) -> Iterator[Stray]:
+    records = spool.read(entry).rows(rows)
+    moments = moments_of(records.items, fields)
+    for row, source, id_, updated in zip(rows, records.sources, records.ids, moments, strict=True):
+        yield Stray(StoredRow(entry.number, row), source, id_, updated)
+
+
+def moments_of(items: Sequence[bytes], fields: IdentityFields) -> list[str | None]:
+    """When each record was updated, as it says."""
+    return pick_fields(items, fields.updated).select(pl.coalesce(pl.all())).to_series().to_list()
+
+
+def _newer_than_delivered(
+    spool: Spool, fields: IdentityFields, others: Sequence[Stray]
+) -> list[tuple[Stray, StoredRow]]:
+    """Of other versions of delivered records, those that are newer, with where the delivered ones are."""
+    wanted = {(stray.source, stray.id): stray for stray in others}
+    found: list[tuple[Stray, StoredRow]] = []
+    for entry in spool.filled() if wanted else ():
+        sources, ids = spool.identities(entry)
+        rows = [row for row, name in enumerate(zip(sources, ids, strict=True)) if name in wanted]
+        for delivered in _read_strays(spool, fields, entry, rows) if rows else ():
+            stray = wanted[delivered.source, delivered.id]
+            if is_newer(stray.updated, delivered.updated):
+                found.append((stray, delivered.at))
+    return found

@@ -1,0 +1,222 @@
+"""A range of places that fails as a whole, halved until the records behind it are alone. No I/O.
+
+A piece is page `number` of a list asked for with `limit=size`, so it begins at a multiple of its
+size. Pieces are therefore windows of 1, 2, 4, 8 … places on that grid; what they hold beyond the
+range is left to its own page. One bad record among n costs about 2·log2(n) requests.
+
+A piece on the way is asked for once: where that failed by accident, more pieces are asked for, and
+nothing is lost. Only a single record is blamed, and only after a second try, right after something
+else was answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from migrate.source.page import Page
+
+MOST_TO_ASK_ONE_BY_ONE = 16
+"""Places at the end of a list that are asked for one by one though none of them answers."""
+
+
+class PieceFailsError(Exception):
+    """A piece fails although the service is well; `body` is what came in its place, if anything."""
+
+    def __init__(self, reason: str, body: bytes = b"") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.body = body
+
+
+class SmallerPagesError(Exception):
+    """The service sends pages of `places` records, however many are asked for."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__(places)
+        self.places = places
+
+
+class NoAnswerFromError(Exception):
+    """From place `place` on, counted from 0, nothing is answered to the end of the list."""
+
+    def __init__(self, place: int, reason: str) -> None:
+        super().__init__(reason)
+        self.place = place
+        self.reason = reason
+
+
+Ask = Callable[[int, int], Page]
+"""Asks once for page `number` of `size`. Raises PieceFailsError."""
+
+
+@dataclass(frozen=True)
+class BadPlace:
+    """A record that cannot be read: its place from 0, why, and what came instead."""
+
+    place: int
+    reason: str
+    body: bytes = field(repr=False)
+
+
+@dataclass
+class Bisected:
+    """What could be read of a range, by place, and what could not.
+
+    `damaged`: records as received whose `items` have U+FFFD in the place of some bytes.
+    """
+
+    items: dict[int, bytes] = field(default_factory=dict)
+    damaged: dict[int, bytes] = field(default_factory=dict)
+    unread: list[BadPlace] = field(default_factory=list)
+    announced_records: int | None = None
+    announced_pages: int | None = None
+
+
+@dataclass(frozen=True)
+class FailingRange:
+    """Places `first` up to, without, `end`, counted from 0, that failed in one piece as `reason` says.
+
+    `announced`: the records of the whole list; None where nobody said. `page_is_known`: whether a
+    page is known to have as many places as asked for; where it is not, a short piece tells.
+    """
+
+    first: int
+    end: int
+    reason: str
+    announced: int | None
+    page_is_known: bool = True
+
+    @property
+    def last(self) -> int:
+        """The end, but not beyond that of the list."""
+        return self.end if self.announced is None else min(self.end, self.announced)
+
+
+class _Bisection:
+    def __init__(self, failing: FailingRange, ask: Ask, is_well: Callable[[], None]) -> None:
+        self._failing = failing
+        self._ask = ask
+        self._wait_until_well = is_well
+        self._failures_before_any_answer = 0
+        self._has_answer = False
+        self.found = Bisected()
+
+    def read_windows(self, first: int, end: int, size: int) -> None:
+        """Takes what can be read of a range that fails as a whole, by windows of `size` places."""
+        windows = list(_windows(first, end, size))
+        one_failed = False
+        for start in windows:
+            is_the_culprit = start == windows[-1] and not one_failed
+            if size > 1 and is_the_culprit:
+                # The others were answered, so this one fails: that need not be asked.
+                self._halve(start, size)
+            elif not self._read(start, size):
+                one_failed = True
+
+    def _halve(self, start: int, size: int) -> None:
+        first = max(start, self._failing.first)
+        end = min(start + size, self._failing.last)
+        self.read_windows(first, end, size // 2)
+
+    def _read(self, start: int, size: int) -> bool:
+        """Takes a window; False where it failed, and then its halves were taken."""
+        if size == 1:
+            return self._read_one(start)
+        try:
+            page = self._ask(start // size + 1, size)
+        except PieceFailsError as failure:
+            self._note_failure(failure)
+            self._halve(start, size)
+            return False
+        self._take(start, size, page)
+        return True
+
+    def _read_one(self, place: int) -> bool:
+        if place in self.found.items:
+            return True
+        for is_last_try in (False, True):
+            try:
+                self._take(place, 1, self._ask(place + 1, 1))
+            except PieceFailsError as failure:
+                self._note_failure(failure)
+                if is_last_try:
+                    self.found.unread.append(BadPlace(place, failure.reason, failure.body))
+                else:
+                    # The service may have gone down meanwhile, and then no record is to blame.
+                    self._wait_until_well()
+            else:
+                return True
+        return False
+
+    def _take(self, start: int, size: int, page: Page) -> None:
+        self._has_answer = True
+        if page.announced_records is not None:
+            self.found.announced_records = page.announced_records
+        self._look_for_smaller_pages(start, size, page)
+        for row, item in enumerate(page.items[:size]):
+            if self._failing.first <= start + row < self._failing.end:
+                self.found.items[start + row] = item
+                if row in page.damaged:
+                    self.found.damaged[start + row] = page.damaged[row]
+
+    def _look_for_smaller_pages(self, start: int, size: int, page: Page) -> None:
+        total = page.announced_records
+        if self._failing.page_is_known or total is None or not page.items:
+            return
+        if len(page.items) < min(size, total - start):
+            raise SmallerPagesError(len(page.items))
+
+    def _note_failure(self, failure: PieceFailsError) -> None:
+        if self._has_answer:
+            return
+        self._failures_before_any_answer += 1
+        if self._failures_before_any_answer == 2:
+            self._look_further(failure)
+
+    def _look_further(self, failure: PieceFailsError) -> None:
+        """Raises NoAnswerFromError where neither this range nor anything behind it answers."""
+        first, last, announced = self._failing.first, self._failing.last, self._failing.announced
+        behind = announced if announced is not None else last
+        if behind - first <= MOST_TO_ASK_ONE_BY_ONE:
+            return
+        quarters = [first + (last - 1 - first) * part // 4 for part in range(5)]
+        # The first places are the ones most likely to blame, so they are asked for last.
+        for place in dict.fromkeys([behind - 1, *reversed(quarters)]):
+            try:
+                page = self._ask(place + 1, 1)
+            except PieceFailsError:
+                continue
+            if page.items:
+                self._take(place, 1, page)
+                return
+        raise NoAnswerFromError(first, failure.reason)
+
+
+def bisect_page(failing: FailingRange, ask: Ask, wait_until_well: Callable[[], None]) -> Bisected:
+    """The records of a range that can be read, and the places that cannot.
+
+    `wait_until_well` returns once the service answers something else.
+
+    **Guarantees**: every place of the range that the announced total allows is in exactly one of
+    `items` and `unread`, or lies behind the end of the list.
+
+    **Raises**: NoAnswerFromError; SmallerPagesError; what `wait_until_well` raises.
+    """
+    places = failing.last - failing.first
+    bisection = _Bisection(failing, ask, wait_until_well)
+    if places <= 0:
+        return bisection.found
+    bisection.read_windows(failing.first, failing.last, _power_of_two_below(places))
+    bisection.found.unread.sort(key=lambda bad: bad.place)
+    return bisection.found
+
+
+def _windows(first: int, end: int, size: int) -> Iterator[int]:
+    """Where the windows of the grid begin that have places of the range."""
+    yield from range(first - first % size, end, size)
+
+
+def _power_of_two_below(places: int) -> int:
+    """The largest power of two below a number, 1 for 1 and 2."""
+    return 1 << max(0, (places - 1).bit_length() - 1)

@@ -1,0 +1,257 @@
+"""One page of a list, from its request to its file in the spool; halved where it keeps failing."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from migrate.errors import GaveUp, Refused
+from migrate.net.retry import TransientError
+from migrate.snapshot.spool import NoAnswerFrom, PageEntry, Spool, Unread
+from migrate.source.attempts import Attempts
+from migrate.source.bisect import (
+    Bisected,
+    FailingRange,
+    NoAnswerFromError,
+    PieceFailsError,
+    bisect_page,
+)
+from migrate.source.client import BadAnswerError, ListService, Wanted
+from migrate.source.page import DamagedTextError, Page, read_damaged_page, read_page
+from migrate.source.resources import Resource
+from migrate.source.work import Failed, PageDone, PageTask, store_page
+from migrate.source.worker_pool import WorkerPool
+
+TRIES_OF_A_PAGE = 3
+
+
+class NothingAnswers(GaveUp):
+    """Nothing is answered from a place on; `where` is for a later run to remember."""
+
+    def __init__(self, what: str, where: NoAnswerFrom, *, hint: str) -> None:
+        super().__init__(what, hint=hint)
+        self.where = where
+
+
+@dataclass(frozen=True)
+class ListOrder:
+    """In which order a list is asked for, and of which source only."""
+
+    sort: str = "created"
+    order: Literal[1, -1] = 1
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class PageSize:
+    """What is known of a list's pages while one of them is asked for.
+
+    `places`: how many places of the list a page has; `is_known` tells it from a mere assumption.
+    """
+
+    places: int
+    is_known: bool = True
+    announced: int | None = None
+
+
+class PageFetcher:
+    """Asks for pages of one list, `limit` records each. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        service: ListService,
+        resource: Resource,
+        limit: int,
+        spool: Spool,
+        workers: WorkerPool,
+        order: ListOrder | None = None,
+    ) -> None:
+        self.resource = resource
+        self.limit = limit
+        self._service = service
+        self._spool = spool
+        self._workers = workers
+        self.order = order or ListOrder()
+        self._answers = 0
+        self._last_good: Wanted | None = None
+        self._doubt = threading.Lock()
+        self._nothing_answers: NothingAnswers | None = None
+
+    def fetch(self, number: int, size: PageSize) -> PageEntry:
+        """A page, its file written; it does not count yet.
+
+        **Raises**: Refused for a final answer; Unreachable or GaveUp when no whole page came;
+        NothingAnswers; Interrupted; SmallerPagesError.
+        """
+        if self._nothing_answers is not None:
+            raise self._nothing_answers  # another page has found out
+        attempts = self._service.attempts(f"Datatrics: {self.resource.name}, page {number}")
+        answers_before = self._answers
+        wanted = self._wanted(number, self.limit)
+        mend = False
+        with contextlib.ExitStack() as doubt:
+            while True:
+                try:
+                    entry = self._store(number, self._service.ask(wanted), mend=mend)
+                except TransientError as error:
+                    # The same once more is no accident on the way: it is stored like that.
+                    mend = mend or isinstance(error, DamagedTextError)
+                    if attempts.failures == 1 and error.wait_s is None:
+                        # Where many pages fail for one reason, one of them finds out which.
+                        doubt.enter_context(self._doubt)
+                    if self._is_fault_of_page(attempts, error, answers_before, size):
+                        return self._fetch_in_pieces(number, size, error.reason)
+                    attempts.wait_after(error)
+                else:
+                    self._note_answer(wanted)
+                    return entry
+
+    def sorted(self, order: ListOrder, limit: int | None = None) -> PageFetcher:
+        """A fetcher of the same list in another order, and of pages of another size where one is given."""
+        size = self.limit if limit is None else limit
+        return PageFetcher(self._service, self.resource, size, self._spool, self._workers, order)
+
+    def by_identity(self) -> PageFetcher | None:
+        """A fetcher of the same list sorted by its records' ids; None where the service refuses that."""
+        order = replace(self.order, sort=self.resource.fields.id[0])
+        fetcher = self.sorted(order)
+        with contextlib.suppress(TransientError, Refused):
+            read_page(1, self._service.ask(fetcher._wanted(1, 1)))
+            return fetcher
+        return None
+
+    def fetch_record(self, place: int, page: int) -> PageEntry | None:
+        """The record at a place, from 0, as an entry of page `page`; None where it does not come."""
+        with contextlib.suppress(PieceFailsError, Refused):
+            return self.store(replace(self._ask_piece(place + 1, 1), number=page))
+        return None
+
+    def store(self, page: Page) -> PageEntry:
+        """An entry of a page's records, its file written; it does not count yet."""
+        return store_page(page, self._spool, self.resource.fields)
+
+    def answers_at(self, place: int) -> bool:
+        """Whether the record at a place, from 0, comes when it is asked for alone."""
+        with contextlib.suppress(PieceFailsError):
+            return bool(self._ask_piece(place + 1, 1).items)
+        return False
+
+    def _wanted(self, number: int, size: int) -> Wanted:
+        order = self.order
+        return Wanted(self.resource, number, size, order.sort, order.order, order.source)
+
+    def _note_answer(self, wanted: Wanted) -> None:
+        self._answers += 1  # only compared with what it was, so a lost count does no harm
+        self._last_good = wanted
+
+    def _store(self, number: int, body: bytes, *, mend: bool) -> PageEntry:
+        task = PageTask(str(self._spool.folder), self.resource.fields, number, body, mend)
+        done = self._workers.perform(task)
+        if isinstance(done, Failed):
+            raise done.error()
+        if not isinstance(done, PageDone):
+            raise TypeError("a page became something else")
+        return done.entry
+
+    def _is_fault_of_page(
+        self, attempts: Attempts, error: TransientError, answers_before: int, size: PageSize
+    ) -> bool:
+        """Whether a page has failed often enough, while the service answers other requests."""
+        if error.wait_s is not None:
+            return False
+        failures = attempts.failures + 1
+        takes_long = failures > 1 and attempts.elapsed_s > self._service.retry_budget_s / 3
+        if failures % TRIES_OF_A_PAGE and not takes_long:
+            return False
+        if self._answers > answers_before:
+            return True
+        # Any of them may be the culprit itself.
+        last = [size.announced - 1] if size.announced else []
+        return any(self._is_answered(place) for place in (0, 1, *last))
+
+    def _is_answered(self, place: int) -> bool:
+        wanted = self._wanted(place + 1, 1)
+        try:
+            read_page(1, self._service.ask(wanted))
+        except TransientError:
+            return False
+        self._note_answer(wanted)
+        return True
+
+    def _fetch_in_pieces(self, number: int, size: PageSize, reason: str) -> PageEntry:
+        if self._nothing_answers is not None:
+            raise self._nothing_answers  # another page has found out
+        first = (number - 1) * size.places
+        failing = FailingRange(first, first + size.places, reason, size.announced, size.is_known)
+        try:
+            found = bisect_page(failing, self._ask_piece, self.wait_until_well)
+        except NoAnswerFromError as error:
+            stop = self.nothing_answers(error.place, error.reason, size.announced)
+            self._nothing_answers = stop
+            raise stop from None
+        return self._store_bisected(number, found)
+
+    def nothing_answers(self, place: int, reason: str, announced: int | None) -> NothingAnswers:
+        """The stop where nothing is answered from a place, from 0, on."""
+        of = "" if announced is None else f" of {announced:,}"
+        return NothingAnswers(
+            f"Datatrics: {self.resource.name}: from record {place + 1:,}{of} on nothing is "
+            f"answered, while records before are: {reason}",
+            NoAnswerFrom(place + 1, reason),
+            hint="the service may not allow a list to be read so far: have Datatrics raise that limit, "
+            "then give the same command again; what was read so far is kept",
+        )
+
+    def _store_bisected(self, number: int, found: Bisected) -> PageEntry:
+        places = sorted(found.items)
+        items = tuple(found.items[place] for place in places)
+        damaged = {
+            row: found.damaged[place] for row, place in enumerate(places) if place in found.damaged
+        }
+        page = Page(number, items, found.announced_records, None, damaged)
+        unread = tuple(
+            Unread(bad.place + 1, bad.reason, self._spool.keep_bytes(bad.place + 1, bad.body))
+            for bad in found.unread
+        )
+        return replace(self.store(page), unread=unread, in_pieces=True)
+
+    def _ask_piece(self, number: int, size: int) -> Page:
+        """Page `number` of `size`, asked for once; again only where the service wants to be waited for."""
+        attempts = self._service.attempts(f"Datatrics: {self.resource.name}, in pieces of {size}")
+        wanted = self._wanted(number, size)
+        while True:
+            body = b""
+            try:
+                body = self._service.ask(wanted)
+                page = _read_mended(number, body)
+            except TransientError as error:
+                if error.wait_s is None:
+                    came = error.body if isinstance(error, BadAnswerError) else body
+                    raise PieceFailsError(error.reason, came) from None
+                attempts.wait_after(error)
+            else:
+                self._note_answer(wanted)
+                return page
+
+    def wait_until_well(self) -> None:
+        """Returns once the service answers what it has answered before. Raises GaveUp."""
+        wanted = self._last_good
+        if wanted is None:
+            return
+        attempts = self._service.attempts(f"Datatrics: {self.resource.name}, page {wanted.number}")
+        while True:
+            try:
+                _read_mended(1, self._service.ask(wanted))
+            except TransientError as error:
+                attempts.wait_after(error)
+            else:
+                return
+
+
+def _read_mended(number: int, body: bytes) -> Page:
+    try:
+        return read_page(number, body)
+    except DamagedTextError:
+        return read_damaged_page(number, body)

@@ -1,0 +1,384 @@
+"""Reads a list to its end, and again where it has moved, until nothing more is to be learnt or a bound is reached.
+
+After the last page the first one is read once more, for the totals, and the last one too. Where only
+new records came at the end, reading goes on from there. Where anything else moved, records may have
+slid past us from one page to another, so the list is read again from the first page that can have
+moved. Where nothing seems to have moved, the tails of pages are looked at too.
+
+What any reading has delivered is kept: the snapshot is the union of all readings. A record that the
+last one lacks is asked for alone: it is still there, or it has vanished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from migrate.snapshot.readings import (
+    StoredRow,
+    Stray,
+    Strays,
+    find_strays,
+    keep_strays,
+    moments_of,
+    read_rows,
+)
+from migrate.snapshot.records import IdentityFields
+from migrate.snapshot.spool import PageEntry
+from migrate.snapshot.survey import DuplicateSurvey, survey
+from migrate.snapshot.versions import is_newer
+from migrate.source.fetch import NothingAnswers, PageSize
+from migrate.source.missing import Found, ask_alone, page_of
+from migrate.source.page_tails import (
+    NO_TAILS,
+    SourceChange,
+    Tails,
+    compare_last_readable,
+    compare_page,
+    look_at_tails,
+)
+from migrate.source.paging import Paging
+from migrate.source.read_pages import ListContext, look_of, read_pages
+from migrate.source.resources import CREATED
+from migrate.source.verdict import Observation
+
+MOST_READINGS = 4
+
+
+@dataclass(frozen=True)
+class ListReading:
+    """A list whose records are in the spool.
+
+    `left_out`: the rows that are in no part, by entry. `kept`: records of earlier readings that the
+    last one lacks and that are in the parts. `vanished`: those that the service no longer has, as
+    `_source`, `_id`, `_page`, `_raw`.
+    """
+
+    observation: Observation
+    survey: DuplicateSurvey
+    resumed_pages: int
+    left_out: Mapping[int, list[int]] = field(default_factory=dict)
+    kept: int = 0
+    vanished: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known after a reading. `delivered`: distinct records of the last one; `known`: of all readings.
+
+    `lost_places`: places whose records could not be read. `is_mixed`: the pages that count were read
+    at different moments. `unmoved`: the last page up to which nothing has moved.
+    """
+
+    readings: int
+    change: SourceChange
+    announced: int | None
+    delivered: int
+    known: int
+    duplicates: int
+    lost_places: int
+    unknown_before: int
+    is_mixed: bool
+    unmoved: int
+    last_page: int
+
+
+def next_first_page(seen: Seen) -> int | None:
+    """The page from which to read the list again, None where that would tell nothing new. Pure."""
+    if seen.readings >= MOST_READINGS:
+        return None
+    everything = seen.announced in (None, seen.known + seen.lost_places)
+    adds_up = everything or seen.announced == seen.delivered + seen.lost_places
+    if seen.change is SourceChange.MOVED:
+        return seen.unmoved + 1
+    if seen.change is SourceChange.GROWN:
+        return seen.last_page + 1
+    brought_something = seen.readings == 1 or seen.unknown_before > 0
+    if seen.change is SourceChange.SWAPPED:
+        # Counts alone prove nothing in a list without an order: two readings have to agree.
+        return 1 if brought_something or not everything else None
+    if seen.is_mixed and not adds_up:
+        return 1
+    lacks = seen.announced is not None and seen.known + seen.lost_places < seen.announced
+    # Where a record came twice, another one may have been passed over.
+    return 1 if lacks and seen.duplicates and brought_something else None
+
+
+def read_list(context: ListContext) -> ListReading:
+    """Everything of one list in the spool, with what is to be known for its verdict.
+
+    **Guarantees**: at most `MOST_READINGS` readings; a record that any of them delivered is in the
+    parts, or among the vanished.
+
+    **Raises**: Interrupted; Refused; Unreachable; GaveUp.
+    """
+    return _Reader(context).run()
+
+
+@dataclass(frozen=True)
+class _SecondLook:
+    """What became of the first and the last page. `unmoved` as in `Seen`."""
+
+    change: SourceChange
+    announced: int | None
+    unmoved: int
+
+
+class _Reader:
+    def __init__(self, context: ListContext) -> None:
+        self._context = context
+        self._spool = context.spool
+        self._size = PageSize(context.fetcher.limit)
+
+    def run(self) -> ListReading:
+        resumed = self._keep_what_still_holds()
+        readings, first_page, is_mixed = 1, 1, resumed > 0
+        before: list[int | None] | None = None
+        while True:
+            paging = self._read_on()
+            totals = before if before is not None else [*paging.totals_restored]
+            totals = [*totals, *paging.totals_taken]
+            look = self._look_again(totals)
+            tails = NO_TAILS
+            if look.change is not SourceChange.GROWN and look.unmoved:
+                tails = look_at_tails(self._context, self._size, every=is_mixed and readings > 1)
+            found = survey(self._spool, self._fields)
+            strays = find_strays(self._spool, self._fields, first_page)
+            seen = self._sum_up(readings, look, tails, found, strays, is_mixed=is_mixed)
+            again_from = next_first_page(seen)
+            if again_from is None:
+                break
+            readings += 1
+            self._begin_again(readings, again_from)
+            if seen.change is SourceChange.SWAPPED:
+                self._sort_by_identity()
+            is_mixed = again_from > 1
+            before = [look.announced] if seen.change is SourceChange.GROWN else []
+            first_page = again_from
+        observation = Observation(
+            announced_start=totals[0] if totals else None,
+            announced_end=look.announced,
+            distinct=found.distinct,
+            moved=seen.change in (SourceChange.GROWN, SourceChange.MOVED),
+            rounds=readings - 1,
+            swapped=seen.change is SourceChange.SWAPPED,
+            sorted_by=self._spool.sorted_by,
+            troubles=tuple(paging.troubles),
+            tails_seen=tails.seen,
+            pages_with_tails=tails.pages,
+        )
+        return self._unite(ListReading(observation, found, resumed), strays)
+
+    @property
+    def _fields(self) -> IdentityFields:
+        return self._context.fetcher.resource.fields
+
+    def _sum_up(
+        self,
+        readings: int,
+        look: _SecondLook,
+        tails: Tails,
+        found: DuplicateSurvey,
+        strays: Strays,
+        *,
+        is_mixed: bool,
+    ) -> Seen:
+        entries = self._spool.entries()
+        return Seen(
+            readings=readings,
+            change=max(look.change, tails.change),
+            announced=look.announced,
+            delivered=found.distinct,
+            known=found.distinct + len(strays.missing),
+            duplicates=found.duplicates,
+            lost_places=sum(len(entry.unread) for entry in entries),
+            unknown_before=strays.unknown_before,
+            is_mixed=is_mixed,
+            unmoved=tails.unmoved if look.unmoved else 0,
+            last_page=entries[-1].number if entries else 0,
+        )
+
+    def _begin_again(self, readings: int, first_page: int) -> None:
+        context = self._context
+        context.progress.note(
+            f"{context.name}: the source has moved; reading again"
+            + (f" from page {first_page:,}" if first_page > 1 else "")
+            + f" (reading {readings} of at most {MOST_READINGS})"
+        )
+        self._set_aside(first_page)
+
+    def _sort_by_identity(self) -> None:
+        """Asks for the list in an order without equals, where the service has one."""
+        fetcher = self._context.fetcher
+        by_identity = fetcher.by_identity() if fetcher.order.sort == CREATED[0] else None
+        if by_identity is not None:
+            self._spool.sort_by(by_identity.order.sort)
+            self._context = replace(self._context, fetcher=by_identity)
+
+    def _set_aside(self, first_page: int) -> None:
+        context = self._context
+        has_pages_to_read_again = any(number >= first_page for number in context.spool.pages)
+        context.spool.set_aside(first_page)
+        if context.early and has_pages_to_read_again:
+            context.early.restart()
+        context.progress.end(context.name)
+        begin_task(context)
+
+    def _keep_what_still_holds(self) -> int:
+        """How many pages of an earlier run remain: all, or none where the source has moved since."""
+        context, spool = self._context, self._spool
+        self._check_range_that_gave_no_answer()
+        if spool.sorted_by is not None:
+            order = replace(context.fetcher.order, sort=spool.sorted_by)
+            self._context = context = replace(context, fetcher=context.fetcher.sorted(order))
+        self._size = PageSize(spool.page_places or context.fetcher.limit)
+        stored = spool.entries()
+        if not stored:
+            return 0
+        change, entry = self._look_at_page(stored[-1])
+        if change > SourceChange.GROWN:
+            spool.add_aside(entry)
+            self._set_aside(1)
+            context.progress.note(
+                f"{context.name}: the source has moved since the interruption; reading from the start"
+            )
+            return 0
+        self._take_second_look(change, entry)
+        return len(stored)
+
+    def _check_range_that_gave_no_answer(self) -> None:
+        """Raises NothingAnswers where an earlier run stopped because nothing was answered, and it is so still."""
+        where = self._spool.no_answer_from
+        fetcher = self._context.fetcher
+        if where is not None and not fetcher.answers_at(where.position - 1):
+            raise fetcher.nothing_answers(where.position - 1, where.reason, None)
+
+    def _read_on(self) -> Paging:
+        """Reads from what is stored to the end; from the start where pages turn out to be smaller."""
+        context, spool = self._context, self._spool
+        while True:
+            paging = Paging(context.ahead, context.fetcher.limit, spool.page_places)
+            for entry in spool.entries():
+                paging.restore(look_of(entry))
+            try:
+                read_pages(context, paging)
+            except NothingAnswers as error:
+                spool.note_no_answer(error.where)
+                raise
+            if paging.smaller_pages is None:
+                break
+            spool.note_page_places(paging.smaller_pages)
+            self._set_aside(1)
+        self._size = PageSize(paging.page_places, announced=paging.announced_records)
+        return paging
+
+    def _look_again(self, totals: Sequence[int | None]) -> _SecondLook:
+        context, stored = self._context, self._spool.entries()
+        if not stored:
+            entry = context.fetcher.fetch(1, self._size)
+            self._spool.add_aside(entry)
+            change = SourceChange.MOVED if entry.rows else SourceChange.NONE
+            return _SecondLook(change, entry.announced_records, 0)
+        ends = [stored[-1], stored[0]] if len(stored) > 1 else [stored[0]]
+        with context.open_pool(len(ends)) as pool:
+            looks = list(pool.map(self._look_at_page, ends))
+        for change, entry in looks:
+            self._take_second_look(change, entry)
+        change, last = looks[0]
+        first_change, first = looks[-1]
+        if len(looks) > 1 and first_change is SourceChange.GROWN:
+            # The first page has another one behind it: if it has grown, its records have slid.
+            first_change = SourceChange.MOVED
+        announced = last.announced_records
+        if announced is None:
+            announced = first.announced_records
+        of_totals = change_of_totals([*totals, announced])
+        is_first_unmoved = first_change is SourceChange.NONE
+        is_located = is_first_unmoved and of_totals is not SourceChange.MOVED
+        change = max(change, first_change, of_totals)
+        return _SecondLook(change, announced, 1 if is_located else 0)
+
+    def _look_at_page(self, stored: PageEntry) -> tuple[SourceChange, PageEntry]:
+        """A page beside what it holds now; of one with unreadable records only its last readable one."""
+        if not stored.unread:
+            return compare_page(self._context, stored, self._size)
+        return compare_last_readable(self._context, stored, self._size)
+
+    def _take_second_look(self, change: SourceChange, entry: PageEntry) -> None:
+        stored = self._spool.pages[entry.number]
+        if entry.file == stored.file:
+            return
+        if change > SourceChange.GROWN or stored.unread:
+            self._spool.add_aside(entry)
+        else:
+            self._spool.record(entry)
+
+    def _unite(self, reading: ListReading, strays: Strays) -> ListReading:
+        """The reading with what earlier ones delivered beyond it."""
+        if not (strays.missing or strays.nameless or strays.newer):
+            self._spool.keep_aside([])
+            return replace(reading, left_out=reading.survey.left_out)
+        found = ask_alone(self._context, strays.missing, self._any_delivered())
+        kept = [*found.there, *found.unknown]
+        vanished = read_rows(self._spool, [stray.at for stray in (*found.gone, *strays.nameless)])
+        left_out = {page: list(rows) for page, rows in reading.survey.left_out.items()}
+        kept_rows = self._take_newer_bodies(found)
+        for stray, delivered in strays.newer:
+            kept_rows.append(stray)
+            left_out.setdefault(delivered.entry, []).append(delivered.row)
+        left_out |= keep_strays(self._spool, [*kept_rows, *found.unknown])
+        seen = reading.observation
+        observation = replace(
+            seen,
+            distinct=seen.distinct + len(kept),
+            found_alone=len(found.there),
+            not_to_be_asked=len(found.unknown),
+            vanished=vanished.height,
+        )
+        return replace(
+            reading,
+            observation=observation,
+            left_out=left_out,
+            kept=len(kept),
+            vanished=vanished,
+        )
+
+    def _take_newer_bodies(self, found: Found) -> list[Stray]:
+        """The records found alone, in what came just now unless it says to be older than what came before."""
+        if not found.bodies:
+            return []
+        entry = self._context.fetcher.store(page_of(found.bodies))
+        self._spool.add_aside(entry)
+        number = self._spool.aside[-1].number
+        moments = moments_of(self._spool.read(self._spool.aside[-1]).items, self._fields)
+        chosen = []
+        for row, (stray, updated) in enumerate(zip(found.there, moments, strict=True)):
+            # Where it cannot be told which is newer, the later answer counts.
+            is_older = is_newer(updated, stray.updated) is False
+            at = stray.at if is_older else StoredRow(number, row)
+            chosen.append(replace(stray, at=at))
+        return chosen
+
+    def _any_delivered(self) -> Stray | None:
+        for entry in self._spool.filled():
+            for row, (source, id_) in enumerate(zip(*self._spool.identities(entry), strict=True)):
+                if source is not None and id_ is not None:
+                    return Stray(StoredRow(entry.number, row), source, id_, None)
+        return None
+
+
+def begin_task(context: ListContext) -> None:
+    """Shows the list as a task, with what is stored of it."""
+    stored = sum(entry.rows for entry in context.spool.entries())
+    context.progress.begin(context.name, total=None, unit="records", done=stored)
+
+
+def change_of_totals(totals: Sequence[int | None]) -> SourceChange:
+    """What totals say that were announced one after another, those between the first and the last in any order."""
+    known = [total for total in totals if total is not None]
+    if len(set(known)) <= 1:
+        return SourceChange.NONE
+    has_only_grown = all(known[0] <= total <= known[-1] for total in known)
+    return SourceChange.GROWN if has_only_grown else SourceChange.MOVED
