@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import contextlib
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from migrate import parquet
 from migrate.app.as_loaded import as_loaded
 from migrate.app.not_loaded import not_begun, read_totals
 from migrate.app.standing import read_standing
-from migrate.app.target_client import reading_folder, sleeper
+from migrate.app.target_client import reading_folder, readings_folder, sleeper
+from migrate.app.undo_lists import RestoredDataset, write_left, write_lists
 from migrate.errors import Interrupted, MigrateError, UsageError
 from migrate.load.ledger_notes import LedgerNotes, PlanEvent
 from migrate.load.loader import load
 from migrate.load.planned import DatasetToLoad, PlanToLoad
-from migrate.names import BATCH_ROWS, MASTERID
-from migrate.plan.files import SOURCE
+from migrate.names import MASTERID
+from migrate.plan.batches import Cutter
+from migrate.plan.files import SOURCE, write_frames
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.target.answer import Answer
 from migrate.target.client import TargetClient
-from migrate.verify.readback import Reading, forget_reading, read_back
+from migrate.verify.readback import Pages, Reading, forget_reading, read_pages
 from migrate.verify.rules import read_rules
-from migrate.verify.undo import DatasetUndo, count_restored, payload, refused_records, split_load
-from migrate.workspace import new_name, replacing, write_bytes
+from migrate.verify.undo import kinds_of
+from migrate.verify.undo_split import (
+    DatasetUndo,
+    Loaded,
+    count_restored,
+    refused_records,
+    split_load,
+)
+from migrate.workspace import new_name
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
 
 _USUAL_WAIT_S = 5.0
 _LOOKS = 4
-_IDS = ("dataset_id", "masterid")
-Refusals = Mapping[str, Mapping[str, int]]
-"""By dataset, the masterids of records that were refused, with the HTTP status."""
+_KEY_ROUNDS = 3
+# So many of the newest records show in which JSON types the target has its columns.
+_SEEN_RECORDS = 500
 
 
 class RestoringClient(TargetClient):
@@ -53,9 +60,9 @@ class RestoringClient(TargetClient):
 class Undo:
     """What an undo can do or has done; `lists` are the files that name what the API cannot undo.
 
-    `restored`: records that were written back, `partly` of them without columns that cannot be emptied; `refused`:
-    records that the target did not take at all; `verified`: records that read back as they were written. `not_loaded`:
-    records that were never sent, of datasets whose load was not begun.
+    `restored`: records that were written back, `partly` of them, or others, keep columns that cannot be given back;
+    `refused`: records that the target did not take at all; `verified`: records that read back as they were.
+    `not_loaded`: records that were never sent, of datasets whose load was not begun.
     """
 
     plan: str
@@ -68,55 +75,69 @@ class Undo:
     not_loaded: Mapping[str, int] = field(default_factory=dict)
 
 
-def plan_undo(context: Context, name: str | None) -> Undo:
+def plan_undo(context: Context, name: str | None, datasets: Sequence[str] = ()) -> Undo:
     """What of a load can be undone. Sends no write; writes lists of what cannot into `exports/PLAN/`."""
     plan = open_plan(context.workspace, name)
     context = as_loaded(context, plan, "an undo", "undo")
     with _client(context) as client:
-        found = _split(context, client, plan)
-    return Undo(
-        plan.name,
-        found,
-        tuple(_write_lists(context, plan, found)),
-        not_loaded=_never_sent(context, plan),
-    )
+        found = _split(context, client, plan, datasets)
+    lists = write_lists(context.workspace.exports / plan.name, found)
+    _forget(context, plan)
+    return Undo(plan.name, found, tuple(lists), not_loaded=_never_sent(context, plan))
 
 
-def run_undo(context: Context, name: str | None, *, wait_s: float = _USUAL_WAIT_S) -> Undo:
-    """Restores what can be restored, and reads back whether it is; `wait_s` is the wait between two such looks.
+def run_undo(
+    context: Context,
+    name: str | None,
+    datasets: Sequence[str] = (),
+    *,
+    wait_s: float = _USUAL_WAIT_S,
+) -> Undo:
+    """Restores what can be restored, of some datasets or all, and reads back whether it is.
 
-    Called again it resumes: what was restored is as it was, and is not sent again.
+    `wait_s` is the wait between two such looks. Called again it resumes: what was restored is as it was, and is not
+    sent again.
     """
     plan = open_plan(context.workspace, name)
     context = as_loaded(context, plan, "an undo", "undo")
+    with LedgerNotes(context.workspace.ledger) as notes:
+        notes.note_plan_of_run(plan.name)
     try:
         with _client(context) as client:
-            found = _split(context, client, plan)
-            lists = _write_lists(context, plan, found)
-            wanted = [entry for entry in found if entry.restorable]
-            taken, refused = _restore(context, client, plan, wanted)
-            verified = _verify(context, client, plan, taken, wait_s)
+            found = _split(context, client, plan, datasets)
+            folder = context.workspace.exports / plan.name
+            lists = write_lists(folder, found)
+            taken = [_restore(context, client, plan, entry) for entry in found]
+            verified = sum(_verify(context, client, plan, entry, wait_s) for entry in taken)
     except Interrupted as error:
         raise Interrupted(error.what, hint=_command(plan)) from None
-    lists += _write_left(context, plan, taken, refused)
-    records = [record for entry in taken for record in entry.restorable]
-    is_whole = not any(refused.values()) and not any(record.left for record in records)
-    if records or read_standing(context.workspace, plan).undone is not None:
-        event = PlanEvent(
-            plan.name, "undone", records=len(records), scope="whole" if is_whole else "part"
-        )
-        with LedgerNotes(context.workspace.ledger) as notes:
-            notes.note_event(event)
-    return Undo(
+    lists += [file for entry in taken for file in write_left(folder, entry)]
+    done = Undo(
         plan.name,
         found,
         tuple(lists),
-        restored=len(records),
+        restored=sum(entry.restored for entry in taken),
         verified=verified,
-        partly=sum(bool(record.left) for record in records),
-        refused=sum(len(rows) for rows in refused.values()),
+        partly=sum(entry.partly for entry in taken),
+        refused=sum(len(entry.refused) for entry in taken),
         not_loaded=_never_sent(context, plan),
     )
+    _note_undone(context, plan, done, datasets)
+    _forget(context, plan)
+    return done
+
+
+def _note_undone(context: Context, plan: Plan, done: Undo, datasets: Sequence[str]) -> None:
+    """Keeps that the undo came to its end, where it has changed anything at all, now or in an earlier call."""
+    if not done.restored and read_standing(context.workspace, plan).undone is None:
+        return
+    left_alone = sum(
+        entry.count("changed_since") + entry.count("survivors") for entry in done.datasets
+    )
+    is_part = bool(datasets or done.partly or done.refused or left_alone)
+    scope = "part" if is_part or done.verified != done.restored else "whole"
+    with LedgerNotes(context.workspace.ledger) as notes:
+        notes.note_event(PlanEvent(plan.name, "undone", records=done.restored, scope=scope))
 
 
 def _never_sent(context: Context, plan: Plan) -> Mapping[str, int]:
@@ -138,237 +159,196 @@ def _client(context: Context) -> RestoringClient:
     )
 
 
-def _split(context: Context, client: TargetClient, plan: Plan) -> tuple[DatasetUndo, ...]:
-    if not read_totals(context.workspace, plan.name):
+def _split(
+    context: Context, client: TargetClient, plan: Plan, datasets: Sequence[str]
+) -> tuple[DatasetUndo, ...]:
+    loaded = read_totals(context.workspace, plan.name)
+    if not loaded:
         raise UsageError(
             f"nothing of plan {plan.name!r} was loaded, so there is nothing to undo",
             hint="migrate status",
         )
+    for dataset in datasets:
+        if dataset not in plan.document.dataset_ids:
+            known = ", ".join(plan.document.dataset_ids)
+            raise UsageError(
+                f"plan {plan.name!r} has no dataset {dataset!r} that can be undone",
+                hint=f"it has {known}",
+            )
     rules = read_rules(context.project.mappings)
     found = []
-    for dataset, dataset_id in plan.document.dataset_ids.items():
-        if rules[dataset].is_feed:
+    # The other way round than they were loaded: what looks another dataset up goes first.
+    for dataset, dataset_id in reversed(plan.document.dataset_ids.items()):
+        if rules[dataset].is_feed or dataset not in (datasets or loaded):
             continue
-        held = _held(context, client, plan, dataset)
-        found.append(
-            split_load(
-                context.workspace.ledger,
-                plan.name,
-                plan.folder / dataset,
-                rules[dataset],
-                dataset_id,
-                held,
-            )
-        )
-    return tuple(found)
+        used = plan.document.mappings[dataset]
+        keys = {*used.key, *(name for key in used.alternative_keys for name in key)}
+        where = Loaded(context.workspace.ledger, plan.name, plan.folder / dataset, frozenset(keys))
+        with _pages(context, client, plan, dataset) as pages:
+            kinds = kinds_of(client.list_records(dataset_id, 1, _SEEN_RECORDS))
+            work = _work(context, plan, dataset)
+            found.append(split_load(where, rules[dataset], dataset_id, pages, kinds, work))
+    return tuple(reversed(found))
 
 
-def _held(context: Context, client: TargetClient, plan: Plan, dataset: str) -> pl.DataFrame:
+@contextlib.contextmanager
+def _pages(context: Context, client: TargetClient, plan: Plan, dataset: str) -> Iterator[Pages]:
+    """The dataset as it is now, read anew; its pages are gone when the block ends."""
     folder = reading_folder(context, plan, dataset)
     forget_reading(folder)
     reading = Reading(folder, context.now, context.stop, lambda _rows: None)
-    held = read_back(client, plan.document.dataset_ids[dataset], reading)
+    yield read_pages(client, plan.document.dataset_ids[dataset], reading)
     forget_reading(folder)
-    return held
+
+
+def _work(context: Context, plan: Plan, dataset: str) -> Path:
+    """An empty folder for what is put aside of a dataset."""
+    folder = reading_folder(context, plan, f"{dataset}.undo")
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def _forget(context: Context, plan: Plan) -> None:
+    forget_reading(readings_folder(context, plan))
 
 
 def _restore(
-    context: Context, client: TargetClient, plan: Plan, wanted: Sequence[DatasetUndo]
-) -> tuple[list[DatasetUndo], Refusals]:
-    """The records that were taken back, by dataset, and those that were not.
+    context: Context, client: TargetClient, plan: Plan, entry: DatasetUndo
+) -> RestoredDataset:
+    """What was taken back of a dataset.
 
-    What is refused is sent once more without the columns that would become null: the target may not let them.
+    A key that another record has by now is free once that one got its own back: what was refused is sent again as long
+    as that helps. Then it is sent once more without what a target may refuse.
     """
-    first = [
-        replace(entry, restorable=tuple(r for r in entry.restorable if r.before))
-        for entry in wanted
-    ]
-    refused = _send(context, client, plan, first)
-    again = [_without_nulls(entry, refused.get(entry.dataset, {})) for entry in first]
-    still = _send(context, client, plan, again)
-    taken: list[DatasetUndo] = []
-    lost: dict[str, dict[str, int]] = {}
-    for entry, bare in zip(first, again, strict=True):
-        no, never = refused.get(entry.dataset, {}), still.get(entry.dataset, {})
-        records = [r for r in entry.restorable if r.masterid not in no]
-        records += [r for r in bare.restorable if r.masterid not in never]
-        taken.append(replace(entry, restorable=tuple(records)))
-        done = {r.masterid for r in records}
-        lost[entry.dataset] = {
-            masterid: status for masterid, status in no.items() if masterid not in done
-        }
-    return taken, lost
+    sending = _Sending(context, client, plan, entry)
+    refused = sending.send(None)
+    for _ in range(_KEY_ROUNDS):
+        again = {masterid for masterid in refused if masterid in sending.restores_keys(refused)}
+        if not again:
+            break
+        still = sending.send(again)
+        gained = len(again) - len(still)
+        refused = {m: status for m, status in refused.items() if m not in again} | dict(still)
+        if not gained:
+            break
+    bare = sending.worth_again(refused)
+    never = sending.send(bare, bare=True) if bare else {}
+    lost = {m: never.get(m, status) for m, status in refused.items() if m not in bare or m in never}
+    return RestoredDataset(entry, frozenset(bare - never.keys()), lost)
 
 
-def _without_nulls(entry: DatasetUndo, refused: Collection[str]) -> DatasetUndo:
-    """The refused records without columns to empty, as far as that leaves something to send and changes anything."""
-    bare = (record.without_nulls() for record in entry.restorable if record.masterid in refused)
-    known = {record.masterid: len(record.left) for record in entry.restorable}
-    return replace(
-        entry, restorable=tuple(r for r in bare if r.before and len(r.left) > known[r.masterid])
-    )
+@dataclass(frozen=True)
+class _Sending:
+    """Records of one dataset on their way back, through the loader."""
 
+    context: Context
+    client: TargetClient
+    plan: Plan
+    entry: DatasetUndo
 
-def _send(
-    context: Context, client: TargetClient, plan: Plan, entries: Sequence[DatasetUndo]
-) -> Refusals:
-    """Sends records through the loader; gives those that were refused."""
-    entries = [entry for entry in entries if entry.restorable]
-    if not entries:
-        return {}
-    to_load = _to_load(context, plan, entries)
-    try:
-        load(
-            client,
-            context.workspace,
-            to_load,
-            context.project.gates,
-            context.progress,
-            context.stop,
-        )
-    except MigrateError as error:
-        error.hint = (error.hint or "").replace(
-            f"migrate load --plan {to_load.name}", _command(plan)
-        ) or None
-        raise
-    found = {
-        entry.dataset: refused_records(context.workspace.ledger, to_load.name, entry.dataset)
-        for entry in entries
-    }
-    return {dataset: refused for dataset, refused in found.items() if refused}
-
-
-def _to_load(context: Context, plan: Plan, wanted: Sequence[DatasetUndo]) -> PlanToLoad:
-    """The records to restore as a plan that the loader takes, below `undo/NAME`; its name is of this moment."""
-    place = context.workspace.root / "undo"
-    name = f"undo-{plan.name}-" + new_name(
-        context.now(), lambda at: (place / f"undo-{plan.name}-{at}").exists()
-    )
-    folder = place / name
-    datasets = []
-    for entry in wanted:
-        records = folder / entry.dataset / "records.parquet"
-        with replacing(records) as temporary:
-            frame = _records(entry)
-            parquet.write(frame, temporary)
-        datasets.append(
-            DatasetToLoad(
-                name=entry.dataset,
-                dataset_id=entry.dataset_id,
-                key_columns=(MASTERID,),
-                recipe_columns=frozenset(),
-                records=records,
-                unchanged=None,
-                rows=frame.height,
-                batches=frame.get_column("batch").n_unique(),
+    def send(self, chosen: Collection[str] | None, *, bare: bool = False) -> Mapping[str, int]:
+        """Sends these records, or all; gives those that were refused, with the HTTP status."""
+        to_load = self._to_load(chosen, bare=bare)
+        if not to_load.datasets[0].rows:
+            return {}
+        context = self.context
+        try:
+            load(
+                self.client, context.workspace, to_load, context.project.gates,
+                context.progress, context.stop,
+            )  # fmt: skip
+        except MigrateError as error:
+            hint = (error.hint or "").replace(
+                f"migrate load --plan {to_load.name}", _command(self.plan)
             )
+            error.hint = hint or None
+            raise
+        return refused_records(context.workspace.ledger, to_load.name, self.entry.dataset)
+
+    def restores_keys(self, among: Collection[str]) -> set[str]:
+        """Those of some records that get a key back."""
+        used = self.plan.document.mappings[self.entry.dataset]
+        keys = [*used.key, *(name for key in used.alternative_keys for name in key)]
+        found: set[str] = set()
+        for frame in self._frames(among):
+            has_key = pl.col("columns").list.set_intersection(keys).list.len() > 0
+            found.update(frame.filter(has_key).get_column("masterid"))
+        return found
+
+    def worth_again(self, refused: Collection[str]) -> set[str]:
+        """Those of the refused ones of which something is left to send, and not the same as before."""
+        found: set[str] = set()
+        for frame in self._frames(refused):
+            is_less = pl.col("bare_columns").list.len() < pl.col("columns").list.len()
+            is_some = pl.col("bare_columns").list.len() > 0
+            found.update(frame.filter(is_less & is_some).get_column("masterid"))
+        return found
+
+    def _frames(self, chosen: Collection[str] | None) -> Iterator[pl.DataFrame]:
+        for frame in self.entry.frames("restorable"):
+            yield frame if chosen is None else frame.filter(pl.col("masterid").is_in(list(chosen)))
+
+    def _to_load(self, chosen: Collection[str] | None, *, bare: bool) -> PlanToLoad:
+        """The records as a plan that the loader takes, below `undo/NAME`; its name is of this moment."""
+        place = self.context.workspace.root / "undo"
+        head = f"undo-{self.plan.name}-"
+        name = head + new_name(self.context.now(), lambda at: (place / f"{head}{at}").exists())
+        folder, dataset = place / name, self.entry.dataset
+        cutter = Cutter(self.context.project.octolis.batch_bytes)
+        (folder / dataset).mkdir(parents=True, mode=0o700)
+        records = folder / dataset / "records.parquet"
+        columns = ("bare_payload", "bare_columns") if bare else ("payload", "columns")
+        frames = (
+            cutter.number(
+                frame.filter(pl.col(columns[1]).list.len() > 0).select(
+                    pl.col(columns[0]).alias("_payload"), "masterid"
+                )
+            ).select(_AS_RECORDS)
+            for frame in self._frames(chosen)
         )
-    return PlanToLoad(name=name, folder=folder, datasets=tuple(datasets), undoes=plan.name)
+        written = write_frames(frames, _RECORDS_SCHEMA, records, folder)
+        to_load = DatasetToLoad(
+            name=dataset,
+            dataset_id=self.entry.dataset_id,
+            key_columns=(MASTERID,),
+            recipe_columns=frozenset(),
+            records=records,
+            unchanged=None,
+            rows=written.rows,
+            batches=cutter.batches,
+        )
+        return PlanToLoad(name=name, folder=folder, datasets=(to_load,), undoes=self.plan.name)
 
 
-def _records(entry: DatasetUndo) -> pl.DataFrame:
-    assert entry.rules is not None  # what was split knows its rules
-    rules = entry.rules
-    rows = [(record.masterid, payload(rules, record)) for record in entry.restorable]
-    place = pl.int_range(pl.len(), dtype=pl.Int32)
-    return pl.DataFrame(rows, schema={"key": pl.String, "payload": pl.String}, orient="row").select(
-        (place // BATCH_ROWS).alias("batch"),
-        (place % BATCH_ROWS).alias("position"),
-        pl.lit("update").alias("change"),
-        "key",
-        "payload",
-        pl.lit([], dtype=pl.List(SOURCE)).alias("sources"),
-        pl.col("key").alias("masterid"),
-    )
+_AS_RECORDS = (
+    pl.col("_batch").alias("batch"),
+    pl.col("_slot").alias("position"),
+    pl.lit("update").alias("change"),
+    pl.col("masterid").alias("key"),
+    pl.col("_payload").alias("payload"),
+    pl.lit([], dtype=pl.List(SOURCE)).alias("sources"),
+    "masterid",
+)
+_RECORDS_SCHEMA: Mapping[str, pl.DataType | type[pl.DataType]] = {
+    "batch": pl.Int32, "position": pl.Int32, "change": pl.String, "key": pl.String,
+    "payload": pl.String, "sources": pl.List(SOURCE), "masterid": pl.String,
+}  # fmt: skip
 
 
 def _verify(
-    context: Context, client: TargetClient, plan: Plan, taken: Sequence[DatasetUndo], wait_s: float
+    context: Context, client: TargetClient, plan: Plan, done: RestoredDataset, wait_s: float
 ) -> int:
     """How many of the restored records read back as they were before the load, once the target has prepared them."""
-    sound = 0
-    sleep = sleeper(context)
-    for entry in taken:
-        if not entry.restorable:
-            continue
-        assert entry.rules is not None  # what was split knows its rules
-        for look in range(_LOOKS):
-            if look:
-                sleep(wait_s)
-            found = count_restored(
-                entry.rules, entry.restorable, _held(context, client, plan, entry.dataset)
-            )
-            if found == len(entry.restorable):
-                break
-        sound += found
+    if not done.restored:
+        return 0
+    sleep, sound = sleeper(context), 0
+    rules, dataset = done.entry.rules, done.entry.dataset
+    for look in range(_LOOKS):
+        if look:
+            sleep(wait_s)
+        with _pages(context, client, plan, dataset) as pages:
+            work = reading_folder(context, plan, f"{dataset}.undone")
+            sound = count_restored(rules, done.frames(), pages, done.restored, work)
+        if sound == done.restored:
+            break
     return sound
-
-
-def _write_lists(context: Context, plan: Plan, found: Sequence[DatasetUndo]) -> list[Path]:
-    """What the API cannot undo, as CSV files that the vendor's support can act on: dataset id and masterid.
-
-    Of merged records what they held is listed, and what the record held that they went into: it is nowhere else any
-    more.
-    """
-    files = []
-    for entry in found:
-        for what, headers, rows in _lists(entry):
-            full = [(entry.dataset_id, *row) for row in rows]
-            files += _write_list(
-                context, plan, f"undo-{what}-{entry.dataset}", (*_IDS, *headers), full
-            )
-    return files
-
-
-def _lists(entry: DatasetUndo) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[object]]]]:
-    """Each list's name, its columns beside the ids, and its rows without the dataset's id."""
-    yield "created", (), [(masterid,) for masterid in entry.created]
-    yield "changed-since", (), [(masterid,) for masterid in entry.changed_since]
-    lost = [*entry.merged, *((masterid, masterid, held) for masterid, held in entry.survivors)]
-    rows = [
-        (gone, into, len(held), json.dumps(held, ensure_ascii=False)) for gone, into, held in lost
-    ]
-    yield "merged", ("merged_into", "columns_lost", "lost"), rows
-
-
-def _write_left(
-    context: Context, plan: Plan, taken: Sequence[DatasetUndo], refused: Refusals
-) -> list[Path]:
-    """Records that were restored without some columns, and records that were refused altogether."""
-    files = []
-    for entry in taken:
-        partly = [
-            (entry.dataset_id, r.masterid, " ".join(r.left)) for r in entry.restorable if r.left
-        ]
-        files += _write_list(
-            context, plan, f"undo-partly-{entry.dataset}", (*_IDS, "columns_not_restored"), partly
-        )
-        rows = [
-            (entry.dataset_id, masterid, status)
-            for masterid, status in refused.get(entry.dataset, {}).items()
-        ]
-        files += _write_list(
-            context, plan, f"undo-refused-{entry.dataset}", (*_IDS, "status"), rows
-        )
-    return files
-
-
-def _write_list(
-    context: Context,
-    plan: Plan,
-    name: str,
-    headers: Sequence[str],
-    rows: Sequence[Sequence[object]],
-) -> list[Path]:
-    file = context.workspace.exports / plan.name / f"{name}.csv"
-    if not rows:
-        file.unlink(missing_ok=True)
-        return []
-    write_bytes(file, _csv([headers, *rows]))
-    return [file]
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()

@@ -9,32 +9,44 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app
 
 @command("undo", "migrate undo plan", "migrate undo run --plan 20261121-210551")
 @click.argument("step", type=click.Choice(["plan", "run"]), metavar="plan|run")
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @click.option("--plan", "name", metavar="NAME", help="The plan that was loaded [the newest].")
 @click.option(
     "--wait", "wait_s", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="SECONDS",
     help="How long to wait before what is not as it was yet is read again.",
 )  # fmt: skip
 @pass_app
-def undo(app: App, step: str, name: str | None, wait_s: float) -> None:
+def undo(app: App, step: str, datasets: tuple[str, ...], name: str | None, wait_s: float) -> None:
     """Restore what a load updated, by masterid, and list what the API cannot undo.
 
     `plan` splits what the load did into restorable (updated, the values before are known, unchanged since), changed
     since by others (left alone), created (there is no delete) and merged, and writes nothing to the target. `run`
     restores through the same ledger and limits as a load, and reads back whether it worked. Stopped or killed, the same
-    command goes on. What cannot be undone is listed in exports/PLAN/undo-*.csv.
+    command goes on. What cannot be undone is listed in exports/PLAN/undo-*.csv. A plan of which anything was restored
+    is `undone` from then on: it is not loaded again, and no delta stands on it.
     """
+    from migrate.app.standing import read_standing
     from migrate.app.undo import plan_undo, run_undo
+    from migrate.plan.open_plan import open_plan
     from migrate.report.undo import judge_undo, render_undo, summarise_undo
 
     with app.context() as context:
         found = (
-            plan_undo(context, name) if step == "plan" else run_undo(context, name, wait_s=wait_s)
+            plan_undo(context, name, datasets)
+            if step == "plan"
+            else run_undo(context, name, datasets, wait_s=wait_s)
         )
+        standing = read_standing(context.workspace, open_plan(context.workspace, found.plan))
     exit_code, status = judge_undo(found)
-    to_do = step == "plan" and any(entry.restorable for entry in found.datasets)
+    to_do = step == "plan" and any(entry.count("restorable") for entry in found.datasets)
     following = f"migrate undo run --plan {found.plan}" if to_do else None
     app.finish(
         CommandOutcome(
-            "undo", render_undo(found), summarise_undo(found), exit_code, status, following
+            f"undo {step}",
+            render_undo(found),
+            {**summarise_undo(found), **standing.summarise()},
+            exit_code,
+            status,
+            following,
         )
     )

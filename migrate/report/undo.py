@@ -18,8 +18,7 @@ def summarise_undo(undo: Undo) -> dict[str, Any]:
     return {
         "plan": undo.plan,
         "datasets": {
-            entry.dataset: {kind: len(getattr(entry, kind)) for kind in _KINDS}
-            for entry in undo.datasets
+            entry.dataset: {kind: entry.count(kind) for kind in _KINDS} for entry in undo.datasets
         },
         "lists": [str(file) for file in undo.lists],
         "unsettled": sum(entry.unsettled for entry in undo.datasets),
@@ -35,7 +34,7 @@ def judge_undo(undo: Undo) -> tuple[int, str]:
     """Exit code and status: 4 where a restored record does not read back as it was, 3 where some were refused."""
     if undo.restored is None:
         return 0, "planned"
-    wanted = sum(len(entry.restorable) for entry in undo.datasets)
+    wanted = sum(entry.count("restorable") for entry in undo.datasets)
     if undo.verified != undo.restored:
         return 4, "mismatch"
     whole = undo.restored == wanted and not undo.partly
@@ -55,14 +54,14 @@ def render_undo(undo: Undo) -> str:
         "no pre-image",
     ]
     rows: list[Row] = [
-        [entry.dataset, *(len(getattr(entry, kind)) for kind in _KINDS)] for entry in undo.datasets
+        [entry.dataset, *(entry.count(kind) for kind in _KINDS)] for entry in undo.datasets
     ]
     parts = [f"What of plan {undo.plan} can be undone", render_table(headers, rows)]
-    if any(entry.created for entry in undo.datasets):
+    if any(entry.count("created") for entry in undo.datasets):
         parts.append(
             "The API cannot delete: records that the load created are listed with their masterids for Octolis' support."
         )
-    if any(entry.merged for entry in undo.datasets):
+    if any(entry.count("merged") for entry in undo.datasets):
         parts.append("A merge cannot be undone: the records that went into others are listed.")
     if undo.lists:
         parts.append("\n".join(f"  {file}" for file in undo.lists))

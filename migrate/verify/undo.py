@@ -1,213 +1,164 @@
-"""What of a load can be undone, record by record, and what cannot: the API updates by masterid and deletes nothing."""
+"""What can be done about one record that a load has changed, and the JSON that gives back what it held. Pure.
+
+The API updates by masterid and deletes nothing; its export shows every value as text, whatever it is.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
-
-from migrate import parquet
-from migrate.verify.known import opened
+from migrate.names import MASTERID
 from migrate.verify.naming import is_same
-from migrate.verify.readback import MASTERID
-from migrate.verify.record import literal_text, split_object
 from migrate.verify.rules import ColumnRule, DatasetRules
 from migrate.verify.typed import Broken, read_recency
 
-_WRITTEN = """
-SELECT r.batch, r.position, r.key, r.change, r.masterid
-FROM records r JOIN datasets d ON d.id = r.dataset JOIN plans p ON p.id = d.plan
-WHERE p.name = ? AND d.name = ? AND r.state = 'written' ORDER BY r.batch, r.position
-"""
-_MERGED = """
-SELECT m.gone, m.survivor FROM merges m JOIN datasets d ON d.id = m.dataset JOIN plans p ON p.id = d.plan
-WHERE p.name = ? AND d.name = ? ORDER BY m.gone
-"""
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_TRUTHS = {"true": "true", "t": "true", "1": "true", "false": "false", "f": "false", "0": "false"}
 
-
-_UNSETTLED = """
-SELECT coalesce(sum(b.rows - b.written - b.rejected), 0)
-FROM batches b JOIN datasets d ON d.id = b.dataset JOIN plans p ON p.id = d.plan
-WHERE p.name = ? AND d.name = ? AND b.state IN ('sending', 'unknown', 'split')
-"""
-_REFUSED = """
-SELECT r.key, r.status FROM records r JOIN datasets d ON d.id = r.dataset JOIN plans p ON p.id = d.plan
-WHERE p.name = ? AND d.name = ? AND r.state = 'rejected' ORDER BY r.key
-"""
+Values = Mapping[str, str | None]
+Kinds = Mapping[str, str]
+"""By column the JSON type in which the target shows its values now: `string`, `number` or `boolean`."""
 
 
 @dataclass(frozen=True)
-class Restorable:
-    """A record that the load updated and nobody has changed since: `before` are the columns as they were.
+class Write:
+    """One row of the plan that went into a record: the columns that the plan says change, and what was sent."""
 
-    `left`: columns that held nothing before and cannot be emptied, so they keep what the load wrote.
+    change: str
+    changed: Collection[str]
+    sent: Values
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be done about one record that the load wrote.
+
+    `restorable`: changed by the load and by nobody since; `before` are the columns as they were, `left` those that
+    keep what the load wrote. `changed_since`: others have changed it since, so it is left alone. `restored`: it is as
+    it was. `created`: by the load, and the API has no delete. `unreadable`: nobody knows what it held; `why` says so.
     """
 
-    key: str
-    masterid: str
-    before: Mapping[str, str | None]
+    kind: str
+    before: Values = field(default_factory=dict)
     left: tuple[str, ...] = ()
+    why: str = ""
 
-    def without_nulls(self) -> Restorable:
-        """The same, with the columns that would have to become null left as they are."""
-        filled = {name: text for name, text in self.before.items() if text}
-        empty = tuple(name for name in self.before if name not in filled)
-        return replace(self, before=filled, left=(*self.left, *empty))
+
+def judge_record(
+    rules: DatasetRules, writes: Sequence[Write], before: Values | None, now: Values | None
+) -> Verdict:
+    """What can be done about a record. `writes`: in the order in which the target took them.
+
+    Key columns are columns like others here: a row that the target found by another key took the record's own key over.
+    """
+    if any(write.change == "create" for write in writes):
+        return Verdict("created")
+    if now is None:
+        return Verdict("unreadable", why="the target has no such record any more")
+    if before is None:
+        return Verdict("unreadable", why="it was not there when the plan read the target")
+    sent: dict[str, str | None] = {}
+    for write in writes:
+        sent |= write.sent
+    # Several rows in one record: what the plan said of each was said of another record.
+    names = writes[0].changed if len(writes) == 1 and writes[0].changed else sent
+    mine = [name for name in names if name in rules.columns and not rules.columns[name].recipe]
+    unknown = [name for name in mine if name not in before]
+    restore: dict[str, str | None] = {}
+    for name in mine:
+        kind, was, is_now = rules.columns[name].type, before.get(name), now.get(name)
+        is_ours = name in before and not is_same(kind, was, sent.get(name))
+        if not is_ours or is_same(kind, was, is_now):
+            continue
+        if not is_same(kind, sent.get(name), is_now):
+            return Verdict("changed_since")
+        restore[name] = was
+    return _restorable_if_any(rules, restore, unknown)
+
+
+def _restorable_if_any(rules: DatasetRules, restore: Values, unknown: Sequence[str]) -> Verdict:
+    """The verdict on what is to be restored; a column that the mapping wants filled is never emptied."""
+    stuck = [name for name, text in restore.items() if not text and _never_empty(rules, name)]
+    left = (*unknown, *stuck)
+    wanted = {name: text for name, text in restore.items() if name not in left}
+    return Verdict("restorable", wanted, left) if wanted or left else Verdict("restored")
+
+
+def _never_empty(rules: DatasetRules, name: str) -> bool:
+    """Whether the mapping itself says that a column always has a value."""
+    return rules.columns[name].required or name in rules.key
 
 
 @dataclass(frozen=True)
-class DatasetUndo:
-    """One dataset's load, split by what can be done about each record.
+class Restoring:
+    """The JSON that gives a record back what it held, and the columns that it leaves as the load made them."""
 
-    `changed_since`: updated by us and then by somebody else, left alone. `restored`: as it was already. `created`: the
-    API has no delete. `merged`: (the masterid that is gone, the one it went into, what it held); `survivors` are the
-    records that others went into, with what they held: now it is of several, and is left alone. `unreadable`: no
-    pre-image, or no record any more. `unsettled`: records whose answers were lost.
-    """
-
-    dataset: str
-    dataset_id: str
-    restorable: tuple[Restorable, ...] = ()
-    changed_since: tuple[str, ...] = ()
-    restored: tuple[str, ...] = ()
-    created: tuple[str, ...] = ()
-    merged: tuple[tuple[str, str, Mapping[str, str | None]], ...] = ()
-    survivors: tuple[tuple[str, Mapping[str, str | None]], ...] = ()
-    unreadable: tuple[str, ...] = ()
-    unsettled: int = 0
-    rules: DatasetRules | None = field(default=None, repr=False)
+    payload: str
+    columns: tuple[str, ...]
+    left: tuple[str, ...]
 
 
-def split_load(
-    ledger: Path, plan: str, folder: Path, rules: DatasetRules, dataset_id: str, held: pl.DataFrame
-) -> DatasetUndo:
-    """Everything that a plan wrote to one dataset, split. `held` is the target as it is now, as texts."""
-    with opened(ledger) as connection:
-        written = connection.execute(_WRITTEN, (plan, rules.dataset)).fetchall()
-        gone = connection.execute(_MERGED, (plan, rules.dataset)).fetchall()
-        unsettled = connection.execute(_UNSETTLED, (plan, rules.dataset)).fetchone()[0]
-    before = {row[MASTERID]: row for row in _before(folder)}
-    now = {row[MASTERID]: row for row in held.iter_rows(named=True)}
-    survivors = {survivor for _gone, survivor in gone}
-    planned = _planned(folder)
-    found: dict[str, list[Any]] = {
-        name: [] for name in ("restorable", "changed_since", "restored", "created", "unreadable")
-    }
-    for batch, position, key, change, masterid in written:
-        if change == "create" or masterid in survivors:
-            found["created"] += [masterid] if change == "create" else []
-            continue
-        changed, sent = planned.get((batch, position), ([], {}))
-        image, held_now = before.get(masterid), now.get(masterid)
-        if image is None or held_now is None:
-            found["unreadable"].append(masterid)
-            continue
-        kind, restore = _judge(rules, changed or list(sent), sent, image, held_now)
-        if kind is not None:
-            found[kind].append(
-                _restorable(rules, key, masterid, restore) if kind == "restorable" else masterid
-            )
-    return DatasetUndo(
-        rules.dataset,
-        dataset_id,
-        merged=tuple(
-            (lost, survivor, _mapped(rules, before.get(lost, {}))) for lost, survivor in gone
-        ),
-        survivors=tuple(
-            (masterid, _mapped(rules, before.get(masterid, {}))) for masterid in sorted(survivors)
-        ),
-        rules=rules,
-        unsettled=unsettled,
-        **{
-            name: tuple(dict.fromkeys(values)) if name != "restorable" else tuple(values)
-            for name, values in found.items()
-        },
-    )
-
-
-def _restorable(
-    rules: DatasetRules, key: str, masterid: str, before: Mapping[str, str | None]
-) -> Restorable:
-    """The record, without the columns that the mapping itself says can never be empty."""
-    left = tuple(name for name, text in before.items() if not text and rules.columns[name].required)
-    return Restorable(
-        key, masterid, {name: text for name, text in before.items() if name not in left}, left
-    )
-
-
-def count_restored(rules: DatasetRules, records: Sequence[Restorable], held: pl.DataFrame) -> int:
-    """How many of these records hold what they were to be given back."""
-    now = {row[MASTERID]: row for row in held.iter_rows(named=True)}
-    return sum(
-        all(
-            is_same(rules.columns[name].type, text, now[r.masterid].get(name))
-            for name, text in r.before.items()
-        )
-        for r in records
-        if r.masterid in now
-    )
-
-
-def refused_records(ledger: Path, plan: str, dataset: str) -> dict[str, int]:
-    """The records that the target refused to take back: masterid to HTTP status."""
-    with opened(ledger) as connection:
-        return {
-            key: int(status or 0) for key, status in connection.execute(_REFUSED, (plan, dataset))
-        }
-
-
-def _judge(
+def restoring(
     rules: DatasetRules,
-    changed: list[str],
-    sent: Mapping[str, str | None],
-    before: Mapping[str, str | None],
-    now: Mapping[str, str | None],
-) -> tuple[str | None, dict[str, str | None]]:
-    """What can be done about an updated record, and the columns to restore."""
-    restore: dict[str, str | None] = {}
-    others = False
-    for name in changed:
-        rule = rules.columns.get(name)
-        if (
-            rule is None
-            or rule.recipe
-            or name in rules.key
-            or is_same(rule.type, before.get(name), sent.get(name))
-        ):
+    keys: Collection[str],
+    masterid: str,
+    verdict: Verdict,
+    kinds: Kinds,
+    *,
+    bare: bool = False,
+) -> Restoring:
+    """What is sent to restore a record. A value that no literal gives back as it was is left, and named.
+
+    `bare`: only what no target refuses: without nulls, without keys, which another record may have by now, and without
+    values that are of another type than the mapping's.
+    """
+    members = [_member(MASTERID, json.dumps(masterid))]
+    columns: list[str] = []
+    left = list(verdict.left)
+    for name, text in verdict.before.items():
+        rule = rules.columns[name]
+        literal = literal_of(rule, text, kinds.get(name))
+        is_bold = literal == "null" or name in keys or _is_of_other_type(rule, literal)
+        if literal is None or (bare and is_bold):
+            left.append(name)
             continue
-        if is_same(rule.type, before.get(name), now.get(name)):
-            continue
-        others = others or not is_same(rule.type, sent.get(name), now.get(name))
-        restore[name] = before.get(name)
-    if others:
-        return "changed_since", {}
-    return ("restorable", restore) if restore else ("restored", {})
+        members.append(_member(name, literal))
+        columns.append(name)
+    return Restoring("{" + ",".join(members) + "}", tuple(columns), tuple(left))
 
 
-def payload(rules: DatasetRules, record: Restorable) -> str:
-    """The JSON that restores a record: its masterid and the columns as they were, null where they held nothing."""
-    parts = [f"{json.dumps(MASTERID)}:{json.dumps(record.masterid)}"]
-    for name, text in record.before.items():
-        parts.append(
-            f"{json.dumps(name, ensure_ascii=False)}:{_literal(rules.columns[name], text)}"
-        )
-    return "{" + ",".join(parts) + "}"
+def _member(name: str, literal: str) -> str:
+    return f"{json.dumps(name, ensure_ascii=False)}:{literal}"
 
 
-def _literal(rule: ColumnRule, text: str | None) -> str:
+def literal_of(rule: ColumnRule, text: str | None, kind: str | None) -> str | None:
+    """The JSON literal of a value that the target's export shows as text; None where there is none.
+
+    `kind`: the JSON type in which the target shows the column's values now. Where it shows none, the mapping's type is
+    taken, as far as the text fits it; a text that does not is a text: the target can hold it, since it has held it.
+    """
     if text is None or text == "":
         return "null"
-    if rule.type in {"integer", "float"}:
-        return text
-    if rule.type == "boolean":
-        return "true" if text.lower() in {"true", "t", "1"} else "false"
+    if kind == "number":
+        return text if _NUMBER.fullmatch(text) else None
+    if kind == "boolean":
+        return _TRUTHS.get(text.lower())
     if rule.type in {"datetime", "date"}:
-        return json.dumps(_time(text))
+        return json.dumps(_time(text), ensure_ascii=False)
+    if kind is None and rule.type in {"integer", "float"} and _NUMBER.fullmatch(text):
+        return text
+    if kind is None and rule.type == "boolean" and text.lower() in _TRUTHS:
+        return _TRUTHS[text.lower()]
     return json.dumps(text, ensure_ascii=False)
+
+
+def _is_of_other_type(rule: ColumnRule, literal: str | None) -> bool:
+    plain = rule.type in {"integer", "float", "boolean"}
+    return literal is not None and plain == literal.startswith('"')
 
 
 def _time(text: str) -> str:
@@ -217,24 +168,24 @@ def _time(text: str) -> str:
         return text
 
 
-def _before(folder: Path) -> Iterator[dict[str, str | None]]:
-    for file in sorted(folder.glob("before-*.parquet")):
-        yield from parquet.read(file).iter_rows(named=True)
+def kinds_of(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """By column the JSON type of the values that some records show; none for a column that shows several.
+
+    Values are JSON as the target has sent it, not yet read.
+    """
+    found: dict[str, set[str]] = {}
+    for record in records:
+        for name, literal in record.items():
+            kind = _kind(bytes(literal)[:1])
+            if kind is not None:
+                found.setdefault(name, set()).add(kind)
+    return {name: kinds.pop() for name, kinds in found.items() if len(kinds) == 1}
 
 
-def _planned(folder: Path) -> dict[tuple[int, int], tuple[list[str], dict[str, str | None]]]:
-    """By batch and place: the columns that the plan says change, and what was sent."""
-    rows = parquet.read(
-        folder / "records.parquet", columns=["batch", "position", "changed", "payload"]
-    )
-    found = {}
-    for batch, position, changed, body in rows.iter_rows():
-        sent = {
-            name: literal_text(raw) for name, raw in (split_object(body.encode()) or {}).items()
-        }
-        found[batch, position] = (list(changed or ()), sent)
-    return found
-
-
-def _mapped(rules: DatasetRules, row: Mapping[str, str | None]) -> dict[str, str | None]:
-    return {name: value for name, value in row.items() if name in rules.columns and value}
+def _kind(first: bytes) -> str | None:
+    """The type of a JSON literal by its first byte; None for null, a list, an object and nothing at all."""
+    if first == b'"':
+        return "string"
+    if first in (b"t", b"f"):
+        return "boolean"
+    return "number" if first == b"-" or first.isdigit() else None

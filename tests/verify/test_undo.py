@@ -162,14 +162,8 @@ def test_merges_and_columns_that_cannot_be_emptied(place: Path) -> None:
         shop.write({"contact_key": "5", "lastname": "Changed by others"})
         loaded = shop.rows()
         [entry] = plan_undo(shop.context, None).datasets
-        assert [r.key for r in entry.restorable] == ["1", "2", "3"]
-        counts = (
-            len(entry.changed_since),
-            len(entry.created),
-            len(entry.merged),
-            len(entry.survivors),
-        )
-        assert (*counts, entry.unreadable) == (1, 1, 1, 1, ())
+        kinds = ("restorable", "changed_since", "created", "merged", "survivors", "unreadable")
+        assert [entry.count(kind) for kind in kinds] == [3, 1, 1, 1, 1, 0]
         done = run_undo(shop.context, None, wait_s=0)
         assert (done.restored, done.verified, done.partly, done.refused) == (2, 2, 1, 1)
         assert judge_undo(done) == (3, "restored in part")
@@ -250,7 +244,7 @@ def test_a_stopped_undo_goes_on(place: Path, patches: int, how: signal.Signals) 
             assert "migrate undo run --plan" in said
         shop.inject()
         shop.write({"contact_key": "7", "city": "Changed by others"})
-        left = len(plan_undo(shop.context, None).datasets[0].restorable)
+        left = plan_undo(shop.context, None).datasets[0].count("restorable")
         done = run_undo(shop.context, None, wait_s=0)
         assert (done.restored, done.verified) == (left, left)
         assert shop.rows() == before | {"7": before["7"] | {"city": "Changed by others"}}
@@ -296,3 +290,50 @@ def test_answers_that_were_lost_are_settled_first(place: Path) -> None:
         found = plan_undo(shop.context, None)
         assert [entry.unsettled for entry in found.datasets] == [3]
         assert "settles them" in render_undo(found)
+
+
+def test_a_key_that_a_create_took_over(place: Path) -> None:
+    """A planned create that lands on a record of another key gives that record its own key back."""
+    with Sandbox(settings(place)) as box:
+        shop = open_shop(place, box)
+        shop.write({"contact_key": "old:1", "email": "one@example.test", "city": "Old"})
+        before = shop.rows()
+        migrate(shop, {"profileid": "shop:2", "email": "one@example.test", "city": "New"})
+        assert list(shop.rows()) == ["shop:2"]
+        done = run_undo(shop.context, None, wait_s=0)
+        assert (done.restored, done.verified, judge_undo(done)) == (1, 1, (0, "restored"))
+        assert shop.rows() == before
+
+
+def test_a_key_that_somebody_has_by_now(place: Path) -> None:
+    """Where another record has the key since, the rest is given back, and the key is listed by name."""
+    with Sandbox(settings(place)) as box:
+        shop = open_shop(place, box)
+        shop.write({"contact_key": "old:1", "email": "one@example.test", "city": "Old"})
+        migrate(shop, {"profileid": "shop:2", "email": "one@example.test", "city": "New"})
+        shop.write({"contact_key": "old:1", "city": "Somebody else"})
+        done = run_undo(shop.context, None, wait_s=0)
+        assert (done.restored, done.verified, done.partly) == (1, 1, 1)
+        assert [row["columns_not_restored"] for row in listed(shop, "partly")] == ["contact_key"]
+        assert shop.rows()["shop:2"]["city"] == "Old"
+
+
+def test_keys_that_went_from_one_to_the_next(place: Path) -> None:
+    """A record gets its key back only after the one that has it now: what was refused is sent again."""
+    with Sandbox(settings(place)) as box:
+        shop = open_shop(place, box)
+        shop.write(
+            {"contact_key": "a", "email": "one@example.test", "city": "Old"},
+            {"contact_key": "b", "email": "two@example.test", "city": "Old"},
+        )
+        before = shop.rows()
+        migrate(
+            shop, {"profileid": "c", "email": "one@example.test", "updated": "2024-01-01 10:00:00"}
+        )
+        migrate(
+            shop, {"profileid": "a", "email": "two@example.test", "updated": "2024-01-02 10:00:00"}
+        )
+        assert sorted(shop.rows()) == ["a", "c"]
+        run_undo(shop.context, None, wait_s=0)
+        assert sorted(shop.rows()) == ["b", "c"]
+        assert before

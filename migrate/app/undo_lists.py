@@ -1,0 +1,123 @@
+"""The files that name what an undo could not give back, for the vendor's support and for people."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from migrate.verify.undo_split import DatasetUndo
+from migrate.workspace import replacing
+
+_IDS = ("dataset_id", "masterid")
+Rows = Iterator[Sequence[object]]
+
+
+@dataclass(frozen=True)
+class RestoredDataset:
+    """What became of the records of a dataset that were to be restored.
+
+    `bare`: masterids of those that were taken only without some columns; `refused`: of those that were not taken, with
+    the HTTP status.
+    """
+
+    entry: DatasetUndo
+    bare: frozenset[str]
+    refused: Mapping[str, int]
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """The records that were taken: `masterid`, `before`, `columns` that were given back, `left`."""
+        for frame in self.entry.frames("restorable"):
+            is_bare = pl.col("masterid").is_in(list(self.bare))
+            taken = frame.filter(~pl.col("masterid").is_in(list(self.refused)))
+            made = taken.select(
+                "masterid",
+                "before",
+                pl.when(is_bare).then("bare_columns").otherwise("columns").alias("columns"),
+                pl.when(is_bare).then("bare_left").otherwise("left").alias("left"),
+            )
+            yield made.filter(pl.col("columns").list.len() > 0)
+
+    @property
+    def restored(self) -> int:
+        """How many records were taken."""
+        return sum(frame.height for frame in self.frames())
+
+    @property
+    def partly(self) -> int:
+        """How many records keep columns as the load left them, though the target refused none of the rest."""
+        return sum(1 for _ in self.left())
+
+    def left(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Each record that keeps columns as the load left them, with these columns."""
+        for frame in self.entry.frames("restorable"):
+            for row in frame.iter_rows(named=True):
+                columns = row["bare_left"] if row["masterid"] in self.bare else row["left"]
+                if columns and row["masterid"] not in self.refused:
+                    yield row["masterid"], columns
+
+
+def write_lists(folder: Path, found: Sequence[DatasetUndo]) -> list[Path]:
+    """What the API cannot undo, as CSV files that the vendor's support can act on: dataset id and masterid.
+
+    Of merged records what they held is listed, and what the record held that they went into: it is nowhere else any
+    more.
+    """
+    files: list[Path] = []
+    for entry in found:
+        for what, headers, rows in _lists(entry):
+            files += _write_list(folder / f"undo-{what}-{entry.dataset}.csv", entry, headers, rows)
+    return files
+
+
+def write_left(folder: Path, done: RestoredDataset) -> list[Path]:
+    """Records that were restored without some columns, and records that were refused altogether."""
+    entry = done.entry
+    partly = ((masterid, " ".join(columns)) for masterid, columns in done.left())
+    name = f"undo-partly-{entry.dataset}.csv"
+    files = _write_list(folder / name, entry, ("columns_not_restored",), partly)
+    name = f"undo-refused-{entry.dataset}.csv"
+    return files + _write_list(folder / name, entry, ("status",), iter(done.refused.items()))
+
+
+def _lists(entry: DatasetUndo) -> Iterator[tuple[str, Sequence[str], Rows]]:
+    """Each list's name, its columns beside the ids, and its rows without the dataset's id."""
+    yield "created", (), ((masterid,) for masterid in _column(entry, "created"))
+    yield "changed-since", (), ((masterid,) for masterid in _column(entry, "changed_since"))
+    yield "merged", ("merged_into", "columns_lost", "lost"), _merged(entry)
+    yield "unreadable", ("why",), _unreadable(entry)
+
+
+def _column(entry: DatasetUndo, kind: str) -> Iterator[str]:
+    for frame in entry.frames(kind):
+        yield from frame.get_column("masterid")
+
+
+def _merged(entry: DatasetUndo) -> Rows:
+    for kind in ("merged", "survivors"):
+        for frame in entry.frames(kind):
+            for masterid, other, held in frame.select("masterid", "other", "held").iter_rows():
+                yield masterid, other, len(json.loads(held)), held
+
+
+def _unreadable(entry: DatasetUndo) -> Rows:
+    for frame in entry.frames("unreadable"):
+        yield from frame.select("masterid", "why").iter_rows()
+
+
+def _write_list(file: Path, entry: DatasetUndo, headers: Sequence[str], rows: Rows) -> list[Path]:
+    """Writes the rows as they come; no file where there is none."""
+    first = next(rows, None)
+    if first is None:
+        file.unlink(missing_ok=True)
+        return []
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as lines:
+        written = csv.writer(lines, lineterminator="\n")
+        written.writerow((*_IDS, *headers))
+        written.writerow((entry.dataset_id, *first))
+        written.writerows((entry.dataset_id, *row) for row in rows)
+    return [file]
