@@ -66,7 +66,7 @@ def render_night(cutover: Cutover) -> str:
         if mine:
             rows.append(_stage_row(night, stage, mine))
             rows += [_step_row(step, begins) for step, begins in mine if step.part]
-    headers = ["from", "stage", "forecast", "took", "told by"]
+    headers = ["from", "stage", "forecast", "took", "based on"]
     lines = [
         f"Cut-over {cutover.name}, since snapshot {cutover.base}",
         "",

@@ -72,7 +72,7 @@ def test_the_terminal_says_it_all(made) -> None:
         "zone_assumed",
         "uppercases",
         "Old name",
-        "placeholder rows",
+        "placeholder",
     ):
         assert part in text, part
     columns = re.findall(r"^ +contacts +(\w+) +\d+ +[\d.]+%", text, re.MULTILINE)

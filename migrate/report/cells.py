@@ -1,0 +1,42 @@
+"""A cell's text: grouped numbers, and values that cannot play tricks on a terminal or a reader."""
+
+from __future__ import annotations
+
+import unicodedata
+
+Cell = str | int | float | None
+_CELL_CHARS = 40
+
+
+def format_cell(cell: Cell) -> str:
+    """A cell's text: 1,234 for numbers, one decimal for fractions, a dash for nothing."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return f"{cell:,.1f}" if isinstance(cell, float) else inert(cell)
+
+
+def inert(text: str) -> str:
+    """`text` with control, format and separator characters shown as escapes: nothing a terminal or a reader obeys."""
+    return "".join(
+        char if unicodedata.category(char)[0] not in "CZ" or char == " " else f"\\u{ord(char):04x}"
+        for char in text
+    )
+
+
+def shorten(text: str | None) -> str:
+    """`text` in at most 40 characters, `(nothing)` for None."""
+    if text is None:
+        return "(nothing)"
+    return text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
+
+
+def width_of(text: str) -> int:
+    """The number of terminal columns that `text` takes."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )

@@ -1,0 +1,164 @@
+"""Tables for a terminal: aligned, without columns that say nothing, and never wider than the terminal. Pure but for
+the terminal's width, which a caller may give.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from migrate.report.cells import Cell, format_cell, width_of
+
+Row = Sequence[Cell]
+NARROWEST = 40
+_WIDEST = 120
+_GAP = "  "
+_SHORTEST_TEXT = 12
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column's header and texts; `is_number` where every cell is a number or nothing."""
+
+    header: str
+    texts: tuple[str, ...]
+    is_number: bool
+
+    def width(self) -> int:
+        return max((width_of(text) for text in (*_words_of(self.header), *self.texts)), default=0)
+
+    def full_width(self) -> int:
+        return max(width_of(self.header), self.width())
+
+
+def terminal_width() -> int:
+    """The columns that a table may take: the terminal's (`COLUMNS` first), 80 where there is none, 120 at most."""
+    return max(NARROWEST, min(_WIDEST, shutil.get_terminal_size().columns))
+
+
+def render_table(
+    headers: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    indent: int = 2,
+    width: int | None = None,
+    keep: Collection[str] = (),
+) -> str:
+    """A table with numbers on the right and text on the left, columns two blanks apart.
+
+    Columns of nothing but zeros and gaps are left out, except the first one and those in `keep`. What does not fit
+    into `width` (by default the terminal's) wraps: headers at their blanks, then long texts; where the numbers alone
+    are too wide, the table goes on below itself with its first column again.
+    """
+    room = (terminal_width() if width is None else width) - indent
+    columns = [
+        _column(header, [row[at] for row in rows])
+        for at, header in enumerate(headers)
+        if at == 0 or header in keep or not _says_nothing([row[at] for row in rows])
+    ]
+    blocks = (_render(block, room) for block in _blocks(columns, room))
+    lines = [line for block in blocks for line in block]
+    return "\n".join(" " * indent + line if line else "" for line in lines)
+
+
+def _says_nothing(cells: Sequence[Cell]) -> bool:
+    numbers = [cell for cell in cells if cell is not None]
+    # A text is never "nothing", nor is yes or no; a table without rows keeps its headers.
+    return bool(cells) and all(type(cell) in {int, float} and not cell for cell in numbers)
+
+
+def _column(header: str, cells: Sequence[Cell]) -> _Column:
+    is_number = bool(cells) and all(isinstance(cell, int | float) or cell is None for cell in cells)
+    return _Column(header, tuple(format_cell(cell) for cell in cells), is_number)
+
+
+def _blocks(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
+    """The columns in groups that fit beside the first column, each text shortened as far as it may be."""
+    first, block = columns[0], [columns[0]]
+    for column in columns[1:]:
+        if len(block) > 1 and _least([*block, column]) > room:
+            yield block
+            block = [first]
+        block.append(column)
+    yield block
+
+
+def _least(columns: Sequence[_Column]) -> int:
+    widths = [c.width() if c.is_number else min(c.width(), _SHORTEST_TEXT) for c in columns]
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _render(columns: Sequence[_Column], room: int) -> Iterator[str]:
+    widths = _fit(columns, room)
+    right = [column.is_number for column in columns]
+    heads = [_wrap(column.header, width) for column, width in zip(columns, widths, strict=True)]
+    yield from _lines(heads, widths, right, at_bottom=True)
+    yield _GAP.join("-" * width for width in widths)
+    for row in zip(*(column.texts for column in columns), strict=True):
+        cells = [_wrap(text, width) for text, width in zip(row, widths, strict=True)]
+        yield from _lines(cells, widths, right)
+
+
+def _fit(columns: Sequence[_Column], room: int) -> list[int]:
+    """A width for each column: as wide as it would be, else with wrapped headers, else with wrapped texts."""
+    widths = [column.full_width() for column in columns]
+    room -= len(_GAP) * (len(columns) - 1)
+    if sum(widths) > room:
+        widths = [column.width() for column in columns]
+    while sum(widths) > room:
+        # The widest text gives way first; a number is never broken.
+        texts = [at for at, column in enumerate(columns) if not column.is_number]
+        at = max(texts, key=lambda place: widths[place], default=None)
+        if at is None or widths[at] <= _SHORTEST_TEXT:
+            break
+        widths[at] -= 1
+    return widths
+
+
+def _lines(
+    cells: Sequence[list[str]],
+    widths: Sequence[int],
+    right: Sequence[bool],
+    *,
+    at_bottom: bool = False,
+) -> Iterator[str]:
+    height = max(map(len, cells))
+    for place in range(height):
+        padded = []
+        for texts, width, is_right in zip(cells, widths, right, strict=True):
+            at = place - (height - len(texts)) if at_bottom else place
+            text = texts[at] if 0 <= at < len(texts) else ""
+            blanks = " " * (width - width_of(text))
+            padded.append(blanks + text if is_right else text + blanks)
+        yield _GAP.join(padded).rstrip()
+
+
+def _words_of(text: str) -> list[str]:
+    return text.split(" ") if text else [""]
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` columns, broken at blanks where there are any."""
+    lines = [""]
+    for word in _words_of(text):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if width_of(joined) <= width:
+            lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        pieces = list(_cut(word, width))
+        lines[-1] = pieces[0]
+        lines += pieces[1:]
+    return lines
+
+
+def _cut(word: str, width: int) -> Iterator[str]:
+    piece = ""
+    for char in word:
+        if piece and width_of(piece + char) > width:
+            yield piece
+            piece = ""
+        piece += char
+    yield piece
