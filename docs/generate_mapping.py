@@ -77,7 +77,13 @@ on a guessed type, and nothing passes through a binary float.
 The record's identity is `source` and `id`. Its own fields of these names, where it has them beside its identity, are
 `record.source` and `record.id`. Dotted names reach into objects (`metadata.email`). With `each: items` there is one row per element:
 `item.NAME` is the element's field, `item` the element itself, `position` its place from 1; the record's own fields of these names
-are `record.item` and `record.position`. An object with values for elements counts as a list.
+are `record.item` and `record.position`.
+
+What `each` finds that is no list has one rule each: an object with numbers for keys, or of which every value is an object and none a
+field that the mapping reads, is a list by keys; an object around a single list, object or nothing (`{"item": […]}`, as XML
+becomes JSON) is taken away; any other object is one element itself, counted as `single_element`; null, `""`, `[]` and `{}` are no element,
+counted; anything else breaks `each_not_a_list`. An element without a value in any field that the mapping reads, as null or a plain
+value where no column reads `item`, breaks `empty_element`.
 
 ## Keys of the file
 """

@@ -34,7 +34,8 @@ class Elements:
     """The elements of all records, flat.
 
     **Shape.** `parents`, `places` and each series of `values` have one entry per element: the number of its record, its
-    place from 1, its text.
+    place from 1, its text. `shapes`: how many records held something else than a list, by what was made of it:
+    `single_element` (an object that is one element) and `unwrapped_list` (an object around a list or an element).
     """
 
     parents: pl.Series
@@ -42,15 +43,16 @@ class Elements:
     values: dict[str, pl.Series]
     broken: list[int]
     empty: int
+    shapes: dict[str, int]
 
 
 def read_elements(texts: pl.Series, fields: Collection[str]) -> Elements:
-    """The elements of each text: of a list, or of an object's values, in order.
+    """The elements of each text, in order: of a list, or of an object that stands for one (see `_unfold`).
 
     `fields` are the names wanted: `item` (the element itself) and `item.…`. `broken` numbers the texts that are
     neither list nor object.
     """
-    reader = _Reader(_occurring(texts, fields))
+    reader = _Reader(_occurring(texts, fields), fields)
     text = pl.col("t")
     is_list = text.str.starts_with("[") & text.str.ends_with("]")
     known = (
@@ -88,7 +90,9 @@ def _occurring(texts: pl.Series, fields: Collection[str]) -> list[str]:
 class _Reader:
     """Collects the elements' fields as runs of JSON literals, '' for absent; all are decoded at once at the end."""
 
-    def __init__(self, fields: Collection[str]) -> None:
+    def __init__(self, fields: Collection[str], wanted: Collection[str]) -> None:
+        self.wanted = [name[len(PREFIX) :] for name in wanted if name != "item"]
+        self.shapes: dict[str, int] = {}
         self.numbers: list[int] = []
         self.counts: list[int] = []
         self.broken: list[int] = []
@@ -138,12 +142,13 @@ class _Reader:
 
     def _read(self, number: int, text: str) -> None:
         """Adds the elements of one record, or notes that it holds none."""
-        raws = _split(text)
-        if raws is None:
-            raws = _split(_refuse_halves(text))
-        if raws is None:
+        found = _split(text, self.wanted) or _split(_refuse_halves(text), self.wanted)
+        if found is None:
             self.broken.append(number)
             return
+        raws, shape = found
+        if shape is not None:
+            self.shapes[shape] = self.shapes.get(shape, 0) + 1
         self.empty += not raws
         self.numbers.append(number)
         self.counts.append(len(raws))
@@ -163,7 +168,7 @@ class _Reader:
             values = dict(
                 zip(self.literals, pool.map(_decode, self.literals.values()), strict=True)
             )
-        return Elements(flat["n"], flat["p"], values, self.broken, self.empty)
+        return Elements(flat["n"], flat["p"], values, self.broken, self.empty, self.shapes)
 
     def _add_element(self, raw: msgspec.Raw) -> None:
         if "item" in self.literals:
@@ -250,11 +255,37 @@ def _refuse_halves(text: str) -> str:
     )
 
 
-def _split(text: str) -> list[msgspec.Raw] | None:
-    """The elements of a list or the values of an object; None for anything else."""
+def _split(text: str, wanted: Collection[str]) -> tuple[list[msgspec.Raw], str | None] | None:
+    """The elements of a list, or of an object that stands for one, with its shape; None for anything else."""
     try:
         if text[0] == "{":
-            return list(_OBJECT.decode(text).values())
-        return _LIST.decode(text) if text[0] == "[" else None
+            return _unfold(msgspec.Raw(text.encode()), _OBJECT.decode(text), wanted)
+        return (_LIST.decode(text), None) if text[0] == "[" else None
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def _unfold(
+    whole: msgspec.Raw, members: dict[str, msgspec.Raw], wanted: Collection[str]
+) -> tuple[list[msgspec.Raw], str | None]:
+    """The elements that an object stands for.
+
+    With numbers for keys it is a list with holes, as PHP sends it. Around a single list, a single object of which no
+    field is wanted by a longer name, or nothing, it is what XML's outer tag became. With a field that is wanted it is
+    one element itself. With nothing but objects it is a list by keys; anything else is one element.
+    """
+    values = list(members.values())
+    if all(key.isascii() and key.isdigit() for key in members):
+        return values, None
+    if len(members) == 1:
+        (key, value), kind = next(iter(members.items())), bytes(values[0])[:1]
+        if kind == b"[":
+            return _LIST.decode(value), "unwrapped_list"
+        if bytes(value) in {b"null", b'""'}:
+            return [], None
+        if kind == b"{" and not any(name.startswith(f"{key}.") for name in wanted):
+            return [value], "unwrapped_list"
+    tops = {top for name in wanted for top in _candidates(name)}
+    if not tops & members.keys() and all(bytes(value)[:1] == b"{" for value in values):
+        return values, None
+    return [whole], "single_element"

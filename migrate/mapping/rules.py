@@ -27,6 +27,11 @@ _TABLE = (
         "look at the record; map it without `each` if it is one value",
     ),
     Rule(
+        "empty_element",
+        "the element of the list has no value in any field that the mapping reads",
+        "look at the record: a field may have another name there; lists of plain values are read as `item`",
+    ),
+    Rule(
         "orphan",
         "the look-up found no row for the id",
         "load the missing rows, set [datatrics.source_aliases], or `on_orphan: keep`",
@@ -150,6 +155,8 @@ LOSSES = {
     "omitted_invalid": "broke a rule; left out as `on_invalid: omit` says",
     "nulled_invalid": "broke a rule; null sent as `on_invalid: null` says",
     "unlisted": "not listed under `values`; kept or left out as `unlisted` says",
+    "single_element": "records whose list is one object: taken as its only element",
+    "unwrapped_list": "records whose list stands in an object around it: taken out",
     "unranked": "no time in a known spelling; ranked behind all records that have one",
     "consent_unlisted": "an answer to a consent that is not listed under `values`: no consent, left out",
     "consent_withheld": "consent not given because its fields disagree, say no known yes or hold nothing",

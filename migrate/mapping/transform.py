@@ -127,6 +127,17 @@ class RowMapper:
 
 
 @dataclass(frozen=True)
+class Exploded:
+    """One row per element of the records' lists; what was rejected on the way; records without an element, and those
+    that held something else than a list, by its shape."""
+
+    rows: pl.DataFrame
+    rejected: list[pl.DataFrame] = field(default_factory=list)
+    empty: int = 0
+    shapes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Worked:
     """One run of rows with everything that was worked out of it.
 
@@ -140,7 +151,7 @@ class Worked:
     early: list[pl.DataFrame]
     orphans: dict[str, int]
     filtered: int
-    empty_each: int
+    lines: Exploded
 
 
 def lookup_tables(
@@ -159,8 +170,8 @@ def work_out(
 ) -> Worked:
     """Every column of every row, and which rows are rejected."""
     good, early = split_missing_ids(base_rows(mapping, rows))
-    good, broken, empty = _explode(mapping, good) if mapping.each else (good, [], 0)
-    good, orphans = _add_lookups(mapping, good, tables)
+    lines = _explode(mapping, good) if mapping.each else Exploded(good)
+    good, orphans = _add_lookups(mapping, lines.rows, tables)
     kept = _keep(mapping, good)
     filtered = good.height - int(kept.sum())
     if filtered:
@@ -171,7 +182,7 @@ def work_out(
     computed = _compute_all(mapping, good, settings)
     rejects = _rejects(mapping, good, orphans, computed)
     counted = {name: int(orphan.sum()) for name, orphan in orphans.items()}
-    return Worked(good, computed, rejects, [*early, *broken], counted, filtered, empty)
+    return Worked(good, computed, rejects, [*early, *lines.rejected], counted, filtered, lines)
 
 
 def _compute_all(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> dict[str, Computed]:
@@ -202,6 +213,12 @@ def _map_slice(
     accepted = _accepted(mapping, worked.rows, worked.computed, touched, ranking)
     told = {**worked.computed, ORDER_BY: ranking.as_column()}
     losses, examples = count_losses(told, mask)
+    if worked.lines.shapes:
+        # of records, not of rows: told beside the columns under the name of the list
+        losses = {
+            **losses,
+            str(mapping.each): {**losses.get(str(mapping.each), {}), **worked.lines.shapes},
+        }
     return Mapped(
         accepted=accepted.filter(mask) if late.height else accepted,
         rejected=pl.concat([*worked.early, late]).sort(
@@ -209,14 +226,14 @@ def _map_slice(
         ),
         read=worked.rows.height + worked.filtered + sum(part.height for part in worked.early),
         filtered=worked.filtered,
-        empty_each=worked.empty_each,
+        empty_each=worked.lines.empty,
         orphans=worked.orphans,
         losses=losses,
         loss_examples=examples,
     )
 
 
-def _explode(mapping: Mapping, base: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame], int]:
+def _explode(mapping: Mapping, base: pl.DataFrame) -> Exploded:
     column = FIELD + str(mapping.each)
     elements = read_elements(base[column], sorted(element_names(mapping)))
     offending = pl.col(column).str.slice(0, MAX_VALUE)
@@ -229,7 +246,22 @@ def _explode(mapping: Mapping, base: pl.DataFrame) -> tuple[pl.DataFrame, list[p
         elements.places.cast(pl.String).alias(FIELD + "position"),
         *values,
     )
-    return lines, broken, elements.empty
+    lines, without = _split_empty(mapping, lines, list(elements.values))
+    return Exploded(lines, [*broken, *without], elements.empty, elements.shapes)
+
+
+def _split_empty(
+    mapping: Mapping, lines: pl.DataFrame, names: list[str]
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """The lines, and as rejects those in whose element no field that the mapping reads has a value."""
+    if not names:
+        return lines, []
+    said = [(pl.col(FIELD + name).fill_null("") != "") for name in names]
+    has_any = lines.select(pl.any_horizontal(said).alias("has")).to_series()
+    if has_any.all():
+        return lines, []
+    empty = lines.filter(~has_any)
+    return lines.filter(has_any), [reject_all(empty, "empty_element", str(mapping.each), None)]
 
 
 def _touched(rows: pl.DataFrame, touched_from: int) -> pl.Series:

@@ -74,6 +74,11 @@ class Evaluator:
     def __post_init__(self) -> None:
         """Compiles the mapping. Raises Unverifiable where the dataset as a whole cannot be worked out."""
         self._zones = dict(self.conventions.timezones)
+        names = {
+            name for name in _names_read(self.rules) if name == "item" or name.startswith("item.")
+        }
+        self._element_paths = [name.removeprefix("item.") for name in names if name != "item"]
+        self._element_readers = [element_reader(name) for name in names] if self.rules.each else []
         self._readers: dict[str, Reader] = {}
         self._answers: dict[str, Answers] = {}
         self._where = (
@@ -137,12 +142,16 @@ class Evaluator:
         text = field_reader(self.rules.each)(record)
         if text is None or text in {"", "[]", "{}"}:
             return
-        found = elements(text)
+        found = elements(text, self._element_paths)
         if found is None:
             yield Left(record.source, record.id, None, "each_not_a_list", self.rules.each)
             return
         for place, element in enumerate(found, 1):
-            yield record.at(place, element)
+            line = record.at(place, element)
+            if self._element_readers and not any(read(line) for read in self._element_readers):
+                yield Left(record.source, record.id, place, "empty_element", self.rules.each)
+            else:
+                yield line
 
     def _ask(self, records: Iterable[Record]) -> None:
         """Has the look-up tables answer what these records ask."""
@@ -159,7 +168,7 @@ class Evaluator:
     def standing_at(self, record: Record, position: int | None) -> Record:
         """The record at one element of its list, with what it looks up found."""
         if position is not None and self.rules.each is not None:
-            found = elements(field_reader(self.rules.each)(record) or "") or []
+            found = elements(field_reader(self.rules.each)(record) or "", self._element_paths) or []
             record = record.at(position, found[position - 1])
         self._ask([record])
         self._look_up(record)
@@ -330,6 +339,21 @@ class Evaluator:
             return [lambda _record: constant]
         readers = [self._reader(name) for name in rule.fields]
         return readers if rule.consent else [_first_filled(readers)]
+
+
+def _names_read(rules: DatasetRules) -> Iterator[str]:
+    """Every name that columns, `where` and look-ups read."""
+    for rule in rules.columns.values():
+        yield from rule.fields
+    for lookup in rules.lookups.values():
+        yield from (lookup.source, *lookup.ids)
+    for sql in (rules.where, *(rule.sql for rule in rules.columns.values())):
+        if sql is None:
+            continue
+        try:
+            yield from fields_of(sql)
+        except Unverifiable:
+            continue
 
 
 def _first_filled(readers: list[Reader]) -> Reader:

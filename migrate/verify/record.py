@@ -6,7 +6,8 @@ Strings are decoded; numbers, booleans, lists and objects are their literal text
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -108,12 +109,15 @@ def reach(members: Members, path: str) -> str | None:
     return None
 
 
-def elements(text: str) -> list[bytes] | None:
-    """The elements of a JSON list or the values of an object, as sent; None for anything else."""
+def elements(text: str, wanted: Collection[str] = ()) -> list[bytes] | None:
+    """The elements of a JSON list, or of an object that stands for one, as sent; None for anything else.
+
+    `wanted`: the names within an element that the mapping reads. **Source**: docs/mapping.md, `each`.
+    """
     data = text.encode("utf-8", "surrogatepass")
     if data[:1] == b"{":
         members = split_object(data)
-        return None if members is None else [bytes(value) for value in members.values()]
+        return None if members is None else _elements_of_object(data, members, wanted)
     if data[:1] != b"[":
         return None
     try:
@@ -121,6 +125,32 @@ def elements(text: str) -> list[bytes] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found: list[bytes] | None = _split_slowly(data, list)
         return found
+
+
+def _elements_of_object(
+    data: bytes, members: Members, wanted: Collection[str]
+) -> list[bytes] | None:
+    values = [bytes(value) for value in members.values()]
+    if all(re.fullmatch("[0-9]+", key) for key in members):
+        return values
+    if len(values) == 1:
+        name = next(iter(members))
+        is_deeper = any(path.startswith(name + ".") for path in wanted)
+        if values[0][:1] == b"[":
+            return elements(values[0].decode("utf-8", "surrogatepass"))
+        if values[0] in {b"null", b'""'}:
+            return []
+        if values[0][:1] == b"{" and not is_deeper:
+            return values
+    beginnings = {
+        ".".join(path.split(".")[:count])
+        for path in wanted
+        for count in range(1, path.count(".") + 2)
+    }
+    is_element = any(name in beginnings for name in members)
+    if not is_element and all(value[:1] == b"{" for value in values):
+        return values
+    return [data]
 
 
 def literal_text(raw: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,6 +14,11 @@ from hypothesis import strategies as st
 from migrate.mapping.each import read_elements
 from migrate.mapping.model import Mapping
 from migrate.mapping.transform import Settings, map_rows
+from migrate.snapshot.records import add_fields, identify_page
+from migrate.source.resources import PROFILES
+from migrate.verify.evaluate import Evaluator, Left, Row
+from migrate.verify.record import Record
+from migrate.verify.rules import Conventions, read_rules
 
 
 def _values(text: str, *fields: str) -> dict[str, list[str | None]]:
@@ -131,16 +137,68 @@ def test_rows_keep_parent_place_and_order(
         "p: {from: position, type: integer}\nn: {from: item.n, type: integer}\no: {from: owner, type: text}",
         top="each: items",
     )
-    items = ['[{"n":1},{"n":2}]', None, "[]", "oops", '{"x":{"n":3},"y":7}', '[{"n":"x"}]']
+    items = ['[{"n":1},{"n":2}]', None, "[]", "oops", '{"x":{"n":3},"y":{"n":7}}', '[{"n":"x"}]']
     found = map_rows(made, rows(items=items, owner=list("abcdef")), {}, Settings())
     assert found.accepted.select("_position", "_element", "p", "n", "o").rows() == [
         (0, 1, 1, 1, "a"),
         (0, 2, 2, 2, "a"),
         (4, 1, 1, 3, "e"),
-        (4, 2, 2, None, "e"),
+        (4, 2, 2, 7, "e"),
     ]
     assert found.rejected.select("_position", "_element", "rule", "column", "value").rows() == [
         (3, None, "each_not_a_list", "items", "oops"),
         (5, 1, "not_an_integer", "n", "x"),
     ]
     assert (found.read, found.empty_each, found.filtered) == (6, 2, 0)
+
+
+LINES = "a: {from: [item.a, item.item], type: text}\n"
+LINES += "b: {from: item.b.c, type: text}\np: {from: position, type: integer}"
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "rejected", "losses"),
+    [
+        ('[{"a":"1"},{"a":"2"}]', ["1", "2"], [], {}),
+        ('{"a":"1","price":"9"}', ["1"], [], {"single_element": 1}),
+        ('{"item":[{"a":"1"},{"a":"2"}]}', ["1", "2"], [], {"unwrapped_list": 1}),
+        ('{"item":{"a":"1"}}', ["1"], [], {"unwrapped_list": 1}),
+        ('{"line":[{"a":"1"}]}', ["1"], [], {"unwrapped_list": 1}),
+        ('{"0":{"a":"1"},"5":{"a":"2"}}', ["1", "2"], [], {}),
+        ('{"x":{"a":"1"},"y":{"a":"2"}}', ["1", "2"], [], {}),
+        ('{"a":{"a":"1"},"z":{"a":"2"}}', ['{"a":"1"}'], [], {"single_element": 1}),
+        ('{"item":null}', [], [], {}),
+        ('{"item":""}', [], [], {}),
+        ("null", [], ["each_not_a_list"], {}),
+        ('["x","y"]', [], ["empty_element"] * 2, {}),
+        ('[null,{"a":"1"},{}]', ["1"], ["empty_element"] * 2, {}),
+        ('[{"q":"1"}]', [], ["empty_element"], {}),
+        ('{"q":"1","r":"2"}', [], ["empty_element"], {"single_element": 1}),
+        ("5", [], ["each_not_a_list"], {}),
+    ],
+)
+def test_what_is_no_plain_list_has_one_rule_each(
+    mapping: Callable[..., Mapping],
+    rows: Callable[..., pl.DataFrame],
+    text: str,
+    values: list[str],
+    rejected: list[str],
+    losses: dict[str, int],
+) -> None:
+    """Bare objects, wrappers, keyed lists, plain values and nulls: rows, rejects and counts; the verifier agrees."""
+    made = mapping(LINES, top="each: items")
+    found = map_rows(made, rows(items=[text]), {}, Settings())
+    assert found.accepted["a"].to_list() == values
+    assert found.rejected["rule"].to_list() == rejected
+    assert found.losses.get("items", {}) == losses
+    raw = json.dumps({"profileid": "1", "source": "shop"})[:-1] + f', "items": {text}}}'
+    frame = identify_page(1, [raw.encode()], PROFILES.fields)
+    page = add_fields(frame).frame.with_columns(pl.lit(0, pl.Int64).alias("_position"))
+    rules = read_rules(Path(made.file).parent)["things"]
+    evaluator = Evaluator(rules, Conventions(), {})
+    record = Record(page["_raw"][0], page["_source"][0], page["_id"][0])
+    verified = list(evaluator.rows([record])) if text != "null" else []
+    place = evaluator.columns.index("a")
+    assert [row.values[place] for row in verified if isinstance(row, Row)] == values
+    if text != "null":
+        assert [row.rule for row in verified if isinstance(row, Left)] == rejected
