@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from migrate.mapping.base import PLACE, base_rows, reject_all, slices, split_missing_ids
-from migrate.mapping.columns import FIELD, Computed, compute, evaluate, first_value, read_times
+from migrate.mapping.columns import FIELD, Computed, compute, evaluate, first_value
 from migrate.mapping.dates import source_zones
 from migrate.mapping.each import read_elements
 from migrate.mapping.fields import (
@@ -31,9 +31,7 @@ from migrate.mapping.mapped import (
 from migrate.mapping.model import Lookup, Mapping
 from migrate.mapping.numbers import FloatDigits
 from migrate.mapping.payload import keys
-from migrate.mapping.ranking import rank_times
-from migrate.mapping.series import coalesce, is_full, keep_where, without_empty
-from migrate.mapping.spellings import ZERO
+from migrate.mapping.recency import ORDER_BY, Ranking, rank_rows
 from migrate.mapping.types import polars_type
 
 __all__ = [
@@ -50,8 +48,6 @@ __all__ = [
 ]
 
 MAX_THREADS = 4
-ORDER_BY = "collapse.order_by"
-"""Under this name, beside the columns, the times are counted that no reading took and that rank nothing."""
 PARTS_AT_ONCE = 2
 # of a look-up, beside the fields, which all begin with `f:`
 _TOUCHED_BY = TOUCHED + ":"
@@ -209,7 +205,8 @@ def _map_slice(
     mask = worked.rejects["rule"].is_null()
     late = worked.rejects.filter(~mask)
     touched = _touched(worked.rows, touched_from)
-    ranking = _rank(mapping, worked.rows, worked.computed, settings)
+    zones = source_zones(worked.rows["_source"], settings.timezones, settings.source_aliases)
+    ranking = rank_rows(mapping, worked.rows, worked.computed, zones)
     accepted = _accepted(mapping, worked.rows, worked.computed, touched, ranking)
     told = {**worked.computed, ORDER_BY: ranking.as_column()}
     losses, examples = count_losses(told, mask)
@@ -362,67 +359,3 @@ def _accepted(
             *nulls,
         ]
     )
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The time that ranks each row, null where none is known; `unread` where a text is there that is no time."""
-
-    times: pl.Series
-    unread: pl.Series
-    texts: pl.Series
-
-    def as_column(self) -> Computed:
-        """The ranking as a column's losses are counted: what cannot be read is told like what gets lost."""
-        nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(self.times))
-        losses = {"unranked": self.unread} if self.unread.any() else {}
-        return Computed(self.times, nothing, nothing, None, losses, self.texts)
-
-
-def _rank(
-    mapping: Mapping, rows: pl.DataFrame, computed: dict[str, Computed], settings: Settings
-) -> Ranking:
-    """The first time field that can be read, of each row.
-
-    A field is read as the column reads it that takes it; what no column reads, in every known spelling.
-    """
-    found = pl.Series("_recency", [None], dtype=pl.Datetime("us")).new_from_index(0, rows.height)
-    zones = source_zones(rows["_source"], settings.timezones, settings.source_aliases)
-    said: list[pl.Series] = []
-    for name in mapping.collapse.order_by:
-        text = without_empty(rows[FIELD + name])
-        if text.null_count() == rows.height:
-            continue
-        said.append(text)
-        if found.null_count():
-            found = coalesce(found, _times(mapping, name, text, computed, zones))
-    texts = first_value(said) if said else rows[FIELD + mapping.collapse.order_by[0]]
-    # a zero date is a database's way to say that there is no time: nothing to be told of
-    says = without_empty(texts).is_not_null() & ~texts.str.contains(ZERO).fill_null(value=False)
-    unread = found.is_null() & says
-    return Ranking(found.rename("_recency"), unread, texts)
-
-
-def _times(
-    mapping: Mapping, name: str, text: pl.Series, computed: dict[str, Computed], zones: pl.Series
-) -> pl.Series:
-    reader = _column_of_times(mapping, name)
-    if reader is None:
-        return rank_times(text, zones)
-    column = mapping.columns[reader]
-    is_same = column.fields[0] == name and column.type == "datetime" and is_full(text)
-    own = computed[reader].value if is_same else read_times(text, column, zones)
-    if own.null_count() == text.null_count():
-        return own
-    if column.timezone is not None:
-        zones = pl.Series([column.timezone]).new_from_index(0, len(text))
-    return coalesce(own, rank_times(keep_where(text, own.is_null()), zones))
-
-
-def _column_of_times(mapping: Mapping, name: str) -> str | None:
-    """The column that takes the times of a field: a datetime before a date, which has only the day."""
-    for kind in ("datetime", "date"):
-        for column, rule in mapping.columns.items():
-            if rule.type == kind and name in rule.fields:
-                return column
-    return None
