@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from migrate.errors import Interrupted
 from migrate.snapshot.storage import erase_stored, list_stored
 from migrate.verify.purge import (
     Purged,
@@ -40,7 +41,13 @@ def run_purge(context: Context, *, dry_run: bool = False) -> Purged:
             "files": [asdict(e) for e in listed],
         }
         _append(workspace.root / "purged.json", record)
-        remove(files)
+        for file in files:
+            if context.stop.is_set():
+                raise Interrupted(
+                    "the purge was stopped, and is not finished",
+                    hint="give the same command again: migrate purge --yes",
+                )
+            remove([file])
         erase_stored(workspace)
     return Purged(listed, emptied, tuple(left_alone))
 

@@ -75,9 +75,12 @@ class App:
     def open_workspace(self, project: Project) -> Workspace:
         """The project's workspace, made and writable, with the log opened in it. Raises WorkspaceError."""
         from migrate.cli.logs import open_log
+        from migrate.privacy.own import check_links
         from migrate.workspace import Workspace
 
         workspace = Workspace.of(project)
+        # Before a byte is read or written: no command goes where a link in the workspace would lead it.
+        check_links(workspace.root)
         workspace.create()
         open_log(workspace.log, project.secrets, verbose=self.verbose)
         return workspace

@@ -21,7 +21,7 @@ from migrate.cli.app import App, Group, global_options, wants_colour, wants_json
 from migrate.cli.complete import COMPLETION_VARIABLE
 from migrate.cli.registry import COMMANDS
 from migrate.cli.streams import prepare_streams
-from migrate.errors import GateError, MigrateError
+from migrate.errors import GateError, Interrupted, MigrateError
 
 
 class LazyGroup(Group):
@@ -144,8 +144,7 @@ def _call(app: App) -> int:
             app.stopped_by = error.what
         return app.fail(name, error)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped at once; give the same command again to resume", err=True)
-        return 130
+        return app.fail(name, Interrupted("stopped at once", hint="give the same command again"))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
