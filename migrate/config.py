@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from migrate.errors import ConfigError
 from migrate.names import ResourceName
+from migrate.plain_file import read_plain
 from migrate.privacy.secrets import Secrets, read_secrets, service_of
 
 SUMMARY_WEBHOOK = "notify"
@@ -353,7 +354,7 @@ def _refuse_fast_limits(file: Path, octolis: Octolis) -> None:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(read_plain(file).decode("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"there is no project file {file}",
@@ -364,7 +365,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
             f"{file} cannot be read: {error}",
             hint="it must be a text file in UTF-8 that this user may read",
         ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(
             f"{file} is not valid TOML: {error}", hint="correct that line and try again"
         ) from None

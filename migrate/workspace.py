@@ -206,7 +206,7 @@ class Workspace:
         if path.is_symlink():
             raise WorkspaceError(
                 f"{what} {name} is a link to another place",
-                hint=f"put the folder itself there; {kind.name} as a whole, or the workspace, may be a link",
+                hint="put the folder itself there; only the workspace as a whole may be a link",
             )
         return path
 

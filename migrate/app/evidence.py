@@ -14,6 +14,7 @@ from migrate.app.not_loaded import not_begun
 from migrate.app.standing import read_standing
 from migrate.errors import Stale, UsageError
 from migrate.load.standing import Standing
+from migrate.plain_file import read_plain
 from migrate.plan.carried import check_carried
 from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
 from migrate.verify.evidence import Checked, check, pack
@@ -24,6 +25,8 @@ from migrate.workspace import sha256_bytes, write_bytes
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
+
+_LARGEST_ARCHIVE = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def _run_report(context: Context, plan: Plan) -> Path | None:
 def check_evidence(file: Path, head: str | None = None) -> Checked:
     """What is wrong with an archive; with `head` also whether it is the one that ended in it. Raises UsageError."""
     try:
-        found = check(file.read_bytes())
+        found = check(read_plain(file, _LARGEST_ARCHIVE))
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror or error}") from None
     if head is not None and found.head != head.strip().lower():

@@ -67,10 +67,14 @@ class App:
     stopped_by: str | None = None
 
     def open_project(self) -> Project:
-        """The checked project file. Raises ConfigError."""
+        """The checked project file. Raises ConfigError; WorkspaceError for a link out of its workspace."""
         from migrate.config import load_project
+        from migrate.privacy.own import check_links
 
-        return load_project(self.project_file)
+        project = load_project(self.project_file)
+        # Before a byte is read or written: no command goes where a link in the workspace would lead it.
+        check_links(project.workspace)
+        return project
 
     def open_workspace(self, project: Project) -> Workspace:
         """The project's workspace, made and writable, with the log opened in it. Raises WorkspaceError."""

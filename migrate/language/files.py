@@ -6,6 +6,7 @@ from pathlib import Path
 
 from migrate.language.shared import SHARED_FILE
 from migrate.language.yaml_text import read_yaml
+from migrate.plain_file import read_plain
 
 
 def mapping_files(folder: Path) -> list[Path]:
@@ -27,7 +28,7 @@ def dataset_names(folder: Path) -> list[str]:
     """The datasets that a folder's files make, by name; of a file that cannot be read its own name."""
     names: set[str] = set()
     for file in mapping_files(folder):
-        value = read_yaml(file.read_bytes()).value
+        value = read_yaml(read_plain(file)).value
         said = value.get("dataset") if isinstance(value, dict) else None
         names.add(said if isinstance(said, str) else file.stem)
     return sorted(names)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from migrate.language.yaml_text import Document, Place, Problem, read_yaml
+from migrate.plain_file import read_plain
 
 SHARED_FILE = "shared.yaml"
 PROPOSED = "proposed"
@@ -51,7 +52,7 @@ def read_shared(folder: Path) -> Shared:
         # a proposal is one of the folder above, once it has been read and moved there
         file = folder.parent / SHARED_FILE
     try:
-        data = file.read_bytes()
+        data = read_plain(file)
     except FileNotFoundError:
         return Shared()
     except OSError as error:
@@ -65,7 +66,7 @@ def read_shared(folder: Path) -> Shared:
 
 def read_mapping_text(file: Path, shared: Shared | None = None) -> MappingText:
     """A mapping file with everything shared put in. Raises OSError where it cannot be read."""
-    data = file.read_bytes()
+    data = read_plain(file)
     document = read_yaml(data)
     text = MappingText(document, hashlib.sha256(data).hexdigest())
     if document.problems or not isinstance(document.value, dict):

@@ -22,6 +22,7 @@ from migrate.mapping.fields import (
 )
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Mapping
+from migrate.plain_file import read_plain
 
 Level = Literal["problem", "warning"]
 Found = Iterator[tuple[Level, Path, str]]
@@ -81,7 +82,7 @@ def check_against(
 
     `same_resource` are all mappings of the resource: a field that another one uses is no unused field.
     """
-    document = read_yaml(File(mapping.file).read_bytes())
+    document = read_yaml(read_plain(File(mapping.file)))
     found = []
     for level, path, what in _check(mapping, shown, same_resource):
         place = document.place(path, of_key=len(path) == 2 and path[0] == "columns")

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from migrate.errors import ConfigError
+from migrate.plain_file import read_plain
 
 SOURCE_NAME = "DATATRICS_API_KEY"
 TARGET_NAME = "OCTOLIS_API_KEYS"
@@ -151,12 +152,11 @@ def _set_in(values: Mapping[str, str | None]) -> list[str]:
 def _read_env_file(file: Path) -> Mapping[str, str]:
     from dotenv import dotenv_values
 
-    if not file.is_file():
-        return {}
     try:
-        with file.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
-            text = opened.read().decode("utf-8-sig")
+        mode = file.stat().st_mode
+        text = read_plain(file).decode("utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        return {}  # a folder `.env` is some tool's own environment
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{file} cannot be read: {type(error).__name__}",

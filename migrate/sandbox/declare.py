@@ -14,6 +14,7 @@ from typing import Any
 from migrate.errors import UsageError
 from migrate.language.files import mapping_files
 from migrate.language.yaml_text import read_yaml
+from migrate.plain_file import read_plain
 
 TYPES = ("text", "integer", "float", "boolean", "datetime", "date", "json")
 RECIPES = ("lowercase", "uppercase", "trim")
@@ -98,7 +99,7 @@ def declare(mappings: Path | None, datasets: Path | None) -> Account:
 def _read_mapping(path: Path) -> tuple[str, dict[str, Any]]:
     """The dataset's name and what a mapping says about it; its rules for values are not the target's business."""
     try:
-        found = read_yaml(path.read_bytes())
+        found = read_yaml(read_plain(path))
     except OSError as error:
         raise UsageError(
             f"{path}: {error.strerror}", hint="give a folder of mapping files"
@@ -126,8 +127,8 @@ def _read_mapping(path: Path) -> tuple[str, dict[str, Any]]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_plain(path).decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{path}: {error}", hint="give a TOML file with one table per dataset"
         ) from None

@@ -58,6 +58,7 @@ def check(data: bytes) -> Checked:
     """Whether an archive is what `pack` made, to the last byte, and whether its parts agree with each other."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _refuse_bomb(archive, len(data))
             whole = {name: archive.read(name) for name in archive.namelist()}
         index = json.loads(whole.pop(INDEX))
         about = {
@@ -78,6 +79,14 @@ def check(data: bytes) -> Checked:
     if not problems:
         problems += _disagreements(whole)
     return Checked(head, len(whole), tuple(problems))
+
+
+def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:
+    """Raises ValueError for parts that are packed or overlap: an archive of ours is as large as its parts."""
+    members = archive.infolist()
+    is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+    if is_packed or sum(member.file_size for member in members) > size:
+        raise ValueError("its parts are more than its bytes")
 
 
 def _link(before: str, name: str, digest: str) -> str:
