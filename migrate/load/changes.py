@@ -8,13 +8,27 @@ from datetime import datetime
 from migrate.load.planned import DatasetToLoad, PlannedRecord
 from migrate.target.results import Written
 
+_FUSED = (
+    "records that the plan calls new went into records that the target had under another spelling of "
+    "the key (letter case, spaces, Unicode form): they fuse, and the later overwrites; they count as updated"
+)
+_MADE_SINCE = "records that the plan calls new were made by others since; they count as updated"
+
 
 class Changes:
-    """Tells `create`, `update` and, for a feed, `sent`. `note` is told, once for each dataset, where the plan erred."""
+    """Tells `create`, `update` and, for a feed, `sent`. `note` is told, once for each dataset, where the plan erred.
 
-    def __init__(self, note: Callable[[str], None]) -> None:
+    `had`: whether the target had a masterid when the plan read it.
+    """
+
+    def __init__(
+        self,
+        note: Callable[[str], None],
+        had: Callable[[DatasetToLoad, str], bool] = lambda _dataset, _masterid: False,
+    ) -> None:
         self._note = note
-        self._told: set[str] = set()
+        self._had = had
+        self._told: set[tuple[str, str]] = set()
 
     def of(
         self,
@@ -26,16 +40,21 @@ class Changes:
         """What became of a planned record; `since`: a moment before the first write, in the service's time."""
         if dataset.webhook is not None:
             return "sent"
-        if record.change == "update":
+        # A write that merged records away made none, whatever id the survivor has.
+        if record.change == "update" or written.merged_from:
             return "update"
         if record.change != "create":
             return "create" if written.was_created(since) else "update"
-        if not written.was_there(since):
+        is_told = written.created_at is not None
+        if is_told and not written.was_there(since):
             return "create"
+        if self._had(dataset, written.masterid):
+            return self._update(dataset, _FUSED)
         # The plan found it nowhere: others made it in the meantime, and there is no value to go back to.
-        if dataset.name not in self._told:
-            self._told.add(dataset.name)
-            self._note(
-                f"{dataset.place}: records that the plan calls new were made by others since; they count as updated"
-            )
+        return self._update(dataset, _MADE_SINCE) if is_told else "create"
+
+    def _update(self, dataset: DatasetToLoad, why: str) -> str:
+        if (dataset.name, why) not in self._told:
+            self._told.add((dataset.name, why))
+            self._note(f"{dataset.place}: {why}")
         return "update"

@@ -30,7 +30,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ from migrate.load.ledger_opening import PlannedDataset, first_sending, take_up
 from migrate.load.ledger_rows import (
     RecordRow,
     Verdicts,
+    continued_in,
     counts_of,
     gone_of,
     losses_of,
@@ -137,9 +138,8 @@ class Ledger:
         dataset: str,
         count: int,
         server_time: datetime | None,
-        merged_before: Iterable[str] = (),
     ) -> None:
-        """Keeps what the target held before the first write, and which ids it had merged; only the first call counts.
+        """Keeps what the target held before the first write; only the first call counts.
 
         What other plans of this ledger have merged in the same dataset is known, too.
         """
@@ -150,10 +150,6 @@ class Ledger:
                 (count, server_time.timestamp() if server_time else None, number),
             )
             if moved.rowcount:
-                db.executemany(
-                    "INSERT OR IGNORE INTO merged_before VALUES (?, ?)",
-                    ((number, gone) for gone in merged_before),
-                )
                 db.execute(
                     "INSERT OR IGNORE INTO merged_before SELECT own.id, m.gone FROM merges m"
                     " JOIN datasets d ON d.id = m.dataset JOIN datasets own ON own.id = ?"
@@ -242,7 +238,7 @@ class Ledger:
         rows = self._rows(dataset, batch, verdicts)
         with ledger_schema.transaction(self._connection, self.file) as db:
             state = f"CASE WHEN {_done(rows)} THEN 'acked' WHEN state = 'split' THEN 'split' ELSE 'planned' END"
-            merged = self._add_rows(dataset, rows)
+            merged = self._add_rows(dataset, rows, continued_in(verdicts))
             change = f"{_sums(rows)}, state = {state}, attempts = attempts + 1"
             self._set(dataset, batch, change, ("sending", "split"))
             if answer is not None:
@@ -266,7 +262,7 @@ class Ledger:
         """Keeps what was seen in the target of a batch whose answer was unclear; gives the masterids newly merged."""
         rows = self._rows(dataset, batch, verdicts)
         with ledger_schema.transaction(self._connection, self.file):
-            merged = self._add_rows(dataset, rows)
+            merged = self._add_rows(dataset, rows, continued_in(verdicts))
             change = f"{_sums(rows)}, state = CASE WHEN {_done(rows)} THEN 'acked' ELSE state END"
             self._set(dataset, batch, f"{change}, readbacks = readbacks + 1", ("unknown", "split"))
         return merged
@@ -275,7 +271,8 @@ class Ledger:
         """Nobody can tell what became of what is left of a batch; another run sends it again."""
         self._move(dataset, batch, "state = 'unknown'", allowed=("planned", "unknown", "split"))
 
-    def _add_rows(self, dataset: str, rows: Sequence[RecordRow]) -> int:
+    def _add_rows(self, dataset: str, rows: Sequence[RecordRow], continued: Collection[str]) -> int:
+        """Keeps the rows; `continued`: ids that are gone without a record less."""
         db, number = self._connection, self._ids[dataset]
         marks = ", ".join("?" for _ in RecordRow._fields)
         columns = ", ".join(RecordRow._fields)
@@ -285,13 +282,29 @@ class Ledger:
             " ON CONFLICT (dataset, kind, column_name) DO UPDATE SET records = records + excluded.records",
             [(number, kind, name, count) for (kind, name), count in losses_of(rows).items()],
         )
-        before = db.total_changes
-        db.executemany(
-            "INSERT OR IGNORE INTO merges SELECT ?, ?, ?, ?, ?"
-            " WHERE NOT EXISTS (SELECT 1 FROM merged_before WHERE dataset = ? AND gone = ?)",
-            [(*row, row[0], row[1]) for row in gone_of(rows)],
+        insert = (
+            "INSERT OR IGNORE INTO merges (dataset, gone, survivor, batch, position, renamed)"
+            " SELECT ?, ?, ?, ?, ?, ?"
+            " WHERE NOT EXISTS (SELECT 1 FROM merged_before WHERE dataset = ? AND gone = ?)"
         )
+        gone = gone_of(rows)
+        db.executemany(insert, [(*row, 1, *row[:2]) for row in gone if row[1] in continued])
+        before = db.total_changes
+        db.executemany(insert, [(*row, 0, *row[:2]) for row in gone if row[1] not in continued])
         return db.total_changes - before
+
+    def seen(self, dataset: str, masterids: Collection[str]) -> tuple[set[str], set[str]]:
+        """Which of some masterids this plan has written, and which it has merged away."""
+        number, asked = self._ids[dataset], json.dumps(sorted(masterids))
+        with ledger_schema.translated(self.file):
+            among = "IN (SELECT value FROM json_each(?))"
+            written = f"SELECT masterid FROM records WHERE dataset = ? AND masterid {among}"  # noqa: S608  fixed words
+            gone = f"SELECT gone FROM merges WHERE dataset = ? AND gone {among}"  # noqa: S608  fixed words
+            found = [
+                {row[0] for row in self._connection.execute(query, (number, asked))}
+                for query in (written, gone)
+            ]
+        return found[0], found[1]
 
     def _rows(self, dataset: str, batch: int, verdicts: Verdicts) -> list[RecordRow]:
         number = self._ids[dataset]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from migrate.target.results import Rejected, Written
 
-Verdicts = Iterable[tuple[Written | Rejected, str | None]]
+Verdicts = Sequence[tuple[Written | Rejected, str | None]]
 
 
 class RecordRow(NamedTuple):
@@ -68,6 +68,15 @@ def once_created(rows: Iterable[RecordRow], known: set[str]) -> Iterator[RecordR
         )
         if row.masterid:
             known.add(row.masterid)
+
+
+def continued_in(verdicts: Verdicts) -> set[str]:
+    """The ids that records had before a merge gave them new ones."""
+    return {
+        verdict.continues
+        for verdict, _ in verdicts
+        if isinstance(verdict, Written) and verdict.continues is not None
+    }
 
 
 def gone_of(rows: Iterable[RecordRow]) -> list[tuple[int, str, str | None, int, int]]:

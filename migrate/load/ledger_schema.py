@@ -11,7 +11,7 @@ from pathlib import Path
 
 from migrate.errors import Damaged, WorkspaceError
 
-VERSION = 5
+VERSION = 6
 APPLICATION_ID = 0x4D494752
 _BUSY_MS = 5_000
 
@@ -206,7 +206,10 @@ CREATE TABLE discards (
 
 ALTER TABLE reject_marks ADD COLUMN who TEXT NOT NULL DEFAULT '';
 """
-_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+_SIXTH = """
+ALTER TABLE merges ADD COLUMN renamed INTEGER NOT NULL DEFAULT 0;
+"""
+_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 """What each version adds to the one before it."""
 
 

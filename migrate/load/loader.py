@@ -306,7 +306,7 @@ class _Run:
             raise changed
         for dataset, counted in counts:
             moment = counted.server_time or datetime.now(UTC)
-            self._ledger.set_baseline(dataset.name, counted.count, moment, dataset.merged_before())
+            self._ledger.set_baseline(dataset.name, counted.count, moment)
 
     def _begin_progress(self) -> None:
         totals = self._ledger.totals()

@@ -13,6 +13,7 @@ from migrate.load.changes import Changes
 from migrate.load.failing import FailurePatience
 from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger
+from migrate.load.merged import Merges
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.load.readback import ReadBack
 from migrate.load.scheduler import BatchRequest, DatasetQueue, Waits
@@ -60,10 +61,12 @@ class Outcomes:
     _patience: FailurePatience = field(default_factory=FailurePatience)
     _gates: LoadGates = field(init=False)
     _changes: Changes = field(init=False)
+    _merges: Merges = field(init=False)
 
     def __post_init__(self) -> None:
         self._gates = LoadGates(self.plan, self.gates, self.strict)
-        self._changes = Changes(self.progress.note)
+        self._merges = Merges(self.ledger.seen)
+        self._changes = Changes(self.progress.note, self._merges.had)
 
     def start(self, totals: Mapping[str, Totals]) -> None:
         """Takes up the sums of earlier runs."""
@@ -226,6 +229,7 @@ class Outcomes:
         self, request: BatchRequest, settled: Sequence[Written | Rejected]
     ) -> list[tuple[Written | Rejected, str | None]]:
         dataset, since = self._datasets[request.dataset], self._since[request.dataset]
+        settled = self._merges.count(dataset, settled)
         planned = {record.sent.position: record for record in request.records}
         return [
             (

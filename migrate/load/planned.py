@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import polars as pl
 
 from migrate import parquet
 from migrate.config import Webhook
 from migrate.errors import Damaged
-from migrate.names import ALL_MASTERIDS, MASTERID
+from migrate.load.merged import HeldBefore
 from migrate.plan.open_plan import PLAN_FILE
 from migrate.target.answer import Answer
 from migrate.target.receipt import read_receipt
@@ -72,25 +70,10 @@ class DatasetToLoad:
         """How the columns are compared with what the target stores."""
         return AnswerColumns(self.key_columns, self.recipe_columns, self.time_columns)
 
-    def merged_before(self) -> list[str]:
-        """The masterids that the target had merged away before the plan was made, as far as its files show them."""
-        found: set[str] = set()
-        for file in self.before:
-            found.update(_merged_ids(file))
-        return sorted(found)
-
-
-def _merged_ids(file: Path) -> Iterator[str]:
-    scan = parquet.scan(file)
-    if not {MASTERID, ALL_MASTERIDS} <= set(scan.collect_schema().names()):
-        return
-    alone = pl.concat_str(pl.lit('["'), MASTERID, pl.lit('"]'))
-    several = scan.select(MASTERID, ALL_MASTERIDS).filter(pl.col(ALL_MASTERIDS) != alone)
-    for own, text in several.collect().iter_rows():
-        with contextlib.suppress(msgspec.DecodeError):
-            yield from (
-                other for other in msgspec.json.decode(text, type=list[str]) if other != own
-            )
+    @property
+    def held_before(self) -> HeldBefore:
+        """The masterids that the target had when the plan read it."""
+        return HeldBefore(self.before, is_known=bool(self.before) or self.counted is not None)
 
 
 def time_columns_of(records: Path, stored_columns: Mapping[str, str]) -> frozenset[str]:

@@ -13,7 +13,7 @@ from migrate.verify.deep import DeepDataset
 from migrate.verify.reconcile import DatasetReconciliation, Reconciliation, SourceCount
 
 Mask = Callable[[str], str]
-_SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed")
+_SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed", "merged_away")
 
 
 def judge_reconciliation(found: Reconciliation) -> tuple[int, str]:
@@ -55,6 +55,7 @@ def _summarise_deep(deep: DeepDataset) -> dict[str, Any]:
         "doubled": deep.doubled,
         "different": deep.different,
         "recipe_changed": deep.recipe_changed,
+        "merged_away": deep.merged_away,
         "pending": deep.pending,
         "compared": deep.compared,
         "there_before": deep.there_before,
@@ -178,6 +179,16 @@ def _notes(d: DeepDataset) -> list[str]:
         f"  {d.dataset}.{name}: not verifiable independently: {why}"
         for name, why in d.unverifiable.items()
     ]
+    if d.merged_away:
+        notes.append(
+            f"  {d.dataset}: {d.merged_away:,} records were merged away by the load, as it was told"
+        )
+    fused = d.by_name.get("missing", {}).get("fused", 0)
+    if fused:
+        notes.append(
+            f"  {d.dataset}: {fused:,} planned records went into others whose key differs in letter case, "
+            "spaces or Unicode form only: they fuse, and the later overwrites"
+        )
     if d.there_before:
         notes.append(f"  {d.dataset}: {d.there_before:,} records of others, older than the load")
     if d.outside:

@@ -8,6 +8,7 @@ as long as the batch and each written record carries the key that was sent at it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ import msgspec
 from migrate.names import ALL_MASTERIDS, MASTERID, PASSING_STATUSES
 from migrate.target.answer import Answer, clean_text, error_title, status_text
 from migrate.target.echo import without_echo
-from migrate.target.values import is_same_value
+from migrate.target.values import fold_text, is_same_value
 
 BUSY = 423
 _WHOLE_BATCH_REFUSED = frozenset({400, 413, 422})
@@ -76,8 +77,9 @@ class SentRecord:
 class Written:
     """A record that is stored now. Times are the service's, None where it did not give any.
 
-    `merged_from`: the other ids it goes by, of this merge and of all before it. `protected`: columns that were not
-    stored; `altered`: columns stored otherwise than sent, and in `stored` the JSON text of each, None where absent.
+    `merged_from`: the other ids it goes by, of this merge and of all before it; `continues`: which of them it had
+    before a merge gave it a new one. `protected`: columns that were not stored; `altered`: columns stored otherwise
+    than sent, and in `stored` the JSON text of each, None where absent.
     """
 
     sent: SentRecord
@@ -88,6 +90,7 @@ class Written:
     stored: tuple[str | None, ...] = field(default=(), repr=False)
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    continues: str | None = None
 
     def was_created(self, since: datetime | None) -> bool:
         """True when this write made the record: created at or after `since`, else never updated after its creation."""
@@ -321,7 +324,10 @@ def read_record(
 ) -> Written | None:
     """What became of `sent` by the record that the service holds; None where that one is not of the same key."""
     values = sent.values()
-    if not all(columns.is_same(name, values, stored) for name in columns.key):
+    if not all(
+        columns.is_same(name, values, stored) or _is_folded(values.get(name), stored.get(name))
+        for name in columns.key
+    ):
         return None
     masterid, all_masterids, created_at, updated_at = (stored.get(name) for name in _SYSTEM)
     own = _parsed(masterid, str)
@@ -331,13 +337,28 @@ def read_record(
     return Written(
         sent,
         own,
-        tuple(other for other in _parsed(all_masterids, list[str]) or () if other != own),
+        tuple(other for other in _all_ids(all_masterids) if other != own),
         protected,
         altered,
         tuple(_text_of(stored.get(name)) for name in altered),
         _moment(created_at),
         _moment(updated_at),
     )
+
+
+def _is_folded(sent: msgspec.Raw | None, stored: msgspec.Raw | None) -> bool:
+    """True for two texts that differ in letter case, spaces and Unicode form only: the target may keep its own."""
+    one, other = _parsed(sent, str), _parsed(stored, str)
+    return one is not None and other is not None and fold_text(one) == fold_text(other)
+
+
+def _all_ids(raw: msgspec.Raw | None) -> list[str]:
+    """The ids in a list of JSON, or in the text of one, which may be a database's array: `{a,b}`."""
+    listed = _parsed(raw, list[str])
+    if listed is not None:
+        return listed
+    text = _parsed(raw, str) or ""
+    return re.findall(r"[0-9A-Za-z_-]+", text)
 
 
 def modified_at(stored: RawRecord) -> datetime | None:

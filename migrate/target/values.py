@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -56,3 +57,8 @@ def _number(value: bytes) -> Decimal | None:
 def _moment(text: str) -> tuple[str, str, str] | None:
     found = _DATETIME.fullmatch(text)
     return (found["day"], found["time"], (found["fraction"] or "").rstrip("0")) if found else None
+
+
+def fold_text(text: str) -> str:
+    """A text without what a database may take for nothing: letter case, spaces, Unicode form."""
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())

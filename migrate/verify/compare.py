@@ -48,7 +48,8 @@ class KnownRows:
     None for an offline plan. `begun`: the target's own time at the first write. `undecided`: identities that a column
     the verifier cannot work out may have kept out. `protected`: `(key, column)` that the target said it did not store.
     `recipes`: columns that the plan saw the target's own preparation change. `coming`: None once all that was written
-    counts as prepared; before that, whether the count lacks records that may still come.
+    counts as prepared; before that, whether the count lacks records that may still come. `gone`: masterids that the
+    load merged away. `fused`: masterids that several planned keys were written to: the target takes these keys for one.
     """
 
     states: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STATES))
@@ -58,6 +59,8 @@ class KnownRows:
     protected: frozenset[tuple[str, str]] = frozenset()
     recipes: frozenset[str] = frozenset()
     coming: bool | None = None
+    gone: frozenset[str] = frozenset()
+    fused: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -132,15 +135,23 @@ def _name_missing(
     for key, state, masterid, source, id_ in columns.iter_rows():
         if state == "not_planned" and (source, id_) in known.undecided:
             continue
-        name = (
-            "not_planned"
-            if state == "not_planned"
-            else "merged_away"
-            if masterid in absorbed
-            else "lost"
-        )
-        found.append(("missing", name, key, masterid, None, None, None, source, id_, None))
+        if masterid in known.gone:
+            # The load itself was told so, and the count equation has it: nothing is missing.
+            finding, name = "merged_away", "merged_away"
+        else:
+            finding, name = "missing", _why_missing(state, masterid, known, absorbed)
+        found.append((finding, name, key, masterid, None, None, None, source, id_, None))
     return found
+
+
+def _why_missing(
+    state: str, masterid: str | None, known: KnownRows, absorbed: Collection[str]
+) -> str:
+    if state == "not_planned":
+        return "not_planned"
+    if masterid in absorbed:
+        return "merged_away"
+    return "fused" if masterid in known.fused else "lost"
 
 
 def absorbed_masterids(held: pl.DataFrame) -> set[str]:
@@ -149,9 +160,9 @@ def absorbed_masterids(held: pl.DataFrame) -> set[str]:
         return set()
     found: set[str] = set()
     for own, every in held.select(MASTERID, ALL_MASTERIDS).iter_rows():
-        if every and len(every) > len(own) + 8:
-            found.update(re.findall(r"[0-9A-Za-z_-]+", every))
-            found.discard(own)
+        # JSON, or a database's array, with or without the record's own id: ["a","b"], {a,b}
+        if every and every.strip('[]{}" ') != own:
+            found.update(other for other in re.findall(r"[0-9A-Za-z_-]+", every) if other != own)
     return found
 
 

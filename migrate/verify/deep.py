@@ -64,6 +64,7 @@ class DeepDataset:
     doubled: int = 0
     different: int = 0
     recipe_changed: int = 0
+    merged_away: int = 0
     pending: int = 0
     there_before: int = 0
     outside: int = 0
@@ -229,6 +230,7 @@ def _count(
         doubled=records.get("doubled", 0),
         different=records.get("different", 0),
         recipe_changed=records.get("recipe_changed", 0),
+        merged_away=records.get("merged_away", 0),
     )
 
 

@@ -30,6 +30,10 @@ SELECT d.id, d.server_time FROM plans p JOIN datasets d ON d.plan = p.id WHERE p
 """
 _RECORDS = "SELECT key, state, masterid, protected FROM records WHERE dataset = ?"
 _GONE = "SELECT gone FROM merges WHERE dataset = ?"
+_FUSED = (
+    "SELECT masterid FROM records WHERE dataset = ? AND state = 'written' AND masterid IS NOT NULL"
+    " GROUP BY masterid HAVING count(DISTINCT key) > 1"
+)
 _WRITTEN = (
     "SELECT masterid FROM records WHERE dataset = ? AND state = 'written' AND masterid IS NOT NULL"
 )
@@ -110,12 +114,15 @@ def read_known(
                 part.select(pl.col("key").alias(KEY), pl.lit(state).alias("state"), "masterid")
             )
     protected: set[tuple[str, str]] = set()
+    gone, fused = frozenset[str](), frozenset[str]()
     begun = None
     if ledger.exists():
         with opened(ledger) as connection:
             row = connection.execute(_DATASET, (plan, rules.dataset)).fetchone()
             if row is not None:
                 begun = datetime.fromtimestamp(row[1], UTC) if row[1] is not None else None
+                gone = _first_column(connection, _GONE, row[0])
+                fused = _first_column(connection, _FUSED, row[0])
                 for frame in _settled(connection, row[0]):
                     states.add(frame.drop("protected"))
                     told = frame.drop_nulls("protected").select(KEY, "protected").iter_rows()
@@ -126,6 +133,8 @@ def read_known(
         begun=begun,
         undecided=_undecided(of_plan / "rejects.parquet", unverifiable),
         protected=frozenset(protected),
+        gone=gone,
+        fused=fused,
     )
     return Known(states, _shelve_before(of_plan, rules, folder, buckets), rest)
 

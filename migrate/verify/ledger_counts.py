@@ -30,7 +30,7 @@ _BATCHES = """
 SELECT b.state, sum(b.rows - (SELECT count(*) FROM records r WHERE r.dataset = b.dataset AND r.batch = b.batch))
 FROM batches b WHERE b.dataset = ? AND b.state != 'acked' GROUP BY b.state
 """
-_MERGES = "SELECT count(*) FROM merges WHERE dataset = ?"
+_MERGES = "SELECT count(*) FROM merges WHERE dataset = ? AND renamed = 0"
 
 
 def read_books(ledger: Path, plan_folder: Path, plan: str) -> dict[str, DatasetBooks]:

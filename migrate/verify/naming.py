@@ -7,6 +7,7 @@ same instant (no zone is UTC), booleans by `true t 1` and `false f 0`, null and 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -60,7 +61,8 @@ def _name_text(expected: str, found: str) -> str:
 
 
 def _folded(text: str) -> str:
-    return re.sub(r"\s+", "", text).casefold()
+    # one letter may be written in several ways in Unicode, and looks the same in each
+    return re.sub(r"\s+", "", unicodedata.normalize("NFC", text)).casefold()
 
 
 def _is_shifted(expected: str, found: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from migrate.errors import Damaged
 from migrate.load.loader import body_of
-from migrate.load.planned import DatasetToLoad, PlannedRecords, time_columns_of
+from migrate.load.planned import PlannedRecords, time_columns_of
 
 
 def test_every_batch_as_planned(make_plan, contacts):
@@ -56,13 +56,3 @@ def test_columns_of_time(tmp_path):
     )
     frame.write_parquet(file)
     assert time_columns_of(file, {"position": "_position"}) == frozenset({"at", "position"})
-
-
-def test_what_was_merged_before(tmp_path):
-    """The other ids of each record of the pre-image; a file without them tells nothing."""
-    file, without = tmp_path / "before-1.parquet", tmp_path / "before-2.parquet"
-    ids = ['["a"]', '["b","c","d"]', '["e"]', "[]", "no list"]
-    pl.DataFrame({"__masterid__": list("abfgh"), "__all_masterids__": ids}).write_parquet(file)
-    pl.DataFrame({"__masterid__": ["z"]}).write_parquet(without)
-    dataset = DatasetToLoad("d", "d", ("k",), frozenset(), file, None, 0, 0, before=(file, without))
-    assert dataset.merged_before() == ["c", "d", "e"]
