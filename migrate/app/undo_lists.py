@@ -6,10 +6,12 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
+from migrate.spreadsheet import defuse_text
 from migrate.verify.undo_split import DatasetUndo
 from migrate.workspace import replacing
 
@@ -115,9 +117,17 @@ def _write_list(file: Path, entry: DatasetUndo, headers: Sequence[str], rows: Ro
     if first is None:
         file.unlink(missing_ok=True)
         return []
-    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as lines:
-        written = csv.writer(lines, lineterminator="\n")
+    # With a mark of its encoding: Excel takes a file without one for the system's own.
+    with (
+        replacing(file) as temporary,
+        temporary.open("w", encoding="utf-8-sig", newline="") as lines,
+    ):
+        written = csv.writer(lines, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         written.writerow((*_IDS, *headers))
-        written.writerow((entry.dataset_id, *first))
-        written.writerows((entry.dataset_id, *row) for row in rows)
+        for row in chain([first], rows):
+            written.writerow(map(_inert, (entry.dataset_id, *row)))
     return [file]
+
+
+def _inert(cell: object) -> object:
+    return defuse_text(cell) if isinstance(cell, str) else cell

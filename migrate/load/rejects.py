@@ -16,6 +16,7 @@ from migrate import parquet
 from migrate.errors import UsageError
 from migrate.load.ledger_view import LedgerView
 from migrate.plan.open_plan import Plan
+from migrate.spreadsheet import write_csv
 from migrate.workspace import replacing
 
 PERMANENT, TRANSIENT = "permanent", "transient"
@@ -43,7 +44,6 @@ _WAITING = {
     "deferred": "deferred: the dataset stayed busy",
     "unknown": "unknown: no answer told what became of it",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def read_rejects(plan: Plan, view: LedgerView | None) -> pl.DataFrame:
@@ -123,23 +123,11 @@ def export_rejects(rejects: pl.DataFrame, folder: Path, form: str) -> list[Path]
         path = folder / f"rejects-{kind}.{form}"
         with replacing(path) as temporary:
             if form == "csv":
-                some.with_columns(
-                    _defused(name) for name, dtype in SCHEMA.items() if dtype == pl.String
-                ).write_csv(temporary)
+                write_csv(some, temporary)
             else:
                 some.write_ndjson(temporary)
         written.append(path)
     return written
-
-
-def _defused(name: str) -> pl.Expr:
-    text = pl.col(name)
-    return (
-        pl.when(text.str.slice(0, 1).is_in(_FORMULA))
-        .then(pl.lit("'") + text)
-        .otherwise(text)
-        .alias(name)
-    )
 
 
 def _of_plan(plan: Plan, dataset: str) -> pl.DataFrame:

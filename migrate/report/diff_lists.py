@@ -19,14 +19,12 @@ from migrate.plan.classify import written_text
 from migrate.plan.compare import differing
 from migrate.report.diff_view import column_types
 from migrate.report.shown import Shown
+from migrate.spreadsheet import write_csv
 from migrate.workspace import replacing
 
 if TYPE_CHECKING:
     from migrate.plan.open_plan import Plan
 
-_FORMULA = r"^[\s\x00-\x1f\x{feff}\x{200b}-\x{200f}\x{202a}-\x{202e}]*[=+\-@|%＝＋－＠]"
-_NUMBER = r"^-?[0-9]+(?:\.[0-9]+)?$"
-_INVISIBLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{9f}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}\x{feff}]"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _MASKED = ("key", "old_key", "id", "winner_id", "value", "like", "lost")
 
@@ -60,27 +58,8 @@ def write_list(folder: Path, dataset: str, what: str, frame: pl.DataFrame) -> Wr
     with replacing(rows_file) as temporary:
         parquet.write(frame, temporary, compression="zstd", statistics=False)
     with replacing(csv_file) as temporary:
-        defuse(frame).write_csv(temporary, include_bom=True, quote_style="non_numeric")
+        write_csv(frame, temporary)
     return WrittenList(dataset, what, frame.height, rows_file, csv_file)
-
-
-def defuse(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with texts that no spreadsheet takes for a formula, and without invisible characters."""
-    lists = [
-        pl.col(name).list.join(", ")
-        for name, dtype in frame.schema.items()
-        if isinstance(dtype, pl.List)
-    ]
-    flat = frame.with_columns(lists)
-    texts = [name for name, dtype in flat.schema.items() if dtype == pl.String]
-    return flat.with_columns(
-        pl.when(pl.col(name).str.contains(_FORMULA) & ~pl.col(name).str.contains(_NUMBER))
-        .then(pl.lit("'") + pl.col(name))
-        .otherwise(pl.col(name))
-        .str.replace_all(_INVISIBLE, "�")
-        .alias(name)
-        for name in texts
-    )
 
 
 def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -13,9 +13,9 @@ import pytest
 
 from migrate.plan.open_plan import Plan
 from migrate.report.diff import render_diff, summarise_diff
-from migrate.report.diff_lists import defuse
 from migrate.report.diff_page import open_report, write_page
 from migrate.report.plan import summarise_plan
+from migrate.spreadsheet import defuse
 from migrate.workspace import Workspace
 from tests.report.diff_project import make_bench
 
