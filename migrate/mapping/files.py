@@ -68,7 +68,7 @@ def write_proposal(
     """
     path = out or folder / PROPOSED / f"{DATASETS[resource][0]}.yaml"
     schema = Path(os.path.relpath(folder / "mapping.schema.json", path.parent)).as_posix()
-    text = propose(resource, survey, snapshot, schema)
+    text = propose(resource, survey, snapshot, schema, read_shared(folder).values)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
-from migrate.mapping.known_fields import CODE, CONSENT, DENIAL, NO, SYNC_STATES, YES
-from migrate.mapping.survey import Field
+from migrate.language.answers import answer_of
+from migrate.language.number_style import advise_style
+from migrate.mapping.consent_names import gives_consent, is_status
+from migrate.mapping.known_fields import (
+    ABOUT_CONSENT,
+    BIRTHDAY,
+    CODE,
+    MAGENTO_STATES,
+    SYNC_STATES,
+    TIME_NAME,
+)
+from migrate.mapping.survey import DAY_ORDERS, Field
 
 _MOSTLY = 0.95
 
@@ -13,8 +21,10 @@ _MOSTLY = 0.95
 def guess_settings(found: Field) -> tuple[str, str]:
     """The settings of a field's column, and why."""
     said = f"{min(found.share, 1):.0%} filled"
-    if CONSENT.search(found.name) and not found.all_are("time", "day"):
-        return _decide_consent(found, said)
+    if gives_consent(found.name):
+        consent = _decide_consent(found, said)
+        if consent:
+            return consent
     if found.all_are("list", "object"):
         return (
             "type: json",
@@ -22,6 +32,9 @@ def guess_settings(found: Field) -> tuple[str, str]:
         )
     if _mostly(found, "time", "day"):
         return _decide_time(found, said + _rest(found, "time", "day"))
+    other_time = _decide_other_time(found, said)
+    if other_time:
+        return other_time
     if not CODE.search(found.name):
         number = _decide_number(found, said)
         if number:
@@ -31,36 +44,83 @@ def guess_settings(found: Field) -> tuple[str, str]:
     return _decide_text(found, said)
 
 
-def _decide_consent(found: Field, said: str) -> tuple[str, str]:
-    if DENIAL.search(found.name):
-        return (
-            "type: text",
-            f"{said}; a consent the other way round, where yes means no: decide what it becomes",
-        )
-    if found.texts is None:
-        return (
-            "type: text",
-            f"{said}; a consent? it has too many different answers to be sure: look at it",
-        )
+def _decide_consent(found: Field, said: str) -> tuple[str, str] | None:
+    """A consent where the name gives one and the values are answers; None leaves the field to its values."""
+    if not found.texts:
+        return None
     words = {text.strip().lower() for text in found.texts}
-    yes, no = sorted({"1", "true", "yes"} | words & YES), sorted({"0", "false", "no"} | words & NO)
-    listed = [(word, "true") for word in yes] + [(word, "false") for word in no]
-    values = ", ".join(f"{json.dumps(word, ensure_ascii=False)}: {value}" for word, value in listed)
-    others = len(words - YES - NO)
+    if is_status(found.name) and words <= MAGENTO_STATES and words - {"1"}:
+        settings = (
+            "type: boolean, consent: true, apply: [trim], values: $magento_status, unlisted: omit"
+        )
+        return settings, f"{said}; Magento's states of a subscription: only 1 is a consent"
+    known = {word for word in words if answer_of(word)}
+    if not known:
+        return None
+    others = len(words - known)
     unknown = f"; {others} other answers are no consent" if others else ""
-    settings = f"type: boolean, consent: true, apply: [trim, lowercase], values: {{{values}}}, unlisted: omit"
-    return settings, f"{said}; looks like a consent: only a listed yes is one{unknown}"
+    settings = "type: boolean, consent: true, apply: [trim, lowercase], values: $consent_words, unlisted: omit"
+    return settings, f"{said}; gives a consent: only a listed yes is one{unknown}"
 
 
 def _decide_time(found: Field, said: str) -> tuple[str, str]:
     zero = found.kinds["zero_date"]
     invalid = ", on_invalid: omit" if zero else ""
     said += f"; {zero:,} zero dates (0000-00-00) are left out" if zero else ""
-    if found.all_are("day"):
-        return f"type: date{invalid}", said
+    # zero dates are midnights, too
+    timed = found.kinds["time"] - found.kinds["midnight"]
+    if BIRTHDAY.search(found.name):
+        odd = f"; {timed:,} have a time of day, which is dropped: look whether a zone moved them"
+        return (
+            f"type: date{invalid}",
+            f"{said}; a birthday, never moved by a zone{odd if timed else ''}",
+        )
+    if timed == 0:
+        reason = "" if found.all_are("day") else "; every time is midnight: a day"
+        return f"type: date{invalid}", said + reason
     naive = found.kinds["time"] - found.kinds["zoned"]
     zone = f"; {naive:,} without a zone, read in their source's" if naive else ""
     return f"type: datetime{invalid}", said + zone
+
+
+def _decide_other_time(found: Field, said: str) -> tuple[str, str] | None:
+    """A time in days before months, or an epoch under a name of times."""
+    kinds, zero = found.kinds, found.kinds["zero_date"]
+    invalid = ", on_invalid: omit" if zero else ""
+    left = f"; {zero:,} zero dates are left out" if zero else ""
+    for spelling in DAY_ORDERS:
+        if kinds[spelling] and kinds[spelling] + zero >= _MOSTLY * found.filled:
+            return _decide_order(found, spelling, said + left, invalid)
+    for spelling in ("epoch_s", "epoch_ms"):
+        if (
+            TIME_NAME.search(found.name)
+            and kinds[spelling]
+            and kinds[spelling] >= _MOSTLY * found.filled
+        ):
+            return (
+                f"type: datetime, format: {spelling}, on_invalid: omit",
+                f"{said}; seconds or milliseconds since 1970",
+            )
+    return None
+
+
+def _decide_order(found: Field, spelling: str, said: str, invalid: str) -> tuple[str, str]:
+    """Day before month, or the other way where the values show it."""
+    first, second = found.kinds["first_over_12"], found.kinds["second_over_12"]
+    if first and second:
+        return (
+            "type: text",
+            f"{said}; days and months change places ({first:,} and {second:,} values): decide",
+        )
+    if second:
+        spelling = spelling.replace("%d", "%M_").replace("%m", "%d").replace("%M_", "%m")
+    shown = (
+        f"{max(first, second):,} values show the order"
+        if first or second
+        else "no value shows whether day or month comes first"
+    )
+    kind = "datetime" if "%H" in spelling and not BIRTHDAY.search(found.name) else "date"
+    return f"type: {kind}, format: '{spelling}'{invalid}", f"{said}; {shown}"
 
 
 def _decide_number(found: Field, said: str) -> tuple[str, str] | None:
@@ -75,18 +135,19 @@ def _decide_number(found: Field, said: str) -> tuple[str, str] | None:
         return "type: integer", said + flag
     if kinds["padded"] and found.all_are("integer"):
         return "type: text", f"{said}; {kinds['padded']:,} with leading zeros: a code, no number"
-    if not _mostly(found, "number", "comma"):
+    advice = advise_style(kinds, found.filled)
+    if advice is None:
         return None
-    said += _rest(found, "number", "comma")
-    if not kinds["comma"]:
-        return "type: float", said
-    unsure = (
-        f"; {kinds['ambiguous']:,} such as 1,234 may be thousands and are rejected"
-        if kinds["ambiguous"]
+    rest = found.filled - max(kinds["numeric"], kinds["plain_number"])
+    said += (
+        f"; {rest:,} are something else and are rejected, unless `on_invalid` says otherwise"
+        if rest > 0
         else ""
     )
-    settings = "type: float, apply: [trim, {decimal_comma: or_point}]"
-    return settings, f"{said}; {kinds['comma']:,} with a decimal comma{unsure}"
+    said += f"; {advice.reason}" if advice.reason else ""
+    if advice.unsure:
+        return "type: text", f"{said}: decide, `amount: nl` reads 1.299 as 1299, `amount: en` 1,299"
+    return f"type: float, apply: [trim, {advice.call}]" if advice.call else "type: float", said
 
 
 def _mostly(found: Field, *kinds: str) -> bool:
@@ -105,7 +166,9 @@ def _rest(found: Field, *kinds: str) -> str:
 
 def _decide_text(found: Field, said: str) -> tuple[str, str]:
     kinds = found.kinds
-    if CODE.search(found.name) and kinds["number"]:
+    if ABOUT_CONSENT.search(found.name):
+        said += "; speaks of a consent, and is not known to give one: decide what it says before it becomes a boolean"
+    if CODE.search(found.name) and kinds["plain_number"]:
         said += "; a code, text though it looks like a number"
     if found.texts and found.texts & SYNC_STATES:
         said += (

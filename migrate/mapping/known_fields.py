@@ -39,44 +39,20 @@ BOOKKEEPING: dict[str, str] = {
 # what Magento's plug-in writes into `status`: how far its synchronisation is, nothing about the customer or order
 SYNC_STATES = frozenset({"Queued for Update", "Synced", "Error", "Failed", "Skipped"})
 
-CONSENT = re.compile(
-    r"newsletter|opt_?-?in|opt_?-?out|consent|subscri|permission|gdpr|avg_|marketing|mailing|suppress|no_?mail",
+# names that speak of a consent, of whatever kind: who maps one has to decide what it says
+ABOUT_CONSENT = re.compile(
+    r"newsletter|nieuwsbrief|infolettre|opt_?-?in|opt_?-?out|consent|subscri|toestemming|einwilligung|zustimmung|"
+    r"suppress|no_?mail|unsub|afgemeld|abgemeldet|desinscri|désinscri",
     re.I,
 )
-DENIAL = re.compile(r"opt_?-?out|unsubscri|bounce|suppress|block|no_?mail", re.I)
-YES = frozenset(
-    {
-        "1",
-        "true",
-        "yes",
-        "y",
-        "on",
-        "ja",
-        "oui",
-        "si",
-        "sì",
-        "subscribed",
-        "opt-in",
-        "optin",
-        "opted in",
-    }
+BIRTHDAY = re.compile(
+    r"birth|dob$|^dob|geboorte|geburt|naissance|anniversaire|verjaardag|nacimiento|nascita", re.I
 )
-NO = frozenset(
-    {
-        "0",
-        "false",
-        "no",
-        "n",
-        "off",
-        "nee",
-        "nein",
-        "non",
-        "unsubscribed",
-        "opt-out",
-        "optout",
-        "opted out",
-    }
+TIME_NAME = re.compile(
+    r"date|datum|time|_at$|_on$|created|updated|modified|timestamp|last_|since|until", re.I
 )
+# Magento's states of a subscription
+MAGENTO_STATES = frozenset("1234")
 
 # names and numbers for things, not numbers to count with
 CODE = re.compile(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
+from migrate.language.answers import words_of
 from migrate.mapping.fields import OWN
 from migrate.mapping.guess import guess_settings
 from migrate.mapping.known_fields import BOOKKEEPING, DATASETS, IDENTITY_FIELDS, SYNC_STATES, TIMES
@@ -36,8 +37,14 @@ class Proposal:
         self.ignored.setdefault(reason, []).extend(names)
 
 
-def propose(resource: ResourceName, survey: FieldSurvey, snapshot: str, schema: str) -> str:
-    """The text of a mapping file for a resource, each line with its reason.
+def propose(
+    resource: ResourceName,
+    survey: FieldSurvey,
+    snapshot: str,
+    schema: str,
+    shared: Collection[str] = (),
+) -> str:
+    """The text of a mapping file for a resource, each line with its reason; lists that are not `shared` written out.
 
     **Guarantees.** Every field of the survey is in it, as a column or under `ignore`. `check` finds no problem in it.
     """
@@ -53,9 +60,19 @@ def propose(resource: ResourceName, survey: FieldSurvey, snapshot: str, schema: 
         if column != name:
             reason += f"; {name} is taken: two fields would fold into one column"
         made.columns.append((column, f"{{from: {_sources(fields)}, {settings}}}", reason))
-    return "\n".join(
-        [*_head(resource, survey, snapshot, schema), *_body(resource, survey, made), ""]
-    )
+    lines = [*_head(resource, survey, snapshot, schema), *_body(resource, survey, made), ""]
+    return _with_lists("\n".join(lines), shared)
+
+
+def _with_lists(text: str, shared: Collection[str]) -> str:
+    """The proposal with the lists that the folder's shared.yaml does not have written out."""
+    answers = dict.fromkeys(words_of("yes"), True) | dict.fromkeys(words_of("no"), False)
+    states = {"1": True, "2": False, "3": False, "4": False}
+    for name, values in (("consent_words", answers), ("magento_status", states)):
+        if name not in shared:
+            listed = json.dumps(values, ensure_ascii=False)
+            text = text.replace(f"values: ${name}", f"values: {listed}")
+    return text
 
 
 def _grouped(resource: ResourceName, survey: FieldSurvey, made: Proposal) -> dict[str, list[Field]]:

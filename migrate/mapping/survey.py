@@ -8,22 +8,40 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from migrate.language.number_style import EVIDENCE
+from migrate.mapping.spellings import ZERO
+
 MAX_LISTED = 12
 _CANDIDATE_SHARE = 0.5
 _DISTINCT_SHARE = 0.9
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?$"
+_CLOCK = "( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?"
+# days before or behind months with a year of four digits, by the sign between and what stands behind: `%d-%m-%Y %H:%M`
+DAY_ORDERS = {
+    f"%d{sign}%m{sign}%Y{clock}": f"^[0-9]{{1,2}}[{sign}][0-9]{{1,2}}[{sign}][0-9]{{4}}{shape}$"
+    for sign in "-/."
+    for clock, shape in (
+        ("", ""),
+        (" %H:%M", " [0-9]{1,2}:[0-9]{2}"),
+        (" %H:%M:%S", " [0-9]{1,2}:[0-9]{2}:[0-9]{2}"),
+    )
+}
 _KINDS: dict[str, str] = {
     "integer": r"^-?[0-9]+$",
     "padded": r"^-?0[0-9]+$",
-    "number": r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?$",
-    "comma": r"^-?[0-9][0-9.]*,[0-9]+$",
-    "ambiguous": r"^-?[1-9][0-9]{0,2},[0-9]{3}$",
     "boolean": r"^(true|false)$",
     "flag": r"^[01]$",
     "time": _TIME,
     "zoned": r"[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)$",
     "day": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-    "zero_date": r"^0000-00-00",
+    "midnight": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]00:00:00(\.0+)?(Z|[+-]00:?00)?$",
+    "zero_date": ZERO,
+    "epoch_s": "^[1-9][0-9]{8,9}$",
+    "epoch_ms": "^1[0-9]{12}$",
+    "first_over_12": f"^(1[3-9]|2[0-9]|3[01])[-/.][0-9]{{1,2}}[-/.][0-9]{{4}}{_CLOCK}$",
+    "second_over_12": f"^[0-9]{{1,2}}[-/.](1[3-9]|2[0-9]|3[01])[-/.][0-9]{{4}}{_CLOCK}$",
+    **DAY_ORDERS,
+    **EVIDENCE,
     "list": r"^\[",
     "object": r"^\{",
     "spaced": r"^\s|\s$",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from migrate.language.number_style import EVIDENCE, advise_style
+
 HEXADECIMAL = "hexadecimal texts"
 INT32_MAX = 2_147_483_647
 _SYNC_STATES = ("Queued for Update", "Synced", "Error", "Failed")
@@ -18,15 +20,13 @@ _VALUE, _LITERAL = pl.col("value"), pl.col("literal")
 _DIGITS = _VALUE.str.contains(r"^[1-9]\d{0,17}$")
 TRAP_COUNTS: Mapping[str, pl.Expr] = {
     "cart": (_VALUE == "-1").sum(),
-    "decimal comma": (
-        _LITERAL.str.starts_with('"') & _VALUE.str.contains(r"^-?(\d+|\d{1,3}(\.\d{3})+),\d{1,4}$")
-    ).sum(),
     "zero date": _VALUE.str.starts_with("0000-00-00").sum(),
     "sync state": _VALUE.is_in(_SYNC_STATES).sum(),
     "beyond int32": (
         (pl.when(_DIGITS).then(_VALUE).cast(pl.Int64, strict=False) > INT32_MAX).fill_null(False)
         | _VALUE.str.contains(r"^[1-9]\d{18,}$")
     ).sum(),
+    **{f"style {name}": _VALUE.str.contains(sign).sum() for name, sign in EVIDENCE.items()},
     "long fraction": _LITERAL.str.contains(r"^-?\d+\.\d{7,}").sum(),
 }
 """How often each sign of a trap stands in a field, as expressions over `literal` and `value`."""
@@ -56,6 +56,7 @@ def find_traps(
     by_field = tally.group_by("field", maintain_order=True).agg(pl.exclude(pl.String).sum())
     for row in by_field.iter_rows(named=True):
         found += [trap for trap in (_of_field(resource, name, row) for name in TRAP_COUNTS) if trap]
+        found += _number_style(row)
         found += _mixed(row)
     return found + _foreign_keys(resource, by_field, rows)
 
@@ -67,7 +68,7 @@ def _of_field(resource: str, name: str, row: Mapping[str, int]) -> Trap | None:
         "cart": resource == "sales" and leaf == "goalid",
         "sync state": leaf == "status",
     }.get(name, True)
-    if not count or not applies:
+    if not count or not applies or name not in _WORDS:
         return None
     what, advice = _WORDS[name]
     return Trap(name, field, count, what, advice)
@@ -77,10 +78,6 @@ _WORDS = {
     "cart": (
         "goal -1 marks a cart, not an order",
         "leave carts out with `where`, or revenue is inflated",
-    ),
-    "decimal comma": (
-        "numbers as text with a decimal comma",
-        "add `apply: [decimal_comma]` to its column",
     ),
     "zero date": ("0000-00-00 for no date", "choose `on_invalid: omit`, or the rows are rejected"),
     "sync state": (
@@ -96,6 +93,25 @@ _WORDS = {
         "map it as text, or accept that a float column rounds them",
     ),
 }
+
+
+def _number_style(row: Mapping[str, int]) -> list[Trap]:
+    """How a field's numbers are written, where they are not plain: the same advice as a proposal gives."""
+    counts = {name: row[f"style {name}"] for name in EVIDENCE}
+    filled = row["present"] - row["null"] - row["empty"]
+    advice = advise_style(counts, filled)
+    if advice is None or (advice.call is None and not advice.unsure):
+        return []
+    name = (
+        "decimal comma" if counts["comma_decimals"] + counts["point_thousands"] else "number style"
+    )
+    count = filled - counts["plain_number"] or filled
+    say = (
+        f"add `apply: [trim, {advice.call}]` to its column"
+        if advice.call
+        else "decide with who sends it, then `amount`"
+    )
+    return [Trap(name, str(row["field"]), count, advice.reason, say)]
 
 
 def _mixed(row: Mapping[str, int]) -> list[Trap]:
