@@ -34,10 +34,12 @@ def run_extract(
     snapshot: str | None = None,
     *,
     since: str | None = None,
+    only_source: str | None = None,
 ) -> Extraction:
     """The extract of `resources` (all when none is named) into a new or unfinished snapshot.
 
-    With `since`, a time or the name of a snapshot, only what is new or changed.
+    With `since`, a time or the name of a snapshot, only what is new or changed; with `only_source`
+    only profiles of that source.
     """
     from migrate.source.client import SourceClient
     from migrate.source.extract import ExtractRequest, extract
@@ -65,6 +67,7 @@ def run_extract(
         since=resolve_since(context.workspace, since, settings.project_id, newest_first=quick)
         if since
         else None,
+        only_source=only_source,
     )
     with contextlib.closing(client):
         return extract(
@@ -377,7 +380,9 @@ def run_stages(
 
 
 def refuse_unproven(context: Context, extraction: Extraction) -> None:
-    """Nothing, when every extract is proven or the gate is open. Raises GateError."""
+    """Raises GateError where an extract is not proven, unless the gate is open."""
+    from migrate.snapshot.advice import advise
+
     unproven = {name: r for name, r in extraction.resources.items() if r.verdict != "proven"}
     if unproven and context.project.gates.require_proven:
         lines = "\n".join(
@@ -385,7 +390,10 @@ def refuse_unproven(context: Context, extraction: Extraction) -> None:
         )
         raise GateError(
             f"snapshot {extraction.snapshot!r} is not proven complete:\n{lines}",
-            hint="extract again under another name, or set require_proven = false under [gates] on purpose",
+            hint="; ".join(
+                line for name, result in unproven.items() for line in advise(name, result)
+            )
+            + "; or set require_proven = false under [gates] on purpose",
         )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from migrate.source.extract import Extraction
     from migrate.workspace import Workspace
 
+_DOUBTFUL = 3
 _ASKED_NOTHING = (
     "This snapshot was finished already; nothing was asked. For a new one: migrate extract"
 )
@@ -26,6 +27,7 @@ _ASKED_NOTHING = (
     "migrate extract",
     "migrate extract sales interactions --snapshot first-try",
     "migrate extract --since first-try",
+    "migrate extract profiles --source Magento2",
     "migrate extract --from-files saved-pages",
 )
 @click.argument("resources", nargs=-1, metavar="[RESOURCE]...")
@@ -34,6 +36,12 @@ _ASKED_NOTHING = (
     "--since",
     metavar="TIME",
     help="Only what is new or changed since a time, or since a snapshot's name.",
+)
+@click.option(
+    "--source",
+    "only_source",
+    metavar="NAME",
+    help="Profiles of this source only. The service can choose nothing else; see plan --source.",
 )
 @click.option(
     "--from-files",
@@ -59,11 +67,12 @@ _ASKED_NOTHING = (
     "--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind."
 )
 @pass_app
-def extract(
+def extract(  # noqa: PLR0913, PLR0917  one for each option
     app: App,
     resources: tuple[str, ...],
     snapshot: str | None,
     since: str | None,
+    only_source: str | None,
     folder: Path | None,
     expected: tuple[str, ...],
     encoding: str | None,
@@ -72,11 +81,13 @@ def extract(
     """Read every record out of Datatrics into a snapshot, and say whether it is proven complete.
 
     RESOURCE is one of profiles, content, content_items, content_categories, sales, interactions; all of them by
-    default. Called again, an unfinished snapshot is resumed; one that is finished, named by --snapshot, is only
+    default. Exit code 3: something is not proven, or could not be read, is damaged or has vanished; a line each
+    says what to do. Called again, an unfinished snapshot is resumed; one that is finished, named by --snapshot, is only
     shown.
     """
     from migrate.app.pipeline import run_extract, run_import
     from migrate.report.extract import render_extraction, summarise_extraction
+    from migrate.snapshot.advice import needs_attention
 
     if since and folder:
         raise UsageError(
@@ -88,23 +99,52 @@ def extract(
             f"{'--expect' if expected else '--encoding'} goes with --from-files",
             hint="what the API sends says itself how much there is, and how it is written",
         )
+    if only_source is not None:
+        _check_source_can_be_chosen(resources, since=since, folder=folder)
     expect = _counts(expected)
     with app.context(force_unlock=force_unlock) as context:
         known = snapshot is not None and _is_finished(context.workspace, snapshot)
         extraction = (
             run_import(context, folder, resources, snapshot, expect=expect, encoding=encoding)
             if folder
-            else run_extract(context, resources, snapshot, since=since)
+            else run_extract(context, resources, snapshot, since=since, only_source=only_source)
         )
+    is_doubtful = any(needs_attention(result) for result in extraction.resources.values())
     app.finish(
         CommandOutcome(
             command="extract",
             text="\n\n".join([render_extraction(extraction), *([_ASKED_NOTHING] if known else [])]),
             data=summarise_extraction(extraction),
-            status="finished already; nothing was asked" if known else "done",
+            exit_code=_DOUBTFUL if is_doubtful else 0,
+            status=_status(known=known, is_doubtful=is_doubtful),
             next=_next(extraction),
         )
     )
+
+
+def _status(*, known: bool, is_doubtful: bool) -> str:
+    words = "finished already; nothing was asked" if known else "done"
+    return f"{words}; something is to do" if is_doubtful else words
+
+
+def _check_source_can_be_chosen(
+    resources: Sequence[str], *, since: str | None, folder: Path | None
+) -> None:
+    """Raises UsageError where the service cannot choose the records of one source.
+
+    **Source**: the documents name the filter `source` for the list of profiles only.
+    """
+    if folder is not None or since is not None:
+        raise UsageError(
+            f"--source and {'--from-files' if folder else '--since'} do not go together",
+            hint="choose when the plan is made: migrate plan --source NAME",
+        )
+    if set(resources) != {"profiles"}:
+        raise UsageError(
+            "--source is for profiles: the service cannot choose by source in its other lists",
+            hint="migrate extract profiles --source NAME; or extract everything and choose when "
+            "the plan is made: migrate plan --source NAME",
+        )
 
 
 def _counts(expected: Sequence[str]) -> dict[str, int]:

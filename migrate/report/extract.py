@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from migrate.report.terminal import format_duration, render_table
+from migrate.snapshot.advice import advise
 from migrate.snapshot.uncolumned import describe_uncolumned
 
 if TYPE_CHECKING:
@@ -39,13 +40,25 @@ def summarise_extraction(extraction: Extraction) -> dict[str, Any]:
                 "shared_names": result.shared_names,
                 "resumed_pages": result.resumed_pages,
                 "unread": [asdict(record) for record in result.unread],
+                "readings": result.readings,
+                "kept": result.kept,
+                "vanished": result.vanished,
+                "damaged": result.damaged,
                 **({"delta": asdict(result.delta)} if result.delta else {}),
             }
             for name, result in extraction.resources.items()
         },
+        "to_do": to_do(extraction),
+        "notes": list(extraction.notes),
         "not_migrated": NOT_MIGRATED,
         **({"since": asdict(extraction.since)} if extraction.since else {}),
+        **({"only_source": extraction.only_source} if extraction.only_source else {}),
     }
+
+
+def to_do(extraction: Extraction) -> list[str]:
+    """What somebody has to do before the snapshot can be relied on, a line each."""
+    return [line for name, result in extraction.resources.items() for line in advise(name, result)]
 
 
 def render_extraction(extraction: Extraction) -> str:
@@ -74,14 +87,17 @@ def render_extraction(extraction: Extraction) -> str:
         "verdict",
     ]
     lines = [f"Snapshot {extraction.snapshot}", "", render_table(headers, rows)]
-    doubts = [
-        f"  {name}: {r.verdict}, {r.reason}"
-        for name, r in extraction.resources.items()
-        if r.verdict != "proven"
+    if extraction.only_source:
+        lines += ["", f"Of source {extraction.only_source} only: this snapshot is a part."]
+    lines += [
+        "",
+        *(f"  {name}: {r.verdict}, {r.reason}" for name, r in extraction.resources.items()),
     ]
-    if doubts:
-        lines += ["", *doubts]
+    lines += [f"Note: {note}" for note in extraction.notes]
     lines += _unread_lines(extraction) + _uncolumned_lines(extraction) + _delta_lines(extraction)
+    tasks = to_do(extraction)
+    if tasks:
+        lines += ["", "To do:", *(f"  {task}" for task in tasks)]
     lines += ["", f"Not migrated, since the documented lists do not hold it: {NOT_MIGRATED}."]
     return "\n".join(lines)
 
@@ -97,7 +113,15 @@ def _unread_lines(extraction: Extraction) -> list[str]:
         for name, result in extraction.resources.items()
         if len(result.unread) > _UNREAD_SHOWN
     ]
-    return ["", "Could not be read, and are not in the snapshot:", *lines] if lines else []
+    return (
+        [
+            "",
+            "Could not be read; what came in their place is in the snapshot below unread/:",
+            *lines,
+        ]
+        if lines
+        else []
+    )
 
 
 def _uncolumned_lines(extraction: Extraction) -> list[str]:

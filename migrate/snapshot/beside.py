@@ -1,6 +1,7 @@
 """What a snapshot keeps beside the parts of a resource, and what is never loaded.
 
-`RESOURCE/vanished.parquet`: records that the source no longer had when the reading was done.
+`RESOURCE/vanished.json`: records that the source no longer had when the reading was done, as
+received, in an array; so `migrate extract --from-files` takes them where somebody wants them.
 `RESOURCE/damaged.parquet`: records with bytes that are no UTF-8, as received, in `_received`.
 `unread/RESOURCE-PLACE.bin`: what came in the place of a record that could not be read.
 """
@@ -8,7 +9,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -24,15 +25,18 @@ def write_beside(
     spool: Spool, left_out: LeftOut, vanished: pl.DataFrame, root: Path
 ) -> list[FileEntry]:
     """The files, written, as the manifest in `root` lists them; what an earlier try left is removed."""
-    frames = {VANISHED: vanished, DAMAGED: damaged_records(spool, left_out)}
-    written = [
-        _write(spool.folder / name, frame, root)
-        for name, frame in frames.items()
-        if not frame.is_empty()
-    ]
-    unread = [one.file for entry in spool.entries() for one in entry.unread if one.file]
-    _remove_others(spool, unread, frames)
-    return [*written, *(entry_of(root / name, root, 1) for name in sorted(set(unread)))]
+    unread = {one.file for entry in spool.entries() for one in entry.unread if one.file}
+    _remove_what_is_there(spool, unread)
+    written = [entry_of(root / name, root, 1) for name in sorted(unread)]
+    if not vanished.is_empty():
+        records = "[" + ",\n".join(vanished["_raw"]) + "]\n"
+        written.append(_write(spool.folder / VANISHED, records.encode(), vanished.height, root))
+    damaged = damaged_records(spool, left_out)
+    if not damaged.is_empty():
+        buffer = io.BytesIO()
+        damaged.write_parquet(buffer, compression="zstd", statistics=False)
+        written.append(_write(spool.folder / DAMAGED, buffer.getvalue(), damaged.height, root))
+    return written
 
 
 def damaged_records(spool: Spool, left_out: LeftOut) -> pl.DataFrame:
@@ -58,20 +62,18 @@ def _damaged_of(spool: Spool, entry: PageEntry, left_out: LeftOut) -> pl.DataFra
     return records.filter(~pl.col("row").is_in(left)).drop("row")
 
 
-def _write(path: Path, frame: pl.DataFrame, root: Path) -> FileEntry:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", statistics=False)
-    with disk_errors(path, buffer.getbuffer().nbytes):
-        write_bytes(path, buffer.getvalue())
-    return entry_of(path, root, frame.height)
+def _write(path: Path, data: bytes, rows: int, root: Path) -> FileEntry:
+    with disk_errors(path, len(data)):
+        write_bytes(path, data)
+    return entry_of(path, root, rows)
 
 
-def _remove_others(spool: Spool, unread: Sequence[str], frames: Mapping[str, pl.DataFrame]) -> None:
+def _remove_what_is_there(spool: Spool, kept: Collection[str]) -> None:
+    """Removes what an earlier try has left, but for the bytes that are still wanted."""
     root = spool.folder.parent
     with disk_errors(root):
-        for name, frame in frames.items():
-            if frame.is_empty():
-                (spool.folder / name).unlink(missing_ok=True)
+        for name in (VANISHED, DAMAGED):
+            (spool.folder / name).unlink(missing_ok=True)
         for path in (root / UNREAD).glob(f"{spool.folder.name}-*.bin"):
-            if path.relative_to(root).as_posix() not in unread:
+            if path.relative_to(root).as_posix() not in kept:
                 path.unlink()

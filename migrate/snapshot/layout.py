@@ -22,9 +22,9 @@ RESULT = "result.json"
 LOCK = ".lock"
 UNREAD = "unread"
 """The folder, in a snapshot's, with the bytes that came in the place of unreadable records."""
-VANISHED = "vanished.parquet"
+VANISHED = "vanished.json"
 DAMAGED = "damaged.parquet"
-_FILE = re.compile(r"\w+/\w[\w.-]*\.(parquet|bin)", re.ASCII)
+_FILE = re.compile(r"\w+/\w[\w.-]*\.(parquet|json|bin)", re.ASCII)
 T = TypeVar("T")
 
 
@@ -52,6 +52,7 @@ class Begun:
     since: SinceRecord | None = None
     expect: dict[str, int] = field(default_factory=dict)
     encoding: str | None = None
+    only_source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,10 @@ class SealedResource:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The last file of a snapshot. Parts' paths are relative to the snapshot's folder; times are labels only."""
+    """The last file of a snapshot. Parts' paths are relative to the snapshot's folder; times are labels only.
+
+    `only_source`: records of no other source were asked for.
+    """
 
     format: int
     name: str
@@ -177,6 +181,7 @@ class Manifest:
     finished: str
     resources: dict[str, SealedResource]
     since: SinceRecord | None = None
+    only_source: str | None = None
 
 
 def files_of(manifest: Manifest) -> list[FileEntry]:
@@ -240,6 +245,7 @@ def differences(begun: Begun, wanted: Begun) -> list[str]:
             "since",
             "expect",
             "encoding",
+            "only_source",
         )
         if getattr(begun, name) != getattr(wanted, name)
     ]

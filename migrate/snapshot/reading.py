@@ -186,6 +186,7 @@ class SnapshotState:
     """A snapshot as `status` shows it; `trouble` says why it cannot be read, if so.
 
     `is_delta`: it holds only what was new or changed since a time or another snapshot.
+    `only_source`: the one source whose records it holds, where others were left out.
     """
 
     name: str
@@ -195,6 +196,12 @@ class SnapshotState:
     resources: Mapping[str, ResourceState]
     trouble: str | None = None
     is_delta: bool = False
+    only_source: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """True where it holds everything that there was."""
+        return self.finished and not self.is_delta and self.only_source is None
 
     @property
     def holds_pages(self) -> bool:
@@ -225,10 +232,8 @@ def open_snapshot(workspace: Workspace, name: str | None, *, check_files: bool =
 
 
 def newest_whole(workspace: Workspace) -> str | None:
-    """The name of the newest finished snapshot that is no delta, None where there is none."""
-    whole = [
-        state.name for state in list_snapshots(workspace) if state.finished and not state.is_delta
-    ]
+    """The name of the newest finished snapshot that is no delta nor of one source, None where there is none."""
+    whole = [state.name for state in list_snapshots(workspace) if state.is_whole]
     return whole[-1] if whole else None
 
 
@@ -346,7 +351,13 @@ def _state(folder: Path) -> SnapshotState:
             states = {name: _sealed_state(sealed) for name, sealed in manifest.resources.items()}
             is_delta = manifest.since is not None
             return SnapshotState(
-                folder.name, True, manifest.started, manifest.project_id, states, is_delta=is_delta
+                folder.name,
+                True,
+                manifest.started,
+                manifest.project_id,
+                states,
+                is_delta=is_delta,
+                only_source=manifest.only_source,
             )
         if not (folder / BEGUN).exists():
             return SnapshotState(folder.name, False, "", "", {}, f"it has no {BEGUN}")

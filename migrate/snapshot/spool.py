@@ -47,6 +47,14 @@ class NoAnswerFrom:
     reason: str
 
 
+@dataclass(frozen=True)
+class AskedAs:
+    """How pages were asked for: the field they are sorted by, and how many records each."""
+
+    sort: str
+    limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class PageEntry:
     """A page as the journal records it. `bytes` is the size of its records as sent; `file` is "" for an empty page.
@@ -93,7 +101,7 @@ class _Line:
     set_aside_from: int | None = None
     aside: PageEntry | None = None
     page_places: int | None = None
-    sorted_by: str | None = None
+    asked_as: AskedAs | None = None
     no_answer_from: NoAnswerFrom | None = None
 
 
@@ -105,7 +113,7 @@ class _State:
     aside: list[PageEntry] = field(default_factory=list)
     stage: str | None = None
     page_places: int | None = None
-    sorted_by: str | None = None
+    asked_as: AskedAs | None = None
     no_answer_from: NoAnswerFrom | None = None
     put_aside_so_far: int = 0
 
@@ -126,7 +134,7 @@ class _State:
             self.stage = line.stage
         if line.page_places is not None:
             self.page_places = line.page_places or None
-        self.sorted_by = line.sorted_by or self.sorted_by
+        self.asked_as = line.asked_as or self.asked_as
         if line.no_answer_from is not None:
             self.no_answer_from = line.no_answer_from
 
@@ -169,9 +177,9 @@ class Spool:
         return self._state.page_places
 
     @property
-    def sorted_by(self) -> str | None:
-        """What the pages that count were asked to be sorted by, where that is not the usual."""
-        return self._state.sorted_by
+    def asked_as(self) -> AskedAs | None:
+        """How the pages that count were asked for, where that is not as usual."""
+        return self._state.asked_as
 
     @property
     def no_answer_from(self) -> NoAnswerFrom | None:
@@ -246,9 +254,9 @@ class Spool:
         """Records how far the work on this resource is, for a later run."""
         self._follow(_Line(stage=stage))
 
-    def sort_by(self, name: str) -> None:
-        """Records that pages are asked for in another order from here on, when none counts."""
-        self._follow(_Line(sorted_by=name))
+    def ask_as(self, asked_as: AskedAs) -> None:
+        """Records that pages are asked for in another way from here on, when none counts."""
+        self._follow(_Line(asked_as=asked_as))
 
     def note_page_places(self, places: int) -> None:
         """Records that a page of the service has so many places, for a later run; 0 where that is not known."""

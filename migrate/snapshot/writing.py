@@ -82,6 +82,7 @@ class SnapshotWriter:
             finished=finished.isoformat(),
             resources={name: self.sealed[name] for name in self.begun.resources},
             since=self.begun.since,
+            only_source=self.begun.only_source,
         )
         data = json_bytes(asdict(manifest))
         if self._store:
@@ -172,6 +173,7 @@ def _purpose(begun: Begun) -> tuple[object, ...]:
         begun.since,
         begun.expect,
         begun.encoding,
+        begun.only_source,
     )
 
 

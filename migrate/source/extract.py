@@ -8,9 +8,10 @@ when all are done:   write the manifest, which makes the snapshot a snapshot
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +33,7 @@ from migrate.snapshot.spool import Spool
 from migrate.snapshot.writing import SnapshotWriter, begin_or_resume
 from migrate.source.client import SourceClient
 from migrate.source.early import EarlyParts
-from migrate.source.fetch import PageFetcher
+from migrate.source.fetch import ListOrder, PageFetcher
 from migrate.source.read_pages import ListContext
 from migrate.source.reading import ListReading, begin_task, read_list
 from migrate.source.resources import Resource
@@ -48,6 +49,7 @@ class ExtractRequest:
 
     `page_sizes` has an entry for each resource, in records. `force_unlock` breaks a lock that another host left.
     `since` makes the snapshot a delta: only records that are new or changed are in its parts.
+    `only_source` asks for the profiles of one source.
     """
 
     resources: tuple[Resource, ...]
@@ -58,16 +60,19 @@ class ExtractRequest:
     concurrency: int
     force_unlock: bool = False
     since: Since | None = None
+    only_source: str | None = None
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """A finished snapshot and what became of each resource."""
+    """A finished snapshot and what became of each resource. `notes`: what is odd in what was asked for."""
 
     snapshot: str
     folder: Path
     resources: dict[str, ResourceResult]
     since: SinceRecord | None = None
+    only_source: str | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,9 @@ def extract(
 
     **Raises**: RemoteError; WorkspaceError (Locked, a snapshot made for something else, a full disk); Interrupted.
     """
+    notes = request.since.notes(now()) if request.since else []
+    for note in notes:
+        progress.note(note)
     wanted = _begun(request, now)
     with begin_or_resume(
         workspace, request.snapshot, wanted, now, force_unlock=request.force_unlock
@@ -105,7 +113,9 @@ def extract(
                 _extract_all(writer, _Tools(client, request, progress, stop, workshop))
             manifest = writer.finish(now(), stop, progress)
     results = {name: sealed.result for name, sealed in manifest.resources.items()}
-    return Extraction(manifest.name, writer.folder, results, manifest.since)
+    return Extraction(
+        manifest.name, writer.folder, results, manifest.since, manifest.only_source, notes
+    )
 
 
 def _extract_all(writer: SnapshotWriter, tools: _Tools) -> None:
@@ -116,10 +126,21 @@ def _extract_all(writer: SnapshotWriter, tools: _Tools) -> None:
             if resource.name not in writer.sealed:
                 writer.seal(resource.name, _extract_resource(resource, writer, tools))
     except Interrupted as error:
-        since = f" --since {tools.request.since.words}" if tools.request.since else ""
-        raise Interrupted(
-            error.what, hint=f"migrate extract --snapshot {writer.begun.name}{since}"
-        ) from None
+        raise Interrupted(error.what, hint=_same_again(writer.begun.name, tools.request)) from None
+
+
+def _same_again(snapshot: str, request: ExtractRequest) -> str:
+    """The command that resumes a snapshot."""
+    words = ["migrate extract"]
+    if request.only_source is not None:
+        words += [
+            *(r.name for r in request.resources),
+            f"--source {shlex.quote(request.only_source)}",
+        ]
+    words.append(f"--snapshot {snapshot}")
+    if request.since:
+        words.append(f"--since {request.since.words}")
+    return " ".join(words)
 
 
 def _begun(request: ExtractRequest, now: Callable[[], datetime]) -> Begun:
@@ -135,6 +156,7 @@ def _begun(request: ExtractRequest, now: Callable[[], datetime]) -> Begun:
         tool_version=__version__,
         started=now().isoformat(),
         since=request.since.record if request.since else None,
+        only_source=request.only_source,
     )
 
 
@@ -143,10 +165,11 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
     spool = Spool(writer.folder / resource.name)
     spool.open()
     limit = tools.request.page_sizes[resource.name]
+    order = ListOrder(source=tools.request.only_source)
     early = EarlyParts(tools.workshop, spool) if tools.request.since is None else None
     context = ListContext(
         service=tools.client,
-        fetcher=PageFetcher(tools.client, resource, limit, spool, tools.workshop),
+        fetcher=PageFetcher(tools.client, resource, limit, spool, tools.workshop, order),
         spool=spool,
         workers=tools.workshop,
         progress=tools.progress,
@@ -168,7 +191,8 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
         states = write_states(found.comparison.states, spool.folder, writer.folder)
     beside = write_beside(spool, left_out, found.reading.vanished, writer.folder)
     requests, seconds = tools.client.requests - requests_before, time.monotonic() - began
-    result = describe(spool, found.reading, parts, requests, seconds)
+    reading = _with_strangers(spool, found.reading, tools.request.only_source)
+    result = describe(spool, reading, parts, requests, seconds)
     result = replace(result, delta=found.counts)
     return SealedResource(result, parts.columns, parts.entries, states, beside)
 
@@ -185,3 +209,17 @@ def _read(context: ListContext, since: Since | None) -> _Found:
         return _Found(read_list(context))
     delta = read_since(context, since)
     return _Found(delta.reading, delta.comparison, delta.counts)
+
+
+def _with_strangers(spool: Spool, reading: ListReading, only_source: str | None) -> ListReading:
+    """The reading, with a trouble where records of other sources came than were asked for."""
+    if only_source is None:
+        return reading
+    strangers = sum(
+        source != only_source for entry in spool.stored() for source in spool.identities(entry)[0]
+    )
+    if not strangers:
+        return reading
+    trouble = f"{strangers:,} records of other sources than {only_source} came"
+    seen = reading.observation
+    return replace(reading, observation=replace(seen, troubles=(*seen.troubles, trouble)))

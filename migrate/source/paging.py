@@ -172,10 +172,6 @@ class Paging:
 
     def _keep(self, look: Look) -> None:
         self._kept.add(look.number)
-        if look.unread:
-            self.troubles.append(
-                f"{look.unread:,} record(s) of page {look.number} could not be read"
-            )
         if look.rows == 0:
             return
         self._page_of.setdefault(look.sha256, look.number)

@@ -26,7 +26,7 @@ from migrate.snapshot.readings import (
     read_rows,
 )
 from migrate.snapshot.records import IdentityFields
-from migrate.snapshot.spool import PageEntry
+from migrate.snapshot.spool import AskedAs, PageEntry
 from migrate.snapshot.survey import DuplicateSurvey, survey
 from migrate.snapshot.versions import is_newer
 from migrate.source.fetch import NothingAnswers, PageSize
@@ -45,6 +45,8 @@ from migrate.source.resources import CREATED
 from migrate.source.verdict import Observation
 
 MOST_READINGS = 4
+LARGEST_PAGE_BYTES = 8_000_000
+"""How much is asked for at once where many pages lose some records."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,9 @@ class _Reader:
             if again_from is None:
                 break
             readings += 1
-            self._begin_again(readings, again_from)
+            self._begin_again(readings, again_from, seen.change)
             if seen.change is SourceChange.SWAPPED:
-                self._sort_by_identity()
+                self._ask_in_another_way(seen)
             is_mixed = again_from > 1
             before = [look.announced] if seen.change is SourceChange.GROWN else []
             first_page = again_from
@@ -164,7 +166,7 @@ class _Reader:
             moved=seen.change in (SourceChange.GROWN, SourceChange.MOVED),
             rounds=readings - 1,
             swapped=seen.change is SourceChange.SWAPPED,
-            sorted_by=self._spool.sorted_by,
+            asked_as=_way_of_asking(self._spool.asked_as),
             troubles=tuple(paging.troubles),
             tails_seen=tails.seen,
             pages_with_tails=tails.pages,
@@ -200,22 +202,44 @@ class _Reader:
             last_page=entries[-1].number if entries else 0,
         )
 
-    def _begin_again(self, readings: int, first_page: int) -> None:
+    def _begin_again(self, readings: int, first_page: int, change: SourceChange) -> None:
         context = self._context
+        why = "the source has moved"
+        if change is SourceChange.SWAPPED:
+            why = "records of equal `created` come in another order each time"
+        place = f" from page {first_page:,}" if first_page > 1 else ""
         context.progress.note(
-            f"{context.name}: the source has moved; reading again"
-            + (f" from page {first_page:,}" if first_page > 1 else "")
-            + f" (reading {readings} of at most {MOST_READINGS})"
+            f"{context.name}: {why}; reading again{place} "
+            f"(reading {readings} of at most {MOST_READINGS})"
         )
         self._set_aside(first_page)
 
-    def _sort_by_identity(self) -> None:
-        """Asks for the list in an order without equals, where the service has one."""
+    def _ask_in_another_way(self, seen: Seen) -> None:
+        """Asks in an order without equals, where the service has one; else for pages as large as may be.
+
+        Records of equal `created` slip through between two pages, so fewer pages lose fewer; and a
+        list that comes in one answer loses none.
+        """
         fetcher = self._context.fetcher
-        by_identity = fetcher.by_identity() if fetcher.order.sort == CREATED[0] else None
-        if by_identity is not None:
-            self._spool.sort_by(by_identity.order.sort)
-            self._context = replace(self._context, fetcher=by_identity)
+        if fetcher.order.sort == CREATED[0] and fetcher.by_identity() is not None:
+            asked_as = AskedAs(fetcher.resource.fields.id[0], fetcher.limit)
+        else:
+            fits = self._records_that_fit(LARGEST_PAGE_BYTES)
+            asked_as = AskedAs(CREATED[0], max(fetcher.limit, min(fits, seen.announced or fits)))
+        self._spool.ask_as(asked_as)
+        self._spool.note_page_places(0)
+        self._ask_as(asked_as)
+
+    def _records_that_fit(self, size_bytes: int) -> int:
+        stored = self._spool.stored()
+        rows = sum(entry.rows for entry in stored)
+        record_bytes = sum(entry.bytes for entry in stored) / max(rows, 1)
+        return int(size_bytes / max(record_bytes, 1))
+
+    def _ask_as(self, asked_as: AskedAs) -> None:
+        fetcher = self._context.fetcher
+        order = replace(fetcher.order, sort=asked_as.sort)
+        self._context = replace(self._context, fetcher=fetcher.sorted(order, asked_as.limit))
 
     def _set_aside(self, first_page: int) -> None:
         context = self._context
@@ -230,10 +254,9 @@ class _Reader:
         """How many pages of an earlier run remain: all, or none where the source has moved since."""
         context, spool = self._context, self._spool
         self._check_range_that_gave_no_answer()
-        if spool.sorted_by is not None:
-            order = replace(context.fetcher.order, sort=spool.sorted_by)
-            self._context = context = replace(context, fetcher=context.fetcher.sorted(order))
-        self._size = PageSize(spool.page_places or context.fetcher.limit)
+        if spool.asked_as is not None:
+            self._ask_as(spool.asked_as)
+        self._size = PageSize(spool.page_places or self._context.fetcher.limit)
         stored = spool.entries()
         if not stored:
             return 0
@@ -367,6 +390,14 @@ class _Reader:
                 if source is not None and id_ is not None:
                     return Stray(StoredRow(entry.number, row), source, id_, None)
         return None
+
+
+def _way_of_asking(asked_as: AskedAs | None) -> str | None:
+    if asked_as is None:
+        return None
+    if asked_as.sort != CREATED[0]:
+        return f"sorted by `{asked_as.sort}`"
+    return f"in pages of {asked_as.limit:,}"
 
 
 def begin_task(context: ListContext) -> None:

@@ -103,7 +103,8 @@ def describe(
     """What the manifest says of a resource."""
     found, entries = reading.survey, spool.entries()
     damaged = count_damaged(spool, reading.left_out)
-    seen = replace(reading.observation, damaged=damaged)
+    unread = [(entry.number, one) for entry in entries for one in entry.unread]
+    seen = replace(reading.observation, damaged=damaged, unread=len(unread))
     verdict, reason = judge(seen)
     return ResourceResult(
         announced=seen.announced_end if seen.announced_end is not None else seen.announced_start,
@@ -123,11 +124,7 @@ def describe(
         folded=parts.folded,
         undated_duplicates=found.undated_duplicates,
         unlisted_fields=parts.unlisted_fields,
-        unread=[
-            UnreadRecord(entry.number, one.position, one.reason, one.file)
-            for entry in entries
-            for one in entry.unread
-        ],
+        unread=[UnreadRecord(page, one.position, one.reason, one.file) for page, one in unread],
         readings=seen.rounds + 1,
         kept=reading.kept,
         vanished=reading.vanished.height,

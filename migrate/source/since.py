@@ -30,6 +30,27 @@ class Since:
     base: Snapshot | None
     newest_first: bool = False
 
+    def notes(self, now: datetime) -> list[str]:
+        """What somebody should know who chose this watermark."""
+        said = f"--since {self.time.isoformat(timespec='seconds')}"
+        if self.time > now:
+            return [f"{said} lies in the future: {self._what_counts('nothing can have changed')}"]
+        if self.base is None or self.time >= _moment_of(self.base):
+            return []
+        return [
+            f"{said} is before snapshot {self.base.name}, which this delta stands on: "
+            f"{self._what_counts('what changed until then is in that snapshot')}"
+        ]
+
+    def _what_counts(self, instead: str) -> str:
+        if self.base is None:
+            return f"{instead} since"
+        begun = _moment_of(self.base).isoformat(timespec="seconds")
+        return (
+            f"{instead}, and the delta holds what is new or changed since {self.base.name} "
+            f"was begun ({begun})"
+        )
+
     @property
     def words(self) -> str:
         """What names it on a command line again."""
@@ -90,7 +111,8 @@ def _newest_full(workspace: Workspace, project_id: str) -> Snapshot | None:
     for name in reversed(workspace.names(workspace.snapshots)):
         if (workspace.snapshots / name / MANIFEST).is_file():
             found = open_snapshot(workspace, name)
-            if found.manifest.since is None and found.manifest.project_id == project_id:
+            is_whole = found.manifest.since is None and found.manifest.only_source is None
+            if is_whole and found.manifest.project_id == project_id:
                 return found
     return None
 

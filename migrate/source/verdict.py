@@ -15,12 +15,13 @@ class Observation:
 
     `moved`: the first or last page, a total on the way, or a page's tail was not what it had been.
     `rounds`: the readings after the first one. `swapped`: nothing moved but records with the same
-    `created`; `sorted_by`: that was so before, and so the list was read in another order, by this
-    field. `troubles` is what paging noticed.
+    `created`; `asked_as`: that was so before, and so the list was asked for in another way, in
+    these words. `troubles` is what paging noticed.
 
     `distinct` counts the records of all readings; of those that the last one lacks, `found_alone`
     were there when asked for alone, and `not_to_be_asked` could not be asked for. `vanished` are
-    gone, and not counted. `damaged` hold bytes that are no UTF-8.
+    gone, and not counted. `damaged` hold bytes that are no UTF-8; `unread` could not be read, and
+    are not counted either.
 
     `partly` says of a list that was not read to its end, on purpose, what was read; `distinct` is
     that part.
@@ -40,7 +41,8 @@ class Observation:
     not_to_be_asked: int = 0
     vanished: int = 0
     damaged: int = 0
-    sorted_by: str | None = None
+    unread: int = 0
+    asked_as: str | None = None
 
 
 def judge(seen: Observation) -> tuple[Verdict, str]:
@@ -83,10 +85,10 @@ def _union(seen: Observation) -> str:
     """How the records of several readings came together."""
     parts = []
     if seen.rounds:
-        by = ""
-        if seen.sorted_by:
-            by = f", the last one by `{seen.sorted_by}` since records of equal `created` change places"
-        parts.append(f"in {seen.rounds + 1} readings{by}")
+        way = ""
+        if seen.asked_as:
+            way = f", the last one {seen.asked_as} since records of equal `created` change places"
+        parts.append(f"in {seen.rounds + 1} readings{way}")
     if seen.found_alone:
         parts.append(f"{seen.found_alone:,} of earlier readings asked for alone and there")
     if seen.not_to_be_asked:
@@ -98,6 +100,8 @@ def _union(seen: Observation) -> str:
 
 def _noticed(seen: Observation) -> str:
     troubles = list(seen.troubles)
+    if seen.unread:
+        troubles.append(f"{seen.unread:,} record(s) could not be read")
     if seen.damaged:
         troubles.append(f"{seen.damaged:,} record(s) hold bytes that are no UTF-8")
     if not troubles:

@@ -55,6 +55,7 @@ class Bench:
     notes: Notes = field(default_factory=Notes)
     requests: int = 0
     since: Since | None = None
+    only_source: str | None = None
 
     def settings(self) -> Datatrics:
         """The project's settings for the source."""
@@ -93,6 +94,7 @@ class Bench:
             self.url,
             self.concurrency,
             since=self.since,
+            only_source=self.only_source,
         )
         return extract(
             client, self.workspace, request, self.notes, self.stop, lambda: datetime.now(UTC)

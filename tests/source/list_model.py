@@ -210,7 +210,7 @@ def read_model(model: ListModel, folder: Path, limit: int, *, concurrency: int =
     context = context_of(model, folder, limit, concurrency=concurrency)
     reading = read_list(context)
     rows = list(_rows(context.spool, reading))
-    parts = Parts([], [], 0, [], 0)
+    parts = Parts([], [], 0, [], {}, 0)
     result = describe(context.spool, reading, parts, model.requests, 0.0)
     return ModelReading(
         reading=reading,
