@@ -139,6 +139,13 @@ _USUAL_PORT = 8720
     metavar="SIDE:KIND[@WHEN]",
     help="A fault to inject; see docs/sandbox.md.",
 )
+@click.option(
+    "--reading",
+    "readings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Read what the documents leave open another way; see docs/sandbox.md.",
+)
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @click.option("--seed", default=0, type=int, help="Makes the faults repeatable.")
 @pass_app
@@ -158,6 +165,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     latency: float,
     preparation: float,
     faults: tuple[str, ...],
+    readings: tuple[str, ...],
     seed: int,
     until_stdin_closes: bool,
 ) -> None:
@@ -173,6 +181,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     from migrate.privacy.secrets import read_sandbox_keys
     from migrate.sandbox.faults import parse_fault
     from migrate.sandbox.limits import Limits
+    from migrate.sandbox.readings import parse_readings
     from migrate.sandbox.serve import SandboxSettings, serve
 
     home = _read_home(app)
@@ -192,6 +201,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
         latency_s=latency,
         preparation_s=preparation,
         faults=tuple(parse_fault(text) for text in faults),
+        readings=parse_readings(readings) if readings else None,
         seed=seed,
     )
 

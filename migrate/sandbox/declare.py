@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from migrate.errors import UsageError
 from migrate.language.files import mapping_files
 from migrate.language.yaml_text import read_yaml
 from migrate.plain_file import read_plain
+from migrate.sandbox.readings import DEFAULT, Readings, choose
 
 TYPES = ("text", "integer", "float", "boolean", "datetime", "date", "json")
 RECIPES = ("lowercase", "uppercase", "trim")
@@ -60,6 +61,7 @@ class DatasetSpec:
     read_only: bool = False
     unknown_columns: str = "refuse"
     float_digits: str = "decimals"
+    readings: Readings = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,13 @@ class Account:
     webhooks: tuple[WebhookSpec, ...] = ()
 
 
-def declare(mappings: Path | None, datasets: Path | None) -> Account:
-    """The account that both sources describe; the TOML file refines what the mappings say. Raises UsageError."""
+def declare(
+    mappings: Path | None, datasets: Path | None, readings: Readings | None = None
+) -> Account:
+    """The account that both sources describe; the TOML file refines what the mappings say. Raises UsageError.
+
+    `readings`: of what the documents leave open, in place of those in the file's table `readings`.
+    """
     tables: dict[str, dict[str, Any]] = {}
     if mappings is not None:
         if not mappings.is_dir():
@@ -90,10 +97,21 @@ def declare(mappings: Path | None, datasets: Path | None) -> Account:
             tables[name] = table
     declared = {} if datasets is None else _read_toml(datasets)
     webhooks = declared.pop("webhooks", {})
+    told = _readings(declared.pop("readings", {}))
     for name, table in declared.items():
         tables[name] = _merge(name, tables.get(name, {}), table)
-    specs = tuple(_spec(name, table) for name, table in tables.items())
+    chosen = told if readings is None else readings
+    specs = tuple(replace(_spec(name, table), readings=chosen) for name, table in tables.items())
     return Account(specs, tuple(_webhook(name, table) for name, table in webhooks.items()))
+
+
+def _readings(table: Any) -> Readings:
+    if not isinstance(table, dict):
+        raise UsageError("datasets file: readings must be a table")
+    found = Readings()
+    for name, value in table.items():
+        found = choose(found, name, str(value))
+    return found
 
 
 def _read_mapping(path: Path) -> tuple[str, dict[str, Any]]:

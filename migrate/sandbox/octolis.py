@@ -5,13 +5,15 @@ What the document leaves open is decided here, strictly:
 - An upsert must hold every column of at least one key alternative, with a value that is neither null nor ''.
 - Of several existing records that it matches, the most recently modified one survives; the others' values go with them
   and their masterids join `__all_masterids__`. A key that the merged values newly complete is matched as well.
-- A null for a mandatory column counts as missing, always; an omitted one only when the record is created.
+- A mandatory column must be in the data of every upsert, and not null ("missing from the upsertion data"); when a
+  record is created, the column's default stands in for it. An update may leave it out, unless it is read otherwise.
 - An update that would leave a record without any complete key, or take another record's, is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -73,6 +75,7 @@ class Dataset:
         self._pending: deque[tuple[int, str, Row | None]] = deque()
         self._preparation_ms = preparation_ms
         self._salt = f"{seed}/{spec.id}/"
+        self._folds = spec.readings.keys == "folded"
         self._checks = column_checks(spec)
         self._blank = {c.name: None if c.default is NO_DEFAULT else c.default for c in spec.columns}
         self._protected = frozenset(spec.protected)
@@ -94,8 +97,8 @@ class Dataset:
                 [c for c in dict.fromkeys(sum(self.spec.keys, ())) if values.get(c) in (None, "")]
             )
         final, matched = self._match(values, keys)
-        mandatory = values if matched else final
-        missing = [c for c in self.spec.mandatory if mandatory.get(c, "") is None]
+        given = values if matched else final
+        missing = [c for c in self.spec.mandatory if given.get(c) is None]
         if missing:
             return _missing(missing)
         return self._write(final, matched, now_ms, protected)
@@ -109,7 +112,8 @@ class Dataset:
         if isinstance(checked, Refused):
             return checked
         values, protected = checked
-        missing = [c for c in self.spec.mandatory if values.get(c, "") is None]
+        left_out = None if self.spec.readings.update_mandatory == "required" else ""
+        missing = [c for c in self.spec.mandatory if values.get(c, left_out) is None]
         if missing:
             return _missing(missing)
         final = {**decode(row), **values}
@@ -155,6 +159,7 @@ class Dataset:
     def _check(self, record: Any, action: str) -> tuple[Values, tuple[str, ...]] | Refused:
         if type(record) is not dict:
             return _invalid(record, [" (#/type) - must be object"], action)
+        sent = record
         protected: tuple[str, ...] = ()
         if self._protected and not self._protected.isdisjoint(record):
             protected = tuple(name for name in record if name in self._protected)
@@ -163,7 +168,8 @@ class Dataset:
             record = {name: value for name, value in record.items() if name in self._checks}
         problems = find_problems(self._checks, record)
         if problems:
-            return _invalid(record, problems, action)
+            # what was sent is what is said back, with the columns that are protected, too
+            return _invalid(sent, problems, action)
         for name in self._floats:
             if name in record:
                 record[name] = canonical(record[name])
@@ -198,11 +204,15 @@ class Dataset:
     def _replace(self, matched: set[str], data: bytes, now_ms: int) -> Row:
         """The survivor with new values; all matched rows leave `rows` and the index."""
         survivor = self._latest(matched)
+        if len(matched) > 1 and self.spec.readings.merged_id == "new":
+            # both samples of the document show the record as made by the merge
+            made = Row(self._sequence, self._new_masterid(), b"", (), now_ms, now_ms)
+            survivor = made._replace(merged=(survivor.masterid, *survivor.merged))
         merged = list(survivor.merged)
         for masterid in sorted(matched, key=lambda m: self.rows[m].sequence):
             old = self.rows.pop(masterid)
             self._leave(self._keys(decode(old)))
-            if masterid != survivor.masterid:
+            if masterid != survivor.masterid and masterid not in merged:
                 merged += [masterid, *old.merged]
         return Row(
             self._sequence, survivor.masterid, data, tuple(merged), survivor.created_ms, now_ms
@@ -216,9 +226,16 @@ class Dataset:
         keys: list[Key | None] = []
         for columns in self.spec.keys:
             parts = [values.get(column) for column in columns]
-            key = None if None in parts or "" in parts else tuple(_hashable(part) for part in parts)
+            complete = None not in parts and "" not in parts
+            key = tuple(self._hashable(part) for part in parts) if complete else None
             keys.append(key[0] if key and len(key) == 1 else key)
         return keys
+
+    def _hashable(self, value: Any) -> Any:
+        """A key part that compares by what is stored: a number by its text, false apart from 0."""
+        if type(value) is str:
+            return fold(value) if self._folds else value
+        return type(value).__name__, bytes(value) if isinstance(value, Raw) else value
 
     def _lookup(self, keys: list[Key | None]) -> set[str]:
         return {
@@ -300,8 +317,6 @@ def _missing(columns: list[str]) -> Refused:
     )
 
 
-def _hashable(value: Any) -> Any:
-    """A key part that compares by what is stored: a number by its text, false apart from 0."""
-    if type(value) is str:
-        return value
-    return type(value).__name__, bytes(value) if isinstance(value, Raw) else value
+def fold(text: str) -> str:
+    """A text without letter case, spaces and Unicode form."""
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())

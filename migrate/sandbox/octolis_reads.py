@@ -19,6 +19,7 @@ from msgspec import Raw
 from migrate.sandbox.declare import DatasetSpec
 from migrate.sandbox.octolis import Dataset, Row
 from migrate.sandbox.raw_json import read_values, write_json
+from migrate.sandbox.readings import DEFAULT, Readings
 
 MAX_PAGE_SIZE = 50000
 SYSTEM_COLUMNS = (
@@ -28,6 +29,7 @@ SYSTEM_COLUMNS = (
     "__created_at__",
     "__updated_at__",
 )
+ALL_MASTERIDS = "__all_masterids__"
 _SPECIAL = frozenset(',"\r\n')
 Clauses = dict[str, list[bytes]]
 
@@ -70,6 +72,7 @@ def parse_filter(text: str, spec: DatasetSpec) -> Clauses:
     clauses: Clauses = {}
     for part in text.split(",") if text else ():
         name, colon, value = part.partition(":")
+        name = name if name in types else _same_but_for_case(name, types)
         if not colon or name not in types:
             raise BadQuery(
                 f"filter: no column {name!r}" if colon else f"filter: {part!r} is not column:value"
@@ -81,9 +84,18 @@ def parse_filter(text: str, spec: DatasetSpec) -> Clauses:
     return clauses
 
 
-def render(row: Row) -> bytes:
+def _same_but_for_case(name: str, known: Iterable[str]) -> str:
+    """The one column of that name in other letters: the document's own example writes one name in two ways."""
+    found = [column for column in known if column.casefold() == name.casefold()]
+    return found[0] if len(found) == 1 else name
+
+
+def render(row: Row, readings: Readings = DEFAULT) -> bytes:
     """A row as JSON with its system columns."""
-    ids = b'","'.join(masterid.encode() for masterid in (row.masterid, *row.merged))
+    listed = (
+        row.merged if row.merged and readings.own_id == "left_out" else (row.masterid, *row.merged)
+    )
+    ids = b'","'.join(masterid.encode() for masterid in listed)
     modified = iso_time(row.updated_ms)
     return (
         b'{%b,"__modified_at__":"%b","__masterid__":"%b","__all_masterids__":["%b"],"__created_at__":"%b","__updated_at__":"%b"}'
@@ -117,21 +129,22 @@ def count(dataset: Dataset, clauses: Clauses) -> int:
 def export_json(dataset: Dataset, wanted: Export) -> bytes:
     """The page as `{"records": [...]}`."""
     rows = _page(dataset, wanted)
-    if not wanted.selection:
-        return b'{"records":[' + b",".join(map(render, rows)) + b"]}"
-    picked = ({name: values[name] for name in wanted.selection} for values in map(_values, rows))
+    readings = dataset.spec.readings
+    if not wanted.selection and readings.list_ids == "json":
+        return b'{"records":[' + b",".join(render(row, readings) for row in rows) + b"]}"
+    names = wanted.selection or shown_columns(dataset.spec)
+    records = (_values(row, readings) for row in rows)
+    picked = ({name: values[name] for name in names} for values in records)
     return b'{"records":[' + b",".join(map(write_json, picked)) + b"]}"
 
 
 def export_csv(dataset: Dataset, wanted: Export) -> bytes:
     """The page as lines that end in CR LF."""
-    columns = wanted.selection or (
-        *(column.name for column in dataset.spec.columns),
-        *SYSTEM_COLUMNS,
-    )
+    readings = dataset.spec.readings
+    columns = wanted.selection or shown_columns(dataset.spec)
     times = {column.name for column in dataset.spec.columns if column.type in ("datetime", "date")}
     lines = [",".join(map(_quote, columns))] if wanted.header else []
-    rows = map(_values, _page(dataset, wanted))
+    rows = (_values(row, readings) for row in _page(dataset, wanted))
     lines.extend(
         ",".join(_cell(values[name], name in times) for name in columns) for values in rows
     )
@@ -159,9 +172,25 @@ def _passes(data: bytes, clauses: Clauses) -> bool:
     )
 
 
-def _values(row: Row) -> dict[str, Any]:
-    values: dict[str, Any] = read_values(render(row))
+def _values(row: Row, readings: Readings) -> dict[str, Any]:
+    values: dict[str, Any] = read_values(render(row, readings))
+    if readings.list_ids == "array":
+        values[ALL_MASTERIDS] = "{" + ",".join(values[ALL_MASTERIDS]) + "}"
     return values
+
+
+def shown_columns(spec: DatasetSpec) -> tuple[str, ...]:
+    """The columns that a list shows where none are asked for."""
+    system = [
+        name for name in SYSTEM_COLUMNS if name != ALL_MASTERIDS or spec.readings.list_ids != "none"
+    ]
+    return (*(column.name for column in spec.columns), *system)
+
+
+def count_csv(count: int, *, header: bool) -> bytes:
+    """A count as lines that end in CR LF."""
+    lines = ["count", str(count)] if header else [str(count)]
+    return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 def _cell(value: Any, is_time: bool) -> str:
@@ -182,7 +211,7 @@ def _quote(text: str) -> str:
 
 def _selection(text: str, spec: DatasetSpec) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(text.split(","))) if text else ()
-    known = {column.name for column in spec.columns} | set(SYSTEM_COLUMNS)
+    known = set(shown_columns(spec))
     for name in names:
         if name not in known:
             raise BadQuery(f"selection: no column {name!r}")

@@ -17,6 +17,7 @@ from migrate.sandbox.guard import is_same
 from migrate.sandbox.limits import READ_POINTS, WRITE_POINTS, Limiter
 from migrate.sandbox.octolis import Dataset, Refused, Row, Written, error
 from migrate.sandbox.raw_json import BrokenJson, read_values, write_json
+from migrate.sandbox.readings import Readings
 from migrate.sandbox.webhooks import Webhooks
 
 MAX_BATCH = 500
@@ -116,7 +117,11 @@ class OctolisService:
                 return self._export(call, dataset)
             case "GET", "count":
                 wanted = reads.parse_export(call.query, dataset.spec)
-                return json_reply({"count": reads.count(dataset, wanted.clauses)})
+                found = reads.count(dataset, wanted.clauses)
+                if wanted.form == "csv":
+                    body = reads.count_csv(found, header=wanted.header)
+                    return Reply(200, body, "text/csv; charset=utf-8")
+                return json_reply({"count": found})
             case "GET", str():
                 return self._read(dataset, last)
             case "POST" | "PATCH", "batch":
@@ -152,7 +157,7 @@ class OctolisService:
         if row is None:
             raise refuse(404, "Not found", f"No record with masterid: {masterid}")
         merged = b',"isMerged":true' if row.merged else b""
-        return Reply(200, b'{"record":' + reads.render(row) + merged + b"}")
+        return Reply(200, b'{"record":' + reads.render(row, dataset.spec.readings) + merged + b"}")
 
     def _open_for_writes(self, call: Call, dataset: Dataset) -> Any:
         """The request's body, once the dataset takes writes at all."""
@@ -182,7 +187,7 @@ class OctolisService:
         if isinstance(outcome, Refused):
             return json_reply(outcome.error, outcome.error["status"])
         self._save(dataset, [outcome])
-        return Reply(200, b"{" + _written(outcome) + b"}")
+        return Reply(200, b"{" + _written(outcome, dataset.spec.readings) + b"}")
 
     def _batch(self, call: Call, dataset: Dataset) -> Reply:
         records = self._open_for_writes(call, dataset)
@@ -197,7 +202,9 @@ class OctolisService:
         for position, record in enumerate(records):
             outcomes.append(lies.refuse_some(call.lies, position) or write(dataset, record, now_ms))
         self._save(dataset, [outcome for outcome in outcomes if isinstance(outcome, Written)])
-        results = lies.spoil_results(call.lies, [_result(outcome) for outcome in outcomes])
+        results = lies.spoil_results(
+            call.lies, [_result(outcome, dataset.spec.readings) for outcome in outcomes]
+        )
         if results is None:
             return Reply(200, b'{"results":null}')
         return Reply(200, b'{"results":[' + b",".join(results) + b"]}")
@@ -222,17 +229,17 @@ def _update_one(dataset: Dataset, record: Any, now_ms: int) -> Written | Refused
     return dataset.update(record[ID], values, now_ms)
 
 
-def _written(outcome: Written) -> bytes:
-    data = b'"record":' + reads.render(outcome.row)
+def _written(outcome: Written, readings: Readings) -> bytes:
+    data = b'"record":' + reads.render(outcome.row, readings)
     if outcome.protected:
         data += b',"warnings":' + write_json({"protected_columns": outcome.protected})
     return data
 
 
-def _result(outcome: Written | Refused) -> bytes:
+def _result(outcome: Written | Refused, readings: Readings) -> bytes:
     if isinstance(outcome, Refused):
         return write_json({"written": False, "error": outcome.error})
-    return b'{"written":true,' + _written(outcome) + b"}"
+    return b'{"written":true,' + _written(outcome, readings) + b"}"
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

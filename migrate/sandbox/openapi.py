@@ -130,7 +130,7 @@ def _bulk(resource: Resource) -> Json:
 
 def _write_schema(resource: Resource) -> Json:
     properties = {
-        resource.id_field: {"type": ["string", "number"]},
+        resource.id_field: {"type": ["string", "number"], "minLength": 1},
         "source": TEXT,
         resource.body_field: OBJECT,
     }
@@ -173,7 +173,7 @@ def _octolis_paths(dataset_ids: list[str]) -> dict[str, Json]:
     return {
         base: {
             "parameters": dataset,
-            "get": _octolis("export_records", [*export, *pages], _ref("OctolisRecords")),
+            "get": _also_csv(_octolis("export_records", [*export, *pages], _ref("OctolisRecords"))),
             "post": _octolis("upsert_record", [], _ref("OctolisRecord"), OBJECT),
         },
         f"{base}/batch": {
@@ -181,7 +181,10 @@ def _octolis_paths(dataset_ids: list[str]) -> dict[str, Json]:
             "post": _octolis("upsert_batch", [], results, batch),
             "patch": _octolis("update_batch", [], results, batch),
         },
-        f"{base}/count": {"parameters": dataset, "get": _octolis("count_records", export, counted)},
+        f"{base}/count": {
+            "parameters": dataset,
+            "get": _also_csv(_octolis("count_records", export, counted)),
+        },
         f"{base}/{{masterid}}": {
             "parameters": one,
             "get": _octolis("get_record", [], _ref("OctolisRecord")),
@@ -189,10 +192,24 @@ def _octolis_paths(dataset_ids: list[str]) -> dict[str, Json]:
         },
         "/v1/data/webhook/{webhookId}": {
             "parameters": [_parameter("webhookId", TEXT, "path")],
-            "post": _octolis("post_webhook", [], OBJECT, {}),
-            "put": _octolis("put_webhook", [], OBJECT, {}),
+            "post": _webhook("post_webhook"),
+            "put": _webhook("put_webhook"),
         },
     }
+
+
+def _also_csv(operation: Json) -> Json:
+    """With `format=csv` the answer is lines of text."""
+    operation["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
+    return operation
+
+
+def _webhook(name: str) -> Json:
+    operation = _octolis(name, [], OBJECT, {})
+    operation["responses"]["405"] = _content(
+        "The webhook takes another method.", _ref("OctolisError")
+    )
+    return operation
 
 
 def _octolis(name: str, parameters: list[Json], answer: Json, body: Json | None = None) -> Json:

@@ -27,6 +27,7 @@ from migrate.sandbox.journal import Journal
 from migrate.sandbox.limits import Limiter, Limits
 from migrate.sandbox.octolis import Dataset
 from migrate.sandbox.octolis_routes import OctolisService, Outside
+from migrate.sandbox.readings import Readings
 from migrate.sandbox.store import Store
 from migrate.sandbox.webhooks import Webhooks
 from migrate.sandbox.wire import TrackedProtocol
@@ -39,7 +40,8 @@ STOP_TIMEOUT_S = 1
 class SandboxSettings:
     """How the sandbox behaves. Durations are in seconds; `db` None keeps everything in memory; `project_id` "*" is any.
 
-    `preparation_s` is how long reads lag behind writes. `control_token` opens the control paths; None leaves them open
+    `readings`: of what the documents leave open; None for those of the datasets file. `preparation_s` is how long reads
+    lag behind writes. `control_token` opens the control paths; None leaves them open
     to whoever reaches the port, for a sandbox that lives within a test. The command line always makes one.
     """
 
@@ -56,6 +58,7 @@ class SandboxSettings:
     latency_s: float = 0.0
     preparation_s: float = 0.0
     faults: tuple[Fault, ...] = ()
+    readings: Readings | None = None
     seed: int = 0
 
 
@@ -85,7 +88,9 @@ class Sandbox:
     def __enter__(self) -> Self:
         """Starts; the port is open when this returns."""
         with ExitStack() as stack:
-            account = declare(self._settings.mappings, self._settings.datasets)
+            account = declare(
+                self._settings.mappings, self._settings.datasets, self._settings.readings
+            )
             store = stack.enter_context(closing(Store(self._settings.db)))
             app = build_app(self._settings, account, store)
             listener = stack.enter_context(closing(_listen(self._host, self._settings.port)))

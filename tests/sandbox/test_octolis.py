@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from migrate.sandbox.declare import Column, DatasetSpec
 from migrate.sandbox.octolis import Dataset, Refused, Written, decode
 from migrate.sandbox.raw_json import read_values
+from migrate.sandbox.readings import Readings
 
 COLUMNS = (
     Column("key"),
@@ -111,13 +113,38 @@ def test_number_keys_compare_by_value() -> None:
 
 
 def test_mandatory_columns() -> None:
-    """They must be there on create; an update needs the key only; a null for one is refused always."""
+    """They must be in the data of every upsert, with a value; an update needs them only where it is read so."""
     spec = DatasetSpec("c", "ds", (Column("key"), Column("name")), (("key",),), mandatory=("name",))
     dataset = Dataset(spec)
     assert refuse(dataset, {"key": "a"})["missing"] == ["name"]
-    write(dataset, {"key": "a", "name": "A"})
-    write(dataset, {"key": "a"})
+    row = write(dataset, {"key": "a", "name": "A"}).row
+    assert refuse(dataset, {"key": "a"})["missing"] == ["name"]
     assert refuse(dataset, {"key": "a", "name": None})["missing"] == ["name"]
+    assert isinstance(dataset.update(row.masterid, {"key": "b"}, 9), Written)
+    strict = Dataset(replace(spec, readings=Readings(update_mandatory="required")))
+    made = write(strict, {"key": "a", "name": "A"}).row
+    assert isinstance(strict.update(made.masterid, {"key": "b"}, 9), Refused)
+
+
+def test_a_merge_may_give_a_new_masterid() -> None:
+    """As both samples of the document show: none of the old ids is left."""
+    columns = (Column("key"), Column("email"))
+    spec = DatasetSpec("c", "ds", columns, (("key",), ("email",)))
+    dataset = Dataset(replace(spec, readings=Readings(merged_id="new")))
+    one = write(dataset, {"key": "a", "email": "x"}).row
+    two = write(dataset, {"key": "b", "email": "y"}).row
+    both = write(dataset, {"key": "a", "email": "y"})
+    assert both.row.masterid not in {one.masterid, two.masterid}
+    assert set(both.row.merged) == set(both.removed) == {one.masterid, two.masterid}
+    assert len(dataset.rows) == 1
+
+
+def test_keys_may_be_folded() -> None:
+    """Letter case, spaces and Unicode form are then no difference, and the later write overwrites."""
+    dataset = Dataset(replace(SPEC, readings=Readings(keys="folded")))
+    first = write(dataset, {"key": "Jos\u00e9 A"}).row
+    again = write(dataset, {"key": "jose\u0301a"}).row
+    assert (again.masterid, len(dataset.rows)) == (first.masterid, 1)
 
 
 def test_unknown_columns_by_setting() -> None:

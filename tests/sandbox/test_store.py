@@ -78,7 +78,7 @@ def test_everything_survives_a_restart(
         assert httpx.get(f"{box.url}/_sandbox/webhooks").json()["received"] == [
             {"id": "notify", "body": [1]}
         ]
-        updated = call.results([{"contact_key": "3", "orders": 1}])[0]["record"]
+        updated = call.results([{"contact_key": "3", "firstname": "c", "orders": 1}])[0]["record"]
         assert updated["__masterid__"] in {record["__masterid__"] for record in before[0]}
         httpx.post(f"{box.url}/_sandbox/reset")
     with Sandbox(settings) as box:
