@@ -183,8 +183,11 @@ def run_load(
     name: str | None = None,
     confirm_merges: int | None = None,
     strict: bool = False,
+    canary: int | None = None,
 ) -> LoadResult:
     """The plan's batches, sent; what an earlier call has sent is not sent again.
+
+    `canary`: the records of a dataset that go first, where it needs any; None: as many as the gate says.
 
     **Raises**: Stale when an input of the plan has changed, or when it is overtaken or undone;
     GateError when the plan breaks a gate.
@@ -205,7 +208,8 @@ def run_load(
     confirmed = {} if confirm_merges is None else {"confirm_merges": confirm_merges}
     note_loading(context.workspace, plan, confirmed)
     with open_target(context) as client:
-        options = Options(force_unlock=context.force_unlock, strict=strict)
+        first = gates.canary if canary is None else canary
+        options = Options(force_unlock=context.force_unlock, strict=strict, canary=first)
         result = load(
             client,
             context.workspace,
@@ -302,6 +306,8 @@ def _dataset_to_load(plan: Plan, octolis: Octolis, dataset: str) -> DatasetToLoa
         if (reading := document.target_reading.get(dataset)) is not None
         else None,
         several_keys=bool(used.alternative_keys),
+        mapping_sha256=used.sha256,
+        alternative_keys=used.alternative_keys,
         time_columns=_time_columns(plan, dataset),
         before=tuple(sorted((plan.folder / dataset).glob("before-*.parquet"))),
         webhook=octolis.webhooks[dataset] if dataset in document.webhook_ids else None,

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     help="Accept up to N merges, which cannot be undone.",
 )
 @click.option(
+    "--canary",
+    type=click.IntRange(min=0, max=500),
+    metavar="N",
+    help="Write N records of each dataset first and compare them; 0: none [gates.canary].",
+)
+@click.option(
     "--strict",
     is_flag=True,
     help="Stop when a value is not stored because its column is protected.",
@@ -41,6 +47,7 @@ def load(
     datasets: tuple[str, ...],
     name: str | None,
     confirm_merges: int | None,
+    canary: int | None,
     strict: bool,
     force_unlock: bool,
 ) -> None:
@@ -54,7 +61,12 @@ def load(
     with app.context(force_unlock=force_unlock) as context, pausable(context.workspace):
         try:
             result = run_load(
-                context, datasets, name=name, confirm_merges=confirm_merges, strict=strict
+                context,
+                datasets,
+                name=name,
+                confirm_merges=confirm_merges,
+                strict=strict,
+                canary=canary,
             )
         except (RemoteError, GateError, Interrupted) as error:
             tell_stopped(app, context, name, error)

@@ -50,6 +50,7 @@ from migrate.load.ledger_rows import (
     row_of,
 )
 from migrate.load.ledger_view import read_totals
+from migrate.load.lessons import Lessons
 from migrate.load.standing import PlanFacts, judge_standing, refuse_load
 from migrate.load.totals import CountMark, Totals
 from migrate.target.answer import Answer
@@ -108,6 +109,11 @@ class Ledger:
             self._ids = take_up(db, plan, datasets, sha256, self._clock(), undoes)
         self._plan, self._undoes = plan, undoes
         self._announced.clear()
+
+    @property
+    def lessons(self) -> Lessons:
+        """What loads have learnt, of the open plan."""
+        return Lessons(self._connection, self.file, self._ids, self._clock)
 
     def open_batches(self, dataset: str) -> list[OpenBatch]:
         """The batches that are not done, in sending order."""
@@ -266,6 +272,25 @@ class Ledger:
             change = f"{_sums(rows)}, state = CASE WHEN {_done(rows)} THEN 'acked' ELSE state END"
             self._set(dataset, batch, f"{change}, readbacks = readbacks + 1", ("unknown", "split"))
         return merged
+
+    def unsettle(self, dataset: str, batch: int, positions: Sequence[int]) -> None:
+        """Takes back that records of a batch are written: they are to be sent once more, as if they never were."""
+        number, fields = self._ids[dataset], ", ".join(RecordRow._fields)
+        marks = ", ".join("?" for _ in positions)
+        place = f"dataset = ? AND batch = ? AND position IN ({marks})"
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            query = f"SELECT {fields} FROM records WHERE {place}"  # noqa: S608  fixed names
+            rows = [RecordRow(*row) for row in db.execute(query, (number, batch, *positions))]
+            db.execute(f"DELETE FROM records WHERE {place}", (number, batch, *positions))  # noqa: S608  fixed names
+            db.executemany(
+                "UPDATE losses SET records = records - ?"
+                " WHERE dataset = ? AND kind = ? AND column_name = ?",
+                [(count, number, *loss) for loss, count in losses_of(rows).items()],
+            )
+            less = ", ".join(f"{name} = {name} - {n}" for name, n in counts_of(rows).items())
+            state = "state = CASE state WHEN 'acked' THEN 'planned' ELSE state END"
+            every = ("acked", "planned", "unknown", "split")
+            self._set(dataset, batch, f"{less}, {state}", every)
 
     def mark_unknown(self, dataset: str, batch: int) -> None:
         """Nobody can tell what became of what is left of a batch; another run sends it again."""

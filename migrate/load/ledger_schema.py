@@ -11,7 +11,7 @@ from pathlib import Path
 
 from migrate.errors import Damaged, WorkspaceError
 
-VERSION = 6
+VERSION = 7
 APPLICATION_ID = 0x4D494752
 _BUSY_MS = 5_000
 
@@ -209,7 +209,44 @@ ALTER TABLE reject_marks ADD COLUMN who TEXT NOT NULL DEFAULT '';
 _SIXTH = """
 ALTER TABLE merges ADD COLUMN renamed INTEGER NOT NULL DEFAULT 0;
 """
-_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
+_SEVENTH = """
+ALTER TABLE datasets ADD COLUMN mapping_sha256 TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE canaries (
+    dataset INTEGER PRIMARY KEY REFERENCES datasets(id),
+    verdict TEXT NOT NULL CHECK (verdict IN ('kept', 'differs', 'refused')),
+    masterids TEXT NOT NULL,
+    told TEXT NOT NULL,
+    at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE set_aside (
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    batch INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (dataset, batch, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE lessons (
+    service TEXT NOT NULL,
+    lesson TEXT NOT NULL,
+    value TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (service, lesson)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE foreign_edits (
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    masterid TEXT NOT NULL,
+    modified_at TEXT NOT NULL,
+    planned INTEGER NOT NULL,
+    seen_at REAL NOT NULL,
+    PRIMARY KEY (dataset, masterid, modified_at)
+) STRICT, WITHOUT ROWID;
+"""
+_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
 """What each version adds to the one before it."""
 
 

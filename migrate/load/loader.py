@@ -22,6 +22,7 @@ import polars as pl
 from migrate.config import Gates
 from migrate.errors import GateError, Interrupted, MigrateError, RemoteError, WorkspaceError
 from migrate.load.altered import write_altered
+from migrate.load.canary import Canary
 from migrate.load.crosswalk import write_crosswalks
 from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger, OpenBatch
@@ -30,6 +31,7 @@ from migrate.load.ledger_view import LedgerView
 from migrate.load.outcome import Outcomes
 from migrate.load.pause import Pause, pause_file
 from migrate.load.planned import DatasetToLoad, PlannedRecord, PlannedRecords, PlanToLoad
+from migrate.load.proof import Proof, prove
 from migrate.load.readback import ReadBack, read_back
 from migrate.load.scheduler import BatchRequest, DatasetQueue, Waits, idle_s, next_request
 from migrate.load.totals import Totals
@@ -39,6 +41,7 @@ from migrate.target.answer import Answer
 from migrate.target.client import TargetClient
 from migrate.workspace import Workspace
 
+Came = Answer | ReadBack | Proof
 _STOP_CHECK_S = 0.25
 _SHORTEST_WAIT_S = 0.01
 _TOP_REASONS = 3
@@ -62,11 +65,13 @@ class LoadResult:
 class Options:
     """What may be asked of a load besides its plan. Units: `count_every` batches, `pace_every_s` seconds.
 
+    `canary`: the records of each dataset that are written, read back and compared before the others.
     `strict`: a value in a column that does not accept writes stops the load.
     """
 
     force_unlock: bool = False
     strict: bool = False
+    canary: int = 0
     waits: Waits | None = None
     count_every: int = 100
     pace_every_s: float = 30.0
@@ -152,8 +157,11 @@ class _Run:
         self._countable = {
             name: dataset for name, dataset in self._datasets.items() if dataset.webhook is None
         }
-        self._in_flight: dict[Future[Answer | ReadBack], BatchRequest] = {}
-        records = {dataset.name: PlannedRecords(dataset) for dataset in plan.datasets}
+        self._in_flight: dict[Future[Came], BatchRequest] = {}
+        self._canary = options.canary
+        records = self._records = {
+            dataset.name: PlannedRecords(dataset) for dataset in plan.datasets
+        }
         ledger.open_plan(
             plan.name,
             [
@@ -163,6 +171,8 @@ class _Run:
             plan.sha256(),
             plan.undoes,
         )
+        for dataset in plan.datasets:
+            ledger.lessons.note_mapping(dataset.name, dataset.mapping_sha256)
         self._queues = [self._queue(dataset, records[dataset.name]) for dataset in plan.datasets]
         self._pause = Pause(pause_file(workspace), progress.note, time.monotonic)
         self._watch = Watch(ledger, client, progress, options.count_every, options.pace_every_s)
@@ -220,32 +230,44 @@ class _Run:
             request = None if self._pause.is_on() else next_request(self._queues, time.monotonic())
             if request is None:
                 return
+            writing = sum(not other.is_read for other in self._in_flight.values())
+            if not self._outcomes.may_leave(request, writing):
+                if writing:
+                    return
+                continue
             self._outcomes.begin(request)
             self._in_flight[self._submit(request)] = request
 
-    def _submit(self, request: BatchRequest) -> Future[Answer | ReadBack]:
-        if not request.reading:
+    def _submit(self, request: BatchRequest) -> Future[Came]:
+        if not request.is_read:
             self._ledger.mark_sending(request.dataset, request.batch)
         return self._workers.submit(self._ask, self._datasets[request.dataset], request)
 
-    def _ask(self, dataset: DatasetToLoad, request: BatchRequest) -> Answer | ReadBack:
+    def _ask(self, dataset: DatasetToLoad, request: BatchRequest) -> Came:
+        if request.proving:
+            return self._prove(request)
         if request.reading:
             return self._read_back(dataset, request)
         if dataset.webhook is not None:
             return self._client.send_feed(dataset.webhook, body_of(request.records))
         return self._client.upsert_batch(dataset.dataset_id, body_of(request.records))
 
-    def _read_back(self, dataset: DatasetToLoad, request: BatchRequest) -> ReadBack:
-        def wait(seconds: float) -> None:
-            if self._stop.wait(seconds / self._client.settings.limit_speed):
-                raise Interrupted("interrupted while reading what is stored")
+    def _wait(self, seconds: float) -> None:
+        if self._stop.wait(seconds / self._client.settings.limit_speed):
+            raise Interrupted("interrupted while reading what is stored")
 
+    def _prove(self, request: BatchRequest) -> Proof:
+        canary = next(q.canary for q in self._queues if q.dataset == request.dataset)
+        taken = canary.taken if isinstance(canary, Canary) else ()
+        return prove(self._client, self._datasets[request.dataset], tuple(taken), self._wait)
+
+    def _read_back(self, dataset: DatasetToLoad, request: BatchRequest) -> ReadBack:
         return read_back(
             self._client,
             dataset,
             request.records,
             request.since,
-            wait,
+            self._wait,
             believe_differences=request.doubts > 1,
         )
 
@@ -272,8 +294,10 @@ class _Run:
             else:
                 self._take(request, came)
 
-    def _take(self, request: BatchRequest, came: Answer | ReadBack) -> None:
-        if isinstance(came, ReadBack):
+    def _take(self, request: BatchRequest, came: Came) -> None:
+        if isinstance(came, Proof):
+            self._outcomes.take_proof(request, came)
+        elif isinstance(came, ReadBack):
             self._outcomes.take_reading(request, came)
         else:
             self._outcomes.take(request, came, body_of(request.records))
@@ -310,7 +334,7 @@ class _Run:
 
     def _begin_progress(self) -> None:
         totals = self._ledger.totals()
-        self._outcomes.start(totals)
+        self._outcomes.start(totals, self._records, self._canary)
         self._watch.start(totals)
         for dataset in self._plan.datasets:
             done = totals[dataset.name].written + totals[dataset.name].rejected

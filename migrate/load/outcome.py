@@ -5,19 +5,23 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from types import MappingProxyType
 
 from migrate.config import Gates
 from migrate.errors import MigrateError
+from migrate.load.body_limit import BodyLimit
+from migrate.load.canary import Canaries
 from migrate.load.changes import Changes
-from migrate.load.failing import FailurePatience
 from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger
 from migrate.load.merged import Merges
-from migrate.load.planned import DatasetToLoad, PlanToLoad
+from migrate.load.planned import DatasetToLoad, PlannedRecords, PlanToLoad
+from migrate.load.proof import Proof
 from migrate.load.readback import ReadBack
+from migrate.load.retries import Retries
 from migrate.load.scheduler import BatchRequest, DatasetQueue, Waits
-from migrate.load.stops import gave_up, refuses_all
+from migrate.load.stops import refuses_all, refuses_first
 from migrate.load.totals import Totals
 from migrate.progress import Progress
 from migrate.target.answer import Answer, refusal
@@ -36,8 +40,8 @@ from migrate.target.results import (
 from migrate.workspace import sha256_bytes
 
 MOST_DOUBTS = 3
+TOO_LARGE = 413
 _MOST_WHOLE_REFUSALS = 24
-_SINCE_MARGIN_S = 5.0
 
 
 @dataclass
@@ -58,20 +62,42 @@ class Outcomes:
     _datasets: dict[str, DatasetToLoad] = field(default_factory=dict)
     _since: dict[str, datetime | None] = field(default_factory=dict)
     _marks: dict[str, float] = field(default_factory=dict)
-    _patience: FailurePatience = field(default_factory=FailurePatience)
     _gates: LoadGates = field(init=False)
     _changes: Changes = field(init=False)
     _merges: Merges = field(init=False)
+    _canaries: Canaries = field(init=False)
+    _retries: Retries = field(init=False)
+    _limit: BodyLimit = field(init=False)
 
     def __post_init__(self) -> None:
         self._gates = LoadGates(self.plan, self.gates, self.strict)
         self._merges = Merges(self.ledger.seen)
         self._changes = Changes(self.progress.note, self._merges.had)
+        self._canaries = Canaries(self.ledger, self.plan.name, self.progress)
+        self._limit = BodyLimit(self.ledger, self.client.settings.base_url, self.progress)
+        self._retries = Retries(
+            self.plan.name,
+            self.ledger,
+            self.client,
+            self.progress,
+            self.waits,
+            self.clock,
+            self.rng,
+        )
 
-    def start(self, totals: Mapping[str, Totals]) -> None:
-        """Takes up the sums of earlier runs."""
+    def start(
+        self,
+        totals: Mapping[str, Totals],
+        records: Mapping[str, PlannedRecords] = MappingProxyType({}),
+        canary: int = 0,
+    ) -> None:
+        """Takes up the sums of earlier runs, and puts a canary before each dataset that needs one.
+
+        `canary`: of so many records.
+        """
         self._datasets = {dataset.name: dataset for dataset in self.plan.datasets}
-        for name in self._datasets:
+        self._limit.recall()
+        for name, dataset in self._datasets.items():
             server_time = totals[name].server_time
             self._since[name] = (
                 None if server_time is None else datetime.fromtimestamp(server_time, UTC)
@@ -80,7 +106,32 @@ class Outcomes:
             self._gates.merged += totals[name].merged
             self._gates.protected += totals[name].protected
             self.queues[name].ever_written = totals[name].written > 0
+            self.queues[name].poison = self.ledger.lessons.are_set_aside(name)
+            self._canaries.begin(
+                self.queues[name],
+                dataset,
+                records.get(name),
+                canary if self.plan.undoes is None else 0,
+                totals[name],
+                self._since[name],
+            )
         self._check_gates()
+
+    def may_leave(self, request: BatchRequest, writing: int) -> bool:
+        """Whether a request is small enough for the service, and nobody is finding out what that is.
+
+        One that is not goes back to its queue: in pieces, or to wait for those that are on their way (`writing`).
+        """
+        queue = self.queues[request.dataset]
+        pieces = self._limit.pieces(request)
+        if len(pieces) > 1:
+            self.ledger.mark_halved(request.dataset, request.batch)
+            queue.again[:0] = pieces
+            return False
+        if self._limit.is_probing and writing and not request.is_read:
+            queue.again.insert(0, request)
+            return False
+        return True
 
     def begin(self, request: BatchRequest) -> None:
         """A request leaves."""
@@ -92,7 +143,7 @@ class Outcomes:
         """A request was called back before it left, or a reading before it was over."""
         queue = self.queues[request.dataset]
         queue.in_flight -= 1
-        if not request.reading:
+        if not request.is_read:
             self.ledger.mark_unsent(request.dataset, request.batch)
         queue.again.append(request)
         self._defer_rest(queue)
@@ -110,8 +161,11 @@ class Outcomes:
         reading = dataset.read(answer, sent)
         payload_sha256 = sha256_bytes(body)
         if isinstance(reading, Results):
+            self._limit.taken(len(body))
             self._take_results(request, queue, reading.verdicts, answer, payload_sha256)
         elif isinstance(reading, SplitNeeded):
+            if reading.status == TOO_LARGE and len(request.records) > 1:
+                self._limit.refused(len(body))
             self._split(request, queue, reading, answer, payload_sha256)
         elif isinstance(reading, Fatal):
             error = refusal(answer, dataset.place)
@@ -147,6 +201,7 @@ class Outcomes:
             left,
             doubts=0 if stored else request.doubts,
             since=request.since,
+            is_poison=request.is_poison,
         )
         if not left:
             self._succeed(queue)
@@ -160,6 +215,24 @@ class Outcomes:
             queue.again.append(rest)
         self._defer_rest(queue)
         self._add_seconds(request.dataset)
+
+    def take_proof(self, request: BatchRequest, proof: Proof) -> None:
+        """The canary was read: the rest of its dataset may go, or the load has to stop."""
+        queue = self.queues[request.dataset]
+        queue.in_flight -= 1
+        self._halt(self._canaries.judge(queue, proof))
+        self._add_seconds(request.dataset)
+
+    def _refuse_first(
+        self, request: BatchRequest, queue: DatasetQueue, refused: Sequence[Rejected]
+    ) -> None:
+        """A dataset that has taken nothing refuses all of a request: that may be no fault of its records."""
+        if queue.canary is not None:
+            self._halt(self._canaries.refuse(queue, refused))
+            return
+        queue.again.append(request)
+        place = self._datasets[queue.dataset].place
+        self._halt(refuses_first(self.plan.name, place, refused))
 
     def finish(self) -> None:
         """Nothing is left to send: what nobody can tell of becomes unknown in the ledger, unless it is deferred.
@@ -188,6 +261,18 @@ class Outcomes:
         answer: Answer,
         payload_sha256: str,
     ) -> None:
+        refused = [verdict for verdict in verdicts if isinstance(verdict, Rejected)]
+        if len(refused) == len(verdicts) and not queue.takes_writes:
+            self.ledger.mark_failed(
+                request.dataset,
+                request.batch,
+                answer,
+                f"all {len(refused)} records refused",
+                payload_sha256,
+                applied=False,
+            )
+            self._refuse_first(request, queue, refused)
+            return
         left = {
             verdict.sent.position: verdict for verdict in verdicts if isinstance(verdict, Again)
         }
@@ -202,15 +287,17 @@ class Outcomes:
             request.dataset, request.batch, [r for r in request.records if r.sent.position in left]
         )
         rest.left_at, rest.halved_at = request.left_at, request.halved_at
+        rest.is_poison = request.is_poison
         first = next(iter(left.values()))
         if len(left) == len(request.records):
             rest.tries, rest.failing_since = request.tries, request.failing_since
             rest.failures, rest.failing_from = request.failures, request.failing_from
         if all(verdict.status == BUSY for verdict in left.values()):
-            self._park(rest, queue, None)
+            self._retries.park(rest, queue, None)
         else:
             reason = f"{first.status}: {first.reason}" if first.status else first.reason
-            self._try_again(rest, queue, Transient(reason, first.status))
+            failure = Transient(reason, first.status)
+            self._halt(self._retries.try_again(rest, queue, failure))
 
     def _settle(
         self,
@@ -244,6 +331,9 @@ class Outcomes:
     def _account(
         self, request: BatchRequest, settled: Sequence[Written | Rejected], merged: int
     ) -> None:
+        for verdict in settled:
+            if isinstance(verdict, Written):
+                self._canaries.take(self.queues[request.dataset], request, verdict)
         self._gates.merged += merged
         self._gates.rejected += sum(isinstance(verdict, Rejected) for verdict in settled)
         self._gates.protected += sum(
@@ -267,7 +357,10 @@ class Outcomes:
             queue.again.append(request)
             self._halt(refuses_all(self.plan.name, self._datasets[request.dataset].place, refused))
         elif len(request.records) > 1:
-            queue.again[:0] = request.halves()
+            pieces = self._limit.pieces(request) if reading.status == TOO_LARGE else []
+            queue.again[:0] = pieces if len(pieces) > 1 else request.halves()
+        elif queue.canary is not None and not queue.ever_written:
+            self._refuse_first(request, queue, [refused])
         elif queue.ever_written:
             self._settle(request, [refused])
         else:
@@ -276,7 +369,7 @@ class Outcomes:
     def _succeed(self, queue: DatasetQueue) -> None:
         """The dataset takes writes: a record that it has refused alone is sent once more, and then it is its fault."""
         queue.succeed()
-        self._patience.succeeded_at = self.clock()
+        self._retries.succeeded()
         queue.again += [request for request, _ in queue.held]
         queue.held.clear()
 
@@ -303,97 +396,16 @@ class Outcomes:
         if applied and self._datasets[request.dataset].webhook is not None:
             failure = replace(failure, reason=f"{failure.reason}; what was sent may arrive twice")
         if isinstance(reading, Unclear):
-            self._doubt(request, queue, reading, answer)
+            self._retries.doubt(request, queue, reading, answer)
         elif failure.busy:
-            self._park(request, queue, failure.wait_s)
+            self._retries.park(request, queue, failure.wait_s)
         else:
-            self._try_again(request, queue, failure)
-
-    def _doubt(
-        self, request: BatchRequest, queue: DatasetQueue, reading: Unclear, answer: Answer
-    ) -> None:
-        if answer.server_time is not None and request.since is None:
-            request.since = answer.server_time - timedelta(
-                seconds=answer.elapsed_s + _SINCE_MARGIN_S
-            )
-        request.doubts += 1
-        request.reading = True
-        queue.again.append(request)
-        self.progress.note(
-            f"dataset {request.dataset}, batch {request.batch}: {reading.reason}; reading what is stored"
-        )
-
-    def _park(self, request: BatchRequest, queue: DatasetQueue, asked_s: float | None) -> None:
-        queue.again.append(request)
-        added_s = queue.park(self.clock(), self.waits, asked_s or 0.0)
-        if not added_s:
-            return
-        if queue.busy_total_s > self.client.settings.busy_budget_s:
-            queue.deferred = True
-            asked = f" (the service asked to wait {asked_s:.0f} s)" if asked_s else ""
-            self.progress.note(
-                f"dataset {request.dataset} stayed busy{asked}; what is left of it is deferred to another run"
-            )
-            return
-        self.ledger.add_seconds(request.dataset, 0.0, busy=added_s)
-        if queue.busy_streak == 1:
-            self.progress.note(
-                f"dataset {request.dataset} is busy (423); going on with the others meanwhile"
-            )
-
-    def _try_again(self, request: BatchRequest, queue: DatasetQueue, failure: Transient) -> None:
-        now, budget_s = self.clock(), self.client.retry_budget_s
-        request.tries += 1
-        request.failing_since = now if request.failing_since is None else request.failing_since
-        throttled = failure.status == 429
-        if not throttled:
-            request.failures, request.failing_from = (
-                request.failures + 1,
-                min(request.failing_from, request.left_at),
-            )
-            if self._give_way(request, queue, failure, now - request.failing_since):
-                return
-        # A refused key is paused by the budget; another key may take the job at once.
-        own_wait_s = 0.0 if throttled else self.waits.backoff_s(request.tries, self.rng)
-        wait_s = max(own_wait_s, self.client.paused_s() if throttled else failure.wait_s or 0.0)
-        queue.again.append(request)
-        if now + wait_s - request.failing_since > budget_s:
-            self._halt(gave_up(self.plan.name, request, failure, now - request.failing_since))
-            return
-        request.ready_at = now if throttled else now + wait_s
-        if not throttled and request.tries & (request.tries - 1) == 0:
-            self.progress.note(
-                f"dataset {request.dataset}, batch {request.batch}: {failure.reason}; trying again in {wait_s:.1f} s"
-            )
-
-    def _give_way(
-        self, request: BatchRequest, queue: DatasetQueue, failure: Transient, seconds: float
-    ) -> bool:
-        """True where the job keeps failing while others are taken, and is halved or left to another run."""
-        step = self._patience.judge(request, seconds, self.client.retry_budget_s)
-        if step == "wait":
-            return False
-        told = (
-            f"dataset {request.dataset}, batch {request.batch}: {failure.reason}, {request.failures} times, "
-            "and others are taken"
-        )
-        if step == "halve":
-            self.ledger.mark_halved(request.dataset, request.batch)
-            queue.again[:0] = request.halves(self.clock())
-            self.progress.note(f"{told}; sending its {len(request.records)} records in two halves")
-        else:
-            queue.unknown.append(request)
-            self.progress.note(
-                f"{told}; the record at place {request.records[0].sent.position} waits for another run"
-            )
-        return True
+            self._halt(self._retries.try_again(request, queue, failure))
 
     def _check_gates(self) -> None:
-        broken = self._gates.judge()
-        if broken is not None:
-            self._halt(broken)
+        self._halt(self._gates.judge())
 
-    def _halt(self, error: MigrateError) -> None:
+    def _halt(self, error: MigrateError | None) -> None:
         self.reason = self.reason or error
 
     def _add_seconds(self, dataset: str) -> None:

@@ -28,7 +28,8 @@ class DatasetToLoad:
     `counted`: the records that the dataset held when the plan read it, None where the plan has not read it.
     `several_keys`: the target may merge by other keys, too. `time_columns`: those that are compared as date-times, None
     where the types are not known. `before`: files of what the target held. `webhook`: where the records go instead, and
-    `dataset_id` is its id then; it has no records that could be counted or read back.
+    `dataset_id` is its id then; it has no records that could be counted or read back. `mapping_sha256`: the hash of the
+    mapping that made the records, empty where none did.
     """
 
     name: str
@@ -45,6 +46,13 @@ class DatasetToLoad:
     time_columns: frozenset[str] | None = None
     before: tuple[Path, ...] = ()
     webhook: Webhook | None = None
+    mapping_sha256: str = ""
+    alternative_keys: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def all_keys(self) -> tuple[tuple[str, ...], ...]:
+        """The key's columns, and those of each other key by which the target may find a record."""
+        return (self.key_columns, *self.alternative_keys)
 
     @property
     def target(self) -> str:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from migrate.load.ledger import OpenBatch
 from migrate.load.planned import PlannedRecord
@@ -49,7 +50,8 @@ class BatchRequest:
     `reading`: the answer was unclear, and the target is read before anything of it is sent again. `doubts`: unclear
     answers in a row; `since`: a moment before the first of them was asked for, in the service's time. `failures`:
     failed tries in a row that are neither 423 nor 429, the first of which left at `failing_from`; `left_at`: when it
-    left last. `halved_at`: when it was cut from a batch that kept failing.
+    left last. `halved_at`: when it was cut from a batch that kept failing. `proving`: nothing is sent, and the canary's
+    records are read until the target has prepared them. `is_poison`: one record that has made the service fail before.
     """
 
     dataset: str
@@ -65,6 +67,13 @@ class BatchRequest:
     failing_from: float = float("inf")
     left_at: float = float("-inf")
     halved_at: float | None = None
+    proving: bool = False
+    is_poison: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it writes nothing."""
+        return self.reading or self.proving
 
     def halves(self, failing_at: float | None = None) -> tuple[BatchRequest, BatchRequest]:
         """Two jobs with half of the records each; `failing_at`: now, where it was cut because it kept failing."""
@@ -78,12 +87,21 @@ class BatchRequest:
         return first, second
 
 
+class FirstRequests(Protocol):
+    """What goes before everything else of a dataset."""
+
+    def next_request(self) -> BatchRequest | None:
+        """The next request, None where there is none any more."""
+
+
 @dataclass
 class DatasetQueue:
     """What is left of one dataset. `read` gives the records of an open batch that are not settled.
 
     `unknown`: jobs of which this run cannot find out what became of them. `held`: single records that were refused
-    before the dataset has taken any, and why: that may be no fault of theirs.
+    before the dataset has taken any, and why: that may be no fault of theirs. `canary`: what goes first, None
+    once it is proven. `is_known`: the dataset has taken records of this mapping before this load. `poison`: batch and
+    position of records that have made the service fail before; they go `last`, each alone.
     """
 
     dataset: str
@@ -99,11 +117,21 @@ class DatasetQueue:
     whole_refusals: int = 0
     ever_written: bool = False
     deferred: bool = False
+    canary: FirstRequests | None = None
+    is_known: bool = False
+    poison: frozenset[tuple[int, int]] = frozenset()
+    last: deque[BatchRequest] = field(default_factory=deque)
+
+    @property
+    def takes_writes(self) -> bool:
+        """Whether it has taken a record, now or before: then one that it refuses is at fault itself."""
+        return self.ever_written or self.is_known
 
     @property
     def is_done(self) -> bool:
         """True when nothing is left to send and nothing in flight."""
-        return not self.in_flight and (self.deferred or not (self.backlog or self.again))
+        is_left = self.backlog or self.again or self.last or self.canary is not None
+        return not self.in_flight and (self.deferred or not is_left)
 
     def next_request(self, now: float) -> BatchRequest | None:
         """The next request's records, None when nothing may leave now."""
@@ -112,24 +140,42 @@ class DatasetQueue:
         for index, request in enumerate(self.again):
             if request.ready_at <= now:
                 return self.again.pop(index)
-        if self.backlog:
-            entry = self.backlog.popleft()
-            request = BatchRequest(self.dataset, entry.batch, self.read(entry))
-            if entry.settled and len(request.records) == 1:
-                # An earlier run had its neighbours written and left it: what it does now says nothing of the service.
-                request.failing_from = float("-inf")
-            return request
-        return None
+        if self.canary is not None:
+            # One request after the other: each decides about the next.
+            return None if self.again or self.in_flight else self.canary.next_request()
+        while self.backlog:
+            request = self._take_up(self.backlog.popleft())
+            if request.records:
+                return request
+        return self.last.popleft() if self.last and not self.in_flight else None
+
+    def _take_up(self, entry: OpenBatch) -> BatchRequest:
+        """What is left of a batch, but for records that are known to make the service fail."""
+        records = self.read(entry)
+        poison = [r for r in records if (entry.batch, r.sent.position) in self.poison]
+        for record in poison:
+            self.last.append(BatchRequest(self.dataset, entry.batch, [record], is_poison=True))
+        request = BatchRequest(
+            self.dataset, entry.batch, [record for record in records if record not in poison]
+        )
+        if entry.settled and len(request.records) == 1:
+            # An earlier run had its neighbours written and left it: what it does now says nothing of the service.
+            request.failing_from = float("-inf")
+        return request
 
     def ready_at(self) -> float:
         """When something may leave at the earliest."""
-        if (
-            self.deferred
-            or not (self.backlog or self.again)
-            or (self.busy_streak and self.in_flight)
-        ):
+        is_waiting = self.in_flight and (self.busy_streak or self.canary is not None)
+        if self.deferred or self.is_done or is_waiting:
             return float("inf")
-        first = float("-inf") if self.backlog else min(request.ready_at for request in self.again)
+        if self.canary is not None:
+            is_any_ready = not self.again
+        else:
+            is_any_ready = bool(self.backlog or (self.last and not self.in_flight))
+        if is_any_ready:
+            first = float("-inf")
+        else:
+            first = min((request.ready_at for request in self.again), default=float("inf"))
         return max(first, self.parked_until)
 
     def park(self, now: float, waits: Waits, asked_s: float = 0.0) -> float:
@@ -151,12 +197,25 @@ class DatasetQueue:
 
 
 def next_request(queues: Sequence[DatasetQueue], now: float) -> BatchRequest | None:
-    """The next job of the first dataset that has one ready."""
-    return next(
-        (request for queue in queues if (request := queue.next_request(now)) is not None), None
-    )
+    """The next request of the first dataset that has one ready."""
+    ready = (queue.next_request(now) for queue in _may_send(queues, now))
+    return next((request for request in ready if request is not None), None)
 
 
 def idle_s(queues: Sequence[DatasetQueue], now: float, longest_s: float) -> float:
     """Seconds to wait until something may leave, at most `longest_s`."""
-    return min(longest_s, max(0.0, min((queue.ready_at() for queue in queues), default=now) - now))
+    parked = (queue.parked_until for queue in queues if queue.canary and queue.parked_until > now)
+    times = [*(queue.ready_at() for queue in _may_send(queues, now)), *parked]
+    return min(longest_s, max(0.0, min(times, default=now) - now))
+
+
+def _may_send(queues: Sequence[DatasetQueue], now: float) -> Sequence[DatasetQueue]:
+    """Those whose turn it is: while a canary is on its way nothing else is sent, to no dataset.
+
+    One that is busy holds nobody up: the datasets whose canary is proven go on.
+    """
+    probing = [queue for queue in queues if queue.canary is not None and not queue.deferred]
+    if not probing:
+        return queues
+    free = [queue for queue in probing if queue.parked_until <= now]
+    return free[:1] or [queue for queue in queues if queue.canary is None]

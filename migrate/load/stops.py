@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from migrate.errors import GaveUp, Refused
+from collections.abc import Sequence
+
+from migrate.errors import GateError, GaveUp, Refused
 from migrate.load.scheduler import BatchRequest
 from migrate.target.results import Rejected, Transient
+
+_REASONS = 5
 
 
 def gave_up(plan: str, request: BatchRequest, failure: Transient, seconds: float) -> GaveUp:
@@ -24,4 +28,16 @@ def refuses_all(plan: str, place: str, refused: Rejected) -> Refused:
         status=refused.status,
         hint="check its id, and that it is not a read-only (SQL) dataset; none of its records counts as rejected; "
         f"then migrate load --plan {plan}",
+    )
+
+
+def refuses_first(plan: str, place: str, refused: Sequence[Rejected]) -> GateError:
+    """A dataset has refused every record of the first request it was sent, each for itself; none of them is settled."""
+    told = dict.fromkeys(one.error for one in refused)
+    return GateError(
+        f"{place} refuses every record of its first batch, {len(refused):,} of {len(refused):,}; none of them counts "
+        "as rejected, and nothing else of it was sent:\n"
+        + "\n".join(f"- {text}" for text in list(told)[:_REASONS]),
+        hint="mend the mapping and make a new plan with `migrate plan`, or have the dataset mended in Octolis and give "
+        f"this again: migrate load --plan {plan}",
     )

@@ -19,7 +19,14 @@ from migrate.net.retry import TransientError, call_with_retries
 from migrate.target.answer import Answer, error_title, parse_date, refusal, status_text
 from migrate.target.budget import READ_POINTS, WRITE_POINTS, Budget, Grant
 from migrate.target.gate import Gate
-from migrate.target.reads import Count, csv_reader, read_count, read_list, read_one
+from migrate.target.reads import (
+    Count,
+    csv_reader,
+    read_count,
+    read_list,
+    read_one,
+    read_raw_one,
+)
 from migrate.target.results import RawRecord
 
 T = TypeVar("T")
@@ -147,10 +154,12 @@ class TargetClient:
         page: int,
         page_size: int,
         any_of: tuple[str, Sequence[str]] | None = None,
+        selection: Sequence[str] = (),
     ) -> list[RawRecord]:
         """One page of prepared records, most recently modified first; pages count from 1.
 
-        `any_of`: a column and the values of which a record must have one.
+        `any_of`: a column and the values of which a record must have one. `selection`: the columns, all where none is
+        named.
 
         **Raises**: ValueError for a value that cannot be filtered.
         """
@@ -162,6 +171,8 @@ class TargetClient:
         }
         if any_of is not None:
             params["filter"] = ",".join(filter_text({any_of[0]: value}) for value in any_of[1])
+        if selection:
+            params["selection"] = ",".join(selection)
         return self._read(
             f"reading dataset {dataset_id}, page {page}",
             _records(dataset_id),
@@ -177,6 +188,12 @@ class TargetClient:
             f"{_records(dataset_id)}/{quote(masterid, safe='')}",
         )
         return self._read(what, path, {}, dataset_id, read_one, accepted=(200, 404))
+
+    def read_record(self, dataset_id: str, masterid: str) -> RawRecord | None:
+        """One prepared record, each column as the JSON text that came; None when there is none of that masterid."""
+        what = f"reading a record of dataset {dataset_id}"
+        path = f"{_records(dataset_id)}/{quote(masterid, safe='')}"
+        return self._read(what, path, {}, dataset_id, read_raw_one, accepted=(200, 404))
 
     def upsert_batch(self, dataset_id: str, body: bytes) -> Answer:
         """What one attempt to upsert a JSON array of at most 500 records came to."""

@@ -77,6 +77,20 @@ def read_list(answer: Answer) -> list[RawRecord]:
         raise TransientError("the answer lists no records") from None
 
 
+class _One(msgspec.Struct):
+    record: RawRecord
+
+
+def read_raw_one(answer: Answer) -> RawRecord | None:
+    """One record, each column as the JSON text that came, None where there is none."""
+    if answer.status == 404:
+        return None
+    try:
+        return msgspec.json.decode(answer.body, type=_One).record
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        raise TransientError("the answer holds no record") from None
+
+
 def read_one(answer: Answer) -> Mapping[str, Any] | None:
     """One record with its numbers as Decimal, None where there is none."""
     if answer.status == 404:

@@ -158,6 +158,7 @@ def _write(
             "change": change,
             "key": row[key],
             "payload": json.dumps(row, ensure_ascii=False),
+            **row,
             "sources": [
                 {
                     "resource": "profiles",

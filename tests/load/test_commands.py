@@ -23,7 +23,7 @@ def test_what_support_asks_for(make_project: MakeProject) -> None:
     project = prepared(make_project())
     httpx.post(
         f"{project.sandbox.url}/_sandbox/faults",
-        json=["octolis:partial=40/400@path=*contacts*batch,times=1"],
+        json=["octolis:partial=40/400@path=*contacts*batch,at=2"],
     )
     done = project.run("load", "--json", "-q")
     summary = done.summary

@@ -1,0 +1,163 @@
+"""Who else writes to a dataset: the records that were modified since a moment, newest first, held against the plan.
+
+A plan's updates go back to what the target held when it was read. What somebody has changed since would be overwritten
+without a value to go back to, and a count does not show it. The export of records is in the order of modification, so
+what is new stands first: a page or two tell.
+
+**Source**: Octolis Data API, "Get prepared records": `order=desc` on the system column `__modified_at__` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import polars as pl
+
+from migrate import parquet
+from migrate.load.planned import DatasetToLoad
+from migrate.names import MASTERID
+from migrate.plan.files import stored_columns
+from migrate.target.results import RawRecord, modified_at
+
+MODIFIED_AT = "__modified_at__"
+_PAGE_ROWS = 5_000
+_MOST_PAGES = 20
+_LAG = timedelta(minutes=1)
+_BETWEEN = "\x1f"
+
+
+class Reader(Protocol):
+    """The read that is needed."""
+
+    def list_records(
+        self,
+        dataset_id: str,
+        page: int,
+        page_size: int,
+        any_of: tuple[str, Sequence[str]] | None = None,
+        selection: Sequence[str] = (),
+    ) -> list[RawRecord]:
+        """One page of records, most recently modified first."""
+
+
+@dataclass(frozen=True)
+class Modified:
+    """A record that was modified since: its masterid, when, and its columns as they were read."""
+
+    masterid: str
+    at: datetime
+    values: RawRecord
+
+
+@dataclass(frozen=True)
+class KnownState:
+    """What the plan has read last: the latest modification, and those up to a minute before it by masterid.
+
+    A record that the target was still preparing when it was read shows later, with an earlier time: hence the minute.
+    """
+
+    latest: datetime
+    recent: Mapping[str, datetime]
+
+    def knows(self, found: Modified) -> bool:
+        """Whether the plan has read this very state of a record."""
+        return self.recent.get(found.masterid) == found.at
+
+
+def known_state(before: Sequence[Path]) -> KnownState | None:
+    """What the files of the target's rows tell of the last modifications.
+
+    None without a row, or without their times.
+    """
+    parts = [pl.DataFrame(schema={MASTERID: pl.String, "at": pl.Datetime("ms", "UTC")})]
+    for file in before:
+        rows = parquet.scan(file)
+        if not {MODIFIED_AT, MASTERID} <= set(rows.collect_schema().names()):
+            return None
+        times = rows.select(MASTERID, at=_time(pl.col(MODIFIED_AT)))
+        parts.append(times.filter(pl.col("at") >= pl.col("at").max() - _LAG).collect())
+    found = pl.concat(parts)
+    latest = found.get_column("at").max()
+    if not isinstance(latest, datetime):
+        return None
+    recent = found.filter(pl.col("at") >= latest - _LAG)
+    return KnownState(latest, dict(recent.iter_rows()))
+
+
+def _time(text: pl.Expr) -> pl.Expr:
+    return text.str.to_datetime(time_unit="ms", time_zone="UTC", strict=False)
+
+
+def modified_since(
+    reader: Reader, dataset_id: str, since: datetime, selection: Sequence[str] = ()
+) -> Iterator[Modified]:
+    """The records modified at `since` or later, newest first; pages are asked for until an earlier one comes."""
+    for page in range(1, _MOST_PAGES + 1):
+        records = reader.list_records(dataset_id, page, _PAGE_ROWS, selection=selection)
+        for record in records:
+            at, masterid = modified_at(record), _text(record.get(MASTERID))
+            if at is None or masterid is None:
+                continue
+            if at < since:
+                return
+            yield Modified(masterid, at.replace(microsecond=at.microsecond // 1000 * 1000), record)
+        if len(records) < _PAGE_ROWS:
+            return
+
+
+def planned_among(
+    dataset: DatasetToLoad, found: Sequence[Modified], sent: Collection[int] = ()
+) -> dict[str, str]:
+    """By masterid the source record of each planned row that one of the modified records is, or shares a key with.
+
+    `sent`: batches of which something may have been written already: a record of theirs may be our own doing.
+    """
+    if not found or not dataset.rows:
+        return {}
+    rows = parquet.scan(dataset.records).filter(~pl.col("batch").is_in(list(sent)))
+    names = rows.collect_schema().names()
+    source = pl.col("sources").list.first() if "sources" in names else pl.lit(None)
+    hits: dict[str, str] = {}
+    if "masterid" in names:
+        ids = [record.masterid for record in found]
+        mine = (
+            rows.filter(pl.col("masterid").is_in(ids))
+            .select("masterid", source.alias("source"))
+            .collect()
+        )
+        hits |= {masterid: _named(first) for masterid, first in mine.iter_rows()}
+    for key in dataset.all_keys:
+        keyed = ((_key_of(record.values, key), record.masterid) for record in found)
+        by_key = {text: masterid for text, masterid in keyed if text is not None}
+        columns = list(stored_columns(key).values())
+        if not by_key or not set(columns) <= set(names):
+            continue
+        text = pl.concat_str([pl.col(name).cast(pl.String) for name in columns], separator=_BETWEEN)
+        told = rows.select(text.alias("text"), source.alias("source"))
+        shared = told.filter(pl.col("text").is_in(list(by_key))).collect()
+        hits |= {by_key[value]: _named(first) for value, first in shared.iter_rows()}
+    return hits
+
+
+def _key_of(values: RawRecord, key: Sequence[str]) -> str | None:
+    parts = [_text(values.get(name)) for name in key]
+    return None if None in parts else _BETWEEN.join(part for part in parts if part is not None)
+
+
+def _named(source: Mapping[str, object] | None) -> str:
+    if not source:
+        return "a planned record"
+    return f"{source['resource']} {source['id']} of {source['source']}"
+
+
+def _text(raw: msgspec.Raw | None) -> str | None:
+    """A JSON value as the plan's key columns have it; None for null and for what is not there."""
+    if raw is None or bytes(raw) == b"null":
+        return None
+    text = bytes(raw).decode("utf-8", "replace").strip()
+    return str(msgspec.json.decode(raw)) if text.startswith('"') else text

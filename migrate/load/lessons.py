@@ -1,0 +1,164 @@
+"""What a load has learnt, kept in the ledger for the rest of it and for the next one.
+
+Which canaries were stored as they were sent; which records make the service fail; what the service takes at most; what
+others have written meanwhile. Nothing here moves a batch or settles a record.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from migrate.load import ledger_schema
+
+
+@dataclass(frozen=True)
+class CanaryVerdict:
+    """What reading a dataset's canary gave: `kept`, `differs` or `refused`; `told`: a sentence for each difference."""
+
+    verdict: str
+    masterids: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WrittenPlace:
+    """A record of the plan that the ledger knows as written."""
+
+    batch: int
+    position: int
+    masterid: str
+    protected: tuple[str, ...] = ()
+
+
+class Lessons:
+    """The tables of one open ledger; `ids`: the ledger's numbers of the plan's datasets.
+
+    **Raises**: WorkspaceError, Damaged.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        file: Path,
+        ids: Mapping[str, int],
+        clock: Callable[[], float],
+    ) -> None:
+        self._connection = connection
+        self._file = file
+        self._ids = ids
+        self._clock = clock
+
+    def note_mapping(self, dataset: str, mapping_sha256: str) -> None:
+        """Keeps by which mapping a dataset of the plan is written."""
+        with ledger_schema.transaction(self._connection, self._file) as db:
+            query = "UPDATE datasets SET mapping_sha256 = ? WHERE id = ? AND mapping_sha256 <> ?"
+            db.execute(query, (mapping_sha256, self._ids[dataset], mapping_sha256))
+
+    def was_loaded_before(self, dataset: str) -> bool:
+        """Whether the target dataset has taken records of the same mapping before, by another plan or a kept canary."""
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM datasets own JOIN datasets d ON d.dataset_id = own.dataset_id"
+            " AND d.mapping_sha256 = own.mapping_sha256 LEFT JOIN canaries c ON c.dataset = d.id"
+            " WHERE own.id = ? AND own.mapping_sha256 <> '' AND (c.verdict = 'kept' OR (d.id <> own.id"
+            " AND c.verdict IS NULL AND EXISTS (SELECT 1 FROM batches b WHERE b.dataset = d.id AND b.written > 0))))"
+        )
+        with ledger_schema.translated(self._file):
+            return bool(self._connection.execute(query, (self._ids[dataset],)).fetchone()[0])
+
+    def canary(self, dataset: str) -> CanaryVerdict | None:
+        """The verdict on the canary of the plan's dataset, None where there is none yet."""
+        query = "SELECT verdict, masterids, told FROM canaries WHERE dataset = ?"
+        with ledger_schema.translated(self._file):
+            row = self._connection.execute(query, (self._ids[dataset],)).fetchone()
+        return None if row is None else verdict_of(row)
+
+    def judge_canary(self, dataset: str, found: CanaryVerdict) -> None:
+        """Keeps the verdict, in place of an earlier one."""
+        texts = (json.dumps(found.masterids), json.dumps(found.told, ensure_ascii=False))
+        row = (self._ids[dataset], found.verdict, *texts, self._clock())
+        with ledger_schema.transaction(self._connection, self._file) as db:
+            db.execute("INSERT OR REPLACE INTO canaries VALUES (?, ?, ?, ?, ?)", row)
+
+    def written_places(self, dataset: str, places: Iterable[tuple[int, int]]) -> list[WrittenPlace]:
+        """Those of the given batches and positions that are written."""
+        query = (
+            "SELECT batch, position, coalesce(masterid, ''), protected FROM records"
+            " WHERE dataset = ? AND batch = ? AND position = ? AND state = 'written'"
+        )
+        with ledger_schema.translated(self._file):
+            rows = [
+                self._connection.execute(query, (self._ids[dataset], *place)).fetchone()
+                for place in places
+            ]
+        return [
+            WrittenPlace(batch, position, masterid, tuple(json.loads(protected or "[]")))
+            for batch, position, masterid, protected in filter(None, rows)
+        ]
+
+    def set_aside(self, dataset: str, batch: int, positions: Iterable[int], reason: str) -> None:
+        """Keeps which records make the service fail by themselves."""
+        number, now = self._ids[dataset], self._clock()
+        rows = [(number, batch, position, reason, now) for position in positions]
+        with ledger_schema.transaction(self._connection, self._file) as db:
+            db.executemany("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?)", rows)
+
+    def are_set_aside(self, dataset: str) -> frozenset[tuple[int, int]]:
+        """Batch and position of each record that has made the service fail before."""
+        query = "SELECT batch, position FROM set_aside WHERE dataset = ?"
+        with ledger_schema.translated(self._file):
+            found = self._connection.execute(query, (self._ids[dataset],)).fetchall()
+        return frozenset((batch, position) for batch, position in found)
+
+    def learn(self, service: str, lesson: str, value: str) -> None:
+        """Keeps one value about a service, in place of an earlier one."""
+        with ledger_schema.transaction(self._connection, self._file) as db:
+            row = (service, lesson, value, self._clock())
+            db.execute("INSERT OR REPLACE INTO lessons VALUES (?, ?, ?, ?)", row)
+
+    def known(self, service: str, lesson: str) -> str | None:
+        """The value that was learnt about a service, None where none was."""
+        query = "SELECT value FROM lessons WHERE service = ? AND lesson = ?"
+        with ledger_schema.translated(self._file):
+            row = self._connection.execute(query, (service, lesson)).fetchone()
+        return None if row is None else str(row[0])
+
+    def add_foreign_edits(
+        self, dataset: str, edits: Iterable[tuple[str, datetime, bool]]
+    ) -> list[str]:
+        """Keeps what others have written: masterid, when, whether the plan has the record. Gives those newly seen."""
+        number, now, new = self._ids[dataset], self._clock(), []
+        with ledger_schema.transaction(self._connection, self._file) as db:
+            for masterid, at, is_planned in edits:
+                row = (number, masterid, at.isoformat(), is_planned, now)
+                cursor = db.execute(
+                    "INSERT OR IGNORE INTO foreign_edits VALUES (?, ?, ?, ?, ?)", row
+                )
+                new += [masterid] * cursor.rowcount
+        return new
+
+    def own_among(self, dataset: str, masterids: Sequence[str], since: float) -> frozenset[str]:
+        """Those of the masterids that a load of the same target dataset has written at `since` (seconds) or later."""
+        query = (
+            "SELECT r.masterid FROM records r JOIN datasets d ON d.id = r.dataset"
+            " JOIN datasets own ON own.dataset_id = d.dataset_id"
+            " WHERE own.id = ? AND r.settled_at >= ? AND r.masterid IN (SELECT value FROM json_each(?))"
+        )
+        asked = (self._ids[dataset], since, json.dumps(list(masterids)))
+        with ledger_schema.translated(self._file):
+            return frozenset(row[0] for row in self._connection.execute(query, asked))
+
+    def begun_batches(self, dataset: str) -> list[int]:
+        """The batches of which a request has left and that are not settled: what is there may be our own doing."""
+        query = "SELECT batch FROM batches WHERE dataset = ? AND requests > 0"
+        with ledger_schema.translated(self._file):
+            return [row[0] for row in self._connection.execute(query, (self._ids[dataset],))]
+
+
+def verdict_of(row: Sequence[str]) -> CanaryVerdict:
+    """A row of the table: verdict, masterids, told."""
+    return CanaryVerdict(row[0], tuple(json.loads(row[1])), tuple(json.loads(row[2])))
