@@ -51,7 +51,7 @@ def test_one_record_goes_first_and_then_the_rest(
     assert (totals.written, totals.created, totals.requests, totals.open) == (60, 60, 4, 0)
     requests = sandbox_state(box)["requests"]["octolis"]
     assert requests["batch"] == {"200": 4}
-    assert requests["single"] == {"200": 1}
+    assert requests["get"] == {"200": 1}
 
 
 def test_each_dataset_has_its_own(start_sandbox, run, make_plan, contacts, sandbox_state):
