@@ -170,11 +170,28 @@ class _Tracing:
             "mapped": self._mapped(rules),
             **left_behind(folder, self.asked.source, self.asked.id),
         }
-        facts["rows"] = [
-            self._row(name, rules, row, client)
-            for row in planned_rows(folder, self.asked.source, self.asked.id)
-        ]
+        rows, by = planned_rows(folder, self.asked.source, self.asked.id), self.plan
+        if not rows and not facts["rejected"] and not facts["collapsed"]:
+            rows, by = self._planned_earlier(name)
+        facts["rows"] = [self._row(by, name, rules, row, client) for row in rows]
         return facts
+
+    def _planned_earlier(self, name: str) -> tuple[list[Facts], Plan]:
+        """The rows that the newest earlier plan had of the record: a delta leaves alone what has not changed."""
+        dataset_id = self.plan.document.dataset_ids.get(name)
+        for earlier in reversed(self.context.workspace.names(self.context.workspace.plans)):
+            if earlier == self.plan.name:
+                continue
+            try:
+                plan = open_plan(self.context.workspace, earlier, check_files=False)
+            except MigrateError:
+                continue
+            if plan.document.dataset_ids.get(name) != dataset_id:
+                continue
+            rows = planned_rows(plan.folder / name, self.asked.source, self.asked.id)
+            if rows:
+                return rows, plan
+        return [], self.plan
 
     def _mapped(self, rules: DatasetRules) -> list[Facts]:
         record = Record(
@@ -213,13 +230,14 @@ class _Tracing:
         return tables
 
     def _row(
-        self, name: str, rules: DatasetRules, row: Facts, client: TargetClient | None
+        self, plan: Plan, name: str, rules: DatasetRules, row: Facts, client: TargetClient | None
     ) -> Facts:
         sent = payload_texts(row["payload"])
         facts: Facts = {
             name_: row.get(name_) for name_ in ("batch", "position", "change", "key", "changed")
         }
         facts["payload"] = sent
+        facts["plan"] = plan.name if plan is not self.plan else None
         facts["partners"] = [
             s
             for s in row["sources"]
@@ -227,9 +245,7 @@ class _Tracing:
         ]
         if row.get("batch") is not None:
             ledger = self.context.workspace.ledger
-            facts["ledger"] = ledger_facts(
-                ledger, self.plan.name, name, row["batch"], row["position"]
-            )
+            facts["ledger"] = ledger_facts(ledger, plan.name, name, row["batch"], row["position"])
         record = (facts.get("ledger") or {}).get("record") or {}
         masterid = record.get("masterid") or row["masterid"]
         facts["masterid"] = masterid

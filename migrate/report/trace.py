@@ -25,11 +25,22 @@ def _masked(value: Any, mask: Mask | None, *, personal: bool) -> Any:
             name: _masked(part, mask, personal=personal or name in _PERSONAL)
             for name, part in value.items()
         }
+    if isinstance(value, list | tuple) and personal and _are_steps(value):
+        # the names of the steps are the mapping's own words; only what they make is somebody's
+        return [[name, _masked(text, mask, personal=True)] for name, text in value]
     if isinstance(value, list | tuple):
         return [_masked(part, mask, personal=personal) for part in value]
     if mask is None or not personal or not isinstance(value, str):
         return value
     return _masked_json(value, mask) if value[:1] in ("{", "[") else mask(value)
+
+
+def _are_steps(value: Sequence[Any]) -> bool:
+    """Whether a list is of pairs of a step's name and its text."""
+    return bool(value) and all(
+        isinstance(step, list | tuple) and len(step) == 2 and isinstance(step[0], str)
+        for step in value
+    )
 
 
 def _masked_json(text: str, mask: Mask) -> Any:
@@ -122,7 +133,8 @@ def _steps(steps: Sequence[list[str | None]], mask: Mask | None) -> str:
 
 def _render_row(row: Facts, mask: Mask | None) -> list[str]:
     place = "" if row["batch"] is None else f", batch {row['batch']} place {row['position']}"
-    lines = [f"  planned: {row['change']} {_show(row['key'], mask)}{place}"]
+    by = f" by plan {inert(row['plan'])}" if row.get("plan") else ""
+    lines = [f"  planned{by}: {row['change']} {_show(row['key'], mask)}{place}"]
     ledger = row.get("ledger") or {}
     record, batch = ledger.get("record"), ledger.get("batch")
     if batch:

@@ -133,7 +133,7 @@ def plain_label(text: pl.Expr, kind: Kind) -> pl.Expr:
 
 
 def _periods(picked: pl.DataFrame, asked: Asked) -> pl.Series:
-    if not asked.by_period:
+    if not asked.by_period or not picked.height:
         return pl.Series("period", [""], dtype=pl.String).new_from_index(0, picked.height)
     times = picked.get_column("time")
     found = _read_times(picked, times, asked, None)

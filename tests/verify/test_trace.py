@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from migrate.report.trace import render_trace, summarise_trace
+from migrate.verify.evaluate import Evaluator, Left
+from migrate.verify.record import Record
+from migrate.verify.rules import Conventions, read_rules
+from migrate.verify.steps import follow
 
 LOST = {"city": "Utrecht", "points": 7}
 
@@ -63,3 +70,54 @@ def test_nothing_personal_is_shown_without_being_asked_for() -> None:
     for word in ("Jan", "jan", "Utrecht"):
         assert word not in shown
     assert "Utrecht" in json.dumps(summarise_trace(facts(), None))
+
+
+MAPPING = """
+version: 1
+dataset: d
+resource: profiles
+key: [k]
+columns:
+  k: {from: id, type: text}
+  a: {from: colour, type: text, values: {"r": "red"}, unlisted: %s%s}
+"""
+
+
+def way_of(folder: Path, unlisted: str, default: str, colour: str | None) -> tuple[Any, Any, Any]:
+    """Steps and broken rule of the column, and what the record becomes."""
+    (folder / "d.yaml").write_text(MAPPING % (unlisted, f", default: {default}" if default else ""))
+    rules = read_rules(folder)["d"]
+    record = json.dumps({"profileid": "1", "source": "s"} | ({"colour": colour} if colour else {}))
+    evaluator = Evaluator(rules, Conventions({}, {}, "decimals"), {})
+    [found] = follow(evaluator, Record(record, "s", "1", 0))
+    steps, broken = {c.column: (c.steps, c.broken) for c in found.columns}.get("a", ((), None))
+    return steps, broken, found.made
+
+
+@pytest.mark.parametrize("unlisted", ["reject", "omit", "keep"])
+@pytest.mark.parametrize("default", ["", "none", "r"])
+@pytest.mark.parametrize("colour", ["r", "x", None])
+def test_the_last_step_is_what_is_sent(
+    tmp_path: Path, unlisted: str, default: str, colour: str | None
+) -> None:
+    """A default after an unlisted value too; and where the row is rejected, the rule stands at the column."""
+    steps, broken, made = way_of(tmp_path, unlisted, default, colour)
+    if isinstance(made, Left):
+        assert (made.column, broken) == ("a", "unlisted_value")
+    else:
+        value = made.values[1]
+        assert (steps[-1][1] if steps else None) == value
+        assert broken is None
+
+
+def test_a_default_after_an_unlisted_value_is_told(tmp_path: Path) -> None:
+    """The colour is not listed and left out, so the default is sent."""
+    steps, _, _ = way_of(tmp_path, "omit", "none", "x")
+    assert steps == (("from", "x"), ("values", None), ("default", "none"), ("text", "none"))
+
+
+def test_the_names_of_the_steps_are_not_masked() -> None:
+    """They are the mapping's own words; what they make is masked."""
+    shown = summarise_trace(facts(), lambda value: "***")
+    steps = shown["datasets"]["contacts"]["mapped"][0]["columns"]["name"]["steps"]
+    assert steps == [["from", "***"], ["trim", "***"], ["lowercase", "***"], ["text", "***"]]
