@@ -52,10 +52,10 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
     from migrate.report.mapping import render_check
 
     project = app.open_project() if not files or snapshot or app.project_file.exists() else None
-    found = _read(files, project)
+    found, wrong = _read(files, project)
     against = _newest(project, snapshot) if project and not no_snapshot else None
     remarks = _remarks(project, against, found) if project and against else []
-    problems = [remark.text for remark in remarks if remark.level == "problem"]
+    problems = [*wrong, *(remark.text for remark in remarks if remark.level == "problem")]
     if problems:
         raise MappingError(problems, hint="correct the file, then: migrate mapping check")
     name = against.name if against else None
@@ -210,12 +210,17 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
 
 
-def _read(files: Sequence[Path], project: Project | None) -> list[Mapping]:
-    from migrate.mapping.files import read_mapping, read_mappings
+def _read(files: Sequence[Path], project: Project | None) -> tuple[list[Mapping], list[str]]:
+    """The mappings that can be looked at, and everything that is wrong with their files."""
+    from migrate.language.shared import SHARED_FILE, read_shared
+    from migrate.mapping.files import list_mappings, read_leniently
 
     if files or project is None:
-        return [read_mapping(file) for file in files]
-    return list(read_mappings(project.mappings).values())
+        return read_leniently(files, whole=False)
+    found, wrong = read_leniently(list_mappings(project.mappings), whole=True)
+    shared = read_shared(project.mappings).problems
+    told = [f"{SHARED_FILE}:{one.place.line}:{one.place.column}: {one.what}" for one in shared]
+    return found, [*told, *wrong]
 
 
 def _open(project: Project, name: str | None) -> Snapshot:
@@ -250,9 +255,19 @@ def _resource(snapshot: Snapshot, name: str) -> SnapshotResource:
 
 def _remarks(project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> list[Remark]:
     from migrate.mapping.against import check_against, look_at
+    from migrate.mapping.styles import find_contradictions
+    from migrate.mapping.transform import Settings, needed_fields
+    from migrate.mapping.trial import try_out
+    from migrate.privacy.mask import workspace_masker
     from migrate.snapshot.uncolumned import describe_uncolumned
 
     remarks: list[Remark] = []
+    mask = workspace_masker(project.workspace).mask
+    settings = Settings(
+        project.datatrics.timezones,
+        project.datatrics.source_aliases,
+        project.octolis.float_digits,
+    )
     known = [*mappings, *_others(project, mappings)]
     for name in dict.fromkeys(made.resource for made in mappings):
         found = snapshot.resource(name)
@@ -260,13 +275,12 @@ def _remarks(project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> l
             continue
         same = [made for made in known if made.resource == name]
         shown = look_at(_fields(found), found.frames, same, describe_uncolumned(found.result))
-        remarks += [
-            remark
-            for made in same
-            if made in mappings
-            for remark in check_against(made, shown, same)
-        ]
-    return remarks
+        for made in same:
+            if made in mappings:
+                tried = try_out(made, found.frames(needed_fields(made)), settings)
+                contradicted = find_contradictions({made.dataset: made}, snapshot.rows_of)
+                remarks += check_against(made, shown, same, tried, mask, contradicted)
+    return sorted(remarks, key=lambda remark: remark.harm)
 
 
 def _others(project: Project, mappings: list[Mapping]) -> list[Mapping]:

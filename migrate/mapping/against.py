@@ -20,12 +20,21 @@ from migrate.mapping.fields import (
     record_names,
     unused_fields,
 )
+from migrate.mapping.formats import read_format
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Mapping
+from migrate.mapping.ranking import KNOWN_FORMATS
+from migrate.mapping.styles import Contradiction
+from migrate.mapping.trial import Trial
 from migrate.plain_file import read_plain
 
 Level = Literal["problem", "warning"]
-Found = Iterator[tuple[Level, Path, str]]
+Found = Iterator[tuple[int, Path, str]]
+"""How harmful (the least number is the worst), where, and what."""
+PROBLEM, LOST_ROWS, LOST_COLUMN, LOST_VALUES, LEFT_OVER, ABSENT = range(6)
+_NEARLY_ALL = 0.99
+_MOST_LINES = 3
+_MOST_LEFT_OVER = 10
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class Remark:
 
     level: Level
     text: str
+    harm: int = LEFT_OVER
 
 
 def look_at(
@@ -76,35 +86,125 @@ def look_at(
 
 
 def check_against(
-    mapping: Mapping, shown: SnapshotFindings, same_resource: Sequence[Mapping]
+    mapping: Mapping,
+    shown: SnapshotFindings,
+    same_resource: Sequence[Mapping],
+    trial: Trial | None = None,
+    mask: Callable[[str], str] = lambda _text: "…",
+    contradicted: Sequence[Contradiction] = (),
 ) -> list[Remark]:
-    """What a snapshot says against a mapping; its file is read again for the places.
+    """What a snapshot says against a mapping, the most harmful first; its file is read again for the places.
 
-    `same_resource` are all mappings of the resource: a field that another one uses is no unused field.
+    `same_resource` are all mappings of the resource: a field that another one uses is no unused field. `trial`: what
+    the mapping made of the snapshot's records; `mask` shows values of records.
     """
     document = read_yaml(read_plain(File(mapping.file)))
     found = []
-    for level, path, what in _check(mapping, shown, same_resource):
+    wrong = [(PROBLEM, ("columns", one.column, "apply"), one.says()) for one in contradicted]
+    for harm, path, what in (*wrong, *_check(mapping, shown, same_resource, trial, mask)):
         place = document.place(path, of_key=len(path) == 2 and path[0] == "columns")
         text = f"{File(mapping.file).name}:{place.line}:{place.column}: {'.'.join(map(str, path))}: {what}"
-        found.append((place.line, place.column, Remark(level, text)))
-    return [remark for _, _, remark in sorted(found, key=lambda entry: entry[:2])]
+        level: Level = "problem" if harm == PROBLEM else "warning"
+        found.append((harm, place.line, place.column, Remark(level, text, harm)))
+    return [remark for *_, remark in sorted(found, key=lambda entry: entry[:3])]
 
 
-def _check(mapping: Mapping, shown: SnapshotFindings, same_resource: Sequence[Mapping]) -> Found:
+def _check(
+    mapping: Mapping,
+    shown: SnapshotFindings,
+    same_resource: Sequence[Mapping],
+    trial: Trial | None,
+    mask: Callable[[str], str],
+) -> Found:
     yield from _check_sources(mapping, shown)
     yield from _check_unused(mapping, shown, same_resource)
-    yield from _check_absent(mapping, shown)
+    yield from _check_absent(mapping, shown, same_resource)
+    if trial is not None and trial.rows:
+        yield from _check_trial(mapping, trial, mask)
     if mapping is same_resource[0]:  # told once for the resource
         for sentence in shown.uncolumned:
-            yield "warning", ("resource",), sentence
+            yield LEFT_OVER, ("resource",), sentence
+
+
+def _check_trial(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> Found:
+    """What went wrong when the mapping was tried out."""
+    for (name, rule), count in sorted(trial.rules.items(), key=lambda entry: -entry[1]):
+        if name not in mapping.columns:
+            yield LOST_ROWS, ("each",), f"{count:,} of {trial.rows + count:,} rows break {rule}"
+        elif rule in {"key_missing", "required_missing"}:
+            kind = "the key" if rule == "key_missing" else "a required column"
+            yield (
+                LOST_ROWS,
+                ("columns", name),
+                f"{kind} is missing in {count:,} of {trial.rows:,} rows, which are rejected",
+            )
+        else:
+            yield (
+                LOST_ROWS,
+                ("columns", name),
+                _say_broken(mapping, trial, name, rule, count, mask) + "; those rows are rejected",
+            )
+    for (name, loss), count in sorted(trial.losses.items(), key=lambda entry: -entry[1]):
+        if count and loss in {"consent_unlisted", "consent_withheld"}:
+            answers = _examples(trial, name, loss, mask)
+            yield (
+                LOST_VALUES,
+                ("columns", name),
+                f"{count:,} of {trial.said[name]:,} answers give no consent ({loss}){answers}",
+            )
+        elif count and loss in {"omitted_invalid", "nulled_invalid"}:
+            yield (
+                LOST_VALUES,
+                ("columns", name),
+                _say_broken(mapping, trial, name, loss, count, mask),
+            )
+    for name in mapping.columns:
+        if trial.said[name] and not trial.filled[name]:
+            yield (
+                LOST_COLUMN,
+                ("columns", name),
+                f"nothing fills it: none of {trial.said[name]:,} values can be read",
+            )
+
+
+def _say_broken(
+    mapping: Mapping, trial: Trial, name: str, rule: str, count: int, mask: Callable[[str], str]
+) -> str:
+    """How many values a column reads, examples of those it does not, and for times the format that would."""
+    said = trial.said[name]
+    words = f"reads {said - count:,} of {said:,} values; the others break {rule}"
+    if rule.endswith("_invalid"):
+        words = f"reads {said - count:,} of {said:,} values; the others are left out ({rule})"
+    fitting = _fitting_format(mapping, trial, name, rule)
+    advice = f"; `format: '{fitting}'` reads those" if fitting else ""
+    return words + _examples(trial, name, rule, mask) + advice
+
+
+def _fitting_format(mapping: Mapping, trial: Trial, name: str, rule: str) -> str | None:
+    """The format by which the examples of what a column of times does not read can be read."""
+    texts = pl.Series(trial.examples.get((name, rule), []), dtype=pl.String)
+    if mapping.columns[name].type not in {"date", "datetime"} or texts.is_empty():
+        return None
+    return next(
+        (
+            spelling
+            for spelling in KNOWN_FORMATS
+            if not read_format(texts, spelling)["local"].null_count()
+        ),
+        None,
+    )
+
+
+def _examples(trial: Trial, name: str, kind: str, mask: Callable[[str], str]) -> str:
+    shown = [mask(text[:60]) for text in trial.examples.get((name, kind), [])]
+    return f" (as {', '.join(shown)})" if shown else ""
 
 
 def _check_sources(mapping: Mapping, shown: SnapshotFindings) -> Found:
     for index, source in enumerate(mapping.collapse.source_order):
         if source not in shown.sources:
             yield (
-                "problem",
+                PROBLEM,
                 ("collapse", "source_order", index),
                 f"no record of {mapping.resource} is of source {source!r}{suggest(source, shown.sources)}",
             )
@@ -113,37 +213,67 @@ def _check_sources(mapping: Mapping, shown: SnapshotFindings) -> Found:
 def _check_unused(
     mapping: Mapping, shown: SnapshotFindings, same_resource: Sequence[Mapping]
 ) -> Found:
-    level: Level = "problem" if mapping.unmapped == "fail" else "warning"
-    if level == "warning" and mapping is not same_resource[0]:
+    fails = mapping.unmapped == "fail"
+    if not fails and mapping is not same_resource[0]:
         return  # told once for the resource
     shares = {**shown.filled, **shown.unused_elements}
-    for name in (*unused_fields(shown.fields, same_resource), *shown.unused_elements):
-        filled = f" ({shares[name]:.0%} filled)" if name in shares else ""
-        yield (
-            level,
-            ("unmapped",),
-            f"no mapping uses the field {name!r}{filled} nor names it under `ignore`",
+    names = [*unused_fields(shown.fields, same_resource), *shown.unused_elements]
+    full = [name for name in names if shares.get(name, 0) >= _NEARLY_ALL]
+    others = [name for name in names if name not in full]
+    harm = PROBLEM if fails else LOST_COLUMN
+    for name in full:
+        yield harm, ("unmapped",), _say_unused(name, shares)
+    if not fails and len(others) > _MOST_LEFT_OVER:
+        listed = ", ".join(
+            f"{name} ({shares[name]:.0%})"
+            for name in sorted(others, key=lambda one: -shares.get(one, 0))
         )
+        yield (
+            LEFT_OVER,
+            ("unmapped",),
+            f"no mapping uses {len(others)} fields that some records have: {listed}",
+        )
+        return
+    for name in others:
+        yield PROBLEM if fails else LEFT_OVER, ("unmapped",), _say_unused(name, shares)
 
 
-def _check_absent(mapping: Mapping, shown: SnapshotFindings) -> Found:
-    """Uses of which no field is there: of several fields to choose from, one is enough."""
+def _say_unused(name: str, shares: Dict[str, float]) -> str:
+    filled = f" ({shares[name]:.0%} filled)" if name in shares else ""
+    return f"no mapping uses the field {name!r}{filled} nor names it under `ignore`"
+
+
+def _check_absent(
+    mapping: Mapping, shown: SnapshotFindings, same_resource: Sequence[Mapping]
+) -> Found:
+    """Uses of which no field is there: of several fields to choose from, one is enough.
+
+    A name near one that is there and that nobody uses is a slip; a field that a shop simply lacks is not.
+    """
     known = record_names(mapping)
+    unused = unused_fields(shown.fields, same_resource)
     uses: dict[Path, list[str]] = {}
     for path, name in named_uses(mapping):
         uses.setdefault(path, []).append(name)
+    lacking: list[tuple[Path, str]] = []
     for at, names in uses.items():
         own = [name for name in names if name in known]
-        if len(own) == len(names) and not any(column_of(name) in shown.fields for name in own):
-            place = at[:2] if at[0] == "columns" else at
-            yield (
-                "warning",
-                place,
-                f"the snapshot never shows {' nor '.join(own)}{suggest(own[0], shown.fields)}",
-            )
+        if len(own) < len(names) or any(column_of(name) in shown.fields for name in own):
+            continue
+        place = at[:2] if at[0] == "columns" else at
+        meant = next((hint for name in own if (hint := suggest(name, unused))), "")
+        what = f"the snapshot never shows {' nor '.join(own)}"
+        if meant:
+            yield LOST_COLUMN, place, f"nothing fills it: {what}{meant}"
+        else:
+            lacking.append((place, what))
     if mapping.each is not None and mapping.each not in shown.fields:
-        yield (
-            "warning",
-            ("each",),
-            f"the snapshot never shows {mapping.each}{suggest(mapping.each, shown.fields)}",
-        )
+        hint = suggest(mapping.each, shown.fields)
+        yield LOST_COLUMN, ("each",), f"the snapshot never shows {mapping.each}{hint}"
+    if len(lacking) <= _MOST_LINES:
+        yield from ((ABSENT, place, what) for place, what in lacking)
+        return
+    columns = ", ".join(
+        dict.fromkeys(str(place[1] if len(place) > 1 else place[0]) for place, _ in lacking)
+    )
+    yield ABSENT, ("columns",), f"the snapshot has no field for {len(lacking)} of them: {columns}"

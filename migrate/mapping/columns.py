@@ -242,8 +242,11 @@ def _withhold_unfounded(
 def _finish(lane: ColumnText, column: Column, missing_rule: str | None) -> Computed:
     rule, losses, rows = lane.rule, lane.losses, len(lane.rule)
     if column.on_invalid != "reject" and rule.null_count() < rows:
-        name = "omitted_invalid" if column.on_invalid == "omit" else "nulled_invalid"
-        losses = merge_losses(losses, {name: rule.is_not_null()})
+        word = "omitted" if column.on_invalid == "omit" else "nulled"
+        # a zero date says that there is none: told apart from dates that nobody could read
+        is_zero = (rule == "zero_date").fill_null(value=False)
+        gone = {f"{word}_invalid": rule.is_not_null() & ~is_zero, f"{word}_zero_date": is_zero}
+        losses = merge_losses(losses, gone)
         # `unlisted: reject` wants the row looked at, whatever `on_invalid` says of types
         if missing_rule is None:
             rule = keep_where(rule, (rule == "unlisted_value").fill_null(False))

@@ -16,13 +16,14 @@ from migrate.language.yaml_text import Document, Place, Problem
 from migrate.mapping.checks import check_mapping, check_together
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.known_fields import DATASETS
-from migrate.mapping.messages import describe, suggest
+from migrate.mapping.messages import describe, repair, suggest
 from migrate.mapping.model import Mapping
 from migrate.mapping.order import dependency_order
 from migrate.mapping.proposal import propose
 from migrate.mapping.survey import FieldSurvey
 from migrate.names import ResourceName
 
+_MOST_REPAIRS = 4
 _HINT = "correct the file, then: migrate mapping check"
 
 
@@ -46,6 +47,26 @@ def read_mappings(folder: Path, datasets: Collection[str] | None = None) -> dict
         raise MappingError(problems, hint=_HINT)
     ordered = dependency_order({mapping.dataset: mapping for _, _, mapping in known})
     return ordered if datasets is None else _choose(ordered, datasets)
+
+
+def read_leniently(files: Iterable[Path], *, whole: bool) -> tuple[list[Mapping], list[str]]:
+    """The mappings that can be looked at in spite of what is wrong with them, and all that is wrong with the files.
+
+    `whole`: the files are all of a folder, so that a dataset that none of them makes is missing.
+    """
+    read = [(file, *_read(file)) for file in files]
+    problems = [line for _, _, _, lines in read for line in lines]
+    known = [
+        (file, document, mapping) for file, document, mapping, _ in read if mapping is not None
+    ]
+    complete = whole and not problems
+    problems += [_line(file, problem) for file, problem in check_together(known, complete=complete)]
+    return [mapping for _, _, mapping in known], problems
+
+
+def list_mappings(folder: Path) -> list[Path]:
+    """The mapping files of a folder. Raises MappingError where there is none."""
+    return _list_files(folder)
 
 
 def read_mapping(file: Path) -> Mapping:
@@ -152,13 +173,37 @@ def _read(file: Path) -> tuple[Document, Mapping | None, list[str]]:
     if not isinstance(document.value, dict):
         none = Problem(Place(1, 1), "a mapping file holds keys and values; this holds none")
         return document, None, _lines(file, [none])
-    try:
-        mapping = Mapping.model_validate(document.value)
-    except ValidationError as error:
-        return document, None, _lines(file, describe(error, document))
+    mapping, problems = _validate(document)
+    if mapping is None:
+        return document, None, _lines(file, problems)
     mapping = mapping.read_from(str(file), text.sha256, text.includes)
-    problems = check_mapping(mapping, document)
-    return document, mapping, _lines(file, problems)
+    # a column with a wrong key lacks what the key was meant for: told once, where it is wrong
+    maimed = {
+        document.place(("columns", name), of_key=True)
+        for name in mapping.columns
+        if any(problem.what.startswith(f"columns.{name}.") for problem in problems)
+    }
+    problems += [found for found in check_mapping(mapping, document) if found.place not in maimed]
+    return document, mapping, _lines(file, _once_a_place(problems))
+
+
+def _validate(document: Document) -> tuple[Mapping | None, list[Problem]]:
+    """The mapping, without what has no valid shape, so that the rest can be looked at as well; and those problems."""
+    tree: Any = document.value
+    problems: list[Problem] = []
+    for _ in range(_MOST_REPAIRS):
+        try:
+            return Mapping.model_validate(tree), problems
+        except ValidationError as error:
+            if not problems:
+                problems = describe(error, document)
+            tree = repair(tree, error)
+    return None, problems
+
+
+def _once_a_place(problems: list[Problem]) -> list[Problem]:
+    """The first problem of each place: what follows from it is told once it is mended."""
+    return list({problem.place: problem for problem in reversed(problems)}.values())
 
 
 def _lines(file: Path, problems: Iterable[Problem]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from migrate.language.yaml_text import Document, Path, Problem, Unquoted
 from migrate.mapping.model import Collapse, Column, Lookup, Mapping
 
+# below it two words have some letters in common by chance
+_NEAR = 0.66
 _WANTED = {
     "bool_type": "true or false", "string_type": "text", "int_type": "a whole number", "tuple_type": "a list",
     "dict_type": "keys and values", "model_type": "keys and values", "model_attributes_type": "keys and values",
@@ -32,12 +35,45 @@ def describe(error: ValidationError, document: Document) -> list[Problem]:
     return list(found.values())
 
 
+def repair(tree: Any, error: ValidationError) -> Any:
+    """The tree without what the error is about, so that what is wrong with the rest can be told in the same round."""
+    mended = copy.deepcopy(tree)
+    for detail in error.errors():
+        path = _path_in(mended, detail["loc"])
+        if detail["type"] == "missing":
+            holder = _value_at(mended, path)
+            if isinstance(holder, dict):
+                holder[str(detail["loc"][-1])] = _stand_in(mended, str(detail["loc"][-1]))
+        elif path:
+            holder, last = _value_at(mended, path[:-1]), path[-1]
+            if isinstance(holder, dict):
+                holder.pop(last, None)
+            elif isinstance(holder, list) and isinstance(last, int):
+                holder[last] = "trim"
+    return mended
+
+
+def _stand_in(tree: Any, key: str) -> Any:
+    columns = tree.get("columns") if isinstance(tree, dict) else None
+    names = list(columns) if isinstance(columns, dict) and columns else ["id"]
+    known = {
+        "version": 1,
+        "dataset": "unnamed",
+        "resource": "profiles",
+        "key": names[:1],
+        "type": "text",
+    }
+    return known.get(
+        key, {name: {"from": "id", "type": "text"} for name in names} if key == "columns" else "id"
+    )
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'from'?`, or nothing when no known word is near."""
     words = list(known)
     # letters in the wrong order are the likeliest slip: 'form' is 'from', not 'format'
     swapped = [name for name in words if sorted(name) == sorted(word)]
-    near = swapped or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    near = swapped or difflib.get_close_matches(word, words, n=1, cutoff=_NEAR)
     return f"; did you mean '{near[0]}'?" if near else ""
 
 

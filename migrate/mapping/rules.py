@@ -154,6 +154,8 @@ LOSSES = {
     "defaulted": "no value; the column's default taken",
     "omitted_invalid": "broke a rule; left out as `on_invalid: omit` says",
     "nulled_invalid": "broke a rule; null sent as `on_invalid: null` says",
+    "omitted_zero_date": "a zero date (0000-00-00), which says that there is none; left out",
+    "nulled_zero_date": "a zero date (0000-00-00), which says that there is none; null sent",
     "unlisted": "not listed under `values`; kept or left out as `unlisted` says",
     "single_element": "records whose list is one object: taken as its only element",
     "unwrapped_list": "records whose list stands in an object around it: taken out",

@@ -8,6 +8,7 @@ values out either.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import unicodedata
 from pathlib import Path
@@ -15,6 +16,9 @@ from pathlib import Path
 from migrate.workspace import write_bytes
 
 SHAPE_CHARS = 24
+_ZERO_DATE = re.compile(
+    r"(0000[-/.]00[-/.]00|00[-/.]00[-/.]0000)([ T]00:00:00(\.0+)?Z?)?|0{8}|0{14}"
+)
 _SALT_BYTES = 32
 
 
@@ -25,9 +29,9 @@ class Masker:
         self._salt = salt
 
     def mask(self, value: str) -> str:
-        """The mask of `value`: `jan@x.nl` becomes `aaa@a.aa#3f2a`; '' stays ''."""
-        if not value:
-            return ""
+        """The mask of `value`: `jan@x.nl` becomes `aaa@a.aa#3f2a`; '' and a zero date, which say nothing, stay."""
+        if not value or _ZERO_DATE.fullmatch(value):
+            return value
         shape = "".join(_shape_of(char) for char in value[:SHAPE_CHARS]) + (
             "…" if len(value) > SHAPE_CHARS else ""
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from migrate.mapping.against import LEFT_OVER
 from migrate.report.terminal import Row, inert, render_table, say_count
 
 if TYPE_CHECKING:
@@ -27,11 +28,17 @@ def render_check(
     ]
     table = render_table(["dataset", "made from", "key", "columns", "fields left behind"], rows)
     held = f"Held against snapshot {snapshot}" if snapshot else "Not held against a snapshot"
-    parts = [f"No problem found. {held}.", table]
-    if remarks:
-        parts.append(
-            "\n".join(["Worth a look:", *(f"  {inert(remark.text)}" for remark in remarks)])
-        )
+    costly = [remark for remark in remarks if remark.harm < LEFT_OVER]
+    others = [remark for remark in remarks if remark.harm >= LEFT_OVER]
+    first = (
+        f"No error in the files, but {say_count(len(costly), 'thing')} that cost rows or values."
+    )
+    parts = [f"{first if costly else 'No problem found.'} {held}."]
+    for head, some in (("Look at first, the worst above:", costly), ("Worth a look:", others)):
+        if some:
+            parts.append("\n".join([head, *(f"  {inert(remark.text)}" for remark in some)]))
+        if some is costly:
+            parts.append(table)
     return "\n\n".join(parts)
 
 
