@@ -60,8 +60,10 @@ def _report(
     app: App, name: str | None, html: Path | None, show_values: bool, start: str | None
 ) -> None:
     from migrate.app.standing import read_standing, remake_command
+    from migrate.plan.open_plan import read_totals
     from migrate.report.diff import render_diff, summarise_diff
     from migrate.report.diff_page import open_report, write_page
+    from migrate.report.verdict import judge_plan
 
     project = app.open_project()
     workspace = app.open_workspace(project)
@@ -75,10 +77,7 @@ def _report(
         over = f"plan {plan.name!r} must not be loaded any more: {standing.told}"
         stale = f"{over}\n{stale}" if stale else over
     if stale:
-        headline = str(view.verdict["headline"]).replace(
-            "Ready to load", "Do not load, this plan no longer holds"
-        )
-        view = replace(view, verdict={**view.verdict, "good": False, "headline": headline})
+        view = replace(view, verdict=judge_plan(plan.document, read_totals(plan), stale))
     data = {**summarise_diff(view), **standing.summarise(), "stale": stale}
     lines = [render_diff(view)]
     if stale:

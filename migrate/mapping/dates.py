@@ -61,7 +61,7 @@ def read_datetimes(
 
 
 def _is_one(zones: pl.Series) -> bool:
-    return bool((zones == zones.first()).all())
+    return zones.is_empty() or bool((zones == zones.first()).all())
 
 
 def _read_datetimes(

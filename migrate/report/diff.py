@@ -12,7 +12,7 @@ from migrate.report.plan import (
     render_shared_keys,
     warnings_of,
 )
-from migrate.report.terminal import Row, inert, render_table, shorten
+from migrate.report.terminal import Row, inert, inert_lines, render_table, shorten
 from migrate.report.totals import render_tables, summarise_groups, summarise_tables
 from migrate.totals.declared import Kind
 
@@ -55,8 +55,11 @@ def _head(view: DiffView) -> str:
         else "values are shown as they are"
     )
     snapshot = f"{view.snapshot}, a delta on {view.base}" if view.base else view.snapshot
-    lines = [f"Plan {view.plan} from snapshot {snapshot} ({note})", view.verdict["headline"]]
-    return "\n".join([*lines, *(f"  {inert(line)}" for line in view.verdict["lines"])])
+    lines = [
+        f"Plan {view.plan} from snapshot {snapshot} ({note})",
+        inert_lines(view.verdict.render()),
+    ]
+    return "\n".join(lines)
 
 
 def _counts(view: DiffView) -> str:
@@ -212,7 +215,7 @@ def summarise_diff(view: DiffView) -> dict[str, Any]:
         "base": view.base,
         "offline": view.offline,
         "masked": view.masked,
-        "verdict": dict(view.verdict),
+        "verdict": view.verdict.summarise(),
         "datasets": {dataset.name: _summarise_dataset(dataset) for dataset in view.datasets},
         "totals": summarise_tables(view.tables),
         "revenue": _groups(view, "revenue"),

@@ -18,6 +18,7 @@ from migrate.plan.key_clusters import BEFORE_COLLAPSE
 from migrate.plan.open_plan import read_totals
 from migrate.report.shown import Shown
 from migrate.report.terminal import format_duration
+from migrate.report.verdict import Verdict, judge_plan
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, Forecast, PlanDocument
@@ -63,7 +64,7 @@ class DiffView:
     base: str | None
     offline: bool
     masked: bool
-    verdict: Mapping[str, Any]
+    verdict: Verdict
     datasets: tuple[DatasetView, ...]
     tables: tuple[Table, ...]
     forecast: Mapping[str, Any]
@@ -84,7 +85,7 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
         base=document.snapshot.base.name if document.snapshot.base else None,
         offline=document.offline,
         masked=shown.is_masked,
-        verdict=judge_plan(document),
+        verdict=judge_plan(document, read_totals(plan)),
         datasets=datasets,
         tables=tuple(_masked(table, shown) for table in read_totals(plan).values()),
         forecast=view_forecast(document.forecast, start),
@@ -105,47 +106,6 @@ def _unknowable(document: PlanDocument) -> tuple[str, ...]:
     if not document.offline:
         return ()
     return (*OFFLINE, OFFLINE_DELTA) if document.snapshot.base else OFFLINE
-
-
-def judge_plan(document: PlanDocument) -> dict[str, Any]:
-    """The headline, whether nothing speaks against loading, and what a reader must know besides."""
-    plans = document.datasets.values()
-    total = {
-        name: sum(getattr(p, name) for p in plans)
-        for name in ("create", "update", "unknown", "unchanged")
-    }
-    broken = [finding.text for finding in document.gates if finding.verdict == "broken"]
-    lines = [f"A safety gate stops this plan: {text}" for text in broken]
-    rejected, read = sum(p.rejected for p in plans), sum(p.judged for p in plans)
-    if rejected:
-        lines.append(
-            f"{rejected:,} of {read:,} rows break a rule of the mapping and will not be sent."
-        )
-    lost, fused = (
-        sum(getattr(p.merges, name) for p in plans) for name in ("masterids_lost", "rows_fused")
-    )
-    if lost or fused:
-        lines.append(
-            f"Merges lose records for good: {lost:,} of the target's own, {fused:,} of the plan's."
-        )
-    if document.offline:
-        lines.append("The target was not read: what is new and what changes there is not known.")
-    parts = [
-        f"{total[name]:,} {label}"
-        for name, label in (
-            ("create", "new"),
-            ("update", "changed"),
-            ("unknown", "new or changed"),
-            ("unchanged", "already the same"),
-        )
-        if total[name]
-    ]
-    what = ", ".join(parts) or "nothing to send"
-    return {
-        "good": not broken,
-        "headline": f"{'Do not load yet' if broken else 'Ready to load'}: {what}",
-        "lines": lines,
-    }
 
 
 def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> DatasetView:

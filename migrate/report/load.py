@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from migrate.report.terminal import format_duration, inert, render_table
+from migrate.report.terminal import format_duration, inert, inert_lines, render_table
+from migrate.report.verdict import judge_load
 
 if TYPE_CHECKING:
     from migrate.load.loader import LoadResult
@@ -16,6 +17,7 @@ _KEYS = (
     "requests", "throttled_429", "busy_423", "seconds", "unknown", "busy_s", "readbacks", "protected_columns",
     "altered_columns", "target", "repeated",
 )  # fmt: skip
+_WORST = 5
 _SHOWN = (
     "planned",
     "written",
@@ -43,6 +45,7 @@ def summarise_load(result: LoadResult) -> dict[str, Any]:
         "datasets": {
             name: {key: getattr(d, key) for key in _KEYS} for name, d in result.datasets.items()
         },
+        "verdict": judge_load(result).summarise(),
         "reasons": [{"reason": reason, "records": count} for reason, count in result.reasons],
         "exports": None if result.exports is None else str(result.exports),
     }
@@ -67,7 +70,8 @@ def render_load(result: LoadResult, others: Mapping[str, int] | None = None) -> 
         [name, *(getattr(d, key) for key in _SHOWN), format_duration(d.seconds)]
         for name, d in result.datasets.items()
     ]
-    lines = [f"Plan {result.plan} loaded" if done else f"Plan {result.plan}, loaded in part", ""]
+    title = f"Plan {result.plan} loaded" if done else f"Plan {result.plan}, loaded in part"
+    lines = [title, inert_lines(judge_load(result, others).render(_WORST)), ""]
     lines += [
         render_table(["dataset", *_SHOWN, "time"], rows),
         "",

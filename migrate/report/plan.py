@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from migrate.mapping.rules import LOSSES, RULES
+from migrate.mapping.rules import RULES
 from migrate.plan.open_plan import read_totals
 from migrate.privacy.mask import workspace_masker
 from migrate.report.diff_view import loss_examples, shared_keys
 from migrate.report.shown import Shown
-from migrate.report.terminal import Row, format_duration, inert, render_table
+from migrate.report.terminal import Row, format_duration, inert, inert_lines, render_table
 from migrate.report.totals import say_unequal, summarise_groups
+from migrate.report.verdict import judge_plan
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, PlanDocument
@@ -20,17 +21,6 @@ if TYPE_CHECKING:
 
 _RULES = 20
 _WORST = 3
-# losses by which a value does not arrive at all, or a record is the wrong one
-_HARMFUL = frozenset(
-    {
-        "omitted_invalid",
-        "nulled_invalid",
-        "consent_unlisted",
-        "consent_withheld",
-        "unranked",
-        "unlisted",
-    }
-)
 _KEYS = 5
 _WHOSE = {"nobody": "stands for nobody (max_placeholder)", "collapsed": ""}
 _COUNTS = (
@@ -67,6 +57,7 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
         "datasets": datasets,
         "rejected_by_rule": dict(sorted(rules.items())),
         **totals,
+        "verdict": judge_plan(plan.document, tables).summarise(),
     }
 
 
@@ -76,11 +67,11 @@ def render_plan(plan: Plan) -> str:
     parts = [
         f"Plan {plan.name} from snapshot {words_of_snapshot(document)}"
         + (" (offline: the target was not read)" if document.offline else ""),
+        inert_lines(judge_plan(document, read_totals(plan)).render(_WORST)),
         render_counts(document.datasets, _COUNTS),
     ]
     shared = {name: _shared_keys(plan, name) for name in document.datasets}
     sections = (
-        _worst(document),
         _rejects(document),
         render_shared_keys(shared),
         _merges(document),
@@ -108,25 +99,6 @@ def render_counts(datasets: Mapping[str, DatasetPlan], names: Sequence[str]) -> 
         [name, *(getattr(d, count) for count in shown)] for name, d in datasets.items()
     ]
     return render_table(["dataset", *(count.replace("_", " ") for count in shown)], rows)
-
-
-def _worst(document: PlanDocument) -> str:
-    """The three things that cost most, of all datasets: rows that are rejected, and values that get lost."""
-    costs = [
-        (rows, f"{name}: {rows:,} rows are rejected by {rule}")
-        for name, dataset in document.datasets.items()
-        for rule, rows in dataset.rejected_by_rule.items()
-    ]
-    for name, dataset in document.datasets.items():
-        for column, losses in dataset.losses.items():
-            for loss, rows in losses.items():
-                if loss in _HARMFUL:
-                    costs.append(
-                        (rows, f"{name}.{column}: {rows:,} values, {LOSSES[loss]} ({loss})")
-                    )
-    worst = sorted(costs, key=lambda entry: (-entry[0], entry[1]))[:_WORST]
-    lines = [f"  {inert(text)}" for _, text in worst]
-    return "\n".join(["Look at first:", *lines]) if lines else ""
 
 
 def _rejects(document: PlanDocument) -> str:

@@ -8,18 +8,19 @@ from typing import Any
 
 import polars as pl
 
-from migrate.report.terminal import Row, render_table, say_count
+from migrate.report import verdict
+from migrate.report.terminal import Row, inert_lines, render_table, say_count
 from migrate.verify.deep import DeepDataset
 from migrate.verify.reconcile import DatasetReconciliation, Reconciliation, SourceCount
 
 Mask = Callable[[str], str]
+_WORST = 5
 _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed", "merged_away")
 
 
 def judge_reconciliation(found: Reconciliation) -> tuple[int, str]:
     """Exit code and status: 4 for a difference, and for records that are still to be sent; 3 for what is pending."""
-    verdict = found.verdict
-    return {"match": 0, "pending": 3}.get(verdict, 4), verdict
+    return {"match": 0, "pending": 3}.get(found.verdict, 4), found.verdict
 
 
 def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
@@ -28,7 +29,8 @@ def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
     unsaid = {"unverifiable": dict(found.unverifiable), "not_loaded": dict(found.not_loaded)}
     settles_at = None if found.settles_at is None else found.settles_at.isoformat()
     told = {"plan": found.plan, **found.standing, "settles_at": settles_at}
-    return {**told, "datasets": datasets, **unsaid}
+    judged = verdict.judge_reconciliation(found).summarise()
+    return {**told, "datasets": datasets, **unsaid, "judgement": judged}
 
 
 def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
@@ -97,7 +99,9 @@ def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> st
         "verdict",
     ]
     head = f"Counts of plan {found.plan}"
-    parts = [f"{head}, {found.told}" if found.told else head, render_table(headers, rows)]
+    title = f"{head}, {found.told}" if found.told else head
+    judged = inert_lines(verdict.judge_reconciliation(found).render(_WORST))
+    parts = [f"{title}\n{judged}", render_table(headers, rows, keep=["difference"])]
     sources = [row for name, d in found.datasets.items() for row in _source_rows(name, d.by_source)]
     if sources:
         parts.append(

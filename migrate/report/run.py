@@ -14,8 +14,11 @@ from migrate.report.html import render_run
 from migrate.report.load import render_load, summarise_load
 from migrate.report.plan import render_plan, summarise_plan, times_by_keys
 from migrate.report.reconcile import render_reconciliation, summarise_reconciliation
-from migrate.report.terminal import Row, render_table
+from migrate.report.terminal import Row, inert_lines, render_table
+from migrate.report.verdict import judge_run
 from migrate.workspace import write_bytes
+
+_WORST = 5
 
 if TYPE_CHECKING:
     from migrate.app.pipeline import Run
@@ -41,6 +44,7 @@ def summarise_run(
         "rehearsal": "",
         "revenue_note": "",
         **(notes or {}),
+        "verdict": judge_run(run).summarise(),
         "revenue": [_revenue_entry(row) for row in revenue],
     }
     if run.plan:
@@ -75,7 +79,7 @@ def _cents(amount: Decimal) -> Decimal:
 
 def render_run_text(run: Run, revenue: Sequence[RevenueRow] = ()) -> str:
     """What every stage found, stage after stage."""
-    parts = [render_extraction(run.extraction)]
+    parts = [inert_lines(judge_run(run).render(_WORST)), render_extraction(run.extraction)]
     if run.plan:
         parts.append(render_plan(run.plan))
     if run.loaded:

@@ -11,11 +11,17 @@ __all__ = [
     "format_cell",
     "format_duration",
     "inert",
+    "inert_lines",
     "render_table",
     "say_count",
     "shorten",
     "width_of",
 ]
+
+
+def inert_lines(text: str) -> str:
+    """Text of several lines, each of them inert."""
+    return "\n".join(inert(line) for line in text.split("\n"))
 
 
 def say_count(count: int, noun: str) -> str:

@@ -95,11 +95,11 @@ def test_a_plan_that_no_longer_holds(make_project: MakeProject) -> None:
     project = make_project()
     assert project.run("extract", "content_categories", "-q").code == 0
     assert project.run("plan", "categories", "--plan", "pl", "--offline", "-q").code == 0
-    assert "Ready to load" in project.run("diff").stdout
+    assert "before you load: 40 new or changed" in project.run("diff").stdout
     with (project.folder / "mappings" / "categories.yaml").open("a", encoding="utf-8") as mapping:
         mapping.write("# looked at\n")
     shown = project.run("diff")
-    assert "Ready to load" not in shown.stdout
+    assert "Do not load, this plan no longer holds" in shown.stdout
     assert "mapping categories.yaml (categories) was edited" in shown.stdout
     summary = project.run("diff", "--json").summary
     assert summary["status"] == "the plan no longer holds"

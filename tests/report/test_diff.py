@@ -90,7 +90,7 @@ def test_an_offline_report_says_what_it_cannot_know(tmp_path: Path) -> None:
     bench.plan("plan", offline=True)
     _, view, _ = open_report(bench.workspace, None, show_values=False, start=START)
     assert "Cannot be checked offline:" in render_diff(view)
-    assert "new or changed" in view.verdict["headline"]
+    assert "new or changed" in view.verdict.headline
 
 
 def test_personal_values_are_masked_everywhere(made, page: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from migrate.report.html import judge_run, render_run
+from migrate.report.html import render_run
 
 HOSTILE = '<script>alert(1)</script>"\u202e=1+1\x1b]0;x\x07'
 
@@ -65,6 +65,7 @@ def summary(**changes: Any) -> dict[str, Any]:
         "rehearsal": "",
         "revenue_note": "",
         "revenue": [],
+        "verdict": {"colour": "green", "headline": "All counts agree", "lines": []},
         **changes,
     }
 
@@ -84,26 +85,17 @@ def test_hostile_values_are_inert() -> None:
     assert "\\u202e" in page
 
 
-def test_a_difference_is_the_headline() -> None:
-    """A reader who reads one line reads the right one."""
-    broken = summary()
-    broken["reconcile"]["datasets"]["contacts"] |= {"verdict": "mismatch", "difference": -1}
-    assert not judge_run(broken)["good"]
-    assert judge_run(broken)["headline"] == "The counts do not agree: contacts"
-    assert judge_run(summary())["headline"].startswith("All counts agree: 3 records")
-
-
-def test_what_is_not_proven_is_said() -> None:
-    """An extract that is not proven, and rejected rows, stand below the headline."""
-    doubtful = summary()
-    doubtful["extract"]["resources"]["profiles"]["verdict"] = "unproven"
-    found = judge_run(doubtful)
-    assert not found["good"]
-    assert found["lines"][0] == "Not proven complete: profiles."
-    assert "1 rows broke a rule" in found["lines"][1]
+def test_the_page_shows_the_verdict_as_it_stands() -> None:
+    """Headline, colour and every line: the page judges nothing itself."""
+    told = {"colour": "amber", "headline": "Done, but not all of it", "lines": ["one", "two"]}
+    page = render_run(summary(verdict=told), made_at="now")
+    assert '<div class="verdict amber"' in page
+    assert "Done, but not all of it" in page
+    assert "<li>one</li><li>two</li>" in page
 
 
 def test_a_run_that_stopped_early_still_has_a_page() -> None:
-    """Without load and reconciliation the page says that the run has not been reconciled."""
-    page = render_run(summary(load={}, reconcile={}, plan_datasets={}), made_at="now")
-    assert "has not been reconciled" in page
+    """Without load and reconciliation there is a page all the same."""
+    told = {"colour": "red", "headline": "Not finished", "lines": ["max_rejected"]}
+    empty = summary(load={}, reconcile={}, plan_datasets={}, verdict=told)
+    assert "Not finished" in render_run(empty, made_at="now")
