@@ -22,6 +22,10 @@ Read = Callable[[str, Collection[str]], Iterator[pl.DataFrame]]
 # 1.234,5 and 1.234.567: here a point parts thousands and nothing else
 _THOUSANDS = r"(^|[^0-9.,])[1-9][0-9]{0,2}(\.[0-9]{3})+,[0-9]|(^|[^0-9.,])[1-9][0-9]{0,2}(\.[0-9]{3}){2,}([^0-9.,]|$)"
 
+# 1.299 is a little more than one, or a thousand times as much
+_AMBIGUOUS_INSIDE = r"[1-9][0-9]{0,2}\.[0-9]{3}([^0-9.,]|$)"
+_AMBIGUOUS = r"^\s*[-+(]?\s*" + _AMBIGUOUS_INSIDE
+
 
 @dataclass(frozen=True)
 class Contradiction:
@@ -42,43 +46,56 @@ class Contradiction:
 
 
 def find_contradictions(mappings: Mapping[str, MappingFile], read: Read) -> list[Contradiction]:
-    """Every column that takes a point as it stands although its field's values say otherwise."""
+    """Every column that takes a point as it stands although its field's values say otherwise.
+
+    Only where it matters: a field without a single number like 1.299 loses nothing by either reading.
+    """
     found = []
     for mapping in mappings.values():
         for name, column in mapping.columns.items():
             if ("decimal_comma", "or_point") not in column.calls:
                 continue
             for field in column.fields:
-                count = _count(mapping, field, read)
-                if count:
-                    found.append(Contradiction(mapping, name, field, count))
+                seen = _look(mapping, field, read)
+                if seen.thousands and seen.ambiguous:
+                    found.append(Contradiction(mapping, name, field, seen.thousands))
     return found
 
 
-def _count(mapping: MappingFile, field: str, read: Read) -> int:
+@dataclass(frozen=True)
+class _Seen:
+    """How many values of a field part thousands by a point, and how many may or may not."""
+
+    thousands: int = 0
+    ambiguous: int = 0
+
+    def __add__(self, other: _Seen) -> _Seen:
+        return _Seen(self.thousands + other.thousands, self.ambiguous + other.ambiguous)
+
+
+def _look(mapping: MappingFile, field: str, read: Read) -> _Seen:
     each = mapping.each
-    if each is not None and field.startswith("item."):
-        return sum(
-            _count_in_lists(frame[each], field)
-            for frame in read(mapping.resource, [each])
-            if each in frame.columns
-        )
-    own = column_of(field)
-    frames = read(mapping.resource, [own])
-    return sum(
-        int(frame[own].cast(pl.String).str.contains(_THOUSANDS).sum())
-        for frame in frames
-        if own in frame.columns
-    )
+    of_element = each is not None and field.startswith("item.")
+    name = each if each is not None and of_element else column_of(field)
+    seen = _Seen()
+    for frame in read(mapping.resource, [name]):
+        if name in frame.columns:
+            texts = frame[name].cast(pl.String)
+            seen += _count(_of_elements(texts, field) if of_element else texts)
+    return seen
 
 
-def _count_in_lists(texts: pl.Series, field: str) -> int:
+def _of_elements(texts: pl.Series, field: str) -> pl.Series:
     # most lists have no such number anywhere, and those need not be taken apart
-    suspects = texts.filter(texts.str.contains(_THOUSANDS).fill_null(value=False))
-    if suspects.is_empty():
-        return 0
-    values = read_elements(suspects, [field]).values[field]
-    return int(values.str.contains(_THOUSANDS).sum())
+    is_suspect = texts.str.contains(_THOUSANDS) | texts.str.contains(_AMBIGUOUS_INSIDE)
+    suspects = texts.filter(is_suspect.fill_null(value=False))
+    return read_elements(suspects, [field]).values[field] if len(suspects) else suspects
+
+
+def _count(values: pl.Series) -> _Seen:
+    return _Seen(
+        int(values.str.contains(_THOUSANDS).sum()), int(values.str.contains(_AMBIGUOUS).sum())
+    )
 
 
 def refuse_contradicted(mappings: Mapping[str, MappingFile], read: Read) -> None:

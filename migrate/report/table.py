@@ -140,6 +140,8 @@ def _words_of(text: str) -> list[str]:
 
 def _wrap(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` columns, broken at blanks where there are any."""
+    if width_of(text) <= width:
+        return [text]
     lines = [""]
     for word in _words_of(text):
         joined = f"{lines[-1]} {word}" if lines[-1] else word

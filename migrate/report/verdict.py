@@ -70,6 +70,7 @@ LOSS_KINDS: Mapping[str, Kind | None] = {
     "zone_assumed": None,
     "dst_fold": None,
     "flattened": None,
+    "single_element": None,
     "defaulted": None,
 }
 """What each loss of a mapping means to an owner; None for another spelling of the same value."""

@@ -120,3 +120,9 @@ def test_the_terminal_says_how_wide(columns: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COLUMNS", columns)
     widest = max(map(width_of, render_table(["a"], [["x" * 300]]).splitlines()))
     assert widest == (40 if columns == "20" else 120)
+
+
+def test_blanks_before_a_text_stay() -> None:
+    """Amounts that a caller has set flush right stay so."""
+    table = render_table(["sum"], [["  86.10"], ["116.35"]], width=80)
+    assert table.splitlines()[2:] == ["    86.10", "  116.35"]
