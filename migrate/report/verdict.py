@@ -71,6 +71,10 @@ LOSS_KINDS: Mapping[str, Kind | None] = {
     "dst_fold": None,
     "flattened": None,
     "single_element": None,
+    "unwrapped_list": None,
+    # a zero date is how databases and PHP write that there is none
+    "omitted_zero_date": None,
+    "nulled_zero_date": None,
     "defaulted": None,
 }
 """What each loss of a mapping means to an owner; None for another spelling of the same value."""
