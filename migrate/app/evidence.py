@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migrate import __version__, parquet
 from migrate.app.history import read_plan_history
 from migrate.app.not_loaded import not_begun
+from migrate.app.signature import Signature, sign, signature_of
 from migrate.app.standing import read_standing
 from migrate.errors import Stale, UsageError
 from migrate.load.standing import Standing
 from migrate.plain_file import read_plain
 from migrate.plan.carried import check_carried
-from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
+from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan, read_totals
+from migrate.totals.table import summarise_table
 from migrate.verify.evidence import Checked, check, pack
 from migrate.verify.known import count_refusals
 from migrate.verify.ledger_counts import read_books
@@ -43,10 +45,11 @@ class Evidence:
     parts: int
     not_loaded: Mapping[str, int] = field(default_factory=dict)
     standing: Standing = field(default_factory=lambda: Standing("planned"))
+    signature: Signature | None = None
 
 
-def run_evidence(context: Context, name: str | None) -> Evidence:
-    """Packs the evidence of a plan into `reports/PLAN-evidence.zip`.
+def run_evidence(context: Context, name: str | None, key: Path | None = None) -> Evidence:
+    """Packs the evidence of a plan into `reports/PLAN-evidence.zip`; with `key`, an SSH key, signs it as well.
 
     **Raises**: Stale where the snapshot is not what the plan was made from any more; nor a mapping, of a
     plan that does not carry it.
@@ -62,6 +65,7 @@ def run_evidence(context: Context, name: str | None) -> Evidence:
             {dataset: _rejects(context, plan, dataset) for dataset in plan.document.datasets}
         ),
         **_mappings(context, plan),
+        "totals.json": _json(_totals(plan)),
         "history.json": _json(read_plan_history(context.workspace, plan)),
     }
     reports = {
@@ -80,7 +84,10 @@ def run_evidence(context: Context, name: str | None) -> Evidence:
     }
     data, head = pack(parts, about)
     file = context.workspace.reports / f"{plan.name}-evidence.zip"
+    # a signature of an earlier archive says nothing of this one
+    signature_of(file).unlink(missing_ok=True)
     write_bytes(file, data)
+    signature = sign(file, key) if key is not None else None
     left = {name: entry.left for name, entry in books.items()}
     return Evidence(
         plan.name,
@@ -89,6 +96,7 @@ def run_evidence(context: Context, name: str | None) -> Evidence:
         len(parts),
         {n: rows for n, rows in {**left, **unsent}.items() if rows},
         read_standing(context.workspace, plan),
+        signature,
     )
 
 
@@ -189,6 +197,12 @@ def _rejects(context: Context, plan: Plan, dataset: str) -> dict[str, Any]:
         "by_rule": counted.to_dicts(),
         "refused_by_target": {str(status): rows for status, rows in refused.items()},
     }
+
+
+def _totals(plan: Plan) -> list[dict[str, Any]]:
+    """What orders are worth and when events were, in source and plan; without the examples, which are values."""
+    tables = (replace(table, examples=()) for table in read_totals(plan).values())
+    return [summarise_table(table) for table in tables]
 
 
 def _json(value: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app
     "evidence",
     "migrate evidence",
     "migrate evidence --verify migration/reports/20261121-210551-evidence.zip",
+    "migrate evidence --sign ~/.ssh/id_ed25519",
 )
 @click.option("--plan", "name", metavar="NAME", help="The plan that was loaded [the newest].")
 @click.option(
@@ -25,18 +27,48 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app
 @click.option(
     "--head", metavar="HASH", help="With --verify: the head that was written down when it was made."
 )
+@click.option(
+    "--sign",
+    "key",
+    metavar="KEY",
+    type=click.Path(path_type=Path),
+    help="Sign the archive with an SSH key; the signature is FILE.sig.",
+)
+@click.option(
+    "--signers",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --verify: whose signature counts, as OpenSSH's allowed_signers.",
+)
 @pass_app
-def evidence(app: App, name: str | None, file: Path | None, head: str | None) -> None:
+def evidence(
+    app: App,
+    name: str | None,
+    file: Path | None,
+    head: str | None,
+    key: Path | None,
+    signers: Path | None,
+) -> None:
     """Pack what was done into an archive that anybody can check: manifests, mappings, counts, verdicts, hash-chained.
 
     It holds no personal value. Write its head down elsewhere: an archive that was altered and packed anew has another.
+    With --sign an ordinary SSH key signs it. Checking needs no network.
     """
     from migrate.app.evidence import check_evidence, run_evidence
-    from migrate.report.evidence import checked_outcome, render_evidence
+    from migrate.app.signature import check_signature, signature_of
+    from migrate.report.evidence import checked_outcome, render_evidence, summarise_signature
 
+    if key is not None and file is not None:
+        raise click.UsageError("--sign signs what is packed; --verify checks what was")
+    if signers is not None and file is None:
+        raise click.UsageError("--signers adds to --verify; give both")
     if file is not None:
         found = check_evidence(file, head)
-        text, data = checked_outcome(file, found)
+        is_signed = signers is not None or signature_of(file).is_file()
+        signature = check_signature(file, signature_of(file), signers) if is_signed else None
+        if signature is not None and signature.problem:
+            found = replace(found, problems=(*found.problems, signature.problem))
+        text, data = checked_outcome(file, found, signature)
         app.finish(
             CommandOutcome(
                 "evidence",
@@ -47,8 +79,9 @@ def evidence(app: App, name: str | None, file: Path | None, head: str | None) ->
             )
         )
     with app.context() as context:
-        made = run_evidence(context, name)
+        made = run_evidence(context, name, key)
     data = {"plan": made.plan, "file": str(made.file), "head": made.head, "parts": made.parts}
+    data |= {"signature": summarise_signature(made.signature)}
     data |= {"not_loaded": dict(made.not_loaded), **made.standing.summarise()}
     app.finish(
         CommandOutcome(

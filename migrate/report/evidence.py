@@ -11,6 +11,7 @@ from migrate.verify.evidence import Checked
 
 if TYPE_CHECKING:
     from migrate.app.evidence import Evidence
+    from migrate.app.signature import Signature
 
 
 def render_evidence(made: Evidence) -> str:
@@ -19,19 +20,48 @@ def render_evidence(made: Evidence) -> str:
     state = f", {made.standing.told}" if made.standing.told else ""
     return (
         f"Evidence of plan {made.plan}{state}: {made.parts} parts\n  {made.file}\n\n"
-        f"Head of the chain, to be kept elsewhere:\n  {made.head}{left}"
+        f"Head of the chain, to be kept elsewhere:\n  {made.head}"
+        + (f"\n\n{_say_signature(made.signature)}" if made.signature else "")
+        + left
     )
 
 
-def checked_outcome(file: Path, found: Checked) -> tuple[str, dict[str, Any]]:
+def summarise_signature(found: Signature | None) -> dict[str, Any] | None:
+    """A signature as JSON."""
+    if found is None:
+        return None
+    return {
+        "file": str(found.file),
+        "key": found.key,
+        "signer": found.signer,
+        "problem": found.problem,
+    }
+
+
+def _say_signature(found: Signature) -> str:
+    if found.problem:
+        return f"Signature: {inert(found.problem)}"
+    if found.signer is None:
+        return (
+            f"Signed with key {found.key}: {found.file}\n"
+            "  whose key that is, `--verify FILE --signers ALLOWED_SIGNERS` tells"
+        )
+    return f"Signed by {inert(found.signer)}, key {found.key}"
+
+
+def checked_outcome(
+    file: Path, found: Checked, signature: Signature | None = None
+) -> tuple[str, dict[str, Any]]:
     """What a check found, as text and as JSON."""
     data = {
         "file": str(file),
         "head": found.head,
         "parts": found.parts,
         "problems": list(found.problems),
+        "signature": summarise_signature(signature),
     }
+    signed = f"\n{_say_signature(signature)}" if signature else ""
     if not found.problems:
-        return f"Sound: {file}, {found.parts} parts, head {found.head}", data
+        return f"Sound: {file}, {found.parts} parts, head {found.head}{signed}", data
     lines = "\n".join(f"  {inert(problem)}" for problem in found.problems)
     return f"Altered: {file}\n{lines}", data

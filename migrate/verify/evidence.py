@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,12 +117,30 @@ def _disagreements(parts: Mapping[str, bytes]) -> Iterator[str]:
             for name, digest in used.get("includes", {}).items():
                 if hashlib.sha256(parts.get(f"mappings/{name}", b"")).hexdigest() != digest:
                     yield f"mappings/{name} is not the one that the plan was made with ({dataset})"
-        for dataset, counts in plan["datasets"].items():
-            left = sum(counts.get(name, 0) for name in _BECAME)
-            if counts["read"] != left:
-                yield f"{dataset}: read {counts['read']:,} is not the sum of what became of it, {left:,}"
+        yield from _sum_problems(plan, json.loads(parts.get("totals.json", b"[]")))
     except (KeyError, ValueError, TypeError) as error:
         yield f"the parts cannot be compared ({type(error).__name__})"
+
+
+def _sum_problems(plan: Mapping[str, Any], totals: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Where counts or totals do not add up."""
+    for dataset, counts in plan["datasets"].items():
+        left = sum(counts.get(name, 0) for name in _BECAME)
+        if counts["read"] != left:
+            yield f"{dataset}: read {counts['read']:,} is not the sum of what became of it, {left:,}"
+    for table in totals:
+        yield from _wrong_sums(table)
+
+
+def _wrong_sums(table: Mapping[str, Any]) -> Iterator[str]:
+    """Groups of totals in which source, what was left out, and what is left do not add up."""
+    for group in table["rows"]:
+        left_out = sum(reason["rows"] for reason in group["left_out"].values())
+        if group["source_rows"] != left_out + group["snapshot_rows"]:
+            yield (
+                f"totals.json: {table['dataset']} {group['period']} {group['label']}: "
+                "what was left out and what is left are not the source"
+            )
 
 
 def _manifests_of(snapshot: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
