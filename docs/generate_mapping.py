@@ -10,14 +10,15 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from migrate.language.sql import MAX_LENGTH
+from migrate.language.sql.tokens import FUNCTIONS as SQL_FUNCTIONS
+from migrate.language.sql.tokens import KEYWORDS, MAX_DEPTH, TYPES
 from migrate.language.yaml_text import MAX_BYTES
 from migrate.language.yaml_text import MAX_DEPTH as YAML_DEPTH
 from migrate.mapping.formats import MEANINGS
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.model import Collapse, Column, Lookup, Mapping
 from migrate.mapping.rules import LOSSES, RULES
-from migrate.mapping.sql import FUNCTIONS as SQL_FUNCTIONS
-from migrate.mapping.sql import KEYWORDS, MAX_DEPTH, MAX_LENGTH, TYPES
 
 TARGET = Path(__file__).with_name("mapping.md")
 HEAD = """\
@@ -138,8 +139,8 @@ wins over a yes. A file that could make it otherwise is refused.
 SQL = f"""
 ## SQL
 
-`sql` and `where` are polars' SQL scalar expressions over the row's own text fields, guarded by an allow-list: nothing outside the row
-can be read. At most {MAX_LENGTH:,} characters and {MAX_DEPTH} brackets deep. A field whose name is a word of SQL wants double quotes.
+`sql` and `where` are expressions over the row's own text fields, and mean what PostgreSQL says they mean; [SQL in mappings](sql.md) has
+each function and operator with examples. What is allowed is a closed list, and nothing outside the row can be read. At most {MAX_LENGTH:,} characters and {MAX_DEPTH} brackets deep. A field whose name is a word of SQL wants double quotes.
 
 Functions: {", ".join(sorted(SQL_FUNCTIONS))}.
 

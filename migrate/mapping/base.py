@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import polars as pl
 
@@ -19,7 +22,11 @@ SLICE_BYTES = 16 * 1024 * 1024
 # how a snapshot's field shows half a surrogate pair, and so also a text that has these six characters
 _ESCAPE = "\\ud"
 _HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE = re.compile("[\ud800-\udfff]")
+_ESCAPES = re.compile(
+    r"(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rf"|(?P<half>{_HALF})|(?P<other>\\.)"
+)
 
 
 def slices(mapping: Mapping, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -78,7 +85,7 @@ def base_rows(mapping: Mapping, rows: pl.DataFrame) -> pl.DataFrame:
     for name in sorted(record_fields(mapping)):
         field = _field(rows, column_of(name))
         if suspect and name != mapping.each and holds_any(field, _ESCAPE, literal=True):
-            field = _refuse_halves(field, rows["_raw"])
+            field = _refuse_halves(field, rows["_raw"], column_of(name))
         series.append(field.alias(FIELD + name))
     series += [rows[column].alias(FIELD + name) for name, column in IDENTITY.items()]
     return pl.DataFrame(series).with_columns(pl.lit(None, dtype=pl.Int64).alias("_element"))
@@ -104,15 +111,34 @@ def _field(rows: pl.DataFrame, name: str) -> pl.Series:
     return pl.Series(name, [None], dtype=pl.String).new_from_index(0, rows.height)
 
 
-def _refuse_halves(field: pl.Series, raw: pl.Series) -> pl.Series:
+def _refuse_halves(field: pl.Series, raw: pl.Series, name: str) -> pl.Series:
     """The field with a NUL, which no text may hold, for each half of a surrogate pair.
 
-    Only the record's JSON tells such a half from a text that spells the escape: there its backslash is doubled, which
-    goes first, then the whole pairs; what is left is half a one.
+    Only the record's JSON tells such a half from a text that spells the escape, so of the few rows that may
+    hold one it is read again.
     """
     frame = pl.DataFrame({"t": field, "r": raw})
-    left = pl.col("r").str.replace_all("\\\\", "", literal=True).str.replace_all(_PAIR, "")
-    refused = pl.col("t").str.replace_all(_HALF, "\0")
-    return frame.select(
-        pl.when(left.str.contains(_HALF)).then(refused).otherwise(pl.col("t")).alias(field.name)
-    ).to_series()
+    suspects = frame.select(pl.col("t").str.contains(_HALF) & pl.col("r").str.contains(_HALF))
+    places = suspects.to_series().arg_true()
+    texts = [_refused(text, json, name) for text, json in frame[places].iter_rows()]
+    return field.scatter(places, texts) if texts else field
+
+
+def _refused(text: str, raw: str, name: str) -> str:
+    """A field's text, as its record says it, with a NUL for each half of a surrogate pair."""
+    value = _value_at(json.loads(raw), name)
+    if isinstance(value, str):
+        return _LONE.sub("\0", value)
+    return _ESCAPES.sub(lambda found: "\0" if found.lastgroup == "half" else found.group(), text)
+
+
+def _value_at(members: Any, path: str) -> Any:
+    """What stands at a dotted name: the longest name that exists first."""
+    if not isinstance(members, dict):
+        return None
+    if path in members:
+        return members[path]
+    parts = path.split(".")
+    heads = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+    found = (_value_at(members.get(head), path[len(head) + 1 :]) for head in heads)
+    return next((value for value in found if value is not None), None)

@@ -18,7 +18,7 @@ from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Column, Mapping, constant_text
 from migrate.mapping.order import find_circle
-from migrate.mapping.sql import SqlRefused, guard_sql
+from migrate.mapping.sql import SqlRefused, parse_sql, run_sql
 from migrate.mapping.types import read_typed
 from migrate.workspace import is_name
 
@@ -289,41 +289,21 @@ def _unfit(column: Column, constants: Iterable[tuple[Path, str]]) -> Found:
 
 
 def sql_problems(what: str, sql: str) -> list[str]:
-    """Why an expression cannot be used: refused by the guard, not understood, or not row by row."""
+    """Why an expression cannot be used: refused with its place, or of no use where it stands."""
     try:
-        names = guard_sql(sql).fields
+        expression = parse_sql(sql)
     except SqlRefused as refused:
         return [str(refused)]
-    rows = _sample_rows(names)
+    if what == "where" and expression.root.kind not in {"boolean", "nothing"}:
+        return ["gives a value, not true or false; compare it with something, as in f = 'x'"]
+    columns = {FIELD + name: _SAMPLES for name in expression.fields} or {"row": _SAMPLES}
+    rows = pl.DataFrame(columns, schema_overrides=dict.fromkeys(columns, pl.String))
     try:
-        return _result_problems(what, guard_sql(sql).write(lambda name: FIELD + name), rows)
+        run_sql(expression, rows, lambda name: pl.col(FIELD + name))
     except _FAILURES as error:
-        return [f"polars cannot run this: {_first_line(error)}"]
+        return [f"cannot be worked out: {_first_line(error)}"]
     except pl.exceptions.PanicException:
-        return ["polars cannot run this"]
-
-
-def _sample_rows(names: tuple[str, ...]) -> pl.DataFrame:
-    """Rows in which no two fields run alike, so that an expression that looks at other rows is told."""
-    turned = {FIELD + name: _SAMPLES[turn:] + _SAMPLES[:turn] for turn, name in enumerate(names)}
-    return pl.DataFrame(
-        turned or {"row": _SAMPLES}, schema_overrides=dict.fromkeys(turned, pl.String)
-    )
-
-
-def _result_problems(what: str, written: str, rows: pl.DataFrame) -> list[str]:
-    expression = pl.sql_expr(written).alias("sql")
-    together = rows.with_columns(expression)["sql"]
-    alone = [rows.slice(i, 1).with_columns(expression)["sql"] for i in range(rows.height)]
-    rows.clear().with_columns(expression)
-    if together.dtype.is_float():
-        return ["gives a binary float; use TRY_CAST(… AS DECIMAL) and ROUND"]
-    if what == "where" and together.dtype != pl.Boolean:
-        return [f"gives {together.dtype}, not true or false"]
-    if together.dtype.is_nested():
-        return ["gives a list or an object; one value is wanted"]
-    if together.to_list() != [part[0] for part in alone]:
-        return ["is not row by row"]
+        return ["cannot be worked out"]
     return []
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 
 import polars as pl
 
 from migrate.errors import MappingError
 from migrate.language.answers import words_of
+from migrate.language.sql import parse_sql
 from migrate.mapping.column_text import ColumnText, start_lane
 from migrate.mapping.distinct import find_distinct
 from migrate.mapping.model import Column, constant_text
 from migrate.mapping.numbers import FloatDigits
 from migrate.mapping.series import (
     coalesce,
+    holds_any,
     is_same,
     keep_where,
     merge_losses,
@@ -21,10 +25,12 @@ from migrate.mapping.series import (
     rule_where,
     without_empty,
 )
-from migrate.mapping.sql import guard_sql
+from migrate.mapping.sql import Answers, run_sql
 from migrate.mapping.types import polars_type, read_typed, render
 
 FIELD = "f:"
+NUL = "\0"
+"""Stands in a field for half a surrogate pair, too: see `base`."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,12 @@ def compute(
     if column.timezone is not None:
         zones = pl.Series([column.timezone]).new_from_index(0, rows.height)
     lanes = [
-        _run_lane(text, column, zones, float_digits) for text in _read_texts(name, column, rows)
+        _refused_early(_run_lane(source.text, column, zones, float_digits), source)
+        for source in _read_texts(name, column, rows)
     ]
     lane = lanes[0] if len(lanes) == 1 else _strictest(lanes)
     if column.consent and column.sql is not None:
-        lane = _withhold_unfounded(lane, rows, guard_sql(column.sql).fields, column)
+        lane = _withhold_unfounded(lane, rows, parse_sql(column.sql).fields, column)
     return _finish(
         lane,
         column,
@@ -87,40 +94,81 @@ def read_times(texts: pl.Series, column: Column, zones: pl.Series) -> pl.Series:
     return _run(without_empty(texts), own, zones, "decimals").value.cast(pl.Datetime("us"))
 
 
-def evaluate(what: str, sql: str, rows: pl.DataFrame) -> pl.Series:
-    """The text that a guarded expression gives for each row.
+@dataclass(frozen=True)
+class SourceText:
+    """What a column starts from, row by row: its text, or the rule that keeps any step from being taken.
+
+    `rule` is null where there is none, and None where no row has one.
+    """
+
+    text: pl.Series
+    rule: pl.Series | None = None
+    losses: dict[str, pl.Series] = field(default_factory=dict)
+
+
+def evaluate(what: str, sql: str, rows: pl.DataFrame, *, strict: bool = False) -> Answers:
+    """What an expression gives for each row. `strict`: see `run_sql`.
 
     **Raises.** MappingError, without the values, when polars cannot run it.
     """
-    guarded = guard_sql(sql)
-    expression = guarded.write(lambda field: FIELD + field)
-    # what is made of a field that is the same in all rows, as the source often is, polars works out once
-    same = [rows[FIELD + field] for field in guarded.fields if is_same(rows[FIELD + field])]
+    expression = parse_sql(sql)
+    names = [FIELD + field for field in expression.fields]
+    # what is made of a field that is the same in all rows, as the source often is, is worked out once
+    same = {name: rows[name].first() for name in names if is_same(rows[name])}
+
+    def column_of(name: str) -> pl.Expr:
+        column = FIELD + name
+        return pl.lit(same[column], pl.String) if column in same else pl.col(column)
+
     try:
-        frame = rows.with_columns(
-            pl.lit(field.first(), pl.String).alias(field.name) for field in same
-        )
-        found = frame.with_columns(pl.sql_expr(expression).alias("sql"))["sql"]
+        return run_sql(expression, rows, column_of, strict=strict)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise MappingError(
             [f"{what}: the expression fails ({type(error).__name__})"], hint="migrate mapping check"
         ) from None
-    if found.dtype == pl.Boolean and what == "where":
-        return found
-    return found.to_frame().select(render("sql", found.dtype)).to_series()
 
 
-def _read_texts(name: str, column: Column, rows: pl.DataFrame) -> list[pl.Series]:
+def _read_texts(name: str, column: Column, rows: pl.DataFrame) -> list[SourceText]:
     """The texts a column starts from; several for a consent with several fields, which must all be heard."""
     if column.sql is not None:
-        texts = [evaluate(f"columns.{name}.sql", column.sql, rows)]
-    elif column.fields:
+        return [_read_expression(name, column, rows)]
+    if column.fields:
         texts = [rows[FIELD + field] for field in column.fields]
     else:
         texts = [
             pl.Series([constant_text(column.value)], dtype=pl.String).new_from_index(0, rows.height)
         ]
-    return [without_empty(text) for text in texts] if column.consent else [first_value(texts)]
+    texts = [without_empty(text) for text in texts] if column.consent else [first_value(texts)]
+    return [SourceText(text, _unsendable([text])) for text in texts]
+
+
+def _read_expression(name: str, column: Column, rows: pl.DataFrame) -> SourceText:
+    sql = str(column.sql)
+    found = evaluate(f"columns.{name}.sql", sql, rows)
+    texts = found.values
+    if texts.dtype == pl.Boolean:
+        texts = texts.to_frame().select(render("sql", texts.dtype)).to_series()
+    rule = _unsendable([rows[FIELD + field] for field in parse_sql(sql).fields])
+    if found.fails is not None:
+        failed = rule_where(found.fails, "not_computable")
+        rule = failed if rule is None else coalesce(rule, failed)
+    texts = without_empty(texts)
+    if not column.consent:
+        return SourceText(texts, rule)
+    withheld = texts.is_not_null() & _unfounded(rows, sql)
+    # of a no that nobody said nothing gets lost
+    told = withheld & texts.is_in(sorted(_yes_texts(column)))
+    return SourceText(keep_where(texts, ~withheld), rule, {"consent_withheld": told})
+
+
+def _unsendable(texts: list[pl.Series]) -> pl.Series | None:
+    """The rule of rows whose text no database can hold: none of it is hashed or cut before that is told."""
+    marked = [
+        text.str.contains(NUL, literal=True).fill_null(value=False)
+        for text in texts
+        if holds_any(text, NUL, literal=True)
+    ]
+    return rule_where(reduce(or_, marked), "unsendable_text") if marked else None
 
 
 def first_value(texts: list[pl.Series]) -> pl.Series:
@@ -149,6 +197,21 @@ def _run_lane(
         rule=few.spread(lane.rule) if ruled else no_rules(len(text)),
         value=few.spread(lane.value),
         losses={loss: few.spread(lost) for loss, lost in lane.losses.items()},
+    )
+
+
+def _refused_early(lane: ColumnText, source: SourceText) -> ColumnText:
+    """The lane without what was made of texts that broke a rule before the first step."""
+    lane = replace(lane, losses=merge_losses(lane.losses, source.losses))
+    if source.rule is None or source.rule.null_count() == len(source.rule):
+        return lane
+    sound = source.rule.is_null()
+    return replace(
+        lane,
+        text=keep_where(lane.text, sound),
+        rule=coalesce(source.rule, lane.rule),
+        value=keep_where(lane.value, sound),
+        losses={loss: lost & sound for loss, lost in lane.losses.items()},
     )
 
 
@@ -204,10 +267,15 @@ def _went_missing(lane: ColumnText) -> pl.Series:
 
 def yes_words(column: Column) -> frozenset[str]:
     """The texts, in small letters, that count as a yes in the fields that a consent's expression reads."""
-    listed = [
-        text for text, value in (column.values or {}).items() if constant_text(value) == "true"
-    ]
+    listed = _yes_texts(column) if column.values is not None else set()
     return frozenset([*words_of("yes"), *(text.strip().casefold() for text in listed)])
+
+
+def _yes_texts(column: Column) -> set[str]:
+    """The texts of a consent that its `values` make true."""
+    if column.values is None:
+        return {"true"}
+    return {text for text, value in column.values.items() if constant_text(value) == "true"}
 
 
 def _withhold_unfounded(
@@ -237,6 +305,14 @@ def _withhold_unfounded(
     ).to_series()
     told = withheld & frame["value"].fill_null(False)
     return replace(lane, value=value, losses=merge_losses(lane.losses, {"consent_withheld": told}))
+
+
+def _unfounded(rows: pl.DataFrame, sql: str) -> pl.Series:
+    """Where a consent's expression answers for somebody who said nothing: a silent field decides, or all are."""
+    answers = evaluate("sql", sql, rows, strict=True).values
+    says_something = [pl.col(FIELD + field).fill_null("") != "" for field in parse_sql(sql).fields]
+    frame = rows.with_columns(pl.any_horizontal(pl.lit(False), *says_something).alias("founded"))
+    return answers.is_null() | ~frame["founded"]
 
 
 def _finish(lane: ColumnText, column: Column, missing_rule: str | None) -> Computed:

@@ -13,7 +13,7 @@ from migrate.mapping.columns import FIELD
 from migrate.mapping.fields import lookup_of
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Column, Mapping, constant_text
-from migrate.mapping.sql import SqlRefused, guard_sql
+from migrate.mapping.sql import Expression, SqlRefused, parse_sql, run_sql
 
 _NO_ANSWERS = {"", "null", "none", "nil", "n/a", "na", "nan", "undefined", "unknown", "-", "?"}
 # what no yes can be made of: silence, words that mean nothing, and every known no
@@ -61,22 +61,22 @@ def _check_origin(mapping: Mapping, column: Column) -> Iterator[tuple[Path, str]
     if column.sql is None:
         return
     try:
-        guarded = guard_sql(column.sql)
+        expression = parse_sql(column.sql)
     except SqlRefused:
         return
-    if any(lookup_of(mapping, field) for field in guarded.fields):
+    if any(lookup_of(mapping, field) for field in expression.fields):
         yield ("sql",), "a consent is of its own record, never looked up"
-    if _speaks_for_the_silent(guarded.write(lambda field: FIELD + field), guarded.fields, column):
+    if _speaks_for_the_silent(expression, column):
         yield (
             ("sql",),
             "gives true where no field it reads says yes: they are null, '', unknown or say no",
         )
 
 
-def _speaks_for_the_silent(written: str, fields: tuple[str, ...], column: Column) -> bool:
-    rows = _unsaid_rows(fields)
+def _speaks_for_the_silent(expression: Expression, column: Column) -> bool:
+    rows = _unsaid_rows(expression.fields)
     try:
-        said = rows.with_columns(pl.sql_expr(written).alias("sql"))["sql"].cast(pl.String).to_list()
+        answers = run_sql(expression, rows, lambda field: pl.col(FIELD + field)).values
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return False  # said elsewhere: the expression does not run
     yes = (
@@ -84,6 +84,7 @@ def _speaks_for_the_silent(written: str, fields: tuple[str, ...], column: Column
         if column.values is None
         else {text for text, value in column.values.items() if constant_text(value) == "true"}
     )
+    said = answers.cast(pl.String).to_list()
     return any(answer in yes for answer in said)
 
 

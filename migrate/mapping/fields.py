@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+from migrate.language.sql import SqlRefused, parse_sql
 from migrate.mapping.model import Mapping
-from migrate.mapping.sql import SqlRefused, guard_sql
 
 IDENTITY = {"source": "_source", "id": "_id"}
 # the record's own fields of the names that mean something else in a mapping
@@ -42,7 +42,7 @@ def sql_names(text: str | None) -> tuple[str, ...]:
     if text is None:
         return ()
     try:
-        return guard_sql(text).fields
+        return parse_sql(text).fields
     except SqlRefused:
         return ()
 

@@ -42,6 +42,11 @@ _TABLE = (
         "add another field to `from`, a `default`, or leave such rows out by `where`",
     ),
     Rule(
+        "not_computable",
+        "the expression cannot be worked out: a division by zero, or a number too large",
+        "guard it, as in CASE WHEN b <> 0 THEN a / b END, or set `on_invalid: omit`",
+    ),
+    Rule(
         "key_missing",
         "a key column has no value",
         "take another key, or leave such rows out by `where`",

@@ -168,9 +168,11 @@ def work_out(
     good, early = split_missing_ids(base_rows(mapping, rows))
     lines = _explode(mapping, good) if mapping.each else Exploded(good)
     good, orphans = _add_lookups(mapping, lines.rows, tables)
-    kept = _keep(mapping, good)
-    filtered = good.height - int(kept.sum())
-    if filtered:
+    kept, failed = _keep(mapping, good)
+    if failed.any():
+        early += [reject_all(good.filter(failed), "not_computable", "where", None)]
+    filtered = good.height - int(kept.sum()) - int(failed.sum())
+    if filtered or failed.any():
         good, orphans = (
             good.filter(kept),
             {name: orphan.filter(kept) for name, orphan in orphans.items()},
@@ -289,11 +291,14 @@ def _ids(lookup: Lookup, rows: pl.DataFrame) -> pl.Series:
     return first_value([rows[FIELD + name] for name in lookup.ids])
 
 
-def _keep(mapping: Mapping, rows: pl.DataFrame) -> pl.Series:
-    """Which rows `where` keeps; unknown is left out."""
+def _keep(mapping: Mapping, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Which rows `where` keeps, unknown is left out; and for which it cannot be worked out."""
+    no = pl.Series([False]).new_from_index(0, rows.height)
     if mapping.where is None:
-        return pl.Series([True]).new_from_index(0, rows.height)
-    return (evaluate("where", mapping.where, rows)).fill_null(False)
+        return ~no, no
+    found = evaluate("where", mapping.where, rows)
+    failed = no if found.fails is None else found.fails.fill_null(value=False)
+    return found.values.cast(pl.Boolean).fill_null(value=False) & ~failed, failed
 
 
 def _rejects(

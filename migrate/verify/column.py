@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from migrate.verify.apply import function_of
-from migrate.verify.record import Reader, Record
+from migrate.verify.record import NUL, Reader, Record
 from migrate.verify.rules import ColumnRule
 from migrate.verify.typed import Broken, reader_of
 
@@ -40,7 +40,10 @@ def compute_column(
     simple = rule.default is None and missing is None
 
     def one(record: Record, zone: str) -> Found:
-        text = lanes[0](record) or None
+        try:
+            text = lanes[0](record) or None
+        except Broken as found:
+            return settle(None, found.rule, True)
         if text is None and simple:
             return silent
         lane = run(text, zone)
@@ -71,6 +74,9 @@ def _lane(rule: ColumnRule, float_digits: str) -> Callable[[str | None, str], _L
     def run(origin: str | None, zone: str) -> _Lane:
         text, broken = origin, None
         try:
+            if text is not None and NUL in text:
+                # told before any function hashes or cuts it
+                raise Broken("unsendable_text")
             for function in functions:
                 if text is None:
                     break

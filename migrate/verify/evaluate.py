@@ -8,17 +8,23 @@ holds something the verifier has no reading of its own for is left out and named
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+import duckdb
+
 from migrate.language.answers import words_of
+from migrate.language.sql import Expression, SqlRefused, parse_sql
 from migrate.verify.column import ColumnRun, compute_column, time_lane
-from migrate.verify.expression import compile_expression, fields_of, text_of
+from migrate.verify.language.database import database
+from migrate.verify.language.expressions import answer
 from migrate.verify.lookup import Answers, LookupTable, Pair
-from migrate.verify.record import Reader, Record, element_reader, elements, field_reader
+from migrate.verify.record import NUL, Reader, Record, element_reader, elements, field_reader
 from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
 from migrate.verify.typed import SPACES, Broken, Unverifiable, read_recency
 
+WHERE = "where"
 _OWN = frozenset({"source", "id", "position", "item"})
 # `record.source` and its like are the record's own fields of the names that mean something else in a mapping
 
@@ -55,6 +61,15 @@ class Left:
     kept: tuple[str | None, ...] = ()
 
 
+@dataclass(frozen=True)
+class Expressed:
+    """An expression of the mapping, and how the fields it names are read."""
+
+    expression: Expression
+    readers: Mapping[str, Reader]
+    consent: bool
+
+
 @dataclass
 class Evaluator:
     """One dataset's mapping, ready to run. `unverifiable` names columns that are left out, and why.
@@ -81,9 +96,11 @@ class Evaluator:
         self._element_readers = [element_reader(name) for name in names] if self.rules.each else []
         self._readers: dict[str, Reader] = {}
         self._answers: dict[str, Answers] = {}
-        self._where = (
-            compile_expression(self.rules.where, self._reader) if self.rules.where else None
-        )
+        self._expressions: dict[str, Expressed] = {}
+        self._opened = contextlib.ExitStack()
+        self._database: duckdb.DuckDBPyConnection | None = None
+        if self.rules.where is not None:
+            self._express(WHERE, self.rules.where)
         self._order_by = [
             (field_reader(name), self._time_reader(name)) for name in self.rules.order_by
         ]
@@ -106,9 +123,9 @@ class Evaluator:
     def rows(self, records: Iterable[Record]) -> Iterator[Row | Left]:
         """What becomes of records: one entry for each, or one per element of its list."""
         standing = [found for record in records for found in self._expand(record)]
-        self._ask(found for found in standing if isinstance(found, Record))
+        orphans = self._prepare([found for found in standing if isinstance(found, Record)])
         for found in standing:
-            made = self._row(found) if isinstance(found, Record) else found
+            made = self._row(found, next(orphans)) if isinstance(found, Record) else found
             if (
                 isinstance(found, Record)
                 and isinstance(made, Left)
@@ -170,8 +187,7 @@ class Evaluator:
         if position is not None and self.rules.each is not None:
             found = elements(field_reader(self.rules.each)(record) or "", self._element_paths) or []
             record = record.at(position, found[position - 1])
-        self._ask([record])
-        self._look_up(record)
+        list(self._prepare([record]))
         return record
 
     def readers_of(self, rule: ColumnRule) -> list[Reader]:
@@ -196,10 +212,48 @@ class Evaluator:
         )
         return next(same, self.conventions.timezones.get("*", "UTC"))
 
-    def _row(self, record: Record) -> Row | Left:
-        orphan = self._look_up(record)
-        if self._where is not None and self._where(record) is not True:
-            return Left(record.source, record.id, record.position, "filtered")
+    def _prepare(self, records: list[Record]) -> Iterator[str | None]:
+        """What records look up, and what expressions make of them; gives the look-up that rejects each."""
+        self._ask(records)
+        orphans = [self._look_up(record) for record in records]
+        for name, expressed in self._expressions.items():
+            if not records:
+                break
+            if self._database is None:
+                self._database = self._opened.enter_context(database())
+            fields = {
+                field: [read(record) for record in records]
+                for field, read in expressed.readers.items()
+            }
+            found = answer(
+                self._database, expressed.expression, fields, len(records), strict=expressed.consent
+            )
+            strict = found.strict or found.texts
+            answers = zip(found.texts, found.fails, strict, strict=True)
+            for record, answered in zip(records, answers, strict=True):
+                record.answers[name] = answered
+        return iter(orphans)
+
+    def close(self) -> None:
+        """Closes the database that works out expressions."""
+        self._opened.close()
+
+    def _express(self, name: str, sql: str, *, consent: bool = False) -> None:
+        """Notes an expression to be worked out for all records at once. Raises Unverifiable."""
+        try:
+            expression = parse_sql(sql)
+        except SqlRefused as refused:
+            raise Unverifiable(f"sql: {refused}") from None
+        readers = {field: self._reader(field) for field in expression.fields}
+        self._expressions[name] = Expressed(expression, readers, consent)
+
+    def _row(self, record: Record, orphan: str | None) -> Row | Left:
+        if WHERE in self._expressions:
+            truth, fails, _ = record.answers[WHERE]
+            if fails:
+                return Left(record.source, record.id, record.position, "not_computable", "where")
+            if truth != "true":
+                return Left(record.source, record.id, record.position, "filtered")
         if orphan is not None:
             return Left(record.source, record.id, record.position, "orphan", orphan)
         zone = self.zone_of(record)
@@ -292,6 +346,22 @@ class Evaluator:
 
         return read
 
+    def _expression_reader(self, name: str) -> Reader:
+        """Reads the answer of a column's expression. The reader raises Broken where there is none."""
+        expressed = self._expressions[name]
+
+        def read(record: Record) -> str | None:
+            sent = [read_field(record) for read_field in expressed.readers.values()]
+            if any(NUL in text for text in sent if text):
+                raise Broken("unsendable_text")
+            text, fails, strict = record.answers[name]
+            if fails:
+                raise Broken("not_computable")
+            withheld = expressed.consent and (strict is None or not any(sent))
+            return None if withheld else text
+
+        return read
+
     def _compile(self, rule: ColumnRule) -> ColumnRun | None:
         try:
             if rule.unknown:
@@ -306,7 +376,7 @@ class Evaluator:
 
     def _only_founded(self, rule: ColumnRule, run: ColumnRun) -> ColumnRun:
         """A consent by expression is true only where a field it reads holds a word of yes."""
-        heard = [self._reader(name) for name in fields_of(str(rule.sql))]
+        heard = [self._reader(name) for name in parse_sql(str(rule.sql)).fields]
         listed = [text for text, value in (rule.values or {}).items() if value == "true"]
         yes = {*words_of("yes"), *(text.strip(SPACES).casefold() for text in listed)}
 
@@ -325,15 +395,8 @@ class Evaluator:
     def _lanes(self, rule: ColumnRule) -> list[Reader]:
         """The texts a column starts from: several for a consent with several fields, which must all be heard."""
         if rule.sql is not None:
-            expression = compile_expression(rule.sql, self._reader)
-            heard = [self._reader(name) for name in fields_of(rule.sql)] if rule.consent else []
-
-            def evaluate(record: Record) -> str | None:
-                text = text_of(expression(record))
-                silent = rule.consent and not any(read(record) for read in heard)
-                return None if silent else text
-
-            return [evaluate]
+            self._express(rule.name, rule.sql, consent=rule.consent)
+            return [self._expression_reader(rule.name)]
         if rule.value is not None:
             constant = rule.value
             return [lambda _record: constant]

@@ -6,6 +6,7 @@ are put together again, again in plain Python, a bucket of keys at a time. polar
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -152,25 +153,19 @@ def expect_dataset(
     shelf = Spill(scope.folder, buckets_for(scope.rows))
     found = Expected(rules, evaluator.columns, shelf, unverifiable=evaluator.unverifiable)
     kept = [pl.DataFrame(schema=dict.fromkeys(scope.keep, pl.String))]
-    for frame in frames:
-        for chunk in frame.select("_raw", "_source", "_id", "_position").iter_slices(
-            _CHUNK_RECORDS
-        ):
-            made = list(evaluator.rows(Record(*row) for row in chunk.iter_rows()))
-            left = [entry for entry in made if isinstance(entry, Left)]
-            found.read += len(made)
-            found.left.update(entry.rule for entry in left)
-            kept.append(
-                pl.DataFrame(
-                    [entry.kept for entry in left if entry.kept], kept[0].schema, orient="row"
-                )
-            )
-            shelf.add(
-                _frame(
-                    [entry for entry in made if isinstance(entry, Row)], rules, evaluator.columns
-                )
-            )
-            tick(chunk.height)
+    with contextlib.closing(evaluator):
+        for frame in frames:
+            narrow = frame.select("_raw", "_source", "_id", "_position")
+            for chunk in narrow.iter_slices(_CHUNK_RECORDS):
+                made = list(evaluator.rows(Record(*row) for row in chunk.iter_rows()))
+                left = [entry for entry in made if isinstance(entry, Left)]
+                rows = [entry for entry in made if isinstance(entry, Row)]
+                found.read += len(made)
+                found.left.update(entry.rule for entry in left)
+                texts = [entry.kept for entry in left if entry.kept]
+                kept.append(pl.DataFrame(texts, kept[0].schema, orient="row"))
+                shelf.add(_frame(rows, rules, evaluator.columns))
+                tick(chunk.height)
     found.left_texts = pl.concat(kept)
     return found
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from migrate.verify.expression import fields_of
+from migrate.language.sql import SqlRefused, parse_sql
 from migrate.verify.rules import DatasetRules
-from migrate.verify.typed import Unverifiable
 
 Pair = tuple[str, str]
 LookedUp = tuple[str | None, ...]
@@ -104,8 +103,8 @@ def looked_up_columns(rules: DatasetRules, lookup: str) -> set[str]:
     names = {name for rule in rules.columns.values() for name in rule.fields}
     for sql in [rules.where, *(rule.sql for rule in rules.columns.values())]:
         try:
-            names |= set(fields_of(sql)) if sql else set()
-        except Unverifiable:
+            names |= set(parse_sql(sql).fields) if sql else set()
+        except SqlRefused:
             continue  # the column is named as not verifiable, and its neighbours need not wait for it
     names |= {
         name for other in rules.lookups.values() for name in (other.source, *other.ids)

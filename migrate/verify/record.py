@@ -5,7 +5,6 @@ Strings are decoded; numbers, booleans, lists and objects are their literal text
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -15,7 +14,13 @@ import msgspec
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
-_QUOTE, _BRACE, _BRACKET = b'"{['
+_QUOTE = b'"'[0]
+NUL = "\0"
+_HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPE = re.compile(
+    rb"(?P<pair>" + _HIGH + _LOW + rb")|(?P<half>" + _HIGH + b"|" + _LOW + rb")|(?P<other>\\.)"
+)
+_ESCAPE_TEXT = re.compile(_ESCAPE.pattern.decode())
 Members = Mapping[str, Any]
 Reader = Callable[["Record"], "str | None"]
 
@@ -24,6 +29,7 @@ class Record:
     """A record, or one element of a list in it: `element` is its JSON, `position` its place from 1."""
 
     __slots__ = (
+        "answers",
         "children",
         "element",
         "found",
@@ -44,6 +50,7 @@ class Record:
         self.element: bytes | None = None
         self.position: int | None = None
         self.found: dict[str, tuple[bool, list[str | None]] | None] = {}
+        self.answers: dict[str, tuple[str | None, bool, str | None]] = {}
         self.touched = False
 
     def at(self, position: int, element: bytes) -> Record:
@@ -56,6 +63,7 @@ class Record:
             self.id,
         )
         same.order, same.element, same.position, same.found = self.order, element, position, {}
+        same.answers = {}
         same.touched = False
         return same
 
@@ -120,11 +128,8 @@ def elements(text: str, wanted: Collection[str] = ()) -> list[bytes] | None:
         return None if members is None else _elements_of_object(data, members, wanted)
     if data[:1] != b"[":
         return None
-    try:
-        return [bytes(value) for value in _LIST.decode(data)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found: list[bytes] | None = _split_slowly(data, list)
-        return found
+    found: list[msgspec.Raw] | None = _decode(_LIST, data)
+    return None if found is None else [bytes(value) for value in found]
 
 
 def _elements_of_object(
@@ -154,62 +159,46 @@ def _elements_of_object(
 
 
 def literal_text(raw: Any) -> str | None:
-    """The text of a JSON literal: strings decoded, the rest as it stands, null as None."""
+    """The text of a JSON literal: strings decoded, the rest as it stands, null as None.
+
+    A NUL stands for each half of a surrogate pair, which no more than a NUL can be in a text of the target.
+    """
     data = bytes(raw) if raw is not None else b""
     if not data or data == b"null":
         return None
     if data[0] != _QUOTE:
-        return data.decode("utf-8", "surrogatepass")
+        text = data.decode("utf-8", "surrogatepass")
+        return _ESCAPE_TEXT.sub(
+            lambda found: NUL if found.lastgroup == "half" else found.group(), text
+        )
     if b"\\" not in data:
         return data[1:-1].decode("utf-8", "surrogatepass")
-    try:
-        return _STRING.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        # half a surrogate pair: Python's own reader keeps it, and the text is then refused by rule
-        return str(json.loads(data.decode("utf-8", "surrogatepass")))
+    decoded: str | None = _decode(_STRING, data)
+    return decoded
 
 
 def split_object(data: bytes) -> Members | None:
     """The members of a JSON object, each as sent; None where it is none."""
     if data[:1] != b"{":
         return None
-    try:
-        return _MEMBERS.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found: Members | None = _split_slowly(data, dict)
-        return found
+    found: Members | None = _decode(_MEMBERS, data)
+    return found
 
 
-def _split_slowly(data: bytes, kind: type) -> Any:
-    """What msgspec refuses (half surrogate pairs, NaN) read by Python's own JSON reader."""
-    try:
-        value: Any = json.loads(
-            data.decode("utf-8", "surrogatepass"), parse_float=_Number, parse_int=_Number
-        )
-    except (ValueError, RecursionError):
-        return None
-    if kind is dict and isinstance(value, dict):
-        return {name: _write(part).encode() for name, part in value.items()}
-    if kind is list and isinstance(value, list):
-        return [_write(part).encode() for part in value]
+def _decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
+    """What a decoder reads; None where it reads nothing, also without the halves that it refuses."""
+    for attempt in (data, _without_halves(data)):
+        try:
+            return decoder.decode(attempt)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
     return None
 
 
-class _Number(str):
-    """A number as it was written."""
-
-    __slots__ = ()
-
-
-def _write(value: Any) -> str:
-    if isinstance(value, _Number):
-        return str(value)
-    if isinstance(value, dict):
-        return (
-            "{"
-            + ",".join(f"{json.dumps(name)}:{_write(part)}" for name, part in value.items())
-            + "}"
-        )
-    if isinstance(value, list):
-        return "[" + ",".join(map(_write, value)) + "]"
-    return json.dumps(value)
+def _without_halves(data: bytes) -> bytes:
+    """A JSON literal with an escaped NUL for each half of a surrogate pair; whole pairs and the rest as they are."""
+    if b"\\u" not in data:
+        return data
+    return _ESCAPE.sub(
+        lambda found: b"\\u0000" if found.lastgroup == "half" else found.group(), data
+    )

@@ -104,7 +104,11 @@ def test_says_everything_at_once(tmp_path: Path) -> None:
             "`null: send` and `required` exclude each other",
         ),
         ("x: {sql: '(SELECT 1)', type: text}", "7:12", "columns.x.sql: SELECT is not allowed"),
-        ("x: {sql: 'LEFT(a)', type: text}", "7:12", "columns.x.sql: polars cannot run this"),
+        (
+            "x: {sql: 'LEFT(a)', type: text}",
+            "7:12",
+            "columns.x.sql: something is missing before this place",
+        ),
         ("x: {from: item.a, type: text}", "7:13", "'item.a' needs `each`"),
         ("x: {from: [], type: text}", "7:13", "columns.x.from: may not be empty"),
         ("__masterid__: {from: a, type: text}", "7:3", "a system column of the target"),
@@ -133,7 +137,7 @@ def test_each_mistake_in_a_column(tmp_path: Path, columns: str, place: str, what
 @pytest.mark.parametrize(
     ("top", "what"),
     [
-        ("where: id", "7:8: where: gives String, not true or false"),
+        ("where: id", "7:8: where: gives a value, not true or false"),
         ("ignore: [id]", "6:13: columns.k.from: 'id' is used here and stands under `ignore`"),
         (
             "lookups: {c: {dataset: nothing, id: a}}",

@@ -15,6 +15,9 @@ MAX_PADDED = 10_000
 def _field(reader: Reader, found: exp.Column) -> Node:
     if not isinstance(found.this, exp.Identifier):
         raise reader.refused(found, "* is not allowed; name a field")
+    if not found.this.quoted:
+        # each field came here as a quoted name, so this is a word of SQL where a value should be
+        raise reader.refused(found, f"{found.this.this} cannot stand here")
     return Node("field", "text", given=(found.this.this,))
 
 
