@@ -414,8 +414,8 @@ def _names_read(rules: DatasetRules) -> Iterator[str]:
         if sql is None:
             continue
         try:
-            yield from fields_of(sql)
-        except Unverifiable:
+            yield from parse_sql(sql).fields
+        except SqlRefused:
             continue
 
 
