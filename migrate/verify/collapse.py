@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from migrate.verify.evaluate import Row
+from migrate.verify.made import Row
 from migrate.verify.rules import DatasetRules
 
 

@@ -20,6 +20,7 @@ from migrate.verify.column import ColumnRun, compute_column, time_lane
 from migrate.verify.language.database import database
 from migrate.verify.language.expressions import answer
 from migrate.verify.lookup import Answers, LookupTable, Pair
+from migrate.verify.made import Left, Row
 from migrate.verify.record import NUL, Reader, Record, element_reader, elements, field_reader
 from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
 from migrate.verify.typed import SPACES, Broken, Unverifiable, read_recency
@@ -27,38 +28,6 @@ from migrate.verify.typed import SPACES, Broken, Unverifiable, read_recency
 WHERE = "where"
 _OWN = frozenset({"source", "id", "position", "item"})
 # `record.source` and its like are the record's own fields of the names that mean something else in a mapping
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a record (or one element of it) becomes: canonical texts in the order of the columns.
-
-    `touched`: the record, or a row that it looks up, may have changed since the last plan.
-    """
-
-    source: str | None
-    id: str
-    position: int | None
-    order: int
-    recency: str | None
-    values: tuple[str | None, ...]
-    nulls: frozenset[int] = frozenset()
-    touched: bool = True
-
-
-@dataclass(frozen=True)
-class Left:
-    """A record that makes no row: `rule` 'filtered', or the first rule it breaks with its column.
-
-    `kept`: what the columns that were asked for hold all the same, those that break a rule nothing.
-    """
-
-    source: str | None
-    id: str | None
-    position: int | None
-    rule: str
-    column: str | None = None
-    kept: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)

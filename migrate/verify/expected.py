@@ -16,8 +16,9 @@ from pathlib import Path
 import polars as pl
 
 from migrate.verify.collapse import collapse_rows
-from migrate.verify.evaluate import Evaluator, Left, Row
+from migrate.verify.evaluate import Evaluator
 from migrate.verify.lookup import LookupTable, empty_rows, make_table
+from migrate.verify.made import Left, Row
 from migrate.verify.record import Record
 from migrate.verify.rules import Conventions, DatasetRules
 from migrate.verify.spill import KEY, Spill, buckets_for

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from migrate.verify.apply import function_of
-from migrate.verify.evaluate import Evaluator, Left, Row
+from migrate.verify.evaluate import Evaluator
+from migrate.verify.made import Left, Row
 from migrate.verify.record import Record
 from migrate.verify.rules import ColumnRule
 from migrate.verify.typed import Broken, Unverifiable, reader_of

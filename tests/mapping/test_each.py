@@ -16,7 +16,8 @@ from migrate.mapping.model import Mapping
 from migrate.mapping.transform import Settings, map_rows
 from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.resources import PROFILES
-from migrate.verify.evaluate import Evaluator, Left, Row
+from migrate.verify.evaluate import Evaluator
+from migrate.verify.made import Left, Row
 from migrate.verify.record import Record
 from migrate.verify.rules import Conventions, read_rules
 

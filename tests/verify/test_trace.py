@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from migrate.report.trace import render_trace, summarise_trace
-from migrate.verify.evaluate import Evaluator, Left
+from migrate.verify.evaluate import Evaluator
+from migrate.verify.made import Left
 from migrate.verify.record import Record
 from migrate.verify.rules import Conventions, read_rules
 from migrate.verify.steps import follow

@@ -1,0 +1,37 @@
+"""What becomes of a record: a row, or the rule that keeps it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a record (or one element of it) becomes: canonical texts in the order of the columns.
+
+    `touched`: the record, or a row that it looks up, may have changed since the last plan.
+    """
+
+    source: str | None
+    id: str
+    position: int | None
+    order: int
+    recency: str | None
+    values: tuple[str | None, ...]
+    nulls: frozenset[int] = frozenset()
+    touched: bool = True
+
+
+@dataclass(frozen=True)
+class Left:
+    """A record that makes no row: `rule` 'filtered', or the first rule it breaks with its column.
+
+    `kept`: what the columns that were asked for hold all the same, those that break a rule nothing.
+    """
+
+    source: str | None
+    id: str | None
+    position: int | None
+    rule: str
+    column: str | None = None
+    kept: tuple[str | None, ...] = ()
