@@ -12,9 +12,9 @@ import math
 import socket
 import ssl
 import time
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -22,11 +22,32 @@ import httpx
 
 from migrate.errors import Unreachable
 from migrate.net.deadline import Deadline, DeadlineBackend
+from migrate.net.environment import (
+    Proxy,
+    check_tls_variables,
+    proxy_for,
+    trusted_certificates,
+)
 from migrate.net.unpacking import MAX_BODY_BYTES, UnpackingError, unpack_body
 
 _log = logging.getLogger(__name__)
 _CHUNK_SILENCE_S = 30.0
 _LONGEST_NUMBER = 20
+LONGEST_WAIT_S = 86_400.0
+"""The longest wait that a service is believed to ask for."""
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
+_PASSING_PROXY = ("502", "503", "504")
+_TRUST_HINT = (
+    "check base_url, and whether a proxy in between signs TLS anew: then put its certificate into a file and name that "
+    "in SSL_CERT_FILE (docs/apis.md)"
+)
+_TRUST_HINTS = {
+    9: "the certificate is not valid yet: check this machine's clock",
+    10: "the certificate has expired: check this machine's clock, then tell the service",
+    62: "the certificate is another host's: check base_url in migrate.toml, and any proxy in between",
+    64: "the certificate is another host's: write a host name in base_url, no address",
+}
+"""**Source**: OpenSSL, X509_V_ERR_*."""
 Params = Mapping[str, str | int]
 Request = httpx.Request
 """A request as `authorize` sees it, just before it leaves."""
@@ -95,7 +116,11 @@ class Remote:
         self._deadline_s = deadline_s
         self._deadline = Deadline()
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        inner = httpx.HTTPTransport(limits=limits, proxy=_proxy_of(base_url), trust_env=True)
+        self._proxy = proxy_for(base_url)
+        proxy = None if self._proxy is None else httpx.Proxy(self._proxy.url, auth=self._proxy.auth)
+        inner = httpx.HTTPTransport(
+            limits=limits, proxy=proxy, verify=_trust_for(base_url), trust_env=False
+        )
         # httpx passes no backend on to its pool, which takes one.
         pool = inner._pool
         pool._network_backend = DeadlineBackend(pool._network_backend, self._deadline)
@@ -165,20 +190,17 @@ class Remote:
         host = urlsplit(self.base_url).hostname
         causes = list(_causes(error))
         unresolved = next((cause for cause in causes if isinstance(cause, socket.gaierror)), None)
-        if unresolved is not None and unresolved.errno == socket.EAI_AGAIN:
-            return NoReplyError(
-                f"the host name {host} cannot be resolved at the moment", applied=False
-            )
         if unresolved is not None:
-            return Unreachable(
-                f"{self.name}: the host name {host} cannot be resolved",
-                hint="check base_url in migrate.toml and this machine's network",
-            )
+            return self._unresolved(host, unresolved)
+        if isinstance(error, httpx.ProxyError) and self._proxy is not None:
+            return self._refused_by_proxy(self._proxy, error)
+        untrusted = (cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError))
+        certificate = next(untrusted, None)
         # Whatever else goes wrong with TLS may be the doing of one connection, as when the other side goes away.
-        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        if certificate is not None:
             return Unreachable(
-                f"{self.name}: no trustworthy TLS connection to {host}",
-                hint="check base_url, the clock of this machine and any proxy in between",
+                f"{self.name}: no trustworthy TLS connection to {host}: {certificate.verify_message}",
+                hint=_TRUST_HINTS.get(certificate.verify_code, _TRUST_HINT),
             )
         if isinstance(error, httpx.UnsupportedProtocol):
             return Unreachable(f"{self.name}: {self.base_url} is no address to send to")
@@ -188,7 +210,43 @@ class Remote:
             if is_over
             else _reason(error, causes)
         )
+        if before_sending and self._proxy is not None:
+            reason += f", through the proxy {self._proxy.url} ({self._proxy.variable})"
         return NoReplyError(reason, applied=not before_sending)
+
+    def _unresolved(self, host: str | None, cause: socket.gaierror) -> Exception:
+        hint = "check base_url in migrate.toml and this machine's network"
+        name = f"the host name {host}"
+        if self._proxy is not None:
+            # Behind a proxy it is the proxy that is looked up here, and the service by the proxy.
+            name = f"the host name of the proxy {self._proxy.url} ({self._proxy.variable})"
+            hint = (
+                f"check the environment variable {self._proxy.variable}, or name {host} in NO_PROXY"
+            )
+        if cause.errno == socket.EAI_AGAIN:
+            return NoReplyError(f"{name} cannot be resolved at the moment", applied=False)
+        return Unreachable(f"{self.name}: {name} cannot be resolved", hint=hint)
+
+    def _refused_by_proxy(self, proxy: Proxy, error: httpx.ProxyError) -> Exception:
+        answer = clean_reason(str(error))
+        if any(status in answer for status in _PASSING_PROXY):
+            return NoReplyError(f"the proxy {proxy.url} answers {answer}", applied=False)
+        return Unreachable(
+            f"{self.name}: the proxy {proxy.url} ({proxy.variable}) refuses the connection: {answer}",
+            hint=f"check user and password in {proxy.variable}, and that the proxy lets this host through",
+        )
+
+
+def _trust_for(base_url: str) -> ssl.SSLContext | bool:
+    # A wrong variable is named at once, also where plain HTTP to this machine needs no certificate.
+    check_tls_variables()
+    return trusted_certificates() if urlsplit(base_url).scheme == "https" else False
+
+
+def clean_reason(text: str) -> str:
+    """The first line of what a proxy says, short and without control characters."""
+    line = "".join(char for char in text.splitlines()[0] if char.isprintable()) if text else ""
+    return line[:120] or "nothing"
 
 
 def _with_gzip(headers: Mapping[str, str]) -> dict[str, str]:
@@ -220,11 +278,20 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def _reason(error: httpx.HTTPError, causes: Sequence[BaseException]) -> str:
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+    tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
+    if tls is not None and tls.reason in _NO_TLS:
+        return "the other side speaks no TLS"
+    if tls is not None:
         return "the TLS connection broke off"
+    if isinstance(error, httpx.ConnectError):
+        # A connection that was made and then broken is not a refused one: it ends in the handshake.
+        refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
+        broken = any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in causes)
+        if broken:
+            return "the connection broke off in the TLS handshake"
+        return "connection refused" if refused else f"no connection: {_system_words(causes)}"
     words = {
         httpx.ConnectTimeout: "no connection in time",
-        httpx.ConnectError: "connection refused",
         httpx.ReadTimeout: "no answer in time",
         httpx.WriteTimeout: "the request could not be sent in time",
         httpx.RemoteProtocolError: "the connection was closed in the middle of the answer",
@@ -240,30 +307,34 @@ def _reason(error: httpx.HTTPError, causes: Sequence[BaseException]) -> str:
     )
 
 
-def _proxy_of(base_url: str) -> str | None:
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    # A transport of one's own switches httpx's reading of HTTPS_PROXY and NO_PROXY off, so it is done here.
-    if host in ("localhost", "127.0.0.1", "::1") or urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
+def _system_words(causes: Sequence[BaseException]) -> str:
+    said = (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror)
+    return next(said, "it broke off")
 
 
 def retry_after_s(reply: Reply) -> float | None:
     """Seconds the server asks to wait, or None where it does not say so in a form of RFC 9110 §10.2.3 or as a fraction.
 
-    A date is judged by the answer's own `Date`, since this machine's clock may be wrong. Never negative.
+    A date, in any of the three forms of RFC 9110 §5.6.7, is judged by the answer's own `Date`, since this machine's
+    clock may be wrong. Never negative, and at most a day: what asks for more has miscounted, and nobody waits for it.
     """
     text = reply.headers.get("retry-after", "").strip()
     try:
         seconds = float(text)
     except ValueError:
         seconds = _until(text, reply.headers.get("date", ""))
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), LONGEST_WAIT_S) if math.isfinite(seconds) else None
 
 
 def _until(moment: str, now: str) -> float:
+    then, current = parse_date(moment), parse_date(now)
+    return math.nan if then is None or current is None else (then - current).total_seconds()
+
+
+def parse_date(text: str) -> datetime | None:
+    """A moment as HTTP writes it, in UTC where it names no zone (asctime); None for what is no date."""
     try:
-        return (parsedate_to_datetime(moment) - parsedate_to_datetime(now)).total_seconds()
-    except (TypeError, ValueError):
-        return math.nan
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found

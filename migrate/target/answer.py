@@ -6,15 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import msgspec
 
 from migrate.errors import Refused
+from migrate.net.http import parse_date
 from migrate.target.echo import without_echo
 
 _FINAL = frozenset({401, 403, 404, 405, 406, 410, 415})
+_FIRST_YEAR, _LAST_YEAR = 2000, 2200
 _UNSAFE = re.compile(
     r"[^\x20-\x7e\u00a0-\u024f\u0370-\u1fff\u2010-\u2027\u2030-\u205e\u20a0-\ud7ff\uf900-\ufefe]"
 )
@@ -25,7 +26,7 @@ class Answer:
     """One attempt: a whole reply, or (status 0) the `reason` why there is none.
 
     `applied` tells whether the service may have acted on it. `key` says which key was used, as "key 2 of 3". `sent` is
-    the JSON of what was sent, which an error may repeat.
+    the JSON of what was sent, which an error may repeat. `location`: where a redirect leads, without query and key.
     """
 
     status: int
@@ -39,6 +40,7 @@ class Answer:
     server_time: datetime | None = None
     retry_after_s: float | None = None
     elapsed_s: float = 0.0
+    location: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -79,17 +81,23 @@ def status_text(status: int) -> str:
         return str(status)
 
 
-def parse_date(text: str) -> datetime | None:
-    """The moment of a `Date` header, None when it is not one."""
-    try:
-        return parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
+def server_moment(text: str) -> datetime | None:
+    """The moment of a `Date` header, None where it is none, or one that no clock shows: nothing is reckoned by that."""
+    found = parse_date(text)
+    return found if found is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR else None
 
 
 def refusal(answer: Answer, place: str) -> Refused:
     """The error for a final answer, naming the key by its number and the `place` (a dataset or webhook id)."""
     title = error_title(answer)
+    if 300 <= answer.status < 400:
+        there = f" to {answer.location}" if answer.location else ""
+        return Refused(
+            f"Octolis answers {answer.key} for {place}: {status_text(answer.status)}, a redirect{there} that is not "
+            "followed",
+            status=answer.status,
+            hint=_hint(answer.status, is_webhook=place.startswith("webhook")),
+        )
     return Refused(
         f"Octolis refused {answer.key} for {place}: {status_text(answer.status)}"
         + (f" ({title})" if title else ""),

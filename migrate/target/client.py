@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from pydantic import SecretStr
@@ -16,7 +16,14 @@ from pydantic import SecretStr
 from migrate.config import Octolis, Webhook
 from migrate.net.http import NoReplyError, Params, Remote, Reply, Request, retry_after_s
 from migrate.net.retry import TransientError, call_with_retries
-from migrate.target.answer import Answer, error_title, parse_date, refusal, status_text
+from migrate.target.answer import (
+    Answer,
+    clean_text,
+    error_title,
+    refusal,
+    server_moment,
+    status_text,
+)
 from migrate.target.budget import READ_POINTS, WRITE_POINTS, Budget, Grant
 from migrate.target.gate import Gate
 from migrate.target.reads import (
@@ -360,7 +367,17 @@ def _answer(reply: Reply, key: str, sent: bytes) -> Answer:
         key=key,
         request_id=reply.headers.get("apigw-requestid", "")[:200],
         traceparent=reply.headers.get("traceparent", "")[:200],
-        server_time=parse_date(reply.headers.get("date", "")),
+        server_time=server_moment(reply.headers.get("date", "")),
         retry_after_s=retry_after_s(reply),
         elapsed_s=reply.elapsed_s,
+        location=_place_of(reply.headers.get("location", "")),
     )
+
+
+def _place_of(location: str) -> str:
+    """Where a redirect leads, without its query: the key may stand in there."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return ""
+    return clean_text(f"{parts.scheme}://{parts.hostname}{parts.path}") if parts.hostname else ""

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.errors import Unreachable
-from migrate.net.http import NoReplyError, Remote, Reply, Request, retry_after_s
+from migrate.net.http import LONGEST_WAIT_S, NoReplyError, Remote, Reply, Request, retry_after_s
 
 KEY = "canary-key"
 Answer = Callable[[socket.socket], None]
@@ -282,8 +282,29 @@ def reply_with(**headers: str) -> Reply:
 
 @given(st.floats(0, 1e6))
 def test_retry_after_in_seconds(seconds: float) -> None:
-    """Whole seconds and fractions are taken as they are."""
-    assert retry_after_s(reply_with(retry_after=repr(seconds))) == seconds
+    """Whole seconds and fractions are taken as they are, up to a day."""
+    assert retry_after_s(reply_with(retry_after=repr(seconds))) == min(seconds, LONGEST_WAIT_S)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        "Tue, 01 Jan 2030 10:00:07 GMT",
+        "Tue Jan  1 10:00:07 2030",
+        "Tuesday, 01-Jan-30 10:00:07 GMT",
+    ],
+)
+@pytest.mark.parametrize("now", ["Tue, 01 Jan 2030 10:00:00 GMT", "Tue Jan  1 10:00:00 2030"])
+def test_retry_after_in_the_three_forms_of_a_date(then: str, now: str) -> None:
+    """IMF-fixdate, asctime, which names no zone and is UTC, and RFC 850. Source: RFC 9110, section 5.6.7."""
+    assert retry_after_s(reply_with(date=now, retry_after=then)) == 7
+
+
+@pytest.mark.parametrize("date", ["Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_an_absurd_date_is_bounded(date: str) -> None:
+    """Nobody waits for centuries, and no time overflows."""
+    found = retry_after_s(reply_with(date=date, retry_after="Tue, 01 Jan 2030 10:00:07 GMT"))
+    assert found in (0.0, LONGEST_WAIT_S)
 
 
 def test_retry_after_as_a_date_is_judged_by_the_servers_clock() -> None:

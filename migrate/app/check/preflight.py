@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from migrate.app.check.unmapped import strict_resources
 from migrate.errors import ConfigError, GaveUp, Locked, MigrateError, Refused, RemoteError
 from migrate.mapping.files import read_mappings
+from migrate.net.environment import KEY_LOG, describe_environment
 from migrate.privacy.secrets import SOURCE_NAME, TARGET_NAME
 from migrate.project import PLACEHOLDER
 from migrate.report.terminal import say_count
@@ -62,6 +63,10 @@ def preflight(
     **Raises**: Interrupted on `stop`.
     """
     mappings, found = _check_mappings(project)
+    found += (environment := list(_check_environment(project)))
+    if any(finding.level == "fail" for finding in environment):
+        found += _check_unmapped(project, workspace, mappings)
+        return [*found, _check_disk(workspace), _check_lock(workspace)]
     with ThreadPoolExecutor(2) as pool:
         source = pool.submit(lambda: list(_check_source(project, stop, note)))
         target = pool.submit(lambda: list(_check_target(project, mappings, stop, note)))
@@ -93,6 +98,22 @@ def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[Find
             Finding("dataset ids", "fail", text, "correct the name under [octolis.datasets]")
         )
     return mappings, found
+
+
+def _check_environment(project: Project) -> Iterator[Finding]:
+    """What the variables for proxies and TLS change; where one is wrong, no service can be asked."""
+    services = {"datatrics": project.datatrics.base_url, "octolis": project.octolis.base_url}
+    for name, base_url in services.items():
+        try:
+            told = describe_environment(base_url)
+        except ConfigError as error:
+            yield Finding(f"environment {name}", "fail", error.what, error.hint)
+            continue
+        if told:
+            is_logged = any(KEY_LOG in line for line in told)
+            hint = f"who reads that file reads the keys of the services: unset {KEY_LOG}"
+            level: Level = "warn" if is_logged else "pass"
+            yield Finding(f"environment {name}", level, "; ".join(told), hint)
 
 
 def _check_unmapped(
@@ -285,8 +306,23 @@ def _check_dataset(
         yield from _check_clock(counted.server_time)
         if dataset in mappings:
             yield _check_columns(client, mappings[dataset], dataset_id)
+            yield _tell_canary(project, dataset)
     except RemoteError as error:
         yield Finding(name, "fail", error.what, error.hint)
+
+
+def _tell_canary(project: Project, dataset: str) -> Finding:
+    """What no endpoint shows, and who tells it."""
+    count = project.gates.canary
+    unknown = (
+        "types, mandatory and protected columns, the real keys, what becomes of dates and fractions"
+    )
+    text = f"{unknown}: no endpoint shows them"
+    if not count:
+        hint = "set canary = 1 under [gates]: then the first record of a load tells, before the others are sent"
+        return Finding(f"canary {dataset}", "warn", f"{text}, and [gates] canary is 0", hint)
+    first = "record" if count == 1 else f"{count} records"
+    return Finding(f"canary {dataset}", "pass", f"{text}; the first {first} of a load will tell")
 
 
 def _check_clock(server_time: datetime | None) -> Iterator[Finding]:
