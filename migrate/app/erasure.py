@@ -38,6 +38,7 @@ from migrate.privacy.rows import learn_from, mask_theirs
 from migrate.privacy.spellings import Finder, fold
 from migrate.privacy.telling import is_findable
 from migrate.privacy.written import Written, read_written
+from migrate.snapshot.layout import UNREAD
 from migrate.snapshot.reading import list_snapshots, open_snapshot
 from migrate.snapshot.storage import bring_copies, return_copies
 from migrate.verify.ledger_sweep import sweep_ledger
@@ -394,6 +395,8 @@ class _Erasure:
             return True
         folders = (self._workspace.reports, self._workspace.exports, self._workspace.log)
         is_left_over = file.name.startswith(".") and file.suffix == ".tmp"
+        if file.parent.name == UNREAD and file.suffix == ".bin":
+            return True  # bytes that nobody could read: there are no rows to take out of them
         is_known = file.name in _NEVER_REMOVED or file == self._pending.file
         return not is_known and (is_left_over or any(folder in file.parents for folder in folders))
 

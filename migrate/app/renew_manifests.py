@@ -73,5 +73,8 @@ def _renewed_entry(folder: Path, entry: Json) -> Json:
     path = folder / str(entry["path"])
     if not path.is_file() or sha256_file(path) == entry["sha256"]:
         return entry
-    rows = parquet.scan(path).select(pl.len()).collect().item()
+    if path.suffix == ".parquet":
+        rows = parquet.scan(path).select(pl.len()).collect().item()
+    else:
+        rows = sum(1 for line in path.read_bytes().splitlines() if line.strip())
     return {**entry, **asdict(entry_of(path, folder, rows))}

@@ -29,7 +29,8 @@ _TEMPORARY = r"\..{1,250}\.\d+\.tmp"
 _OWN = re.compile(
     "|".join(
         (
-            rf"snapshots/{_NAME}/({_RESOURCE})/(.*/)?([^/]+\.(parquet|page|jsonl|ndjson)|\.part-[^/]*\.tmp)",
+            rf"snapshots/{_NAME}/({_RESOURCE})/(.*/)?([^/]+\.(parquet|page|page\.damaged|jsonl|ndjson)|\.part-[^/]*\.tmp)",
+            rf"snapshots/{_NAME}/unread/({_RESOURCE})-\d+\.bin",
             rf"plans/{_NAME}/[^/]+/[^/]+\.parquet",
             rf"exports/{_NAME}/(crosswalk|altered|differences|rejects|undo|not-undone|merged)[^/]*"
             r"\.(parquet|csv|ndjson|xlsx)",

@@ -1,7 +1,7 @@
 """What a snapshot keeps beside the parts of a resource, and what is never loaded.
 
-`RESOURCE/vanished.json`: records that the source no longer had when the reading was done, as
-received, in an array; so `migrate extract --from-files` takes them where somebody wants them.
+`RESOURCE/vanished.ndjson`: records that the source no longer had when the reading was done, one a
+line; so `migrate extract --from-files` takes them where somebody wants them.
 `RESOURCE/damaged.parquet`: records with bytes that are no UTF-8, as received, in `_received`.
 `unread/RESOURCE-PLACE.bin`: what came in the place of a record that could not be read.
 """
@@ -29,7 +29,8 @@ def write_beside(
     _remove_what_is_there(spool, unread)
     written = [entry_of(root / name, root, 1) for name in sorted(unread)]
     if not vanished.is_empty():
-        records = "[" + ",\n".join(vanished["_raw"]) + "]\n"
+        # A line end in JSON is white space, but for one that a lenient reader takes in a string.
+        records = "".join(" ".join(raw.splitlines()) + "\n" for raw in vanished["_raw"])
         written.append(_write(spool.folder / VANISHED, records.encode(), vanished.height, root))
     damaged = damaged_records(spool, left_out)
     if not damaged.is_empty():

@@ -22,9 +22,9 @@ RESULT = "result.json"
 LOCK = ".lock"
 UNREAD = "unread"
 """The folder, in a snapshot's, with the bytes that came in the place of unreadable records."""
-VANISHED = "vanished.json"
+VANISHED = "vanished.ndjson"
 DAMAGED = "damaged.parquet"
-_FILE = re.compile(r"\w+/\w[\w.-]*\.(parquet|json|bin)", re.ASCII)
+_FILE = re.compile(r"\w+/\w[\w.-]*\.(parquet|ndjson|bin)", re.ASCII)
 T = TypeVar("T")
 
 

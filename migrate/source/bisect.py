@@ -88,9 +88,15 @@ class FailingRange:
     page_is_known: bool = True
 
     @property
+    def total(self) -> int | None:
+        """The records of the whole list, None where nobody said, or said what cannot be true."""
+        is_true = self.announced is not None and self.announced > self.first
+        return self.announced if is_true else None
+
+    @property
     def last(self) -> int:
         """The end, but not beyond that of the list."""
-        return self.end if self.announced is None else min(self.end, self.announced)
+        return self.end if self.total is None else min(self.end, self.total)
 
 
 class _Bisection:
@@ -176,8 +182,8 @@ class _Bisection:
 
     def _look_further(self, failure: PieceFailsError) -> None:
         """Raises NoAnswerFromError where neither this range nor anything behind it answers."""
-        first, last, announced = self._failing.first, self._failing.last, self._failing.announced
-        behind = announced if announced is not None else last
+        first, last, total = self._failing.first, self._failing.last, self._failing.total
+        behind = last + 1 if total is None else total
         if behind - first <= MOST_TO_ASK_ONE_BY_ONE:
             return
         quarters = [first + (last - 1 - first) * part // 4 for part in range(5)]

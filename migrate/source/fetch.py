@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Literal
 
 from migrate.errors import GaveUp, Refused
@@ -25,6 +28,7 @@ from migrate.source.work import Failed, PageDone, PageTask, store_page
 from migrate.source.worker_pool import WorkerPool
 
 TRIES_OF_A_PAGE = 3
+_GOOD_REQUESTS_KEPT = 3
 
 
 class NothingAnswers(GaveUp):
@@ -75,7 +79,8 @@ class PageFetcher:
         self._workers = workers
         self.order = order or ListOrder()
         self._answers = 0
-        self._last_good: Wanted | None = None
+        self._good: deque[Wanted] = deque(maxlen=_GOOD_REQUESTS_KEPT)
+        self._set_aside: deque[PageEntry] = deque()
         self._doubt = threading.Lock()
         self._nothing_answers: NothingAnswers | None = None
 
@@ -93,15 +98,19 @@ class PageFetcher:
         mend = False
         with contextlib.ExitStack() as doubt:
             while True:
+                body = b""
                 try:
-                    entry = self._store(number, self._service.ask(wanted), mend=mend)
+                    body = self._service.ask(wanted)
+                    entry = self._store(number, body, mend=mend)
                 except TransientError as error:
-                    # The same once more is no accident on the way: it is stored like that.
-                    mend = mend or isinstance(error, DamagedTextError)
+                    if isinstance(error, DamagedTextError):
+                        # The same once more is no accident on the way: it is stored like that.
+                        mend = True
+                        self._keep_damaged(number, body)
                     if attempts.failures == 1 and error.wait_s is None:
                         # Where many pages fail for one reason, one of them finds out which.
                         doubt.enter_context(self._doubt)
-                    if self._is_fault_of_page(attempts, error, answers_before, size):
+                    if self._is_fault_of_page(number, attempts, error, answers_before, size):
                         return self._fetch_in_pieces(number, size, error.reason)
                     attempts.wait_after(error)
                 else:
@@ -118,7 +127,7 @@ class PageFetcher:
         order = replace(self.order, sort=self.resource.fields.id[0])
         fetcher = self.sorted(order)
         with contextlib.suppress(TransientError, Refused):
-            read_page(1, self._service.ask(fetcher._wanted(1, 1)))
+            _read_mended(1, self._service.ask(fetcher._wanted(1, 1)))
             return fetcher
         return None
 
@@ -144,7 +153,7 @@ class PageFetcher:
 
     def _note_answer(self, wanted: Wanted) -> None:
         self._answers += 1  # only compared with what it was, so a lost count does no harm
-        self._last_good = wanted
+        self._good.appendleft(wanted)
 
     def _store(self, number: int, body: bytes, *, mend: bool) -> PageEntry:
         task = PageTask(str(self._spool.folder), self.resource.fields, number, body, mend)
@@ -155,8 +164,22 @@ class PageFetcher:
             raise TypeError("a page became something else")
         return done.entry
 
+    def _keep_damaged(self, number: int, body: bytes) -> None:
+        with contextlib.suppress(TransientError):
+            self._set_aside.append(self._store(number, body, mend=True))
+
+    def take_set_aside(self) -> Iterator[PageEntry]:
+        """The entries of answers that were not taken for pages, each once; their records came all the same."""
+        while self._set_aside:
+            yield self._set_aside.popleft()
+
     def _is_fault_of_page(
-        self, attempts: Attempts, error: TransientError, answers_before: int, size: PageSize
+        self,
+        number: int,
+        attempts: Attempts,
+        error: TransientError,
+        answers_before: int,
+        size: PageSize,
     ) -> bool:
         """Whether a page has failed often enough, while the service answers other requests."""
         if error.wait_s is not None:
@@ -167,18 +190,21 @@ class PageFetcher:
             return False
         if self._answers > answers_before:
             return True
-        # Any of them may be the culprit itself.
-        last = [size.announced - 1] if size.announced else []
-        return any(self._is_answered(place) for place in (0, 1, *last))
+        return self._is_service_well(number, size)
 
-    def _is_answered(self, place: int) -> bool:
-        wanted = self._wanted(place + 1, 1)
-        try:
-            read_page(1, self._service.ask(wanted))
-        except TransientError:
-            return False
-        self._note_answer(wanted)
-        return True
+    def _is_service_well(self, number: int, size: PageSize) -> bool:
+        """Whether anything else is answered; several requests are tried, since one may hold the culprit."""
+        places = [0, 1, number * size.places, *([size.announced - 1] if size.announced else [])]
+        for wanted in (*(self._wanted(place + 1, 1) for place in places), *self._good):
+            try:
+                _read_mended(1, self._service.ask(wanted))
+            except TransientError as error:
+                if error.wait_s is not None:
+                    return False  # it wants to be left alone, and says nothing of the page
+            else:
+                self._note_answer(wanted)
+                return True
+        return False
 
     def _fetch_in_pieces(self, number: int, size: PageSize, reason: str) -> PageEntry:
         if self._nothing_answers is not None:
@@ -237,11 +263,10 @@ class PageFetcher:
 
     def wait_until_well(self) -> None:
         """Returns once the service answers what it has answered before. Raises GaveUp."""
-        wanted = self._last_good
-        if wanted is None:
-            return
-        attempts = self._service.attempts(f"Datatrics: {self.resource.name}, page {wanted.number}")
-        while True:
+        attempts = self._service.attempts(f"Datatrics: {self.resource.name}")
+        # In turn, since a bad record may have moved to where another one was.
+        candidates = cycle([*self._good, *(self._wanted(place + 1, 1) for place in (0, 1, 2))])
+        for wanted in candidates:
             try:
                 _read_mended(1, self._service.ask(wanted))
             except TransientError as error:

@@ -83,7 +83,9 @@ class Paging:
 
     def take(self, look: Look) -> PageOutcome:
         """What to do with a page that came; its number is no longer in flight."""
-        self.totals_taken.append(look.announced_records)
+        if look.rows or not look.in_pieces:
+            # A page of which nothing was answered announces nothing.
+            self.totals_taken.append(look.announced_records)
         self._learn(look)
         outcome = self._judge(look)
         if outcome is PageOutcome.AGAIN:

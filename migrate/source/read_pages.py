@@ -121,8 +121,10 @@ class _Loop:
 
     def _store(self, entry: PageEntry) -> None:
         context, paging = self._context, self._paging
+        for rejected in context.fetcher.take_set_aside():
+            context.spool.add_aside(rejected)
         if paging.take(look_of(entry)) is not PageOutcome.KEEP:
-            context.spool.discard(entry)
+            context.spool.add_aside(entry)
             return
         context.spool.record(entry)
         if context.early:

@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from migrate.privacy.contents import places_in
 from migrate.privacy.spellings import Finder
 from migrate.privacy.written import note_written
 from migrate.project import start_project
+from migrate.workspace import entry_of
 from tests.privacy.test_spellings import SPELLINGS
 
 from .conftest import make_job
@@ -361,3 +362,36 @@ def test_an_example_too_short_to_be_looked_for_goes_as_well(tmp_path: Path) -> N
     left = set(pl.read_parquet(file)["before"])
     assert "y" in left
     assert not {"x", " 9 ", "9"} & left
+
+
+def test_what_a_snapshot_keeps_beside_its_parts_is_reached(tmp_path: Path) -> None:
+    """Vanished and damaged records, and bytes of unreadable ones; the manifest lists them as they are then."""
+    context = import_and_plan(
+        tmp_path / "p", files_of(tmp_path / "files", "id-4711", "ann.person@example.test")
+    )
+    manifest = next(context.workspace.snapshots.glob("*/manifest.json"))
+    root, tree = manifest.parent, json.loads(manifest.read_bytes())
+    line = '{"profileid":"id-4711","source":"Shop","email":"ann.person@example.test"}\n'
+    other = '{"profileid":"x","source":"Shop","email":"other@example.test"}\n'
+    (root / "unread").mkdir()
+    (root / "unread" / "profiles-00000003.bin").write_text(line)
+    (root / "profiles" / "vanished.ndjson").write_text(line + other)
+    damaged = {"_source": ["Shop"], "_id": ["id-4711"], "_page": [1], "_raw": [line]}
+    received = pl.Series("_received", [line.encode()], dtype=pl.Binary)
+    pl.DataFrame(damaged).with_columns(received).write_parquet(root / "profiles/damaged.parquet")
+    names = {"profiles/vanished.ndjson": 2, "profiles/damaged.parquet": 1}
+    names["unread/profiles-00000003.bin"] = 1
+    tree["resources"]["profiles"]["beside"] = [
+        asdict(entry_of(root / name, root, rows)) for name, rows in names.items()
+    ]
+    manifest.write_text(json.dumps(tree))
+    assert not erase_person(context, "ann.person@example.test", None).places
+    assert not rows_left(context, "ann.person@example.test")
+    assert (root / "profiles" / "vanished.ndjson").read_text() == other
+    beside = json.loads(manifest.read_bytes())["resources"]["profiles"]["beside"]
+    assert {
+        entry["path"]: entry["rows"] for entry in beside if (root / entry["path"]).exists()
+    } == {
+        "profiles/vanished.ndjson": 1,
+        "profiles/damaged.parquet": 0,
+    }
