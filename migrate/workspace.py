@@ -264,14 +264,14 @@ def _begun(folder: Path) -> tuple[float, float]:
         return datetime.fromisoformat(
             json.loads(marker.read_bytes())["started"]
         ).timestamp(), touched
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return touched, touched
 
 
 def _read_holder(file: Path) -> dict[str, object]:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

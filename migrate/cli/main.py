@@ -21,7 +21,7 @@ from migrate.cli.app import App, Group, global_options, wants_colour, wants_json
 from migrate.cli.complete import COMPLETION_VARIABLE
 from migrate.cli.registry import COMMANDS
 from migrate.cli.streams import prepare_streams
-from migrate.errors import GateError, Interrupted, MigrateError
+from migrate.errors import Damaged, GateError, Interrupted, MigrateError
 
 
 class LazyGroup(Group):
@@ -148,6 +148,15 @@ def _call(app: App) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except RecursionError:
+        # Nothing of the tool's own is nested deeper than a few dozen levels: somebody tampered with a file.
+        logging.getLogger(__name__).exception("%s read something nested too deeply", name)
+        what = (
+            "a file of the workspace is nested deeper than this program reads: it was tampered with"
+        )
+        return app.fail(
+            name, Damaged(what, hint="migrate status --verbose; its log names the place")
+        )
     except Exception:
         # A bug: its traceback is for stderr, and for whoever gets the log.
         logging.getLogger(__name__).exception("%s ended with a bug", name)

@@ -97,7 +97,7 @@ def _read_document(file: Path) -> PlanDocument:
     remake = "make a new plan with `migrate plan`"
     try:
         values = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise Damaged(f"{file} is not readable JSON", hint=remake) from None
     found = values.get("format") if isinstance(values, dict) else None
     if found != FORMAT:

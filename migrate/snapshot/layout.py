@@ -206,7 +206,7 @@ def read_file(path: Path, kind: type[T], what: str) -> T:
         return msgspec.json.decode(data, type=kind)
     except OSError as error:
         raise WorkspaceError(f"{what}: {path} cannot be read: {error.strerror or error}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Damaged(
             f"{what}: {path} is damaged: {error}", hint="make a new snapshot: migrate extract"
         ) from None

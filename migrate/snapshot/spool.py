@@ -403,5 +403,5 @@ def _lines(journal: Path) -> Iterator[_Line]:
     for line in journal.read_bytes().split(b"\n"):
         try:
             yield msgspec.json.decode(line, type=_Line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue  # half a line from a crash; its page is fetched again

@@ -259,5 +259,5 @@ def _finished(store: SnapshotStore, workspace: Workspace) -> Iterator[tuple[Path
 def _decoded(manifest: bytes) -> Manifest:
     try:
         return msgspec.json.decode(manifest, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Damaged(f"a manifest in the object store is damaged: {error}") from None

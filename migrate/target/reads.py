@@ -15,6 +15,9 @@ from migrate.target.answer import Answer
 from migrate.target.results import RawRecord
 
 _BELIEVED_EMPTY = 3
+_LONGEST_COUNT = 18
+_PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+"""How gzip, zstd and zlib begin; no text does."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def read_count(answer: Answer) -> Count:
     """A count, as a number, as JSON or as CSV."""
     try:
         value = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = _csv_count(answer.body)
     number = value.get("count") if isinstance(value, dict) else value
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
@@ -39,7 +42,7 @@ def read_count(answer: Answer) -> Count:
 
 def _csv_count(body: bytes) -> int | None:
     last = body.strip().rsplit(b"\n", 1)[-1].strip(b'" \r')
-    return int(last) if last.isdigit() else None
+    return int(last) if last.isdigit() and len(last) <= _LONGEST_COUNT else None
 
 
 def csv_reader() -> Callable[[Answer], bytes]:
@@ -53,6 +56,9 @@ def csv_reader() -> Callable[[Answer], bytes]:
 
     def read(answer: Answer) -> bytes:
         nonlocal empty, unended
+        # polars unpacks what begins so by itself, without any bound: 100 kB may be gigabytes.
+        if answer.body.startswith(_PACKED):
+            raise TransientError("the answer is packed, which was not asked for")
         head = answer.body[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
         empty += not head
         if head.startswith((b"<", b"{", b"[")) or (not head and empty < _BELIEVED_EMPTY):
@@ -73,7 +79,7 @@ def read_list(answer: Answer) -> list[RawRecord]:
     """The records of a page of JSON."""
     try:
         return msgspec.json.decode(answer.body, type=_Listed).records
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise TransientError("the answer lists no records") from None
 
 
@@ -97,7 +103,7 @@ def read_one(answer: Answer) -> Mapping[str, Any] | None:
         return None
     try:
         value = msgspec.json.Decoder(float_hook=Decimal).decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError):
         raise TransientError("the answer is no JSON") from None
     record = value.get("record") if isinstance(value, dict) else None
     if not isinstance(record, dict):

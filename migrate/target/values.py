@@ -41,7 +41,7 @@ def _is_same_text(sent: str | None, stored: str | None, may_be_time: bool) -> bo
 def _text(value: bytes) -> str | None:
     try:
         return msgspec.json.decode(value, type=str)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
+from collections.abc import Callable
+
 import pytest
+import zstandard
 
 from migrate.net.retry import TransientError
 from migrate.target.answer import Answer
@@ -49,3 +54,12 @@ def test_a_service_that_never_ends_its_last_line_is_believed() -> None:
     with pytest.raises(TransientError, match="within a line"):
         read(Answer(200, page))
     assert read(Answer(200, page)) == page
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, zstandard.compress])
+def test_a_packed_export_is_refused_before_anything_unpacks_it(
+    pack: Callable[[bytes], bytes],
+) -> None:
+    """The reader of CSV would unpack it by itself, however much comes out of it."""
+    with pytest.raises(TransientError, match="packed"):
+        csv_reader()(Answer(200, body=pack(b"__masterid__,a\n1,2\n")))
