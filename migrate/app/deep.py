@@ -19,7 +19,7 @@ from migrate.errors import Interrupted
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.plan.repair import make_repair_plan
 from migrate.snapshot.reading import Snapshot, open_snapshot
-from migrate.snapshot.union import put_on_base
+from migrate.snapshot.union import living, put_on_base
 from migrate.target.client import TargetClient
 from migrate.verify.deep import DeepDataset, verify_dataset
 from migrate.verify.expected import Expected, Scope, expect_dataset
@@ -154,9 +154,10 @@ class _Evaluation:
         self.context.progress.begin(task, total=resource.rows, unit="records")
         try:
             folder = work_folder(self.context, self.plan, rule.dataset) / "expected"
-            scope = Scope(resource.touched_from, keep, folder, resource.rows)
             tick = Ticker(self.context, task)
-            return expect_dataset(rule, resource.frames([]), self.conventions, tables, tick, scope)
+            alive = living(resource)
+            scope = Scope(alive.touched_from, keep, folder, alive.rows)
+            return expect_dataset(rule, alive.frames([]), self.conventions, tables, tick, scope)
         except Unverifiable as doubt:
             return str(doubt)
         finally:

@@ -11,6 +11,8 @@ import polars as pl
 from migrate.mapping.types import render
 
 TOUCHED = "_touched"
+GHOST = "_ghost"
+"""Of a record that a delta has taken the row away from: it is found no more, and that is a change."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class LookedUp:
 class LookupTable:
     """Another dataset's rows by the identity of the record each came from.
 
-    **Shape.** `table` has `source`, `id`, the dataset's typed columns, and may have a Boolean `_touched`; of two rows
-    of one identity the first counts.
-    `aliases` are other names of sources: the left name is treated as the right one.
+    **Shape.** `table` has `source`, `id`, the dataset's typed columns, and may have `_touched` and `_ghost`; of
+    two rows of one identity the first counts.
+    `aliases` are other names of sources: the left name is treated as the right one. Where two records
+    meet under one name, the first by the name of its own source counts, whatever order they come in.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class LookupTable:
         self._says_touched = table.schema.get(TOUCHED) == pl.Boolean
         rows = _as_text(table, self._names)
         self._exact = _once(rows)
-        self._resolved = _once(_resolved(rows, aliases)) if aliases else None
+        self._resolved = _once(_meeting(_resolved(rows, aliases), rows)) if aliases else None
 
     def find(self, source: pl.Series, record_id: pl.Series) -> LookedUp:
         """The columns of the row that came from (source, id): by the exact source, else with aliases resolved.
@@ -69,13 +72,24 @@ def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
         for name in names
     ]
     touched = [TOUCHED] if known.get(TOUCHED) == pl.Boolean else []
-    return table.select(pl.col("source").alias("s"), pl.col("id").alias("i"), *values, *touched)
+    is_there = ~pl.col(GHOST).fill_null(value=False) if GHOST in known else pl.lit(value=True)
+    hit = pl.when(is_there).then(pl.lit(value=True)).alias("hit")
+    who = (pl.col("source").alias("s"), pl.col("id").alias("i"))
+    return table.select(*who, *values, *touched, hit)
 
 
 def _once(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.unique(["s", "i"], keep="first", maintain_order=True).with_columns(
-        pl.lit(True).alias("hit")
+    return rows.unique(["s", "i"], keep="first", maintain_order=True)
+
+
+def _meeting(resolved: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows under their common names, those that count first; a change of one is a change of all."""
+    ordered = resolved.with_columns(rows["s"].alias("own")).sort(
+        "hit", "own", nulls_last=True, maintain_order=True
     )
+    if TOUCHED in ordered.columns:
+        ordered = ordered.with_columns(pl.col(TOUCHED).any().over("s", "i"))
+    return ordered.drop("own")
 
 
 def _join(asked: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
@@ -89,9 +103,14 @@ def _resolved(frame: pl.DataFrame, aliases: Dict[str, str]) -> pl.DataFrame:
 def _prefer(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
     both = pl.concat([first, second.select(pl.all().name.prefix("2:"))], how="horizontal")
     hit = pl.col("hit").is_not_null()
-    return both.select(
+    preferred = both.select(
         pl.when(hit).then(pl.col(name)).otherwise(pl.col(f"2:{name}")).alias(name)
         if name not in {"s", "i"}
         else pl.col(name)
         for name in first.columns
     )
+    if TOUCHED not in first.columns:
+        return preferred
+    # What the exact name no longer finds, the other one may find: that is a change, too.
+    either = pl.any_horizontal(TOUCHED, f"2:{TOUCHED}").alias(TOUCHED)
+    return preferred.with_columns(both.select(either))

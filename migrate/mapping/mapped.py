@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import polars as pl
@@ -32,6 +32,7 @@ class Mapped:
     `rejected`: `_source`, `_id`, `_position`, `_element`, `rule`, `column`, `value` (at most 200 characters).
     `losses`: by column and loss, how many accepted rows; `loss_examples`: of each the first few different (before,
     after), not masked, at most 200 characters, None for no value.
+    `looked_up_anew`: positions of the records, whatever became of them, whose look-ups a delta may have changed.
     **Guarantees.** read == filtered + rejected + accepted. Order is the input's.
     """
 
@@ -43,6 +44,7 @@ class Mapped:
     orphans: dict[str, int]
     losses: Losses
     loss_examples: LossExamples
+    looked_up_anew: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64))
 
 
 def join_mapped(parts: Sequence[Mapped]) -> Mapped:
@@ -58,6 +60,7 @@ def join_mapped(parts: Sequence[Mapped]) -> Mapped:
         orphans=_summed(part.orphans for part in parts),
         losses=_by_column((part.losses for part in parts), _summed),
         loss_examples=join_examples(part.loss_examples for part in parts),
+        looked_up_anew=pl.concat([part.looked_up_anew for part in parts]),
     )
 
 

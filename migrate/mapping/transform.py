@@ -148,6 +148,7 @@ class Worked:
     orphans: dict[str, int]
     filtered: int
     lines: Exploded
+    looked_up_anew: pl.Series
 
 
 def lookup_tables(
@@ -168,6 +169,7 @@ def work_out(
     good, early = split_missing_ids(base_rows(mapping, rows))
     lines = _explode(mapping, good) if mapping.each else Exploded(good)
     good, orphans = _add_lookups(mapping, lines.rows, tables)
+    looked_up_anew = _looked_up_anew(good)
     kept, failed = _keep(mapping, good)
     if failed.any():
         early += [reject_all(good.filter(failed), "not_computable", "where", None)]
@@ -180,7 +182,10 @@ def work_out(
     computed = _compute_all(mapping, good, settings)
     rejects = _rejects(mapping, good, orphans, computed)
     counted = {name: int(orphan.sum()) for name, orphan in orphans.items()}
-    return Worked(good, computed, rejects, [*early, *lines.rejected], counted, filtered, lines)
+    rejects_before = [*early, *lines.rejected]
+    return Worked(
+        good, computed, rejects, rejects_before, counted, filtered, lines, looked_up_anew
+    )
 
 
 def _compute_all(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> dict[str, Computed]:
@@ -229,6 +234,7 @@ def _map_slice(
         orphans=worked.orphans,
         losses=losses,
         loss_examples=examples,
+        looked_up_anew=worked.looked_up_anew,
     )
 
 
@@ -271,6 +277,15 @@ def _touched(rows: pl.DataFrame, touched_from: int) -> pl.Series:
     return rows.select(
         pl.any_horizontal(pl.col("_position") >= touched_from, *looked_up)
     ).to_series()
+
+
+def _looked_up_anew(rows: pl.DataFrame) -> pl.Series:
+    """The positions of records that look up a row which a delta may have changed."""
+    looked_up = [pl.col(name) for name in rows.columns if name.startswith(_TOUCHED_BY)]
+    if not looked_up:
+        return pl.Series(dtype=pl.Int64)
+    found = rows.filter(pl.any_horizontal(looked_up)).get_column("_position")
+    return found.cast(pl.Int64).unique(maintain_order=True)
 
 
 def _add_lookups(

@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event
 
-import polars as pl
-
 from migrate.config import Project
 from migrate.errors import Interrupted, MappingError, WorkspaceError
 from migrate.mapping.model import Mapping
@@ -32,7 +30,7 @@ from migrate.plan.dataset import (
     target_warnings,
     write_dataset,
 )
-from migrate.plan.delta import read_base
+from migrate.plan.delta import Lookups, lookups_of, read_base
 from migrate.plan.document import (
     FORMAT,
     BaseUsed,
@@ -47,7 +45,6 @@ from migrate.plan.document import (
 )
 from migrate.plan.files import SPILL, stored_columns
 from migrate.plan.gates import check_places, judge_gates
-from migrate.plan.lookups import lookup_frame
 from migrate.plan.open_plan import Plan
 from migrate.plan.plan_folder import begin_plan, finish_plan
 from migrate.plan.reading import Held, ReadingPlace, TargetReader, read_target
@@ -59,6 +56,7 @@ from migrate.plan.totals import total_dataset, totals_rule_of, used_of, write_to
 from migrate.plan.unmapped import unmapped_element_fields, unmapped_fields
 from migrate.progress import Progress
 from migrate.snapshot.reading import Snapshot, SnapshotResource
+from migrate.snapshot.union import living
 from migrate.totals.table import Table
 from migrate.workspace import Workspace
 
@@ -151,7 +149,7 @@ class Making:
     stop: Event
     now: Callable[[], datetime]
     sent: Shipments
-    tables: dict[str, pl.DataFrame] = field(default_factory=dict)
+    tables: dict[str, Lookups] = field(default_factory=dict)
     unmapped: dict[str, tuple[Unmapped, ...]] = field(default_factory=dict)
     readings: dict[str, TargetReading] = field(default_factory=dict)
     datasets: dict[str, DatasetPlan] = field(default_factory=dict)
@@ -165,27 +163,36 @@ class Making:
 
     def make(self, mapping: Mapping, resource: SnapshotResource) -> None:
         """One dataset: its final rows, what other datasets look up in them, and, where it is planned, its files."""
-        final = self._finish(mapping, resource)
+        way = self._way(mapping)
+        # Records that are gone from the source win nothing, fill nothing and consent to nothing.
+        alive = living(resource)
+        final = self._finish(way, resource, alive)
         wanted = self._looked_up(mapping.dataset)
         if wanted is not None:
-            self.tables[mapping.dataset] = lookup_frame(final.gathered.rows, wanted)
+            rows, mapped, base = final.gathered.rows, final.mapped, final.base
+            self.tables[mapping.dataset] = lookups_of(rows, mapped, base, way, wanted)
         if mapping.dataset in self.choice.ids:
-            self._plan(final, resource)
+            self._plan(final, alive)
         final.clear()
         shutil.rmtree(final.spill, ignore_errors=True)
 
-    def _finish(self, mapping: Mapping, resource: SnapshotResource) -> Final:
+    def _way(self, mapping: Mapping) -> Way:
         datatrics, octolis = self.project.datatrics, self.project.octolis
         settings = Settings(datatrics.timezones, datatrics.source_aliases, octolis.float_digits)
-        lookups = {name: self.tables[lookup.dataset] for name, lookup in mapping.lookups.items()}
+        tables = {name: self.tables[lookup.dataset] for name, lookup in mapping.lookups.items()}
         is_delta = self.snapshot.base is not None
-        way = Way(mapping, lookups, settings, self.batch_bytes, is_delta)
+        before = {n: t.before for n, t in tables.items() if t.before is not None}
+        now = {name: table.now for name, table in tables.items()}
+        return Way(mapping, now, settings, self.batch_bytes, is_delta, before)
+
+    def _finish(self, way: Way, resource: SnapshotResource, alive: SnapshotResource) -> Final:
+        mapping = way.mapping
         spill = self.folder / f"{SPILL}{mapping.dataset}"
         task = f"plan {mapping.dataset}"
-        self.progress.begin(task, total=resource.rows, unit="records")
-        mapped = map_resource(resource, way, spill, lambda records: self._tick(task, records))
+        self.progress.begin(task, total=alive.rows, unit="records")
+        mapped = map_resource(alive, way, spill, lambda records: self._tick(task, records))
         self.progress.end(task)
-        base = read_base(resource, way) if is_delta else None
+        base = read_base(resource, way, mapped) if way.is_delta else None
         return finish_dataset(mapping, mapped, spill, self.batch_bytes, base)
 
     def _plan(self, final: Final, resource: SnapshotResource) -> None:

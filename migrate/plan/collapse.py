@@ -15,6 +15,7 @@ import polars as pl
 
 from migrate.mapping.payload import member
 from migrate.plan.files import SOURCE
+from migrate.plan.record_order import CREATED, record_order
 
 LOSERS = pl.Schema(
     {
@@ -56,7 +57,12 @@ class Collapsed:
 
 
 def collapse_rows(
-    rows: pl.DataFrame, columns: Sequence[str], rule: CollapseRule, resource: str
+    rows: pl.DataFrame,
+    columns: Sequence[str],
+    rule: CollapseRule,
+    resource: str,
+    *,
+    drop: Sequence[str] = (),
 ) -> Collapsed:
     """One row per `_key`.
 
@@ -66,13 +72,14 @@ def collapse_rows(
     the best-ranked row that has one, unless the winner sends that null on purpose. A consent is true only where the
     winner says so and no other row says false; it is false where any row says false; gap filling never gives one.
 
-    **Shape**: `rows` may have `_row`, each row's place among all there are, by which the rules tell first and later;
-    else the order of `rows` tells. Any other columns are taken along from the winner.
+    **Shape**: `rows` may have `_created`, and then first and later are told by the order of records
+    (`record_order`), else by `_row`, or else by the order of `rows`. Any other columns are taken along
+    from the winner, but for those to `drop`.
 
     **Guarantees**: the result does not depend on the order in which threads finish.
     """
     ranked = _ranked(rows if "_row" in rows.columns else rows.with_row_index("_row"), rule)
-    merged = _merge(ranked, columns, rule, resource)
+    merged = _merge(ranked.drop(drop, strict=False), columns, rule, resource)
     losers = _losers(ranked, merged, columns)
     return Collapsed(merged.sort("_row"), losers)
 
@@ -92,10 +99,11 @@ def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
 
     Only what ranks them is sorted; the many other columns are moved once.
     """
-    latest = (["_recency", "_row"], [True, True])
-    narrow = rows.select("_key", "_recency", "_row", "_source").with_row_index("_at")
+    latest = (["_recency", "_order"], [True, True])
+    order_of_rows = record_order(rows) if CREATED in rows.columns else rows["_row"].alias("_order")
+    narrow = rows.select("_key", "_recency", order_of_rows, "_source").with_row_index("_at")
     if rule.by == "first":
-        by, descending = ["_row"], [False]
+        by, descending = ["_order"], [False]
     elif rule.by == "source_order":
         places = {source: place for place, source in reversed(list(enumerate(rule.source_order)))}
         place = pl.col("_source").replace_strict(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -16,6 +16,7 @@ from migrate.plan.files import SOURCES
 from migrate.plan.keys import repeated_hashes
 from migrate.plan.partitions import Partitions, PartitionSet
 from migrate.plan.prefetch import read_ahead
+from migrate.plan.record_order import CREATED
 from migrate.plan.rows import MappedRows, Narrow, as_rejects
 
 PART_ROWS = 150_000
@@ -146,7 +147,8 @@ def _shared_rows(
     for rows in read_ahead(accepted.picked(shared)):
         row = rows.get_column("_row")
         told = pl.lit(value=True) if narrow.touched is None else narrow.touched.gather(row)
-        buckets.add(rows.with_columns(told.alias("_touched")), together.slice(done, rows.height))
+        known = rows.with_columns(told.alias("_touched"), narrow.created.gather(row))
+        buckets.add(known, together.slice(done, rows.height))
         done += rows.height
         yield from buckets.take_full()
 
@@ -186,10 +188,10 @@ class _Merging:
         self._collapse(rows.filter(~touched), told=False)
 
     def _collapse(self, rows: pl.DataFrame, *, told: bool) -> None:
-        consents = [name for name, column in self.mapping.columns.items() if column.consent]
-        how = self.mapping.collapse
-        rule = CollapseRule(how.by, how.source_order, how.fill_gaps, consents)
-        found = collapse_rows(rows, list(self.mapping.columns), rule, self.mapping.resource)
+        mapping = self.mapping
+        found = collapse_rows(
+            rows, list(mapping.columns), collapse_rule(mapping), mapping.resource, drop=(CREATED,)
+        )
         large = large_rows(self.mapping, found.rows, self.batch_bytes)
         fits = (
             pl.Series([True])
@@ -200,6 +202,14 @@ class _Merging:
         if told:
             self.losers.add(found.losers)
             self.large.append(large)
+
+
+def collapse_rule(mapping: Mapping, columns: Collection[str] | None = None) -> CollapseRule:
+    """How rows of one key become one, of all columns or of some."""
+    kept = mapping.columns if columns is None else columns
+    consents = [n for n, column in mapping.columns.items() if column.consent and n in kept]
+    how = mapping.collapse
+    return CollapseRule(how.by, how.source_order, how.fill_gaps, consents)
 
 
 def _named(large: pl.DataFrame) -> pl.DataFrame:

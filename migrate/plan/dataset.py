@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -105,6 +105,11 @@ def compare_rows(
         )
     clusters = find_clusters(final.gathered.losers, ", ".join(mapping.key))
     missing = rows_missing(rows, classified.missing, left)
+    if left is not None:
+        # What is left of gone records is listed as that, and is nobody else's.
+        is_left = pl.col("masterid").is_in(left.gone.get_column("masterid").implode())
+        foreign = classified.foreign.filter(~is_left)
+        classified = replace(classified, foreign=foreign)
     return Compared(classified, merges, clusters, left, missing)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import polars as pl
 
@@ -18,8 +18,21 @@ def lookup_frame(rows: FinalRows, columns: Collection[str]) -> pl.DataFrame:
     look-up finds. With a delta, `_touched` tells whether the row is planned. A mapped column `source` or `id` is not
     among them: these names are the record's own.
     """
-    named = sorted(set(columns) - {"source", "id"})
-    found = pl.concat([part for frame in _told(rows, named) for part in _identified(frame, named)])
+    named = _named(columns)
+    return _in_order(part for frame in _told(rows, named) for part in _identified(frame, named))
+
+
+def lookup_rows(rows: pl.DataFrame, columns: Collection[str]) -> pl.DataFrame:
+    """The same of rows that `collapse_rows` made."""
+    return _in_order(_identified(rows, _named(columns)))
+
+
+def _named(columns: Collection[str]) -> list[str]:
+    return sorted(set(columns) - {"source", "id"})
+
+
+def _in_order(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    found = pl.concat(list(parts))
     if found.get_column("_place").null_count() < found.height:
         found = found.sort("_place", nulls_last=False, maintain_order=True)
     return found.drop("_place")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,9 @@ from migrate.mapping.transform import RowMapper, Settings, needed_fields
 from migrate.plan.batches import large_rows
 from migrate.plan.partitions import Partitions, own_copy
 from migrate.plan.prefetch import read_ahead, work_ahead
+from migrate.plan.record_order import CREATED, CREATED_FIELDS, created_times
 from migrate.snapshot.reading import SnapshotResource
+from migrate.snapshot.union import has_field
 
 REJECTS_SCHEMA = {
     "source": pl.String,
@@ -60,6 +62,7 @@ class Narrow:
 
     keys: pl.Series
     recency: pl.Series
+    created: pl.Series
     touched: pl.Series | None = None
 
 
@@ -77,17 +80,48 @@ class MappedRows:
     large: pl.DataFrame
     tally: Tally
     examples: pl.DataFrame
+    before: Sequence[pl.DataFrame] = ()
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a resource is mapped: the mapping, what it looks up, the settings, and the bound of a request's body."""
+    """How a resource is mapped: the mapping, what it looks up, the settings, and the bound of a request's body.
+
+    `lookups_before`: of a delta, what was looked up in its base.
+    """
 
     mapping: Mapping
     lookups: Dict[str, pl.DataFrame]
     settings: Settings
     batch_bytes: int
     is_delta: bool = False
+    lookups_before: Dict[str, pl.DataFrame] = field(default_factory=dict)
+
+    def mapper_before(self) -> RowMapper:
+        """What makes the rows that the base's records gave in the base."""
+        return RowMapper(self.mapping, self.lookups_before or self.lookups, self.settings)
+
+
+def read_fields(resource: SnapshotResource, mapping: Mapping) -> list[str]:
+    """The fields to read for a mapping, and for the order of records, as far as there are any.
+
+    Those that the snapshot lacks are left to the mapping: columns of nulls would only be moved about.
+    """
+    wanted = needed_fields(mapping) | set(CREATED_FIELDS)
+    return sorted(name for name in wanted if has_field(resource, name))
+
+
+def map_before(frame: pl.DataFrame, mapper: RowMapper, settings: Settings) -> pl.DataFrame:
+    """The accepted rows of some records as they were in the base, with `_created`."""
+    rows = mapper.map(frame).accepted.drop("_touched")
+    return rows.with_columns(created_of(frame, rows, settings))
+
+
+def created_of(frame: pl.DataFrame, rows: pl.DataFrame, settings: Settings) -> pl.Series:
+    """When the record of each row was created; `frame` has the records in the order of their positions."""
+    times = created_times(frame, settings.timezones, settings.source_aliases)
+    places = frame["_position"].cast(pl.Int64).search_sorted(rows["_position"].cast(pl.Int64))
+    return times.gather(places).alias(CREATED)
 
 
 def map_resource(
@@ -98,12 +132,11 @@ def map_resource(
     `tick` is told the records of each part as it is done, and may raise to stop.
     """
     touched_from = resource.touched_from if way.is_delta else 0
-    # those that the snapshot lacks are left to the mapping: columns of nulls would only be moved about here
-    fields = sorted(needed_fields(way.mapping).intersection(resource.columns))
+    fields = read_fields(resource, way.mapping)
     mapper = RowMapper(way.mapping, way.lookups, way.settings, touched_from)
-    taking = _Taking(
-        way, touched_from, Partitions(folder / "accepted"), Partitions(folder / "rejects")
-    )
+    stores = (Partitions(folder / "accepted"), Partitions(folder / "rejects"))
+    before = way.mapper_before() if way.lookups_before else mapper
+    taking = _Taking(way, touched_from, *stores, before=before)
     frames = gather_frames(resource.frames(fields, raw=needs_raw(way.mapping)))
     parts = (part for frame in frames for part in _at(frame, touched_from))
     for part, mapped in work_ahead(lambda part: (part, mapper.map(part)), read_ahead(parts)):
@@ -138,7 +171,10 @@ class _Taking:
     touched_from: int
     accepted: Partitions
     rejected: Partitions
+    before: RowMapper
     keys: list[pl.Series] = field(default_factory=list)
+    created: list[pl.Series] = field(default_factory=list)
+    anew: list[pl.DataFrame] = field(default_factory=list)
     recency: list[pl.Series] = field(default_factory=list)
     touched: list[pl.Series] = field(default_factory=list)
     large: list[pl.DataFrame] = field(default_factory=list)
@@ -150,7 +186,8 @@ class _Taking:
     def take(self, frame: pl.DataFrame, mapped: Mapped) -> None:
         """Takes some records. Of a base's records only the accepted rows are kept: the delta says nothing of others."""
         self.read += mapped.read
-        self._accept(mapped.accepted)
+        self._accept(frame, mapped.accepted)
+        self._note_looked_up_anew(frame, mapped.looked_up_anew)
         if frame.height and frame.item(0, "_position") < self.touched_from:
             self.outside += mapped.filtered + mapped.rejected.height
             return
@@ -160,11 +197,19 @@ class _Taking:
             replace(mapped, accepted=mapped.accepted.clear(), rejected=mapped.rejected.clear())
         )
 
-    def _accept(self, rows: pl.DataFrame) -> None:
+    def _note_looked_up_anew(self, frame: pl.DataFrame, positions: pl.Series) -> None:
+        """Keeps what the base's records gave there, whose look-ups have changed since."""
+        theirs = positions.filter(positions < self.touched_from)
+        if len(theirs):
+            records = frame.filter(pl.col("_position").is_in(theirs.implode()))
+            self.anew.append(own_copy(map_before(records, self.before, self.way.settings)))
+
+    def _accept(self, frame: pl.DataFrame, rows: pl.DataFrame) -> None:
         large = large_rows(self.way.mapping, rows, self.way.batch_bytes)
         self.large.append(large.with_columns(pl.col("_at") + self.accepted.height))
         self.keys.append(rows.get_column("_key").hash())
         self.recency.append(rows.get_column("_recency"))
+        self.created.append(created_of(frame, rows, self.way.settings))
         self.touched.append(rows.get_column("_touched"))
         self.accepted.add(rows.drop("_touched"))
 
@@ -183,11 +228,14 @@ class _Taking:
         )
         touched = pl.concat(self.touched, rechunk=True) if self.way.is_delta else None
         narrow = Narrow(
-            pl.concat(self.keys, rechunk=True), pl.concat(self.recency, rechunk=True), touched
+            pl.concat(self.keys, rechunk=True),
+            pl.concat(self.recency, rechunk=True),
+            pl.concat(self.created, rechunk=True),
+            touched,
         )
         large = pl.concat(self.large)
         examples = _examples(whole.loss_examples)
-        return MappedRows(self.accepted, narrow, self.rejected, large, tally, examples)
+        return MappedRows(self.accepted, narrow, self.rejected, large, tally, examples, self.anew)
 
 
 def count_values(values: pl.Series) -> dict[str, int]:

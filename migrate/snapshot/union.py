@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 
 import polars as pl
 
@@ -77,13 +78,19 @@ class UnionResource(SnapshotResource):
             position += frame.height
 
     def replaced(self, fields: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
-        """The base's versions of the records that the delta changed, as the base's own `frames` gives them."""
+        """The base's versions of the records that `frames` leaves out of it, as its own `frames` gives them.
+
+        They are those that the delta changed; of what is `living` also those that are gone.
+        """
         for frame in self.base.frames(self._fields(fields)):
-            found = frame.join(
-                self.keys, on=IDENTITY, how="semi", nulls_equal=True, maintain_order="left"
-            )
-            if found.height:
-                yield found
+            yield from _among(frame, self.hidden)
+
+    def departed(self, fields: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The last versions of the records that are gone since the whole snapshot at the bottom."""
+        names = self._fields(fields)
+        before = self.base.departed(names) if isinstance(self.base, UnionResource) else iter(())
+        for frame in chain(before, living(self.base).frames(names)):
+            yield from _among(frame, self.gone)
 
     def scan(self) -> pl.LazyFrame:
         """The stored columns of both, lazily and in any order; null where one has no such column."""
@@ -96,8 +103,16 @@ class UnionResource(SnapshotResource):
         # What was gone before and has come back since is in the delta, and so among its keys.
         hidden = pl.concat([self.keys, self.gone]).unique()
         kept = _count_kept(base, hidden)
-        result = replace(self.result, distinct=kept + self.delta.rows)
-        return replace(self, base=base, hidden=hidden, kept=kept, result=result)
+        return replace(self, base=base, hidden=hidden, kept=kept, touched_from=kept)
+
+
+def has_field(resource: SnapshotResource, name: str) -> bool:
+    """Whether records of a resource may have a field: it has a column, or may be in `_raw` alone."""
+    if name in resource.columns:
+        return True
+    if isinstance(resource, UnionResource):
+        return has_field(resource.base, name) or has_field(resource.delta, name)
+    return isinstance(resource, SnapshotResource) and resource.is_only_in_raw(name)
 
 
 def living(resource: SnapshotResource) -> SnapshotResource:
@@ -148,8 +163,13 @@ def open_living(workspace: Workspace, name: str) -> Snapshot:
         return found
     union = put_on_base(workspace, found, None)
     return replace(
-        union, resources={resource: living(one) for resource, one in union.resources.items()}
+        union, resources={name: _counted(living(one)) for name, one in union.resources.items()}
     )
+
+
+def _counted(resource: SnapshotResource) -> SnapshotResource:
+    """The resource with the number of its own records in the place of the delta's."""
+    return replace(resource, result=replace(resource.result, distinct=resource.rows))
 
 
 def put_on_base(
@@ -277,6 +297,13 @@ def _count_kept(base: SnapshotResource, hidden: pl.DataFrame) -> int:
         frame.select(IDENTITY).join(hidden, on=IDENTITY, how="anti", nulls_equal=True).height
         for frame in base.frames([], raw=False)
     )
+
+
+def _among(frame: pl.DataFrame, who: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The records of some identities, if there are any."""
+    found = frame.join(who, on=IDENTITY, how="semi", nulls_equal=True, maintain_order="left")
+    if found.height:
+        yield found
 
 
 def _placed(frame: pl.DataFrame, position: int) -> pl.DataFrame:

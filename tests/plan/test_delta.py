@@ -234,8 +234,11 @@ def test_records_that_are_gone_are_listed(bench, make_profile) -> None:
         ("shop", "p5", None, None, 0, None),
     ]
     counts = plan.document.datasets["contacts"]
-    assert (counts.gone, counts.planned, counts.foreign, counts.outside_delta) == (3, 0, 1, 5)
+    assert (counts.gone, counts.planned, counts.foreign, counts.outside_delta) == (3, 1, 1, 1)
     assert table(plan, "contacts", "foreign")["masterid"].to_list() == ["m9"]
+    assert sent(plan, "contacts")["a2@example.test"][1] == [
+        {"resource": "profiles", "source": "shop", "id": "twin", "position": None}
+    ]
     assert "gone.parquet" in render_plan(plan)
 
 
