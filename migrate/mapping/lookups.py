@@ -45,7 +45,7 @@ class LookupTable:
         self._says_touched = table.schema.get(TOUCHED) == pl.Boolean
         rows = _as_text(table, self._names)
         self._exact = _once(rows)
-        self._resolved = _once(_meeting(_resolved(rows, aliases), rows)) if aliases else None
+        self._resolved = _once(_meeting(self._exact, aliases)) if aliases else None
 
     def find(self, source: pl.Series, record_id: pl.Series) -> LookedUp:
         """The columns of the row that came from (source, id): by the exact source, else with aliases resolved.
@@ -82,9 +82,9 @@ def _once(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.unique(["s", "i"], keep="first", maintain_order=True)
 
 
-def _meeting(resolved: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def _meeting(rows: pl.DataFrame, aliases: Dict[str, str]) -> pl.DataFrame:
     """Rows under their common names, those that count first; a change of one is a change of all."""
-    ordered = resolved.with_columns(rows["s"].alias("own")).sort(
+    ordered = _resolved(rows.with_columns(pl.col("s").alias("own")), aliases).sort(
         "hit", "own", nulls_last=True, maintain_order=True
     )
     if TOUCHED in ordered.columns:

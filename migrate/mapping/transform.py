@@ -183,9 +183,7 @@ def work_out(
     rejects = _rejects(mapping, good, orphans, computed)
     counted = {name: int(orphan.sum()) for name, orphan in orphans.items()}
     rejects_before = [*early, *lines.rejected]
-    return Worked(
-        good, computed, rejects, rejects_before, counted, filtered, lines, looked_up_anew
-    )
+    return Worked(good, computed, rejects, rejects_before, counted, filtered, lines, looked_up_anew)
 
 
 def _compute_all(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> dict[str, Computed]:
