@@ -17,7 +17,7 @@ from migrate.language.yaml_text import MAX_BYTES
 from migrate.language.yaml_text import MAX_DEPTH as YAML_DEPTH
 from migrate.mapping.formats import MEANINGS
 from migrate.mapping.functions import FUNCTIONS, Function
-from migrate.mapping.model import Collapse, Column, Lookup, Mapping
+from migrate.mapping.model import Collapse, Column, Example, Lookup, Mapping
 from migrate.mapping.rules import LOSSES, RULES
 
 TARGET = Path(__file__).with_name("mapping.md")
@@ -87,6 +87,19 @@ counted; anything else breaks `each_not_a_list`. An element without a value in a
 value where no column reads `item`, breaks `empty_element`.
 
 ## Keys of the file
+"""
+EXAMPLES = """
+A file may show what becomes of records, for its reader and against slips: `mapping check` runs its examples, and no plan is made of a file
+of which one fails. Look-ups find nothing in an example. `migrate mapping preview FILE --as-example ID` prints one of a record of the snapshot.
+
+```yml
+examples:
+  - says: a word of yes in Dutch
+    record: {profileid: "1", source: Shop, newsletter: Ja}
+    row: {newsletter: true, email: null}
+  - record: {profileid: "2", source: Shop, newsletter: misschien}
+    row: {newsletter: null}
+```
 """
 AFTER_KEYS = f"""
 Files are YAML 1.2 (`no` and `on` are text), at most {MAX_BYTES:,} bytes and {YAML_DEPTH} levels deep, without anchors, aliases and tags.
@@ -169,6 +182,7 @@ def render() -> str:
     ]
     codes = "".join(_table(("code", "means"), [(f"`{c}`", m) for c, m in MEANINGS.items()]))
     types = TYPES_TABLE.replace("CODES_TABLE\n", codes + "\n")
+    parts += ["\n### `examples`\n", EXAMPLES, *_keys(Example)]
     parts += [AFTER_KEYS, types, *_functions(FUNCTIONS.values()), SQL]
     parts += _table(
         ("rule", "means", "way out"), [(f"`{r.name}`", r.says, r.hint) for r in RULES.values()]

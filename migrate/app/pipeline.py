@@ -128,8 +128,10 @@ def run_plan(
     from migrate.app.shipments import find_shipments
     from migrate.app.standing import note_planned, read_seen
     from migrate.app.target_client import open_target
+    from migrate.mapping.examples import refuse_failing
     from migrate.mapping.files import read_mappings
     from migrate.mapping.styles import refuse_contradicted
+    from migrate.mapping.transform import Settings
     from migrate.plan.build import build_plan
     from migrate.plan.request import PlanRequest
     from migrate.snapshot.union import open_to_plan
@@ -140,6 +142,9 @@ def run_plan(
     request = PlanRequest(name=name, datasets=tuple(datasets) or None, offline=offline, sent=sent)
     found = open_to_plan(context.workspace, snapshot, base)
     refuse_contradicted(mappings, found.rows_of)
+    zones, aliases = context.project.datatrics.timezones, context.project.datatrics.source_aliases
+    settings = Settings(zones, aliases, context.project.octolis.float_digits)
+    refuse_failing(mappings.values(), settings, found.rows_of)
     if found.base is not None:
         ids = context.project.octolis.datasets
         wanted = {name: ids[name] for name in datasets or ids if name in ids}

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from migrate.config import Project
     from migrate.mapping.against import Remark
     from migrate.mapping.model import Mapping
+    from migrate.mapping.transform import Settings
     from migrate.snapshot.reading import Snapshot, SnapshotResource
 
 _OWN = ("_source", "_id", "_page", "_raw")
+# records that a proposal shows
+_EXAMPLES = 2
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -49,6 +52,7 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
     shows or that no mapping uses are told as well, and sources that it does not have.
     """
     from migrate.errors import MappingError
+    from migrate.mapping.against import LEFT_OVER, PROBLEM
     from migrate.report.mapping import render_check
 
     project = app.open_project() if not files or snapshot or app.project_file.exists() else None
@@ -56,8 +60,13 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
     against = _newest(project, snapshot) if project and not no_snapshot else None
     remarks = _remarks(project, against, found) if project and against else []
     problems = [*wrong, *(remark.text for remark in remarks if remark.level == "problem")]
+    problems += _failing(project, against, found)
     if problems:
-        raise MappingError(problems, hint="correct the file, then: migrate mapping check")
+        # what costs rows or values is told in the same round: it may be why an example fails
+        costly = [one.text for one in remarks if PROBLEM < one.harm < LEFT_OVER]
+        raise MappingError(
+            [*problems, *costly], hint="correct the file, then: migrate mapping check"
+        )
     name = against.name if against else None
     app.finish(
         CommandOutcome(
@@ -110,6 +119,7 @@ def new(app: App, resource: str, snapshot: str | None, out: Path | None) -> None
     path = write_proposal(
         cast("ResourceName", resource), survey, opened.name, project.mappings, out
     )
+    _add_examples(project, path, opened)
     app.finish(
         CommandOutcome(
             command="mapping new",
@@ -144,30 +154,39 @@ def new(app: App, resource: str, snapshot: str | None, out: Path | None) -> None
     help="The snapshot to take records from [the newest that is no delta].",
 )
 @click.option("--show-values", is_flag=True, help="Show values as they are, not masked.")
+@click.option(
+    "--as-example",
+    "example",
+    metavar="ID",
+    help="Print the record of this id as an entry of the file's `examples`, and nothing else.",
+)
 @pass_app
-def preview(app: App, file: Path, rows: int, snapshot: str | None, show_values: bool) -> None:
+def preview(
+    app: App, file: Path, rows: int, snapshot: str | None, show_values: bool, example: str | None
+) -> None:
     """Show rows before and after a mapping FILE, then rejected rows with the reason.
 
     The snapshot's first 5,000 records of the resource are looked at. Values are masked unless --show-values is given.
     """
     from migrate.mapping import preview as room
     from migrate.mapping.files import read_mapping, read_mappings
-    from migrate.mapping.transform import Settings
     from migrate.privacy.mask import workspace_masker
     from migrate.report.mapping import render_preview, summarise_preview
 
     project = app.open_project()
     made = read_mapping(file)
     opened = _open(project, snapshot)
+    if example is not None:
+        text = _example(project, opened, made, example, masked=not show_values)
+        data = {"dataset": made.dataset, "snapshot": opened.name, "example": text}
+        app.finish(CommandOutcome(command="mapping preview", text=text, data=data))
+        return
 
     def read(resource: str, fields: Collection[str]) -> Iterator[pl.DataFrame]:
         return _resource(opened, resource).frames(fields)
 
     others = read_mappings(project.mappings) if made.lookups else {}
-    settings = Settings(
-        project.datatrics.timezones, project.datatrics.source_aliases, project.octolis.float_digits
-    )
-    found = room.preview(made, others, read, settings, rows)
+    found = room.preview(made, others, read, _settings(project), rows)
     mask = str if show_values else workspace_masker(project.workspace).mask
     app.finish(
         CommandOutcome(
@@ -223,6 +242,65 @@ def _read(files: Sequence[Path], project: Project | None) -> tuple[list[Mapping]
     return found, [*told, *wrong]
 
 
+def _failing(project: Project | None, against: Snapshot | None, found: list[Mapping]) -> list[str]:
+    """The examples of the files that do not come out as they say."""
+    from migrate.mapping.examples import failing_examples, finder
+    from migrate.mapping.transform import Settings
+
+    settings = _settings(project) if project else Settings()
+    rows_of = against.rows_of if against else None
+    return [
+        line
+        for made in found
+        for line in failing_examples(made, settings, finder(made, rows_of) if rows_of else None)
+    ]
+
+
+def _add_examples(project: Project, path: Path, snapshot: Snapshot) -> None:
+    """Puts a few records, masked, at the end of a proposal as its examples."""
+    from migrate.mapping.examples import make_example, masked_record, read_record
+    from migrate.mapping.files import read_mapping
+
+    made = read_mapping(path)
+    frame = next(iter(snapshot.rows_of(made.resource, ["_raw"])), None)
+    if frame is None:
+        return
+    records = [read_record(raw) for raw in frame["_raw"].drop_nulls().head(_EXAMPLES)]
+    shown = dict.fromkeys(
+        make_example(made, masked_record(record), _settings(project)) for record in records
+    )
+    if shown:
+        head = "# Records with letters as a and digits as 1, and what becomes of them: put your own odd ones beside."
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write("\n".join([head, "examples:", *shown, ""]))
+
+
+def _example(
+    project: Project, snapshot: Snapshot, made: Mapping, record_id: str, *, masked: bool
+) -> str:
+    """One record of the snapshot as an example of the file."""
+    from migrate.errors import UsageError
+    from migrate.mapping.examples import finder, make_example, masked_record
+
+    record = finder(made, snapshot.rows_of)(record_id, None)
+    if record is None:
+        raise UsageError(
+            f"snapshot {snapshot.name} has no record {record_id!r} of {made.resource}",
+            hint=f"migrate mapping preview {made.file}",
+        )
+    return make_example(made, masked_record(record) if masked else record, _settings(project))
+
+
+def _settings(project: Project) -> Settings:
+    from migrate.mapping.transform import Settings
+
+    return Settings(
+        project.datatrics.timezones,
+        project.datatrics.source_aliases,
+        project.octolis.float_digits,
+    )
+
+
 def _open(project: Project, name: str | None) -> Snapshot:
     """The snapshot of that name, else the newest one that is no delta: a delta may hold nothing to look at."""
     from migrate.snapshot.reading import newest_whole, open_snapshot
@@ -256,18 +334,14 @@ def _resource(snapshot: Snapshot, name: str) -> SnapshotResource:
 def _remarks(project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> list[Remark]:
     from migrate.mapping.against import check_against, look_at
     from migrate.mapping.styles import find_contradictions
-    from migrate.mapping.transform import Settings, needed_fields
+    from migrate.mapping.transform import needed_fields
     from migrate.mapping.trial import try_out
     from migrate.privacy.mask import workspace_masker
     from migrate.snapshot.uncolumned import describe_uncolumned
 
     remarks: list[Remark] = []
     mask = workspace_masker(project.workspace).mask
-    settings = Settings(
-        project.datatrics.timezones,
-        project.datatrics.source_aliases,
-        project.octolis.float_digits,
-    )
+    settings = _settings(project)
     known = [*mappings, *_others(project, mappings)]
     for name in dict.fromkeys(made.resource for made in mappings):
         found = snapshot.resource(name)

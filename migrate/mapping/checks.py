@@ -18,6 +18,7 @@ from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Column, Mapping, constant_text
 from migrate.mapping.order import find_circle
+from migrate.mapping.rules import RULES
 from migrate.mapping.sql import SqlRefused, parse_sql, run_sql
 from migrate.mapping.types import read_typed
 from migrate.workspace import is_name
@@ -37,6 +38,7 @@ def check_mapping(mapping: Mapping, document: Document) -> list[Problem]:
         *_check_where(mapping),
         *_check_uses(mapping),
         *_check_lookups(mapping),
+        *_check_examples(mapping),
     ]
     for name, column in mapping.columns.items():
         path = ("columns", name)
@@ -101,6 +103,24 @@ def _check_looked_up(mapping: Mapping, by_name: dict[str, Mapping], complete: bo
         for column in sorted(lookup_columns(mapping)[name] - set(other.columns)):
             path = next(path for path, used in named_uses(mapping) if used == f"{name}.{column}")
             yield path, f"{lookup.dataset} has no column {column!r}{suggest(column, other.columns)}"
+
+
+def _check_examples(mapping: Mapping) -> Found:
+    for number, example in enumerate(mapping.examples):
+        at = ("examples", number)
+        if (example.record is None) is (example.id is None):
+            yield at, "one of `record` and `id`"
+        wanted = [example.row is not None, example.reject is not None, example.filter]
+        if sum(wanted) != 1:
+            yield at, "what is expected of it? one of `row`, `reject`, `filter`"
+        if example.reject is not None and example.reject not in RULES:
+            yield (*at, "reject"), f"{example.reject!r} is no rule{suggest(example.reject, RULES)}"
+        for name in example.row or {}:
+            if name not in mapping.columns:
+                yield (
+                    (*at, "row", name),
+                    f"there is no column {name!r}{suggest(name, mapping.columns)}",
+                )
 
 
 def _check_key(mapping: Mapping) -> Found:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from migrate.language.yaml_text import Document, Path, Problem, Unquoted
-from migrate.mapping.model import Collapse, Column, Lookup, Mapping
+from migrate.mapping.model import Collapse, Column, Example, Lookup, Mapping
 
 # below it two words have some letters in common by chance
 _NEAR = 0.66
@@ -162,7 +162,9 @@ def _options(expected: str) -> list[str]:
 
 def _known_keys(path: Path) -> list[str]:
     model: type[BaseModel] = Mapping
-    if len(path) > 1 and path[0] == "collapse":
+    if len(path) > 2 and path[0] == "examples":
+        model = Example
+    elif len(path) > 1 and path[0] == "collapse":
         model = Collapse
     elif len(path) > 2 and path[0] in {"columns", "lookups"}:
         model = Column if path[0] == "columns" else Lookup

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
 
+from migrate.language.yaml_text import Unquoted
 from migrate.names import ResourceName
 
 ColumnType = Literal["text", "integer", "float", "boolean", "datetime", "date", "json"]
@@ -134,6 +135,36 @@ class Column(_Strict):
         return self.null == "send" or self.on_invalid == "null"
 
 
+class Example(_Strict):
+    """A record, and the row, reject or filter that is expected of it."""
+
+    says: StrictStr | None = Field(None, description="What it shows, for the reader.")
+    record: dict[StrictStr, Any] | None = Field(None, description="The record as it is sent.")
+    id: StrictStr | None = Field(
+        None, description="Instead of `record`: the id of one in the snapshot."
+    )
+    source: StrictStr | None = Field(
+        None, description="With `id`: the record's source, where it is needed."
+    )
+    position: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="With `each`: the place of the element, 1 unless said."
+    )
+    row: dict[StrictStr, Constant | None] | None = Field(
+        None,
+        description="Columns with the values that are sent, null where one is left out; others are not looked at.",
+    )
+    reject: StrictStr | None = Field(None, description="The rule by which it is rejected.")
+    filter: StrictBool = Field(False, description="Whether `where` leaves it out.")
+
+    @field_validator("row", mode="before")
+    @classmethod
+    def _read_numbers(cls, value: Any) -> Any:
+        # numbers with a point are kept as they are written, and compared as they are sent
+        if not isinstance(value, dict):
+            return value
+        return {name: one.text if isinstance(one, Unquoted) else one for name, one in value.items()}
+
+
 class Mapping(_Strict):
     """One dataset: the resource it is made of, its key and its columns."""
 
@@ -168,6 +199,10 @@ class Mapping(_Strict):
     ignore: tuple[StrictStr, ...] = Field((), description="Fields left behind on purpose.")
     unmapped: Literal["report", "fail"] = Field(
         "report", description="What happens with fields that nobody maps."
+    )
+
+    examples: tuple[Example, ...] = Field(
+        (), description="Records and what is expected of them, run by check and before every plan."
     )
 
     # where it was read from: no keys of the file

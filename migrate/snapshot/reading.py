@@ -168,7 +168,10 @@ class Snapshot:
         """The rows of a resource with some of its fields; none where the snapshot was made without it."""
         found = self.resources.get(resource)
         known = [name for name in fields if found is not None and name in found.columns]
-        return found.frames(known, raw=False) if found is not None and known else iter(())
+        raw = "_raw" in fields
+        if found is None or not (known or raw):
+            return iter(())
+        return found.frames([name for name in known if name != "_raw"], raw=raw)
 
 
 @dataclass(frozen=True)

@@ -321,7 +321,13 @@ RESOURCE_NAMES: dict[str, Any] = {name: name for name in DATASETS}
 def test_a_slip_that_costs_a_column_comes_first(project: Path) -> None:
     """A column that nothing fills and a full field that nobody maps stand above all that a shop merely lacks."""
     file = project / "mappings" / "orders.yaml"
-    file.write_text(file.read_text().replace("[total, metadata.total]", "[totl]"))
+    text = file.read_text().replace("[total, metadata.total]", "[totl]")
+    file.write_text(text)
+    failed = run(project, "mapping", "check").exception
+    assert isinstance(failed, MappingError)
+    assert "examples.0: total is left out" in str(failed)
+    assert "did you mean 'total'" in str(failed)
+    file.write_text(text.partition("examples:")[0])
     told = summary(project, "mapping", "check")["warnings"]
     places = [
         at
