@@ -7,6 +7,7 @@ from typing import Any
 
 from migrate.report.diff_lists import WrittenList
 from migrate.report.diff_view import DatasetView, DiffView
+from migrate.report.html import COUNT_COLUMNS
 from migrate.report.searchable import ROW_KINDS, render_searchable
 from migrate.report.totals import view_table
 
@@ -15,8 +16,8 @@ KINDS = (
     ("update", "changed"),
     ("unknown", "new or changed"),
     ("unchanged", "already the same"),
-    ("collapsed", "collapsed into another row"),
-    ("filtered", "left out by the mapping"),
+    ("collapsed", "part of another row"),
+    ("filtered", "left out on purpose"),
     ("rejected", "rejected"),
 )
 _DAYS = 400
@@ -42,6 +43,7 @@ def render_page(view: DiffView, lists: Sequence[WrittenList], *, made_at: str, f
         lists=lists,
         folder=folder,
         made_at=made_at,
+        count_columns=COUNT_COLUMNS,
     )
 
 

@@ -16,9 +16,10 @@ from migrate import parquet
 from migrate.mapping.rules import LOSSES, RULES
 from migrate.plan.key_clusters import BEFORE_COLLAPSE
 from migrate.plan.open_plan import read_totals
+from migrate.report.about import Fact, facts_of_plan
 from migrate.report.shown import Shown
 from migrate.report.terminal import format_duration
-from migrate.report.verdict import Verdict, judge_plan
+from migrate.report.verdict import LOSS_KINDS, Verdict, judge_plan
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, Forecast, PlanDocument
@@ -71,6 +72,7 @@ class DiffView:
     gates: Rows
     unknowable: tuple[str, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    about: tuple[Fact, ...] = ()
 
 
 def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
@@ -92,6 +94,7 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
         gates=[finding.model_dump() for finding in document.gates],
         unknowable=_unknowable(document),
         skipped=document.skipped,
+        about=facts_of_plan(plan, "planned"),
     )
 
 
@@ -209,7 +212,13 @@ def _losses(
         for loss, rows in losses.items()
     ]
     return [
-        {"column": column, "loss": loss, "says": LOSSES.get(loss, ""), "rows": rows}
+        {
+            "column": column,
+            "loss": loss,
+            "says": LOSSES.get(loss, ""),
+            "rows": rows,
+            "harms": LOSS_KINDS.get(loss, "cut") is not None,
+        }
         | {
             "share": rows / counts.accepted if counts.accepted else 0.0,
             "examples": examples.get((column, loss), []),

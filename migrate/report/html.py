@@ -8,17 +8,45 @@ from typing import Any
 
 from jinja2 import Template
 
+from migrate.mapping.rules import RULES
 from migrate.report.extract import NOT_MIGRATED
 from migrate.report.page import page_template
 
 KINDS = (
-    ("create", "created"),
-    ("update", "updated"),
-    ("unknown", "created or updated"),
-    ("unchanged", "unchanged"),
-    ("collapsed", "collapsed into another row"),
-    ("filtered", "filtered by the mapping"),
+    ("create", "new"),
+    ("update", "changed"),
+    ("unknown", "new or changed"),
+    ("unchanged", "already the same"),
+    ("collapsed", "part of another row"),
+    ("filtered", "left out on purpose"),
     ("rejected", "rejected"),
+)
+
+COUNT_COLUMNS = (
+    ("read", "Read"),
+    ("filtered", "Left out on purpose"),
+    ("discarded", "Discarded by hand"),
+    ("rejected", "Rejected"),
+    ("waiting", "Waiting for a parent"),
+    ("collapsed", "Part of another row"),
+    ("outside_delta", "Outside the delta"),
+    ("create", "New"),
+    ("update", "Changed"),
+    ("unchanged", "Already the same"),
+    ("unknown", "New or changed"),
+)
+"""What became of the rows, in the words of every page."""
+LOAD_COLUMNS = (
+    ("written", "Written"),
+    ("created", "Created"),
+    ("updated", "Updated"),
+    ("merged", "Merged away"),
+    ("rejected", "Refused"),
+    ("deferred", "Put off"),
+    ("altered", "Stored in another form"),
+    ("requests", "Requests"),
+    ("throttled_429", "Asked to slow down"),
+    ("busy_423", "Dataset busy"),
 )
 
 
@@ -27,7 +55,7 @@ def render_run(summary: Mapping[str, Any], *, made_at: str) -> str:
     datasets = summary.get("plan_datasets", {})
     kinds = [(kind, label) for kind, label in KINDS if any(d.get(kind) for d in datasets.values())]
     rules = [
-        (name, rule, count)
+        (name, rule, *_words(rule), count)
         for name, dataset in datasets.items()
         for rule, count in sorted(
             dataset.get("rejected_by_rule", {}).items(), key=lambda item: (-item[1], item[0])
@@ -40,7 +68,15 @@ def render_run(summary: Mapping[str, Any], *, made_at: str) -> str:
         reject_rules=rules,
         not_migrated=NOT_MIGRATED,
         made_at=made_at,
+        about=summary.get("about", ()),
+        count_columns=COUNT_COLUMNS,
+        load_columns=LOAD_COLUMNS,
     )
+
+
+def _words(rule: str) -> tuple[str, str]:
+    known = RULES.get(rule)
+    return (known.says, known.hint) if known else ("", "")
 
 
 @cache

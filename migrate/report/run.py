@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from migrate.report.about import Fact, facts_of_making, facts_of_plan
 from migrate.report.extract import render_extraction, summarise_extraction
 from migrate.report.html import render_run
 from migrate.report.load import render_load, summarise_load
@@ -45,6 +46,7 @@ def summarise_run(
         "revenue_note": "",
         **(notes or {}),
         "verdict": judge_run(run).summarise(),
+        "about": _about(run),
         "revenue": [_revenue_entry(row) for row in revenue],
     }
     if run.plan:
@@ -55,6 +57,13 @@ def summarise_run(
     if run.reconciliation:
         summary["reconcile"] = summarise_reconciliation(run.reconciliation)
     return summary
+
+
+def _about(run: Run) -> list[Fact]:
+    if run.plan is None:
+        return [("Snapshot", run.extraction.snapshot), *facts_of_making()]
+    state = "loaded" if run.loaded else "planned"
+    return list(facts_of_plan(run.plan, state))
 
 
 def forecast_sentence(run: Run) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from migrate.report.terminal import Row, inert, render_table
+from migrate.report.terminal import Row, inert, render_table, say_count
 
 Mask = Callable[[str], str]
 Facts = Mapping[str, Any]
@@ -139,7 +139,9 @@ def _render_row(row: Facts, mask: Mask | None) -> list[str]:
     record, batch = ledger.get("record"), ledger.get("batch")
     if batch:
         answered = f", answered as {inert(batch['request_id'])}" if batch["request_id"] else ""
-        lines.append(f"  batch {batch['state']} after {batch['requests']} requests{answered}")
+        lines.append(
+            f"  batch {batch['state']} after {say_count(batch['requests'], 'request')}{answered}"
+        )
     if record:
         lines.append(_settled(record, mask))
     lines += [_failed(failure) for failure in ledger.get("failures", ())]

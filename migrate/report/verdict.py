@@ -238,12 +238,15 @@ def _money_findings(name: str, table: Table) -> Iterator[Finding]:
         text = f"{name}: the source has {amounts} that the plan lacks"
         yield Finding("money", text, name, None, len(groups), len(table.groups))
     elif not table.is_planned and not table.doubts:
-        lacking = abs(table.whole.lacking.rows)
+        lacking = table.whole.lacking.rows
         unit = "orders" if table.kind == "revenue" else table.kind
-        text = f"{name}: the numbers of {unit} in source and plan differ in some groups ({lacking:,} in all)"
+        if lacking > 0:
+            text = f"{name}: {lacking:,} {unit} of the source are not in the plan"
+        else:
+            text = f"{name}: the numbers of {unit} in source and plan differ in some groups"
         yield Finding("money", text, name, None, len(table.unequal), len(table.groups))
     if table.unreadable:
-        text = f"{name}: {say_count(table.unreadable, 'amount')} cannot be read and stand in no sum"
+        text = f"{name}: {say_count(table.unreadable, 'amount')} cannot be read, in no sum"
         yield Finding("money", text, name, None, table.unreadable, table.whole.source.rows)
     for doubt in table.doubts:
         yield Finding("unverified", f"{name}: totals are not proven: {doubt}", name)

@@ -99,3 +99,31 @@ def test_a_run_that_stopped_early_still_has_a_page() -> None:
     told = {"colour": "red", "headline": "Not finished", "lines": ["max_rejected"]}
     empty = summary(load={}, reconcile={}, plan_datasets={}, verdict=told)
     assert "Not finished" in render_run(empty, made_at="now")
+
+
+def test_no_code_marks_on_a_page() -> None:
+    """What stands between backticks is set as code, whatever else is in the sentence; an odd mark stays."""
+    told = {
+        "colour": "amber",
+        "headline": "h",
+        "lines": ["use `apply: <b>` or `x`", "an odd ` mark"],
+    }
+    page = render_run(summary(verdict=told), made_at="now")
+    assert "<li>use <code>apply: &lt;b&gt;</code> or <code>x</code></li>" in page
+    assert "<li>an odd ` mark</li>" in page
+
+
+def test_columns_of_zeros_are_on_no_page() -> None:
+    """A head that tells of nothing is left out, and none is a status code."""
+    page = render_run(summary(), made_at="now")
+    heads = re.findall(r'<th scope="col" class="n">([^<]+)</th>', page)
+    assert "New" in heads
+    assert not {"429", "423", "Merged away", "Changed", "Put off"} & set(heads)
+    assert "Asked to slow down" not in page
+
+
+def test_a_rule_is_told_in_words() -> None:
+    """With what helps; the rule's own name stands behind it."""
+    page = render_run(summary(), made_at="now")
+    assert "not a decimal number" in page
+    assert "(not_a_number)" in page

@@ -1,0 +1,66 @@
+"""What a page is about: whose data, which target, which plan and mappings, by which version, made when and by whom."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from migrate import __version__
+
+if TYPE_CHECKING:
+    from migrate.plan.document import PlanDocument
+    from migrate.plan.open_plan import Plan
+
+Fact = tuple[str, str]
+_HASH_CHARS = 12
+
+
+def facts_of_plan(plan: Plan, state: str) -> tuple[Fact, ...]:
+    """Facts of a plan's page, as pairs of a label and a text. `state`: that of the plan."""
+    document = plan.document
+    snapshot = document.snapshot.name
+    if document.snapshot.base:
+        snapshot += f", a delta on {document.snapshot.base.name}"
+    address = urlsplit(str(document.settings.get("octolis.base_url", "")))
+    return (
+        ("Datatrics project", _project_of(plan)),
+        ("Octolis", address.netloc or "not known"),
+        ("Datasets", ", ".join(f"{name} ({id_})" for name, id_ in document.dataset_ids.items())),
+        ("Snapshot", snapshot),
+        ("Plan", f"{plan.name} ({state})"),
+        ("Mappings", ", ".join(_versions(document))),
+        *facts_of_making(),
+    )
+
+
+def _project_of(plan: Plan) -> str:
+    manifest = plan.folder.parents[1] / "snapshots" / plan.document.snapshot.name / "manifest.json"
+    try:
+        return str(json.loads(manifest.read_bytes())["project_id"])
+    except (OSError, ValueError, KeyError):
+        # The snapshot may be gone long before its plan's report is read.
+        return "not known"
+
+
+def facts_of_making() -> tuple[Fact, ...]:
+    """Who made a page, and by which version of the tool."""
+    return (("Made by", f"{_user()}@{socket.gethostname()}, migrate {__version__}"),)
+
+
+def _versions(document: PlanDocument) -> Sequence[str]:
+    used = {
+        mapping.file.rsplit("/", 1)[-1]: mapping.sha256 for mapping in document.mappings.values()
+    }
+    return [f"{file} {sha256[:_HASH_CHARS]}" for file, sha256 in sorted(used.items())]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container without a name for its user.
+        return "unknown"
