@@ -333,8 +333,8 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
     return project.model_copy(
         update={
             "file": file,
-            "workspace": folder / project.workspace,
-            "mappings": folder / project.mappings,
+            "workspace": folder / _own_path(file, "workspace", project.workspace),
+            "mappings": folder / _own_path(file, "mappings", project.mappings),
             "secrets": read_secrets(
                 folder / ".env",
                 environ,
@@ -342,6 +342,17 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
             ),
         }
     )
+
+
+def _own_path(file: Path, key: str, path: Path) -> Path:
+    """The path with `~` as the home folder, as a shell would read it."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"{file}: {key}: {str(path)!r:.120} names the home folder of nobody here",
+            hint="write the whole path, or one from the folder of this file",
+        ) from None
 
 
 def _refuse_fast_limits(file: Path, octolis: Octolis) -> None:

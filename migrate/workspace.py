@@ -6,6 +6,7 @@ Files hold personal data: the command line sets the process's umask to 077, so t
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from migrate.errors import Locked, UsageError, WorkspaceError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
 _HASH_CHUNK_BYTES = 1 << 20
 
 
@@ -162,6 +164,8 @@ class Places(Protocol):
 class Workspace:
     """Paths below the workspace folder. Making one touches no disk.
 
+    `forces_unlock`: locks that another host left behind are broken.
+
     `snapshots_at` is the URL of an object store where finished snapshots live, None for below `snapshots`; with
     `keeps_copies` they are in both places.
     """
@@ -171,6 +175,7 @@ class Workspace:
     ) -> None:
         self.root = root
         self.snapshots_at = snapshots_at
+        self.forces_unlock = False
         self.keeps_copies = keeps_copies
         self.snapshots = root / "snapshots"
         self.plans = root / "plans"
@@ -228,6 +233,7 @@ class Workspace:
         A holder on this host that is dead holds nothing: the system drops its lock with it. A lock file left by
         another host cannot be judged from here and is broken only with `force`.
         """
+        force = force or self.forces_unlock
         path.parent.mkdir(parents=True, exist_ok=True)
         holder_file = path.with_suffix(".holder")
         lock = FileLock(path)
@@ -237,6 +243,9 @@ class Workspace:
             raise Locked(
                 f"{what} is in use by {_holder_text(holder_file)}", hint="wait for it, or stop it"
             ) from None
+        except (OSError, NotImplementedError) as error:
+            if not force:
+                raise _no_locks(path, what, error) from None
         me = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -251,6 +260,21 @@ class Workspace:
             if _read_holder(holder_file) == me:
                 holder_file.unlink(missing_ok=True)
             lock.release()
+
+
+def _no_locks(path: Path, what: str, error: Exception) -> WorkspaceError:
+    """The system refuses the lock file itself, and nobody holds it."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _NO_LOCKS or isinstance(error, NotImplementedError):
+        name = errno.errorcode.get(number, "") if number else ""
+        why = f"the file system knows no locks{f' ({name})' if name else ''}"
+    else:
+        why = str(getattr(error, "strerror", None) or error)
+    return WorkspaceError(
+        f"{what} cannot be locked at {path}: {why}",
+        hint="move the workspace to a disk of this machine (`workspace` in migrate.toml); or, where "
+        "surely nothing else works in it, add --force-unlock",
+    )
 
 
 def _begun(folder: Path) -> tuple[float, float]:

@@ -141,3 +141,12 @@ def test_the_starter_file_names_every_setting() -> None:
     wanted = settings_of(Project) | settings_of(Webhook)
     named = set(re.findall(r"[\[.\s]([a-z_]+)\s*(?:=|\])", PROJECT_FILE))
     assert wanted - named - {"limit_speed", "webhooks"} == set()
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a shell would read it; the home of nobody is an error."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    found = load_project(project(tmp_path, 'workspace = "~/ws"\nmappings = "~/maps"\n' + SMALL), {})
+    assert (found.workspace, found.mappings) == (tmp_path / "home/ws", tmp_path / "home/maps")
+    with pytest.raises(ConfigError, match=r"workspace.*home folder of nobody"):
+        load_project(project(tmp_path, 'workspace = "~nobody-here/ws"\n' + SMALL), {})

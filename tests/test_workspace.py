@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -186,3 +187,40 @@ def test_what_was_begun_last_is_newest_whatever_its_files_say(tmp_path: Path) ->
         json.dumps({"started": "2026-11-22T02:59:59+00:00"})
     )
     assert workspace.names(workspace.plans)[-2:] == ["late", "early"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP])
+def test_a_file_system_without_locks(tmp_path, monkeypatch, number):
+    """It is said so, with a way on; who is sure goes on with --force-unlock."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(_file, _how):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    workspace = Workspace(tmp_path)
+    with (
+        pytest.raises(WorkspaceError, match="the file system knows no locks") as caught,
+        workspace.lock(tmp_path / "ledger.lock", "the ledger"),
+    ):
+        pass
+    assert "--force-unlock" in str(caught.value.hint)
+    workspace.forces_unlock = True
+    with workspace.lock(tmp_path / "ledger.lock", "the ledger"):
+        pass
+
+
+def test_the_lock_of_a_container_that_is_gone(tmp_path):
+    """Another host's name: refused with the option's name, and broken with it."""
+    (tmp_path / "ledger.holder").write_text('{"host": "c0ffee", "pid": 1, "started": "then"}')
+    workspace = Workspace(tmp_path)
+    with (
+        pytest.raises(Locked, match="c0ffee") as caught,
+        workspace.lock(tmp_path / "ledger.lock", "the ledger"),
+    ):
+        pass
+    assert "--force-unlock" in str(caught.value.hint)
+    workspace.forces_unlock = True
+    with workspace.lock(tmp_path / "ledger.lock", "the ledger"):
+        pass
+    assert not (tmp_path / "ledger.holder").exists()

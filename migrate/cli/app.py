@@ -22,6 +22,7 @@ import click
 
 from migrate.cli.complete import offer_names
 from migrate.cli.registry import COMMANDS
+from migrate.cli.user_path import UserPath
 from migrate.errors import GateError, MigrateError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from migrate.workspace import Workspace
 
 _log = logging.getLogger(__name__)
+_STOPPING = "\nstopping: finishing what is in flight (once more stops at once) ...\n"
 _WITHOUT_PROJECT = ("init", "demo", "sandbox", "completion")
 PROJECT_FILE = "migrate.toml"
 # Without a log that is open, nothing of it goes to stderr: what a user should read is printed there already.
@@ -60,6 +62,7 @@ class App:
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
+    force_unlock: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     achieved: Mapping[str, Any] = field(default_factory=dict)
     """What a command that fails has to tell all the same: joins the JSON object of the failure."""
@@ -83,6 +86,7 @@ class App:
         from migrate.workspace import Workspace
 
         workspace = Workspace.of(project)
+        workspace.forces_unlock = self.force_unlock
         # Before a byte is read or written: no command goes where a link in the workspace would lead it.
         check_links(workspace.root)
         workspace.create()
@@ -90,7 +94,7 @@ class App:
         return workspace
 
     @contextmanager
-    def context(self, *, force_unlock: bool = False) -> Iterator[Context]:
+    def context(self) -> Iterator[Context]:
         """What a stage is given; while the block runs, Ctrl-C and SIGTERM ask it to stop."""
         from migrate.app.context import Context
 
@@ -98,7 +102,7 @@ class App:
         workspace = self.open_workspace(project)
         self.record(project, workspace)
         with self.interruptible() as stop:
-            yield Context(project, workspace, self.progress(), stop, utc_now, force_unlock)
+            yield Context(project, workspace, self.progress(), stop, utc_now, self.force_unlock)
 
     def record(self, project: Project, workspace: Workspace) -> None:
         """Keeps in the ledger that the command was given, and by whom."""
@@ -204,8 +208,10 @@ class App:
                 "status": "interrupted",
                 "error": text,
             }
-            os.write(1, (json.dumps(problem) + "\n").encode())
-        os.write(2, (text + "\n").encode())
+            with contextlib.suppress(OSError):
+                os.write(1, (json.dumps(problem) + "\n").encode())
+        with contextlib.suppress(OSError):
+            os.write(2, (text + "\n").encode())
         # Threads that wait for an answer would keep the process for as long as that takes.
         os._exit(130)
 
@@ -221,14 +227,14 @@ class App:
                 self._leave()
             self.stop.set()
             if announce:
-                click.echo(
-                    "\nstopping: finishing what is in flight (once more stops at once) ...",
-                    err=True,
-                )
+                # Straight to the descriptor: the signal may have come in the middle of a write to the stream.
+                with contextlib.suppress(OSError):
+                    os.write(2, _STOPPING.encode())
 
-        numbers = [signal.SIGINT, signal.SIGTERM] + (
-            [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
-        )
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            # Whoever began it with nohup wants it to outlive the terminal.
+            numbers.append(signal.SIGHUP)
         before = {number: signal.signal(number, on_signal) for number in numbers}
         try:
             yield self.stop
@@ -288,7 +294,7 @@ def global_options() -> list[click.Option]:
         click.Option(
             ["--project"],
             metavar="FILE|FOLDER",
-            type=click.Path(),
+            type=UserPath(),
             expose_value=False,
             callback=_set_project,
             help="The project file [migrate.toml here or above].",
@@ -317,6 +323,17 @@ def global_options() -> list[click.Option]:
     ]
 
 
+def unlock_option() -> click.Option:
+    """The option of every command that may find a lock in the workspace."""
+    return click.Option(
+        ["--force-unlock"],
+        is_flag=True,
+        expose_value=False,
+        callback=_set_flag("force_unlock"),
+        help="Break a lock that a process on another host, or a container that is gone, left behind.",
+    )
+
+
 class _WithExamples(click.Command):
     def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -337,6 +354,8 @@ class Command(_WithExamples):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params.extend(global_options())
+        if self.name not in _WITHOUT_PROJECT:
+            self.params.append(unlock_option())
         offer_names(self.params)
 
 

@@ -96,9 +96,6 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
     metavar="N",
     help="Accept up to N merges, for good.",
 )
-@click.option(
-    "--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind."
-)
 @pass_app
 def cutover(  # noqa: PLR0913, PLR0917  # one parameter per option
     app: App,
@@ -112,7 +109,6 @@ def cutover(  # noqa: PLR0913, PLR0917  # one parameter per option
     gone: float,
     speed: float,
     confirm_merges: int | None,
-    force_unlock: bool,
 ) -> None:
     """The night of the cut-over: what changed since a snapshot is extracted, planned, loaded and counted.
 
@@ -130,7 +126,7 @@ def cutover(  # noqa: PLR0913, PLR0917  # one parameter per option
     request = CutoverRequest(
         since, name, parse_start(start), Shares(changed, new, gone), confirm_merges
     )
-    with app.context(force_unlock=force_unlock) as context:
+    with app.context() as context:
         if only_forecast:
             app.finish(_forecast(context, request))
         if rehearse:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
+from migrate.cli.user_path import UserPath
 from migrate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _DEFAULT_SPEED = {"synthetic": 1.0, "complete-journey": 20.0}
 @click.option(
     "--dir",
     "directory",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False, path_type=Path),
     help="Where the demo's project is written [demo/TIME].",
 )
 @click.option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
+from migrate.cli.user_path import UserPath
 from migrate.errors import Stale
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _MADE_AT = "%Y-%m-%d %H:%M %Z"
 @click.option("--plan", "name", metavar="NAME", help="The plan to report on [the newest].")
 @click.option(
     "--html",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Also write a page.",
 )

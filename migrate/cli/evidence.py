@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.user_path import UserPath
 
 
 @command(
@@ -21,7 +22,7 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app
     "--verify",
     "file",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=UserPath(path_type=Path),
     help="Check an archive; needs no project.",
 )
 @click.option(
@@ -31,13 +32,13 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app
     "--sign",
     "key",
     metavar="KEY",
-    type=click.Path(path_type=Path),
+    type=UserPath(path_type=Path),
     help="Sign the archive with an SSH key; the signature is FILE.sig.",
 )
 @click.option(
     "--signers",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=UserPath(path_type=Path),
     help="With --verify: whose signature counts, as OpenSSH's allowed_signers.",
 )
 @pass_app

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.user_path import UserPath
 from migrate.errors import UsageError
 from migrate.names import RESOURCE_NAMES
 
@@ -47,7 +48,7 @@ _ASKED_NOTHING = (
     "--from-files",
     "folder",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=UserPath(path_type=Path),
     help="Take JSON or NDJSON files (.gz, .zst) saved from the API, and ask the API nothing.",
 )
 @click.option(
@@ -63,11 +64,8 @@ _ASKED_NOTHING = (
     metavar="NAME",
     help="With --from-files: what the files are written in where they are no UTF-8 or UTF-16.",
 )
-@click.option(
-    "--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind."
-)
 @pass_app
-def extract(  # noqa: PLR0913, PLR0917  one for each option
+def extract(
     app: App,
     resources: tuple[str, ...],
     snapshot: str | None,
@@ -76,7 +74,6 @@ def extract(  # noqa: PLR0913, PLR0917  one for each option
     folder: Path | None,
     expected: tuple[str, ...],
     encoding: str | None,
-    force_unlock: bool,
 ) -> None:
     """Read every record out of Datatrics into a snapshot, and say whether it is proven complete.
 
@@ -102,7 +99,7 @@ def extract(  # noqa: PLR0913, PLR0917  one for each option
     if only_source is not None:
         _check_source_can_be_chosen(resources, since=since, folder=folder)
     expect = _counts(expected)
-    with app.context(force_unlock=force_unlock) as context:
+    with app.context() as context:
         known = snapshot is not None and _is_finished(context.workspace, snapshot)
         extraction = (
             run_import(context, folder, resources, snapshot, expect=expect, encoding=encoding)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.user_path import UserPath
 
 _EDIT = (
     "Now set project_id and the dataset ids in migrate.toml, which begins with the way from here on,\n"
@@ -22,7 +23,7 @@ _REHEARSE = (
 
 @command("init", "migrate init", "migrate init acme-migration", "migrate init rehearsal --sandbox")
 @click.argument(
-    "directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path)
+    "directory", metavar="[DIR]", default=".", type=UserPath(file_okay=False, path_type=Path)
 )
 @click.option(
     "--sandbox",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.user_path import UserPath
 from migrate.errors import UsageError, WorkspaceError
 
 
@@ -24,7 +25,7 @@ from migrate.errors import UsageError, WorkspaceError
     "--html",
     "page",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=UserPath(path_type=Path),
     help="Write a page with plots as well.",
 )
 @click.option("--show-values", is_flag=True, help="Show examples as they are instead of masked.")

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Stop when a value is not stored because its column is protected.",
 )
-@click.option(
-    "--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind."
-)
 @pass_app
 def load(
     app: App,
@@ -49,7 +46,6 @@ def load(
     confirm_merges: int | None,
     canary: int | None,
     strict: bool,
-    force_unlock: bool,
 ) -> None:
     """Execute exactly a plan: batch upserts inside the documented points budget.
 
@@ -58,7 +54,7 @@ def load(
     """
     from migrate.app.pipeline import run_load
 
-    with app.context(force_unlock=force_unlock) as context, pausable(context.workspace):
+    with app.context() as context, pausable(context.workspace):
         try:
             result = run_load(
                 context,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -29,14 +30,27 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class _QuietFile(logging.FileHandler):
+    """A log that stops nobody: what cannot be written to it is dropped."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes the record where it can; the file is opened by the first one."""
+        with contextlib.suppress(OSError, ValueError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Nothing: a traceback on stderr would tell of the log, and hide what the command says."""
+
+
 def open_log(folder: Path, secrets: Secrets, *, verbose: bool) -> None:
     """Sends the tool's log records to `folder`; with `verbose` every request's line too."""
     logger = logging.getLogger("migrate")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    handler = _QuietFile(
         folder / f"{time.strftime('%Y%m%d', time.gmtime())}.jsonl", encoding="utf-8", delay=True
     )
     handler.setFormatter(RedactingFormatter(_JsonLines(), Redactor(secrets.texts())))

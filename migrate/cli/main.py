@@ -20,7 +20,7 @@ from migrate import __version__
 from migrate.cli.app import App, Group, global_options, wants_colour, wants_json
 from migrate.cli.complete import COMPLETION_VARIABLE
 from migrate.cli.registry import COMMANDS
-from migrate.cli.streams import prepare_streams
+from migrate.cli.streams import hold_standard_streams, prepare_streams
 from migrate.errors import Damaged, GateError, Interrupted, MigrateError
 
 
@@ -102,6 +102,7 @@ def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     # Snapshots, plans and the ledger hold personal data: nobody else on this machine shall read them.
     os.umask(0o077)
+    hold_standard_streams()
     app = App(as_json=wants_json(sys.argv))
     prepare_streams(as_json=app.as_json)
     sys.exit(_offer(app) if os.environ.get(COMPLETION_VARIABLE) else _run(app))
@@ -145,9 +146,6 @@ def _call(app: App) -> int:
         return app.fail(name, error)
     except (click.Abort, KeyboardInterrupt):
         return app.fail(name, Interrupted("stopped at once", hint="give the same command again"))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except RecursionError:
         # Nothing of the tool's own is nested deeper than a few dozen levels: somebody tampered with a file.
         logging.getLogger(__name__).exception("%s read something nested too deeply", name)

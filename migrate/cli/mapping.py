@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, group, pass_app
+from migrate.cli.user_path import UserPath
 from migrate.names import RESOURCE_NAMES, ResourceName
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _OWN = ("_source", "_id", "_page", "_raw")
 # records that a proposal shows
 _EXAMPLES = 2
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = UserPath(dir_okay=False, path_type=Path)
 
 
 @group(

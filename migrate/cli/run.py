@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 from migrate.cli.load import pausable
 
@@ -14,11 +12,8 @@ if TYPE_CHECKING:
 
 
 @command("run", "migrate run", "migrate run --json > run.json")
-@click.option(
-    "--force-unlock", is_flag=True, help="Break a lock that a process on another host left behind."
-)
 @pass_app
-def run(app: App, force_unlock: bool) -> None:
+def run(app: App) -> None:
     """Extract, plan, load and reconcile, stopping where a gate fails.
 
     Ends with a report in the workspace. Called again, it begins with a new extract, unless the last one is unfinished;
@@ -27,7 +22,7 @@ def run(app: App, force_unlock: bool) -> None:
     from migrate.app.pipeline import run_all, send_summary
     from migrate.report.run import render_run_text, summarise_run, write_report
 
-    with app.context(force_unlock=force_unlock) as context, pausable(context.workspace):
+    with app.context() as context, pausable(context.workspace):
         done = run_all(context)
         summary = summarise_run(done)
         page = write_report(context.workspace.reports, done.extraction.snapshot, summary, utc_now())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.user_path import UserPath
 
 if TYPE_CHECKING:
     from migrate.privacy.secrets import SandboxKeys
@@ -82,17 +83,17 @@ _USUAL_PORT = 8720
 )
 @click.option(
     "--db",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False, path_type=Path),
     help="Keep the state in this SQLite file.",
 )
 @click.option(
     "--mappings",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    type=UserPath(file_okay=False, exists=True, path_type=Path),
     help="Declare the datasets of these mapping files [the project's, or the shipped ones].",
 )
 @click.option(
     "--datasets",
-    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    type=UserPath(dir_okay=False, exists=True, path_type=Path),
     help="Declare datasets in a TOML file: keys, mandatory, protected, defaults, recipes.",
 )
 @click.option("--project-id", help="The Datatrics project; * takes any [the project's, or demo].")

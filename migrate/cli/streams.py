@@ -1,16 +1,24 @@
-"""stdout and stderr that can write everything, whatever the terminal's or the file's encoding is.
+"""stdout and stderr that can write everything, and that never stop a command.
 
 What an encoding lacks is written in characters that every encoding has, so that a console of Windows (cp437, cp1252)
 neither stops a command nor shows rubbish. What it has is left alone.
+
+What nobody takes is dropped: a closed pipe, a full disk, a terminal that is gone. A load goes on and ends with its own
+exit code, since what it does is not what it says about it.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
+import errno
 import io
+import os
+import select
 import sys
 import unicodedata
 from collections.abc import Callable
+from typing import Any, TextIO
 
 _PLAIN = {
     "…": "...",
@@ -32,12 +40,85 @@ _PLAIN = {
 }
 
 
+_PATIENCE_S = 5.0
+_PASSING = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
+
+
+class ForgivingOutput(io.RawIOBase):
+    """What is written to a file descriptor; what it does not take is dropped without an error."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+        self._is_lost = False
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor's number."""
+        return self._number
+
+    def isatty(self) -> bool:
+        """Whether a terminal is, or was, at its end."""
+        try:
+            return os.isatty(self._number)
+        except OSError:
+            return False
+
+    def write(self, data: Any) -> int:
+        """Writes what it can, and counts all of it as written."""
+        left = memoryview(data).cast("B")
+        length = len(left)
+        while left and not self._is_lost:
+            try:
+                left = left[os.write(self._number, left) :]
+            except BlockingIOError:
+                # A terminal that is slow for a while: whoever never reads loses the rest of this text.
+                if not select.select([], [self._number], [], _PATIENCE_S)[1]:
+                    break
+            except OSError as error:
+                # A full disk may have room again; what is closed or gone does not come back.
+                self._is_lost = error.errno not in _PASSING
+                break
+        return length
+
+
+def hold_standard_streams() -> None:
+    """Opens what is closed of the descriptors 0, 1 and 2, to nothing.
+
+    Else the next file that is opened gets the number, and what is printed goes into the ledger.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is given: this one, since those below it are open.
+            os.open(os.devnull, os.O_RDWR)
+
+
 def prepare_streams(*, as_json: bool) -> None:
     """Lets stdout and stderr write any text; with `as_json` stdout gets escapes that JSON reads as the same text."""
     codecs.register_error("migrate-plain", _replace_plainly)
     codecs.register_error("migrate-escaped", _replace_escaped)
+    sys.stdout = _forgiving(sys.stdout, 1)
+    sys.stderr = _forgiving(sys.stderr, 2)
     _set_errors(sys.stdout, "migrate-escaped" if as_json else "migrate-plain")
     _set_errors(sys.stderr, "migrate-plain")
+
+
+def _forgiving(stream: TextIO | None, number: int) -> TextIO:
+    """The stream with a forgiving end; as it is where it is none of the process's own, or on Windows a console."""
+    if stream is not None:
+        is_own = False
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            is_own = stream.fileno() == number
+        if not is_own or os.name == "nt":
+            return stream
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    whole = io.BufferedWriter(ForgivingOutput(number))
+    return io.TextIOWrapper(whole, encoding=encoding, line_buffering=True, write_through=True)
 
 
 def _set_errors(stream: object, errors: str) -> None:

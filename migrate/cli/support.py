@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
+from migrate.cli.user_path import UserPath
 
 
 @command("support", "migrate support", "migrate support --out for-the-vendor.zip")
 @click.option(
     "--out",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False, path_type=Path),
     help="Where to write it [support-TIME.zip].",
 )
 @pass_app
