@@ -75,6 +75,12 @@ on a guessed type, and nothing passes through a binary float.
 
 `default` stands in for no value, never for one that broke a rule. `null: send` sends null where there is no value, which erases.
 
+Where rows of one key become one, with `fill_gaps` a column takes the best-ranked **value** that a record has: a value beats a null that
+`null: send` or `on_invalid: null` would send, and a default, the winner's as well as another's. Where no record has a value, the winner's
+null or default stands. Without `fill_gaps` the winner's row stands as it is. A consent is never filled: it is false where any record says
+no, which a default does not, and true only where the winner says yes. Of a consent with several fields the default stands in only where
+none of them says anything.
+
 The record's identity is `source` and `id`. Its own fields of these names, where it has them beside its identity, are
 `record.source` and `record.id`. Dotted names reach into objects (`metadata.email`). With `each: items` there is one row per element:
 `item.NAME` is the element's field, `item` the element itself, `position` its place from 1; the record's own fields of these names

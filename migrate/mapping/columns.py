@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from operator import or_
+from operator import and_, or_
 
 import polars as pl
 
@@ -64,11 +64,16 @@ def compute(
     """
     if column.timezone is not None:
         zones = pl.Series([column.timezone]).new_from_index(0, rows.height)
+    sources = _read_texts(name, column, rows)
+    # several fields of a consent are heard first: the default stands in where none of them says anything
+    heard = column if len(sources) == 1 else column.model_copy(update={"default": None})
     lanes = [
-        _refused_early(_run_lane(source.text, column, zones, float_digits), source)
-        for source in _read_texts(name, column, rows)
+        _refused_early(_run_lane(source.text, heard, zones, float_digits), source)
+        for source in sources
     ]
     lane = lanes[0] if len(lanes) == 1 else _strictest(lanes)
+    if len(lanes) > 1 and column.default is not None:
+        lane = _default_of_all(lane, lanes, constant_text(column.default))
     if column.consent and column.sql is not None:
         lane = _withhold_unfounded(lane, rows, parse_sql(column.sql).fields, column)
     return _finish(
@@ -233,6 +238,14 @@ def _run(
     return replace(
         lane, value=typed.value, rule=rule, losses=merge_losses(lane.losses, dict(typed.losses))
     )
+
+
+def _default_of_all(lane: ColumnText, lanes: list[ColumnText], default: str) -> ColumnText:
+    """A consent of several fields with its default where no field has a value or breaks a rule."""
+    says_nothing = [each.value.is_null() & each.rule.is_null() for each in lanes]
+    empty = reduce(and_, says_nothing)
+    value = lane.value.set(empty, default == "true")
+    return replace(lane, value=value, losses=merge_losses(lane.losses, {"defaulted": empty}))
 
 
 def _strictest(lanes: list[ColumnText]) -> ColumnText:

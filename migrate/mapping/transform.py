@@ -352,6 +352,19 @@ def _note(found: pl.DataFrame, name: str, rule: pl.Series, text: pl.Series) -> p
     ).drop("_rule", "_text")
 
 
+def _defaults(mapping: Mapping, computed: dict[str, Computed], rows: int) -> list[pl.Series]:
+    """Which values are only their column's default, where rows of one key ask for that: see `collapse_rows`."""
+    asked = [
+        name
+        for name, column in mapping.columns.items()
+        if column.default is not None and (column.consent or mapping.collapse.fill_gaps)
+    ]
+    none = pl.Series([False]).new_from_index(0, rows)
+    return [
+        computed[name].losses.get("defaulted", none).alias(f"_default:{name}") for name in asked
+    ]
+
+
 def _accepted(
     mapping: Mapping,
     rows: pl.DataFrame,
@@ -375,5 +388,6 @@ def _accepted(
             touched.alias(TOUCHED),
             *values,
             *nulls,
+            *_defaults(mapping, computed, rows.height),
         ]
     )

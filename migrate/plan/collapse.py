@@ -30,6 +30,7 @@ LOSERS = pl.Schema(
         "lost": pl.String,
     }
 )
+_NULL, _DEFAULT = "_null:", "_default:"
 By = Literal["latest", "first", "source_order"]
 
 
@@ -68,9 +69,11 @@ def collapse_rows(
 
     The winner is by `latest` the row with the highest `_recency` (a row without one loses; the later of equals
     wins), by `first` the one that stands first, by `source_order` the one whose source is named first, an unnamed
-    source last and the latest among equals. With `fill_gaps`, a column that is null in the winner takes the value of
-    the best-ranked row that has one, unless the winner sends that null on purpose. A consent is true only where the
-    winner says so and no other row says false; it is false where any row says false; gap filling never gives one.
+    source last and the latest among equals. With `fill_gaps`, a column takes the best-ranked value that a row
+    has of its own: a value beats a null that is sent and a default (`_default:COLUMN`), the winner's as well as
+    another's; where no row has one the winner's null or default stands. A consent is true only where the winner says
+    so and no other row says false; it is false where any row says false, which no default does; gap filling never
+    gives one.
 
     **Shape**: `rows` may have `_created`, and then first and later are told by the order of records
     (`record_order`), else by `_row`, or else by the order of `rows`. Any other columns are taken along
@@ -128,41 +131,45 @@ def _merge(
 ) -> pl.DataFrame:
     """One row per group of rows that `_ranked` has put in order: the winner's, filled and restricted."""
     filled = [column for column in columns if rule.fill_gaps and column not in rule.consents]
+    flags = {name for name in ranked.columns if name.startswith((_NULL, _DEFAULT))}
     gathered = (
         ranked.lazy()
         .group_by("_group", maintain_order=True)
         .agg(
             *(
-                pl.col(column).first(ignore_nulls=True).alias(f"_fill:{column}")
+                _own(column, flags).first(ignore_nulls=True).alias(f"_fill:{column}")
                 for column in filled
             ),
             source_of(resource).alias("_sources"),
-            *((~pl.col(column)).any().alias(f"_denied:{column}") for column in rule.consents),
+            *((~_own(column, flags)).any().alias(f"_denied:{column}") for column in rule.consents),
         )
         .drop("_group")
         .collect(engine="in-memory")
     )
     winners = ranked.filter(pl.col("_rank") == 1).drop("_group", "_rank")
     merged = winners.hstack(gathered)
-    flags = {name for name in ranked.columns if name.startswith("_null:")}
-    final = merged.with_columns(_final(column, rule, flags) for column in columns)
+    final = merged.with_columns(_final(column, rule) for column in columns)
     kept_flags = [
-        (pl.col(flag) & pl.col(flag.removeprefix("_null:")).is_null()).alias(flag)
+        (pl.col(flag) & pl.col(flag.removeprefix(_NULL)).is_null()).alias(flag)
         for flag in sorted(flags)
+        if flag.startswith(_NULL)
     ]
     return final.with_columns(kept_flags).select(*winners.columns, "_sources")
 
 
-def _final(column: str, rule: CollapseRule, flags: Collection[str]) -> pl.Expr:
+def _own(column: str, flags: Collection[str]) -> pl.Expr:
+    """A row's value, null for one that is only the column's default."""
+    if _DEFAULT + column not in flags:
+        return pl.col(column)
+    return pl.when(~pl.col(_DEFAULT + column)).then(pl.col(column))
+
+
+def _final(column: str, rule: CollapseRule) -> pl.Expr:
     won = pl.col(column)
     if column in rule.consents:
         return pl.when(pl.col(f"_denied:{column}")).then(pl.lit(False)).otherwise(won).alias(column)
-    if not rule.fill_gaps:
-        return won
-    filled = pl.coalesce(won, f"_fill:{column}")
-    if f"_null:{column}" in flags:
-        filled = pl.when(pl.col(f"_null:{column}")).then(won).otherwise(filled)
-    return filled.alias(column)
+    # the winner's own value is the first there is; its null or default stands where nobody has one
+    return pl.coalesce(f"_fill:{column}", won).alias(column) if rule.fill_gaps else won
 
 
 def _losers(ranked: pl.DataFrame, merged: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:

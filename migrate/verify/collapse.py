@@ -33,8 +33,9 @@ def collapse_rows(
 ) -> tuple[Row, list[Row]]:
     """The row that survives, and those that went into it, best first.
 
-    With `fill_gaps` a column that is empty in the winner takes the next row's value, unless the winner sends null on
-    purpose. A consent is false where any row says so, true only where the winner does, and never filled.
+    With `fill_gaps` a column takes the best-ranked value that a record has of its own: a value beats a null and a
+    default, the winner's as well as another's; without any the winner's null or default stands. A consent is false
+    where a record says so, which no default does, true only where the winner says so, and never filled.
     """
     winner, *losers = rank_rows(rows, rules)
     consents = {place for place, name in enumerate(columns) if rules.columns[name].consent}
@@ -44,17 +45,22 @@ def collapse_rows(
         else _filled(place, winner, losers, rules.fill_gaps)
         for place in range(len(columns))
     ]
-    nulls = frozenset(place for place in winner.nulls if values[place] is None)
-    return replace(winner, values=tuple(values), nulls=nulls), losers
+    nulls = frozenset(place for place in winner.weak if values[place] is None)
+    return replace(winner, values=tuple(values), weak=nulls), losers
+
+
+def _own(row: Row, place: int) -> str | None:
+    """A row's value, None for a default."""
+    return None if place in row.weak else row.values[place]
 
 
 def _consent(place: int, winner: Row, losers: Sequence[Row]) -> str | None:
-    said = [row.values[place] for row in (winner, *losers)]
-    return "false" if "false" in said else said[0]
+    said = [_own(row, place) for row in (winner, *losers)]
+    return "false" if "false" in said else winner.values[place]
 
 
 def _filled(place: int, winner: Row, losers: Sequence[Row], fill_gaps: bool) -> str | None:
-    value = winner.values[place]
-    if value is not None or not fill_gaps or place in winner.nulls:
-        return value
-    return next((row.values[place] for row in losers if row.values[place] is not None), None)
+    if not fill_gaps:
+        return winner.values[place]
+    own = (_own(row, place) for row in (winner, *losers))
+    return next((value for value in own if value is not None), winner.values[place])

@@ -11,7 +11,7 @@ from migrate.verify.rules import ColumnRule
 from migrate.verify.typed import Broken, reader_of
 
 Found = tuple[str | None, bool]
-"""A column's canonical text, and whether null itself is sent."""
+"""A column's canonical text, and whether it gives way to another record's: null itself is sent, or a default."""
 ColumnRun = Callable[[Record, str], Found]
 """Gives a record's value; the text is the zone of its naive times. Raises Broken where the record is rejected."""
 _NOTHING: Found = (None, False)
@@ -47,14 +47,30 @@ def compute_column(
         if text is None and simple:
             return silent
         lane = run(text, zone)
-        return (lane.value, False) if lane.value is not None else settle(None, lane.rule, lane.said)
+        if lane.value is not None:
+            return lane.value, lane.is_default
+        return settle(None, lane.rule, lane.said)
+
+    return one if len(lanes) == 1 else _several(rule, float_digits, lanes, settle)
+
+
+def _several(
+    rule: ColumnRule,
+    float_digits: str,
+    lanes: list[Reader],
+    settle: Callable[[str | None, str | None, bool], Found],
+) -> ColumnRun:
+    """A consent of several fields: all are heard, and the default stands in where none says anything."""
+    run = _lane(replace(rule, default=None), float_digits)
 
     def several(record: Record, zone: str) -> Found:
         heard = [run(read(record) or None, zone) for read in lanes]
+        if rule.default is not None and all(lane.value is lane.rule is None for lane in heard):
+            return rule.default, True
         value, broken = _strictest(heard)
         return settle(value, broken, any(lane.said for lane in heard))
 
-    return one if len(lanes) == 1 else several
+    return several
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,7 @@ class _Lane:
     value: str | None
     rule: str | None
     said: bool
+    is_default: bool = False
 
 
 def _lane(rule: ColumnRule, float_digits: str) -> Callable[[str | None, str], _Lane]:
@@ -82,10 +99,11 @@ def _lane(rule: ColumnRule, float_digits: str) -> Callable[[str | None, str], _L
                     break
                 text = function(text) or None
             text = _listed(rule, text)
-            if text is None and rule.default is not None:
+            is_default = text is None and rule.default is not None
+            if is_default:
                 text = rule.default
             if text is not None:
-                return _Lane(read(text, timezone or zone), None, True)
+                return _Lane(read(text, timezone or zone), None, True, is_default)
         except Broken as found:
             broken = found.rule
         return _Lane(None, broken, origin is not None)

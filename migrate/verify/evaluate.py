@@ -227,21 +227,21 @@ class Evaluator:
             return Left(record.source, record.id, record.position, "orphan", orphan)
         zone = self.zone_of(record)
         values: list[str | None] = []
-        nulls: set[int] = set()
+        weak: set[int] = set()
         for name, run in self._columns.items():
             try:
-                value, sends_null = run(record, zone)
+                value, is_weak = run(record, zone)
             except Broken as broken:
                 return Left(record.source, record.id, record.position, broken.rule, name)
             except Unverifiable as doubt:
                 self.unverifiable[name] = str(doubt)
-                value, sends_null = None, False
-            if sends_null:
-                nulls.add(len(values))
+                value, is_weak = None, False
+            if is_weak:
+                weak.add(len(values))
             values.append(value)
         recency = self._recency(record, zone)
         place = (record.source, record.id or "", record.position, record.order, recency)
-        return Row(*place, tuple(values), frozenset(nulls), self._is_touched(record))
+        return Row(*place, tuple(values), frozenset(weak), self._is_touched(record))
 
     def _look_up(self, record: Record) -> str | None:
         """Finds what the record looks up; gives the name of a look-up that rejects it."""

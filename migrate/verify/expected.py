@@ -203,9 +203,7 @@ def _frame(rows: list[Row], rules: DatasetRules, columns: tuple[str, ...]) -> pl
         PLACE: [row.position for row in rows],
         ORDER: [row.order for row in rows],
         RECENCY: [row.recency for row in rows],
-        NULLS: [
-            f",{','.join(map(str, sorted(row.nulls)))}," if row.nulls else None for row in rows
-        ],
+        NULLS: [f",{','.join(map(str, sorted(row.weak)))}," if row.weak else None for row in rows],
         TOUCHED: [row.touched for row in rows],
     }
     data |= {f"c:{name}": [row.values[place] for row in rows] for place, name in enumerate(columns)}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Row:
     """What a record (or one element of it) becomes: canonical texts in the order of the columns.
 
+    `weak`: places of columns that give way to another record's value: null itself is sent, or the value is a default.
     `touched`: the record, or a row that it looks up, may have changed since the last plan.
     """
 
@@ -18,7 +19,7 @@ class Row:
     order: int
     recency: str | None
     values: tuple[str | None, ...]
-    nulls: frozenset[int] = frozenset()
+    weak: frozenset[int] = frozenset()
     touched: bool = True
 
 

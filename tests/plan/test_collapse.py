@@ -86,8 +86,9 @@ def survivor(group: list[dict[str, Any]], rule: CollapseRule) -> dict[str, Any]:
         known = [row[column] for row in group if row[column] is not None]
         if column in rule.consents:
             winner[column] = False if False in known else winner[column]
-        elif rule.fill_gaps and not winner.get(f"_null:{column}") and known:
+        elif rule.fill_gaps and known:
             winner[column] = known[0]
+    winner["_null:city"] = winner["_null:city"] and winner["city"] is None
     return winner
 
 

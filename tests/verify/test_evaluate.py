@@ -96,7 +96,7 @@ records = st.fixed_dictionaries(
 
 
 def planned(
-    folder: Path, rows: pl.DataFrame, by: str, fill: bool
+    folder: Path, rows: pl.DataFrame, by: str, fill: bool, consents: tuple[str, ...] = ("consent",)
 ) -> dict[str, dict[str, str | None]]:
     """What the planner sends for each key."""
     mapping = read_mappings(folder)["contacts"]
@@ -108,7 +108,7 @@ def planned(
     mapped = map_rows(mapping, wanted, {}, Settings(ZONES, {}, "decimals")).accepted.with_row_index(
         "_row"
     )
-    rule = CollapseRule(by, ("b", "a"), fill, ["consent"])  # type: ignore[arg-type]  # one of its words
+    rule = CollapseRule(by, ("b", "a"), fill, consents)  # type: ignore[arg-type]  # one of its words
     final = collapse_rows(mapped, list(mapping.columns), rule, "profiles").rows
     texts = [json.loads(body, parse_float=str, parse_int=str) for body in payloads(mapping, final)]
     return {
@@ -201,3 +201,86 @@ def test_every_column_of_the_shipped_mappings_can_be_verified(shipped: str) -> N
     tables = {name: LookupTable(tuple(looked_up_columns(rules, name))) for name in rules.lookups}
     evaluator = Evaluator(rules, Conventions(), tables)
     assert evaluator.unverifiable == {}
+
+
+GAPS = """
+version: 1
+dataset: contacts
+resource: profiles
+key: [contact_key]
+collapse: {by: latest, order_by: [updated], fill_gaps: FILL}
+columns:
+  contact_key: {from: email, type: text}
+  city:    {from: word, type: text, null: send}
+  level:   {from: whole, type: integer, default: 0}
+  born:    {from: created, type: date, on_invalid: "null"}
+  choice:  {from: given, CHOICE}
+  either:  {from: [given, also], CHOICE}
+""".replace(
+    "CHOICE",
+    'type: boolean, consent: true, default: false, values: {"1": true, "0": false}, unlisted: omit',
+)
+person = st.fixed_dictionaries(
+    {"profileid": st.sampled_from(["1", "2", "3"]), "source": st.just("a"), "email": st.sampled_from(["x", "y"])},
+    optional={
+        "word": st.sampled_from(["Ede", "", None]), "whole": st.sampled_from(["7", "", None]),
+        "created": st.sampled_from(["2020-01-01", "soon", None]), "given": st.sampled_from(["1", "0", "?", None]),
+        "also": st.sampled_from(["1", "0", None]), "updated": times,
+    },
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["true", "false"])
+def gaps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a mapping that sends nulls and has defaults, with gaps filled or not."""
+    folder = tmp_path_factory.mktemp("gaps")
+    (folder / "contacts.yaml").write_text(GAPS.replace("FILL", request.param))
+    return folder
+
+
+@given(batch=st.lists(person, min_size=2, max_size=6))
+def test_gaps_nulls_and_defaults_end_alike(gaps: Path, batch: list[dict[str, Any]]) -> None:
+    """Both readings agree on what fills what, which nulls are sent, and which consents stand."""
+    made, plan = _both(gaps, batch)
+    assert made == plan
+
+
+def _both(folder: Path, batch: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    pages = [json.dumps(record).encode() for record in batch]
+    page = add_fields(identify_page(1, pages, PROFILES.fields)).frame
+    rows = page.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_position"))
+    rules = read_rules(folder)["contacts"]
+    made = expect_dataset(rules, [rows], Conventions(ZONES), {}, lambda _n: None)
+    assert made.unverifiable == {}
+    return verified(made), planned(folder, rows, rules.by, rules.fill_gaps, ("choice", "either"))
+
+
+def test_a_value_beats_a_null_and_a_default(tmp_path: Path) -> None:
+    """The newest record lacks city, level and birthday; the older one has them: nothing is erased or defaulted."""
+    (tmp_path / "contacts.yaml").write_text(GAPS.replace("FILL", "true"))
+    old = {"profileid": "1", "source": "a", "email": "x", "updated": "2020-01-01 00:00:00"}
+    new = {
+        "profileid": "2",
+        "source": "a",
+        "email": "x",
+        "updated": "2021-01-01 00:00:00",
+        "given": "1",
+    }
+    has = {"word": "Ede", "whole": "7", "created": "1980-05-01"}
+    wanted = {
+        "city": "Ede",
+        "level": "7",
+        "born": "1980-05-01 00:00:00",
+        "choice": "true",
+        "either": "true",
+    }
+    for made in _both(tmp_path, [old | has, new | {"created": "soon"}]):
+        assert made["x"] == {"contact_key": "x", **wanted}
+    for made in _both(tmp_path, [old, new]):
+        assert made["x"] == {
+            "contact_key": "x",
+            "city": None,
+            "level": "0",
+            "choice": "true",
+            "either": "true",
+        }
