@@ -45,6 +45,7 @@ from migrate.plan.document import (
 )
 from migrate.plan.files import SPILL, stored_columns
 from migrate.plan.gates import check_places, judge_gates
+from migrate.plan.look_alikes import look_alike_warnings
 from migrate.plan.open_plan import Plan
 from migrate.plan.plan_folder import begin_plan, finish_plan
 from migrate.plan.reading import Held, ReadingPlace, TargetReader, read_target
@@ -211,6 +212,13 @@ class Making:
         warnings = (
             *delta_warnings(final, compared, whole),
             *([FEED_WARNING] if mapping.is_feed else []),
+        )
+        warnings += look_alike_warnings(
+            final.gathered.rows,
+            compared.classified.labels,
+            held,
+            mapping.key,
+            sum(key.look_alike_rows for key in compared.merges.counts.keys),
         )
         if held is not None:
             classified = compared.classified

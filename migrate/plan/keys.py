@@ -125,19 +125,20 @@ def _look_alikes(values: pl.Series) -> pl.DataFrame:
     """
     some = pl.DataFrame(schema={"value": pl.String})
     if len(values):
-        form = pl.concat([_folded(part).hash() for part in _parts(values)])
+        form = pl.concat([folded(part).hash() for part in value_parts(values)])
         some = values.filter(repeated_hashes(form)).rename("value").to_frame()
     counted = some.group_by("value").len(name="rows")
-    like = counted.with_columns(_folded(counted.get_column("value")).alias("like"))
+    like = counted.with_columns(folded(counted.get_column("value")).alias("like"))
     return like.filter(pl.col("like").len().over("like") > 1)
 
 
-def _parts(values: pl.Series) -> Iterator[pl.Series]:
+def value_parts(values: pl.Series) -> Iterator[pl.Series]:
     """The values some at a time: the forms of all of them would take as much memory again."""
     return (values.slice(start, _PART_ROWS) for start in range(0, len(values), _PART_ROWS))
 
 
-def _folded(values: pl.Series) -> pl.Series:
+def folded(values: pl.Series) -> pl.Series:
+    """The texts without what a database may take for nothing: letter case, spaces, Unicode form."""
     blanks = r"[\s\u{200b}-\u{200d}\u{feff}]+"
     return (
         _one_form(values)

@@ -39,7 +39,7 @@ def render_page(view: DiffView, lists: Sequence[WrittenList], *, made_at: str, f
         legend=kinds,
         bars={dataset.name: _bar(dataset, kinds) for dataset in view.datasets},
         events=_event_bars([view_table(table) for table in view.tables if table.kind == "events"]),
-        totals=[view_table(table) for table in view.tables],
+        totals=[view_table(table) for table in view.tables if table.groups],
         lists=lists,
         folder=folder,
         made_at=made_at,

@@ -144,7 +144,7 @@ def _money(amount: Decimal) -> str:
 
 def render_tables(tables: Sequence[Table]) -> str:
     """Each table: its steps, and the groups that differ; nothing where there is none."""
-    return "\n\n".join(_render_table(view_table(table)) for table in tables)
+    return "\n\n".join(_render_table(view_table(table)) for table in tables if table.groups)
 
 
 def _render_table(view: Mapping[str, Any]) -> str:
@@ -168,13 +168,11 @@ def _render_table(view: Mapping[str, Any]) -> str:
 
 def _render_groups(view: Mapping[str, Any], different: Sequence[Mapping[str, Any]]) -> str:
     places = view["places"]
-    headers = [*view["by"], *places]
-    if view["is_money"]:
-        headers += [f"{view['unit']}: {places[0]}", *places[1:]]
-    rows: list[Row] = [
-        [*row["names"], *row["amounts"], *(row["rows"] if view["is_money"] else [])]
-        for row in different[:_DIFFERING]
-    ]
+    headers = [*view["by"], *places, *([view["unit"]] if view["is_money"] else [])]
+    rows: list[Row] = []
+    for row in different[:_DIFFERING]:
+        counts = " / ".join(f"{count:,}" for count in row["rows"])
+        rows.append([*row["names"], *row["amounts"], *([counts] if view["is_money"] else [])])
     more = len(different) - len(rows)
     told = f"\n  and {more:,} more; --json lists all" if more > 0 else ""
     return "  Those that differ:\n" + render_table(headers, rows, indent=4) + told
@@ -191,7 +189,8 @@ def say_unequal(tables: Mapping[str, Table]) -> list[str]:
         what = []
         if lacking.amount:
             what.append(f"{_money(lacking.amount)} of {_money(table.whole.source.amount)}")
-        what.append(f"{lacking.rows:,} of {table.whole.source.rows:,} {UNITS[table.kind]}")
+        if lacking.rows:
+            what.append(f"{lacking.rows:,} of {table.whole.source.rows:,} {UNITS[table.kind]}")
         if table.unreadable:
             what.append(say_count(table.unreadable, "amount") + " that cannot be read")
         if not lacking:
