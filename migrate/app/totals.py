@@ -21,6 +21,7 @@ from migrate.app.target_client import open_target, reading_folder, readings_fold
 from migrate.errors import MigrateError
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.plan.totals import rule_used, total_dataset
+from migrate.snapshot.union import living
 from migrate.source.client import SourceClient
 from migrate.source.resources import RESOURCES
 from migrate.target.client import TargetClient
@@ -63,10 +64,12 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
             if counts.totalled is None or resource is None:
                 continue
             rule = rule_used(dataset, counts.totalled)
-            touched_from = resource.touched_from if snapshot.base is not None else 0
+            # as the plan did: records that are gone from the source are none of its rows
+            alive = living(resource)
+            touched_from = alive.touched_from if snapshot.base is not None else 0
             table = total_dataset(
                 rule,
-                resource,
+                alive,
                 plan.folder / dataset,
                 zones,
                 filtered=counts.filtered,

@@ -18,6 +18,7 @@ from migrate.mapping.model import Mapping
 from migrate.plan.document import DatasetPlan, PlannedFile, TotalsUsed
 from migrate.plan.files import stored_columns, write_parquet
 from migrate.snapshot.reading import SnapshotResource
+from migrate.snapshot.union import has_field
 from migrate.totals.account import (
     FATES_SCHEMA,
     PLANNED_SCHEMA,
@@ -129,7 +130,7 @@ def total_dataset(
 ) -> Table:
     """The totals of a dataset whose files are in `folder`, the target left aside."""
     asked = _asked(rule, zones)
-    names = [name for name in rule.fields.names if name in resource.columns]
+    names = [name for name in rule.fields.names if has_field(resource, name)]
     records, examples = read_records(resource.frames(names, raw=False), asked)
     planned = pl.concat([pl.DataFrame(schema=PLANNED_SCHEMA), *_planned(rule, folder)])
     outcome = Outcome(planned, _fates(folder), filtered, touched_from)

@@ -33,7 +33,5 @@ def test_what_may_fuse_is_counted(bench, make_profile, ours, theirs, new, among)
     plan = bench.plan("plan", datasets=("contacts",))
     told = [line for line in plan.document.datasets["contacts"].warnings if "Unicode" in line]
     assert [line.split(" ")[0] for line in told] == [str(n) for n in (among, new) if n]
-    assert all(
-        "fuse" in line and "overwrite" in line for line in told
-    )
+    assert all("fuse" in line and "overwrite" in line for line in told)
     assert plan.document.datasets["contacts"].create == len(set(ours) - set(theirs))
