@@ -62,6 +62,7 @@ def _report(
 ) -> None:
     from migrate.app.standing import read_standing, remake_command
     from migrate.plan.open_plan import read_totals
+    from migrate.report.about import facts_of_plan
     from migrate.report.diff import render_diff, summarise_diff
     from migrate.report.diff_page import open_report, write_page
     from migrate.report.verdict import judge_plan
@@ -83,6 +84,7 @@ def _report(
     lines = [render_diff(view)]
     if stale:
         lines.append(stale)
+    view = replace(view, about=facts_of_plan(plan, standing.state))
     if html:
         lists = write_page(plan, view, shown, html, made_at=now.strftime(_MADE_AT))
         _tell_written(workspace, html, lists, data, lines)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from migrate.mapping.rules import LOSSES, RULES
 from migrate.plan.open_plan import read_totals
 from migrate.report.terminal import say_count
 from migrate.totals.table import Table, amount_text, money_lacking
@@ -80,10 +81,10 @@ LOSS_KINDS: Mapping[str, Kind | None] = {
 """What each loss of a mapping means to an owner; None for another spelling of the same value."""
 
 _WHAT = {
-    "consent": "lose a consent: the answer is not listed, or not a known yes",
-    "emptied": "arrive without a value: it breaks the column's rule or is not listed",
+    "consent": "lose a consent",
+    "emptied": "arrive without a value",
     "cut": "arrive with less than was sent",
-    "unverified": "have no time that can be read, and rank behind all others",
+    "unverified": "are ranked without knowing their time",
 }
 
 
@@ -188,7 +189,7 @@ def _dataset_findings(name: str, dataset: DatasetPlan) -> Iterator[Finding]:
     missing = dataset.rejected + getattr(dataset, "waiting", 0)
     if missing:
         rules = sorted(dataset.rejected_by_rule.items(), key=lambda entry: (-entry[1], entry[0]))
-        why = ", ".join(f"{rule} {rows:,}" for rule, rows in rules[:3])
+        why = ", ".join(f"{_says(rule)}: {rows:,}" for rule, rows in rules[:3])
         waiting = getattr(dataset, "waiting", 0)
         reasons = [why] if why else []
         reasons += [f"waiting for a parent {waiting:,}"] if waiting else []
@@ -210,8 +211,12 @@ def _dataset_findings(name: str, dataset: DatasetPlan) -> Iterator[Finding]:
             kind = LOSS_KINDS.get(loss, "cut")
             if kind:
                 told = _share(f"{name}.{column}", rows, dataset.accepted)
-                text = f"{told} {_WHAT[kind]} ({loss})"
+                text = f"{told} {_WHAT[kind]}: {LOSSES.get(loss, loss)}"
                 yield Finding(kind, text, name, column, rows, dataset.accepted)
+
+
+def _says(rule: str) -> str:
+    return RULES[rule].says if rule in RULES else rule
 
 
 def _share(name: str, rows: int, of: int) -> str:
@@ -239,11 +244,12 @@ def _money_findings(name: str, table: Table) -> Iterator[Finding]:
         yield Finding("money", text, name, None, len(groups), len(table.groups))
     elif not table.is_planned and not table.doubts:
         lacking = table.whole.lacking.rows
-        unit = "orders" if table.kind == "revenue" else table.kind
+        unit = {"revenue": "order", "events": "event", "lines": "line"}[table.kind]
         if lacking > 0:
-            text = f"{name}: {lacking:,} {unit} of the source are not in the plan"
+            are = "is" if lacking == 1 else "are"
+            text = f"{name}: {say_count(lacking, unit)} of the source {are} not in the plan"
         else:
-            text = f"{name}: the numbers of {unit} in source and plan differ in some groups"
+            text = f"{name}: the numbers of {unit}s in source and plan differ in some groups"
         yield Finding("money", text, name, None, len(table.unequal), len(table.groups))
     if table.unreadable:
         text = f"{name}: {say_count(table.unreadable, 'amount')} cannot be read, in no sum"

@@ -64,7 +64,9 @@ def test_what_will_not_arrive_is_said_in_numbers_and_shares() -> None:
     found = judge_plan(document(products=products), {})
     assert found.colour == "amber"
     assert found.headline == "Read this before you load: 327 new"
-    assert found.lines == ("products: 73 of 400 (18.2%) will not arrive (not_a_number 73)",)
+    assert found.lines == (
+        "products: 73 of 400 (18.2%) will not arrive (not a decimal number: 73)",
+    )
 
 
 def test_the_worst_comes_first() -> None:
