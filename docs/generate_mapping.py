@@ -94,6 +94,18 @@ value where no column reads `item`, breaks `empty_element`.
 
 ## Keys of the file
 """
+SHARED = """
+### `shared.yaml` and `tables`
+
+What several files need stands once, in `shared.yaml` beside them: `values` (lists), `expressions` and `tables`, each by name. A file takes a
+list with `values: $consent_words`, a list and more with `values: [$consent_words, {aangevinkt: true}]` (the later wins), and an expression by
+its name in `sql` or `where`: `sql: "$record_key || ':' || position"`. It is put in before the file is read, in brackets.
+
+`tables: {stores: stores.csv}` names a look-up file beside the mapping (UTF-8; comma, semicolon or tab; its first line names the columns).
+`values: $stores` gives the second column by the first, `values: $stores.city` the column `city`. A text that the file does not list is
+unlisted: `unlisted` says whether the row is rejected, the column left out, or the text kept. Both files are hashed into the plan, which is
+stale once one of them is edited.
+"""
 EXAMPLES = """
 A file may show what becomes of records, for its reader and against slips: `mapping check` runs its examples, and no plan is made of a file
 of which one fails. Look-ups find nothing in an example. `migrate mapping preview FILE --as-example ID` prints one of a record of the snapshot.
@@ -188,7 +200,7 @@ def render() -> str:
     ]
     codes = "".join(_table(("code", "means"), [(f"`{c}`", m) for c, m in MEANINGS.items()]))
     types = TYPES_TABLE.replace("CODES_TABLE\n", codes + "\n")
-    parts += ["\n### `examples`\n", EXAMPLES, *_keys(Example)]
+    parts += [SHARED, "\n### `examples`\n", EXAMPLES, *_keys(Example)]
     parts += [AFTER_KEYS, types, *_functions(FUNCTIONS.values()), SQL]
     parts += _table(
         ("rule", "means", "way out"), [(f"`{r.name}`", r.says, r.hint) for r in RULES.values()]

@@ -10,16 +10,22 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from migrate.language.tables import read_table
 from migrate.language.yaml_text import Document, Place, Problem, read_yaml
 from migrate.plain_file import read_plain
 
 SHARED_FILE = "shared.yaml"
 PROPOSED = "proposed"
-_KEYS = {"version", "values", "expressions"}
+_KEYS = {"version", "values", "expressions", "tables"}
+_KINDS: dict[str, tuple[type, str]] = {
+    "values": (dict, "a list of texts and values"),
+    "expressions": (str, "an expression"),
+    "tables": (str, "a file's name"),
+}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # a quoted part of SQL, in which a $ is a letter like any other, or a name to put in
 _USE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$([a-z][a-z0-9_]*)")
@@ -27,10 +33,15 @@ _USE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$([a-z][a-z0-9_]*)")
 
 @dataclass
 class Shared:
-    """A folder's `shared.yaml`: its lists and expressions by name, the hash of its bytes, and what is wrong with it."""
+    """A folder's `shared.yaml`: its lists, expressions and tables by name, its bytes' hash, and what is wrong with it.
+
+    `unread` are tables that cannot be taken: told where they are named, not once more where they are used.
+    """
 
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     expressions: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
     sha256: str | None = None
     problems: list[Problem] = field(default_factory=list)
 
@@ -72,9 +83,34 @@ def read_mapping_text(file: Path, shared: Shared | None = None) -> MappingText:
     if document.problems or not isinstance(document.value, dict):
         return text
     known = read_shared(file.parent) if shared is None else shared
-    if _put_in(document, known) and known.sha256:
+    lists, files = _lists(document, known, file.parent)
+    used = _put_in(document, replace(known, values=lists))
+    of_tables = {name for name in used if name.partition(".")[0] in known.tables}
+    if known.sha256 and used & {*known.values, *known.expressions, *of_tables}:
         text.includes[SHARED_FILE] = known.sha256
+    text.includes |= {name: sha256 for list_, (name, sha256) in files.items() if list_ in used}
     return text
+
+
+def _lists(
+    document: Document, shared: Shared, folder: Path
+) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[str, str]]]:
+    """All value lists by name: those written out, and those of the tables; and of the latter the file and its hash."""
+    lists, files = dict(shared.values), dict[str, tuple[str, str]]()
+    own = document.value.get("tables")
+    named = {**shared.tables, **(own if isinstance(own, dict) else {})}
+    for name, file in named.items():
+        table = read_table(folder, str(file))
+        if table.problem:
+            place = document.place(("tables", name))
+            document.problems.append(Problem(place, f"tables.{name}: {table.problem}"))
+            shared.unread.add(name)
+            continue
+        for number, (column, values) in enumerate(table.columns.items()):
+            names = [f"{name}.{column}", name] if number == 0 else [f"{name}.{column}"]
+            for one in names:
+                lists[one], files[one] = values, (str(file), table.sha256)
+    return lists, files
 
 
 def _fill(shared: Shared, document: Document) -> None:
@@ -92,16 +128,12 @@ def _fill(shared: Shared, document: Document) -> None:
             complain((key,), f"unknown key; one of {', '.join(sorted(_KEYS))}")
     if tree.get("version") != 1:
         complain(("version",), "must be 1")
-    for path, name, value in _named(tree, "values", complain):
-        if isinstance(value, dict):
-            shared.values[name] = value
-        else:
-            complain(path, "must be a list of texts and values")
-    for path, name, value in _named(tree, "expressions", complain):
-        if isinstance(value, str):
-            shared.expressions[name] = value
-        else:
-            complain(path, "must be an expression")
+    for key, (kind, wanted) in _KINDS.items():
+        for path, name, value in _named(tree, key, complain):
+            if isinstance(value, kind):
+                getattr(shared, key)[name] = value
+            else:
+                complain(path, f"must be {wanted}")
 
 
 def _named(
@@ -119,49 +151,44 @@ def _named(
             complain((key, name), "is no name; small letters, digits and _, a letter first")
 
 
-def _put_in(document: Document, shared: Shared) -> bool:
-    """Puts in what the file names; tells whether it names anything."""
-    used = False
+def _put_in(document: Document, shared: Shared) -> set[str]:
+    """Puts in what the file names; gives the names."""
+    used: set[str] = set()
     tree = document.value
     if isinstance(tree.get("where"), str):
-        tree["where"], used = _written_out(document, ("where",), tree["where"], shared)
+        tree["where"] = _written_out(document, ("where",), tree["where"], shared, used)
     columns = tree.get("columns")
     for name, column in columns.items() if isinstance(columns, dict) else ():
         if not isinstance(column, dict):
             continue
         if isinstance(column.get("sql"), str):
-            column["sql"], found = _written_out(
-                document, ("columns", name, "sql"), column["sql"], shared
-            )
-            used |= found
+            path = ("columns", name, "sql")
+            column["sql"] = _written_out(document, path, column["sql"], shared, used)
         if isinstance(column.get("values"), str | list):
-            column["values"] = _joined(
-                document, ("columns", name, "values"), column["values"], shared
-            )
-            used = True
+            path = ("columns", name, "values")
+            column["values"] = _joined(document, path, column["values"], shared, used)
     return used
 
 
 def _written_out(
-    document: Document, path: tuple[str | int, ...], text: str, shared: Shared
-) -> tuple[str, bool]:
-    used = False
-
+    document: Document, path: tuple[str | int, ...], text: str, shared: Shared, used: set[str]
+) -> str:
     def put_in(found: re.Match[str]) -> str:
-        nonlocal used
         name = found.group(1)
         if name is None:
             return found.group()
-        used = True
+        used.add(name)
         if name not in shared.expressions:
             _complain(document, path, f"${name}", shared.expressions)
             return "NULL"
         return f"({shared.expressions[name]})"
 
-    return _USE.sub(put_in, text), used
+    return _USE.sub(put_in, text)
 
 
-def _joined(document: Document, path: tuple[str | int, ...], named: Any, shared: Shared) -> Any:
+def _joined(
+    document: Document, path: tuple[str | int, ...], named: Any, shared: Shared, used: set[str]
+) -> Any:
     """One list of values of the named ones and those written out; the later wins."""
     joined: dict[str, Any] = {}
     for place, part in enumerate([named] if isinstance(named, str) else named):
@@ -170,7 +197,8 @@ def _joined(document: Document, path: tuple[str | int, ...], named: Any, shared:
             joined |= part
         elif isinstance(part, str) and part.startswith("$") and part[1:] in shared.values:
             joined |= shared.values[part[1:]]
-        else:
+            used.add(part[1:])
+        elif not (isinstance(part, str) and part[1:].partition(".")[0] in shared.unread):
             _complain(document, here, str(part), shared.values)
     return joined
 

@@ -113,7 +113,11 @@ def json_schema() -> dict[str, Any]:
         "enum": [*column["on_invalid"]["enum"], None],
         "type": ["string", "null"],
     }
-    shared = {"type": "string", "pattern": r"^\$[a-z][a-z0-9_]*$", "description": "Of shared.yaml."}
+    shared = {
+        "type": "string",
+        "pattern": r"^\$[a-z][a-z0-9_]*(\..+)?$",
+        "description": "Of shared.yaml.",
+    }
     listed = column["values"]["anyOf"]
     listed += [shared, {"type": "array", "items": {"anyOf": [shared, listed[0]]}, "minItems": 1}]
     plain = [

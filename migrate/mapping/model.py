@@ -192,6 +192,10 @@ class Mapping(_Strict):
     collapse: Collapse = Field(
         Collapse(), description="Which record wins when several share the key."
     )
+    tables: dict[StrictStr, StrictStr] = Field(
+        {},
+        description="Look-up files beside this one, by name: `stores: stores.csv`, taken by `values: $stores`.",
+    )
     lookups: dict[StrictStr, Lookup] = Field({}, description="Rows of other datasets, by name.")
     columns: Annotated[dict[StrictStr, Column], Field(min_length=1)] = Field(
         description="The columns, by their exact name in the target."

@@ -153,3 +153,49 @@ def test_a_field_that_shows_thousands_contradicts_or_point(
     found = find_contradictions({"things": made}, lambda _resource, _fields: iter([rows(f=texts)]))
     assert sum(one.count for one in found) == count
     assert all("amount: nl" in one.says() for one in found)
+
+
+TABLE = 'id;name;city\n1;Breda Centrum;Breda\n2;"Den; Bosch";\'s-Hertogenbosch\n3;;\n'
+STORES = """version: 1
+dataset: t
+resource: profiles
+key: [k]
+tables: {stores: stores.csv}
+columns:
+  k: {from: id, type: text}
+  s: {from: f, type: text, values: $stores, unlisted: omit}
+  c: {from: f, type: text, values: [$stores.city, {"9": elders}], unlisted: keep}
+"""
+
+
+def test_a_table_is_taken_by_its_columns(tmp_path: Path, rows: Callable[..., pl.DataFrame]) -> None:
+    """A CSV file's second column or a named one; an id without an entry is unlisted; the file is hashed."""
+    (tmp_path / "stores.csv").write_text(TABLE, encoding="utf-8-sig")
+    (tmp_path / "t.yaml").write_text(STORES, encoding="utf-8")
+    made = read_mapping(tmp_path / "t.yaml")
+    assert set(made.includes) == {"stores.csv"}
+    found = map_rows(made, rows(f=["1", "2", "3", "9"]), {}, Settings())
+    assert found.accepted["s"].to_list() == ["Breda Centrum", "Den; Bosch", None, None]
+    assert found.accepted["c"].to_list() == ["Breda", "'s-Hertogenbosch", "3", "elders"]
+    assert found.losses["s"] == {"unlisted": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("id\n1\n", "names two columns or more"), ("id,a\n1,2,3\n", "stores.csv:2: has 3 values"),
+        ("id,a\n1,x\n1,y\n", "stores.csv:3: '1' stands twice"), (None, "stores.csv cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_table(tmp_path: Path, text: str | None, what: str) -> None:
+    """A table that cannot be taken is a problem at the line that names it."""
+    if text is not None:
+        (tmp_path / "stores.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "t.yaml").write_text(STORES, encoding="utf-8")
+    with pytest.raises(MappingError, match=rf"t.yaml:5:18: tables.stores: .*{what}"):
+        read_mapping(tmp_path / "t.yaml")
+    (tmp_path / "t.yaml").write_text(
+        STORES.replace("stores.csv", "../stores.csv"), encoding="utf-8"
+    )
+    with pytest.raises(MappingError, match="is no file's name beside the mapping"):
+        read_mapping(tmp_path / "t.yaml")
