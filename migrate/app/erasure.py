@@ -7,9 +7,8 @@ file goes last. Every step can be done twice.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,17 +22,19 @@ from migrate.app.erasure_files import (
     is_below,
     is_of_ledger,
     keep_lines,
+    key_columns_of_datasets,
     lines_of,
     makeshift_folders,
     one_after_another,
     resources_of_datasets,
 )
 from migrate.app.erasure_pending import PendingErasure
+from migrate.app.erasure_result import Erased, Footprint, Outside
 from migrate.app.renew_manifests import renew_manifests
 from migrate.errors import Interrupted, Unfinished
 from migrate.privacy.contents import Place, places_in
 from migrate.privacy.mask import workspace_masker
-from migrate.privacy.person import Frames, Person, Subject, find_person
+from migrate.privacy.person import Frames, Person, Subject, find_person, nobody_elses
 from migrate.privacy.rows import learn_from, mask_theirs
 from migrate.privacy.spellings import Finder, fold
 from migrate.privacy.telling import is_findable
@@ -56,48 +57,6 @@ _NEVER_REMOVED = frozenset(
 )
 _NOT_SEARCHED = frozenset({"salt"})
 """Random bytes, and nothing else."""
-
-
-@dataclass(frozen=True)
-class Outside:
-    """Where the person is that this tool cannot reach: a kind of place, and which."""
-
-    kind: str
-    what: str
-
-
-@dataclass(frozen=True)
-class Erased:
-    """What was removed of one person (or would be), and where they are still.
-
-    `rows` by file, `lines` of logs by file, `removed` files, `ledger` rows by table; `places` where the second look
-    found something; `outside` what the tool cannot reach.
-    """
-
-    records: int
-    rows: Mapping[str, int] = field(default_factory=dict)
-    lines: Mapping[str, int] = field(default_factory=dict)
-    removed: tuple[str, ...] = ()
-    ledger: Mapping[str, int] = field(default_factory=dict)
-    masterids: tuple[tuple[str, str], ...] = ()
-    places: tuple[Place, ...] = ()
-    outside: tuple[Outside, ...] = ()
-    dry_run: bool = False
-
-    @property
-    def found_anything(self) -> bool:
-        """Whether there was anything of the person."""
-        return bool(self.records or self.rows or self.lines or self.removed or self.ledger)
-
-
-@dataclass
-class _Footprint:
-    """The files that something is to be taken out of, and how much."""
-
-    rows: dict[str, int] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)
-    folders: list[Path] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
 
 
 def erase_person(
@@ -133,7 +92,10 @@ class _Erasure:
         self._resources = resources_of_datasets(self._workspace)
         self._pending = PendingErasure.of(self._workspace, subject)
         self._person = self._pending.person
-        self._wanted: tuple[frozenset[str], Finder] | None = None
+        self._key_columns = key_columns_of_datasets(self._workspace)
+        self._frames: dict[str, Frames] = {}
+        self._shared_keys: set[str] = set()
+        self._finders: dict[frozenset[str], Finder] = {}
 
     def run(self) -> Erased:
         """All of it."""
@@ -182,8 +144,9 @@ class _Erasure:
                 is_there = all((resource.folder / part.path).exists() for part in resource.parts)
                 if is_there or self._workspace.snapshots_at:
                     parts.setdefault(name, []).append(partial(resource.frames, []))
-        frames = {name: partial(one_after_another, found) for name, found in parts.items()}
-        return find_person(self._subject, frames, self._context.project.datatrics.source_aliases)
+        self._frames = {n: partial(one_after_another, found) for n, found in parts.items()}
+        aliases = self._context.project.datatrics.source_aliases
+        return find_person(self._subject, self._frames, aliases)
 
     def _drop_common_words(self) -> None:
         """Values that are also words of mappings and plans tell nobody apart: `female`, say, of the only woman."""
@@ -207,20 +170,40 @@ class _Erasure:
             known = find_masterids(self._workspace.ledger, sorted(self._person.keys))
             is_new = not known <= self._person.masterids
             self._person.masterids |= known
+            before = set(self._person.values)
             for file in self._parquet_files():
                 if not self._is_stopped() and self._workspace.snapshots not in file.parents:
                     frame, theirs, dataset = self._rows_of(file)
                     is_new |= learn_from(frame, theirs, self._person, dataset)
+                    self._note_keys_of_others(frame, theirs)
+            # A row may name somebody else as well, who pays or gets the parcel: they are not erased with it.
+            learned = self._person.values - before
+            self._person.values = before | nobody_elses(learned, self._person, self._frames)
             if not is_new:
                 return
 
+    def _note_keys_of_others(self, frame: pl.DataFrame, theirs: pl.Series) -> None:
+        """A text that is also somebody else's key, in whatever dataset, does not say that a page is of the person."""
+        if "key" in frame.columns and frame.schema["key"] == pl.String:
+            others = frame.filter(~theirs).get_column("key")
+            own = sorted(self._person.key_texts())
+            self._shared_keys |= set(others.filter(others.is_in(own)))
+
     @property
     def _finder(self) -> Finder:
-        """What is looked for: known values in all spellings, hashed and masked."""
-        known = frozenset(self._person.known())
-        if self._wanted is None or self._wanted[0] != known:
-            self._wanted = known, Finder(known, exact=self._masks_of(known))
-        return self._wanted[1]
+        """What is looked for in rows: known values in all spellings, hashed and masked."""
+        return self._finder_of(frozenset(self._person.known()))
+
+    @property
+    def _text_finder(self) -> Finder:
+        """What is looked for in pages, lists and logs: the same, and keys that are nobody else's."""
+        keys = self._person.key_texts() - self._shared_keys
+        return self._finder_of(frozenset(self._person.known() | keys))
+
+    def _finder_of(self, known: frozenset[str]) -> Finder:
+        if known not in self._finders:
+            self._finders[known] = Finder(known, exact=self._masks_of(known))
+        return self._finders[known]
 
     def _masks_of(self, known: Iterable[str]) -> set[str]:
         """Masked, a value is still theirs: who has the workspace's salt could try."""
@@ -232,8 +215,8 @@ class _Erasure:
 
     # what there is of them
 
-    def _measure(self) -> _Footprint:
-        footprint = _Footprint()
+    def _measure(self) -> Footprint:
+        footprint = Footprint()
         if self._person.identities:
             footprint.folders = list(makeshift_folders(self._workspace))
         for file in self._parquet_files():
@@ -250,11 +233,11 @@ class _Erasure:
                 self._measure_text(file, footprint)
         return footprint
 
-    def _measure_text(self, file: Path, footprint: _Footprint) -> None:
-        if not self._finder or not places_in(file, self._name(file), self._finder):
+    def _measure_text(self, file: Path, footprint: Footprint) -> None:
+        if not self._text_finder or not places_in(file, self._name(file), self._text_finder):
             return
         if file.suffix in _LINES:
-            lines = sum(map(self._finder.finds, lines_of(file)))
+            lines = sum(map(self._text_finder.finds, lines_of(file)))
             if lines:
                 footprint.lines[self._name(file)] = lines
         elif self._may_be_removed(file):
@@ -264,7 +247,12 @@ class _Erasure:
         resources, dataset = self._place_of(file)
         frame = parquet.read(file)
         theirs = mask_theirs(
-            frame, self._person, self._finder, resources=resources, dataset=dataset
+            frame,
+            self._person,
+            self._finder,
+            resources=resources,
+            dataset=dataset,
+            key_column=self._key_columns.get(dataset or ""),
         )
         return frame, theirs, dataset
 
@@ -311,14 +299,14 @@ class _Erasure:
 
     # taking it out
 
-    def _apply(self, footprint: _Footprint) -> None:
+    def _apply(self, footprint: Footprint) -> None:
         for folder in footprint.folders:
             shutil.rmtree(folder)
         for name in footprint.rows:
             self._check_stopped()
             self._rewrite(self._workspace.root / name)
         for name in footprint.lines:
-            keep_lines(self._workspace.root / name, lambda line: not self._finder.finds(line))
+            keep_lines(self._workspace.root / name, lambda line: not self._text_finder.finds(line))
         for file in footprint.files:
             self._check_stopped()
             file.unlink(missing_ok=True)
@@ -334,19 +322,21 @@ class _Erasure:
     # looking again
 
     def _look_again(self) -> Iterator[Place]:
-        if not self._finder:
+        if not self._text_finder:
             return
         files = [*all_files(self._workspace), *(one.path for one in self._written_elsewhere())]
         for file in files:
             if file != self._pending.file and file.name not in _NOT_SEARCHED:
-                yield from places_in(file, self._name(file), self._finder)
+                is_rows = file.suffix == ".parquet"
+                finder = self._finder if is_rows else self._text_finder
+                yield from places_in(file, self._name(file), finder)
         for file in self._parquet_files():
             _frame, theirs, _dataset = self._rows_of(file)
             if theirs.any():
                 yield Place(self._name(file), f"{int(theirs.sum()):,} rows of their records")
         for folder in (self._context.project.mappings,):
             for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-                yield from places_in(file, str(file), self._finder)
+                yield from places_in(file, str(file), self._text_finder)
 
     def _outside(self) -> Iterator[Outside]:
         for resource, source, id_ in sorted(self._person.identities, key=str):

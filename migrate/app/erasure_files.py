@@ -37,7 +37,7 @@ def resources_of_datasets(workspace: Workspace) -> dict[str, list[str]]:
             mappings = json.loads(file.read_bytes())["mappings"]
             for dataset, mapping in mappings.items():
                 found.setdefault(dataset, set()).update(_resources_in(mapping))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue  # a damaged plan: its files are searched for identities of any resource
     return {dataset: sorted(resources) for dataset, resources in found.items()}
 
@@ -52,6 +52,19 @@ def _resources_in(tree: Any) -> Iterator[str]:
     elif isinstance(tree, list):
         for value in tree:
             yield from _resources_in(value)
+
+
+def key_columns_of_datasets(workspace: Workspace) -> dict[str, str]:
+    """The key column of each dataset of any plan that has one only."""
+    found: dict[str, str] = {}
+    for file in sorted(workspace.plans.glob("*/plan.json")):
+        try:
+            for dataset, mapping in json.loads(file.read_bytes())["mappings"].items():
+                if len(mapping["key"]) == 1:
+                    found[dataset] = str(mapping["key"][0])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+    return found
 
 
 def makeshift_folders(workspace: Workspace) -> Iterator[Path]:

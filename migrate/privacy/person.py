@@ -52,6 +52,7 @@ _MOST_PROFILES_OF_AN_ADDRESS = 25
 """An address that more have is a till's or a club's: it does not say that all are one person."""
 _PROFILES = "profiles"
 _FIRST_ROWS = 500
+_LONG_MASTERID = 16
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,13 @@ class Person:
     """Folded texts of any length that only their records hold: whose they are in a list of examples without names."""
 
     def known(self) -> set[str]:
-        """Everything to look for in any text."""
-        keys = {key for _dataset, key in self.keys if is_findable(key)}
-        masterids = {masterid for _dataset, masterid in self.masterids if is_findable(masterid)}
-        return self.values | self.addresses | keys | masterids
+        """What says for itself that a text is of them. Keys do not: `Shop:448` may be an order of somebody else's."""
+        long_ones = {text for _dataset, text in self.masterids if len(text) >= _LONG_MASTERID}
+        return self.values | self.addresses | long_ones
+
+    def key_texts(self) -> set[str]:
+        """Their keys in any dataset, where they are long enough to be looked for."""
+        return {key for _dataset, key in self.keys if is_findable(key)}
 
     def join(self, other: Person) -> None:
         """Adds what another search found of them."""
@@ -111,7 +115,7 @@ def find_person(
     _find_profiles(subject, person, frames, aliases)
     _find_events(subject, person, frames, aliases)
     candidates = _values_of(person, frames)
-    person.values |= _nobody_elses(candidates, person, frames)
+    person.values |= nobody_elses(candidates, person, frames)
     person.cells |= _cells_of(person, frames)
     return person
 
@@ -245,7 +249,7 @@ def _drop_cells_of_others(
         start, rows = start + rows, rows * 4
 
 
-def _nobody_elses(candidates: set[str], person: Person, frames: Mapping[str, Frames]) -> set[str]:
+def nobody_elses(candidates: set[str], person: Person, frames: Mapping[str, Frames]) -> set[str]:
     """The candidates that no record of anybody else holds, in any spelling."""
     left = {
         value: Finder([value], hashed=False)

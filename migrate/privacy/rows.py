@@ -27,11 +27,12 @@ def mask_theirs(
     *,
     resources: Iterable[str],
     dataset: str | None,
+    key_column: str | None = None,
 ) -> pl.Series:
     """True for each row that is the person's.
 
     `resources` are those that the rows can be made of, where they do not say so themselves: an id alone may be a
-    profile's and somebody else's order's. None given: any of them.
+    profile's and somebody else's order's. None given: any of them. `key_column`: the dataset's key, where it is one.
     """
     found = mask_of(frame, finder)
     for source_name, id_name in _IDENTITY_COLUMNS:
@@ -43,8 +44,9 @@ def mask_theirs(
         found |= _made_of(frame.get_column("sources"), person, set(resources))
     keys = sorted({key for of, key in person.keys if of == dataset})
     masterids = sorted({masterid for of, masterid in person.masterids if of == dataset})
-    if "key" in frame.columns and frame.schema["key"] == pl.String:
-        found |= frame.get_column("key").is_in(keys).fill_null(value=False)
+    for name in {"key", key_column or "key"} & set(frame.columns):
+        if frame.schema[name] == pl.String:
+            found |= frame.get_column(name).is_in(keys).fill_null(value=False)
     for name in _MASTERID_COLUMNS:
         if name in frame.columns and frame.schema[name] == pl.String:
             found |= frame.get_column(name).is_in(masterids).fill_null(value=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.report.terminal import inert, render_table, say_count
 
 if TYPE_CHECKING:
-    from migrate.app.erasure import Erased
+    from migrate.app.erasure_result import Erased
     from migrate.verify.purge import Purged
 
 _DIFFERENCE = 4

@@ -395,3 +395,19 @@ def test_what_a_snapshot_keeps_beside_its_parts_is_reached(tmp_path: Path) -> No
         "profiles/vanished.ndjson": 1,
         "profiles/damaged.parquet": 0,
     }
+
+
+def test_what_only_looks_like_theirs_is_left(tmp_path: Path) -> None:
+    """Somebody else's order has the number of the profile; and an order of theirs names who gets the parcel."""
+    files = files_of(tmp_path / "f", "448448", "a@example.test")
+    sales = json.loads((files / "sales.json").read_text())
+    sales[0]["email"] = "other1@example.test"
+    sales[1]["conversionid"] = "448448"
+    (files / "sales.json").write_text(json.dumps(sales))
+    context = import_and_plan(tmp_path / "p", files)
+    erased = erase_person(context, "a@example.test", None)
+    assert (erased.records, erased.places) == (3, ())
+    assert count_records(context) == {"profiles": OTHERS, "sales": OTHERS, "interactions": OTHERS}
+    orders = pl.read_parquet(next(context.workspace.plans.glob("*/orders/records.parquet")))
+    assert "Shop:448448" in orders["key"].to_list()
+    assert orders.height == OTHERS
