@@ -25,6 +25,7 @@ from migrate.verify.deep import DeepDataset, verify_dataset
 from migrate.verify.expected import Expected, Scope, expect_dataset
 from migrate.verify.known import read_known
 from migrate.verify.lookup import LookupTable, looked_up_columns
+from migrate.verify.made import Identity
 from migrate.verify.readback import Reading, forget_reading
 from migrate.verify.reconcile import Reconciliation
 from migrate.verify.rules import Conventions, DatasetRules, read_rules
@@ -154,9 +155,10 @@ class _Evaluation:
         self.context.progress.begin(task, total=resource.rows, unit="records")
         try:
             folder = work_folder(self.context, self.plan, rule.dataset) / "expected"
+            discarded = read_discarded(self.plan.folder / rule.dataset)
             tick = Ticker(self.context, task)
             alive = living(resource)
-            scope = Scope(alive.touched_from, keep, folder, alive.rows)
+            scope = Scope(alive.touched_from, keep, folder, alive.rows, discarded)
             return expect_dataset(rule, alive.frames([]), self.conventions, tables, tick, scope)
         except Unverifiable as doubt:
             return str(doubt)
@@ -175,6 +177,14 @@ class Ticker:
         self._job.progress.advance(self._task, records)
         if self._job.stop.is_set():
             raise Interrupted("stopped before the verification was finished")
+
+
+def read_discarded(folder: Path) -> frozenset[Identity]:
+    """What the plan of a dataset left out since a person has discarded it; nothing in one of an earlier version."""
+    file = folder / "discarded.parquet"
+    if not file.is_file():
+        return frozenset()
+    return frozenset(parquet.read(file, ["source", "id", "position"]).iter_rows())
 
 
 def open_used_snapshot(context: Context, plan: Plan) -> Snapshot:

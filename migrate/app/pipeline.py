@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from migrate.plan.open_plan import Plan
     from migrate.source.extract import Extraction
     from migrate.verify.reconcile import Reconciliation
-    from migrate.workspace import Workspace
 
 _NOTIFY_BUDGET_S = 30.0
 
@@ -125,8 +124,9 @@ def run_plan(
     **Raises**: UsageError where the ledger has another plan under this name.
     """
     from migrate.app.bases import chain_of, check_bases
+    from migrate.app.discards import adopt_old_discards, read_discards
     from migrate.app.shipments import find_shipments
-    from migrate.app.standing import note_planned, read_seen
+    from migrate.app.standing import note_planned, read_seen, refuse_loaded
     from migrate.app.target_client import open_target
     from migrate.mapping.examples import refuse_failing
     from migrate.mapping.files import read_mappings
@@ -136,10 +136,17 @@ def run_plan(
     from migrate.plan.request import PlanRequest
     from migrate.snapshot.union import open_to_plan
 
-    _refuse_loaded(context.workspace, name)
+    refuse_loaded(context.workspace, name)
     mappings = read_mappings(context.project.mappings)
     sent = find_shipments(context.project, context.workspace)
-    request = PlanRequest(name=name, datasets=tuple(datasets) or None, offline=offline, sent=sent)
+    adopt_old_discards(context.workspace)
+    request = PlanRequest(
+        name=name,
+        datasets=tuple(datasets) or None,
+        offline=offline,
+        sent=sent,
+        discarded=read_discards(context.workspace),
+    )
     found = open_to_plan(context.workspace, snapshot, base)
     refuse_contradicted(mappings, found.rows_of)
     zones, aliases = context.project.datatrics.timezones, context.project.datatrics.source_aliases
@@ -167,20 +174,6 @@ def run_plan(
     return plan
 
 
-def _refuse_loaded(workspace: Workspace, name: str | None) -> None:
-    """Nothing, unless a plan of that name was loaded whose files are gone: its records would count as the new one's."""
-    from migrate.app.not_loaded import read_totals
-    from migrate.plan.open_plan import PLAN_FILE
-
-    if name is None or (workspace.plans / name / PLAN_FILE).is_file():
-        return
-    if read_totals(workspace, name):
-        raise UsageError(
-            f"a plan {name!r} was loaded before; what was loaded of it would be counted as the new one's",
-            hint="choose another --plan NAME, or let it be named by the time",
-        )
-
-
 def run_load(
     context: Context,
     datasets: Sequence[str] = (),
@@ -197,6 +190,7 @@ def run_load(
     **Raises**: Stale when an input of the plan has changed, or when it is overtaken or undone;
     GateError when the plan breaks a gate.
     """
+    from migrate.app.discards import check_discards
     from migrate.app.standing import check_loadable, note_loaded, note_loading
     from migrate.app.target_client import open_target
     from migrate.load.loader import Options, load
@@ -205,6 +199,7 @@ def run_load(
     plan = open_plan(context.workspace, name)
     check_loadable(context.workspace, plan)
     check_fresh(plan, context.project, context.workspace)
+    check_discards(context.workspace, plan)
     gates = context.project.gates
     if confirm_merges is not None:
         gates = gates.model_copy(update={"max_merges": max(gates.max_merges, confirm_merges)})

@@ -2,47 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import polars as pl
 
+from migrate import parquet
 from migrate.app.context import Context
+from migrate.app.discards import adopt_old_discards, identities_of
 from migrate.app.pipeline import run_load, run_plan
-from migrate.errors import UsageError
+from migrate.app.standing import check_not_undone, read_standing
+from migrate.errors import MigrateError, Stale, UsageError
+from migrate.load.ledger_facts import Discard
 from migrate.load.ledger_notes import LedgerNotes
 from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import LoadResult
 from migrate.load.rejects import (
+    IDENTITY,
     PERMANENT,
     TRANSIENT,
     chosen_rejects,
     export_rejects,
     open_rejects,
     read_rejects,
-    released,
 )
 from migrate.load.totals import Failure
 from migrate.plan.open_plan import Plan, open_plan
+from migrate.snapshot.reading import list_snapshots
 from migrate.workspace import Workspace
+
+SENT, THERE, COLLAPSED, WAITING, DISCARDED, FILTERED, AGAIN, NOT_SENT = (
+    "sent", "there already", "collapsed", "waiting", "discarded", "filtered", "rejected again",
+    "not sent yet",
+)  # fmt: skip
+_SETTLED = (SENT, THERE, COLLAPSED, FILTERED)
+"""What became of a reject so that nothing is left to do about it."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What became of a plan's open rejects: `released` of `rejects` were brought through by plan `new`.
+    """What became of a plan's open rejects in plan `new`: how many of `rejects` came to each end, by `fates`.
 
     `new` is the plan itself where its transient records only had to be sent again; `loaded` is None where the new plan
-    was made and not loaded.
+    was made and not loaded, and then `sent` is what would be.
     """
 
     old: str
     new: Plan
     rejects: int
-    released: int
     loaded: LoadResult | None
+    fates: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def released(self) -> int:
+        """Rejects that there is nothing left to do about."""
+        return sum(count for fate, count in self.fates.items() if fate in _SETTLED)
 
 
 def rejects_of(workspace: Workspace, name: str | None) -> tuple[Plan, pl.DataFrame]:
@@ -72,9 +90,9 @@ def write_rejects(
 def discard(
     workspace: Workspace, name: str | None, names: Sequence[str], reason: str | None, note: str
 ) -> tuple[Plan, int]:
-    """Marks rejects as discarded, with the reason why; gives their number. Nothing is deleted.
+    """Discards rejects, with the reason why; gives their number. Every later plan leaves these records out.
 
-    **Raises**: UsageError where none fits.
+    **Raises**: UsageError where none fits, or where a record has no identity that could be told again.
     """
     plan, rejects = rejects_of(workspace, name)
     chosen = open_rejects(chosen_rejects(rejects, names, reason)).filter(
@@ -84,52 +102,187 @@ def discard(
         raise UsageError(
             "no open permanent reject fits", hint=f"migrate rejects list --plan {plan.name}"
         )
-    _mark(workspace, plan.name, chosen["reject"].to_list(), "discarded", note)
+    nameless = chosen.filter(pl.col("id").fill_null("") == "")
+    if nameless.height:
+        raise UsageError(
+            f"{nameless.height:,} of these records have no id, such as {nameless['reject'][0]}: no later "
+            "plan could tell them from others",
+            hint="have them mended at the source, or leave them out by `where` in the mapping",
+        )
+    rejected = chosen["reject"].to_list()
+    with LedgerNotes(workspace.ledger) as notes:
+        notes.discard(identities_of(plan, chosen, dict.fromkeys(rejected, note)))
+        notes.mark_rejects(plan.name, [(reject, "discarded", note) for reject in rejected])
     return plan, chosen.height
+
+
+def discards_of(workspace: Workspace) -> list[Discard]:
+    """All that plans leave out since a person has said so, whichever plan it was said of."""
+    if not workspace.ledger.exists():
+        return []
+    adopt_old_discards(workspace)
+    with LedgerView(workspace.ledger) as view:
+        return view.discards()
+
+
+def keep(
+    workspace: Workspace, name: str | None, names: Sequence[str], reason: str | None
+) -> list[Discard]:
+    """Takes discards back, of one plan or of all; gives them. Later plans have these records again.
+
+    **Raises**: UsageError where none fits.
+    """
+    chosen = [
+        discard
+        for discard in discards_of(workspace)
+        if name in (None, discard.what.plan)
+        and (not names or discard.what.reject in names)
+        and (reason is None or reason in discard.what.reason)
+    ]
+    if not chosen:
+        raise UsageError("nothing that is discarded fits", hint="migrate rejects list")
+    kept = [(d.what.dataset, d.what.source, d.what.id, d.what.position) for d in chosen]
+    with LedgerNotes(workspace.ledger) as notes:
+        notes.keep(kept)
+        for plan in {discard.what.plan for discard in chosen}:
+            mine = [d.what.reject for d in chosen if d.what.plan == plan]
+            notes.unmark_rejects(plan, mine)
+    return chosen
 
 
 def replay(context: Context, name: str | None, *, plan_only: bool = False) -> Replay:
     """Sends what was rejected through the mappings, the plan's rules, the gates and the load again.
 
     Permanent rejects need a new plan of the same snapshot, which sees the mended mapping and what the target holds by
-    now: so only what is not there is sent, also rows that were rejected because their parent was. Feeds are left out,
-    since a new plan sends a webhook everything again. Where all open rejects are transient, the plan itself is loaded
-    again.
+    now: so only what is not there is sent, also rows that waited for a rejected parent. Feeds are left out, since a new
+    plan sends a webhook everything again. Where all open rejects are transient, the plan itself is loaded again.
 
-    **Raises**: UsageError where no reject is open; all that `run_plan` and `run_load` raise.
+    **Raises**: UsageError where no reject is open; Stale where the plan was undone, or where newer records were loaded
+    since; all that `run_plan` and `run_load` raise.
     """
     plan, rejects = rejects_of(context.workspace, name)
     before = open_rejects(rejects)
     if before.is_empty():
         raise UsageError(f"plan {plan.name!r} has no open rejects", hint="migrate rejects list")
-    only_again = (before["kind"] == TRANSIENT).all()
-    if not only_again and before["dataset"].is_in(list(plan.document.webhook_ids)).all():
+    check_not_undone(context.workspace, plan, "a replay would load all of it again")
+    if (before["kind"] == TRANSIENT).all():
+        loaded = run_load(context, name=plan.name)
+        return Replay(plan.name, plan, before.height, loaded, _fates(context, plan, before))
+    if before["dataset"].is_in(list(plan.document.webhook_ids)).all():
         raise UsageError(
             "all open rejects are of feeds; a new plan of a feed would send all of its rows to the webhook again",
             hint="mend the mapping, give it a `where` that leaves only these records, and plan that",
         )
-    if only_again:
-        loaded = run_load(context, name=plan.name)
-        after = open_rejects(rejects_of(context.workspace, plan.name)[1])
-        return Replay(plan.name, plan, before.height, len(released(before, after)), loaded)
-    new = run_plan(context, list(plan.document.dataset_ids), snapshot=plan.document.snapshot.name)
+    _refuse_older(context.workspace, plan)
+    used = plan.document.snapshot
+    new = run_plan(
+        context,
+        list(plan.document.dataset_ids),
+        snapshot=used.name,
+        base=used.base.name if used.base else None,
+    )
     if plan_only:
-        after = rejects_of(context.workspace, new.name)[1]
-        return Replay(plan.name, new, before.height, len(released(before, after)), None)
+        return Replay(plan.name, new, before.height, None, _fates(context, new, before, sent=SENT))
     loaded = run_load(context, name=new.name)
-    brought = released(before, rejects_of(context.workspace, new.name)[1])
-    _mark(context.workspace, plan.name, brought, "replayed", f"by plan {new.name}")
-    return Replay(plan.name, new, before.height, len(brought), loaded)
+    fates = _each_fate(context, new, before)
+    settled = fates.filter(pl.col("fate").is_in(_SETTLED))
+    marks = [
+        (reject, "replayed", f"{fate} by plan {new.name}")
+        for reject, fate in settled.select("reject", "fate").iter_rows()
+    ]
+    with LedgerNotes(context.workspace.ledger) as notes:
+        notes.mark_rejects(plan.name, marks)
+    return Replay(plan.name, new, before.height, loaded, _counted(fates))
 
 
-def _mark(
-    workspace: Workspace,
-    plan: str,
-    names: Sequence[str],
-    mark: Literal["discarded", "replayed"],
-    note: str,
-) -> None:
-    if not names:
-        return
-    with LedgerNotes(workspace.ledger) as notes:
-        notes.mark_rejects(plan, [(name, mark, note) for name in names])
+def _refuse_older(workspace: Workspace, plan: Plan) -> None:
+    """Raises Stale where records of a newer snapshot were loaded since: a new plan of this one would take them back."""
+    order = {state.name: place for place, state in enumerate(list_snapshots(workspace))}
+    mine = order.get(plan.document.snapshot.name, -1)
+    for other in read_standing(workspace, plan).overtaken_by:
+        newer = ""
+        with suppress(MigrateError):  # a plan that cannot be read tells nothing
+            newer = open_plan(workspace, other.plan, check_files=False).document.snapshot.name
+        if order.get(newer, -1) > mine:
+            raise Stale(
+                f"plan {other.plan!r}, of the newer snapshot {newer!r}, was loaded since: a new plan of "
+                f"{plan.document.snapshot.name!r} would write older values over it",
+                hint="make a whole snapshot and a plan of that: migrate extract, then migrate plan",
+            )
+
+
+def _fates(
+    context: Context, new: Plan, before: pl.DataFrame, sent: str | None = None
+) -> dict[str, int]:
+    return _counted(_each_fate(context, new, before, sent))
+
+
+def _counted(fates: pl.DataFrame) -> dict[str, int]:
+    return dict(Counter(fates["fate"].to_list()).most_common())
+
+
+def _each_fate(
+    context: Context, new: Plan, before: pl.DataFrame, sent: str | None = None
+) -> pl.DataFrame:
+    """What became of each reject in a plan. `sent`: what to say of planned records instead of asking the ledger.
+
+    **Shape**: the columns of `before` and `fate`.
+    """
+    known = pl.concat(
+        [_ends(context, new, dataset, sent) for dataset in before["dataset"].unique().sort()]
+    )
+    # A record that went into a row is told by the row, whatever else is said of one of its elements.
+    first = known.unique(list(IDENTITY), keep="first", maintain_order=True)
+    joined = before.join(
+        first, on=list(IDENTITY), how="left", nulls_equal=True, maintain_order="left"
+    )
+    return joined.with_columns(pl.col("fate").fill_null(FILTERED))
+
+
+_WHO = ("source", "id", "position")
+
+
+def _ends(context: Context, new: Plan, dataset: str, sent: str | None) -> pl.DataFrame:
+    """Where each record of a dataset ended in a plan, planned ones first: what is in no list was filtered."""
+    schema = {"dataset": pl.String, "source": pl.String, "id": pl.String, "position": pl.Int64}
+    found = [pl.DataFrame(schema={**schema, "fate": pl.String})]
+    if dataset not in new.document.datasets:
+        return found[0]
+    settled = {} if sent else _settled(context, new.name, dataset)
+    for name, lists in (("records", True), ("unchanged", True), ("collapsed", False),
+                        ("rejects", False), ("waiting", False), ("discarded", False)):  # fmt: skip
+        file = new.file(dataset, f"{name}.parquet")
+        if not file.is_file():
+            continue
+        scan = parquet.scan(file)
+        if name == "records":
+            rows = scan.select("batch", "position", "sources").explode("sources").collect()
+            fates = [
+                sent or settled.get(place, NOT_SENT)
+                for place in rows.select("batch", "position").iter_rows()
+            ]
+            who = rows.select("sources").unnest("sources").select(_WHO)
+            found.append(_told(who, dataset, pl.Series("fate", fates, dtype=pl.String)))
+            continue
+        if lists:
+            who = scan.select(pl.col("sources").explode()).unnest("sources").select(_WHO).collect()
+        else:
+            who = scan.select(_WHO).collect()
+        fate = {"unchanged": THERE, "collapsed": COLLAPSED, "rejects": AGAIN, "waiting": WAITING}
+        found.append(_told(who, dataset, pl.lit(fate.get(name, DISCARDED)).alias("fate")))
+    return pl.concat(found)
+
+
+def _told(who: pl.DataFrame, dataset: str, fate: Any) -> pl.DataFrame:
+    return who.with_columns(pl.lit(dataset).alias("dataset"), fate).select(
+        "dataset", *_WHO, pl.col("fate").cast(pl.String)
+    )
+
+
+def _settled(context: Context, plan: str, dataset: str) -> dict[tuple[int, int], str]:
+    """By batch and place what the target has made of each record that was sent."""
+    with LedgerView(context.workspace.ledger) as view:
+        return {
+            (record.batch, record.position): SENT if record.state == "written" else AGAIN
+            for record in view.settled(plan, dataset)
+        }

@@ -8,11 +8,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from migrate.app.not_loaded import not_begun
-from migrate.errors import Stale
+from migrate.app.not_loaded import not_begun, read_totals
+from migrate.errors import Stale, UsageError
 from migrate.load.ledger_notes import LedgerNotes, PlanEvent
 from migrate.load.ledger_view import LedgerView
 from migrate.load.standing import PlanFacts, Standing, judge_standing, refuse_load
+from migrate.plan.open_plan import PLAN_FILE
 from migrate.plan.plan_folder import BEGUN_FILE
 
 if TYPE_CHECKING:
@@ -80,6 +81,18 @@ def note_loaded(workspace: Workspace, plan: Plan) -> None:
     if not is_known:
         with LedgerNotes(workspace.ledger) as notes:
             notes.note_event(PlanEvent(plan.name, "loaded"))
+
+
+def refuse_loaded(workspace: Workspace, name: str | None) -> None:
+    """Nothing, unless a plan of that name was loaded whose files are gone: its records would count as the new one's."""
+
+    if name is None or (workspace.plans / name / PLAN_FILE).is_file():
+        return
+    if read_totals(workspace, name):
+        raise UsageError(
+            f"a plan {name!r} was loaded before; what was loaded of it would be counted as the new one's",
+            hint="choose another --plan NAME, or let it be named by the time",
+        )
 
 
 def remake_command(plan: Plan) -> str:

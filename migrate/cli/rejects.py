@@ -1,4 +1,4 @@
-"""`migrate rejects list | show | export | replay | discard`."""
+"""`migrate rejects list | show | export | replay | discard | keep`."""
 
 from __future__ import annotations
 
@@ -34,17 +34,28 @@ def rejects() -> None:
 @pass_app
 def list_(app: App, name: str | None) -> None:
     """List the rejects by reason, the most frequent first."""
-    from migrate.app.rejects import rejects_of
+    from migrate.app.rejects import discards_of, rejects_of
     from migrate.load.rejects import group_rejects
-    from migrate.report.rejects import render_groups, summarise_groups
-
-    plan, found = rejects_of(_workspace(app), name)
-    groups = group_rejects(found)
-    data = {"plan": plan.name, **summarise_groups(groups)}
-    following = f"migrate rejects show --plan {plan.name}" if data["open"] else None
-    app.finish(
-        CommandOutcome("rejects list", render_groups(plan.name, groups), data, next=following)
+    from migrate.report.rejects import (
+        describe_discards,
+        render_aside,
+        render_groups,
+        summarise_groups,
     )
+
+    workspace = _workspace(app)
+    plan, found = rejects_of(workspace, name)
+    groups = group_rejects(found)
+    discards = discards_of(workspace)
+    data = {
+        "plan": plan.name,
+        **summarise_groups(groups),
+        "waiting": sum(dataset.waiting for dataset in plan.document.datasets.values()),
+        "discards": describe_discards(discards),
+    }
+    parts = [render_groups(plan.name, groups), *render_aside(data["waiting"], discards)]
+    following = f"migrate rejects show --plan {plan.name}" if data["open"] else None
+    app.finish(CommandOutcome("rejects list", "\n\n".join(parts), data, next=following))
 
 
 @command(
@@ -124,13 +135,13 @@ def replay(app: App, name: str | None, plan_only: bool) -> None:
     """
     from migrate.app.rejects import replay as run_replay
     from migrate.report.load import left_behind, render_load, summarise_load
+    from migrate.report.rejects import render_fates
 
     with app.context() as context:
         done = run_replay(context, name, plan_only=plan_only)
-    would = "would bring" if done.loaded is None else "brought"
-    text = f"Plan {done.new.name} {would} {done.released:,} of {done.rejects:,} rejects of plan {done.old} through."
+    text = render_fates(done)
     data: dict[str, Any] = {"plan": done.old, "new_plan": done.new.name, "rejects": done.rejects}
-    data["released"] = done.released
+    data |= {"released": done.released, "fates": dict(done.fates)}
     if done.loaded is not None:
         text, data["load"] = f"{text}\n\n{render_load(done.loaded)}", summarise_load(done.loaded)
     behind = done.released < done.rejects or (done.loaded is not None and left_behind(done.loaded))
@@ -160,7 +171,10 @@ def replay(app: App, name: str | None, plan_only: bool) -> None:
 def discard(
     app: App, rejects: tuple[str, ...], reason: str | None, name: str | None, note: str
 ) -> None:
-    """Mark permanent rejects as not wanted. Nothing is deleted, and reconcile goes on counting them."""
+    """Keep permanent rejects from every later plan, by the identity of their records.
+
+    Plans count them as discarded, and `keep` takes it back. Nothing is deleted.
+    """
     from migrate.app.rejects import discard as run_discard
     from migrate.errors import UsageError
     from migrate.report.terminal import say_count
@@ -170,7 +184,8 @@ def discard(
             "name the rejects to discard",
             hint="by their names, or all of one reason with --reason TEXT",
         )
-    plan, count = run_discard(_workspace(app), name, rejects, reason, note)
+    with app.context() as context:
+        plan, count = run_discard(context.workspace, name, rejects, reason, note)
     text = f"{say_count(count, 'reject')} of plan {plan.name} marked as discarded: {note}"
     data = {"plan": plan.name, "discarded": count, "note": note}
     app.finish(
@@ -180,9 +195,34 @@ def discard(
     )
 
 
+@command(
+    "keep",
+    "migrate rejects keep contacts/p17",
+    "migrate rejects keep --reason required --plan 20261121-210551",
+)
+@_choice
+@click.option("--plan", "name", metavar="NAME", help="Only what was discarded of this plan [all].")
+@pass_app
+def keep(app: App, rejects: tuple[str, ...], reason: str | None, name: str | None) -> None:
+    """Take discards back: the next plan has these records again."""
+    from migrate.app.rejects import keep as run_keep
+    from migrate.errors import UsageError
+    from migrate.report.terminal import say_count
+
+    if not rejects and reason is None:
+        raise UsageError(
+            "name the discards to take back",
+            hint="by the names of their rejects, or all of one reason with --reason TEXT",
+        )
+    with app.context() as context:
+        kept = run_keep(context.workspace, name, rejects, reason)
+    text = f"{say_count(len(kept), 'record')} taken back: the next plan has them again"
+    app.finish(CommandOutcome("rejects keep", text, {"kept": len(kept)}, next="migrate plan"))
+
+
 def _workspace(app: App) -> Workspace:
     return app.open_workspace(app.open_project())
 
 
-for _command in (list_, show, export, replay, discard):
+for _command in (list_, show, export, replay, discard, keep):
     rejects.add_command(_command)

@@ -102,15 +102,6 @@ def group_rejects(rejects: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def released(before: pl.DataFrame, after: pl.DataFrame) -> list[str]:
-    """The names in `before` of which no record is among `after`: what a replay has brought through."""
-    return (
-        before.join(after, on=list(IDENTITY), how="anti", nulls_equal=True)["reject"]
-        .sort()
-        .to_list()
-    )
-
-
 def export_rejects(rejects: pl.DataFrame, folder: Path, form: str) -> list[Path]:
     """The files rejects-permanent and rejects-transient in `folder`, as `ndjson` or `csv`.
 

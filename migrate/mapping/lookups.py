@@ -11,6 +11,8 @@ import polars as pl
 from migrate.mapping.types import render
 
 TOUCHED = "_touched"
+WITHHELD = "_withheld"
+"""Of a record that gave no row for a reason that may pass: who looks it up waits for it."""
 GHOST = "_ghost"
 """Of a record that a delta has taken the row away from: it is found no more, and that is a change."""
 
@@ -20,18 +22,21 @@ class LookedUp:
     """What a look-up found.
 
     **Shape.** `columns` has one row per row asked for, in the same order, text only; `orphan` is true where an id
-    found nothing; `touched` where the row found says `_touched`, None where the table has no such column.
+    found nothing; `waiting` where it found a record that was withheld;
+    `touched` where the row found says `_touched`, None where the table has no such column.
     """
 
     columns: pl.DataFrame
     orphan: pl.Series
     touched: pl.Series | None
+    waiting: pl.Series
 
 
 class LookupTable:
     """Another dataset's rows by the identity of the record each came from.
 
-    **Shape.** `table` has `source`, `id`, the dataset's typed columns, and may have `_touched` and `_ghost`; of
+    **Shape.** `table` has `source`, `id`, the dataset's typed columns, and may have `_touched`, `_withheld`
+    and `_ghost`; of
     two rows of one identity the first counts.
     `aliases` are other names of sources: the left name is treated as the right one. Where two records
     meet under one name, the first by the name of its own source counts, whatever order they come in.
@@ -61,7 +66,8 @@ class LookupTable:
         orphan = found.select(pl.col("i").is_not_null() & pl.col("hit").is_null()).to_series()
         columns = found.select(pl.col(f"v:{name}").alias(name) for name in self._names)
         touched = found[TOUCHED].fill_null(False) if self._says_touched else None
-        return LookedUp(columns, orphan.rename("orphan"), touched)
+        waiting = found.get_column("w").fill_null(value=False)
+        return LookedUp(columns, orphan.rename("orphan"), touched, waiting.rename("waiting"))
 
 
 def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
@@ -75,7 +81,8 @@ def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     is_there = ~pl.col(GHOST).fill_null(value=False) if GHOST in known else pl.lit(value=True)
     hit = pl.when(is_there).then(pl.lit(value=True)).alias("hit")
     who = (pl.col("source").alias("s"), pl.col("id").alias("i"))
-    return table.select(*who, *values, *touched, hit)
+    withheld = pl.col(WITHHELD).fill_null(value=False) if WITHHELD in known else pl.lit(False)
+    return table.select(*who, *values, *touched, hit, withheld.alias("w"))
 
 
 def _once(rows: pl.DataFrame) -> pl.DataFrame:
@@ -85,7 +92,7 @@ def _once(rows: pl.DataFrame) -> pl.DataFrame:
 def _meeting(rows: pl.DataFrame, aliases: Dict[str, str]) -> pl.DataFrame:
     """Rows under their common names, those that count first; a change of one is a change of all."""
     ordered = _resolved(rows.with_columns(pl.col("s").alias("own")), aliases).sort(
-        "hit", "own", nulls_last=True, maintain_order=True
+        "hit", "w", "own", nulls_last=True, maintain_order=True
     )
     if TOUCHED in ordered.columns:
         ordered = ordered.with_columns(pl.col(TOUCHED).any().over("s", "i"))

@@ -33,7 +33,8 @@ class Mapped:
     `losses`: by column and loss, how many accepted rows; `loss_examples`: of each the first few different (before,
     after), not masked, at most 200 characters, None for no value.
     `looked_up_anew`: positions of the records, whatever became of them, whose look-ups a delta may have changed.
-    **Guarantees.** read == filtered + rejected + accepted. Order is the input's.
+    `set_aside`: rows that were discarded or wait for their parent, as `SET_ASIDE`.
+    **Guarantees.** read == filtered + rejected + set aside + accepted. Order is the input's.
     """
 
     accepted: pl.DataFrame
@@ -44,6 +45,7 @@ class Mapped:
     orphans: dict[str, int]
     losses: Losses
     loss_examples: LossExamples
+    set_aside: pl.DataFrame
     looked_up_anew: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64))
 
 
@@ -61,6 +63,7 @@ def join_mapped(parts: Sequence[Mapped]) -> Mapped:
         losses=_by_column((part.losses for part in parts), _summed),
         loss_examples=join_examples(part.loss_examples for part in parts),
         looked_up_anew=pl.concat([part.looked_up_anew for part in parts]),
+        set_aside=pl.concat([part.set_aside for part in parts]),
     )
 
 

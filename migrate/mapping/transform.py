@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from migrate.mapping.base import PLACE, base_rows, reject_all, slices, split_missing_ids
-from migrate.mapping.columns import FIELD, Computed, compute, evaluate, first_value
+from migrate.mapping.columns import FIELD, Computed, compute, evaluate
 from migrate.mapping.dates import source_zones
 from migrate.mapping.each import read_elements
 from migrate.mapping.fields import (
@@ -28,10 +28,21 @@ from migrate.mapping.mapped import (
     join_examples,
     join_mapped,
 )
-from migrate.mapping.model import Lookup, Mapping
+from migrate.mapping.model import Mapping
 from migrate.mapping.numbers import FloatDigits
 from migrate.mapping.payload import keys
 from migrate.mapping.recency import ORDER_BY, Ranking, rank_rows
+from migrate.mapping.rejecting import find_rejects, lookup_ids
+from migrate.mapping.set_aside import (
+    DISCARDED,
+    NOTHING_DISCARDED,
+    WAITING,
+    are_discarded,
+    as_set_aside,
+    first_waiting,
+    parents_of,
+    take_discarded,
+)
 from migrate.mapping.types import polars_type
 
 __all__ = [
@@ -86,7 +97,7 @@ class RowMapper:
     **Shape.** `lookups`: by look-up name a frame with `source`, `id` and the other dataset's typed columns.
     `touched_from`: with a delta snapshot, the position from which on records are the delta's; `_touched` then tells the
     rows that it can have changed: its own, and those whose look-up found a row of which the look-up's frame says
-    `_touched`. A frame without that column touches nothing.
+    `_touched`. A frame without that column touches nothing. `discarded`: identities that are left out.
     """
 
     def __init__(
@@ -95,7 +106,9 @@ class RowMapper:
         lookups: Dict[str, pl.DataFrame],
         settings: Settings,
         touched_from: int = 0,
+        discarded: pl.DataFrame | None = None,
     ) -> None:
+        self._discarded = NOTHING_DISCARDED if discarded is None else discarded
         self._mapping = mapping
         self._tables = lookup_tables(mapping, lookups, settings)
         self._settings = settings
@@ -104,7 +117,8 @@ class RowMapper:
     def map(self, rows: pl.DataFrame) -> Mapped:
         """The rows, as a snapshot holds them, under the mapping; columns they lack read as null.
 
-        **Guarantees.** read == filtered + rejected + accepted; the input's order; the same input, the same output.
+        **Guarantees.** read == filtered + rejected + set aside + accepted; the input's order; the same
+        input, the same output.
         Memory beyond input and output does not grow with the rows.
         **Raises.** MappingError when an expression cannot run.
         """
@@ -118,7 +132,12 @@ class RowMapper:
     def _map_slice(self, rows: pl.DataFrame) -> Mapped:
         # of columns in several pieces polars would make one for nearly each step
         return _map_slice(
-            self._mapping, rows.rechunk(), self._tables, self._settings, self._touched_from
+            self._mapping,
+            rows.rechunk(),
+            self._tables,
+            self._settings,
+            self._touched_from,
+            self._discarded,
         )
 
 
@@ -138,7 +157,8 @@ class Worked:
     """One run of rows with everything that was worked out of it.
 
     **Shape.** `rows`, `computed` and `rejects` have one entry per row that came to its columns; a row of `rejects`
-    whose rule is null is accepted. `early` are rejects from before.
+    whose rule is null is accepted. `early` are rejects from before. `set_aside`: rows that were discarded,
+    or wait for their parent, as `SET_ASIDE`.
     """
 
     rows: pl.DataFrame
@@ -149,6 +169,7 @@ class Worked:
     filtered: int
     lines: Exploded
     looked_up_anew: pl.Series
+    set_aside: pl.DataFrame
 
 
 def lookup_tables(
@@ -163,27 +184,42 @@ def lookup_tables(
 
 
 def work_out(
-    mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable], settings: Settings
+    mapping: Mapping,
+    rows: pl.DataFrame,
+    tables: Dict[str, LookupTable],
+    settings: Settings,
+    discarded: pl.DataFrame = NOTHING_DISCARDED,
 ) -> Worked:
     """Every column of every row, and which rows are rejected."""
     good, early = split_missing_ids(base_rows(mapping, rows))
     lines = _explode(mapping, good) if mapping.each else Exploded(good)
-    good, orphans = _add_lookups(mapping, lines.rows, tables)
+    early, aside = take_discarded([*early, *lines.rejected], discarded)
+    good, orphans, waiting = _add_lookups(mapping, lines.rows, tables)
     looked_up_anew = _looked_up_anew(good)
     kept, failed = _keep(mapping, good)
+    left_out = are_discarded(good, discarded) & (kept | failed)
+    failed &= ~left_out
     if failed.any():
         early += [reject_all(good.filter(failed), "not_computable", "where", None)]
-    filtered = good.height - int(kept.sum()) - int(failed.sum())
-    if filtered or failed.any():
-        good, orphans = (
-            good.filter(kept),
-            {name: orphan.filter(kept) for name, orphan in orphans.items()},
-        )
+    filtered = good.height - int((kept | left_out).sum()) - int(failed.sum())
+    lookup = first_waiting(waiting, good.height)
+    waits = lookup.is_not_null() & kept & ~left_out
+    ids = {name: lookup_ids(rule, good) for name, rule in mapping.lookups.items() if waits.any()}
+    parents = parents_of(lookup, ids)
+    set_aside = [
+        *aside,
+        as_set_aside(good.filter(left_out), DISCARDED),
+        as_set_aside(good.filter(waits), WAITING, lookup.filter(waits), parents.filter(waits)),
+    ]
+    stays = kept & ~left_out & ~waits
+    if not stays.all():
+        good = good.filter(stays)
+        orphans = {name: orphan.filter(stays) for name, orphan in orphans.items()}
     computed = _compute_all(mapping, good, settings)
-    rejects = _rejects(mapping, good, orphans, computed)
+    rejects = find_rejects(mapping, good, orphans, computed)
     counted = {name: int(orphan.sum()) for name, orphan in orphans.items()}
-    rejects_before = [*early, *lines.rejected]
-    return Worked(good, computed, rejects, rejects_before, counted, filtered, lines, looked_up_anew)
+    left = pl.concat(set_aside)
+    return Worked(good, computed, rejects, early, counted, filtered, lines, looked_up_anew, left)
 
 
 def _compute_all(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> dict[str, Computed]:
@@ -205,8 +241,9 @@ def _map_slice(
     tables: Dict[str, LookupTable],
     settings: Settings,
     touched_from: int,
+    discarded: pl.DataFrame,
 ) -> Mapped:
-    worked = work_out(mapping, rows, tables, settings)
+    worked = work_out(mapping, rows, tables, settings, discarded)
     mask = worked.rejects["rule"].is_null()
     late = worked.rejects.filter(~mask)
     touched = _touched(worked.rows, touched_from)
@@ -226,13 +263,17 @@ def _map_slice(
         rejected=pl.concat([*worked.early, late]).sort(
             "_position", "_element", maintain_order=True, nulls_last=False
         ),
-        read=worked.rows.height + worked.filtered + sum(part.height for part in worked.early),
+        read=worked.rows.height
+        + worked.filtered
+        + worked.set_aside.height
+        + sum(part.height for part in worked.early),
         filtered=worked.filtered,
         empty_each=worked.lines.empty,
         orphans=worked.orphans,
         losses=losses,
         loss_examples=examples,
         looked_up_anew=worked.looked_up_anew,
+        set_aside=worked.set_aside,
     )
 
 
@@ -288,20 +329,18 @@ def _looked_up_anew(rows: pl.DataFrame) -> pl.Series:
 
 def _add_lookups(
     mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable]
-) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
+) -> tuple[pl.DataFrame, dict[str, pl.Series], dict[str, pl.Series]]:
+    """The rows with what they look up; by look-up, which are orphans, and which wait for a parent."""
     orphans: dict[str, pl.Series] = {}
+    waiting: dict[str, pl.Series] = {}
     found_columns: list[pl.Series] = []
     for name, rule in mapping.lookups.items():
-        found = tables[name].find(rows[FIELD + rule.source], _ids(rule, rows))
+        found = tables[name].find(rows[FIELD + rule.source], lookup_ids(rule, rows))
         found_columns += [series.alias(f"{FIELD}{name}.{series.name}") for series in found.columns]
         if found.touched is not None:
             found_columns.append(found.touched.alias(_TOUCHED_BY + name))
-        orphans[name] = found.orphan
-    return rows.with_columns(found_columns), orphans
-
-
-def _ids(lookup: Lookup, rows: pl.DataFrame) -> pl.Series:
-    return first_value([rows[FIELD + name] for name in lookup.ids])
+        orphans[name], waiting[name] = found.orphan, found.waiting
+    return rows.with_columns(found_columns), orphans, waiting
 
 
 def _keep(mapping: Mapping, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
@@ -312,44 +351,6 @@ def _keep(mapping: Mapping, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     found = evaluate("where", mapping.where, rows)
     failed = no if found.fails is None else found.fails.fill_null(value=False)
     return found.values.cast(pl.Boolean).fill_null(value=False) & ~failed, failed
-
-
-def _rejects(
-    mapping: Mapping,
-    rows: pl.DataFrame,
-    orphans: dict[str, pl.Series],
-    computed: dict[str, Computed],
-) -> pl.DataFrame:
-    """One row per row: the first rule it breaks, the column, the text; null where it breaks none."""
-    found = pl.DataFrame([rows[name] for name in PLACE]).with_columns(
-        pl.lit(None, dtype=pl.String).alias(name) for name in ("rule", "column", "value")
-    )
-    for name, orphan in orphans.items():
-        if mapping.lookups[name].on_orphan == "reject" and orphan.any():
-            rule = (
-                pl.DataFrame({"o": orphan})
-                .select(pl.when(pl.col("o")).then(pl.lit("orphan")))
-                .to_series()
-            )
-            found = _note(found, name, rule, _ids(mapping.lookups[name], rows))
-    for name, column in computed.items():
-        if column.rule.null_count() < rows.height:
-            found = _note(found, name, column.rule, column.text)
-    return found
-
-
-def _note(found: pl.DataFrame, name: str, rule: pl.Series, text: pl.Series) -> pl.DataFrame:
-    first = pl.col("rule").is_null() & pl.col("_rule").is_not_null()
-    values = {
-        "rule": pl.col("_rule"),
-        "column": pl.lit(name),
-        "value": pl.col("_text").str.slice(0, MAX_VALUE),
-    }
-    noted = found.with_columns(rule.alias("_rule"), text.alias("_text"))
-    return noted.with_columns(
-        pl.when(first).then(value).otherwise(pl.col(column)).alias(column)
-        for column, value in values.items()
-    ).drop("_rule", "_text")
 
 
 def _defaults(mapping: Mapping, computed: dict[str, Computed], rows: int) -> list[pl.Series]:

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event
 
+import polars as pl
+
 from migrate.config import Project
 from migrate.errors import Interrupted, MappingError, WorkspaceError
 from migrate.mapping.model import Mapping
@@ -51,6 +53,7 @@ from migrate.plan.plan_folder import begin_plan, finish_plan
 from migrate.plan.reading import Held, ReadingPlace, TargetReader, read_target
 from migrate.plan.request import Choice, PlanRequest, choose_datasets, words_of
 from migrate.plan.rows import Way, map_resource
+from migrate.plan.set_aside import NO_DISCARDS, write_set_aside
 from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.plan.shipments import Shipments
 from migrate.plan.totals import total_dataset, totals_rule_of, used_of, write_totals
@@ -81,7 +84,8 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
 
     **Guarantees**: the same snapshot, mappings, settings, target and earlier loads give the same bytes in every file
     but `begun.json`; the loads count only as the proof of a recipe;
-    read = filtered + rejected + collapsed + planned (+ outside_delta) for each dataset; in memory are a few bytes a
+    read = filtered + rejected + discarded + waiting + collapsed + planned (+ outside_delta)
+    for each dataset; in memory are a few bytes a
     row, one part of the rows and one column of both sides.
 
     **Raises** UsageError, ConfigError, MappingError, WorkspaceError, RemoteError; Interrupted when `stop` is set.
@@ -99,7 +103,17 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
         _explained(name, folder, request, snapshot),
     ):
         making = Making(
-            project, snapshot, mappings, choice, target, folder, progress, stop, now, request.sent
+            project,
+            snapshot,
+            mappings,
+            choice,
+            target,
+            folder,
+            progress,
+            stop,
+            now,
+            request.sent,
+            request.discarded,
         )
         for mapping in needed.values():
             making.make(mapping, resources[mapping.resource])
@@ -150,6 +164,7 @@ class Making:
     stop: Event
     now: Callable[[], datetime]
     sent: Shipments
+    discarded: pl.DataFrame = field(default_factory=lambda: NO_DISCARDS)
     tables: dict[str, Lookups] = field(default_factory=dict)
     unmapped: dict[str, tuple[Unmapped, ...]] = field(default_factory=dict)
     readings: dict[str, TargetReading] = field(default_factory=dict)
@@ -184,7 +199,8 @@ class Making:
         is_delta = self.snapshot.base is not None
         before = {n: t.before for n, t in tables.items() if t.before is not None}
         now = {name: table.now for name, table in tables.items()}
-        return Way(mapping, now, settings, self.batch_bytes, is_delta, before)
+        discarded = self.discarded.filter(pl.col("dataset") == mapping.dataset)
+        return Way(mapping, now, settings, self.batch_bytes, is_delta, before, discarded)
 
     def _finish(self, way: Way, resource: SnapshotResource, alive: SnapshotResource) -> Final:
         mapping = way.mapping
@@ -208,6 +224,7 @@ class Making:
         types = typed_schema(mapping, self.project.octolis.float_digits)
         compared = compare_rows(final, held, types, self.sent)
         written = write_dataset(final, compared, folder, self.folder, self.batch_bytes)
+        self.files += write_set_aside(final.mapped.set_aside, self.discarded, folder, self.folder)
         whole = _bottom(self.snapshot).name
         warnings = (
             *delta_warnings(final, compared, whole),

@@ -24,6 +24,7 @@ from migrate.plan.missing import MISSING_SCHEMA, list_missing, rows_missing
 from migrate.plan.reading import Held
 from migrate.plan.rows import REJECTS_SCHEMA, MappedRows, count_values
 from migrate.plan.sending import Counts, Rows, write_rows
+from migrate.plan.set_aside import count_set_aside
 from migrate.plan.shipments import Shipments
 
 
@@ -169,7 +170,10 @@ def count_dataset(
     tally, collapsed = final.mapped.tally, final.gathered.losers.height
     changes = written.counts.changes
     planned = changes.total()
-    if tally.read != tally.filtered + final.rejected + collapsed + planned + final.outside:
+    discarded, waiting = count_set_aside(final.mapped.set_aside)
+    aside = discarded + waiting
+    kept = collapsed + planned + final.outside
+    if tally.read != tally.filtered + final.rejected + aside + kept:
         raise AssertionError(
             f"{final.mapping.dataset}: filtered, rejected, collapsed and planned are not what was read"
         )
@@ -178,6 +182,8 @@ def count_dataset(
         read=tally.read,
         filtered=tally.filtered,
         rejected=final.rejected,
+        discarded=discarded,
+        waiting=waiting,
         collapsed=collapsed,
         placeholder=compared.clusters.placeholder
         + shared_placeholders(compared.merges.odd, ", ".join(final.mapping.key)),

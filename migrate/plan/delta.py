@@ -18,7 +18,7 @@ from migrate.mapping.transform import RowMapper, typed_schema
 from migrate.names import MASTERID
 from migrate.plan.collapse import collapse_rows
 from migrate.plan.collapsed_rows import FinalRows, collapse_rule
-from migrate.plan.lookups import lookup_frame, lookup_rows
+from migrate.plan.lookups import lookup_frame, lookup_rows, withheld_rows
 from migrate.plan.matching import match_rows
 from migrate.plan.partitions import Partitions, own_copy
 from migrate.plan.rows import MappedRows, Way, map_before, read_fields
@@ -120,9 +120,10 @@ def lookups_of(
     **Shape**: see `lookup_frame`; of a delta with `_touched`, and with `_ghost` rows for records that
     changed or went and lead to no row any more.
     """
-    now = lookup_frame(rows, columns)
+    now, withheld = lookup_frame(rows, columns), withheld_rows(mapped.withheld)
     if base is None:
-        return Lookups(now)
+        return Lookups(pl.concat([now, withheld], how="diagonal"))
+    withheld = withheld.with_columns(pl.lit(value=True).alias(TOUCHED))
     earlier = _rows_before(mapped, base, way, columns)
     moved = now.filter(TOUCHED).select("source", "id")
     theirs = base.changed.rename({"_source": "source", "_id": "id"})
@@ -139,7 +140,8 @@ def lookups_of(
     unchanged = known.filter(~pl.col(TOUCHED)).drop(TOUCHED, "_changed")
     marked = ghosts.with_columns(pl.lit(value=True).alias(TOUCHED), pl.lit(True).alias(GHOST))
     return Lookups(
-        pl.concat([known.drop("_changed"), marked], how="diagonal"),
+        # in this order: a record that gave a row is found by it, whatever became of another one of its elements
+        pl.concat([known.drop("_changed"), withheld, marked], how="diagonal"),
         pl.concat([earlier, unchanged], how="diagonal"),
     )
 

@@ -153,7 +153,10 @@ class DatasetPlan(_Part):
     hand. `outside_missing` counts the untouched rows that the target does not hold: the base was not loaded, or not to
     the end, and no delta will ever send them. None where nobody looked: no delta, or the target was not read.
 
-    **Guarantees**: read = filtered + rejected + collapsed + planned + outside_delta; planned = create + update +
+    `discarded` rows were left out by a person, `waiting` ones are not sent before their parent is.
+
+    **Guarantees**: read = filtered + rejected + discarded + waiting + collapsed + planned +
+    outside_delta; planned = create + update +
     unchanged + unknown.
     """
 
@@ -187,6 +190,8 @@ class DatasetPlan(_Part):
     gone: int = 0
     moved: int = 0
     outside_missing: int | None = None
+    discarded: int = 0
+    waiting: int = 0
     totalled: TotalsUsed | None = None
 
     @property
@@ -197,7 +202,7 @@ class DatasetPlan(_Part):
     @property
     def accepted(self) -> int:
         """Rows that the mapping accepted: what a share of losses is of."""
-        return self.judged - self.filtered - self.rejected
+        return self.judged - self.filtered - self.rejected - self.discarded - self.waiting
 
 
 class Stretch(_Part):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import polars as pl
 
-from migrate.mapping.lookups import TOUCHED
+from migrate.mapping.lookups import TOUCHED, WITHHELD
 from migrate.plan.collapsed_rows import FinalRows
 
 
@@ -25,6 +25,15 @@ def lookup_frame(rows: FinalRows, columns: Collection[str]) -> pl.DataFrame:
 def lookup_rows(rows: pl.DataFrame, columns: Collection[str]) -> pl.DataFrame:
     """The same of rows that `collapse_rows` made."""
     return _in_order(_identified(rows, _named(columns)))
+
+
+def withheld_rows(records: pl.DataFrame) -> pl.DataFrame:
+    """Records that gave no row for a reason that may pass: `source, id`, and `_withheld` true."""
+    return records.select(
+        pl.col("_source").alias("source"),
+        pl.col("_id").alias("id"),
+        pl.lit(value=True).alias(WITHHELD),
+    )
 
 
 def _named(columns: Collection[str]) -> list[str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import polars as pl
 
 from migrate.config import Project
 from migrate.errors import ConfigError, UsageError
 from migrate.mapping.model import Mapping
+from migrate.plan.set_aside import NO_DISCARDS
 from migrate.plan.shipments import Shipments, nothing_sent
 
 
@@ -23,6 +26,7 @@ class PlanRequest:
     datasets: tuple[str, ...] | None = None
     offline: bool = False
     sent: Shipments = nothing_sent
+    discarded: pl.DataFrame = field(default_factory=lambda: NO_DISCARDS)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import polars as pl
 from migrate.mapping.base import gather_frames, needs_raw
 from migrate.mapping.mapped import LossExamples, Mapped, join_mapped
 from migrate.mapping.model import Mapping
+from migrate.mapping.set_aside import NOTHING_DISCARDED
 from migrate.mapping.transform import RowMapper, Settings, needed_fields
 from migrate.plan.batches import large_rows
 from migrate.plan.partitions import Partitions, own_copy
@@ -71,7 +72,9 @@ class MappedRows:
     """A whole resource mapped. `accepted` is as `map_rows` gives it but for `_touched`.
 
     `rejected` has the columns of `REJECTS_SCHEMA`. `large`: rows that fit in no request, with `_at`, their place among
-    the accepted, and `value`. `examples` of losses: `column, loss, before, after`, not masked.
+    the accepted, and `value`. `examples` of losses: `column, loss, before, after`, not masked. `set_aside`: rows
+    that were discarded or wait for their parent. `withheld`: `_source, _id` of records of which a
+    row was rejected or set aside.
     """
 
     accepted: Partitions
@@ -80,6 +83,8 @@ class MappedRows:
     large: pl.DataFrame
     tally: Tally
     examples: pl.DataFrame
+    set_aside: pl.DataFrame
+    withheld: pl.DataFrame
     before: Sequence[pl.DataFrame] = ()
 
 
@@ -96,10 +101,12 @@ class Way:
     batch_bytes: int
     is_delta: bool = False
     lookups_before: Dict[str, pl.DataFrame] = field(default_factory=dict)
+    discarded: pl.DataFrame = field(default_factory=lambda: NOTHING_DISCARDED)
 
     def mapper_before(self) -> RowMapper:
         """What makes the rows that the base's records gave in the base."""
-        return RowMapper(self.mapping, self.lookups_before or self.lookups, self.settings)
+        lookups = self.lookups_before or self.lookups
+        return RowMapper(self.mapping, lookups, self.settings, discarded=self.discarded)
 
 
 def read_fields(resource: SnapshotResource, mapping: Mapping) -> list[str]:
@@ -133,7 +140,7 @@ def map_resource(
     """
     touched_from = resource.touched_from if way.is_delta else 0
     fields = read_fields(resource, way.mapping)
-    mapper = RowMapper(way.mapping, way.lookups, way.settings, touched_from)
+    mapper = RowMapper(way.mapping, way.lookups, way.settings, touched_from, way.discarded)
     stores = (Partitions(folder / "accepted"), Partitions(folder / "rejects"))
     before = way.mapper_before() if way.lookups_before else mapper
     taking = _Taking(way, touched_from, *stores, before=before)
@@ -180,6 +187,7 @@ class _Taking:
     large: list[pl.DataFrame] = field(default_factory=list)
     counted: list[Mapped] = field(default_factory=list)
     rules: Counter[str] = field(default_factory=Counter)
+    withheld: list[pl.DataFrame] = field(default_factory=list)
     read: int = 0
     outside: int = 0
 
@@ -188,8 +196,11 @@ class _Taking:
         self.read += mapped.read
         self._accept(frame, mapped.accepted)
         self._note_looked_up_anew(frame, mapped.looked_up_anew)
+        for left in (mapped.rejected, mapped.set_aside):
+            self.withheld.append(left.select("_source", "_id").drop_nulls("_id").unique())
         if frame.height and frame.item(0, "_position") < self.touched_from:
-            self.outside += mapped.filtered + mapped.rejected.height
+            aside = mapped.set_aside.height
+            self.outside += mapped.filtered + mapped.rejected.height + aside
             return
         self.rejected.add(own_copy(as_rejects(mapped.rejected, self.way.mapping.resource)))
         self.rules.update(count_values(mapped.rejected.get_column("rule")))
@@ -235,7 +246,17 @@ class _Taking:
         )
         large = pl.concat(self.large)
         examples = _examples(whole.loss_examples)
-        return MappedRows(self.accepted, narrow, self.rejected, large, tally, examples, self.anew)
+        return MappedRows(
+            self.accepted,
+            narrow,
+            self.rejected,
+            large,
+            tally,
+            examples,
+            whole.set_aside,
+            pl.concat(self.withheld).unique(maintain_order=True),
+            self.anew,
+        )
 
 
 def count_values(values: pl.Series) -> dict[str, int]:

@@ -95,6 +95,9 @@ def render_counts(datasets: Mapping[str, DatasetPlan], names: Sequence[str]) -> 
     shown = [*names]
     if any(dataset.outside_delta for dataset in datasets.values()):
         shown.insert(shown.index("read") + 1, "outside_delta")
+    for aside in ("waiting", "discarded"):
+        if "rejected" in shown and any(getattr(d, aside) for d in datasets.values()):
+            shown.insert(shown.index("rejected") + 1, aside)
     rows: list[Row] = [
         [name, *(getattr(d, count) for count in shown)] for name, d in datasets.items()
     ]

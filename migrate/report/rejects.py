@@ -11,6 +11,8 @@ from migrate.report.terminal import inert, render_table, say_count
 if TYPE_CHECKING:
     import polars as pl
 
+    from migrate.app.rejects import Replay
+    from migrate.load.ledger_facts import Discard
     from migrate.load.totals import Failure
     from migrate.privacy.mask import Masker
 
@@ -49,6 +51,56 @@ def render_groups(plan: str, groups: pl.DataFrame) -> str:
     return f"Plan {plan}: {say_count(total, 'reject')}, {left:,} open\n\n" + render_table(
         _SHOWN, rows
     )
+
+
+_DISCARDS_SHOWN = 20
+
+
+def describe_discards(discards: Sequence[Discard]) -> list[dict[str, Any]]:
+    """What plans leave out since a person has said so, as the JSON object has it."""
+    return [
+        {
+            "dataset": discard.what.dataset,
+            "source": discard.what.source,
+            "id": discard.what.id,
+            "position": discard.what.position,
+            "plan": discard.what.plan,
+            "reject": discard.what.reject,
+            "reason": discard.what.reason,
+            "note": discard.what.note,
+            "by": discard.who,
+            "at": datetime.fromtimestamp(discard.at, UTC).isoformat(timespec="seconds"),
+        }
+        for discard in discards
+    ]
+
+
+def render_aside(waiting: int, discards: Sequence[Discard]) -> list[str]:
+    """How many rows wait for a parent; and what was discarded, by whom and why."""
+    parts = []
+    if waiting:
+        parts.append(
+            f"{say_count(waiting, 'row')} wait for a record that they look up and that was rejected or "
+            "discarded; a replay that brings it through brings them along."
+        )
+    if discards:
+        rows = [
+            [d.what.reject, d.what.plan, d.what.reason, inert(d.what.note), d.who]
+            for d in discards[:_DISCARDS_SHOWN]
+        ]
+        more = len(discards) - _DISCARDS_SHOWN
+        head = f"Discarded, and left out by every plan ({say_count(len(discards), 'record')}):\n"
+        table = render_table(["reject", "of plan", "reason", "note", "by"], rows)
+        parts.append(head + table + (f"\n{more:,} more; --json has all." if more > 0 else ""))
+    return parts
+
+
+def render_fates(done: Replay) -> str:
+    """What became of the rejects that were replayed."""
+    would = "would become" if done.loaded is None else "became"
+    fates = ", ".join(f"{count:,} {fate}" for fate, count in done.fates.items())
+    rejects = say_count(done.rejects, "reject")
+    return f"Of {rejects} of plan {done.old}, in plan {done.new.name}, this {would}: {fates}."
 
 
 def describe_rejects(

@@ -20,7 +20,7 @@ from migrate.verify.column import ColumnRun, compute_column, time_lane
 from migrate.verify.language.database import database
 from migrate.verify.language.expressions import answer
 from migrate.verify.lookup import Answers, LookupTable, Pair
-from migrate.verify.made import Left, Row
+from migrate.verify.made import DISCARDED, Identity, Left, Row
 from migrate.verify.record import NUL, Reader, Record, element_reader, elements, field_reader
 from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
 from migrate.verify.typed import SPACES, Broken, Unverifiable, read_recency
@@ -28,6 +28,8 @@ from migrate.verify.typed import SPACES, Broken, Unverifiable, read_recency
 WHERE = "where"
 _OWN = frozenset({"source", "id", "position", "item"})
 # `record.source` and its like are the record's own fields of the names that mean something else in a mapping
+LookUps = tuple[str | None, str | None]
+"""The look-up that rejects a record, and the one by which it waits for its parent."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Evaluator:
     lookups: Mapping[str, LookupTable]
     touched_from: int = 0
     keep: tuple[str, ...] = ()
+    discarded: frozenset[Identity] = frozenset()
     columns: tuple[str, ...] = ()
     unverifiable: dict[str, str] = field(default_factory=dict)
 
@@ -130,7 +133,9 @@ class Evaluator:
             return
         found = elements(text, self._element_paths)
         if found is None:
-            yield Left(record.source, record.id, None, "each_not_a_list", self.rules.each)
+            is_discarded = (record.source, record.id, None) in self.discarded
+            rule = DISCARDED if is_discarded else "each_not_a_list"
+            yield Left(record.source, record.id, None, rule, self.rules.each)
             return
         for place, element in enumerate(found, 1):
             line = record.at(place, element)
@@ -181,8 +186,8 @@ class Evaluator:
         )
         return next(same, self.conventions.timezones.get("*", "UTC"))
 
-    def _prepare(self, records: list[Record]) -> Iterator[str | None]:
-        """What records look up, and what expressions make of them; gives the look-up that rejects each."""
+    def _prepare(self, records: list[Record]) -> Iterator[LookUps]:
+        """What records look up, and what expressions make of them; gives what the look-ups say of each."""
         self._ask(records)
         orphans = [self._look_up(record) for record in records]
         for name, expressed in self._expressions.items():
@@ -216,15 +221,10 @@ class Evaluator:
         readers = {field: self._reader(field) for field in expression.fields}
         self._expressions[name] = Expressed(expression, readers, consent)
 
-    def _row(self, record: Record, orphan: str | None) -> Row | Left:
-        if WHERE in self._expressions:
-            truth, fails, _ = record.answers[WHERE]
-            if fails:
-                return Left(record.source, record.id, record.position, "not_computable", "where")
-            if truth != "true":
-                return Left(record.source, record.id, record.position, "filtered")
-        if orphan is not None:
-            return Left(record.source, record.id, record.position, "orphan", orphan)
+    def _row(self, record: Record, looked_up: LookUps) -> Row | Left:
+        kept_out = self._kept_out(record, *looked_up)
+        if kept_out is not None:
+            return Left(record.source, record.id, record.position, *kept_out)
         zone = self.zone_of(record)
         values: list[str | None] = []
         weak: set[int] = set()
@@ -243,19 +243,37 @@ class Evaluator:
         place = (record.source, record.id or "", record.position, record.order, recency)
         return Row(*place, tuple(values), frozenset(weak), self._is_touched(record))
 
-    def _look_up(self, record: Record) -> str | None:
-        """Finds what the record looks up; gives the name of a look-up that rejects it."""
-        rejected = None
+    def _kept_out(
+        self, record: Record, orphan: str | None, waits_for: str | None
+    ) -> tuple[str, str | None] | None:
+        """The rule that keeps a record out before its columns are looked at, and of which name."""
+        truth, fails, _ = record.answers[WHERE] if WHERE in self._expressions else ("true", 0, 0)
+        if not fails and truth != "true":
+            return "filtered", None
+        if (record.source, record.id, record.position) in self.discarded:
+            return DISCARDED, None
+        if fails:
+            return "not_computable", "where"
+        if waits_for is not None:
+            return "waiting", waits_for
+        return None if orphan is None else ("orphan", orphan)
+
+    def _look_up(self, record: Record) -> tuple[str | None, str | None]:
+        """Finds what the record looks up; gives the look-up that rejects it, and the one by which it waits."""
+        rejected = waits_for = None
         for name, read_source, read_ids, rejects in self._asked:
             wanted = _first_text(read_ids, record)
-            found = self._answers[name].find(read_source(record), wanted)
+            source = read_source(record)
+            found = self._answers[name].find(source, wanted)
             record.found[name] = found
             if found is None:
-                if rejects and wanted is not None and rejected is None:
+                if self._answers[name].withholds(source, wanted):
+                    waits_for = waits_for or name
+                elif rejects and wanted is not None and rejected is None:
                     rejected = name
             elif found[0]:
                 record.touched = True
-        return rejected
+        return rejected, waits_for
 
     def _recency(self, record: Record, zone: str) -> str | None:
         for read, as_column in self._order_by:

@@ -17,8 +17,8 @@ import polars as pl
 
 from migrate.verify.collapse import collapse_rows
 from migrate.verify.evaluate import Evaluator
-from migrate.verify.lookup import LookupTable, empty_rows, make_table
-from migrate.verify.made import Left, Row
+from migrate.verify.lookup import LookupTable, Pair, empty_rows, make_table
+from migrate.verify.made import Identity, Left, Row
 from migrate.verify.record import Record
 from migrate.verify.rules import Conventions, DatasetRules
 from migrate.verify.spill import KEY, Spill, buckets_for
@@ -72,6 +72,7 @@ class Expected:
     read: int = 0
     unverifiable: dict[str, str] = field(default_factory=dict)
     left_texts: pl.DataFrame = field(default_factory=pl.DataFrame)
+    withheld: set[Pair] = field(default_factory=set)
 
     def bucket(self, number: int) -> Bucket:
         """The rows of one bucket, put together by key."""
@@ -120,7 +121,7 @@ class Expected:
             )
             members = pl.concat([bucket.rows.select(who), bucket.losers.select(who)])
             parts.append(members.join(final, on=KEY, how="inner").select(parts[0].columns))
-        return make_table(pl.concat(parts), named, aliases)
+        return make_table(pl.concat(parts), named, aliases, self.withheld)
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,14 @@ class Scope:
 
     `touched_from`: records from this place on may have changed since the last plan. `keep`: columns that are wanted of
     records that make no row, too. With a `folder`, what does not fit in one bucket of about `rows` rows is kept there.
+    `discarded`: what a person has discarded, as the plan carries it.
     """
 
     touched_from: int = 0
     keep: Sequence[str] = ()
     folder: Path | None = None
     rows: int = 0
+    discarded: frozenset[Identity] = frozenset()
 
 
 def expect_dataset(
@@ -150,7 +153,14 @@ def expect_dataset(
     `tick` is told the records as they are done, and may raise to stop. **Raises**: Unverifiable.
     """
     scope = scope or Scope()
-    evaluator = Evaluator(rules, conventions, lookups, scope.touched_from, tuple(scope.keep))
+    evaluator = Evaluator(
+        rules,
+        conventions,
+        lookups,
+        scope.touched_from,
+        tuple(scope.keep),
+        discarded=scope.discarded,
+    )
     shelf = Spill(scope.folder, buckets_for(scope.rows))
     found = Expected(rules, evaluator.columns, shelf, unverifiable=evaluator.unverifiable)
     kept = [pl.DataFrame(schema=dict.fromkeys(scope.keep, pl.String))]
@@ -163,6 +173,7 @@ def expect_dataset(
                 rows = [entry for entry in made if isinstance(entry, Row)]
                 found.read += len(made)
                 found.left.update(entry.rule for entry in left)
+                found.withheld.update(entry.pair for entry in left if entry.pair is not None)
                 texts = [entry.kept for entry in left if entry.kept]
                 kept.append(pl.DataFrame(texts, kept[0].schema, orient="row"))
                 shelf.add(_frame(rows, rules, evaluator.columns))

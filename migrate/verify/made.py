@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Identity = tuple[str | None, str | None, int | None]
+"""A record by source and id, and the place of one of its elements."""
+DISCARDED = "discarded"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -36,3 +40,10 @@ class Left:
     rule: str
     column: str | None = None
     kept: tuple[str | None, ...] = ()
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The record, where it may give a row once what keeps it out has passed; None of one that was filtered."""
+        if self.rule == "filtered" or self.source is None or not self.id:
+            return None
+        return self.source, self.id

@@ -12,7 +12,6 @@ from migrate.load.rejects import (
     export_rejects,
     group_rejects,
     open_rejects,
-    released,
 )
 
 
@@ -42,11 +41,6 @@ def test_choices():
     assert open_rejects(ROWS)["id"].to_list() == ["1", "3"]
     with pytest.raises(UsageError, match="d/p9"):
         chosen_rejects(ROWS, ["d/p9"], None)
-
-
-def test_what_a_replay_released():
-    """Those whose record is not rejected any more, also where the identity has no position."""
-    assert released(ROWS, rejects({"reject": "d/p0", "id": "2"})) == ["d/p0", "d/t0.0"]
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson"])

@@ -40,7 +40,7 @@ def test_the_same_inputs_give_the_same_bytes(bench, make_profile) -> None:
     bench.target.datasets["id-contacts"] = [held_contact(number) for number in range(20)]
     first, second = bench.plan("plan-1"), bench.plan("plan-2")
     assert tree(first.folder) == tree(second.folder)
-    assert len(tree(first.folder)) == 24
+    assert len(tree(first.folder)) == 28
     assert "plan-1" not in (first.folder / "plan.json").read_text()
 
 

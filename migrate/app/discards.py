@@ -1,0 +1,113 @@
+"""What a person has discarded: kept by identity and dataset, left out by every later plan, until it is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from migrate import parquet
+from migrate.errors import MigrateError, Stale
+from migrate.load.ledger_notes import Discarded, LedgerNotes
+from migrate.load.ledger_view import LedgerView
+from migrate.load.rejects import read_rejects
+from migrate.plan.open_plan import Plan, open_plan
+from migrate.plan.set_aside import DISCARDS, NO_DISCARDS
+
+if TYPE_CHECKING:
+    from migrate.workspace import Workspace
+
+_IDENTITY = ["source", "id", "position"]
+
+
+def read_discards(workspace: Workspace) -> pl.DataFrame:
+    """All that is discarded, as `DISCARDS`. Reads files only."""
+    if not workspace.ledger.exists():
+        return NO_DISCARDS
+    with LedgerView(workspace.ledger) as view:
+        rows = [
+            (
+                d.what.dataset, d.what.source, d.what.id, d.what.position,
+                d.what.reason, d.what.note, d.who, d.what.plan, d.at,
+            )
+            for d in view.discards()
+        ]  # fmt: skip
+    return pl.DataFrame(rows, schema=DISCARDS, orient="row")
+
+
+def adopt_old_discards(workspace: Workspace) -> None:
+    """Keeps by identity what an earlier version has discarded by the name of a reject only."""
+    if not workspace.ledger.exists():
+        return
+    with LedgerView(workspace.ledger) as view:
+        names = {name for name in view.plans()} | set(workspace.names(workspace.plans))
+        known = {(entry.what.plan, entry.what.reject) for entry in view.discards()}
+        found: list[Discarded] = []
+        for name in sorted(names):
+            marks = {
+                reject: note
+                for reject, (mark, note) in view.reject_marks(name).items()
+                if mark == "discarded" and (name, reject) not in known
+            }
+            with suppress(MigrateError):
+                if marks:
+                    plan = open_plan(workspace, name, check_files=False)
+                    rejects = read_rejects(plan, view).filter(pl.col("reject").is_in(list(marks)))
+                    found += identities_of(plan, rejects, marks)
+    if found:
+        with LedgerNotes(workspace.ledger) as notes:
+            notes.discard(found)
+
+
+def identities_of(
+    plan: Plan, rejects: pl.DataFrame, notes: Mapping[str, str]
+) -> Iterator[Discarded]:
+    """The records behind rejects of a plan: of a row that the target refused, all that went into it."""
+    for row in rejects.iter_rows(named=True):
+        sources = [(row["source"], row["id"], row["position"])]
+        if row["stage"] == "load":
+            sources = _sources_of(plan, row) or sources
+        for source, id_, position in sources:
+            if id_:
+                yield Discarded(
+                    row["dataset"], source, id_, position, plan.name, row["reject"],
+                    row["reason"] or "", notes[row["reject"]],
+                )  # fmt: skip
+
+
+def _sources_of(
+    plan: Plan, row: Mapping[str, object]
+) -> list[tuple[str | None, str | None, int | None]]:
+    file = plan.file(str(row["dataset"]), "records.parquet")
+    scan = parquet.scan(file).filter(pl.col("key") == row["key"], pl.col("batch") == row["batch"])
+    exploded = scan.select(pl.col("sources").explode()).unnest("sources").collect()
+    return list(exploded.select(_IDENTITY).iter_rows())
+
+
+def check_discards(workspace: Workspace, plan: Plan) -> None:
+    """Raises Stale where a record of the plan was discarded since it was made: it must not be sent."""
+    now = read_discards(workspace)
+    lines = []
+    for dataset in plan.document.datasets:
+        file = plan.file(dataset, "discarded.parquet")
+        then = parquet.read(file, _IDENTITY) if file.is_file() else NO_DISCARDS.select(_IDENTITY)
+        mine = now.filter(pl.col("dataset") == dataset).select(_IDENTITY)
+        new = mine.join(then, on=_IDENTITY, how="anti", nulls_equal=True)
+        if not new.height:
+            continue
+        scan = parquet.scan(plan.file(dataset, "records.parquet")).select(
+            pl.col("sources").explode()
+        )
+        sent = scan.unnest("sources").select(_IDENTITY)
+        count = sent.join(new.lazy(), on=_IDENTITY, how="semi", nulls_equal=True).collect().height
+        if count:
+            lines.append(f"- {dataset}: {count:,}")
+    if lines:
+        raise Stale(
+            f"records that plan {plan.name!r} would send were discarded since it was made:\n"
+            + "\n".join(lines),
+            hint="make a new plan with `migrate plan`, which leaves them out; or take the discard back: "
+            "migrate rejects keep",
+        )

@@ -1,0 +1,218 @@
+"""What is discarded stays away; lines wait for their order; a replay tells what became of each reject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import polars as pl
+import pytest
+
+from migrate.app.context import Context
+from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.reconcile import run_reconcile
+from migrate.app.rejects import discard, discards_of, keep, rejects_of, replay
+from migrate.config import load_project
+from migrate.errors import Stale, UsageError
+from migrate.plan.open_plan import Plan
+from migrate.project import start_project
+from migrate.sandbox.limits import Limits
+from migrate.sandbox.serve import Sandbox, SandboxSettings
+from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
+
+KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
+ORDERS = """
+version: 1
+dataset: orders
+resource: sales
+key: [order_key]
+columns:
+  order_key: {from: id, type: text}
+  total: {from: total, type: float}
+"""
+LINES = """
+version: 1
+dataset: lines
+resource: sales
+each: items
+key: [line_key]
+lookups:
+  order: {dataset: orders, source: source, id: [of, id], on_orphan: keep}
+columns:
+  line_key: {sql: "id || ':' || position", type: text}
+  order_key: {from: order.order_key, type: text}
+  sku: {from: item.sku, type: text}
+"""
+SALES = [
+    {"conversionid": "1", "total": "10.00", "items": [{"sku": "a"}, {"sku": "b"}]},
+    {"conversionid": "2", "total": "n/a", "items": [{"sku": "a"}, {"sku": "b"}]},
+    {"conversionid": "3", "total": "bad", "items": [{"sku": "c"}]},
+    {"conversionid": "4", "total": "4.00", "items": [{"sku": "d"}], "of": "never"},
+]
+
+
+class Shop:
+    """A project beside a sandbox, all in this process."""
+
+    def __init__(self, box: Sandbox, folder: Path) -> None:
+        self.box = box
+        (folder / "migrate.toml").write_text(
+            f'[datatrics]\nbase_url = "{box.datatrics_url}"\nproject_id = "demo"\n'
+            "requests_per_second = 1000\n"
+            f'[octolis]\nbase_url = "{box.octolis_url}"\nlimit_speed = 50\n'
+            '[octolis.datasets]\norders = "orders"\nlines = "lines"\n'
+            '[gates]\nmax_rejected = "100%"\nmax_unequal = "100%"\n'
+        )
+        self.context: Context = make_job(load_project(folder / "migrate.toml", KEYS))
+        self.mappings = folder / "mappings"
+
+    def keys(self, dataset: str) -> set[str]:
+        """The keys that the target holds."""
+        url = f"{self.box.octolis_url}/datasets/{dataset}/records?api-key={TARGET_KEY}"
+        rows = httpx.get(url, headers=HEADERS).json()["records"]
+        return {row["order_key" if dataset == "orders" else "line_key"] for row in rows}
+
+    def mend(self, total: str) -> None:
+        """Another rule for the total of an order."""
+        file = self.mappings / "orders.yaml"
+        file.write_text(file.read_text().replace("total: {from: total, type: float}", total))
+
+    def plan(self, name: str, **how: Any) -> Plan:
+        """Makes a plan, whose counts add up."""
+        made = run_plan(self.context, name=name, **how)
+        for counts in made.document.datasets.values():
+            aside = counts.discarded + counts.waiting
+            kept = counts.collapsed + counts.planned + counts.outside_delta
+            assert counts.read == counts.filtered + counts.rejected + aside + kept
+        return made
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """Four orders, of which two are rejected; their lines are a dataset of their own."""
+    folder = tmp_path / "project"
+    start_project(folder)
+    for file in (folder / "mappings").glob("*.yaml"):
+        file.unlink()
+    (folder / "mappings" / "orders.yaml").write_text(ORDERS)
+    (folder / "mappings" / "lines.yaml").write_text(LINES)
+    settings = SandboxSettings(
+        mappings=folder / "mappings", datatrics_key=SOURCE_KEY,
+        octolis_keys=(TARGET_KEY,), limits=Limits(enforce=False),
+    )  # fmt: skip
+    with Sandbox(settings) as box:
+        made = Shop(box, folder)
+        body = msgspec.json.encode([{"source": "Shop", **sale} for sale in SALES])
+        httpx.post(f"{box.url}/_sandbox/records/sales", content=body).raise_for_status()
+        run_extract(made.context, ["sales"], "first")
+        yield made
+
+
+def test_lines_wait_for_a_rejected_order(shop: Shop) -> None:
+    """They are counted and not loaded; a line whose order never was is an orphan and stays what its rule says."""
+    plan = shop.plan("a")
+    orders, lines = plan.document.datasets["orders"], plan.document.datasets["lines"]
+    assert (orders.rejected, orders.waiting) == (2, 0)
+    assert (lines.waiting, lines.planned, lines.orphans) == (3, 3, {"order": 1})
+    waiting = pl.read_parquet(plan.file("lines", "waiting.parquet"), glob=False)
+    assert waiting.select("id", "position", "lookup", "parent_id").rows() == [
+        ("2", 1, "order", "2"), ("2", 2, "order", "2"), ("3", 1, "order", "3"),
+    ]  # fmt: skip
+    run_load(shop.context, name="a")
+    assert shop.keys("lines") == {"1:1", "1:2", "4:1"}
+    assert run_reconcile(shop.context, "a", deep=True, wait_s=0).verdict == "match"
+
+
+def test_a_replay_brings_the_lines_along(shop: Shop) -> None:
+    """With its order a line is released; of each reject it is told what became of it."""
+    shop.plan("a")
+    run_load(shop.context, name="a")
+    shop.mend('total: {from: total, type: float, values: {"n/a": "0.00"}, unlisted: keep}')
+    done = replay(shop.context, "a")
+    assert done.fates == {"sent": 1, "rejected again": 1}
+    assert shop.keys("orders") == {"1", "2", "4"}
+    assert shop.keys("lines") == {"1:1", "1:2", "4:1", "2:1", "2:2"}
+    marks = dict(rejects_of(shop.context.workspace, "a")[1].select("id", "mark").iter_rows())
+    assert marks == {"2": "replayed", "3": None}
+    assert run_reconcile(shop.context, done.new.name, deep=True, wait_s=0).verdict == "match"
+
+
+def test_a_replay_tells_what_a_mended_mapping_leaves_out(shop: Shop) -> None:
+    """Nothing is sent of what `where` leaves out, and that is said."""
+    shop.plan("a")
+    run_load(shop.context, name="a")
+    file = shop.mappings / "orders.yaml"
+    file.write_text(file.read_text() + "where: \"total = '10.00' OR total = '4.00'\"\n")
+    done = replay(shop.context, "a")
+    assert done.fates == {"filtered": 2}
+    assert shop.keys("orders") == {"1", "4"}
+
+
+def test_what_is_discarded_stays_away(shop: Shop) -> None:
+    """By identity, from a replay and from every plan, with its lines; until it is taken back."""
+    workspace = shop.context.workspace
+    shop.plan("a")
+    [reject] = rejects_of(workspace, "a")[1].filter(pl.col("id") == "2")["reject"]
+    discard(workspace, "a", [reject], None, "agreed with the customer")
+    shop.mend(
+        'total: {from: total, type: float, values: {"n/a": "0.00", "bad": "1.00"}, unlisted: keep}'
+    )
+    plan = shop.plan("b")
+    orders, lines = plan.document.datasets["orders"], plan.document.datasets["lines"]
+    assert (orders.discarded, orders.rejected, orders.planned) == (1, 0, 3)
+    assert (lines.waiting, lines.planned) == (2, 4)
+    told = pl.read_parquet(plan.file("orders", "discarded.parquet"), glob=False)
+    assert told.select("id", "note").rows() == [("2", "agreed with the customer")]
+    run_load(shop.context, name="b")
+    assert shop.keys("orders") == {"1", "3", "4"}
+    assert run_reconcile(shop.context, "b", deep=True, wait_s=0).verdict == "match"
+    [entry] = discards_of(workspace)
+    assert (entry.what.reject, entry.what.note) == (reject, "agreed with the customer")
+    assert len(keep(workspace, None, [reject], None)) == 1
+    with pytest.raises(UsageError):
+        keep(workspace, None, [reject], None)
+    plan = shop.plan("c")
+    assert plan.document.datasets["orders"].discarded == 0
+    run_load(shop.context, name="c")
+    assert shop.keys("orders") == {"1", "2", "3", "4"}
+    assert shop.keys("lines") == {"1:1", "1:2", "2:1", "2:2", "3:1", "4:1"}
+
+
+def test_a_plan_is_stale_once_one_of_its_records_is_discarded(shop: Shop) -> None:
+    """A record that a plan made before would send is not sent after somebody has discarded it."""
+    workspace = shop.context.workspace
+    shop.plan("a")
+    rejects = (
+        rejects_of(workspace, "a")[1].filter(pl.col("dataset") == "orders")["reject"].to_list()
+    )
+    shop.mend(
+        'total: {from: total, type: float, values: {"n/a": "0.00", "bad": "1.00"}, unlisted: keep}'
+    )
+    shop.plan("b")
+    discard(workspace, "a", rejects, None, "not wanted")
+    with pytest.raises(Stale, match="orders: 2"):
+        run_load(shop.context, name="b")
+    assert shop.keys("orders") == set()
+
+
+def test_a_replay_of_a_delta(shop: Shop) -> None:
+    """Rejects of a plan of a delta go through the same delta on the same base again."""
+    shop.plan("a")
+    run_load(shop.context, name="a")
+    sale = {"source": "Shop", "conversionid": "5", "total": "odd", "items": [{"sku": "e"}]}
+    url = f"{shop.box.url}/_sandbox/records/sales"
+    httpx.post(url, content=msgspec.json.encode([sale])).raise_for_status()
+    run_extract(shop.context, ["sales"], "night", since="first")
+    plan = shop.plan("n", snapshot="night")
+    assert (plan.document.datasets["orders"].rejected, plan.document.datasets["lines"].waiting) == (
+        1,
+        1,
+    )
+    run_load(shop.context, name="n")
+    shop.mend('total: {from: total, type: float, values: {"odd": "0.00"}, unlisted: keep}')
+    done = replay(shop.context, "n")
+    assert done.fates == {"sent": 1}
+    assert (shop.keys("orders"), "5:1" in shop.keys("lines")) == ({"1", "4", "5"}, True)
