@@ -10,7 +10,7 @@ what is new stands first: a page or two tell.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -94,11 +94,15 @@ def _time(text: pl.Expr) -> pl.Expr:
 
 
 def modified_since(
-    reader: Reader, dataset_id: str, since: datetime, selection: Sequence[str] = ()
+    reader: Reader,
+    dataset_id: str,
+    since: datetime,
+    selection: Sequence[str] = (),
+    size: int = _PAGE_ROWS,
 ) -> Iterator[Modified]:
     """The records modified at `since` or later, newest first; pages are asked for until an earlier one comes."""
     for page in range(1, _MOST_PAGES + 1):
-        records = reader.list_records(dataset_id, page, _PAGE_ROWS, selection=selection)
+        records = reader.list_records(dataset_id, page, size, selection=selection)
         for record in records:
             at, masterid = modified_at(record), _text(record.get(MASTERID))
             if at is None or masterid is None:
@@ -106,7 +110,7 @@ def modified_since(
             if at < since:
                 return
             yield Modified(masterid, at.replace(microsecond=at.microsecond // 1000 * 1000), record)
-        if len(records) < _PAGE_ROWS:
+        if len(records) < size:
             return
 
 
@@ -152,7 +156,9 @@ def _key_of(values: RawRecord, key: Sequence[str]) -> str | None:
 def _named(source: Mapping[str, object] | None) -> str:
     if not source:
         return "a planned record"
-    return f"{source['resource']} {source['id']} of {source['source']}"
+    # An id may be an address; the masterid beside it tells which record it is.
+    name = str(source["id"])
+    return f"{source['resource']} {'…' if '@' in name else name} of {source['source']}"
 
 
 def _text(raw: msgspec.Raw | None) -> str | None:
@@ -161,3 +167,54 @@ def _text(raw: msgspec.Raw | None) -> str | None:
         return None
     text = bytes(raw).decode("utf-8", "replace").strip()
     return str(msgspec.json.decode(raw)) if text.startswith('"') else text
+
+
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class ForeignWrites:
+    """What others have modified: `planned` names the source record of each that the plan is yet to send, by masterid.
+
+    `others`: masterids of records that the plan does not send, or has sent before. `newest`: the latest
+    modification that is known, theirs or the plan's. `is_told`: False where the target shows no times of modification,
+    so that nobody can know.
+    """
+
+    planned: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+    is_told: bool = True
+    newest: datetime | None = None
+
+    def named(self) -> str:
+        """The planned ones in words, some of many."""
+        some = [f"{name} (masterid {masterid})" for masterid, name in self.planned.items()]
+        more = len(some) - _NAMED
+        return ", ".join(some[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def writes_since_reading(reader: Reader, dataset: DatasetToLoad) -> ForeignWrites:
+    """What was modified since the plan read the dataset: nothing of it is ours, since nothing was sent yet."""
+    known = known_state(dataset.before)
+    if known is None:
+        return ForeignWrites(is_told=False)
+    every = modified_since(reader, dataset.dataset_id, known.latest - _LAG)
+    found = [record for record in every if not known.knows(record)]
+    planned = planned_among(dataset, found)
+    others = (record.masterid for record in found if record.masterid not in planned)
+    newest = max([known.latest, *(record.at for record in found)])
+    return ForeignWrites(planned, tuple(dict.fromkeys(others)), newest=newest)
+
+
+def writes_beside_ours(
+    dataset: DatasetToLoad, found: Sequence[Modified], ours: Collection[str], begun: Collection[int]
+) -> ForeignWrites:
+    """The same while the load runs. `ours`: masterids it has written itself; `begun`: batches that are on their way.
+
+    A record of such a batch whose masterid nobody knows yet is taken for our own doing.
+    """
+    strangers = [record for record in found if record.masterid not in ours]
+    planned = planned_among(dataset, strangers, begun)
+    in_the_plan = planned_among(dataset, strangers)
+    others = (record.masterid for record in strangers if record.masterid not in in_the_plan)
+    return ForeignWrites(planned, tuple(dict.fromkeys(others)))

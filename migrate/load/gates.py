@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from migrate.config import Gates
 from migrate.errors import GateError
+from migrate.load.foreign import ForeignWrites
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 
 
@@ -25,24 +27,43 @@ class LoadGates:
         """Why the load has to stop, None while it may go on."""
         return self._judge_errors() or self._judge_merges() or self._judge_protected()
 
-    def judge_target(self, counts: Iterable[tuple[DatasetToLoad, int]]) -> GateError | None:
+    def judge_target(
+        self,
+        counts: Iterable[tuple[DatasetToLoad, int]],
+        writes: Mapping[str, ForeignWrites] = MappingProxyType({}),
+    ) -> GateError | None:
         """Why nothing may be sent: datasets that hold another number of records now than when the plan read them.
 
-        What came or changed meanwhile would be overwritten, without a value to go back to.
+        Planned records that others have changed count as well (`writes`, by dataset). What came or changed meanwhile
+        would be overwritten, without a value to go back to.
         """
-        changed = [
-            f"- dataset {dataset.name}: {dataset.counted:,} records then, {count:,} now"
-            for dataset, count in counts
-            if dataset.counted is not None
-            and not self.gates.max_target_change.allows(
-                abs(count - dataset.counted), dataset.counted
-            )
-        ]
-        if not changed:
+        changed = []
+        for dataset, count in counts:
+            if dataset.counted is None:
+                continue
+            found = writes.get(dataset.name, ForeignWrites())
+            moved = abs(count - dataset.counted)
+            if self.gates.max_target_change.allows(moved + len(found.planned), dataset.counted):
+                continue
+            if moved:
+                changed.append(
+                    f"- dataset {dataset.name}: {dataset.counted:,} records then, {count:,} now"
+                )
+            if found.planned:
+                changed.append(_told(dataset, found))
+        return self._changed(changed) if changed else None
+
+    def judge_writes(self, dataset: DatasetToLoad, found: ForeignWrites) -> GateError | None:
+        """Why the load has to stop in its middle: others have changed records that it is yet to send."""
+        limit = self.gates.max_target_change
+        if not found.planned or limit.allows(len(found.planned), dataset.counted or 0):
             return None
+        return self._changed([_told(dataset, found)])
+
+    def _changed(self, lines: Sequence[str]) -> GateError:
         return GateError(
             f"the target has changed since plan {self.plan.name} read it; gates.max_target_change is "
-            f"{self.gates.max_target_change.text}:\n" + "\n".join(changed),
+            f"{self.gates.max_target_change.text}:\n" + "\n".join(lines),
             hint="make a new plan with `migrate plan` and look at it with `migrate diff`; to load this one anyway "
             f"raise the limit under [gates]: migrate load --plan {self.plan.name}",
         )
@@ -76,3 +97,11 @@ class LoadGates:
             hint="take these columns out of the mapping, or have them opened in Octolis; to go on without them: "
             f"migrate load --plan {self.plan.name}",
         )
+
+
+def _told(dataset: DatasetToLoad, found: ForeignWrites) -> str:
+    count = len(found.planned)
+    return (
+        f"- dataset {dataset.name}: {count:,} planned record{'s' if count != 1 else ''} changed by others since: "
+        f"{found.named()}"
+    )

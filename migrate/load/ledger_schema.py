@@ -240,10 +240,9 @@ CREATE TABLE lessons (
 CREATE TABLE foreign_edits (
     dataset INTEGER NOT NULL REFERENCES datasets(id),
     masterid TEXT NOT NULL,
-    modified_at TEXT NOT NULL,
     planned INTEGER NOT NULL,
     seen_at REAL NOT NULL,
-    PRIMARY KEY (dataset, masterid, modified_at)
+    PRIMARY KEY (dataset, masterid)
 ) STRICT, WITHOUT ROWID;
 """
 _STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)

@@ -238,6 +238,17 @@ class LedgerView:
                 for reason, count in self._connection.execute(query, (plan, most))
             ]
 
+    def foreign_edits(self, plan: str) -> dict[str, tuple[int, int]]:
+        """By dataset the records that others were seen to write around a plan's load: of the plan, and beside it."""
+        query = (
+            "SELECT d.name, sum(f.planned), sum(1 - f.planned) FROM foreign_edits f"
+            " JOIN datasets d ON d.id = f.dataset JOIN plans p ON p.id = d.plan"
+            " WHERE p.name = ? GROUP BY d.name"
+        )
+        with ledger_schema.translated(self.file):
+            found = self._connection.execute(query, (plan,)).fetchall()
+        return {name: (int(planned), int(others)) for name, planned, others in found}
+
     def count_marks(self, plan: str, dataset: str) -> list[CountMark]:
         """What was counted in the middle of the load, oldest first."""
         query = (

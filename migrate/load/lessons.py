@@ -10,7 +10,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from migrate.load import ledger_schema
@@ -127,19 +126,22 @@ class Lessons:
             row = self._connection.execute(query, (service, lesson)).fetchone()
         return None if row is None else str(row[0])
 
-    def add_foreign_edits(
-        self, dataset: str, edits: Iterable[tuple[str, datetime, bool]]
-    ) -> list[str]:
-        """Keeps what others have written: masterid, when, whether the plan has the record. Gives those newly seen."""
-        number, now, new = self._ids[dataset], self._clock(), []
+    def add_foreign_edits(self, dataset: str, planned: Iterable[str], others: Iterable[str]) -> int:
+        """Keeps which records others have written: of the plan, and beside it. Gives how many are newly seen."""
+        number, now = self._ids[dataset], self._clock()
+        rows = [(number, masterid, 1, now) for masterid in planned]
+        rows += [(number, masterid, 0, now) for masterid in others]
         with ledger_schema.transaction(self._connection, self._file) as db:
-            for masterid, at, is_planned in edits:
-                row = (number, masterid, at.isoformat(), is_planned, now)
-                cursor = db.execute(
-                    "INSERT OR IGNORE INTO foreign_edits VALUES (?, ?, ?, ?, ?)", row
-                )
-                new += [masterid] * cursor.rowcount
-        return new
+            before = db.total_changes
+            db.executemany("INSERT OR IGNORE INTO foreign_edits VALUES (?, ?, ?, ?)", rows)
+            return db.total_changes - before
+
+    def last_written(self, dataset: str) -> float | None:
+        """When the last record of the dataset was settled, in seconds since 1970; None where none was."""
+        query = "SELECT max(settled_at) FROM records WHERE dataset = ?"
+        with ledger_schema.translated(self._file):
+            found = self._connection.execute(query, (self._ids[dataset],)).fetchone()[0]
+        return None if found is None else float(found)
 
     def own_among(self, dataset: str, masterids: Sequence[str], since: float) -> frozenset[str]:
         """Those of the masterids that a load of the same target dataset has written at `since` (seconds) or later."""

@@ -24,6 +24,7 @@ from migrate.errors import GateError, Interrupted, MigrateError, RemoteError, Wo
 from migrate.load.altered import write_altered
 from migrate.load.canary import Canary
 from migrate.load.crosswalk import write_crosswalks
+from migrate.load.foreign import ForeignWrites, writes_since_reading
 from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger, OpenBatch
 from migrate.load.ledger_opening import PlannedDataset
@@ -175,7 +176,14 @@ class _Run:
             ledger.lessons.note_mapping(dataset.name, dataset.mapping_sha256)
         self._queues = [self._queue(dataset, records[dataset.name]) for dataset in plan.datasets]
         self._pause = Pause(pause_file(workspace), progress.note, time.monotonic)
-        self._watch = Watch(ledger, client, progress, options.count_every, options.pace_every_s)
+        self._watch = Watch(
+            ledger,
+            client,
+            progress,
+            options.count_every,
+            options.pace_every_s,
+            LoadGates(plan, gates),
+        )
         self._outcomes = Outcomes(
             ledger=ledger,
             plan=plan,
@@ -212,7 +220,10 @@ class _Run:
     def _send_all(self) -> None:
         while True:
             self._dispatch()
-            self._watch.look(self._workers, self._countable, list(self._in_flight.values()))
+            now = time.monotonic()
+            parked = [q.dataset for q in self._queues if q.parked_until > now and not q.is_done]
+            flying = list(self._in_flight.values())
+            self._outcomes.halt(self._watch.look(self._workers, self._countable, flying, parked))
             if self._in_flight:
                 self._receive()
             elif self._is_halting() or all(queue.is_done for queue in self._queues):
@@ -323,19 +334,40 @@ class _Run:
             if totals[dataset.name].count_before is None
         ]
         counts = [(dataset, self._client.count(dataset.dataset_id)) for dataset in new]
+        unsent = [d for d in self._countable.values() if not totals[d.name].requests]
+        writes = {d.name: writes_since_reading(self._client, d) for d in unsent if d.counted}
         changed = LoadGates(self._plan, self._gates).judge_target(
-            (dataset, c.count) for dataset, c in counts
+            [(dataset, c.count) for dataset, c in counts], writes
         )
         if changed is not None:
             raise changed
+        for dataset in unsent:
+            self._note_writes(dataset, writes.get(dataset.name))
+        self._newest = {name: found.newest for name, found in writes.items() if found.newest}
         for dataset, counted in counts:
             moment = counted.server_time or datetime.now(UTC)
             self._ledger.set_baseline(dataset.name, counted.count, moment)
 
+    def _note_writes(self, dataset: DatasetToLoad, found: ForeignWrites | None) -> None:
+        """Keeps and tells what others have written, where that stops nothing."""
+        if found is None:
+            return
+        if not found.is_told:
+            self._progress.note(
+                f"{dataset.place}: the target shows no times of modification, so nobody can tell who has written to "
+                "it since the plan"
+            )
+        new = self._ledger.lessons.add_foreign_edits(dataset.name, found.planned, found.others)
+        if new:
+            self._progress.note(
+                f"{dataset.place}: others have written {new:,} records since the plan read it; "
+                f"{len(found.planned):,} of them are overwritten"
+            )
+
     def _begin_progress(self) -> None:
         totals = self._ledger.totals()
         self._outcomes.start(totals, self._records, self._canary)
-        self._watch.start(totals)
+        self._watch.start(totals, self._newest)
         for dataset in self._plan.datasets:
             done = totals[dataset.name].written + totals[dataset.name].rejected
             if dataset.webhook is not None and totals[dataset.name].unknown:

@@ -151,7 +151,7 @@ class Outcomes:
     def unreachable(self, request: BatchRequest, error: MigrateError) -> None:
         """The service cannot be reached at all, or cannot be read."""
         self.unsent(request)
-        self._halt(error)
+        self.halt(error)
 
     def take(self, request: BatchRequest, answer: Answer, body: bytes) -> None:
         """A request was answered, or broke off."""
@@ -173,7 +173,7 @@ class Outcomes:
                 request.dataset, request.batch, answer, error.what, payload_sha256, applied=False
             )
             queue.again.append(request)
-            self._halt(error)
+            self.halt(error)
         else:
             self._take_failure(request, queue, reading, answer, payload_sha256)
         self._defer_rest(queue)
@@ -220,7 +220,7 @@ class Outcomes:
         """The canary was read: the rest of its dataset may go, or the load has to stop."""
         queue = self.queues[request.dataset]
         queue.in_flight -= 1
-        self._halt(self._canaries.judge(queue, proof))
+        self.halt(self._canaries.judge(queue, proof))
         self._add_seconds(request.dataset)
 
     def _refuse_first(
@@ -228,11 +228,11 @@ class Outcomes:
     ) -> None:
         """A dataset that has taken nothing refuses all of a request: that may be no fault of its records."""
         if queue.canary is not None:
-            self._halt(self._canaries.refuse(queue, refused))
+            self.halt(self._canaries.refuse(queue, refused))
             return
         queue.again.append(request)
         place = self._datasets[queue.dataset].place
-        self._halt(refuses_first(self.plan.name, place, refused))
+        self.halt(refuses_first(self.plan.name, place, refused))
 
     def finish(self) -> None:
         """Nothing is left to send: what nobody can tell of becomes unknown in the ledger, unless it is deferred.
@@ -246,7 +246,7 @@ class Outcomes:
                 self.ledger.mark_unknown(request.dataset, request.batch)
             if queue.held and queue.is_done:
                 place = self._datasets[queue.dataset].place
-                self._halt(refuses_all(self.plan.name, place, queue.held[0][1]))
+                self.halt(refuses_all(self.plan.name, place, queue.held[0][1]))
 
     def raise_reason(self) -> None:
         """Raises the reason to stop, if there is one."""
@@ -297,7 +297,7 @@ class Outcomes:
         else:
             reason = f"{first.status}: {first.reason}" if first.status else first.reason
             failure = Transient(reason, first.status)
-            self._halt(self._retries.try_again(rest, queue, failure))
+            self.halt(self._retries.try_again(rest, queue, failure))
 
     def _settle(
         self,
@@ -355,7 +355,7 @@ class Outcomes:
         refused = Rejected(request.records[0].sent, reading.status, reading.reason)
         if queue.whole_refusals > _MOST_WHOLE_REFUSALS and not queue.ever_written:
             queue.again.append(request)
-            self._halt(refuses_all(self.plan.name, self._datasets[request.dataset].place, refused))
+            self.halt(refuses_all(self.plan.name, self._datasets[request.dataset].place, refused))
         elif len(request.records) > 1:
             pieces = self._limit.pieces(request) if reading.status == TOO_LARGE else []
             queue.again[:0] = pieces if len(pieces) > 1 else request.halves()
@@ -400,12 +400,13 @@ class Outcomes:
         elif failure.busy:
             self._retries.park(request, queue, failure.wait_s)
         else:
-            self._halt(self._retries.try_again(request, queue, failure))
+            self.halt(self._retries.try_again(request, queue, failure))
 
     def _check_gates(self) -> None:
-        self._halt(self._gates.judge())
+        self.halt(self._gates.judge())
 
-    def _halt(self, error: MigrateError | None) -> None:
+    def halt(self, error: MigrateError | None) -> None:
+        """The load has to stop for this reason, where there is one; the first that came up counts."""
         self.reason = self.reason or error
 
     def _add_seconds(self, dataset: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from migrate.load.totals import Totals
@@ -36,13 +36,22 @@ def remaining_s(totals: Iterable[Totals], means: Means) -> float:
     return max(at_best_s, batches * working_s / requests)
 
 
-def describe_pace(done: int, planned: int, rate: float, points: int | None, left_s: float) -> str:
-    """One line for a person who waits."""
+def describe_pace(
+    done: int,
+    planned: int,
+    rate: float,
+    points: int | None,
+    left_s: float,
+    parked: Sequence[str] = (),
+) -> str:
+    """One line for a person who waits. `parked`: datasets that are busy: nobody knows when they will be free."""
     parts = [f"{done:,} of {planned:,} records", f"{rate:,.0f} records/s"]
     if points is not None:
         parts.append(f"{points:,} points left now")
     minutes, seconds = divmod(round(left_s), 60)
-    parts.append(
-        f"about {minutes} min {seconds:02d} s to go" if minutes else f"about {seconds} s to go"
-    )
+    left = f"about {minutes} min {seconds:02d} s to go" if minutes else f"about {seconds} s to go"
+    if parked:
+        is_free = "it is free" if len(parked) == 1 else "they are free"
+        left = f"busy (423): {', '.join(parked)}; {left} once {is_free}"
+    parts.append(left)
     return ", ".join(parts)

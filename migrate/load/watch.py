@@ -6,13 +6,17 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
 
-from migrate.errors import MigrateError
+from migrate.errors import GateError, MigrateError
+from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger
 from migrate.load.pace import Means, describe_pace, remaining_s
 from migrate.load.planned import DatasetToLoad
 from migrate.load.scheduler import BatchRequest
 from migrate.load.totals import CountMark, Totals
+from migrate.load.writer_watch import WriterWatch
 from migrate.progress import Progress
 from migrate.target.client import TargetClient
 from migrate.target.reads import Count
@@ -36,7 +40,9 @@ class Watch:
         progress: Progress,
         count_every: int,
         pace_every_s: float,
+        gates: LoadGates,
     ) -> None:
+        self._writers = WriterWatch(ledger, client, gates, progress, count_every)
         self._ledger = ledger
         self._client = client
         self._progress = progress
@@ -47,21 +53,30 @@ class Watch:
         self._looked_at = self._told_at = time.monotonic()
         self._told_done = 0
 
-    def start(self, totals: Mapping[str, Totals]) -> None:
-        """Takes up the sums of earlier runs."""
+    def start(
+        self,
+        totals: Mapping[str, Totals],
+        newest: Mapping[str, datetime] = MappingProxyType({}),
+    ) -> None:
+        """Takes up the sums of earlier runs; `newest`: what was seen of each dataset before its first write."""
         self._counted_at = {name: entry.batches_done for name, entry in totals.items()}
         self._told_done = _done(totals)
+        self._writers.start(totals, newest)
 
     def look(
         self,
         workers: ThreadPoolExecutor,
         datasets: Mapping[str, DatasetToLoad],
         flying: Sequence[BatchRequest],
-    ) -> None:
-        """Asks for counts that are due, keeps those that came, and says how far the load is."""
+        parked: Sequence[str] = (),
+    ) -> GateError | None:
+        """Asks for counts that are due, keeps those that came, and says how far the load is.
+
+        `parked`: datasets that are busy. Gives why the load has to stop: others write to what it is yet to send.
+        """
         now = time.monotonic()
         if now - self._looked_at < 1 / self._client.settings.limit_speed:
-            return
+            return None
         self._looked_at = now
         totals = self._ledger.totals()
         for name, asked in list(self._asked.items()):
@@ -74,7 +89,8 @@ class Watch:
                 future = workers.submit(self._client.count, dataset.dataset_id)
                 self._asked[name] = _Asked(future, done, totals[name].created, totals[name].merged)
         if now - self._told_at >= self._pace_every_s:
-            self._tell(totals, now)
+            self._tell(totals, now, parked)
+        return self._writers.look(workers, datasets, totals)
 
     def _keep(
         self, name: str, asked: _Asked, totals: Totals, flying: Sequence[BatchRequest]
@@ -89,7 +105,7 @@ class Watch:
         most = before + totals.created + in_flight - asked.merged
         self._ledger.add_count_mark(name, CountMark(asked.batches_done, counted, least, most))
 
-    def _tell(self, totals: Mapping[str, Totals], now: float) -> None:
+    def _tell(self, totals: Mapping[str, Totals], now: float, parked: Sequence[str]) -> None:
         done = _done(totals)
         rate = (done - self._told_done) / (now - self._told_at)
         settings = self._client.settings
@@ -97,7 +113,8 @@ class Watch:
             totals.values(), Means(self._client.keys, settings.account_share, settings.limit_speed)
         )
         planned = sum(entry.planned for entry in totals.values())
-        self._progress.note(describe_pace(done, planned, rate, self._client.points_left(), left_s))
+        points = self._client.points_left()
+        self._progress.note(describe_pace(done, planned, rate, points, left_s, parked))
         self._told_at, self._told_done = now, done
 
 

@@ -79,7 +79,11 @@ def render_undo(undo: Undo) -> str:
 
 
 def _render_done(undo: Undo) -> str:
-    done = f"Restored {undo.restored:,} records; {undo.verified:,} of them read back as they were before the load."
+    # What others changed between the plan's reading and the load is not known here, so nothing is said of it.
+    done = (
+        f"Restored {undo.restored:,} records; {undo.verified:,} of them read back as the plan had "
+        "read them before its load."
+    )
     if undo.partly:
         done += f"\n{undo.partly:,} of them keep columns that the target does not let be emptied; they are listed."
     if undo.refused:

@@ -1,0 +1,112 @@
+"""Looks now and then, while a load runs, whether somebody else writes to its datasets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from migrate.errors import GateError, MigrateError
+from migrate.load.foreign import Modified, modified_since, writes_beside_ours
+from migrate.load.gates import LoadGates
+from migrate.load.ledger import Ledger
+from migrate.load.planned import DatasetToLoad
+from migrate.load.totals import Totals
+from migrate.names import MASTERID
+from migrate.progress import Progress
+from migrate.target.client import PAGE_ROWS, TargetClient
+
+_LAG_S = 120.0
+"""So long before a look a write of ours may have been settled and still be among what the look finds."""
+
+
+@dataclass
+class _Look:
+    """One look that was asked for: at what, and when (seconds since 1970)."""
+
+    future: Future[list[Modified]]
+    asked_at: float
+
+
+@dataclass
+class WriterWatch:
+    """The looks at each dataset. Only the thread that owns the ledger calls it; the workers only read."""
+
+    ledger: Ledger
+    client: TargetClient
+    gates: LoadGates
+    progress: Progress
+    every: int
+    clock: Callable[[], float] = time.time
+    _since: dict[str, datetime] = field(default_factory=dict)
+    _marks: dict[str, float] = field(default_factory=dict)
+    _looked_at: dict[str, int] = field(default_factory=dict)
+    _asked: dict[str, _Look] = field(default_factory=dict)
+
+    def start(self, totals: Mapping[str, Totals], newest: Mapping[str, datetime]) -> None:
+        """Begins where nobody has looked yet: at the first write, or where an earlier run has ended.
+
+        `newest`: by dataset the latest modification that was seen before the first write.
+        """
+        for name, entry in totals.items():
+            last = self.ledger.lessons.last_written(name)
+            began = entry.server_time if last is None else last - _LAG_S
+            if began is not None:
+                self._since[name] = datetime.fromtimestamp(began, UTC)
+                self._marks[name] = began
+            if name in newest:
+                # Finer than the service's clock, which tells whole seconds.
+                self._since[name] = newest[name] + timedelta(milliseconds=1)
+            # What happened between two runs is looked at before much is sent.
+            self._looked_at[name] = entry.batches_done if last is None else -self.every
+
+    def look(
+        self,
+        workers: ThreadPoolExecutor,
+        datasets: Mapping[str, DatasetToLoad],
+        totals: Mapping[str, Totals],
+    ) -> GateError | None:
+        """Takes what came, asks for what is due; why the load has to stop, None where it goes on."""
+        for name, look in list(self._asked.items()):
+            if look.future.done():
+                del self._asked[name]
+                stopped = self._take(datasets[name], look)
+                if stopped is not None:
+                    return stopped
+        for name, dataset in datasets.items():
+            done = totals[name].batches_done
+            is_due = (
+                done - self._looked_at.get(name, 0) >= self.every and done < totals[name].batches
+            )
+            if is_due and name not in self._asked and name in self._since:
+                self._looked_at[name] = done
+                future = workers.submit(self._read, dataset, self._since[name])
+                self._asked[name] = _Look(future, self.clock())
+        return None
+
+    def _read(self, dataset: DatasetToLoad, since: datetime) -> list[Modified]:
+        keys = (name for key in dataset.all_keys for name in key)
+        selection = tuple(dict.fromkeys((MASTERID, "__modified_at__", *keys)))
+        return list(modified_since(self.client, dataset.dataset_id, since, selection, PAGE_ROWS))
+
+    def _take(self, dataset: DatasetToLoad, look: _Look) -> GateError | None:
+        name, lessons = dataset.name, self.ledger.lessons
+        try:
+            found = look.future.result()
+        except MigrateError:
+            # The load itself will say what is wrong with the service; the next look comes in time.
+            return None
+        masterids = [record.masterid for record in found]
+        ours = lessons.own_among(name, masterids, self._marks[name])
+        writes = writes_beside_ours(dataset, found, ours, lessons.begun_batches(name))
+        if found:
+            self._since[name] = max(record.at for record in found)
+        self._marks[name] = look.asked_at - _LAG_S
+        new = lessons.add_foreign_edits(name, writes.planned, writes.others)
+        if new:
+            self.progress.note(
+                f"{dataset.place}: others are writing to it while it is loaded: {new:,} records so far"
+            )
+        return self.gates.judge_writes(dataset, writes)

@@ -1,0 +1,155 @@
+"""Others who write to a dataset between the plan and its load, and while it is loaded."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import threading
+import time
+
+import polars as pl
+import pytest
+
+from migrate.config import Gates, Limit
+from migrate.errors import GateError
+from migrate.load.foreign import known_state
+from migrate.load.ledger_view import LedgerView
+from migrate.load.loader import Options, load
+from migrate.load.pace import describe_pace
+from migrate.load.scheduler import Waits
+from migrate.progress import Silence
+from tests.load.sayings import Sayings
+
+QUICK = Options(waits=Waits(0.01, 0.1, 0.05, 0.2))
+
+
+@pytest.fixture
+def run(workspace):
+    """Loads a plan with short waits."""
+
+    def go(client, plan, gates=Gates(), progress=None, options=QUICK):  # noqa: B008 - Gates is frozen
+        stop = threading.Event()
+        return load(client, workspace, plan, gates, progress or Silence(), stop, options=options)
+
+    return go
+
+
+def put(client, **values):
+    """Somebody writes a contact."""
+    assert client.upsert_batch("contacts", json.dumps([values]).encode()).status == 200
+
+
+def as_read(client, plan, tmp_path):
+    """The plan with the target as it is read now, and its records with the masterids that are there."""
+    rows = list(csv.DictReader(io.StringIO(client.export_csv("contacts", 1).decode())))
+    before = tmp_path / "before-00001.parquet"
+    pl.DataFrame(rows).write_parquet(before)
+    ids = {row["contact_key"]: row["__masterid__"] for row in rows}
+    [dataset] = plan.datasets
+    frame = pl.read_parquet(dataset.records)
+    frame.with_columns(
+        masterid=pl.col("contact_key").replace_strict(ids, default=None, return_dtype=pl.String)
+    ).write_parquet(dataset.records)
+    read = dataclasses.replace(dataset, counted=len(rows), before=(before,))
+    return dataclasses.replace(plan, datasets=(read,))
+
+
+@pytest.fixture
+def ready(start_sandbox, client_of, make_plan, contacts, tmp_path):
+    """A client, and a plan of 6 batches of 5, of which shop:0 to shop:9 are there, and two records of others."""
+    client = client_of(start_sandbox())
+    for n in range(10):
+        put(client, contact_key=f"shop:{n}", firstname="Old")
+    for n in range(2):
+        put(client, contact_key=f"crm:{n}", firstname="Theirs")
+    return client, as_read(client, make_plan(contacts=contacts(6, 5)), tmp_path)
+
+
+def test_nothing_has_changed(ready, run):
+    """What the plan has read is known to the second, and the load goes on."""
+    client, plan = ready
+    progress = Sayings()
+    assert run(client, plan, progress=progress).datasets["contacts"].written == 30
+    assert "others" not in progress.text
+
+
+@pytest.mark.parametrize("key", ["shop:3", "shop:12"])
+def test_a_planned_record_that_somebody_has_changed_stops_the_load(ready, run, key):
+    """An edit leaves the count as it is; a new record of a planned key does not matter less: named, exit code 8."""
+    client, plan = ready
+    time.sleep(0.002)
+    put(client, contact_key=key, firstname="Edited by hand")
+    allowed = Gates(max_target_change=Limit(text="1", number=1))
+    gates = Gates() if key == "shop:3" else allowed
+    with pytest.raises(GateError, match="1 planned record changed by others") as caught:
+        run(client, plan, gates)
+    assert f"profiles {key} of shop" in caught.value.what
+    [record] = client.list_records("contacts", 1, 1)
+    assert bytes(record["firstname"]) == b'"Edited by hand"'
+    more = Gates(max_target_change=Limit(text="2", number=2))
+    assert run(client, plan, more).datasets["contacts"].written == 30
+
+
+def test_other_records_are_noted(ready, run, workspace):
+    """What the plan does not send is nobody's business, but it is told and kept."""
+    client, plan = ready
+    time.sleep(0.002)
+    put(client, contact_key="crm:1", firstname="Edited")
+    progress = Sayings()
+    assert run(client, plan, progress=progress).datasets["contacts"].written == 30
+    assert "others have written 1 records since the plan read it; 0 of them" in progress.text
+    with LedgerView(workspace.ledger) as view:
+        assert view.foreign_edits("first") == {"contacts": (0, 1)}
+
+
+def test_a_writer_while_the_load_runs(ready, run):
+    """Between two batches somebody edits a record that is yet to be sent: the load stops before it is overwritten."""
+    client, plan = ready
+    calls = []
+    upsert = client.upsert_batch
+
+    def upsert_batch(dataset_id, body):
+        answer = upsert(dataset_id, body)
+        calls.append(body)
+        if len(calls) == 1:
+            put_by(upsert, contact_key="shop:29", firstname="Edited")
+        time.sleep(0.1)
+        return answer
+
+    client.upsert_batch = upsert_batch
+    client.settings = client.settings.model_copy(update={"concurrency": 1})
+    options = dataclasses.replace(QUICK, count_every=1)
+    with pytest.raises(GateError, match="1 planned record changed by others"):
+        run(client, plan, options=options)
+    assert len(calls) < 6
+
+
+def put_by(upsert, **values):
+    """Somebody writes a contact while we do."""
+    assert upsert("contacts", json.dumps([values]).encode()).status == 200
+
+
+def test_our_own_writes_are_none(ready, run):
+    """However often it is looked, what this load writes is not taken for another's."""
+    client, plan = ready
+    progress = Sayings()
+    options = dataclasses.replace(QUICK, count_every=1)
+    assert run(client, plan, progress=progress, options=options).datasets["contacts"].written == 30
+    assert "others" not in progress.text
+
+
+def test_a_target_without_times(tmp_path):
+    """Nothing is known where the export shows no times of modification, or no row."""
+    file = tmp_path / "before.parquet"
+    pl.DataFrame({"__masterid__": ["m"], "x": ["1"]}).write_parquet(file)
+    assert known_state([file]) is None
+    assert known_state([]) is None
+
+
+def test_a_busy_dataset_is_named_beside_the_time_left():
+    """Nobody knows how long it stays busy: the time is what comes after."""
+    told = describe_pace(5, 10, 2.0, None, 4.0, ["contacts"])
+    assert "busy (423): contacts; about 4 s to go once it is free" in told
+    assert "busy" not in describe_pace(5, 10, 2.0, None, 4.0)
