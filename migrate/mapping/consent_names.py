@@ -51,6 +51,21 @@ _GLUED = (
 )  # fmt: skip
 # The words alone that name a kind of answer, and no answer: a number under such a name is a code of its system.
 _STATUS = frozenset({"status"})
+# Words that refuse, withdraw or put off. They never make a consent; they only keep a yes from being read as one.
+_REFUSING = (
+    "no", "not", "non", "dont", "never", "without", "stop", "stopped", "block", "blocked", "blacklist", "blacklisted",
+    "suppress", "suppressed", "suppression", "decline", "declined", "refuse", "refused", "reject", "rejected",
+    "withdraw", "withdrawn", "withdrawal", "revoke", "revoked", "removed", "unsubscribe", "unsubscribed", "unsub",
+    "out", "optout", "optedout", "cancel", "cancelled", "canceled", "bounced", "complained", "complaint", "spam",
+    "pending", "unconfirmed", "objection", "objected", "denied", "deny", "disallow", "disallowed", "exclude",
+    "excluded",
+    "geen", "niet", "nooit", "afgemeld", "afmelding", "uitgeschreven", "opgezegd", "ingetrokken", "geweigerd",
+    "weigert", "bezwaar", "geblokkeerd", "stopgezet", "zonder",
+    "kein", "keine", "keinen", "nicht", "nie", "ohne", "abgemeldet", "abmeldung", "abbestellt", "abbestellung",
+    "widerruf", "widerrufen", "widerspruch", "widersprochen", "abgelehnt", "ablehnung", "gesperrt", "sperre",
+    "sans", "pas", "jamais", "refus", "refuse", "refusee", "desinscrit", "desinscrite", "desinscription", "desabonne",
+    "desabonnee", "desabonnement", "retire", "retrait", "revoque", "opposition", "oppose", "bloque",
+)  # fmt: skip
 _CAMEL = re.compile(r"(?<=[a-zà-ÿ0-9])(?=[A-ZÀ-Þ])")
 _BREAK = re.compile(r"[\W_]+")
 
@@ -69,6 +84,11 @@ def gives_consent(name: str) -> bool:
     if giving_at is not None:
         return behind.issuperset(words[giving_at:])
     return bool(set(words) & _folded(_AGREEING)) and bool(set(words) & _folded(_TOPICS))
+
+
+def may_refuse(name: str) -> bool:
+    """Whether a word of the name refuses, withdraws or puts off: its yes may be a no."""
+    return bool(set(words_of_name(name)) & _folded(_REFUSING))
 
 
 def _begins_with_giving(words: list[str]) -> bool:

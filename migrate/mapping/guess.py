@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrate.language.answers import answer_of
 from migrate.language.number_style import advise_style
-from migrate.mapping.consent_names import gives_consent, is_status
+from migrate.mapping.consent_names import gives_consent, is_status, may_refuse
 from migrate.mapping.known_fields import (
     ABOUT_CONSENT,
     BIRTHDAY,
@@ -16,6 +16,10 @@ from migrate.mapping.known_fields import (
 from migrate.mapping.survey import DAY_ORDERS, Field
 
 _MOSTLY = 0.95
+_DECIDE = (
+    "; speaks of a consent or a refusal, and is not known to give one: "
+    "decide what it says before it becomes a boolean"
+)
 
 
 def guess_settings(found: Field) -> tuple[str, str]:
@@ -25,6 +29,8 @@ def guess_settings(found: Field) -> tuple[str, str]:
         consent = _decide_consent(found, said)
         if consent:
             return consent
+    if _is_flag(found) and (may_refuse(found.name) or ABOUT_CONSENT.search(found.name)):
+        return "type: text", f"{said}{_DECIDE}"
     if found.all_are("list", "object"):
         return (
             "type: json",
@@ -42,6 +48,13 @@ def guess_settings(found: Field) -> tuple[str, str]:
     if found.all_are("boolean"):
         return "type: boolean", said
     return _decide_text(found, said)
+
+
+def _is_flag(found: Field) -> bool:
+    """Whether all values are yes or no in some spelling, so that a boolean would be near."""
+    texts = found.texts or set()
+    is_answer = bool(texts) and all(answer_of(text) for text in texts)
+    return found.all_are("boolean") or is_answer
 
 
 def _decide_consent(found: Field, said: str) -> tuple[str, str] | None:
@@ -167,7 +180,7 @@ def _rest(found: Field, *kinds: str) -> str:
 def _decide_text(found: Field, said: str) -> tuple[str, str]:
     kinds = found.kinds
     if ABOUT_CONSENT.search(found.name):
-        said += "; speaks of a consent, and is not known to give one: decide what it says before it becomes a boolean"
+        said += _DECIDE
     if CODE.search(found.name) and kinds["plain_number"]:
         said += "; a code, text though it looks like a number"
     if found.texts and found.texts & SYNC_STATES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from migrate.language.shared import read_shared
 from migrate.language.yaml_text import read_yaml
 from migrate.mapping.consent_names import gives_consent
 from migrate.mapping.files import read_mapping
+from migrate.mapping.guess import guess_settings
 from migrate.mapping.model import Mapping
 from migrate.mapping.styles import find_contradictions
+from migrate.mapping.survey import Field
 from migrate.mapping.transform import Settings, map_rows
 
 FOLDER = Path(__file__).parents[2] / "mappings"
@@ -199,3 +202,27 @@ def test_what_is_wrong_with_a_table(tmp_path: Path, text: str | None, what: str)
     )
     with pytest.raises(MappingError, match="is no file's name beside the mapping"):
         read_mapping(tmp_path / "t.yaml")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "newsletter_opted_out", "marketing_declined", "geen_mailing", "consent_withdrawn", "do_not_mail", "noMarketing",
+        "uitgeschreven", "Abmeldung", "widerspruch_werbung", "refus_newsletter", "désinscrit", "optin_pending",
+        "email_bounced", "sans_publicite", "kein_newsletter", "unsubscribed", "marketing-opt-out", "pasDeNewsletter",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("texts", [{"0", "1"}, {"ja", "nee"}, {"true", "false"}, {"yes"}])
+def test_a_name_that_may_refuse_is_text_to_decide_about(name: str, texts: set[str]) -> None:
+    """However its values look: no boolean and no number that somebody could take for a consent."""
+    kinds = (
+        {"boolean": 2}
+        if texts == {"true", "false"}
+        else {"plain_number": 2}
+        if "1" in texts
+        else {"text": 2}
+    )
+    found = Field(name, rows=2, filled=2, kinds=Counter(kinds), texts=texts)
+    settings, reason = guess_settings(found)
+    assert settings == "type: text"
+    assert "decide" in reason

@@ -21,10 +21,10 @@ def _propose(name: str, texts: list[str]) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("name", "texts", "wanted"),
     [
-        ("newsletter_opted_out", ["1", "0"], "type: integer"),
+        ("newsletter_opted_out", ["1", "0"], "type: text"),
         ("marketing_declined", ["yes", "no"], "type: text"),
-        ("geen_mailing", ["1", "0"], "type: integer"),
-        ("consent_withdrawn", ["true", "false"], "type: boolean"),
+        ("geen_mailing", ["1", "0"], "type: text"),
+        ("consent_withdrawn", ["true", "false"], "type: text"),
         ("mailing_country", ["NL", "BE", "NO"], "type: text"),
         ("subscription_plan", ["gold", "no"], "type: text"),
         ("newsletter", ["ja", "nee", "misschien"], "type: boolean, consent: true"),
