@@ -24,6 +24,7 @@ from migrate.cli.complete import offer_names
 from migrate.cli.registry import COMMANDS
 from migrate.cli.user_path import UserPath
 from migrate.errors import GateError, MigrateError
+from migrate.report.inert import inert_json, inert_page
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
@@ -133,7 +134,7 @@ class App:
         if self.as_json:
             self._print_json(outcome)
         else:
-            click.echo(outcome.text)
+            click.echo(inert_page(outcome.text))
             if outcome.next:
                 self._print_next(outcome.next)
         raise click.exceptions.Exit(outcome.exit_code)
@@ -153,7 +154,8 @@ class App:
             "status": outcome.status,
         }
         tail = {"next": self.full(outcome.next)} if outcome.next else {}
-        click.echo(json.dumps({**head, **outcome.data, **tail}, ensure_ascii=False, default=str))
+        found = json.dumps({**head, **outcome.data, **tail}, ensure_ascii=False, default=str)
+        click.echo(inert_json(found))
 
     def full(self, text: str) -> str:
         """`text` with the project file named in every command that needs one, so that it can be given as it is."""
@@ -175,19 +177,9 @@ class App:
             if "next" in achieved:
                 achieved["next"] = self.full(str(achieved["next"]))
             status = "interrupted" if error.exit_code == 130 else "error"
-            click.echo(
-                json.dumps(
-                    {
-                        "command": command,
-                        "exit_code": error.exit_code,
-                        "status": status,
-                        **problem,
-                        **achieved,
-                    },
-                    ensure_ascii=False,
-                    default=str,
-                )
-            )
+            head = {"command": command, "exit_code": error.exit_code, "status": status}
+            whole = {**head, **problem, **achieved}
+            click.echo(inert_json(json.dumps(whole, ensure_ascii=False, default=str)))
         label = click.style(
             "interrupted" if error.exit_code == 130 else "error", fg="red", bold=True
         )

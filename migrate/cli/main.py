@@ -22,6 +22,7 @@ from migrate.cli.complete import COMPLETION_VARIABLE
 from migrate.cli.registry import COMMANDS
 from migrate.cli.streams import hold_standard_streams, prepare_streams
 from migrate.errors import Damaged, GateError, Interrupted, MigrateError
+from migrate.report.inert import inert_json
 
 
 class LazyGroup(Group):
@@ -169,4 +170,4 @@ def _print_usage_error(name: str, error: click.ClickException) -> None:
         "status": "error",
         "error": error.format_message(),
     }
-    click.echo(json.dumps(summary, ensure_ascii=False))
+    click.echo(inert_json(json.dumps(summary, ensure_ascii=False)))
