@@ -245,7 +245,13 @@ def _emptied(table: _Table, column: _Column) -> str | None:
         return empty
     if column.place_in_key:
         return _RANDOM if table.name in _COUNTED_BY_KEY else None
-    return f"'{ERASED}'" if column.is_needed else "NULL"
+    return _emptied_text(_quoted(column.name)) if column.is_needed else "NULL"
+
+
+def _emptied_text(cell: str) -> str:
+    """What a text that has to be there becomes; who reads JSON from it still finds a list or an object."""
+    kind = f"CASE WHEN json_valid({cell}) THEN json_type({cell}) END"
+    return f"CASE {kind} WHEN 'array' THEN '[]' WHEN 'object' THEN '{{}}' ELSE '{ERASED}' END"
 
 
 def _text(cell: object) -> str | None:

@@ -21,6 +21,17 @@ from migrate.workspace import FileEntry, Workspace, sha256_file
 REHEARSAL = "rehearsal"
 _PERSONAL_COLUMNS = ("masterid", "merged_from", "error", "stored")
 _TABLES_OF_MASTERIDS = ("merges", "merged_before")
+_RANDOM = "hex(randomblob(16))"
+_EMPTIED = {
+    "canaries": (("masterids", "'[]'"), ("told", "''")),
+    "set_aside": (("reason", "''"),),
+    "foreign_edits": (("masterid", _RANDOM),),
+    "discards": (("id", _RANDOM), ("note", "''")),
+    "reject_marks": (("note", "''"),),
+    # what was typed may name somebody: --subject, --reason, a path
+    "runs": (("command_line", "command"),),
+}
+"""What a purge of everything puts in the place of what may be personal, in tables beside the records."""
 _MASTERIDS = """
 SELECT r.masterid, m.gone FROM records r LEFT JOIN merges m ON m.dataset = r.dataset AND m.survivor = r.masterid
 WHERE r.dataset IN (SELECT id FROM datasets WHERE name = ?) AND r.key = ?
@@ -107,6 +118,11 @@ def empty_ledger(ledger: Path) -> int:
             for table in _TABLES_OF_MASTERIDS:
                 if _columns(connection, table):
                     connection.execute(f"UPDATE {table} SET gone = hex(randomblob(16))")  # noqa: S608  fixed names
+            for table, changes in _EMPTIED.items():
+                there = _columns(connection, table)
+                sets = ", ".join(f"{name} = {value}" for name, value in changes if name in there)
+                if sets:
+                    connection.execute(f"UPDATE {table} SET {sets}")  # noqa: S608  fixed names
             if "survivor" in _columns(connection, "merges"):
                 connection.execute("UPDATE merges SET survivor = ''")
         _forget(connection)

@@ -411,3 +411,26 @@ def test_what_only_looks_like_theirs_is_left(tmp_path: Path) -> None:
     orders = pl.read_parquet(next(context.workspace.plans.glob("*/orders/records.parquet")))
     assert "Shop:448448" in orders["key"].to_list()
     assert orders.height == OTHERS
+
+
+def test_every_table_of_the_ledger_is_looked_into(tmp_path: Path) -> None:
+    """Tables of today and of later versions: cells that must be there become a word or an empty list, keys go."""
+    context = import_and_plan(tmp_path / "p", files_of(tmp_path / "f", "p-1717", "a@example.test"))
+    with contextlib.closing(sqlite3.connect(context.workspace.ledger)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE later (k TEXT PRIMARY KEY, said TEXT NOT NULL, listed TEXT NOT NULL, m TEXT)"
+        )
+        rows = [("A%40example.test", "x", "[]", None), ("1", "for p-1717", '["a@example.test"]', "sale-0000"),
+                ("2", "nobody", '["other1@example.test"]', "sale-1001")]  # fmt: skip
+        connection.executemany("INSERT INTO later VALUES (?, ?, ?, ?)", rows)
+        discard = "INSERT INTO discards VALUES ('contacts', 'Shop', ?, 0, 'p', 'r', 'why', 'note', 'me', 1.0)"
+        connection.executemany(discard, [("p-1717",), ("other-1",)])
+    erased = erase_person(context, "a@example.test", None)
+    assert erased.places == ()
+    assert erased.ledger == {"later": 2, "discards": 1}
+    with contextlib.closing(sqlite3.connect(context.workspace.ledger)) as connection:
+        assert connection.execute("SELECT * FROM later ORDER BY k").fetchall() == [
+            ("1", "(erased)", "[]", None),
+            ("2", "nobody", '["other1@example.test"]', "sale-1001"),
+        ]
+        assert connection.execute("SELECT id FROM discards").fetchall() == [("other-1",)]
