@@ -9,9 +9,9 @@ import polars as pl
 
 from migrate.config import SUMMARY_WEBHOOK
 from migrate.language.yaml_text import Document, Path, Place, Problem
+from migrate.language.zones import is_zone
 from migrate.mapping.columns import FIELD
 from migrate.mapping.consent import check_consent
-from migrate.mapping.dates import is_zone
 from migrate.mapping.fields import lookup_columns, named_uses
 from migrate.mapping.formats import refuse_format
 from migrate.mapping.functions import FUNCTIONS

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -157,16 +156,6 @@ def zone_of(source: str, timezones: Mapping[str, str], aliases: Mapping[str, str
         if name != "*" and aliases.get(name, name) == mine:
             return zone
     return timezones.get("*", "UTC")
-
-
-def is_zone(name: str) -> bool:
-    """Whether a name is a time zone."""
-    try:
-        ZoneInfo(name)
-        pl.Series([datetime(2020, 1, 1)]).dt.replace_time_zone(name)
-    except Exception:  # noqa: BLE001  ZoneInfo raises by what it finds on disk: ValueError, OSError and its own
-        return False
-    return True
 
 
 def _is_zero(spelling: str | None) -> pl.Expr:

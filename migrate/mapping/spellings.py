@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
+
+from migrate.language.zones import load_zone
 
 Read = tuple[datetime, int | None, bool]
 """A local time, its offset in minutes (None: a naive time), and whether a fraction of a second was dropped."""
@@ -134,7 +135,7 @@ def _offset(zone: str | None) -> int | None:
 
 def _offset_in(zone: str, local: datetime) -> int:
     try:
-        offset = ZoneInfo(zone).utcoffset(local)
-    except Exception:  # noqa: BLE001  ZoneInfo raises by what it finds on disk: ValueError, OSError and its own
+        offset = load_zone(zone).utcoffset(local)
+    except ValueError:
         raise ValueError(zone) from None
     return int((offset or timedelta()).total_seconds() // 60)

@@ -5,10 +5,13 @@ A local time the clock skipped (spring) moves forward by the gap; one that came 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from functools import lru_cache
 
 import polars as pl
+
+from migrate.language.zones import LAST_YEAR, clock_changes, load_zone
 
 
 def to_utc(frame: pl.DataFrame) -> pl.DataFrame:
@@ -38,36 +41,69 @@ def _localise(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
         if frame["zone_assumed"].all() and (frame["zone"] == "UTC").all():
             return frame.with_columns(local.alias("utc"))
         return frame.with_columns(pl.when(here).then(local).otherwise(pl.col("utc")).alias("utc"))
-    # the hours around a clock change are few: asked for by themselves, the rest takes one reading of the zone
-    once = _from_zone(local.dt.replace_time_zone(zone, ambiguous="null", non_existent="null"))
-    frame = frame.with_columns(pl.when(here).then(once).otherwise(pl.col("utc")).alias("utc"))
-    odd = frame.select(here & pl.col("utc").is_null()).to_series().arg_true()
-    if odd.is_empty():
-        return frame
-    settled = _settle(frame["local"].gather(odd), zone)
-    return frame.with_columns(frame[name].scatter(odd, settled[name]) for name in settled.columns)
+    settled = _settle(frame.filter(here)["local"], zone)
+    places = frame.select(here).to_series().arg_true()
+    if len(places) == frame.height:
+        return frame.with_columns(settled)
+    return frame.with_columns(
+        frame[name].scatter(places, settled[name]) for name in settled.columns
+    )
 
 
-def _from_zone(times: pl.Expr) -> pl.Expr:
-    return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+@dataclass(frozen=True)
+class _Clock:
+    """A zone's clock by local time: from which second on which shift holds, and which seconds were odd.
+
+    A change takes hold of the local times behind the later of its two readings: what the clock skipped moves
+    forward by the gap, and of what it showed twice the earlier counts (PEP 495, `fold=0`). `gap_from` and
+    `fold_from` are where the odd times before each change begin.
+    """
+
+    holds_from: pl.Series
+    shifts: pl.Series
+    gap_from: pl.Series
+    fold_from: pl.Series
+
+
+@lru_cache(maxsize=64)
+def _clock(zone: str) -> _Clock:
+    first, changes = clock_changes(zone)
+    never = 2**62
+    return _Clock(
+        pl.Series(
+            [change.at + max(change.before, change.after) for change in changes], dtype=pl.Int64
+        ),
+        pl.Series([first, *(change.after for change in changes)], dtype=pl.Int64),
+        pl.Series(
+            [*(c.at + c.before if c.after > c.before else never for c in changes), never],
+            dtype=pl.Int64,
+        ),
+        pl.Series(
+            [*(c.at + c.after if c.after < c.before else never for c in changes), never],
+            dtype=pl.Int64,
+        ),
+    )
 
 
 def _settle(local: pl.Series, zone: str) -> pl.DataFrame:
-    """`utc`, `dst_gap` and `dst_fold` of local times that the clock showed twice or never."""
-    earlier = _from_zone(
-        pl.col("local").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    """`utc`, `dst_gap` and `dst_fold` of the local times of a zone."""
+    clock = _clock(zone)
+    seconds = local.dt.timestamp("us") // 1_000_000
+    place = clock.holds_from.search_sorted(seconds, side="right")
+    shift = pl.Series(clock.shifts.gather(place)) * 1_000_000
+    utc = (local.cast(pl.Int64) - shift).cast(pl.Datetime("us"))
+    late = (local.dt.year() > LAST_YEAR).fill_null(value=False)
+    if late.any():
+        moved = [_by_rule(time, zone) for time in local.filter(late)]
+        utc = utc.scatter(late.arg_true(), pl.Series(moved, dtype=pl.Datetime("us")))
+    return pl.DataFrame(
+        {
+            "utc": utc,
+            "dst_gap": (seconds >= clock.gap_from.gather(place)) & ~late,
+            "dst_fold": (seconds >= clock.fold_from.gather(place)) & ~late,
+        }
     )
-    frame = local.rename("local").to_frame().with_columns(earlier.alias("utc"))
-    gap = pl.col("utc").is_null()
-    frame = frame.with_columns(gap.alias("dst_gap"), (~gap).alias("dst_fold"))
-    skipped = frame.filter("dst_gap").get_column("local").unique()
-    moved = pl.Series([_move_out_of_gap(time, zone) for time in skipped], dtype=pl.Datetime("us"))
-    filled = pl.col("local").replace_strict(
-        skipped, moved, default=None, return_dtype=pl.Datetime("us")
-    )
-    return frame.select(pl.coalesce("utc", filled), "dst_gap", "dst_fold")
 
 
-def _move_out_of_gap(local: datetime, zone: str) -> datetime:
-    # fold=0 reads a skipped time with the offset from before the gap, which is the move forward (PEP 495)
-    return local.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC).replace(tzinfo=None)
+def _by_rule(local: datetime, zone: str) -> datetime:
+    return local.replace(tzinfo=load_zone(zone), fold=0).astimezone(UTC).replace(tzinfo=None)

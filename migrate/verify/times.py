@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from zoneinfo import ZoneInfo
+
+from migrate.language.zones import load_zone
 
 Parsed = tuple[datetime, "int | None"]
 """A local time and its offset in minutes; None for a naive one."""
@@ -170,12 +171,7 @@ def to_utc(parsed: Parsed, zone: str) -> datetime:
         return local - timedelta(minutes=offset)
     if zone == "UTC":
         return local
-    return local.replace(tzinfo=_zone(zone), fold=0).astimezone(UTC).replace(tzinfo=None)
-
-
-@cache
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+    return local.replace(tzinfo=load_zone(zone), fold=0).astimezone(UTC).replace(tzinfo=None)
 
 
 def _parse_iso(text: str) -> Parsed:
@@ -242,8 +238,8 @@ def _parse_php(text: str) -> Parsed:
     if hours is not None:
         return local, hours * 60
     try:
-        shift = _zone(zone).utcoffset(local)
-    except Exception:  # noqa: BLE001  ZoneInfo raises by what it finds on disk
+        shift = load_zone(zone).utcoffset(local)
+    except OverflowError:
         raise ValueError from None
     return local, int((shift or timedelta()).total_seconds() // 60)
 
