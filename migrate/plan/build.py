@@ -118,6 +118,8 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
         for mapping in needed.values():
             making.make(mapping, resources[mapping.resource])
         hashes = {Path(mapping.file).name: mapping.sha256 for mapping in needed.values()}
+        for mapping in needed.values():
+            hashes |= mapping.includes
         carried = carry_texts(project.mappings, folder, hashes, needed)
         document = making.document(resources).model_copy(update={"carried": carried})
         finish_plan(folder, dump_document(document), choice.ids)

@@ -32,8 +32,8 @@ def carry_texts(
 ) -> tuple[CarriedFile, ...]:
     """Copies what the plan was made from into its folder.
 
-    `hashes`: of each mapping file that the plan uses, as it was read; other mapping files of the folder are left out,
-    unless they are of one of the `datasets` as well.
+    `hashes`: of each file that the plan uses, as it was read: mappings, and what they take something from. Other files
+    of the folder are left out, unless they are mappings of one of the `datasets` as well.
 
     **Raises**: MappingError where a file was edited while the plan was made.
     """
@@ -46,7 +46,7 @@ def carry_texts(
                 [f"{path.name}: was edited while the plan was made"],
                 hint="give the same command again",
             )
-        if wanted is None and _is_of_others(data, datasets):
+        if wanted is None and not _is_of(data, datasets):
             continue
         write_bytes(folder / FOLDER / path.name, data)
         carried.append(
@@ -63,10 +63,10 @@ def _files_of(folder: Path) -> list[Path]:
     )
 
 
-def _is_of_others(data: bytes, datasets: Collection[str]) -> bool:
-    """Whether a file is a mapping, and of none of these datasets."""
+def _is_of(data: bytes, datasets: Collection[str]) -> bool:
+    """Whether a file is a mapping of one of these datasets."""
     made = _DATASET.search(data.decode("utf-8", "replace"))
-    return made is not None and made[1] not in datasets
+    return made is not None and made[1] in datasets
 
 
 def check_carried(folder: Path, document: PlanDocument) -> None:

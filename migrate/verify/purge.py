@@ -125,6 +125,11 @@ def empty_ledger(ledger: Path) -> int:
                     connection.execute(f"UPDATE {table} SET {sets}")  # noqa: S608  fixed names
             if "survivor" in _columns(connection, "merges"):
                 connection.execute("UPDATE merges SET survivor = ''")
+            # Whose record was discarded, and in which words: the next extract has them again.
+            if _columns(connection, "discards"):
+                connection.execute("DELETE FROM discards")
+            if _columns(connection, "reject_marks"):
+                connection.execute("UPDATE reject_marks SET note = ''")
         _forget(connection)
         return cursor.rowcount
 
