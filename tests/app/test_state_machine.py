@@ -1,6 +1,6 @@
-"""Plans, loads, parts, undos, others' edits and discards in any order, beside a model of the target.
+"""Plans, loads, parts, undos and edits of others in any order, beside a model of the target.
 
-The target is the sandbox's own dataset behind its server; the model knows what each load has sent. Whatever happens, the
+The target is the dataset of a sandbox; the model knows what each load has sent. Whatever happens, the
 target holds what the model says, and the states that the workspace tells are those that the model works out for itself.
 """
 
