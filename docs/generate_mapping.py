@@ -82,7 +82,8 @@ no, which a default does not, and true only where the winner says yes. Of a cons
 none of them says anything.
 
 The record's identity is `source` and `id`. Its own fields of these names, where it has them beside its identity, are
-`record.source` and `record.id`. Dotted names reach into objects (`metadata.email`). With `each: items` there is one row per element:
+`record.source` and `record.id`. `project` is the number of the Datatrics project, the same for all records (`record.project` is a
+record's own field of that name). Dotted names reach into objects (`metadata.email`). With `each: items` there is one row per element:
 `item.NAME` is the element's field, `item` the element itself, `position` its place from 1; the record's own fields of these names
 are `record.item` and `record.position`.
 

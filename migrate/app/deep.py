@@ -119,7 +119,10 @@ class _Evaluation:
         self.rules = {name: rule for name, rule in every.items() if name in plan.document.mappings}
         datatrics, octolis = context.project.datatrics, context.project.octolis
         self.conventions = Conventions(
-            datatrics.timezones, datatrics.source_aliases, octolis.float_digits
+            datatrics.timezones,
+            datatrics.source_aliases,
+            octolis.float_digits,
+            datatrics.project_id,
         )
         self._tables: dict[tuple[str, str], LookupTable] = {}
         self._failed: dict[str, str] = {}

@@ -149,8 +149,8 @@ def run_plan(
     )
     found = open_to_plan(context.workspace, snapshot, base)
     refuse_contradicted(mappings, found.rows_of)
-    zones, aliases = context.project.datatrics.timezones, context.project.datatrics.source_aliases
-    settings = Settings(zones, aliases, context.project.octolis.float_digits)
+    datatrics, digits = context.project.datatrics, context.project.octolis.float_digits
+    settings = Settings(datatrics.timezones, datatrics.source_aliases, digits, datatrics.project_id)
     refuse_failing(mappings.values(), settings, found.rows_of)
     if found.base is not None:
         ids = context.project.octolis.datasets

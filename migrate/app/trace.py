@@ -150,7 +150,10 @@ class _Tracing:
         self.rules = read_rules(context.project.mappings)
         datatrics, octolis = context.project.datatrics, context.project.octolis
         self.conventions = Conventions(
-            datatrics.timezones, datatrics.source_aliases, octolis.float_digits
+            datatrics.timezones,
+            datatrics.source_aliases,
+            octolis.float_digits,
+            datatrics.project_id,
         )
 
     def datasets(self) -> Facts:

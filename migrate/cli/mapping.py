@@ -299,6 +299,7 @@ def _settings(project: Project) -> Settings:
         project.datatrics.timezones,
         project.datatrics.source_aliases,
         project.octolis.float_digits,
+        project.datatrics.project_id,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from migrate.mapping.columns import FIELD
-from migrate.mapping.fields import IDENTITY, column_of, record_fields
+from migrate.mapping.fields import IDENTITY, PROJECT, column_of, record_fields, used_names
 from migrate.mapping.model import Mapping
 from migrate.mapping.series import holds_any
 
@@ -78,7 +78,7 @@ def gather_frames(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         yield pl.concat(waiting, rechunk=True)
 
 
-def base_rows(mapping: Mapping, rows: pl.DataFrame) -> pl.DataFrame:
+def base_rows(mapping: Mapping, rows: pl.DataFrame, project: str = "") -> pl.DataFrame:
     """The rows with the fields that the mapping reads, each as `f:NAME`; fields the rows lack are null."""
     series = [rows[name] for name in ("_source", "_id", "_position")]
     suspect = "_raw" in rows.columns and rows["_raw"].str.contains(_HALF).any()
@@ -88,6 +88,8 @@ def base_rows(mapping: Mapping, rows: pl.DataFrame) -> pl.DataFrame:
             field = _refuse_halves(field, rows["_raw"], column_of(name))
         series.append(field.alias(FIELD + name))
     series += [rows[column].alias(FIELD + name) for name, column in IDENTITY.items()]
+    if PROJECT in used_names(mapping):
+        series.append(pl.Series(FIELD + PROJECT, [project]).new_from_index(0, rows.height))
     return pl.DataFrame(series).with_columns(pl.lit(None, dtype=pl.Int64).alias("_element"))
 
 

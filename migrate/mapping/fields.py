@@ -8,9 +8,12 @@ from migrate.language.sql import SqlRefused, parse_sql
 from migrate.mapping.model import Mapping
 
 IDENTITY = {"source": "_source", "id": "_id"}
+PROJECT = "project"
+"""The number of the Datatrics project that the records are from: the same for all of them."""
 # the record's own fields of the names that mean something else in a mapping
 OWN = {
     "record.source": "source",
+    "record.project": PROJECT,
     "record.id": "id",
     "record.position": "position",
     "record.item": "item",
@@ -62,7 +65,9 @@ def element_names(mapping: Mapping) -> set[str]:
 
 def record_names(mapping: Mapping) -> set[str]:
     """The names that are fields of the record itself."""
-    taken = element_names(mapping) | set(IDENTITY) | ({"position"} if mapping.each else set())
+    taken = element_names(mapping) | {*IDENTITY, PROJECT}
+    if mapping.each:
+        taken.add("position")
     return {
         name
         for name in used_names(mapping)
@@ -72,7 +77,7 @@ def record_names(mapping: Mapping) -> set[str]:
 
 def record_fields(mapping: Mapping) -> set[str]:
     """All names that are read of the record: by columns, `where` and look-ups, for the ranking, and for `each`."""
-    ranked = set(mapping.collapse.order_by) - set(IDENTITY)
+    ranked = set(mapping.collapse.order_by) - {*IDENTITY, PROJECT}
     return record_names(mapping) | ranked | ({mapping.each} if mapping.each else set())
 
 

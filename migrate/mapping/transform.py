@@ -66,11 +66,13 @@ _TOUCHED_BY = TOUCHED + ":"
 
 @dataclass(frozen=True)
 class Settings:
-    """What of the project file changes values: zones of naive times, other names of sources, what "6 digits" means."""
+    """What of the project file changes values: zones of naive times, other names of sources, what "6 digits" means,
+    and the number of the project."""
 
     timezones: Dict[str, str] = field(default_factory=dict)
     source_aliases: Dict[str, str] = field(default_factory=dict)
     float_digits: FloatDigits = "decimals"
+    project: str = ""
 
 
 def typed_schema(mapping: Mapping, float_digits: FloatDigits) -> dict[str, pl.DataType]:
@@ -191,7 +193,7 @@ def work_out(
     discarded: pl.DataFrame = NOTHING_DISCARDED,
 ) -> Worked:
     """Every column of every row, and which rows are rejected."""
-    good, early = split_missing_ids(base_rows(mapping, rows))
+    good, early = split_missing_ids(base_rows(mapping, rows, settings.project))
     lines = _explode(mapping, good) if mapping.each else Exploded(good)
     early, aside = take_discarded([*early, *lines.rejected], discarded)
     good, orphans, waiting = _add_lookups(mapping, lines.rows, tables)

@@ -196,7 +196,12 @@ class Making:
 
     def _way(self, mapping: Mapping) -> Way:
         datatrics, octolis = self.project.datatrics, self.project.octolis
-        settings = Settings(datatrics.timezones, datatrics.source_aliases, octolis.float_digits)
+        settings = Settings(
+            datatrics.timezones,
+            datatrics.source_aliases,
+            octolis.float_digits,
+            datatrics.project_id,
+        )
         tables = {name: self.tables[lookup.dataset] for name, lookup in mapping.lookups.items()}
         is_delta = self.snapshot.base is not None
         before = {n: t.before for n, t in tables.items() if t.before is not None}

@@ -26,7 +26,7 @@ from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
 from migrate.verify.typed import SPACES, Broken, Unverifiable, read_recency
 
 WHERE = "where"
-_OWN = frozenset({"source", "id", "position", "item"})
+_OWN = frozenset({"source", "id", "position", "item", "project"})
 # `record.source` and its like are the record's own fields of the names that mean something else in a mapping
 LookUps = tuple[str | None, str | None]
 """The look-up that rejects a record, and the one by which it waits for its parent."""
@@ -311,6 +311,8 @@ class Evaluator:
             return field_reader(tail)
         if name == "source":
             return lambda record: record.source
+        if name == "project":
+            return lambda _record: self.conventions.project
         if name == "id":
             return lambda record: record.id
         if dot and head in self.rules.lookups:

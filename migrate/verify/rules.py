@@ -103,6 +103,7 @@ class Conventions:
     timezones: Mapping[str, str] = field(default_factory=dict)
     source_aliases: Mapping[str, str] = field(default_factory=dict)
     float_digits: str = "decimals"
+    project: str = ""
 
 
 def read_rules(folder: Path) -> dict[str, DatasetRules]:

@@ -300,3 +300,14 @@ def test_touched_keeps_to_its_rows(mapping: Make, rows: Rows) -> None:
         (5, True),
     ]
     assert (found.filtered, found.rejected.height) == (1, 1)
+
+
+def test_project_is_a_field_of_every_record(mapping: Make, rows: Rows) -> None:
+    """The project's number stands beside source and id; a record's own field of that name is `record.project`."""
+    made = mapping(
+        "p: {sql: \"project || ':' || id\", type: text}\no: {from: record.project, type: text}"
+    )
+    found = map_rows(made, rows(project=["mine"]), {}, Settings(project="4711"))
+    assert found.accepted.select("p", "o").rows() == [("4711:0", "mine")]
+    assert needed_fields(made) >= {"project"}
+    assert "project" not in needed_fields(mapping("p: {from: project, type: text}"))
