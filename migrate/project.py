@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migrate.errors import UsageError, WorkspaceError
+from migrate.language.files import dataset_names
 
 if TYPE_CHECKING:
     from migrate.config import Project
@@ -188,7 +189,7 @@ def _mappings(like: Project | None) -> Path:
 
 
 def _starter_texts() -> dict[str, str]:
-    names = _dataset_names(shipped_mappings())
+    names = dataset_names(shipped_mappings())
     width = max(map(len, names))
     datasets = "\n".join(f'# {name:<{width}} = "<dataset id>"' for name in names)
     return {
@@ -201,7 +202,7 @@ def _starter_texts() -> dict[str, str]:
 def _sandbox_texts(like: Project | None) -> dict[str, str]:
     from migrate.privacy.secrets import new_sandbox_keys
 
-    names = like.octolis.datasets if like else _dataset_names(shipped_mappings())
+    names = like.octolis.datasets if like else dataset_names(shipped_mappings())
     project = SANDBOX_FILE.format(
         url=SANDBOX_URL,
         project_id=like.datatrics.project_id if like else "demo",
@@ -217,10 +218,6 @@ def _sandbox_texts(like: Project | None) -> dict[str, str]:
         ".env": f"# Keys of the sandbox, made for this folder. They open nothing else.\n{keys}\n",
         ".gitignore": GITIGNORE,
     }
-
-
-def _dataset_names(mappings: Path) -> list[str]:
-    return sorted(path.stem for path in mappings.glob("*.yaml"))
 
 
 def _toml(values: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ import duckdb
 from migrate.language.answers import words_of
 from migrate.language.sql import Expression, SqlRefused, parse_sql
 from migrate.verify.column import ColumnRun, compute_column, time_lane
+from migrate.verify.element_names import names_read
 from migrate.verify.language.database import database
 from migrate.verify.language.expressions import answer
 from migrate.verify.lookup import Answers, LookupTable, Pair
@@ -62,7 +63,7 @@ class Evaluator:
         """Compiles the mapping. Raises Unverifiable where the dataset as a whole cannot be worked out."""
         self._zones = dict(self.conventions.timezones)
         names = {
-            name for name in _names_read(self.rules) if name == "item" or name.startswith("item.")
+            name for name in names_read(self.rules) if name == "item" or name.startswith("item.")
         }
         self._element_paths = [name.removeprefix("item.") for name in names if name != "item"]
         self._element_readers = [element_reader(name) for name in names] if self.rules.each else []
@@ -391,21 +392,6 @@ class Evaluator:
             return [lambda _record: constant]
         readers = [self._reader(name) for name in rule.fields]
         return readers if rule.consent else [_first_filled(readers)]
-
-
-def _names_read(rules: DatasetRules) -> Iterator[str]:
-    """Every name that columns, `where` and look-ups read."""
-    for rule in rules.columns.values():
-        yield from rule.fields
-    for lookup in rules.lookups.values():
-        yield from (lookup.source, *lookup.ids)
-    for sql in (rules.where, *(rule.sql for rule in rules.columns.values())):
-        if sql is None:
-            continue
-        try:
-            yield from parse_sql(sql).fields
-        except SqlRefused:
-            continue
 
 
 def _first_filled(readers: list[Reader]) -> Reader:
