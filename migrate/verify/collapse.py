@@ -6,26 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from migrate.verify.made import Row
+from migrate.verify.record_order import place_of
 from migrate.verify.rules import DatasetRules
 
 
 def rank_rows(rows: Sequence[Row], rules: DatasetRules) -> list[Row]:
     """The rows of one key, the winner first.
 
-    `latest`: the newest time, one without a time last, the later in the snapshot among equals. `first`: as they stand.
+    `latest`: the newest time, one without a time last, the later record among equals. `first`: the first record.
     `source_order`: the source named first, those not named last, then as `latest`.
     """
     if rules.by == "first":
-        return sorted(rows, key=_place)
-    latest = sorted(rows, key=lambda row: (row.recency or "", _place(row)), reverse=True)
+        return sorted(rows, key=place_of)
+    latest = sorted(rows, key=lambda row: (row.recency or "", place_of(row)), reverse=True)
     if rules.by != "source_order":
         return latest
     places = {source: place for place, source in reversed(list(enumerate(rules.source_order)))}
     return sorted(latest, key=lambda row: places.get(row.source or "", len(places)))
-
-
-def _place(row: Row) -> tuple[int, int]:
-    return row.order, row.position or 0
 
 
 def collapse_rows(

@@ -84,11 +84,14 @@ def compare_bucket(
 
     Only values that were to be sent are compared: a column that a record leaves out may hold anything. Records that
     the ledger says were refused or not sent yet are counted, and no finding; so are keys that nothing may have changed
-    since the last plan. **Shape**: `held` has the column `_key`, see `held_keys`. `absorbed`: masterids that live on in
+    since the last plan and that this one left alone.
+
+    **Shape**: `held` has the column `_key`, see `held_keys`. `absorbed`: masterids that live on in
     another record.
     """
     last = held.drop_nulls(KEY).unique(KEY, keep="last", maintain_order=True)
-    rows = bucket.touched.join(known.states, on=KEY, how="left", maintain_order="left")
+    judged_rows = bucket.judged(known.states.get_column(KEY))
+    rows = judged_rows.join(known.states, on=KEY, how="left", maintain_order="left")
     rows = rows.with_columns(pl.col("state").fill_null("not_planned"))
     unsettled = {name: rows.filter(pl.col("state") == name).height for name in _NOT_OURS_TO_JUDGE}
     judged = rows.filter(~pl.col("state").is_in(_NOT_OURS_TO_JUDGE))

@@ -159,12 +159,12 @@ def _compare_all(expected: Expected, known: Known, pages: Pages, folder: Path) -
     schema = dict(pl.Schema({KEY: pl.String, MASTERID: pl.String, ALL_MASTERIDS: pl.String}))
     for number in range(expected.shelf.buckets):
         bucket = expected.bucket(number)
-        found = compare_bucket(
-            expected, bucket, held.bucket(number, schema), known.bucket(number), absorbed
-        )
+        of_bucket = known.bucket(number)
+        found = compare_bucket(expected, bucket, held.bucket(number, schema), of_bucket, absorbed)
         tally.add(found, folder / f"findings-{number:05d}.parquet")
-        tally.expected += bucket.touched.height
-        tally.outside += bucket.rows.height - bucket.touched.height
+        judged = bucket.judged(of_bucket.states.get_column(KEY)).height
+        tally.expected += judged
+        tally.outside += bucket.rows.height - judged
     held.close()
     return tally
 

@@ -23,6 +23,7 @@ from migrate.verify.language.expressions import answer
 from migrate.verify.lookup import Answers, LookupTable, Pair
 from migrate.verify.made import DISCARDED, Identity, Left, Row
 from migrate.verify.record import NUL, Reader, Record, element_reader, elements, field_reader
+from migrate.verify.record_order import CREATED_FIELDS, said_created
 from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
 from migrate.verify.typed import SPACES, Broken, Unverifiable, read_recency
 
@@ -74,9 +75,8 @@ class Evaluator:
         self._database: duckdb.DuckDBPyConnection | None = None
         if self.rules.where is not None:
             self._express(WHERE, self.rules.where)
-        self._order_by = [
-            (field_reader(name), self._time_reader(name)) for name in self.rules.order_by
-        ]
+        self._created = [field_reader(name) for name in CREATED_FIELDS]
+        self._order_by = [(field_reader(n), self._time_reader(n)) for n in self.rules.order_by]
         self._asked = [
             (name, self._reader(rule.source), [self._reader(i) for i in rule.ids], rule.rejects)
             for name, rule in self.rules.lookups.items()
@@ -84,10 +84,7 @@ class Evaluator:
         compiled = {name: self._compile(rule) for name, rule in self.rules.columns.items()}
         self._columns = {name: run for name, run in compiled.items() if run is not None}
         self.columns = tuple(self._columns)
-        blocked = [
-            *self.rules.doubts,
-            *(name for name in self.rules.key if name not in self._columns),
-        ]
+        blocked = [*self.rules.doubts, *(n for n in self.rules.key if n not in self._columns)]
         if blocked:
             raise Unverifiable(
                 f"{blocked[0]}: {self.unverifiable.get(blocked[0], 'not known to the verifier')}"
@@ -242,7 +239,9 @@ class Evaluator:
             values.append(value)
         recency = self._recency(record, zone)
         place = (record.source, record.id or "", record.position, record.order, recency)
-        return Row(*place, tuple(values), frozenset(weak), self._is_touched(record))
+        created = said_created(_first_text(self._created, record), zone)
+        touched = self._is_touched(record)
+        return Row(*place, tuple(values), frozenset(weak), touched, created)
 
     def _kept_out(
         self, record: Record, orphan: str | None, waits_for: str | None

@@ -23,8 +23,8 @@ from migrate.verify.record import Record
 from migrate.verify.rules import Conventions, DatasetRules
 from migrate.verify.spill import KEY, Spill, buckets_for
 
-SOURCE, ID, PLACE, ORDER, RECENCY, NULLS, TOUCHED = (
-    "_source", "_id", "_position", "_order", "_recency", "_nulls", "_touched",
+SOURCE, ID, PLACE, ORDER, CREATED, RECENCY, NULLS, TOUCHED = (
+    "_source", "_id", "_position", "_order", "_created", "_recency", "_nulls", "_touched",
 )  # fmt: skip
 _CHUNK_RECORDS = 5_000
 _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -33,6 +33,7 @@ _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
     ID: pl.String,
     PLACE: pl.Int64,
     ORDER: pl.Int64,
+    CREATED: pl.String,
     RECENCY: pl.String,
     NULLS: pl.String,
     TOUCHED: pl.Boolean,
@@ -51,6 +52,13 @@ class Bucket:
 
     rows: pl.DataFrame
     losers: pl.DataFrame
+
+    def judged(self, planned: pl.Series) -> pl.DataFrame:
+        """The rows that may have changed, and those whose keys a plan has `planned` all the same.
+
+        A delta's plan also makes a row anew that has lost a record, or that looked one up which is gone.
+        """
+        return self.rows.filter(pl.col(TOUCHED) | pl.col(KEY).is_in(planned.implode()))
 
     @property
     def touched(self) -> pl.DataFrame:
@@ -213,6 +221,7 @@ def _frame(rows: list[Row], rules: DatasetRules, columns: tuple[str, ...]) -> pl
         ID: [row.id for row in rows],
         PLACE: [row.position for row in rows],
         ORDER: [row.order for row in rows],
+        CREATED: [row.created for row in rows],
         RECENCY: [row.recency for row in rows],
         NULLS: [f",{','.join(map(str, sorted(row.weak)))}," if row.weak else None for row in rows],
         TOUCHED: [row.touched for row in rows],
@@ -228,11 +237,20 @@ def _collapsed(
     if not shared.any():
         return every, every.clear()
     groups: dict[str, list[Row]] = {}
-    for key, source, id_, position, order, recency, nulls, touched, *values in every.filter(
-        shared
-    ).iter_rows():
+    for (
+        key,
+        source,
+        id_,
+        position,
+        order,
+        created,
+        recency,
+        nulls,
+        touched,
+        *values,
+    ) in every.filter(shared).iter_rows():
         places = frozenset(map(int, nulls.strip(",").split(","))) if nulls else frozenset()
-        row = Row(source, id_, position, order, recency, tuple(values), places, touched)
+        row = Row(source, id_, position, order, recency, tuple(values), places, touched, created)
         groups.setdefault(key, []).append(row)
     survivors: list[Row] = []
     lost: list[Row] = []

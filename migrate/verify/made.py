@@ -14,7 +14,8 @@ class Row:
     """What a record (or one element of it) becomes: canonical texts in the order of the columns.
 
     `weak`: places of columns that give way to another record's value: null itself is sent, or the value is a default.
-    `touched`: the record, or a row that it looks up, may have changed since the last plan.
+    `touched`: the record, or a row that it looks up, may have changed since the last plan. `created`: what the record
+    says of when it was made, see `record_order`.
     """
 
     source: str | None
@@ -25,6 +26,7 @@ class Row:
     values: tuple[str | None, ...]
     weak: frozenset[int] = frozenset()
     touched: bool = True
+    created: str = ""
 
 
 @dataclass(frozen=True)
