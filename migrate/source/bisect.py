@@ -183,19 +183,21 @@ class _Bisection:
     def _look_further(self, failure: PieceFailsError) -> None:
         """Raises NoAnswerFromError where neither this range nor anything behind it answers."""
         first, last, total = self._failing.first, self._failing.last, self._failing.total
-        behind = last + 1 if total is None else total
-        if behind - first <= MOST_TO_ASK_ONE_BY_ONE:
+        end = last + 1 if total is None else total
+        if end - first <= MOST_TO_ASK_ONE_BY_ONE:
             return
-        quarters = [first + (last - 1 - first) * part // 4 for part in range(5)]
+        behind = [end - 1, last, (last + end) // 2] if end > last else []
+        steps = 2 if behind else 4
+        inside = [first + (last - 1 - first) * step // steps for step in range(steps + 1)]
         # The first places are the ones most likely to blame, so they are asked for last.
-        for place in dict.fromkeys([behind - 1, *reversed(quarters)]):
+        for place in dict.fromkeys([*behind, *reversed(inside)]):
             try:
                 page = self._ask(place + 1, 1)
             except PieceFailsError:
                 continue
-            if page.items:
-                self._take(place, 1, page)
-                return
+            # Also an answer without a record is one, as where the list has become shorter.
+            self._take(place, 1, page)
+            return
         raise NoAnswerFromError(first, failure.reason)
 
 

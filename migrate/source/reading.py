@@ -128,6 +128,31 @@ class _SecondLook:
     unmoved: int
 
 
+@dataclass(frozen=True)
+class _Round:
+    """One reading: which, from which page on, and what was announced right before it, if it goes on from another.
+
+    `is_mixed`: pages of an earlier moment count beside those read now.
+    """
+
+    reading: int = 1
+    first_page: int = 1
+    is_mixed: bool = False
+    announced_before: int | None = None
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a reading brought. `totals` were announced one after another, from its start to its end."""
+
+    seen: Seen
+    totals: Sequence[int | None]
+    tails: Tails
+    survey: DuplicateSurvey
+    strays: Strays
+    troubles: Sequence[str]
+
+
 class _Reader:
     def __init__(self, context: ListContext) -> None:
         self._context = context
@@ -136,42 +161,54 @@ class _Reader:
 
     def run(self) -> ListReading:
         resumed = self._keep_what_still_holds()
-        readings, first_page, is_mixed = 1, 1, resumed > 0
-        before: list[int | None] | None = None
+        this = _Round(is_mixed=resumed > 0)
         while True:
-            paging = self._read_on()
-            totals = before if before is not None else [*paging.totals_restored]
-            totals = [*totals, *paging.totals_taken]
-            look = self._look_again(totals)
-            tails = NO_TAILS
-            if look.change is not SourceChange.GROWN and look.unmoved:
-                tails = look_at_tails(self._context, self._size, every=is_mixed and readings > 1)
-            found = survey(self._spool, self._fields)
-            strays = find_strays(self._spool, self._fields, first_page)
-            seen = self._sum_up(readings, look, tails, found, strays, is_mixed=is_mixed)
-            again_from = next_first_page(seen)
+            read = self._read(this)
+            again_from = next_first_page(read.seen)
             if again_from is None:
-                break
-            readings += 1
-            self._begin_again(readings, again_from, seen.change)
-            if seen.change is SourceChange.SWAPPED:
-                self._ask_in_another_way(seen)
-            is_mixed = again_from > 1
-            before = [look.announced] if seen.change is SourceChange.GROWN else []
-            first_page = again_from
-        observation = Observation(
-            announced_start=totals[0] if totals else None,
-            announced_end=look.announced,
-            distinct=found.distinct,
-            moved=seen.change in (SourceChange.GROWN, SourceChange.MOVED),
-            rounds=readings - 1,
-            swapped=seen.change is SourceChange.SWAPPED,
+                reading = ListReading(self._observe(read), read.survey, resumed)
+                return self._unite(reading, read.strays)
+            has_grown = read.seen.change is SourceChange.GROWN
+            this = _Round(
+                reading=this.reading + 1,
+                first_page=again_from,
+                is_mixed=again_from > 1,
+                announced_before=read.seen.announced if has_grown else None,
+            )
+            self._begin_again(this, read.seen)
+
+    def _read(self, this: _Round) -> _Read:
+        """Reads to the end, and looks again at what can tell whether the list has moved meanwhile."""
+        paging = self._read_on()
+        before = paging.totals_restored if this.reading == 1 else []
+        if this.announced_before is not None:
+            before = [this.announced_before]
+        totals = [*before, *paging.totals_taken]
+        look = self._look_again(totals)
+        tails = NO_TAILS
+        # A list that has grown is read on to first; where it grows on and on, something else may move as well.
+        if look.unmoved and (look.change is not SourceChange.GROWN or this.reading > 1):
+            every = this.is_mixed and this.reading > 1
+            tails = look_at_tails(self._context, self._size, every=every)
+        found = survey(self._spool, self._fields)
+        strays = find_strays(self._spool, self._fields, this.first_page)
+        seen = self._sum_up(this, look, tails, found, strays)
+        return _Read(seen, totals, tails, found, strays, tuple(paging.troubles))
+
+    def _observe(self, read: _Read) -> Observation:
+        change = read.seen.change
+        return Observation(
+            announced_start=read.totals[0] if read.totals else None,
+            announced_end=read.seen.announced,
+            distinct=read.survey.distinct,
+            moved=change in (SourceChange.GROWN, SourceChange.MOVED),
+            rounds=read.seen.readings - 1,
+            swapped=change is SourceChange.SWAPPED,
             asked_as=_way_of_asking(self._spool.asked_as),
-            troubles=tuple(paging.troubles),
-            tails_seen=tails.seen,
-            pages_with_tails=tails.pages,
+            troubles=read.troubles,
+            tails_seen=read.tails.seen,
+            pages_with_tails=read.tails.pages,
         )
-        return self._unite(ListReading(observation, found, resumed), strays)
 
     @property
     def _fields(self) -> IdentityFields:
@@ -179,17 +216,15 @@ class _Reader:
 
     def _sum_up(
         self,
-        readings: int,
+        this: _Round,
         look: _SecondLook,
         tails: Tails,
         found: DuplicateSurvey,
         strays: Strays,
-        *,
-        is_mixed: bool,
     ) -> Seen:
         entries = self._spool.entries()
         return Seen(
-            readings=readings,
+            readings=this.reading,
             change=max(look.change, tails.change),
             announced=look.announced,
             delivered=found.distinct,
@@ -197,22 +232,25 @@ class _Reader:
             duplicates=found.duplicates,
             lost_places=sum(len(entry.unread) for entry in entries),
             unknown_before=strays.unknown_before,
-            is_mixed=is_mixed,
+            is_mixed=this.is_mixed,
             unmoved=tails.unmoved if look.unmoved else 0,
             last_page=entries[-1].number if entries else 0,
         )
 
-    def _begin_again(self, readings: int, first_page: int, change: SourceChange) -> None:
+    def _begin_again(self, this: _Round, seen: Seen) -> None:
         context = self._context
+        is_swapped = seen.change is SourceChange.SWAPPED
         why = "the source has moved"
-        if change is SourceChange.SWAPPED:
+        if is_swapped:
             why = "records of equal `created` come in another order each time"
-        place = f" from page {first_page:,}" if first_page > 1 else ""
+        place = f" from page {this.first_page:,}" if this.first_page > 1 else ""
         context.progress.note(
             f"{context.name}: {why}; reading again{place} "
-            f"(reading {readings} of at most {MOST_READINGS})"
+            f"(reading {this.reading} of at most {MOST_READINGS})"
         )
-        self._set_aside(first_page)
+        self._set_aside(this.first_page)
+        if is_swapped:
+            self._ask_in_another_way(seen)
 
     def _ask_in_another_way(self, seen: Seen) -> None:
         """Asks in an order without equals, where the service has one; else for pages as large as may be.
@@ -331,7 +369,7 @@ class _Reader:
 
     def _take_second_look(self, change: SourceChange, entry: PageEntry) -> None:
         stored = self._spool.pages[entry.number]
-        if entry.file == stored.file:
+        if entry.file == stored.file and entry.unread == stored.unread:
             return
         if change > SourceChange.GROWN or stored.unread:
             self._spool.add_aside(entry)

@@ -104,7 +104,9 @@ def describe(
     found, entries = reading.survey, spool.entries()
     damaged = count_damaged(spool, reading.left_out)
     unread = [(entry.number, one) for entry in entries for one in entry.unread]
-    seen = replace(reading.observation, damaged=damaged, unread=len(unread))
+    seen = replace(
+        reading.observation, damaged=damaged, unread=len(unread), unparsed=parts.unparsed
+    )
     verdict, reason = judge(seen)
     return ResourceResult(
         announced=seen.announced_end if seen.announced_end is not None else seen.announced_start,

@@ -21,7 +21,7 @@ class Observation:
     `distinct` counts the records of all readings; of those that the last one lacks, `found_alone`
     were there when asked for alone, and `not_to_be_asked` could not be asked for. `vanished` are
     gone, and not counted. `damaged` hold bytes that are no UTF-8; `unread` could not be read, and
-    are not counted either.
+    are not counted either. `unparsed` are, or hold, text that is no JSON.
 
     `partly` says of a list that was not read to its end, on purpose, what was read; `distinct` is
     that part.
@@ -42,6 +42,7 @@ class Observation:
     vanished: int = 0
     damaged: int = 0
     unread: int = 0
+    unparsed: int = 0
     asked_as: str | None = None
 
 
@@ -104,6 +105,8 @@ def _noticed(seen: Observation) -> str:
         troubles.append(f"{seen.unread:,} record(s) could not be read")
     if seen.damaged:
         troubles.append(f"{seen.damaged:,} record(s) hold bytes that are no UTF-8")
+    if seen.unparsed:
+        troubles.append(f"{seen.unparsed:,} record(s) or values are no JSON")
     if not troubles:
         return ""
     more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
