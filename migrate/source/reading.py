@@ -31,6 +31,12 @@ from migrate.snapshot.survey import DuplicateSurvey, survey
 from migrate.snapshot.versions import is_newer
 from migrate.source.fetch import NothingAnswers, PageSize
 from migrate.source.missing import Found, ask_alone, page_of
+from migrate.source.next_reading import (
+    MOST_READINGS,
+    Seen,
+    change_of_totals,
+    next_first_page,
+)
 from migrate.source.page_tails import (
     NO_TAILS,
     SourceChange,
@@ -44,7 +50,6 @@ from migrate.source.read_pages import ListContext, look_of, read_pages
 from migrate.source.resources import CREATED
 from migrate.source.verdict import Observation
 
-MOST_READINGS = 4
 LARGEST_PAGE_BYTES = 8_000_000
 """How much is asked for at once where many pages lose some records."""
 
@@ -64,48 +69,6 @@ class ListReading:
     left_out: Mapping[int, list[int]] = field(default_factory=dict)
     kept: int = 0
     vanished: pl.DataFrame = field(default_factory=pl.DataFrame)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What is known after a reading. `delivered`: distinct records of the last one; `known`: of all readings.
-
-    `lost_places`: places whose records could not be read. `is_mixed`: the pages that count were read
-    at different moments. `unmoved`: the last page up to which nothing has moved.
-    """
-
-    readings: int
-    change: SourceChange
-    announced: int | None
-    delivered: int
-    known: int
-    duplicates: int
-    lost_places: int
-    unknown_before: int
-    is_mixed: bool
-    unmoved: int
-    last_page: int
-
-
-def next_first_page(seen: Seen) -> int | None:
-    """The page from which to read the list again, None where that would tell nothing new. Pure."""
-    if seen.readings >= MOST_READINGS:
-        return None
-    everything = seen.announced in (None, seen.known + seen.lost_places)
-    adds_up = everything or seen.announced == seen.delivered + seen.lost_places
-    if seen.change is SourceChange.MOVED:
-        return seen.unmoved + 1
-    if seen.change is SourceChange.GROWN:
-        return seen.last_page + 1
-    brought_something = seen.readings == 1 or seen.unknown_before > 0
-    if seen.change is SourceChange.SWAPPED:
-        # Counts alone prove nothing in a list without an order: two readings have to agree.
-        return 1 if brought_something or not everything else None
-    if seen.is_mixed and not adds_up:
-        return 1
-    lacks = seen.announced is not None and seen.known + seen.lost_places < seen.announced
-    # Where a record came twice, another one may have been passed over.
-    return 1 if lacks and seen.duplicates and brought_something else None
 
 
 def read_list(context: ListContext) -> ListReading:
@@ -442,12 +405,3 @@ def begin_task(context: ListContext) -> None:
     """Shows the list as a task, with what is stored of it."""
     stored = sum(entry.rows for entry in context.spool.entries())
     context.progress.begin(context.name, total=None, unit="records", done=stored)
-
-
-def change_of_totals(totals: Sequence[int | None]) -> SourceChange:
-    """What totals say that were announced one after another, those between the first and the last in any order."""
-    known = [total for total in totals if total is not None]
-    if len(set(known)) <= 1:
-        return SourceChange.NONE
-    has_only_grown = all(known[0] <= total <= known[-1] for total in known)
-    return SourceChange.GROWN if has_only_grown else SourceChange.MOVED

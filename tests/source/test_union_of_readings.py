@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.source.reading import MOST_READINGS
+from migrate.source.next_reading import MOST_READINGS
 from tests.source.list_model import Act, ListModel, ModelReading, Record, profiles, read_model
 
 
