@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from migrate.demo.data import DemoData
     from migrate.sandbox.serve import Sandbox
     from tests.harness import Project
+
+# What commands tell each other of a key lies in the user's own folder: not in that of whoever runs the tests.
+_STATE = tempfile.TemporaryDirectory(prefix="migrate-state-")
+os.environ["XDG_STATE_HOME"] = _STATE.name
 
 # Where this is set, every command that a test starts would be compiled anew: half of each one's time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from migrate.load.totals import Totals
 from migrate.plan.open_plan import PLAN_FILE, open_plan
 from migrate.snapshot.reading import SnapshotState, list_snapshots
 from migrate.target.gate import read_points_left
+from migrate.target.shared_windows import windows_file
 from migrate.verify.ledger_counts import read_books
 from migrate.verify.reconcile import DatasetBooks
 from migrate.workspace import Workspace
@@ -148,14 +149,18 @@ class LoadState:
 
 
 def read_load(
-    workspace: Workspace, octolis: Octolis, keys: int, plan: str | None, now: float
+    workspace: Workspace, octolis: Octolis, names: Sequence[str], plan: str | None, now: float
 ) -> LoadState:
-    """How the load of a plan, the newest where none is named, stands. Reads files only. `now`: wall time in seconds."""
+    """How the load of a plan, the newest where none is named, stands. Reads files only.
+
+    `names`: the fingerprints of the keys. `now`: wall time in seconds.
+    """
     opened = open_plan(workspace, plan, check_files=False)
     totals = read_totals(workspace, opened.name)
-    means = Means(max(1, keys), octolis.account_share, octolis.limit_speed)
-    budget = workspace.root / "budget.json"
-    points = read_points_left(budget, now, means.keys, means.speed, means.account_share)
+    means = Means(max(1, len(names)), octolis.account_share, octolis.limit_speed)
+    budget = windows_file(octolis.base_url, workspace.root)
+    limits = (means.keys, means.speed, means.account_share)
+    points = read_points_left(budget, now, *limits, names)
     left_s, paused = remaining_s(totals.values(), means), pause_file(workspace).exists()
     return LoadState(opened.name, totals, points, left_s, paused, not_begun(opened, totals))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from migrate.errors import Interrupted
 from migrate.plan.open_plan import Plan
 from migrate.target.client import TargetClient
+from migrate.target.shared_windows import windows_file
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
@@ -19,7 +20,7 @@ def open_target(context: Context) -> TargetClient:
     return TargetClient(
         context.project.octolis,
         context.project.secrets.octolis_keys(),
-        state_file=context.workspace.root / "budget.json",
+        state_file=windows_file(context.project.octolis.base_url, context.workspace.root),
         stop=context.stop,
         note=context.progress.note,
     )

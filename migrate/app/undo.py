@@ -26,6 +26,7 @@ from migrate.plan.files import SOURCE, write_frames
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.target.answer import Answer
 from migrate.target.client import TargetClient
+from migrate.target.shared_windows import windows_file
 from migrate.verify.readback import Pages, Reading, forget_reading, read_pages
 from migrate.verify.rules import read_rules
 from migrate.verify.undo import kinds_of
@@ -153,7 +154,7 @@ def _client(context: Context) -> RestoringClient:
     return RestoringClient(
         context.project.octolis,
         context.project.secrets.octolis_keys(),
-        state_file=context.workspace.root / "budget.json",
+        state_file=windows_file(context.project.octolis.base_url, context.workspace.root),
         stop=context.stop,
         note=context.progress.note,
     )

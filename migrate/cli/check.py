@@ -12,13 +12,19 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app
 
 if TYPE_CHECKING:
     from migrate.app.check.preflight import Finding
+    from migrate.app.context import Context
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
 @command("check", "migrate check", "migrate check --json")
+@click.option(
+    "--lift-waits",
+    is_flag=True,
+    help="Ask again although the service told to wait: for when it has taken that back.",
+)
 @pass_app
-def check(app: App) -> None:
+def check(app: App, lift_waits: bool) -> None:
     """Preflight: what a migration needs, and what is missing. Reads only.
 
     Keys, all five resources, every dataset, mapped columns, mapping files, disk space, clock, leftover locks; once
@@ -28,6 +34,8 @@ def check(app: App) -> None:
     from migrate.app.check.preflight import preflight
 
     with app.context() as context:
+        if lift_waits:
+            lift(context)
         findings = preflight(
             context.project, context.workspace, context.stop, context.progress.note
         )
@@ -67,3 +75,15 @@ def describe_finding(app: App, finding: Finding) -> dict[str, str | None]:
     """The finding's part of the JSON object."""
     hint = app.full(finding.hint) if finding.hint else None
     return {"name": finding.name, "level": finding.level, "text": finding.text, "hint": hint}
+
+
+def lift(context: Context) -> None:
+    """Forgets the waits that the service has asked of the project's keys, and says how many."""
+    from migrate.target.shared_windows import fingerprints, lift_waits, windows_file
+
+    octolis = context.project.octolis
+    file = windows_file(octolis.base_url, context.workspace.root)
+    count = lift_waits(file, fingerprints(context.project.secrets.octolis))
+    context.progress.note(
+        f"waits lifted: {count}; where the service still wants them, it says so again"
+    )

@@ -50,10 +50,11 @@ def follow(app: App, name: str | None, every_s: float) -> None:
     """Shows the load of a plan again and again until it is over, or Ctrl-C; once, where it has not begun."""
     from migrate.app.status import read_load
     from migrate.report.status import render_load_state
+    from migrate.target.shared_windows import fingerprints
     from migrate.workspace import Workspace
 
     project = app.open_project()
-    workspace, keys = Workspace.of(project), len(project.secrets.octolis)
+    workspace, keys = Workspace.of(project), fingerprints(project.secrets.octolis)
     begun_s, first = time.monotonic(), None
     with app.interruptible(announce=False) as stop:
         while True:

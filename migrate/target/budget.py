@@ -21,7 +21,7 @@ margin. Both the general margin and the trust in the excess learn: widened by a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 READ_POINTS = 1
@@ -122,10 +122,17 @@ class Budget:
     """The mirrored windows of `keys` keys. Not thread-safe: see `gate.Gate`.
 
     `speed` shortens every window, for a sandbox whose limits run faster; `account_share` is the part of the account's
-    minute that is ours.
+    minute that is ours. `names`: what tells the keys apart beyond this process; without them their order does.
     """
 
-    def __init__(self, keys: int, speed: float = 1.0, account_share: float = 1.0) -> None:
+    def __init__(
+        self,
+        keys: int,
+        speed: float = 1.0,
+        account_share: float = 1.0,
+        names: Sequence[str] = (),
+    ) -> None:
+        self._names = list(names)
         self._keys = [_Key() for _ in range(keys)]
         self._scale = 1 / speed
         self._account_points = max(WRITE_POINTS, int(ACCOUNT_POINTS * account_share))
@@ -157,13 +164,17 @@ class Budget:
         """Seconds until the service lets at least one key ask again; 0 when one may."""
         return max(0.0, min(key.paused_until for key in self._keys) - now)
 
-    def reserve(self, cost: int, now: float) -> Grant | Wait:
-        """A grant for a request that leaves at `now`, by the key that is free; else how long to wait at least."""
+    def reserve(self, cost: int, now: float, without: Collection[int] = ()) -> Grant | Wait:
+        """A grant for a request that leaves at `now`, by the key that is free; else how long to wait at least.
+
+        `without`: keys that are not to be used; not all of them.
+        """
         self._drop_expired(now)
         account_free = _free_at(self._account, self._account_held, self._account_points - cost, now)
         choices = [
             (self._key_free_at(key, cost, now), _held(key.second), n)
             for n, key in enumerate(self._keys)
+            if n not in without
         ]
         key_free, _, index = min(choices)
         free = max(account_free, key_free)
@@ -199,6 +210,7 @@ class Budget:
             "margin_s": self._margins.general,
             "doubt_s": self._margins.doubt,
             "account": _left(self._account, now),
+            **({"names": self._names} if self._names else {}),
             "keys": [
                 {
                     "second": _left(key.second, now),
@@ -223,12 +235,16 @@ class Budget:
         accounts, others = [], [_Key() for _ in self._keys]
         for state, age_s in states:
             then = now - max(0.0, age_s)
-            accounts += _holds(state["account"], then)
             saved_keys = state["keys"]
             if not isinstance(saved_keys, list):
                 raise TypeError("keys is no list")
-            for key, saved in zip(others, saved_keys, strict=False):
-                key.add(_key(saved, then))
+            shared = self._shared(state, others)
+            for key, saved in zip(shared, saved_keys, strict=False):
+                if key is not None:
+                    key.add(_key(saved, then))
+            # An account is known by its keys only: who shares none of ours may well have another one.
+            held = _holds(state["account"], then)
+            accounts += held if any(key is not None for key in shared) else []
         own = [hold for hold in self._account if hold.ticket != _OTHERS]
         self._account = deque(sorted([*own, *accounts], key=_until))
         self._account_held = _held(self._account)
@@ -236,6 +252,13 @@ class Budget:
             key.drop_others()
             key.add(other)
         self._drop_expired(now)
+
+    def _shared(self, state: Mapping[str, object], others: Sequence[_Key]) -> list[_Key | None]:
+        """For each key of a state the one of ours that it is, None where it is none of them."""
+        names = state.get("names")
+        if not self._names or not isinstance(names, list):
+            return list(others)
+        return [others[self._names.index(name)] if name in self._names else None for name in names]
 
     def _drop_expired(self, now: float) -> None:
         for key in self._keys:

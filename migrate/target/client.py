@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -35,11 +35,13 @@ from migrate.target.reads import (
     read_raw_one,
 )
 from migrate.target.results import RawRecord
+from migrate.target.shared_windows import fingerprints
 
 T = TypeVar("T")
 PAGE_ROWS = 50_000
 _FIRST_ANSWER_BUDGET_S = 10.0
 _QUIET_PAUSE_S = 5.0
+_KEY_REFUSED = (401, 403)
 _HEADERS = {"Accept": "*/*", "Content-Type": "application/json"}
 
 
@@ -69,10 +71,11 @@ class TargetClient:
         self._note = note
         self._clock = clock
         self._ever_answered = False
+        self._dropped: set[int] = set()
         self._told_until = float("-inf")
         self._told_lock = threading.Lock()
         self._gate = Gate(
-            Budget(len(keys), settings.limit_speed, settings.account_share),
+            Budget(len(keys), settings.limit_speed, settings.account_share, fingerprints(keys)),
             stop,
             state_file,
             longest_pause_s=settings.retry_budget_s,
@@ -282,8 +285,42 @@ class TargetClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
+        first, tried = None, set[int]()
+        while True:
+            answer, used = self._ask_once(method, path, cost, tried, params, body, headers)
+            if answer.status not in _KEY_REFUSED:
+                if 200 <= answer.status < 300:
+                    self._drop_keys(tried, first)
+                return answer
+            first = first or answer
+            tried.add(used)
+            # Another key may be allowed what this one is not: nothing was done, so it is asked the same.
+            if len(tried | self._dropped) == len(self._keys):
+                return first
+
+    def _drop_keys(self, refused: Collection[int], answer: Answer | None) -> None:
+        """Uses keys no longer that were refused where another one was not."""
+        new = set(refused) - self._dropped
+        if not new or answer is None:
+            return
+        self._dropped |= new
+        self._note(
+            f"Octolis refuses {answer.key} ({status_text(answer.status)}) and takes another one: it is not used again "
+            "by this command; take it out of OCTOLIS_API_KEYS, or have it allowed"
+        )
+
+    def _ask_once(
+        self,
+        method: str,
+        path: str,
+        cost: int,
+        tried: Collection[int],
+        params: Params | None,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> tuple[Answer, int]:
         self._tell_pause()
-        grant = self._gate.acquire(cost)
+        grant = self._gate.acquire(cost, self._dropped.union(tried))
         key, started, answer = (
             f"key {grant.key_index + 1} of {len(self._keys)}",
             self._clock(),
@@ -310,7 +347,7 @@ class TargetClient:
             )
         finally:
             self._settle(grant, started, answer)
-        return answer
+        return answer, grant.key_index
 
     def _settle(self, grant: Grant, started: float, answer: Answer | None) -> None:
         if answer is not None and answer.status:

@@ -6,7 +6,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,8 +48,8 @@ class Gate:
         if self._spent is not None:
             self._begin(self._spent)
 
-    def acquire(self, cost: int) -> Grant:
-        """Waits until `cost` points are free and takes them.
+    def acquire(self, cost: int, without: Collection[int] = ()) -> Grant:
+        """Waits until `cost` points are free and takes them, of a key that is not among `without`.
 
         **Raises**: Interrupted as soon as the stop event is set or the waiting is recalled; GaveUp when no key may ask
         again within `longest_pause_s`, also to those who wait already.
@@ -57,7 +57,7 @@ class Gate:
         with self._changed:
             recalls = self._recalls
             while not self._is_over(recalls):
-                answer = self._reserve(cost)
+                answer = self._reserve(cost, without)
                 if isinstance(answer, Grant):
                     return answer
                 now = self._clock()
@@ -90,7 +90,8 @@ class Gate:
         end = datetime.fromtimestamp(self._wall_clock() + min(paused_s, _LONGEST_NAMED_S), UTC)
         raise GaveUp(
             f"Octolis asked to wait another {paused_s:.0f} s; retry_budget_s allows {self._longest_pause_s:.0f} s",
-            hint=f"nothing is lost: give the same command again after {end:%Y-%m-%d %H:%M:%S} UTC",
+            hint=f"nothing is lost: give the same command again after {end:%Y-%m-%d %H:%M:%S} UTC; where the "
+            "service has taken that back: migrate check --lift-waits",
         )
 
     def settled(
@@ -122,12 +123,12 @@ class Gate:
         with self._changed:
             return self._budget.paused_s(self._clock())
 
-    def _reserve(self, cost: int) -> Grant | Wait:
+    def _reserve(self, cost: int, without: Collection[int]) -> Grant | Wait:
         if self._spent is None:
-            return self._budget.reserve(cost, self._clock())
+            return self._budget.reserve(cost, self._clock(), without)
         with self._spent.alone():
             self._look(self._spent)
-            answer = self._budget.reserve(cost, self._clock())
+            answer = self._budget.reserve(cost, self._clock(), without)
             if isinstance(answer, Grant):
                 self._tell(self._spent)
         return answer
@@ -158,10 +159,15 @@ class Gate:
 
 
 def read_points_left(
-    state_file: Path, now: float, keys: int, speed: float, account_share: float
+    state_file: Path,
+    now: float,
+    keys: int,
+    speed: float,
+    account_share: float,
+    names: Sequence[str] = (),
 ) -> int | None:
     """The points that may be spent beside all other processes, None where none has left word. `now`: wall time."""
-    budget, moment = Budget(keys, speed, account_share), Moment(now, time.monotonic())
+    budget, moment = Budget(keys, speed, account_share, names), Moment(now, time.monotonic())
     states = [(state, moment.age_s(state)) for state in read_states(state_file).values()]
     try:
         budget.adopt(states, 0.0)
