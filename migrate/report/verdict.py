@@ -318,20 +318,23 @@ def judge_reconciliation(found: Reconciliation) -> Verdict:
         )
         for name, rows in found.not_loaded.items()
     ]
-    findings += [
-        Finding("difference", f"{table.title}: source, plan and target are not equal")
-        for table in found.totals
-        if not table.equal
-    ]
+    for table in found.tables:
+        if not (table.equal and table.is_planned):
+            text = (
+                f"{table.dataset}: {table.title}: {len(table.unequal):,} of {len(table.groups):,} "
+                "groups differ between source, plan and target"
+            )
+            findings.append(Finding("difference", text, table.dataset))
+        findings += _money_findings(table.dataset, table)
     if found.verdict in colours and not any(f.kind == "difference" for f in findings):
-        findings.append(Finding("difference", f"the plan's state: {found.verdict}"))
+        findings.append(Finding("difference", f"the verdict is {found.verdict}"))
     elif found.verdict != "match" and not findings:
         findings.append(Finding("unverified", f"the verdict is {found.verdict}"))
     return _judged(
         findings,
         "All counts agree",
         f"Not everything could be checked: {found.verdict}",
-        f"The target differs: {found.verdict}",
+        f"Not as it should be: {found.verdict}",
     )
 
 
