@@ -245,7 +245,11 @@ class _Erasure:
 
     def _rows_of(self, file: Path) -> tuple[pl.DataFrame, pl.Series, str | None]:
         resources, dataset = self._place_of(file)
-        frame = parquet.read(file)
+        try:
+            frame = parquet.read(file)
+        except (pl.exceptions.PolarsError, OSError):
+            # Damaged: no row can be taken out of it, and the second look says that it could not be read.
+            frame = pl.DataFrame()
         theirs = mask_theirs(
             frame,
             self._person,
@@ -300,6 +304,8 @@ class _Erasure:
     # taking it out
 
     def _apply(self, footprint: Footprint) -> None:
+        self._pending.rewritten |= set(footprint.rows) | set(footprint.lines)
+        self._pending.save()
         for folder in footprint.folders:
             shutil.rmtree(folder)
         for name in footprint.rows:
@@ -311,13 +317,18 @@ class _Erasure:
             self._check_stopped()
             file.unlink(missing_ok=True)
         self._sweep_ledger(dry_run=False)
-        renew_manifests(self._workspace, self._pending.renewed, self._pending.save)
+        renew_manifests(
+            self._workspace, self._pending.renewed, self._pending.save, self._was_rewritten
+        )
         return_copies(self._workspace)
 
     def _rewrite(self, file: Path) -> None:
         frame, theirs, _dataset = self._rows_of(file)
         with replacing(file) as temporary:
             parquet.write(frame.filter(~theirs), temporary, compression="zstd", statistics=False)
+
+    def _was_rewritten(self, file: Path) -> bool:
+        return self._name(file) in self._pending.rewritten
 
     # looking again
 

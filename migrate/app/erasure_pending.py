@@ -24,6 +24,7 @@ class PendingErasure:
         self.subject = subject
         self.person = Person()
         self.renewed: dict[str, str] = {}
+        self.rewritten: set[str] = set()
 
     @classmethod
     def of(cls, workspace: Workspace, subject: Subject) -> PendingErasure:
@@ -49,13 +50,17 @@ class PendingErasure:
             cells=set(map(str, noted["cells"])),
         )
         pending.renewed = {str(old): str(new) for old, new in noted["renewed"].items()}
+        pending.rewritten = set(map(str, noted["rewritten"]))
         return pending
 
     def save(self) -> None:
         """Writes it down."""
         person = {name: sorted(value, key=str) for name, value in vars(self.person).items()}
         named = {"subject": self.subject.text, "source": self.subject.source}
-        write_json(self.file, {**named, **person, "renewed": self.renewed})
+        write_json(
+            self.file,
+            {**named, **person, "renewed": self.renewed, "rewritten": sorted(self.rewritten)},
+        )
 
     def remove(self) -> None:
         """It is done."""

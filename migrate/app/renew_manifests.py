@@ -24,12 +24,17 @@ Json = dict[str, Any]
 
 
 def renew_manifests(
-    workspace: Workspace, renewed: dict[str, str], note: Callable[[], None]
+    workspace: Workspace,
+    renewed: dict[str, str],
+    note: Callable[[], None],
+    is_ours: Callable[[Path], bool] = lambda _file: True,
 ) -> None:
     """Writes the rows, sizes and hashes of rewritten files into their manifests, and the manifests' into the plans.
 
     `renewed` has hashes of manifests, old to new, and gets those of this time; then `note` is called, before the first
-    manifest is written: who is interrupted could not tell any more which plan was made from which.
+    manifest is written: who is interrupted could not tell any more which plan was made from which. `is_ours`: whether
+    a file was rewritten here; one that somebody else changed keeps the hash that shows it. A manifest that cannot be
+    read stays as it is.
     """
     manifests = [
         workspace.snapshots / name / "manifest.json"
@@ -39,7 +44,10 @@ def renew_manifests(
     trees: dict[Path, Json] = {}
     # Oldest first: a delta's manifest names the hash of the one it was made since.
     for manifest in manifests:
-        trees[manifest] = _renew(json.loads(manifest.read_bytes()), manifest.parent, renewed)
+        tree = _read(manifest)
+        if tree is None:
+            continue
+        trees[manifest] = _renew(tree, manifest.parent, renewed, is_ours)
         before, after = sha256_file(manifest), sha256_bytes(json_bytes(trees[manifest]))
         if before != after:
             renewed[before] = after
@@ -47,17 +55,29 @@ def renew_manifests(
     for manifest, tree in trees.items():
         write_json(manifest, tree)
     for file in sorted(workspace.plans.glob("*/plan.json")):
-        write_json(file, _renew(json.loads(file.read_bytes()), file.parent, renewed))
+        tree = _read(file)
+        if tree is not None:
+            write_json(file, _renew(tree, file.parent, renewed, is_ours))
 
 
-def _renew(tree: Any, folder: Path, renewed: Mapping[str, str]) -> Any:
+def _read(file: Path) -> Json | None:
+    try:
+        tree = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return tree if isinstance(tree, dict) else None
+
+
+def _renew(
+    tree: Any, folder: Path, renewed: Mapping[str, str], is_ours: Callable[[Path], bool]
+) -> Any:
     """The same document with the entries of files as the files are now, and with new hashes for old ones."""
     if isinstance(tree, dict):
         if {"path", "sha256"} <= tree.keys():
-            return _renewed_entry(folder, tree)
-        return {name: _renew(value, folder, renewed) for name, value in tree.items()}
+            return _renewed_entry(folder, tree, is_ours)
+        return {name: _renew(value, folder, renewed, is_ours) for name, value in tree.items()}
     if isinstance(tree, list):
-        return [_renew(value, folder, renewed) for value in tree]
+        return [_renew(value, folder, renewed, is_ours) for value in tree]
     return _newest(tree, renewed) if isinstance(tree, str) else tree
 
 
@@ -69,9 +89,9 @@ def _newest(text: str, renewed: Mapping[str, str]) -> str:
     return text
 
 
-def _renewed_entry(folder: Path, entry: Json) -> Json:
+def _renewed_entry(folder: Path, entry: Json, is_ours: Callable[[Path], bool]) -> Json:
     path = folder / str(entry["path"])
-    if not path.is_file() or sha256_file(path) == entry["sha256"]:
+    if not path.is_file() or not is_ours(path) or sha256_file(path) == entry["sha256"]:
         return entry
     if path.suffix == ".parquet":
         rows = parquet.scan(path).select(pl.len()).collect().item()

@@ -434,3 +434,13 @@ def test_every_table_of_the_ledger_is_looked_into(tmp_path: Path) -> None:
             ("2", "nobody", '["other1@example.test"]', "sale-1001"),
         ]
         assert connection.execute("SELECT id FROM discards").fetchall() == [("other-1",)]
+
+
+def test_a_damaged_file_is_named_and_stops_nothing(tmp_path: Path) -> None:
+    """Nobody can say that it holds nothing of the person: exit code 4, and the rest is done."""
+    context = import_and_plan(tmp_path / "p", files_of(tmp_path / "f", "p-1717", "a@example.test"))
+    file = next(context.workspace.plans.glob("*/orders/records.parquet"))
+    file.write_bytes(b"PAR1" + b"a@example.test" * 20)
+    erased = erase_person(context, "a@example.test", None)
+    assert {place.where for place in erased.places} == {"cannot be read as Parquet"}
+    assert count_records(context) == {"profiles": OTHERS, "sales": OTHERS, "interactions": OTHERS}
