@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +21,12 @@ from migrate.workspace import FileEntry, entry_of, write_bytes
 DELTA_FILE = "delta.parquet"
 WHOLE_LIST = "the whole list, compared by hash"
 NEWEST_FIRST = "newest first, until the watermark was passed"
-_BASE = {"key": pl.UInt64, "before": pl.UInt64}
+# Of a digest of 128 bits the first half is looked for, and both have to be the same.
+_DIGESTS = ("key", "key_too", "content", "content_too")
+_BASE = dict.fromkeys(_DIGESTS, pl.UInt64)
+_DIGEST_BYTES = 16
+# A digest that nobody outside of this process can know, so that nobody can make two records share it.
+_SECRET = secrets.token_bytes(_DIGEST_BYTES)
 _STATES = {"_source": pl.String, "_id": pl.String, "state": pl.String}
 
 
@@ -42,7 +49,7 @@ def compare(
 
     What is gone can be told only where the whole list was read.
 
-    **Guarantees**: one page at a time; of all records only hashes stay in memory, some 60 bytes a record, and of those
+    **Guarantees**: one page at a time; of all records only digests stay in memory, some 80 bytes a record, and of those
     that are new, changed or gone the identities.
     """
     before = _last_of_each(pl.concat([pl.DataFrame(schema=_BASE), *_base_keys(base)]))
@@ -67,8 +74,11 @@ def compare(
 
 def _last_of_each(keys: pl.DataFrame) -> pl.DataFrame:
     """Sorted by `key`, and of equal ones only the last; a table of hashes would cost more than all else here."""
-    ordered = keys.sort("key", maintain_order=True)
-    return ordered.filter((pl.col("key") != pl.col("key").shift(-1)).fill_null(value=True))
+    ordered = keys.sort("key", "key_too", maintain_order=True)
+    same = (pl.col("key") == pl.col("key").shift(-1)) & (
+        pl.col("key_too") == pl.col("key_too").shift(-1)
+    )
+    return ordered.filter(~same.fill_null(value=False))
 
 
 def _judged(
@@ -79,15 +89,14 @@ def _judged(
     `before` is sorted by `key`: a join would build its table of all keys anew for every page.
     """
     frame = spool.read(entry).frame().with_row_index("row").filter(~pl.col("row").is_in(left_out))
-    page = frame.select("row", "_source", "_id", _key().alias("key"), _content("now"))
-    places = (
-        before["key"].search_sorted(page["key"]).clip(0, max(before.height - 1, 0)).cast(pl.UInt32)
-    )
+    page = frame.select("row", "_source", "_id").hstack(_digests(frame))
     if before.is_empty():
         return page.with_columns(state=pl.lit("new"), place=pl.lit(None, pl.UInt32))
-    there = before[places].rename({"key": "found"})
-    is_known, is_same = pl.col("found") == pl.col("key"), pl.col("before") == pl.col("now")
-    return page.with_columns(there).select(
+    places = before["key"].search_sorted(page["key"]).clip(0, before.height - 1).cast(pl.UInt32)
+    there = before[places].rename({name: f"base {name}" for name in _DIGESTS})
+    is_known = _same("key") & _same("key_too")
+    is_same = _same("content") & _same("content_too")
+    return page.hstack(there).select(
         "row",
         "_source",
         "_id",
@@ -99,6 +108,10 @@ def _judged(
         .alias("state"),
         pl.when(is_known).then(places).alias("place"),
     )
+
+
+def _same(name: str) -> pl.Expr:
+    return pl.col(name) == pl.col(f"base {name}")
 
 
 def _without(keys: pl.Series, places: pl.Series) -> pl.Series:
@@ -117,26 +130,44 @@ def write_states(states: pl.DataFrame, folder: Path, root: Path) -> FileEntry:
     return entry_of(path, root, states.height)
 
 
-def _key() -> pl.Expr:
-    # Used within one process only: polars promises the same hash for no longer.
-    return (
+def _digests(frame: pl.DataFrame) -> pl.DataFrame:
+    """The digests of each record's identity and content; of one without an id, of its content alone.
+
+    These decide what is unchanged and so left out. At 128 bits no two of as many records as there can
+    be share one by chance, so the same digest is the same content.
+    """
+    content = frame["_raw"].fill_null("")
+    named = frame.select(
         pl.when(pl.col("_id").is_null())
-        .then(pl.col("_raw").hash(1))
-        .otherwise(pl.struct("_source", "_id").hash())
+        .then(pl.lit("r") + content)
+        .otherwise(
+            pl.concat_str(
+                pl.when(pl.col("_source").is_null()).then(pl.lit("n")).otherwise(pl.lit("s")),
+                pl.col("_source").fill_null("").str.len_bytes().cast(pl.String),
+                pl.lit(":"),
+                pl.col("_source").fill_null(""),
+                pl.col("_id"),
+            )
+        )
+    ).to_series()
+    halves = (*_halves(named), *_halves(content))
+    return pl.DataFrame(dict(zip(_DIGESTS, halves, strict=True)), schema=_BASE)
+
+
+def _halves(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+    digests = b"".join(
+        blake2b(text.encode(), digest_size=_DIGEST_BYTES, key=_SECRET).digest() for text in texts
     )
-
-
-def _content(name: str) -> pl.Expr:
-    return pl.col("_raw").hash().alias(name)
+    numbers = pl.Series(memoryview(digests).cast("Q"), dtype=pl.UInt64)
+    return numbers.gather_every(2), numbers.gather_every(2, 1)
 
 
 def _base_keys(base: SnapshotResource) -> Iterator[pl.DataFrame]:
     for frame in base.frames([]):
-        yield frame.select(_key().alias("key"), _content("before"))
+        yield _digests(frame)
 
 
 def _named(base: SnapshotResource, keys: pl.Series) -> Iterator[pl.DataFrame]:
     for frame in base.frames([]) if len(keys) else ():
-        yield frame.filter(_key().is_in(keys.implode())).select(
-            "_source", "_id", state=pl.lit("gone")
-        )
+        is_gone = _digests(frame)["key"].is_in(keys.implode())
+        yield frame.filter(is_gone).select("_source", "_id", state=pl.lit("gone"))
