@@ -47,9 +47,15 @@ def rank_rows(
         said.append(text)
         if found.null_count():
             found = coalesce(found, _times(mapping, name, text, computed, zones))
-    texts = first_value(said) if said else rows[FIELD + mapping.collapse.order_by[0]]
+    if not said or not found.null_count():
+        # nearly always every row has a time, and then there is nothing to look for
+        nothing = pl.Series([False]).new_from_index(0, rows.height)
+        return Ranking(
+            found.rename("_recency"), nothing, rows[FIELD + mapping.collapse.order_by[0]]
+        )
+    texts = first_value(said)
     # a zero date is a database's way to say that there is no time: nothing to be told of
-    says = without_empty(texts).is_not_null() & ~texts.str.contains(ZERO).fill_null(value=False)
+    says = texts.is_not_null() & ~texts.str.contains(ZERO).fill_null(value=False)
     unread = found.is_null() & says
     return Ranking(found.rename("_recency"), unread, texts)
 
