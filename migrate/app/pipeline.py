@@ -337,11 +337,18 @@ def _time_columns(plan: Plan, dataset: str) -> frozenset[str]:
     )
 
 
-def run_all(context: Context) -> Run:
-    """Extract, plan, load, reconcile. A gate that fails ends the run after the stage that it judges."""
-    return run_stages(
-        context, lambda: run_extract(context), lambda snapshot: run_plan(context, snapshot=snapshot)
-    )
+def run_all(context: Context, *, fresh: bool = False) -> Run:
+    """Extract, plan, load, reconcile. A gate that fails ends the run after the stage that it judges.
+
+    A proven snapshot of a run that was stopped is used again while it is young, unless `fresh` asks for a new one.
+    """
+    from migrate.app.reuse import reusable_extraction
+
+    def extracting() -> Extraction:
+        known = None if fresh else reusable_extraction(context)
+        return run_extract(context) if known is None else known
+
+    return run_stages(context, extracting, lambda snapshot: run_plan(context, snapshot=snapshot))
 
 
 def run_stages(

@@ -54,11 +54,15 @@ class PlanState:
 
 @dataclass(frozen=True)
 class Status:
-    """The whole workspace; `next` is the command that continues, None where nothing is left to do."""
+    """The whole workspace; `next` is the command that continues, None where nothing is left to do.
+
+    `paused`: loads wait for the file PAUSE to go.
+    """
 
     snapshots: tuple[SnapshotState, ...]
     plans: tuple[PlanState, ...]
     next: str | None
+    paused: bool = False
 
 
 def read_status(workspace: Workspace, plan: str | None = None) -> Status:
@@ -71,7 +75,8 @@ def read_status(workspace: Workspace, plan: str | None = None) -> Status:
     snapshots = tuple(list_snapshots(workspace))
     names = [plan] if plan else workspace.names(workspace.plans)
     plans = tuple(_plan_state(workspace, name) for name in names)
-    return Status(snapshots, plans, choose_next(snapshots, plans))
+    is_paused = pause_file(workspace).exists()
+    return Status(snapshots, plans, choose_next(snapshots, plans), is_paused)
 
 
 def _plan_state(workspace: Workspace, name: str) -> PlanState:

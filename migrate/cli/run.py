@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 from migrate.cli.load import pausable
 
@@ -12,18 +14,20 @@ if TYPE_CHECKING:
 
 
 @command("run", "migrate run", "migrate run --json > run.json")
+@click.option("--fresh", is_flag=True, help="Ask the source anew, whatever snapshot there is.")
 @pass_app
-def run(app: App) -> None:
+def run(app: App, fresh: bool) -> None:
     """Extract, plan, load and reconcile, stopping where a gate fails.
 
-    Ends with a report in the workspace. Called again, it begins with a new extract, unless the last one is unfinished;
-    to go on with a run that was stopped, give the command that `migrate status` names.
+    Ends with a report in the workspace. Called again after a stop, it goes on: with an extract that is unfinished, or
+    with the last snapshot, where that is proven, less than 24 hours old and not loaded to the end yet (it says so);
+    else it begins with a new extract.
     """
     from migrate.app.pipeline import run_all, send_summary
     from migrate.report.run import render_run_text, summarise_run, write_report
 
     with app.context() as context, pausable(context.workspace):
-        done = run_all(context)
+        done = run_all(context, fresh=fresh)
         summary = summarise_run(done)
         page = write_report(context.workspace.reports, done.extraction.snapshot, summary, utc_now())
         exit_code, status, following = judge(done)

@@ -20,6 +20,7 @@ def summarise_status(status: Status) -> dict[str, Any]:
     return {
         "snapshots": [asdict(snapshot) for snapshot in status.snapshots],
         "plans": [_summarise_plan(plan) for plan in status.plans],
+        "paused": status.paused,
     }
 
 
@@ -48,6 +49,10 @@ def render_status(status: Status) -> str:
     told = [f"  {plan.name}: {plan.standing.told}" for plan in status.plans if plan.standing.told]
     if told:
         parts.append("\n".join(told))
+    if status.paused:
+        parts.append(
+            "Loads are paused: they wait for the file PAUSE in the workspace to be removed."
+        )
     if status.next is None:
         parts.append("Nothing is left to do: loaded, counts explained, evidence packed.")
     return "\n\n".join(parts) or "Nothing here yet: no snapshot, no plan."
