@@ -79,6 +79,7 @@ class ListModel:
         self.halted = False
         self.asked: list[Wanted | str] = []
         self.delivered: dict[str, int] = {}
+        self.listed: dict[str, int] = {}
         self.always = set(self.records)
         self._random = random.Random(self.seed)
 
@@ -106,6 +107,7 @@ class ListModel:
         if any(record.id in self.bad for record in page):
             raise BadAnswerError("HTTP 500 (it hurts)", b'{"message":"it hurts"}')
         items = b",".join(self._body(record) for record in page)
+        self.listed |= {one.id: max(one.version, self.listed.get(one.id, 0)) for one in page}
         total = self.announces(len(self.records))
         head = b"" if total is None else b'"total_elements":%d,' % total
         return b'{%s"items":[%s]}' % (head, items)
