@@ -39,14 +39,16 @@ def _run_row(run: RunRecord) -> Row:
 
 def _notes(runs: Sequence[RunRecord]) -> list[str]:
     """What was confirmed, by whom; which gates stood open; what stopped a command."""
-    lines = []
+    lines: list[str] = []
+    gates: object = None
     for run in runs:
         head = f"  {_when(run.began_at)}, {inert(run.user)}@{inert(run.host)}"
         for name, value in run.confirmations.items():
             lines.append(f"{head} confirmed {name} {value}")
-        if run.gates:
+        if run.gates and run.gates != gates:  # said once, and again where they were changed
             told = ", ".join(f"{name} = {value}" for name, value in run.gates.items())
             lines.append(f"{head} had gates set otherwise than by default: {inert(told)}")
+        gates = run.gates
         if run.stopped_by:
             lines.append(f"{head} was stopped: {inert(run.stopped_by.splitlines()[0])}")
     return lines
