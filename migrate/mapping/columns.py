@@ -294,30 +294,23 @@ def _yes_texts(column: Column) -> set[str]:
 def _withhold_unfounded(
     lane: ColumnText, rows: pl.DataFrame, fields: tuple[str, ...], column: Column
 ) -> ColumnText:
-    """A consent by expression is true only where a field it reads says yes, and absent where none says anything.
+    """A consent by expression is true only where a field it reads says yes.
 
     An expression can say anything of silence, and no trying out shows all that it says; so the fields decide.
     """
     said = [without_empty(rows[FIELD + field]).alias(str(at)) for at, field in enumerate(fields)]
     frame = pl.DataFrame([*said, lane.value.alias("value")])
-    texts = [pl.col(str(at)) for at in range(len(fields))]
     yes = list(yes_words(column))
-    silent = pl.all_horizontal([pl.lit(True), *(text.is_null() for text in texts)])
     says_yes = [
-        text.str.strip_chars().str.to_lowercase().is_in(yes).fill_null(False) for text in texts
+        pl.col(str(at)).str.strip_chars().str.to_lowercase().is_in(yes).fill_null(False)
+        for at in range(len(fields))
     ]
     founded = pl.any_horizontal([pl.lit(False), *says_yes])
-    frame = frame.with_columns(
-        (silent | (pl.col("value") & ~founded)).fill_null(False).alias("withheld")
+    withheld = frame.select((pl.col("value") & ~founded).fill_null(False)).to_series()
+    value = keep_where(lane.value, ~withheld)
+    return replace(
+        lane, value=value, losses=merge_losses(lane.losses, {"consent_withheld": withheld})
     )
-    withheld = frame.select(
-        (pl.col("withheld") & pl.col("value").is_not_null()).fill_null(False)
-    ).to_series()
-    value = frame.select(
-        pl.when(~pl.col("withheld")).then(pl.col("value")).alias("value")
-    ).to_series()
-    told = withheld & frame["value"].fill_null(False)
-    return replace(lane, value=value, losses=merge_losses(lane.losses, {"consent_withheld": told}))
 
 
 def _unfounded(rows: pl.DataFrame, sql: str) -> pl.Series:

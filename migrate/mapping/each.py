@@ -22,6 +22,8 @@ PREFIX = "item."
 _SEPARATOR = b"\x01"
 # so many that calls cost nothing, so few that what is decoded stays in the cache
 CHUNK_RECORDS = 500
+# stands for half a surrogate pair while JSON is read: a code that no text holds, by Unicode's own word
+_STAND_IN, _STAND_IN_ESCAPE = "\ufdd0", r"\ufdd0"
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 # a letter of ASCII written as an escape, and a key that is always written as it is but for such
 _HIDDEN_LETTER = r"\\u00[2-7]"
@@ -97,6 +99,7 @@ class _Reader:
         self.counts: list[int] = []
         self.broken: list[int] = []
         self.empty = 0
+        self.has_halves = False
         self.literals: dict[str, list[bytes]] = {name: [] for name in fields}
         self.paths = [(name, name[len(PREFIX) :]) for name in fields if name != "item"]
         self.tops = list(dict.fromkeys(top for _, path in self.paths for top in _candidates(path)))
@@ -142,7 +145,10 @@ class _Reader:
 
     def _read(self, number: int, text: str) -> None:
         """Adds the elements of one record, or notes that it holds none."""
-        found = _split(text, self.wanted) or _split(_refuse_halves(text), self.wanted)
+        found = _split(text, self.wanted)
+        if found is None:
+            found = _split(_refuse_halves(text), self.wanted)
+            self.has_halves = True
         if found is None:
             self.broken.append(number)
             return
@@ -168,6 +174,8 @@ class _Reader:
             values = dict(
                 zip(self.literals, pool.map(_decode, self.literals.values()), strict=True)
             )
+        if self.has_halves:
+            values = {name: _marked(texts) for name, texts in values.items()}
         return Elements(flat["n"], flat["p"], values, self.broken, self.empty, self.shapes)
 
     def _add_element(self, raw: msgspec.Raw) -> None:
@@ -245,13 +253,19 @@ def _candidates(path: str) -> list[str]:
     return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
+def _marked(texts: pl.Series) -> pl.Series:
+    """The texts with a NUL, which no column can hold, for each stand-in of half a surrogate pair."""
+    marks = texts.str.replace_all(_STAND_IN, "\0", literal=True)
+    return marks.str.replace_all(_STAND_IN_ESCAPE, "\0", literal=True)
+
+
 def _refuse_halves(text: str) -> str:
     """The JSON text with a NUL for each half of a surrogate pair, so that a bad string does not cost the whole list.
 
     Its column then refuses the string by name: neither can be in a text of the target.
     """
     return _ESCAPE.sub(
-        lambda found: "\\u0000" if found.lastgroup == "half" else found.group(), text
+        lambda found: _STAND_IN_ESCAPE if found.lastgroup == "half" else found.group(), text
     )
 
 

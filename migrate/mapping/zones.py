@@ -6,7 +6,7 @@ A local time the clock skipped (spring) moves forward by the gap; one that came 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 import polars as pl
@@ -94,8 +94,9 @@ def _settle(local: pl.Series, zone: str) -> pl.DataFrame:
     utc = (local.cast(pl.Int64) - shift).cast(pl.Datetime("us"))
     late = (local.dt.year() > LAST_YEAR).fill_null(value=False)
     if late.any():
-        moved = [_by_rule(time, zone) for time in local.filter(late)]
-        utc = utc.scatter(late.arg_true(), pl.Series(moved, dtype=pl.Datetime("us")))
+        shifts = pl.Series([_shift_by_rule(time, zone) for time in local.filter(late)])
+        moved = (local.filter(late).cast(pl.Int64) - shifts).cast(pl.Datetime("us"))
+        utc = utc.scatter(late.arg_true(), moved)
     return pl.DataFrame(
         {
             "utc": utc,
@@ -105,5 +106,7 @@ def _settle(local: pl.Series, zone: str) -> pl.DataFrame:
     )
 
 
-def _by_rule(local: datetime, zone: str) -> datetime:
-    return local.replace(tzinfo=load_zone(zone), fold=0).astimezone(UTC).replace(tzinfo=None)
+def _shift_by_rule(local: datetime, zone: str) -> int:
+    """What a zone is ahead of UTC at a local time, in microseconds."""
+    shift = local.replace(tzinfo=load_zone(zone), fold=0).utcoffset() or timedelta()
+    return shift // timedelta(microseconds=1)

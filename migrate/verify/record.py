@@ -16,6 +16,8 @@ _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
 _QUOTE = b'"'[0]
 NUL = "\0"
+# stands for half a surrogate pair while JSON is read: a code that no text holds, by Unicode's own word
+_STAND_IN, _STAND_IN_ESCAPE = "\ufdd0", rb"\ufdd0"
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = re.compile(
     rb"(?P<pair>" + _HIGH + _LOW + rb")|(?P<half>" + _HIGH + b"|" + _LOW + rb")|(?P<other>\\.)"
@@ -122,7 +124,8 @@ def elements(text: str, wanted: Collection[str] = ()) -> list[bytes] | None:
 
     `wanted`: the names within an element that the mapping reads. **Source**: docs/mapping.md, `each`.
     """
-    data = text.encode("utf-8", "surrogatepass")
+    # no JSON holds a NUL as it is: `literal_text` wrote it for half a surrogate pair
+    data = text.replace(NUL, _STAND_IN_ESCAPE.decode()).encode("utf-8", "surrogatepass")
     if data[:1] == b"{":
         members = split_object(data)
         return None if members is None else _elements_of_object(data, members, wanted)
@@ -168,13 +171,14 @@ def literal_text(raw: Any) -> str | None:
         return None
     if data[0] != _QUOTE:
         text = data.decode("utf-8", "surrogatepass")
-        return _ESCAPE_TEXT.sub(
+        text = _ESCAPE_TEXT.sub(
             lambda found: NUL if found.lastgroup == "half" else found.group(), text
         )
+        return text.replace(_STAND_IN_ESCAPE.decode(), NUL)
     if b"\\" not in data:
         return data[1:-1].decode("utf-8", "surrogatepass")
     decoded: str | None = _decode(_STRING, data)
-    return decoded
+    return None if decoded is None else decoded.replace(_STAND_IN, NUL)
 
 
 def split_object(data: bytes) -> Members | None:
@@ -196,9 +200,9 @@ def _decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
 
 
 def _without_halves(data: bytes) -> bytes:
-    """A JSON literal with an escaped NUL for each half of a surrogate pair; whole pairs and the rest as they are."""
+    """A JSON literal with an escaped stand-in for each half of a surrogate pair; whole pairs as they are."""
     if b"\\u" not in data:
         return data
     return _ESCAPE.sub(
-        lambda found: b"\\u0000" if found.lastgroup == "half" else found.group(), data
+        lambda found: _STAND_IN_ESCAPE if found.lastgroup == "half" else found.group(), data
     )

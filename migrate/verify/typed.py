@@ -145,9 +145,12 @@ def _read_time(
         raise Broken("zero_date")
     try:
         parsed = parse(text)
-        if whole_day:
-            return f"{parsed[0].date().isoformat()} 00:00:00"
-        moment = to_utc(parsed, zone)
     except (ValueError, OverflowError):
         raise Broken("not_a_date" if whole_day else "not_a_datetime") from None
+    if whole_day:
+        return f"{parsed[0].date().isoformat()} 00:00:00"
+    try:
+        moment = to_utc(parsed, zone)
+    except OverflowError:
+        raise Broken("out_of_calendar") from None
     return moment.isoformat(sep=" ", timespec="seconds")

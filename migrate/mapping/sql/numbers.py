@@ -72,10 +72,16 @@ def _quotient(worker: Worker, parts: list[Worked], *, remainder: bool) -> Worked
     count = worker.keep(left.abs() // divisor.abs())
     if remainder:
         value = _signed(left.abs() - count * divisor.abs(), left < _ZERO)
-        return Worked(value, any_fails(parts, right == _ZERO))
+        return Worked(value, any_fails(parts, _by_zero(parts)))
     value = _signed(count, (left < _ZERO) != (right < _ZERO))
     fits = value.is_between(whole(_INT64[0]), whole(_INT64[1]))
-    return Worked(pl.when(fits).then(value), any_fails(parts, right == _ZERO, ~fits))
+    return Worked(pl.when(fits).then(value), any_fails(parts, _by_zero(parts), ~fits))
+
+
+def _by_zero(parts: list[Worked]) -> pl.Expr:
+    """Where a number is divided by zero; NULL by zero is NULL, as every step with a NULL is."""
+    left, right = (part.value for part in parts)
+    return left.is_not_null() & (right == _ZERO)
 
 
 def _decimal(worker: Worker, node: Node) -> Worked:
@@ -95,7 +101,7 @@ def _decimal(worker: Worker, node: Node) -> Worked:
         case "/":
             divisor = pl.when(right != _ZERO).then(right)
             found = _within(worker, _divided(worker, left * whole(UNIT), divisor), parts)
-            return Worked(found.value, any_fails([found], right == _ZERO))
+            return Worked(found.value, any_fails([found], _by_zero(parts)))
         case _:
             return _quotient(worker, parts, remainder=True)
 

@@ -55,12 +55,19 @@ class Worker:
             return pl.lit(value.item(), dtype=value.dtype)
         self._steps += 1
         name = f"#{self._steps}"
-        self._rows = self._rows.with_columns(step.alias(name))
+        self._rows = self._rows.with_columns(self._worked(step).alias(name))
         return pl.col(name)
+
+    def _worked(self, step: pl.Expr) -> pl.Series:
+        found = self._rows.select(step).to_series()
+        # of a constant beside a column of nothing but nulls polars makes one null, not one a row
+        return (
+            found if len(found) == self._rows.height else found.new_from_index(0, self._rows.height)
+        )
 
     def series(self, step: pl.Expr) -> pl.Series:
         """A step for all rows."""
-        return self._rows.with_columns(step.alias("#")).get_column("#").rename("sql")
+        return self._worked(step).rename("sql")
 
     def work(self, node: Node, kind: Kind | None = None) -> Worked:
         """The expression of a node; NULL is of the kind that is wanted."""
