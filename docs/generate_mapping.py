@@ -53,6 +53,23 @@ ignore: [update_msg, update_attempts]
 unmapped: report
 ```
 
+## How to read one
+
+From top to bottom a file answers six questions; whoever signs it needs no other page to follow it.
+
+1. **What becomes of what?** `resource` is what Datatrics calls the records, `dataset` where they go. With `each` every element of a list
+   is a row.
+2. **Who is one and the same?** `key`: rows with one key become one row, and `collapse` says which of them wins.
+3. **Who stays behind?** `where` keeps the rows for which it is true.
+4. **Where does each value come from?** One line a column: `from` names fields, the first with a value counts; `sql` works it out; `apply` cleans
+   it, step by step; `values` turns words into other words; `type` is what arrives.
+5. **What if a value does not fit?** `on_invalid` says whether the row is rejected (and told, by the name of a rule), or only the value left out
+   (and counted, as a loss). Nothing is dropped without a count.
+6. **How do I know that it works?** `examples` show records and what becomes of them; they are run before every plan. `migrate mapping preview`
+   shows the same for the newest snapshot, `migrate mapping check` what costs rows or values.
+
+A word with `$` is a list, table or expression that several files share, see [`shared.yaml`](#sharedyaml-and-tables).
+
 ## Working with them
 
 | command | does |
