@@ -150,7 +150,7 @@ def _set_in(values: Mapping[str, str | None]) -> list[str]:
 
 
 def _read_env_file(file: Path) -> Mapping[str, str]:
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     try:
         mode = file.stat().st_mode
@@ -159,11 +159,20 @@ def _read_env_file(file: Path) -> Mapping[str, str]:
         return {}  # a folder `.env` is some tool's own environment
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{file} cannot be read: {type(error).__name__}",
+            f"{file} cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}",
             hint="it must be a text file in UTF-8 that you may read",
         ) from None
-    # A key is a literal: `$` has no meaning in it.
-    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    values: dict[str, str | None] = {}
+    # The parser itself, and not what the library makes of it: it passes over a line that it cannot read, with a word on
+    # stderr, and `$` has a meaning there. A key is a literal.
+    for statement in parse_stream(io.StringIO(text)):
+        if statement.error:
+            raise ConfigError(
+                f"{file}, line {statement.original.line}: this is no NAME=value",
+                hint="write one NAME=value a line; a value with a quote in it in the other quotes",
+            )
+        if statement.key is not None:
+            values[statement.key] = statement.value
     if _set_in(values) and _is_open_to_others(mode):
         raise ConfigError(
             f"{file} holds keys and can be read by others (mode {stat.S_IMODE(mode):04o})",

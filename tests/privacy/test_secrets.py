@@ -213,3 +213,16 @@ def test_without_the_keyring_package(tmp_path: Path, monkeypatch: pytest.MonkeyP
         found.datatrics_key()
     assert "[keyring]" in str(caught.value.hint)
     assert read_secrets(tmp_path / ".env", {}).keyring_trouble is None
+
+
+@pytest.mark.parametrize(
+    "text", ["DATATRICS_API_KEY abc", "A=1\nB='x\n", "OCTOLIS_API_KEYS=a\n==\n"]
+)
+def test_a_line_of_env_that_cannot_be_read_is_an_error(tmp_path: Path, text: str) -> None:
+    """It may be the key, mistyped; which line is said, and nothing of what stands there."""
+    file = tmp_path / ".env"
+    file.write_text(text)
+    file.chmod(0o600)
+    with pytest.raises(ConfigError, match=r"line \d") as caught:
+        read_secrets(file, {})
+    assert "abc" not in str(caught.value)
