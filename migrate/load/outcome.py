@@ -115,6 +115,8 @@ class Outcomes:
                 totals[name],
                 self._since[name],
             )
+            # What an undo gives back was there: a refusal is the record's own.
+            self.queues[name].is_known |= self.plan.undoes is not None
         self._check_gates()
 
     def may_leave(self, request: BatchRequest, writing: int) -> bool:
