@@ -21,6 +21,7 @@ from migrate.mapping.files import read_mappings
 from migrate.plan.build import build_plan
 from migrate.plan.open_plan import Plan
 from migrate.plan.request import PlanRequest
+from migrate.plan.set_aside import NO_DISCARDS
 from migrate.plan.shipments import Shipments, nothing_sent
 from migrate.progress import Silence
 from migrate.snapshot.reading import WithRaw
@@ -179,6 +180,7 @@ class Bench:
     target: FakeTarget
     stop: Event = field(default_factory=Event)
     sent: Shipments = nothing_sent
+    discarded: pl.DataFrame = field(default_factory=lambda: NO_DISCARDS)
 
     @property
     def workspace(self) -> Workspace:
@@ -213,7 +215,7 @@ class Bench:
             self.snapshot,
             read_mappings(self.project.mappings),
             self.target,
-            PlanRequest(name, datasets, offline, self.sent),
+            PlanRequest(name, datasets, offline, self.sent, discarded=self.discarded),
             Silence(),
             self.stop,
             self.now,

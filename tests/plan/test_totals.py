@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
 import pytest
 
 from migrate.config import DatasetTotals, Gates, SourceTotals
 from migrate.mapping.files import read_mappings
 from migrate.plan.open_plan import read_totals
+from migrate.plan.set_aside import DISCARDS
 from migrate.plan.totals import total_dataset, totals_rule_of
 from migrate.totals.table import Figure, Group, Table
 
@@ -169,3 +171,18 @@ def test_the_gate_counts_money_or_shares_of_it(bench, limit: object, verdict: st
     bench.snapshot.resources["sales"].records = [sale(1, total="90"), sale(2, total="10,00")]
     plan = bench.plan("plan", datasets=("orders",))
     assert {found.gate: found.verdict for found in plan.document.gates}["max_unequal"] == verdict
+
+
+def test_what_a_person_discards_is_a_named_remainder(bench) -> None:
+    """An order that somebody has discarded is left out on purpose, with its sum; one that waits is missing."""
+    write_orders(bench)
+    bench.snapshot.resources["sales"].records = [sale(1, total="10"), sale(2, total="5,50")]
+    who = {"dataset": "orders", "source": "shop", "id": "c2", "reason": "not_a_number"}
+    bench.discarded = pl.DataFrame([who], schema=DISCARDS)
+    plan = bench.plan("plan", datasets=("orders",))
+    assert plan.document.datasets["orders"].discarded == 1
+    table = read_totals(plan)["orders"]
+    assert table.equal
+    assert table.whole.left_out == {"discarded": Figure(1, Decimal("5.5"))}
+    [gate] = [found for found in plan.document.gates if found.gate == "max_unequal"]
+    assert gate.verdict == "ok"
