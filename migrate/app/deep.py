@@ -123,6 +123,7 @@ class _Evaluation:
             datatrics.source_aliases,
             octolis.float_digits,
             datatrics.project_id,
+            octolis.batch_bytes,
         )
         self._tables: dict[tuple[str, str], LookupTable] = {}
         self._failed: dict[str, str] = {}

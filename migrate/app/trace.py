@@ -154,6 +154,7 @@ class _Tracing:
             datatrics.source_aliases,
             octolis.float_digits,
             datatrics.project_id,
+            octolis.batch_bytes,
         )
 
     def datasets(self) -> Facts:

@@ -104,6 +104,8 @@ class Conventions:
     source_aliases: Mapping[str, str] = field(default_factory=dict)
     float_digits: str = "decimals"
     project: str = ""
+    batch_bytes: int = 0
+    """What a request may hold; 0 where that is not asked."""
 
 
 def read_rules(folder: Path) -> dict[str, DatasetRules]:
