@@ -174,6 +174,7 @@ CODES_TABLE
 Records are ranked (`collapse: latest`) by each field's own reading: as the column reads it that takes it, with its format
 and zone. What no column takes, or what its column cannot read, is ranked in every known spelling, epochs by their number of
 digits, days before months. What is no time in any of them is counted as `unranked` and ranks last.
+Equal times, and `collapse: first`, go by [the order of records](plan.md#the-order-of-records).
 
 ## Consent
 
