@@ -94,7 +94,12 @@ def render_extraction(extraction: Extraction) -> str:
         *(f"  {name}: {r.verdict}, {r.reason}" for name, r in extraction.resources.items()),
     ]
     lines += [f"Note: {note}" for note in extraction.notes]
-    lines += _unread_lines(extraction) + _uncolumned_lines(extraction) + _delta_lines(extraction)
+    lines += (
+        _unread_lines(extraction)
+        + _uncolumned_lines(extraction)
+        + _doubles_lines(extraction)
+        + _delta_lines(extraction)
+    )
     tasks = to_do(extraction)
     if tasks:
         lines += ["", "To do:", *(f"  {task}" for task in tasks)]
@@ -122,6 +127,19 @@ def _unread_lines(extraction: Extraction) -> list[str]:
         if lines
         else []
     )
+
+
+def _doubles_lines(extraction: Extraction) -> list[str]:
+    lines = []
+    for name, result in extraction.resources.items():
+        if result.changed_duplicates:
+            by_place = result.undated_duplicates
+            by_time = result.changed_duplicates - by_place
+            lines.append(
+                f"  {name}: {by_time:,} older by time, {by_place:,} of which no time tells; they are in "
+                f"{name}/doubles.parquet"
+            )
+    return ["", "Other versions of the same records, left out:", *lines] if lines else []
 
 
 def _uncolumned_lines(extraction: Extraction) -> list[str]:

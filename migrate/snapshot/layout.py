@@ -24,6 +24,7 @@ UNREAD = "unread"
 """The folder, in a snapshot's, with the bytes that came in the place of unreadable records."""
 VANISHED = "vanished.ndjson"
 DAMAGED = "damaged.parquet"
+DOUBLES = "doubles.parquet"
 _FILE = re.compile(r"\w+/\w[\w.-]*\.(parquet|ndjson|bin)", re.ASCII)
 T = TypeVar("T")
 

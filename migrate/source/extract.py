@@ -21,6 +21,7 @@ from migrate.errors import Interrupted
 from migrate.progress import Progress
 from migrate.snapshot.beside import write_beside
 from migrate.snapshot.delta import DeltaComparison, write_states
+from migrate.snapshot.doubles import write_doubles
 from migrate.snapshot.layout import (
     FORMAT,
     Begun,
@@ -189,7 +190,10 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
     states = None
     if found.comparison:
         states = write_states(found.comparison.states, spool.folder, writer.folder)
-    beside = write_beside(spool, left_out, found.reading.vanished, writer.folder)
+    beside = [
+        *write_beside(spool, left_out, found.reading.vanished, writer.folder),
+        *write_doubles(spool, found.reading.survey.changed, writer.folder),
+    ]
     requests, seconds = tools.client.requests - requests_before, time.monotonic() - began
     reading = _with_strangers(spool, found.reading, tools.request.only_source)
     result = describe(spool, reading, parts, requests, seconds)

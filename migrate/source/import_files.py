@@ -12,6 +12,7 @@ from pathlib import Path
 from migrate import __version__
 from migrate.errors import Interrupted, UsageError
 from migrate.progress import Progress
+from migrate.snapshot.doubles import write_doubles
 from migrate.snapshot.layout import FORMAT, Begun, Expectation, SavedFile, SealedResource
 from migrate.snapshot.spool import Spool
 from migrate.snapshot.survey import survey
@@ -132,6 +133,7 @@ class _Import:
             self._store(spool, pages)
             found = survey(spool, self.resource.fields)
             parts = write_parts(self.workshop, spool, found.left_out, self.writer.folder)
+            doubles = write_doubles(spool, found.changed, self.writer.folder)
         finally:
             self.progress.end(name)
         saved = self._list_of(pages, found.distinct, parts.unparsed)
@@ -151,7 +153,7 @@ class _Import:
             files=[_entry_of(file) for file in pages.files],
             expected=saved.expected,
         )
-        return SealedResource(result, parts.columns, parts.entries)
+        return SealedResource(result, parts.columns, parts.entries, beside=doubles)
 
     def _list_of(self, pages: SavedPages, distinct: int, unparsed: int) -> SavedList:
         wanted = self.request.expect.get(self.resource.name)

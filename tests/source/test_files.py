@@ -368,3 +368,26 @@ def test_the_same_again_gives_back_the_same_snapshot(tmp_path: Path) -> None:
     """A finished snapshot is not written again."""
     write(tmp_path, "profiles.json", answer(RECORDS))
     assert take(tmp_path, snapshot="one") == take(tmp_path, snapshot="one")
+
+
+def test_other_versions_of_a_record_are_kept_apart(tmp_path: Path) -> None:
+    """They are counted and listed, with the page of the one that stays and why it does."""
+    lines = [
+        {"profileid": "1", "updated": "01-01-2020 10:00", "n": 1},
+        {"profileid": "1", "updated": "31-12-2019", "n": 2},
+        {"profileid": "2", "updated": "soon", "n": 3},
+        {"profileid": "2", "updated": "later", "n": 4},
+    ]
+    write(tmp_path, "profiles.ndjson", b"\n".join(json.dumps(line).encode() for line in lines))
+    found = take(tmp_path)
+    result = found.resources["profiles"]
+    assert (result.changed_duplicates, result.undated_duplicates) == (2, 1)
+    kept = pl.read_parquet(found.folder / "profiles" / "part-*.parquet")["n"].to_list()
+    assert kept == ["1", "4"]
+    doubles = pl.read_parquet(found.folder / "profiles" / "doubles.parquet")
+    assert [
+        (json.loads(raw)["n"], by_time) for raw, by_time in doubles.select("_raw", "by_time").rows()
+    ] == [
+        (2, True),
+        (3, False),
+    ]
