@@ -19,7 +19,15 @@ FORMAT = 1
 INDEX = "evidence.json"
 _START = hashlib.sha256(b"migrate evidence 1").hexdigest()
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_BECAME = ("filtered", "rejected", "collapsed", "planned", "outside_delta")
+_BECAME = (
+    "filtered",
+    "rejected",
+    "discarded",
+    "waiting",
+    "collapsed",
+    "planned",
+    "outside_delta",
+)
 _MODE = 0o600 << 16
 
 

@@ -96,3 +96,19 @@ def test_a_delta_brings_the_manifests_it_stands_on() -> None:
     ):
         [problem] = check(pack(wrong, {})[0]).problems
         assert "base/A/manifest.json" in problem
+
+
+def test_every_bucket_counts_in_the_sum_of_a_plan() -> None:
+    """Discarded and waiting rows are part of what was read; one row too few is a problem."""
+    counts = dict.fromkeys(
+        ("filtered", "rejected", "discarded", "waiting", "collapsed", "planned"), 1
+    )
+    for read, sound in ((6, True), (7, False)):
+        manifest = b"{}"
+        plan = {
+            "snapshot": {"manifest_sha256": hashlib.sha256(manifest).hexdigest()},
+            "mappings": {},
+            "datasets": {"orders": {"read": read, **counts}},
+        }
+        data, _ = pack({"plan.json": json.dumps(plan).encode(), "manifest.json": manifest}, {})
+        assert (check(data).problems == ()) is sound
