@@ -22,6 +22,7 @@ from migrate.load.ledger_facts import (
     read_shipments,
     read_undone,
 )
+from migrate.load.lessons import CanaryVerdict, verdict_of
 from migrate.load.standing import PlanFacts
 from migrate.load.totals import CountMark, Failure, SettledRecord, Totals
 
@@ -237,6 +238,16 @@ class LedgerView:
                 (str(reason), int(count))
                 for reason, count in self._connection.execute(query, (plan, most))
             ]
+
+    def canaries(self, plan: str) -> dict[str, CanaryVerdict]:
+        """The verdict on the canary of each dataset of a plan that had one."""
+        query = (
+            "SELECT d.name, c.verdict, c.masterids, c.told FROM canaries c"
+            " JOIN datasets d ON d.id = c.dataset JOIN plans p ON p.id = d.plan WHERE p.name = ?"
+        )
+        with ledger_schema.translated(self.file):
+            found = self._connection.execute(query, (plan,)).fetchall()
+        return {name: verdict_of(row) for name, *row in found}
 
     def foreign_edits(self, plan: str) -> dict[str, tuple[int, int]]:
         """By dataset the records that others were seen to write around a plan's load: of the plan, and beside it."""

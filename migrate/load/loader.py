@@ -11,9 +11,9 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger, OpenBatch
 from migrate.load.ledger_opening import PlannedDataset
 from migrate.load.ledger_view import LedgerView
+from migrate.load.lessons import CanaryVerdict
 from migrate.load.outcome import Outcomes
 from migrate.load.pause import Pause, pause_file
 from migrate.load.planned import DatasetToLoad, PlannedRecord, PlannedRecords, PlanToLoad
@@ -53,13 +54,16 @@ class LoadResult:
     """The sums per dataset over all runs of the plan, in the plan's order.
 
     `reasons`: the most frequent reasons of the service to refuse records, with their number. `exports`: the folder of
-    the crosswalk and the altered values.
+    the crosswalk and the altered values. `canaries`: the verdict on each that there was. `foreign`: by dataset the
+    records that others were seen to write meanwhile, of the plan and beside it.
     """
 
     plan: str
     datasets: dict[str, Totals]
     reasons: tuple[tuple[str, int], ...] = ()
     exports: Path | None = None
+    canaries: Mapping[str, CanaryVerdict] = field(default_factory=dict)
+    foreign: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,12 @@ def _result(
     totals = view.totals(plan)
     reasons = tuple(view.reasons(plan, _TOP_REASONS))
     return LoadResult(
-        plan, {name: totals[name] for name in datasets}, reasons, workspace.exports / plan
+        plan,
+        {name: totals[name] for name in datasets},
+        reasons,
+        workspace.exports / plan,
+        view.canaries(plan),
+        view.foreign_edits(plan),
     )
 
 

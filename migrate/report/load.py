@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from migrate.report.terminal import format_duration, inert, inert_lines, render_table
@@ -42,13 +43,19 @@ def summarise_load(result: LoadResult) -> dict[str, Any]:
     """The load's part of the JSON object; sums over all calls for this plan."""
     return {
         "plan": result.plan,
-        "datasets": {
-            name: {key: getattr(d, key) for key in _KEYS} for name, d in result.datasets.items()
-        },
+        "datasets": {name: _summarise_dataset(result, name) for name in result.datasets},
         "verdict": judge_load(result).summarise(),
         "reasons": [{"reason": reason, "records": count} for reason, count in result.reasons],
         "exports": None if result.exports is None else str(result.exports),
     }
+
+
+def _summarise_dataset(result: LoadResult, name: str) -> dict[str, Any]:
+    """The counts of a dataset, what became of its canary (None without one), and what others wrote to it meanwhile."""
+    counts = {key: getattr(result.datasets[name], key) for key in _KEYS}
+    canary, (planned, others) = result.canaries.get(name), result.foreign.get(name, (0, 0))
+    told = None if canary is None else {**asdict(canary)}
+    return {**counts, "canary": told, "foreign": {"planned": planned, "others": others}}
 
 
 def say_not_loaded(left: Mapping[str, int]) -> str:
