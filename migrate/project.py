@@ -66,6 +66,14 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # request_deadline_s = 120     # as above
 # retry_budget_s     = 900
 # busy_budget_s      = 3600    # seconds to wait for a busy dataset (423) before its records are deferred
+# settle_minutes     = 15      # so long after the last write a count that is too low is pending, no difference
+
+# What an order is worth, where neither the shop's fields nor the dataset's columns have a usual name. An empty amount:
+# the dataset has no totals on purpose.
+# [datatrics.totals.sales]
+# amount = ["grand_total"]     # also time, currency, event, lines; they come before the names that are known
+# [octolis.totals.orders]
+# amount = "total_incl_vat"    # also time, currency, event
 
 # The id of each Octolis dataset; your account manager knows them. A dataset without an id is not migrated.
 [octolis.datasets]
