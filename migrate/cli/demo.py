@@ -10,7 +10,7 @@ import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 from migrate.cli.user_path import UserPath
-from migrate.errors import UsageError
+from migrate.errors import UsageError, WorkspaceError
 
 if TYPE_CHECKING:
     from migrate.app.rehearsal import Rehearsal
@@ -51,6 +51,7 @@ def demo(app: App, data_name: str, directory: Path | None, speed: float | None) 
     folder = directory or Path("demo") / utc_now().strftime("%Y%m%d-%H%M%S")
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", hint="name another folder with --dir")
+    _require_writable(folder)
     with app.interruptible() as stop:
         done = rehearse(
             load_data(data_name),
@@ -69,6 +70,20 @@ def demo(app: App, data_name: str, directory: Path | None, speed: float | None) 
         done.project.workspace / "reports", done.run.extraction.snapshot, summary, utc_now()
     )
     app.finish(_outcome(done, summary, page))
+
+
+def _require_writable(folder: Path) -> None:
+    """Makes the folder. Raises WorkspaceError where nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        probe.write_bytes(b"probe")
+        probe.unlink()
+    except OSError as error:
+        raise WorkspaceError(
+            f"{folder} cannot be written to: {error.strerror or error}",
+            hint="name another folder with --dir, or give the command in one that you may write to",
+        ) from None
 
 
 def load_data(name: str) -> DemoData:

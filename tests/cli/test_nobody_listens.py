@@ -127,3 +127,12 @@ def test_every_command_of_a_workspace_can_break_a_lock():
         command = cli.get_command(context, name)
         for one in getattr(command, "commands", {name: command}).values():
             assert any("--force-unlock" in option.opts for option in one.params), (name, one.name)
+
+
+def test_a_demo_that_cannot_be_written(bare_project):
+    """Exit code 7 and what to do, before anything is begun."""
+    (bare_project.folder / "file").write_text("")
+    done = bare_project.run("demo", "--dir", "file/below")
+    assert done.code == 7, done.stderr
+    assert "cannot be written to" in done.stderr
+    assert "--dir" in done.stderr
