@@ -12,12 +12,16 @@ else was answered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from migrate.source.page import Page
 
 MOST_TO_ASK_ONE_BY_ONE = 16
 """Places at the end of a list that are asked for one by one though none of them answers."""
+
+
+RUN_TO_LOOK_BEHIND = 4
+"""Records that fail one after another before it is asked whether anything behind them answers."""
 
 
 class PieceFailsError(Exception):
@@ -63,6 +67,7 @@ class BadPlace:
 class Bisected:
     """What could be read of a range, by place, and what could not.
 
+    `has_moved`: the list had another number of records from one piece to the next.
     `damaged`: records as received whose `items` have U+FFFD in the place of some bytes.
     """
 
@@ -70,7 +75,7 @@ class Bisected:
     damaged: dict[int, bytes] = field(default_factory=dict)
     unread: list[BadPlace] = field(default_factory=list)
     announced_records: int | None = None
-    announced_pages: int | None = None
+    has_moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class _Bisection:
         self._wait_until_well = is_well
         self._failures_before_any_answer = 0
         self._has_answer = False
+        self._looked_behind = -1
         self.found = Bisected()
 
     def read_windows(self, first: int, end: int, size: int) -> None:
@@ -113,12 +119,23 @@ class _Bisection:
         windows = list(_windows(first, end, size))
         one_failed = False
         for start in windows:
+            if start >= self._failing.last:
+                break
             is_the_culprit = start == windows[-1] and not one_failed
             if size > 1 and is_the_culprit:
                 # The others were answered, so this one fails: that need not be asked.
                 self._halve(start, size)
             elif not self._read(start, size):
                 one_failed = True
+
+    def drop_places_behind_end(self) -> None:
+        """Takes back what failed before it was known where the list ends."""
+        total = self._failing.total
+        last_read = max(self.found.items, default=-1)
+        there = [
+            bad for bad in self.found.unread if total is None or bad.place < max(total, last_read)
+        ]
+        self.found.unread = sorted(there, key=lambda bad: bad.place)
 
     def _halve(self, start: int, size: int) -> None:
         first = max(start, self._failing.first)
@@ -148,6 +165,7 @@ class _Bisection:
                 self._note_failure(failure)
                 if is_last_try:
                     self.found.unread.append(BadPlace(place, failure.reason, failure.body))
+                    self._look_behind_run(failure)
                 else:
                     # The service may have gone down meanwhile, and then no record is to blame.
                     self._wait_until_well()
@@ -155,10 +173,35 @@ class _Bisection:
                 return True
         return False
 
+    def _look_behind_run(self, failure: PieceFailsError) -> None:
+        """Raises NoAnswerFromError where one record after another fails, and nothing behind them answers."""
+        run = [bad.place for bad in self.found.unread[-RUN_TO_LOOK_BEHIND:]]
+        is_run = len(run) == RUN_TO_LOOK_BEHIND and run[-1] - run[0] == len(run) - 1
+        total = self._failing.total
+        if not is_run or total is None or total - run[0] <= MOST_TO_ASK_ONE_BY_ONE:
+            return
+        if self._looked_behind == run[0] - 1:
+            self._looked_behind = run[0]
+            return  # the same run, one record longer
+        self._looked_behind = run[0]
+        first = run[-1] + 1
+        for place in dict.fromkeys([total - 1, (first + total) // 2, (3 * first + total) // 4]):
+            try:
+                self._take(place, 1, self._ask(place + 1, 1))
+            except PieceFailsError:
+                continue
+            return
+        raise NoAnswerFromError(run[0], failure.reason)
+
     def _take(self, start: int, size: int, page: Page) -> None:
         self._has_answer = True
         if page.announced_records is not None:
+            announced = self.found.announced_records
+            self.found.has_moved |= announced not in (None, page.announced_records)
             self.found.announced_records = page.announced_records
+            if self._failing.announced is None:
+                # From now on it is known where the list ends.
+                self._failing = replace(self._failing, announced=page.announced_records)
         self._look_for_smaller_pages(start, size, page)
         for row, item in enumerate(page.items[:size]):
             if self._failing.first <= start + row < self._failing.end:
@@ -216,7 +259,7 @@ def bisect_page(failing: FailingRange, ask: Ask, wait_until_well: Callable[[], N
     if places <= 0:
         return bisection.found
     bisection.read_windows(failing.first, failing.last, _power_of_two_below(places))
-    bisection.found.unread.sort(key=lambda bad: bad.place)
+    bisection.drop_places_behind_end()
     return bisection.found
 
 

@@ -37,7 +37,7 @@ from migrate.source.early import EarlyParts
 from migrate.source.fetch import ListOrder, PageFetcher
 from migrate.source.read_pages import ListContext
 from migrate.source.reading import ListReading, begin_task, read_list
-from migrate.source.resources import Resource
+from migrate.source.resources import RESOURCES, Resource
 from migrate.source.seal_snapshot import describe, write_parts
 from migrate.source.since import Since, read_since
 from migrate.source.worker_pool import WorkerPool, open_workshop
@@ -133,11 +133,11 @@ def _extract_all(writer: SnapshotWriter, tools: _Tools) -> None:
 def _same_again(snapshot: str, request: ExtractRequest) -> str:
     """The command that resumes a snapshot."""
     words = ["migrate extract"]
+    if len(request.resources) < len(RESOURCES):
+        # A snapshot is resumed for the very resources that it was begun for.
+        words += [resource.name for resource in request.resources]
     if request.only_source is not None:
-        words += [
-            *(r.name for r in request.resources),
-            f"--source {shlex.quote(request.only_source)}",
-        ]
+        words.append(f"--source {shlex.quote(request.only_source)}")
     words.append(f"--snapshot {snapshot}")
     if request.since:
         words.append(f"--since {request.since.words}")

@@ -53,11 +53,13 @@ class PageSize:
     """What is known of a list's pages while one of them is asked for.
 
     `places`: how many places of the list a page has; `is_known` tells it from a mere assumption.
+    `total_is_wrong`: records came from behind the end that is announced.
     """
 
     places: int
     is_known: bool = True
     announced: int | None = None
+    total_is_wrong: bool = False
 
 
 class PageFetcher:
@@ -197,12 +199,13 @@ class PageFetcher:
         places = [0, 1, number * size.places, *([size.announced - 1] if size.announced else [])]
         for wanted in (*(self._wanted(place + 1, 1) for place in places), *self._good):
             try:
-                _read_mended(1, self._service.ask(wanted))
+                page = _read_mended(1, self._service.ask(wanted))
             except TransientError as error:
                 if error.wait_s is not None:
                     return False  # it wants to be left alone, and says nothing of the page
             else:
                 self._note_answer(wanted)
+                self._set_aside.append(self.store(replace(page, number=0)))
                 return True
         return False
 
@@ -210,14 +213,27 @@ class PageFetcher:
         if self._nothing_answers is not None:
             raise self._nothing_answers  # another page has found out
         first = (number - 1) * size.places
+        if size.announced is not None and first >= size.announced and not size.total_is_wrong:
+            # Behind the end there is nothing to be read, however the service says so.
+            return self.store(Page(number, (), size.announced, None))
         failing = FailingRange(first, first + size.places, reason, size.announced, size.is_known)
         try:
-            found = bisect_page(failing, self._ask_piece, self.wait_until_well)
+            found = self._bisect(number, failing)
         except NoAnswerFromError as error:
             stop = self.nothing_answers(error.place, error.reason, size.announced)
             self._nothing_answers = stop
             raise stop from None
         return self._store_bisected(number, found)
+
+    def _bisect(self, number: int, failing: FailingRange) -> Bisected:
+        """The records of a range, read again where the list moved between its pieces."""
+        for is_last_try in (False, False, True):
+            found = bisect_page(failing, self._ask_piece, self.wait_until_well)
+            if not found.has_moved or is_last_try:
+                return found
+            self._set_aside.append(self._store_bisected(number, found))
+            failing = replace(failing, announced=found.announced_records)
+        raise AssertionError("the last try returns")
 
     def nothing_answers(self, place: int, reason: str, announced: int | None) -> NothingAnswers:
         """The stop where nothing is answered from a place, from 0, on."""
@@ -268,10 +284,11 @@ class PageFetcher:
         candidates = cycle([*self._good, *(self._wanted(place + 1, 1) for place in (0, 1, 2))])
         for wanted in candidates:
             try:
-                _read_mended(1, self._service.ask(wanted))
+                page = _read_mended(1, self._service.ask(wanted))
             except TransientError as error:
                 attempts.wait_after(error)
             else:
+                self._set_aside.append(self.store(replace(page, number=0)))
                 return
 
 

@@ -6,7 +6,8 @@ lies behind everything announced. Behind it no page is asked for, so every readi
 
 - a page without records that is announced, or where nothing is announced, is asked for once more, then read past;
 - a page that holds what an earlier one held is asked for once more, then read past and not kept;
-- ten empty or three repeating pages on end are the end, whatever is announced.
+- ten empty or three repeating pages on end are the end, whatever is announced, and so are pages
+  without end that hold nothing but unreadable records, behind everything announced.
 
 Which places of the list a page stands for is told by what was asked for, and by the first page that came in one answer:
 one that is short although more is announced shows a server that sends pages of that size, however many are asked for.
@@ -22,6 +23,7 @@ from itertools import islice
 
 EMPTY_BOUND = 10
 REPEAT_BOUND = 3
+UNREAD_BOUND = 16
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ class Paging:
         self._next = 1
         self._empty_run = self._repeat_run = 0
         self._kept_behind = 0
+        self._unread_only: dict[int, int] = {}
+        self._unread_run = 0
+        self.total_is_wrong = False
         self.ended = False
         self.totals_restored: list[int | None] = []
         self.totals_taken: list[int | None] = []
@@ -174,10 +179,21 @@ class Paging:
 
     def _keep(self, look: Look) -> None:
         self._kept.add(look.number)
+        self.total_is_wrong |= bool(look.rows) and look.number > self.horizon > 0
+        if look.unread and not look.rows:
+            self._unread_only[look.number] = look.unread
         if look.rows == 0:
             return
         self._page_of.setdefault(look.sha256, look.number)
         self._page_of.setdefault(look.identities_sha256, look.number)
+
+    def _count_unread(self, number: int) -> None:
+        """Ends the list where page after page behind everything announced holds nothing that can be read."""
+        unread = self._unread_only.get(number, 0)
+        self._unread_run = self._unread_run + unread if unread else 0
+        if self._unread_run > UNREAD_BOUND and number > self.horizon:
+            self.troubles.append(f"nothing could be read up to page {number}, and no end was seen")
+            self.ended = True
 
     def _advance(self) -> None:
         while not self.ended:
@@ -185,6 +201,7 @@ class Paging:
             if number in self._kept:
                 self._empty_run = self._repeat_run = 0
                 self._kept_behind += number > self.horizon
+                self._count_unread(number)
             elif number in self._empty:
                 self._empty_run += 1
             elif number in self._repeats:
@@ -192,7 +209,7 @@ class Paging:
             else:
                 return
             void = number not in self._kept
-            self.ended = (void and number > self.horizon) or (
+            self.ended |= (void and number > self.horizon) or (
                 self._empty_run >= EMPTY_BOUND or self._repeat_run >= REPEAT_BOUND
             )
             self._next += 1

@@ -104,7 +104,12 @@ class _Loop:
         is_over = self._failure is not None or paging.smaller_pages is not None
         if is_over or self._context.stop.is_set():
             return
-        size = PageSize(paging.page_places, paging.page_is_known, paging.announced_records)
+        size = PageSize(
+            paging.page_places,
+            paging.page_is_known,
+            paging.announced_records,
+            paging.total_is_wrong,
+        )
         for number in paging.wants(self._in_flight.values()):
             future = self._pool.submit(self._context.fetcher.fetch, number, size)
             self._in_flight[future] = number
@@ -121,8 +126,6 @@ class _Loop:
 
     def _store(self, entry: PageEntry) -> None:
         context, paging = self._context, self._paging
-        for rejected in context.fetcher.take_set_aside():
-            context.spool.add_aside(rejected)
         if paging.take(look_of(entry)) is not PageOutcome.KEEP:
             context.spool.add_aside(entry)
             return

@@ -153,6 +153,8 @@ class _Reader:
         if look.unmoved and (look.change is not SourceChange.GROWN or this.reading > 1):
             every = this.is_mixed and this.reading > 1
             tails = look_at_tails(self._context, self._size, every=every)
+        for entry in self._context.fetcher.take_set_aside():
+            self._spool.add_aside(entry)
         found = survey(self._spool, self._fields)
         strays = find_strays(self._spool, self._fields, this.first_page)
         seen = self._sum_up(this, look, tails, found, strays)

@@ -213,7 +213,7 @@ def test_a_stop_keeps_what_is_in_flight_and_names_the_next_command(
         bench.extract()
     assert len(kept) == 4, "the first page alone, then three at a time"
     name = list_snapshots(bench.workspace)[0].name
-    assert caught.value.hint == f"migrate extract --snapshot {name}"
+    assert caught.value.hint == f"migrate extract profiles --snapshot {name}"
     bench.stop.clear()
     found = bench.extract()
     assert found.snapshot == name

@@ -208,4 +208,4 @@ def test_an_interrupted_delta_names_what_it_was_made_since(start: Callable[..., 
     bench.stop.set()
     with pytest.raises(Interrupted) as caught:
         bench.extract("b")
-    assert caught.value.hint == "migrate extract --snapshot b --since a"
+    assert caught.value.hint == "migrate extract profiles --snapshot b --since a"

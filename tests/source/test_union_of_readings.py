@@ -6,9 +6,12 @@ import math
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.source.bisect import MOST_TO_ASK_ONE_BY_ONE
+from migrate.source.fetch import NothingAnswers
 from migrate.source.next_reading import MOST_READINGS
 from tests.source.list_model import Act, ListModel, ModelReading, Record, profiles, read_model
 
@@ -74,6 +77,7 @@ moves = st.builds(
     damaged=st.sets(st.integers(0, 60), max_size=2),
     cap=st.none() | st.integers(2, 12),
     has_single=st.booleans(),
+    concurrency=st.integers(1, 4),
 )
 def test_nothing_that_was_there_all_the_time_is_missing(
     count: int,
@@ -83,6 +87,7 @@ def test_nothing_that_was_there_all_the_time_is_missing(
     damaged: set[int],
     cap: int | None,
     has_single: bool,
+    concurrency: int,
 ) -> None:
     """Up to three moves anywhere: every readable record once and in its newest version, within a bound of requests."""
     model = ListModel(
@@ -93,7 +98,7 @@ def test_nothing_that_was_there_all_the_time_is_missing(
         cap=cap,
         has_single=has_single,
     )
-    found = read(model, limit)
+    found = read(model, limit, concurrency=concurrency)
     check_union(model, found)
     readable = model.always - model.bad
     assert readable <= set(found.ids)
@@ -164,3 +169,33 @@ def test_equal_creation_times_in_any_order_end_complete(
     if found.result.verdict == "proven":
         assert set(found.ids) == set(model.records)
     assert found.result.readings <= 2 or found.result.verdict == "proven"
+
+
+@given(
+    count=st.integers(1, 300),
+    limit=st.integers(1, 60),
+    window=st.integers(1, 300),
+    cap=st.none() | st.integers(1, 60),
+    concurrency=st.integers(1, 4),
+)
+def test_a_list_that_is_answered_only_so_far_is_a_stop_within_a_bound(
+    count: int, limit: int, window: int, cap: int | None, concurrency: int
+) -> None:
+    """Where few places lie behind, they are listed; else it stops, and a resume asks once."""
+    model = ListModel(profiles(count), window=window, cap=cap)
+    pages = -(-count // min(limit, cap or limit))
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = read_model(model, Path(folder), limit, concurrency=concurrency)
+        except NothingAnswers as error:
+            assert window < error.where.position <= window + limit + MOST_TO_ASK_ONE_BY_ONE
+            assert model.requests <= pages + 4 * concurrency + 2 * math.log2(limit) + 70
+            before = model.requests
+            with pytest.raises(NothingAnswers):
+                read_model(model, Path(folder), limit, concurrency=concurrency)
+            assert model.requests == before + 1
+        else:
+            check_union(model, found)
+            assert len(found.ids) == min(count, window)
+            unread = [one.position for one in found.result.unread]
+            assert unread == list(range(min(count, window) + 1, count + 1))
