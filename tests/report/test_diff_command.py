@@ -115,6 +115,5 @@ def test_the_filter_leaves_what_fits(project: Path, tmp_path: Path) -> None:
     assert all("Old name" in text for text in shown)
     assert f"{len(shown)} of {total} sample rows shown" in found
     by_column, _ = dump(page, tmp_path / "profile", "#q=created_at")
-    assert "0 of " + str(total) not in by_column.replace("10 of", ""), (
-        "a row is found by the column and the rule it stands under"
-    )
+    # a row is found by the column and the rule that it stands under
+    assert not re.search(r"\b0 of \d+ sample rows", by_column)
