@@ -23,6 +23,7 @@ from migrate.report.reconcile import summarise_reconciliation
 from migrate.target.client import TargetClient
 from migrate.totals.table import summarise_table
 from migrate.verify.buckets import SYSTEM_COLUMNS, explain_difference, find_interval
+from migrate.verify.deep import DeepDataset
 from migrate.verify.known import read_acknowledged, read_marks, read_written, read_youngest
 from migrate.verify.ledger_counts import read_books
 from migrate.verify.preparation import is_on_its_way
@@ -89,6 +90,9 @@ def run_reconcile(
                 context, client, plan, list(found), wait_s, beside, preparing
             ):
                 found[dataset.dataset] = replace(found[dataset.dataset], deep=dataset)
+            for unread in [one for one, entry in found.items() if entry.deep is None]:
+                nothing = DeepDataset(unread, 0, 0, unverifiable={"*": "no mapping file makes it"})
+                found[unread] = replace(found[unread], deep=nothing)
     not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
     standing = read_standing(context.workspace, plan)
     found = {name: _as_it_stands(entry, standing) for name, entry in found.items()}

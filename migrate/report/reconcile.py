@@ -60,6 +60,7 @@ def _summarise_deep(deep: DeepDataset) -> dict[str, Any]:
         "merged_away": deep.merged_away,
         "pending": deep.pending,
         "compared": deep.compared,
+        "verified": deep.verified,
         "there_before": deep.there_before,
         "outside": deep.outside,
         "unsettled": dict(deep.unsettled),

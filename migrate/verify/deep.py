@@ -66,6 +66,7 @@ class DeepDataset:
     recipe_changed: int = 0
     merged_away: int = 0
     pending: int = 0
+    verified: int = 0
     there_before: int = 0
     outside: int = 0
     unsettled: Mapping[str, int] = field(default_factory=dict)
@@ -77,12 +78,12 @@ class DeepDataset:
 
     @property
     def verdict(self) -> Verdict:
-        """`mismatch` for what counts, `pending` for what still moves, `unverified` where nothing could be told."""
+        """`mismatch` for what counts, `pending` for what still moves, `unverified` where a column could not be told."""
         if self.missing or self.extra or self.doubled or self.different:
             return "mismatch"
         if self.pending:
             return "pending"
-        return "unverified" if "*" in self.unverifiable else "match"
+        return "unverified" if self.unverifiable else "match"
 
 
 def verify_dataset(
@@ -216,6 +217,8 @@ def _count(
         dataset=expected.rules.dataset,
         expected=tally.expected,
         compared=tally.compared,
+        # compared = verified + those with a difference, for good or still moving
+        verified=max(0, tally.compared - _with_difference(found) - pending),
         pending=pending,
         there_before=tally.there_before,
         outside=tally.outside,
@@ -232,6 +235,12 @@ def _count(
         recipe_changed=records.get("recipe_changed", 0),
         merged_away=records.get("merged_away", 0),
     )
+
+
+def _with_difference(found: pl.LazyFrame) -> int:
+    """How many records hold another value somewhere, whether that counts or not."""
+    differs = found.filter(pl.col("finding").is_in(["different", "recipe_changed"]))
+    return int(differs.select("key", "masterid").unique().select(pl.len()).collect().item())
 
 
 def _pairs(counted: pl.LazyFrame) -> dict[str, int]:

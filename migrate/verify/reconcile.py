@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from migrate.verify.totals import TotalsTable
 
 Verdict = Literal["match", "mismatch", "pending", "undone"]
-PlanVerdict = Literal["match", "mismatch", "pending", "unfinished", "undone"]
+PlanVerdict = Literal["match", "mismatch", "pending", "unfinished", "unverified", "undone"]
 _WAITS_S = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0)
 _RESTS_AFTER = 4
 
@@ -140,7 +140,11 @@ class Reconciliation:
             return "pending"
         if not self.totals_equal:
             return "mismatch"
-        return "match" if self.is_finished else "unfinished"
+        if not self.is_finished:
+            return "unfinished"
+        # a read-back that was asked for and could not be told of a dataset or a column proves nothing of it
+        is_proven = "unverified" not in verdicts and not (deep and self.unverifiable)
+        return "match" if is_proven else "unverified"
 
     @property
     def settles_at(self) -> datetime | None:
