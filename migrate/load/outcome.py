@@ -105,7 +105,7 @@ class Outcomes:
             self._gates.rejected += totals[name].rejected
             self._gates.merged += totals[name].merged
             self._gates.protected += totals[name].protected
-            self.queues[name].ever_written = totals[name].written > 0
+            self.queues[name].ever_written = bool(self.plan.undoes or totals[name].written)
             self.queues[name].poison = self.ledger.lessons.are_set_aside(name)
             self._canaries.begin(
                 self.queues[name],

@@ -28,6 +28,7 @@ from migrate.project import start_project
 from migrate.report.undo import judge_undo, render_undo
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
+from tests.harness import wait_until
 
 from .conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
 
@@ -112,9 +113,15 @@ def open_shop(place: Path, box: Sandbox) -> Shop:
     (place / "project" / "migrate.toml").write_text(
         f'[datatrics]\nbase_url = "{box.datatrics_url}"\nproject_id = "demo"\nrequests_per_second = 1000\n'
         f'[octolis]\nbase_url = "{box.octolis_url}"\nlimit_speed = 50\n[octolis.datasets]\ncontacts = "contacts"\n'
-        "[gates]\nmax_merges = 10\n"
+        "[gates]\nmax_merges = 10\ncanary = 0\n"
     )
     return Shop(make_job(load_project(place / "project" / "migrate.toml", KEYS)), box)
+
+
+def let_it_be_older(seconds: float = 1.1) -> None:
+    """Until what was just written is surely older than the load: the service tells its time in whole seconds."""
+    began = time.time()
+    wait_until(lambda: time.time() - began > seconds)
 
 
 def migrate(shop: Shop, *profiles: dict[str, Any]) -> None:
@@ -298,6 +305,7 @@ def test_a_key_that_a_create_took_over(place: Path) -> None:
         shop = open_shop(place, box)
         shop.write({"contact_key": "old:1", "email": "one@example.test", "city": "Old"})
         before = shop.rows()
+        let_it_be_older()
         migrate(shop, {"profileid": "shop:2", "email": "one@example.test", "city": "New"})
         assert list(shop.rows()) == ["shop:2"]
         done = run_undo(shop.context, None, wait_s=0)
@@ -310,6 +318,7 @@ def test_a_key_that_somebody_has_by_now(place: Path) -> None:
     with Sandbox(settings(place)) as box:
         shop = open_shop(place, box)
         shop.write({"contact_key": "old:1", "email": "one@example.test", "city": "Old"})
+        let_it_be_older()
         migrate(shop, {"profileid": "shop:2", "email": "one@example.test", "city": "New"})
         shop.write({"contact_key": "old:1", "city": "Somebody else"})
         done = run_undo(shop.context, None, wait_s=0)
