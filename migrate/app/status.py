@@ -154,7 +154,12 @@ class LoadState:
 
 
 def read_load(
-    workspace: Workspace, octolis: Octolis, names: Sequence[str], plan: str | None, now: float
+    workspace: Workspace,
+    octolis: Octolis,
+    keys: int,
+    plan: str | None,
+    now: float,
+    names: Sequence[str] = (),
 ) -> LoadState:
     """How the load of a plan, the newest where none is named, stands. Reads files only.
 
@@ -162,7 +167,7 @@ def read_load(
     """
     opened = open_plan(workspace, plan, check_files=False)
     totals = read_totals(workspace, opened.name)
-    means = Means(max(1, len(names)), octolis.account_share, octolis.limit_speed)
+    means = Means(max(1, keys), octolis.account_share, octolis.limit_speed)
     budget = windows_file(octolis.base_url, workspace.root)
     limits = (means.keys, means.speed, means.account_share)
     points = read_points_left(budget, now, *limits, names)

@@ -58,7 +58,7 @@ def follow(app: App, name: str | None, every_s: float) -> None:
     begun_s, first = time.monotonic(), None
     with app.interruptible(announce=False) as stop:
         while True:
-            state = read_load(workspace, project.octolis, keys, name, time.time())
+            state = read_load(workspace, project.octolis, len(keys), name, time.time(), keys)
             first = state.done if first is None else first
             waited_s = time.monotonic() - begun_s
             click.clear()
