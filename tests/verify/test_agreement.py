@@ -23,6 +23,8 @@ from migrate.mapping.model import Mapping
 from migrate.mapping.payload import payloads
 from migrate.mapping.transform import Settings, map_rows, needed_fields
 from migrate.plan.collapse import CollapseRule, collapse_rows
+from migrate.plan.record_order import CREATED
+from migrate.plan.rows import created_of
 from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.resources import RESOURCES
 from migrate.verify.evaluate import Evaluator
@@ -217,10 +219,10 @@ class Maker:
             columns["place"] = {"from": "position", "type": "integer"}
         return made
 
-    def record(self) -> dict[str, Any]:
-        """One record of a snapshot."""
+    def record(self, place: int) -> dict[str, Any]:
+        """One record of a snapshot, with an identity of its own."""
         found: dict[str, Any] = {
-            "profileid": self.of("1", "2", "3", 4),
+            "profileid": self.of(str(place), place),
             "source": self.of("a", "b", "c"),
         }
         for field in ("a", "b", "c"):
@@ -252,13 +254,17 @@ def _page(records: list[dict[str, Any]]) -> pl.DataFrame:
 def _planned(mapping: Mapping, rows: pl.DataFrame) -> tuple[Mapped, dict[str, Any]]:
     wanted = needed_fields(mapping) - set(rows.columns)
     nothing = [pl.lit(None, pl.String).alias(name) for name in sorted(wanted)]
-    mapped = map_rows(mapping, rows.with_columns(nothing), {}, Settings(ZONES))
+    settings = Settings(ZONES)
+    mapped = map_rows(mapping, rows.with_columns(nothing), {}, settings)
     consents = [name for name, column in mapping.columns.items() if column.consent]
     rule = CollapseRule(
         mapping.collapse.by, mapping.collapse.source_order, mapping.collapse.fill_gaps, consents
     )
     accepted = mapped.accepted.with_row_index("_row")
-    final = collapse_rows(accepted, list(mapping.columns), rule, mapping.resource).rows
+    accepted = accepted.with_columns(created_of(rows, accepted, settings))
+    final = collapse_rows(
+        accepted, list(mapping.columns), rule, mapping.resource, drop=(CREATED,)
+    ).rows
     bodies = [json.loads(body, parse_float=str, parse_int=str) for body in payloads(mapping, final)]
     made = {
         str(body["key"]): {name: _text(value) for name, value in body.items()} for body in bodies
@@ -303,7 +309,7 @@ def compare(folder: Path, seed: int) -> list[str]:
         mapping = read_mappings(folder)["contacts"]
     except MappingError:
         return ["refused"]
-    rows = _page([maker.record() for _ in range(RECORDS)])
+    rows = _page([maker.record(place) for place in range(1, RECORDS + 1)])
     rules = read_rules(folder)["contacts"]
     made = expect_dataset(rules, [rows], Conventions(ZONES), {}, lambda _n: None)
     mapped, planned = _planned(mapping, rows)
