@@ -27,7 +27,7 @@ HEAD = """\
 Made by `python docs/generate_mapping.py` from the language's own model; do not edit.
 
 A mapping file says what becomes of each field of a resource in one dataset of the target. It is the document the customer
-signs, so it is complete, says why, and is wrong loudly.
+signs, so it is complete, says why, and shows where it may be wrong.
 
 ```yaml
 # yaml-language-server: $schema=mapping.schema.json

@@ -104,7 +104,7 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
         raise WorkspaceError(
             f"{path} cannot be written: {trouble}",
-            hint="free disk space or mend the permissions, then give the same command again",
+            hint="free disk space or fix the permissions, then give the same command again",
         ) from None
     finally:
         temporary.unlink(missing_ok=True)

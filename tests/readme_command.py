@@ -11,7 +11,7 @@ MARKERS = {"demo": "migrate demo", "test": "pytest"}
 
 
 def quick_start_commands(text: str) -> list[str]:
-    """The commands of the section «Quick start», in order; a fenced `sh` block holds one."""
+    """The commands of the section "Quick start", in order; a fenced `sh` block holds one."""
     section = text.split("## Quick start", 1)[1].split("\n## ", 1)[0]
     return [block.strip() for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)]
 

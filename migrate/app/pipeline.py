@@ -267,7 +267,7 @@ def refuse_broken(plan: Plan, findings: Sequence[GateFinding]) -> None:
         raise GateError(
             f"plan {plan.name!r} is stopped by a safety gate:\n"
             + "\n".join(f"{finding.gate}: {finding.text}" for finding in broken),
-            hint="look at the plan; then mend the cause, or raise the limit under [gates] in migrate.toml on purpose",
+            hint="look at the plan; then fix the cause, or raise the limit under [gates] in migrate.toml on purpose",
         )
 
 

@@ -107,7 +107,7 @@ def discard(
         raise UsageError(
             f"{nameless.height:,} of these records have no id, such as {nameless['reject'][0]}: no later "
             "plan could tell them from others",
-            hint="have them mended at the source, or leave them out by `where` in the mapping",
+            hint="have them fixed at the source, or leave them out by `where` in the mapping",
         )
     rejected = chosen["reject"].to_list()
     with LedgerNotes(workspace.ledger) as notes:
@@ -153,7 +153,7 @@ def keep(
 def replay(context: Context, name: str | None, *, plan_only: bool = False) -> Replay:
     """Sends what was rejected through the mappings, the plan's rules, the gates and the load again.
 
-    Permanent rejects need a new plan of the same snapshot, which sees the mended mapping and what the target holds by
+    Permanent rejects need a new plan of the same snapshot, which sees the fixed mapping and what the target holds by
     now: so only what is not there is sent, also rows that waited for a rejected parent. Feeds are left out, since a new
     plan sends a webhook everything again. Where all open rejects are transient, the plan itself is loaded again.
 
@@ -171,7 +171,7 @@ def replay(context: Context, name: str | None, *, plan_only: bool = False) -> Re
     if before["dataset"].is_in(list(plan.document.webhook_ids)).all():
         raise UsageError(
             "all open rejects are of feeds; a new plan of a feed would send all of its rows to the webhook again",
-            hint="mend the mapping, give it a `where` that leaves only these records, and plan that",
+            hint="fix the mapping, give it a `where` that leaves only these records, and plan that",
         )
     _refuse_older(context.workspace, plan)
     used = plan.document.snapshot
@@ -231,7 +231,7 @@ def _each_fate(
     known = pl.concat(
         [_ends(context, new, dataset, sent) for dataset in before["dataset"].unique().sort()]
     )
-    # A record that went into a row is told by the row, whatever else is said of one of its elements.
+    # A record that went into a row is described by the row, whatever else is said of one of its elements.
     first = known.unique(list(IDENTITY), keep="first", maintain_order=True)
     joined = before.join(
         first, on=list(IDENTITY), how="left", nulls_equal=True, maintain_order="left"

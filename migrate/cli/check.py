@@ -43,7 +43,7 @@ def check(app: App, lift_waits: bool) -> None:
     failed = count["fail"]
     told = [
         f"{count[level]} {word}"
-        for level, word in (("fail", "failed"), ("warn", "to think about"))
+        for level, word in (("fail", "failed"), ("warn", "to look at"))
         if count[level]
     ]
     told.append(f"{count['pass']} of {len(findings)} checks passed")

@@ -129,7 +129,7 @@ def export(app: App, name: str | None, form: str) -> None:
 @click.option("--plan-only", is_flag=True, help="Make the new plan and do not load it.")
 @pass_app
 def replay(app: App, name: str | None, plan_only: bool) -> None:
-    """Send what was rejected through the same rules and gates again, after the mapping or the server was mended.
+    """Send what was rejected through the same rules and gates again, after the mapping or the server was fixed.
 
     A new plan of the same snapshot is made and loaded: it plans only what the target does not hold yet.
     """

@@ -114,7 +114,7 @@ def safe_command_line(arguments: Sequence[str]) -> str:
 
 
 def raised_gates(gates: Gates) -> Mapping[str, str]:
-    """The safety gates that the project file sets otherwise than they stand by default."""
+    """The safety gates that the project file sets to another value than the default."""
     usual = type(gates)()
     told: dict[str, str] = {}
     for name in type(gates).model_fields:

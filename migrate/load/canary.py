@@ -102,7 +102,7 @@ class Canaries:
             return
         found = lessons.canary(dataset.name)
         if found is not None and found.verdict == "differs":
-            # What was wrong may be mended by now, and only a new write shows it.
+            # What was wrong may be fixed by now, and only a new write shows it.
             for one in written:
                 self.ledger.unsettle(dataset.name, one.batch, [one.position])
             written = []
@@ -156,7 +156,7 @@ class Canaries:
         return GateError(
             f"{canary.dataset.place} refuses the canary: it took none of {len(canary.refused)} records, and nothing "
             "else of it was sent:\n" + "\n".join(f"- {text}" for text in told),
-            hint="mend the mapping and make a new plan with `migrate plan`, or have the dataset mended in Octolis (its "
+            hint="fix the mapping and make a new plan with `migrate plan`, or have the dataset fixed in Octolis (its "
             "id, a read-only SQL dataset, mandatory columns, types); none of its records counts as rejected; then "
             f"migrate load --plan {self.plan}",
         )
@@ -194,8 +194,8 @@ def _differs(dataset: DatasetToLoad, found: CanaryVerdict, plan: str) -> GateErr
         f"{dataset.place}: the canary is not what was sent; nothing else of the dataset was sent:\n"
         + "\n".join(f"- {text}" for text in found.told)
         + f"\nthere now, and to be seen to: masterid {', '.join(found.masterids)}",
-        hint="mend the mapping (`recipe: true` for a column that the target prepares itself) and make a new plan, or "
-        f"have the dataset mended in Octolis and give this again: migrate load --plan {plan}; to load it as it is: "
+        hint="fix the mapping (`recipe: true` for a column that the target prepares itself) and make a new plan, or "
+        f"have the dataset fixed in Octolis and give this again: migrate load --plan {plan}; to load it as it is: "
         f"migrate load --plan {plan} --canary 0",
     )
 

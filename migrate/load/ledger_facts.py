@@ -61,7 +61,7 @@ WHERE d.dataset_id = :dataset_id AND r.state = 'written' AND r.masterid IS NOT N
 class RunRecord:
     """A command that was given. Times are seconds since 1970; `ended_at` and `exit_code` are None where it was killed.
 
-    `confirmations`: what whoever gave it has confirmed; `gates`: limits set otherwise than they stand by default;
+    `confirmations`: what whoever gave it has confirmed; `gates`: limits that differ from their defaults;
     `stopped_by`: the safety gate that ended it.
     """
 

@@ -37,7 +37,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class RunBegun:
-    """A command as it begins. `gates`: the limits that the project file sets otherwise than they stand by default."""
+    """A command as it begins. `gates`: the limits that the project file sets to another value than the default."""
 
     command: str
     command_line: str

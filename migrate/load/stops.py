@@ -38,6 +38,6 @@ def refuses_first(plan: str, place: str, refused: Sequence[Rejected]) -> GateErr
         f"{place} refuses every record of its first batch, {len(refused):,} of {len(refused):,}; none of them counts "
         "as rejected, and nothing else of it was sent:\n"
         + "\n".join(f"- {text}" for text in list(told)[:_REASONS]),
-        hint="mend the mapping and make a new plan with `migrate plan`, or have the dataset mended in Octolis and give "
+        hint="fix the mapping and make a new plan with `migrate plan`, or have the dataset fixed in Octolis and give "
         f"this again: migrate load --plan {plan}",
     )

@@ -206,7 +206,7 @@ def _validate(document: Document) -> tuple[Mapping | None, list[Problem]]:
 
 
 def _once_a_place(problems: list[Problem]) -> list[Problem]:
-    """The first problem of each place: what follows from it is told once it is mended."""
+    """The first problem of each place: what follows from it is told once it is fixed."""
     return list({problem.place: problem for problem in reversed(problems)}.values())
 
 

@@ -37,20 +37,20 @@ def describe(error: ValidationError, document: Document) -> list[Problem]:
 
 def repair(tree: Any, error: ValidationError) -> Any:
     """The tree without what the error is about, so that what is wrong with the rest can be told in the same round."""
-    mended = copy.deepcopy(tree)
+    fixed = copy.deepcopy(tree)
     for detail in error.errors():
-        path = _path_in(mended, detail["loc"])
+        path = _path_in(fixed, detail["loc"])
         if detail["type"] == "missing":
-            holder = _value_at(mended, path)
+            holder = _value_at(fixed, path)
             if isinstance(holder, dict):
-                holder[str(detail["loc"][-1])] = _stand_in(mended, str(detail["loc"][-1]))
+                holder[str(detail["loc"][-1])] = _stand_in(fixed, str(detail["loc"][-1]))
         elif path:
-            holder, last = _value_at(mended, path[:-1]), path[-1]
+            holder, last = _value_at(fixed, path[:-1]), path[-1]
             if isinstance(holder, dict):
                 holder.pop(last, None)
             elif isinstance(holder, list) and isinstance(last, int):
                 holder[last] = "trim"
-    return mended
+    return fixed
 
 
 def _stand_in(tree: Any, key: str) -> Any:

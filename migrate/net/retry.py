@@ -1,4 +1,4 @@
-"""Trying again: jittered back-off inside a budget of time, as told by Retry-After where the server says so."""
+"""Trying again: jittered back-off inside a budget of time, by Retry-After where the server says so."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _PLAIN = frozenset({"", "identity"})
 
 
 class UnpackingError(Exception):
-    """A body that is too large, packed otherwise than asked for, or not whole; the text says which."""
+    """A body that is too large, packed in another way than asked for, or not whole; the text says which."""
 
 
 def unpack_body(pieces: Iterable[bytes], encoding: str, is_over: Callable[[], bool]) -> bytes:

@@ -1,6 +1,6 @@
 """The texts that a plan was made from, kept in its folder: what looks back at a load reads them, and nothing beside it.
 
-Mappings are edited after a load, for instance to mend what was rejected. What was loaded stays what it was.
+Mappings are edited after a load, for instance to fix what was rejected. What was loaded stays what it was.
 """
 
 from __future__ import annotations

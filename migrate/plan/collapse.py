@@ -75,7 +75,7 @@ def collapse_rows(
     so and no other row says false; it is false where any row says false, which no default does; gap filling never
     gives one.
 
-    **Shape**: `rows` may have `_created`, and then first and later are told by the order of records
+    **Shape**: `rows` may have `_created`, and then first and later follow from the order of records
     (`record_order`), else by `_row`, or else by the order of `rows`. Any other columns are taken along
     from the winner, but for those to `drop`.
 

@@ -177,7 +177,7 @@ class Partitions:
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise WorkspaceError(
                     f"{path} cannot be written: {error}",
-                    hint="free disk space or mend the permissions, then give the same command again",
+                    hint="free disk space or fix the permissions, then give the same command again",
                 ) from None
             self._files.append(_File(path, rows.height, frozenset(filled), self.schema))
         self._held, self._held_bytes = [], 0

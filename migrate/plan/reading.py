@@ -117,7 +117,7 @@ def read_target(
 def _still_holds(
     target: TargetReader, place: ReadingPlace, state: State, progress: Progress
 ) -> bool:
-    """Whether the target is what rounds that have ended read, told by two requests: its count, and its last row.
+    """Whether the target is what rounds that have ended read, by two requests: its count, and its last row.
 
     What was written since stands at the end of the export, in ascending order of modification.
     """

@@ -142,7 +142,7 @@ class Finder:
         parts = frozenset(folded for folded in map(fold, exact) if folded)
         self.digests = frozenset(digests)
         self.needles = tuple(sorted(forms | parts))
-        """One of these a text must contain, folded, to hold any of the values otherwise than hashed."""
+        """One of these a text must contain, folded, to hold any of the values in another form than hashed."""
         words = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
         anywhere = [re.escape(part) for part in sorted(parts, key=len, reverse=True)]
         patterns = [f"{_BEFORE}(?:{words}){_AFTER}"] if words else []

@@ -1,4 +1,4 @@
-"""What one plan does otherwise than another: what a change of a mapping changes, before anything is loaded."""
+"""How one plan differs from another: what a change of a mapping changes, before anything is loaded."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def _notes(runs: Sequence[RunRecord]) -> list[str]:
             lines.append(f"{head} confirmed {name} {value}")
         if run.gates and run.gates != gates:  # said once, and again where they were changed
             told = ", ".join(f"{name} = {value}" for name, value in run.gates.items())
-            lines.append(f"{head} had gates set otherwise than by default: {inert(told)}")
+            lines.append(f"{head} had gates that differ from the defaults: {inert(told)}")
         gates = run.gates
         if run.stopped_by:
             lines.append(f"{head} was stopped: {inert(run.stopped_by.splitlines()[0])}")

@@ -108,7 +108,7 @@ def _loss_lines(result: LoadResult) -> list[str]:
             f"Not stored, since these columns do not accept writes (protected): {_listed(protected)}."
         )
     if altered:
-        lines.append(f"Stored otherwise than sent (altered): {_listed(altered)}.")
+        lines.append(f"Stored in another form than sent (altered): {_listed(altered)}.")
     return lines
 
 

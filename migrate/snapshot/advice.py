@@ -22,16 +22,16 @@ def advise(name: str, result: ResourceResult) -> Iterator[str]:
             f"read it once more while the source rests: {again}"
         )
     elif result.verdict == "unproven" and not (result.unread or result.damaged):
-        yield (f"{name} is not proven: {result.reason}; mend that and read it again: {again}")
+        yield (f"{name} is not proven: {result.reason}; fix that and read it again: {again}")
     if result.unread:
         yield (
-            f"{name}: {len(result.unread):,} record(s) cannot be read; have Datatrics mend them at "
+            f"{name}: {len(result.unread):,} record(s) cannot be read; have Datatrics fix them at "
             f"the places listed, then: {again}"
         )
     if result.damaged:
         yield (
             f"{name}: {result.damaged:,} record(s) hold bytes that are no UTF-8; they are in the "
-            f"snapshot with U+FFFD in their place, and as they came in {name}/{DAMAGED}; mend them "
+            f"snapshot with U+FFFD in their place, and as they came in {name}/{DAMAGED}; fix them "
             f"in the source, then: {again}"
         )
     if result.vanished:

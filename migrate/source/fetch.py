@@ -97,17 +97,17 @@ class PageFetcher:
         attempts = self._service.attempts(f"Datatrics: {self.resource.name}, page {number}")
         answers_before = self._answers
         wanted = self._wanted(number, self.limit)
-        mend = False
+        fix = False
         with contextlib.ExitStack() as doubt:
             while True:
                 body = b""
                 try:
                     body = self._service.ask(wanted)
-                    entry = self._store(number, body, mend=mend)
+                    entry = self._store(number, body, fix=fix)
                 except TransientError as error:
                     if isinstance(error, DamagedTextError):
                         # The same once more is no accident on the way: it is stored like that.
-                        mend = True
+                        fix = True
                         self._keep_damaged(number, body)
                     if attempts.failures == 1 and error.wait_s is None:
                         # Where many pages fail for one reason, one of them finds out which.
@@ -157,8 +157,8 @@ class PageFetcher:
         self._answers += 1  # only compared with what it was, so a lost count does no harm
         self._good.appendleft(wanted)
 
-    def _store(self, number: int, body: bytes, *, mend: bool) -> PageEntry:
-        task = PageTask(str(self._spool.folder), self.resource.fields, number, body, mend)
+    def _store(self, number: int, body: bytes, *, fix: bool) -> PageEntry:
+        task = PageTask(str(self._spool.folder), self.resource.fields, number, body, fix)
         done = self._workers.perform(task)
         if isinstance(done, Failed):
             raise done.error()
@@ -168,7 +168,7 @@ class PageFetcher:
 
     def _keep_damaged(self, number: int, body: bytes) -> None:
         with contextlib.suppress(TransientError):
-            self._set_aside.append(self._store(number, body, mend=True))
+            self._set_aside.append(self._store(number, body, fix=True))
 
     def take_set_aside(self) -> Iterator[PageEntry]:
         """The entries of answers that were not taken for pages, each once; their records came all the same."""

@@ -85,7 +85,7 @@ def read_damaged_page(number: int, body: bytes) -> Page:
     are. Raises TransientError for anything else that is no whole list answer.
     """
     data = _trimmed(body)
-    mended = read_page(number, data.decode("utf-8", "replace").encode())
+    fixed = read_page(number, data.decode("utf-8", "replace").encode())
     # Such bytes as lone surrogates, which no text that was decoded can hold otherwise.
     text = data.decode("utf-8", "surrogateescape")
     try:
@@ -95,7 +95,7 @@ def read_damaged_page(number: int, body: bytes) -> Page:
     received = [record.encode("utf-8", "surrogateescape") for record in records]
     items = tuple(one.decode("utf-8", "replace").encode() for one in received)
     damaged = {row: one for row, one in enumerate(received) if one != items[row]}
-    return replace(mended, items=items, damaged=damaged)
+    return replace(fixed, items=items, damaged=damaged)
 
 
 def _items_text(text: str) -> str:

@@ -9,9 +9,10 @@ lies behind everything announced. Behind it no page is asked for, so every readi
 - ten empty or three repeating pages on end are the end, whatever is announced, and so are pages
   without end that hold nothing but unreadable records, behind everything announced.
 
-Which places of the list a page stands for is told by what was asked for, and by the first page that came in one answer:
-one that is short although more is announced shows a server that sends pages of that size, however many are asked for.
-Never is it told by what could be read. Until it is known, one page is asked for at a time.
+Which places of the list a page stands for follows from what was asked for, and from the first page that came in
+one answer: one that is short although more is announced shows a server that sends pages of that size, however many
+are asked for.
+It never follows from what could be read. Until it is known, one page is asked for at a time.
 """
 
 from __future__ import annotations

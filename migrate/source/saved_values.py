@@ -1,6 +1,6 @@
 """The JSON values of a saved file, whatever it is packed with, encoded in and laid out like.
 
-A file holds one value, over as many lines as it likes, or one a line. Which of the two is told by
+A file holds one value, over as many lines as it likes, or one a line. Which of the two follows from
 its first line: one that is a whole value is followed by others, one that is not is where the one
 value begins.
 """

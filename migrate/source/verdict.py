@@ -120,7 +120,7 @@ def _swapped() -> str:
 def _drift(start: int, end: int, seen: Observation) -> str:
     by = f"by {end - start:+,} records" if start != end else "without a change in their number"
     return (
-        f"the source moved {by} while it was read and did not come to rest in {seen.rounds} further "
+        f"the source moved {by} while it was read and went on changing through {seen.rounds} further "
         f"readings; {_counted(end, seen.distinct)}"
     )
 

@@ -17,14 +17,14 @@ from migrate.source.page import DamagedTextError, Page, read_damaged_page, read_
 class PageTask(msgspec.Struct, frozen=True, tag=True):
     """A list answer to be read and written into the spool in `folder`.
 
-    `mend`: bytes that are no UTF-8 are taken for what the service has stored.
+    `fix`: bytes that are no UTF-8 are taken for what the service has stored.
     """
 
     folder: str
     fields: IdentityFields
     number: int
     body: bytes
-    mend: bool = False
+    fix: bool = False
 
 
 class PageDone(msgspec.Struct, frozen=True, tag=True):
@@ -55,13 +55,13 @@ Result = PageDone | PartDone | Failed
 
 
 def perform(task: Task) -> Result:
-    """What became of a task. Raises nothing that a user could mend."""
+    """What became of a task. Raises nothing that a user could fix."""
     try:
         if isinstance(task, PartTask):
             return write_part(task)
         if isinstance(task, AlignTask):
             return align_part(task)
-        read = read_damaged_page if task.mend else read_page
+        read = read_damaged_page if task.fix else read_page
         page = read(task.number, task.body)
         return PageDone(store_page(page, Spool(Path(task.folder)), task.fields))
     except TransientError as error:

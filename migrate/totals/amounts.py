@@ -1,6 +1,6 @@
 """Amounts of money out of text, in every spelling that shops send; decimal from the first digit on.
 
-Which mark is the decimal one is told by the text itself (`1.234,56`), or by the other amounts of
+Which mark is the decimal one follows from the text itself (`1.234,56`), or by the other amounts of
 the same source (`1,299` beside `12.50`). What neither tells is unreadable, never guessed. A lone
 point is a decimal point, as in JSON, unless the source writes points between thousands.
 """

@@ -69,7 +69,7 @@ class SourceCount:
 class DatasetReconciliation:
     """One dataset's equation with its verdict and, for a difference, what explains it.
 
-    `pending` is a count that has not come to rest, or that lacks what the target may still be preparing; `deep` what
+    `pending` is a count that still changes, or that lacks what the target may still be preparing; `deep` what
     the read-back of every record found, if it was asked. `settles_at`: from when on a difference is believed.
     """
 

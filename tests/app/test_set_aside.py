@@ -75,7 +75,7 @@ class Shop:
         rows = httpx.get(url, headers=HEADERS).json()["records"]
         return {row["order_key" if dataset == "orders" else "line_key"] for row in rows}
 
-    def mend(self, total: str) -> None:
+    def fix(self, total: str) -> None:
         """Another rule for the total of an order."""
         file = self.mappings / "orders.yaml"
         file.write_text(file.read_text().replace("total: {from: total, type: float}", total))
@@ -130,7 +130,7 @@ def test_a_replay_brings_the_lines_along(shop: Shop) -> None:
     """With its order a line is released; of each reject it is told what became of it."""
     shop.plan("a")
     run_load(shop.context, name="a")
-    shop.mend('total: {from: total, type: float, values: {"n/a": "0.00"}, unlisted: keep}')
+    shop.fix('total: {from: total, type: float, values: {"n/a": "0.00"}, unlisted: keep}')
     done = replay(shop.context, "a")
     assert done.fates == {"sent": 1, "rejected again": 1}
     assert shop.keys("orders") == {"1", "2", "4"}
@@ -157,7 +157,7 @@ def test_what_is_discarded_stays_away(shop: Shop) -> None:
     shop.plan("a")
     [reject] = rejects_of(workspace, "a")[1].filter(pl.col("id") == "2")["reject"]
     discard(workspace, "a", [reject], None, "agreed with the customer")
-    shop.mend(
+    shop.fix(
         'total: {from: total, type: float, values: {"n/a": "0.00", "bad": "1.00"}, unlisted: keep}'
     )
     plan = shop.plan("b")
@@ -188,7 +188,7 @@ def test_a_plan_is_stale_once_one_of_its_records_is_discarded(shop: Shop) -> Non
     rejects = (
         rejects_of(workspace, "a")[1].filter(pl.col("dataset") == "orders")["reject"].to_list()
     )
-    shop.mend(
+    shop.fix(
         'total: {from: total, type: float, values: {"n/a": "0.00", "bad": "1.00"}, unlisted: keep}'
     )
     shop.plan("b")
@@ -212,7 +212,7 @@ def test_a_replay_of_a_delta(shop: Shop) -> None:
         1,
     )
     run_load(shop.context, name="n")
-    shop.mend('total: {from: total, type: float, values: {"odd": "0.00"}, unlisted: keep}')
+    shop.fix('total: {from: total, type: float, values: {"odd": "0.00"}, unlisted: keep}')
     done = replay(shop.context, "n")
     assert done.fates == {"sent": 1}
     assert (shop.keys("orders"), "5:1" in shop.keys("lines")) == ({"1", "4", "5"}, True)

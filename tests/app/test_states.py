@@ -199,7 +199,7 @@ def test_the_undo_of_one_of_two(shop: Shop) -> None:
 
 
 def test_what_was_loaded_is_looked_at_with_its_own_mapping(shop: Shop) -> None:
-    """After the mapping was mended, undo, deep verification, trace and evidence of the first plan still work."""
+    """After the mapping was fixed, undo, deep verification, trace and evidence of the first plan still work."""
     shop.plan("a")
     shop.load("a")
     mapping = shop.context.project.mappings / "contacts.yaml"

@@ -245,7 +245,7 @@ def test_a_snapshot_that_cannot_be_read(make_project: MakeProject) -> None:
 
 
 def test_a_project_without_records(make_project: MakeProject) -> None:
-    """Lists without a single record are to think about: the key may be good and the project another one."""
+    """Lists without a single record are a warning: the key may be good and the project another one."""
     done = make_project(feeding=False).run("check", "--json")
     assert (done.code, levels(done)["datatrics profiles"]) == (0, "warn")
     assert "project_id" in finding(done, "datatrics profiles")["hint"]

@@ -37,7 +37,7 @@ def test_a_purge_that_nobody_confirmed(make_project: MakeProject) -> None:
 
 
 def test_an_extract_that_came_to_nothing(make_project: MakeProject) -> None:
-    """The next command works once the cause is mended, and a person can be erased: there is nobody in it."""
+    """The next command works once the cause is fixed, and a person can be erased: there is nobody in it."""
     project = make_project()
     project.write(source_url='"http://127.0.0.1:9/2.0"', datatrics="retry_budget_s = 0.1")
     assert project.run("extract", "-q").code == 6

@@ -36,7 +36,7 @@ def test_the_name_of_a_command() -> None:
 
 
 def test_gates_that_were_raised() -> None:
-    """Only those that stand otherwise than by default, as they stand in the file."""
+    """Only those that differ from the defaults, as they stand in the file."""
     assert raised_gates(Gates()) == {}
     assert raised_gates(Gates.model_validate({"max_merges": 9, "max_errors": "5%"})) == {
         "max_merges": "9", "max_errors": "5%",

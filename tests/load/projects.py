@@ -1,4 +1,4 @@
-"""What the tests of the commands do with a project: prepare it, mend a mapping, look at ledger and target."""
+"""What the tests of the commands do with a project: prepare it, fix a mapping, look at ledger and target."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def writes(project: Project) -> int:
         return sum(entry.requests for plan in view.plans() for entry in view.totals(plan).values())
 
 
-def mend(project: Project, dataset: str, old: str, new: str) -> None:
+def fix(project: Project, dataset: str, old: str, new: str) -> None:
     """Changes a mapping file."""
     file = project.folder / "mappings" / f"{dataset}.yaml"
     text = file.read_text(encoding="utf-8")

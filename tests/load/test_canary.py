@@ -97,7 +97,7 @@ def test_a_protected_column_is_found_by_the_canary(
 
 
 def test_a_canary_that_is_mended_goes_on(start_sandbox, run, make_plan, contacts, datasets_file):
-    """Where the dataset was mended since, the same command writes the record anew and loads the rest."""
+    """Where the dataset was fixed since, the same command writes the record anew and loads the rest."""
     rows = contacts(2, 20)
     rows[1][7]["lifetime_value"] = 3.5
     plan = make_plan(contacts=rows)

@@ -151,7 +151,7 @@ def test_patience_is_bounded():
 def test_a_fault_of_the_whole_dataset_rejects_nothing(
     concurrency, batches, run, make_plan, contacts, workspace
 ):
-    """A dataset that refuses all it is sent stops the load; when its cause is mended, all of it gets in."""
+    """A dataset that refuses all it is sent stops the load; when its cause is fixed, all of it gets in."""
     ill = [True]
     rows = [row for [row] in contacts(sum(batches), 1)]
     plan = make_plan(contacts=[[rows.pop() for _ in range(count)] for count in batches])

@@ -183,7 +183,7 @@ def test_a_redirect_is_not_followed(
 def test_a_refusal_names_key_and_dataset(
     status, hint, start_sandbox, client_of, run, make_plan, contacts
 ):
-    """By the key's number and the dataset's id and name: what has to be looked up to mend it."""
+    """By the key's number and the dataset's id and name: what has to be looked up to fix it."""
     plan = make_plan(contacts=contacts(3, 5))
     [dataset] = plan.datasets
     named = dataclasses.replace(plan, datasets=(dataclasses.replace(dataset, name="people"),))

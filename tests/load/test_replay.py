@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.harness import Project
-from tests.load.projects import MakeProject, counts, mend, prepared
+from tests.load.projects import MakeProject, counts, fix, prepared
 
 
 def test_rejects_from_the_first_look_to_the_replay(make_project: MakeProject) -> None:
@@ -37,7 +37,7 @@ def test_rejects_from_the_first_look_to_the_replay(make_project: MakeProject) ->
         == 0
     )
     before = counts(project)
-    mend(project, "orders", " total: {", " total: {on_invalid: omit, ")
+    fix(project, "orders", " total: {", " total: {on_invalid: omit, ")
     done = project.run("rejects", "replay", "--plan", loaded["plan"], "--json", "-q")
     assert (done.code, done.summary["released"], done.summary["rejects"]) == (
         3,
@@ -64,7 +64,7 @@ def test_children_of_a_released_parent_come_with_it(make_project: MakeProject) -
     assert waiting > 0
     plan = project.run("load", "--json", "-q").summary["plan"]
     before = counts(project)
-    mend(project, "orders", " total: {", " total: {on_invalid: omit, ")
+    fix(project, "orders", " total: {", " total: {on_invalid: omit, ")
     done = project.run("rejects", "replay", "--plan", plan, "--json", "-q").summary
     assert (done["released"], done["fates"]["sent"]) == (1, 1)
     left = project.run("rejects", "list", "--json").summary["waiting"]
@@ -130,11 +130,11 @@ def test_what_waits_is_no_match(make_project: MakeProject) -> None:
 
 
 def test_both_kinds_together_need_a_new_plan(make_project: MakeProject) -> None:
-    """With a permanent reject open, a new plan brings those that were mended and those that had to wait, each once."""
+    """With a permanent reject open, a new plan brings those that were fixed and those that had to wait, each once."""
     project = prepared(make_project(), "busy_budget_s = 0")
     summary = loaded_while_busy(project)
     plan, deferred = summary["plan"], summary["datasets"]["orders"]["deferred"]
-    mend(project, "orders", " total: {", " total: {on_invalid: omit, ")
+    fix(project, "orders", " total: {", " total: {on_invalid: omit, ")
     before = counts(project)
     done = project.run("rejects", "replay", "--plan", plan, "--json", "-q")
     assert done.summary["new_plan"] != plan, done.stderr

@@ -73,7 +73,7 @@ def test_alternative_keys_are_checked(mapping: Make, keys: str, what: str) -> No
 
 
 def test_unused_fields(mapping: Make) -> None:
-    """A field is used by any mapping, through its object, or by being ignored; an object is told by its fields."""
+    """A field is used by any mapping, through its object, or by being ignored; an object counts by its fields."""
     one = mapping("a: {from: [x, m.y], type: text}", top="ignore: [left]")
     fields = ["x", "m", "m.y", "m.z", "left", "left.in", "source", "id", "new"]
     assert unused_fields(fields, [one]) == ["m.z", "new"]

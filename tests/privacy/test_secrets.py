@@ -63,7 +63,7 @@ def test_a_key_is_a_literal(tmp_path: Path) -> None:
 @POSIX
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o666, 0o620])
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
-    """The file, its mode and the command that mends it are named; also where the environment has the keys."""
+    """The file, its mode and the command that fixes it are named; also where the environment has the keys."""
     with pytest.raises(ConfigError, match=f"{mode:04o}") as caught:
         read_secrets(
             env_file(tmp_path, mode=mode), {"DATATRICS_API_KEY": "x", "OCTOLIS_API_KEYS": "y"}

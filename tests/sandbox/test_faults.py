@@ -40,7 +40,7 @@ def set_faults(box: Sandbox, *texts: str) -> None:
 
 
 def count_contacts(box: Sandbox) -> int:
-    """How many contacts were written, told by the sandbox itself."""
+    """How many contacts were written, as the sandbox itself counts them."""
     return int(
         httpx.get(f"{box.url}/_sandbox/state", verify=False).json()["datasets"]["contacts"][
             "written"

@@ -122,7 +122,7 @@ def found(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_known_weakness_fails_the_check() -> None:
-    """With its id and the version that mends it."""
+    """With its id and the version that fixes it."""
     vuln = {"id": "PYSEC-2026-1", "fix_versions": ["8.5.2"], "aliases": []}
     code, lines = script(".ci/audit.py").judge(
         {"dependencies": [found(vulns=[vuln]), found(name="polars")]}

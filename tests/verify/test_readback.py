@@ -104,7 +104,7 @@ def test_a_record_that_moved_counts_as_it_was_read_last(tmp_path: Path) -> None:
 
 
 def test_both_spellings_of_the_systems_columns_are_read() -> None:
-    """The help pages spell them otherwise than the API's samples; other columns keep their names."""
+    """The help pages spell them in another way than the API's samples; other columns keep their names."""
     page = parse_page(b"__master-Id__,__modified-At__,__created_at__,name,__odd__\nm,t,c,n,o", "d")
     assert page.columns == ["__masterid__", "__modified_at__", "__created_at__", "name", "__odd__"]
 

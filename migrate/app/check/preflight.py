@@ -55,7 +55,7 @@ def preflight(
     stop: threading.Event,
     note: Callable[[str], None] = lambda _text: None,
 ) -> list[Finding]:
-    """All findings, in the order in which one would mend them. Reads only; spends two points a dataset.
+    """All findings, in the order in which one would fix them. Reads only; spends two points a dataset.
 
     Both services are asked at the same time, since one that cannot be reached takes its while. `note` is told of
     retries.
@@ -254,7 +254,7 @@ def _check_target(
             "octolis datasets",
             "warn",
             f"not asked for {', '.join(datasets)}",
-            "mend the failure above first",
+            "fix the failure above first",
         )
         return
     with contextlib.closing(connect(good)) as client:
@@ -332,7 +332,7 @@ def _check_clock(server_time: datetime | None) -> Iterator[Finding]:
     if abs(skew_s) > _CLOCK_TOLERANCE_S:
         text = f"this machine's clock is off by {skew_s:,.0f} s against the service's"
         yield Finding(
-            "clock", "warn", text, "set it: times in logs and names of snapshots are told by it"
+            "clock", "warn", text, "set it: times in logs and names of snapshots are based on it"
         )
 
 

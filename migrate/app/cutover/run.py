@@ -103,7 +103,7 @@ def prepare_cutover(context: Context, request: CutoverRequest) -> Cutover:
         *doubts_of(context.workspace, loaded, base),
         *([old] if old else []),
         *(
-            f"{one.dataset}: {one.told}; the night does not begin before that is mended"
+            f"{one.dataset}: {one.told}; the night does not begin before that is fixed"
             for one in broken
             if one.dataset not in loaded.cut_short
         ),

@@ -1,6 +1,6 @@
 """The support bundle: what somebody needs who helps from afar, without a key and without a personal value.
 
-States are told by counts, chosen field by field. Logs and errors may quote anything, so every word in them that the
+States are shown as counts, chosen field by field. Logs and errors may quote anything, so every word in them that the
 tool cannot have written itself is masked (see `migrate.privacy.scrub`); the masks are those of the
 workspace, so that the same value can be recognised. What is packed is looked through once more before it is written.
 """
