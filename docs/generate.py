@@ -23,9 +23,10 @@ with `command`, `exit_code` and `status`; only `migrate mapping schema` prints a
 The options of `migrate` itself (`--project`, `--json`, `--quiet`, `--verbose`, `--help`) stand before or after any
 command's name. They are shown once, below `migrate`.
 
-Exit codes: 0 done; 1 a bug in the tool; 2 usage; 3 done, but rows were rejected or deferred; 4 a difference was found;
-5 project file or mapping wrong; 6 the remote refused or could not be reached; 7 snapshot, plan or ledger unusable,
-locked or stale; 8 stopped by a safety gate; 130 interrupted, resumable.
+Exit codes: 0 done; 1 a bug in the tool; 2 usage; 3 done, but rows were rejected or deferred, an extract is not proven,
+or a count is still pending; 4 a difference was found, or something asked for could not be verified; 5 project file,
+mapping or environment wrong; 6 the remote refused or could not be reached; 7 snapshot, plan or ledger unusable, locked,
+stale, overtaken or undone; 8 stopped by a safety gate; 130 interrupted, resumable.
 """
 
 
