@@ -221,6 +221,15 @@ def _check_unused(
     full = [name for name in names if shares.get(name, 0) >= _NEARLY_ALL]
     others = [name for name in names if name not in full]
     harm = PROBLEM if fails else LOST_COLUMN
+    if not fails and len(full) > _MOST_LEFT_OVER:
+        listed = ", ".join(full)
+        fields = f"{len(full)} fields that nearly all records have"
+        yield (
+            harm,
+            ("unmapped",),
+            f"no mapping uses {fields} nor names them under `ignore`: {listed}",
+        )
+        full = []
     for name in full:
         yield harm, ("unmapped",), _say_unused(name, shares)
     if not fails and len(others) > _MOST_LEFT_OVER:
