@@ -45,6 +45,12 @@ def schema(file: Path) -> pl.Schema:
     return scan(file).collect_schema()
 
 
+def metadata(file: Path) -> dict[str, str]:
+    """What the writer of a file has noted in it, beside the rows."""
+    with file.open("rb") as content:
+        return pl.read_parquet_metadata(content)
+
+
 def write(frame: pl.DataFrame, target: Path | IO[bytes], **settings: Any) -> None:
     """Writes a frame to a file or a buffer; `settings` are those of polars."""
     frame.write_parquet(_one(target) if isinstance(target, Path) else target, **settings)

@@ -20,6 +20,7 @@ from typing import IO, cast
 import polars as pl
 import zstandard
 
+from migrate import parquet
 from migrate.privacy.frames import columns_with
 from migrate.privacy.spellings import Finder
 
@@ -73,13 +74,13 @@ def places_in(file: Path, name: str, finder: Finder) -> list[Place]:
 
 def _in_parquet(file: Path, finder: Finder) -> Iterator[str]:
     try:
-        rows = int(pl.scan_parquet(file).select(pl.len()).collect().item())
+        rows = int(parquet.scan(file).select(pl.len()).collect().item())
         counts: dict[str, int] = {}
         for start in range(0, rows, _ROWS_AT_ONCE):
-            frame = pl.scan_parquet(file).slice(start, _ROWS_AT_ONCE).collect()
+            frame = parquet.scan(file).slice(start, _ROWS_AT_ONCE).collect()
             for column, count in columns_with(frame, finder).items():
                 counts[column] = counts.get(column, 0) + count
-        described = {key: str(value) for key, value in pl.read_parquet_metadata(file).items()}
+        described = {key: str(value) for key, value in parquet.metadata(file).items()}
     except (pl.exceptions.PolarsError, OSError, ValueError):
         yield "cannot be read as Parquet"
         return

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.snapshot.layout import DAMAGED, UNREAD, VANISHED, disk_errors
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.workspace import FileEntry, entry_of, write_bytes
@@ -35,7 +36,7 @@ def write_beside(
     damaged = damaged_records(spool, left_out)
     if not damaged.is_empty():
         buffer = io.BytesIO()
-        damaged.write_parquet(buffer, compression="zstd", statistics=False)
+        parquet.write(damaged, buffer, compression="zstd", statistics=False)
         written.append(_write(spool.folder / DAMAGED, buffer.getvalue(), damaged.height, root))
     return written
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from migrate import parquet
 from migrate.snapshot.layout import DOUBLES, disk_errors
 from migrate.snapshot.spool import Spool
 from migrate.snapshot.survey import ChangedDuplicate
@@ -27,7 +28,7 @@ def write_doubles(spool: Spool, changed: Sequence[ChangedDuplicate], root: Path)
         return []
     frame = _versions(spool, changed)
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", statistics=False)
+    parquet.write(frame, buffer, compression="zstd", statistics=False)
     with disk_errors(path, buffer.getbuffer().nbytes):
         write_bytes(path, buffer.getvalue())
     return [entry_of(path, root, frame.height)]

@@ -76,6 +76,6 @@ def lift_waits(file: Path, names: Collection[str]) -> int:
                 lifted += 1
     if lifted:
         temporary = file.with_suffix(".lift")
-        temporary.write_text(json.dumps(saved), encoding="utf-8")
+        temporary.write_text(json.dumps(saved), encoding="utf-8", newline="\n")
         temporary.replace(file)
     return lifted

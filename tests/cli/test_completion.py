@@ -58,6 +58,7 @@ def test_commands_and_options(project: Project) -> None:
         "export",
         "replay",
         "discard",
+        "keep",
     }
     assert "--snapshot" in offered(project, "migrate plan --s")
 
