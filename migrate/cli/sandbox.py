@@ -207,6 +207,9 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     )
 
     def on_ready(url: str) -> None:
+        if until_stdin_closes:
+            # Not before: what closes at once would end it by a signal that nothing takes yet.
+            threading.Thread(target=_end_with_stdin, daemon=True).start()
         fed = _feed(app, settings, url, feed_with, home.snapshots) if feed_with else {}
         facts = {
             "url": url,
@@ -222,8 +225,6 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
             return
         click.echo(_say_ready(facts, settings, home, fed))
 
-    if until_stdin_closes:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
     serve(settings, on_ready, app.stop)
     if not app.as_json:
         kept = f" Its state is in {db}." if db else ""
