@@ -142,7 +142,8 @@ def check_usefulness(found: dict[str, Any], members: dict[str, str]) -> None:
     (plan,) = found["plans.json"].values()
     assert plan["datasets"]["contacts"]["read"] == 1_200
     (ledger,) = found["ledger.json"].values()
-    assert ledger["datasets"]["contacts"]["requests"] == 3
+    # one for the canary, then 1,200 rows by the five hundred
+    assert ledger["datasets"]["contacts"]["requests"] == 1 + 3
     assert ledger["datasets"]["contacts"]["unfinished_batches"] == {}
     assert (ledger["failures"], ledger["last_failures"][0]["request_id"]) == (1, "req-1")
     assert len(ledger["refused"]) == 1
