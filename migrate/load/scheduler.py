@@ -101,7 +101,8 @@ class DatasetQueue:
     `unknown`: jobs of which this run cannot find out what became of them. `held`: single records that were refused
     before the dataset has taken any, and why: that may be no fault of theirs. `canary`: what goes first, None
     once it is proven. `is_known`: the dataset has taken records of this mapping before this load. `poison`: batch and
-    position of records that have made the service fail before; they go `last`, each alone.
+    position of records that have made the service fail before; they go `last`, each alone. `has_retried`: what left
+    last had failed before, and a batch that was never sent has its turn.
     """
 
     dataset: str
@@ -121,6 +122,7 @@ class DatasetQueue:
     is_known: bool = False
     poison: frozenset[tuple[int, int]] = frozenset()
     last: deque[BatchRequest] = field(default_factory=deque)
+    has_retried: bool = False
 
     @property
     def takes_writes(self) -> bool:
@@ -137,9 +139,14 @@ class DatasetQueue:
         """The next request's records, None when nothing may leave now."""
         if self.deferred or now < self.parked_until or (self.busy_streak and self.in_flight):
             return None
+        # Whose wait is over before anything else leaves would hold up all others for as long as it fails; and only
+        # where others are taken can a failure be told to be its own.
+        is_new_due = self.has_retried and bool(self.backlog) and self.canary is None
         for index, request in enumerate(self.again):
-            if request.ready_at <= now:
+            if request.ready_at <= now and not (request.failures and is_new_due):
+                self.has_retried = bool(request.failures)
                 return self.again.pop(index)
+        self.has_retried = False
         if self.canary is not None:
             # One request after the other: each decides about the next.
             return None if self.again or self.in_flight else self.canary.next_request()

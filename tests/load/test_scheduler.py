@@ -34,6 +34,20 @@ def test_datasets_in_the_plans_order():
     assert jobs[3] is None
 
 
+def test_a_batch_that_keeps_failing_holds_up_none_that_was_never_sent():
+    """Its wait is over before anything else could leave: it is tried again in turn with the others, until they end."""
+    one, left = queue("a", 4), []
+    while len(left) < 9:
+        request = one.next_request(100.0)
+        if request is None:
+            continue
+        left.append(request.batch)
+        if request.batch == 0:
+            request.failures += 1
+            one.again.append(request)
+    assert left == [0, 0, 1, 0, 2, 0, 3, 0, 0]
+
+
 def test_a_busy_dataset_is_parked_and_then_probed():
     """While parked nothing leaves; afterwards a single request finds out; its success frees the rest."""
     one, waits = queue("a", 3), Waits()
