@@ -10,6 +10,7 @@ import pytest
 
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.undo import run_undo
+from migrate.errors import GateError
 from migrate.plan.document import DatasetPlan
 from tests.app.night_stage import PROFILES, Shop, profile
 from tests.harness import Project
@@ -61,7 +62,9 @@ def test_a_recipe_is_believed_once_a_load_has_proven_it(
     (tmp_path / "datasets.toml").write_text(RECIPE, encoding="utf-8")
     shop = open_shop(make_project, "trim", datasets=tmp_path / "datasets.toml", mappings=None)
     assert plan(shop, "one").create == PROFILES
-    run_load(shop.context(), name="one")
+    with pytest.raises(GateError, match="stored with other capital letters"):
+        run_load(shop.context(), name="one")
+    run_load(shop.context(), name="one", canary=0)
     for name in ("two", "three"):
         counts = plan(shop, name)
         assert (counts.unchanged, counts.update, counts.recipes) == (
