@@ -46,14 +46,17 @@ WHERE plan = ? AND event IN ('undoing', 'undone') ORDER BY id DESC LIMIT 1
 # The last word on a record is the write of the plan with the highest number: an overtaken plan is
 # never loaded on, so that plans of one dataset follow each other.
 _PUT_BACK = """
-SELECT r.masterid, p.undoes
-FROM records r JOIN datasets d ON d.id = r.dataset JOIN plans p ON p.id = d.plan
-WHERE d.dataset_id = :dataset_id AND r.state = 'written' AND r.masterid IS NOT NULL
-  AND p.undoes IS NOT NULL
-  AND NOT EXISTS (
-    SELECT 1 FROM datasets o JOIN records later ON later.dataset = o.id
-    WHERE o.dataset_id = d.dataset_id AND o.plan > d.plan
-      AND later.masterid = r.masterid AND later.state = 'written')
+SELECT masterid, undoes FROM (
+    -- beside max(), SQLite takes the other columns from the row that has the maximum
+    SELECT r.masterid, p.undoes, max(p.id)
+    FROM plans p
+    -- CROSS JOIN keeps this order: begun with the records, each would be held against all others
+    CROSS JOIN datasets d ON d.plan = p.id
+    CROSS JOIN records r ON r.dataset = d.id
+    WHERE p.id >= (SELECT min(id) FROM plans WHERE undoes IS NOT NULL)
+      AND d.dataset_id = :dataset_id AND r.state = 'written' AND r.masterid IS NOT NULL
+    GROUP BY r.masterid)
+WHERE undoes IS NOT NULL
 """
 
 
