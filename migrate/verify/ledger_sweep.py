@@ -70,7 +70,7 @@ def sweep_ledger(
     if not ledger.exists():
         return {}
     counts: dict[str, int] = {}
-    with _opened(ledger) as connection:
+    with open_to_erase(ledger) as connection:
         with connection:
             for table in _tables(connection):
                 hits = list(_hits(connection, table, person, finder, resources))
@@ -91,7 +91,8 @@ def forget_old_pages(connection: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def _opened(ledger: Path) -> Iterator[sqlite3.Connection]:
+def open_to_erase(ledger: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger, opened so that what is deleted is overwritten. Raises WorkspaceError where it cannot be purged."""
     try:
         with contextlib.closing(sqlite3.connect(ledger, timeout=5)) as connection:
             connection.execute("PRAGMA secure_delete = ON")

@@ -7,15 +7,15 @@ counts, verdicts, evidence.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from migrate.errors import WorkspaceError
 from migrate.privacy.own import is_kept, is_own, own_files
 from migrate.privacy.written import read_written
+from migrate.verify.ledger_sweep import forget_old_pages, open_to_erase
 from migrate.workspace import FileEntry, Workspace, sha256_file
 
 REHEARSAL = "rehearsal"
@@ -100,7 +100,7 @@ def count_ledger_records(ledger: Path) -> int:
     """How many of the ledger's records still hold a key."""
     if not ledger.exists():
         return 0
-    with _writing(ledger) as connection:
+    with open_to_erase(ledger) as connection:
         return int(connection.execute("SELECT count(*) FROM records WHERE key <> ''").fetchone()[0])
 
 
@@ -111,7 +111,7 @@ def empty_ledger(ledger: Path) -> int:
     """
     if not ledger.exists():
         return 0
-    with _writing(ledger) as connection:
+    with open_to_erase(ledger) as connection:
         with connection:
             emptied = _emptied(connection)
             cursor = connection.execute(f"UPDATE records SET {emptied} WHERE key <> ''")  # noqa: S608  fixed names
@@ -130,7 +130,7 @@ def empty_ledger(ledger: Path) -> int:
                 connection.execute("DELETE FROM discards")
             if _columns(connection, "reject_marks"):
                 connection.execute("UPDATE reject_marks SET note = ''")
-        _forget(connection)
+        forget_old_pages(connection)
         return cursor.rowcount
 
 
@@ -139,7 +139,7 @@ def find_masterids(ledger: Path, keys: Iterable[tuple[str, str]]) -> set[tuple[s
     if not ledger.exists():
         return set()
     found: set[tuple[str, str]] = set()
-    with _writing(ledger) as connection:
+    with open_to_erase(ledger) as connection:
         for dataset, key in keys:
             rows = connection.execute(_MASTERIDS, (dataset, key)).fetchall()
             found.update((dataset, masterid) for row in rows for masterid in row if masterid)
@@ -154,20 +154,3 @@ def _emptied(connection: sqlite3.Connection) -> str:
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
     return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-
-
-@contextlib.contextmanager
-def _writing(ledger: Path) -> Iterator[sqlite3.Connection]:
-    try:
-        with contextlib.closing(sqlite3.connect(ledger, timeout=5)) as connection:
-            connection.execute("PRAGMA secure_delete = ON")
-            yield connection
-    except sqlite3.Error as error:
-        raise WorkspaceError(
-            f"the ledger {ledger} cannot be purged: {error}", hint="migrate status"
-        ) from None
-
-
-def _forget(connection: sqlite3.Connection) -> None:
-    connection.execute("VACUUM")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
