@@ -77,7 +77,7 @@ class DiffView:
 
 def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
     """The report of a plan; `start`: when its load would begin."""
-    document = plan.document
+    document, totals = plan.document, read_totals(plan)
     datasets = tuple(
         _dataset(plan, name, counts, shown) for name, counts in document.datasets.items()
     )
@@ -87,9 +87,9 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
         base=document.snapshot.base.name if document.snapshot.base else None,
         offline=document.offline,
         masked=shown.is_masked,
-        verdict=judge_plan(document, read_totals(plan)),
+        verdict=judge_plan(document, totals),
         datasets=datasets,
-        tables=tuple(_masked(table, shown) for table in read_totals(plan).values()),
+        tables=tuple(_masked(table, shown) for table in totals.values()),
         forecast=view_forecast(document.forecast, start),
         gates=[finding.model_dump() for finding in document.gates],
         unknowable=_unknowable(document),

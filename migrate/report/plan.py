@@ -18,6 +18,7 @@ from migrate.report.verdict import judge_plan
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, PlanDocument
     from migrate.plan.open_plan import Plan
+    from migrate.totals.table import Table
 
 _RULES = 20
 _WORST = 3
@@ -63,11 +64,11 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
 
 def render_plan(plan: Plan) -> str:
     """Counts per dataset, why rows were rejected, warnings, gates and the forecast."""
-    document = plan.document
+    document, totals = plan.document, read_totals(plan)
     parts = [
         f"Plan {plan.name} from snapshot {words_of_snapshot(document)}"
         + (" (offline: the target was not read)" if document.offline else ""),
-        inert_lines(judge_plan(document, read_totals(plan)).render(_WORST)),
+        inert_lines(judge_plan(document, totals).render(_WORST)),
         render_counts(document.datasets, _COUNTS),
     ]
     shared = {name: _shared_keys(plan, name) for name in document.datasets}
@@ -75,7 +76,7 @@ def render_plan(plan: Plan) -> str:
         _rejects(document),
         render_shared_keys(shared),
         _merges(document),
-        _unequal(plan),
+        _unequal(totals),
         _warnings(document),
         _gates(document),
     )
@@ -160,8 +161,8 @@ def _merges(document: PlanDocument) -> str:
     )
 
 
-def _unequal(plan: Plan) -> str:
-    lines = [f"  {line}" for line in say_unequal(read_totals(plan))]
+def _unequal(totals: Mapping[str, Table]) -> str:
+    lines = [f"  {line}" for line in say_unequal(totals)]
     head = "Totals that are not equal (`migrate diff` shows in which months and why):"
     return "\n".join([head, *lines]) if lines else ""
 
