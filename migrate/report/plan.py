@@ -68,7 +68,7 @@ def render_plan(plan: Plan) -> str:
     parts = [
         f"Plan {plan.name} from snapshot {words_of_snapshot(document)}"
         + (" (offline: the target was not read)" if document.offline else ""),
-        inert_lines(judge_plan(document, totals).render(_WORST)),
+        inert_lines(judge_plan(document, totals).render(_WORST, "`migrate diff` has them all")),
         render_counts(document.datasets, _COUNTS),
     ]
     shared = {name: _shared_keys(plan, name) for name in document.datasets}

@@ -124,11 +124,14 @@ class Verdict:
         head = {"colour": self.colour, "good": self.colour != "red", "headline": self.headline}
         return {**head, "lines": list(self.lines), "findings": findings}
 
-    def render(self, most: int | None = None) -> str:
-        """The verdict for a terminal: headline, and the `most` worst lines (all by default)."""
+    def render(self, most: int | None = None, where: str = "--json has them all") -> str:
+        """The verdict for a terminal: headline, and the `most` worst lines (all by default).
+
+        `where`: where a reader finds those that are not shown.
+        """
         shown = self.lines[:most]
         hidden = len(self.lines) - len(shown)
-        more = [f"  and {hidden} more; `migrate diff` has them all"] if hidden else []
+        more = [f"  and {hidden} more; {where}"] if hidden else []
         return "\n".join([self.headline, *(f"  {line}" for line in shown), *more])
 
 
