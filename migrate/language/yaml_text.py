@@ -6,6 +6,7 @@ anything, and each value keeps the line and column that an error message needs.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -84,7 +85,25 @@ class Document:
 
 
 def read_yaml(data: bytes) -> Document:
-    """The document in `data`; whatever is wrong is in its `problems`, and then `value` may be None."""
+    """The document in `data`; whatever is wrong is in its `problems`, and then `value` may be None.
+
+    It is the caller's own, to change as it likes.
+    """
+    document = _read(data)
+    return Document(
+        _copied(document.value), {**document.keys}, {**document.values}, [*document.problems]
+    )
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
+# Reading is slow, and one command reads the same files again for each dataset, for examples and for messages.
+@functools.lru_cache(maxsize=64)
+def _read(data: bytes) -> Document:
     document = Document()
     if len(data) > MAX_BYTES:
         _complain(
