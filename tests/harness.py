@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests import forked
 
 if TYPE_CHECKING:
     from migrate.sandbox.serve import Sandbox
@@ -84,7 +84,7 @@ class Project:
             encoding="utf-8",
         )
 
-    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environ: str) -> forked.Process:
         """The command as a process that runs."""
         env = {
             **os.environ,
@@ -93,15 +93,7 @@ class Project:
             **self.environ,
             **environ,
         }
-        return subprocess.Popen(
-            [sys.executable, "-m", "migrate", *arguments],
-            cwd=self.folder,
-            env=env,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        return forked.start(["-m", "migrate", *arguments], self.folder, env)
 
     def run(self, *arguments: str, timeout_s: float = PATIENCE_S, **environ: str) -> Done:
         """The command, waited for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -23,6 +24,8 @@ from migrate.errors import UsageError
 from migrate.progress import Silence
 from migrate.project import SANDBOX_URL, start_project
 from migrate.sandbox.serve import Sandbox, SandboxSettings
+from tests import forked
+from tests.harness import PATIENCE_S
 
 SAVED = '{"profileid":"7","source":"Shop","lastname":"Zo\\u00eb","points":1.10}'
 
@@ -137,11 +140,7 @@ def test_two_commands_to_a_rehearsal(tmp_path: Path) -> None:
             encoding="utf-8",
             newline="\n",
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "migrate", "--json", "extract", "profiles"],
-            cwd=tmp_path / "r",
-            capture_output=True,
-            text=True,
-        )
+        words = ["-m", "migrate", "--json", "extract", "profiles"]
+        done = forked.run(words, tmp_path / "r", os.environ, PATIENCE_S)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["resources"]["profiles"]["distinct"] == 1

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from migrate.cli.app import find_project
 from migrate.project import start_project
+from tests import forked
+from tests.harness import PATIENCE_S
 
 
 def migrate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The command, as a process in a folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "migrate", *arguments], cwd=cwd, capture_output=True, text=True
-    )
+    return forked.run(["-m", "migrate", *arguments], cwd, os.environ, PATIENCE_S)
 
 
 @pytest.fixture

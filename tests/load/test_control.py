@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 
 import pytest
@@ -14,6 +13,7 @@ from migrate.config import Octolis
 from migrate.load.ledger_view import LedgerView
 from migrate.load.totals import Totals
 from migrate.workspace import Workspace
+from tests.forked import Process
 from tests.harness import PATIENCE_S, Project, wait_until
 from tests.load.projects import MakeProject, prepared
 
@@ -40,7 +40,7 @@ def state_of(project: Project) -> LoadState:
     return read_load(workspace, Octolis(limit_speed=100), 1, None, time.time())
 
 
-def says_it_is_paused(process: subprocess.Popen[str]) -> None:
+def says_it_is_paused(process: Process) -> None:
     """Waits until the load has seen that it is to pause."""
     assert process.stderr is not None
     assert any(
@@ -48,7 +48,7 @@ def says_it_is_paused(process: subprocess.Popen[str]) -> None:
     )
 
 
-def rests(process: subprocess.Popen[str], project: Project) -> int:
+def rests(process: Process, project: Project) -> int:
     """The batches taken, once the load says that it is paused and nothing is in flight; asserts that nothing leaves."""
     says_it_is_paused(process)
     wait_until(lambda: not any(entry.unknown for entry in state_of(project).totals.values()))
@@ -59,7 +59,7 @@ def rests(process: subprocess.Popen[str], project: Project) -> int:
     return before
 
 
-def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
+def finished(process: Process) -> tuple[int, str]:
     """The exit code and what was said on stderr."""
     _, stderr = process.communicate(timeout=PATIENCE_S)
     return process.returncode, stderr

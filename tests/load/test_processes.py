@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-import migrate
 from migrate.load.ledger_view import LedgerView
 from migrate.load.totals import Totals
+from tests import forked
+from tests.forked import Process
 from tests.harness import PATIENCE_S, from_batch, wait_until
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("load_process.py")
 BATCHES, ROWS, CONCURRENCY = 120, 5, 8
 
@@ -28,10 +28,9 @@ def start(start_sandbox, make_plan, contacts, workspace):
     box = start_sandbox(latency_s=0.01)
     [dataset] = make_plan(contacts=contacts(BATCHES, ROWS)).datasets
 
-    environment = {**os.environ, "PYTHONPATH": str(Path(migrate.__file__).parents[1])}
-    started: list[subprocess.Popen[str]] = []
+    started: list[Process] = []
 
-    def go() -> subprocess.Popen[str]:
+    def go() -> Process:
         arguments = (
             box.octolis_url,
             str(workspace.root),
@@ -39,19 +38,16 @@ def start(start_sandbox, make_plan, contacts, workspace):
             str(dataset.rows),
             str(BATCHES),
         )
-        command = [sys.executable, str(PROGRAM), *arguments]
-        started.append(
-            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-        )
+        started.append(forked.start([str(PROGRAM), *arguments], ROOT, os.environ))
         return started[-1]
 
     yield box, go
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+def finish(process: Process) -> tuple[int, str]:
     """The exit code and what the process said."""
     _, said = process.communicate(timeout=PATIENCE_S)
     return process.returncode, said or ""
@@ -68,7 +64,7 @@ def set_faults(box: Any, *faults: str) -> None:
     httpx.post(f"{box.url}/_sandbox/faults", json=faults).raise_for_status()
 
 
-def kill_at(process: subprocess.Popen[str], box: Any, goal: int) -> None:
+def kill_at(process: Process, box: Any, goal: int) -> None:
     """Kills the process when the sandbox has taken `goal` batches."""
     wait_until(lambda: batches_taken(box) >= goal or process.poll() is not None)
     process.kill()

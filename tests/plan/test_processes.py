@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-import migrate
 from migrate.errors import Unfinished
 from migrate.plan.open_plan import open_plan
 from migrate.snapshot.layout import FORMAT, Manifest, ResourceResult, SealedResource
 from migrate.workspace import entry_of, write_json
+from tests import forked
+from tests.forked import Process
+from tests.harness import PATIENCE_S
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("plan_process.py")
 
 
@@ -40,20 +41,19 @@ def seal(bench) -> None:
     write_json(folder / "manifest.json", asdict(manifest))
 
 
-def start(bench, name: str, *log: str, **environ: str) -> subprocess.Popen[str]:
+def start(bench, name: str, *log: str, **environ: str) -> Process:
     """A process that makes plan `name`, against a slow target where a `log` is named."""
     file = bench.folder / "migrate.toml"
     file.write_text(
         '[datatrics]\nproject_id = "1"\n[octolis.datasets]\ncontacts = "c"\norders = "o"\n'
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(migrate.__file__).parents[1]), **environ}
-    command = [sys.executable, str(PROGRAM), str(file), name, *log]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    command = [str(PROGRAM), str(file), name, *log]
+    return forked.start(command, ROOT, {**os.environ, **environ})
 
 
-def finish(process: subprocess.Popen[str]) -> None:
+def finish(process: Process) -> None:
     """Waits for a process that should do well."""
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.harness import PATIENCE_S
 from tests.report.diff_project import make_bench
 
@@ -42,8 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command in the project's folder."""
-    command = [sys.executable, "-m", "migrate", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
+    return forked.run(["-m", "migrate", *arguments], folder, os.environ, PATIENCE_S)
 
 
 def test_the_command_prints_and_writes(project: Path) -> None:

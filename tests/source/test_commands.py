@@ -9,20 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests import forked
 from tests.harness import PATIENCE_S
 
 
 def migrate(folder: Path, *arguments: str) -> tuple[int, Any]:
     """The exit code and the JSON object of a command."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(
-        [sys.executable, "-m", "migrate", *arguments, "--json", "--quiet"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    words = ["-m", "migrate", *arguments, "--json", "--quiet"]
+    done = forked.run(words, folder, os.environ, PATIENCE_S)
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout)
 

@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -34,6 +32,8 @@ from migrate.target.client import TargetClient
 from migrate.verify.expected import Expected
 from migrate.verify.known import Known, read_known
 from migrate.workspace import Workspace
+from tests import forked
+from tests.harness import PATIENCE_S
 
 SOURCE_KEY, TARGET_KEY = "source-key", "target-key"
 PEOPLE, ORDERS, STALE = 40, 60, 12
@@ -192,11 +192,10 @@ class Served:
 
     def call(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """The command as a process: its exit code and its JSON object."""
-        done = subprocess.run(
-            [sys.executable, "-m", "migrate", *arguments, "--json", "-q"], cwd=self.context.project.workspace.parent,
-            env={**os.environ, "DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}, text=True,
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
-        )  # fmt: skip
+        keys = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
+        folder = self.context.project.workspace.parent
+        words = ["-m", "migrate", *arguments, "--json", "-q"]
+        done = forked.run(words, folder, {**os.environ, **keys}, PATIENCE_S)
         assert done.stdout, done.stderr
         return done.returncode, json.loads(done.stdout)
 

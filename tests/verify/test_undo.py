@@ -8,8 +8,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from migrate.project import start_project
 from migrate.report.undo import judge_undo, render_undo
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
+from tests import forked
 from tests.harness import wait_until
 
 from .conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
@@ -235,11 +234,8 @@ def test_a_stopped_undo_goes_on(place: Path, patches: int, how: signal.Signals) 
         before = shop.rows()
         migrate(shop, *profiles(1200))
         shop.inject("octolis:slow=0.4@method=PATCH")
-        command = [sys.executable, "-m", "migrate", "-q", "undo", "run", "--wait", "0"]
-        process = subprocess.Popen(
-            command, cwd=place / "project", env={**os.environ, **KEYS}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        command = ["-m", "migrate", "-q", "undo", "run", "--wait", "0"]
+        process = forked.start(command, place / "project", {**os.environ, **KEYS})
         deadline = time.monotonic() + 60
         while shop.patches() < patches:
             assert time.monotonic() < deadline
@@ -284,16 +280,14 @@ def test_answers_that_were_lost_are_settled_first(place: Path) -> None:
         httpx.post(f"{box.url}/_sandbox/records/profiles", content=body).raise_for_status()
         run_extract(shop.context, ["profiles"])
         plan = run_plan(shop.context)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "migrate", "-q", "load", "--plan", plan.name], cwd=place / "project",
-            env={**os.environ, **KEYS}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        command = ["-m", "migrate", "-q", "load", "--plan", plan.name]
+        process = forked.start(command, place / "project", {**os.environ, **KEYS})
         deadline = time.monotonic() + 60
         while sending(shop) == 0:
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.communicate()
         found = plan_undo(shop.context, None)
         assert [entry.unsettled for entry in found.datasets] == [3]
         assert "settles them" in render_undo(found)
