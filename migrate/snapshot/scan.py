@@ -16,6 +16,8 @@ _TOKEN = re.compile(rf'{_STRING}|[{{}}\[\],:]|[^\s{{}}\[\],:"]+', re.DOTALL)
 _SCALAR = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null|NaN|-?Infinity")
 _MEMBER = re.compile(rf"\s*({_STRING})\s*:\s*(.+?)\s*\Z", re.DOTALL)
 _CLOSES = {"{": "}", "[": "]"}
+_DEEPEST = 200_000
+"""Levels that no writer means. Going through hundreds of megabytes of brackets would take many minutes."""
 
 
 def split_array(text: str, *, lenient: bool = False) -> list[str]:
@@ -76,7 +78,7 @@ def _marks(text: str, opening: str) -> Iterator[tuple[str, int, int]]:
         if ended or not (stack or sign == opening):
             raise ValueError(f"unexpected text at character {start}")
         if sign in _CLOSES:
-            stack.append(_CLOSES[sign])
+            _push(stack, _CLOSES[sign])
             if len(stack) == 1:
                 yield "open", start, end
         elif sign in ("}", "]"):
@@ -89,6 +91,12 @@ def _marks(text: str, opening: str) -> Iterator[tuple[str, int, int]]:
             yield ",", start, end
     if not ended:
         raise ValueError("ends too early")
+
+
+def _push(stack: list[str], closing: str) -> None:
+    if len(stack) == _DEEPEST:
+        raise ValueError(f"nested deeper than {_DEEPEST:,} levels")
+    stack.append(closing)
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Literal
@@ -15,12 +15,14 @@ from migrate.net.retry import TransientError
 from migrate.snapshot.spool import NoAnswerFrom, PageEntry, Spool, Unread
 from migrate.source.attempts import Attempts
 from migrate.source.bisect import (
+    BadPlace,
     Bisected,
     FailingRange,
     NoAnswerFromError,
     PieceFailsError,
     bisect_page,
 )
+from migrate.source.bounds import why_beyond_bounds
 from migrate.source.client import BadAnswerError, ListService, Wanted
 from migrate.source.page import DamagedTextError, Page, read_damaged_page, read_page
 from migrate.source.resources import Resource
@@ -103,12 +105,12 @@ class PageFetcher:
                 body = b""
                 try:
                     body = self._service.ask(wanted)
-                    entry = self._store(number, body, fix=fix)
+                    entry = self._store(number, body, size, fix=fix)
                 except TransientError as error:
                     if isinstance(error, DamagedTextError):
                         # The same once more is no accident on the way: it is stored like that.
                         fix = True
-                        self._keep_damaged(number, body)
+                        self._keep_damaged(number, body, size)
                     if attempts.failures == 1 and error.wait_s is None:
                         # Where many pages fail for one reason, one of them finds out which.
                         doubt.enter_context(self._doubt)
@@ -157,8 +159,10 @@ class PageFetcher:
         self._answers += 1  # only compared with what it was, so a lost count does no harm
         self._good.appendleft(wanted)
 
-    def _store(self, number: int, body: bytes, *, fix: bool) -> PageEntry:
-        task = PageTask(str(self._spool.folder), self.resource.fields, number, body, fix)
+    def _store(self, number: int, body: bytes, size: PageSize, *, fix: bool) -> PageEntry:
+        first_place = (number - 1) * size.places
+        folder = str(self._spool.folder)
+        task = PageTask(folder, self.resource.fields, number, body, first_place, fix)
         done = self._workers.perform(task)
         if isinstance(done, Failed):
             raise done.error()
@@ -166,9 +170,9 @@ class PageFetcher:
             raise TypeError("a page became something else")
         return done.entry
 
-    def _keep_damaged(self, number: int, body: bytes) -> None:
+    def _keep_damaged(self, number: int, body: bytes, size: PageSize) -> None:
         with contextlib.suppress(TransientError):
-            self._set_aside.append(self._store(number, body, fix=True))
+            self._set_aside.append(self._store(number, body, size, fix=True))
 
     def take_set_aside(self) -> Iterator[PageEntry]:
         """The entries of answers that were not taken for pages, each once; their records came all the same."""
@@ -247,17 +251,18 @@ class PageFetcher:
         )
 
     def _store_bisected(self, number: int, found: Bisected) -> PageEntry:
-        places = sorted(found.items)
+        unread = [*found.unread, *_beyond_bounds(found.items)]
+        places = sorted(found.items.keys() - {bad.place for bad in unread})
         items = tuple(found.items[place] for place in places)
         damaged = {
             row: found.damaged[place] for row, place in enumerate(places) if place in found.damaged
         }
         page = Page(number, items, found.announced_records, None, damaged)
-        unread = tuple(
+        noted = tuple(
             Unread(bad.place + 1, bad.reason, self._spool.keep_bytes(bad.place + 1, bad.body))
-            for bad in found.unread
+            for bad in sorted(unread, key=lambda bad: bad.place)
         )
-        return replace(self.store(page), unread=unread, in_pieces=True)
+        return replace(self.store(page), unread=noted, in_pieces=True)
 
     def _ask_piece(self, number: int, size: int) -> Page:
         """Page `number` of `size`, asked for once; again only where the service wants to be waited for."""
@@ -290,6 +295,14 @@ class PageFetcher:
             else:
                 self._set_aside.append(self.store(replace(page, number=0)))
                 return
+
+
+def _beyond_bounds(items: Mapping[int, bytes]) -> Iterator[BadPlace]:
+    """The records, by place, that came and are not taken."""
+    for place, item in items.items():
+        why = why_beyond_bounds(item)
+        if why is not None:
+            yield BadPlace(place, why, item)
 
 
 def _read_mended(number: int, body: bytes) -> Page:

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+import polars as pl
+
 from migrate import __version__
 from migrate.errors import Interrupted, UsageError
 from migrate.progress import Progress
+from migrate.snapshot.beside import write_beside
 from migrate.snapshot.doubles import write_doubles
 from migrate.snapshot.layout import FORMAT, Begun, Expectation, SavedFile, SealedResource
 from migrate.snapshot.spool import Spool
@@ -134,9 +137,10 @@ class _Import:
             found = survey(spool, self.resource.fields)
             parts = write_parts(self.workshop, spool, found.left_out, self.writer.folder)
             doubles = write_doubles(spool, found.changed, self.writer.folder)
+            unread = write_beside(spool, found.left_out, pl.DataFrame(), self.writer.folder)
         finally:
             self.progress.end(name)
-        saved = self._list_of(pages, found.distinct, parts.unparsed)
+        saved = self._list_of(pages, found.distinct, _troubles(spool, parts.unparsed))
         announced = announced_by(saved)
         verdict, reason = judge_saved(saved)
         seen = Observation(announced, announced, found.distinct, False, 0)
@@ -153,12 +157,11 @@ class _Import:
             files=[_entry_of(file) for file in pages.files],
             expected=saved.expected,
         )
-        return SealedResource(result, parts.columns, parts.entries, beside=doubles)
+        return SealedResource(result, parts.columns, parts.entries, beside=[*doubles, *unread])
 
-    def _list_of(self, pages: SavedPages, distinct: int, unparsed: int) -> SavedList:
+    def _list_of(self, pages: SavedPages, distinct: int, troubles: list[str]) -> SavedList:
         wanted = self.request.expect.get(self.resource.name)
         vouched = (self.request.vouched_by, self.now().isoformat(timespec="seconds"))
-        trouble = f"{unparsed:,} records hold text that is no JSON object"
         return SavedList(
             resource=self.resource.name,
             distinct=distinct,
@@ -166,18 +169,30 @@ class _Import:
             files=len(pages.files),
             answers=[answer for file in pages.files for answer in file.answers],
             expected=None if wanted is None else Expectation(wanted, *vouched),
-            troubles=[trouble] if unparsed else [],
+            troubles=troubles,
         )
 
     def _store(self, spool: Spool, pages: SavedPages) -> None:
+        place = 0
         for page in pages.read(self.request.page_sizes[self.resource.name]):
             if self.stop.is_set():
                 raise Interrupted(
                     f"{self.resource.name}: interrupted; what was read of it is read again",
                     hint=f"migrate extract --from-files DIR --snapshot {self.writer.begun.name}",
                 )
-            spool.record(store_page(page, spool, self.resource.fields))
+            spool.record(store_page(page, spool, self.resource.fields, place))
+            place += len(page.items)
             self.progress.advance(self.resource.name, len(page.items))
+
+
+def _troubles(spool: Spool, unparsed: int) -> list[str]:
+    """What of the files did not become records with fields."""
+    beyond = sum(len(entry.unread) for entry in spool.entries())
+    counts = {
+        "records are beyond the bounds of what is read": beyond,
+        "records hold text that is no JSON object": unparsed,
+    }
+    return [f"{count:,} {what}" for what, count in counts.items() if count]
 
 
 def _entry_of(file: SavedFileTally) -> SavedFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,20 +11,23 @@ from migrate.errors import WorkspaceError
 from migrate.net.retry import TransientError
 from migrate.snapshot.parts import AlignTask, PartDone, PartTask, align_part, write_part
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
-from migrate.snapshot.spool import PageEntry, Spool
+from migrate.snapshot.spool import PageEntry, Spool, Unread
+from migrate.source.bounds import take_within_bounds
 from migrate.source.page import DamagedTextError, Page, read_damaged_page, read_page
 
 
 class PageTask(msgspec.Struct, frozen=True, tag=True):
     """A list answer to be read and written into the spool in `folder`.
 
-    `fix`: bytes that are no UTF-8 are taken for what the service has stored.
+    `first_place`: that of its first record in the whole list, from 0. `fix`: bytes that are no UTF-8 are taken for
+    what the service has stored.
     """
 
     folder: str
     fields: IdentityFields
     number: int
     body: bytes
+    first_place: int
     fix: bool = False
 
 
@@ -63,7 +67,7 @@ def perform(task: Task) -> Result:
             return align_part(task)
         read = read_damaged_page if task.fix else read_page
         page = read(task.number, task.body)
-        return PageDone(store_page(page, Spool(Path(task.folder)), task.fields))
+        return PageDone(store_page(page, Spool(Path(task.folder)), task.fields, task.first_place))
     except TransientError as error:
         is_damaged_text = isinstance(error, DamagedTextError)
         return Failed(error.reason, may_pass=True, is_damaged_text=is_damaged_text)
@@ -71,8 +75,16 @@ def perform(task: Task) -> Result:
         return Failed(error.what, error.hint)
 
 
-def store_page(page: Page, spool: Spool, fields: IdentityFields) -> PageEntry:
-    """The page's entry, its file written; it does not count yet. Runs in any thread or process."""
+def store_page(
+    page: Page, spool: Spool, fields: IdentityFields, first_place: int | None = None
+) -> PageEntry:
+    """The page's entry, its file written; it does not count yet. Runs in any thread or process.
+
+    `first_place`: that of the first record in the whole list, from 0; None where the page stands for no place, and a
+    record beyond the bounds is not noted.
+    """
+    received = page.items
+    page, beyond = take_within_bounds(page)
     records = identify_page(page.number, page.items, fields)
     damaged = sorted(page.damaged)
     for row in damaged:
@@ -90,6 +102,14 @@ def store_page(page: Page, spool: Spool, fields: IdentityFields) -> PageEntry:
         announced_pages=page.announced_pages,
         damaged=tuple(damaged),
     )
+    if beyond and first_place is not None:
+        places = {first_place + row + 1: row for row in beyond}
+        unread = tuple(
+            Unread(place, beyond[row], spool.keep_bytes(place, received[row]))
+            for place, row in places.items()
+        )
+        # Without them the page is smaller than the service's pages are.
+        entry = replace(entry, unread=unread, in_pieces=True)
     return spool.write(records, entry, [page.damaged[row] for row in damaged])
 
 

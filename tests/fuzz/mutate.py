@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 _LONGEST = 300_000
-_TOKENS = (
+TOKENS = (
     b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"NaN", b"Infinity", b"1e400",
     b"-0", b"1e-400",
     b"9" * 400, b"\\ud800", b"\\u0000", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\r\n", b"\n", b"'", b"&a", b"*a", b"!!x",
@@ -26,7 +26,7 @@ def mutate(seed: bytes, others: Sequence[bytes], chance: random.Random) -> bytes
             case 0:
                 data[at : at + 1] = bytes([chance.randrange(256)])
             case 1:
-                data[at:at] = chance.choice(_TOKENS)
+                data[at:at] = chance.choice(TOKENS)
             case 2:
                 del data[at : at + length]
             case 3:

@@ -40,8 +40,8 @@ def spool(folder: Path) -> Spool:
 def test_both_processes_give_the_same(workshop: WorkerPool, tmp_path: Path) -> None:
     """The page's file has the same bytes, whoever made it."""
     one, other = spool(tmp_path / "one"), spool(tmp_path / "other")
-    here = perform(PageTask(str(one.folder), PROFILES.fields, 3, BODY))
-    there = workshop._ask_worker(PageTask(str(other.folder), PROFILES.fields, 3, BODY))
+    here = perform(PageTask(str(one.folder), PROFILES.fields, 3, BODY, 0))
+    there = workshop._ask_worker(PageTask(str(other.folder), PROFILES.fields, 3, BODY, 0))
     assert isinstance(here, PageDone)
     assert here == there
     assert one.read(here.entry) == other.read(here.entry)
@@ -54,7 +54,7 @@ def test_the_hash_of_a_pages_file_is_of_its_records_only(tmp_path: Path) -> None
         (b'{"total_items":1,"items":["ab","c"]}', b'["ab","c"]', b'["a","bc"]'),
     )
     done = [
-        perform(PageTask(str(store.folder), PROFILES.fields, n, body))
+        perform(PageTask(str(store.folder), PROFILES.fields, n, body, 0))
         for n, body in enumerate(bodies, 1)
     ]
     one, same, other = (result.entry.file_sha256 for result in done if isinstance(result, PageDone))
@@ -71,7 +71,7 @@ def test_what_a_kill_left_half_written_goes(tmp_path: Path) -> None:
 
 def test_a_broken_body_is_a_passing_fault_from_either(workshop: WorkerPool, tmp_path: Path) -> None:
     """The reason comes back, and the process goes on working."""
-    task = PageTask(str(spool(tmp_path).folder), PROFILES.fields, 1, b"<html>")
+    task = PageTask(str(spool(tmp_path).folder), PROFILES.fields, 1, b"<html>", 0)
     found = workshop._ask_worker(task)
     assert found == perform(task)
     assert isinstance(found, Failed)
@@ -82,7 +82,7 @@ def test_a_folder_that_is_gone_is_a_fault_of_the_workspace(
     workshop: WorkerPool, tmp_path: Path
 ) -> None:
     """With its path, from either process."""
-    task = PageTask(str(tmp_path / "gone"), PROFILES.fields, 1, BODY)
+    task = PageTask(str(tmp_path / "gone"), PROFILES.fields, 1, BODY, 0)
     found = workshop._ask_worker(task)
     assert found == perform(task)
     assert isinstance(found, Failed)
@@ -95,7 +95,7 @@ def test_work_goes_on_without_a_killed_process(workshop: WorkerPool, tmp_path: P
     worker = workshop._worker
     assert worker is not None
     worker.send_signal(signal.SIGKILL)
-    task = PageTask(str(spool(tmp_path).folder), PROFILES.fields, 1, BODY)
+    task = PageTask(str(spool(tmp_path).folder), PROFILES.fields, 1, BODY, 0)
     assert all(
         isinstance(result, PageDone)
         for result in workshop.spread(workshop.perform, [task, task, task])
