@@ -26,6 +26,7 @@ from migrate.plan.rows import REJECTS_SCHEMA, MappedRows, count_values
 from migrate.plan.sending import Counts, Rows, write_rows
 from migrate.plan.set_aside import count_set_aside
 from migrate.plan.shipments import Shipments
+from migrate.sentence import Sentence
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def _recipes(mapping: Mapping, classified: Classified) -> dict[str, str]:
     return declared | dict(classified.recognised)
 
 
-FEED_WARNING = (
+FEED_WARNING = Sentence(
     "goes to a webhook: not verifiable, since nothing can be read back; "
     "every plan of it sends all of its rows"
 )
@@ -258,30 +259,51 @@ def target_warnings(
     warnings = _column_warnings(reading.columns, mapping.columns) if shown else []
     if reading.moving:
         warnings.append(
-            "the target was written to each time it was read: the changes are those of one moment"
+            Sentence(
+                "the target was written to each time it was read: the changes are those of one moment"
+            )
         )
     if reading.repeated_keys:
         warnings.append(
-            f"{reading.repeated_keys:,} rows of the target have the key of another row there"
+            Sentence(
+                "{count} row of the target has the key of another row there",
+                "{count} rows of the target have the key of another row there",
+                count=reading.repeated_keys,
+            )
         )
     warnings += [
-        f"key column {name} is a recipe's: rows that the target spells otherwise look new"
+        Sentence(
+            "key column {column} is a recipe's: rows that the target spells otherwise look new",
+            column=name,
+        )
         for name in mapping.key
         if mapping.columns[name].recipe
     ]
     warnings += [
-        f"{name} is compared as report-only: the target {recipe} every value that was loaded from here; "
-        "`recipe: false` sends it all the same"
+        Sentence(
+            "{column} is compared as report-only: the target {recipe} every value that was loaded from here; "
+            "`recipe: false` sends it all the same",
+            column=name,
+            recipe=Sentence(recipe),
+        )
         for name, recipe in classified.recognised.items()
     ]
     warnings += [
-        f"{name} is sent, though the target looks as if it {recipe} every value: no load from here has sent what is "
-        "planned now, so it may as well hold what the mapping, or another tool, once made of it; where its own recipe "
-        "does it, declare `recipe: true`"
+        Sentence(
+            "{column} is sent, though the target looks as if it {recipe} every value: no load from here has sent "
+            "what is planned now, so it may as well hold what the mapping, or another tool, once made of it; where "
+            "its own recipe does it, declare `recipe: true`",
+            column=name,
+            recipe=Sentence(recipe),
+        )
         for name, recipe in classified.unproven.items()
     ]
     warnings += [
-        f"{name} differs in letter case and spaces only: if the target's own recipe does that, declare `recipe: true`"
+        Sentence(
+            "{column} differs in letter case and spaces only: if the target's own recipe does that, declare "
+            "`recipe: true`",
+            column=name,
+        )
         for name in classified.recipe_suspects
     ]
     return tuple(warnings)
@@ -296,19 +318,33 @@ def delta_warnings(final: Final, compared: Compared, whole: str) -> tuple[str, .
     if left is None:
         return ()
     outside, gone, moved = final.outside, left.gone.height, left.moved.height
-    found = [f"{outside:,} rows of the base are as they were, and not planned"] if outside else []
+    found = []
+    if outside:
+        found.append(
+            Sentence("{count} rows of the base are as they were, and not planned", count=outside)
+        )
     if missing:
         found.append(
-            f"{missing:,} of them are not in the target (missing.parquet), and no delta sends them: load the plan of "
-            f"snapshot {whole} to its end, or make and load one, then plan this delta anew"
+            Sentence(
+                "{count} of them are not in the target (missing.parquet), and no delta sends them: load the plan of "
+                "snapshot {snapshot} to its end, or make and load one, then plan this delta anew",
+                count=missing,
+                snapshot=whole,
+            )
         )
     if gone:
         found.append(
-            f"{gone:,} rows are of records gone since the base; they stay in the target (gone.parquet)"
+            Sentence(
+                "{count} rows are of records gone since the base; they stay in the target (gone.parquet)",
+                count=gone,
+            )
         )
     if moved:
         found.append(
-            f"{moved:,} records have another key than in the base; the old rows stay there (moved.parquet)"
+            Sentence(
+                "{count} records have another key than in the base; the old rows stay there (moved.parquet)",
+                count=moved,
+            )
         )
     return tuple(found)
 
@@ -318,10 +354,16 @@ def _column_warnings(header: Sequence[str], columns: Iterable[str]) -> list[str]
     missing = [name for name in columns if name not in header]
     twins = {name: by_fold[name.casefold()] for name in missing if name.casefold() in by_fold}
     plain = [name for name in missing if name not in twins]
-    warnings = [
-        f"the target has a column {twin!r}, the mapping {name!r}: case matters"
+    warnings: list[str] = [
+        Sentence(
+            "the target has a column {twin}, the mapping {column}: case matters",
+            twin=repr(twin),
+            column=repr(name),
+        )
         for name, twin in twins.items()
     ]
     if plain:
-        warnings.append(f"missing_columns: the target shows no column {', '.join(plain)}")
+        warnings.append(
+            Sentence("missing_columns: the target shows no column {columns}", columns=tuple(plain))
+        )
     return warnings

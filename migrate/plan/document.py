@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from migrate.sentence import StoredSentence
+
 FORMAT = 1
 """Raised whenever the meaning of a plan's files changes; a plan of another format is stale."""
 
@@ -135,7 +137,7 @@ class TotalsUsed(_Part):
     source_label: tuple[str, ...] = ()
     source_lines: tuple[str, ...] = ()
     equal: bool = True
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[StoredSentence, ...] = ()
 
 
 class DatasetPlan(_Part):
@@ -183,7 +185,7 @@ class DatasetPlan(_Part):
     unmapped: tuple[Unmapped, ...]
     foreign: int
     empty_each: int
-    warnings: tuple[str, ...]
+    warnings: tuple[StoredSentence, ...]
     merges: MergeForecast = MergeForecast()
     recipes: dict[str, str] = {}
     outside_delta: int = 0
@@ -233,7 +235,7 @@ class GateFinding(_Part):
 
     gate: str
     verdict: Literal["ok", "broken", "not set"]
-    text: str
+    text: StoredSentence
 
 
 class PlanDocument(_Part):

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from migrate.config import Gates
 from migrate.errors import ConfigError
 from migrate.plan.document import DatasetPlan, GateFinding
-from migrate.totals.table import Table, amount_text, money_lacking
+from migrate.sentence import Sentence, one_after_other
+from migrate.totals.table import Group, Table, money_lacking
 
 
 def judge_gates(
@@ -33,84 +34,118 @@ def judge_gates(
     )
 
 
-def _finding(gate: str, breaches: Iterable[str], *, is_set: bool = True) -> GateFinding:
+def _finding(gate: str, breaches: Iterable[Sentence], *, is_set: bool = True) -> GateFinding:
     if not is_set:
         return GateFinding(gate=gate, verdict="not set", text="")
     found = list(breaches)
-    return GateFinding(gate=gate, verdict="broken" if found else "ok", text="; ".join(found))
+    return GateFinding(gate=gate, verdict="broken" if found else "ok", text=one_after_other(found))
 
 
-def _rejected(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+def _rejected(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
     limit = gates.max_rejected
     for name, plan in datasets.items():
         if not limit.allows(plan.rejected, plan.judged):
-            yield f"{name}: {plan.rejected:,} of {plan.judged:,} rows rejected, allowed is {limit.text}"
+            yield Sentence(
+                "{dataset}: {rows} of {of} rows rejected, allowed is {limit}",
+                dataset=name,
+                rows=plan.rejected,
+                of=plan.judged,
+                limit=limit.text,
+            )
 
 
-def _collapsed(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+def _collapsed(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
     limit = gates.max_collapsed
     for name, plan in datasets.items():
         if not limit.allows(plan.collapsed, plan.judged):
-            yield (
-                f"{name}: {plan.collapsed:,} of {plan.judged:,} rows become part of another one, "
-                f"allowed is {limit.text}"
+            yield Sentence(
+                "{dataset}: {rows} of {of} rows become part of another one, allowed is {limit}",
+                dataset=name,
+                rows=plan.collapsed,
+                of=plan.judged,
+                limit=limit.text,
             )
 
 
-def _placeholders(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+def _placeholders(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
     limit = gates.max_placeholder
     for name, plan in datasets.items():
         if not limit.allows(plan.placeholder, plan.judged):
-            yield (
-                f"{name}: {plan.placeholder:,} of {plan.judged:,} rows have a key that stands for nobody, such as "
-                f"n/a or noreply@, and would become one with others; allowed is {limit.text}; leave them out by "
-                "`where`, or take another key"
+            yield Sentence(
+                "{dataset}: {rows} of {of} rows have a key that stands for nobody, such as n/a or noreply@, and "
+                "would become one with others; allowed is {limit}; leave them out by `where`, or take another key",
+                dataset=name,
+                rows=plan.placeholder,
+                of=plan.judged,
+                limit=limit.text,
             )
 
 
-def _updated(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+def _updated(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
     limit = gates.max_updates
     for name, plan in datasets.items():
         if not limit.allows(plan.update, plan.planned):
-            yield f"{name}: {plan.update:,} of {plan.planned:,} rows would be updated, allowed is {limit.text}"
+            yield Sentence(
+                "{dataset}: {rows} of {of} rows would be updated, allowed is {limit}",
+                dataset=name,
+                rows=plan.update,
+                of=plan.planned,
+                limit=limit.text,
+            )
 
 
-def _missing(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+def _missing(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
     limit = gates.max_missing
     for name, plan in datasets.items():
         missing = plan.outside_missing or 0
         if not limit.allows(missing, plan.outside_delta):
-            yield (
-                f"{name}: {missing:,} rows of the delta's base are not in the target and would never be sent, allowed "
-                f"is {limit.text}; load the base's plan to its end, then plan the delta anew (in a cut-over night "
-                "under another --name)"
+            yield Sentence(
+                "{dataset}: {rows} rows of the delta's base are not in the target and would never be sent, allowed "
+                "is {limit}; load the base's plan to its end, then plan the delta anew (in a cut-over night under "
+                "another --name)",
+                dataset=name,
+                rows=missing,
+                limit=limit.text,
             )
 
 
-def _merged(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+def _merged(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
     found = {name: plan.merge_forecast for name, plan in datasets.items() if plan.merge_forecast}
     total = sum(found.values())
     if total > gates.max_merges:
-        places = ", ".join(f"{name} {count:,}" for name, count in found.items())
-        yield (
-            f"{total:,} records would be merged away for good ({places}), allowed are {gates.max_merges:,}; "
-            f"`migrate load --confirm-merges {total}` accepts them"
+        places = tuple(
+            Sentence("{dataset} {rows}", dataset=name, rows=count) for name, count in found.items()
+        )
+        yield Sentence(
+            "{count} records would be merged away for good ({places}), allowed are {limit}; "
+            "`migrate load --confirm-merges {number}` accepts them",
+            count=total,
+            places=places,
+            limit=gates.max_merges,
+            number=str(total),
         )
 
 
-def _lost(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[str]:
+def _lost(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
     for place, limit in gates.max_loss.items():
         name, column, *only = place.split(".")
         plan = datasets.get(name)
         for loss, rows in plan.losses.get(column, {}).items() if plan else ():
             if (not only or loss in only) and plan and not limit.allows(rows, plan.accepted):
-                yield f"{name}.{column}: {rows:,} of {plan.accepted:,} rows {loss}, allowed is {limit.text}"
+                yield Sentence(
+                    "{column}: {rows} of {of} rows {loss}, allowed is {limit}",
+                    column=f"{name}.{column}",
+                    rows=rows,
+                    of=plan.accepted,
+                    loss=loss,
+                    limit=limit.text,
+                )
 
 
 _GROUPS_TOLD = 3
 
 
-def _unequal(totals: Mapping[str, Table], gates: Gates) -> Iterable[str]:
+def _unequal(totals: Mapping[str, Table], gates: Gates) -> Iterable[Sentence]:
     """Money that the source has and the plan lacks, or the other way round, by month and currency."""
     limit = gates.max_unequal
     for name, table in totals.items():
@@ -123,16 +158,29 @@ def _unequal(totals: Mapping[str, Table], gates: Gates) -> Iterable[str]:
             continue
         lacking = sum((group.lacking.amount for group in broken), Decimal())
         worst = sorted(broken, key=lambda group: -abs(group.lacking.amount))[:_GROUPS_TOLD]
-        places = ", ".join(
-            f"{group.period or 'in all'} {group.label}".strip()
-            + f" {amount_text(group.lacking.amount)}"
-            for group in worst
+        places = [_place_of(group) for group in worst]
+        if len(broken) > len(worst):
+            places.append(Sentence("and {count} more", count=len(broken) - len(worst)))
+        yield Sentence(
+            "{dataset}: the source has {amount} that the plan lacks ({places}), allowed is {limit}; "
+            "`migrate diff` shows where it went",
+            dataset=name,
+            amount=lacking,
+            places=tuple(places),
+            limit=limit.text,
         )
-        more = f" and {len(broken) - len(worst):,} more" if len(broken) > len(worst) else ""
-        yield (
-            f"{name}: the source has {amount_text(lacking)} that the plan lacks ({places}{more}), "
-            f"allowed is {limit.text}; `migrate diff` shows where it went"
-        )
+
+
+def _place_of(group: Group) -> Sentence:
+    period = group.period or Sentence("in all")
+    if not group.label:
+        return Sentence("{period} {amount}", period=period, amount=group.lacking.amount)
+    return Sentence(
+        "{period} {currency} {amount}",
+        period=period,
+        currency=group.label,
+        amount=group.lacking.amount,
+    )
 
 
 def check_places(
@@ -158,12 +206,17 @@ def check_places(
                 )
 
 
-def _unproven(verdicts: Mapping[str, str]) -> Iterable[str]:
+def _unproven(verdicts: Mapping[str, str]) -> Iterable[Sentence]:
     for resource, verdict in verdicts.items():
         if verdict == "unproven":
-            yield (
-                f"the extract of {resource} is unproven, not proven; where it came from saved files, "
-                f"`migrate extract --from-files DIR --expect {resource}=N` vouches for it alone"
+            yield Sentence(
+                "the extract of {resource} is unproven, not proven; where it came from saved files, "
+                "`migrate extract --from-files DIR --expect {resource}=N` vouches for it alone",
+                resource=resource,
             )
         elif verdict != "proven":
-            yield f"the extract of {resource} is {verdict}, not proven"
+            yield Sentence(
+                "the extract of {resource} is {verdict}, not proven",
+                resource=resource,
+                verdict=verdict,
+            )

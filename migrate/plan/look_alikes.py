@@ -16,6 +16,7 @@ import polars as pl
 from migrate.plan.classify import Labels
 from migrate.plan.keys import folded, value_parts
 from migrate.plan.tables import PlanTable
+from migrate.sentence import Sentence
 
 _BETWEEN = "\x1f"
 
@@ -27,14 +28,20 @@ def look_alike_warnings(
     found = []
     if own_rows:
         found.append(
-            f"{own_rows:,} planned rows have keys that differ from each other in letter case, spaces or Unicode "
-            "form only: where the target takes these for one, they fuse, and the later overwrites"
+            Sentence(
+                "{count} planned rows have keys that differ from each other in letter case, spaces or Unicode form "
+                "only: where the target takes these for one, they fuse, and the later overwrites",
+                count=own_rows,
+            )
         )
     there = 0 if held is None else _new_beside(rows, labels, held, key)
     if there:
         found.append(
-            f"{there:,} rows are planned as new, though the target has their key in another spelling (letter case, "
-            "spaces, Unicode form): where it takes these for one, they fuse with its records, and overwrite them"
+            Sentence(
+                "{count} rows are planned as new, though the target has their key in another spelling (letter case, "
+                "spaces, Unicode form): where it takes these for one, they fuse with its records, and overwrite them",
+                count=there,
+            )
         )
     return tuple(found)
 

@@ -48,12 +48,10 @@ class Plan:
             "plan": self.name,
             "snapshot": document.snapshot.name,
             "offline": document.offline,
-            "datasets": {
-                name: plan.model_dump(mode="json") for name, plan in document.datasets.items()
-            },
+            "datasets": {name: plan.model_dump() for name, plan in document.datasets.items()},
             "skipped": document.skipped,
             "forecast": document.forecast.model_dump(mode="json"),
-            "gates": [finding.model_dump(mode="json") for finding in document.gates],
+            "gates": [finding.model_dump() for finding in document.gates],
         }
 
 

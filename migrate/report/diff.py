@@ -228,7 +228,7 @@ def summarise_diff(view: DiffView) -> dict[str, Any]:
 
 def _summarise_dataset(view: DatasetView) -> dict[str, Any]:
     return {
-        **view.counts.model_dump(mode="json"),
+        **view.counts.model_dump(),
         "changes": view.changes,
         "samples": view.samples,
         "rejects": view.rejects,

@@ -45,7 +45,7 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
     examples = loss_examples(plan, Shown(workspace_masker(plan.folder.parents[1])))
     summary = plan.summary()
     datasets = {
-        name: {**dataset.model_dump(mode="json"), "loss_examples": examples.get(name, {})}
+        name: {**dataset.model_dump(), "loss_examples": examples.get(name, {})}
         for name, dataset in plan.document.datasets.items()
     }
     tables = read_totals(plan)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from migrate.report.terminal import Row, inert, render_table, say_count
+from migrate.sentence import amount_text
 from migrate.totals.table import (
     NOTHING,
     ON_PURPOSE,
@@ -19,7 +20,6 @@ from migrate.totals.table import (
     Figure,
     Group,
     Table,
-    amount_text,
     summarise_group,
     summarise_table,
 )

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from migrate.sentence import Sentence
 from migrate.totals.amounts import AMOUNT, read_amounts
 from migrate.totals.declared import Kind
 from migrate.totals.records import RECORDS_SCHEMA, identity, plain_label
@@ -78,10 +79,13 @@ def account(
     has_amounts = records.get_column("amount").is_not_null().any()
     plan_has = outcome.planned.get_column("amount").is_not_null().any()
     if rule.kind == "revenue" and rule.amount and plan_has and not has_amounts:
-        names = ", ".join(name for name in rule.fields.amount if "." not in name)
+        names = tuple(name for name in rule.fields.amount if "." not in name)
         doubts.append(
-            f"no record has a field that is known to hold what an order is worth ({names}); name "
-            "it under [datatrics.totals.sales] amount"
+            Sentence(
+                "no record has a field that is known to hold what an order is worth ({fields}); name it under "
+                "[datatrics.totals.sales] amount",
+                fields=names,
+            )
         )
     return Table(rule.dataset, rule.kind, rule.by, side_by_side(places), shown, tuple(doubts))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from migrate.sentence import Sentence
 from migrate.totals.declared import Kind, SourceFields, fields_of
 
 _AMOUNTS = (
@@ -80,8 +81,11 @@ class Rule:
         found = []
         if self.kind == "revenue" and self.amount is None:
             found.append(
-                f"no column of {self.dataset} is known to hold what an order is worth, so only "
-                f"their number is compared; name it under [octolis.totals.{self.dataset}] amount"
+                Sentence(
+                    "no column of {dataset} is known to hold what an order is worth, so only their number is "
+                    "compared; name it under [octolis.totals.{dataset}] amount",
+                    dataset=self.dataset,
+                )
             )
         return tuple(found)
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from migrate.sentence import amount_text
 from migrate.totals.amounts import AMOUNT
 from migrate.totals.declared import Kind
 
@@ -284,13 +285,6 @@ def summarise_table(table: Table) -> dict[str, Any]:
         "all": summarise_group(table.whole, table.kind) | {"equal": table.equal},
         "rows": [summarise_group(group, table.kind) for group in table.groups],
     }
-
-
-def amount_text(amount: Decimal) -> str:
-    """A sum as text: at least two decimals, and as many as it has."""
-    plain = f"{amount.normalize():f}"
-    whole, _, rest = plain.partition(".")
-    return f"{whole}.{rest.ljust(2, '0')}"
 
 
 def money_lacking(table: Table) -> Sequence[Group]:

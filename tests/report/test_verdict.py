@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from migrate.mapping.rules import LOSSES
 from migrate.plan.document import DatasetPlan, Forecast, GateFinding, PlanDocument, SnapshotUsed
-from migrate.report.verdict import LOSS_KINDS, ORDER, judge_plan
+from migrate.report.finding import ORDER
+from migrate.report.plan_findings import LOSS_KINDS
+from migrate.report.verdict import judge_plan
 from migrate.totals.table import Figure, Group, Table
 
 NOTHING = dict.fromkeys(
