@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -16,10 +16,10 @@ from migrate.app.deep import Beside, verify_deeply
 from migrate.app.not_loaded import not_begun
 from migrate.app.standing import read_standing, remake_command
 from migrate.app.target_client import open_target, reading_folder, sleeper
+from migrate.app.verdict import judge_reconciliation
 from migrate.load.standing import Standing
 from migrate.names import MASTERID
 from migrate.plan.open_plan import Plan, open_plan
-from migrate.report.reconcile import summarise_reconciliation
 from migrate.target.client import TargetClient
 from migrate.totals.table import summarise_table
 from migrate.verify.buckets import SYSTEM_COLUMNS, explain_difference, find_interval
@@ -136,6 +136,55 @@ def keep_report(context: Context, found: Reconciliation) -> None:
         context.workspace.reports / f"{found.plan}-reconcile.json",
         told | ({"totals": totals} if totals else {}),
     )
+
+
+def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
+    """The reconciliation's part of the JSON object."""
+    datasets = {name: _summarise(d) for name, d in found.datasets.items()}
+    unsaid = {"unverifiable": dict(found.unverifiable), "not_loaded": dict(found.not_loaded)}
+    settles_at = None if found.settles_at is None else found.settles_at.isoformat()
+    told = {"plan": found.plan, **found.standing, "settles_at": settles_at}
+    judged = judge_reconciliation(found).summarise()
+    return {**told, "datasets": datasets, **unsaid, "judgement": judged}
+
+
+def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "count_before": found.books.count_before,
+        "created": found.books.created,
+        "merged": found.books.merged,
+        "written": found.books.written,
+        "expected": found.expected,
+        "count_after": found.count_after,
+        "difference": found.difference,
+        "buckets": asdict(found.buckets),
+        "by_source": {source: asdict(count) for source, count in found.by_source.items()},
+        "verdict": found.verdict,
+        "explanations": list(found.explanations),
+    }
+    return summary | (_summarise_deep(found.deep) if found.deep else {})
+
+
+def _summarise_deep(deep: DeepDataset) -> dict[str, Any]:
+    return {
+        "missing": deep.missing,
+        "extra": deep.extra,
+        "doubled": deep.doubled,
+        "different": deep.different,
+        "recipe_changed": deep.recipe_changed,
+        "merged_away": deep.merged_away,
+        "pending": deep.pending,
+        "compared": deep.compared,
+        "verified": deep.verified,
+        "there_before": deep.there_before,
+        "outside": deep.outside,
+        "unsettled": dict(deep.unsettled),
+        "different_columns": dict(deep.cells),
+        "by_name": {finding: dict(names) for finding, names in deep.by_name.items()},
+        "unverifiable": dict(deep.unverifiable),
+        "deep_verdict": deep.verdict,
+        "differences": str(deep.file) if deep.file else None,
+    }
 
 
 class _Equation:

@@ -61,11 +61,11 @@ def _report(
     app: App, name: str | None, html: Path | None, show_values: bool, start: str | None
 ) -> None:
     from migrate.app.standing import read_standing, remake_command
+    from migrate.app.verdict import judge_plan
     from migrate.plan.open_plan import read_totals
     from migrate.report.about import facts_of_plan
     from migrate.report.diff import render_diff, summarise_diff
     from migrate.report.diff_page import open_report, write_page
-    from migrate.report.verdict import judge_plan
 
     project = app.open_project()
     workspace = app.open_workspace(project)

@@ -59,14 +59,10 @@ def reconcile(
     only, which --live does.
     """
     from migrate.app.deep import run_repair
-    from migrate.app.reconcile import run_reconcile
+    from migrate.app.reconcile import run_reconcile, summarise_reconciliation
     from migrate.app.totals import count_source, reconcile_with_totals
     from migrate.privacy.mask import workspace_masker
-    from migrate.report.reconcile import (
-        judge_reconciliation,
-        render_reconciliation,
-        summarise_reconciliation,
-    )
+    from migrate.report.reconcile import judge_reconciliation, render_reconciliation
     from migrate.report.totals import (
         mask_examples,
         render_counts,

@@ -14,16 +14,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from migrate import parquet
+from migrate.load.planned import DatasetToLoad
 from migrate.names import MASTERID
 from migrate.target.results import Rejected, Written
-
-if TYPE_CHECKING:
-    from migrate.load.planned import DatasetToLoad
 
 
 @dataclass
@@ -110,5 +107,6 @@ class Merges:
 
     def _before(self, dataset: DatasetToLoad) -> HeldBefore:
         if dataset.name not in self._held:
-            self._held[dataset.name] = dataset.held_before
+            is_known = bool(dataset.before) or dataset.counted is not None
+            self._held[dataset.name] = HeldBefore(dataset.before, is_known)
         return self._held[dataset.name]

@@ -11,7 +11,6 @@ import polars as pl
 from migrate import parquet
 from migrate.config import Webhook
 from migrate.errors import Damaged
-from migrate.load.merged import HeldBefore
 from migrate.plan.open_plan import PLAN_FILE
 from migrate.target.answer import Answer
 from migrate.target.receipt import read_receipt
@@ -77,11 +76,6 @@ class DatasetToLoad:
     def columns(self) -> AnswerColumns:
         """How the columns are compared with what the target stores."""
         return AnswerColumns(self.key_columns, self.recipe_columns, self.time_columns)
-
-    @property
-    def held_before(self) -> HeldBefore:
-        """The masterids that the target had when the plan read it."""
-        return HeldBefore(self.before, is_known=bool(self.before) or self.counted is not None)
 
 
 def time_columns_of(records: Path, stored_columns: Mapping[str, str]) -> frozenset[str]:

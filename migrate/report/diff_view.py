@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from migrate import parquet
+from migrate.app.finding import Verdict
+from migrate.app.plan_findings import LOSS_KINDS
+from migrate.app.verdict import judge_plan
 from migrate.mapping.rules import LOSSES, RULES
 from migrate.plan.key_clusters import BEFORE_COLLAPSE
 from migrate.plan.open_plan import read_totals
 from migrate.report.about import Fact, facts_of_plan
-from migrate.report.finding import Verdict
-from migrate.report.plan_findings import LOSS_KINDS
 from migrate.report.shown import Shown
 from migrate.report.terminal import format_duration
-from migrate.report.verdict import judge_plan
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, Forecast, PlanDocument

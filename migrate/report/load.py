@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from migrate.app.verdict import judge_load
 from migrate.report.terminal import format_duration, inert, inert_lines, render_table
-from migrate.report.verdict import judge_load
 
 if TYPE_CHECKING:
     from migrate.load.loader import LoadResult

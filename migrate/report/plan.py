@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from migrate.app.verdict import judge_plan
 from migrate.mapping.rules import RULES
 from migrate.plan.open_plan import read_totals
 from migrate.privacy.mask import workspace_masker
@@ -13,7 +14,6 @@ from migrate.report.diff_view import loss_examples, shared_keys
 from migrate.report.shown import Shown
 from migrate.report.terminal import Row, format_duration, inert, inert_lines, render_table
 from migrate.report.totals import say_unequal, summarise_groups
-from migrate.report.verdict import judge_plan
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, PlanDocument

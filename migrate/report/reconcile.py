@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import polars as pl
 
-from migrate.report import verdict
+from migrate.app import verdict
 from migrate.report.terminal import Row, inert_lines, render_table, say_count
 from migrate.verify.deep import DeepDataset
-from migrate.verify.reconcile import DatasetReconciliation, Reconciliation, SourceCount
+from migrate.verify.reconcile import Reconciliation, SourceCount
 
 Mask = Callable[[str], str]
 _WORST = 5
@@ -21,55 +19,6 @@ _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed", "merged_
 def judge_reconciliation(found: Reconciliation) -> tuple[int, str]:
     """Exit code and status: 4 for a difference, and for records that are still to be sent; 3 for what is pending."""
     return {"match": 0, "pending": 3}.get(found.verdict, 4), found.verdict
-
-
-def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
-    """The reconciliation's part of the JSON object."""
-    datasets = {name: _summarise(d) for name, d in found.datasets.items()}
-    unsaid = {"unverifiable": dict(found.unverifiable), "not_loaded": dict(found.not_loaded)}
-    settles_at = None if found.settles_at is None else found.settles_at.isoformat()
-    told = {"plan": found.plan, **found.standing, "settles_at": settles_at}
-    judged = verdict.judge_reconciliation(found).summarise()
-    return {**told, "datasets": datasets, **unsaid, "judgement": judged}
-
-
-def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
-    summary: dict[str, Any] = {
-        "count_before": found.books.count_before,
-        "created": found.books.created,
-        "merged": found.books.merged,
-        "written": found.books.written,
-        "expected": found.expected,
-        "count_after": found.count_after,
-        "difference": found.difference,
-        "buckets": asdict(found.buckets),
-        "by_source": {source: asdict(count) for source, count in found.by_source.items()},
-        "verdict": found.verdict,
-        "explanations": list(found.explanations),
-    }
-    return summary | (_summarise_deep(found.deep) if found.deep else {})
-
-
-def _summarise_deep(deep: DeepDataset) -> dict[str, Any]:
-    return {
-        "missing": deep.missing,
-        "extra": deep.extra,
-        "doubled": deep.doubled,
-        "different": deep.different,
-        "recipe_changed": deep.recipe_changed,
-        "merged_away": deep.merged_away,
-        "pending": deep.pending,
-        "compared": deep.compared,
-        "verified": deep.verified,
-        "there_before": deep.there_before,
-        "outside": deep.outside,
-        "unsettled": dict(deep.unsettled),
-        "different_columns": dict(deep.cells),
-        "by_name": {finding: dict(names) for finding, names in deep.by_name.items()},
-        "unverifiable": dict(deep.unverifiable),
-        "deep_verdict": deep.verdict,
-        "differences": str(deep.file) if deep.file else None,
-    }
 
 
 def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> str:

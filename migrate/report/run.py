@@ -9,14 +9,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from migrate.app.finding import Finding, Verdict, judge_findings
+from migrate.app.reconcile import summarise_reconciliation
+from migrate.app.verdict import first_line, judge_load, judge_plan, judge_reconciliation
+from migrate.plan.open_plan import read_totals
 from migrate.report.about import Fact, facts_of_making, facts_of_plan
 from migrate.report.extract import render_extraction, summarise_extraction
 from migrate.report.html import render_run
 from migrate.report.load import render_load, summarise_load
 from migrate.report.plan import render_plan, summarise_plan, times_by_keys
-from migrate.report.reconcile import render_reconciliation, summarise_reconciliation
+from migrate.report.reconcile import render_reconciliation
 from migrate.report.terminal import Row, inert_lines, render_table
-from migrate.report.verdict import judge_run
+from migrate.sentence import Sentence
 from migrate.workspace import write_bytes
 
 _WORST = 5
@@ -126,3 +130,49 @@ def write_report(reports: Path, name: str, summary: Mapping[str, Any], now: date
     page = reports / f"{name}-run.html"
     write_bytes(page, render_run(summary, made_at=now.strftime("%Y-%m-%d %H:%M UTC")).encode())
     return page
+
+
+def judge_run(run: Run) -> Verdict:
+    """Whether a whole run did what it was for: the findings of all stages that it reached, the worst first."""
+    findings = [
+        Finding("unverified", _unproven_text(name, r.verdict, r.reason), name)
+        for name, r in run.extraction.resources.items()
+        if r.verdict != "proven"
+    ]
+    if run.stopped:
+        findings.append(Finding("gate", first_line(run.stopped.what)))
+    if run.plan:
+        planned = judge_plan(run.plan.document, read_totals(run.plan))
+        # A gate that the plan broke was confirmed, or the load would not have begun.
+        passed = run.loaded is not None
+        findings += [f for f in planned.findings if not (passed and f.kind == "gate")]
+    if run.loaded:
+        findings += judge_load(run.loaded).findings
+    if run.reconciliation is None:
+        if not run.stopped:
+            findings.append(Finding("gate", Sentence("the run has not been reconciled")))
+        return judge_findings(findings, "", "", Sentence("Not finished"))
+    reconciled = judge_reconciliation(run.reconciliation)
+    findings += reconciled.findings
+    written = sum(d.written for d in run.loaded.datasets.values()) if run.loaded else 0
+    if written:
+        what = Sentence(
+            "{count} record written in {datasets} datasets",
+            "{count} records written in {datasets} datasets",
+            count=written,
+            datasets=len(run.reconciliation.datasets),
+        )
+    else:
+        what = Sentence("nothing to do, the target has all of it")
+    good = Sentence("All counts agree: {what}", what=what)
+    doubtful = Sentence("Done, but not all of it: {what}", what=what)
+    return judge_findings(findings, good, doubtful, reconciled.headline)
+
+
+def _unproven_text(resource: str, verdict: str, reason: str) -> Sentence:
+    return Sentence(
+        "{resource}: not proven complete ({verdict}): {reason}",
+        resource=resource,
+        verdict=Sentence(verdict),
+        reason=reason,
+    )

@@ -13,7 +13,7 @@ import pytest
 from migrate.app.cutover.run import CutoverRequest, prepare_cutover, run_cutover
 from migrate.app.evidence import run_evidence
 from migrate.app.pipeline import run_extract, run_load, run_plan
-from migrate.app.reconcile import run_reconcile
+from migrate.app.reconcile import run_reconcile, summarise_reconciliation
 from migrate.app.standing import read_standing
 from migrate.app.status import read_status
 from migrate.app.trace import run_trace
@@ -22,7 +22,7 @@ from migrate.config import load_project
 from migrate.errors import Damaged, Stale
 from migrate.plan.open_plan import check_fresh, open_plan
 from migrate.project import start_project
-from migrate.report.reconcile import judge_reconciliation, summarise_reconciliation
+from migrate.report.reconcile import judge_reconciliation
 from migrate.report.status import render_status, summarise_status
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.app.finding import ORDER
+from migrate.app.plan_findings import LOSS_KINDS
+from migrate.app.verdict import judge_plan
 from migrate.mapping.rules import LOSSES
 from migrate.plan.document import DatasetPlan, Forecast, GateFinding, PlanDocument, SnapshotUsed
-from migrate.report.finding import ORDER
-from migrate.report.plan_findings import LOSS_KINDS
-from migrate.report.verdict import judge_plan
 from migrate.totals.table import Figure, Group, Table
 
 NOTHING = dict.fromkeys(

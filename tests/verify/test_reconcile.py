@@ -9,11 +9,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.report.reconcile import (
-    judge_reconciliation,
-    render_reconciliation,
-    summarise_reconciliation,
-)
+from migrate.app.reconcile import summarise_reconciliation
+from migrate.report.reconcile import judge_reconciliation, render_reconciliation
 from migrate.verify.buckets import Buckets, explain_difference
 from migrate.verify.business import Total, add_up, set_side_by_side
 from migrate.verify.known import Written

@@ -21,11 +21,11 @@ from migrate.mapping.files import read_mappings
 from migrate.net.environment import KEY_LOG, describe_environment
 from migrate.privacy.secrets import SOURCE_NAME, TARGET_NAME
 from migrate.project import PLACEHOLDER
-from migrate.report.terminal import say_count
 from migrate.snapshot.storage import SnapshotStore, store_of
 from migrate.source.client import SourceClient
 from migrate.source.resources import RESOURCES
 from migrate.target.client import TargetClient
+from migrate.wording import say_count
 from migrate.workspace import Workspace
 
 if TYPE_CHECKING:

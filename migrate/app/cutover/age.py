@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from migrate.app.status import Status
 from migrate.errors import UsageError
-from migrate.report.terminal import format_duration
+from migrate.wording import format_duration
 
 RESUMABLE = timedelta(hours=12)
 """A night is gone on with for so long; nobody keeps shops closed for longer without thinking again."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from migrate.app.finding import Finding, Kind, share_of
 from migrate.mapping.rules import LOSSES, RULES
-from migrate.report.finding import Finding, Kind, share_of
 from migrate.sentence import Sentence
 from migrate.totals.table import Table, money_lacking
 

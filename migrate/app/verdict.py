@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from migrate.plan.open_plan import read_totals
-from migrate.report.finding import Finding, Kind, Verdict, judge_findings, share_of
-from migrate.report.plan_findings import dataset_findings, money_findings
+from migrate.app.finding import Finding, Kind, Verdict, judge_findings, share_of
+from migrate.app.plan_findings import dataset_findings, money_findings
 from migrate.sentence import Sentence
 from migrate.totals.table import Table
 
 if TYPE_CHECKING:
-    from migrate.app.pipeline import Run
     from migrate.load.loader import LoadResult
     from migrate.plan.document import PlanDocument
     from migrate.verify.reconcile import DatasetReconciliation, Reconciliation
@@ -234,50 +232,4 @@ def _count_text(name: str, dataset: DatasetReconciliation) -> Sentence:
         verdict=verdict,
         difference=abs(dataset.difference),
         expected=dataset.expected or 0,
-    )
-
-
-def judge_run(run: Run) -> Verdict:
-    """Whether a whole run did what it was for: the findings of all stages that it reached, the worst first."""
-    findings = [
-        Finding("unverified", _unproven_text(name, r.verdict, r.reason), name)
-        for name, r in run.extraction.resources.items()
-        if r.verdict != "proven"
-    ]
-    if run.stopped:
-        findings.append(Finding("gate", first_line(run.stopped.what)))
-    if run.plan:
-        planned = judge_plan(run.plan.document, read_totals(run.plan))
-        # A gate that the plan broke was confirmed, or the load would not have begun.
-        passed = run.loaded is not None
-        findings += [f for f in planned.findings if not (passed and f.kind == "gate")]
-    if run.loaded:
-        findings += judge_load(run.loaded).findings
-    if run.reconciliation is None:
-        if not run.stopped:
-            findings.append(Finding("gate", Sentence("the run has not been reconciled")))
-        return judge_findings(findings, "", "", Sentence("Not finished"))
-    reconciled = judge_reconciliation(run.reconciliation)
-    findings += reconciled.findings
-    written = sum(d.written for d in run.loaded.datasets.values()) if run.loaded else 0
-    if written:
-        what = Sentence(
-            "{count} record written in {datasets} datasets",
-            "{count} records written in {datasets} datasets",
-            count=written,
-            datasets=len(run.reconciliation.datasets),
-        )
-    else:
-        what = Sentence("nothing to do, the target has all of it")
-    good = Sentence("All counts agree: {what}", what=what)
-    doubtful = Sentence("Done, but not all of it: {what}", what=what)
-    return judge_findings(findings, good, doubtful, reconciled.headline)
-
-
-def _unproven_text(resource: str, verdict: str, reason: str) -> Sentence:
-    return Sentence(
-        "{resource}: not proven complete ({verdict}): {reason}",
-        resource=resource,
-        verdict=Sentence(verdict),
-        reason=reason,
     )
