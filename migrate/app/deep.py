@@ -22,7 +22,7 @@ from migrate.snapshot.reading import Snapshot, open_snapshot
 from migrate.snapshot.union import living, put_on_base
 from migrate.target.client import TargetClient
 from migrate.verify.deep import DeepDataset, verify_dataset
-from migrate.verify.expected import Expected, Scope, expect_dataset
+from migrate.verify.expected import Expected, FileRecords, Scope, expect_files
 from migrate.verify.known import read_known
 from migrate.verify.lookup import LookupTable, looked_up_columns
 from migrate.verify.made import Identity
@@ -125,7 +125,7 @@ class _Evaluation:
             datatrics.project_id,
             octolis.batch_bytes,
         )
-        self._tables: dict[tuple[str, str], LookupTable] = {}
+        self._tables: dict[tuple[str, str, str], LookupTable] = {}
         self._failed: dict[str, str] = {}
 
     def expect(self, rule: DatasetRules, keep: Sequence[str] = ()) -> Expected | str:
@@ -137,37 +137,47 @@ class _Evaluation:
 
     def keep_lookups(self, made: Expected) -> None:
         """Keeps the columns that other datasets take from this one."""
-        for name, rule in self.rules.items():
-            for lookup, asked in rule.lookups.items():
+        for part in (part for rule in self.rules.values() for part in rule.parts):
+            for lookup, asked in part.lookups.items():
                 if asked.dataset == made.rules.dataset:
-                    wanted = looked_up_columns(rule, lookup)
-                    self._tables[name, lookup] = made.lookup_table(
-                        wanted, self.conventions.source_aliases
+                    wanted = looked_up_columns(part, lookup)
+                    self._tables[part.dataset, part.resource, lookup] = made.lookup_table(
+                        wanted, self.conventions.source_aliases, asked.resource
                     )
 
     def _expect(self, rule: DatasetRules, keep: Sequence[str]) -> Expected | str:
-        resource = self.snapshot.resource(rule.resource)
-        if resource is None:
-            return f"the snapshot has no {rule.resource}"
-        tables: dict[str, LookupTable] = {}
-        for name, lookup in rule.lookups.items():
-            if (rule.dataset, name) not in self._tables:
-                why = self._failed.get(lookup.dataset, "it has no mapping")
-                return f"look-up {name}: {lookup.dataset} cannot be verified: {why}"
-            tables[name] = self._tables[rule.dataset, name]
+        records = [self._records_of(part) for part in rule.parts]
+        missing = next((why for why in records if isinstance(why, str)), None)
+        if missing is not None:
+            return missing
+        files = [one for one in records if not isinstance(one, str)]
         task = f"work out {rule.dataset}"
-        self.context.progress.begin(task, total=resource.rows, unit="records")
+        rows = sum(file.rows for file in files)
+        self.context.progress.begin(task, total=rows, unit="records")
         try:
             folder = work_folder(self.context, self.plan, rule.dataset) / "expected"
-            discarded = read_discarded(self.plan.folder / rule.dataset)
             tick = Ticker(self.context, task)
-            alive = living(resource)
-            scope = Scope(alive.touched_from, keep, folder, alive.rows, discarded)
-            return expect_dataset(rule, alive.frames([]), self.conventions, tables, tick, scope)
+            scope = Scope(keep=keep, folder=folder, rows=rows)
+            return expect_files(rule, files, self.conventions, tick, scope)
         except Unverifiable as doubt:
             return str(doubt)
         finally:
             self.context.progress.end(task)
+
+    def _records_of(self, part: DatasetRules) -> FileRecords | str:
+        """What one of a dataset's files is worked out from, or why there is nothing to do it from."""
+        resource = self.snapshot.resource(part.resource)
+        if resource is None:
+            return f"the snapshot has no {part.resource}"
+        tables: dict[str, LookupTable] = {}
+        for name, lookup in part.lookups.items():
+            if (part.dataset, part.resource, name) not in self._tables:
+                why = self._failed.get(lookup.dataset, "it has no mapping")
+                return f"look-up {name}: {lookup.dataset} cannot be verified: {why}"
+            tables[name] = self._tables[part.dataset, part.resource, name]
+        alive = living(resource)
+        discarded = read_discarded(self.plan.folder / part.dataset, part.resource)
+        return FileRecords(alive.frames([]), tables, alive.touched_from, discarded, alive.rows)
 
 
 class Ticker:
@@ -183,12 +193,15 @@ class Ticker:
             raise Interrupted("stopped before the verification was finished")
 
 
-def read_discarded(folder: Path) -> frozenset[Identity]:
-    """What the plan of a dataset left out since a person has discarded it; nothing in one of an earlier version."""
+def read_discarded(folder: Path, resource: str) -> frozenset[Identity]:
+    """What of a resource the plan of a dataset left out since a person has discarded it; nothing in an old plan."""
     file = folder / "discarded.parquet"
     if not file.is_file():
         return frozenset()
-    return frozenset(parquet.read(file, ["source", "id", "position"]).iter_rows())
+    found = parquet.read(file)
+    if "resource" in found.columns:
+        found = found.filter(pl.col("resource") == resource)
+    return frozenset(found.select("source", "id", "position").iter_rows())
 
 
 def open_used_snapshot(context: Context, plan: Plan) -> Snapshot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,7 +20,7 @@ from migrate.plan.set_aside import DISCARDS, NO_DISCARDS
 if TYPE_CHECKING:
     from migrate.workspace import Workspace
 
-_IDENTITY = ["source", "id", "position"]
+_IDENTITY = ["resource", "source", "id", "position"]
 
 
 def read_discards(workspace: Workspace) -> pl.DataFrame:
@@ -29,7 +30,7 @@ def read_discards(workspace: Workspace) -> pl.DataFrame:
     with LedgerView(workspace.ledger) as view:
         rows = [
             (
-                d.what.dataset, d.what.source, d.what.id, d.what.position,
+                d.what.dataset, d.what.resource or None, d.what.source, d.what.id, d.what.position,
                 d.what.reason, d.what.note, d.who, d.what.plan, d.at,
             )
             for d in view.discards()
@@ -66,24 +67,34 @@ def identities_of(
 ) -> Iterator[Discarded]:
     """The records behind rejects of a plan: of a row that the target refused, all that went into it."""
     for row in rejects.iter_rows(named=True):
-        sources = [(row["source"], row["id"], row["position"])]
+        sources = [(row["resource"], row["source"], row["id"], row["position"])]
         if row["stage"] == "load":
             sources = _sources_of(plan, row) or sources
-        for source, id_, position in sources:
+        for resource, source, id_, position in sources:
             if id_:
                 yield Discarded(
                     row["dataset"], source, id_, position, plan.name, row["reject"],
-                    row["reason"] or "", notes[row["reject"]],
+                    row["reason"] or "", notes[row["reject"]], resource or "",
                 )  # fmt: skip
 
 
 def _sources_of(
     plan: Plan, row: Mapping[str, object]
-) -> list[tuple[str | None, str | None, int | None]]:
+) -> list[tuple[str | None, str | None, str | None, int | None]]:
     file = plan.file(str(row["dataset"]), "records.parquet")
     scan = parquet.scan(file).filter(pl.col("key") == row["key"], pl.col("batch") == row["batch"])
     exploded = scan.select(pl.col("sources").explode()).unnest("sources").collect()
     return list(exploded.select(_IDENTITY).iter_rows())
+
+
+def _discarded_in(file: Path) -> pl.DataFrame:
+    """What a plan left out as discarded, by identity; an earlier version did not write of which resource it is."""
+    if not file.is_file():
+        return NO_DISCARDS.select(_IDENTITY)
+    found = parquet.read(file)
+    if "resource" not in found.columns:
+        found = found.with_columns(pl.lit(None, pl.String).alias("resource"))
+    return found.select(_IDENTITY)
 
 
 def check_discards(workspace: Workspace, plan: Plan) -> None:
@@ -92,8 +103,9 @@ def check_discards(workspace: Workspace, plan: Plan) -> None:
     lines = []
     for dataset in plan.document.datasets:
         file = plan.file(dataset, "discarded.parquet")
-        then = parquet.read(file, _IDENTITY) if file.is_file() else NO_DISCARDS.select(_IDENTITY)
-        mine = now.filter(pl.col("dataset") == dataset).select(_IDENTITY)
+        resource = pl.col("resource").fill_null(plan.document.mappings[dataset].resource)
+        then = _discarded_in(file).with_columns(resource)
+        mine = now.filter(pl.col("dataset") == dataset).select(_IDENTITY).with_columns(resource)
         new = mine.join(then, on=_IDENTITY, how="anti", nulls_equal=True)
         if not new.height:
             continue

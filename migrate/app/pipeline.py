@@ -130,6 +130,7 @@ def run_plan(
     from migrate.app.target_client import open_target
     from migrate.mapping.examples import refuse_failing
     from migrate.mapping.files import read_mappings
+    from migrate.mapping.model import parts_of
     from migrate.mapping.styles import refuse_contradicted
     from migrate.mapping.transform import Settings
     from migrate.plan.build import build_plan
@@ -148,10 +149,10 @@ def run_plan(
         discarded=read_discards(context.workspace),
     )
     found = open_to_plan(context.workspace, snapshot, base)
-    refuse_contradicted(mappings, found.rows_of)
+    refuse_contradicted(parts_of(mappings.values()), found.rows_of)
     datatrics, digits = context.project.datatrics, context.project.octolis.float_digits
     settings = Settings(datatrics.timezones, datatrics.source_aliases, digits, datatrics.project_id)
-    refuse_failing(mappings.values(), settings, found.rows_of)
+    refuse_failing(parts_of(mappings.values()), settings, found.rows_of)
     if found.base is not None:
         ids = context.project.octolis.datasets
         wanted = {name: ids[name] for name in datasets or ids if name in ids}

@@ -15,6 +15,7 @@ import polars as pl
 
 from migrate.errors import UsageError
 from migrate.mapping.fields import column_of, record_names, sql_names
+from migrate.mapping.model import parts_of
 
 if TYPE_CHECKING:
     from migrate.app.memory import Memory
@@ -53,7 +54,7 @@ class Need:
 
 def forecast_need(snapshot: Snapshot, mappings: Iterable[MappingFile]) -> Need:
     """What rehearsing with this snapshot and these mappings will hold, going by the first records of each resource."""
-    mappings = list(mappings)
+    mappings = parts_of(mappings)
     records, rows, size = 0, 0.0, 0.0
     for name, resource in snapshot.resources.items():
         sample = _Sample(resource)

@@ -24,6 +24,7 @@ from migrate.load.loader import LoadResult
 from migrate.load.rejects import (
     IDENTITY,
     PERMANENT,
+    SCHEMA,
     TRANSIENT,
     chosen_rejects,
     export_rejects,
@@ -141,9 +142,8 @@ def keep(
     ]
     if not chosen:
         raise UsageError("nothing that is discarded fits", hint="migrate rejects list")
-    kept = [(d.what.dataset, d.what.source, d.what.id, d.what.position) for d in chosen]
     with LedgerNotes(workspace.ledger) as notes:
-        notes.keep(kept)
+        notes.keep(discard.what for discard in chosen)
         for plan in {discard.what.plan for discard in chosen}:
             mine = [d.what.reject for d in chosen if d.what.plan == plan]
             notes.unmark_rejects(plan, mine)
@@ -239,12 +239,12 @@ def _each_fate(
     return joined.with_columns(pl.col("fate").fill_null(FILTERED))
 
 
-_WHO = ("source", "id", "position")
+_WHO = ("resource", "source", "id", "position")
 
 
 def _ends(context: Context, new: Plan, dataset: str, sent: str | None) -> pl.DataFrame:
     """Where each record of a dataset ended in a plan, planned ones first: what is in no list was filtered."""
-    schema = {"dataset": pl.String, "source": pl.String, "id": pl.String, "position": pl.Int64}
+    schema = {name: SCHEMA[name] for name in IDENTITY}
     found = [pl.DataFrame(schema={**schema, "fate": pl.String})]
     if dataset not in new.document.datasets:
         return found[0]

@@ -10,17 +10,19 @@ import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from migrate import parquet
 from migrate.app.as_loaded import as_loaded, check_snapshot
 from migrate.app.deep import Beside, expect_all, open_used_snapshot
 from migrate.app.reconcile import keep_report, run_reconcile
 from migrate.app.target_client import open_target, reading_folder, readings_folder
 from migrate.errors import MigrateError
 from migrate.plan.open_plan import Plan, open_plan
-from migrate.plan.totals import rule_used, total_dataset
+from migrate.plan.totals import rows_won, rule_used, title_of, total_dataset
 from migrate.snapshot.union import living
 from migrate.source.client import SourceClient
 from migrate.source.resources import RESOURCES
@@ -60,24 +62,27 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
     found = []
     with open_target(context) as client:
         for dataset, counts in plan.document.datasets.items():
-            resource = snapshot.resource(plan.document.mappings[dataset].resource)
-            if counts.totalled is None or resource is None:
-                continue
-            rule = rule_used(dataset, counts.totalled)
-            # as the plan did: records that are gone from the source are none of its rows
-            alive = living(resource)
-            touched_from = alive.touched_from if snapshot.base is not None else 0
-            table = total_dataset(
-                rule,
-                alive,
-                plan.folder / dataset,
-                zones,
-                filtered=counts.filtered,
-                touched_from=touched_from,
-            )
-            if dataset in plan.document.dataset_ids:
-                table = with_target(rule, table, _held_of(context, client, plan, rule))
-            found.append(table)
+            for number, used in enumerate(counts.totals):
+                made_of = used.resource or plan.document.mappings[dataset].resource
+                resource = snapshot.resource(made_of)
+                if resource is None:
+                    continue
+                rule = rule_used(dataset, used)
+                # as the plan did: records that are gone from the source are none of its rows
+                alive = living(resource)
+                touched_from = alive.touched_from if snapshot.base is not None else 0
+                table = total_dataset(
+                    rule,
+                    alive,
+                    plan.folder / dataset,
+                    zones,
+                    filtered=counts.filtered_of(made_of),
+                    touched_from=touched_from,
+                )
+                if dataset in plan.document.dataset_ids:
+                    table = with_target(rule, table, _held_of(context, client, plan, rule))
+                name = title_of(dataset, made_of if number else "")
+                found.append(replace(table, dataset=name))
     return found
 
 
@@ -85,9 +90,23 @@ def _held_of(context: Context, client: TargetClient, plan: Plan, rule: Rule) -> 
     """The rule's columns of the target's records that have a key of the plan, by what they are."""
     dataset, key = rule.dataset, list(plan.document.mappings[rule.dataset].key)
     planned, held = _planned_and_held(context, client, plan, dataset, key, rule.columns)
+    if plan.document.mappings[dataset].after:
+        # the rows of the dataset's other files are no part of these totals
+        planned = pl.concat(_won(rule, file, key) for file in _files_of(plan, dataset))
     ours = held.join(planned.select(key), on=key, how="semi")
     named = {"amount": rule.amount, "time": rule.time, "label": rule.label}
     return ours.select(pl.col(name).alias(part) for part, name in named.items() if name is not None)
+
+
+def _won(rule: Rule, file: Path, key: Sequence[str]) -> pl.DataFrame:
+    """The key columns, as texts, of the rows that a record of the rule's resource has won."""
+    won = rows_won(rule, file.parent, file.name).get_column("key")
+    is_won = parquet.read(file, ["key"]).get_column("key").is_in(won.implode())
+    return planned_texts(file, key).filter(is_won)
+
+
+def _files_of(plan: Plan, dataset: str) -> list[Path]:
+    return [plan.file(dataset, f"{name}.parquet") for name in ("records", "unchanged")]
 
 
 def _planned_and_held(
@@ -100,8 +119,7 @@ def _planned_and_held(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Some columns of the planned records and of all of the target's, as texts."""
     named = sorted({*columns, *key})
-    files = [plan.file(dataset, f"{name}.parquet") for name in ("records", "unchanged")]
-    planned = pl.concat([planned_texts(file, named) for file in files])
+    planned = pl.concat([planned_texts(file, named) for file in _files_of(plan, dataset)])
     reading = Reading(
         reading_folder(context, plan, dataset), context.now, context.stop, lambda _rows: None
     )

@@ -164,21 +164,25 @@ class _Tracing:
             client = stack.enter_context(open_target(self.context)) if self.live else None
             for name in self.plan.document.datasets:
                 rules = self.rules.get(name)
-                if rules is not None and rules.resource == self.asked.resource.name:
+                parts = rules.parts if rules is not None else ()
+                if rules and any(one.resource == self.asked.resource.name for one in parts):
                     found[name] = self._dataset(name, rules, client)
         return found
 
     def _dataset(self, name: str, rules: DatasetRules, client: TargetClient | None) -> Facts:
         folder = self.plan.folder / name
-        facts: Facts = {
-            "mapped": self._mapped(rules),
-            **left_behind(folder, self.asked.source, self.asked.id),
-        }
-        rows, by = planned_rows(folder, self.asked.source, self.asked.id), self.plan
+        part = rules.parts[rules.place_of(self.asked.resource.name)]
+        facts: Facts = {"mapped": self._mapped(part), **left_behind(folder, *self._who)}
+        rows, by = planned_rows(folder, *self._who), self.plan
         if not rows and not facts["rejected"] and not facts["collapsed"]:
             rows, by = self._planned_earlier(name)
         facts["rows"] = [self._row(by, name, rules, row, client) for row in rows]
         return facts
+
+    @property
+    def _who(self) -> tuple[str, str | None, str]:
+        """Which record it is, in any dataset."""
+        return self.asked.resource.name, self.asked.source, self.asked.id
 
     def _planned_earlier(self, name: str) -> tuple[list[Facts], Plan]:
         """The rows that the newest earlier plan had of the record: a delta leaves alone what has not changed."""
@@ -192,7 +196,7 @@ class _Tracing:
                 continue
             if plan.document.dataset_ids.get(name) != dataset_id:
                 continue
-            rows = planned_rows(plan.folder / name, self.asked.source, self.asked.id)
+            rows = planned_rows(plan.folder / name, *self._who)
             if rows:
                 return rows, plan
         return [], self.plan
@@ -215,9 +219,12 @@ class _Tracing:
                 _identity if wanted == "id" else partial(_read, wanted) for wanted in lookup.ids
             ]
             ids = {text for row in rows for read in readers if (text := read(row))}
-            other = self.rules.get(lookup.dataset)
-            resource = self.snapshot.resource(other.resource) if other else None
-            if other is None or resource is None:
+            dataset = self.rules.get(lookup.dataset)
+            if dataset is None:
+                raise Unverifiable(f"look-up {name}")
+            other = dataset.parts[dataset.place_of(lookup.resource)]
+            resource = self.snapshot.resource(other.resource)
+            if resource is None:
                 raise Unverifiable(f"look-up {name}")
             few = [
                 part
@@ -243,9 +250,7 @@ class _Tracing:
         facts["payload"] = sent
         facts["plan"] = plan.name if plan is not self.plan else None
         facts["partners"] = [
-            s
-            for s in row["sources"]
-            if (s["source"], s["id"]) != (self.asked.source, self.asked.id)
+            s for s in row["sources"] if (s["resource"], s["source"], s["id"]) != self._who
         ]
         if row.get("batch") is not None:
             ledger = self.context.workspace.ledger

@@ -355,21 +355,23 @@ def _remarks(project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> l
         for made in same:
             if made in mappings:
                 tried = try_out(made, found.frames(needed_fields(made)), settings)
-                contradicted = find_contradictions({made.dataset: made}, snapshot.rows_of)
+                contradicted = find_contradictions([made], snapshot.rows_of)
                 remarks += check_against(made, shown, same, tried, mask, contradicted)
     return sorted(remarks, key=lambda remark: remark.harm)
 
 
 def _others(project: Project, mappings: list[Mapping]) -> list[Mapping]:
-    """The project's mappings of other datasets: a field that one of them uses is no unused field."""
+    """The project's other mapping files: a field that one of them uses is no unused field."""
     from migrate.errors import MappingError
     from migrate.mapping.files import read_mappings
+    from migrate.mapping.model import parts_of
 
     try:
         known = read_mappings(project.mappings)
     except MappingError:
         return []  # what is wrong with them is told where they are checked
-    return [made for name, made in known.items() if name not in {mine.dataset for mine in mappings}]
+    mine = {Path(made.file).resolve() for made in mappings}
+    return [made for made in parts_of(known.values()) if Path(made.file).resolve() not in mine]
 
 
 def _fields(resource: SnapshotResource) -> list[str]:

@@ -198,8 +198,8 @@ def read_events(db: sqlite3.Connection, plan: str | None = None) -> list[PastEve
 def read_discards(db: sqlite3.Connection, dataset: str | None = None) -> list[Discard]:
     """The records that plans leave out, of one dataset or of all."""
     query = (
-        "SELECT dataset, source, id, position, plan, reject, reason, note, who, at FROM discards"
-        " WHERE ? IS NULL OR dataset = ? ORDER BY dataset, source, id, position"
+        "SELECT dataset, source, id, position, plan, reject, reason, note, resource, who, at"
+        " FROM discards WHERE ? IS NULL OR dataset = ? ORDER BY dataset, resource, source, id, position"
     )
     return [
         Discard(

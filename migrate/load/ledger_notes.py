@@ -47,7 +47,10 @@ class RunBegun:
 
 @dataclass(frozen=True)
 class Discarded:
-    """A record that must not be sent to a dataset: its identity, and of which reject of which plan that was said."""
+    """A record that must not be sent to a dataset: its identity, and of which reject of which plan that was said.
+
+    `resource`: '' in what an earlier version has noted, when one resource made a dataset.
+    """
 
     dataset: str
     source: str | None
@@ -57,6 +60,7 @@ class Discarded:
     reject: str
     reason: str
     note: str
+    resource: str = ""
 
 
 # One process runs one command. What it does to a ledger is put down to the run that was begun in that very ledger.
@@ -167,6 +171,7 @@ class LedgerNotes:
         rows = [
             (
                 d.dataset,
+                d.resource,
                 d.source or "",
                 d.id,
                 d.position or NO_POSITION,
@@ -181,19 +186,20 @@ class LedgerNotes:
         ]
         with ledger_schema.transaction(self._connection, self.file) as db:
             db.executemany(
-                "INSERT OR REPLACE INTO discards VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+                "INSERT OR REPLACE INTO discards VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
 
-    def keep(self, identities: Iterable[tuple[str, str | None, str, int | None]]) -> int:
-        """Takes discards back, by dataset, source, id and position; gives how many there were."""
+    def keep(self, discarded: Iterable[Discarded]) -> int:
+        """Takes discards back, by their identity; gives how many there were."""
         rows = [
-            (dataset, source or "", id_, place or NO_POSITION)
-            for dataset, source, id_, place in identities
+            (d.dataset, d.resource, d.source or "", d.id, d.position or NO_POSITION)
+            for d in discarded
         ]
+        query = (
+            "DELETE FROM discards WHERE dataset = ? AND resource = ? AND source = ? AND id = ?"
+            " AND position = ?"
+        )
         with ledger_schema.transaction(self._connection, self.file) as db:
-            query = (
-                "DELETE FROM discards WHERE dataset = ? AND source = ? AND id = ? AND position = ?"
-            )
             return db.executemany(query, rows).rowcount
 
     def mark_rejects(self, plan: str, marks: Iterable[tuple[str, str, str]]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from migrate.errors import Damaged, WorkspaceError
 
-VERSION = 7
+VERSION = 8
 APPLICATION_ID = 0x4D494752
 _BUSY_MS = 5_000
 
@@ -245,7 +245,18 @@ CREATE TABLE foreign_edits (
     PRIMARY KEY (dataset, masterid)
 ) STRICT, WITHOUT ROWID;
 """
-_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
+_EIGHTH = """
+ALTER TABLE discards RENAME TO discards_before;
+CREATE TABLE discards (
+    dataset TEXT NOT NULL, resource TEXT NOT NULL, source TEXT NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL,
+    plan TEXT NOT NULL, reject TEXT NOT NULL, reason TEXT NOT NULL, note TEXT NOT NULL, who TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (dataset, resource, source, id, position)
+) STRICT, WITHOUT ROWID;
+INSERT INTO discards SELECT dataset, '', source, id, position, plan, reject, reason, note, who, at FROM discards_before;
+DROP TABLE discards_before;
+"""
+_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH)
 """What each version adds to the one before it."""
 
 

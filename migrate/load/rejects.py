@@ -39,7 +39,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "mark": pl.String(),
     "note": pl.String(),
 }
-IDENTITY = ("dataset", "source", "id", "position")
+IDENTITY = ("dataset", "resource", "source", "id", "position")
 _WAITING = {
     "deferred": "deferred: the dataset stayed busy",
     "unknown": "unknown: no answer told what became of it",

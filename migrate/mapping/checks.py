@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path as File
 
 import polars as pl
 
@@ -12,12 +11,11 @@ from migrate.language.yaml_text import Document, Path, Place, Problem
 from migrate.language.zones import is_zone
 from migrate.mapping.columns import FIELD
 from migrate.mapping.consent import check_consent
-from migrate.mapping.fields import lookup_columns, named_uses
+from migrate.mapping.fields import IDENTITY, PROJECT, named_uses
 from migrate.mapping.formats import refuse_format
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Column, Mapping, constant_text
-from migrate.mapping.order import find_circle
 from migrate.mapping.rules import RULES
 from migrate.mapping.sql import SqlRefused, parse_sql, run_sql
 from migrate.mapping.types import read_typed
@@ -57,52 +55,6 @@ def check_mapping(mapping: Mapping, document: Document) -> list[Problem]:
 def _place(document: Document, path: Path) -> Place:
     """Where a path stands: a column as a whole at its name."""
     return document.place(path, of_key=len(path) == 2 and path[0] == "columns")
-
-
-def check_together(
-    known: list[tuple[File, Document, Mapping]], *, complete: bool
-) -> Iterator[tuple[File, Problem]]:
-    """Everything that is wrong between mappings; with `complete` (all files were read) also missing datasets."""
-    by_name: dict[str, Mapping] = {}
-    for file, document, mapping in known:
-        if mapping.dataset in by_name:
-            first = File(by_name[mapping.dataset].file).name
-            yield (
-                file,
-                Problem(
-                    document.place(("dataset",)),
-                    f"dataset: {mapping.dataset!r} is made by {first} already",
-                ),
-            )
-        by_name.setdefault(mapping.dataset, mapping)
-    for file, document, mapping in known:
-        for path, what in _check_looked_up(mapping, by_name, complete):
-            yield file, Problem(document.place(path), f"{'.'.join(map(str, path))}: {what}")
-    circle = find_circle(by_name)
-    if circle:
-        file, document, _ = next(entry for entry in known if entry[2].dataset == circle[0])
-        yield (
-            file,
-            Problem(
-                document.place(("lookups",), of_key=True),
-                f"lookups: {' → '.join(circle)} is a circle; none can be made first",
-            ),
-        )
-
-
-def _check_looked_up(mapping: Mapping, by_name: dict[str, Mapping], complete: bool) -> Found:
-    for name, lookup in mapping.lookups.items():
-        other = by_name.get(lookup.dataset)
-        if other is None:
-            if complete:
-                yield (
-                    ("lookups", name, "dataset"),
-                    f"no mapping makes {lookup.dataset!r}{suggest(lookup.dataset, by_name)}",
-                )
-            continue
-        for column in sorted(lookup_columns(mapping)[name] - set(other.columns)):
-            path = next(path for path, used in named_uses(mapping) if used == f"{name}.{column}")
-            yield path, f"{lookup.dataset} has no column {column!r}{suggest(column, other.columns)}"
 
 
 def _check_examples(mapping: Mapping) -> Found:
@@ -212,7 +164,7 @@ def _check_uses(mapping: Mapping) -> Found:
 
 def _check_lookups(mapping: Mapping) -> Found:
     for name, lookup in mapping.lookups.items():
-        if not name or "." in name or name in {"item", "record", "source", "id", "position"}:
+        if not name or "." in name or name in {"item", "record", *IDENTITY, PROJECT, "position"}:
             yield ("lookups", name), f"{name!r} cannot name a look-up"
         if lookup.dataset == mapping.dataset:
             yield ("lookups", name, "dataset"), "a dataset cannot look itself up"

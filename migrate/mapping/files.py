@@ -13,7 +13,8 @@ from migrate.errors import MappingError, UsageError, WorkspaceError
 from migrate.language.files import mapping_files
 from migrate.language.shared import PROPOSED, SHARED_FILE, read_mapping_text, read_shared
 from migrate.language.yaml_text import Document, Place, Problem
-from migrate.mapping.checks import check_mapping, check_together
+from migrate.mapping.checks import check_mapping
+from migrate.mapping.checks_together import by_dataset, check_together
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.known_fields import DATASETS
 from migrate.mapping.messages import describe, repair, suggest
@@ -45,7 +46,7 @@ def read_mappings(folder: Path, datasets: Collection[str] | None = None) -> dict
     ]
     if problems:
         raise MappingError(problems, hint=_HINT)
-    ordered = dependency_order({mapping.dataset: mapping for _, _, mapping in known})
+    ordered = dependency_order(by_dataset([mapping for _, _, mapping in known]))
     return ordered if datasets is None else _choose(ordered, datasets)
 
 
@@ -231,5 +232,5 @@ def _choose(mappings: dict[str, Mapping], datasets: Collection[str]) -> dict[str
     wanted = set(datasets)
     for mapping in reversed(mappings.values()):
         if mapping.dataset in wanted:
-            wanted |= {lookup.dataset for lookup in mapping.lookups.values()}
+            wanted |= mapping.looked_up
     return {name: mapping for name, mapping in mappings.items() if name in wanted}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
@@ -42,6 +43,11 @@ class Lookup(_Strict):
     """A row of another dataset, found by the identity of the record it came from."""
 
     dataset: StrictStr = Field(description="The dataset to look in; it needs a mapping of its own.")
+    resource: ResourceName | None = Field(
+        None,
+        description="Where several files make the dataset: of which resource the other record is; "
+        "unless said, that of the first of them.",
+    )
     source: StrictStr = Field(
         "source", description="The field that holds the other record's source."
     )
@@ -172,6 +178,11 @@ class Mapping(_Strict):
     dataset: StrictStr = Field(
         pattern=r"^[a-z][a-z0-9_]*$", description="Logical name of the dataset."
     )
+    precedence: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None,
+        description="Where several files make the dataset: the place of this one, 1 first. "
+        "Of rows of one key that of the first file wins.",
+    )
     target: Literal["dataset", "webhook"] = Field(
         "dataset",
         description="`webhook` sends the rows to the webhook of this name under `[octolis.webhooks]`: a feed, of which "
@@ -213,6 +224,26 @@ class Mapping(_Strict):
     _file: str = ""
     _sha256: str = ""
     _includes: dict[str, str] = {}
+    _parts: tuple[Mapping, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Mapping, ...]:
+        """The files that make the dataset, in their order of precedence: of one file, itself."""
+        return self._parts or (self,)
+
+    @property
+    def resources(self) -> tuple[ResourceName, ...]:
+        """What the dataset is made of, one resource a file."""
+        return tuple(part.resource for part in self.parts)
+
+    def part_of(self, resource: str | None) -> Mapping:
+        """The file that is made of a resource; the first where none is named."""
+        return next((part for part in self.parts if part.resource == resource), self.parts[0])
+
+    @property
+    def looked_up(self) -> set[str]:
+        """The datasets in which any of its files looks rows up."""
+        return {lookup.dataset for part in self.parts for lookup in part.lookups.values()}
 
     @property
     def file(self) -> str:
@@ -235,6 +266,22 @@ class Mapping(_Strict):
         same._file, same._sha256, same._includes = file, sha256, includes
         return same
 
+    @classmethod
+    def joined(cls, files: Sequence[Mapping]) -> Mapping:
+        """The mapping of a dataset that these files make: the columns of all of them, all else of the first.
+
+        What is done record by record (`resource`, `where`, `each`, `lookups`, how a column is made) is asked of
+        its `parts`.
+        """
+        parts = tuple(sorted(files, key=lambda one: one.precedence or 0))
+        if len(parts) == 1:
+            return parts[0]
+        columns = {name: rule for part in reversed(parts) for name, rule in part.columns.items()}
+        ordered = dict.fromkeys(name for part in parts for name in part.columns)
+        whole = parts[0].model_copy(update={"columns": {name: columns[name] for name in ordered}})
+        whole._parts = parts
+        return whole
+
     @property
     def is_feed(self) -> bool:
         """Whether the rows go to a webhook."""
@@ -243,6 +290,11 @@ class Mapping(_Strict):
     def is_required(self, column: str) -> bool:
         """Whether a row without a value in this column is rejected."""
         return column in self.key or self.columns[column].required
+
+
+def parts_of(mappings: Iterable[Mapping]) -> list[Mapping]:
+    """All files of some datasets."""
+    return [part for mapping in mappings for part in mapping.parts]
 
 
 def constant_text(value: Any) -> str:

@@ -33,4 +33,4 @@ def find_circle(mappings: Dict[str, Mapping]) -> list[str]:
 
 
 def _needs(mappings: Dict[str, Mapping], name: str) -> set[str]:
-    return {lookup.dataset for lookup in mappings[name].lookups.values()} & set(mappings)
+    return mappings[name].looked_up & set(mappings)

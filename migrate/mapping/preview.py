@@ -131,7 +131,8 @@ def _look_up_all(
             .drop_nulls()
             .unique()
         )
-        found[name] = _look_up(other, others, read, settings, wanted, used[name])
+        part = other.part_of(lookup.resource)
+        found[name] = _look_up(part, others, read, settings, wanted, used[name])
     return found
 
 

@@ -6,7 +6,7 @@ that a point stands between thousands, it is 1299, and every such row would go o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import polars as pl
 from migrate.errors import MappingError
 from migrate.mapping.each import read_elements
 from migrate.mapping.fields import column_of
-from migrate.mapping.model import Mapping as MappingFile
+from migrate.mapping.model import Mapping
 
 Read = Callable[[str, Collection[str]], Iterator[pl.DataFrame]]
 """Gives the rows of a resource with some of its fields; nothing where the snapshot lacks the resource."""
@@ -31,7 +31,7 @@ _AMBIGUOUS = r"^\s*[-+(]?\s*" + _AMBIGUOUS_INSIDE
 class Contradiction:
     """A column whose field shows that a point stands between thousands; `count` values do, one is the example."""
 
-    mapping: MappingFile
+    mapping: Mapping
     column: str
     field: str
     count: int
@@ -45,13 +45,13 @@ class Contradiction:
         )
 
 
-def find_contradictions(mappings: Mapping[str, MappingFile], read: Read) -> list[Contradiction]:
+def find_contradictions(mappings: Iterable[Mapping], read: Read) -> list[Contradiction]:
     """Every column that takes a point as it stands although its field's values say otherwise.
 
     Only where it matters: a field without a single number like 1.299 loses nothing by either reading.
     """
     found = []
-    for mapping in mappings.values():
+    for mapping in mappings:
         for name, column in mapping.columns.items():
             if ("decimal_comma", "or_point") not in column.calls:
                 continue
@@ -73,7 +73,7 @@ class _Seen:
         return _Seen(self.thousands + other.thousands, self.ambiguous + other.ambiguous)
 
 
-def _look(mapping: MappingFile, field: str, read: Read) -> _Seen:
+def _look(mapping: Mapping, field: str, read: Read) -> _Seen:
     each = mapping.each
     of_element = each is not None and field.startswith("item.")
     name = each if each is not None and of_element else column_of(field)
@@ -98,7 +98,7 @@ def _count(values: pl.Series) -> _Seen:
     )
 
 
-def refuse_contradicted(mappings: Mapping[str, MappingFile], read: Read) -> None:
+def refuse_contradicted(mappings: Iterable[Mapping], read: Read) -> None:
     """Raises MappingError where a field's values contradict a column's reading of its numbers."""
     found = find_contradictions(mappings, read)
     if found:

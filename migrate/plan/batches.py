@@ -10,6 +10,7 @@ import polars as pl
 from migrate.mapping.model import Mapping
 from migrate.mapping.payload import payloads
 from migrate.names import BATCH_ROWS
+from migrate.plan.collapse import resource_of
 
 BRACKETS_BYTES = 2
 _COMMA_BYTES = 1
@@ -47,7 +48,8 @@ def large_rows(mapping: Mapping, rows: pl.DataFrame, batch_bytes: int) -> pl.Dat
         sum(rows.select(pl.col(texts).str.len_bytes().max().fill_null(0)).row(0)) if texts else 0
     )
     numbered = rows.with_row_index("_at")
-    who = ["_at", "_source", "_id", "_position", "_element"]
+    names = ("_at", "_source", "_id", "_position", "_element")
+    who = [*map(pl.col, names), resource_of(mapping.resources)]
     if longest * _ESCAPED_BYTES + fixed <= most:
         return numbered.clear().select(*who, pl.lit(None, pl.String).alias("value"))
     size = payloads(mapping, rows).str.len_bytes().alias("_bytes")

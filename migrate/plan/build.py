@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,7 @@ import polars as pl
 
 from migrate.config import Project
 from migrate.errors import Interrupted, MappingError, WorkspaceError
-from migrate.mapping.model import Mapping
+from migrate.mapping.model import Mapping, parts_of
 from migrate.mapping.rules import LOSSES
 from migrate.mapping.transform import Settings, lookup_columns, typed_schema
 from migrate.plan.carried import carry_texts
@@ -37,6 +37,7 @@ from migrate.plan.document import (
     FORMAT,
     BaseUsed,
     DatasetPlan,
+    FileUsed,
     MappingUsed,
     PlanDocument,
     PlannedFile,
@@ -52,11 +53,11 @@ from migrate.plan.open_plan import Plan
 from migrate.plan.plan_folder import begin_plan, finish_plan
 from migrate.plan.reading import Held, ReadingPlace, TargetReader, read_target
 from migrate.plan.request import Choice, PlanRequest, choose_datasets, words_of
-from migrate.plan.rows import Way, map_resource
+from migrate.plan.rows import Way, map_files
 from migrate.plan.set_aside import NO_DISCARDS, write_set_aside
 from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.plan.shipments import Shipments
-from migrate.plan.totals import total_dataset, totals_rule_of, used_of, write_totals
+from migrate.plan.totals import title_of, total_dataset, totals_rules_of, used_of, write_totals
 from migrate.plan.unmapped import unmapped_element_fields, unmapped_fields
 from migrate.progress import Progress
 from migrate.snapshot.reading import Snapshot, SnapshotResource
@@ -93,7 +94,8 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
     choice = choose_datasets(request, mappings, project)
     needed = {name: mapping for name, mapping in mappings.items() if name in choice.needed}
     target = None if request.offline else client
-    resources = {str(mapping.resource): _resource(snapshot, mapping) for mapping in needed.values()}
+    parts = parts_of(needed.values())
+    resources = {str(part.resource): _resource(snapshot, part) for part in parts}
     check_places(
         project.gates, {name: mapping.columns for name, mapping in mappings.items()}, LOSSES
     )
@@ -116,10 +118,10 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
             request.discarded,
         )
         for mapping in needed.values():
-            making.make(mapping, resources[mapping.resource])
-        hashes = {Path(mapping.file).name: mapping.sha256 for mapping in needed.values()}
-        for mapping in needed.values():
-            hashes |= mapping.includes
+            making.make(mapping, resources)
+        hashes = dict[str, str]()
+        for part in parts:
+            hashes |= {Path(part.file).name: part.sha256, **part.includes}
         carried = carry_texts(project.mappings, folder, hashes, needed)
         document = making.document(resources).model_copy(update={"carried": carried})
         finish_plan(folder, dump_document(document), choice.ids)
@@ -179,18 +181,16 @@ class Making:
         """The bound of a request's body."""
         return self.project.octolis.batch_bytes
 
-    def make(self, mapping: Mapping, resource: SnapshotResource) -> None:
+    def make(self, mapping: Mapping, resources: Dict[str, SnapshotResource]) -> None:
         """One dataset: its final rows, what other datasets look up in them, and, where it is planned, its files."""
-        way = self._way(mapping)
-        # Records that are gone from the source win nothing, fill nothing and consent to nothing.
-        alive = living(resource)
-        final = self._finish(way, resource, alive)
+        files = [(resources[part.resource], self._way(part)) for part in mapping.parts]
+        final = self._finish(mapping, files)
         wanted = self._looked_up(mapping.dataset)
         if wanted is not None:
             rows, mapped, base = final.gathered.rows, final.mapped, final.base
-            self.tables[mapping.dataset] = lookups_of(rows, mapped, base, way, wanted)
+            self.tables[mapping.dataset] = lookups_of(mapping, rows, mapped, base, wanted)
         if mapping.dataset in self.choice.ids:
-            self._plan(final, alive)
+            self._plan(final, resources)
         final.clear()
         shutil.rmtree(final.spill, ignore_errors=True)
 
@@ -202,36 +202,44 @@ class Making:
             octolis.float_digits,
             datatrics.project_id,
         )
-        tables = {name: self.tables[lookup.dataset] for name, lookup in mapping.lookups.items()}
+        tables = {
+            name: self.tables[lookup.dataset].of(
+                self.mappings[lookup.dataset].part_of(lookup.resource).resource
+            )
+            for name, lookup in mapping.lookups.items()
+        }
         is_delta = self.snapshot.base is not None
         before = {n: t.before for n, t in tables.items() if t.before is not None}
         now = {name: table.now for name, table in tables.items()}
-        discarded = self.discarded.filter(pl.col("dataset") == mapping.dataset)
+        of_record = pl.col("resource").fill_null(mapping.resource) == mapping.resource
+        discarded = self.discarded.filter(pl.col("dataset") == mapping.dataset, of_record)
         return Way(mapping, now, settings, self.batch_bytes, is_delta, before, discarded)
 
-    def _finish(self, way: Way, resource: SnapshotResource, alive: SnapshotResource) -> Final:
-        mapping = way.mapping
+    def _finish(self, mapping: Mapping, files: Sequence[tuple[SnapshotResource, Way]]) -> Final:
+        # Records that are gone from the source win nothing, fill nothing and consent to nothing.
+        alive = [(living(resource), way) for resource, way in files]
         spill = self.folder / f"{SPILL}{mapping.dataset}"
         task = f"plan {mapping.dataset}"
-        self.progress.begin(task, total=alive.rows, unit="records")
-        mapped = map_resource(alive, way, spill, lambda records: self._tick(task, records))
+        self.progress.begin(task, total=sum(one.rows for one, _ in alive), unit="records")
+        mapped = map_files(mapping, alive, spill, lambda records: self._tick(task, records))
         self.progress.end(task)
-        base = read_base(resource, way, mapped) if way.is_delta else None
+        base = read_base(files, mapped) if self.snapshot.base is not None else None
         return finish_dataset(mapping, mapped, spill, self.batch_bytes, base)
 
-    def _plan(self, final: Final, resource: SnapshotResource) -> None:
+    def _plan(self, final: Final, resources: Dict[str, SnapshotResource]) -> None:
         """Compares the rows with the target, writes the dataset's files and counts."""
         mapping, dataset = final.mapping, final.mapping.dataset
         folder = self.folder / dataset
         folder.mkdir(mode=0o700, exist_ok=True)
-        unmapped = self._unmapped(mapping, resource)
+        unmapped = self._unmapped(mapping, resources)
         held = self._read(mapping, folder)
         if held is not None:
             require_key_columns(held.reading, mapping, self.choice.ids[dataset])
         types = typed_schema(mapping, self.project.octolis.float_digits)
         compared = compare_rows(final, held, types, self.sent)
         written = write_dataset(final, compared, folder, self.folder, self.batch_bytes)
-        self.files += write_set_aside(final.mapped.set_aside, self.discarded, folder, self.folder)
+        aside = final.mapped.set_aside
+        self.files += write_set_aside(aside, self.discarded, mapping.resource, folder, self.folder)
         whole = _bottom(self.snapshot).name
         warnings = (
             *delta_warnings(final, compared, whole),
@@ -253,23 +261,32 @@ class Making:
         self.files += written.files
         minutes = minutes_of(written.batches, self.project)
         counts = count_dataset(final, compared, written, minutes, Notes(unmapped, warnings))
-        self.datasets[dataset] = self._totalled(mapping, resource, counts, folder)
+        self.datasets[dataset] = self._totalled(mapping, resources, counts, folder)
 
     def _totalled(
-        self, mapping: Mapping, resource: SnapshotResource, counts: DatasetPlan, folder: Path
+        self,
+        mapping: Mapping,
+        resources: Dict[str, SnapshotResource],
+        counts: DatasetPlan,
+        folder: Path,
     ) -> DatasetPlan:
         """The counts with how the dataset's totals stand; the totals themselves go to a file."""
-        rule = totals_rule_of(mapping, self.project)
-        if rule is None:
+        used = []
+        for number, rule in enumerate(totals_rules_of(mapping, self.project)):
+            resource = living(resources[rule.resource])
+            touched_from = resource.touched_from if self.snapshot.base is not None else 0
+            zones = self.project.datatrics.timezones
+            filtered = counts.filtered_of(rule.resource)
+            table = total_dataset(
+                rule, resource, folder, zones, filtered=filtered, touched_from=touched_from
+            )
+            beside = rule.resource if number else ""
+            self.totals[title_of(mapping.dataset, beside)] = table
+            self.files += write_totals(table, folder, self.folder, beside)
+            used.append(used_of(rule, table))
+        if not used:
             return counts
-        touched_from = resource.touched_from if self.snapshot.base is not None else 0
-        zones = self.project.datatrics.timezones
-        table = total_dataset(
-            rule, resource, folder, zones, filtered=counts.filtered, touched_from=touched_from
-        )
-        self.totals[mapping.dataset] = table
-        self.files += write_totals(table, folder, self.folder)
-        return counts.model_copy(update={"totalled": used_of(rule, table)})
+        return counts.model_copy(update={"totalled": used[0], "totalled_after": tuple(used[1:])})
 
     def document(self, resources: Dict[str, SnapshotResource]) -> PlanDocument:
         """What `plan.json` says, once all datasets are done."""
@@ -317,23 +334,34 @@ class Making:
     def _looked_up(self, dataset: str) -> set[str] | None:
         """The columns that needed mappings look up in a dataset; None where none does."""
         found: set[str] | None = None
-        for name in self.choice.needed:
-            columns = lookup_columns(self.mappings[name])
-            for lookup, rule in self.mappings[name].lookups.items():
+        for part in parts_of(self.mappings[name] for name in self.choice.needed):
+            columns = lookup_columns(part)
+            for lookup, rule in part.lookups.items():
                 if rule.dataset == dataset:
                     found = (found or set()) | columns[lookup]
         return found
 
-    def _unmapped(self, mapping: Mapping, resource: SnapshotResource) -> tuple[Unmapped, ...]:
-        if mapping.resource not in self.unmapped:
-            same = [other for other in self.mappings.values() if other.resource == mapping.resource]
+    def _unmapped(
+        self, mapping: Mapping, resources: Dict[str, SnapshotResource]
+    ) -> tuple[Unmapped, ...]:
+        """The fields of the dataset's resources that no mapping takes."""
+        return tuple(
+            field
+            for part in mapping.parts
+            for field in self._unmapped_of(part, living(resources[part.resource]))
+        )
+
+    def _unmapped_of(self, part: Mapping, resource: SnapshotResource) -> tuple[Unmapped, ...]:
+        if part.resource not in self.unmapped:
+            every = parts_of(self.mappings.values())
+            same = [other for other in every if other.resource == part.resource]
             elements = unmapped_element_fields(resource, same)
-            self.unmapped[mapping.resource] = (*unmapped_fields(resource, same), *elements)
-        found = self.unmapped[mapping.resource]
-        if found and mapping.unmapped == "fail":
+            self.unmapped[part.resource] = (*unmapped_fields(resource, same), *elements)
+        found = self.unmapped[part.resource]
+        if found and part.unmapped == "fail":
             raise MappingError(
                 [
-                    f"{mapping.file}: no mapping uses field {field.field!r} of {mapping.resource}"
+                    f"{part.file}: no mapping uses field {field.field!r} of {part.resource}"
                     for field in found
                 ],
                 hint="map these fields, name them under `ignore`, or set `unmapped: report`",
@@ -375,4 +403,13 @@ def _mapping_used(mapping: Mapping) -> MappingUsed:
             for name, stored in stored_columns(list(mapping.columns)).items()
             if name != stored
         },
+        after=tuple(
+            FileUsed(
+                file=Path(part.file).name,
+                sha256=part.sha256,
+                includes=part.includes,
+                resource=part.resource,
+            )
+            for part in mapping.parts[1:]
+        ),
     )

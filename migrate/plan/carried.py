@@ -82,7 +82,7 @@ def check_carried(folder: Path, document: PlanDocument) -> None:
 
 def text_changes(folder: Path, document: PlanDocument, now: Path) -> Iterator[str]:
     """What was edited of the texts since the plan was made, with the first lines that differ."""
-    named = {used.file: dataset for dataset, used in document.mappings.items()}
+    named = {one.file: dataset for dataset, used in document.mappings.items() for one in used.files}
     for entry in document.carried:
         name = Path(entry.path).name
         what = f"mapping {name} ({named[name]})" if name in named else name

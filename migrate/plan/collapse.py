@@ -17,12 +17,16 @@ from migrate.mapping.payload import member
 from migrate.plan.files import SOURCE
 from migrate.plan.record_order import CREATED, record_order
 
+PART = "_part"
+"""Which file made a row, by its place in the order of precedence from 0; only where several make the dataset."""
 LOSERS = pl.Schema(
     {
         "key": pl.String,
+        "winner_resource": pl.String,
         "winner_source": pl.String,
         "winner_id": pl.String,
         "winner_position": pl.Int64,
+        "resource": pl.String,
         "source": pl.String,
         "id": pl.String,
         "position": pl.Int64,
@@ -61,19 +65,19 @@ def collapse_rows(
     rows: pl.DataFrame,
     columns: Sequence[str],
     rule: CollapseRule,
-    resource: str,
+    resources: Sequence[str],
     *,
     drop: Sequence[str] = (),
 ) -> Collapsed:
-    """One row per `_key`.
+    """One row per `_key`; `resources` are those of the dataset's files in their order of precedence.
 
-    The winner is by `latest` the row with the highest `_recency` (a row without one loses; the later of equals
-    wins), by `first` the one that stands first, by `source_order` the one whose source is named first, an unnamed
-    source last and the latest among equals. With `fill_gaps`, a column takes the best-ranked value that a row
-    has of its own: a value beats a null that is sent and a default (`_default:COLUMN`), the winner's as well as
-    another's; where no row has one the winner's null or default stands. A consent is true only where the winner says
-    so and no other row says false; it is false where any row says false, which no default does; gap filling never
-    gives one.
+    The winner is of the first file that has a row (`_part`, where there are several). Among those it is by `latest` the
+    row with the highest `_recency` (a row without one loses; the later of equals wins), by `first` the one that stands
+    first, by `source_order` the one whose source is named first, an unnamed source last and the latest among equals.
+    With `fill_gaps`, a column takes the best-ranked value that a row has of its own: a value beats a null that is sent
+    and a default (`_default:COLUMN`), the winner's as well as another's; where no row has one the winner's null or
+    default stands. A consent is true only where the winner says so and no other row says false; it is false where any
+    row says false, which no default does; gap filling never gives one.
 
     **Shape**: `rows` may have `_created`, and then first and later follow from the order of records
     (`record_order`), else by `_row`, or else by the order of `rows`. Any other columns are taken along
@@ -82,15 +86,23 @@ def collapse_rows(
     **Guarantees**: the result does not depend on the order in which threads finish.
     """
     ranked = _ranked(rows if "_row" in rows.columns else rows.with_row_index("_row"), rule)
-    merged = _merge(ranked.drop(drop, strict=False), columns, rule, resource)
-    losers = _losers(ranked, merged, columns)
+    merged = _merge(ranked.drop(drop, strict=False), columns, rule, resources)
+    losers = _losers(ranked, merged, columns, resources)
     return Collapsed(merged.sort("_row"), losers)
 
 
-def source_of(resource: str) -> pl.Expr:
+def resource_of(resources: Sequence[str]) -> pl.Expr:
+    """The resource of the record that a row came from: that of the file that made it."""
+    if len(resources) == 1:
+        return pl.lit(resources[0]).alias("resource")
+    places = dict(enumerate(resources))
+    return pl.col(PART).replace_strict(places, return_dtype=pl.String).alias("resource")
+
+
+def source_of(resources: Sequence[str]) -> pl.Expr:
     """The record that a row came from, as an entry of `_sources`."""
     return pl.struct(
-        pl.lit(resource).alias("resource"),
+        resource_of(resources),
         pl.col("_source").alias("source"),
         pl.col("_id").alias("id"),
         pl.col("_element").cast(pl.Int64).alias("position"),
@@ -104,7 +116,8 @@ def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
     """
     latest = (["_recency", "_order"], [True, True])
     order_of_rows = record_order(rows) if CREATED in rows.columns else rows["_row"].alias("_order")
-    narrow = rows.select("_key", "_recency", order_of_rows, "_source").with_row_index("_at")
+    parts = [PART] if PART in rows.columns else []
+    narrow = rows.select("_key", "_recency", order_of_rows, "_source", *parts).with_row_index("_at")
     if rule.by == "first":
         by, descending = ["_order"], [False]
     elif rule.by == "source_order":
@@ -116,7 +129,11 @@ def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
         by, descending = ["_place", *latest[0]], [False, *latest[1]]
     else:
         by, descending = latest
-    order = narrow.sort(["_key", *by], descending=[False, *descending], nulls_last=True)
+    # files come before all else: the rule ranks the rows of one file among each other
+    ascending = [False] * (1 + len(parts))
+    order = narrow.sort(
+        ["_key", *parts, *by], descending=[*ascending, *descending], nulls_last=True
+    )
     begins = (pl.col("_key") != pl.col("_key").shift(1)).fill_null(value=True)
     place = pl.int_range(pl.len(), dtype=pl.UInt32)
     numbered = order.select(
@@ -127,7 +144,7 @@ def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
 
 
 def _merge(
-    ranked: pl.DataFrame, columns: Sequence[str], rule: CollapseRule, resource: str
+    ranked: pl.DataFrame, columns: Sequence[str], rule: CollapseRule, resources: Sequence[str]
 ) -> pl.DataFrame:
     """One row per group of rows that `_ranked` has put in order: the winner's, filled and restricted."""
     filled = [column for column in columns if rule.fill_gaps and column not in rule.consents]
@@ -140,7 +157,7 @@ def _merge(
                 _own(column, flags).first(ignore_nulls=True).alias(f"_fill:{column}")
                 for column in filled
             ),
-            source_of(resource).alias("_sources"),
+            source_of(resources).alias("_sources"),
             *((~_own(column, flags)).any().alias(f"_denied:{column}") for column in rule.consents),
         )
         .drop("_group")
@@ -172,16 +189,23 @@ def _final(column: str, rule: CollapseRule) -> pl.Expr:
     return pl.coalesce(f"_fill:{column}", won).alias(column) if rule.fill_gaps else won
 
 
-def _losers(ranked: pl.DataFrame, merged: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+def _losers(
+    ranked: pl.DataFrame, merged: pl.DataFrame, columns: Sequence[str], resources: Sequence[str]
+) -> pl.DataFrame:
     """What each row that did not win was, beside what became of its group; `merged` has the groups in their order."""
     position = pl.col("_element").cast(pl.Int64)
-    who = {"source": pl.col("_source"), "id": pl.col("_id"), "position": position}
+    who = {
+        "resource": resource_of(resources),
+        "source": pl.col("_source"),
+        "id": pl.col("_id"),
+        "position": position,
+    }
     lost = ranked.filter(pl.col("_rank") > 1)
     # without `_sources`: of a key that many share, each loser would get all of them once more
     kept = merged.drop("_sources")[lost.get_column("_group")]
     return lost.select(
         pl.col("_key").alias("key"),
-        *(kept.select(expr).to_series().alias(f"winner_{name}") for name, expr in who.items()),
+        *kept.select(expr.alias(f"winner_{name}") for name, expr in who.items()).get_columns(),
         *(expr.alias(name) for name, expr in who.items()),
         pl.col("_rank").alias("rank"),
         _lost(lost, kept, columns).alias("lost"),

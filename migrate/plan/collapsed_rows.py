@@ -120,9 +120,7 @@ def finish_rows(
         too_large = too_large.filter(narrow.touched.gather(too_large.get_column("_at")))
         theirs = survivors.column("_touched")
         touched = pl.concat([narrow.touched.filter(alone), *([] if theirs is None else [theirs])])
-    large = pl.concat(
-        [as_rejects(_named(frame), mapping.resource) for frame in (too_large, *merging.large)]
-    )
+    large = pl.concat([as_rejects(_named(frame)) for frame in (too_large, *merging.large)])
     outside = 0 if narrow.touched is None else int((~narrow.touched).sum())
     return CollapsedRows(
         FinalRows(mapped.accepted, alone, survivors, touched), losers, large, outside
@@ -190,7 +188,7 @@ class _Merging:
     def _collapse(self, rows: pl.DataFrame, *, told: bool) -> None:
         mapping = self.mapping
         found = collapse_rows(
-            rows, list(mapping.columns), collapse_rule(mapping), mapping.resource, drop=(CREATED,)
+            rows, list(mapping.columns), collapse_rule(mapping), mapping.resources, drop=(CREATED,)
         )
         large = large_rows(self.mapping, found.rows, self.batch_bytes)
         fits = (

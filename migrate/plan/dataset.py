@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, replace
@@ -16,16 +17,23 @@ from migrate.plan.classify import Classified, ComparedColumns, label_rows, label
 from migrate.plan.collapsed_rows import CollapsedRows, finish_rows
 from migrate.plan.cost import POINTS_A_BATCH
 from migrate.plan.delta import Base, LeftBehind, rows_left_behind
-from migrate.plan.document import DatasetPlan, PlannedFile, TargetReading, Unmapped
+from migrate.plan.document import (
+    DatasetPlan,
+    FileCounts,
+    PlannedFile,
+    TargetReading,
+    Unmapped,
+)
 from migrate.plan.files import write_frames, write_parquet
 from migrate.plan.key_clusters import KeyClusters, find_clusters, shared_placeholders
 from migrate.plan.merges import Forecasted, Planned, forecast_merges
 from migrate.plan.missing import MISSING_SCHEMA, list_missing, rows_missing
 from migrate.plan.reading import Held
-from migrate.plan.rows import REJECTS_SCHEMA, MappedRows, count_values
+from migrate.plan.rows import REJECTS_SCHEMA, MappedRows
 from migrate.plan.sending import Counts, Rows, write_rows
 from migrate.plan.set_aside import count_set_aside
 from migrate.plan.shipments import Shipments
+from migrate.plan.tally import count_values
 from migrate.sentence import Sentence
 
 
@@ -213,7 +221,36 @@ def count_dataset(
         gone=compared.left.gone.height if compared.left else 0,
         moved=compared.left.moved.height if compared.left else 0,
         outside_missing=compared.missing_count,
+        files=_count_files(final, written) if len(final.mapping.parts) > 1 else (),
     )
+
+
+def _count_files(final: Final, written: WrittenDataset) -> tuple[FileCounts, ...]:
+    """What became of the records of each of the dataset's files. Raises AssertionError, a bug, as `count_dataset`."""
+    mapped, gathered = final.mapped, final.gathered
+    losers = gathered.losers.column("resource")
+    collapsed = Counter[str]() if losers is None else Counter(count_values(losers))
+    too_large = Counter(count_values(gathered.large.get_column("resource")))
+    found = []
+    for part, tally in zip(final.mapping.parts, mapped.tallies, strict=True):
+        aside = mapped.set_aside.filter(pl.col("resource") == part.resource)
+        discarded, waiting = count_set_aside(aside)
+        counts = FileCounts(
+            file=Path(part.file).name,
+            resource=part.resource,
+            read=tally.read,
+            filtered=tally.filtered,
+            rejected=sum(tally.rejected_by_rule.values()) + too_large[part.resource],
+            discarded=discarded,
+            waiting=waiting,
+            collapsed=collapsed[part.resource],
+            planned=written.counts.resources[part.resource],
+        )
+        outside = counts.read - counts.accounted
+        if outside < 0 or (outside and final.base is None):
+            raise AssertionError(f"{counts.file}: what became of its rows is not what was read")
+        found.append(counts.model_copy(update={"outside_delta": outside}))
+    return tuple(found)
 
 
 def _recipes(mapping: Mapping, classified: Classified) -> dict[str, str]:

@@ -7,28 +7,35 @@ rows are worked out as they were, those of records that changed, went, or look u
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 
 import polars as pl
 
 from migrate.mapping.lookups import GHOST, TOUCHED
-from migrate.mapping.transform import RowMapper, typed_schema
+from migrate.mapping.model import Mapping
 from migrate.names import MASTERID
-from migrate.plan.collapse import collapse_rows
+from migrate.plan.collapse import PART, collapse_rows, resource_of
 from migrate.plan.collapsed_rows import FinalRows, collapse_rule
-from migrate.plan.lookups import lookup_frame, lookup_rows, withheld_rows
+from migrate.plan.lookups import (
+    RESOURCE,
+    identity_of,
+    lookup_frame,
+    lookup_rows,
+    names_of,
+    withheld_rows,
+)
 from migrate.plan.matching import match_rows
 from migrate.plan.partitions import Partitions, own_copy
-from migrate.plan.rows import MappedRows, Way, map_before, read_fields
+from migrate.plan.record_order import CREATED
+from migrate.plan.rows import MappedRows, Way, fit_rows, map_before, read_fields
 from migrate.plan.tables import FrameTable, PlanTable, texts_of
 from migrate.snapshot.reading import SnapshotResource
 from migrate.snapshot.union import IDENTITY, UnionResource
 
-_IDENTITY = {"_source": pl.String(), "_id": pl.String(), "_element": pl.Int64()}
-_WHO = tuple(_IDENTITY)
 _NAMES = {"source": "_source", "id": "_id", "position": "_element"}
+_ELEMENT = tuple(_NAMES.values())
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,15 @@ class Base:
     **Shape**: `before`: the rows that the base's records gave there, of those that changed, are gone, or
     look up what changed: as a mapping gives them, with `_created`. `dead`: the last rows of records that
     are gone since the whole snapshot, `_source`, `_id`, `_element`, `_key` and the key columns. `gone`:
-    the identities of these records, and `changed`: of those that the delta replaces or takes away.
+    the identities of these records, and `changed`: of those that the delta replaces or takes away. Where several
+    files make the dataset all have `_part`.
     """
 
     gone: pl.DataFrame
     changed: pl.DataFrame
     before: pl.DataFrame
     dead: pl.DataFrame
+    resources: tuple[str, ...] = ("",)
 
     @property
     def keys(self) -> pl.Series:
@@ -59,80 +68,124 @@ class Lookups:
     now: pl.DataFrame
     before: pl.DataFrame | None = None
 
+    def of(self, resource: str) -> Lookups:
+        """Only what records of this resource lead to, where a dataset is made of several."""
+        if RESOURCE not in self.now.columns:
+            return self
+        is_of = pl.col(RESOURCE) == resource
+        before = None if self.before is None else self.before.filter(is_of).drop(RESOURCE)
+        return Lookups(self.now.filter(is_of).drop(RESOURCE), before)
+
 
 @dataclass(frozen=True)
 class LeftBehind:
     """Rows of the target to be seen to by hand.
 
-    **Shape**: `gone`: `source, id, position, key` of the row each record that is gone went into (null where it gave
-    none), `others`: how many other records make that row, `masterid` where the target was read. `moved`: `source, id,
-    position, old_key` that no record makes any more, `key`: the record's now (null where it gives no row), `masterid`
-    of the row that stays under the old key.
+    **Shape**: `gone`: `resource, source, id, position, key` of the row each record that is gone went into (null where
+    it gave none), `others`: how many other records make that row, `masterid` where the target was read. `moved`:
+    `resource, source, id, position, old_key` that no record makes any more, `key`: the record's now (null where it
+    gives no row), `masterid` of the row that stays under the old key.
     """
 
     gone: pl.DataFrame
     moved: pl.DataFrame
 
 
-def read_base(resource: SnapshotResource, way: Way, mapped: MappedRows) -> Base:
-    """The base of a resource of a delta; `mapped` are the rows of what is living.
+def read_base(files: Sequence[tuple[SnapshotResource, Way]], mapped: MappedRows) -> Base:
+    """The base of a dataset of a delta; `files`: of each of its files the resource, and how it is mapped.
 
-    Nothing where the delta does not have the resource, but for what its look-ups have changed.
+    `mapped` are the rows of what is living. Nothing where the delta does not have a resource, but for what its look-ups
+    have changed.
     """
+    several = len(files) > 1
+    bases = [
+        _read_base(resource, way, mapped, number) for number, (resource, way) in enumerate(files)
+    ]
+    made = tuple(str(way.mapping.resource) for _, way in files)
+    gone = pl.concat([_numbered(one.gone, number, several) for number, one in enumerate(bases)])
+    changed = [_numbered(one.changed, number, several) for number, one in enumerate(bases)]
+    before = pl.concat(
+        [
+            *(rows.select(bases[0].before.columns) for rows in mapped.before),
+            *(one.before for one in bases),
+        ]
+    )
+    dead = pl.concat([one.dead for one in bases])
+    return Base(gone, pl.concat(changed), before, dead, made)
+
+
+def _numbered(rows: pl.DataFrame, number: int, several: bool) -> pl.DataFrame:
+    return rows.with_columns(pl.lit(number, pl.UInt8).alias(PART)) if several else rows
+
+
+def _read_base(resource: SnapshotResource, way: Way, mapped: MappedRows, number: int) -> Base:
+    """The base of one resource, without what its look-ups have changed."""
     mapper, fields = way.mapper_before(), read_fields(resource, way.mapping)
-    schema = {**mapped.accepted.schema, "_created": pl.Datetime("us")}
+    schema = {**mapped.accepted.schema, CREATED: pl.Datetime("us")}
     nothing = pl.DataFrame(schema=schema)
-    before = [nothing, *(rows.select(list(schema)) for rows in mapped.before)]
     nobody = pl.DataFrame(schema=dict.fromkeys(IDENTITY, pl.String))
     if not isinstance(resource, UnionResource):
-        return Base(nobody, nobody, pl.concat(before), _narrow(nothing, way))
+        return Base(nobody, nobody, nothing, _narrow(nothing, way.mapping.key))
     alive = resource.living()
-    before += [
-        own_copy(map_before(frame, mapper, way.settings).select(list(schema)))
+    before = [
+        own_copy(fit_rows(map_before(frame, mapper, way.settings), schema, number))
         for frame in alive.replaced(fields)
     ]
+    departed = resource.departed(fields) if resource.gone.height else ()
+    dead = [
+        _narrow(
+            fit_rows(mapper.map(frame).accepted, mapped.accepted.schema, number), way.mapping.key
+        )
+        for frame in departed
+    ]
     return Base(
-        resource.gone, alive.hidden, pl.concat(before), _dead_rows(resource, fields, mapper, way)
+        resource.gone,
+        alive.hidden,
+        pl.concat([nothing, *before]),
+        pl.concat([_narrow(nothing, way.mapping.key), *dead]),
     )
 
 
-def _dead_rows(
-    resource: UnionResource, fields: list[str], mapper: RowMapper, way: Way
-) -> pl.DataFrame:
-    types = typed_schema(way.mapping, way.settings.float_digits)
-    columns = {**_IDENTITY, "_key": pl.String(), **{n: types[n] for n in way.mapping.key}}
-    found = [pl.DataFrame(schema=columns)]
-    if resource.gone.height:
-        frames = resource.departed(fields)
-        found += [_narrow(mapper.map(frame).accepted, way) for frame in frames]
-    return pl.concat(found)
+def _narrow(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    return rows.select(*_who(rows), "_key", *key)
 
 
-def _narrow(rows: pl.DataFrame, way: Way) -> pl.DataFrame:
-    return rows.select(*_WHO, "_key", *(n for n in way.mapping.key if n not in _WHO))
+def _who(rows: pl.DataFrame | Partitions) -> list[str]:
+    """The columns that tell which record, or element of it, a row is of."""
+    return [*_ELEMENT, *([PART] if PART in rows.schema else [])]
+
+
+def _records(rows: pl.DataFrame) -> list[str]:
+    """The columns that tell which record a row is of."""
+    return [*IDENTITY, *([PART] if PART in rows.columns else [])]
 
 
 def lookups_of(
-    rows: FinalRows, mapped: MappedRows, base: Base | None, way: Way, columns: Collection[str]
+    mapping: Mapping,
+    rows: FinalRows,
+    mapped: MappedRows,
+    base: Base | None,
+    columns: Collection[str],
 ) -> Lookups:
     """What other datasets find in a dataset's rows, and of a delta what they found in its base.
 
     **Shape**: see `lookup_frame`; of a delta with `_touched`, and with `_ghost` rows for records that
     changed or went and lead to no row any more.
     """
-    now, withheld = lookup_frame(rows, columns), withheld_rows(mapped.withheld)
+    made = mapping.resources
+    now, withheld = lookup_frame(rows, columns, made), withheld_rows(mapped.withheld, made)
     if base is None:
         return Lookups(pl.concat([now, withheld], how="diagonal"))
     withheld = withheld.with_columns(pl.lit(value=True).alias(TOUCHED))
-    earlier = _rows_before(mapped, base, way, columns)
-    moved = now.filter(TOUCHED).select("source", "id")
-    theirs = base.changed.rename({"_source": "source", "_id": "id"})
-    changed = pl.concat([moved, theirs, earlier.select("source", "id")]).unique()
-    here = now.select("source", "id")
-    ghosts = changed.join(here, on=["source", "id"], how="anti", nulls_equal=True)
+    earlier = _rows_before(mapping, mapped, base, columns)
+    who = names_of(made)
+    moved = now.filter(TOUCHED).select(who)
+    theirs = base.changed.select(identity_of(made))
+    changed = pl.concat([moved, theirs, earlier.select(who)]).unique()
+    ghosts = changed.join(now.select(who), on=who, how="anti", nulls_equal=True)
     known = now.join(
         changed.with_columns(pl.lit(value=True).alias("_changed")),
-        on=["source", "id"],
+        on=who,
         how="left",
         nulls_equal=True,
         maintain_order="left",
@@ -147,7 +200,7 @@ def lookups_of(
 
 
 def _rows_before(
-    mapped: MappedRows, base: Base, way: Way, columns: Collection[str]
+    mapping: Mapping, mapped: MappedRows, base: Base, columns: Collection[str]
 ) -> pl.DataFrame:
     """What was found in the base's rows of every key that the delta touches."""
     narrow = mapped.narrow
@@ -160,12 +213,12 @@ def _rows_before(
         part.with_columns(narrow.created.gather(part.get_column("_row"))).drop("_row")
         for part in mapped.accepted.picked(is_as_before)
     ]
-    names = [name for name in way.mapping.columns if name in columns]
+    names = [name for name in mapping.columns if name in columns]
     every = pl.concat([base.before, *(part.select(base.before.columns) for part in kept)])
     merged = collapse_rows(
-        every, names, collapse_rule(way.mapping, names), way.mapping.resource, drop=("_created",)
+        every, names, collapse_rule(mapping, names), mapping.resources, drop=(CREATED,)
     )
-    return lookup_rows(merged.rows, columns)
+    return lookup_rows(merged.rows, columns, mapping.resources)
 
 
 def rows_left_behind(
@@ -175,21 +228,19 @@ def rows_left_behind(
     keys = mapped.narrow.keys
     left = base.before.filter(~base.keys.is_in(keys.implode()))
     # What is gone is listed as that.
-    moved = left.join(base.gone, on=list(IDENTITY), how="anti", nulls_equal=True)
-    now = _rows_of(mapped.accepted, moved.select(_WHO), list(_WHO), key)
-    return LeftBehind(_gone(base, keys, held, key), _moved(moved, now, held, key))
+    moved = left.join(base.gone, on=_records(left), how="anti", nulls_equal=True)
+    now = _rows_of(mapped.accepted, moved.select(_who(moved)), key)
+    return LeftBehind(_gone(base, keys, held, key), _moved(base, moved, now, held, key))
 
 
-def _rows_of(
-    accepted: Partitions, who: pl.DataFrame, on: list[str], key: Dict[str, pl.DataType]
-) -> pl.DataFrame:
+def _rows_of(accepted: Partitions, who: pl.DataFrame, key: Dict[str, pl.DataType]) -> pl.DataFrame:
     """The accepted rows of some records."""
-    names = [*_WHO, "_key", *key]
+    names = [*who.columns, "_key", *key]
     found = [pl.DataFrame(schema={name: accepted.schema[name] for name in names})]
     if who.height:
-        asked = who.select(on).unique()
+        asked = who.unique()
         found += [
-            frame.join(asked, on=on, how="semi", nulls_equal=True)
+            frame.join(asked, on=who.columns, how="semi", nulls_equal=True)
             for frame in accepted.frames(names)
         ]
     return pl.concat(found)
@@ -207,23 +258,29 @@ def _gone(
         .value_counts(name="_others")
     )
     counted = mine.join(others, on="_hash", how="left")
-    listed = base.gone.join(counted, on=list(IDENTITY), how="left", nulls_equal=True)
+    listed = base.gone.join(counted, on=_records(base.gone), how="left", nulls_equal=True)
     return listed.select(
+        resource_of(base.resources),
         **_NAMES,
         key="_key",
         others=pl.col("_others").cast(pl.Int64).fill_null(0),
         masterid="_masterid",
-    ).sort(list(_NAMES))
+    ).sort("resource", *_NAMES)
 
 
 def _moved(
-    before: pl.DataFrame, now: pl.DataFrame, held: PlanTable | None, key: Dict[str, pl.DataType]
+    base: Base,
+    before: pl.DataFrame,
+    now: pl.DataFrame,
+    held: PlanTable | None,
+    key: Dict[str, pl.DataType],
 ) -> pl.DataFrame:
+    who = _who(before)
     old = before.with_columns(_masterids(before, held, key)).rename({"_key": "_old_key"})
-    named = old.join(now.select(*_WHO, "_key"), on=list(_WHO), how="left", nulls_equal=True)
-    return named.select(**_NAMES, old_key="_old_key", key="_key", masterid="_masterid").sort(
-        list(_NAMES)
-    )
+    named = old.join(now.select(*who, "_key"), on=who, how="left", nulls_equal=True)
+    return named.select(
+        resource_of(base.resources), **_NAMES, old_key="_old_key", key="_key", masterid="_masterid"
+    ).sort("resource", *_NAMES)
 
 
 def _masterids(

@@ -43,18 +43,29 @@ class SnapshotUsed(_Part):
     base: BaseUsed | None = None
 
 
-class MappingUsed(_Part):
-    """A mapping as it was: `sha256` is that of the file's bytes, `includes` those of files it takes something from."""
+class FileUsed(_Part):
+    """A mapping file as it was: `sha256` is that of its bytes, `includes` those of files it takes something from."""
 
     file: str
     sha256: str
     includes: dict[str, str] = {}
     resource: str
+
+
+class MappingUsed(FileUsed):
+    """The mapping of a dataset as it was; `after`: where several files make it, those behind the first, in order."""
+
     key: tuple[str, ...]
     alternative_keys: tuple[tuple[str, ...], ...] = ()
     recipe_columns: tuple[str, ...]
     stored_columns: dict[str, str]
     """Mapped columns that stand under another name in the plan's Parquet files, since theirs is taken there."""
+    after: tuple[FileUsed, ...] = ()
+
+    @property
+    def files(self) -> tuple[FileUsed, ...]:
+        """The files that make the dataset, in their order of precedence."""
+        return (self, *self.after)
 
 
 class CarriedFile(_Part):
@@ -119,8 +130,34 @@ class MergeForecast(_Part):
     keys: tuple[SharedKey, ...] = ()
 
 
+class FileCounts(_Part):
+    """What became of the records of one of several files that make a dataset. Units: rows.
+
+    `planned`: rows of which its record has won the key. **Guarantees**: as of `DatasetPlan`.
+    """
+
+    file: str
+    resource: str
+    read: int
+    filtered: int
+    rejected: int
+    discarded: int
+    waiting: int
+    collapsed: int
+    planned: int
+    outside_delta: int = 0
+
+    @property
+    def accounted(self) -> int:
+        """The rows that something has become of; the others a delta leaves as they are."""
+        left_out = self.filtered + self.rejected + self.discarded + self.waiting
+        return left_out + self.collapsed + self.planned
+
+
 class TotalsUsed(_Part):
     """How a dataset was totalled: its columns, and the fields of the source that they are held against.
+
+    `resource`: of which it is made, or, where several files make it, whose rows are totalled; '' in an earlier version.
 
     The groups themselves stand in `totals.parquet`. `equal` is of all of them.
     """
@@ -138,6 +175,7 @@ class TotalsUsed(_Part):
     source_lines: tuple[str, ...] = ()
     equal: bool = True
     doubts: tuple[StoredSentence, ...] = ()
+    resource: str = ""
 
 
 class DatasetPlan(_Part):
@@ -156,6 +194,7 @@ class DatasetPlan(_Part):
     the end, and no delta will ever send them. None where nobody looked: no delta, or the target was not read.
 
     `discarded` rows were left out by a person, `waiting` ones are not sent before their parent is.
+    `files`: where several files make the dataset, what became of the records of each, in their order.
 
     **Guarantees**: read = filtered + rejected + discarded + waiting + collapsed + planned +
     outside_delta; planned = create + update +
@@ -195,6 +234,17 @@ class DatasetPlan(_Part):
     discarded: int = 0
     waiting: int = 0
     totalled: TotalsUsed | None = None
+    totalled_after: tuple[TotalsUsed, ...] = ()
+    files: tuple[FileCounts, ...] = ()
+
+    @property
+    def totals(self) -> tuple[TotalsUsed, ...]:
+        """How its rows were totalled: those of each resource that holds something to total."""
+        return (*(() if self.totalled is None else (self.totalled,)), *self.totalled_after)
+
+    def filtered_of(self, resource: str) -> int:
+        """How many rows of this resource a `where` left out."""
+        return next((one.filtered for one in self.files if one.resource == resource), self.filtered)
 
     @property
     def judged(self) -> int:

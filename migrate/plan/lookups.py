@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import polars as pl
 
 from migrate.mapping.lookups import TOUCHED, WITHHELD
+from migrate.plan.collapse import PART, resource_of
 from migrate.plan.collapsed_rows import FinalRows
 
+RESOURCE = "_resource"
+"""Of which resource a record is, that a look-up finds; only where a dataset is made of several."""
 
-def lookup_frame(rows: FinalRows, columns: Collection[str]) -> pl.DataFrame:
+
+def lookup_frame(
+    rows: FinalRows, columns: Collection[str], resources: Sequence[str]
+) -> pl.DataFrame:
     """Where each source record ended: `source, id` and `columns` of the final row it went into.
+
+    `resources`: what the dataset is made of; where that is more than one, `_resource` is with each record.
 
     **Shape**: one row per record that went into a row, so the records that were collapsed lead to the row that
     survived. Where one record gave several rows (`each`), the first of them comes first, and it is the one that a
@@ -19,21 +27,31 @@ def lookup_frame(rows: FinalRows, columns: Collection[str]) -> pl.DataFrame:
     among them: these names are the record's own.
     """
     named = _named(columns)
-    return _in_order(part for frame in _told(rows, named) for part in _identified(frame, named))
+    frames = _told(rows, named)
+    return _in_order(part for frame in frames for part in _identified(frame, named, resources))
 
 
-def lookup_rows(rows: pl.DataFrame, columns: Collection[str]) -> pl.DataFrame:
+def lookup_rows(
+    rows: pl.DataFrame, columns: Collection[str], resources: Sequence[str]
+) -> pl.DataFrame:
     """The same of rows that `collapse_rows` made."""
-    return _in_order(_identified(rows, _named(columns)))
+    return _in_order(_identified(rows, _named(columns), resources))
 
 
-def withheld_rows(records: pl.DataFrame) -> pl.DataFrame:
-    """Records that gave no row for a reason that may pass: `source, id`, and `_withheld` true."""
-    return records.select(
-        pl.col("_source").alias("source"),
-        pl.col("_id").alias("id"),
-        pl.lit(value=True).alias(WITHHELD),
-    )
+def withheld_rows(records: pl.DataFrame, resources: Sequence[str]) -> pl.DataFrame:
+    """Records that gave no row for a reason that may pass: who they are, and `_withheld` true."""
+    return records.select(*identity_of(resources), pl.lit(value=True).alias(WITHHELD))
+
+
+def identity_of(resources: Sequence[str]) -> list[pl.Expr]:
+    """Which record a row is of: `source, id`, and `_resource` where a dataset is made of several."""
+    own = [pl.col("_source").alias("source"), pl.col("_id").alias("id")]
+    return own if len(resources) == 1 else [*own, resource_of(resources).alias(RESOURCE)]
+
+
+def names_of(resources: Sequence[str]) -> list[str]:
+    """The columns of `identity_of`."""
+    return ["source", "id"] if len(resources) == 1 else ["source", "id", RESOURCE]
 
 
 def _named(columns: Collection[str]) -> list[str]:
@@ -50,23 +68,23 @@ def _in_order(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
 def _told(rows: FinalRows, named: list[str]) -> Iterator[pl.DataFrame]:
     """The rows part by part with what identifies them, and `_touched` where it matters."""
     at = 0
-    for frame in rows.frames(list(dict.fromkeys([*named, "_source", "_id", "_element"]))):
+    who = [*named, "_source", "_id", "_element", *([PART] if PART in rows.accepted.schema else [])]
+    for frame in rows.frames(list(dict.fromkeys(who))):
         told = [] if rows.touched is None else [rows.touched.slice(at, frame.height).alias(TOUCHED)]
         yield frame.with_columns(told)
         at += frame.height
 
 
-def _identified(frame: pl.DataFrame, named: list[str]) -> Iterator[pl.DataFrame]:
+def _identified(
+    frame: pl.DataFrame, named: list[str], resources: Sequence[str]
+) -> Iterator[pl.DataFrame]:
     known = [*named, *(name for name in (TOUCHED,) if name in frame.columns)]
     single = pl.col("_sources").is_null()
     place = pl.col("_element").cast(pl.Int64).alias("_place")
-    yield frame.filter(single).select(
-        pl.col("_source").alias("source"), pl.col("_id").alias("id"), place, *known
-    )
+    yield frame.filter(single).select(*identity_of(resources), place, *known)
     merged = frame.filter(~single)
     if merged.height:
         who = pl.col("_sources").struct
         exploded = merged.select(*known, "_sources").explode("_sources", empty_as_null=False)
-        yield exploded.select(
-            who.field("source"), who.field("id"), who.field("position").alias("_place"), *known
-        )
+        identity = [who.field(name.removeprefix("_")).alias(name) for name in names_of(resources)]
+        yield exploded.select(*identity, who.field("position").alias("_place"), *known)

@@ -158,6 +158,7 @@ def _mapping_changes(plan: Plan, project: Project) -> Iterator[str]:
     if plan.document.carried:
         yield from text_changes(plan.folder, plan.document, project.mappings)
         return
+    # a plan of an earlier version, which knew one file a dataset
     for dataset, used in plan.document.mappings.items():
         file = project.mappings / used.file
         if not file.is_file():

@@ -19,7 +19,7 @@ from migrate.plan.document import DatasetPlan, PlannedFile, dump_document
 from migrate.plan.files import LEADING, write_parquet
 from migrate.plan.open_plan import PLAN_FILE, Plan
 from migrate.plan.plan_folder import begin_plan
-from migrate.plan.rows import count_values
+from migrate.plan.tally import count_values
 from migrate.workspace import Workspace, write_bytes
 
 _EMPTY = ("rejects", "collapsed", "samples", "foreign")

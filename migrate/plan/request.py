@@ -124,5 +124,5 @@ def _closure(wanted: set[str], mappings: Dict[str, Mapping]) -> set[str]:
         name = left.pop()
         if name not in found:
             found.add(name)
-            left.extend(lookup.dataset for lookup in mappings[name].lookups.values())
+            left.extend(mappings[name].looked_up)
     return found

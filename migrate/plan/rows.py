@@ -1,4 +1,4 @@
-"""A resource of the snapshot through a mapping, part by part."""
+"""A dataset's records through its mapping, part by part: of each of its files the records of one resource."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from pathlib import Path
 import polars as pl
 
 from migrate.mapping.base import gather_frames, needs_raw
-from migrate.mapping.mapped import LossExamples, Mapped, join_mapped
+from migrate.mapping.mapped import LossExamples, Mapped, join_examples, join_mapped
 from migrate.mapping.model import Mapping
 from migrate.mapping.set_aside import NOTHING_DISCARDED
 from migrate.mapping.transform import RowMapper, Settings, needed_fields
 from migrate.plan.batches import large_rows
+from migrate.plan.collapse import PART
 from migrate.plan.partitions import Partitions, own_copy
 from migrate.plan.prefetch import read_ahead, work_ahead
 from migrate.plan.record_order import CREATED, CREATED_FIELDS, created_times
+from migrate.plan.tally import Tally, add_tallies, count_values
 from migrate.snapshot.reading import SnapshotResource
 from migrate.snapshot.union import has_field
 
@@ -38,22 +40,6 @@ EXAMPLES_SCHEMA = dict.fromkeys(["column", "loss", "before", "after"], pl.String
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What was counted while a resource was mapped. Units: rows; `empty_each` records without an element.
-
-    `outside`: filtered and rejected records of a base snapshot, which a delta leaves as they are.
-    """
-
-    read: int
-    filtered: int
-    empty_each: int
-    orphans: dict[str, int]
-    losses: dict[str, dict[str, int]]
-    rejected_by_rule: dict[str, int]
-    outside: int = 0
-
-
-@dataclass(frozen=True)
 class Narrow:
     """What decides of each accepted row whether it is sent, and when: few bytes a row, in the rows' order.
 
@@ -69,12 +55,13 @@ class Narrow:
 
 @dataclass(frozen=True)
 class MappedRows:
-    """A whole resource mapped. `accepted` is as `map_rows` gives it but for `_touched`.
+    """All records of a dataset mapped. `accepted` is as `map_rows` gives it but for `_touched`; where several files
+    make the dataset it has the columns of all, and `_part`. `tallies`: what was counted of each file.
 
     `rejected` has the columns of `REJECTS_SCHEMA`. `large`: rows that fit in no request, with `_at`, their place among
     the accepted, and `value`. `examples` of losses: `column, loss, before, after`, not masked. `set_aside`: rows
-    that were discarded or wait for their parent. `withheld`: `_source, _id` of records of which a
-    row was rejected or set aside.
+    that were discarded or wait for their parent, with `resource`. `withheld`: `_source, _id` (and `_part`) of records
+    of which a row was rejected or set aside.
     """
 
     accepted: Partitions
@@ -86,6 +73,7 @@ class MappedRows:
     set_aside: pl.DataFrame
     withheld: pl.DataFrame
     before: Sequence[pl.DataFrame] = ()
+    tallies: Sequence[Tally] = ()
 
 
 @dataclass(frozen=True)
@@ -138,21 +126,72 @@ def map_resource(
 
     `tick` is told the records of each part as it is done, and may raise to stop.
     """
-    touched_from = resource.touched_from if way.is_delta else 0
-    fields = read_fields(resource, way.mapping)
-    mapper = RowMapper(way.mapping, way.lookups, way.settings, touched_from, way.discarded)
+    return map_files(way.mapping, [(resource, way)], folder, tick)
+
+
+def map_files(
+    mapping: Mapping,
+    files: Sequence[tuple[SnapshotResource, Way]],
+    folder: Path,
+    tick: Callable[[int], None],
+) -> MappedRows:
+    """Every row of a dataset: of each of its files, in their order, the rows of its resource. See `map_resource`."""
     stores = (Partitions(folder / "accepted"), Partitions(folder / "rejects"))
-    before = way.mapper_before() if way.lookups_before else mapper
-    taking = _Taking(way, touched_from, *stores, before=before)
-    frames = gather_frames(resource.frames(fields, raw=needs_raw(way.mapping)))
-    parts = (part for frame in frames for part in _at(frame, touched_from))
-    for part, mapped in work_ahead(lambda part: (part, mapper.map(part)), read_ahead(parts)):
-        taking.take(part, mapped)
-        tick(part.height)
-    if not taking.counted:
-        nothing = _no_rows(fields)
-        taking.take(nothing, mapper.map(nothing))
-    return taking.done()
+    mappers = [_FileMapper(*file) for file in files]
+    schema = dict(mappers[0].schema)
+    for mapper in mappers[1:]:
+        schema |= {name: kind for name, kind in mapper.schema.items() if name not in schema}
+    if len(files) > 1:
+        schema[PART] = pl.UInt8()
+    taking = [
+        _Taking(mapping, mapper, number, schema, *stores) for number, mapper in enumerate(mappers)
+    ]
+    for one in taking:
+        one.take_all(tick)
+    return _joined(taking)
+
+
+def fit_rows(rows: pl.DataFrame, schema: Dict[str, pl.DataType], number: int = 0) -> pl.DataFrame:
+    """The rows of one file of a dataset with the columns of all of its files; `number` is the file's place from 0."""
+    lacking = [
+        _blank(name, kind, number) for name, kind in schema.items() if name not in rows.columns
+    ]
+    return rows.with_columns(lacking).select(list(schema))
+
+
+def _blank(name: str, kind: pl.DataType, number: int) -> pl.Expr:
+    """What a row has in a column that its own file does not make: no value, and no word that there is none."""
+    if name == PART:
+        return pl.lit(number, kind).alias(name)
+    value = False if name.startswith(("_null:", "_default:")) else None
+    return pl.lit(value, kind).alias(name)
+
+
+class _FileMapper:
+    """One file of a dataset, with the records of its resource."""
+
+    def __init__(self, resource: SnapshotResource, way: Way) -> None:
+        self.resource, self.way = resource, way
+        self.touched_from = resource.touched_from if way.is_delta else 0
+        self.fields = read_fields(resource, way.mapping)
+        self.mapper = RowMapper(
+            way.mapping, way.lookups, way.settings, self.touched_from, way.discarded
+        )
+        self.before = way.mapper_before() if way.lookups_before else self.mapper
+        self.no_records = _no_rows(self.fields)
+        self.no_rows = self.mapper.map(self.no_records)
+
+    @property
+    def schema(self) -> Dict[str, pl.DataType]:
+        """The columns of its rows."""
+        return self.no_rows.accepted.drop("_touched").schema
+
+    def run(self) -> Iterator[tuple[pl.DataFrame, Mapped]]:
+        """Its records, some at a time, and what became of them; no records at least once."""
+        frames = gather_frames(self.resource.frames(self.fields, raw=needs_raw(self.way.mapping)))
+        parts = (part for frame in frames for part in _at(frame, self.touched_from))
+        yield from work_ahead(lambda part: (part, self.mapper.map(part)), read_ahead(parts))
+        yield self.no_records, self.no_rows
 
 
 def _at(frame: pl.DataFrame, touched_from: int) -> Iterator[pl.DataFrame]:
@@ -172,13 +211,14 @@ def _at(frame: pl.DataFrame, touched_from: int) -> Iterator[pl.DataFrame]:
 
 @dataclass
 class _Taking:
-    """A resource on its way through a mapping."""
+    """What one file's records are on their way into the dataset's rows."""
 
-    way: Way
-    touched_from: int
+    mapping: Mapping
+    file: _FileMapper
+    number: int
+    schema: Dict[str, pl.DataType]
     accepted: Partitions
     rejected: Partitions
-    before: RowMapper
     keys: list[pl.Series] = field(default_factory=list)
     created: list[pl.Series] = field(default_factory=list)
     anew: list[pl.DataFrame] = field(default_factory=list)
@@ -191,6 +231,12 @@ class _Taking:
     read: int = 0
     outside: int = 0
 
+    def take_all(self, tick: Callable[[int], None]) -> None:
+        """Takes every record."""
+        for part, mapped in self.file.run():
+            self.take(part, mapped)
+            tick(part.height)
+
     def take(self, frame: pl.DataFrame, mapped: Mapped) -> None:
         """Takes some records. Of a base's records only the accepted rows are kept: the delta says nothing of others."""
         self.read += mapped.read
@@ -198,11 +244,11 @@ class _Taking:
         self._note_looked_up_anew(frame, mapped.looked_up_anew)
         for left in (mapped.rejected, mapped.set_aside):
             self.withheld.append(left.select("_source", "_id").drop_nulls("_id").unique())
-        if frame.height and frame.item(0, "_position") < self.touched_from:
+        if frame.height and frame.item(0, "_position") < self.file.touched_from:
             aside = mapped.set_aside.height
             self.outside += mapped.filtered + mapped.rejected.height + aside
             return
-        self.rejected.add(own_copy(as_rejects(mapped.rejected, self.way.mapping.resource)))
+        self.rejected.add(own_copy(as_rejects(mapped.rejected, self.file.way.mapping.resource)))
         self.rules.update(count_values(mapped.rejected.get_column("rule")))
         self.counted.append(
             replace(mapped, accepted=mapped.accepted.clear(), rejected=mapped.rejected.clear())
@@ -210,67 +256,75 @@ class _Taking:
 
     def _note_looked_up_anew(self, frame: pl.DataFrame, positions: pl.Series) -> None:
         """Keeps what the base's records gave there, whose look-ups have changed since."""
-        theirs = positions.filter(positions < self.touched_from)
+        theirs = positions.filter(positions < self.file.touched_from)
         if len(theirs):
             records = frame.filter(pl.col("_position").is_in(theirs.implode()))
-            self.anew.append(own_copy(map_before(records, self.before, self.way.settings)))
+            before = map_before(records, self.file.before, self.file.way.settings)
+            columns = {**self.schema, CREATED: before.schema[CREATED]}
+            self.anew.append(own_copy(fit_rows(before, columns, self.number)))
 
-    def _accept(self, frame: pl.DataFrame, rows: pl.DataFrame) -> None:
-        large = large_rows(self.way.mapping, rows, self.way.batch_bytes)
+    def _accept(self, frame: pl.DataFrame, made: pl.DataFrame) -> None:
+        way = self.file.way
+        rows = fit_rows(made.drop("_touched"), self.schema, self.number)
+        large = large_rows(self.mapping, rows, way.batch_bytes)
         self.large.append(large.with_columns(pl.col("_at") + self.accepted.height))
         self.keys.append(rows.get_column("_key").hash())
         self.recency.append(rows.get_column("_recency"))
-        self.created.append(created_of(frame, rows, self.way.settings))
-        self.touched.append(rows.get_column("_touched"))
-        self.accepted.add(rows.drop("_touched"))
+        self.created.append(created_of(frame, rows, way.settings))
+        self.touched.append(made.get_column("_touched"))
+        self.accepted.add(rows)
 
-    def done(self) -> MappedRows:
-        """All of it, once the last record was taken."""
-        self.accepted.settle()
+    def tally(self) -> Tally:
+        """What was counted, once the last record was taken."""
         whole = join_mapped(self.counted)
-        tally = Tally(
+        return Tally(
             read=self.read,
             filtered=whole.filtered,
             empty_each=whole.empty_each,
-            orphans=_sorted(whole.orphans),
-            losses=_by_column(whole.losses),
-            rejected_by_rule=_sorted(self.rules),
+            orphans=dict(whole.orphans),
+            losses=whole.losses,
+            rejected_by_rule=dict(self.rules),
             outside=self.outside,
         )
-        touched = pl.concat(self.touched, rechunk=True) if self.way.is_delta else None
-        narrow = Narrow(
-            pl.concat(self.keys, rechunk=True),
-            pl.concat(self.recency, rechunk=True),
-            pl.concat(self.created, rechunk=True),
-            touched,
-        )
-        large = pl.concat(self.large)
-        examples = _examples(whole.loss_examples)
-        return MappedRows(
-            self.accepted,
-            narrow,
-            self.rejected,
-            large,
-            tally,
-            examples,
-            whole.set_aside,
-            pl.concat(self.withheld).unique(maintain_order=True),
-            self.anew,
-        )
 
 
-def count_values(values: pl.Series) -> dict[str, int]:
-    """How often each value stands in a column of texts, sorted by value."""
-    counted = values.rename("value").value_counts()
-    return {str(value): int(count) for value, count in sorted(counted.iter_rows())}
-
-
-def _sorted(counts: Dict[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items()))
-
-
-def _by_column(losses: Dict[str, Dict[str, int]]) -> dict[str, dict[str, int]]:
-    return {column: _sorted(counts) for column, counts in sorted(losses.items())}
+def _joined(files: Sequence[_Taking]) -> MappedRows:
+    """What became of all records, once the last one was taken."""
+    first = files[0]
+    first.accepted.settle()
+    counted = [join_mapped(one.counted) for one in files]
+    tallies = [one.tally() for one in files]
+    touched = None
+    if first.file.way.is_delta:
+        touched = pl.concat([part for one in files for part in one.touched], rechunk=True)
+    narrow = Narrow(
+        pl.concat([part for one in files for part in one.keys], rechunk=True),
+        pl.concat([part for one in files for part in one.recency], rechunk=True),
+        pl.concat([part for one in files for part in one.created], rechunk=True),
+        touched,
+    )
+    set_aside = [
+        mapped.set_aside.with_columns(pl.lit(one.file.way.mapping.resource).alias("resource"))
+        for one, mapped in zip(files, counted, strict=True)
+    ]
+    withheld = [pl.concat(one.withheld).unique(maintain_order=True) for one in files]
+    if PART in first.schema:
+        numbers = (pl.lit(one.number, pl.UInt8).alias(PART) for one in files)
+        withheld = [
+            frame.with_columns(number) for frame, number in zip(withheld, numbers, strict=True)
+        ]
+    return MappedRows(
+        first.accepted,
+        narrow,
+        first.rejected,
+        pl.concat([part for one in files for part in one.large]),
+        add_tallies(tallies),
+        _examples(join_examples(mapped.loss_examples for mapped in counted)),
+        pl.concat(set_aside),
+        pl.concat(withheld),
+        [rows for one in files for rows in one.anew],
+        tallies,
+    )
 
 
 def _examples(found: LossExamples) -> pl.DataFrame:
@@ -294,8 +348,8 @@ def _no_rows(fields: Collection[str]) -> pl.DataFrame:
     return pl.DataFrame(schema={**system, **dict.fromkeys(fields, pl.String)})
 
 
-def as_rejects(rejected: pl.DataFrame, resource: str) -> pl.DataFrame:
-    """Rejected rows of a mapping as the plan's `rejects.parquet` has them."""
+def as_rejects(rejected: pl.DataFrame, resource: str | None = None) -> pl.DataFrame:
+    """Rejected rows of a mapping as the plan's `rejects.parquet` has them; of a `resource`, or each of its own."""
     return rejected.select(
         pl.col("_source").alias("source"),
         pl.col("_id").alias("id"),
@@ -303,6 +357,6 @@ def as_rejects(rejected: pl.DataFrame, resource: str) -> pl.DataFrame:
         "rule",
         "column",
         "value",
-        pl.lit(resource).alias("resource"),
+        "resource" if resource is None else pl.lit(resource).alias("resource"),
         pl.col("_position").cast(pl.Int64).alias("snapshot_row"),
     ).cast(REJECTS_SCHEMA)  # type: ignore[arg-type]  # polars types its own schema too narrowly

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from migrate.mapping.model import Mapping
 from migrate.mapping.payload import payloads
 from migrate.plan.batches import Cutter, sending_ranks
 from migrate.plan.classify import Labels
-from migrate.plan.collapse import source_of
+from migrate.plan.collapse import resource_of, source_of
 from migrate.plan.collapsed_rows import FinalRows
 from migrate.plan.document import PlannedFile
 from migrate.plan.files import LEADING, SOURCES, stored_columns, write_frames
 from migrate.plan.partitions import Partitions, PartitionSet, own_copy
-from migrate.plan.rows import count_values
+from migrate.plan.tally import count_values
 
 RUN_ROWS = 128_000
 """So many rows are sorted in memory at once."""
@@ -40,11 +40,14 @@ class Counts:
 
     changes: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
+    resources: Counter[str] = field(default_factory=Counter)
 
-    def add(self, rows: pl.DataFrame) -> None:
-        """Counts some rows."""
+    def add(self, rows: pl.DataFrame, resources: Sequence[str]) -> None:
+        """Counts some rows, by the records that won them; `resources` are those of the dataset."""
         self.changes.update(count_values(rows.get_column("_change")))
         self.sources.update(count_values(rows.get_column("_source").fill_null("")))
+        if len(resources) > 1:
+            self.resources.update(count_values(rows.select(resource_of(resources)).to_series()))
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def write_rows(
 
     def sent() -> Iterator[pl.DataFrame]:
         for run in _runs(given, spill):
-            counts.add(run)
+            counts.add(run, given.mapping.resources)
             still = run.get_column("_change") == "unchanged"
             unsent.add(own_copy(run.filter(still).select(*leading[2:], *mapped)))
             yield cutter.number(run.filter(~still) if still.any() else run).select(
@@ -97,7 +100,7 @@ def write_rows(
 
 def _runs(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
     """The planned rows in sending order with all working columns of `LEADING` but the batch."""
-    alone = pl.concat_list(source_of(given.mapping.resource))
+    alone = pl.concat_list(source_of(given.mapping.resources))
     for rows in _rows_by_run(given, spill):
         run = rows.sort("_rank")
         yield run.with_columns(

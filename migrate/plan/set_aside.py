@@ -13,6 +13,7 @@ from migrate.plan.files import write_parquet
 DISCARDS = pl.Schema(
     {
         "dataset": pl.String,
+        "resource": pl.String,
         "source": pl.String,
         "id": pl.String,
         "position": pl.Int64,
@@ -23,7 +24,8 @@ DISCARDS = pl.Schema(
         "at": pl.Float64,
     }
 )
-"""What was discarded: dataset, identity, the rule it broke, why, by whom, of which plan, and the seconds since 1970."""
+"""What was discarded: dataset, resource (null in what an earlier version has noted), identity, the rule it broke,
+why, by whom, of which plan, and the seconds since 1970."""
 NO_DISCARDS = pl.DataFrame(schema=DISCARDS)
 
 
@@ -34,11 +36,15 @@ def count_set_aside(rows: pl.DataFrame) -> tuple[int, int]:
 
 
 def write_set_aside(
-    rows: pl.DataFrame, discards: pl.DataFrame, folder: Path, plan_folder: Path
+    rows: pl.DataFrame, discards: pl.DataFrame, resource: str, folder: Path, plan_folder: Path
 ) -> list[PlannedFile]:
-    """Writes `discarded.parquet`, with who said so and why, and `waiting.parquet`, with what each row waits for."""
+    """Writes `discarded.parquet`, with who said so and why, and `waiting.parquet`, with what each row waits for.
+
+    `resource`: of which a discard is that does not say it, as those of an earlier version.
+    """
     who = rows.select(
         "bucket",
+        "resource",
         pl.col("_source").alias("source"),
         pl.col("_id").alias("id"),
         pl.col("_element").cast(pl.Int64).alias("position"),
@@ -46,15 +52,18 @@ def write_set_aside(
         "parent_id",
         pl.col("_position").alias("snapshot_row"),
     )
-    mine = discards.filter(pl.col("dataset") == folder.name).unique(list(IDENTITY))
+    mine = discards.filter(pl.col("dataset") == folder.name).with_columns(
+        pl.col("resource").fill_null(resource)
+    )
+    named = ["resource", *IDENTITY]
     discarded = (
         who.filter(pl.col("bucket") == DISCARDED)
-        .select(*IDENTITY, "snapshot_row")
-        .join(mine, on=list(IDENTITY), how="left", nulls_equal=True, maintain_order="left")
-        .select(*IDENTITY, "reason", "note", "who", "plan", "at", "snapshot_row")
+        .select(*named, "snapshot_row")
+        .join(mine.unique(named), on=named, how="left", nulls_equal=True, maintain_order="left")
+        .select(*named, "reason", "note", "who", "plan", "at", "snapshot_row")
     )
     waiting = who.filter(pl.col("bucket") == WAITING).select(
-        *IDENTITY, "lookup", "parent_id", "snapshot_row"
+        *named, "lookup", "parent_id", "snapshot_row"
     )
     frames = {"discarded": discarded, "waiting": waiting}
     return [

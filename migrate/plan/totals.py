@@ -31,8 +31,10 @@ from migrate.totals.records import Asked, identity, read_records
 from migrate.totals.rule import ColumnFacts, DatasetFacts, Rule, rule_of
 from migrate.totals.table import Example, Table, groups_of, to_frame
 
-FILE, UNREADABLE = "totals.parquet", "unreadable.parquet"
 _EXAMPLES = dict.fromkeys(("source", "id", "text"), pl.String)
+_WHO = {**dict.fromkeys(("resource", "source", "id"), pl.String), "position": pl.Int64}
+_LISTED = {**_WHO, "snapshot_row": pl.Int64}
+_COLLAPSED = {**_WHO, **{f"winner_{name}": kind for name, kind in _WHO.items()}}
 _ROWS = ("records.parquet", "unchanged.parquet")
 _LISTS = {
     "rejects.parquet": "rejected",
@@ -55,10 +57,14 @@ def totals_rule(
     return rule_of(facts, source_names, column_names)
 
 
-def totals_rule_of(mapping: Mapping, project: Project) -> Rule | None:
-    """How a dataset is totalled by the names that the project file adds to the usual ones."""
-    source = project.datatrics.totals_of(str(mapping.resource))
-    return totals_rule(mapping, source, project.octolis.totals_of(mapping.dataset))
+def totals_rules_of(mapping: Mapping, project: Project) -> list[Rule]:
+    """How the rows of each of a dataset's files are totalled, by the names that the project adds to the usual ones."""
+    columns = project.octolis.totals_of(mapping.dataset)
+    rules = (
+        totals_rule(part, project.datatrics.totals_of(str(part.resource)), columns)
+        for part in mapping.parts
+    )
+    return [rule for rule in rules if rule is not None]
 
 
 def used_of(rule: Rule, table: Table) -> TotalsUsed:
@@ -77,6 +83,7 @@ def used_of(rule: Rule, table: Table) -> TotalsUsed:
         source_lines=rule.fields.lines,
         equal=table.equal,
         doubts=table.doubts,
+        resource=rule.resource,
     )
 
 
@@ -87,36 +94,48 @@ def rule_used(dataset: str, used: TotalsUsed) -> Rule:
     )
     return Rule(
         dataset, used.kind, fields, used.amount, used.time, used.label,
-        cents=used.cents, as_days=used.as_days, spelling=used.spelling,
+        cents=used.cents, as_days=used.as_days, spelling=used.spelling, resource=used.resource,
     )  # fmt: skip
 
 
-def write_totals(table: Table, folder: Path, plan_folder: Path) -> list[PlannedFile]:
-    """Writes the groups, and examples of amounts that cannot be read."""
+def write_totals(
+    table: Table, folder: Path, plan_folder: Path, resource: str = ""
+) -> list[PlannedFile]:
+    """Writes the groups, and examples of amounts that cannot be read. `resource`: of a dataset's further totals."""
+    groups, unreadable = _files(resource)
     examples = pl.DataFrame(
         [(example.source, example.id, example.text) for example in table.examples],
         schema=_EXAMPLES,
         orient="row",
     )
     return [
-        write_parquet(to_frame(table), folder / FILE, plan_folder),
-        write_parquet(examples, folder / UNREADABLE, plan_folder),
+        write_parquet(to_frame(table), folder / groups, plan_folder),
+        write_parquet(examples, folder / unreadable, plan_folder),
     ]
+
+
+def _files(resource: str) -> tuple[str, str]:
+    ending = f"-{resource}.parquet" if resource else ".parquet"
+    return f"totals{ending}", f"unreadable{ending}"
 
 
 def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str, Table]:
     """The tables that a plan was finished with, by dataset."""
     found: dict[str, Table] = {}
     for dataset, counts in datasets.items():
-        used = counts.totalled
-        if used is None:
-            continue
-        groups = groups_of(parquet.read(plan_folder / dataset / FILE))
-        rows = parquet.read(plan_folder / dataset / UNREADABLE).iter_rows()
-        examples = tuple(Example(*row) for row in rows)
-        rule = rule_used(dataset, used)
-        found[dataset] = Table(dataset, rule.kind, rule.by, groups, examples, used.doubts)
+        for number, used in enumerate(counts.totals):
+            files = _files(used.resource if number else "")
+            groups, rows = (parquet.read(plan_folder / dataset / file) for file in files)
+            examples = tuple(Example(*row) for row in rows.iter_rows())
+            name = title_of(dataset, used.resource if number else "")
+            rule = rule_used(dataset, used)
+            found[name] = Table(name, rule.kind, rule.by, groups_of(groups), examples, used.doubts)
     return found
+
+
+def title_of(dataset: str, resource: str) -> str:
+    """Under what name totals are shown: of a dataset's further totals with the resource whose rows they are of."""
+    return f"{dataset} ({resource})" if resource else dataset
 
 
 def total_dataset(
@@ -133,7 +152,7 @@ def total_dataset(
     names = [name for name in rule.fields.names if has_field(resource, name)]
     records, examples = read_records(resource.frames(names, raw=False), asked)
     planned = pl.concat([pl.DataFrame(schema=PLANNED_SCHEMA), *_planned(rule, folder)])
-    outcome = Outcome(planned, _fates(folder), filtered, touched_from)
+    outcome = Outcome(planned, _fates(folder, rule.resource), filtered, touched_from)
     return account(rule, records, outcome, examples)
 
 
@@ -157,70 +176,75 @@ def plan_columns(rule: Rule) -> dict[str, str]:
 
 def _planned(rule: Rule, folder: Path) -> Iterator[pl.DataFrame]:
     """The planned rows, each under the record that won its key."""
-    winners = _winners(folder)
-    columns = plan_columns(rule)
     for name in _ROWS:
-        file = folder / name
-        if not file.is_file():
-            continue
-        first = pl.col("sources").list.first()
-        rows = parquet.read(file, columns=["key", "sources", *dict.fromkeys(columns.values())])
-        told = rows.select(
-            pl.col("key"),
-            *(
-                first.struct.field(part).alias(f"own_{part}")
-                for part in ("source", "id", "position")
-            ),
-            *(pl.col(column).alias(part) for part, column in columns.items()),
-        ).join(winners, on="key", how="left", maintain_order="left")
-        is_merged = pl.col("is_merged").fill_null(value=False)
-        yield planned_rows(
-            rule,
-            told.with_columns(
-                *(
-                    pl.when(is_merged).then(f"winner_{part}").otherwise(f"own_{part}").alias(at)
-                    for part, at in (("source", "source"), ("id", "id"), ("position", "element"))
-                )
-            ),
-        )
+        if (folder / name).is_file():
+            yield planned_rows(rule, rows_won(rule, folder, name).rename({"position": "element"}))
 
 
-_WINNER = ("winner_source", "winner_id", "winner_position")
+def rows_won(rule: Rule, folder: Path, name: str) -> pl.DataFrame:
+    """The rows of one of a plan's files that a record of the rule's resource has won.
+
+    **Shape**: `key`, the winner's `resource, source, id, position`, and the rule's columns as `amount, time, label`.
+    """
+    columns = plan_columns(rule)
+    first = pl.col("sources").list.first()
+    rows = parquet.read(folder / name, columns=["key", "sources", *dict.fromkeys(columns.values())])
+    told = rows.select(
+        pl.col("key"),
+        *(first.struct.field(part).alias(f"own_{part}") for part in _WHO),
+        *(pl.col(column).alias(part) for part, column in columns.items()),
+    ).join(_winners(folder), on="key", how="left", maintain_order="left")
+    is_merged = pl.col("is_merged").fill_null(value=False)
+    won = told.with_columns(
+        pl.when(is_merged).then(f"winner_{part}").otherwise(f"own_{part}").alias(part)
+        for part in _WHO
+    )
+    return won.filter(pl.col("resource") == rule.resource) if rule.resource else won
 
 
 def _winners(folder: Path) -> pl.DataFrame:
     """By key the record that won it, of keys that several share."""
     file = folder / "collapsed.parquet"
-    if not file.is_file():
-        schema = {"key": pl.String, "winner_source": pl.String, "winner_id": pl.String}
-        empty = pl.DataFrame(schema={**schema, "winner_position": pl.Int64})
-        return empty.with_columns(pl.lit(value=True).alias("is_merged"))
-    found = parquet.read(file, columns=["key", *_WINNER]).unique("key")
+    schema = {"key": pl.String, **{f"winner_{name}": kind for name, kind in _WHO.items()}}
+    found = pl.DataFrame(schema=schema)
+    if file.is_file():
+        found = _read(file, schema).unique("key")
     return found.with_columns(pl.lit(value=True).alias("is_merged"))
 
 
-def _fates(folder: Path) -> pl.DataFrame:
-    """Every row that the plan lists as not planned."""
+def _read(file: Path, schema: Dict[str, type[pl.DataType]]) -> pl.DataFrame:
+    """Some columns of a plan's file; those that an earlier version did not write are null."""
+    there = parquet.schema(file)
+    absent = [pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in there]
+    known = parquet.read(file, columns=[name for name in schema if name in there])
+    return known.with_columns(absent).select(list(schema))
+
+
+def _fates(folder: Path, resource: str = "") -> pl.DataFrame:
+    """Every row that the plan lists as not planned; of one `resource` where it is said."""
     found = [pl.DataFrame(schema=FATES_SCHEMA)]
     nobody = (
         pl.lit(None, pl.UInt64).alias("winner"), pl.lit(None, pl.Int64).alias("winner_element"),
     )  # fmt: skip
     who = identity(pl.col("source"), pl.col("id")).alias("who")
     element = pl.col("position").fill_null(0).alias("element")
+    ours = pl.col("resource").fill_null(resource) == resource if resource else pl.lit(value=True)
     for name, reason in _LISTS.items():
         file = folder / name
         if file.is_file():
-            rows = parquet.read(file, columns=["source", "id", "position", "snapshot_row"])
+            rows = _read(file, _LISTED).filter(ours)
             place = pl.col("snapshot_row").alias("place")
             found.append(rows.select(who, element, place, pl.lit(reason).alias("reason"), *nobody))
     file = folder / "collapsed.parquet"
     if file.is_file():
-        rows = parquet.read(file, columns=["source", "id", "position", *_WINNER])
-        winner = identity(pl.col("winner_source"), pl.col("winner_id")).alias("winner")
+        rows = _read(file, _COLLAPSED).filter(ours)
+        # a winner of another resource is none of the records that are totalled here
+        same = pl.col("winner_resource").eq_missing(pl.col("resource"))
+        winner = pl.when(same).then(identity(pl.col("winner_source"), pl.col("winner_id")))
         found.append(
             rows.select(
                 who, element, pl.lit(None, pl.Int64).alias("place"),
-                pl.lit("collapsed").alias("reason"), winner,
+                pl.lit("collapsed").alias("reason"), winner.alias("winner"),
                 pl.col("winner_position").fill_null(0).alias("winner_element"),
             )
         )  # fmt: skip

@@ -53,7 +53,9 @@ def facts_of_making() -> tuple[Fact, ...]:
 
 def _versions(document: PlanDocument) -> Sequence[str]:
     used = {
-        mapping.file.rsplit("/", 1)[-1]: mapping.sha256 for mapping in document.mappings.values()
+        used.file.rsplit("/", 1)[-1]: used.sha256
+        for mapping in document.mappings.values()
+        for used in mapping.files
     }
     return [f"{file} {sha256[:_HASH_CHARS]}" for file, sha256 in sorted(used.items())]
 

@@ -94,7 +94,9 @@ def declare(
             raise UsageError(f"{mappings}: no such folder", hint="give a folder of mapping files")
         for path in mapping_files(mappings):
             name, table = _read_mapping(path)
-            tables[name] = table
+            # several files may make one dataset, which then has the columns of all
+            earlier = tables.get(name, {}).get("columns", {})
+            tables[name] = {**table, "columns": {**earlier, **table["columns"]}}
     declared = {} if datasets is None else _read_toml(datasets)
     webhooks = declared.pop("webhooks", {})
     told = _readings(declared.pop("readings", {}))

@@ -49,7 +49,8 @@ class DatasetFacts:
 class Rule:
     """How a dataset is totalled. `amount`, `time`, `label`: its columns, None where it has none.
 
-    `cents`: the amount column holds hundredths.
+    `resource`: whose rows are totalled, where several resources make the dataset; '' where all are. `cents`: the amount
+    column holds hundredths.
     """
 
     dataset: str
@@ -61,6 +62,7 @@ class Rule:
     cents: bool = False
     as_days: bool = False
     spelling: str | None = None
+    resource: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -118,6 +120,7 @@ def rule_of(
         cents=amount is not None and amount.endswith(_IN_CENTS),
         as_days=time is not None and facts.columns[time].type == "date",
         spelling=facts.columns[time].format if time is not None else None,
+        resource=facts.resource,
     )  # fmt: skip
 
 

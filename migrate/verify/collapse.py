@@ -11,11 +11,15 @@ from migrate.verify.rules import DatasetRules
 
 
 def rank_rows(rows: Sequence[Row], rules: DatasetRules) -> list[Row]:
-    """The rows of one key, the winner first.
+    """The rows of one key, the winner first: those of one file before those of the next, and among them by the rule.
 
     `latest`: the newest time, one without a time last, the later record among equals. `first`: the first record.
     `source_order`: the source named first, those not named last, then as `latest`.
     """
+    return sorted(_by_rule(rows, rules), key=lambda row: row.part)
+
+
+def _by_rule(rows: Sequence[Row], rules: DatasetRules) -> list[Row]:
     if rules.by == "first":
         return sorted(rows, key=place_of)
     latest = sorted(rows, key=lambda row: (row.recency or "", place_of(row)), reverse=True)

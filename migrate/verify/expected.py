@@ -23,9 +23,10 @@ from migrate.verify.record import Record
 from migrate.verify.request_size import fitting
 from migrate.verify.rules import Conventions, DatasetRules
 from migrate.verify.spill import KEY, Spill, buckets_for
+from migrate.verify.typed import Unverifiable
 
-SOURCE, ID, PLACE, ORDER, CREATED, RECENCY, NULLS, TOUCHED = (
-    "_source", "_id", "_position", "_order", "_created", "_recency", "_nulls", "_touched",
+SOURCE, ID, PLACE, ORDER, CREATED, RECENCY, NULLS, TOUCHED, PART = (
+    "_source", "_id", "_position", "_order", "_created", "_recency", "_nulls", "_touched", "_part",
 )  # fmt: skip
 _CHUNK_RECORDS = 5_000
 _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -38,6 +39,7 @@ _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
     RECENCY: pl.String,
     NULLS: pl.String,
     TOUCHED: pl.Boolean,
+    PART: pl.Int64,
 }
 
 
@@ -81,7 +83,7 @@ class Expected:
     read: int = 0
     unverifiable: dict[str, str] = field(default_factory=dict)
     left_texts: pl.DataFrame = field(default_factory=pl.DataFrame)
-    withheld: set[Pair] = field(default_factory=set)
+    withheld: dict[int, set[Pair]] = field(default_factory=dict)
     batch_bytes: int = 0
 
     def bucket(self, number: int) -> Bucket:
@@ -123,8 +125,14 @@ class Expected:
         ]
         return pl.concat([*rows, self.left_texts.select(names)])
 
-    def lookup_table(self, wanted: Iterable[str], aliases: Mapping[str, str]) -> LookupTable:
-        """Where each record ended: its source and id to the columns of the row it went into."""
+    def lookup_table(
+        self, wanted: Iterable[str], aliases: Mapping[str, str], resource: str | None = None
+    ) -> LookupTable:
+        """Where each record ended: its source and id to the columns of the row it went into.
+
+        `resource`: of which the records are, where several files make the dataset; None for that of the first.
+        """
+        part = self.rules.place_of(resource)
         asked = set(wanted) - set(self.unverifiable)
         named = tuple(name for name in self.columns if name in asked)
         parts = [empty_rows(named).with_columns(pl.lit(0, pl.Int64).alias(PLACE))]
@@ -133,9 +141,12 @@ class Expected:
             final = bucket.rows.select(
                 KEY, TOUCHED, *(pl.col(f"c:{name}").alias(name) for name in named)
             )
-            members = pl.concat([bucket.rows.select(who), bucket.losers.select(who)])
+            members = pl.concat(
+                rows.filter(pl.col(PART) == part).select(who)
+                for rows in (bucket.rows, bucket.losers)
+            )
             parts.append(members.join(final, on=KEY, how="inner").select(parts[0].columns))
-        return make_table(pl.concat(parts), named, aliases, self.withheld)
+        return make_table(pl.concat(parts), named, aliases, self.withheld.get(part, set()))
 
 
 @dataclass(frozen=True)
@@ -154,6 +165,20 @@ class Scope:
     discarded: frozenset[Identity] = frozenset()
 
 
+@dataclass(frozen=True)
+class FileRecords:
+    """What one of a dataset's files is worked out from: the snapshot's `frames` of its resource, and its look-ups.
+
+    **Shape**: `frames` have `_source`, `_id`, `_raw`, `_position`, and about `rows` rows; the rest as of `Scope`.
+    """
+
+    frames: Iterable[pl.DataFrame]
+    lookups: Mapping[str, LookupTable]
+    touched_from: int = 0
+    discarded: frozenset[Identity] = frozenset()
+    rows: int = 0
+
+
 def expect_dataset(
     rules: DatasetRules,
     frames: Iterable[pl.DataFrame],
@@ -162,39 +187,83 @@ def expect_dataset(
     tick: Callable[[int], None],
     scope: Scope | None = None,
 ) -> Expected:
-    """The dataset worked out from the snapshot's `frames` (`_source`, `_id`, `_raw`, `_position`).
+    """The dataset of one file worked out from the snapshot's `frames` (`_source`, `_id`, `_raw`, `_position`).
 
     `tick` is told the records as they are done, and may raise to stop. **Raises**: Unverifiable.
     """
     scope = scope or Scope()
-    evaluator = Evaluator(
-        rules,
-        conventions,
-        lookups,
-        scope.touched_from,
-        tuple(scope.keep),
-        discarded=scope.discarded,
+    records = FileRecords(frames, lookups, scope.touched_from, scope.discarded)
+    return expect_files(rules, [records], conventions, tick, scope)
+
+
+def expect_files(
+    rules: DatasetRules,
+    files: Sequence[FileRecords],
+    conventions: Conventions,
+    tick: Callable[[int], None],
+    scope: Scope,
+) -> Expected:
+    """A dataset worked out from what each of its files is made of, in their order. See `expect_dataset`."""
+    if rules.doubts:
+        raise Unverifiable(f"{rules.doubts[0]}: not known to the verifier")
+    with contextlib.ExitStack() as stack:
+        evaluators = [
+            stack.enter_context(contextlib.closing(_evaluator(part, conventions, records, scope)))
+            for part, records in zip(rules.parts, files, strict=True)
+        ]
+        columns = _columns_of(rules, evaluators)
+        made = Expected(rules, columns, Spill(scope.folder, buckets_for(scope.rows)))
+        made.batch_bytes = conventions.batch_bytes
+        kept = [pl.DataFrame(schema=dict.fromkeys(scope.keep, pl.String))]
+        for part, (evaluator, records) in enumerate(zip(evaluators, files, strict=True)):
+            kept += _work_out(made, part, evaluator, records, tick)
+            made.unverifiable |= evaluator.unverifiable
+    made.left_texts = pl.concat(frame.cast(kept[0].schema) for frame in kept)
+    return made
+
+
+def _evaluator(
+    part: DatasetRules, conventions: Conventions, records: FileRecords, scope: Scope
+) -> Evaluator:
+    keep, touched_from = tuple(scope.keep), records.touched_from
+    return Evaluator(
+        part, conventions, records.lookups, touched_from, keep, discarded=records.discarded
     )
-    shelf = Spill(scope.folder, buckets_for(scope.rows))
-    found = Expected(rules, evaluator.columns, shelf, unverifiable=evaluator.unverifiable)
-    kept = [pl.DataFrame(schema=dict.fromkeys(scope.keep, pl.String))]
-    found.batch_bytes = conventions.batch_bytes
-    with contextlib.closing(evaluator):
-        for frame in frames:
-            narrow = frame.select("_raw", "_source", "_id", "_position")
-            for chunk in narrow.iter_slices(_CHUNK_RECORDS):
-                made = list(evaluator.rows(Record(*row) for row in chunk.iter_rows()))
-                left = [entry for entry in made if isinstance(entry, Left)]
-                rows = [entry for entry in made if isinstance(entry, Row)]
-                found.read += len(made)
-                found.left.update(entry.rule for entry in left)
-                found.withheld.update(entry.pair for entry in left if entry.pair is not None)
-                texts = [entry.kept for entry in left if entry.kept]
-                kept.append(pl.DataFrame(texts, kept[0].schema, orient="row"))
-                shelf.add(_frame(rows, rules, evaluator.columns))
-                tick(chunk.height)
-    found.left_texts = pl.concat(kept)
-    return found
+
+
+def _columns_of(rules: DatasetRules, evaluators: Sequence[Evaluator]) -> tuple[str, ...]:
+    """The dataset's columns that every file which makes them can be worked out for."""
+    left_out = {name for evaluator in evaluators for name in evaluator.unverifiable}
+    return tuple(name for name in rules.columns if name not in left_out)
+
+
+def _work_out(
+    made: Expected,
+    part: int,
+    evaluator: Evaluator,
+    records: FileRecords,
+    tick: Callable[[int], None],
+) -> Iterator[pl.DataFrame]:
+    """Adds the rows of one file; gives what is kept of records that make none."""
+    own = evaluator.columns
+    places = [own.index(name) if name in own else None for name in made.columns]
+    is_alone = places == list(range(len(own)))
+    withheld = made.withheld.setdefault(part, set())
+    for frame in records.frames:
+        narrow = frame.select("_raw", "_source", "_id", "_position")
+        for chunk in narrow.iter_slices(_CHUNK_RECORDS):
+            entries = list(evaluator.rows(Record(*row) for row in chunk.iter_rows()))
+            left = [entry for entry in entries if isinstance(entry, Left)]
+            rows = [entry for entry in entries if isinstance(entry, Row)]
+            made.read += len(entries)
+            made.left.update(entry.rule for entry in left)
+            withheld.update(entry.pair for entry in left if entry.pair is not None)
+            texts = [entry.kept for entry in left if entry.kept]
+            yield pl.DataFrame(texts, dict.fromkeys(evaluator.keep, pl.String), orient="row")
+            if part or not is_alone:
+                rows = [row.placed(part, places) for row in rows]
+            made.shelf.add(_frame(rows, made.rules, made.columns))
+            tick(chunk.height)
 
 
 def key_text(values: Iterable[str], types: Iterable[str]) -> str:
@@ -232,6 +301,7 @@ def _frame(rows: list[Row], rules: DatasetRules, columns: tuple[str, ...]) -> pl
         RECENCY: [row.recency for row in rows],
         NULLS: [f",{','.join(map(str, sorted(row.weak)))}," if row.weak else None for row in rows],
         TOUCHED: [row.touched for row in rows],
+        PART: [row.part for row in rows],
     }
     data |= {f"c:{name}": [row.values[place] for row in rows] for place, name in enumerate(columns)}
     return pl.DataFrame(data, schema=_schema(columns))
@@ -254,10 +324,12 @@ def _collapsed(
         recency,
         nulls,
         touched,
+        part,
         *values,
     ) in every.filter(shared).iter_rows():
         places = frozenset(map(int, nulls.strip(",").split(","))) if nulls else frozenset()
-        row = Row(source, id_, position, order, recency, tuple(values), places, touched, created)
+        who = (source, id_, position, order, recency)
+        row = Row(*who, tuple(values), places, touched, created, part)
         groups.setdefault(key, []).append(row)
     survivors: list[Row] = []
     lost: list[Row] = []

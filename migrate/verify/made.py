@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 Identity = tuple[str | None, str | None, int | None]
 """A record by source and id, and the place of one of its elements."""
@@ -15,7 +16,7 @@ class Row:
 
     `weak`: places of columns that give way to another record's value: null itself is sent, or the value is a default.
     `touched`: the record, or a row that it looks up, may have changed since the last plan. `created`: what the record
-    says of when it was made, see `record_order`.
+    says of when it was made, see `record_order`. `part`: which of the dataset's files made it, by its place from 0.
     """
 
     source: str | None
@@ -27,6 +28,13 @@ class Row:
     weak: frozenset[int] = frozenset()
     touched: bool = True
     created: str = ""
+    part: int = 0
+
+    def placed(self, part: int, places: Sequence[int | None]) -> Row:
+        """The same row as one of a dataset that several files make: `places` says where each column is here."""
+        values = tuple(None if place is None else self.values[place] for place in places)
+        weak = frozenset(at for at, place in enumerate(places) if place in self.weak)
+        return replace(self, values=values, weak=weak, part=part)
 
 
 @dataclass(frozen=True)

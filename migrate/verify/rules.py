@@ -7,7 +7,7 @@ cannot work out for itself it must not call right.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ _COLUMN_KEYS = frozenset(
 )  # fmt: skip
 _FILE_KEYS = frozenset(
     {
-        "version", "dataset", "target", "resource", "key", "alternative_keys", "where", "each", "collapse",
-        "lookups", "columns", "ignore", "unmapped", "examples",
+        "version", "dataset", "precedence", "target", "resource", "key", "alternative_keys", "where", "each",
+        "collapse", "tables", "lookups", "columns", "ignore", "unmapped", "examples",
     }
 )  # fmt: skip
 _HINT = "migrate mapping check"
@@ -59,17 +59,22 @@ class ColumnRule:
 
 @dataclass(frozen=True)
 class LookupRule:
-    """Where a row of another dataset is looked up."""
+    """Where a row of another dataset is looked up; `resource`: of which the other record is, None for the first."""
 
     dataset: str
     source: str
     ids: tuple[str, ...]
     rejects: bool
+    resource: str | None = None
 
 
 @dataclass(frozen=True)
 class DatasetRules:
-    """One dataset's mapping. `doubts` says what of it this reader does not know; a feed goes to a webhook."""
+    """One dataset's mapping. `doubts` says what of it this reader does not know; a feed goes to a webhook.
+
+    Where several files make the dataset it is that of the first by precedence, with the columns of all: what is done
+    record by record is asked of `parts`.
+    """
 
     dataset: str
     resource: str
@@ -85,15 +90,31 @@ class DatasetRules:
     sha256: str = ""
     doubts: tuple[str, ...] = ()
     is_feed: bool = False
+    precedence: int | None = None
+    files: tuple[DatasetRules, ...] = ()
+
+    @property
+    def parts(self) -> tuple[DatasetRules, ...]:
+        """The files that make the dataset, in their order of precedence: of one file, itself."""
+        return self.files or (self,)
+
+    @property
+    def looked_up(self) -> set[str]:
+        """The datasets in which any of its files looks rows up."""
+        return {lookup.dataset for part in self.parts for lookup in part.lookups.values()}
+
+    def place_of(self, resource: str | None) -> int:
+        """The place from 0 of the file that is made of a resource; of the first where none is named."""
+        made = [part.resource for part in self.parts]
+        return made.index(resource) if resource in made else 0
 
     def source_column(self) -> str | None:
-        """The column that holds a record's source as sent; None without one."""
-        plain = (
-            c.name
-            for c in self.columns.values()
-            if c.fields == ("source",) and not c.calls and c.values is None
-        )
-        return next(plain, None)
+        """The column that holds a record's source as sent, in every file; None without one."""
+        plain = [
+            [c.name for c in part.columns.values() if c.fields == ("source",) and not c.calls and c.values is None]
+            for part in self.parts
+        ]  # fmt: skip
+        return next((name for name in plain[0] if all(name in names for names in plain)), None)
 
 
 @dataclass(frozen=True)
@@ -113,8 +134,26 @@ def read_rules(folder: Path) -> dict[str, DatasetRules]:
 
     **Raises**: MappingError where a file cannot be read at all; `migrate mapping check` says more.
     """
-    found = [_read_file(path) for path in mapping_files(folder)]
-    return _in_order({rules.dataset: rules for rules in found})
+    by_dataset: dict[str, list[DatasetRules]] = {}
+    for path in mapping_files(folder):
+        rules = _read_file(path)
+        by_dataset.setdefault(rules.dataset, []).append(rules)
+    return _in_order({dataset: _joined(files) for dataset, files in by_dataset.items()})
+
+
+def _joined(files: list[DatasetRules]) -> DatasetRules:
+    """The rules of a dataset that these files make."""
+    if len(files) == 1:
+        return files[0]
+    parts = sorted(files, key=lambda one: one.precedence or 0)
+    first = parts[0]
+    columns: dict[str, ColumnRule] = {}
+    for part in parts:
+        columns |= {name: rule for name, rule in part.columns.items() if name not in columns}
+    doubts = [doubt for part in parts for doubt in part.doubts]
+    if len({part.precedence for part in parts} - {None}) < len(parts):
+        doubts.append("files without a precedence of their own")
+    return replace(first, columns=columns, doubts=tuple(doubts), files=tuple(parts))
 
 
 def _read_file(path: Path) -> DatasetRules:
@@ -155,6 +194,7 @@ def _dataset(tree: Mapping[str, Any], sha256: str) -> DatasetRules:
             *(f"collapse.{name}" for name in collapse if name not in _COLLAPSE_KEYS),
         ),
         is_feed=tree.get("target") == "webhook",
+        precedence=tree.get("precedence"),
     )
 
 
@@ -195,6 +235,7 @@ def _lookup(rule: Mapping[str, Any]) -> LookupRule:
         source=str(rule.get("source", "source")),
         ids=_texts(rule["id"]),
         rejects=rule.get("on_orphan", "keep") == "reject",
+        resource=rule.get("resource"),
     )
 
 
@@ -214,8 +255,8 @@ def _in_order(rules: dict[str, DatasetRules]) -> dict[str, DatasetRules]:
     def place(name: str, above: tuple[str, ...]) -> None:
         if name in ordered or name not in rules or name in above:
             return
-        for lookup in rules[name].lookups.values():
-            place(lookup.dataset, (*above, name))
+        for looked_up in sorted(rules[name].looked_up):
+            place(looked_up, (*above, name))
         ordered[name] = rules[name]
 
     for name in rules:

@@ -32,7 +32,7 @@ WHERE p.name = ? AND d.name = ? AND f.batch = ? ORDER BY f.id
 """
 
 
-def planned_rows(folder: Path, source: str | None, id_: str) -> list[Facts]:
+def planned_rows(folder: Path, resource: str, source: str | None, id_: str) -> list[Facts]:
     """The rows of a plan's dataset that a record went into: batch and place, change, key, payload, all its sources."""
     found: list[Facts] = []
     for file in ("records", "unchanged"):
@@ -40,20 +40,29 @@ def planned_rows(folder: Path, source: str | None, id_: str) -> list[Facts]:
         names = [name for name in _PLAN_COLUMNS if name in scan.collect_schema()]
         who = pl.element().struct
         is_ours = pl.col("sources").list.eval(
-            (who.field("id") == id_) & who.field("source").eq_missing(pl.lit(source, pl.String))
+            (who.field("id") == id_)
+            & (who.field("resource") == resource)
+            & who.field("source").eq_missing(pl.lit(source, pl.String))
         )
         found += scan.select(names).filter(is_ours.list.any()).collect().to_dicts()
     return found
 
 
-def left_behind(folder: Path, source: str | None, id_: str) -> dict[str, list[Facts]]:
+def left_behind(
+    folder: Path, resource: str, source: str | None, id_: str
+) -> dict[str, list[Facts]]:
     """What of a record was rejected by the plan, and what it was collapsed into or with."""
-    mine = (pl.col("id") == id_) & pl.col("source").eq_missing(pl.lit(source, pl.String))
-    won = (pl.col("winner_id") == id_) & pl.col("winner_source").eq_missing(
-        pl.lit(source, pl.String)
-    )
-    rejects = parquet.scan(folder / "rejects.parquet").filter(mine).collect()
-    collapsed = parquet.scan(folder / "collapsed.parquet").filter(mine | won).collect()
+    named = pl.lit(source, pl.String)
+    mine = (pl.col("id") == id_) & pl.col("source").eq_missing(named)
+    won = (pl.col("winner_id") == id_) & pl.col("winner_source").eq_missing(named)
+    lost = parquet.scan(folder / "collapsed.parquet")
+    of_rejects = mine & (pl.col("resource") == resource)
+    # a plan of an earlier version, when one resource made a dataset, does not say of which a record is
+    if "resource" in lost.collect_schema():
+        mine &= pl.col("resource") == resource
+        won &= pl.col("winner_resource") == resource
+    rejects = parquet.scan(folder / "rejects.parquet").filter(of_rejects).collect()
+    collapsed = lost.filter(mine | won).collect()
     return {"rejected": rejects.to_dicts(), "collapsed": collapsed.to_dicts()}
 
 

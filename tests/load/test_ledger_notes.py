@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -196,8 +197,9 @@ def test_discards(file: Path, notes: LedgerNotes) -> None:
     with LedgerView(file) as view:
         assert [entry.what for entry in view.discards()] == [line, order]
         assert [entry.what for entry in view.discards("orders")] == [order]
-    assert notes.keep([("lines", "Shop", "7", 1)]) == 0
-    assert notes.keep([("lines", "Shop", "7", 2)]) == 1
+    assert notes.keep([replace(line, position=1)]) == 0
+    assert notes.keep([replace(line, resource="interactions")]) == 0
+    assert notes.keep([line]) == 1
     with LedgerView(file) as view:
         assert [entry.what for entry in view.discards()] == [order]
 

@@ -153,7 +153,7 @@ def test_a_field_that_shows_thousands_contradicts_or_point(
 ) -> None:
     """One value with a point between thousands is enough where another may be read either way; it is counted."""
     made = mapping("x: {from: f, type: float, apply: [{decimal_comma: or_point}]}")
-    found = find_contradictions({"things": made}, lambda _resource, _fields: iter([rows(f=texts)]))
+    found = find_contradictions([made], lambda _resource, _fields: iter([rows(f=texts)]))
     assert sum(one.count for one in found) == count
     assert all("amount: nl" in one.says() for one in found)
 

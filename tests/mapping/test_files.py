@@ -172,7 +172,7 @@ def test_key_names_columns(tmp_path: Path) -> None:
 
 
 def test_between_files(tmp_path: Path) -> None:
-    """Two files of one dataset, unknown look-up columns and circles are found."""
+    """Two files of one dataset and resource, unknown look-up columns and circles are found."""
     look = "lookups: {{o: {{dataset: {0}, id: x}}}}\n"
     (tmp_path / "a.yaml").write_text(
         GOOD.format("aa") + "  y: {from: o.kk, type: text}\n" + look.format("bb")
@@ -180,7 +180,8 @@ def test_between_files(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text(GOOD.format("bb") + look.format("aa"))
     (tmp_path / "c.yaml").write_text(GOOD.format("bb"))
     assert _problems(tmp_path) == [
-        "c.yaml:2:10: dataset: 'bb' is made by b.yaml already",
+        "b.yaml:3:11: resource: c.yaml makes 'bb' of profiles already; one file a resource",
+        "c.yaml:3:11: resource: b.yaml makes 'bb' of profiles already; one file a resource",
         "a.yaml:7:13: columns.y.from: bb has no column 'kk'; did you mean 'k'?",
         "a.yaml:8:1: lookups: aa → bb → aa is a circle; none can be made first",
     ]

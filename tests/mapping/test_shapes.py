@@ -38,7 +38,7 @@ def map_shape(shape: str) -> dict[str, Any]:
         assert found.read == found.accepted.height + found.filtered + found.rejected.height
         assert needed_fields(mapping) is not None
         collapsed = collapse_rows(
-            found.accepted, list(mapping.columns), CollapseRule(), mapping.resource
+            found.accepted, list(mapping.columns), CollapseRule(), mapping.resources
         ).rows
         columns = {
             c

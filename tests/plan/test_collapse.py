@@ -104,7 +104,7 @@ def test_collapse_does_what_the_rule_says(drawn: list[dict[str, Any]], rule: Col
         (survivor(group, rule) for group in ranked.values()), key=lambda row: row["_position"]
     )
 
-    collapsed = collapse_rows(frame, COLUMNS, rule, "profiles")
+    collapsed = collapse_rows(frame, COLUMNS, rule, ["profiles"])
 
     assert collapsed.rows.drop("_sources", "_row").to_dicts() == expected
     for row in collapsed.rows.iter_rows(named=True):
@@ -137,7 +137,7 @@ def test_no_consent_is_ever_made(drawn: list[dict[str, Any]], rule: CollapseRule
     frame = framed(drawn)
     rule = CollapseRule(rule.by, rule.source_order, rule.fill_gaps, ("optin",))
     said = {row["_id"]: row["optin"] for row in frame.iter_rows(named=True)}
-    for row in collapse_rows(frame, COLUMNS, rule, "profiles").rows.iter_rows(named=True):
+    for row in collapse_rows(frame, COLUMNS, rule, ["profiles"]).rows.iter_rows(named=True):
         if row["optin"]:
             answers = [said[source["id"]] for source in row["_sources"]]
             assert answers[0] is True
@@ -166,7 +166,7 @@ def test_a_denied_consent_is_sent_in_place_of_an_erasure() -> None:
             },
         ]
     ).with_columns(pl.col("optin").is_null().alias("_null:optin"))
-    row = collapse_rows(frame, COLUMNS, CollapseRule(consents=("optin",)), "profiles").rows.row(
+    row = collapse_rows(frame, COLUMNS, CollapseRule(consents=("optin",)), ["profiles"]).rows.row(
         0, named=True
     )
     assert (row["optin"], row["_null:optin"], row["_null:city"]) == (False, False, True)
@@ -178,7 +178,7 @@ def test_a_source_names_the_element_it_was(element: int | None) -> None:
     frame = framed(
         [{"_source": "a", "_recency": None, "_key": "k", "name": None, "city": None, "optin": None}]
     ).with_columns(pl.lit(element, pl.Int64).alias("_element"))
-    sources = collapse_rows(frame, COLUMNS, CollapseRule(), "sales").rows["_sources"].to_list()
+    sources = collapse_rows(frame, COLUMNS, CollapseRule(), ["sales"]).rows["_sources"].to_list()
     assert sources == [[{"resource": "sales", "source": "a", "id": "r0", "position": element}]]
 
 
@@ -195,7 +195,7 @@ rows = pl.select(
     name=pl.int_range(count).cast(pl.String),
 )
 rows = rows.cast({"_key": pl.String})
-found = collapse_rows(rows, ["name"], CollapseRule(), "profiles")
+found = collapse_rows(rows, ["name"], CollapseRule(), ["profiles"])
 print(found.rows.height, found.losers.height, *found.rows.get_column("_sources").list.len())
 """
 

@@ -148,10 +148,10 @@ def finish(
     }
     way = Way(mapping, now, Settings({}, ALIASES), BATCH_BYTES, is_delta, before)
     mapped = map_resource(living(resource), way, folder / mapping.dataset, lambda _: None)
-    base = read_base(resource, way, mapped) if is_delta else None
+    base = read_base([(resource, way)], mapped) if is_delta else None
     final = finish_dataset(mapping, mapped, folder / mapping.dataset, BATCH_BYTES, base)
     columns = {"email", "name", "country"} & set(mapping.columns)
-    return final, lookups_of(final.gathered.rows, mapped, base, way, columns)
+    return final, lookups_of(mapping, final.gathered.rows, mapped, base, columns)
 
 
 def rows_of(rows: FinalRows, columns: list[str]) -> dict[str, tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from migrate.config import DatasetTotals, Gates, SourceTotals
 from migrate.mapping.files import read_mappings
 from migrate.plan.open_plan import read_totals
 from migrate.plan.set_aside import DISCARDS
-from migrate.plan.totals import total_dataset, totals_rule_of
+from migrate.plan.totals import total_dataset, totals_rules_of
 from migrate.totals.table import Figure, Group, Table
 
 ORDERS = """
@@ -151,7 +151,7 @@ def test_whoever_asks_later_is_told_the_same(bench) -> None:
         sale(4, total="3", created="2024-05-01 12:00:00"),
     ]  # fmt: skip
     plan = bench.plan("plan", datasets=("orders",))
-    rule = totals_rule_of(read_mappings(bench.project.mappings)["orders"], bench.project)
+    [rule] = totals_rules_of(read_mappings(bench.project.mappings)["orders"], bench.project)
     again = total_dataset(
         rule, bench.snapshot.resource("sales"), plan.folder / "orders", {},
         filtered=plan.document.datasets["orders"].filtered,

@@ -263,7 +263,7 @@ def _planned(mapping: Mapping, rows: pl.DataFrame) -> tuple[Mapped, dict[str, An
     accepted = mapped.accepted.with_row_index("_row")
     accepted = accepted.with_columns(created_of(rows, accepted, settings))
     final = collapse_rows(
-        accepted, list(mapping.columns), rule, mapping.resource, drop=(CREATED,)
+        accepted, list(mapping.columns), rule, mapping.resources, drop=(CREATED,)
     ).rows
     bodies = [json.loads(body, parse_float=str, parse_int=str) for body in payloads(mapping, final)]
     made = {

@@ -116,7 +116,7 @@ def planned(
     mapped = map_rows(mapping, wanted, {}, settings).accepted.with_row_index("_row")
     mapped = mapped.with_columns(created_of(rows, mapped, settings))
     rule = CollapseRule(by, ("b", "a"), fill, consents)  # type: ignore[arg-type]  # one of its words
-    final = collapse_rows(mapped, list(mapping.columns), rule, "profiles", drop=(CREATED,)).rows
+    final = collapse_rows(mapped, list(mapping.columns), rule, ["profiles"], drop=(CREATED,)).rows
     texts = [json.loads(body, parse_float=str, parse_int=str) for body in payloads(mapping, final)]
     return {
         body["contact_key"]: {name: _text(value) for name, value in body.items()} for body in texts

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from migrate.app.check.unmapped import strict_resources
 from migrate.errors import ConfigError, GaveUp, Locked, MigrateError, Refused, RemoteError
 from migrate.mapping.files import read_mappings
+from migrate.mapping.model import parts_of
 from migrate.net.environment import KEY_LOG, describe_environment
 from migrate.privacy.secrets import SOURCE_NAME, TARGET_NAME
 from migrate.project import PLACEHOLDER
@@ -87,7 +88,8 @@ def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[Find
         if name not in (webhooks if found.is_feed else datasets)
     ]
     strangers = [name for name in project.octolis.datasets if name not in mappings]
-    found = [Finding("mappings", "pass", f"{say_count(len(mappings), 'file')} without a problem")]
+    files = say_count(len(parts_of(mappings.values())), "file")
+    found = [Finding("mappings", "pass", f"{files} without a problem")]
     if without:
         hint = "set their ids under [octolis.datasets], or leave them out on purpose"
         level: Level = "fail" if len(without) == len(mappings) else "warn"

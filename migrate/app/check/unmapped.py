@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from migrate.mapping.elements import unused_element_fields
 from migrate.mapping.fields import unused_fields
+from migrate.mapping.model import parts_of
 from migrate.snapshot.reading import POSITION, Snapshot, newest_whole, open_snapshot
 from migrate.snapshot.records import OWN_COLUMNS
 
@@ -54,9 +55,9 @@ def strict_resources(
     ids = project.octolis
     strict = [
         mapping
-        for name, mapping in mappings.items()
+        for mapping in parts_of(mappings.values())
         if mapping.unmapped == "fail"
-        and name in (ids.webhooks if mapping.is_feed else ids.datasets)
+        and mapping.dataset in (ids.webhooks if mapping.is_feed else ids.datasets)
     ]
     name = newest_whole(workspace) if strict else None
     if name is None:
@@ -64,7 +65,8 @@ def strict_resources(
     snapshot = open_snapshot(workspace, name, check_files=False)
     for resource in dict.fromkeys(str(mapping.resource) for mapping in strict):
         files = tuple(Path(mapping.file).name for mapping in strict if mapping.resource == resource)
-        fields = _left(snapshot, resource, [m for m in mappings.values() if m.resource == resource])
+        same = [one for one in parts_of(mappings.values()) if one.resource == resource]
+        fields = _left(snapshot, resource, same)
         if fields is not None:
             yield Strict(snapshot.name, resource, files, fields)
 

@@ -28,6 +28,7 @@ from migrate.demo.source import SandboxSource
 from migrate.errors import Interrupted
 from migrate.mapping.fields import sql_names
 from migrate.mapping.files import read_mappings
+from migrate.mapping.model import parts_of
 from migrate.privacy.secrets import Secrets
 from migrate.snapshot.union import open_living
 from migrate.source.resources import RESOURCES
@@ -264,7 +265,7 @@ def fields_of(resource: str, mappings: Mapping[str, Rules]) -> DriftFields:
     columns: set[str] = set()
     unique: set[str] = set()
     fixed = {"source", "id", *RESOURCES[resource].fields.source}
-    for mapping in mappings.values():
+    for mapping in parts_of(mappings.values()):
         if mapping.resource != resource:
             continue
         for name, column in mapping.columns.items():

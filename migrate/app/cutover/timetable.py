@@ -163,11 +163,10 @@ def expected_batches(known: CutoverHistory) -> dict[str, int]:
         return {name: math.ceil(changes / BATCH_ROWS) for name, changes in known.changes.items()}
     batches = {}
     for name, dataset in known.planned.datasets.items():
-        resource = known.planned.mappings[name].resource
-        result = known.read.get(resource)
-        share = (
-            known.changes.get(resource, 0) / result.distinct if result and result.distinct else 0.0
-        )
+        made_of = [used.resource for used in known.planned.mappings[name].files]
+        records = sum(known.read[one].distinct for one in made_of if one in known.read)
+        changes = sum(known.changes.get(one, 0) for one in made_of if one in known.read)
+        share = changes / records if records else 0.0
         batches[name] = math.ceil(dataset.planned * share / BATCH_ROWS)
     return batches
 
