@@ -124,6 +124,36 @@ its name in `sql` or `where`: `sql: "$record_key || ':' || position"`. It is put
 unlisted: `unlisted` says whether the row is rejected, the column left out, or the text kept. Both files are hashed into the plan, which is
 stale once one of them is edited.
 """
+SEVERAL = """
+A dataset may be made of several resources, with a file for each: contacts of profiles and of the buyers that only the sales know, a
+catalogue of items and categories, a stream of sales and interactions. The files name the same `dataset`, and each says its place:
+
+```yml
+# contacts.profiles.yaml
+dataset: contacts
+precedence: 1
+resource: profiles
+key: [email]
+```
+
+```yml
+# contacts.buyers.yaml
+dataset: contacts
+precedence: 2
+resource: sales
+key: [email]
+```
+
+- Rows of one key become one row, whichever files they are of: that of the first file wins, also over a later time. Among rows of one file
+  `collapse` ranks, as ever. What the winner lacks is filled from the other files where `fill_gaps` says so. A consent is still false where any
+  row says no, and true only where the winner says yes: a yes of a later file fills nothing.
+- `key`, `alternative_keys`, `target`, `collapse` (`by`, `source_order`, `fill_gaps`), and of columns that several files make `type`, `consent`
+  and `recipe`, are said alike in all of them. A column that one file makes is absent from the rows of the others, so a `required` one stands in
+  every file. One file a resource; two files without a place of their own are refused.
+- A record's identity is `(resource, source, id)`: profile 1 and sale 1 of one shop are two. So a look-up in such a dataset says of which resource
+  the other record is, as `{dataset: contacts, resource: sales, id: id}`; unless said, of the first file's.
+- The plan counts what became of the records of each file, and all lists of records name the resource.
+"""
 EXAMPLES = """
 A file may show what becomes of records, for its reader and against slips: `mapping check` runs its examples, and no plan is made of a file
 of which one fails. Look-ups find nothing in an example. `migrate mapping preview FILE --as-example ID` prints one of a record of the snapshot.
@@ -219,7 +249,14 @@ def render() -> str:
     ]
     codes = "".join(_table(("code", "means"), [(f"`{c}`", m) for c, m in MEANINGS.items()]))
     types = TYPES_TABLE.replace("CODES_TABLE\n", codes + "\n")
-    parts += [SHARED, "\n### `examples`\n", EXAMPLES, *_keys(Example)]
+    parts += [
+        "\n### Several files for one dataset\n",
+        SEVERAL,
+        SHARED,
+        "\n### `examples`\n",
+        EXAMPLES,
+        *_keys(Example),
+    ]
     parts += [AFTER_KEYS, types, *_functions(FUNCTIONS.values()), SQL]
     parts += _table(
         ("rule", "means", "way out"), [(f"`{r.name}`", r.says, r.hint) for r in RULES.values()]

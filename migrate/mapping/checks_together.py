@@ -10,7 +10,7 @@ from pathlib import Path as File
 from migrate.language.yaml_text import Document, Path, Problem
 from migrate.mapping.fields import lookup_columns, named_uses
 from migrate.mapping.messages import suggest
-from migrate.mapping.model import Mapping
+from migrate.mapping.model import Column, Mapping
 from migrate.mapping.order import find_circle
 
 Found = Iterator[tuple[Path, str]]
@@ -19,6 +19,7 @@ Known = tuple[File, Document, Mapping]
 _OF_THE_DATASET = ("key", "alternative_keys", "target")
 _OF_THE_COLLAPSE = ("by", "source_order", "fill_gaps")
 _OF_A_COLUMN = ("type", "consent", "recipe")
+_ALIKE = "files of one dataset have the same"
 
 
 def by_dataset(mappings: Iterable[Mapping]) -> dict[str, Mapping]:
@@ -77,22 +78,39 @@ def _check_alike(mapping: Mapping, first: Mapping) -> Found:
     for part in _OF_THE_DATASET:
         theirs = getattr(first, part)
         if getattr(mapping, part) != theirs:
-            yield (part,), f"is {_shown(theirs)} in {name}; files of one dataset have the same"
+            yield (part,), f"is {_shown(theirs)} in {name}; {_ALIKE}"
     for part in _OF_THE_COLLAPSE:
         theirs = getattr(first.collapse, part)
         if getattr(mapping.collapse, part) != theirs:
-            says = f"collapse.{part} is {_shown(theirs)} in {name}"
-            yield ("collapse",), f"{says}; files of one dataset have the same"
+            yield ("collapse",), f"collapse.{part} is {_shown(theirs)} in {name}; {_ALIKE}"
+    yield from _check_columns(mapping, first, name)
+
+
+def _check_columns(mapping: Mapping, first: Mapping, name: str) -> Found:
+    """That a column is the same in both files, and a required one in both; `name` is the first file's."""
+    for column, rule in first.columns.items():
+        if rule.required and column not in mapping.columns:
+            what = f"{column!r} is required in {name}; a row of this file would lack it"
+            yield ("columns",), what
     folded = {column.casefold(): column for column in first.columns}
     for column, rule in mapping.columns.items():
-        twin = folded.get(column.casefold(), column)
-        if twin != column:
+        twin = folded.get(column.casefold())
+        if twin is None and rule.required:
+            yield ("columns", column), f"is required here, and {name} does not make it"
+        elif twin not in {None, column}:
             yield ("columns", column), f"differs from {twin!r} of {name} in case only"
-        theirs = first.columns.get(column)
-        for part in _OF_A_COLUMN:
-            if theirs is not None and getattr(theirs, part) != getattr(rule, part):
-                says = f"{part} is {_shown(getattr(theirs, part))} in {name}"
-                yield ("columns", column), f"{says}; files of one dataset have the same"
+        elif twin is not None:
+            says = _difference(rule, first.columns[column])
+            if says:
+                yield ("columns", column), f"{says} in {name}; {_ALIKE}"
+
+
+def _difference(rule: Column, theirs: Column) -> str | None:
+    """What of a column that several files make is not said alike."""
+    for part in _OF_A_COLUMN:
+        if getattr(theirs, part) != getattr(rule, part):
+            return f"{part} is {_shown(getattr(theirs, part))}"
+    return None
 
 
 def _check_looked_up(mapping: Mapping, by_name: Dict[str, Mapping], complete: bool) -> Found:

@@ -23,10 +23,14 @@ def render_check(
     mappings: Sequence[Mapping], remarks: Sequence[Remark], snapshot: str | None
 ) -> str:
     """The datasets that the files make, and what a snapshot says about them."""
+    heads = ["dataset", "made from", "key", "columns", "fields left behind"]
     rows: list[Row] = [
         [m.dataset, m.resource, ", ".join(m.key), len(m.columns), len(m.ignore)] for m in mappings
     ]
-    table = render_table(["dataset", "made from", "key", "columns", "fields left behind"], rows)
+    if any(m.precedence is not None for m in mappings):
+        heads.append("precedence")
+        rows = [[*row, m.precedence] for row, m in zip(rows, mappings, strict=True)]
+    table = render_table(heads, rows)
     held = f"Held against snapshot {snapshot}" if snapshot else "Not held against a snapshot"
     costly = [remark for remark in remarks if remark.harm < LEFT_OVER]
     others = [remark for remark in remarks if remark.harm >= LEFT_OVER]

@@ -51,7 +51,8 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
     tables = read_totals(plan)
     groups = summarise_groups(tables)
     for name, entry in datasets.items():
-        entry["totals"] = [group for group in groups if group["dataset"] == name]
+        # further totals of a dataset are named with the resource behind it
+        entry["totals"] = [group for group in groups if group["dataset"].split(" ")[0] == name]
     totals = {"totals": groups, "totals_equal": all(table.equal for table in tables.values())}
     return {
         **summary,
@@ -99,9 +100,14 @@ def render_counts(datasets: Mapping[str, DatasetPlan], names: Sequence[str]) -> 
     for aside in ("waiting", "discarded"):
         if "rejected" in shown and any(getattr(d, aside) for d in datasets.values()):
             shown.insert(shown.index("rejected") + 1, aside)
-    rows: list[Row] = [
-        [name, *(getattr(d, count) for count in shown)] for name, d in datasets.items()
-    ]
+    rows: list[Row] = []
+    for name, dataset in datasets.items():
+        rows.append([name, *(getattr(dataset, count) for count in shown)])
+        # of a file only what became of its records is known; what rows do in the target is the dataset's
+        rows += [
+            [f"  {one.file}", *(getattr(one, count, None) for count in shown)]
+            for one in dataset.files
+        ]
     return render_table(["dataset", *(count.replace("_", " ") for count in shown)], rows)
 
 

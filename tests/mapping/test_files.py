@@ -180,9 +180,9 @@ def test_between_files(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text(GOOD.format("bb") + look.format("aa"))
     (tmp_path / "c.yaml").write_text(GOOD.format("bb"))
     assert _problems(tmp_path) == [
+        "a.yaml:7:13: columns.y.from: bb has no column 'kk'; did you mean 'k'?",
         "b.yaml:3:11: resource: c.yaml makes 'bb' of profiles already; one file a resource",
         "c.yaml:3:11: resource: b.yaml makes 'bb' of profiles already; one file a resource",
-        "a.yaml:7:13: columns.y.from: bb has no column 'kk'; did you mean 'k'?",
         "a.yaml:8:1: lookups: aa → bb → aa is a circle; none can be made first",
     ]
 
@@ -235,3 +235,47 @@ def test_shipped_schema_is_current() -> None:
     """The JSON Schema beside the shipped mappings is what the model gives."""
     shipped = Path(__file__).parents[2] / "mappings" / "mapping.schema.json"
     assert json.loads(shipped.read_text(encoding="utf-8")) == json_schema()
+
+
+def test_several_files_of_one_dataset(tmp_path: Path) -> None:
+    """They make one mapping with the columns of all, in their stated order, whatever their names."""
+    whole = "precedence: {}\n"
+    (tmp_path / "a.yaml").write_text(
+        GOOD.format("aa").replace("profiles", "sales")
+        + "  late: {from: l, type: text}\n"
+        + whole.format(2)
+    )
+    (tmp_path / "b.yaml").write_text(
+        GOOD.format("aa") + "  early: {from: e, type: text}\n" + whole.format(1)
+    )
+    mapping = read_mappings(tmp_path)["aa"]
+    assert [Path(part.file).name for part in mapping.parts] == ["b.yaml", "a.yaml"]
+    assert mapping.resources == ("profiles", "sales")
+    assert list(mapping.columns) == ["k", "early", "late"]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (("precedence: 2", ""), "a.yaml:2:10: dataset: b.yaml makes 'aa' too; say whose row wins"),
+        (("precedence: 2", "precedence: 1"), "precedence: b.yaml has the same"),
+        (("sales", "profiles"), "resource: b.yaml makes 'aa' of profiles already; one file a resource"),
+        (("key: [k]", "key: [late]"), "key: is [k] in b.yaml; files of one dataset have the same"),
+        (("precedence: 2", "precedence: 2\ncollapse: {fill_gaps: true}"), "collapse.fill_gaps is false in b.yaml"),
+        (("late: {from: l, type: text}", "early: {from: l, type: integer}"), "columns.early: type is text in b.yaml"),
+        (("late: {from: l, type: text}", "Early: {from: l, type: text}"), "columns.Early: differs from 'early' of b"),
+        (("type: text}\n", "type: text, required: true}\n"), "columns.late: is required here, and b.yaml does not"),
+    ],
+)  # fmt: skip
+def test_files_of_one_dataset_say_the_same(
+    tmp_path: Path, change: tuple[str, str], what: str
+) -> None:
+    """What is said of the dataset's rows is said alike, and their order is never a guess."""
+    (tmp_path / "b.yaml").write_text(
+        GOOD.format("aa") + "  early: {from: e, type: text}\nprecedence: 1\n"
+    )
+    second = GOOD.format("aa").replace("profiles", "sales")
+    second += "  late: {from: l, type: text}\nprecedence: 2\n"
+    assert change[0] in second
+    (tmp_path / "a.yaml").write_text(second.replace(*change))
+    assert what in "\n".join(_problems(tmp_path))
