@@ -8,6 +8,12 @@ from __future__ import annotations
 
 import re
 
+WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+    + "\u2028\u2029\u202f\u205f\u3000"
+)
+"""What Unicode calls white space. Python's own `strip` and `\\s` take four control characters more."""
 MAX_REPEATED = 1000
 _CLASSES = {"d": "0-9", "w": "A-Za-z0-9_", "s": r" \t\n\r\f\v"}
 _TOKEN = re.compile(

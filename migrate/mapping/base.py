@@ -10,11 +10,13 @@ from typing import Any
 import polars as pl
 
 from migrate.mapping.columns import FIELD
-from migrate.mapping.fields import IDENTITY, PROJECT, column_of, record_fields, used_names
+from migrate.mapping.fields import IDENTITY, PROJECT, column_of, text_fields, used_names
 from migrate.mapping.model import Mapping
 from migrate.mapping.series import holds_any
 
 PLACE = ("_source", "_id", "_position", "_element")
+LIST = "_list"
+"""The text of the list that `each` names; as a field of its own (`f:NAME`) it may be read as well."""
 SLICE_ROWS = 250_000
 GATHERED_ROWS = 100_000
 GATHERED_BYTES = 64 * 1024 * 1024
@@ -50,7 +52,7 @@ def slices(mapping: Mapping, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def needs_raw(mapping: Mapping) -> Callable[[pl.DataFrame], bool]:
     """Whether rows need their `_raw`, which is most of them: only it tells half a surrogate pair from a text."""
-    looked_at = {column_of(name) for name in record_fields(mapping)} - {mapping.each}
+    looked_at = {column_of(name) for name in text_fields(mapping)}
 
     def may_hold_halves(rows: pl.DataFrame) -> bool:
         # all of a column's texts put together: looked through several times faster than one by one
@@ -79,12 +81,17 @@ def gather_frames(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 
 
 def base_rows(mapping: Mapping, rows: pl.DataFrame, project: str = "") -> pl.DataFrame:
-    """The rows with the fields that the mapping reads, each as `f:NAME`; fields the rows lack are null."""
+    """The rows with the fields that the mapping reads, each as `f:NAME`, and with `each` its list as `LIST`.
+
+    Fields the rows lack are null.
+    """
     series = [rows[name] for name in ("_source", "_id", "_position")]
     suspect = "_raw" in rows.columns and rows["_raw"].str.contains(_HALF).any()
-    for name in sorted(record_fields(mapping)):
+    if mapping.each:
+        series.append(_field(rows, mapping.each).alias(LIST))
+    for name in sorted(text_fields(mapping)):
         field = _field(rows, column_of(name))
-        if suspect and name != mapping.each and holds_any(field, _ESCAPE, literal=True):
+        if suspect and holds_any(field, _ESCAPE, literal=True):
             field = _refuse_halves(field, rows["_raw"], column_of(name))
         series.append(field.alias(FIELD + name))
     series += [rows[column].alias(FIELD + name) for name, column in IDENTITY.items()]

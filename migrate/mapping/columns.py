@@ -10,6 +10,7 @@ import polars as pl
 
 from migrate.errors import MappingError
 from migrate.language.answers import words_of
+from migrate.language.patterns import WHITE_SPACE
 from migrate.language.sql import parse_sql
 from migrate.mapping.column_text import ColumnText, start_lane
 from migrate.mapping.distinct import find_distinct
@@ -281,7 +282,7 @@ def _went_missing(lane: ColumnText) -> pl.Series:
 def yes_words(column: Column) -> frozenset[str]:
     """The texts, in small letters, that count as a yes in the fields that a consent's expression reads."""
     listed = _yes_texts(column) if column.values is not None else set()
-    return frozenset([*words_of("yes"), *(text.strip().casefold() for text in listed)])
+    return frozenset([*words_of("yes"), *(text.strip(WHITE_SPACE).casefold() for text in listed)])
 
 
 def _yes_texts(column: Column) -> set[str]:
@@ -327,7 +328,9 @@ def _finish(lane: ColumnText, column: Column, missing_rule: str | None) -> Compu
         word = "omitted" if column.on_invalid == "omit" else "nulled"
         # a zero date says that there is none: told apart from dates that nobody could read
         is_zero = (rule == "zero_date").fill_null(value=False)
-        gone = {f"{word}_invalid": rule.is_not_null() & ~is_zero, f"{word}_zero_date": is_zero}
+        # of a consent with several fields one may break a rule while another says no, and that stands
+        lost = rule.is_not_null() & lane.value.is_null()
+        gone = {f"{word}_invalid": lost & ~is_zero, f"{word}_zero_date": is_zero}
         losses = merge_losses(losses, gone)
         # `unlisted: reject` wants the row looked at, whatever `on_invalid` says of types
         if missing_rule is None:
@@ -347,5 +350,6 @@ def _sent_nulls(lane: ColumnText, column: Column, broken: pl.Series) -> pl.Serie
             lane.value.is_null() & lane.text.is_null() & ~broken & ~_went_missing(lane)
         )
     if column.on_invalid == "null":
-        nulls = nulls | broken
+        # of a consent with several fields one may break a rule while another says no, and that stands
+        nulls = nulls | (broken & lane.value.is_null())
     return nulls

@@ -22,8 +22,9 @@ PREFIX = "item."
 _SEPARATOR = b"\x01"
 # so many that calls cost nothing, so few that what is decoded stays in the cache
 CHUNK_RECORDS = 500
-# stands for half a surrogate pair while JSON is read: a code that no text holds, by Unicode's own word
-_STAND_IN, _STAND_IN_ESCAPE = "\ufdd0", r"\ufdd0"
+# stands for half a surrogate pair while JSON is read: with the NUL no text of the target can hold it, and the code
+# behind tells it from a NUL that was sent
+_STAND_IN, _STAND_IN_ESCAPE = "\0\ufdd0", r"\u0000\ufdd0"
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 # a letter of ASCII written as an escape, and a key that is always written as it is but for such
 _HIDDEN_LETTER = r"\\u00[2-7]"

@@ -75,10 +75,14 @@ def record_names(mapping: Mapping) -> set[str]:
     }
 
 
+def text_fields(mapping: Mapping) -> set[str]:
+    """The names that are read of the record as texts: by columns, `where` and look-ups, and for the ranking."""
+    return record_names(mapping) | (set(mapping.collapse.order_by) - {*IDENTITY, PROJECT})
+
+
 def record_fields(mapping: Mapping) -> set[str]:
-    """All names that are read of the record: by columns, `where` and look-ups, for the ranking, and for `each`."""
-    ranked = set(mapping.collapse.order_by) - {*IDENTITY, PROJECT}
-    return record_names(mapping) | ranked | ({mapping.each} if mapping.each else set())
+    """All names that are read of the record: as texts, and the list that `each` names."""
+    return text_fields(mapping) | ({mapping.each} if mapping.each else set())
 
 
 def column_of(name: str) -> str:

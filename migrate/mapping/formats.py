@@ -12,6 +12,8 @@ from functools import cache
 
 import polars as pl
 
+from migrate.language.patterns import WHITE_SPACE
+
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1, "%s": 1_000_000}
 NAMED = ("rfc_3339", "rfc_2822", "php_date")
 DEFAULT_PIVOT = 69
@@ -48,6 +50,7 @@ def _names(names: object) -> str:
 
 
 _TWO = "[0-9]{1,2}"
+_OFFSET = "Z|z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?"
 CODES: dict[str, Code] = {
     "%Y": Code("year of four digits, from 1000 on", "[0-9]{4}", "Y"),
     "%y": Code(
@@ -79,8 +82,8 @@ CODES: dict[str, Code] = {
     "%p": Code(
         "AM or PM, in any letters, with points or without", r"(?i:am|pm|a\.m\.|p\.m\.)", "p"
     ),
-    "%z": Code("offset from UTC: +02:00, +0200, +02 or Z", r"Z|z|[+-][0-9]{2}(?::?[0-9]{2})?", "z"),
-    "%:z": Code("the same as %z", r"Z|z|[+-][0-9]{2}(?::?[0-9]{2})?", "z"),
+    "%z": Code("offset from UTC: +02:00, +0200, +02 or Z", _OFFSET, "z"),
+    "%:z": Code("the same as %z", _OFFSET, "z"),
     "%Z": Code("UTC, GMT or Z, and no other zone's name", "UTC|GMT|Z", "z"),
     "%n": Code("any white space, or none", r"\s*"),
     "%t": Code("any white space, or none", r"\s*"),
@@ -122,7 +125,7 @@ def compile_format(spelling: str) -> Format:
     for number, (at, code) in enumerate(pieces):
         known = CODES.get(code)
         if known is None:
-            pattern += re.escape(code) if not code.isspace() else r"\s+"
+            pattern += re.escape(code) if code not in WHITE_SPACE else r"\s+"
             continue
         if not known.part:
             pattern += f"(?:{known.pattern})"

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from migrate.language.patterns import WHITE_SPACE
 from migrate.language.zones import load_zone
 
 Read = tuple[datetime, int | None, bool]
@@ -25,7 +26,7 @@ SUSPECT = (
 )
 # 0000-00-00 and its like in any order; -0001-11-30 is what PHP makes of it; MySQL's compact spellings
 ZERO = (
-    r"^\s*(?:0{4}[-/.]0{2}[-/.]0{2}|0{2}[-/.]0{2}[-/.]0{4}|0{2}[-/.]0{2}[-/.]0{2}|0{8}|0{14})(?:[^0-9].*)?$"
+    r"^\s*(?:0{4}[-/.]0{2}[-/.]0{2}|0{2}[-/.]0{2}[-/.]0{4}|0{2}[-/.]0{2}[-/.]0{2}|0{8}|0{14})(?:[^0-9](?s:.*))?$"
     r"|(?:^|[^0-9])-0001(?:[^0-9]|$)"
 )
 _ISO = re.compile(
@@ -35,7 +36,7 @@ _ISO = re.compile(
 _RFC_2822 = re.compile(
     r"\s*(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?\s+)?([0-9]{1,2})\s+([A-Za-z]{3})\s+([0-9]{4}|[0-9]{2})\s+"
     r"([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?\s+([+-][0-9]{4}|[A-Z]{1,3})\s*(?:\([^()]*\))?\s*",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ZONE_NAMES = {
@@ -98,7 +99,7 @@ def _read_rfc_2822(text: str) -> Read | None:
 
 
 def _read_php(text: str) -> Read | None:
-    if not text.lstrip().startswith("{"):
+    if not text.lstrip(WHITE_SPACE).startswith("{"):
         return None
     try:
         value: Any = msgspec.json.decode(text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from migrate.mapping.base import PLACE, base_rows, reject_all, slices, split_missing_ids
+from migrate.mapping.base import LIST, PLACE, base_rows, reject_all, slices, split_missing_ids
 from migrate.mapping.columns import FIELD, Computed, compute, evaluate
 from migrate.mapping.dates import source_zones
 from migrate.mapping.each import read_elements
@@ -17,7 +17,6 @@ from migrate.mapping.fields import (
     lookup_columns,
     missing_fields,
     needed_fields,
-    used_names,
 )
 from migrate.mapping.lookups import TOUCHED, LookupTable
 from migrate.mapping.mapped import (
@@ -280,14 +279,11 @@ def _map_slice(
 
 
 def _explode(mapping: Mapping, base: pl.DataFrame) -> Exploded:
-    column = FIELD + str(mapping.each)
-    elements = read_elements(base[column], sorted(element_names(mapping)))
-    offending = pl.col(column).str.slice(0, MAX_VALUE)
+    elements = read_elements(base[LIST], sorted(element_names(mapping)))
+    offending = pl.col(LIST).str.slice(0, MAX_VALUE)
     broken = [reject_all(base[elements.broken], "each_not_a_list", str(mapping.each), offending)]
-    if str(mapping.each) not in used_names(mapping):
-        base = base.drop(column)
     values = [found.alias(FIELD + name) for name, found in elements.values.items()]
-    lines = base[elements.parents].with_columns(
+    lines = base.drop(LIST)[elements.parents].with_columns(
         elements.places.alias("_element"),
         elements.places.cast(pl.String).alias(FIELD + "position"),
         *values,

@@ -12,9 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from migrate.language.patterns import WHITE_SPACE
 from migrate.verify.amounts import read_amount, signs_of
 from migrate.verify.markup import text_of_html
-from migrate.verify.typed import SPACES, Broken, Unverifiable
+from migrate.verify.typed import Broken, Unverifiable
 
 Function = Callable[[str], str]
 
@@ -24,7 +25,7 @@ _EMAIL = re.compile(
 )
 _COMMA_NUMBER = re.compile(r"-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+),[0-9]+")
 _TWO_BYTES = re.compile(r"[^\x00-\x7f]{2}|[\xc2\xc3\xe2]")
-_SPACES = re.compile(f"[{SPACES}]+")
+_SPACES = re.compile(f"[{WHITE_SPACE}]+")
 _SHORTEST_NAME = 4
 # from so many letters on phonenumbers reads them as the digits of a telephone's keys
 _KEYED_LETTERS = 3
@@ -142,7 +143,7 @@ def _country(text: str) -> str:
     as short as a code has to be sent as one: in ASCII letters, of any case, with nothing but spaces around.
     """
     words = _spelt_plainly(text)
-    sent = text.strip(SPACES)
+    sent = text.strip(WHITE_SPACE)
     if sum(map(len, words)) < _SHORTEST_NAME:
         wanted = r"[\x00-\x7f]*" if len(words) > 1 else "[A-Za-z]*"
         words = words if re.fullmatch(wanted, sent) else []
@@ -200,7 +201,7 @@ def _same_for_all(function: Function) -> Callable[[Any], Function]:
 
 
 _MAKERS: dict[str, Callable[[Any], Function]] = {
-    "trim": _same_for_all(lambda text: text.strip(SPACES)),
+    "trim": _same_for_all(lambda text: text.strip(WHITE_SPACE)),
     "lowercase": _same_for_all(str.lower),
     "uppercase": _same_for_all(str.upper),
     "collapse_spaces": _same_for_all(lambda text: _SPACES.sub(" ", text)),

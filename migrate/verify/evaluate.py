@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from migrate.language.answers import words_of
+from migrate.language.patterns import WHITE_SPACE
 from migrate.language.sql import Expression, SqlRefused, parse_sql
 from migrate.verify.column import ColumnRun, compute_column, time_lane
 from migrate.verify.element_names import names_read
@@ -22,10 +23,18 @@ from migrate.verify.language.database import database
 from migrate.verify.language.expressions import answer
 from migrate.verify.lookup import Answers, LookupTable, Pair
 from migrate.verify.made import DISCARDED, Identity, Left, Row
-from migrate.verify.record import NUL, Reader, Record, element_reader, elements, field_reader
+from migrate.verify.record import (
+    NUL,
+    Reader,
+    Record,
+    element_reader,
+    elements,
+    field_reader,
+    list_reader,
+)
 from migrate.verify.record_order import CREATED_FIELDS, said_created
 from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
-from migrate.verify.typed import SPACES, Broken, Unverifiable, read_recency
+from migrate.verify.typed import Broken, Unverifiable, read_recency
 
 WHERE = "where"
 _OWN = frozenset({"source", "id", "position", "item", "project"})
@@ -121,26 +130,29 @@ class Evaluator:
 
     def _expand(self, record: Record) -> Iterator[Record | Left]:
         if not record.id:
-            yield Left(record.source, record.id, None, "id_missing", "id")
+            yield self._rejected(record, None, "id_missing", "id")
             return
         if self.rules.each is None:
             yield record
             return
-        text = field_reader(self.rules.each)(record)
+        text = list_reader(self.rules.each)(record)
         if text is None or text in {"", "[]", "{}"}:
             return
         found = elements(text, self._element_paths)
         if found is None:
-            is_discarded = (record.source, record.id, None) in self.discarded
-            rule = DISCARDED if is_discarded else "each_not_a_list"
-            yield Left(record.source, record.id, None, rule, self.rules.each)
+            yield self._rejected(record, None, "each_not_a_list", self.rules.each)
             return
         for place, element in enumerate(found, 1):
             line = record.at(place, element)
             if self._element_readers and not any(read(line) for read in self._element_readers):
-                yield Left(record.source, record.id, place, "empty_element", self.rules.each)
+                yield self._rejected(record, place, "empty_element", self.rules.each)
             else:
                 yield line
+
+    def _rejected(self, record: Record, place: int | None, rule: str, name: str) -> Left:
+        """A record, or an element of it, that has no columns to look at; unless a person has discarded it."""
+        is_discarded = (record.source, record.id, place) in self.discarded
+        return Left(record.source, record.id, place, DISCARDED if is_discarded else rule, name)
 
     def _ask(self, records: Iterable[Record]) -> None:
         """Has the look-up tables answer what these records ask."""
@@ -157,7 +169,7 @@ class Evaluator:
     def standing_at(self, record: Record, position: int | None) -> Record:
         """The record at one element of its list, with what it looks up found."""
         if position is not None and self.rules.each is not None:
-            found = elements(field_reader(self.rules.each)(record) or "", self._element_paths) or []
+            found = elements(list_reader(self.rules.each)(record) or "", self._element_paths) or []
             record = record.at(position, found[position - 1])
         list(self._prepare([record]))
         return record
@@ -367,12 +379,12 @@ class Evaluator:
         """A consent by expression is true only where a field it reads holds a word of yes."""
         heard = [self._reader(name) for name in parse_sql(str(rule.sql)).fields]
         listed = [text for text, value in (rule.values or {}).items() if value == "true"]
-        yes = {*words_of("yes"), *(text.strip(SPACES).casefold() for text in listed)}
+        yes = {*words_of("yes"), *(text.strip(WHITE_SPACE).casefold() for text in listed)}
 
         def run_founded(record: Record, zone: str) -> tuple[str | None, bool]:
             value, sends_null = run(record, zone)
             if value != "true" or any(
-                (read(record) or "").strip(SPACES).lower() in yes for read in heard
+                (read(record) or "").strip(WHITE_SPACE).lower() in yes for read in heard
             ):
                 return value, sends_null
             if rule.required:

@@ -16,8 +16,9 @@ _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
 _QUOTE = b'"'[0]
 NUL = "\0"
-# stands for half a surrogate pair while JSON is read: a code that no text holds, by Unicode's own word
-_STAND_IN, _STAND_IN_ESCAPE = "\ufdd0", rb"\ufdd0"
+# stands for half a surrogate pair while JSON is read: with the NUL no text of the target can hold it, and the code
+# behind tells it from a NUL that was sent
+_HALF, _HALF_ESCAPE = "\0\ufdd0", rb"\u0000\ufdd0"
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = re.compile(
     rb"(?P<pair>" + _HIGH + _LOW + rb")|(?P<half>" + _HIGH + b"|" + _LOW + rb")|(?P<other>\\.)"
@@ -76,20 +77,26 @@ class Record:
         return self.children[name]
 
 
-def field_reader(name: str) -> Reader:
+def field_reader(name: str, text_of: Callable[[Any], str | None] | None = None) -> Reader:
     """Reads a field of the record itself; a dotted name is a name with a dot, else a field of an object."""
     head, dot, tail = name.partition(".")
+    text_of = text_of or literal_text
     if not dot:
-        return lambda record: literal_text(record.members.get(name))
+        return lambda record: text_of(record.members.get(name))
 
     def read(record: Record) -> str | None:
         if name in record.members:
-            return literal_text(record.members[name])
+            return text_of(record.members[name])
         if "." not in tail:
-            return literal_text(record.child(head).get(tail))
-        return reach(record.members, name)
+            return text_of(record.child(head).get(tail))
+        return reach(record.members, name, text_of)
 
     return read
+
+
+def list_reader(name: str) -> Reader:
+    """Reads the field whose elements are the rows; halves of surrogate pairs stay told from a NUL that was sent."""
+    return field_reader(name, _marked_text)
 
 
 def element_reader(name: str) -> Reader:
@@ -106,14 +113,16 @@ def element_reader(name: str) -> Reader:
     return read
 
 
-def reach(members: Members, path: str) -> str | None:
+def reach(
+    members: Members, path: str, text_of: Callable[[Any], str | None] | None = None
+) -> str | None:
     """The text at a dotted path: the longest name that exists first."""
     if path in members:
-        return literal_text(members[path])
+        return (text_of or literal_text)(members[path])
     parts = path.split(".")
     for count in range(len(parts) - 1, 0, -1):
         inner = split_object(bytes(members.get(".".join(parts[:count]), b"")))
-        found = reach(inner, ".".join(parts[count:])) if inner else None
+        found = reach(inner, ".".join(parts[count:]), text_of) if inner else None
         if found is not None:
             return found
     return None
@@ -122,10 +131,10 @@ def reach(members: Members, path: str) -> str | None:
 def elements(text: str, wanted: Collection[str] = ()) -> list[bytes] | None:
     """The elements of a JSON list, or of an object that stands for one, as sent; None for anything else.
 
-    `wanted`: the names within an element that the mapping reads. **Source**: docs/mapping.md, `each`.
+    `text` as `list_reader` gives it. `wanted`: the names within an element that the mapping reads.
+    **Source**: docs/mapping.md, `each`.
     """
-    # no JSON holds a NUL as it is: `literal_text` wrote it for half a surrogate pair
-    data = text.replace(NUL, _STAND_IN_ESCAPE.decode()).encode("utf-8", "surrogatepass")
+    data = text.replace(_HALF, _HALF_ESCAPE.decode()).encode("utf-8", "surrogatepass")
     if data[:1] == b"{":
         members = split_object(data)
         return None if members is None else _elements_of_object(data, members, wanted)
@@ -166,19 +175,30 @@ def literal_text(raw: Any) -> str | None:
 
     A NUL stands for each half of a surrogate pair, which no more than a NUL can be in a text of the target.
     """
+    text = _marked_text(raw)
+    return text if text is None or NUL not in text else text.replace(_HALF, NUL)
+
+
+def _marked_text(raw: Any) -> str | None:
+    """The same, with `_HALF` for each half of a surrogate pair."""
     data = bytes(raw) if raw is not None else b""
     if not data or data == b"null":
         return None
     if data[0] != _QUOTE:
         text = data.decode("utf-8", "surrogatepass")
         text = _ESCAPE_TEXT.sub(
-            lambda found: NUL if found.lastgroup == "half" else found.group(), text
+            lambda found: _HALF if found.lastgroup == "half" else found.group(), text
         )
-        return text.replace(_STAND_IN_ESCAPE.decode(), NUL)
+        return text.replace(_HALF_ESCAPE.decode(), _HALF)
     if b"\\" not in data:
         return data[1:-1].decode("utf-8", "surrogatepass")
     decoded: str | None = _decode(_STRING, data)
-    return None if decoded is None else decoded.replace(_STAND_IN, NUL)
+    return decoded
+
+
+def holds_half(text: str) -> bool:
+    """Whether an escape in a JSON text stands for half a surrogate pair."""
+    return any(found.lastgroup == "half" for found in _ESCAPE_TEXT.finditer(text))
 
 
 def split_object(data: bytes) -> Members | None:
@@ -204,5 +224,5 @@ def _without_halves(data: bytes) -> bytes:
     if b"\\u" not in data:
         return data
     return _ESCAPE.sub(
-        lambda found: _STAND_IN_ESCAPE if found.lastgroup == "half" else found.group(), data
+        lambda found: _HALF_ESCAPE if found.lastgroup == "half" else found.group(), data
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
+from migrate.language.patterns import WHITE_SPACE
 from migrate.language.zones import load_zone
 
 Parsed = tuple[datetime, "int | None"]
@@ -64,7 +65,8 @@ _SPACED = frozenset("ekl")
 _PARTS = {"e": "d", "k": "H", "l": "I", "B": "b", "Z": "z"}
 _OFFSET = re.compile(r"[+-]\d{2}(?::?\d{2})?", re.ASCII)
 _ZEROS = re.compile(
-    r"\s*(0{4}([-/.])00[-/.]00|00[-/.]00[-/.]0{4}|00[-/.]00[-/.]00|0{8}|0{14})(\D.*)?", re.DOTALL
+    rf"[{WHITE_SPACE}]*(0{{4}}[-/.]00[-/.]00|00[-/.]00[-/.]0{{4}}|00[-/.]00[-/.]00|0{{8}}|0{{14}})([^0-9].*)?",
+    re.DOTALL,
 )
 _YEAR_ZERO = re.compile(r"(^|[^0-9])-0001([^0-9]|$)")
 _ISO = re.compile(
@@ -140,7 +142,7 @@ def parse_known(text: str) -> Parsed:
 
 def parse_ranked(text: str) -> Parsed:
     """A time in any spelling that is known, the likelier first; for ranking alone."""
-    text = text.strip()
+    text = text.strip(WHITE_SPACE)
     try:
         return parse_known(text)
     except ValueError:
@@ -216,7 +218,7 @@ def _parse_mail(text: str) -> Parsed:
 
 
 def _parse_php(text: str) -> Parsed:
-    if not text.lstrip().startswith("{"):
+    if not text.lstrip(WHITE_SPACE).startswith("{"):
         raise ValueError
     try:
         value = json.loads(text)
@@ -284,7 +286,11 @@ def _scan(text: str, pieces: list[str], pivot: int) -> Parsed:
             at = _skip(text, at, piece)
             continue
         near = {pieces[next_] for next_ in (place - 1, place + 1) if 0 <= next_ < len(pieces)}
-        taken, value = _take(text[at:], piece[-1], alone=not any(map(_digits_there, near)))
+        alone = not any(map(_digits_there, near))
+        taken, value = _take(text[at:], piece[-1], alone=alone)
+        if text[at + taken - 1 : at + taken] == "." and text[at + taken : at + taken + 1] != ".":
+            # the point behind a name is a short name's own only where the format has none there
+            taken -= pieces[place + 1 : place + 2] == ["."]
         at += taken
         parts[_PARTS.get(piece[-1], piece[-1])] = value
     if at != len(text):
@@ -293,12 +299,12 @@ def _scan(text: str, pieces: list[str], pivot: int) -> Parsed:
 
 
 def _skip(text: str, at: int, letter: str) -> int:
-    if not letter.isspace():
+    if letter not in WHITE_SPACE:
         if text[at : at + 1] != letter:
             raise ValueError
         return at + 1
     end = at
-    while end < len(text) and text[end].isspace():
+    while end < len(text) and text[end] in WHITE_SPACE:
         end += 1
     if end == at:
         raise ValueError
@@ -321,7 +327,7 @@ def _take(text: str, code: str, *, alone: bool) -> tuple[int, str]:
     if code == "%":
         return _skip(text, 0, "%"), "%"
     if code in "nt":
-        return len(text) - len(text.lstrip()), ""
+        return len(text) - len(text.lstrip(WHITE_SPACE)), ""
     if code in "zZ":
         return _take_zone(text, code)
     if code == "p":

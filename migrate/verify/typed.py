@@ -12,18 +12,13 @@ import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
+from migrate.verify.record import holds_half
 from migrate.verify.rules import ColumnRule
 from migrate.verify.times import Parser, is_zero_date, parse_ranked, parser_of, to_utc
 
 Reader = Callable[[str, str], str]
 """Gives the canonical text for a source text and the zone of its naive times. Raises Broken."""
 
-SPACES = (
-    "\t\n\v\f\r \x85\xa0\u1680"
-    + "".join(map(chr, range(0x2000, 0x200B)))
-    + "\u2028\u2029\u202f\u205f\u3000"
-)
-"""What Unicode calls white space. Python's own `strip` and `\\s` take four control characters more."""
 _LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
@@ -78,9 +73,12 @@ def read_json(text: str) -> str:
     """The text itself, if it is one JSON value."""
     read_text(text)
     try:
-        json.loads(text, parse_constant=_no_constant)
+        # numbers as they are written: their digits are not counted here
+        json.loads(text, parse_constant=_no_constant, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         raise Broken("not_json") from None
+    if holds_half(text):
+        raise Broken("not_json")
     return text
 
 

@@ -1,0 +1,1 @@
+"""Two readings of one language compared by generation: random mappings over random and nasty records."""

@@ -1,0 +1,262 @@
+"""A case worked out by the planner and by the verifier, and every difference between the two."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from migrate.mapping.files import read_mappings
+from migrate.mapping.model import Mapping as PlannersMapping
+from migrate.mapping.payload import payloads
+from migrate.mapping.set_aside import IDENTITY
+from migrate.mapping.transform import Settings
+from migrate.plan.dataset import Final, finish_dataset
+from migrate.plan.delta import lookups_of
+from migrate.plan.rows import Way, map_resource
+from migrate.snapshot.records import add_fields, identify_page
+from migrate.source.resources import RESOURCES
+from migrate.verify import expected
+from migrate.verify.evaluate import Evaluator
+from migrate.verify.expected import Expected, Scope, expect_dataset
+from migrate.verify.lookup import LookupTable, looked_up_columns
+from migrate.verify.made import Left
+from migrate.verify.made import Row as MadeRow
+from migrate.verify.record import Record
+from migrate.verify.rules import ColumnRule, Conventions, DatasetRules, read_rules
+
+from .losses import ORDER_BY, count_losses, is_counted
+from .surroundings import Surroundings
+
+Row = dict[str, str | None]
+
+
+@dataclass
+class Outcome:
+    """What became of a dataset's records: sent columns by key, what was left out and why, what went into what."""
+
+    sent: dict[str, Row]
+    left: Counter[tuple[Any, ...]]
+    losers: set[tuple[Any, ...]]
+    read: int
+    filtered: int
+    losses: dict[str, Counter[str]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Records by resource under a folder of mapping files."""
+
+    folder: Path
+    records: Mapping[str, list[bytes]]
+    around: Surroundings
+
+
+class Records:
+    """Records as a plan reads them from a snapshot: their columns, and from their JSON what has none."""
+
+    touched_from = 0
+
+    def __init__(self, resource: str, raws: list[bytes]) -> None:
+        page = add_fields(identify_page(1, raws, RESOURCES[resource].fields)).frame
+        self.frame = page.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_position"))
+        self.columns = tuple(self.frame.columns)
+
+    def frames(self, fields: list[str], *, raw: object = True) -> Iterator[pl.DataFrame]:
+        """All of them, with these fields."""
+        del raw
+        own = ["_source", "_id", "_page", "_raw", "_position"]
+        yield self.frame.select(*own, *(name for name in fields if name not in own))
+
+
+def planned(case: Case) -> Iterator[tuple[PlannersMapping, Outcome, Final]]:
+    """What the planner makes of each dataset, looked-up ones first. Raises MappingError where it refuses a file."""
+    around = case.around
+    settings = Settings(around.timezones, around.aliases, around.float_digits, around.project)
+    discarded = pl.DataFrame(sorted(around.discarded, key=str), schema=IDENTITY, orient="row")
+    mappings = read_mappings(case.folder)
+    rows: dict[str, pl.DataFrame] = {}
+    for dataset, mapping in mappings.items():
+        tables = {name: rows[lookup.dataset] for name, lookup in mapping.lookups.items()}
+        way = Way(mapping, tables, settings, around.batch_bytes, discarded=discarded)
+        spill = case.folder / "spill" / dataset
+        resource: Any = Records(mapping.resource, case.records[mapping.resource])
+        mapped = map_resource(resource, way, spill, lambda _records: None)
+        final = finish_dataset(mapping, mapped, spill, around.batch_bytes)
+        rows[dataset] = lookups_of(
+            final.gathered.rows, mapped, None, way, list(mapping.columns)
+        ).now
+        yield mapping, _of_plan(mapping, final), final
+
+
+def _of_plan(mapping: PlannersMapping, final: Final) -> Outcome:
+    frame = pl.concat(list(final.gathered.rows.frames()), how="vertical")
+    bodies = [json.loads(body, parse_float=str, parse_int=str) for body in payloads(mapping, frame)]
+    sent = {key: _as_text(body) for key, body in zip(frame["_key"], bodies, strict=True)}
+    assert len(sent) == frame.height, "a key of the planner's stands twice"
+    left: Counter[tuple[Any, ...]] = Counter()
+    for rejected in final.mapped.rejected.frames():
+        left.update(rejected.select("source", "id", "position", "rule", "column").iter_rows())
+    aside = final.mapped.set_aside.select("_source", "_id", "_element", "bucket", "lookup")
+    # why a discarded record would have been rejected is told by nobody
+    left.update((*row[:4], row[4] if row[3] == "waiting" else None) for row in aside.iter_rows())
+    large = final.gathered.large.select("source", "id", "position", "rule").iter_rows()
+    left.update((*row, None) for row in large)
+    losers = set()
+    for lost in final.gathered.losers.frames():
+        losers.update(lost.select("key", "source", "id", "position").iter_rows())
+    tally = final.mapped.tally
+    losses = {name: Counter(lost) for name, lost in tally.losses.items()}
+    return Outcome(sent, left, losers, tally.read, tally.filtered, losses)
+
+
+def _as_text(body: dict[str, Any]) -> Row:
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in body.items()
+    }
+
+
+def verified(case: Case) -> Iterator[tuple[DatasetRules, Outcome, Expected]]:
+    """What the verifier expects of each dataset, looked-up ones first."""
+    around = case.around
+    conventions = Conventions(
+        around.timezones, around.aliases, around.float_digits, around.project, around.batch_bytes
+    )
+    every = read_rules(case.folder)
+    tables: dict[tuple[str, str], LookupTable] = {}
+    for dataset, rules in every.items():
+        mine = {name: tables[dataset, name] for name in rules.lookups}
+        frame = Records(rules.resource, case.records[rules.resource]).frame
+        scope = Scope(discarded=around.discarded)
+        with _recorded() as entries:
+            made = expect_dataset(rules, [frame], conventions, mine, lambda _n: None, scope)
+        for other, asking in every.items():
+            for name, lookup in asking.lookups.items():
+                if lookup.dataset == dataset:
+                    wanted = looked_up_columns(asking, name)
+                    tables[other, name] = made.lookup_table(wanted, around.aliases)
+        yield rules, _of_verifier(made, entries, frame, around), made
+
+
+@contextlib.contextmanager
+def _recorded() -> Iterator[list[MadeRow | Left]]:
+    """All entries that the evaluator makes meanwhile: the verifier itself counts those that make no row."""
+    entries: list[MadeRow | Left] = []
+
+    class Recording(Evaluator):
+        def rows(self, records: Iterable[Record]) -> Iterator[MadeRow | Left]:
+            for entry in super().rows(records):
+                entries.append(entry)
+                yield entry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expected, "Evaluator", Recording)
+        yield entries
+
+
+def _of_verifier(
+    made: Expected, entries: list[MadeRow | Left], frame: pl.DataFrame, around: Surroundings
+) -> Outcome:
+    sent, losers, fits = {}, set(), set()
+    for bucket in made.buckets():
+        for row in bucket.rows.iter_rows(named=True):
+            sent[row["_key"]] = _sent(made.columns, row)
+            fits.add(row["_key"])
+        losers.update(bucket.losers.select("_key", "_source", "_id", "_position").iter_rows())
+    raws = frame.select("_raw", "_source", "_id", "_position")
+    records = [Record(*row) for row in raws.iter_rows()]
+    left: Counter[tuple[Any, ...]] = Counter()
+    for entry in entries:
+        if isinstance(entry, Left) and entry.rule != "filtered":
+            column = None if entry.rule == "discarded" else entry.column
+            left[entry.source, entry.id, entry.position, entry.rule, column] += 1
+    left.update(_too_large(made, fits))
+    rows = [entry for entry in entries if isinstance(entry, MadeRow)]
+    losses = count_losses(made.rules, records, rows, around)
+    return Outcome(sent, left, losers, made.read, made.left["filtered"], losses)
+
+
+def _too_large(made: Expected, fits: set[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows that no request can carry: those of keys that the buckets lack, once each."""
+    limit, made.batch_bytes = made.batch_bytes, 0
+    for bucket in made.buckets():
+        rows = bucket.rows.filter(~pl.col("_key").is_in(sorted(fits)))
+        for who in rows.select("_source", "_id", "_position").iter_rows():
+            yield (*who, "too_large", None)
+    made.batch_bytes = limit
+
+
+def _sent(columns: tuple[str, ...], row: dict[str, Any]) -> Row:
+    nulls = row["_nulls"] or ""
+    return {
+        name: row[f"c:{name}"]
+        for place, name in enumerate(columns)
+        if row[f"c:{name}"] is not None or f",{place}," in nulls
+    }
+
+
+def differences(case: Case, look: Callable[..., None] = lambda *_: None) -> list[str]:
+    """Every difference between both readings of a case. Raises MappingError where the planner refuses a file.
+
+    `look` is shown what each side makes of a dataset.
+    """
+    plans = {
+        mapping.dataset: (mapping, outcome, final) for mapping, outcome, final in planned(case)
+    }
+    found: list[str] = []
+    for rules, theirs, made in verified(case):
+        mapping, mine, final = plans[rules.dataset]
+        found += [f"{rules.dataset}: {what}" for what in _between(rules, mine, theirs, made)]
+        look(mapping, mine, final, rules, theirs, made)
+        final.clear()
+    return found
+
+
+def _between(rules: DatasetRules, mine: Outcome, theirs: Outcome, made: Expected) -> Iterator[str]:
+    for name, why in made.unverifiable.items():
+        yield f"unverifiable: {name}: {why}"
+    for key in sorted(mine.sent.keys() | theirs.sent.keys()):
+        if key not in mine.sent or key not in theirs.sent:
+            yield f"key {key!r} only of the {'planner' if key in mine.sent else 'verifier'}"
+            continue
+        yield from _of_row(rules, mine.sent[key], theirs.sent[key])
+    for one, count in (mine.left - theirs.left).items():
+        yield f"left out by the planner alone: {one} {count}: {_rule(rules, one[4])}"
+    for one, count in (theirs.left - mine.left).items():
+        yield f"left out by the verifier alone: {one} {count}: {_rule(rules, one[4])}"
+    for one in sorted(mine.losers ^ theirs.losers, key=str):
+        yield f"collapsed by the {'planner' if one in mine.losers else 'verifier'} alone: {one}"
+    counted = {name for name, rule in rules.columns.items() if is_counted(rules, rule)} | {ORDER_BY}
+    for name in sorted(counted & (mine.losses.keys() | theirs.losses.keys())):
+        first, second = mine.losses.get(name, Counter()), theirs.losses.get(name, Counter())
+        if first != second:
+            yield f"{name}: losses {dict(first)} planned, {dict(second)} counted: {_rule(rules, name)}"
+    if (mine.read, mine.filtered) != (theirs.read, theirs.filtered):
+        yield f"planner: {mine.read} read, {mine.filtered} filtered; verifier: {theirs.read}, {theirs.filtered}"
+
+
+def _of_row(rules: DatasetRules, mine: Row, theirs: Row) -> Iterator[str]:
+    for name in sorted(mine.keys() | theirs.keys()):
+        if mine.get(name, "-") != theirs.get(name, "-"):
+            values = f"{mine.get(name, '-')!r} planned, {theirs.get(name, '-')!r} verified"
+            yield f"{name}: {values}: {_rule(rules, name)}"
+
+
+def _rule(rules: DatasetRules, name: str | None) -> str:
+    """A column as its file says it, without what it leaves out."""
+    rule = rules.columns.get(str(name))
+    if rule is None:
+        return ""
+    plain = ColumnRule("", rule.type)
+    said = ((one.name, getattr(rule, one.name)) for one in fields(rule))
+    return str(
+        {key: value for key, value in said if value != getattr(plain, key)} | {"type": rule.type}
+    )
