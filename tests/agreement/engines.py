@@ -19,13 +19,13 @@ from migrate.mapping.payload import payloads
 from migrate.mapping.set_aside import IDENTITY
 from migrate.mapping.transform import Settings
 from migrate.plan.dataset import Final, finish_dataset
-from migrate.plan.delta import lookups_of
-from migrate.plan.rows import Way, map_resource
+from migrate.plan.delta import Lookups, lookups_of
+from migrate.plan.rows import Way, map_files
 from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.resources import RESOURCES
 from migrate.verify import expected
 from migrate.verify.evaluate import Evaluator
-from migrate.verify.expected import Expected, Scope, expect_dataset
+from migrate.verify.expected import Expected, FileRecords, Scope, expect_files
 from migrate.verify.lookup import LookupTable, looked_up_columns
 from migrate.verify.made import Left
 from migrate.verify.made import Row as MadeRow
@@ -82,17 +82,24 @@ def planned(case: Case) -> Iterator[tuple[PlannersMapping, Outcome, Final]]:
     settings = Settings(around.timezones, around.aliases, around.float_digits, around.project)
     discarded = pl.DataFrame(sorted(around.discarded, key=str), schema=IDENTITY, orient="row")
     mappings = read_mappings(case.folder)
-    rows: dict[str, pl.DataFrame] = {}
+    tables: dict[str, Lookups] = {}
+
+    def file_of(part: PlannersMapping) -> tuple[Any, Way]:
+        looked_up = {
+            name: tables[rule.dataset].of(mappings[rule.dataset].part_of(rule.resource).resource)
+            for name, rule in part.lookups.items()
+        }
+        now = {name: table.now for name, table in looked_up.items()}
+        way = Way(part, now, settings, around.batch_bytes, discarded=discarded)
+        return Records(part.resource, case.records[part.resource]), way
+
     for dataset, mapping in mappings.items():
-        tables = {name: rows[lookup.dataset] for name, lookup in mapping.lookups.items()}
-        way = Way(mapping, tables, settings, around.batch_bytes, discarded=discarded)
         spill = case.folder / "spill" / dataset
-        resource: Any = Records(mapping.resource, case.records[mapping.resource])
-        mapped = map_resource(resource, way, spill, lambda _records: None)
+        files = [file_of(part) for part in mapping.parts]
+        mapped = map_files(mapping, files, spill, lambda _records: None)
         final = finish_dataset(mapping, mapped, spill, around.batch_bytes)
-        rows[dataset] = lookups_of(
-            final.gathered.rows, mapped, None, way, list(mapping.columns)
-        ).now
+        rows, columns = final.gathered.rows, list(mapping.columns)
+        tables[dataset] = lookups_of(mapping, rows, mapped, None, columns)
         yield mapping, _of_plan(mapping, final), final
 
 
@@ -102,16 +109,19 @@ def _of_plan(mapping: PlannersMapping, final: Final) -> Outcome:
     sent = {key: _as_text(body) for key, body in zip(frame["_key"], bodies, strict=True)}
     assert len(sent) == frame.height, "a key of the planner's stands twice"
     left: Counter[tuple[Any, ...]] = Counter()
+    who = ("resource", "source", "id", "position")
     for rejected in final.mapped.rejected.frames():
-        left.update(rejected.select("source", "id", "position", "rule", "column").iter_rows())
-    aside = final.mapped.set_aside.select("_source", "_id", "_element", "bucket", "lookup")
+        left.update(rejected.select(*who, "rule", "column").iter_rows())
+    aside = final.mapped.set_aside.select(
+        "resource", "_source", "_id", "_element", "bucket", "lookup"
+    )
     # why a discarded record would have been rejected is told by nobody
-    left.update((*row[:4], row[4] if row[3] == "waiting" else None) for row in aside.iter_rows())
-    large = final.gathered.large.select("source", "id", "position", "rule").iter_rows()
+    left.update((*row[:5], row[5] if row[4] == "waiting" else None) for row in aside.iter_rows())
+    large = final.gathered.large.select(*who, "rule").iter_rows()
     left.update((*row, None) for row in large)
     losers = set()
     for lost in final.gathered.losers.frames():
-        losers.update(lost.select("key", "source", "id", "position").iter_rows())
+        losers.update(lost.select("key", *who).iter_rows())
     tally = final.mapped.tally
     losses = {name: Counter(lost) for name, lost in tally.losses.items()}
     return Outcome(sent, left, losers, tally.read, tally.filtered, losses)
@@ -131,30 +141,39 @@ def verified(case: Case) -> Iterator[tuple[DatasetRules, Outcome, Expected]]:
         around.timezones, around.aliases, around.float_digits, around.project, around.batch_bytes
     )
     every = read_rules(case.folder)
-    tables: dict[tuple[str, str], LookupTable] = {}
+    tables: dict[tuple[str, str, str], LookupTable] = {}
+
+    def records_of(part: DatasetRules) -> FileRecords:
+        lookups = {name: tables[part.dataset, part.resource, name] for name in part.lookups}
+        frame = Records(part.resource, case.records[part.resource]).frame
+        return FileRecords([frame], lookups, discarded=around.discarded)
+
     for dataset, rules in every.items():
-        mine = {name: tables[dataset, name] for name in rules.lookups}
-        frame = Records(rules.resource, case.records[rules.resource]).frame
-        scope = Scope(discarded=around.discarded)
+        files = [records_of(part) for part in rules.parts]
         with _recorded() as entries:
-            made = expect_dataset(rules, [frame], conventions, mine, lambda _n: None, scope)
-        for other, asking in every.items():
+            made = expect_files(rules, files, conventions, lambda _n: None, Scope())
+        for asking in (part for other in every.values() for part in other.parts):
             for name, lookup in asking.lookups.items():
                 if lookup.dataset == dataset:
                     wanted = looked_up_columns(asking, name)
-                    tables[other, name] = made.lookup_table(wanted, around.aliases)
-        yield rules, _of_verifier(made, entries, frame, around), made
+                    table = made.lookup_table(wanted, around.aliases, lookup.resource)
+                    tables[asking.dataset, asking.resource, name] = table
+        yield rules, _of_verifier(made, entries, case), made
+
+
+Entries = dict[str, list[MadeRow | Left]]
+"""What each record of a resource became."""
 
 
 @contextlib.contextmanager
-def _recorded() -> Iterator[list[MadeRow | Left]]:
-    """All entries that the evaluator makes meanwhile: the verifier itself counts those that make no row."""
-    entries: list[MadeRow | Left] = []
+def _recorded() -> Iterator[Entries]:
+    """All entries that the evaluators make meanwhile: the verifier itself counts those that make no row."""
+    entries: Entries = {}
 
     class Recording(Evaluator):
         def rows(self, records: Iterable[Record]) -> Iterator[MadeRow | Left]:
             for entry in super().rows(records):
-                entries.append(entry)
+                entries.setdefault(self.rules.resource, []).append(entry)
                 yield entry
 
     with pytest.MonkeyPatch.context() as patch:
@@ -162,25 +181,29 @@ def _recorded() -> Iterator[list[MadeRow | Left]]:
         yield entries
 
 
-def _of_verifier(
-    made: Expected, entries: list[MadeRow | Left], frame: pl.DataFrame, around: Surroundings
-) -> Outcome:
-    sent, losers, fits = {}, set(), set()
+def _of_verifier(made: Expected, entries: Entries, case: Case) -> Outcome:
+    resources = [part.resource for part in made.rules.parts]
+    sent, losers = {}, set()
     for bucket in made.buckets():
         for row in bucket.rows.iter_rows(named=True):
             sent[row["_key"]] = _sent(made.columns, row)
-            fits.add(row["_key"])
-        losers.update(bucket.losers.select("_key", "_source", "_id", "_position").iter_rows())
-    raws = frame.select("_raw", "_source", "_id", "_position")
-    records = [Record(*row) for row in raws.iter_rows()]
+        lost = bucket.losers.select("_key", "_part", "_source", "_id", "_position")
+        losers.update((key, resources[part], *who) for key, part, *who in lost.iter_rows())
     left: Counter[tuple[Any, ...]] = Counter()
-    for entry in entries:
+    for resource, entry in ((name, one) for name, every in entries.items() for one in every):
         if isinstance(entry, Left) and entry.rule != "filtered":
             column = None if entry.rule == "discarded" else entry.column
-            left[entry.source, entry.id, entry.position, entry.rule, column] += 1
-    left.update(_too_large(made, fits))
-    rows = [entry for entry in entries if isinstance(entry, MadeRow)]
-    losses = count_losses(made.rules, records, rows, around)
+            left[resource, entry.source, entry.id, entry.position, entry.rule, column] += 1
+    left.update(_too_large(made, set(sent)))
+    losses: dict[str, Counter[str]] = {}
+    for part in made.rules.parts:
+        raws = Records(part.resource, case.records[part.resource]).frame
+        records = [
+            Record(*row) for row in raws.select("_raw", "_source", "_id", "_position").iter_rows()
+        ]
+        rows = [one for one in entries.get(part.resource, []) if isinstance(one, MadeRow)]
+        for name, counts in count_losses(part, records, rows, case.around).items():
+            losses.setdefault(name, Counter()).update(counts)
     return Outcome(sent, left, losers, made.read, made.left["filtered"], losses)
 
 
@@ -189,8 +212,8 @@ def _too_large(made: Expected, fits: set[str]) -> Iterator[tuple[Any, ...]]:
     limit, made.batch_bytes = made.batch_bytes, 0
     for bucket in made.buckets():
         rows = bucket.rows.filter(~pl.col("_key").is_in(sorted(fits)))
-        for who in rows.select("_source", "_id", "_position").iter_rows():
-            yield (*who, "too_large", None)
+        for part, *who in rows.select("_part", "_source", "_id", "_position").iter_rows():
+            yield (made.rules.parts[part].resource, *who, "too_large", None)
     made.batch_bytes = limit
 
 
@@ -229,18 +252,26 @@ def _between(rules: DatasetRules, mine: Outcome, theirs: Outcome, made: Expected
             continue
         yield from _of_row(rules, mine.sent[key], theirs.sent[key])
     for one, count in (mine.left - theirs.left).items():
-        yield f"left out by the planner alone: {one} {count}: {_rule(rules, one[4])}"
+        yield f"left out by the planner alone: {one} {count}: {_rule(rules, one[5])}"
     for one, count in (theirs.left - mine.left).items():
-        yield f"left out by the verifier alone: {one} {count}: {_rule(rules, one[4])}"
+        yield f"left out by the verifier alone: {one} {count}: {_rule(rules, one[5])}"
     for one in sorted(mine.losers ^ theirs.losers, key=str):
         yield f"collapsed by the {'planner' if one in mine.losers else 'verifier'} alone: {one}"
-    counted = {name for name, rule in rules.columns.items() if is_counted(rules, rule)} | {ORDER_BY}
-    for name in sorted(counted & (mine.losses.keys() | theirs.losses.keys())):
+    for name in sorted(_counted(rules) & (mine.losses.keys() | theirs.losses.keys())):
         first, second = mine.losses.get(name, Counter()), theirs.losses.get(name, Counter())
         if first != second:
-            yield f"{name}: losses {dict(first)} planned, {dict(second)} counted: {_rule(rules, name)}"
+            counts = f"{dict(first)} planned, {dict(second)} counted"
+            yield f"{name}: losses {counts}: {_rule(rules, name)}"
     if (mine.read, mine.filtered) != (theirs.read, theirs.filtered):
-        yield f"planner: {mine.read} read, {mine.filtered} filtered; verifier: {theirs.read}, {theirs.filtered}"
+        both = f"planner: {mine.read} read, {mine.filtered} filtered"
+        yield f"{both}; verifier: {theirs.read}, {theirs.filtered}"
+
+
+def _counted(rules: DatasetRules) -> set[str]:
+    """The columns whose losses are counted here: those that are in every file that makes them."""
+    makers = [(part, rule) for part in rules.parts for rule in part.columns.values()]
+    left_out = {rule.name for part, rule in makers if not is_counted(part, rule)}
+    return {rule.name for _, rule in makers} - left_out | {ORDER_BY}
 
 
 def _of_row(rules: DatasetRules, mine: Row, theirs: Row) -> Iterator[str]:
@@ -251,12 +282,13 @@ def _of_row(rules: DatasetRules, mine: Row, theirs: Row) -> Iterator[str]:
 
 
 def _rule(rules: DatasetRules, name: str | None) -> str:
-    """A column as its file says it, without what it leaves out."""
-    rule = rules.columns.get(str(name))
-    if rule is None:
-        return ""
+    """A column as its files say it, without what they leave out."""
+    found = [part.columns[name] for part in rules.parts if name in part.columns]
+    return " and ".join(_said(rule) for rule in found)
+
+
+def _said(rule: ColumnRule) -> str:
     plain = ColumnRule("", rule.type)
-    said = ((one.name, getattr(rule, one.name)) for one in fields(rule))
-    return str(
-        {key: value for key, value in said if value != getattr(plain, key)} | {"type": rule.type}
-    )
+    values = {one.name: getattr(rule, one.name) for one in fields(rule)}
+    said = {key: value for key, value in values.items() if value != getattr(plain, key)}
+    return str(said | {"type": rule.type})
