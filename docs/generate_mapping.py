@@ -75,7 +75,7 @@ A word with `$` is a list, table or expression that several files share, see [`s
 | command | does |
 | --- | --- |
 | `migrate mapping new RESOURCE` | proposes a first file from a snapshot, each line with its reason, no value of a record in it |
-| `migrate mapping check [FILE]...` | every problem of every file at once; held against the newest snapshot that is no delta also what never occurs or is left over |
+| `migrate mapping check [FILE]...` | every problem of every file at once; held against the newest snapshot that is no delta also what never occurs or is left over. All its records are read, with look-ups (about as long as a plan takes), so formats that some values break, consents that are lost, ids that find nothing, and keys that stand for nobody (`n/a`) are told before any plan |
 | `migrate mapping preview FILE` | rows before and after, rejected rows with the reason; masked unless `--show-values` |
 | `migrate mapping functions` | the functions with examples |
 | `migrate mapping schema` | the JSON Schema, which editors find by the first line of each file: with `--json` too just this document, without `command`, `exit_code` and `status` |

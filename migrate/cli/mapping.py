@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from migrate.config import Project
-    from migrate.mapping.against import Remark
     from migrate.mapping.model import Mapping
     from migrate.mapping.transform import Settings
+    from migrate.report.mapping import Looked
     from migrate.snapshot.reading import Snapshot, SnapshotResource
 
 _OWN = ("_source", "_id", "_page", "_raw")
@@ -54,12 +54,13 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
     """
     from migrate.errors import MappingError
     from migrate.mapping.against import LEFT_OVER, PROBLEM
-    from migrate.report.mapping import render_check
+    from migrate.report.mapping import Looked, render_check
 
     project = app.open_project() if not files or snapshot or app.project_file.exists() else None
     found, wrong = _read(files, project)
     against = _newest(project, snapshot) if project and not no_snapshot else None
-    remarks = _remarks(project, against, found) if project and against else []
+    looked = _look(app, project, against, found) if project and against else Looked()
+    remarks = looked.remarks
     problems = [*wrong, *(remark.text for remark in remarks if remark.level == "problem")]
     # the examples run what the files say, so they wait until the files are sound
     problems += [] if wrong else _failing(project, against, found)
@@ -73,12 +74,14 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
     app.finish(
         CommandOutcome(
             command="mapping check",
-            text=render_check(found, remarks, name),
+            text=render_check(found, remarks, looked.told(name)),
             data={
                 "datasets": [m.dataset for m in found],
                 "problems": [],
                 "warnings": [remark.text for remark in remarks],
                 "snapshot": name,
+                "read": looked.records,
+                "seconds": looked.seconds,
             },
             next=_after_check(against, no_snapshot=no_snapshot) if not files else None,
         )
@@ -334,30 +337,50 @@ def _resource(snapshot: Snapshot, name: str) -> SnapshotResource:
     return found
 
 
-def _remarks(project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> list[Remark]:
+def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> Looked:
+    """What the records of a snapshot say against some files: all of them are read."""
+    import time
+
     from migrate.mapping.against import check_against, look_at
     from migrate.mapping.styles import find_contradictions
-    from migrate.mapping.transform import needed_fields
-    from migrate.mapping.trial import try_out
+    from migrate.mapping.trial import try_all
     from migrate.privacy.mask import workspace_masker
+    from migrate.report.mapping import Looked
     from migrate.snapshot.uncolumned import describe_uncolumned
 
-    remarks: list[Remark] = []
+    looked, began = Looked(), time.monotonic()
     mask = workspace_masker(project.workspace).mask
-    settings = _settings(project)
     known = [*mappings, *_others(project, mappings)]
+    progress, task = app.progress(), "mapping check"
+
+    def read(resource: str, fields: Collection[str]) -> Iterator[pl.DataFrame]:
+        found = snapshot.resource(resource)
+        return iter(()) if found is None else found.frames(fields)
+
+    progress.begin(task, total=None, unit="records")
+    trials = try_all(
+        known,
+        {made.file for made in mappings},
+        read,
+        _settings(project),
+        lambda records: progress.advance(task, records),
+    )
     for name in dict.fromkeys(made.resource for made in mappings):
         found = snapshot.resource(name)
         if found is None:
             continue
+        looked.records[name] = found.rows
         same = [made for made in known if made.resource == name]
         shown = look_at(_fields(found), found.frames, same, describe_uncolumned(found.result))
         for made in same:
             if made in mappings:
-                tried = try_out(made, found.frames(needed_fields(made)), settings)
                 contradicted = find_contradictions([made], snapshot.rows_of)
-                remarks += check_against(made, shown, same, tried, mask, contradicted)
-    return sorted(remarks, key=lambda remark: remark.harm)
+                tried = trials.get(made.file)
+                looked.remarks += check_against(made, shown, same, tried, mask, contradicted)
+    progress.end(task)
+    looked.remarks.sort(key=lambda remark: remark.harm)
+    looked.seconds = round(time.monotonic() - began, 1)
+    return looked
 
 
 def _others(project: Project, mappings: list[Mapping]) -> list[Mapping]:

@@ -126,11 +126,54 @@ def _check(
             yield LEFT_OVER, ("resource",), sentence
 
 
+def _check_lookups(mapping: Mapping, trial: Trial) -> Found:
+    """Rows whose look-up finds nobody, and rows that wait for what another file rejects."""
+    for name, count in sorted(trial.orphans.items(), key=lambda entry: -entry[1]):
+        if not count:
+            continue
+        says = f"finds nothing for {count:,} of {trial.asked[name]:,} ids"
+        if mapping.lookups[name].on_orphan == "reject":
+            yield LOST_ROWS, ("lookups", name), f"{says}; those rows are rejected (orphan)"
+        else:
+            harm = LOST_COLUMN if count == trial.asked[name] else LEFT_OVER
+            yield harm, ("lookups", name), f"{says}; those rows are kept without its columns"
+    if trial.waiting:
+        says = f"{trial.waiting:,} rows wait for a record that is rejected where it is looked up"
+        yield LOST_ROWS, ("lookups",), f"{says}; they are not loaded before it"
+    for name in trial.blind:
+        says = "no file makes what it looks up, so its columns were not tried"
+        yield LEFT_OVER, ("lookups", name), says
+
+
+def _check_nobody(trial: Trial, mask: Callable[[str], str]) -> Found:
+    """Keys that stand for nobody, of several rows each: those rows become one, which cannot be undone."""
+    shared = {key: rows for key, rows in trial.nobody.items() if rows > 1}
+    if not shared:
+        return
+    largest = sorted(shared, key=lambda key: (-shared[key], key))[:_MOST_LINES]
+    named = ", ".join(f"{_readable(key, mask)} ({shared[key]:,} rows)" for key in largest)
+    more = f" and {len(shared) - len(largest):,} more" if len(shared) > len(largest) else ""
+    says = f"{sum(shared.values()):,} rows have a key that stands for nobody: {named}{more}"
+    yield LOST_ROWS, ("key",), f"{says}; the rows of each become one; leave them out by `where`"
+
+
+def _readable(key: str, mask: Callable[[str], str]) -> str:
+    """A key that stands for nobody as it is, but for a domain, or other columns, that may be somebody's."""
+    if key.startswith("["):
+        return mask(key)
+    name, at, domain = key.partition("@")
+    return f"{name}{at}{mask(domain)}" if at else key
+
+
 def _check_trial(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> Found:
     """What went wrong when the mapping was tried out."""
+    yield from _check_lookups(mapping, trial)
+    yield from _check_nobody(trial, mask)
     for (name, rule), count in sorted(trial.rules.items(), key=lambda entry: -entry[1]):
         if name not in mapping.columns:
-            yield LOST_ROWS, ("each",), f"{count:,} of {trial.rows + count:,} rows break {rule}"
+            at = (name,) if name in {"where", "each"} else ("resource",)
+            at = ("each",) if rule in {"each_not_a_list", "empty_element"} else at
+            yield LOST_ROWS, at, f"{count:,} of {trial.rows + count:,} rows break {rule}"
         elif rule in {"key_missing", "required_missing"}:
             kind = "the key" if rule == "key_missing" else "a required column"
             yield (
@@ -221,7 +264,7 @@ def _check_unused(
     full = [name for name in names if shares.get(name, 0) >= _NEARLY_ALL]
     others = [name for name in names if name not in full]
     harm = PROBLEM if fails else LOST_COLUMN
-    if not fails and len(full) > _MOST_LEFT_OVER:
+    if len(full) > _MOST_LEFT_OVER:
         listed = ", ".join(full)
         fields = f"{len(full)} fields that nearly all records have"
         yield (
@@ -232,13 +275,13 @@ def _check_unused(
         full = []
     for name in full:
         yield harm, ("unmapped",), _say_unused(name, shares)
-    if not fails and len(others) > _MOST_LEFT_OVER:
+    if len(others) > _MOST_LEFT_OVER:
         listed = ", ".join(
             f"{name} ({shares[name]:.0%})"
             for name in sorted(others, key=lambda one: -shares.get(one, 0))
         )
         yield (
-            LEFT_OVER,
+            PROBLEM if fails else LEFT_OVER,
             ("unmapped",),
             f"no mapping uses {len(others)} fields that some records have: {listed}",
         )

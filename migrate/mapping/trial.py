@@ -1,56 +1,153 @@
-"""A mapping tried out on a snapshot's records: what its columns make of them, and what goes wrong, counted.
+"""Mappings tried out on all of a snapshot's records: what their columns make of them, and what goes wrong, counted.
 
-No look-up is made: it would need the other datasets. Columns that come from one are left out of what is told.
+Look-ups find what the plan would let them find, but for rows of one key: each record leads to its own row here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 
 import polars as pl
 
+from migrate.mapping.base import gather_frames
+from migrate.mapping.checks_together import by_dataset
 from migrate.mapping.columns import Computed
-from migrate.mapping.fields import lookup_columns, lookup_of, sql_names
+from migrate.mapping.fields import lookup_columns, lookup_of, needed_fields, sql_names
+from migrate.mapping.lookups import WITHHELD
 from migrate.mapping.model import Mapping
-from migrate.mapping.transform import Settings, lookup_tables, work_out
+from migrate.mapping.order import dependency_order
+from migrate.mapping.payload import keys
+from migrate.mapping.placeholders import NOBODY
+from migrate.mapping.rejecting import lookup_ids
+from migrate.mapping.transform import Settings, Worked, lookup_tables, work_out
 
-TRIED_ROWS = 100_000
 _EXAMPLES = 3
+
+Read = Callable[[str, Collection[str]], Iterable[pl.DataFrame]]
+"""Gives the rows of a resource with some of its fields; nothing where the snapshot lacks the resource."""
+Made = dict[tuple[str, str], pl.DataFrame]
+"""By dataset and resource what is looked up of its records."""
 
 
 @dataclass
 class Trial:
-    """What became of the rows looked at: of each column how many have a value, which rules break and what gets lost.
+    """What became of the rows: of each column how many have a value, which rules break and what gets lost.
 
-    `examples`: by column and rule or loss, the first few different texts as sent, not masked.
+    `examples`: by column and rule or loss, the first few different texts as sent, not masked. `orphans` and `asked`: by
+    look-up the ids that find nobody, and all that are there. `nobody`: by key the accepted rows of it, of keys that
+    stand for nobody. `blind`: look-ups that could not be made. Units: rows, `records` records.
     """
 
+    records: int = 0
     rows: int = 0
+    waiting: int = 0
     filled: Counter[str] = field(default_factory=Counter)
     said: Counter[str] = field(default_factory=Counter)
     rules: Counter[tuple[str, str]] = field(default_factory=Counter)
     losses: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    orphans: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+    nobody: Counter[str] = field(default_factory=Counter)
+    blind: Collection[str] = ()
 
 
-def try_out(mapping: Mapping, frames: Iterable[pl.DataFrame], settings: Settings) -> Trial:
-    """The mapping on the first records that `frames` gives, as a snapshot has them."""
-    tables = lookup_tables(mapping, _no_rows(mapping), settings)
-    columns = [name for name in mapping.columns if not _is_looked_up(mapping, name)]
-    trial = Trial()
+def try_all(
+    mappings: Sequence[Mapping],
+    files: Collection[str],
+    read: Read,
+    settings: Settings,
+    tick: Callable[[int], None] = lambda _records: None,
+) -> dict[str, Trial]:
+    """What became of all records under the mappings of some `files`, by file, the looked-up ones first.
+
+    `mappings` are all that is known: those that the files look up are tried as well. `tick` is told the records as they
+    are read. Memory beside one part of the rows is that of the columns which are looked up.
+    """
+    datasets = by_dataset(mappings)
+    wanted = {mapping.dataset for mapping in mappings if mapping.file in files}
+    ordered = dependency_order(datasets)
+    for name in reversed(ordered):
+        if name in wanted:
+            wanted |= datasets[name].looked_up
+    made: Made = {}
+    trials: dict[str, Trial] = {}
+    # what stands in a circle comes last: its look-ups find nothing
+    for name in (*ordered, *(name for name in datasets if name not in ordered)):
+        for part in datasets[name].parts if name in wanted else ():
+            asked = _asked_of(part, mappings, datasets)
+            if part.file not in files and asked is None:
+                continue
+            frames = gather_frames(read(part.resource, needed_fields(part)))
+            tables = _tables(part, datasets, made)
+            trial, found = _try_out(part, frames, settings, tables, asked, tick)
+            if asked:
+                made[name, part.resource] = found
+            trials[part.file] = trial
+    return trials
+
+
+def _asked_of(
+    part: Mapping, mappings: Sequence[Mapping], datasets: Dict[str, Mapping]
+) -> set[str] | None:
+    """The columns that look-ups read of a file's rows; None where nobody looks them up."""
+    asked: set[str] | None = None
+    for mapping in mappings:
+        columns = lookup_columns(mapping)
+        for name, lookup in mapping.lookups.items():
+            is_here = lookup.dataset == part.dataset
+            if is_here and datasets[part.dataset].part_of(lookup.resource) is part:
+                asked = (asked or set()) | columns[name]
+    return asked
+
+
+def _tables(
+    part: Mapping, datasets: Dict[str, Mapping], made: Made
+) -> dict[str, pl.DataFrame | None]:
+    """The frames of a file's look-ups, None where the dataset is not there to look at."""
+    found: dict[str, pl.DataFrame | None] = {}
+    for name, lookup in part.lookups.items():
+        other = datasets.get(lookup.dataset)
+        resource = other.part_of(lookup.resource).resource if other else ""
+        found[name] = made.get((lookup.dataset, resource))
+    return found
+
+
+def _try_out(
+    mapping: Mapping,
+    frames: Iterable[pl.DataFrame],
+    settings: Settings,
+    lookups: Dict[str, pl.DataFrame | None],
+    asked: Collection[str] | None,
+    tick: Callable[[int], None],
+) -> tuple[Trial, pl.DataFrame]:
+    """One file on its records; and what other files look up of them."""
+    known = {
+        name: _no_rows(mapping, name) if table is None else table for name, table in lookups.items()
+    }
+    tables = lookup_tables(mapping, known, settings)
+    trial = Trial(blind=[name for name, table in lookups.items() if table is None])
+    columns = [name for name in mapping.columns if not _is_blind(mapping, name, trial.blind)]
+    ends = [pl.DataFrame(schema={"source": pl.String, "id": pl.String, WITHHELD: pl.Boolean})]
     for frame in frames:
         worked = work_out(mapping, frame, tables, settings)
+        trial.records += frame.height
         trial.rows += worked.rows.height
+        trial.waiting += worked.set_aside.height
         for name in columns:
             _count(trial, name, worked.computed[name])
         for part in worked.early:
             for rule, column in part.select("rule", "column").iter_rows():
                 trial.rules[str(column), str(rule)] += 1
-        if trial.rows >= TRIED_ROWS:
-            break
-    return trial
+        _count_lookups(trial, mapping, worked)
+        _count_nobody(trial, mapping, worked)
+        if asked is not None:
+            ends.append(_ends_of(worked, [name for name in asked if name in mapping.columns]))
+        tick(frame.height)
+    return trial, pl.concat(ends, how="diagonal")
 
 
 def _count(trial: Trial, name: str, computed: Computed) -> None:
@@ -59,33 +156,62 @@ def _count(trial: Trial, name: str, computed: Computed) -> None:
     if computed.rule.null_count() < len(computed.rule):
         for rule, count in computed.rule.drop_nulls().value_counts().iter_rows():
             trial.rules[name, rule] += count
-            _keep_examples(
-                trial,
-                (name, rule),
-                computed.origin.filter((computed.rule == rule).fill_null(value=False)),
-            )
+            broken = (computed.rule == rule).fill_null(value=False)
+            _keep_examples(trial, (name, rule), computed.origin, broken)
     for loss, lost in computed.losses.items():
         trial.losses[name, loss] += int(lost.sum())
-        _keep_examples(trial, (name, loss), computed.origin.filter(lost.fill_null(value=False)))
+        _keep_examples(trial, (name, loss), computed.origin, lost.fill_null(value=False))
 
 
-def _keep_examples(trial: Trial, key: tuple[str, str], texts: pl.Series) -> None:
+def _keep_examples(trial: Trial, key: tuple[str, str], origin: pl.Series, where: pl.Series) -> None:
     known = trial.examples.setdefault(key, [])
-    for text in texts.drop_nulls().head(50).unique(maintain_order=True):
+    if len(known) >= _EXAMPLES:
+        return
+    texts = origin.gather(where.arg_true().head(50)).drop_nulls()
+    for text in texts.unique(maintain_order=True):
         if len(known) < _EXAMPLES and text not in known:
             known.append(text)
 
 
-def _no_rows(mapping: Mapping) -> dict[str, pl.DataFrame]:
-    """Look-ups that find nothing."""
-    used = lookup_columns(mapping)
-    return {
-        name: pl.DataFrame(schema=dict.fromkeys(("source", "id", *used[name]), pl.String))
-        for name in mapping.lookups
-    }
+def _count_lookups(trial: Trial, mapping: Mapping, worked: Worked) -> None:
+    for name, lookup in mapping.lookups.items():
+        if name not in trial.blind:
+            ids = lookup_ids(lookup, worked.rows)
+            trial.asked[name] += int((ids.fill_null("") != "").sum())
+            trial.orphans[name] += worked.orphans.get(name, 0)
 
 
-def _is_looked_up(mapping: Mapping, column: str) -> bool:
+def _count_nobody(trial: Trial, mapping: Mapping, worked: Worked) -> None:
+    """Counts the accepted rows whose key stands for nobody: rows of one such key become one."""
+    if not set(mapping.key) <= worked.computed.keys():
+        return  # what is wrong with the key is told of the file itself
+    typed = pl.DataFrame([worked.computed[name].value.alias(name) for name in mapping.key])
+    accepted = keys(mapping, typed).filter(worked.rejects["rule"].is_null()).drop_nulls()
+    nobody = accepted.filter(accepted.str.contains(NOBODY)).rename("key")
+    trial.nobody.update(dict(nobody.value_counts().iter_rows()))
+
+
+def _ends_of(worked: Worked, columns: Sequence[str]) -> pl.DataFrame:
+    """Where records lead to: the columns of their row, or nowhere for a reason that may pass."""
+    accepted = worked.rejects["rule"].is_null()
+    values = [worked.computed[name].value.alias(name) for name in columns]
+    who = [worked.rows["_source"].alias("source"), worked.rows["_id"].alias("id")]
+    rows = pl.DataFrame([*who, *(one for one in values if one.name not in {"source", "id"})])
+    left = [part.select("_source", "_id") for part in (*worked.early, worked.set_aside)]
+    left.append(worked.rows.filter(~accepted).select("_source", "_id"))
+    withheld = pl.concat(left).rename({"_source": "source", "_id": "id"}).drop_nulls("id")
+    marked = withheld.with_columns(pl.lit(value=True).alias(WITHHELD))
+    return pl.concat([rows.filter(accepted), marked], how="diagonal")
+
+
+def _no_rows(mapping: Mapping, lookup: str) -> pl.DataFrame:
+    """A look-up that finds nothing."""
+    used = lookup_columns(mapping)[lookup]
+    return pl.DataFrame(schema=dict.fromkeys(("source", "id", *used), pl.String))
+
+
+def _is_blind(mapping: Mapping, column: str, blind: Collection[str]) -> bool:
+    """Whether a column comes from a look-up that could not be made."""
     rule = mapping.columns[column]
-    names: Collection[str] = (*rule.fields, *sql_names(rule.sql))
-    return any(lookup_of(mapping, name) for name in names)
+    names = (*rule.fields, *sql_names(rule.sql))
+    return any(lookup_of(mapping, name) in blind for name in names)

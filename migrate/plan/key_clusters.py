@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from migrate.plan.keys import NOBODY, ODD_SCHEMA
+from migrate.mapping.placeholders import NOBODY
+from migrate.plan.keys import ODD_SCHEMA
 from migrate.plan.tables import PlanTable
 
 BEFORE_COLLAPSE = ("nobody", "collapsed")

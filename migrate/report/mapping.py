@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from migrate.mapping.against import LEFT_OVER
 from migrate.report.terminal import Row, inert, render_table, say_count
+from migrate.wording import format_duration
 
 if TYPE_CHECKING:
     from migrate.mapping.against import Remark
@@ -15,14 +17,33 @@ if TYPE_CHECKING:
     from migrate.mapping.preview import Preview, PreviewRow
 
 _MAX_CELL = 60
+_WORTH_SAYING_S = 5
 
 Mask = Callable[[str], str]
 
 
-def render_check(
-    mappings: Sequence[Mapping], remarks: Sequence[Remark], snapshot: str | None
-) -> str:
-    """The datasets that the files make, and what a snapshot says about them."""
+@dataclass
+class Looked:
+    """What a snapshot's records say against the files, and how many were read in how many seconds, by resource."""
+
+    remarks: list[Remark] = field(default_factory=list)
+    records: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def told(self, snapshot: str | None) -> str:
+        """What was read, in a sentence."""
+        if snapshot is None:
+            return "Not held against a snapshot."
+        read = ", ".join(f"{rows:,} of {name}" for name, rows in self.records.items())
+        took = f", in {format_duration(self.seconds)}" if self.seconds >= _WORTH_SAYING_S else ""
+        records = (
+            f"all records were read ({read}), with look-ups" if read else "it has none of these"
+        )
+        return f"Held against snapshot {snapshot}: {records}{took}."
+
+
+def render_check(mappings: Sequence[Mapping], remarks: Sequence[Remark], held: str) -> str:
+    """The datasets that the files make, and what a snapshot says about them; `held`: what was read."""
     heads = ["dataset", "made from", "key", "columns", "fields left behind"]
     rows: list[Row] = [
         [m.dataset, m.resource, ", ".join(m.key), len(m.columns), len(m.ignore)] for m in mappings
@@ -31,13 +52,12 @@ def render_check(
         heads.append("precedence")
         rows = [[*row, m.precedence] for row, m in zip(rows, mappings, strict=True)]
     table = render_table(heads, rows)
-    held = f"Held against snapshot {snapshot}" if snapshot else "Not held against a snapshot"
     costly = [remark for remark in remarks if remark.harm < LEFT_OVER]
     others = [remark for remark in remarks if remark.harm >= LEFT_OVER]
     first = (
         f"No error in the files, but {say_count(len(costly), 'thing')} that cost rows or values."
     )
-    parts = [f"{first if costly else 'No problem found.'} {held}."]
+    parts = [f"{first if costly else 'No problem found.'} {held}"]
     for head, some in (("Look at first, the worst above:", costly), ("Worth a look:", others)):
         if some:
             parts.append("\n".join([head, *(f"  {inert(remark.text)}" for remark in some)]))
