@@ -31,9 +31,8 @@ def make_case(
         old.unlink()
     made = make_mappings(chance)
     made.write(folder)
-    resources = dict.fromkeys(mapping["resource"] for mapping in made.mappings.values())
     raws = {}
-    for resource in resources:
+    for resource in made.resources:
         maker = Records(chance, resource)
         maker.times = [spell(chance, chance.of(*made.formats)) for _ in range(20) if made.formats]
         raws[resource] = [maker.raw(place) for place in range(1, records + 1)]

@@ -124,7 +124,7 @@ _EXPRESSIONS = {"both": "a || '-' || b", "has_mail": "mail IS NOT NULL AND STRPO
 class Made:
     """Mapping files as they were written, by dataset, looked-up ones first; `formats`: of the times in them."""
 
-    mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    mappings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     formats: list[str] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
@@ -137,9 +137,16 @@ class Made:
         }
         (folder / "shared.yaml").write_text(json.dumps(shared), encoding="utf-8")
         (folder / "table.csv").write_text(_TABLE, encoding="utf-8")
-        for dataset, mapping in self.mappings.items():
-            text = json.dumps(mapping, ensure_ascii=False)
-            (folder / f"{dataset}.yaml").write_text(text, encoding="utf-8")
+        for dataset, files in self.mappings.items():
+            for place, mapping in enumerate(files):
+                text = json.dumps(mapping, ensure_ascii=False)
+                (folder / f"{dataset}.{place}.yaml").write_text(text, encoding="utf-8")
+
+    @property
+    def resources(self) -> list[str]:
+        """What the files are made of, each once."""
+        made = [mapping["resource"] for files in self.mappings.values() for mapping in files]
+        return list(dict.fromkeys(made))
 
 
 def make_mappings(chance: Chance) -> Made:
@@ -149,10 +156,40 @@ def make_mappings(chance: Chance) -> Made:
     if chance.has("look-up", 0.4):
         names += ["orders", "lines"] if chance.has("look-up of a look-up", 0.3) else ["orders"]
     for dataset in names:
-        resource = chance.pick(RESOURCE_NAMES)
-        maker = _Maker(chance, dataset, resource, made)
-        made.mappings[dataset] = maker.mapping()
+        count = 2 if chance.has("several files", 0.2) else 1
+        resources = chance.random.sample(RESOURCE_NAMES, count)
+        files = [_Maker(chance, dataset, resource, made).mapping() for resource in resources]
+        if count > 1:
+            _agree(chance, *files)
+        made.mappings[dataset] = files
     return made
+
+
+def _agree(chance: Chance, first: dict[str, Any], second: dict[str, Any]) -> None:
+    """Makes two files those of one dataset: they say the same of its key, its columns and how rows of a key meet."""
+    first["precedence"], second["precedence"] = chance.of((1, 2), (2, 1), (7, 30))
+    alike = ("key", "target", "alternative_keys")
+    for name in alike:
+        second.pop(name, None)
+    second |= {name: first[name] for name in alike if name in first}
+    theirs = second["collapse"]["order_by"]
+    second["collapse"] = {**first["collapse"], "order_by": theirs}
+    mine, own = first["columns"], second["columns"]
+    for name in [*second["columns"]]:
+        differs = (
+            any(mine[name].get(key) != own[name].get(key) for key in ("type", "consent", "recipe"))
+            if name in mine
+            else False
+        )
+        if differs or chance.maybe(0.2):
+            del own[name]
+    second["columns"] = {name: mine[name] for name in first["key"]} | own
+    kept = set(second["columns"]) & set(mine)
+    for columns in (mine, second["columns"]):
+        for name in columns.keys() - kept:
+            columns[name].pop("required", None)
+    for name in first.get("alternative_keys", []):
+        second["columns"] |= {column: mine[column] for column in name}
 
 
 class _Maker:
@@ -180,6 +217,7 @@ class _Maker:
 
     def _look_up(self, name: str, other: str) -> None:
         chance = self.chance
+        files = self.made.mappings[other]
         rule: dict[str, Any] = {
             "dataset": other,
             "id": chance.of("parent", "parent", ["parent2", "parent"], "id"),
@@ -191,7 +229,10 @@ class _Maker:
                 "on_orphan: "
             )
         self.lookups[name] = rule
-        self.looked_up += [f"{name}.{column}" for column in self.made.mappings[other]["columns"]]
+        if len(files) > 1 and chance.has("lookups.resource", 0.6):
+            rule["resource"] = chance.of(*(file["resource"] for file in files))
+        columns = dict.fromkeys(column for file in files for column in file["columns"])
+        self.looked_up += [f"{name}.{column}" for column in columns]
 
     def mapping(self) -> dict[str, Any]:
         """The whole file."""
