@@ -18,7 +18,7 @@ from migrate.language.yaml_text import MAX_DEPTH as YAML_DEPTH
 from migrate.mapping.formats import MEANINGS
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.model import Collapse, Column, Example, Lookup, Mapping
-from migrate.mapping.rules import LOSSES, RULES
+from migrate.mapping.rules import BROKEN, BROKEN_VALUES, LOSSES, NULLED, OMITTED, RULES
 
 TARGET = Path(__file__).with_name("mapping.md")
 HEAD = """\
@@ -264,7 +264,7 @@ def render() -> str:
     parts += [
         "\n## Losses\n\nCounted per column with a few examples, masked where they are shown.\n"
     ]
-    parts += _table(("loss", "means"), [(f"`{name}`", says) for name, says in LOSSES.items()])
+    parts += _table(("loss", "means"), _losses())
     return "".join(parts)
 
 
@@ -315,6 +315,25 @@ def _functions(functions: Iterable[Function]) -> Iterator[str]:
             (f"`{call}`", function.says, f"`{function.example[0]}` → `{function.example[1]}`", made)
         )
     yield from _table(("function", "does", "example", "rule, loss"), rows)
+
+
+def _losses() -> Iterator[tuple[str, str]]:
+    """Each loss with its meaning; those of a broken rule, of which each rule has two, in two lines."""
+    for name, says in LOSSES.items():
+        if name not in BROKEN_VALUES:
+            yield f"`{name}`", says
+    yield (
+        f"`{OMITTED}RULE`",
+        "a value broke this rule (`omitted_not_a_date`); left out as `on_invalid: omit` says",
+    )
+    yield (
+        f"`{NULLED}RULE`",
+        "a value broke this rule (`nulled_not_a_date`); null sent as `on_invalid: null` says",
+    )
+    yield (
+        f"`{OMITTED}{BROKEN}`, `{NULLED}{BROKEN}`",
+        "the values of a column that broke any rule, together: in `[gates] max_loss`, and in plans of an earlier version",
+    )
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

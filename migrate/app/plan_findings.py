@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from migrate.app.finding import Finding, Kind, share_of
-from migrate.mapping.rules import LOSSES, RULES
+from migrate.mapping.rules import BROKEN_VALUES, LOSSES, RULES
 from migrate.sentence import Sentence
 from migrate.totals.table import Table, money_lacking
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 LOSS_KINDS: Mapping[str, Kind | None] = {
     "consent_unlisted": "consent",
     "consent_withheld": "consent",
-    "omitted_invalid": "emptied",
-    "nulled_invalid": "emptied",
+    **dict.fromkeys(BROKEN_VALUES, "emptied"),
     "unlisted": "emptied",
     "truncated": "cut",
     "rounded": "cut",

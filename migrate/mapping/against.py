@@ -24,6 +24,7 @@ from migrate.mapping.formats import read_format
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Mapping
 from migrate.mapping.ranking import KNOWN_FORMATS
+from migrate.mapping.rules import BROKEN_VALUES, LOSSES
 from migrate.mapping.styles import Contradiction
 from migrate.mapping.trial import Trial
 from migrate.plain_file import read_plain
@@ -195,7 +196,7 @@ def _check_trial(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> 
                 ("columns", name),
                 f"{count:,} of {trial.said[name]:,} answers give no consent ({loss}){answers}",
             )
-        elif count and loss in {"omitted_invalid", "nulled_invalid"}:
+        elif count and loss in BROKEN_VALUES:
             yield (
                 LOST_VALUES,
                 ("columns", name),
@@ -215,9 +216,15 @@ def _say_broken(
 ) -> str:
     """How many values a column reads, examples of those it does not, and for times the format that would."""
     said = trial.said[name]
+    broken = sum(
+        rows
+        for (column, loss), rows in trial.losses.items()
+        if column == name and loss in BROKEN_VALUES
+    )
     words = f"reads {said - count:,} of {said:,} values; the others break {rule}"
-    if rule.endswith("_invalid"):
-        words = f"reads {said - count:,} of {said:,} values; the others are left out ({rule})"
+    if rule in BROKEN_VALUES:
+        says = LOSSES[rule]
+        words = f"reads {said - broken:,} of {said:,} values; {count:,} are lost: {says} ({rule})"
     fitting = _fitting_format(mapping, trial, name, rule)
     advice = f"; `format: '{fitting}'` reads those" if fitting else ""
     return words + _examples(trial, name, rule, mask) + advice

@@ -16,6 +16,7 @@ from migrate.mapping.column_text import ColumnText, start_lane
 from migrate.mapping.distinct import find_distinct
 from migrate.mapping.model import Column, constant_text
 from migrate.mapping.numbers import FloatDigits
+from migrate.mapping.rules import NULLED, OMITTED
 from migrate.mapping.series import (
     coalesce,
     holds_any,
@@ -325,13 +326,12 @@ def _unfounded(rows: pl.DataFrame, sql: str) -> pl.Series:
 def _finish(lane: ColumnText, column: Column, missing_rule: str | None) -> Computed:
     rule, losses, rows = lane.rule, lane.losses, len(lane.rule)
     if column.on_invalid != "reject" and rule.null_count() < rows:
-        word = "omitted" if column.on_invalid == "omit" else "nulled"
-        # a zero date says that there is none: told apart from dates that nobody could read
-        is_zero = (rule == "zero_date").fill_null(value=False)
+        word = OMITTED if column.on_invalid == "omit" else NULLED
         # of a consent with several fields one may break a rule while another says no, and that stands
-        lost = rule.is_not_null() & lane.value.is_null()
-        gone = {f"{word}_invalid": lost & ~is_zero, f"{word}_zero_date": is_zero}
-        losses = merge_losses(losses, gone)
+        broken = keep_where(rule, lane.value.is_null())
+        # by rule, since why values are lost is what a reader needs: a zero date says that there is none
+        gone = {f"{word}{name}": broken == name for name in broken.drop_nulls().unique()}
+        losses = merge_losses(losses, {name: lost.fill_null(False) for name, lost in gone.items()})
         # `unlisted: reject` wants the row looked at, whatever `on_invalid` says of types
         if missing_rule is None:
             rule = keep_where(rule, (rule == "unlisted_value").fill_null(False))

@@ -133,6 +133,15 @@ _TABLE = (
 )
 
 RULES = {rule.name: rule for rule in _TABLE}
+OMITTED, NULLED = "omitted_", "nulled_"
+"""Begin the name of a loss: a value that broke the rule behind it was left out, or null was sent."""
+BROKEN = "invalid"
+"""Stands for all rules in the name of such a loss but for a zero date, which says that there is none."""
+_OF_A_ROW = frozenset(
+    ("id_missing", "each_not_a_list", "empty_element", "orphan", "required_missing", "key_missing", "too_large")
+)  # fmt: skip
+_OF_A_VALUE = [rule for rule in _TABLE if rule.name not in {*_OF_A_ROW, "zero_date"}]
+
 
 LOSSES = {
     "trimmed": "spaces at the ends removed",
@@ -159,6 +168,8 @@ LOSSES = {
     "defaulted": "no value; the column's default taken",
     "omitted_invalid": "broke a rule; left out as `on_invalid: omit` says",
     "nulled_invalid": "broke a rule; null sent as `on_invalid: null` says",
+    **{f"{OMITTED}{rule.name}": f"{rule.says}; left out" for rule in _OF_A_VALUE},
+    **{f"{NULLED}{rule.name}": f"{rule.says}; null sent" for rule in _OF_A_VALUE},
     "omitted_zero_date": "a zero date (0000-00-00), which says that there is none; left out",
     "nulled_zero_date": "a zero date (0000-00-00), which says that there is none; null sent",
     "unlisted": "not listed under `values`; kept or left out as `unlisted` says",
@@ -168,6 +179,13 @@ LOSSES = {
     "consent_unlisted": "an answer to a consent that is not listed under `values`: no consent, left out",
     "consent_withheld": "consent not given because its fields disagree, say no known yes or hold nothing",
 }
+
+BROKEN_VALUES = frozenset(
+    f"{word}{name}"
+    for word in (OMITTED, NULLED)
+    for name in (BROKEN, *(rule.name for rule in _OF_A_VALUE))
+)
+"""Losses by which a value that broke a rule is left out or nulled: each rule has its own, and one stands for all."""
 
 _EMAIL_REASONS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (lambda text: "@" not in text, "there is no @"),

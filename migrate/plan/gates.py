@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 
 from migrate.config import Gates
 from migrate.errors import ConfigError
+from migrate.mapping.rules import BROKEN, BROKEN_VALUES, NULLED, OMITTED
 from migrate.plan.document import DatasetPlan, GateFinding
 from migrate.sentence import Sentence, one_after_other
 from migrate.totals.table import Group, Table, money_lacking
@@ -130,8 +132,8 @@ def _lost(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentenc
     for place, limit in gates.max_loss.items():
         name, column, *only = place.split(".")
         plan = datasets.get(name)
-        for loss, rows in plan.losses.get(column, {}).items() if plan else ():
-            if (not only or loss in only) and plan and not limit.allows(rows, plan.accepted):
+        for loss, rows in _by_kind(plan.losses.get(column, {}), only) if plan else ():
+            if plan and not limit.allows(rows, plan.accepted):
                 yield Sentence(
                     "{column}: {rows} of {of} rows {loss}, allowed is {limit}",
                     column=f"{name}.{column}",
@@ -140,6 +142,20 @@ def _lost(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentenc
                     loss=loss,
                     limit=limit.text,
                 )
+
+
+def _by_kind(losses: Mapping[str, int], only: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """The losses that a limit on a column is held against: those it names, else all.
+
+    Values that broke a rule count together where no rule is named: the limit is on what is lost, whatever it broke.
+    """
+    counts = Counter(losses)
+    for loss, rows in losses.items():
+        if loss in BROKEN_VALUES and not loss.endswith(BROKEN):
+            counts[f"{OMITTED if loss.startswith(OMITTED) else NULLED}{BROKEN}"] += rows
+            if loss not in only:
+                del counts[loss]
+    yield from ((loss, rows) for loss, rows in counts.items() if not only or loss in only)
 
 
 _GROUPS_TOLD = 3

@@ -139,7 +139,7 @@ class _Column:
         if rule is None or value is not None or self.rule.on_invalid == "reject":
             return set()
         word = "omitted" if self.rule.on_invalid == "omit" else "nulled"
-        return {f"{word}_zero_date" if rule == "zero_date" else f"{word}_invalid"}
+        return {f"{word}_{rule}"}
 
     def _follow(self, rule: ColumnRule, origin: str | None, zone: str) -> _Said:
         lost: set[str] = set()

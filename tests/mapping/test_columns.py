@@ -71,7 +71,7 @@ def test_null_send_erases(
         '{"key":"2","x":null}',
         '{"key":"3"}',
     ]
-    assert found.losses == {"x": {"omitted_invalid": 1}}
+    assert found.losses == {"x": {"omitted_not_an_integer": 1}}
 
 
 def test_on_invalid_null(
@@ -85,7 +85,26 @@ def test_on_invalid_null(
         '{"key":"1"}',
         '{"key":"2","x":null}',
     ]
-    assert found.losses == {"x": {"nulled_invalid": 1}}
+    assert found.losses == {"x": {"nulled_not_an_integer": 1}}
+
+
+def test_values_are_lost_for_a_reason(run: Run) -> None:
+    """Each reason is a loss of its own with its own examples: unread, in no calendar, and no date at all."""
+    texts = [
+        "1980-05-01T10:00Z",
+        "0000-00-00",
+        "13/04/1977",
+        "0000-00-00",
+        "soon",
+        "0001-01-01T00:00+05:00",
+    ]
+    found = run("type: datetime, on_invalid: omit", texts)
+    assert found.losses == {
+        "x": {"omitted_zero_date": 2, "omitted_not_a_datetime": 2, "omitted_out_of_calendar": 1}
+    }
+    examples = found.loss_examples["x"]
+    assert [before for before, _ in examples["omitted_not_a_datetime"]] == ["13/04/1977", "soon"]
+    assert [before for before, _ in examples["omitted_out_of_calendar"]] == [texts[-1]]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +140,7 @@ def test_default_is_for_the_absent_only(run: Run) -> None:
     """A default stands in for no value, never for a broken one, and is counted."""
     found = run("type: integer, default: 7, on_invalid: omit", ["1", None, "", "x"])
     assert found.accepted["x"].to_list() == [1, 7, 7, None]
-    assert found.losses == {"x": {"defaulted": 2, "omitted_invalid": 1}}
+    assert found.losses == {"x": {"defaulted": 2, "omitted_not_an_integer": 1}}
 
 
 def test_required(run: Run) -> None:

@@ -127,7 +127,7 @@ def test_what_a_function_refuses_breaks_its_rule(run: Run) -> None:
     assert found.rejected.select("rule", "value").rows() == [("ambiguous_number", " 1,234 ")]
     softened = run("type: text, apply: ['phone': NL], on_invalid: omit", ["12", "06 1234 5678"])
     assert softened.accepted["x"].to_list() == [None, "+31612345678"]
-    assert softened.losses == {"x": {"omitted_invalid": 1, "phone_formatted": 1}}
+    assert softened.losses == {"x": {"omitted_not_a_phone_number": 1, "phone_formatted": 1}}
 
 
 @pytest.mark.parametrize(

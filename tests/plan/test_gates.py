@@ -107,6 +107,27 @@ def test_a_loss_beyond_its_limit_breaks_the_gate(
     assert verdicts(plan.document.gates)["max_loss"] == ("broken" if broken else "ok")
 
 
+@pytest.mark.parametrize(
+    ("place", "limit", "verdict"),
+    [
+        ("contacts.born", "4%", "broken"),
+        ("contacts.born", "6%", "ok"),
+        ("contacts.born.omitted_invalid", "4%", "broken"),
+        ("contacts.born.omitted_not_a_date", "2%", "broken"),
+        ("contacts.born.omitted_out_of_calendar", "2%", "ok"),
+    ],
+)
+def test_broken_values_count_together(bench, place: str, limit: str, verdict: str) -> None:
+    """Of 100 rows three break one rule and two another: a limit on the column, or on all rules, is on the five."""
+    counts = bench.plan(offline=True).document.datasets["contacts"]
+    losses = {"born": {"omitted_not_a_date": 3, "omitted_out_of_calendar": 2}}
+    changed = counts.model_copy(
+        update={"losses": losses, "read": 100, "filtered": 0, "rejected": 0, "outside_delta": 0}
+    )
+    gates = Gates.model_validate({"max_loss": {place: limit}})
+    assert verdicts(judge_gates({"contacts": changed}, {}, gates))["max_loss"] == verdict
+
+
 @pytest.mark.parametrize("place", ["contact.name", "contacts.nam", "contacts.name.trimed"])
 def test_a_limit_on_what_is_not_there_is_refused(bench, place: str) -> None:
     """It would never stop anything; the nearest name is offered."""
