@@ -398,6 +398,7 @@ def _mapping_used(mapping: Mapping) -> MappingUsed:
         key=mapping.key,
         alternative_keys=mapping.alternative_keys,
         recipe_columns=tuple(name for name, column in mapping.columns.items() if column.recipe),
+        consent_columns=tuple(name for name, column in mapping.columns.items() if column.consent),
         stored_columns={
             name: stored
             for name, stored in stored_columns(list(mapping.columns)).items()

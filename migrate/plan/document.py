@@ -58,6 +58,7 @@ class MappingUsed(FileUsed):
     key: tuple[str, ...]
     alternative_keys: tuple[tuple[str, ...], ...] = ()
     recipe_columns: tuple[str, ...]
+    consent_columns: tuple[str, ...] = ()
     stored_columns: dict[str, str]
     """Mapped columns that stand under another name in the plan's Parquet files, since theirs is taken there."""
     after: tuple[FileUsed, ...] = ()

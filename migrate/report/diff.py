@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from migrate.report.diff_view import DatasetView, DiffView
@@ -39,6 +39,7 @@ def render_diff(view: DiffView) -> str:
         _changes,
         _samples,
         _rejects,
+        _consents,
         _losses,
         _shared,
         _merges,
@@ -108,16 +109,40 @@ def _rejects(view: DiffView) -> str:
     return render_rejects_of(found)
 
 
+def _consents(view: DiffView) -> str:
+    rows: list[Row] = []
+    reasons: list[Row] = []
+    for dataset in view.datasets:
+        for one in dataset.consents:
+            answers = (one["yes"], one["no"], one["none"], one["lost_rows"])
+            rows.append([dataset.name, one["column"], *answers])
+            reasons += [
+                [dataset.name, one["column"], loss["rows"], loss["says"], _example(loss)]
+                for loss in one["lost"]
+            ]
+    heads = ["dataset", "column", "yes", "no", "no answer", "lost"]
+    parts = [
+        _titled("Consents as they would arrive:", heads, rows),
+        _titled(
+            "Consents that are lost:", ["dataset", "column", "rows", "why", "example"], reasons
+        ),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _example(loss: Mapping[str, Any]) -> str:
+    pair = next(iter(loss["examples"]), None)
+    return f"{shorten(pair['before'])} -> {shorten(pair['after'])}" if pair else ""
+
+
 def _losses(view: DiffView) -> str:
     rows: list[Row] = []
     for dataset in view.datasets:
         for entry in dataset.losses[:_COLUMNS]:
-            example = next(iter(entry["examples"]), None)
-            pair = f"{shorten(example['before'])} -> {shorten(example['after'])}" if example else ""
-            rows.append([dataset.name, entry["column"], entry["loss"], entry["rows"], pair])
-    return _titled(
-        "What values lose on the way:", ["dataset", "column", "loss", "rows", "example"], rows
-    )
+            counts = (entry["rows"], f"{entry['share']:.1%}")
+            rows.append([dataset.name, entry["column"], entry["loss"], *counts, _example(entry)])
+    heads = ["dataset", "column", "loss", "rows", "share", "example"]
+    return _titled("What values lose on the way:", heads, rows)
 
 
 def _merges(view: DiffView) -> str:
@@ -233,6 +258,7 @@ def _summarise_dataset(view: DatasetView) -> dict[str, Any]:
         "samples": view.samples,
         "rejects": view.rejects,
         "loss_list": view.losses,
+        "consents": view.consents,
         "clusters": view.clusters,
         "odd_keys": view.odd,
         "shared_keys": view.shared,

@@ -20,6 +20,7 @@ from migrate.mapping.rules import LOSSES, RULES
 from migrate.plan.key_clusters import BEFORE_COLLAPSE
 from migrate.plan.open_plan import read_totals
 from migrate.report.about import Fact, facts_of_plan
+from migrate.report.consents import view_consents
 from migrate.report.shown import Shown
 from migrate.report.terminal import format_duration
 
@@ -53,6 +54,7 @@ class DatasetView:
     samples: Rows
     rejects: Rows
     losses: Rows
+    consents: Rows
     clusters: Rows
     odd: Rows
     shared: Rows
@@ -115,13 +117,15 @@ def _unknowable(document: PlanDocument) -> tuple[str, ...]:
 
 def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> DatasetView:
     types = column_types(plan, name)
+    losses = _losses(plan, name, counts, types, shown)
     return DatasetView(
         name=name,
         counts=counts,
         changes=_changes(counts),
         samples=_samples(plan, name, types, shown),
         rejects=_rejects(plan, name, shown),
-        losses=_losses(plan, name, counts, types, shown),
+        losses=losses,
+        consents=view_consents(plan, name, losses),
         clusters=_clusters(plan, name, shown),
         odd=_odd(plan, name, shown),
         shared=shared_keys(plan, name, shown),
