@@ -1,4 +1,4 @@
-"""No rule is the planner's alone: what it rejects the verifier leaves out, too, under the same name."""
+"""What no request can carry is too large to planner and verifier alike."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import migrate.verify
 from migrate.mapping.files import read_mappings
-from migrate.mapping.rules import RULES
 from migrate.mapping.transform import Settings, map_rows
 from migrate.plan.batches import large_rows
 from migrate.snapshot.records import add_fields, identify_page
@@ -29,14 +27,6 @@ columns:
   more: {from: more, type: text}
   size: {from: size, type: integer}
 """
-
-
-@pytest.mark.parametrize("rule", sorted(RULES))
-def test_the_verifier_knows_each_rule(rule: str) -> None:
-    """Every rule of the planner's list stands in the verifier's own code."""
-    folder = Path(migrate.verify.__file__).parent
-    code = "".join(file.read_text(encoding="utf-8") for file in folder.rglob("*.py"))
-    assert rule in code
 
 
 LETTERS = ["x", '"', "\\", "\n", "\u0001", "é", "🙂", "/", "\u007f", "\u2028"]
