@@ -72,7 +72,8 @@ def verify_deeply(
         for dataset, expected in every:
             if isinstance(expected, str):
                 if dataset in datasets:
-                    yield DeepDataset(dataset, expected=0, compared=0, unverifiable={"*": expected})
+                    rows, why = plan.document.datasets[dataset].planned, {"*": expected}
+                    yield DeepDataset(dataset, 0, 0, unverified=rows, unverifiable=why)
                 continue
             with contextlib.closing(expected.shelf):
                 if dataset in datasets:

@@ -91,7 +91,9 @@ def run_reconcile(
             ):
                 found[dataset.dataset] = replace(found[dataset.dataset], deep=dataset)
             for unread in [one for one, entry in found.items() if entry.deep is None]:
-                nothing = DeepDataset(unread, 0, 0, unverifiable={"*": "no mapping file makes it"})
+                rows = plan.document.datasets[unread].planned
+                why = {"*": "no mapping file makes it"}
+                nothing = DeepDataset(unread, 0, 0, unverified=rows, unverifiable=why)
                 found[unread] = replace(found[unread], deep=nothing)
     not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
     standing = read_standing(context.workspace, plan)
@@ -174,8 +176,11 @@ def _summarise_deep(deep: DeepDataset) -> dict[str, Any]:
         "recipe_changed": deep.recipe_changed,
         "merged_away": deep.merged_away,
         "pending": deep.pending,
+        "moving": deep.moving,
         "compared": deep.compared,
+        "judged": deep.expected,
         "verified": deep.verified,
+        "unverified": deep.unverified,
         "there_before": deep.there_before,
         "outside": deep.outside,
         "unsettled": dict(deep.unsettled),

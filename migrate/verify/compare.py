@@ -99,6 +99,7 @@ def compare_bucket(
         last.select(pl.all().name.prefix("t:")), left_on=KEY, right_on=f"t:{KEY}", how="inner"
     )
     missing = judged.join(last, on=KEY, how="anti")
+    unsettled["undecided"] = sum(_is_undecided(row, known) for row in missing.iter_rows(named=True))
     extra = held.join(bucket.rows, on=KEY, how="anti")
     doubled = held.join(rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
     foreign, there_before = _name_extra(extra, known)
@@ -136,7 +137,7 @@ def _name_missing(
     found: list[Finding] = []
     columns = missing.select(KEY, "state", "masterid", SOURCE, ID)
     for key, state, masterid, source, id_ in columns.iter_rows():
-        if state == "not_planned" and (source, id_) in known.undecided:
+        if _is_undecided({"state": state, SOURCE: source, ID: id_}, known):
             continue
         if masterid in known.gone:
             # The load itself was told so, and the count equation has it: nothing is missing.
@@ -145,6 +146,11 @@ def _name_missing(
             finding, name = "missing", _why_missing(state, masterid, known, absorbed)
         found.append((finding, name, key, masterid, None, None, None, source, id_, None))
     return found
+
+
+def _is_undecided(row: Mapping[str, object], known: KnownRows) -> bool:
+    """Whether a row that was not planned may be right not to be: a column that cannot be worked out decided of it."""
+    return row["state"] == "not_planned" and (row[SOURCE], row[ID]) in known.undecided
 
 
 def _why_missing(

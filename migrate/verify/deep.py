@@ -53,7 +53,11 @@ class DeepDataset:
 
     `file` has all findings, with the columns of `compare.SCHEMA`, and `samples` a few of each kind; `by_name` counts
     them by finding and name. `outside`: keys that nothing may have changed since the last plan, not compared.
-    `unverifiable` names columns (or `*`, the dataset) that the verifier could not work out, with the reason.
+    `unverifiable` names columns (or `*`, the dataset) that the verifier could not work out, with the reason;
+    `unverified` counts the planned rows of such a dataset. `moving`: records beyond the expected that come and go.
+
+    **Guarantees**: compared = verified + different + recipe_changed + those of them that are pending; expected =
+    verified + different + recipe_changed + missing + merged_away + pending + unsettled.
     """
 
     dataset: str
@@ -66,7 +70,9 @@ class DeepDataset:
     recipe_changed: int = 0
     merged_away: int = 0
     pending: int = 0
+    moving: int = 0
     verified: int = 0
+    unverified: int = 0
     there_before: int = 0
     outside: int = 0
     unsettled: Mapping[str, int] = field(default_factory=dict)
@@ -81,7 +87,7 @@ class DeepDataset:
         """`mismatch` for what counts, `pending` for what still moves, `unverified` where a column could not be told."""
         if self.missing or self.extra or self.doubled or self.different:
             return "mismatch"
-        if self.pending:
+        if self.pending or self.moving:
             return "pending"
         return "unverified" if self.unverifiable else "match"
 
@@ -105,10 +111,10 @@ def verify_dataset(
     forget_reading(folder)
     try:
         tally = _compare_all(expected, known, read_pages(target, dataset_id, reading), folder / "0")
-        settled, pending = tally.files, 0
+        settled, moving = tally.files, list[Path]()
         for number in range(1, _ROUNDS + 1):
             if not tally.findings:
-                settled, pending = tally.files, 0
+                settled, moving = tally.files, []
                 break
             before = tally
             forget_reading(reading.folder)
@@ -116,13 +122,13 @@ def verify_dataset(
             tally = _compare_all(
                 expected, known, read_pages(target, dataset_id, reading), folder / str(number)
             )
-            settled, pending = _agreed(before, tally)
-            if not pending:
+            settled, moving = _agreed(before, tally)
+            if not moving:
                 break
         if known.rest.coming is not None:
             settled, waiting = _held_back(settled, known)
-            pending += waiting
-        return _count(expected, tally, settled, pending, file)
+            moving += waiting
+        return _count(expected, tally, settled, moving, file)
     finally:
         forget_reading(folder)
 
@@ -170,33 +176,40 @@ def _compare_all(expected: Expected, known: Known, pages: Pages, folder: Path) -
     return tally
 
 
-def _agreed(first: _Tally, second: _Tally) -> tuple[list[Path], int]:
-    """Files of the findings that both readings have, and how many of the second are new or changed."""
-    files: list[Path] = []
-    pending = 0
+def _agreed(first: _Tally, second: _Tally) -> tuple[list[Path], list[Path]]:
+    """Files of the findings that both readings have, and of those that are new or changed in the second."""
+    settled, moving = [], list[Path]()
     for earlier, later in zip(first.files, second.files, strict=True):
+        before = parquet.read(earlier)
         found = parquet.read(later)
-        both = found.join(parquet.read(earlier), on=list(IDENTITY), how="semi", nulls_equal=True)
-        pending += found.height - both.height
-        files.append(later.with_name(f"both-{later.name}"))
-        parquet.write(both, files[-1], statistics=False)
-    return files, pending
+        both = found.join(before, on=list(IDENTITY), how="semi", nulls_equal=True)
+        new = found.join(before, on=list(IDENTITY), how="anti", nulls_equal=True)
+        settled.append(_put_beside(later, "both", both))
+        if new.height:
+            moving.append(_put_beside(later, "new", new))
+    return settled, moving
 
 
-def _held_back(files: list[Path], known: Known) -> tuple[list[Path], int]:
-    """The files without findings that the target's preparation may still take away, and how many those are."""
-    kept, waiting = [], 0
+def _held_back(files: list[Path], known: Known) -> tuple[list[Path], list[Path]]:
+    """The files without findings that the target's preparation may still take away, and files of those."""
+    kept, waiting = [], list[Path]()
     for file in files:
         found = parquet.read(file)
         waits = hold_back(found, known.rest.begun, coming=bool(known.rest.coming))
-        waiting += int(waits.sum())
-        kept.append(file.with_name(f"kept-{file.name}"))
-        parquet.write(found.filter(~waits), kept[-1], statistics=False)
+        kept.append(_put_beside(file, "kept", found.filter(~waits)))
+        if waits.any():
+            waiting.append(_put_beside(file, "waiting", found.filter(waits)))
     return kept, waiting
 
 
+def _put_beside(file: Path, kind: str, findings: pl.DataFrame) -> Path:
+    beside = file.with_name(f"{kind}-{file.name}")
+    parquet.write(findings, beside, statistics=False)
+    return beside
+
+
 def _count(
-    expected: Expected, tally: _Tally, settled: list[Path], pending: int, file: Path
+    expected: Expected, tally: _Tally, settled: list[Path], moving: list[Path], file: Path
 ) -> DeepDataset:
     """The numbers of one dataset, with its findings in order in `file`. A record with several columns counts once."""
     order = ["finding", "key", "column", "masterid"]
@@ -204,6 +217,12 @@ def _count(
         parquet.sink(parquet.scan(settled).sort(order, maintain_order=True), temporary)
     found = parquet.scan(file)
     records = _pairs(found.unique(["finding", "key", "masterid"]).group_by("finding").len())
+    recipe, differing = _keys_of(found, "recipe_changed"), _keys_of(found, "different")
+    # pl.concat of no frames is an error, and a scan of no files as well
+    open_ = pl.concat(map(parquet.read, moving)) if moving else found.clear().collect()
+    still = open_.filter(~pl.col("finding").is_in(["extra", "doubled"]))
+    at_rest = differing | recipe | _keys_of(found, "missing") | _keys_of(found, "merged_away")
+    differs_still = _keys_of(open_, "different") | _keys_of(open_, "recipe_changed")
     cells = _pairs(found.filter(pl.col("finding") == "different").group_by("column").len())
     by_name: dict[str, dict[str, int]] = {}
     for finding, name, count in (
@@ -218,8 +237,9 @@ def _count(
         expected=tally.expected,
         compared=tally.compared,
         # compared = verified + those with a difference, for good or still moving
-        verified=max(0, tally.compared - _with_difference(found) - pending),
-        pending=pending,
+        verified=tally.compared - len(differing | recipe | differs_still),
+        pending=len(set(still.get_column("key")) - at_rest),
+        moving=open_.height - still.height,
         there_before=tally.there_before,
         outside=tally.outside,
         unsettled=dict(tally.unsettled),
@@ -232,15 +252,15 @@ def _count(
         extra=records.get("extra", 0),
         doubled=records.get("doubled", 0),
         different=records.get("different", 0),
-        recipe_changed=records.get("recipe_changed", 0),
+        recipe_changed=len(recipe - differing),
         merged_away=records.get("merged_away", 0),
     )
 
 
-def _with_difference(found: pl.LazyFrame) -> int:
-    """How many records hold another value somewhere, whether that counts or not."""
-    differs = found.filter(pl.col("finding").is_in(["different", "recipe_changed"]))
-    return int(differs.select("key", "masterid").unique().select(pl.len()).collect().item())
+def _keys_of(found: pl.LazyFrame | pl.DataFrame, finding: str) -> set[str]:
+    """The keys of the records with a finding."""
+    keys = found.lazy().filter(pl.col("finding") == finding).select(pl.col("key").unique())
+    return set(keys.collect().get_column("key"))
 
 
 def _pairs(counted: pl.LazyFrame) -> dict[str, int]:

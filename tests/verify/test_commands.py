@@ -26,7 +26,7 @@ from migrate.privacy.mask import workspace_masker
 from migrate.report.reconcile import render_reconciliation
 from migrate.totals.table import Figure
 from migrate.verify import spill
-from migrate.verify.expected import Expected, expect_dataset
+from migrate.verify.expected import Expected, expect_files
 from migrate.verify.reconcile import Reconciliation
 from migrate.verify.rules import DatasetRules
 
@@ -228,9 +228,9 @@ def test_deep_and_totals_work_the_source_out_once(
 
     def count(rules: DatasetRules, *rest: Any) -> Expected:
         passes.append(rules.dataset)
-        return expect_dataset(rules, *rest)
+        return expect_files(rules, *rest)
 
-    monkeypatch.setattr(deep, "expect_dataset", count)
+    monkeypatch.setattr(deep, "expect_files", count)
     found = reconcile_with_totals(served.context, None, deep=True, wait_s=0)
     beside = list(found.totals)
     assert sorted(passes) == sorted(DATASETS)
@@ -250,7 +250,7 @@ def test_stopped_with_totals_the_same_command_goes_on(
     def stop(*_: Any) -> Expected:
         raise Interrupted("stopped")
 
-    monkeypatch.setattr(deep, "expect_dataset", stop)
+    monkeypatch.setattr(deep, "expect_files", stop)
     with pytest.raises(Interrupted) as caught:
         reconcile_with_totals(served.context, served.plan, deep=True, wait_s=0)
     assert caught.value.hint == f"migrate reconcile --deep --totals --plan {served.plan}"

@@ -25,7 +25,7 @@ from migrate.verify.expected import expect_dataset
 from migrate.verify.readback import Reading
 from migrate.verify.rules import Conventions, read_rules
 
-from .conftest import CONTACTS, DATASETS, OLD, Migrated, old_keys
+from .conftest import CONTACTS, DATASETS, OLD, ORDERS, Migrated, old_keys
 
 Found = tuple[str, str, str | None]
 """A finding, its name and the column."""
@@ -151,10 +151,21 @@ def verify(
             lambda _rows: None,
             page_rows=25,
         )
-        return verify_dataset(
+        result = verify_dataset(
             migrated.expected[dataset], migrated.known[dataset], client, dataset, reading, lambda _s: None,
             migrated.memory.parent / f"differences-{uuid4()}.parquet",
         )  # fmt: skip
+    assert (
+        judged_once(result) == result.expected == migrated.plan.document.datasets[dataset].planned
+    )
+    return result
+
+
+def judged_once(result: DeepDataset) -> int:
+    """The records in all the states that one can be found in."""
+    differing = result.different + result.recipe_changed
+    absent = result.missing + result.merged_away + sum(result.unsettled.values())
+    return result.verified + differing + absent + result.pending
 
 
 def found_in(result: DeepDataset) -> list[Found]:
@@ -256,3 +267,32 @@ def test_what_moves_between_two_readings_is_pending(migrated: Migrated, tmp_path
             expected, known, client, "orders", reading, write_it, folder / "differences.parquet"
         )
     assert (found_in(result), result.verdict) == ([], "match")
+    assert (result.verified, judged_once(result)) == (result.expected, result.expected)
+
+
+def test_what_goes_on_moving_is_counted_once(migrated: Migrated, tmp_path: Path) -> None:
+    """Records that change from reading to reading, in two columns each, are pending once; all records are told once."""
+    payloads = pl.read_parquet(migrated.plan.file("orders", "records.parquet"))["payload"]
+    rows = [json.loads(payload) for payload in payloads]
+    readings = 0
+    with migrated.target(tmp_path) as client:
+
+        def change(of: slice) -> None:
+            changed = [{**row, "currency": "ZZZ", "source": "nobody"} for row in rows[of]]
+            assert client.upsert_batch("orders", json.dumps(changed).encode()).status == 200
+
+        def change_others(_seconds: float) -> None:
+            nonlocal readings
+            readings += 1
+            change(slice(readings * 3, readings * 3 + 3))
+
+        change(slice(0, 1))
+        reading = Reading(
+            tmp_path / "pages", lambda: datetime.now(UTC), Event(), lambda _rows: None
+        )
+        expected, known = migrated.expected["orders"], migrated.known["orders"]
+        file = tmp_path / "differences.parquet"
+        result = verify_dataset(expected, known, client, "orders", reading, change_others, file)
+    assert (result.different, result.pending) == (1 + 3 * (readings - 1), 3)
+    assert judged_once(result) == result.expected == ORDERS
+    assert result.verdict == "mismatch"
