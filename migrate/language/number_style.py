@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_CURRENCY = "EUR|USD|GBP|CHF|SEK|DKK|NOK|PLN|CZK|HUF|eur|euro|Euro|kr\\.?|Kč|zł|US[$]|[$€£¥]"
+_CURRENCY = "EUR|USD|GBP|CHF|SEK|DKK|NOK|PLN|CZK|HUF|eur|euro|Euro|kr\\.?|Kč|zł|[A-Z]{2}[$£¥]|[$£¥][A-Z]{2}|[$€£¥]"
 _AFFIX = rf"[-+( \u00a0\u202f]*({_CURRENCY})?[-+ \u00a0\u202f]*"
 _SPACE = "['’ \u00a0\u202f]"
 EVIDENCE: Mapping[str, str] = {

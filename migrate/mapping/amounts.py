@@ -63,10 +63,18 @@ _CODES = frozenset(
     )
 )
 _NAMES = (
-    "euros", "euro", "us$", "a$", "c$", "hk$", "r$", "kr.", "kr", "kč", "zł", "ft", "sfr.", "sfr", "fr.", "fr", "lei",
+    "euros", "euro", "a$", "c$", "r$", "kr.", "kr", "kč", "zł", "ft", "sfr.", "sfr", "fr.", "fr", "lei",
+    "fcfa", "f cfa", "fcfp", "cfpf", "ös", "fb",
 )  # fmt: skip
+# a dollar or a pound of one country: US$ in English, $US in French
+_OF_A_COUNTRY = "[A-Z]{2}[$£¥]|[$£¥₤][A-Z]{2}"
 _CURRENCY = "|".join(
-    [*sorted(map(re.escape, _NAMES), key=len, reverse=True), *sorted(_CODES), f"[{_SIGNS}]"]
+    [
+        *sorted(map(re.escape, _NAMES), key=len, reverse=True),
+        *sorted(_CODES),
+        _OF_A_COUNTRY,
+        f"[{_SIGNS}]",
+    ]
 )
 # a sign may stand at any of four places, ",-" for no cents behind the number
 _AMOUNT = re.compile(

@@ -26,7 +26,8 @@ _ALIKE = str.maketrans(
     | {"＋": "+"}
 )
 _WORDS = (
-    "euros", "euro", "us$", "a$", "c$", "hk$", "r$", "kr.", "kr", "kč", "zł", "ft", "sfr.", "sfr", "fr.", "fr", "lei",
+    "euros", "euro", "a$", "c$", "r$", "kr.", "kr", "kč", "zł", "ft", "sfr.", "sfr", "fr.", "fr", "lei",
+    "fcfa", "f cfa", "fcfp", "cfpf", "ös", "fb",
 )  # fmt: skip
 _CODES = frozenset(
     str.split(
@@ -102,6 +103,7 @@ def _side(text: str) -> tuple[str, int]:
     if not word:
         return signs, 0
     is_sign = len(word) == 1 and unicodedata.category(word) == "Sc"
+    is_sign = is_sign or re.fullmatch("[A-Za-z]{2}[$£¥]|[$£¥₤][A-Za-z]{2}", word) is not None
     if not (is_sign or word.upper() in _CODES or word.casefold() in _WORDS):
         raise Broken("not_an_amount")
     return signs, 1
