@@ -50,7 +50,10 @@ def _project_then(project: Project, plan: Plan) -> Project:
     settings, document = plan.document.settings, plan.document
     zones = cast("dict[str, str]", settings.get("datatrics.timezones", {}))
     aliases = cast("dict[str, str]", settings.get("datatrics.source_aliases", {}))
-    datatrics = project.datatrics.model_copy(update={"timezones": zones, "source_aliases": aliases})
+    number = settings.get("datatrics.project_id", project.datatrics.project_id)
+    datatrics = project.datatrics.model_copy(
+        update={"timezones": zones, "source_aliases": aliases, "project_id": number}
+    )
     octolis = project.octolis.model_copy(
         update={
             "float_digits": settings.get("octolis.float_digits", project.octolis.float_digits),

@@ -21,7 +21,7 @@ from migrate.plan.document import (
     SnapshotUsed,
 )
 from migrate.plan.gates import judge_gates
-from migrate.plan.settings import settings_that_matter
+from migrate.plan.settings import SINCE, settings_that_matter
 from migrate.plan.totals import read_tables
 from migrate.totals.table import Table
 from migrate.workspace import Workspace, sha256_file
@@ -176,7 +176,7 @@ def _setting_changes(plan: Plan, project: Project) -> Iterator[str]:
     for name, was in plan.document.settings.items():
         if now.get(name) != was:
             yield f"{name} in {project.file.name} was changed: {_describe_setting(was, now.get(name))}"
-    for name in sorted(now.keys() - plan.document.settings.keys()):
+    for name in sorted(now.keys() - plan.document.settings.keys() - SINCE):
         yield f"{name} in {project.file.name} is new"
     for dataset, was_id in plan.document.dataset_ids.items():
         if project.octolis.datasets.get(dataset) != was_id:

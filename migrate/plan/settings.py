@@ -7,12 +7,15 @@ import json
 from migrate.config import Project
 from migrate.workspace import sha256_bytes
 
+SINCE = frozenset({"datatrics.project_id"})
+"""Settings that a plan of an earlier version does not name: what it lacks is no change of it."""
 PlanSettings = dict[str, str | int | dict[str, str]]
 
 
 def settings_that_matter(project: Project) -> PlanSettings:
     """What decides values, keys, batches and where they go; a change of these makes a plan stale."""
     return {
+        "datatrics.project_id": project.datatrics.project_id,
         "datatrics.timezones": dict(sorted(project.datatrics.timezones.items())),
         "datatrics.source_aliases": dict(sorted(project.datatrics.source_aliases.items())),
         "octolis.base_url": project.octolis.base_url,

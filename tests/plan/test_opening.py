@@ -95,7 +95,7 @@ def test_a_stale_plan_says_all_that_changed(bench) -> None:
         "contacts", (bench.project.mappings / "contacts.yaml").read_text() + "# a remark\n"
     )
     (bench.project.mappings / "orders.yaml").unlink()
-    bench.set("datatrics", timezones={"*": "Europe/Paris"})
+    bench.set("datatrics", timezones={"*": "Europe/Paris"}, project_id="2")
     bench.set("octolis", batch_bytes=10_000, datasets={"contacts": "other", "orders": "id-orders"})
     with pytest.raises(Stale) as caught:
         check_fresh(plan, bench.project, bench.workspace)
@@ -104,6 +104,7 @@ def test_a_stale_plan_says_all_that_changed(bench) -> None:
         "- mapping contacts.yaml (contacts) was edited: 1 line added, 0 removed",
         "    +# a remark",
         "- mapping orders.yaml (orders) is gone",
+        "- datatrics.project_id in migrate.toml was changed: '1' then, '2' now",
         "- datatrics.timezones in migrate.toml was changed: '*': None then, 'Europe/Paris' now",
         "- octolis.batch_bytes in migrate.toml was changed: 5000000 then, 10000 now",
         "- the id of dataset 'contacts' in migrate.toml was changed",
