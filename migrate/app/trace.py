@@ -23,7 +23,8 @@ from migrate.target.client import TargetClient
 from migrate.verify.evaluate import Evaluator
 from migrate.verify.expected import expect_dataset
 from migrate.verify.lookup import LookupTable, looked_up_columns
-from migrate.verify.record import Record, field_reader
+from migrate.verify.made import Record
+from migrate.verify.record import reach, split_object
 from migrate.verify.rules import Conventions, DatasetRules, read_rules
 from migrate.verify.steps import RowSteps, follow
 from migrate.verify.trace import (
@@ -207,7 +208,8 @@ class _Tracing:
         )
         try:
             evaluator = Evaluator(rules, self.conventions, self._tables(rules, [self.row]))
-            return [_shown(steps) for steps in follow(evaluator, record)]
+            with contextlib.closing(evaluator):
+                return [_shown(steps) for steps in follow(evaluator, record)]
         except Unverifiable as doubt:
             return [{"why": f"not verifiable independently: {doubt}"}]
 
@@ -276,7 +278,7 @@ def _identity(row: Facts) -> str | None:
 
 
 def _read(name: str, row: Facts) -> str | None:
-    return field_reader(name)(Record(row["_raw"], row["_source"], row["_id"]))
+    return reach(split_object(row["_raw"].encode()) or {}, name)
 
 
 def _shown(steps: RowSteps) -> Facts:

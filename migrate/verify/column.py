@@ -1,138 +1,279 @@
-"""One column of a mapping, from the texts it starts with to the value that is sent, or the rule that is broken."""
+"""One column of a mapping in DuckDB's SQL, from the text it starts with to the value that is sent.
+
+A text that breaks a rule becomes a mark: NUL and the rule's name. No other text has a NUL from the first step on, and
+every step leaves a mark as it is. What a step changes nothing of is told in SQL where that is quick; what is left is
+worked out by the functions of `apply` and `typed`, once for each different text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from migrate.verify.apply import function_of
-from migrate.verify.record import NUL, Reader, Record
+from migrate.language.patterns import WHITE_SPACE
+from migrate.verify.apply import function_of, left_alone
+from migrate.verify.language.forms import lowered
+from migrate.verify.language.moments import plain_day, plain_moment
+from migrate.verify.language.steps import Writer, quoted
 from migrate.verify.rules import ColumnRule
-from migrate.verify.typed import Broken, reader_of
+from migrate.verify.typed import Broken, plain_texts, reader_of
 
-Found = tuple[str | None, bool]
-"""A column's canonical text, and whether it gives way to another record's: null itself is sent, or a default."""
-ColumnRun = Callable[[Record, str], Found]
-"""Gives a record's value; the text is the zone of its naive times. Raises Broken where the record is rejected."""
-_NOTHING: Found = (None, False)
+MARK = "chr(0)"
+_UNLISTED = "unlisted_value"
 
 
-def compute_column(
-    rule: ColumnRule, lanes: list[Reader], float_digits: str, key: tuple[str, ...]
-) -> ColumnRun:
-    """A column from its texts to its value. Raises Unverifiable."""
-    run = _lane(rule, float_digits)
-    missing = "required_missing" if rule.required else "key_missing" if rule.name in key else None
-    rejects = rule.on_invalid == "reject" or missing is not None
+@dataclass(frozen=True)
+class Zones:
+    """The zone of a row's naive times, and all that it may be."""
 
-    def settle(value: str | None, broken: str | None, said: bool) -> Found:
-        if broken is not None and (rejects or broken == "unlisted_value"):
-            raise Broken(broken)
-        if value is not None:
-            return value, False
-        if missing:
-            raise Broken(missing)
-        if broken is not None:
-            return None, rule.on_invalid == "null"
-        return None, rule.sends_null and not said
-
-    silent: Found = (None, True) if rule.sends_null else _NOTHING
-    simple = rule.default is None and missing is None
-
-    def one(record: Record, zone: str) -> Found:
-        try:
-            text = lanes[0](record) or None
-        except Broken as found:
-            return settle(None, found.rule, True)
-        if text is None and simple:
-            return silent
-        lane = run(text, zone)
-        if lane.value is not None:
-            return lane.value, lane.is_default
-        return settle(None, lane.rule, lane.said)
-
-    return one if len(lanes) == 1 else _several(rule, float_digits, lanes, settle)
+    sql: str
+    names: Collection[str]
 
 
-def _several(
-    rule: ColumnRule,
-    float_digits: str,
-    lanes: list[Reader],
-    settle: Callable[[str | None, str | None, bool], Found],
-) -> ColumnRun:
-    """A consent of several fields: all are heard, and the default stands in where none says anything."""
-    run = _lane(replace(rule, default=None), float_digits)
+@dataclass(frozen=True)
+class Setting:
+    """What else counts beside a column's rule: zones, what "6 digits" means, the key, and whether a NUL may come."""
 
-    def several(record: Record, zone: str) -> Found:
-        heard = [run(read(record) or None, zone) for read in lanes]
-        if rule.default is not None and all(lane.value is lane.rule is None for lane in heard):
-            return rule.default, True
-        value, broken = _strictest(heard)
-        return settle(value, broken, any(lane.said for lane in heard))
-
-    return several
+    zones: Zones
+    float_digits: str
+    key: Collection[str]
+    has_nul: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Lane:
+    """One text on its way: the SQL after each step, by the step's name; the last one is its value or a mark.
+
+    `breaks`: whether there can be a mark. `said`: whether there was anything at first. `is_default`: whether the
+    default stands in.
+    """
+
+    steps: tuple[tuple[str, str], ...]
+    value: str
+    breaks: bool
+    said: str
+    is_default: str = "FALSE"
+
+    @property
+    def rule(self) -> str:
+        """The rule that the text broke."""
+        return (
+            f"(CASE WHEN {is_mark(self.value)} THEN substr({self.value}, 2) END)"
+            if self.breaks
+            else "NULL"
+        )
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's value, the rule by which its row is rejected (None where none can be), and where it gives way to
+    another record's: null itself is sent, or a default."""
+
+    lanes: tuple[Lane, ...]
+    value: str
+    rejects: str | None
+    weak: str | None
+
+
+def mark(rule: str) -> str:
+    """What a text becomes that breaks a rule."""
+    return f"({MARK} || {quoted(rule)})"
+
+
+def is_mark(text: str) -> str:
+    """Whether a text broke a rule."""
+    return f"starts_with({text}, {MARK})"
+
+
+def sendable(text: str, has_nul: bool) -> str:
+    """A text with nothing in it as NULL, and one with a NUL or half a surrogate pair as a mark."""
+    if not has_nul:
+        return f"NULLIF({text}, '')"
+    marked = mark("unsendable_text")
+    return f"(CASE WHEN contains({text}, {MARK}) THEN {marked} ELSE NULLIF({text}, '') END)"
+
+
 class _Lane:
-    """One text after all steps: its value, the rule it broke, and whether anything was said at all."""
+    """Writes the steps of a lane one after another."""
 
-    value: str | None
-    rule: str | None
-    said: bool
-    is_default: bool = False
+    def __init__(
+        self, writer: Writer, setting: Setting, rule: ColumnRule, start: str, breaks: bool
+    ) -> None:
+        self._writer, self._setting, self._rule = writer, setting, rule
+        self.steps: list[tuple[str, str]] = []
+        self.breaks = breaks
+        self.text = start
+        self._note(
+            "sql" if rule.sql is not None else "value" if rule.value is not None else "from", start
+        )
+
+    def _note(self, step: str, text: str) -> None:
+        self.text = self._writer.keep(text)
+        self.steps.append((step, self.text))
+
+    def _unless(self, alone: Collection[str], done: str) -> str:
+        """What is done to a text that is neither a mark nor one that the step leaves alone."""
+        conditions = [is_mark(self.text)] if self.breaks else []
+        conditions += alone
+        return (
+            f"(CASE WHEN {' OR '.join(conditions)} THEN {self.text} ELSE {done} END)"
+            if conditions
+            else done
+        )
+
+    def apply(self, name: str, argument: str | int | None) -> None:
+        """One function. Raises Unverifiable."""
+        text = self.text
+        match name:
+            case "trim":
+                done = f"NULLIF(trim({text}, {quoted(WHITE_SPACE)}), '')"
+            case "lowercase":
+                done = lowered(self._writer, text)
+            case "collapse_spaces":
+                done = f"regexp_replace({text}, {quoted(f'[{WHITE_SPACE}]+')}, ' ', 'g')"
+            case "uppercase":
+                done = self._unless([], lowered(self._writer, text, "upper"))
+            case "sha256":
+                done = self._unless([], f"sha256({text})")
+            case _:
+                called = self._writer.call(function_of(name, argument), text)
+                done = self._unless(left_alone(name, argument, text), f"NULLIF({called}, '')")
+                self.breaks = True
+        self._note(name if argument is None else f"{name}: {argument}", done)
+
+    def list(self, values: Mapping[str, str]) -> None:
+        """The text that `values` gives for a text."""
+        unlisted = self._rule.unlisted
+
+        def listed(one: str) -> str:
+            if one in values:
+                return values[one]
+            if unlisted == "reject":
+                raise Broken(_UNLISTED)
+            return one if unlisted == "keep" else ""
+
+        called = f"NULLIF({self._writer.call(listed, self.text)}, '')"
+        done = self._unless([], called)
+        self.breaks = self.breaks or unlisted == "reject"
+        self._note("values", done)
+
+    def default(self, default: str) -> str:
+        """The default where there is no text; gives back whether it stands in."""
+        is_default = f"({self.text} IS NULL)"
+        self._note("default", f"COALESCE({self.text}, {quoted(default)})")
+        return is_default
+
+    def read(self) -> None:
+        """The text by the column's type. Raises Unverifiable."""
+        rule, text = self._rule, self.text
+        read = reader_of(rule, self._setting.float_digits)
+        if rule.type == "text":
+            self._note("text", text)
+            return
+        if rule.type in {"datetime", "date"}:
+            zone = quoted(rule.timezone) if rule.timezone else self._setting.zones.sql
+            done = self._unless(
+                [], f"COALESCE({self._plain_time()}, {self._writer.call(read, text, zone)})"
+            )
+        else:
+            called = self._writer.call(lambda one: read(one, ""), text)
+            done = self._unless(plain_texts(rule.type, self._setting.float_digits, text), called)
+        self.breaks = True
+        self._note(rule.type, done)
+
+    def _plain_time(self) -> str:
+        rule, zones = self._rule, self._setting.zones
+        if rule.type == "date" and rule.format is None:
+            return plain_day(self._writer, self.text)
+        if rule.type == "date" or rule.format not in {None, "rfc_3339"}:
+            return "NULL"
+        if rule.timezone:
+            zones = Zones(quoted(rule.timezone), [rule.timezone])
+        return plain_moment(self._writer, self.text, zones.sql, zones.names)
 
 
-def _lane(rule: ColumnRule, float_digits: str) -> Callable[[str | None, str], _Lane]:
-    functions = [function_of(name, argument) for name, argument in rule.calls]
-    read = reader_of(rule, float_digits)
-    timezone = rule.timezone
-
-    def run(origin: str | None, zone: str) -> _Lane:
-        text, broken = origin, None
-        try:
-            if text is not None and NUL in text:
-                # told before any function hashes or cuts it
-                raise Broken("unsendable_text")
-            for function in functions:
-                if text is None:
-                    break
-                text = function(text) or None
-            text = _listed(rule, text)
-            is_default = text is None and rule.default is not None
-            if is_default:
-                text = rule.default
-            if text is not None:
-                return _Lane(read(text, timezone or zone), None, True, is_default)
-        except Broken as found:
-            broken = found.rule
-        return _Lane(None, broken, origin is not None)
-
-    return run
+def write_lane(
+    writer: Writer, setting: Setting, rule: ColumnRule, start: str, breaks: bool
+) -> Lane:
+    """A text through functions, listed values, default and type. Raises Unverifiable."""
+    lane = _Lane(writer, setting, rule, start, breaks)
+    for name, argument in rule.calls:
+        lane.apply(name, argument)
+    if rule.values is not None:
+        lane.list(rule.values)
+    is_default = "FALSE" if rule.default is None else lane.default(rule.default)
+    lane.read()
+    return Lane(
+        tuple(lane.steps), lane.text, lane.breaks, f"({lane.steps[0][1]} IS NOT NULL)", is_default
+    )
 
 
-def time_lane(rule: ColumnRule, float_digits: str) -> Callable[[str, str], str | None]:
-    """How a column reads a time of its field; None where it reads none. Raises Unverifiable."""
-    run = _lane(replace(rule, default=None), float_digits)
-    return lambda text, zone: run(text, zone).value
+def write_column(
+    writer: Writer, setting: Setting, rule: ColumnRule, starts: Sequence[str], breaks: bool
+) -> Column:
+    """A column from its texts to its outcome. Raises Unverifiable."""
+    lanes, value, broken, said, is_default = (
+        _only(writer, write_lane(writer, setting, rule, starts[0], breaks))
+        if len(starts) == 1
+        else _strictest(writer, setting, rule, starts, breaks)
+    )
+    broken = writer.keep(broken) if broken != "NULL" else broken
+    weak = [f"({value} IS NOT NULL AND {is_default})"] if rule.default is not None else []
+    if rule.on_invalid == "null":
+        weak.append(f"({value} IS NULL AND {broken} IS NOT NULL)")
+    if rule.sends_null:
+        weak.append(f"({value} IS NULL AND {broken} IS NULL AND NOT {said})")
+    return Column(lanes, value, _rejects(setting, rule, value, broken), " OR ".join(weak) or None)
 
 
-def _listed(rule: ColumnRule, text: str | None) -> str | None:
-    """The text that `values` gives for a text."""
-    if rule.values is None or text is None:
-        return text
-    if text in rule.values:
-        return rule.values[text]
-    if rule.unlisted == "reject":
-        raise Broken("unlisted_value")
-    return text if rule.unlisted == "keep" else None
+def _only(writer: Writer, lane: Lane) -> tuple[tuple[Lane, ...], str, str, str, str]:
+    """The column of one text: its way, value, broken rule, whether anything was said, whether the default stands in."""
+    value = lane.value
+    if lane.breaks:
+        value = writer.keep(f"(CASE WHEN NOT {is_mark(value)} THEN {value} END)")
+    return (lane,), value, lane.rule, lane.said, lane.is_default
 
 
-def _strictest(heard: list[_Lane]) -> tuple[str | None, str | None]:
-    """One consent of several fields: false if one says no, true only if none says anything else."""
-    broken = next((lane.rule for lane in heard if lane.rule is not None), None)
-    unclear = any(lane.said and lane.value is None for lane in heard)
-    values = {lane.value for lane in heard if lane.value is not None}
-    if "false" in values:
-        return "false", broken
-    return ("true" if values and not unclear else None), broken
+def _rejects(setting: Setting, rule: ColumnRule, value: str, broken: str) -> str | None:
+    """The rule by which a column rejects its row."""
+    missing = (
+        "required_missing" if rule.required else "key_missing" if rule.name in setting.key else None
+    )
+    if missing:
+        return f"COALESCE({broken}, CASE WHEN {value} IS NULL THEN {quoted(missing)} END)"
+    if broken == "NULL":
+        return None
+    if rule.on_invalid == "reject":
+        return broken
+    rejects_unlisted = rule.values is not None and rule.unlisted == "reject"
+    return (
+        f"(CASE WHEN {broken} = {quoted(_UNLISTED)} THEN {broken} END)"
+        if rejects_unlisted
+        else None
+    )
+
+
+def _strictest(
+    writer: Writer, setting: Setting, rule: ColumnRule, starts: Sequence[str], breaks: bool
+) -> tuple[tuple[Lane, ...], str, str, str, str]:
+    """One consent of several fields: false if one says no, true only if none says anything else.
+
+    All are heard, and the default stands in where none says anything.
+    """
+    bare = replace(rule, default=None)
+    lanes = tuple(write_lane(writer, setting, bare, start, breaks) for start in starts)
+    values = [lane.value for lane in lanes]
+    says_no = " OR ".join(f"{value} IS NOT DISTINCT FROM 'false'" for value in values)
+    says_yes = " OR ".join(f"{value} IS NOT DISTINCT FROM 'true'" for value in values)
+    unclear = " OR ".join(
+        f"({lane.said} AND ({lane.value} IS NULL OR {is_mark(lane.value)}))" for lane in lanes
+    )
+    silent = writer.keep("(" + " AND ".join(f"{value} IS NULL" for value in values) + ")")
+    default = "NULL" if rule.default is None else quoted(rule.default)
+    value = (
+        f"(CASE WHEN {says_no} THEN 'false' WHEN ({says_yes}) AND NOT ({unclear}) THEN 'true'"
+        f" WHEN {silent} THEN {default} END)"
+    )
+    said = "(" + " OR ".join(lane.said for lane in lanes) + ")"
+    broken = f"COALESCE({', '.join(lane.rule for lane in lanes)})"
+    return lanes, writer.keep(value), broken, said, silent

@@ -1,7 +1,7 @@
-"""A mapping worked out record by record: what each one should become, or the rule that keeps it out.
+"""A mapping worked out for many records at once by DuckDB: what each should become, or the rule that keeps it out.
 
-Simple on purpose, and apart from the planner: closures over one record's JSON, `decimal`, `zoneinfo`. A column that
-holds something the verifier has no reading of its own for is left out and named, never guessed.
+Apart from the planner: fields by a reader of its own, expressions and columns written as SQL. A column that holds
+something the verifier has no reading of its own for is left out and named, never guessed.
 
 **Source**: the mapping language as docs/mapping.md describes it.
 """
@@ -9,411 +9,449 @@ holds something the verifier has no reading of its own for is left out and named
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
 
 import duckdb
+import polars as pl
 
+from migrate import parquet
 from migrate.language.answers import words_of
 from migrate.language.patterns import WHITE_SPACE
 from migrate.language.sql import Expression, SqlRefused, parse_sql
-from migrate.verify.column import ColumnRun, compute_column, time_lane
-from migrate.verify.element_names import names_read
-from migrate.verify.language.database import database
-from migrate.verify.language.expressions import answer
-from migrate.verify.lookup import Answers, LookupTable, Pair
-from migrate.verify.made import DISCARDED, Identity, Left, Row
-from migrate.verify.record import (
-    NUL,
-    Reader,
-    Record,
-    element_reader,
-    elements,
-    field_reader,
-    list_reader,
+from migrate.verify.column import (
+    Column,
+    Lane,
+    Setting,
+    Zones,
+    is_mark,
+    mark,
+    sendable,
+    write_column,
+    write_lane,
 )
-from migrate.verify.record_order import CREATED_FIELDS, said_created
+from migrate.verify.element_names import names_read
+from migrate.verify.fields import ID, LEFT, LEFT_AT, ORDER, PLACE, SOURCE, Wanted, read_fields
+from migrate.verify.language.database import database, register
+from migrate.verify.language.expressions import FORMS, write_into
+from migrate.verify.language.forms import lowered
+from migrate.verify.language.steps import Writer, name, quoted
+from migrate.verify.lookup import LookupTable, join_lookup, store_lookup
+from migrate.verify.made import DISCARDED, Identity, Left, Record, Row
 from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
-from migrate.verify.typed import Broken, Unverifiable, read_recency
+from migrate.verify.typed import Unverifiable, read_recency
 
-WHERE = "where"
+KEY, CREATED, RECENCY, NULLS, TOUCHED, PART = (
+    "_key", "_created", "_recency", "_nulls", "_touched", "_part",
+)  # fmt: skip
+CREATED_FIELDS = (
+    "created", "created_at", "metadata.created", "metadata.created_at", "datetime", "metadata.datetime",
+)  # fmt: skip
 _OWN = frozenset({"source", "id", "position", "item", "project"})
 # `record.source` and its like are the record's own fields of the names that mean something else in a mapping
-LookUps = tuple[str | None, str | None]
-"""The look-up that rejects a record, and the one by which it waits for its parent."""
-
-
-@dataclass(frozen=True)
-class Expressed:
-    """An expression of the mapping, and how the fields it names are read."""
-
-    expression: Expression
-    readers: Mapping[str, Reader]
-    consent: bool
+_ZONE, _DISCARDED = "_zone", "_discarded"
+_NUMBERS = frozenset({"integer", "float", "boolean"})
 
 
 @dataclass
 class Evaluator:
     """One dataset's mapping, ready to run. `unverifiable` names columns that are left out, and why.
 
-    `touched_from`: records from this place in the snapshot on may have changed since the last plan. `keep`: columns
-    whose values are wanted of records that make no row, too.
+    `touched_from`: records from this place in the snapshot on may have changed since the last plan. `folder`: where
+    fields wait for the database; with none, in a folder that goes with the evaluator. `order`: the columns of the
+    whole dataset, where several files make it.
     """
 
     rules: DatasetRules
     conventions: Conventions
     lookups: Mapping[str, LookupTable]
     touched_from: int = 0
-    keep: tuple[str, ...] = ()
     discarded: frozenset[Identity] = frozenset()
+    folder: Path | None = None
     columns: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
     unverifiable: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Compiles the mapping. Raises Unverifiable where the dataset as a whole cannot be worked out."""
-        self._zones = dict(self.conventions.timezones)
-        names = {
-            name for name in names_read(self.rules) if name == "item" or name.startswith("item.")
-        }
-        self._element_paths = [name.removeprefix("item.") for name in names if name != "item"]
-        self._element_readers = [element_reader(name) for name in names] if self.rules.each else []
-        self._readers: dict[str, Reader] = {}
-        self._answers: dict[str, Answers] = {}
-        self._expressions: dict[str, Expressed] = {}
+        self._queries: dict[bool, _Query] = {}
         self._opened = contextlib.ExitStack()
         self._database: duckdb.DuckDBPyConnection | None = None
-        if self.rules.where is not None:
-            self._express(WHERE, self.rules.where)
-        self._created = [field_reader(name) for name in CREATED_FIELDS]
-        self._order_by = [(field_reader(n), self._time_reader(n)) for n in self.rules.order_by]
-        self._asked = [
-            (name, self._reader(rule.source), [self._reader(i) for i in rule.ids], rule.rejects)
-            for name, rule in self.rules.lookups.items()
-        ]
-        compiled = {name: self._compile(rule) for name, rule in self.rules.columns.items()}
-        self._columns = {name: run for name, run in compiled.items() if run is not None}
-        self.columns = tuple(self._columns)
-        blocked = [*self.rules.doubts, *(n for n in self.rules.key if n not in self._columns)]
+        self._numbers = count()
+        self._known: list[_Query] = []
+        query = self._query(has_nul=True)
+        self.wanted = query.wanted()
+        self.columns = self.order = tuple(query.columns)
+        blocked = [*self.rules.doubts, *(n for n in self.rules.key if n not in query.columns)]
         if blocked:
-            raise Unverifiable(
-                f"{blocked[0]}: {self.unverifiable.get(blocked[0], 'not known to the verifier')}"
-            )
+            reason = self.unverifiable.get(blocked[0], "not known to the verifier")
+            raise Unverifiable(f"{blocked[0]}: {reason}")
+
+    def work_out(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """What becomes of records (`_raw`, `_source`, `_id`, `_position`).
+
+        **Shape**: one row for each record, or for each element of its list, in any order: the columns of `OWN`, each
+        verified column as canonical text under `c:NAME`; `_left` names the rule that keeps a row out, `_left_at` where.
+        """
+        return self._run(frame, with_steps=False)
+
+    def steps(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The same with every step of every column, under `COLUMN/LANE/STEP`."""
+        return self._run(frame, with_steps=True)
 
     def rows(self, records: Iterable[Record]) -> Iterator[Row | Left]:
-        """What becomes of records: one entry for each, or one per element of its list."""
-        standing = [found for record in records for found in self._expand(record)]
-        orphans = self._prepare([found for found in standing if isinstance(found, Record)])
-        for found in standing:
-            made = self._row(found, next(orphans)) if isinstance(found, Record) else found
-            if (
-                isinstance(found, Record)
-                and isinstance(made, Left)
-                and self.keep
-                and self._is_touched(found)
-            ):
-                made = replace(made, kept=self._kept(found))
-            yield made
+        """What becomes of a few records, in their order."""
+        made = self.work_out(frame_of(records)).sort(ORDER, PLACE, nulls_last=False)
+        return (as_made(row, self.columns) for row in made.iter_rows(named=True))
 
-    def _is_touched(self, record: Record) -> bool:
-        return record.touched or record.order >= self.touched_from
-
-    def _kept(self, record: Record) -> tuple[str | None, ...]:
-        """What the columns to keep hold of a record that makes no row."""
-        found: list[str | None] = []
-        for name in self.keep:
-            run = self._columns.get(name)
-            try:
-                found.append(run(record, self.zone_of(record))[0] if run else None)
-            except (Broken, Unverifiable):
-                found.append(None)
-        return tuple(found)
-
-    def _expand(self, record: Record) -> Iterator[Record | Left]:
-        if not record.id:
-            yield self._rejected(record, None, "id_missing", "id")
-            return
-        if self.rules.each is None:
-            yield record
-            return
-        text = list_reader(self.rules.each)(record)
-        if text is None or text in {"", "[]", "{}"}:
-            return
-        found = elements(text, self._element_paths)
-        if found is None:
-            yield self._rejected(record, None, "each_not_a_list", self.rules.each)
-            return
-        for place, element in enumerate(found, 1):
-            line = record.at(place, element)
-            if self._element_readers and not any(read(line) for read in self._element_readers):
-                yield self._rejected(record, place, "empty_element", self.rules.each)
-            else:
-                yield line
-
-    def _rejected(self, record: Record, place: int | None, rule: str, name: str) -> Left:
-        """A record, or an element of it, that has no columns to look at; unless a person has discarded it."""
-        is_discarded = (record.source, record.id, place) in self.discarded
-        return Left(record.source, record.id, place, DISCARDED if is_discarded else rule, name)
-
-    def _ask(self, records: Iterable[Record]) -> None:
-        """Has the look-up tables answer what these records ask."""
-        if not self._asked:
-            return
-        questions: dict[str, set[Pair]] = {name: set() for name, *_ in self._asked}
-        for record in records:
-            for name, read_source, read_ids, _ in self._asked:
-                source, wanted = read_source(record), _first_text(read_ids, record)
-                if source is not None and wanted is not None:
-                    questions[name].add((source, wanted))
-        self._answers = {name: self.lookups[name].among(pairs) for name, pairs in questions.items()}
-
-    def standing_at(self, record: Record, position: int | None) -> Record:
-        """The record at one element of its list, with what it looks up found."""
-        if position is not None and self.rules.each is not None:
-            found = elements(list_reader(self.rules.each)(record) or "", self._element_paths) or []
-            record = record.at(position, found[position - 1])
-        list(self._prepare([record]))
-        return record
-
-    def readers_of(self, rule: ColumnRule) -> list[Reader]:
-        """What a column starts from. Raises Unverifiable."""
-        return self._lanes(rule)
-
-    def zone_of(self, record: Record) -> str:
-        """The zone of a record's naive times."""
-        source = record.source or ""
-        if source not in self._zones:
-            self._zones[source] = self._zone_by_alias(source)
-        return self._zones[source]
-
-    def _zone_by_alias(self, source: str) -> str:
-        """The zone set for another name of the same source; names that alias each other are one source."""
-        aliases = self.conventions.source_aliases
-        mine = aliases.get(source, source)
-        same = (
-            zone
-            for name, zone in self.conventions.timezones.items()
-            if aliases.get(name, name) == mine
-        )
-        return next(same, self.conventions.timezones.get("*", "UTC"))
-
-    def _prepare(self, records: list[Record]) -> Iterator[LookUps]:
-        """What records look up, and what expressions make of them; gives what the look-ups say of each."""
-        self._ask(records)
-        orphans = [self._look_up(record) for record in records]
-        for name, expressed in self._expressions.items():
-            if not records:
-                break
-            if self._database is None:
-                self._database = self._opened.enter_context(database())
-            fields = {
-                field: [read(record) for record in records]
-                for field, read in expressed.readers.items()
-            }
-            found = answer(
-                self._database, expressed.expression, fields, len(records), strict=expressed.consent
-            )
-            strict = found.strict or found.texts
-            answers = zip(found.texts, found.fails, strict, strict=True)
-            for record, answered in zip(records, answers, strict=True):
-                record.answers[name] = answered
-        return iter(orphans)
+    def lanes_of(self, column: str) -> tuple[Lane, ...]:
+        """The ways of a column's texts, whose steps `steps` gives."""
+        return self._query(has_nul=True).columns[column].lanes
 
     def close(self) -> None:
-        """Closes the database that works out expressions."""
+        """Closes the database and removes its files."""
         self._opened.close()
+        self._database = None
 
-    def _express(self, name: str, sql: str, *, consent: bool = False) -> None:
-        """Notes an expression to be worked out for all records at once. Raises Unverifiable."""
+    def _query(self, *, has_nul: bool) -> _Query:
+        if has_nul not in self._queries:
+            self._queries[has_nul] = _Query(self, has_nul)
+        return self._queries[has_nul]
+
+    def _run(self, frame: pl.DataFrame, *, with_steps: bool) -> pl.DataFrame:
+        if self._database is None:
+            self._open()
+        assert self._database is not None
+        fields = self._with_own(read_fields(frame, self.wanted))
+        query = self._query(has_nul=_has_nul(frame))
+        outputs = query.steps() if with_steps else query.outputs()
+        if query not in self._known:
+            self._known.append(query)
+            register(self._database, query.writer.calls)
+        number = next(self._numbers)
+        given, made = (self._files / f"{kind}-{number}.parquet" for kind in ("fields", "made"))
+        parquet.write(fields, given, compression="uncompressed", statistics=False)
+        relation = query.relation(given)
+        sql = query.writer.query(relation, outputs)
+        self._database.execute(f"COPY ({sql}) TO {quoted(str(made))} (FORMAT parquet)")
+        found = parquet.read(made)
+        given.unlink()
+        made.unlink()
+        return found
+
+    def _open(self) -> None:
+        if self.folder is None:
+            self._files = Path(self._opened.enter_context(tempfile.TemporaryDirectory()))
+        else:
+            self._files = self.folder
+            self._files.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._database = self._opened.enter_context(database(self._files))
+        for lookup, table in self.lookups.items():
+            store_lookup(self._database, self._files, lookup, table)
+
+    def _with_own(self, fields: pl.DataFrame) -> pl.DataFrame:
+        """The rows with the zone of their source, and whether a person has discarded them."""
+        sources = fields.get_column(SOURCE).unique().to_list()
+        zones = {source: self.zone_of(source) for source in sources}
+        zone = pl.col(SOURCE).replace_strict(zones, return_dtype=pl.String, default=zones.get(None))
+        gone = pl.lit(False)
+        if self.discarded:
+            who = pl.struct(SOURCE, ID, PLACE)
+            gone = who.map_elements(lambda one: tuple(one.values()) in self.discarded, pl.Boolean)
+        return fields.with_columns(zone.alias(_ZONE), gone.alias(_DISCARDED))
+
+    def zone_of(self, source: str | None) -> str:
+        """The zone of a source's naive times: its own, or that set for another name of the same source."""
+        zones, aliases = self.conventions.timezones, self.conventions.source_aliases
+        source = source or ""
+        if source in zones:
+            return zones[source]
+        mine = aliases.get(source, source)
+        same = (zone for other, zone in zones.items() if aliases.get(other, other) == mine)
+        return next(same, zones.get("*", "UTC"))
+
+
+class _Query:
+    """The SQL of one mapping. `has_nul`: whether a NUL may come in a text, which breaks a rule in any column."""
+
+    def __init__(self, evaluator: Evaluator, has_nul: bool) -> None:
+        self.rules, self.lookups = evaluator.rules, evaluator.lookups
+        self._evaluator = evaluator
+        self._conventions = evaluator.conventions
+        self.writer = Writer(FORMS, self.field)
+        zones = {*self._conventions.timezones.values(), "UTC"}
+        zone = "'UTC'" if zones == {"UTC"} else _ZONE
+        self._setting = Setting(
+            Zones(zone, zones), self._conventions.float_digits, self.rules.key, has_nul
+        )
+        self._read: dict[str, None] = {}
+        self._where = None
+        if self.rules.where is not None:
+            self._where = write_into(self.writer, _parsed(self.rules.where))
+        self._recency = self._write_recency()
+        self._created = self._first([self._own_field(one) for one in CREATED_FIELDS])
+        self._asked = {
+            lookup: (self.field(rule.source), self._first([self.field(one) for one in rule.ids]))
+            for lookup, rule in self.rules.lookups.items()
+        }
+        compiled = {one: self._compile(rule) for one, rule in self.rules.columns.items()}
+        self.columns = {one: column for one, column in compiled.items() if column is not None}
+
+    def wanted(self) -> Wanted:
+        """What is to be read of the records."""
+        # an element is empty where it holds nothing of what any column reads, verified or not
+        items = {one for one in names_read(self.rules) if one == "item" or one.startswith("item.")}
+        return Wanted(
+            tuple(self._read), self.rules.each, tuple(sorted(items)) if self.rules.each else ()
+        )
+
+    def _own_field(self, field: str) -> str:
+        self._read[field] = None
+        return name(f"f:{field}")
+
+    def field(self, field: str) -> str:
+        """The SQL of a name in the mapping. Raises Unverifiable."""
+        head, dot, tail = field.partition(".")
+        if head == "record" and tail in _OWN:
+            return self._own_field(tail)
+        if field in {"source", "id"}:
+            return {"source": SOURCE, "id": ID}[field]
+        if field == "project":
+            return quoted(self._conventions.project)
+        if dot and head in self.rules.lookups:
+            if tail not in self.lookups[head].names:
+                raise Unverifiable(f"look-up {head}.{tail}")
+            return name(f"{head}.{tail}")
+        if self.rules.each is not None and field == "position":
+            return f"CAST({PLACE} AS VARCHAR)"
+        if self.rules.each is not None and (field == "item" or field.startswith("item.")):
+            return name(f"e:{field}")
+        return self._own_field(field)
+
+    def _first(self, texts: Sequence[str]) -> str:
+        """The first text that is there and not empty."""
+        filled = [f"NULLIF({text}, '')" for text in texts]
+        return f"COALESCE({', '.join(filled)})"
+
+    def _compile(self, rule: ColumnRule) -> Column | None:
         try:
-            expression = parse_sql(sql)
-        except SqlRefused as refused:
-            raise Unverifiable(f"sql: {refused}") from None
-        readers = {field: self._reader(field) for field in expression.fields}
-        self._expressions[name] = Expressed(expression, readers, consent)
+            if rule.unknown:
+                raise Unverifiable(f"key {rule.unknown[0]!r}")
+            if rule.sql is None:
+                return write_column(
+                    self.writer, self._setting, rule, self._starts(rule), self._setting.has_nul
+                )
+            return self._compile_expression(rule, _parsed(rule.sql))
+        except Unverifiable as doubt:
+            self._evaluator.unverifiable[rule.name] = str(doubt)
+            return None
 
-    def _row(self, record: Record, looked_up: LookUps) -> Row | Left:
-        kept_out = self._kept_out(record, *looked_up)
-        if kept_out is not None:
-            return Left(record.source, record.id, record.position, *kept_out)
-        zone = self.zone_of(record)
-        values: list[str | None] = []
-        weak: set[int] = set()
-        for name, run in self._columns.items():
-            try:
-                value, is_weak = run(record, zone)
-            except Broken as broken:
-                return Left(record.source, record.id, record.position, broken.rule, name)
-            except Unverifiable as doubt:
-                self.unverifiable[name] = str(doubt)
-                value, is_weak = None, False
-            if is_weak:
-                weak.add(len(values))
-            values.append(value)
-        recency = self._recency(record, zone)
-        place = (record.source, record.id or "", record.position, record.order, recency)
-        created = said_created(_first_text(self._created, record), zone)
-        touched = self._is_touched(record)
-        return Row(*place, tuple(values), frozenset(weak), touched, created)
+    def _starts(self, rule: ColumnRule) -> list[str]:
+        """The texts a column starts from: several for a consent with several fields, which must all be heard."""
+        if rule.value is not None:
+            return [quoted(rule.value)]
+        texts = [self.field(one) for one in rule.fields]
+        has_nul = self._setting.has_nul
+        if rule.consent:
+            return [sendable(text, has_nul) for text in texts]
+        return [sendable(self._first(texts), has_nul) if has_nul else self._first(texts)]
 
-    def _kept_out(
-        self, record: Record, orphan: str | None, waits_for: str | None
-    ) -> tuple[str, str | None] | None:
-        """The rule that keeps a record out before its columns are looked at, and of which name."""
-        truth, fails, _ = record.answers[WHERE] if WHERE in self._expressions else ("true", 0, 0)
-        if not fails and truth != "true":
-            return "filtered", None
-        if (record.source, record.id, record.position) in self.discarded:
-            return DISCARDED, None
-        if fails:
-            return "not_computable", "where"
-        if waits_for is not None:
-            return "waiting", waits_for
-        return None if orphan is None else ("orphan", orphan)
+    def _compile_expression(self, rule: ColumnRule, expression: Expression) -> Column:
+        fields = [self.field(one) for one in expression.fields]
+        value, *strict = write_into(self.writer, expression, strict=rule.consent)
+        cases = []
+        if self._setting.has_nul and fields:
+            nul = " OR ".join(f"COALESCE(contains({one}, chr(0)), FALSE)" for one in fields)
+            cases.append(f"WHEN {nul} THEN {mark('unsendable_text')}")
+        if value.fails:
+            cases.append(f"WHEN {value.fails} THEN {mark('not_computable')}")
+        for known in strict:
+            silent = [f"COALESCE({one}, '') = ''" for one in fields]
+            cases.append(
+                f"WHEN {known.value} IS NULL OR ({' AND '.join(silent) or 'TRUE'}) THEN NULL"
+            )
+        start = f"NULLIF({value.value}, '')"
+        if cases:
+            start = f"(CASE {' '.join(cases)} ELSE {start} END)"
+        column = write_column(self.writer, self._setting, rule, [start], bool(cases))
+        return self._only_founded(rule, column, fields) if rule.consent else column
 
-    def _look_up(self, record: Record) -> tuple[str | None, str | None]:
-        """Finds what the record looks up; gives the look-up that rejects it, and the one by which it waits."""
-        rejected = waits_for = None
-        for name, read_source, read_ids, rejects in self._asked:
-            wanted = _first_text(read_ids, record)
-            source = read_source(record)
-            found = self._answers[name].find(source, wanted)
-            record.found[name] = found
-            if found is None:
-                if self._answers[name].withholds(source, wanted):
-                    waits_for = waits_for or name
-                elif rejects and wanted is not None and rejected is None:
-                    rejected = name
-            elif found[0]:
-                record.touched = True
-        return rejected, waits_for
+    def _only_founded(self, rule: ColumnRule, column: Column, fields: Sequence[str]) -> Column:
+        """A consent by expression is true only where a field it reads holds a word of yes."""
+        listed = [text for text, value in (rule.values or {}).items() if value == "true"]
+        yes = {*words_of("yes"), *(text.strip(WHITE_SPACE).casefold() for text in listed)}
+        words = ", ".join(quoted(word) for word in sorted(yes))
+        heard = [lowered(self.writer, f"trim({one}, {quoted(WHITE_SPACE)})") for one in fields]
+        founded = " OR ".join(f"COALESCE({one} IN ({words}), FALSE)" for one in heard) or "FALSE"
+        bare = self.writer.keep(f"({column.value} = 'true' AND NOT ({founded}))")
+        value = self.writer.keep(f"(CASE WHEN {bare} THEN NULL ELSE {column.value} END)")
+        weak = column.weak and f"(({column.weak}) AND {bare} IS NOT TRUE)"
+        rejects = column.rejects
+        if rule.required:
+            rejects = f"COALESCE({rejects}, CASE WHEN {bare} THEN 'required_missing' END)"
+        return replace(column, value=value, weak=weak, rejects=rejects)
 
-    def _recency(self, record: Record, zone: str) -> str | None:
-        for read, as_column in self._order_by:
-            text = read(record)
-            found = as_column(text, zone) if text else None
-            if found is not None:
-                return found
-        return None
+    def _write_recency(self) -> str:
+        """When a row was changed last: the first of the fields that it is ranked by which holds a time."""
+        found = [self._time_of(one) for one in self.rules.order_by]
+        return f"COALESCE({', '.join(found)})" if found else "CAST(NULL AS VARCHAR)"
 
-    def _time_reader(self, name: str) -> Callable[[str, str], str | None]:
-        """How a field ranks: as the column reads it that takes it, then in every known spelling."""
+    def _time_of(self, field: str) -> str:
+        """A field as a time: as the column reads it that takes it, then in every known spelling."""
+        text = self._first([self.field(field)])
+        zone = self._setting.zones.sql
         of_times = [
             rule
             for kind in ("datetime", "date")
             for rule in self.rules.columns.values()
-            if rule.type == kind
+            if rule.type == kind and field in rule.fields
         ]
-        rule = next((rule for rule in of_times if name in rule.fields), None)
-        if rule is None:
-            return read_recency
+        if not of_times:
+            rule = ColumnRule(field, "datetime", format="rfc_3339")
+        else:
+            rule = replace(of_times[0], default=None)
+            zone = quoted(rule.timezone) if rule.timezone else zone
+        ranked = f"NULLIF({self.writer.call(ranked_time, text, zone)}, '')"
         try:
-            run = time_lane(rule, self.conventions.float_digits)
+            start = sendable(text, self._setting.has_nul)
+            lane = write_lane(self.writer, self._setting, rule, start, self._setting.has_nul)
         except Unverifiable:
-            return read_recency
-        return lambda text, zone: run(text, zone) or read_recency(text, rule.timezone or zone)
+            return ranked
+        return f"COALESCE(CASE WHEN NOT {is_mark(lane.value)} THEN {lane.value} END, {ranked})"
 
-    def _reader(self, name: str) -> Reader:
-        if name not in self._readers:
-            self._readers[name] = self._find_reader(name)
-        return self._readers[name]
+    def relation(self, file: Path) -> str:
+        """The rows of a file of fields, with what they look up."""
+        relation = f"read_parquet({quoted(str(file))})"
+        for lookup, (source, id_) in self._asked.items():
+            relation = join_lookup(relation, lookup, self.lookups[lookup], source, id_)
+        return relation
 
-    def _find_reader(self, name: str) -> Reader:
-        head, dot, tail = name.partition(".")
-        if head == "record" and tail in _OWN:
-            return field_reader(tail)
-        if name == "source":
-            return lambda record: record.source
-        if name == "project":
-            return lambda _record: self.conventions.project
-        if name == "id":
-            return lambda record: record.id
-        if dot and head in self.rules.lookups:
-            return self._looked_up_reader(head, tail)
-        if self.rules.each is not None and name == "position":
-            return lambda record: str(record.position)
-        if self.rules.each is not None and (name == "item" or name.startswith("item.")):
-            return element_reader(name)
-        return field_reader(name)
+    def outputs(self) -> list[tuple[str, str]]:
+        """What becomes of a row, as `Evaluator.work_out` gives it."""
+        kept_out = self._kept_out()
+        rejects = [(one, column.rejects) for one, column in self.columns.items() if column.rejects]
+        rules = [f"WHEN {where} THEN {rule}" for where, rule, _ in kept_out]
+        places = [f"WHEN {where} THEN {place}" for where, _, place in kept_out]
+        for one, rule in rejects:
+            broken = self.writer.keep(str(rule))
+            rules.append(f"WHEN {broken} IS NOT NULL THEN {broken}")
+            places.append(f"WHEN {broken} IS NOT NULL THEN {quoted(one)}")
+        touched = [f"COALESCE({name(lookup + '?touched')}, FALSE)" for lookup in self._asked]
+        touched.append(f"{ORDER} >= {self._evaluator.touched_from}")
+        created = f"COALESCE({self._setting.zones.sql} || chr(0) || {self._created}, '')"
+        return [
+            (self._key(), KEY), (SOURCE, SOURCE), (ID, ID), (PLACE, PLACE), (ORDER, ORDER), (created, CREATED),
+            (self._recency, RECENCY), (self._nulls(), NULLS), (" OR ".join(touched), TOUCHED),
+            *((self._value(one), f"c:{one}") for one in self._evaluator.order),
+            (f"CASE {' '.join(rules)} END", LEFT), (f"CASE {' '.join(places)} END", LEFT_AT),
+        ]  # fmt: skip
 
-    def _looked_up_reader(self, lookup: str, name: str) -> Reader:
-        names = self.lookups[lookup].names
-        if name not in names:
-            raise Unverifiable(f"look-up {lookup}.{name}")
-        place = names.index(name)
+    def steps(self) -> list[tuple[str, str]]:
+        """The same and every step of every column."""
+        steps = [
+            (sql, f"{one}/{lane}/{step}")
+            for one, column in self.columns.items()
+            for lane, way in enumerate(column.lanes)
+            for step, (_, sql) in enumerate(way.steps)
+        ]
+        return [*self.outputs(), *steps]
 
-        def read(record: Record) -> str | None:
-            found = record.found.get(lookup)
-            return None if found is None else found[1][place]
+    def _kept_out(self) -> list[tuple[str, str, str]]:
+        """Where a row is kept out before its columns are looked at: the condition, the rule, and of which name."""
+        already = f"CASE WHEN {_DISCARDED} THEN {quoted(DISCARDED)} ELSE {LEFT} END"
+        found = [(f"{LEFT} IS NOT NULL", already, LEFT_AT)]
+        fails = None
+        if self._where is not None:
+            truth, fails = self._where[0].value, self._where[0].fails
+            is_other = f"{truth} IS DISTINCT FROM 'true'"
+            is_out = f"(NOT {fails} AND {is_other})" if fails else is_other
+            found.append((is_out, "'filtered'", "NULL"))
+        found.append((_DISCARDED, quoted(DISCARDED), "NULL"))
+        if fails:
+            found.append((fails, "'not_computable'", "'where'"))
+        found += [(name(f"{one}?withheld"), "'waiting'", quoted(one)) for one in self._asked]
+        for one, (_, id_) in self._asked.items():
+            if self.rules.lookups[one].rejects:
+                is_orphan = f"(NOT {name(one + '?found')} AND {id_} IS NOT NULL)"
+                found.append((is_orphan, "'orphan'", quoted(one)))
+        return found
 
-        return read
+    def _value(self, column: str) -> str:
+        """A column's value; one that only another file has is empty."""
+        return self.columns[column].value if column in self.columns else "CAST(NULL AS VARCHAR)"
 
-    def _expression_reader(self, name: str) -> Reader:
-        """Reads the answer of a column's expression. The reader raises Broken where there is none."""
-        expressed = self._expressions[name]
+    def _key(self) -> str:
+        """The same as `key_text`."""
+        values = [(self.columns[one].value, self.rules.columns[one].type) for one in self.rules.key]
+        if len(values) == 1:
+            return values[0][0]
+        texts = [
+            value if kind in _NUMBERS else self.writer.call(_as_json, value)
+            for value, kind in values
+        ]
+        return "'[' || " + " || ',' || ".join(texts) + " || ']'"
 
-        def read(record: Record) -> str | None:
-            sent = [read_field(record) for read_field in expressed.readers.values()]
-            if any(NUL in text for text in sent if text):
-                raise Broken("unsendable_text")
-            text, fails, strict = record.answers[name]
-            if fails:
-                raise Broken("not_computable")
-            withheld = expressed.consent and (strict is None or not any(sent))
-            return None if withheld else text
-
-        return read
-
-    def _compile(self, rule: ColumnRule) -> ColumnRun | None:
-        try:
-            if rule.unknown:
-                raise Unverifiable(f"key {rule.unknown[0]!r}")
-            run = compute_column(
-                rule, self._lanes(rule), self.conventions.float_digits, self.rules.key
-            )
-            return self._only_founded(rule, run) if rule.consent and rule.sql is not None else run
-        except Unverifiable as doubt:
-            self.unverifiable[rule.name] = str(doubt)
-            return None
-
-    def _only_founded(self, rule: ColumnRule, run: ColumnRun) -> ColumnRun:
-        """A consent by expression is true only where a field it reads holds a word of yes."""
-        heard = [self._reader(name) for name in parse_sql(str(rule.sql)).fields]
-        listed = [text for text, value in (rule.values or {}).items() if value == "true"]
-        yes = {*words_of("yes"), *(text.strip(WHITE_SPACE).casefold() for text in listed)}
-
-        def run_founded(record: Record, zone: str) -> tuple[str | None, bool]:
-            value, sends_null = run(record, zone)
-            if value != "true" or any(
-                (read(record) or "").strip(WHITE_SPACE).lower() in yes for read in heard
-            ):
-                return value, sends_null
-            if rule.required:
-                raise Broken("required_missing")
-            return None, False
-
-        return run_founded
-
-    def _lanes(self, rule: ColumnRule) -> list[Reader]:
-        """The texts a column starts from: several for a consent with several fields, which must all be heard."""
-        if rule.sql is not None:
-            self._express(rule.name, rule.sql, consent=rule.consent)
-            return [self._expression_reader(rule.name)]
-        if rule.value is not None:
-            constant = rule.value
-            return [lambda _record: constant]
-        readers = [self._reader(name) for name in rule.fields]
-        return readers if rule.consent else [_first_filled(readers)]
+    def _nulls(self) -> str:
+        """The places of columns that give way to another record's value, each between commas."""
+        weak = [
+            f"CASE WHEN {column.weak} THEN '{place},' ELSE '' END"
+            for place, column in enumerate(map(self.columns.get, self._evaluator.order))
+            if column is not None and column.weak
+        ]
+        if not weak:
+            return "CAST(NULL AS VARCHAR)"
+        places = self.writer.keep(f"concat({', '.join(weak)})")
+        return f"CASE WHEN {places} <> '' THEN ',' || {places} END"
 
 
-def _first_filled(readers: list[Reader]) -> Reader:
-    if len(readers) == 1:
-        return readers[0]
-    return lambda record: _first_text(readers, record)
+def frame_of(records: Iterable[Record]) -> pl.DataFrame:
+    """Records as a snapshot gives them."""
+    schema = {"_raw": pl.String, "_source": pl.String, "_id": pl.String, "_position": pl.Int64}
+    return pl.DataFrame(list(records), schema=schema, orient="row")
 
 
-def _first_text(readers: list[Reader], record: Record) -> str | None:
-    for read in readers:
-        text = read(record)
-        if text:
-            return text
-    return None
+def as_made(row: Mapping[str, Any], columns: Sequence[str]) -> Row | Left:
+    """A row of `Evaluator.work_out` as what became of a record."""
+    if row[LEFT] is not None:
+        return Left(row[SOURCE], row[ID], row[PLACE], row[LEFT], row[LEFT_AT])
+    return Row(row[SOURCE], row[ID], row[PLACE], tuple(row[f"c:{one}"] for one in columns))
+
+
+def key_text(values: Sequence[str], kinds: Sequence[str]) -> str:
+    """A row's key as one text: the value of one column, a compact JSON array of several."""
+    if len(values) == 1:
+        return values[0]
+    texts = (
+        value if kind in _NUMBERS else _as_json(value)
+        for value, kind in zip(values, kinds, strict=True)
+    )
+    return f"[{','.join(texts)}]"
+
+
+def _as_json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def ranked_time(text: str, zone: str) -> str:
+    """A time for ranking in any known spelling, '' where the text is none."""
+    return read_recency(text, zone) or ""
+
+
+def _parsed(sql: str) -> Expression:
+    """Raises Unverifiable."""
+    try:
+        return parse_sql(sql)
+    except SqlRefused as refused:
+        raise Unverifiable(f"sql: {refused}") from None
+
+
+def _has_nul(frame: pl.DataFrame) -> bool:
+    """Whether a NUL or half a surrogate pair may be in a text of these records."""
+    escaped = pl.col("_raw").str.contains(r"\\u(?:0000|[dD][89a-fA-F])")
+    bare = pl.any_horizontal(pl.col("_source", "_id").str.contains("\0", literal=True))
+    return bool(frame.select((escaped | bare.fill_null(False)).any()).item())

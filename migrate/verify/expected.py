@@ -1,13 +1,12 @@
 """What a dataset should hold, worked out from the snapshot alone.
 
-Rows are evaluated one by one in plain Python and put on a shelf as frames of texts; only keys that came more than once
-are put together again, again in plain Python, a bucket of keys at a time. polars carries the rows and judges nothing.
+Rows are worked out by DuckDB and put on a shelf as frames of texts; only keys that came more than once are put
+together again, a bucket of keys at a time. polars carries the rows and judges nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +14,16 @@ from pathlib import Path
 
 import polars as pl
 
-from migrate.verify.collapse import collapse_rows
-from migrate.verify.evaluate import Evaluator
+from migrate.verify.collapse import collapse
+from migrate.verify.evaluate import CREATED, KEY, NULLS, PART, RECENCY, TOUCHED, Evaluator
+from migrate.verify.fields import ID, LEFT, ORDER, PLACE, SOURCE
 from migrate.verify.lookup import LookupTable, Pair, empty_rows, make_table
-from migrate.verify.made import Identity, Left, Row
-from migrate.verify.record import Record
+from migrate.verify.made import Identity
 from migrate.verify.request_size import fitting
 from migrate.verify.rules import Conventions, DatasetRules
-from migrate.verify.spill import KEY, Spill, buckets_for
+from migrate.verify.spill import Spill, buckets_for
 from migrate.verify.typed import Unverifiable
 
-SOURCE, ID, PLACE, ORDER, CREATED, RECENCY, NULLS, TOUCHED, PART = (
-    "_source", "_id", "_position", "_order", "_created", "_recency", "_nulls", "_touched", "_part",
-)  # fmt: skip
-_CHUNK_RECORDS = 5_000
 _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
     KEY: pl.String,
     SOURCE: pl.String,
@@ -41,6 +36,7 @@ _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
     TOUCHED: pl.Boolean,
     PART: pl.Int64,
 }
+_NO_ROW = ("id_missing", "each_not_a_list", "empty_element")
 
 
 @dataclass(frozen=True)
@@ -85,6 +81,24 @@ class Expected:
     left_texts: pl.DataFrame = field(default_factory=pl.DataFrame)
     withheld: dict[int, set[Pair]] = field(default_factory=dict)
     batch_bytes: int = 0
+
+    def put_away(self, made: pl.DataFrame, part: int, keep: Sequence[str]) -> pl.DataFrame:
+        """Puts rows of one file on the shelf and counts what it left out; gives some columns of what may have changed
+        of that."""
+        left = made.filter(pl.col(LEFT).is_not_null())
+        self.read += made.height
+        self.left.update(left.get_column(LEFT))
+        may_come = left.filter(
+            pl.col(LEFT) != "filtered", pl.col(SOURCE).is_not_null(), pl.col(ID) != ""
+        )
+        self.withheld.setdefault(part, set()).update(may_come.select(SOURCE, ID).iter_rows())
+        rows = made.filter(pl.col(LEFT).is_null()).with_columns(pl.lit(part, pl.Int64).alias(PART))
+        self.shelf.add(rows.select(list(_schema(self.columns))))
+        standing = left.filter(pl.col(TOUCHED), ~pl.col(LEFT).is_in(_NO_ROW))
+        return standing.select(
+            (pl.col(f"c:{name}") if name in self.columns else pl.lit(None, pl.String)).alias(name)
+            for name in keep
+        )
 
     def bucket(self, number: int) -> Bucket:
         """The rows of one bucket, put together by key."""
@@ -212,22 +226,25 @@ def expect_files(
             for part, records in zip(rules.parts, files, strict=True)
         ]
         columns = _columns_of(rules, evaluators)
-        made = Expected(rules, columns, Spill(scope.folder, buckets_for(scope.rows)))
-        made.batch_bytes = conventions.batch_bytes
+        shelf = Spill(scope.folder and scope.folder / "rows", buckets_for(scope.rows))
+        made = Expected(rules, columns, shelf, batch_bytes=conventions.batch_bytes)
         kept = [pl.DataFrame(schema=dict.fromkeys(scope.keep, pl.String))]
         for part, (evaluator, records) in enumerate(zip(evaluators, files, strict=True)):
-            kept += _work_out(made, part, evaluator, records, tick)
+            evaluator.order = columns
             made.unverifiable |= evaluator.unverifiable
-    made.left_texts = pl.concat(frame.cast(kept[0].schema) for frame in kept)
+            for frame in records.frames:
+                kept.append(made.put_away(evaluator.work_out(frame), part, scope.keep))
+                tick(frame.height)
+    made.left_texts = pl.concat(kept)
     return made
 
 
 def _evaluator(
     part: DatasetRules, conventions: Conventions, records: FileRecords, scope: Scope
 ) -> Evaluator:
-    keep, touched_from = tuple(scope.keep), records.touched_from
+    folder = scope.folder and scope.folder / f"fields-{part.resource}"
     return Evaluator(
-        part, conventions, records.lookups, touched_from, keep, discarded=records.discarded
+        part, conventions, records.lookups, records.touched_from, records.discarded, folder
     )
 
 
@@ -235,48 +252,6 @@ def _columns_of(rules: DatasetRules, evaluators: Sequence[Evaluator]) -> tuple[s
     """The dataset's columns that every file which makes them can be worked out for."""
     left_out = {name for evaluator in evaluators for name in evaluator.unverifiable}
     return tuple(name for name in rules.columns if name not in left_out)
-
-
-def _work_out(
-    made: Expected,
-    part: int,
-    evaluator: Evaluator,
-    records: FileRecords,
-    tick: Callable[[int], None],
-) -> Iterator[pl.DataFrame]:
-    """Adds the rows of one file; gives what is kept of records that make none."""
-    own = evaluator.columns
-    places = [own.index(name) if name in own else None for name in made.columns]
-    is_alone = places == list(range(len(own)))
-    withheld = made.withheld.setdefault(part, set())
-    for frame in records.frames:
-        narrow = frame.select("_raw", "_source", "_id", "_position")
-        for chunk in narrow.iter_slices(_CHUNK_RECORDS):
-            entries = list(evaluator.rows(Record(*row) for row in chunk.iter_rows()))
-            left = [entry for entry in entries if isinstance(entry, Left)]
-            rows = [entry for entry in entries if isinstance(entry, Row)]
-            made.read += len(entries)
-            made.left.update(entry.rule for entry in left)
-            withheld.update(entry.pair for entry in left if entry.pair is not None)
-            texts = [entry.kept for entry in left if entry.kept]
-            yield pl.DataFrame(texts, dict.fromkeys(evaluator.keep, pl.String), orient="row")
-            if part or not is_alone:
-                rows = [row.placed(part, places) for row in rows]
-            made.shelf.add(_frame(rows, made.rules, made.columns))
-            tick(chunk.height)
-
-
-def key_text(values: Iterable[str], types: Iterable[str]) -> str:
-    """A row's key as one text: the value of one column, a compact JSON array of several."""
-    found = list(zip(values, types, strict=True))
-    if len(found) == 1:
-        return found[0][0]
-    plain = ("integer", "float", "boolean")
-    return (
-        "["
-        + ",".join(v if kind in plain else json.dumps(v, ensure_ascii=False) for v, kind in found)
-        + "]"
-    )
 
 
 def sends_null(place: int) -> pl.Expr:
@@ -288,56 +263,11 @@ def _schema(columns: tuple[str, ...]) -> dict[str, pl.DataType]:
     return dict(pl.Schema({**_OWN, **{f"c:{name}": pl.String for name in columns}}))
 
 
-def _frame(rows: list[Row], rules: DatasetRules, columns: tuple[str, ...]) -> pl.DataFrame:
-    places = [columns.index(name) for name in rules.key]
-    types = [rules.columns[name].type for name in rules.key]
-    data: dict[str, list[object]] = {
-        KEY: [key_text((row.values[place] or "" for place in places), types) for row in rows],
-        SOURCE: [row.source for row in rows],
-        ID: [row.id for row in rows],
-        PLACE: [row.position for row in rows],
-        ORDER: [row.order for row in rows],
-        CREATED: [row.created for row in rows],
-        RECENCY: [row.recency for row in rows],
-        NULLS: [f",{','.join(map(str, sorted(row.weak)))}," if row.weak else None for row in rows],
-        TOUCHED: [row.touched for row in rows],
-        PART: [row.part for row in rows],
-    }
-    data |= {f"c:{name}": [row.values[place] for row in rows] for place, name in enumerate(columns)}
-    return pl.DataFrame(data, schema=_schema(columns))
-
-
 def _collapsed(
     every: pl.DataFrame, rules: DatasetRules, columns: tuple[str, ...]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     shared = every.get_column(KEY).is_duplicated()
     if not shared.any():
         return every, every.clear()
-    groups: dict[str, list[Row]] = {}
-    for (
-        key,
-        source,
-        id_,
-        position,
-        order,
-        created,
-        recency,
-        nulls,
-        touched,
-        part,
-        *values,
-    ) in every.filter(shared).iter_rows():
-        places = frozenset(map(int, nulls.strip(",").split(","))) if nulls else frozenset()
-        who = (source, id_, position, order, recency)
-        row = Row(*who, tuple(values), places, touched, created, part)
-        groups.setdefault(key, []).append(row)
-    survivors: list[Row] = []
-    lost: list[Row] = []
-    keys: list[str] = []
-    for key, rows in groups.items():
-        winner, losers = collapse_rows(rows, rules, columns)
-        survivors.append(winner)
-        lost += losers
-        keys += [key] * len(losers)
-    losers_frame = _frame(lost, rules, columns).with_columns(pl.Series(KEY, keys, dtype=pl.String))
-    return pl.concat([every.filter(~shared), _frame(survivors, rules, columns)]), losers_frame
+    survivors, losers = collapse(every.filter(shared), rules, columns)
+    return pl.concat([every.filter(~shared), survivors]), losers

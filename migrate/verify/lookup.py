@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import duckdb
 import polars as pl
 
+from migrate import parquet
 from migrate.language.sql import SqlRefused, parse_sql
+from migrate.verify.language.steps import name, quoted
 from migrate.verify.rules import DatasetRules
 
 Pair = tuple[str, str]
-LookedUp = tuple[str | None, ...]
-"""The values of the columns that are looked up."""
 SOURCE, ID, TOUCHED = "_source", "_id", "_touched"
 _ALIAS = "\0"
+_PAIR = {SOURCE: pl.String, ID: pl.String}
 
 
 @dataclass(frozen=True)
@@ -29,56 +32,6 @@ class LookupTable:
     rows: pl.DataFrame = field(default_factory=lambda: empty_rows(()))
     aliases: Mapping[str, str] = field(default_factory=dict)
     withheld: frozenset[Pair] = frozenset()
-
-    def among(self, pairs: Collection[Pair]) -> Answers:
-        """What the table answers to these questions, quick to ask."""
-        wanted = set(pairs)
-        if self.aliases:
-            wanted |= {(self._alias_of(source), id_) for source, id_ in pairs}
-        withheld = self.withheld & wanted
-        if not wanted or not (self.rows.height or withheld):
-            return Answers({}, {}, self.names)
-        asked = pl.DataFrame(list(wanted), schema={SOURCE: pl.String, ID: pl.String}, orient="row")
-        found = self.rows.join(asked, on=[SOURCE, ID], how="semi")
-        answers = {
-            (source, id_): (touched, values) for source, id_, touched, *values in found.iter_rows()
-        }
-        aliases = {source: self._alias_of(source) for source, _ in pairs} if self.aliases else {}
-        return Answers(answers, aliases, self.names, withheld)
-
-    def _alias_of(self, source: str) -> str:
-        return _ALIAS + self.aliases.get(source, source)
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Looked-up rows by source and id: whether the row may have changed, and its values."""
-
-    rows: Mapping[Pair, tuple[bool, list[str | None]]]
-    aliases: Mapping[str, str]
-    names: tuple[str, ...]
-    withheld: frozenset[Pair] = frozenset()
-
-    def find(self, source: str | None, id_: str | None) -> tuple[bool, list[str | None]] | None:
-        """The row of a record; one of the very source first, then one of its alias."""
-        if source is None or id_ is None:
-            return None
-        found = self.rows.get((source, id_))
-        if found is not None:
-            return found
-        is_withheld = (source, id_) in self.withheld
-        if is_withheld or source not in self.aliases:
-            return None
-        return self.rows.get((self.aliases[source], id_))
-
-    def withholds(self, source: str | None, id_: str | None) -> bool:
-        """Whether a record that has no row gave none for a reason that may pass."""
-        if source is None or id_ is None:
-            return False
-        other = self.aliases.get(source)
-        return (source, id_) in self.withheld or (
-            other is not None and (other, id_) in self.withheld
-        )
 
 
 def empty_rows(names: Iterable[str]) -> pl.DataFrame:
@@ -116,6 +69,56 @@ def make_table(
         lost |= {(_ALIAS + aliases.get(source, source), id_) for source, id_ in withheld}
     table = pl.concat(rows).select(SOURCE, ID, TOUCHED, *names)
     return LookupTable(names, table, dict(aliases), frozenset(lost))
+
+
+def store_lookup(
+    connection: duckdb.DuckDBPyConnection, folder: Path, lookup: str, table: LookupTable
+) -> None:
+    """Gives a look-up's rows to the database, as `join_lookup` asks them."""
+    withheld = pl.DataFrame(list(table.withheld), _PAIR, orient="row")
+    missing = [
+        pl.lit(None, pl.String).alias(one) for one in table.names if one not in table.rows.columns
+    ]
+    for kind, rows in (("rows", table.rows.with_columns(missing)), ("withheld", withheld)):
+        file = folder / "lookup.parquet"
+        parquet.write(rows, file)
+        target = name(f"{lookup}?{kind}")
+        stored = f"SELECT * RENAME (_source AS k_source, _id AS k_id) FROM read_parquet({quoted(str(file))})"  # noqa: S608  quoted
+        connection.execute(f"CREATE TABLE {target} AS {stored}")
+        file.unlink()
+
+
+def join_lookup(relation: str, lookup: str, table: LookupTable, source: str, id_: str) -> str:
+    """A relation in SQL with what each row looks up: `LOOKUP.COLUMN`, and `LOOKUP?found`, `?touched`, `?withheld`.
+
+    A row of the very source counts first, then one of its alias. Withheld is what gave no row for a reason that may
+    pass, whatever there is under the alias.
+    """
+    rows, lost = name(f"{lookup}?rows"), name(f"{lookup}?withheld")
+    alias = _alias_sql(source, table.aliases)
+    joins = [f"LEFT JOIN {rows} a ON a.k_source = {source} AND a.k_id = {id_}"]
+    joins.append(f"LEFT JOIN {lost} w ON w.k_source = {source} AND w.k_id = {id_}")
+    found, is_withheld = "a.k_id IS NOT NULL", "w.k_id IS NOT NULL"
+    values = {one: f"a.{name(one)}" for one in (TOUCHED, *table.names)}
+    if table.aliases:
+        joins.append(f"LEFT JOIN {rows} b ON b.k_source = {alias} AND b.k_id = {id_}")
+        joins.append(f"LEFT JOIN {lost} v ON v.k_source = {alias} AND v.k_id = {id_}")
+        also = "(w.k_id IS NULL AND b.k_id IS NOT NULL)"
+        values = {
+            one: f"(CASE WHEN {found} THEN {sql} WHEN {also} THEN b.{name(one)} END)"
+            for one, sql in values.items()
+        }
+        found, is_withheld = f"({found} OR {also})", f"({is_withheld} OR v.k_id IS NOT NULL)"
+    columns = [f"{values.pop(TOUCHED)} AS {name(lookup + '?touched')}"]
+    columns += [f"{sql} AS {name(f'{lookup}.{one}')}" for one, sql in values.items()]
+    columns.append(f"{found} AS {name(lookup + '?found')}")
+    columns.append(f"(NOT {found} AND {is_withheld}) AS {name(lookup + '?withheld')}")
+    return f"(SELECT r.*, {', '.join(columns)} FROM {relation} r {' '.join(joins)})"  # noqa: S608  quoted
+
+
+def _alias_sql(source: str, aliases: Mapping[str, str]) -> str:
+    cases = " ".join(f"WHEN {quoted(one)} THEN {quoted(other)}" for one, other in aliases.items())
+    return f"(chr(0) || CASE {source} {cases} ELSE {source} END)" if cases else source
 
 
 def looked_up_columns(rules: DatasetRules, lookup: str) -> set[str]:

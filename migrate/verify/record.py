@@ -1,4 +1,4 @@
-"""One record of the snapshot, read from its JSON as sent: any field as text, through no number type.
+"""The fields of records, read from their JSON as sent: any field as text, through no number type.
 
 Strings are decoded; numbers, booleans, lists and objects are their literal text; null and absent are None.
 """
@@ -25,92 +25,6 @@ _ESCAPE = re.compile(
 )
 _ESCAPE_TEXT = re.compile(_ESCAPE.pattern.decode())
 Members = Mapping[str, Any]
-Reader = Callable[["Record"], "str | None"]
-
-
-class Record:
-    """A record, or one element of a list in it: `element` is its JSON, `position` its place from 1."""
-
-    __slots__ = (
-        "answers",
-        "children",
-        "element",
-        "found",
-        "id",
-        "members",
-        "order",
-        "position",
-        "source",
-        "touched",
-    )
-
-    def __init__(self, raw: str, source: str | None, id_: str | None, order: int = 0) -> None:
-        self.members = split_object(raw.encode("utf-8", "surrogatepass")) or {}
-        self.children: dict[str, Members] = {}
-        self.source = source
-        self.id = id_
-        self.order = order
-        self.element: bytes | None = None
-        self.position: int | None = None
-        self.found: dict[str, tuple[bool, list[str | None]] | None] = {}
-        self.answers: dict[str, tuple[str | None, bool, str | None]] = {}
-        self.touched = False
-
-    def at(self, position: int, element: bytes) -> Record:
-        """The same record, standing at one element of its list."""
-        same = Record.__new__(Record)
-        same.members, same.children, same.source, same.id = (
-            self.members,
-            self.children,
-            self.source,
-            self.id,
-        )
-        same.order, same.element, same.position, same.found = self.order, element, position, {}
-        same.answers = {}
-        same.touched = False
-        return same
-
-    def child(self, name: str) -> Members:
-        """The members of the object in a field, empty where there is none."""
-        if name not in self.children:
-            self.children[name] = split_object(bytes(self.members.get(name, b""))) or {}
-        return self.children[name]
-
-
-def field_reader(name: str, text_of: Callable[[Any], str | None] | None = None) -> Reader:
-    """Reads a field of the record itself; a dotted name is a name with a dot, else a field of an object."""
-    head, dot, tail = name.partition(".")
-    text_of = text_of or literal_text
-    if not dot:
-        return lambda record: text_of(record.members.get(name))
-
-    def read(record: Record) -> str | None:
-        if name in record.members:
-            return text_of(record.members[name])
-        if "." not in tail:
-            return text_of(record.child(head).get(tail))
-        return reach(record.members, name, text_of)
-
-    return read
-
-
-def list_reader(name: str) -> Reader:
-    """Reads the field whose elements are the rows; halves of surrogate pairs stay told from a NUL that was sent."""
-    return field_reader(name, _marked_text)
-
-
-def element_reader(name: str) -> Reader:
-    """Reads `item` (the element itself) or `item.NAME`."""
-    if name == "item":
-        return lambda record: literal_text(record.element)
-    path = name.removeprefix("item.")
-
-    def read(record: Record) -> str | None:
-        if "" not in record.children and record.element is not None:
-            record.children = {**record.children, "": split_object(record.element) or {}}
-        return reach(record.children.get("", {}), path)
-
-    return read
 
 
 def reach(
@@ -131,7 +45,7 @@ def reach(
 def elements(text: str, wanted: Collection[str] = ()) -> list[bytes] | None:
     """The elements of a JSON list, or of an object that stands for one, as sent; None for anything else.
 
-    `text` as `list_reader` gives it. `wanted`: the names within an element that the mapping reads.
+    `text` as `marked_text` gives it. `wanted`: the names within an element that the mapping reads.
     **Source**: docs/mapping.md, `each`.
     """
     data = text.replace(_HALF, _HALF_ESCAPE.decode()).encode("utf-8", "surrogatepass")
@@ -175,12 +89,12 @@ def literal_text(raw: Any) -> str | None:
 
     A NUL stands for each half of a surrogate pair, which no more than a NUL can be in a text of the target.
     """
-    text = _marked_text(raw)
+    text = marked_text(raw)
     return text if text is None or NUL not in text else text.replace(_HALF, NUL)
 
 
-def _marked_text(raw: Any) -> str | None:
-    """The same, with `_HALF` for each half of a surrogate pair."""
+def marked_text(raw: Any) -> str | None:
+    """The same for a field whose elements are the rows, with `_HALF` for each half of a surrogate pair."""
     data = bytes(raw) if raw is not None else b""
     if not data or data == b"null":
         return None

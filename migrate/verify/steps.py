@@ -1,15 +1,16 @@
-"""A record's way through a mapping, step by step, for a person to follow. The same parts as the evaluator's."""
+"""A record's way through a mapping, step by step, for a person to follow: the evaluator's own steps."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from migrate.verify.apply import function_of
-from migrate.verify.evaluate import Evaluator
-from migrate.verify.made import Left, Row
-from migrate.verify.record import Record
-from migrate.verify.rules import ColumnRule
-from migrate.verify.typed import Broken, Unverifiable, reader_of
+from migrate.verify.column import Lane
+from migrate.verify.evaluate import Evaluator, as_made, frame_of
+from migrate.verify.fields import ORDER, PLACE
+from migrate.verify.made import Left, Record, Row
+from migrate.verify.record import NUL
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,50 @@ def follow(evaluator: Evaluator, record: Record) -> list[RowSteps]:
     **Guarantees**: the last step of a column is what the evaluator makes of it; the rule that keeps a row out stands
     at its column.
     """
+    rows = evaluator.steps(frame_of([record])).sort(ORDER, PLACE, nulls_last=False)
+    return [_row_steps(evaluator, row) for row in rows.iter_rows(named=True)]
+
+
+def _row_steps(evaluator: Evaluator, row: Mapping[str, Any]) -> RowSteps:
+    made = as_made(row, evaluator.columns)
     found = []
-    for made in evaluator.rows([record]):
-        standing = evaluator.standing_at(record, made.position)
-        columns = [
-            _with_outcome(_follow_column(evaluator, rule, standing), made, evaluator.columns)
-            for rule in evaluator.rules.columns.values()
+    for name in evaluator.rules.columns:
+        if name in evaluator.unverifiable:
+            doubt = f"not verifiable independently: {evaluator.unverifiable[name]}"
+            found.append(ColumnSteps(name, (), doubt))
+            continue
+        ways = [
+            list(_told(way, [row[f"{name}/{lane}/{step}"] for step in range(len(way.steps))]))
+            for lane, way in enumerate(evaluator.lanes_of(name))
         ]
+        steps = [step for way in ways for step in way]
+        rules = [text[1:] for _, text in steps if text is not None and text.startswith(NUL)]
+        shown = tuple(step for step in steps if step[1] is None or not step[1].startswith(NUL))
         found.append(
-            RowSteps(made, tuple(column for column in columns if column.steps or column.broken))
+            _with_outcome(
+                ColumnSteps(name, shown, rules[0] if rules else None), made, evaluator.columns
+            )
         )
-    return found
+    return RowSteps(made, tuple(column for column in found if column.steps or column.broken))
+
+
+def _told(lane: Lane, texts: list[str | None]) -> Iterator[tuple[str, str | None]]:
+    """The steps that do something, up to the one that breaks a rule."""
+    before: str | None = None
+    for place, ((name, _), text) in enumerate(zip(lane.steps, texts, strict=True)):
+        is_function = 0 < place < len(lane.steps) - 1 and name not in {"values", "default"}
+        starts = place == 0 and text is not None
+        stands_in = name == "default" and before is None
+        if (
+            starts
+            or stands_in
+            or (name != "default" and before is not None)
+            or (is_function and texts[0] is not None)
+        ):
+            yield name, text
+        if text is not None and text.startswith(NUL):
+            return
+        before = text
 
 
 def _with_outcome(found: ColumnSteps, made: Row | Left, columns: tuple[str, ...]) -> ColumnSteps:
@@ -53,64 +87,6 @@ def _with_outcome(found: ColumnSteps, made: Row | Left, columns: tuple[str, ...]
     if isinstance(made, Left):
         broken = made.rule if made.column == found.column else None
         return replace(found, broken=found.broken or broken)
-    if found.column not in columns:
-        return found
     value = made.values[columns.index(found.column)]
     last = found.steps[-1][1] if found.steps else None
     return found if value == last else replace(found, steps=(*found.steps, ("becomes", value)))
-
-
-def _follow_column(evaluator: Evaluator, rule: ColumnRule, record: Record) -> ColumnSteps:
-    steps: list[tuple[str, str | None]] = []
-    broken: str | None = None
-    for read in evaluator.readers_of(rule):
-        text = read(record) or None
-        if text is None and rule.default is None:
-            continue
-        try:
-            _follow_text(evaluator, rule, record, text, steps)
-        except Broken as found:
-            broken = broken or found.rule
-        except Unverifiable as doubt:
-            return ColumnSteps(rule.name, tuple(steps), f"not verifiable independently: {doubt}")
-    return ColumnSteps(rule.name, tuple(steps), broken)
-
-
-def _follow_text(
-    evaluator: Evaluator,
-    rule: ColumnRule,
-    record: Record,
-    text: str | None,
-    steps: list[tuple[str, str | None]],
-) -> None:
-    """One text through all steps, each told as it is done. Raises Broken, Unverifiable."""
-    if text is not None:
-        steps.append((_origin(rule), text))
-        for name, argument in rule.calls:
-            text = function_of(name, argument)(text) or None if text else None
-            steps.append((name if argument is None else f"{name}: {argument}", text))
-    if text is not None and rule.values is not None:
-        text = _listed(rule, text)
-        steps.append(("values", text))
-    if text is None and rule.default is not None:
-        text = rule.default
-        steps.append(("default", text))
-    if text is not None:
-        zone = rule.timezone or evaluator.zone_of(record)
-        read = reader_of(rule, evaluator.conventions.float_digits)
-        steps.append((rule.type, read(text, zone)))
-
-
-def _listed(rule: ColumnRule, text: str) -> str | None:
-    values = rule.values or {}
-    if text in values:
-        return values[text]
-    if rule.unlisted == "reject":
-        raise Broken("unlisted_value")
-    return text if rule.unlisted == "keep" else None
-
-
-def _origin(rule: ColumnRule) -> str:
-    if rule.sql is not None:
-        return "sql"
-    return "value" if rule.value is not None else "from"

@@ -27,6 +27,23 @@ _EXACT = Context(prec=3000)
 _SIX = Context(prec=6, rounding=ROUND_HALF_EVEN)
 
 
+_DIGITS = "(0|[1-9][0-9]{0,8})"
+_PLAIN = {
+    "boolean": "true|false",
+    "integer": "0|-?[1-9][0-9]{0,8}",
+    "float": rf"0|-?[1-9][0-9]{{0,8}}|-?{_DIGITS}\.[0-9]{{0,5}}[1-9]",
+}
+
+
+def plain_texts(kind: str, float_digits: str, text: str) -> list[str]:
+    """Conditions in SQL under which a text is the canonical one of its type already, so that nobody need read it."""
+    if kind not in _PLAIN:
+        return []
+    plain = f"regexp_full_match({text}, '{_PLAIN[kind]}')"
+    # so short a number has six digits at most
+    return [f"(strlen({text}) < 7 AND {plain})" if float_digits == "significant" else plain]
+
+
 class Broken(Exception):
     """A text that breaks a rule; `rule` is its name."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,13 @@ from migrate.verify import expected
 from migrate.verify.evaluate import Evaluator
 from migrate.verify.expected import Expected, FileRecords, Scope, expect_files
 from migrate.verify.lookup import LookupTable, looked_up_columns
-from migrate.verify.made import Left
-from migrate.verify.made import Row as MadeRow
-from migrate.verify.record import Record
 from migrate.verify.rules import ColumnRule, Conventions, DatasetRules, read_rules
 
-from .losses import ORDER_BY, count_losses, is_counted
+from .losses import ORDER_BY, Made, Record, count_losses, is_counted
 from .surroundings import Surroundings
 
 Row = dict[str, str | None]
+WHO = ("_source", "_id", "_position")
 
 
 @dataclass
@@ -161,20 +159,20 @@ def verified(case: Case) -> Iterator[tuple[DatasetRules, Outcome, Expected]]:
         yield rules, _of_verifier(made, entries, case), made
 
 
-Entries = dict[str, list[MadeRow | Left]]
+Entries = dict[str, list[dict[str, Any]]]
 """What each record of a resource became."""
 
 
 @contextlib.contextmanager
 def _recorded() -> Iterator[Entries]:
-    """All entries that the evaluators make meanwhile: the verifier itself counts those that make no row."""
+    """All rows that the evaluators make meanwhile: the verifier itself counts those that are left out."""
     entries: Entries = {}
 
     class Recording(Evaluator):
-        def rows(self, records: Iterable[Record]) -> Iterator[MadeRow | Left]:
-            for entry in super().rows(records):
-                entries.setdefault(self.rules.resource, []).append(entry)
-                yield entry
+        def work_out(self, frame: pl.DataFrame) -> pl.DataFrame:
+            made = super().work_out(frame)
+            entries.setdefault(self.rules.resource, []).extend(made.iter_rows(named=True))
+            return made
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(expected, "Evaluator", Recording)
@@ -191,17 +189,23 @@ def _of_verifier(made: Expected, entries: Entries, case: Case) -> Outcome:
         losers.update((key, resources[part], *who) for key, part, *who in lost.iter_rows())
     left: Counter[tuple[Any, ...]] = Counter()
     for resource, entry in ((name, one) for name, every in entries.items() for one in every):
-        if isinstance(entry, Left) and entry.rule != "filtered":
-            column = None if entry.rule == "discarded" else entry.column
-            left[resource, entry.source, entry.id, entry.position, entry.rule, column] += 1
+        rule = entry["_left"]
+        if rule is not None and rule != "filtered":
+            column = None if rule == "discarded" else entry["_left_at"]
+            left[(resource, *(entry[name] for name in WHO), rule, column)] += 1
     left.update(_too_large(made, set(sent)))
     losses: dict[str, Counter[str]] = {}
     for part in made.rules.parts:
         raws = Records(part.resource, case.records[part.resource]).frame
         records = [
-            Record(*row) for row in raws.select("_raw", "_source", "_id", "_position").iter_rows()
+            Record(raw.encode(), *who)
+            for raw, *who in raws.select("_raw", "_source", "_id").iter_rows()
         ]
-        rows = [one for one in entries.get(part.resource, []) if isinstance(one, MadeRow)]
+        rows = [
+            Made(*(one[name] for name in WHO), one["_recency"])
+            for one in entries.get(part.resource, [])
+            if one["_left"] is None
+        ]
         for name, counts in count_losses(part, records, rows, case.around).items():
             losses.setdefault(name, Counter()).update(counts)
     return Outcome(sent, left, losers, made.read, made.left["filtered"], losses)

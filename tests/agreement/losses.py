@@ -6,6 +6,7 @@ functions and types, and what changed on the way is told from before and after.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -15,18 +16,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from migrate.language.patterns import WHITE_SPACE
 from migrate.language.zones import load_zone
 from migrate.verify.apply import function_of
 from migrate.verify.element_names import names_read
-from migrate.verify.made import Row
 from migrate.verify.record import (
     NUL,
-    Record,
-    element_reader,
     elements,
-    field_reader,
     holds_half,
-    list_reader,
+    literal_text,
+    marked_text,
+    reach,
+    split_object,
 )
 from migrate.verify.rules import ColumnRule, DatasetRules
 from migrate.verify.times import is_zero_date, parser_of
@@ -35,6 +36,14 @@ from migrate.verify.typed import Broken, reader_of
 from .surroundings import Surroundings
 
 ORDER_BY = "collapse.order_by"
+# what the verifier does in SQL
+_IN_SQL = {
+    "trim": lambda text: text.strip(WHITE_SPACE),
+    "lowercase": str.lower,
+    "uppercase": str.upper,
+    "collapse_spaces": lambda text: re.sub(f"[{WHITE_SPACE}]+", " ", text),
+    "sha256": lambda text: hashlib.sha256(text.encode()).hexdigest(),
+}
 Losses = dict[str, Counter[str]]
 _OF_FUNCTIONS = {
     "trim": "trimmed",
@@ -54,6 +63,37 @@ _OF_FUNCTIONS = {
 _EPOCHS = {"epoch_s": 1, "%s": 1, "epoch_ms": 1000, "epoch_us": 10**6}
 
 
+@dataclass(frozen=True)
+class Made:
+    """A row that was made: who it is of, and its time for ranking."""
+
+    source: str | None
+    id: str
+    position: int | None
+    recency: str | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record, or one element of a list in it."""
+
+    raw: bytes
+    source: str | None
+    id: str | None
+    position: int | None = None
+    element: bytes = b""
+
+    def read(self, name: str) -> str | None:
+        """A field of the record."""
+        return reach(split_object(self.raw) or {}, name)
+
+    def read_element(self, name: str) -> str | None:
+        """`item` or `item.NAME`."""
+        if name == "item":
+            return literal_text(self.element)
+        return reach(split_object(self.element) or {}, name.removeprefix("item."))
+
+
 def is_counted(rules: DatasetRules, rule: ColumnRule) -> bool:
     """Whether a column's losses are counted here: of its own record's fields, with no expression to be worked out."""
     looked_up = {name.partition(".")[0] for name in rule.fields} & rules.lookups.keys()
@@ -61,7 +101,7 @@ def is_counted(rules: DatasetRules, rule: ColumnRule) -> bool:
 
 
 def count_losses(
-    rules: DatasetRules, records: Iterable[Record], rows: Collection[Row], around: Surroundings
+    rules: DatasetRules, records: Iterable[Record], rows: Collection[Made], around: Surroundings
 ) -> Losses:
     """How many of the rows that were made lost something, by column and loss."""
     found: Losses = {}
@@ -85,12 +125,15 @@ def _standing(rules: DatasetRules, record: Record) -> list[Record]:
         return [record]
     names = names_read(rules)
     paths = [name.removeprefix("item.") for name in names if name.startswith("item.")]
-    found = elements(list_reader(rules.each)(record) or "", paths)
-    return [record.at(place, element) for place, element in enumerate(found or [], 1)]
+    found = elements(reach(split_object(record.raw) or {}, rules.each, marked_text) or "", paths)
+    return [
+        replace(record, position=place, element=element)
+        for place, element in enumerate(found or [], 1)
+    ]
 
 
-def _is_unranked(rules: DatasetRules, record: Record, row: Row) -> bool:
-    texts = [field_reader(name)(record) for name in rules.order_by]
+def _is_unranked(rules: DatasetRules, record: Record, row: Made) -> bool:
+    texts = [record.read(name) for name in rules.order_by]
     text = next((text for text in texts if text), None)
     return row.recency is None and text is not None and not is_zero_date(text, None)
 
@@ -150,7 +193,7 @@ class _Column:
             for name, argument in rule.calls:
                 if text is None:
                     break
-                after = function_of(name, argument)(text)
+                after = (_IN_SQL.get(name) or function_of(name, argument))(text)
                 if after != text:
                     lost.add(_OF_FUNCTIONS[name])
                 text = after or None
@@ -173,7 +216,7 @@ class _Column:
         if self.rules.each is not None and name == "position":
             return str(record.position)
         if self.rules.each is not None and name.partition(".")[0] == "item":
-            return element_reader(name)(record)
+            return record.read_element(name)
         if name in {
             "record.source",
             "record.id",
@@ -181,8 +224,8 @@ class _Column:
             "record.position",
             "record.project",
         }:
-            return field_reader(name.removeprefix("record."))(record)
-        return field_reader(name)(record)
+            return record.read(name.removeprefix("record."))
+        return record.read(name)
 
 
 def _listed(rule: ColumnRule, text: str, lost: set[str]) -> str | None:

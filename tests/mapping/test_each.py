@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,7 @@ from migrate.mapping.transform import Settings, map_rows
 from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.resources import PROFILES
 from migrate.verify.evaluate import Evaluator
-from migrate.verify.made import Left, Row
-from migrate.verify.record import Record
+from migrate.verify.made import Left, Record, Row
 from migrate.verify.rules import Conventions, read_rules
 
 
@@ -198,7 +198,8 @@ def test_what_is_no_plain_list_has_one_rule_each(
     rules = read_rules(Path(made.file).parent)["things"]
     evaluator = Evaluator(rules, Conventions(), {})
     record = Record(page["_raw"][0], page["_source"][0], page["_id"][0])
-    verified = list(evaluator.rows([record])) if text != "null" else []
+    with contextlib.closing(evaluator):
+        verified = list(evaluator.rows([record])) if text != "null" else []
     place = evaluator.columns.index("a")
     assert [row.values[place] for row in verified if isinstance(row, Row)] == values
     if text != "null":

@@ -15,7 +15,12 @@ from migrate.mapping.column_text import start_lane
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Column
 from migrate.verify.apply import function_of
-from migrate.verify.typed import Broken
+from migrate.verify.column import Setting, Zones, write_lane
+from migrate.verify.language.database import database
+from migrate.verify.language.expressions import FORMS
+from migrate.verify.language.steps import Writer
+from migrate.verify.rules import ColumnRule
+from migrate.verify.typed import Broken, Unverifiable
 
 
 def _planned(name: str, text: str, argument: str | int | None = None) -> str | None:
@@ -28,10 +33,23 @@ def _planned(name: str, text: str, argument: str | int | None = None) -> str | N
 
 
 def _verified(name: str, text: str, argument: str | int | None = None) -> str | None:
+    """The same of the verifier: of its function, or of what it writes in SQL where it has none."""
     try:
         return function_of(name, argument)(text) or None
     except Broken as broken:
         return f"!{broken.rule}"
+    except Unverifiable:
+        return _verified_in_sql(ColumnRule("c", "text", calls=((name, argument),)), text)
+
+
+def _verified_in_sql(rule: ColumnRule, text: str) -> str | None:
+    writer = Writer(FORMS, str)
+    setting = Setting(Zones("'UTC'", ["UTC"]), "decimals", (), has_nul=False)
+    lane = write_lane(writer, setting, rule, "given", breaks=False)
+    query = writer.query("(SELECT CAST($1 AS VARCHAR) AS given)", [(lane.value, "value")])
+    with database() as connection:
+        [(found,)] = connection.execute(query, [text]).fetchall()
+    return found
 
 
 def _both(name: str, text: str, argument: str | int | None = None) -> str | None:

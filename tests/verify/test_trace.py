@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,7 @@ import pytest
 
 from migrate.report.trace import render_trace, summarise_trace
 from migrate.verify.evaluate import Evaluator
-from migrate.verify.made import Left
-from migrate.verify.record import Record
+from migrate.verify.made import Left, Record
 from migrate.verify.rules import Conventions, read_rules
 from migrate.verify.steps import follow
 
@@ -90,7 +90,8 @@ def way_of(folder: Path, unlisted: str, default: str, colour: str | None) -> tup
     rules = read_rules(folder)["d"]
     record = json.dumps({"profileid": "1", "source": "s"} | ({"colour": colour} if colour else {}))
     evaluator = Evaluator(rules, Conventions({}, {}, "decimals"), {})
-    [found] = follow(evaluator, Record(record, "s", "1", 0))
+    with contextlib.closing(evaluator):
+        [found] = follow(evaluator, Record(record, "s", "1", 0))
     steps, broken = {c.column: (c.steps, c.broken) for c in found.columns}.get("a", ((), None))
     return steps, broken, found.made
 

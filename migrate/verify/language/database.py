@@ -1,18 +1,25 @@
-"""DuckDB as the verifier uses it: in memory, alone, without a way to files or the network."""
+"""DuckDB as the verifier uses it: within bounds, and without a way to the network or to files that are not its own."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
 
 import duckdb
 
+from migrate.verify.language.steps import Function, quoted
+from migrate.verify.typed import Broken
+
 _SETTINGS: Mapping[str, str] = {
-    "threads": "1",
+    "threads": "2",
+    "memory_limit": "512MB",
     "error_on_division_by_zero": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+_REMEMBERED = 1 << 16
 
 
 def _initcap(text: str) -> str:
@@ -25,7 +32,7 @@ def _initcap(text: str) -> str:
 
 
 # what DuckDB does with one letter for one, or with letters that are seen as one
-_FUNCTIONS = {
+_FUNCTIONS: Mapping[str, Function] = {
     "py_lower": lambda text: text.lower(),
     "py_upper": lambda text: text.upper(),
     "py_initcap": _initcap,
@@ -34,12 +41,52 @@ _FUNCTIONS = {
 
 
 @contextlib.contextmanager
-def database() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database of its own, gone with the context."""
+def database(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database of its own, gone with the context; with a folder it reads and writes files there, and spills there."""
     connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
     try:
+        if folder is not None:
+            connection.execute(f"SET temp_directory = {quoted(str(folder / 'spilled'))}")
+            connection.execute(f"SET allowed_directories = [{quoted(str(folder))}]")
+        connection.execute("SET enable_external_access = false")
         for called, function in _FUNCTIONS.items():
             connection.create_function(called, function, ["VARCHAR"], "VARCHAR")
+        connection.execute("SET lock_configuration = true")
         yield connection
     finally:
         connection.close()
+
+
+def register(
+    connection: duckdb.DuckDBPyConnection, calls: Mapping[str, tuple[Function, int]]
+) -> None:
+    """Has the database know functions of Python, and of how many texts each is.
+
+    It is asked once for equal texts; where it breaks a rule it gives a NUL and the rule's name.
+    """
+    for called, (function, texts) in calls.items():
+        given = _of_one(function) if texts == 1 else _of_two(function)
+        connection.create_function(called, given, ["VARCHAR"] * texts, "VARCHAR")
+
+
+# DuckDB counts the parameters that a function names
+def _of_one(function: Function) -> Callable[[str], str]:
+    @lru_cache(_REMEMBERED)
+    def call(text: str) -> str:
+        try:
+            return function(text)
+        except Broken as broken:
+            return "\0" + broken.rule
+
+    return call
+
+
+def _of_two(function: Function) -> Callable[[str, str], str]:
+    @lru_cache(_REMEMBERED)
+    def call(text: str, zone: str) -> str:
+        try:
+            return function(text, zone)
+        except Broken as broken:
+            return "\0" + broken.rule
+
+    return call

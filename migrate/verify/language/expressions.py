@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -27,17 +27,15 @@ class Answers:
     strict: Sequence[str | None]
 
 
-def write_expression(
-    expression: Expression, field: Callable[[str], str], *, strict: bool = False
-) -> tuple[Writer, list[Written]]:
-    """The writer with its steps, and the SQL of the value; with `strict` also of the strict one."""
-    writer = Writer(FORMS, field)
+def write_into(writer: Writer, expression: Expression, *, strict: bool = False) -> list[Written]:
+    """The SQL of an expression's value, its steps kept by the writer; with `strict` also of the strict one."""
     root = as_text(expression.root)
     found = [writer.write(root, "text")]
     if strict:
         writer.strict = True
         found.append(writer.write(root, "text"))
-    return writer, found
+        writer.strict = False
+    return found
 
 
 def answer(
@@ -49,9 +47,8 @@ def answer(
     strict: bool = False,
 ) -> Answers:
     """The answers for rows whose fields are given as columns of texts."""
-    writer, (value, *more) = write_expression(
-        expression, lambda field: name(f"f:{field}"), strict=strict
-    )
+    writer = Writer(FORMS, lambda field: name(f"f:{field}"))
+    value, *more = write_into(writer, expression, strict=strict)
     known = [(f"f:{field}", fields[field]) for field in expression.fields]
     columns = ["unnest($1::BIGINT[]) AS _at"]
     columns += [

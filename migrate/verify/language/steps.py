@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from migrate.language.sql.tree import Kind, Node
 
 _TYPES: Mapping[Kind, str] = {
     "text": "VARCHAR", "integer": "HUGEINT", "decimal": "HUGEINT", "boolean": "BOOLEAN", "nothing": "VARCHAR",
 }  # fmt: skip
+
+
+Function = Callable[..., str]
+_NUMBERS = count()
+_KEPT = re.compile(r'"#\d+"')
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,8 @@ def name(text: str) -> str:
 class Writer:
     """Writes nodes of several expressions over one relation.
 
-    A step that later ones name more than once becomes a column of its own, one query around the next: written
-    out wherever it is named, an expression would grow with each level threefold.
+    A step that later ones name more than once becomes a column of its own, in a query around those that it names:
+    written out wherever it is named, an expression would grow with each level threefold.
     `strict`: fields that hold nothing are unknown, and nothing makes an answer of that.
     """
 
@@ -42,17 +49,23 @@ class Writer:
         self._forms = forms
         self.field = field
         self.strict = False
-        self.kept: list[tuple[str, str]] = []
-        """The steps in order, by the name of their column."""
+        self.calls: dict[str, tuple[Function, int]] = {}
+        """Functions of Python that the steps call, by their names in SQL, and of how many texts each is."""
+        self.kept: dict[str, str] = {}
+        """The name of each step's column by its SQL, in the order they were written."""
 
     def keep(self, step: str) -> str:
         """The column that holds a step."""
-        for column, known in self.kept:
-            if known == step:
-                return column
-        column = name(f"#{len(self.kept)}")
-        self.kept.append((column, step))
-        return column
+        if _KEPT.fullmatch(step):
+            return step
+        return self.kept.setdefault(step, name(f"#{len(self.kept)}"))
+
+    def call(self, function: Function, *arguments: str) -> str:
+        """A call of a function of Python, which gives '' for nothing."""
+        known = (called for called, (other, _) in self.calls.items() if other is function)
+        called = next(known, None) or f"py_{next(_NUMBERS)}"
+        self.calls[called] = (function, len(arguments))
+        return f"{called}({', '.join(arguments)})"
 
     def write(self, node: Node, kind: Kind | None = None) -> Written:
         """The SQL of a node; NULL is of the kind that is wanted."""
@@ -74,10 +87,23 @@ class Writer:
 
     def query(self, relation: str, outputs: list[tuple[str, str]]) -> str:
         """The query that gives `outputs` (SQL and alias) with every kept step below it."""
-        for column, step in self.kept:
-            relation = f"(SELECT *, {step} AS {column} FROM {relation})"  # noqa: S608  quoted by `quoted` and `name`
+        for steps in self._levels():
+            columns = ", ".join(f"{step} AS {column}" for column, step in steps)
+            relation = f"(SELECT *, {columns} FROM {relation})"  # noqa: S608  quoted by `quoted` and `name`
         chosen = ", ".join(f"{sql} AS {name(alias)}" for sql, alias in outputs)
         return f"SELECT {chosen} FROM {relation}"  # noqa: S608  as above
+
+    def _levels(self) -> list[list[tuple[str, str]]]:
+        """The kept steps, each behind those that it names: few queries, not one for each step."""
+        depth: dict[str, int] = {}
+        levels: list[list[tuple[str, str]]] = []
+        for step, column in self.kept.items():
+            below = [depth[found] for found in _KEPT.findall(step) if found in depth]
+            depth[column] = max(below, default=-1) + 1
+            if depth[column] == len(levels):
+                levels.append([])
+            levels[depth[column]].append((column, step))
+        return levels
 
 
 Form = Callable[[Writer, Node], Written]

@@ -1,0 +1,239 @@
+"""The fields that a mapping reads, of many records at once: one row a record, or one for each element of its list.
+
+Records that look alike are read by one decoder made for them. What that decoder cannot take (half a surrogate pair, a
+name with two dots, a value of another kind) is read by `record`, value by value, with the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from migrate.verify.record import elements, literal_text, marked_text, reach, split_object
+
+SOURCE, ID, PLACE, ORDER, LEFT, LEFT_AT = (
+    "_source", "_id", "_position", "_order", "_left", "_left_at",
+)  # fmt: skip
+_FIRST = 50
+_NOTHING = msgspec.Raw(b"")
+_LISTS = msgspec.json.Decoder(list[list[msgspec.Raw]])
+_EMPTY = (None, "", "[]", "{}")
+_NO_LIST = frozenset([b"", b"null", b'""', b"{}"])
+Texts = Sequence[str | None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The names that are read: of the record itself, and of the elements of its list `each` (`item`, `item.NAME`)."""
+
+    names: tuple[str, ...]
+    each: str | None = None
+    items: tuple[str, ...] = ()
+
+
+@dataclass
+class _Rows:
+    """Rows before their fields: which record each is of, its place in the list, its element, and why it is left out."""
+
+    of: list[int]
+    places: list[int | None]
+    elements: list[bytes]
+    left: list[str | None]
+
+
+def read_fields(frame: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
+    """The rows of records (`_raw`, `_source`, `_id`, `_position`), each field a column of texts.
+
+    **Shape**: `_source`, `_id`, `_order` (the record's place in the snapshot), `_position` (the element's, from 1),
+    `_left` and `_left_at` (the rule that left a row out already, and of which name), `f:NAME`, `e:NAME`.
+    """
+    raws = [text.encode() for text in frame.get_column("_raw")]
+    columns = {f"f:{name}": texts for name, texts in read_columns(raws, wanted.names).items()}
+    own = {SOURCE: frame["_source"], ID: frame["_id"], ORDER: frame["_position"].cast(pl.Int64)}
+    made = pl.DataFrame(
+        own | {name: pl.Series(name, texts, dtype=pl.String) for name, texts in columns.items()}
+    )
+    if wanted.each is None:
+        left = [None if id_ else "id_missing" for id_ in frame["_id"]]
+        rows = _Rows([], [None] * len(raws), [], left)
+    else:
+        rows = _expand(raws, frame["_id"].to_list(), wanted)
+        made = made[rows.of]
+    items = _item_columns(rows, wanted.items)
+    return made.with_columns(
+        pl.Series(PLACE, rows.places, dtype=pl.Int64),
+        pl.Series(LEFT, rows.left, dtype=pl.String),
+        *items,
+    ).with_columns(_left_at(wanted.each))
+
+
+def _left_at(each: str | None) -> pl.Expr:
+    return (
+        pl.when(pl.col(LEFT) == "id_missing")
+        .then(pl.lit("id"))
+        .when(pl.col(LEFT).is_not_null())
+        .then(pl.lit(each, pl.String))
+        .alias(LEFT_AT)
+    )
+
+
+def _expand(raws: Sequence[bytes], ids: Texts, wanted: Wanted) -> _Rows:
+    """One row for each element; one for a record without an id, or whose list is none."""
+    rows = _Rows([], [], [], [])
+    for at, (id_, found) in enumerate(zip(ids, _lists(raws, wanted), strict=True)):
+        if not id_ or found is None:
+            _add(rows, at, None, b"", "each_not_a_list" if id_ else "id_missing")
+            continue
+        for place, element in enumerate(found, 1):
+            _add(rows, at, place, bytes(element), None)
+    return rows
+
+
+def _add(rows: _Rows, at: int, place: int | None, element: bytes, rule: str | None) -> None:
+    rows.of.append(at)
+    rows.places.append(place)
+    rows.elements.append(element)
+    rows.left.append(rule)
+
+
+def _lists(raws: Sequence[bytes], wanted: Wanted) -> Iterable[Sequence[bytes | msgspec.Raw] | None]:
+    """The elements of each record's list; None where it holds something else."""
+    assert wanted.each is not None
+    if "." not in wanted.each:
+        data = b"[" + b",".join(raws) + b"]"
+        literals = _members(raws, data, [], frozenset([wanted.each]))
+        try:
+            if literals is not None:
+                found = [bytes(raw) for raw in literals[wanted.each]]
+                whole = b",".join(b"[]" if one in _NO_LIST else one for one in found)
+                return _LISTS.decode(b"[" + whole + b"]")
+        except msgspec.DecodeError:
+            pass
+    paths = [name.removeprefix("item.") for name in wanted.items if name != "item"]
+    members = [split_object(raw) or {} for raw in raws]
+    texts = [reach(one, wanted.each, marked_text) for one in members]
+    return [[] if text in _EMPTY else elements(str(text), paths) for text in texts]
+
+
+def _item_columns(rows: _Rows, items: Sequence[str]) -> list[pl.Series]:
+    """The elements' fields; notes each element in which nothing is said of them as left out."""
+    if not items:
+        return []
+    found: dict[str, Texts] = {}
+    if "item" in items:
+        found["item"] = [literal_text(element) for element in rows.elements]
+    paths = [name.removeprefix("item.") for name in items if name != "item"]
+    for path, texts in read_columns(rows.elements, paths).items():
+        found[f"item.{path}"] = texts
+    for at, texts in enumerate(zip(*found.values(), strict=True)):
+        if rows.left[at] is None and not any(texts):
+            rows.left[at] = "empty_element"
+    return [pl.Series(f"e:{name}", texts, dtype=pl.String) for name, texts in found.items()]
+
+
+def read_columns(objects: Sequence[bytes], names: Collection[str]) -> dict[str, Texts]:
+    """The fields of JSON objects by name, as `record.reach` reads them; what is no object has none."""
+    plain = [name for name in names if "." not in name]
+    inner: dict[str, list[str]] = {}
+    for name in names:
+        head, dot, tail = name.partition(".")
+        if dot:
+            inner.setdefault(head, []).append(tail)
+    data = b"[" + b",".join(one or b"{}" for one in objects) + b"]"
+    found = None if _has_dotted(data, inner) else _members(objects, data, plain, frozenset(inner))
+    if found is None:
+        return _one_by_one(objects, names)
+    read = {name: _texts(found[name]) for name in plain}
+    for head, tails in inner.items():
+        read |= {f"{head}.{tail}": texts for tail, texts in _inner(found[head], tails).items()}
+    return read
+
+
+def _inner(literals: Sequence[Any], tails: Sequence[str]) -> dict[str, Texts]:
+    """The fields of the objects in one field."""
+    datas = [bytes(literal) for literal in literals]
+    at = [place for place, data in enumerate(datas) if data[:1] == b"{"]
+    if not at:
+        return dict.fromkeys(tails, [None] * len(datas))
+    found = read_columns([datas[place] for place in at], tails)
+    return {tail: _scattered(texts, at, len(datas)) for tail, texts in found.items()}
+
+
+def _scattered(texts: Texts, at: Sequence[int], rows: int) -> Texts:
+    found: list[str | None] = [None] * rows
+    for place, text in zip(at, texts, strict=True):
+        found[place] = text
+    return found
+
+
+def _has_dotted(data: bytes, inner: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a name with a dot may stand in an object as it is: it goes before the field of an object."""
+    beginnings = [f'"{head}.'.encode() for head in inner]
+    return any(sign in data for sign in (*beginnings, rb"\u002e", rb"\u002E")) if inner else False
+
+
+def _one_by_one(objects: Sequence[bytes], names: Collection[str]) -> dict[str, Texts]:
+    members = [split_object(data) or {} for data in objects]
+    return {name: [reach(one, name) for one in members] for name in names}
+
+
+def _texts(values: Sequence[Any]) -> Texts:
+    """Literals as texts; strings are decoded already."""
+    if not values or not isinstance(values[0], msgspec.Raw):
+        return values
+    known: dict[bytes, str | None] = {}
+    found = []
+    for literal in map(bytes, values):
+        if literal not in known:
+            known[literal] = literal_text(literal)
+        found.append(known[literal])
+    return found
+
+
+def _members(
+    objects: Sequence[bytes], data: bytes, names: Iterable[str], literal: frozenset[str]
+) -> dict[str, Sequence[Any]] | None:
+    """Some members of each object: as text where all are strings, else as literals; None where it has to be asked
+    of each alone. `data`: the objects as one list."""
+    every = tuple(dict.fromkeys([*names, *sorted(literal)]))
+    texts = frozenset(every) - literal - _other_kinds(objects)
+    for kinds in (texts, frozenset[str]()):
+        try:
+            rows = _decoder(every, kinds).decode(data)
+        except msgspec.ValidationError:
+            continue
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        if len(rows) != len(objects):
+            return None
+        return {name: list(map(attrgetter(f"f{at}"), rows)) for at, name in enumerate(every)}
+    return None
+
+
+def _other_kinds(objects: Sequence[bytes]) -> frozenset[str]:
+    """Names whose first values are no strings."""
+    found: set[str] = set()
+    for one in islice(objects, _FIRST):
+        members = split_object(one) or {}
+        found.update(name for name, raw in members.items() if bytes(raw)[:1] not in b'"n')
+    return frozenset(found)
+
+
+@lru_cache(maxsize=64)
+def _decoder(names: tuple[str, ...], texts: frozenset[str]) -> msgspec.json.Decoder[list[Any]]:
+    """A decoder of objects that have these members, and others that are passed over."""
+    members = [
+        (f"f{at}", str | None, msgspec.field(name=name, default=None))
+        if name in texts
+        else (f"f{at}", msgspec.Raw, msgspec.field(name=name, default=_NOTHING))
+        for at, name in enumerate(names)
+    ]
+    alike = msgspec.defstruct("Alike", members, gc=False)
+    return msgspec.json.Decoder(list[alike])  # type: ignore[valid-type]  # made at run time
