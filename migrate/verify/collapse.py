@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from migrate import parquet
-from migrate.verify.evaluate import CREATED, NULLS, PART, ranked_time
 from migrate.verify.fields import ID, PLACE, SOURCE
 from migrate.verify.language.database import database, register
 from migrate.verify.language.steps import name, quoted
+from migrate.verify.mapping_query import CREATED, NULLS, PART, ranked_time
 from migrate.verify.rules import DatasetRules
 
 _NUMBER = f"regexp_extract({ID}, '[0-9]*$')"

@@ -9,9 +9,9 @@ from datetime import datetime
 
 import polars as pl
 
-from migrate.verify.evaluate import key_text
 from migrate.verify.expected import Bucket, Expected, sends_null
 from migrate.verify.fields import ID, SOURCE
+from migrate.verify.mapping_query import key_text
 from migrate.verify.naming import is_same, name_difference
 from migrate.verify.readback import ALL_MASTERIDS, CREATED_AT, MASTERID, MODIFIED_AT
 from migrate.verify.rules import DatasetRules

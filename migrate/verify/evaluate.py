@@ -9,11 +9,9 @@ something the verifier has no reading of its own for is left out and named, neve
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,41 +19,15 @@ import duckdb
 import polars as pl
 
 from migrate import parquet
-from migrate.language.answers import words_of
-from migrate.language.patterns import WHITE_SPACE
-from migrate.language.sql import Expression, SqlRefused, parse_sql
-from migrate.verify.column import (
-    Column,
-    Lane,
-    Setting,
-    Zones,
-    is_mark,
-    mark,
-    sendable,
-    write_column,
-    write_lane,
-)
-from migrate.verify.element_names import names_read
-from migrate.verify.fields import ID, LEFT, LEFT_AT, ORDER, PLACE, SOURCE, Wanted, read_fields
+from migrate.verify.column import Lane
+from migrate.verify.fields import ID, LEFT, LEFT_AT, ORDER, PLACE, SOURCE, read_fields
 from migrate.verify.language.database import database, register
-from migrate.verify.language.expressions import FORMS, write_into
-from migrate.verify.language.forms import lowered
-from migrate.verify.language.steps import Writer, name, quoted
-from migrate.verify.lookup import LookupTable, join_lookup, store_lookup
-from migrate.verify.made import DISCARDED, Identity, Left, Record, Row
-from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
-from migrate.verify.typed import Unverifiable, read_recency
-
-KEY, CREATED, RECENCY, NULLS, TOUCHED, PART = (
-    "_key", "_created", "_recency", "_nulls", "_touched", "_part",
-)  # fmt: skip
-CREATED_FIELDS = (
-    "created", "created_at", "metadata.created", "metadata.created_at", "datetime", "metadata.datetime",
-)  # fmt: skip
-_OWN = frozenset({"source", "id", "position", "item", "project"})
-# `record.source` and its like are the record's own fields of the names that mean something else in a mapping
-_ZONE, _DISCARDED = "_zone", "_discarded"
-_NUMBERS = frozenset({"integer", "float", "boolean"})
+from migrate.verify.language.steps import quoted
+from migrate.verify.lookup import LookupTable, store_lookup
+from migrate.verify.made import Identity, Left, Record, Row
+from migrate.verify.mapping_query import GONE, ZONE, MappingQuery
+from migrate.verify.rules import Conventions, DatasetRules
+from migrate.verify.typed import Unverifiable
 
 
 @dataclass
@@ -79,12 +51,13 @@ class Evaluator:
 
     def __post_init__(self) -> None:
         """Compiles the mapping. Raises Unverifiable where the dataset as a whole cannot be worked out."""
-        self._queries: dict[bool, _Query] = {}
+        self._queries: dict[bool, MappingQuery] = {}
+        self._written: dict[tuple[bool, bool], str] = {}
+        self._called: set[str] = set()
         self._opened = contextlib.ExitStack()
         self._database: duckdb.DuckDBPyConnection | None = None
-        self._numbers = count()
-        self._known: list[_Query] = []
         query = self._query(has_nul=True)
+        self.unverifiable = query.unverifiable
         self.wanted = query.wanted()
         self.columns = self.order = tuple(query.columns)
         blocked = [*self.rules.doubts, *(n for n in self.rules.key if n not in query.columns)]
@@ -118,41 +91,47 @@ class Evaluator:
         self._opened.close()
         self._database = None
 
-    def _query(self, *, has_nul: bool) -> _Query:
+    def _query(self, *, has_nul: bool) -> MappingQuery:
         if has_nul not in self._queries:
-            self._queries[has_nul] = _Query(self, has_nul)
+            self._queries[has_nul] = MappingQuery(
+                self.rules, self.conventions, self.lookups, has_nul
+            )
         return self._queries[has_nul]
 
     def _run(self, frame: pl.DataFrame, *, with_steps: bool) -> pl.DataFrame:
-        if self._database is None:
-            self._open()
-        assert self._database is not None
+        connection = self._database or self._open()
         fields = self._with_own(read_fields(frame, self.wanted))
-        query = self._query(has_nul=_has_nul(frame))
-        outputs = query.steps() if with_steps else query.outputs()
-        if query not in self._known:
-            self._known.append(query)
-            register(self._database, query.writer.calls)
-        number = next(self._numbers)
-        given, made = (self._files / f"{kind}-{number}.parquet" for kind in ("fields", "made"))
-        parquet.write(fields, given, compression="uncompressed", statistics=False)
-        relation = query.relation(given)
-        sql = query.writer.query(relation, outputs)
-        self._database.execute(f"COPY ({sql}) TO {quoted(str(made))} (FORMAT parquet)")
-        found = parquet.read(made)
-        given.unlink()
-        made.unlink()
+        parquet.write(fields, self._given, compression="uncompressed", statistics=False)
+        connection.execute(self._write(_has_nul(frame), with_steps))
+        found = parquet.read(self._made)
+        self._given.unlink()
+        self._made.unlink()
         return found
 
-    def _open(self) -> None:
-        if self.folder is None:
-            self._files = Path(self._opened.enter_context(tempfile.TemporaryDirectory()))
-        else:
-            self._files = self.folder
-            self._files.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._database = self._opened.enter_context(database(self._files))
+    def _write(self, has_nul: bool, with_steps: bool) -> str:
+        """The statement that makes a file of outcomes out of a file of fields."""
+        assert self._database is not None
+        if (has_nul, with_steps) not in self._written:
+            query = self._query(has_nul=has_nul)
+            outputs = query.outputs(self.order, self.touched_from)
+            outputs += query.steps() if with_steps else []
+            calls = query.writer.calls
+            register(self._database, {one: calls[one] for one in calls if one not in self._called})
+            self._called |= calls.keys()
+            relation = query.relation(f"read_parquet({quoted(str(self._given))})")
+            sql = query.writer.query(relation, outputs)
+            statement = f"COPY ({sql}) TO {quoted(str(self._made))} (FORMAT parquet)"
+            self._written[has_nul, with_steps] = statement
+        return self._written[has_nul, with_steps]
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        folder = self.folder or Path(self._opened.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._given, self._made = folder / "fields.parquet", folder / "made.parquet"
+        self._database = self._opened.enter_context(database(folder))
         for lookup, table in self.lookups.items():
-            store_lookup(self._database, self._files, lookup, table)
+            store_lookup(self._database, folder, lookup, table)
+        return self._database
 
     def _with_own(self, fields: pl.DataFrame) -> pl.DataFrame:
         """The rows with the zone of their source, and whether a person has discarded them."""
@@ -163,7 +142,7 @@ class Evaluator:
         if self.discarded:
             who = pl.struct(SOURCE, ID, PLACE)
             gone = who.map_elements(lambda one: tuple(one.values()) in self.discarded, pl.Boolean)
-        return fields.with_columns(zone.alias(_ZONE), gone.alias(_DISCARDED))
+        return fields.with_columns(zone.alias(ZONE), gone.alias(GONE))
 
     def zone_of(self, source: str | None) -> str:
         """The zone of a source's naive times: its own, or that set for another name of the same source."""
@@ -174,239 +153,6 @@ class Evaluator:
         mine = aliases.get(source, source)
         same = (zone for other, zone in zones.items() if aliases.get(other, other) == mine)
         return next(same, zones.get("*", "UTC"))
-
-
-class _Query:
-    """The SQL of one mapping. `has_nul`: whether a NUL may come in a text, which breaks a rule in any column."""
-
-    def __init__(self, evaluator: Evaluator, has_nul: bool) -> None:
-        self.rules, self.lookups = evaluator.rules, evaluator.lookups
-        self._evaluator = evaluator
-        self._conventions = evaluator.conventions
-        self.writer = Writer(FORMS, self.field)
-        zones = {*self._conventions.timezones.values(), "UTC"}
-        zone = "'UTC'" if zones == {"UTC"} else _ZONE
-        self._setting = Setting(
-            Zones(zone, zones), self._conventions.float_digits, self.rules.key, has_nul
-        )
-        self._read: dict[str, None] = {}
-        self._where = None
-        if self.rules.where is not None:
-            self._where = write_into(self.writer, _parsed(self.rules.where))
-        self._recency = self._write_recency()
-        self._created = self._first([self._own_field(one) for one in CREATED_FIELDS])
-        self._asked = {
-            lookup: (self.field(rule.source), self._first([self.field(one) for one in rule.ids]))
-            for lookup, rule in self.rules.lookups.items()
-        }
-        compiled = {one: self._compile(rule) for one, rule in self.rules.columns.items()}
-        self.columns = {one: column for one, column in compiled.items() if column is not None}
-
-    def wanted(self) -> Wanted:
-        """What is to be read of the records."""
-        # an element is empty where it holds nothing of what any column reads, verified or not
-        items = {one for one in names_read(self.rules) if one == "item" or one.startswith("item.")}
-        return Wanted(
-            tuple(self._read), self.rules.each, tuple(sorted(items)) if self.rules.each else ()
-        )
-
-    def _own_field(self, field: str) -> str:
-        self._read[field] = None
-        return name(f"f:{field}")
-
-    def field(self, field: str) -> str:
-        """The SQL of a name in the mapping. Raises Unverifiable."""
-        head, dot, tail = field.partition(".")
-        if head == "record" and tail in _OWN:
-            return self._own_field(tail)
-        if field in {"source", "id"}:
-            return {"source": SOURCE, "id": ID}[field]
-        if field == "project":
-            return quoted(self._conventions.project)
-        if dot and head in self.rules.lookups:
-            if tail not in self.lookups[head].names:
-                raise Unverifiable(f"look-up {head}.{tail}")
-            return name(f"{head}.{tail}")
-        if self.rules.each is not None and field == "position":
-            return f"CAST({PLACE} AS VARCHAR)"
-        if self.rules.each is not None and (field == "item" or field.startswith("item.")):
-            return name(f"e:{field}")
-        return self._own_field(field)
-
-    def _first(self, texts: Sequence[str]) -> str:
-        """The first text that is there and not empty."""
-        filled = [f"NULLIF({text}, '')" for text in texts]
-        return f"COALESCE({', '.join(filled)})"
-
-    def _compile(self, rule: ColumnRule) -> Column | None:
-        try:
-            if rule.unknown:
-                raise Unverifiable(f"key {rule.unknown[0]!r}")
-            if rule.sql is None:
-                return write_column(
-                    self.writer, self._setting, rule, self._starts(rule), self._setting.has_nul
-                )
-            return self._compile_expression(rule, _parsed(rule.sql))
-        except Unverifiable as doubt:
-            self._evaluator.unverifiable[rule.name] = str(doubt)
-            return None
-
-    def _starts(self, rule: ColumnRule) -> list[str]:
-        """The texts a column starts from: several for a consent with several fields, which must all be heard."""
-        if rule.value is not None:
-            return [quoted(rule.value)]
-        texts = [self.field(one) for one in rule.fields]
-        has_nul = self._setting.has_nul
-        if rule.consent:
-            return [sendable(text, has_nul) for text in texts]
-        return [sendable(self._first(texts), has_nul) if has_nul else self._first(texts)]
-
-    def _compile_expression(self, rule: ColumnRule, expression: Expression) -> Column:
-        fields = [self.field(one) for one in expression.fields]
-        value, *strict = write_into(self.writer, expression, strict=rule.consent)
-        cases = []
-        if self._setting.has_nul and fields:
-            nul = " OR ".join(f"COALESCE(contains({one}, chr(0)), FALSE)" for one in fields)
-            cases.append(f"WHEN {nul} THEN {mark('unsendable_text')}")
-        if value.fails:
-            cases.append(f"WHEN {value.fails} THEN {mark('not_computable')}")
-        for known in strict:
-            silent = [f"COALESCE({one}, '') = ''" for one in fields]
-            cases.append(
-                f"WHEN {known.value} IS NULL OR ({' AND '.join(silent) or 'TRUE'}) THEN NULL"
-            )
-        start = f"NULLIF({value.value}, '')"
-        if cases:
-            start = f"(CASE {' '.join(cases)} ELSE {start} END)"
-        column = write_column(self.writer, self._setting, rule, [start], bool(cases))
-        return self._only_founded(rule, column, fields) if rule.consent else column
-
-    def _only_founded(self, rule: ColumnRule, column: Column, fields: Sequence[str]) -> Column:
-        """A consent by expression is true only where a field it reads holds a word of yes."""
-        listed = [text for text, value in (rule.values or {}).items() if value == "true"]
-        yes = {*words_of("yes"), *(text.strip(WHITE_SPACE).casefold() for text in listed)}
-        words = ", ".join(quoted(word) for word in sorted(yes))
-        heard = [lowered(self.writer, f"trim({one}, {quoted(WHITE_SPACE)})") for one in fields]
-        founded = " OR ".join(f"COALESCE({one} IN ({words}), FALSE)" for one in heard) or "FALSE"
-        bare = self.writer.keep(f"({column.value} = 'true' AND NOT ({founded}))")
-        value = self.writer.keep(f"(CASE WHEN {bare} THEN NULL ELSE {column.value} END)")
-        weak = column.weak and f"(({column.weak}) AND {bare} IS NOT TRUE)"
-        rejects = column.rejects
-        if rule.required:
-            rejects = f"COALESCE({rejects}, CASE WHEN {bare} THEN 'required_missing' END)"
-        return replace(column, value=value, weak=weak, rejects=rejects)
-
-    def _write_recency(self) -> str:
-        """When a row was changed last: the first of the fields that it is ranked by which holds a time."""
-        found = [self._time_of(one) for one in self.rules.order_by]
-        return f"COALESCE({', '.join(found)})" if found else "CAST(NULL AS VARCHAR)"
-
-    def _time_of(self, field: str) -> str:
-        """A field as a time: as the column reads it that takes it, then in every known spelling."""
-        text = self._first([self.field(field)])
-        zone = self._setting.zones.sql
-        of_times = [
-            rule
-            for kind in ("datetime", "date")
-            for rule in self.rules.columns.values()
-            if rule.type == kind and field in rule.fields
-        ]
-        if not of_times:
-            rule = ColumnRule(field, "datetime", format="rfc_3339")
-        else:
-            rule = replace(of_times[0], default=None)
-            zone = quoted(rule.timezone) if rule.timezone else zone
-        ranked = f"NULLIF({self.writer.call(ranked_time, text, zone)}, '')"
-        try:
-            start = sendable(text, self._setting.has_nul)
-            lane = write_lane(self.writer, self._setting, rule, start, self._setting.has_nul)
-        except Unverifiable:
-            return ranked
-        return f"COALESCE(CASE WHEN NOT {is_mark(lane.value)} THEN {lane.value} END, {ranked})"
-
-    def relation(self, file: Path) -> str:
-        """The rows of a file of fields, with what they look up."""
-        relation = f"read_parquet({quoted(str(file))})"
-        for lookup, (source, id_) in self._asked.items():
-            relation = join_lookup(relation, lookup, self.lookups[lookup], source, id_)
-        return relation
-
-    def outputs(self) -> list[tuple[str, str]]:
-        """What becomes of a row, as `Evaluator.work_out` gives it."""
-        kept_out = self._kept_out()
-        rejects = [(one, column.rejects) for one, column in self.columns.items() if column.rejects]
-        rules = [f"WHEN {where} THEN {rule}" for where, rule, _ in kept_out]
-        places = [f"WHEN {where} THEN {place}" for where, _, place in kept_out]
-        for one, rule in rejects:
-            broken = self.writer.keep(str(rule))
-            rules.append(f"WHEN {broken} IS NOT NULL THEN {broken}")
-            places.append(f"WHEN {broken} IS NOT NULL THEN {quoted(one)}")
-        touched = [f"COALESCE({name(lookup + '?touched')}, FALSE)" for lookup in self._asked]
-        touched.append(f"{ORDER} >= {self._evaluator.touched_from}")
-        created = f"COALESCE({self._setting.zones.sql} || chr(0) || {self._created}, '')"
-        return [
-            (self._key(), KEY), (SOURCE, SOURCE), (ID, ID), (PLACE, PLACE), (ORDER, ORDER), (created, CREATED),
-            (self._recency, RECENCY), (self._nulls(), NULLS), (" OR ".join(touched), TOUCHED),
-            *((self._value(one), f"c:{one}") for one in self._evaluator.order),
-            (f"CASE {' '.join(rules)} END", LEFT), (f"CASE {' '.join(places)} END", LEFT_AT),
-        ]  # fmt: skip
-
-    def steps(self) -> list[tuple[str, str]]:
-        """The same and every step of every column."""
-        steps = [
-            (sql, f"{one}/{lane}/{step}")
-            for one, column in self.columns.items()
-            for lane, way in enumerate(column.lanes)
-            for step, (_, sql) in enumerate(way.steps)
-        ]
-        return [*self.outputs(), *steps]
-
-    def _kept_out(self) -> list[tuple[str, str, str]]:
-        """Where a row is kept out before its columns are looked at: the condition, the rule, and of which name."""
-        already = f"CASE WHEN {_DISCARDED} THEN {quoted(DISCARDED)} ELSE {LEFT} END"
-        found = [(f"{LEFT} IS NOT NULL", already, LEFT_AT)]
-        fails = None
-        if self._where is not None:
-            truth, fails = self._where[0].value, self._where[0].fails
-            is_other = f"{truth} IS DISTINCT FROM 'true'"
-            is_out = f"(NOT {fails} AND {is_other})" if fails else is_other
-            found.append((is_out, "'filtered'", "NULL"))
-        found.append((_DISCARDED, quoted(DISCARDED), "NULL"))
-        if fails:
-            found.append((fails, "'not_computable'", "'where'"))
-        found += [(name(f"{one}?withheld"), "'waiting'", quoted(one)) for one in self._asked]
-        for one, (_, id_) in self._asked.items():
-            if self.rules.lookups[one].rejects:
-                is_orphan = f"(NOT {name(one + '?found')} AND {id_} IS NOT NULL)"
-                found.append((is_orphan, "'orphan'", quoted(one)))
-        return found
-
-    def _value(self, column: str) -> str:
-        """A column's value; one that only another file has is empty."""
-        return self.columns[column].value if column in self.columns else "CAST(NULL AS VARCHAR)"
-
-    def _key(self) -> str:
-        """The same as `key_text`."""
-        values = [(self.columns[one].value, self.rules.columns[one].type) for one in self.rules.key]
-        if len(values) == 1:
-            return values[0][0]
-        texts = [
-            value if kind in _NUMBERS else self.writer.call(_as_json, value)
-            for value, kind in values
-        ]
-        return "'[' || " + " || ',' || ".join(texts) + " || ']'"
-
-    def _nulls(self) -> str:
-        """The places of columns that give way to another record's value, each between commas."""
-        weak = [
-            f"CASE WHEN {column.weak} THEN '{place},' ELSE '' END"
-            for place, column in enumerate(map(self.columns.get, self._evaluator.order))
-            if column is not None and column.weak
-        ]
-        if not weak:
-            return "CAST(NULL AS VARCHAR)"
-        places = self.writer.keep(f"concat({', '.join(weak)})")
-        return f"CASE WHEN {places} <> '' THEN ',' || {places} END"
 
 
 def frame_of(records: Iterable[Record]) -> pl.DataFrame:
@@ -420,34 +166,6 @@ def as_made(row: Mapping[str, Any], columns: Sequence[str]) -> Row | Left:
     if row[LEFT] is not None:
         return Left(row[SOURCE], row[ID], row[PLACE], row[LEFT], row[LEFT_AT])
     return Row(row[SOURCE], row[ID], row[PLACE], tuple(row[f"c:{one}"] for one in columns))
-
-
-def key_text(values: Sequence[str], kinds: Sequence[str]) -> str:
-    """A row's key as one text: the value of one column, a compact JSON array of several."""
-    if len(values) == 1:
-        return values[0]
-    texts = (
-        value if kind in _NUMBERS else _as_json(value)
-        for value, kind in zip(values, kinds, strict=True)
-    )
-    return f"[{','.join(texts)}]"
-
-
-def _as_json(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def ranked_time(text: str, zone: str) -> str:
-    """A time for ranking in any known spelling, '' where the text is none."""
-    return read_recency(text, zone) or ""
-
-
-def _parsed(sql: str) -> Expression:
-    """Raises Unverifiable."""
-    try:
-        return parse_sql(sql)
-    except SqlRefused as refused:
-        raise Unverifiable(f"sql: {refused}") from None
 
 
 def _has_nul(frame: pl.DataFrame) -> bool:

@@ -15,10 +15,11 @@ from pathlib import Path
 import polars as pl
 
 from migrate.verify.collapse import collapse
-from migrate.verify.evaluate import CREATED, KEY, NULLS, PART, RECENCY, TOUCHED, Evaluator
+from migrate.verify.evaluate import Evaluator
 from migrate.verify.fields import ID, LEFT, ORDER, PLACE, SOURCE
 from migrate.verify.lookup import LookupTable, Pair, empty_rows, make_table
 from migrate.verify.made import Identity
+from migrate.verify.mapping_query import CREATED, KEY, NULLS, PART, RECENCY, TOUCHED
 from migrate.verify.request_size import fitting
 from migrate.verify.rules import Conventions, DatasetRules
 from migrate.verify.spill import Spill, buckets_for
