@@ -10,6 +10,7 @@ import pytest
 
 from migrate.errors import MappingError
 from migrate.mapping.files import json_schema, read_mapping, read_mappings
+from migrate.names import RESOURCE_NAMES
 
 GOOD = "version: 1\ndataset: {0}\nresource: profiles\nkey: [k]\ncolumns:\n  k: {{from: id, type: text}}\n"
 
@@ -38,8 +39,8 @@ def test_says_everything_at_once(tmp_path: Path) -> None:
     )
     (tmp_path / "other.yaml").write_text("version: 1\n\ta: b\n")
     assert _problems(tmp_path) == [
-        "contacts.yaml:3:11: resource: 'profile' is no resource; one of profiles, content_items, content_categories, "
-        "sales, interactions; did you mean 'profiles'?",
+        f"contacts.yaml:3:11: resource: 'profile' is no resource; one of {', '.join(RESOURCE_NAMES)}; "
+        "did you mean 'profiles'?",
         "contacts.yaml:5:1: colums: unknown key 'colums'; did you mean 'columns'?",
         "contacts.yaml:8:40: columns.birthdate.type: 'datum' is no type; one of text, integer, float, boolean, "
         "datetime, date, json; did you mean 'date'?",
