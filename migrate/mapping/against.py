@@ -35,6 +35,8 @@ Found = Iterator[tuple[int, Path, str]]
 PROBLEM, LOST_ROWS, LOST_COLUMN, LOST_VALUES, LEFT_OVER, ABSENT = range(6)
 _NEARLY_ALL = 0.99
 _MOST_LINES = 3
+_MOST_SAID = 10
+_SAID_BY_MANY = 5
 _MOST_LEFT_OVER = 10
 
 
@@ -190,7 +192,7 @@ def _check_trial(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> 
             )
     for (name, loss), count in sorted(trial.losses.items(), key=lambda entry: -entry[1]):
         if count and loss in {"consent_unlisted", "consent_withheld"}:
-            answers = _examples(trial, name, loss, mask)
+            answers = _said_answers(trial, name) or _examples(trial, name, loss, mask)
             yield (
                 LOST_VALUES,
                 ("columns", name),
@@ -248,6 +250,16 @@ def _fitting_format(mapping: Mapping, trial: Trial, name: str, rule: str) -> str
 def _examples(trial: Trial, name: str, kind: str, mask: Callable[[str], str]) -> str:
     shown = [mask(text[:60]) for text in trial.examples.get((name, kind), [])]
     return f" (as {', '.join(shown)})" if shown else ""
+
+
+def _said_answers(trial: Trial, name: str) -> str:
+    """The answers that several rows give: what so many say is a word of the shop's, and nobody's own."""
+    common = [
+        f"{text[:40]!r} ({rows:,})"
+        for text, rows in trial.answers.get(name, Counter[str]()).most_common(_MOST_SAID)
+        if rows >= _SAID_BY_MANY
+    ]
+    return f": {', '.join(common)}; list those that mean yes or no under `values`" if common else ""
 
 
 def _check_sources(mapping: Mapping, shown: SnapshotFindings) -> Found:

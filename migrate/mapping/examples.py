@@ -6,6 +6,7 @@ An example shows a reader what an odd rule is for, and fails where an edit break
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path as File
 from typing import Any
@@ -21,6 +22,8 @@ from migrate.mapping.transform import Settings, map_rows
 from migrate.mapping.types import render
 from migrate.plain_file import read_plain
 
+# categories of Unicode that are kept in a masked text: currencies, dashes, spaces, apostrophes
+_SHOWN = frozenset(("Sc", "Pd", "Zs", "Pf", "Pi"))
 Outcome = tuple[str, dict[str, str | None] | str]
 """`row` with the texts sent by column, `reject` with the rule, or `filter`."""
 RowsOf = Callable[[str, Collection[str]], Iterable[pl.DataFrame]]
@@ -149,13 +152,18 @@ def make_example(mapping: Mapping, record: dict[str, Any], settings: Settings) -
 
 
 def masked_record(record: Any) -> Any:
-    """The record with letters as a and digits as 1, which keeps the shape of mail addresses, amounts and dates."""
+    """The record with letters as a and digits as 1, which keeps the shape of mail addresses, amounts and dates.
+
+    A zero date stays one, and signs of currencies, dashes and spaces stay what they are: they say nothing of anybody,
+    and without them an example would show another rule than the record does.
+    """
     if isinstance(record, dict):
         return {name: masked_record(value) for name, value in record.items()}
     if isinstance(record, list):
         return [masked_record(value) for value in record[:2]]
     if isinstance(record, str):
-        return "".join(_mask(char) for char in record)
+        is_zero = not record.strip("0-/.:, TZ+")
+        return record if is_zero else "".join(_mask(char) for char in record)
     return record if record is None or isinstance(record, bool) else 1
 
 
@@ -164,7 +172,8 @@ def _mask(char: str) -> str:
         return "1"
     if char.isalpha():
         return "A" if char.isupper() else "a"
-    return char if char.isascii() and char.isprintable() else "."
+    is_plain = char.isascii() and char.isprintable()
+    return char if is_plain or unicodedata.category(char) in _SHOWN else "."
 
 
 def write_json(value: Any) -> str:

@@ -84,7 +84,7 @@ def _grouped(resource: ResourceName, survey: FieldSurvey, made: Proposal) -> dic
             name == "id" and (resource in _ID_IS_ID or not found.filled)
         ):
             continue
-        reason = _why_ignore(resource, found, name in parents)
+        reason = _why_ignore(resource, found, name in parents) or _of_a_line(survey, name)
         if reason:
             made.ignore(reason, name)
         else:
@@ -115,6 +115,15 @@ def _why_ignore(resource: ResourceName, found: Field, is_parent: bool) -> str | 
     if not found.name or found.name.startswith("item."):
         return "a name that cannot be read without `each`"
     return None
+
+
+def _of_a_line(survey: FieldSurvey, name: str) -> str | None:
+    """Why a field inside a list is no column: other records have several of it."""
+    parents = [name[:at] for at, char in enumerate(name) if char == "."]
+    is_listed = any(
+        parent in survey.fields and survey.fields[parent].kinds["list"] for parent in parents
+    )
+    return "of a line: some records write a list of one line as an object" if is_listed else None
 
 
 def _merged(fields: list[Field]) -> Field:

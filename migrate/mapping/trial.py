@@ -25,6 +25,9 @@ from migrate.mapping.rejecting import lookup_ids
 from migrate.mapping.transform import Settings, Worked, lookup_tables, work_out
 
 _EXAMPLES = 3
+_MOST_ANSWERS = 1_000
+UNLISTED = frozenset(("unlisted", "consent_unlisted"))
+"""Losses of a text that is not listed under `values`."""
 
 Read = Callable[[str, Collection[str]], Iterable[pl.DataFrame]]
 """Gives the rows of a resource with some of its fields; nothing where the snapshot lacks the resource."""
@@ -38,7 +41,8 @@ class Trial:
 
     `examples`: by column and rule or loss, the first few different texts as sent, not masked. `orphans` and `asked`: by
     look-up the ids that find nobody, and all that are there. `nobody`: by key the accepted rows of it, of keys that
-    stand for nobody. `blind`: look-ups that could not be made. Units: rows, `records` records.
+    stand for nobody. `answers`: by column, texts that are not listed under `values`, and how many rows say each.
+    `blind`: look-ups that could not be made. Units: rows, `records` records.
     """
 
     records: int = 0
@@ -52,6 +56,7 @@ class Trial:
     orphans: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
     nobody: Counter[str] = field(default_factory=Counter)
+    answers: dict[str, Counter[str]] = field(default_factory=dict)
     blind: Collection[str] = ()
 
 
@@ -160,7 +165,16 @@ def _count(trial: Trial, name: str, computed: Computed) -> None:
             _keep_examples(trial, (name, rule), computed.origin, broken)
     for loss, lost in computed.losses.items():
         trial.losses[name, loss] += int(lost.sum())
+        if loss in UNLISTED:
+            _count_answers(trial, name, computed.origin.filter(lost.fill_null(value=False)))
         _keep_examples(trial, (name, loss), computed.origin, lost.fill_null(value=False))
+
+
+def _count_answers(trial: Trial, name: str, texts: pl.Series) -> None:
+    counts = trial.answers.setdefault(name, Counter())
+    for text, rows in texts.drop_nulls().rename("t").value_counts().iter_rows():
+        if text in counts or len(counts) < _MOST_ANSWERS:
+            counts[text] += rows
 
 
 def _keep_examples(trial: Trial, key: tuple[str, str], origin: pl.Series, where: pl.Series) -> None:

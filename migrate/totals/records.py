@@ -165,7 +165,10 @@ def _read_times(
 
 
 def count_lines(text: str | None) -> int:
-    """How many lines a list holds; an object with objects in it is a list, a bare one is one line."""
+    """How many lines a list holds, an object that stands for one as well: the same rules as of `each`.
+
+    **Source**: docs/mapping.md, `each`.
+    """
     if not text:
         return 0
     try:
@@ -177,4 +180,10 @@ def count_lines(text: str | None) -> int:
     if not isinstance(value, dict) or not value:
         return 0
     inner = list(value.values())
+    if all(name.isascii() and name.isdigit() for name in value):
+        return len(inner)
+    if len(inner) == 1 and isinstance(inner[0], list):
+        return len(inner[0])
+    if len(inner) == 1 and (inner[0] is None or inner[0] == ""):
+        return 0
     return len(inner) if all(isinstance(part, dict) for part in inner) else 1

@@ -115,3 +115,15 @@ def test_a_masked_record_makes_an_example_that_holds(
     again = read_mapping(file)
     assert len(again.examples) == 2
     assert list(check_examples(again, Settings())) == []
+
+
+def test_a_masked_record_shows_the_rule_that_the_record_shows() -> None:
+    """Letters and digits say who; a euro sign, a dash, a space that does not break and a zero date say nothing."""
+    record = {
+        "price": "€\u00a01.299,50", "name": "Zoë van Dijk", "born": "00-00-0000", "line": "12 – 14’s", "n": 7,
+        "items": [{"sku": "A1"}, {"sku": "B2"}, {"sku": "C3"}],
+    }  # fmt: skip
+    assert masked_record(record) == {
+        "price": "€\u00a01.111,11", "name": "Aaa aaa Aaaa", "born": "00-00-0000", "line": "11 – 11’a", "n": 1,
+        "items": [{"sku": "A1"}, {"sku": "A1"}],
+    }  # fmt: skip

@@ -137,3 +137,17 @@ def test_many_unused_fields_are_one_line_however_strict(tmp_path: Path) -> None:
         problems = [remark for remark in found if remark.level == "problem"]
         assert len(problems) == 1
         assert all(name in problems[0].text for name in fields)
+
+
+def test_answers_that_many_give_are_said(tmp_path: Path) -> None:
+    """A shop's own word for yes is shown, so that it can be listed; what one person wrote is not."""
+    text = PEOPLE[: PEOPLE.index("  born:")]
+    text += (
+        "  news: {from: news, type: boolean, consent: true, values: {ja: true}, unlisted: omit}\n"
+    )
+    answers: list[str | None] = ["graag"] * 6 + ["ja"] * 3 + ["bel me op 0612345678"]
+    people = frame(email=[f"p{n}@x.nl" for n in range(10)], news=answers)
+    _, says = tried(tmp_path, {"profiles": [people]}, people=text)
+    [line] = [line for line in says("people") if "columns.news" in line]
+    assert "7 of 10 answers give no consent (consent_unlisted): 'graag' (6)" in line
+    assert "0612345678" not in line
