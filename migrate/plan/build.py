@@ -187,8 +187,9 @@ class Making:
         final = self._finish(mapping, files)
         wanted = self._looked_up(mapping.dataset)
         if wanted is not None:
-            rows, mapped, base = final.gathered.rows, final.mapped, final.base
-            self.tables[mapping.dataset] = lookups_of(mapping, rows, mapped, base, wanted)
+            self.tables[mapping.dataset] = lookups_of(
+                mapping, final.gathered, final.mapped, final.base, wanted
+            )
         if mapping.dataset in self.choice.ids:
             self._plan(final, resources)
         final.clear()

@@ -79,13 +79,15 @@ def _nobody_else() -> pl.Expr:
 class CollapsedRows:
     """`rows`; what went into others (`losers`, as `collapse_rows` tells them); what fits in no request (`large`).
 
-    `outside`: accepted rows of groups that no change has touched.
+    `outside`: accepted rows of groups that no change has touched. `unsendable`: `resource, source, id` of every
+    record that went into a row which fits in no request.
     """
 
     rows: FinalRows
     losers: Partitions
     large: pl.DataFrame
     outside: int
+    unsendable: pl.DataFrame
 
 
 def finish_rows(
@@ -115,6 +117,7 @@ def finish_rows(
     alone = ~shared
     too_large = mapped.large.filter(alone.gather(mapped.large.get_column("_at")))
     alone = alone.scatter(too_large.get_column("_at"), False)
+    unsendable = pl.concat([_own_source(too_large), *merging.unsendable])
     touched = None
     if narrow.touched is not None:
         too_large = too_large.filter(narrow.touched.gather(too_large.get_column("_at")))
@@ -123,7 +126,7 @@ def finish_rows(
     large = pl.concat([as_rejects(_named(frame)) for frame in (too_large, *merging.large)])
     outside = 0 if narrow.touched is None else int((~narrow.touched).sum())
     return CollapsedRows(
-        FinalRows(mapped.accepted, alone, survivors, touched), losers, large, outside
+        FinalRows(mapped.accepted, alone, survivors, touched), losers, large, outside, unsendable
     )
 
 
@@ -175,6 +178,7 @@ class _Merging:
     survivors: Partitions
     losers: Partitions
     large: list[pl.DataFrame] = field(default_factory=list)
+    unsendable: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, rows: pl.DataFrame) -> None:
         """Makes the rows of each key one. What an untouched group lost long ago is not told again."""
@@ -197,6 +201,8 @@ class _Merging:
             .scatter(large.get_column("_at"), False)
         )
         self.survivors.add(found.rows.filter(fits) if large.height else found.rows)
+        if large.height:
+            self.unsendable.append(_all_sources(found.rows.filter(~fits)))
         if told:
             self.losers.add(found.losers)
             self.large.append(large)
@@ -208,6 +214,15 @@ def collapse_rule(mapping: Mapping, columns: Collection[str] | None = None) -> C
     consents = [n for n, column in mapping.columns.items() if column.consent and n in kept]
     how = mapping.collapse
     return CollapseRule(how.by, how.source_order, how.fill_gaps, consents)
+
+
+def _all_sources(rows: pl.DataFrame) -> pl.DataFrame:
+    who = rows.select(pl.col("_sources").explode()).unnest("_sources")
+    return who.select("resource", "source", "id")
+
+
+def _own_source(large: pl.DataFrame) -> pl.DataFrame:
+    return large.select("resource", pl.col("_source").alias("source"), pl.col("_id").alias("id"))
 
 
 def _named(large: pl.DataFrame) -> pl.DataFrame:

@@ -17,13 +17,14 @@ from migrate.mapping.lookups import GHOST, TOUCHED
 from migrate.mapping.model import Mapping
 from migrate.names import MASTERID
 from migrate.plan.collapse import PART, collapse_rows, resource_of
-from migrate.plan.collapsed_rows import FinalRows, collapse_rule
+from migrate.plan.collapsed_rows import CollapsedRows, collapse_rule
 from migrate.plan.lookups import (
     RESOURCE,
     identity_of,
     lookup_frame,
     lookup_rows,
     names_of,
+    unsendable_rows,
     withheld_rows,
 )
 from migrate.plan.matching import match_rows
@@ -162,7 +163,7 @@ def _records(rows: pl.DataFrame) -> list[str]:
 
 def lookups_of(
     mapping: Mapping,
-    rows: FinalRows,
+    gathered: CollapsedRows,
     mapped: MappedRows,
     base: Base | None,
     columns: Collection[str],
@@ -173,7 +174,9 @@ def lookups_of(
     changed or went and lead to no row any more.
     """
     made = mapping.resources
-    now, withheld = lookup_frame(rows, columns, made), withheld_rows(mapped.withheld, made)
+    now = lookup_frame(gathered.rows, columns, made)
+    large = unsendable_rows(gathered.unsendable, made)
+    withheld = pl.concat([withheld_rows(mapped.withheld, made), large])
     if base is None:
         return Lookups(pl.concat([now, withheld], how="diagonal"))
     withheld = withheld.with_columns(pl.lit(value=True).alias(TOUCHED))

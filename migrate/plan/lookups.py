@@ -43,6 +43,12 @@ def withheld_rows(records: pl.DataFrame, resources: Sequence[str]) -> pl.DataFra
     return records.select(*identity_of(resources), pl.lit(value=True).alias(WITHHELD))
 
 
+def unsendable_rows(records: pl.DataFrame, resources: Sequence[str]) -> pl.DataFrame:
+    """The same of records that went into a row which fits in no request: `resource, source, id`."""
+    named = records.rename({"resource": RESOURCE})
+    return named.select(*names_of(resources), pl.lit(value=True).alias(WITHHELD))
+
+
 def identity_of(resources: Sequence[str]) -> list[pl.Expr]:
     """Which record a row is of: `source, id`, and `_resource` where a dataset is made of several."""
     own = [pl.col("_source").alias("source"), pl.col("_id").alias("id")]

@@ -45,13 +45,14 @@ class Bucket:
     """Some keys of a dataset as they should be.
 
     **Shape**: `rows` has one row per key: the columns of `_OWN` and each verified column as canonical text under
-    `c:NAME`. `losers` has the same columns: the rows that went into another one. `_nulls` lists the places of the
-    columns that send null, each between commas. `_touched` says whether any row of the key may have changed since the
-    last plan: of the others nothing is expected that could be sent.
+    `c:NAME`. `losers` has the same columns: the rows that went into another one; so has `unsendable`: the rows that fit
+    in no request. `_nulls` lists the places of the columns that send null, each between commas. `_touched` says whether
+    any row of the key may have changed since the last plan: of the others nothing is expected that could be sent.
     """
 
     rows: pl.DataFrame
     losers: pl.DataFrame
+    unsendable: pl.DataFrame
 
     def judged(self, planned: pl.Series) -> pl.DataFrame:
         """The rows that may have changed, and those whose keys a plan has `planned` all the same.
@@ -104,10 +105,11 @@ class Expected:
     def bucket(self, number: int) -> Bucket:
         """The rows of one bucket, put together by key."""
         rows, losers = _collapsed(self._every(number), self.rules, self.columns)
-        if self.batch_bytes and rows.height:
-            # too_large: a row that no request can carry is in no plan, and nothing looks it up
-            rows = rows.filter(fitting(rows, self.rules, self.columns, self.batch_bytes))
-        return Bucket(rows, losers)
+        if not self.batch_bytes or not rows.height:
+            return Bucket(rows, losers, rows.clear())
+        # too_large: a row that no request can carry is in no plan, and what looks it up waits
+        fits = fitting(rows, self.rules, self.columns, self.batch_bytes)
+        return Bucket(rows.filter(fits), losers, rows.filter(~fits))
 
     def _every(self, number: int) -> pl.DataFrame:
         """All rows of a bucket; one that may have changed makes its whole key so."""
@@ -152,6 +154,7 @@ class Expected:
         named = tuple(name for name in self.columns if name in asked)
         parts = [empty_rows(named).with_columns(pl.lit(0, pl.Int64).alias(PLACE))]
         who = (SOURCE, ID, PLACE, KEY)
+        withheld = set(self.withheld.get(part, ()))
         for bucket in self.buckets():
             final = bucket.rows.select(
                 KEY, TOUCHED, *(pl.col(f"c:{name}").alias(name) for name in named)
@@ -161,7 +164,11 @@ class Expected:
                 for rows in (bucket.rows, bucket.losers)
             )
             parts.append(members.join(final, on=KEY, how="inner").select(parts[0].columns))
-        return make_table(pl.concat(parts), named, aliases, self.withheld.get(part, set()))
+            lost = bucket.losers.join(final, on=KEY, how="anti")
+            for rows in (bucket.unsendable, lost):
+                mine = rows.filter(pl.col(PART) == part).select(SOURCE, ID)
+                withheld |= {(source, id_) for source, id_ in mine.iter_rows()}
+        return make_table(pl.concat(parts), named, aliases, withheld)
 
 
 @dataclass(frozen=True)

@@ -216,3 +216,28 @@ def test_a_replay_of_a_delta(shop: Shop) -> None:
     done = replay(shop.context, "n")
     assert done.fates == {"sent": 1}
     assert (shop.keys("orders"), "5:1" in shop.keys("lines")) == ({"1", "4", "5"}, True)
+
+
+def test_lines_wait_for_an_order_that_no_request_can_carry(shop: Shop) -> None:
+    """An order that is too large is rejected late, and its lines wait for it all the same; the verifier agrees."""
+    file = shop.context.project.file
+    file.write_text(file.read_text().replace("limit_speed", "batch_bytes = 10000\nlimit_speed"))
+    shop.context = make_job(load_project(file, KEYS))
+    shop.fix(
+        "total: {from: total, type: float, on_invalid: omit}\n  note: {from: note, type: text}"
+    )
+    sale = {"source": "Shop", "conversionid": "1", "note": "x" * 20_000, "items": [{"sku": "a"}]}
+    url = f"{shop.box.url}/_sandbox/records/sales"
+    httpx.post(url, content=msgspec.json.encode([sale])).raise_for_status()
+    run_extract(shop.context, ["sales"], "second")
+    plan = shop.plan("a", snapshot="second")
+    orders, lines = plan.document.datasets["orders"], plan.document.datasets["lines"]
+    assert (orders.rejected_by_rule, lines.waiting, lines.orphans) == (
+        {"too_large": 1},
+        1,
+        {"order": 1},
+    )
+    run_load(shop.context, name="a")
+    assert shop.keys("lines") == {"2:1", "2:2", "3:1", "4:1"}
+    found = run_reconcile(shop.context, "a", deep=True, wait_s=0)
+    assert found.verdict == "match", [(d.deep, d.difference) for d in found.datasets.values()]

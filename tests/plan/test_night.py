@@ -151,7 +151,7 @@ def finish(
     base = read_base([(resource, way)], mapped) if is_delta else None
     final = finish_dataset(mapping, mapped, folder / mapping.dataset, BATCH_BYTES, base)
     columns = {"email", "name", "country"} & set(mapping.columns)
-    return final, lookups_of(mapping, final.gathered.rows, mapped, base, columns)
+    return final, lookups_of(mapping, final.gathered, mapped, base, columns)
 
 
 def rows_of(rows: FinalRows, columns: list[str]) -> dict[str, tuple[Any, ...]]:
