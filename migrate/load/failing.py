@@ -12,7 +12,7 @@ from typing import Literal
 
 from migrate.load.scheduler import BatchRequest
 
-Step = Literal["wait", "halve", "set aside"]
+Way = Literal["wait", "halve", "set aside"]
 
 _FAILURES_BEFORE = {"batch": 4, "piece": 2, "record": 6}
 _SHARE_OF_BUDGET = 0.25
@@ -21,40 +21,40 @@ _MOST_HALVINGS = 100
 _MOST_SET_ASIDE = 20
 
 
-@dataclass
-class FailurePatience:
-    """What a run has done about batches that keep failing. `succeeded_at`: when a request last had a record written.
-
-    **Guarantees**: a run halves at most a hundred times, each for the price of a few requests, and leaves at most
-    twenty records to another one. Beyond that it is the service that is not well, and the retry budget decides.
-    """
+@dataclass(frozen=True)
+class Patience:
+    """What a run has done about batches that keep failing. `succeeded_at`: when a request last had a record written."""
 
     succeeded_at: float = float("-inf")
     halvings: int = 0
     set_aside: int = 0
 
-    def judge(self, request: BatchRequest, failing_s: float, budget_s: float) -> Step:
-        """What to do about a job that has just failed, and has been failing for so many seconds."""
-        is_alone = len(request.records) == 1
-        # A half is cut again on what has been seen since the whole failed; a record alone has to be the odd one now.
-        since = (
-            request.halved_at
-            if is_alone and request.halved_at is not None
-            else request.failing_from
-        )
-        if self.succeeded_at < since or not _is_patience_over(request, failing_s, budget_s):
-            return "wait"
-        if not is_alone:
-            self.halvings += 1
-            return "halve" if self.halvings <= _MOST_HALVINGS else "wait"
-        self.set_aside += 1
-        return "set aside" if self.set_aside <= _MOST_SET_ASIDE else "wait"
+
+def judge_failing(
+    request: BatchRequest, failing_s: float, budget_s: float, patience: Patience
+) -> Way:
+    """What to do about a request that has just failed, and has been failing for so many seconds.
+
+    **Guarantees**: a run halves at most a hundred times, each for the price of a few requests, and leaves at most
+    twenty records to another one. Beyond that it is the service that is not well, and the retry budget decides.
+    """
+    is_alone = len(request.records) == 1
+    # A half is cut again on what has been seen since the whole failed; a record alone has to be the odd one now.
+    since = request.failing_from
+    if is_alone and request.halved_at is not None:
+        since = request.halved_at
+    if patience.succeeded_at < since or not _is_patience_over(request, failing_s, budget_s):
+        return "wait"
+    if is_alone:
+        return "set aside" if patience.set_aside < _MOST_SET_ASIDE else "wait"
+    return "halve" if patience.halvings < _MOST_HALVINGS else "wait"
 
 
 def _is_patience_over(request: BatchRequest, failing_s: float, budget_s: float) -> bool:
-    kind = (
-        "record" if len(request.records) == 1 else "batch" if request.halved_at is None else "piece"
-    )
+    if len(request.records) == 1:
+        kind = "record"
+    else:
+        kind = "batch" if request.halved_at is None else "piece"
     if request.failures >= _FAILURES_BEFORE[kind]:
         return True
     return request.failures >= _LEAST_FAILURES and failing_s >= budget_s * _SHARE_OF_BUDGET

@@ -230,7 +230,7 @@ class _Run:
         while True:
             self._dispatch()
             now = time.monotonic()
-            parked = [q.dataset for q in self._queues if q.parked_until > now and not q.is_done]
+            parked = [q.dataset for q in self._queues if q.busy.until > now and not q.is_done]
             flying = list(self._in_flight.values())
             self._outcomes.halt(self._watch.look(self._workers, self._countable, flying, parked))
             if self._in_flight:

@@ -1,4 +1,7 @@
-"""What an answer does to the ledger, to the schedule and to the run as a whole."""
+"""The end of every request: what `decide` says is done here, to the ledger, the queues, the gates and the progress.
+
+Nothing is decided in this module, and no other one touches these four on account of an answer.
+"""
 
 from __future__ import annotations
 
@@ -10,43 +13,62 @@ from types import MappingProxyType
 
 from migrate.config import Gates
 from migrate.errors import MigrateError
-from migrate.load.body_limit import BodyLimit
+from migrate.load.body_limit import LESSON, BodyLimit, recalled_limit
 from migrate.load.canary import Canaries
 from migrate.load.changes import Changes
+from migrate.load.decide import Answered, History, decide, decide_seen
+from migrate.load.failing import Patience
 from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger
 from migrate.load.merged import Merges
 from migrate.load.planned import DatasetToLoad, PlannedRecords, PlanToLoad
 from migrate.load.proof import Proof
 from migrate.load.readback import ReadBack
-from migrate.load.retries import Retries
 from migrate.load.scheduler import BatchRequest, DatasetQueue, Waits
-from migrate.load.stops import refuses_all, refuses_first
+from migrate.load.steps import (
+    Hold,
+    LearnLimit,
+    LeaveUnknown,
+    MarkFailed,
+    MarkHalved,
+    MarkSplit,
+    Note,
+    Park,
+    RefuseCanary,
+    SendAgain,
+    SetAside,
+    Settle,
+    SettleSeen,
+    Step,
+    Steps,
+    Stop,
+    Succeed,
+)
+from migrate.load.stops import refuses_all
 from migrate.load.totals import Totals
 from migrate.progress import Progress
-from migrate.target.answer import Answer, refusal
+from migrate.target.answer import Answer
 from migrate.target.client import TargetClient
-from migrate.target.results import (
-    BUSY,
-    Again,
-    Fatal,
-    Rejected,
-    Results,
-    SplitNeeded,
-    Transient,
-    Unclear,
-    Written,
-)
+from migrate.target.results import Rejected, Written
 from migrate.workspace import sha256_bytes
 
-MOST_DOUBTS = 3
-TOO_LARGE = 413
-_MOST_WHOLE_REFUSALS = 24
+
+@dataclass(frozen=True)
+class Ended:
+    """A request that is over, with what the ledger keeps of it; no answer where it was a reading."""
+
+    request: BatchRequest
+    queue: DatasetQueue
+    answer: Answer | None = None
+    payload_sha256: str = ""
 
 
 @dataclass
 class Outcomes:
-    """Takes the end of every request. `reason` is why the run has to stop, the first that came up."""
+    """Takes the end of every request. `reason` is why the run has to stop, the first that came up.
+
+    `patience`: what was done so far about requests that keep failing.
+    """
 
     ledger: Ledger
     plan: PlanToLoad
@@ -59,31 +81,21 @@ class Outcomes:
     rng: random.Random
     strict: bool = False
     reason: MigrateError | None = None
+    patience: Patience = field(default_factory=Patience)
     _datasets: dict[str, DatasetToLoad] = field(default_factory=dict)
     _since: dict[str, datetime | None] = field(default_factory=dict)
     _marks: dict[str, float] = field(default_factory=dict)
+    _limit: BodyLimit = field(default_factory=BodyLimit)
     _gates: LoadGates = field(init=False)
     _changes: Changes = field(init=False)
     _merges: Merges = field(init=False)
     _canaries: Canaries = field(init=False)
-    _retries: Retries = field(init=False)
-    _limit: BodyLimit = field(init=False)
 
     def __post_init__(self) -> None:
         self._gates = LoadGates(self.plan, self.gates, self.strict)
         self._merges = Merges(self.ledger.seen)
         self._changes = Changes(self.progress.note, self._merges.had)
         self._canaries = Canaries(self.ledger, self.plan.name, self.progress)
-        self._limit = BodyLimit(self.ledger, self.client.settings.base_url, self.progress)
-        self._retries = Retries(
-            self.plan.name,
-            self.ledger,
-            self.client,
-            self.progress,
-            self.waits,
-            self.clock,
-            self.rng,
-        )
 
     def start(
         self,
@@ -96,7 +108,7 @@ class Outcomes:
         `canary`: of so many records.
         """
         self._datasets = {dataset.name: dataset for dataset in self.plan.datasets}
-        self._limit.recall()
+        self._recall_limit()
         for name, dataset in self._datasets.items():
             server_time = totals[name].server_time
             self._since[name] = (
@@ -118,6 +130,14 @@ class Outcomes:
             # What an undo gives back was there: a refusal is the record's own.
             self.queues[name].is_known |= self.plan.undoes is not None
         self._check_gates()
+
+    def _recall_limit(self) -> None:
+        lesson = self.ledger.lessons.known(self.client.settings.base_url, LESSON)
+        self._limit = recalled_limit(lesson)
+        if self._limit.bytes is not None:
+            self.progress.note(
+                f"bodies have at most {self._limit.bytes:,} bytes, since an earlier load had larger ones refused (413)"
+            )
 
     def may_leave(self, request: BatchRequest, writing: int) -> bool:
         """Whether a request is small enough for the service, and nobody is finding out what that is.
@@ -159,62 +179,18 @@ class Outcomes:
         """A request was answered, or broke off."""
         queue, dataset = self.queues[request.dataset], self._datasets[request.dataset]
         queue.in_flight -= 1
-        sent = [record.sent for record in request.records]
-        reading = dataset.read(answer, sent)
-        payload_sha256 = sha256_bytes(body)
-        if isinstance(reading, Results):
-            self._limit.taken(len(body))
-            self._take_results(request, queue, reading.verdicts, answer, payload_sha256)
-        elif isinstance(reading, SplitNeeded):
-            if reading.status == TOO_LARGE and len(request.records) > 1:
-                self._limit.refused(len(body))
-            self._split(request, queue, reading, answer, payload_sha256)
-        elif isinstance(reading, Fatal):
-            error = refusal(answer, dataset.place)
-            self.ledger.mark_failed(
-                request.dataset, request.batch, answer, error.what, payload_sha256, applied=False
-            )
-            queue.again.append(request)
-            self.halt(error)
-        else:
-            self._take_failure(request, queue, reading, answer, payload_sha256)
+        reading = dataset.read(answer, [record.sent for record in request.records])
+        answered = Answered(reading, answer, len(body))
+        steps = decide(request, answered, self._history(queue), self.clock())
+        self._apply(steps, Ended(request, queue, answer, sha256_bytes(body)))
         self._defer_rest(queue)
         self._add_seconds(request.dataset)
 
-    def take_reading(self, request: BatchRequest, found: ReadBack) -> None:
-        """The target was read for a batch whose answer was unclear; only what is missing or different is sent again."""
-        queue, last = self.queues[request.dataset], request.doubts >= MOST_DOUBTS
+    def take_reading(self, request: BatchRequest, seen: ReadBack) -> None:
+        """The target was read for a batch whose answer was unclear."""
+        queue = self.queues[request.dataset]
         queue.in_flight -= 1
-        # With several keys a missing record may have been merged into another one of the batch: then only the whole
-        # batch in its order makes the target what it should be.
-        is_whole = bool(found.left) and self._datasets[request.dataset].several_keys and not last
-        stored = () if is_whole else found.stored
-        self._account(
-            request,
-            stored,
-            self.ledger.settle_read_back(
-                request.dataset, request.batch, self._with_changes(request, stored)
-            ),
-        )
-        left = [r for r in request.records if is_whole or r.sent.position in found.left]
-        rest = BatchRequest(
-            request.dataset,
-            request.batch,
-            left,
-            doubts=0 if stored else request.doubts,
-            since=request.since,
-            is_poison=request.is_poison,
-        )
-        if not left:
-            self._succeed(queue)
-        elif last and not stored:
-            queue.unknown.append(rest)
-            self.progress.note(
-                f"dataset {request.dataset}, batch {request.batch}: what became of {len(left)} records cannot be told; "
-                "they stay unknown until another run"
-            )
-        else:
-            queue.again.append(rest)
+        self._apply(decide_seen(request, seen, self._history(queue)), Ended(request, queue))
         self._defer_rest(queue)
         self._add_seconds(request.dataset)
 
@@ -224,17 +200,6 @@ class Outcomes:
         queue.in_flight -= 1
         self.halt(self._canaries.judge(queue, proof))
         self._add_seconds(request.dataset)
-
-    def _refuse_first(
-        self, request: BatchRequest, queue: DatasetQueue, refused: Sequence[Rejected]
-    ) -> None:
-        """A dataset that has taken nothing refuses all of a request: that may be no fault of its records."""
-        if queue.canary is not None:
-            self.halt(self._canaries.refuse(queue, refused))
-            return
-        queue.again.append(request)
-        place = self._datasets[queue.dataset].place
-        self.halt(refuses_first(self.plan.name, place, refused))
 
     def finish(self) -> None:
         """Nothing is left to send: what nobody can tell of becomes unknown in the ledger, unless it is deferred.
@@ -255,161 +220,169 @@ class Outcomes:
         if self.reason is not None:
             raise self.reason
 
-    def _take_results(
-        self,
-        request: BatchRequest,
-        queue: DatasetQueue,
-        verdicts: Sequence[Written | Rejected | Again],
-        answer: Answer,
-        payload_sha256: str,
-    ) -> None:
-        refused = [verdict for verdict in verdicts if isinstance(verdict, Rejected)]
-        if len(refused) == len(verdicts) and not queue.takes_writes:
-            self.ledger.mark_failed(
-                request.dataset,
-                request.batch,
-                answer,
-                f"all {len(refused)} records refused",
-                payload_sha256,
-                applied=False,
-            )
-            self._refuse_first(request, queue, refused)
-            return
-        left = {
-            verdict.sent.position: verdict for verdict in verdicts if isinstance(verdict, Again)
-        }
-        self._settle(
-            request, [v for v in verdicts if not isinstance(v, Again)], answer, payload_sha256
-        )
-        if any(isinstance(verdict, Written) for verdict in verdicts):
-            self._succeed(queue)
-        if not left:
-            return
-        rest = BatchRequest(
-            request.dataset, request.batch, [r for r in request.records if r.sent.position in left]
-        )
-        rest.left_at, rest.halved_at = request.left_at, request.halved_at
-        rest.is_poison = request.is_poison
-        first = next(iter(left.values()))
-        if len(left) == len(request.records):
-            rest.tries, rest.failing_since = request.tries, request.failing_since
-            rest.failures, rest.failing_from = request.failures, request.failing_from
-        if all(verdict.status == BUSY for verdict in left.values()):
-            self._retries.park(rest, queue, None)
-        else:
-            reason = f"{first.status}: {first.reason}" if first.status else first.reason
-            failure = Transient(reason, first.status)
-            self.halt(self._retries.try_again(rest, queue, failure))
+    def halt(self, error: MigrateError | None) -> None:
+        """The load has to stop for this reason, where there is one; the first that came up counts."""
+        self.reason = self.reason or error
 
-    def _settle(
-        self,
-        request: BatchRequest,
-        settled: Sequence[Written | Rejected],
-        answer: Answer | None = None,
-        payload_sha256: str = "",
-    ) -> None:
-        verdicts = self._with_changes(request, settled)
-        merged = self.ledger.settle(
-            request.dataset, request.batch, verdicts, answer=answer, payload_sha256=payload_sha256
+    def _history(self, queue: DatasetQueue) -> History:
+        """What decides beside an answer, as it stands now."""
+        dataset, settings = self._datasets[queue.dataset], self.client.settings
+        return History(
+            plan=self.plan.name,
+            place=dataset.place,
+            retry_budget_s=self.client.retry_budget_s,
+            busy_budget_s=settings.busy_budget_s,
+            takes_writes=queue.takes_writes,
+            ever_written=queue.ever_written,
+            has_canary=queue.canary is not None,
+            is_webhook=dataset.webhook is not None,
+            has_several_keys=dataset.several_keys,
+            whole_refusals=queue.whole_refusals,
+            busy=queue.busy,
+            patience=self.patience,
+            limit=self._limit,
+            waits=self.waits,
+            paused_s=self.client.paused_s(),
+            spread=self.rng.uniform(0.5, 1.0),
         )
-        self._account(request, settled, merged)
+
+    def _apply(self, steps: Steps, ended: Ended) -> None:
+        for step in steps:
+            self._take_step(step, ended)
+
+    def _take_step(self, step: Step, ended: Ended) -> None:  # noqa: C901, PLR0912  # one line for each step there is
+        request, queue = ended.request, ended.queue
+        match step:
+            case MarkFailed():
+                self._mark_failed(step, ended)
+            case MarkSplit():
+                self._mark_split(ended)
+            case MarkHalved():
+                self.ledger.mark_halved(request.dataset, request.batch)
+                self.patience = replace(self.patience, halvings=self.patience.halvings + 1)
+            case Settle():
+                self._settle(step, ended)
+            case SettleSeen():
+                self._settle_seen(step, ended)
+            case Succeed():
+                self._succeed(queue)
+            case SendAgain():
+                place = 0 if step.is_first else len(queue.again)
+                queue.again[place:place] = step.requests
+            case Park():
+                self._park(step, queue)
+            case SetAside():
+                self._set_aside(step, queue)
+            case LeaveUnknown():
+                queue.unknown.append(step.request)
+            case Hold():
+                queue.held.append((step.request, step.refused))
+            case RefuseCanary():
+                self.halt(self._canaries.refuse(queue, step.refused))
+            case LearnLimit():
+                self._learn_limit(step.limit)
+            case Note():
+                self.progress.note(step.text)
+            case Stop():
+                self.halt(step.error)
+
+    def _mark_failed(self, step: MarkFailed, ended: Ended) -> None:
+        request, answer = ended.request, _answer_of(ended)
+        self.ledger.mark_failed(
+            request.dataset,
+            request.batch,
+            answer,
+            step.reason,
+            ended.payload_sha256,
+            applied=step.applied,
+        )
+
+    def _mark_split(self, ended: Ended) -> None:
+        request, answer = ended.request, _answer_of(ended)
+        ended.queue.whole_refusals += 1
+        self.ledger.mark_split(request.dataset, request.batch, answer, ended.payload_sha256)
+
+    def _settle(self, step: Settle, ended: Ended) -> None:
+        request = ended.request
+        merged = self.ledger.settle(
+            request.dataset,
+            request.batch,
+            self._with_changes(request, step.verdicts),
+            answer=None if step.is_refusal_kept else ended.answer,
+            payload_sha256="" if step.is_refusal_kept else ended.payload_sha256,
+        )
+        self._account(request, step.verdicts, merged)
+
+    def _settle_seen(self, step: SettleSeen, ended: Ended) -> None:
+        request = ended.request
+        verdicts = self._with_changes(request, step.verdicts)
+        merged = self.ledger.settle_read_back(request.dataset, request.batch, verdicts)
+        self._account(request, step.verdicts, merged)
 
     def _with_changes(
         self, request: BatchRequest, settled: Sequence[Written | Rejected]
     ) -> list[tuple[Written | Rejected, str | None]]:
+        """The verdicts with what each write did to its record, as the ledger keeps them."""
         dataset, since = self._datasets[request.dataset], self._since[request.dataset]
-        settled = self._merges.count(dataset, settled)
         planned = {record.sent.position: record for record in request.records}
-        return [
-            (
-                v,
-                self._changes.of(dataset, planned[v.sent.position], since, v)
-                if isinstance(v, Written)
-                else None,
-            )
-            for v in settled
-        ]
+        changed: list[tuple[Written | Rejected, str | None]] = []
+        for verdict in self._merges.count(dataset, settled):
+            change = None
+            if isinstance(verdict, Written):
+                record = planned[verdict.sent.position]
+                change = self._changes.of(dataset, record, since, verdict)
+            changed.append((verdict, change))
+        return changed
 
     def _account(
         self, request: BatchRequest, settled: Sequence[Written | Rejected], merged: int
     ) -> None:
+        """Tells canary, gates and progress of records that are settled."""
+        queue, written = self.queues[request.dataset], 0
         for verdict in settled:
             if isinstance(verdict, Written):
-                self._canaries.take(self.queues[request.dataset], request, verdict)
+                written += 1
+                self._canaries.take(queue, request, verdict)
+                self._gates.protected += bool(verdict.protected)
         self._gates.merged += merged
-        self._gates.rejected += sum(isinstance(verdict, Rejected) for verdict in settled)
-        self._gates.protected += sum(
-            isinstance(verdict, Written) and bool(verdict.protected) for verdict in settled
-        )
+        self._gates.rejected += len(settled) - written
         self.progress.advance(request.dataset, len(settled))
         self._check_gates()
 
-    def _split(
-        self,
-        request: BatchRequest,
-        queue: DatasetQueue,
-        reading: SplitNeeded,
-        answer: Answer,
-        payload_sha256: str,
-    ) -> None:
-        queue.whole_refusals += 1
-        self.ledger.mark_split(request.dataset, request.batch, answer, payload_sha256)
-        refused = Rejected(request.records[0].sent, reading.status, reading.reason)
-        if queue.whole_refusals > _MOST_WHOLE_REFUSALS and not queue.ever_written:
-            queue.again.append(request)
-            self.halt(refuses_all(self.plan.name, self._datasets[request.dataset].place, refused))
-        elif len(request.records) > 1:
-            pieces = self._limit.pieces(request) if reading.status == TOO_LARGE else []
-            queue.again[:0] = pieces if len(pieces) > 1 else request.halves()
-        elif queue.canary is not None and not queue.ever_written:
-            self._refuse_first(request, queue, [refused])
-        elif queue.ever_written:
-            self._settle(request, [refused])
-        else:
-            queue.held.append((request, refused))
+    def _check_gates(self) -> None:
+        self.halt(self._gates.judge())
 
     def _succeed(self, queue: DatasetQueue) -> None:
         """The dataset takes writes: a record that it has refused alone is sent once more, and then it is its fault."""
         queue.succeed()
-        self._retries.succeeded()
+        self.patience = replace(self.patience, succeeded_at=self.clock())
         queue.again += [request for request, _ in queue.held]
         queue.held.clear()
+
+    def _park(self, step: Park, queue: DatasetQueue) -> None:
+        added_s = step.busy.total_s - queue.busy.total_s
+        queue.busy, queue.deferred = step.busy, step.is_over
+        if not step.is_over:
+            self.ledger.add_seconds(queue.dataset, 0.0, busy=added_s)
+
+    def _set_aside(self, step: SetAside, queue: DatasetQueue) -> None:
+        request = step.request
+        positions = [record.sent.position for record in request.records]
+        self.ledger.lessons.set_aside(request.dataset, request.batch, positions, step.reason)
+        queue.unknown.append(request)
+        if not step.is_known:
+            self.patience = replace(self.patience, set_aside=self.patience.set_aside + 1)
+
+    def _learn_limit(self, limit: BodyLimit) -> None:
+        self._limit = limit
+        if not limit.is_probing:
+            service = self.client.settings.base_url
+            self.ledger.lessons.learn(service, LESSON, str(limit.bytes))
 
     def _defer_rest(self, queue: DatasetQueue) -> None:
         """What is left of a dataset that was given up waits for another run, once its last answer is known."""
         if queue.deferred and not queue.in_flight:
             self.ledger.defer(queue.dataset)
-
-    def _take_failure(
-        self,
-        request: BatchRequest,
-        queue: DatasetQueue,
-        reading: Transient | Unclear,
-        answer: Answer,
-        payload_sha256: str,
-    ) -> None:
-        failure = (
-            reading if isinstance(reading, Transient) else Transient(reading.reason, answer.status)
-        )
-        applied = answer.applied and answer.status not in (BUSY, 429)
-        self.ledger.mark_failed(
-            request.dataset, request.batch, answer, failure.reason, payload_sha256, applied=applied
-        )
-        if applied and self._datasets[request.dataset].webhook is not None:
-            failure = replace(failure, reason=f"{failure.reason}; what was sent may arrive twice")
-        if isinstance(reading, Unclear):
-            self._retries.doubt(request, queue, reading, answer)
-        elif failure.busy:
-            self._retries.park(request, queue, failure.wait_s)
-        else:
-            self.halt(self._retries.try_again(request, queue, failure))
-
-    def _check_gates(self) -> None:
-        self.halt(self._gates.judge())
-
-    def halt(self, error: MigrateError | None) -> None:
-        """The load has to stop for this reason, where there is one; the first that came up counts."""
-        self.reason = self.reason or error
 
     def _add_seconds(self, dataset: str) -> None:
         now, queue = self.clock(), self.queues[dataset]
@@ -418,3 +391,9 @@ class Outcomes:
             del self._marks[dataset]
         else:
             self._marks[dataset] = now
+
+
+def _answer_of(ended: Ended) -> Answer:
+    if ended.answer is None:
+        raise AssertionError("a reading fails no request")
+    return ended.answer

@@ -6,7 +6,6 @@ over a single request finds out whether it is free.
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,13 +33,38 @@ class Waits:
         times = (self.first_s, self.longest_s, self.busy_first_s, self.busy_longest_s)
         return Waits(*(time_s / speed for time_s in times))
 
-    def backoff_s(self, tries: int, rng: random.Random) -> float:
-        """A random wait that grows with the number of failed tries."""
-        return min(self.longest_s, self.first_s * 2.0 ** min(tries, 20)) * rng.uniform(0.5, 1.0)
+    def backoff_s(self, tries: int, spread: float) -> float:
+        """A wait that grows with the number of failed tries; `spread`: between 0.5 and 1, by chance."""
+        return min(self.longest_s, self.first_s * 2.0 ** min(tries, 20)) * spread
 
     def busy_s(self, streak: int) -> float:
         """The wait after the dataset was found busy `streak` times in a row."""
         return min(self.busy_longest_s, self.busy_first_s * _BUSY_GROWTH ** min(streak - 1, 20))
+
+
+@dataclass(frozen=True)
+class Busy:
+    """How a dataset was found busy (423). `until`: nothing is sent to it before; `streak`: times in a row that it was
+    found so; `total_s`: the seconds that it was waited for since it last took anything."""
+
+    until: float = float("-inf")
+    streak: int = 0
+    total_s: float = 0.0
+
+    def longer(self, now: float, waits: Waits, asked_s: float = 0.0) -> Busy:
+        """The same once it is busy again: it waits longer each time, at least the `asked_s` of the service.
+
+        Nothing changes where it waits for as long already.
+        """
+        is_new = now >= self.until
+        streak = self.streak + is_new
+        until = now + max(asked_s, waits.busy_s(streak) if is_new else 0.0)
+        added_s = until - (now if is_new else self.until)
+        return Busy(until, streak, self.total_s + added_s) if added_s > 0 else self
+
+    def over(self) -> Busy:
+        """The same once it has taken something."""
+        return Busy(self.until)
 
 
 @dataclass
@@ -112,9 +136,7 @@ class DatasetQueue:
     unknown: list[BatchRequest] = field(default_factory=list)
     held: list[tuple[BatchRequest, Rejected]] = field(default_factory=list)
     in_flight: int = 0
-    parked_until: float = float("-inf")
-    busy_streak: int = 0
-    busy_total_s: float = 0.0
+    busy: Busy = field(default_factory=Busy)
     whole_refusals: int = 0
     ever_written: bool = False
     deferred: bool = False
@@ -137,7 +159,7 @@ class DatasetQueue:
 
     def next_request(self, now: float) -> BatchRequest | None:
         """The next request's records, None when nothing may leave now."""
-        if self.deferred or now < self.parked_until or (self.busy_streak and self.in_flight):
+        if self.deferred or now < self.busy.until or (self.busy.streak and self.in_flight):
             return None
         # Whose wait is over before anything else leaves would hold up all others for as long as it fails; and only
         # where others are taken can a failure be told to be its own.
@@ -172,7 +194,7 @@ class DatasetQueue:
 
     def ready_at(self) -> float:
         """When something may leave at the earliest."""
-        is_waiting = self.in_flight and (self.busy_streak or self.canary is not None)
+        is_waiting = self.in_flight and (self.busy.streak or self.canary is not None)
         if self.deferred or self.is_done or is_waiting:
             return float("inf")
         if self.canary is not None:
@@ -183,24 +205,11 @@ class DatasetQueue:
             first = float("-inf")
         else:
             first = min((request.ready_at for request in self.again), default=float("inf"))
-        return max(first, self.parked_until)
-
-    def park(self, now: float, waits: Waits, asked_s: float = 0.0) -> float:
-        """The dataset is busy: waits longer each time, at least the `asked_s` of the service. Gives the seconds added;
-        none when it was parked for as long already."""
-        newly = now >= self.parked_until
-        self.busy_streak += newly
-        until = now + max(asked_s, waits.busy_s(self.busy_streak) if newly else 0.0)
-        added_s = until - (now if newly else self.parked_until)
-        if added_s <= 0:
-            return 0.0
-        self.busy_total_s += added_s
-        self.parked_until = until
-        return added_s
+        return max(first, self.busy.until)
 
     def succeed(self) -> None:
         """The dataset takes writes."""
-        self.busy_streak, self.busy_total_s, self.ever_written = 0, 0.0, True
+        self.busy, self.ever_written = self.busy.over(), True
 
 
 def next_request(queues: Sequence[DatasetQueue], now: float) -> BatchRequest | None:
@@ -211,7 +220,7 @@ def next_request(queues: Sequence[DatasetQueue], now: float) -> BatchRequest | N
 
 def idle_s(queues: Sequence[DatasetQueue], now: float, longest_s: float) -> float:
     """Seconds to wait until something may leave, at most `longest_s`."""
-    parked = (queue.parked_until for queue in queues if queue.canary and queue.parked_until > now)
+    parked = (queue.busy.until for queue in queues if queue.canary and queue.busy.until > now)
     times = [*(queue.ready_at() for queue in _may_send(queues, now)), *parked]
     return min(longest_s, max(0.0, min(times, default=now) - now))
 
@@ -224,5 +233,5 @@ def _may_send(queues: Sequence[DatasetQueue], now: float) -> Sequence[DatasetQue
     probing = [queue for queue in queues if queue.canary is not None and not queue.deferred]
     if not probing:
         return queues
-    free = [queue for queue in probing if queue.parked_until <= now]
+    free = [queue for queue in probing if queue.busy.until <= now]
     return free[:1] or [queue for queue in queues if queue.canary is None]

@@ -9,7 +9,7 @@ import pytest
 
 from migrate.config import Gates
 from migrate.errors import GaveUp, Refused
-from migrate.load.failing import FailurePatience
+from migrate.load.failing import Patience, judge_failing
 from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import Options, load
 from migrate.load.planned import PlannedRecord
@@ -127,23 +127,19 @@ def test_patience(records, facts, seconds, step):
 
     A record that was alone only after the last success may be no worse than the rest.
     """
-    assert (
-        FailurePatience(succeeded_at=20.0).judge(request(records, **facts), seconds, 900.0) == step
-    )
-    assert (
-        FailurePatience(succeeded_at=9.0).judge(request(records, **facts), seconds, 900.0) == "wait"
-    )
+    failing = request(records, **facts)
+    assert judge_failing(failing, seconds, 900.0, Patience(succeeded_at=20.0)) == step
+    assert judge_failing(failing, seconds, 900.0, Patience(succeeded_at=9.0)) == "wait"
 
 
-def test_patience_is_bounded():
+@pytest.mark.parametrize(("records", "step", "most"), [(8, "halve", 100), (1, "set aside", 20)])
+def test_patience_is_bounded(records, step, most):
     """Where hundreds of batches fail it is the service, whatever it takes between them."""
-    patience = FailurePatience(succeeded_at=20.0)
-    steps = [
-        patience.judge(request(records, failures=9), 1.0, 900.0)
-        for records in (8, 1)
-        for _ in range(150)
-    ]
-    assert (steps.count("halve"), steps.count("set aside")) == (100, 20)
+    failing = request(records, failures=9)
+    done = {"halvings": most - 1, "set_aside": most - 1}
+    assert judge_failing(failing, 1.0, 900.0, Patience(20.0, **done)) == step
+    done = {"halvings": most, "set_aside": most}
+    assert judge_failing(failing, 1.0, 900.0, Patience(20.0, **done)) == "wait"
 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 8])

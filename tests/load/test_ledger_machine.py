@@ -155,9 +155,9 @@ class LedgerMachine(RuleBasedStateMachine):
             self.allowed += 3
         elif kind == "partial" or kind in FAILING:
             self.allowed += 1
-        halvings = self.outcomes._retries.patience.halvings
+        halvings = self.outcomes.patience.halvings
         self.outcomes.take(request, self.service.answer(request, kind), body_of(request.records))
-        self.allowed += self.outcomes._retries.patience.halvings - halvings
+        self.allowed += self.outcomes.patience.halvings - halvings
 
     def send_one(self) -> None:
         """A request leaves, if one may."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import deque
 
 from hypothesis import given
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from migrate.load.ledger import OpenBatch
 from migrate.load.planned import PlannedRecord
-from migrate.load.scheduler import BatchRequest, DatasetQueue, Waits, idle_s, next_request
+from migrate.load.scheduler import BatchRequest, Busy, DatasetQueue, Waits, idle_s, next_request
 from migrate.target.results import SentRecord
 
 
@@ -51,8 +50,8 @@ def test_a_batch_that_keeps_failing_holds_up_none_that_was_never_sent():
 def test_a_busy_dataset_is_parked_and_then_probed():
     """While parked nothing leaves; afterwards a single request finds out; its success frees the rest."""
     one, waits = queue("a", 3), Waits()
-    assert one.park(100.0, waits)
-    assert not one.park(101.0, waits)
+    one.busy = one.busy.longer(100.0, waits)
+    assert one.busy.longer(101.0, waits) == one.busy
     assert one.next_request(104.9) is None
     assert one.next_request(105.0) is not None
     one.in_flight = 1
@@ -64,12 +63,15 @@ def test_a_busy_dataset_is_parked_and_then_probed():
 
 def test_a_busy_dataset_that_asks_for_longer():
     """The longest wait that was asked for counts, also by an answer that comes when the dataset is parked already."""
-    one, waits = queue("a", 3), Waits()
-    assert one.park(100.0, waits, 60.0) == 60.0
-    assert one.park(101.0, waits, 60.0) == 1.0
-    assert (one.parked_until, one.busy_total_s, one.busy_streak) == (161.0, 61.0, 1)
-    assert one.park(102.0, waits, 3.0) == 0.0
-    assert one.park(161.0, waits, 2.0) == 7.5
+    waits = Waits()
+    busy = Busy().longer(100.0, waits, 60.0)
+    assert busy == Busy(160.0, 1, 60.0)
+    busy = busy.longer(101.0, waits, 60.0)
+    assert busy == Busy(161.0, 1, 61.0)
+    assert busy.longer(102.0, waits, 3.0) == busy
+    # 5 s and half as much again, since it is busy for the second time in a row
+    assert busy.longer(161.0, waits, 2.0) == Busy(168.5, 2, 68.5)
+    assert busy.over() == Busy(161.0)
 
 
 def test_busy_waits_grow_to_a_bound():
@@ -80,12 +82,11 @@ def test_busy_waits_grow_to_a_bound():
     assert waits[-1] == 30
 
 
-@given(st.integers(1, 500), st.integers(0, 2**32))
-def test_backoff_grows_with_jitter(tries, seed):
-    """Each wait lies between half and all of a doubling time, at most thirty seconds."""
-    wait_s = Waits().backoff_s(tries, random.Random(seed))
+@given(st.integers(1, 500), st.floats(0.5, 1.0))
+def test_backoff_grows_and_is_spread(tries, spread):
+    """Each wait is the chosen part of a doubling time, at most thirty seconds."""
     top = min(30.0, 0.5 * 2.0 ** min(tries, 20))
-    assert top / 2 <= wait_s <= top
+    assert Waits().backoff_s(tries, spread) == top * spread
 
 
 @given(st.integers(1, 200))
