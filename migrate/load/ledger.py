@@ -135,9 +135,10 @@ class Ledger:
             )
 
     def totals(self) -> dict[str, Totals]:
-        """The sums of every dataset of the open plan."""
+        """The sums of every dataset that was opened with the plan: a load may be of some of them only."""
         with ledger_schema.translated(self.file):
-            return read_totals(self._connection, self._plan)
+            every = read_totals(self._connection, self._plan)
+        return {name: every[name] for name in self._ids}
 
     def set_baseline(
         self,

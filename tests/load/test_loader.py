@@ -73,6 +73,18 @@ def test_a_second_load_sends_nothing(
     assert sandbox_state(box)["requests"]["octolis"] == {"count": {"200": 1}, "batch": {"200": 3}}
 
 
+def test_a_part_of_a_plan_that_was_begun(start_sandbox, client_of, run, make_plan, contacts):
+    """One dataset of a plan is loaded after a load of all was stopped: it goes on, and the other one stays."""
+    box = start_sandbox("octolis:401@at=2+3+4,path=*batch")
+    orders = [[{"order_key": f"o{n}", "total": 1.5} for n in range(7)]]
+    plan = make_plan(contacts=contacts(3, 10), orders=orders)
+    with pytest.raises(Refused):
+        run(client_of(box, concurrency=1), plan)
+    part = dataclasses.replace(plan, datasets=plan.datasets[:1])
+    totals = run(client_of(start_sandbox()), part).datasets
+    assert {name: (t.written, t.open) for name, t in totals.items()} == {"contacts": (30, 0)}
+
+
 def test_a_plan_made_again_under_its_name(
     start_sandbox, client_of, run, make_plan, contacts, sandbox_state
 ):
