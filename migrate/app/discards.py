@@ -43,23 +43,29 @@ def adopt_old_discards(workspace: Workspace) -> None:
     if not workspace.ledger.exists():
         return
     with LedgerView(workspace.ledger) as view:
-        names = {name for name in view.plans()} | set(workspace.names(workspace.plans))
         known = {(entry.what.plan, entry.what.reject) for entry in view.discards()}
-        found: list[Discarded] = []
-        for name in sorted(names):
-            marks = {
-                reject: note
-                for reject, (mark, note) in view.reject_marks(name).items()
-                if mark == "discarded" and (name, reject) not in known
-            }
-            with suppress(MigrateError):
-                if marks:
-                    plan = open_plan(workspace, name, check_files=False)
-                    rejects = read_rejects(plan, view).filter(pl.col("reject").is_in(list(marks)))
-                    found += identities_of(plan, rejects, marks)
+        every = marked_discards(workspace, view, only_old=True)
+        found = [one for one in every if (one.plan, one.reject) not in known]
     if found:
         with LedgerNotes(workspace.ledger) as notes:
             notes.discard(found)
+
+
+def marked_discards(
+    workspace: Workspace, view: LedgerView, *, only_old: bool = False
+) -> Iterator[Discarded]:
+    """The records behind every reject that is marked as discarded, of each plan that can be read.
+
+    One record may stand behind rejects of several plans.
+    """
+    names = {*view.plans(), *workspace.names(workspace.plans)}
+    for name in sorted(names):
+        marks = view.discard_marks(name, only_old=only_old)
+        with suppress(MigrateError):
+            if marks:
+                plan = open_plan(workspace, name, check_files=False)
+                rejects = read_rejects(plan, view).filter(pl.col("reject").is_in(list(marks)))
+                yield from identities_of(plan, rejects, marks)
 
 
 def identities_of(

@@ -289,7 +289,7 @@ def plan_to_load(plan: Plan, octolis: Octolis, datasets: Sequence[str] = ()) -> 
 
 
 def _dataset_to_load(plan: Plan, octolis: Octolis, dataset: str) -> DatasetToLoad:
-    from migrate.load.planned import DatasetToLoad
+    from migrate.load.planned import DatasetToLoad, ParentLink
 
     document, counts = plan.document, plan.document.datasets[dataset]
     used = document.mappings[dataset]
@@ -309,6 +309,7 @@ def _dataset_to_load(plan: Plan, octolis: Octolis, dataset: str) -> DatasetToLoa
         several_keys=bool(used.alternative_keys),
         mapping_sha256=used.sha256,
         alternative_keys=used.alternative_keys,
+        parents=tuple(ParentLink(one.dataset, one.columns) for one in used.parents),
         time_columns=_time_columns(plan, dataset),
         before=tuple(sorted((plan.folder / dataset).glob("before-*.parquet"))),
         webhook=octolis.webhooks[dataset] if dataset in document.webhook_ids else None,

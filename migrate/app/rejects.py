@@ -13,12 +13,12 @@ import polars as pl
 
 from migrate import parquet
 from migrate.app.context import Context
-from migrate.app.discards import adopt_old_discards, identities_of
+from migrate.app.discards import adopt_old_discards, identities_of, marked_discards
 from migrate.app.pipeline import run_load, run_plan
 from migrate.app.standing import check_not_undone, read_standing
 from migrate.errors import MigrateError, Stale, UsageError
 from migrate.load.ledger_facts import Discard
-from migrate.load.ledger_notes import LedgerNotes
+from migrate.load.ledger_notes import Discarded, LedgerNotes
 from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import LoadResult
 from migrate.load.rejects import (
@@ -142,12 +142,21 @@ def keep(
     ]
     if not chosen:
         raise UsageError("nothing that is discarded fits", hint="migrate rejects list")
+    kept = {_identity(discard.what) for discard in chosen}
+    marks = {(discard.what.plan, discard.what.reject) for discard in chosen}
+    with LedgerView(workspace.ledger) as view:
+        # The same record may have been discarded as a reject of another plan, too.
+        every = marked_discards(workspace, view)
+        marks |= {(one.plan, one.reject) for one in every if _identity(one) in kept}
     with LedgerNotes(workspace.ledger) as notes:
         notes.keep(discard.what for discard in chosen)
-        for plan in {discard.what.plan for discard in chosen}:
-            mine = [d.what.reject for d in chosen if d.what.plan == plan]
-            notes.unmark_rejects(plan, mine)
+        for plan, reject in sorted(marks):
+            notes.unmark_rejects(plan, [reject])
     return chosen
+
+
+def _identity(what: Discarded) -> tuple[object, ...]:
+    return what.dataset, what.resource, what.source, what.id, what.position
 
 
 def replay(context: Context, name: str | None, *, plan_only: bool = False) -> Replay:
@@ -281,8 +290,9 @@ def _told(who: pl.DataFrame, dataset: str, fate: Any) -> pl.DataFrame:
 
 def _settled(context: Context, plan: str, dataset: str) -> dict[tuple[int, int], str]:
     """By batch and place what the target has made of each record that was sent."""
+    ends = {"written": SENT, "rejected": AGAIN, "waiting": WAITING}
     with LedgerView(context.workspace.ledger) as view:
         return {
-            (record.batch, record.position): SENT if record.state == "written" else AGAIN
+            (record.batch, record.position): ends[record.state]
             for record in view.settled(plan, dataset)
         }

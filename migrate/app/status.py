@@ -139,8 +139,8 @@ class LoadState:
 
     @property
     def done(self) -> int:
-        """Records that are written or refused."""
-        return sum(entry.written + entry.rejected for entry in self.totals.values())
+        """Records that are written or refused, or that wait for a refused one."""
+        return sum(entry.done for entry in self.totals.values())
 
     @property
     def planned(self) -> int:

@@ -122,6 +122,14 @@ _LOAD_LOSSES: tuple[tuple[Kind, str, tuple[str, str]], ...] = (
     ),
     (
         "not_arriving",
+        "waiting",
+        (
+            "{share} waits for a record that the target refused",
+            "{share} wait for a record that the target refused",
+        ),
+    ),
+    (
+        "not_arriving",
         "deferred",
         (
             "{share} was put off and is still to be sent",

@@ -15,11 +15,13 @@ lock has a `Ledger`, and only the thread that opened it calls it. A move is dura
     split ──settle, settle_read_back──▶ split, or acked when nothing of it is left
     planned, unknown ──mark_halved──▶ split  it keeps failing while others are taken; its pieces are sent one by one
     planned, split ──mark_unknown──▶ unknown no answer settled it, or a piece of it, and the run is over
+    planned ──settle_waiting──▶ planned, or acked when nothing of it is left to send
     planned, unknown, split ──defer──▶ deferred ──open_plan──▶ planned     once nothing of the dataset is in flight
 
-A record has no row until it is settled: `written` or `rejected`, once and for all. A record without a row belongs to a
-batch that is not `acked` and is sent again. So nothing that was acknowledged is lost, nothing settled is sent again,
-and `planned = written + rejected + deferred + open` holds at any moment.
+A record has no row until it is settled: `written` or `rejected`, or `waiting` where the target has refused one that it
+refers to, once and for all. A record without a row belongs to a batch that is not `acked` and is sent again. So nothing
+that was acknowledged is lost, nothing settled is sent again, and
+`planned = written + rejected + waiting + deferred + open` holds at any moment.
 
 `doubts` counts the requests of a batch that may have been taken without our learning it. Where the target is a dataset
 that is of no consequence; a webhook takes what is sent again as something new.
@@ -30,7 +32,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,12 +50,14 @@ from migrate.load.ledger_rows import (
     losses_of,
     once_created,
     row_of,
+    waiting_row,
 )
 from migrate.load.ledger_view import read_totals
 from migrate.load.lessons import Lessons
 from migrate.load.standing import PlanFacts, judge_standing, refuse_load
 from migrate.load.totals import CountMark, Totals
 from migrate.target.answer import Answer
+from migrate.target.results import SentRecord
 
 
 @dataclass(frozen=True)
@@ -113,13 +117,13 @@ class Ledger:
     @property
     def lessons(self) -> Lessons:
         """What loads have learnt, of the open plan."""
-        return Lessons(self._connection, self.file, self._ids, self._clock)
+        return Lessons(self._connection, self.file, self._plan, self._ids, self._clock)
 
     def open_batches(self, dataset: str) -> list[OpenBatch]:
         """The batches that are not done, in sending order."""
         with ledger_schema.translated(self.file):
             query = (
-                "SELECT batch, rows, state, written + rejected FROM batches"
+                "SELECT batch, rows, state, written + rejected + waiting FROM batches"
                 " WHERE dataset = ? AND state <> 'acked' ORDER BY batch"
             )
             return [
@@ -274,6 +278,17 @@ class Ledger:
             self._set(dataset, batch, f"{change}, readbacks = readbacks + 1", ("unknown", "split"))
         return merged
 
+    def settle_waiting(self, dataset: str, batch: int, waiting: Mapping[SentRecord, str]) -> None:
+        """Some records of a batch that was never sent are not sent at all, each for the reason given."""
+        number = self._ids[dataset]
+        rows = [
+            waiting_row(number, batch, sent, why, self._clock()) for sent, why in waiting.items()
+        ]
+        with ledger_schema.transaction(self._connection, self.file):
+            self._add_rows(dataset, rows, ())
+            state = f"CASE WHEN {_done(rows)} THEN 'acked' ELSE 'planned' END"
+            self._set(dataset, batch, f"{_sums(rows)}, state = {state}", ("planned",))
+
     def unsettle(self, dataset: str, batch: int, positions: Sequence[int]) -> None:
         """Takes back that records of a batch are written: they are to be sent once more, as if they never were."""
         number, fields = self._ids[dataset], ", ".join(RecordRow._fields)
@@ -318,19 +333,6 @@ class Ledger:
         before = db.total_changes
         db.executemany(insert, [(*row, 0, *row[:2]) for row in gone if row[1] not in continued])
         return db.total_changes - before
-
-    def seen(self, dataset: str, masterids: Collection[str]) -> tuple[set[str], set[str]]:
-        """Which of some masterids this plan has written, and which it has merged away."""
-        number, asked = self._ids[dataset], json.dumps(sorted(masterids))
-        with ledger_schema.translated(self.file):
-            among = "IN (SELECT value FROM json_each(?))"
-            written = f"SELECT masterid FROM records WHERE dataset = ? AND masterid {among}"  # noqa: S608  fixed words
-            gone = f"SELECT gone FROM merges WHERE dataset = ? AND gone {among}"  # noqa: S608  fixed words
-            found = [
-                {row[0] for row in self._connection.execute(query, (number, asked))}
-                for query in (written, gone)
-            ]
-        return found[0], found[1]
 
     def _rows(self, dataset: str, batch: int, verdicts: Verdicts) -> list[RecordRow]:
         number = self._ids[dataset]
@@ -415,4 +417,4 @@ def _sums(rows: Sequence[RecordRow]) -> str:
 
 
 def _done(rows: Sequence[RecordRow]) -> str:
-    return f"written + rejected + {len(rows)} >= rows"
+    return f"written + rejected + waiting + {len(rows)} >= rows"

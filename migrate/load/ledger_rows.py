@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from migrate.target.results import Rejected, Written
+from migrate.target.results import Rejected, SentRecord, Written
 
 Verdicts = Sequence[tuple[Written | Rejected, str | None]]
 
@@ -58,6 +58,12 @@ def row_of(
     return RecordRow(*head, *names, None, None, now, _json(verdict.stored))
 
 
+def waiting_row(dataset: int, batch: int, sent: SentRecord, why: str, now: float) -> RecordRow:
+    """The row of a record that is not sent, since another one has to be there before it."""
+    head = (dataset, batch, sent.position, sent.key, "waiting")
+    return RecordRow(*head, None, None, None, None, None, None, why, now, None)
+
+
 def once_created(rows: Iterable[RecordRow], known: set[str]) -> Iterator[RecordRow]:
     """The rows, where a record that an earlier row made or changed is an update: it exists only once in the target."""
     for row in rows:
@@ -94,6 +100,7 @@ def counts_of(rows: Sequence[RecordRow]) -> dict[str, int]:
         "written": sum(row.state == "written" for row in rows),
         "created": sum(row.change == "create" for row in rows),
         "rejected": sum(row.state == "rejected" for row in rows),
+        "waiting": sum(row.state == "waiting" for row in rows),
         "protected": sum(row.protected is not None for row in rows),
         "altered": sum(row.altered is not None for row in rows),
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from migrate.errors import Damaged, WorkspaceError
 
-VERSION = 8
+VERSION = 9
 APPLICATION_ID = 0x4D494752
 _BUSY_MS = 5_000
 
@@ -256,7 +256,35 @@ CREATE TABLE discards (
 INSERT INTO discards SELECT dataset, '', source, id, position, plan, reject, reason, note, who, at FROM discards_before;
 DROP TABLE discards_before;
 """
-_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH)
+# A CHECK cannot be changed: the table is made anew, with one more state that a record may be in.
+_NINTH = """
+ALTER TABLE batches ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE new_records (
+    dataset INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('written', 'rejected', 'waiting')),
+    change TEXT,
+    masterid TEXT,
+    merged_from TEXT,
+    protected TEXT,
+    altered TEXT,
+    status INTEGER,
+    error TEXT,
+    settled_at REAL NOT NULL,
+    stored TEXT,
+    PRIMARY KEY (dataset, batch, position),
+    FOREIGN KEY (dataset, batch) REFERENCES batches(dataset, batch)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO new_records SELECT * FROM records;
+DROP TABLE records;
+ALTER TABLE new_records RENAME TO records;
+CREATE INDEX records_by_masterid ON records (dataset, masterid) WHERE masterid IS NOT NULL;
+"""
+_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH)
 """What each version adds to the one before it."""
 
 

@@ -34,7 +34,9 @@ SELECT d.name,
        coalesce(sum(b.created), 0) AS created,
        (SELECT count(*) FROM merges m WHERE m.dataset = d.id AND m.renamed = 0) AS merged,
        coalesce(sum(b.rejected), 0) AS rejected,
-       coalesce(sum(CASE WHEN b.state = 'deferred' THEN b.rows - b.written - b.rejected END), 0) AS deferred,
+       coalesce(sum(b.waiting), 0) AS waiting,
+       coalesce(sum(CASE WHEN b.state = 'deferred' THEN b.rows - b.written - b.rejected - b.waiting END), 0)
+           AS deferred,
        coalesce(sum(b.protected), 0) AS protected,
        coalesce(sum(b.altered), 0) AS altered,
        coalesce(sum(b.requests), 0) AS requests,
@@ -44,8 +46,8 @@ SELECT d.name,
        count(b.batch) AS batches,
        coalesce(sum(b.state = 'acked'), 0) AS batches_done,
        d.count_before, d.server_time,
-       coalesce(sum(CASE WHEN b.state IN ('unknown', 'sending') THEN b.rows - b.written - b.rejected END), 0)
-           AS unknown,
+       coalesce(sum(CASE WHEN b.state IN ('unknown', 'sending')
+                         THEN b.rows - b.written - b.rejected - b.waiting END), 0) AS unknown,
        d.busy_s AS busy_s,
        coalesce(sum(b.readbacks), 0) AS readbacks,
        d.target AS target,
@@ -80,7 +82,8 @@ def read_totals(connection: sqlite3.Connection, plan: str) -> dict[str, Totals]:
 
 
 def _totals(values: dict[str, Any], protected: dict[str, int], altered: dict[str, int]) -> Totals:
-    still_open = values["planned"] - values["written"] - values["rejected"] - values["deferred"]
+    ended = ("written", "rejected", "waiting", "deferred")
+    still_open = values["planned"] - sum(values[name] for name in ended)
     updated = values["written"] - values["created"] if values["target"] == "dataset" else 0
     return Totals(
         **values,
@@ -180,7 +183,7 @@ class LedgerView:
             return read_totals(self._connection, plan)
 
     def settled(self, plan: str, dataset: str, state: str | None = None) -> Iterator[SettledRecord]:
-        """Every record that is written or rejected, in sending order; read as it is asked for."""
+        """Every record that is written, rejected or waits for another; in sending order, read as it is asked for."""
         query = (
             "SELECT r.batch, r.position, r.key, r.state, r.change, r.masterid, r.protected, r.altered, r.status,"
             " r.error, r.settled_at, r.stored FROM records r JOIN datasets d ON d.id = r.dataset"
@@ -274,6 +277,15 @@ class LedgerView:
         query = "SELECT reject, mark, note FROM reject_marks WHERE plan = ?"
         with ledger_schema.translated(self.file):
             return {row[0]: (row[1], row[2]) for row in self._connection.execute(query, (plan,))}
+
+    def discard_marks(self, plan: str, *, only_old: bool = False) -> dict[str, str]:
+        """The note of each reject of a plan that was discarded; `only_old`: by a version that kept no identities."""
+        query = (
+            "SELECT reject, note FROM reject_marks WHERE plan = ? AND mark = 'discarded'"
+            " AND (who = '' OR NOT ?)"
+        )
+        with ledger_schema.translated(self.file):
+            return dict(self._connection.execute(query, (plan, only_old)).fetchall())
 
     def survivors(self, plan: str, dataset: str) -> dict[str, str]:
         """For every masterid that a merge of this plan ended, the one that took its place."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,11 +44,13 @@ class Lessons:
         self,
         connection: sqlite3.Connection,
         file: Path,
+        plan: str,
         ids: Mapping[str, int],
         clock: Callable[[], float],
     ) -> None:
         self._connection = connection
         self._file = file
+        self._plan = plan
         self._ids = ids
         self._clock = clock
 
@@ -153,6 +155,41 @@ class Lessons:
         asked = (self._ids[dataset], since, json.dumps(list(masterids)))
         with ledger_schema.translated(self._file):
             return frozenset(row[0] for row in self._connection.execute(query, asked))
+
+    def left_out(self, plan_dataset: str) -> list[tuple[int, int]]:
+        """Batch and position of each record that is not in the target for good: refused, or waiting for such a one.
+
+        `plan_dataset`: any dataset of the plan, also one that this load is not of.
+        """
+        query = (
+            "SELECT r.batch, r.position FROM records r JOIN datasets d ON d.id = r.dataset"
+            " JOIN plans p ON p.id = d.plan WHERE p.name = ? AND d.name = ? AND r.state <> 'written'"
+        )
+        with ledger_schema.translated(self._file):
+            return self._connection.execute(query, (self._plan, plan_dataset)).fetchall()
+
+    def count_left_out(self, plan_dataset: str) -> int:
+        """How many these are."""
+        query = (
+            "SELECT coalesce(sum(b.rejected + b.waiting), 0) FROM batches b JOIN datasets d ON d.id = b.dataset"
+            " JOIN plans p ON p.id = d.plan WHERE p.name = ? AND d.name = ?"
+        )
+        with ledger_schema.translated(self._file):
+            found = self._connection.execute(query, (self._plan, plan_dataset)).fetchone()
+        return int(found[0])
+
+    def seen(self, dataset: str, masterids: Collection[str]) -> tuple[set[str], set[str]]:
+        """Which of some masterids this plan has written, and which it has merged away."""
+        number, asked = self._ids[dataset], json.dumps(sorted(masterids))
+        with ledger_schema.translated(self._file):
+            among = "IN (SELECT value FROM json_each(?))"
+            written = f"SELECT masterid FROM records WHERE dataset = ? AND masterid {among}"  # noqa: S608  fixed words
+            gone = f"SELECT gone FROM merges WHERE dataset = ? AND gone {among}"  # noqa: S608  fixed words
+            found = [
+                {row[0] for row in self._connection.execute(query, (number, asked))}
+                for query in (written, gone)
+            ]
+        return found[0], found[1]
 
     def begun_batches(self, dataset: str) -> list[int]:
         """The batches of which a request has left and that are not settled: what is there may be our own doing."""

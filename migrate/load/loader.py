@@ -31,6 +31,7 @@ from migrate.load.ledger_opening import PlannedDataset
 from migrate.load.ledger_view import LedgerView
 from migrate.load.lessons import CanaryVerdict
 from migrate.load.outcome import Outcomes
+from migrate.load.parents import RefusedParents
 from migrate.load.pause import Pause, pause_file
 from migrate.load.planned import DatasetToLoad, PlannedRecord, PlannedRecords, PlanToLoad
 from migrate.load.proof import Proof, prove
@@ -183,7 +184,12 @@ class _Run:
         )
         for dataset in plan.datasets:
             ledger.lessons.note_mapping(dataset.name, dataset.mapping_sha256)
+        self._parents = RefusedParents(ledger, plan.folder, progress)
         self._queues = [self._queue(dataset, records[dataset.name]) for dataset in plan.datasets]
+        by_name = {queue.dataset: queue for queue in self._queues}
+        for dataset in plan.datasets:
+            linked = {link.dataset for link in dataset.parents} & by_name.keys()
+            by_name[dataset.name].parents = [by_name[name] for name in sorted(linked)]
         self._pause = Pause(pause_file(workspace), progress.note, time.monotonic)
         self._watch = Watch(
             ledger,
@@ -330,7 +336,8 @@ class _Run:
                 if entry.settled
                 else frozenset()
             )
-            return [record for record in planned if record.sent.position not in settled]
+            left = [record for record in planned if record.sent.position not in settled]
+            return self._parents.settle_waiting(dataset, entry, left)
 
         return DatasetQueue(dataset.name, deque(self._ledger.open_batches(dataset.name)), read)
 
@@ -378,7 +385,7 @@ class _Run:
         self._outcomes.start(totals, self._records, self._canary)
         self._watch.start(totals, self._newest)
         for dataset in self._plan.datasets:
-            done = totals[dataset.name].written + totals[dataset.name].rejected
+            done = totals[dataset.name].done
             if dataset.webhook is not None and totals[dataset.name].unknown:
                 self._progress.note(
                     f"{dataset.place}: {totals[dataset.name].unknown} records left without an answer and are sent "

@@ -80,7 +80,7 @@ def count_merges(written: Sequence[Written], known: Merging) -> list[Written]:
 
 
 class Merges:
-    """Tells of every answer what it has merged away; `seen` asks the ledger, see `Ledger.seen`."""
+    """Tells of every answer what it has merged away; `seen` asks the ledger, see `Lessons.seen`."""
 
     def __init__(self, seen: Callable[[str, Collection[str]], tuple[set[str], set[str]]]) -> None:
         self._seen = seen

@@ -93,7 +93,7 @@ class Outcomes:
 
     def __post_init__(self) -> None:
         self._gates = LoadGates(self.plan, self.gates, self.strict)
-        self._merges = Merges(self.ledger.seen)
+        self._merges = Merges(self.ledger.lessons.seen)
         self._changes = Changes(self.progress.note, self._merges.had)
         self._canaries = Canaries(self.ledger, self.plan.name, self.progress)
 

@@ -21,6 +21,14 @@ _WINDOW_BATCHES = 16
 
 
 @dataclass(frozen=True)
+class ParentLink:
+    """How records refer to those of another dataset: their columns, and which column of its key each of them has."""
+
+    dataset: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class DatasetToLoad:
     """One dataset of a plan. `records` has one row per record to send, `unchanged` those that need no sending.
 
@@ -28,7 +36,7 @@ class DatasetToLoad:
     `several_keys`: the target may merge by other keys, too. `time_columns`: those that are compared as date-times, None
     where the types are not known. `before`: files of what the target held. `webhook`: where the records go instead, and
     `dataset_id` is its id then; it has no records that could be counted or read back. `mapping_sha256`: the hash of the
-    mapping that made the records, empty where none did.
+    mapping that made the records, empty where none did. `parents`: the datasets that its records refer to.
     """
 
     name: str
@@ -47,6 +55,7 @@ class DatasetToLoad:
     webhook: Webhook | None = None
     mapping_sha256: str = ""
     alternative_keys: tuple[tuple[str, ...], ...] = ()
+    parents: tuple[ParentLink, ...] = ()
 
     @property
     def all_keys(self) -> tuple[tuple[str, ...], ...]:

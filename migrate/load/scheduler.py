@@ -126,7 +126,7 @@ class DatasetQueue:
     before the dataset has taken any, and why: that may be no fault of theirs. `canary`: what goes first, None
     once it is proven. `is_known`: the dataset has taken records of this mapping before this load. `poison`: batch and
     position of records that have made the service fail before; they go `last`, each alone. `has_retried`: what left
-    last had failed before, and a batch that was never sent has its turn.
+    last had failed before, and a batch that was never sent has its turn. `parents`: what its records refer to.
     """
 
     dataset: str
@@ -145,6 +145,7 @@ class DatasetQueue:
     poison: frozenset[tuple[int, int]] = frozenset()
     last: deque[BatchRequest] = field(default_factory=deque)
     has_retried: bool = False
+    parents: Sequence[DatasetQueue] = ()
 
     @property
     def takes_writes(self) -> bool:
@@ -156,6 +157,16 @@ class DatasetQueue:
         """True when nothing is left to send and nothing in flight."""
         is_left = self.backlog or self.again or self.last or self.canary is not None
         return not self.in_flight and (self.deferred or not is_left)
+
+    def is_moving(self, now: float) -> bool:
+        """Whether it will soon be known what becomes of its records: then what refers to them waits for that.
+
+        One that is busy or keeps failing holds nobody up.
+        """
+        if self.deferred or self.busy.streak or now < self.busy.until:
+            return False
+        is_any_ready = any(request.ready_at <= now for request in self.again)
+        return bool(self.in_flight or self.backlog or is_any_ready)
 
     def next_request(self, now: float) -> BatchRequest | None:
         """The next request's records, None when nothing may leave now."""
@@ -172,6 +183,8 @@ class DatasetQueue:
         if self.canary is not None:
             # One request after the other: each decides about the next.
             return None if self.again or self.in_flight else self.canary.next_request()
+        if any(parent.is_moving(now) for parent in self.parents):
+            return None
         while self.backlog:
             request = self._take_up(self.backlog.popleft())
             if request.records:
@@ -192,13 +205,15 @@ class DatasetQueue:
             request.failing_from = float("-inf")
         return request
 
-    def ready_at(self) -> float:
-        """When something may leave at the earliest."""
+    def ready_at(self, now: float) -> float:
+        """When something may leave at the earliest, as it stands now."""
         is_waiting = self.in_flight and (self.busy.streak or self.canary is not None)
         if self.deferred or self.is_done or is_waiting:
             return float("inf")
         if self.canary is not None:
             is_any_ready = not self.again
+        elif any(parent.is_moving(now) for parent in self.parents):
+            is_any_ready = False
         else:
             is_any_ready = bool(self.backlog or (self.last and not self.in_flight))
         if is_any_ready:
@@ -221,7 +236,7 @@ def next_request(queues: Sequence[DatasetQueue], now: float) -> BatchRequest | N
 def idle_s(queues: Sequence[DatasetQueue], now: float, longest_s: float) -> float:
     """Seconds to wait until something may leave, at most `longest_s`."""
     parked = (queue.busy.until for queue in queues if queue.canary and queue.busy.until > now)
-    times = [*(queue.ready_at() for queue in _may_send(queues, now)), *parked]
+    times = [*(queue.ready_at(now) for queue in _may_send(queues, now)), *parked]
     return min(longest_s, max(0.0, min(times, default=now) - now))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Totals:
-    """Counts of one dataset of a plan. `planned = written + rejected + deferred + open`.
+    """Counts of one dataset of a plan. `planned = written + rejected + waiting + deferred + open`.
 
     `sent`: records that were in at least one request. `unknown`: those of `open` that may be stored, since nobody could
     tell from the answers. `merged`: masterids that ceased to exist. `protected` and `altered`: records with at least
@@ -16,6 +16,7 @@ class Totals:
     time with a request in flight, or waiting for a busy dataset; `busy_s`: the waiting alone. `readbacks`: times that
     an unclear answer was settled by reading. `target`: `webhook` for a feed, of which `written` records were handed
     over and nothing can be read back; `repeated` of them may have arrived twice, since an answer to them was lost.
+    `waiting`: records that were not sent, since the target has refused one that they refer to.
     """
 
     planned: int = 0
@@ -42,8 +43,14 @@ class Totals:
     readbacks: int = 0
     target: str = "dataset"
     repeated: int = 0
+    waiting: int = 0
     protected_columns: Mapping[str, int] = field(default_factory=dict)
     altered_columns: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """Records of which the last word is known."""
+        return self.written + self.rejected + self.waiting
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class SettledRecord:
-    """The last word on one record: `state` is `written` or `rejected`."""
+    """The last word on one record: `state` is `written`, `rejected` or `waiting`."""
 
     batch: int
     position: int

@@ -119,4 +119,4 @@ class Watch:
 
 
 def _done(totals: Mapping[str, Totals]) -> int:
-    return sum(entry.written + entry.rejected for entry in totals.values())
+    return sum(entry.done for entry in totals.values())

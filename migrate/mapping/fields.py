@@ -110,6 +110,19 @@ def lookup_columns(mapping: Mapping) -> dict[str, set[str]]:
     return found
 
 
+def referring_columns(mapping: Mapping, lookup: str) -> dict[str, str]:
+    """The columns that read a column of the looked-up row, with that one's name; of several the first counts."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for path, name in named_uses(mapping):
+        read = name.partition(".")[2]
+        if path[0] != "columns" or lookup_of(mapping, name) != lookup or read in taken:
+            continue
+        found.setdefault(path[1], read)
+        taken.add(read)
+    return found
+
+
 def unused_fields(fields: Collection[str], mappings: Iterable[Mapping]) -> list[str]:
     """The fields that none of the mappings uses nor ignores.
 

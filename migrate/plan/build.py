@@ -15,6 +15,7 @@ import polars as pl
 
 from migrate.config import Project
 from migrate.errors import Interrupted, MappingError, WorkspaceError
+from migrate.mapping.fields import referring_columns
 from migrate.mapping.model import Mapping, parts_of
 from migrate.mapping.rules import LOSSES
 from migrate.mapping.transform import Settings, lookup_columns, typed_schema
@@ -39,6 +40,7 @@ from migrate.plan.document import (
     DatasetPlan,
     FileUsed,
     MappingUsed,
+    ParentUsed,
     PlanDocument,
     PlannedFile,
     SnapshotUsed,
@@ -302,7 +304,7 @@ class Making:
                 base=_base_used(self.snapshot.base),
             ),
             mappings={
-                name: _mapping_used(self.mappings[name])
+                name: _mapping_used(self.mappings[name], self.mappings)
                 for name in self.mappings
                 if name in self.choice.needed
             },
@@ -390,7 +392,7 @@ def _base_used(snapshot: Snapshot | None) -> BaseUsed | None:
     return BaseUsed(name=snapshot.name, manifest_sha256=snapshot.manifest_sha256, base=below)
 
 
-def _mapping_used(mapping: Mapping) -> MappingUsed:
+def _mapping_used(mapping: Mapping, every: Dict[str, Mapping]) -> MappingUsed:
     return MappingUsed(
         file=Path(mapping.file).name,
         sha256=mapping.sha256,
@@ -414,4 +416,15 @@ def _mapping_used(mapping: Mapping) -> MappingUsed:
             )
             for part in mapping.parts[1:]
         ),
+        parents=tuple(_parents(mapping, every)),
     )
+
+
+def _parents(mapping: Mapping, every: Dict[str, Mapping]) -> Iterator[ParentUsed]:
+    """The datasets to whose rows a mapping's rows refer by their whole key."""
+    for lookup, rule in mapping.lookups.items():
+        key = every[rule.dataset].key
+        referring = referring_columns(mapping, lookup)
+        columns = {column: read for column, read in referring.items() if read in key}
+        if set(columns.values()) == set(key):
+            yield ParentUsed(dataset=rule.dataset, columns=columns)

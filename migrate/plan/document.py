@@ -43,6 +43,16 @@ class SnapshotUsed(_Part):
     base: BaseUsed | None = None
 
 
+class ParentUsed(_Part):
+    """A dataset by whose key the rows of another one refer to its rows.
+
+    `columns`: the columns of theirs, with the column of its key that each of them holds.
+    """
+
+    dataset: str
+    columns: dict[str, str]
+
+
 class FileUsed(_Part):
     """A mapping file as it was: `sha256` is that of its bytes, `includes` those of files it takes something from."""
 
@@ -61,6 +71,7 @@ class MappingUsed(FileUsed):
     consent_columns: tuple[str, ...] = ()
     stored_columns: dict[str, str]
     """Mapped columns that stand under another name in the plan's Parquet files, since theirs is taken there."""
+    parents: tuple[ParentUsed, ...] = ()
     after: tuple[FileUsed, ...] = ()
 
     @property

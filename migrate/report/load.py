@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _KEYS = (
     "planned", "sent", "written", "created", "updated", "merged", "rejected", "deferred", "protected", "altered",
-    "requests", "throttled_429", "busy_423", "seconds", "unknown", "busy_s", "readbacks", "protected_columns",
-    "altered_columns", "target", "repeated",
+    "waiting", "requests", "throttled_429", "busy_423", "seconds", "unknown", "busy_s", "readbacks",
+    "protected_columns", "altered_columns", "target", "repeated",
 )  # fmt: skip
 _WORST = 5
 _SHOWN = (
@@ -33,9 +33,10 @@ _SHOWN = (
 
 
 def left_behind(result: LoadResult) -> bool:
-    """True when a record was refused or deferred, or nobody knows what became of it."""
+    """True when a record was refused or deferred, waits for one that was, or nobody knows what became of it."""
     return any(
-        dataset.rejected or dataset.deferred or dataset.open for dataset in result.datasets.values()
+        dataset.rejected or dataset.waiting or dataset.deferred or dataset.open
+        for dataset in result.datasets.values()
     )
 
 
@@ -142,7 +143,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _end_lines(result: LoadResult) -> list[str]:
     sums = {
         key: sum(getattr(d, key) for d in result.datasets.values())
-        for key in ("planned", "written", "rejected", "deferred", "unknown", "open")
+        for key in ("planned", "written", "rejected", "waiting", "deferred", "unknown", "open")
     }
     sums["not sent"] = sums.pop("open") - sums["unknown"]
     lines = [

@@ -62,7 +62,7 @@ def render_load_state(state: LoadState, rate: float) -> str:
     """One line per dataset with a bar, and one for pace, points and the time that is left. `rate`: records/s."""
     rows: list[Row] = []
     for name, entry in state.totals.items():
-        done = entry.written + entry.rejected
+        done = entry.done
         share = done / entry.planned if entry.planned else 1.0
         bar = ("#" * round(share * _BAR_CHARS)).ljust(_BAR_CHARS, ".")
         rows.append(

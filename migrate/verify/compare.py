@@ -37,7 +37,7 @@ STATES: dict[str, pl.DataType | type[pl.DataType]] = {
     "state": pl.String,
     "masterid": pl.String,
 }
-_NOT_OURS_TO_JUDGE = ("rejected", "unsent")
+_NOT_OURS_TO_JUDGE = ("rejected", "waiting", "unsent")
 Finding = tuple[str | None, ...]
 
 

@@ -37,7 +37,7 @@ SELECT m.gone, m.survivor FROM merges m JOIN datasets d ON d.id = m.dataset JOIN
 WHERE p.name = ? AND d.name = ? ORDER BY m.gone
 """
 _UNSETTLED = """
-SELECT coalesce(sum(b.rows - b.written - b.rejected), 0)
+SELECT coalesce(sum(b.rows - b.written - b.rejected - b.waiting), 0)
 FROM batches b JOIN datasets d ON d.id = b.dataset JOIN plans p ON p.id = d.plan
 WHERE p.name = ? AND d.name = ? AND b.state IN ('sending', 'unknown', 'split')
 """

@@ -181,6 +181,22 @@ def test_what_is_discarded_stays_away(shop: Shop) -> None:
     assert shop.keys("lines") == {"1:1", "1:2", "2:1", "2:2", "3:1", "4:1"}
 
 
+def test_a_record_discarded_of_two_plans_is_kept_of_both(shop: Shop) -> None:
+    """Whoever takes it back takes it back: no mark of another plan brings the discard again."""
+    workspace = shop.context.workspace
+    for name in ("a", "b"):
+        shop.plan(name)
+    for name in ("a", "b"):
+        [reject] = rejects_of(workspace, name)[1].filter(pl.col("id") == "2")["reject"]
+        discard(workspace, name, [reject], None, f"said of {name}")
+    assert [entry.what.note for entry in discards_of(workspace)] == ["said of b"]
+    keep(workspace, None, [reject], None)
+    assert discards_of(workspace) == []
+    assert shop.plan("c").document.datasets["orders"].discarded == 0
+    marks = [rejects_of(workspace, name)[1]["mark"].null_count() for name in ("a", "b")]
+    assert marks == [2, 2]
+
+
 def test_a_plan_is_stale_once_one_of_its_records_is_discarded(shop: Shop) -> None:
     """A record that a plan made before would send is not sent after somebody has discarded it."""
     workspace = shop.context.workspace
@@ -241,3 +257,52 @@ def test_lines_wait_for_an_order_that_no_request_can_carry(shop: Shop) -> None:
     assert shop.keys("lines") == {"2:1", "2:2", "3:1", "4:1"}
     found = run_reconcile(shop.context, "a", deep=True, wait_s=0)
     assert found.verdict == "match", [(d.deep, d.difference) for d in found.datasets.values()]
+
+
+def test_lines_wait_for_an_order_that_the_target_refuses(tmp_path: Path) -> None:
+    """They are settled as waiting and never sent; fixed and replayed, the order brings them along."""
+    folder = tmp_path / "project"
+    start_project(folder)
+    for file in (folder / "mappings").glob("*.yaml"):
+        file.unlink()
+    orders = ORDERS.replace("total: {", "state: {from: state, type: text}\n  total: {")
+    (folder / "mappings" / "orders.yaml").write_text(orders)
+    # As the shipped mapping: the order's key, or what it would be.
+    lines = LINES.replace("{from: order.order_key", '{sql: "COALESCE(order.order_key, id)"')
+    (folder / "mappings" / "lines.yaml").write_text(lines)
+    datasets = tmp_path / "datasets.toml"
+    datasets.write_text(
+        '[orders]\nkeys = [["order_key"]]\nmandatory = ["state"]\n'
+        '[orders.columns]\norder_key = "text"\nstate = "text"\ntotal = "float"\n'
+        '[lines]\nkeys = [["line_key"]]\n'
+        '[lines.columns]\nline_key = "text"\norder_key = "text"\nsku = "text"\n'
+    )
+    settings = SandboxSettings(
+        datasets=datasets, datatrics_key=SOURCE_KEY,
+        octolis_keys=(TARGET_KEY,), limits=Limits(enforce=False),
+    )  # fmt: skip
+    sales = [
+        {"source": "Shop", "conversionid": str(n), "total": "1.00", "items": [{"sku": "a"}] * 2}
+        | ({} if n in (2, 5) else {"state": "paid"})
+        for n in range(1, 7)
+    ]
+    with Sandbox(settings) as box:
+        shop = Shop(box, folder)
+        url = f"{box.url}/_sandbox/records/sales"
+        httpx.post(url, content=msgspec.json.encode(sales)).raise_for_status()
+        run_extract(shop.context, ["sales"], "first")
+        plan = shop.plan("a")
+        assert plan.document.datasets["lines"].planned == 12
+        loaded = run_load(shop.context, name="a")
+        sums = {n: (t.written, t.rejected, t.waiting, t.open) for n, t in loaded.datasets.items()}
+        assert sums == {"orders": (4, 2, 0, 0), "lines": (8, 0, 4, 0)}
+        assert shop.keys("lines") == {f"{n}:{place}" for n in (1, 3, 4, 6) for place in (1, 2)}
+        assert run_reconcile(shop.context, "a", deep=True, wait_s=0).verdict == "match"
+        # given again, nothing more is sent, and they still wait
+        assert run_load(shop.context, name="a").datasets == loaded.datasets
+        file = shop.mappings / "orders.yaml"
+        file.write_text(file.read_text().replace("{from: state,", "{from: state, default: open,"))
+        done = replay(shop.context, "a")
+        assert done.fates == {"sent": 2}
+        assert len(shop.keys("lines")) == 12
+        assert run_reconcile(shop.context, done.new.name, deep=True, wait_s=0).verdict == "match"

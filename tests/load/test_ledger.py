@@ -232,7 +232,7 @@ def test_a_newer_ledger_is_refused(ledger):
     with sqlite3.connect(ledger.file) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(WorkspaceError, match=r"format 99.*format 8"):
+    with pytest.raises(WorkspaceError, match=r"format 99.*format 9"):
         Ledger(ledger.file)
 
 
