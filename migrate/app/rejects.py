@@ -14,6 +14,7 @@ import polars as pl
 from migrate import parquet
 from migrate.app.context import Context
 from migrate.app.discards import adopt_old_discards, identities_of, marked_discards
+from migrate.app.not_loaded import read_totals
 from migrate.app.pipeline import run_load, run_plan
 from migrate.app.standing import check_not_undone, read_standing
 from migrate.errors import MigrateError, Stale, UsageError
@@ -30,6 +31,7 @@ from migrate.load.rejects import (
     export_rejects,
     open_rejects,
     read_rejects,
+    with_requests,
 )
 from migrate.load.totals import Failure
 from migrate.plan.open_plan import Plan, open_plan
@@ -84,8 +86,14 @@ def write_rejects(
 ) -> tuple[Plan, pl.DataFrame, list[Path]]:
     """The open rejects of a plan as files in exports/PLAN."""
     plan, rejects = rejects_of(workspace, name)
-    chosen = open_rejects(rejects)
+    chosen = with_requests(open_rejects(rejects), failures_of(workspace, plan.name))
     return plan, chosen, export_rejects(chosen, workspace.exports / plan.name, form)
+
+
+def count_waiting(workspace: Workspace, plan: Plan) -> int:
+    """The rows that wait for another record: of one that the plan rejected, or that the target refused."""
+    of_load = sum(entry.waiting for entry in read_totals(workspace, plan.name).values())
+    return of_load + sum(entry.waiting for entry in plan.document.datasets.values())
 
 
 def discard(

@@ -34,7 +34,7 @@ def rejects() -> None:
 @pass_app
 def list_(app: App, name: str | None) -> None:
     """List the rejects by reason, the most frequent first."""
-    from migrate.app.rejects import discards_of, rejects_of
+    from migrate.app.rejects import count_waiting, discards_of, rejects_of
     from migrate.load.rejects import group_rejects
     from migrate.report.rejects import (
         describe_discards,
@@ -50,7 +50,7 @@ def list_(app: App, name: str | None) -> None:
     data = {
         "plan": plan.name,
         **summarise_groups(groups),
-        "waiting": sum(dataset.waiting for dataset in plan.document.datasets.values()),
+        "waiting": count_waiting(workspace, plan),
         "discards": describe_discards(discards),
     }
     parts = [render_groups(plan.name, groups), *render_aside(data["waiting"], discards)]

@@ -15,6 +15,7 @@ import polars as pl
 from migrate import parquet
 from migrate.errors import UsageError
 from migrate.load.ledger_view import LedgerView
+from migrate.load.totals import Failure
 from migrate.plan.open_plan import Plan
 from migrate.spreadsheet import write_csv
 from migrate.workspace import replacing
@@ -119,6 +120,20 @@ def export_rejects(rejects: pl.DataFrame, folder: Path, form: str) -> list[Path]
                 some.write_ndjson(temporary)
         written.append(path)
     return written
+
+
+def with_requests(rejects: pl.DataFrame, failures: Iterable[Failure]) -> pl.DataFrame:
+    """The rejects with `requests`: the ids by which the service knows the failed requests of their batch.
+
+    Null where no request of the batch has failed, as for what the plan rejects.
+    """
+    ids: dict[tuple[str, int], list[str]] = {}
+    for failure in failures:
+        ids.setdefault((failure.dataset, failure.batch), []).append(failure.request_id)
+    rows = [(*batch, " ".join(dict.fromkeys(filter(None, some)))) for batch, some in ids.items()]
+    schema = {"dataset": pl.String, "batch": pl.Int64, "requests": pl.String}
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    return rejects.join(table, on=["dataset", "batch"], how="left", maintain_order="left")
 
 
 def _of_plan(plan: Plan, dataset: str) -> pl.DataFrame:

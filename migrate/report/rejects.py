@@ -80,7 +80,7 @@ def render_aside(waiting: int, discards: Sequence[Discard]) -> list[str]:
     parts = []
     if waiting:
         parts.append(
-            f"{say_count(waiting, 'row')} wait for a record that they look up and that was rejected or "
+            f"{say_count(waiting, 'row')} wait for a record that they look up and that was rejected, refused or "
             "discarded; a replay that brings it through brings them along."
         )
     if discards:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -36,6 +39,10 @@ def test_what_support_asks_for(make_project: MakeProject) -> None:
     assert request["apigw-requestid"]
     assert request["traceparent"]
     assert len(request["payload_sha256"]) == 64
+    files = project.run("rejects", "export", "--format", "csv", "--json").summary["files"]
+    text = Path(files[0]).read_text("utf-8-sig")
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if row["stage"] == "load"]
+    assert {row["requests"] for row in rows} == {request["apigw-requestid"]}
     done = project.run("rejects", "replay", "--json", "-q")
     assert done.summary["released"] == 12, done.stderr
 

@@ -289,14 +289,24 @@ def test_a_read_only_dataset_is_one_clear_message(
     ("fault", "word"), [("401", "key 1 of 1"), ("403", "key 1 of 1"), ("404", "contacts")]
 )
 def test_final_answers_stop_at_once(
-    fault, word, start_sandbox, client_of, run, make_plan, contacts, sandbox_state
+    fault, word, start_sandbox, client_of, make_plan, contacts, sandbox_state, workspace
 ):
-    """A revoked key or a vanished dataset ends the load within the requests in flight; the rest can be resumed."""
+    """A revoked key or a vanished dataset ends the load within the requests in flight; the rest can be resumed.
+
+    Each request is kept as failed, with the id by which the service knows it.
+    """
     box = start_sandbox(f"octolis:{fault}@path=*batch")
     with pytest.raises(Refused, match=word) as caught:
-        run(client_of(box, concurrency=2), make_plan(contacts=contacts(9, 5)))
+        client = client_of(box, concurrency=2)
+        plan = make_plan(contacts=contacts(9, 5))
+        load(client, workspace, plan, Gates(), Silence(), threading.Event())
     assert "sandbox-octolis-key" not in str(caught.value)
     assert sandbox_state(box)["total_requests"] <= 4
+    with LedgerView(workspace.ledger) as view:
+        failures = view.failures("first")
+    assert {failure.status for failure in failures} == {int(fault)}
+    assert all(failure.request_id and failure.payload_sha256 for failure in failures)
+    assert all(failure.reason in str(caught.value) for failure in failures)
 
 
 def test_a_service_that_stays_down(start_sandbox, client_of, run, make_plan, contacts):
