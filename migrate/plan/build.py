@@ -15,7 +15,6 @@ import polars as pl
 
 from migrate.config import Project
 from migrate.errors import Interrupted, MappingError, WorkspaceError
-from migrate.mapping.fields import referring_columns
 from migrate.mapping.model import Mapping, parts_of
 from migrate.mapping.rules import LOSSES
 from migrate.mapping.transform import Settings, lookup_columns, typed_schema
@@ -40,7 +39,6 @@ from migrate.plan.document import (
     DatasetPlan,
     FileUsed,
     MappingUsed,
-    ParentUsed,
     PlanDocument,
     PlannedFile,
     SnapshotUsed,
@@ -51,6 +49,7 @@ from migrate.plan.document import (
 from migrate.plan.files import SPILL, stored_columns
 from migrate.plan.gates import check_places, judge_gates
 from migrate.plan.look_alikes import look_alike_warnings
+from migrate.plan.lookups import parents_used
 from migrate.plan.open_plan import Plan
 from migrate.plan.plan_folder import begin_plan, finish_plan
 from migrate.plan.reading import Held, ReadingPlace, TargetReader, read_target
@@ -416,15 +415,5 @@ def _mapping_used(mapping: Mapping, every: Dict[str, Mapping]) -> MappingUsed:
             )
             for part in mapping.parts[1:]
         ),
-        parents=tuple(_parents(mapping, every)),
+        parents=parents_used(mapping, every),
     )
-
-
-def _parents(mapping: Mapping, every: Dict[str, Mapping]) -> Iterator[ParentUsed]:
-    """The datasets to whose rows a mapping's rows refer by their whole key."""
-    for lookup, rule in mapping.lookups.items():
-        key = every[rule.dataset].key
-        referring = referring_columns(mapping, lookup)
-        columns = {column: read for column, read in referring.items() if read in key}
-        if set(columns.values()) == set(key):
-            yield ParentUsed(dataset=rule.dataset, columns=columns)

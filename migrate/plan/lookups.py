@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Mapping as Dict
 
 import polars as pl
 
+from migrate.mapping.fields import referring_columns
 from migrate.mapping.lookups import TOUCHED, WITHHELD
+from migrate.mapping.model import Mapping
 from migrate.plan.collapse import PART, resource_of
 from migrate.plan.collapsed_rows import FinalRows
+from migrate.plan.document import ParentUsed
 
 RESOURCE = "_resource"
 """Of which resource a record is, that a look-up finds; only where a dataset is made of several."""
@@ -58,6 +62,20 @@ def identity_of(resources: Sequence[str]) -> list[pl.Expr]:
 def names_of(resources: Sequence[str]) -> list[str]:
     """The columns of `identity_of`."""
     return ["source", "id"] if len(resources) == 1 else ["source", "id", RESOURCE]
+
+
+def parents_used(mapping: Mapping, every: Dict[str, Mapping]) -> tuple[ParentUsed, ...]:
+    """The datasets to whose rows a mapping's rows refer by their whole key, whichever of its files makes them."""
+    found: list[ParentUsed] = []
+    for part in mapping.parts:
+        for lookup, rule in part.lookups.items():
+            key = every[rule.dataset].key
+            referring = referring_columns(part, lookup)
+            columns = {column: read for column, read in referring.items() if read in key}
+            used = ParentUsed(dataset=rule.dataset, columns=columns)
+            if set(columns.values()) == set(key) and used not in found:
+                found.append(used)
+    return tuple(found)
 
 
 def _named(columns: Collection[str]) -> list[str]:
