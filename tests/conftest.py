@@ -30,6 +30,9 @@ SLOW = (HealthCheck.too_slow,)
 settings.register_profile(
     "ci", max_examples=50, deadline=None, derandomize=True, suppress_health_check=SLOW
 )
+settings.register_profile(
+    "few", max_examples=10, deadline=None, derandomize=True, suppress_health_check=SLOW
+)
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=SLOW)
 settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress_health_check=SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
