@@ -93,6 +93,12 @@ def sendable(text: str, has_nul: bool) -> str:
     return f"(CASE WHEN contains({text}, {MARK}) THEN {marked} ELSE NULLIF({text}, '') END)"
 
 
+def trimmed(text: str) -> str:
+    """A text without white space around it; most have no other than the space, which DuckDB takes off quicker."""
+    white = f"trim({text}, {quoted(WHITE_SPACE)})"
+    return f"(CASE WHEN regexp_full_match({text}, '[ -~]*') THEN trim({text}) ELSE {white} END)"
+
+
 class _Lane:
     """Writes the steps of a lane one after another."""
 
@@ -126,7 +132,7 @@ class _Lane:
         text = self.text
         match name:
             case "trim":
-                done = f"NULLIF(trim({text}, {quoted(WHITE_SPACE)}), '')"
+                done = f"NULLIF({trimmed(text)}, '')"
             case "lowercase":
                 done = lowered(self._writer, text)
             case "collapse_spaces":

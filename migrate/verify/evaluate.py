@@ -11,7 +11,10 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,17 @@ from migrate.verify.made import Identity, Left, Record, Row
 from migrate.verify.mapping_query import GONE, ZONE, MappingQuery
 from migrate.verify.rules import Conventions, DatasetRules
 from migrate.verify.typed import Unverifiable
+
+_READ_ROWS = 25_000
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """Fields in files: which fields have a column there, and whether a NUL may be in one."""
+
+    files: list[Path]
+    known: set[str]
+    has_nul: bool
 
 
 @dataclass
@@ -52,10 +66,9 @@ class Evaluator:
     def __post_init__(self) -> None:
         """Compiles the mapping. Raises Unverifiable where the dataset as a whole cannot be worked out."""
         self._queries: dict[bool, MappingQuery] = {}
-        self._written: dict[tuple[bool, bool], str] = {}
         self._called: set[str] = set()
         self._opened = contextlib.ExitStack()
-        self._database: duckdb.DuckDBPyConnection | None = None
+        self._numbers = count()
         query = self._query(has_nul=True)
         self.unverifiable = query.unverifiable
         self.wanted = query.wanted()
@@ -65,22 +78,31 @@ class Evaluator:
             reason = self.unverifiable.get(blocked[0], "not known to the verifier")
             raise Unverifiable(f"{blocked[0]}: {reason}")
 
-    def work_out(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """What becomes of records (`_raw`, `_source`, `_id`, `_position`).
+    def work_out(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """What becomes of records (`_raw`, `_source`, `_id`, `_position`), frame by frame.
+
+        The fields of one frame are read while the database works on those of the frame before.
 
         **Shape**: one row for each record, or for each element of its list, in any order: the columns of `OWN`, each
         verified column as canonical text under `c:NAME`; `_left` names the rule that keeps a row out, `_left_at` where.
         """
-        return self._run(frame, with_steps=False)
+        with ThreadPoolExecutor(1) as reader:
+            reading: Future[_Fields] | None = None
+            for frame in frames:
+                before, reading = reading, reader.submit(self._read, frame)
+                if before is not None:
+                    yield self.answer(before.result())
+            if reading is not None:
+                yield self.answer(reading.result())
 
-    def steps(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The same with every step of every column, under `COLUMN/LANE/STEP`."""
-        return self._run(frame, with_steps=True)
+    def steps(self, records: Iterable[Record]) -> list[dict[str, Any]]:
+        """What becomes of a few records, in their order, with every step of every column under `COLUMN/LANE/STEP`."""
+        made = self.answer(self._read(frame_of(records)), with_steps=True)
+        return made.sort(ORDER, PLACE, nulls_last=False).to_dicts()
 
     def rows(self, records: Iterable[Record]) -> Iterator[Row | Left]:
         """What becomes of a few records, in their order."""
-        made = self.work_out(frame_of(records)).sort(ORDER, PLACE, nulls_last=False)
-        return (as_made(row, self.columns) for row in made.iter_rows(named=True))
+        return (as_made(row, self.columns) for row in self.steps(records))
 
     def lanes_of(self, column: str) -> tuple[Lane, ...]:
         """The ways of a column's texts, whose steps `steps` gives."""
@@ -89,7 +111,6 @@ class Evaluator:
     def close(self) -> None:
         """Closes the database and removes its files."""
         self._opened.close()
-        self._database = None
 
     def _query(self, *, has_nul: bool) -> MappingQuery:
         if has_nul not in self._queries:
@@ -98,40 +119,54 @@ class Evaluator:
             )
         return self._queries[has_nul]
 
-    def _run(self, frame: pl.DataFrame, *, with_steps: bool) -> pl.DataFrame:
-        connection = self._database or self._open()
-        fields = self._with_own(read_fields(frame, self.wanted))
-        parquet.write(fields, self._given, compression="uncompressed", statistics=False)
-        connection.execute(self._write(_has_nul(frame), with_steps))
-        found = parquet.read(self._made)
-        self._given.unlink()
-        self._made.unlink()
+    def _read(self, frame: pl.DataFrame) -> _Fields:
+        """Puts the fields of records into files for the database."""
+        found = _Fields([], set(), _has_nul(frame))
+        for part in frame.iter_slices(_READ_ROWS):
+            fields = self._with_own(read_fields(part, self.wanted))
+            file = self._files / f"fields-{next(self._numbers)}.parquet"
+            parquet.write(fields, file, compression="uncompressed", statistics=False)
+            found.files.append(file)
+            found.known.update(fields.columns)
         return found
 
-    def _write(self, has_nul: bool, with_steps: bool) -> str:
-        """The statement that makes a file of outcomes out of a file of fields."""
-        assert self._database is not None
-        if (has_nul, with_steps) not in self._written:
-            query = self._query(has_nul=has_nul)
-            outputs = query.outputs(self.order, self.touched_from)
-            outputs += query.steps() if with_steps else []
-            calls = query.writer.calls
-            register(self._database, {one: calls[one] for one in calls if one not in self._called})
-            self._called |= calls.keys()
-            relation = query.relation(f"read_parquet({quoted(str(self._given))})")
-            sql = query.writer.query(relation, outputs)
-            statement = f"COPY ({sql}) TO {quoted(str(self._made))} (FORMAT parquet)"
-            self._written[has_nul, with_steps] = statement
-        return self._written[has_nul, with_steps]
+    def answer(self, fields: _Fields, *, with_steps: bool = False) -> pl.DataFrame:
+        """What the database makes of fields that were read."""
+        made = self._files / "made.parquet"
+        sql = self._write(fields, with_steps)
+        self._database.execute(
+            f"COPY ({sql}) TO {quoted(str(made))} (FORMAT parquet, COMPRESSION lz4)"
+        )
+        found = parquet.read(made)
+        for file in (*fields.files, made):
+            file.unlink()
+        return found
 
-    def _open(self) -> duckdb.DuckDBPyConnection:
+    def _write(self, fields: _Fields, with_steps: bool) -> str:
+        """The query that makes outcomes of fields in files."""
+        query = self._query(has_nul=fields.has_nul)
+        outputs = query.outputs(self.order, self.touched_from)
+        outputs += query.steps() if with_steps else []
+        calls = query.writer.calls
+        register(self._database, {one: calls[one] for one in calls if one not in self._called})
+        self._called |= calls.keys()
+        listed = ", ".join(quoted(str(file)) for file in fields.files)
+        relation = query.relation(f"read_parquet([{listed}], union_by_name = true)", fields.known)
+        return query.writer.query(relation, outputs)
+
+    @cached_property
+    def _files(self) -> Path:
+        """Where fields and outcomes wait."""
         folder = self.folder or Path(self._opened.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._given, self._made = folder / "fields.parquet", folder / "made.parquet"
-        self._database = self._opened.enter_context(database(folder))
+        return folder
+
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        connection = self._opened.enter_context(database(self._files))
         for lookup, table in self.lookups.items():
-            store_lookup(self._database, folder, lookup, table)
-        return self._database
+            store_lookup(connection, self._files, lookup, table)
+        return connection
 
     def _with_own(self, fields: pl.DataFrame) -> pl.DataFrame:
         """The rows with the zone of their source, and whether a person has discarded them."""

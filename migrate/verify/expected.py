@@ -37,6 +37,7 @@ _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
     TOUCHED: pl.Boolean,
     PART: pl.Int64,
 }
+_BATCH_ROWS = 150_000
 _NO_ROW = ("id_missing", "each_not_a_list", "empty_element")
 
 
@@ -240,9 +241,8 @@ def expect_files(
         for part, (evaluator, records) in enumerate(zip(evaluators, files, strict=True)):
             evaluator.order = columns
             made.unverifiable |= evaluator.unverifiable
-            for frame in records.frames:
-                kept.append(made.put_away(evaluator.work_out(frame), part, scope.keep))
-                tick(frame.height)
+            worked_out = evaluator.work_out(_batches(records.frames, tick))
+            kept += [made.put_away(rows, part, scope.keep) for rows in worked_out]
     made.left_texts = pl.concat(kept)
     return made
 
@@ -254,6 +254,19 @@ def _evaluator(
     return Evaluator(
         part, conventions, records.lookups, records.touched_from, records.discarded, folder
     )
+
+
+def _batches(frames: Iterable[pl.DataFrame], tick: Callable[[int], None]) -> Iterator[pl.DataFrame]:
+    """Frames put together to some size: what a query costs beside its rows, it costs once."""
+    waiting: list[pl.DataFrame] = []
+    for frame in frames:
+        waiting.append(frame.select("_raw", "_source", "_id", "_position"))
+        if sum(one.height for one in waiting) >= _BATCH_ROWS:
+            yield pl.concat(waiting)
+            waiting = []
+        tick(frame.height)
+    if waiting:
+        yield pl.concat(waiting)
 
 
 def _columns_of(rules: DatasetRules, evaluators: Sequence[Evaluator]) -> tuple[str, ...]:

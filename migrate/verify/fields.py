@@ -52,7 +52,8 @@ def read_fields(frame: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
     """The rows of records (`_raw`, `_source`, `_id`, `_position`), each field a column of texts.
 
     **Shape**: `_source`, `_id`, `_order` (the record's place in the snapshot), `_position` (the element's, from 1),
-    `_left` and `_left_at` (the rule that left a row out already, and of which name), `f:NAME`, `e:NAME`.
+    `_left` and `_left_at` (the rule that left a row out already, and of which name), `f:NAME`, `e:NAME`. A field that
+    no record has may lack its column.
     """
     raws = [text.encode() for text in frame.get_column("_raw")]
     columns = {f"f:{name}": texts for name, texts in read_columns(raws, wanted.names).items()}
@@ -111,7 +112,7 @@ def _lists(raws: Sequence[bytes], wanted: Wanted) -> Iterable[Sequence[bytes | m
         literals = _members(raws, data, [], frozenset([wanted.each]))
         try:
             if literals is not None:
-                found = [bytes(raw) for raw in literals[wanted.each]]
+                found = [bytes(raw) for raw in literals.get(wanted.each, [b""] * len(raws))]
                 whole = b",".join(b"[]" if one in _NO_LIST else one for one in found)
                 return _LISTS.decode(b"[" + whole + b"]")
         except msgspec.DecodeError:
@@ -132,14 +133,21 @@ def _item_columns(rows: _Rows, items: Sequence[str]) -> list[pl.Series]:
     paths = [name.removeprefix("item.") for name in items if name != "item"]
     for path, texts in read_columns(rows.elements, paths).items():
         found[f"item.{path}"] = texts
-    for at, texts in enumerate(zip(*found.values(), strict=True)):
-        if rows.left[at] is None and not any(texts):
-            rows.left[at] = "empty_element"
+    says = [False] * len(rows.of)
+    for texts in found.values():
+        says = [known or bool(text) for known, text in zip(says, texts, strict=True)]
+    rows.left = [
+        rule if rule is not None or something else "empty_element"
+        for rule, something in zip(rows.left, says, strict=True)
+    ]
     return [pl.Series(f"e:{name}", texts, dtype=pl.String) for name, texts in found.items()]
 
 
 def read_columns(objects: Sequence[bytes], names: Collection[str]) -> dict[str, Texts]:
-    """The fields of JSON objects by name, as `record.reach` reads them; what is no object has none."""
+    """The fields of JSON objects by name, as `record.reach` reads them; what is no object has none.
+
+    Names that no object has may be left out.
+    """
     plain = [name for name in names if "." not in name]
     inner: dict[str, list[str]] = {}
     for name in names:
@@ -150,8 +158,10 @@ def read_columns(objects: Sequence[bytes], names: Collection[str]) -> dict[str, 
     found = None if _has_dotted(data, inner) else _members(objects, data, plain, frozenset(inner))
     if found is None:
         return _one_by_one(objects, names)
-    read = {name: _texts(found[name]) for name in plain}
+    read = {name: _texts(found[name]) for name in plain if name in found}
     for head, tails in inner.items():
+        if head not in found:
+            continue
         read |= {f"{head}.{tail}": texts for tail, texts in _inner(found[head], tails).items()}
     return read
 
@@ -161,7 +171,7 @@ def _inner(literals: Sequence[Any], tails: Sequence[str]) -> dict[str, Texts]:
     datas = [bytes(literal) for literal in literals]
     at = [place for place, data in enumerate(datas) if data[:1] == b"{"]
     if not at:
-        return dict.fromkeys(tails, [None] * len(datas))
+        return {}
     found = read_columns([datas[place] for place in at], tails)
     return {tail: _scattered(texts, at, len(datas)) for tail, texts in found.items()}
 
@@ -200,40 +210,50 @@ def _texts(values: Sequence[Any]) -> Texts:
 def _members(
     objects: Sequence[bytes], data: bytes, names: Iterable[str], literal: frozenset[str]
 ) -> dict[str, Sequence[Any]] | None:
-    """Some members of each object: as text where all are strings, else as literals; None where it has to be asked
-    of each alone. `data`: the objects as one list."""
-    every = tuple(dict.fromkeys([*names, *sorted(literal)]))
-    texts = frozenset(every) - literal - _other_kinds(objects)
-    for kinds in (texts, frozenset[str]()):
+    """Some members of each object, those that are there: as text where all are strings, else as literals.
+
+    `data`: the objects as one list. None where it has to be asked of each alone.
+    """
+    every = dict.fromkeys([*names, *sorted(literal)])
+    seen = _kinds(objects)
+    closed = {name: name in every and name not in literal and seen[name] for name in seen}
+    opened = {name: name not in literal and seen.get(name, True) for name in every}
+    for kinds, is_closed in ((closed, True), (opened, False), (dict.fromkeys(every, False), False)):
         try:
-            rows = _decoder(every, kinds).decode(data)
+            rows = _decoder(tuple(kinds.items()), is_closed).decode(data)
         except msgspec.ValidationError:
             continue
         except (msgspec.DecodeError, RecursionError):
             return None
         if len(rows) != len(objects):
             return None
-        return {name: list(map(attrgetter(f"f{at}"), rows)) for at, name in enumerate(every)}
+        return {
+            name: list(map(attrgetter(f"f{at}"), rows))
+            for at, name in enumerate(kinds)
+            if name in every
+        }
     return None
 
 
-def _other_kinds(objects: Sequence[bytes]) -> frozenset[str]:
-    """Names whose first values are no strings."""
-    found: set[str] = set()
+def _kinds(objects: Sequence[bytes]) -> dict[str, bool]:
+    """The members of the first objects, and whether all their values are strings."""
+    found: dict[str, bool] = {}
     for one in islice(objects, _FIRST):
-        members = split_object(one) or {}
-        found.update(name for name, raw in members.items() if bytes(raw)[:1] not in b'"n')
-    return frozenset(found)
+        for name, raw in (split_object(one) or {}).items():
+            found[name] = found.get(name, True) and bytes(raw)[:1] in {b'"', b"n"}
+    return found
 
 
-@lru_cache(maxsize=64)
-def _decoder(names: tuple[str, ...], texts: frozenset[str]) -> msgspec.json.Decoder[list[Any]]:
-    """A decoder of objects that have these members, and others that are passed over."""
-    members = [
+@lru_cache(maxsize=256)
+def _decoder(
+    members: tuple[tuple[str, bool], ...], is_closed: bool
+) -> msgspec.json.Decoder[list[Any]]:
+    """A decoder of objects with these members, each as text or as a literal, and no others if closed."""
+    fields = [
         (f"f{at}", str | None, msgspec.field(name=name, default=None))
-        if name in texts
+        if is_text
         else (f"f{at}", msgspec.Raw, msgspec.field(name=name, default=_NOTHING))
-        for at, name in enumerate(names)
+        for at, (name, is_text) in enumerate(members)
     ]
-    alike = msgspec.defstruct("Alike", members, gc=False)
+    alike = msgspec.defstruct("Alike", fields, gc=False, forbid_unknown_fields=is_closed)
     return msgspec.json.Decoder(list[alike])  # type: ignore[valid-type]  # made at run time

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from migrate.language.answers import words_of
@@ -16,6 +17,7 @@ from migrate.verify.column import (
     is_mark,
     mark,
     sendable,
+    trimmed,
     write_column,
     write_lane,
 )
@@ -27,7 +29,7 @@ from migrate.verify.language.steps import Writer, name, quoted
 from migrate.verify.lookup import LookupTable, join_lookup
 from migrate.verify.made import DISCARDED
 from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
-from migrate.verify.typed import Unverifiable, read_recency
+from migrate.verify.typed import Broken, Unverifiable, read_recency, reader_of
 
 KEY, CREATED, RECENCY, NULLS, TOUCHED, PART = (
     "_key", "_created", "_recency", "_nulls", "_touched", "_part",
@@ -69,7 +71,6 @@ class MappingQuery:
         self._where = None
         if self.rules.where is not None:
             self._where = write_into(self.writer, _parsed(self.rules.where))
-        self._recency = self._write_recency()
         self._created = self._first([self._own_field(one) for one in CREATED_FIELDS])
         self._asked = {
             lookup: (self.field(rule.source), self._first([self.field(one) for one in rule.ids]))
@@ -77,6 +78,8 @@ class MappingQuery:
         }
         compiled = {one: self._compile(rule) for one, rule in self.rules.columns.items()}
         self.columns = {one: column for one, column in compiled.items() if column is not None}
+        times = [self._time_of(one) for one in rules.order_by]
+        self._recency = f"COALESCE({', '.join(times)})" if times else "CAST(NULL AS VARCHAR)"
 
     def wanted(self) -> Wanted:
         """What is to be read of the records."""
@@ -162,7 +165,7 @@ class MappingQuery:
         listed = [text for text, value in (rule.values or {}).items() if value == "true"]
         yes = {*words_of("yes"), *(text.strip(WHITE_SPACE).casefold() for text in listed)}
         words = ", ".join(quoted(word) for word in sorted(yes))
-        heard = [lowered(self.writer, f"trim({one}, {quoted(WHITE_SPACE)})") for one in fields]
+        heard = [lowered(self.writer, trimmed(one)) for one in fields]
         founded = " OR ".join(f"COALESCE({one} IN ({words}), FALSE)" for one in heard) or "FALSE"
         bare = self.writer.keep(f"({column.value} = 'true' AND NOT ({founded}))")
         value = self.writer.keep(f"(CASE WHEN {bare} THEN NULL ELSE {column.value} END)")
@@ -172,37 +175,50 @@ class MappingQuery:
             rejects = f"COALESCE({rejects}, CASE WHEN {bare} THEN 'required_missing' END)"
         return replace(column, value=value, weak=weak, rejects=rejects)
 
-    def _write_recency(self) -> str:
-        """When a row was changed last: the first of the fields that it is ranked by which holds a time."""
-        found = [self._time_of(one) for one in self.rules.order_by]
-        return f"COALESCE({', '.join(found)})" if found else "CAST(NULL AS VARCHAR)"
-
     def _time_of(self, field: str) -> str:
         """A field as a time: as the column reads it that takes it, then in every known spelling."""
         text = self._first([self.field(field)])
-        zone = self._setting.zones.sql
         of_times = [
             rule
             for kind in ("datetime", "date")
             for rule in self.rules.columns.values()
             if rule.type == kind and field in rule.fields
         ]
-        if not of_times:
-            rule = ColumnRule(field, "datetime", format="rfc_3339")
-        else:
-            rule = replace(of_times[0], default=None)
-            zone = quoted(rule.timezone) if rule.timezone else zone
-        ranked = f"NULLIF({self.writer.call(ranked_time, text, zone)}, '')"
-        try:
-            start = sendable(text, self._setting.has_nul)
-            lane = write_lane(self.writer, self._setting, rule, start, self._setting.has_nul)
-        except Unverifiable:
-            return ranked
-        return f"COALESCE(CASE WHEN NOT {is_mark(lane.value)} THEN {lane.value} END, {ranked})"
+        rule = of_times[0] if of_times else ColumnRule(field, "datetime")
+        zone = quoted(rule.timezone) if rule.timezone else self._setting.zones.sql
+        found = [f"NULLIF({self.writer.call(ranked_time, text, zone)}, '')"]
+        with contextlib.suppress(Unverifiable):
+            found.insert(0, self._as_column(rule, field, text))
+        return f"(CASE WHEN {text} IS NOT NULL THEN COALESCE({', '.join(found)}) END)"
 
-    def relation(self, fields: str) -> str:
-        """The rows of a relation of fields, with what they look up."""
-        relation = fields
+    def _as_column(self, rule: ColumnRule, field: str, text: str) -> str:
+        """A field as its column reads it, without a default: the column's value where no field before it counts."""
+        bare, has_nul = replace(rule, default=None), self._setting.has_nul
+        if rule.default is not None or rule.calls or rule.values or rule.name not in self.columns:
+            start = sendable(text, has_nul)
+            lane = write_lane(self.writer, self._setting, bare, start, has_nul)
+            return f"CASE WHEN NOT {is_mark(lane.value)} THEN {lane.value} END"
+        value = self.columns[rule.name].value
+        before = [self.field(one) for one in rule.fields[: rule.fields.index(field)]]
+        if not before:
+            return value
+        read = reader_of(bare, self._setting.float_digits)
+
+        def alone(text: str, zone: str) -> str:
+            with contextlib.suppress(Broken):
+                return read(text, zone)
+            return ""
+
+        zone = quoted(rule.timezone) if rule.timezone else self._setting.zones.sql
+        other = f"NULLIF({self.writer.call(alone, text, zone)}, '')"
+        return f"CASE WHEN {self._first(before)} IS NULL THEN {value} ELSE {other} END"
+
+    def relation(self, fields: str, known: Collection[str]) -> str:
+        """The rows of a relation of fields, with what they look up; of fields it has those that are `known`."""
+        wanted = self.wanted()
+        columns = [*(f"f:{one}" for one in wanted.names), *(f"e:{one}" for one in wanted.items)]
+        silent = [f"CAST(NULL AS VARCHAR) AS {name(one)}" for one in columns if one not in known]
+        relation = f"(SELECT {', '.join(['*', *silent])} FROM {fields})"  # noqa: S608  quoted by `name`
         for lookup, (source, id_) in self._asked.items():
             relation = join_lookup(relation, lookup, self.lookups[lookup], source, id_)
         return relation

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from migrate.verify.column import Lane
-from migrate.verify.evaluate import Evaluator, as_made, frame_of
-from migrate.verify.fields import ORDER, PLACE
+from migrate.verify.evaluate import Evaluator, as_made
 from migrate.verify.made import Left, Record, Row
 from migrate.verify.record import NUL
 
@@ -36,8 +35,7 @@ def follow(evaluator: Evaluator, record: Record) -> list[RowSteps]:
     **Guarantees**: the last step of a column is what the evaluator makes of it; the rule that keeps a row out stands
     at its column.
     """
-    rows = evaluator.steps(frame_of([record])).sort(ORDER, PLACE, nulls_last=False)
-    return [_row_steps(evaluator, row) for row in rows.iter_rows(named=True)]
+    return [_row_steps(evaluator, row) for row in evaluator.steps([record])]
 
 
 def _row_steps(evaluator: Evaluator, row: Mapping[str, Any]) -> RowSteps:
