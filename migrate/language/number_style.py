@@ -60,13 +60,15 @@ def advise_style(counts: Mapping[str, int], filled: int) -> Advice | None:
         thousands = counts["either_point"] + by_point
         return Advice(
             "{amount: nl}",
-            f"{commas + by_point:,} with a decimal comma; a point stands between thousands in {thousands:,}",
+            f"{commas + by_point:,} with a decimal comma"
+            + (f"; a point stands between thousands in {thousands:,}" if thousands else ""),
         )
     if points or by_comma:
         thousands = counts["either_comma"] + by_comma
         return Advice(
             "{amount: en}",
-            f"{points + by_comma:,} with a decimal point; a comma stands between thousands in {thousands:,}",
+            f"{points + by_comma:,} with a decimal point"
+            + (f"; a comma stands between thousands in {thousands:,}" if thousands else ""),
         )
     return _of_unsure(counts, filled)
 
@@ -87,6 +89,10 @@ def _of_plain(counts: Mapping[str, int]) -> Advice:
         return Advice(None, what, unsure=True)
     if counts["point_thousands"]:
         return Advice("{amount: nl}", "a point stands between thousands")
+    if counts["either_point"]:
+        others = points - counts["either_point"]
+        what = f"{counts['either_point']:,} as 1.299 are read as a little more than one"
+        return Advice(None, f"{what}, since {others:,} others have a decimal point: look at them")
     return Advice(None, "")
 
 

@@ -1,6 +1,6 @@
-"""What becomes of each consent of a plan: who says yes and no, and whose answer is lost, why.
+"""What becomes of each consent of a plan: who says yes and no, and whose answer is lost for what reason.
 
-A lost consent cannot be seen in the target, where it looks like one that was never given: so it is told by itself.
+A lost consent looks in the target like one that was never given, so it has a list of its own.
 """
 
 from __future__ import annotations

@@ -76,3 +76,13 @@ def test_an_inspection_counts_what_a_proposal_counts() -> None:
     advice = advise_style(counts, 4)
     assert advice is not None
     assert advice.call == "{amount: nl}"
+
+
+def test_a_thousand_among_decimals_is_pointed_out() -> None:
+    """1.299 beside 99.95 goes out as a little more than one: whoever signs is told how many such values there are."""
+    settings, reason = _propose("van_prijs", ["99.95", "1299.00", "1.299"])
+    assert settings.startswith("type: float")
+    assert (
+        "1 as 1.299 are read as a little more than one, since 2 others have a decimal point"
+        in reason
+    )
