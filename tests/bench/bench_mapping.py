@@ -111,6 +111,7 @@ def _resource(folder: Path) -> Any:
     """The files as the resource of a snapshot."""
     import polars as pl
 
+    from migrate.snapshot.layout import ResourceResult
     from migrate.snapshot.reading import SnapshotResource
     from migrate.workspace import FileEntry
 
@@ -120,7 +121,8 @@ def _resource(folder: Path) -> Any:
         FileEntry(path=file.name, rows=rows, bytes=file.stat().st_size, sha256="")
         for file, rows in ((file, int(file.stem.partition("-")[2])) for file in files)
     )
-    return SnapshotResource("profiles", folder, Any, columns, parts)  # type: ignore[arg-type]  # how it was read
+    result = ResourceResult(None, 0, 0, 0, 0, 0, 0, 1, 1, 0.0, 0, "proven", "")
+    return SnapshotResource("profiles", folder, result, columns, parts)
 
 
 def _snapshot_rows(path: Path) -> Any:
