@@ -6,160 +6,36 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from migrate.errors import ConfigError
+from migrate.config_values import (
+    LOOPBACK,
+    AmountLimit,
+    FieldNames,
+    GateLimit,
+    Limit,
+    LossLimits,
+    MoneyLimit,
+    StoreUrl,
+    Url,
+    Zones,
+)
+from migrate.errors import ConfigError, UsageError
 from migrate.names import ResourceName
 from migrate.plain_file import read_plain
 from migrate.privacy.secrets import Secrets, read_secrets, service_of
 
 SUMMARY_WEBHOOK = "notify"
 """The name under [octolis.webhooks] of the one that is told how a load or a run ended; the others are for feeds."""
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Limit(BaseModel):
-    """A gate's limit: a share of the rows (`"1%"`) or a number of rows (`100`)."""
-
-    model_config = ConfigDict(frozen=True)
-    text: str
-    share: float | None = None
-    number: int | None = None
-
-    def allows(self, found: int, of: int) -> bool:
-        """True when `found` of `of` rows stay within the limit."""
-        if self.share is not None:
-            return found <= self.share * of
-        return self.number is None or found <= self.number
-
-
-def _parse_limit(value: object) -> object:
-    if isinstance(value, Limit):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return Limit(text=str(value), number=value)
-    if isinstance(value, str) and value.strip().endswith("%"):
-        try:
-            share = float(value.strip()[:-1]) / 100
-        except ValueError:
-            share = -1.0
-        if 0 <= share <= 1:
-            return Limit(text=value, share=share)
-    raise ValueError('write a number of rows (100) or a share of them ("1%")')
-
-
-class AmountLimit(BaseModel):
-    """A gate's limit in money: a sum in any currency (`0`, `12.50`) or a share of the source's (`"1%"`)."""
-
-    model_config = ConfigDict(frozen=True)
-    text: str
-    share: Decimal | None = None
-    amount: Decimal | None = None
-
-    def allows_amount(self, found: Decimal, of: Decimal) -> bool:
-        """True when a difference of `found` stays within the limit of a sum of `of`."""
-        if self.share is not None:
-            return abs(found) <= self.share * abs(of)
-        return self.amount is None or abs(found) <= self.amount
-
-
-def _parse_amount_limit(value: object) -> object:
-    if isinstance(value, AmountLimit):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10**15:
-        return AmountLimit(text=str(value), amount=Decimal(str(value)))
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            number = Decimal(text.removesuffix("%"))
-        except InvalidOperation:
-            number = Decimal(-1)
-        if text.endswith("%") and 0 <= number <= 100:
-            return AmountLimit(text=value, share=number / 100)
-        if not text.endswith("%") and 0 <= number < 10**15:
-            return AmountLimit(text=value, amount=number)
-    raise ValueError('write an amount (12.50) or a share of the source\'s sum ("1%")')
-
-
-def _checked_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("write a URL such as https://host/path")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("plain http:// is accepted for this machine only; write https://")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError(
-            "write the URL without user, key, query or fragment; keys come from the environment"
-        )
-    return value.rstrip("/")
-
-
-def _listed(value: object) -> object:
-    """One name may stand without brackets."""
-    return (value,) if isinstance(value, str) else value
-
-
-def _checked_store(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("s3", "gs", "az") or not parts.netloc:
-        raise ValueError("write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError(
-            "write the URL without user, key, query or fragment; keys come from the environment"
-        )
-    return value.rstrip("/")
-
-
-def _checked_zones(value: dict[str, str]) -> dict[str, str]:
-    for source, zone in value.items():
-        if zone not in available_timezones():
-            near = difflib.get_close_matches(zone, available_timezones(), 1)
-            raise ValueError(
-                f"{zone!r} (for {source!r}) is no time zone"
-                + (f"; did you mean {near[0]!r}?" if near else "")
-            )
-    return value
-
-
-def _flattened(value: Any, prefix: str = "") -> Any:
-    """`orders.total` without quotes is a table in a table for TOML: the same place."""
-    if not isinstance(value, dict) or isinstance(value, Limit):
-        return value
-    flat: dict[str, Any] = {}
-    for name, inner in value.items():
-        flat |= (
-            _flattened(inner, f"{prefix}{name}.")
-            if isinstance(inner, dict)
-            else {f"{prefix}{name}": inner}
-        )
-    return flat
-
-
-def _checked_places(value: dict[str, Limit]) -> dict[str, Limit]:
-    for place in value:
-        parts = place.split(".")
-        if len(parts) not in (2, 3) or not all(parts):
-            raise ValueError(
-                f'{place!r} is no column: write "dataset.column" or "dataset.column.loss"'
-            )
-    return value
-
-
-MoneyLimit = Annotated[AmountLimit, BeforeValidator(_parse_amount_limit)]
-FieldNames = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-GateLimit = Annotated[Limit, BeforeValidator(_parse_limit)]
-LossLimits = Annotated[
-    dict[str, GateLimit], BeforeValidator(_flattened), AfterValidator(_checked_places)
-]
-Url = Annotated[str, AfterValidator(_checked_url)]
-StoreUrl = Annotated[str, AfterValidator(_checked_store)]
-Zones = Annotated[dict[str, str], AfterValidator(_checked_zones)]
+_OWN_KEYS = ("file", "secrets", "target")
+"""Fields of a project that no line of the file sets."""
 
 
 class _Section(BaseModel):
@@ -246,6 +122,19 @@ class Octolis(_Section):
         return {} if found is None else {n: v for n, v in found if v is not None}
 
 
+class Target(_Section):
+    """Another set of datasets, for `--target NAME`: what it does not say is as in [octolis], but for the webhooks.
+
+    `keys_env`: the variable with its keys; without it they are the usual ones.
+    """
+
+    keys_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    base_url: Url | None = None
+    limit_speed: float | None = Field(None, gt=0)
+    datasets: dict[str, Annotated[str, Field(min_length=1, max_length=200)]]
+    webhooks: dict[str, Webhook] = {}
+
+
 class Gates(_Section):
     """What stops `load` and `run` with exit code 8.
 
@@ -280,7 +169,7 @@ class Project(_Section):
 
     `workspace` and `mappings` are absolute; a relative path in the file is taken from the file's folder. `keyring`:
     keys may also come from the system's keyring. `snapshots`: the URL below which finished snapshots live, None for in
-    the workspace; see docs/scale.md.
+    the workspace; see docs/scale.md. `target`: which of `targets` stands in the place of [octolis]; None: that itself.
     """
 
     workspace: Path = Path("migration")
@@ -290,9 +179,30 @@ class Project(_Section):
     keyring: bool = False
     datatrics: Datatrics
     octolis: Octolis = Octolis()
+    targets: dict[str, Target] = {}
     gates: Gates = Gates()
+    target: str | None = Field(None, exclude=True)
     file: Path = Field(Path("migrate.toml"), exclude=True)
     secrets: Secrets = Field(Secrets(), exclude=True, repr=False)
+
+    def for_target(self, name: str | None) -> Project:
+        """The project with one of its `targets` in the place of [octolis]. Raises UsageError for an unknown name."""
+        if name is None or name == self.target:
+            return self
+        if name not in self.targets:
+            known = ", ".join(self.targets) or "none"
+            raise UsageError(
+                f"{self.file} has no target {name!r}; it has {known}",
+                hint=f"add [targets.{name}.datasets] with the ids of its datasets",
+            )
+        other = self.targets[name]
+        named = {"base_url": other.base_url, "limit_speed": other.limit_speed}
+        changes = {key: value for key, value in named.items() if value is not None}
+        octolis = self.octolis.model_copy(
+            update={**changes, "datasets": other.datasets, "webhooks": other.webhooks}
+        )
+        secrets = self.secrets.with_target(other.keys_env) if other.keys_env else self.secrets
+        return self.model_copy(update={"octolis": octolis, "secrets": secrets, "target": name})
 
     def dataset_id(self, dataset: str) -> str:
         """The Octolis id of a logical dataset name. Raises ConfigError when the project file has none."""
@@ -317,7 +227,7 @@ class Project(_Section):
 def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project:
     """The checked project. Raises ConfigError listing every problem of the file at once."""
     values = _read_toml(file)
-    for forbidden in ("file", "secrets"):
+    for forbidden in _OWN_KEYS:
         if forbidden in values:
             raise ConfigError(
                 f"{file}: unknown key {forbidden!r}", hint="keys stand in .env, never here"
@@ -328,7 +238,7 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
         raise ConfigError(
             "\n".join(_explain(file, error)), hint="correct the file and try again"
         ) from None
-    _refuse_fast_limits(file, project.octolis)
+    _check_targets(file, project)
     folder = file.absolute().parent
     return project.model_copy(
         update={
@@ -339,6 +249,7 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
                 folder / ".env",
                 environ,
                 service_of(project.datatrics.project_id) if project.keyring else None,
+                [other.keys_env for other in project.targets.values() if other.keys_env],
             ),
         }
     )
@@ -355,12 +266,25 @@ def _own_path(file: Path, key: str, path: Path) -> Path:
         ) from None
 
 
-def _refuse_fast_limits(file: Path, octolis: Octolis) -> None:
-    if octolis.limit_speed != 1 and urlsplit(octolis.base_url).hostname not in LOOPBACK:
-        raise ConfigError(
-            f"{file}: octolis.limit_speed is for a sandbox on this machine only",
-            hint="remove the line limit_speed",
-        )
+def _check_targets(file: Path, project: Project) -> None:
+    """Raises ConfigError for fast limits of a real service, and for a dataset that two targets share."""
+    places = {"octolis": project.octolis}
+    places |= {f"targets.{name}": project.for_target(name).octolis for name in project.targets}
+    owners: dict[tuple[str, str], str] = {}
+    for place, octolis in places.items():
+        is_here = urlsplit(octolis.base_url).hostname in LOOPBACK
+        if octolis.limit_speed != 1 and not is_here:
+            raise ConfigError(
+                f"{file}: {place}.limit_speed is for a sandbox on this machine only",
+                hint="remove the line limit_speed",
+            )
+        for id_ in dict.fromkeys(octolis.datasets.values()):
+            owner = owners.setdefault((octolis.base_url, id_), place)
+            if owner != place:
+                raise ConfigError(
+                    f"{file}: [{place}.datasets] has the id of a dataset of [{owner}.datasets]",
+                    hint="a target has datasets of its own: what is sent there must not arrive here",
+                )
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -394,11 +318,20 @@ def _explain(file: Path, error: ValidationError) -> Iterator[str]:
 
 
 def _nearest(place: tuple[int | str, ...]) -> str:
-    model: type[BaseModel] = Project
+    """The known key that an unknown one is most like, or all that are known there."""
+    there: object = Project
     for part in place[:-1]:
-        field = model.model_fields.get(str(part))
-        section = field.annotation if field else None
-        model = section if isinstance(section, type) and issubclass(section, BaseModel) else Webhook
-    known = [name for name in model.model_fields if name not in ("file", "secrets")]
+        there = _section_at(there, str(part))
+    if not (isinstance(there, type) and issubclass(there, BaseModel)):
+        return ""
+    known = [name for name in there.model_fields if name not in _OWN_KEYS]
     near = difflib.get_close_matches(str(place[-1]), known, 1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+
+
+def _section_at(there: object, part: str) -> object:
+    """The type of what stands under a key: a field of a section, or an entry of a table of sections."""
+    if isinstance(there, type) and issubclass(there, BaseModel):
+        field = there.model_fields.get(part)
+        return field.annotation if field else None
+    return next(iter(get_args(there)[1:]), None)

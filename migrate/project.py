@@ -79,6 +79,14 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 [octolis.datasets]
 {datasets}
 
+# Another set of datasets, where a sample for the customer to approve goes: migrate plan --sample 200 --target test,
+# then load and reconcile with the same --target. Its keys may stand under another name in .env.
+# [targets.test]
+# keys_env = "OCTOLIS_TEST_API_KEYS"
+# base_url = "https://..."      # where it is another account's address
+# [targets.test.datasets]
+# contacts = "<dataset id>"
+
 # A summary is sent to this webhook at the end of a run.
 # [octolis.webhooks.notify]
 # id = "..."
@@ -127,6 +135,10 @@ limit_speed  = 1    # 20: limits twenty times as fast as documented; start the s
 
 [octolis.datasets]
 {datasets}
+
+# The same again for `--target test`: a sample to approve does not touch the datasets above.
+[targets.test.datasets]
+{test_datasets}
 """
 
 ENV_EXAMPLE = """\
@@ -219,6 +231,7 @@ def _sandbox_texts(like: Project | None) -> dict[str, str]:
         float_digits=like.octolis.float_digits if like else "decimals",
         # in a sandbox the id of a dataset is its name
         datasets=_toml({name: name for name in names}),
+        test_datasets=_toml({name: f"test-{name}" for name in names}),
     )
     keys = "\n".join(f"{name}={value}" for name, value in new_sandbox_keys(1).environ().items())
     return {

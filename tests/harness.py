@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 SOURCE_KEY = "source-key-canary-1b7f"
 TARGET_KEY = "target-key-canary-9c2e"
 DATASETS = ("contacts", "categories", "products", "orders", "order_items", "interactions")
+TEST_TARGET = "[targets.test.datasets]\n" + "\n".join(
+    f'{name} = "test-{name}"' for name in DATASETS
+)
+"""Another set of datasets, which the sandbox has where it is made with `copies=TEST_COPIES`."""
+TEST_COPIES = {f"test-{name}": name for name in DATASETS}
 PATIENCE_S = 300
 """How long anything is waited for that must come: it ends what hangs, and tells nothing of a slow machine."""
 
@@ -72,6 +77,7 @@ class Project:
             "gates": "",
             "datatrics": "requests_per_second = 1000",
             "octolis": "",
+            "more": "",
             **changes,
         }
         (self.folder / "migrate.toml").write_text(
@@ -80,7 +86,7 @@ class Project:
             f"{values['datatrics']}\n"
             f"[octolis]\nbase_url = {values['target_url']}\n{values['octolis']}\n"
             f"[octolis.datasets]\n{values['datasets']}\n"
-            f"[gates]\n{values['gates']}\n",
+            f"[gates]\n{values['gates']}\n{values['more']}\n",
             encoding="utf-8",
         )
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from migrate.config import Limit, Project, Webhook, load_project
+from migrate.config import Project, Webhook, load_project
+from migrate.config_values import Limit
 from migrate.errors import ConfigError
 from migrate.project import PROJECT_FILE
 

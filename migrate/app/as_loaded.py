@@ -24,6 +24,7 @@ def as_loaded(context: Context, plan: Plan, what: str | None = None, then: str =
     **Raises**: Stale where what was loaded can no longer be told; Damaged where a text of the plan was touched.
     """
     document = plan.document
+    context = replace(context, project=context.project.for_target(document.target))
     if not document.carried:
         if what is not None:
             _check_as_then(context, plan, what, then)

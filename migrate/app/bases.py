@@ -66,8 +66,9 @@ def find_broken(
     with LedgerView(workspace.ledger) as view:
         plans = _opened(workspace, view.plans())
         for dataset, dataset_id in dataset_ids.items():
-            found = _find_put_back(view, plans, chain, dataset, dataset_id)
-            found = found or _find_unfinished(workspace, view, plans, chain, dataset)
+            mine = {n: p for n, p in plans.items() if _is_into(p, dataset, dataset_id)}
+            found = _find_put_back(view, mine, chain, dataset, dataset_id)
+            found = found or _find_unfinished(workspace, view, mine, chain, dataset)
             if found is not None:
                 yield found
 
@@ -133,13 +134,19 @@ def _find_unfinished(
         elif left:
             told = f"{left:,} of {totals.planned:,} records of plan {name} are not loaded"
             unfinished = BrokenBase(dataset, told, f"migrate load --plan {name}")
-        elif not is_repair(plan):
+        elif not is_repair(plan) and plan.document.scope is None:
             unfinished = None
     return unfinished
 
 
 def _is_of(plan: Plan, dataset: str, chain: Collection[str]) -> bool:
     return dataset in plan.document.datasets and plan.document.snapshot.name in chain
+
+
+def _is_into(plan: Plan, dataset: str, dataset_id: str) -> bool:
+    """Whether a plan goes to that very dataset of the target: one for another target says nothing of it."""
+    document = plan.document
+    return {**document.dataset_ids, **document.webhook_ids}.get(dataset) == dataset_id
 
 
 def _remedy(plans: Mapping[str, Plan], undone: str, of_chain: Collection[str]) -> str:

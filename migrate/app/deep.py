@@ -29,6 +29,7 @@ from migrate.verify.made import Identity
 from migrate.verify.readback import Reading, forget_reading
 from migrate.verify.reconcile import Reconciliation
 from migrate.verify.rules import Conventions, DatasetRules, read_rules
+from migrate.verify.scope import are_inside
 from migrate.verify.typed import Unverifiable
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class _Evaluation:
             datatrics.project_id,
             octolis.batch_bytes,
         )
+        said = plan.document.scope
+        self.scope = None if said is None else said.model_dump(mode="json")
         self._tables: dict[tuple[str, str, str], LookupTable] = {}
         self._failed: dict[str, str] = {}
 
@@ -178,7 +181,12 @@ class _Evaluation:
             tables[name] = self._tables[part.dataset, part.resource, name]
         alive = living(resource)
         discarded = read_discarded(self.plan.folder / part.dataset, part.resource)
-        return FileRecords(alive.frames([]), tables, alive.touched_from, discarded, alive.rows)
+        inside = are_inside(
+            self.plan.folder, self.scope, part.resource, alive.frames([]), self.conventions
+        )
+        return FileRecords(
+            alive.frames([]), tables, alive.touched_from, discarded, alive.rows, inside
+        )
 
 
 class Ticker:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from migrate.config import Octolis
     from migrate.load.loader import LoadResult
     from migrate.load.planned import DatasetToLoad, PlanToLoad
-    from migrate.plan.document import GateFinding
+    from migrate.plan.document import GateFinding, PartOf
     from migrate.plan.open_plan import Plan
+    from migrate.plan.request import SampleAsked
     from migrate.source.extract import Extraction
     from migrate.verify.reconcile import Reconciliation
 
@@ -116,8 +117,12 @@ def run_plan(
     base: str | None = None,
     name: str | None = None,
     offline: bool = False,
+    scope: SampleAsked | PartOf | None = None,
+    target: str | None = None,
 ) -> Plan:
     """A new plan, made from the snapshot, the mappings and, unless `offline`, the live target.
+
+    `scope`: a sample or a part of the snapshot; None for all of it. `target`: another set of datasets of the project.
 
     A delta is planned as the union with the snapshot it was made since, or with `base` where it was made since a time.
 
@@ -137,6 +142,7 @@ def run_plan(
     from migrate.plan.request import PlanRequest
     from migrate.snapshot.union import open_to_plan
 
+    context = replace(context, project=context.project.for_target(target))
     refuse_loaded(context.workspace, name)
     mappings = read_mappings(context.project.mappings)
     sent = find_shipments(context.project, context.workspace)
@@ -147,6 +153,7 @@ def run_plan(
         offline=offline,
         sent=sent,
         discarded=read_discards(context.workspace),
+        scope=scope,
     )
     found = open_to_plan(context.workspace, snapshot, base)
     refuse_contradicted(parts_of(mappings.values()), found.rows_of)
@@ -198,6 +205,7 @@ def run_load(
     from migrate.plan.open_plan import check_fresh, check_gates, open_plan
 
     plan = open_plan(context.workspace, name)
+    context = replace(context, project=context.project.for_target(plan.document.target))
     check_loadable(context.workspace, plan)
     check_fresh(plan, context.project, context.workspace)
     check_discards(context.workspace, plan)

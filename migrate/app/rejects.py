@@ -35,6 +35,7 @@ from migrate.load.rejects import (
 )
 from migrate.load.totals import Failure
 from migrate.plan.open_plan import Plan, open_plan
+from migrate.plan.request import scope_again
 from migrate.snapshot.reading import list_snapshots
 from migrate.workspace import Workspace
 
@@ -197,6 +198,8 @@ def replay(context: Context, name: str | None, *, plan_only: bool = False) -> Re
         list(plan.document.dataset_ids),
         snapshot=used.name,
         base=used.base.name if used.base else None,
+        scope=scope_again(plan.document.scope),
+        target=plan.document.target,
     )
     if plan_only:
         return Replay(plan.name, new, before.height, None, _fates(context, new, before, sent=SENT))

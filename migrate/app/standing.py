@@ -15,6 +15,7 @@ from migrate.load.ledger_view import LedgerView
 from migrate.load.standing import PlanFacts, Standing, judge_standing, refuse_load
 from migrate.plan.open_plan import PLAN_FILE
 from migrate.plan.plan_folder import BEGUN_FILE
+from migrate.plan.request import scope_options, target_options
 
 if TYPE_CHECKING:
     from migrate.plan.open_plan import Plan
@@ -96,13 +97,13 @@ def refuse_loaded(workspace: Workspace, name: str | None) -> None:
 
 
 def remake_command(plan: Plan) -> str:
-    """The command that makes a new plan of the same snapshot and datasets."""
-    used, asked = plan.document.snapshot, _begun(plan).get("datasets")
-    named = " ".join(str(name) for name in asked) if isinstance(asked, list) else ""
-    base = f"--base {used.base.name}" if used.base is not None else ""
-    return " ".join(
-        part for part in ("migrate plan", named, f"--snapshot {used.name}", base) if part
-    )
+    """The command that makes a new plan of the same: snapshot, datasets, sample or part, and target."""
+    document, asked = plan.document, _begun(plan).get("datasets")
+    used = document.snapshot
+    named = [str(name) for name in asked] if isinstance(asked, list) else []
+    base = ["--base", used.base.name] if used.base is not None else []
+    limits = [*scope_options(document.scope), *target_options(document.target)]
+    return " ".join(["migrate plan", *named, "--snapshot", used.name, *base, *limits])
 
 
 def is_repair(plan: Plan) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from migrate.app.not_loaded import not_begun, read_totals
+from migrate.app.parts import Parts, open_all, read_parts
 from migrate.app.standing import read_standing, remake_command
 from migrate.config import Octolis
 from migrate.errors import MigrateError
@@ -28,6 +29,7 @@ from migrate.workspace import Workspace
 class PlanState:
     """One plan: finished or not, what was loaded of it (no books before its first load), and why it is unusable.
 
+    `target` and `scope`: which other target it is for, and what of its snapshot it is, where it is not all of it.
     `not_begun`: the records to send of datasets whose load was never begun. `counted`: its counts were explained after
     all was loaded; `proved`: its evidence was packed after that. `remake`: the command that makes a new
     plan of the same.
@@ -45,6 +47,8 @@ class PlanState:
     proved: bool = False
     standing: Standing = field(default_factory=lambda: Standing("planned"))
     remake: str = ""
+    target: str | None = None
+    scope: str | None = None
 
     @property
     def left(self) -> int:
@@ -56,13 +60,14 @@ class PlanState:
 class Status:
     """The whole workspace; `next` is the command that continues, None where nothing is left to do.
 
-    `paused`: loads wait for the file PAUSE to go.
+    `paused`: loads wait for the file PAUSE to go. `parts`: which parts of a whole are in the target.
     """
 
     snapshots: tuple[SnapshotState, ...]
     plans: tuple[PlanState, ...]
     next: str | None
     paused: bool = False
+    parts: tuple[Parts, ...] = ()
 
 
 def read_status(workspace: Workspace, plan: str | None = None) -> Status:
@@ -76,7 +81,8 @@ def read_status(workspace: Workspace, plan: str | None = None) -> Status:
     names = [plan] if plan else workspace.names(workspace.plans)
     plans = tuple(_plan_state(workspace, name) for name in names)
     is_paused = pause_file(workspace).exists()
-    return Status(snapshots, plans, choose_next(snapshots, plans), is_paused)
+    parts = tuple(read_parts(workspace, open_all(workspace)))
+    return Status(snapshots, plans, choose_next(snapshots, plans), is_paused, parts)
 
 
 def _plan_state(workspace: Workspace, name: str) -> PlanState:
@@ -100,6 +106,8 @@ def _plan_state(workspace: Workspace, name: str) -> PlanState:
         unchanged={dataset: counts.unchanged for dataset, counts in datasets.items()},
         standing=standing,
         remake=remake_command(plan),
+        target=plan.document.target,
+        scope=plan.document.scope.told if plan.document.scope else None,
         counted=counted is not None,
         proved=counted is not None
         and _is_younger(workspace.reports / f"{name}-evidence.zip", counted),
@@ -197,6 +205,10 @@ def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ..
     if not usable or usable[-1].snapshot not in later:
         return f"migrate plan --snapshot {snapshot.name}"
     plan = usable[-1]
+    is_whole = plan.target is None and plan.scope is None
+    if not is_whole and plan.standing.state != "planned" and plan.counted and not plan.left:
+        # what was to be seen of it can be seen; the whole is next
+        return f"migrate plan --snapshot {snapshot.name}"
     if plan.standing.state in ("overtaken", "undone"):
         return plan.remake
     if plan.proved and not plan.left:

@@ -21,7 +21,9 @@ from migrate.app.deep import Beside, expect_all, open_used_snapshot
 from migrate.app.reconcile import keep_report, run_reconcile
 from migrate.app.target_client import open_target, reading_folder, readings_folder
 from migrate.errors import MigrateError
+from migrate.mapping.transform import Settings
 from migrate.plan.open_plan import Plan, open_plan
+from migrate.plan.scope import read_inside
 from migrate.plan.totals import rows_won, rule_used, title_of, total_dataset
 from migrate.snapshot.union import living
 from migrate.source.client import SourceClient
@@ -58,7 +60,10 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
     plan = _origin(context, open_plan(context.workspace, name, check_files=False))
     context = as_loaded(context, plan)
     snapshot = open_used_snapshot(context, plan)
-    zones = context.project.datatrics.timezones
+    datatrics = context.project.datatrics
+    zones = datatrics.timezones
+    settings = Settings(zones, datatrics.source_aliases)
+    inside = read_inside(plan.folder, plan.document.scope, settings)
     found = []
     with open_target(context) as client:
         for dataset, counts in plan.document.datasets.items():
@@ -78,6 +83,7 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
                     zones,
                     filtered=counts.filtered_of(made_of),
                     touched_from=touched_from,
+                    inside=inside,
                 )
                 if dataset in plan.document.dataset_ids:
                     table = with_target(rule, table, _held_of(context, client, plan, rule))

@@ -26,6 +26,7 @@ from migrate.verify.lookup import LookupTable, looked_up_columns
 from migrate.verify.made import Record
 from migrate.verify.record import reach, split_object
 from migrate.verify.rules import Conventions, DatasetRules, read_rules
+from migrate.verify.scope import are_inside
 from migrate.verify.steps import RowSteps, follow
 from migrate.verify.trace import (
     ledger_facts,
@@ -99,6 +100,7 @@ def run_trace(
         facts["snapshot"]["outside_delta"] = (
             row["_position"] < snapshot.resources[chosen[0].name].touched_from
         )
+        facts["snapshot"]["outside"] = _is_outside(context, plan, chosen[0].name, row)
         facts["datasets"] = _Tracing(context, plan, snapshot, asked, row, live).datasets()
     return facts
 
@@ -115,6 +117,16 @@ def _snapshot_row(snapshot: Snapshot, asked: Asked) -> Facts | None:
             f"several sources have {asked.resource.name} of this id: {names}", hint="add --source"
         )
     return found[-1] if found else None
+
+
+def _is_outside(context: Context, plan: Plan, resource: str, row: Facts) -> bool:
+    """Whether a record is outside of the part or the sample that the plan is of."""
+    scope, datatrics = plan.document.scope, context.project.datatrics
+    said = None if scope is None else scope.model_dump(mode="json")
+    conventions = Conventions(datatrics.timezones, datatrics.source_aliases)
+    frame = pl.DataFrame([{name: row[name] for name in ("_raw", "_source", "_id")}])
+    inside = are_inside(plan.folder, said, resource, [frame], conventions)
+    return inside is not None and not inside[0]
 
 
 def _live(context: Context, asked: Asked) -> Facts:

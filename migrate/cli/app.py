@@ -315,6 +315,12 @@ def global_options() -> list[click.Option]:
     ]
 
 
+def target_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that takes another set of datasets than that of [octolis]."""
+    text = "Another set of datasets: [targets.NAME] in migrate.toml [that of octolis]."
+    return click.option("--target", metavar="NAME", help=text)(function)
+
+
 def unlock_option() -> click.Option:
     """The option of every command that may find a lock in the workspace."""
     return click.Option(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
 
 if TYPE_CHECKING:
     from migrate.app.check.preflight import Finding
@@ -23,8 +24,9 @@ _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
     is_flag=True,
     help="Ask again although the service told to wait: for when it has taken that back.",
 )
+@target_option
 @pass_app
-def check(app: App, lift_waits: bool) -> None:
+def check(app: App, lift_waits: bool, target: str | None) -> None:
     """Preflight: what a migration needs, and what is missing. Reads only.
 
     Keys, all five resources, every dataset, mapped columns, mapping files, disk space, clock, leftover locks; once
@@ -33,7 +35,8 @@ def check(app: App, lift_waits: bool) -> None:
     """
     from migrate.app.check.preflight import preflight
 
-    with app.context() as context:
+    with app.context() as opened:
+        context = replace(opened, project=opened.project.for_target(target))
         if lift_waits:
             lift(context)
         findings = preflight(

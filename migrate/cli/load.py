@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
 from migrate.errors import GateError, Interrupted, MigrateError, RemoteError
 
 if TYPE_CHECKING:
@@ -38,11 +38,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Stop when a value is not stored because its column is protected.",
 )
+@target_option
 @pass_app
 def load(
     app: App,
     datasets: tuple[str, ...],
     name: str | None,
+    target: str | None,
     confirm_merges: int | None,
     canary: int | None,
     strict: bool,
@@ -53,8 +55,10 @@ def load(
     it is there; the signals USR1 and USR2 make and remove that file.
     """
     from migrate.app.pipeline import run_load
+    from migrate.plan.open_plan import choose_plan
 
     with app.context() as context, pausable(context.workspace):
+        name = choose_plan(context.workspace, name, target)
         try:
             result = run_load(
                 context,

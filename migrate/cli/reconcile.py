@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
 
 
 @command(
@@ -37,10 +37,12 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app
     "--wait", "wait_s", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="SECONDS",
     help="How long to wait before differences are read again; counts wait in proportion.",
 )  # fmt: skip
+@target_option
 @pass_app
-def reconcile(
+def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     app: App,
     name: str | None,
+    target: str | None,
     deep: bool,
     totals: bool,
     live: bool,
@@ -59,10 +61,14 @@ def reconcile(
     only, which --live does.
     """
     from migrate.app.deep import run_repair
+    from migrate.app.parts import parts_beside
     from migrate.app.reconcile import run_reconcile, summarise_reconciliation
     from migrate.app.totals import count_source, reconcile_with_totals
+    from migrate.plan.open_plan import choose_plan, describe_scope, open_plan
     from migrate.privacy.mask import workspace_masker
+    from migrate.report.parts import render_parts, summarise_parts
     from migrate.report.reconcile import judge_reconciliation, render_reconciliation
+    from migrate.report.terminal import inert
     from migrate.report.totals import (
         mask_examples,
         render_counts,
@@ -78,16 +84,25 @@ def reconcile(
     if live and not totals:
         raise click.UsageError("--live adds to --totals; give both")
     with app.context() as context:
+        name = choose_plan(context.workspace, name, target)
         if totals:
             found = reconcile_with_totals(context, name, deep=deep, wait_s=wait_s)
         else:
             found = run_reconcile(context, name, deep=deep, wait_s=wait_s)
         counts = count_source(context, found.plan, live=live) if totals else []
         repaired = run_repair(context, found) if repair else None
+        opened = open_plan(context.workspace, found.plan, check_files=False)
+        parts = parts_beside(context.workspace, opened)
         mask = None if show_values else workspace_masker(context.workspace.root).mask
     exit_code, status = judge_reconciliation(found)
     options = [name for name, on in (("--deep", deep), ("--totals", totals)) if on]
     data, text = summarise_reconciliation(found), render_reconciliation(found, mask)
+    data |= {"scope": describe_scope(opened.document.scope), "target": opened.document.target}
+    if opened.document.scope:
+        text += f"\n\nThe plan is {inert(opened.document.scope.told)}."
+    if parts is not None:
+        data["parts"] = summarise_parts(parts)
+        text += "\n\n" + render_parts(parts)
     if totals:
         tables = mask_examples(found.tables, mask)
         totals_data = [*summarise_tables(tables), *summarise_totals(found.totals)]

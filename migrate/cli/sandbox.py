@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -204,6 +204,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
         faults=tuple(parse_fault(text) for text in faults),
         readings=parse_readings(readings) if readings else None,
         seed=seed,
+        copies={} if datasets else home.copies,
     )
 
     def on_ready(url: str) -> None:
@@ -233,7 +234,10 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
 
 @dataclass(frozen=True)
 class _Home:
-    """What a sandbox takes from the project it is started in; `project_file`: None for one that is not made for it."""
+    """What a sandbox takes from the project it is started in; `project_file`: None for one that is not made for it.
+
+    `copies`: the datasets of its other targets by id, and which dataset each is like.
+    """
 
     port: int
     project_id: str
@@ -241,12 +245,13 @@ class _Home:
     speed: float
     snapshots: Path | None = None
     project_file: Path | None = None
+    copies: Mapping[str, str] = field(default_factory=dict)
 
 
 def _read_home(app: App) -> _Home:
     from urllib.parse import urlsplit
 
-    from migrate.config import LOOPBACK
+    from migrate.config_values import LOOPBACK
     from migrate.project import shipped_mappings
 
     if not app.project_file.exists():
@@ -264,6 +269,12 @@ def _read_home(app: App) -> _Home:
         speed=project.octolis.limit_speed,
         snapshots=snapshots,
         project_file=project.file,
+        copies={
+            id_: name
+            for target in project.targets.values()
+            for name, id_ in target.datasets.items()
+            if target.base_url in (None, project.octolis.base_url)
+        },
     )
 
 
@@ -285,9 +296,9 @@ def _feed(
 
 
 def _dataset_ids(settings: SandboxSettings) -> list[str]:
-    from migrate.sandbox.declare import declare
+    from migrate.sandbox.serve import account_of
 
-    return [dataset.id for dataset in declare(settings.mappings, settings.datasets).datasets]
+    return [spec.id for spec in account_of(settings).datasets if spec.id not in settings.copies]
 
 
 def _say_ready(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
 
 
 @command("undo", "migrate undo plan", "migrate undo run --plan 20261121-210551")
@@ -15,8 +15,16 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app
     "--wait", "wait_s", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="SECONDS",
     help="How long to wait before what is not as it was yet is read again.",
 )  # fmt: skip
+@target_option
 @pass_app
-def undo(app: App, step: str, datasets: tuple[str, ...], name: str | None, wait_s: float) -> None:
+def undo(
+    app: App,
+    step: str,
+    datasets: tuple[str, ...],
+    name: str | None,
+    wait_s: float,
+    target: str | None,
+) -> None:
     """Restore what a load updated, by masterid, and list what the API cannot undo.
 
     `plan` splits what the load did into restorable (updated, the values before are known, unchanged since), changed
@@ -27,10 +35,11 @@ def undo(app: App, step: str, datasets: tuple[str, ...], name: str | None, wait_
     """
     from migrate.app.standing import read_standing
     from migrate.app.undo import plan_undo, run_undo
-    from migrate.plan.open_plan import open_plan
+    from migrate.plan.open_plan import choose_plan, open_plan
     from migrate.report.undo import judge_undo, render_undo, summarise_undo
 
     with app.context() as context:
+        name = choose_plan(context.workspace, name, target)
         found = (
             plan_undo(context, name, datasets)
             if step == "plan"

@@ -119,8 +119,8 @@ def _check_alternative_keys(mapping: Mapping) -> Found:
 
 
 def _check_names(mapping: Mapping) -> Found:
-    if mapping.dataset == "mappings":
-        yield ("dataset",), "a plan keeps its texts in a folder of this name; take another one"
+    if mapping.dataset in ("mappings", "scope"):
+        yield ("dataset",), "a plan has a folder of its own of this name; take another one"
     if not is_name(mapping.dataset):
         yield (
             ("dataset",),

@@ -35,10 +35,7 @@ from migrate.plan.dataset import (
 from migrate.plan.delta import Lookups, lookups_of, read_base
 from migrate.plan.document import (
     FORMAT,
-    BaseUsed,
     DatasetPlan,
-    FileUsed,
-    MappingUsed,
     PlanDocument,
     PlannedFile,
     SnapshotUsed,
@@ -46,15 +43,25 @@ from migrate.plan.document import (
     Unmapped,
     dump_document,
 )
-from migrate.plan.files import SPILL, stored_columns
+from migrate.plan.files import SPILL
 from migrate.plan.gates import check_places, judge_gates
+from migrate.plan.inputs import base_used, mapping_used, whole_below
+from migrate.plan.limits import Limits, limit_plan
 from migrate.plan.look_alikes import look_alike_warnings
-from migrate.plan.lookups import parents_used
 from migrate.plan.open_plan import Plan
-from migrate.plan.plan_folder import begin_plan, finish_plan
+from migrate.plan.plan_folder import begin_plan, explained, finish_plan
 from migrate.plan.reading import Held, ReadingPlace, TargetReader, read_target
-from migrate.plan.request import Choice, PlanRequest, choose_datasets, words_of
+from migrate.plan.request import (
+    Choice,
+    PlanRequest,
+    SampleAsked,
+    choose_datasets,
+    looked_up_by,
+    words_again,
+    words_of,
+)
 from migrate.plan.rows import Way, map_files
+from migrate.plan.sample import Drawn, draw_rows
 from migrate.plan.set_aside import NO_DISCARDS, write_set_aside
 from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.plan.shipments import Shipments
@@ -86,7 +93,7 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
 
     **Guarantees**: the same snapshot, mappings, settings, target and earlier loads give the same bytes in every file
     but `begun.json`; the loads count only as the proof of a recipe;
-    read = filtered + rejected + discarded + waiting + collapsed + planned (+ outside_delta)
+    read = filtered + rejected + discarded + waiting + collapsed + planned (+ outside, + outside_delta)
     for each dataset; in memory are a few bytes a
     row, one part of the rows and one column of both sides.
 
@@ -100,10 +107,11 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
     check_places(
         project.gates, {name: mapping.columns for name, mapping in mappings.items()}, LOSSES
     )
-    asked = words_of(request, snapshot.name, project.octolis.base_url)
+    asked = words_of(request, snapshot.name, project.octolis.base_url, project.target)
+    again = words_again(request, snapshot.name, project.target)
     with (
         begin_plan(workspace, request.name, asked, now) as (name, folder),
-        _explained(name, folder, request, snapshot),
+        explained(name, folder, again),
     ):
         making = Making(
             project,
@@ -118,6 +126,7 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
             request.sent,
             request.discarded,
         )
+        making.limit(request)
         for mapping in needed.values():
             making.make(mapping, resources)
         hashes = dict[str, str]()
@@ -137,22 +146,6 @@ def _resource(snapshot: Snapshot, mapping: Mapping) -> SnapshotResource:
             hint=f"migrate extract {mapping.resource} --snapshot {snapshot.name}",
         )
     return resource
-
-
-@contextlib.contextmanager
-def _explained(name: str, folder: Path, request: PlanRequest, snapshot: Snapshot) -> Iterator[None]:
-    """Gives an interruption the command that makes this plan again, and a full disk a name."""
-    words = ["migrate plan", *(request.datasets or ()), f"--snapshot {snapshot.name} --plan {name}"]
-    again = " ".join([*words, "--offline"] if request.offline else words)
-    try:
-        yield
-    except Interrupted as error:
-        raise Interrupted(error.what, hint=again) from None
-    except OSError as error:
-        raise WorkspaceError(
-            f"plan {name!r} cannot be written to {folder}: {error.strerror or error}",
-            hint=f"free disk space or fix its permissions, then: {again}",
-        ) from None
 
 
 @dataclass
@@ -176,6 +169,7 @@ class Making:
     datasets: dict[str, DatasetPlan] = field(default_factory=dict)
     files: list[PlannedFile] = field(default_factory=list)
     totals: dict[str, Table] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def batch_bytes(self) -> int:
@@ -184,6 +178,15 @@ class Making:
 
     def make(self, mapping: Mapping, resources: Dict[str, SnapshotResource]) -> None:
         """One dataset: its final rows, what other datasets look up in them, and, where it is planned, its files."""
+        with self._worked_out(mapping, resources) as final:
+            if mapping.dataset in self.choice.ids:
+                self._plan(final, resources)
+
+    @contextlib.contextmanager
+    def _worked_out(
+        self, mapping: Mapping, resources: Dict[str, SnapshotResource]
+    ) -> Iterator[Final]:
+        """A dataset's final rows, while the block runs; what is looked up of it stays."""
         files = [(resources[part.resource], self._way(part)) for part in mapping.parts]
         final = self._finish(mapping, files)
         wanted = self._looked_up(mapping.dataset)
@@ -191,19 +194,40 @@ class Making:
             self.tables[mapping.dataset] = lookups_of(
                 mapping, final.gathered, final.mapped, final.base, wanted
             )
-        if mapping.dataset in self.choice.ids:
-            self._plan(final, resources)
+        yield final
         final.clear()
         shutil.rmtree(final.spill, ignore_errors=True)
 
-    def _way(self, mapping: Mapping) -> Way:
-        datatrics, octolis = self.project.datatrics, self.project.octolis
-        settings = Settings(
+    def limit(self, request: PlanRequest) -> None:
+        """Says what of the snapshot the plan is of. Raises UsageError like `limit_plan`."""
+        needed = {name: m for name, m in self.mappings.items() if name in self.choice.needed}
+        self.limits = limit_plan(
+            request, self.choice, self.snapshot, needed, self._settings(), self._draw
+        )
+        self.files += self.limits.write(self.folder)
+
+    def _draw(self, first: str, asked: SampleAsked) -> Drawn:
+        """Some of the rows that the whole snapshot gives of a dataset."""
+        drawn = Drawn()
+        before = looked_up_by(first, self.mappings)
+        for mapping in [self.mappings[name] for name in self.mappings if name in before]:
+            with self._worked_out(mapping, self.snapshot.resources) as final:
+                if mapping.dataset == first:
+                    resources = [str(part.resource) for part in mapping.parts]
+                    drawn = draw_rows(final.gathered.rows, resources, asked.rows, asked.seed)
+        self.tables.clear()
+        return drawn
+
+    def _settings(self) -> Settings:
+        datatrics = self.project.datatrics
+        return Settings(
             datatrics.timezones,
             datatrics.source_aliases,
-            octolis.float_digits,
+            self.project.octolis.float_digits,
             datatrics.project_id,
         )
+
+    def _way(self, mapping: Mapping) -> Way:
         tables = {
             name: self.tables[lookup.dataset].of(
                 self.mappings[lookup.dataset].part_of(lookup.resource).resource
@@ -215,7 +239,16 @@ class Making:
         now = {name: table.now for name, table in tables.items()}
         of_record = pl.col("resource").fill_null(mapping.resource) == mapping.resource
         discarded = self.discarded.filter(pl.col("dataset") == mapping.dataset, of_record)
-        return Way(mapping, now, settings, self.batch_bytes, is_delta, before, discarded)
+        return Way(
+            mapping,
+            now,
+            self._settings(),
+            self.batch_bytes,
+            is_delta,
+            before,
+            discarded,
+            self.limits.inside,
+        )
 
     def _finish(self, mapping: Mapping, files: Sequence[tuple[SnapshotResource, Way]]) -> Final:
         # Records that are gone from the source win nothing, fill nothing and consent to nothing.
@@ -242,7 +275,7 @@ class Making:
         written = write_dataset(final, compared, folder, self.folder, self.batch_bytes)
         aside = final.mapped.set_aside
         self.files += write_set_aside(aside, self.discarded, mapping.resource, folder, self.folder)
-        whole = _bottom(self.snapshot).name
+        whole = whole_below(self.snapshot).name
         warnings = (
             *delta_warnings(final, compared, whole),
             *([FEED_WARNING] if mapping.is_feed else []),
@@ -280,7 +313,13 @@ class Making:
             zones = self.project.datatrics.timezones
             filtered = counts.filtered_of(rule.resource)
             table = total_dataset(
-                rule, resource, folder, zones, filtered=filtered, touched_from=touched_from
+                rule,
+                resource,
+                folder,
+                zones,
+                filtered=filtered,
+                touched_from=touched_from,
+                inside=self.limits.inside,
             )
             beside = rule.resource if number else ""
             self.totals[title_of(mapping.dataset, beside)] = table
@@ -300,10 +339,10 @@ class Making:
                 name=self.snapshot.name,
                 manifest_sha256=self.snapshot.manifest_sha256,
                 verdicts=verdicts,
-                base=_base_used(self.snapshot.base),
+                base=base_used(self.snapshot.base),
             ),
             mappings={
-                name: _mapping_used(self.mappings[name], self.mappings)
+                name: mapping_used(self.mappings[name], self.mappings)
                 for name in self.mappings
                 if name in self.choice.needed
             },
@@ -317,6 +356,8 @@ class Making:
             webhook_ids={
                 name: found for name, found in self.choice.ids.items() if name in self.choice.feeds
             },
+            target=self.project.target,
+            scope=self.limits.scope,
             offline=self.target is None,
             skipped=self.choice.skipped,
             target_reading=self.readings,
@@ -377,43 +418,3 @@ class Making:
             mapping.dataset, self.choice.ids[mapping.dataset], folder, self.folder, self.now
         )
         return read_target(self.target, place, self.progress, self.stop)
-
-
-def _bottom(snapshot: Snapshot) -> Snapshot:
-    """The whole snapshot that a delta stands on in the end."""
-    return snapshot if snapshot.base is None else _bottom(snapshot.base)
-
-
-def _base_used(snapshot: Snapshot | None) -> BaseUsed | None:
-    if snapshot is None:
-        return None
-    below = _base_used(snapshot.base)
-    return BaseUsed(name=snapshot.name, manifest_sha256=snapshot.manifest_sha256, base=below)
-
-
-def _mapping_used(mapping: Mapping, every: Dict[str, Mapping]) -> MappingUsed:
-    return MappingUsed(
-        file=Path(mapping.file).name,
-        sha256=mapping.sha256,
-        includes=mapping.includes,
-        resource=mapping.resource,
-        key=mapping.key,
-        alternative_keys=mapping.alternative_keys,
-        recipe_columns=tuple(name for name, column in mapping.columns.items() if column.recipe),
-        consent_columns=tuple(name for name, column in mapping.columns.items() if column.consent),
-        stored_columns={
-            name: stored
-            for name, stored in stored_columns(list(mapping.columns)).items()
-            if name != stored
-        },
-        after=tuple(
-            FileUsed(
-                file=Path(part.file).name,
-                sha256=part.sha256,
-                includes=part.includes,
-                resource=part.resource,
-            )
-            for part in mapping.parts[1:]
-        ),
-        parents=parents_used(mapping, every),
-    )

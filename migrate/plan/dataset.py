@@ -54,7 +54,7 @@ class Final:
 
     @property
     def outside(self) -> int:
-        """Rows of the base that no change has touched."""
+        """Rows that the plan is not of: of a delta's base, and touched by no change, or outside of its scope."""
         return self.mapped.tally.outside + self.gathered.outside
 
     def clear(self) -> None:
@@ -114,7 +114,8 @@ def compare_rows(
             final.base, final.mapped, held, {name: types[name] for name in mapping.key}
         )
     clusters = find_clusters(final.gathered.losers, ", ".join(mapping.key))
-    missing = rows_missing(rows, classified.missing, left)
+    # Of a part nobody has promised that the rest is there.
+    missing = None if final.base is None else rows_missing(rows, classified.missing, left)
     if left is not None:
         # What is left of gone records is listed as that, and is nobody else's.
         is_left = pl.col("masterid").is_in(left.gone.get_column("masterid").implode())
@@ -217,7 +218,8 @@ def count_dataset(
         warnings=notes.warnings,
         merges=merges,
         recipes=_recipes(final.mapping, classified),
-        outside_delta=final.outside,
+        outside=0 if final.base is not None else final.outside,
+        outside_delta=0 if final.base is None else final.outside,
         gone=compared.left.gone.height if compared.left else 0,
         moved=compared.left.moved.height if compared.left else 0,
         outside_missing=compared.missing_count,

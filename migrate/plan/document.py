@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from datetime import date
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from migrate.sentence import StoredSentence
 
 FORMAT = 1
 """Raised whenever the meaning of a plan's files changes; a plan of another format is stale."""
+
+
+SCOPE_FOLDER = "scope"
+"""The folder of a plan that says what of the snapshot it is, where it is not all; no dataset may have this name."""
 
 
 class _Part(BaseModel):
@@ -86,6 +91,60 @@ class CarriedFile(_Part):
     path: str
     bytes: int
     sha256: str
+
+
+class SampleOf(_Part):
+    """A plan of `rows` of the `of` rows of one dataset, drawn by `seed`, with all that hangs together with them.
+
+    The identities of its records stand in `scope/RESOURCE.parquet`.
+    """
+
+    kind: Literal["sample"] = "sample"
+    dataset: str
+    rows: int
+    of: int
+    seed: int = 0
+
+    @property
+    def told(self) -> str:
+        """What it is, as a reader is told."""
+        return (
+            f"a sample: {self.rows:,} of {self.of:,} rows of {self.dataset} (seed {self.seed}), and the records that "
+            "hang together with them"
+        )
+
+
+class PartOf(_Part):
+    """A plan of the records of some sources, of a span of days, or of both. Units: days in UTC, both ends included.
+
+    No `sources`: of all. A record without a readable time belongs to the part that has no first day.
+    """
+
+    kind: Literal["part"] = "part"
+    sources: tuple[str, ...] = ()
+    first_day: date | None = None
+    last_day: date | None = None
+    field: Literal["created", "updated"] = "created"
+
+    @property
+    def has_days(self) -> bool:
+        """Whether it is a span of time."""
+        return self.first_day is not None or self.last_day is not None
+
+    @property
+    def told(self) -> str:
+        """What it is, as a reader is told."""
+        words = [f"source {', '.join(name or '(none)' for name in self.sources)}"] * bool(
+            self.sources
+        )
+        if self.has_days:
+            ends = [f"from {self.first_day}"] * (self.first_day is not None)
+            ends += [f"to {self.last_day}"] * (self.last_day is not None)
+            words.append(f"{self.field} {' '.join(ends)}")
+        return f"a part: {'; '.join(words)}"
+
+
+Scope = Annotated[SampleOf | PartOf, Field(discriminator="kind")]
 
 
 class TargetReading(_Part):
@@ -205,11 +264,13 @@ class DatasetPlan(_Part):
     hand. `outside_missing` counts the untouched rows that the target does not hold: the base was not loaded, or not to
     the end, and no delta will ever send them. None where nobody looked: no delta, or the target was not read.
 
+    `outside` counts the rows that are in no sample and no part that the plan is of.
+
     `discarded` rows were left out by a person, `waiting` ones are not sent before their parent is.
     `files`: where several files make the dataset, what became of the records of each, in their order.
 
     **Guarantees**: read = filtered + rejected + discarded + waiting + collapsed + planned +
-    outside_delta; planned = create + update +
+    outside + outside_delta; planned = create + update +
     unchanged + unknown.
     """
 
@@ -239,6 +300,7 @@ class DatasetPlan(_Part):
     warnings: tuple[StoredSentence, ...]
     merges: MergeForecast = MergeForecast()
     recipes: dict[str, str] = {}
+    outside: int = 0
     outside_delta: int = 0
     gone: int = 0
     moved: int = 0
@@ -261,7 +323,7 @@ class DatasetPlan(_Part):
     @property
     def judged(self) -> int:
         """Rows that were read to be planned: what a share of rejected rows is of."""
-        return self.read - self.outside_delta
+        return self.read - self.outside - self.outside_delta
 
     @property
     def accepted(self) -> int:
@@ -309,6 +371,10 @@ class PlanDocument(_Part):
     settings: dict[str, str | int | dict[str, str]]
     settings_sha256: str
     dataset_ids: dict[str, str]
+    target: str | None = None
+    """The `--target` that it is for; None for [octolis]."""
+    scope: Scope | None = None
+    """What of the snapshot it is; None for all of it."""
     webhook_ids: dict[str, str] = {}
     """Of the feeds: datasets that go to a webhook, are never read, and so are all `unknown`."""
     offline: bool

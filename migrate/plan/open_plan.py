@@ -10,14 +10,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from migrate.config import Gates, Project
-from migrate.errors import Damaged, Stale, Unfinished, WorkspaceError
+from migrate.errors import Damaged, Stale, Unfinished, UsageError, WorkspaceError
 from migrate.plan.carried import text_changes
 from migrate.plan.document import (
     FORMAT,
     BaseUsed,
     GateFinding,
+    PartOf,
     PlanDocument,
     PlannedFile,
+    SampleOf,
     SnapshotUsed,
 )
 from migrate.plan.gates import judge_gates
@@ -47,6 +49,8 @@ class Plan:
         return {
             "plan": self.name,
             "snapshot": document.snapshot.name,
+            "target": document.target,
+            "scope": describe_scope(document.scope),
             "offline": document.offline,
             "datasets": {name: plan.model_dump() for name, plan in document.datasets.items()},
             "skipped": document.skipped,
@@ -76,6 +80,54 @@ def open_plan(workspace: Workspace, name: str | None = None, *, check_files: boo
         for file in plan.document.files:
             _check_file(plan, file)
     return plan
+
+
+def choose_plan(workspace: Workspace, name: str | None, target: str | None) -> str:
+    """The plan of that name, or without one the newest finished plan for a target; None is [octolis].
+
+    **Raises** UsageError where the named plan is for another target than the one asked for; else like `open_plan`.
+    """
+    if name is not None:
+        found = open_plan(workspace, name, check_files=False).document.target
+        if target is not None and found != target:
+            raise UsageError(
+                f"plan {name!r} is for {_words_of_target(found)}, not for {_words_of_target(target)}",
+                hint="leave --target out, since a plan itself says where it goes; or make one: "
+                f"migrate plan --target {target}",
+            )
+        return name
+    others: list[str] = []
+    for known in reversed(workspace.names(workspace.plans)):
+        if not (workspace.plans / known / PLAN_FILE).is_file():
+            continue
+        if _target_of(workspace.plans / known / PLAN_FILE) == target:
+            return known
+        others.append(known)
+    if not others:
+        return _newest(workspace)
+    raise WorkspaceError(
+        f"no plan is for {_words_of_target(target)}; the newest, {others[0]!r}, is for another target",
+        hint=f"name it with --plan {others[0]}; or make one: migrate plan"
+        + (f" --target {target}" if target else ""),
+    )
+
+
+def _target_of(file: Path) -> str | None:
+    """The target of a plan; None, the usual one, also where that cannot be read: opening it says why."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found.get("target") if isinstance(found, dict) else None
+
+
+def _words_of_target(target: str | None) -> str:
+    return f"target {target!r}" if target else "the target of [octolis]"
+
+
+def describe_scope(scope: SampleOf | PartOf | None) -> dict[str, object] | None:
+    """What of its snapshot a plan is, for a JSON object; None for all of it."""
+    return None if scope is None else {**scope.model_dump(mode="json"), "said": scope.told}
 
 
 def _newest(workspace: Workspace) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from migrate.errors import Locked, UsageError, WorkspaceError
+from migrate.errors import Interrupted, Locked, UsageError, WorkspaceError
 from migrate.plan.carried import FOLDER
-from migrate.plan.document import FORMAT
+from migrate.plan.document import FORMAT, SCOPE_FOLDER
 from migrate.plan.open_plan import PLAN_FILE
 from migrate.plan.reading_state import STATE_FILE
 from migrate.workspace import Workspace, new_name, write_bytes, write_json
@@ -50,6 +50,21 @@ def begin_plan(
         mark = {"format": FORMAT, "name": chosen, "started": begun.isoformat(), **asked}
         write_json(folder / BEGUN_FILE, mark)
         yield chosen, folder
+
+
+@contextlib.contextmanager
+def explained(name: str, folder: Path, words: str) -> Iterator[None]:
+    """Gives an interruption the command that makes this plan again, and a full disk a name. `words`: that command."""
+    again = f"{words} --plan {name}"
+    try:
+        yield
+    except Interrupted as error:
+        raise Interrupted(error.what, hint=again) from None
+    except OSError as error:
+        raise WorkspaceError(
+            f"plan {name!r} cannot be written to {folder}: {error.strerror or error}",
+            hint=f"free disk space or fix its permissions, then: {again}",
+        ) from None
 
 
 def _new_name(workspace: Workspace, begun: datetime) -> str:
@@ -105,7 +120,7 @@ def _clear(folder: Path, *, keep_reading: bool) -> None:
 def finish_plan(folder: Path, document: bytes, datasets: Collection[str]) -> None:
     """Writes `plan.json`, which makes the plan one, after removing what is no part of it."""
     for child in folder.iterdir():
-        if child.is_dir() and child.name not in (*datasets, FOLDER):
+        if child.is_dir() and child.name not in (*datasets, FOLDER, SCOPE_FOLDER):
             shutil.rmtree(child)
     for state in folder.glob(f"*/{STATE_FILE}"):
         state.unlink()

@@ -9,6 +9,7 @@ a whole plan and a delta have one order, and two extracts of the same records gi
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -31,10 +32,17 @@ def created_times(
     records: pl.DataFrame, timezones: Dict[str, str], aliases: Dict[str, str]
 ) -> pl.Series:
     """When each record was created, in UTC; null where it does not say so in any known spelling."""
+    return times_of(records, CREATED_FIELDS, timezones, aliases)
+
+
+def times_of(
+    records: pl.DataFrame, names: Sequence[str], timezones: Dict[str, str], aliases: Dict[str, str]
+) -> pl.Series:
+    """The moment, in UTC, in the first of some fields that has a value; null where nothing readable stands there."""
     nothing = pl.Series(CREATED, [None], dtype=pl.Datetime("us"))
     filled = [
         pl.when(pl.col(name) != "").then(pl.col(name))
-        for name in CREATED_FIELDS
+        for name in names
         if name in records.columns and records[name].null_count() < records.height
     ]
     if not filled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ import polars as pl
 from migrate.config import Project
 from migrate.errors import ConfigError, UsageError
 from migrate.mapping.model import Mapping
+from migrate.plan.document import PartOf, SampleOf
 from migrate.plan.set_aside import NO_DISCARDS
 from migrate.plan.shipments import Shipments, nothing_sent
 
@@ -19,7 +21,7 @@ from migrate.plan.shipments import Shipments, nothing_sent
 class PlanRequest:
     """A plan to make: its name (None: by the time), its datasets (None: all that have an id), offline or not.
 
-    `sent`: what earlier loads have sent, the proof of a recipe of the target.
+    `sent`: what earlier loads have sent, the proof of a recipe of the target. `scope`: what of the snapshot; None: all.
     """
 
     name: str | None = None
@@ -27,6 +29,49 @@ class PlanRequest:
     offline: bool = False
     sent: Shipments = nothing_sent
     discarded: pl.DataFrame = field(default_factory=lambda: NO_DISCARDS)
+    scope: SampleAsked | PartOf | None = None
+
+
+@dataclass(frozen=True)
+class SampleAsked:
+    """So many rows of the first dataset, drawn by `seed`, with all that hangs together with them."""
+
+    rows: int
+    seed: int = 0
+
+
+def first_dataset(request: PlanRequest, choice: Choice) -> str:
+    """The dataset that a sample is drawn of: the first that is named, else the contacts, else the first there is."""
+    if request.datasets:
+        return request.datasets[0]
+    return "contacts" if "contacts" in choice.ids else next(iter(choice.ids))
+
+
+def scope_again(scope: SampleOf | PartOf | None) -> SampleAsked | PartOf | None:
+    """What to ask for to have a finished plan's scope again."""
+    return SampleAsked(scope.rows, scope.seed) if isinstance(scope, SampleOf) else scope
+
+
+def scope_options(scope: SampleAsked | SampleOf | PartOf | None) -> list[str]:
+    """The words of a command line that ask for the same again."""
+    if scope is None:
+        return []
+    if isinstance(scope, SampleAsked | SampleOf):
+        return ["--sample", str(scope.rows), *(["--seed", str(scope.seed)] if scope.seed else [])]
+    words = [word for source in scope.sources for word in ("--source", shlex.quote(source))]
+    words += ["--from", str(scope.first_day)] if scope.first_day else []
+    words += ["--until", str(scope.last_day)] if scope.last_day else []
+    return [*words, *(["--field", scope.field] if scope.field != "created" else [])]
+
+
+def target_options(target: str | None) -> list[str]:
+    """The words of a command line that name a target; none for that of [octolis]."""
+    return ["--target", target] if target else []
+
+
+def looked_up_by(dataset: str, mappings: Dict[str, Mapping]) -> set[str]:
+    """A dataset and all that it looks up, directly or through others."""
+    return _closure({dataset}, mappings)
 
 
 @dataclass(frozen=True)
@@ -42,12 +87,23 @@ class Choice:
     feeds: frozenset[str] = frozenset()
 
 
-def words_of(request: PlanRequest, snapshot: str, target_url: str) -> dict[str, object]:
+def words_again(request: PlanRequest, snapshot: str, target: str | None) -> str:
+    """The command that asks for the same plan again, but for its name."""
+    words = ["migrate plan", *(request.datasets or ()), "--snapshot", snapshot]
+    words += [*scope_options(request.scope), *target_options(target)]
+    return " ".join([*words, "--offline"] if request.offline else words)
+
+
+def words_of(
+    request: PlanRequest, snapshot: str, target_url: str, target: str | None = None
+) -> dict[str, object]:
     """What an interrupted plan was asked for, to tell whether it is the one asked for again."""
     return {
         "datasets": sorted(request.datasets or ()),
         "snapshot": snapshot,
         "target": None if request.offline else target_url,
+        "target_name": target,
+        "scope": scope_options(request.scope),
     }
 
 

@@ -20,6 +20,7 @@ from migrate.plan.collapse import PART
 from migrate.plan.partitions import Partitions, own_copy
 from migrate.plan.prefetch import read_ahead, work_ahead
 from migrate.plan.record_order import CREATED, CREATED_FIELDS, created_times
+from migrate.plan.scope import Inside
 from migrate.plan.tally import Tally, add_tallies, count_values
 from migrate.snapshot.reading import SnapshotResource
 from migrate.snapshot.union import has_field
@@ -43,8 +44,8 @@ EXAMPLES_SCHEMA = dict.fromkeys(["column", "loss", "before", "after"], pl.String
 class Narrow:
     """What decides of each accepted row whether it is sent, and when: few bytes a row, in the rows' order.
 
-    `keys` are hashes: rows of one key have the same, and so may others. `touched`: whether a delta can have changed the
-    row; None where all rows are planned.
+    `keys` are hashes: rows of one key have the same, and so may others. `touched`: whether the plan is of the row:
+    inside of its scope, or perhaps changed by a delta; None where all rows are planned.
     """
 
     keys: pl.Series
@@ -80,7 +81,7 @@ class MappedRows:
 class Way:
     """How a resource is mapped: the mapping, what it looks up, the settings, and the bound of a request's body.
 
-    `lookups_before`: of a delta, what was looked up in its base.
+    `lookups_before`: of a delta, what was looked up in its base. `inside`: which records the plan is of; None for all.
     """
 
     mapping: Mapping
@@ -90,6 +91,12 @@ class Way:
     is_delta: bool = False
     lookups_before: Dict[str, pl.DataFrame] = field(default_factory=dict)
     discarded: pl.DataFrame = field(default_factory=lambda: NOTHING_DISCARDED)
+    inside: Inside | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether rows are worked out that are not planned: of a delta's base, or outside of a part or a sample."""
+        return self.is_delta or self.inside is not None
 
     def mapper_before(self) -> RowMapper:
         """What makes the rows that the base's records gave in the base."""
@@ -174,6 +181,9 @@ class _FileMapper:
         self.resource, self.way = resource, way
         self.touched_from = resource.touched_from if way.is_delta else 0
         self.fields = read_fields(resource, way.mapping)
+        if way.inside is not None:
+            seen = {name for name in way.inside.fields if has_field(resource, name)}
+            self.fields = sorted({*self.fields, *seen})
         self.mapper = RowMapper(
             way.mapping, way.lookups, way.settings, self.touched_from, way.discarded
         )
@@ -186,12 +196,32 @@ class _FileMapper:
         """The columns of its rows."""
         return self.no_rows.accepted.drop("_touched").schema
 
-    def run(self) -> Iterator[tuple[pl.DataFrame, Mapped]]:
+    def run(self) -> Iterator[tuple[_Records, Mapped]]:
         """Its records, some at a time, and what became of them; no records at least once."""
         frames = gather_frames(self.resource.frames(self.fields, raw=needs_raw(self.way.mapping)))
-        parts = (part for frame in frames for part in _at(frame, self.touched_from))
-        yield from work_ahead(lambda part: (part, self.mapper.map(part)), read_ahead(parts))
-        yield self.no_records, self.no_rows
+        parts = (part for frame in frames for part in _apart(frame, self.way, self.touched_from))
+        yield from work_ahead(lambda part: (part, self.mapper.map(part.records)), read_ahead(parts))
+        yield _Records(self.no_records, is_planned=True), self.no_rows
+
+
+@dataclass(frozen=True)
+class _Records:
+    """Some records of one frame, and whether the plan is of them."""
+
+    records: pl.DataFrame
+    is_planned: bool
+
+
+def _apart(frame: pl.DataFrame, way: Way, touched_from: int) -> Iterator[_Records]:
+    """The records that the plan is of and the others apart: what is counted of them differs."""
+    if way.inside is None:
+        for part in _at(frame, touched_from):
+            yield _Records(part, not part.height or part.item(0, "_position") >= touched_from)
+        return
+    inside = way.inside.of(str(way.mapping.resource), frame)
+    for is_planned, records in ((True, frame.filter(inside)), (False, frame.filter(~inside))):
+        if records.height:
+            yield _Records(records, is_planned)
 
 
 def _at(frame: pl.DataFrame, touched_from: int) -> Iterator[pl.DataFrame]:
@@ -234,17 +264,20 @@ class _Taking:
     def take_all(self, tick: Callable[[int], None]) -> None:
         """Takes every record."""
         for part, mapped in self.file.run():
-            self.take(part, mapped)
-            tick(part.height)
+            self.take(part.records, mapped, is_planned=part.is_planned)
+            tick(part.records.height)
 
-    def take(self, frame: pl.DataFrame, mapped: Mapped) -> None:
-        """Takes some records. Of a base's records only the accepted rows are kept: the delta says nothing of others."""
+    def take(self, frame: pl.DataFrame, mapped: Mapped, *, is_planned: bool) -> None:
+        """Takes some records. Of those that the plan is not of only the accepted rows are kept: they are looked up."""
         self.read += mapped.read
-        self._accept(frame, mapped.accepted)
+        rows = mapped.accepted
+        if self.file.way.inside is not None:
+            rows = rows.with_columns(pl.lit(is_planned).alias("_touched"))
+        self._accept(frame, rows)
         self._note_looked_up_anew(frame, mapped.looked_up_anew)
         for left in (mapped.rejected, mapped.set_aside):
             self.withheld.append(left.select("_source", "_id").drop_nulls("_id").unique())
-        if frame.height and frame.item(0, "_position") < self.file.touched_from:
+        if not is_planned:
             aside = mapped.set_aside.height
             self.outside += mapped.filtered + mapped.rejected.height + aside
             return
@@ -295,7 +328,7 @@ def _joined(files: Sequence[_Taking]) -> MappedRows:
     counted = [join_mapped(one.counted) for one in files]
     tallies = [one.tally() for one in files]
     touched = None
-    if first.file.way.is_delta:
+    if first.file.way.is_narrow:
         touched = pl.concat([part for one in files for part in one.touched], rechunk=True)
     narrow = Narrow(
         pl.concat([part for one in files for part in one.keys], rechunk=True),

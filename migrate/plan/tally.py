@@ -14,7 +14,7 @@ import polars as pl
 class Tally:
     """What was counted while a dataset was mapped. Units: rows; `empty_each` records without an element.
 
-    `outside`: filtered and rejected records of a base snapshot, which a delta leaves as they are.
+    `outside`: filtered and rejected records that the plan is not of: of a delta's base, or outside of its scope.
     """
 
     read: int

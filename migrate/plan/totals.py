@@ -17,6 +17,7 @@ from migrate.config import Project
 from migrate.mapping.model import Mapping
 from migrate.plan.document import DatasetPlan, PlannedFile, TotalsUsed
 from migrate.plan.files import stored_columns, write_parquet
+from migrate.plan.scope import Inside
 from migrate.snapshot.reading import SnapshotResource
 from migrate.snapshot.union import has_field
 from migrate.totals.account import (
@@ -146,13 +147,25 @@ def total_dataset(
     *,
     filtered: int,
     touched_from: int = 0,
+    inside: Inside | None = None,
 ) -> Table:
     """The totals of a dataset whose files are in `folder`, the target left aside."""
     asked = _asked(rule, zones)
-    names = [name for name in rule.fields.names if has_field(resource, name)]
-    records, examples = read_records(resource.frames(names, raw=False), asked)
+    wanted = {*rule.fields.names, *(inside.fields if inside else ())}
+    names = sorted(name for name in wanted if has_field(resource, name))
+    are_inside: list[pl.Series] = [pl.Series(dtype=pl.Boolean)]
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for frame in resource.frames(names, raw=False):
+            if inside is not None:
+                are_inside.append(inside.of(resource.name, frame))
+            yield frame
+
+    records, examples = read_records(frames(), asked)
     planned = pl.concat([pl.DataFrame(schema=PLANNED_SCHEMA), *_planned(rule, folder)])
-    outcome = Outcome(planned, _fates(folder, rule.resource), filtered, touched_from)
+    by_place = pl.concat(are_inside) if inside is not None else None
+    fates = _fates(folder, rule.resource)
+    outcome = Outcome(planned, fates, filtered, touched_from, by_place)
     return account(rule, records, outcome, examples)
 
 

@@ -11,7 +11,7 @@ import io
 import os
 import secrets
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,14 +51,17 @@ class SandboxKeys:
 class Secrets(BaseModel):
     """The API keys; `repr` and errors never show them.
 
-    `origins` says where each came from, by name; `keyring_trouble` why the keyring was of no use, and what to do.
+    `others`: what further variables hold that the project file names, such as another target's keys. `origins` says
+    where each came from, by name; `keyring_trouble` why the keyring was of no use, and what to do.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
     datatrics: SecretStr | None = None
     octolis: tuple[SecretStr, ...] = ()
+    others: Mapping[str, tuple[SecretStr, ...]] = {}
     origins: Mapping[str, str] = {}
     keyring_trouble: tuple[str, str] | None = None
+    target_name: str = TARGET_NAME
 
     def datatrics_key(self) -> SecretStr:
         """The source's key. Raises ConfigError when there is none."""
@@ -69,14 +72,25 @@ class Secrets(BaseModel):
     def octolis_keys(self) -> tuple[SecretStr, ...]:
         """The target's keys, at least one. Raises ConfigError when there is none."""
         if not self.octolis:
-            raise self._missing(TARGET_NAME)
+            raise self._missing(self.target_name)
         return self.octolis
 
     def texts(self) -> list[str]:
         """The keys as they are, for what must find and remove them."""
-        return [
-            key.get_secret_value() for key in (self.datatrics, *self.octolis) if key is not None
-        ]
+        others = [key for keys in self.others.values() for key in keys]
+        every = (self.datatrics, *self.octolis, *others)
+        return [key.get_secret_value() for key in every if key is not None]
+
+    def with_target(self, name: str) -> Secrets:
+        """The same with the keys of the variable `name` as the target's; none where nobody has set it."""
+        origin = {TARGET_NAME: f"{name}, {self.origins[name]}"} if name in self.origins else {}
+        return self.model_copy(
+            update={
+                "octolis": self.others.get(name, ()),
+                "origins": {**self.origins, **origin},
+                "target_name": name,
+            }
+        )
 
     def _missing(self, name: str) -> ConfigError:
         if self.keyring_trouble is None:
@@ -91,22 +105,27 @@ def service_of(project_id: str) -> str:
 
 
 def read_secrets(
-    env_file: Path, environ: Mapping[str, str], keyring_service: str | None = None
+    env_file: Path,
+    environ: Mapping[str, str],
+    keyring_service: str | None = None,
+    others: Collection[str] = (),
 ) -> Secrets:
     """The keys, each from the first place that has it; the keyring is asked where its service is named.
+
+    `others`: further variables to read, each with one secret or several with commas.
 
     **Raises**: ConfigError for a `.env` with keys that others can read, and for a key that no header could carry.
     """
     # In the order in which they count, the last place first.
-    places = {"the file .env": _read_env_file(env_file), "the environment": environ}
+    names = tuple(dict.fromkeys((*NAMES, *others)))
+    places = {"the file .env": _read_env_file(env_file, names), "the environment": environ}
     found = {
         name: (place, values[name])
         for place, values in places.items()
-        for name in _set_in(values)
-        if name in NAMES
+        for name in _set_in(values, names)
     }
     trouble = None
-    missing = [name for name in NAMES if name not in found]
+    missing = [name for name in names if name not in found]
     if keyring_service is not None and missing:
         stored, trouble = _ask_keyring(keyring_service, missing)
         found |= {name: ("the system keyring", value) for name, value in stored.items()}
@@ -115,6 +134,7 @@ def read_secrets(
     return Secrets(
         datatrics=next(iter(hidden.get(SOURCE_NAME, ())), None),
         octolis=hidden.get(TARGET_NAME, ()),
+        others={name: hidden[name] for name in others if name in hidden},
         origins={name: place for name, (place, _) in found.items()},
         keyring_trouble=trouble,
     )
@@ -145,11 +165,11 @@ def _new_key() -> str:
     return secrets.token_urlsafe(_NEW_KEY_BYTES)
 
 
-def _set_in(values: Mapping[str, str | None]) -> list[str]:
-    return [name for name in _SANDBOX_NAMES if (values.get(name) or "").strip()]
+def _set_in(values: Mapping[str, str | None], names: Collection[str] = _SANDBOX_NAMES) -> list[str]:
+    return [name for name in names if (values.get(name) or "").strip()]
 
 
-def _read_env_file(file: Path) -> Mapping[str, str]:
+def _read_env_file(file: Path, names: Collection[str] = _SANDBOX_NAMES) -> Mapping[str, str]:
     from dotenv.parser import parse_stream
 
     try:
@@ -173,7 +193,7 @@ def _read_env_file(file: Path) -> Mapping[str, str]:
             )
         if statement.key is not None:
             values[statement.key] = statement.value
-    if _set_in(values) and _is_open_to_others(mode):
+    if _set_in(values, {*_SANDBOX_NAMES, *names}) and _is_open_to_others(mode):
         raise ConfigError(
             f"{file} holds keys and can be read by others (mode {stat.S_IMODE(mode):04o})",
             hint=f"chmod 600 {file}",
@@ -209,7 +229,7 @@ def _ask_keyring(
     except Exception as error:  # noqa: BLE001  # each system's keyring fails with errors of its own
         text = f"the system keyring cannot be read ({type(error).__name__})"
         return {}, (text, "unlock it, or set the key in the environment")
-    found = {name: stored[name] or "" for name in _set_in(stored)}
+    found = {name: stored[name] or "" for name in _set_in(stored, names)}
     absent = [name for name in names if name not in found]
     if not absent:
         return found, None
@@ -221,7 +241,7 @@ def _ask_keyring(
 
 def _checked(name: str, value: str) -> list[str]:
     """The keys in a variable's text. Raises ConfigError without showing one."""
-    texts = value.split(",") if name == TARGET_NAME else [value]
+    texts = [value] if name in (SOURCE_NAME, SANDBOX_CONTROL_NAME) else value.split(",")
     keys = [key for text in texts if (key := text.strip())]
     for key in keys:
         if not (key.isascii() and key.isprintable()) or " " in key:

@@ -31,6 +31,8 @@ def facts_of_plan(plan: Plan, state: str) -> tuple[Fact, ...]:
         ("Octolis", address.netloc or "not known"),
         ("Datasets", ", ".join(f"{name} ({id_})" for name, id_ in document.dataset_ids.items())),
         ("Snapshot", snapshot),
+        *([("Of the snapshot", document.scope.told)] if document.scope else []),
+        *([("Target", document.target)] if document.target else []),
         ("Plan", f"{plan.name} ({state})"),
         ("Mappings", ", ".join(_versions(document))),
         *facts_of_making(),

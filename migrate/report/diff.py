@@ -58,6 +58,7 @@ def _head(view: DiffView) -> str:
     snapshot = f"{view.snapshot}, a delta on {view.base}" if view.base else view.snapshot
     lines = [
         f"Plan {view.plan} from snapshot {snapshot} ({note})",
+        *([f"It is {inert(view.said)}."] if view.said else []),
         inert_lines(view.verdict.render()),
     ]
     return "\n".join(lines)
@@ -237,6 +238,7 @@ def summarise_diff(view: DiffView) -> dict[str, Any]:
     return {
         "plan": view.plan,
         "snapshot": view.snapshot,
+        "said": view.said,
         "base": view.base,
         "offline": view.offline,
         "masked": view.masked,

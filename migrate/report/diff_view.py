@@ -77,6 +77,8 @@ class DiffView:
     unknowable: tuple[str, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
     about: tuple[Fact, ...] = ()
+    said: str = ""
+    """What of the snapshot the plan is, where it is a sample or a part."""
 
 
 def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
@@ -99,6 +101,7 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
         unknowable=_unknowable(document),
         skipped=document.skipped,
         about=facts_of_plan(plan, "planned"),
+        said=document.scope.told if document.scope else "",
     )
 
 

@@ -29,6 +29,7 @@ COUNT_COLUMNS = (
     ("rejected", "Rejected"),
     ("waiting", "Waiting for a parent"),
     ("collapsed", "Part of another row"),
+    ("outside", "Outside of the part or sample"),
     ("outside_delta", "Outside the delta"),
     ("create", "New"),
     ("update", "Changed"),

@@ -68,7 +68,9 @@ def render_plan(plan: Plan) -> str:
     document, totals = plan.document, read_totals(plan)
     parts = [
         f"Plan {plan.name} from snapshot {words_of_snapshot(document)}"
-        + (" (offline: the target was not read)" if document.offline else ""),
+        + (f", for target {document.target}" if document.target else "")
+        + (" (offline: the target was not read)" if document.offline else "")
+        + (f"\nIt is {inert(document.scope.told)}." if document.scope else ""),
         inert_lines(judge_plan(document, totals).render(_WORST, "`migrate diff` has them all")),
         render_counts(document.datasets, _COUNTS),
     ]
@@ -93,10 +95,11 @@ def words_of_snapshot(document: PlanDocument) -> str:
 
 
 def render_counts(datasets: Mapping[str, DatasetPlan], names: Sequence[str]) -> str:
-    """A table of counts by dataset; with the rows outside a delta, where there are any."""
+    """A table of counts by dataset; with the rows outside a delta, a part or a sample, where there are any."""
     shown = [*names]
-    if any(dataset.outside_delta for dataset in datasets.values()):
-        shown.insert(shown.index("read") + 1, "outside_delta")
+    for outside in ("outside_delta", "outside"):
+        if any(getattr(dataset, outside) for dataset in datasets.values()):
+            shown.insert(shown.index("read") + 1, outside)
     for aside in ("waiting", "discarded"):
         if "rejected" in shown and any(getattr(d, aside) for d in datasets.values()):
             shown.insert(shown.index("rejected") + 1, aside)

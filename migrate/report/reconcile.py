@@ -147,7 +147,7 @@ def _notes(d: DeepDataset) -> list[str]:
         notes.append(f"  {d.dataset}: {d.there_before:,} records of others, older than the load")
     if d.outside:
         notes.append(
-            f"  {d.dataset}: {d.outside:,} records that the delta did not touch, not compared"
+            f"  {d.dataset}: {d.outside:,} records outside of the delta, the part or the sample, not compared"
         )
     return notes + [
         f"  {d.dataset}: {count:,} records {name}, not compared"

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from migrate.load.pace import describe_pace
+from migrate.report.parts import render_parts, summarise_parts
 from migrate.report.terminal import Row, render_table
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def summarise_status(status: Status) -> dict[str, Any]:
         "snapshots": [asdict(snapshot) for snapshot in status.snapshots],
         "plans": [_summarise_plan(plan) for plan in status.plans],
         "paused": status.paused,
+        "parts": [summarise_parts(parts) for parts in status.parts],
     }
 
 
@@ -46,9 +48,12 @@ def render_status(status: Status) -> str:
         parts.append(
             render_table(headers, [row for plan in status.plans for row in _plan_rows(plan)])
         )
-    told = [f"  {plan.name}: {plan.standing.told}" for plan in status.plans if plan.standing.told]
+    told = [
+        f"  {plan.name}: {'; '.join(words)}" for plan in status.plans if (words := _words_of(plan))
+    ]
     if told:
         parts.append("\n".join(told))
+    parts += [render_parts(found) for found in status.parts]
     if status.paused:
         parts.append(
             "Loads are paused: they wait for the file PAUSE in the workspace to be removed."
@@ -56,6 +61,12 @@ def render_status(status: Status) -> str:
     if status.next is None:
         parts.append("Nothing is left to do: loaded, counts explained, evidence packed.")
     return "\n\n".join(parts) or "Nothing here yet: no snapshot, no plan."
+
+
+def _words_of(plan: PlanState) -> list[str]:
+    """What is to be said of a plan besides its numbers."""
+    target = f"for target {plan.target}" if plan.target else ""
+    return [word for word in (target, plan.scope, plan.standing.told) if word]
 
 
 def render_load_state(state: LoadState, rate: float) -> str:

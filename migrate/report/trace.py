@@ -62,6 +62,7 @@ def render_trace(facts: Facts, mask: Mask | None) -> str:
         f"snapshot    {snapshot['name']}, row {snapshot['row']:,}, page {snapshot['page']}"
         + (", the same as at the source" if same else "")
         + (", in what the delta stands on" if snapshot.get("outside_delta") else "")
+        + (", outside of the part or sample that the plan is" if snapshot.get("outside") else "")
     )
     if facts.get("told"):
         lines.append(f"plan        {inert(facts['plan'])}, {inert(facts['told'])}")

@@ -107,6 +107,18 @@ def declare(
     return Account(specs, tuple(_webhook(name, table) for name, table in webhooks.items()))
 
 
+def with_copies(account: Account, copies: Mapping[str, str]) -> Account:
+    """The account with further datasets: by id, the name of the declared one that each is like. Raises UsageError."""
+    by_name = {spec.name: spec for spec in account.datasets}
+    unknown = [name for name in copies.values() if name not in by_name]
+    if unknown:
+        raise UsageError(
+            f"no dataset {unknown[0]} is declared", hint=f"there are {', '.join(by_name)}"
+        )
+    more = tuple(replace(by_name[name], id=id_, name=id_) for id_, name in copies.items())
+    return replace(account, datasets=(*account.datasets, *more))
+
+
 def _readings(table: Any) -> Readings:
     if not isinstance(table, dict):
         raise UsageError("datasets file: readings must be a table")

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from migrate.errors import UsageError
 from migrate.sandbox.app import Clocks, SandboxApp
 from migrate.sandbox.control import Control
 from migrate.sandbox.datatrics_routes import DatatricsService
-from migrate.sandbox.declare import Account, declare
+from migrate.sandbox.declare import Account, declare, with_copies
 from migrate.sandbox.faults import Fault, FaultBook
 from migrate.sandbox.journal import Journal
 from migrate.sandbox.limits import Limiter, Limits
@@ -43,6 +43,7 @@ class SandboxSettings:
     `readings`: of what the documents leave open; None for those of the datasets file. `preparation_s` is how long reads
     lag behind writes. `control_token` opens the control paths; None leaves them open
     to whoever reaches the port, for a sandbox that lives within a test. The command line always makes one.
+    `copies`: further datasets by id, each like the declared one that is named.
     """
 
     host: str = "127.0.0.1"
@@ -60,6 +61,7 @@ class SandboxSettings:
     faults: tuple[Fault, ...] = ()
     readings: Readings | None = None
     seed: int = 0
+    copies: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sandbox:
@@ -88,9 +90,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         """Starts; the port is open when this returns."""
         with ExitStack() as stack:
-            account = declare(
-                self._settings.mappings, self._settings.datasets, self._settings.readings
-            )
+            account = account_of(self._settings)
             store = stack.enter_context(closing(Store(self._settings.db)))
             app = build_app(self._settings, account, store)
             listener = stack.enter_context(closing(_listen(self._host, self._settings.port)))
@@ -108,6 +108,12 @@ class Sandbox:
     ) -> None:
         """Stops; requests still stalled are dropped."""
         self._stack.close()
+
+
+def account_of(settings: SandboxSettings) -> Account:
+    """What the sandbox declares. Raises UsageError."""
+    account = declare(settings.mappings, settings.datasets, settings.readings)
+    return with_copies(account, settings.copies)
 
 
 def serve(

@@ -48,13 +48,21 @@ class Outcome:
 
     `planned`: a row for each planned one, by the record that it is of. `fates`: those that the plan
     lists as rejected, discarded, waiting or collapsed. `filtered`: how many rows a `where` left out.
-    `touched_from`: of a delta, the place from which records may have changed.
+    `touched_from`: of a delta, the place from which records may have changed. `inside`: of a part or a sample, by place
+    whether the record is of it.
     """
 
     planned: pl.DataFrame
     fates: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FATES_SCHEMA))
     filtered: int = 0
     touched_from: int = 0
+    inside: pl.Series | None = None
+
+    def are_asked_for(self, places: pl.Series) -> pl.Series:
+        """Whether the plan is of the records at these places of the snapshot."""
+        if self.inside is not None:
+            return self.inside.gather(places)
+        return places >= self.touched_from
 
 
 def account(
@@ -113,12 +121,13 @@ def _with_reasons(records: pl.DataFrame, outcome: Outcome, *, is_lines: bool) ->
     collapsed = _collapsed(outcome, records, planned, is_lines=is_lines)
     known = pl.concat([planned, collapsed]).unique([*_ELEMENT, "nth"], keep="first")
     told = left.join(known, on=[*_ELEMENT, "nth"], how="left", maintain_order="left")
-    unlisted = told.filter(pl.col("reason").is_null() & (pl.col("place") >= outcome.touched_from))
+    told = told.with_columns(outcome.are_asked_for(told.get_column("place")).alias("asked_for"))
+    unlisted = told.filter(pl.col("reason").is_null() & pl.col("asked_for"))
     # A row that no file of the plan lists was filtered; more of them than were counted is a loss.
     rest = "filtered" if unlisted.height == outcome.filtered else "unread"
     reason = (
         pl.when(pl.col("reason").is_not_null()).then("reason")
-        .when(pl.col("place") < outcome.touched_from).then(pl.lit("outside"))
+        .when(~pl.col("asked_for")).then(pl.lit("outside"))
         .otherwise(pl.lit(rest))
     )  # fmt: skip
     names = [*RECORDS_SCHEMA, "reason"]

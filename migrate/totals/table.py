@@ -19,7 +19,7 @@ from migrate.totals.declared import Kind
 
 ON_PURPOSE = ("filtered", "discarded", "copies", "outside")
 """What is left out because somebody said so: a `where`, a person's decision, the same record sent
-twice under one key, or what a delta does not touch. A named remainder, and no difference."""
+twice under one key, or what is outside of a part, a sample or a delta. A named remainder, and no difference."""
 
 LACKING = ("rejected", "waiting", "replaced", "unread")
 """What the source has and the plan lacks: rows that broke a rule, that wait for their parent, that
@@ -30,7 +30,7 @@ WORDS = {
     "filtered": "left out by `where`",
     "discarded": "discarded by hand",
     "copies": "the same again under one key",
-    "outside": "not touched by the delta",
+    "outside": "outside of the part, the sample or the delta",
     "rejected": "rejected by the plan",
     "waiting": "waiting for their parent",
     "replaced": "gone into a record of another amount, time or currency",

@@ -26,6 +26,7 @@ _BECAME = (
     "waiting",
     "collapsed",
     "planned",
+    "outside",
     "outside_delta",
 )
 _MODE = 0o600 << 16

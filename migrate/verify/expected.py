@@ -193,6 +193,7 @@ class FileRecords:
     """What one of a dataset's files is worked out from: the snapshot's `frames` of its resource, and its look-ups.
 
     **Shape**: `frames` have `_source`, `_id`, `_raw`, `_position`, and about `rows` rows; the rest as of `Scope`.
+    `inside`: by place whether the plan is of the record, where it is a sample or a part.
     """
 
     frames: Iterable[pl.DataFrame]
@@ -200,6 +201,7 @@ class FileRecords:
     touched_from: int = 0
     discarded: frozenset[Identity] = frozenset()
     rows: int = 0
+    inside: pl.Series | None = None
 
 
 def expect_dataset(
@@ -242,9 +244,17 @@ def expect_files(
             evaluator.order = columns
             made.unverifiable |= evaluator.unverifiable
             worked_out = evaluator.work_out(_batches(records.frames, tick))
-            kept += [made.put_away(rows, part, scope.keep) for rows in worked_out]
+            limited = (_limited(rows, records.inside) for rows in worked_out)
+            kept += [made.put_away(rows, part, scope.keep) for rows in limited]
     made.left_texts = pl.concat(kept)
     return made
+
+
+def _limited(rows: pl.DataFrame, inside: pl.Series | None) -> pl.DataFrame:
+    """The rows, of which a plan of a sample or a part is to send those whose record is of it, whatever they look up."""
+    if inside is None:
+        return rows
+    return rows.with_columns(inside.gather(rows.get_column(ORDER)).alias(TOUCHED))
 
 
 def _evaluator(

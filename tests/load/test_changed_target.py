@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from migrate.config import Gates, Limit
+from migrate.config import Gates
+from migrate.config_values import Limit
 from migrate.errors import GateError, Interrupted
 from migrate.load.changes import Changes
 from migrate.load.gates import LoadGates

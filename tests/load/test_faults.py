@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from migrate.config import Gates, Limit, Octolis
+from migrate.config import Gates, Octolis
+from migrate.config_values import Limit
 from migrate.errors import GateError, GaveUp, Refused
 from migrate.load.loader import Options, load
 from migrate.load.scheduler import Waits

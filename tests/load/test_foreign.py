@@ -12,7 +12,8 @@ import time
 import polars as pl
 import pytest
 
-from migrate.config import Gates, Limit
+from migrate.config import Gates
+from migrate.config_values import Limit
 from migrate.errors import GateError
 from migrate.load.foreign import known_state
 from migrate.load.ledger_view import LedgerView

@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from migrate.config import Gates, Limit, Octolis
+from migrate.config import Gates, Octolis
+from migrate.config_values import Limit
 from migrate.errors import Locked
 from migrate.load.ledger import Ledger
 from migrate.load.ledger_opening import PlannedDataset

@@ -10,7 +10,8 @@ import time
 import polars as pl
 import pytest
 
-from migrate.config import Gates, Limit
+from migrate.config import Gates
+from migrate.config_values import Limit
 from migrate.errors import GateError, GaveUp, Interrupted, Locked, Refused, Stale
 from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import Options, load

@@ -19,8 +19,9 @@ import pytest
 from migrate.config import Project
 from migrate.mapping.files import read_mappings
 from migrate.plan.build import build_plan
+from migrate.plan.document import PartOf
 from migrate.plan.open_plan import Plan
-from migrate.plan.request import PlanRequest
+from migrate.plan.request import PlanRequest, SampleAsked
 from migrate.plan.set_aside import NO_DISCARDS
 from migrate.plan.shipments import Shipments, nothing_sent
 from migrate.progress import Silence
@@ -71,6 +72,7 @@ class FakeResource:
     verdict: str = "proven"
     part_rows: int = 2
     touched_from: int = 0
+    name: str = ""
 
     @property
     def result(self) -> FakeResource:
@@ -103,7 +105,7 @@ class FakeResource:
                     "_source": record.get("source"),
                     "_id": record.get(self.id_field),
                     "_page": 1,
-                    "_raw": json.dumps(record),
+                    "_raw": json.dumps({name: _as_sent(text) for name, text in record.items()}),
                 }
                 | {"_position": start + place}
                 | {name: record.get(name) for name in wanted}
@@ -115,6 +117,11 @@ class FakeResource:
             yield frame if raw else frame.drop("_raw")
 
 
+def _as_sent(text: Any) -> Any:
+    """A list or an object of a record as it was before the snapshot made it text."""
+    return json.loads(text) if str(text)[:1] in ("[", "{") else text
+
+
 @dataclass
 class FakeSnapshot:
     """A finished snapshot in memory, with a manifest on disk."""
@@ -123,6 +130,11 @@ class FakeSnapshot:
     name: str = "snap"
     manifest_sha256: str = ""
     base: FakeSnapshot | None = None
+
+    def __post_init__(self) -> None:
+        """Tells each resource its name."""
+        for name, resource in self.resources.items():
+            resource.name = name
 
     def resource(self, name: str) -> FakeResource | None:
         return self.resources.get(name)
@@ -207,6 +219,7 @@ class Bench:
         *,
         datasets: tuple[str, ...] | None = None,
         offline: bool = False,
+        scope: SampleAsked | PartOf | None = None,
     ) -> Plan:
         self.write_manifest(self.snapshot)
         return build_plan(
@@ -215,7 +228,7 @@ class Bench:
             self.snapshot,
             read_mappings(self.project.mappings),
             self.target,
-            PlanRequest(name, datasets, offline, self.sent, discarded=self.discarded),
+            PlanRequest(name, datasets, offline, self.sent, self.discarded, scope),
             Silence(),
             self.stop,
             self.now,

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.harness import PATIENCE_S, SOURCE_KEY, Project
+from tests.harness import PATIENCE_S, SOURCE_KEY, TEST_COPIES, TEST_TARGET, Project
 
 RUNBOOKS = Path(__file__).parents[2] / "runbooks"
 BLOCK = re.compile(r"```(sh|text)\n(.*?)```", re.DOTALL)
@@ -54,7 +54,7 @@ STAGES = {
     "wrong-mapping-loaded": Stage(LOADED),
     "erasure-request": Stage(LOADED),
     "handing-over": Stage(LOADED),
-    "subset-for-approval": Stage(),
+    "subset-for-approval": Stage(settings={"more": TEST_TARGET, "octolis": "limit_speed = 100"}),
     "cut-over-night": Stage(
         (("extract", "-q", "--snapshot", "first"), *LOADED[1:]), shops_go_on=True
     ),
@@ -118,7 +118,7 @@ def shows(output: str, expected: str) -> bool:
 def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name: str) -> None:
     """Its commands run one after another, and the lines it promises appear."""
     stage = STAGES[name]
-    project = make_project(feeding=True)
+    project = make_project(feeding=True, copies=TEST_COPIES)
     project.write()
     for arguments in stage.before:
         assert project.run(*arguments).code in FINE

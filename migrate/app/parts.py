@@ -1,0 +1,150 @@
+"""Which parts of a whole snapshot are in the target, and which are not. Reads files only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from migrate import parquet
+from migrate.app.not_loaded import read_totals
+from migrate.app.standing import is_repair, read_standing
+from migrate.errors import MigrateError
+from migrate.plan.coverage import Covered, add_parts
+from migrate.plan.document import SCOPE_FOLDER, PartOf
+from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
+from migrate.plan.scope import WHOLE_FILE
+
+if TYPE_CHECKING:
+    from migrate.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one snapshot in one target. `said`: by plan what part it is, of those that are there as a whole.
+
+    `datasets`: how much of the whole they are together. `apart`: plans whose days are of another field of the records,
+    so that they cannot be added up with the others.
+    """
+
+    snapshot: str
+    target: str | None
+    said: Mapping[str, str]
+    datasets: Mapping[str, Covered]
+    apart: tuple[str, ...] = ()
+
+    @property
+    def are_all(self) -> bool:
+        """Whether nothing of the whole is missing."""
+        return all(covered.inside == covered.records for covered in self.datasets.values())
+
+
+def read_parts(workspace: Workspace, plans: Sequence[Plan]) -> list[Parts]:
+    """The parts of every snapshot of which there are some, oldest first. `plans`: all that can be opened."""
+    groups: dict[tuple[str, str | None], list[Plan]] = {}
+    for plan in plans:
+        document = plan.document
+        key = (document.snapshot.manifest_sha256, document.target)
+        groups.setdefault(key, []).append(plan)
+    with_parts = (
+        group
+        for group in groups.values()
+        if any(isinstance(plan.document.scope, PartOf) for plan in group)
+    )
+    return [_add_up(workspace, group) for group in with_parts]
+
+
+def open_all(workspace: Workspace) -> list[Plan]:
+    """The finished plans of a workspace that can be opened, oldest first."""
+    found = []
+    for name in workspace.names(workspace.plans):
+        if (workspace.plans / name / PLAN_FILE).is_file():
+            with suppress(MigrateError):
+                found.append(open_plan(workspace, name, check_files=False))
+    return found
+
+
+def parts_beside(workspace: Workspace, plan: Plan) -> Parts | None:
+    """What the parts of a plan's snapshot are together; None where the plan is no part."""
+    if not isinstance(plan.document.scope, PartOf):
+        return None
+    mine = (plan.document.snapshot.manifest_sha256, plan.document.target)
+    same = [
+        other
+        for other in open_all(workspace)
+        if (other.document.snapshot.manifest_sha256, other.document.target) == mine
+    ]
+    return _add_up(workspace, same)
+
+
+@dataclass
+class _Loaded:
+    """What of a dataset is in the target: parts, or all of it."""
+
+    parts: list[PartOf] = field(default_factory=list)
+    is_whole: bool = False
+
+
+def _add_up(workspace: Workspace, plans: Sequence[Plan]) -> Parts:
+    parts = [(plan, scope) for plan in plans if isinstance(scope := plan.document.scope, PartOf)]
+    newest, kind = parts[-1]
+    said: dict[str, str] = {}
+    apart: list[str] = []
+    loaded: dict[str, _Loaded] = {}
+    for plan in plans:
+        scope = plan.document.scope
+        if scope is not None and not isinstance(scope, PartOf):
+            continue  # a sample is no part of the whole
+        is_other = scope is not None and scope.has_days and scope.field != kind.field
+        there = list(_whole_datasets(workspace, plan, newest))
+        if is_other and there:
+            apart.append(plan.name)
+        elif scope is None:
+            for dataset in there:
+                loaded.setdefault(dataset, _Loaded()).is_whole = True
+        else:
+            said |= {plan.name: scope.told} if there else {}
+            for dataset in there:
+                loaded.setdefault(dataset, _Loaded()).parts.append(scope)
+    datasets = {
+        dataset: add_parts(
+            _cells_of(plan, dataset),
+            loaded.get(dataset, _Loaded()).parts,
+            is_whole=loaded.get(dataset, _Loaded()).is_whole,
+        )
+        for plan, scope in parts
+        if scope.field == kind.field
+        for dataset in plan.document.datasets
+    }
+    snapshot, target = newest.document.snapshot.name, newest.document.target
+    return Parts(snapshot, target, said, datasets, tuple(apart))
+
+
+def _whole_datasets(workspace: Workspace, plan: Plan, beside: Plan) -> Iterator[str]:
+    """The datasets of which all that a plan has is in the target, where `beside` puts them too."""
+    if is_repair(plan):
+        return
+    undone = read_standing(workspace, plan).undone
+    totals, ids = read_totals(workspace, plan.name), _ids_of(beside)
+    for dataset, counts in plan.document.datasets.items():
+        is_elsewhere = dataset in ids and ids[dataset] != _ids_of(plan).get(dataset)
+        is_undone = undone is not None and dataset in undone.records
+        entry = totals.get(dataset)
+        to_send = counts.create + counts.update + counts.unknown
+        left = to_send if entry is None else entry.open + entry.deferred
+        if not (left or is_elsewhere or is_undone):
+            yield dataset
+
+
+def _ids_of(plan: Plan) -> Mapping[str, str]:
+    return {**plan.document.dataset_ids, **plan.document.webhook_ids}
+
+
+def _cells_of(plan: Plan, dataset: str) -> pl.DataFrame:
+    used = plan.document.mappings[dataset]
+    resources = [used.resource, *(file.resource for file in used.after)]
+    every = parquet.read(plan.folder / SCOPE_FOLDER / WHOLE_FILE)
+    return every.filter(pl.col("resource").is_in(resources))

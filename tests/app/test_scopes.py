@@ -1,0 +1,150 @@
+"""Samples and parts from plan to proof, against a sandbox in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+
+from migrate.app.context import Context
+from migrate.app.parts import parts_beside
+from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.reconcile import run_reconcile
+from migrate.app.standing import read_standing, remake_command
+from migrate.app.status import read_status
+from migrate.app.trace import run_trace
+from migrate.app.undo import run_undo
+from migrate.config import load_project
+from migrate.errors import UsageError
+from migrate.plan.document import PartOf
+from migrate.plan.open_plan import Plan, choose_plan, open_plan
+from migrate.plan.request import SampleAsked
+from migrate.report.status import render_status, summarise_status
+from tests.harness import DATASETS, SOURCE_KEY, TARGET_KEY, TEST_COPIES, TEST_TARGET, Project
+from tests.verify.conftest import make_job
+
+KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
+
+
+@pytest.fixture
+def job(make_project: Callable[..., Project]) -> Context:
+    """A project of the demo's data with a snapshot, beside a sandbox with two sets of datasets."""
+    project = make_project(copies=TEST_COPIES)
+    project.write(octolis="limit_speed = 100", more=TEST_TARGET)
+    context = make_job(load_project(project.folder / "migrate.toml", KEYS))
+    run_extract(context)
+    return context
+
+
+def held(context: Context) -> dict[str, int]:
+    """How many records each dataset of the target holds."""
+    url = context.project.octolis.base_url.removesuffix("/v1/data")
+    state = httpx.get(f"{url}/_sandbox/state").json()
+    return {name: entry["count"] for name, entry in state["datasets"].items()}
+
+
+def sent(context: Context, name: str) -> int:
+    """The records that a load of a plan has written, now or before."""
+    return sum(entry.written for entry in run_load(context, name=name).datasets.values())
+
+
+def test_a_sample_goes_elsewhere_and_disturbs_nothing(job: Context) -> None:
+    """It is in the test datasets, proven value by value; the whole then goes to the real ones undisturbed."""
+    sample = run_plan(job, name="sample", scope=SampleAsked(15), target="test")
+    written = sent(job, "sample")
+    proof = run_reconcile(job, "sample", deep=True, wait_s=0)
+    assert proof.verdict == "match"
+    counts = held(job)
+    assert counts["test-contacts"] == 15
+    assert [counts[name] for name in DATASETS] == [0] * len(DATASETS)
+    assert sum(counts[f"test-{name}"] for name in DATASETS) == written
+    assert choose_plan(job.workspace, None, "test") == "sample"
+
+    run_plan(job, name="whole", datasets=("contacts", "orders"))
+    assert choose_plan(job.workspace, None, None) == "whole"
+    with pytest.raises(UsageError):
+        choose_plan(job.workspace, "whole", "test")
+    loaded = run_load(job, name="whole")
+    assert set(loaded.canaries) == {"contacts", "orders"}, (
+        "the test datasets prove nothing of these"
+    )
+    assert read_standing(job.workspace, sample).state == "loaded"
+    assert run_reconcile(job, "whole").verdict == "match"
+    assert run_reconcile(job, "sample").verdict == "match"
+    assert held(job)["contacts"] == 1_200
+    assert remake_command(sample) == (
+        f"migrate plan --snapshot {sample.document.snapshot.name} --sample 15 --target test"
+    )
+    run_undo(job, "sample", wait_s=0)
+    assert read_standing(job.workspace, open_plan(job.workspace, "whole")).state == "loaded"
+
+
+def part(context: Context, name: str, **limits: Any) -> Plan:
+    """The plan of a part of the orders."""
+    return run_plan(context, ["orders"], name=name, scope=PartOf(**limits))
+
+
+def test_parts_add_up_to_the_whole(job: Context) -> None:
+    """Overlapping parts send nothing twice; what is missing is named after each; the last one leaves nothing."""
+    part(job, "early", last_day=date(2024, 6, 30))
+    early = sent(job, "early")
+    opened = open_plan(job.workspace, "early")
+    counts = opened.document.datasets["orders"]
+    assert counts.read == counts.outside + counts.rejected + counts.planned
+    assert run_reconcile(job, "early", deep=True, wait_s=0).verdict == "match"
+    first = parts_beside(job.workspace, opened)
+    assert first is not None
+    assert not first.are_all
+    found = first.datasets["orders"]
+    assert found.records == 1_500
+    assert found.inside == counts.planned + counts.rejected
+    assert sum(gap.records for gap in found.gaps) == 1_500 - found.inside
+    assert {gap.first_day >= date(2024, 7, 1) for gap in found.gaps if gap.first_day} == {True}
+
+    # Both have the Magento orders up to June 2024: the second finds them unchanged.
+    second = part(job, "magento", sources=("Magento 2", "Magento2"))
+    again = second.document.datasets["orders"]
+    assert again.unchanged > 0
+    sent(job, "magento")
+    assert held(job)["orders"] == early + again.create
+    assert again.update == 0
+    assert run_reconcile(job, "magento", deep=True, wait_s=0).verdict == "match"
+
+    rest = part(job, "rest", first_day=date(2024, 7, 1))
+    sent(job, "rest")
+    last = parts_beside(job.workspace, rest)
+    assert last is not None
+    assert last.are_all
+    assert sorted(last.said) == ["early", "magento", "rest"]
+    whole = run_plan(job, ["orders"], name="whole").document.datasets["orders"]
+    assert (whole.create, whole.update) == (0, 0), "the parts have left what the whole would send"
+
+
+def test_a_part_that_was_undone_or_not_loaded_is_missing(job: Context) -> None:
+    """Only what is in the target counts, and a plan that is not loaded, or a sample, adds nothing."""
+    plan = part(job, "early", last_day=date(2024, 6, 30))
+    parts = parts_beside(job.workspace, plan)
+    assert parts is not None
+    assert parts.datasets["orders"].inside == 0
+    run_plan(job, ["orders"], name="sample", scope=SampleAsked(5))
+    status = read_status(job.workspace)
+    assert "orders: missing: " in render_status(status)
+    told = summarise_status(status)["parts"][0]
+    assert told["datasets"]["orders"]["missing"] == 1_500
+    assert told["in_target"] == {}
+
+
+def test_a_trace_says_that_a_record_is_outside(job: Context) -> None:
+    """Of a record that the plan is not of, the trace says so, and that no row of the plan has it."""
+    run_plan(job, ["contacts"], name="mail", scope=PartOf(sources=("MailChimp",)))
+    snapshot = next(iter(job.workspace.names(job.workspace.snapshots)))
+    frame = pl.read_parquet(job.workspace.snapshots / snapshot / "profiles" / "part-*.parquet")
+    for source, outside in (("MailChimp", False), ("Magento 2", True)):
+        id_ = frame.filter(_source=source).get_column("_id")[0]
+        facts = run_trace(job, "profiles", id_, source=source, plan_name="mail", live=False)
+        assert facts["snapshot"]["outside"] is outside
+        assert bool(facts["datasets"]["contacts"]["rows"]) is not outside
