@@ -134,7 +134,8 @@ class FakeSnapshot:
     def __post_init__(self) -> None:
         """Tells each resource its name."""
         for name, resource in self.resources.items():
-            resource.name = name
+            if isinstance(resource, FakeResource):
+                resource.name = name
 
     def resource(self, name: str) -> FakeResource | None:
         return self.resources.get(name)

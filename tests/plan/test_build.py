@@ -344,7 +344,7 @@ def test_an_interrupted_plan_says_how_to_go_on(bench) -> None:
     bench.stop.set()
     with pytest.raises(Interrupted) as caught:
         bench.plan("one", datasets=("contacts",), offline=True)
-    assert caught.value.hint == "migrate plan contacts --snapshot snap --plan one --offline"
+    assert caught.value.hint == "migrate plan contacts --snapshot snap --offline --plan one"
     bench.stop.clear()
     assert bench.plan("one", datasets=("contacts",)).name == "one"
 
