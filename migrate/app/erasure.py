@@ -18,7 +18,6 @@ import polars as pl
 from migrate import parquet
 from migrate.app.erasure_files import (
     all_files,
-    is_bare,
     is_below,
     is_of_ledger,
     keep_lines,
@@ -29,18 +28,20 @@ from migrate.app.erasure_files import (
     resources_of_datasets,
 )
 from migrate.app.erasure_pending import PendingErasure
-from migrate.app.erasure_result import Erased, Footprint, Outside
+from migrate.app.erasure_result import Erased, Footprint, places_outside
+from migrate.app.erasure_unfinished import unfinished_snapshots, unreadable_snapshots
 from migrate.app.renew_manifests import renew_manifests
-from migrate.errors import Interrupted, Unfinished
+from migrate.errors import Interrupted
 from migrate.privacy.contents import Place, places_in
 from migrate.privacy.mask import workspace_masker
+from migrate.privacy.own import linked_elsewhere
 from migrate.privacy.person import Frames, Person, Subject, find_person, nobody_elses
 from migrate.privacy.rows import learn_from, mask_theirs
 from migrate.privacy.spellings import Finder, fold
 from migrate.privacy.telling import is_findable
 from migrate.privacy.written import Written, read_written
 from migrate.snapshot.layout import UNREAD
-from migrate.snapshot.reading import list_snapshots, open_snapshot
+from migrate.snapshot.reading import Snapshot, list_snapshots, open_snapshot
 from migrate.snapshot.storage import bring_copies, return_copies
 from migrate.verify.ledger_sweep import sweep_ledger
 from migrate.verify.purge import find_masterids
@@ -69,8 +70,7 @@ def erase_person(
 
     **Guarantees**: interrupted anywhere, the same command goes on; `dry_run` changes nothing.
 
-    **Raises**: Unfinished where an extract is not finished: what it has of anybody lies in files that cannot be edited;
-    Interrupted.
+    **Raises**: Locked where somebody is at work on the ledger or on a snapshot; Interrupted.
     """
     workspace, subject = context.workspace, Subject(text, source)
     with ExitStack() as stack:
@@ -78,6 +78,8 @@ def erase_person(
         stack.enter_context(workspace.lock(ledger_lock, "the ledger"))
         if not dry_run:
             bring_copies(workspace)
+        for snapshot in unfinished_snapshots(workspace):
+            stack.enter_context(workspace.lock(snapshot.lock, f"snapshot {snapshot.name}"))
         return _Erasure(context, subject, dry_run=dry_run).run()
 
 
@@ -96,6 +98,7 @@ class _Erasure:
         self._frames: dict[str, Frames] = {}
         self._shared_keys: set[str] = set()
         self._finders: dict[frozenset[str], Finder] = {}
+        self._unfinished = unreadable_snapshots(self._workspace)
 
     def run(self) -> Erased:
         """All of it."""
@@ -109,7 +112,8 @@ class _Erasure:
         ledger = self._sweep_ledger(dry_run=True)
         if not self._dry_run:
             self._apply(footprint)
-        places = () if self._dry_run else tuple(self._look_again())
+        linked = [self._linked_place(file, inode) for file, inode in footprint.linked.items()]
+        places = () if self._dry_run else (*linked, *self._look_again())
         if not self._dry_run and not places:
             self._pending.remove()
         return Erased(
@@ -120,33 +124,36 @@ class _Erasure:
             ledger=ledger,
             masterids=tuple(sorted(person.masterids)),
             places=places,
-            outside=tuple(self._outside()),
+            outside=tuple(places_outside(person, self._workspace, self._unfinished)),
+            linked=tuple(map(str, linked)),
             dry_run=self._dry_run,
         )
+
+    def _linked_place(self, file: Path, inode: int) -> Place:
+        what = "has another name outside of the workspace, which would keep it; remove that one"
+        return Place(self._name(file), f"{what}: find / -xdev -inum {inode}")
 
     # who it is
 
     def _find(self) -> Person:
         """Who the person is, over all snapshots at once: a delta has a sale whose profile only its base has."""
         parts: dict[str, list[Frames]] = {}
-        for state in list_snapshots(self._workspace):
-            if not state.finished and is_bare(self._workspace.snapshots / state.name):
-                continue
-            if not state.finished:
-                raise Unfinished(
-                    f"snapshot {state.name} is unfinished, and nobody can be taken out of it yet",
-                    hint=f"finish it with `migrate extract --snapshot {state.name}` or remove its "
-                    "folder, then erase again",
-                )
-            opened = open_snapshot(self._workspace, state.name, check_files=False)
+        for snapshot in self._unfinished:
+            for name in snapshot.resources:
+                parts.setdefault(name, []).append(partial(snapshot.frames, name))
+        for opened in self._finished():
             for name, resource in opened.resources.items():
-                # Where parts are gone from the workspace and live nowhere else, it was purged already.
-                is_there = all((resource.folder / part.path).exists() for part in resource.parts)
-                if is_there or self._workspace.snapshots_at:
-                    parts.setdefault(name, []).append(partial(resource.frames, []))
+                parts.setdefault(name, []).append(partial(resource.frames, []))
         self._frames = {n: partial(one_after_another, found) for n, found in parts.items()}
         aliases = self._context.project.datatrics.source_aliases
         return find_person(self._subject, self._frames, aliases)
+
+    def _finished(self) -> Iterator[Snapshot]:
+        """The snapshots that can be read as such."""
+        others = {snapshot.name for snapshot in self._unfinished}
+        for state in list_snapshots(self._workspace):
+            if state.finished and state.name not in others:
+                yield open_snapshot(self._workspace, state.name, check_files=False)
 
     def _drop_common_words(self) -> None:
         """Values that are also words of mappings and plans tell nobody apart: `female`, say, of the only woman."""
@@ -231,7 +238,24 @@ class _Erasure:
             if not is_below(file, footprint.folders):
                 self._check_stopped()
                 self._measure_text(file, footprint)
+        footprint.files += self._pages_of_theirs()
+        footprint.linked = self._linked_elsewhere(footprint)
         return footprint
+
+    def _linked_elsewhere(self, footprint: Footprint) -> dict[Path, int]:
+        rewritten = [self._workspace.root / name for name in (*footprint.rows, *footprint.lines)]
+        theirs = {*rewritten, *footprint.files}
+        linked = linked_elsewhere({*all_files(self._workspace), *footprint.files})
+        return {file: inode for file, inode in linked.items() if file in theirs}
+
+    def _pages_of_theirs(self) -> list[Path]:
+        return [page for one in self._unfinished for page in one.pages_of(self._has_theirs)]
+
+    def _has_theirs(self, frame: pl.DataFrame, resource: str) -> bool:
+        is_theirs = mask_theirs(
+            frame, self._person, self._finder, resources=[resource], dataset=None
+        )
+        return bool(is_theirs.any())
 
     def _measure_text(self, file: Path, footprint: Footprint) -> None:
         if not self._text_finder or not places_in(file, self._name(file), self._text_finder):
@@ -280,10 +304,7 @@ class _Erasure:
         counts: dict[str, int] = {}
         if not self._workspace.snapshots_at:
             return counts
-        for state in list_snapshots(self._workspace):
-            if not state.finished:
-                continue
-            opened = open_snapshot(self._workspace, state.name, check_files=False)
+        for opened in self._finished():
             for name, resource in opened.resources.items():
                 if all((resource.folder / part.path).exists() for part in resource.parts):
                     continue
@@ -293,7 +314,7 @@ class _Erasure:
                     ).sum()
                     for frame in resource.frames([])
                 )
-                counts[f"{self._workspace.snapshots_at}/{state.name}/{name}"] = int(sum(masks))
+                counts[f"{self._workspace.snapshots_at}/{opened.name}/{name}"] = int(sum(masks))
         return {place: count for place, count in counts.items() if count}
 
     def _sweep_ledger(self, *, dry_run: bool) -> dict[str, int]:
@@ -308,19 +329,24 @@ class _Erasure:
         self._pending.save()
         for folder in footprint.folders:
             shutil.rmtree(folder)
-        for name in footprint.rows:
+        for file in self._but_linked(footprint, footprint.rows):
             self._check_stopped()
-            self._rewrite(self._workspace.root / name)
-        for name in footprint.lines:
-            keep_lines(self._workspace.root / name, lambda line: not self._text_finder.finds(line))
+            self._rewrite(file)
+        for file in self._but_linked(footprint, footprint.lines):
+            keep_lines(file, lambda line: not self._text_finder.finds(line))
         for file in footprint.files:
             self._check_stopped()
-            file.unlink(missing_ok=True)
+            if file not in footprint.linked:
+                file.unlink(missing_ok=True)
         self._sweep_ledger(dry_run=False)
         renew_manifests(
             self._workspace, self._pending.renewed, self._pending.save, self._was_rewritten
         )
         return_copies(self._workspace)
+
+    def _but_linked(self, footprint: Footprint, names: Iterable[str]) -> list[Path]:
+        files = [self._workspace.root / name for name in names]
+        return [file for file in files if file not in footprint.linked]
 
     def _rewrite(self, file: Path) -> None:
         frame, theirs, _dataset = self._rows_of(file)
@@ -345,33 +371,11 @@ class _Erasure:
             _frame, theirs, _dataset = self._rows_of(file)
             if theirs.any():
                 yield Place(self._name(file), f"{int(theirs.sum()):,} rows of their records")
+        for page in self._pages_of_theirs():
+            yield Place(self._name(page), "records of theirs")
         for folder in (self._context.project.mappings,):
             for file in sorted(path for path in folder.rglob("*") if path.is_file()):
                 yield from places_in(file, str(file), self._text_finder)
-
-    def _outside(self) -> Iterator[Outside]:
-        for resource, source, id_ in sorted(self._person.identities, key=str):
-            if resource == "profiles":
-                yield Outside("source", f"Datatrics: profile {id_} of source {source}")
-        for dataset, masterid in sorted(self._person.masterids):
-            yield Outside("target", f"Octolis: dataset {dataset}, masterid {masterid}")
-        if self._workspace.snapshots_at:
-            yield Outside(
-                "object store", f"older versions of objects below {self._workspace.snapshots_at}"
-            )
-        for one in read_written(self._workspace.root):
-            if not one.is_as_written() and not one.is_inside(self._workspace.root):
-                state = "changed since" if one.path.exists() else "no longer there"
-                yield Outside("handed over", f"{one.path}, written by `{one.command}`, {state}")
-        if self._person.identities:
-            yield Outside(
-                "handed over", "lists of rejects, reports and archives that were given to others"
-            )
-            yield Outside("backups", "copies of this workspace, and of the files named above")
-            yield Outside(
-                "sandbox",
-                "the file of `migrate sandbox --db`, where one was fed with these records",
-            )
 
     # files
 

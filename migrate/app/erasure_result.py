@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from migrate.privacy.contents import Place
+from migrate.privacy.person import Person
+from migrate.privacy.written import read_written
+from migrate.workspace import Workspace
+
+if TYPE_CHECKING:
+    from migrate.app.erasure_unfinished import UnfinishedSnapshot
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class Erased:
     masterids: tuple[tuple[str, str], ...] = ()
     places: tuple[Place, ...] = ()
     outside: tuple[Outside, ...] = ()
+    linked: tuple[str, ...] = ()
+    """Files that are left, since they have another name elsewhere which would keep what they hold."""
     dry_run: bool = False
 
     @property
@@ -49,3 +58,36 @@ class Footprint:
     lines: dict[str, int] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    linked: dict[Path, int] = field(default_factory=dict)
+    """Files that are theirs and have another name elsewhere, by inode: they are left, since that name would stay."""
+
+
+def places_outside(
+    person: Person, workspace: Workspace, unfinished: Sequence[UnfinishedSnapshot]
+) -> Iterator[Outside]:
+    """Where the person may be still, for whoever has to see to it there."""
+    for resource, source, id_ in sorted(person.identities, key=str):
+        if resource == "profiles":
+            yield Outside("source", f"Datatrics: profile {id_} of source {source}")
+    for snapshot in unfinished:
+        if snapshot.is_unfinished and person.identities:
+            what = "the extract goes on by asking the source, which may still have them"
+            yield Outside("source", f"snapshot {snapshot.name} is unfinished: {what}")
+    for dataset, masterid in sorted(person.masterids):
+        yield Outside("target", f"Octolis: dataset {dataset}, masterid {masterid}")
+    if workspace.snapshots_at:
+        yield Outside("object store", f"older versions of objects below {workspace.snapshots_at}")
+    for one in read_written(workspace.root):
+        if not one.is_as_written() and not one.is_inside(workspace.root):
+            state = "changed since" if one.path.exists() else "no longer there"
+            yield Outside("handed over", f"{one.path}, written by `{one.command}`, {state}")
+    if person.identities:
+        yield from _wherever_people_copied_it()
+
+
+def _wherever_people_copied_it() -> Iterator[Outside]:
+    yield Outside("handed over", "lists of rejects, reports and archives that were given to others")
+    yield Outside("backups", "copies of this workspace, and of the files named above")
+    yield Outside(
+        "sandbox", "the file of `migrate sandbox --db`, where one was fed with these records"
+    )

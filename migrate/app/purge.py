@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from migrate.app.erasure_unfinished import unfinished_snapshots
 from migrate.errors import Interrupted
+from migrate.privacy.own import linked_elsewhere
 from migrate.snapshot.storage import erase_stored, list_stored
 from migrate.verify.purge import (
     Purged,
@@ -31,14 +34,20 @@ def run_purge(context: Context, *, dry_run: bool = False) -> Purged:
     workspace = context.workspace
     with _nobody_at_work(workspace):
         files, left_alone = personal_files(workspace)
+        linked = tuple(
+            f"{file.relative_to(workspace.root).as_posix()}: find / -xdev -inum {inode}"
+            for file, inode in linked_elsewhere(files).items()
+        )
         listed = (*describe(workspace, files), *list_stored(workspace))
         if dry_run:
-            return Purged(listed, count_ledger_records(workspace.ledger), tuple(left_alone))
+            keyed = count_ledger_records(workspace.ledger)
+            return Purged(listed, keyed, tuple(left_alone), linked)
         emptied = empty_ledger(workspace.ledger)
         record = {
             "purged_at": context.now().isoformat(),
             "ledger_records": emptied,
             "files": [asdict(e) for e in listed],
+            "linked": list(linked),
         }
         _append(workspace.root / "purged.json", record)
         for file in files:
@@ -49,13 +58,16 @@ def run_purge(context: Context, *, dry_run: bool = False) -> Purged:
                 )
             remove([file])
         erase_stored(workspace)
-    return Purged(listed, emptied, tuple(left_alone))
+    return Purged(listed, emptied, tuple(left_alone), linked)
 
 
-def _nobody_at_work(workspace: Workspace) -> ExitStack:
-    stack = ExitStack()
-    stack.enter_context(workspace.lock(workspace.ledger.with_suffix(".lock"), "the ledger"))
-    return stack
+@contextmanager
+def _nobody_at_work(workspace: Workspace) -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(workspace.lock(workspace.ledger.with_suffix(".lock"), "the ledger"))
+        for snapshot in unfinished_snapshots(workspace):
+            stack.enter_context(workspace.lock(snapshot.lock, f"snapshot {snapshot.name}"))
+        yield
 
 
 def _append(file: Path, record: Json) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from migrate import parquet
+from migrate.snapshot.layout import MANIFEST, RESULT
 from migrate.workspace import (
     Workspace,
     entry_of,
@@ -36,14 +37,11 @@ def renew_manifests(
     a file was rewritten here; one that somebody else changed keeps the hash that shows it. A manifest that cannot be
     read stays as it is.
     """
-    manifests = [
-        workspace.snapshots / name / "manifest.json"
-        for name in workspace.names(workspace.snapshots)
-        if (workspace.snapshots / name / "manifest.json").is_file()
-    ]
+    names = workspace.names(workspace.snapshots)
+    manifests = [workspace.snapshots / name / MANIFEST for name in names]
     trees: dict[Path, Json] = {}
     # Oldest first: a delta's manifest names the hash of the one it was made since.
-    for manifest in manifests:
+    for manifest in filter(Path.is_file, manifests):
         tree = _read(manifest)
         if tree is None:
             continue
@@ -54,6 +52,11 @@ def renew_manifests(
     note()
     for manifest, tree in trees.items():
         write_json(manifest, tree)
+    # What an unfinished extract has sealed already: with other hashes it would read the whole list again.
+    for file in sorted(workspace.snapshots.glob(f"*/*/{RESULT}")):
+        tree = _read(file)
+        if tree is not None:
+            write_json(file, _renew(tree, file.parent.parent, renewed, is_ours))
     for file in sorted(workspace.plans.glob("*/plan.json")):
         tree = _read(file)
         if tree is not None:

@@ -139,7 +139,8 @@ def translated(file: Path) -> Iterator[None]:
             f"the ledger {file} cannot be used: {error}",
             hint="free disk space or fix its permissions, then give the same command again",
         ) from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # SQLite keeps as text what is none, and repeats it in its messages.
         raise _damaged(file, str(error)) from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import polars as pl
 
@@ -17,7 +17,22 @@ MAX_VALUE = 200
 _LOOKED_AT = 100
 
 V = TypeVar("V")
-Example = tuple[str | None, str | None]
+
+
+class Example(NamedTuple):
+    """A value before and after, and the record that it is of, so that it goes when the record's person is erased."""
+
+    before: str | None
+    after: str | None
+    source: str | None
+    id: str | None
+
+    @property
+    def pair(self) -> tuple[str | None, str | None]:
+        """What makes it another example than the others."""
+        return self.before, self.after
+
+
 Losses = dict[str, dict[str, int]]
 LossExamples = dict[str, dict[str, tuple[Example, ...]]]
 
@@ -30,8 +45,8 @@ class Mapped:
     (naive UTC, null where no time is known), `_key`, `_touched` (whether a delta snapshot can have changed the row;
     true where there is none), the mapped columns, and a Boolean `_null:COLUMN` for columns that may send null.
     `rejected`: `_source`, `_id`, `_position`, `_element`, `rule`, `column`, `value` (at most 200 characters).
-    `losses`: by column and loss, how many accepted rows; `loss_examples`: of each the first few different (before,
-    after), not masked, at most 200 characters, None for no value.
+    `losses`: by column and loss, how many accepted rows; `loss_examples`: of each the first few different ones,
+    not masked, at most 200 characters, None for no value.
     `looked_up_anew`: positions of the records, whatever became of them, whose look-ups a delta may have changed.
     `set_aside`: rows that were discarded or wait for their parent, as `SET_ASIDE`.
     **Guarantees.** read == filtered + rejected + set aside + accepted. Order is the input's.
@@ -72,21 +87,23 @@ def join_examples(parts: Iterable[LossExamples]) -> LossExamples:
     return _by_column(parts, lambda losses: _first_examples(list(losses)))
 
 
-def count_losses(computed: dict[str, Computed], accepted: pl.Series) -> tuple[Losses, LossExamples]:
-    """How many accepted rows lost something, by column and loss, and examples of each."""
+def count_losses(
+    computed: dict[str, Computed], rows: pl.DataFrame, accepted: pl.Series
+) -> tuple[Losses, LossExamples]:
+    """How many accepted rows lost something, by column and loss, and examples of each. `rows` say whose they are."""
     counts: Losses = {}
     examples: LossExamples = {}
     for name, column in computed.items():
         lost = {loss: where & accepted for loss, where in column.losses.items() if where.any()}
         counts[name] = {loss: count for loss, where in lost.items() if (count := int(where.sum()))}
-        examples[name] = {loss: _examples(column, lost[loss]) for loss in counts[name]}
+        examples[name] = {loss: _examples(column, rows, lost[loss]) for loss in counts[name]}
     return (
         {name: found for name, found in counts.items() if found},
         {n: e for n, e in examples.items() if e},
     )
 
 
-def _examples(column: Computed, lost: pl.Series) -> tuple[Example, ...]:
+def _examples(column: Computed, rows: pl.DataFrame, lost: pl.Series) -> tuple[Example, ...]:
     at = lost.arg_true().head(_LOOKED_AT)
     values = column.value.gather(at).rename("after")
     after = (
@@ -94,9 +111,20 @@ def _examples(column: Computed, lost: pl.Series) -> tuple[Example, ...]:
         if values.dtype == pl.String
         else values.to_frame().select(render("after", values.dtype)).to_series()
     )
-    pairs = zip(column.origin.gather(at), after, strict=True)
-    shown = dict.fromkeys((_cut(before), _cut(made)) for before, made in pairs)
-    return tuple(shown)[:EXAMPLES]
+    whose = rows.select("_source", "_id")[at].iter_rows()
+    found = [
+        Example(_cut(before), _cut(made), *identity)
+        for before, made, identity in zip(column.origin.gather(at), after, whose, strict=True)
+    ]
+    return _different(found)
+
+
+def _different(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """The first few that differ in their values."""
+    by_pair: dict[tuple[str | None, str | None], Example] = {}
+    for example in examples:
+        by_pair.setdefault(example.pair, example)
+    return tuple(by_pair.values())[:EXAMPLES]
 
 
 def _cut(text: str | None) -> str | None:
@@ -104,11 +132,11 @@ def _cut(text: str | None) -> str | None:
 
 
 def _first_examples(parts: list[dict[str, tuple[Example, ...]]]) -> dict[str, tuple[Example, ...]]:
-    found: dict[str, dict[Example, None]] = {}
+    found: dict[str, list[Example]] = {}
     for part in parts:
         for loss, examples in part.items():
-            found.setdefault(loss, {}).update(dict.fromkeys(examples))
-    return {loss: tuple(examples)[:EXAMPLES] for loss, examples in found.items()}
+            found.setdefault(loss, []).extend(examples)
+    return {loss: _different(examples) for loss, examples in found.items()}
 
 
 def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:

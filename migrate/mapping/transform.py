@@ -252,7 +252,7 @@ def _map_slice(
     ranking = rank_rows(mapping, worked.rows, worked.computed, zones)
     accepted = _accepted(mapping, worked.rows, worked.computed, touched, ranking)
     told = {**worked.computed, ORDER_BY: ranking.as_column()}
-    losses, examples = count_losses(told, mask)
+    losses, examples = count_losses(told, worked.rows, mask)
     if worked.lines.shapes:
         # of records, not of rows: told beside the columns under the name of the list
         losses = {

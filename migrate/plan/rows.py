@@ -37,7 +37,7 @@ REJECTS_SCHEMA = {
 }
 """`position`: the element's place from 1 where the mapping has `each`; `snapshot_row`: the record's place from 0."""
 
-EXAMPLES_SCHEMA = dict.fromkeys(["column", "loss", "before", "after"], pl.String)
+EXAMPLES_SCHEMA = dict.fromkeys(["column", "loss", "before", "after", "source", "id"], pl.String)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class MappedRows:
     make the dataset it has the columns of all, and `_part`. `tallies`: what was counted of each file.
 
     `rejected` has the columns of `REJECTS_SCHEMA`. `large`: rows that fit in no request, with `_at`, their place among
-    the accepted, and `value`. `examples` of losses: `column, loss, before, after`, not masked. `set_aside`: rows
+    the accepted, and `value`. `examples` of losses as EXAMPLES_SCHEMA, not masked. `set_aside`: rows
     that were discarded or wait for their parent, with `resource`. `withheld`: `_source, _id` (and `_part`) of records
     of which a row was rejected or set aside.
     """
@@ -362,10 +362,10 @@ def _joined(files: Sequence[_Taking]) -> MappedRows:
 
 def _examples(found: LossExamples) -> pl.DataFrame:
     rows = [
-        (column, loss, before, after)
+        (column, loss, *example)
         for column, losses in sorted(found.items())
         for loss, pairs in sorted(losses.items())
-        for before, after in pairs
+        for example in pairs
     ]
     return pl.DataFrame(rows, schema=EXAMPLES_SCHEMA, orient="row")
 

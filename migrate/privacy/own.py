@@ -7,10 +7,11 @@ because it is in the list of what was written where a user wished, and still the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from migrate.errors import WorkspaceError
@@ -77,6 +78,27 @@ def own_files(root: Path) -> Iterator[Path]:
     for name in FOLDERS:
         for folder, _folders, files in os.walk(root / name, followlinks=False):
             yield from (path for file in files if _is_plain(path := Path(folder, file)))
+
+
+def linked_elsewhere(files: Iterable[Path]) -> dict[Path, int]:
+    """The files that have further names beyond those given (hard links), with their inode's number.
+
+    Whatever is done to such a file by the name here, the other name keeps what it held.
+    """
+    names: dict[tuple[int, int], list[Path]] = {}
+    counts: dict[tuple[int, int], int] = {}
+    for file in files:
+        with contextlib.suppress(OSError):
+            said = file.lstat()
+            if said.st_nlink > 1:
+                names.setdefault((said.st_dev, said.st_ino), []).append(file)
+                counts[said.st_dev, said.st_ino] = said.st_nlink
+    return {
+        file: inode
+        for (device, inode), known in names.items()
+        if len(known) < counts[device, inode]
+        for file in known
+    }
 
 
 def _is_plain(path: Path) -> bool:

@@ -23,6 +23,7 @@ def summarise_purged(found: Purged) -> dict[str, Any]:
         "ledger_records": found.ledger_records,
         "names": [entry.path for entry in found.files],
         "left_alone": list(found.left_alone),
+        "linked": list(found.linked),
     }
 
 
@@ -39,6 +40,9 @@ def render_purged(found: Purged, *, dry_run: bool) -> str:
     if found.left_alone:
         what = "Left alone, since this tool did not make it or it was changed since:"
         parts.append(f"{what}\n{_listed(found.left_alone)}")
+    if found.linked:
+        what = "These have another name outside of the workspace, which keeps what they hold:"
+        parts.append(f"{what}\n{_listed(found.linked)}")
     parts.append(
         "Counts, manifests, verdicts and evidence stay; purged.json lists what went, with hashes."
     )
@@ -55,6 +59,7 @@ def summarise_erased(erased: Erased) -> dict[str, Any]:
         "ledger": dict(erased.ledger),
         "masterids": [list(found) for found in erased.masterids],
         "places": [{"file": place.file, "where": place.where} for place in erased.places],
+        "linked": list(erased.linked),
         "outside": [{"kind": one.kind, "what": one.what} for one in erased.outside],
         "dry_run": erased.dry_run,
     }
@@ -101,6 +106,8 @@ def render_erased(erased: Erased) -> str:
 
 
 def _second_look(erased: Erased) -> list[str]:
+    if erased.dry_run and erased.linked:
+        return [f"Would be left:\n{_listed(erased.linked)}"]
     if erased.dry_run:
         return []
     if not erased.places:

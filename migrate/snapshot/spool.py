@@ -14,17 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
-import zstandard
 
 from migrate.snapshot.layout import UNREAD, disk_errors
+from migrate.snapshot.page_file import PAGE, pack_page, unpack_items, unpack_names
 from migrate.snapshot.records import Identified
 from migrate.workspace import sha256_bytes
 
 _JOURNAL = "journal.jsonl"
 _DAMAGED = ".damaged"
-_LENGTH_BYTES = 8
-_NAMES = msgspec.msgpack.Decoder(tuple[list[str | None], list[str | None]])
-_ITEMS = msgspec.msgpack.Decoder(list[bytes])
+_DAMAGED_RECORDS = msgspec.msgpack.Decoder(list[bytes])
 
 
 @dataclass(frozen=True)
@@ -209,9 +207,9 @@ class Spool:
         """
         if not entry.rows:
             return entry
-        data = _pack(records)
+        data = pack_page(records)
         digest = sha256_bytes(data)
-        name = f"{entry.number:08d}-{digest[:16]}.page"
+        name = f"{entry.number:08d}-{digest[:16]}{PAGE}"
         path = self._pages_folder / name
         with disk_errors(path, len(data)):
             path.write_bytes(data)  # in place: half a file fails the hash that the journal has
@@ -298,7 +296,7 @@ class Spool:
     def read(self, entry: PageEntry) -> Identified:
         """The page's records."""
         sources, ids = self.identities(entry)
-        items = _ITEMS.decode(_unpack(self._bytes_of(entry)[1]))
+        items = unpack_items(self._bytes_of(entry))
         return Identified([entry.page] * entry.rows, sources, ids, items)
 
     def damaged_bytes(self, entry: PageEntry) -> list[bytes]:
@@ -306,17 +304,15 @@ class Spool:
         if not entry.damaged:
             return []
         with disk_errors(self._damaged_path(entry), act="read"):
-            return _ITEMS.decode(self._damaged_path(entry).read_bytes())
+            return _DAMAGED_RECORDS.decode(self._damaged_path(entry).read_bytes())
 
     def identities(self, entry: PageEntry) -> tuple[list[str | None], list[str | None]]:
         """The sources and the ids of the page's records."""
-        return _NAMES.decode(_unpack(self._bytes_of(entry)[0]))
+        return unpack_names(self._bytes_of(entry))
 
-    def _bytes_of(self, entry: PageEntry) -> tuple[bytes, bytes]:
+    def _bytes_of(self, entry: PageEntry) -> bytes:
         with disk_errors(self.path_of(entry), act="read"):
-            data = self.path_of(entry).read_bytes()
-        end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "big")
-        return data[_LENGTH_BYTES:end], data[end:]
+            return self.path_of(entry).read_bytes()
 
     def _damaged_path(self, entry: PageEntry) -> Path:
         return self._pages_folder / f"{entry.file}{_DAMAGED}"
@@ -368,21 +364,6 @@ class Spool:
         data = b"\n" + msgspec.json.encode(line)
         with disk_errors(self._journal, len(data)), self._journal.open("ab") as file:
             file.write(data)
-
-
-def _pack(records: Identified) -> bytes:
-    """Identities and records, packed apart, since the first are wanted alone."""
-    packer = zstandard.ZstdCompressor(level=1)
-    names = packer.compress(msgspec.msgpack.encode((records.sources, records.ids)))
-    return (
-        len(names).to_bytes(_LENGTH_BYTES, "big")
-        + names
-        + packer.compress(msgspec.msgpack.encode(records.items))
-    )
-
-
-def _unpack(data: bytes) -> bytes:
-    return zstandard.ZstdDecompressor().decompress(data)
 
 
 def journaled_pages(folder: Path) -> dict[int, PageEntry]:

@@ -209,7 +209,7 @@ def store_of(workspace: Workspace) -> SnapshotStore | None:
 def list_stored(workspace: Workspace) -> tuple[FileEntry, ...]:
     """The parts that the object store holds of the workspace's snapshots; `path` is the whole URL."""
     store = store_of(workspace)
-    found = _stored(store, workspace) if store else ()
+    found = [*_stored(store, workspace), *_half_put(store, workspace)] if store else []
     return tuple(replace(entry, path=f"{workspace.snapshots_at}/{path}") for path, entry in found)
 
 
@@ -217,7 +217,8 @@ def erase_stored(workspace: Workspace) -> None:
     """Removes the parts from the object store; the manifests, which hold counts and hashes, stay."""
     store = store_of(workspace)
     if store:
-        store.objects.delete([path for path, _entry in _stored(store, workspace)])
+        found = [*_stored(store, workspace), *_half_put(store, workspace)]
+        store.objects.delete([path for path, _entry in found])
 
 
 def bring_copies(workspace: Workspace) -> None:
@@ -231,9 +232,13 @@ def bring_copies(workspace: Workspace) -> None:
 
 
 def return_copies(workspace: Workspace) -> None:
-    """Puts rewritten parts and manifests back, and removes the copies that `bring_copies` made."""
+    """Puts rewritten parts and manifests back, and removes the copies that `bring_copies` made.
+
+    What an interrupted extract has put there goes: the extract that goes on puts it there again, as it is by then.
+    """
     store = store_of(workspace)
     if store:
+        store.objects.delete([path for path, _entry in _half_put(store, workspace)])
         for folder, _entries in _finished(store, workspace):
             store.renew(folder)
             store.remove_copies(folder)
@@ -246,6 +251,17 @@ def _stored(store: SnapshotStore, workspace: Workspace) -> Iterator[tuple[str, F
         yield from (
             (path, entry) for entry in entries if (path := f"{folder.name}/{entry.path}") in there
         )
+
+
+def _half_put(store: SnapshotStore, workspace: Workspace) -> Iterator[tuple[str, FileEntry]]:
+    """What the store holds of this workspace's snapshots that were being put there, with an entry without a hash."""
+    for name in workspace.names(workspace.snapshots):
+        begun = workspace.snapshots / name / BEGUN
+        is_ours = begun.is_file() and store.objects.get(f"{name}/{BEGUN}") == begun.read_bytes()
+        if is_ours and store.objects.get(f"{name}/{MANIFEST}") is None:
+            for path, size in store.objects.sizes(name).items():
+                if path != f"{name}/{BEGUN}":
+                    yield path, FileEntry(path, 0, size, "")
 
 
 def _finished(store: SnapshotStore, workspace: Workspace) -> Iterator[tuple[Path, list[FileEntry]]]:

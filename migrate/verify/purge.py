@@ -46,6 +46,8 @@ class Purged:
     ledger_records: int
     left_alone: tuple[str, ...] = ()
     """What stands there and is not the tool's own."""
+    linked: tuple[str, ...] = ()
+    """Removed here, and kept under another name elsewhere (hard links): the file, and the number of its inode."""
 
 
 def personal_files(workspace: Workspace) -> tuple[list[Path], list[str]]:

@@ -33,7 +33,7 @@ Run = Callable[..., Mapped]
         ("type: json", '["a"]', "flattened", '["a"]'),
         ("type: text", '{"a": 1}', "flattened", '{"a": 1}'),
         ("type: integer, default: 7", None, "defaulted", "7"),
-        ("type: integer, on_invalid: omit", "x", "omitted_invalid", None),
+        ("type: integer, on_invalid: omit", "x", "omitted_not_an_integer", None),
         ("type: date", "2020-01-01 10:00:00", "time_dropped", "2020-01-01 00:00:00"),
     ],
 )
@@ -43,16 +43,19 @@ def test_each_loss_has_an_example(
     """A loss is counted, and shown as what was sent and what became of it."""
     found = run(settings, [text])
     assert found.losses == {"x": {loss: 1}}
-    assert found.loss_examples == {"x": {loss: ((text, after),)}}
+    [example] = found.loss_examples["x"][loss]
+    assert example.pair == (text, after)
 
 
 def test_examples_are_few_short_and_different(run: Run) -> None:
     """At most three, each once, no value longer than 200 characters, none of a rejected row."""
     found = run("type: integer, apply: [trim]", [" 1", " 1", " x", " 2", " 3", " 4", "5"])
     assert found.losses == {"x": {"trimmed": 5}}
-    assert found.loss_examples == {"x": {"trimmed": ((" 1", "1"), (" 2", "2"), (" 3", "3"))}}
+    examples = found.loss_examples["x"]["trimmed"]
+    assert [example.pair for example in examples] == [(" 1", "1"), (" 2", "2"), (" 3", "3")]
     long = run("type: text, apply: [trim]", [" " + "x" * 900])
-    assert [len(text or "") for text in long.loss_examples["x"]["trimmed"][0]] == [200, 200]
+    [example] = long.loss_examples["x"]["trimmed"]
+    assert [len(text or "") for text in example.pair] == [200, 200]
 
 
 def test_a_text_that_only_begins_like_a_list_is_not_flattened(run: Run) -> None:

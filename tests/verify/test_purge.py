@@ -12,11 +12,9 @@ import polars as pl
 import pytest
 
 from migrate.app.erasure import erase_person
-from migrate.app.pipeline import run_plan
 from migrate.app.purge import run_purge
 from migrate.app.reconcile import run_reconcile
 from migrate.app.undo import run_undo
-from migrate.errors import Unfinished
 from migrate.plan.open_plan import open_plan
 from migrate.privacy.mask import workspace_masker
 from migrate.snapshot.reading import open_snapshot
@@ -135,17 +133,3 @@ def test_what_a_collapse_lost_is_erased_too(serve: Serve) -> None:
     erased = erase_person(served.context, "person7@example.test", None)
     assert erased.rows[file.relative_to(served.context.workspace.root).as_posix()] == 1
     assert pl.read_parquet(file).height == 0
-
-
-def test_an_unfinished_extract_is_not_passed_over(serve: Serve) -> None:
-    """What it has of a person cannot be edited, so the erasure says what to do first and removes nothing yet."""
-    served = serve()
-    stored = served.context.workspace.snapshots / "99990101-000000" / "profiles" / "pages.ndjson"
-    stored.parent.mkdir(parents=True)
-    stored.write_text("{}\n")
-    with pytest.raises(Unfinished, match="99990101-000000"):
-        erase_person(served.context, "person7@example.test", None)
-    assert (
-        run_plan(served.context, DATASETS, offline=True).document.datasets["contacts"].planned
-        == PEOPLE
-    )
