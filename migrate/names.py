@@ -13,6 +13,26 @@ ResourceName = Literal["profiles", "content_items", "content_categories", "sales
 
 RESOURCE_NAMES: Final[tuple[ResourceName, ...]] = get_args(ResourceName)
 
+ID_FIELDS: Final[dict[ResourceName, tuple[str, ...]]] = {
+    "profiles": ("profileid",),
+    "content_items": ("id", "itemid"),
+    "content_categories": ("id", "itemid", "categoryid"),
+    "sales": ("conversionid",),
+    "interactions": ("interactionid",),
+}
+"""Where a record keeps its id: the first of these names that has a value."""
+
+# A read content record carries its source in `metadata`; the top level is the shape it was written in.
+_OF_CONTENT: Final = ("metadata.source", "source", "item.source")
+SOURCE_FIELDS: Final[dict[ResourceName, tuple[str, ...]]] = {
+    "profiles": ("source", "metadata.source", "profile.source"),
+    "content_items": _OF_CONTENT,
+    "content_categories": _OF_CONTENT,
+    "sales": ("source", "metadata.source", "conversion.source"),
+    "interactions": ("source", "metadata.source", "interaction.source"),
+}
+"""Where a record keeps the source it came from; the first that has a value."""
+
 RESOURCE_GROUPS: Final[dict[str, tuple[ResourceName, ...]]] = {
     "content": ("content_items", "content_categories")
 }

@@ -6,6 +6,7 @@ An example shows a reader what an odd rule is for, and fails where an edit break
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path as File
@@ -16,16 +17,19 @@ import polars as pl
 from migrate.errors import MappingError
 from migrate.language.yaml_text import Unquoted, read_yaml
 from migrate.mapping.fields import column_of, lookup_columns, record_fields
-from migrate.mapping.known_fields import IDENTITY_FIELDS
 from migrate.mapping.model import Example, Mapping, constant_text
 from migrate.mapping.transform import Settings, map_rows
 from migrate.mapping.types import render
+from migrate.names import ID_FIELDS, SOURCE_FIELDS
 from migrate.plain_file import read_plain
 
 # categories of Unicode that are kept in a masked text: currencies, dashes, spaces, apostrophes
 _SHOWN = frozenset(("Sc", "Pd", "Zs", "Pf", "Pi"))
 Outcome = tuple[str, dict[str, str | None] | str]
 """`row` with the texts sent by column, `reject` with the rule, or `filter`."""
+# controls, line ends of Unicode, halves of surrogate pairs, and what stands for no character
+_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
+_HALF = re.compile("[\ud800-\udfff]")
 RowsOf = Callable[[str, Collection[str]], Iterable[pl.DataFrame]]
 """Gives the rows of a resource, with `_raw` where it is asked for."""
 FindRecord = Callable[[str, str | None], dict[str, Any] | None]
@@ -128,15 +132,24 @@ def run_example(
 
 def record_frame(mapping: Mapping, record: dict[str, Any]) -> pl.DataFrame:
     """A record as a snapshot holds it: every field that the mapping reads as the text that was sent."""
-    source = _reach(record, "source") or _reach(record, "metadata.source")
-    identity = [record.get(name) for name in (*sorted(IDENTITY_FIELDS[mapping.resource]), "id")]
-    known = next((one for one in identity if one not in (None, "")), None)
+    sources = [_text(_reach(record, name)) for name in SOURCE_FIELDS[mapping.resource]]
+    ids = [record.get(name) for name in ID_FIELDS[mapping.resource]]
+    # strings and numbers are ids, and nothing else
+    known = next((_text(one) for one in ids if _is_id(one)), None)
     row: dict[str, str | None] = {
         column_of(name): _text(_reach(record, column_of(name))) for name in record_fields(mapping)
     }
-    row |= {"_source": _text(source), "_id": _text(known), "_raw": write_json(record)}
+    source = next((text for text in sources if text), None)
+    row |= {"_source": source, "_id": known, "_raw": write_json(record)}
     frame = pl.DataFrame([row], schema=dict.fromkeys(row, pl.String))
     return frame.with_columns(pl.lit(0, dtype=pl.Int64).alias("_position"))
+
+
+def _is_id(value: Any) -> bool:
+    """Whether a value names a record: a text that is not empty, or a number."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, str | int | float | Unquoted) and value != ""
 
 
 def make_example(mapping: Mapping, record: dict[str, Any], settings: Settings) -> str:
@@ -145,7 +158,7 @@ def make_example(mapping: Mapping, record: dict[str, Any], settings: Settings) -
     lines = [f"  - record: {write_json(record)}"]
     if kind == "row" and isinstance(what, dict):
         said = {name: text for name, text in what.items() if text is not None}
-        lines.append(f"    row: {json.dumps(said, ensure_ascii=False)}")
+        lines.append(f"    row: {write_json(said)}")
     else:
         lines.append(f"    reject: {what}" if kind == "reject" else "    filter: true")
     return "\n".join(lines)
@@ -181,13 +194,17 @@ def write_json(value: Any) -> str:
     if isinstance(value, Unquoted):
         return value.text
     if isinstance(value, dict):
-        members = (
-            f"{json.dumps(str(k), ensure_ascii=False)}: {write_json(v)}" for k, v in value.items()
-        )
+        members = (f"{_json_text(str(k))}: {write_json(v)}" for k, v in value.items())
         return "{" + ", ".join(members) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(write_json, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return _json_text(value)
+
+
+def _json_text(value: Any) -> str:
+    """A value as JSON that a file in YAML can hold: what no page shows, and half a surrogate pair, is escaped."""
+    shown = json.dumps(value, ensure_ascii=False)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", shown)
 
 
 def _reach(record: Any, path: str) -> Any:
@@ -200,9 +217,10 @@ def _reach(record: Any, path: str) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return write_json(value)
+    if isinstance(value, str):
+        # as a snapshot shows half a surrogate pair; `_raw` tells it from a text of these letters
+        return _HALF.sub(lambda found: f"\\u{ord(found.group()):04x}", value)
+    return None if value is None else write_json(value)
 
 
 def _difference(example: Example, outcome: Outcome) -> str | None:

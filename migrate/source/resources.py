@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from migrate.errors import UsageError
-from migrate.names import RESOURCE_GROUPS
+from migrate.names import ID_FIELDS, RESOURCE_GROUPS, SOURCE_FIELDS, ResourceName
 from migrate.snapshot.records import IdentityFields
 
 
@@ -35,26 +35,17 @@ _UPDATED = (
 )
 
 
-def _flat(name: str, path: str, id_: str, nested: str) -> Resource:
+def _resource(name: ResourceName, path: str, *query: tuple[str, str]) -> Resource:
     return Resource(
-        name,
-        path,
-        (),
-        IdentityFields((id_,), ("source", "metadata.source", f"{nested}.source"), _UPDATED),
+        name, path, query, IdentityFields(ID_FIELDS[name], SOURCE_FIELDS[name], _UPDATED)
     )
 
 
-def _content(name: str, kind: str, ids: tuple[str, ...]) -> Resource:
-    # A read content record carries its source in `metadata`; the top level is the shape it was written in.
-    fields = IdentityFields(ids, ("metadata.source", "source", "item.source"), _UPDATED)
-    return Resource(name, "content", (("type", kind),), fields)
-
-
-PROFILES = _flat("profiles", "profile", "profileid", "profile")
-CONTENT_ITEMS = _content("content_items", "item", ("id", "itemid"))
-CONTENT_CATEGORIES = _content("content_categories", "category", ("id", "itemid", "categoryid"))
-SALES = _flat("sales", "sale", "conversionid", "conversion")
-INTERACTIONS = _flat("interactions", "interaction", "interactionid", "interaction")
+PROFILES = _resource("profiles", "profile")
+CONTENT_ITEMS = _resource("content_items", "content", ("type", "item"))
+CONTENT_CATEGORIES = _resource("content_categories", "content", ("type", "category"))
+SALES = _resource("sales", "sale")
+INTERACTIONS = _resource("interactions", "interaction")
 RESOURCES = {r.name: r for r in (PROFILES, CONTENT_ITEMS, CONTENT_CATEGORIES, SALES, INTERACTIONS)}
 
 

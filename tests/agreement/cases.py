@@ -11,7 +11,7 @@ from migrate.errors import MappingError
 from .chance import Chance
 from .engines import Case, differences
 from .formats import spell
-from .mappings import make_mappings
+from .mappings import Made, make_mappings
 from .records import SOURCES, Records
 from .surroundings import Surroundings
 
@@ -23,13 +23,17 @@ class Refused(Exception):
 
 
 def make_case(
-    folder: Path, seed: int, only: Collection[str] = (), records: int = RECORDS
+    folder: Path,
+    seed: int,
+    only: Collection[str] = (),
+    records: int = RECORDS,
+    make: Callable[[Chance], Made] = make_mappings,
 ) -> tuple[Case, Counter[str]]:
     """The case of a seed, its files written to `folder`; and the names of what it holds."""
     chance = Chance(seed, only)
     for old in folder.glob("*.yaml"):
         old.unlink()
-    made = make_mappings(chance)
+    made = make(chance)
     made.write(folder)
     raws = {}
     for resource in made.resources:

@@ -15,6 +15,7 @@ from .formats import some_format
 from .records import ELEMENT_FIELDS, SOURCES
 
 COLUMNS = 9
+CONSENTS = 8
 TYPES = ("text", "integer", "float", "boolean", "json", "datetime", "date")
 STYLES = (
     "nl",
@@ -165,6 +166,29 @@ def make_mappings(chance: Chance) -> Made:
     return made
 
 
+def make_consents(chance: Chance) -> Made:
+    """A file of consents alone, so that most records get as far as a payload."""
+    made = Made()
+    maker = _Maker(chance, "contacts", chance.pick(RESOURCE_NAMES), made)
+    file = maker.mapping()
+    key = {"key": {"from": ["k", "id"], "type": "text"}}
+    consents = {f"yes{place}": maker.consent() for place in range(CONSENTS)}
+    for consent in consents.values():
+        consent.update({"unlisted": "omit", "on_invalid": "omit"} if "unlisted" in consent else {})
+        consent.pop("required", None)
+    made.mappings["contacts"] = [file | {"key": ["key"], "columns": key | consents}]
+    made.mappings["contacts"][0].pop("alternative_keys", None)
+    return made
+
+
+def make_alone(chance: Chance) -> Made:
+    """One file that looks nothing up, with a row for each record."""
+    made = Made()
+    maker = _Maker(chance, "contacts", chance.pick(RESOURCE_NAMES), made, may_have_each=False)
+    made.mappings["contacts"] = [maker.mapping()]
+    return made
+
+
 def _agree(chance: Chance, first: dict[str, Any], second: dict[str, Any]) -> None:
     """Makes two files those of one dataset: they say the same of its key, its columns and how rows of a key meet."""
     first["precedence"], second["precedence"] = chance.of((1, 2), (2, 1), (7, 30))
@@ -195,11 +219,18 @@ def _agree(chance: Chance, first: dict[str, Any], second: dict[str, Any]) -> Non
 class _Maker:
     """Makes one mapping."""
 
-    def __init__(self, chance: Chance, dataset: str, resource: str, made: Made) -> None:
+    def __init__(
+        self,
+        chance: Chance,
+        dataset: str,
+        resource: str,
+        made: Made,
+        may_have_each: bool = True,
+    ) -> None:
         self.chance = chance
         self.dataset, self.resource = dataset, resource
         self.made = made
-        self.each = chance.has("each", 0.3)
+        self.each = may_have_each and chance.has("each", 0.3)
         self.is_feed = chance.has("target: webhook", 0.03)
         self.lookups: dict[str, dict[str, Any]] = {}
         self.looked_up: list[str] = []
@@ -443,6 +474,14 @@ class _Maker:
 
     def _said(self) -> str:
         """An expression of a consent: most are right, many would speak for the silent."""
+        if self.chance.has("consent of no answer", 0.25):
+            # true where nobody says yes, by ways that no check of the file foresees
+            return self.chance.of(
+                "CASE WHEN optin = 'maybe' THEN '1' ELSE '0' END",
+                "CASE WHEN LENGTH(a) > 40 THEN 'yes' END",
+                "CASE WHEN amount LIKE '%,%' AND optin IS NOT NULL THEN 'true' END",
+                "IF(STRPOS(mail, '@') > 0, '1', optin)",
+            )
         test, more = self.own_expressions.truth(1), self.own_expressions.truth(0)
         return self.chance.of(
             f"CASE WHEN optin = '1' AND {test} THEN '1' ELSE '0' END",
