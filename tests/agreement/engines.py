@@ -96,8 +96,8 @@ def planned(case: Case) -> Iterator[tuple[PlannersMapping, Outcome, Final]]:
         files = [file_of(part) for part in mapping.parts]
         mapped = map_files(mapping, files, spill, lambda _records: None)
         final = finish_dataset(mapping, mapped, spill, around.batch_bytes)
-        rows, columns = final.gathered.rows, list(mapping.columns)
-        tables[dataset] = lookups_of(mapping, rows, mapped, None, columns)
+        columns = list(mapping.columns)
+        tables[dataset] = lookups_of(mapping, final.gathered, mapped, None, columns)
         yield mapping, _of_plan(mapping, final), final
 
 
