@@ -190,13 +190,14 @@ def preview(
     def read(resource: str, fields: Collection[str]) -> Iterator[pl.DataFrame]:
         return _resource(opened, resource).frames(fields)
 
-    others = read_mappings(project.mappings) if made.lookups else {}
+    several = made.precedence is not None
+    others = read_mappings(project.mappings) if made.lookups or several else {}
     found = room.preview(made, others, read, _settings(project), rows)
     mask = str if show_values else workspace_masker(project.workspace).mask
     app.finish(
         CommandOutcome(
             command="mapping preview",
-            text=render_preview(found, mask),
+            text=render_preview(found, mask, others.get(made.dataset) if several else None),
             data={
                 "dataset": made.dataset,
                 "snapshot": opened.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migrate.mapping.against import LEFT_OVER
@@ -97,12 +98,21 @@ def _call(function: Function) -> str:
     )
 
 
-def render_preview(found: Preview, mask: Mask) -> str:
-    """Rows before and after, then the rejected ones with their reasons; values as `mask` shows them."""
+def render_preview(found: Preview, mask: Mask, dataset: Mapping | None = None) -> str:
+    """Rows before and after, then the rejected ones with their reasons; values as `mask` shows them.
+
+    `dataset`: the whole of a dataset that several files make, of which this is one.
+    """
     counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
     parts = [
         f"{say_count(found.looked_at, 'record')} looked at" + (f": {counts}." if counts else ".")
     ]
+    if dataset is not None and len(dataset.parts) > 1:
+        names = ", then ".join(Path(part.file).name for part in dataset.parts)
+        parts.append(
+            f"One of the files that make {dataset.dataset}: {names}. "
+            "Of rows of one key that of the first file wins, which these rows do not show."
+        )
     parts += [_render_row(row, mask) for row in found.accepted]
     parts += [_render_row(row, mask) for row in found.rejected]
     return "\n\n".join(parts)

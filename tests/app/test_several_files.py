@@ -7,7 +7,9 @@ catalogue of items and categories. What must hold of each row is written out her
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -20,6 +22,8 @@ from migrate.app.totals import prove_totals
 from migrate.app.trace import run_trace
 from migrate.load.ledger_notes import Discarded, LedgerNotes
 from migrate.plan.open_plan import Plan
+from migrate.report.diff_page import open_report, write_page
+from migrate.report.plan import render_plan
 from tests.app.night_stage import Shop
 from tests.harness import Project
 
@@ -405,3 +409,19 @@ def test_rejects_of_a_file_say_its_resource(shop: Shop) -> None:
     assert rows.select("resource", "source", "id", "rule").rows() == [
         ("sales", "shop", "3", "key_missing")
     ]
+
+
+def test_a_report_tells_what_became_of_each_file(shop: Shop, tmp_path: Path) -> None:
+    """On the terminal and on the page every file has a line of its own below its dataset."""
+    loaded(shop)
+    plan, view, shown = open_report(
+        shop.context().workspace, "first", show_values=False, start=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    text = render_plan(plan)
+    assert re.search(r"contacts +8 ", text)
+    assert re.search(r"  contacts.profiles.yaml +3 ", text)
+    assert re.search(r"  a.buyers.yaml +5 ", text)
+    write_page(plan, view, shown, tmp_path / "page.html", made_at="now")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "of these contacts.profiles.yaml" in page
+    assert "of these a.buyers.yaml" in page
