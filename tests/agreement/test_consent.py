@@ -6,6 +6,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from migrate.mapping.fields import element_names
 from migrate.mapping.model import Column
 from migrate.mapping.model import Mapping as PlannersMapping
 from migrate.plan.dataset import Final
-from migrate.verify.record import Record, element_reader, elements, field_reader, list_reader
+from migrate.verify.record import elements, marked_text, reach, split_object
 
 from .cases import make_case
 from .engines import Case, Records, planned, verified
+from .losses import Record
 from .mappings import make_consents
 from .surroundings import Surroundings
 
@@ -117,13 +119,13 @@ def _record(
     case: Case, part: PlannersMapping, source: str | None, id_: str | None, place: int | None
 ) -> Record:
     raws = _identities(case, part.resource)[source, id_]
-    record = Record(raws, source, id_)
+    record = Record(raws.encode(), source, id_)
     if part.each is None or place is None:
         return record
     names = [name.removeprefix("item.") for name in _element_names(part)]
-    found = elements(list_reader(part.each)(record) or "", names)
+    found = elements(reach(split_object(record.raw) or {}, part.each, marked_text) or "", names)
     assert found is not None
-    return record.at(place, found[place - 1])
+    return replace(record, position=place, element=found[place - 1])
 
 
 def _element_names(part: PlannersMapping) -> set[str]:
@@ -142,8 +144,8 @@ def _read(part: PlannersMapping, name: str, record: Record) -> str | None:
     if part.each is not None and name == "position":
         return str(record.position)
     if part.each is not None and name.partition(".")[0] == "item":
-        return element_reader(name)(record)
-    return field_reader(name.removeprefix("record."))(record)
+        return record.read_element(name)
+    return record.read(name.removeprefix("record."))
 
 
 VALUES = {"1": True, "0": False}
