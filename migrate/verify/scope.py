@@ -84,7 +84,8 @@ class _Part:
         """Whether each of some records is of the part."""
         raws = [raw.encode() for raw in frame.get_column("_raw")]
         texts = read_columns(raws, self.fields)
-        said = zip(*(texts[name] for name in self.fields), strict=True)
+        nobody = [None] * frame.height
+        said = zip(*(texts.get(name, nobody) for name in self.fields), strict=True)
         first = [next((text for text in record if text), None) for record in said]
         sources = frame.get_column("_source").fill_null("")
         return [self._has(source, text) for source, text in zip(sources, first, strict=True)]
