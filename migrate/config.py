@@ -21,6 +21,7 @@ from migrate.config_values import (
     Limit,
     LossLimits,
     MoneyLimit,
+    QuietHours,
     StoreUrl,
     Url,
     Zones,
@@ -99,7 +100,8 @@ class DatasetTotals(_Section):
 class Octolis(_Section):
     """How the target is written and read. Units: seconds, bytes, requests in flight.
 
-    `settle_minutes`: so long after the last acknowledged write the target may still be preparing.
+    `settle_minutes`: so long after the last acknowledged write the target may still be preparing. `quiet_hours`:
+    hours of the day in which no load sends.
     """
 
     base_url: Url = "https://api.octolis.cloud/v1/data"
@@ -115,6 +117,7 @@ class Octolis(_Section):
     webhooks: dict[str, Webhook] = {}
     totals: dict[str, DatasetTotals] = {}
     settle_minutes: float = Field(15, ge=0, le=24 * 60)
+    quiet_hours: QuietHours = ()
 
     def totals_of(self, dataset: str) -> dict[str, str]:
         """The columns that say what a row is worth, where they have no usual name."""

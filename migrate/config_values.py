@@ -10,6 +10,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from migrate.hours import DailyHours, parse_hours
+
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -140,6 +142,14 @@ def _checked_places(value: dict[str, Limit]) -> dict[str, Limit]:
     return value
 
 
+def _parse_hours(value: object) -> object:
+    """One text or several, as hours of the day."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError('write hours such as "08:00-18:00", or a list of such texts')
+    return tuple(parse_hours(text) for text in texts)
+
+
 MoneyLimit = Annotated[AmountLimit, BeforeValidator(_parse_amount_limit)]
 FieldNames = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 GateLimit = Annotated[Limit, BeforeValidator(_parse_limit)]
@@ -148,4 +158,5 @@ LossLimits = Annotated[
 ]
 Url = Annotated[str, AfterValidator(_checked_url)]
 StoreUrl = Annotated[str, AfterValidator(_checked_store)]
+QuietHours = Annotated[tuple[DailyHours, ...], BeforeValidator(_parse_hours)]
 Zones = Annotated[dict[str, str], AfterValidator(_checked_zones)]

@@ -66,6 +66,7 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # request_deadline_s = 120     # as above
 # retry_budget_s     = 900
 # busy_budget_s      = 3600    # seconds to wait for a busy dataset (423) before its records are deferred
+# quiet_hours        = "08:00-18:00"   # no load sends then; also "08:00-18:00 Europe/Amsterdam", or a list of such
 # settle_minutes     = 15      # so long after the last write a count that is too low is pending, no difference
 
 # What an order is worth, where neither the shop's fields nor the dataset's columns have a usual name. An empty amount:

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migrate.errors import GateError, MigrateError, UsageError
+from migrate.errors import GateError, Interrupted, MigrateError, UsageError
+from migrate.hours import SendingHours
 
 # A stage's modules are imported when the stage begins, so that no command waits for those of another one.
 if TYPE_CHECKING:
@@ -187,15 +188,19 @@ def run_load(
     confirm_merges: int | None = None,
     strict: bool = False,
     canary: int | None = None,
+    hours: SendingHours | None = None,
+    again: str = "",
 ) -> LoadResult:
     """The plan's batches, sent; what an earlier call has sent is not sent again.
 
-    `canary`: the records of a dataset that go first, where it needs any; None: as many as the gate says.
+    `canary`: the records of a dataset that go first, where it needs any; None: as many as the gate says. `hours`:
+    when it may send; None: always but in the project's quiet hours. `again`: what the command that goes on is given.
 
-    **Raises**: Stale when an input of the plan has changed, or when it is overtaken or undone;
-    GateError when the plan breaks a gate.
+    **Raises**: Interrupted when its hours are over, after what was in flight has ended; Stale when an input of the plan
+    has changed, or when it is overtaken or undone; GateError when the plan breaks a gate.
     """
     from migrate.app.discards import check_discards
+    from migrate.app.hours import HourStop, stopped_for_hours, wait_for_hours
     from migrate.app.standing import check_loadable, note_loaded, note_loading
     from migrate.app.target_client import open_target
     from migrate.load.loader import Options, load
@@ -203,9 +208,18 @@ def run_load(
 
     plan = open_plan(context.workspace, name)
     context = replace(context, project=context.project.for_target(plan.document.target))
-    check_loadable(context.workspace, plan)
-    check_fresh(plan, context.project, context.workspace)
-    check_discards(context.workspace, plan)
+    hours = hours or SendingHours(quiet=context.project.octolis.quiet_hours)
+    command = f"migrate load --plan {plan.name}{again}"
+
+    def check() -> None:
+        check_loadable(context.workspace, plan)
+        check_fresh(plan, context.project, context.workspace)
+        check_discards(context.workspace, plan)
+
+    check()
+    if wait_for_hours(context, hours, command):
+        check()
+    stop = HourStop(context.stop, hours, context.now)
     gates = context.project.gates
     if confirm_merges is not None:
         gates = gates.model_copy(update={"max_merges": max(gates.max_merges, confirm_merges)})
@@ -213,18 +227,16 @@ def run_load(
     to_load = plan_to_load(plan, context.project.octolis, datasets)
     confirmed = {} if confirm_merges is None else {"confirm_merges": confirm_merges}
     note_loading(context.workspace, plan, confirmed)
-    with open_target(context) as client:
+    with open_target(replace(context, stop=stop)) as client:
         first = gates.canary if canary is None else canary
         options = Options(force_unlock=context.force_unlock, strict=strict, canary=first)
-        result = load(
-            client,
-            context.workspace,
-            to_load,
-            gates,
-            context.progress,
-            context.stop,
-            options=options,
-        )
+        workspace, progress = context.workspace, context.progress
+        try:
+            result = load(client, workspace, to_load, gates, progress, stop, options=options)
+        except Interrupted:
+            if context.stop.is_set() or not stop.is_over():
+                raise
+            raise stopped_for_hours(plan.name, hours, context.now(), command) from None
     note_loaded(context.workspace, plan)
     return result
 

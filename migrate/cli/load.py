@@ -14,6 +14,7 @@ from migrate.errors import GateError, Interrupted, MigrateError, RemoteError
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
+    from migrate.hours import SendingHours
     from migrate.load.loader import LoadResult
     from migrate.workspace import Workspace
 
@@ -38,9 +39,19 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Stop when a value is not stored because its column is protected.",
 )
+@click.option(
+    "--until",
+    metavar="TIME",
+    help="Stop in time for this hour, such as 06:00, with what is in flight settled.",
+)
+@click.option(
+    "--not-before",
+    metavar="TIME",
+    help="Wait for this hour, such as 22:00, before anything is sent.",
+)
 @target_option
 @pass_app
-def load(
+def load(  # noqa: PLR0913, PLR0917  # one parameter an option
     app: App,
     datasets: tuple[str, ...],
     name: str | None,
@@ -48,17 +59,25 @@ def load(
     confirm_merges: int | None,
     canary: int | None,
     strict: bool,
+    until: str | None,
+    not_before: str | None,
 ) -> None:
     """Execute exactly a plan: batch upserts inside the documented points budget.
 
     Called again, it resumes: what was acknowledged is not sent again. A file PAUSE in the workspace holds it up while
     it is there; the signals USR1 and USR2 make and remove that file.
+
+    A load that its hours have ended (--until, or quiet_hours in migrate.toml) ends with exit code 130, as after Ctrl-C.
+    The same command goes on; where nothing may be sent yet, it waits.
     """
     from migrate.app.pipeline import run_load
     from migrate.plan.open_plan import choose_plan
 
     with app.context() as context, pausable(context.workspace):
         name = choose_plan(context.workspace, name, target)
+        hours = _hours_of(context, not_before, until)
+        given = (("--not-before", not_before), ("--until", until))
+        again = "".join(f" {option} {text}" for option, text in given if text)
         try:
             result = run_load(
                 context,
@@ -67,6 +86,8 @@ def load(
                 confirm_merges=confirm_merges,
                 strict=strict,
                 canary=canary,
+                hours=hours,
+                again=again,
             )
         except (RemoteError, GateError, Interrupted) as error:
             tell_stopped(app, context, name, error)
@@ -74,6 +95,16 @@ def load(
         outcome = outcome_of(result, read_not_loaded(context, result))
         send_outcome(context, outcome)
     app.finish(outcome)
+
+
+def _hours_of(context: Context, not_before: str | None, until: str | None) -> SendingHours:
+    """When the load may send. Raises click.UsageError for what is no time."""
+    from migrate.hours import sending_hours
+
+    try:
+        return sending_hours(not_before, until, context.project.octolis.quiet_hours, context.now())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def read_not_loaded(context: Context, result: LoadResult) -> Mapping[str, int]:
@@ -120,7 +151,9 @@ def tell_stopped(app: App, context: Context, name: str | None, error: MigrateErr
         return
     if result is None:
         return
-    app.achieved = {**summarise_load(result), "next": f"migrate load --plan {result.plan}"}
+    following = error.hint if isinstance(error, Interrupted) else None
+    following = following or f"migrate load --plan {result.plan}"
+    app.achieved = {**summarise_load(result), "next": following}
     if not app.as_json:
         click.echo(render_load(result), err=True)
     status = "interrupted" if error.exit_code == 130 else "stopped"

@@ -93,6 +93,7 @@ def plan(  # noqa: PLR0913, PLR0917  # one parameter an option
     plan; the rest is counted as `outside`. Parts may overlap: what one has sent the next finds unchanged.
     """
     from migrate.app.pipeline import run_plan
+    from migrate.report.hours import render_hours, summarise_hours
     from migrate.report.plan import render_plan, summarise_plan
 
     scope = _scope_of(sample, seed, sources, first_day, last_day, field)
@@ -108,13 +109,17 @@ def plan(  # noqa: PLR0913, PLR0917  # one parameter an option
             target=target,
         )
         text, delta = _tell_delta(context, made.document.snapshot.name, base)
+        begins = context.now()
+    quiet = context.project.octolis.quiet_hours
+    within = summarise_hours(made.document.forecast, quiet, begins)
+    hours = render_hours(made.document.forecast, quiet, begins)
     broken = any(finding.verdict == "broken" for finding in made.document.gates)
     rejected = any(dataset.rejected for dataset in made.document.datasets.values())
     app.finish(
         CommandOutcome(
             command="plan",
-            text="\n\n".join([*text, render_plan(made)]),
-            data={**summarise_plan(made), "state": "planned", **delta},
+            text="\n\n".join([*text, render_plan(made), *hours]),
+            data={**summarise_plan(made), "state": "planned", **delta, "hours": within},
             exit_code=3 if rejected else 0,
             status="done, with rejected rows" if rejected else "done",
             next=f"migrate {'diff' if broken else 'load'} --plan {made.name}",

@@ -44,14 +44,12 @@ def summarise_cutover(cutover: Cutover) -> dict[str, Any]:
                 "stage": step.stage,
                 "part": step.part,
                 "from": begins.isoformat(timespec="seconds"),
-                "until": (begins + timedelta(seconds=step.forecast_s)).isoformat(
-                    timespec="seconds"
-                ),
+                "until": ends.isoformat(timespec="seconds"),
                 "forecast_seconds": round(step.forecast_s, 3),
                 "actual_seconds": step.actual_s,
                 "basis": step.basis,
             }
-            for step, begins in zip(night.steps, night.begins(), strict=True)
+            for step, begins, ends in zip(night.steps, night.begins(), night.ends(), strict=True)
         ],
     }
 
@@ -107,8 +105,11 @@ def _clock(moment: datetime) -> str:
 
 
 def _end(night: Night) -> str:
-    total = format_duration(night.forecast_s)
+    total = format_duration((night.freeze_ends - night.start).total_seconds())
     head = f"Freeze from {night.start:%H:%M}; by the forecast it ends at {night.freeze_ends:%H:%M:%S} ({total})."
+    if night.quiet:
+        told = ", ".join(hours.told for hours in night.quiet)
+        head += f"\nThe load rests in the quiet hours {told}."
     if night.actual_s is None:
         return head
     ended = night.start + timedelta(seconds=night.actual_s)

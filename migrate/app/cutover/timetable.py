@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from migrate.hours import DailyHours, SendingHours
 from migrate.names import BATCH_ROWS
 from migrate.plan.cost import forecast_cost
 from migrate.source.page_tails import count_tails
@@ -48,21 +49,23 @@ class Night:
     """The timetable. Steps follow each other; `start` has a time zone.
 
     `stages`: how long each stage took as a whole, once it is over; more than its steps, by what lies between them.
+    `quiet`: hours in which the load rests.
     """
 
     start: datetime
     steps: tuple[Step, ...]
     stages: Mapping[str, float]
+    quiet: tuple[DailyHours, ...] = ()
 
     @property
     def forecast_s(self) -> float:
-        """Seconds from the start to the end of the freeze."""
+        """Seconds of work from the start to the end of the freeze, without those in which the load rests."""
         return sum(step.forecast_s for step in self.steps)
 
     @property
     def freeze_ends(self) -> datetime:
         """When the shops may be opened again, by the forecast."""
-        return self.start + timedelta(seconds=self.forecast_s)
+        return self.ends()[-1] if self.steps else self.start
 
     @property
     def actual_s(self) -> float | None:
@@ -71,10 +74,19 @@ class Night:
 
     def begins(self) -> list[datetime]:
         """When each step begins, by the forecast."""
+        return [begins for begins, _ in self._times()]
+
+    def ends(self) -> list[datetime]:
+        """When each step ends, by the forecast."""
+        return [ends for _, ends in self._times()]
+
+    def _times(self) -> list[tuple[datetime, datetime]]:
         times, now = [], self.start
         for step in self.steps:
-            times.append(now)
-            now += timedelta(seconds=step.forecast_s)
+            hours = SendingHours(quiet=self.quiet if step.stage == "load" else ())
+            begins = hours.opens_at(now)
+            now = hours.done_at(begins, step.forecast_s)
+            times.append((begins, now))
         return times
 
     def with_stage(self, stage: Stage, steps: Sequence[Step]) -> Night:
@@ -121,7 +133,7 @@ def expect_night(known: CutoverHistory, project: Project, start: datetime) -> Ni
     steps.append(plan_step(known))
     steps += load_steps(expected_batches(known), project, known.told)
     steps.append(reconcile_step(known.planned, known.read, project))
-    return Night(start, tuple(steps), {})
+    return Night(start, tuple(steps), {}, project.octolis.quiet_hours)
 
 
 def extract_step(name: str, result: ResourceResult, settings: Datatrics, snapshot: str) -> Step:
