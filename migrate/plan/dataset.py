@@ -248,10 +248,13 @@ def _count_files(final: Final, written: WrittenDataset) -> tuple[FileCounts, ...
             collapsed=collapsed[part.resource],
             planned=written.counts.resources[part.resource],
         )
-        outside = counts.read - counts.accounted
-        if outside < 0 or (outside and final.base is None):
-            raise AssertionError(f"{counts.file}: what became of its rows is not what was read")
-        found.append(counts.model_copy(update={"outside_delta": outside}))
+        left = "outside" if final.base is None else "outside_delta"
+        found.append(counts.model_copy(update={left: counts.read - counts.accounted}))
+    outside = [one.outside + one.outside_delta for one in found]
+    if min(outside) < 0 or sum(outside) != final.outside:
+        raise AssertionError(
+            f"{final.mapping.dataset}: a file's counts are not what was read of it"
+        )
     return tuple(found)
 
 

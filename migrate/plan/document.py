@@ -216,6 +216,7 @@ class FileCounts(_Part):
     waiting: int
     collapsed: int
     planned: int
+    outside: int = 0
     outside_delta: int = 0
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx
@@ -21,7 +21,9 @@ from migrate.app.reconcile import run_reconcile
 from migrate.app.totals import prove_totals
 from migrate.app.trace import run_trace
 from migrate.load.ledger_notes import Discarded, LedgerNotes
+from migrate.plan.document import PartOf
 from migrate.plan.open_plan import Plan
+from migrate.plan.request import SampleAsked
 from migrate.report.diff_page import open_report, write_page
 from migrate.report.plan import render_plan
 from tests.app.night_stage import Shop
@@ -425,3 +427,23 @@ def test_a_report_tells_what_became_of_each_file(shop: Shop, tmp_path: Path) -> 
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "of these contacts.profiles.yaml" in page
     assert "of these a.buyers.yaml" in page
+
+
+@pytest.mark.parametrize("scope", [SampleAsked(2), PartOf(first_day=date(2024, 1, 15))])
+def test_a_sample_and_a_part_have_both_files(shop: Shop, scope: SampleAsked | PartOf) -> None:
+    """Records outside it are counted by file, and what is planned is to the byte what the whole plan would send."""
+    context = shop.context()
+    run_extract(context, RESOURCES, "first")
+    whole = run_plan(context, DATASETS, snapshot="first", name="whole", offline=True)
+    plan = run_plan(context, DATASETS, snapshot="first", name="some", scope=scope)
+    for dataset in DATASETS:
+        every, some = payloads(whole, dataset), payloads(plan, dataset)
+        assert some.items() <= every.items()
+    counts = plan.document.datasets["contacts"]
+    assert 0 < counts.planned < 4
+    assert sum(one.planned for one in counts.files) == counts.planned
+    assert sum(one.read for one in counts.files) == counts.read
+    run_load(context, name="some")
+    for result in run_reconcile(context, "some", deep=True, wait_s=0).datasets.values():
+        assert result.deep is not None
+        assert (result.deep.verdict, result.deep.extra) == ("match", 0)
