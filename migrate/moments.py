@@ -86,7 +86,17 @@ def is_later(first: str | None, second: str | None) -> bool | None:
         right = other.get(convention, other.get(PLAIN))
         if left and right:
             orders.add(_order(left, right))
+    # as records of one key are ranked: each text by itself, days before months
+    likely, other_likely = _likely(mine), _likely(other)
+    if likely and other_likely:
+        orders.add(_order(likely, other_likely))
     return orders.pop() if len(orders) == 1 else None
+
+
+def _likely(moments: Mapping[str, Moment]) -> Moment | None:
+    """What a text means where nothing else is known of it."""
+    found = (moments.get(convention) for convention in (DAY_FIRST, PLAIN, MONTH_FIRST))
+    return next((moment for moment in found if moment is not None), None)
 
 
 @lru_cache(maxsize=4_096)

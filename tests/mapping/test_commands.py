@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from migrate.cli.app import App
 from migrate.cli.main import cli
 from migrate.errors import MappingError, MigrateError
+from migrate.mapping.examples import failing_examples
 from migrate.mapping.files import read_mapping
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.known_fields import DATASETS
 from migrate.mapping.proposal import propose
 from migrate.mapping.survey import survey_records
+from migrate.mapping.transform import Settings
 from migrate.project import start_project
 from migrate.snapshot.layout import Manifest, ResourceResult, SealedResource
 from migrate.snapshot.records import add_fields, identify_page
@@ -368,3 +370,41 @@ def test_all_problems_of_all_phases_are_told_in_one_round(project: Path) -> None
         "10:21: columns.a.sql", "11:3: columns.b", "6:39: collapse.source_order.0",
     ):  # fmt: skip
         assert f"bad.yaml:{what}" in output
+
+
+@pytest.mark.parametrize("resource", sorted(RESOURCES))
+def test_a_proposal_ends_with_examples_that_hold(project: Path, resource: str) -> None:
+    """What is proposed has examples of records, masked, and each comes out as it says."""
+    file = Path(summary(project, "mapping", "new", resource)["file"])
+    made = read_mapping(file)
+    assert made.examples
+    assert failing_examples(made, Settings()) == []
+    shown = file.read_text(encoding="utf-8").partition("examples:")[2]
+    for value in ("Jan", "0612345678", "example.com", "192.0.2.7"):
+        assert value.lower() not in shown.lower()
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_a_record_is_printed_as_an_example_of_its_file(project: Path, shown: bool) -> None:
+    """`--as-example ID` prints an entry that holds once it stands in the file; its values only with `--show-values`."""
+    file = Path(summary(project, "mapping", "new", "profiles")["file"])
+    record = next(iter(_records()["profiles"]))
+    options = ["--show-values"] if shown else []
+    name = str(record["profileid"])
+    found = summary(project, "mapping", "preview", str(file), "--as-example", name, *options)
+    text = file.read_text(encoding="utf-8").partition("examples:")[0]
+    file.write_text(f"{text}examples:\n{found['example']}\n", encoding="utf-8")
+    (example,) = read_mapping(file).examples
+    assert failing_examples(read_mapping(file), Settings()) == []
+    assert example.record is not None
+    assert (example.record["profileid"] == record["profileid"]) is shown
+    assert example.record.keys() == record.keys()
+
+
+def test_an_example_of_nobody_is_a_usage_error(project: Path) -> None:
+    """An id that the snapshot does not have ends with exit code 2 and says so."""
+    file = summary(project, "mapping", "new", "profiles")["file"]
+    done = run(project, "mapping", "preview", file, "--as-example", "nobody")
+    assert isinstance(done.exception, MigrateError)
+    assert done.exception.exit_code == 2
+    assert "has no record 'nobody' of profiles" in str(done.exception)
