@@ -11,6 +11,7 @@ from migrate.errors import Damaged, Stale, WorkspaceError
 from migrate.load import ledger_schema
 from migrate.load.ledger import Ledger
 from migrate.load.ledger_opening import PlannedDataset
+from migrate.load.ledger_tables import STEPS
 from migrate.load.ledger_view import LedgerView
 from migrate.target.answer import Answer
 from migrate.target.results import Rejected, SentRecord, Written
@@ -247,8 +248,12 @@ def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(tmp_path):
     """What was written by the first format stays, and the tables that came later are added."""
     file = tmp_path / "ledger.sqlite"
     with sqlite3.connect(file) as db:
-        db.executescript(ledger_schema._FIRST)
+        db.executescript(STEPS[0])
         db.execute("INSERT INTO plans (name, begun_at) VALUES ('old', 1)")
+        db.execute("INSERT INTO datasets VALUES (1, 1, 'contacts', 'id', 0, 5, NULL, 0)")
+        db.execute("INSERT INTO batches (dataset, batch, rows, state) VALUES (1, 0, 1, 'acked')")
+        record = "'written', 'create', 'm1', NULL, NULL, NULL, NULL, NULL, 7.0"
+        db.execute(f"INSERT INTO records VALUES (1, 0, 0, 'k', {record})")
         db.execute(f"PRAGMA application_id = {ledger_schema.APPLICATION_ID}")
         db.execute("PRAGMA user_version = 1")
     db.close()
@@ -256,11 +261,14 @@ def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(tmp_path):
         assert view.plans() == ["old"]
     with Ledger(file) as opened:
         opened.open_plan("p", PLAN)
-        opened.open_plan("old", PLAN, "its hash")
+        of_one = [PlannedDataset("contacts", "id", [1])]
+        opened.open_plan("old", of_one, "its hash")
         with pytest.raises(Stale):
-            opened.open_plan("old", PLAN, "another hash")
+            opened.open_plan("old", of_one, "another hash")
     with LedgerView(file) as view:
         assert view.plans() == ["old", "p"]
+        [record] = view.settled("old", "contacts")
+        assert (record.key, record.masterid, record.settled_at) == ("k", "m1", 7.0)
         assert view.count_marks("p", "contacts") == []
 
 

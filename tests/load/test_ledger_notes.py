@@ -14,6 +14,7 @@ from migrate.load import ledger_schema
 from migrate.load.ledger import Ledger
 from migrate.load.ledger_notes import Discarded, LedgerNotes, PlanEvent, RunBegun
 from migrate.load.ledger_opening import PlannedDataset
+from migrate.load.ledger_tables import STEPS
 from migrate.load.ledger_view import LedgerView
 from migrate.load.standing import Standing, judge_standing, refuse_load
 from migrate.target.results import SentRecord, Written
@@ -218,7 +219,7 @@ def test_marks_of_rejects(file: Path, notes: LedgerNotes) -> None:
 def test_an_undo_of_an_earlier_version(file: Path) -> None:
     """The version before told undos by their names only; they are known by the plan they take back from now on."""
     with sqlite3.connect(file) as db:
-        for step in ledger_schema._STEPS[:4]:
+        for step in STEPS[:4]:
             db.executescript(step)
         names = ["a-b", "undo-a-b-20261129-101500", "undo-a-b-20261129-101500-2", "undo-list"]
         db.executemany(
