@@ -15,9 +15,10 @@ from migrate.app.as_loaded import as_loaded
 from migrate.app.not_loaded import not_begun, read_totals
 from migrate.app.standing import read_standing
 from migrate.app.target_client import reading_folder, readings_folder, sleeper
-from migrate.app.undo_lists import RestoredDataset, write_left, write_lists
+from migrate.app.undo_lists import RestoredDataset, write_foreign, write_left, write_lists
 from migrate.errors import Interrupted, MigrateError, UsageError
 from migrate.load.ledger_notes import LedgerNotes, PlanEvent
+from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import load
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.names import MASTERID
@@ -63,7 +64,8 @@ class Undo:
 
     `restored`: records that were written back, `partly` of them, or others, keep columns that cannot be given back;
     `refused`: records that the target did not take at all; `verified`: records that read back as they were.
-    `not_loaded`: records that were never sent, of datasets whose load was not begun.
+    `not_loaded`: records that were never sent, of datasets whose load was not begun. `foreign`: by dataset the records
+    that others were seen to write between the plan's reading and the end of its load; they are listed.
     """
 
     plan: str
@@ -74,6 +76,7 @@ class Undo:
     partly: int = 0
     refused: int = 0
     not_loaded: Mapping[str, int] = field(default_factory=dict)
+    foreign: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan_undo(context: Context, name: str | None, datasets: Sequence[str] = ()) -> Undo:
@@ -83,8 +86,10 @@ def plan_undo(context: Context, name: str | None, datasets: Sequence[str] = ()) 
     with _client(context) as client:
         found = _split(context, client, plan, datasets)
     lists = write_lists(context.workspace.exports / plan.name, found)
+    foreign = _list_foreign(context, plan, found, lists)
     _forget(context, plan)
-    return Undo(plan.name, found, tuple(lists), not_loaded=_never_sent(context, plan))
+    not_loaded = _never_sent(context, plan)
+    return Undo(plan.name, found, tuple(lists), not_loaded=not_loaded, foreign=foreign)
 
 
 def run_undo(
@@ -108,6 +113,7 @@ def run_undo(
             found = _split(context, client, plan, datasets)
             folder = context.workspace.exports / plan.name
             lists = write_lists(folder, found)
+            foreign = _list_foreign(context, plan, found, lists)
             taken = [_restore(context, client, plan, entry) for entry in found]
             verified = sum(_verify(context, client, plan, entry, wait_s) for entry in taken)
     except Interrupted as error:
@@ -122,6 +128,7 @@ def run_undo(
         partly=sum(entry.partly for entry in taken),
         refused=sum(len(entry.refused) for entry in taken),
         not_loaded=_never_sent(context, plan),
+        foreign=foreign,
     )
     _note_undone(context, plan, done, datasets)
     _forget(context, plan)
@@ -139,6 +146,20 @@ def _note_undone(context: Context, plan: Plan, done: Undo, datasets: Sequence[st
     scope = "part" if is_part or done.verified != done.restored else "whole"
     with LedgerNotes(context.workspace.ledger) as notes:
         notes.note_event(PlanEvent(plan.name, "undone", records=done.restored, scope=scope))
+
+
+def _list_foreign(
+    context: Context, plan: Plan, datasets: Sequence[DatasetUndo], lists: list[Path]
+) -> dict[str, int]:
+    """How many records of each dataset others were seen to write; adds the files that name them to `lists`."""
+    folder, counts = context.workspace.exports / plan.name, {}
+    with LedgerView(context.workspace.ledger) as view:
+        for entry in datasets:
+            edits = view.foreign_records(plan.name, entry.dataset)
+            lists += write_foreign(folder, entry, edits)
+            if edits:
+                counts[entry.dataset] = len(edits)
+    return counts
 
 
 def _never_sent(context: Context, plan: Plan) -> Mapping[str, int]:

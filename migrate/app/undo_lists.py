@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
@@ -74,6 +75,22 @@ def write_lists(folder: Path, found: Sequence[DatasetUndo]) -> list[Path]:
         for what, headers, rows in _lists(entry):
             files += _write_list(folder / f"undo-{what}-{entry.dataset}.csv", entry, headers, rows)
     return files
+
+
+def write_foreign(
+    folder: Path, entry: DatasetUndo, edits: Sequence[tuple[str, bool, float]]
+) -> list[Path]:
+    """Records that others were seen to write around the load: what an undo gives back there may be theirs."""
+    rows = (
+        (masterid, "yes" if is_planned else "no", _moment(seen_at))
+        for masterid, is_planned, seen_at in edits
+    )
+    name = f"undo-foreign-{entry.dataset}.csv"
+    return _write_list(folder / name, entry, ("of_the_plan", "seen_at"), rows)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def write_left(folder: Path, done: RestoredDataset) -> list[Path]:

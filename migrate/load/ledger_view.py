@@ -263,6 +263,16 @@ class LedgerView:
             found = self._connection.execute(query, (plan,)).fetchall()
         return {name: (int(planned), int(others)) for name, planned, others in found}
 
+    def foreign_records(self, plan: str, dataset: str) -> list[tuple[str, bool, float]]:
+        """The same one by one: masterid, whether the plan sends it, and when it was seen (seconds since 1970)."""
+        query = (
+            "SELECT f.masterid, f.planned, f.seen_at FROM foreign_edits f JOIN datasets d ON d.id = f.dataset"
+            " JOIN plans p ON p.id = d.plan WHERE p.name = ? AND d.name = ? ORDER BY f.seen_at, f.masterid"
+        )
+        with ledger_schema.translated(self.file):
+            rows = self._connection.execute(query, (plan, dataset)).fetchall()
+        return [(masterid, bool(planned), seen_at) for masterid, planned, seen_at in rows]
+
     def count_marks(self, plan: str, dataset: str) -> list[CountMark]:
         """What was counted in the middle of the load, oldest first."""
         query = (

@@ -27,6 +27,7 @@ def summarise_undo(undo: Undo) -> dict[str, Any]:
         "partly": undo.partly,
         "refused": undo.refused,
         "not_loaded": dict(undo.not_loaded),
+        "foreign": dict(undo.foreign),
     }
 
 
@@ -71,6 +72,12 @@ def render_undo(undo: Undo) -> str:
         for entry in undo.datasets
         if entry.unsettled
     ]
+    if undo.foreign:
+        counts = ", ".join(f"{name}: {count:,}" for name, count in undo.foreign.items())
+        parts.append(
+            "Others were seen to write between the plan's reading and the end of its load: what is given back may "
+            f"not be what was there just before. They are listed ({counts})."
+        )
     if undo.not_loaded:
         parts.append(say_not_loaded(undo.not_loaded))
     if undo.restored is not None:

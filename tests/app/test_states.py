@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from migrate.app.standing import read_standing
 from migrate.app.status import read_status
 from migrate.app.trace import run_trace
 from migrate.app.undo import run_undo
-from migrate.config import load_project
+from migrate.config import Limit, load_project
 from migrate.errors import Damaged, Stale
 from migrate.plan.open_plan import check_fresh, open_plan
 from migrate.project import start_project
 from migrate.report.reconcile import judge_reconciliation
 from migrate.report.status import render_status, summarise_status
+from migrate.report.undo import render_undo, summarise_undo
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
 from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
@@ -229,3 +231,23 @@ def test_the_texts_of_a_plan_are_not_edited(shop: Shop) -> None:
     (shop.workspace.plans / "a" / "mappings" / "contacts.yaml").write_text(MAPPING + "# touched\n")
     with pytest.raises(Damaged, match=r"contacts.yaml is not what plan.json says"):
         run_undo(shop.context, "a", wait_s=0)
+
+
+def test_an_undo_names_what_others_have_written(shop: Shop) -> None:
+    """Records that others changed between the reading and the load are counted and listed: theirs is what is lost."""
+    gates = shop.context.project.gates.model_copy(
+        update={"max_target_change": Limit(text="5", number=5)}
+    )
+    project = shop.context.project.model_copy(update={"gates": gates})
+    shop.context = replace(shop.context, project=project)
+    shop.plan("a")
+    shop.write([{"contact_key": str(n), "city": "Theirs"} for n in (3, 4)])
+    shop.load("a")
+    done = run_undo(shop.context, "a", wait_s=0)
+    assert (done.restored, done.foreign) == (10, {"contacts": 2})
+    [file] = [file for file in done.lists if file.name == "undo-foreign-contacts.csv"]
+    lines = file.read_text("utf-8-sig").splitlines()
+    assert lines[0] == '"dataset_id","masterid","of_the_plan","seen_at"'
+    assert [line.split(",")[2] for line in lines[1:]] == ['"yes"', '"yes"']
+    assert "Others were seen to write" in render_undo(done)
+    assert summarise_undo(done)["foreign"] == {"contacts": 2}

@@ -1,4 +1,4 @@
-"""Loads one dataset in a process of its own, so that a test can kill it: URL WORKSPACE RECORDS ROWS BATCHES."""
+"""Loads one dataset in a process of its own, so that a test can kill it: URL WORKSPACE RECORDS ROWS BATCHES CANARY."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pydantic import SecretStr
 
 from migrate.config import Gates, Octolis
 from migrate.errors import MigrateError
-from migrate.load.loader import load
+from migrate.load.loader import Options, load
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.progress import Silence
 from migrate.target.client import TargetClient
 from migrate.workspace import Workspace
 
 
-def main(url: str, root: str, records: str, rows: str, batches: str) -> int:
+def main(url: str, root: str, records: str, rows: str, batches: str, canary: str) -> int:
     """The exit code of the load."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -41,7 +41,8 @@ def main(url: str, root: str, records: str, rows: str, batches: str) -> int:
         settings, keys, state_file=workspace.root / "budget.json", stop=stop
     ) as client:
         try:
-            load(client, workspace, plan, Gates(), Silence(), stop)
+            options = Options(canary=int(canary))
+            load(client, workspace, plan, Gates(), Silence(), stop, options=options)
         except MigrateError as error:
             sys.stderr.write(f"{type(error).__name__}: {error} | {error.hint}\n")
             return error.exit_code

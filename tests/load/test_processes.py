@@ -30,13 +30,14 @@ def start(start_sandbox, make_plan, contacts, workspace):
 
     started: list[Process] = []
 
-    def go() -> Process:
+    def go(canary: int = 0) -> Process:
         arguments = (
             box.octolis_url,
             str(workspace.root),
             str(dataset.records),
             str(dataset.rows),
             str(BATCHES),
+            str(canary),
         )
         started.append(forked.start([str(PROGRAM), *arguments], ROOT, os.environ))
         return started[-1]
@@ -124,3 +125,40 @@ def test_two_at_once(start):
     set_faults(box)
     assert finish(first) == (0, "")
     assert batches_taken(box) == BATCHES
+
+
+def faults_met(box: Any) -> int:
+    """The requests that met a fault."""
+    requests = httpx.get(f"{box.url}/_sandbox/state").json()["requests"]
+    return sum(requests.get("octolis", {}).get("fault", {}).values())
+
+
+@pytest.mark.parametrize(
+    ("faults", "is_known"),
+    [
+        (("octolis:500@path=*records/*-*",), True),
+        (("octolis:reset-after@path=*batch,at=1", "octolis:503@path=*batch"), False),
+    ],
+    ids=["while it is read back", "before its answer"],
+)
+def test_killed_in_the_canary(start, workspace, faults, is_known):
+    """The next call goes on with the canary: it is written once more only where no answer had come."""
+    box, go = start
+    set_faults(box, *faults)
+    process = go(canary=1)
+    # Its reading, or its second try, fails as long as it is asked for: it is in the middle of the canary.
+    wait_until(lambda: faults_met(box) >= 2 or process.poll() is not None)
+    assert process.poll() is None
+    process.kill()
+    finish(process)
+    known = totals_of(workspace)
+    assert (known.written, known.batches_done) == (int(is_known), 0)
+    set_faults(box)
+    assert finish(go(canary=1)) == (0, "")
+    totals = totals_of(workspace)
+    assert (totals.written, totals.created, totals.open) == (BATCHES * ROWS, BATCHES * ROWS, 0)
+    count = httpx.get(f"{box.url}/_sandbox/state").json()["datasets"]["contacts"]["count"]
+    assert count == BATCHES * ROWS
+    assert batches_taken(box) <= BATCHES + 1 + (not is_known)
+    with LedgerView(workspace.ledger) as view:
+        assert view.canaries("first")["contacts"].verdict == "kept"

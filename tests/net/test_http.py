@@ -235,15 +235,73 @@ def under_tls(files: tuple[Path, Path], answer: Answer) -> Answer:
     return speak
 
 
-def test_a_certificate_that_is_not_to_be_trusted_is_final(certificate: tuple[Path, Path]) -> None:
-    """No second try makes it trustworthy: this one asks for a human being at once."""
-    speak = under_tls(certificate, lambda _connection: None)
+AUTHORITY = """
+[ca]
+default_ca = own
+[own]
+database = index.txt
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = names
+x509_extensions = extensions
+[names]
+commonName = supplied
+[extensions]
+subjectAltName = {name}
+"""
+
+
+def make_certificate(folder: Path, name: str, until: str) -> tuple[Path, Path]:
+    """A self-signed certificate of a host since 2020, and its key; `until`: when it ends, as ASN.1 spells it."""
+    tool = shutil.which("openssl")
+    if tool is None:
+        pytest.skip("makes a certificate with the openssl command")
+    (folder / "ca.cnf").write_text(AUTHORITY.format(name=name))
+    (folder / "index.txt").touch()
+    (folder / "serial").write_text("01")
+    times = ["-startdate", "20200101000000Z", "-enddate", until]
+    asking = ["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    signing = ["ca", "-batch", "-selfsign", "-config", "ca.cnf", "-keyfile", "key.pem", *times]
+    for words in (
+        [*asking, "-keyout", "key.pem", "-out", "asked.csr"],
+        [*signing, "-in", "asked.csr", "-out", "certificate.pem", "-notext"],
+    ):
+        subprocess.run([tool, *words], cwd=folder, check=True, capture_output=True)
+    return folder / "certificate.pem", folder / "key.pem"
+
+
+@pytest.mark.parametrize(
+    ("name", "until", "is_known", "reason", "hint"),
+    [
+        ("IP:127.0.0.1", "20990101000000Z", False, "self.signed certificate", "SSL_CERT_FILE"),
+        (
+            "IP:127.0.0.1",
+            "20200102000000Z",
+            True,
+            "certificate has expired",
+            "this machine's clock",
+        ),
+        ("IP:127.0.0.9", "20990101000000Z", True, "IP address mismatch", "another host's"),
+    ],
+    ids=["self-signed", "expired", "another host's"],
+)
+def test_a_certificate_that_is_not_to_be_trusted_is_final(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, until: str, is_known: bool,
+    reason: str, hint: str,
+) -> None:  # fmt: skip
+    """No second try makes it trustworthy: the reason and what to look at, for a human being, at once."""
+    files = make_certificate(tmp_path, name, until)
+    if is_known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))
+    speak = under_tls(files, lambda _connection: None)
     with (
         listening(speak) as place,
         contextlib.closing(remote(f"https://{place}")) as service,
-        pytest.raises(Unreachable, match="no trustworthy TLS connection"),
+        pytest.raises(Unreachable, match=f"no trustworthy TLS connection to .*{reason}") as caught,
     ):
         service.send("POST", "/x", body=b"{}")
+    assert hint in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
