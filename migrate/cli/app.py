@@ -67,6 +67,7 @@ class App:
     stop: threading.Event = field(default_factory=threading.Event)
     achieved: Mapping[str, Any] = field(default_factory=dict)
     """What a command that fails has to tell all the same: joins the JSON object of the failure."""
+    workspace: Workspace | None = None
     run: RunRecord | None = None
     stopped_by: str | None = None
 
@@ -87,6 +88,7 @@ class App:
         from migrate.workspace import Workspace
 
         workspace = Workspace.of(project)
+        self.workspace = workspace
         workspace.forces_unlock = self.force_unlock
         # Before a byte is read or written: no command goes where a link in the workspace would lead it.
         check_links(workspace.root)

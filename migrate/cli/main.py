@@ -157,10 +157,24 @@ def _call(app: App) -> int:
             name, Damaged(what, hint="migrate status --verbose; its log names the place")
         )
     except Exception:
-        # A bug: its traceback is for stderr, and for whoever gets the log.
+        # A bug, or a file that is not what it was: the traceback is for the log, and of a bug for stderr as well.
         logging.getLogger(__name__).exception("%s ended with a bug", name)
-        raise
+        damage = _find_damage(app)
+        if damage is None:
+            raise
+        return app.fail(name, damage)
     return result if isinstance(result, int) else 0
+
+
+def _find_damage(app: App) -> MigrateError | None:
+    if app.workspace is None:
+        return None
+    from migrate.app.damage import find_damage
+
+    # Whatever goes wrong here, the bug is what its user should see.
+    with contextlib.suppress(Exception):
+        return find_damage(app.workspace)
+    return None
 
 
 def _print_usage_error(name: str, error: click.ClickException) -> None:

@@ -6,6 +6,7 @@ name with two dots, a value of another kind) is read by `record`, value by value
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ SOURCE, ID, PLACE, ORDER, LEFT, LEFT_AT = (
     "_source", "_id", "_position", "_order", "_left", "_left_at",
 )  # fmt: skip
 _FIRST = 50
+_TAKEN_NAME = re.compile(r'[^"\\\x00-\x1f]*')
 _NOTHING = msgspec.Raw(b"")
 _LISTS = msgspec.json.Decoder(list[list[msgspec.Raw]])
 _EMPTY = (None, "", "[]", "{}")
@@ -219,6 +221,9 @@ def _members(
     closed = {name: name in every and name not in literal and seen[name] for name in seen}
     opened = {name: name not in literal and seen.get(name, True) for name in every}
     for kinds, is_closed in ((closed, True), (opened, False), (dict.fromkeys(every, False), False)):
+        # msgspec takes no name with a quote or a control character in it.
+        if not all(map(_TAKEN_NAME.fullmatch, kinds)):
+            continue
         try:
             rows = _decoder(tuple(kinds.items()), is_closed).decode(data)
         except msgspec.ValidationError:
