@@ -8,10 +8,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from migrate.config_values import (
     LOOPBACK,
@@ -24,6 +24,7 @@ from migrate.config_values import (
     QuietHours,
     StoreUrl,
     Url,
+    VariableName,
     Zones,
 )
 from migrate.errors import ConfigError, UsageError
@@ -88,6 +89,35 @@ class Webhook(_Section):
     headers: dict[str, str] = {}
 
 
+class OutgoingWebhook(_Section):
+    """A webhook of somebody's own that is told how commands end. Units: minutes; `every_minutes` 0 is never.
+
+    `url_env`: the variable that holds the address, where that is a secret. `secret_env`: the variable with the secret
+    that the body is signed by. `body`: all numbers, or one sentence under `text`, as chat services take it.
+    """
+
+    url: Url | None = None
+    url_env: VariableName | None = None
+    secret_env: VariableName | None = None
+    events: tuple[Literal["end", "stop", "gate", "pending"], ...] = (
+        "end",
+        "stop",
+        "gate",
+        "pending",
+    )
+    every_minutes: float = Field(0, ge=0)
+    body: Literal["numbers", "text"] = "numbers"
+    headers: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> Self:
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError(
+                "give its address as url, or the name of a variable that holds it as url_env"
+            )
+        return self
+
+
 class DatasetTotals(_Section):
     """Columns of a dataset that its totals are made of; an empty `amount`: it has no totals on purpose."""
 
@@ -131,7 +161,7 @@ class Target(_Section):
     `keys_env`: the variable with its keys; without it they are the usual ones.
     """
 
-    keys_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    keys_env: VariableName | None = None
     base_url: Url | None = None
     limit_speed: float | None = Field(None, gt=0)
     datasets: dict[str, Annotated[str, Field(min_length=1, max_length=200)]]
@@ -183,6 +213,7 @@ class Project(_Section):
     datatrics: Datatrics
     octolis: Octolis = Octolis()
     targets: dict[str, Target] = {}
+    webhooks: dict[str, OutgoingWebhook] = {}
     gates: Gates = Gates()
     target: str | None = Field(None, exclude=True)
     file: Path = Field(Path("migrate.toml"), exclude=True)
@@ -252,10 +283,18 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
                 folder / ".env",
                 environ,
                 service_of(project.datatrics.project_id) if project.keyring else None,
-                [other.keys_env for other in project.targets.values() if other.keys_env],
+                _variables_of(project),
             ),
         }
     )
+
+
+def _variables_of(project: Project) -> list[str]:
+    """The further variables that the project file names."""
+    named = [other.keys_env for other in project.targets.values()]
+    for webhook in project.webhooks.values():
+        named += [webhook.url_env, webhook.secret_env]
+    return [name for name in named if name is not None]
 
 
 def _own_path(file: Path, key: str, path: Path) -> Path:

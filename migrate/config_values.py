@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from migrate.hours import DailyHours, parse_hours
 
@@ -158,5 +158,6 @@ LossLimits = Annotated[
 ]
 Url = Annotated[str, AfterValidator(_checked_url)]
 StoreUrl = Annotated[str, AfterValidator(_checked_store)]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 QuietHours = Annotated[tuple[DailyHours, ...], BeforeValidator(_parse_hours)]
 Zones = Annotated[dict[str, str], AfterValidator(_checked_zones)]

@@ -88,6 +88,14 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # [targets.test.datasets]
 # contacts = "<dataset id>"
 
+# Anybody else who is to hear of ends, stops, gates and pending counts: numbers only, never a value. See docs/load.md.
+# [webhooks.team]
+# url_env = "TEAM_WEBHOOK_URL"  # or url = "https://..." where the address is no secret
+# secret_env = "TEAM_WEBHOOK_SECRET"   # signs the body
+# events = ["end", "stop", "gate", "pending"]
+# every_minutes = 30            # also while a load runs
+# body = "text"                 # one sentence for a chat, instead of numbers
+
 # A summary is sent to this webhook at the end of a run.
 # [octolis.webhooks.notify]
 # id = "..."

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from migrate.app.target_client import open_target
+from migrate.app.webhooks import message_of, tell_webhooks
 from migrate.config import SUMMARY_WEBHOOK
 from migrate.errors import MigrateError
 
@@ -18,7 +19,13 @@ _NOTIFY_BUDGET_S = 30.0
 
 
 def send_summary(context: Context, summary: Mapping[str, object]) -> None:
-    """Sends the summary to the webhook `notify`, where one is configured; that it fails is a note and no error."""
+    """Tells the webhooks of the project how a command ended; that it fails is a note and no error."""
+    tell_webhooks(context, message_of(summary, context.now()))
+    _send_to_notify(context, summary)
+
+
+def _send_to_notify(context: Context, summary: Mapping[str, object]) -> None:
+    """Sends the summary to Octolis's webhook `notify`, where one is configured."""
     webhook = context.project.octolis.webhooks.get(SUMMARY_WEBHOOK)
     if webhook is None:
         return

@@ -203,6 +203,7 @@ def run_load(
     from migrate.app.hours import HourStop, stopped_for_hours, wait_for_hours
     from migrate.app.standing import check_loadable, note_loaded, note_loading
     from migrate.app.target_client import open_target
+    from migrate.app.webhooks import telling_progress
     from migrate.load.loader import Options, load
     from migrate.plan.open_plan import check_fresh, check_gates, open_plan
 
@@ -232,7 +233,8 @@ def run_load(
         options = Options(force_unlock=context.force_unlock, strict=strict, canary=first)
         workspace, progress = context.workspace, context.progress
         try:
-            result = load(client, workspace, to_load, gates, progress, stop, options=options)
+            with telling_progress(context, "load", plan.name):
+                result = load(client, workspace, to_load, gates, progress, stop, options=options)
         except Interrupted:
             if context.stop.is_set() or not stop.is_over():
                 raise

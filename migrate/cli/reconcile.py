@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
+
+if TYPE_CHECKING:
+    from migrate.app.parts import Parts
+    from migrate.plan.open_plan import Plan
 
 
 @command(
@@ -64,11 +70,10 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     from migrate.app.parts import parts_beside
     from migrate.app.reconcile import run_reconcile, summarise_reconciliation
     from migrate.app.totals import count_source, reconcile_with_totals
-    from migrate.plan.open_plan import choose_plan, describe_scope, open_plan
+    from migrate.app.webhooks import message_of, tell_webhooks
+    from migrate.plan.open_plan import choose_plan, open_plan
     from migrate.privacy.mask import workspace_masker
-    from migrate.report.parts import render_parts, summarise_parts
     from migrate.report.reconcile import judge_reconciliation, render_reconciliation
-    from migrate.report.terminal import inert
     from migrate.report.totals import (
         mask_examples,
         render_counts,
@@ -94,15 +99,15 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
         opened = open_plan(context.workspace, found.plan, check_files=False)
         parts = parts_beside(context.workspace, opened)
         mask = None if show_values else workspace_masker(context.workspace.root).mask
-    exit_code, status = judge_reconciliation(found)
+        exit_code, status = judge_reconciliation(found)
+        ended = {"command": "reconcile", "exit_code": exit_code, "status": status}
+        summary = {**ended, **summarise_reconciliation(found)}
+        tell_webhooks(context, message_of(summary, context.now()))
     options = [name for name, on in (("--deep", deep), ("--totals", totals)) if on]
     data, text = summarise_reconciliation(found), render_reconciliation(found, mask)
-    data |= {"scope": describe_scope(opened.document.scope), "target": opened.document.target}
-    if opened.document.scope:
-        text += f"\n\nThe plan is {inert(opened.document.scope.told)}."
-    if parts is not None:
-        data["parts"] = summarise_parts(parts)
-        text += "\n\n" + render_parts(parts)
+    of_what, told_of = _tell_scope(opened, parts)
+    data |= of_what
+    text += told_of
     if totals:
         tables = mask_examples(found.tables, mask)
         totals_data = [*summarise_tables(tables), *summarise_totals(found.totals)]
@@ -122,3 +127,17 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     if not following and status == "pending":
         following = " ".join(["migrate reconcile", *options, f"--plan {found.plan}"])
     app.finish(CommandOutcome("reconcile", text, data, exit_code, status, following or None))
+
+
+def _tell_scope(plan: Plan, parts: Parts | None) -> tuple[dict[str, Any], str]:
+    """What a plan is of and which parts of the whole are in its target: for the JSON object, and as text."""
+    from migrate.plan.open_plan import describe_scope
+    from migrate.report.parts import render_parts, summarise_parts
+    from migrate.report.terminal import inert
+
+    scope = plan.document.scope
+    data = {"scope": describe_scope(scope), "target": plan.document.target}
+    told = f"\n\nThe plan is {inert(scope.told)}." if scope else ""
+    if parts is None:
+        return data, told
+    return {**data, "parts": summarise_parts(parts)}, f"{told}\n\n{render_parts(parts)}"
