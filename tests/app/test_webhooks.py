@@ -83,7 +83,7 @@ SUMMARY = {
     "exit_code": 3,
     "status": "done, with rejected records",
     "datasets": {"contacts": {"written": 1_200, "rejected": 3, "reasons": ["jan@example.org"]}},
-    "exports": "/home/jan/migration/exports/first",
+    "exports": "/srv/jan/migration/exports/first",
     "reasons": [["email jan@example.org is taken", 3]],
 }
 
