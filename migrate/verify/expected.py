@@ -37,7 +37,7 @@ _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
     TOUCHED: pl.Boolean,
     PART: pl.Int64,
 }
-_BATCH_ROWS = 150_000
+_BATCH_ROWS = 100_000
 _NO_ROW = ("id_missing", "each_not_a_list", "empty_element")
 
 

@@ -14,12 +14,12 @@ from migrate.verify.typed import Broken
 
 _SETTINGS: Mapping[str, str] = {
     "threads": "2",
-    "memory_limit": "512MB",
+    "memory_limit": "384MB",
     "error_on_division_by_zero": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-_REMEMBERED = 1 << 16
+_REMEMBERED = 20_000
 
 
 def _initcap(text: str) -> str:
