@@ -182,10 +182,12 @@ def make_consents(chance: Chance) -> Made:
 
 
 def make_alone(chance: Chance) -> Made:
-    """One file that looks nothing up, with a row for each record."""
+    """One file that looks nothing up, with a row for each record under the record's own id."""
     made = Made()
     maker = _Maker(chance, "contacts", chance.pick(RESOURCE_NAMES), made, may_have_each=False)
-    made.mappings["contacts"] = [maker.mapping()]
+    file = maker.mapping()
+    file["columns"]["key"] = {"from": "id", "type": "text"}
+    made.mappings["contacts"] = [file | {"key": ["key"]}]
     return made
 
 
