@@ -11,7 +11,6 @@ from pathlib import Path
 
 import atheris
 
-LONGEST_INPUT = 300_000
 _MOST_MEMORY_MB = 3_000
 
 
@@ -20,7 +19,7 @@ def main() -> None:
     name, folder, seconds, seed = sys.argv[1:]
     # Only what is imported in here tells libFuzzer which of its lines an input reaches.
     with atheris.instrument_imports(include=["migrate"]):
-        from .run import FOUND, LONGEST_S, note_failure, try_one
+        from .run import FOUND, LONGEST_GUIDED, LONGEST_S, note_failure, try_one
         from .targets import CORPUS
 
         target, _seeds = CORPUS[name]
@@ -35,7 +34,7 @@ def main() -> None:
         options = {
             "max_total_time": max(1, round(float(seconds))),
             "seed": int(seed) % (1 << 31) or 1,
-            "max_len": LONGEST_INPUT,
+            "max_len": LONGEST_GUIDED,
             "timeout": round(LONGEST_S),
             "rss_limit_mb": _MOST_MEMORY_MB,
             "artifact_prefix": f"{FOUND}/{name}-",

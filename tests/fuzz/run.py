@@ -23,6 +23,8 @@ from .mutate import TOKENS, mutate
 from .targets import CORPUS, Target
 
 LONGEST_S = 20.0
+LONGEST_GUIDED = 30_000
+"""Bytes of an input of libFuzzer's: what is longer takes most of the time and reaches no other line."""
 FOUND = Path("fuzz-found")
 KEPT = Path("fuzz-corpus")
 _FOUND_LINE = re.compile(rb"^(?:found: |.*Test unit written to )", re.MULTILINE)
@@ -95,7 +97,7 @@ def prepare_corpus(name: str) -> Path:
     """The folder of a target's inputs, with the seeds in it and the words that libFuzzer may put into them."""
     folder = KEPT / name
     folder.mkdir(parents=True, exist_ok=True)
-    for data in CORPUS[name][1]:
+    for data in (seed for seed in CORPUS[name][1] if len(seed) <= LONGEST_GUIDED):
         (folder / hashlib.sha1(data, usedforsecurity=False).hexdigest()).write_bytes(data)
     words = ['"' + "".join(f"\\x{byte:02x}" for byte in word) + '"' for word in TOKENS]
     folder.with_suffix(".dict").write_text("\n".join(words) + "\n")
