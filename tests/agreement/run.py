@@ -2,7 +2,7 @@
 
 A case is one record under one mapping. `--only` names what every mapping should hold where it can, as `each`,
 `STRPOS`, `%y`, `consent by SQL`; `--list` prints the names. Differences are printed with their seed, and the exit code
-is 1. Refused files count for nothing.
+is 1. Refused files count for nothing. Ctrl-C ends it and tells how many cases were tried.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def run(folder: Path, cases: int, seed: int, only: list[str]) -> int:
             tried += RECORDS
         except Refused:
             refused += 1
+        except KeyboardInterrupt:
+            break
         except Exception:  # noqa: BLE001  # an error of Python's is a difference like another
             found = [traceback.format_exc(limit=-4)]
         if found:
