@@ -68,6 +68,10 @@ class KnownState:
         """Whether the plan has read this very state of a record."""
         return self.recent.get(found.masterid) == found.at
 
+    def has_seen(self, found: Modified) -> bool:
+        """Whether the plan has read this state of a record, or nothing that is older could have escaped it."""
+        return found.at < self.latest - _LAG or self.knows(found)
+
 
 def known_state(before: Sequence[Path]) -> KnownState | None:
     """What the files of the target's rows tell of the last modifications.

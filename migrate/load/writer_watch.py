@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from migrate.errors import GateError, MigrateError
-from migrate.load.foreign import Modified, modified_since, writes_beside_ours
+from migrate.load.foreign import (
+    KnownState,
+    Modified,
+    known_state,
+    modified_since,
+    writes_beside_ours,
+)
 from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger
 from migrate.load.planned import DatasetToLoad
@@ -44,6 +50,7 @@ class WriterWatch:
     _marks: dict[str, float] = field(default_factory=dict)
     _looked_at: dict[str, int] = field(default_factory=dict)
     _asked: dict[str, _Look] = field(default_factory=dict)
+    _known: dict[str, KnownState | None] = field(default_factory=dict)
 
     def start(self, totals: Mapping[str, Totals], newest: Mapping[str, datetime]) -> None:
         """Begins where nobody has looked yet: at the first write, or where an earlier run has ended.
@@ -91,10 +98,17 @@ class WriterWatch:
         selection = tuple(dict.fromkeys((MASTERID, "__modified_at__", *keys)))
         return list(modified_since(self.client, dataset.dataset_id, since, selection, PAGE_ROWS))
 
+    def _unread(self, dataset: DatasetToLoad, found: list[Modified]) -> list[Modified]:
+        """Without what the plan has read itself: a look goes back some time, and may reach behind the reading."""
+        if found and dataset.name not in self._known:
+            self._known[dataset.name] = known_state(dataset.before)
+        known = self._known.get(dataset.name)
+        return found if known is None else [one for one in found if not known.has_seen(one)]
+
     def _take(self, dataset: DatasetToLoad, look: _Look) -> GateError | None:
         name, lessons = dataset.name, self.ledger.lessons
         try:
-            found = look.future.result()
+            found = self._unread(dataset, look.future.result())
         except MigrateError:
             # The load itself will say what is wrong with the service; the next look comes in time.
             return None

@@ -132,6 +132,12 @@ def test_patience(records, facts, seconds, step):
     assert judge_failing(failing, seconds, 900.0, Patience(succeeded_at=9.0)) == "wait"
 
 
+def test_patience_at_the_beginning():
+    """Nothing was halved or set aside yet, and nothing has succeeded: whatever fails, it waits."""
+    assert (Patience().halvings, Patience().set_aside) == (0, 0)
+    assert judge_failing(request(8, failures=9), 1.0, 900.0, Patience()) == "wait"
+
+
 @pytest.mark.parametrize(("records", "step", "most"), [(8, "halve", 100), (1, "set aside", 20)])
 def test_patience_is_bounded(records, step, most):
     """Where hundreds of batches fail it is the service, whatever it takes between them."""

@@ -141,6 +141,28 @@ def test_our_own_writes_are_none(ready, run):
     assert "others" not in progress.text
 
 
+def test_what_the_plan_has_read_is_nobodys_edit(ready, run):
+    """A load that is taken up at once looks back behind the plan's reading: what was read there is known."""
+    client, plan = ready
+    calls, upsert = [], client.upsert_batch
+
+    def upsert_batch(dataset_id, body):
+        calls.append(body)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return upsert(dataset_id, body)
+
+    client.upsert_batch = upsert_batch
+    client.settings = client.settings.model_copy(update={"concurrency": 1})
+    options = dataclasses.replace(QUICK, count_every=1)
+    with pytest.raises(KeyboardInterrupt):
+        run(client, plan, options=options)
+    client.upsert_batch, progress = upsert, Sayings()
+    done = run(client, plan, Gates(), progress, options)
+    assert (done.datasets["contacts"].written, dict(done.foreign)) == (30, {})
+    assert "others" not in progress.text
+
+
 def test_a_target_without_times(tmp_path):
     """Nothing is known where the export shows no times of modification, or no row."""
     file = tmp_path / "before.parquet"
