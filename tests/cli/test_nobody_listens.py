@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from migrate.app.pipeline import run_extract, run_plan
 from migrate.cli.app import App
 from migrate.cli.logs import open_log
 from migrate.cli.streams import ForgivingOutput
+from migrate.config import load_project
 from migrate.privacy.secrets import Secrets
+from migrate.project import start_project
+from migrate.sandbox.limits import Limits
+from migrate.sandbox.serve import Sandbox, SandboxSettings
+from tests.harness import SOURCE_KEY, TARGET_KEY, Project, wait_until
+from tests.verify.conftest import make_job
 
 FULL = Path("/dev/full")
 
@@ -136,3 +146,82 @@ def test_a_demo_that_cannot_be_written(bare_project):
     assert done.code == 7, done.stderr
     assert "cannot be written to" in done.stderr
     assert "--dir" in done.stderr
+
+
+MAPPING = """
+version: 1
+dataset: people
+resource: profiles
+key: [key]
+columns:
+  key: {{from: id, type: text}}
+  pad: {{value: "{pad}", type: text}}
+"""
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Iterator[Project]:
+    """A project with a plan of twenty records, each of which is a batch of its own."""
+    folder = tmp_path / "project"
+    start_project(folder)
+    for file in (folder / "mappings").glob("*.yaml"):
+        file.unlink()
+    (folder / "mappings" / "people.yaml").write_text(MAPPING.format(pad="x" * 6_000))
+    settings = SandboxSettings(
+        mappings=folder / "mappings", datatrics_key=SOURCE_KEY, octolis_keys=(TARGET_KEY,),
+        limits=Limits(enforce=False),
+    )  # fmt: skip
+    with Sandbox(settings) as box:
+        project = Project(folder, box)
+        project.write(
+            datasets='people = "people"', octolis="batch_bytes = 10000\nlimit_speed = 999"
+        )
+        people = [{"source": "Shop", "profileid": str(n)} for n in range(20)]
+        httpx.post(f"{box.url}/_sandbox/records/profiles", json=people).raise_for_status()
+        keys = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
+        context = make_job(load_project(folder / "migrate.toml", keys))
+        run_extract(context, ["profiles"])
+        run_plan(context)
+        yield project
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no full device")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "migrate --json load 2>/dev/full",
+        "migrate load >/dev/full 2>/dev/full",
+        "migrate load >&- 2>&-",
+        "(migrate load; echo $? >code) 2>&1 | head -c 1",
+        "rm -rf migration/log; touch migration/log; migrate load",
+    ],
+)
+def test_a_whole_load_that_nobody_listens_to(planned, monkeypatch, words):
+    """Everything is loaded, each record once, and the exit code is that of a load that is done."""
+    monkeypatch.setenv("DATATRICS_API_KEY", SOURCE_KEY)
+    monkeypatch.setenv("OCTOLIS_API_KEYS", TARGET_KEY)
+    done = shell(planned, words)
+    code = planned.folder / "code"
+    assert (int(code.read_text()) if code.exists() else done.returncode) == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    state = planned.state()
+    assert state["datasets"]["people"]["count"] == 20
+    assert state["requests"]["octolis"]["batch"] == {"200": 20}
+    if "--json" in words:
+        assert json.loads(done.stdout)["datasets"]["people"]["written"] == 20
+
+
+def test_a_terminal_that_vanishes(planned, monkeypatch):
+    """With `nohup` a load outlives its terminal, though what it would print has nowhere to go."""
+    monkeypatch.setenv("DATATRICS_API_KEY", SOURCE_KEY)
+    monkeypatch.setenv("OCTOLIS_API_KEYS", TARGET_KEY)
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f"trap '' HUP; exec {sys.executable} -m migrate load"],
+        cwd=planned.folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    wait_until(lambda: "batch" in planned.state()["requests"].get("octolis", {}))
+    os.close(ours)
+    assert process.wait(120) == 0
+    assert planned.state()["datasets"]["people"]["count"] == 20

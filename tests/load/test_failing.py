@@ -130,6 +130,9 @@ def test_patience(records, facts, seconds, step):
     failing = request(records, **facts)
     assert judge_failing(failing, seconds, 900.0, Patience(succeeded_at=20.0)) == step
     assert judge_failing(failing, seconds, 900.0, Patience(succeeded_at=9.0)) == "wait"
+    # What was taken in the very moment of the first failure was taken meanwhile.
+    if failing.halved_at is None:
+        assert judge_failing(failing, seconds, 900.0, Patience(succeeded_at=10.0)) == step
 
 
 def test_patience_at_the_beginning():

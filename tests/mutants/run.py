@@ -27,6 +27,7 @@ TARGETS = {
         (
             "tests/load/test_failing.py::test_patience",
             "tests/load/test_failing.py::test_patience_is_bounded",
+            "tests/load/test_failing.py::test_patience_at_the_beginning",
         ),
     ),
     "budget": ("migrate.target.budget", ("tests/target/test_budget.py",)),
