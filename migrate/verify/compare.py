@@ -105,10 +105,15 @@ def compare_bucket(
     extra = held.join(bucket.rows, on=KEY, how="anti")
     doubled = held.join(rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
     foreign, there_before = _name_extra(extra, known)
+    beyond = bucket.rows.clear()
+    if expected.is_limited:
+        beyond = bucket.beyond(known.states.get_column(KEY))
+    sent_outside = last.join(beyond, on=KEY, how="semi")
     findings = [
         *_name_missing(missing, known, absorbed),
         *foreign,
         *(_of_target("doubled", "doubled", row) for row in doubled.iter_rows(named=True)),
+        *(_of_target("extra", "outside", row) for row in sent_outside.iter_rows(named=True)),
         *_differences(expected, bucket, pairs, known),
     ]
     frame = pl.DataFrame(findings, schema=SCHEMA, orient="row").sort(

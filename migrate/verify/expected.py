@@ -62,6 +62,10 @@ class Bucket:
         """
         return self.rows.filter(pl.col(TOUCHED) | pl.col(KEY).is_in(planned.implode()))
 
+    def beyond(self, planned: pl.Series) -> pl.DataFrame:
+        """The rows with a key that a plan has `planned`, of which nothing is in what the plan is of."""
+        return self.rows.filter(~pl.col(TOUCHED), pl.col(KEY).is_in(planned.implode()))
+
     @property
     def touched(self) -> pl.DataFrame:
         """The rows that a plan is to write, or to find equal."""
@@ -73,6 +77,7 @@ class Expected:
     """A dataset as it should be, bucket by bucket.
 
     `left` counts the rows that were not made, by rule; `left_texts` holds the columns of them that were asked for.
+    `is_limited`: the plan is to be of a sample or a part only, and of no other row.
     """
 
     rules: DatasetRules
@@ -84,6 +89,7 @@ class Expected:
     left_texts: pl.DataFrame = field(default_factory=pl.DataFrame)
     withheld: dict[int, set[Pair]] = field(default_factory=dict)
     batch_bytes: int = 0
+    is_limited: bool = False
 
     def put_away(self, made: pl.DataFrame, part: int, keep: Sequence[str]) -> pl.DataFrame:
         """Puts rows of one file on the shelf and counts what it left out; gives some columns of what may have changed
@@ -242,6 +248,7 @@ def expect_files(
         kept = [pl.DataFrame(schema=dict.fromkeys(scope.keep, pl.String))]
         for part, (evaluator, records) in enumerate(zip(evaluators, files, strict=True)):
             evaluator.order = columns
+            made.is_limited |= records.inside is not None
             made.unverifiable |= evaluator.unverifiable
             worked_out = evaluator.work_out(_batches(records.frames, tick))
             limited = (_limited(rows, records.inside) for rows in worked_out)

@@ -148,3 +148,20 @@ def test_a_trace_says_that_a_record_is_outside(job: Context) -> None:
         facts = run_trace(job, "profiles", id_, source=source, plan_name="mail", live=False)
         assert facts["snapshot"]["outside"] is outside
         assert bool(facts["datasets"]["contacts"]["rows"]) is not outside
+
+
+def test_what_a_part_sends_beyond_itself_is_found(
+    job: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planner that takes every record for one of the part is told by the verifier, row by row."""
+    everyone = lambda _self, _resource, records: pl.Series([True] * records.height)  # noqa: E731
+    with monkeypatch.context() as wrong:
+        wrong.setattr("migrate.plan.scope.InsidePart.of", everyone)
+        run_plan(job, ["contacts"], name="mail", scope=PartOf(sources=("MailChimp",)))
+    run_load(job, name="mail")
+    found = run_reconcile(job, "mail", deep=True, wait_s=0)
+    deep = found.datasets["contacts"].deep
+    assert deep is not None
+    ours = found.datasets["contacts"].by_source["MailChimp"].planned
+    assert found.verdict == "mismatch"
+    assert deep.by_name["extra"] == {"outside": 1_200 - ours}

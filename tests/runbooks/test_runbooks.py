@@ -54,6 +54,7 @@ STAGES = {
     "wrong-mapping-loaded": Stage(LOADED),
     "erasure-request": Stage(LOADED),
     "handing-over": Stage(LOADED),
+    "in-parts": Stage((("extract", "-q"),), settings={"octolis": "limit_speed = 100"}),
     "nights-only": Stage((("extract", "-q"),), settings={"octolis": "limit_speed = 100"}),
     "subset-for-approval": Stage(settings={"more": TEST_TARGET, "octolis": "limit_speed = 100"}),
     "cut-over-night": Stage(
