@@ -100,10 +100,6 @@ class Evaluator:
         made = self.answer(self._read(frame_of(records)), with_steps=True)
         return made.sort(ORDER, PLACE, nulls_last=False).to_dicts()
 
-    def rows(self, records: Iterable[Record]) -> Iterator[Row | Left]:
-        """What becomes of a few records, in their order."""
-        return (as_made(row, self.columns) for row in self.steps(records))
-
     def lanes_of(self, column: str) -> tuple[Lane, ...]:
         """The ways of a column's texts, whose steps `steps` gives."""
         return self._query(has_nul=True).columns[column].lanes

@@ -14,7 +14,8 @@ from migrate.language.sql import parse_sql
 from migrate.language.sql.tokens import FUNCTIONS
 from migrate.mapping.sql import run_sql
 from migrate.verify.language.database import database
-from migrate.verify.language.expressions import answer
+from migrate.verify.language.expressions import FORMS, write_into
+from migrate.verify.language.steps import Writer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sql.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^\| `(.+)` \| (`[^|]*`|NULL|fails) \|$", PAGE, re.MULTILINE)
@@ -29,8 +30,11 @@ def _planned(sql: str) -> str | None:
 
 
 def _verified(database: duckdb.DuckDBPyConnection, sql: str) -> str | None:
-    found = answer(database, parse_sql(sql), {}, 1)
-    return "fails" if found.fails[0] else found.texts[0]
+    writer = Writer(FORMS, str)
+    [value] = write_into(writer, parse_sql(sql))
+    outputs = [(value.value, "value"), (value.fails or "FALSE", "fails")]
+    [(text, fails)] = database.execute(writer.query("(SELECT 1)", outputs)).fetchall()
+    return "fails" if fails else text
 
 
 @pytest.fixture(scope="module")
