@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,3 +46,13 @@ def read_totals(workspace: Workspace, plan: str) -> Mapping[str, Totals]:
         return {}
     with LedgerView(workspace.ledger) as view:
         return view.totals(plan)
+
+
+def read_busy(workspace: Workspace, plan: str) -> Sequence[str]:
+    """The datasets of a load that were busy when they answered last."""
+    from migrate.load.ledger_view import LedgerView
+
+    if not workspace.ledger.exists():
+        return ()
+    with LedgerView(workspace.ledger) as view:
+        return view.busy_datasets(plan)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from migrate.app.not_loaded import not_begun, read_totals
+from migrate.app.not_loaded import not_begun, read_busy, read_totals
 from migrate.app.parts import Parts, open_all, read_parts
 from migrate.app.standing import read_standing, remake_command
 from migrate.config import Octolis
@@ -136,6 +136,7 @@ class LoadState:
     """A load as it stands: the ledger's sums, what may be spent at once, and the seconds that are left.
 
     `points` is None where no load has run yet. `not_begun`: records to send of datasets whose load was never begun.
+    `busy`: datasets that answered last that they are (423).
     """
 
     plan: str
@@ -144,6 +145,7 @@ class LoadState:
     left_s: float
     paused: bool
     not_begun: Mapping[str, int] = field(default_factory=dict)
+    busy: Sequence[str] = ()
 
     @property
     def done(self) -> int:
@@ -180,7 +182,8 @@ def read_load(
     limits = (means.keys, means.speed, means.account_share)
     points = read_points_left(budget, now, *limits, names)
     left_s, paused = remaining_s(totals.values(), means), pause_file(workspace).exists()
-    return LoadState(opened.name, totals, points, left_s, paused, not_begun(opened, totals))
+    busy = tuple(read_busy(workspace, opened.name))
+    return LoadState(opened.name, totals, points, left_s, paused, not_begun(opened, totals), busy)
 
 
 def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ...]) -> str | None:

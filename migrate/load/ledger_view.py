@@ -263,6 +263,19 @@ class LedgerView:
             found = self._connection.execute(query, (plan,)).fetchall()
         return {name: (int(planned), int(others)) for name, planned, others in found}
 
+    def busy_datasets(self, plan: str) -> list[str]:
+        """The datasets that answered last that they are busy (423), and have rows left for this load."""
+        query = (
+            "SELECT d.name FROM datasets d JOIN plans p ON p.id = d.plan WHERE p.name = ?"
+            " AND (SELECT f.status FROM failures f WHERE f.dataset = d.id ORDER BY f.id DESC LIMIT 1) = 423"
+            " AND (SELECT max(f.at) FROM failures f WHERE f.dataset = d.id) >"
+            " (SELECT coalesce(max(b.changed_at), 0) FROM batches b WHERE b.dataset = d.id AND b.state = 'acked')"
+            " AND EXISTS (SELECT 1 FROM batches b WHERE b.dataset = d.id AND b.state NOT IN ('acked', 'deferred'))"
+            " ORDER BY d.place"
+        )
+        with ledger_schema.translated(self.file):
+            return [row[0] for row in self._connection.execute(query, (plan,))]
+
     def foreign_records(self, plan: str, dataset: str) -> list[tuple[str, bool, float]]:
         """The same one by one: masterid, whether the plan sends it, and when it was seen (seconds since 1970)."""
         query = (

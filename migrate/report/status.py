@@ -84,7 +84,7 @@ def render_load_state(state: LoadState, rate: float) -> str:
     ]
     headers = ["dataset", "", "done", "planned", "refused", "429", "423"]
     word = _word(state)
-    pace = describe_pace(state.done, state.planned, rate, state.points, state.left_s)
+    pace = describe_pace(state.done, state.planned, rate, state.points, state.left_s, state.busy)
     return f"Plan {state.plan}: {word}\n\n{render_table(headers, rows)}\n\n  {pace}"
 
 

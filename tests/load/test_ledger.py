@@ -244,6 +244,26 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert caught.value.hint
 
 
+def test_a_dataset_that_is_busy_is_seen_from_outside(ledger):
+    """From its last answer on, until it has taken a batch or what is left is for another run."""
+
+    def busy():
+        with LedgerView(ledger.file) as view:
+            return view.busy_datasets("p")
+
+    assert busy() == []
+    ledger.mark_sending("contacts", 0)
+    ledger.mark_failed("contacts", 0, Answer(423), "busy", "", applied=False)
+    assert busy() == ["contacts"]
+    ledger.mark_sending("contacts", 0)
+    ledger.mark_failed("contacts", 0, Answer(500), "broken", "", applied=False)
+    assert busy() == []
+    ledger.mark_sending("contacts", 0)
+    ledger.mark_failed("contacts", 0, Answer(423), "busy", "", applied=False)
+    ledger.defer("contacts")
+    assert busy() == []
+
+
 def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(tmp_path):
     """What was written by the first format stays, and the tables that came later are added."""
     file = tmp_path / "ledger.sqlite"
