@@ -67,7 +67,7 @@ _DOTNET = re.compile(r"\\?/Date\((-?\d+)(?:[+-]\d{4})?\)\\?/")
 
 
 @dataclass(frozen=True)
-class Moment:
+class TimeValue:
     """A time in microseconds since 1970; `zoned`: in UTC, else as the clock of some zone showed it."""
 
     microseconds: int
@@ -93,14 +93,14 @@ def is_later(first: str | None, second: str | None) -> bool | None:
     return orders.pop() if len(orders) == 1 else None
 
 
-def _likely(moments: Mapping[str, Moment]) -> Moment | None:
+def _likely(moments: Mapping[str, TimeValue]) -> TimeValue | None:
     """What a text means where nothing else is known of it."""
     found = (moments.get(convention) for convention in (DAY_FIRST, PLAIN, MONTH_FIRST))
     return next((moment for moment in found if moment is not None), None)
 
 
 @lru_cache(maxsize=4_096)
-def read_moments(text: str) -> Mapping[str, Moment]:
+def read_moments(text: str) -> Mapping[str, TimeValue]:
     """What a text may mean, by convention; nothing where it is no time."""
     if not text or len(text) > 200:
         return {}
@@ -117,14 +117,14 @@ def read_moments(text: str) -> Mapping[str, Moment]:
     return {} if other is None else {PLAIN: other}
 
 
-def _order(left: Moment, right: Moment) -> bool | None:
+def _order(left: TimeValue, right: TimeValue) -> bool | None:
     difference = left.microseconds - right.microseconds
     if not difference or (left.zoned != right.zoned and abs(difference) <= _FURTHEST_ZONE):
         return None
     return difference > 0
 
 
-def _of_parts(parts: Mapping[str, str | None], convention: str) -> Moment | None:
+def _of_parts(parts: Mapping[str, str | None], convention: str) -> TimeValue | None:
     """The moment that the parts of a text make under a convention; None where there is none such."""
     year, month, day = _calendar(parts, convention)
     hour, minute, second = _clock(parts)
@@ -140,7 +140,7 @@ def _of_parts(parts: Mapping[str, str | None], convention: str) -> Moment | None
     fraction = int((parts.get("fraction") or "0").ljust(6, "0")[:6])
     offset = _offset(parts.get("zone"))
     microseconds = (moment - _EPOCH) // timedelta(microseconds=1) + fraction
-    return Moment(microseconds - (offset or 0) * _MICROSECONDS, offset is not None)
+    return TimeValue(microseconds - (offset or 0) * _MICROSECONDS, offset is not None)
 
 
 def _calendar(parts: Mapping[str, str | None], convention: str) -> tuple[int, int, int]:
@@ -188,11 +188,11 @@ def _offset(zone: str | None) -> int | None:
     return -seconds if zone[0] == "-" else seconds
 
 
-def _of_others(text: str) -> Iterator[Moment]:
+def _of_others(text: str) -> Iterator[TimeValue]:
     """Epochs, .NET's dates, ISO's weeks and asctime."""
     dotnet = _DOTNET.fullmatch(text)
     if dotnet is not None:
-        yield Moment(int(dotnet[1]) * 1_000, True)
+        yield TimeValue(int(dotnet[1]) * 1_000, True)
     elif _NUMBER.fullmatch(text):
         yield _of_epoch(text)
     elif match := _ASCTIME.fullmatch(text):
@@ -208,25 +208,25 @@ def _of_others(text: str) -> Iterator[Moment]:
             yield _of_datetime(read(text))
 
 
-def _of_epoch(text: str) -> Moment:
+def _of_epoch(text: str) -> TimeValue:
     whole, _, fraction = text.partition(".")
     number = int(whole)
     units = (unit for most, unit in _EPOCH_UNITS if abs(number) < most)
     unit = next(units, None)
     if unit is None:
-        return Moment(number // _NANOSECONDS, True)
+        return TimeValue(number // _NANOSECONDS, True)
     # Of seconds alone a fraction says something that is as long as a microsecond.
-    return Moment(
+    return TimeValue(
         number * unit + int(fraction.ljust(6, "0")[:6] or 0) * unit // _MICROSECONDS, True
     )
 
 
-def _of_datetime(found: datetime) -> Moment:
+def _of_datetime(found: datetime) -> TimeValue:
     naive = found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
-    return Moment((naive - _EPOCH) // timedelta(microseconds=1), found.tzinfo is not None)
+    return TimeValue((naive - _EPOCH) // timedelta(microseconds=1), found.tzinfo is not None)
 
 
-def _of_object(text: str) -> Mapping[str, Moment]:
+def _of_object(text: str) -> Mapping[str, TimeValue]:
     """The moment in a database's or PHP's date object."""
     try:
         value = msgspec.json.decode(text)

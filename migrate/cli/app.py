@@ -28,7 +28,7 @@ from migrate.report.inert import inert_json, inert_page
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
-    from migrate.cli.run_record import RunRecord
+    from migrate.cli.run_record import BegunRun
     from migrate.config import Project
     from migrate.progress import Progress
     from migrate.workspace import Workspace
@@ -68,7 +68,7 @@ class App:
     achieved: Mapping[str, Any] = field(default_factory=dict)
     """What a command that fails has to tell all the same: joins the JSON object of the failure."""
     workspace: Workspace | None = None
-    run: RunRecord | None = None
+    run: BegunRun | None = None
     stopped_by: str | None = None
 
     def open_project(self) -> Project:
@@ -359,7 +359,7 @@ class Command(_WithExamples):
         offer_names(self.params)
 
 
-class Group(_WithExamples, click.Group):
+class CommandGroup(_WithExamples, click.Group):
     """A group of commands that shows its examples."""
 
 
@@ -372,12 +372,14 @@ def command(name: str, *examples: str) -> Callable[[Callable[..., Any]], Command
     return decorate
 
 
-def group(name: str, *examples: str) -> Callable[[Callable[..., Any]], Group]:
+def group(name: str, *examples: str) -> Callable[[Callable[..., Any]], CommandGroup]:
     """A decorator that makes a function a group of the tool's commands."""
 
-    def decorate(function: Callable[..., Any]) -> Group:
+    def decorate(function: Callable[..., Any]) -> CommandGroup:
         names = {"help_option_names": ["-h", "--help"]}
-        return click.group(name, cls=Group, examples=examples, context_settings=names)(function)
+        return click.group(name, cls=CommandGroup, examples=examples, context_settings=names)(
+            function
+        )
 
     return decorate
 

@@ -12,7 +12,7 @@ import click
 from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
 
 if TYPE_CHECKING:
-    from migrate.app.check.preflight import Finding
+    from migrate.app.check.preflight import CheckResult
     from migrate.app.context import Context
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
@@ -63,7 +63,7 @@ def check(app: App, lift_waits: bool, target: str | None) -> None:
     )
 
 
-def render_finding(app: App, finding: Finding) -> Iterator[str]:
+def render_finding(app: App, finding: CheckResult) -> Iterator[str]:
     """The lines of one finding, and what to do about it."""
     from migrate.report.terminal import inert
 
@@ -74,7 +74,7 @@ def render_finding(app: App, finding: Finding) -> Iterator[str]:
         yield f"        -> {inert(app.full(finding.hint))}"
 
 
-def describe_finding(app: App, finding: Finding) -> dict[str, str | None]:
+def describe_finding(app: App, finding: CheckResult) -> dict[str, str | None]:
     """The finding's part of the JSON object."""
     hint = app.full(finding.hint) if finding.hint else None
     return {"name": finding.name, "level": finding.level, "text": finding.text, "hint": hint}

@@ -17,7 +17,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from migrate import __version__
-from migrate.cli.app import App, Group, global_options, wants_colour, wants_json
+from migrate.cli.app import App, CommandGroup, global_options, wants_colour, wants_json
 from migrate.cli.complete import COMPLETION_VARIABLE
 from migrate.cli.registry import COMMANDS
 from migrate.cli.streams import hold_standard_streams, prepare_streams
@@ -25,7 +25,7 @@ from migrate.errors import Damaged, GateError, Interrupted, MigrateError
 from migrate.report.inert import inert_json
 
 
-class LazyGroup(Group):
+class LazyGroup(CommandGroup):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

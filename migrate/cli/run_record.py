@@ -34,7 +34,7 @@ _MOST_CHARS = 1_000
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class BegunRun:
     """A command whose beginning is in the ledger."""
 
     workspace: Workspace
@@ -55,7 +55,7 @@ class RunRecord:
 
 def begin_record(
     project: Project, workspace: Workspace, arguments: Sequence[str]
-) -> RunRecord | None:
+) -> BegunRun | None:
     """The record of the running command, None where the ledger cannot take it."""
     from migrate.load.ledger_notes import LedgerNotes, RunBegun
     from migrate.privacy.redact import Redactor
@@ -68,7 +68,7 @@ def begin_record(
     begun = RunBegun(name, cleaned, __version__, raised_gates(project.gates))
     try:
         with LedgerNotes(workspace.ledger) as notes:
-            return RunRecord(workspace, notes.begin_run(begun))
+            return BegunRun(workspace, notes.begin_run(begun))
     except (MigrateError, OSError) as error:
         _log.warning("that the command began is not in the ledger: %s", error)
         return None

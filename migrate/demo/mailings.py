@@ -9,13 +9,13 @@ from random import Random
 from typing import Any
 
 from migrate.demo.clock import draw_moments, spell
-from migrate.demo.people import Person
+from migrate.demo.people import Shopper
 from migrate.demo.profiles import MAILING, mailing_id
 
 Record = dict[str, Any]
 
 
-def build_interactions(random: Random, people: list[Person]) -> list[Record]:
+def build_interactions(random: Random, people: list[Shopper]) -> list[Record]:
     """2,500 interactions; one in fifty belongs to a subscriber whose profile is gone.
 
     **Guarantees**: one of them, the last click of the list, has a date that is none.
@@ -30,7 +30,7 @@ def build_interactions(random: Random, people: list[Person]) -> list[Record]:
     return records
 
 
-def _interaction(random: Random, number: int, moment: str, people: list[Person]) -> Record:
+def _interaction(random: Random, number: int, moment: str, people: list[Shopper]) -> Record:
     # The id looks like a number beyond 32 bits, and e-mail numbers look like numbers too.
     subscriber = "gone0000" if number % 50 == 0 else mailing_id(random.choice(people))
     interaction: Record = {

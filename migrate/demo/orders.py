@@ -13,7 +13,7 @@ from typing import Any
 
 from migrate.demo.catalogue import Product
 from migrate.demo.clock import draw_moments, spell, spell_iso
-from migrate.demo.people import Person
+from migrate.demo.people import Shopper
 from migrate.demo.profiles import CRM, MAGENTO, PRESTASHOP, crm_id, magento_id, prestashop_id
 from migrate.verify.totals import NO_DATE
 
@@ -43,7 +43,7 @@ class _Line:
         return self.product.price * self.quantity
 
 
-def build_sales(random: Random, people: list[Person], products: list[Product]) -> list[Sale]:
+def build_sales(random: Random, people: list[Shopper], products: list[Product]) -> list[Sale]:
     """The sales of three sources.
 
     **Guarantees**: one has no usable date and one no usable total; two more have one line with a broken number.
@@ -99,7 +99,7 @@ def _sale(
 
 
 def _magento(
-    random: Random, number: int, moment: datetime, person: Person, lines: list[_Line]
+    random: Random, number: int, moment: datetime, person: Shopper, lines: list[_Line]
 ) -> Sale:
     """The plug-in's own table row: `profile_id`, amounts as text of four decimals, `status` of the sync."""
     amount = _sum(lines) + _SHIPPING
@@ -143,7 +143,7 @@ def _magento_items(line: _Line) -> list[Record]:
 
 
 def _prestashop(
-    random: Random, number: int, moment: datetime, person: Person, lines: list[_Line]
+    random: Random, number: int, moment: datetime, person: Shopper, lines: list[_Line]
 ) -> Sale:
     """The customer's number is a number here and a text in the profile; `price` is that of the whole line."""
     goods = _sum(lines)
@@ -179,7 +179,7 @@ def _prestashop_item(line: _Line) -> Record:
     }
 
 
-def _documented(number: int, moment: datetime, person: Person, lines: list[_Line]) -> Sale:
+def _documented(number: int, moment: datetime, person: Shopper, lines: list[_Line]) -> Sale:
     """The documents' sample; every twentieth sale is a guest's, known by e-mail alone, with an importer's date."""
     amount = _sum(lines)
     is_guest = number % 20 == 0

@@ -92,7 +92,7 @@ _OLDEST, _BIRTH_DAYS = date(1938, 1, 1), 25_000
 
 
 @dataclass(frozen=True)
-class Person:
+class Shopper:
     """Somebody several systems may know, each in its own way."""
 
     number: int
@@ -109,15 +109,15 @@ class Person:
     phone: str
 
 
-def invent_people(random: Random, count: int) -> list[Person]:
+def invent_people(random: Random, count: int) -> list[Shopper]:
     """People numbered from 1, every e-mail address once."""
     return [_invent(random, number) for number in range(1, count + 1)]
 
 
-def _invent(random: Random, number: int) -> Person:
+def _invent(random: Random, number: int) -> Shopper:
     first, last = random.choice(_FIRST), random.choice(_LAST)
     country, code, lang, city, postcode, phone = random.choice(_PLACES)
-    return Person(
+    return Shopper(
         number=number,
         first=first,
         last=last,

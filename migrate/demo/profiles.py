@@ -11,13 +11,13 @@ from random import Random
 from typing import Any
 
 from migrate.demo.clock import draw_moment, spell, spell_iso
-from migrate.demo.people import Person
+from migrate.demo.people import Shopper
 
 Record = dict[str, Any]
 MAGENTO, PRESTASHOP, MAILING, CRM = "Magento 2", "Prestashop-1", "MailChimp", "ExampleCRM"
 
 
-def build_profiles(random: Random, people: list[Person]) -> list[Record]:
+def build_profiles(random: Random, people: list[Shopper]) -> list[Record]:
     """The profiles of all four sources; many people are in more than one, under the same e-mail address.
 
     **Guarantees**: three of them hold a value no target can take: a created_at on 30 February, an opt-in that is
@@ -33,23 +33,23 @@ def build_profiles(random: Random, people: list[Person]) -> list[Record]:
     return magento + prestashop + mailing + crm
 
 
-def magento_id(person: Person) -> str:
+def magento_id(person: Shopper) -> str:
     """The plug-in's id of a customer: hash, salt and version of the hash, with colons between."""
     salt = hashlib.sha256(f"salt {person.number}".encode()).hexdigest()[:16]
     return f"{hashlib.sha256(f'{salt}{person.email}'.encode()).hexdigest()}:{salt}:3_32_2_67108864"
 
 
-def prestashop_id(person: Person) -> int:
+def prestashop_id(person: Shopper) -> int:
     """The shop's number of a customer."""
     return person.number
 
 
-def mailing_id(person: Person) -> str:
+def mailing_id(person: Shopper) -> str:
     """The mailing service's id of a subscriber: eight hexadecimal digits."""
     return hashlib.sha256(f"subscriber {person.number}".encode()).hexdigest()[:8]
 
 
-def crm_id(person: Person) -> str:
+def crm_id(person: Shopper) -> str:
     """The CRM's id of a contact; it looks like a number but has leading zeros."""
     return f"{person.number:08}"
 
@@ -58,7 +58,7 @@ def _profile(profileid: str, source: str, profile: Record) -> Record:
     return {"profileid": profileid, "source": source, "profile": profile}
 
 
-def _magento(random: Random, person: Person) -> Record:
+def _magento(random: Random, person: Shopper) -> Record:
     """The plug-in sends its own table row whole: sync state and bookkeeping included, consent not."""
     created = draw_moment(random)
     key = magento_id(person)
@@ -91,7 +91,7 @@ def _magento(random: Random, person: Person) -> Record:
     )
 
 
-def _prestashop(random: Random, person: Person) -> Record:
+def _prestashop(random: Random, person: Shopper) -> Record:
     """The shop's values as its database gives them: flags as number or text, dates of birth at times zero."""
     created = draw_moment(random)
     flags: tuple[int | str, ...] = (0, 1, "0", "1")
@@ -122,7 +122,7 @@ def _prestashop(random: Random, person: Person) -> Record:
     )
 
 
-def _mailing(random: Random, person: Person) -> Record:
+def _mailing(random: Random, person: Shopper) -> Record:
     """A mailing service knows little, but knows the consent; a missing opt-in is unknown, not a no."""
     created = draw_moment(random)
     consent = random.choice(({"optin": "yes"}, {"optin": "no"}, {"optin": ""}, {}))
@@ -140,7 +140,7 @@ def _mailing(random: Random, person: Person) -> Record:
     )
 
 
-def _crm(random: Random, person: Person) -> Record:
+def _crm(random: Random, person: Shopper) -> Record:
     """The documented shape, with columns in the customer's own language where an importer brought them."""
     created = draw_moment(random)
     name = (

@@ -19,7 +19,7 @@ _DELIMITERS = ",;\t"
 
 
 @dataclass
-class Table:
+class TableFile:
     """A look-up file: its lists by column name, the hash of its bytes, and what is wrong with it (None: nothing)."""
 
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -27,26 +27,26 @@ class Table:
     problem: str | None = None
 
 
-def read_table(folder: Path, name: str) -> Table:
+def read_table(folder: Path, name: str) -> TableFile:
     """The look-up file of this name in the folder."""
     if Path(name).name != name or not name.endswith(".csv"):
-        return Table(problem=f"{name!r} is no file's name beside the mapping, as stores.csv")
+        return TableFile(problem=f"{name!r} is no file's name beside the mapping, as stores.csv")
     try:
         data = read_plain(folder / name)
     except OSError as error:
-        return Table(problem=f"{name} cannot be read ({error.strerror})")
+        return TableFile(problem=f"{name} cannot be read ({error.strerror})")
     if len(data) > MAX_BYTES:
-        return Table(problem=f"{name} has {len(data):,} bytes; a table may have {MAX_BYTES:,}")
+        return TableFile(problem=f"{name} has {len(data):,} bytes; a table may have {MAX_BYTES:,}")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return Table(problem=f"{name} is not UTF-8 text; save it as CSV UTF-8")
-    table = Table(sha256=hashlib.sha256(data).hexdigest())
+        return TableFile(problem=f"{name} is not UTF-8 text; save it as CSV UTF-8")
+    table = TableFile(sha256=hashlib.sha256(data).hexdigest())
     table.problem = _fill(table, name, text)
     return table
 
 
-def _fill(table: Table, name: str, text: str) -> str | None:
+def _fill(table: TableFile, name: str, text: str) -> str | None:
     """Fills the lists of a table; gives what is wrong with it."""
     head = text.split("\n", 1)[0]
     delimiter = max(_DELIMITERS, key=head.count)
@@ -65,7 +65,7 @@ def _fill(table: Table, name: str, text: str) -> str | None:
     return None
 
 
-def _add(table: Table, names: list[str], row: list[str], where: str) -> str | None:
+def _add(table: TableFile, names: list[str], row: list[str], where: str) -> str | None:
     if len(row) != len(names):
         return f"{where}: has {len(row)} values; the first line names {len(names)}"
     key, *values = row

@@ -31,7 +31,7 @@ _LAG = timedelta(minutes=1)
 _BETWEEN = "\x1f"
 
 
-class Reader(Protocol):
+class SelectionReader(Protocol):
     """The read that is needed."""
 
     def list_records(
@@ -98,7 +98,7 @@ def _time(text: pl.Expr) -> pl.Expr:
 
 
 def modified_since(
-    reader: Reader,
+    reader: SelectionReader,
     dataset_id: str,
     since: datetime,
     selection: Sequence[str] = (),
@@ -197,7 +197,7 @@ class ForeignWrites:
         return ", ".join(some[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def writes_since_reading(reader: Reader, dataset: DatasetToLoad) -> ForeignWrites:
+def writes_since_reading(reader: SelectionReader, dataset: DatasetToLoad) -> ForeignWrites:
     """What was modified since the plan read the dataset: nothing of it is ours, since nothing was sent yet."""
     known = known_state(dataset.before)
     if known is None:

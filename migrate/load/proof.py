@@ -21,7 +21,7 @@ PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 """Between the looks: two minutes in all."""
 
 
-class Reader(Protocol):
+class RecordReader(Protocol):
     """The read that is needed."""
 
     def read_record(self, dataset_id: str, masterid: str) -> RawRecord | None:
@@ -55,7 +55,7 @@ class Proof:
 
 
 def prove(
-    reader: Reader,
+    reader: RecordReader,
     dataset: DatasetToLoad,
     canary: Sequence[CanaryRecord],
     wait: Callable[[float], None],
@@ -70,7 +70,7 @@ def prove(
 
 
 def _prove_one(
-    reader: Reader, dataset: DatasetToLoad, sent: CanaryRecord, wait: Callable[[float], None]
+    reader: RecordReader, dataset: DatasetToLoad, sent: CanaryRecord, wait: Callable[[float], None]
 ) -> Proof:
     columns, masterid = dataset.columns, sent.written.masterid
     last: RawRecord | None = None

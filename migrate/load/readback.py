@@ -29,7 +29,7 @@ LOOKS_S = (0.0, 1.0, 4.0)
 Key = tuple[bytes | None, ...]
 
 
-class Reader(Protocol):
+class PageReader(Protocol):
     """The read that is needed."""
 
     def list_records(
@@ -51,7 +51,7 @@ class ReadBack:
 
 
 def read_back(
-    reader: Reader,
+    reader: PageReader,
     dataset: DatasetToLoad,
     records: Sequence[PlannedRecord],
     since: datetime | None,
@@ -108,7 +108,10 @@ def _canonical(value: msgspec.Raw | None) -> bytes | None:
 
 
 def _read(
-    reader: Reader, dataset: DatasetToLoad, records: Sequence[PlannedRecord], since: datetime | None
+    reader: PageReader,
+    dataset: DatasetToLoad,
+    records: Sequence[PlannedRecord],
+    since: datetime | None,
 ) -> Iterator[RawRecord]:
     values = _filterable(dataset, records)
     return _latest(reader, dataset, since) if values is None else _filtered(reader, dataset, values)
@@ -127,7 +130,9 @@ def _filterable(dataset: DatasetToLoad, records: Sequence[PlannedRecord]) -> lis
     return values
 
 
-def _filtered(reader: Reader, dataset: DatasetToLoad, values: Sequence[str]) -> Iterator[RawRecord]:
+def _filtered(
+    reader: PageReader, dataset: DatasetToLoad, values: Sequence[str]
+) -> Iterator[RawRecord]:
     column = dataset.key_columns[0]
     for some in _chunks(values):
         yield from reader.list_records(dataset.dataset_id, 1, _PAGE_ROWS, (column, some))
@@ -148,7 +153,9 @@ def _chunks(values: Sequence[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def _latest(reader: Reader, dataset: DatasetToLoad, since: datetime | None) -> Iterator[RawRecord]:
+def _latest(
+    reader: PageReader, dataset: DatasetToLoad, since: datetime | None
+) -> Iterator[RawRecord]:
     for page in range(1, _MOST_PAGES + 1):
         records = reader.list_records(dataset.dataset_id, page, _PAGE_ROWS)
         yield from records

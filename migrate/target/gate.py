@@ -12,7 +12,7 @@ from pathlib import Path
 
 from migrate.errors import GaveUp, Interrupted
 from migrate.target.budget import Budget, Grant, Wait
-from migrate.target.spent import Moment, Spent, State, read_states
+from migrate.target.spent import ClockReading, Spent, State, read_states
 
 _STOP_CHECK_S = 0.2
 _LONGEST_NAMED_S = 1e9
@@ -154,8 +154,8 @@ class Gate:
                 with contextlib.suppress(ValueError, TypeError, KeyError):
                     self._budget.learn(news[-1][0])
 
-    def _now(self) -> Moment:
-        return Moment(self._wall_clock(), self._clock())
+    def _now(self) -> ClockReading:
+        return ClockReading(self._wall_clock(), self._clock())
 
 
 def read_points_left(
@@ -167,7 +167,7 @@ def read_points_left(
     names: Sequence[str] = (),
 ) -> int | None:
     """The points that may be spent beside all other processes, None where none has left word. `now`: wall time."""
-    budget, moment = Budget(keys, speed, account_share, names), Moment(now, time.monotonic())
+    budget, moment = Budget(keys, speed, account_share, names), ClockReading(now, time.monotonic())
     states = [(state, moment.age_s(state)) for state in read_states(state_file).values()]
     try:
         budget.adopt(states, 0.0)

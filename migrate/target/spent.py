@@ -17,7 +17,7 @@ State = Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Moment:
+class ClockReading:
     """Now: seconds of the wall clock, and of the clock that runs since the machine started."""
 
     wall_s: float
@@ -62,7 +62,7 @@ class Spent:
         finally:
             self._lock.release()
 
-    def news(self, now: Moment) -> list[tuple[State, float]] | None:
+    def news(self, now: ClockReading) -> list[tuple[State, float]] | None:
         """The states of the others with their ages, the newest last; None where nobody has told anything since."""
         mark = self._mark()
         if mark is None or mark == self._seen:
@@ -71,7 +71,7 @@ class Spent:
         others = [state for name, state in self._read().items() if name != self._name]
         return sorted(((state, now.age_s(state)) for state in others), key=lambda known: -known[1])
 
-    def tell(self, state: State, now: Moment) -> None:
+    def tell(self, state: State, now: ClockReading) -> None:
         """Puts the own state in place of the last one, and leaves out what is over of the others'."""
         every = {
             name: other for name, other in self._read().items() if now.age_s(other) < _kept_s(other)

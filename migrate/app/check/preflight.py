@@ -41,7 +41,7 @@ _CLOCK_TOLERANCE_S = 60
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What one check found; `hint` says what to do about it."""
 
     name: str
@@ -55,7 +55,7 @@ def preflight(
     workspace: Workspace,
     stop: threading.Event,
     note: Callable[[str], None] = lambda _text: None,
-) -> list[Finding]:
+) -> list[CheckResult]:
     """All findings, in the order in which one would fix them. Reads only; spends two points a dataset.
 
     Both services are asked at the same time, since one that cannot be reached takes its while. `note` is told of
@@ -76,11 +76,11 @@ def preflight(
         return [*found, *local, *source.result(), *target.result()]
 
 
-def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[Finding]]:
+def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[CheckResult]]:
     try:
         mappings = read_mappings(project.mappings)
     except ConfigError as error:
-        return {}, [Finding("mappings", "fail", error.what, "migrate mapping check")]
+        return {}, [CheckResult("mappings", "fail", error.what, "migrate mapping check")]
     datasets, webhooks = project.octolis.datasets, project.octolis.webhooks
     without = [
         name
@@ -89,76 +89,78 @@ def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[Find
     ]
     strangers = [name for name in project.octolis.datasets if name not in mappings]
     files = say_count(len(parts_of(mappings.values())), "file")
-    found = [Finding("mappings", "pass", f"{files} without a problem")]
+    found = [CheckResult("mappings", "pass", f"{files} without a problem")]
     if without:
         hint = "set their ids under [octolis.datasets], or leave them out on purpose"
         level: Level = "fail" if len(without) == len(mappings) else "warn"
-        found.append(Finding("dataset ids", level, f"no dataset id for {', '.join(without)}", hint))
+        found.append(
+            CheckResult("dataset ids", level, f"no dataset id for {', '.join(without)}", hint)
+        )
     if strangers:
         text = f"no mapping file for {', '.join(strangers)}"
         found.append(
-            Finding("dataset ids", "fail", text, "correct the name under [octolis.datasets]")
+            CheckResult("dataset ids", "fail", text, "correct the name under [octolis.datasets]")
         )
     return mappings, found
 
 
-def _check_environment(project: Project) -> Iterator[Finding]:
+def _check_environment(project: Project) -> Iterator[CheckResult]:
     """What the variables for proxies and TLS change; where one is wrong, no service can be asked."""
     services = {"datatrics": project.datatrics.base_url, "octolis": project.octolis.base_url}
     for name, base_url in services.items():
         try:
             told = describe_environment(base_url)
         except ConfigError as error:
-            yield Finding(f"environment {name}", "fail", error.what, error.hint)
+            yield CheckResult(f"environment {name}", "fail", error.what, error.hint)
             continue
         if told:
             is_logged = any(KEY_LOG in line for line in told)
             hint = f"who reads that file reads the keys of the services: unset {KEY_LOG}"
             level: Level = "warn" if is_logged else "pass"
-            yield Finding(f"environment {name}", level, "; ".join(told), hint)
+            yield CheckResult(f"environment {name}", level, "; ".join(told), hint)
 
 
 def _check_unmapped(
     project: Project, workspace: Workspace, mappings: dict[str, MappingFile]
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     try:
         for found in strict_resources(project, workspace, mappings):
             level: Level = "fail" if found.fields else "pass"
             hint = "map these fields, name them under `ignore`, or set `unmapped: report`; then: migrate mapping check"
-            yield Finding(f"unmapped {found.resource}", level, found.told(), hint)
+            yield CheckResult(f"unmapped {found.resource}", level, found.told(), hint)
     except MigrateError as error:
-        yield Finding("unmapped fields", "warn", error.what, error.hint)
+        yield CheckResult("unmapped fields", "warn", error.what, error.hint)
 
 
-def _check_disk(workspace: Workspace) -> Finding:
+def _check_disk(workspace: Workspace) -> CheckResult:
     free = shutil.disk_usage(workspace.root).free
     text = f"{free / (1 << 30):,.1f} GiB free in {workspace.root}"
     if free < _LEAST_FREE_BYTES:
-        return Finding(
+        return CheckResult(
             "disk",
             "warn",
             text,
             "a million records need about 1 GiB; make room, or move the workspace",
         )
-    return Finding("disk", "pass", text)
+    return CheckResult("disk", "pass", text)
 
 
-def _check_lock(workspace: Workspace) -> Finding:
+def _check_lock(workspace: Workspace) -> CheckResult:
     try:
         with workspace.lock(workspace.root / "ledger.lock", "the ledger"):
-            return Finding("lock", "pass", "no other process is at work here")
+            return CheckResult("lock", "pass", "no other process is at work here")
     except Locked as error:
-        return Finding("lock", "warn", error.what, error.hint)
+        return CheckResult("lock", "warn", error.what, error.hint)
 
 
-def _check_store(workspace: Workspace) -> Iterator[Finding]:
+def _check_store(workspace: Workspace) -> Iterator[CheckResult]:
     store = store_of(workspace)
     if store is not None:
         yield _guarded("object store", lambda: _stored(store))
 
 
-def _stored(store: SnapshotStore) -> Finding:
-    return Finding(
+def _stored(store: SnapshotStore) -> CheckResult:
+    return CheckResult(
         "",
         "pass",
         f"{store.objects.url} answers and holds {len(store.objects.folders()):,} snapshots",
@@ -167,10 +169,10 @@ def _stored(store: SnapshotStore) -> Finding:
 
 def _check_source(
     project: Project, stop: threading.Event, note: Callable[[str], None]
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     if project.datatrics.project_id == PLACEHOLDER:
         text = f"project_id in {project.file} is still {PLACEHOLDER}"
-        yield Finding(
+        yield CheckResult(
             "datatrics project",
             "fail",
             text,
@@ -181,7 +183,7 @@ def _check_source(
             project.datatrics, project.secrets.datatrics_key(), stop=stop, note=note
         )
     except ConfigError as error:
-        yield Finding("datatrics key", "fail", error.what, error.hint)
+        yield CheckResult("datatrics key", "fail", error.what, error.hint)
         return
     yield _origin("datatrics key", project, SOURCE_NAME)
     if project.datatrics.project_id == PLACEHOLDER:
@@ -195,19 +197,19 @@ def _check_source(
                 return
 
 
-def _origin(name: str, project: Project, key: str) -> Finding:
+def _origin(name: str, project: Project, key: str) -> CheckResult:
     count = len(project.secrets.octolis) if key == TARGET_NAME else 1
     several = f" ({count} keys)" if count > 1 else ""
-    return Finding(
+    return CheckResult(
         name, "pass", f"{key}{several} comes from {project.secrets.origins.get(key, 'elsewhere')}"
     )
 
 
-def _announced(client: SourceClient, resource: str) -> Finding:
+def _announced(client: SourceClient, resource: str) -> CheckResult:
     page = client.page(RESOURCES[resource], 1, 1)
     if page.announced_records is None:
         text = "answers, without a total: an extract cannot be proven complete"
-        return Finding(
+        return CheckResult(
             resource,
             "warn",
             text,
@@ -215,13 +217,13 @@ def _announced(client: SourceClient, resource: str) -> Finding:
         )
     if page.announced_records == 0:
         text = "answers and announces 0 records: that is what a wrong project looks like"
-        return Finding(
+        return CheckResult(
             resource,
             "warn",
             text,
             "compare project_id in migrate.toml with the Datatrics application",
         )
-    return Finding(
+    return CheckResult(
         resource, "pass", f"answers and announces {say_count(page.announced_records, 'record')}"
     )
 
@@ -231,14 +233,14 @@ def _check_target(
     mappings: dict[str, MappingFile],
     stop: threading.Event,
     note: Callable[[str], None],
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     def connect(keys: tuple[SecretStr, ...]) -> TargetClient:
         return TargetClient(project.octolis, keys, state_file=None, stop=stop, note=note)
 
     try:
         keys = project.secrets.octolis_keys()
     except ConfigError as error:
-        yield Finding("octolis key", "fail", error.what, error.hint)
+        yield CheckResult("octolis key", "fail", error.what, error.hint)
         return
     yield _origin("octolis key", project, TARGET_NAME)
     datasets = project.octolis.datasets
@@ -252,7 +254,7 @@ def _check_target(
     yield from (_as_key(found, f"key {at + 1} of {len(keys)}") for at, found in failures.items())
     good = tuple(key for at, key in enumerate(keys) if at not in failures)
     if not good:
-        yield Finding(
+        yield CheckResult(
             "octolis datasets",
             "warn",
             f"not asked for {', '.join(datasets)}",
@@ -264,7 +266,7 @@ def _check_target(
             yield from _check_dataset(client, dataset, project, mappings)
 
 
-def _as_key(found: Finding, key: str) -> Finding:
+def _as_key(found: CheckResult, key: str) -> CheckResult:
     # Each key was tried alone.
     return replace(found, name=f"octolis {key}", text=found.text.replace("key 1 of 1", key))
 
@@ -274,7 +276,7 @@ def _key_failure(
     key: SecretStr,
     datasets: Mapping[str, str],
     project: Project,
-) -> Finding | None:
+) -> CheckResult | None:
     """Why nothing can be asked with this key; a dataset that it does not find is no matter of the key."""
     with contextlib.closing(connect((key,))) as client:
         try:
@@ -283,37 +285,37 @@ def _key_failure(
             return (
                 None
                 if error.status not in (401, 403, 407)
-                else Finding("", "fail", error.what, error.hint)
+                else CheckResult("", "fail", error.what, error.hint)
             )
         except GaveUp as error:
             text = f"Octolis: {project.octolis.base_url} does not answer: {error.what}"
-            return Finding(
+            return CheckResult(
                 "",
                 "fail",
                 text,
                 "check [octolis] base_url in migrate.toml and this machine's network",
             )
         except RemoteError as error:
-            return Finding("", "fail", error.what, error.hint)
+            return CheckResult("", "fail", error.what, error.hint)
     return None
 
 
 def _check_dataset(
     client: TargetClient, dataset: str, project: Project, mappings: dict[str, MappingFile]
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     dataset_id, name = project.octolis.datasets[dataset], f"octolis {dataset}"
     try:
         counted = client.count(dataset_id)
-        yield Finding(name, "pass", f"answers and holds {say_count(counted.count, 'record')}")
+        yield CheckResult(name, "pass", f"answers and holds {say_count(counted.count, 'record')}")
         yield from _check_clock(counted.server_time)
         if dataset in mappings:
             yield _check_columns(client, mappings[dataset], dataset_id)
             yield _tell_canary(project, dataset)
     except RemoteError as error:
-        yield Finding(name, "fail", error.what, error.hint)
+        yield CheckResult(name, "fail", error.what, error.hint)
 
 
-def _tell_canary(project: Project, dataset: str) -> Finding:
+def _tell_canary(project: Project, dataset: str) -> CheckResult:
     """What no endpoint shows, and who tells it."""
     count = project.gates.canary
     unknown = (
@@ -322,23 +324,25 @@ def _tell_canary(project: Project, dataset: str) -> Finding:
     text = f"{unknown}: no endpoint shows them"
     if not count:
         hint = "set canary = 1 under [gates]: then the first record of a load tells, before the others are sent"
-        return Finding(f"canary {dataset}", "warn", f"{text}, and [gates] canary is 0", hint)
+        return CheckResult(f"canary {dataset}", "warn", f"{text}, and [gates] canary is 0", hint)
     first = "record" if count == 1 else f"{count} records"
-    return Finding(f"canary {dataset}", "pass", f"{text}; the first {first} of a load will tell")
+    return CheckResult(
+        f"canary {dataset}", "pass", f"{text}; the first {first} of a load will tell"
+    )
 
 
-def _check_clock(server_time: datetime | None) -> Iterator[Finding]:
+def _check_clock(server_time: datetime | None) -> Iterator[CheckResult]:
     if server_time is None:
         return
     skew_s = time.time() - server_time.astimezone(UTC).timestamp()
     if abs(skew_s) > _CLOCK_TOLERANCE_S:
         text = f"this machine's clock is off by {skew_s:,.0f} s against the service's"
-        yield Finding(
+        yield CheckResult(
             "clock", "warn", text, "set it: times in logs and names of snapshots are based on it"
         )
 
 
-def _check_columns(client: TargetClient, mapping: MappingFile, dataset_id: str) -> Finding:
+def _check_columns(client: TargetClient, mapping: MappingFile, dataset_id: str) -> CheckResult:
     name = f"columns {mapping.dataset}"
     header = next(
         csv.reader(io.StringIO(client.export_csv(dataset_id, 1, page_size=1).decode("utf-8-sig"))),
@@ -346,18 +350,20 @@ def _check_columns(client: TargetClient, mapping: MappingFile, dataset_id: str) 
     )
     if not header:
         text = "the dataset is empty and shows no columns; the first batch will tell"
-        return Finding(
+        return CheckResult(
             name, "warn", text, "compare the mapping's columns with the dataset in Octolis by eye"
         )
     missing = [column for column in mapping.columns if column not in header]
     if missing:
         text = f"the dataset has no column {', '.join(missing)}"
-        return Finding(name, "fail", text, "add them in Octolis, or take them out of the mapping")
-    return Finding(name, "pass", f"all {len(mapping.columns)} mapped columns exist")
+        return CheckResult(
+            name, "fail", text, "add them in Octolis, or take them out of the mapping"
+        )
+    return CheckResult(name, "pass", f"all {len(mapping.columns)} mapped columns exist")
 
 
-def _guarded(name: str, ask: Callable[[], Finding]) -> Finding:
+def _guarded(name: str, ask: Callable[[], CheckResult]) -> CheckResult:
     try:
         return replace(ask(), name=name)
     except RemoteError as error:
-        return Finding(name, "fail", error.what, error.hint)
+        return CheckResult(name, "fail", error.what, error.hint)

@@ -19,7 +19,7 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.tokenizer_core import TokenType
 
 from migrate.language.sql import choices, numbers, texts, truth
-from migrate.language.sql.reader import Found, Reader, Take
+from migrate.language.sql.reader import Found, Take, TreeReader
 from migrate.language.sql.tokens import check_nesting, guarded_tokens
 from migrate.language.sql.tree import Node, SqlRefused
 
@@ -61,7 +61,7 @@ def parse_sql(text: str) -> Expression:
     if len(parsed) != 1 or parsed[0] is None:
         raise SqlRefused("one expression only", 0)
     names = [token.text for token in tokens if token.token_type == TokenType.IDENTIFIER]
-    return Expression(Reader(_TAKERS).node(parsed[0]), tuple(dict.fromkeys(names)))
+    return Expression(TreeReader(_TAKERS).node(parsed[0]), tuple(dict.fromkeys(names)))
 
 
 def _as_refusal(error: ParseError, text: str) -> SqlRefused:

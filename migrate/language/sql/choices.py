@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from migrate.language.sql.reader import Found, Reader, Take
+from migrate.language.sql.reader import Found, Take, TreeReader
 from migrate.language.sql.tree import NOTHING, Node, common_kind
 
 
-def _case(reader: Reader, found: exp.Case) -> Node:
+def _case(reader: TreeReader, found: exp.Case) -> Node:
     branches = found.args["ifs"]
     tests = [_when(reader, found, branch) for branch in branches]
     results = [branch.args["true"] for branch in branches]
@@ -18,21 +18,25 @@ def _case(reader: Reader, found: exp.Case) -> Node:
     return _choice(reader, found, tests, results, otherwise)
 
 
-def _when(reader: Reader, found: exp.Case, branch: exp.If) -> Node:
+def _when(reader: TreeReader, found: exp.Case, branch: exp.If) -> Node:
     if found.this is None:
         return reader.truth(branch.this)
     subject, wanted = reader.alike(found, [found.this, branch.this])
     return Node("compare", "boolean", (subject, wanted), ("=",))
 
 
-def _if(reader: Reader, found: exp.If) -> Node:
+def _if(reader: TreeReader, found: exp.If) -> Node:
     return _choice(
         reader, found, [reader.truth(found.this)], [found.args["true"]], found.args.get("false")
     )
 
 
 def _choice(
-    reader: Reader, found: Found, tests: list[Node], results: list[Found], otherwise: Found | None
+    reader: TreeReader,
+    found: Found,
+    tests: list[Node],
+    results: list[Found],
+    otherwise: Found | None,
 ) -> Node:
     values = reader.alike(found, [*results, *([otherwise] if otherwise is not None else [])])
     if otherwise is None:
@@ -41,18 +45,18 @@ def _choice(
     return Node("case", kind, (*tests, *values), (len(tests),), scale)
 
 
-def _first_of(reader: Reader, found: Found, parts: list[Found]) -> Node:
+def _first_of(reader: TreeReader, found: Found, parts: list[Found]) -> Node:
     values = reader.alike(found, parts)
     kind, scale = common_kind(values)
     return Node("coalesce", kind, tuple(values), scale=scale)
 
 
-def _nullif(reader: Reader, found: exp.Nullif) -> Node:
+def _nullif(reader: TreeReader, found: exp.Nullif) -> Node:
     left, right = reader.alike(found, [found.this, found.args.get("expression")])
     return Node("nullif", left.kind, (left, right), scale=left.scale)
 
 
-def _extreme(reader: Reader, op: str, found: Found) -> Node:
+def _extreme(reader: TreeReader, op: str, found: Found) -> Node:
     values = reader.alike(found, [found.this, *found.expressions])
     kind, scale = common_kind(values)
     if kind == "boolean":

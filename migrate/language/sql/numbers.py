@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from migrate.language.sql.reader import Found, Reader, Take, number_literal
+from migrate.language.sql.reader import Found, Take, TreeReader, number_literal
 from migrate.language.sql.tokens import TYPES
 from migrate.language.sql.tree import (
     SCALE,
@@ -25,13 +25,13 @@ _INTEGER_BITS = {exp.DType.INT: 32, exp.DType.BIGINT: 64}
 _NO_NUMBERS = "true and false are no numbers; use CASE WHEN … THEN 1 ELSE 0 END"
 
 
-def _literal(reader: Reader, found: exp.Literal) -> Node:
+def _literal(reader: TreeReader, found: exp.Literal) -> Node:
     if found.is_string:
         return Node("text", "text", given=(str(found.this),))
     return number_literal(reader, found)
 
 
-def _calculated(reader: Reader, found: Found) -> Node:
+def _calculated(reader: TreeReader, found: Found) -> Node:
     left, right = (
         reader.number(found.this, found),
         reader.number(found.args.get("expression"), found),
@@ -43,19 +43,19 @@ def _calculated(reader: Reader, found: Found) -> Node:
     return Node("decimal", "decimal", (as_decimal(left), as_decimal(right)), (sign,), scale)
 
 
-def _negated(reader: Reader, found: exp.Neg) -> Node:
+def _negated(reader: TreeReader, found: exp.Neg) -> Node:
     node = reader.number(found.this, found)
     if node.op == "number" and not str(node.given[0]).startswith("-"):
         return Node("number", node.kind, given=(f"-{node.given[0]}",), scale=node.scale)
     return Node("negate", node.kind, (node,), scale=node.scale)
 
 
-def _abs(reader: Reader, found: exp.Abs) -> Node:
+def _abs(reader: TreeReader, found: exp.Abs) -> Node:
     node = reader.number(found.this, found)
     return Node("abs", node.kind, (node,), scale=node.scale)
 
 
-def _round(reader: Reader, found: exp.Round) -> Node:
+def _round(reader: TreeReader, found: exp.Round) -> Node:
     reader.only(found, ("decimals",))
     node = reader.number(found.this, found)
     places = (
@@ -66,7 +66,7 @@ def _round(reader: Reader, found: exp.Round) -> Node:
     return Node("round", "decimal", (as_decimal(node),), (places,), max(places, 0))
 
 
-def _cast(reader: Reader, found: exp.Cast) -> Node:
+def _cast(reader: TreeReader, found: exp.Cast) -> Node:
     node = reader.node(found.this)
     may_fail = isinstance(found, exp.TryCast)
     kind, sizes = found.to.this, [int(str(size.this)) for size in found.to.expressions]
@@ -89,14 +89,16 @@ def _cast(reader: Reader, found: exp.Cast) -> Node:
     raise reader.refused(found, f"the type is not allowed; one of {', '.join(sorted(TYPES))}")
 
 
-def _to_integer(reader: Reader, found: exp.Cast, node: Node, bits: int, *, may_fail: bool) -> Node:
+def _to_integer(
+    reader: TreeReader, found: exp.Cast, node: Node, bits: int, *, may_fail: bool
+) -> Node:
     if node.kind == "boolean":
         raise reader.refused(found, _NO_NUMBERS)
     return Node("to_integer", "integer", (node,), (bits, may_fail))
 
 
 def _to_decimal(
-    reader: Reader, found: exp.Cast, node: Node, sizes: list[int], *, may_fail: bool
+    reader: TreeReader, found: exp.Cast, node: Node, sizes: list[int], *, may_fail: bool
 ) -> Node:
     if node.kind == "boolean":
         raise reader.refused(found, _NO_NUMBERS)

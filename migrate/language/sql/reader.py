@@ -22,11 +22,11 @@ _NAMES: Mapping[type[Found], str] = {
     exp.StrPosition: "STRPOS",
     exp.Substring: "SUBSTR",
 }
-Take = Callable[["Reader", Any], Node]
+Take = Callable[["TreeReader", Any], Node]
 """Makes a node of one of sqlglot's."""
 
 
-class Reader:
+class TreeReader:
     """Makes nodes of sqlglot's; each class must be in `takers`."""
 
     def __init__(self, takers: Mapping[type[Found], Take]) -> None:
@@ -163,7 +163,7 @@ class Reader:
         return nodes
 
 
-def number_literal(reader: Reader, found: Found) -> Node:
+def number_literal(reader: TreeReader, found: Found) -> Node:
     """A number that is written out."""
     text = str(found.this)
     whole, _, fraction = text.partition(".")

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from migrate.language.sql.reader import Found, Reader, Take, flat
+from migrate.language.sql.reader import Found, Take, TreeReader, flat
 from migrate.language.sql.tree import Kind, Node, as_text
 
 MAX_PADDED = 10_000
 
 
-def _field(reader: Reader, found: exp.Column) -> Node:
+def _field(reader: TreeReader, found: exp.Column) -> Node:
     if not isinstance(found.this, exp.Identifier):
         raise reader.refused(found, "* is not allowed; name a field")
     if not found.this.quoted:
@@ -21,7 +21,7 @@ def _field(reader: Reader, found: exp.Column) -> Node:
     return Node("field", "text", given=(found.this.this,))
 
 
-def _joined(reader: Reader, found: exp.DPipe) -> Node:
+def _joined(reader: TreeReader, found: exp.DPipe) -> Node:
     parts = list(flat(found, exp.DPipe))
     nodes = [reader.node(part) for part in parts]
     if all(node.kind in {"integer", "decimal", "boolean"} for node in nodes):
@@ -29,7 +29,7 @@ def _joined(reader: Reader, found: exp.DPipe) -> Node:
     return Node("join", "text", tuple(as_text(node) for node in nodes))
 
 
-def _concat(reader: Reader, op: str, found: Found, parts: list[Found]) -> Node:
+def _concat(reader: TreeReader, op: str, found: Found, parts: list[Found]) -> Node:
     if op == "concat_ws" and len(parts) < 2:
         raise reader.refused(found, "CONCAT_WS wants a separator and values")
     nodes = [reader.node(part) for part in parts]
@@ -42,7 +42,9 @@ def _concat(reader: Reader, op: str, found: Found, parts: list[Found]) -> Node:
     return Node(op, "text", tuple(as_text(node) for node in nodes))
 
 
-def _text_function(reader: Reader, op: str, found: Found, ignored: tuple[str, ...] = ()) -> Node:
+def _text_function(
+    reader: TreeReader, op: str, found: Found, ignored: tuple[str, ...] = ()
+) -> Node:
     reader.only(found, ignored)
     if op == "initcap" and found.args["expression"].meta.get("start") is not None:
         # sqlglot gives it PostgreSQL's own list of what parts words; one of the text has a place in it
@@ -50,12 +52,12 @@ def _text_function(reader: Reader, op: str, found: Found, ignored: tuple[str, ..
     return Node(op, "text", (reader.text(found.this, found),))
 
 
-def _length(reader: Reader, found: exp.Length) -> Node:
+def _length(reader: TreeReader, found: exp.Length) -> Node:
     reader.only(found, ())
     return Node("length", "integer", (reader.text(found.this, found),))
 
 
-def _trim(reader: Reader, found: exp.Trim) -> Node:
+def _trim(reader: TreeReader, found: exp.Trim) -> Node:
     reader.only(found, ("position", "expression"))
     chars = (
         reader.text_constant(found.args["expression"], found)
@@ -66,7 +68,7 @@ def _trim(reader: Reader, found: exp.Trim) -> Node:
     return Node("trim", "text", (reader.text(found.this, found),), (chars, side))
 
 
-def _substring(reader: Reader, found: exp.Substring) -> Node:
+def _substring(reader: TreeReader, found: exp.Substring) -> Node:
     reader.only(found, ("start", "length"))
     parts = [reader.whole(found.args.get("start"), found)]
     if found.args.get("length"):
@@ -74,12 +76,12 @@ def _substring(reader: Reader, found: exp.Substring) -> Node:
     return Node("substr", "text", (reader.text(found.this, found), *parts))
 
 
-def _side(reader: Reader, op: str, found: Found) -> Node:
+def _side(reader: TreeReader, op: str, found: Found) -> Node:
     count = reader.whole(found.args.get("expression"), found)
     return Node(op, "text", (reader.text(found.this, found), count))
 
 
-def _pad(reader: Reader, found: exp.Pad) -> Node:
+def _pad(reader: TreeReader, found: exp.Pad) -> Node:
     length = reader.whole_constant(found.args["expression"], found)
     fill = (
         reader.text_constant(found.args["fill_pattern"], found)
@@ -92,13 +94,13 @@ def _pad(reader: Reader, found: exp.Pad) -> Node:
     return Node(op, "text", (reader.text(found.this, found),), (max(length, 0), fill))
 
 
-def _replace(reader: Reader, found: exp.Replace) -> Node:
+def _replace(reader: TreeReader, found: exp.Replace) -> Node:
     old = reader.text_constant(found.args.get("expression"), found)
     new = reader.text_constant(found.args.get("replacement"), found)
     return Node("replace", "text", (reader.text(found.this, found),), (old, new))
 
 
-def _split_part(reader: Reader, found: exp.SplitPart) -> Node:
+def _split_part(reader: TreeReader, found: exp.SplitPart) -> Node:
     separator = reader.text_constant(found.args.get("delimiter"), found)
     place = reader.whole_constant(found.args.get("part_index"), found)
     if place == 0:
@@ -106,7 +108,7 @@ def _split_part(reader: Reader, found: exp.SplitPart) -> Node:
     return Node("split_part", "text", (reader.text(found.this, found),), (separator, place))
 
 
-def _two_texts(reader: Reader, op: str, kind: Kind, found: Found, second: str) -> Node:
+def _two_texts(reader: TreeReader, op: str, kind: Kind, found: Found, second: str) -> Node:
     reader.only(found, (second,))
     return Node(
         op, kind, (reader.text(found.this, found), reader.text(found.args.get(second), found))

@@ -29,14 +29,6 @@ class Node:
     scale: int | None = None
 
 
-@dataclass(frozen=True)
-class Expression:
-    """A whole expression, and the fields it reads in the order of the text."""
-
-    root: Node
-    fields: tuple[str, ...]
-
-
 class SqlRefused(ValueError):
     """What in the text is not allowed, and at which character (from 1)."""
 

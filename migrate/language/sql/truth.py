@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from migrate.language.patterns import PatternRefused, check_pattern
-from migrate.language.sql.reader import Found, Reader, Take, flat
+from migrate.language.sql.reader import Found, Take, TreeReader, flat
 from migrate.language.sql.tree import NOTHING, Node, like_parts
 
 _COMPARISONS: Mapping[type[Found], str] = {
@@ -15,11 +15,11 @@ _COMPARISONS: Mapping[type[Found], str] = {
 }  # fmt: skip
 
 
-def _all_of(reader: Reader, op: str, kind: type[Found], found: Found) -> Node:
+def _all_of(reader: TreeReader, op: str, kind: type[Found], found: Found) -> Node:
     return Node(op, "boolean", tuple(reader.truth(part) for part in flat(found, kind)))
 
 
-def _is(reader: Reader, found: exp.Is) -> Node:
+def _is(reader: TreeReader, found: exp.Is) -> Node:
     wanted = found.args.get("expression")
     if isinstance(wanted, exp.Null):
         # sqlglot reads IS UNKNOWN as IS NULL, which is the same of a truth
@@ -29,18 +29,18 @@ def _is(reader: Reader, found: exp.Is) -> Node:
     return Node("is_true" if wanted.this else "is_false", "boolean", (reader.truth(found.this),))
 
 
-def _same(reader: Reader, found: Found, *, negated: bool) -> Node:
+def _same(reader: TreeReader, found: Found, *, negated: bool) -> Node:
     left, right = reader.alike(found, [found.this, found.args["expression"]])
     same = Node("same", "boolean", (left, right))
     return Node("not", "boolean", (same,)) if negated else same
 
 
-def _compared(reader: Reader, found: Found) -> Node:
+def _compared(reader: TreeReader, found: Found) -> Node:
     left, right = reader.alike(found, [found.this, found.args.get("expression")])
     return Node("compare", "boolean", (left, right), (_COMPARISONS[type(found)],))
 
 
-def _in(reader: Reader, found: exp.In) -> Node:
+def _in(reader: TreeReader, found: exp.In) -> Node:
     if found.args.get("query") or found.args.get("unnest") or found.args.get("field"):
         raise reader.refused(found, "SELECT is not allowed: an expression reads its own row only")
     if not found.expressions:
@@ -50,14 +50,14 @@ def _in(reader: Reader, found: exp.In) -> Node:
     return Node("or", "boolean", tests)
 
 
-def _between(reader: Reader, found: exp.Between) -> Node:
+def _between(reader: TreeReader, found: exp.Between) -> Node:
     reader.only(found, ("low", "high"))
     value, low, high = reader.alike(found, [found.this, found.args["low"], found.args["high"]])
     over = Node("compare", "boolean", (value, low), (">=",))
     return Node("and", "boolean", (over, Node("compare", "boolean", (value, high), ("<=",))))
 
 
-def _escape(reader: Reader, found: exp.Escape) -> Node:
+def _escape(reader: TreeReader, found: exp.Escape) -> Node:
     if not isinstance(found.this, exp.Like | exp.ILike):
         raise reader.refused(found, "ESCAPE belongs behind LIKE or ILIKE")
     escape = reader.text_constant(found.args["expression"], found)
@@ -66,7 +66,7 @@ def _escape(reader: Reader, found: exp.Escape) -> Node:
     return _like(reader, found.this, escape)
 
 
-def _like(reader: Reader, found: Found, escape: str | None) -> Node:
+def _like(reader: TreeReader, found: Found, escape: str | None) -> Node:
     pattern = reader.text_constant(found.args["expression"], found)
     ignores_case = isinstance(found, exp.ILike)
     parts = like_parts(pattern, escape or "\\")
@@ -77,7 +77,7 @@ def _like(reader: Reader, found: Found, escape: str | None) -> Node:
     return Node("not", "boolean", (node,)) if found.args.get("negate") else node
 
 
-def _regexp_like(reader: Reader, found: exp.RegexpLike) -> Node:
+def _regexp_like(reader: TreeReader, found: exp.RegexpLike) -> Node:
     reader.only(found, ("expression", "flag"))
     pattern = reader.text_constant(found.args["expression"], found)
     flag = reader.text_constant(found.args["flag"], found) if found.args.get("flag") else ""
