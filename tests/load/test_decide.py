@@ -111,13 +111,13 @@ def test_some_not_taken():
     again = Again(SENT[2], 500, "Later")
     verdicts = Results((WRITTEN[0], WRITTEN[1], again, WRITTEN[3]))
     failing = replace(REQUEST, tries=3, failures=2, failing_since=50.0, failing_from=49.0)
-    for request in (REQUEST, replace(failing, halved_at=60.0, is_poison=True, doubts=2)):
+    for request in (REQUEST, replace(failing, halved_at=60.0, doubts=2)):
         settled, succeeded, send, note = after(verdicts, request=request)
         assert (settled, succeeded) == (Settle((WRITTEN[0], WRITTEN[1], WRITTEN[3])), Succeed())
         [rest] = send.requests
         assert (rest.records, rest.tries, rest.failures) == ([RECORDS[2]], 1, 1)
         assert (rest.failing_since, rest.failing_from, rest.left_at) == (NOW, 90.0, 90.0)
-        assert (rest.halved_at, rest.is_poison) == (request.halved_at, request.is_poison)
+        assert rest.halved_at == request.halved_at
         assert rest.doubts == 0
         assert "500: Later" in note.text
 
