@@ -28,7 +28,7 @@ from migrate.config_values import (
     Zones,
 )
 from migrate.errors import ConfigError, UsageError
-from migrate.names import ResourceName
+from migrate.names import Language, ResourceName
 from migrate.plain_file import read_plain
 from migrate.privacy.secrets import Secrets, read_secrets, service_of
 
@@ -201,8 +201,9 @@ class Project(_Section):
     """One migration: `migrate.toml`, its folder and its keys.
 
     `workspace` and `mappings` are absolute; a relative path in the file is taken from the file's folder. `keyring`:
-    keys may also come from the system's keyring. `snapshots`: the URL below which finished snapshots live, None for in
-    the workspace; see docs/scale.md. `target`: which of `targets` stands in the place of [octolis]; None: that itself.
+    keys may also come from the system's keyring. `report_language`: of pages and lists. `snapshots`: the URL below
+    which finished snapshots live, None for in the workspace; see docs/scale.md. `target`: which of `targets` stands in
+    the place of [octolis]; None: that itself.
     """
 
     workspace: Path = Path("migration")
@@ -210,6 +211,7 @@ class Project(_Section):
     snapshots: StoreUrl | None = None
     keep_local_snapshots: bool = False
     keyring: bool = False
+    report_language: Language = "en"
     datatrics: Datatrics
     octolis: Octolis = Octolis()
     targets: dict[str, Target] = {}

@@ -47,3 +47,7 @@ BATCH_ROWS: Final = 500
 
 PASSING_STATUSES: Final = frozenset({408, 424, 425, 429})
 """Answers after which the same request may succeed. **Source**: RFC 9110, RFC 6585; the documents for 424."""
+
+Language = Literal["en", "nl", "fr", "de"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+"""What pages, lists and workbooks can be read in; terminal and logs are English."""

@@ -1,6 +1,8 @@
-"""Counts and lengths of time as people say them. Imports nothing."""
+"""Counts and lengths of time as people say them."""
 
 from __future__ import annotations
+
+from migrate.sentence import Sentence
 
 
 def say_count(count: int, noun: str) -> str:
@@ -9,12 +11,13 @@ def say_count(count: int, noun: str) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A length of time: 0.4 s, 12 s, 3 min 20 s, 2 h 05 min."""
+    """A length of time, in any language of a page: 0.4 s, 12 s, 3 min 20 s, 2 h 05 min."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        whole, _, tenth = f"{seconds:.1f}".partition(".")
+        return Sentence("{whole}.{tenth} s", whole=whole, tenth=tenth)
     if seconds < 60:
-        return f"{seconds:.0f} s"
+        return Sentence("{seconds} s", seconds=round(seconds))
     minutes, rest_s = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest_s:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+        return Sentence("{minutes} min {seconds} s", minutes=minutes, seconds=f"{rest_s:02d}")
+    return Sentence("{hours} h {minutes} min", hours=minutes // 60, minutes=f"{minutes % 60:02d}")

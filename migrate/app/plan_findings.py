@@ -50,7 +50,7 @@ LOSS_KINDS: Mapping[str, Kind | None] = {
 }
 """What each loss of a mapping means to an owner; None for another spelling of the same value."""
 
-_HARMS: Mapping[Kind, tuple[str, str]] = {
+HARMS: Mapping[Kind, tuple[str, str]] = {
     "consent": ("{share} loses a consent: {loss}", "{share} lose a consent: {loss}"),
     "emptied": (
         "{share} arrives without a value: {loss}",
@@ -105,7 +105,7 @@ def dataset_findings(name: str, dataset: DatasetPlan) -> Iterator[Finding]:
             if kind:
                 share = share_of(f"{name}.{column}", rows, dataset.accepted)
                 says = Sentence(LOSSES.get(loss, loss))
-                text = Sentence(*_HARMS[kind], share=share, loss=says, count=rows)
+                text = Sentence(*HARMS[kind], share=share, loss=says, count=rows)
                 yield Finding(kind, text, name, column, rows, dataset.accepted)
 
 
@@ -113,7 +113,7 @@ def _says(rule: str) -> Sentence:
     return Sentence(RULES[rule].says if rule in RULES else rule)
 
 
-_LACKING = {
+LACKING = {
     "revenue": (
         "{dataset}: {count} order of the source is not in the plan",
         "{dataset}: {count} orders of the source are not in the plan",
@@ -127,7 +127,7 @@ _LACKING = {
         "{dataset}: {count} lines of the source are not in the plan",
     ),
 }
-_DIFFERING = {
+DIFFERING = {
     "revenue": "{dataset}: the numbers of orders in source and plan differ in some groups",
     "events": "{dataset}: the numbers of events in source and plan differ in some groups",
     "lines": "{dataset}: the numbers of lines in source and plan differ in some groups",
@@ -154,9 +154,9 @@ def money_findings(name: str, table: Table) -> Iterator[Finding]:
     elif not table.is_planned and not table.doubts:
         lacking = table.whole.lacking.rows
         if lacking > 0:
-            text = Sentence(*_LACKING[table.kind], dataset=name, count=lacking)
+            text = Sentence(*LACKING[table.kind], dataset=name, count=lacking)
         else:
-            text = Sentence(_DIFFERING[table.kind], dataset=name)
+            text = Sentence(DIFFERING[table.kind], dataset=name)
         yield Finding("money", text, name, None, len(table.unequal), len(table.groups))
     if table.unreadable:
         text = Sentence(

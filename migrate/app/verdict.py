@@ -69,7 +69,7 @@ def first_line(text: str) -> str:
     return text if "\n" not in text else text.splitlines()[0]
 
 
-_TO_SEND = {
+TO_SEND = {
     "create": "{count} new",
     "update": "{count} changed",
     "unknown": "{count} new or changed",
@@ -80,9 +80,9 @@ _TO_SEND = {
 def _what_to_send(document: PlanDocument) -> tuple[Sentence, ...]:
     sums = {
         name: sum(getattr(dataset, name) for dataset in document.datasets.values())
-        for name in _TO_SEND
+        for name in TO_SEND
     }
-    parts = [Sentence(_TO_SEND[name], count=rows) for name, rows in sums.items() if rows]
+    parts = [Sentence(TO_SEND[name], count=rows) for name, rows in sums.items() if rows]
     if not sums["create"] + sums["update"] + sums["unknown"]:
         parts.insert(0, Sentence("nothing to do"))
     return tuple(parts)
@@ -95,7 +95,7 @@ def judge_load(result: LoadResult, unsent: Mapping[str, int] | None = None) -> V
         planned = totals.planned
         findings += [
             Finding(kind, _load_text(words, name, rows, planned), name, None, rows, planned)
-            for kind, count, words in _LOAD_LOSSES
+            for kind, count, words in LOAD_LOSSES
             if (rows := getattr(totals, count))
         ]
         if totals.target == "webhook":
@@ -114,7 +114,7 @@ def judge_load(result: LoadResult, unsent: Mapping[str, int] | None = None) -> V
     return judge_findings(findings, good, doubtful, "")
 
 
-_LOAD_LOSSES: tuple[tuple[Kind, str, tuple[str, str]], ...] = (
+LOAD_LOSSES: tuple[tuple[Kind, str, tuple[str, str]], ...] = (
     (
         "not_arriving",
         "rejected",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -24,12 +25,13 @@ from migrate.cli.complete import offer_names
 from migrate.cli.registry import COMMANDS
 from migrate.cli.user_path import UserPath
 from migrate.errors import GateError, MigrateError
-from migrate.report.inert import inert_json, inert_page
+from migrate.report.inert import inert_page, inert_text
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
     from migrate.cli.run_record import BegunRun
     from migrate.config import Project
+    from migrate.names import Language
     from migrate.progress import Progress
     from migrate.workspace import Workspace
 
@@ -64,6 +66,8 @@ class App:
     quiet: bool = False
     verbose: bool = False
     force_unlock: bool = False
+    language: Language | None = None
+    """The language that `--lang` names, None where the project file says it."""
     stop: threading.Event = field(default_factory=threading.Event)
     achieved: Mapping[str, Any] = field(default_factory=dict)
     """What a command that fails has to tell all the same: joins the JSON object of the failure."""
@@ -157,7 +161,7 @@ class App:
         }
         tail = {"next": self.full(outcome.next)} if outcome.next else {}
         found = json.dumps({**head, **outcome.data, **tail}, ensure_ascii=False, default=str)
-        click.echo(inert_json(found))
+        click.echo(inert_text(found))
 
     def full(self, text: str) -> str:
         """`text` with the project file named in every command that needs one, so that it can be given as it is."""
@@ -181,7 +185,7 @@ class App:
             status = "interrupted" if error.exit_code == 130 else "error"
             head = {"command": command, "exit_code": error.exit_code, "status": status}
             whole = {**head, **problem, **achieved}
-            click.echo(inert_json(json.dumps(whole, ensure_ascii=False, default=str)))
+            click.echo(inert_text(json.dumps(whole, ensure_ascii=False, default=str)))
         label = click.style(
             "interrupted" if error.exit_code == 130 else "error", fg="red", bold=True
         )
@@ -385,19 +389,12 @@ def group(name: str, *examples: str) -> Callable[[Callable[..., Any]], CommandGr
 
 
 def pass_app(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives the command's function the App as its first argument."""
+    """Gives the command's function the App as its first argument; the options that click keeps on it stay."""
 
+    @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         return function(click.get_current_context().ensure_object(App), *args, **kwargs)
 
-    call.__doc__ = function.__doc__
-    call.__name__ = function.__name__
-    return _copy_params(function, call)
-
-
-def _copy_params(function: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
-    if hasattr(function, "__click_params__"):
-        call.__click_params__ = function.__click_params__  # type: ignore[attr-defined]  # click keeps options there
     return call
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
+from migrate.cli.language import language_of, language_option
 from migrate.cli.load import pausable
 from migrate.cli.run import judge
 from migrate.errors import UsageError
@@ -96,6 +97,7 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
     metavar="N",
     help="Accept up to N merges, for good.",
 )
+@language_option
 @pass_app
 def cutover(  # noqa: PLR0913, PLR0917  # one parameter per option
     app: App,
@@ -219,7 +221,8 @@ def _outcome(app: App, context: Context, done: Cutover) -> CommandOutcome:
     if done.run is None:
         raise RuntimeError("a night ends with a run")
     summary = summarise_cutover(done)
-    page = write_report(context.workspace.reports, done.name, summary, utc_now())
+    language = language_of(app, context.project)
+    page = write_report(context.workspace.reports, done.name, summary, utc_now(), language)
     exit_code, status, following = judge(done.run)
     lines = [render_cutover(done)]
     if done.run.stopped:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
+from migrate.cli.language import language_of, language_option
 from migrate.cli.user_path import UserPath
 from migrate.errors import UsageError, WorkspaceError
 
@@ -39,14 +40,21 @@ _DEFAULT_SPEED = {"synthetic": 1.0, "complete-journey": 20.0}
     type=click.FloatRange(min=0.1, max=1000),
     help="Make the sandbox's limits this much faster than documented [1; 20 for complete-journey].",
 )
+@language_option
 @pass_app
-def demo(app: App, data_name: str, directory: Path | None, speed: float | None) -> None:
+def demo(
+    app: App,
+    data_name: str,
+    directory: Path | None,
+    speed: float | None,
+) -> None:
     """Run the whole migration against the sandbox on this machine. No account is needed.
 
     Ends with exit code 0 when all counts match, also where rows were rejected: some of the data break rules on purpose.
     """
     from migrate.app.rehearsal import rehearse
     from migrate.report.run import summarise_run, write_report
+    from migrate.sentence import Sentence
 
     folder = directory or Path("demo") / utc_now().strftime("%Y%m%d-%H%M%S")
     if folder.exists() and any(folder.iterdir()):
@@ -63,11 +71,17 @@ def demo(app: App, data_name: str, directory: Path | None, speed: float | None) 
         )
     notes = {
         "rehearsal": done.note,
-        "revenue_note": "To the cent: from the data itself, the plan's files, the target.",
+        "revenue_note": Sentence(
+            "To the cent: from the data itself, the plan's files, the target."
+        ),
     }
     summary = summarise_run(done.run, done.revenue, notes)
     page = write_report(
-        done.project.workspace / "reports", done.run.extraction.snapshot, summary, utc_now()
+        done.project.workspace / "reports",
+        done.run.extraction.snapshot,
+        summary,
+        utc_now(),
+        language_of(app, done.project),
     )
     app.finish(_outcome(done, summary, page))
 

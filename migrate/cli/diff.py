@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
+from migrate.cli.language import language_of, language_option
 from migrate.cli.user_path import UserPath
 from migrate.errors import Stale
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from migrate.plan.open_plan import Plan
     from migrate.report.diff_lists import WrittenList
     from migrate.workspace import Workspace
-
-_MADE_AT = "%Y-%m-%d %H:%M %Z"
 
 
 @command("diff", "migrate diff --html report.html", "migrate diff PLAN_BEFORE PLAN_AFTER")
@@ -36,6 +35,7 @@ _MADE_AT = "%Y-%m-%d %H:%M %Z"
 @click.option(
     "--start", metavar="TIME", help="When the load would begin, such as 2026-11-30T22:00 [now]."
 )
+@language_option
 @pass_app
 def diff(
     app: App,
@@ -58,7 +58,11 @@ def diff(
 
 
 def _report(
-    app: App, name: str | None, html: Path | None, show_values: bool, start: str | None
+    app: App,
+    name: str | None,
+    html: Path | None,
+    show_values: bool,
+    start: str | None,
 ) -> None:
     from migrate.app.standing import read_standing, remake_command
     from migrate.app.verdict import judge_plan
@@ -66,6 +70,7 @@ def _report(
     from migrate.report.about import facts_of_plan
     from migrate.report.diff import render_diff, summarise_diff
     from migrate.report.diff_page import open_report, write_page
+    from migrate.report.words import words_of
 
     project = app.open_project()
     workspace = app.open_workspace(project)
@@ -86,7 +91,8 @@ def _report(
         lines.append(stale)
     view = replace(view, about=facts_of_plan(plan, standing.state))
     if html:
-        lists = write_page(plan, view, shown, html, made_at=now.strftime(_MADE_AT))
+        words = words_of(language_of(app, project))
+        lists = write_page(plan, view, shown, html, made_at=words.moment(now), words=words)
         _tell_written(workspace, html, lists, data, lines)
     broken = any(finding["verdict"] == "broken" for finding in view.gates)
     following = None if broken else f"migrate load --plan {plan.name}"
@@ -121,21 +127,30 @@ def _staleness(project: Project, workspace: Workspace, plan: Plan) -> str | None
     return None
 
 
-def _compare(app: App, first: str, second: str, html: Path | None, show_values: bool) -> None:
+def _compare(
+    app: App,
+    first: str,
+    second: str,
+    html: Path | None,
+    show_values: bool,
+) -> None:
     from migrate.plan.open_plan import open_plan
     from migrate.report.diff_page import open_shown
     from migrate.report.diff_plans import compare_plans
     from migrate.report.diff_plans_page import write_comparison
     from migrate.report.diff_plans_text import render_comparison, summarise_comparison
+    from migrate.report.words import words_of
 
-    workspace = app.open_workspace(app.open_project())
+    project = app.open_project()
+    workspace = app.open_workspace(project)
     shown = open_shown(workspace, show_values=show_values)
     one, two = open_plan(workspace, first), open_plan(workspace, second)
     found = compare_plans(one, two, shown)
     data, lines = summarise_comparison(found), [render_comparison(found)]
     if html:
-        made_at = utc_now().astimezone().strftime(_MADE_AT)
-        lists = write_comparison(one, two, found, shown, html, made_at=made_at)
+        words = words_of(language_of(app, project))
+        made_at = words.moment(utc_now().astimezone())
+        lists = write_comparison(one, two, found, shown, html, made_at=made_at, words=words)
         _tell_written(workspace, html, lists, data, lines)
     app.finish(CommandOutcome(command="diff", text="\n\n".join(lines), data=data))
 
@@ -150,11 +165,11 @@ def _tell_written(
     """Adds to the JSON object and to the text where the page and its lists are, and remembers them."""
     from migrate.privacy.written import note_written
 
-    for file in (html, *(path for one in lists for path in (one.parquet, one.csv))):
+    for file in (html, *(path for one in lists for path in one.files)):
         note_written(workspace.root, file, "migrate diff")
     data |= {
         "report": str(html),
-        "lists": [str(path) for one in lists for path in (one.parquet, one.csv)],
+        "lists": [str(path) for one in lists for path in one.files],
     }
     lines.append(f"Report: {html}, with {len(lists)} full lists beside it")
 

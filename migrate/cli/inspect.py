@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
+from migrate.cli.language import language_of, language_option
 from migrate.cli.user_path import UserPath
 from migrate.errors import UsageError, WorkspaceError
 
@@ -29,9 +30,14 @@ from migrate.errors import UsageError, WorkspaceError
     help="Write a page with plots as well.",
 )
 @click.option("--show-values", is_flag=True, help="Show examples as they are instead of masked.")
+@language_option
 @pass_app
 def inspect(
-    app: App, resources: tuple[str, ...], snapshot: str | None, page: Path | None, show_values: bool
+    app: App,
+    resources: tuple[str, ...],
+    snapshot: str | None,
+    page: Path | None,
+    show_values: bool,
 ) -> None:
     """Say what is in a snapshot, field by field and source by source, and which traps it holds.
 
@@ -40,14 +46,16 @@ def inspect(
     from migrate.privacy.mask import workspace_masker
     from migrate.privacy.written import note_written
     from migrate.report.inspect import render_inspection, summarise_inspection
-    from migrate.report.inspect_html import render_page
+    from migrate.report.inspect_html import render_inspection_page
+    from migrate.report.words import words_of
     from migrate.snapshot.inspection import inspect_snapshot
     from migrate.snapshot.layout import disk_errors
     from migrate.snapshot.reading import newest_whole, open_snapshot
     from migrate.source.resources import resolve_resources
     from migrate.workspace import write_bytes
 
-    workspace = app.open_workspace(app.open_project())
+    project = app.open_project()
+    workspace = app.open_workspace(project)
     found = open_snapshot(workspace, snapshot or newest_whole(workspace))
     inspection = inspect_snapshot(
         found, [resource.name for resource in resolve_resources(resources)]
@@ -65,8 +73,12 @@ def inspect(
                 f"there is no folder {page.parent} for the page",
                 hint="make it, or choose another --html FILE",
             )
+        words = words_of(language_of(app, project))
+        made_at = words.moment(utc_now().astimezone())
         with disk_errors(page):
-            write_bytes(page, render_page(summary).encode())
+            write_bytes(
+                page, render_inspection_page(summary, made_at=made_at, words=words).encode()
+            )
             note_written(workspace.root, page, "migrate inspect")
     app.finish(
         CommandOutcome(

@@ -22,7 +22,7 @@ from migrate.cli.complete import COMPLETION_VARIABLE
 from migrate.cli.registry import COMMANDS
 from migrate.cli.streams import hold_standard_streams, prepare_streams
 from migrate.errors import Damaged, GateError, Interrupted, MigrateError
-from migrate.report.inert import inert_json
+from migrate.report.inert import inert_text
 
 
 class LazyGroup(CommandGroup):
@@ -184,4 +184,4 @@ def _print_usage_error(name: str, error: click.ClickException) -> None:
         "status": "error",
         "error": error.format_message(),
     }
-    click.echo(inert_json(json.dumps(summary, ensure_ascii=False)))
+    click.echo(inert_text(json.dumps(summary, ensure_ascii=False)))

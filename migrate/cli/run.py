@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
+from migrate.cli.language import language_of, language_option
 from migrate.cli.load import pausable
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 @command("run", "migrate run", "migrate run --json > run.json")
 @click.option("--fresh", is_flag=True, help="Ask the source anew, whatever snapshot there is.")
+@language_option
 @pass_app
 def run(app: App, fresh: bool) -> None:
     """Extract, plan, load and reconcile, stopping where a gate fails.
@@ -30,7 +32,13 @@ def run(app: App, fresh: bool) -> None:
     with app.context() as context, pausable(context.workspace):
         done = run_all(context, fresh=fresh)
         summary = summarise_run(done)
-        page = write_report(context.workspace.reports, done.extraction.snapshot, summary, utc_now())
+        page = write_report(
+            context.workspace.reports,
+            done.extraction.snapshot,
+            summary,
+            utc_now(),
+            language_of(app, context.project),
+        )
         exit_code, status, following = judge(done)
         send_summary(
             context, {"command": "run", "exit_code": exit_code, "status": status, **summary}

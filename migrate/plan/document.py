@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from migrate.sentence import StoredSentence
+from migrate.sentence import Sentence, StoredSentence, one_after_other
 
 FORMAT = 1
 """Raised whenever the meaning of a plan's files changes; a plan of another format is stale."""
@@ -108,9 +108,12 @@ class SampleOf(_Part):
     @property
     def told(self) -> str:
         """What it is, as a reader is told."""
-        return (
-            f"a sample: {self.rows:,} of {self.of:,} rows of {self.dataset} (seed {self.seed}), and the records that "
-            "hang together with them"
+        return Sentence(
+            "a sample: {rows} of {of} rows of {dataset} (seed {seed}), and the records that hang together with them",
+            rows=self.rows,
+            of=self.of,
+            dataset=self.dataset,
+            seed=str(self.seed),
         )
 
 
@@ -134,14 +137,23 @@ class PartOf(_Part):
     @property
     def told(self) -> str:
         """What it is, as a reader is told."""
-        words = [f"source {', '.join(name or '(none)' for name in self.sources)}"] * bool(
-            self.sources
-        )
+        parts: list[str] = []
+        if self.sources:
+            names = tuple(name or Sentence("(none)") for name in self.sources)
+            parts.append(Sentence("source {sources}", sources=names))
         if self.has_days:
-            ends = [f"from {self.first_day}"] * (self.first_day is not None)
-            ends += [f"to {self.last_day}"] * (self.last_day is not None)
-            words.append(f"{self.field} {' '.join(ends)}")
-        return f"a part: {'; '.join(words)}"
+            parts.append(self._days)
+        return Sentence("a part: {what}", what=one_after_other(parts))
+
+    @property
+    def _days(self) -> str:
+        field = Sentence("created" if self.field == "created" else "updated")
+        first, last = str(self.first_day), str(self.last_day)
+        if self.last_day is None:
+            return Sentence("{field} from {first}", field=field, first=first)
+        if self.first_day is None:
+            return Sentence("{field} to {last}", field=field, last=last)
+        return Sentence("{field} from {first} to {last}", field=field, first=first, last=last)
 
 
 Scope = Annotated[SampleOf | PartOf, Field(discriminator="kind")]

@@ -14,7 +14,8 @@ LEAST_ROWS = 5
 _BLANKS = r"\s+"
 
 
-def _texts() -> dict[str, pl.Expr]:
+def text_recipes() -> dict[str, pl.Expr]:
+    """What a recipe of the target makes of a text, by the words that say it."""
     new = pl.col("new")
     spaced = new.str.strip_chars().str.replace_all(_BLANKS, " ")
     return {
@@ -45,13 +46,13 @@ def recognise_recipe(pairs: pl.DataFrame, differing: pl.Series, dtype: pl.DataTy
     if dtype != pl.String or int(differing.sum()) < LEAST_ROWS:
         return None
     # Most recipes are ruled out by the few rows that differ; the rest is looked at only for those that are left.
-    left = _explaining(pairs.filter(differing), list(_texts()))
+    left = _explaining(pairs.filter(differing), list(text_recipes()))
     found = _explaining(pairs.filter("sent"), left) if left else []
     return found[0] if found else None
 
 
 def _explaining(pairs: pl.DataFrame, names: list[str]) -> list[str]:
-    recipes = _texts()
+    recipes = text_recipes()
     # A column that the target does not hold is empty there, and no recipe's doing.
     held = pl.when(pl.col("old") != "").then(pl.col("old"))
     is_made = ((recipes[name] == held).fill_null(value=False).all().alias(name) for name in names)

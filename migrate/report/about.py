@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from migrate import __version__
+from migrate.language.shared import read_mapping_text
+from migrate.sentence import Sentence
 
 if TYPE_CHECKING:
     from migrate.plan.document import PlanDocument
@@ -24,16 +26,17 @@ def facts_of_plan(plan: Plan, state: str) -> tuple[Fact, ...]:
     document = plan.document
     snapshot = document.snapshot.name
     if document.snapshot.base:
-        snapshot += f", a delta on {document.snapshot.base.name}"
+        base = document.snapshot.base.name
+        snapshot = Sentence("{snapshot}, a delta on {base}", snapshot=snapshot, base=base)
     address = urlsplit(str(document.settings.get("octolis.base_url", "")))
     return (
         ("Datatrics project", _project_of(plan)),
-        ("Octolis", address.netloc or "not known"),
+        ("Octolis", address.netloc or Sentence("not known")),
         ("Datasets", ", ".join(f"{name} ({id_})" for name, id_ in document.dataset_ids.items())),
         ("Snapshot", snapshot),
         *([("Of the snapshot", document.scope.told)] if document.scope else []),
         *([("Target", document.target)] if document.target else []),
-        ("Plan", f"{plan.name} ({state})"),
+        ("Plan", Sentence("{plan} ({state})", plan=plan.name, state=Sentence(state))),
         ("Mappings", ", ".join(_versions(document))),
         *facts_of_making(),
     )
@@ -45,7 +48,22 @@ def _project_of(plan: Plan) -> str:
         return str(json.loads(manifest.read_bytes())["project_id"])
     except (OSError, ValueError, KeyError):
         # The snapshot may be gone long before its plan's report is read.
-        return "not known"
+        return Sentence("not known")
+
+
+def conditions_of(plan: Plan, dataset: str) -> list[str]:
+    """What the mappings of a dataset ask of a row to be taken, as they say it; rows without it are left out on purpose.
+
+    None where a plan of an earlier version does not carry its mappings.
+    """
+    conditions = []
+    for carried in plan.document.carried:
+        if not carried.path.endswith((".yaml", ".yml")):
+            continue
+        value = read_mapping_text(plan.folder / carried.path).document.value
+        if isinstance(value, dict) and value.get("dataset") == dataset and "where" in value:
+            conditions.append(str(value["where"]))
+    return conditions
 
 
 def facts_of_making() -> tuple[Fact, ...]:

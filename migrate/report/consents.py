@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from migrate import parquet
+from migrate.sentence import Sentence
 
 if TYPE_CHECKING:
     from migrate.plan.open_plan import Plan
 
 Rows = list[dict[str, Any]]
 _OF_CONSENTS = frozenset(("consent_unlisted", "consent_withheld"))
-_YES_OF_ANOTHER = (
-    "consent_of_another",
-    "another record of the same key says yes; the one that wins does not, so it counts as no yes",
+_YES_OF_ANOTHER = Sentence(
+    "another record of the same key says yes; the one that wins does not, so it counts as no yes"
 )
 
 
@@ -38,10 +38,10 @@ def view_consents(plan: Plan, dataset: str, losses: Rows) -> Rows:
         # one that another record gave is no loss of a row: the row's own record never said it
         others = _yes_of_others(plan, dataset, column)
         if others:
-            loss, says = _YES_OF_ANOTHER
             share = others / said.total() if said.total() else 0.0
             mine.append(
-                {"column": column, "loss": loss, "says": says, "rows": others, "share": share}
+                {"column": column, "loss": "consent_of_another", "says": _YES_OF_ANOTHER}
+                | {"rows": others, "share": share}
                 | {"harms": True, "examples": []}
             )
         answers = {"yes": said["true"], "no": said["false"], "none": said["null"]}

@@ -5,66 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrate.report.bars import segments
 from migrate.report.diff_lists import WrittenList
-from migrate.report.diff_view import DatasetView, DiffView
-from migrate.report.html import COUNT_COLUMNS
-from migrate.report.searchable import ROW_KINDS, render_searchable
+from migrate.report.diff_view import DiffView
+from migrate.report.labels import COUNT_COLUMNS, GATES, KINDS, ODD_KEYS, PLACES, ROW_KINDS
+from migrate.report.searchable import render_searchable
 from migrate.report.totals import view_table
+from migrate.report.words import Words, words_of
 
-KINDS = (
-    ("create", "new"),
-    ("update", "changed"),
-    ("unknown", "new or changed"),
-    ("unchanged", "already the same"),
-    ("collapsed", "part of another row"),
-    ("filtered", "left out on purpose"),
-    ("rejected", "rejected"),
-)
 _DAYS = 400
 
 
-def render_page(view: DiffView, lists: Sequence[WrittenList], *, made_at: str, folder: str) -> str:
-    """The page of a plan; `folder`: where the full lists are, as seen from the page."""
-    kinds = [
-        (kind, label)
-        for kind, label in KINDS
-        if any(getattr(d.counts, kind) for d in view.datasets)
-    ]
+def render_page(
+    view: DiffView,
+    lists: Sequence[WrittenList],
+    *,
+    made_at: str,
+    folder: str,
+    words: Words | None = None,
+) -> str:
+    """The page of a plan, in English where no `words` are given.
+
+    `folder`: where the full lists are, as seen from the page.
+    """
+    counts = {d.name: d.counts.model_dump(exclude={"warnings"}) for d in view.datasets}
+    kinds = [(kind, label) for kind, label in KINDS if any(c[kind] for c in counts.values())]
     return render_searchable(
         "diff.html.j2",
-        dataset_names=[dataset.name for dataset in view.datasets],
+        words or words_of("en"),
+        dataset_names=list(counts),
         kinds=[kind for kind, _ in ROW_KINDS],
         view=view,
         masked=view.masked,
-        legend=kinds,
-        bars={dataset.name: _bar(dataset, kinds) for dataset in view.datasets},
+        legend_kinds=kinds,
+        bars={d.name: segments(counts[d.name], kinds, d.counts.judged) for d in view.datasets},
         events=_event_bars([view_table(table) for table in view.tables if table.kind == "events"]),
         totals=[view_table(table) for table in view.tables if table.groups],
         lists=lists,
         folder=folder,
         made_at=made_at,
+        counts=counts,
         count_columns=COUNT_COLUMNS,
+        gates=GATES,
+        places=PLACES,
+        odd_keys=ODD_KEYS,
     )
-
-
-def _bar(dataset: DatasetView, kinds: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """The segments of a dataset's bar, in hundredths of the rows that were judged."""
-    found, x = [], 0.0
-    for kind, label in kinds:
-        rows = getattr(dataset.counts, kind)
-        if rows:
-            width = 100 * rows / dataset.counts.judged
-            found.append(
-                {
-                    "kind": kind,
-                    "label": label,
-                    "rows": rows,
-                    "x": round(x, 3),
-                    "width": round(width, 3),
-                }
-            )
-            x += width
-    return found
 
 
 def _event_bars(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The full lists behind the diff report, as Parquet and CSV: every row, where the report shows samples.
+"""The full lists behind the diff report, as Parquet, CSV and workbooks: every row, where the report shows samples.
 
 Written a dataset at a time and streamed, so that memory does not grow with the plan. In the CSV no cell is a formula.
 """
@@ -14,52 +14,84 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from migrate import parquet
+from migrate.mapping.rules import RULES
 from migrate.names import MASTERID
 from migrate.plan.classify import written_text
 from migrate.plan.compare import differing
 from migrate.report.diff_view import column_types
+from migrate.report.labels import KINDS, LIST_HEADS
 from migrate.report.shown import Shown
-from migrate.spreadsheet import write_csv
+from migrate.report.words import SEPARATORS, Words
+from migrate.spreadsheet import write_csv, write_xlsx
 from migrate.workspace import replacing
 
 if TYPE_CHECKING:
     from migrate.plan.open_plan import Plan
 
+MOST_IN_WORKBOOK = 50_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _MASKED = ("key", "old_key", "id", "winner_id", "value", "like", "lost")
 
 
 @dataclass(frozen=True)
 class WrittenList:
-    """One list: what it holds, how many rows, and its two files."""
+    """One list: what it holds, how many rows, and its files; no workbook of more rows than people look through."""
 
     dataset: str
     what: str
     rows: int
     parquet: Path
     csv: Path
+    workbook: Path | None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of its files."""
+        return (self.parquet, self.csv, *([self.workbook] if self.workbook else []))
 
 
-def write_lists(plan: Plan, folder: Path, shown: Shown) -> list[WrittenList]:
+def write_lists(plan: Plan, folder: Path, shown: Shown, words: Words) -> list[WrittenList]:
     """Writes every list that has rows into `folder` and returns them, the datasets in the plan's order."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return [
-        write_list(folder, dataset, what, frame)
+        write_list(folder, dataset, what, frame, words)
         for dataset in plan.document.datasets
         for what, frame in _lists(plan, dataset, shown)
         if frame.height
     ]
 
 
-def write_list(folder: Path, dataset: str, what: str, frame: pl.DataFrame) -> WrittenList:
-    """Writes one list as Parquet and as CSV."""
+def write_list(
+    folder: Path, dataset: str, what: str, frame: pl.DataFrame, words: Words
+) -> WrittenList:
+    """Writes one list as Parquet, and as CSV and workbook for a reader of that language."""
     name = f"{_UNSAFE.sub('_', dataset)}-{what}"
     rows_file, csv_file = folder / f"{name}.parquet", folder / f"{name}.csv"
     with replacing(rows_file) as temporary:
         parquet.write(frame, temporary, compression="zstd", statistics=False)
+    for_people = _in_words(frame, words)
     with replacing(csv_file) as temporary:
-        write_csv(frame, temporary)
-    return WrittenList(dataset, what, frame.height, rows_file, csv_file)
+        write_csv(for_people, temporary, SEPARATORS[words.language])
+    workbook = folder / f"{name}.xlsx" if frame.height <= MOST_IN_WORKBOOK else None
+    if workbook:
+        with replacing(workbook) as temporary:
+            write_xlsx(for_people, temporary, f"{dataset} {what}")
+    return WrittenList(dataset, what, frame.height, rows_file, csv_file, workbook)
+
+
+def _in_words(frame: pl.DataFrame, words: Words) -> pl.DataFrame:
+    """The frame with heads, rules and kinds of change in the reader's language; English keeps the tool's own names."""
+    if words.language == "en":
+        return frame
+    says = {rule.name: words.say(rule.says) for rule in RULES.values()}
+    changes = {kind: words.say(label) for kind, label in KINDS}
+    spoken = {"rule": says, "change": changes}
+    named = frame.with_columns(
+        pl.col(name).replace(spoken[name]) for name in frame.columns if name in spoken
+    )
+    return named.rename(
+        {name: words.say(LIST_HEADS[name]) for name in frame.columns if name in LIST_HEADS}
+    )
 
 
 def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.DataFrame]]:

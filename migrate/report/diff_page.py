@@ -12,6 +12,7 @@ from migrate.report.diff_lists import WrittenList, write_lists
 from migrate.report.diff_view import DiffView, view_plan
 from migrate.report.searchable import write_with_lists
 from migrate.report.shown import Shown
+from migrate.report.words import Words
 from migrate.workspace import Workspace
 
 
@@ -33,11 +34,17 @@ def open_report(
 
 
 def write_page(
-    plan: Plan, view: DiffView, shown: Shown, page: Path, *, made_at: str
+    plan: Plan,
+    view: DiffView,
+    shown: Shown,
+    page: Path,
+    *,
+    made_at: str,
+    words: Words,
 ) -> list[WrittenList]:
     """Writes the page and, in a folder of its name beside it, the full lists. Raises WorkspaceError."""
     return write_with_lists(
         page,
-        lambda folder: write_lists(plan, folder, shown),
-        lambda lists, folder: render_page(view, lists, made_at=made_at, folder=folder),
+        lambda folder: write_lists(plan, folder, shown, words),
+        lambda lists, folder: render_page(view, lists, made_at=made_at, folder=folder, words=words),
     )

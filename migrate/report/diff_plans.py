@@ -13,6 +13,7 @@ from migrate.plan.open_plan import Plan
 from migrate.report.diff_lists import as_text
 from migrate.report.diff_view import column_types
 from migrate.report.shown import Shown
+from migrate.sentence import Sentence
 
 if TYPE_CHECKING:
     from migrate.plan.document import PlanDocument
@@ -113,27 +114,40 @@ def compare_plans(one: Plan, two: Plan, shown: Shown) -> PlanComparison:
 
 
 def _inputs(one: PlanDocument, two: PlanDocument) -> list[str]:
-    changed = []
+    changed: list[str] = []
     if one.snapshot.manifest_sha256 != two.snapshot.manifest_sha256:
-        changed.append(f"snapshot: {one.snapshot.name} -> {two.snapshot.name}")
+        changed.append(
+            Sentence(
+                "snapshot: {first} -> {second}",
+                first=one.snapshot.name,
+                second=two.snapshot.name,
+            )
+        )
     for name in sorted({*one.mappings, *two.mappings}):
         before, after = one.mappings.get(name), two.mappings.get(name)
         if before is None or after is None:
-            changed.append(
-                f"mapping of {name}: in the {'second' if before is None else 'first'} plan only"
+            only = (
+                "mapping of {dataset}: in the second plan only"
+                if before is None
+                else "mapping of {dataset}: in the first plan only"
             )
+            changed.append(Sentence(only, dataset=name))
         elif before.sha256 != after.sha256:
-            changed.append(f"mapping {after.file} ({name}) was edited")
+            changed.append(
+                Sentence("mapping {file} ({dataset}) was edited", file=after.file, dataset=name)
+            )
     changed += [
-        f"setting {name}" for name in sorted({*one.settings, *two.settings})
+        Sentence("setting {name}", name=name) for name in sorted({*one.settings, *two.settings})
         if one.settings.get(name) != two.settings.get(name)
     ]  # fmt: skip  # one thought a line
     if one.offline != two.offline:
         changed.append(
-            f"the {'first' if one.offline else 'second'} plan is offline: its changes are unknown"
+            Sentence("the first plan is offline: its changes are unknown")
+            if one.offline
+            else Sentence("the second plan is offline: its changes are unknown")
         )
     elif _files(one) != _files(two):
-        changed.append("the target as it was read")
+        changed.append(Sentence("the target as it was read"))
     return changed
 
 

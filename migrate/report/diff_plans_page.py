@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from migrate.mapping.rules import RULES
+from migrate.report.about import Fact, facts_of_plan
 from migrate.report.diff_lists import WrittenList, write_list
 from migrate.report.diff_plans import DatasetComparison, Pair, PlanComparison, pairs_of
+from migrate.report.labels import COMPARED, KINDS
 from migrate.report.searchable import render_searchable, write_with_lists
 from migrate.report.shown import Shown
+from migrate.report.words import Words
+from migrate.sentence import Sentence
 
 if TYPE_CHECKING:
     from migrate.plan.open_plan import Plan
@@ -20,24 +25,47 @@ _VALUES = dict.fromkeys(["key", "column", "first", "second"], pl.String)
 
 
 def write_comparison(
-    one: Plan, two: Plan, found: PlanComparison, shown: Shown, page: Path, *, made_at: str
+    one: Plan,
+    two: Plan,
+    found: PlanComparison,
+    shown: Shown,
+    page: Path,
+    *,
+    made_at: str,
+    words: Words,
 ) -> list[WrittenList]:
     """Writes the page and, in a folder of its name beside it, the full lists. Raises WorkspaceError."""
     return write_with_lists(
         page,
-        lambda folder: _write_lists(one, two, folder, shown),
+        lambda folder: _write_lists(one, two, folder, shown, words),
         lambda lists, folder: render_comparison_page(
-            found, lists, made_at=made_at, folder=folder, masked=shown.is_masked
+            found,
+            lists,
+            made_at=made_at,
+            folder=folder,
+            masked=shown.is_masked,
+            words=words,
+            about=facts_of_plan(two, "compared"),
         ),
     )
 
 
 def render_comparison_page(
-    found: PlanComparison, lists: Sequence[WrittenList], *, made_at: str, folder: str, masked: bool
+    found: PlanComparison,
+    lists: Sequence[WrittenList],
+    *,
+    made_at: str,
+    folder: str,
+    masked: bool,
+    words: Words,
+    about: Sequence[Fact],
 ) -> str:
     """The page; `folder`: where the full lists are, as seen from the page."""
     return render_searchable(
         "diff_plans.html.j2",
+        words,
+        about=about,
+        changes=dict(KINDS),
         dataset_names=[dataset.name for dataset in found.datasets],
         kinds=["change"],
         found=found,
@@ -57,22 +85,32 @@ def headline_of(found: PlanComparison) -> str:
         for name in ("only_first", "only_second", "otherwise")
     )
     if not (first or second or otherwise):
-        return "Both plans would write the same rows with the same values"
-    return f"{otherwise:,} rows with other values, {second:,} more rows, {first:,} rows left out"
+        return Sentence("Both plans would write the same rows with the same values")
+    return Sentence(
+        "{others} rows with other values, {more} more rows, {fewer} rows left out",
+        others=otherwise,
+        more=second,
+        fewer=first,
+    )
 
 
 def _changed_counts(dataset: DatasetComparison) -> list[tuple[str, int | None, int | None]]:
-    counts = [(name, first, second) for name, (first, second) in dataset.counts.items()]
-    rules = [
-        (f"rejected: {rule}", first, second) for rule, (first, second) in dataset.rules.items()
-    ]
+    counts = [(COMPARED[name], first, second) for name, (first, second) in dataset.counts.items()]
+    rules = [(_rejected_by(rule), first, second) for rule, (first, second) in dataset.rules.items()]
     return [entry for entry in (*counts, *rules) if entry[1] != entry[2]]
 
 
-def _write_lists(one: Plan, two: Plan, folder: Path, shown: Shown) -> list[WrittenList]:
+def _rejected_by(rule: str) -> Sentence:
+    says = Sentence(RULES[rule].says if rule in RULES else rule)
+    return Sentence("rejected: {rule}", rule=says)
+
+
+def _write_lists(
+    one: Plan, two: Plan, folder: Path, shown: Shown, words: Words
+) -> list[WrittenList]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return [
-        write_list(folder, pair.dataset, what, frame)
+        write_list(folder, pair.dataset, what, frame, words)
         for pair in pairs_of(one, two)
         for what, frame in _lists(pair, shown)
         if frame.height

@@ -19,10 +19,11 @@ from migrate.app.verdict import judge_plan
 from migrate.mapping.rules import LOSSES, RULES
 from migrate.plan.key_clusters import BEFORE_COLLAPSE
 from migrate.plan.open_plan import read_totals
-from migrate.report.about import Fact, facts_of_plan
+from migrate.report.about import Fact, conditions_of, facts_of_plan
 from migrate.report.consents import view_consents
 from migrate.report.shown import Shown
-from migrate.report.terminal import format_duration
+from migrate.sentence import Sentence
+from migrate.wording import format_duration
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, Forecast, PlanDocument
@@ -46,7 +47,10 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class DatasetView:
-    """One dataset: its counts (`DatasetPlan`), and lists of rows to show."""
+    """One dataset: its counts (`DatasetPlan`), and lists of rows to show.
+
+    `wheres`: what the mapping asks of a row to be taken, as the mapping says it.
+    """
 
     name: str
     counts: DatasetPlan
@@ -58,6 +62,7 @@ class DatasetView:
     clusters: Rows
     odd: Rows
     shared: Rows
+    wheres: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,12 +131,13 @@ def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> Datase
         counts=counts,
         changes=_changes(counts),
         samples=_samples(plan, name, types, shown),
-        rejects=_rejects(plan, name, shown),
+        rejects=_rejects(plan, name, counts.judged, shown),
         losses=losses,
         consents=view_consents(plan, name, losses),
         clusters=_clusters(plan, name, shown),
         odd=_odd(plan, name, shown),
         shared=shared_keys(plan, name, shown),
+        wheres=tuple(conditions_of(plan, name)),
     )
 
 
@@ -181,7 +187,7 @@ def _samples(plan: Plan, dataset: str, types: Mapping[str, pl.DataType], shown: 
     ]
 
 
-def _rejects(plan: Plan, dataset: str, shown: Shown) -> Rows:
+def _rejects(plan: Plan, dataset: str, judged: int, shown: Shown) -> Rows:
     """By rule and column: how many rows, what the rule says, what to do, and a few of them."""
     frame = _read(plan, dataset, "rejects")
     grouped = (
@@ -200,7 +206,8 @@ def _rejects(plan: Plan, dataset: str, shown: Shown) -> Rows:
             for s in row["samples"]
         ]
         words = {"says": rule.says if rule else "", "hint": rule.hint if rule else ""}
-        found.append({**row, **words, "samples": samples})
+        share = row["rows"] / judged if judged else 0.0
+        found.append({**row, **words, "samples": samples, "share": share})
     return found
 
 
@@ -226,6 +233,7 @@ def _losses(
             "loss": loss,
             "says": LOSSES.get(loss, ""),
             "rows": rows,
+            "kind": LOSS_KINDS.get(loss, "cut"),
             "harms": LOSS_KINDS.get(loss, "cut") is not None,
         }
         | {
@@ -344,5 +352,5 @@ def view_forecast(forecast: Forecast, start: datetime) -> dict[str, Any]:
 
 def _clock(start: datetime, minutes: float) -> str:
     end = start + timedelta(minutes=minutes)
-    days = (end.date() - start.date()).days
-    return end.strftime("%H:%M") + (f" (+{days} d)" if days else "")
+    clock, days = end.strftime("%H:%M"), (end.date() - start.date()).days
+    return Sentence("{clock} (+{days} d)", clock=clock, days=days) if days else clock

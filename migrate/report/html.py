@@ -3,83 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from jinja2 import Template
-
 from migrate.mapping.rules import RULES
+from migrate.report.bars import segments
 from migrate.report.extract import NOT_MIGRATED
-from migrate.report.page import page_template
-
-KINDS = (
-    ("create", "new"),
-    ("update", "changed"),
-    ("unknown", "new or changed"),
-    ("unchanged", "already the same"),
-    ("collapsed", "part of another row"),
-    ("filtered", "left out on purpose"),
-    ("rejected", "rejected"),
-)
-
-COUNT_COLUMNS = (
-    ("read", "Read"),
-    ("filtered", "Left out on purpose"),
-    ("discarded", "Discarded by hand"),
-    ("rejected", "Rejected"),
-    ("waiting", "Waiting for a parent"),
-    ("collapsed", "Part of another row"),
-    ("outside", "Outside of the part or sample"),
-    ("outside_delta", "Outside the delta"),
-    ("create", "New"),
-    ("update", "Changed"),
-    ("unchanged", "Already the same"),
-    ("unknown", "New or changed"),
-)
-"""What became of the rows, in the words of every page."""
-LOAD_COLUMNS = (
-    ("written", "Written"),
-    ("created", "Created"),
-    ("updated", "Updated"),
-    ("merged", "Merged away"),
-    ("rejected", "Refused"),
-    ("deferred", "Put off"),
-    ("altered", "Stored in another form"),
-    ("requests", "Requests"),
-    ("throttled_429", "Asked to slow down"),
-    ("busy_423", "Dataset busy"),
-)
+from migrate.report.labels import COUNT_COLUMNS, EQUATION, KINDS, LOAD_COLUMNS
+from migrate.report.page import render_page
+from migrate.report.words import Words, words_of
 
 
-def render_run(summary: Mapping[str, Any], *, made_at: str) -> str:
-    """The page for a run's JSON summary (see `migrate.report.run`); every value is escaped and inert."""
+def render_run(summary: Mapping[str, Any], *, made_at: str, words: Words | None = None) -> str:
+    """The page for a run's JSON summary (see `migrate.report.run`), in English where no `words` are given."""
     datasets = summary.get("plan_datasets", {})
     kinds = [(kind, label) for kind, label in KINDS if any(d.get(kind) for d in datasets.values())]
-    rules = [
-        (name, rule, *_words(rule), count)
-        for name, dataset in datasets.items()
-        for rule, count in sorted(
-            dataset.get("rejected_by_rule", {}).items(), key=lambda item: (-item[1], item[0])
-        )
-    ]
-    return _template().render(
+    loaded = summary.get("load", {}).get("datasets", {})
+    return render_page(
+        "run.html.j2",
+        words or words_of("en"),
         run=summary,
         verdict=summary["verdict"],
         kinds=kinds,
-        reject_rules=rules,
+        bars={name: segments(d, kinds, d["read"]) for name, d in datasets.items()},
+        reject_rules=_reject_rules(datasets),
+        written={name: d for name, d in loaded.items() if d.get("requests") or d.get("written")},
         not_migrated=NOT_MIGRATED,
         made_at=made_at,
         about=summary.get("about", ()),
         count_columns=COUNT_COLUMNS,
         load_columns=LOAD_COLUMNS,
+        equation=EQUATION,
     )
 
 
-def _words(rule: str) -> tuple[str, str]:
-    known = RULES.get(rule)
-    return (known.says, known.hint) if known else ("", "")
-
-
-@cache
-def _template() -> Template:
-    return page_template("run.html.j2")
+def _reject_rules(datasets: Mapping[str, Any]) -> list[tuple[str, str, str, str, int]]:
+    """Dataset, rule, what it says, what helps and how many rows; of each dataset the most first."""
+    found = []
+    for name, dataset in datasets.items():
+        counts = dataset.get("rejected_by_rule", {})
+        for rule in sorted(counts, key=lambda rule: (-counts[rule], rule)):
+            known = RULES.get(rule)
+            says, hint = (known.says, known.hint) if known else ("", "")
+            found.append((name, rule, says, hint, counts[rule]))
+    return found

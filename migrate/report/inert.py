@@ -20,8 +20,8 @@ def inert_page(text: str) -> str:
     return _UNSAFE.sub(lambda found: found["colour"] or _escaped(found.group()), text)
 
 
-def inert_json(text: str) -> str:
-    """JSON of the same values with every such sign escaped, as JSON allows for any sign in a text."""
+def inert_text(text: str) -> str:
+    """JSON or HTML with every such sign escaped, as JSON allows for any sign in a text."""
     return _UNSAFE.sub(lambda found: _escaped(found.group()), text)
 
 

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from jinja2 import Template
-
-from migrate.report.page import page_template
+from migrate.report.about import Fact, facts_of_making
+from migrate.report.bars import segments
+from migrate.report.labels import FIELD_SHARES
+from migrate.report.page import render_page
+from migrate.report.words import Words, words_of
 
 _BARS_SHOWN = 120
-_SHARES = ("filled", "empty", "null", "absent")
 
 
-def render_page(summary: Mapping[str, Any]) -> str:
-    """The page for an inspection's JSON summary; every value in it is escaped and inert."""
-    return _template().render(found=summary, shares=_SHARES)
+def render_inspection_page(
+    summary: Mapping[str, Any], *, made_at: str = "", words: Words | None = None
+) -> str:
+    """The page for an inspection's JSON summary, in English where no `words` are given."""
+    bars = {
+        name: {
+            field: segments(counts, FIELD_SHARES, counts["rows"])
+            for field, counts in resource["fields"].items()
+        }
+        for name, resource in summary["resources"].items()
+    }
+    plots = {
+        name: {field: bars_of(counts["months"]) for field, counts in resource["fields"].items()}
+        for name, resource in summary["resources"].items()
+    }
+    about: list[Fact] = [("Snapshot", summary["snapshot"]), *facts_of_making()]
+    return render_page(
+        "inspect.html.j2",
+        words or words_of("en"),
+        found=summary,
+        shares=FIELD_SHARES,
+        bars=bars,
+        plots=plots,
+        about=about,
+        made_at=made_at,
+    )
 
 
-def bars(months: Mapping[str, int]) -> list[dict[str, Any]]:
+def bars_of(months: Mapping[str, int]) -> list[dict[str, Any]]:
     """The bars of a plot by month, gaps included: place, height in percent, label. At most the newest ten years."""
     if not months:
         return []
@@ -39,8 +62,3 @@ def bars(months: Mapping[str, int]) -> list[dict[str, Any]]:
 
 def _index(month: str) -> int:
     return int(month[:4]) * 12 + int(month[5:7]) - 1
-
-
-@cache
-def _template() -> Template:
-    return page_template("inspect.html.j2", bars=bars)

@@ -14,6 +14,7 @@ from migrate.report.diff_view import loss_examples, shared_keys
 from migrate.report.shown import Shown
 from migrate.report.terminal import Row, format_duration, inert, inert_lines, render_table
 from migrate.report.totals import say_unequal, summarise_groups
+from migrate.sentence import Sentence
 
 if TYPE_CHECKING:
     from migrate.plan.document import DatasetPlan, PlanDocument
@@ -219,12 +220,17 @@ def _gates(document: PlanDocument) -> str:
 def _forecast(document: PlanDocument) -> str:
     forecast = document.forecast
     head = f"Load: {forecast.requests:,} requests, {forecast.points:,} points"
-    return f"{head}; at the documented limits {times_by_keys(document)}."
+    return f"{head}; at the documented limits {', '.join(times_by_keys(document))}."
 
 
-def times_by_keys(document: PlanDocument) -> str:
+def times_by_keys(document: PlanDocument) -> tuple[str, ...]:
     """How long the load takes at the documented limits: `4.2 s with 1 key, 0.6 s with 2 keys`."""
-    return ", ".join(
-        f"{format_duration(minutes * 60)} with {keys} key{'s' if keys != 1 else ''}"
+    return tuple(
+        Sentence(
+            "{time} with {count} key",
+            "{time} with {count} keys",
+            time=format_duration(minutes * 60),
+            count=keys,
+        )
         for keys, minutes in document.forecast.minutes_by_keys.items()
     )

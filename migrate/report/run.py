@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.app.finding import Finding, Verdict, judge_findings
 from migrate.app.reconcile import summarise_reconciliation
 from migrate.app.verdict import first_line, judge_load, judge_plan, judge_reconciliation
+from migrate.names import Language
 from migrate.plan.open_plan import read_totals
 from migrate.report.about import Fact, facts_of_making, facts_of_plan
 from migrate.report.extract import render_extraction, summarise_extraction
@@ -20,6 +21,7 @@ from migrate.report.load import render_load, summarise_load
 from migrate.report.plan import render_plan, summarise_plan, times_by_keys
 from migrate.report.reconcile import render_reconciliation
 from migrate.report.terminal import Row, inert_lines, render_table
+from migrate.report.words import words_of
 from migrate.sentence import Sentence
 from migrate.workspace import write_bytes
 
@@ -75,7 +77,12 @@ def forecast_sentence(run: Run) -> str:
     if run.plan is None:
         return ""
     forecast = run.plan.document.forecast
-    return f"{forecast.requests:,} requests, {forecast.points:,} points: {times_by_keys(run.plan.document)}."
+    return Sentence(
+        "{requests} requests, {points} points: {times}.",
+        requests=forecast.requests,
+        points=forecast.points,
+        times=times_by_keys(run.plan.document),
+    )
 
 
 def _revenue_entry(row: RevenueRow) -> dict[str, Any]:
@@ -121,14 +128,21 @@ def render_revenue(revenue: Sequence[RevenueRow]) -> str:
     return "Revenue per month:\n" + render_table(headers, rows)
 
 
-def write_report(reports: Path, name: str, summary: Mapping[str, Any], now: datetime) -> Path:
-    """Writes NAME-run.json and NAME-run.html and returns the page's path."""
+def write_report(
+    reports: Path,
+    name: str,
+    summary: Mapping[str, Any],
+    now: datetime,
+    language: Language = "en",
+) -> Path:
+    """Writes NAME-run.json and NAME-run.html, the page in a reader's language, and returns the page's path."""
+    words = words_of(language)
     write_bytes(
         reports / f"{name}-run.json",
         (json.dumps(summary, ensure_ascii=False, indent=2) + "\n").encode(),
     )
     page = reports / f"{name}-run.html"
-    write_bytes(page, render_run(summary, made_at=now.strftime("%Y-%m-%d %H:%M UTC")).encode())
+    write_bytes(page, render_run(summary, made_at=words.moment(now), words=words).encode())
     return page
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from migrate.report.terminal import Row, inert, render_table, say_count
-from migrate.sentence import amount_text
+from migrate.sentence import Sentence, amount_text
 from migrate.totals.table import (
     NOTHING,
     ON_PURPOSE,
@@ -83,30 +83,35 @@ def view_table(table: Table) -> dict[str, Any]:
 def _headline(table: Table) -> str:
     count, different = len(table.groups), len(table.unequal)
     if not table.by:
-        return "equal" if table.equal else "NOT equal"
+        return Sentence("equal") if table.equal else Sentence("NOT equal")
     if table.equal:
-        return f"{count:,} of {count:,} are equal"
-    return f"{count - different:,} of {count:,} are equal, {different:,} differ"
+        return Sentence("{same} of {of} are equal", same=count, of=count)
+    return Sentence(
+        "{same} of {of} are equal, {different} differ",
+        same=count - different,
+        of=count,
+        different=different,
+    )
 
 
 def _steps(whole: Group) -> list[tuple[str, Figure]]:
     """From the source to what should be planned, what is, and what the target holds."""
-    steps = [("source, as sent", whole.source)]
+    steps: list[tuple[str, Figure]] = [(Sentence("source, as sent"), whole.source)]
     for reason, figure in whole.left_out.items():
-        sign = "-" if reason in ON_PURPOSE else "MISSING:"
-        steps.append((f"{sign} {WORDS[reason]}", figure))
+        label = "- {reason}" if reason in ON_PURPOSE else "MISSING: {reason}"
+        steps.append((Sentence(label, reason=Sentence(WORDS[reason])), figure))
     if whole.left_out:
-        steps.append(("= snapshot, what is left", whole.snapshot))
-    steps.append(("plan", whole.plan))
+        steps.append((Sentence("= snapshot, what is left"), whole.snapshot))
+    steps.append((Sentence("plan"), whole.plan))
     if whole.target is not None:
-        steps.append(("target", whole.target))
+        steps.append((Sentence("target"), whole.target))
     return steps
 
 
 def _step(label: str, figure: Figure, is_money: bool) -> dict[str, Any]:
     return {
         "label": label,
-        "amount": _money(figure.amount) if is_money else "",
+        "amount": figure.amount if is_money else None,
         "rows": figure.rows,
         "unreadable": figure.unreadable,
     }
@@ -125,8 +130,7 @@ def _row(group: Group, table: Table, places: Sequence[str]) -> dict[str, Any]:
         "period": group.period,
         "label": group.label or NOTHING,
         "amounts": [
-            _money(figures[place].amount) if is_money else f"{figures[place].rows:,}"
-            for place in places
+            figures[place].amount if is_money else Decimal(figures[place].rows) for place in places
         ],
         "rows": [figures[place].rows for place in places],
         "source_rows": group.source.rows,
@@ -150,7 +154,7 @@ def render_tables(tables: Sequence[Table]) -> str:
 def _render_table(view: Mapping[str, Any]) -> str:
     head = ["", *(["sum"] if view["is_money"] else []), view["unit"]]
     steps: list[Row] = [
-        [step["label"], *([step["amount"]] if view["is_money"] else []), step["rows"]]
+        [step["label"], *([_money(step["amount"])] if view["is_money"] else []), step["rows"]]
         for step in view["steps"]
     ]
     parts = [f"{view['title']}, {view['dataset']}: {view['headline']}.", render_table(head, steps)]
@@ -172,7 +176,10 @@ def _render_groups(view: Mapping[str, Any], different: Sequence[Mapping[str, Any
     rows: list[Row] = []
     for row in different[:_DIFFERING]:
         counts = " / ".join(f"{count:,}" for count in row["rows"])
-        rows.append([*row["names"], *row["amounts"], *([counts] if view["is_money"] else [])])
+        amounts = [
+            _money(amount) if view["is_money"] else f"{amount:,}" for amount in row["amounts"]
+        ]
+        rows.append([*row["names"], *amounts, *([counts] if view["is_money"] else [])])
     more = len(different) - len(rows)
     told = f"\n  and {more:,} more; --json lists all" if more > 0 else ""
     return "  Those that differ:\n" + render_table(headers, rows, indent=4) + told

@@ -238,13 +238,14 @@ def whole_plan(folder: Path) -> int:
 def plan_and_report(folder: Path) -> int:
     """A whole plan, then its report with all lists."""
     from migrate.report.diff_page import open_report, write_page
+    from migrate.report.words import words_of
     from migrate.workspace import Workspace
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         _plan(folder, root)
         plan, view, shown = open_report(Workspace(root / "w"), "plan", show_values=False, start=NOW)
-        write_page(plan, view, shown, root / "report.html", made_at="now")
+        write_page(plan, view, shown, root / "report.html", made_at="now", words=words_of("en"))
         return plan.document.datasets["contacts"].update
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from bench_plan import NOW, _plan, prepare
 
 from migrate.report.diff_page import open_report, write_page
+from migrate.report.words import words_of
 from migrate.workspace import Workspace
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -67,7 +68,7 @@ def make_page(folder: Path, rows: int) -> Path:
     _plan(folder / "data", folder)
     plan, view, shown = open_report(Workspace(folder / "w"), "plan", show_values=False, start=NOW)
     page = folder / "report.html"
-    write_page(plan, view, shown, page, made_at="now")
+    write_page(plan, view, shown, page, made_at="now", words=words_of("en"))
     return page
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from migrate.report.diff import render_diff, summarise_diff
 from migrate.report.diff_page import open_report, write_page
+from migrate.report.words import words_of
 from tests.plan.conftest import profile
 from tests.report.diff_project import make_bench
 
@@ -66,7 +67,7 @@ def test_consents_are_told_by_themselves(tmp_path: Path) -> None:
     assert "contacts newsletter 1 2 4 3" in text
     assert "Consents that are lost" in text
     page = tmp_path / "page.html"
-    write_page(plan, view, shown, page, made_at="now")
+    write_page(plan, view, shown, page, made_at="now", words=words_of("en"))
     html = page.read_text(encoding="utf-8")
     assert '<h2 id="consents">Consents</h2>' in html
     assert 'href="#consents"' in html
@@ -79,5 +80,5 @@ def test_a_plan_without_consents_has_no_such_section(tmp_path: Path) -> None:
     plan, view, shown = open_report(bench.workspace, None, show_values=False, start=START)
     assert summarise_diff(view)["datasets"]["orders"]["consents"] == []
     assert "Consents" not in render_diff(view)
-    write_page(plan, view, shown, tmp_path / "page.html", made_at="now")
+    write_page(plan, view, shown, tmp_path / "page.html", made_at="now", words=words_of("en"))
     assert 'id="consents"' not in (tmp_path / "page.html").read_text(encoding="utf-8")

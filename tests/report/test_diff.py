@@ -15,6 +15,7 @@ from migrate.plan.open_plan import Plan
 from migrate.report.diff import render_diff, summarise_diff
 from migrate.report.diff_page import open_report, write_page
 from migrate.report.plan import summarise_plan
+from migrate.report.words import words_of
 from migrate.spreadsheet import defuse
 from migrate.workspace import Workspace
 from tests.report.diff_project import make_bench
@@ -39,7 +40,7 @@ def page(made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write(made, file: Path, *, show_values: bool) -> Path:
     """Writes the page of the plan."""
     plan, view, shown = open_report(made[0], None, show_values=show_values, start=START)
-    write_page(plan, view, shown, file, made_at="2026-11-21 22:00 UTC")
+    write_page(plan, view, shown, file, made_at="2026-11-21 22:00 UTC", words=words_of("en"))
     return file
 
 

@@ -13,6 +13,7 @@ from migrate.report.diff_plans import PlanComparison
 from migrate.report.diff_plans import compare_plans as compare
 from migrate.report.diff_plans_page import write_comparison
 from migrate.report.diff_plans_text import render_comparison, summarise_comparison
+from migrate.report.words import words_of
 from tests.report.diff_project import CONTACTS, make_bench
 
 
@@ -87,7 +88,9 @@ def test_the_page_and_the_lists_hold_every_difference(bench, tmp_path: Path) -> 
     one, two = open_plan(bench.workspace, "one"), open_plan(bench.workspace, "two")
     shown = open_shown(bench.workspace, show_values=False)
     found = compare(one, two, shown)
-    lists = write_comparison(one, two, found, shown, tmp_path / "page.html", made_at="now")
+    lists = write_comparison(
+        one, two, found, shown, tmp_path / "page.html", made_at="now", words=words_of("en")
+    )
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "118 rows with other values, 10 more rows, 0 rows left out" in page
     assert "mapping contacts.yaml (contacts) was edited" in page
@@ -108,7 +111,13 @@ def test_the_page_of_equal_plans_says_so(bench, tmp_path: Path) -> None:
     one, two = open_plan(bench.workspace, "one"), open_plan(bench.workspace, "two")
     shown = open_shown(bench.workspace, show_values=False)
     lists = write_comparison(
-        one, two, compare(one, two, shown), shown, tmp_path / "page.html", made_at="now"
+        one,
+        two,
+        compare(one, two, shown),
+        shown,
+        tmp_path / "page.html",
+        made_at="now",
+        words=words_of("en"),
     )
     assert lists == []
     assert "the same rows with the same values" in (tmp_path / "page.html").read_text(

@@ -71,10 +71,10 @@ def summary(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_page_asks_for_nothing_outside() -> None:
-    """No address, no script, and a policy that would forbid both."""
+    """No address but places on the page itself, no script, and a policy that would forbid both."""
     page = render_run(summary(), made_at="now")
     assert "default-src 'none'" in page
-    assert not re.search(r"(src|href)=|https?://|<script|@import|url\(", page)
+    assert not re.search(r"(src|href)=(?!\"#)|https?://|<script|@import|url\(", page)
 
 
 def test_hostile_values_are_inert() -> None:
@@ -123,7 +123,7 @@ def test_columns_of_zeros_are_on_no_page() -> None:
 
 
 def test_a_rule_is_told_in_words() -> None:
-    """With what helps; the rule's own name stands behind it."""
+    """With what helps; the rule's own name is the engineer's."""
     page = render_run(summary(), made_at="now")
     assert "not a decimal number" in page
-    assert "(not_a_number)" in page
+    assert "<code>not_a_number</code>" in page

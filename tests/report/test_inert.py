@@ -9,7 +9,7 @@ import click
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.report.inert import inert_json, inert_page
+from migrate.report.inert import inert_page, inert_text
 
 texts = st.text(
     st.characters(codec="utf-8") | st.sampled_from("\x1b\x9b[m0;8\u202e\u2066\u200b\ufeff\x07\r")
@@ -28,7 +28,7 @@ def obeyed(text: str) -> list[str]:
 @given(texts)
 def test_json_keeps_its_values_and_obeys_nothing(text: str) -> None:
     """Read again it is the same; on a terminal it is only shown."""
-    shown = inert_json(json.dumps({"a": text, text: 1}, ensure_ascii=False))
+    shown = inert_text(json.dumps({"a": text, text: 1}, ensure_ascii=False))
     assert json.loads(shown) == {"a": text, text: 1}
     assert not set(obeyed(shown)) & set("\x1b\x9b\x07\r\u202e\u2066\u200b\ufeff\x7f")
 

@@ -11,7 +11,8 @@ import pytest
 
 from migrate.privacy.mask import Masker
 from migrate.report.inspect import render_inspection, summarise_inspection
-from migrate.report.inspect_html import bars, render_page
+from migrate.report.inspect_html import bars_of as bars
+from migrate.report.inspect_html import render_inspection_page as render_page
 from migrate.snapshot.inspection import Inspection, inspect_snapshot
 from migrate.snapshot.layout import FORMAT, Begun, ResourceResult, SealedResource
 from migrate.snapshot.reading import open_snapshot

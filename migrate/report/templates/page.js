@@ -8,7 +8,7 @@
   const rows = [...document.querySelectorAll("[data-f]")];
   const words = rows.map((row) => {
     const heading = row.closest("details.group")?.querySelector("summary")?.textContent ?? "";
-    return [row.dataset.d, heading, row.textContent].join(" ").toLowerCase();
+    return [row.dataset.d, row.dataset.w ?? "", heading, row.textContent].join(" ").toLowerCase();
   });
   const groups = [...document.querySelectorAll("details.group")];
   const closed = groups.map((group) => group.open);
@@ -29,7 +29,8 @@
       group.hidden = active && !left;
       group.open = active ? left : closed[at];
     });
-    said.textContent = active ? `${shown} of ${rows.length} sample rows shown` : `${rows.length} sample rows`;
+    const sentence = active ? said.dataset.some : said.dataset.every;
+    said.textContent = sentence.replace("{shown}", shown).replace("{all}", rows.length);
   }
 
   for (const field of [text, dataset, kind]) field.addEventListener("input", apply);

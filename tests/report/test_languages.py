@@ -1,0 +1,143 @@
+"""Pages and lists in the reader's language: whole catalogues, numbers as each language writes them."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Message
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.names import LANGUAGES, Language
+from migrate.report.diff_page import open_report, write_page
+from migrate.report.labels import LIST_HEADS
+from migrate.report.words import SEPARATORS, words_of
+from migrate.sentence import Sentence
+from tests.plan.conftest import profile
+from tests.report.diff_project import make_bench
+
+ROOT = Path(__file__).parents[2]
+FOREIGN: tuple[Language, ...] = ("nl", "fr", "de")
+START = datetime(2026, 1, 5, 20, 0, tzinfo=UTC)
+PLACE = re.compile(r"%\(\w+\)s|{\w*}")
+
+
+def messages(language: Language) -> list[Message]:
+    file = ROOT / "migrate" / "report" / "catalogues" / f"{language}.po"
+    with file.open("rb") as source:
+        return [message for message in read_po(source, locale=language) if message.id]
+
+
+def test_the_catalogues_have_exactly_the_texts_of_the_code() -> None:
+    """None is missing, none is unused: what the tool that writes them would write is what stands there."""
+    spec = importlib.util.spec_from_file_location("catalogues", ROOT / "docs" / "catalogues.py")
+    assert spec
+    assert spec.loader
+    catalogues = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(catalogues)
+    assert catalogues.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("language", FOREIGN)
+def test_each_catalogue_is_whole(language: Language) -> None:
+    """Every text is translated, in every plural form, with the same places for values."""
+    for message in messages(language):
+        ids = (message.id,) if isinstance(message.id, str) else message.id
+        says = (message.string,) if isinstance(message.string, str) else message.string
+        assert not message.fuzzy, message.id
+        for text in says:
+            assert text.strip(), message.id
+            # The number itself may stand in words in a singular, never in a plural.
+            assert Counter(PLACE.findall(text)) == Counter(PLACE.findall(ids[-1])) or (
+                language == "fr" and Counter(PLACE.findall(text)) == Counter(PLACE.findall(ids[0]))
+            ), (message.id, text)
+
+
+@pytest.mark.parametrize(
+    ("language", "number", "money", "share", "day"),
+    [
+        ("en", "1,234,567", "1,234.50", "3.1%", "5 Jan 2026, 20:00 UTC"),
+        ("nl", "1.234.567", "1.234,50", "3,1%", "5 jan 2026, 20:00 UTC"),
+        ("fr", "1\u202f234\u202f567", "1\u202f234,50", "3,1\u00a0%", "5 janv. 2026, 20:00 UTC"),
+        ("de", "1.234.567", "1.234,50", "3,1\u00a0%", "5 Jan. 2026, 20:00 UTC"),
+    ],
+)
+def test_numbers_are_written_as_the_language_writes_them(
+    language: Language, number: str, money: str, share: str, day: str
+) -> None:
+    """As the Unicode locale data say: marks, spaces, names of months."""
+    words = words_of(language)
+    assert words.number(1_234_567) == number
+    assert words.money(Decimal("1234.5")) == money
+    assert words.percent(0.0312).replace("\u202f", "\u00a0") == share
+    assert words.moment(START).replace(" um ", ", ") == day
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "many"),
+    [
+        ("en", "1 record", "1,200 records"),
+        ("nl", "1 record", "1.200 records"),
+        ("fr", "1 enregistrement", "1\u202f200 enregistrements"),
+        ("de", "1 Datensatz", "1.200 Datensätze"),
+    ],
+)
+def test_plurals_are_right(language: Language, one: str, many: str) -> None:
+    """One is one, and more are more."""
+    text = (
+        "{dataset}: {count} record not loaded yet",
+        "{dataset}: {count} records not loaded yet",
+    )
+    words = words_of(language)
+    assert one in words.say(Sentence(*text, dataset="contacts", count=1))
+    assert many in words.say(Sentence(*text, dataset="contacts", count=1200))
+
+
+@given(amount=st.decimals(-(10**9), 10**9, places=2), language=st.sampled_from(LANGUAGES))
+def test_an_amount_keeps_its_value_in_every_language(amount: Decimal, language: Language) -> None:
+    """The digits of an amount are the same in each of them, down to the cent."""
+    shown = words_of(language).money(amount)
+    assert re.sub(r"\D", "", shown) == re.sub(r"\D", "", f"{abs(amount):.2f}")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_page_and_its_lists_are_in_the_language(tmp_path: Path, language: Language) -> None:
+    """No text of the catalogue is left in English, and a list opens in that language's spreadsheet program."""
+    bench = make_bench(tmp_path)
+    bench.snapshot.resources["profiles"].records = [
+        profile(1, email="ann@x.nl"),
+        profile(2, email="ann@x.nl"),
+        profile(3, email="no address"),
+    ]
+    bench.plan("plan")
+    words = words_of(language)
+    plan, view, shown = open_report(bench.workspace, None, show_values=False, start=START)
+    lists = write_page(plan, view, shown, tmp_path / "page.html", made_at="now", words=words)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f'<html lang="{language}"' in page
+    texts = set(map(html.unescape, re.findall(r">\s*([^<>]+?)\s*<", page)))
+    assert words.say("What this migration would do") in texts
+    if language != "en":
+        english = {
+            message.id: message.string
+            for message in messages(language)
+            if isinstance(message.id, str) and not PLACE.search(message.id)
+        }
+        # a dataset and an event of the data have names that are words of a page, too
+        data = {"orders", "open"}
+        assert not {text for text in texts - data if english.get(text, text) != text}
+    [planned] = [entry for entry in lists if entry.what == "rows" and entry.dataset == "contacts"]
+    written = planned.csv.read_bytes()
+    head, *rows = written.decode("utf-8-sig").splitlines()
+    assert written.startswith(b"\xef\xbb\xbf")
+    assert len(rows) == planned.rows > 0
+    key = "key" if language == "en" else words.say(LIST_HEADS["key"])
+    assert f'"{key}"' in head.split(SEPARATORS[language])
