@@ -9,6 +9,7 @@ something the verifier has no reading of its own for is left out and named, neve
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -152,10 +153,13 @@ class Evaluator:
 
     @cached_property
     def _files(self) -> Path:
-        """Where fields and outcomes wait."""
-        folder = self.folder or Path(self._opened.enter_context(tempfile.TemporaryDirectory()))
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder
+        """Where fields and outcomes wait; empty at first, and gone with the evaluator."""
+        if self.folder is None:
+            return Path(self._opened.enter_context(tempfile.TemporaryDirectory()))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._opened.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, mode=0o700)
+        return self.folder
 
     @cached_property
     def _database(self) -> duckdb.DuckDBPyConnection:

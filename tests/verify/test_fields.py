@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,8 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.errors import Interrupted
+from migrate.verify.evaluate import Evaluator
 from migrate.verify.fields import Wanted, read_columns, read_fields
 from migrate.verify.record import reach, split_object
+from migrate.verify.rules import Conventions, read_rules
 
 NAMES = ("a", "b", "n.x", "n.x.y", "n.z", "é")
 _scalars = st.sampled_from(
@@ -73,3 +79,23 @@ def test_each_element_is_a_row(odd: dict[str, Any]) -> None:
         ("3", None, "each_not_a_list", "list", None, None),
     ]
     assert made[4:] == ([("9", 1, None, None, None, "e")] if "list" in odd else [])
+
+
+def test_nothing_of_a_stopped_verification_stays(tmp_path: Path) -> None:
+    """Fields of records wait in files beside the rows: they are gone when the work is, however it ends."""
+    (tmp_path / "d.yaml").write_text(
+        "version: 1\ndataset: d\nresource: profiles\nkey: [k]\ncolumns:\n  k: {from: id, type: text}\n"
+    )
+    rules, folder = read_rules(tmp_path)["d"], tmp_path / "work"
+    frames = [_frame([{"id": "1"}])] * 3
+
+    def frames_until_stopped() -> Iterator[pl.DataFrame]:
+        yield from frames
+        raise Interrupted("stopped")
+
+    evaluator = Evaluator(rules, Conventions(), {}, folder=folder)
+    with pytest.raises(Interrupted), contextlib.closing(evaluator):
+        for rows in evaluator.work_out(frames_until_stopped()):
+            assert rows["_key"].to_list() == ["1"]
+            assert folder.is_dir()
+    assert not folder.exists()
