@@ -203,11 +203,13 @@ class Project(_Section):
     `workspace` and `mappings` are absolute; a relative path in the file is taken from the file's folder. `keyring`:
     keys may also come from the system's keyring. `report_language`: of pages and lists. `snapshots`: the URL below
     which finished snapshots live, None for in the workspace; see docs/scale.md. `target`: which of `targets` stands in
-    the place of [octolis]; None: that itself.
+    the place of [octolis]; None: that itself. `other_projects`: the project files of others that go into the same
+    datasets, absolute.
     """
 
     workspace: Path = Path("migration")
     mappings: Path = Path("mappings")
+    other_projects: tuple[Path, ...] = ()
     snapshots: StoreUrl | None = None
     keep_local_snapshots: bool = False
     keyring: bool = False
@@ -281,6 +283,10 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
             "file": file,
             "workspace": folder / _own_path(file, "workspace", project.workspace),
             "mappings": folder / _own_path(file, "mappings", project.mappings),
+            "other_projects": tuple(
+                folder / _own_path(file, "other_projects", other)
+                for other in project.other_projects
+            ),
             "secrets": read_secrets(
                 folder / ".env",
                 environ,

@@ -33,6 +33,7 @@ PROJECT_FILE = """\
 
 workspace = "migration"     # snapshots, plans, ledger and reports live here; they hold personal data
 mappings  = "mappings"      # the YAML files that say what becomes of each field: the document the customer signs
+# other_projects = ["../other/migrate.toml"]   # others that go into the same datasets: keys must not meet
 # keyring = false           # true: keys may also come from the system's keyring, see .env.example
 # report_language = "en"    # nl, fr or de: the language of pages, lists and workbooks
 # snapshots = "s3://bucket/folder"   # finished snapshots live in an object store (gs:// and az:// too): docs/scale.md

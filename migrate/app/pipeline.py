@@ -201,6 +201,7 @@ def run_load(
     """
     from migrate.app.discards import check_discards
     from migrate.app.hours import HourStop, stopped_for_hours, wait_for_hours
+    from migrate.app.other_projects import refuse_collisions
     from migrate.app.standing import check_loadable, note_loaded, note_loading
     from migrate.app.target_client import open_target
     from migrate.app.webhooks import telling_progress
@@ -216,6 +217,7 @@ def run_load(
         check_loadable(context.workspace, plan)
         check_fresh(plan, context.project, context.workspace)
         check_discards(context.workspace, plan)
+        refuse_collisions(context.project, plan)
 
     check()
     if wait_for_hours(context, hours, command):

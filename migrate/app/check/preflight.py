@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from migrate.app.check.unmapped import strict_resources
+from migrate.app.other_projects import newest_collisions
 from migrate.errors import ConfigError, GaveUp, Locked, MigrateError, Refused, RemoteError
 from migrate.mapping.files import read_mappings
 from migrate.mapping.model import parts_of
@@ -64,6 +65,7 @@ def preflight(
     **Raises**: Interrupted on `stop`.
     """
     mappings, found = _check_mappings(project)
+    found += _check_others(project, workspace)
     found += (environment := list(_check_environment(project)))
     if any(finding.level == "fail" for finding in environment):
         found += _check_unmapped(project, workspace, mappings)
@@ -102,6 +104,18 @@ def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[Chec
             CheckResult("dataset ids", "fail", text, "correct the name under [octolis.datasets]")
         )
     return mappings, found
+
+
+def _check_others(project: Project, workspace: Workspace) -> list[CheckResult]:
+    """Whether keys of the newest plan are those of another project in the same datasets."""
+    if not project.other_projects:
+        return []
+    meeting = newest_collisions(project, workspace)
+    if not meeting:
+        text = f"no key of {say_count(len(project.other_projects), 'other project')} is one of ours"
+        return [CheckResult("other projects", "pass", text)]
+    hint = "put the project into the keys: sql: \"project || ':' || $record_key\""
+    return [CheckResult("other projects", "fail", text, hint) for text in meeting]
 
 
 def _check_environment(project: Project) -> Iterator[CheckResult]:

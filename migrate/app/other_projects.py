@@ -1,0 +1,101 @@
+"""Other projects that are loaded into the same datasets: their keys must not be ours, or two records become one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from migrate import parquet
+from migrate.app.parts import open_all
+from migrate.config import load_project
+from migrate.errors import ConfigError, MigrateError
+from migrate.plan.open_plan import Plan, open_plan
+from migrate.workspace import Workspace
+
+if TYPE_CHECKING:
+    from migrate.config import Project
+
+_ROWS = ("records.parquet", "unchanged.parquet")
+_REMEDY = (
+    "put the project into the key of each project's mapping, such as  "
+    "{sql: \"project || ':' || $record_key\", type: text}, and make new plans"
+)
+
+
+@dataclass(frozen=True)
+class Collision:
+    """Keys of a dataset that a plan has and that another project has planned for the same dataset too."""
+
+    dataset: str
+    project_id: str
+    plan: str
+    keys: int
+
+    @property
+    def told(self) -> str:
+        """The sentence about it."""
+        return (
+            f"{self.dataset}: {self.keys:,} keys are also those of project {self.project_id} (its plan {self.plan}): "
+            "its records and ours would become one"
+        )
+
+
+def find_collisions(project: Project, plan: Plan) -> Iterator[Collision]:
+    """Where a plan has keys that a plan of another project has, in the same dataset of the same target. Reads files.
+
+    **Raises**: ConfigError where another project's file cannot be read: then nobody can tell.
+    """
+    for file in project.other_projects:
+        other = load_project(file, {})
+        if other.datatrics.project_id == project.datatrics.project_id:
+            continue  # the same records once more are no others
+        for theirs in open_all(Workspace.of(other)):
+            yield from _between(plan, theirs, other.datatrics.project_id)
+
+
+def _between(plan: Plan, theirs: Plan, project_id: str) -> Iterator[Collision]:
+    place = "octolis.base_url"
+    if plan.document.settings.get(place) != theirs.document.settings.get(place):
+        return
+    by_id = {id_: name for name, id_ in theirs.document.dataset_ids.items()}
+    for dataset, id_ in plan.document.dataset_ids.items():
+        if id_ in by_id:
+            ours = _keys(plan.folder / dataset)
+            shared = ours.join(_keys(theirs.folder / by_id[id_]), on="key", how="semi")
+            count = int(shared.select(pl.len()).collect().item())
+            if count:
+                yield Collision(dataset, project_id, theirs.name, count)
+
+
+def _keys(folder: Path) -> pl.LazyFrame:
+    files = [folder / name for name in _ROWS if (folder / name).is_file()]
+    nothing = pl.LazyFrame(schema={"key": pl.String})
+    return pl.concat([nothing, *(parquet.scan(file).select("key") for file in files)])
+
+
+def refuse_collisions(project: Project, plan: Plan) -> None:
+    """Raises ConfigError where records of a plan and of another project would become one."""
+    worst: dict[tuple[str, str], Collision] = {}
+    for found in find_collisions(project, plan):
+        place = (found.dataset, found.project_id)
+        if place not in worst or worst[place].keys < found.keys:
+            worst[place] = found
+    if worst:
+        lines = "\n".join(f"- {collision.told}" for collision in worst.values())
+        raise ConfigError(f"plan {plan.name!r} meets another project:\n{lines}", hint=_REMEDY)
+
+
+def newest_collisions(project: Project, workspace: Workspace) -> list[str]:
+    """What the newest plan of a project shares with the others, as sentences; none where there is no plan yet."""
+    with suppress(ConfigError):
+        try:
+            plan = open_plan(workspace, check_files=False)
+        except MigrateError:
+            return []
+        return [found.told for found in find_collisions(project, plan)]
+    return ["another project's file cannot be read, so nobody can tell whether keys meet"]

@@ -1,0 +1,69 @@
+"""Two projects into one account: their keys must not meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from migrate.app.context import Context
+from migrate.app.other_projects import newest_collisions
+from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.config import load_project
+from migrate.errors import ConfigError
+from tests.harness import SOURCE_KEY, TARGET_KEY, Project
+from tests.verify.conftest import make_job
+
+KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
+PLAIN = "contact_key: {sql: $record_key, type: text}"
+OF_PROJECT = """contact_key: {sql: "project || ':' || $record_key", type: text}"""
+
+
+def beside(project: Project, project_id: str, others: str = "") -> Context:
+    """Another project of the same sandbox, in a folder of its own, with a plan of the contacts."""
+    folder = project.folder.parent / project_id
+    made = Project(folder, project.sandbox)
+    folder.mkdir()
+    made.write(
+        project_id=f'"{project_id}"',
+        octolis="limit_speed = 100",
+        workspace=f'"migration"\n{others}',
+    )
+    mappings = folder / "mappings"
+    mappings.mkdir()
+    for file in (project.folder / "mappings").iterdir():
+        (mappings / file.name).write_bytes(file.read_bytes())
+    return plan(folder)
+
+
+def plan(folder: Path, key: str = PLAIN, name: str = "first") -> Context:
+    """A plan of the contacts with this key."""
+    file = folder / "mappings" / "contacts.yaml"
+    lines = [
+        f"  {key}" if line.startswith("  contact_key:") else line
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if not line.startswith(("examples:", "  - says", "    record:", "    row:"))
+    ]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    context = make_job(load_project(folder / "migrate.toml", KEYS))
+    if not context.workspace.names(context.workspace.snapshots):
+        run_extract(context, ["profiles"])
+    run_plan(context, ["contacts"], name=name)
+    return context
+
+
+def test_keys_that_meet_stop_the_load(make_project: Callable[..., Project]) -> None:
+    """The same identities in two projects are two people: by a plain key one would overwrite the other."""
+    project = make_project(project_id="*")
+    first = beside(project, "one")
+    second = beside(project, "two", 'other_projects = ["../one/migrate.toml"]')
+    run_load(first, name="first")
+    with pytest.raises(ConfigError, match="1,200 keys are also those of project one") as caught:
+        run_load(second, name="first")
+    assert "project ||" in str(caught.value.hint)
+    assert len(newest_collisions(second.project, second.workspace)) == 1
+
+    apart = plan(second.project.file.parent, OF_PROJECT, name="apart")
+    assert newest_collisions(apart.project, apart.workspace) == []
+    assert run_load(apart, name="apart").datasets["contacts"].created == 1_200
