@@ -99,9 +99,8 @@ class RecordFields:
         for key, at, literals in self._members(prefix, items):
             name = column_name(prefix + key)
             column = column_of(literals, _picked(rows, at))
-            if name in self.columns:
-                column = self._merged(name, column)
-            self.columns[name] = column
+            # Of two fields of one name the first gives the column; what is inside of either is read.
+            self.columns[name] = self._merged(name, column) if name in self.columns else column
             if column.has_objects and (self._only is not None or name not in self.folded):
                 yield f"{name}.", column.rows, column.objects()
 

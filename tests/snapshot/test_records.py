@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.snapshot.columns import MAX_COLUMNS, MAX_DEPTH, column_name
+from migrate.snapshot.literals import RecordFields
 from migrate.snapshot.records import (
     ChosenColumns,
     IdentityFields,
@@ -119,6 +120,21 @@ def test_a_value_keeps_its_literal_text(record: str, column: str, text: str | No
 def test_names_that_fold_to_one_are_counted() -> None:
     """The deeper of two equal dotted names has no column of its own, and that is said."""
     assert parse_page(1, [b'{"a.b":1,"a":{"b":2}}'], FIELDS).shared_names == {"a.b"}
+
+
+@pytest.mark.parametrize(
+    ("record", "inside"),
+    [
+        (b'{"a.b":"text","a":{"b":{"c":2}}}', "2"),
+        (b'{"a":{"b":{"c":2}},"a.b":"text"}', "2"),
+        (b'{"a.b":{"c":1},"a":{"b":"text"}}', "1"),
+        (b'{"a.b":{"d":1},"a":{"b":{"c":2}}}', "2"),
+    ],
+)
+def test_a_field_is_read_whatever_else_has_its_beginning(record: bytes, inside: str) -> None:
+    """What is inside of the one field is a column, though the other one of that name is no object."""
+    for fields in (RecordFields([record]), RecordFields([record], frozenset({"a.b.c"}))):
+        assert fields.values(["a.b.c"])["a.b.c"].to_list() == [inside]
 
 
 @pytest.mark.parametrize(
