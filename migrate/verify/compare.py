@@ -11,7 +11,7 @@ import polars as pl
 
 from migrate.verify.expected import Bucket, Expected, sends_null
 from migrate.verify.fields import ID, SOURCE
-from migrate.verify.mapping_query import key_text
+from migrate.verify.mapping_query import PART, key_text
 from migrate.verify.naming import is_same, name_difference
 from migrate.verify.readback import ALL_MASTERIDS, CREATED_AT, MASTERID, MODIFIED_AT
 from migrate.verify.rules import DatasetRules
@@ -47,17 +47,18 @@ class KnownRows:
 
     **Shape**: `states` has one row per key: `_key`, `state` (`written`, `unchanged`, `rejected` by the target or
     `unsent`) and the `masterid` as the load or the plan knew it. `before`: rows of the target as the plan read them,
-    None for an offline plan. `begun`: the target's own time at the first write. `undecided`: identities that a column
-    the verifier cannot work out may have kept out. `protected`: `(key, column)` that the target said it did not store.
-    `recipes`: columns that the plan saw the target's own preparation change. `coming`: None once all that was written
-    counts as prepared; before that, whether the count lacks records that may still come. `gone`: masterids that the
-    load merged away. `fused`: masterids that several planned keys were written to: the target takes these keys for one.
+    None for an offline plan. `begun`: the target's own time at the first write. `undecided`: `(resource, source, id)`
+    of records that a column the verifier cannot work out may have kept out. `protected`: `(key, column)` that the
+    target said it did not store. `recipes`: columns that the plan saw the target's own preparation change. `coming`:
+    None once all that was written counts as prepared; before that, whether the count lacks records that may still
+    come. `gone`: masterids that the load merged away. `fused`: masterids that several planned keys were written to: the
+    target takes these keys for one.
     """
 
     states: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STATES))
     before: pl.DataFrame | None = None
     begun: datetime | None = None
-    undecided: frozenset[tuple[str | None, str | None]] = frozenset()
+    undecided: frozenset[tuple[str | None, ...]] = frozenset()
     protected: frozenset[tuple[str, str]] = frozenset()
     recipes: frozenset[str] = frozenset()
     coming: bool | None = None
@@ -100,8 +101,9 @@ def compare_bucket(
     pairs = judged.join(
         last.select(pl.all().name.prefix("t:")), left_on=KEY, right_on=f"t:{KEY}", how="inner"
     )
-    missing = judged.join(last, on=KEY, how="anti")
-    unsettled["undecided"] = sum(_is_undecided(row, known) for row in missing.iter_rows(named=True))
+    absent = judged.join(last, on=KEY, how="anti")
+    missing, undecided = _split_undecided(absent, expected.rules, known)
+    unsettled["undecided"] = undecided
     extra = held.join(bucket.rows, on=KEY, how="anti")
     doubled = held.join(rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
     foreign, there_before = _name_extra(extra, known)
@@ -144,8 +146,6 @@ def _name_missing(
     found: list[Finding] = []
     columns = missing.select(KEY, "state", "masterid", SOURCE, ID)
     for key, state, masterid, source, id_ in columns.iter_rows():
-        if _is_undecided({"state": state, SOURCE: source, ID: id_}, known):
-            continue
         if masterid in known.gone:
             # The load itself was told so, and the count equation has it: nothing is missing.
             finding, name = "merged_away", "merged_away"
@@ -155,9 +155,21 @@ def _name_missing(
     return found
 
 
-def _is_undecided(row: Mapping[str, object], known: KnownRows) -> bool:
-    """Whether a row that was not planned may be right not to be: a column that cannot be worked out decided of it."""
-    return row["state"] == "not_planned" and (row[SOURCE], row[ID]) in known.undecided
+def _split_undecided(
+    absent: pl.DataFrame, rules: DatasetRules, known: KnownRows
+) -> tuple[pl.DataFrame, int]:
+    """The rows that are missing, and how many of `absent` may be right not to be there.
+
+    Those were not planned, and a column that cannot be worked out may have decided so.
+    """
+    resources = [part.resource for part in rules.parts]
+    identities = absent.select("state", PART, SOURCE, ID).iter_rows()
+    is_undecided = [
+        state == "not_planned" and (resources[part], source, id_) in known.undecided
+        for state, part, source, id_ in identities
+    ]
+    missing = absent.filter(~pl.Series(is_undecided, dtype=pl.Boolean))
+    return missing, sum(is_undecided)
 
 
 def _why_missing(

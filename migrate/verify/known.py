@@ -145,15 +145,12 @@ def _settled(connection: sqlite3.Connection, dataset: int) -> Iterator[pl.DataFr
         yield pl.DataFrame(rows, schema={**STATES, "protected": pl.String}, orient="row")
 
 
-def _undecided(
-    file: Path, unverifiable: Collection[str]
-) -> frozenset[tuple[str | None, str | None]]:
+def _undecided(file: Path, unverifiable: Collection[str]) -> frozenset[tuple[str | None, ...]]:
     if not unverifiable:
         return frozenset()
-    rejects = _read(file, ["source", "id", "column"]).filter(
-        pl.col("column").is_in(list(unverifiable))
-    )
-    return frozenset((source, id_) for source, id_, _ in rejects.iter_rows())
+    rejects = _read(file, ["resource", "source", "id", "column"])
+    withheld = rejects.filter(pl.col("column").is_in(list(unverifiable)))
+    return frozenset(withheld.select("resource", "source", "id").iter_rows())
 
 
 def _shelve_before(

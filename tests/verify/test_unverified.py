@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from migrate.app import deep
 from migrate.app.reconcile import run_reconcile, summarise_reconciliation
 from migrate.report.reconcile import judge_reconciliation
-from migrate.verify.rules import DatasetRules, read_rules
+from migrate.verify.compare import compare_bucket, held_keys
+from migrate.verify.expected import FileRecords, Scope, expect_files
+from migrate.verify.known import read_known
+from migrate.verify.rules import Conventions, DatasetRules, read_rules
 from migrate.verify.typed import Unverifiable
 
 from .conftest import DATASETS, ORDERS, Serve
@@ -84,3 +89,46 @@ def test_a_text_of_the_plan_that_is_not_as_it_was_is_refused(serve: Serve, damag
     exit_code, summary = served.call("reconcile", "--deep", "--plan", served.plan)
     assert exit_code == 7
     assert "orders.yaml" in str(summary)
+
+
+PART = """
+version: 1
+dataset: people
+precedence: {place}
+resource: {resource}
+key: [email]
+columns:
+  email: {{from: email, type: text}}
+"""
+
+
+def test_a_reject_excuses_the_record_of_its_own_resource(tmp_path: Path) -> None:
+    """Profile 1 may be absent, for a column that cannot be worked out; sale 1 is another record, and missing."""
+    for place, resource in ((1, "profiles"), (2, "sales")):
+        text = PART.format(place=place, resource=resource)
+        (tmp_path / f"{resource}.yaml").write_text(text)
+    rules = read_rules(tmp_path)["people"]
+    of_plan = tmp_path / "plan" / "people"
+    of_plan.mkdir(parents=True)
+    nothing = pl.DataFrame(schema={"key": pl.String, "masterid": pl.String})
+    nothing.write_parquet(of_plan / "records.parquet")
+    nothing.write_parquet(of_plan / "unchanged.parquet")
+    reject = {"resource": "profiles", "source": "shop", "id": "1", "column": "odd"}
+    pl.DataFrame([reject]).write_parquet(of_plan / "rejects.parquet")
+
+    def records(email: str) -> FileRecords:
+        raw = json.dumps({"email": email})
+        row = {"_position": 0, "_source": "shop", "_id": "1", "_raw": raw}
+        return FileRecords([pl.DataFrame([row])], {})
+
+    made = expect_files(
+        rules, [records("p@x.nl"), records("s@x.nl")], Conventions(), lambda _n: None, Scope()
+    )
+    held = pl.DataFrame(schema={"__masterid__": pl.String, "email": pl.String})
+    held = held.with_columns(held_keys(rules, held))
+    known = read_known(tmp_path / "no-ledger", of_plan.parent, "first", rules, {"odd"})
+    compared = compare_bucket(made, made.bucket(0), held, known.bucket(0))
+    assert compared.findings.select("finding", "name", "key").rows() == [
+        ("missing", "not_planned", "s@x.nl")
+    ]
+    assert compared.unsettled["undecided"] == 1
