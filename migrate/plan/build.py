@@ -66,7 +66,7 @@ from migrate.plan.set_aside import NO_DISCARDS, write_set_aside
 from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.plan.shipments import Shipments
 from migrate.plan.totals import title_of, total_dataset, totals_rules_of, used_of, write_totals
-from migrate.plan.unmapped import unmapped_element_fields, unmapped_fields
+from migrate.plan.unmapped import say_unmapped, unmapped_element_fields, unmapped_fields
 from migrate.progress import Progress
 from migrate.snapshot.reading import Snapshot, SnapshotResource
 from migrate.snapshot.union import living
@@ -403,10 +403,7 @@ class Making:
         found = self.unmapped[part.resource]
         if found and part.unmapped == "fail":
             raise MappingError(
-                [
-                    f"{part.file}: no mapping uses field {field.field!r} of {part.resource}"
-                    for field in found
-                ],
+                say_unmapped(part, found),
                 hint="map these fields, name them under `ignore`, or set `unmapped: report`",
             )
         return found

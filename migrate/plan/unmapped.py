@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import polars as pl
@@ -13,6 +13,8 @@ from migrate.mapping.fields import unused_fields
 from migrate.mapping.model import Mapping
 from migrate.plan.document import Unmapped
 from migrate.snapshot.reading import SnapshotResource
+
+_MOST_LINES = 10
 
 
 def unmapped_fields(
@@ -42,6 +44,16 @@ def unmapped_element_fields(
     """The fields of list elements that no mapping with `each` uses nor ignores, named `items[].colour`."""
     found = unused_element_fields(resource.columns, partial(resource.frames, raw=False), mappings)
     return tuple(Unmapped(field=field, filled=round(share, 4)) for field, share in found.items())
+
+
+def say_unmapped(part: Mapping, fields: Sequence[Unmapped]) -> list[str]:
+    """A line for each field that a strict mapping leaves unmapped; of very many the first ones."""
+    lines = [
+        f"{part.file}: no mapping uses field {field.field!r} of {part.resource}"
+        for field in fields[:_MOST_LINES]
+    ]
+    more = len(fields) - len(lines)
+    return [*lines, f"{part.file}: and {more:,} more"] if more else lines
 
 
 def _is_system(name: str) -> bool:

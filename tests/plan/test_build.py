@@ -279,6 +279,19 @@ def test_unmapped_fields_can_stop_the_plan(bench) -> None:
         bench.plan(offline=True)
 
 
+def test_very_many_unmapped_fields_are_not_all_told(bench) -> None:
+    """Of 13 fields that nothing takes ten have a line, and the last line counts the other three."""
+    fields = [f"extra_{number:02}" for number in range(13)]
+    bench.snapshot.resources["profiles"].records[0] |= dict.fromkeys(fields, "x")
+    mapping = bench.project.mappings / "contacts.yaml"
+    mapping.write_text(mapping.read_text() + "unmapped: fail\n")
+    with pytest.raises(MappingError) as caught:
+        bench.plan(offline=True)
+    *named, rest = caught.value.problems
+    assert [line.split("'")[1] for line in named] == fields[:10]
+    assert rest.endswith("contacts.yaml: and 3 more")
+
+
 def test_columns_the_target_does_not_show_are_warned_about(bench) -> None:
     """A missing column, and one whose name differs in case only, are named before anything is sent."""
     row = held_contact(1)
