@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,10 +17,12 @@ import httpx
 import pytest
 
 from migrate import parquet
+from migrate.app.evidence import run_evidence
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
 from migrate.app.totals import prove_totals
 from migrate.app.trace import run_trace
+from migrate.app.undo import run_undo
 from migrate.load.ledger_notes import Discarded, LedgerNotes
 from migrate.plan.document import PartOf
 from migrate.plan.open_plan import Plan
@@ -397,6 +400,53 @@ def test_evidence_carries_both_files(shop: Shop) -> None:
     loaded(shop)
     plan = shop.context().workspace.plans / "first"
     assert {file.name for file in (plan / "mappings").iterdir()} == {f"{n}.yaml" for n in FILES}
+
+
+def test_an_evidence_file_has_both_mappings(shop: Shop) -> None:
+    """The archive has the text of every file of the plan, byte for byte."""
+    loaded(shop)
+    made = run_evidence(shop.context(), "first")
+    with zipfile.ZipFile(made.file) as archive:
+        texts = {
+            Path(name).stem: archive.read(name).decode()
+            for name in archive.namelist()
+            if name.endswith(".yaml")
+        }
+    assert texts == {name: text.lstrip() for name, text in FILES.items()}
+
+
+def test_an_undo_gives_back_what_either_file_changed(shop: Shop) -> None:
+    """A profile and a buyer that were written again are as the first load left them, so a plan of it sends nothing."""
+    loaded(shop)
+    plant(shop, "profiles", [profile(2, "bo@x.nl", LATER, city="Mol", newsletter="1")])
+    plant(shop, "sales", [sale(4, "di@x.nl", LATER, firstname="Dina")])
+    context = shop.context()
+    run_extract(context, RESOURCES, "second")
+    plan = run_plan(context, DATASETS, snapshot="second", name="second")
+    assert set(payloads(plan, "contacts")) == {"bo@x.nl", "di@x.nl"}
+    run_load(context, name="second")
+    done = run_undo(context, "second", wait_s=0)
+    assert (done.restored, done.verified, done.refused) == (2, 2, 0)
+    again = run_plan(context, DATASETS, snapshot="first", name="again")
+    for dataset, counts in again.document.datasets.items():
+        assert (dataset, counts.create, counts.update) == (dataset, 0, 0)
+
+
+def test_a_table_of_one_file_is_read_by_the_verifier(shop: Shop) -> None:
+    """The second file writes phones as its table has them: Di's is listed, Bo's is not, and both readings agree."""
+    folder = shop.project.folder / "mappings"
+    (folder / "phones.csv").write_text("old;new\n0612345678;+31612345678\n", encoding="utf-8")
+    text = BUYERS.replace("where:", "tables: {phones: phones.csv}\nwhere:").replace(
+        "{from: phone, type: text}", "{from: phone, type: text, values: $phones, unlisted: omit}"
+    )
+    (folder / "a.buyers.yaml").write_text(text.lstrip(), encoding="utf-8")
+    rows = payloads(loaded(shop), "contacts")
+    phones = {key: row["phone"] for key, row in rows.items() if "phone" in row}
+    assert phones == {"di@x.nl": "+31612345678"}
+    found = run_reconcile(shop.context(), "first", deep=True, wait_s=0)
+    deep = found.datasets["contacts"].deep
+    assert deep is not None
+    assert (deep.verdict, deep.verified, deep.unverifiable) == ("match", 4, {})
 
 
 def test_rejects_of_a_file_say_its_resource(shop: Shop) -> None:
