@@ -156,13 +156,19 @@ def _read_document(file: Path) -> PlanDocument:
             hint=remake,
         )
     try:
-        return PlanDocument.model_validate(values)
+        document = PlanDocument.model_validate(values)
     except ValidationError as error:
         places = [
             ".".join(str(part) for part in problem["loc"])
             for problem in error.errors(include_input=False)
         ]
         raise Damaged(f"{file} is not a plan: {', '.join(places[:5])}", hint=remake) from None
+    named = {*document.dataset_ids, *document.webhook_ids} & document.mappings.keys()
+    nameless = sorted(document.datasets.keys() - named)
+    if nameless:
+        what = f"{file} is not a plan: it says no id or no mapping of {', '.join(nameless[:5])}"
+        raise Damaged(what, hint=remake)
+    return document
 
 
 def _check_file(plan: Plan, entry: PlannedFile) -> None:

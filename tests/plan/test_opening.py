@@ -62,6 +62,7 @@ def test_a_broken_plan_file_is_told_from_one_of_another_format(bench) -> None:
         ("[]", Stale),
         (json.dumps(values | {"format": 99}), Stale),
         (json.dumps({"format": values["format"]}), Damaged),
+        (json.dumps(values | {"dataset_ids": {}}), Damaged),
     ]:
         file.write_text(text)
         with pytest.raises(error):
