@@ -218,7 +218,7 @@ class TargetClient:
 
         **Raises**: Refused, GaveUp, Unreachable.
         """
-        body = msgspec.json.encode(payload)
+        body = msgspec.json.encode(payload, enc_hook=str)
 
         def call() -> None:
             answer = self.send_feed(webhook, body)
