@@ -29,6 +29,7 @@ from migrate.plan.open_plan import Plan
 from migrate.plan.request import SampleAsked
 from migrate.report.diff_page import open_report, write_page
 from migrate.report.plan import render_plan
+from migrate.report.words import words_of
 from tests.app.night_stage import Shop
 from tests.harness import Project
 
@@ -473,7 +474,7 @@ def test_a_report_tells_what_became_of_each_file(shop: Shop, tmp_path: Path) -> 
     assert re.search(r"contacts +8 ", text)
     assert re.search(r"  contacts.profiles.yaml +3 ", text)
     assert re.search(r"  a.buyers.yaml +5 ", text)
-    write_page(plan, view, shown, tmp_path / "page.html", made_at="now")
+    write_page(plan, view, shown, tmp_path / "page.html", made_at="now", words=words_of("en"))
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "of these contacts.profiles.yaml" in page
     assert "of these a.buyers.yaml" in page
