@@ -28,7 +28,7 @@ def judge_plan(
     document: PlanDocument, totals: Mapping[str, Table], no_longer: str | None = None
 ) -> Verdict:
     """Whether a plan may be loaded. `no_longer`: why it no longer holds, None where it does."""
-    findings = [Finding("gate", first_line(no_longer))] if no_longer else []
+    findings = [Finding("gate", reason) for reason in reasons_of(no_longer or "")]
     findings += [
         Finding(
             "gate",
@@ -62,6 +62,12 @@ def judge_plan(
     else:
         bad = Sentence("Do not load yet: {what}", what=what)
     return judge_findings(findings, good, doubtful, bad)
+
+
+def reasons_of(no_longer: str) -> list[str]:
+    """The reasons in a text of several lines, one each, without the lines that only announce them."""
+    lines = (line.removeprefix("- ") for line in no_longer.splitlines())
+    return [line for line in lines if line and not line.endswith(":")]
 
 
 def first_line(text: str) -> str:
