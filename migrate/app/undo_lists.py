@@ -78,15 +78,19 @@ def write_lists(folder: Path, found: Sequence[DatasetUndo]) -> list[Path]:
 
 
 def write_foreign(
-    folder: Path, entry: DatasetUndo, edits: Sequence[tuple[str, bool, float]]
+    folder: Path, entry: DatasetUndo, edits: Sequence[tuple[str, bool, bool, float]]
 ) -> list[Path]:
     """Records that others were seen to write around the load: what an undo gives back there may be theirs."""
     rows = (
-        (masterid, "yes" if is_planned else "no", _moment(seen_at))
-        for masterid, is_planned, seen_at in edits
+        (masterid, _yes_no(is_planned), _yes_no(was_written), _moment(seen_at))
+        for masterid, is_planned, was_written, seen_at in edits
     )
     name = f"undo-foreign-{entry.dataset}.csv"
-    return _write_list(folder / name, entry, ("of_the_plan", "seen_at"), rows)
+    return _write_list(folder / name, entry, ("of_the_plan", "after_our_write", "seen_at"), rows)
+
+
+def _yes_no(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _moment(seconds: float) -> str:

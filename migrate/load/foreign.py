@@ -9,6 +9,7 @@ what is new stands first: a page or two tell.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,9 @@ _PAGE_ROWS = 5_000
 _MOST_PAGES = 20
 _LAG = timedelta(minutes=1)
 _BETWEEN = "\x1f"
+_OWN_S = 30.0
+"""So long after a write of ours was settled a modification of its record may still be that write."""
+_UNNAMED = "a planned record"
 
 
 class SelectionReader(Protocol):
@@ -159,7 +163,7 @@ def _key_of(values: RawRecord, key: Sequence[str]) -> str | None:
 
 def _named(source: Mapping[str, object] | None) -> str:
     if not source:
-        return "a planned record"
+        return _UNNAMED
     # An id may be an address; the masterid beside it tells which record it is.
     name = str(source["id"])
     return f"{source['resource']} {'…' if '@' in name else name} of {source['source']}"
@@ -180,7 +184,8 @@ _NAMED = 10
 class ForeignWrites:
     """What others have modified: `planned` names the source record of each that the plan is yet to send, by masterid.
 
-    `others`: masterids of records that the plan does not send, or has sent before. `newest`: the latest
+    `written`: the same of records that this load had written before they were modified. `others`: masterids of
+    records that the plan does not send. `newest`: the latest
     modification that is known, theirs or the plan's. `is_told`: False where the target shows no times of modification,
     so that nobody can know.
     """
@@ -189,12 +194,14 @@ class ForeignWrites:
     others: tuple[str, ...] = ()
     is_told: bool = True
     newest: datetime | None = None
+    written: Mapping[str, str] = field(default_factory=dict)
 
-    def named(self) -> str:
-        """The planned ones in words, some of many."""
-        some = [f"{name} (masterid {masterid})" for masterid, name in self.planned.items()]
-        more = len(some) - _NAMED
-        return ", ".join(some[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+def say_records(names: Mapping[str, str]) -> str:
+    """Source records in words, with their masterids; some of many."""
+    some = [f"{name} (masterid {masterid})" for masterid, name in names.items()]
+    more = len(some) - _NAMED
+    return ", ".join(some[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def writes_since_reading(reader: SelectionReader, dataset: DatasetToLoad) -> ForeignWrites:
@@ -210,15 +217,41 @@ def writes_since_reading(reader: SelectionReader, dataset: DatasetToLoad) -> For
     return ForeignWrites(planned, tuple(dict.fromkeys(others)), newest=newest)
 
 
-def writes_beside_ours(
-    dataset: DatasetToLoad, found: Sequence[Modified], ours: Collection[str], begun: Collection[int]
-) -> ForeignWrites:
-    """The same while the load runs. `ours`: masterids it has written itself; `begun`: batches that are on their way.
+def not_our_own(
+    found: Sequence[Modified], settled_at: Mapping[str, float], ahead_s: float
+) -> list[Modified]:
+    """The modifications that are none of our writes: of records that we never wrote, or later than our write of them.
 
-    A record of such a batch whose masterid nobody knows yet is taken for our own doing.
+    **Units**: `settled_at` in seconds since 1970 by this machine's clock, by masterid; `ahead_s`: by how much the
+    service's clock is ahead of it.
     """
-    strangers = [record for record in found if record.masterid not in ours]
-    planned = planned_among(dataset, strangers, begun)
-    in_the_plan = planned_among(dataset, strangers)
-    others = (record.masterid for record in strangers if record.masterid not in in_the_plan)
-    return ForeignWrites(planned, tuple(dict.fromkeys(others)))
+    late_s = ahead_s + _OWN_S
+    return [
+        record
+        for record in found
+        if record.at.timestamp() > settled_at.get(record.masterid, -math.inf) + late_s
+    ]
+
+
+def writes_beside_ours(
+    dataset: DatasetToLoad,
+    found: Sequence[Modified],
+    begun: Collection[int],
+    written: Collection[str],
+) -> ForeignWrites:
+    """The same while the load runs, of modifications that are not its own.
+
+    `begun`: batches that are on their way; `written`: masterids that this load has written. A record of such a batch
+    whose masterid nobody knows yet is taken for our own doing.
+    """
+    unwritten = [record for record in found if record.masterid not in written]
+    planned = planned_among(dataset, unwritten, begun)
+    names = planned_among(dataset, found)
+    again = {
+        record.masterid: names.get(record.masterid, _UNNAMED)
+        for record in found
+        if record.masterid in written
+    }
+    in_the_plan = names.keys() | again.keys()
+    others = (record.masterid for record in found if record.masterid not in in_the_plan)
+    return ForeignWrites(planned, tuple(dict.fromkeys(others)), written=again)

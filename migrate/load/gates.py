@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from migrate.config import Gates
 from migrate.errors import GateError
-from migrate.load.foreign import ForeignWrites
+from migrate.load.foreign import ForeignWrites, say_records
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 
 
@@ -103,5 +103,5 @@ def _told(dataset: DatasetToLoad, found: ForeignWrites) -> str:
     count = len(found.planned)
     return (
         f"- dataset {dataset.name}: {count:,} planned record{'s' if count != 1 else ''} changed by others since: "
-        f"{found.named()}"
+        f"{say_records(found.planned)}"
     )

@@ -271,5 +271,8 @@ DROP TABLE records;
 ALTER TABLE new_records RENAME TO records;
 CREATE INDEX records_by_masterid ON records (dataset, masterid) WHERE masterid IS NOT NULL;
 """
-STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH)
+_TENTH = """
+ALTER TABLE foreign_edits ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
+"""
+STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH, _TENTH)
 """What each version adds to the one before it."""

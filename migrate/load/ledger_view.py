@@ -252,16 +252,19 @@ class LedgerView:
             found = self._connection.execute(query, (plan,)).fetchall()
         return {name: verdict_of(row) for name, *row in found}
 
-    def foreign_edits(self, plan: str) -> dict[str, tuple[int, int]]:
-        """By dataset the records that others were seen to write around a plan's load: of the plan, and beside it."""
+    def foreign_edits(self, plan: str) -> dict[str, tuple[int, int, int]]:
+        """By dataset the records that others were seen to write around a plan's load.
+
+        Those of the plan before it wrote them, those beside the plan, and those of the plan after it wrote them.
+        """
         query = (
-            "SELECT d.name, sum(f.planned), sum(1 - f.planned) FROM foreign_edits f"
+            "SELECT d.name, sum(f.planned - f.written), sum(1 - f.planned), sum(f.written) FROM foreign_edits f"
             " JOIN datasets d ON d.id = f.dataset JOIN plans p ON p.id = d.plan"
             " WHERE p.name = ? GROUP BY d.name"
         )
         with ledger_schema.translated(self.file):
             found = self._connection.execute(query, (plan,)).fetchall()
-        return {name: (int(planned), int(others)) for name, planned, others in found}
+        return {name: (planned, others, written) for name, planned, others, written in found}
 
     def busy_datasets(self, plan: str) -> list[str]:
         """The datasets that answered last that they are busy (423), and have rows left for this load."""
@@ -276,15 +279,19 @@ class LedgerView:
         with ledger_schema.translated(self.file):
             return [row[0] for row in self._connection.execute(query, (plan,))]
 
-    def foreign_records(self, plan: str, dataset: str) -> list[tuple[str, bool, float]]:
-        """The same one by one: masterid, whether the plan sends it, and when it was seen (seconds since 1970)."""
+    def foreign_records(self, plan: str, dataset: str) -> list[tuple[str, bool, bool, float]]:
+        """The same one by one: masterid, whether the plan sends it, whether it had, and when it was seen.
+
+        **Units**: seconds since 1970.
+        """
         query = (
-            "SELECT f.masterid, f.planned, f.seen_at FROM foreign_edits f JOIN datasets d ON d.id = f.dataset"
-            " JOIN plans p ON p.id = d.plan WHERE p.name = ? AND d.name = ? ORDER BY f.seen_at, f.masterid"
+            "SELECT f.masterid, f.planned, f.written, f.seen_at FROM foreign_edits f"
+            " JOIN datasets d ON d.id = f.dataset JOIN plans p ON p.id = d.plan"
+            " WHERE p.name = ? AND d.name = ? ORDER BY f.seen_at, f.masterid"
         )
         with ledger_schema.translated(self.file):
             rows = self._connection.execute(query, (plan, dataset)).fetchall()
-        return [(masterid, bool(planned), seen_at) for masterid, planned, seen_at in rows]
+        return [(who, bool(planned), bool(written), at) for who, planned, written, at in rows]
 
     def count_marks(self, plan: str, dataset: str) -> list[CountMark]:
         """What was counted in the middle of the load, oldest first."""

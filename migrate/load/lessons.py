@@ -14,6 +14,11 @@ from pathlib import Path
 
 from migrate.load import ledger_schema
 
+_ADD_FOREIGN = """
+INSERT INTO foreign_edits (dataset, masterid, planned, seen_at, written) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET planned = 1, seen_at = excluded.seen_at, written = 1 WHERE excluded.written > written
+"""
+
 
 @dataclass(frozen=True)
 class CanaryVerdict:
@@ -128,14 +133,24 @@ class Lessons:
             row = self._connection.execute(query, (service, lesson)).fetchone()
         return None if row is None else str(row[0])
 
-    def add_foreign_edits(self, dataset: str, planned: Iterable[str], others: Iterable[str]) -> int:
-        """Keeps which records others have written: of the plan, and beside it. Gives how many are newly seen."""
+    def add_foreign_edits(
+        self,
+        dataset: str,
+        planned: Iterable[str],
+        others: Iterable[str],
+        written: Iterable[str] = (),
+    ) -> int:
+        """Keeps which records others have written: of the plan, beside it, and after this load wrote them.
+
+        Gives how many are newly seen. One that was seen before our write, and again after it, is new once more.
+        """
         number, now = self._ids[dataset], self._clock()
-        rows = [(number, masterid, 1, now) for masterid in planned]
-        rows += [(number, masterid, 0, now) for masterid in others]
+        rows = [(number, masterid, 1, now, 0) for masterid in planned]
+        rows += [(number, masterid, 0, now, 0) for masterid in others]
+        rows += [(number, masterid, 1, now, 1) for masterid in written]
         with ledger_schema.transaction(self._connection, self._file) as db:
             before = db.total_changes
-            db.executemany("INSERT OR IGNORE INTO foreign_edits VALUES (?, ?, ?, ?)", rows)
+            db.executemany(_ADD_FOREIGN, rows)
             return db.total_changes - before
 
     def last_written(self, dataset: str) -> float | None:
@@ -145,16 +160,16 @@ class Lessons:
             found = self._connection.execute(query, (self._ids[dataset],)).fetchone()[0]
         return None if found is None else float(found)
 
-    def own_among(self, dataset: str, masterids: Sequence[str], since: float) -> frozenset[str]:
-        """Those of the masterids that a load of the same target dataset has written at `since` (seconds) or later."""
+    def written_at(self, dataset: str, masterids: Sequence[str]) -> dict[str, float]:
+        """When loads of the same target dataset have written some masterids last, in seconds since 1970."""
         query = (
-            "SELECT r.masterid FROM records r JOIN datasets d ON d.id = r.dataset"
+            "SELECT r.masterid, max(r.settled_at) FROM records r JOIN datasets d ON d.id = r.dataset"
             " JOIN datasets own ON own.dataset_id = d.dataset_id"
-            " WHERE own.id = ? AND r.settled_at >= ? AND r.masterid IN (SELECT value FROM json_each(?))"
+            " WHERE own.id = ? AND r.masterid IN (SELECT value FROM json_each(?)) GROUP BY r.masterid"
         )
-        asked = (self._ids[dataset], since, json.dumps(list(masterids)))
+        asked = (self._ids[dataset], json.dumps(list(masterids)))
         with ledger_schema.translated(self._file):
-            return frozenset(row[0] for row in self._connection.execute(query, asked))
+            return dict(self._connection.execute(query, asked).fetchall())
 
     def left_out(self, plan_dataset: str) -> list[tuple[int, int]]:
         """Batch and position of each record that is not in the target for good: refused, or waiting for such a one.

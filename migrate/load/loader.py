@@ -56,7 +56,7 @@ class LoadResult:
 
     `reasons`: the most frequent reasons of the service to refuse records, with their number. `exports`: the folder of
     the crosswalk and the altered values. `canaries`: the verdict on each that there was. `foreign`: by dataset the
-    records that others were seen to write meanwhile, of the plan and beside it.
+    records that others were seen to write meanwhile: of the plan, beside it, and of the plan after it wrote them.
     """
 
     plan: str
@@ -64,7 +64,7 @@ class LoadResult:
     reasons: tuple[tuple[str, int], ...] = ()
     exports: Path | None = None
     canaries: Mapping[str, CanaryVerdict] = field(default_factory=dict)
-    foreign: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    foreign: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 from migrate.errors import GateError, MigrateError
 from migrate.load.foreign import (
+    ForeignWrites,
     KnownState,
     Modified,
     known_state,
     modified_since,
+    not_our_own,
+    say_records,
     writes_beside_ours,
 )
 from migrate.load.gates import LoadGates
@@ -25,15 +28,15 @@ from migrate.progress import Progress
 from migrate.target.client import PAGE_ROWS, TargetClient
 
 _LAG_S = 120.0
-"""So long before a look a write of ours may have been settled and still be among what the look finds."""
+"""So long before its last settled record an earlier run may have left modifications that nobody has looked at."""
 
 
-@dataclass
-class _Look:
-    """One look that was asked for: at what, and when (seconds since 1970)."""
+@dataclass(frozen=True)
+class _Seen:
+    """What a look has found. `ahead_s`: by how much the service's clock is before this machine's."""
 
-    future: Future[list[Modified]]
-    asked_at: float
+    records: list[Modified]
+    ahead_s: float
 
 
 @dataclass
@@ -47,9 +50,8 @@ class WriterWatch:
     every: int
     clock: Callable[[], float] = time.time
     _since: dict[str, datetime] = field(default_factory=dict)
-    _marks: dict[str, float] = field(default_factory=dict)
     _looked_at: dict[str, int] = field(default_factory=dict)
-    _asked: dict[str, _Look] = field(default_factory=dict)
+    _asked: dict[str, Future[_Seen]] = field(default_factory=dict)
     _known: dict[str, KnownState | None] = field(default_factory=dict)
 
     def start(self, totals: Mapping[str, Totals], newest: Mapping[str, datetime]) -> None:
@@ -62,7 +64,6 @@ class WriterWatch:
             began = entry.server_time if last is None else last - _LAG_S
             if began is not None:
                 self._since[name] = datetime.fromtimestamp(began, UTC)
-                self._marks[name] = began
             if name in newest:
                 # Finer than the service's clock, which tells whole seconds.
                 self._since[name] = newest[name] + timedelta(milliseconds=1)
@@ -76,10 +77,10 @@ class WriterWatch:
         totals: Mapping[str, Totals],
     ) -> GateError | None:
         """Takes what came, asks for what is due; why the load has to stop, None where it goes on."""
-        for name, look in list(self._asked.items()):
-            if look.future.done():
+        for name, future in list(self._asked.items()):
+            if future.done():
                 del self._asked[name]
-                stopped = self._take(datasets[name], look)
+                stopped = self._take(datasets[name], future)
                 if stopped is not None:
                     return stopped
         for name, dataset in datasets.items():
@@ -89,14 +90,16 @@ class WriterWatch:
             )
             if is_due and name not in self._asked and name in self._since:
                 self._looked_at[name] = done
-                future = workers.submit(self._read, dataset, self._since[name])
-                self._asked[name] = _Look(future, self.clock())
+                self._asked[name] = workers.submit(self._read, dataset, self._since[name])
         return None
 
-    def _read(self, dataset: DatasetToLoad, since: datetime) -> list[Modified]:
+    def _read(self, dataset: DatasetToLoad, since: datetime) -> _Seen:
         keys = (name for key in dataset.all_keys for name in key)
         selection = tuple(dict.fromkeys((MASTERID, "__modified_at__", *keys)))
-        return list(modified_since(self.client, dataset.dataset_id, since, selection, PAGE_ROWS))
+        told = self.client.count(dataset.dataset_id).server_time
+        ahead_s = 0.0 if told is None else told.timestamp() - self.clock()
+        every = modified_since(self.client, dataset.dataset_id, since, selection, PAGE_ROWS)
+        return _Seen(list(every), ahead_s)
 
     def _unread(self, dataset: DatasetToLoad, found: list[Modified]) -> list[Modified]:
         """Without what the plan has read itself: a look goes back some time, and may reach behind the reading."""
@@ -105,22 +108,39 @@ class WriterWatch:
         known = self._known.get(dataset.name)
         return found if known is None else [one for one in found if not known.has_seen(one)]
 
-    def _take(self, dataset: DatasetToLoad, look: _Look) -> GateError | None:
-        name, lessons = dataset.name, self.ledger.lessons
+    def _take(self, dataset: DatasetToLoad, future: Future[_Seen]) -> GateError | None:
+        name = dataset.name
         try:
-            found = self._unread(dataset, look.future.result())
+            seen = future.result()
+            found = self._unread(dataset, seen.records)
         except MigrateError:
             # The load itself will say what is wrong with the service; the next look comes in time.
             return None
-        masterids = [record.masterid for record in found]
-        ours = lessons.own_among(name, masterids, self._marks[name])
-        writes = writes_beside_ours(dataset, found, ours, lessons.begun_batches(name))
+        writes = self._not_ours(dataset, found, seen.ahead_s)
         if found:
             self._since[name] = max(record.at for record in found)
-        self._marks[name] = look.asked_at - _LAG_S
-        new = lessons.add_foreign_edits(name, writes.planned, writes.others)
+        self._tell(dataset, writes)
+        return self.gates.judge_writes(dataset, writes)
+
+    def _not_ours(
+        self, dataset: DatasetToLoad, found: list[Modified], ahead_s: float
+    ) -> ForeignWrites:
+        name, lessons = dataset.name, self.ledger.lessons
+        masterids = [record.masterid for record in found]
+        strangers = not_our_own(found, lessons.written_at(name, masterids), ahead_s)
+        written, _ = lessons.seen(name, masterids)
+        return writes_beside_ours(dataset, strangers, lessons.begun_batches(name), written)
+
+    def _tell(self, dataset: DatasetToLoad, writes: ForeignWrites) -> None:
+        add = self.ledger.lessons.add_foreign_edits
+        new = add(dataset.name, writes.planned, writes.others)
         if new:
             self.progress.note(
                 f"{dataset.place}: others are writing to it while it is loaded: {new:,} records so far"
             )
-        return self.gates.judge_writes(dataset, writes)
+        new = add(dataset.name, (), (), writes.written)
+        if new:
+            self.progress.note(
+                f"{dataset.place}: others have changed {new:,} records after this load wrote them, among "
+                f"{say_records(writes.written)}; they are left as they are now"
+            )

@@ -54,9 +54,11 @@ def summarise_load(result: LoadResult) -> dict[str, Any]:
 def _summarise_dataset(result: LoadResult, name: str) -> dict[str, Any]:
     """The counts of a dataset, what became of its canary (None without one), and what others wrote to it meanwhile."""
     counts = {key: getattr(result.datasets[name], key) for key in _KEYS}
-    canary, (planned, others) = result.canaries.get(name), result.foreign.get(name, (0, 0))
+    canary = result.canaries.get(name)
+    planned, others, written = result.foreign.get(name, (0, 0, 0))
     told = None if canary is None else {**asdict(canary)}
-    return {**counts, "canary": told, "foreign": {"planned": planned, "others": others}}
+    foreign = {"planned": planned, "others": others, "written": written}
+    return {**counts, "canary": told, "foreign": foreign}
 
 
 def say_not_loaded(left: Mapping[str, int]) -> str:
@@ -157,6 +159,10 @@ def _end_lines(result: LoadResult) -> list[str]:
     if result.reasons:
         lines.append("Top reasons to refuse records:")
         lines += [f"  {count:,}  {inert(reason)}" for reason, count in result.reasons]
+    after = {name: written for name, (*_, written) in result.foreign.items() if written}
+    if after:
+        counts = ", ".join(f"{inert(name)}: {count:,}" for name, count in after.items())
+        lines.append(f"Changed by others after this load wrote them: {counts}.")
     if result.exports is not None:
         lines.append(f"Files: {result.exports} (crosswalk-*.parquet, altered-*.parquet)")
     return lines

@@ -356,11 +356,11 @@ class PlansMachine(RuleBasedStateMachine):
             return
         for name in names:
             planned = len(foreign[name] & set(plan.sends[name]))
-            told = result.foreign.get(name, (0, 0))
+            told = result.foreign.get(name, (0, 0, 0))
             if plan.was_killed or name in begun:
                 assert sum(told) <= len(foreign[name])
             else:
-                assert told == (planned, len(foreign[name]) - planned)
+                assert told == (planned, len(foreign[name]) - planned, 0)
 
     def doubt_canary(self, plan: ModelPlan, error: GateError) -> None:
         """The canary stops a load where others have come between: they changed it, or made what was to be new."""

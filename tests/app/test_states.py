@@ -247,7 +247,7 @@ def test_an_undo_names_what_others_have_written(shop: Shop) -> None:
     assert (done.restored, done.foreign) == (10, {"contacts": 2})
     [file] = [file for file in done.lists if file.name == "undo-foreign-contacts.csv"]
     lines = file.read_text("utf-8-sig").splitlines()
-    assert lines[0] == '"dataset_id","masterid","of_the_plan","seen_at"'
+    assert lines[0] == '"dataset_id","masterid","of_the_plan","after_our_write","seen_at"'
     assert [line.split(",")[2] for line in lines[1:]] == ['"yes"', '"yes"']
     assert "Others were seen to write" in render_undo(done)
     assert summarise_undo(done)["foreign"] == {"contacts": 2}

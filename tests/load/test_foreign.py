@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
 import json
+import sqlite3
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -15,12 +18,13 @@ import pytest
 from migrate.config import Gates
 from migrate.config_values import Limit
 from migrate.errors import GateError
-from migrate.load.foreign import known_state
+from migrate.load.foreign import Modified, known_state, not_our_own
 from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import Options, load
 from migrate.load.pace import describe_pace
 from migrate.load.scheduler import Waits
 from migrate.progress import Silence
+from migrate.report.load import render_load, summarise_load
 from tests.load.sayings import Sayings
 
 QUICK = Options(waits=Waits(0.01, 0.1, 0.05, 0.2))
@@ -102,7 +106,7 @@ def test_other_records_are_noted(ready, run, workspace):
     assert run(client, plan, progress=progress).datasets["contacts"].written == 30
     assert "others have written 1 records since the plan read it; 0 of them" in progress.text
     with LedgerView(workspace.ledger) as view:
-        assert view.foreign_edits("first") == {"contacts": (0, 1)}
+        assert view.foreign_edits("first") == {"contacts": (0, 1, 0)}
 
 
 def test_a_writer_while_the_load_runs(ready, run):
@@ -141,8 +145,9 @@ def test_our_own_writes_are_none(ready, run):
     assert "others" not in progress.text
 
 
-def test_what_the_plan_has_read_is_nobodys_edit(ready, run):
-    """A load that is taken up at once looks back behind the plan's reading: what was read there is known."""
+@pytest.fixture
+def half_loaded(ready, run):
+    """The client and the plan after a kill: two batches are acknowledged, the third has not left."""
     client, plan = ready
     calls, upsert = [], client.upsert_batch
 
@@ -154,13 +159,57 @@ def test_what_the_plan_has_read_is_nobodys_edit(ready, run):
 
     client.upsert_batch = upsert_batch
     client.settings = client.settings.model_copy(update={"concurrency": 1})
-    options = dataclasses.replace(QUICK, count_every=1)
     with pytest.raises(KeyboardInterrupt):
-        run(client, plan, options=options)
-    client.upsert_batch, progress = upsert, Sayings()
+        run(client, plan)
+    client.upsert_batch = upsert
+    return client, plan
+
+
+def test_what_the_plan_has_read_is_nobodys_edit(half_loaded, run):
+    """A load that is taken up at once looks back behind the plan's reading: what was read there is known."""
+    client, plan = half_loaded
+    progress, options = Sayings(), dataclasses.replace(QUICK, count_every=1)
     done = run(client, plan, Gates(), progress, options)
     assert (done.datasets["contacts"].written, dict(done.foreign)) == (30, {})
     assert "others" not in progress.text
+
+
+def test_a_record_that_was_written_and_then_changed(half_loaded, run, workspace):
+    """What this load has written and somebody edits an hour later is named as such; the load goes on beside it."""
+    client, plan = half_loaded
+    with contextlib.closing(sqlite3.connect(workspace.ledger, isolation_level=None)) as books:
+        written = books.execute("SELECT key FROM records ORDER BY key").fetchall()
+        key = written[0][0]
+        books.execute("UPDATE records SET settled_at = settled_at - 3600 WHERE key = ?", (key,))
+    put(client, contact_key=key, firstname="Edited")
+    progress, options = Sayings(), dataclasses.replace(QUICK, count_every=1)
+    done = run(client, plan, progress=progress, options=options)
+    assert done.datasets["contacts"].written == 30
+    assert done.foreign == {"contacts": (0, 0, 1)}
+    assert "1 records after this load wrote them" in progress.text
+    assert f"profiles {key} of shop" in progress.text
+    assert "Changed by others after this load wrote them: contacts: 1." in render_load(done)
+    assert summarise_load(done)["datasets"]["contacts"]["foreign"]["written"] == 1
+    with LedgerView(workspace.ledger) as view:
+        [(masterid, *told, _)] = view.foreign_records("first", "contacts")
+    ids = {
+        json.loads(bytes(record["contact_key"])): json.loads(bytes(record["__masterid__"]))
+        for record in client.list_records("contacts", 1, 50)
+    }
+    assert (masterid, told) == (ids[key], [True, True])
+
+
+@pytest.mark.parametrize(("later_s", "ahead_s", "is_theirs"), [
+    (2, 0, False), (29, 0, False), (31, 0, True), (3_602, 3_600, False), (3_631, 3_600, True),
+    (-3_598, -3_600, False), (-3_569, -3_600, True),
+])  # fmt: skip
+def test_our_own_writes_by_both_clocks(later_s, ahead_s, is_theirs):
+    """A modification within half a minute of our write is that write, by whichever clock."""
+    settled = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    record = Modified("m", settled + timedelta(seconds=later_s), {})
+    settled_at = {"m": settled.timestamp()}
+    assert not_our_own([record], settled_at, ahead_s) == ([record] if is_theirs else [])
+    assert not_our_own([record], {}, ahead_s) == [record]
 
 
 def test_a_target_without_times(tmp_path):
