@@ -103,8 +103,11 @@ def test_values_are_lost_for_a_reason(run: Run) -> None:
         "x": {"omitted_zero_date": 2, "omitted_not_a_datetime": 2, "omitted_out_of_calendar": 1}
     }
     examples = found.loss_examples["x"]
-    assert [before for before, _ in examples["omitted_not_a_datetime"]] == ["13/04/1977", "soon"]
-    assert [before for before, _ in examples["omitted_out_of_calendar"]] == [texts[-1]]
+    assert [example.before for example in examples["omitted_not_a_datetime"]] == [
+        "13/04/1977",
+        "soon",
+    ]
+    assert [example.before for example in examples["omitted_out_of_calendar"]] == [texts[-1]]
 
 
 @pytest.mark.parametrize(

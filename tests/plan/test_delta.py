@@ -176,7 +176,7 @@ def test_the_report_of_a_delta_tells_what_it_leaves_out(bench, make_profile) -> 
         bench.workspace, None, show_values=False, start=datetime(2026, 1, 1, tzinfo=UTC)
     )
     page = render_page(view, [], made_at="now", folder="lists")
-    assert "2 read; 2 outside the delta" in page
+    assert "2 rows read; 2 outside the delta" in page
     assert 'x="0.0" width="100.0"' in page
     assert "snapshot delta, a delta on base" in render_diff(view)
     assert "outside delta" in render_diff(view)

@@ -423,7 +423,7 @@ def test_every_table_of_the_ledger_is_looked_into(tmp_path: Path) -> None:
         rows = [("A%40example.test", "x", "[]", None), ("1", "for p-1717", '["a@example.test"]', "sale-0000"),
                 ("2", "nobody", '["other1@example.test"]', "sale-1001")]  # fmt: skip
         connection.executemany("INSERT INTO later VALUES (?, ?, ?, ?)", rows)
-        discard = "INSERT INTO discards VALUES ('contacts', 'Shop', ?, 0, 'p', 'r', 'why', 'note', 'me', 1.0)"
+        discard = "INSERT INTO discards VALUES ('contacts', 'profiles', 'Shop', ?, 0, 'p', 'r', 'w', 'note', 'me', 1.0)"
         connection.executemany(discard, [("p-1717",), ("other-1",)])
     erased = erase_person(context, "a@example.test", None)
     assert erased.places == ()

@@ -28,7 +28,7 @@ from .tampering import Tampering, of_bytes, of_database, of_json
 
 EXIT_CODES = {0, 2, 3, 4, 5, 6, 7, 8, 130}
 LONGEST_S = 120.0
-_HOW_MANY = settings.default.max_examples // 4
+_HOW_MANY = settings.default.max_examples // 8
 """Of thousands; the nightly profile has as many as there are."""
 ERASE = ("purge", "--subject", "person1@example.test", "--yes")
 READERS: dict[str, list[tuple[str, ...]]] = {
