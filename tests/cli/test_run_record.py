@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
+from migrate.app.history import describe_run, read_history
 from migrate.cli.run_record import command_of, raised_gates, safe_command_line
 from migrate.config import Gates
+from migrate.load.ledger_notes import LedgerNotes, RunBegun
+from migrate.report.history import render_history
+from migrate.workspace import Workspace
 
 
 @pytest.mark.parametrize(
@@ -41,3 +48,25 @@ def test_gates_that_were_raised() -> None:
     assert raised_gates(Gates.model_validate({"max_merges": 9, "max_errors": "5%"})) == {
         "max_merges": "9", "max_errors": "5%",
     }  # fmt: skip
+
+
+def test_what_is_kept_of_a_run(tmp_path: Path) -> None:
+    """Who, where, what, its begin and end, what was confirmed and which gates stood open: as data and as text."""
+    workspace = Workspace(tmp_path)
+    line = "migrate load --confirm-merges 744"
+    with LedgerNotes(workspace.ledger) as notes:
+        number = notes.begin_run(RunBegun("load", line, "1.2.3", {"max_merges": "9"}))
+        notes.note_plan_of_run("p", {"merges": 744})
+        notes.end_run(number, 8, "stopped by a gate")
+    history = read_history(workspace, "p")
+    [run] = map(describe_run, history.runs)
+    assert (run["command"], run["command_line"], run["version"]) == ("load", line, "1.2.3")
+    assert (run["pid"], run["host"]) == (os.getpid(), os.uname().nodename)
+    assert (run["exit_code"], run["plan"], run["stopped_by"]) == (8, "p", "stopped by a gate")
+    assert run["began_at"] <= run["ended_at"]
+    assert (run["confirmations"], run["gates_raised"]) == ({"merges": 744}, {"max_merges": "9"})
+    text, who = render_history(history, 30), f"{run['user']}@{run['host']}"
+    assert f"{who} confirmed merges 744" in text
+    assert f"{who} had gates that differ from the defaults: max_merges = 9" in text
+    assert f"{who} was stopped: stopped by a gate" in text
+    assert line in text

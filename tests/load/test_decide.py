@@ -122,6 +122,13 @@ def test_some_not_taken():
         assert "500: Later" in note.text
 
 
+def test_a_reason_without_a_status():
+    """Where no status was given for a record, none is told."""
+    verdicts = (Again(SENT[0], 0, "Later"), *WRITTEN[1:])
+    [note] = parts(after(Results(verdicts)), Note)
+    assert note.text.startswith("dataset contacts, batch 3: Later; ")
+
+
 def test_none_taken():
     """It is the same request that fails once more."""
     failing = replace(REQUEST, tries=3, failures=2, failing_since=50.0, failing_from=49.0)
@@ -177,6 +184,13 @@ def test_a_batch_refused_as_a_whole():
     """Its halves go before all else."""
     mark, again = after(SplitNeeded(422, "Bad"))
     assert (mark, again.is_first) == (MarkSplit(), True)
+    assert [part.records for part in again.requests] == [RECORDS[:2], RECORDS[2:]]
+
+
+def test_a_refusal_that_is_not_about_the_size_is_halved():
+    """Where a limit of the body is known, too: it is the bad record that is looked for."""
+    history = replace(WRITING, limit=BodyLimit(13))
+    _, again = after(SplitNeeded(400, "Bad"), history)
     assert [part.records for part in again.requests] == [RECORDS[:2], RECORDS[2:]]
 
 
@@ -273,6 +287,19 @@ def test_busy_beyond_its_budget(total_s, is_over):
     history = replace(WRITING, busy=Busy(99.0, 0, total_s))
     [park] = parts(after(Transient("423", 423, busy=True), history), Park)
     assert park.is_over is is_over
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "said"), [(3_600.0, " (the service asked to wait 3600 s)"), (None, "")]
+)
+def test_a_wait_beyond_the_budget_is_told_as_the_services(asked_s, said):
+    """An hour is more than the sixty seconds: the rest is deferred, and the note says who asked for it."""
+    history = replace(WRITING, busy=Busy(99.0, 0, 55.1))
+    steps = after(Transient("423", 423, asked_s, busy=True), history)
+    [note] = parts(steps, Note)
+    assert note.text == (
+        f"dataset contacts stayed busy{said}; what is left of it is deferred to another run"
+    )
 
 
 @pytest.mark.parametrize(
