@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +14,7 @@ import pytest
 from migrate.errors import Stale
 from migrate.load import ledger_schema
 from migrate.load.ledger import Ledger
+from migrate.load.ledger_facts import read_put_back
 from migrate.load.ledger_notes import Discarded, LedgerNotes, PlanEvent, RunBegun
 from migrate.load.ledger_opening import PlannedDataset
 from migrate.load.ledger_tables import STEPS
@@ -171,6 +174,28 @@ def test_what_an_undo_put_back(file: Path, notes: LedgerNotes) -> None:
     send(file, "c")
     with LedgerView(file) as view:
         assert view.put_back("id-1") == {}
+
+
+def steps_of_put_back(file: Path, rows: int) -> int:
+    """The steps (in hundreds) of SQLite's machine to tell what an undo of so many records has put back."""
+    with Ledger(file) as ledger:
+        for name, undoes in (("a", None), ("undo-a-1", "a")):
+            ledger.open_plan(name, [PlannedDataset("contacts", "id-1", [rows])], undoes=undoes)
+            ledger.mark_sending("contacts", 0)
+            sent = (SentRecord(n, f"k{n}", "{}") for n in range(rows))
+            written = [Written(one, f"m{one.position}") for one in sent]
+            ledger.settle("contacts", 0, [(one, "update") for one in written])
+    steps = itertools.count()
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.set_progress_handler(lambda: next(steps) < 0, 100)
+        assert len(read_put_back(db, "id-1")) == rows
+    return next(steps)
+
+
+def test_what_was_put_back_is_told_in_one_pass(tmp_path: Path) -> None:
+    """Twice the records take about twice the steps: four times as many were each record held against all others."""
+    once, twice = (steps_of_put_back(tmp_path / f"{n}.sqlite", n) for n in (1_000, 2_000))
+    assert 1.5 < twice / once < 2.7
 
 
 def test_runs(file: Path, notes: LedgerNotes) -> None:
