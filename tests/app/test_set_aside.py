@@ -234,6 +234,31 @@ def test_a_replay_of_a_delta(shop: Shop) -> None:
     assert (shop.keys("orders"), "5:1" in shop.keys("lines")) == ({"1", "4", "5"}, True)
 
 
+def test_a_replay_of_a_delta_since_a_time(shop: Shop) -> None:
+    """Such a delta names no base of its own: its plan is made `--base`, and the replay stands on the same base."""
+    shop.plan("a")
+    run_load(shop.context, name="a")
+    changed = {
+        "source": "Shop",
+        "conversionid": "1",
+        "total": "11.00",
+        "updated": "2026-03-01 10:00:00",
+    }
+    added = {**changed, "conversionid": "5", "total": "odd", "items": [{"sku": "e"}]}
+    url = f"{shop.box.url}/_sandbox/records/sales"
+    httpx.post(url, content=msgspec.json.encode([changed, added])).raise_for_status()
+    run_extract(shop.context, ["sales"], "night", since="2026-02-01T00:00:00Z")
+    plan = shop.plan("n", snapshot="night", base="first")
+    assert plan.document.snapshot.base.name == "first"
+    run_load(shop.context, name="n")
+    assert shop.keys("orders") == {"1", "4"}
+    shop.fix('total: {from: total, type: float, values: {"odd": "0.00"}, unlisted: keep}')
+    done = replay(shop.context, "n")
+    assert done.new.document.snapshot == plan.document.snapshot
+    assert done.fates == {"sent": 1}
+    assert (shop.keys("orders"), "5:1" in shop.keys("lines")) == ({"1", "4", "5"}, True)
+
+
 def test_lines_wait_for_an_order_that_no_request_can_carry(shop: Shop) -> None:
     """An order that is too large is rejected late, and its lines wait for it all the same; the verifier agrees."""
     file = shop.context.project.file
