@@ -101,7 +101,10 @@ def _held_of(context: Context, client: TargetClient, plan: Plan, rule: Rule) -> 
         planned = pl.concat(_won(rule, file, key) for file in _files_of(plan, dataset))
     ours = held.join(planned.select(key), on=key, how="semi")
     named = {"amount": rule.amount, "time": rule.time, "label": rule.label}
-    return ours.select(pl.col(name).alias(part) for part, name in named.items() if name is not None)
+    # a rule without columns counts rows all the same, so none of the others is dropped
+    return ours.with_columns(
+        pl.col(name).alias(part) for part, name in named.items() if name is not None
+    )
 
 
 def _won(rule: Rule, file: Path, key: Sequence[str]) -> pl.DataFrame:

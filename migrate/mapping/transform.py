@@ -159,7 +159,7 @@ class Worked:
 
     **Shape.** `rows`, `computed` and `rejects` have one entry per row that came to its columns; a row of `rejects`
     whose rule is null is accepted. `early` are rejects from before. `set_aside`: rows that were discarded,
-    or wait for their parent, as `SET_ASIDE`.
+    or wait for their parent, as `SET_ASIDE`. `filtered_places`: the positions of the rows that `where` left out.
     """
 
     rows: pl.DataFrame
@@ -167,10 +167,15 @@ class Worked:
     rejects: pl.DataFrame
     early: list[pl.DataFrame]
     orphans: dict[str, int]
-    filtered: int
+    filtered_places: pl.Series
     lines: Exploded
     looked_up_anew: pl.Series
     set_aside: pl.DataFrame
+
+    @property
+    def filtered(self) -> int:
+        """How many rows `where` left out."""
+        return len(self.filtered_places)
 
 
 def lookup_tables(
@@ -202,7 +207,7 @@ def work_out(
     failed &= ~left_out
     if failed.any():
         early += [reject_all(good.filter(failed), "not_computable", "where", None)]
-    filtered = good.height - int((kept | left_out).sum()) - int(failed.sum())
+    filtered = good.get_column("_position").cast(pl.Int64).filter(~(kept | left_out | failed))
     lookup = first_waiting(waiting, good.height)
     waits = lookup.is_not_null() & kept & ~left_out
     ids = {name: lookup_ids(rule, good) for name, rule in mapping.lookups.items() if waits.any()}
@@ -275,6 +280,7 @@ def _map_slice(
         loss_examples=examples,
         looked_up_anew=worked.looked_up_anew,
         set_aside=worked.set_aside,
+        filtered_places=worked.filtered_places,
     )
 
 

@@ -65,7 +65,15 @@ from migrate.plan.sample import Drawn, draw_rows
 from migrate.plan.set_aside import NO_DISCARDS, write_set_aside
 from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.plan.shipments import Shipments
-from migrate.plan.totals import title_of, total_dataset, totals_rules_of, used_of, write_totals
+from migrate.plan.totals import (
+    orders_left_out,
+    title_of,
+    total_dataset,
+    totals_rules_of,
+    used_of,
+    write_orders_left_out,
+    write_totals,
+)
 from migrate.plan.unmapped import say_unmapped, unmapped_element_fields, unmapped_fields
 from migrate.progress import Progress
 from migrate.snapshot.reading import Snapshot, SnapshotResource
@@ -164,6 +172,7 @@ class Making:
     sent: Shipments
     discarded: pl.DataFrame = field(default_factory=lambda: NO_DISCARDS)
     tables: dict[str, Lookups] = field(default_factory=dict)
+    left_out: dict[str, pl.DataFrame] = field(default_factory=dict)
     unmapped: dict[str, tuple[Unmapped, ...]] = field(default_factory=dict)
     readings: dict[str, TargetReading] = field(default_factory=dict)
     datasets: dict[str, DatasetPlan] = field(default_factory=dict)
@@ -194,6 +203,7 @@ class Making:
             self.tables[mapping.dataset] = lookups_of(
                 mapping, final.gathered, final.mapped, final.base, wanted
             )
+            self.left_out[mapping.dataset] = final.mapped.left_out
         yield final
         final.clear()
         shutil.rmtree(final.spill, ignore_errors=True)
@@ -311,6 +321,11 @@ class Making:
             resource = living(resources[rule.resource])
             touched_from = resource.touched_from if self.snapshot.base is not None else 0
             zones = self.project.datatrics.timezones
+            if rule.kind == "lines":
+                orders = orders_left_out(
+                    mapping.part_of(rule.resource), self._orders(), self.left_out
+                )
+                self.files.append(write_orders_left_out(orders, folder, self.folder))
             filtered = counts.filtered_of(rule.resource)
             table = total_dataset(
                 rule,
@@ -328,6 +343,14 @@ class Making:
         if not used:
             return counts
         return counts.model_copy(update={"totalled": used[0], "totalled_after": tuple(used[1:])})
+
+    def _orders(self) -> set[str]:
+        """The datasets that hold orders."""
+        return {
+            name
+            for name, mapping in self.mappings.items()
+            if any(rule.kind == "revenue" for rule in totals_rules_of(mapping, self.project))
+        }
 
     def document(self, resources: Dict[str, SnapshotResource]) -> PlanDocument:
         """What `plan.json` says, once all datasets are done."""

@@ -13,7 +13,7 @@ import polars as pl
 from migrate.mapping.base import gather_frames, needs_raw
 from migrate.mapping.mapped import LossExamples, Mapped, join_examples, join_mapped
 from migrate.mapping.model import Mapping
-from migrate.mapping.set_aside import NOTHING_DISCARDED
+from migrate.mapping.set_aside import DISCARDED, NOTHING_DISCARDED
 from migrate.mapping.transform import RowMapper, Settings, needed_fields
 from migrate.plan.batches import large_rows
 from migrate.plan.collapse import PART
@@ -62,7 +62,8 @@ class MappedRows:
     `rejected` has the columns of `REJECTS_SCHEMA`. `large`: rows that fit in no request, with `_at`, their place among
     the accepted, and `value`. `examples` of losses as EXAMPLES_SCHEMA, not masked. `set_aside`: rows
     that were discarded or wait for their parent, with `resource`. `withheld`: `_source, _id` (and `_part`) of records
-    of which a row was rejected or set aside.
+    of which a row was rejected or set aside. `left_out`: `resource, snapshot_row, reason` of records that the plan is
+    of and that were left out on purpose: `filtered` or `discarded`.
     """
 
     accepted: Partitions
@@ -73,6 +74,7 @@ class MappedRows:
     examples: pl.DataFrame
     set_aside: pl.DataFrame
     withheld: pl.DataFrame
+    left_out: pl.DataFrame
     before: Sequence[pl.DataFrame] = ()
     tallies: Sequence[Tally] = ()
 
@@ -355,8 +357,22 @@ def _joined(files: Sequence[_Taking]) -> MappedRows:
         _examples(join_examples(mapped.loss_examples for mapped in counted)),
         pl.concat(set_aside),
         pl.concat(withheld),
+        pl.concat(_left_out(*one) for one in zip(files, counted, strict=True)),
         [rows for one in files for rows in one.anew],
         tallies,
+    )
+
+
+def _left_out(file: _Taking, mapped: Mapped) -> pl.DataFrame:
+    """The records of one file that were filtered or discarded."""
+    aside = mapped.set_aside.filter(pl.col("bucket") == DISCARDED)
+    by_reason = {"filtered": mapped.filtered_places, DISCARDED: aside.get_column("_position")}
+    resource = pl.lit(str(file.file.way.mapping.resource)).alias("resource")
+    return pl.concat(
+        places.alias("snapshot_row")
+        .to_frame()
+        .select(resource, "snapshot_row", pl.lit(reason).alias("reason"))
+        for reason, places in by_reason.items()
     )
 
 

@@ -6,7 +6,7 @@ say different things.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from pathlib import Path
 
@@ -34,7 +34,12 @@ from migrate.totals.table import Example, Table, groups_of, to_frame
 
 _EXAMPLES = dict.fromkeys(("source", "id", "text"), pl.String)
 _WHO = {**dict.fromkeys(("resource", "source", "id"), pl.String), "position": pl.Int64}
-_LISTED = {**_WHO, "snapshot_row": pl.Int64}
+_LISTED = {
+    **_WHO, "snapshot_row": pl.Int64,
+    **dict.fromkeys(("rule", "column", "value", "lookup", "parent_id"), pl.String),
+}  # fmt: skip
+_LEFT_OUT = {"lookup": pl.String, "snapshot_row": pl.Int64, "reason": pl.String}
+_LEFT_OUT_FILE = "orders_left_out.parquet"
 _COLLAPSED = {**_WHO, **{f"winner_{name}": kind for name, kind in _WHO.items()}}
 _ROWS = ("records.parquet", "unchanged.parquet")
 _LISTS = {
@@ -139,6 +144,37 @@ def title_of(dataset: str, resource: str) -> str:
     return f"{dataset} ({resource})" if resource else dataset
 
 
+def orders_left_out(
+    lines: Mapping, orders: Collection[str], left_out: Dict[str, pl.DataFrame]
+) -> pl.DataFrame:
+    """The orders that no line can find, since somebody has left them out: `lookup, snapshot_row, reason`.
+
+    `orders`: the datasets that hold orders. `left_out`: by dataset `resource, snapshot_row, reason` of its records.
+    """
+    found = [pl.DataFrame(schema=_LEFT_OUT)]
+    for name, lookup in lines.lookups.items():
+        # of another source's name for the field nobody can tell here which record is meant
+        if lookup.dataset in orders and lookup.source == "source":
+            ours = left_out[lookup.dataset].filter(pl.col("resource") == lines.resource)
+            found.append(ours.select(pl.lit(name).alias("lookup"), "snapshot_row", "reason"))
+    return pl.concat(found)
+
+
+def write_orders_left_out(orders: pl.DataFrame, folder: Path, plan_folder: Path) -> PlannedFile:
+    """Writes which orders were left out on purpose, so that their lines are, too."""
+    return write_parquet(orders, folder / _LEFT_OUT_FILE, plan_folder)
+
+
+def _parents_left_out(folder: Path, records: pl.DataFrame) -> pl.DataFrame:
+    """`lookup, parent, left_out` of orders that were left out on purpose, each by its identity."""
+    file = folder / _LEFT_OUT_FILE
+    orders = parquet.read(file) if file.is_file() else pl.DataFrame(schema=_LEFT_OUT)
+    named = records.select(pl.col("place").alias("snapshot_row"), pl.col("who").alias("parent"))
+    joined = orders.join(named.unique("snapshot_row"), on="snapshot_row")
+    left_out = joined.select("lookup", "parent", pl.col("reason").alias("left_out"))
+    return left_out.unique(["lookup", "parent"], keep="first", maintain_order=True)
+
+
 def total_dataset(
     rule: Rule,
     resource: SnapshotResource,
@@ -164,7 +200,7 @@ def total_dataset(
     records, examples = read_records(frames(), asked)
     planned = pl.concat([pl.DataFrame(schema=PLANNED_SCHEMA), *_planned(rule, folder)])
     by_place = pl.concat(are_inside) if inside is not None else None
-    fates = _fates(folder, rule.resource)
+    fates = _fates(folder, _parents_left_out(folder, records), rule.resource)
     outcome = Outcome(planned, fates, filtered, touched_from, by_place)
     return account(rule, records, outcome, examples)
 
@@ -233,8 +269,11 @@ def _read(file: Path, schema: Dict[str, type[pl.DataType]]) -> pl.DataFrame:
     return known.with_columns(absent).select(list(schema))
 
 
-def _fates(folder: Path, resource: str = "") -> pl.DataFrame:
-    """Every row that the plan lists as not planned; of one `resource` where it is said."""
+def _fates(folder: Path, left_out: pl.DataFrame, resource: str = "") -> pl.DataFrame:
+    """Every row that the plan lists as not planned; of one `resource` where it is said.
+
+    A line that lacks nothing but its order is left out for the reason that `left_out` has of the order.
+    """
     found = [pl.DataFrame(schema=FATES_SCHEMA)]
     nobody = (
         pl.lit(None, pl.UInt64).alias("winner"), pl.lit(None, pl.Int64).alias("winner_element"),
@@ -245,9 +284,10 @@ def _fates(folder: Path, resource: str = "") -> pl.DataFrame:
     for name, reason in _LISTS.items():
         file = folder / name
         if file.is_file():
-            rows = _read(file, _LISTED).filter(ours)
+            rows = _with_parents(_read(file, _LISTED).filter(ours), left_out)
             place = pl.col("snapshot_row").alias("place")
-            found.append(rows.select(who, element, place, pl.lit(reason).alias("reason"), *nobody))
+            why = pl.col("left_out").fill_null(reason).alias("reason")
+            found.append(rows.select(who, element, place, why, *nobody))
     file = folder / "collapsed.parquet"
     if file.is_file():
         rows = _read(file, _COLLAPSED).filter(ours)
@@ -262,3 +302,12 @@ def _fates(folder: Path, resource: str = "") -> pl.DataFrame:
             )
         )  # fmt: skip
     return pl.concat([frame.cast(pl.Schema(FATES_SCHEMA)) for frame in found])
+
+
+def _with_parents(rows: pl.DataFrame, left_out: pl.DataFrame) -> pl.DataFrame:
+    """The rows with `left_out`: why the parent that each of them lacks was, null where it was not."""
+    is_orphan = pl.col("rule") == "orphan"
+    by = pl.coalesce("lookup", pl.when(is_orphan).then("column"))
+    asked = pl.coalesce("parent_id", pl.when(is_orphan).then("value"))
+    told = rows.with_columns(by.alias("lookup"), identity(pl.col("source"), asked).alias("parent"))
+    return told.join(left_out, on=["lookup", "parent"], how="left", maintain_order="left")

@@ -15,12 +15,15 @@ from migrate.app.context import Context
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
 from migrate.app.rejects import discard, discards_of, keep, rejects_of, replay
+from migrate.app.totals import reconcile_with_totals
 from migrate.config import load_project
 from migrate.errors import Stale, UsageError
-from migrate.plan.open_plan import Plan
+from migrate.plan.open_plan import Plan, read_totals
 from migrate.project import start_project
+from migrate.report.totals import render_tables, summarise_tables, view_table
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
+from migrate.totals.table import Figure
 from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
 
 KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
@@ -179,6 +182,44 @@ def test_what_is_discarded_stays_away(shop: Shop) -> None:
     run_load(shop.context, name="c")
     assert shop.keys("orders") == {"1", "2", "3", "4"}
     assert shop.keys("lines") == {"1:1", "1:2", "2:1", "2:2", "3:1", "4:1"}
+
+
+def test_lines_of_orders_left_out_on_purpose_are_no_difference(shop: Shop) -> None:
+    """Of six lines three are of orders that `where` leaves out, two of one that a person has discarded: one is left.
+
+    An order that is in no list of the source is nobody's decision: its line is missing, everywhere.
+    """
+    workspace = shop.context.workspace
+    shop.plan("a")
+    [reject] = rejects_of(workspace, "a")[1].filter(pl.col("id") == "2")["reject"]
+    discard(workspace, "a", [reject], None, "agreed with the customer")
+    orders = shop.mappings / "orders.yaml"
+    orders.write_text(orders.read_text() + "where: \"total NOT IN ('10.00', 'bad')\"\n")
+    lines = shop.mappings / "lines.yaml"
+    lines.write_text(LINES.replace("on_orphan: keep", "on_orphan: reject"))
+    missing = read_totals(shop.plan("b"))["lines"].whole
+    left_out = {"filtered": Figure(3), "discarded": Figure(2), "rejected": Figure(1)}
+    assert (missing.source, missing.left_out, missing.plan) == (Figure(6), left_out, Figure())
+    assert missing.lacking == Figure(1)
+
+    lines.write_text(lines.read_text().replace("[of, id]", "id"))
+    plan = shop.plan("c")
+    whole = read_totals(plan)["lines"].whole
+    left_out = {"filtered": Figure(3), "discarded": Figure(2)}
+    assert (whole.source, whole.left_out, whole.plan) == (Figure(6), left_out, Figure(1))
+    run_load(shop.context, name="c")
+    assert shop.keys("lines") == {"4:1"}
+    found = reconcile_with_totals(shop.context, "c", deep=True, wait_s=0)
+    table = next(table for table in found.tables if table.dataset == "lines")
+    assert (found.verdict, table.equal, table.whole.target) == ("match", True, Figure(1))
+    [told] = summarise_tables([table])
+    assert told["equal"]
+    assert {why: left["rows"] for why, left in told["all"]["left_out"].items()} == {
+        "filtered": 3, "discarded": 2,
+    }  # fmt: skip
+    steps = [step["rows"] for step in view_table(table)["steps"]]
+    assert steps == [6, 3, 2, 1, 1, 1]
+    assert "MISSING" not in render_tables([table])
 
 
 def test_a_record_discarded_of_two_plans_is_kept_of_both(shop: Shop) -> None:
