@@ -62,18 +62,10 @@ from migrate.plan.request import (
 )
 from migrate.plan.rows import Way, map_files
 from migrate.plan.sample import Drawn, draw_rows
-from migrate.plan.set_aside import NO_DISCARDS, write_set_aside
+from migrate.plan.set_aside import NO_DISCARDS, orders_left_out, write_left_out, write_set_aside
 from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.plan.shipments import Shipments
-from migrate.plan.totals import (
-    orders_left_out,
-    title_of,
-    total_dataset,
-    totals_rules_of,
-    used_of,
-    write_orders_left_out,
-    write_totals,
-)
+from migrate.plan.totals import title_of, total_dataset, totals_rules_of, used_of, write_totals
 from migrate.plan.unmapped import say_unmapped, unmapped_element_fields, unmapped_fields
 from migrate.progress import Progress
 from migrate.snapshot.reading import Snapshot, SnapshotResource
@@ -322,20 +314,14 @@ class Making:
             touched_from = resource.touched_from if self.snapshot.base is not None else 0
             zones = self.project.datatrics.timezones
             if rule.kind == "lines":
-                orders = orders_left_out(
-                    mapping.part_of(rule.resource), self._orders(), self.left_out
-                )
-                self.files.append(write_orders_left_out(orders, folder, self.folder))
+                lines = mapping.part_of(rule.resource)
+                orders = orders_left_out(lines, self.mappings, self.project, self.left_out)
+                self.files.append(write_left_out(orders, folder, self.folder))
             filtered = counts.filtered_of(rule.resource)
             table = total_dataset(
-                rule,
-                resource,
-                folder,
-                zones,
-                filtered=filtered,
-                touched_from=touched_from,
-                inside=self.limits.inside,
-            )
+                rule, resource, folder, zones, filtered=filtered,
+                touched_from=touched_from, inside=self.limits.inside,
+            )  # fmt: skip
             beside = rule.resource if number else ""
             self.totals[title_of(mapping.dataset, beside)] = table
             self.files += write_totals(table, folder, self.folder, beside)
@@ -343,14 +329,6 @@ class Making:
         if not used:
             return counts
         return counts.model_copy(update={"totalled": used[0], "totalled_after": tuple(used[1:])})
-
-    def _orders(self) -> set[str]:
-        """The datasets that hold orders."""
-        return {
-            name
-            for name, mapping in self.mappings.items()
-            if any(rule.kind == "revenue" for rule in totals_rules_of(mapping, self.project))
-        }
 
     def document(self, resources: Dict[str, SnapshotResource]) -> PlanDocument:
         """What `plan.json` says, once all datasets are done."""

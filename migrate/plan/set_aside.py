@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Dict
 from pathlib import Path
 
 import polars as pl
 
+from migrate.config import Project
+from migrate.mapping.model import Mapping
 from migrate.mapping.set_aside import DISCARDED, IDENTITY, WAITING
 from migrate.plan.document import PlannedFile
 from migrate.plan.files import write_parquet
+from migrate.plan.totals import LEFT_OUT, LEFT_OUT_FILE, totals_rules_of
 
 DISCARDS = pl.Schema(
     {
@@ -70,3 +74,31 @@ def write_set_aside(
         write_parquet(frame, folder / f"{name}.parquet", plan_folder)
         for name, frame in frames.items()
     ]
+
+
+def orders_left_out(
+    lines: Mapping,
+    mappings: Dict[str, Mapping],
+    project: Project,
+    left_out: Dict[str, pl.DataFrame],
+) -> pl.DataFrame:
+    """The orders that no line can find, since somebody has left them out: `lookup, snapshot_row, reason`.
+
+    `left_out`: by dataset `resource, snapshot_row, reason` of its records.
+    """
+    found = [pl.DataFrame(schema=LEFT_OUT)]
+    for name, lookup in lines.lookups.items():
+        # of another source's name for the field nobody can tell here which record is meant
+        if _holds_orders(mappings[lookup.dataset], project) and lookup.source == "source":
+            ours = left_out[lookup.dataset].filter(pl.col("resource") == lines.resource)
+            found.append(ours.select(pl.lit(name).alias("lookup"), "snapshot_row", "reason"))
+    return pl.concat(found)
+
+
+def _holds_orders(mapping: Mapping, project: Project) -> bool:
+    return any(rule.kind == "revenue" for rule in totals_rules_of(mapping, project))
+
+
+def write_left_out(orders: pl.DataFrame, folder: Path, plan_folder: Path) -> PlannedFile:
+    """Writes which orders were left out on purpose, so that their lines are, too."""
+    return write_parquet(orders, folder / LEFT_OUT_FILE, plan_folder)

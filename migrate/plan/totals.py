@@ -6,7 +6,7 @@ say different things.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Dict
 from pathlib import Path
 
@@ -38,8 +38,8 @@ _LISTED = {
     **_WHO, "snapshot_row": pl.Int64,
     **dict.fromkeys(("rule", "column", "value", "lookup", "parent_id"), pl.String),
 }  # fmt: skip
-_LEFT_OUT = {"lookup": pl.String, "snapshot_row": pl.Int64, "reason": pl.String}
-_LEFT_OUT_FILE = "orders_left_out.parquet"
+LEFT_OUT = {"lookup": pl.String, "snapshot_row": pl.Int64, "reason": pl.String}
+LEFT_OUT_FILE = "orders_left_out.parquet"
 _COLLAPSED = {**_WHO, **{f"winner_{name}": kind for name, kind in _WHO.items()}}
 _ROWS = ("records.parquet", "unchanged.parquet")
 _LISTS = {
@@ -144,31 +144,10 @@ def title_of(dataset: str, resource: str) -> str:
     return f"{dataset} ({resource})" if resource else dataset
 
 
-def orders_left_out(
-    lines: Mapping, orders: Collection[str], left_out: Dict[str, pl.DataFrame]
-) -> pl.DataFrame:
-    """The orders that no line can find, since somebody has left them out: `lookup, snapshot_row, reason`.
-
-    `orders`: the datasets that hold orders. `left_out`: by dataset `resource, snapshot_row, reason` of its records.
-    """
-    found = [pl.DataFrame(schema=_LEFT_OUT)]
-    for name, lookup in lines.lookups.items():
-        # of another source's name for the field nobody can tell here which record is meant
-        if lookup.dataset in orders and lookup.source == "source":
-            ours = left_out[lookup.dataset].filter(pl.col("resource") == lines.resource)
-            found.append(ours.select(pl.lit(name).alias("lookup"), "snapshot_row", "reason"))
-    return pl.concat(found)
-
-
-def write_orders_left_out(orders: pl.DataFrame, folder: Path, plan_folder: Path) -> PlannedFile:
-    """Writes which orders were left out on purpose, so that their lines are, too."""
-    return write_parquet(orders, folder / _LEFT_OUT_FILE, plan_folder)
-
-
 def _parents_left_out(folder: Path, records: pl.DataFrame) -> pl.DataFrame:
     """`lookup, parent, left_out` of orders that were left out on purpose, each by its identity."""
-    file = folder / _LEFT_OUT_FILE
-    orders = parquet.read(file) if file.is_file() else pl.DataFrame(schema=_LEFT_OUT)
+    file = folder / LEFT_OUT_FILE
+    orders = parquet.read(file) if file.is_file() else pl.DataFrame(schema=LEFT_OUT)
     named = records.select(pl.col("place").alias("snapshot_row"), pl.col("who").alias("parent"))
     joined = orders.join(named.unique("snapshot_row"), on="snapshot_row")
     left_out = joined.select("lookup", "parent", pl.col("reason").alias("left_out"))
