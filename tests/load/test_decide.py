@@ -205,6 +205,18 @@ def test_a_batch_that_is_too_large():
     assert [len(part.records) for part in again.requests] == [1, 1, 1, 1]
 
 
+def test_pieces_of_a_batch_that_is_too_large_are_as_few_as_fit():
+    """Of four records the last is the large one: the first three fit into one body, and no halves are made."""
+    sizes = (1_000, 1_000, 1_000, 3_000)
+    large = [
+        PlannedRecord(SentRecord(n, f"k{n}", f'"{"x" * size}"'), "create")
+        for n, size in enumerate(sizes)
+    ]
+    request = BatchRequest("contacts", 3, large)
+    [again] = parts(after(SplitNeeded(413, "Too large"), request=request), SendAgain)
+    assert [part.records for part in again.requests] == [large[:3], large[3:]]
+
+
 def test_one_record_that_is_too_large_teaches_nothing():
     """It is at fault alone; no limit is learnt from it."""
     assert not parts(after(SplitNeeded(413, "Too large"), request=alone()), LearnLimit)
