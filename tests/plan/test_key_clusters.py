@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
@@ -15,7 +17,9 @@ from migrate.mapping.placeholders import NOBODY
 from migrate.plan.key_clusters import find_clusters
 from migrate.plan.open_plan import check_gates
 from migrate.plan.tables import FrameTable
+from migrate.report.diff_page import open_report, write_page
 from migrate.report.plan import render_plan
+from migrate.report.words import words_of
 
 NOBODIES = """
 n/a;N/A; n/a ;na;n.a.;none;NULL;-;--;—;.;?;0;0000;x;xxx;unknown;onbekend;geen;keine;aucun;anonymous;guest
@@ -75,6 +79,22 @@ def test_29_people_of_one_placeholder(bench, make_profile):
     text = render_plan(plan)
     assert "n/a" in text
     assert "29  stands for nobody" in text
+
+
+def test_the_page_says_what_the_terminal_says(bench, make_profile, tmp_path):
+    """The rows of the placeholder and their number; and a gate that nobody set is not called kept."""
+    people = [{**make_profile(n), "email": "n/a"} for n in range(29)]
+    bench.snapshot.resources["profiles"].records = [*people, make_profile(40), make_profile(41)]
+    bench.plan(datasets=("contacts",))
+    start, page = datetime(2026, 11, 21, tzinfo=UTC), tmp_path / "page.html"
+    plan, view, shown = open_report(bench.workspace, None, show_values=False, start=start)
+    write_page(plan, view, shown, page, made_at="2026-11-21", words=words_of("en"))
+    text = re.sub(r"<[^>]+>", " ", page.read_text(encoding="utf-8"))
+    assert "28 of 31 rows go into another one" in text
+    assert "29 rows have a key that stands for nobody" in text
+    gates = {finding.gate: finding.verdict for finding in plan.document.gates}
+    assert gates["max_loss"] == "not set"
+    assert len(re.findall(r"\bnot set\b", text)) == list(gates.values()).count("not set")
 
 
 def test_one_row_of_a_placeholder_is_nobodys_merge(bench, make_profile):
