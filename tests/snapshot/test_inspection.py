@@ -182,3 +182,11 @@ def test_bars_show_gaps_and_at_most_ten_years() -> None:
     assert [bar["height"] for bar in bars({"2020-01": 2, "2020-04": 4})] == [50, 0, 0, 100]
     assert len(bars({"1900-01": 1, "2020-01": 1})) == 120
     assert bars({}) == []
+
+
+def test_an_estimated_number_of_values_is_marked_on_the_page(tmp_path: Path) -> None:
+    """More records than are counted exactly have a page too, where the number stands behind a ~."""
+    found = summarise_inspection(inspect(tmp_path, profiles=[{"profileid": "1"}]), str)
+    for field in found["resources"]["profiles"]["fields"].values():
+        field |= {"distinct": 251701, "distinct_is_exact": False}
+    assert "~251,701" in render_page(found)
