@@ -224,6 +224,8 @@ class _Run:
         )
         try:
             self._send_all()
+            if not self._is_halting():
+                self._outcomes.halt(self._watch.finish(self._countable))
             self._outcomes.finish()
         finally:
             self._workers.shutdown(wait=False, cancel_futures=True)

@@ -50,7 +50,9 @@ class Watch:
         self._pace_every_s = pace_every_s
         self._asked: dict[str, _Asked] = {}
         self._counted_at: dict[str, int] = {}
-        self._looked_at = self._told_at = time.monotonic()
+        # The first look is due at once: it is at what happened between two runs, and a short load has no second one.
+        self._looked_at = float("-inf")
+        self._told_at = time.monotonic()
         self._told_done = 0
 
     def start(
@@ -91,6 +93,10 @@ class Watch:
         if now - self._told_at >= self._pace_every_s:
             self._tell(totals, now, parked)
         return self._writers.look(workers, datasets, totals)
+
+    def finish(self, datasets: Mapping[str, DatasetToLoad]) -> GateError | None:
+        """Takes what the looks at others' writes have seen that are still under way when all is sent."""
+        return self._writers.finish(datasets)
 
     def _keep(
         self, name: str, asked: _Asked, totals: Totals, flying: Sequence[BatchRequest]

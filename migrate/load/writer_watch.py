@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -77,12 +77,11 @@ class WriterWatch:
         totals: Mapping[str, Totals],
     ) -> GateError | None:
         """Takes what came, asks for what is due; why the load has to stop, None where it goes on."""
-        for name, future in list(self._asked.items()):
-            if future.done():
-                del self._asked[name]
-                stopped = self._take(datasets[name], future)
-                if stopped is not None:
-                    return stopped
+        stopped = self._take_those(
+            datasets, [name for name, future in self._asked.items() if future.done()]
+        )
+        if stopped is not None:
+            return stopped
         for name, dataset in datasets.items():
             done = totals[name].batches_done
             is_due = (
@@ -91,6 +90,19 @@ class WriterWatch:
             if is_due and name not in self._asked and name in self._since:
                 self._looked_at[name] = done
                 self._asked[name] = workers.submit(self._read, dataset, self._since[name])
+        return None
+
+    def finish(self, datasets: Mapping[str, DatasetToLoad]) -> GateError | None:
+        """Waits for the looks that are under way and takes what they have seen; why the load has to stop, as `look`."""
+        return self._take_those(datasets, list(self._asked))
+
+    def _take_those(
+        self, datasets: Mapping[str, DatasetToLoad], names: Sequence[str]
+    ) -> GateError | None:
+        for name in names:
+            stopped = self._take(datasets[name], self._asked.pop(name))
+            if stopped is not None:
+                return stopped
         return None
 
     def _read(self, dataset: DatasetToLoad, since: datetime) -> _Seen:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
 import json
+import sqlite3
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -22,6 +24,7 @@ from migrate.load.loader import Options, load
 from migrate.load.pace import describe_pace
 from migrate.load.scheduler import Waits
 from migrate.progress import Silence
+from migrate.report.load import render_load, summarise_load
 from tests.load.sayings import Sayings
 
 QUICK = Options(waits=Waits(0.01, 0.1, 0.05, 0.2))
@@ -169,6 +172,31 @@ def test_what_the_plan_has_read_is_nobodys_edit(half_loaded, run):
     done = run(client, plan, Gates(), progress, options)
     assert (done.datasets["contacts"].written, dict(done.foreign)) == (30, {})
     assert "others" not in progress.text
+
+
+def test_a_record_that_was_written_and_then_changed(half_loaded, run, workspace):
+    """What this load has written and somebody edits an hour later is named as such; the load goes on beside it."""
+    client, plan = half_loaded
+    with contextlib.closing(sqlite3.connect(workspace.ledger, isolation_level=None)) as books:
+        written = books.execute("SELECT key FROM records ORDER BY key").fetchall()
+        key = written[0][0]
+        books.execute("UPDATE records SET settled_at = settled_at - 3600 WHERE key = ?", (key,))
+    put(client, contact_key=key, firstname="Edited")
+    progress, options = Sayings(), dataclasses.replace(QUICK, count_every=1)
+    done = run(client, plan, progress=progress, options=options)
+    assert done.datasets["contacts"].written == 30
+    assert done.foreign == {"contacts": (0, 0, 1)}
+    assert "1 records after this load wrote them" in progress.text
+    assert f"profiles {key} of shop" in progress.text
+    assert "Changed by others after this load wrote them: contacts: 1." in render_load(done)
+    assert summarise_load(done)["datasets"]["contacts"]["foreign"]["written"] == 1
+    with LedgerView(workspace.ledger) as view:
+        [(masterid, *told, _)] = view.foreign_records("first", "contacts")
+    ids = {
+        json.loads(bytes(record["contact_key"])): json.loads(bytes(record["__masterid__"]))
+        for record in client.list_records("contacts", 1, 50)
+    }
+    assert (masterid, told) == (ids[key], [True, True])
 
 
 @pytest.mark.parametrize(("later_s", "ahead_s", "is_theirs"), [
