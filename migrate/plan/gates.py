@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 
 from migrate.config import Gates
+from migrate.config_values import Limit
 from migrate.errors import ConfigError
 from migrate.mapping.rules import BROKEN, BROKEN_VALUES, NULLED, OMITTED
 from migrate.plan.document import DatasetPlan, GateFinding
 from migrate.sentence import Sentence, one_after_other
 from migrate.totals.table import Group, Table, money_lacking
+
+Share = tuple[int, int]
+"""So many rows, of how many."""
+SHARES = {
+    "max_rejected": "{dataset}: {rows} of {of} rows rejected, allowed is {limit}",
+    "max_collapsed": "{dataset}: {rows} of {of} rows become part of another one, allowed is {limit}",
+    "max_placeholder": "{dataset}: {rows} of {of} rows have a key that stands for nobody, such as n/a or noreply@, and "
+    "would become one with others; allowed is {limit}; leave them out by `where`, or take another key",
+    "max_updates": "{dataset}: {rows} of {of} rows would be updated, allowed is {limit}",
+}
+"""What is said where a gate on a share of a dataset's rows is broken."""
 
 
 def judge_gates(
@@ -23,11 +35,17 @@ def judge_gates(
     totals: Mapping[str, Table] = MappingProxyType({}),
 ) -> tuple[GateFinding, ...]:
     """One finding per gate that a plan can be held against; a broken one says where and by how much."""
+
+    def share(gate: str, limit: Limit, rows_of: Callable[[DatasetPlan], Share]) -> GateFinding:
+        return _finding(gate, _beyond(datasets, limit, SHARES[gate], rows_of))
+
     return (
-        _finding("max_rejected", _rejected(datasets, gates)),
-        _finding("max_collapsed", _collapsed(datasets, gates)),
-        _finding("max_placeholder", _placeholders(datasets, gates)),
-        _finding("max_updates", _updated(datasets, gates)),
+        share("max_rejected", gates.max_rejected, lambda plan: (plan.rejected, plan.judged)),
+        share("max_collapsed", gates.max_collapsed, lambda plan: (plan.collapsed, plan.judged)),
+        share(
+            "max_placeholder", gates.max_placeholder, lambda plan: (plan.placeholder, plan.judged)
+        ),
+        share("max_updates", gates.max_updates, lambda plan: (plan.update, plan.planned)),
         _finding("max_missing", _missing(datasets, gates)),
         _finding("max_merges", _merged(datasets, gates)),
         _finding("max_loss", _lost(datasets, gates), is_set=bool(gates.max_loss)),
@@ -43,57 +61,17 @@ def _finding(gate: str, breaches: Iterable[Sentence], *, is_set: bool = True) ->
     return GateFinding(gate=gate, verdict="broken" if found else "ok", text=one_after_other(found))
 
 
-def _rejected(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
-    limit = gates.max_rejected
+def _beyond(
+    datasets: Mapping[str, DatasetPlan],
+    limit: Limit,
+    says: str,
+    rows_of: Callable[[DatasetPlan], Share],
+) -> Iterator[Sentence]:
+    """What is said of each dataset that is beyond a limit on a share of its rows."""
     for name, plan in datasets.items():
-        if not limit.allows(plan.rejected, plan.judged):
-            yield Sentence(
-                "{dataset}: {rows} of {of} rows rejected, allowed is {limit}",
-                dataset=name,
-                rows=plan.rejected,
-                of=plan.judged,
-                limit=limit.text,
-            )
-
-
-def _collapsed(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
-    limit = gates.max_collapsed
-    for name, plan in datasets.items():
-        if not limit.allows(plan.collapsed, plan.judged):
-            yield Sentence(
-                "{dataset}: {rows} of {of} rows become part of another one, allowed is {limit}",
-                dataset=name,
-                rows=plan.collapsed,
-                of=plan.judged,
-                limit=limit.text,
-            )
-
-
-def _placeholders(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
-    limit = gates.max_placeholder
-    for name, plan in datasets.items():
-        if not limit.allows(plan.placeholder, plan.judged):
-            yield Sentence(
-                "{dataset}: {rows} of {of} rows have a key that stands for nobody, such as n/a or noreply@, and "
-                "would become one with others; allowed is {limit}; leave them out by `where`, or take another key",
-                dataset=name,
-                rows=plan.placeholder,
-                of=plan.judged,
-                limit=limit.text,
-            )
-
-
-def _updated(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
-    limit = gates.max_updates
-    for name, plan in datasets.items():
-        if not limit.allows(plan.update, plan.planned):
-            yield Sentence(
-                "{dataset}: {rows} of {of} rows would be updated, allowed is {limit}",
-                dataset=name,
-                rows=plan.update,
-                of=plan.planned,
-                limit=limit.text,
-            )
+        rows, of = rows_of(plan)
+        if not limit.allows(rows, of):
+            yield Sentence(says, dataset=name, rows=rows, of=of, limit=limit.text)
 
 
 def _missing(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
