@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migrate.app.standing import is_repair, read_standing, remake_command
-from migrate.errors import MigrateError, Stale
+from migrate.errors import Stale
 from migrate.load.ledger_view import LedgerView
-from migrate.plan.open_plan import Plan, open_plan
+from migrate.plan.open_plan import Plan, readable_plans
 
 if TYPE_CHECKING:
     from migrate.snapshot.reading import Snapshot
@@ -64,22 +63,13 @@ def find_broken(
     if not workspace.ledger.exists() or not chain:
         return
     with LedgerView(workspace.ledger) as view:
-        plans = _opened(workspace, view.plans())
+        plans = {plan.name: plan for plan in readable_plans(workspace, view.plans())}
         for dataset, dataset_id in dataset_ids.items():
             mine = {n: p for n, p in plans.items() if _is_into(p, dataset, dataset_id)}
             found = _find_put_back(view, mine, chain, dataset, dataset_id)
             found = found or _find_unfinished(workspace, view, mine, chain, dataset)
             if found is not None:
                 yield found
-
-
-def _opened(workspace: Workspace, names: Collection[str]) -> dict[str, Plan]:
-    """The plans that were loaded and can be read, in the order in which they were first loaded."""
-    plans = {}
-    for name in names:
-        with suppress(MigrateError):
-            plans[name] = open_plan(workspace, name, check_files=False)
-    return plans
 
 
 def _find_put_back(

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from migrate import parquet
-from migrate.app.parts import open_all
 from migrate.config import load_project
 from migrate.errors import ConfigError, MigrateError
-from migrate.plan.open_plan import Plan, open_plan
+from migrate.plan.open_plan import Plan, open_plan, readable_plans
 from migrate.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def find_collisions(project: Project, plan: Plan) -> Iterator[Collision]:
         other = load_project(file, {})
         if other.datatrics.project_id == project.datatrics.project_id:
             continue  # the same records once more are no others
-        for theirs in open_all(Workspace.of(other)):
+        for theirs in readable_plans(Workspace.of(other)):
             yield from _between(plan, theirs, other.datatrics.project_id)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,9 @@ import polars as pl
 from migrate import parquet
 from migrate.app.not_loaded import read_totals
 from migrate.app.standing import is_repair, read_standing
-from migrate.errors import MigrateError
 from migrate.plan.coverage import Covered, add_parts
 from migrate.plan.document import SCOPE_FOLDER, PartOf
-from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
+from migrate.plan.open_plan import Plan, readable_plans
 from migrate.plan.scope import WHOLE_FILE
 
 if TYPE_CHECKING:
@@ -46,9 +44,7 @@ def read_parts(workspace: Workspace, plans: Sequence[Plan]) -> list[Parts]:
     """The parts of every snapshot of which there are some, oldest first. `plans`: all that can be opened."""
     groups: dict[tuple[str, str | None], list[Plan]] = {}
     for plan in plans:
-        document = plan.document
-        key = (document.snapshot.manifest_sha256, document.target)
-        groups.setdefault(key, []).append(plan)
+        groups.setdefault(_place_of(plan), []).append(plan)
     with_parts = (
         group
         for group in groups.values()
@@ -57,27 +53,19 @@ def read_parts(workspace: Workspace, plans: Sequence[Plan]) -> list[Parts]:
     return [_add_up(workspace, group) for group in with_parts]
 
 
-def open_all(workspace: Workspace) -> list[Plan]:
-    """The finished plans of a workspace that can be opened, oldest first."""
-    found = []
-    for name in workspace.names(workspace.plans):
-        if (workspace.plans / name / PLAN_FILE).is_file():
-            with suppress(MigrateError):
-                found.append(open_plan(workspace, name, check_files=False))
-    return found
-
-
 def parts_beside(workspace: Workspace, plan: Plan) -> Parts | None:
     """What the parts of a plan's snapshot are together; None where the plan is no part."""
     if not isinstance(plan.document.scope, PartOf):
         return None
-    mine = (plan.document.snapshot.manifest_sha256, plan.document.target)
-    same = [
-        other
-        for other in open_all(workspace)
-        if (other.document.snapshot.manifest_sha256, other.document.target) == mine
-    ]
-    return _add_up(workspace, same)
+    place = _place_of(plan)
+    return _add_up(
+        workspace, [other for other in readable_plans(workspace) if _place_of(other) == place]
+    )
+
+
+def _place_of(plan: Plan) -> tuple[str, str | None]:
+    """The snapshot and the target of which plans are parts of one whole."""
+    return plan.document.snapshot.manifest_sha256, plan.document.target
 
 
 @dataclass

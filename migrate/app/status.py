@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from migrate.app.not_loaded import not_begun, read_busy, read_totals
-from migrate.app.parts import Parts, open_all, read_parts
+from migrate.app.parts import Parts, read_parts
 from migrate.app.standing import read_standing, remake_command
 from migrate.config import Octolis
 from migrate.errors import MigrateError
@@ -16,7 +16,7 @@ from migrate.load.pace import Means, remaining_s
 from migrate.load.pause import pause_file
 from migrate.load.standing import Standing
 from migrate.load.totals import Totals
-from migrate.plan.open_plan import PLAN_FILE, open_plan
+from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan, readable_plans
 from migrate.snapshot.reading import SnapshotState, list_snapshots
 from migrate.target.gate import read_points_left
 from migrate.target.shared_windows import windows_file
@@ -79,17 +79,19 @@ def read_status(workspace: Workspace, plan: str | None = None) -> Status:
         open_plan(workspace, plan)  # says which plans there are
     snapshots = tuple(list_snapshots(workspace))
     names = [plan] if plan else workspace.names(workspace.plans)
-    plans = tuple(_plan_state(workspace, name) for name in names)
+    opened = {known.name: known for known in readable_plans(workspace)}
+    plans = tuple(_plan_state(workspace, name, opened.get(name)) for name in names)
     is_paused = pause_file(workspace).exists()
-    parts = tuple(read_parts(workspace, open_all(workspace)))
+    parts = tuple(read_parts(workspace, list(opened.values())))
     return Status(snapshots, plans, choose_next(snapshots, plans), is_paused, parts)
 
 
-def _plan_state(workspace: Workspace, name: str) -> PlanState:
+def _plan_state(workspace: Workspace, name: str, opened: Plan | None) -> PlanState:
     if not (workspace.folder_of(workspace.plans, name, "plan") / PLAN_FILE).is_file():
         return PlanState(name, finished=False)
     try:
-        plan = open_plan(workspace, name, check_files=False)
+        # Opening one that could not be opened says why.
+        plan = opened or open_plan(workspace, name, check_files=False)
         books = read_books(workspace.ledger, plan.folder, name) if workspace.ledger.exists() else {}
         standing = read_standing(workspace, plan)
     except MigrateError as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from migrate.config import Gates, Project
-from migrate.errors import Damaged, Stale, Unfinished, UsageError, WorkspaceError
+from migrate.errors import Damaged, MigrateError, Stale, Unfinished, UsageError, WorkspaceError
 from migrate.plan.carried import text_changes
 from migrate.plan.document import (
     FORMAT,
@@ -80,6 +80,16 @@ def open_plan(workspace: Workspace, name: str | None = None, *, check_files: boo
         for file in plan.document.files:
             _check_file(plan, file)
     return plan
+
+
+def readable_plans(workspace: Workspace, names: Iterable[str] | None = None) -> Iterator[Plan]:
+    """The finished plans of these names, or all from the oldest on, as far as they can be read. No hash is checked."""
+    for name in workspace.names(workspace.plans) if names is None else names:
+        try:
+            plan = open_plan(workspace, name, check_files=False)
+        except MigrateError:
+            continue
+        yield plan
 
 
 def choose_plan(workspace: Workspace, name: str | None, target: str | None) -> str:

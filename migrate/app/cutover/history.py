@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migrate.app.cutover.timetable import CutoverHistory
-from migrate.errors import MigrateError
-from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
+from migrate.plan.open_plan import PLAN_FILE, Plan, readable_plans
 from migrate.snapshot.reading import Snapshot, list_snapshots, open_snapshot
 from migrate.snapshot.union import UnionResource, open_union
 from migrate.workspace import Workspace
@@ -90,11 +88,9 @@ def _planned_before(
 ) -> tuple[PlanDocument | None, float | None]:
     """The plan of the snapshot with the most datasets, the newest of several; and the seconds it took, by its files."""
     best: Plan | None = None
-    for name in workspace.names(workspace.plans):
-        with contextlib.suppress(MigrateError):
-            plan = open_plan(workspace, name, check_files=False)
-            size = len(plan.document.datasets) if plan.document.snapshot.name == snapshot else 0
-            best = plan if size and (best is None or size >= len(best.document.datasets)) else best
+    for plan in readable_plans(workspace):
+        size = len(plan.document.datasets) if plan.document.snapshot.name == snapshot else 0
+        best = plan if size and (best is None or size >= len(best.document.datasets)) else best
     return (best.document, _made_in_s(best.folder)) if best else (None, None)
 
 
