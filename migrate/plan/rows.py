@@ -128,23 +128,17 @@ def created_of(frame: pl.DataFrame, rows: pl.DataFrame, settings: Settings) -> p
     return times.gather(places).alias(CREATED)
 
 
-def map_resource(
-    resource: SnapshotResource, way: Way, folder: Path, tick: Callable[[int], None]
-) -> MappedRows:
-    """Every row of the resource, accepted or rejected or counted as filtered; all but a few in files below `folder`.
-
-    `tick` is told the records of each part as it is done, and may raise to stop.
-    """
-    return map_files(way.mapping, [(resource, way)], folder, tick)
-
-
 def map_files(
     mapping: Mapping,
     files: Sequence[tuple[SnapshotResource, Way]],
     folder: Path,
     tick: Callable[[int], None],
 ) -> MappedRows:
-    """Every row of a dataset: of each of its files, in their order, the rows of its resource. See `map_resource`."""
+    """Every row of a dataset: of each of its files, in their order, the rows of its resource.
+
+    They are accepted, or rejected, or counted as filtered; all but a few stand in files below `folder`. `tick` is told
+    the records of each part as it is done, and may raise to stop.
+    """
     stores = (Partitions(folder / "accepted"), Partitions(folder / "rejects"))
     mappers = [_FileMapper(*file) for file in files]
     schema = dict(mappers[0].schema)

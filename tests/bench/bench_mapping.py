@@ -144,13 +144,12 @@ def ours_collapsed(path: Path) -> int:
     """The shipped contacts mapping, then one row a key, as a plan does it; what is kept is read once, part by part."""
     from migrate.mapping.transform import Settings
     from migrate.plan.dataset import finish_dataset
-    from migrate.plan.rows import Way, map_resource
+    from migrate.plan.rows import Way, map_files
 
     mapping, body_bytes = _shipped("contacts"), 5_000_000
     spill = path.with_name("spill")
-    mapped = map_resource(
-        _resource(path), Way(mapping, {}, Settings(), body_bytes), spill, lambda _records: None
-    )
+    way = Way(mapping, {}, Settings(), body_bytes)
+    mapped = map_files(mapping, [(_resource(path), way)], spill, lambda _records: None)
     rows = finish_dataset(mapping, mapped, spill, body_bytes).gathered.rows
     return sum(frame.height for frame in rows.frames())
 
@@ -175,11 +174,11 @@ def ours_lines(path: Path) -> int:
 def ours_profiles_by_parts(path: Path) -> int:
     """The shipped contacts mapping as a plan runs it, its rows put aside on disk."""
     from migrate.mapping.transform import Settings
-    from migrate.plan.rows import Way, map_resource
+    from migrate.plan.rows import Way, map_files
 
     way = Way(_shipped("contacts"), {}, Settings(), 5_000_000)
-    return map_resource(
-        _resource(path), way, path.with_name("spill"), lambda _records: None
+    return map_files(
+        way.mapping, [(_resource(path), way)], path.with_name("spill"), lambda _records: None
     ).accepted.height
 
 

@@ -253,16 +253,16 @@ def mapped_and_collapsed(folder: Path) -> int:
     """The rows through the mapping and made one by key, as a plan does it before it looks at the target."""
     from migrate.mapping.transform import Settings
     from migrate.plan.dataset import finish_dataset
-    from migrate.plan.rows import Way, map_resource
+    from migrate.plan.rows import Way, map_files
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         _write_mapping(root)
         mapping = _mappings(root)["contacts"]
         resource: Any = _Snapshot(folder)  # what is needed of a resource
-        mapped = map_resource(
-            resource,
-            Way(mapping, {}, Settings(), BODY_BYTES),
+        mapped = map_files(
+            mapping,
+            [(resource, Way(mapping, {}, Settings(), BODY_BYTES))],
             root / "spill",
             lambda _records: None,
         )

@@ -24,7 +24,7 @@ from migrate.mapping.transform import Settings
 from migrate.plan.collapsed_rows import FinalRows
 from migrate.plan.dataset import Final, finish_dataset
 from migrate.plan.delta import Lookups, lookups_of, read_base, rows_left_behind
-from migrate.plan.rows import Way, map_resource
+from migrate.plan.rows import Way, map_files
 from migrate.snapshot.layout import ResourceResult
 from migrate.snapshot.reading import SnapshotResource
 from migrate.snapshot.union import UnionResource, living
@@ -147,7 +147,7 @@ def finish(
         if (table := tables[lookup.dataset]).before is not None
     }
     way = Way(mapping, now, Settings({}, ALIASES), BATCH_BYTES, is_delta, before)
-    mapped = map_resource(living(resource), way, folder / mapping.dataset, lambda _: None)
+    mapped = map_files(mapping, [(living(resource), way)], folder / mapping.dataset, lambda _: None)
     base = read_base([(resource, way)], mapped) if is_delta else None
     final = finish_dataset(mapping, mapped, folder / mapping.dataset, BATCH_BYTES, base)
     columns = {"email", "name", "country"} & set(mapping.columns)
