@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import polars as pl
 
 from migrate.mapping.columns import FIELD
-from migrate.mapping.fields import IDENTITY, PROJECT, column_of, text_fields, used_names
+from migrate.mapping.fields import IDENTITY, PROJECT, column_of, text_fields, used_names, value_at
 from migrate.mapping.model import Mapping
 from migrate.mapping.series import holds_any
 
@@ -135,19 +134,7 @@ def _refuse_halves(field: pl.Series, raw: pl.Series, name: str) -> pl.Series:
 
 def _refused(text: str, raw: str, name: str) -> str:
     """A field's text, as its record says it, with a NUL for each half of a surrogate pair."""
-    value = _value_at(json.loads(raw), name)
+    value = value_at(json.loads(raw), name)
     if isinstance(value, str):
         return _LONE.sub("\0", value)
     return _ESCAPES.sub(lambda found: "\0" if found.lastgroup == "half" else found.group(), text)
-
-
-def _value_at(members: Any, path: str) -> Any:
-    """What stands at a dotted name: the longest name that exists first."""
-    if not isinstance(members, dict):
-        return None
-    if path in members:
-        return members[path]
-    parts = path.split(".")
-    heads = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
-    found = (_value_at(members.get(head), path[len(head) + 1 :]) for head in heads)
-    return next((value for value in found if value is not None), None)

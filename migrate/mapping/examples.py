@@ -16,7 +16,7 @@ import polars as pl
 
 from migrate.errors import MappingError
 from migrate.language.yaml_text import Unquoted, read_yaml
-from migrate.mapping.fields import column_of, lookup_columns, record_fields
+from migrate.mapping.fields import column_of, lookup_columns, record_fields, value_at
 from migrate.mapping.model import Example, Mapping, constant_text
 from migrate.mapping.transform import Settings, map_rows
 from migrate.mapping.types import render
@@ -132,12 +132,12 @@ def run_example(
 
 def record_frame(mapping: Mapping, record: dict[str, Any]) -> pl.DataFrame:
     """A record as a snapshot holds it: every field that the mapping reads as the text that was sent."""
-    sources = [_text(_reach(record, name)) for name in SOURCE_FIELDS[mapping.resource]]
+    sources = [_text(value_at(record, name)) for name in SOURCE_FIELDS[mapping.resource]]
     ids = [record.get(name) for name in ID_FIELDS[mapping.resource]]
     # strings and numbers are ids, and nothing else
     known = next((_text(one) for one in ids if _is_id(one)), None)
     row: dict[str, str | None] = {
-        column_of(name): _text(_reach(record, column_of(name))) for name in record_fields(mapping)
+        column_of(name): _text(value_at(record, column_of(name))) for name in record_fields(mapping)
     }
     source = next((text for text in sources if text), None)
     row |= {"_source": source, "_id": known, "_raw": write_json(record)}
@@ -205,15 +205,6 @@ def _json_text(value: Any) -> str:
     """A value as JSON that a file in YAML can hold: what no page shows, and half a surrogate pair, is escaped."""
     shown = json.dumps(value, ensure_ascii=False)
     return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", shown)
-
-
-def _reach(record: Any, path: str) -> Any:
-    if not isinstance(record, dict):
-        return None
-    if path in record:
-        return record[path]
-    head, dot, tail = path.partition(".")
-    return _reach(record.get(head), tail) if dot else None
 
 
 def _text(value: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 from migrate.language.sql import SqlRefused, parse_sql
 from migrate.mapping.model import Mapping
@@ -18,6 +19,18 @@ OWN = {
     "record.position": "position",
     "record.item": "item",
 }
+
+
+def value_at(record: Any, path: str) -> Any:
+    """What stands at a dotted name in a record's JSON, None for nothing; the longest name that exists comes first."""
+    if not isinstance(record, dict):
+        return None
+    if path in record:
+        return record[path]
+    parts = path.split(".")
+    heads = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+    inner = (value_at(record.get(head), path[len(head) + 1 :]) for head in heads)
+    return next((value for value in inner if value is not None), None)
 
 
 def used_names(mapping: Mapping) -> set[str]:

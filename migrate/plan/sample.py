@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from migrate.mapping.fields import IDENTITY, column_of
+from migrate.mapping.fields import IDENTITY, column_of, value_at
 from migrate.mapping.model import Lookup
 from migrate.mapping.model import Mapping as DatasetMapping
 from migrate.plan.collapse import PART
 from migrate.plan.collapsed_rows import FinalRows
-from migrate.plan.scope import IDENTITIES, InsideSample
+from migrate.plan.scope import IDENTITIES, InsideSample, are_among
 from migrate.snapshot.reading import Snapshot, SnapshotResource
 from migrate.snapshot.union import has_field
 
@@ -139,12 +139,7 @@ class HangingTogether:
 
     def _are_inside(self, resource: str, named: pl.DataFrame) -> pl.Series:
         """Which of the named records are inside, sources that are one under their aliases being one."""
-        known = self._resolved(self.inside[resource]).unique()
-        marked = known.with_columns(pl.lit(value=True).alias("inside"))
-        joined = self._resolved(named).join(
-            marked, on=["source", "id"], how="left", maintain_order="left"
-        )
-        return joined.get_column("inside").fill_null(value=False)
+        return are_among(self._resolved(named), self._resolved(self.inside[resource]))
 
     def _resolved(self, identities: pl.DataFrame) -> pl.DataFrame:
         return identities.with_columns(pl.col("source").replace(dict(self.aliases)))
@@ -181,9 +176,7 @@ class HangingTogether:
             names = [name for name in others if name in frame.columns]
             for name in ("_id", *names):
                 keyed = self._resolved(frame.select(pl.col("_source").alias("source"), id=name))
-                marked = wanted.unique().with_columns(pl.lit(value=True).alias("inside"))
-                joined = keyed.join(marked, on=list(by), how="left", maintain_order="left")
-                is_named = joined.get_column("inside").fill_null(value=False)
+                is_named = are_among(keyed, wanted, by)
                 taken.append(frame.filter(is_named).select(source="_source", id="_id"))
         self._add(resource, taken)
 
@@ -234,7 +227,7 @@ def _parse(raw: str) -> Mapping[str, object]:
 
 
 def _elements(record: Mapping[str, object], each: str | None) -> list[object]:
-    found = _reach(record, each) if each else None
+    found = value_at(record, each) if each else None
     if isinstance(found, dict):
         return list(found.values())
     return found if isinstance(found, list) else []
@@ -242,25 +235,10 @@ def _elements(record: Mapping[str, object], each: str | None) -> list[object]:
 
 def _text_at(record: Mapping[str, object], element: object, name: str) -> str | None:
     if name == "item" or name.startswith("item."):
-        found = element if name == "item" else _reach(element, name.removeprefix("item."))
+        found = element if name == "item" else value_at(element, name.removeprefix("item."))
     else:
-        found = _reach(record, column_of(name))
+        found = value_at(record, column_of(name))
     return found if isinstance(found, str) else None
-
-
-def _reach(value: object, path: str) -> object:
-    """What stands at a dotted name: the longest name that exists first."""
-    if not isinstance(value, dict):
-        return None
-    if path in value:
-        return value[path]
-    parts = path.split(".")
-    for count in range(len(parts) - 1, 0, -1):
-        inner = value.get(".".join(parts[:count]))
-        found = _reach(inner, ".".join(parts[count:]))
-        if found is not None:
-            return found
-    return None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ nothing twice: the second finds the target as it would leave it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -40,6 +40,21 @@ class Inside(Protocol):
         """True for each of the records that is inside."""
 
 
+def are_among(
+    rows: pl.DataFrame,
+    known: pl.DataFrame,
+    by: Sequence[str] = ("source", "id"),
+    *,
+    nulls_equal: bool = False,
+) -> pl.Series:
+    """True for each row whose columns `by` stand in `known`; a null stands for nothing, unless nulls are equal."""
+    marked = known.select(by).unique().with_columns(pl.lit(value=True).alias("_among"))
+    joined = rows.join(
+        marked, on=list(by), how="left", nulls_equal=nulls_equal, maintain_order="left"
+    )
+    return joined.get_column("_among").fill_null(value=False)
+
+
 @dataclass(frozen=True)
 class InsideSample:
     """The records of a sample: `identities` by resource, with the columns of `IDENTITIES`."""
@@ -50,14 +65,8 @@ class InsideSample:
     def of(self, resource: str, records: pl.DataFrame) -> pl.Series:
         """True for each of the records that was drawn, or hangs together with one that was."""
         chosen = self.identities.get(resource, pl.DataFrame(schema=IDENTITIES))
-        found = records.select(source="_source", id="_id").join(
-            chosen.unique().with_columns(pl.lit(value=True).alias("inside")),
-            on=["source", "id"],
-            how="left",
-            nulls_equal=True,
-            maintain_order="left",
-        )
-        return found.get_column("inside").fill_null(value=False)
+        own = records.select(source="_source", id="_id")
+        return are_among(own, chosen, nulls_equal=True)
 
 
 @dataclass(frozen=True)

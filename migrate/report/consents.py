@@ -30,13 +30,13 @@ def view_consents(plan: Plan, dataset: str, losses: Rows) -> Rows:
 
     `losses`: those of the dataset's columns, as the report shows them.
     """
-    used = plan.document.mappings[dataset]
+    used, lost_values = plan.document.mappings[dataset], _lost_values(plan, dataset)
     found = []
     for column in used.consent_columns or _columns_that_lose(losses):
         mine = [loss for loss in losses if loss["column"] == column and loss["harms"]]
         said = _answers(plan, dataset, used.stored_columns.get(column, column))
         # one that another record gave is no loss of a row: the row's own record never said it
-        others = _yes_of_others(plan, dataset, column)
+        others = _yes_of_others(lost_values, column)
         if others:
             share = others / said.total() if said.total() else 0.0
             mine.append(
@@ -66,11 +66,15 @@ def _answers(plan: Plan, dataset: str, stored: str) -> Counter[str]:
     return counts
 
 
-def _yes_of_others(plan: Plan, dataset: str, column: str) -> int:
-    """How many records that went into another one say yes where the row does not."""
+def _lost_values(plan: Plan, dataset: str) -> pl.Series:
+    """What each record that went into another one has lost: JSON by column."""
     file = plan.file(dataset, "collapsed.parquet")
     if not file.is_file():
-        return 0
-    lost = parquet.read(file, columns=["lost"]).get_column("lost").drop_nulls()
+        return pl.Series("lost", [], dtype=pl.String)
+    return parquet.read(file, columns=["lost"]).get_column("lost").drop_nulls()
+
+
+def _yes_of_others(lost_values: pl.Series, column: str) -> int:
+    """How many records that went into another one say yes where the row does not."""
     yes = f"{json.dumps(column, ensure_ascii=False)}:true"
-    return int(lost.str.contains(yes, literal=True).sum())
+    return int(lost_values.str.contains(yes, literal=True).sum())

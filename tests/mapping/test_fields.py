@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from migrate.errors import MappingError
-from migrate.mapping.fields import unused_fields
+from migrate.mapping.fields import unused_fields, value_at
 from migrate.mapping.model import Mapping
 from migrate.mapping.transform import Settings, map_rows, needed_fields
 
@@ -77,3 +77,24 @@ def test_unused_fields(mapping: Make) -> None:
     one = mapping("a: {from: [x, m.y], type: text}", top="ignore: [left]")
     fields = ["x", "m", "m.y", "m.z", "left", "left.in", "source", "id", "new"]
     assert unused_fields(fields, [one]) == ["m.z", "new"]
+
+
+@pytest.mark.parametrize(
+    ("record", "value"),
+    [
+        ({"a": {"b": {"c": 1}}}, 1),
+        ({"a.b": {"c": 1}}, 1),
+        ({"a": {"b.c": 1}}, 1),
+        ({"a.b.c": 1, "a": {"b": {"c": 2}}}, 1),
+        ({"a.b": "text", "a": {"b": {"c": 1}}}, 1),
+        ({"a.b": {"d": 2}, "a": {"b": {"c": 1}}}, 1),
+        ({"a": {"b": [1]}}, None),
+        ({"a.b.c": None, "a": {"b": {"c": 2}}}, None),
+        ("text", None),
+    ],
+)
+def test_a_named_field_is_found_whatever_else_begins_with_its_name(
+    record: object, value: object
+) -> None:
+    """Also below a name with a dot in it; the longest name that is there comes first, and its null is a null."""
+    assert value_at(record, "a.b.c") == value
