@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from migrate.names import ResourceName
 
 _MOST_REPAIRS = 4
 _HINT = "correct the file, then: migrate mapping check"
+_OF_EVERY_RECORD = ("resource", "where", "each", "lookups", "tables")
 
 
 def read_mappings(folder: Path, datasets: Collection[str] | None = None) -> dict[str, Mapping]:
@@ -35,12 +37,10 @@ def read_mappings(folder: Path, datasets: Collection[str] | None = None) -> dict
     **Raises.** MappingError with every problem of every file.
     """
     files = _list_files(folder)
-    read = [(file, *_read(file)) for file in files]
+    read = [_read(file) for file in files]
     problems = _lines(folder / SHARED_FILE, read_shared(folder).problems)
-    problems += [line for _, _, _, lines in read for line in lines]
-    known = [
-        (file, document, mapping) for file, document, mapping, _ in read if mapping is not None
-    ]
+    problems += [line for one in read for line in one.lines]
+    known = [(one.file, one.document, one.mapping) for one in read if one.mapping is not None]
     problems += [
         _line(file, problem) for file, problem in check_together(known, complete=not problems)
     ]
@@ -55,14 +55,18 @@ def read_leniently(files: Iterable[Path], *, whole: bool) -> tuple[list[Mapping]
 
     `whole`: the files are all of a folder, so that a dataset that none of them makes is missing.
     """
-    read = [(file, *_read(file)) for file in files]
-    problems = [line for _, _, _, lines in read for line in lines]
-    known = [
-        (file, document, mapping) for file, document, mapping, _ in read if mapping is not None
-    ]
-    complete = whole and not problems
-    problems += [_line(file, problem) for file, problem in check_together(known, complete=complete)]
-    return [mapping for _, _, mapping in known], problems
+    read = [_read(file) for file in files]
+    known = [(one.file, one.document, one.mapping) for one in read if one.mapping is not None]
+    problems = [line for one in read for line in one.lines]
+    between = list(check_together(known, complete=whole and not problems))
+    problems += [_line(file, problem) for file, problem in between]
+    for one in read:
+        one.problems += [problem for file, problem in between if file == one.file]
+    return [
+        one.mapping.found_wrong(_wrong_columns(one.mapping, one.problems))
+        for one in read
+        if one.mapping is not None
+    ], problems
 
 
 def list_mappings(folder: Path) -> list[Path]:
@@ -75,10 +79,10 @@ def read_mapping(file: Path) -> Mapping:
 
     **Raises.** MappingError with every problem of the file.
     """
-    _, mapping, problems = _read(file)
-    if mapping is None or problems:
-        raise MappingError(problems, hint=_HINT)
-    return mapping
+    read = _read(file)
+    if read.mapping is None or read.lines:
+        raise MappingError(read.lines, hint=_HINT)
+    return read.mapping
 
 
 def write_proposal(
@@ -167,20 +171,37 @@ def _list_files(folder: Path) -> list[Path]:
     return files
 
 
-def _read(file: Path) -> tuple[Document, Mapping | None, list[str]]:
+@dataclass
+class _ReadFile:
+    """A mapping file as it was read: no mapping where it has not the shape of one. `unreadable`: why it has no text."""
+
+    file: Path
+    document: Document
+    mapping: Mapping | None
+    problems: list[Problem]
+    unreadable: str | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """All that is wrong with it."""
+        return _lines(self.file, self.problems) if self.unreadable is None else [self.unreadable]
+
+
+def _read(file: Path) -> _ReadFile:
     try:
         text = read_mapping_text(file)
     except OSError as error:
-        return Document(), None, [f"{file.name}: cannot be read ({error.strerror})"]
+        why = f"{file.name}: cannot be read ({error.strerror})"
+        return _ReadFile(file, Document(), None, [], why)
     document = text.document
     if document.problems:
-        return document, None, _lines(file, document.problems)
+        return _ReadFile(file, document, None, list(document.problems))
     if not isinstance(document.value, dict):
         none = Problem(Place(1, 1), "a mapping file holds keys and values; this holds none")
-        return document, None, _lines(file, [none])
+        return _ReadFile(file, document, None, [none])
     mapping, problems = _validate(document)
     if mapping is None:
-        return document, None, _lines(file, problems)
+        return _ReadFile(file, document, None, problems)
     mapping = mapping.read_from(str(file), text.sha256, text.includes)
     # a column with a wrong key lacks what the key was meant for: told once, where it is wrong
     maimed = {
@@ -189,7 +210,19 @@ def _read(file: Path) -> tuple[Document, Mapping | None, list[str]]:
         if any(problem.what.startswith(f"columns.{name}.") for problem in problems)
     }
     problems += [found for found in check_mapping(mapping, document) if found.place not in maimed]
-    return document, mapping, _lines(file, _once_a_place(problems))
+    return _ReadFile(file, document, mapping, _once_a_place(problems))
+
+
+def _wrong_columns(mapping: Mapping, problems: Sequence[Problem]) -> frozenset[str] | None:
+    """The columns that cannot be worked out; None where something is wrong that is asked of every record."""
+    said = [problem.what for problem in problems]
+    if any(what.startswith(_OF_EVERY_RECORD) for what in said):
+        return None
+    return frozenset(
+        name
+        for name in mapping.columns
+        if any(what.startswith((f"columns.{name}.", f"columns.{name}:")) for what in said)
+    )
 
 
 def _validate(document: Document) -> tuple[Mapping | None, list[Problem]]:

@@ -225,6 +225,7 @@ class Mapping(_Strict):
     _sha256: str = ""
     _includes: dict[str, str] = {}
     _parts: tuple[Mapping, ...] = ()
+    _wrong: frozenset[str] | None = frozenset()
 
     @property
     def parts(self) -> tuple[Mapping, ...]:
@@ -265,6 +266,20 @@ class Mapping(_Strict):
         same = self.model_copy()
         same._file, same._sha256, same._includes = file, sha256, includes
         return same
+
+    def found_wrong(self, columns: frozenset[str] | None) -> Mapping:
+        """The same mapping, knowing which columns cannot be worked out; None: nothing of it can."""
+        same = self.model_copy()
+        same._wrong = columns
+        return same
+
+    @property
+    def triable(self) -> Mapping | None:
+        """What of it can be worked out: the mapping without the columns that are wrong. None where nothing can be."""
+        if not self._wrong:
+            return None if self._wrong is None else self
+        sound = {name: rule for name, rule in self.columns.items() if name not in self._wrong}
+        return self.model_copy(update={"columns": sound}) if sound else None
 
     @classmethod
     def joined(cls, files: Sequence[Mapping]) -> Mapping:

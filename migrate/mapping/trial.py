@@ -69,9 +69,11 @@ def try_all(
 ) -> dict[str, Trial]:
     """What became of all records under the mappings of some `files`, by file, the looked-up ones first.
 
-    `mappings` are all that is known: those that the files look up are tried as well. `tick` is told the records as they
-    are read. Memory beside one part of the rows is that of the columns which are looked up.
+    `mappings` are all that is known: those that the files look up are tried as well. What is wrong is not tried: a
+    column, or a file of which no row can be told. `tick` is told the records as they are read. Memory beside one part
+    of the rows is that of the columns which are looked up.
     """
+    mappings = [sound for mapping in mappings if (sound := mapping.triable) is not None]
     datasets = by_dataset(mappings)
     wanted = {mapping.dataset for mapping in mappings if mapping.file in files}
     ordered = dependency_order(datasets)
@@ -89,7 +91,7 @@ def try_all(
             frames = gather_frames(read(part.resource, needed_fields(part)))
             tables = _tables(part, datasets, made)
             trial, found = _try_out(part, frames, settings, tables, asked, tick)
-            if asked:
+            if asked and asked <= part.columns.keys():
                 made[name, part.resource] = found
             trials[part.file] = trial
     return trials

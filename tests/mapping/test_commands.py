@@ -355,6 +355,7 @@ columns:
   c: {from: x, type: text, apply: [trim, lowercas, {truncate: x}]}
   a: {from: x, sql: "y", type: text}
   b: {type: text}
+  d: {from: email, type: text, apply: [lowercas]}
 """
 
 
@@ -367,7 +368,7 @@ def test_all_problems_of_all_phases_are_told_in_one_round(project: Path) -> None
     output = str(done.exception)
     for what in (
         "4:20: key.1", "5:1: keey", "6:16: collapse.by", "9:42: columns.c.apply.1", "9:52: columns.c.apply.2",
-        "10:21: columns.a.sql", "11:3: columns.b", "6:39: collapse.source_order.0",
+        "10:21: columns.a.sql", "11:3: columns.b", "6:39: collapse.source_order.0", "12:40: columns.d.apply.0",
     ):  # fmt: skip
         assert f"bad.yaml:{what}" in output
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from migrate.mapping.against import SnapshotFindings, check_against
 from migrate.mapping.files import list_mappings, read_leniently
@@ -151,3 +152,78 @@ def test_answers_that_many_give_are_said(tmp_path: Path) -> None:
     [line] = [line for line in says("people") if "columns.news" in line]
     assert "7 of 10 answers give no consent (consent_unlisted): 'graag' (6)" in line
     assert "0612345678" not in line
+
+
+SOUND = "good: {from: city, type: text}"
+WRONG_COLUMNS = [
+    "x: {from: city, type: text, apply: [trim, lowercas]}",
+    "x: {from: city, type: text, apply: [{truncate: x}]}",
+    "x: {from: city, type: text, apply: [{truncate: -1}]}",
+    "x: {from: city, type: decimal, apply: [{amount: klingon}]}",
+    "x: {from: city, type: text, apply: [{phone: Nowhere}]}",
+    "x: {from: city, type: text, apply: 3}",
+    "x: {from: city, type: numbr}",
+    "x: {from: city, type: datetime, format: '%Q'}",
+    "x: {from: city, type: datetime, format: 3}",
+    "x: {from: city, type: text, format: '%Y'}",
+    "x: {sql: '(((', type: text}",
+    "x: {sql: 'SELECT 1', type: text}",
+    "x: {sql: 'NOWHERE(city)', type: text}",
+    "x: {sql: 'city', from: city, type: text}",
+    "x: {from: city, type: text, values: $nowhere}",
+    "x: {from: city, type: text, values: 3}",
+    "x: {from: city, type: text, on_invalid: perhaps}",
+    "x: {from: city, type: text, unlisted: perhaps}",
+    "x: {from: city, type: text, consent: true}",
+    "x: {from: city, type: text, nokey: 1}",
+    "x: {from: item.name, type: text}",
+    "x: {from: 3.5, type: text}",
+    "x: {type: text}",
+    "x: 3",
+]
+WRONG_FILES = [
+    "key: [nowhere]",
+    "key: []",
+    "keey: 3",
+    "where: '((('",
+    "where: 'NOWHERE(city)'",
+    "where: 'stores.name = 1'",
+    "each: 3",
+    "lookups: {stores: {dataset: nowhere, id: city}}",
+    "lookups: {stores: {dataset: things}}",
+    "lookups: {stores: 3}",
+    "tables: {stores: nowhere.csv}",
+    "collapse: {by: latset}",
+    "alternative_keys: [[nowhere]]",
+    "ignore: 3",
+    "unmapped: perhaps",
+    "examples: [3]",
+    "precedence: x",
+    "resource: nowhere",
+    "version: 7",
+    "target: nowhere",
+]
+
+
+@pytest.mark.parametrize(("column", "line"), [
+    *((column, "") for column in WRONG_COLUMNS), *(("", line) for line in WRONG_FILES),
+])  # fmt: skip
+def test_what_is_wrong_is_not_tried_and_the_rest_is(tmp_path: Path, column: str, line: str) -> None:
+    """A file with any mistake is still looked at: what is sound in it is tried, and nothing breaks."""
+    keys = {"version": "1", "dataset": "things", "resource": "profiles", "key": "[good]"}
+    name, _, value = line.partition(": ")
+    text = "".join(f"{key}: {said}\n" for key, said in {**keys, name: value}.items() if key)
+    columns = "".join(f"  {one}\n" for one in (SOUND, column) if one)
+    (tmp_path / "things.yaml").write_text(f"{text}columns:\n{columns}", encoding="utf-8")
+    mappings, problems = read_leniently(list_mappings(tmp_path), whole=True)
+    assert problems
+
+    def read(_resource: str, fields: Collection[str]) -> Iterator[pl.DataFrame]:
+        others: dict[str, list[str | None]] = {one: [None, None] for one in fields}
+        yield frame(**{**others, "city": ["Utrecht", None]})
+
+    for made in mappings:
+        trials = try_all(mappings, {made.file}, read, Settings())
+        if column and made.triable is not None:
+            assert trials[made.file].filled["good"] == 1
+            assert "x" not in trials[made.file].filled
