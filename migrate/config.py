@@ -45,13 +45,17 @@ class _Section(BaseModel):
 
 
 class SourceTotals(_Section):
-    """Fields of a resource that say what a record is worth, when, in what; they come before the known ones."""
+    """Fields of a resource that say what a record is worth, when, in what; they come before the known ones.
+
+    `time_format`: how its times are spelt, a format as of a column.
+    """
 
     amount: FieldNames = ()
     time: FieldNames = ()
     currency: FieldNames = ()
     event: FieldNames = ()
     lines: FieldNames = ()
+    time_format: str | None = None
 
 
 class Datatrics(_Section):
@@ -72,7 +76,12 @@ class Datatrics(_Section):
     def totals_of(self, resource: str) -> dict[str, tuple[str, ...]]:
         """The fields that say what a record is worth, besides those that the tool knows."""
         found = {str(name): asked for name, asked in self.totals.items()}.get(resource)
-        return {} if found is None else {n: v for n, v in found if v}
+        return {} if found is None else {n: v for n, v in found if isinstance(v, tuple) and v}
+
+    def time_format_of(self, resource: str) -> str | None:
+        """How the times of its records are spelt, where that cannot be told from them."""
+        found = {str(name): asked for name, asked in self.totals.items()}.get(resource)
+        return None if found is None else found.time_format
 
     def page_size_of(self, resource: str) -> int:
         """The number of records asked for on one page of `resource`."""

@@ -84,6 +84,7 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
                     filtered=counts.filtered_of(made_of),
                     touched_from=touched_from,
                     inside=inside,
+                    aliases=datatrics.source_aliases,
                 )
                 if dataset in plan.document.dataset_ids:
                     table = with_target(rule, table, _held_of(context, client, plan, rule))

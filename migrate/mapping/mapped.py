@@ -15,6 +15,7 @@ from migrate.mapping.types import render
 EXAMPLES = 3
 MAX_VALUE = 200
 _LOOKED_AT = 100
+FILTERED = pl.Schema({"_source": pl.String, "_id": pl.String, "_position": pl.Int64})
 
 V = TypeVar("V")
 
@@ -49,7 +50,7 @@ class Mapped:
     not masked, at most 200 characters, None for no value.
     `looked_up_anew`: positions of the records, whatever became of them, whose look-ups a delta may have changed.
     `set_aside`: rows that were discarded or wait for their parent, as `SET_ASIDE`.
-    `filtered_places`: the positions of the rows that were filtered.
+    `filtered_rows`: the `_source`, `_id` and `_position` of the rows that were filtered.
     **Guarantees.** read == filtered + rejected + set aside + accepted. Order is the input's.
     """
 
@@ -63,7 +64,7 @@ class Mapped:
     loss_examples: LossExamples
     set_aside: pl.DataFrame
     looked_up_anew: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64))
-    filtered_places: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64))
+    filtered_rows: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FILTERED))
 
 
 def join_mapped(parts: Sequence[Mapped]) -> Mapped:
@@ -81,7 +82,7 @@ def join_mapped(parts: Sequence[Mapped]) -> Mapped:
         loss_examples=join_examples(part.loss_examples for part in parts),
         looked_up_anew=pl.concat([part.looked_up_anew for part in parts]),
         set_aside=pl.concat([part.set_aside for part in parts]),
-        filtered_places=pl.concat([part.filtered_places for part in parts]),
+        filtered_rows=pl.concat([part.filtered_rows for part in parts]),
     )
 
 

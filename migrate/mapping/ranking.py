@@ -8,6 +8,8 @@ depends on its neighbours.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from migrate.mapping.dates import read_datetimes
@@ -22,7 +24,7 @@ _CLOCKS = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p", 
 KNOWN_FORMATS = (*(day + clock for day in _DAYS for clock in _CLOCKS), "%Y%m%d", "%Y%m%d%H%M%S")
 """Formats that a text without a stated one may have, the likelier first."""
 # by how many digits an epoch of our time has; compact dates have eight or fourteen
-_EPOCHS = {
+EPOCHS = {
     "epoch_s": r"^[0-9]{9,11}(\.[0-9]+)?$",
     "epoch_ms": "^[0-9]{12,13}$",
     "epoch_us": "^[0-9]{15,16}$",
@@ -35,17 +37,26 @@ def rank_times(texts: pl.Series, zones: pl.Series) -> pl.Series:
     **Shape.** One entry per text, Datetime("us"); `zones` names the zone of each row's naive times.
     **Guarantees.** Row by row: neither order nor neighbours matter. Spaces around a text do not either.
     """
-    frame = pl.DataFrame({"t": texts.str.strip_chars(), "z": zones}).with_row_index("n")
-    found = read_datetimes(frame["t"], zones)["value"]
+    bare = texts.str.strip_chars()
+    found = read_datetimes(bare, zones)["value"]
+    return read_spelt(found, bare, zones, (*EPOCHS, *KNOWN_FORMATS)).rename("_recency")
+
+
+def read_spelt(
+    found: pl.Series, texts: pl.Series, zones: pl.Series, spellings: Iterable[str]
+) -> pl.Series:
+    """The times `found`, and where there is none that of the text in the first of some spellings that fits it.
+
+    **Shape.** One entry per text; `texts` without spaces around them.
+    """
+    found = found.clone()  # `scatter` writes into the series itself
+    frame = pl.DataFrame({"t": texts, "z": zones}).with_row_index("n")
     # Every known spelling has a figure in it.
     left = frame.filter(found.is_null() & pl.col("t").str.contains(r"[0-9]"))
-    patterns = {
-        **_EPOCHS,
-        **{spelling: compile_format(spelling).pattern for spelling in KNOWN_FORMATS},
-    }
-    for spelling, pattern in patterns.items():
+    for spelling in spellings:
         if left.is_empty():
             break
+        pattern = EPOCHS.get(spelling) or compile_format(spelling).pattern
         fitting = left.filter(pl.col("t").str.contains(pattern))
         if fitting.is_empty():
             continue
@@ -55,4 +66,4 @@ def rank_times(texts: pl.Series, zones: pl.Series) -> pl.Series:
         left = left.join(
             fitting.filter(read).select("n"), on="n", how="anti", maintain_order="left"
         )
-    return found.rename("_recency")
+    return found

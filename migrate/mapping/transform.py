@@ -20,6 +20,7 @@ from migrate.mapping.fields import (
 )
 from migrate.mapping.lookups import TOUCHED, LookupTable
 from migrate.mapping.mapped import (
+    FILTERED,
     MAX_VALUE,
     LossExamples,
     Mapped,
@@ -159,7 +160,7 @@ class Worked:
 
     **Shape.** `rows`, `computed` and `rejects` have one entry per row that came to its columns; a row of `rejects`
     whose rule is null is accepted. `early` are rejects from before. `set_aside`: rows that were discarded,
-    or wait for their parent, as `SET_ASIDE`. `filtered_places`: the positions of the rows that `where` left out.
+    or wait for their parent, as `SET_ASIDE`. `filtered_rows`: those that `where` left out.
     """
 
     rows: pl.DataFrame
@@ -167,7 +168,7 @@ class Worked:
     rejects: pl.DataFrame
     early: list[pl.DataFrame]
     orphans: dict[str, int]
-    filtered_places: pl.Series
+    filtered_rows: pl.DataFrame
     lines: Exploded
     looked_up_anew: pl.Series
     set_aside: pl.DataFrame
@@ -175,7 +176,7 @@ class Worked:
     @property
     def filtered(self) -> int:
         """How many rows `where` left out."""
-        return len(self.filtered_places)
+        return self.filtered_rows.height
 
 
 def lookup_tables(
@@ -207,7 +208,7 @@ def work_out(
     failed &= ~left_out
     if failed.any():
         early += [reject_all(good.filter(failed), "not_computable", "where", None)]
-    filtered = good.get_column("_position").cast(pl.Int64).filter(~(kept | left_out | failed))
+    filtered = good.filter(~(kept | left_out | failed)).select(list(FILTERED)).cast(FILTERED)
     lookup = first_waiting(waiting, good.height)
     waits = lookup.is_not_null() & kept & ~left_out
     ids = {name: lookup_ids(rule, good) for name, rule in mapping.lookups.items() if waits.any()}
@@ -280,7 +281,7 @@ def _map_slice(
         loss_examples=examples,
         looked_up_anew=worked.looked_up_anew,
         set_aside=worked.set_aside,
-        filtered_places=worked.filtered_places,
+        filtered_rows=worked.filtered_rows,
     )
 
 

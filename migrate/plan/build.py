@@ -62,7 +62,7 @@ from migrate.plan.request import (
 )
 from migrate.plan.rows import Way, map_files
 from migrate.plan.sample import Drawn, draw_rows
-from migrate.plan.set_aside import NO_DISCARDS, orders_left_out, write_left_out, write_set_aside
+from migrate.plan.set_aside import NO_DISCARDS, OrdersHeld, write_left_out, write_set_aside
 from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.plan.shipments import Shipments
 from migrate.plan.totals import title_of, total_dataset, totals_rules_of, used_of, write_totals
@@ -314,13 +314,14 @@ class Making:
             touched_from = resource.touched_from if self.snapshot.base is not None else 0
             zones = self.project.datatrics.timezones
             if rule.kind == "lines":
+                held = OrdersHeld(self.mappings, self.tables, self.left_out)
                 lines = mapping.part_of(rule.resource)
-                orders = orders_left_out(lines, self.mappings, self.project, self.left_out)
-                self.files.append(write_left_out(orders, folder, self.folder))
+                self.files.append(write_left_out(lines, resource, held, self.project, folder))
             filtered = counts.filtered_of(rule.resource)
             table = total_dataset(
                 rule, resource, folder, zones, filtered=filtered,
                 touched_from=touched_from, inside=self.limits.inside,
+                aliases=self.project.datatrics.source_aliases,
             )  # fmt: skip
             beside = rule.resource if number else ""
             self.totals[title_of(mapping.dataset, beside)] = table

@@ -259,6 +259,7 @@ class TotalsUsed(_Part):
     source_lines: tuple[str, ...] = ()
     equal: bool = True
     doubts: tuple[StoredSentence, ...] = ()
+    unread_times: int = 0
     resource: str = ""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from migrate.mapping.base import gather_frames, needs_raw
-from migrate.mapping.mapped import LossExamples, Mapped, join_examples, join_mapped
+from migrate.mapping.mapped import FILTERED, LossExamples, Mapped, join_examples, join_mapped
 from migrate.mapping.model import Mapping
 from migrate.mapping.set_aside import DISCARDED, NOTHING_DISCARDED
 from migrate.mapping.transform import RowMapper, Settings, needed_fields
@@ -62,8 +62,8 @@ class MappedRows:
     `rejected` has the columns of `REJECTS_SCHEMA`. `large`: rows that fit in no request, with `_at`, their place among
     the accepted, and `value`. `examples` of losses as EXAMPLES_SCHEMA, not masked. `set_aside`: rows
     that were discarded or wait for their parent, with `resource`. `withheld`: `_source, _id` (and `_part`) of records
-    of which a row was rejected or set aside. `left_out`: `resource, snapshot_row, reason` of records that the plan is
-    of and that were left out on purpose: `filtered` or `discarded`.
+    of which a row was rejected or set aside. `left_out`: `resource, reason` and who they are, of records that the
+    plan is of and that were left out on purpose: `filtered` or `discarded`.
     """
 
     accepted: Partitions
@@ -360,13 +360,10 @@ def _joined(files: Sequence[_Taking]) -> MappedRows:
 def _left_out(file: _Taking, mapped: Mapped) -> pl.DataFrame:
     """The records of one file that were filtered or discarded."""
     aside = mapped.set_aside.filter(pl.col("bucket") == DISCARDED)
-    by_reason = {"filtered": mapped.filtered_places, DISCARDED: aside.get_column("_position")}
     resource = pl.lit(str(file.file.way.mapping.resource)).alias("resource")
     return pl.concat(
-        places.alias("snapshot_row")
-        .to_frame()
-        .select(resource, "snapshot_row", pl.lit(reason).alias("reason"))
-        for reason, places in by_reason.items()
+        rows.select(resource, *FILTERED, pl.lit(reason).alias("reason"))
+        for reason, rows in (("filtered", mapped.filtered_rows), (DISCARDED, aside))
     )
 
 

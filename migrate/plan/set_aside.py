@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from migrate.config import Project
-from migrate.mapping.model import Mapping
+from migrate.mapping.fields import column_of
+from migrate.mapping.lookups import LookupTable
+from migrate.mapping.model import Lookup, Mapping
 from migrate.mapping.set_aside import DISCARDED, IDENTITY, WAITING
+from migrate.plan.delta import Lookups
 from migrate.plan.document import PlannedFile
 from migrate.plan.files import write_parquet
 from migrate.plan.totals import LEFT_OUT, LEFT_OUT_FILE, totals_rules_of
+from migrate.snapshot.reading import SnapshotResource
 
 DISCARDS = pl.Schema(
     {
@@ -31,6 +36,8 @@ DISCARDS = pl.Schema(
 """What was discarded: dataset, resource (null in what an earlier version has noted), identity, the rule it broke,
 why, by whom, of which plan, and the seconds since 1970."""
 NO_DISCARDS = pl.DataFrame(schema=DISCARDS)
+_OWN = {"source": "_source", "id": "_id"}
+"""The names of a record's identity, and how a snapshot has them."""
 
 
 def count_set_aside(rows: pl.DataFrame) -> tuple[int, int]:
@@ -76,29 +83,97 @@ def write_set_aside(
     ]
 
 
-def orders_left_out(
-    lines: Mapping,
-    mappings: Dict[str, Mapping],
-    project: Project,
-    left_out: Dict[str, pl.DataFrame],
-) -> pl.DataFrame:
-    """The orders that no line can find, since somebody has left them out: `lookup, snapshot_row, reason`.
+@dataclass(frozen=True)
+class Orders:
+    """What lines look their orders up in: the rows that can be found there, and `resource, _source, _id, reason` of
+    records of the dataset that somebody has left out."""
 
-    `left_out`: by dataset `resource, snapshot_row, reason` of its records.
+    rows: pl.DataFrame
+    left_out: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class OrdersHeld:
+    """All mappings, and by dataset what others find in it, and its records that were left out on purpose."""
+
+    mappings: Dict[str, Mapping]
+    tables: Dict[str, Lookups]
+    left_out: Dict[str, pl.DataFrame]
+
+
+def lines_of_orders_left_out(
+    lines: Mapping, resource: SnapshotResource, orders: Dict[str, Orders], aliases: Dict[str, str]
+) -> pl.DataFrame:
+    """The records whose lines look for an order that somebody has left out: `lookup, snapshot_row, reason, found`.
+
+    `orders`: by look-up. `found`: another record of that number, under another name of the same source, is the order
+    that the lines find.
     """
-    found = [pl.DataFrame(schema=LEFT_OUT)]
-    for name, lookup in lines.lookups.items():
-        # of another source's name for the field nobody can tell here which record is meant
-        if _holds_orders(mappings[lookup.dataset], project) and lookup.source == "source":
-            ours = left_out[lookup.dataset].filter(pl.col("resource") == lines.resource)
-            found.append(ours.select(pl.lit(name).alias("lookup"), "snapshot_row", "reason"))
+    made = [pl.DataFrame(schema=LEFT_OUT)]
+    for name, held in orders.items():
+        rule = lines.lookups[name]
+        is_of_line = any(field == "item" or field.startswith("item.") for field in rule.ids)
+        if held.left_out.is_empty() or is_of_line:
+            continue
+        seekers = _seekers(rule, resource, held.left_out, aliases)
+        asked = (seekers["source"], seekers["id"])
+        under_own_name = LookupTable(held.rows, (), {}).find(*asked)
+        under_any_name = LookupTable(held.rows, (), aliases).find(*asked)
+        lacks = under_own_name.orphan | under_own_name.waiting
+        found = ~under_any_name.orphan & ~under_any_name.waiting
+        told = seekers.with_columns(pl.lit(name).alias("lookup"), found.alias("found"))
+        made.append(told.filter(lacks).select(list(LEFT_OUT)))
+    return pl.concat(made)
+
+
+def _seekers(
+    rule: Lookup, resource: SnapshotResource, left_out: pl.DataFrame, aliases: Dict[str, str]
+) -> pl.DataFrame:
+    """The records that look for one of the orders left out, under any name of its source.
+
+    **Shape**: `snapshot_row`, the `source` and `id` asked for, `reason`.
+    """
+
+    def common(source: str) -> pl.Expr:
+        return pl.col(source).replace(list(aliases), list(aliases.values())).alias("common")
+
+    wanted = left_out.select(common("_source"), pl.col("_id").alias("id"), "reason")
+    wanted = wanted.unique(["common", "id"], keep="first", maintain_order=True)
+    fields = [_OWN.get(name) or column_of(name) for name in (rule.source, *rule.ids)]
+    schema = {"snapshot_row": pl.Int64, "source": pl.String, "id": pl.String, "reason": pl.String}
+    found = [pl.DataFrame(schema=schema)]
+    wanted_fields = sorted(set(fields) - set(_OWN.values()))
+    for frame in resource.frames(wanted_fields, raw=False):
+        ids = [pl.when(pl.col(field) != "").then(field) for field in fields[1:]]
+        asked = frame.select(
+            pl.col("_position").alias("snapshot_row"),
+            pl.col(fields[0]).alias("source"),
+            pl.coalesce(ids).alias("id"),
+        )
+        hits = asked.with_columns(common("source")).join(wanted, on=["common", "id"], how="inner")
+        found.append(hits.select(list(schema)))
     return pl.concat(found)
 
 
-def _holds_orders(mapping: Mapping, project: Project) -> bool:
+def holds_orders(mapping: Mapping, project: Project) -> bool:
+    """Whether the rows of a dataset are orders."""
     return any(rule.kind == "revenue" for rule in totals_rules_of(mapping, project))
 
 
-def write_left_out(orders: pl.DataFrame, folder: Path, plan_folder: Path) -> PlannedFile:
-    """Writes which orders were left out on purpose, so that their lines are, too."""
-    return write_parquet(orders, folder / LEFT_OUT_FILE, plan_folder)
+def write_left_out(
+    lines: Mapping, resource: SnapshotResource, held: OrdersHeld, project: Project, folder: Path
+) -> PlannedFile:
+    """Writes whose orders were left out on purpose, so that their lines are told apart in the totals.
+
+    `folder`: of the dataset, in that of the plan.
+    """
+    orders = {}
+    for name, lookup in lines.lookups.items():
+        dataset = held.mappings[lookup.dataset]
+        if holds_orders(dataset, project):
+            made_of = dataset.part_of(lookup.resource).resource
+            left_out = held.left_out[lookup.dataset].filter(pl.col("resource") == made_of)
+            orders[name] = Orders(held.tables[lookup.dataset].of(made_of).now, left_out)
+    aliases = project.datatrics.source_aliases
+    found = lines_of_orders_left_out(lines, resource, orders, aliases)
+    return write_parquet(found, folder / LEFT_OUT_FILE, folder.parent)

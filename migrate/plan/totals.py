@@ -14,6 +14,8 @@ import polars as pl
 
 from migrate import parquet
 from migrate.config import Project
+from migrate.errors import ConfigError
+from migrate.mapping.formats import refuse_format
 from migrate.mapping.model import Mapping
 from migrate.plan.document import DatasetPlan, PlannedFile, TotalsUsed
 from migrate.plan.files import stored_columns, write_parquet
@@ -32,13 +34,20 @@ from migrate.totals.records import Asked, identity, read_records
 from migrate.totals.rule import ColumnFacts, DatasetFacts, Rule, rule_of
 from migrate.totals.table import Example, Table, groups_of, to_frame
 
-_EXAMPLES = dict.fromkeys(("source", "id", "text"), pl.String)
+_EXAMPLES = dict.fromkeys(("source", "id", "text", "what"), pl.String)
 _WHO = {**dict.fromkeys(("resource", "source", "id"), pl.String), "position": pl.Int64}
 _LISTED = {
     **_WHO, "snapshot_row": pl.Int64,
-    **dict.fromkeys(("rule", "column", "value", "lookup", "parent_id"), pl.String),
+    **dict.fromkeys(("rule", "column", "lookup"), pl.String),
 }  # fmt: skip
-LEFT_OUT = {"lookup": pl.String, "snapshot_row": pl.Int64, "reason": pl.String}
+LEFT_OUT = {
+    "lookup": pl.String,
+    "snapshot_row": pl.Int64,
+    "reason": pl.String,
+    "found": pl.Boolean,
+}
+"""Of lines: by which look-up, the place of the record whose lines they are, why its order was left out, and whether
+another one is found in its place."""
 LEFT_OUT_FILE = "orders_left_out.parquet"
 _COLLAPSED = {**_WHO, **{f"winner_{name}": kind for name, kind in _WHO.items()}}
 _ROWS = ("records.parquet", "unchanged.parquet")
@@ -53,24 +62,40 @@ def totals_rule(
     mapping: Mapping,
     source_names: Dict[str, Sequence[str]] | None = None,
     column_names: Dict[str, str] | None = None,
+    spelling: str | None = None,
 ) -> Rule | None:
-    """How a dataset is totalled, None where it holds nothing that is."""
+    """How a dataset is totalled, None where it holds nothing that is; `spelling`: of the source's times."""
     columns = {
-        name: ColumnFacts(column.type, tuple(column.fields), column.format)
+        name: ColumnFacts(column.type, tuple(column.fields))
         for name, column in mapping.columns.items()
     }
     facts = DatasetFacts(mapping.dataset, str(mapping.resource), mapping.each, columns)
-    return rule_of(facts, source_names, column_names)
+    return rule_of(facts, source_names, column_names, spelling)
 
 
 def totals_rules_of(mapping: Mapping, project: Project) -> list[Rule]:
     """How the rows of each of a dataset's files are totalled, by the names that the project adds to the usual ones."""
     columns = project.octolis.totals_of(mapping.dataset)
+    source = project.datatrics
     rules = (
-        totals_rule(part, project.datatrics.totals_of(str(part.resource)), columns)
+        totals_rule(
+            part, source.totals_of(part.resource), columns, _spelling(project, part.resource)
+        )
         for part in mapping.parts
     )
     return [rule for rule in rules if rule is not None]
+
+
+def _spelling(project: Project, resource: str) -> str | None:
+    """How the project says that the times of a resource are spelt. Raises ConfigError for no format."""
+    spelling = project.datatrics.time_format_of(resource)
+    problem = None if spelling is None else refuse_format(spelling)
+    if problem is not None:
+        raise ConfigError(
+            f"[datatrics.totals.{resource}] time_format: {problem}",
+            hint='write it as the `format` of a column, e.g. time_format = "%d/%m/%Y %H:%M"',
+        )
+    return spelling
 
 
 def used_of(rule: Rule, table: Table) -> TotalsUsed:
@@ -89,6 +114,7 @@ def used_of(rule: Rule, table: Table) -> TotalsUsed:
         source_lines=rule.fields.lines,
         equal=table.equal,
         doubts=table.doubts,
+        unread_times=table.unread_times,
         resource=rule.resource,
     )
 
@@ -110,7 +136,7 @@ def write_totals(
     """Writes the groups, and examples of amounts that cannot be read. `resource`: of a dataset's further totals."""
     groups, unreadable = _files(resource)
     examples = pl.DataFrame(
-        [(example.source, example.id, example.text) for example in table.examples],
+        [(example.source, example.id, example.text, example.what) for example in table.examples],
         schema=_EXAMPLES,
         orient="row",
     )
@@ -131,11 +157,21 @@ def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str
     for dataset, counts in datasets.items():
         for number, used in enumerate(counts.totals):
             files = _files(used.resource if number else "")
-            groups, rows = (parquet.read(plan_folder / dataset / file) for file in files)
+            groups = parquet.read(plan_folder / dataset / files[0])
+            rows = _read(plan_folder / dataset / files[1], _EXAMPLES)
+            rows = rows.with_columns(pl.col("what").fill_null("amount"))
             examples = tuple(Example(*row) for row in rows.iter_rows())
             name = title_of(dataset, used.resource if number else "")
             rule = rule_used(dataset, used)
-            found[name] = Table(name, rule.kind, rule.by, groups_of(groups), examples, used.doubts)
+            found[name] = Table(
+                name,
+                rule.kind,
+                rule.by,
+                groups_of(groups),
+                examples,
+                used.doubts,
+                used.unread_times,
+            )
     return found
 
 
@@ -144,14 +180,18 @@ def title_of(dataset: str, resource: str) -> str:
     return f"{dataset} ({resource})" if resource else dataset
 
 
-def _parents_left_out(folder: Path, records: pl.DataFrame) -> pl.DataFrame:
-    """`lookup, parent, left_out` of orders that were left out on purpose, each by its identity."""
+def _lines_left_out(folder: Path) -> pl.DataFrame:
+    """As `LEFT_OUT`: whose lines look for an order that somebody has left out."""
     file = folder / LEFT_OUT_FILE
-    orders = parquet.read(file) if file.is_file() else pl.DataFrame(schema=LEFT_OUT)
-    named = records.select(pl.col("place").alias("snapshot_row"), pl.col("who").alias("parent"))
-    joined = orders.join(named.unique("snapshot_row"), on="snapshot_row")
-    left_out = joined.select("lookup", "parent", pl.col("reason").alias("left_out"))
-    return left_out.unique(["lookup", "parent"], keep="first", maintain_order=True)
+    return _read(file, LEFT_OUT) if file.is_file() else pl.DataFrame(schema=LEFT_OUT)
+
+
+def _kept(left_out: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
+    """`who, reason` of records whose lines are sent although their order is left out."""
+    named = records.select(pl.col("place").alias("snapshot_row"), "who").unique("snapshot_row")
+    why = pl.when(pl.col("found")).then(pl.lit("adopted")).otherwise(pl.lit("kept"))
+    told = left_out.join(named, on="snapshot_row", how="inner").select("who", why.alias("reason"))
+    return told.unique("who", keep="first", maintain_order=True)
 
 
 def total_dataset(
@@ -163,9 +203,10 @@ def total_dataset(
     filtered: int,
     touched_from: int = 0,
     inside: Inside | None = None,
+    aliases: Dict[str, str] | None = None,
 ) -> Table:
     """The totals of a dataset whose files are in `folder`, the target left aside."""
-    asked = _asked(rule, zones)
+    asked = _asked(rule, zones, aliases or {})
     wanted = {*rule.fields.names, *(inside.fields if inside else ())}
     names = sorted(name for name in wanted if has_field(resource, name))
     are_inside: list[pl.Series] = [pl.Series(dtype=pl.Boolean)]
@@ -179,18 +220,20 @@ def total_dataset(
     records, examples = read_records(frames(), asked)
     planned = pl.concat([pl.DataFrame(schema=PLANNED_SCHEMA), *_planned(rule, folder)])
     by_place = pl.concat(are_inside) if inside is not None else None
-    fates = _fates(folder, _parents_left_out(folder, records), rule.resource)
-    outcome = Outcome(planned, fates, filtered, touched_from, by_place)
+    left_out = _lines_left_out(folder)
+    fates = _fates(folder, left_out, rule.resource)
+    kept = _kept(left_out, records)
+    outcome = Outcome(planned, fates, filtered, touched_from, by_place, kept)
     return account(rule, records, outcome, examples)
 
 
-def _asked(rule: Rule, zones: Dict[str, str]) -> Asked:
+def _asked(rule: Rule, zones: Dict[str, str], aliases: Dict[str, str]) -> Asked:
     fields = rule.fields
     if rule.kind != "revenue" or rule.amount is None:
         # Where no column holds the amount, there is nothing to hold the source's against.
         fields = SourceFields((), fields.time, fields.label, fields.lines)
     return Asked(
-        rule.kind, fields, zones, rule.as_days, rule.spelling,
+        rule.kind, fields, zones, rule.as_days, rule.spelling, aliases,
         by_period=rule.time is not None, by_label=rule.label is not None,
     )  # fmt: skip
 
@@ -286,7 +329,9 @@ def _fates(folder: Path, left_out: pl.DataFrame, resource: str = "") -> pl.DataF
 def _with_parents(rows: pl.DataFrame, left_out: pl.DataFrame) -> pl.DataFrame:
     """The rows with `left_out`: why the parent that each of them lacks was, null where it was not."""
     is_orphan = pl.col("rule") == "orphan"
-    by = pl.coalesce("lookup", pl.when(is_orphan).then("column"))
-    asked = pl.coalesce("parent_id", pl.when(is_orphan).then("value"))
-    told = rows.with_columns(by.alias("lookup"), identity(pl.col("source"), asked).alias("parent"))
-    return told.join(left_out, on=["lookup", "parent"], how="left", maintain_order="left")
+    told = rows.with_columns(
+        pl.coalesce("lookup", pl.when(is_orphan).then("column")).alias("lookup")
+    )
+    why = left_out.select("lookup", "snapshot_row", pl.col("reason").alias("left_out"))
+    why = why.unique(["lookup", "snapshot_row"], keep="first", maintain_order=True)
+    return told.join(why, on=["lookup", "snapshot_row"], how="left", maintain_order="left")

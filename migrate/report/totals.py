@@ -76,8 +76,16 @@ def view_table(table: Table) -> dict[str, Any]:
         "rows": [_row(group, table, places) for group in table.groups],
         "doubts": list(table.doubts),
         "unreadable": table.unreadable,
-        "examples": [{"source": e.source, "id": e.id, "text": e.text} for e in table.examples],
+        "examples": _examples(table, "amount"),
+        "unread_times": table.unread_times,
+        "time_examples": _examples(table, "time"),
     }
+
+
+def _examples(table: Table, what: str) -> list[dict[str, str]]:
+    return [
+        {"source": e.source, "id": e.id, "text": e.text} for e in table.examples if e.what == what
+    ]
 
 
 def _headline(table: Table) -> str:
@@ -103,6 +111,8 @@ def _steps(whole: Group) -> list[tuple[str, Figure]]:
     if whole.left_out:
         steps.append((Sentence("= snapshot, what is left"), whole.snapshot))
     steps.append((Sentence("plan"), whole.plan))
+    for reason, figure in whole.beside.items():
+        steps.append((Sentence("of these: {reason}", reason=Sentence(WORDS[reason])), figure))
     if whole.target is not None:
         steps.append((Sentence("target"), whole.target))
     return steps
@@ -161,13 +171,23 @@ def _render_table(view: Mapping[str, Any]) -> str:
     if view["unreadable"]:
         parts.append(
             f"  {say_count(view['unreadable'], 'amount')} that cannot be read, in no sum"
-            + "".join(f"\n    {inert(e['id'])}: {inert(e['text'])}" for e in view["examples"])
+            + _list_examples(view["examples"])
+        )
+    if view["unread_times"]:
+        parts.append(
+            f"  {say_count(view['unread_times'], 'time')} that cannot be read, under no date; where day and month may "
+            "be exchanged, say time_format under [datatrics.totals]"
+            + _list_examples(view["time_examples"])
         )
     parts += [f"  not proven: {inert(doubt)}" for doubt in view["doubts"]]
     different = [row for row in view["rows"] if not row["equal"]]
     if different and view["by"]:
         parts.append(_render_groups(view, different))
     return "\n".join(parts)
+
+
+def _list_examples(examples: Sequence[Mapping[str, str]]) -> str:
+    return "".join(f"\n    {inert(e['id'])}: {inert(e['text'])}" for e in examples)
 
 
 def _render_groups(view: Mapping[str, Any], different: Sequence[Mapping[str, Any]]) -> str:

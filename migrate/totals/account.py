@@ -18,7 +18,15 @@ from migrate.totals.amounts import AMOUNT, read_amounts
 from migrate.totals.declared import Kind
 from migrate.totals.records import RECORDS_SCHEMA, identity, plain_label
 from migrate.totals.rule import Rule
-from migrate.totals.table import NO_DATE, Example, Figure, Group, Table, side_by_side
+from migrate.totals.table import (
+    NO_DATE,
+    ON_PURPOSE,
+    Example,
+    Figure,
+    Group,
+    Table,
+    side_by_side,
+)
 
 PLANNED_SCHEMA: dict[str, Any] = {
     "who": pl.UInt64,
@@ -39,6 +47,8 @@ FATES_SCHEMA: dict[str, Any] = {
 """`place`: of the record in the snapshot, null where only its identity is known. `winner`: whose
 row a collapsed one went into."""
 
+KEPT_SCHEMA: dict[str, Any] = {"who": pl.UInt64, "reason": pl.String}
+
 _ELEMENT = ["who", "element"]
 
 
@@ -49,7 +59,7 @@ class Outcome:
     `planned`: a row for each planned one, by the record that it is of. `fates`: those that the plan
     lists as rejected, discarded, waiting or collapsed. `filtered`: how many rows a `where` left out.
     `touched_from`: of a delta, the place from which records may have changed. `inside`: of a part or a sample, by place
-    whether the record is of it.
+    whether the record is of it. `kept`: whose lines are planned although their order is left out, as `KEPT_SCHEMA`.
     """
 
     planned: pl.DataFrame
@@ -57,6 +67,7 @@ class Outcome:
     filtered: int = 0
     touched_from: int = 0
     inside: pl.Series | None = None
+    kept: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=KEPT_SCHEMA))
 
     def are_asked_for(self, places: pl.Series) -> pl.Series:
         """Whether the plan is of the records at these places of the snapshot."""
@@ -82,6 +93,9 @@ def account(
         if reason != "planned":
             places[str(reason)] = _figures(rows, rule.kind)
     places["plan"] = _figures(outcome.planned, rule.kind)
+    kept = outcome.planned.join(outcome.kept, on="who", how="inner")
+    for (reason,), rows in kept.group_by("reason"):
+        places[str(reason)] = _figures(rows, rule.kind)
     shown = () if examples is None else tuple(Example(*row) for row in examples.iter_rows())
     doubts = [*rule.doubts]
     has_amounts = records.get_column("amount").is_not_null().any()
@@ -95,7 +109,10 @@ def account(
                 fields=names,
             )
         )
-    return Table(rule.dataset, rule.kind, rule.by, side_by_side(places), shown, tuple(doubts))
+    wanted = fated.filter(~pl.col("reason").is_in(ON_PURPOSE))
+    undated = int(wanted.get_column("undated").sum()) if rule.time else 0
+    groups = side_by_side(places)
+    return Table(rule.dataset, rule.kind, rule.by, groups, shown, tuple(doubts), undated)
 
 
 def _with_reasons(records: pl.DataFrame, outcome: Outcome, *, is_lines: bool) -> pl.DataFrame:
@@ -230,7 +247,7 @@ def with_target(rule: Rule, table: Table, held: pl.DataFrame) -> Table:
     for place, figure_of in (("source", _source_of), ("plan", _plan_of)):
         figures[place] = {(g.period, g.label): figure_of(g) for g in table.groups}
     for group in table.groups:
-        for reason, figure in group.left_out.items():
+        for reason, figure in {**group.left_out, **group.beside}.items():
             figures[reason] = {**figures.get(reason, {}), (group.period, group.label): figure}
     return replace(table, groups=side_by_side(figures))
 

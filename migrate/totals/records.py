@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from migrate.mapping.dates import read_dates, read_datetimes, source_zones
+from migrate.mapping.dates import source_zones
 from migrate.totals.amounts import AMOUNT, read_amounts
 from migrate.totals.declared import Kind, SourceFields
 from migrate.totals.table import NO_DATE
+from migrate.totals.times import is_said, read_certain, read_uncertain
 
 RECORDS_SCHEMA: dict[str, Any] = {
     "who": pl.UInt64,
@@ -22,21 +23,23 @@ RECORDS_SCHEMA: dict[str, Any] = {
     "unreadable": pl.Boolean,
     "period": pl.String,
     "label": pl.String,
+    "undated": pl.Boolean,
 }
 """`who`: the hash of source and id; `place`: the record's in the snapshot from 0; `element`: the
-line's from 1, 0 for the record itself. `period` and `label` are null where they are not asked for."""
+line's from 1, 0 for the record itself. `period` and `label` are null where they are not asked for. `undated`: there is
+a time, and nobody can read it."""
 
-_EPOCHS = {"epoch_s": r"^[0-9]{9,10}$", "epoch_ms": r"^[0-9]{12,13}$"}
 _SPELT = {"revenue": "%Y-%m", "lines": "%Y-%m", "events": "%Y-%m-%d"}
 _LONGEST_EXAMPLE = 40
+_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
 class Asked:
     """How the records of a resource are read.
 
-    `zones`: of naive times, by source. `as_days`: the day stands as written, no zone moves it.
-    `spelling`: how times are spelt that are in no known spelling. `by_period`, `by_label`: whether
+    `zones`: of naive times, by source; `aliases`: other names of sources. `as_days`: the day stands as written, no zone
+    moves it. `spelling`: how the project says that times are spelt. `by_period`, `by_label`: whether
     groups are told apart by them.
     """
 
@@ -45,6 +48,7 @@ class Asked:
     zones: Mapping[str, str]
     as_days: bool = False
     spelling: str | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
     by_period: bool = True
     by_label: bool = True
 
@@ -55,20 +59,25 @@ def identity(source: pl.Expr, id_: pl.Expr) -> pl.Expr:
 
 
 def read_records(frames: Iterable[pl.DataFrame], asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """All records as `RECORDS_SCHEMA`, and a few whose amount cannot be read: `source, id, text`.
+    """All records as `RECORDS_SCHEMA`, and a few whose amount or time cannot be read: `source, id, text, what`.
 
     **Shape**: `frames` have `_source`, `_id`, `_position` and the fields, as text.
     """
     texts = pl.concat([pl.DataFrame(schema=_TEXTS), *(_texts(frame, asked) for frame in frames)])
+    texts = _dated(texts, asked)
     amounts = read_amounts(texts.get_column("text"), texts.get_column("source"))
     found = texts.hstack(amounts)
-    bad = found.filter("unreadable").head(5)
-    examples = bad.select("source", "id", pl.col("text").str.slice(0, _LONGEST_EXAMPLE))
+    examples = pl.concat(
+        found.filter(where).head(_EXAMPLES).select(
+            "source", "id", pl.col(text).str.slice(0, _LONGEST_EXAMPLE).alias("text"), pl.lit(what).alias("what"),
+        )
+        for where, text, what in (("unreadable", "text", "amount"), ("undated", "time", "time"))
+    )  # fmt: skip
     rows = found.select(
         "who", "place",
         pl.int_ranges(1, pl.col("lines") + 1).alias("element") if asked.kind == "lines"
         else pl.lit(0, pl.Int64).alias("element"),
-        "amount", "unreadable", "period", "label",
+        "amount", "unreadable", "period", "label", "undated",
     )  # fmt: skip
     if asked.kind == "lines":
         # a record without lines is no line; exploding would make it one without a number
@@ -85,7 +94,9 @@ _TEXTS = {
     "period": pl.String,
     "label": pl.String,
     "lines": pl.Int64,
+    "time": pl.String,
 }
+"""`time`: only where it could not be read yet."""
 
 
 def _texts(frame: pl.DataFrame, asked: Asked) -> pl.DataFrame:
@@ -107,12 +118,43 @@ def _texts(frame: pl.DataFrame, asked: Asked) -> pl.DataFrame:
         first["list"].alias("list"),
     )
     lines = [count_lines(text) for text in picked.get_column("list")]
+    times = picked.get_column("time").str.strip_chars()
+    zones = _zones(picked, asked)
+    found = read_certain(times, zones, asked.spelling, as_days=asked.as_days)
+    left = found.is_null() & is_said(times)
     return picked.select(
         "who", "place", "source", "id", "text",
-        _periods(picked, asked).alias("period"),
+        _period(found, asked).alias("period"),
         "label",
         pl.Series("lines", lines, dtype=pl.Int64),
+        pl.when(left).then(times).alias("time"),
     )  # fmt: skip
+
+
+def _zones(rows: pl.DataFrame, asked: Asked) -> pl.Series:
+    return source_zones(rows.get_column("source"), asked.zones, asked.aliases)
+
+
+def _period(times: pl.Series, asked: Asked) -> pl.Series:
+    if not asked.by_period:
+        return pl.Series("period", [""], dtype=pl.String).new_from_index(0, len(times))
+    return times.dt.strftime(_SPELT[asked.kind]).fill_null(NO_DATE)
+
+
+def _dated(texts: pl.DataFrame, asked: Asked) -> pl.DataFrame:
+    """The rows with the periods of times that only the others of their source tell, and `undated` where none does."""
+    left = texts.get_column("time").is_not_null()
+    if not left.any():
+        return texts.with_columns(left.alias("undated"))
+    rows = texts.filter(left)
+    zones = _zones(rows, asked)
+    times = read_uncertain(
+        rows.get_column("time"), rows.get_column("source"), zones, as_days=asked.as_days
+    )
+    places = left.arg_true()
+    period = texts.get_column("period").clone().scatter(places, _period(times, asked))
+    undated = left.clone().scatter(places, times.is_null())
+    return texts.with_columns(period, undated.alias("undated"))
 
 
 def _first(frame: pl.DataFrame, names: Sequence[str]) -> pl.Expr:
@@ -130,38 +172,6 @@ def plain_label(text: pl.Expr, kind: Kind) -> pl.Expr:
     trimmed = text.str.strip_chars()
     spelt = trimmed.str.to_lowercase() if kind == "events" else trimmed.str.to_uppercase()
     return pl.when(spelt != "").then(spelt)
-
-
-def _periods(picked: pl.DataFrame, asked: Asked) -> pl.Series:
-    if not asked.by_period or not picked.height:
-        return pl.Series("period", [""], dtype=pl.String).new_from_index(0, picked.height)
-    times = picked.get_column("time")
-    found = _read_times(picked, times, asked, None)
-    for spelling, pattern in _EPOCHS.items():
-        left = found.is_null() & times.str.contains(pattern).fill_null(value=False)
-        found = _filled(found, left, picked, asked, spelling)
-    if asked.spelling is not None and asked.spelling not in _EPOCHS:
-        found = _filled(found, found.is_null() & times.is_not_null(), picked, asked, asked.spelling)
-    return found.dt.strftime(_SPELT[asked.kind]).fill_null(NO_DATE)
-
-
-def _filled(
-    found: pl.Series, left: pl.Series, picked: pl.DataFrame, asked: Asked, spelling: str
-) -> pl.Series:
-    if not left.any():
-        return found
-    places = left.arg_true()
-    rows = picked[places]
-    return found.scatter(places, _read_times(rows, rows.get_column("time"), asked, spelling))
-
-
-def _read_times(
-    rows: pl.DataFrame, times: pl.Series, asked: Asked, spelling: str | None
-) -> pl.Series:
-    if asked.as_days:
-        return read_dates(times, spelling).get_column("value").cast(pl.Datetime("us"))
-    zones = source_zones(rows.get_column("source"), asked.zones)
-    return read_datetimes(times, zones, spelling).get_column("value")
 
 
 def count_lines(text: str | None) -> int:

@@ -32,7 +32,6 @@ class ColumnFacts:
 
     type: str
     fields: tuple[str, ...] = ()
-    format: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,10 +95,12 @@ def rule_of(
     facts: DatasetFacts,
     source_names: Mapping[str, Sequence[str]] | None = None,
     column_names: Mapping[str, str] | None = None,
+    spelling: str | None = None,
 ) -> Rule | None:
     """How a dataset is totalled, None where it holds nothing that is.
 
-    `source_names`: fields of its resource, and `column_names`: columns, that the project names.
+    `source_names`: fields of its resource, and `column_names`: columns, that the project names; `spelling`: how it
+    says that the source's times are spelt.
     """
     fields = fields_of(facts.resource, source_names)
     kind = _kind_of(facts, fields, column_names or {})
@@ -119,7 +120,7 @@ def rule_of(
         facts.dataset, kind, fields, amount, time, label,
         cents=amount is not None and amount.endswith(_IN_CENTS),
         as_days=time is not None and facts.columns[time].type == "date",
-        spelling=facts.columns[time].format if time is not None else None,
+        spelling=spelling,
         resource=facts.resource,
     )  # fmt: skip
 

@@ -26,6 +26,8 @@ LACKING = ("rejected", "waiting", "replaced", "unread")
 went into a record of another amount, or that the mapping never saw."""
 
 REASONS = (*ON_PURPOSE, *LACKING)
+BESIDE = ("kept", "adopted")
+"""Lines that the plan has although their own order is left out on purpose: named beside the plan, and part of it."""
 WORDS = {
     "filtered": "left out by `where`",
     "discarded": "discarded by hand",
@@ -35,6 +37,8 @@ WORDS = {
     "waiting": "waiting for their parent",
     "replaced": "gone into a record of another amount, time or currency",
     "unread": "never seen by the mapping",
+    "kept": "kept, though their order is left out",
+    "adopted": "of an order that is left out, found under another name of its source",
 }
 TITLES: Mapping[Kind, str] = {
     "revenue": "Revenue",
@@ -78,7 +82,7 @@ class Group:
     """One month and currency, or one day and event, in all places.
 
     `left_out`: by reason what of the source is no row of the plan. `target` is None where the
-    target was not read.
+    target was not read. `beside`: by reason what of the plan is there although its order is not.
     """
 
     period: str
@@ -87,6 +91,7 @@ class Group:
     left_out: Mapping[str, Figure] = field(default_factory=dict)
     plan: Figure = Figure()
     target: Figure | None = None
+    beside: Mapping[str, Figure] = field(default_factory=dict)
 
     @property
     def snapshot(self) -> Figure:
@@ -121,17 +126,19 @@ class Group:
 
 @dataclass(frozen=True)
 class Example:
-    """A record whose amount cannot be read. `text` is as sent, cut; never shown without a mask."""
+    """A record whose amount (or time: `what`) cannot be read. `text` is as sent, cut; never shown without a mask."""
 
     source: str
     id: str
     text: str
+    what: str = "amount"
 
 
 @dataclass(frozen=True)
 class Table:
     """One total of one dataset. `by`: what period and label are, fewer where the dataset has no
-    column for them. `examples`: a few records whose amount cannot be read."""
+    column for them. `examples`: a few records whose amount or time cannot be read. `unread_times`: how many records of
+    the source, but for what is left out on purpose, have a time that cannot be read; they stand under no date."""
 
     dataset: str
     kind: Kind
@@ -139,6 +146,7 @@ class Table:
     groups: tuple[Group, ...]
     examples: tuple[Example, ...] = ()
     doubts: tuple[str, ...] = ()
+    unread_times: int = 0
 
     @property
     def equal(self) -> bool:
@@ -169,6 +177,10 @@ class Table:
             },
             _summed(group.plan for group in self.groups),
             _summed(targets) if targets else None,
+            {
+                reason: _summed(group.beside.get(reason, Figure()) for group in self.groups)
+                for reason in BESIDE if any(reason in group.beside for group in self.groups)
+            },
         )  # fmt: skip
 
     @property
@@ -210,6 +222,7 @@ def side_by_side(figures: Mapping[str, Mapping[tuple[str, str], Figure]]) -> tup
             left_out={r: at(r, key) for r in REASONS if at(r, key)},
             plan=at("plan", key),
             target=at("target", key) if has_target else None,
+            beside={r: at(r, key) for r in BESIDE if at(r, key)},
         )
         for key in keys
     )
@@ -230,7 +243,7 @@ def to_frame(table: Table | None) -> pl.DataFrame:
     """The figures of a table, one row each, as a plan keeps them."""
     rows: list[tuple[object, ...]] = []
     for group in table.groups if table else ():
-        places = {"source": group.source, "plan": group.plan, **group.left_out}
+        places = {"source": group.source, "plan": group.plan, **group.left_out, **group.beside}
         rows += [
             (group.period, group.label, place, figure.rows, figure.amount, figure.unreadable)
             for place, figure in places.items()
@@ -258,12 +271,16 @@ def summarise_group(group: Group, kind: Kind) -> dict[str, Any]:
     for place, figure in places.items():
         summary[place] = amount_text(figure.amount) if kind == "revenue" else figure.rows
         summary[f"{place}_rows"] = figure.rows
-    left_out = {
-        reason: {"rows": figure.rows, "amount": amount_text(figure.amount)}
-        for reason, figure in group.left_out.items()
-    }
+    left_out, beside = (
+        {
+            reason: {"rows": figure.rows, "amount": amount_text(figure.amount)}
+            for reason, figure in figures.items()
+        }
+        for figures in (group.left_out, group.beside)
+    )
     return summary | {
         "left_out": left_out,
+        "kept_lines": beside,
         "lacking": amount_text(group.lacking.amount) if kind == "revenue" else group.lacking.rows,
         "lacking_rows": group.lacking.rows,
         "unreadable": group.unreadable,
@@ -280,7 +297,10 @@ def summarise_table(table: Table) -> dict[str, Any]:
         "by": list(table.by),
         "equal": table.equal,
         "unreadable": table.unreadable,
-        "examples": [{"source": e.source, "id": e.id, "text": e.text} for e in table.examples],
+        "unreadable_times": table.unread_times,
+        "examples": [
+            {"source": e.source, "id": e.id, "text": e.text, "what": e.what} for e in table.examples
+        ],
         "doubts": list(table.doubts),
         "all": summarise_group(table.whole, table.kind) | {"equal": table.equal},
         "rows": [summarise_group(group, table.kind) for group in table.groups],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from migrate.config import DatasetTotals, Gates, SourceTotals
+from migrate.errors import ConfigError
 from migrate.mapping.files import read_mappings
 from migrate.plan.open_plan import read_totals
 from migrate.plan.set_aside import DISCARDS
@@ -29,9 +31,9 @@ columns:
 """
 
 
-def sale(number: int | str, **values: str | None) -> dict[str, str | None]:
+def sale(number: int | str, **values: Any) -> dict[str, Any]:
     """A sale of the snapshot."""
-    base = {"source": "shop", "conversionid": f"c{number}", "currency": "eur"}
+    base: dict[str, Any] = {"source": "shop", "conversionid": f"c{number}", "currency": "eur"}
     return {**base, "created": "2024-03-31 23:30:00", **values}
 
 
@@ -67,7 +69,8 @@ def test_both_sides_are_summed_to_the_cent(bench) -> None:
     )  # fmt: skip
     assert (march.equal, march.lacking, march.unreadable) == (False, Figure(1, Decimal(), 1), 1)
     assert no_date.equal
-    assert [example.text for example in table.examples] == ["abc"]
+    assert [(e.what, e.text) for e in table.examples] == [("amount", "abc"), ("time", "tomorrow")]
+    assert table.unread_times == 1
 
 
 def test_a_wrong_field_name_costs_all_the_money_and_says_so(bench) -> None:
@@ -186,3 +189,118 @@ def test_what_a_person_discards_is_a_named_remainder(bench) -> None:
     assert table.whole.left_out == {"discarded": Figure(1, Decimal("5.5"))}
     [gate] = [found for found in plan.document.gates if found.gate == "max_unequal"]
     assert gate.verdict == "ok"
+
+
+LINES = """
+version: 1
+dataset: lines
+resource: sales
+each: items
+key: [line_key]
+lookups:
+  order: {{dataset: orders, source: source, id: {of}, on_orphan: {on_orphan}}}
+columns:
+  line_key:   {{sql: "source || ':' || id || ':' || position", type: text}}
+  order_key:  {{from: order.order_key, type: text}}
+  sku:        {{from: item.sku, type: text}}
+"""
+
+
+def lines_of(bench: Any, on_orphan: str, of: str = "id") -> Group:
+    """The lines of all months of a new plan of orders and lines."""
+    bench.write_mapping("lines", LINES.format(on_orphan=on_orphan, of=of))
+    bench.set("octolis", datasets={**bench.project.octolis.datasets, "lines": "lines-id"})
+    plan = bench.plan(f"plan-{on_orphan}-{len(of)}", datasets=("orders", "lines"))
+    [group] = read_totals(plan)["lines"].groups
+    return group
+
+
+def test_lines_of_an_order_that_is_left_out_are_told_apart(bench) -> None:
+    """Rejected they are left out as their order is; kept they are in the plan, and are named all the same.
+
+    An order of the same number under another name of its source takes the lines of one that is left out.
+    """
+    write_orders(bench, where="where: \"goalid IS NULL OR goalid <> '-1'\"")
+    bench.set("datatrics", source_aliases={"shop-nl": "shop"})
+    line = json.dumps([{"sku": "a"}, {"sku": "b"}])
+    bench.snapshot.resources["sales"].records = [
+        sale(1, total="10", items=line),
+        sale(2, total="5", goalid="-1", items=line),
+        sale(1, total="7", goalid="-1", items=line, source="shop-nl"),
+        sale(3, total="7", goalid="-1", items=line, source="shop-nl"),
+    ]  # fmt: skip
+    kept = lines_of(bench, "keep")
+    assert kept == Group(
+        "", "", Figure(8), {}, Figure(8), None, {"kept": Figure(4), "adopted": Figure(2)}
+    )
+    assert kept.equal
+    rejected = lines_of(bench, "reject")
+    assert rejected == Group(
+        "", "", Figure(8), {"filtered": Figure(4)}, Figure(4), None, {"adopted": Figure(2)}
+    )
+    assert rejected.equal
+    assert lines_of(bench, "reject", "[ref, id]") == rejected
+
+
+def test_a_line_whose_order_is_nowhere_is_missing(bench) -> None:
+    """No one left that order out: it is no decision, and a difference."""
+    write_orders(bench, where="where: \"goalid IS NULL OR goalid <> '-1'\"")
+    bench.snapshot.resources["sales"].records = [
+        sale(1, total="10", items='[{"sku": "a"}]', ref="nowhere"),
+        sale(2, total="10", items='[{"sku": "a"}]', ref="c3"),
+        sale(3, total="5", goalid="-1", items='[{"sku": "a"}]', ref="c1"),
+    ]  # fmt: skip
+    group = lines_of(bench, "reject", "ref")
+    assert group.left_out == {"rejected": Figure(1), "filtered": Figure(1)}
+    assert (group.plan, group.equal) == (Figure(1), False)
+
+
+def times_of(bench: Any, *created: str, more: str = "") -> Table:
+    """The totals of orders made at these times, all of one euro."""
+    text = ORDERS.format(total="total", more="", where="")
+    bench.write_mapping("orders", text.replace("datetime, on", f"datetime, {more}on"))
+    bench.snapshot.resources["sales"].records = [
+        sale(n, total="1", created=time) for n, time in enumerate(created)
+    ]
+    return totals_of(bench)
+
+
+def test_times_are_read_whatever_the_mapping_says(bench) -> None:
+    """A mapping that reads no such time sends orders without one; the source has them in their month."""
+    table = times_of(bench, "25/03/2024", "4 Apr 2024 10:00", "1711929600", "2024.04.05 23:59")
+    assert {group.period: group.source.rows for group in table.groups} == {
+        "2024-03": 1, "2024-04": 3, "no date": 0,
+    }  # fmt: skip
+    assert not table.equal
+    assert table.unread_times == 0
+
+
+@pytest.mark.parametrize(
+    ("others", "periods"),
+    [(["25/03/2024"], {"2024-04"}), (["12/25/2023"], {"2024-03"}), ([], None),
+     (["25/03/2024", "12/25/2023"], None)],
+)  # fmt: skip
+def test_day_and_month_are_never_guessed(
+    bench, others: list[str], periods: set[str] | None
+) -> None:
+    """The third of April or the fourth of March: as the source's other times tell, else nobody can read it."""
+    table = times_of(bench, "03/04/2024", *others, more='format: "%d/%m/%Y", ')
+    held = {group.period for group in table.groups if group.source.rows}
+    assert (table.unread_times, "no date" in held) == ((0, False) if periods else (1, True))
+    assert periods is None or periods <= held
+    assert [(e.what, e.text) for e in table.examples] == (
+        [] if periods else [("time", "03/04/2024")]
+    )
+
+
+def test_the_project_says_how_times_are_spelt(bench) -> None:
+    """Then the third of April it is, and what is no time is none all the same; a wrong format is refused."""
+    bench.set("datatrics", totals={"sales": SourceTotals(time_format="%d/%m/%Y")})
+    table = times_of(bench, "03/04/2024", "soon", "0000-00-00", more='format: "%d/%m/%Y", ')
+    assert {group.period: group.source.rows for group in table.groups} == {
+        "2024-04": 1, "no date": 2,
+    }  # fmt: skip
+    assert (table.equal, table.unread_times) == (True, 1)
+    bench.set("datatrics", totals={"sales": SourceTotals(time_format="%d/%q")})
+    with pytest.raises(ConfigError, match=r"\[datatrics.totals.sales\] time_format"):
+        bench.plan("refused", datasets=("orders",))
