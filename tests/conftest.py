@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import tempfile
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from tests.harness import Project
 
 # What commands tell each other of a key lies in the user's own folder: not in that of whoever runs the tests.
-_STATE = tempfile.TemporaryDirectory(prefix="migrate-state-")
+_STATE = tempfile.TemporaryDirectory(prefix="migrate-state-", ignore_cleanup_errors=True)
 os.environ["XDG_STATE_HOME"] = _STATE.name
+_numbers = itertools.count()
 
 # Where this is set, every command that a test starts would be compiled anew: half of each one's time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -36,6 +38,12 @@ settings.register_profile(
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=SLOW)
 settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress_health_check=SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def _own_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait that one test's service has asked for must not hold back another test, whose service has the same port."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(Path(_STATE.name, str(next(_numbers)))))
 
 
 @pytest.fixture(autouse=True)

@@ -36,9 +36,10 @@ def wait_until(true: Callable[[], object], timeout_s: float = PATIENCE_S) -> Non
         time.sleep(0.01)
 
 
-def from_batch(number: int, kind: str) -> str:
-    """A fault that hits every batch sent to the target from the `number`-th on."""
-    return f"octolis:{kind}@path=*batch,at={'+'.join(map(str, range(number, number + 500)))}"
+def from_batch(number: int, kind: str, *more: str) -> str:
+    """A fault that hits every batch sent to the target from the `number`-th on; `more` keys, such as `applied=1`."""
+    at = "+".join(map(str, range(number, number + 500)))
+    return f"octolis:{kind}@{','.join(('path=*batch', f'at={at}', *more))}"
 
 
 @dataclass
@@ -115,7 +116,9 @@ class Project:
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline, "the moment to kill never came"
+            if time.monotonic() > deadline:
+                process.kill()
+                raise AssertionError(f"the moment to kill never came: {process.communicate()}")
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.communicate()

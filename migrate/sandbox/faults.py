@@ -60,6 +60,7 @@ VALUES = {
     )
 }
 KEYS = ("every", "at", "p", "path", "method", "times", "applied", "body")
+CHOICES = {"applied": ("0", "1"), "body": ("json", "html", "empty")}
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -109,6 +110,9 @@ def parse_fault(text: str) -> Fault:
 def _build(side: str, kind: str, value: str, keys: Mapping[str, str]) -> Fault:
     if kind in VALUES and not VALUES[kind].fullmatch(value):
         raise ValueError(f"{kind} cannot be {value!r}")
+    for key, allowed in CHOICES.items():
+        if key in keys and keys[key] not in allowed:
+            raise ValueError(f"{key} is one of {', '.join(allowed)}, not {keys[key]!r}")
     return Fault(
         side=side,
         kind=kind,

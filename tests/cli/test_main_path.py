@@ -177,8 +177,8 @@ def test_kill_during_load(make_project: MakeProject) -> None:
     assert project.run("extract", "-q").code == 0
     assert project.run("plan", "-q").code == 3
     kills = 0
-    for answered, left in ((2, "stall"), (5, "stall"), (4, "stall@applied=1")):
-        project.set_faults((from_batch(answered + 1, left),))  # so that it cannot end before
+    for answered, left in ((2, ()), (5, ()), (4, ("applied=1",))):
+        project.set_faults((from_batch(answered + 1, "stall", *left),))  # so that it cannot end
         goal = answered_batches(project) + answered
         project.kill_when(lambda goal=goal: answered_batches(project) >= goal, "load", "-q")
         kills += 1

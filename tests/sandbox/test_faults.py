@@ -267,6 +267,8 @@ def test_every_kind_can_be_written() -> None:
         "datatrics:cap-limit",
         "datatrics:500@every=0",
         "datatrics:500@every=x",
+        "octolis:stall@applied=1@path=*batch",
+        "octolis:500@body=xml",
         "datatrics:500@often=1",
         "octolis:partial=x",
         "datatrics:slow=x",
