@@ -17,9 +17,8 @@ from migrate.app.erasure_files import is_bare
 from migrate.errors import MigrateError
 from migrate.names import RESOURCE_NAMES
 from migrate.snapshot.layout import LOCK, MANIFEST
-from migrate.snapshot.page_file import is_page_file, read_page_file
 from migrate.snapshot.reading import SnapshotState, list_snapshots, open_snapshot
-from migrate.snapshot.records import OWN_COLUMNS
+from migrate.snapshot.records import OWN_COLUMNS, is_page_file, read_page_file
 from migrate.workspace import Workspace
 
 IsTheirs = Callable[[pl.DataFrame, str], bool]

@@ -380,7 +380,7 @@ def run_stages(
 
 def refuse_unproven(context: Context, extraction: Extraction) -> None:
     """Raises GateError where an extract is not proven, unless the gate is open."""
-    from migrate.snapshot.advice import advise
+    from migrate.snapshot.layout import advise
 
     unproven = {name: r for name, r in extraction.resources.items() if r.verdict != "proven"}
     if unproven and context.project.gates.require_proven:

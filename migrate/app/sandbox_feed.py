@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from migrate.app.context import Clock
-from migrate.demo.feed import feed
-from migrate.demo.source import SandboxSource
+from migrate.demo.feed import SandboxSource, feed
 from migrate.demo.synthetic import build_synthetic
 from migrate.errors import Interrupted, UsageError
 from migrate.snapshot.layout import MANIFEST

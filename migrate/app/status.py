@@ -19,7 +19,7 @@ from migrate.load.totals import Totals
 from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan, readable_plans
 from migrate.snapshot.reading import SnapshotState, list_snapshots
 from migrate.target.gate import read_points_left
-from migrate.target.shared_windows import windows_file
+from migrate.target.spent import windows_file
 from migrate.verify.ledger_counts import read_books
 from migrate.verify.reconcile import DatasetBooks
 from migrate.workspace import Workspace

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from migrate.errors import Interrupted
 from migrate.plan.open_plan import Plan
 from migrate.target.client import TargetClient
-from migrate.target.shared_windows import windows_file
+from migrate.target.spent import windows_file
 
 if TYPE_CHECKING:
     from migrate.app.context import Context

@@ -27,7 +27,7 @@ from migrate.plan.files import SOURCE, write_frames
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.target.answer import Answer
 from migrate.target.client import TargetClient
-from migrate.target.shared_windows import windows_file
+from migrate.target.spent import windows_file
 from migrate.verify.readback import Pages, Reading, forget_reading, read_pages
 from migrate.verify.rules import read_rules
 from migrate.verify.undo import kinds_of

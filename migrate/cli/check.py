@@ -82,7 +82,7 @@ def describe_finding(app: App, finding: CheckResult) -> dict[str, str | None]:
 
 def lift(context: Context) -> None:
     """Forgets the waits that the service has asked of the project's keys, and says how many."""
-    from migrate.target.shared_windows import fingerprints, lift_waits, windows_file
+    from migrate.target.spent import fingerprints, lift_waits, windows_file
 
     octolis = context.project.octolis
     file = windows_file(octolis.base_url, context.workspace.root)

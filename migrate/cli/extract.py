@@ -84,7 +84,7 @@ def extract(
     """
     from migrate.app.pipeline import run_extract, run_import
     from migrate.report.extract import render_extraction, summarise_extraction
-    from migrate.snapshot.advice import needs_attention
+    from migrate.snapshot.layout import needs_attention
 
     if since and folder:
         raise UsageError(

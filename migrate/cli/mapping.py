@@ -347,7 +347,7 @@ def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping
     from migrate.mapping.trial import try_all
     from migrate.privacy.mask import workspace_masker
     from migrate.report.mapping import Looked
-    from migrate.snapshot.uncolumned import describe_uncolumned
+    from migrate.snapshot.traps import describe_uncolumned
 
     looked, began = Looked(), time.monotonic()
     mask = workspace_masker(project.workspace).mask

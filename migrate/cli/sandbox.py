@@ -180,9 +180,9 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     keys and the limits' speed from there.
     """
     from migrate.privacy.secrets import read_sandbox_keys
+    from migrate.sandbox.declare import parse_readings
     from migrate.sandbox.faults import parse_fault
     from migrate.sandbox.limits import Limits
-    from migrate.sandbox.readings import parse_readings
     from migrate.sandbox.serve import SandboxSettings, serve
 
     home = _read_home(app)

@@ -50,7 +50,7 @@ def follow(app: App, name: str | None, every_s: float) -> None:
     """Shows the load of a plan again and again until it is over, or Ctrl-C; once, where it has not begun."""
     from migrate.app.status import read_load
     from migrate.report.status import render_load_state
-    from migrate.target.shared_windows import fingerprints
+    from migrate.target.spent import fingerprints
     from migrate.workspace import Workspace
 
     project = app.open_project()

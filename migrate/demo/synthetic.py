@@ -11,10 +11,9 @@ from typing import Any
 
 from migrate.demo.catalogue import build_categories, build_items, invent_products
 from migrate.demo.data import Revenue, encode
-from migrate.demo.mailings import build_interactions
 from migrate.demo.orders import CURRENCY, Sale, build_sales
 from migrate.demo.people import invent_people
-from migrate.demo.profiles import build_profiles
+from migrate.demo.profiles import build_interactions, build_profiles
 
 _PEOPLE, _PRODUCTS = 700, 160
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from migrate.load.totals import Totals
-from migrate.target.forecast import forecast
+from migrate.target.budget import forecast
 
 _ENOUGH_REQUESTS = 20
 

@@ -13,8 +13,7 @@ from migrate.config import Webhook
 from migrate.errors import Damaged
 from migrate.plan.open_plan import PLAN_FILE
 from migrate.target.answer import Answer
-from migrate.target.receipt import read_receipt
-from migrate.target.results import AnswerColumns, Reading, SentRecord, read_answer
+from migrate.target.results import AnswerColumns, Reading, SentRecord, read_answer, read_receipt
 from migrate.workspace import sha256_file
 
 _WINDOW_BATCHES = 16

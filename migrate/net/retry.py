@@ -1,8 +1,20 @@
-"""Trying again: jittered back-off inside a budget of time, by Retry-After where the server says so."""
+"""Trying again: jittered back-off inside a budget of time, by Retry-After where the server says so.
+
+`call_with_retries` is for a call that understands its own answer. Where the answer is understood
+only later, the loop stands there, and `Attempts` counts:
+
+    while True:
+        try:
+            return understand(service.ask(wanted))
+        except TransientError as error:
+            attempts.wait_after(error)
+"""
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,8 +23,9 @@ import tenacity
 from migrate.errors import GaveUp, Interrupted
 
 T = TypeVar("T")
-_FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 30.0
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
+_SHORTEST_WAIT_S = 0.05
 
 
 class TransientError(Exception):
@@ -42,11 +55,11 @@ def call_with_retries(
 
     **Raises**: GaveUp when the next try would lie beyond the budget, naming the last reason; Interrupted on `stop`.
     """
-    backoff = tenacity.wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
+    backoff = tenacity.wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)
 
     def wait_s(state: tenacity.RetryCallState) -> float:
-        error = _error_of(state)
-        return backoff(state) + 0.05 if error.wait_s is None else error.wait_s
+        asked_s = _error_of(state).wait_s
+        return backoff(state) + _SHORTEST_WAIT_S if asked_s is None else asked_s
 
     def is_over(state: tenacity.RetryCallState) -> bool:
         allowed_s = budget_s() if callable(budget_s) else budget_s
@@ -57,12 +70,8 @@ def call_with_retries(
     def give_up(state: tenacity.RetryCallState) -> T:
         if stop.is_set():
             raise Interrupted(f"{what}: interrupted")
-        error = _error_of(state)
-        raise GaveUp(
-            f"{what}: gave up after {state.attempt_number} tries in {state.seconds_since_start or 0:.0f} s: "
-            f"{error.reason}{_asked(error)}",
-            hint="nothing is lost: give the same command again when the service is well",
-        ) from None
+        elapsed_s = state.seconds_since_start or 0.0
+        raise _gave_up(what, state.attempt_number, elapsed_s, _error_of(state)) from None
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TransientError),
@@ -82,5 +91,60 @@ def _error_of(state: tenacity.RetryCallState) -> TransientError:
     return error
 
 
-def _asked(error: TransientError) -> str:
-    return "" if error.wait_s is None else f" (the server asked to wait {error.wait_s:.0f} s)"
+def _gave_up(what: str, tries: int, elapsed_s: float, error: TransientError) -> GaveUp:
+    asked = "" if error.wait_s is None else f" (the server asked to wait {error.wait_s:.0f} s)"
+    return GaveUp(
+        f"{what}: gave up after {tries} tries in {elapsed_s:.0f} s: {error.reason}{asked}",
+        hint="nothing is lost: give the same command again when the service is well",
+    )
+
+
+class Attempts:
+    """The tries of one thing, which `what` names in messages. One for each, in one thread.
+
+    **Units**: seconds.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        budget_s: float,
+        stop: threading.Event,
+        note: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._what = what
+        self._budget_s = budget_s
+        self._stop = stop
+        self._note = note
+        self._clock = clock
+        self._began = clock()
+        self.failures = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """The time since the first try began."""
+        return self._clock() - self._began
+
+    def wait_after(self, error: TransientError) -> None:
+        """Counts a failure, and returns when the next try is due; a `stop` that is set ends the wait.
+
+        **Raises**: GaveUp where that would be beyond the budget, with the reason; Interrupted.
+        """
+        self.failures += 1
+        wait_s = error.wait_s
+        if wait_s is None:
+            # Full jitter: clients that were refused together do not come back together.
+            longest_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(self.failures - 1, 16))
+            wait_s = random.uniform(0, longest_s) + _SHORTEST_WAIT_S  # noqa: S311  no secret
+        self._check_stop()
+        if self.elapsed_s + wait_s > self._budget_s:
+            raise _gave_up(self._what, self.failures, self.elapsed_s, error)
+        self._note(f"{self._what}: {error.reason}; trying again in {wait_s:.1f} s")
+        self._stop.wait(wait_s)
+        self._check_stop()
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise Interrupted(f"{self._what}: interrupted")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from migrate.config import Project
 from migrate.plan.document import Forecast, Stretch
-from migrate.target.forecast import forecast
+from migrate.target.budget import forecast
 
 POINTS_A_BATCH = 10
 """Source: Octolis Data API, "Rate limits": a write costs 10 points, a read 1."""

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from migrate.report.terminal import format_duration, render_table
-from migrate.snapshot.advice import advise
-from migrate.snapshot.uncolumned import describe_uncolumned
+from migrate.snapshot.layout import advise
+from migrate.snapshot.traps import describe_uncolumned
 
 if TYPE_CHECKING:
     from migrate.source.extract import Extraction

@@ -14,12 +14,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from migrate.sandbox import wire
-from migrate.sandbox.control import Control
-from migrate.sandbox.exchange import Call, Reply, json_reply
-from migrate.sandbox.faults import LIES, Fault
-from migrate.sandbox.guard import TOKEN_HEADER, is_same, refuse_stranger
-from migrate.sandbox.journal import Entry, mask_query
-from migrate.sandbox.wrong_answers import SPOILERS, early_answer
+from migrate.sandbox.control import Control, Entry, mask_query
+from migrate.sandbox.exchange import TOKEN_HEADER, Call, Reply, is_same, json_reply, refuse_stranger
+from migrate.sandbox.faults import LIES, SPOILERS, Fault, early_answer
 
 LOG = logging.getLogger(__name__)
 PREFIXES = (("datatrics", "/2.0"), ("octolis", "/v1/data"), ("sandbox", "/_sandbox"))

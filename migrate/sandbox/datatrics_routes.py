@@ -22,8 +22,7 @@ from migrate.sandbox.datatrics_shapes import (
     Resource,
     Stored,
 )
-from migrate.sandbox.exchange import Call, Reply, ReplyError, json_reply
-from migrate.sandbox.guard import is_same
+from migrate.sandbox.exchange import Call, Reply, ReplyError, is_same, json_reply
 from migrate.sandbox.raw_json import (
     BrokenJson,
     Members,

@@ -1,4 +1,4 @@
-"""Faults to order: which requests they hit and what they do, deterministic for a seed.
+"""Faults to order: which requests they hit and what they do, deterministic for a seed; and the wrong answers.
 
 A fault is written `SIDE:KIND[=VALUE][@KEY=VALUE,…]`, for example `datatrics:500@every=7`, `octolis:429=2@p=0.1` or
 `datatrics:cap-limit=100`. Keys: `every` (each n-th request), `at` (the n-th; `3+5` for several), `p` (a share),
@@ -12,14 +12,17 @@ a status after a slash (`partial=3/423`); `altered=` a column.
 
 from __future__ import annotations
 
+import gzip
 import random
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from migrate.errors import UsageError
+from migrate.sandbox.exchange import Reply, json_reply
 
 SIDES = ("datatrics", "octolis")
 STATUSES = ("400", "401", "403", "404", "410", "424", "500", "502", "503", "504")
@@ -62,6 +65,10 @@ VALUES = {
 KEYS = ("every", "at", "p", "path", "method", "times", "applied", "body")
 CHOICES = {"applied": ("0", "1"), "body": ("json", "html", "empty")}
 _NONE: Mapping[str, str] = MappingProxyType({})
+HTML = b"<!DOCTYPE html><html><head><title>Service unavailable</title></head><body><h1>Sorry</h1></body></html>"
+HTML_TYPE = "text/html; charset=utf-8"
+BODIES: dict[str, tuple[bytes, str]] = {"html": (HTML, HTML_TYPE), "empty": (b"", "text/plain")}
+PLAIN = {"html200": Reply(200, HTML, HTML_TYPE), "empty200": Reply(200), "204": Reply(204)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +201,51 @@ class FaultBook:
     def fire(self, side: str, method: str, path: str) -> list[Fault]:
         """The faults that hit this request, in the order they were given."""
         return [armed.fault for armed in self._armed if armed.fires(side, method, path)]
+
+
+def early_answer(fault: Fault, wall_s: float) -> Reply | None:
+    """The answer that needs no right one: None where the fault is of another sort."""
+    if fault.kind in STATUSES:
+        return _status(fault)
+    if fault.kind == "429":
+        return replace(_message(429), headers=_retry_after(fault.value, wall_s))
+    if fault.kind == "error200":
+        return replace(_message(500), status=200)
+    if fault.kind == "redirect":
+        return Reply(302, headers=(("Location", fault.value or "http://127.0.0.1:9/elsewhere"),))
+    return PLAIN.get(fault.kind)
+
+
+def _status(fault: Fault) -> Reply:
+    body = BODIES.get(fault.params.get("body", "json"))
+    return _message(int(fault.kind)) if body is None else Reply(int(fault.kind), *body)
+
+
+def _message(status: int) -> Reply:
+    """An error both services' clients can read: it has the fields of either."""
+    text = "Injected fault"
+    return json_reply({"status": status, "message": text, "title": text, "detail": text}, status)
+
+
+def _retry_after(value: str, wall_s: float) -> tuple[tuple[str, str], ...]:
+    if value == "none":
+        return ()
+    if value == "date":
+        return (("Retry-After", formatdate(wall_s + 1, usegmt=True)),)
+    return (("Retry-After", "soon" if value == "garbage" else value or "1"),)
+
+
+def _truncate(reply: Reply) -> Reply:
+    return replace(reply, body=reply.body[: len(reply.body) * 2 // 3])
+
+
+def _compress(reply: Reply) -> Reply:
+    return replace(
+        reply,
+        body=gzip.compress(reply.body, 1),
+        headers=(*reply.headers, ("Content-Encoding", "gzip")),
+    )
+
+
+SPOILERS: dict[str, Callable[[Reply], Reply]] = {"truncated-json": _truncate, "gzip": _compress}
+"""What is done to the right answer before it is sent."""

@@ -16,10 +16,9 @@ from typing import Any
 
 from msgspec import Raw
 
-from migrate.sandbox.declare import DatasetSpec
+from migrate.sandbox.declare import DEFAULT, DatasetSpec, Readings
 from migrate.sandbox.octolis import Dataset, Row
 from migrate.sandbox.raw_json import read_values, write_json
-from migrate.sandbox.readings import DEFAULT, Readings
 
 MAX_PAGE_SIZE = 50000
 SYSTEM_COLUMNS = (

@@ -1,27 +1,32 @@
-"""The Octolis Data API over HTTP: headers, key, points, busy datasets, single and batch requests.
+"""The Octolis Data API over HTTP: headers, key, points, busy datasets, single and batch requests, webhooks.
 
 Source: the Octolis data API collection. Decided here, as it is silent: a missing key is 401, a wrong one 403; a batch
 with refused records is answered 200; a request is charged once its key is known, before anything else is looked at.
+A webhook's request without the right id, key, method or headers is discarded; whether it learns so is not documented,
+here it does.
+
+An answer can be spoilt to order: some records refused, values altered, results that are wrong.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from migrate.sandbox import octolis_lies as lies
+from msgspec import Raw
+
 from migrate.sandbox import octolis_reads as reads
-from migrate.sandbox.exchange import Call, Reply, ReplyError, json_reply
-from migrate.sandbox.guard import is_same
+from migrate.sandbox.declare import DatasetSpec, Readings, WebhookSpec
+from migrate.sandbox.exchange import Call, Reply, ReplyError, is_same, json_reply
 from migrate.sandbox.limits import READ_POINTS, WRITE_POINTS, Limiter
 from migrate.sandbox.octolis import Dataset, Refused, Row, Written, error
 from migrate.sandbox.raw_json import BrokenJson, read_values, write_json
-from migrate.sandbox.readings import Readings
-from migrate.sandbox.webhooks import Webhooks
 
 MAX_BATCH = 500
 ID = "__masterid__"
+Lies = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +182,7 @@ class OctolisService:
         record = self._open_for_writes(call, dataset)
         if not isinstance(record, dict):
             raise refuse(400, "Invalid payload", "The body must be a JSON object")
-        [record] = lies.alter(call.lies, dataset.spec, [record])
+        [record] = alter(call.lies, dataset.spec, [record])
         now_ms = self.now_ms()
         outcome = (
             dataset.upsert(record, now_ms)
@@ -195,14 +200,14 @@ class OctolisService:
             raise refuse(
                 400, "Invalid payload", f"The body must be an array of 1 to {MAX_BATCH} records"
             )
-        records = lies.alter(call.lies, dataset.spec, records)
+        records = alter(call.lies, dataset.spec, records)
         write = _update_one if call.method == "PATCH" else Dataset.upsert
         now_ms = self.now_ms()
         outcomes: list[Written | Refused] = []
         for position, record in enumerate(records):
-            outcomes.append(lies.refuse_some(call.lies, position) or write(dataset, record, now_ms))
+            outcomes.append(refuse_some(call.lies, position) or write(dataset, record, now_ms))
         self._save(dataset, [outcome for outcome in outcomes if isinstance(outcome, Written)])
-        results = lies.spoil_results(
+        results = spoil_results(
             call.lies, [_result(outcome, dataset.spec.readings) for outcome in outcomes]
         )
         if results is None:
@@ -248,3 +253,82 @@ def _check_headers(headers: Mapping[str, str]) -> None:
         raise refuse(400, "Missing header", "The Accept header must be */*")
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise refuse(400, "Missing header", "The Content-Type header must be application/json")
+
+
+def alter(lies: Lies, spec: DatasetSpec, records: list[Any]) -> list[Any]:
+    """The records with one text of each changed, as if the service had stored something else."""
+    if "altered" not in lies:
+        return records
+    keys = {column for key in spec.keys for column in key}
+    names = [c.name for c in spec.columns if c.type == "text" and c.name not in keys]
+    return [
+        _alter_one(record, [lies["altered"]] if lies["altered"] else names) for record in records
+    ]
+
+
+def _alter_one(record: Any, names: list[str]) -> Any:
+    found = next(
+        (n for n in names if isinstance(record, dict) and isinstance(record.get(n), str)), None
+    )
+    return record if found is None else {**record, found: record[found] + "?"}
+
+
+def refuse_some(lies: Lies, position: int) -> Refused | None:
+    """A refusal for every fifth record (or the n-th asked for), with a status that should pass by itself."""
+    if "partial" not in lies:
+        return None
+    every, _, status = lies["partial"].partition("/")
+    if (position + 1) % int(every or 5):
+        return None
+    return Refused(
+        error("Record not written", "Something went wrong, please retry", int(status or 500))
+    )
+
+
+def spoil_results(lies: Lies, results: list[bytes]) -> list[bytes] | None:
+    """The results too few, in another order, or not at all."""
+    if "null-results" in lies:
+        return None
+    if "short-results" in lies:
+        return results[: -int(lies["short-results"] or 1)]
+    if "shuffle-results" in lies:
+        results = list(results)
+        random.Random(len(results)).shuffle(results)  # noqa: S311 - an order, not a secret
+    return results
+
+
+class Webhooks:
+    """Keeps what was received; with nothing declared any id takes POST and PUT."""
+
+    def __init__(
+        self, declared: tuple[WebhookSpec, ...], save: Callable[[str, bytes], None]
+    ) -> None:
+        self._declared = {hook.id: hook for hook in declared}
+        self._save = save
+        self.received: list[tuple[str, bytes]] = []
+
+    def receive(self, call: Call, webhook_id: str) -> Reply:
+        """The answer to a request; the body is kept if it fits what is declared."""
+        hook = self._declared.get(webhook_id) if self._declared else WebhookSpec(webhook_id)
+        if hook is None:
+            raise _refuse(404, "No such webhook")
+        if call.method not in hook.methods:
+            raise _refuse(405, f"This webhook takes {', '.join(hook.methods)}")
+        missing = [name for name, value in hook.headers.items() if call.headers.get(name) != value]
+        if missing:
+            raise _refuse(403, f"A header that must be sent is missing: {missing[0]}")
+        try:
+            read_values(call.body)
+        except BrokenJson:
+            raise _refuse(400, "The body is not valid JSON") from None
+        self._save(webhook_id, call.body)
+        self.received.append((webhook_id, call.body))
+        return json_reply({"status": "received"})
+
+    def listing(self) -> list[dict[str, object]]:
+        """All that was received, oldest first."""
+        return [{"id": webhook_id, "body": Raw(body)} for webhook_id, body in self.received]
+
+
+def _refuse(status: int, detail: str) -> ReplyError:
+    return ReplyError(json_reply(error("Webhook request discarded", detail, status), status))

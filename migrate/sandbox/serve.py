@@ -19,17 +19,14 @@ import uvicorn
 
 from migrate.errors import UsageError
 from migrate.sandbox.app import Clocks, SandboxApp
-from migrate.sandbox.control import Control
+from migrate.sandbox.control import Control, Journal
 from migrate.sandbox.datatrics_routes import DatatricsService
-from migrate.sandbox.declare import Account, declare, with_copies
+from migrate.sandbox.declare import Account, Readings, declare, with_copies
 from migrate.sandbox.faults import Fault, FaultBook
-from migrate.sandbox.journal import Journal
 from migrate.sandbox.limits import Limiter, Limits
 from migrate.sandbox.octolis import Dataset
-from migrate.sandbox.octolis_routes import OctolisService, Outside
-from migrate.sandbox.readings import Readings
+from migrate.sandbox.octolis_routes import OctolisService, Outside, Webhooks
 from migrate.sandbox.store import Store
-from migrate.sandbox.webhooks import Webhooks
 from migrate.sandbox.wire import TrackedProtocol
 
 START_POLL_S = 0.005

@@ -3,20 +3,25 @@
 `RESOURCE/vanished.ndjson`: records that the source no longer had when the reading was done, one a
 line; so `migrate extract --from-files` takes them where somebody wants them.
 `RESOURCE/damaged.parquet`: records with bytes that are no UTF-8, as received, in `_received`.
+`RESOURCE/doubles.parquet`: versions that were left out because another one of the same record was
+kept, one row a version that differs from it: `_source`, `_id`, `_page`, `_raw`, `kept_page`, and
+`by_time`: the kept one says that it is newer, else it is in the later place.
 `unread/RESOURCE-PLACE.bin`: what came in the place of a record that could not be read.
 """
 
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from migrate import parquet
-from migrate.snapshot.layout import DAMAGED, UNREAD, VANISHED, disk_errors
+from migrate.snapshot.layout import DAMAGED, DOUBLES, UNREAD, VANISHED, disk_errors
 from migrate.snapshot.spool import PageEntry, Spool
+from migrate.snapshot.survey import ChangedDuplicate
 from migrate.workspace import FileEntry, entry_of, write_bytes
 
 LeftOut = Mapping[int, Sequence[int]]
@@ -79,3 +84,31 @@ def _remove_what_is_there(spool: Spool, kept: Collection[str]) -> None:
         for path in (root / UNREAD).glob(f"{spool.folder.name}-*.bin"):
             if path.relative_to(root).as_posix() not in kept:
                 path.unlink()
+
+
+def write_doubles(spool: Spool, changed: Sequence[ChangedDuplicate], root: Path) -> list[FileEntry]:
+    """The file, written, as the manifest in `root` lists it; none where there are no such versions."""
+    path = spool.folder / DOUBLES
+    if not changed:
+        path.unlink(missing_ok=True)
+        return []
+    frame = _versions(spool, changed)
+    buffer = io.BytesIO()
+    parquet.write(frame, buffer, compression="zstd", statistics=False)
+    with disk_errors(path, buffer.getbuffer().nbytes):
+        write_bytes(path, buffer.getvalue())
+    return [entry_of(path, root, frame.height)]
+
+
+def _versions(spool: Spool, changed: Sequence[ChangedDuplicate]) -> pl.DataFrame:
+    by_page: dict[int, list[ChangedDuplicate]] = defaultdict(list)
+    for one in changed:
+        by_page[one.page].append(one)
+    frames = []
+    for entry in spool.stored():
+        ones = by_page.get(entry.number, [])
+        if ones:
+            records = spool.read(entry).rows([one.row for one in ones]).frame()
+            kept = pl.Series("kept_page", [one.kept_page for one in ones], dtype=pl.Int64)
+            frames.append(records.with_columns(kept, by_time=pl.Series([o.by_time for o in ones])))
+    return pl.concat(frames)

@@ -10,8 +10,14 @@ import polars as pl
 from migrate.snapshot.columns import SnapshotColumn
 from migrate.snapshot.literals import RecordFields
 from migrate.snapshot.reading import Snapshot, SnapshotResource
-from migrate.snapshot.traps import HEXADECIMAL, TRAP_COUNTS, Trap, find_spellings, find_traps
-from migrate.snapshot.uncolumned import find_uncolumned
+from migrate.snapshot.traps import (
+    HEXADECIMAL,
+    TRAP_COUNTS,
+    Trap,
+    find_spellings,
+    find_traps,
+    find_uncolumned,
+)
 
 TYPES = ("text", "integer", "decimal", "boolean", "object", "list", "other")
 EXACT_DISTINCT_ROWS = 200_000

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from migrate.moments import is_later
 from migrate.snapshot.records import IdentityFields, pick_fields
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.snapshot.versions import is_newer
 
 _HASHES = {"identity": pl.UInt64, "content": pl.UInt64, "entry": pl.Int32, "row": pl.Int32}
 Identity = tuple[str | None, str]
@@ -166,7 +166,7 @@ def _newest(spool: Spool, fields: IdentityFields, rows: pl.DataFrame) -> list[St
         identity = (stray.source, stray.id)
         best = found.get(identity)
         # Where it cannot be told, the later reading counts, and later ones come later here.
-        if best is None or is_newer(best.updated, stray.updated) is not True:
+        if best is None or is_later(best.updated, stray.updated) is not True:
             found[identity] = stray
     return [*found.values(), *nameless]
 
@@ -203,6 +203,6 @@ def _newer_than_delivered(
         rows = [row for row, name in enumerate(zip(sources, ids, strict=True)) if name in wanted]
         for delivered in _read_strays(spool, fields, entry, rows) if rows else ():
             stray = wanted[delivered.source, delivered.id]
-            if is_newer(stray.updated, delivered.updated):
+            if is_later(stray.updated, delivered.updated):
                 found.append((stray, delivered.at))
     return found

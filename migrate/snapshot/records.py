@@ -2,6 +2,9 @@
 
 Identity and columns are read from the JSON text itself, so that no number passes through a float and nothing is lost
 that a type would not hold. What cannot be read as an object keeps its text in `_raw` and has no fields.
+
+A page's file holds them packed: who they are of first, since identities are wanted alone, and then
+the records. The length of the first is in its first eight bytes.
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
+import zstandard
 
 from migrate.snapshot.alike import alike_values
 from migrate.snapshot.columns import MAX_COLUMNS
@@ -26,6 +31,10 @@ _NOTHING = msgspec.Raw(b"")
 # More names of fields than this are not kept apart; from then on no new field gets a column.
 _REMEMBERED_NAMES = 10_000
 _SOURCE_AT = {False: attrgetter("source"), True: attrgetter("source.source")}
+PAGE = ".page"
+_LENGTH_BYTES = 8
+_NAMES = msgspec.msgpack.Decoder(tuple[list[str | None], list[str | None]])
+_ITEMS = msgspec.msgpack.Decoder(list[bytes])
 
 
 @dataclass(frozen=True)
@@ -237,3 +246,54 @@ def _first_filled(columns: Sequence[Sequence[str | None]], rows: int) -> list[st
     return [
         next((value for value in values if value), None) for values in zip(*columns, strict=True)
     ] or [None] * rows
+
+
+def pack_page(records: Identified) -> bytes:
+    """What the file holds."""
+    packer = zstandard.ZstdCompressor(level=1)
+    names = packer.compress(msgspec.msgpack.encode((records.sources, records.ids)))
+    length = len(names).to_bytes(_LENGTH_BYTES, "big")
+    return length + names + packer.compress(msgspec.msgpack.encode(records.items))
+
+
+def unpack_names(data: bytes) -> tuple[list[str | None], list[str | None]]:
+    """The sources and the ids in a page's file."""
+    return _NAMES.decode(_unpack(data[_LENGTH_BYTES : _end_of_names(data)]))
+
+
+def unpack_items(data: bytes) -> list[bytes]:
+    """The records in a page's file."""
+    return _ITEMS.decode(_unpack(data[_end_of_names(data) :]))
+
+
+def is_page_file(path: Path) -> bool:
+    """Whether a file in the folder of pages holds a page's records, whole or not."""
+    return path.suffix == PAGE
+
+
+def read_page_file(path: Path) -> Identified | None:
+    """The records in a page's file, whatever the journal says of it; None where it is not whole."""
+    try:
+        data = path.read_bytes()
+        sources, ids = unpack_names(data)
+        items = unpack_items(data)
+        is_whole = len(sources) == len(ids) == len(items) and all(map(_is_utf8, items))
+    except (OSError, ValueError, MemoryError, msgspec.MsgspecError, zstandard.ZstdError):
+        return None
+    return Identified([0] * len(items), sources, ids, items) if is_whole else None
+
+
+def _end_of_names(data: bytes) -> int:
+    return _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "big")
+
+
+def _unpack(data: bytes) -> bytes:
+    return zstandard.ZstdDecompressor().decompress(data)
+
+
+def _is_utf8(item: bytes) -> bool:
+    try:
+        item.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

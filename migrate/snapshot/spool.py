@@ -16,8 +16,7 @@ from pathlib import Path
 import msgspec
 
 from migrate.snapshot.layout import UNREAD, disk_errors
-from migrate.snapshot.page_file import PAGE, pack_page, unpack_items, unpack_names
-from migrate.snapshot.records import Identified
+from migrate.snapshot.records import PAGE, Identified, pack_page, unpack_items, unpack_names
 from migrate.workspace import sha256_bytes
 
 _JOURNAL = "journal.jsonl"

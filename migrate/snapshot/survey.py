@@ -10,11 +10,10 @@ from typing import IO
 
 import polars as pl
 
-from migrate.moments import read_moments
+from migrate.moments import is_later, read_moments
 from migrate.snapshot.layout import disk_errors
 from migrate.snapshot.records import IdentityFields, pick_fields
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.snapshot.versions import is_newer
 from migrate.workspace import sha256_bytes
 
 _PAGES_AT_ONCE = 50
@@ -133,7 +132,7 @@ def _compare(
                 continue
             left_out.setdefault(copy.page, []).append(copy.row)
             if copy.content != kept.content:
-                by_time = is_newer(kept.updated, copy.updated) is True
+                by_time = is_later(kept.updated, copy.updated) is True
                 changed.append(ChangedDuplicate(copy.page, copy.row, kept.page, kept.row, by_time))
     duplicates = sum(len(group) - 1 for group in groups.values())
     return DuplicateSurvey(received, without_id, duplicates, left_out, changed)
@@ -143,7 +142,7 @@ def _newest(group: Sequence[_Copy]) -> _Copy:
     """The copy that none is newer than; of several such the one in the last place."""
     candidates: list[_Copy] = []
     for copy in group:
-        if any(is_newer(other.updated, copy.updated) for other in candidates):
+        if any(is_later(other.updated, copy.updated) for other in candidates):
             continue
         # What says the same, or no time at all, is told apart by nothing but its place.
         candidates = [other for other in candidates if not _gives_way(other, copy)]
@@ -154,7 +153,7 @@ def _newest(group: Sequence[_Copy]) -> _Copy:
 def _gives_way(other: _Copy, copy: _Copy) -> bool:
     neither_is_a_time = not (read_moments(other.updated) or read_moments(copy.updated))
     is_same = other.updated == copy.updated or neither_is_a_time
-    return is_same or is_newer(copy.updated, other.updated) is True
+    return is_same or is_later(copy.updated, other.updated) is True
 
 
 def _hashes(spool: Spool, entries: Sequence[PageEntry]) -> pl.Series:

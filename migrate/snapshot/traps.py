@@ -1,5 +1,7 @@
 """Traps in the records themselves: things that make a naive mapping lose or bend data, recognised by their values.
 
+What has no column of its own is told among them: whoever names it still reads it.
+
 **Source**: what the shop plug-ins and the documents are known to send; each trap says what to do about it.
 """
 
@@ -12,6 +14,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from migrate.language.number_style import EVIDENCE, advise_style
+from migrate.snapshot.columns import MAX_COLUMNS, MAX_DEPTH
+from migrate.snapshot.layout import ResourceResult
 
 HEXADECIMAL = "hexadecimal texts"
 INT32_MAX = 2_147_483_647
@@ -30,6 +34,27 @@ TRAP_COUNTS: Mapping[str, pl.Expr] = {
     "long fraction": _LITERAL.str.contains(r"^-?\d+\.\d{7,}").sum(),
 }
 """How often each sign of a trap stands in a field, as expressions over `literal` and `value`."""
+
+_WORDS = {
+    "cart": (
+        "goal -1 marks a cart, not an order",
+        "leave carts out with `where`, or revenue is inflated",
+    ),
+    "zero date": ("0000-00-00 for no date", "choose `on_invalid: omit`, or the rows are rejected"),
+    "sync state": (
+        "the state of a shop plug-in's synchronisation",
+        "put it under `ignore`: it is no customer's status",
+    ),
+    "beyond int32": (
+        "whole numbers beyond 2,147,483,647",
+        "map it as text: an integer column refuses them",
+    ),
+    "long fraction": (
+        "fractions of more than six digits",
+        "map it as text, or accept that a float column rounds them",
+    ),
+}
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -72,27 +97,6 @@ def _of_field(resource: str, name: str, row: Mapping[str, int]) -> Trap | None:
         return None
     what, advice = _WORDS[name]
     return Trap(name, field, count, what, advice)
-
-
-_WORDS = {
-    "cart": (
-        "goal -1 marks a cart, not an order",
-        "leave carts out with `where`, or revenue is inflated",
-    ),
-    "zero date": ("0000-00-00 for no date", "choose `on_invalid: omit`, or the rows are rejected"),
-    "sync state": (
-        "the state of a shop plug-in's synchronisation",
-        "put it under `ignore`: it is no customer's status",
-    ),
-    "beyond int32": (
-        "whole numbers beyond 2,147,483,647",
-        "map it as text: an integer column refuses them",
-    ),
-    "long fraction": (
-        "fractions of more than six digits",
-        "map it as text, or accept that a float column rounds them",
-    ),
-}
 
 
 def _number_style(row: Mapping[str, int]) -> list[Trap]:
@@ -196,3 +200,42 @@ def _foreign_keys(resource: str, by_field: pl.DataFrame, rows: int) -> list[Trap
             "take it from both: `from: [profileid, profile_id]`",
         )
     ]
+
+
+def find_uncolumned(result: ResourceResult) -> list[Trap]:
+    """Objects that stay one column, fields too many for columns, and fields that share a name."""
+    found = [_folded(name, keys) for name, keys in result.folded.items()]
+    if result.unlisted_fields:
+        what = (
+            f"at least {result.unlisted_fields:,} fields have no column: there are more than "
+            f"{MAX_COLUMNS:,}"
+        )
+        advice = "a mapping that names one reads it from the record all the same"
+        found.append(Trap("no column", None, result.unlisted_fields, what, advice))
+    return [*found, *_shared(result.shared_names)]
+
+
+def describe_uncolumned(result: ResourceResult) -> list[str]:
+    """The same, a sentence each."""
+    found = find_uncolumned(result)
+    return [f"{f'{one.field}: ' if one.field else ''}{one.what}; {one.advice}" for one in found]
+
+
+def _folded(name: str, keys: int) -> Trap:
+    if not keys:
+        what = f"nested deeper than {MAX_DEPTH} levels: what is inside has no columns"
+        return Trap("nested deep", name, 1, what, f"a mapping may name it, as `{name}.FIELD`")
+    what = f"an object with ids for keys, at least {keys:,} different ones: one column of JSON"
+    advice = f"take its elements with `each: {name}`, or one of them as `{name}.KEY`"
+    return Trap("ids for keys", name, keys, what, advice)
+
+
+def _shared(names: list[str]) -> list[Trap]:
+    if not names:
+        return []
+    shown = ", ".join(names[:_SHOWN])
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    stand = "name stands" if len(names) == 1 else "names stand"
+    what = f"{len(names):,} {stand} for two fields of one record: {shown}{more}"
+    advice = "one has a dot in its name, the other is inside an object; the column holds the first"
+    return [Trap("two of one name", None, len(names), what, advice)]

@@ -19,9 +19,8 @@ from pathlib import Path
 from migrate import __version__
 from migrate.errors import Interrupted
 from migrate.progress import Progress
-from migrate.snapshot.beside import write_beside
+from migrate.snapshot.beside import write_beside, write_doubles
 from migrate.snapshot.delta import DeltaComparison, write_states
-from migrate.snapshot.doubles import write_doubles
 from migrate.snapshot.layout import (
     FORMAT,
     Begun,

@@ -11,9 +11,8 @@ from itertools import cycle
 from typing import Literal
 
 from migrate.errors import GaveUp, Refused
-from migrate.net.retry import TransientError
+from migrate.net.retry import Attempts, TransientError
 from migrate.snapshot.spool import NoAnswerFrom, PageEntry, Spool, Unread
-from migrate.source.attempts import Attempts
 from migrate.source.bisect import (
     BadPlace,
     Bisected,
@@ -22,9 +21,14 @@ from migrate.source.bisect import (
     PieceFailsError,
     bisect_page,
 )
-from migrate.source.bounds import why_beyond_bounds
 from migrate.source.client import BadAnswerError, ListService, Wanted
-from migrate.source.page import DamagedTextError, Page, read_damaged_page, read_page
+from migrate.source.page import (
+    DamagedTextError,
+    Page,
+    read_damaged_page,
+    read_page,
+    why_beyond_bounds,
+)
 from migrate.source.resources import Resource
 from migrate.source.work import Failed, PageDone, PageTask, store_page
 from migrate.source.worker_pool import WorkerPool

@@ -14,8 +14,7 @@ import polars as pl
 from migrate import __version__
 from migrate.errors import Interrupted, UsageError
 from migrate.progress import Progress
-from migrate.snapshot.beside import write_beside
-from migrate.snapshot.doubles import write_doubles
+from migrate.snapshot.beside import write_beside, write_doubles
 from migrate.snapshot.layout import FORMAT, Begun, Expectation, SavedFile, SealedResource
 from migrate.snapshot.spool import Spool
 from migrate.snapshot.survey import survey

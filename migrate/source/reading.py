@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from migrate.moments import is_later
 from migrate.snapshot.readings import (
     StoredRow,
     Stray,
@@ -28,15 +29,8 @@ from migrate.snapshot.readings import (
 from migrate.snapshot.records import IdentityFields
 from migrate.snapshot.spool import AskedAs, PageEntry
 from migrate.snapshot.survey import DuplicateSurvey, survey
-from migrate.snapshot.versions import is_newer
 from migrate.source.fetch import NothingAnswers, PageSize
 from migrate.source.missing import Found, ask_alone, page_of
-from migrate.source.next_reading import (
-    MOST_READINGS,
-    Seen,
-    change_of_totals,
-    next_first_page,
-)
 from migrate.source.page_tails import (
     NO_TAILS,
     SourceChange,
@@ -48,7 +42,13 @@ from migrate.source.page_tails import (
 from migrate.source.paging import Paging
 from migrate.source.read_pages import ListContext, look_of, read_pages
 from migrate.source.resources import CREATED
-from migrate.source.verdict import Observation
+from migrate.source.verdict import (
+    MOST_READINGS,
+    Observation,
+    Seen,
+    change_of_totals,
+    next_first_page,
+)
 
 LARGEST_PAGE_BYTES = 8_000_000
 """How much is asked for at once where many pages lose some records."""
@@ -382,7 +382,7 @@ class _Reader:
         chosen = []
         for row, (stray, updated) in enumerate(zip(found.there, moments, strict=True)):
             # Where it cannot be told which is newer, the later answer counts.
-            is_older = is_newer(updated, stray.updated) is False
+            is_older = is_later(updated, stray.updated) is False
             at = stray.at if is_older else StoredRow(number, row)
             chosen.append(replace(stray, at=at))
         return chosen

@@ -11,12 +11,12 @@ from migrate.snapshot.layout import ResourceResult, UnreadRecord
 from migrate.snapshot.parts import (
     PartDone,
     PartTask,
+    Syncing,
     plan_alignment,
     plan_parts,
     remove_other_parts,
 )
 from migrate.snapshot.spool import Spool
-from migrate.snapshot.syncing import Syncing
 from migrate.source.early import EarlyParts
 from migrate.source.reading import ListReading
 from migrate.source.verdict import judge

@@ -12,8 +12,13 @@ from migrate.net.retry import TransientError
 from migrate.snapshot.parts import AlignTask, PartDone, PartTask, align_part, write_part
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool, Unread
-from migrate.source.bounds import take_within_bounds
-from migrate.source.page import DamagedTextError, Page, read_damaged_page, read_page
+from migrate.source.page import (
+    DamagedTextError,
+    Page,
+    read_damaged_page,
+    read_page,
+    take_within_bounds,
+)
 
 
 class PageTask(msgspec.Struct, frozen=True, tag=True):

@@ -1,9 +1,12 @@
-"""What one request came to, before anybody judges it."""
+"""What one request came to, before anybody judges it.
+
+A service's words are kept without what it was sent: an error may repeat a record's values, and those are personal.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -12,13 +15,14 @@ import msgspec
 
 from migrate.errors import Refused
 from migrate.net.http import parse_date
-from migrate.target.echo import without_echo
 
 _FINAL = frozenset({401, 403, 404, 405, 406, 410, 415})
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
 _UNSAFE = re.compile(
     r"[^\x20-\x7e\u00a0-\u024f\u0370-\u1fff\u2010-\u2027\u2030-\u205e\u20a0-\ud7ff\uf900-\ufefe]"
 )
+GONE = "…"
+_SHORTEST = 3
 
 
 @dataclass(frozen=True)
@@ -119,3 +123,37 @@ def _hint(status: int, *, is_webhook: bool) -> str:
     if 300 <= status < 400:
         return "redirects are not followed, so that the key stays with its host; write the final address as base_url"
     return "check base_url under [octolis] in migrate.toml; this looks like another service"
+
+
+def without_echo(words: str, sent: bytes) -> str:
+    """`words` with each value of `sent` that stands in them as a word or as several replaced by `…`.
+
+    `sent` is the JSON of a request. Names of members stay, since they tell what is wrong; so do values of one or two
+    characters, since they tell nobody apart.
+    """
+    if not words or not sent:
+        return words
+    try:
+        value = msgspec.json.decode(sent)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return words
+    low = words.lower()
+    echoed = {text for text in _texts(value) if len(text) >= _SHORTEST and text.lower() in low}
+    if not echoed:
+        return words
+    # The longest first, so that no part of a value stays.
+    pattern = "|".join(re.escape(text) for text in sorted(echoed, key=len, reverse=True))
+    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", GONE, words, flags=re.IGNORECASE)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str):
+        yield value.strip()
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)

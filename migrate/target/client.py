@@ -35,7 +35,7 @@ from migrate.target.reads import (
     read_raw_one,
 )
 from migrate.target.results import RawRecord
-from migrate.target.shared_windows import fingerprints
+from migrate.target.spent import fingerprints
 
 T = TypeVar("T")
 PAGE_ROWS = 50_000

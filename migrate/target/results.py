@@ -1,9 +1,14 @@
-"""What the answer to a batch means, record by record. Pure.
+"""What the answer to a batch means, record by record; and what a webhook's receipt means. Pure.
 
 An answer lists one result per record, by position and without an index, so a result is believed only where the list is
 as long as the batch and each written record carries the key that was sent at its place. Everything else is `Unclear`.
 
-**Source**: Octolis Data API, "Batch Upsert records", "Errors"; what they leave open is read the cautious way.
+A webhook takes any JSON and says nothing of single records: an answer of 2xx is a receipt and no proof, since what does
+not fit the webhook's settings is discarded, and nothing can be read back. So a batch without an answer that is sent
+again may have arrived twice.
+
+**Source**: Octolis Data API, "Batch Upsert records", "Errors", "Webhooks Data API"; what they leave open is read the
+cautious way.
 """
 
 from __future__ import annotations
@@ -17,8 +22,7 @@ from typing import TypeVar
 import msgspec
 
 from migrate.names import ALL_MASTERIDS, MASTERID, PASSING_STATUSES
-from migrate.target.answer import Answer, clean_text, error_title, status_text
-from migrate.target.echo import without_echo
+from migrate.target.answer import Answer, clean_text, error_title, status_text, without_echo
 from migrate.target.values import fold_text, is_same_value
 
 BUSY = 423
@@ -383,3 +387,14 @@ def _parsed(raw: msgspec.Raw | None, kind: type[T]) -> T | None:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def read_receipt(answer: Answer, sent: Sequence[SentRecord]) -> Reading:
+    """What became of each record of a batch as far as a webhook tells: its verdict has no masterid."""
+    if answer.status == 0:
+        return Transient(answer.reason)
+    if answer.is_final:
+        return Fatal(answer.status)
+    if 200 <= answer.status < 300:
+        return Results(tuple(Written(record, masterid="") for record in sent))
+    return read_status(answer, answer.status)

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.sandbox.declare import Column, DatasetSpec
+from migrate.sandbox.declare import Column, DatasetSpec, Readings
 from migrate.sandbox.octolis import Dataset, Refused, Written, decode
 from migrate.sandbox.raw_json import read_values
-from migrate.sandbox.readings import Readings
 
 COLUMNS = (
     Column("key"),

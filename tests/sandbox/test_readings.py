@@ -18,7 +18,7 @@ from migrate.cli.app import utc_now
 from migrate.config import load_project
 from migrate.errors import UsageError
 from migrate.progress import Silence
-from migrate.sandbox.readings import CHOICES, parse_readings
+from migrate.sandbox.declare import CHOICES, parse_readings
 from migrate.sandbox.serve import Sandbox, SandboxSettings
 from migrate.source.extract import Extraction
 from migrate.workspace import Workspace

@@ -15,11 +15,11 @@ from typing import Any
 import polars as pl
 
 from migrate.errors import Refused
+from migrate.net.retry import Attempts
 from migrate.progress import Silence
 from migrate.snapshot.beside import damaged_records
 from migrate.snapshot.layout import ResourceResult
 from migrate.snapshot.spool import Spool
-from migrate.source.attempts import Attempts
 from migrate.source.client import BadAnswerError, Wanted
 from migrate.source.fetch import PageFetcher
 from migrate.source.read_pages import ListContext

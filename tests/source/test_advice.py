@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from migrate.cli.main import main
 from migrate.errors import WorkspaceError
 from migrate.report.extract import render_extraction, summarise_extraction
-from migrate.snapshot.advice import advise, needs_attention
-from migrate.snapshot.layout import ResourceResult, UnreadRecord
+from migrate.snapshot.layout import ResourceResult, UnreadRecord, advise, needs_attention
 from migrate.snapshot.reading import newest_whole
 from migrate.source.extract import Extraction
 from migrate.source.since import resolve_since

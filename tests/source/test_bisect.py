@@ -191,7 +191,7 @@ def failing_records(
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter waits."""
-    monkeypatch.setattr("migrate.source.attempts.FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr("migrate.net.retry.FIRST_WAIT_S", 0.02)
 
 
 def test_a_bad_record_in_a_snapshot(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from migrate.source.pacer import Pacer
+from migrate.source.client import Pacer
 from tests.harness import wait_until
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from migrate.source.bisect import MOST_TO_ASK_ONE_BY_ONE
 from migrate.source.fetch import NothingAnswers
-from migrate.source.next_reading import MOST_READINGS
+from migrate.source.verdict import MOST_READINGS
 from tests.source.list_model import Act, ListModel, ModelReading, Record, profiles, read_model
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.target.forecast import forecast
+from migrate.target.budget import forecast
 
 
 @pytest.mark.parametrize(

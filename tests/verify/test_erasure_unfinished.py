@@ -23,7 +23,7 @@ from migrate.progress import Silence
 from migrate.project import start_project
 from migrate.report.purge import exit_code_of
 from migrate.snapshot.layout import LOCK
-from migrate.snapshot.page_file import read_page_file
+from migrate.snapshot.records import read_page_file
 from migrate.source.import_files import ImportRequest, import_files
 from migrate.source.resources import RESOURCES
 from migrate.verify.purge import personal_files

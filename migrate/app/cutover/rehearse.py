@@ -24,7 +24,7 @@ from migrate.app.rehearsal import SandboxProcess, sandbox_process
 from migrate.app.rehearsal_memory import forecast_need, refuse_too_large
 from migrate.config import Gates, Project
 from migrate.demo.drift import Drift, DriftFields, Row, Shares, make_drift, pick_fields
-from migrate.demo.source import SandboxSource
+from migrate.demo.feed import SandboxSource
 from migrate.errors import Interrupted
 from migrate.mapping.fields import sql_names
 from migrate.mapping.files import read_mappings

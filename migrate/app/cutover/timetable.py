@@ -16,7 +16,7 @@ from migrate.hours import DailyHours, SendingHours
 from migrate.names import BATCH_ROWS
 from migrate.plan.cost import forecast_cost
 from migrate.source.page_tails import count_tails
-from migrate.target.forecast import forecast
+from migrate.target.budget import forecast
 
 if TYPE_CHECKING:
     from migrate.config import Datatrics, Project

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from migrate.source.bounds import (
+from migrate.source.page import (
     MAX_DIGITS,
     MAX_NESTING,
     MAX_RECORD_BYTES,
+    Page,
     take_within_bounds,
     why_beyond_bounds,
 )
-from migrate.source.page import Page
 
 from .test_files import answer, ids, take, write
 

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.target.echo import GONE, without_echo
+from migrate.target.answer import GONE, without_echo
 
 RECORD = {
     "email": "jan@example.com",

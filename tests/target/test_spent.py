@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from migrate.target.budget import Budget, Grant
 from migrate.target.gate import Gate, read_points_left
-from migrate.target.shared_windows import FALLBACK, fingerprints, lift_waits, windows_file
+from migrate.target.spent import FALLBACK, fingerprints, lift_waits, windows_file
 
 
 def spend(budget: Budget, cost: int, now: float = 0.0) -> int:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from migrate.errors import WorkspaceError
+from migrate.snapshot.parts import Syncing
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.snapshot.syncing import Syncing
 from migrate.source.seal_snapshot import write_parts
 from migrate.source.worker_pool import WorkerPool
 

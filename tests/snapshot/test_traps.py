@@ -23,7 +23,7 @@ from migrate.snapshot.records import (
     identify_page,
     pick_fields,
 )
-from migrate.snapshot.uncolumned import describe_uncolumned
+from migrate.snapshot.traps import describe_uncolumned
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
 

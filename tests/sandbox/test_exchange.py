@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from migrate.app.rehearsal import SandboxProcess, sandbox_process
 from migrate.errors import UsageError
 from migrate.project import shipped_mappings
-from migrate.sandbox.guard import is_loopback, refuse_stranger
+from migrate.sandbox.exchange import is_loopback, refuse_stranger
 from migrate.sandbox.serve import Sandbox
 from migrate.sandbox.store import Store
 from tests.harness import Project
