@@ -12,18 +12,18 @@ from typing import Literal
 import polars as pl
 
 from migrate.language.yaml_text import Path, read_yaml
-from migrate.mapping.elements import unused_element_fields
 from migrate.mapping.fields import (
     column_of,
     named_uses,
     needed_fields,
     record_names,
+    unused_element_fields,
     unused_fields,
 )
 from migrate.mapping.formats import read_format
 from migrate.mapping.messages import suggest
 from migrate.mapping.model import Mapping
-from migrate.mapping.ranking import KNOWN_FORMATS
+from migrate.mapping.recency import KNOWN_FORMATS
 from migrate.mapping.rules import BROKEN_VALUES, LOSSES
 from migrate.mapping.styles import Contradiction
 from migrate.mapping.trial import Trial

@@ -13,12 +13,12 @@ from migrate.language.answers import words_of
 from migrate.language.patterns import WHITE_SPACE
 from migrate.language.sql import parse_sql
 from migrate.mapping.column_text import ColumnText, start_lane
-from migrate.mapping.distinct import find_distinct
 from migrate.mapping.model import Column, constant_text
 from migrate.mapping.numbers import FloatDigits
 from migrate.mapping.rules import NULLED, OMITTED
 from migrate.mapping.series import (
     coalesce,
+    find_distinct,
     holds_any,
     is_same,
     keep_where,

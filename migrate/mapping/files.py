@@ -15,12 +15,11 @@ from migrate.language.files import mapping_files
 from migrate.language.shared import PROPOSED, SHARED_FILE, read_mapping_text, read_shared
 from migrate.language.yaml_text import Document, Place, Problem
 from migrate.mapping.checks import check_mapping
-from migrate.mapping.checks_together import by_dataset, check_together
+from migrate.mapping.checks_together import by_dataset, check_together, dependency_order
 from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.mapping.known_fields import DATASETS
 from migrate.mapping.messages import describe, repair, suggest
 from migrate.mapping.model import Mapping
-from migrate.mapping.order import dependency_order
 from migrate.mapping.proposal import propose
 from migrate.mapping.survey import FieldSurvey
 from migrate.names import ResourceName

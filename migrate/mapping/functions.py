@@ -16,11 +16,20 @@ from migrate.mapping.amounts import (
     find_style,
     read_amount,
 )
+from migrate.mapping.contact_details import (
+    AMBIGUOUS,
+    ENCODED,
+    LONGEST,
+    LONGEST_LOCAL,
+    NOT_A_NUMBER,
+    PLAIN,
+    read_email,
+    read_phone,
+    refuse_region,
+)
 from migrate.mapping.countries import find_country, find_withdrawn
-from migrate.mapping.emails import ENCODED, LONGEST, LONGEST_LOCAL, PLAIN, read_email
 from migrate.mapping.html import SUSPECT as MARKUP
 from migrate.mapping.html import strip_html
-from migrate.mapping.phones import AMBIGUOUS, NOT_A_NUMBER, read_phone, refuse_region
 
 Argument = str | int | None
 Build = Callable[[pl.Expr, Argument], pl.Expr]

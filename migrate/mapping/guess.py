@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from migrate.language.answers import answer_of
 from migrate.language.number_style import advise_style
-from migrate.mapping.consent_names import gives_consent, is_status, may_refuse
 from migrate.mapping.known_fields import (
     ABOUT_CONSENT,
     BIRTHDAY,
@@ -12,6 +11,9 @@ from migrate.mapping.known_fields import (
     MAGENTO_STATES,
     SYNC_STATES,
     TIME_NAME,
+    gives_consent,
+    is_status,
+    may_refuse,
 )
 from migrate.mapping.survey import DAY_ORDERS, Field
 

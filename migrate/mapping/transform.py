@@ -25,14 +25,14 @@ from migrate.mapping.mapped import (
     LossExamples,
     Mapped,
     count_losses,
+    find_rejects,
     join_examples,
     join_mapped,
+    lookup_ids,
 )
 from migrate.mapping.model import Mapping
 from migrate.mapping.numbers import FloatDigits
-from migrate.mapping.payload import keys
 from migrate.mapping.recency import ORDER_BY, Ranking, rank_rows
-from migrate.mapping.rejecting import find_rejects, lookup_ids
 from migrate.mapping.set_aside import (
     DISCARDED,
     NOTHING_DISCARDED,
@@ -43,7 +43,7 @@ from migrate.mapping.set_aside import (
     parents_of,
     take_discarded,
 )
-from migrate.mapping.types import polars_type
+from migrate.mapping.types import keys, polars_type
 
 __all__ = [
     "LossExamples",

@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from migrate.mapping.base import gather_frames
-from migrate.mapping.checks_together import by_dataset
+from migrate.mapping.checks_together import by_dataset, dependency_order
 from migrate.mapping.columns import Computed
 from migrate.mapping.fields import lookup_columns, lookup_of, needed_fields, sql_names
 from migrate.mapping.lookups import WITHHELD
+from migrate.mapping.mapped import lookup_ids
 from migrate.mapping.model import Mapping
-from migrate.mapping.order import dependency_order
-from migrate.mapping.payload import keys
 from migrate.mapping.placeholders import NOBODY
-from migrate.mapping.rejecting import lookup_ids
 from migrate.mapping.transform import Settings, Worked, lookup_tables, work_out
+from migrate.mapping.types import keys
 
 _EXAMPLES = 3
 _MOST_ANSWERS = 1_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from migrate.mapping.model import Mapping
-from migrate.mapping.payload import payloads
+from migrate.mapping.types import payloads
 from migrate.names import BATCH_ROWS
 from migrate.plan.collapse import resource_of
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import polars as pl
 
-from migrate.mapping.payload import member
+from migrate.mapping.types import member
 from migrate.plan.files import SOURCE
 from migrate.plan.record_order import CREATED, record_order
 

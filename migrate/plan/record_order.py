@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from migrate.mapping.dates import source_zones
-from migrate.mapping.ranking import rank_times
+from migrate.mapping.recency import rank_times
 
 CREATED_FIELDS = (
     "created",

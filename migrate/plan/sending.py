@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from migrate.mapping.model import Mapping
-from migrate.mapping.payload import payloads
+from migrate.mapping.types import payloads
 from migrate.plan.batches import Cutter, sending_ranks
 from migrate.plan.classify import Labels
 from migrate.plan.collapse import resource_of, source_of

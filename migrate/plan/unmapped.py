@@ -8,8 +8,7 @@ from functools import partial
 
 import polars as pl
 
-from migrate.mapping.elements import unused_element_fields
-from migrate.mapping.fields import unused_fields
+from migrate.mapping.fields import unused_element_fields, unused_fields
 from migrate.mapping.model import Mapping
 from migrate.plan.document import Unmapped
 from migrate.snapshot.reading import SnapshotResource

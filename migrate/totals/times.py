@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from migrate.mapping.dates import read_dates, read_datetimes
-from migrate.mapping.ranking import EPOCHS, KNOWN_FORMATS, read_spelt
+from migrate.mapping.recency import EPOCHS, KNOWN_FORMATS, read_spelt
 from migrate.mapping.spellings import ZERO
 
 _US = pl.Datetime("us")

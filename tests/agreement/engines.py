@@ -15,9 +15,9 @@ import pytest
 
 from migrate.mapping.files import read_mappings
 from migrate.mapping.model import Mapping as PlannersMapping
-from migrate.mapping.payload import payloads
 from migrate.mapping.set_aside import IDENTITY
 from migrate.mapping.transform import Settings
+from migrate.mapping.types import payloads
 from migrate.plan.dataset import Final, finish_dataset
 from migrate.plan.delta import Lookups, lookups_of
 from migrate.plan.rows import Way, map_files

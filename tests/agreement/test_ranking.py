@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
-from migrate.mapping.ranking import rank_times
+from migrate.mapping.recency import rank_times
 from migrate.moments import is_later
 from migrate.verify.times import parse_ranked, to_utc
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from migrate.language.zones import clock_changes, is_zone, load_zone
-from migrate.mapping.zones import to_utc
+from migrate.mapping.dates import to_utc
 
 ZONES = [
     "Europe/Amsterdam", "Europe/Brussels", "Europe/Berlin", "Europe/Paris", "Europe/Dublin", "Europe/London",

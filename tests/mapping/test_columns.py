@@ -15,9 +15,9 @@ from migrate.errors import MappingError
 from migrate.mapping.base import needs_raw
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Mapping
-from migrate.mapping.payload import payloads
 from migrate.mapping.rules import LOSSES, RULES
 from migrate.mapping.transform import Mapped, Settings, map_rows
+from migrate.mapping.types import payloads
 
 Run = Callable[..., Mapped]
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migrate.mapping import distinct
+from migrate.mapping import series
 from migrate.mapping.dates import read_dates, read_datetimes
-from migrate.mapping.distinct import find_distinct
 from migrate.mapping.mapped import Mapped
 from migrate.mapping.model import Mapping
 from migrate.mapping.numbers import FloatDigits, read_floats
+from migrate.mapping.series import find_distinct
 from migrate.mapping.transform import Settings, map_rows
 
 Make = Callable[..., Mapping]
@@ -56,7 +56,7 @@ _ROW = st.fixed_dictionaries(
 @contextmanager
 def always() -> Iterator[None]:
     """However few the rows, each different text is worked on once."""
-    with patch.object(distinct, "LEAST_ROWS", 1), patch.object(distinct, "_MANY", 2.0):
+    with patch.object(series, "LEAST_ROWS", 1), patch.object(series, "_MANY", 2.0):
         yield
 
 
@@ -95,12 +95,12 @@ def test_spread_gives_back_the_texts(texts: list[str | None]) -> None:
 
 def test_found_only_where_it_pays() -> None:
     """Many rows of few texts are; few rows, and rows that all differ, are not."""
-    many = pl.Series([str(i % 50) for i in range(distinct.LEAST_ROWS)])
+    many = pl.Series([str(i % 50) for i in range(series.LEAST_ROWS)])
     few = find_distinct(many)
     assert few is not None
     assert len(few.texts) == 51
-    assert find_distinct(many.head(distinct.LEAST_ROWS - 1)) is None
-    assert find_distinct(pl.Series([str(i) for i in range(distinct.LEAST_ROWS)])) is None
+    assert find_distinct(many.head(series.LEAST_ROWS - 1)) is None
+    assert find_distinct(pl.Series([str(i) for i in range(series.LEAST_ROWS)])) is None
 
 
 _ZONES = st.sampled_from(["UTC", "Europe/Amsterdam", "America/St_Johns"])

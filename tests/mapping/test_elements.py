@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 import polars as pl
 import pytest
 
-from migrate.mapping import elements
-from migrate.mapping.elements import unused_element_fields
+from migrate.mapping import fields
+from migrate.mapping.fields import unused_element_fields
 from migrate.mapping.model import Mapping
 
 Make = Callable[..., Mapping]
@@ -53,6 +53,6 @@ def test_used_and_ignored_ones_are_not(mapping: Make) -> None:
 
 def test_looks_at_the_first_records_only(mapping: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many records there are, a bounded number is read."""
-    monkeypatch.setattr(elements, "LOOKED_AT_RECORDS", 3)
+    monkeypatch.setattr(fields, "LOOKED_AT_RECORDS", 3)
     made = mapping("q: {from: item.q, type: text}", top="each: items")
     assert unused_element_fields(["items"], _read, [made]) == {"items[].size": 0.5}

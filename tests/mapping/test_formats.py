@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from migrate.mapping.dates import read_dates, read_datetimes, source_zones
 from migrate.mapping.formats import MEANINGS, refuse_format
 from migrate.mapping.model import Mapping
-from migrate.mapping.ranking import rank_times
+from migrate.mapping.recency import rank_times
 from migrate.mapping.transform import Settings, map_rows
 from migrate.verify.times import is_zero_date, parse_ranked, parser_of, to_utc
 

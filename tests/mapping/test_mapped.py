@@ -15,8 +15,8 @@ import pytest
 
 from migrate.mapping import base
 from migrate.mapping.model import Mapping
-from migrate.mapping.payload import payloads
 from migrate.mapping.transform import Mapped, Settings, map_rows
+from migrate.mapping.types import payloads
 
 Make = Callable[..., Mapping]
 Rows = Callable[..., pl.DataFrame]

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from migrate.mapping.model import Column
 from migrate.mapping.numbers import read_floats
-from migrate.mapping.payload import payloads
 from migrate.mapping.transform import Mapped
-from migrate.mapping.types import read_typed
+from migrate.mapping.types import payloads, read_typed
 
 _UTC = pl.Series(["UTC"])
 

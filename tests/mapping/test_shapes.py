@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from migrate.mapping.files import read_mappings
-from migrate.mapping.payload import payloads
 from migrate.mapping.transform import Settings, lookup_columns, map_rows, needed_fields
+from migrate.mapping.types import payloads
 from migrate.plan.collapse import CollapseRule, collapse_rows
 from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.resources import RESOURCES

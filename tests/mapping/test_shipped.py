@@ -12,8 +12,8 @@ import pytest
 from migrate.language.files import mapping_files
 from migrate.mapping.files import read_mappings
 from migrate.mapping.model import Mapping
-from migrate.mapping.payload import payloads
 from migrate.mapping.transform import Mapped, Settings, map_rows
+from migrate.mapping.types import payloads
 
 FOLDER = Path(__file__).parents[2] / "mappings"
 ALIASES = Settings({"*": "UTC", "Prestashop-1": "Europe/Amsterdam"}, {"Magento2": "Magento 2"})

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migrate.mapping.model import Mapping
-from migrate.mapping.payload import payloads
 from migrate.mapping.transform import (
     Settings,
     lookup_columns,
@@ -19,6 +18,7 @@ from migrate.mapping.transform import (
     needed_fields,
     typed_schema,
 )
+from migrate.mapping.types import payloads
 
 Make = Callable[..., Mapping]
 Rows = Callable[..., pl.DataFrame]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.mapping.model import Mapping
-from migrate.mapping.payload import payloads
+from migrate.mapping.types import payloads
 from migrate.plan.batches import Cutter, large_rows, sending_ranks
 
 

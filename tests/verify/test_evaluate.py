@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from migrate.language.files import dataset_names
 from migrate.mapping.files import read_mappings
-from migrate.mapping.payload import payloads
 from migrate.mapping.transform import Settings, map_rows, needed_fields
+from migrate.mapping.types import payloads
 from migrate.plan.collapse import CollapseRule, collapse_rows
 from migrate.plan.record_order import CREATED
 from migrate.plan.rows import created_of

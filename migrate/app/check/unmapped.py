@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migrate.mapping.elements import unused_element_fields
-from migrate.mapping.fields import unused_fields
+from migrate.mapping.fields import unused_element_fields, unused_fields
 from migrate.mapping.model import parts_of
 from migrate.snapshot.reading import POSITION, Snapshot, newest_whole, open_snapshot
 from migrate.snapshot.records import OWN_COLUMNS

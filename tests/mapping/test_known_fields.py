@@ -13,9 +13,9 @@ from migrate.errors import MappingError
 from migrate.language.answers import words_of
 from migrate.language.shared import read_shared
 from migrate.language.yaml_text import read_yaml
-from migrate.mapping.consent_names import gives_consent
 from migrate.mapping.files import read_mapping
 from migrate.mapping.guess import guess_settings
+from migrate.mapping.known_fields import gives_consent
 from migrate.mapping.model import Mapping
 from migrate.mapping.styles import find_contradictions
 from migrate.mapping.survey import Field
