@@ -114,7 +114,7 @@ def _is_plural(table: Any) -> bool:
 
 def _of_rules() -> Iterator[Text]:
     from migrate.mapping.rules import RULES
-    from migrate.plan.recipes import text_recipes
+    from migrate.plan.shipments import text_recipes
 
     for rule in RULES.values():
         yield from (text for text in (rule.says, rule.hint) if text)

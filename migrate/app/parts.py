@@ -11,10 +11,9 @@ import polars as pl
 from migrate import parquet
 from migrate.app.not_loaded import read_totals
 from migrate.app.standing import is_repair, read_standing
-from migrate.plan.coverage import Covered, add_parts
 from migrate.plan.document import SCOPE_FOLDER, PartOf
 from migrate.plan.open_plan import Plan, readable_plans
-from migrate.plan.scope import WHOLE_FILE
+from migrate.plan.scope import WHOLE_FILE, Covered, add_parts
 
 if TYPE_CHECKING:
     from migrate.workspace import Workspace

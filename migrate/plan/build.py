@@ -46,9 +46,9 @@ from migrate.plan.document import (
 from migrate.plan.files import SPILL
 from migrate.plan.gates import check_places, judge_gates
 from migrate.plan.inputs import base_used, mapping_used, whole_below
+from migrate.plan.keys import look_alike_warnings
 from migrate.plan.limits import Limits, limit_plan
-from migrate.plan.look_alikes import look_alike_warnings
-from migrate.plan.open_plan import Plan
+from migrate.plan.open_plan import Plan, settings_sha256, settings_that_matter
 from migrate.plan.plan_folder import begin_plan, explained, finish_plan
 from migrate.plan.reading import Held, ReadingPlace, TargetReader, read_target
 from migrate.plan.request import (
@@ -63,7 +63,6 @@ from migrate.plan.request import (
 from migrate.plan.rows import Way, map_files
 from migrate.plan.sample import Drawn, draw_rows
 from migrate.plan.set_aside import NO_DISCARDS, OrdersHeld, write_left_out, write_set_aside
-from migrate.plan.settings import settings_sha256, settings_that_matter
 from migrate.plan.shipments import Shipments
 from migrate.plan.totals import title_of, total_dataset, totals_rules_of, used_of, write_totals
 from migrate.plan.unmapped import say_unmapped, unmapped_element_fields, unmapped_fields

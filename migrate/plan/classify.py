@@ -10,10 +10,8 @@ from functools import partial
 import polars as pl
 
 from migrate.names import MASTERID
-from migrate.plan.compare import differing
-from migrate.plan.matching import Matched, match_rows
-from migrate.plan.recipes import is_spelling_only, recognise_recipe
-from migrate.plan.shipments import Shipment, was_sent
+from migrate.plan.compare import Matched, differing, match_rows
+from migrate.plan.shipments import Shipment, is_spelling_only, recognise_recipe, was_sent
 from migrate.plan.tables import PlanTable, texts_of
 
 SAMPLES_A_COLUMN = 10

@@ -11,12 +11,10 @@ import polars as pl
 
 from migrate.mapping.model import Mapping
 from migrate.plan.batches import large_rows
-from migrate.plan.collapse import LOSERS, CollapseRule, collapse_rows
+from migrate.plan.collapse import CREATED, LOSERS, CollapseRule, collapse_rows
 from migrate.plan.files import SOURCES
 from migrate.plan.keys import repeated_hashes
-from migrate.plan.partitions import Partitions, PartitionSet
-from migrate.plan.prefetch import read_ahead
-from migrate.plan.record_order import CREATED
+from migrate.plan.partitions import Partitions, PartitionSet, read_ahead
 from migrate.plan.rows import MappedRows, Narrow, as_rejects
 
 PART_ROWS = 150_000

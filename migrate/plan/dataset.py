@@ -16,7 +16,14 @@ from migrate.mapping.model import Mapping
 from migrate.plan.classify import Classified, ComparedColumns, label_rows, label_unread
 from migrate.plan.collapsed_rows import CollapsedRows, finish_rows
 from migrate.plan.cost import POINTS_A_BATCH
-from migrate.plan.delta import Base, LeftBehind, rows_left_behind
+from migrate.plan.delta import (
+    MISSING_SCHEMA,
+    Base,
+    LeftBehind,
+    list_missing,
+    rows_left_behind,
+    rows_missing,
+)
 from migrate.plan.document import (
     DatasetPlan,
     FileCounts,
@@ -25,9 +32,8 @@ from migrate.plan.document import (
     Unmapped,
 )
 from migrate.plan.files import write_frames, write_parquet
-from migrate.plan.key_clusters import KeyClusters, find_clusters, shared_placeholders
+from migrate.plan.keys import KeyClusters, find_clusters, shared_placeholders
 from migrate.plan.merges import Forecasted, Planned, forecast_merges
-from migrate.plan.missing import MISSING_SCHEMA, list_missing, rows_missing
 from migrate.plan.reading import Held
 from migrate.plan.rows import REJECTS_SCHEMA, MappedRows
 from migrate.plan.sending import Counts, Rows, write_rows

@@ -3,11 +3,14 @@
 A row is planned anew where anything that it is made of has changed: a record of it, a record that
 went into it and does no longer, or a row that is looked up for it. To tell the last two, the base's
 rows are worked out as they were, those of records that changed, went, or look up what changed.
+
+A delta is planned on the promise that its base was loaded. Where that is not so, or not to the end, the target would
+lack rows for good, with every plan and every count of a delta in order: so they are listed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 
@@ -16,8 +19,9 @@ import polars as pl
 from migrate.mapping.lookups import GHOST, TOUCHED
 from migrate.mapping.model import Mapping
 from migrate.names import MASTERID
-from migrate.plan.collapse import PART, collapse_rows, resource_of
-from migrate.plan.collapsed_rows import CollapsedRows, collapse_rule
+from migrate.plan.collapse import CREATED, PART, collapse_rows, resource_of
+from migrate.plan.collapsed_rows import CollapsedRows, FinalRows, collapse_rule
+from migrate.plan.compare import match_rows
 from migrate.plan.lookups import (
     RESOURCE,
     identity_of,
@@ -27,9 +31,7 @@ from migrate.plan.lookups import (
     unsendable_rows,
     withheld_rows,
 )
-from migrate.plan.matching import match_rows
 from migrate.plan.partitions import Partitions, own_copy
-from migrate.plan.record_order import CREATED
 from migrate.plan.rows import MappedRows, Way, fit_rows, map_before, read_fields
 from migrate.plan.tables import FrameTable, PlanTable, texts_of
 from migrate.snapshot.reading import SnapshotResource
@@ -37,6 +39,8 @@ from migrate.snapshot.union import IDENTITY, UnionResource
 
 _NAMES = {"source": "_source", "id": "_id", "position": "_element"}
 _ELEMENT = tuple(_NAMES.values())
+MISSING_SCHEMA = {"source": pl.String, "id": pl.String, "position": pl.Int64, "key": pl.String}
+"""A line per row: the record it is of, of several the one that won, the element's place in it, and the row's key."""
 
 
 @dataclass(frozen=True)
@@ -294,3 +298,29 @@ def _masterids(
         return pl.Series("_masterid", [None], dtype=pl.String).new_from_index(0, rows.height)
     places = match_rows(FrameTable(rows), held, key).places
     return texts_of(held, MASTERID).gather(places).alias("_masterid")
+
+
+def rows_missing(
+    rows: FinalRows, lacking: pl.Series | None, left: LeftBehind | None
+) -> pl.Series | None:
+    """Which of the untouched rows that the target lacks it should hold: rows of gone records alone it need not."""
+    if lacking is None or left is None or not lacking.any():
+        return lacking
+    removed = (
+        left.gone.filter((pl.col("others") == 0) & pl.col("masterid").is_null())
+        .get_column("key")
+        .drop_nulls()
+    )
+    keys = rows.column("_key") if len(removed) else None
+    return lacking if keys is None else lacking & ~keys.is_in(removed.implode())
+
+
+def list_missing(rows: FinalRows, missing: pl.Series) -> Iterator[pl.DataFrame]:
+    """The missing rows part by part, in the order of the rows."""
+    at = 0
+    for frame in rows.frames(["_source", "_id", "_element", "_key"]):
+        found = frame.filter(missing.slice(at, frame.height))
+        at += frame.height
+        yield found.select(
+            source="_source", id="_id", position=pl.col("_element").cast(pl.Int64), key="_key"
+        )

@@ -1,13 +1,27 @@
-"""What is odd about the values of a key: shared by several rows, placeholders for nobody, look-alikes. Pure."""
+"""What is odd about the values of a key: shared by several rows, placeholders for nobody, look-alikes. Pure.
+
+Once rows are collapsed a key stands on one row only, and 29 people of the address `n/a` look like one. So the rows that
+lost are counted by their key, and the row that won with them.
+
+Octolis compares keys as given, so look-alikes are planned as they are. A target whose database takes letter
+case, spaces or Unicode form for nothing makes them one: they fuse, and the later overwrites. The plan
+cannot know which of the two it has before it, so it says what would happen, in numbers.
+
+**Source**: Octolis help, "Add preparation to your dataset": keys are compared as given.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
-from migrate.mapping.placeholders import PLACEHOLDER
+from migrate.mapping.placeholders import NOBODY, PLACEHOLDER
+from migrate.plan.classify import Labels
 from migrate.plan.document import SharedKey
+from migrate.plan.tables import PlanTable
+from migrate.sentence import Sentence
 
 ODD_SCHEMA = {
     "columns": pl.String,
@@ -19,6 +33,9 @@ ODD_SCHEMA = {
 """`what`: shared, placeholder or look_alike; `like`: the form in which look-alikes are the same."""
 
 _PART_ROWS = 500_000
+BEFORE_COLLAPSE = ("nobody", "collapsed")
+LISTED = 100
+_BETWEEN = "\x1f"
 
 
 def odd_values(
@@ -121,3 +138,115 @@ def _one_form(values: pl.Series) -> pl.Series:
     if not len(places):
         return values
     return values.clone().scatter(places, values.gather(places).str.normalize("NFKC"))
+
+
+"""What `keys.parquet` calls keys that rows shared before they became one; the rest of it is of the planned rows."""
+
+"""So many of the largest clusters are kept, and so many of those whose key stands for nobody."""
+
+
+@dataclass(frozen=True)
+class KeyClusters:
+    """`placeholder`: rows whose key stands for nobody and that became one with others. `largest`: one row per key.
+
+    **Shape**: `largest` has the columns of `ODD_SCHEMA`; `what` is `nobody`, or `collapsed` for any other key; `rows`
+    counts the row that won, too. Most rows first.
+    """
+
+    placeholder: int
+    largest: pl.DataFrame
+
+
+def find_clusters(losers: PlanTable, key: str) -> KeyClusters:
+    """The clusters of the rows that were collapsed, from the keys of those that lost; `key`: the columns' names."""
+    keys = losers.column("key")
+    if keys is None or not len(keys):
+        return KeyClusters(0, pl.DataFrame(schema=ODD_SCHEMA))
+    keys = keys.rename("value")
+    is_nobody = keys.str.contains(NOBODY)
+    nobody = _sizes(keys.filter(is_nobody))
+    others = keys.filter(~is_nobody)
+    # Hashes are counted first: the texts of a million keys would take many times their memory.
+    by_hash = others.hash().rename("hash").value_counts(sort=True).head(LISTED)
+    largest = others.filter(others.hash().is_in(by_hash.get_column("hash").implode()))
+    placeholder = int(nobody.get_column("rows").sum())
+    found = pl.concat([_listed(nobody, "nobody", key), _listed(_sizes(largest), "collapsed", key)])
+    return KeyClusters(placeholder, found)
+
+
+def shared_placeholders(odd: pl.DataFrame, key: str) -> int:
+    """Planned rows that share a placeholder under another key than `key`: the target itself would make them one."""
+    others = odd.filter((pl.col("columns") != key) & (pl.col("what") == "shared"))
+    nobody = others.filter(pl.col("value").str.contains(NOBODY))
+    return int(nobody.get_column("rows").sum())
+
+
+def _sizes(losers: pl.Series) -> pl.DataFrame:
+    """`value` and `rows` of each key: those that lost, and the one that won."""
+    counted = losers.value_counts(name="rows")
+    return counted.with_columns(pl.col("rows") + 1)
+
+
+def _listed(sizes: pl.DataFrame, what: str, key: str) -> pl.DataFrame:
+    most = sizes.sort(["rows", "value"], descending=[True, False]).head(LISTED)
+    named = most.select(
+        pl.lit(key).alias("columns"),
+        pl.lit(what).alias("what"),
+        "value",
+        "rows",
+        pl.lit(None, pl.String).alias("like"),
+    )
+    return named.cast(ODD_SCHEMA)  # type: ignore[arg-type]  # polars types its own schema too narrowly
+
+
+def look_alike_warnings(
+    rows: PlanTable, labels: Labels, held: PlanTable | None, key: Sequence[str], own_rows: int
+) -> tuple[str, ...]:
+    """What to know of look-alike keys; `own_rows`: planned rows whose key looks like another planned row's."""
+    found = []
+    if own_rows:
+        found.append(
+            Sentence(
+                "{count} planned rows have keys that differ from each other in letter case, spaces or Unicode form "
+                "only: where the target takes these for one, they fuse, and the later overwrites",
+                count=own_rows,
+            )
+        )
+    there = 0 if held is None else _new_beside(rows, labels, held, key)
+    if there:
+        found.append(
+            Sentence(
+                "{count} rows are planned as new, though the target has their key in another spelling (letter case, "
+                "spaces, Unicode form): where it takes these for one, they fuse with its records, and overwrite them",
+                count=there,
+            )
+        )
+    return tuple(found)
+
+
+def _new_beside(rows: PlanTable, labels: Labels, held: PlanTable, key: Sequence[str]) -> int:
+    """How many rows without a row in the target have a key that one without a planned row looks like."""
+    matched = labels.matches.is_not_null()
+    taken = labels.matches.drop_nulls()
+    is_ours = pl.select(pl.repeat(value=False, n=held.height)).to_series()
+    is_ours = is_ours.scatter(taken, True) if len(taken) else is_ours
+    new, others = _forms(rows, key, ~matched), _forms(held, key, ~is_ours)
+    if new is None or others is None or not len(new) or not len(others):
+        return 0
+    return int(new.is_in(others.unique().implode()).sum())
+
+
+def _forms(table: PlanTable, key: Sequence[str], wanted: pl.Series) -> pl.Series | None:
+    """Hashes of some rows' keys without what may count as nothing; None where the table shows no key."""
+    columns = [table.column(name) for name in key]
+    if any(column is None for column in columns):
+        return None
+    parts = [
+        column.cast(pl.String).filter(wanted).alias(f"k{place}")
+        for place, column in enumerate(columns)
+        if column is not None
+    ]
+    texts = pl.DataFrame(parts).select(pl.concat_str(pl.all(), separator=_BETWEEN)).to_series()
+    filled = texts.drop_nulls()
+    hashes = [folded(part).hash() for part in value_parts(filled)]
+    return pl.concat([pl.Series(dtype=pl.UInt64), *hashes])

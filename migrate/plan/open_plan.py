@@ -23,12 +23,14 @@ from migrate.plan.document import (
     SnapshotUsed,
 )
 from migrate.plan.gates import judge_gates
-from migrate.plan.settings import SINCE, settings_that_matter
 from migrate.plan.totals import read_tables
 from migrate.totals.table import Table
-from migrate.workspace import Workspace, sha256_file
+from migrate.workspace import Workspace, sha256_bytes, sha256_file
 
 PLAN_FILE = "plan.json"
+SINCE = frozenset({"datatrics.project_id"})
+"""Settings that a plan of an earlier version does not name: what it lacks is no change of it."""
+PlanSettings = dict[str, str | int | dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -274,3 +276,20 @@ def check_gates(plan: Plan, gates: Gates) -> list[GateFinding]:
 def read_totals(plan: Plan) -> dict[str, Table]:
     """The business totals of a plan's datasets, as they were when it was made."""
     return read_tables(plan.folder, plan.document.datasets)
+
+
+def settings_that_matter(project: Project) -> PlanSettings:
+    """What decides values, keys, batches and where they go; a change of these makes a plan stale."""
+    return {
+        "datatrics.project_id": project.datatrics.project_id,
+        "datatrics.timezones": dict(sorted(project.datatrics.timezones.items())),
+        "datatrics.source_aliases": dict(sorted(project.datatrics.source_aliases.items())),
+        "octolis.base_url": project.octolis.base_url,
+        "octolis.float_digits": project.octolis.float_digits,
+        "octolis.batch_bytes": project.octolis.batch_bytes,
+    }
+
+
+def settings_sha256(settings: PlanSettings) -> str:
+    """A fingerprint that does not depend on the order of the lines in the project file."""
+    return sha256_bytes(json.dumps(settings, sort_keys=True, ensure_ascii=False).encode())

@@ -1,6 +1,8 @@
 """Rows put aside while a plan is made: few stay in memory, many go to Parquet files that are removed with the store.
 
 A file is written once and read a column or a part at a time, so that memory does not grow with the rows.
+
+Work is done ahead of the one who takes it: polars leaves Python free while it reads and works.
 """
 
 from __future__ import annotations
@@ -8,22 +10,28 @@ from __future__ import annotations
 import io
 import shutil
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
 from migrate import parquet
 from migrate.errors import WorkspaceError
-from migrate.plan.prefetch import work_ahead
 
 HOLD_BYTES = 40 << 20
 """What one store keeps in memory before it writes a file: bytes of values, which take two to three times that."""
 
 FILE_ROWS = 64_000
 """So many rows are in a file, which is the part of them that is read at once."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+AT_ONCE = 2
 
 
 def own_copy(frame: pl.DataFrame) -> pl.DataFrame:
@@ -224,3 +232,24 @@ class PartitionSet:
             rows = store.whole()
             store.clear()
             yield rows
+
+
+def work_ahead(act: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
+    """What `act` makes of each part, in order; up to `AT_ONCE` of them are worked on at once, while one is taken."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting: deque[Future[R]] = deque()
+        for part in parts:
+            waiting.append(pool.submit(act, part))
+            if len(waiting) == AT_ONCE:
+                yield waiting.popleft().result()
+        for made in waiting:
+            yield made.result()
+
+
+def read_ahead(parts: Iterator[T]) -> Iterator[T]:
+    """The same parts; each is asked for, in a thread of its own, before the one before it is done with."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = pool.submit(next, parts, None)
+            yield part

@@ -20,10 +20,9 @@ from typing import Any, Protocol
 import polars as pl
 
 from migrate import parquet
-from migrate.errors import Interrupted
+from migrate.errors import Interrupted, RemoteError
 from migrate.names import MASTERID
 from migrate.plan.document import PlannedFile, TargetReading
-from migrate.plan.export_page import parse_page, same_header
 from migrate.plan.reading_state import (
     ReadingPlace,
     Round,
@@ -39,6 +38,16 @@ from migrate.progress import Progress
 PAGE_ROWS = 50_000
 ROUNDS = 3
 _LOOKED_UP = 100
+__all__ = [
+    "MASTERID",
+    "PAGE_ROWS",
+    "ROUNDS",
+    "Held",
+    "ReadingPlace",
+    "TargetReader",
+    "parse_page",
+    "read_target",
+]
 
 
 class Counted(Protocol):
@@ -236,13 +245,30 @@ def _reading(state: State, count: int, files: tuple[Any, ...], *, moving: bool) 
     )
 
 
-__all__ = [
-    "MASTERID",
-    "PAGE_ROWS",
-    "ROUNDS",
-    "Held",
-    "ReadingPlace",
-    "TargetReader",
-    "parse_page",
-    "read_target",
-]
+def parse_page(body: bytes, dataset: str) -> pl.DataFrame:
+    """One page as texts: an empty field without quotes is null, with quotes ''.
+
+    **Raises** RemoteError where the body is no CSV with a `__masterid__` column.
+    """
+    if not body.strip():
+        return pl.DataFrame()
+    try:
+        page = pl.read_csv(body, infer_schema=False)
+    except pl.exceptions.PolarsError:
+        page = pl.DataFrame()
+    if MASTERID not in page.columns:
+        raise RemoteError(
+            f"the export of dataset {dataset!r} is not a CSV with a {MASTERID} column",
+            hint="check octolis.base_url and the dataset's id in migrate.toml, or plan with --offline",
+        )
+    return page
+
+
+def same_header(header: tuple[str, ...], page: pl.DataFrame, dataset: str) -> tuple[str, ...]:
+    """The header of all pages. Raises RemoteError where one has other columns: the dataset's structure was changed."""
+    if header and page.height and set(page.columns) != set(header):
+        raise RemoteError(
+            f"the columns of dataset {dataset!r} changed while it was read",
+            hint="run `migrate plan` again",
+        )
+    return header or tuple(page.columns)

@@ -16,10 +16,8 @@ from migrate.mapping.model import Mapping
 from migrate.mapping.set_aside import DISCARDED, NOTHING_DISCARDED
 from migrate.mapping.transform import RowMapper, Settings, needed_fields
 from migrate.plan.batches import large_rows
-from migrate.plan.collapse import PART
-from migrate.plan.partitions import Partitions, own_copy
-from migrate.plan.prefetch import read_ahead, work_ahead
-from migrate.plan.record_order import CREATED, CREATED_FIELDS, created_times
+from migrate.plan.collapse import CREATED, CREATED_FIELDS, PART, created_times
+from migrate.plan.partitions import Partitions, own_copy, read_ahead, work_ahead
 from migrate.plan.scope import Inside
 from migrate.plan.tally import Tally, add_tallies, count_values
 from migrate.snapshot.reading import SnapshotResource

@@ -3,11 +3,13 @@
 A row is inside where any record that it is made of is; it is worked out from all of its records all the same, and what
 it looks up is found wherever it is. So a row is the same in every plan that has it, and two parts that overlap send
 nothing twice: the second finds the target as it would leave it.
+
+What of a whole snapshot its parts cover is added up from the counts by source and day that each part carries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -17,9 +19,9 @@ import polars as pl
 
 from migrate import parquet
 from migrate.mapping.transform import Settings
+from migrate.plan.collapse import CREATED_FIELDS, times_of
 from migrate.plan.document import SCOPE_FOLDER, PartOf, PlannedFile, SampleOf
 from migrate.plan.files import write_parquet
-from migrate.plan.record_order import CREATED_FIELDS, times_of
 
 IDENTITIES = pl.Schema({"source": pl.String, "id": pl.String})
 CELLS = pl.Schema({"resource": pl.String, "source": pl.String, "day": pl.Date, "records": pl.Int64})
@@ -170,3 +172,80 @@ def read_inside(
 def _midnight(day: date) -> datetime:
     # naive and in UTC, as the times of records are
     return datetime.combine(day, time())
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Records that are in none of the parts: of one source, between two days in UTC.
+
+    Both days are None for records without a readable time.
+    """
+
+    source: str | None
+    first_day: date | None
+    last_day: date | None
+    records: int
+
+    @property
+    def told(self) -> str:
+        """What is missing, as a reader is told."""
+        days = f"from {self.first_day} to {self.last_day}"
+        if self.first_day is None:
+            days = "without a readable time"
+        elif self.first_day == self.last_day:
+            days = f"on {self.first_day}"
+        return f"{self.source or '(none)'} {days}: {self.records:,}"
+
+
+@dataclass(frozen=True)
+class Covered:
+    """How many of the `records` of a resource the parts have, and what is in none of them."""
+
+    records: int
+    inside: int
+    gaps: tuple[Gap, ...] = ()
+
+
+def add_parts(cells: pl.DataFrame, parts: Sequence[PartOf], *, is_whole: bool) -> Covered:
+    """What parts have of one resource; `is_whole`: all of it is there anyway.
+
+    A record that several parts have counts once. **Shape**: `cells` as `CELLS`, of one resource.
+    """
+    records = int(cells.get_column("records").sum())
+    if is_whole:
+        return Covered(records, records)
+    covered = pl.lit(value=False)
+    for part in parts:
+        covered |= _is_of(part)
+    marked = cells.with_columns(covered.alias("covered"))
+    inside = int(marked.filter("covered").get_column("records").sum())
+    by_source = marked.sort("source", "day", nulls_last=False).partition_by(
+        "source", maintain_order=True
+    )
+    gaps = tuple(gap for rows in by_source for gap in _gaps(rows))
+    return Covered(records, inside, gaps)
+
+
+def _is_of(part: PartOf) -> pl.Expr:
+    inside = pl.lit(value=True)
+    if part.sources:
+        inside &= pl.col("source").fill_null("").is_in(list(part.sources))
+    if not part.has_days:
+        return inside
+    is_in_span = pl.lit(value=True)
+    if part.first_day is not None:
+        is_in_span &= pl.col("day") >= part.first_day
+    if part.last_day is not None:
+        is_in_span &= pl.col("day") <= part.last_day
+    return inside & is_in_span.fill_null(value=part.first_day is None)
+
+
+def _gaps(rows: pl.DataFrame) -> Iterator[Gap]:
+    """The uncovered records of one source: those without a time, then each run of days that no part has."""
+    # records without a time are no neighbours of any day
+    runs = rows.with_columns(
+        pl.struct("covered", pl.col("day").is_null().alias("timeless")).rle_id().alias("run")
+    )
+    for run in runs.filter(~pl.col("covered")).partition_by("run", maintain_order=True):
+        days = run.get_column("day").to_list()
+        yield Gap(run.item(0, "source"), days[0], days[-1], int(run.get_column("records").sum()))

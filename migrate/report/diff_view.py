@@ -17,7 +17,7 @@ from migrate.app.finding import Verdict
 from migrate.app.plan_findings import LOSS_KINDS
 from migrate.app.verdict import judge_plan
 from migrate.mapping.rules import LOSSES, RULES
-from migrate.plan.key_clusters import BEFORE_COLLAPSE
+from migrate.plan.keys import BEFORE_COLLAPSE
 from migrate.plan.open_plan import read_totals
 from migrate.report.about import Fact, conditions_of, facts_of_plan
 from migrate.report.consents import view_consents

@@ -25,8 +25,8 @@ from migrate.mapping.files import read_mappings
 from migrate.names import MASTERID
 from migrate.net.retry import TransientError
 from migrate.net.unpacking import UnpackingError, unpack_body
-from migrate.plan.export_page import parse_page
 from migrate.plan.open_plan import open_plan
+from migrate.plan.reading import parse_page
 from migrate.privacy.contents import places_in
 from migrate.privacy.spellings import Finder
 from migrate.project import shipped_mappings

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from migrate.errors import WorkspaceError
-from migrate.plan.prefetch import AT_ONCE, read_ahead, work_ahead
+from migrate.plan.partitions import AT_ONCE, read_ahead, work_ahead
 
 
 def test_read_ahead_is_one_part_ahead() -> None:

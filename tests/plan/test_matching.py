@@ -6,8 +6,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.plan import matching
-from migrate.plan.matching import match_rows
+from migrate.plan import compare
+from migrate.plan.compare import match_rows
 from migrate.plan.tables import FrameTable
 
 KEY = {"shop": pl.String(), "number": pl.Int32()}
@@ -39,7 +39,7 @@ def test_the_last_row_with_the_key_is_the_match(planned, held) -> None:
 
 def test_equal_hashes_are_no_equal_keys(monkeypatch) -> None:
     """Where hashes prove nothing, the keys themselves decide."""
-    monkeypatch.setattr(matching, "_is_unique", lambda _keys: False)
+    monkeypatch.setattr(compare, "_is_unique", lambda _keys: False)
     theirs = pl.DataFrame({"shop": ["a", "b"], "number": ["1", "1"]})
     ours = pl.DataFrame(
         {"shop": ["b", "a"], "number": [1, 1]}, schema_overrides={"number": pl.Int32}

@@ -10,10 +10,9 @@ import pytest
 
 from migrate.errors import UsageError
 from migrate.mapping.transform import Settings
-from migrate.plan.coverage import Gap, add_parts
 from migrate.plan.document import PartOf
 from migrate.plan.open_plan import Plan
-from migrate.plan.scope import CELLS, InsidePart
+from migrate.plan.scope import CELLS, Gap, InsidePart, add_parts
 from migrate.verify.rules import Conventions
 from migrate.verify.scope import are_inside
 from tests.plan.conftest import Bench, FakeResource, FakeSnapshot

@@ -15,8 +15,7 @@ from migrate.language.files import dataset_names
 from migrate.mapping.files import read_mappings
 from migrate.mapping.transform import Settings, map_rows, needed_fields
 from migrate.mapping.types import payloads
-from migrate.plan.collapse import CollapseRule, collapse_rows
-from migrate.plan.record_order import CREATED
+from migrate.plan.collapse import CREATED, CollapseRule, collapse_rows
 from migrate.plan.rows import created_of
 from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.resources import PROFILES

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from migrate.config import Gates
 from migrate.errors import ConfigError
 from migrate.mapping.placeholders import NOBODY
-from migrate.plan.key_clusters import find_clusters
+from migrate.plan.keys import find_clusters
 from migrate.plan.open_plan import check_gates
 from migrate.plan.tables import FrameTable
 from migrate.report.diff_page import open_report, write_page

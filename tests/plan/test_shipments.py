@@ -7,8 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from migrate.plan.recipes import LEAST_ROWS, is_spelling_only, recognise_recipe
-from migrate.plan.shipments import Shipment, was_sent
+from migrate.plan.shipments import (
+    LEAST_ROWS,
+    Shipment,
+    is_spelling_only,
+    recognise_recipe,
+    was_sent,
+)
 
 NEW = [" Jan  de Vries", "ANNA B", "piet c", "Ó Brien ", "x y", "+31 (0)6-1"]
 
