@@ -51,8 +51,8 @@ CREATED_FIELDS = (
     "datetime",
     "metadata.datetime",
 )
-CREATED = "_created"
 """Where a record says when it was created; the first that has a value counts."""
+CREATED = "_created"
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,9 @@ ODD_SCHEMA = {
 
 _PART_ROWS = 500_000
 BEFORE_COLLAPSE = ("nobody", "collapsed")
+"""What `keys.parquet` calls keys that rows shared before they became one; the rest of it is of the planned rows."""
 LISTED = 100
+"""So many of the largest clusters are kept, and so many of those whose key stands for nobody."""
 _BETWEEN = "\x1f"
 
 
@@ -138,11 +140,6 @@ def _one_form(values: pl.Series) -> pl.Series:
     if not len(places):
         return values
     return values.clone().scatter(places, values.gather(places).str.normalize("NFKC"))
-
-
-"""What `keys.parquet` calls keys that rows shared before they became one; the rest of it is of the planned rows."""
-
-"""So many of the largest clusters are kept, and so many of those whose key stands for nobody."""
 
 
 @dataclass(frozen=True)
