@@ -1,7 +1,5 @@
 """When the next request may leave, so that the service never has to refuse it. Pure: the clock is a parameter.
 
-How long a number of requests will take is found by sending them through it in simulated time.
-
 The published rule: 25 points in any second, what does not fit there is drawn whole from 150 points a minute, per key;
 2,000 points a minute per account; a read costs 1 point, a write 10. Whether the service's windows open at the first
 request or stand on the clock is not published. A request therefore holds its points from the moment it may have
