@@ -6,7 +6,7 @@ Written a dataset at a time and streamed, so that memory does not grow with the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from migrate.mapping.rules import RULES
 from migrate.names import MASTERID
 from migrate.plan.classify import written_text
 from migrate.plan.compare import differing
-from migrate.report.diff_view import column_types
+from migrate.report.diff_view import column_types, shown_of
 from migrate.report.labels import KINDS, LIST_HEADS
 from migrate.report.shown import Shown
 from migrate.report.words import SEPARATORS, Words
@@ -95,6 +95,8 @@ def _in_words(frame: pl.DataFrame, words: Words) -> pl.DataFrame:
 
 
 def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.DataFrame]]:
+    shown = shown_of(plan, dataset, shown)
+    types = column_types(plan, dataset)
     yield "rows", _masked(_rows(plan, dataset), shown)
     yield "changes", _changes(plan, dataset, shown)
     yield "recipes", _recipes(plan, dataset, shown)
@@ -102,15 +104,33 @@ def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.Dat
         file = plan.file(dataset, f"{name}.parquet")
         if file.is_file():
             keys = plan.document.mappings[dataset].key if name == "foreign" else ()
-            yield name, _masked(parquet.read(file), shown, keys)
+            frame = parquet.read(file)
+            if name == "rejects":
+                frame = _values_masked(frame, types, shown)
+            yield name, _masked(frame, shown, keys, but="value" if name == "rejects" else "")
     yield (
         "unmapped",
         pl.DataFrame([entry.model_dump() for entry in plan.document.datasets[dataset].unmapped]),
     )
 
 
-def _masked(frame: pl.DataFrame, shown: Shown, more: tuple[str, ...] = ()) -> pl.DataFrame:
-    names = [name for name in frame.columns if name in _MASKED or name in more]
+def _values_masked(
+    frame: pl.DataFrame, types: Mapping[str, pl.DataType], shown: Shown
+) -> pl.DataFrame:
+    """The rows with each `value` shown as values of its `column` are."""
+    place = "_place"
+    shares = frame.with_row_index(place).partition_by("column", as_dict=True)
+    masked = [
+        share.with_columns(shown.column(share["value"], types.get(name), name or ""))
+        for (name,), share in shares.items()
+    ]
+    return pl.concat(masked).sort(place).drop(place) if masked else frame
+
+
+def _masked(
+    frame: pl.DataFrame, shown: Shown, more: tuple[str, ...] = (), *, but: str = ""
+) -> pl.DataFrame:
+    names = [name for name in frame.columns if name in {*_MASKED, *more} - {but}]
     return frame.with_columns(
         shown.column(frame.get_column(name)) for name in names if frame.schema[name] == pl.String
     )
@@ -191,8 +211,8 @@ def _shown(changed: pl.DataFrame, name: str, dtype: pl.DataType, shown: Shown) -
         shown.column(changed.get_column("key")),
         "masterid",
         pl.lit(name).alias("column"),
-        shown.column(changed.get_column("old"), dtype),
-        shown.column(changed.get_column("new"), dtype),
+        shown.column(changed.get_column("old"), dtype, name),
+        shown.column(changed.get_column("new"), dtype, name),
     )
 
 

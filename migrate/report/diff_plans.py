@@ -69,6 +69,11 @@ class Pair:
     two: Plan
     dataset: str
 
+    def shown(self, shown: Shown) -> Shown:
+        """How the dataset's values are shown: by what its rows were made of in either plan."""
+        used = [plan.document.mappings.get(self.dataset) for plan in (self.one, self.two)]
+        return shown.of([file.resource for mapping in used if mapping for file in mapping.files])
+
     def rows(self) -> pl.DataFrame:
         """Every key of either plan.
 
@@ -166,7 +171,7 @@ def _dataset(pair: Pair, shown: Shown) -> DatasetComparison:
     rules = [plan.rejected_by_rule if plan else {} for plan in plans]
     rows = pair.rows()
     both = rows.filter(pl.col("change").is_not_null() & pl.col("change_after").is_not_null())
-    columns, samples = _columns(pair, both, shown)
+    columns, samples = _columns(pair, both, pair.shown(shown))
     turned = (
         both.filter(pl.col("change") != pl.col("change_after"))
         .group_by("change", "change_after")
@@ -243,8 +248,8 @@ def _shown_samples(
         {
             "column": name,
             "key": shown.text(row["key"]),
-            "first": shown.value(row["value"], dtype),
-            "second": shown.value(row["value_after"], dtype),
+            "first": shown.value(row["value"], dtype, name),
+            "second": shown.value(row["value_after"], dtype, name),
         }
         for row in rows.to_dicts()
     ]

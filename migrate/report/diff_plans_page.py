@@ -119,6 +119,7 @@ def _write_lists(
 
 def _lists(pair: Pair, shown: Shown) -> Iterator[tuple[str, pl.DataFrame]]:
     """`rows`: every key that differs, with what each plan does with it; `values`: every value that differs."""
+    shown = pair.shown(shown)
     rows = pair.rows()
     differing = rows.filter(pl.col("payload").ne_missing(pl.col("payload_after")))
     named = differing.select("key", first="change", second="change_after")
@@ -128,8 +129,8 @@ def _lists(pair: Pair, shown: Shown) -> Iterator[tuple[str, pl.DataFrame]]:
         values.select(
             shown.column(values.get_column("key")),
             pl.lit(name).alias("column"),
-            shown.column(values.get_column("value"), dtype).alias("first"),
-            shown.column(values.get_column("value_after"), dtype).alias("second"),
+            shown.column(values.get_column("value"), dtype, name).alias("first"),
+            shown.column(values.get_column("value_after"), dtype, name).alias("second"),
         )
         for name, dtype, values in pair.columns(both)
     ]

@@ -100,7 +100,9 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
         masked=shown.is_masked,
         verdict=judge_plan(document, totals),
         datasets=datasets,
-        tables=tuple(_masked(table, shown) for table in totals.values()),
+        tables=tuple(
+            _masked(table, shown_of(plan, table.dataset, shown)) for table in totals.values()
+        ),
         forecast=view_forecast(document.forecast, start),
         gates=[finding.model_dump() for finding in document.gates],
         unknowable=_unknowable(document),
@@ -110,9 +112,15 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
     )
 
 
+def shown_of(plan: Plan, dataset: str, shown: Shown) -> Shown:
+    """How values of a dataset are shown: by what its rows were made of."""
+    return shown.of([file.resource for file in plan.document.mappings[dataset].files])
+
+
 def _masked(table: Table, shown: Shown) -> Table:
     examples = tuple(
-        replace(e, id=shown.text(e.id) or "", text=shown.text(e.text) or "") for e in table.examples
+        replace(e, id=shown.text(e.id) or "", text=shown.text(e.text, "amount") or "")
+        for e in table.examples
     )
     return replace(table, examples=examples)
 
@@ -124,14 +132,14 @@ def _unknowable(document: PlanDocument) -> tuple[str, ...]:
 
 
 def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> DatasetView:
-    types = column_types(plan, name)
+    types, shown = column_types(plan, name), shown_of(plan, name, shown)
     losses = _losses(plan, name, counts, types, shown)
     return DatasetView(
         name=name,
         counts=counts,
         changes=_changes(counts),
         samples=_samples(plan, name, types, shown),
-        rejects=_rejects(plan, name, counts.judged, shown),
+        rejects=_rejects(plan, name, counts.judged, types, shown),
         losses=losses,
         consents=view_consents(plan, name, losses),
         clusters=_clusters(plan, name, shown),
@@ -180,14 +188,16 @@ def _samples(plan: Plan, dataset: str, types: Mapping[str, pl.DataType], shown: 
         {
             **row,
             "key": shown.text(row["key"]),
-            "old": shown.value(row["old"], types.get(row["column"])),
-            "new": shown.value(row["new"], types.get(row["column"])),
+            "old": shown.value(row["old"], types.get(row["column"]), row["column"]),
+            "new": shown.value(row["new"], types.get(row["column"]), row["column"]),
         }
         for row in _read(plan, dataset, "samples").to_dicts()
     ]
 
 
-def _rejects(plan: Plan, dataset: str, judged: int, shown: Shown) -> Rows:
+def _rejects(
+    plan: Plan, dataset: str, judged: int, types: Mapping[str, pl.DataType], shown: Shown
+) -> Rows:
     """By rule and column: how many rows, what the rule says, what to do, and a few of them."""
     frame = _read(plan, dataset, "rejects")
     grouped = (
@@ -202,8 +212,14 @@ def _rejects(plan: Plan, dataset: str, judged: int, shown: Shown) -> Rows:
     for row in grouped.to_dicts():
         rule = RULES.get(row["rule"])
         samples = [
-            {"source": s["source"], "id": shown.text(s["id"]), "value": shown.text(s["value"])}
-            for s in row["samples"]
+            {
+                "source": sample["source"],
+                "id": shown.text(sample["id"]),
+                "value": shown.value(
+                    sample["value"], types.get(row["column"]), row["column"] or ""
+                ),
+            }
+            for sample in row["samples"]
         ]
         words = {"says": rule.says if rule else "", "hint": rule.hint if rule else ""}
         share = row["rows"] / judged if judged else 0.0
@@ -218,8 +234,8 @@ def _losses(
     for row in _read(plan, dataset, "losses").to_dicts():
         dtype = types.get(row["column"])
         pair = {
-            "before": shown.value(row["before"], dtype),
-            "after": shown.value(row["after"], dtype),
+            "before": shown.value(row["before"], dtype, row["column"]),
+            "after": shown.value(row["after"], dtype, row["column"]),
         }
         examples.setdefault((row["column"], row["loss"]), []).append(pair)
     listed = [
@@ -250,7 +266,8 @@ def loss_examples(
     """By dataset, column and loss the first few (before, after), as shown."""
     found: dict[str, dict[str, dict[str, list[list[str | None]]]]] = {}
     for dataset, counts in plan.document.datasets.items():
-        for entry in _losses(plan, dataset, counts, column_types(plan, dataset), shown):
+        of_rows = shown_of(plan, dataset, shown)
+        for entry in _losses(plan, dataset, counts, column_types(plan, dataset), of_rows):
             pairs = [[pair["before"], pair["after"]] for pair in entry["examples"]]
             found.setdefault(dataset, {}).setdefault(entry["column"], {})[entry["loss"]] = pairs
     return found

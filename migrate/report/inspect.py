@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from migrate.privacy.impersonal import is_of_things, may_be_shown
 from migrate.report.extract import NOT_MIGRATED
 from migrate.report.terminal import inert, render_table, say_count
+from migrate.sentence import Sentence
 
 if TYPE_CHECKING:
     from migrate.snapshot.inspection import (
@@ -48,6 +50,8 @@ _BIRTHDAYS = ("birth", "dob", "geboorte", "naissance", "geburt")
 _PHONE_DIGITS = 9
 _LONGEST_WORD = 24
 _EXAMPLE_WIDTH = 44
+_LONGEST_EXTREME = 40
+_RANGES_SHOWN = 8
 
 
 def summarise_inspection(inspection: Inspection, mask: Mask) -> dict[str, Any]:
@@ -70,37 +74,54 @@ def summarise_inspection(inspection: Inspection, mask: Mask) -> dict[str, Any]:
 
 
 def _resource(resource: ResourceInspection, mask: Mask) -> dict[str, Any]:
+    of_things = is_of_things([resource.name])
     return {
         "rows": resource.rows,
         "sources": dict(resource.sources),
-        "fields": {field.name: _field(field, mask) for field in resource.fields},
+        "fields": {
+            field.name: _field(field, mask, of_things=of_things) for field in resource.fields
+        },
     }
 
 
-def _field(field: FieldInspection, mask: Mask) -> dict[str, Any]:
+def _field(field: FieldInspection, mask: Mask, *, of_things: bool) -> dict[str, Any]:
+    def shown(value: str) -> str:
+        is_open = _is_word(field.name, value) or may_be_shown(
+            value, of_things=of_things, column=field.name
+        )
+        return value if is_open else mask(value)
+
+    found = field.extremes
     return {
         **_counts(field.counts),
-        "distinct": field.distinct,
-        "distinct_is_exact": field.distinct_is_exact,
-        "min": _extreme(field.name, field.least, mask),
-        "max": _extreme(field.name, field.most, mask),
+        "distinct": field.distinct.values,
+        "distinct_is_exact": field.distinct.is_exact,
+        "distinct_within": field.distinct.within,
+        "min": _extreme(field.name, found.least, shown) if found else None,
+        "max": _extreme(field.name, found.most, shown) if found else None,
+        "range_of": found.of if found else None,
+        "range_values": found.values if found else 0,
+        "zones_mixed": found.zones_mixed if found else False,
         "longest": field.longest,
-        "examples": [_example(field.name, value, mask) for value in field.examples],
+        "examples": [shown(value) for value in field.examples],
         "months": {} if _is_birthday(field.name) else dict(field.months),
         "by_source": {source: _counts(counts) for source, counts in field.by_source.items()},
     }
 
 
-def _extreme(name: str, value: str | None, mask: Mask) -> str | None:
+def _extreme(name: str, value: str, shown: Mask) -> str:
     """The first or last value; masked where it may say something of one person: a birthday, a telephone number."""
-    if value is None:
-        return None
-    is_phone = value.isdigit() and len(value) >= _PHONE_DIGITS
-    return mask(value) if is_phone or _is_birthday(name) else value
+    is_long = value.isdigit() and len(value) >= _PHONE_DIGITS
+    written = shown(value) if is_long or _is_birthday(name) else value
+    return written if len(written) <= _LONGEST_EXTREME else f"{written[: _LONGEST_EXTREME - 1]}…"
 
 
 def _is_birthday(name: str) -> bool:
     return any(word in name.rpartition(".")[2].lower() for word in _BIRTHDAYS)
+
+
+def _is_word(name: str, value: str) -> bool:
+    return name.rpartition(".")[2].lower() in _WORDS and len(value) <= _LONGEST_WORD
 
 
 def _counts(counts: FieldCounts) -> dict[str, Any]:
@@ -112,11 +133,6 @@ def _counts(counts: FieldCounts) -> dict[str, Any]:
         "absent": counts.absent,
         "types": dict(counts.types),
     }
-
-
-def _example(name: str, value: str, mask: Mask) -> str:
-    leaf = name.rpartition(".")[2].lower()
-    return value if leaf in _WORDS and len(value) <= _LONGEST_WORD else mask(value)
 
 
 def render_inspection(summary: Mapping[str, Any]) -> str:
@@ -131,7 +147,7 @@ def render_inspection(summary: Mapping[str, Any]) -> str:
             f"{name}: {say_count(resource['rows'], 'record')}; sources: {inert(sources) or 'none'}",
         ]
         if resource["fields"]:
-            lines += ["", _fields_table(resource)]
+            lines += ["", _fields_table(resource), *_range_lines(resource["fields"])]
     lines += ["", *_trap_lines(summary["traps"])]
     lines += [
         "",
@@ -169,6 +185,42 @@ def _fields_table(resource: Mapping[str, Any]) -> str:
         for name, field in resource["fields"].items()
     ]
     return render_table(headers, rows)
+
+
+def _range_lines(fields: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How far off numbers of the table may be, where they are not exact or not of all values."""
+    notes = [
+        f"{inert(name)}: {note}" for name, field in fields.items() for note in doubts_of(field)
+    ]
+    if len(notes) > _RANGES_SHOWN:
+        hidden = len(notes) - _RANGES_SHOWN
+        notes = [*notes[:_RANGES_SHOWN], f"… {hidden} more; --json has all of them"]
+    return ["", *notes] if notes else []
+
+
+def doubts_of(field: Mapping[str, Any]) -> list[str]:
+    """What to know of a field's numbers: which values they are not of, and how far off they may be."""
+    notes: list[str] = []
+    values, filled = field["range_values"], field["filled"]
+    if field["range_of"] and values < filled:
+        template = RANGE_OF[field["range_of"]]
+        notes.append(Sentence(template, values=values, filled=filled))
+    if field["zones_mixed"]:
+        notes.append(Sentence(MIXED_ZONES))
+    if not field["distinct_is_exact"]:
+        within = 100 * field["distinct_within"]
+        notes.append(Sentence(ESTIMATED, percent=within))
+    return notes
+
+
+RANGE_OF = {
+    "numbers": "least and most are of {values} of {filled} values; the others are no numbers",
+    "times": "least and most are of {values} of {filled} values; the others are no dates",
+}
+MIXED_ZONES = (
+    "some times name a zone and others do not, so least and most may be up to 14 hours off"
+)
+ESTIMATED = "the number of distinct values is an estimate, right within {percent} %"
 
 
 def _percent(part: int, whole: int) -> str:

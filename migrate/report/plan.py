@@ -10,7 +10,7 @@ from migrate.app.verdict import judge_plan
 from migrate.mapping.rules import RULES
 from migrate.plan.open_plan import read_totals
 from migrate.privacy.mask import workspace_masker
-from migrate.report.diff_view import loss_examples, shared_keys
+from migrate.report.diff_view import loss_examples, shared_keys, shown_of
 from migrate.report.shown import Shown
 from migrate.report.terminal import Row, format_duration, inert, inert_lines, render_table
 from migrate.report.totals import say_unequal, summarise_groups
@@ -141,7 +141,8 @@ def render_rejects_of(found: Sequence[tuple[str, str, str, int, str]]) -> str:
 
 
 def _shared_keys(plan: Plan, dataset: str) -> list[dict[str, Any]]:
-    return shared_keys(plan, dataset, Shown(workspace_masker(plan.folder.parents[1])), _KEYS)
+    shown = Shown(workspace_masker(plan.folder.parents[1]))
+    return shared_keys(plan, dataset, shown_of(plan, dataset, shown), _KEYS)
 
 
 def render_shared_keys(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

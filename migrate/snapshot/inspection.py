@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from migrate.snapshot.columns import SnapshotColumn
+from migrate.snapshot.distinct import DistinctCount, count_distinct
+from migrate.snapshot.extremes import MOMENT, Extremes, FieldRange
 from migrate.snapshot.literals import RecordFields
 from migrate.snapshot.reading import Snapshot, SnapshotResource
 from migrate.snapshot.traps import (
@@ -20,10 +22,10 @@ from migrate.snapshot.traps import (
 )
 
 TYPES = ("text", "integer", "decimal", "boolean", "object", "list", "other")
-EXACT_DISTINCT_ROWS = 200_000
 _CHUNK_ROWS = 5_000
+_CHUNK_BYTES = 16 << 20
+"""Records a chunk, and the JSON in it: what is taken apart at once, whatever the size of a record."""
 _EXAMPLES = 3
-_MOMENT = r"^(1[89]|20|21)\d\d-(0[1-9]|1[0-2])-([0-2]\d|3[01])"
 _KINDS = (
     ("null", "^null$"),
     ("text", '^"'),
@@ -53,7 +55,7 @@ class FieldCounts:
 
 @dataclass(frozen=True)
 class FieldInspection:
-    """A field over all sources. `least` and `most` are of its numbers, or else of its dates and times.
+    """A field over all sources. `extremes`: the least and the most of its numbers, or else of its dates and times.
 
     `examples` are values as sent, for the report to mask; `months` counts dates by year and month.
     """
@@ -61,10 +63,8 @@ class FieldInspection:
     name: str
     counts: FieldCounts
     by_source: Mapping[str, FieldCounts]
-    distinct: int
-    distinct_is_exact: bool
-    least: str | None
-    most: str | None
+    distinct: DistinctCount
+    extremes: FieldRange | None
     longest: int
     examples: Sequence[str]
     months: Mapping[str, int]
@@ -102,6 +102,7 @@ def inspect_snapshot(snapshot: Snapshot, names: Sequence[str]) -> Inspection:
 def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
     """What is in a resource."""
     tallies, months, sources, examples = [], [], [], dict[str, list[str]]()
+    extremes = Extremes()
     folded = resource.result.folded
     # A snapshot of an earlier version does not name the objects that crowded its columns.
     known = folded if folded or not resource.result.unlisted_fields else None
@@ -111,6 +112,7 @@ def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
         if found is not None:
             tallies.append(_tally(found))
             months.append(_months(found))
+            extremes.add(found)
             _keep_examples(found, examples)
     by_source = (
         dict(pl.concat(sources).group_by("source").sum().sort("source").iter_rows())
@@ -127,7 +129,8 @@ def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
             name,
             tally.filter(pl.col("field") == name),
             by_source,
-            distinct,
+            distinct.get(name, DistinctCount(0)),
+            extremes.of(name),
             examples.get(name, []),
             by_month,
         )
@@ -143,10 +146,15 @@ def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
 
 def _chunks(resource: SnapshotResource) -> Iterator[pl.DataFrame]:
     for frame in resource.frames([]):
-        for chunk in frame.iter_slices(_CHUNK_ROWS):
-            yield chunk.select(
-                pl.col("_source").fill_null("").alias("source"), pl.col("_raw").alias("raw")
-            )
+        records = frame.select(
+            pl.col("_source").fill_null("").alias("source"), pl.col("_raw").alias("raw")
+        )
+        by_rows = pl.int_range(pl.len()) // _CHUNK_ROWS
+        by_bytes = pl.col("raw").str.len_bytes().cum_sum() // _CHUNK_BYTES
+        chunk = pl.struct(by_rows, by_bytes.alias("bytes")).rle_id()
+        yield from records.with_columns(chunk.alias("chunk")).partition_by(
+            "chunk", maintain_order=True, include_key=False
+        )
 
 
 def _long(
@@ -177,17 +185,11 @@ def _one_field(
 def _tally(found: pl.DataFrame) -> pl.DataFrame:
     literal, value = pl.col("literal"), pl.col("value")
     kinds = [literal.str.contains(pattern).sum().alias(kind) for kind, pattern in _KINDS]
-    number = pl.when(literal.str.contains(r"^-?\d")).then(literal.cast(pl.Float64, strict=False))
-    moment = pl.when(value.str.contains(_MOMENT)).then(value)
     return found.group_by("field", "source", maintain_order=True).agg(
         pl.len().alias("present"),
         (value == "").sum().alias("empty"),
         *kinds,
         *(count.alias(name) for name, count in TRAP_COUNTS.items()),
-        number.min().alias("least number"),
-        number.max().alias("most number"),
-        moment.min().alias("least moment"),
-        moment.max().alias("most moment"),
         value.str.len_chars().max().alias("longest"),
     )
 
@@ -195,19 +197,16 @@ def _tally(found: pl.DataFrame) -> pl.DataFrame:
 def _summed(tallies: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
     if not tallies:
         return None
-    lowest, highest = ["least number", "least moment"], ["most number", "most moment", "longest"]
-    sums = [
-        name for name in tallies[0].columns if name not in ("field", "source", *lowest, *highest)
-    ]
+    sums = [name for name in tallies[0].columns if name not in ("field", "source", "longest")]
     return (
         pl.concat(tallies)
         .group_by("field", "source", maintain_order=True)
-        .agg(pl.col(sums).sum(), pl.col(lowest).min(), pl.col(highest).max())
+        .agg(pl.col(sums).sum(), pl.col("longest").max())
     )
 
 
 def _months(found: pl.DataFrame) -> pl.DataFrame:
-    moments = found.filter(pl.col("value").str.contains(_MOMENT))
+    moments = found.filter(pl.col("value").str.contains(MOMENT))
     return moments.group_by("field", pl.col("value").str.slice(0, 7).alias("month")).len()
 
 
@@ -228,15 +227,10 @@ def _keep_examples(found: pl.DataFrame, examples: dict[str, list[str]]) -> None:
         examples.setdefault(field, []).append(value)
 
 
-def _distinct(resource: SnapshotResource) -> Mapping[str, int]:
+def _distinct(resource: SnapshotResource) -> Mapping[str, DistinctCount]:
     names = [name for name in resource.columns if name not in ("_page", "_raw")]
-    count = pl.Expr.n_unique if resource.rows <= EXACT_DISTINCT_ROWS else pl.Expr.approx_n_unique
-    found = (
-        resource.scan()
-        .select(count(pl.col(name).drop_nulls()).alias(name) for name in names)
-        .collect()
-    )
-    return found.row(0, named=True)
+    frames = resource.frames(names, raw=False)
+    return count_distinct((frame.select(names) for frame in frames), len(names))
 
 
 def _id_shapes(resource: SnapshotResource) -> Iterator[tuple[str, str, int]]:
@@ -270,7 +264,8 @@ def _field(
     name: str,
     tally: pl.DataFrame,
     sources: Mapping[str, int],
-    distinct: Mapping[str, int],
+    distinct: DistinctCount,
+    extremes: FieldRange | None,
     examples: Sequence[str],
     months: pl.DataFrame | None,
 ) -> FieldInspection:
@@ -279,7 +274,6 @@ def _field(
     }
     for source, rows in sources.items():
         by_source.setdefault(source, FieldCounts(rows, rows, 0, 0, {}))
-    least, most = _extremes(tally)
     of_month = (
         months.filter(pl.col("field") == name).select("month", "len").rows()
         if months is not None
@@ -289,10 +283,8 @@ def _field(
         name=name,
         counts=_total(list(by_source.values())),
         by_source=dict(sorted(by_source.items())),
-        distinct=distinct.get(name, 0),
-        distinct_is_exact=sum(sources.values()) <= EXACT_DISTINCT_ROWS,
-        least=least,
-        most=most,
+        distinct=distinct,
+        extremes=extremes,
         longest=_largest(tally["longest"]),
         examples=examples,
         months=dict(of_month),
@@ -320,14 +312,6 @@ def _total(parts: Sequence[FieldCounts]) -> FieldCounts:
         sum(part.empty for part in parts),
         {kind: count for kind, count in types.items() if count},
     )
-
-
-def _extremes(tally: pl.DataFrame) -> tuple[str | None, str | None]:
-    least, most = tally["least number"].min(), tally["most number"].max()
-    if isinstance(least, float) and isinstance(most, float):
-        return f"{least:.15g}", f"{most:.15g}"
-    first, last = tally["least moment"].drop_nulls(), tally["most moment"].drop_nulls()
-    return (str(first.min()), str(last.max())) if len(first) else (None, None)
 
 
 def _largest(lengths: pl.Series) -> int:

@@ -19,18 +19,29 @@ texts = st.text(st.characters(codec="utf-8", max_codepoint=0x24FF), max_size=40)
 )
 def test_a_column_is_masked_like_its_values(values: list[str | None]) -> None:
     """In every type, also those whose values may be shown."""
-    shown = Shown(Masker(b"salt"))
     series = pl.Series("v", values, dtype=pl.String)
-    for dtype in (None, pl.String(), pl.Boolean(), pl.Decimal(16, 6), pl.Date()):
-        assert shown.column(series, dtype).to_list() == [
-            shown.value(value, dtype) for value in values
-        ]
+    for resources in (["profiles"], ["content_items"]):
+        shown = Shown(Masker(b"salt")).of(resources)
+        for dtype in (None, pl.String(), pl.Boolean(), pl.Decimal(16, 6), pl.Date()):
+            for name in ("", "sku", "price"):
+                masked = [shown.value(value, dtype, name) for value in values]
+                assert shown.column(series, dtype, name).to_list() == masked
+
+
+def test_rows_of_products_are_shown() -> None:
+    """All that is in them but addresses; rows that are made of people's records too are masked."""
+    shown = Shown(Masker(b"salt"))
+    assert shown.of(["content_items", "content_categories"]).text("Cap 7") == "Cap 7"
+    assert str(shown.of(["content_items"]).text("a@b.nl")).startswith("a@a.aa#")
+    assert str(shown.of(["content_items", "sales"]).text("Cap 7")).startswith("Aaa 9#")
+    assert str(shown.of([]).text("Cap 7")).startswith("Aaa 9#")
 
 
 def test_amounts_and_yes_or_no_are_shown_where_they_are_such() -> None:
     """A name in a column of amounts is a name all the same."""
     shown = Shown(Masker(b"salt"))
     assert shown.value("12.50", pl.Decimal(16, 6)) == "12.50"
+    assert shown.value("12,50", pl.Decimal(16, 6)) == "12,50"
     assert shown.value("Jansen", pl.Decimal(16, 6)).startswith("Aaaaaa#")
     assert shown.value("true", pl.Boolean()) == "true"
     assert shown.value("12", pl.Int32()).startswith("99#")

@@ -13,6 +13,8 @@ from migrate.privacy.mask import Masker
 from migrate.report.inspect import render_inspection, summarise_inspection
 from migrate.report.inspect_html import bars_of as bars
 from migrate.report.inspect_html import render_inspection_page as render_page
+from migrate.snapshot.distinct import DistinctCount
+from migrate.snapshot.extremes import FieldRange
 from migrate.snapshot.inspection import Inspection, inspect_snapshot
 from migrate.snapshot.layout import FORMAT, Begun, ResourceResult, SealedResource
 from migrate.snapshot.reading import open_snapshot
@@ -71,7 +73,8 @@ def test_absent_null_empty_and_filled_are_four_things(tmp_path: Path) -> None:
     counts = field.counts
     assert (counts.rows, counts.filled, counts.empty, counts.null, counts.absent) == (5, 2, 1, 1, 1)
     assert {source: c.filled for source, c in field.by_source.items()} == {"a": 0, "b": 2}
-    assert (field.distinct, field.longest) == (3, 4)
+    # "" is no value
+    assert (field.distinct, field.longest) == (DistinctCount(2), 4)
 
 
 def test_types_are_those_of_the_json_not_of_the_text(tmp_path: Path) -> None:
@@ -84,7 +87,7 @@ def test_types_are_those_of_the_json_not_of_the_text(tmp_path: Path) -> None:
     assert field.counts.types == dict.fromkeys(
         ("text", "integer", "decimal", "boolean", "object", "list", "other"), 1
     )
-    assert (field.least, field.most) == ("1", "1.1")
+    assert field.extremes == FieldRange("numbers", 3, "1", "1.10")
     assert ("mixed types", "v", 1) in traps(found)
 
 
@@ -177,10 +180,63 @@ def test_an_empty_resource_has_no_fields(tmp_path: Path) -> None:
     assert "interactions: 0 records" in render_inspection(summarise_inspection(found, str))
 
 
+def test_numbers_are_exact_or_say_what_they_are_of(tmp_path: Path) -> None:
+    """Minima are in the order of numbers and moments, whatever their size, zone and year, and as they were sent."""
+    records = [
+        {"id": "1", "long": 1234567890123456789, "at": "2026-01-01T00:30:00+02:00", "mixed": "7"},
+        {"id": "2", "long": 1234567890123456788, "at": "2025-12-31T23:00:00Z", "mixed": 30},
+        '{"id": "3", "long": 5, "huge": 1e400, "at": "0999-06-01T00:00:00Z", "mixed": "none"}',
+        '{"id": "4", "long": 6, "huge": 1e401, "at": "2500-01-01 12:00:00", "mixed": ""}',
+    ]
+    found = inspect(tmp_path, sales=records)
+    ranges = {field.name: field.extremes for field in found.resources[0].fields}
+    assert ranges["long"] == FieldRange("numbers", 4, "5", "1234567890123456789")
+    assert ranges["huge"] == FieldRange("numbers", 2, "1e400", "1e401")
+    assert ranges["at"] == FieldRange(
+        "times", 4, "0999-06-01T00:00:00Z", "2500-01-01 12:00:00", zones_mixed=True
+    )
+    assert ranges["mixed"] == FieldRange("numbers", 2, "7", "30")
+    text = render_inspection(summarise_inspection(found, str))
+    assert "mixed: least and most are of 2 of 3 values; the others are no numbers" in text
+    assert "at: some times name a zone and others do not" in text
+
+
+def test_the_earlier_of_two_times_is_told_by_their_zones(tmp_path: Path) -> None:
+    """23:00 in London is later than 00:30 of the next day two hours to the east."""
+    times = ["2026-01-01T00:30:00+02:00", "2025-12-31T23:00:00Z"]
+    found = inspect(tmp_path, sales=[{"id": str(n), "at": at} for n, at in enumerate(times)])
+    field = next(field for field in found.resources[0].fields if field.name == "at")
+    assert field.extremes == FieldRange("times", 2, *times)
+
+
+def test_values_of_products_are_shown_and_those_of_people_are_not(tmp_path: Path) -> None:
+    """Numbers, names and prices of products are what a customer looks for; an address is hidden wherever it stands."""
+    found = inspect(
+        tmp_path,
+        content_items=[
+            {"id": "SKU-1", "name": "Cap", "price": "n/a", "asked_of": "jo@example.org"}
+        ],
+        sales=[{"id": "1001", "itemid": "SKU-1", "total": "24,99", "name": "Jo"}],
+    )
+    resources = summarise_inspection(found, Masker(b"salt").mask)["resources"]
+    shown = {
+        f"{resource}.{name}": field["examples"][0]
+        for resource, of in resources.items()
+        for name, field in of["fields"].items()
+    }
+    assert shown["content_items.id"] == shown["sales.itemid"] == "SKU-1"
+    assert (shown["content_items.name"], shown["content_items.price"]) == ("Cap", "n/a")
+    assert shown["sales.total"] == "24,99"
+    assert shown["content_items.asked_of"].startswith("aa@aaaaaaa.aaa#")
+    assert shown["sales.name"].startswith("Aa#")
+    assert shown["sales.id"].startswith("9999#")
+
+
 def test_bars_show_gaps_and_at_most_ten_years() -> None:
     """A month without dates is a bar of no height."""
     assert [bar["height"] for bar in bars({"2020-01": 2, "2020-04": 4})] == [50, 0, 0, 100]
     assert len(bars({"1900-01": 1, "2020-01": 1})) == 120
+    assert [bar["label"] for bar in bars({"2020-01": 2, "9999-12": 1})] == ["2020-01: 2"]
     assert bars({}) == []
 
 
@@ -188,5 +244,6 @@ def test_an_estimated_number_of_values_is_marked_on_the_page(tmp_path: Path) -> 
     """More records than are counted exactly have a page too, where the number stands behind a ~."""
     found = summarise_inspection(inspect(tmp_path, profiles=[{"profileid": "1"}]), str)
     for field in found["resources"]["profiles"]["fields"].values():
-        field |= {"distinct": 251701, "distinct_is_exact": False}
+        field |= {"distinct": 251701, "distinct_is_exact": False, "distinct_within": 0.003}
     assert "~251,701" in render_page(found)
+    assert "an estimate, right within 0.3 %" in render_page(found)
