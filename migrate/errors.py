@@ -28,15 +28,17 @@ from collections.abc import Sequence
 class MigrateError(Exception):
     """What went wrong and where, in one sentence, with what to do next in `hint`.
 
-    The text never holds a secret nor a whole record.
+    The text never holds a secret nor a whole record. `said`: the sentences of it that a page shows, in its reader's
+    language where they are of the kind `Sentence`; the first line of the text where none are given.
     """
 
     exit_code = 1
 
-    def __init__(self, what: str, *, hint: str | None = None) -> None:
+    def __init__(self, what: str, *, hint: str | None = None, said: Sequence[str] = ()) -> None:
         super().__init__(what)
         self.what = what
         self.hint = hint
+        self.said = tuple(said) or (what if "\n" not in what else what.splitlines()[0],)
 
 
 class UsageError(MigrateError):

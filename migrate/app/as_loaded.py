@@ -41,7 +41,7 @@ def check_snapshot(context: Context, plan: Plan, what: str, then: str) -> None:
     if changed:
         raise Stale(
             f"plan {plan.name!r} was made from what is no longer there:\n"
-            + "\n".join(f"- {line}" for line in changed),
+            + "\n".join(f"- {change}" for change in changed),
             hint=f"{what} needs the records that were loaded: bring them back as they were, then {then}",
         )
 

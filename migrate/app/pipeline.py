@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from migrate.errors import GateError, Interrupted, MigrateError, UsageError
 from migrate.hours import SendingHours
+from migrate.sentence import Sentence
 
 # A stage's modules are imported when the stage begins, so that no command waits for those of another one.
 if TYPE_CHECKING:
@@ -249,10 +250,11 @@ def refuse_broken(plan: Plan, findings: Sequence[GateFinding]) -> None:
     """Nothing, when no gate is broken. Raises GateError naming each one that is."""
     broken = [finding for finding in findings if finding.verdict == "broken"]
     if broken:
+        head = Sentence("plan {plan} is stopped by a safety gate", plan=repr(plan.name))
         raise GateError(
-            f"plan {plan.name!r} is stopped by a safety gate:\n"
-            + "\n".join(f"{finding.gate}: {finding.text}" for finding in broken),
+            f"{head}:\n" + "\n".join(f"{finding.gate}: {finding.text}" for finding in broken),
             hint="look at the plan; then fix the cause, or raise the limit under [gates] in migrate.toml on purpose",
+            said=[head],
         )
 
 
@@ -387,8 +389,10 @@ def refuse_unproven(context: Context, extraction: Extraction) -> None:
         lines = "\n".join(
             f"{name}: {result.verdict}, {result.reason}" for name, result in unproven.items()
         )
+        head = Sentence("snapshot {name} is not proven complete", name=repr(extraction.snapshot))
         raise GateError(
-            f"snapshot {extraction.snapshot!r} is not proven complete:\n{lines}",
+            f"{head}:\n{lines}",
+            said=[head],
             hint="; ".join(
                 line for name, result in unproven.items() for line in advise(name, result)
             )

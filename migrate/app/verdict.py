@@ -10,7 +10,7 @@ Terminal, JSON and page show what stands here and judge nothing themselves, so t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.app.finding import Finding, Kind, Verdict, judge_findings, share_of
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def judge_plan(
-    document: PlanDocument, totals: Mapping[str, Table], no_longer: str | None = None
+    document: PlanDocument, totals: Mapping[str, Table], no_longer: Sequence[str] = ()
 ) -> Verdict:
-    """Whether a plan may be loaded. `no_longer`: why it no longer holds, None where it does."""
-    findings = [Finding("gate", reason) for reason in reasons_of(no_longer or "")]
+    """Whether a plan may be loaded. `no_longer`: the reasons why it no longer holds, none where it does."""
+    findings = [Finding("gate", reason) for reason in no_longer]
     findings += [
         Finding(
             "gate",
@@ -62,17 +62,6 @@ def judge_plan(
     else:
         bad = Sentence("Do not load yet: {what}", what=what)
     return judge_findings(findings, good, doubtful, bad)
-
-
-def reasons_of(no_longer: str) -> list[str]:
-    """The reasons in a text of several lines, one each, without the lines that only announce them."""
-    lines = (line.removeprefix("- ") for line in no_longer.splitlines())
-    return [line for line in lines if line and not line.endswith(":")]
-
-
-def first_line(text: str) -> str:
-    """The first line of a text; a sentence of one line stays the sentence that it is."""
-    return text if "\n" not in text else text.splitlines()[0]
 
 
 TO_SEND = {

@@ -14,6 +14,7 @@ from migrate.cli.language import language_of, language_option
 from migrate.cli.load import pausable
 from migrate.cli.run import judge
 from migrate.errors import UsageError
+from migrate.sentence import Sentence
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
@@ -182,8 +183,8 @@ def _rehearse(app: App, context: Context, request: CutoverRequest, speed: float)
     with rehearse_cutover(
         context, request, speed=speed, show=lambda found, stage: _show(app, found, stage)
     ) as done:
-        outcome = _outcome(app, context, done.cutover)
-    note = _rehearsal_note(done, speed)
+        note = _rehearsal_note(done, speed)
+        outcome = _outcome(app, context, done.cutover, note)
     made_up = {
         name: dict(zip(("changed", "new", "gone"), counts, strict=True))
         for name, counts in done.made_up.items()
@@ -191,16 +192,21 @@ def _rehearse(app: App, context: Context, request: CutoverRequest, speed: float)
     return replace(
         outcome,
         text="\n\n".join([outcome.text, render_made_up(done.made_up), note]),
-        data={**outcome.data, "rehearsal": note, "made_up": made_up, "speed": speed},
+        data={**outcome.data, "made_up": made_up, "speed": speed},
         next=f"migrate cutover --since {done.base}" if outcome.exit_code in (0, 3) else None,
     )
 
 
 def _rehearsal_note(done: RehearsedCutover, speed: float) -> str:
-    pace = "at the services' speed" if speed == 1 else f"{speed:g} times as fast as the services"
-    return (
-        f"A rehearsal: snapshot {done.base} and these mappings against the sandbox, {pace}. Neither service was asked "
-        "anything, and nothing of it is left but this report."
+    if speed == 1:
+        pace = Sentence("at the services' speed")
+    else:
+        pace = Sentence("{times} times as fast as the services", times=float(speed))
+    return Sentence(
+        "A rehearsal: snapshot {base} and these mappings against the sandbox, {pace}. Neither service was asked "
+        "anything, and nothing of it is left but this report.",
+        base=done.base,
+        pace=pace,
     )
 
 
@@ -214,13 +220,14 @@ def _show(app: App, cutover: Cutover, stage: Stage) -> None:
         click.echo(f"{head}{render_night(cutover)}\n", err=True)
 
 
-def _outcome(app: App, context: Context, done: Cutover) -> CommandOutcome:
+def _outcome(app: App, context: Context, done: Cutover, rehearsal: str = "") -> CommandOutcome:
+    """How a night ended, its page written; `rehearsal`: what it says of being none."""
     from migrate.report.cutover import render_cutover, summarise_cutover
     from migrate.report.run import write_report
 
     if done.run is None:
         raise RuntimeError("a night ends with a run")
-    summary = summarise_cutover(done)
+    summary = summarise_cutover(done, {"rehearsal": rehearsal})
     language = language_of(app, context.project)
     page = write_report(context.workspace.reports, done.name, summary, utc_now(), language)
     exit_code, status, following = judge(done.run)

@@ -13,6 +13,7 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 from migrate.cli.language import language_of, language_option
 from migrate.cli.user_path import UserPath
 from migrate.errors import Stale
+from migrate.sentence import Sentence
 
 if TYPE_CHECKING:
     from migrate.config import Project
@@ -79,12 +80,17 @@ def _report(
         workspace, name, show_values=show_values, start=_time(start) or now
     )
     standing = read_standing(workspace, plan)
-    stale = _staleness(project, workspace, plan)
+    why = _staleness(project, workspace, plan)
+    stale, reasons = (why.what, why.said) if why else (None, ())
     if standing.state in ("overtaken", "undone"):
-        over = f"plan {plan.name!r} must not be loaded any more: {standing.told}"
-        stale = f"{over}\n{stale}" if stale else over
+        over = Sentence(
+            "plan {plan} must not be loaded any more: {why}",
+            plan=repr(plan.name),
+            why=standing.told,
+        )
+        stale, reasons = f"{over}\n{stale}" if stale else str(over), (over, *reasons)
     if stale:
-        view = replace(view, verdict=judge_plan(plan.document, read_totals(plan), stale))
+        view = replace(view, verdict=judge_plan(plan.document, read_totals(plan), reasons))
     data = {**summarise_diff(view), **standing.summarise(), "stale": stale}
     lines = [render_diff(view)]
     if stale:
@@ -116,14 +122,14 @@ def _next_of(standing: Standing, plan: Plan, following: str | None) -> str | Non
     return f"migrate reconcile --plan {plan.name}" if standing.state == "loaded" else following
 
 
-def _staleness(project: Project, workspace: Workspace, plan: Plan) -> str | None:
+def _staleness(project: Project, workspace: Workspace, plan: Plan) -> Stale | None:
     """Why the plan cannot be loaded any more, None where it can."""
     from migrate.plan.open_plan import check_fresh
 
     try:
         check_fresh(plan, project, workspace)
     except Stale as error:
-        return error.what
+        return error
     return None
 
 

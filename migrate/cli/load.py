@@ -130,7 +130,7 @@ def outcome_of(result: LoadResult, others: Mapping[str, int]) -> CommandOutcome:
     return CommandOutcome(
         command="load",
         text=render_load(result, others),
-        data={**summarise_load(result), "not_loaded": dict(others)},
+        data={**summarise_load(result, others), "not_loaded": dict(others)},
         exit_code=3 if behind else 0,
         status="done, with rejected or deferred records" if behind else "done",
         next=f"migrate {'load' if unfinished else 'reconcile'} --plan {result.plan}",

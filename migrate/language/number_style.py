@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from migrate.sentence import Sentence, one_after_other
+
 _CURRENCY = "EUR|USD|GBP|CHF|SEK|DKK|NOK|PLN|CZK|HUF|eur|euro|Euro|kr\\.?|Kč|zł|[A-Z]{2}[$£¥]|[$£¥][A-Z]{2}|[$€£¥]"
 _AFFIX = rf"[-+( \u00a0\u202f]*({_CURRENCY})?[-+ \u00a0\u202f]*"
 _SPACE = "['’ \u00a0\u202f]"
@@ -54,21 +56,31 @@ def advise_style(counts: Mapping[str, int], filled: int) -> Advice | None:
     if commas and points:
         return Advice(
             "{decimal_comma: or_point}",
-            f"{commas:,} with a decimal comma, {points:,} with a decimal point",
+            Sentence(
+                "{commas} with a decimal comma, {points} with a decimal point",
+                commas=commas,
+                points=points,
+            ),
         )
     if commas or by_point:
         thousands = counts["either_point"] + by_point
         return Advice(
             "{amount: nl}",
-            f"{commas + by_point:,} with a decimal comma"
-            + (f"; a point stands between thousands in {thousands:,}" if thousands else ""),
+            _with_thousands(
+                Sentence("{count} with a decimal comma", count=commas + by_point),
+                Sentence("a point stands between thousands in {count}", count=thousands),
+                thousands,
+            ),
         )
     if points or by_comma:
         thousands = counts["either_comma"] + by_comma
         return Advice(
             "{amount: en}",
-            f"{points + by_comma:,} with a decimal point"
-            + (f"; a comma stands between thousands in {thousands:,}" if thousands else ""),
+            _with_thousands(
+                Sentence("{count} with a decimal point", count=points + by_comma),
+                Sentence("a comma stands between thousands in {count}", count=thousands),
+                thousands,
+            ),
         )
     return _of_unsure(counts, filled)
 
@@ -76,26 +88,43 @@ def advise_style(counts: Mapping[str, int], filled: int) -> Advice | None:
 def _of_unsure(counts: Mapping[str, int], filled: int) -> Advice | None:
     """Numbers of which none shows what a comma or point means, or that have neither."""
     if counts["either_comma"] or counts["either_point"]:
-        return Advice(None, "as 1,234 or 1.234, which may be thousands or decimals", unsure=True)
+        either = Sentence("as 1,234 or 1.234, which may be thousands or decimals")
+        return Advice(None, either, unsure=True)
     if counts["with_currency"] < _MOSTLY * filled:
         return None
-    return Advice("{amount: nl}", "whole numbers with a currency")
+    return Advice("{amount: nl}", Sentence("whole numbers with a currency"))
 
 
 def _of_plain(counts: Mapping[str, int]) -> Advice:
     points = counts["with_point"]
     if points and counts["either_point"] == points:
-        what = f"{points:,} as 1.299, and none that shows whether that is 1299 or a little more than one"
+        what = Sentence(
+            "{count} as 1.299, and none that shows whether that is 1299 or a little more than one",
+            count=points,
+        )
         return Advice(None, what, unsure=True)
     if counts["point_thousands"]:
-        return Advice("{amount: nl}", "a point stands between thousands")
+        return Advice("{amount: nl}", Sentence("a point stands between thousands"))
     if counts["either_point"]:
         others = points - counts["either_point"]
-        what = f"{counts['either_point']:,} as 1.299 are read as a little more than one"
-        return Advice(None, f"{what}, since {others:,} others have a decimal point: look at them")
+        what = Sentence(
+            "{count} as 1.299 are read as a little more than one, since {others} others have a decimal point: "
+            "look at them",
+            count=counts["either_point"],
+            others=others,
+        )
+        return Advice(None, what)
     return Advice(None, "")
 
 
 def _two_styles(commas: int, points: int) -> str:
-    what = f"{commas:,} with a decimal comma and {points:,} with a decimal point"
-    return f"{what}, and thousands among them: two styles in one field"
+    return Sentence(
+        "{commas} with a decimal comma and {points} with a decimal point, and thousands among them: "
+        "two styles in one field",
+        commas=commas,
+        points=points,
+    )
+
+
+def _with_thousands(what: Sentence, more: Sentence, thousands: int) -> str:
+    return one_after_other([what, more]) if thousands else what

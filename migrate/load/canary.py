@@ -25,6 +25,7 @@ from migrate.load.proof import CanaryRecord, Proof
 from migrate.load.scheduler import BatchRequest, DatasetQueue
 from migrate.load.totals import Totals
 from migrate.progress import Progress
+from migrate.sentence import Sentence
 from migrate.target.results import Rejected, Written
 
 Place = tuple[int, int]
@@ -153,9 +154,14 @@ class Canaries:
             return None
         told = tuple(dict.fromkeys(one.error for one in canary.refused))
         self.ledger.lessons.judge_canary(queue.dataset, CanaryVerdict("refused", (), told))
+        head = Sentence(
+            "{place} refuses the canary: it took none of {refused} records, and nothing else of it was sent",
+            place=canary.dataset.place,
+            refused=len(canary.refused),
+        )
         return GateError(
-            f"{canary.dataset.place} refuses the canary: it took none of {len(canary.refused)} records, and nothing "
-            "else of it was sent:\n" + "\n".join(f"- {text}" for text in told),
+            f"{head}:\n" + "\n".join(f"- {text}" for text in told),
+            said=[head],
             hint="fix the mapping and make a new plan with `migrate plan`, or have the dataset fixed in Octolis (its "
             "id, a read-only SQL dataset, mandatory columns, types); none of its records counts as rejected; then "
             f"migrate load --plan {self.plan}",
@@ -190,10 +196,15 @@ def _requests(
 
 
 def _differs(dataset: DatasetToLoad, found: CanaryVerdict, plan: str) -> GateError:
+    head = Sentence(
+        "{place}: the canary is not what was sent; nothing else of the dataset was sent",
+        place=dataset.place,
+    )
     return GateError(
-        f"{dataset.place}: the canary is not what was sent; nothing else of the dataset was sent:\n"
+        f"{head}:\n"
         + "\n".join(f"- {text}" for text in found.told)
         + f"\nthere now, and to be seen to: masterid {', '.join(found.masterids)}",
+        said=[head],
         hint="fix the mapping (`recipe: true` for a column that the target prepares itself) and make a new plan, or "
         f"have the dataset fixed in Octolis and give this again: migrate load --plan {plan}; to load it as it is: "
         f"migrate load --plan {plan} --canary 0",
@@ -202,8 +213,12 @@ def _differs(dataset: DatasetToLoad, found: CanaryVerdict, plan: str) -> GateErr
 
 def _unseen(dataset: DatasetToLoad, proof: Proof, plan: str) -> GateError:
     return GateError(
-        f"{dataset.place}: the canary was written and cannot be read yet (masterid {', '.join(proof.unseen)}); nothing "
-        "else of the dataset was sent",
+        Sentence(
+            "{place}: the canary was written and cannot be read yet (masterid {masterids}); "
+            "nothing else of the dataset was sent",
+            place=dataset.place,
+            masterids=", ".join(proof.unseen),
+        ),
         hint="the target prepares what is written in its own time; the same command reads it again and goes on: "
         f"migrate load --plan {plan}",
     )

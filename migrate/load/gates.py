@@ -10,6 +10,7 @@ from migrate.config import Gates
 from migrate.errors import GateError
 from migrate.load.foreign import ForeignWrites, say_records
 from migrate.load.planned import DatasetToLoad, PlanToLoad
+from migrate.sentence import Sentence
 
 
 @dataclass
@@ -61,9 +62,14 @@ class LoadGates:
         return self._changed([_told(dataset, found)])
 
     def _changed(self, lines: Sequence[str]) -> GateError:
+        head = Sentence(
+            "the target has changed since plan {plan} read it; gates.max_target_change is {limit}",
+            plan=self.plan.name,
+            limit=self.gates.max_target_change.text,
+        )
         return GateError(
-            f"the target has changed since plan {self.plan.name} read it; gates.max_target_change is "
-            f"{self.gates.max_target_change.text}:\n" + "\n".join(lines),
+            f"{head}:\n" + "\n".join(lines),
+            said=[head],
             hint="make a new plan with `migrate plan` and look at it with `migrate diff`; to load this one anyway "
             f"raise the limit under [gates]: migrate load --plan {self.plan.name}",
         )
@@ -73,7 +79,12 @@ class LoadGates:
         if self.gates.max_errors.allows(self.rejected, planned):
             return None
         return GateError(
-            f"{self.rejected} of {planned} records were refused; gates.max_errors is {self.gates.max_errors.text}",
+            Sentence(
+                "{rejected} of {planned} records were refused; gates.max_errors is {limit}",
+                rejected=self.rejected,
+                planned=planned,
+                limit=self.gates.max_errors.text,
+            ),
             hint=f"see `migrate rejects list --plan {self.plan.name}`; raise the limit under [gates] to go on: "
             f"migrate load --plan {self.plan.name}",
         )
@@ -83,8 +94,13 @@ class LoadGates:
         if self.merged <= forecast + self.gates.max_merges:
             return None
         return GateError(
-            f"{self.merged} records were merged away in the target, the plan foresaw {forecast} and "
-            f"gates.max_merges allows {self.gates.max_merges} more; merges cannot be undone",
+            Sentence(
+                "{merged} records were merged away in the target, the plan foresaw {forecast} and "
+                "gates.max_merges allows {more} more; merges cannot be undone",
+                merged=self.merged,
+                forecast=forecast,
+                more=self.gates.max_merges,
+            ),
             hint=f"look at the keys of the dataset; to accept them: migrate load --plan {self.plan.name} "
             f"--confirm-merges {self.merged - forecast}",
         )
@@ -93,7 +109,10 @@ class LoadGates:
         if not self.strict or not self.protected:
             return None
         return GateError(
-            f"{self.protected} records have values in columns that do not accept writes, and --strict was given",
+            Sentence(
+                "{protected} records have values in columns that do not accept writes, and --strict was given",
+                protected=self.protected,
+            ),
             hint="take these columns out of the mapping, or have them opened in Octolis; to go on without them: "
             f"migrate load --plan {self.plan.name}",
         )

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from migrate.errors import Stale
+from migrate.sentence import Sentence
 
 State = Literal["planned", "loading", "loaded", "overtaken", "undone"]
 
@@ -37,8 +38,16 @@ class Deed:
     @property
     def told(self) -> str:
         """Who and when, as far as it is known, to stand behind a sentence."""
-        parts = [f"on {self.when}" if self.when else "", f"by {self.who}" if self.who else ""]
-        return " ".join(part for part in parts if part)
+        if self.when and self.who:
+            return Sentence("on {when} by {who}", when=self.when, who=self.who)
+        if self.when:
+            return Sentence("on {when}", when=self.when)
+        return Sentence("by {who}", who=self.who) if self.who else ""
+
+
+def _by(what: Sentence, deed: Deed) -> Sentence:
+    """A sentence with who did it, and when, behind it."""
+    return Sentence("{what} {deed}", what=what, deed=deed.told) if deed.told else what
 
 
 @dataclass(frozen=True)
@@ -53,10 +62,25 @@ class Overtaking:
     @property
     def told(self) -> str:
         """The sentence about it."""
-        what = f"plan {self.undoes} was undone" if self.undoes else f"plan {self.plan} was loaded"
-        return " ".join(
-            part for part in (f"{what} in {self.dataset} since", self.deed.told) if part
-        )
+        if self.undoes:
+            what = Sentence(
+                "plan {plan} was undone in {dataset} since", plan=self.undoes, dataset=self.dataset
+            )
+        else:
+            what = Sentence(
+                "plan {plan} was loaded in {dataset} since", plan=self.plan, dataset=self.dataset
+            )
+        return _by(what, self.deed)
+
+
+UNDONE = {
+    "whole": ("undone: {count} record restored", "undone: {count} records restored"),
+    "part": ("undone in part: {count} record restored", "undone in part: {count} records restored"),
+    "unfinished": (
+        "undone in part; its undo was interrupted: {count} record restored",
+        "undone in part; its undo was interrupted: {count} records restored",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -78,13 +102,7 @@ class Undone:
     @property
     def told(self) -> str:
         """The sentence about it."""
-        words = {
-            "whole": "undone",
-            "part": "undone in part",
-            "unfinished": "undone in part; its undo was interrupted",
-        }
-        count = f"{self.restored:,} record{'' if self.restored == 1 else 's'} restored"
-        return " ".join(part for part in (f"{words[self.scope]}: {count}", self.deed.told) if part)
+        return _by(Sentence(*UNDONE[self.scope], count=self.restored), self.deed)
 
 
 @dataclass(frozen=True)
@@ -136,7 +154,7 @@ def judge_standing(facts: PlanFacts) -> Standing:
     if facts.undone is not None:
         return Standing("undone", facts.undone.told, others, facts.undone)
     if others:
-        return Standing("overtaken", f"overtaken: {others[0].told}", others)
+        return Standing("overtaken", Sentence("overtaken: {why}", why=others[0].told), others)
     # A load that a gate stopped before its first request has changed nothing.
     if not facts.is_begun or (facts.left and not facts.sent):
         return Standing("planned")

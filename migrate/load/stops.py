@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from migrate.errors import GateError, GaveUp, Refused
 from migrate.load.scheduler import BatchRequest
+from migrate.sentence import Sentence
 from migrate.target.results import Rejected, Transient
 
 _REASONS = 5
@@ -34,10 +35,15 @@ def refuses_all(plan: str, place: str, refused: Rejected) -> Refused:
 def refuses_first(plan: str, place: str, refused: Sequence[Rejected]) -> GateError:
     """A dataset has refused every record of the first request it was sent, each for itself; none of them is settled."""
     told = dict.fromkeys(one.error for one in refused)
+    head = Sentence(
+        "{place} refuses every record of its first batch, {refused} of {refused}; none of them counts "
+        "as rejected, and nothing else of it was sent",
+        place=place,
+        refused=len(refused),
+    )
     return GateError(
-        f"{place} refuses every record of its first batch, {len(refused):,} of {len(refused):,}; none of them counts "
-        "as rejected, and nothing else of it was sent:\n"
-        + "\n".join(f"- {text}" for text in list(told)[:_REASONS]),
+        f"{head}:\n" + "\n".join(f"- {text}" for text in list(told)[:_REASONS]),
+        said=[head],
         hint="fix the mapping and make a new plan with `migrate plan`, or have the dataset fixed in Octolis and give "
         f"this again: migrate load --plan {plan}",
     )

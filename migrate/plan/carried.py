@@ -8,11 +8,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migrate.errors import Damaged, MappingError
 from migrate.plan.document import CarriedFile
+from migrate.sentence import Sentence
 from migrate.workspace import sha256_bytes, write_bytes
 
 if TYPE_CHECKING:
@@ -80,23 +82,41 @@ def check_carried(folder: Path, document: PlanDocument) -> None:
             )
 
 
-def text_changes(folder: Path, document: PlanDocument, now: Path) -> Iterator[str]:
+@dataclass(frozen=True)
+class Change:
+    """What is not as it was when a plan was made, in a sentence, and what to add to it on a terminal."""
+
+    said: Sentence
+    detail: str = ""
+
+    def __str__(self) -> str:
+        """Both."""
+        return f"{self.said}{self.detail}"
+
+
+def mapping_name(file: str, dataset: str) -> Sentence:
+    """A mapping file, named with the dataset that it makes."""
+    return Sentence("mapping {file} ({dataset})", file=file, dataset=dataset)
+
+
+def text_changes(folder: Path, document: PlanDocument, now: Path) -> Iterator[Change]:
     """What was edited of the texts since the plan was made, with the first lines that differ."""
     named = {one.file: dataset for dataset, used in document.mappings.items() for one in used.files}
     for entry in document.carried:
         name = Path(entry.path).name
-        what = f"mapping {name} ({named[name]})" if name in named else name
+        what = mapping_name(name, named[name]) if name in named else name
         if not (now / name).is_file():
-            yield f"{what} is gone"
+            yield Change(Sentence("{what} is gone", what=what))
             continue
         data = (now / name).read_bytes()
         if sha256_bytes(data) != entry.sha256:
-            yield f"{what} was edited: {_describe(folder / entry.path, data)}"
+            detail = f": {_describe(folder / entry.path, data)}"
+            yield Change(Sentence("{what} was edited", what=what), detail)
     carried = {Path(entry.path).name for entry in document.carried}
     for path in _files_of(now) if now.is_dir() else ():
         made = _DATASET.search(path.read_text(encoding="utf-8", errors="replace"))
         if path.name not in carried and made is not None and made[1] in document.mappings:
-            yield f"mapping {path.name} ({made[1]}) is new"
+            yield Change(Sentence("{what} is new", what=mapping_name(path.name, made[1])))
 
 
 def _describe(then: Path, now: bytes) -> str:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from migrate.config import Gates, Project
 from migrate.errors import Damaged, MigrateError, Stale, Unfinished, UsageError, WorkspaceError
-from migrate.plan.carried import text_changes
+from migrate.plan.carried import Change, mapping_name, text_changes
 from migrate.plan.document import (
     FORMAT,
     BaseUsed,
@@ -24,6 +24,7 @@ from migrate.plan.document import (
 )
 from migrate.plan.gates import judge_gates
 from migrate.plan.totals import read_tables
+from migrate.sentence import Sentence
 from migrate.totals.table import Table
 from migrate.workspace import Workspace, sha256_bytes, sha256_file
 
@@ -207,24 +208,25 @@ def check_fresh(plan: Plan, project: Project, workspace: Workspace) -> None:
     if changed:
         raise Stale(
             f"plan {plan.name!r} no longer holds, since it was made:\n"
-            + "\n".join(f"- {line}" for line in changed),
+            + "\n".join(f"- {change}" for change in changed),
             hint="make a new plan with `migrate plan`, look at it with `migrate diff`, then load that one",
+            said=[change.said for change in changed],
         )
 
 
-def snapshot_changes(plan: Plan, workspace: Workspace) -> Iterator[str]:
+def snapshot_changes(plan: Plan, workspace: Workspace) -> Iterator[Change]:
     """What of the snapshots that a plan was made from is not there as it was."""
     used: SnapshotUsed | BaseUsed | None = plan.document.snapshot
     while used is not None:
         manifest = workspace.snapshots / used.name / "manifest.json"
         if not manifest.is_file():
-            yield f"snapshot {used.name!r} is gone or unfinished"
+            yield Change(Sentence("snapshot {name} is gone or unfinished", name=repr(used.name)))
         elif sha256_file(manifest) != used.manifest_sha256:
-            yield f"snapshot {used.name!r} has another manifest"
+            yield Change(Sentence("snapshot {name} has another manifest", name=repr(used.name)))
         used = used.base
 
 
-def _mapping_changes(plan: Plan, project: Project) -> Iterator[str]:
+def _mapping_changes(plan: Plan, project: Project) -> Iterator[Change]:
     if plan.document.carried:
         yield from text_changes(plan.folder, plan.document, project.mappings)
         return
@@ -232,29 +234,45 @@ def _mapping_changes(plan: Plan, project: Project) -> Iterator[str]:
     for dataset, used in plan.document.mappings.items():
         file = project.mappings / used.file
         if not file.is_file():
-            yield f"mapping {used.file} ({dataset}) is gone"
+            yield Change(Sentence("{what} is gone", what=mapping_name(used.file, dataset)))
         elif sha256_file(file) != used.sha256:
-            yield f"mapping {used.file} ({dataset}) was edited"
+            yield Change(Sentence("{what} was edited", what=mapping_name(used.file, dataset)))
         for name, sha256 in used.includes.items():
             beside = project.mappings / name
             if not beside.is_file() or sha256_file(beside) != sha256:
-                yield f"{name}, which mapping {used.file} ({dataset}) takes from, is gone or was edited"
+                yield Change(
+                    Sentence(
+                        "{name}, which mapping {file} ({dataset}) takes from, is gone or was edited",
+                        name=name,
+                        file=used.file,
+                        dataset=dataset,
+                    )
+                )
 
 
-def _setting_changes(plan: Plan, project: Project) -> Iterator[str]:
-    now = settings_that_matter(project)
+def _setting_changes(plan: Plan, project: Project) -> Iterator[Change]:
+    now, file = settings_that_matter(project), project.file.name
     for name, was in plan.document.settings.items():
         if now.get(name) != was:
-            yield f"{name} in {project.file.name} was changed: {_describe_setting(was, now.get(name))}"
+            changed = Sentence("{name} in {file} was changed", name=name, file=file)
+            yield Change(changed, f": {_describe_setting(was, now.get(name))}")
     for name in sorted(now.keys() - plan.document.settings.keys() - SINCE):
-        yield f"{name} in {project.file.name} is new"
+        yield Change(Sentence("{name} in {file} is new", name=name, file=file))
     for dataset, was_id in plan.document.dataset_ids.items():
         if project.octolis.datasets.get(dataset) != was_id:
-            yield f"the id of dataset {dataset!r} in {project.file.name} was changed"
+            yield Change(
+                Sentence(
+                    "the id of dataset {name} in {file} was changed", name=repr(dataset), file=file
+                )
+            )
     for feed, webhook_id in plan.document.webhook_ids.items():
         webhook = project.octolis.webhooks.get(feed)
         if webhook is None or webhook.id != webhook_id:
-            yield f"the id of webhook {feed!r} in {project.file.name} was changed"
+            yield Change(
+                Sentence(
+                    "the id of webhook {name} in {file} was changed", name=repr(feed), file=file
+                )
+            )
 
 
 def _describe_setting(was: object, now: object) -> str:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 _STAGES = ("extract", "plan", "load", "reconcile")
 
 
-def summarise_cutover(cutover: Cutover) -> dict[str, Any]:
-    """The command's part of the JSON object."""
+def summarise_cutover(cutover: Cutover, notes: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The command's part of the JSON object; `notes` as of `summarise_run`."""
     night = cutover.night
-    run = summarise_run(cutover.run) if cutover.run else {}
+    run = summarise_run(cutover.run, notes=notes) if cutover.run else {}
     if cutover.run:
         run["delta"] = summarise_delta(cutover.base, cutover.run.extraction.resources)
     return {

@@ -30,7 +30,7 @@ def summarise_extraction(extraction: Extraction) -> dict[str, Any]:
                 "requests": result.requests,
                 "seconds": result.seconds,
                 "verdict": result.verdict,
-                "reason": result.reason,
+                "reason": result.why,
                 "changed_duplicates": result.changed_duplicates,
                 "undated_duplicates": result.undated_duplicates,
                 "without_id": result.without_id,

@@ -119,6 +119,9 @@ LIST_HEADS = {
     "rows": "Rows",
     "like": "Looks like",
     "lost": "What is lost",
+    "position": "Place in the list",
+    "resource": "Resource",
+    "snapshot_row": "Row of the snapshot",
 }
 GATES = {
     "max_rejected": "Rejected rows",

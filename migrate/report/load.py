@@ -40,12 +40,12 @@ def left_behind(result: LoadResult) -> bool:
     )
 
 
-def summarise_load(result: LoadResult) -> dict[str, Any]:
-    """The load's part of the JSON object; sums over all calls for this plan."""
+def summarise_load(result: LoadResult, others: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The load's part of the JSON object; sums over all calls for this plan. `others` as of `render_load`."""
     return {
         "plan": result.plan,
         "datasets": {name: _summarise_dataset(result, name) for name in result.datasets},
-        "verdict": judge_load(result).summarise(),
+        "verdict": judge_load(result, others).summarise(),
         "reasons": [{"reason": reason, "records": count} for reason, count in result.reasons],
         "exports": None if result.exports is None else str(result.exports),
     }

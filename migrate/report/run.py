@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.app.finding import Finding, Verdict, judge_findings
 from migrate.app.reconcile import summarise_reconciliation
-from migrate.app.verdict import first_line, judge_load, judge_plan, judge_reconciliation
+from migrate.app.verdict import judge_load, judge_plan, judge_reconciliation
 from migrate.names import Language
 from migrate.plan.open_plan import read_totals
 from migrate.report.about import Fact, facts_of_making, facts_of_plan
@@ -149,12 +149,12 @@ def write_report(
 def judge_run(run: Run) -> Verdict:
     """Whether a whole run did what it was for: the findings of all stages that it reached, the worst first."""
     findings = [
-        Finding("unverified", _unproven_text(name, r.verdict, r.reason), name)
+        Finding("unverified", _unproven_text(name, r.verdict, r.why), name)
         for name, r in run.extraction.resources.items()
         if r.verdict != "proven"
     ]
     if run.stopped:
-        findings.append(Finding("gate", first_line(run.stopped.what)))
+        findings += [Finding("gate", said) for said in run.stopped.said]
     if run.plan:
         planned = judge_plan(run.plan.document, read_totals(run.plan))
         # A gate that the plan broke was confirmed, or the load would not have begun.
@@ -176,6 +176,8 @@ def judge_run(run: Run) -> Verdict:
             count=written,
             datasets=len(run.reconciliation.datasets),
         )
+    elif findings:
+        what = Sentence("nothing to do")
     else:
         what = Sentence("nothing to do, the target has all of it")
     good = Sentence("All counts agree: {what}", what=what)

@@ -14,6 +14,9 @@ from migrate.snapshot.literals import RecordFields
 from migrate.snapshot.reading import Snapshot, SnapshotResource
 from migrate.snapshot.traps import (
     HEXADECIMAL,
+    LEADING_ZEROS,
+    PLAIN_NUMBERS,
+    TEXTS,
     TRAP_COUNTS,
     Trap,
     find_spellings,
@@ -237,12 +240,12 @@ def _id_shapes(resource: SnapshotResource) -> Iterator[tuple[str, str, int]]:
     text = pl.col("_id")
     shape = (
         pl.when(text.str.contains(r"^0\d+$"))
-        .then(pl.lit("numbers with leading zeros"))
+        .then(pl.lit(LEADING_ZEROS))
         .when(text.str.contains(r"^\d+(-\d+)*$"))
-        .then(pl.lit("plain numbers"))
+        .then(pl.lit(PLAIN_NUMBERS))
         .when(text.str.contains(r"^[0-9a-f]{6,}$"))
         .then(pl.lit(HEXADECIMAL))
-        .otherwise(pl.lit("texts"))
+        .otherwise(pl.lit(TEXTS))
     )
     frames = [
         frame.filter(text.is_not_null())

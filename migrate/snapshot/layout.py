@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from migrate.errors import Damaged, WorkspaceError
+from migrate.sentence import read_parts
 from migrate.workspace import FileEntry
 
 FORMAT = 1
@@ -115,7 +116,8 @@ class ResourceResult:
     kept. `readings`: how often the list was read, wholly or from some page on. `kept`: records of
     earlier readings that the last one lacks and that are in the snapshot all the same. `vanished`:
     those that the source no longer has; they are in a file of their own. `damaged`: records that
-    hold U+FFFD where bytes were no UTF-8.
+    hold U+FFFD where bytes were no UTF-8. `reason`: in English; `reason_parts`: what that sentence is made of,
+    as `write_parts` gives it; None in a snapshot of an earlier version.
     """
 
     announced: int | None
@@ -143,6 +145,16 @@ class ResourceResult:
     kept: int = 0
     vanished: int = 0
     damaged: int = 0
+    reason_parts: Any = None
+
+    @property
+    def why(self) -> str:
+        """The reason as a sentence that can be said in any language, where it was kept as one."""
+        try:
+            said = read_parts(self.reason_parts)
+        except ValueError:
+            return self.reason
+        return said if isinstance(said, str) else self.reason
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from migrate.language.number_style import EVIDENCE, advise_style
+from migrate.sentence import Sentence
 from migrate.snapshot.columns import MAX_COLUMNS, MAX_DEPTH
 from migrate.snapshot.layout import ResourceResult
 
 HEXADECIMAL = "hexadecimal texts"
+LEADING_ZEROS, PLAIN_NUMBERS, TEXTS = "numbers with leading zeros", "plain numbers", "texts"
+ID_SHAPES = (LEADING_ZEROS, PLAIN_NUMBERS, HEXADECIMAL, TEXTS)
+"""How ids may look."""
 INT32_MAX = 2_147_483_647
 _SYNC_STATES = ("Queued for Update", "Synced", "Error", "Failed")
 _VALUE, _LITERAL = pl.col("value"), pl.col("literal")
@@ -35,7 +39,7 @@ TRAP_COUNTS: Mapping[str, pl.Expr] = {
 }
 """How often each sign of a trap stands in a field, as expressions over `literal` and `value`."""
 
-_WORDS = {
+WORDS = {
     "cart": (
         "goal -1 marks a cart, not an order",
         "leave carts out with `where`, or revenue is inflated",
@@ -54,6 +58,7 @@ _WORDS = {
         "map it as text, or accept that a float column rounds them",
     ),
 }
+"""What each trap of a field is, and what to do about it."""
 _SHOWN = 5
 
 
@@ -93,10 +98,10 @@ def _of_field(resource: str, name: str, row: Mapping[str, int]) -> Trap | None:
         "cart": resource == "sales" and leaf == "goalid",
         "sync state": leaf == "status",
     }.get(name, True)
-    if not count or not applies or name not in _WORDS:
+    if not count or not applies or name not in WORDS:
         return None
-    what, advice = _WORDS[name]
-    return Trap(name, field, count, what, advice)
+    what, advice = WORDS[name]
+    return Trap(name, field, count, Sentence(what), Sentence(advice))
 
 
 def _number_style(row: Mapping[str, int]) -> list[Trap]:
@@ -111,9 +116,9 @@ def _number_style(row: Mapping[str, int]) -> list[Trap]:
     )
     count = filled - counts["plain_number"] or filled
     say = (
-        f"add `apply: [trim, {advice.call}]` to its column"
+        Sentence("add `apply: [trim, {call}]` to its column", call=advice.call)
         if advice.call
-        else "decide with who sends it, then `amount`"
+        else Sentence("decide with who sends it, then `amount`")
     )
     return [Trap(name, str(row["field"]), count, advice.reason, say)]
 
@@ -125,14 +130,17 @@ def _mixed(row: Mapping[str, int]) -> list[Trap]:
     numbers = {"integer", "decimal"}
     if len(kinds) < 2 or set(kinds) <= numbers:
         return []
-    what = "values of several kinds: " + ", ".join(f"{row[kind]:,} {kind}" for kind in kinds)
+    counts = tuple(
+        Sentence("{count} {kind}", count=row[kind], kind=Sentence(kind)) for kind in kinds
+    )
+    what = Sentence("values of several kinds: {counts}", counts=counts)
     return [
         Trap(
             "mixed types",
             str(row["field"]),
             min(row[k] for k in kinds),
             what,
-            "check what its column makes of each",
+            Sentence("check what its column makes of each"),
         )
     ]
 
@@ -144,10 +152,19 @@ def _id_schemes(shapes: Mapping[tuple[str, str], int]) -> list[Trap]:
         if max(of_source, key=of_source.__getitem__) == HEXADECIMAL:
             continue  # some of these have no letter in them by chance
         if len(of_source) > 1:
-            what = f"source {source!r} has ids of {len(of_source)} schemes: " + ", ".join(
-                f"{count:,} {shape}" for shape, count in of_source.items()
+            counts = tuple(
+                Sentence("{count} {kind}", count=count, kind=Sentence(shape))
+                for shape, count in of_source.items()
             )
-            advice = "the same thing may be there under two ids; look at the dates of each scheme"
+            what = Sentence(
+                "source {source} has ids of {schemes} schemes: {counts}",
+                source=repr(source),
+                schemes=len(of_source),
+                counts=counts,
+            )
+            advice = Sentence(
+                "the same thing may be there under two ids; look at the dates of each scheme"
+            )
             traps.append(Trap("two id schemes", None, min(of_source.values()), what, advice))
     return traps
 
@@ -158,13 +175,19 @@ def find_spellings(sources: Sequence[str]) -> list[Trap]:
     for source in sources:
         if source:
             folded.setdefault(re.sub(r"[^a-z0-9]", "", source.casefold()), []).append(source)
-    advice = "join them under [datatrics.source_aliases] in migrate.toml, or look-ups miss"
+    advice = Sentence(
+        "join them under [datatrics.source_aliases] in migrate.toml, or look-ups miss"
+    )
     return [
         Trap(
             "two spellings",
             None,
             len(names),
-            f"one source under {len(names)} names: {', '.join(names)}",
+            Sentence(
+                "one source under {names} names: {spellings}",
+                names=len(names),
+                spellings=tuple(names),
+            ),
             advice,
         )
         for names in folded.values()
@@ -188,8 +211,10 @@ def _foreign_keys(resource: str, by_field: pl.DataFrame, rows: int) -> list[Trap
     other = filled.get("profile_id", 0)
     if not other or usual >= rows:
         return []
-    what = (
-        f"the customer is in `profile_id` here, and in `profileid` in {usual:,} of {rows:,} records"
+    what = Sentence(
+        "the customer is in `profile_id` here, and in `profileid` in {usual} of {rows} records",
+        usual=usual,
+        rows=rows,
     )
     return [
         Trap(
@@ -197,7 +222,7 @@ def _foreign_keys(resource: str, by_field: pl.DataFrame, rows: int) -> list[Trap
             "profile_id",
             other,
             what,
-            "take it from both: `from: [profileid, profile_id]`",
+            Sentence("take it from both: `from: [profileid, profile_id]`"),
         )
     ]
 
@@ -206,11 +231,12 @@ def find_uncolumned(result: ResourceResult) -> list[Trap]:
     """Objects that stay one column, fields too many for columns, and fields that share a name."""
     found = [_folded(name, keys) for name, keys in result.folded.items()]
     if result.unlisted_fields:
-        what = (
-            f"at least {result.unlisted_fields:,} fields have no column: there are more than "
-            f"{MAX_COLUMNS:,}"
+        what = Sentence(
+            "at least {fields} fields have no column: there are more than {most}",
+            fields=result.unlisted_fields,
+            most=MAX_COLUMNS,
         )
-        advice = "a mapping that names one reads it from the record all the same"
+        advice = Sentence("a mapping that names one reads it from the record all the same")
         found.append(Trap("no column", None, result.unlisted_fields, what, advice))
     return [*found, *_shared(result.shared_names)]
 
@@ -223,10 +249,17 @@ def describe_uncolumned(result: ResourceResult) -> list[str]:
 
 def _folded(name: str, keys: int) -> Trap:
     if not keys:
-        what = f"nested deeper than {MAX_DEPTH} levels: what is inside has no columns"
-        return Trap("nested deep", name, 1, what, f"a mapping may name it, as `{name}.FIELD`")
-    what = f"an object with ids for keys, at least {keys:,} different ones: one column of JSON"
-    advice = f"take its elements with `each: {name}`, or one of them as `{name}.KEY`"
+        what = Sentence(
+            "nested deeper than {levels} levels: what is inside has no columns", levels=MAX_DEPTH
+        )
+        advice = Sentence("a mapping may name it, as `{name}.FIELD`", name=name)
+        return Trap("nested deep", name, 1, what, advice)
+    what = Sentence(
+        "an object with ids for keys, at least {keys} different ones: one column of JSON", keys=keys
+    )
+    advice = Sentence(
+        "take its elements with `each: {name}`, or one of them as `{name}.KEY`", name=name
+    )
     return Trap("ids for keys", name, keys, what, advice)
 
 
@@ -234,8 +267,15 @@ def _shared(names: list[str]) -> list[Trap]:
     if not names:
         return []
     shown = ", ".join(names[:_SHOWN])
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    stand = "name stands" if len(names) == 1 else "names stand"
-    what = f"{len(names):,} {stand} for two fields of one record: {shown}{more}"
-    advice = "one has a dot in its name, the other is inside an object; the column holds the first"
+    if len(names) > _SHOWN:
+        shown = Sentence("{names} and {count} more", names=shown, count=len(names) - _SHOWN)
+    what = Sentence(
+        "{count} name stands for two fields of one record: {names}",
+        "{count} names stand for two fields of one record: {names}",
+        count=len(names),
+        names=shown,
+    )
+    advice = Sentence(
+        "one has a dot in its name, the other is inside an object; the column holds the first"
+    )
     return [Trap("two of one name", None, len(names), what, advice)]

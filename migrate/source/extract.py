@@ -19,6 +19,7 @@ from pathlib import Path
 from migrate import __version__
 from migrate.errors import Interrupted
 from migrate.progress import Progress
+from migrate.sentence import Sentence
 from migrate.snapshot.beside import write_beside, write_doubles
 from migrate.snapshot.delta import DeltaComparison, write_states
 from migrate.snapshot.layout import (
@@ -223,6 +224,11 @@ def _with_strangers(spool: Spool, reading: ListReading, only_source: str | None)
     )
     if not strangers:
         return reading
-    trouble = f"{strangers:,} records of other sources than {only_source} came"
+    trouble = Sentence(
+        "{count} record of another source than {source} came",
+        "{count} records of other sources than {source} came",
+        count=strangers,
+        source=only_source,
+    )
     seen = reading.observation
     return replace(reading, observation=replace(seen, troubles=(*seen.troubles, trouble)))

@@ -14,6 +14,8 @@ import polars as pl
 from migrate import __version__
 from migrate.errors import Interrupted, UsageError
 from migrate.progress import Progress
+from migrate.sentence import Sentence
+from migrate.sentence import write_parts as write_sentence
 from migrate.snapshot.beside import write_beside, write_doubles
 from migrate.snapshot.layout import FORMAT, Begun, Expectation, SavedFile, SealedResource
 from migrate.snapshot.spool import Spool
@@ -152,7 +154,8 @@ class _Import:
                 time.monotonic() - began,
             ),
             verdict=verdict,
-            reason=reason,
+            reason=str(reason),
+            reason_parts=write_sentence(reason),
             files=[_entry_of(file) for file in pages.files],
             expected=saved.expected,
         )
@@ -187,11 +190,20 @@ class _Import:
 def _troubles(spool: Spool, unparsed: int) -> list[str]:
     """What of the files did not become records with fields."""
     beyond = sum(len(entry.unread) for entry in spool.entries())
-    counts = {
-        "records are beyond the bounds of what is read": beyond,
-        "records hold text that is no JSON object": unparsed,
-    }
-    return [f"{count:,} {what}" for what, count in counts.items() if count]
+    counts = {"beyond": beyond, "unparsed": unparsed}
+    return [Sentence(*TROUBLES[what], count=count) for what, count in counts.items() if count]
+
+
+TROUBLES = {
+    "beyond": (
+        "{count} record is beyond the bounds of what is read",
+        "{count} records are beyond the bounds of what is read",
+    ),
+    "unparsed": (
+        "{count} record holds text that is no JSON object",
+        "{count} records hold text that is no JSON object",
+    ),
+}
 
 
 def _entry_of(file: SavedFileTally) -> SavedFile:

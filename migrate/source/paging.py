@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
+from migrate.sentence import Sentence
+
 EMPTY_BOUND = 10
 REPEAT_BOUND = 3
 UNREAD_BOUND = 16
@@ -165,7 +167,11 @@ class Paging:
                 return PageOutcome.AGAIN
             if announced:
                 self.troubles.append(
-                    f"page {look.number} of {self.horizon} announced came back empty twice"
+                    Sentence(
+                        "page {page} of {of} announced came back empty twice",
+                        page=look.number,
+                        of=self.horizon,
+                    )
                 )
             self._empty.add(look.number)
             return PageOutcome.VOID
@@ -174,7 +180,9 @@ class Paging:
             return PageOutcome.KEEP
         if again:
             return PageOutcome.AGAIN
-        self.troubles.append(f"page {look.number} repeats page {earlier}")
+        self.troubles.append(
+            Sentence("page {page} repeats page {earlier}", page=look.number, earlier=earlier)
+        )
         self._repeats.add(look.number)
         return PageOutcome.VOID
 
@@ -193,7 +201,11 @@ class Paging:
         unread = self._unread_only.get(number, 0)
         self._unread_run = self._unread_run + unread if unread else 0
         if self._unread_run > UNREAD_BOUND and number > self.horizon:
-            self.troubles.append(f"nothing could be read up to page {number}, and no end was seen")
+            self.troubles.append(
+                Sentence(
+                    "nothing could be read up to page {page}, and no end was seen", page=number
+                )
+            )
             self.ended = True
 
     def _advance(self) -> None:

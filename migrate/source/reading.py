@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from migrate.moments import is_later
+from migrate.sentence import Sentence
 from migrate.snapshot.readings import (
     StoredRow,
     Stray,
@@ -399,8 +400,8 @@ def _way_of_asking(asked_as: AskedAs | None) -> str | None:
     if asked_as is None:
         return None
     if asked_as.sort != CREATED[0]:
-        return f"sorted by `{asked_as.sort}`"
-    return f"in pages of {asked_as.limit:,}"
+        return Sentence("sorted by `{field}`", field=asked_as.sort)
+    return Sentence("in pages of {count}", count=asked_as.limit)
 
 
 def begin_task(context: ListContext) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from migrate.sentence import Sentence, one_after_other
 from migrate.snapshot.layout import Expectation
 from migrate.source.saved_files import SavedAnswer
-from migrate.source.verdict import Verdict
+from migrate.source.verdict import Verdict, signed
 
 _SHOWN = 5
 
@@ -44,36 +45,59 @@ def judge_saved(saved: SavedList) -> tuple[Verdict, str]:
     A total inside of the answers proves most, then pages 1 to n without a gap, then a person's word.
     What contradicts another stops it.
     """
-    if saved.troubles:
-        return "unproven", f"{saved.troubles[0]}; {_received(saved)}"
-    totals = saved.totals
-    if len(totals) > 1:
-        return "drifted", (
-            f"the saved answers announce between {totals[0]:,} and {totals[-1]:,} records: the list "
-            f"changed while it was saved; {_received(saved)}"
-        )
-    expected = saved.expected
-    if totals and expected and totals[0] != expected.records:
-        return "unproven", (
-            f"the saved answers announce {totals[0]:,} records, but --expect says "
-            f"{expected.records:,}; {_received(saved)}"
-        )
+    totals, expected = saved.totals, saved.expected
+    contradiction = _contradiction(saved)
+    if contradiction is not None:
+        verdict, why = contradiction
+        return verdict, one_after_other([why, _received(saved)])
     if totals:
         count = len(saved.answers)
-        said = f"announced by {count:,} saved {'answer' if count == 1 else 'answers'}"
+        said = Sentence(
+            "{wanted} announced by {count} saved answer",
+            "{wanted} announced by {count} saved answers",
+            wanted=totals[0],
+            count=count,
+        )
         return _against(totals[0], saved.distinct, said)
     if expected:
-        return _against(
-            expected.records, saved.distinct, f"vouched for by {expected.by} (--expect)"
+        said = Sentence(
+            "{wanted} vouched for by {by} (--expect)", wanted=expected.records, by=expected.by
         )
+        return _against(expected.records, saved.distinct, said)
     return _by_pages(saved)
 
 
-def _against(wanted: int, distinct: int, said: str) -> tuple[Verdict, str]:
+def _contradiction(saved: SavedList) -> tuple[Verdict, str] | None:
+    """What speaks against the files by itself: trouble with them, or two numbers that differ."""
+    totals, expected = saved.totals, saved.expected
+    if saved.troubles:
+        return "unproven", saved.troubles[0]
+    if len(totals) > 1:
+        return "drifted", Sentence(
+            "the saved answers announce between {least} and {most} records: the list changed while it was saved",
+            least=totals[0],
+            most=totals[-1],
+        )
+    if totals and expected and totals[0] != expected.records:
+        return "unproven", Sentence(
+            "the saved answers announce {announced} records, but --expect says {expected}",
+            announced=totals[0],
+            expected=expected.records,
+        )
+    return None
+
+
+def _against(wanted: int, distinct: int, said: Sentence) -> tuple[Verdict, str]:
     if wanted == distinct:
-        return "proven", f"{wanted:,} {said}, {distinct:,} distinct records received"
-    difference = f"{distinct - wanted:+,}"
-    return "unproven", f"{wanted:,} {said}, but {distinct:,} distinct received ({difference})"
+        return "proven", Sentence(
+            "{said}, {distinct} distinct records received", said=said, distinct=distinct
+        )
+    return "unproven", Sentence(
+        "{said}, but {distinct} distinct received ({difference})",
+        said=said,
+        distinct=distinct,
+        difference=signed(distinct - wanted),
+    )
 
 
 def _by_pages(saved: SavedList) -> tuple[Verdict, str]:
@@ -82,16 +106,21 @@ def _by_pages(saved: SavedList) -> tuple[Verdict, str]:
     numbered = all(answer.page is not None for answer in saved.answers)
     last = _last_page(saved, counts)
     if saved.loose or not numbered or last is None:
-        return "unproven", (
-            f"nothing in the files says how many there should be; {_received(saved)}; {_advice(saved)}"
-        )
+        nothing = Sentence("nothing in the files says how many there should be")
+        return "unproven", one_after_other([nothing, _received(saved), _advice(saved)])
     missing = [page for page in range(1, last + 1) if page not in pages]
     if missing:
         shown = ", ".join(map(str, missing[:_SHOWN])) + (", …" if len(missing) > _SHOWN else "")
-        return "unproven", (
-            f"of {last:,} pages {len(missing):,} are missing ({shown}); {_received(saved)}"
+        lacking = Sentence(
+            "of {pages} pages {count} is missing ({shown})",
+            "of {pages} pages {count} are missing ({shown})",
+            pages=last,
+            count=len(missing),
+            shown=shown,
         )
-    return "proven", f"pages 1 to {last:,} without a gap, {_received(saved)}"
+        return "unproven", one_after_other([lacking, _received(saved)])
+    whole = Sentence("pages 1 to {last} without a gap", last=last)
+    return "proven", Sentence("{first}, {more}", first=whole, more=_received(saved))
 
 
 def _last_page(saved: SavedList, counts: set[int | None]) -> int | None:
@@ -108,10 +137,15 @@ def _last_page(saved: SavedList, counts: set[int | None]) -> int | None:
     return min(empty) - 1 if empty else None
 
 
-def _received(saved: SavedList) -> str:
-    files = f"{saved.files:,} file" if saved.files == 1 else f"{saved.files:,} files"
-    return f"{saved.distinct:,} distinct records received from {files}"
+def _received(saved: SavedList) -> Sentence:
+    return Sentence(
+        "{distinct} distinct records received from {count} file",
+        "{distinct} distinct records received from {count} files",
+        distinct=saved.distinct,
+        count=saved.files,
+    )
 
 
-def _advice(saved: SavedList) -> str:
-    return f"if that is all of them, vouch for it: --expect {saved.resource}={saved.distinct}"
+def _advice(saved: SavedList) -> Sentence:
+    option = f"--expect {saved.resource}={saved.distinct}"
+    return Sentence("if that is all of them, vouch for it: {option}", option=option)

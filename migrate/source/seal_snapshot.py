@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from migrate.sentence import write_parts as write_sentence
 from migrate.snapshot.beside import count_damaged
 from migrate.snapshot.layout import ResourceResult, UnreadRecord
 from migrate.snapshot.parts import (
@@ -121,7 +122,8 @@ def describe(
         seconds=round(seconds, 3),
         resumed_pages=reading.resumed_pages,
         verdict=verdict,
-        reason=reason,
+        reason=str(reason),
+        reason_parts=write_sentence(reason),
         shared_names=parts.shared_names,
         folded=parts.folded,
         undated_duplicates=found.undated_duplicates,

@@ -8,7 +8,7 @@ record while `created` does not. A server that ignores `sort`, a list whose reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -16,6 +16,7 @@ from enum import Enum
 import polars as pl
 
 from migrate.errors import UsageError, WorkspaceError
+from migrate.sentence import Sentence, one_after_other
 from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST, DeltaComparison, compare
 from migrate.snapshot.layout import MANIFEST, DeltaCounts, SinceRecord
 from migrate.snapshot.reading import Snapshot, SnapshotResource, known_store, open_snapshot
@@ -180,10 +181,15 @@ def _read_newest(
     if found is None:
         return None
     counted = survey(spool, fields)
-    read = f"{counted.distinct:,} of {found.total:,} announced records were read, newest first"
+    read = Sentence(
+        "{distinct} of {total} announced records were read, newest first",
+        distinct=counted.distinct,
+        total=found.total,
+    )
     seen = Observation(found.total, found.total, counted.distinct, False, 0)
     if base is None:
-        seen = replace(seen, partly=f"{read}; there is no snapshot to hold their number against")
+        alone = Sentence("there is no snapshot to hold their number against")
+        seen = replace(seen, partly=one_after_other([read, alone]))
         counts = DeltaCounts(None, None, None, None, f"{NEWEST_FIRST}; nothing to compare with")
         spool.keep_aside([])
         return DeltaReading(ListReading(seen, counted, 0, counted.left_out), None, counts)
@@ -191,20 +197,19 @@ def _read_newest(
     if base.result.distinct + (comparison.counts.new or 0) != found.total:
         return None  # some are gone, or new ones lie deeper: only the whole list can tell
     spool.keep_aside([])
-    seen = replace(seen, partly=f"{read}; {_doubts(base)}")
+    seen = replace(seen, partly=one_after_other([read, *_doubts(base)]))
     reading = ListReading(seen, counted, 0, counted.left_out)
     return DeltaReading(reading, comparison, comparison.counts)
 
 
-def _doubts(base: SnapshotResource) -> str:
+def _doubts(base: SnapshotResource) -> Iterator[Sentence]:
     verdict = base.result.verdict
-    below = (
-        "" if verdict == "proven" else f", though the snapshot compared with is {verdict} itself"
+    if verdict != "proven":
+        yield Sentence("the snapshot compared with is {verdict} itself", verdict=Sentence(verdict))
+    yield Sentence(
+        "the counts agree, but a record that is gone and one added with an older `updated` would cancel out"
     )
-    return (
-        f"the counts agree{below}, but a record that is gone and one added with an older `updated` would cancel out; "
-        "with require_proven = true the whole list is read, which can be proven"
-    )
+    yield Sentence("with require_proven = true the whole list is read, which can be proven")
 
 
 class Sorted(Enum):

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from migrate.sentence import Sentence, one_after_other
 from migrate.source.page_tails import SourceChange
 
 Verdict = Literal["proven", "drifted", "unproven"]
 MOST_READINGS = 4
+
+
+EARLIER = {
+    "found_alone": "{count} of earlier readings asked for alone and there",
+    "not_to_be_asked": "{count} of earlier readings that could not be asked for",
+    "vanished": "{count} more have vanished from the source meanwhile",
+}
+"""What became of records that only an earlier reading had, by the count of an observation."""
+UNFIT = {
+    "unread": ("{count} record could not be read", "{count} records could not be read"),
+    "damaged": (
+        "{count} record holds bytes that are no UTF-8",
+        "{count} records hold bytes that are no UTF-8",
+    ),
+    "unparsed": ("{count} record or value is no JSON", "{count} records or values are no JSON"),
+}
+"""What keeps a resource from being whole, by the count of an observation."""
 
 
 @dataclass(frozen=True)
@@ -54,86 +72,118 @@ def judge(seen: Observation) -> tuple[Verdict, str]:
     if seen.partly is not None:
         return "unproven", seen.partly
     start, end = seen.announced_start, seen.announced_end
-    union = _union(seen)
     if start is None or end is None:
-        when = (
-            "anywhere"
-            if start is None and end is None
-            else ("at the start" if start is None else "at the end")
+        received = Sentence(
+            "{count} record was received", "{count} records were received", count=seen.distinct
         )
-        return (
-            "unproven",
-            f"the server announced no total {when}; {seen.distinct:,} records were received{union}",
-        )
+        return "unproven", one_after_other([_no_total(start, end), _of_readings(received, seen)])
     noticed = _noticed(seen)
+    counted = _of_readings(count_text(end, seen.distinct), seen)
     if start != end or seen.moved:
-        return "drifted", f"{noticed}{_drift(start, end, seen)}{union}"
+        return "drifted", one_after_other([*noticed, _drift(start, end, seen), counted])
     if seen.swapped and end != seen.distinct:
-        return "drifted", f"{noticed}{_swapped()}; {_counted(end, seen.distinct)}{union}"
+        return "drifted", one_after_other([*noticed, _swapped(), counted])
     if noticed or end != seen.distinct:
-        return "unproven", f"{noticed}{_counted(end, seen.distinct)}{union}"
-    order = f"; {_swapped()}" if seen.swapped else ""
-    return "proven", (
-        f"{end:,} announced before and after, {seen.distinct:,} distinct records received"
-        f"{_tails(seen)}{union}{order}"
+        return "unproven", one_after_other([*noticed, counted])
+    whole = Sentence(
+        "{announced} announced before and after, {distinct} distinct records received",
+        announced=end,
+        distinct=seen.distinct,
     )
+    order = [_swapped()] if seen.swapped else []
+    return "proven", one_after_other([_of_readings(_with_tails(whole, seen), seen), *order])
 
 
-def _tails(seen: Observation) -> str:
-    if not seen.tails_seen or seen.swapped:
-        return ""
-    return f", {seen.tails_seen:,} of {seen.pages_with_tails:,} page ends seen again in their place"
-
-
-def _union(seen: Observation) -> str:
-    """How the records of several readings came together."""
-    parts = []
-    if seen.rounds:
-        way = ""
-        if seen.asked_as:
-            way = f", the last one {seen.asked_as} since records of equal `created` change places"
-        parts.append(f"in {seen.rounds + 1} readings{way}")
-    if seen.found_alone:
-        parts.append(f"{seen.found_alone:,} of earlier readings asked for alone and there")
-    if seen.not_to_be_asked:
-        parts.append(f"{seen.not_to_be_asked:,} of earlier readings that could not be asked for")
-    if seen.vanished:
-        parts.append(f"{seen.vanished:,} more have vanished from the source meanwhile")
-    return "".join(f", {part}" for part in parts)
-
-
-def _noticed(seen: Observation) -> str:
-    troubles = list(seen.troubles)
-    if seen.unread:
-        troubles.append(f"{seen.unread:,} record(s) could not be read")
-    if seen.damaged:
-        troubles.append(f"{seen.damaged:,} record(s) hold bytes that are no UTF-8")
-    if seen.unparsed:
-        troubles.append(f"{seen.unparsed:,} record(s) or values are no JSON")
-    if not troubles:
-        return ""
-    more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
-    return f"{troubles[0]}{more}; "
-
-
-def _swapped() -> str:
-    return "records with the same `created` come in another order each time"
-
-
-def _drift(start: int, end: int, seen: Observation) -> str:
-    by = f"by {end - start:+,} records" if start != end else "without a change in their number"
-    return (
-        f"the source moved {by} while it was read and went on changing through {seen.rounds} further "
-        f"readings; {_counted(end, seen.distinct)}"
-    )
-
-
-def _counted(announced: int, distinct: int) -> str:
+def count_text(announced: int, distinct: int) -> Sentence:
+    """Whether as many records came as were announced."""
     if announced == distinct:
-        return f"{announced:,} announced and as many distinct records received"
-    return (
-        f"{announced:,} announced but {distinct:,} distinct records received "
-        f"({distinct - announced:+,})"
+        return Sentence("{count} announced and as many distinct records received", count=announced)
+    return Sentence(
+        "{announced} announced but {distinct} distinct records received ({difference})",
+        announced=announced,
+        distinct=distinct,
+        difference=signed(distinct - announced),
+    )
+
+
+def signed(number: int) -> Sentence:
+    """A number with its sign."""
+    return Sentence("-{number}" if number < 0 else "+{number}", number=abs(number))
+
+
+def _no_total(start: int | None, end: int | None) -> Sentence:
+    if start is None and end is None:
+        return Sentence("the server announced no total anywhere")
+    if start is None:
+        return Sentence("the server announced no total at the start")
+    return Sentence("the server announced no total at the end")
+
+
+def _with_tails(whole: Sentence, seen: Observation) -> Sentence:
+    if not seen.tails_seen or seen.swapped:
+        return whole
+    tails = Sentence(
+        "{seen} of {of} page ends seen again in their place",
+        seen=seen.tails_seen,
+        of=seen.pages_with_tails,
+    )
+    return Sentence("{first}, {more}", first=whole, more=tails)
+
+
+def _of_readings(whole: Sentence, seen: Observation) -> Sentence:
+    """The sentence, and how the records of several readings came together."""
+    for part in _readings(seen):
+        whole = Sentence("{first}, {more}", first=whole, more=part)
+    return whole
+
+
+def _readings(seen: Observation) -> Iterator[Sentence]:
+    if seen.rounds:
+        yield Sentence("in {count} reading", "in {count} readings", count=seen.rounds + 1)
+    if seen.rounds and seen.asked_as:
+        yield Sentence(
+            "the last one {way} since records of equal `created` change places", way=seen.asked_as
+        )
+    yield from (
+        Sentence(template, count=count)
+        for name, template in EARLIER.items()
+        if (count := getattr(seen, name))
+    )
+
+
+def _noticed(seen: Observation) -> list[str]:
+    """The first of what was noticed, and how much more there is."""
+    troubles = [*seen.troubles, *_unfit(seen)]
+    if len(troubles) > 1:
+        more = len(troubles) - 1
+        return [Sentence("{trouble} (and {count} more)", trouble=troubles[0], count=more)]
+    return troubles
+
+
+def _unfit(seen: Observation) -> Iterator[Sentence]:
+    yield from (
+        Sentence(*words, count=count)
+        for name, words in UNFIT.items()
+        if (count := getattr(seen, name))
+    )
+
+
+def _swapped() -> Sentence:
+    return Sentence("records with the same `created` come in another order each time")
+
+
+def _drift(start: int, end: int, seen: Observation) -> Sentence:
+    if start == end:
+        return Sentence(
+            "the source moved without a change in their number while it was read and went on changing "
+            "through {rounds} further readings",
+            rounds=seen.rounds,
+        )
+    return Sentence(
+        "the source moved by {difference} records while it was read and went on changing "
+        "through {rounds} further readings",
+        difference=signed(end - start),
+        rounds=seen.rounds,
     )
 
 

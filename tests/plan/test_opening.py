@@ -10,6 +10,7 @@ import pytest
 from migrate.errors import Damaged, Locked, Stale, Unfinished, UsageError, WorkspaceError
 from migrate.plan.open_plan import check_fresh, open_plan
 from migrate.plan.plan_folder import begin_plan
+from migrate.report.words import words_of
 
 
 def test_a_plan_is_opened_as_it_was_made(bench) -> None:
@@ -109,6 +110,13 @@ def test_a_stale_plan_says_all_that_changed(bench) -> None:
         "- datatrics.timezones in migrate.toml was changed: '*': None then, 'Europe/Paris' now",
         "- octolis.batch_bytes in migrate.toml was changed: 5000000 then, 10000 now",
         "- the id of dataset 'contacts' in migrate.toml was changed",
+    ]
+    # a page says each change in its reader's language, without the lines of files
+    german = [words_of("de").say(said) for said in caught.value.said]
+    assert german[1:4] == [
+        "Mapping contacts.yaml (contacts) wurde bearbeitet",
+        "Mapping orders.yaml (orders) fehlt",
+        "datatrics.project_id in migrate.toml wurde geändert",
     ]
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +16,13 @@ from hypothesis import strategies as st
 from migrate.cli.main import main
 from migrate.errors import WorkspaceError
 from migrate.report.extract import render_extraction, summarise_extraction
+from migrate.report.words import words_of
+from migrate.sentence import write_parts
 from migrate.snapshot.layout import ResourceResult, UnreadRecord, advise, needs_attention
 from migrate.snapshot.reading import newest_whole
 from migrate.source.extract import Extraction
 from migrate.source.since import resolve_since
+from migrate.source.verdict import Observation, judge
 
 FINE = ResourceResult(3, 3, 3, 0, 0, 0, 0, 1, 4, 0.1, 0, "proven", "3 announced before and after")
 
@@ -44,6 +48,19 @@ def test_whatever_is_not_whole_is_said_with_what_to_do(
     found = Extraction("a", Path(), {"sales": result})
     assert summarise_extraction(found)["to_do"] == lines
     assert all(line in render_extraction(found) for line in lines)
+
+
+def test_a_reason_is_kept_in_parts_and_read_without_them() -> None:
+    """A manifest holds what its sentence is made of; of an earlier one the English text is all there is."""
+    _, reason = judge(Observation(5, 7, 6, moved=True, rounds=3, troubles=["odd"], damaged=2))
+    result = replace(FINE, reason=str(reason), reason_parts=write_parts(reason))
+    read = msgspec.json.decode(msgspec.json.encode(result), type=ResourceResult)
+    assert read.why == read.reason == reason
+    assert "7 angekündigt, aber 6 verschiedene Datensätze empfangen (-1)" in words_of("de").say(
+        read.why
+    )
+    assert FINE.why == FINE.reason
+    assert replace(FINE, reason_parts={"says": "{lacks}", "values": {"a": 1}}).why == FINE.reason
 
 
 def call(bench: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

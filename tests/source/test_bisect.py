@@ -63,7 +63,7 @@ def test_records_with_bytes_that_are_no_utf8_are_kept(tmp_path: Path) -> None:
     found = read(model, 50, tmp_path)
     assert set(found.ids) == set(model.records)
     assert (found.result.damaged, found.result.verdict) == (3, "unproven")
-    assert "3 record(s) hold bytes that are no UTF-8" in found.result.reason
+    assert "3 records hold bytes that are no UTF-8" in found.result.reason
     assert found.damaged["_id"].to_list() == sorted(damaged)
     assert all(b'"Zo\xeb"' in raw for raw in found.damaged["_received"])
     assert all('"Zo\N{REPLACEMENT CHARACTER}"' in raw for raw in found.damaged["_raw"])
