@@ -14,7 +14,6 @@ from migrate.cli.language import language_of, language_option
 from migrate.cli.load import pausable
 from migrate.cli.run import judge
 from migrate.errors import UsageError
-from migrate.sentence import Sentence
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
@@ -198,6 +197,8 @@ def _rehearse(app: App, context: Context, request: CutoverRequest, speed: float)
 
 
 def _rehearsal_note(done: RehearsedCutover, speed: float) -> str:
+    from migrate.sentence import Sentence
+
     if speed == 1:
         pace = Sentence("at the services' speed")
     else:

@@ -13,7 +13,6 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 from migrate.cli.language import language_of, language_option
 from migrate.cli.user_path import UserPath
 from migrate.errors import Stale
-from migrate.sentence import Sentence
 
 if TYPE_CHECKING:
     from migrate.config import Project
@@ -72,6 +71,7 @@ def _report(
     from migrate.report.diff import render_diff, summarise_diff
     from migrate.report.diff_page import open_report, write_page
     from migrate.report.words import words_of
+    from migrate.sentence import Sentence
 
     project = app.open_project()
     workspace = app.open_workspace(project)
