@@ -47,7 +47,8 @@ class _Section(BaseModel):
 class SourceTotals(_Section):
     """Fields of a resource that say what a record is worth, when, in what; they come before the known ones.
 
-    `time_format`: how its times are spelt, a format as of a column.
+    `time_format`: how its times are spelt, a format as of a column. `columns`: by column of a dataset the fields that
+    it is counted by, where they are not of its name.
     """
 
     amount: FieldNames = ()
@@ -56,6 +57,7 @@ class SourceTotals(_Section):
     event: FieldNames = ()
     lines: FieldNames = ()
     time_format: str | None = None
+    columns: dict[str, FieldNames] = {}
 
 
 class Datatrics(_Section):
@@ -71,7 +73,7 @@ class Datatrics(_Section):
     retry_budget_s: float = Field(900, ge=0)
     timezones: Zones = {}
     source_aliases: dict[str, str] = {}
-    totals: dict[Literal["sales", "interactions"], SourceTotals] = {}
+    totals: dict[ResourceName, SourceTotals] = {}
 
     def totals_of(self, resource: str) -> dict[str, tuple[str, ...]]:
         """The fields that say what a record is worth, besides those that the tool knows."""
@@ -82,6 +84,11 @@ class Datatrics(_Section):
         """How the times of its records are spelt, where that cannot be told from them."""
         found = {str(name): asked for name, asked in self.totals.items()}.get(resource)
         return None if found is None else found.time_format
+
+    def counted_by(self, resource: str) -> dict[str, tuple[str, ...]]:
+        """By column the fields of a resource that its values are counted by."""
+        found = {str(name): asked for name, asked in self.totals.items()}.get(resource)
+        return {} if found is None else dict(found.columns)
 
     def page_size_of(self, resource: str) -> int:
         """The number of records asked for on one page of `resource`."""

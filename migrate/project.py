@@ -76,6 +76,8 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # [datatrics.totals.sales]
 # amount = ["grand_total"]     # also time, currency, event, lines; they come before the names that are known
 # time_format = "%d/%m/%Y %H:%M"   # where nothing tells whether 03/04/2024 is in March or in April
+# [datatrics.totals.profiles.columns]
+# email_consent = ["newsletter"]   # a counted column that is not named like the source's field
 # [octolis.totals.orders]
 # amount = "total_incl_vat"    # also time, currency, event
 

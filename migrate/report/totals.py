@@ -12,6 +12,7 @@ from typing import Any
 
 from migrate.report.terminal import Row, inert, render_table, say_count
 from migrate.sentence import Sentence, amount_text
+from migrate.totals.counts import TotalsRow, TotalsTable
 from migrate.totals.table import (
     NOTHING,
     ON_PURPOSE,
@@ -23,7 +24,7 @@ from migrate.totals.table import (
     summarise_group,
     summarise_table,
 )
-from migrate.verify.totals import ResourceCount, TotalsRow, TotalsTable
+from migrate.verify.totals import ResourceCount
 
 _LONGEST = 40
 _DIFFERING = 24
@@ -232,6 +233,7 @@ def summarise_totals(tables: Sequence[TotalsTable]) -> list[dict[str, Any]]:
         {
             "title": table.title,
             "equal": table.equal,
+            "doubt": table.doubt,
             "rows": [
                 {
                     **dict(zip(table.by, row.group, strict=True)),
@@ -297,7 +299,10 @@ def _render(table: TotalsTable) -> str:
         lines.append(
             _line((f"{len(equal):,} equal groups", *[""] * (len(table.by) - 1)), sums, True)
         )
-    return f"{table.title}:\n" + render_table([*table.by, *table.places, "equal"], lines)
+    made = f"{table.title}:\n" + render_table([*table.by, *table.places, "equal"], lines)
+    return (
+        f"{made}\n  not by the source's own fields: {inert(table.doubt)}" if table.doubt else made
+    )
 
 
 def _line(group: Sequence[str], amounts: Any, equal: bool) -> Row:

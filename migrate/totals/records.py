@@ -102,10 +102,10 @@ _TEXTS = {
 def _texts(frame: pl.DataFrame, asked: Asked) -> pl.DataFrame:
     fields = asked.fields
     first = {
-        "text": _first(frame, fields.amount if asked.kind == "revenue" else ()),
-        "label": _first(frame, fields.label if asked.by_label else ()),
-        "list": _first(frame, fields.lines if asked.kind == "lines" else ()),
-        "time": _first(frame, fields.time if asked.by_period else ()),
+        "text": first_field(frame, fields.amount if asked.kind == "revenue" else ()),
+        "label": first_field(frame, fields.label if asked.by_label else ()),
+        "list": first_field(frame, fields.lines if asked.kind == "lines" else ()),
+        "time": first_field(frame, fields.time if asked.by_period else ()),
     }
     picked = frame.select(
         identity(pl.col("_source"), pl.col("_id")).alias("who"),
@@ -157,7 +157,7 @@ def _dated(texts: pl.DataFrame, asked: Asked) -> pl.DataFrame:
     return texts.with_columns(period, undated.alias("undated"))
 
 
-def _first(frame: pl.DataFrame, names: Sequence[str]) -> pl.Expr:
+def first_field(frame: pl.DataFrame, names: Sequence[str]) -> pl.Expr:
     """The first of some fields that has a value."""
     there = [name for name in names if name in frame.columns]
     filled = [

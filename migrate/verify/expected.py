@@ -37,6 +37,8 @@ _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
     TOUCHED: pl.Boolean,
     PART: pl.Int64,
 }
+_WHERE = (PART, ORDER, PLACE)
+"""Of which file a row is, and where its record and element stand."""
 _BATCH_ROWS = 100_000
 _NO_ROW = ("id_missing", "each_not_a_list", "empty_element")
 
@@ -104,10 +106,12 @@ class Expected:
         rows = made.filter(pl.col(LEFT).is_null()).with_columns(pl.lit(part, pl.Int64).alias(PART))
         self.shelf.add(rows.select(list(_schema(self.columns))))
         standing = left.filter(pl.col(TOUCHED), ~pl.col(LEFT).is_in(_NO_ROW))
-        return standing.select(
-            (pl.col(f"c:{name}") if name in self.columns else pl.lit(None, pl.String)).alias(name)
+        told = {name: f"c:{name}" for name in keep if name in self.columns}
+        texts = [
+            (pl.col(told[name]) if name in told else pl.lit(None, pl.String)).alias(name)
             for name in keep
-        )
+        ]
+        return standing.with_columns(pl.lit(part, pl.Int64).alias(PART)).select(*_WHERE, *texts)
 
     def bucket(self, number: int) -> Bucket:
         """The rows of one bucket, put together by key."""
@@ -136,18 +140,27 @@ class Expected:
         return pl.concat([bucket.rows for bucket in self.buckets()])
 
     def texts(self, names: Iterable[str]) -> pl.DataFrame:
-        """Some columns of the rows that a plan is to write, by their names in the target."""
-        wanted = [pl.col(f"c:{name}").alias(name) for name in names]
-        return pl.concat([bucket.touched.select(wanted) for bucket in self.buckets()])
+        """Some columns of the rows that a plan is to write, by their names in the target.
+
+        **Shape**: also `_part`, `_order` and `_position` of the record that won, and `_merged`: whether others went
+        into it.
+        """
+        wanted = [pl.col(*_WHERE), *(pl.col(f"c:{name}").alias(name) for name in names)]
+        return pl.concat(
+            bucket.touched.select(
+                *wanted, pl.col(KEY).is_in(bucket.losers.get_column(KEY).implode()).alias("_merged")
+            )
+            for bucket in self.buckets()
+        )
 
     def texts_as_sent(self, names: Sequence[str]) -> pl.DataFrame:
         """The same columns of every row as sent: those that went into others and those that were left out, too."""
-        wanted = [pl.col(f"c:{name}").alias(name) for name in names]
+        wanted = [pl.col(*_WHERE), *(pl.col(f"c:{name}").alias(name) for name in names)]
         rows = [
             self._every(number).filter(TOUCHED).select(wanted)
             for number in range(self.shelf.buckets)
         ]
-        return pl.concat([*rows, self.left_texts.select(names)])
+        return pl.concat([*rows, self.left_texts.select(*_WHERE, *names)])
 
     def lookup_table(
         self, wanted: Iterable[str], aliases: Mapping[str, str], resource: str | None = None
@@ -245,7 +258,8 @@ def expect_files(
         columns = _columns_of(rules, evaluators)
         shelf = Spill(scope.folder and scope.folder / "rows", buckets_for(scope.rows))
         made = Expected(rules, columns, shelf, batch_bytes=conventions.batch_bytes)
-        kept = [pl.DataFrame(schema=dict.fromkeys(scope.keep, pl.String))]
+        places = dict.fromkeys(_WHERE, pl.Int64)
+        kept = [pl.DataFrame(schema={**places, **dict.fromkeys(scope.keep, pl.String)})]
         for part, (evaluator, records) in enumerate(zip(evaluators, files, strict=True)):
             evaluator.order = columns
             made.is_limited |= records.inside is not None

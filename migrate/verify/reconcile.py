@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from migrate.verify.buckets import Buckets
 
 if TYPE_CHECKING:
+    from migrate.totals.counts import TotalsTable
     from migrate.totals.table import Table
     from migrate.verify.deep import DeepDataset
-    from migrate.verify.totals import TotalsTable
 
 Verdict = Literal["match", "mismatch", "pending", "undone"]
 PlanVerdict = Literal["match", "mismatch", "pending", "unfinished", "unverified", "undone"]

@@ -48,45 +48,6 @@ class EventCount:
 
 
 @dataclass(frozen=True)
-class TotalsRow:
-    """One group, and what each place says of it; None where it does not show the group.
-
-    `aside`: places that are shown beside the others and may differ from them.
-    """
-
-    group: tuple[str, ...]
-    amounts: Mapping[str, Decimal | None]
-    aside: tuple[str, ...] = ()
-
-    @property
-    def equal(self) -> bool:
-        """True when all places that are compared say the same."""
-        return (
-            len({amount for place, amount in self.amounts.items() if place not in self.aside}) == 1
-        )
-
-    @property
-    def left_out(self) -> bool:
-        """True when a place beside the others has something else than they."""
-        return len(set(self.amounts.values())) > 1 and self.equal
-
-
-@dataclass(frozen=True)
-class TotalsTable:
-    """One business total in several places, group by group."""
-
-    title: str
-    by: tuple[str, ...]
-    places: tuple[str, ...]
-    rows: tuple[TotalsRow, ...]
-
-    @property
-    def equal(self) -> bool:
-        """True when every group is equal in all places."""
-        return all(row.equal for row in self.rows)
-
-
-@dataclass(frozen=True)
 class ResourceCount:
     """How many records of a resource: announced at the extract, in the snapshot, and announced now.
 

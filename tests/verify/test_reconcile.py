@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from migrate.app.reconcile import summarise_reconciliation
 from migrate.report.reconcile import judge_reconciliation, render_reconciliation
+from migrate.totals.counts import Total, add_up, set_side_by_side
 from migrate.verify.buckets import Buckets, explain_difference
-from migrate.verify.business import Total, add_up, set_side_by_side
 from migrate.verify.known import Written
 from migrate.verify.reconcile import (
     DatasetBooks,

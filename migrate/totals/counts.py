@@ -1,7 +1,6 @@
 """How many rows a dataset has of each kind, from any place that holds them as texts. Pure.
 
-What orders are worth and when events were is not counted here: that is held against the source's own
-fields, whatever the mapping says (`migrate.totals`).
+The source's side is read from its own fields where they can be told, see `own`.
 """
 
 from __future__ import annotations
@@ -10,12 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
-
-from migrate.verify.rules import DatasetRules
-from migrate.verify.totals import TotalsRow, TotalsTable
 
 SOURCE_PLACE = "source"
 """What was sent, before anything is left out: beside the others for a look, and no part of what must be equal."""
@@ -49,7 +45,102 @@ class Total:
         return self.by
 
 
-def find_totals(rules: DatasetRules) -> list[Total]:
+@dataclass(frozen=True)
+class TotalsRow:
+    """One group, and what each place says of it; None where it does not show the group.
+
+    `aside`: places that are shown beside the others and may differ from them.
+    """
+
+    group: tuple[str, ...]
+    amounts: Mapping[str, Decimal | None]
+    aside: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """True when all places that are compared say the same."""
+        return (
+            len({amount for place, amount in self.amounts.items() if place not in self.aside}) == 1
+        )
+
+    @property
+    def left_out(self) -> bool:
+        """True when a place beside the others has something else than they."""
+        return len(set(self.amounts.values())) > 1 and self.equal
+
+
+@dataclass(frozen=True)
+class TotalsTable:
+    """One business total in several places, group by group. `doubt`: what of it the source's own fields cannot tell."""
+
+    title: str
+    by: tuple[str, ...]
+    places: tuple[str, ...]
+    rows: tuple[TotalsRow, ...]
+    doubt: str = ""
+
+    @property
+    def equal(self) -> bool:
+        """True when every group is equal in all places."""
+        return all(row.equal for row in self.rows)
+
+
+class ColumnReading(Protocol):
+    """How a mapping makes a column."""
+
+    @property
+    def name(self) -> str:
+        """The column."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of which the first with a value is taken."""
+
+    @property
+    def sql(self) -> str | None:
+        """An expression instead of fields."""
+
+    @property
+    def calls(self) -> tuple[tuple[str, str | int | None], ...]:
+        """Functions with their arguments."""
+
+    @property
+    def values(self) -> Mapping[str, str] | None:
+        """What texts become."""
+
+    @property
+    def default(self) -> str | None:
+        """What stands where there is nothing."""
+
+    @property
+    def consent(self) -> bool:
+        """Whether it is a consent."""
+
+
+class Rules(Protocol):
+    """What of a mapping matters here."""
+
+    @property
+    def dataset(self) -> str:
+        """The dataset."""
+
+    @property
+    def resource(self) -> str:
+        """What it is made of."""
+
+    @property
+    def each(self) -> str | None:
+        """The list whose elements are the rows."""
+
+    @property
+    def columns(self) -> Mapping[str, ColumnReading]:
+        """Its columns by name."""
+
+    def source_column(self) -> str | None:
+        """The column that holds a record's source as sent."""
+
+
+def find_totals(rules: Rules) -> list[Total]:
     """The totals that a dataset's columns allow: by what it is made of and by the columns' usual names."""
     totals: list[Total] = []
     if rules.resource == "sales" and rules.each is None:
@@ -67,7 +158,7 @@ def find_totals(rules: DatasetRules) -> list[Total]:
     return totals + _of_consents(rules)
 
 
-def _of_consents(rules: DatasetRules) -> list[Total]:
+def _of_consents(rules: Rules) -> list[Total]:
     source = rules.source_column()
     by = (source,) if source else ()
     return [
@@ -77,11 +168,11 @@ def _of_consents(rules: DatasetRules) -> list[Total]:
     ]
 
 
-def _counted(rules: DatasetRules, title: str, *by: str) -> list[Total]:
+def _counted(rules: Rules, title: str, *by: str) -> list[Total]:
     return [Total(title, rules.dataset, by)] if set(by) <= set(rules.columns) else []
 
 
-def _first(rules: DatasetRules, names: Sequence[str]) -> str | None:
+def _first(rules: Rules, names: Sequence[str]) -> str | None:
     return next((name for name in names if name in rules.columns), None)
 
 
@@ -164,9 +255,9 @@ def _group(name: str) -> pl.Expr:
 
 
 def set_side_by_side(
-    total: Total, places: Mapping[str, Mapping[tuple[str, ...], Decimal]]
+    total: Total, places: Mapping[str, Mapping[tuple[str, ...], Decimal]], doubt: str = ""
 ) -> TotalsTable:
-    """Every group that any place shows, in order."""
+    """Every group that any place shows, in order. `doubt`: what the source's own fields cannot tell of it."""
     groups = sorted({group for found in places.values() for group in found})
     rows = tuple(
         TotalsRow(
@@ -177,7 +268,7 @@ def set_side_by_side(
     by = tuple(f"record_{name}" if name in places else name for name in total.by)
     if total.spread:
         by = (_COUNTED,)  # how many orders a contact has, and no longer which contact
-    return TotalsTable(total.title, by, tuple(places), rows)
+    return TotalsTable(total.title, by, tuple(places), rows, doubt)
 
 
 def says_something(table: TotalsTable) -> bool:
