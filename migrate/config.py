@@ -284,7 +284,7 @@ def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project
     for forbidden in _OWN_KEYS:
         if forbidden in values:
             raise ConfigError(
-                f"{file}: unknown key {forbidden!r}", hint="keys stand in .env, never here"
+                f"{file}: unknown key {forbidden!r}", hint="keys belong in .env, never here"
             )
     try:
         project = Project.model_validate(values)

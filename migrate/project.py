@@ -86,7 +86,7 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 {datasets}
 
 # Another set of datasets, where a sample for the customer to approve goes: migrate plan --sample 200 --target test,
-# then load and reconcile with the same --target. Its keys may stand under another name in .env.
+# then load and reconcile with the same --target. Its keys may have another name in .env.
 # [targets.test]
 # keys_env = "OCTOLIS_TEST_API_KEYS"
 # base_url = "https://..."      # where it is another account's address

@@ -51,7 +51,7 @@ def refuse_broken_bases(delta: str, broken: Sequence[BrokenBase]) -> None:
         return
     lines = "\n".join(f"- {base.dataset}: {base.told}" for base in broken)
     raise Stale(
-        f"{delta} stands on what is not in the target any more, or not yet:\n{lines}",
+        f"{delta} is based on what is not in the target any more, or not yet:\n{lines}",
         hint=f"bring the target there first: {broken[0].remedy}",
     )
 

@@ -177,7 +177,7 @@ def _read_ready(stdout: IO[str] | None, keys: SandboxKeys) -> SandboxProcess:
         ready = json.loads(line)
         places = {name: str(ready[name]) for name in ("url", "datatrics", "octolis", "project")}
     except (ValueError, KeyError):
-        raise MigrateError("the sandbox did not start; what it said stands above") from None
+        raise MigrateError("the sandbox did not start; its own message is above") from None
     return SandboxProcess(
         **places,
         datatrics_key=keys.datatrics,

@@ -47,7 +47,7 @@ def reusable_extraction(context: Context) -> Extraction | None:
     hours, minutes = divmod(int(age.total_seconds()) // 60, 60)
     context.progress.note(
         f"snapshot {name} is proven, {hours} h {minutes:02d} min old and not loaded to the end: it is used again; "
-        "`migrate run --fresh` asks the source anew"
+        "`migrate run --fresh` asks the source again"
     )
     return Extraction(name, snapshot.folder, results)
 

@@ -155,7 +155,7 @@ def _tell(context: Context, name: str, webhook: OutgoingWebhook, message: Messag
         trouble = f"answered {status}"
     except (MigrateError, NoReplyError, OSError, ValueError) as error:
         trouble = f"no answer ({type(error).__name__})"
-    context.progress.note(f"webhook {name} could not be told of {message.event}: {trouble}")
+    context.progress.note(f"webhook {name} could not be told about {message.event}: {trouble}")
 
 
 def _address(project: Project, webhook: OutgoingWebhook) -> str | None:

@@ -52,8 +52,8 @@ def evidence(
 ) -> None:
     """Pack what was done into an archive that anybody can check: manifests, mappings, counts, verdicts, hash-chained.
 
-    It holds no personal value. Write its head down elsewhere: an archive that was altered and packed anew has another.
-    With --sign an ordinary SSH key signs it. Checking needs no network.
+    It holds no personal value. Write its head down elsewhere: an archive that somebody alters and packs again has
+    another head. --sign signs it with an ordinary SSH key. Checking needs no network.
     """
     from migrate.app.evidence import check_evidence, run_evidence
     from migrate.app.signature import check_signature, signature_of

@@ -39,7 +39,7 @@ class _QuietFile(logging.FileHandler):
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
-        """Nothing: a traceback on stderr would tell of the log, and hide what the command says."""
+        """Nothing: a traceback on stderr would be about the log, and hide what the command says."""
 
 
 def open_log(folder: Path, secrets: Secrets, *, verbose: bool) -> None:

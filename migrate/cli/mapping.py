@@ -49,8 +49,8 @@ def mapping() -> None:
 def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: bool) -> None:
     """Report every problem of the mapping files at once, as file:line:column: what.
 
-    Without FILE, all files of the project's mappings folder are read together. With a snapshot, fields that it never
-    shows or that no mapping uses are told as well, and sources that it does not have.
+    Without FILE it reads all files of the project's mappings folder together. With a snapshot it also reports fields
+    that no record has or that no mapping uses, and sources that the snapshot does not have.
     """
     from migrate.errors import MappingError
     from migrate.mapping.against import LEFT_OVER, PROBLEM

@@ -41,7 +41,7 @@ DAY = click.DateTime(formats=["%Y-%m-%d"])
     "--sample",
     type=click.IntRange(min=1),
     metavar="N",
-    help="N contacts, or rows of the first DATASET, with everything that hangs together with them.",
+    help="N contacts, or rows of the first DATASET, with everything that belongs to them.",
 )
 @click.option("--seed", type=int, metavar="S", help="With --sample: another choice of rows [0].")
 @click.option(

@@ -58,9 +58,9 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
 ) -> None:
     """Explain the target's counts: before + created - merged = after, for every dataset.
 
-    The count before was taken by the load before its first write; what was created and merged stands in the ledger;
-    the count after comes from the count endpoint, asked until it rests. With --deep every record is read back (one
-    point per 50,000) and compared with what an evaluator of its own makes of the snapshot; all differing keys go to
+    The load took the count before, ahead of its first write. The ledger knows what was created and merged. The count
+    after comes from the count endpoint, which is asked until it no longer changes. --deep reads every record back (one
+    point per 50,000) and compares it with what a second evaluator makes of the snapshot; all differing keys go to
     exports/PLAN/differences-DATASET.parquet.
 
     Totals of the source are those of its records as they were sent. The source itself can be asked for their number

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @command("run", "migrate run", "migrate run --json > run.json")
-@click.option("--fresh", is_flag=True, help="Ask the source anew, whatever snapshot there is.")
+@click.option("--fresh", is_flag=True, help="Extract again, even where there is a snapshot.")
 @language_option
 @pass_app
 def run(app: App, fresh: bool) -> None:

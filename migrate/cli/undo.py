@@ -30,8 +30,8 @@ def undo(
     `plan` splits what the load did into restorable (updated, the values before are known, unchanged since), changed
     since by others (left alone), created (there is no delete) and merged, and writes nothing to the target. `run`
     restores through the same ledger and limits as a load, and reads back whether it worked. Stopped or killed, the same
-    command goes on. What cannot be undone is listed in exports/PLAN/undo-*.csv. A plan of which anything was restored
-    is `undone` from then on: it is not loaded again, and no delta stands on it.
+    command goes on. What cannot be undone is listed in exports/PLAN/undo-*.csv. Once anything of a plan was restored
+    the plan is `undone`: it is not loaded again, and no delta is based on it.
     """
     from migrate.app.standing import read_standing
     from migrate.app.undo import plan_undo, run_undo

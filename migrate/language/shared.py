@@ -148,7 +148,9 @@ def _named(
         if _NAME.fullmatch(name):
             yield (key, name), name, value
         else:
-            complain((key, name), "is no name; small letters, digits and _, a letter first")
+            complain(
+                (key, name), "is no name; use lower-case letters, digits and _, a letter first"
+            )
 
 
 def _put_in(document: Document, shared: Shared) -> set[str]:

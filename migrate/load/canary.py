@@ -203,7 +203,7 @@ def _differs(dataset: DatasetToLoad, found: CanaryVerdict, plan: str) -> GateErr
     return GateError(
         f"{head}:\n"
         + "\n".join(f"- {text}" for text in found.told)
-        + f"\nthere now, and to be seen to: masterid {', '.join(found.masterids)}",
+        + f"\ncreated already, and to check by hand: masterid {', '.join(found.masterids)}",
         said=[head],
         hint="fix the mapping (`recipe: true` for a column that the target prepares itself) and make a new plan, or "
         f"have the dataset fixed in Octolis and give this again: migrate load --plan {plan}; to load it as it is: "

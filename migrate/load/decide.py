@@ -132,7 +132,7 @@ def decide_seen(request: BatchRequest, seen: ReadBack, history: History) -> Step
     )
     if not is_last or stored:
         return SettleSeen(stored), SendAgain((rest,))
-    text = f"what became of {len(left)} records cannot be told; they stay unknown until another run"
+    text = f"what became of {len(left)} records is not known; they stay `unknown` until another run"
     return SettleSeen(stored), LeaveUnknown(rest), Note(f"{_named(request)}: {text}")
 
 

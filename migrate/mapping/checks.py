@@ -167,7 +167,7 @@ def _check_uses(mapping: Mapping) -> Found:
             yield path, f"{name!r}: a look-up reads fields of the record, not of another look-up"
     for path, name in named_uses(mapping):
         if name in mapping.ignore:
-            yield path, f"{name!r} is used here and stands under `ignore`"
+            yield path, f"{name!r} is used here and listed under `ignore`"
 
 
 def _check_lookups(mapping: Mapping) -> Found:

@@ -72,7 +72,9 @@ def refuse_region(region: object) -> str | None:
 
     if region in phonenumbers.SUPPORTED_REGIONS:
         return None
-    return f"`phone` wants a country as two capital letters, as in `phone: NL`; {region!r} is none"
+    return (
+        f"`phone` wants a country as two capital letters, as in `phone: NL`; {region!r} is not one"
+    )
 
 
 def _with_plus(text: str, region: str) -> str:

@@ -214,7 +214,7 @@ _LIST = (
     ),
     Function(
         "lowercase",
-        "makes letters small",
+        "makes all letters lower case",
         ("Jan@Example.COM", "jan@example.com"),
         _simple(lambda t: t.str.to_lowercase()),
         loss="lowercased",
@@ -222,7 +222,7 @@ _LIST = (
     ),
     Function(
         "uppercase",
-        "makes letters big",
+        "makes all letters upper case",
         ("nl", "NL"),
         _simple(lambda t: t.str.to_uppercase()),
         loss="uppercased",

@@ -120,7 +120,7 @@ def _words(detail: dict[str, Any], path: Path, tree: Any) -> str:
         return (
             "may not be empty"
             if kind == "too_short"
-            else f"{_show(got)} is no name; small letters, digits and _, a letter first"
+            else f"{_show(got)} is no name; use lower-case letters, digits and _, a letter first"
         )
     if isinstance(got, Unquoted):
         return f"{got.text} is a number whose digits would change; quote it"

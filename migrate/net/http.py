@@ -38,7 +38,7 @@ LONGEST_WAIT_S = 86_400.0
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 _PASSING_PROXY = ("502", "503", "504")
 _TRUST_HINT = (
-    "check base_url, and whether a proxy in between signs TLS anew: then put its certificate into a file and name that "
+    "check base_url, and whether a proxy on the way signs TLS itself: then put its certificate into a file and name it "
     "in SSL_CERT_FILE (docs/apis.md)"
 )
 _TRUST_HINTS = {

@@ -375,7 +375,7 @@ def delta_warnings(final: Final, compared: Compared, whole: str) -> tuple[str, .
         found.append(
             Sentence(
                 "{count} of them are not in the target (missing.parquet), and no delta sends them: load the plan of "
-                "snapshot {snapshot} to its end, or make and load one, then plan this delta anew",
+                "snapshot {snapshot} to its end, or make and load one, then plan this delta again",
                 count=missing,
                 snapshot=whole,
             )

@@ -109,7 +109,7 @@ class SampleOf(_Part):
     def told(self) -> str:
         """What it is, as a reader is told."""
         return Sentence(
-            "a sample: {rows} of {of} rows of {dataset} (seed {seed}), and the records that hang together with them",
+            "a sample: {rows} of {of} rows of {dataset} (seed {seed}), and the records that belong to them",
             rows=self.rows,
             of=self.of,
             dataset=self.dataset,

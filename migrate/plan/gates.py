@@ -81,7 +81,7 @@ def _missing(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sent
         if not limit.allows(missing, plan.outside_delta):
             yield Sentence(
                 "{dataset}: {rows} rows of the delta's base are not in the target and would never be sent, allowed "
-                "is {limit}; load the base's plan to its end, then plan the delta anew (in a cut-over night under "
+                "is {limit}; load the base's plan to its end, then plan the delta again (in a cut-over night under "
                 "another --name)",
                 dataset=name,
                 rows=missing,

@@ -135,7 +135,7 @@ def _notes(d: DeepDataset) -> list[str]:
     ]
     if d.merged_away:
         notes.append(
-            f"  {d.dataset}: {d.merged_away:,} records were merged away by the load, as it was told"
+            f"  {d.dataset}: {d.merged_away:,} records were merged away by the load, as its answers said"
         )
     fused = d.by_name.get("missing", {}).get("fused", 0)
     if fused:

@@ -61,7 +61,7 @@ def render_trace(facts: Facts, mask: Mask | None) -> str:
     lines.append(
         f"snapshot    {snapshot['name']}, row {snapshot['row']:,}, page {snapshot['page']}"
         + (", the same as at the source" if same else "")
-        + (", in what the delta stands on" if snapshot.get("outside_delta") else "")
+        + (", in what the delta is based on" if snapshot.get("outside_delta") else "")
         + (", outside of the part or sample that the plan is" if snapshot.get("outside") else "")
     )
     if facts.get("told"):

@@ -57,7 +57,7 @@ class Since:
         if self.base is None or self.time >= _moment_of(self.base):
             return []
         return [
-            f"{said} is before snapshot {self.base.name}, which this delta stands on: "
+            f"{said} is before snapshot {self.base.name}, which this delta is based on: "
             f"{self._what_counts('what changed until then is in that snapshot')}"
         ]
 

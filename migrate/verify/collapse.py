@@ -1,7 +1,7 @@
 """Rows that share a key, made one row: the verifier's own ranking, in SQL.
 
 The order of records, by which rows of one key are told first and later: by when a record was created, none first; then
-by its source, its id, numbers in it by their value, and the element's place. **Source**: docs/plan.md.
+by its source, its id, numbers in it by their value, and the element's place. **Source**: docs/design/plan.md.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class Reconciliation:
             return "mismatch"
         if not self.is_finished:
             return "unfinished"
-        # a read-back that was asked for and could not be told of a dataset or a column proves nothing of it
+        # a read-back that was asked for and could not be told about a dataset or a column proves nothing of it
         is_proven = "unverified" not in verdicts and not (deep and self.unverifiable)
         return "match" if is_proven else "unverified"
 

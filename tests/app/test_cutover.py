@@ -398,7 +398,7 @@ def test_a_night_that_was_called_off_in_its_load_keeps_no_other_from_beginning(s
     cut_load(shop, "called-off", 2)
     done = night(shop.context(), CutoverRequest(name="night"))
     assert done.doubts == (
-        "orders: 1 of 1 records of plan called-off are not loaded; the night plans them anew",
+        "orders: 1 of 1 records of plan called-off are not loaded; the night plans them again",
     )
     assert (done.base, written(done)["orders"]) == ("first", 1)
     assert shop.differences() == {"contacts": NOTHING, "orders": NOTHING}

@@ -144,7 +144,7 @@ def test_that_nobody_hears_it_is_a_note(
         context, notes = job(make_project(feeding=False), f'[webhooks.team]\nurl = "{address}"\n')
         send_summary(context, SUMMARY)
     [line] = notes.lines
-    assert line.startswith("webhook team could not be told of end: ")
+    assert line.startswith("webhook team could not be told about end: ")
     assert "127.0.0.1" not in line
 
 

@@ -139,7 +139,7 @@ def test_each_mistake_in_a_column(tmp_path: Path, columns: str, place: str, what
     ("top", "what"),
     [
         ("where: id", "7:8: where: gives a value, not true or false"),
-        ("ignore: [id]", "6:13: columns.k.from: 'id' is used here and stands under `ignore`"),
+        ("ignore: [id]", "6:13: columns.k.from: 'id' is used here and listed under `ignore`"),
         (
             "lookups: {c: {dataset: nothing, id: a}}",
             "7:24: lookups.c.dataset: no mapping makes 'nothing'; did you mean 'things'?",

@@ -150,7 +150,7 @@ def doubts_of(workspace: Workspace, loaded: Loaded, base: str) -> Iterator[str]:
     for dataset, cut in loaded.cut_short.items():
         yield f"{dataset}: {cut.told}, and the night does not begin before they are"
     for dataset, cut in loaded.again.items():
-        yield f"{dataset}: {cut.told}; the night plans them anew"
+        yield f"{dataset}: {cut.told}; the night plans them again"
     for dataset, plan in loaded.never_sent.items():
         if loaded.snapshots and dataset not in loaded.snapshots:
             yield f"{dataset} is not part of the night: a load of plan {plan} was begun, but nothing of it was sent"

@@ -112,7 +112,7 @@ def _check_plain(token: Token, text: str) -> None:
     written = text[token.start : token.end + 1]
     kind = token.token_type
     if kind == TokenType.STRING and not written.startswith("'"):
-        raise SqlRefused("a text stands in single quotes", token.start)
+        raise SqlRefused("a text is written in single quotes", token.start)
     if kind == TokenType.NUMBER and not _NUMBER.fullmatch(written):
         raise SqlRefused(f"{written} is no number of plain digits, as 12 or 1.5", token.start)
     if kind in _SIGNS and written not in {_SIGNS[kind], "!="}:
