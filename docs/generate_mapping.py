@@ -75,7 +75,7 @@ A word with `$` is a list, table or expression that several files share, see [`s
 | command | does |
 | --- | --- |
 | `migrate mapping new RESOURCE` | proposes a first file from a snapshot, each line with its reason, no value of a record in it |
-| `migrate mapping check [FILE]...` | every problem of every file at once; held against the newest snapshot that is no delta also what never occurs or is left over. All its records are read, with look-ups (about as long as a plan takes), so formats that some values break, consents that are lost, ids that find nothing, and keys that stand for nobody (`n/a`) are told before any plan |
+| `migrate mapping check [FILE]...` | every problem of every file at once. It also reads all records of the newest snapshot, with look-ups (about as long as a plan takes), and reports what never occurs, what is left over, formats that some values break, consents that are lost, ids that find nothing, and keys that are nobody's (`n/a`) |
 | `migrate mapping preview FILE` | rows before and after, rejected rows with the reason; masked unless `--show-values` |
 | `migrate mapping functions` | the functions with examples |
 | `migrate mapping schema` | the JSON Schema, which editors find by the first line of each file: with `--json` too just this document, without `command`, `exit_code` and `status` |
@@ -90,12 +90,12 @@ on a guessed type, and nothing passes through a binary float.
 | absent, `null`, `""` | no value | the column is left out: the target keeps what it has, defaults hold |
 | `"NULL"`, `"null"`, `" "` | text | sent as any text, or refused by the type |
 
-`default` stands in for no value, never for one that broke a rule. `null: send` sends null where there is no value, which erases.
+`default` is taken where there is no value, never for one that broke a rule. `null: send` sends null where there is no value, which erases.
 
 Where rows of one key become one, with `fill_gaps` a column takes the best-ranked **value** that a record has: a value beats a null that
 `null: send` or `on_invalid: null` would send, and a default, the winner's as well as another's. Where no record has a value, the winner's
 null or default stands. Without `fill_gaps` the winner's row stands as it is. A consent is never filled: it is false where any record says
-no, which a default does not, and true only where the winner says yes. Of a consent with several fields the default stands in only where
+no, which a default does not, and true only where the winner says yes. Of a consent with several fields the default is taken only where
 none of them says anything.
 
 The record's identity is `source` and `id`. Its own fields of these names, where it has them beside its identity, are
@@ -148,7 +148,7 @@ key: [email]
   `collapse` ranks, as ever. What the winner lacks is filled from the other files where `fill_gaps` says so. A consent is still false where any
   row says no, and true only where the winner says yes: a yes of a later file fills nothing.
 - `key`, `alternative_keys`, `target`, `collapse` (`by`, `source_order`, `fill_gaps`), and of columns that several files make `type`, `consent`
-  and `recipe`, are said alike in all of them. A column that one file makes is absent from the rows of the others, so a `required` one stands in
+  and `recipe`, are said alike in all of them. A column that one file makes is absent from the rows of the others, so a `required` one has to be in
   every file. One file a resource; two files without a place of their own are refused.
 - A record's identity is `(resource, source, id)`: profile 1 and sale 1 of one shop are two. So a look-up in such a dataset says of which resource
   the other record is, as `{dataset: contacts, resource: sales, id: id}`; unless said, of the first file's.
@@ -171,7 +171,7 @@ AFTER_KEYS = f"""
 Files are YAML 1.2 (`no` and `on` are text), at most {MAX_BYTES:,} bytes and {YAML_DEPTH} levels deep, without anchors, aliases and tags.
 
 Where `recipe` is left out, a recipe of the target that explains every value, and that a load from this
-workspace has proven, is recognised by itself, see [the plan](plan.md#when-are-two-values-the-same);
+workspace has proven, is recognised by itself, see [the plan](design/plan.md#when-are-two-values-the-same);
 `recipe: false` switches that off.
 
 ## Types
@@ -204,7 +204,7 @@ CODES_TABLE
 Records are ranked (`collapse: latest`) by each field's own reading: as the column reads it that takes it, with its format
 and zone. What no column takes, or what its column cannot read, is ranked in every known spelling, epochs by their number of
 digits, days before months. What is no time in any of them is counted as `unranked` and ranks last.
-Equal times, and `collapse: first`, go by [the order of records](plan.md#the-order-of-records).
+Equal times, and `collapse: first`, follow [the order of records](design/plan.md#the-order-of-records).
 
 ## Consent
 
