@@ -129,6 +129,8 @@ def texts_of(program: Program, node: ast.expr, scope: Scope, depth: int = 0) -> 
             found = _any_of(program, items, scope, depth)
         case ast.ListComp(elt=item):
             found = texts_of(program, item, scope, depth)
+        case ast.Call(func=ast.Name(id="Sentence"), args=[sentence, *_]):
+            found = [re.sub(r"\{\w*\}", BLANK, text) for text in texts_of(program, sentence, scope)]
         case ast.Name(id=name) if depth < _DEPTH:
             found = _texts_of_name(program, name, scope, depth + 1)
         case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from tests.harness import PATIENCE_S, SOURCE_KEY, TEST_COPIES, TEST_TARGET, Project
 
 RUNBOOKS = Path(__file__).parents[2] / "runbooks"
-BLOCK = re.compile(r"```(sh|text)\n(.*?)```", re.DOTALL)
+FIRST_MAPPING = RUNBOOKS.parent / "docs" / "first-mapping.md"
+BLOCK = re.compile(r"```(sh|text|yaml|toml)\n(.*?)```", re.DOTALL)
 SECTIONS = (
     "**Purpose.**",
     "## Before you start",
@@ -35,6 +37,8 @@ class Stage:
     settings: dict[str, str] = field(default_factory=dict)
     fine: tuple[int, ...] = FINE
     shops_go_on: bool = False
+    then: tuple[tuple[str, ...], ...] = ()
+    """Commands that are given once the settings are changed."""
 
 
 LOADED = (("extract", "-q"), ("plan", "-q"), ("load", "-q"))
@@ -52,6 +56,11 @@ STAGES = {
     "moving-to-another-machine": Stage(PLANNED),
     "rejects": Stage(LOADED),
     "wrong-mapping-loaded": Stage(LOADED),
+    "after-an-undo": Stage(
+        (("extract", "profiles", "-q"), ("plan", "contacts", "-q"), ("load", "-q")),
+        settings={"more": '[datatrics.timezones]\n"*" = "Europe/Amsterdam"'},
+        then=(("plan", "contacts", "-q"), ("load", "-q"), ("undo", "run", "-q")),
+    ),
     "erasure-request": Stage(LOADED),
     "handing-over": Stage(LOADED),
     "in-parts": Stage((("extract", "-q"),), settings={"octolis": "limit_speed = 100"}),
@@ -65,7 +74,7 @@ STARTED_BY_HAND = {"rehearsal"}
 
 
 def blocks_of(page: Path) -> list[tuple[str, str]]:
-    """The executed and the expected blocks of a runbook, in order."""
+    """The executed and the expected blocks of a page, and those with what goes into a file, in order."""
     return [(kind, text) for kind, text in BLOCK.findall(page.read_text(encoding="utf-8"))]
 
 
@@ -116,6 +125,12 @@ def shows(output: str, expected: str) -> bool:
     return any(re.search(pattern, " ".join(line.split())) for line in output.splitlines())
 
 
+def missing_lines(output: str, expected: str) -> list[str]:
+    """The lines of a page's block that `output` does not show."""
+    lines = [line for line in expected.splitlines() if line.strip()]
+    return [line for line in lines if not shows(output, line)]
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name: str) -> None:
     """Its commands run one after another, and the lines it promises appear."""
@@ -128,17 +143,45 @@ def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name:
         go_on(project)
     project.set_faults(stage.faults)
     project.write(**stage.settings)
+    for arguments in stage.then:
+        assert project.run(*arguments).code in FINE
     output = ""
     for kind, text in blocks_of(RUNBOOKS / f"{name}.md"):
         if kind == "sh":
             output = "".join(
                 run_line(project, line, stage.fine) for line in text.splitlines() if line.strip()
             )
+        elif kind == "text":
+            assert missing_lines(output, text) == [], output
+
+
+def test_the_first_mapping(make_project: Callable[..., Project]) -> None:
+    """The page from an empty file to a signed one: its files are written, its commands run, its promises kept."""
+    project = make_project(feeding=True)
+    project.write()
+    output = ""
+    for kind, text in blocks_of(FIRST_MAPPING):
+        if kind == "toml":
+            project.write(workspace=f'"migration"\n{text}')
+        elif kind == "yaml":
+            name = text.splitlines()[0].removeprefix("# ")
+            (project.folder / name).write_text(text, encoding="utf-8", newline="\n")
+        elif kind == "text":
+            assert missing_lines(output, text) == [], output
         else:
-            missing = [
-                line for line in text.splitlines() if line.strip() and not shows(output, line)
-            ]
-            assert missing == [], output
+            output = "".join(run_of_page(project, line) for line in text.splitlines())
+    assert (project.folder / "report.html").exists()
+
+
+def run_of_page(project: Project, line: str) -> str:
+    """Runs a line of a page's shell block, which may also make folders and files; says what it printed."""
+    words = shlex.split(line)
+    if words[0] == "migrate":
+        done = project.run(*words[1:])
+        return done.stdout + done.stderr
+    assert words[0] in {"mkdir", "touch"}, line
+    subprocess.run(words, cwd=project.folder, check=True)
+    return ""
 
 
 def test_the_rehearsal(tmp_path: Path) -> None:
