@@ -92,7 +92,10 @@ def render() -> str:
     lacking, unused = sort_errors(find_error_texts(), causes)
     if lacking or unused:
         told = [*lacking, *(f"nothing belongs to the cause {title!r}" for title in unused)]
-        raise SystemExit("docs/errors.toml has to be brought up to date:\n" + "\n".join(told))
+        raise SystemExit(
+            "docs/errors.toml: add a word of each new text to the `texts` of its cause, or a cause of its own:\n"
+            + "\n".join(told)
+        )
     return HEAD + "".join(_section(code, causes[code]) for code in SECTIONS)
 
 
