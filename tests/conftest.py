@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from migrate.sandbox.serve import Sandbox
     from tests.harness import Project
 
+# The workers fill the cores; threads of polars in each of them would only take turns.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
 # What commands tell each other of a key lies in the user's own folder: not in that of whoever runs the tests.
 _STATE = tempfile.TemporaryDirectory(prefix="migrate-state-", ignore_cleanup_errors=True)
 os.environ["XDG_STATE_HOME"] = _STATE.name

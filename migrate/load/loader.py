@@ -228,6 +228,7 @@ class _Run:
                 self._outcomes.halt(self._watch.finish(self._countable))
             self._outcomes.finish()
         finally:
+            self._client.recall()  # a look that still asks again and again would hold the process
             self._workers.shutdown(wait=False, cancel_futures=True)
             self._end_progress()
         self._outcomes.raise_reason()

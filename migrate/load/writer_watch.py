@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -29,6 +29,8 @@ from migrate.target.client import PAGE_ROWS, TargetClient
 
 _LAG_S = 120.0
 """So long before its last settled record an earlier run may have left modifications that nobody has looked at."""
+_PATIENCE_S = 30.0
+"""So long a load that has sent everything waits for looks: they guard what is yet to be sent, which is nothing."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,19 @@ class WriterWatch:
         return None
 
     def finish(self, datasets: Mapping[str, DatasetToLoad]) -> GateError | None:
-        """Waits for the looks that are under way and takes what they have seen; why the load has to stop, as `look`."""
+        """Takes what the looks under way have seen, once more; why the load has to stop, as `look`.
+
+        Waits half a minute for those that the service has not answered, and says which did not come.
+        """
+        patience_s = _PATIENCE_S / self.client.settings.limit_speed
+        wait(self._asked.values(), timeout=patience_s)
+        for name, future in list(self._asked.items()):
+            if not future.done():
+                del self._asked[name]
+                self.progress.note(
+                    f"{datasets[name].place}: whether others have written to it since "
+                    f"{self._since[name]:%Y-%m-%d %H:%M:%S} UTC is not known, the service does not answer"
+                )
         return self._take_those(datasets, list(self._asked))
 
     def _take_those(

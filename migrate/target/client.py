@@ -97,7 +97,8 @@ class TargetClient:
         self.close()
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Closes all connections. A thread that still asks gives up at its next wait, and holds no process."""
+        self._gate.close()
         self._remote.close()
 
     @property

@@ -44,6 +44,7 @@ class Gate:
         self._wall_clock = wall_clock
         self._longest_pause_s = longest_pause_s
         self._recalls = 0
+        self._is_closed = False
         self._changed = threading.Condition()
         if self._spent is not None:
             self._begin(self._spent)
@@ -81,8 +82,14 @@ class Gate:
             self._recalls += 1
             self._changed.notify_all()
 
+    def close(self) -> None:
+        """Ends all waiting, now and from now on."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
     def _is_over(self, recalls: int) -> bool:
-        return self._stop.is_set() or self._recalls != recalls
+        return self._is_closed or self._stop.is_set() or self._recalls != recalls
 
     def _refuse_pause(self, paused_s: float) -> None:
         if paused_s <= self._longest_pause_s:

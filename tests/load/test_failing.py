@@ -80,11 +80,13 @@ def test_a_result_that_always_fails_is_left_to_another_run(run, make_plan, conta
         done[bad] = {"written": False, "error": {"title": "Internal", "status": 500}}
         return 200, {"results": done}
 
-    plan = make_plan(contacts=contacts(3, 8))
+    plan, progress = make_plan(contacts=contacts(3, 8)), Sayings()
     with scripted(judge=judge) as service:
         for _ in range(2):
-            totals = run(service, plan)
+            totals = run(service, plan, progress=progress)
             assert (totals.written, totals.rejected, totals.open, totals.unknown) == (23, 0, 1, 1)
+    # This service answers no list: the load does not hang on the look at others' writes, and says what it does not know.
+    assert "whether others have written to it since" in progress.text
 
 
 @pytest.mark.parametrize("good", [0, 2])
