@@ -5,7 +5,7 @@ Of a consent it may say nothing by which silence could become a yes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import polars as pl
@@ -256,15 +256,16 @@ def _check_constants(column: Column) -> Found:
     yield from _unfit(column, constants)
 
 
-def _unfit(column: Column, constants: Iterable[tuple[Path, str]]) -> Found:
+def _unfit(column: Column, constants: Sequence[tuple[Path, str]]) -> Found:
     unread = column.format is not None and refuse_format(column.format) is not None
     plain = column.model_copy(update={"format": None}) if unread else column
-    for path, text in constants:
+    texts = [text for _, text in constants]
+    zones = pl.Series(["UTC"] * len(texts), dtype=pl.String)
+    rules = read_typed(pl.Series(texts, dtype=pl.String), zones, plain, "decimals").rule
+    for (path, text), rule in zip(constants, rules, strict=True):
         if text == "":
             yield path, "'' counts as no value; leave it out"
-            continue
-        rule = read_typed(pl.Series([text]), pl.Series(["UTC"]), plain, "decimals").rule[0]
-        if rule is not None:
+        elif rule is not None:
             yield path, f"{text[:60]!r} does not fit `type: {column.type}` ({rule})"
 
 
