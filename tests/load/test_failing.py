@@ -85,7 +85,7 @@ def test_a_result_that_always_fails_is_left_to_another_run(run, make_plan, conta
         for _ in range(2):
             totals = run(service, plan, progress=progress)
             assert (totals.written, totals.rejected, totals.open, totals.unknown) == (23, 0, 1, 1)
-    # This service answers no list: the load does not hang on the look at others' writes, and says what it does not know.
+    # This service answers no list: the load does not hang on its last look, and says what it does not know.
     assert "whether others have written to it since" in progress.text
 
 
