@@ -15,7 +15,7 @@ HOST = re.compile(
 )
 MACHINE_PATH = re.compile(r"(?:^|[^\w./<])/(?:work|root|home)/\w")
 LOCK_FILES = {"uv.lock", "pylock.toml", "poetry.lock"}
-MOST_LINES = 420
+MOST_LINES = 450
 
 
 def problems_of(name: str) -> list[str]:
