@@ -36,7 +36,7 @@ from migrate.privacy.contents import Place, places_in
 from migrate.privacy.mask import workspace_masker
 from migrate.privacy.own import linked_elsewhere
 from migrate.privacy.person import Frames, Person, Subject, find_person, nobody_elses
-from migrate.privacy.rows import learn_from, mask_theirs
+from migrate.privacy.rows import drop_shared, mask_theirs, new_forms, note_keys
 from migrate.privacy.spellings import Finder, fold
 from migrate.privacy.telling import is_findable
 from migrate.privacy.written import Written, read_written
@@ -174,20 +174,37 @@ class _Erasure:
     def _learn_from_files(self) -> None:
         """Follows keys, masterids and new forms of values through all files, until there is nothing new."""
         for _ in range(_MOST_ROUNDS):
-            known = find_masterids(self._workspace.ledger, sorted(self._person.keys))
-            is_new = not known <= self._person.masterids
-            self._person.masterids |= known
-            before = set(self._person.values)
+            before = self._fingerprint()
+            values = set(self._person.values)
+            self._person.masterids |= find_masterids(
+                self._workspace.ledger, sorted(self._person.keys)
+            )
             for file in self._parquet_files():
-                if not self._is_stopped() and self._workspace.snapshots not in file.parents:
-                    frame, theirs, dataset = self._rows_of(file)
-                    is_new |= learn_from(frame, theirs, self._person, dataset)
-                    self._note_keys_of_others(frame, theirs)
+                if self._workspace.snapshots not in file.parents:
+                    self._learn_from_file(file)
             # A row may name somebody else as well, who pays or gets the parcel: they are not erased with it.
-            learned = self._person.values - before
-            self._person.values = before | nobody_elses(learned, self._person, self._frames)
-            if not is_new:
+            learned = self._person.values - values
+            self._person.values = values | nobody_elses(learned, self._person, self._frames)
+            if self._fingerprint() == before:
                 return
+
+    def _learn_from_file(self, file: Path) -> None:
+        """Notes what a file's rows of the person say of them; what others' rows say as well is no news."""
+        _resources, dataset = self._place_of(file)
+        known = self._person.known()
+        forms: dict[str, set[str]] = {}
+        for frame, theirs in self._looked_at(file):
+            mine = frame.filter(theirs)
+            if dataset is not None:
+                note_keys(mine, self._person, dataset)
+            for name, texts in new_forms(mine, known).items():
+                forms.setdefault(name, set()).update(texts)
+            self._note_keys_of_others(frame, theirs)
+        news = {name: texts - known for name, texts in forms.items() if texts - known}
+        if news:
+            for frame, theirs in self._looked_at(file):
+                drop_shared(news, frame.filter(~theirs))
+            self._person.values |= set[str]().union(*news.values())
 
     def _note_keys_of_others(self, frame: pl.DataFrame, theirs: pl.Series) -> None:
         """A text that is also somebody else's key, in whatever dataset, does not say that a page is of the person."""
@@ -229,9 +246,10 @@ class _Erasure:
         for file in self._parquet_files():
             if not is_below(file, footprint.folders):
                 self._check_stopped()
-                _frame, theirs, _dataset = self._rows_of(file)
-                if theirs.any():
-                    footprint.rows[self._name(file)] = int(theirs.sum())
+                rows = self._rows_of(file)
+                if rows:
+                    footprint.rows[self._name(file)] = len(rows)
+                    footprint.numbers[file] = rows
         if self._dry_run:
             footprint.rows |= self._rows_in_store()
         for file in self._text_files():
@@ -267,22 +285,42 @@ class _Erasure:
         elif self._may_be_removed(file):
             footprint.files.append(file)
 
-    def _rows_of(self, file: Path) -> tuple[pl.DataFrame, pl.Series, str | None]:
+    def _looked_at(self, file: Path) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
+        """A file's rows some at a time, with which of them are the person's by what is known now."""
         resources, dataset = self._place_of(file)
+        key_column = self._key_columns.get(dataset or "")
         try:
-            frame = parquet.read(file)
-        except (pl.exceptions.PolarsError, OSError):
+            for frame in parquet.pieces(file):
+                self._check_stopped()
+                yield (
+                    frame,
+                    mask_theirs(
+                        frame,
+                        self._person,
+                        self._finder,
+                        resources=resources,
+                        dataset=dataset,
+                        key_column=key_column,
+                    ),
+                )
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
             # Damaged: no row can be taken out of it, and the second look says that it could not be read.
-            frame = pl.DataFrame()
-        theirs = mask_theirs(
-            frame,
-            self._person,
-            self._finder,
-            resources=resources,
-            dataset=dataset,
-            key_column=self._key_columns.get(dataset or ""),
-        )
-        return frame, theirs, dataset
+            return
+
+    def _rows_of(self, file: Path) -> list[int]:
+        """The numbers of the person's rows in a file, from 0."""
+        found: list[int] = []
+        start = 0
+        for frame, theirs in self._looked_at(file):
+            found += (theirs.arg_true() + start).to_list()
+            start += frame.height
+        return found
+
+    def _fingerprint(self) -> tuple[frozenset[object], ...]:
+        """What is known of the person: rows that were looked at with the same are not looked at again."""
+        person = self._person
+        sets = (person.identities, person.known(), person.keys, person.masterids)
+        return tuple(frozenset[object](one) for one in sets)
 
     def _place_of(self, file: Path) -> tuple[Sequence[str], str | None]:
         """What the rows of a file are made of, and the dataset that they are for."""
@@ -331,7 +369,8 @@ class _Erasure:
             shutil.rmtree(folder)
         for file in self._but_linked(footprint, footprint.rows):
             self._check_stopped()
-            self._rewrite(file)
+            with replacing(file) as temporary:
+                parquet.without_rows(file, footprint.numbers[file], temporary)
         for file in self._but_linked(footprint, footprint.lines):
             keep_lines(file, lambda line: not self._text_finder.finds(line))
         for file in footprint.files:
@@ -348,11 +387,6 @@ class _Erasure:
         files = [self._workspace.root / name for name in names]
         return [file for file in files if file not in footprint.linked]
 
-    def _rewrite(self, file: Path) -> None:
-        frame, theirs, _dataset = self._rows_of(file)
-        with replacing(file) as temporary:
-            parquet.write(frame.filter(~theirs), temporary, compression="zstd", statistics=False)
-
     def _was_rewritten(self, file: Path) -> bool:
         return self._name(file) in self._pending.rewritten
 
@@ -368,9 +402,9 @@ class _Erasure:
                 finder = self._finder if is_rows else self._text_finder
                 yield from places_in(file, self._name(file), finder)
         for file in self._parquet_files():
-            _frame, theirs, _dataset = self._rows_of(file)
-            if theirs.any():
-                yield Place(self._name(file), f"{int(theirs.sum()):,} rows of their records")
+            rows = len(self._rows_of(file))
+            if rows:
+                yield Place(self._name(file), f"{rows:,} rows of their records")
         for page in self._pages_of_theirs():
             yield Place(self._name(page), "records of theirs")
         for folder in (self._context.project.mappings,):

@@ -55,6 +55,8 @@ class Footprint:
     """The files that something is to be taken out of, and how much."""
 
     rows: dict[str, int] = field(default_factory=dict)
+    numbers: dict[Path, list[int]] = field(default_factory=dict)
+    """The rows by their numbers in each file, from 0."""
     lines: dict[str, int] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)

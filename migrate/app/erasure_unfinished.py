@@ -14,7 +14,7 @@ import polars as pl
 
 from migrate import parquet
 from migrate.app.erasure_files import is_bare
-from migrate.errors import MigrateError
+from migrate.errors import Damaged, MigrateError
 from migrate.names import RESOURCE_NAMES
 from migrate.snapshot.layout import LOCK, MANIFEST
 from migrate.snapshot.reading import SnapshotState, list_snapshots, open_snapshot
@@ -56,7 +56,7 @@ class UnfinishedSnapshot:
         for part in sorted((self.folder / resource).glob("*.parquet")):
             try:
                 yield parquet.read(part).select(OWN_COLUMNS)
-            except (pl.exceptions.PolarsError, OSError):
+            except (pl.exceptions.PolarsError, OSError, Damaged):
                 continue  # named by the second look, which cannot read it either
 
     def pages(self, resource: str) -> list[Path]:

@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from migrate import parquet
 from migrate.snapshot.layout import MANIFEST, RESULT
 from migrate.workspace import (
@@ -97,7 +95,7 @@ def _renewed_entry(folder: Path, entry: Json, is_ours: Callable[[Path], bool]) -
     if not path.is_file() or not is_ours(path) or sha256_file(path) == entry["sha256"]:
         return entry
     if path.suffix == ".parquet":
-        rows = parquet.scan(path).select(pl.len()).collect().item()
+        rows = parquet.count_rows(path)
     else:
         rows = sum(1 for line in path.read_bytes().splitlines() if line.strip())
     return {**entry, **asdict(entry_of(path, folder, rows))}

@@ -147,23 +147,30 @@ def _call(app: App) -> int:
         return app.fail(name, error)
     except (click.Abort, KeyboardInterrupt):
         return app.fail(name, Interrupted("stopped at once", hint="give the same command again"))
-    except RecursionError:
+    except BaseException as error:
+        damage = _explain(app, name, error) if _is_unforeseen(error) else None
+        if damage is None:
+            raise
+        return app.fail(name, damage)
+    return result if isinstance(result, int) else 0
+
+
+def _is_unforeseen(error: BaseException) -> bool:
+    """Whether it is an error of the program, or of polars', which gives up over odd bytes with what is no Exception."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def _explain(app: App, name: str, error: BaseException) -> MigrateError | None:
+    """The damaged file that an unforeseen error came from; None for a bug. The traceback is for the log."""
+    if isinstance(error, RecursionError):
         # Nothing of the tool's own is nested deeper than a few dozen levels: somebody tampered with a file.
         logging.getLogger(__name__).exception("%s read something nested too deeply", name)
         what = (
             "a file of the workspace is nested deeper than this program reads: it was tampered with"
         )
-        return app.fail(
-            name, Damaged(what, hint="migrate status --verbose; its log names the place")
-        )
-    except Exception:
-        # A bug, or a file that is not what it was: the traceback is for the log, and of a bug for stderr as well.
-        logging.getLogger(__name__).exception("%s ended with a bug", name)
-        damage = _find_damage(app)
-        if damage is None:
-            raise
-        return app.fail(name, damage)
-    return result if isinstance(result, int) else 0
+        return Damaged(what, hint="migrate status --verbose; its log names the place")
+    logging.getLogger(__name__).exception("%s ended with a bug", name)
+    return _find_damage(app)
 
 
 def _find_damage(app: App) -> MigrateError | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from migrate import parquet
 from migrate.config import Gates, Project
 from migrate.errors import Damaged, MigrateError, Stale, Unfinished, UsageError, WorkspaceError
 from migrate.plan.carried import Change, mapping_name, text_changes
@@ -196,6 +197,8 @@ def _check_file(plan: Plan, entry: PlannedFile) -> None:
         raise Damaged(f"{path} has {size:,} bytes, plan.json says {entry.bytes:,}", hint=remake)
     if sha256_file(path) != entry.sha256:
         raise Damaged(f"{path} is not what plan.json says (its sha256 differs)", hint=remake)
+    if path.suffix == ".parquet":
+        parquet.check_columns(path)
 
 
 def check_fresh(plan: Plan, project: Project, workspace: Workspace) -> None:

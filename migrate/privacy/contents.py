@@ -74,14 +74,12 @@ def places_in(file: Path, name: str, finder: Finder) -> list[Place]:
 
 def _in_parquet(file: Path, finder: Finder) -> Iterator[str]:
     try:
-        rows = int(parquet.scan(file).select(pl.len()).collect().item())
         counts: dict[str, int] = {}
-        for start in range(0, rows, _ROWS_AT_ONCE):
-            frame = parquet.scan(file).slice(start, _ROWS_AT_ONCE).collect()
+        for frame in parquet.pieces(file):
             for column, count in columns_with(frame, finder).items():
                 counts[column] = counts.get(column, 0) + count
         described = {key: str(value) for key, value in parquet.metadata(file).items()}
-    except (pl.exceptions.PolarsError, OSError, ValueError):
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
         yield "cannot be read as Parquet"
         return
     yield from (f"column {column}, {count:,} rows" for column, count in counts.items())

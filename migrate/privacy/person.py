@@ -256,7 +256,7 @@ def nobody_elses(candidates: set[str], person: Person, frames: Mapping[str, Fram
         for value in candidates
         if value not in person.addresses
     }
-    for resource in frames:
+    for resource in frames if left else ():
         for frame in frames[resource]():
             _drop_held_by_others(left, frame, resource, person)
     return set(left)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -53,23 +52,31 @@ def mask_theirs(
     return found
 
 
-def learn_from(frame: pl.DataFrame, theirs: pl.Series, person: Person, dataset: str | None) -> bool:
-    """Notes the keys, masterids and new forms of values in the rows that are theirs; true where one was not known."""
-    mine, others = frame.filter(theirs), frame.filter(~theirs)
-    before = len(person.keys), len(person.masterids), len(person.values)
-    if dataset is not None:
-        for name in ("key", *_MASTERID_COLUMNS):
-            noted = person.keys if name == "key" else person.masterids
-            if name in mine.columns:
-                noted.update((dataset, str(value)) for value in mine.get_column(name).drop_nulls())
-    known = person.known()
+def note_keys(mine: pl.DataFrame, person: Person, dataset: str) -> None:
+    """Notes the keys and masterids in rows that are theirs."""
+    for name in ("key", *_MASTERID_COLUMNS):
+        noted = person.keys if name == "key" else person.masterids
+        if name in mine.columns:
+            noted.update((dataset, str(value)) for value in mine.get_column(name).drop_nulls())
+
+
+def new_forms(mine: pl.DataFrame, known: Iterable[str]) -> dict[str, set[str]]:
+    """By column the new forms of known values in rows that are theirs: hashes, numbers written anew, texts joined."""
+    found = {}
     for name, kind in mine.schema.items():
         if kind == pl.String and name not in _NOT_VALUES:
             texts = values_of_row(mine.get_column(name).drop_nulls().unique(), known)
-            # What somebody else's row says as well tells nobody apart.
-            shared = others.filter(pl.col(name).is_in(sorted(texts))).get_column(name)
-            person.values |= texts - set(shared)
-    return before != (len(person.keys), len(person.masterids), len(person.values))
+            if texts:
+                found[name] = texts
+    return found
+
+
+def drop_shared(forms: dict[str, set[str]], others: pl.DataFrame) -> None:
+    """Takes out of `forms` what somebody else's row says as well: it tells nobody apart."""
+    for name, texts in forms.items():
+        if name in others.columns and others.schema[name] == pl.String:
+            column = others.get_column(name)
+            texts -= set(column.filter(column.is_in(sorted(texts))))
 
 
 def _names_anybody(frame: pl.DataFrame) -> bool:
@@ -114,14 +121,25 @@ def _has_identity(
 
 def _made_of(sources: pl.Series, person: Person, resources: set[str]) -> pl.Series:
     """Which rows were made of one of the person's records; an origin without a resource is of any of `resources`."""
-    known = {(resource, source or "", id_) for resource, source, id_ in person.identities}
-    unsaid = {(None, source, id_) for of, source, id_ in known if not resources or of in resources}
-    theirs = known | unsaid
-    found = [
-        any(_origin(origin) in theirs for origin in origins or ()) for origins in sources.to_list()
-    ]
-    return pl.Series("theirs", found, dtype=pl.Boolean)
-
-
-def _origin(origin: Mapping[str, Any]) -> tuple[str | None, str, str | None]:
-    return origin.get("resource"), origin.get("source") or "", origin.get("id")
+    nothing = pl.repeat(False, len(sources), dtype=pl.Boolean, eager=True)
+    kind = sources.dtype.inner if isinstance(sources.dtype, pl.List) else None
+    if not isinstance(kind, pl.Struct) or not {"source", "id"} <= {f.name for f in kind.fields}:
+        return nothing
+    rows = pl.DataFrame(
+        {"row": pl.int_range(len(sources), dtype=pl.UInt32, eager=True), "of": sources}
+    )
+    origins = rows.explode("of").drop_nulls("of").unnest("of")
+    if "resource" not in origins.columns:
+        origins = origins.with_columns(pl.lit(None, pl.String).alias("resource"))
+    named = origins.select(
+        "row",
+        pl.col("resource").cast(pl.String),
+        pl.col("source").cast(pl.String).fill_null(""),
+        pl.col("id").cast(pl.String),
+    )
+    known = [(resource, source or "", id_) for resource, source, id_ in person.identities]
+    unsaid = [(None, source, id_) for of, source, id_ in known if not resources or of in resources]
+    columns = ["resource", "source", "id"]
+    theirs = pl.DataFrame([*known, *unsaid], dict.fromkeys(columns, pl.String), orient="row")
+    hits = named.join(theirs.unique(), on=columns, how="semi", nulls_equal=True).get_column("row")
+    return nothing.scatter(hits.unique(), values=True) if len(hits) else nothing

@@ -312,11 +312,11 @@ def _trouble_of(path: Path, part: FileEntry) -> str | None:
         return "is missing"
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
-    return (
-        None
-        if found == part.sha256
-        else f"has SHA-256 {found[:16]}…, its manifest says {part.sha256[:16]}…"
-    )
+    if found != part.sha256:
+        return f"has SHA-256 {found[:16]}…, its manifest says {part.sha256[:16]}…"
+    if path.suffix == ".parquet":
+        parquet.check_columns(path)
+    return None
 
 
 def _trouble_with(size: int, part: FileEntry) -> str | None:
@@ -336,7 +336,7 @@ def _read_parts(paths: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:
 def _read_part(path: Path, content: Path | io.BytesIO, columns: Sequence[str]) -> pl.DataFrame:
     try:
         if isinstance(content, io.BytesIO):
-            return parquet.parse(content, columns)
+            return parquet.parse(content, columns, name=path)
         return parquet.read(content, columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise Damaged(

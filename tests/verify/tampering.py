@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from migrate.app.renew_manifests import renew_manifests
+from migrate.workspace import Workspace
+
 Tampering = Callable[[Path], None]
 _ODD_VALUES: tuple[Any, ...] = (
     None, [], {}, "", "\u202e../../x\x1b[2J", -1, 10**30, 1e308, True, [[]], {"a": None}, "9999-12-31T23:59:59+23:59",
@@ -126,5 +131,68 @@ def _running(statement: str) -> Tampering:
         with opened as connection, contextlib.suppress(sqlite3.Error), connection:
             connection.execute("PRAGMA ignore_check_constraints = ON")
             connection.execute(statement)
+
+    return tamper
+
+
+def of_parquet(file: Path) -> Iterator[tuple[str, Tampering]]:
+    """Columns of other types, too few, too many; odd cells; the hashes in the manifests are those of the new file."""
+    frame = pl.read_parquet(file)
+    for name, kind in frame.schema.items():
+        yield f"without {name}", _rewriting(lambda f, name=name: f.drop(name))
+        yield f"{name} null", _rewriting(lambda f, name=name: _with(f, name, None, f.schema[name]))
+        for what, value, other in _ODD_COLUMNS:
+            if other != kind:
+                yield (
+                    f"{name} {what}",
+                    _rewriting(
+                        lambda f, name=name, value=value, other=other: _with(f, name, value, other)
+                    ),
+                )
+        for what, value in _ODD_CELLS.get(kind.base_type(), ()):
+            yield (
+                f"{name} {what}",
+                _rewriting(lambda f, name=name, v=value: _with(f, name, v, f.schema[name])),
+            )
+    yield "one more", _rewriting(lambda f: f.with_columns(one_more=pl.lit(1)))
+    yield (
+        "one more text",
+        _rewriting(lambda f: f.with_columns(pl.lit("\x1b[2J").alias("\x1b[2J\u202e"))),
+    )
+    yield "no rows", _rewriting(lambda f: f.clear())
+    yield "rows twice", _rewriting(lambda f: pl.concat([f, f]))
+    yield "no columns", _rewriting(lambda f: pl.DataFrame())
+
+
+_ODD_COLUMNS: tuple[tuple[str, Any, Any], ...] = (
+    ("number", 7, pl.Int64), ("NaN", float("nan"), pl.Float64), ("infinite", float("-inf"), pl.Float64),
+    ("list", [["x"]], pl.List(pl.List(pl.String))), ("bytes", b"\xff\x00", pl.Binary), ("text", "x", pl.String),
+    ("object", {"a": [1]}, pl.Struct({"a": pl.List(pl.Int8)})), ("nothing", None, pl.Null),
+)  # fmt: skip
+_ODD_CELLS: dict[Any, tuple[tuple[str, Any], ...]] = {
+    pl.String: (
+        ("hostile", '\u202e../../x\x1b[2J"{'),
+        ("long", "x" * 200_000),
+        ("deep", "[" * 50_000),
+    ),
+    pl.Int64: (("huge", 2**62), ("negative", -(2**62))),
+    pl.Int32: (("huge", 2**30), ("negative", -(2**30))),
+    pl.UInt32: (("huge", 2**32 - 1),),
+    pl.Float64: (("NaN", float("nan")), ("infinite", float("inf")), ("huge", 1e300)),
+    pl.List: (("empty", []), ("of nothing", [None])),
+}
+
+
+def _with(frame: pl.DataFrame, name: str, value: Any, kind: Any) -> pl.DataFrame:
+    some = frame if frame.height else frame.clear(1)
+    column = pl.Series(name, [value], dtype=kind, strict=False).new_from_index(0, some.height)
+    return some.with_columns(column)
+
+
+def _rewriting(change: Callable[[pl.DataFrame], pl.DataFrame]) -> Tampering:
+    def tamper(file: Path) -> None:
+        change(pl.read_parquet(file)).write_parquet(file)
+        root = next(folder for folder in file.parents if (folder / "snapshots").is_dir())
+        renew_manifests(Workspace(root), {}, lambda: None)
 
     return tamper

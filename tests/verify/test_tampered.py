@@ -24,7 +24,7 @@ from migrate.cli.app import App
 from migrate.sandbox.serve import Sandbox
 
 from .conftest import SOURCE_KEY, TARGET_KEY, Migrated, sandbox_settings
-from .tampering import Tampering, of_bytes, of_database, of_json
+from .tampering import Tampering, of_bytes, of_database, of_json, of_parquet
 
 EXIT_CODES = {0, 2, 3, 4, 5, 6, 7, 8, 130}
 LONGEST_S = 120.0
@@ -98,6 +98,7 @@ def tamperings(project: Path) -> list[tuple[str, str, Tampering]]:
         ways = list(of_bytes().items())
         ways += of_json(file) if file.suffix == ".json" and "schema" not in file.name else []
         ways += of_database(file) if file.suffix == ".sqlite" else []
+        ways += of_parquet(file) if file.suffix == ".parquet" else []
         name = file.relative_to(project).as_posix()
         found += [(name, what, tamper) for what, tamper in ways]
     random.Random("tampered").shuffle(found)  # repeatable, not secret
