@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Never
 import click
 from tqdm import tqdm
 
+from migrate.cli.streams import for_cursor
 from migrate.progress import Progress
 from migrate.report.terminal import format_duration, inert
 
@@ -73,19 +74,20 @@ class Bars:
     def __init__(self) -> None:
         self._bars: dict[str, _Bar] = {}
         self._lock = threading.RLock()
+        self._screen = for_cursor(sys.stderr)
 
     def begin(self, task: str, *, total: int | None, unit: str, done: int = 0) -> None:
         """Shows a bar for `task`."""
         with self._lock:
             self.end(task)
             self._bars[task] = _Bar(
-                desc=task,
+                desc=inert(task),
                 total=total,
                 unit=unit,
                 initial=done,
                 leave=False,
                 dynamic_ncols=True,
-                file=sys.stderr,
+                file=self._screen,
                 ascii=" #",
                 mininterval=0.2,
                 miniters=1,
@@ -109,7 +111,7 @@ class Bars:
     def note(self, text: str) -> None:
         """Writes a line above the bars."""
         with self._lock:
-            tqdm.write(f"  {inert(text)}", file=sys.stderr)
+            tqdm.write(f"  {inert(text)}", file=self._screen)
 
 
 @dataclass

@@ -5,6 +5,9 @@ neither stops a command nor shows rubbish. What it has is left alone.
 
 What nobody takes is dropped: a closed pipe, a full disk, a terminal that is gone. A load goes on and ends with its own
 exit code, since what it does is not what it says about it.
+
+What a terminal would obey is written as escapes, whoever prints it: a page, an error, a traceback, a usage message that
+repeats what was typed. Only the bars of the progress move the cursor, through `for_cursor`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from typing import Any, TextIO
+
+from migrate.report.inert import inert_page
 
 _PLAIN = {
     "…": "...",
@@ -38,6 +43,35 @@ _PLAIN = {
     "’": "'",
     "€": "EUR",
 }
+
+
+class InertOutput(io.TextIOWrapper):
+    """A stream of text that makes no terminal do anything but show it, in the colours of this program."""
+
+    def write(self, text: str, /) -> int:
+        """Writes the text, and counts all of it as written."""
+        super().write("\t".join(map(inert_page, text.split("\t"))))
+        return len(text)
+
+
+class _WithCursor:
+    """An inert stream for who has to move the cursor, and has made inert whatever it shows."""
+
+    def __init__(self, stream: InertOutput) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+        self.flush = stream.flush
+        self.fileno = stream.fileno
+        self.isatty = stream.isatty
+
+    def write(self, text: str) -> int:
+        """Writes the text as it is."""
+        return io.TextIOWrapper.write(self._stream, text)
+
+
+def for_cursor(stream: TextIO) -> TextIO | _WithCursor:
+    """The same stream for who has to move the cursor."""
+    return _WithCursor(stream) if isinstance(stream, InertOutput) else stream
 
 
 _PATIENCE_S = 5.0
@@ -118,7 +152,7 @@ def _forgiving(stream: TextIO | None, number: int) -> TextIO:
             return stream
     encoding = getattr(stream, "encoding", None) or "utf-8"
     whole = io.BufferedWriter(ForgivingOutput(number))
-    return io.TextIOWrapper(whole, encoding=encoding, line_buffering=True, write_through=True)
+    return InertOutput(whole, encoding=encoding, line_buffering=True, write_through=True)
 
 
 def _set_errors(stream: object, errors: str) -> None:

@@ -23,6 +23,8 @@ from .mutate import TOKENS, mutate
 from .targets import CORPUS, Target
 
 LONGEST_S = 20.0
+STARTING_S = 1_200.0
+"""For a machine with other work: until everything is imported, with its lines counted, it may take minutes."""
 LONGEST_GUIDED = 30_000
 """Bytes of an input of libFuzzer's: what is longer takes most of the time and reaches no other line."""
 FOUND = Path("fuzz-found")
@@ -75,11 +77,21 @@ def fuzz_guided(name: str, seconds: float, seed: int) -> Fuzzed:
     FOUND.mkdir(exist_ok=True)
     result, ends_at = Fuzzed(), time.monotonic() + seconds
     while (left := ends_at - time.monotonic()) > 1:
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.fuzz.guided", name, str(folder), str(left), str(seed)],
-            capture_output=True,
-            timeout=left + 10 * LONGEST_S,
-        )
+        command = [
+            sys.executable,
+            "-m",
+            "tests.fuzz.guided",
+            name,
+            str(folder),
+            str(left),
+            str(seed),
+        ]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=left + STARTING_S)
+        except subprocess.TimeoutExpired:
+            # libFuzzer itself ends an input that hangs: this is a machine that had no time for the process
+            sys.stdout.write(f"{name}: did not end in time, and was stopped\n")
+            break
         said = done.stdout + done.stderr
         result.inputs += sum(map(int, _INPUTS.findall(said)))
         result.covered = max([result.covered, *map(int, _COVERED.findall(said))])

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+import polars as pl
 import zstandard
 
+from migrate import parquet
 from migrate.config import load_project
 from migrate.errors import MigrateError
 from migrate.load.ledger_schema import connect
@@ -153,6 +155,27 @@ def plan(data: bytes) -> None:
             folder.mkdir(parents=True)
             (folder / kind).write_bytes(data)
             open_plan(workspace, "a")
+
+
+def rows(data: bytes) -> None:
+    """A file of rows of a plan, and the search in one."""
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "plans" / "p" / "contacts" / "rejects.parquet"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(data)
+        places_in(file, "x", Finder(["jan@example.com"]))
+        with suppress(MigrateError, pl.exceptions.PolarsError):
+            parquet.read(file)
+        with suppress(MigrateError):
+            parquet.check_whole(file)
+
+
+def _rows() -> bytes:
+    texts = dict.fromkeys(("source", "id", "rule", "column", "value", "resource"), "x")
+    out = io.BytesIO()
+    frame = pl.DataFrame({**texts, "position": 1, "snapshot_row": 2})
+    frame.write_parquet(out, compression="uncompressed", statistics=False)
+    return out.getvalue()
 
 
 def ledger(data: bytes) -> None:
@@ -332,6 +355,10 @@ CORPUS: dict[str, tuple[Target, list[bytes]]] = {
             b'{"format":1,"snapshot":' + _NESTED + b"}",
             b"null",
         ],
+    ),
+    "rows": (
+        rows,
+        [_rows(), b"PAR1", b"PAR1" + bytes(100) + b"PAR1", b"", _zipped(("a", b"PAR1"))],
     ),
     "ledger": (ledger, [_ledger(), b"SQLite format 3\x00" + bytes(200), b"", b"x" * 4096]),
 }
