@@ -70,12 +70,19 @@ def pieces(file: Path) -> Iterator[pl.DataFrame]:
     yield from _scan(file).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True)
 
 
-def without_rows(file: Path, rows: Sequence[int], target: Path) -> None:
-    """Writes a file again without some of its rows, by their numbers from 0; no more than some rows are in memory."""
+def columns_of_any(file: Path) -> list[str]:
+    """The names of a file's columns, whatever they are. **Raises**: as `pieces`."""
+    return _scan(file).collect_schema().names()
+
+
+def without_rows(
+    file: Path, rows: Sequence[int], target: Path, columns: Sequence[str] = ()
+) -> None:
+    """Writes a file again without some rows, by their numbers from 0, and some columns; few rows are in memory."""
     number = "number of the row, for the time of this writing"
     left_out = pl.Series(rows, dtype=pl.UInt32)
     kept = _scan(file).with_row_index(number).filter(~pl.col(number).is_in(left_out.implode()))
-    sink(kept.drop(number), target, compression="zstd", statistics=False)
+    sink(kept.drop(number, *columns), target, compression="zstd", statistics=False)
 
 
 def parse(

@@ -7,7 +7,7 @@ file goes last. Every step can be done twice.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -18,17 +18,18 @@ import polars as pl
 from migrate import parquet
 from migrate.app.erasure_files import (
     all_files,
+    corrected_records,
     is_below,
     is_of_ledger,
     keep_lines,
-    key_columns_of_datasets,
     lines_of,
     makeshift_folders,
     one_after_another,
-    resources_of_datasets,
 )
+from migrate.app.erasure_names import columns_of, names_of_theirs, without_names
 from migrate.app.erasure_pending import PendingErasure
 from migrate.app.erasure_result import Erased, Footprint, places_outside
+from migrate.app.erasure_rows import TheirRows
 from migrate.app.erasure_unfinished import unfinished_snapshots, unreadable_snapshots
 from migrate.app.renew_manifests import renew_manifests
 from migrate.errors import Interrupted
@@ -36,7 +37,7 @@ from migrate.privacy.contents import Place, places_in
 from migrate.privacy.mask import workspace_masker
 from migrate.privacy.own import linked_elsewhere
 from migrate.privacy.person import Frames, Person, Subject, find_person, nobody_elses
-from migrate.privacy.rows import drop_shared, mask_theirs, new_forms, note_keys
+from migrate.privacy.rows import mask_theirs
 from migrate.privacy.spellings import Finder, fold
 from migrate.privacy.telling import is_findable
 from migrate.privacy.written import Written, read_written
@@ -91,12 +92,13 @@ class _Erasure:
         self._workspace = context.workspace
         self._subject = subject
         self._dry_run = dry_run
-        self._resources = resources_of_datasets(self._workspace)
         self._pending = PendingErasure.of(self._workspace, subject)
         self._person = self._pending.person
-        self._key_columns = key_columns_of_datasets(self._workspace)
+        self._rows = TheirRows(
+            self._workspace, self._person, lambda: self._finder, self._check_stopped
+        )
+        self._names: set[str] = set()
         self._frames: dict[str, Frames] = {}
-        self._shared_keys: set[str] = set()
         self._finders: dict[frozenset[str], Finder] = {}
         self._unfinished = unreadable_snapshots(self._workspace)
 
@@ -106,6 +108,7 @@ class _Erasure:
         person.join(self._find())
         self._drop_common_words()
         self._learn_from_files()
+        self._names = names_of_theirs(self._parquet_files(), self._workspace, self._finder)
         if not self._dry_run and (person.identities or person.addresses):
             self._pending.save()
         footprint = self._measure()
@@ -144,7 +147,9 @@ class _Erasure:
         for opened in self._finished():
             for name, resource in opened.resources.items():
                 parts.setdefault(name, []).append(partial(resource.frames, []))
-        self._frames = {n: partial(one_after_another, found) for n, found in parts.items()}
+        for name, found in parts.items():
+            found.append(partial(corrected_records, self._workspace, name))
+        self._frames = {n: partial(one_after_another, of) for n, of in parts.items()}
         aliases = self._context.project.datatrics.source_aliases
         return find_person(self._subject, self._frames, aliases)
 
@@ -181,37 +186,12 @@ class _Erasure:
             )
             for file in self._parquet_files():
                 if self._workspace.snapshots not in file.parents:
-                    self._learn_from_file(file)
+                    self._rows.learn_from(file)
             # A row may name somebody else as well, who pays or gets the parcel: they are not erased with it.
             learned = self._person.values - values
             self._person.values = values | nobody_elses(learned, self._person, self._frames)
             if self._fingerprint() == before:
                 return
-
-    def _learn_from_file(self, file: Path) -> None:
-        """Notes what a file's rows of the person say of them; what others' rows say as well is no news."""
-        _resources, dataset = self._place_of(file)
-        known = self._person.known()
-        forms: dict[str, set[str]] = {}
-        for frame, theirs in self._looked_at(file):
-            mine = frame.filter(theirs)
-            if dataset is not None:
-                note_keys(mine, self._person, dataset)
-            for name, texts in new_forms(mine, known).items():
-                forms.setdefault(name, set()).update(texts)
-            self._note_keys_of_others(frame, theirs)
-        news = {name: texts - known for name, texts in forms.items() if texts - known}
-        if news:
-            for frame, theirs in self._looked_at(file):
-                drop_shared(news, frame.filter(~theirs))
-            self._person.values |= set[str]().union(*news.values())
-
-    def _note_keys_of_others(self, frame: pl.DataFrame, theirs: pl.Series) -> None:
-        """A text that is also somebody else's key, in whatever dataset, does not say that a page is of the person."""
-        if "key" in frame.columns and frame.schema["key"] == pl.String:
-            others = frame.filter(~theirs).get_column("key")
-            own = sorted(self._person.key_texts())
-            self._shared_keys |= set(others.filter(others.is_in(own)))
 
     @property
     def _finder(self) -> Finder:
@@ -220,9 +200,9 @@ class _Erasure:
 
     @property
     def _text_finder(self) -> Finder:
-        """What is looked for in pages, lists and logs: the same, and keys that are nobody else's."""
-        keys = self._person.key_texts() - self._shared_keys
-        return self._finder_of(frozenset(self._person.known() | keys))
+        """What is looked for in pages, lists and logs: the same, keys that are nobody else's, and names of fields."""
+        keys = self._person.key_texts() - self._rows.shared_keys
+        return self._finder_of(frozenset(self._person.known() | keys | self._names))
 
     def _finder_of(self, known: frozenset[str]) -> Finder:
         if known not in self._finders:
@@ -246,10 +226,11 @@ class _Erasure:
         for file in self._parquet_files():
             if not is_below(file, footprint.folders):
                 self._check_stopped()
-                rows = self._rows_of(file)
-                if rows:
+                rows = self._rows.numbers(file)
+                named = sorted(self._names.intersection(columns_of(file)))
+                if rows or named:
                     footprint.rows[self._name(file)] = len(rows)
-                    footprint.numbers[file] = rows
+                    footprint.numbers[file], footprint.columns[file] = rows, named
         if self._dry_run:
             footprint.rows |= self._rows_in_store()
         for file in self._text_files():
@@ -285,57 +266,11 @@ class _Erasure:
         elif self._may_be_removed(file):
             footprint.files.append(file)
 
-    def _looked_at(self, file: Path) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
-        """A file's rows some at a time, with which of them are the person's by what is known now."""
-        resources, dataset = self._place_of(file)
-        key_column = self._key_columns.get(dataset or "")
-        try:
-            for frame in parquet.pieces(file):
-                self._check_stopped()
-                yield (
-                    frame,
-                    mask_theirs(
-                        frame,
-                        self._person,
-                        self._finder,
-                        resources=resources,
-                        dataset=dataset,
-                        key_column=key_column,
-                    ),
-                )
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
-            # Damaged: no row can be taken out of it, and the second look says that it could not be read.
-            return
-
-    def _rows_of(self, file: Path) -> list[int]:
-        """The numbers of the person's rows in a file, from 0."""
-        found: list[int] = []
-        start = 0
-        for frame, theirs in self._looked_at(file):
-            found += (theirs.arg_true() + start).to_list()
-            start += frame.height
-        return found
-
     def _fingerprint(self) -> tuple[frozenset[object], ...]:
         """What is known of the person: rows that were looked at with the same are not looked at again."""
         person = self._person
         sets = (person.identities, person.known(), person.keys, person.masterids)
         return tuple(frozenset[object](one) for one in sets)
-
-    def _place_of(self, file: Path) -> tuple[Sequence[str], str | None]:
-        """What the rows of a file are made of, and the dataset that they are for."""
-        parts = file.relative_to(self._workspace.root).parts
-        match parts:
-            case ("snapshots", _, resource, *_):
-                return [resource], None
-            case ("plans", _, dataset, *_) | ("undo", _, dataset, *_):
-                return self._resources.get(dataset, []), dataset
-            case _:
-                # crosswalk-DATASET, altered-DATASET, differences-DATASET; parts of one lie in .crosswalk-DATASET.parts
-                named = [part.lstrip(".").partition("-")[2] for part in parts[-2:]]
-                stems = [name.removesuffix(".parquet").removesuffix(".parts") for name in named]
-                named_dataset = next((stem for stem in stems if stem in self._resources), "")
-                return self._resources.get(named_dataset, []), named_dataset or None
 
     def _rows_in_store(self) -> dict[str, int]:
         """Rows of snapshots of which the parts live in an object store only: counted without bringing them here."""
@@ -357,7 +292,11 @@ class _Erasure:
 
     def _sweep_ledger(self, *, dry_run: bool) -> dict[str, int]:
         return sweep_ledger(
-            self._workspace.ledger, self._person, self._finder, self._resources, dry_run=dry_run
+            self._workspace.ledger,
+            self._person,
+            self._finder,
+            self._rows.resources,
+            dry_run=dry_run,
         )
 
     # taking it out
@@ -370,7 +309,8 @@ class _Erasure:
         for file in self._but_linked(footprint, footprint.rows):
             self._check_stopped()
             with replacing(file) as temporary:
-                parquet.without_rows(file, footprint.numbers[file], temporary)
+                numbers, columns = footprint.numbers[file], footprint.columns[file]
+                parquet.without_rows(file, numbers, temporary, columns)
         for file in self._but_linked(footprint, footprint.lines):
             keep_lines(file, lambda line: not self._text_finder.finds(line))
         for file in footprint.files:
@@ -379,7 +319,11 @@ class _Erasure:
                 file.unlink(missing_ok=True)
         self._sweep_ledger(dry_run=False)
         renew_manifests(
-            self._workspace, self._pending.renewed, self._pending.save, self._was_rewritten
+            self._workspace,
+            self._pending.renewed,
+            self._pending.save,
+            self._was_rewritten,
+            partial(without_names, finder=self._text_finder),
         )
         return_copies(self._workspace)
 
@@ -402,9 +346,11 @@ class _Erasure:
                 finder = self._finder if is_rows else self._text_finder
                 yield from places_in(file, self._name(file), finder)
         for file in self._parquet_files():
-            rows = len(self._rows_of(file))
+            rows = len(self._rows.numbers(file))
             if rows:
                 yield Place(self._name(file), f"{rows:,} rows of their records")
+            for name in self._names.intersection(columns_of(file)):
+                yield Place(self._name(file), f"the column {name}")
         for page in self._pages_of_theirs():
             yield Place(self._name(page), "records of theirs")
         for folder in (self._context.project.mappings,):

@@ -9,11 +9,15 @@ from typing import Any
 
 import polars as pl
 
+from migrate import parquet
+from migrate.errors import Damaged
 from migrate.privacy.own import own_files
 from migrate.privacy.person import Frames
 from migrate.snapshot.layout import BEGUN, LOCK
 from migrate.verify.purge import REHEARSAL
 from migrate.workspace import Workspace, replacing
+
+CORRECTIONS = "corrections.parquet"
 
 
 def is_bare(folder: Path) -> bool:
@@ -90,6 +94,30 @@ def is_of_ledger(file: Path, workspace: Workspace) -> bool:
 def all_files(workspace: Workspace) -> list[Path]:
     """Every plain file that is or may be the tool's, in a stable order."""
     return sorted(own_files(workspace.root))
+
+
+def corrected_records(workspace: Workspace, resource: str) -> Iterator[pl.DataFrame]:
+    """The values of a resource that people have put right, each like a record that has this one field, twice.
+
+    So a person is found by the right value as well as by the one that was sent, and both are known as theirs.
+    """
+    file = workspace.root / CORRECTIONS
+    try:
+        frame = parquet.read(file).filter(pl.col("resource") == resource)
+        rows = frame.select("source", "id", "field", "sent", "value").rows()
+    except (pl.exceptions.PolarsError, OSError, Damaged):
+        return
+    records = [
+        {
+            "_source": source,
+            "_id": id_,
+            "_page": 0,
+            "_raw": json.dumps({field: value, f"sent {field}": sent}),
+        }
+        for source, id_, field, sent, value in rows
+    ]
+    schema = {"_source": pl.String, "_id": pl.String, "_page": pl.Int64, "_raw": pl.String}
+    yield pl.DataFrame(records, schema=schema)
 
 
 def lines_of(file: Path) -> Iterator[str]:

@@ -57,6 +57,8 @@ class Footprint:
     rows: dict[str, int] = field(default_factory=dict)
     numbers: dict[Path, list[int]] = field(default_factory=dict)
     """The rows by their numbers in each file, from 0."""
+    columns: dict[Path, list[str]] = field(default_factory=dict)
+    """The columns of each file whose names hold a value of theirs."""
     lines: dict[str, int] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)

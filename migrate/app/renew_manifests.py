@@ -27,13 +27,14 @@ def renew_manifests(
     renewed: dict[str, str],
     note: Callable[[], None],
     is_ours: Callable[[Path], bool] = lambda _file: True,
+    clean: Callable[[Any], Any] = lambda tree: tree,
 ) -> None:
     """Writes the rows, sizes and hashes of rewritten files into their manifests, and the manifests' into the plans.
 
     `renewed` has hashes of manifests, old to new, and gets those of this time; then `note` is called, before the first
     manifest is written: who is interrupted could not tell any more which plan was made from which. `is_ours`: whether
-    a file was rewritten here; one that somebody else changed keeps the hash that shows it. A manifest that cannot be
-    read stays as it is.
+    a file was rewritten here; one that somebody else changed keeps the hash that shows it. `clean` takes out of a
+    document what is not to be in it. A manifest that cannot be read stays as it is.
     """
     names = workspace.names(workspace.snapshots)
     manifests = [workspace.snapshots / name / MANIFEST for name in names]
@@ -43,7 +44,7 @@ def renew_manifests(
         tree = _read(manifest)
         if tree is None:
             continue
-        trees[manifest] = _renew(tree, manifest.parent, renewed, is_ours)
+        trees[manifest] = _renew(clean(tree), manifest.parent, renewed, is_ours)
         before, after = sha256_file(manifest), sha256_bytes(json_bytes(trees[manifest]))
         if before != after:
             renewed[before] = after
@@ -54,11 +55,11 @@ def renew_manifests(
     for file in sorted(workspace.snapshots.glob(f"*/*/{RESULT}")):
         tree = _read(file)
         if tree is not None:
-            write_json(file, _renew(tree, file.parent.parent, renewed, is_ours))
+            write_json(file, _renew(clean(tree), file.parent.parent, renewed, is_ours))
     for file in sorted(workspace.plans.glob("*/plan.json")):
         tree = _read(file)
         if tree is not None:
-            write_json(file, _renew(tree, file.parent, renewed, is_ours))
+            write_json(file, _renew(clean(tree), file.parent, renewed, is_ours))
 
 
 def _read(file: Path) -> Json | None:

@@ -444,3 +444,49 @@ def test_a_damaged_file_is_named_and_stops_nothing(tmp_path: Path) -> None:
     erased = erase_person(context, "a@example.test", None)
     assert {place.where for place in erased.places} == {"cannot be read as Parquet"}
     assert count_records(context) == {"profiles": OTHERS, "sales": OTHERS, "interactions": OTHERS}
+
+
+def test_a_field_that_is_named_after_them_goes(tmp_path: Path) -> None:
+    """An object keyed by addresses: the column goes from every part, manifest and plan; others' columns stay."""
+    files = files_of(tmp_path / "f", "p-1717", "a@example.test")
+    records = json.loads((files / "profiles.json").read_text())
+    for record in records:
+        record["optins"] = {record["email"]: True}
+        record["lists"] = {"of": {f"x.{record['email']}.y": 1}}
+    records[0]["optins"]["A%40Example.TEST"] = False
+    (files / "profiles.json").write_text(json.dumps(records))
+    context = import_and_plan(tmp_path / "p", files)
+    [manifest] = context.workspace.snapshots.glob("*/manifest.json")
+    assert "optins.a@example.test" in manifest.read_text()
+    erased = erase_person(context, "a@example.test", None)
+    assert erased.places == ()
+    for file in context.workspace.root.rglob("*"):
+        if file.is_file() and file.suffix in (".json", ".parquet"):
+            told = (
+                str(pl.read_parquet_schema(file)) if file.suffix == ".parquet" else file.read_text()
+            )
+            assert "a@example" not in told.lower(), file
+            assert "a%40example" not in told.lower(), file
+    assert "optins.other1@example.test" in manifest.read_text()
+    made = run_plan(context, DATASETS, offline=True)
+    assert made.document.datasets["contacts"].planned == OTHERS
+
+
+@pytest.mark.parametrize("by", ["right@example.test", "a@example.test", "p-1717"])
+def test_a_value_that_was_put_right_is_theirs_as_well(tmp_path: Path, by: str) -> None:
+    """Found by the right value or the wrong one; its row goes, and the right value from every page and log."""
+    context = import_and_plan(tmp_path / "p", files_of(tmp_path / "f", "p-1717", "a@example.test"))
+    root = context.workspace.root
+    who = {"resource": ["profiles"] * 2, "source": ["Shop"] * 2, "id": ["p-1717", "other-1"]}
+    rows = {
+        "number": [1, 2], **who, "field": ["email", "phone"], "sent": ["a@example.test", "+31612345001"],
+        "value": ["right@example.test", "+31687654321"], "by": ["x", "x"], "why": ["", ""], "at": [1.5, 2.5],
+    }  # fmt: skip
+    pl.DataFrame(rows).write_parquet(root / "corrections.parquet")
+    plant(context, "report", "RIGHT%40example.test", tmp_path)
+    plant(context, "log", "right@example.test", tmp_path)
+    erased = erase_person(context, by, None)
+    assert (erased.records, erased.places) == (3, ())
+    assert pl.read_parquet(root / "corrections.parquet")["id"].to_list() == ["other-1"]
+    for value in ("right@example.test", "a@example.test", "p-1717"):
+        assert rows_left(context, value) == {}

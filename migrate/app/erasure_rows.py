@@ -1,0 +1,109 @@
+"""A person's rows in the Parquet files of a workspace: found some rows at a time, and learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from migrate import parquet
+from migrate.app.erasure_files import key_columns_of_datasets, resources_of_datasets
+from migrate.privacy.person import Person
+from migrate.privacy.rows import drop_shared, mask_theirs, new_forms, note_keys
+from migrate.privacy.spellings import Finder
+from migrate.workspace import Workspace
+
+
+class TheirRows:
+    """Looks for the rows of one person, by what is known of them at that time.
+
+    `finder` gives what values are looked for then; `check_stopped` is called now and then and may raise.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        person: Person,
+        finder: Callable[[], Finder],
+        check_stopped: Callable[[], None],
+    ) -> None:
+        self.resources = resources_of_datasets(workspace)
+        self.shared_keys: set[str] = set()
+        """Keys of theirs that are also somebody else's, in whatever dataset."""
+        self._root = workspace.root
+        self._person = person
+        self._finder = finder
+        self._check_stopped = check_stopped
+        self._key_columns = key_columns_of_datasets(workspace)
+
+    def numbers(self, file: Path) -> list[int]:
+        """The numbers of the person's rows in a file, from 0."""
+        found: list[int] = []
+        start = 0
+        for frame, theirs in self._looked_at(file):
+            found += (theirs.arg_true() + start).to_list()
+            start += frame.height
+        return found
+
+    def learn_from(self, file: Path) -> None:
+        """Notes what a file's rows of the person say of them; what others' rows say as well is no news."""
+        _resources, dataset = self._place_of(file)
+        known = self._person.known()
+        forms: dict[str, set[str]] = {}
+        for frame, theirs in self._looked_at(file):
+            mine = frame.filter(theirs)
+            if dataset is not None:
+                note_keys(mine, self._person, dataset)
+            for name, texts in new_forms(mine, known).items():
+                forms.setdefault(name, set()).update(texts)
+            self._note_keys_of_others(frame, theirs)
+        news = {name: texts - known for name, texts in forms.items() if texts - known}
+        if news:
+            for frame, theirs in self._looked_at(file):
+                drop_shared(news, frame.filter(~theirs))
+            self._person.values |= set[str]().union(*news.values())
+
+    def _note_keys_of_others(self, frame: pl.DataFrame, theirs: pl.Series) -> None:
+        """A text that is also somebody else's key does not say that a page is of the person."""
+        if "key" in frame.columns and frame.schema["key"] == pl.String:
+            others = frame.filter(~theirs).get_column("key")
+            own = sorted(self._person.key_texts())
+            self.shared_keys |= set(others.filter(others.is_in(own)))
+
+    def _looked_at(self, file: Path) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
+        """A file's rows some at a time, with which of them are the person's."""
+        resources, dataset = self._place_of(file)
+        key_column = self._key_columns.get(dataset or "")
+        try:
+            for frame in parquet.pieces(file):
+                self._check_stopped()
+                theirs = mask_theirs(
+                    frame,
+                    self._person,
+                    self._finder(),
+                    resources=resources,
+                    dataset=dataset,
+                    key_column=key_column,
+                )
+                yield frame, theirs
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+            # Damaged: no row can be taken out of it, and the second look says that it could not be read.
+            return
+
+    def _place_of(self, file: Path) -> tuple[Sequence[str], str | None]:
+        """What the rows of a file are made of, and the dataset that they are for."""
+        parts = file.relative_to(self._root).parts
+        match parts:
+            case ("snapshots", _, resource, *_):
+                return [resource], None
+            case ("plans", _, "scope", _):
+                return [file.stem], None
+            case ("plans", _, dataset, *_) | ("undo", _, dataset, *_):
+                return self.resources.get(dataset, []), dataset
+            case _:
+                # crosswalk-DATASET, altered-DATASET, differences-DATASET; parts of one lie in .crosswalk-DATASET.parts
+                named = [part.lstrip(".").partition("-")[2] for part in parts[-2:]]
+                stems = [name.removesuffix(".parquet").removesuffix(".parts") for name in named]
+                named_dataset = next((stem for stem in stems if stem in self.resources), "")
+                return self.resources.get(named_dataset, []), named_dataset or None
