@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,18 @@ Kind = pl.DataType | type[pl.DataType]
 
 ORIGIN = pl.Struct(
     {"resource": pl.String, "source": pl.String, "id": pl.String, "position": pl.Int64}
+)
+PLAIN = (
+    pl.String,
+    pl.Boolean,
+    pl.Int32,
+    pl.Int64,
+    pl.UInt32,
+    pl.UInt64,
+    pl.Float64,
+    pl.Decimal,
+    pl.Date,
+    pl.Datetime,
 )
 _TEXT = (pl.String,)
 _MAPPED = (pl.String, pl.Int32, pl.Boolean, pl.Date, pl.Datetime, pl.Decimal)
@@ -30,7 +42,7 @@ class Shape:
     """What one kind of file holds, and what to do where one does not.
 
     `late`: columns that files of an earlier version lack. `filled`: those that never lack a value. `others`: the types
-    that further columns may have; none may be there where it is empty.
+    that further columns may have, which a later version may have added.
     """
 
     what: str
@@ -38,7 +50,7 @@ class Shape:
     columns: Mapping[str, Kind]
     late: frozenset[str] = frozenset()
     filled: frozenset[str] = frozenset()
-    others: tuple[type[pl.DataType], ...] = field(default=())
+    others: tuple[type[pl.DataType], ...] = PLAIN
 
     def troubles(self, schema: Mapping[str, Kind], *, strict: bool = False) -> Iterator[str]:
         """What of a file's columns is not as it has to be; `strict`: as this version writes it."""
@@ -49,10 +61,10 @@ class Shape:
             elif strict or name not in self.late:
                 yield f"column {name!r} is missing"
         for name in schema.keys() - self.columns.keys():
-            if not self.others:
-                yield f"column {name!r:.80} is none of its columns"
-            elif not isinstance(schema[name], self.others):
+            if not isinstance(schema[name], self.others):
                 yield f"column {name!r:.80} is {schema[name]!s:.80}, which none of its columns can be"
+            elif strict and self.others == PLAIN:
+                yield f"column {name!r:.80} is none of its columns"
 
 
 def shape_of(path: Path) -> Shape | None:
@@ -193,14 +205,15 @@ _LISTS: dict[str, Shape] = {
         (), ["resource", "snapshot_row"],
     ),
     "orders_left_out": _of_plan(
-        "list of orders left out", {**_texts("lookup", "reason"), "snapshot_row": pl.Int64}
+        "list of orders left out",
+        {**_texts("lookup", "reason"), "snapshot_row": pl.Int64, "found": pl.Boolean}, (), ["found"],
     ),
     "totals": _of_plan(
         "totals",
         {**_texts("period", "label", "place"), "rows": pl.Int64, "amount": pl.Decimal(38, 6), "unreadable": pl.Int64},
         ["place", "rows", "unreadable"],
     ),
-    "unreadable": _of_plan("examples of amounts", _texts("source", "id", "text")),
+    "unreadable": _of_plan("examples of amounts", _texts("source", "id", "text", "what"), (), ["what"]),
 }  # fmt: skip
 _SAMPLE = _of_plan("list of a sample's records", _texts("source", "id"))
 _WHOLE = _of_plan(

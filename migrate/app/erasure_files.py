@@ -11,10 +11,9 @@ import polars as pl
 
 from migrate import parquet
 from migrate.errors import Damaged
-from migrate.privacy.own import own_files
+from migrate.privacy.own import REHEARSAL, is_rehearsal, own_files
 from migrate.privacy.person import Frames
 from migrate.snapshot.layout import BEGUN, LOCK
-from migrate.verify.purge import REHEARSAL
 from migrate.workspace import Workspace, replacing
 
 CORRECTIONS = "corrections.parquet"
@@ -76,9 +75,10 @@ def makeshift_folders(workspace: Workspace) -> Iterator[Path]:
     for marker in workspace.plans.glob("*/begun.json"):
         if not (marker.parent / "plan.json").exists():
             yield marker.parent
-    for folder in (*workspace.reports.glob(".*-read-back"), workspace.root / REHEARSAL):
-        if folder.is_dir():
-            yield folder
+    yield from (folder for folder in workspace.reports.glob(".*-read-back") if folder.is_dir())
+    rehearsal = workspace.root / REHEARSAL
+    if is_rehearsal(rehearsal):
+        yield rehearsal
 
 
 def is_below(file: Path, folders: Iterable[Path]) -> bool:

@@ -2,7 +2,8 @@
 
 A workspace may be a folder in which somebody keeps other things as well, and somebody may put a file of theirs beside
 a report. So a file is the tool's own by its name, which only the tool gives, at the place where the tool puts it; or
-because it is in the list of what was written where a user wished, and still the same.
+because it is in the list of what was written where a user wished, and still the same. A name that says of which plan or
+snapshot a file is must be that of one that is there, or be made of a time, as the tool makes names.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from migrate.errors import WorkspaceError
@@ -20,11 +22,16 @@ from migrate.names import RESOURCE_NAMES
 FOLDERS = ("snapshots", "plans", "exports", "reports", "log", "undo", "rehearsal")
 _ROOT_FILE = re.compile(
     r"(ledger\.(sqlite.*|lock|holder)|budget\.(json|lock)|salt|purged\.json|written\.jsonl|PAUSE"
-    r"|corrections\.[a-z0-9]+|\.rehearsal\.(lock|holder)|\.probe-\d+|\.erasing-[0-9a-f]+\.json|\..+\.\d+\.tmp)"
+    r"|corrections\.(parquet|lock|holder)|\.rehearsal\.(lock|holder)|\.probe-\d+|\.erasing-[0-9a-f]+\.json|\..+\.\d+\.tmp)"
 )
 
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_KNOWN = r"(?P<{}>[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}?)"
+_OF_A_TIME = re.compile(r"\d{8}-\d{6}(-\d+)?")
+_UNDO_LISTS = "created|changed-since|merged|unreadable|foreign|partly|refused"
+REHEARSAL = "rehearsal"
+_MARK = ".of-migrate"
 _RESOURCE = "|".join(RESOURCE_NAMES)
 _TEMPORARY = r"\..{1,250}\.\d+\.tmp"
 _OWN = re.compile(
@@ -33,16 +40,17 @@ _OWN = re.compile(
             rf"snapshots/{_NAME}/({_RESOURCE})/(.*/)?([^/]+\.(parquet|page|page\.damaged|jsonl|ndjson)|\.part-[^/]*\.tmp)",
             rf"snapshots/{_NAME}/unread/({_RESOURCE})-\d+\.bin",
             rf"plans/{_NAME}/[^/]+/[^/]+\.parquet",
-            rf"exports/{_NAME}/(crosswalk|altered|differences|rejects|undo|not-undone|merged)[^/]*"
-            r"\.(parquet|csv|ndjson|xlsx)",
+            rf"exports/{_KNOWN.format('a')}/(crosswalk|altered|differences)-[^/]+\.parquet",
+            rf"exports/{_KNOWN.format('b')}/rejects-(permanent|transient)\.(csv|ndjson)",
+            rf"exports/{_KNOWN.format('c')}/undo-({_UNDO_LISTS})-[^/]+\.csv",
             rf"exports/{_NAME}/\.[^/]+\.parts/[^/]+\.parquet",
-            rf"reports/{_NAME}-(run|cutover|reconcile)\.(html|json)",
-            rf"reports/{_NAME}-evidence\.zip",
+            rf"reports/{_KNOWN.format('d')}-(run|cutover|reconcile)\.(html|json)",
+            rf"reports/{_KNOWN.format('e')}-evidence\.zip",
             rf"reports/\.{_NAME}-read-back/.+\.(parquet|json)",
             r"log/\d{8}\.jsonl",
             rf"undo/undo-{_NAME}/[^/]+/[^/]+\.parquet",
-            r"rehearsal/.+",
-            r"salt|corrections\.[a-z0-9]+|\.erasing-[0-9a-f]+\.json",
+            rf"{REHEARSAL}/.+",
+            r"salt|corrections\.parquet|\.erasing-[0-9a-f]+\.json",
             rf"([^/]+/)*{_TEMPORARY}",
         )
     )
@@ -60,9 +68,51 @@ def is_kept(name: str) -> bool:
     return _KEPT.fullmatch(name) is not None and not re.fullmatch(_TEMPORARY, Path(name).name)
 
 
-def is_own(name: str) -> bool:
-    """Whether a file is the tool's own by its name and place; `name` is relative to the workspace, with `/`."""
-    return _OWN.fullmatch(name) is not None
+def is_own(name: str, known: Collection[str] = ()) -> bool:
+    """Whether a file is the tool's own by its name and place; `name` is relative to the workspace, with `/`.
+
+    `known`: the names of plans and snapshots that there are.
+    """
+    found = _OWN.fullmatch(name)
+    if found is None:
+        return False
+    named = [of for of in found.groupdict().values() if of is not None]
+    return all(of in known or _OF_A_TIME.fullmatch(of) for of in named)
+
+
+def mark_rehearsal(root: Path) -> Path:
+    """An empty folder for a rehearsal in the workspace at `root`, marked as the tool's own.
+
+    **Raises**: WorkspaceError where somebody has a folder of that name there.
+    """
+    folder = root / REHEARSAL
+    if not forget_rehearsal(root):
+        raise WorkspaceError(
+            f"{folder} holds what no rehearsal has put there",
+            hint="move it elsewhere, or set another `workspace` in migrate.toml",
+        )
+    folder.mkdir(mode=0o700)
+    (folder / _MARK).touch(mode=0o600)
+    return folder
+
+
+def forget_rehearsal(root: Path) -> bool:
+    """Removes what a rehearsal has left, whole. False where the folder there is none of a rehearsal's: it stays."""
+    folder = root / REHEARSAL
+    if not folder.exists():
+        return True
+    if not is_rehearsal(folder):
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+def is_rehearsal(folder: Path) -> bool:
+    """Whether a folder of that name is a rehearsal's: it has the mark, or nothing at all."""
+    try:
+        return folder.is_dir() and ((folder / _MARK).is_file() or not any(folder.iterdir()))
+    except OSError:
+        return False
 
 
 def own_files(root: Path) -> Iterator[Path]:

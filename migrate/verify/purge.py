@@ -13,14 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migrate.errors import WorkspaceError
-from migrate.privacy.own import is_kept, is_own, own_files
+from migrate.privacy.own import REHEARSAL, is_kept, is_own, is_rehearsal, own_files
 from migrate.privacy.written import read_written
 from migrate.verify.ledger_sweep import forget_old_pages, open_to_erase
 from migrate.workspace import FileEntry, Workspace, sha256_file
 
-REHEARSAL = "rehearsal"
 _PERSONAL_COLUMNS = ("masterid", "merged_from", "error", "stored")
 _TABLES_OF_MASTERIDS = ("merges", "merged_before")
+_BEGINNINGS = (
+    "plans/*/plan.json",
+    "plans/*/begun.json",
+    "snapshots/*/manifest.json",
+    "snapshots/*/begun.json",
+)
+"""What every plan and snapshot has from its beginning or its end on, and what a purge keeps."""
 _RANDOM = "hex(randomblob(16))"
 _EMPTIED = {
     "canaries": (("masterids", "'[]'"), ("told", "''")),
@@ -56,11 +62,13 @@ def personal_files(workspace: Workspace) -> tuple[list[Path], list[str]]:
     In a stable order. Links are not followed and not removed.
     """
     found, left_alone = [], []
+    known = {file.parent.name for pattern in _BEGINNINGS for file in workspace.root.glob(pattern)}
+    is_ours = is_rehearsal(workspace.root / REHEARSAL)
     for file in sorted(own_files(workspace.root)):
         name = file.relative_to(workspace.root).as_posix()
         if is_kept(name):
             continue
-        if is_own(name):
+        if is_own(name, known) and (is_ours or not name.startswith(f"{REHEARSAL}/")):
             found.append(file)
         else:
             left_alone.append(name)

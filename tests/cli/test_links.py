@@ -11,9 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from migrate.app.erasure_files import makeshift_folders
 from migrate.errors import WorkspaceError
 from migrate.plain_file import read_plain
-from migrate.privacy.own import check_links, is_kept, is_own
+from migrate.privacy.own import (
+    check_links,
+    forget_rehearsal,
+    is_kept,
+    is_own,
+    mark_rehearsal,
+)
 from migrate.privacy.written import note_written
 from migrate.verify.purge import personal_files
 from migrate.workspace import Workspace
@@ -50,14 +57,16 @@ def make_workspace(folder: Path) -> Workspace:
 FOREIGN = (
     "exports/taxes/2025.pdf", "reports/taxes.pdf", "reports/notes.html", "exports/2025.csv", "log/notes.txt",
     "plans/notes.txt", "snapshots/family.jpg", "snapshots/2025/profiles.csv", "plans/x/y/z/photo.parquet.bak",
-    "undo/letter.docx", "reports/20260101-000000-run.html.bak",
+    "undo/letter.docx", "reports/20260101-000000-run.html.bak", "reports/holiday-run.html",
+    "exports/20260101-000000/rejects-of-mine.xlsx", "exports/20260101-000000/undo-letter.csv",
+    "exports/2025/rejects-permanent.csv", "exports/trip/crosswalk-of-mine.parquet", "rehearsal/concert/score.pdf",
 )  # fmt: skip
 
 
 def test_a_purge_leaves_what_is_not_its_own(tmp_path: Path) -> None:
     """Somebody's own files in the workspace's folders are named, and stay as they are."""
     workspace = make_workspace(tmp_path / "w")
-    for name in (*FOREIGN, "Documents/taxes/2025.pdf", "2025.pdf"):
+    for name in (*FOREIGN, "Documents/taxes/2025.pdf", "2025.pdf", "corrections.docx"):
         file = workspace.root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("mine")
@@ -69,6 +78,39 @@ def test_a_purge_leaves_what_is_not_its_own(tmp_path: Path) -> None:
     assert not [
         name for name in names if name.endswith(("plan.json", "manifest.json", "-run.json"))
     ]
+
+
+def test_a_folder_called_rehearsal_is_the_tools_only_with_its_mark(tmp_path: Path) -> None:
+    """A rehearsal begins in no folder that holds somebody's files, and an erasure and a purge leave those alone."""
+    workspace = make_workspace(tmp_path / "w")
+    score = workspace.root / "rehearsal" / "score.pdf"
+    score.parent.mkdir()
+    score.write_text("mine")
+    with pytest.raises(WorkspaceError, match="no rehearsal has put there"):
+        mark_rehearsal(workspace.root)
+    assert list(makeshift_folders(workspace)) == []
+    assert not forget_rehearsal(workspace.root)
+    assert score.read_text() == "mine"
+    score.unlink()
+    folder = mark_rehearsal(workspace.root)
+    (folder / "sandbox.sqlite").write_text("a person")
+    assert list(makeshift_folders(workspace)) == [folder]
+    assert folder / "sandbox.sqlite" in personal_files(workspace)[0]
+    assert mark_rehearsal(workspace.root) == folder
+    assert not (folder / "sandbox.sqlite").exists()
+    assert forget_rehearsal(workspace.root)
+    assert not folder.exists()
+
+
+def test_a_report_of_a_plan_with_a_name_of_its_own_goes(tmp_path: Path) -> None:
+    """`--plan trial` gives `trial-run.html`, which is the tool's own for as long as there is such a plan."""
+    workspace = make_workspace(tmp_path / "w")
+    page = workspace.reports / "trial-run.html"
+    page.write_text("page")
+    assert personal_files(workspace)[1] == ["reports/trial-run.html"]
+    (workspace.plans / "trial").mkdir()
+    (workspace.plans / "trial" / "plan.json").write_text("{}")
+    assert page in personal_files(workspace)[0]
 
 
 def test_what_was_written_where_somebody_wished_is_known_until_it_is_changed(

@@ -115,7 +115,16 @@ def of_database(file: Path) -> Iterator[tuple[str, Tampering]]:
         }
     for table, names in columns.items():
         yield f"without table {table}", _running(f'DROP TABLE "{table}"')
+        yield (
+            f"{table} is a view",
+            _running(
+                f'ALTER TABLE "{table}" RENAME TO "of {table}"',
+                f'CREATE VIEW "{table}" AS SELECT 1',
+            ),
+        )
+        yield f"{table} has one more", _running(f'ALTER TABLE "{table}" ADD COLUMN "one more" BLOB')
         for name in names:
+            yield f"{table} without {name}", _without_column(table, name)
             for odd in ("'\x1b[2J['", "NULL", "x'ff00fe'", "-1", "1e300"):
                 yield (
                     f"{table}.{name} = {odd}",
@@ -125,12 +134,27 @@ def of_database(file: Path) -> Iterator[tuple[str, Tampering]]:
     yield "application_id", _running("PRAGMA application_id = 7")
 
 
-def _running(statement: str) -> Tampering:
+def _running(*statements: str) -> Tampering:
     def tamper(file: Path) -> None:
         opened = contextlib.closing(sqlite3.connect(file))
         with opened as connection, contextlib.suppress(sqlite3.Error), connection:
             connection.execute("PRAGMA ignore_check_constraints = ON")
-            connection.execute(statement)
+            for statement in statements:
+                connection.execute(statement)
+
+    return tamper
+
+
+def _without_column(table: str, name: str) -> Tampering:
+    """The table with all rows and all columns but one, and with no key, whatever SQLite says to dropping one."""
+
+    def tamper(file: Path) -> None:
+        with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+            known = [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')]
+            left = ", ".join(f'"{column}"' for column in known if column != name) or "1"
+            connection.execute(f'CREATE TABLE "for a moment" AS SELECT {left} FROM "{table}"')
+            connection.execute(f'DROP TABLE "{table}"')
+            connection.execute(f'ALTER TABLE "for a moment" RENAME TO "{table}"')
 
     return tamper
 

@@ -19,9 +19,11 @@ from unittest import mock
 import pytest
 from hypothesis import settings
 
+from migrate import parquet
 from migrate.cli import main as command_line
 from migrate.cli.app import App
 from migrate.sandbox.serve import Sandbox
+from migrate.shapes import shape_of
 
 from .conftest import SOURCE_KEY, TARGET_KEY, Migrated, sandbox_settings
 from .tampering import Tampering, of_bytes, of_database, of_json, of_parquet
@@ -108,6 +110,15 @@ def tamperings(project: Path) -> list[tuple[str, str, Tampering]]:
 def kind_of(name: str, what: str) -> tuple[str, str]:
     """Files of one kind differ by dates, datasets and resources; ways of one kind by the value put in."""
     return re.sub(r"\d{8}-\d{6}|contacts|order_items|orders|interactions|sales", "*", name), what
+
+
+def test_every_file_of_rows_is_as_its_kind_has_to_be(kept: Path) -> None:
+    """What the tool writes is what it says that it writes, and nothing of it is of no known kind."""
+    files = list((kept / "migration").rglob("*.parquet"))
+    assert len(files) > 20
+    assert [file for file in files if shape_of(file) is None] == []
+    for file in files:
+        parquet.check_whole(file)
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ What it writes holds personal data as the workspace does, stands in `rehearsal/`
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from migrate.errors import Interrupted
 from migrate.mapping.fields import sql_names
 from migrate.mapping.files import read_mappings
 from migrate.mapping.model import parts_of
+from migrate.privacy.own import forget_rehearsal, mark_rehearsal
 from migrate.privacy.secrets import Secrets
 from migrate.snapshot.union import open_living
 from migrate.source.resources import RESOURCES
@@ -146,14 +146,11 @@ def _run(context: Context, forecast: Cutover, request: CutoverRequest, show: Sho
 @contextlib.contextmanager
 def _room(workspace: Workspace) -> Iterator[Path]:
     """An empty folder that nobody else uses and that is gone afterwards, also what a killed rehearsal left."""
-    folder = workspace.root / "rehearsal"
     with workspace.lock(workspace.root / ".rehearsal.lock", "a rehearsal"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
         try:
-            yield folder
+            yield mark_rehearsal(workspace.root)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            forget_rehearsal(workspace.root)
 
 
 def _pace(project: Project, snapshot: Snapshot) -> float:
