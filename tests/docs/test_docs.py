@@ -78,13 +78,23 @@ def test_the_command_line_reference_is_current() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    """Every relative link of a page names a file that is there."""
-    targets = [
-        link.split("#")[0]
-        for link in LINK.findall(page.read_text(encoding="utf-8"))
-        if "://" not in link
-    ]
-    assert [target for target in targets if target and not (page.parent / target).exists()] == []
+    """Every relative link of a page names a file that is there, and a heading of it where it names one."""
+    broken = []
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        name, _, heading = link.partition("#")
+        target = page.parent / name if name else page
+        is_there = "://" in link or (
+            target.exists() and (not heading or heading in anchors(target))
+        )
+        broken += [] if is_there else [link]
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The names by which a page's headings are linked: lower case, dashes for spaces, no other signs."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.strip().replace(" ", "-") for heading in plain}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -92,6 +102,37 @@ def test_commands_in_documents_exist(page: Path) -> None:
     """Every `migrate …` line in a shell block has a known command and known options."""
     for arguments in command_lines(page):
         parse(arguments)
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if p.name != "CHANGELOG.md"], ids=lambda page: page.name
+)
+def test_commands_within_sentences_exist(page: Path) -> None:
+    """So does every `migrate …` in a sentence or a table, where it is a whole command."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for line in re.findall(r"`migrate ([a-z][^`]*)`", text):
+        if not re.search(r"[\[|…]", line):
+            parse_part(shlex.split(line.split(" > ")[0]))
+
+
+def parse_part(arguments: list[str]) -> None:
+    """As `parse`, but an option's value may be missing, as where a sentence only names the option."""
+    try:
+        parse(arguments)
+    except click.BadOptionUsage as error:
+        if "requires an argument" not in error.message:
+            raise
+
+
+def test_the_readme_migrates_as_the_runbook_does() -> None:
+    """The commands under "A real migration" are those of the full migration, which the tests run."""
+    runbook = command_lines(ROOT / "runbooks" / "full-migration.md")
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## A real migration")[1]
+    block = BLOCK.findall(section)[0]
+    said = [shlex.split(line, comments=True) for line in re.split(r"\n|&&", block)]
+    assert [
+        words for words in said if words and words[0] == "migrate" and words[1:] not in runbook
+    ] == []
 
 
 def test_a_wrong_command_in_a_document_would_be_found() -> None:

@@ -124,7 +124,7 @@ def test_profiles_of_one_source(
 @pytest.mark.parametrize(
     ("time", "said"),
     [
-        ("2020-01-01", "is before snapshot a, which this delta stands on"),
+        ("2020-01-01", "is before snapshot a, which this delta is based on"),
         ("2999-01-01", "lies in the future"),
         ("a", None),
     ],

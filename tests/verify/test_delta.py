@@ -206,7 +206,7 @@ def test_a_delta_on_the_night_is_verified_as_a_whole(serve: Serve) -> None:
     [row] = facts["datasets"]["contacts"]["rows"]
     assert (facts["snapshot"]["outside_delta"], row["plan"]) == (True, served.plan)
     assert row["masterid"]
-    assert "what the delta stands on" in render_trace(facts, None)
+    assert "what the delta is based on" in render_trace(facts, None)
     facts = run_trace(served.context, "profiles", "p20", None, plan.name, live=True)
     assert facts["snapshot"]["outside_delta"] is False
     assert facts["datasets"]["contacts"]["rows"][0]["differences"] == []
