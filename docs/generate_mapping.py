@@ -26,8 +26,8 @@ HEAD = """\
 
 Made by `python docs/generate_mapping.py` from the language's own model; do not edit.
 
-A mapping file says what becomes of each field of a resource in one dataset of the target. It is the document the customer
-signs, so it is complete, says why, and shows where it may be wrong.
+A mapping file says what becomes of each field of a resource in one dataset of the target. It is the document that the customer
+signs. New to it? [Your first mapping](first-mapping.md) goes from an empty file to a signed one.
 
 ```yaml
 # yaml-language-server: $schema=mapping.schema.json
@@ -55,16 +55,16 @@ unmapped: report
 
 ## How to read one
 
-From top to bottom a file answers six questions; whoever signs it needs no other page to follow it.
+From top to bottom a file answers six questions:
 
 1. **What becomes of what?** `resource` is what Datatrics calls the records, `dataset` where they go. With `each` every element of a list
    is a row.
-2. **Who is one and the same?** `key`: rows with one key become one row, and `collapse` says which of them wins.
-3. **Who stays behind?** `where` keeps the rows for which it is true.
+2. **Which rows are the same?** `key`: rows with one key become one row, and `collapse` says which of them wins.
+3. **Which rows are left out?** `where` keeps the rows for which it is true.
 4. **Where does each value come from?** One line a column: `from` names fields, the first with a value counts; `sql` works it out; `apply` cleans
    it, step by step; `values` turns words into other words; `type` is what arrives.
-5. **What if a value does not fit?** `on_invalid` says whether the row is rejected (and told, by the name of a rule), or only the value left out
-   (and counted, as a loss). Nothing is dropped without a count.
+5. **What if a value does not fit?** `on_invalid` says whether the row is rejected, with the name of a rule, or only the value is left out
+   and counted as a loss. Nothing is dropped without a count.
 6. **How do I know that it works?** `examples` show records and what becomes of them; they are run before every plan. `migrate mapping preview`
    shows the same for the newest snapshot, `migrate mapping check` what costs rows or values.
 
@@ -92,30 +92,37 @@ on a guessed type, and nothing passes through a binary float.
 
 `default` is taken where there is no value, never for one that broke a rule. `null: send` sends null where there is no value, which erases.
 
-Where rows of one key become one, with `fill_gaps` a column takes the best-ranked **value** that a record has: a value beats a null that
-`null: send` or `on_invalid: null` would send, and a default, the winner's as well as another's. Where no record has a value, the winner's
-null or default stands. Without `fill_gaps` the winner's row stands as it is. A consent is never filled: it is false where any record says
-no, which a default does not, and true only where the winner says yes. Of a consent with several fields the default is taken only where
-none of them says anything.
+Rows of one key become one. Without `fill_gaps` the winner's row is taken as it is. With `fill_gaps` a column takes the best-ranked **value** that
+any of the records has. A value beats a null (of `null: send` or `on_invalid: null`) and a default, the winner's own included. Where no record
+has a value, the winner's null or default is taken.
 
-The record's identity is `source` and `id`. Its own fields of these names, where it has them beside its identity, are
-`record.source` and `record.id`. `project` is the number of the Datatrics project, the same for all records (`record.project` is a
-record's own field of that name). Dotted names reach into objects (`metadata.email`). With `each: items` there is one row per element:
-`item.NAME` is the element's field, `item` the element itself, `position` its place from 1; the record's own fields of these names
-are `record.item` and `record.position`.
+A consent is never filled. It is false where any record says no, and true only where the winner says yes. A default is no answer: it is taken only
+where none of the consent's fields says anything.
 
-What `each` finds that is no list has one rule each: an object with numbers for keys, or of which every value is an object and none a
-field that the mapping reads, is a list by keys; an object around a single list, object or nothing (`{"item": […]}`, as XML
-becomes JSON) is taken away; any other object is one element itself, counted as `single_element`; null, `""`, `[]` and `{}` are no element,
-counted; anything else breaks `each_not_a_list`. An element without a value in any field that the mapping reads, as null or a plain
-value where no column reads `item`, breaks `empty_element`.
+| name | is |
+| --- | --- |
+| `source`, `id` | the record's identity; its own fields of these names are `record.source` and `record.id` |
+| `project` | the number of the Datatrics project; a record's own field of that name is `record.project` |
+| `metadata.email` | a field within an object |
+| `item.NAME`, `item`, `position` | with `each: items`, one row per element: the element's field, the element itself, its place from 1. The record's own fields of these names are `record.item` and `record.position` |
+
+`each` also takes what is no list:
+
+- an object with numbers for keys, or whose values are all objects and no field that the mapping reads, is a list by keys;
+- an object around a single list, object or nothing (`{"item": […]}`, as XML becomes JSON) is taken away;
+- any other object is one element itself, counted as `single_element`;
+- null, `""`, `[]` and `{}` are no element, and are counted;
+- anything else breaks `each_not_a_list`.
+
+An element without a value in any field that the mapping reads breaks `empty_element`. So does null or a plain value where no column reads
+`item`.
 
 ## Keys of the file
 """
 SHARED = """
 ### `shared.yaml` and `tables`
 
-What several files need stands once, in `shared.yaml` beside them: `values` (lists), `expressions` and `tables`, each by name. A file takes a
+What several files need is written once, in `shared.yaml` beside them: `values` (lists), `expressions` and `tables`, each by name. A file takes a
 list with `values: $consent_words`, a list and more with `values: [$consent_words, {aangevinkt: true}]` (the later wins), and an expression by
 its name in `sql` or `where`: `sql: "$record_key || ':' || position"`. It is put in before the file is read, in brackets.
 
@@ -125,8 +132,8 @@ unlisted: `unlisted` says whether the row is rejected, the column left out, or t
 stale once one of them is edited.
 """
 SEVERAL = """
-A dataset may be made of several resources, with a file for each: contacts of profiles and of the buyers that only the sales know, a
-catalogue of items and categories, a stream of sales and interactions. The files name the same `dataset`, and each says its place:
+A dataset may be made of several resources, with a file for each: contacts of profiles and of buyers that only the sales know, or a
+catalogue of items and categories. The files name the same `dataset`, and each says its place:
 
 ```yml
 # contacts.profiles.yaml
@@ -144,14 +151,13 @@ resource: sales
 key: [email]
 ```
 
-- Rows of one key become one row, whichever files they are of: that of the first file wins, also over a later time. Among rows of one file
-  `collapse` ranks, as ever. What the winner lacks is filled from the other files where `fill_gaps` says so. A consent is still false where any
-  row says no, and true only where the winner says yes: a yes of a later file fills nothing.
+- Rows of one key become one row, whichever files they are of. That of the first file wins, also over a later time; among rows of one file
+  `collapse` ranks. With `fill_gaps` the other files fill what the winner lacks, but never a consent.
 - `key`, `alternative_keys`, `target`, `collapse` (`by`, `source_order`, `fill_gaps`), and of columns that several files make `type`, `consent`
-  and `recipe`, are said alike in all of them. A column that one file makes is absent from the rows of the others, so a `required` one has to be in
+  and `recipe`, are the same in all of them. A column that one file makes is absent from the rows of the others, so a `required` one has to be in
   every file. One file a resource; two files without a place of their own are refused.
-- A record's identity is `(resource, source, id)`: profile 1 and sale 1 of one shop are two. So a look-up in such a dataset says of which resource
-  the other record is, as `{dataset: contacts, resource: sales, id: id}`; unless said, of the first file's.
+- A record's identity is `(resource, source, id)`: profile 1 and sale 1 of one shop are two. So a look-up in such a dataset names the resource
+  of the other record: `{dataset: contacts, resource: sales, id: id}`; else it is that of the first file.
 - The plan counts what became of the records of each file, and all lists of records name the resource.
 """
 EXAMPLES = """
