@@ -27,13 +27,13 @@ _LAST_CENTURY_FROM = 69
 # The largest absolute value of an epoch in seconds, milliseconds, microseconds; beyond: nanoseconds.
 _EPOCH_UNITS = ((10**11, _MICROSECONDS), (10**14, 1_000), (10**17, 1))
 _NANOSECONDS = 1_000
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        ("jan", "feb fév fev", "mar mrt maa mär mae", "apr avr", "mai may mei", "jun juin",
-         "jul juil", "aug aoû aou", "sep", "okt oct", "nov", "dec dez déc"), 1)
-    for name in names.split()
-}  # fmt: skip
+_MONTHS_IN_ORDER = (
+    "jan", "feb fév fev", "mar mrt maa mär mae", "apr avr", "mai may mei", "jun juin",
+    "jul juil", "aug aoû aou", "sep", "okt oct", "nov", "dec dez déc",
+)  # fmt: skip
+_MONTHS: dict[str, int] = {}
+for _number, _spellings in enumerate(_MONTHS_IN_ORDER, 1):
+    _MONTHS |= dict.fromkeys(_spellings.split(), _number)
 _TIME = (
     r"(?:[T ,_]+(?:at |om |à |um )?(?P<hour>\d{1,2})[:.hH](?P<minute>\d{2})"
     r"(?:[:.m](?P<second>\d{2})s?(?:[.,](?P<fraction>\d+))?)?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?)?"

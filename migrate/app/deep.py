@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -141,7 +142,7 @@ class _Evaluation:
 
     def keep_lookups(self, made: Expected) -> None:
         """Keeps the columns that other datasets take from this one."""
-        for part in (part for rule in self.rules.values() for part in rule.parts):
+        for part in chain.from_iterable(rule.parts for rule in self.rules.values()):
             for lookup, asked in part.lookups.items():
                 if asked.dataset == made.rules.dataset:
                     wanted = looked_up_columns(part, lookup)
@@ -277,7 +278,7 @@ def run_repair(context: Context, found: Reconciliation) -> str | None:
                 .collect()
             )
             sets[dataset] = set(chosen.get_column("key"))
-    if not any(chosen for sets in keys.values() for chosen in sets.values()):
+    if not any(chain.from_iterable(sets.values() for sets in keys.values())):
         return None
     plan = open_plan(context.workspace, found.plan)
     # What differs since another load, or since an undo, is to differ: this plan's values are old.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def is_bare(folder: Path) -> bool:
 
 def one_after_another(parts: Sequence[Frames]) -> Iterator[pl.DataFrame]:
     """The frames of several parts, one after another."""
-    return (frame for frames in parts for frame in frames())
+    return chain.from_iterable(frames() for frames in parts)
 
 
 def resources_of_datasets(workspace: Workspace) -> dict[str, list[str]]:

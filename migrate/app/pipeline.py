@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -393,9 +394,7 @@ def refuse_unproven(context: Context, extraction: Extraction) -> None:
         raise GateError(
             f"{head}:\n{lines}",
             said=[head],
-            hint="; ".join(
-                line for name, result in unproven.items() for line in advise(name, result)
-            )
+            hint="; ".join(chain.from_iterable(advise(*resource) for resource in unproven.items()))
             + "; or set require_proven = false under [gates] on purpose",
         )
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -229,7 +230,7 @@ def _origin(context: Context, plan: Plan) -> Plan:
 
 
 def _columns_of(rules: DatasetRules) -> list[str]:
-    return sorted({name for total in find_totals(rules) for name in total.columns})
+    return sorted(set(chain.from_iterable(total.columns for total in find_totals(rules))))
 
 
 def _can_be_told(total: Total, expected: Expected) -> bool:
@@ -263,7 +264,7 @@ class _Adding:
     def _tables_of(
         self, client: TargetClient, expected: Expected, wanted: Sequence[Total]
     ) -> list[TotalsTable]:
-        columns = sorted({name for total in wanted for name in total.columns})
+        columns = sorted(set(chain.from_iterable(total.columns for total in wanted)))
         planned, held = self._sides_of(client, expected, columns)
         own = self._own_of(expected, columns)
         places = {
@@ -272,15 +273,13 @@ class _Adding:
             "plan": planned,
             "target": held,
         }
-        asked = [
-            (total, {at: add_up(total, rows) for at, rows in places.items()}) for total in wanted
-        ]
         known = {*own.columns, expected.rules.source_column()}
-        made = (
-            set_side_by_side(total, sums, _doubt_of(total, known, expected.rules))
-            for total, sums in asked
-        )
-        return [table for table in made if says_something(table)]
+        tables = []
+        for total in wanted:
+            sums = {place: add_up(total, rows) for place, rows in places.items()}
+            doubt = _doubt_of(total, known, expected.rules)
+            tables.append(set_side_by_side(total, sums, doubt))
+        return [table for table in tables if says_something(table)]
 
     def _own_of(self, expected: Expected, columns: Sequence[str]) -> pl.DataFrame:
         """The columns by the source's own fields, of each of the dataset's files."""

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -108,7 +109,8 @@ def run_trace(
 def _snapshot_row(snapshot: Snapshot, asked: Asked) -> Facts | None:
     resource = snapshot.resource(asked.resource.name)
     frames = resource.frames([]) if resource else iter(())
-    found = [row for frame in frames for row in frame.filter(pl.col("_id") == asked.id).to_dicts()]
+    is_asked = pl.col("_id") == asked.id
+    found = list(chain.from_iterable(frame.filter(is_asked).to_dicts() for frame in frames))
     if asked.source is not None:
         found = [row for row in found if row["_source"] == asked.source]
     if len({row["_source"] for row in found}) > 1:
@@ -232,7 +234,7 @@ class _Tracing:
             readers = [
                 _identity if wanted == "id" else partial(_read, wanted) for wanted in lookup.ids
             ]
-            ids = {text for row in rows for read in readers if (text := read(row))}
+            ids = {read(row) for read, row in product(readers, rows)} - {None, ""}
             dataset = self.rules.get(lookup.dataset)
             if dataset is None:
                 raise Unverifiable(f"look-up {name}")
@@ -240,14 +242,10 @@ class _Tracing:
             resource = self.snapshot.resource(other.resource)
             if resource is None:
                 raise Unverifiable(f"look-up {name}")
-            few = [
-                part
-                for part in (
-                    frame.filter(pl.col("_id").is_in(list(ids))) for frame in resource.frames([])
-                )
-                if part.height
-            ]
-            inner = self._tables(other, [row for frame in few for row in frame.to_dicts()])
+            is_wanted = pl.col("_id").is_in(list(ids))
+            parts = (frame.filter(is_wanted) for frame in resource.frames([]))
+            few = [part for part in parts if part.height]
+            inner = self._tables(other, list(chain.from_iterable(part.to_dicts() for part in few)))
             made = expect_dataset(other, few, self.conventions, inner, lambda _records: None)
             tables[name] = made.lookup_table(
                 looked_up_columns(rules, name), self.conventions.source_aliases

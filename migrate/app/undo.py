@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,7 +119,7 @@ def run_undo(
             verified = sum(_verify(context, client, plan, entry, wait_s) for entry in taken)
     except Interrupted as error:
         raise Interrupted(error.what, hint=_command(plan)) from None
-    lists += [file for entry in taken for file in write_left(folder, entry)]
+    lists += chain.from_iterable(write_left(folder, entry) for entry in taken)
     done = Undo(
         plan.name,
         found,
@@ -204,7 +205,7 @@ def _split(
         if rules[dataset].is_feed or dataset not in (datasets or loaded):
             continue
         used = plan.document.mappings[dataset]
-        keys = {*used.key, *(name for key in used.alternative_keys for name in key)}
+        keys = {*used.key, *chain.from_iterable(used.alternative_keys)}
         where = Loaded(context.workspace.ledger, plan.name, plan.folder / dataset, frozenset(keys))
         with _pages(context, client, plan, dataset) as pages:
             kinds = kinds_of(client.list_records(dataset_id, 1, _SEEN_RECORDS))
@@ -290,7 +291,7 @@ class _Sending:
     def restores_keys(self, among: Collection[str]) -> set[str]:
         """Those of some records that get a key back."""
         used = self.plan.document.mappings[self.entry.dataset]
-        keys = [*used.key, *(name for key in used.alternative_keys for name in key)]
+        keys = [*used.key, *chain.from_iterable(used.alternative_keys)]
         found: set[str] = set()
         for frame in self._frames(among):
             has_key = pl.col("columns").list.set_intersection(keys).list.len() > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +51,7 @@ def check(app: App, lift_waits: bool, target: str | None) -> None:
         if count[level]
     ]
     told.append(f"{count['pass']} of {len(findings)} checks passed")
-    lines = [line for finding in findings for line in render_finding(app, finding)]
+    lines = list(chain.from_iterable(render_finding(app, finding) for finding in findings))
     app.finish(
         CommandOutcome(
             command="check",

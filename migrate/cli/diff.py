@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,12 +172,10 @@ def _tell_written(
     """Adds to the JSON object and to the text where the page and its lists are, and remembers them."""
     from migrate.privacy.written import note_written
 
-    for file in (html, *(path for one in lists for path in one.files)):
+    paths = list(chain.from_iterable(one.files for one in lists))
+    for file in (html, *paths):
         note_written(workspace.root, file, "migrate diff")
-    data |= {
-        "report": str(html),
-        "lists": [str(path) for one in lists for path in one.files],
-    }
+    data |= {"report": str(html), "lists": list(map(str, paths))}
     lines.append(f"Report: {html}, with {len(lists)} full lists beside it")
 
 

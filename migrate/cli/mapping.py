@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -255,11 +256,12 @@ def _failing(project: Project | None, against: Snapshot | None, found: list[Mapp
 
     settings = _settings(project) if project else Settings()
     rows_of = against.rows_of if against else None
-    return [
-        line
-        for made in found
-        for line in failing_examples(made, settings, finder(made, rows_of) if rows_of else None)
-    ]
+    return list(
+        chain.from_iterable(
+            failing_examples(made, settings, finder(made, rows_of) if rows_of else None)
+            for made in found
+        )
+    )
 
 
 def _add_examples(project: Project, path: Path, snapshot: Snapshot) -> None:

@@ -262,6 +262,10 @@ def _read_home(app: App) -> _Home:
     if any(address.hostname not in LOOPBACK for address in addresses):
         # The project of a real migration: nothing of it is this sandbox's, but its snapshots may be fed.
         return _Home(_USUAL_PORT, "demo", shipped_mappings(), 1.0, snapshots)
+    copies: dict[str, str] = {}
+    for target in project.targets.values():
+        if target.base_url in (None, project.octolis.base_url):
+            copies |= {id_: name for name, id_ in target.datasets.items()}
     return _Home(
         port=addresses[0].port or _USUAL_PORT,
         project_id=project.datatrics.project_id,
@@ -269,12 +273,7 @@ def _read_home(app: App) -> _Home:
         speed=project.octolis.limit_speed,
         snapshots=snapshots,
         project_file=project.file,
-        copies={
-            id_: name
-            for target in project.targets.values()
-            for name, id_ in target.datasets.items()
-            if target.base_url in (None, project.octolis.base_url)
-        },
+        copies=copies,
     )
 
 

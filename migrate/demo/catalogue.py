@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product as product_of
 from random import Random
 from typing import Any
 
@@ -98,8 +99,7 @@ def build_categories() -> list[Record]:
                 "url": f"/{language}/{number}",
             },
         }
-        for language in PRESTASHOP_LANGUAGES
-        for number, root in enumerate(_TREE, start=2)
+        for language, (number, root) in product_of(PRESTASHOP_LANGUAGES, enumerate(_TREE, start=2))
     ]
     documented = [
         {
@@ -119,11 +119,8 @@ def build_items(random: Random, products: list[Product]) -> list[Record]:
     **Guarantees**: one of them has a price that is no number.
     """
     magento = [_magento(random, product) for product in products[:160]]
-    prestashop = [
-        _prestashop(product, language)
-        for product in products[:60]
-        for language in PRESTASHOP_LANGUAGES
-    ]
+    in_each_language = product_of(products[:60], PRESTASHOP_LANGUAGES)
+    prestashop = [_prestashop(product, language) for product, language in in_each_language]
     feed = [_feed(random, product) for product in products[100:160]]
     documented = [_documented(random, product) for product in products[:60]]
     feed[3]["item"]["price"] = "op aanvraag"

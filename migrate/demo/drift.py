@@ -151,19 +151,20 @@ def _change(
     record: dict[str, Any], fields: DriftFields, donors: Mapping[str, list[Any]], random: Random
 ) -> bool:
     """Whether there was a field that could change."""
-    able = [
-        (holder, key, others)
-        for name, holder, key, value in _values(record, fields.changeable)
-        if (
-            others := [
-                other for other in donors[name] if other != value and type(other) is type(value)
-            ]
-        )
-    ]
+    able = []
+    for name, holder, key, value in _values(record, fields.changeable):
+        others = [other for other in donors[name] if _is_another(other, value)]
+        if others:
+            able.append((holder, key, others))
     if able:
         holder, key, others = random.choice(able)
         holder[key] = random.choice(others)
     return bool(able)
+
+
+def _is_another(other: object, value: object) -> bool:
+    # A field that changes its type is a fault of its own, and not what a shop does overnight.
+    return other != value and type(other) is type(value)
 
 
 def _rename(record: dict[str, Any], fields: DriftFields, number: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -116,7 +117,7 @@ def _magento(
         "updated_at": spell(moment + timedelta(days=30)),
         "update_msg": "",
         "update_attempts": 0,
-        "items": [item for line in lines for item in _magento_items(line)],
+        "items": list(chain.from_iterable(map(_magento_items, lines))),
     }
     source = MAGENTO_COMMAND if number % 10 == 3 else MAGENTO
     return _sale(_increment_id(number), source, conversion, moment, amount)

@@ -24,4 +24,7 @@ def words_of(answer: Answer) -> tuple[str, ...]:
 def _answers() -> dict[str, Answer]:
     file = Path(__file__).with_name("answers.json")
     words: dict[Answer, list[str]] = json.loads(file.read_text(encoding="utf-8"))
-    return {word: said for said, listed in words.items() for word in listed}
+    answers: dict[str, Answer] = {}
+    for answer, listed in words.items():
+        answers |= dict.fromkeys(listed, answer)
+    return answers

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path as File
 from typing import Literal
 
@@ -72,7 +73,7 @@ def look_at(
     `read` gives the rows with some fields; `uncolumned` says what of them has no column.
     """
     unused = unused_fields(fields, mappings)
-    named = {name for mapping in mappings for name in needed_fields(mapping)}
+    named = set(chain.from_iterable(map(needed_fields, mappings)))
     # A field that is named without having a column may stand in the records all the same.
     without_column = sorted(named - set(fields))
     counted = [*unused, *without_column]

@@ -365,8 +365,8 @@ def _unsaid_rows(fields: tuple[str, ...]) -> pl.DataFrame:
         return pl.DataFrame({"row": ["x"]})
     crossed = fields[:_MOST_FIELDS_CROSSED]
     answers = list(product(_NOT_YES, repeat=len(crossed)))
-    columns = {
-        FIELD + field: [row[place] for row in answers] for place, field in enumerate(crossed)
-    }
-    columns |= {FIELD + field: [row[0] for row in answers] for field in fields[len(crossed) :]}
+    # One column of answers a field: those beyond the crossed ones are answered as the first is.
+    by_field = list(zip(*answers, strict=True))
+    columns = {FIELD + field: by_field[at] for at, field in enumerate(crossed)}
+    columns |= dict.fromkeys((FIELD + field for field in fields[len(crossed) :]), by_field[0])
     return pl.DataFrame(columns, schema_overrides=dict.fromkeys(columns, pl.String))

@@ -103,7 +103,9 @@ class _Reader:
         self.has_halves = False
         self.literals: dict[str, list[bytes]] = {name: [] for name in fields}
         self.paths = [(name, name[len(PREFIX) :]) for name in fields if name != "item"]
-        self.tops = list(dict.fromkeys(top for _, path in self.paths for top in _candidates(path)))
+        self.tops = list(
+            dict.fromkeys(chain.from_iterable(_candidates(path) for _, path in self.paths))
+        )
         members = [
             (f"m{i}", msgspec.Raw, msgspec.field(default=_ABSENT, name=top))
             for i, top in enumerate(self.tops)
@@ -300,7 +302,7 @@ def _unfold(
             return [], None
         if kind == b"{" and not any(name.startswith(f"{key}.") for name in wanted):
             return [value], "unwrapped_list"
-    tops = {top for name in wanted for top in _candidates(name)}
+    tops = set(chain.from_iterable(map(_candidates, wanted)))
     if not tops & members.keys() and all(bytes(value)[:1] == b"{" for value in values):
         return values, None
     return [whole], "single_element"

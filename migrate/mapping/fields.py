@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -149,10 +150,10 @@ def unused_fields(fields: Collection[str], mappings: Iterable[Mapping]) -> list[
 
     A field inside an object counts as used where the whole object is; an object of which a field is listed is not.
     """
-    known = set(IDENTITY) | {
-        name for mapping in mappings for name in (*needed_fields(mapping), *mapping.ignore)
-    }
-    parents = {parent for field in fields for parent in _parents(field)}
+    known = set(IDENTITY) | set(
+        chain.from_iterable((*needed_fields(mapping), *mapping.ignore) for mapping in mappings)
+    )
+    parents = set(chain.from_iterable(map(_parents, fields)))
     return sorted(
         field
         for field in fields

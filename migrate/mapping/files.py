@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def read_mappings(folder: Path, datasets: Collection[str] | None = None) -> dict
     files = _list_files(folder)
     read = [_read(file) for file in files]
     problems = _lines(folder / SHARED_FILE, read_shared(folder).problems)
-    problems += [line for one in read for line in one.lines]
+    problems += list(chain.from_iterable(one.lines for one in read))
     known = [(one.file, one.document, one.mapping) for one in read if one.mapping is not None]
     problems += [
         _line(file, problem) for file, problem in check_together(known, complete=not problems)
@@ -56,7 +57,7 @@ def read_leniently(files: Iterable[Path], *, whole: bool) -> tuple[list[Mapping]
     """
     read = [_read(file) for file in files]
     known = [(one.file, one.document, one.mapping) for one in read if one.mapping is not None]
-    problems = [line for one in read for line in one.lines]
+    problems = list(chain.from_iterable(one.lines for one in read))
     between = list(check_together(known, complete=whole and not problems))
     problems += [_line(file, problem) for file, problem in between]
     for one in read:
@@ -203,10 +204,11 @@ def _read(file: Path) -> _ReadFile:
         return _ReadFile(file, document, None, problems)
     mapping = mapping.read_from(str(file), text.sha256, text.includes)
     # a column with a wrong key lacks what the key was meant for: told once, where it is wrong
+    told = [problem.what for problem in problems]
     maimed = {
         document.place(("columns", name), of_key=True)
         for name in mapping.columns
-        if any(problem.what.startswith(f"columns.{name}.") for problem in problems)
+        if _is_told(told, f"columns.{name}.")
     }
     problems += [found for found in check_mapping(mapping, document) if found.place not in maimed]
     return _ReadFile(file, document, mapping, _once_a_place(problems))
@@ -214,14 +216,16 @@ def _read(file: Path) -> _ReadFile:
 
 def _wrong_columns(mapping: Mapping, problems: Sequence[Problem]) -> frozenset[str] | None:
     """The columns that cannot be worked out; None where something is wrong that is asked of every record."""
-    said = [problem.what for problem in problems]
-    if any(what.startswith(_OF_EVERY_RECORD) for what in said):
+    told = [problem.what for problem in problems]
+    if _is_told(told, *_OF_EVERY_RECORD):
         return None
     return frozenset(
-        name
-        for name in mapping.columns
-        if any(what.startswith((f"columns.{name}.", f"columns.{name}:")) for what in said)
+        name for name in mapping.columns if _is_told(told, f"columns.{name}.", f"columns.{name}:")
     )
+
+
+def _is_told(told: Sequence[str], *beginnings: str) -> bool:
+    return any(what.startswith(beginnings) for what in told)
 
 
 def _validate(document: Document) -> tuple[Mapping | None, list[Problem]]:

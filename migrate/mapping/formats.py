@@ -32,7 +32,9 @@ _DAYS = (
     "montag mo dienstag di mittwoch mi donnerstag do freitag fr samstag sa sonntag so "
     "lundi lun mardi mar mercredi mer jeudi jeu vendredi ven samedi sam dimanche dim"
 )
-MONTHS = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
+MONTHS: dict[str, int] = {}
+for _number, _spellings in enumerate(_MONTHS, 1):
+    MONTHS |= dict.fromkeys(_spellings.split(), _number)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
+from itertools import chain
 
 from migrate.names import ResourceName
 
@@ -164,13 +165,13 @@ def is_status(name: str) -> bool:
 def words_of_name(name: str) -> list[str]:
     """The words of a field's name in small letters without accents: `metadata.acceptsMarketing` has three."""
     spaced = _BREAK.sub(" ", _CAMEL.sub(" ", unicodedata.normalize("NFC", name)))
-    return [part for word in spaced.split() for part in _unglue(_plain(word))]
+    return list(chain.from_iterable(_unglue(_plain(word)) for word in spaced.split()))
 
 
 @cache
 def _vocabulary() -> tuple[frozenset[str], frozenset[str]]:
     """The words a name may have before the one that gives, and those behind it."""
-    giving = frozenset(word for phrase in _folded(_GIVING) for word in phrase.split())
+    giving = frozenset(chain.from_iterable(phrase.split() for phrase in _folded(_GIVING)))
     behind = giving | _folded(_AGREEING) | _folded(_TOPICS) | _folded(_NEUTRAL_ANYWHERE)
     return behind | _folded(_NEUTRAL_BEFORE), behind
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
@@ -244,7 +245,8 @@ class Mapping(_Strict):
     @property
     def looked_up(self) -> set[str]:
         """The datasets in which any of its files looks rows up."""
-        return {lookup.dataset for part in self.parts for lookup in part.lookups.values()}
+        lookups = chain.from_iterable(part.lookups.values() for part in self.parts)
+        return {lookup.dataset for lookup in lookups}
 
     @property
     def file(self) -> str:
@@ -291,9 +293,12 @@ class Mapping(_Strict):
         parts = tuple(sorted(files, key=lambda one: one.precedence or 0))
         if len(parts) == 1:
             return parts[0]
-        columns = {name: rule for part in reversed(parts) for name, rule in part.columns.items()}
-        ordered = dict.fromkeys(name for part in parts for name in part.columns)
-        whole = parts[0].model_copy(update={"columns": {name: columns[name] for name in ordered}})
+        # The first file that has a column says what it is; how each file makes it stays in its part.
+        columns: dict[str, Column] = {}
+        for part in parts:
+            for name, rule in part.columns.items():
+                columns.setdefault(name, rule)
+        whole = parts[0].model_copy(update={"columns": columns})
         whole._parts = parts
         return whole
 
@@ -309,7 +314,7 @@ class Mapping(_Strict):
 
 def parts_of(mappings: Iterable[Mapping]) -> list[Mapping]:
     """All files of some datasets."""
-    return [part for mapping in mappings for part in mapping.parts]
+    return list(chain.from_iterable(mapping.parts for mapping in mappings))
 
 
 def constant_text(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from itertools import chain
 
 import polars as pl
 
@@ -72,7 +73,7 @@ def preview(
     )
     worked = work_out(mapping, records, tables, settings)
     late = worked.rejects["rule"].is_not_null()
-    early = [row for part in worked.early for row in part.iter_rows(named=True)]
+    early = list(chain.from_iterable(part.iter_rows(named=True) for part in worked.early))
     told = [_told(row, ()) for row in early[:rows]]
     told += [_row(worked, mapping, at) for at in late.arg_true().head(rows)]
     counts = {

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from migrate.language.answers import words_of
 from migrate.mapping.fields import OWN
@@ -77,7 +78,7 @@ def _with_lists(text: str, shared: Collection[str]) -> str:
 
 def _grouped(resource: ResourceName, survey: FieldSurvey, made: Proposal) -> dict[str, list[Field]]:
     """The fields to map by the column they make; a field and the same one under `metadata` make one."""
-    parents = {name[:at] for name in survey.fields for at, char in enumerate(name) if char == "."}
+    parents = set(chain.from_iterable(map(_parents_of, survey.fields)))
     groups: dict[str, list[Field]] = {}
     for name, found in survey.fields.items():
         if name in {"source", "metadata.source"} or (
@@ -126,13 +127,18 @@ def _of_a_line(survey: FieldSurvey, name: str) -> str | None:
     return "of a line: some records write a list of one line as an object" if is_listed else None
 
 
+def _parents_of(name: str) -> list[str]:
+    """The objects that a field is inside of: `a` and `a.b` of `a.b.c`."""
+    return [name[:at] for at, char in enumerate(name) if char == "."]
+
+
 def _merged(fields: list[Field]) -> Field:
     if len(fields) == 1:
         return fields[0]
     texts = [one.texts for one in fields]
     merged = Field(fields[0].name, rows=fields[0].rows, texts=None)
     if all(one is not None for one in texts):
-        merged.texts = {text for one in texts for text in one or ()}
+        merged.texts = set(chain.from_iterable(one or () for one in texts))
     for one in fields:
         merged.filled += one.filled
         merged.beyond_int32 += one.beyond_int32
@@ -155,7 +161,8 @@ def _head(resource: ResourceName, survey: FieldSurvey, snapshot: str, schema: st
             shared, without = found.filled - found.distinct, found.rows - found.filled
             yield f"#   {_text(found.name)}: {shared:,} share it with another, {without:,} have none"
     yield from ("version: 1", f"dataset: {dataset}", f"resource: {resource}", f"key: [{key}]")
-    times = [name for time in TIMES for name in (time, _INSIDE + time) if name in survey.fields]
+    spelt = chain.from_iterable((time, _INSIDE + time) for time in TIMES)
+    times = [name for name in spelt if name in survey.fields]
     if times:
         yield f"collapse: {{by: latest, order_by: [{', '.join(times)}]}}"
     if resource in {"sales", "interactions"}:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 import polars as pl
 
@@ -29,7 +30,7 @@ _DAYS = (
     "%b %d %Y", "%m/%d/%Y", "%m-%d-%Y", "%d-%m-%y", "%d/%m/%y", "%d.%m.%y",
 )  # fmt: skip
 _CLOCKS = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M:%S", ", %H:%M")  # fmt: skip
-KNOWN_FORMATS = (*(day + clock for day in _DAYS for clock in _CLOCKS), "%Y%m%d", "%Y%m%d%H%M%S")
+KNOWN_FORMATS = (*map("".join, product(_DAYS, _CLOCKS)), "%Y%m%d", "%Y%m%d%H%M%S")
 """Formats that a text without a stated one may have, the likelier first."""
 # by how many digits an epoch of our time has; compact dates have eight or fourteen
 EPOCHS = {

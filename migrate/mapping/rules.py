@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 
 @dataclass(frozen=True)
@@ -180,11 +181,8 @@ LOSSES = {
     "consent_withheld": "consent not given because its fields disagree, say no known yes or hold nothing",
 }
 
-BROKEN_VALUES = frozenset(
-    f"{word}{name}"
-    for word in (OMITTED, NULLED)
-    for name in (BROKEN, *(rule.name for rule in _OF_A_VALUE))
-)
+_BROKEN_NAMES = (BROKEN, *(rule.name for rule in _OF_A_VALUE))
+BROKEN_VALUES = frozenset(map("".join, product((OMITTED, NULLED), _BROKEN_NAMES)))
 """Losses by which a value that broke a rule is left out or nulled: each rule has its own, and one stands for all."""
 
 _EMAIL_REASONS: tuple[tuple[Callable[[str], bool], str], ...] = (

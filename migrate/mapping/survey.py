@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import product
 
 import polars as pl
 
@@ -17,14 +18,14 @@ _DISTINCT_SHARE = 0.9
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?$"
 _CLOCK = "( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?"
 # days before or behind months with a year of four digits, by the sign between and what stands behind: `%d-%m-%Y %H:%M`
+_CLOCK_SHAPES = (
+    ("", ""),
+    (" %H:%M", " [0-9]{1,2}:[0-9]{2}"),
+    (" %H:%M:%S", " [0-9]{1,2}:[0-9]{2}:[0-9]{2}"),
+)
 DAY_ORDERS = {
     f"%d{sign}%m{sign}%Y{clock}": f"^[0-9]{{1,2}}[{sign}][0-9]{{1,2}}[{sign}][0-9]{{4}}{shape}$"
-    for sign in "-/."
-    for clock, shape in (
-        ("", ""),
-        (" %H:%M", " [0-9]{1,2}:[0-9]{2}"),
-        (" %H:%M:%S", " [0-9]{1,2}:[0-9]{2}:[0-9]{2}"),
-    )
+    for sign, (clock, shape) in product("-/.", _CLOCK_SHAPES)
 }
 _KINDS: dict[str, str] = {
     "integer": r"^-?[0-9]+$",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from threading import Event
 
@@ -390,9 +391,9 @@ class Making:
     ) -> tuple[Unmapped, ...]:
         """The fields of the dataset's resources that no mapping takes."""
         return tuple(
-            field
-            for part in mapping.parts
-            for field in self._unmapped_of(part, living(resources[part.resource]))
+            chain.from_iterable(
+                self._unmapped_of(part, living(resources[part.resource])) for part in mapping.parts
+            )
         )
 
     def _unmapped_of(self, part: Mapping, resource: SnapshotResource) -> tuple[Unmapped, ...]:

@@ -101,7 +101,9 @@ def mapping_name(file: str, dataset: str) -> Sentence:
 
 def text_changes(folder: Path, document: PlanDocument, now: Path) -> Iterator[Change]:
     """What was edited of the texts since the plan was made, with the first lines that differ."""
-    named = {one.file: dataset for dataset, used in document.mappings.items() for one in used.files}
+    named: dict[str, str] = {}
+    for dataset, used in document.mappings.items():
+        named |= dict.fromkeys((file.file for file in used.files), dataset)
     for entry in document.carried:
         name = Path(entry.path).name
         what = mapping_name(name, named[name]) if name in named else name

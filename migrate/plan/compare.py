@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import polars as pl
 
@@ -26,9 +27,7 @@ _TRUE = ("true", "t", "1")
 _FALSE = ("false", "f", "0")
 _SPELLINGS = tuple(
     f"%Y-%m-%d{between}%H:%M:%S{fraction}{zone}"
-    for fraction in (".000", "", "%.f")
-    for between in ("T", " ")
-    for zone in ("Z", "")
+    for fraction, between, zone in product((".000", "", "%.f"), ("T", " "), ("Z", ""))
 )
 """The usual spellings of a time. Those without a free fraction come first: they are read ten times as fast."""
 

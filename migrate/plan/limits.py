@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -69,7 +70,7 @@ def limit_plan(  # called once, with what a plan is made of
             hint=f"plan the delta as it is: migrate plan --snapshot {snapshot.name}",
         )
     if isinstance(request.scope, PartOf):
-        parts = (part for name in choice.ids for part in mappings[name].parts)
+        parts = chain.from_iterable(mappings[name].parts for name in choice.ids)
         resources = sorted({str(part.resource) for part in parts})
         return _limit_to_part(request.scope, snapshot, resources, settings)
     first = first_dataset(request, choice)

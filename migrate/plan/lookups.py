@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Mapping as Dict
+from itertools import chain
 
 import polars as pl
 
@@ -32,7 +33,7 @@ def lookup_frame(
     """
     named = _named(columns)
     frames = _told(rows, named)
-    return _in_order(part for frame in frames for part in _identified(frame, named, resources))
+    return _in_order(chain.from_iterable(_identified(frame, named, resources) for frame in frames))
 
 
 def lookup_rows(

@@ -172,10 +172,8 @@ def _read_document(file: Path) -> PlanDocument:
     try:
         document = PlanDocument.model_validate(values)
     except ValidationError as error:
-        places = [
-            ".".join(str(part) for part in problem["loc"])
-            for problem in error.errors(include_input=False)
-        ]
+        problems = error.errors(include_input=False)
+        places = [".".join(map(str, problem["loc"])) for problem in problems]
         raise Damaged(f"{file} is not a plan: {', '.join(places[:5])}", hint=remake) from None
     named = {*document.dataset_ids, *document.webhook_ids} & document.mappings.keys()
     nameless = sorted(document.datasets.keys() - named)

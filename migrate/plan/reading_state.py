@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -61,7 +62,7 @@ class State(BaseModel):
     @property
     def files(self) -> list[PlannedFile]:
         """The pages of all rounds, in the order in which they were read."""
-        return [page for one in self.rounds for page in one.pages]
+        return list(chain.from_iterable(one.pages for one in self.rounds))
 
     def save(self, place: ReadingPlace) -> None:
         """Writes the state: called after each page is on disk."""

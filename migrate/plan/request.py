@@ -6,6 +6,7 @@ import difflib
 import shlex
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
+from itertools import chain
 
 import polars as pl
 
@@ -58,7 +59,7 @@ def scope_options(scope: SampleAsked | SampleOf | PartOf | None) -> list[str]:
         return []
     if isinstance(scope, SampleAsked | SampleOf):
         return ["--sample", str(scope.rows), *(["--seed", str(scope.seed)] if scope.seed else [])]
-    words = [word for source in scope.sources for word in ("--source", shlex.quote(source))]
+    words = list(chain.from_iterable(("--source", shlex.quote(source)) for source in scope.sources))
     words += ["--from", str(scope.first_day)] if scope.first_day else []
     words += ["--until", str(scope.last_day)] if scope.last_day else []
     return [*words, *(["--field", scope.field] if scope.field != "created" else [])]

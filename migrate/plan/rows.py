@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -193,7 +194,7 @@ class _FileMapper:
     def run(self) -> Iterator[tuple[_Records, Mapped]]:
         """Its records, some at a time, and what became of them; no records at least once."""
         frames = gather_frames(self.resource.frames(self.fields, raw=needs_raw(self.way.mapping)))
-        parts = (part for frame in frames for part in _apart(frame, self.way, self.touched_from))
+        parts = chain.from_iterable(_apart(frame, self.way, self.touched_from) for frame in frames)
         yield from work_ahead(lambda part: (part, self.mapper.map(part.records)), read_ahead(parts))
         yield _Records(self.no_records, is_planned=True), self.no_rows
 
@@ -323,11 +324,11 @@ def _joined(files: Sequence[_Taking]) -> MappedRows:
     tallies = [one.tally() for one in files]
     touched = None
     if first.file.way.is_narrow:
-        touched = pl.concat([part for one in files for part in one.touched], rechunk=True)
+        touched = pl.concat(list(chain.from_iterable(one.touched for one in files)), rechunk=True)
     narrow = Narrow(
-        pl.concat([part for one in files for part in one.keys], rechunk=True),
-        pl.concat([part for one in files for part in one.recency], rechunk=True),
-        pl.concat([part for one in files for part in one.created], rechunk=True),
+        pl.concat(list(chain.from_iterable(one.keys for one in files)), rechunk=True),
+        pl.concat(list(chain.from_iterable(one.recency for one in files)), rechunk=True),
+        pl.concat(list(chain.from_iterable(one.created for one in files)), rechunk=True),
         touched,
     )
     set_aside = [
@@ -344,13 +345,13 @@ def _joined(files: Sequence[_Taking]) -> MappedRows:
         first.accepted,
         narrow,
         first.rejected,
-        pl.concat([part for one in files for part in one.large]),
+        pl.concat(list(chain.from_iterable(one.large for one in files))),
         add_tallies(tallies),
         _examples(join_examples(mapped.loss_examples for mapped in counted)),
         pl.concat(set_aside),
         pl.concat(withheld),
         pl.concat(_left_out(*one) for one in zip(files, counted, strict=True)),
-        [rows for one in files for rows in one.anew],
+        list(chain.from_iterable(one.anew for one in files)),
         tallies,
     )
 
@@ -366,12 +367,10 @@ def _left_out(file: _Taking, mapped: Mapped) -> pl.DataFrame:
 
 
 def _examples(found: LossExamples) -> pl.DataFrame:
-    rows = [
-        (column, loss, *example)
-        for column, losses in sorted(found.items())
-        for loss, pairs in sorted(losses.items())
-        for example in pairs
-    ]
+    rows: list[tuple[str | None, ...]] = []
+    for column, losses in sorted(found.items()):
+        for loss, pairs in sorted(losses.items()):
+            rows += [(column, loss, *pair) for pair in pairs]
     return pl.DataFrame(rows, schema=EXAMPLES_SCHEMA, orient="row")
 
 

@@ -13,6 +13,7 @@ import heapq
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import polars as pl
 
@@ -105,7 +106,7 @@ class HangingTogether:
         return InsideSample(self.inside)
 
     def _files(self) -> list[DatasetMapping]:
-        return [file for mapping in self.mappings.values() for file in mapping.parts]
+        return list(chain.from_iterable(mapping.parts for mapping in self.mappings.values()))
 
     def _resources(self) -> list[str]:
         return list(dict.fromkeys(str(file.resource) for file in self._files()))
@@ -116,17 +117,16 @@ class HangingTogether:
 
     def _take_children(self, resource: str) -> None:
         """The records of a resource that look up one that is inside, by a field of the record itself."""
-        asked = [
-            (lookup, parent)
-            for file in self._files()
-            if str(file.resource) == resource
-            for lookup in file.lookups.values()
-            if (parent := self._resource_of(lookup)) in self.inside and parent is not None
-        ]
+        files = [file for file in self._files() if str(file.resource) == resource]
+        asked = []
+        for lookup in chain.from_iterable(file.lookups.values() for file in files):
+            parent = self._resource_of(lookup)
+            if parent is not None and parent in self.inside:
+                asked.append((lookup, parent))
         found = self._opened(resource)
         if found is None or not asked:
             return
-        names = {name for lookup, _ in asked for name in (lookup.source, *lookup.ids)}
+        names = set(chain.from_iterable((lookup.source, *lookup.ids) for lookup, _ in asked))
         fields = [column_of(name) for name in names if name not in IDENTITY]
         children = [pl.DataFrame(schema=IDENTITIES)]
         for frame in found.frames([name for name in fields if has_field(found, name)], raw=False):

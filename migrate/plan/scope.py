@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -222,7 +223,7 @@ def add_parts(cells: pl.DataFrame, parts: Sequence[PartOf], *, is_whole: bool) -
     by_source = marked.sort("source", "day", nulls_last=False).partition_by(
         "source", maintain_order=True
     )
-    gaps = tuple(gap for rows in by_source for gap in _gaps(rows))
+    gaps = tuple(chain.from_iterable(map(_gaps, by_source)))
     return Covered(records, inside, gaps)
 
 

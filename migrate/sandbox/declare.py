@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -274,7 +275,7 @@ def _column_spec(dataset: str, name: str, table: dict[str, Any]) -> Column:
 
 def _check(spec: DatasetSpec) -> None:
     names = {column.name: column for column in spec.columns}
-    used = [*(column for key in spec.keys for column in key), *spec.mandatory, *spec.protected]
+    used = [*chain.from_iterable(spec.keys), *spec.mandatory, *spec.protected]
     for column in used:
         if column not in names:
             raise UsageError(

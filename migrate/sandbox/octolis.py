@@ -17,6 +17,7 @@ import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from msgspec import Raw
@@ -119,9 +120,9 @@ class Dataset:
         final = {**decode(row), **values}
         keys = self._keys(final)
         if not any(keys):
+            key_columns = chain.from_iterable(self.spec.keys)
             return _invalid(
-                record,
-                [f"{c} - a key column cannot be emptied" for key in self.spec.keys for c in key],
+                record, [f"{column} - a key column cannot be emptied" for column in key_columns]
             )
         if self._lookup(keys) - {row.masterid}:
             detail = (

@@ -132,9 +132,11 @@ def export_json(dataset: Dataset, wanted: Export) -> bytes:
     if not wanted.selection and readings.list_ids == "json":
         return b'{"records":[' + b",".join(render(row, readings) for row in rows) + b"]}"
     names = wanted.selection or shown_columns(dataset.spec)
-    records = (_values(row, readings) for row in rows)
-    picked = ({name: values[name] for name in names} for values in records)
-    return b'{"records":[' + b",".join(map(write_json, picked)) + b"]}"
+    records = []
+    for row in rows:
+        values = _values(row, readings)
+        records.append(write_json({name: values[name] for name in names}))
+    return b'{"records":[' + b",".join(records) + b"]}"
 
 
 def export_csv(dataset: Dataset, wanted: Export) -> bytes:
@@ -143,10 +145,9 @@ def export_csv(dataset: Dataset, wanted: Export) -> bytes:
     columns = wanted.selection or shown_columns(dataset.spec)
     times = {column.name for column in dataset.spec.columns if column.type in ("datetime", "date")}
     lines = [",".join(map(_quote, columns))] if wanted.header else []
-    rows = (_values(row, readings) for row in _page(dataset, wanted))
-    lines.extend(
-        ",".join(_cell(values[name], name in times) for name in columns) for values in rows
-    )
+    for row in _page(dataset, wanted):
+        values = _values(row, readings)
+        lines.append(",".join(_cell(values[name], name in times) for name in columns))
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
@@ -165,10 +166,11 @@ def _filtered(rows: Iterable[Row], clauses: Clauses) -> Iterator[Row]:
 
 def _passes(data: bytes, clauses: Clauses) -> bool:
     """Whether one fragment of each column is a whole member: inside a JSON text its quotes would be escaped."""
-    return all(
-        any(f + b"," in data or f + b"}" in data for f in fragments)
-        for fragments in clauses.values()
-    )
+    return all(_has_member(data, fragments) for fragments in clauses.values())
+
+
+def _has_member(data: bytes, fragments: Iterable[bytes]) -> bool:
+    return any(f + b"," in data or f + b"}" in data for f in fragments)
 
 
 def _values(row: Row, readings: Readings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from msgspec import Raw
@@ -259,7 +260,7 @@ def alter(lies: Lies, spec: DatasetSpec, records: list[Any]) -> list[Any]:
     """The records with one text of each changed, as if the service had stored something else."""
     if "altered" not in lies:
         return records
-    keys = {column for key in spec.keys for column in key}
+    keys = set(chain.from_iterable(spec.keys))
     names = [c.name for c in spec.columns if c.type == "text" and c.name not in keys]
     return [
         _alter_one(record, [lies["altered"]] if lies["altered"] else names) for record in records

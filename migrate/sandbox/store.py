@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Store:
                     connection.executemany(
                         "DELETE FROM rows WHERE dataset = ? AND masterid = ?", gone
                     )
-            removed = {masterid for change in changes for masterid in change.removed}
+            removed = set(chain.from_iterable(change.removed for change in changes))
             kept = [_row_values(c.dataset, c.row) for c in changes if c.row.masterid not in removed]
             connection.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
 

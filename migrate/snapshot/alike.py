@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -51,7 +51,9 @@ def alike_values(items: Sequence[bytes]) -> tuple[dict[str, pl.Series], int] | N
     level: list[tuple[str, Sequence[Literal]]] = [("", items)] if items else []
     try:
         for _ in range(MAX_DEPTH):
-            level = [deeper for prefix, objects in level for deeper in _add(found, prefix, objects)]
+            level = list(
+                chain.from_iterable(_add(found, prefix, objects) for prefix, objects in level)
+            )
     except (
         msgspec.DecodeError,
         RecursionError,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -31,7 +32,8 @@ def write_beside(
     spool: Spool, left_out: LeftOut, vanished: pl.DataFrame, root: Path
 ) -> list[FileEntry]:
     """The files, written, as the manifest in `root` lists them; what an earlier try left is removed."""
-    unread = {one.file for entry in spool.entries() for one in entry.unread if one.file}
+    records_unread = chain.from_iterable(entry.unread for entry in spool.entries())
+    unread = {record.file for record in records_unread if record.file}
     _remove_what_is_there(spool, unread)
     written = [entry_of(root / name, root, 1) for name in sorted(unread)]
     if not vanished.is_empty():
@@ -55,9 +57,8 @@ def damaged_records(spool: Spool, left_out: LeftOut) -> pl.DataFrame:
 def count_damaged(spool: Spool, left_out: LeftOut) -> int:
     """How many there are."""
     return sum(
-        row not in left_out.get(entry.number, ())
+        len(set(entry.damaged).difference(left_out.get(entry.number, ())))
         for entry in spool.stored()
-        for row in entry.damaged
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import polars as pl
 
@@ -98,7 +100,7 @@ def inspect_snapshot(snapshot: Snapshot, names: Sequence[str]) -> Inspection:
     found = [
         inspect_resource(snapshot.resources[name]) for name in names if name in snapshot.resources
     ]
-    sources = dict.fromkeys(source for resource in found for source in resource.sources)
+    sources = dict.fromkeys(chain.from_iterable(resource.sources for resource in found))
     return Inspection(snapshot.name, found, find_spellings(list(sources)))
 
 
@@ -307,7 +309,8 @@ def _counts(row: Mapping[str, int], rows: int) -> FieldCounts:
 
 
 def _total(parts: Sequence[FieldCounts]) -> FieldCounts:
-    types = {kind: sum(part.types.get(kind, 0) for part in parts) for kind in TYPES}
+    counted = sum((Counter(part.types) for part in parts), Counter[str]())
+    types = {kind: counted[kind] for kind in TYPES}
     return FieldCounts(
         sum(part.rows for part in parts),
         sum(part.absent for part in parts),

@@ -7,6 +7,7 @@ import errno
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -202,7 +203,7 @@ def files_of(manifest: Manifest) -> list[FileEntry]:
 
     A manifest in a shared store may be anybody's, and its files are written and removed here by their paths.
     """
-    found = [entry for sealed in manifest.resources.values() for entry in sealed.files]
+    found = list(chain.from_iterable(sealed.files for sealed in manifest.resources.values()))
     for entry in found:
         if not _FILE.fullmatch(entry.path):
             raise Damaged(

@@ -67,7 +67,7 @@ class RecordFields:
         level: list[Level] = [("", None, items)] if items else []
         depth = 0
         while level and (only is not None or depth < MAX_DEPTH):
-            level = [deeper for one in level for deeper in self._add(*one)]
+            level = list(chain.from_iterable(self._add(*one) for one in level))
             depth += 1
         for prefix, _, _ in level:
             self.folded.setdefault(prefix.removesuffix("."), 0)
@@ -238,7 +238,7 @@ def _keys_under(prefix: str, names: frozenset[str]) -> tuple[str, ...]:
     A dotted name may be one member, or lead through several, and each of these may have dots.
     """
     rests = [name[len(prefix) :] for name in sorted(names) if name.startswith(prefix)]
-    return tuple(dict.fromkeys(key for rest in rests for key in _beginnings(rest)))
+    return tuple(dict.fromkeys(chain.from_iterable(map(_beginnings, rests))))
 
 
 def _beginnings(name: str) -> Iterator[str]:

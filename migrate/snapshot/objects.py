@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -83,7 +84,7 @@ class Objects:
         import obstore
 
         with _translated(self.url, folder):
-            found = [entry for page in obstore.list(self._store, f"{folder}/") for entry in page]
+            found = list(chain.from_iterable(obstore.list(self._store, f"{folder}/")))
         return {str(entry["path"]): int(entry["size"]) for entry in found}
 
     def folders(self) -> list[str]:

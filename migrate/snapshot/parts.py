@@ -15,6 +15,7 @@ from types import TracebackType
 
 import msgspec
 import polars as pl
+import polars.selectors as cs
 
 from migrate import parquet
 from migrate.snapshot.layout import disk_errors
@@ -132,7 +133,7 @@ def write_part(task: PartTask) -> PartDone:
     parsed = [add_fields(rows, chosen) for rows in _chunks(spool, task)]
     columns = (*OWN_COLUMNS, *chosen.names)
     # A later chunk may have shown that an object's members are no fields.
-    frames = [one.frame.select(n for n in columns if n in one.frame.columns) for one in parsed]
+    frames = [one.frame.select(cs.by_name(*columns, require_all=False)) for one in parsed]
     frame = pl.concat(frames, how="diagonal").select(columns) if frames else _empty(OWN_COLUMNS)
     done = _write(task.path, frame)
     return msgspec.structs.replace(

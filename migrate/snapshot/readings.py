@@ -95,8 +95,7 @@ def keep_strays(spool: Spool, kept: Iterable[Stray]) -> Mapping[int, list[int]]:
     entries = [entry for entry in spool.aside if entry.number in wanted]
     spool.keep_aside(entries)
     return {
-        entry.number: [row for row in range(entry.rows) if row not in wanted[entry.number]]
-        for entry in entries
+        entry.number: sorted(set(range(entry.rows)) - wanted[entry.number]) for entry in entries
     }
 
 

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,10 @@ def identify_page(number: int, items: Sequence[bytes], fields: IdentityFields) -
 def joined(parts: Sequence[Identified]) -> Identified:
     """Several lists of records as one."""
     return Identified(
-        [page for part in parts for page in part.pages],
-        [source for part in parts for source in part.sources],
-        [id_ for part in parts for id_ in part.ids],
-        [item for part in parts for item in part.items],
+        list(chain.from_iterable(part.pages for part in parts)),
+        list(chain.from_iterable(part.sources for part in parts)),
+        list(chain.from_iterable(part.ids for part in parts)),
+        list(chain.from_iterable(part.items for part in parts)),
     )
 
 
@@ -243,9 +244,9 @@ def _identities(found: RecordFields, name: str) -> list[str | None]:
 def _first_filled(columns: Sequence[Sequence[str | None]], rows: int) -> list[str | None]:
     if len(columns) == 1:
         return [value or None for value in columns[0]]
-    return [
-        next((value for value in values if value), None) for values in zip(*columns, strict=True)
-    ] or [None] * rows
+    if not columns:
+        return [None] * rows
+    return [next(filter(None, values), None) for values in zip(*columns, strict=True)]
 
 
 def pack_page(records: Identified) -> bytes:

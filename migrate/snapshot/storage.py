@@ -74,12 +74,10 @@ class SnapshotStore:
                 progress.advance(_TASK, 1)
         finally:
             progress.end(_TASK)
-        wanted = {
-            f"{name}/{path}" for path in (BEGUN, MANIFEST, *(entry.path for entry in entries))
-        }
-        self.objects.delete(
-            sorted(there.keys() - wanted)
-        )  # parts of an earlier try, which a glob would find
+        paths = [BEGUN, MANIFEST, *(entry.path for entry in entries)]
+        wanted = {f"{name}/{path}" for path in paths}
+        # Parts of an earlier try would be found by who reads the folder with a pattern.
+        self.objects.delete(sorted(there.keys() - wanted))
         return self._put_manifest(name, manifest)
 
     def publish_missing(self, folder: Path, manifest: bytes) -> None:

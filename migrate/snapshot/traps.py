@@ -85,7 +85,8 @@ def find_traps(
         return found
     by_field = tally.group_by("field", maintain_order=True).agg(pl.exclude(pl.String).sum())
     for row in by_field.iter_rows(named=True):
-        found += [trap for trap in (_of_field(resource, name, row) for name in TRAP_COUNTS) if trap]
+        of_field = (_of_field(resource, name, row) for name in TRAP_COUNTS)
+        found += filter(None, of_field)
         found += _number_style(row)
         found += _mixed(row)
     return found + _foreign_keys(resource, by_field, rows)

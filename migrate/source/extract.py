@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from migrate import __version__
@@ -219,9 +220,8 @@ def _with_strangers(spool: Spool, reading: ListReading, only_source: str | None)
     """The reading, with a trouble where records of other sources came than were asked for."""
     if only_source is None:
         return reading
-    strangers = sum(
-        source != only_source for entry in spool.stored() for source in spool.identities(entry)[0]
-    )
+    sources = chain.from_iterable(spool.identities(entry)[0] for entry in spool.stored())
+    strangers = sum(source != only_source for source in sources)
     if not strangers:
         return reading
     trouble = Sentence(

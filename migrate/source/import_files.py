@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -169,7 +170,7 @@ class _Import:
             distinct=distinct,
             loose=sum(file.loose for file in pages.files),
             files=len(pages.files),
-            answers=[answer for file in pages.files for answer in file.answers],
+            answers=list(chain.from_iterable(file.answers for file in pages.files)),
             expected=None if wanted is None else Expectation(wanted, *vouched),
             troubles=troubles,
         )

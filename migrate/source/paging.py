@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
-from itertools import islice
+from itertools import filterfalse, islice
 
 from migrate.sentence import Sentence
 
@@ -111,7 +111,12 @@ class Paging:
         room = max(0, most - len(in_flight))
         settled = (self._kept, self._empty, self._repeats, in_flight)
         numbers = range(self._next, self._last_worth_asking() + 1)
-        return list(islice((n for n in numbers if not any(n in known for known in settled)), room))
+
+        # Asked of each and not of their union: that would copy all pages of a long list at every call.
+        def is_settled(number: int) -> bool:
+            return any(number in pages for pages in settled)
+
+        return list(islice(filterfalse(is_settled, numbers), room))
 
     @property
     def horizon(self) -> int:

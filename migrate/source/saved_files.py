@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from migrate.errors import Damaged, UsageError
@@ -24,6 +25,8 @@ from migrate.source.saved_values import SavedValue, damaged, read_values
 _KINDS = (".json", ".ndjson", ".jsonl")
 _PACKED = ("", ".gz", ".zst")
 _LINE_KINDS = (".ndjson", ".jsonl")
+_DATA_ENDINGS = tuple(map("".join, product(_KINDS, _PACKED)))
+_LINE_ENDINGS = tuple(map("".join, product(_LINE_KINDS, _PACKED)))
 _TOTALS = frozenset((*RECORD_TOTALS, *PAGE_TOTALS))
 _ENVELOPE = _TOTALS | {
     "items", "size", "page", "limit", "count", "total", "pages", "offset", "sort", "order", "error",
@@ -99,7 +102,7 @@ def find_files(
 
 
 def _is_data(path: Path) -> bool:
-    return any(path.name.lower().endswith(kind + packed) for kind in _KINDS for packed in _PACKED)
+    return path.name.lower().endswith(_DATA_ENDINGS)
 
 
 def _resource_of(path: Path) -> str | None:
@@ -152,9 +155,7 @@ class SavedPages:
 
 def _is_of_lines(path: Path) -> bool:
     """Whether a file's name says that it has a record a line: then it may have none."""
-    return any(
-        path.name.lower().endswith(kind + packed) for kind in _LINE_KINDS for packed in _PACKED
-    )
+    return path.name.lower().endswith(_LINE_ENDINGS)
 
 
 def _cut(pieces: Iterator[_Piece], size: int) -> Iterator[_Piece]:

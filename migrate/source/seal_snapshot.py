@@ -104,7 +104,12 @@ def describe(
     """What the manifest says of a resource."""
     found, entries = reading.survey, spool.entries()
     damaged = count_damaged(spool, reading.left_out)
-    unread = [(entry.number, one) for entry in entries for one in entry.unread]
+    unread = []
+    for entry in entries:
+        unread += [
+            UnreadRecord(entry.number, record.position, record.reason, record.file)
+            for record in entry.unread
+        ]
     seen = replace(
         reading.observation, damaged=damaged, unread=len(unread), unparsed=parts.unparsed
     )
@@ -128,7 +133,7 @@ def describe(
         folded=parts.folded,
         undated_duplicates=found.undated_duplicates,
         unlisted_fields=parts.unlisted_fields,
-        unread=[UnreadRecord(page, one.position, one.reason, one.file) for page, one in unread],
+        unread=unread,
         readings=seen.rounds + 1,
         kept=reading.kept,
         vanished=reading.vanished.height,

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -381,7 +382,7 @@ class TargetClient:
 def filter_text(filters: Mapping[str, str]) -> str:
     """The `filter` parameter for equality on every column. Raises ValueError where a value holds a separator."""
     for column, value in filters.items():
-        if any(separator in text for text in (column, value) for separator in ":,"):
+        if not {":", ","}.isdisjoint(column + value):
             raise ValueError(f"column {column!r} cannot be filtered by a value with ':' or ','")
     return ",".join(f"{column}:{value}" for column, value in filters.items())
 
@@ -392,9 +393,8 @@ def _records(dataset_id: str) -> str:
 
 def _as_json(params: Params | None) -> bytes:
     # A filter's values are a record's.
-    return msgspec.json.encode(
-        [part for value in (params or {}).values() for part in re.split("[:,]", str(value))]
-    )
+    values = map(str, (params or {}).values())
+    return msgspec.json.encode(list(chain.from_iterable(re.split("[:,]", v) for v in values)))
 
 
 def _answer(reply: Reply, key: str, sent: bytes) -> Answer:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 Kind = Literal["revenue", "events", "lines"]
@@ -47,7 +48,7 @@ class SourceFields:
 def _placed(names: Iterable[str], *, nests: Sequence[str]) -> tuple[str, ...]:
     """Each name flat and below each object that a service puts it in, the flat ones first."""
     found = list(names)
-    return tuple(f"{nest}{name}" for nest in nests for name in found)
+    return tuple(map("".join, product(nests, found)))
 
 
 _SALES_NESTS = ("", "metadata.", "conversion.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Literal
 
 import polars as pl
@@ -166,7 +167,7 @@ class Table:
     @property
     def whole(self) -> Group:
         """All groups as one: sums only, not what is judged."""
-        reasons = {reason for group in self.groups for reason in group.left_out}
+        reasons = set(chain.from_iterable(group.left_out for group in self.groups))
         targets = [group.target for group in self.groups if group.target is not None]
         return Group(
             "", "",
@@ -209,7 +210,7 @@ Place = Literal["source", "plan", "target"]
 
 def side_by_side(figures: Mapping[str, Mapping[tuple[str, str], Figure]]) -> tuple[Group, ...]:
     """The groups of all places, in order. Keys of `figures`: `source`, `plan`, `target`, and reasons."""
-    keys = sorted({key for place in figures.values() for key in place})
+    keys = sorted(set(chain.from_iterable(figures.values())))
     has_target = "target" in figures
 
     def at(place: str, key: tuple[str, str]) -> Figure:

@@ -152,9 +152,9 @@ sys.path.insert(0, {folder!r})
 from pathlib import Path
 import polars as pl
 import test_mapped as t
-from migrate.mapping import distinct
+from migrate.mapping import series
 from migrate.mapping.files import read_mapping
-distinct.LEAST_ROWS = {least_rows}
+series.LEAST_ROWS = {least_rows}
 frame = pl.read_parquet({rows!r})
 made = read_mapping(Path({file!r}))
 print(t.digest(made, t.map_rows(made, frame, {{"c": t.CONTACTS}}, t.SETTINGS)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from migrate.app.status import Status
 from migrate.errors import UsageError
@@ -37,10 +38,9 @@ def find_delta(status: Status, night: str) -> Delta | None:
     if not begun:
         return None
     plans = [plan for plan in status.plans if plan.name == night]
-    return Delta(
-        datetime.fromisoformat(begun[0]),
-        any(b.was_sent for plan in plans for b in plan.books.values()),
-    )
+    datasets = chain.from_iterable(plan.books.values() for plan in plans)
+    was_sent = any(counts.was_sent for counts in datasets)
+    return Delta(datetime.fromisoformat(begun[0]), was_sent)
 
 
 def refuse_old(delta: Delta | None, night: str, base: str, now: datetime) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -269,9 +270,8 @@ def fields_of(resource: str, mappings: Mapping[str, Rules]) -> DriftFields:
             (unique if name in mapping.key else columns).update(
                 (*column.fields, *sql_names(column.sql))
             )
-        looked_up = {
-            name for lookup in mapping.lookups.values() for name in (lookup.source, *lookup.ids)
-        }
+        lookups = mapping.lookups.values()
+        looked_up = set(chain.from_iterable((one.source, *one.ids) for one in lookups))
         fixed |= (
             looked_up
             | set(sql_names(mapping.where))

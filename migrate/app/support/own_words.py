@@ -10,6 +10,7 @@ import keyword
 import os
 from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,11 +87,8 @@ def _names(project: Project, workspace: Workspace) -> Iterator[str]:
     texts += [*project.datatrics.source_aliases.values(), *project.octolis.webhooks]
     texts += [*workspace.names(workspace.snapshots), *workspace.names(workspace.plans)]
     with contextlib.suppress(MigrateError):
-        texts += [
-            column
-            for mapping in read_mappings(project.mappings).values()
-            for column in mapping.columns
-        ]
+        mappings = read_mappings(project.mappings).values()
+        texts += chain.from_iterable(mapping.columns for mapping in mappings)
     for text in texts:
         yield text
         yield from words_of(text)
