@@ -236,6 +236,9 @@ _DIFFERENCES = Shape(
 )  # fmt: skip
 
 _NAMED = r"[^/]+/[^/]+"
+_LISTS_OF_A_PLAN = [
+    (rf"plans/{_NAMED}/{name}(-[a-z_]+)?\.parquet$", shape) for name, shape in _LISTS.items()
+]
 _PLACES: tuple[tuple[re.Pattern[str], Shape], ...] = tuple(
     (re.compile(pattern), shape)
     for pattern, shape in (
@@ -250,10 +253,7 @@ _PLACES: tuple[tuple[re.Pattern[str], Shape], ...] = tuple(
         (rf"plans/{_NAMED}/before-\d+\.parquet$", _PAGE),
         (rf"plans/{_NAMED}/foreign\.parquet$", _FOREIGN),
         (rf"undo/{_NAMED}/records\.parquet$", _RESTORED),
-        *(
-            (rf"plans/{_NAMED}/{name}(-[a-z_]+)?\.parquet$", shape)
-            for name, shape in _LISTS.items()
-        ),
+        *_LISTS_OF_A_PLAN,
         (r"exports/[^/]+/crosswalk-[^/]+\.parquet$", _CROSSWALK),
         (r"exports/[^/]+/altered-[^/]+\.parquet$", _ALTERED),
         (r"exports/[^/]+/differences-[^/]+\.parquet$", _DIFFERENCES),

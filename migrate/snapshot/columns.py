@@ -106,13 +106,6 @@ def value_series(
     return dense_series | sparse_series, dense_unread + sparse_unread
 
 
-def text_series(columns: Sequence[Sequence[str | None]]) -> Iterator[pl.Series]:
-    """Columns of the same length as series."""
-    rows = len(columns[0]) if columns else 0
-    values = pl.Series(list(chain.from_iterable(columns)), dtype=pl.String)
-    return (values.slice(at * rows, rows) for at in range(len(columns)))
-
-
 def spread(values: Sequence[str | None], column: SnapshotColumn, height: int) -> list[str | None]:
     """The values of a column's literals, one for each of `height` rows."""
     if column.rows is None:

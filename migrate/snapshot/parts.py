@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +37,7 @@ _LEVEL = 1  # of zstd; higher ones cost time and save next to nothing on lists o
 _AT_ONCE = 2
 
 
-class PartTask(msgspec.Struct, frozen=True, tag=True):
+class PartTask(msgspec.Struct, frozen=True):
     """One part to write: `entries` of the spool in `folder`, without the rows `left_out` (by page), into `path`."""
 
     folder: str
@@ -46,7 +46,7 @@ class PartTask(msgspec.Struct, frozen=True, tag=True):
     left_out: dict[int, list[int]]
 
 
-class PartDone(msgspec.Struct, frozen=True, tag=True):
+class PartDone(msgspec.Struct, frozen=True):
     """A part that is written: what the manifest says of it, its columns, and what was noticed on the way."""
 
     path: str
@@ -75,7 +75,7 @@ class ResourceColumns(msgspec.Struct, frozen=True):
     unlisted_fields: int
 
 
-class AlignTask(msgspec.Struct, frozen=True, tag=True):
+class AlignTask(msgspec.Struct, frozen=True):
     """A part that is to have all columns of its resource."""
 
     done: PartDone
@@ -88,15 +88,14 @@ def plan_parts(spool: Spool, left_out: Mapping[int, list[int]]) -> list[PartTask
     A resource without records gets one part without rows, so that every resource can be read by a glob.
     """
     return [
-        part_task(spool, n, entries, left_out)
+        _part_task(spool, n, entries, left_out)
         for n, entries in enumerate(cut(spool.stored()) or [()], 1)
     ]
 
 
-def part_task(
+def _part_task(
     spool: Spool, number: int, entries: tuple[PageEntry, ...], left_out: Mapping[int, list[int]]
 ) -> PartTask:
-    """Part `number`, of these pages."""
     return PartTask(
         folder=str(spool.folder),
         path=str(spool.folder / f"part-{number:05d}.parquet"),
@@ -107,12 +106,11 @@ def part_task(
     )
 
 
-def remove_other_parts(spool: Spool, kept: Collection[str]) -> None:
-    """Removes parts that an earlier try or a guess has left."""
+def remove_parts(spool: Spool) -> None:
+    """Removes parts that an earlier try has left: it may have cut more of them."""
     with disk_errors(spool.folder):
         for leftover in spool.folder.glob("part-*.parquet"):
-            if str(leftover) not in kept:
-                leftover.unlink()
+            leftover.unlink()
 
 
 def plan_alignment(parts: Sequence[PartDone]) -> tuple[list[AlignTask], ResourceColumns]:

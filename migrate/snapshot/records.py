@@ -22,7 +22,6 @@ import msgspec
 import polars as pl
 import zstandard
 
-from migrate.snapshot.alike import alike_values
 from migrate.snapshot.columns import MAX_COLUMNS
 from migrate.snapshot.literals import RecordFields, is_below, widest_objects
 
@@ -151,12 +150,6 @@ def add_fields(records: Identified, chosen: ChosenColumns | None = None) -> Pars
     """The records with those of their fields that have a column; `chosen` learns which."""
     chosen = ChosenColumns() if chosen is None else chosen
     own = {series.name: series for series in records.series()}
-    alike = alike_values(records.items)
-    if alike is not None:
-        values, unread = alike
-        names = chosen.choose(values, {})
-        frame = pl.DataFrame(own | {name: values[name] for name in names})
-        return ParsedRecords(frame, unread, frozenset())
     found = RecordFields(records.items)
     # Where there are too many, those that most records have come first.
     most_first = sorted(found.columns, key=lambda name: found.columns[name].rows is not None)

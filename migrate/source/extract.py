@@ -34,14 +34,12 @@ from migrate.snapshot.layout import (
 from migrate.snapshot.spool import Spool
 from migrate.snapshot.writing import SnapshotWriter, begin_or_resume
 from migrate.source.client import SourceClient
-from migrate.source.early import EarlyParts
 from migrate.source.fetch import ListOrder, PageFetcher
 from migrate.source.read_pages import ListContext
 from migrate.source.reading import ListReading, begin_task, read_list
 from migrate.source.resources import RESOURCES, Resource
 from migrate.source.seal_snapshot import describe, write_parts
 from migrate.source.since import Since, read_since
-from migrate.source.worker_pool import WorkerPool, open_workshop
 from migrate.workspace import Workspace
 
 
@@ -83,7 +81,6 @@ class _Tools:
     request: ExtractRequest
     progress: Progress
     stop: threading.Event
-    workshop: WorkerPool
 
 
 def extract(
@@ -111,8 +108,7 @@ def extract(
     ) as writer:
         manifest = writer.finished
         if manifest is None:
-            with open_workshop() as workshop:
-                _extract_all(writer, _Tools(client, request, progress, stop, workshop))
+            _extract_all(writer, _Tools(client, request, progress, stop))
             manifest = writer.finish(now(), stop, progress)
     results = {name: sealed.result for name, sealed in manifest.resources.items()}
     return Extraction(
@@ -168,25 +164,20 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
     spool.open()
     limit = tools.request.page_sizes[resource.name]
     order = ListOrder(source=tools.request.only_source)
-    early = EarlyParts(tools.workshop, spool) if tools.request.since is None else None
     context = ListContext(
         service=tools.client,
-        fetcher=PageFetcher(tools.client, resource, limit, spool, tools.workshop, order),
+        fetcher=PageFetcher(tools.client, resource, limit, spool, order),
         spool=spool,
-        workers=tools.workshop,
         progress=tools.progress,
         stop=tools.stop,
         concurrency=tools.request.concurrency,
-        early=early,
     )
     begin_task(context)
     try:
         found = _read(context, tools.request.since)
         left_out = found.comparison.left_out if found.comparison else found.reading.left_out
-        parts = write_parts(tools.workshop, spool, left_out, writer.folder, early)
+        parts = write_parts(spool, left_out, writer.folder)
     finally:
-        if early:
-            early.close()
         tools.progress.end(resource.name)
     states = None
     if found.comparison:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from migrate.errors import GaveUp, Refused
 from migrate.net.retry import Attempts, TransientError
+from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
 from migrate.snapshot.spool import NoAnswerFrom, PageEntry, Spool, Unread
 from migrate.source.bisect import (
     BadPlace,
@@ -27,11 +28,10 @@ from migrate.source.page import (
     Page,
     read_damaged_page,
     read_page,
+    take_within_bounds,
     why_beyond_bounds,
 )
 from migrate.source.resources import Resource
-from migrate.source.work import Failed, PageDone, PageTask, store_page
-from migrate.source.worker_pool import WorkerPool
 
 TRIES_OF_A_PAGE = 3
 _GOOD_REQUESTS_KEPT = 3
@@ -77,14 +77,15 @@ class PageFetcher:
         resource: Resource,
         limit: int,
         spool: Spool,
-        workers: WorkerPool,
         order: ListOrder | None = None,
+        parsing: threading.Lock | None = None,
     ) -> None:
         self.resource = resource
         self.limit = limit
         self._service = service
         self._spool = spool
-        self._workers = workers
+        # Threads that parse at the same time only take turns at Python's lock, and slow one another down.
+        self._parsing = parsing or threading.Lock()
         self.order = order or ListOrder()
         self._answers = 0
         self._good: deque[Wanted] = deque(maxlen=_GOOD_REQUESTS_KEPT)
@@ -128,7 +129,7 @@ class PageFetcher:
     def sorted(self, order: ListOrder, limit: int | None = None) -> PageFetcher:
         """A fetcher of the same list in another order, and of pages of another size where one is given."""
         size = self.limit if limit is None else limit
-        return PageFetcher(self._service, self.resource, size, self._spool, self._workers, order)
+        return PageFetcher(self._service, self.resource, size, self._spool, order, self._parsing)
 
     def by_identity(self) -> PageFetcher | None:
         """A fetcher of the same list sorted by its records' ids; None where the service refuses that."""
@@ -165,14 +166,10 @@ class PageFetcher:
 
     def _store(self, number: int, body: bytes, size: PageSize, *, fix: bool) -> PageEntry:
         first_place = (number - 1) * size.places
-        folder = str(self._spool.folder)
-        task = PageTask(folder, self.resource.fields, number, body, first_place, fix)
-        done = self._workers.perform(task)
-        if isinstance(done, Failed):
-            raise done.error()
-        if not isinstance(done, PageDone):
-            raise TypeError("a page became something else")
-        return done.entry
+        read = read_damaged_page if fix else read_page
+        with self._parsing:
+            page = read(number, body)
+            return store_page(page, self._spool, self.resource.fields, first_place)
 
     def _keep_damaged(self, number: int, body: bytes, size: PageSize) -> None:
         with contextlib.suppress(TransientError):
@@ -314,3 +311,45 @@ def _read_mended(number: int, body: bytes) -> Page:
         return read_page(number, body)
     except DamagedTextError:
         return read_damaged_page(number, body)
+
+
+def store_page(
+    page: Page, spool: Spool, fields: IdentityFields, first_place: int | None = None
+) -> PageEntry:
+    """The page's entry, its file written; it does not count yet. Runs in any thread.
+
+    `first_place`: that of the first record in the whole list, from 0; None where the page stands for no place, and a
+    record beyond the bounds is not noted.
+    """
+    received = page.items
+    page, beyond = take_within_bounds(page)
+    records = identify_page(page.number, page.items, fields)
+    damaged = sorted(page.damaged)
+    for row in damaged:
+        # What an id was cannot be told any more; two records could look like one.
+        if _is_mended(records.ids[row]) or _is_mended(records.sources[row]):
+            records.ids[row] = None
+    entry = PageEntry(
+        number=page.number,
+        rows=len(page.items),
+        bytes=sum(map(len, page.items)),
+        identities_sha256=identities_digest(records),
+        file="",
+        file_sha256="",
+        announced_records=page.announced_records,
+        announced_pages=page.announced_pages,
+        damaged=tuple(damaged),
+    )
+    if beyond and first_place is not None:
+        places = {first_place + row + 1: row for row in beyond}
+        unread = tuple(
+            Unread(place, beyond[row], spool.keep_bytes(place, received[row]))
+            for place, row in places.items()
+        )
+        # Without them the page is smaller than the service's pages are.
+        entry = replace(entry, unread=unread, in_pieces=True)
+    return spool.write(records, entry, [page.damaged[row] for row in damaged])
+
+
+def _is_mended(text: str | None) -> bool:
+    return text is not None and "\N{REPLACEMENT CHARACTER}" in text

@@ -23,6 +23,7 @@ from migrate.snapshot.spool import Spool
 from migrate.snapshot.survey import survey
 from migrate.snapshot.writing import SnapshotWriter, begin_or_resume
 from migrate.source.extract import Extraction
+from migrate.source.fetch import store_page
 from migrate.source.reading import ListReading
 from migrate.source.resources import Resource
 from migrate.source.saved_files import SavedFileTally, SavedPages, find_files
@@ -30,8 +31,6 @@ from migrate.source.saved_proof import SavedList, announced_by, judge_saved
 from migrate.source.saved_values import check_encoding
 from migrate.source.seal_snapshot import describe, write_parts
 from migrate.source.verdict import Observation
-from migrate.source.work import store_page
-from migrate.source.worker_pool import WorkerPool, open_workshop
 from migrate.workspace import Workspace
 
 
@@ -91,14 +90,11 @@ def import_files(
     ) as writer:
         manifest = writer.finished
         if manifest is None:
-            with open_workshop() as workshop:
-                for resource in request.resources:
-                    if resource.name not in writer.sealed:
-                        paths = files[resource.name]
-                        task = _Import(
-                            request, writer, workshop, resource, paths, progress, stop, now
-                        )
-                        writer.seal(resource.name, task.run())
+            for resource in request.resources:
+                if resource.name not in writer.sealed:
+                    paths = files[resource.name]
+                    task = _Import(request, writer, resource, paths, progress, stop, now)
+                    writer.seal(resource.name, task.run())
             manifest = writer.finish(now(), stop, progress)
     return Extraction(
         manifest.name, writer.folder, {n: sealed.result for n, sealed in manifest.resources.items()}
@@ -119,7 +115,6 @@ def _check_expectations(request: ImportRequest) -> None:
 class _Import:
     request: ImportRequest
     writer: SnapshotWriter
-    workshop: WorkerPool
     resource: Resource
     paths: Sequence[Path]
     progress: Progress
@@ -137,7 +132,7 @@ class _Import:
         try:
             self._store(spool, pages)
             found = survey(spool, self.resource.fields)
-            parts = write_parts(self.workshop, spool, found.left_out, self.writer.folder)
+            parts = write_parts(spool, found.left_out, self.writer.folder)
             doubles = write_doubles(spool, found.changed, self.writer.folder)
             unread = write_beside(spool, found.left_out, pl.DataFrame(), self.writer.folder)
         finally:

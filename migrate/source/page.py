@@ -24,7 +24,6 @@ _NULL = b"null"
 _NUMBER = re.compile(rb'"?\s*(\d{1,18})(?:\.0+)?\s*"?')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_NOTHING = msgspec.Raw(b"")
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _SHOWN_CHARACTERS = 200
 MAX_RECORD_BYTES = 1 << 24
@@ -36,22 +35,6 @@ _OTHER_SIGNS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 _TOO_LONG_NUMBER = b"0" * (MAX_DIGITS + 1)
-
-
-class _Answer(msgspec.Struct):
-    """A list answer with records, in all documented spellings of the totals."""
-
-    items: list[msgspec.Raw]
-    error: msgspec.Raw = msgspec.Raw(_NULL)
-    total_elements: msgspec.Raw = _NOTHING
-    totalElements: msgspec.Raw = _NOTHING  # noqa: N815 - the API's spelling
-    total_items: msgspec.Raw = _NOTHING
-    totalItems: msgspec.Raw = _NOTHING  # noqa: N815 - the API's spelling
-    total_pages: msgspec.Raw = _NOTHING
-    totalPages: msgspec.Raw = _NOTHING  # noqa: N815 - the API's spelling
-
-
-_ANSWER = msgspec.json.Decoder(_Answer)
 
 
 @dataclass(frozen=True)
@@ -79,7 +62,7 @@ def read_page(number: int, body: bytes) -> Page:
     **Raises**: TransientError for anything that is no whole list answer; DamagedTextError.
     """
     data = _checked(body)
-    members, items = _usual(data) or _unusual(data)
+    members, items = _read_list(data)
     records, pages = _total(members, RECORD_TOTALS), _total(members, PAGE_TOTALS)
     if items is None:
         if records != 0 or members.get("error", _NULL) != _NULL:
@@ -118,20 +101,8 @@ def _items_text(text: str) -> str:
     return found if found not in ("", "null") else "[]"
 
 
-def _usual(data: bytes) -> tuple[Mapping[str, bytes], tuple[bytes, ...]] | None:
-    """The totals and the records of an answer such as the documents show, read in one go; None for any other."""
-    try:
-        found = _ANSWER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if bytes(found.error) != _NULL:
-        return None
-    totals = {name: bytes(getattr(found, name)) for name in (*RECORD_TOTALS, *PAGE_TOTALS)}
-    return totals, tuple(map(bytes, found.items))
-
-
-def _unusual(data: bytes) -> tuple[Mapping[str, bytes], tuple[bytes, ...] | None]:
-    """The members and the records of any other answer, None where it has no records."""
+def _read_list(data: bytes) -> tuple[Mapping[str, bytes], tuple[bytes, ...] | None]:
+    """The members and the records of an answer, None where it has no records."""
     if data[:1] == b"[":
         return {}, split_items(data)
     members = _members(data)

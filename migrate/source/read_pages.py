@@ -12,10 +12,8 @@ from migrate.progress import Progress
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.source.bisect import SmallerPagesError
 from migrate.source.client import ListService
-from migrate.source.early import EarlyParts
 from migrate.source.fetch import PageFetcher, PageSize
 from migrate.source.paging import Look, PageOutcome, Paging
-from migrate.source.worker_pool import WorkerPool
 
 _LOOK_AT_STOP_S = 0.2
 
@@ -32,11 +30,9 @@ class ListContext:
     service: ListService
     fetcher: PageFetcher
     spool: Spool
-    workers: WorkerPool
     progress: Progress
     stop: threading.Event
     concurrency: int
-    early: EarlyParts | None = None
     open_pool: Callable[[int], Executor] = open_threads
 
     @property
@@ -130,10 +126,6 @@ class _Loop:
             context.spool.add_aside(entry)
             return
         context.spool.record(entry)
-        if context.early:
-            context.early.look()
-        expected = paging.announced_records or len(context.spool.pages) * entry.rows
-        context.workers.expect(expected)
         context.progress.advance(context.name, entry.rows, total=paging.announced_records)
 
 

@@ -247,10 +247,7 @@ class _Reader:
 
     def _set_aside(self, first_page: int) -> None:
         context = self._context
-        has_pages_to_read_again = any(number >= first_page for number in context.spool.pages)
         context.spool.set_aside(first_page)
-        if context.early and has_pages_to_read_again:
-            context.early.restart()
         context.progress.end(context.name)
         begin_task(context)
 

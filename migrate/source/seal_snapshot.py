@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,19 +10,16 @@ from migrate.sentence import write_parts as write_sentence
 from migrate.snapshot.beside import count_damaged
 from migrate.snapshot.layout import ResourceResult, UnreadRecord
 from migrate.snapshot.parts import (
-    PartDone,
-    PartTask,
     Syncing,
+    align_part,
     plan_alignment,
     plan_parts,
-    remove_other_parts,
+    remove_parts,
+    write_part,
 )
 from migrate.snapshot.spool import Spool
-from migrate.source.early import EarlyParts
 from migrate.source.reading import ListReading
 from migrate.source.verdict import judge
-from migrate.source.work import Failed, Result, Task
-from migrate.source.worker_pool import WorkerPool
 from migrate.workspace import FileEntry
 
 
@@ -38,19 +35,20 @@ class Parts:
     unlisted_fields: int
 
 
-def write_parts(
-    workshop: WorkerPool,
-    spool: Spool,
-    left_out: Mapping[int, list[int]],
-    root: Path,
-    early: EarlyParts | None = None,
-) -> Parts:
-    """Writes all parts that `early` has not written yet. Raises what went wrong, when something did."""
+def write_parts(spool: Spool, left_out: Mapping[int, list[int]], root: Path) -> Parts:
+    """Writes all parts, one at a time, so that memory stays flat. Raises WorkspaceError."""
+    remove_parts(spool)
     with Syncing(spool.folder) as syncing:
-        first = _write_first(workshop, spool, plan_parts(spool, left_out), early, syncing)
-        tasks, columns = plan_alignment(first)
-        again = {part.path: part for part in workshop.spread(_performing(workshop, syncing), tasks)}
-    parts = [again.get(part.path, part) for part in first]
+        first = []
+        for task in plan_parts(spool, left_out):
+            first.append(write_part(task))
+            syncing.add(Path(task.path))
+        to_align, columns = plan_alignment(first)
+        aligned = {}
+        for alignment in to_align:
+            aligned[alignment.done.path] = align_part(alignment)
+            syncing.add(Path(alignment.done.path))
+    parts = [aligned.get(part.path, part) for part in first]
     return Parts(
         entries=[part.entry(root) for part in parts],
         columns=list(columns.names),
@@ -59,43 +57,6 @@ def write_parts(
         folded=dict(sorted(columns.folded.items())),
         unlisted_fields=columns.unlisted_fields,
     )
-
-
-def _write_first(
-    workshop: WorkerPool,
-    spool: Spool,
-    tasks: Sequence[PartTask],
-    early: EarlyParts | None,
-    syncing: Syncing,
-) -> list[PartDone]:
-    begun = early.finish(tasks) if early else {}
-    remove_other_parts(spool, begun)
-    perform = _performing(workshop, syncing)
-
-    def obtain(task: PartTask) -> PartDone:
-        return (
-            _confirmed(begun[task.path].result(), syncing) if task.path in begun else perform(task)
-        )
-
-    return workshop.spread(obtain, tasks)
-
-
-def _performing(workshop: WorkerPool, syncing: Syncing) -> Callable[[Task], PartDone]:
-    return lambda task: _confirmed(workshop.perform(task), syncing)
-
-
-def _confirmed(result: Result, syncing: Syncing) -> PartDone:
-    done = _done(result)
-    syncing.add(Path(done.path))
-    return done
-
-
-def _done(result: Result) -> PartDone:
-    if isinstance(result, Failed):
-        raise result.error()
-    if not isinstance(result, PartDone):
-        raise TypeError("a part became something else")
-    return result
 
 
 def describe(

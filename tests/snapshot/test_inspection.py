@@ -22,7 +22,6 @@ from migrate.snapshot.records import IdentityFields, identify_page
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.snapshot.writing import begin_or_resume
 from migrate.source.seal_snapshot import write_parts
-from migrate.source.worker_pool import WorkerPool
 from migrate.workspace import Workspace
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
@@ -41,7 +40,7 @@ def inspect(tmp_path: Path, **resources: list[dict[str, Any] | str]) -> Inspecti
             if items:
                 entry = PageEntry(1, len(items), sum(map(len, items)), "", "", "")
                 spool.record(spool.write(identify_page(1, items, FIELDS), entry))
-            parts = write_parts(WorkerPool(cores=1), spool, {}, writer.folder)
+            parts = write_parts(spool, {}, writer.folder)
             rows = len(items)
             result = ResourceResult(rows, rows, rows, 0, 0, 0, 0, 1, 1, 0.0, 0, "proven", "")
             writer.seal(name, SealedResource(result, parts.columns, parts.entries))

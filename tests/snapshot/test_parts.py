@@ -13,7 +13,6 @@ from migrate.snapshot.parts import Syncing
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.source.seal_snapshot import write_parts
-from migrate.source.worker_pool import WorkerPool
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
 
@@ -38,7 +37,7 @@ def test_all_parts_and_their_names_are_confirmed(
         spool.record(
             spool.write(records, PageEntry(number, 1, 9, identities_digest(records), "", ""))
         )
-    parts = write_parts(WorkerPool(cores=1), spool, {}, tmp_path)
+    parts = write_parts(spool, {}, tmp_path)
     assert len(parts.entries) == 2
     assert {(tmp_path / part.path).stat().st_ino for part in parts.entries} | {
         spool.folder.stat().st_ino

@@ -18,7 +18,6 @@ from migrate.snapshot.spool import PageEntry, Spool
 from migrate.snapshot.survey import survey
 from migrate.snapshot.writing import begin_or_resume
 from migrate.source.seal_snapshot import write_parts
-from migrate.source.worker_pool import WorkerPool
 from migrate.workspace import Workspace
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
@@ -53,7 +52,7 @@ def make(
         if not finish:
             return
         found = survey(spool, FIELDS)
-        parts = write_parts(WorkerPool(cores=1), spool, found.left_out, writer.folder)
+        parts = write_parts(spool, found.left_out, writer.folder)
         result = ResourceResult(
             found.received, found.received, found.distinct, found.duplicates, found.changed_duplicates,
             found.without_id, 0, len(pages), 1, 0.1, 0, "proven", "", [], parts.unlisted_fields,
@@ -228,7 +227,7 @@ def test_a_resource_whose_parts_were_lost_is_extracted_again(workspace: Workspac
     with begin_or_resume(workspace, "x", BEGUN, now) as writer:
         spool = Spool(writer.folder / "sales")
         spool.open()
-        parts = write_parts(WorkerPool(cores=1), spool, {}, writer.folder)
+        parts = write_parts(spool, {}, writer.folder)
         result = ResourceResult(0, 0, 0, 0, 0, 0, 0, 0, 1, 0.1, 0, "proven", "")
         writer.seal("sales", SealedResource(result, parts.columns, parts.entries))
     with begin_or_resume(workspace, None, BEGUN, now) as again:

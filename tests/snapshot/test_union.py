@@ -24,7 +24,6 @@ from migrate.snapshot.survey import survey
 from migrate.snapshot.union import UnionResource, begun_at, open_living, open_to_plan, open_union
 from migrate.snapshot.writing import begin_or_resume
 from migrate.source.seal_snapshot import write_parts
-from migrate.source.worker_pool import WorkerPool
 from migrate.workspace import Workspace
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
@@ -90,9 +89,7 @@ def sealed(
         spool.record(spool.write(frame, entry))
     found = survey(spool, FIELDS)
     compared = compare(spool, found.left_out, base, how) if base else None
-    parts = write_parts(
-        WorkerPool(cores=1), spool, compared.left_out if compared else found.left_out, root
-    )
+    parts = write_parts(spool, compared.left_out if compared else found.left_out, root)
     result = ResourceResult(
         found.received, found.received, found.distinct, found.duplicates, 0, found.without_id, 0, 1, 1, 0.1, 0,
         "proven", "", delta=compared.counts if compared else None,

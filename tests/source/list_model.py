@@ -26,7 +26,6 @@ from migrate.source.read_pages import ListContext
 from migrate.source.reading import ListReading, read_list
 from migrate.source.resources import PROFILES, Resource
 from migrate.source.seal_snapshot import Parts, describe
-from migrate.source.worker_pool import WorkerPool
 
 
 @dataclass(frozen=True)
@@ -194,12 +193,10 @@ def context_of(model: ListModel, folder: Path, limit: int, *, concurrency: int =
     """What reading the model works with."""
     spool = Spool(folder / "profiles")
     spool.open()
-    workers = WorkerPool(cores=1)
     return ListContext(
         service=model,
-        fetcher=PageFetcher(model, PROFILES, limit, spool, workers),
+        fetcher=PageFetcher(model, PROFILES, limit, spool),
         spool=spool,
-        workers=workers,
         progress=Silence(),
         stop=threading.Event(),
         concurrency=concurrency,
