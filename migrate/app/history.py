@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from migrate.app.standing import read_standing
+from migrate.load.handover import HandedFile, Handover
 from migrate.load.ledger_facts import PastEvent, RunRecord
 from migrate.load.ledger_view import LedgerView
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class History:
-    """The commands that were given, and what came over the plans, each oldest first."""
+    """The commands that were given, what came over the plans, what was handed over as files; each oldest first."""
 
     runs: Sequence[RunRecord] = ()
     events: Sequence[PastEvent] = ()
+    handovers: Sequence[tuple[Handover, Sequence[HandedFile]]] = ()
 
 
 def read_history(workspace: Workspace, plan: str | None = None) -> History:
@@ -30,7 +32,8 @@ def read_history(workspace: Workspace, plan: str | None = None) -> History:
         return History()
     with LedgerView(workspace.ledger) as view:
         runs = [run for run in view.runs() if plan is None or run.plan == plan]
-        return History(runs, view.events(plan))
+        handed = [(one, view.handed_files(one)) for one in view.handovers(plan)]
+        return History(runs, view.events(plan), handed)
 
 
 def read_plan_history(workspace: Workspace, plan: Plan) -> dict[str, Any]:
@@ -40,6 +43,7 @@ def read_plan_history(workspace: Workspace, plan: Plan) -> dict[str, Any]:
         **read_standing(workspace, plan).summarise(),
         "events": [describe_event(event) for event in found.events],
         "runs": [describe_run(run) for run in found.runs],
+        "handovers": [describe_handover(*one) for one in found.handovers],
     }
 
 
@@ -76,6 +80,23 @@ def describe_event(event: PastEvent) -> dict[str, Any]:
         "by_plan": event.by_plan,
         "records": event.records,
         "scope": event.scope,
+    }
+
+
+def describe_handover(handover: Handover, files: Sequence[HandedFile]) -> dict[str, Any]:
+    """What was handed over as files, as a JSON object: how it ended, and the hash of each file."""
+    return {
+        "dataset": handover.dataset,
+        "rows": handover.rows,
+        "left": handover.left,
+        "at": told_time(handover.handed_at),
+        "manifest_sha256": handover.manifest_sha256,
+        "uploaded_to": handover.uploaded_to,
+        "ended": handover.ended,
+        "ended_at": told_time(handover.ended_at),
+        "missing": handover.missing,
+        "different": handover.different,
+        "files": [asdict(file) for file in files],
     }
 
 

@@ -31,7 +31,7 @@ def read_standing(workspace: Workspace, plan: Plan) -> Standing:
         open_records = sum(entry.open + entry.deferred for entry in totals.values())
         left = open_records + sum(not_begun(plan, totals).values())
         ids = {*plan.document.dataset_ids.values(), *plan.document.webhook_ids.values()}
-        return judge_standing(view.facts(plan.name, ids, _begun_at(plan), left))
+        return judge_standing(view.facts(plan.name, ids, begun_at(plan), left))
 
 
 def check_loadable(workspace: Workspace, plan: Plan) -> None:
@@ -46,6 +46,22 @@ def check_not_undone(workspace: Workspace, plan: Plan, what: str) -> None:
         raise Stale(
             f"plan {plan.name!r} was {standing.told}; {what}",
             hint=f"make a new one and load that: {remake_command(plan)}",
+        )
+
+
+def check_settled(workspace: Workspace, plan: Plan, what: str) -> None:
+    """Raises Stale while rows of a plan are handed over as files: `what` would be overtaken by their import."""
+    if not workspace.ledger.exists():
+        return
+    with LedgerView(workspace.ledger) as view:
+        open_ones = [one for one in view.handovers(plan.name) if one.is_open]
+    if open_ones:
+        rows = sum(one.left for one in open_ones)
+        raise Stale(
+            f"{rows:,} rows of plan {plan.name!r} are handed over as files and not settled: {what} cannot know what "
+            "their import does",
+            hint=f"after the import: migrate load --settle --plan {plan.name}; if the files are never going to be "
+            f"imported: migrate load --take-back --plan {plan.name}",
         )
 
 
@@ -111,7 +127,8 @@ def is_repair(plan: Plan) -> bool:
     return "repairs" in _begun(plan)
 
 
-def _begun_at(plan: Plan) -> float | None:
+def begun_at(plan: Plan) -> float | None:
+    """When a plan was begun, in seconds since 1970; None where nothing says so."""
     with suppress(ValueError, TypeError, OverflowError):
         return datetime.fromisoformat(str(_begun(plan)["started"])).timestamp()
     return None

@@ -216,6 +216,8 @@ def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ..
         return f"migrate plan --snapshot {snapshot.name}"
     if plan.standing.state in ("overtaken", "undone"):
         return plan.remake
+    if plan.standing.state == "handed over":
+        return f"migrate load --settle --plan {plan.name}"
     if plan.proved and not plan.left:
         return None
     return f"migrate {'load' if plan.left else 'evidence' if plan.counted else 'reconcile'} --plan {plan.name}"

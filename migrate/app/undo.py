@@ -14,7 +14,7 @@ import polars as pl
 
 from migrate.app.as_loaded import as_loaded
 from migrate.app.not_loaded import not_begun, read_totals
-from migrate.app.standing import read_standing
+from migrate.app.standing import check_settled, read_standing
 from migrate.app.target_client import reading_folder, readings_folder, sleeper
 from migrate.app.undo_lists import RestoredDataset, write_foreign, write_left, write_lists
 from migrate.errors import Interrupted, MigrateError, UsageError
@@ -107,6 +107,7 @@ def run_undo(
     """
     plan = open_plan(context.workspace, name)
     context = as_loaded(context, plan, "an undo", "undo")
+    check_settled(context.workspace, plan, "an undo")
     with LedgerNotes(context.workspace.ledger) as notes:
         notes.note_plan_of_run(plan.name)
     try:

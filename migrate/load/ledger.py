@@ -23,6 +23,9 @@ refers to, once and for all. A record without a row belongs to a batch that is n
 that was acknowledged is lost, nothing settled is sent again, and
 `planned = written + rejected + waiting + deferred + open` holds at any moment.
 
+A batch may be handed over as files instead of being sent, see `handover`: while it is, nothing here moves it but
+`settle_import`.
+
 `doubts` counts the requests of a batch that may have been taken without our learning it. Where the target is a dataset
 that is of no consequence; a webhook takes what is sent again as something new.
 """
@@ -38,6 +41,7 @@ from datetime import datetime
 from pathlib import Path
 
 from migrate.load import ledger_schema
+from migrate.load.handover import Handovers, refuse_handed_over
 from migrate.load.ledger_facts import read_overtaking, read_undone
 from migrate.load.ledger_notes import add_event, this_process
 from migrate.load.ledger_opening import PlannedDataset, first_sending, take_up
@@ -98,18 +102,23 @@ class Ledger:
         datasets: Sequence[PlannedDataset],
         sha256: str = "",
         undoes: str | None = None,
+        *,
+        by_files: bool = False,
     ) -> None:
         """Makes `plan` known, or takes it up: what was being sent is now unknown, what was deferred gets its chance.
 
         `sha256`: the hash of the document that describes the plan and all its files. `undoes`: the
-        plan whose load this one takes back.
+        plan whose load this one takes back. `by_files`: nothing is sent, and rows are handed over as
+        files, settled, or taken back.
 
         **Raises**: Stale when the ledger knows a plan of that name with other batches or of another
-        hash, or when it is overtaken or undone.
+        hash, when it is overtaken or undone, or when rows of a dataset are handed over.
         """
+        dataset_ids = [dataset.dataset_id for dataset in datasets]
         with ledger_schema.transaction(self._connection, self.file) as db:
+            refuse_handed_over(db, plan, dataset_ids, by_files=by_files)
             if undoes is None:
-                _check_standing(db, plan, [dataset.dataset_id for dataset in datasets])
+                _check_standing(db, plan, dataset_ids)
             self._ids = take_up(db, plan, datasets, sha256, self._clock(), undoes)
         self._plan, self._undoes = plan, undoes
         self._announced.clear()
@@ -118,6 +127,11 @@ class Ledger:
     def lessons(self) -> Lessons:
         """What loads have learnt, of the open plan."""
         return Lessons(self._connection, self.file, self._plan, self._ids, self._clock)
+
+    @property
+    def handovers(self) -> Handovers:
+        """What of the open plan was handed over as files."""
+        return Handovers(self._connection, self.file, self._plan, self._ids, self._clock)
 
     def open_batches(self, dataset: str) -> list[OpenBatch]:
         """The batches that are not done, in sending order."""
@@ -278,6 +292,25 @@ class Ledger:
             self._set(dataset, batch, f"{change}, readbacks = readbacks + 1", ("unknown", "split"))
         return merged
 
+    def settle_import(self, dataset: str, found: Mapping[int, Verdicts]) -> int:
+        """Keeps what was read back of batches that were handed over; gives the masterids newly merged away."""
+        merged = 0
+        made = {batch: self._rows(dataset, batch, verdicts) for batch, verdicts in found.items()}
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            for batch, rows in made.items():
+                merged += self._add_rows(dataset, rows, continued_in(found[batch]))
+                change = (
+                    f"{_sums(rows)}, state = CASE WHEN {_done(rows)} THEN 'acked' ELSE state END"
+                )
+                moved = db.execute(
+                    f"UPDATE batches SET {change}, changed_at = ?"  # noqa: S608 - only literals of this module
+                    " WHERE dataset = ? AND batch = ? AND state = 'planned' AND handover IS NOT NULL",
+                    (self._clock(), self._ids[dataset], batch),
+                )
+                if moved.rowcount != 1:
+                    raise AssertionError(f"batch {batch} of {dataset} is not handed over")
+        return merged
+
     def settle_waiting(self, dataset: str, batch: int, waiting: Mapping[SentRecord, str]) -> None:
         """Some records of a batch that was never sent are not sent at all, each for the reason given."""
         number = self._ids[dataset]
@@ -350,7 +383,7 @@ class Ledger:
         with ledger_schema.transaction(self._connection, self.file) as db:
             db.execute(
                 "UPDATE batches SET state = 'deferred', changed_at = ?"
-                " WHERE dataset = ? AND state IN ('planned', 'unknown', 'split')",
+                " WHERE dataset = ? AND state IN ('planned', 'unknown', 'split') AND handover IS NULL",
                 (self._clock(), self._ids[dataset]),
             )
 
@@ -375,12 +408,13 @@ class Ledger:
     def _set(self, dataset: str, batch: int, change: str, allowed: tuple[str, ...]) -> None:
         marks = ", ".join("?" for _ in allowed)
         cursor = self._connection.execute(
-            f"UPDATE batches SET {change}, changed_at = ? WHERE dataset = ? AND batch = ? AND state IN ({marks})",  # noqa: S608 - only literals of this module
+            f"UPDATE batches SET {change}, changed_at = ? WHERE dataset = ? AND batch = ?"  # noqa: S608 - only literals of this module
+            f" AND state IN ({marks}) AND handover IS NULL",
             (self._clock(), self._ids[dataset], batch, *allowed),
         )
         if cursor.rowcount != 1:
             raise AssertionError(
-                f"batch {batch} of {dataset} is not in one of the states {', '.join(allowed)}"
+                f"batch {batch} of {dataset} is handed over, or in none of the states {', '.join(allowed)}"
             )
 
     def _add_failure(

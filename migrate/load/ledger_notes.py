@@ -220,6 +220,8 @@ class LedgerNotes:
 class PlanEvent:
     """What has come over a plan: `planned`, `loading`, `loaded`, `overtaken` (by `by_plan`), `undoing`, `undone`.
 
+    By files: `handed over`, `uploaded`, `settled`, `taken back`.
+
     `records`: how many it concerns. `scope`: of an undo, `whole` or `part`.
     """
 

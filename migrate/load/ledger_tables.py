@@ -274,5 +274,55 @@ CREATE INDEX records_by_masterid ON records (dataset, masterid) WHERE masterid I
 _TENTH = """
 ALTER TABLE foreign_edits ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
 """
-STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH, _TENTH)
+# Of `plan_events` the CHECK changes, so it is made anew; nothing refers to it.
+_ELEVENTH = """
+CREATE TABLE handovers (
+    id INTEGER PRIMARY KEY,
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    folder TEXT NOT NULL,
+    manifest_sha256 TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    handed_at REAL NOT NULL,
+    uploaded_to TEXT,
+    ended TEXT CHECK (ended IN ('settled', 'taken back')),
+    ended_at REAL,
+    missing INTEGER NOT NULL DEFAULT 0,
+    different INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE handover_files (
+    handover INTEGER NOT NULL REFERENCES handovers(id),
+    name TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    uploaded_at REAL,
+    PRIMARY KEY (handover, name)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE batches ADD COLUMN handover INTEGER REFERENCES handovers(id);
+
+CREATE TABLE new_plan_events (
+    id INTEGER PRIMARY KEY,
+    plan TEXT NOT NULL,
+    event TEXT NOT NULL CHECK (event IN ('planned', 'loading', 'loaded', 'overtaken', 'undoing', 'undone',
+                                         'handed over', 'uploaded', 'settled', 'taken back')),
+    dataset TEXT,
+    at REAL NOT NULL,
+    who TEXT NOT NULL,
+    command TEXT NOT NULL,
+    run INTEGER REFERENCES runs(id),
+    by_plan TEXT,
+    records INTEGER,
+    scope TEXT
+) STRICT;
+
+INSERT INTO new_plan_events SELECT * FROM plan_events;
+DROP TABLE plan_events;
+ALTER TABLE new_plan_events RENAME TO plan_events;
+CREATE INDEX plan_events_by_plan ON plan_events (plan);
+"""
+STEPS = (
+    _FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH, _TENTH, _ELEVENTH,
+)  # fmt: skip
 """What each version adds to the one before it."""

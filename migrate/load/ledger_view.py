@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from migrate.load import ledger_schema
+from migrate.load.handover import HandedFile, Handover, read_handed_files, read_handovers
 from migrate.load.ledger_facts import (
     Discard,
     PastEvent,
@@ -51,7 +52,9 @@ SELECT d.name,
        d.busy_s AS busy_s,
        coalesce(sum(b.readbacks), 0) AS readbacks,
        d.target AS target,
-       coalesce(sum(CASE WHEN d.target = 'webhook' AND b.doubts > 0 THEN b.written END), 0) AS repeated
+       coalesce(sum(CASE WHEN d.target = 'webhook' AND b.doubts > 0 THEN b.written END), 0) AS repeated,
+       coalesce(sum(CASE WHEN b.handover IS NOT NULL AND b.state <> 'acked'
+                         THEN b.rows - b.written - b.rejected - b.waiting END), 0) AS handed_over
 FROM plans p JOIN datasets d ON d.plan = p.id LEFT JOIN batches b ON b.dataset = d.id
 WHERE p.name = ?
 GROUP BY d.id ORDER BY d.place
@@ -136,6 +139,9 @@ class LedgerView:
                 left=left,
                 overtaken_by=read_overtaking(self._connection, plan, dataset_ids, began_at),
                 undone=read_undone(self._connection, plan),
+                handed_over=sum(
+                    one.left for one in read_handovers(self._connection, plan) if one.is_open
+                ),
             )
 
     def shipments(self) -> dict[tuple[str, str], int]:
@@ -162,6 +168,16 @@ class LedgerView:
         """The records that every plan leaves out, of one dataset or of all."""
         with ledger_schema.translated(self.file):
             return read_discards(self._connection, dataset)
+
+    def handovers(self, plan: str | None = None) -> list[Handover]:
+        """What was handed over as files, of one plan or of all, oldest first."""
+        with ledger_schema.translated(self.file):
+            return read_handovers(self._connection, plan)
+
+    def handed_files(self, handover: Handover) -> list[HandedFile]:
+        """The files of a handover by name."""
+        with ledger_schema.translated(self.file):
+            return read_handed_files(self._connection, handover.number)
 
     def undone_by(self) -> dict[str, str]:
         """The plans that take another one back, with the name of that one."""

@@ -72,7 +72,7 @@ class Options:
     """What may be asked of a load besides its plan. Units: `count_every` batches, `pace_every_s` seconds.
 
     `canary`: the records of each dataset that are written, read back and compared before the others.
-    `strict`: a value in a column that does not accept writes stops the load.
+    `strict`: a value in a column that does not accept writes stops the load. `only_canaries`: nothing goes but them.
     """
 
     force_unlock: bool = False
@@ -81,6 +81,7 @@ class Options:
     waits: Waits | None = None
     count_every: int = 100
     pace_every_s: float = 30.0
+    only_canaries: bool = False
 
 
 def load(
@@ -110,12 +111,13 @@ def load(
                 _Run(client, ledger, plan, gates, progress, stop, workspace, options).execute()
             except (RemoteError, GateError, Interrupted):
                 with contextlib.suppress(OSError, WorkspaceError, pl.exceptions.PolarsError):
-                    _write_exports(workspace, plan)
+                    write_exports(workspace, plan)
                 raise
-        return _write_exports(workspace, plan)
+        return write_exports(workspace, plan)
 
 
-def _write_exports(workspace: Workspace, plan: PlanToLoad) -> LoadResult:
+def write_exports(workspace: Workspace, plan: PlanToLoad) -> LoadResult:
+    """Writes the crosswalk and the list of altered values of what is done, and gives the sums."""
     with LedgerView(workspace.ledger) as view:
         write_crosswalks(view, workspace, plan)
         write_altered(view, workspace, plan)
@@ -169,7 +171,7 @@ class _Run:
             name: dataset for name, dataset in self._datasets.items() if dataset.webhook is None
         }
         self._in_flight: dict[Future[Came], BatchRequest] = {}
-        self._canary = options.canary
+        self._canary, self._only_canaries = options.canary, options.only_canaries
         records = self._records = {
             dataset.name: PlannedRecords(dataset) for dataset in plan.datasets
         }
@@ -254,7 +256,14 @@ class _Run:
     def _is_halting(self) -> bool:
         return self._stop.is_set() or self._outcomes.reason is not None
 
+    def _leave_rest(self) -> None:
+        """Takes away what is behind the canaries, where only they are asked for."""
+        for queue in self._queues if self._only_canaries else ():
+            if queue.canary is None:
+                queue.backlog.clear()
+
     def _dispatch(self) -> None:
+        self._leave_rest()
         while len(self._in_flight) < self._client.settings.concurrency and not self._is_halting():
             request = None if self._pause.is_on() else next_request(self._queues, time.monotonic())
             if request is None:

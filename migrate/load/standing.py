@@ -1,4 +1,4 @@
-"""How a plan stands: planned, loading, loaded, overtaken or undone, and what that allows. Pure.
+"""How a plan stands: planned, loading, handed over, loaded, overtaken or undone, and what that allows. Pure.
 
 What was sent decides, not what was written down about it: a plan is overtaken when a request of another plan went to
 one of its datasets after its own reading of the target, and undone as soon as one request of its undo has left. The
@@ -15,7 +15,7 @@ from typing import Literal
 from migrate.errors import Stale
 from migrate.sentence import Sentence
 
-State = Literal["planned", "loading", "loaded", "overtaken", "undone"]
+State = Literal["planned", "loading", "handed over", "loaded", "overtaken", "undone"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ class Undone:
 class PlanFacts:
     """What the ledger has of a plan. `is_begun`: it was opened for a load; `sent`: requests that were announced.
 
-    `left`: records still to be sent, of datasets whose load was never begun too.
+    `left`: records still to be sent, of datasets whose load was never begun too; `handed_over` of them are in files
+    that may be imported.
     """
 
     is_begun: bool = False
@@ -117,6 +118,7 @@ class PlanFacts:
     left: int = 0
     overtaken_by: Sequence[Overtaking] = ()
     undone: Undone | None = None
+    handed_over: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,9 @@ def judge_standing(facts: PlanFacts) -> Standing:
     # A load that a gate stopped before its first request has changed nothing.
     if not facts.is_begun or (facts.left and not facts.sent):
         return Standing("planned")
+    if facts.handed_over:
+        told = f"{facts.handed_over:,} rows are handed over as files, and nobody has seen them in the target yet"
+        return Standing("handed over", told)
     return Standing("loading" if facts.left else "loaded")
 
 

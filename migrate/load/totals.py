@@ -16,7 +16,8 @@ class Totals:
     time with a request in flight, or waiting for a busy dataset; `busy_s`: the waiting alone. `readbacks`: times that
     an unclear answer was settled by reading. `target`: `webhook` for a feed, of which `written` records were handed
     over and nothing can be read back; `repeated` of them may have arrived twice, since an answer to them was lost.
-    `waiting`: records that were not sent, since the target has refused one that they refer to.
+    `waiting`: records that were not sent, since the target has refused one that they refer to. `handed_over`: those of
+    `open` that are in files, and that nobody has seen in the target yet.
     """
 
     planned: int = 0
@@ -44,6 +45,7 @@ class Totals:
     target: str = "dataset"
     repeated: int = 0
     waiting: int = 0
+    handed_over: int = 0
     protected_columns: Mapping[str, int] = field(default_factory=dict)
     altered_columns: Mapping[str, int] = field(default_factory=dict)
 

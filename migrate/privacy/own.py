@@ -40,10 +40,11 @@ _OWN = re.compile(
             rf"snapshots/{_NAME}/({_RESOURCE})/(.*/)?([^/]+\.(parquet|page|page\.damaged|jsonl|ndjson)|\.part-[^/]*\.tmp)",
             rf"snapshots/{_NAME}/unread/({_RESOURCE})-\d+\.bin",
             rf"plans/{_NAME}/[^/]+/[^/]+\.parquet",
-            rf"exports/{_KNOWN.format('a')}/(crosswalk|altered|differences)-[^/]+\.parquet",
+            rf"exports/{_KNOWN.format('a')}/(crosswalk|altered|differences|not-imported)-[^/]+\.parquet",
             rf"exports/{_KNOWN.format('b')}/rejects-(permanent|transient)\.(csv|ndjson)",
             rf"exports/{_KNOWN.format('c')}/undo-({_UNDO_LISTS})-[^/]+\.csv",
             rf"exports/{_NAME}/\.[^/]+\.parts/[^/]+\.parquet",
+            rf"exports/{_NAME}/files/[^/]+_\d{{8}}[^/]*\.(csv|json|partial)",
             rf"reports/{_KNOWN.format('d')}-(run|cutover|reconcile)\.(html|json)",
             rf"reports/{_KNOWN.format('e')}-evidence\.zip",
             rf"reports/\.{_NAME}-read-back/.+\.(parquet|json)",
@@ -56,7 +57,7 @@ _OWN = re.compile(
     )
 )
 _KEPT = re.compile(
-    r"(.*/)?(manifest\.json|begun\.json|plan\.json|result\.json|[^/]*\.(lock|holder))"
+    r"(.*/)?(manifest\.json|handover\.json|begun\.json|plan\.json|result\.json|[^/]*\.(lock|holder))"
     r"|reports/[^/]+(-run\.json|-cutover\.json|-reconcile\.json|-evidence\.zip)"
     r"|plans/[^/]+/mappings/.*"
     r"|(ledger\.|budget\.|purged\.json|written\.jsonl|PAUSE)[^/]*"

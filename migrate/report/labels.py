@@ -65,7 +65,7 @@ COMPARED = {
 
 ROW_KINDS = (("change", "changes"), ("reject", "rejected"), ("merge", "merges"), ("loss", "losses"))
 
-STATES = ("planned", "loading", "loaded", "overtaken", "undone")
+STATES = ("planned", "loading", "handed over", "loaded", "overtaken", "undone")
 VERDICTS = (
     "match",
     "mismatch",

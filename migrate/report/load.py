@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _KEYS = (
     "planned", "sent", "written", "created", "updated", "merged", "rejected", "deferred", "protected", "altered",
     "waiting", "requests", "throttled_429", "busy_423", "seconds", "unknown", "busy_s", "readbacks",
-    "protected_columns", "altered_columns", "target", "repeated",
+    "protected_columns", "altered_columns", "target", "repeated", "handed_over",
 )  # fmt: skip
 _WORST = 5
 _SHOWN = (

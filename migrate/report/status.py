@@ -117,7 +117,8 @@ def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
     begun: list[list[str | int | None]] = []
     for name, b in plan.books.items():
         left, to_send = b.left, b.planned - plan.unchanged.get(name, 0)
-        state = _over(plan) or ("loading" if left else "loaded")
+        on_its_way = "handed over" if b.handed_over else "loading"
+        state = _over(plan) or (on_its_way if left else "loaded")
         begun.append([plan.name, state, plan.snapshot, name, to_send, b.written, b.rejected, left])
     return begun + [
         [plan.name, "not loaded", plan.snapshot, name, rows, 0, 0, rows]

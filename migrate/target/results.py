@@ -361,7 +361,11 @@ def _all_ids(raw: msgspec.Raw | None) -> list[str]:
     listed = _parsed(raw, list[str])
     if listed is not None:
         return listed
-    text = _parsed(raw, str) or ""
+    return read_all_ids(_parsed(raw, str) or "")
+
+
+def read_all_ids(text: str) -> list[str]:
+    """The ids in the text of a list, as a database or a CSV export spells it: `{a,b}` or `["a","b"]`."""
     return re.findall(r"[0-9A-Za-z_-]+", text)
 
 

@@ -27,9 +27,14 @@ SELECT coalesce(sum(state = 'written' AND change = 'create'), 0) AS created,
 FROM records WHERE dataset = ?
 """
 _BATCHES = """
-SELECT b.state, sum(b.rows - (SELECT count(*) FROM records r WHERE r.dataset = b.dataset AND r.batch = b.batch))
-FROM batches b WHERE b.dataset = ? AND b.state != 'acked' GROUP BY b.state
+SELECT CASE WHEN b.handover IS NULL THEN b.state ELSE 'handed over' END AS stands,
+       sum(b.rows - (SELECT count(*) FROM records r WHERE r.dataset = b.dataset AND r.batch = b.batch))
+FROM batches b WHERE b.dataset = ? AND b.state != 'acked' GROUP BY stands
 """
+_OLD_BATCHES = _BATCHES.replace(
+    "CASE WHEN b.handover IS NULL THEN b.state ELSE 'handed over' END", "b.state"
+)
+"""Of a ledger of an earlier version, which knows no files."""
 _MERGES = "SELECT count(*) FROM merges WHERE dataset = ? AND renamed = 0"
 
 
@@ -58,9 +63,12 @@ def _books(
 ) -> DatasetBooks:
     number, name, dataset_id, count_before = row
     created, updated, written, rejected = connection.execute(_RECORDS, (number,)).fetchone()
-    left = dict(connection.execute(_BATCHES, (number,)).fetchall())
+    columns = {column[1] for column in connection.execute("PRAGMA table_info(batches)")}
+    query = _BATCHES if "handover" in columns else _OLD_BATCHES
+    left = dict(connection.execute(query, (number,)).fetchall())
     merged = connection.execute(_MERGES, (number,)).fetchone()[0]
     deferred = left.pop("deferred", 0)
+    handed_over = left.pop("handed over", 0)
     unsettled = left.pop("sending", 0) + left.pop("unknown", 0)
     return DatasetBooks(
         dataset=name,
@@ -76,6 +84,7 @@ def _books(
         unknown=unsettled,
         unsent=sum(left.values()),
         by_source=planned["by_source"],
+        handed_over=handed_over,
     )
 
 

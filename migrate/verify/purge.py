@@ -36,6 +36,7 @@ _EMPTIED = {
     "reject_marks": (("note", "''"),),
     # what was typed may name somebody: --subject, --reason, a path
     "runs": (("command_line", "command"),),
+    "handovers": (("folder", "''"), ("uploaded_to", "NULL")),
 }
 """What a purge of everything puts in the place of what may be personal, in tables beside the records."""
 _MASTERIDS = """
