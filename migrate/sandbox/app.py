@@ -61,7 +61,7 @@ class SandboxApp:
         self._control_token = control_token
         self._services: dict[str, Callable[[Call], Reply]] = {
             "datatrics": control.datatrics.handle,
-            "octolis": control.octolis.handle,
+            "octolis": control.answer_octolis,
             "sandbox": control.handle,
         }
 

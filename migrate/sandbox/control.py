@@ -18,6 +18,7 @@ from migrate.sandbox.datatrics_routes import DatatricsService
 from migrate.sandbox.datatrics_shapes import TABLES, Resource
 from migrate.sandbox.exchange import Call, Reply, ReplyError, json_reply
 from migrate.sandbox.faults import FaultBook, parse_fault
+from migrate.sandbox.imports import Importer
 from migrate.sandbox.octolis_routes import OctolisService
 from migrate.sandbox.openapi import document
 from migrate.sandbox.raw_json import BrokenJson, literal_text, read_members, slice_array
@@ -36,10 +37,19 @@ class Control:
     faults: FaultBook
     journal: Journal
     clear: Callable[[], None]
+    importer: Importer | None = None
     _planted: int = field(default=0, init=False)
+
+    def answer_octolis(self, call: Call) -> Reply:
+        """What the Data API answers, once the files that came meanwhile are imported."""
+        if self.importer is not None:
+            self.importer.look()
+        return self.octolis.handle(call)
 
     def handle(self, call: Call) -> Reply:
         """The answer to a request whose path begins after `/_sandbox`, or to `/openapi.json`."""
+        if self.importer is not None:
+            self.importer.look()
         try:
             return self._route(call)
         except (BrokenJson, UsageError, ValueError) as error:
@@ -57,6 +67,8 @@ class Control:
                 return json_reply(
                     {"requests": self.journal.since(int(call.query.get("since", "0")))}
                 )
+            case "GET", "imports" if self.importer is not None:
+                return json_reply({"imported": self.importer.listing()})
             case "GET", "webhooks":
                 return json_reply({"received": self.octolis.webhooks.listing()})
         return self._post(call) or json_reply({"error": "no such endpoint"}, 404)

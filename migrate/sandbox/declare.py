@@ -45,6 +45,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "update_mandatory": ("not_null", "required"),
     # A help page says that keys are compared as given.
     "keys": ("exact", "folded"),
+    # Of a file that is imported nobody says what an empty cell does to a record that is there.
+    "empty_cell": ("kept", "erased"),
 }
 
 
@@ -57,6 +59,7 @@ class Readings:
     merged_id: str = "kept"
     update_mandatory: str = "not_null"
     keys: str = "exact"
+    empty_cell: str = "kept"
 
 
 DEFAULT = Readings()

@@ -8,6 +8,10 @@ answered wrongly), `body` (`json`, `html` or `empty`, for a status).
 Values: `429=` seconds, `date`, `garbage` or `none` for Retry-After; `slow=` and `drip=` seconds; `redirect=` a URL;
 `cap-limit=`, `wrong-total=`, `empty-page=` and `short-results=` a number; `partial=` each how manyth record fails, with
 a status after a slash (`partial=3/423`); `altered=` a column.
+
+Of the side `sftp`, `path` is the file's name: `disconnect=` and `full=` the bytes after which an upload breaks off or
+finds the disk full; `import-lag=` seconds; `import-partial=` each how manyth row is refused; `import-encoding=` what
+the import takes the file for.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from types import MappingProxyType
 from migrate.errors import UsageError
 from migrate.sandbox.exchange import Reply, json_reply
 
-SIDES = ("datatrics", "octolis")
+SIDES = ("datatrics", "octolis", "sftp")
 STATUSES = ("400", "401", "403", "404", "410", "424", "500", "502", "503", "504")
 ANSWERS = (
     *STATUSES,
@@ -48,7 +52,13 @@ PAGING = (
     "empty-page",
 )
 BATCH = ("423", "partial", "short-results", "shuffle-results", "null-results", "altered")
-KINDS = {"datatrics": (*ANSWERS, *WIRE, *PAGING), "octolis": (*ANSWERS, *WIRE, *BATCH)}
+UPLOAD = ("disconnect", "full", "denied")
+IMPORT = ("import-lag", "import-partial", "import-refused", "import-encoding")
+KINDS = {
+    "datatrics": (*ANSWERS, *WIRE, *PAGING),
+    "octolis": (*ANSWERS, *WIRE, *BATCH),
+    "sftp": (*UPLOAD, *IMPORT),
+}
 LIES = frozenset((*PAGING, *BATCH))
 VALUES = {
     kind: re.compile(pattern)
@@ -60,6 +70,11 @@ VALUES = {
         ("partial", r"([1-9]\d*)?(/\d{3})?"),
         ("slow", r"(\d+(\.\d+)?)?"),
         ("drip", r"(\d+(\.\d+)?)?"),
+        ("disconnect", r"\d*"),
+        ("full", r"\d*"),
+        ("import-lag", r"\d+(\.\d+)?"),
+        ("import-partial", r"[1-9]\d*"),
+        ("import-encoding", r"latin-1|cp1252|utf-16"),
     )
 }
 KEYS = ("every", "at", "p", "path", "method", "times", "applied", "body")
@@ -128,10 +143,17 @@ def _build(side: str, kind: str, value: str, keys: Mapping[str, str]) -> Fault:
         at=tuple(_positive(one) for one in keys["at"].split("+")) if "at" in keys else (),
         probability=float(keys["p"]) if "p" in keys else None,
         path=keys.get("path", "*"),
-        method=keys.get("method", "*").upper(),
+        method=keys.get("method", _usual_method(side, kind)).upper(),
         times=_positive(keys["times"]) if "times" in keys else None,
         params=MappingProxyType({name: keys[name] for name in ("applied", "body") if name in keys}),
     )
+
+
+def _usual_method(side: str, kind: str) -> str:
+    """What a fault hits where nothing is said of it: of an upload and its import, one or the other."""
+    if side != "sftp":
+        return "*"
+    return "IMPORT" if kind in IMPORT else "WRITE"
 
 
 def _positive(text: str) -> int:

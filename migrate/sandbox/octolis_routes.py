@@ -192,7 +192,7 @@ class OctolisService:
         )
         if isinstance(outcome, Refused):
             return json_reply(outcome.error, outcome.error["status"])
-        self._save(dataset, [outcome])
+        self.save(dataset, [outcome])
         return Reply(200, b"{" + _written(outcome, dataset.spec.readings) + b"}")
 
     def _batch(self, call: Call, dataset: Dataset) -> Reply:
@@ -207,7 +207,7 @@ class OctolisService:
         outcomes: list[Written | Refused] = []
         for position, record in enumerate(records):
             outcomes.append(refuse_some(call.lies, position) or write(dataset, record, now_ms))
-        self._save(dataset, [outcome for outcome in outcomes if isinstance(outcome, Written)])
+        self.save(dataset, [outcome for outcome in outcomes if isinstance(outcome, Written)])
         results = spoil_results(
             call.lies, [_result(outcome, dataset.spec.readings) for outcome in outcomes]
         )
@@ -215,7 +215,8 @@ class OctolisService:
             return Reply(200, b'{"results":null}')
         return Reply(200, b'{"results":[' + b",".join(results) + b"]}")
 
-    def _save(self, dataset: Dataset, written: list[Written]) -> None:
+    def save(self, dataset: Dataset, written: list[Written]) -> None:
+        """Keeps what was written."""
         self._outside.save([RowChange(dataset.spec.id, one.row, one.removed) for one in written])
 
 

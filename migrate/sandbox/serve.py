@@ -23,6 +23,7 @@ from migrate.sandbox.control import Control, Journal
 from migrate.sandbox.datatrics_routes import DatatricsService
 from migrate.sandbox.declare import Account, Readings, declare, with_copies
 from migrate.sandbox.faults import Fault, FaultBook
+from migrate.sandbox.imports import Importer
 from migrate.sandbox.limits import Limiter, Limits
 from migrate.sandbox.octolis import Dataset
 from migrate.sandbox.octolis_routes import OctolisService, Outside, Webhooks
@@ -40,7 +41,8 @@ class SandboxSettings:
     `readings`: of what the documents leave open; None for those of the datasets file. `preparation_s` is how long reads
     lag behind writes. `control_token` opens the control paths; None leaves them open
     to whoever reaches the port, for a sandbox that lives within a test. The command line always makes one.
-    `copies`: further datasets by id, each like the declared one that is named.
+    `copies`: further datasets by id, each like the declared one that is named. `drop`: a folder whose files are
+    imported into the datasets.
     """
 
     host: str = "127.0.0.1"
@@ -59,6 +61,7 @@ class SandboxSettings:
     readings: Readings | None = None
     seed: int = 0
     copies: Mapping[str, str] = field(default_factory=dict)
+    drop: Path | None = None
 
 
 class Sandbox:
@@ -154,9 +157,12 @@ def build_app(settings: SandboxSettings, account: Account, store: Store) -> Sand
     for dataset in datasets:
         dataset.restore(store.rows(dataset.spec.id))
     webhooks.received.extend(store.webhooks())
-    control = Control(
-        datatrics, octolis, FaultBook(settings.faults, settings.seed), Journal(), clear
-    )
+    faults = FaultBook(settings.faults, settings.seed)
+    importer = None
+    if settings.drop is not None:
+        settings.drop.mkdir(parents=True, exist_ok=True, mode=0o700)
+        importer = Importer(settings.drop, octolis, faults, time.time)
+    control = Control(datatrics, octolis, faults, Journal(), clear, importer)
     clocks = Clocks(time.time, time.monotonic)
     return SandboxApp(control, clocks, settings.latency_s, settings.control_token)
 

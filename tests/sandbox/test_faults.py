@@ -250,7 +250,10 @@ def test_probability_depends_on_the_seed_only() -> None:
 
 def test_every_kind_can_be_written() -> None:
     """Each kind that an error message lists is understood."""
-    values = {"cap-limit": "=5", "wrong-total": "=+1", "empty-page": "=2"}
+    values = {
+        "cap-limit": "=5", "wrong-total": "=+1", "empty-page": "=2", "import-lag": "=1.5", "import-partial": "=3",
+        "import-encoding": "=latin-1",
+    }  # fmt: skip
     for side, kinds in KINDS.items():
         for kind in kinds:
             assert parse_fault(f"{side}:{kind}{values.get(kind, '')}@every=2").kind == kind
