@@ -143,6 +143,24 @@ class DatasetTotals(_Section):
     event: str | None = None
 
 
+class Files(_Section):
+    """How rows are handed over as files. Units: rows and bytes a file.
+
+    `empty`: what the account's import makes of an empty cell of a record that is there. `host_key`: the fingerprint of
+    the SFTP server's key, as `ssh-keygen -l` prints it; without it, the server has to stand in `known_hosts`.
+    `key_file`: the private key that logs in; without it, the agent's.
+    """
+
+    format: Literal["csv", "json"] = "csv"
+    separator: Literal[";", ",", "\t", "|"] = ";"
+    file_rows: int = Field(1_000_000, ge=1)
+    file_bytes: int = Field(250_000_000, ge=100_000)
+    empty: Literal["kept", "erased"] | None = None
+    host_key: str | None = Field(None, pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?$")
+    known_hosts: Path | None = None
+    key_file: Path | None = None
+
+
 class Octolis(_Section):
     """How the target is written and read. Units: seconds, bytes, requests in flight.
 
@@ -164,6 +182,7 @@ class Octolis(_Section):
     totals: dict[str, DatasetTotals] = {}
     settle_minutes: float = Field(15, ge=0, le=24 * 60)
     quiet_hours: QuietHours = ()
+    files: Files = Files()
 
     def totals_of(self, dataset: str) -> dict[str, str]:
         """The columns that say what a row is worth, where they have no usual name."""

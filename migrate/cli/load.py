@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
+from migrate.cli.file_door import FileDoor, file_options, go_by_files
 from migrate.errors import GateError, Interrupted, MigrateError, RemoteError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="Wait for this hour, such as 22:00, before anything is sent.",
 )
+@file_options
 @target_option
 @pass_app
 def load(  # noqa: PLR0913, PLR0917  # one parameter an option
@@ -61,6 +63,7 @@ def load(  # noqa: PLR0913, PLR0917  # one parameter an option
     strict: bool,
     until: str | None,
     not_before: str | None,
+    door: FileDoor,
 ) -> None:
     """Execute exactly a plan: batch upserts inside the documented points budget.
 
@@ -69,12 +72,21 @@ def load(  # noqa: PLR0913, PLR0917  # one parameter an option
 
     A load that its hours have ended (--until, or quiet_hours in migrate.toml) ends with exit code 130, as after Ctrl-C.
     The same command goes on; where nothing may be sent yet, it waits.
+
+    With --files the rows become files for the account's own import, a canary by the API first; --settle reads the
+    target back once they are imported, and only then do they count as written.
     """
     from migrate.app.pipeline import run_load
     from migrate.plan.open_plan import choose_plan
 
     with app.context() as context, pausable(context.workspace):
         name = choose_plan(context.workspace, name, target)
+        if door.is_asked:
+            outcome = go_by_files(
+                context, door, datasets, name, canary=canary, confirm_merges=confirm_merges
+            )
+            send_outcome(context, outcome)
+            app.finish(outcome)
         hours = _hours_of(context, not_before, until)
         given = (("--not-before", not_before), ("--until", until))
         again = "".join(f" {option} {text}" for option, text in given if text)

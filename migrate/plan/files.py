@@ -79,7 +79,7 @@ def write_frames(
 
     **Guarantees**: the same rows give the same bytes, wherever one frame ends and the next begins.
     """
-    groups = _in_groups(frames, ROWS_A_GROUP)
+    groups = in_groups(frames, ROWS_A_GROUP)
     first, second = next(groups, None), next(groups, None)
     if first is None or second is None:
         return write_parquet(
@@ -107,7 +107,7 @@ def write_frames(
     return _entry(path, folder, rows)
 
 
-def _in_groups(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+def in_groups(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
     """The same rows in frames of `rows` each, the last one shorter."""
     left: pl.DataFrame | None = None
     for frame in frames:

@@ -1,0 +1,151 @@
+"""The options of `migrate load` that go through files instead of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from migrate.cli.app import CommandOutcome
+from migrate.cli.user_path import UserPath
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+
+
+@dataclass(frozen=True)
+class FileDoor:
+    """What of it is asked; nothing by default, and then a load goes by the API."""
+
+    folder: Path | None = None
+    form: str | None = None
+    settle: bool = False
+    import_over: bool = False
+    take_back: bool = False
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the load is not by the API."""
+        return bool(self.folder or self.settle or self.take_back)
+
+    def check(self) -> None:
+        """Raises click.UsageError for options that say nothing together."""
+        if sum((self.folder is not None, self.settle, self.take_back)) > 1:
+            raise click.UsageError("--files, --settle and --take-back: one of them at a time.")
+        if self.import_over and not self.settle:
+            raise click.UsageError("--import-over is said with --settle.")
+        if self.form and not self.folder:
+            raise click.UsageError("--format is of --files.")
+
+
+def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options; the command's function gets one `FileDoor` in their place, as `door`."""
+    options = (
+        click.option(
+            "--files",
+            "folder",
+            type=UserPath(file_okay=False, path_type=Path),
+            help="Write the rows as files into an empty folder, for the account's own import.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["csv", "json"]),
+            help="What files: [octolis.files] format, or csv.",
+        ),
+        click.option(
+            "--settle",
+            is_flag=True,
+            help="After the import: read the target back; what is there as sent is written.",
+        ),
+        click.option(
+            "--import-over",
+            is_flag=True,
+            help="With --settle: no file is imported any more, so the rest may go by the API.",
+        ),
+        click.option(
+            "--take-back",
+            is_flag=True,
+            help="The files are never going to be imported: remove them, and load by the API.",
+        ),
+    )
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        names = ("folder", "form", "settle", "import_over", "take_back")
+        door = FileDoor(**{name: kwargs.pop(name) for name in names})
+        door.check()
+        return function(*args, door=door, **kwargs)
+
+    call.__name__, call.__doc__ = function.__name__, function.__doc__
+    # click keeps the options that stand below on the function itself
+    call.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(options):
+        option(call)
+    return call
+
+
+def go_by_files(
+    context: Context,
+    door: FileDoor,
+    datasets: tuple[str, ...],
+    name: str,
+    *,
+    canary: int | None,
+    confirm_merges: int | None,
+) -> CommandOutcome:
+    """What the command is for, where it is asked to go by files."""
+    if door.settle:
+        return _settle(context, door, datasets, name)
+    if door.take_back:
+        return _take_back(context, datasets, name)
+    from migrate.app.file_door import HandOver, run_hand_over
+    from migrate.report.file_door import render_handed_over, summarise_handed_over
+
+    form: Any = door.form
+    asked = HandOver(door.folder, form, canary, confirm_merges)
+    done = run_hand_over(context, datasets, name, asked)
+    return CommandOutcome(
+        command="load",
+        text=render_handed_over(done),
+        data=summarise_handed_over(done),
+        status="handed over",
+        next=f"migrate load --settle --plan {done.plan}",
+    )
+
+
+def _settle(
+    context: Context, door: FileDoor, datasets: tuple[str, ...], name: str
+) -> CommandOutcome:
+    from migrate.app.settle_files import run_settle
+    from migrate.report.file_door import render_settled, summarise_settled
+
+    done = run_settle(context, datasets, name, import_over=door.import_over)
+    again = f"migrate load --settle --plan {done.plan}"
+    following = f"migrate reconcile --deep --plan {done.plan}"
+    if done.left:
+        following = f"migrate load --plan {done.plan}" if done.released else again
+    return CommandOutcome(
+        command="load",
+        text=render_settled(done),
+        data=summarise_settled(done),
+        exit_code=3 if done.left else 0,
+        status="settled in part" if done.left else "settled",
+        next=following,
+    )
+
+
+def _take_back(context: Context, datasets: tuple[str, ...], name: str) -> CommandOutcome:
+    from migrate.app.settle_files import run_take_back
+    from migrate.report.file_door import render_taken_back
+
+    freed = run_take_back(context, datasets, name)
+    return CommandOutcome(
+        command="load",
+        text=render_taken_back(name, freed),
+        data={"plan": name, "freed": dict(freed)},
+        status="taken back",
+        next=f"migrate load --plan {name}",
+    )

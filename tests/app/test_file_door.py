@@ -1,0 +1,167 @@
+"""The file door from plan to proof, against a sandbox that imports what lies in a folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+
+from migrate.app.context import Context
+from migrate.app.file_door import HandOver, run_hand_over
+from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.reconcile import run_reconcile
+from migrate.app.settle_files import run_settle, run_take_back
+from migrate.app.standing import read_standing
+from migrate.app.undo import run_undo
+from migrate.config import load_project
+from migrate.errors import Stale, UsageError
+from migrate.plan.open_plan import open_plan
+from tests.harness import SOURCE_KEY, TARGET_KEY, Project
+from tests.verify.conftest import make_job
+
+KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
+DATASETS = ("contacts", "orders")
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    """The folder that the account imports from."""
+    return tmp_path / "drop"
+
+
+@pytest.fixture
+def project(make_project: Callable[..., Project], drop: Path) -> Project:
+    """A project of the demo's data beside a sandbox that imports."""
+    made = make_project(drop=drop)
+    made.write(octolis="limit_speed = 100\n[octolis.files]\nfile_rows = 700")
+    return made
+
+
+@pytest.fixture
+def job(project: Project) -> Context:
+    """The project with a snapshot and the plan `big`."""
+    context = make_job(load_project(project.folder / "migrate.toml", KEYS))
+    run_extract(context)
+    run_plan(context, DATASETS, name="big")
+    return context
+
+
+def bring(folder: Path, drop: Path) -> None:
+    """What whoever carries the files does."""
+    for file in sorted(folder.glob("*.csv")):
+        shutil.copy(file, drop / file.name)
+
+
+def imported(project: Project) -> list[dict[str, Any]]:
+    """What the sandbox says of its imports."""
+    assert project.sandbox is not None
+    found: list[dict[str, Any]] = httpx.get(f"{project.sandbox.url}/_sandbox/imports").json()[
+        "imported"
+    ]
+    return found
+
+
+def state(job: Context) -> str:
+    """How the plan stands."""
+    return read_standing(job.workspace, open_plan(job.workspace, "big")).state
+
+
+def test_rows_go_by_files_and_are_proven(
+    job: Context, project: Project, drop: Path, tmp_path: Path
+) -> None:
+    """A canary by the API, the rest as files; written only once read back; no row by both doors; proven by value."""
+    folder = tmp_path / "files"
+    done = run_hand_over(job, (), "big", HandOver(folder))
+    assert {path.name for path in folder.iterdir()} == {
+        "handover.json",
+        *(file.name for file in done.manifest.files),
+    }
+    rows = {name: sum(f.rows for f in done.manifest.of(name)) for name in DATASETS}
+    planned = open_plan(job.workspace, "big").document.datasets
+    assert rows == done.rows == {name: planned[name].create - 1 for name in DATASETS}
+    assert len(done.manifest.of("contacts")) == 2, "1,199 rows in files of at most 700"
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.glob("*.csv"))
+    assert state(job) == "handed over"
+    with pytest.raises(Stale, match="handed over"):
+        run_load(job, name="big")
+    run_plan(job, DATASETS, name="other")
+    with pytest.raises(Stale, match="handed over"):
+        run_load(job, name="other")
+    with pytest.raises(Stale, match="handed over"):
+        run_undo(job, "big", wait_s=0)
+    assert run_reconcile(job, "big").verdict == "unfinished"
+
+    assert run_hand_over(job, (), "big", HandOver(folder)).manifest == done.manifest
+    bring(folder, drop)
+    early = run_settle(job, (), "big")
+    assert early.left == 0
+    assert [one["refused"] for one in imported(project)] == [0] * len(done.manifest.files)
+    assert {name: d.written for name, d in early.datasets.items()} == rows
+    assert early.result.datasets["contacts"].created == planned["contacts"].create
+    assert state(job) == "loaded"
+    proof = run_reconcile(job, "big", deep=True, wait_s=0)
+    assert proof.verdict == "match"
+    walk = pl.read_parquet(job.workspace.exports / "big" / "crosswalk-contacts.parquet")
+    assert walk.get_column("masterid").null_count() == 0
+    assert walk.get_column("key").n_unique() == planned["contacts"].create
+
+
+def test_what_the_import_did_not_take_goes_by_the_api(
+    job: Context, project: Project, drop: Path, tmp_path: Path
+) -> None:
+    """Refused rows stay handed over until the import is over by somebody's word; then the load sends just these."""
+    project.set_faults(("sftp:import-partial=4@path=contacts*",))
+    folder = tmp_path / "files"
+    done = run_hand_over(job, ["contacts"], "big", HandOver(folder))
+    bring(folder, drop)
+    first = run_settle(job, (), "big")
+    missing = sum(file.rows // 4 for file in done.manifest.files)
+    entry = first.datasets["contacts"]
+    assert (entry.missing, entry.different, entry.written) == (
+        missing,
+        0,
+        done.rows["contacts"] - missing,
+    )
+    assert entry.file is not None
+    assert pl.read_parquet(entry.file).get_column("reason").to_list() == ["missing"] * missing
+    with pytest.raises(Stale, match="handed over"):
+        run_load(job, ["contacts"], name="big")
+    assert run_settle(job, (), "big", import_over=True).datasets["contacts"].missing == missing
+    before = run_load(job, ["contacts"], name="big").datasets["contacts"]
+    assert before.written == before.planned
+    with pytest.raises(UsageError, match="nothing"):
+        run_settle(job, (), "big")
+    assert (
+        run_reconcile(job, "big", deep=True, wait_s=0).datasets["contacts"].deep.verdict == "match"
+    )
+
+
+def test_a_wrong_encoding_is_found_and_put_right(
+    job: Context, project: Project, drop: Path, tmp_path: Path
+) -> None:
+    """Rows that are there with other letters do not count as written; the load puts them right."""
+    project.set_faults(("sftp:import-encoding=latin-1",))
+    folder = tmp_path / "files"
+    run_hand_over(job, ["contacts"], "big", HandOver(folder))
+    bring(folder, drop)
+    entry = run_settle(job, (), "big", import_over=True).datasets["contacts"]
+    assert entry.different > 0
+    assert entry.missing == 0
+    run_load(job, ["contacts"], name="big")
+    assert (
+        run_reconcile(job, "big", deep=True, wait_s=0).datasets["contacts"].deep.verdict == "match"
+    )
+
+
+def test_a_handover_is_taken_back(job: Context, tmp_path: Path) -> None:
+    """Its files go, its rows are sent by the API."""
+    folder = tmp_path / "files"
+    done = run_hand_over(job, ["contacts"], "big", HandOver(folder))
+    assert run_take_back(job, (), "big") == done.rows
+    assert not list(folder.glob("*.csv"))
+    assert run_load(job, ["contacts"], name="big").datasets["contacts"].open == 0
