@@ -32,7 +32,6 @@ that is of no consequence; a webhook takes what is sent again as something new.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -42,23 +41,19 @@ from pathlib import Path
 
 from migrate.load import ledger_schema
 from migrate.load.handover import Handovers, refuse_handed_over
-from migrate.load.ledger_facts import read_overtaking, read_undone
 from migrate.load.ledger_notes import add_event, this_process
-from migrate.load.ledger_opening import PlannedDataset, first_sending, take_up
+from migrate.load.ledger_opening import PlannedDataset, check_standing, first_sending, take_up
+from migrate.load.ledger_records import add_records, make_records
 from migrate.load.ledger_rows import (
     RecordRow,
     Verdicts,
     continued_in,
     counts_of,
-    gone_of,
     losses_of,
-    once_created,
-    row_of,
     waiting_row,
 )
 from migrate.load.ledger_view import read_totals
 from migrate.load.lessons import Lessons
-from migrate.load.standing import PlanFacts, judge_standing, refuse_load
 from migrate.load.totals import CountMark, Totals
 from migrate.target.answer import Answer
 from migrate.target.results import SentRecord
@@ -118,7 +113,7 @@ class Ledger:
         with ledger_schema.transaction(self._connection, self.file) as db:
             refuse_handed_over(db, plan, dataset_ids, by_files=by_files)
             if undoes is None:
-                _check_standing(db, plan, dataset_ids)
+                check_standing(db, plan, dataset_ids)
             self._ids = take_up(db, plan, datasets, sha256, self._clock(), undoes)
         self._plan, self._undoes = plan, undoes
         self._announced.clear()
@@ -346,37 +341,12 @@ class Ledger:
         self._move(dataset, batch, "state = 'unknown'", allowed=("planned", "unknown", "split"))
 
     def _add_rows(self, dataset: str, rows: Sequence[RecordRow], continued: Collection[str]) -> int:
-        """Keeps the rows; `continued`: ids that are gone without a record less."""
-        db, number = self._connection, self._ids[dataset]
-        marks = ", ".join("?" for _ in RecordRow._fields)
-        columns = ", ".join(RecordRow._fields)
-        db.executemany(f"INSERT INTO records ({columns}) VALUES ({marks})", rows)  # noqa: S608  fixed names
-        db.executemany(
-            "INSERT INTO losses VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (dataset, kind, column_name) DO UPDATE SET records = records + excluded.records",
-            [(number, kind, name, count) for (kind, name), count in losses_of(rows).items()],
-        )
-        insert = (
-            "INSERT OR IGNORE INTO merges (dataset, gone, survivor, batch, position, renamed)"
-            " SELECT ?, ?, ?, ?, ?, ?"
-            " WHERE NOT EXISTS (SELECT 1 FROM merged_before WHERE dataset = ? AND gone = ?)"
-        )
-        gone = gone_of(rows)
-        db.executemany(insert, [(*row, 1, *row[:2]) for row in gone if row[1] in continued])
-        before = db.total_changes
-        db.executemany(insert, [(*row, 0, *row[:2]) for row in gone if row[1] not in continued])
-        return db.total_changes - before
+        return add_records(self._connection, self._ids[dataset], rows, continued)
 
     def _rows(self, dataset: str, batch: int, verdicts: Verdicts) -> list[RecordRow]:
-        number = self._ids[dataset]
-        rows = [
-            row_of(number, batch, verdict, change, self._clock()) for verdict, change in verdicts
-        ]
         with ledger_schema.translated(self.file):
-            query = "SELECT masterid FROM records WHERE dataset = ? AND masterid IN (SELECT value FROM json_each(?))"
-            masterids = json.dumps([row.masterid for row in rows if row.masterid])
-            known = {found[0] for found in self._connection.execute(query, (number, masterids))}
-        return list(once_created(rows, known))
+            number = self._ids[dataset]
+            return make_records(self._connection, number, batch, verdicts, self._clock())
 
     def defer(self, dataset: str) -> None:
         """What is left of the dataset has to wait for another run. Nothing of it may be in flight."""
@@ -434,16 +404,6 @@ class Ledger:
                 payload_sha256,
             ),
         )
-
-
-def _check_standing(db: sqlite3.Connection, plan: str, dataset_ids: Sequence[str]) -> None:
-    """Raises Stale for a plan that must not be loaded any more.
-
-    Asked once more under the lock: another load may have come between the first look and this one.
-    """
-    overtaken_by = read_overtaking(db, plan, dataset_ids, None)
-    facts = PlanFacts(overtaken_by=overtaken_by, undone=read_undone(db, plan))
-    refuse_load(plan, judge_standing(facts), "migrate plan")
 
 
 def _sums(rows: Sequence[RecordRow]) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from migrate.errors import Stale
+from migrate.load.ledger_facts import read_overtaking, read_undone
 from migrate.load.ledger_notes import PlanEvent
+from migrate.load.standing import PlanFacts, judge_standing, refuse_load
 
 
 @dataclass(frozen=True)
@@ -132,3 +134,13 @@ def first_sending(
 def _has_event(db: sqlite3.Connection, plan: str, event: str) -> bool:
     query = "SELECT 1 FROM plan_events WHERE plan = ? AND event = ? LIMIT 1"
     return db.execute(query, (plan, event)).fetchone() is not None
+
+
+def check_standing(db: sqlite3.Connection, plan: str, dataset_ids: Sequence[str]) -> None:
+    """Raises Stale for a plan that must not be loaded any more.
+
+    Asked once more under the lock: another load may have come between the first look and this one.
+    """
+    overtaken_by = read_overtaking(db, plan, dataset_ids, None)
+    facts = PlanFacts(overtaken_by=overtaken_by, undone=read_undone(db, plan))
+    refuse_load(plan, judge_standing(facts), "migrate plan")
