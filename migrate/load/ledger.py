@@ -32,7 +32,6 @@ that is of no consequence; a webhook takes what is sent again as something new.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
