@@ -71,6 +71,17 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # quiet_hours        = "08:00-18:00"   # no load sends then; also "08:00-18:00 Europe/Amsterdam", or a list of such
 # settle_minutes     = 15      # so long after the last write a count that is too low is pending, no difference
 
+# How rows are handed over as files (migrate load --files), for a first big history: see docs/files.md.
+# [octolis.files]
+# format      = "csv"          # or "json"
+# separator   = ";"            # or "," or "|" or a tab
+# file_rows   = 1000000        # a file ends with what reaches one of the two
+# file_bytes  = 250000000
+# empty       = "kept"         # what the account's import makes of an empty cell: "kept" or "erased"; ask before
+# host_key    = "SHA256:..."   # the fingerprint of the SFTP server's key; or its line stands in known_hosts
+# known_hosts = "known_hosts"
+# key_file    = "~/.ssh/id_ed25519"   # the key that logs in; without it the agent's
+
 # What an order is worth, where neither the shop's fields nor the dataset's columns have a usual name. An empty amount:
 # the dataset has no totals on purpose.
 # [datatrics.totals.sales]
