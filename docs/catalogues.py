@@ -25,6 +25,7 @@ Text = str | tuple[str, str]
 """A text, or one with its plural."""
 TABLES = (
     "migrate.mapping.rules.LOSSES",
+    "migrate.mapping.rules.REASONS",
     "migrate.plan.gates.SHARES",
     "migrate.report.diff_view.OFFLINE",
     "migrate.report.diff_view.OFFLINE_DELTA",

@@ -29,6 +29,7 @@ _COLUMN_CHARS = 18
 _MOST_EXACT = 10**15
 """**Source**: Excel specifications and limits: rows, characters of a cell and of a sheet's name, digits of a number."""
 _IS_FORMULA, _IS_NUMBER, _IS_INVISIBLE = map(re.compile, (_FORMULA, _NUMBER, _INVISIBLE))
+_IS_OTHER_NUMBER, _IS_POINTED = map(re.compile, (_OTHER_NUMBER, _POINTED))
 
 
 def write_csv(frame: pl.DataFrame, target: Path | IO[bytes], separator: str = ",") -> None:
@@ -80,9 +81,28 @@ def _write_row(page: Any, place: int, row: tuple[Any, ...]) -> None:
         elif isinstance(value, int | float) and abs(value) < _MOST_EXACT:
             page.write_number(place, column, value)
         elif value is not None:
-            text = str(value)
-            cut = text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
-            page.write_string(place, column, cut)
+            page.write_string(place, column, _cut(str(value)))
+
+
+def cell_text(text: str) -> str:
+    """A text as a cell may hold it: none that is taken for a formula, and none that is too long."""
+    return _cut(defuse_text(text))
+
+
+def sheet_name(text: str, taken: set[str]) -> str:
+    """A name for a sheet that says `text`; another than those `taken`, to which it is added."""
+    plain = _UNNAMED.sub(" ", text).strip("' ") or "-"
+    name, number = plain[:_SHEET_CHARS].strip(), 1
+    while name.lower() in taken:
+        number += 1
+        end = f" {number}"
+        name = plain[: _SHEET_CHARS - len(end)].strip() + end
+    taken.add(name.lower())
+    return name
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
 
 
 def defuse(frame: pl.DataFrame) -> pl.DataFrame:
@@ -105,6 +125,15 @@ def defuse_text(text: str) -> str:
     """One text that no spreadsheet takes for a formula."""
     is_formula = _IS_FORMULA.search(text) and not _IS_NUMBER.search(text)
     return _IS_INVISIBLE.sub("�", f"'{text}" if is_formula else text)
+
+
+def undefuse_text(text: str) -> str:
+    """A text as it was before it was guarded: without an apostrophe before what a spreadsheet would take otherwise."""
+    rest = text[1:]
+    is_guard = text.startswith("'") and (
+        _IS_FORMULA.search(rest) or _IS_OTHER_NUMBER.search(rest) or _IS_POINTED.search(rest)
+    )
+    return rest if is_guard else text
 
 
 def _defused(text: pl.Expr) -> pl.Expr:

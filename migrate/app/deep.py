@@ -17,11 +17,14 @@ from migrate.app.as_loaded import check_snapshot
 from migrate.app.standing import check_loadable, note_planned, read_seen
 from migrate.app.target_client import reading_folder, readings_folder, sleeper
 from migrate.errors import Interrupted
+from migrate.plan.corrections import read_carried
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.plan.repair import make_repair_plan
+from migrate.snapshot.corrected import corrected_snapshot
 from migrate.snapshot.reading import Snapshot, open_snapshot
 from migrate.snapshot.union import living, put_on_base
 from migrate.target.client import TargetClient
+from migrate.verify.corrected import corrected_raw
 from migrate.verify.deep import DeepDataset, verify_dataset
 from migrate.verify.expected import Expected, FileRecords, Scope, expect_files
 from migrate.verify.known import read_known
@@ -215,7 +218,13 @@ def read_discarded(folder: Path, resource: str) -> frozenset[Identity]:
 
 
 def open_used_snapshot(context: Context, plan: Plan) -> Snapshot:
-    """The snapshot that a plan was made from; a delta together with what it was made since."""
+    """The snapshot that a plan was made from, with the right values that the plan had, put in by the verifier."""
+    found = open_as_sent(context, plan)
+    return corrected_snapshot(found, read_carried(plan.folder), corrected_raw)
+
+
+def open_as_sent(context: Context, plan: Plan) -> Snapshot:
+    """The snapshot that a plan was made from, as it was sent; a delta together with what it was made since."""
     used = plan.document.snapshot
     found = open_snapshot(context.workspace, used.name, check_files=False)
     if found.manifest.since is None:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from migrate import __version__, parquet
 from migrate.app.history import read_plan_history
 from migrate.app.not_loaded import not_begun
@@ -17,7 +19,9 @@ from migrate.errors import Stale, UsageError
 from migrate.load.standing import Standing
 from migrate.plain_file import read_plain
 from migrate.plan.carried import check_carried
+from migrate.plan.corrections import read_carried
 from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan, read_totals
+from migrate.snapshot.corrected import BEFORE
 from migrate.totals.table import summarise_table
 from migrate.verify.evidence import Checked, check, pack
 from migrate.verify.known import count_refusals
@@ -66,6 +70,7 @@ def run_evidence(context: Context, name: str | None, key: Path | None = None) ->
         ),
         **_mappings(context, plan),
         "totals.json": _json(_totals(plan)),
+        "corrections.json": _json(_corrections(plan)),
         "history.json": _json(read_plan_history(context.workspace, plan)),
     }
     reports = {
@@ -197,6 +202,13 @@ def _rejects(context: Context, plan: Plan, dataset: str) -> dict[str, Any]:
         "by_rule": counted.to_dicts(),
         "refused_by_target": {str(status): rows for status, rows in refused.items()},
     }
+
+
+def _corrections(plan: Plan) -> list[dict[str, Any]]:
+    """How many values of which field were put right by whom and why, and whether the plan took them; not which ones."""
+    carried = read_carried(plan.folder).filter(pl.col("state") != BEFORE)
+    by = ["resource", "field", "by", "why", "state"]
+    return carried.group_by(by).agg(pl.len().alias("values")).sort(by).to_dicts()
 
 
 def _totals(plan: Plan) -> list[dict[str, Any]]:

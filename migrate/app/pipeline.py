@@ -129,6 +129,7 @@ def run_plan(
     **Raises**: UsageError where the ledger has another plan under this name.
     """
     from migrate.app.bases import chain_of, check_bases
+    from migrate.app.corrections import corrections_for
     from migrate.app.discards import adopt_old_discards, read_discards
     from migrate.app.shipments import find_shipments
     from migrate.app.standing import note_planned, read_seen, refuse_loaded
@@ -140,6 +141,8 @@ def run_plan(
     from migrate.mapping.transform import Settings
     from migrate.plan.build import build_plan
     from migrate.plan.request import PlanRequest
+    from migrate.snapshot.corrected import corrected_snapshot
+    from migrate.snapshot.corrections import corrected_raw
     from migrate.snapshot.union import open_to_plan
 
     context = replace(context, project=context.project.for_target(target))
@@ -147,6 +150,8 @@ def run_plan(
     mappings = read_mappings(context.project.mappings)
     sent = find_shipments(context.project, context.workspace)
     adopt_old_discards(context.workspace)
+    found = open_to_plan(context.workspace, snapshot, base)
+    corrections = corrections_for(context.workspace, found)
     request = PlanRequest(
         name=name,
         datasets=tuple(datasets) or None,
@@ -154,8 +159,8 @@ def run_plan(
         sent=sent,
         discarded=read_discards(context.workspace),
         scope=scope,
+        corrections=corrections,
     )
-    found = open_to_plan(context.workspace, snapshot, base)
     refuse_contradicted(parts_of(mappings.values()), found.rows_of)
     datatrics, digits = context.project.datatrics, context.project.octolis.float_digits
     settings = Settings(datatrics.timezones, datatrics.source_aliases, digits, datatrics.project_id)
@@ -170,7 +175,7 @@ def run_plan(
         plan = build_plan(
             context.project,
             context.workspace,
-            found,
+            corrected_snapshot(found, corrections, corrected_raw),
             mappings,
             client,
             request,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from migrate.app.as_loaded import as_loaded
-from migrate.app.deep import open_used_snapshot
+from migrate.app.deep import open_as_sent, open_used_snapshot
 from migrate.app.standing import read_standing
 from migrate.app.target_client import open_target
 from migrate.errors import MigrateError, UsageError
+from migrate.plan.corrections import read_carried
 from migrate.plan.open_plan import Plan, open_plan
+from migrate.snapshot.corrected import BEFORE
 from migrate.snapshot.reading import Snapshot
 from migrate.source.client import SourceClient
 from migrate.source.resources import Resource, resolve_resources
@@ -97,7 +99,9 @@ def run_trace(
     }
     if row is not None:
         place = {"name": snapshot.name, "row": row["_position"], "page": row["_page"]}
-        facts["snapshot"] = {**place, "record": row["_raw"]}
+        sent = _snapshot_row(open_as_sent(context, plan), replace(asked, source=row["_source"]))
+        facts["snapshot"] = {**place, "record": row["_raw"] if sent is None else sent["_raw"]}
+        facts["snapshot"]["corrections"] = _corrections_of(plan, asked)
         facts["snapshot"]["outside_delta"] = (
             row["_position"] < snapshot.resources[chosen[0].name].touched_from
         )
@@ -119,6 +123,20 @@ def _snapshot_row(snapshot: Snapshot, asked: Asked) -> Facts | None:
             f"several sources have {asked.resource.name} of this id: {names}", hint="add --source"
         )
     return found[-1] if found else None
+
+
+def _corrections_of(plan: Plan, asked: Asked) -> list[Facts]:
+    """What a person has put right of a record, and whether the plan took it."""
+    carried = read_carried(plan.folder)
+    if carried.is_empty():
+        return []
+    found = carried.filter(
+        pl.col("state") != BEFORE,
+        pl.col("resource") == asked.resource.name,
+        pl.col("source").eq_missing(asked.source),
+        pl.col("id") == asked.id,
+    )
+    return found.select("field", "sent", "value", "by", "why", "state").to_dicts()
 
 
 def _is_outside(context: Context, plan: Plan, resource: str, row: Facts) -> bool:

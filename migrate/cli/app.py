@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -132,7 +132,7 @@ class App:
             return Logged(Silence())
         return Logged(Bars() if draws_bars() else Heartbeat())
 
-    def finish(self, outcome: CommandOutcome) -> None:
+    def finish(self, outcome: CommandOutcome) -> NoReturn:
         """Prints the outcome and ends the process with its exit code."""
         _log.info("%s: %s, exit code %s", outcome.command, outcome.status, outcome.exit_code)
         if outcome.exit_code == GateError.exit_code:

@@ -31,6 +31,10 @@ COMMANDS = {
         "migrate.cli.rejects",
         "The records that did not make it, and a second chance for them.",
     ),
+    "corrections": (
+        "migrate.cli.corrections",
+        "Values put right by people: taken in, listed, taken back.",
+    ),
     "reconcile": ("migrate.cli.reconcile", "Explain the target's counts by the count endpoint."),
     "trace": ("migrate.cli.trace", "One record through every stage, from source to target."),
     "undo": ("migrate.cli.undo", "Restore what a load updated; list what cannot be undone."),

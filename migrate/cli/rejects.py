@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, group, pass_app
+from migrate.cli.language import language_of, language_option
 
 if TYPE_CHECKING:
     from migrate.workspace import Workspace
@@ -103,16 +104,38 @@ def show(
     app.finish(CommandOutcome("rejects show", text, {"plan": plan.name, "rejects": described}))
 
 
-@command("export", "migrate rejects export", "migrate rejects export --format csv")
+@command(
+    "export",
+    "migrate rejects export",
+    "migrate rejects export --format csv",
+    "migrate rejects export --format xlsx --lang nl",
+)
 @_plan
 @click.option(
-    "--format", "form", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["ndjson", "csv", "xlsx"]),
+    default="ndjson",
+    show_default=True,
 )
+@click.option(
+    "--masked", is_flag=True, help="With xlsx: no value that was sent can be read in the workbook."
+)
+@language_option
 @pass_app
-def export(app: App, name: str | None, form: str) -> None:
-    """Write the open rejects to files in the workspace: the permanent ones and the transient ones apart."""
-    from migrate.app.rejects import write_rejects
+def export(app: App, name: str | None, form: str, masked: bool) -> None:
+    """Write the open rejects to files in the workspace: the permanent ones and the transient ones apart.
 
+    With xlsx the permanent ones as a workbook for the customer: a sheet for each rule, and in it an empty cell for
+    each right value. `migrate corrections import` takes it back.
+    """
+    from migrate.app.rejects import write_rejects
+    from migrate.errors import UsageError
+
+    if form == "xlsx":
+        _export_book(app, name, masked=masked)
+    if masked:
+        raise UsageError("--masked goes with --format xlsx", hint="ndjson and csv are for machines")
     plan, found, paths = write_rejects(_workspace(app), name, form)
     lines = [
         f"{found.height:,} open rejects of plan {plan.name}, with personal values:",
@@ -120,6 +143,28 @@ def export(app: App, name: str | None, form: str) -> None:
     ]
     data = {"plan": plan.name, "open": found.height, "files": [str(path) for path in paths]}
     app.finish(CommandOutcome("rejects export", "\n".join(lines), data))
+
+
+def _export_book(app: App, name: str | None, *, masked: bool) -> NoReturn:
+    from migrate.app.to_correct import values_to_correct
+    from migrate.privacy.mask import workspace_masker
+    from migrate.report.reject_book import write_reject_book
+    from migrate.report.terminal import say_count
+    from migrate.report.words import words_of
+
+    with app.context() as context:
+        plan, values = values_to_correct(context, name)
+        folder = context.workspace.exports / plan.name
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = folder / f"rejects{'-masked' if masked else ''}.xlsx"
+        words = words_of(language_of(app, context.project))
+        masker = workspace_masker(context.workspace.root)
+        rows = write_reject_book(values, file, words, masker, is_masked=masked)
+    what = "masked" if masked else "as they were sent, which is personal data"
+    text = f"{say_count(rows, 'value')} of plan {plan.name} to put right ({what}):\n  {file}"
+    data = {"plan": plan.name, "values": rows, "masked": masked, "files": [str(file)]}
+    following = f"migrate corrections import {file} --by NAME --why TEXT"
+    app.finish(CommandOutcome("rejects export", text, data, next=following))
 
 
 @command(

@@ -127,7 +127,7 @@ def _check_alternative_keys(mapping: Mapping) -> Found:
 
 
 def _check_names(mapping: Mapping) -> Found:
-    if mapping.dataset in ("mappings", "scope"):
+    if mapping.dataset in ("mappings", "scope", "corrections"):
         yield ("dataset",), "a plan has a folder of its own of this name; take another one"
     if not is_name(mapping.dataset):
         yield (

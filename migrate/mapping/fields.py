@@ -145,6 +145,34 @@ def referring_columns(mapping: Mapping, lookup: str) -> dict[str, str]:
     return found
 
 
+def fields_behind(mapping: Mapping, column: str | None, position: int | None) -> tuple[str, ...]:
+    """The fields of the record that a column, or a look-up, is made of, as a correction names them.
+
+    `position`: of which element of the list the row is; then a field of its own is `items[2].price`.
+    """
+    if column == mapping.each:
+        return () if mapping.each is None else (mapping.each,)
+    if column in mapping.lookups:
+        names: tuple[str, ...] = mapping.lookups[column].ids
+    elif column in mapping.columns:
+        rule = mapping.columns[column]
+        names = (*rule.fields, *sql_names(rule.sql))
+    else:
+        return ()
+    found = (_as_corrected(mapping, name, position) for name in names)
+    return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def _as_corrected(mapping: Mapping, name: str, position: int | None) -> str | None:
+    """A name of a mapping as a correction says it; None for what is no value of the record."""
+    is_element = mapping.each is not None and (name == "item" or name.startswith("item."))
+    if is_element:
+        return f"{mapping.each}[{position or 1}]{name.removeprefix('item')}"
+    if name in IDENTITY or name in {PROJECT, "position"} or lookup_of(mapping, name) is not None:
+        return None
+    return column_of(name)
+
+
 def unused_fields(fields: Collection[str], mappings: Iterable[Mapping]) -> list[str]:
     """The fields that none of the mappings uses nor ignores.
 

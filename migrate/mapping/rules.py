@@ -185,6 +185,7 @@ _BROKEN_NAMES = (BROKEN, *(rule.name for rule in _OF_A_VALUE))
 BROKEN_VALUES = frozenset(map("".join, product((OMITTED, NULLED), _BROKEN_NAMES)))
 """Losses by which a value that broke a rule is left out or nulled: each rule has its own, and one stands for all."""
 
+_OTHER_EMAIL = "its domain or a sign in it is wrong"
 _EMAIL_REASONS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (lambda text: "@" not in text, "there is no @"),
     (lambda text: text.count("@") > 1, "there is more than one @"),
@@ -198,15 +199,20 @@ _EMAIL_REASONS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (lambda text: "." not in text.partition("@")[2], "there is no dot behind the @"),
 )
 
+REASONS = (*(words for _is_so, words in _EMAIL_REASONS), _OTHER_EMAIL)
+"""All that `reason_of` can say."""
+
 
 def explain(rule: str, value: str | None) -> str:
     """What a broken rule says, and where more can be told of this value, why."""
     known = RULES.get(rule)
     says = known.says if known else rule
-    if rule == "not_an_email" and value:
-        reason = next(
-            (words for is_so, words in _EMAIL_REASONS if is_so(value)),
-            "its domain or a sign in it is wrong",
-        )
-        return f"{says}: {reason}"
-    return says
+    reason = reason_of(rule, value)
+    return f"{says}: {reason}" if reason else says
+
+
+def reason_of(rule: str, value: str | None) -> str | None:
+    """Why a value breaks a rule, where more can be told than the rule says."""
+    if rule != "not_an_email" or not value:
+        return None
+    return next((words for is_so, words in _EMAIL_REASONS if is_so(value)), _OTHER_EMAIL)

@@ -20,6 +20,12 @@ from migrate.mapping.model import Mapping, parts_of
 from migrate.mapping.rules import LOSSES
 from migrate.mapping.transform import Settings, lookup_columns, typed_schema
 from migrate.plan.carried import carry_texts
+from migrate.plan.corrections import (
+    NO_CORRECTIONS,
+    count_corrected,
+    used_corrections,
+    write_carried,
+)
 from migrate.plan.cost import forecast_cost, minutes_of
 from migrate.plan.dataset import (
     FEED_WARNING,
@@ -125,6 +131,7 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
             now,
             request.sent,
             request.discarded,
+            request.corrections.filter(pl.col("resource").is_in(list(resources))),
         )
         making.limit(request)
         for mapping in needed.values():
@@ -163,6 +170,7 @@ class Making:
     now: Callable[[], datetime]
     sent: Shipments
     discarded: pl.DataFrame = field(default_factory=lambda: NO_DISCARDS)
+    corrections: pl.DataFrame = field(default_factory=lambda: NO_CORRECTIONS)
     tables: dict[str, Lookups] = field(default_factory=dict)
     left_out: dict[str, pl.DataFrame] = field(default_factory=dict)
     unmapped: dict[str, tuple[Unmapped, ...]] = field(default_factory=dict)
@@ -207,6 +215,7 @@ class Making:
             request, self.choice, self.snapshot, needed, self._settings(), self._draw
         )
         self.files += self.limits.write(self.folder)
+        self.files += write_carried(self.corrections, self.folder)
 
     def _draw(self, first: str, asked: SampleAsked) -> Drawn:
         """Some of the rows that the whole snapshot gives of a dataset."""
@@ -298,6 +307,8 @@ class Making:
         self.files += written.files
         minutes = minutes_of(written.batches, self.project)
         counts = count_dataset(final, compared, written, minutes, Notes(unmapped, warnings))
+        corrected = count_corrected(self.corrections, mapping.resources)
+        counts = counts.model_copy(update={"corrected": corrected})
         self.datasets[dataset] = self._totalled(mapping, resources, counts, folder)
 
     def _totalled(
@@ -360,6 +371,7 @@ class Making:
             },
             target=self.project.target,
             scope=self.limits.scope,
+            corrections=used_corrections(self.corrections),
             offline=self.target is None,
             skipped=self.choice.skipped,
             target_reading=self.readings,

@@ -13,6 +13,7 @@ from migrate import parquet
 from migrate.config import Gates, Project
 from migrate.errors import Damaged, MigrateError, Stale, Unfinished, UsageError, WorkspaceError
 from migrate.plan.carried import Change, mapping_name, text_changes
+from migrate.plan.corrections import correction_changes
 from migrate.plan.document import (
     FORMAT,
     BaseUsed,
@@ -55,6 +56,7 @@ class Plan:
             "snapshot": document.snapshot.name,
             "target": document.target,
             "scope": describe_scope(document.scope),
+            "corrections": document.corrections.model_dump() if document.corrections else None,
             "offline": document.offline,
             "datasets": {name: plan.model_dump() for name, plan in document.datasets.items()},
             "skipped": document.skipped,
@@ -205,6 +207,7 @@ def check_fresh(plan: Plan, project: Project, workspace: Workspace) -> None:
         *snapshot_changes(plan, workspace),
         *_mapping_changes(plan, project),
         *_setting_changes(plan, project),
+        *correction_changes(plan.folder, plan.document, workspace),
     ]
     if changed:
         raise Stale(

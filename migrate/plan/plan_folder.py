@@ -11,7 +11,7 @@ from pathlib import Path
 
 from migrate.errors import Interrupted, Locked, UsageError, WorkspaceError
 from migrate.plan.carried import FOLDER
-from migrate.plan.document import FORMAT, SCOPE_FOLDER
+from migrate.plan.document import CORRECTIONS_FOLDER, FORMAT, SCOPE_FOLDER
 from migrate.plan.open_plan import PLAN_FILE
 from migrate.plan.reading_state import STATE_FILE
 from migrate.workspace import Workspace, new_name, write_bytes, write_json
@@ -119,8 +119,9 @@ def _clear(folder: Path, *, keep_reading: bool) -> None:
 
 def finish_plan(folder: Path, document: bytes, datasets: Collection[str]) -> None:
     """Writes `plan.json`, which makes the plan one, after removing what is no part of it."""
+    known = (*datasets, FOLDER, SCOPE_FOLDER, CORRECTIONS_FOLDER)
     for child in folder.iterdir():
-        if child.is_dir() and child.name not in (*datasets, FOLDER, SCOPE_FOLDER):
+        if child.is_dir() and child.name not in known:
             shutil.rmtree(child)
     for state in folder.glob(f"*/{STATE_FILE}"):
         state.unlink()

@@ -15,7 +15,7 @@ from migrate.errors import UsageError
 from migrate.plan.batches import Cutter
 from migrate.plan.carried import FOLDER
 from migrate.plan.cost import POINTS_A_BATCH, forecast_cost, minutes_of
-from migrate.plan.document import DatasetPlan, PlannedFile, dump_document
+from migrate.plan.document import CORRECTIONS_FOLDER, DatasetPlan, PlannedFile, dump_document
 from migrate.plan.files import LEADING, write_parquet
 from migrate.plan.open_plan import PLAN_FILE, Plan
 from migrate.plan.plan_folder import begin_plan
@@ -62,9 +62,11 @@ def make_repair_plan(
             )
             files += _write(plan, folder, dataset, records)
             datasets[dataset] = _count(plan.document.datasets[dataset], records, project)
-        if (plan.folder / FOLDER).is_dir():
-            shutil.copytree(plan.folder / FOLDER, folder / FOLDER)
+        for carried in (FOLDER, CORRECTIONS_FOLDER):
+            if (plan.folder / carried).is_dir():
+                shutil.copytree(plan.folder / carried, folder / carried)
         used = plan.document
+        files += [file for file in used.files if file.path.startswith(f"{CORRECTIONS_FOLDER}/")]
         document = used.model_copy(
             update={
                 "dataset_ids": {dataset: used.dataset_ids[dataset] for dataset in datasets},

@@ -13,6 +13,7 @@ import polars as pl
 from migrate.config import Project
 from migrate.errors import ConfigError, UsageError
 from migrate.mapping.model import Mapping
+from migrate.plan.corrections import NO_CORRECTIONS
 from migrate.plan.document import PartOf, SampleOf
 from migrate.plan.set_aside import NO_DISCARDS
 from migrate.plan.shipments import Shipments, nothing_sent
@@ -23,6 +24,7 @@ class PlanRequest:
     """A plan to make: its name (None: by the time), its datasets (None: all that have an id), offline or not.
 
     `sent`: what earlier loads have sent, the proof of a recipe of the target. `scope`: what of the snapshot; None: all.
+    `corrections`: the right values that the snapshot is given with, and what became of each, as PLANNED.
     """
 
     name: str | None = None
@@ -31,6 +33,7 @@ class PlanRequest:
     sent: Shipments = nothing_sent
     discarded: pl.DataFrame = field(default_factory=lambda: NO_DISCARDS)
     scope: SampleAsked | PartOf | None = None
+    corrections: pl.DataFrame = field(default_factory=lambda: NO_CORRECTIONS)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ class Masker:
         )
         return f"{shape}#{self.digest(value)}"
 
+    def seal(self, value: str) -> str:
+        """A keyed hash of a value, by which the value alone is known again and cannot be found by trying."""
+        data = value.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(data, key=self._salt, digest_size=16).hexdigest()
+
     def digest(self, value: str) -> str:
         """The four hex digits at the end of a value's mask."""
         return hashlib.blake2b(

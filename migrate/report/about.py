@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from migrate import __version__
 from migrate.language.shared import read_mapping_text
-from migrate.sentence import Sentence
+from migrate.sentence import Sentence, one_after_other
 
 if TYPE_CHECKING:
     from migrate.plan.document import PlanDocument
@@ -28,6 +28,7 @@ def facts_of_plan(plan: Plan, state: str) -> tuple[Fact, ...]:
     if document.snapshot.base:
         base = document.snapshot.base.name
         snapshot = Sentence("{snapshot}, a delta on {base}", snapshot=snapshot, base=base)
+    corrected = document.corrections.told if document.corrections else ()
     address = urlsplit(str(document.settings.get("octolis.base_url", "")))
     return (
         ("Datatrics project", _project_of(plan)),
@@ -35,6 +36,7 @@ def facts_of_plan(plan: Plan, state: str) -> tuple[Fact, ...]:
         ("Datasets", ", ".join(f"{name} ({id_})" for name, id_ in document.dataset_ids.items())),
         ("Snapshot", snapshot),
         *([("Of the snapshot", document.scope.told)] if document.scope else []),
+        *([("Corrections", one_after_other(corrected))] if corrected else []),
         *([("Target", document.target)] if document.target else []),
         ("Plan", Sentence("{plan} ({state})", plan=plan.name, state=Sentence(state))),
         ("Mappings", ", ".join(_versions(document))),

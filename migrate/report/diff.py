@@ -59,6 +59,7 @@ def _head(view: DiffView) -> str:
     lines = [
         f"Plan {view.plan} from snapshot {snapshot} ({note})",
         *([f"It is {inert(view.said)}."] if view.said else []),
+        *(f"By hand: {inert(line)}." for line in view.corrected),
         inert_lines(view.verdict.render()),
     ]
     return "\n".join(lines)
@@ -239,6 +240,7 @@ def summarise_diff(view: DiffView) -> dict[str, Any]:
         "plan": view.plan,
         "snapshot": view.snapshot,
         "said": view.said,
+        "corrected": list(view.corrected),
         "base": view.base,
         "offline": view.offline,
         "masked": view.masked,

@@ -82,6 +82,8 @@ class DiffView:
     unknowable: tuple[str, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
     about: tuple[Fact, ...] = ()
+    corrected: tuple[str, ...] = ()
+    """What became of values that people have put right."""
     said: str = ""
     """What of the snapshot the plan is, where it is a sample or a part."""
 
@@ -109,6 +111,7 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
         skipped=document.skipped,
         about=facts_of_plan(plan, "planned"),
         said=document.scope.told if document.scope else "",
+        corrected=document.corrections.told if document.corrections else (),
     )
 
 

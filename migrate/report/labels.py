@@ -16,6 +16,30 @@ KINDS = (
 )
 """What becomes of a row, in the order of a bar."""
 
+CORRECTION_HEADS = {
+    "resource": "List",
+    "source": "Source",
+    "id": "Id",
+    "dataset": "Dataset",
+    "field": "Field",
+    "sent": "Value as sent",
+    "wrong": "What is wrong with it",
+    "value": "Right value",
+    "why": "Why (for the record)",
+    "by": "Who says so",
+    "check": "Check",
+}
+"""Over the columns of a workbook of values to put right."""
+CORRECTION_NOTES = (
+    "How to fill this in",
+    "Each sheet has the values that broke one rule. Type the right value into the coloured cell of its row.",
+    "Leave a row empty if you do not know; nothing happens to it then. Type (empty) if the field should have no value.",
+    "Values may be pasted, but as text: a spreadsheet drops leading zeros and turns 1-5 into a day.",
+    "All other cells are locked, since they tell which value of which record is meant. Rows may be filtered.",
+    "Send the file back as xlsx.",
+)
+"""The first sheet of such a workbook."""
+
 COUNT_COLUMNS = (
     ("read", "Read"),
     ("filtered", "Left out on purpose"),
@@ -159,6 +183,7 @@ ABOUT = (
     "Datatrics project",
     "Octolis",
     "Of the snapshot",
+    "Corrections",
     "Datasets",
     "Snapshot",
     "Plan",

@@ -71,7 +71,8 @@ def render_plan(plan: Plan) -> str:
         f"Plan {plan.name} from snapshot {words_of_snapshot(document)}"
         + (f", for target {document.target}" if document.target else "")
         + (" (offline: the target was not read)" if document.offline else "")
-        + (f"\nIt is {inert(document.scope.told)}." if document.scope else ""),
+        + (f"\nIt is {inert(document.scope.told)}." if document.scope else "")
+        + _by_hand(document),
         inert_lines(judge_plan(document, totals).render(_WORST, "`migrate diff` has them all")),
         render_counts(document.datasets, _COUNTS),
     ]
@@ -87,6 +88,11 @@ def render_plan(plan: Plan) -> str:
     parts += [section for section in sections if section]
     parts.append(_forecast(document))
     return "\n\n".join(parts)
+
+
+def _by_hand(document: PlanDocument) -> str:
+    told = document.corrections.told if document.corrections else ()
+    return "".join(f"\nBy hand: {inert(line)}." for line in told)
 
 
 def words_of_snapshot(document: PlanDocument) -> str:

@@ -11,6 +11,7 @@ from migrate.report.terminal import Row, inert, render_table, say_count
 Mask = Callable[[str], str]
 Facts = Mapping[str, Any]
 _PERSONAL = ("record", "steps", "payload", "stored", "value", "key", "sent", "error", "lost")
+_CORRECTED = ("sent", "value")
 _LONGEST = 60
 
 
@@ -64,11 +65,20 @@ def render_trace(facts: Facts, mask: Mask | None) -> str:
         + (", in what the delta is based on" if snapshot.get("outside_delta") else "")
         + (", outside of the part or sample that the plan is" if snapshot.get("outside") else "")
     )
+    right = snapshot.get("corrections", ())
+    lines += [f"correction  {_correction(one, mask)}" for one in right]
     if facts.get("told"):
         lines.append(f"plan        {inert(facts['plan'])}, {inert(facts['told'])}")
     parts = ["\n".join(lines)]
     parts += [_render_dataset(name, dataset, mask) for name, dataset in facts["datasets"].items()]
     return "\n\n".join(parts)
+
+
+def _correction(one: Facts, mask: Mask | None) -> str:
+    before, after = (_show(one[name], mask) if one[name] else "nothing" for name in _CORRECTED)
+    taken = {"applied": "", "changed": ", not taken: the record has another value now"}
+    said = f"{one['field']}: {before} is {after}, says {one['by']}: {one['why']}"
+    return inert(said + taken.get(one["state"], ""))
 
 
 def _at_source(live: Facts) -> str:

@@ -102,7 +102,7 @@ class UnionResource(SnapshotResource):
         base = living(self.base)
         # What was gone before and has come back since is in the delta, and so among its keys.
         hidden = pl.concat([self.keys, self.gone]).unique()
-        kept = _count_kept(base, hidden)
+        kept = count_kept(base, hidden)
         return replace(self, base=base, hidden=hidden, kept=kept, touched_from=kept)
 
 
@@ -250,7 +250,7 @@ def _put_on(base: SnapshotResource, delta: SnapshotResource) -> UnionResource:
     ).unique()
     changes = delta.changes()
     kept = (
-        _count_kept(base, keys)
+        count_kept(base, keys)
         if changes is None
         else base.rows - _count_replaced(base, keys, changes)
     )
@@ -292,7 +292,8 @@ def _count_replaced(base: SnapshotResource, keys: pl.DataFrame, changes: pl.Data
     return changes.filter(state="changed").height + back.height
 
 
-def _count_kept(base: SnapshotResource, hidden: pl.DataFrame) -> int:
+def count_kept(base: SnapshotResource, hidden: pl.DataFrame) -> int:
+    """How many of a resource's records are none of these identities."""
     return sum(
         frame.select(IDENTITY).join(hidden, on=IDENTITY, how="anti", nulls_equal=True).height
         for frame in base.frames([], raw=False)

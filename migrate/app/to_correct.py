@@ -1,0 +1,101 @@
+"""The rejects of a plan as what a customer can put right: of each the field, the value as it was sent, and the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from migrate.app.as_loaded import as_loaded
+from migrate.app.deep import open_as_sent
+from migrate.app.rejects import rejects_of
+from migrate.load.rejects import PERMANENT, open_rejects
+from migrate.mapping.fields import fields_behind
+from migrate.mapping.files import read_mappings
+from migrate.snapshot.corrected import records_of
+from migrate.snapshot.corrections import CannotCorrect, value_sent
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+    from migrate.mapping.model import Mapping as DatasetMapping
+    from migrate.plan.open_plan import Plan
+
+Record = tuple[str, str | None, str]
+
+
+@dataclass(frozen=True)
+class ToCorrect:
+    """A value to be put right. `field`: '' where nothing tells which it is; `rule`: what it breaks, or what the
+    target said; `sent`: its text as it was sent."""
+
+    rule: str
+    dataset: str
+    resource: str
+    source: str | None
+    id: str
+    field: str
+    sent: str | None
+
+
+def values_to_correct(context: Context, name: str | None) -> tuple[Plan, list[ToCorrect]]:
+    """A plan, the newest where none is named, and the values of its open permanent rejects, rule by rule.
+
+    A value that breaks rules of several rows stands there once for each rule; a record without an id is left out,
+    since nobody could tell it again.
+    """
+    plan, rejects = rejects_of(context.workspace, name)
+    chosen = open_rejects(rejects).filter(
+        pl.col("kind") == PERMANENT, pl.col("id").fill_null("") != ""
+    )
+    mappings = read_mappings(as_loaded(context, plan).project.mappings)
+    raws = _records(context, plan, chosen)
+    found: dict[tuple[Any, ...], ToCorrect] = {}
+    for row in chosen.iter_rows(named=True):
+        for value in _values(row, mappings, raws):
+            found.setdefault((value.rule, *_who(value), value.field), value)
+    return plan, list(found.values())
+
+
+def _who(value: ToCorrect) -> Record:
+    return value.resource, value.source, value.id
+
+
+def _records(context: Context, plan: Plan, rejects: pl.DataFrame) -> Mapping[Record, str]:
+    snapshot = open_as_sent(context, plan)
+    raws: dict[Record, str] = {}
+    for name, resource in snapshot.resources.items():
+        for source, id_, raw in records_of(resource, rejects.filter(pl.col("resource") == name)):
+            raws[name, source, id_] = raw
+    return raws
+
+
+def _values(
+    row: Mapping[str, Any], mappings: Mapping[str, DatasetMapping], raws: Mapping[Record, str]
+) -> Iterator[ToCorrect]:
+    """The fields of one reject: of several that a column takes the first with a value, of an expression all."""
+    who: Record = (row["resource"], row["source"], row["id"])
+    mapping = mappings.get(row["dataset"])
+    part = None if mapping is None else mapping.part_of(row["resource"])
+    names = () if part is None else fields_behind(part, row["column"], row["position"])
+    values = [(name, _sent(raws.get(who), name)) for name in names]
+    is_one = (
+        part is not None and row["column"] in part.columns and part.columns[row["column"]].fields
+    )
+    for name, sent in _first_filled(values) if is_one else values or [("", row["value"])]:
+        yield ToCorrect(row["reason"] or "", row["dataset"], *who, name, sent)
+
+
+def _first_filled(
+    values: Sequence[tuple[str, str | None]],
+) -> Sequence[tuple[str, str | None]]:
+    filled = [one for one in values if one[1]]
+    return (filled or values)[:1]
+
+
+def _sent(raw: str | None, name: str) -> str | None:
+    try:
+        return None if raw is None else value_sent(raw, name)
+    except CannotCorrect:
+        return None
