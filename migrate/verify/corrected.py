@@ -17,7 +17,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SCALAR = re.compile(r"[^\s,\]}]+")
 _STEP = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
-_PLACE = re.compile(r"\[([1-9]\d{0,6})\](\.|$)", re.ASCII)
+_PLACE = re.compile(r"\[([1-9]\d{0,6})\](\.(?=.)|$)", re.ASCII | re.DOTALL)
 
 
 class Change(Protocol):
@@ -107,8 +107,8 @@ def _slot(raw: str, at: _Span, field: str) -> _Slot | None:
     members = dict(_members(raw, at))
     if field in members:
         return _Slot(members[field], at, field)
-    bracket = _PLACE.search(field)
-    if bracket is not None and bracket.start() > 0:
+    bracket = _PLACE.search(field, 1)
+    if bracket is not None:
         return _element_slot(raw, at, field, bracket)
     for dot in reversed([place for place, char in enumerate(field) if char == "."]):
         inner = members.get(field[:dot])
