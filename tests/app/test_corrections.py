@@ -30,6 +30,7 @@ from migrate.report.words import words_of
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
 from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
+from tests.workbooks import fill_in
 
 KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
 CONTACTS = """
@@ -170,7 +171,8 @@ def test_a_workbook_goes_to_the_customer_and_comes_back(shop: Shop) -> None:
     file = shop.folder / "rejects.xlsx"
     masker = workspace_masker(shop.context.workspace.root)
     assert write_reject_book(values, file, words_of("nl"), masker, is_masked=True) == 3
-    fill_in(file, {"email": "piet@x.example", "total": "12.50", "items[2].price": "3.30"})
+    right = {"email": "piet@x.example", "total": "12.50", "items[2].price": "3.30"}
+    assert fill_in(file, lambda row: right[row["Veld"]], "Juiste waarde") == 3
     done = import_corrections(
         shop.context, file, heads_by_word(), by="A. Jansen", why="asked the shop"
     )
@@ -181,24 +183,6 @@ def test_a_workbook_goes_to_the_customer_and_comes_back(shop: Shop) -> None:
     assert shop.held("orders", "order_key")["3"]["total"] == 12.5
     assert shop.held("lines", "line_key")["2:2"]["price"] == 3.3
     assert shop.is_proven(replayed.new.name)
-
-
-def fill_in(file: Path, right: dict[str, str]) -> None:
-    """Writes right values into the cells of a workbook, as a spreadsheet would."""
-    import python_calamine
-    import xlsxwriter
-
-    book = python_calamine.CalamineWorkbook.from_path(file)
-    sheets = {n: book.get_sheet_by_name(n).to_python() for n in book.sheet_names}
-    with xlsxwriter.Workbook(file) as written:
-        for name, rows in sheets.items():
-            page = written.add_worksheet(name)
-            for place, row in enumerate(rows):
-                cells = [*row]
-                if place and len(cells) > 1:
-                    cells[rows[0].index("Juiste waarde")] = right[row[rows[0].index("Veld")]]
-                for column, cell in enumerate(cells):
-                    page.write_string(place, column, str(cell))
 
 
 def test_what_a_plan_says_of_corrections_and_how_it_is_proven(shop: Shop) -> None:

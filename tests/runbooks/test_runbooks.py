@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.harness import PATIENCE_S, SOURCE_KEY, TEST_COPIES, TEST_TARGET, Project
+from tests.workbooks import fill_in
 
 RUNBOOKS = Path(__file__).parents[2] / "runbooks"
 FIRST_MAPPING = RUNBOOKS.parent / "docs" / "first-mapping.md"
@@ -61,6 +62,7 @@ STAGES = {
         settings={"more": '[datatrics.timezones]\n"*" = "Europe/Amsterdam"'},
         then=(("plan", "contacts", "-q"), ("load", "-q"), ("undo", "run", "-q")),
     ),
+    "corrections": Stage(LOADED),
     "erasure-request": Stage(LOADED),
     "handing-over": Stage(LOADED),
     "in-parts": Stage((("extract", "-q"),), settings={"octolis": "limit_speed = 100"}),
@@ -86,6 +88,8 @@ def run_line(project: Project, line: str, fine: tuple[int, ...]) -> str:
     """Runs one line of a runbook; `cd` moves on, `init` is followed by what the reader is told to fill in."""
     for blank, value in FILLED_IN.items():
         line = line.replace(blank, value)
+    if "{filled}" in line:
+        line = line.replace("{filled}", str(filled_in(project)))
     words = shlex.split(line)
     if words[0] == "cd":
         project.folder = project.folder / words[1]
@@ -95,6 +99,16 @@ def run_line(project: Project, line: str, fine: tuple[int, ...]) -> str:
     done = project.run(*words[1:])
     assert done.code in fine, (line, done)
     return done.stdout + done.stderr
+
+
+def filled_in(project: Project) -> Path:
+    """What the customer sends back: one amount, in the workbook that was made for them."""
+    [file] = project.folder.glob("migration/exports/*/rejects.xlsx")
+    amounts = iter(["12.50"])
+    fill_in(
+        file, lambda row: next(amounts, None) if row["Veld"] == "total" else None, "Juiste waarde"
+    )
+    return file
 
 
 def go_on(project: Project) -> None:
