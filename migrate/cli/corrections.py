@@ -24,7 +24,7 @@ def corrections() -> None:
     'migrate corrections import rejects.xlsx --by "A. Jansen" --why "asked the shop"',
     "migrate corrections import right.csv",
 )
-@click.argument("file", type=UserPath(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@click.argument("file", type=UserPath(dir_okay=False, path_type=Path), metavar="FILE")
 @click.option("--by", metavar="NAME", help="Who says so, where the file does not.")
 @click.option("--why", metavar="TEXT", help="For what reason, where the file does not say it.")
 @click.option(
