@@ -94,7 +94,9 @@ def correction_changes(
 
 
 def _fields(rows: pl.DataFrame) -> tuple[str, ...]:
-    named = [f"{resource} {name}" for resource, name in rows.select("resource", "field").iter_rows()]
+    named = [
+        f"{resource} {name}" for resource, name in rows.select("resource", "field").iter_rows()
+    ]
     fields = list(dict.fromkeys(named))
     return (*fields[:_SHOWN_FIELDS], *(["…"] if len(fields) > _SHOWN_FIELDS else []))
 
