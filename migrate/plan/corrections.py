@@ -10,7 +10,8 @@ import polars as pl
 
 from migrate import parquet
 from migrate.plan.carried import Change
-from migrate.plan.document import CORRECTIONS_FOLDER, CorrectionsUsed, PlanDocument, PlannedFile
+from migrate.plan.corrections_used import CORRECTIONS_FOLDER, CorrectionsUsed
+from migrate.plan.document import PlanDocument, PlannedFile
 from migrate.plan.files import write_parquet
 from migrate.sentence import Sentence
 from migrate.snapshot.corrected import APPLIED, BEFORE, CHANGED, MISSING, PLANNED

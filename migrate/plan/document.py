@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from migrate.plan.corrections_used import CorrectionsUsed
 from migrate.sentence import Sentence, StoredSentence, one_after_other
 
 FORMAT = 1
@@ -16,10 +17,6 @@ FORMAT = 1
 
 SCOPE_FOLDER = "scope"
 """The folder of a plan that says what of the snapshot it is, where it is not all; no dataset may have this name."""
-
-
-CORRECTIONS_FOLDER = "corrections"
-"""The folder of a plan that has the right values that it was made with; no dataset may have this name."""
 
 
 class _Part(BaseModel):
@@ -95,55 +92,6 @@ class CarriedFile(_Part):
     path: str
     bytes: int
     sha256: str
-
-
-class CorrectionsUsed(_Part):
-    """The right values that a plan was made with; what they are stands in `corrections/`. Units: values, records.
-
-    `values` of `records` are in the plan, `by_field` says of which fields; `changed` are left out, since the record has
-    another value now than the one that was put right, `missing`, since there is no such record.
-    """
-
-    values: int
-    records: int
-    changed: int = 0
-    missing: int = 0
-    by_field: dict[str, int] = {}
-
-    @property
-    def told(self) -> tuple[str, ...]:
-        """What became of them, as a reader is told."""
-        by_field = tuple(
-            Sentence("{field}: {count}", field=name, count=count)
-            for name, count in self.by_field.items()
-        )
-        said: list[str] = []
-        if self.values:
-            said.append(
-                Sentence(
-                    "{count} value was put right by hand ({by_field})",
-                    "{count} values were put right by hand ({by_field})",
-                    count=self.values,
-                    by_field=by_field,
-                )
-            )
-        if self.changed:
-            said.append(
-                Sentence(
-                    "{count} correction was not taken: the record has another value now, and keeps it",
-                    "{count} corrections were not taken: the records have other values now, and keep them",
-                    count=self.changed,
-                )
-            )
-        if self.missing:
-            said.append(
-                Sentence(
-                    "{count} correction is of a record that is not in the snapshot",
-                    "{count} corrections are of records that are not in the snapshot",
-                    count=self.missing,
-                )
-            )
-        return tuple(said)
 
 
 class SampleOf(_Part):

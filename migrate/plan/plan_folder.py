@@ -11,7 +11,8 @@ from pathlib import Path
 
 from migrate.errors import Interrupted, Locked, UsageError, WorkspaceError
 from migrate.plan.carried import FOLDER
-from migrate.plan.document import CORRECTIONS_FOLDER, FORMAT, SCOPE_FOLDER
+from migrate.plan.corrections_used import CORRECTIONS_FOLDER
+from migrate.plan.document import FORMAT, SCOPE_FOLDER
 from migrate.plan.open_plan import PLAN_FILE
 from migrate.plan.reading_state import STATE_FILE
 from migrate.workspace import Workspace, new_name, write_bytes, write_json

@@ -14,8 +14,9 @@ from migrate.config import Project
 from migrate.errors import UsageError
 from migrate.plan.batches import Cutter
 from migrate.plan.carried import FOLDER
+from migrate.plan.corrections_used import CORRECTIONS_FOLDER
 from migrate.plan.cost import POINTS_A_BATCH, forecast_cost, minutes_of
-from migrate.plan.document import CORRECTIONS_FOLDER, DatasetPlan, PlannedFile, dump_document
+from migrate.plan.document import DatasetPlan, PlannedFile, dump_document
 from migrate.plan.files import LEADING, write_parquet
 from migrate.plan.open_plan import PLAN_FILE, Plan
 from migrate.plan.plan_folder import begin_plan
