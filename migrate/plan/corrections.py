@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -68,7 +69,8 @@ def correction_changes(
     plan_folder: Path, document: PlanDocument, workspace: Workspace
 ) -> Iterator[Change]:
     """What has changed of the corrections since a plan was made, of the resources that it is made of."""
-    resources = {used.resource for mapping in document.mappings.values() for used in mapping.files}
+    used = chain.from_iterable(mapping.files for mapping in document.mappings.values())
+    resources = {file.resource for file in used}
     carried = read_carried(plan_folder).filter(pl.col("state") != BEFORE)
     then, now = carried.select(_COMPARED), read_corrections(workspace).select(_COMPARED)
     then, now = (one.filter(pl.col("resource").is_in(list(resources))) for one in (then, now))

@@ -79,9 +79,7 @@ class CorrectedResource(SnapshotResource):
         sent = frame["_raw"].gather(places).to_list()
         who = frame[places].select(IDENTITY).rows()
         right = [self.patch(raw, self.right[one]) for raw, one in zip(sent, who, strict=True)]
-        before, after = (
-            pick_fields([raw.encode() for raw in raws], names) for raws in (sent, right)
-        )
+        before, after = _fields(sent, names), _fields(right, names)
         series = [frame["_raw"].scatter(places, right)]
         for name in names:
             differs = before[name].ne_missing(after[name]).arg_true()
@@ -312,6 +310,10 @@ def _field_of(name: str) -> str:
     """The field of the record: of an element the list that it is of."""
     element = ELEMENT.fullmatch(name)
     return element["list"] if element else name
+
+
+def _fields(raws: Sequence[str], names: Sequence[str]) -> pl.DataFrame:
+    return pick_fields([raw.encode() for raw in raws], names)
 
 
 def _text(series: pl.Series) -> pl.Series:
