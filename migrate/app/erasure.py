@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,7 +215,9 @@ class _Erasure:
         if not (self._workspace.root / "salt").is_file():
             return set()
         masker = workspace_masker(self._workspace.root)
-        spelled = {form for text in known for form in (text, text.strip(), text.strip().lower())}
+        spelled = set(
+            chain.from_iterable((text, text.strip(), text.strip().lower()) for text in known)
+        )
         return {masker.mask(text) for text in spelled if is_findable(text)}
 
     # what there is of them
@@ -248,7 +251,7 @@ class _Erasure:
         return {file: inode for file, inode in linked.items() if file in theirs}
 
     def _pages_of_theirs(self) -> list[Path]:
-        return [page for one in self._unfinished for page in one.pages_of(self._has_theirs)]
+        return list(chain.from_iterable(one.pages_of(self._has_theirs) for one in self._unfinished))
 
     def _has_theirs(self, frame: pl.DataFrame, resource: str) -> bool:
         is_theirs = mask_theirs(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,14 @@ _MOST_PARTS = 12
 def documents(workspace: Workspace) -> list[Path]:
     """What says of snapshots and plans which fields they have, in a stable order."""
     patterns = (f"*/{MANIFEST}", f"*/{BEGUN}", f"*/*/{RESULT}")
-    found = [file for pattern in patterns for file in workspace.snapshots.glob(pattern)]
+    found = list(chain.from_iterable(workspace.snapshots.glob(pattern) for pattern in patterns))
     found += workspace.plans.glob("*/plan.json")
     return sorted(file for file in found if file.is_file() and not file.is_symlink())
 
 
 def names_of_theirs(files: Iterable[Path], workspace: Workspace, finder: Finder) -> set[str]:
     """The names of fields in columns and documents that hold one of the values in one of their parts."""
-    names = {name for file in files for name in columns_of(file)}
+    names = set(chain.from_iterable(map(columns_of, files)))
     for document in documents(workspace):
         names |= set(_texts(_read(document)))
     return {name for name in names if _holds(name, finder)}

@@ -44,12 +44,12 @@ def read_parts(workspace: Workspace, plans: Sequence[Plan]) -> list[Parts]:
     groups: dict[tuple[str, str | None], list[Plan]] = {}
     for plan in plans:
         groups.setdefault(_place_of(plan), []).append(plan)
-    with_parts = (
-        group
-        for group in groups.values()
-        if any(isinstance(plan.document.scope, PartOf) for plan in group)
-    )
+    with_parts = filter(_has_part, groups.values())
     return [_add_up(workspace, group) for group in with_parts]
+
+
+def _has_part(plans: Sequence[Plan]) -> bool:
+    return any(isinstance(plan.document.scope, PartOf) for plan in plans)
 
 
 def parts_beside(workspace: Workspace, plan: Plan) -> Parts | None:

@@ -73,10 +73,10 @@ TO_SEND = {
 
 
 def _what_to_send(document: PlanDocument) -> tuple[Sentence, ...]:
-    sums = {
-        name: sum(getattr(dataset, name) for dataset in document.datasets.values())
-        for name in TO_SEND
-    }
+    sums = dict.fromkeys(TO_SEND, 0)
+    for dataset in document.datasets.values():
+        for name in TO_SEND:
+            sums[name] += getattr(dataset, name)
     parts = [Sentence(TO_SEND[name], count=rows) for name, rows in sums.items() if rows]
     if not sums["create"] + sums["update"] + sums["unknown"]:
         parts.insert(0, Sentence("nothing to do"))

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 
 from migrate.errors import GateError
 from migrate.load.canary_choice import ChosenRecord, choose_canary
@@ -126,7 +126,7 @@ class Canaries:
             dataset,
             waiting=deque(_requests(dataset, records, first)),
             spares=deque(
-                request for one in left[count:] for request in _requests(dataset, records, [one])
+                chain.from_iterable(_requests(dataset, records, [one]) for one in left[count:])
             ),
             expected={(one.batch, one.position): one.masterid for one in chosen},
             since=since,

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -95,7 +96,7 @@ class Merges:
     ) -> list[Written | Rejected]:
         """The verdicts, of each written record only the ids that its write took away."""
         written = [verdict for verdict in verdicts if isinstance(verdict, Written)]
-        named = {other for one in written for other in one.merged_from}
+        named = set(chain.from_iterable(one.merged_from for one in written))
         if not named:
             return list(verdicts)
         asked = named | {one.masterid for one in written}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import Protocol
 
 import msgspec
@@ -63,9 +64,9 @@ def prove(
     """Every record of the canary, looked at until it is stored as sent, or twice the same and otherwise."""
     proofs = [_prove_one(reader, dataset, sent, wait) for sent in canary]
     return Proof(
-        tuple(dict.fromkeys(text for proof in proofs for text in proof.differences)),
-        tuple(dict.fromkeys(name for proof in proofs for name in proof.columns)),
-        tuple(masterid for proof in proofs for masterid in proof.unseen),
+        tuple(dict.fromkeys(chain.from_iterable(proof.differences for proof in proofs))),
+        tuple(dict.fromkeys(chain.from_iterable(proof.columns for proof in proofs))),
+        tuple(chain.from_iterable(proof.unseen for proof in proofs)),
     )
 
 

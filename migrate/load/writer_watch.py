@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from migrate.errors import GateError, MigrateError
 from migrate.load.foreign import (
@@ -120,7 +121,7 @@ class WriterWatch:
         return None
 
     def _read(self, dataset: DatasetToLoad, since: datetime) -> _Seen:
-        keys = (name for key in dataset.all_keys for name in key)
+        keys = chain.from_iterable(dataset.all_keys)
         selection = tuple(dict.fromkeys((MASTERID, "__modified_at__", *keys)))
         told = self.client.count(dataset.dataset_id).server_time
         ahead_s = 0.0 if told is None else told.timestamp() - self.clock()

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, cast
 
@@ -100,11 +101,11 @@ def _in_database(file: Path, finder: Finder) -> Iterator[str]:
             for table in tables:
                 rows = connection.execute(f'SELECT * FROM "{table}"')  # noqa: S608  a name out of the file itself
                 names = [column[0] for column in rows.description]
-                hits = {
-                    column
-                    for frame in _frames_of(rows, names)
-                    for column in columns_with(frame, finder)
-                }
+                hits = set(
+                    chain.from_iterable(
+                        columns_with(frame, finder) for frame in _frames_of(rows, names)
+                    )
+                )
                 yield from (f"table {table}, column {name}" for name in sorted(hits))
     except sqlite3.Error:
         yield "cannot be read as a database"

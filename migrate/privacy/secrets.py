@@ -13,6 +13,7 @@ import secrets
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -77,7 +78,7 @@ class Secrets(BaseModel):
 
     def texts(self) -> list[str]:
         """The keys as they are, for what must find and remove them."""
-        others = [key for keys in self.others.values() for key in keys]
+        others = list(chain.from_iterable(self.others.values()))
         every = (self.datatrics, *self.octolis, *others)
         return [key.get_secret_value() for key in every if key is not None]
 

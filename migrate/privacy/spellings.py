@@ -13,6 +13,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from urllib.parse import quote_plus, unquote
 
 import polars as pl
@@ -113,9 +114,9 @@ def hashes_of(value: str) -> set[str]:
         for text in tuple(tidied)
         for form in ("NFC", "NFD", "NFKC")
     }
-    tidied |= {
-        cased for text in tuple(tidied) for cased in (text.lower(), text.upper(), text.casefold())
-    }
+    tidied |= set(
+        chain.from_iterable((text.lower(), text.upper(), text.casefold()) for text in tuple(tidied))
+    )
     return {
         hashlib.new(name, text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
         for name in _HASHES

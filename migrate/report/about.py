@@ -6,6 +6,7 @@ import getpass
 import json
 import socket
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -74,11 +75,8 @@ def facts_of_making() -> tuple[Fact, ...]:
 
 
 def _versions(document: PlanDocument) -> Sequence[str]:
-    used = {
-        used.file.rsplit("/", 1)[-1]: used.sha256
-        for mapping in document.mappings.values()
-        for used in mapping.files
-    }
+    files = chain.from_iterable(mapping.files for mapping in document.mappings.values())
+    used = {file.file.rsplit("/", 1)[-1]: file.sha256 for file in files}
     return [f"{file} {sha256[:_HASH_CHARS]}" for file, sha256 in sorted(used.items())]
 
 

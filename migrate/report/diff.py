@@ -46,7 +46,8 @@ def render_diff(view: DiffView) -> str:
         _odd,
     ]
     sections += [_totals, _warnings, _forecast, _unknowable]
-    return "\n\n".join(text for text in (section(view) for section in sections) if text)
+    texts = (section(view) for section in sections)
+    return "\n\n".join(filter(None, texts))
 
 
 def _head(view: DiffView) -> str:
@@ -70,11 +71,18 @@ def _counts(view: DiffView) -> str:
 
 
 def _changes(view: DiffView) -> str:
-    rows: list[Row] = [
-        [d.name, entry["column"], entry["rows"], f"{entry['share']:.1%}", _note(entry["recipe"])]
-        for d in view.datasets
-        for entry in d.changes[:_COLUMNS]
-    ]
+    rows: list[Row] = []
+    for d in view.datasets:
+        rows.extend(
+            [
+                d.name,
+                entry["column"],
+                entry["rows"],
+                f"{entry['share']:.1%}",
+                _note(entry["recipe"]),
+            ]
+            for entry in d.changes[:_COLUMNS]
+        )
     return _titled(
         "Columns that change, most rows first:",
         ["dataset", "column", "rows", "share", "note"],
@@ -103,11 +111,12 @@ def _samples(view: DiffView) -> str:
 
 
 def _rejects(view: DiffView) -> str:
-    found = [
-        (d.name, entry["rule"], entry["column"] or "", entry["rows"], entry["says"])
-        for d in view.datasets
-        for entry in d.rejects
-    ]
+    found: list[tuple[str, str, str, int, str]] = []
+    for d in view.datasets:
+        found.extend(
+            (d.name, entry["rule"], entry["column"] or "", entry["rows"], entry["says"])
+            for entry in d.rejects
+        )
     return render_rejects_of(found)
 
 
@@ -162,19 +171,20 @@ def _shared(view: DiffView) -> str:
 
 
 def _odd(view: DiffView) -> str:
-    rows: list[Row] = [
-        [
-            d.name,
-            " + ".join(key.columns),
-            key.shared,
-            key.shared_rows,
-            key.placeholder_rows,
-            key.look_alike_rows,
-            key.empty,
-        ]
-        for d in view.datasets
-        for key in d.counts.merges.keys
-    ]
+    rows: list[Row] = []
+    for d in view.datasets:
+        rows.extend(
+            [
+                d.name,
+                " + ".join(key.columns),
+                key.shared,
+                key.shared_rows,
+                key.placeholder_rows,
+                key.look_alike_rows,
+                key.empty,
+            ]
+            for key in d.counts.merges.keys
+        )
     heads = [
         "dataset",
         "key",
@@ -192,22 +202,19 @@ def _totals(view: DiffView) -> str:
 
 
 def _warnings(view: DiffView) -> str:
-    lines = [f"  {d.name}: {inert(text)}" for d in view.datasets for text in warnings_of(d.counts)]
+    lines: list[str] = []
+    for d in view.datasets:
+        lines.extend(f"  {d.name}: {inert(text)}" for text in warnings_of(d.counts))
     lines += [f"  {name}: not planned, {inert(reason)}" for name, reason in view.skipped.items()]
     return "\n".join(["Worth knowing:", *lines]) if lines else ""
 
 
 def _forecast(view: DiffView) -> str:
     forecast = view.forecast
-    rows: list[Row] = [
-        [
-            stretch["dataset"],
-            stretch["requests"],
-            stretch["points"],
-            *(key["lasts"] for key in stretch["keys"]),
-        ]
-        for stretch in forecast["timeline"]
-    ]
+    rows: list[Row] = []
+    for stretch in forecast["timeline"]:
+        lasts = [key["lasts"] for key in stretch["keys"]]
+        rows.append([stretch["dataset"], stretch["requests"], stretch["points"], *lasts])
     keys = [f"{key['keys']} key{'s' if key['keys'] != 1 else ''}" for key in forecast["keys"]]
     ends = "; ".join(
         f"{name}: {key['lasts']}, until {key['ends']}"

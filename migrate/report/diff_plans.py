@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -157,10 +158,10 @@ def _inputs(one: PlanDocument, two: PlanDocument) -> list[str]:
 
 
 def _files(document: PlanDocument) -> dict[str, list[str]]:
-    return {
-        name: [file.sha256 for file in reading.files]
-        for name, reading in document.target_reading.items()
-    }
+    hashes: dict[str, list[str]] = {}
+    for name, reading in document.target_reading.items():
+        hashes[name] = [file.sha256 for file in reading.files]
+    return hashes
 
 
 def _dataset(pair: Pair, shown: Shown) -> DatasetComparison:
@@ -215,9 +216,9 @@ def _columns(
         counted[name] = differing.height
         samples[name] = _shown_samples(name, differing.head(SAMPLES), dtype, shown)
     order = sorted(counted, key=lambda name: (-counted[name], name))
-    return {name: counted[name] for name in order}, [
-        sample for name in order for sample in samples[name]
-    ]
+    return {name: counted[name] for name in order}, list(
+        chain.from_iterable(samples[name] for name in order)
+    )
 
 
 def _is_mapped(one: Plan, two: Plan, dataset: str, name: str) -> bool:

@@ -80,10 +80,9 @@ def render_comparison_page(
 
 def headline_of(found: PlanComparison) -> str:
     """What differs, in one line."""
-    first, second, otherwise = (
-        sum(getattr(dataset, name) for dataset in found.datasets)
-        for name in ("only_first", "only_second", "otherwise")
-    )
+    first = sum(dataset.only_first for dataset in found.datasets)
+    second = sum(dataset.only_second for dataset in found.datasets)
+    otherwise = sum(dataset.otherwise for dataset in found.datasets)
     if not (first or second or otherwise):
         return Sentence("Both plans would write the same rows with the same values")
     return Sentence(

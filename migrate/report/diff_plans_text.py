@@ -17,19 +17,17 @@ def render_comparison(found: PlanComparison) -> str:
         if found.inputs
         else "Both were made from the same inputs."
     )
-    rows: list[Row] = [
-        [d.name, count, before, after, (after or 0) - (before or 0)]
-        for d in found.datasets
-        for count, (before, after) in d.counts.items()
-        if before != after
-    ]
+    rows: list[Row] = []
+    for d in found.datasets:
+        rows.extend(
+            [d.name, count, before, after, (after or 0) - (before or 0)]
+            for count, (before, after) in d.counts.items()
+            if before != after
+        )
     parts += _table("Counts that differ:", ["dataset", "count", "first", "second", "by"], rows)
-    rows = [
-        [d.name, rule, *pair]
-        for d in found.datasets
-        for rule, pair in d.rules.items()
-        if pair[0] != pair[1]
-    ]
+    rows = []
+    for d in found.datasets:
+        rows.extend([d.name, rule, *pair] for rule, pair in d.rules.items() if pair[0] != pair[1])
     parts += _table("Rejected by rule:", ["dataset", "rule", "first", "second"], rows)
     rows = [
         [d.name, d.only_first, d.only_second, d.otherwise]
@@ -39,23 +37,24 @@ def render_comparison(found: PlanComparison) -> str:
     parts += _table(
         "Rows:", ["dataset", "only in first", "only in second", "with other values"], rows
     )
-    rows = [
-        [d.name, then, now, count]
-        for d in found.datasets
-        for (then, now), count in d.turned.items()
-    ]
+    rows = []
+    for d in found.datasets:
+        rows.extend([d.name, then, now, count] for (then, now), count in d.turned.items())
     parts += _table(
         "Rows that do something else now:", ["dataset", "first", "second", "rows"], rows
     )
-    rows = [[d.name, column, count] for d in found.datasets for column, count in d.columns.items()]
+    rows = []
+    for d in found.datasets:
+        rows.extend([d.name, column, count] for column, count in d.columns.items())
     parts += _table(
         "Columns with other values, most rows first:", ["dataset", "column", "rows"], rows
     )
-    rows = [
-        [d.name, s["column"], shorten(s["key"]), shorten(s["first"]), shorten(s["second"])]
-        for d in found.datasets
-        for s in d.samples
-    ]
+    rows = []
+    for d in found.datasets:
+        rows.extend(
+            [d.name, s["column"], shorten(s["key"]), shorten(s["first"]), shorten(s["second"])]
+            for s in d.samples
+        )
     parts += _table("Samples:", ["dataset", "column", "key", "first", "second"], rows[:60])
     if len(parts) == 2:
         parts.append("They do the same.")

@@ -241,11 +241,9 @@ def _losses(
             "after": shown.value(row["after"], dtype, row["column"]),
         }
         examples.setdefault((row["column"], row["loss"]), []).append(pair)
-    listed = [
-        (rows, column, loss)
-        for column, losses in counts.losses.items()
-        for loss, rows in losses.items()
-    ]
+    listed: list[tuple[int, str, str]] = []
+    for column, losses in counts.losses.items():
+        listed.extend((rows, column, loss) for loss, rows in losses.items())
     return [
         {
             "column": column,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from migrate.report.terminal import format_duration, render_table
@@ -58,7 +59,9 @@ def summarise_extraction(extraction: Extraction) -> dict[str, Any]:
 
 def to_do(extraction: Extraction) -> list[str]:
     """What somebody has to do before the snapshot can be relied on, a line each."""
-    return [line for name, result in extraction.resources.items() for line in advise(name, result)]
+    return list(
+        chain.from_iterable(advise(name, result) for name, result in extraction.resources.items())
+    )
 
 
 def render_extraction(extraction: Extraction) -> str:
@@ -108,11 +111,12 @@ def render_extraction(extraction: Extraction) -> str:
 
 
 def _unread_lines(extraction: Extraction) -> list[str]:
-    lines = [
-        f"  {name}: page {record.page}, record {record.position:,} of the list: {record.reason}"
-        for name, result in extraction.resources.items()
-        for record in result.unread[:_UNREAD_SHOWN]
-    ]
+    lines: list[str] = []
+    for name, result in extraction.resources.items():
+        lines.extend(
+            f"  {name}: page {record.page}, record {record.position:,} of the list: {record.reason}"
+            for record in result.unread[:_UNREAD_SHOWN]
+        )
     lines += [
         f"  {name}: and {len(result.unread) - _UNREAD_SHOWN:,} more, listed in the snapshot's manifest"
         for name, result in extraction.resources.items()
@@ -130,7 +134,7 @@ def _unread_lines(extraction: Extraction) -> list[str]:
 
 
 def _doubles_lines(extraction: Extraction) -> list[str]:
-    lines = []
+    lines: list[str] = []
     for name, result in extraction.resources.items():
         if result.changed_duplicates:
             by_place = result.undated_duplicates
@@ -143,11 +147,9 @@ def _doubles_lines(extraction: Extraction) -> list[str]:
 
 
 def _uncolumned_lines(extraction: Extraction) -> list[str]:
-    lines = [
-        f"  {name}: {sentence}"
-        for name, result in extraction.resources.items()
-        for sentence in describe_uncolumned(result)
-    ]
+    lines: list[str] = []
+    for name, result in extraction.resources.items():
+        lines.extend(f"  {name}: {sentence}" for sentence in describe_uncolumned(result))
     return (
         ["", "Without a column of their own, and read from the records:", *lines] if lines else []
     )

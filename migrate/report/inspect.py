@@ -189,9 +189,9 @@ def _fields_table(resource: Mapping[str, Any]) -> str:
 
 def _range_lines(fields: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """How far off numbers of the table may be, where they are not exact or not of all values."""
-    notes = [
-        f"{inert(name)}: {note}" for name, field in fields.items() for note in doubts_of(field)
-    ]
+    notes: list[str] = []
+    for name, field in fields.items():
+        notes.extend(f"{inert(name)}: {note}" for note in doubts_of(field))
     if len(notes) > _RANGES_SHOWN:
         hidden = len(notes) - _RANGES_SHOWN
         notes = [*notes[:_RANGES_SHOWN], f"… {hidden} more; --json has all of them"]

@@ -28,14 +28,11 @@ def render_inspection_page(
         }
         for name, resource in summary["resources"].items()
     }
-    plots = {
-        name: {field: bars_of(counts["months"]) for field, counts in resource["fields"].items()}
-        for name, resource in summary["resources"].items()
-    }
-    doubts = {
-        name: {field: _doubts(counts) for field, counts in resource["fields"].items()}
-        for name, resource in summary["resources"].items()
-    }
+    plots, doubts = {}, {}
+    for name, resource in summary["resources"].items():
+        fields = resource["fields"].items()
+        plots[name] = {field: bars_of(counts["months"]) for field, counts in fields}
+        doubts[name] = {field: _doubts(counts) for field, counts in fields}
     about: list[Fact] = [("Snapshot", summary["snapshot"]), *facts_of_making()]
     return render_page(
         "inspect.html.j2",

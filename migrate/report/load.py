@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from migrate.app.verdict import judge_load
@@ -76,9 +77,10 @@ def render_load(result: LoadResult, others: Mapping[str, int] | None = None) -> 
     `others`: what is still to be sent of datasets of the plan that this load was not asked for.
     """
     done = not others and all(not dataset.open for dataset in result.datasets.values())
+    shown = attrgetter(*_SHOWN)
     rows = [
-        [name, *(getattr(d, key) for key in _SHOWN), format_duration(d.seconds)]
-        for name, d in result.datasets.items()
+        [name, *shown(dataset), format_duration(dataset.seconds)]
+        for name, dataset in result.datasets.items()
     ]
     title = f"Plan {result.plan} loaded" if done else f"Plan {result.plan}, loaded in part"
     lines = [title, inert_lines(judge_load(result, others).render(_WORST)), ""]
@@ -131,11 +133,11 @@ def _feed_lines(result: LoadResult) -> list[str]:
 
 
 def _by_column(datasets: Mapping[str, Totals], kind: str) -> dict[str, int]:
-    return {
-        f"{name}.{column}": records
-        for name, d in datasets.items()
-        for column, records in getattr(d, kind).items()
-    }
+    counts: dict[str, int] = {}
+    for name, dataset in datasets.items():
+        for column, records in getattr(dataset, kind).items():
+            counts[f"{name}.{column}"] = records
+    return counts
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -143,10 +145,11 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _end_lines(result: LoadResult) -> list[str]:
-    sums = {
-        key: sum(getattr(d, key) for d in result.datasets.values())
-        for key in ("planned", "written", "rejected", "waiting", "deferred", "unknown", "open")
-    }
+    counted = ("planned", "written", "rejected", "waiting", "deferred", "unknown", "open")
+    sums = dict.fromkeys(counted, 0)
+    for dataset in result.datasets.values():
+        for key in counted:
+            sums[key] += getattr(dataset, key)
     sums["not sent"] = sums.pop("open") - sums["unknown"]
     lines = [
         "",

@@ -54,11 +54,9 @@ def render_parts(parts: Parts) -> str:
         for name, covered in parts.datasets.items()
     ]
     table = render_table(["dataset", "records", "in parts there", "missing"], rows)
-    gaps = [
-        f"  {name}: missing: {inert(gap.told)}"
-        for name, covered in parts.datasets.items()
-        for gap in covered.gaps[:_GAPS]
-    ]
+    gaps: list[str] = []
+    for name, covered in parts.datasets.items():
+        gaps.extend(f"  {name}: missing: {inert(gap.told)}" for gap in covered.gaps[:_GAPS])
     gaps += [
         f"  {name}: and {len(covered.gaps) - _GAPS} more"
         for name, covered in parts.datasets.items()

@@ -122,11 +122,12 @@ def render_counts(datasets: Mapping[str, DatasetPlan], names: Sequence[str]) -> 
 
 
 def _rejects(document: PlanDocument) -> str:
-    found = [
-        (name, rule, "", count, RULES[rule].says if rule in RULES else "")
-        for name, dataset in document.datasets.items()
-        for rule, count in dataset.rejected_by_rule.items()
-    ]
+    found: list[tuple[str, str, str, int, str]] = []
+    for name, dataset in document.datasets.items():
+        found.extend(
+            (name, rule, "", count, RULES[rule].says if rule in RULES else "")
+            for rule, count in dataset.rejected_by_rule.items()
+        )
     return render_rejects_of(sorted(found, key=lambda entry: (-entry[3], entry[0], entry[1])))
 
 
@@ -153,11 +154,12 @@ def _shared_keys(plan: Plan, dataset: str) -> list[dict[str, Any]]:
 
 def render_shared_keys(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """A table of the keys that most rows share, by dataset: those rows become one."""
-    rows: list[Row] = [
-        [name, key["columns"], inert(str(key["value"])), key["rows"], _WHOSE[str(key["what"])]]
-        for name, keys in found.items()
-        for key in keys
-    ]
+    rows: list[Row] = []
+    for name, keys in found.items():
+        rows.extend(
+            [name, key["columns"], inert(str(key["value"])), key["rows"], _WHOSE[str(key["what"])]]
+            for key in keys
+        )
     if not rows:
         return ""
     table = render_table(["dataset", "key", "value", "rows", ""], rows)
@@ -185,11 +187,9 @@ def _unequal(totals: Mapping[str, Table]) -> str:
 
 
 def _warnings(document: PlanDocument) -> str:
-    lines = [
-        f"  {name}: {text}"
-        for name, dataset in document.datasets.items()
-        for text in warnings_of(dataset)
-    ]
+    lines: list[str] = []
+    for name, dataset in document.datasets.items():
+        lines.extend(f"  {name}: {text}" for text in warnings_of(dataset))
     lines += [f"  {name}: not planned, {reason}" for name, reason in document.skipped.items()]
     return "\n".join(["Worth knowing:", *(inert(line) for line in lines)]) if lines else ""
 

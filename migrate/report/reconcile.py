@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 import polars as pl
 
@@ -52,15 +53,17 @@ def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> st
     title = f"{head}, {found.told}" if found.told else head
     judged = inert_lines(verdict.judge_reconciliation(found).render(_WORST))
     parts = [f"{title}\n{judged}", render_table(headers, rows, keep=["difference"])]
-    sources = [row for name, d in found.datasets.items() for row in _source_rows(name, d.by_source)]
+    sources = list(
+        chain.from_iterable(_source_rows(name, d.by_source) for name, d in found.datasets.items())
+    )
     if sources:
         parts.append(
             "By source:\n"
             + render_table(["dataset", "source", "planned", "in the target now"], sources)
         )
-    explanations = [
-        f"  {name}: {line}" for name, d in found.datasets.items() for line in d.explanations
-    ]
+    explanations: list[str] = []
+    for name, d in found.datasets.items():
+        explanations.extend(f"  {name}: {line}" for line in d.explanations)
     explanations += [
         f"  {name}: pending: the target may still be preparing what was written last; what is "
         f"missing at {d.settles_at:%Y-%m-%d %H:%M:%S} UTC is missing"
@@ -108,10 +111,10 @@ def _render_deep(deep: Sequence[DeepDataset], mask: Mask | None) -> list[str]:
         "verdict",
     ]
     parts = ["Read back and compared with the snapshot:\n" + render_table(headers, rows)]
-    notes = [line for d in deep for line in _notes(d)]
+    notes = list(chain.from_iterable(map(_notes, deep)))
     if notes:
         parts.append("\n".join(notes))
-    samples = [row for d in deep for row in _sample_rows(d, mask)]
+    samples = list(chain.from_iterable(_sample_rows(d, mask) for d in deep))
     if samples:
         headers = ["dataset", "finding", "name", "key", "column", "expected", "found"]
         parts.append(

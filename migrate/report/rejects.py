@@ -46,7 +46,7 @@ def render_groups(plan: str, groups: pl.DataFrame) -> str:
     """One line per reason, the most frequent first."""
     if groups.is_empty():
         return f"Plan {plan}: nothing was rejected."
-    rows = [[row[name] for name in _SHOWN] for row in groups.iter_rows(named=True)]
+    rows = list(map(list, groups.select(_SHOWN).iter_rows()))
     total, left = int(groups["records"].sum()), int(groups["open"].sum())
     return f"Plan {plan}: {say_count(total, 'reject')}, {left:,} open\n\n" + render_table(
         _SHOWN, rows

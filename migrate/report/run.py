@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,7 @@ def render_revenue(revenue: Sequence[RevenueRow]) -> str:
 
     places = ("source", "plan", "target")
     amounts = [[text(getattr(row, place)) for place in places] for row in revenue]
-    width = max(len(cell) for row in (places, *amounts) for cell in row)
+    width = max(map(len, chain.from_iterable((places, *amounts))))
     rows: list[Row] = [
         [row.month, row.currency, *(cell.rjust(width) for cell in cells), row.equal]
         for row, cells in zip(revenue, amounts, strict=True)

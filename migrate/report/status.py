@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from migrate.load.pace import describe_pace
@@ -39,14 +40,12 @@ def render_status(status: Status) -> str:
     if status.snapshots:
         headers = ["snapshot", "state", "resource", "rows", "pages", "verdict"]
         parts.append(
-            render_table(
-                headers, [row for snapshot in status.snapshots for row in _snapshot_rows(snapshot)]
-            )
+            render_table(headers, list(chain.from_iterable(map(_snapshot_rows, status.snapshots))))
         )
     if status.plans:
         headers = ["plan", "state", "snapshot", "dataset", "to send", "written", "refused", "left"]
         parts.append(
-            render_table(headers, [row for plan in status.plans for row in _plan_rows(plan)])
+            render_table(headers, list(chain.from_iterable(map(_plan_rows, status.plans))))
         )
     told = [
         f"  {plan.name}: {'; '.join(words)}" for plan in status.plans if (words := _words_of(plan))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from migrate.report.cells import Cell, format_cell, width_of
 
@@ -52,13 +53,13 @@ def render_table(
     are too wide, the table goes on below itself with its first column again.
     """
     room = (terminal_width() if width is None else width) - indent
-    columns = [
-        _column(header, [row[at] for row in rows])
-        for at, header in enumerate(headers)
-        if at == 0 or header in keep or not _says_nothing([row[at] for row in rows])
-    ]
+    columns = []
+    for at, header in enumerate(headers):
+        cells = [row[at] for row in rows]
+        if at == 0 or header in keep or not _says_nothing(cells):
+            columns.append(_column(header, cells))
     blocks = (_render(block, room) for block in _blocks(columns, room))
-    lines = [line for block in blocks for line in block]
+    lines = list(chain.from_iterable(blocks))
     return "\n".join(" " * indent + line if line else "" for line in lines)
 
 

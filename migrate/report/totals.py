@@ -50,11 +50,11 @@ def summarise_tables(tables: Sequence[Table]) -> list[dict[str, Any]]:
 
 def summarise_groups(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
     """The groups of all tables in one list, each with its dataset and kind."""
-    return [
-        {"dataset": table.dataset, "kind": table.kind, **summarise_group(group, table.kind)}
-        for table in tables.values()
-        for group in table.groups
-    ]
+    groups: list[dict[str, Any]] = []
+    for table in tables.values():
+        head = {"dataset": table.dataset, "kind": table.kind}
+        groups.extend({**head, **summarise_group(group, table.kind)} for group in table.groups)
+    return groups
 
 
 def view_table(table: Table) -> dict[str, Any]:

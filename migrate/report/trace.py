@@ -113,12 +113,13 @@ def _render_dataset(name: str, dataset: Facts, mask: Mask | None) -> str:
 
 def _columns(mapped: Sequence[Facts], mask: Mask | None) -> Iterator[str]:
     """The ways of all columns, with the line and the broken rule where there are such; none of what was filtered."""
-    rows: list[Row] = [
-        [made.get("position"), column, _steps(found["steps"], mask), found["broken"]]
-        for made in mapped
-        if made.get("rule") != "filtered"
-        for column, found in made.get("columns", {}).items()
-    ]
+    rows: list[Row] = []
+    for made in mapped:
+        if made.get("rule") != "filtered":
+            rows.extend(
+                [made.get("position"), column, _steps(found["steps"], mask), found["broken"]]
+                for column, found in made.get("columns", {}).items()
+            )
     used = [
         place
         for place in range(4)

@@ -18,7 +18,8 @@ def summarise_undo(undo: Undo) -> dict[str, Any]:
     return {
         "plan": undo.plan,
         "datasets": {
-            entry.dataset: {kind: entry.count(kind) for kind in _KINDS} for entry in undo.datasets
+            entry.dataset: dict(zip(_KINDS, map(entry.count, _KINDS), strict=True))
+            for entry in undo.datasets
         },
         "lists": [str(file) for file in undo.lists],
         "unsettled": sum(entry.unsettled for entry in undo.datasets),
@@ -54,9 +55,7 @@ def render_undo(undo: Undo) -> str:
         "merged into",
         "no pre-image",
     ]
-    rows: list[Row] = [
-        [entry.dataset, *(entry.count(kind) for kind in _KINDS)] for entry in undo.datasets
-    ]
+    rows: list[Row] = [[entry.dataset, *map(entry.count, _KINDS)] for entry in undo.datasets]
     parts = [f"What of plan {undo.plan} can be undone", render_table(headers, rows)]
     if any(entry.count("created") for entry in undo.datasets):
         parts.append(

@@ -10,6 +10,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -302,7 +303,7 @@ def _batches(frames: Iterable[pl.DataFrame], tick: Callable[[int], None]) -> Ite
 
 def _columns_of(rules: DatasetRules, evaluators: Sequence[Evaluator]) -> tuple[str, ...]:
     """The dataset's columns that every file which makes them can be worked out for."""
-    left_out = {name for evaluator in evaluators for name in evaluator.unverifiable}
+    left_out = set(chain.from_iterable(evaluator.unverifiable for evaluator in evaluators))
     return tuple(name for name in rules.columns if name not in left_out)
 
 

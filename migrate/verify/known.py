@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -218,9 +219,10 @@ def read_written(ledger: Path, plan_folder: Path, plan: str, dataset: str) -> Wr
             ours=_first_column(connection, _OURS, number),
             begun=datetime.fromtimestamp(server_time, UTC) if server_time is not None else None,
             before=frozenset(
-                masterid
-                for file in (plan_folder / dataset).glob("before-*.parquet")
-                for masterid in parquet.read(file, columns=[MASTERID]).get_column(MASTERID)
+                chain.from_iterable(
+                    parquet.read(file, columns=[MASTERID]).get_column(MASTERID)
+                    for file in (plan_folder / dataset).glob("before-*.parquet")
+                )
             ),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -123,13 +124,13 @@ def _alias_sql(source: str, aliases: Mapping[str, str]) -> str:
 
 def looked_up_columns(rules: DatasetRules, lookup: str) -> set[str]:
     """The columns that a dataset takes from one of its look-ups."""
-    names = {name for rule in rules.columns.values() for name in rule.fields}
+    names = set(chain.from_iterable(rule.fields for rule in rules.columns.values()))
     for sql in [rules.where, *(rule.sql for rule in rules.columns.values())]:
         try:
             names |= set(parse_sql(sql).fields) if sql else set()
         except SqlRefused:
             continue  # the column is named as not verifiable, and its neighbours need not wait for it
-    names |= {
-        name for other in rules.lookups.values() for name in (other.source, *other.ids)
-    } | set(rules.order_by)
+    names |= set(
+        chain.from_iterable((other.source, *other.ids) for other in rules.lookups.values())
+    ) | set(rules.order_by)
     return {name.partition(".")[2] for name in names if name.partition(".")[0] == lookup}

@@ -178,12 +178,13 @@ class MappingQuery:
     def _time_of(self, field: str) -> str:
         """A field as a time: as the column reads it that takes it, then in every known spelling."""
         text = self._first([self.field(field)])
-        of_times = [
-            rule
-            for kind in ("datetime", "date")
-            for rule in self.rules.columns.values()
-            if rule.type == kind and field in rule.fields
-        ]
+        of_times: list[ColumnRule] = []
+        for kind in ("datetime", "date"):
+            of_times.extend(
+                rule
+                for rule in self.rules.columns.values()
+                if rule.type == kind and field in rule.fields
+            )
         rule = of_times[0] if of_times else ColumnRule(field, "datetime")
         zone = quoted(rule.timezone) if rule.timezone else self._setting.zones.sql
         found = [f"NULLIF({self.writer.call(ranked_time, text, zone)}, '')"]

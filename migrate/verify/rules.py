@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,7 @@ def _joined(files: list[DatasetRules]) -> DatasetRules:
     columns: dict[str, ColumnRule] = {}
     for part in parts:
         columns |= {name: rule for name, rule in part.columns.items() if name not in columns}
-    doubts = [doubt for part in parts for doubt in part.doubts]
+    doubts = list(chain.from_iterable(part.doubts for part in parts))
     if len({part.precedence for part in parts} - {None}) < len(parts):
         doubts.append("files without a precedence of their own")
     return replace(first, columns=columns, doubts=tuple(doubts), files=tuple(parts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from migrate.verify.column import Lane
@@ -50,7 +51,7 @@ def _row_steps(evaluator: Evaluator, row: Mapping[str, Any]) -> RowSteps:
             list(_told(way, [row[f"{name}/{lane}/{step}"] for step in range(len(way.steps))]))
             for lane, way in enumerate(evaluator.lanes_of(name))
         ]
-        steps = [step for way in ways for step in way]
+        steps = list(chain.from_iterable(ways))
         rules = [text[1:] for _, text in steps if text is not None and text.startswith(NUL)]
         shown = tuple(step for step in steps if step[1] is None or not step[1].startswith(NUL))
         found.append(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from itertools import product
 
 from migrate.language.patterns import WHITE_SPACE
 from migrate.language.zones import load_zone
@@ -162,7 +163,7 @@ def parse_ranked(text: str) -> Parsed:
 
 @cache
 def _ranked_formats() -> list[list[str]]:
-    spellings = [day + clock for day in _RANKED_DAYS for clock in _RANKED_CLOCKS]
+    spellings = map("".join, product(_RANKED_DAYS, _RANKED_CLOCKS))
     return [_pieces(spelling) or [] for spelling in (*spellings, "%Y%m%d", "%Y%m%d%H%M%S")]
 
 
