@@ -34,14 +34,14 @@ from migrate.app.erasure_rows import TheirRows
 from migrate.app.erasure_unfinished import unfinished_snapshots, unreadable_snapshots
 from migrate.app.renew_manifests import renew_manifests
 from migrate.errors import Interrupted
-from migrate.privacy.contents import Place, places_in
+from migrate.privacy.contents import DataPlace, places_in
 from migrate.privacy.mask import workspace_masker
 from migrate.privacy.own import linked_elsewhere
 from migrate.privacy.person import Frames, Person, Subject, find_person, nobody_elses
 from migrate.privacy.rows import mask_theirs
 from migrate.privacy.spellings import Finder, fold
 from migrate.privacy.telling import is_findable
-from migrate.privacy.written import Written, read_written
+from migrate.privacy.written import WrittenFile, read_written
 from migrate.snapshot.layout import UNREAD
 from migrate.snapshot.reading import Snapshot, list_snapshots, open_snapshot
 from migrate.snapshot.storage import bring_copies, return_copies
@@ -133,9 +133,9 @@ class _Erasure:
             dry_run=self._dry_run,
         )
 
-    def _linked_place(self, file: Path, inode: int) -> Place:
+    def _linked_place(self, file: Path, inode: int) -> DataPlace:
         what = "has another name outside of the workspace, which would keep it; remove that one"
-        return Place(self._name(file), f"{what}: find / -xdev -inum {inode}")
+        return DataPlace(self._name(file), f"{what}: find / -xdev -inum {inode}")
 
     # who it is
 
@@ -339,7 +339,7 @@ class _Erasure:
 
     # looking again
 
-    def _look_again(self) -> Iterator[Place]:
+    def _look_again(self) -> Iterator[DataPlace]:
         if not self._text_finder:
             return
         files = [*all_files(self._workspace), *(one.path for one in self._written_elsewhere())]
@@ -351,11 +351,11 @@ class _Erasure:
         for file in self._parquet_files():
             rows = len(self._rows.numbers(file))
             if rows:
-                yield Place(self._name(file), f"{rows:,} rows of their records")
+                yield DataPlace(self._name(file), f"{rows:,} rows of their records")
             for name in self._names.intersection(columns_of(file)):
-                yield Place(self._name(file), f"the column {name}")
+                yield DataPlace(self._name(file), f"the column {name}")
         for page in self._pages_of_theirs():
-            yield Place(self._name(page), "records of theirs")
+            yield DataPlace(self._name(page), "records of theirs")
         for folder in (self._context.project.mappings,):
             for file in sorted(path for path in folder.rglob("*") if path.is_file()):
                 yield from places_in(file, str(file), self._text_finder)
@@ -372,7 +372,7 @@ class _Erasure:
         for one in self._written_elsewhere():
             yield one.path
 
-    def _written_elsewhere(self) -> list[Written]:
+    def _written_elsewhere(self) -> list[WrittenFile]:
         root = self._workspace.root
         return [
             one for one in read_written(root) if not one.is_inside(root) and one.is_as_written()

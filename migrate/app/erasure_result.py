@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migrate.privacy.contents import Place
+from migrate.privacy.contents import DataPlace
 from migrate.privacy.person import Person
 from migrate.privacy.written import read_written
 from migrate.workspace import Workspace
@@ -38,7 +38,7 @@ class Erased:
     removed: tuple[str, ...] = ()
     ledger: Mapping[str, int] = field(default_factory=dict)
     masterids: tuple[tuple[str, str], ...] = ()
-    places: tuple[Place, ...] = ()
+    places: tuple[DataPlace, ...] = ()
     outside: tuple[Outside, ...] = ()
     linked: tuple[str, ...] = ()
     """Files that are left, since they have another name elsewhere which would keep what they hold."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class History:
+class CommandHistory:
     """The commands that were given, what came over the plans, what was handed over as files; each oldest first."""
 
     runs: Sequence[RunRecord] = ()
@@ -26,14 +26,14 @@ class History:
     handovers: Sequence[tuple[Handover, Sequence[HandedFile]]] = ()
 
 
-def read_history(workspace: Workspace, plan: str | None = None) -> History:
+def read_history(workspace: Workspace, plan: str | None = None) -> CommandHistory:
     """All that was recorded; of one plan only the commands that worked on it. Reads files only."""
     if not workspace.ledger.exists():
-        return History()
+        return CommandHistory()
     with LedgerView(workspace.ledger) as view:
         runs = [run for run in view.runs() if plan is None or run.plan == plan]
         handed = [(one, view.handed_files(one)) for one in view.handovers(plan)]
-        return History(runs, view.events(plan), handed)
+        return CommandHistory(runs, view.events(plan), handed)
 
 
 def read_plan_history(workspace: Workspace, plan: Plan) -> dict[str, Any]:

@@ -48,7 +48,7 @@ Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Asked:
+class TraceRequest:
     """The record that is asked for."""
 
     resource: Resource
@@ -77,9 +77,9 @@ def run_trace(
     plan = open_plan(context.workspace, plan_name, check_files=False)
     context = as_loaded(context, plan)
     snapshot = open_used_snapshot(context, plan)
-    row = _snapshot_row(snapshot, Asked(chosen[0], id_, source))
+    row = _snapshot_row(snapshot, TraceRequest(chosen[0], id_, source))
     found_source = row["_source"] if row else source
-    asked = Asked(chosen[0], id_, found_source)
+    asked = TraceRequest(chosen[0], id_, found_source)
     at_source = _live(context, asked) if live else {"asked": False}
     if row is None and at_source.get("record") is None:
         raise UsageError(
@@ -110,7 +110,7 @@ def run_trace(
     return facts
 
 
-def _snapshot_row(snapshot: Snapshot, asked: Asked) -> Facts | None:
+def _snapshot_row(snapshot: Snapshot, asked: TraceRequest) -> Facts | None:
     resource = snapshot.resource(asked.resource.name)
     frames = resource.frames([]) if resource else iter(())
     is_asked = pl.col("_id") == asked.id
@@ -149,7 +149,7 @@ def _is_outside(context: Context, plan: Plan, resource: str, row: Facts) -> bool
     return inside is not None and not inside[0]
 
 
-def _live(context: Context, asked: Asked) -> Facts:
+def _live(context: Context, asked: TraceRequest) -> Facts:
     if asked.source is None:
         return {"asked": False, "why": "the source of the record is not known; add --source"}
     client = SourceClient(
@@ -170,7 +170,13 @@ class _Tracing:
     """One record that the snapshot has, through the datasets made of its resource."""
 
     def __init__(
-        self, context: Context, plan: Plan, snapshot: Snapshot, asked: Asked, row: Facts, live: bool
+        self,
+        context: Context,
+        plan: Plan,
+        snapshot: Snapshot,
+        asked: TraceRequest,
+        row: Facts,
+        live: bool,
     ) -> None:
         self.context, self.plan, self.snapshot, self.asked, self.row, self.live = (
             context,

@@ -23,7 +23,7 @@ V = TypeVar("V")
 Losses = dict[str, dict[str, int]]
 
 
-class Example(NamedTuple):
+class LossExample(NamedTuple):
     """A value before and after, and the record that it is of, so that it goes when the record's person is erased."""
 
     before: str | None
@@ -37,7 +37,7 @@ class Example(NamedTuple):
         return self.before, self.after
 
 
-LossExamples = dict[str, dict[str, tuple[Example, ...]]]
+LossExamples = dict[str, dict[str, tuple[LossExample, ...]]]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def count_losses(
     )
 
 
-def _examples(column: Computed, rows: pl.DataFrame, lost: pl.Series) -> tuple[Example, ...]:
+def _examples(column: Computed, rows: pl.DataFrame, lost: pl.Series) -> tuple[LossExample, ...]:
     at = lost.arg_true().head(_LOOKED_AT)
     values = column.value.gather(at).rename("after")
     after = (
@@ -119,15 +119,15 @@ def _examples(column: Computed, rows: pl.DataFrame, lost: pl.Series) -> tuple[Ex
     )
     whose = rows.select("_source", "_id")[at].iter_rows()
     found = [
-        Example(_cut(before), _cut(made), *identity)
+        LossExample(_cut(before), _cut(made), *identity)
         for before, made, identity in zip(column.origin.gather(at), after, whose, strict=True)
     ]
     return _different(found)
 
 
-def _different(examples: Iterable[Example]) -> tuple[Example, ...]:
+def _different(examples: Iterable[LossExample]) -> tuple[LossExample, ...]:
     """The first few that differ in their values."""
-    by_pair: dict[tuple[str | None, str | None], Example] = {}
+    by_pair: dict[tuple[str | None, str | None], LossExample] = {}
     for example in examples:
         by_pair.setdefault(example.pair, example)
     return tuple(by_pair.values())[:EXAMPLES]
@@ -137,8 +137,10 @@ def _cut(text: str | None) -> str | None:
     return None if text is None else text[:MAX_VALUE]
 
 
-def _first_examples(parts: list[dict[str, tuple[Example, ...]]]) -> dict[str, tuple[Example, ...]]:
-    found: dict[str, list[Example]] = {}
+def _first_examples(
+    parts: list[dict[str, tuple[LossExample, ...]]],
+) -> dict[str, tuple[LossExample, ...]]:
+    found: dict[str, list[LossExample]] = {}
     for part in parts:
         for loss, examples in part.items():
             found.setdefault(loss, []).extend(examples)

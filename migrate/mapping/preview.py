@@ -14,7 +14,7 @@ from migrate.mapping.base import base_rows
 from migrate.mapping.fields import lookup_columns, needed_fields
 from migrate.mapping.model import Mapping
 from migrate.mapping.rules import explain
-from migrate.mapping.transform import Settings, Worked, lookup_tables, map_rows, work_out
+from migrate.mapping.transform import Settings, WorkedRows, lookup_tables, map_rows, work_out
 from migrate.mapping.types import render
 from migrate.names import ResourceName
 
@@ -85,7 +85,7 @@ def preview(
     return Preview(records.height, accepted, tuple(told[:rows]), counts)
 
 
-def _row(worked: Worked, mapping: Mapping, at: int) -> PreviewRow:
+def _row(worked: WorkedRows, mapping: Mapping, at: int) -> PreviewRow:
     changes = []
     for name in mapping.columns:
         computed = worked.computed[name]

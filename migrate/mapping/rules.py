@@ -8,7 +8,7 @@ from itertools import product
 
 
 @dataclass(frozen=True)
-class Rule:
+class RowRule:
     """One rule: its name in reports, what it says, and the usual way out."""
 
     name: str
@@ -17,116 +17,116 @@ class Rule:
 
 
 _TABLE = (
-    Rule(
+    RowRule(
         "id_missing",
         "the record has no identity",
         "ask for it at the source; without one it cannot be found again",
     ),
-    Rule(
+    RowRule(
         "each_not_a_list",
         "the field that `each` names holds no list and no object",
         "look at the record; map it without `each` if it is one value",
     ),
-    Rule(
+    RowRule(
         "empty_element",
         "the element of the list has no value in any field that the mapping reads",
         "look at the record: a field may have another name there; lists of plain values are read as `item`",
     ),
-    Rule(
+    RowRule(
         "orphan",
         "the look-up found no row for the id",
         "load the missing rows, set [datatrics.source_aliases], or `on_orphan: keep`",
     ),
-    Rule(
+    RowRule(
         "required_missing",
         "a required column has no value",
         "add another field to `from`, a `default`, or leave such rows out by `where`",
     ),
-    Rule(
+    RowRule(
         "not_computable",
         "the expression cannot be worked out: a division by zero, or a number too large",
         "guard it, as in CASE WHEN b <> 0 THEN a / b END, or set `on_invalid: omit`",
     ),
-    Rule(
+    RowRule(
         "key_missing",
         "a key column has no value",
         "take another key, or leave such rows out by `where`",
     ),
-    Rule(
+    RowRule(
         "unlisted_value",
         "the value is not listed under `values`",
         "add it to `values`, or set `unlisted: omit`",
     ),
-    Rule(
+    RowRule(
         "not_an_integer",
         "not a whole number in decimal digits",
         "use `type: float` or `text`, or `apply: [trim]`",
     ),
-    Rule(
+    RowRule(
         "not_a_number",
         "not a decimal number",
         "use `apply: [decimal_comma]` for 1.234,56, or `type: text`",
     ),
-    Rule(
+    RowRule(
         "out_of_int32", "outside -2147483648 … 2147483647, all the target takes", "use `type: text`"
     ),
-    Rule(
+    RowRule(
         "too_many_digits",
         "more digits than the target's floats keep",
         "set `digits: round`, or use `type: text`",
     ),
-    Rule("not_a_boolean", "neither true nor false", "list the spellings under `values`"),
-    Rule("not_a_datetime", "no time in a known spelling", "name the spelling with `format`"),
-    Rule("not_a_date", "no date in a known spelling", "name the spelling with `format`"),
-    Rule(
+    RowRule("not_a_boolean", "neither true nor false", "list the spellings under `values`"),
+    RowRule("not_a_datetime", "no time in a known spelling", "name the spelling with `format`"),
+    RowRule("not_a_date", "no date in a known spelling", "name the spelling with `format`"),
+    RowRule(
         "zero_date",
         "a zero date (0000-00-00), a database's way to say none",
         "set `on_invalid: omit`",
     ),
-    Rule("out_of_calendar", "outside the years 1 to 9999", "set `on_invalid: omit`"),
-    Rule("not_json", "not valid JSON", "use `type: text`"),
-    Rule(
+    RowRule("out_of_calendar", "outside the years 1 to 9999", "set `on_invalid: omit`"),
+    RowRule("not_json", "not valid JSON", "use `type: text`"),
+    RowRule(
         "unsendable_text",
         "holds a NUL or half a surrogate pair, which a database text cannot",
         "clean it at the source, or `on_invalid: omit`",
     ),
-    Rule("not_an_email", "no e-mail address", "set `on_invalid: omit`"),
-    Rule(
+    RowRule("not_an_email", "no e-mail address", "set `on_invalid: omit`"),
+    RowRule(
         "too_large",
         "the row alone is more than a request may hold",
         "`apply: [truncate: N]` on its longest column, or raise octolis.batch_bytes",
     ),
-    Rule(
+    RowRule(
         "not_a_phone_number",
         "no number that exists in the country's plan, or one with an extension or a word behind it",
         "name the country most numbers are of, as `phone: NL`, or set `on_invalid: omit`",
     ),
-    Rule(
+    RowRule(
         "not_a_country",
         "no country's name in a known language, nor its code in plain letters",
         "list the spelling under `values`, or set `on_invalid: omit`",
     ),
-    Rule(
+    RowRule(
         "not_an_amount",
         "no amount of money or number in any style",
         "set `on_invalid: omit`, or list the text under `values`",
     ),
-    Rule(
+    RowRule(
         "other_number_style",
         "written in another style than `amount` states, so the others of its field may be too",
         "look at the field's values and state their style; of several styles take `decimal_comma`, or ask the sender",
     ),
-    Rule(
+    RowRule(
         "ambiguous_phone_number",
         "two numbers at once: as of the country named, and with the country code it begins with",
         "ask the sender for numbers with +, or set `on_invalid: omit`",
     ),
-    Rule(
+    RowRule(
         "withdrawn_country",
         "a code or name that ISO has withdrawn: no country has it any more, and often no one country took its place",
         "list the successor under `values` before `country`, or set `on_invalid: omit`",
     ),
-    Rule(
+    RowRule(
         "ambiguous_number",
         "1,234 or 1.234: a decimal mark or one between thousands, which only the sender knows",
         "ask the sender; `decimal_comma: or_point` takes 1.234 as it stands, `values` lists single ones",

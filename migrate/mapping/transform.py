@@ -155,7 +155,7 @@ class Exploded:
 
 
 @dataclass(frozen=True)
-class Worked:
+class WorkedRows:
     """One run of rows with everything that was worked out of it.
 
     **Shape.** `rows`, `computed` and `rejects` have one entry per row that came to its columns; a row of `rejects`
@@ -196,7 +196,7 @@ def work_out(
     tables: Dict[str, LookupTable],
     settings: Settings,
     discarded: pl.DataFrame = NOTHING_DISCARDED,
-) -> Worked:
+) -> WorkedRows:
     """Every column of every row, and which rows are rejected."""
     good, early = split_missing_ids(base_rows(mapping, rows, settings.project))
     lines = _explode(mapping, good) if mapping.each else Exploded(good)
@@ -226,7 +226,9 @@ def work_out(
     rejects = find_rejects(mapping, good, orphans, computed)
     counted = {name: int(orphan.sum()) for name, orphan in orphans.items()}
     left = pl.concat(set_aside)
-    return Worked(good, computed, rejects, early, counted, filtered, lines, looked_up_anew, left)
+    return WorkedRows(
+        good, computed, rejects, early, counted, filtered, lines, looked_up_anew, left
+    )
 
 
 def _compute_all(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> dict[str, Computed]:

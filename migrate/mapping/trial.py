@@ -20,7 +20,7 @@ from migrate.mapping.lookups import WITHHELD
 from migrate.mapping.mapped import lookup_ids
 from migrate.mapping.model import Mapping
 from migrate.mapping.placeholders import NOBODY
-from migrate.mapping.transform import Settings, Worked, lookup_tables, work_out
+from migrate.mapping.transform import Settings, WorkedRows, lookup_tables, work_out
 from migrate.mapping.types import keys
 
 _EXAMPLES = 3
@@ -188,7 +188,7 @@ def _keep_examples(trial: Trial, key: tuple[str, str], origin: pl.Series, where:
             known.append(text)
 
 
-def _count_lookups(trial: Trial, mapping: Mapping, worked: Worked) -> None:
+def _count_lookups(trial: Trial, mapping: Mapping, worked: WorkedRows) -> None:
     for name, lookup in mapping.lookups.items():
         if name not in trial.blind:
             ids = lookup_ids(lookup, worked.rows)
@@ -196,7 +196,7 @@ def _count_lookups(trial: Trial, mapping: Mapping, worked: Worked) -> None:
             trial.orphans[name] += worked.orphans.get(name, 0)
 
 
-def _count_nobody(trial: Trial, mapping: Mapping, worked: Worked) -> None:
+def _count_nobody(trial: Trial, mapping: Mapping, worked: WorkedRows) -> None:
     """Counts the accepted rows whose key stands for nobody: rows of one such key become one."""
     if not set(mapping.key) <= worked.computed.keys():
         return  # what is wrong with the key is told of the file itself
@@ -206,7 +206,7 @@ def _count_nobody(trial: Trial, mapping: Mapping, worked: Worked) -> None:
     trial.nobody.update(dict(nobody.value_counts().iter_rows()))
 
 
-def _ends_of(worked: Worked, columns: Sequence[str]) -> pl.DataFrame:
+def _ends_of(worked: WorkedRows, columns: Sequence[str]) -> pl.DataFrame:
     """Where records lead to: the columns of their row, or nowhere for a reason that may pass."""
     accepted = worked.rejects["rule"].is_null()
     values = [worked.computed[name].value.alias(name) for name in columns]

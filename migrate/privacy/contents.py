@@ -41,7 +41,7 @@ _PARQUET, _SQLITE, _ZIP, _GZIP, _ZSTD = (
 
 
 @dataclass(frozen=True)
-class Place:
+class DataPlace:
     """Where a value stands: a file, and what of it."""
 
     file: str
@@ -52,24 +52,24 @@ class Place:
         return f"{self.file}: {self.where}"
 
 
-def places_in(file: Path, name: str, finder: Finder) -> list[Place]:
+def places_in(file: Path, name: str, finder: Finder) -> list[DataPlace]:
     """Every place of a file where `finder` finds one of its values; `name` is what the file is called there."""
-    found = [Place(name, "its name")] if finder.finds(name.replace("/", " ")) else []
+    found = [DataPlace(name, "its name")] if finder.finds(name.replace("/", " ")) else []
     try:
         with file.open("rb") as opened:
             head = opened.read(16)
         if head.startswith(_PARQUET):
-            found += [Place(name, where) for where in _in_parquet(file, finder)]
+            found += [DataPlace(name, where) for where in _in_parquet(file, finder)]
         else:
             if head == _SQLITE:
-                found += [Place(name, where) for where in _in_database(file, finder)]
+                found += [DataPlace(name, where) for where in _in_database(file, finder)]
             with file.open("rb") as opened:
-                found += [Place(name, where) for where in _in_stream(opened, finder, 0)]
+                found += [DataPlace(name, where) for where in _in_stream(opened, finder, 0)]
     except FileNotFoundError:
         return found
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        found.append(Place(name, f"cannot be read ({reason})"))
+        found.append(DataPlace(name, f"cannot be read ({reason})"))
     return list(dict.fromkeys(found))
 
 

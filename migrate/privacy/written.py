@@ -16,7 +16,7 @@ FILE = "written.jsonl"
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenFile:
     """A file as it was written: where, by which command, and its SHA-256."""
 
     path: Path
@@ -47,9 +47,9 @@ def note_written(root: Path, file: Path, command: str, sha256: str | None = None
         )
 
 
-def read_written(root: Path) -> list[Written]:
+def read_written(root: Path) -> list[WrittenFile]:
     """The files of the list, each once and as it was written last; a line that cannot be read counts for nothing."""
-    found: dict[Path, Written] = {}
+    found: dict[Path, WrittenFile] = {}
     try:
         lines = (root / FILE).read_bytes().decode("utf-8", "surrogateescape").splitlines()
     except OSError:
@@ -57,7 +57,7 @@ def read_written(root: Path) -> list[Written]:
     for line in lines:
         try:
             said = json.loads(line)
-            one = Written(Path(said["path"]), str(said["command"]), str(said["sha256"]))
+            one = WrittenFile(Path(said["path"]), str(said["command"]), str(said["sha256"]))
         except (ValueError, KeyError, TypeError):
             continue
         found[one.path] = one

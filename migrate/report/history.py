@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from migrate.report.terminal import Row, format_duration, inert, render_table
 
 if TYPE_CHECKING:
-    from migrate.app.history import History
+    from migrate.app.history import CommandHistory
     from migrate.load.ledger_facts import PastEvent, RunRecord
 
 
-def render_history(found: History, limit: int) -> str:
+def render_history(found: CommandHistory, limit: int) -> str:
     """The last commands, and what came over the plans that they concern; the newest last."""
     if not found.runs and not found.events:
         return "Nothing was recorded here yet."

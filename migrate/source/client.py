@@ -48,7 +48,7 @@ class _Halt(threading.Event):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PageRequest:
     """A page of a list, of `size` records: by default in ascending order of creation.
 
     Drift disturbs that order least. `source`: only the records of that source.
@@ -85,7 +85,7 @@ class ListService(Protocol):
     requests: int
     retry_budget_s: float
 
-    def ask(self, wanted: Wanted) -> bytes:
+    def ask(self, wanted: PageRequest) -> bytes:
         """The body of one answer to one request.
 
         **Raises**: TransientError where asking again may help; Refused; Unreachable; Interrupted.
@@ -157,7 +157,7 @@ class SourceClient:
         attempts = self.attempts(f"Datatrics: {resource.name}, page {number}")
         while True:
             try:
-                return read_page(number, self.ask(Wanted(resource, number, size)))
+                return read_page(number, self.ask(PageRequest(resource, number, size)))
             except TransientError as error:
                 attempts.wait_after(error)
 
@@ -173,7 +173,7 @@ class SourceClient:
             except TransientError as error:
                 attempts.wait_after(error)
 
-    def ask(self, wanted: Wanted) -> bytes:
+    def ask(self, wanted: PageRequest) -> bytes:
         """See `ListService`."""
         return self._answer(self._path(wanted.resource), wanted.params).body
 

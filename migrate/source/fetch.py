@@ -22,7 +22,7 @@ from migrate.source.bisect import (
     PieceFailsError,
     bisect_page,
 )
-from migrate.source.client import BadAnswerError, ListService, Wanted
+from migrate.source.client import BadAnswerError, ListService, PageRequest
 from migrate.source.page import (
     DamagedTextError,
     Page,
@@ -88,7 +88,7 @@ class PageFetcher:
         self._parsing = parsing or threading.Lock()
         self.order = order or ListOrder()
         self._answers = 0
-        self._good: deque[Wanted] = deque(maxlen=_GOOD_REQUESTS_KEPT)
+        self._good: deque[PageRequest] = deque(maxlen=_GOOD_REQUESTS_KEPT)
         self._set_aside: deque[PageEntry] = deque()
         self._doubt = threading.Lock()
         self._nothing_answers: NothingAnswers | None = None
@@ -156,11 +156,11 @@ class PageFetcher:
             return bool(self._ask_piece(place + 1, 1).items)
         return False
 
-    def _wanted(self, number: int, size: int) -> Wanted:
+    def _wanted(self, number: int, size: int) -> PageRequest:
         order = self.order
-        return Wanted(self.resource, number, size, order.sort, order.order, order.source)
+        return PageRequest(self.resource, number, size, order.sort, order.order, order.source)
 
-    def _note_answer(self, wanted: Wanted) -> None:
+    def _note_answer(self, wanted: PageRequest) -> None:
         self._answers += 1  # only compared with what it was, so a lost count does no harm
         self._good.appendleft(wanted)
 

@@ -24,7 +24,7 @@ from migrate.workspace import FileEntry
 
 
 @dataclass(frozen=True)
-class Parts:
+class WrittenParts:
     """The parts of a resource, all with the same columns; and what was noticed in their records."""
 
     entries: list[FileEntry]
@@ -35,7 +35,7 @@ class Parts:
     unlisted_fields: int
 
 
-def write_parts(spool: Spool, left_out: Mapping[int, list[int]], root: Path) -> Parts:
+def write_parts(spool: Spool, left_out: Mapping[int, list[int]], root: Path) -> WrittenParts:
     """Writes all parts, one at a time, so that memory stays flat. Raises WorkspaceError."""
     remove_parts(spool)
     with Syncing(spool.folder) as syncing:
@@ -49,7 +49,7 @@ def write_parts(spool: Spool, left_out: Mapping[int, list[int]], root: Path) -> 
             aligned[alignment.done.path] = align_part(alignment)
             syncing.add(Path(alignment.done.path))
     parts = [aligned.get(part.path, part) for part in first]
-    return Parts(
+    return WrittenParts(
         entries=[part.entry(root) for part in parts],
         columns=list(columns.names),
         unparsed=sum(part.unparsed for part in parts),
@@ -60,7 +60,7 @@ def write_parts(spool: Spool, left_out: Mapping[int, list[int]], root: Path) -> 
 
 
 def describe(
-    spool: Spool, reading: ListReading, parts: Parts, requests: int, seconds: float
+    spool: Spool, reading: ListReading, parts: WrittenParts, requests: int, seconds: float
 ) -> ResourceResult:
     """What the manifest says of a resource."""
     found, entries = reading.survey, spool.entries()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from migrate.source.client import SourceClient, Wanted
+from migrate.source.client import PageRequest, SourceClient
 
 Act = Callable[[int], None]
 
@@ -21,7 +21,7 @@ def after_pages(
     """Calls `act` with the count of whole pages that came so far, after each of them and before the next request."""
     lock, count, ask = threading.Lock(), [0], client.ask
 
-    def asked(wanted: Wanted) -> bytes:
+    def asked(wanted: PageRequest) -> bytes:
         found = ask(wanted)
         if wanted.size == size:
             with lock:

@@ -20,12 +20,12 @@ from migrate.progress import Silence
 from migrate.snapshot.beside import damaged_records
 from migrate.snapshot.layout import ResourceResult
 from migrate.snapshot.spool import Spool
-from migrate.source.client import BadAnswerError, Wanted
+from migrate.source.client import BadAnswerError, PageRequest
 from migrate.source.fetch import PageFetcher
 from migrate.source.read_pages import ListContext
 from migrate.source.reading import ListReading, read_list
 from migrate.source.resources import PROFILES, Resource
-from migrate.source.seal_snapshot import Parts, describe
+from migrate.source.seal_snapshot import WrittenParts, describe
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ListModel:
     def __post_init__(self) -> None:
         """Nothing has been asked yet."""
         self.halted = False
-        self.asked: list[Wanted | str] = []
+        self.asked: list[PageRequest | str] = []
         self.delivered: dict[str, int] = {}
         self.listed: dict[str, int] = {}
         self.always = set(self.records)
@@ -91,7 +91,7 @@ class ListModel:
         if self.records.pop(id_, None):
             self.always.discard(id_)
 
-    def ask(self, wanted: Wanted) -> bytes:
+    def ask(self, wanted: PageRequest) -> bytes:
         """A page, or what is wrong with it."""
         self._happen(wanted)
         if wanted.sort != "created" and self.sorts == "refused":
@@ -131,7 +131,7 @@ class ListModel:
     def tell_notes(self) -> None:
         """There are none."""
 
-    def _happen(self, asked: Wanted | str) -> None:
+    def _happen(self, asked: PageRequest | str) -> None:
         self.requests += 1
         self.asked.append(asked)
         if self.requests in self.acts:
@@ -209,7 +209,7 @@ def read_model(model: ListModel, folder: Path, limit: int, *, concurrency: int =
     context = context_of(model, folder, limit, concurrency=concurrency)
     reading = read_list(context)
     rows = list(_rows(context.spool, reading))
-    parts = Parts([], [], 0, [], {}, 0)
+    parts = WrittenParts([], [], 0, [], {}, 0)
     result = describe(context.spool, reading, parts, model.requests, 0.0)
     return ModelReading(
         reading=reading,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from migrate.errors import Interrupted
 from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST
 from migrate.snapshot.spool import PageEntry, Unread
-from migrate.source.client import SourceClient, Wanted
+from migrate.source.client import PageRequest, SourceClient
 from migrate.source.page_tails import AT_LEAST, MOST_APART, choose_pages
 from migrate.source.since import resolve_since
 from migrate.source.verdict import Observation, judge
@@ -112,7 +112,7 @@ def test_a_server_with_a_page_size_of_its_own(
     bench.page_size = 15
     ask = SourceClient.ask
 
-    def own(self: SourceClient, wanted: Wanted) -> bytes:
+    def own(self: SourceClient, wanted: PageRequest) -> bytes:
         size = max(least, min(wanted.size, 10))
         return ask(self, replace(wanted, size=size))
 
@@ -219,7 +219,7 @@ def test_a_delta_begun_newest_first_goes_on_with_the_whole_list(start: Callable[
     with bench.client() as client:
         ask, asked = client.ask, []
 
-        def once(wanted: Wanted) -> bytes:
+        def once(wanted: PageRequest) -> bytes:
             asked.append(wanted.number)
             if len(asked) > 1:
                 raise Interrupted("enough")
