@@ -32,7 +32,7 @@ from migrate.totals.account import (
 from migrate.totals.declared import SourceFields
 from migrate.totals.records import Asked, identity, read_records
 from migrate.totals.rule import ColumnFacts, DatasetFacts, Rule, rule_of
-from migrate.totals.table import Example, Table, groups_of, to_frame
+from migrate.totals.table import RowExample, Table, groups_of, to_frame
 
 _EXAMPLES = dict.fromkeys(("source", "id", "text", "what"), pl.String)
 _WHO = {**dict.fromkeys(("resource", "source", "id"), pl.String), "position": pl.Int64}
@@ -160,7 +160,7 @@ def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str
             groups = parquet.read(plan_folder / dataset / files[0])
             rows = _read(plan_folder / dataset / files[1], _EXAMPLES)
             rows = rows.with_columns(pl.col("what").fill_null("amount"))
-            examples = tuple(Example(*row) for row in rows.iter_rows())
+            examples = tuple(RowExample(*row) for row in rows.iter_rows())
             name = title_of(dataset, used.resource if number else "")
             rule = rule_used(dataset, used)
             found[name] = Table(

@@ -21,9 +21,9 @@ from migrate.totals.rule import Rule
 from migrate.totals.table import (
     NO_DATE,
     ON_PURPOSE,
-    Example,
     Figure,
     Group,
+    RowExample,
     Table,
     side_by_side,
 )
@@ -96,7 +96,7 @@ def account(
     kept = outcome.planned.join(outcome.kept, on="who", how="inner")
     for (reason,), rows in kept.group_by("reason"):
         places[str(reason)] = _figures(rows, rule.kind)
-    shown = () if examples is None else tuple(Example(*row) for row in examples.iter_rows())
+    shown = () if examples is None else tuple(RowExample(*row) for row in examples.iter_rows())
     doubts = [*rule.doubts]
     has_amounts = records.get_column("amount").is_not_null().any()
     plan_has = outcome.planned.get_column("amount").is_not_null().any()

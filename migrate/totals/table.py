@@ -126,7 +126,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Example:
+class RowExample:
     """A record whose amount (or time: `what`) cannot be read. `text` is as sent, cut; never shown without a mask."""
 
     source: str
@@ -145,7 +145,7 @@ class Table:
     kind: Kind
     by: tuple[str, ...]
     groups: tuple[Group, ...]
-    examples: tuple[Example, ...] = ()
+    examples: tuple[RowExample, ...] = ()
     doubts: tuple[str, ...] = ()
     unread_times: int = 0
 
