@@ -125,7 +125,7 @@ def _snapshot_row(snapshot: Snapshot, asked: TraceRequest) -> Facts | None:
     return found[-1] if found else None
 
 
-def _corrections_of(plan: Plan, asked: Asked) -> list[Facts]:
+def _corrections_of(plan: Plan, asked: TraceRequest) -> list[Facts]:
     """What a person has put right of a record, and whether the plan took it."""
     carried = read_carried(plan.folder)
     if carried.is_empty():
