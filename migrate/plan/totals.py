@@ -171,6 +171,7 @@ def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str
                 examples,
                 used.doubts,
                 used.unread_times,
+                used.resource,
             )
     return found
 

@@ -102,9 +102,7 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
         masked=shown.is_masked,
         verdict=judge_plan(document, totals),
         datasets=datasets,
-        tables=tuple(
-            _masked(table, shown_of(plan, table.dataset, shown)) for table in totals.values()
-        ),
+        tables=tuple(_masked(table, shown.of([table.resource])) for table in totals.values()),
         forecast=view_forecast(document.forecast, start),
         gates=[finding.model_dump() for finding in document.gates],
         unknowable=_unknowable(document),

@@ -456,7 +456,7 @@ def test_the_third_doubt(stored, doubts, is_left):
     assert bool(unknown) is is_left
     if is_left:
         assert unknown[0].request.records == RECORDS
-        assert "what became of 4 records cannot be told" in steps[2].text
+        assert "what became of 4 records is not known" in steps[2].text
     else:
         assert parts(steps, SendAgain)
 

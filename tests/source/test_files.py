@@ -258,7 +258,7 @@ def paged(page: int, rows: int, pages: int | None) -> bytes:
     ("pages", "verdict", "words"),
     [
         ([(1, 10, 3), (2, 10, 3), (3, 4, 3)], "proven", "pages 1 to 3 without a gap"),
-        ([(1, 10, 3), (3, 4, 3)], "unproven", "of 3 pages 1 are missing (2)"),
+        ([(1, 10, 3), (3, 4, 3)], "unproven", "of 3 pages 1 is missing (2)"),
         ([(1, 10, 3), (2, 10, 4), (3, 4, 4)], "unproven", "nothing in the files says"),
         ([(1, 10, None), (2, 4, None), (3, 0, None)], "proven", "pages 1 to 2 without a gap"),
         ([(1, 10, None), (2, 4, None)], "unproven", "--expect profiles=14"),
