@@ -112,7 +112,9 @@ def account(
     wanted = fated.filter(~pl.col("reason").is_in(ON_PURPOSE))
     undated = int(wanted.get_column("undated").sum()) if rule.time else 0
     groups = side_by_side(places)
-    return Table(rule.dataset, rule.kind, rule.by, groups, shown, tuple(doubts), undated)
+    return Table(
+        rule.dataset, rule.kind, rule.by, groups, shown, tuple(doubts), undated, rule.resource
+    )
 
 
 def _with_reasons(records: pl.DataFrame, outcome: Outcome, *, is_lines: bool) -> pl.DataFrame:

@@ -139,8 +139,8 @@ class RowExample:
 class Table:
     """One total of one dataset. `by`: what period and label are, fewer where the dataset has no
     column for them. `examples`: a few records whose amount or time cannot be read. `unread_times`: how many records of
-    the source, but for what is left out on purpose, have a time that cannot be read; they stand under no date. `resource`: whose
-    records they are."""
+    the source, but for what is left out on purpose, have a time that cannot be read; they stand under no date.
+    `resource`: whose records they are."""
 
     dataset: str
     kind: Kind
