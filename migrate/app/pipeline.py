@@ -231,15 +231,19 @@ def run_load(
         check()
     stop = HourStop(context.stop, hours, context.now)
     gates = context.project.gates
-    if confirm_merges is not None:
-        gates = gates.model_copy(update={"max_merges": max(gates.max_merges, confirm_merges)})
-    refuse_broken(plan, check_gates(plan, gates))
+    accepted = max(gates.max_merges, confirm_merges or 0)
+    refuse_broken(plan, check_gates(plan, gates.model_copy(update={"max_merges": accepted})))
     to_load = plan_to_load(plan, context.project.octolis, datasets)
     confirmed = {} if confirm_merges is None else {"confirm_merges": confirm_merges}
     note_loading(context.workspace, plan, confirmed)
     with open_target(replace(context, stop=stop)) as client:
         first = gates.canary if canary is None else canary
-        options = Options(force_unlock=context.force_unlock, strict=strict, canary=first)
+        options = Options(
+            force_unlock=context.force_unlock,
+            strict=strict,
+            canary=first,
+            confirmed_merges=confirm_merges or 0,
+        )
         workspace, progress = context.workspace, context.progress
         try:
             with telling_progress(context, "load", plan.name):

@@ -178,7 +178,7 @@ def replay(app: App, name: str | None, plan_only: bool) -> None:
 
     A new plan of the same snapshot is made and loaded: it plans only what the target does not hold yet.
     """
-    from migrate.app.rejects import replay as run_replay
+    from migrate.app.replay import replay as run_replay
     from migrate.report.load import left_behind, render_load, summarise_load
     from migrate.report.rejects import render_fates
 

@@ -133,7 +133,7 @@ class Canaries:
         )
         for (batch, position), one in done.items():
             record = records.batch(batch)[position]
-            told = Written(record.sent, one.masterid, protected=one.protected)
+            told = Written(record.sent, one.masterid, one.merged_from, one.protected)
             canary.take(batch, record, told)
         return canary
 

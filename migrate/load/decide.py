@@ -267,7 +267,7 @@ def _try_again(request: BatchRequest, failure: Transient, history: History, now:
             failures=request.failures + 1,
             failing_from=min(request.failing_from, request.left_at),
         )
-        steps = _give_way(request, failure, history, now)
+        steps = _give_way(request, failure, history, now, failing_s)
         if steps:
             return steps
     # A refused key is paused by the budget; another key may take the request at once.
@@ -288,7 +288,9 @@ def _try_again(request: BatchRequest, failure: Transient, history: History, now:
     return again, Note(text)
 
 
-def _give_way(request: BatchRequest, failure: Transient, history: History, now: float) -> Steps:
+def _give_way(
+    request: BatchRequest, failure: Transient, history: History, now: float, failing_s: float
+) -> Steps:
     """What is done about a request that keeps failing while others are taken; nothing where it only waits."""
     told = f"{_named(request)}: {failure.reason}"
     place = request.records[0].sent.position
@@ -297,7 +299,6 @@ def _give_way(request: BatchRequest, failure: Transient, history: History, now: 
         # It has failed alone before while others were taken: one try a load tells whether that has changed.
         aside = SetAside(request, failure.reason, is_known=True)
         return aside, Note(f"{told}, as before; {waits}")
-    failing_s = now - (now if request.failing_since is None else request.failing_since)
     step = judge_failing(request, failing_s, history.retry_budget_s, history.patience)
     often = f"{request.failures} times, and others are taken"
     if step == "halve":

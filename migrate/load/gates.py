@@ -15,11 +15,15 @@ from migrate.sentence import Sentence
 
 @dataclass
 class LoadGates:
-    """The sums that the gates judge, over all runs of the plan. Units: records; merges: masterids that are gone."""
+    """The sums that the gates judge, over all runs of the plan. Units: records; merges: masterids that are gone.
+
+    `confirmed_merges`: how many of all merges of the plan a person has accepted, foreseen or not.
+    """
 
     plan: PlanToLoad
     gates: Gates
     strict: bool = False
+    confirmed_merges: int = 0
     rejected: int = 0
     merged: int = 0
     protected: int = 0
@@ -91,8 +95,10 @@ class LoadGates:
 
     def _judge_merges(self) -> GateError | None:
         forecast = sum(dataset.merge_forecast for dataset in self.plan.datasets)
-        if self.merged <= forecast + self.gates.max_merges:
+        # What was confirmed is a number in all: whoever has accepted the foreseen ones has accepted no others.
+        if self.merged <= max(forecast + self.gates.max_merges, self.confirmed_merges):
             return None
+        confirmed = f" ({self.confirmed_merges} were confirmed)" if self.confirmed_merges else ""
         return GateError(
             Sentence(
                 "{merged} records were merged away in the target, the plan foresaw {forecast} and "
@@ -101,8 +107,8 @@ class LoadGates:
                 forecast=forecast,
                 more=self.gates.max_merges,
             ),
-            hint=f"look at the keys of the dataset; to accept them: migrate load --plan {self.plan.name} "
-            f"--confirm-merges {self.merged - forecast}",
+            hint=f"look at the keys of the dataset; to accept them{confirmed}: migrate load --plan {self.plan.name} "
+            f"--confirm-merges {self.merged}",
         )
 
     def _judge_protected(self) -> GateError | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -318,11 +318,28 @@ class LedgerView:
         with ledger_schema.translated(self.file):
             return [CountMark(*row) for row in self._connection.execute(query, (plan, dataset))]
 
-    def reject_marks(self, plan: str) -> dict[str, tuple[str, str]]:
-        """Mark and note of each reject that was discarded or replayed."""
-        query = "SELECT reject, mark, note FROM reject_marks WHERE plan = ?"
+    def states(
+        self, plan: str, dataset: str, places: Iterable[tuple[int, int]]
+    ) -> list[tuple[int, int, str]]:
+        """Those of some records that are settled: batch, position and `written`, `rejected` or `waiting`."""
+        query = (
+            "SELECT r.batch, r.position, r.state FROM json_each(?) asked"
+            " JOIN plans p ON p.name = ? JOIN datasets d ON d.plan = p.id AND d.name = ?"
+            " JOIN records r ON r.dataset = d.id AND r.batch = json_extract(asked.value, '$[0]')"
+            " AND r.position = json_extract(asked.value, '$[1]')"
+        )
+        asked = json.dumps([list(place) for place in places])
         with ledger_schema.translated(self.file):
-            return {row[0]: (row[1], row[2]) for row in self._connection.execute(query, (plan,))}
+            return self._connection.execute(query, (asked, plan, dataset)).fetchall()
+
+    def reject_marks(self, plan: str, rejects: Iterable[str]) -> list[tuple[str, str, str]]:
+        """Those of some rejects that were discarded or replayed: name, mark and note."""
+        query = (
+            "SELECT m.reject, m.mark, m.note FROM json_each(?) asked"
+            " JOIN reject_marks m ON m.plan = ? AND m.reject = asked.value"
+        )
+        with ledger_schema.translated(self.file):
+            return self._connection.execute(query, (json.dumps(list(rejects)), plan)).fetchall()
 
     def discard_marks(self, plan: str, *, only_old: bool = False) -> dict[str, str]:
         """The note of each reject of a plan that was discarded; `only_old`: by a version that kept no identities."""

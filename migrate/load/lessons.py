@@ -31,12 +31,13 @@ class CanaryVerdict:
 
 @dataclass(frozen=True)
 class WrittenPlace:
-    """A record of the plan that the ledger knows as written."""
+    """A record of the plan that the ledger knows as written; `merged_from`: the ids that its write took away."""
 
     batch: int
     position: int
     masterid: str
     protected: tuple[str, ...] = ()
+    merged_from: tuple[str, ...] = ()
 
 
 class Lessons:
@@ -93,7 +94,7 @@ class Lessons:
     def written_places(self, dataset: str, places: Iterable[tuple[int, int]]) -> list[WrittenPlace]:
         """Those of the given batches and positions that are written."""
         query = (
-            "SELECT batch, position, coalesce(masterid, ''), protected FROM records"
+            "SELECT batch, position, coalesce(masterid, ''), protected, merged_from FROM records"
             " WHERE dataset = ? AND batch = ? AND position = ? AND state = 'written'"
         )
         with ledger_schema.translated(self._file):
@@ -102,8 +103,8 @@ class Lessons:
                 for place in places
             ]
         return [
-            WrittenPlace(batch, position, masterid, tuple(json.loads(protected or "[]")))
-            for batch, position, masterid, protected in filter(None, rows)
+            WrittenPlace(batch, position, masterid, _names(protected), _names(merged_from))
+            for batch, position, masterid, protected, merged_from in filter(None, rows)
         ]
 
     def set_aside(self, dataset: str, batch: int, positions: Iterable[int], reason: str) -> None:
@@ -216,3 +217,7 @@ class Lessons:
 def verdict_of(row: Sequence[str]) -> CanaryVerdict:
     """A row of the table: verdict, masterids, told."""
     return CanaryVerdict(row[0], tuple(json.loads(row[1])), tuple(json.loads(row[2])))
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(json.loads(text or "[]"))

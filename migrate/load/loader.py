@@ -73,10 +73,12 @@ class Options:
 
     `canary`: the records of each dataset that are written, read back and compared before the others.
     `strict`: a value in a column that does not accept writes stops the load. `only_canaries`: nothing goes but them.
+    `confirmed_merges`: how many of the plan's merges a person has accepted, those that it foresaw among them.
     """
 
     force_unlock: bool = False
     strict: bool = False
+    confirmed_merges: int = 0
     canary: int = 0
     waits: Waits | None = None
     count_every: int = 100
@@ -212,6 +214,7 @@ class _Run:
             clock=time.monotonic,
             rng=random.Random(),  # noqa: S311 - spreads retries, guards nothing
             strict=options.strict,
+            confirmed_merges=options.confirmed_merges,
         )
 
     def execute(self) -> None:

@@ -80,6 +80,7 @@ class Outcomes:
     clock: Callable[[], float]
     rng: random.Random
     strict: bool = False
+    confirmed_merges: int = 0
     reason: MigrateError | None = None
     patience: Patience = field(default_factory=Patience)
     _datasets: dict[str, DatasetToLoad] = field(default_factory=dict)
@@ -92,7 +93,7 @@ class Outcomes:
     _canaries: Canaries = field(init=False)
 
     def __post_init__(self) -> None:
-        self._gates = LoadGates(self.plan, self.gates, self.strict)
+        self._gates = LoadGates(self.plan, self.gates, self.strict, self.confirmed_merges)
         self._merges = Merges(self.ledger.lessons.seen)
         self._changes = Changes(self.progress.note, self._merges.had)
         self._canaries = Canaries(self.ledger, self.plan.name, self.progress)

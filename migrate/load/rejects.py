@@ -1,4 +1,4 @@
-"""The records that did not make it, of plan and load, in one frame.
+"""The records that did not make it, of plan and load: some thousand at a time, or all in one frame.
 
 Permanent ones broke a rule of the mapping or were refused by the service: sent again as they are, they would be again.
 Transient ones were not taken for a reason that passes, or nobody can tell: `migrate load` sends them again. The two are
@@ -7,7 +7,8 @@ never mixed in one file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,7 @@ from migrate import parquet
 from migrate.errors import UsageError
 from migrate.load.ledger_view import LedgerView
 from migrate.load.totals import Failure
+from migrate.names import BATCH_ROWS
 from migrate.plan.open_plan import Plan
 from migrate.spreadsheet import write_csv
 from migrate.workspace import replacing
@@ -41,6 +43,10 @@ SCHEMA: dict[str, pl.DataType] = {
     "note": pl.String(),
 }
 IDENTITY = ("dataset", "resource", "source", "id", "position")
+_FRAME_ROWS = 20_000
+# Those of a load are read with what was sent: as many as the load itself has in memory.
+_LOAD_BATCHES = 16
+_LOAD_ROWS = _LOAD_BATCHES * BATCH_ROWS
 _WAITING = {
     "deferred": "deferred: the dataset stayed busy",
     "unknown": "unknown: no answer told what became of it",
@@ -48,19 +54,23 @@ _WAITING = {
 
 
 def read_rejects(plan: Plan, view: LedgerView | None) -> pl.DataFrame:
-    """All rejects of a plan, those of the plan before those of the load.
+    """All rejects of a plan in one frame, see `reject_frames`."""
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *reject_frames(plan, view)])
+
+
+def reject_frames(plan: Plan, view: LedgerView | None) -> Iterator[pl.DataFrame]:
+    """All rejects of a plan by dataset, those of the plan before those of the load, some thousand at a time.
 
     **Shape**: one row per rejected row of a mapping or record of a batch; `reject` names it: DATASET/p… for the plan,
     DATASET/l… for a refused record, DATASET/t… for a transient one. `payload` is what was sent. `mark` is `discarded`
     or `replayed`, null for one that is open.
     """
-    frames = [pl.DataFrame(schema=SCHEMA)]
     for dataset in plan.document.datasets:
-        frames.append(_of_plan(plan, dataset))
+        for frame in _of_plan(plan, dataset):
+            yield frame if view is None else _marked(frame, plan.name, view)
         if view is not None:
-            frames.append(_of_load(plan, dataset, view))
-    marks = {} if view is None else view.reject_marks(plan.name)
-    return _marked(pl.concat(frames), marks)
+            for frame in _of_load(plan, dataset, view):
+                yield _marked(frame, plan.name, view)
 
 
 def open_rejects(rejects: pl.DataFrame) -> pl.DataFrame:
@@ -136,36 +146,46 @@ def with_requests(rejects: pl.DataFrame, failures: Iterable[Failure]) -> pl.Data
     return rejects.join(table, on=["dataset", "batch"], how="left", maintain_order="left")
 
 
-def _of_plan(plan: Plan, dataset: str) -> pl.DataFrame:
+def _of_plan(plan: Plan, dataset: str) -> Iterator[pl.DataFrame]:
     file = plan.file(dataset, "rejects.parquet")
     if not file.exists():
-        return pl.DataFrame(schema=SCHEMA)
-    rows = parquet.read(file).with_row_index("row")
-    return rows.select(
-        pl.format("{}/p{}", pl.lit(dataset), "row").alias("reject"),
-        pl.lit(dataset).alias("dataset"),
-        pl.lit("plan").alias("stage"),
-        pl.lit(PERMANENT).alias("kind"),
-        pl.col("rule").alias("reason"),
-        "column",
-        "resource",
-        "source",
-        "id",
-        "position",
-        pl.lit(None).alias("key"),
-        "value",
-        *(pl.lit(None).alias(name) for name in ("status", "batch", "payload", "mark", "note")),
-    ).cast(SCHEMA)  # type: ignore[arg-type]  # polars types its own schema too narrowly
+        return
+    scan, start = parquet.scan(file), 0
+    while (found := scan.slice(start, _FRAME_ROWS).collect()).height:
+        rows = found.with_row_index("row", offset=start)
+        start += found.height
+        yield rows.select(
+            pl.format("{}/p{}", pl.lit(dataset), "row").alias("reject"),
+            pl.lit(dataset).alias("dataset"),
+            pl.lit("plan").alias("stage"),
+            pl.lit(PERMANENT).alias("kind"),
+            pl.col("rule").alias("reason"),
+            "column",
+            "resource",
+            "source",
+            "id",
+            "position",
+            pl.lit(None).alias("key"),
+            "value",
+            *(pl.lit(None).alias(name) for name in ("status", "batch", "payload", "mark", "note")),
+        ).cast(SCHEMA)  # type: ignore[arg-type]  # polars types its own schema too narrowly
 
 
-def _of_load(plan: Plan, dataset: str, view: LedgerView) -> pl.DataFrame:
-    rows = [*_refused(plan.name, dataset, view), *_waiting(plan, dataset, view)]
-    if not rows:
-        return pl.DataFrame(schema=SCHEMA)
+def _of_load(plan: Plan, dataset: str, view: LedgerView) -> Iterator[pl.DataFrame]:
+    file = plan.file(dataset, "records.parquet")
     schema = {name: SCHEMA[name] for name in ("reject", "kind", "reason", "status", "batch")}
-    found = pl.DataFrame(rows, schema={**schema, "place": pl.Int64}, orient="row")
+    schema["place"] = pl.Int64()
+    for rows in chain(_refused(plan.name, dataset, view), _waiting(plan, dataset, view)):
+        yield _with_records(pl.DataFrame(rows, schema=schema, orient="row"), dataset, file)
+
+
+def _with_records(found: pl.DataFrame, dataset: str, file: Path) -> pl.DataFrame:
+    """The rejects of a load with what the plan's file has of their records."""
+    batches = found["batch"].unique()
     records = (
-        parquet.scan(plan.file(dataset, "records.parquet"))
+        parquet.scan(file)
+        # The file is in the order of its batches: of the others no row is read.
+        .filter(pl.col("batch").is_between(batches.min(), batches.max()))
         .select(
             pl.col("batch").cast(pl.Int64),
             pl.col("position").cast(pl.Int64).alias("place"),
@@ -173,7 +193,7 @@ def _of_load(plan: Plan, dataset: str, view: LedgerView) -> pl.DataFrame:
             "payload",
             pl.col("sources").list.first().alias("first"),
         )
-        .filter(pl.col("batch").is_in(found["batch"].unique().to_list()))
+        .filter(pl.col("batch").is_in(batches.to_list()))
     )
     joined = (
         found.lazy()
@@ -202,49 +222,46 @@ _JOINED = frozenset(
         "position",
     )
 )
+_LoadRow = tuple[str, str, str | None, int | None, int, int]
+"""Name, kind, reason, status, batch and place of a reject of a load."""
 
 
-def _refused(plan: str, dataset: str, view: LedgerView) -> Iterator[tuple[object, ...]]:
+def _refused(plan: str, dataset: str, view: LedgerView) -> Iterator[list[_LoadRow]]:
+    rows: list[_LoadRow] = []
     for record in view.settled(plan, dataset, "rejected"):
         name = f"{dataset}/l{record.batch}.{record.position}"
-        yield name, PERMANENT, record.error, record.status, record.batch, record.position
+        rows.append((name, PERMANENT, record.error, record.status, record.batch, record.position))
+        if len(rows) >= _LOAD_ROWS:
+            yield rows
+            rows = []
+    if rows:
+        yield rows
 
 
-def _waiting(plan: Plan, dataset: str, view: LedgerView) -> Iterator[tuple[object, ...]]:
-    left = {
-        batch: (state, done)
-        for batch, state, done in view.unfinished(plan.name, dataset)
-        if state in _WAITING
-    }
-    if not left:
-        return
-    places = (
-        parquet.scan(plan.file(dataset, "records.parquet"))
-        .select("batch", "position")
-        .filter(pl.col("batch").is_in(list(left)))
-        .collect()
-    )
-    for batch, position in places.iter_rows():
-        state, done = left[batch]
-        if position not in done:
-            yield (
-                f"{dataset}/t{batch}.{position}",
-                TRANSIENT,
-                _WAITING[state],
-                None,
-                batch,
-                position,
-            )
+def _waiting(plan: Plan, dataset: str, view: LedgerView) -> Iterator[list[_LoadRow]]:
+    left = [entry for entry in view.unfinished(plan.name, dataset) if entry[1] in _WAITING]
+    places = parquet.scan(plan.file(dataset, "records.parquet")).select("batch", "position")
+    for start in range(0, len(left), _LOAD_BATCHES):
+        some = {batch: (state, done) for batch, state, done in left[start : start + _LOAD_BATCHES]}
+        inside = pl.col("batch").is_between(min(some), max(some)) & pl.col("batch").is_in(
+            list(some)
+        )
+        rows: list[_LoadRow] = []
+        for batch, position in places.filter(inside).collect().iter_rows():
+            state, done = some[batch]
+            if position not in done:
+                name = f"{dataset}/t{batch}.{position}"
+                rows.append((name, TRANSIENT, _WAITING[state], None, batch, position))
+        if rows:
+            yield rows
 
 
-def _marked(rejects: pl.DataFrame, marks: Mapping[str, tuple[str, str]]) -> pl.DataFrame:
+def _marked(rejects: pl.DataFrame, plan: str, view: LedgerView) -> pl.DataFrame:
+    marks = view.reject_marks(plan, rejects["reject"])
     if not marks:
         return rejects
-    known: Iterable[tuple[str, str, str]] = (
-        (name, mark, note) for name, (mark, note) in marks.items()
-    )
     schema = {"reject": pl.String, "mark": pl.String, "note": pl.String}
-    table = pl.DataFrame(list(known), schema=schema, orient="row")
+    table = pl.DataFrame(marks, schema=schema, orient="row")
     return (
         rejects.drop("mark", "note")
         .join(table, on="reject", how="left", maintain_order="left")

@@ -11,7 +11,7 @@ from migrate.report.terminal import inert, render_table, say_count
 if TYPE_CHECKING:
     import polars as pl
 
-    from migrate.app.rejects import Replay
+    from migrate.app.replay import Replay
     from migrate.load.ledger_facts import Discard
     from migrate.load.totals import Failure
     from migrate.privacy.mask import Masker

@@ -11,13 +11,16 @@ import msgspec
 import polars as pl
 import pytest
 
+from migrate.app import replay as replayed
 from migrate.app.context import Context
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
-from migrate.app.rejects import discard, discards_of, keep, rejects_of, replay
+from migrate.app.rejects import discard, discards_of, keep, rejects_of
+from migrate.app.replay import replay
 from migrate.app.totals import reconcile_with_totals
 from migrate.config import load_project
 from migrate.errors import Stale, UsageError
+from migrate.load import rejects as rejects_read
 from migrate.plan.open_plan import Plan, read_totals
 from migrate.project import start_project
 from migrate.report.totals import render_tables, summarise_tables, view_table
@@ -91,6 +94,14 @@ class Shop:
             kept = counts.collapsed + counts.planned + counts.outside_delta
             assert counts.read == counts.filtered + counts.rejected + aside + kept
         return made
+
+
+@pytest.fixture(autouse=True)
+def _one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rejects are read, put aside and looked for some at a time: here each alone, so that every test is one of that."""
+    monkeypatch.setattr(rejects_read, "_FRAME_ROWS", 1)
+    monkeypatch.setattr(rejects_read, "_LOAD_ROWS", 1)
+    monkeypatch.setattr(replayed, "_PART_ROWS", 1)
 
 
 @pytest.fixture

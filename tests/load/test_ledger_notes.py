@@ -235,10 +235,13 @@ def test_marks_of_rejects(file: Path, notes: LedgerNotes) -> None:
     notes.mark_rejects("p", [("a", "discarded", "why"), ("b", "discarded", "why")])
     notes.mark_rejects("p", [("b", "replayed", "by q")])
     with LedgerView(file) as view:
-        assert view.reject_marks("p") == {"a": ("discarded", "why"), "b": ("replayed", "by q")}
+        assert view.reject_marks("p", "abc") == [
+            ("a", "discarded", "why"),
+            ("b", "replayed", "by q"),
+        ]
     notes.unmark_rejects("p", ["a"])
     with LedgerView(file) as view:
-        assert view.reject_marks("p") == {"b": ("replayed", "by q")}
+        assert view.reject_marks("p", "abc") == [("b", "replayed", "by q")]
 
 
 def test_an_undo_of_an_earlier_version(file: Path) -> None:
