@@ -132,7 +132,7 @@ def run_plan(
     from migrate.app.corrections import corrections_for
     from migrate.app.discards import adopt_old_discards, read_discards
     from migrate.app.shipments import find_shipments
-    from migrate.app.standing import note_planned, read_seen, refuse_loaded
+    from migrate.app.standing import note_older, note_planned, read_seen, refuse_loaded
     from migrate.app.target_client import open_target
     from migrate.mapping.examples import refuse_failing
     from migrate.mapping.files import read_mappings
@@ -184,6 +184,7 @@ def run_plan(
             context.now,
         )
     note_planned(context.workspace, plan, seen)
+    note_older(context.workspace, plan, seen, context.progress.note)
     return plan
 
 

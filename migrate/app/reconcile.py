@@ -14,7 +14,7 @@ import polars as pl
 from migrate.app.as_loaded import as_loaded
 from migrate.app.deep import Beside, verify_deeply
 from migrate.app.not_loaded import not_begun
-from migrate.app.standing import read_standing, remake_command
+from migrate.app.standing import read_standing, remake_overtaken
 from migrate.app.target_client import open_target, reading_folder, sleeper
 from migrate.app.verdict import judge_reconciliation
 from migrate.load.standing import Standing
@@ -98,7 +98,7 @@ def run_reconcile(
     not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
     standing = read_standing(context.workspace, plan)
     found = {name: _as_it_stands(entry, standing) for name, entry in found.items()}
-    remake = remake_command(plan) if standing.told else ""
+    remake = remake_overtaken(context.workspace, plan, standing) if standing.told else ""
     result = Reconciliation(
         plan.name,
         found,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,16 +17,15 @@ import polars as pl
 from migrate import parquet
 from migrate.app.context import Context
 from migrate.app.pipeline import run_load, run_plan
-from migrate.app.standing import check_not_undone, read_standing
+from migrate.app.standing import check_not_undone, newer_load, read_standing
 from migrate.app.target_client import reading_folder
-from migrate.errors import MigrateError, Stale, UsageError
+from migrate.errors import Stale, UsageError
 from migrate.load.ledger_notes import LedgerNotes
 from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import LoadResult
 from migrate.load.rejects import IDENTITY, SCHEMA, TRANSIENT, open_rejects, reject_frames
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.plan.request import scope_again
-from migrate.snapshot.reading import list_snapshots
 from migrate.verify.readback import forget_reading
 from migrate.workspace import Workspace
 
@@ -165,18 +164,14 @@ def _ledger(workspace: Workspace) -> LedgerView | nullcontext[None]:
 
 def _refuse_older(workspace: Workspace, plan: Plan) -> None:
     """Raises Stale where records of a newer snapshot were loaded since: a new plan of this one would take them back."""
-    order = {state.name: place for place, state in enumerate(list_snapshots(workspace))}
-    mine = order.get(plan.document.snapshot.name, -1)
-    for other in read_standing(workspace, plan).overtaken_by:
-        newer = ""
-        with suppress(MigrateError):  # a plan that cannot be read tells nothing
-            newer = open_plan(workspace, other.plan, check_files=False).document.snapshot.name
-        if order.get(newer, -1) > mine:
-            raise Stale(
-                f"plan {other.plan!r}, of the newer snapshot {newer!r}, was loaded since: a new plan of "
-                f"{plan.document.snapshot.name!r} would write older values over it",
-                hint="make a whole snapshot and a plan of that: migrate extract, then migrate plan",
-            )
+    others = [found.plan for found in read_standing(workspace, plan).overtaken_by]
+    newer = newer_load(workspace, plan.document.snapshot.name, others)
+    if newer is not None:
+        raise Stale(
+            f"plan {newer[0]!r}, of the newer snapshot {newer[1]!r}, was loaded since: a new plan of "
+            f"{plan.document.snapshot.name!r} would write older values over it",
+            hint="make a whole snapshot and a plan of that: migrate extract, then migrate plan",
+        )
 
 
 def _tell(

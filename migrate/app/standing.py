@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrate.app.not_loaded import not_begun, read_totals
-from migrate.errors import Stale, UsageError
+from migrate.errors import MigrateError, Stale, UsageError
 from migrate.load.ledger_notes import LedgerNotes, PlanEvent
 from migrate.load.ledger_view import LedgerView
 from migrate.load.standing import PlanFacts, Standing, judge_standing, refuse_load
-from migrate.plan.open_plan import PLAN_FILE
+from migrate.plan.open_plan import PLAN_FILE, open_plan
 from migrate.plan.plan_folder import BEGUN_FILE
 from migrate.plan.request import scope_options, target_options
 
@@ -36,7 +36,8 @@ def read_standing(workspace: Workspace, plan: Plan) -> Standing:
 
 def check_loadable(workspace: Workspace, plan: Plan) -> None:
     """Raises Stale for a plan that is overtaken or undone, with the command that makes a new one."""
-    refuse_load(plan.name, read_standing(workspace, plan), remake_command(plan))
+    standing = read_standing(workspace, plan)
+    refuse_load(plan.name, standing, remake_overtaken(workspace, plan, standing))
 
 
 def check_not_undone(workspace: Workspace, plan: Plan, what: str) -> None:
@@ -114,12 +115,56 @@ def refuse_loaded(workspace: Workspace, name: str | None) -> None:
 
 def remake_command(plan: Plan) -> str:
     """The command that makes a new plan of the same: snapshot, datasets, sample or part, and target."""
-    document, asked = plan.document, _begun(plan).get("datasets")
-    used = document.snapshot
-    named = [str(name) for name in asked] if isinstance(asked, list) else []
+    used = plan.document.snapshot
     base = ["--base", used.base.name] if used.base is not None else []
-    limits = [*scope_options(document.scope), *target_options(document.target)]
-    return " ".join(["migrate plan", *named, "--snapshot", used.name, *base, *limits])
+    return " ".join(["migrate plan", *_asked(plan), "--snapshot", used.name, *base, *_limits(plan)])
+
+
+def _asked(plan: Plan) -> list[str]:
+    """The datasets that whoever made the plan has named."""
+    asked = _begun(plan).get("datasets")
+    return [str(name) for name in asked] if isinstance(asked, list) else []
+
+
+def _limits(plan: Plan) -> list[str]:
+    return [*scope_options(plan.document.scope), *target_options(plan.document.target)]
+
+
+def remake_overtaken(workspace: Workspace, plan: Plan, standing: Standing) -> str:
+    """The same of the newest snapshot, where records of a newer one were loaded since: the old would go over them."""
+    others = [found.plan for found in standing.overtaken_by if not found.undoes]
+    if newer_load(workspace, plan.document.snapshot.name, others) is None:
+        return remake_command(plan)
+    return " ".join(["migrate plan", *_asked(plan), *_limits(plan)])
+
+
+def newer_load(workspace: Workspace, snapshot: str, plans: Iterable[str]) -> tuple[str, str] | None:
+    """The first of some plans that was made of a newer snapshot, and that snapshot."""
+    order = {name: place for place, name in enumerate(workspace.names(workspace.snapshots))}
+    mine = order.get(snapshot, -1)
+    for name in plans:
+        with suppress(MigrateError):  # a plan that cannot be read tells nothing
+            other = open_plan(workspace, name, check_files=False).document.snapshot.name
+            if order.get(other, -1) > mine:
+                return name, other
+    return None
+
+
+def note_older(
+    workspace: Workspace,
+    plan: Plan,
+    seen: Mapping[tuple[str, str], int],
+    note: Callable[[str], None],
+) -> None:
+    """Tells where a plan is of an older snapshot than what was loaded into one of its datasets before."""
+    ids = set(plan.document.dataset_ids.values())
+    loaded = dict.fromkeys(name for dataset_id, name in seen if dataset_id in ids)
+    newer = newer_load(workspace, plan.document.snapshot.name, loaded)
+    if newer is not None:
+        note(
+            f"plan {plan.name} is of snapshot {plan.document.snapshot.name}, and plan {newer[0]} of the newer snapshot "
+            f"{newer[1]} was loaded before: where they differ, this one gives back what was true then"
+        )
 
 
 def is_repair(plan: Plan) -> bool:

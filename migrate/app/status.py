@@ -9,7 +9,7 @@ from pathlib import Path
 
 from migrate.app.not_loaded import not_begun, read_busy, read_totals
 from migrate.app.parts import Parts, read_parts
-from migrate.app.standing import read_standing, remake_command
+from migrate.app.standing import read_standing, remake_overtaken
 from migrate.config import Octolis
 from migrate.errors import MigrateError
 from migrate.load.pace import Means, remaining_s
@@ -107,7 +107,7 @@ def _plan_state(workspace: Workspace, name: str, opened: Plan | None) -> PlanSta
         not_begun=not_begun(plan, books),
         unchanged={dataset: counts.unchanged for dataset, counts in datasets.items()},
         standing=standing,
-        remake=remake_command(plan),
+        remake=remake_overtaken(workspace, plan, standing),
         target=plan.document.target,
         scope=plan.document.scope.told if plan.document.scope else None,
         counted=counted is not None,

@@ -65,7 +65,7 @@ def _report(
     show_values: bool,
     start: str | None,
 ) -> None:
-    from migrate.app.standing import read_standing, remake_command
+    from migrate.app.standing import read_standing, remake_overtaken
     from migrate.app.verdict import judge_plan
     from migrate.plan.open_plan import read_totals
     from migrate.report.about import facts_of_plan
@@ -113,7 +113,9 @@ def _report(
             else "a gate stops this plan"
             if broken
             else "done",
-            next=remake_command(plan) if stale else _next_of(standing, plan, following),
+            next=remake_overtaken(workspace, plan, standing)
+            if stale
+            else _next_of(standing, plan, following),
         )
     )
 

@@ -50,8 +50,14 @@ def _notes(runs: Sequence[RunRecord]) -> list[str]:
             lines.append(f"{head} had gates that differ from the defaults: {inert(told)}")
         gates = run.gates
         if run.stopped_by:
-            lines.append(f"{head} was stopped: {inert(run.stopped_by.splitlines()[0])}")
+            lines.append(f"{head} was stopped: {inert(_in_one_line(run.stopped_by))}")
     return lines
+
+
+def _in_one_line(reason: str) -> str:
+    """Why a command stopped; where its first line only announces a list, with the list behind it."""
+    first, *listed = reason.splitlines()
+    return f"{first} {'; '.join(listed)}" if first.endswith(":") else first
 
 
 def _event_row(event: PastEvent) -> Row:

@@ -111,7 +111,8 @@ def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
     if plan.trouble or not plan.finished:
         return [[plan.name, plan.trouble or "unfinished", plan.snapshot, *[None] * 5]]
     if not plan.books:
-        planned: str = plan.standing.state if plan.left else "nothing to send"
+        is_empty = plan.standing.state == "planned" and not plan.left
+        planned: str = "nothing to send" if is_empty else plan.standing.state
         return [[plan.name, planned, plan.snapshot, None, plan.left, None, None, plan.left]]
     begun: list[list[str | int | None]] = []
     for name, b in plan.books.items():

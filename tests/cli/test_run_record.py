@@ -57,16 +57,20 @@ def test_what_is_kept_of_a_run(tmp_path: Path) -> None:
     with LedgerNotes(workspace.ledger) as notes:
         number = notes.begin_run(RunBegun("load", line, "1.2.3", {"max_merges": "9"}))
         notes.note_plan_of_run("p", {"merges": 744})
-        notes.end_run(number, 8, "stopped by a gate")
+        notes.end_run(number, 8, "by gates:\nmax_rejected: 2\nmax_unequal: 3")
     history = read_history(workspace, "p")
     [run] = map(describe_run, history.runs)
     assert (run["command"], run["command_line"], run["version"]) == ("load", line, "1.2.3")
     assert (run["pid"], run["host"]) == (os.getpid(), os.uname().nodename)
-    assert (run["exit_code"], run["plan"], run["stopped_by"]) == (8, "p", "stopped by a gate")
+    assert (run["exit_code"], run["plan"], run["stopped_by"].splitlines()[0]) == (
+        8,
+        "p",
+        "by gates:",
+    )
     assert run["began_at"] <= run["ended_at"]
     assert (run["confirmations"], run["gates_raised"]) == ({"merges": 744}, {"max_merges": "9"})
     text, who = render_history(history, 30), f"{run['user']}@{run['host']}"
     assert f"{who} confirmed merges 744" in text
     assert f"{who} had gates that differ from the defaults: max_merges = 9" in text
-    assert f"{who} was stopped: stopped by a gate" in text
+    assert f"{who} was stopped: by gates: max_rejected: 2; max_unequal: 3" in text
     assert line in text

@@ -274,6 +274,7 @@ def test_every_kind_can_be_written() -> None:
         "octolis:500@body=xml",
         "datatrics:500@often=1",
         "octolis:partial=x",
+        "octolis:stall@applied=1@path=*batch",
         "datatrics:slow=x",
     ],
 )

@@ -87,6 +87,10 @@ class Shop:
         log = httpx.get(f"{self.box.url}/_sandbox/log").json()["requests"]
         return sum(entry["method"] == "PATCH" for entry in log)
 
+    def requests(self) -> int:
+        """How many requests both services have seen."""
+        return int(httpx.get(f"{self.box.url}/_sandbox/state").json()["total_requests"])
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
@@ -221,6 +225,20 @@ def test_undo_stands_the_faults_that_a_load_stands(place: Path) -> None:
         done = run_undo(shop.context, None, wait_s=0)
         assert (done.restored, done.verified, judge_undo(done)) == (1200, 1200, (0, "restored"))
         assert shop.rows() == before
+
+
+def test_a_larger_target_costs_an_undo_no_more_requests(place: Path) -> None:
+    """Five records take as many where the target holds five and where it holds a thousand: pages, and no records."""
+    asked = []
+    with Sandbox(settings(place)) as box:
+        shop = open_shop(place, box)
+        for held in (5, 1_000):
+            shop.write(*many(held, "Old"))
+            migrate(shop, *profiles(5))
+            before = shop.requests()
+            assert run_undo(shop.context, None, wait_s=0).verified == 5
+            asked.append(shop.requests() - before)
+    assert asked[0] == asked[1]
 
 
 @pytest.mark.parametrize(
