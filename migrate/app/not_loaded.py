@@ -56,3 +56,21 @@ def read_busy(workspace: Workspace, plan: str) -> Sequence[str]:
         return ()
     with LedgerView(workspace.ledger) as view:
         return view.busy_datasets(plan)
+
+
+def read_stopping_canaries(
+    workspace: Workspace, plan: str, begun: Collection[str]
+) -> Mapping[str, str]:
+    """By dataset the verdict on each canary of a load that did not go on behind it."""
+    from migrate.load.ledger_view import LedgerView
+
+    if not begun:
+        return {}
+    with LedgerView(workspace.ledger) as view:
+        verdicts, totals = view.canaries(plan), view.totals(plan)
+    # Who goes on with `--canary 0` has seen it.
+    return {
+        name: found.verdict
+        for name, found in verdicts.items()
+        if found.verdict != "kept" and totals[name].written <= len(found.masterids)
+    }

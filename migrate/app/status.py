@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from migrate.app.not_loaded import not_begun, read_busy, read_totals
+from migrate.app.not_loaded import (
+    not_begun,
+    read_busy,
+    read_stopping_canaries,
+    read_totals,
+)
 from migrate.app.parts import Parts, read_parts
 from migrate.app.standing import read_standing, remake_overtaken
 from migrate.config import Octolis
@@ -32,7 +37,7 @@ class PlanState:
     `target` and `scope`: which other target it is for, and what of its snapshot it is, where it is not all of it.
     `not_begun`: the records to send of datasets whose load was never begun. `counted`: its counts were explained after
     all was loaded; `proved`: its evidence was packed after that. `remake`: the command that makes a new
-    plan of the same.
+    plan of the same. `canaries`: by dataset the verdict on a canary that stopped the load (`refused`, `differs`).
     """
 
     name: str
@@ -47,6 +52,7 @@ class PlanState:
     proved: bool = False
     standing: Standing = field(default_factory=lambda: Standing("planned"))
     remake: str = ""
+    canaries: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
     scope: str | None = None
 
@@ -108,6 +114,7 @@ def _plan_state(workspace: Workspace, name: str, opened: Plan | None) -> PlanSta
         unchanged={dataset: counts.unchanged for dataset, counts in datasets.items()},
         standing=standing,
         remake=remake_overtaken(workspace, plan, standing),
+        canaries=read_stopping_canaries(workspace, name, books),
         target=plan.document.target,
         scope=plan.document.scope.told if plan.document.scope else None,
         counted=counted is not None,

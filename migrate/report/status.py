@@ -65,7 +65,16 @@ def render_status(status: Status) -> str:
 def _words_of(plan: PlanState) -> list[str]:
     """What is to be said of a plan besides its numbers."""
     target = f"for target {plan.target}" if plan.target else ""
-    return [word for word in (target, plan.scope, plan.standing.told) if word]
+    stopped = [
+        f"the canary of {name} {_CANARIES[verdict]}" for name, verdict in plan.canaries.items()
+    ]
+    return [word for word in (target, plan.scope, plan.standing.told, *stopped) if word]
+
+
+_CANARIES = {
+    "refused": "was refused: nothing of the dataset was sent",
+    "differs": "is not what was sent: nothing else of the dataset was sent",
+}
 
 
 def render_load_state(state: LoadState, rate: float) -> str:

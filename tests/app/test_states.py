@@ -20,7 +20,7 @@ from migrate.app.status import read_status
 from migrate.app.trace import run_trace
 from migrate.app.undo import run_undo
 from migrate.config import Limit, load_project
-from migrate.errors import Damaged, Stale
+from migrate.errors import Damaged, GateError, Stale
 from migrate.plan.open_plan import check_fresh, open_plan
 from migrate.progress import Silence
 from migrate.project import start_project
@@ -142,6 +142,19 @@ def test_an_overtaken_plan_is_not_loaded(shop: Shop) -> None:
         told[snapshot] = [text for text in notes.told if "gives back what was true then" in text]
     assert told["second"] == []
     assert "plan b of the newer snapshot second was loaded before" in told["first"][0]
+
+
+def test_a_canary_that_stopped_a_load_is_told(shop: Shop) -> None:
+    """The status says why nothing was sent, until the load goes on."""
+    shop.plan("a")
+    faults = f"{shop.box.url}/_sandbox/faults"
+    httpx.post(faults, json=["octolis:400@path=*batch"]).raise_for_status()
+    with pytest.raises(GateError, match="refuses the canary"):
+        shop.load("a")
+    assert "a: the canary of contacts was refused" in render_status(read_status(shop.workspace))
+    httpx.post(faults, json=[]).raise_for_status()
+    shop.load("a")
+    assert "canary" not in render_status(read_status(shop.workspace))
 
 
 def test_an_undone_plan_says_so_everywhere(shop: Shop) -> None:
