@@ -80,8 +80,8 @@ def render_aside(waiting: int, discards: Sequence[Discard]) -> list[str]:
     parts = []
     if waiting:
         parts.append(
-            f"{say_count(waiting, 'row')} wait for a record that they look up and that was rejected, refused or "
-            "discarded; a replay that brings it through brings them along."
+            f"{say_count(waiting, 'row')} of this plan waited for a record that they look up and that was rejected, "
+            "refused or discarded; a replay that brings it through brings them along."
         )
     if discards:
         rows = [

@@ -1,7 +1,8 @@
 """Puts each fault into a module and runs its tests: `python -m tests.mutants.run [--only NAME]`.
 
-Each fault is tried in a process of its own that is forked with the heavy libraries imported, so that a module of
-three hundred lines takes some minutes. What is printed survived: no test has noticed it.
+Each fault is tried in a process of its own that is forked with the heavy libraries imported, and with what the module
+itself imports, so that a module of three hundred lines takes some minutes. What is printed survived: no test has
+noticed it.
 """
 
 from __future__ import annotations
@@ -62,7 +63,6 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=sorted(TARGETS), action="append")
     asked = parser.parse_args(words)
-    _import_libraries()
     survived = sum(_survivors(name) for name in asked.only or TARGETS)
     return min(survived, 1)
 
@@ -71,6 +71,7 @@ def _survivors(name: str) -> int:
     """How many faults of a module no test has noticed; each is named as soon as that is known."""
     module, tests = TARGETS[name]
     file = Path(module.replace(".", "/") + ".py")
+    _import_libraries(ast.parse(file.read_text(encoding="utf-8")))
     if _is_noticed(None, module, file, tests):
         _say(f"{name}: its tests fail without any fault")
         return 1
@@ -89,14 +90,17 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _import_libraries() -> None:
-    """What every test imports, once: nothing of our own, so that each fork imports the faulty module."""
+def _import_libraries(tree: ast.Module) -> None:
+    """What every test imports, once; of our own only what the module imports: it cannot have the module itself."""
     import httpx
     import polars
     import pydantic
     import pytest
 
     assert all((httpx, polars, pydantic, pytest))
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("migrate."):
+            importlib.import_module(str(node.module))
 
 
 def _is_noticed(fault: Fault | None, module: str, file: Path, tests: Sequence[str]) -> bool:
@@ -114,9 +118,11 @@ def _run_tests(fault: Fault | None, module: str, file: Path, tests: Sequence[str
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     signal.alarm(_LONGEST_S)
+    # None is needed, and pytest would rather have them imported by itself.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     if fault is not None:
         sys.meta_path.insert(0, Faulty(module, file, fault.tree))
-    return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]))
+    return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests]))
 
 
 if __name__ == "__main__":
