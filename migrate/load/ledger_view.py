@@ -322,11 +322,12 @@ class LedgerView:
         self, plan: str, dataset: str, places: Iterable[tuple[int, int]]
     ) -> list[tuple[int, int, str]]:
         """Those of some records that are settled: batch, position and `written`, `rejected` or `waiting`."""
+        # CROSS JOIN is SQLite's word for: in this order. Each place is looked up, and not looked for in all records.
         query = (
-            "SELECT r.batch, r.position, r.state FROM json_each(?) asked"
-            " JOIN plans p ON p.name = ? JOIN datasets d ON d.plan = p.id AND d.name = ?"
-            " JOIN records r ON r.dataset = d.id AND r.batch = json_extract(asked.value, '$[0]')"
-            " AND r.position = json_extract(asked.value, '$[1]')"
+            "SELECT r.batch, r.position, r.state FROM plans p JOIN datasets d ON d.plan = p.id"
+            " CROSS JOIN json_each(?) asked CROSS JOIN records r ON r.dataset = d.id"
+            " AND r.batch = json_extract(asked.value, '$[0]')"
+            " AND r.position = json_extract(asked.value, '$[1]') WHERE p.name = ? AND d.name = ?"
         )
         asked = json.dumps([list(place) for place in places])
         with ledger_schema.translated(self.file):
@@ -336,7 +337,7 @@ class LedgerView:
         """Those of some rejects that were discarded or replayed: name, mark and note."""
         query = (
             "SELECT m.reject, m.mark, m.note FROM json_each(?) asked"
-            " JOIN reject_marks m ON m.plan = ? AND m.reject = asked.value"
+            " CROSS JOIN reject_marks m ON m.plan = ? AND m.reject = asked.value"
         )
         with ledger_schema.translated(self.file):
             return self._connection.execute(query, (json.dumps(list(rejects)), plan)).fetchall()

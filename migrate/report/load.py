@@ -82,7 +82,12 @@ def render_load(result: LoadResult, others: Mapping[str, int] | None = None) -> 
         [name, *shown(dataset), format_duration(dataset.seconds)]
         for name, dataset in result.datasets.items()
     ]
-    title = f"Plan {result.plan} loaded" if done else f"Plan {result.plan}, loaded in part"
+    if done:
+        title = f"Plan {result.plan} loaded"
+    elif any(dataset.written for dataset in result.datasets.values()):
+        title = f"Plan {result.plan}, loaded in part"
+    else:
+        title = f"Plan {result.plan}, nothing of it loaded"
     lines = [title, inert_lines(judge_load(result, others).render(_WORST)), ""]
     lines += [
         render_table(["dataset", *_SHOWN, "time"], rows),

@@ -126,8 +126,7 @@ def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
     begun: list[list[str | int | None]] = []
     for name, b in plan.books.items():
         left, to_send = b.left, b.planned - plan.unchanged.get(name, 0)
-        on_its_way = "handed over" if b.handed_over else "loading"
-        state = _over(plan) or (on_its_way if left else "loaded")
+        state = _over(plan) or _how_far(plan, b)
         begun.append([plan.name, state, plan.snapshot, name, to_send, b.written, b.rejected, left])
     return begun + [
         [plan.name, "not loaded", plan.snapshot, name, rows, 0, 0, rows]
@@ -135,6 +134,9 @@ def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
     ]
 
 
-def _over(plan: PlanState) -> str | None:
-    """The state of a plan that must not be loaded any more, which outweighs how far each dataset is."""
-    return plan.standing.state if plan.standing.state in ("overtaken", "undone") else None
+def _beyond_counts(plan: PlanState) -> str | None:
+    """The state of a plan that must not be loaded any more, or of which nothing was sent: how far each dataset is
+    says nothing then."""
+    is_ahead = plan.standing.state == "planned" and plan.left
+    is_over = plan.standing.state in ("overtaken", "undone")
+    return plan.standing.state if is_ahead or is_over else None

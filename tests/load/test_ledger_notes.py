@@ -198,6 +198,28 @@ def test_what_was_put_back_is_told_in_one_pass(tmp_path: Path) -> None:
     assert 1.5 < twice / once < 2.7
 
 
+def steps_of_states(file: Path, rows: int) -> int:
+    """The same to tell what became of every second one of so many records."""
+    with Ledger(file) as ledger:
+        ledger.open_plan("a", [PlannedDataset("contacts", "id-1", [rows])])
+        ledger.mark_sending("contacts", 0)
+        written = (Written(SentRecord(n, f"k{n}", "{}"), f"m{n}") for n in range(rows))
+        ledger.settle("contacts", 0, [(one, "create") for one in written])
+    steps = itertools.count()
+    with LedgerView(file) as view:
+        view._connection.set_progress_handler(lambda: next(steps) < 0, 100)
+        asked = [(0, n) for n in range(0, rows, 2)]
+        told = view.states("a", "contacts", [*asked, (1, 0)])
+    assert told == [(batch, position, "written") for batch, position in asked]
+    return next(steps)
+
+
+def test_each_state_is_looked_up(tmp_path: Path) -> None:
+    """Twice the records take about twice the steps: a replay asks for as many as there were rejects."""
+    once, twice = (steps_of_states(tmp_path / f"{n}.sqlite", n) for n in (1_000, 2_000))
+    assert 1.5 < twice / once < 2.7
+
+
 def test_runs(file: Path, notes: LedgerNotes) -> None:
     """Who gave which command, what they confirmed, how it ended; a killed one has no end."""
     number = notes.begin_run(BEGUN)
