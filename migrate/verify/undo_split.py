@@ -27,11 +27,25 @@ from migrate.verify.undo import Kinds, Values, Verdict, Write, judge_record, res
 
 # Of records that several rows of the plan went into, the row that was settled last is what the target was left with.
 _WRITTEN = """
-SELECT r.batch, r.position, r.key, r.change, r.masterid, r.settled_at
+SELECT r.batch, r.position, r.key, r.change, r.masterid, r.settled_at, {is_anothers}
 FROM records r JOIN datasets d ON d.id = r.dataset JOIN plans p ON p.id = d.plan
 WHERE p.name = ? AND d.name = ? AND r.state = 'written' AND r.batch BETWEEN ? AND ?
 ORDER BY r.batch, r.position
 """
+# Taken back already, and written by another plan after that: what it holds is that plan's, be it the same value.
+_IS_ANOTHERS = """
+EXISTS (
+    SELECT 1 FROM plans pu JOIN datasets du ON du.plan = pu.id
+    CROSS JOIN records u ON u.dataset = du.id AND u.masterid = r.masterid
+    WHERE pu.undoes = p.name AND u.state = 'written' AND EXISTS (
+        SELECT 1 FROM datasets do JOIN plans po ON po.id = do.plan
+        CROSS JOIN records o ON o.dataset = do.id AND o.masterid = r.masterid
+        WHERE do.dataset_id = d.dataset_id AND po.undoes IS NULL AND po.id <> p.id
+        AND o.state = 'written' AND o.settled_at > u.settled_at
+    )
+)
+"""
+_WAS_UNDONE = "SELECT EXISTS (SELECT 1 FROM plans WHERE undoes = ?)"
 _MERGED = """
 SELECT m.gone, m.survivor FROM merges m JOIN datasets d ON d.id = m.dataset JOIN plans p ON p.id = d.plan
 WHERE p.name = ? AND d.name = ? ORDER BY m.gone
@@ -49,7 +63,8 @@ _WINDOW_ROWS = 20_000
 _PLACES_A_BATCH = 1_000
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     KEY: pl.String, "batch": pl.Int64, "position": pl.Int64, "key": pl.String, "change": pl.String,
-    "settled_at": pl.Float64, "planned_masterid": pl.String, "changed": pl.List(pl.String), "payload": pl.String,
+    "settled_at": pl.Float64, "is_anothers": pl.Boolean, "planned_masterid": pl.String,
+    "changed": pl.List(pl.String), "payload": pl.String,
 }  # fmt: skip
 
 
@@ -163,13 +178,17 @@ def _written(
         pl.col("batch").cast(pl.Int64), pl.col("position").cast(pl.Int64),
         pl.col("masterid").alias("planned_masterid"), "changed", "payload",
     )  # fmt: skip
+    was_undone = connection.execute(_WAS_UNDONE, (loaded.plan,)).fetchone()[0]
+    query = _WRITTEN.format(is_anothers=_IS_ANOTHERS if was_undone else "0")
     start = 0
     while (planned := scan.slice(start, _WINDOW_ROWS).collect()).height:
         start += planned.height
         first, last = planned.item(0, "batch"), planned.item(-1, "batch")
-        rows = connection.execute(_WRITTEN, (loaded.plan, dataset, first, last)).fetchall()
+        rows = connection.execute(query, (loaded.plan, dataset, first, last)).fetchall()
         names = ("batch", "position", "key", "change", KEY, "settled_at")
-        frame = pl.DataFrame(rows, schema={name: _SCHEMA[name] for name in names}, orient="row")
+        schema = {**{name: _SCHEMA[name] for name in names}, "is_anothers": pl.Int64}
+        told = pl.DataFrame(rows, schema=schema, orient="row")
+        frame = told.with_columns(pl.col("is_anothers").cast(pl.Boolean))
         yield frame.drop_nulls(KEY).join(planned, on=["batch", "position"]).select(list(_SCHEMA))
 
 
@@ -229,6 +248,8 @@ def _split_bucket(
             continue
         writes = [_write(row, str(masterid)) for row in mine]
         verdict = judge_record(rules, writes, before.get(masterid), now.get(masterid))
+        if verdict.kind == "restorable" and any(row["is_anothers"] for row in mine):
+            verdict = Verdict("changed_since")
         entry["why"] = verdict.why
         if verdict.kind == "restorable":
             entry |= _restorable(rules, loaded.keys, str(masterid), verdict, kinds)

@@ -233,6 +233,20 @@ def test_the_undo_of_one_of_two(shop: Shop) -> None:
         shop.load("b")
 
 
+def test_an_undo_takes_back_nothing_of_the_plan_after_it(shop: Shop) -> None:
+    """What was taken back and written again by a new plan is that plan's, though the value is the same."""
+    shop.plan("a")
+    shop.load("a")
+    run_undo(shop.context, "a", wait_s=0)
+    shop.plan("c")
+    shop.load("c")
+    loaded = shop.cities()
+    again = run_undo(shop.context, "a", wait_s=0)
+    assert (again.restored, again.datasets[0].count("changed_since")) == (0, 10)
+    assert (shop.cities(), shop.state("c")) == (loaded, "loaded")
+    assert run_undo(shop.context, "c", wait_s=0).restored == 10
+
+
 def test_what_was_loaded_is_looked_at_with_its_own_mapping(shop: Shop) -> None:
     """After the mapping was fixed, undo, deep verification, trace and evidence of the first plan still work."""
     shop.plan("a")
