@@ -13,6 +13,7 @@ from migrate.report.terminal import Row, render_table
 if TYPE_CHECKING:
     from migrate.app.status import LoadState, PlanState, Status
     from migrate.snapshot.reading import SnapshotState
+    from migrate.verify.reconcile import DatasetBooks
 
 _BAR_CHARS = 24
 
@@ -128,15 +129,23 @@ def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
         left, to_send = b.left, b.planned - plan.unchanged.get(name, 0)
         state = _over(plan) or _how_far(plan, b)
         begun.append([plan.name, state, plan.snapshot, name, to_send, b.written, b.rejected, left])
+    unsent = _over(plan) or "not loaded"
     return begun + [
-        [plan.name, "not loaded", plan.snapshot, name, rows, 0, 0, rows]
+        [plan.name, unsent, plan.snapshot, name, rows, 0, 0, rows]
         for name, rows in plan.not_begun.items()
     ]
 
 
-def _beyond_counts(plan: PlanState) -> str | None:
-    """The state of a plan that must not be loaded any more, or of which nothing was sent: how far each dataset is
-    says nothing then."""
-    is_ahead = plan.standing.state == "planned" and plan.left
-    is_over = plan.standing.state in ("overtaken", "undone")
-    return plan.standing.state if is_ahead or is_over else None
+def _over(plan: PlanState) -> str | None:
+    """The state of a plan that must not be loaded any more, which outweighs how far each dataset is."""
+    return plan.standing.state if plan.standing.state in ("overtaken", "undone") else None
+
+
+def _how_far(plan: PlanState, books: DatasetBooks) -> str:
+    """How far a dataset is that was opened for a load."""
+    if not books.left:
+        return "loaded"
+    if books.handed_over:
+        return "handed over"
+    # A load that a gate stopped before its first request is none.
+    return "planned" if plan.standing.state == "planned" else "loading"
