@@ -60,6 +60,9 @@ SELECT r.key, r.status FROM records r JOIN datasets d ON d.id = r.dataset JOIN p
 WHERE p.name = ? AND d.name = ? AND r.state = 'rejected' ORDER BY r.key
 """
 _WINDOW_ROWS = 20_000
+_PIECE_ROWS = 10_000
+# Other than the one by which buckets are chosen, or a bucket would be one piece again.
+_OTHER_SEED = 2
 _PLACES_A_BATCH = 1_000
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     KEY: pl.String, "batch": pl.Int64, "position": pl.Int64, "key": pl.String, "change": pl.String,
@@ -141,7 +144,8 @@ def split_load(
 ) -> DatasetUndo:
     """Everything that a plan wrote to one dataset, split. `pages`: the target as it is now. `work`: an empty folder.
 
-    **Guarantees**: in memory are the records of one bucket and eight bytes for each that was written.
+    **Guarantees**: in memory are the rows of one bucket, some thousand of them as values, and eight bytes for each
+    record that was written.
     """
     before_files = sorted(loaded.folder.glob("before-*.parquet"))
     with opened(loaded.ledger) as connection:
@@ -162,7 +166,8 @@ def split_load(
     )
     parts = _Parts(work / "split")
     for number in range(buckets):
-        _split_bucket(parts, loaded, rules, kinds, merged, aside, number)
+        for some in aside.parts_of(number):
+            _split_part(parts, loaded, rules, kinds, merged, some)
     aside.close()
     return DatasetUndo(
         rules.dataset, dataset_id, rules, parts.counts,
@@ -203,11 +208,36 @@ def _put_aside(
     return spill
 
 
+def _in_pieces(*frames: pl.DataFrame) -> Iterator[list[pl.DataFrame]]:
+    """Frames of the same records, some thousand records at a time: as values they take ten times the memory."""
+    pieces = max(1, *(-(-frame.height // _PIECE_ROWS) for frame in frames))
+    for piece in range(pieces):
+        mine = pl.col(KEY).hash(_OTHER_SEED) % pieces == piece
+        yield [frame.filter(mine) for frame in frames]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some records: what was written to them, what they held before and hold now."""
+
+    written: pl.DataFrame
+    before: pl.DataFrame
+    now: pl.DataFrame
+
+
 @dataclass(frozen=True)
 class _Aside:
     written: Spill
     before: Spill
     now: Spill
+
+    def parts_of(self, number: int) -> Iterator[_Part]:
+        """A bucket's records, some thousand at a time."""
+        nothing = pl.Schema({KEY: pl.String(), MASTERID: pl.String()})
+        written = self.written.bucket(number, dict(pl.Schema(_SCHEMA)))
+        before, now = self.before.bucket(number, nothing), self.now.bucket(number, nothing)
+        for frames in _in_pieces(written, before, now):
+            yield _Part(*frames)
 
     def close(self) -> None:
         """Removes all of them."""
@@ -215,22 +245,19 @@ class _Aside:
             spill.close()
 
 
-def _split_bucket(
+def _split_part(
     parts: _Parts,
     loaded: Loaded,
     rules: DatasetRules,
     kinds: Kinds,
     merged: Mapping[str, str],
-    aside: _Aside,
-    number: int,
+    some: _Part,
 ) -> None:
-    nothing = pl.Schema({KEY: pl.String(), MASTERID: pl.String()})
-    before = {row[KEY]: row for row in aside.before.bucket(number, nothing).iter_rows(named=True)}
-    now = {row[KEY]: row for row in aside.now.bucket(number, nothing).iter_rows(named=True)}
+    before = {row[KEY]: row for row in some.before.iter_rows(named=True)}
+    now = {row[KEY]: row for row in some.now.iter_rows(named=True)}
     survivors = set(merged.values())
     found: dict[str, list[dict[str, object]]] = {kind: [] for kind in KINDS}
-    written = aside.written.bucket(number, dict(pl.Schema(_SCHEMA)))
-    order = written.sort("settled_at", "batch", "position")
+    order = some.written.sort("settled_at", "batch", "position")
     for (masterid,), rows in order.group_by(KEY, maintain_order=True):
         mine = list(rows.iter_rows(named=True))
         entry: dict[str, object] = {
@@ -321,14 +348,21 @@ def count_restored(
     sound = 0
     nothing = pl.Schema({KEY: pl.String()})
     for number in range(buckets):
-        held = {row[KEY]: row for row in now.bucket(number, nothing).iter_rows(named=True)}
-        for row in wanted.bucket(number, nothing).iter_rows(named=True):
-            before = json.loads(row["before"])
-            there = held.get(row[KEY])
-            sound += there is not None and all(
-                is_same(rules.columns[name].type, before[name], there.get(name))
-                for name in row["columns"]
-            )
+        frames = (wanted.bucket(number, nothing), now.bucket(number, nothing))
+        sound += sum(_count_sound(rules, *some) for some in _in_pieces(*frames))
     wanted.close()
     now.close()
+    return sound
+
+
+def _count_sound(rules: DatasetRules, wanted: pl.DataFrame, now: pl.DataFrame) -> int:
+    held = {row[KEY]: row for row in now.iter_rows(named=True)}
+    sound = 0
+    for row in wanted.iter_rows(named=True):
+        before = json.loads(row["before"])
+        there = held.get(row[KEY])
+        sound += there is not None and all(
+            is_same(rules.columns[name].type, before[name], there.get(name))
+            for name in row["columns"]
+        )
     return sound

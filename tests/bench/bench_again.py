@@ -4,7 +4,8 @@
 
 A sandbox holds as many contacts as `--rows` says, of nine columns. All of them change at the source, and of every
 second one a value breaks a rule. The other half is loaded; the mapping is mended, the rejects are replayed, and that is
-undone again. Each command is a process of its own, whose peak of memory the system tells.
+undone again. Each command is a process of its own, whose peak of memory the system tells. A replay plans and loads, so
+it is told beside the plan and the load before it.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ def measure(folder: Path, rows: int) -> None:
             write_records(folder / name, rows, is_changed=is_changed)
             extract = ("extract", "profiles", "--from-files", name, "--expect", f"profiles={rows}")
             run(folder, *extract, "--snapshot", name)
-            run(folder, "plan", "--snapshot", name, "--plan", name)
-            run(folder, "load", "--plan", name)
+            _, plan_mb, _ = run(folder, "plan", "--snapshot", name, "--plan", name)
+            _, load_mb, _ = run(folder, "load", "--plan", name)
+        tell(f"{rows:,} rows: the plan before: {plan_mb:.0f} MB, its load: {load_mb:.0f} MB")
         mapping.write_text(
             MAPPING.replace(
                 "type: integer", 'type: integer, values: {"none": "0"}, unlisted: keep'

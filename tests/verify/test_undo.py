@@ -26,6 +26,7 @@ from migrate.project import start_project
 from migrate.report.undo import judge_undo, render_undo
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
+from migrate.verify import undo_split
 from tests import forked
 from tests.harness import wait_until
 
@@ -142,8 +143,15 @@ def listed(shop: Shop, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(file.read_text().splitlines()))
 
 
-def test_merges_and_columns_that_cannot_be_emptied(place: Path) -> None:
-    """Each record goes as far back as the API lets it, and every list says what is left to be done by hand."""
+@pytest.mark.parametrize("together", [10_000, 1])
+def test_merges_and_columns_that_cannot_be_emptied(
+    place: Path, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each record goes as far back as the API lets it, and every list says what is left to be done by hand.
+
+    So it is where the records are judged all together, and each almost alone.
+    """
+    monkeypatch.setattr(undo_split, "_PIECE_ROWS", together)
     with Sandbox(settings(place)) as box:
         shop = open_shop(place, box)
         shop.write(
