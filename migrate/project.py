@@ -78,7 +78,7 @@ project_id = "CHANGE-ME"    # the number in the address bar of the Datatrics app
 # file_rows   = 1000000        # a file ends with what reaches one of the two
 # file_bytes  = 250000000
 # empty       = "kept"         # what the account's import makes of an empty cell: "kept" or "erased"; ask before
-# host_key    = "SHA256:..."   # the fingerprint of the SFTP server's key; or its line stands in known_hosts
+# host_key    = "SHA256:..."   # the fingerprint of the SFTP server's key; or its line is in known_hosts
 # known_hosts = "known_hosts"
 # key_file    = "~/.ssh/id_ed25519"   # the key that logs in; without it the agent's
 

@@ -1,4 +1,4 @@
-"""Fails when a document, a command's help or a report's text has one of the words that docs/plain-english.md refuses.
+"""Finds documents, help texts and reports' texts that have one of the words that docs/plain-english.md refuses.
 
 The page's tables are the list: the first column names words, each in backticks, with `*` for any ending.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,20 +70,7 @@ def problems() -> list[str]:
     """A line for each refused word that is found."""
     refused = pattern_of(refused_words(PAGE.read_text(encoding="utf-8")))
     return [
-        f"{name}:{first + text[: found.start()].count(chr(10))}: {found.group()!r}"
+        f"{name}:{first + text[: found.start()].count(chr(10))}: {found.group()!r} ({PAGE.name} has a better word)"
         for name, first, text in texts()
         for found in refused.finditer(text)
     ]
-
-
-def main() -> int:
-    """0, or 1 where a word was found; each is printed."""
-    found = problems()
-    sys.stdout.write("".join(f"{line}\n" for line in found))
-    if found:
-        sys.stdout.write("docs/plain-english.md has a better word for each\n")
-    return 1 if found else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,5 +1,5 @@
 """Fails when a tracked file names a package registry's host or a path of one machine, grows too large to read, nests
-comprehensions, or is a test that does not say what it shows."""
+comprehensions, is a test that does not say what it shows, or has a word that docs/plain-english.md refuses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+import plain_words as words  # stands beside this script
 
 ROOT = Path(__file__).parents[1]
 HOST = re.compile(
@@ -85,7 +87,7 @@ def main() -> int:
     names = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    found = [problem for name in names for problem in problems_of(name)]
+    found = [*(problem for name in names for problem in problems_of(name)), *words.problems()]
     sys.stdout.write(
         "".join(f"{line}\n" for line in found) or f"{len(names)} tracked files are clean\n"
     )

@@ -289,7 +289,7 @@ class _WritingProgress:
         if self._context.stop.is_set():
             raise Interrupted(
                 "stopped while the files were written; nothing is handed over",
-                hint="give the same command again: it begins the files anew",
+                hint="give the same command again: it writes the files again",
             )
 
     def __exit__(self, *_error: object) -> None:
