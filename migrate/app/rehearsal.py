@@ -25,12 +25,12 @@ from migrate.app.context import Context
 from migrate.app.pipeline import Run, run_all
 from migrate.config import Project, load_project
 from migrate.demo.feed import feed
+from migrate.demo.sums import EventCount, RevenueRow, revenue_of, side_by_side
 from migrate.errors import MigrateError
 from migrate.language.files import dataset_names
 from migrate.privacy.secrets import SandboxKeys, new_sandbox_keys
 from migrate.project import shipped_mappings
 from migrate.target.client import PAGE_ROWS, TargetClient
-from migrate.verify.totals import EventCount, RevenueRow, revenue_of, side_by_side
 from migrate.workspace import Workspace
 
 if TYPE_CHECKING:

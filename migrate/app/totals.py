@@ -32,6 +32,7 @@ from migrate.target.client import TargetClient
 from migrate.totals.account import with_target
 from migrate.totals.counts import (
     SOURCE_PLACE,
+    ResourceCount,
     Total,
     TotalsTable,
     add_up,
@@ -47,7 +48,6 @@ from migrate.verify.known import planned_texts
 from migrate.verify.readback import Reading, forget_reading, read_pages
 from migrate.verify.reconcile import Reconciliation
 from migrate.verify.rules import DatasetRules
-from migrate.verify.totals import ResourceCount
 
 if TYPE_CHECKING:
     from migrate.app.context import Context

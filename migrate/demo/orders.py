@@ -16,7 +16,7 @@ from migrate.demo.catalogue import Product
 from migrate.demo.clock import draw_moments, spell, spell_iso
 from migrate.demo.people import Shopper
 from migrate.demo.profiles import CRM, MAGENTO, PRESTASHOP, crm_id, magento_id, prestashop_id
-from migrate.verify.totals import NO_DATE
+from migrate.demo.sums import NO_DATE
 
 Record = dict[str, Any]
 CURRENCY = "EUR"

@@ -30,7 +30,7 @@ _WORST = 5
 
 if TYPE_CHECKING:
     from migrate.app.pipeline import Run
-    from migrate.verify.totals import RevenueRow
+    from migrate.demo.sums import RevenueRow
 
 
 def summarise_run(

@@ -12,7 +12,7 @@ from typing import Any
 
 from migrate.report.terminal import Row, inert, render_table, say_count
 from migrate.sentence import Sentence, amount_text
-from migrate.totals.counts import TotalsRow, TotalsTable
+from migrate.totals.counts import ResourceCount, TotalsRow, TotalsTable
 from migrate.totals.table import (
     NOTHING,
     ON_PURPOSE,
@@ -24,7 +24,6 @@ from migrate.totals.table import (
     summarise_group,
     summarise_table,
 )
-from migrate.verify.totals import ResourceCount
 
 _LONGEST = 40
 _DIFFERING = 24

@@ -85,6 +85,25 @@ class TotalsTable:
         return all(row.equal for row in self.rows)
 
 
+@dataclass(frozen=True)
+class ResourceCount:
+    """How many records of a resource: announced at the extract, in the snapshot, and announced now.
+
+    `now` is None where the source was not asked or did not say, with the reason in `why`.
+    """
+
+    resource: str
+    announced: int | None
+    in_snapshot: int
+    now: int | None = None
+    why: str | None = None
+
+    @property
+    def drift(self) -> int | None:
+        """How many more (or less) the source announces now than when it was read."""
+        return None if self.now is None or self.announced is None else self.now - self.announced
+
+
 class ColumnReading(Protocol):
     """How a mapping makes a column."""
 

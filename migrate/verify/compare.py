@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,8 +10,8 @@ import polars as pl
 
 from migrate.verify.expected import Bucket, Expected, sends_null
 from migrate.verify.fields import ID, SOURCE
-from migrate.verify.mapping_query import PART, key_text
-from migrate.verify.naming import is_same, name_difference
+from migrate.verify.mapping_query import NULLS, NUMBERS, PART, as_json
+from migrate.verify.naming import is_same, name_difference, plain_form
 from migrate.verify.readback import ALL_MASTERIDS, CREATED_AT, MASTERID, MODIFIED_AT
 from migrate.verify.rules import DatasetRules
 from migrate.verify.spill import KEY
@@ -38,7 +37,6 @@ STATES: dict[str, pl.DataType | type[pl.DataType]] = {
     "masterid": pl.String,
 }
 _NOT_OURS_TO_JUDGE = ("rejected", "waiting", "unsent")
-Finding = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -92,36 +90,43 @@ def compare_bucket(
     **Shape**: `held` has the column `_key`, see `held_keys`. `absorbed`: masterids that live on in
     another record.
     """
+    planned = known.states.get_column(KEY)
     last = held.drop_nulls(KEY).unique(KEY, keep="last", maintain_order=True)
-    judged_rows = bucket.judged(known.states.get_column(KEY))
-    rows = judged_rows.join(known.states, on=KEY, how="left", maintain_order="left")
+    rows = bucket.judged(planned).join(known.states, on=KEY, how="left", maintain_order="left")
     rows = rows.with_columns(pl.col("state").fill_null("not_planned"))
-    unsettled = {name: rows.filter(pl.col("state") == name).height for name in _NOT_OURS_TO_JUDGE}
-    judged = rows.filter(~pl.col("state").is_in(_NOT_OURS_TO_JUDGE))
-    pairs = judged.join(
-        last.select(pl.all().name.prefix("t:")), left_on=KEY, right_on=f"t:{KEY}", how="inner"
-    )
+    is_open = pl.col("state").is_in(_NOT_OURS_TO_JUDGE)
+    judged = rows.filter(~is_open)
+    pairs = _pairs(expected, judged, last)
     absent = judged.join(last, on=KEY, how="anti")
     missing, undecided = _split_undecided(absent, expected.rules, known)
-    unsettled["undecided"] = undecided
-    extra = held.join(bucket.rows, on=KEY, how="anti")
+    foreign, there_before = _name_extra(held.join(bucket.rows, on=KEY, how="anti"), known)
     doubled = held.join(rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
-    foreign, there_before = _name_extra(extra, known)
-    beyond = bucket.rows.clear()
-    if expected.is_limited:
-        beyond = bucket.beyond(known.states.get_column(KEY))
-    sent_outside = last.join(beyond, on=KEY, how="semi")
+    beyond = bucket.beyond(planned) if expected.is_limited else bucket.rows.clear()
     findings = [
-        *_name_missing(missing, known, absorbed),
-        *foreign,
-        *(_of_target("doubled", "doubled", row) for row in doubled.iter_rows(named=True)),
-        *(_of_target("extra", "outside", row) for row in sent_outside.iter_rows(named=True)),
+        _name_missing(missing, known, absorbed),
+        foreign,
+        _of_target(doubled, "doubled", pl.lit("doubled")),
+        _of_target(last.join(beyond, on=KEY, how="semi"), "extra", pl.lit("outside")),
         *_differences(expected, bucket, pairs, known),
     ]
-    frame = pl.DataFrame(findings, schema=SCHEMA, orient="row").sort(
-        "finding", "key", "column", "masterid"
-    )
-    return Comparison(frame, pairs.height, there_before, {n: c for n, c in unsettled.items() if c})
+    counts = rows.filter(is_open).get_column("state").value_counts().iter_rows()
+    unsettled = {**dict(counts), **({"undecided": undecided} if undecided else {})}
+    frame = pl.concat(findings).sort("finding", "key", "column", "masterid")
+    return Comparison(frame, pairs.height, there_before, unsettled)
+
+
+def _pairs(expected: Expected, judged: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
+    """Each record beside the target's (`t:NAME`), with the mapped columns that any of them sends."""
+    sent = [
+        name
+        for place, name in enumerate(expected.columns)
+        if judged.get_column(f"c:{name}").null_count() < judged.height
+        or judged.select(sends_null(place).any()).item()
+    ]
+    named = [name for name in (MASTERID, MODIFIED_AT, *sent) if name in last.columns]
+    theirs = last.select(pl.col(KEY), *(pl.col(name).alias(f"t:{name}") for name in named))
+    ours = judged.select(KEY, SOURCE, ID, NULLS, *(f"c:{name}" for name in sent))
+    return ours.join(theirs, on=KEY, how="inner")
 
 
 def held_keys(rules: DatasetRules, held: pl.DataFrame) -> pl.Series:
@@ -129,30 +134,64 @@ def held_keys(rules: DatasetRules, held: pl.DataFrame) -> pl.Series:
     names = [name for name in rules.key if name in held.columns]
     if len(names) < len(rules.key):
         return pl.Series(KEY, [None] * held.height, dtype=pl.String)
-    types = [rules.columns[name].type for name in names]
-    if types == ["text"]:
-        only = held.get_column(names[0])
-        return only.set(only == "", None).alias(KEY)
-    texts = [
-        None if None in row or "" in row else key_text(row, types)
-        for row in held.select(names).iter_rows()
-    ]
-    return pl.Series(KEY, texts, dtype=pl.String)
+    filled = [pl.when(pl.col(name) != "").then(name) for name in names]
+    if len(names) > 1:
+        kinds = [rules.columns[name].type for name in names]
+        filled = [_as_member(*pair) for pair in zip(filled, kinds, strict=True)]
+        whole = pl.concat_str(filled, separator=",")
+        filled = [pl.concat_str([pl.lit("["), whole, pl.lit("]")])]
+    return held.select(filled[0].alias(KEY)).to_series()
+
+
+def _as_member(text: pl.Expr, kind: str) -> pl.Expr:
+    """A part of a key as it stands in the JSON array that several make."""
+    if kind in NUMBERS:
+        return text
+    odd = text.str.contains(r'["\\\x00-\x1f]')
+    quoted = pl.concat_str([pl.lit('"'), text, pl.lit('"')])
+    escaped = text.map_elements(as_json, return_dtype=pl.String)
+    return pl.when(odd).then(pl.when(odd).then(escaped)).otherwise(quoted)
+
+
+def _findings(rows: pl.DataFrame, finding: str, **columns: pl.Expr) -> pl.DataFrame:
+    """Rows as findings; a column that is not given is null."""
+    given = {"finding": pl.lit(finding), "key": pl.col(KEY), **columns}
+    return rows.select(given.get(name, pl.lit(None)).cast(pl.String).alias(name) for name in SCHEMA)
+
+
+def _of_target(rows: pl.DataFrame, finding: str, name: pl.Expr) -> pl.DataFrame:
+    """Records of the target as findings."""
+    columns = {"name": name, "masterid": pl.col(MASTERID), "modified_at": _there(rows, MODIFIED_AT)}
+    return _findings(rows, finding, **columns)
+
+
+def _there(rows: pl.DataFrame, name: str) -> pl.Expr:
+    return pl.col(name) if name in rows.columns else pl.lit(None, pl.String)
+
+
+def _is_among(masterid: pl.Expr, others: Collection[str]) -> pl.Expr:
+    return masterid.is_in(list(others)).fill_null(value=False)
 
 
 def _name_missing(
     missing: pl.DataFrame, known: KnownRows, absorbed: Collection[str]
-) -> list[Finding]:
-    found: list[Finding] = []
-    columns = missing.select(KEY, "state", "masterid", SOURCE, ID)
-    for key, state, masterid, source, id_ in columns.iter_rows():
-        if masterid in known.gone:
-            # The load itself was told so, and the count equation has it: nothing is missing.
-            finding, name = "merged_away", "merged_away"
-        else:
-            finding, name = "missing", _why_missing(state, masterid, known, absorbed)
-        found.append((finding, name, key, masterid, None, None, None, source, id_, None))
-    return found
+) -> pl.DataFrame:
+    masterid = pl.col("masterid")
+    name = (
+        pl.when(pl.col("state") == "not_planned").then(pl.lit("not_planned"))
+        .when(_is_among(masterid, absorbed)).then(pl.lit("merged_away"))
+        .when(_is_among(masterid, known.fused)).then(pl.lit("fused"))
+        .otherwise(pl.lit("lost"))
+    )  # fmt: skip
+    # Of those the load itself was told so, and the count equation has them: nothing is missing.
+    told = missing.select(_is_among(masterid, known.gone).alias("told")).to_series()
+    who = {"masterid": masterid, "source": pl.col(SOURCE), "id": pl.col(ID)}
+    return pl.concat(
+        [
+            _findings(missing.filter(told), "merged_away", name=pl.lit("merged_away"), **who),
+            _findings(missing.filter(~told), "missing", name=name, **who),
+        ]
+    )
 
 
 def _split_undecided(
@@ -162,50 +201,45 @@ def _split_undecided(
 
     Those were not planned, and a column that cannot be worked out may have decided so.
     """
-    resources = [part.resource for part in rules.parts]
-    identities = absent.select("state", PART, SOURCE, ID).iter_rows()
-    is_undecided = [
-        state == "not_planned" and (resources[part], source, id_) in known.undecided
-        for state, part, source, id_ in identities
-    ]
-    missing = absent.filter(~pl.Series(is_undecided, dtype=pl.Boolean))
-    return missing, sum(is_undecided)
-
-
-def _why_missing(
-    state: str, masterid: str | None, known: KnownRows, absorbed: Collection[str]
-) -> str:
-    if state == "not_planned":
-        return "not_planned"
-    if masterid in absorbed:
-        return "merged_away"
-    return "fused" if masterid in known.fused else "lost"
+    if not known.undecided:
+        return absent, 0
+    parts = {part.resource: number for number, part in enumerate(rules.parts)}
+    may_be = [(parts[resource], *who) for resource, *who in known.undecided if resource in parts]
+    schema = {PART: pl.Int64, SOURCE: pl.String, ID: pl.String}
+    undecided = pl.DataFrame(may_be, schema=schema, orient="row").unique()
+    is_undecided = absent.filter(pl.col("state") == "not_planned").join(
+        undecided, on=list(schema), how="semi", nulls_equal=True
+    )
+    return absent.join(is_undecided.select(KEY), on=KEY, how="anti"), is_undecided.height
 
 
 def absorbed_masterids(held: pl.DataFrame) -> set[str]:
     """The masterids that live on in another record."""
     if ALL_MASTERIDS not in held.columns:
         return set()
-    found: set[str] = set()
-    for own, every in held.select(MASTERID, ALL_MASTERIDS).iter_rows():
-        # JSON, or a database's array, with or without the record's own id: ["a","b"], {a,b}
-        if every and every.strip('[]{}" ') != own:
-            found.update(other for other in re.findall(r"[0-9A-Za-z_-]+", every) if other != own)
-    return found
+    # JSON, or a database's array, with or without the record's own id: ["a","b"], {a,b}
+    every, own = pl.col(ALL_MASTERIDS), pl.col(MASTERID)
+    merged = held.filter(every.str.strip_chars('[]{}" ').fill_null("") != own, every != "")
+    others = merged.select(own, every.str.extract_all("[0-9A-Za-z_-]+").alias("other"))
+    found = others.explode("other").filter(pl.col("other") != own).get_column("other")
+    return set(found.drop_nulls())
 
 
-def _name_extra(extra: pl.DataFrame, known: KnownRows) -> tuple[list[Finding], int]:
-    old = set(known.before.get_column(MASTERID)) if known.before is not None else set()
-    ours = set(known.states.get_column(KEY))
-    found: list[Finding] = []
-    there_before = 0
-    for row in extra.iter_rows(named=True):
-        planned = row[KEY] is not None and row[KEY] in ours
-        if not planned and (row[MASTERID] in old or is_older(row.get(CREATED_AT), known.begun)):
-            there_before += 1
-        else:
-            found.append(_of_target("extra", "unexpected" if planned else "foreign", row))
-    return found, there_before
+def _name_extra(extra: pl.DataFrame, known: KnownRows) -> tuple[pl.DataFrame, int]:
+    """Records that no row stands for, as findings; and how many of them are others' and older than the load."""
+    planned = pl.col(KEY).is_in(known.states.get_column(KEY).implode()).fill_null(value=False)
+    old = pl.lit(value=False)
+    if known.before is not None:
+        old = pl.col(MASTERID).is_in(known.before.get_column(MASTERID).implode())
+    if known.begun is not None:
+        created = _there(extra, CREATED_AT)
+        has_zone = created.str.contains(r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$")
+        moment = created.str.to_datetime(strict=False, time_zone="UTC")
+        old |= has_zone & (moment < pl.lit(known.begun))
+    marked = extra.with_columns((~planned & old.fill_null(value=False)).alias("_there_before"))
+    others = marked.filter(~pl.col("_there_before"))
+    name = pl.when(planned).then(pl.lit("unexpected")).otherwise(pl.lit("foreign"))
+    return _of_target(others, "extra", name), marked.height - others.height
 
 
 def is_older(created_at: str | None, begun: datetime | None) -> bool:
@@ -218,81 +252,77 @@ def is_older(created_at: str | None, begun: datetime | None) -> bool:
         return False
 
 
-def _of_target(finding: str, name: str, row: Mapping[str, str | None]) -> Finding:
-    return (
-        finding,
-        name,
-        row[KEY],
-        row[MASTERID],
-        None,
-        None,
-        None,
-        None,
-        None,
-        row.get(MODIFIED_AT),
-    )
-
-
 def _differences(
     expected: Expected, bucket: Bucket, pairs: pl.DataFrame, known: KnownRows
-) -> list[Finding]:
-    found: list[Finding] = []
-    earlier = _Earlier(bucket, known)
-    for place, name in enumerate(expected.columns):
-        if name in expected.unverifiable:
-            continue
+) -> Iterator[pl.DataFrame]:
+    compared = {
+        name: place
+        for place, name in enumerate(expected.columns)
+        if name not in expected.unverifiable and f"c:{name}" in pairs.columns
+    }
+    others = (_is_other(pairs, name, place).any().alias(name) for name, place in compared.items())
+    found = pairs.select(others)
+    for name in (column.name for column in found if column.item()):
         rule = expected.rules.columns[name]
-        for row in _suspects(pairs, name, place).iter_rows():
-            key, source, id_, masterid, modified, wanted, value = row
-            if is_same(rule.type, wanted, value):
-                continue
-            if rule.recipe or name in known.recipes:
-                finding, called = "recipe_changed", "recipe_changed"
-            elif (key, name) in known.protected:
-                finding, called = "different", "protected"
-            else:
-                was = earlier.of(key, masterid, name)
-                finding, called = "different", name_difference(rule.type, wanted, value, was)
-            found.append(
-                (finding, called, key, masterid, name, wanted, value, source, id_, modified)
-            )
-    return found
+        differing = _differing(pairs, name, compared[name], rule.type)
+        if differing.is_empty():
+            continue
+        is_recipe = rule.recipe or name in known.recipes
+        called = (
+            pl.Series(["recipe_changed"]).new_from_index(0, differing.height)
+            if is_recipe
+            else _names(differing, name, rule.type, bucket, known)
+        )
+        yield _findings(
+            differing.with_columns(called.alias("name")),
+            "recipe_changed" if is_recipe else "different",
+            name=pl.col("name"), masterid=pl.col(f"t:{MASTERID}"), column=pl.lit(name),
+            expected=pl.col(f"c:{name}"), found=pl.col("found"), source=pl.col(SOURCE), id=pl.col(ID),
+            modified_at=_there(differing, f"t:{MODIFIED_AT}"),
+        )  # fmt: skip
 
 
-def _suspects(pairs: pl.DataFrame, name: str, place: int) -> pl.DataFrame:
-    """The rows whose column was sent and does not hold the very same text."""
-    stored = pl.col(f"t:{name}") if f"t:{name}" in pairs.columns else pl.lit(None, pl.String)
+def _is_other(pairs: pl.DataFrame, name: str, place: int) -> pl.Expr:
+    """Whether a column was sent and does not hold the very same text."""
     wanted = pl.col(f"c:{name}")
     sent = wanted.is_not_null() | sends_null(place)
-    return pairs.filter(sent & wanted.ne_missing(stored)).select(
-        KEY, SOURCE, ID, f"t:{MASTERID}", _modified(pairs), wanted, stored.alias("found")
+    return sent & wanted.ne_missing(_there(pairs, f"t:{name}"))
+
+
+def _differing(pairs: pl.DataFrame, name: str, place: int, kind: str) -> pl.DataFrame:
+    """The rows whose column was sent and does not hold the value, with what it holds as `found`."""
+    wanted, found = pl.col(f"c:{name}"), pl.col("found")
+    own = [KEY, SOURCE, ID, f"c:{name}", f"t:{MASTERID}"]
+    own += [f"t:{MODIFIED_AT}"] if f"t:{MODIFIED_AT}" in pairs.columns else []
+    rows = pairs.filter(_is_other(pairs, name, place)).select(
+        *own, _there(pairs, f"t:{name}").alias("found")
+    )
+    # most of what is spelt otherwise is the same at a glance; only what is left is read value by value
+    suspects = rows.filter(plain_form(kind, wanted).ne_missing(plain_form(kind, found)))
+    values = suspects.select(wanted, found).iter_rows()
+    return suspects.filter(
+        pl.Series([not is_same(kind, *pair) for pair in values], dtype=pl.Boolean)
     )
 
 
-def _modified(pairs: pl.DataFrame) -> pl.Expr:
-    name = f"t:{MODIFIED_AT}"
-    return pl.col(name) if name in pairs.columns else pl.lit(None, pl.String).alias(name)
-
-
-class _Earlier:
-    """Values that records had before: looked up only for what differs."""
-
-    def __init__(self, bucket: Bucket, known: KnownRows) -> None:
-        self._before = known.before
-        self._losers = bucket.losers
-        self._of_target: dict[str, dict[str, str | None]] | None = None
-        self._of_losers: dict[str, list[dict[str, str | None]]] | None = None
-
-    def of(self, key: str, masterid: str, column: str) -> list[str | None]:
-        """The values of one column."""
-        if self._of_target is None or self._of_losers is None:
-            rows = [] if self._before is None else self._before.to_dicts()
-            self._of_target = {str(row[MASTERID]): row for row in rows}
-            self._of_losers = {}
-            for row in self._losers.to_dicts():
-                self._of_losers.setdefault(row[KEY], []).append(row)
-        held = self._of_target.get(masterid)
-        found = [held[column]] if held is not None and held.get(column) else []
-        return found + [
-            row[f"c:{column}"] for row in self._of_losers.get(key, []) if row[f"c:{column}"]
-        ]
+def _names(
+    differing: pl.DataFrame, name: str, kind: str, bucket: Bucket, known: KnownRows
+) -> pl.Series:
+    """What kind of difference each is, by what the record held before and what went into it."""
+    told = differing.select(KEY, pl.col(f"t:{MASTERID}").alias(MASTERID), f"c:{name}", "found")
+    told = told.with_columns(pl.lit(None, pl.String).alias("before"))
+    if known.before is not None and name in known.before.columns:
+        before = known.before.unique(MASTERID, keep="last").select(
+            MASTERID, pl.col(name).alias("before")
+        )
+        told = told.drop("before").join(before, on=MASTERID, how="left", maintain_order="left")
+    losers = bucket.losers.group_by(KEY).agg(pl.col(f"c:{name}").drop_nulls().alias("lost"))
+    told = told.join(losers, on=KEY, how="left", maintain_order="left")
+    names = [
+        "protected" if (key, name) in known.protected
+        else name_difference(kind, wanted, found, [one for one in (before, *(lost or ())) if one])
+        for key, wanted, found, before, lost in told.select(
+            KEY, f"c:{name}", "found", "before", "lost"
+        ).iter_rows()
+    ]  # fmt: skip
+    return pl.Series("name", names, dtype=pl.String)

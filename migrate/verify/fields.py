@@ -57,7 +57,7 @@ def read_fields(frame: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
     `_left` and `_left_at` (the rule that left a row out already, and of which name), `f:NAME`, `e:NAME`. A field that
     no record has may lack its column.
     """
-    raws = [text.encode() for text in frame.get_column("_raw")]
+    raws = frame.get_column("_raw").cast(pl.Binary).to_list()
     columns = {f"f:{name}": texts for name, texts in read_columns(raws, wanted.names).items()}
     own = {SOURCE: frame["_source"], ID: frame["_id"], ORDER: frame["_position"].cast(pl.Int64)}
     made = pl.DataFrame(

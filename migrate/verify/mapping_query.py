@@ -41,7 +41,7 @@ CREATED_FIELDS = (
 )  # fmt: skip
 # `record.source` and its like are the record's own fields of the names that mean something else in a mapping
 _OWN = frozenset({"source", "id", "position", "item", "project"})
-_NUMBERS = frozenset({"integer", "float", "boolean"})
+NUMBERS = frozenset({"integer", "float", "boolean"})
 
 
 class MappingQuery:
@@ -279,13 +279,12 @@ class MappingQuery:
         return self.columns[column].value if column in self.columns else "CAST(NULL AS VARCHAR)"
 
     def _key(self) -> str:
-        """The same as `key_text`."""
+        """A row's key as one text: the value of one column, a compact JSON array of several."""
         values = [(self.columns[one].value, self.rules.columns[one].type) for one in self.rules.key]
         if len(values) == 1:
             return values[0][0]
         texts = [
-            value if kind in _NUMBERS else self.writer.call(_as_json, value)
-            for value, kind in values
+            value if kind in NUMBERS else self.writer.call(as_json, value) for value, kind in values
         ]
         return "'[' || " + " || ',' || ".join(texts) + " || ']'"
 
@@ -302,18 +301,8 @@ class MappingQuery:
         return f"CASE WHEN {places} <> '' THEN ',' || {places} END"
 
 
-def key_text(values: Sequence[str], kinds: Sequence[str]) -> str:
-    """A row's key as one text: the value of one column, a compact JSON array of several."""
-    if len(values) == 1:
-        return values[0]
-    texts = (
-        value if kind in _NUMBERS else _as_json(value)
-        for value, kind in zip(values, kinds, strict=True)
-    )
-    return f"[{','.join(texts)}]"
-
-
-def _as_json(text: str) -> str:
+def as_json(text: str) -> str:
+    """A text as JSON, its letters as they are."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -12,6 +12,8 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
+import polars as pl
+
 _TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _QUARTER = timedelta(minutes=15)
 _FARTHEST = timedelta(hours=14)
@@ -30,6 +32,28 @@ def is_same(kind: str, expected: str | None, found: str | None) -> bool:
         moments = _moment(expected), _moment(found)
         return moments[0] is not None and moments[0] == moments[1]
     return kind == "boolean" and _TRUTHS.get(expected.lower()) is _TRUTHS.get(found.lower(), 0)
+
+
+def plain_form(kind: str, text: pl.Expr) -> pl.Expr:
+    """A value in the one form that most of its spellings have: what is equal so is the same, though not only that."""
+    filled = pl.when(text != "").then(text)
+    if kind in {"integer", "float"}:
+        is_plain = filled.str.contains(r"^-?[0-9]+\.[0-9]+$")
+        bare = filled.str.strip_chars_end("0").str.strip_chars_end(".")
+        return pl.when(is_plain).then(bare).otherwise(filled)
+    if kind in {"datetime", "date"}:
+        clock = filled.str.replace("T", " ", literal=True)
+        is_named = clock.str.ends_with("Z") & (clock.str.len_bytes() > len("2024-01-31Z"))
+        of_utc = (
+            pl.when(is_named)
+            .then(clock.str.strip_suffix("Z"))
+            .otherwise(clock.str.strip_suffix("+00:00"))
+        )
+        return of_utc.str.strip_suffix(" 00:00:00")
+    if kind == "boolean":
+        names = {name: str(truth).lower() for name, truth in _TRUTHS.items()}
+        return filled.str.to_lowercase().replace(list(names), list(names.values()))
+    return filled
 
 
 def name_difference(

@@ -119,7 +119,7 @@ def read_pages(target: Target, dataset_id: str, reading: Reading) -> Pages:
         page = parse_page(target.export_csv(dataset_id, number, reading.page_rows), dataset_id)
         files.append(reading.folder / f"page-{number:05d}.parquet")
         with replacing(files[-1]) as temporary:
-            parquet.write(page, temporary)
+            parquet.write(page, temporary, compression="lz4", statistics=False)
         heights.append(page.height)
         reading.tick(page.height)
     return Pages(tuple(files), _replaced_rows(files))

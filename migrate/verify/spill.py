@@ -40,7 +40,7 @@ class Spill:
             self._write()
 
     def bucket(self, number: int, schema: pl.Schema | dict[str, pl.DataType]) -> pl.DataFrame:
-        """The rows of one bucket as they were added; an empty frame of `schema` where there is none."""
+        """The rows of one bucket as they were added, with at least the columns of `schema`."""
         if self.buckets > 1:
             self._write()
             frames = [parquet.read(file) for file in self._files[number]]
@@ -48,7 +48,11 @@ class Spill:
             frames = self._waiting = (
                 [pl.concat(self._waiting, how="diagonal")] if self._waiting else []
             )
-        return pl.concat(frames, how="diagonal") if frames else pl.DataFrame(schema=schema)
+        if not frames:
+            return pl.DataFrame(schema=schema)
+        found = pl.concat(frames, how="diagonal")
+        empty = [name for name in schema if name not in found.columns]
+        return found.with_columns(pl.lit(None, schema[name]).alias(name) for name in empty)
 
     def close(self) -> None:
         """Forgets everything and removes the files."""
@@ -65,7 +69,11 @@ class Spill:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         every = pl.concat(self._waiting, how="diagonal")
         self._waiting = []
-        numbered = every.with_columns((pl.col(KEY).hash(1) % self.buckets).alias(_BUCKET))
+        # most mapped columns are of fields that a shop does not send: they need not be cut and written
+        filled = [column for column in every if column.null_count() < every.height]
+        numbered = pl.DataFrame(filled).with_columns(
+            (pl.col(KEY).hash(1) % self.buckets).alias(_BUCKET)
+        )
         parts = numbered.partition_by(_BUCKET, as_dict=True, include_key=False, maintain_order=True)
         for (number,), part in parts.items():
             files = self._files[int(number)]

@@ -16,8 +16,8 @@ import msgspec
 import pytest
 
 from migrate.demo.data import RESOURCES, Revenue
+from migrate.demo.sums import NO_DATE
 from migrate.demo.synthetic import Synthetic, build_synthetic
-from migrate.verify.totals import NO_DATE
 
 INT32 = 2**31 - 1
 DECODER = msgspec.json.Decoder(float_hook=Decimal)

@@ -1,4 +1,4 @@
-"""Business totals: revenue per month and currency, to the cent, from any place that holds the orders.
+"""Revenue per month and currency of a rehearsal, to the cent, from any place that holds the orders.
 
 Pure. Amounts are decimals from text to sum; a binary float never comes near them.
 """
@@ -45,25 +45,6 @@ class EventCount:
     def equal(self) -> bool:
         """True when all three are the same."""
         return self.source == self.plan == self.target
-
-
-@dataclass(frozen=True)
-class ResourceCount:
-    """How many records of a resource: announced at the extract, in the snapshot, and announced now.
-
-    `now` is None where the source was not asked or did not say, with the reason in `why`.
-    """
-
-    resource: str
-    announced: int | None
-    in_snapshot: int
-    now: int | None = None
-    why: str | None = None
-
-    @property
-    def drift(self) -> int | None:
-        """How many more (or less) the source announces now than when it was read."""
-        return None if self.now is None or self.announced is None else self.now - self.announced
 
 
 def revenue_of(
