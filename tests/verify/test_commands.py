@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from migrate.app import as_loaded, deep
 from migrate.app.deep import run_repair
-from migrate.app.pipeline import run_load
+from migrate.app.pipeline import run_load, run_plan
 from migrate.app.reconcile import run_reconcile
 from migrate.app.status import read_status
 from migrate.app.totals import prove_totals, reconcile_with_totals, run_totals
@@ -370,3 +371,32 @@ def test_evidence_of_a_migration_is_sound_and_holds_nobody(serve: Serve) -> None
     )
     code, summary = served.call("evidence", "--verify", made["file"])
     assert (code, summary["status"]) == (4, "altered")
+
+
+def test_a_misspelt_consent_and_customer_are_found_by_the_source(serve: Serve) -> None:
+    """Everybody's consent and every order's customer are lost, and all that the plan says is in the target."""
+    context = serve().context
+    for file, right, wrong in (
+        ("contacts", "from: newsletter\n", "from: newslettr\n"),
+        ("orders", "id: [profileid,", "id: [profilid,"),
+    ):
+        mapping = context.project.mappings / f"{file}.yaml"
+        assert right in mapping.read_text()
+        text = mapping.read_text().replace(right, wrong).replace(", profile_id,", ", profil_id,")
+        mapping.write_text(text.partition("examples:")[0])
+    plan = run_plan(context, DATASETS)
+    run_load(context, name=plan.name)
+    found = reconcile_with_totals(context, plan.name, deep=False, wait_s=0)
+    lost = {table.title: table for table in found.totals if not table.equal}
+    assert set(lost) == {"Consent newsletter in contacts", "Orders per contact"}
+    sums: Counter[tuple[str, str]] = Counter()
+    for row in lost["Consent newsletter in contacts"].rows:
+        for at in ("snapshot", "plan"):
+            sums[at, row.group[-1]] += int(row.amounts[at] or 0)
+    yes = PEOPLE // 2
+    assert +sums == {
+        ("snapshot", "true"): yes, ("snapshot", "false"): PEOPLE - yes, ("plan", "(none)"): PEOPLE,
+    }  # fmt: skip
+    nobody = {row.group: row.amounts for row in lost["Orders per contact"].rows}["(none)",]
+    assert (nobody["snapshot"], nobody["plan"]) == (None, 60)
+    assert not found.matches
