@@ -166,6 +166,14 @@ def money_findings(name: str, table: Table) -> Iterator[Finding]:
             count=table.unreadable,
         )
         yield Finding("money", text, name, None, table.unreadable, table.whole.source.rows)
+    if table.unread_times:
+        text = Sentence(
+            "{dataset}: {count} time cannot be read, under no date",
+            "{dataset}: {count} times cannot be read, under no date",
+            dataset=name,
+            count=table.unread_times,
+        )
+        yield Finding("unverified", text, name, None, table.unread_times, table.whole.source.rows)
     for doubt in table.doubts:
         text = Sentence("{dataset}: totals are not proven: {doubt}", dataset=name, doubt=doubt)
         yield Finding("unverified", text, name)

@@ -70,7 +70,7 @@ class Spill:
         every = pl.concat(self._waiting, how="diagonal")
         self._waiting = []
         # most mapped columns are of fields that a shop does not send: they need not be cut and written
-        filled = [column for column in every if column.null_count() < every.height]
+        filled = [one for one in every if one.name == KEY or one.null_count() < every.height]
         numbered = pl.DataFrame(filled).with_columns(
             (pl.col(KEY).hash(1) % self.buckets).alias(_BUCKET)
         )

@@ -304,3 +304,15 @@ def test_the_project_says_how_times_are_spelt(bench) -> None:
     bench.set("datatrics", totals={"sales": SourceTotals(time_format="%d/%q")})
     with pytest.raises(ConfigError, match=r"\[datatrics.totals.sales\] time_format"):
         bench.plan("refused", datasets=("orders",))
+
+
+def test_the_zone_of_a_source_is_that_of_its_other_names(bench) -> None:
+    """Half past midnight of the first of April in Amsterdam is in March, for the source as for the plan."""
+    write_orders(bench)
+    zones = {"timezones": {"shop": "Europe/Amsterdam"}, "source_aliases": {"shop-nl": "shop"}}
+    bench.set("datatrics", **zones)
+    bench.snapshot.resources["sales"].records = [
+        sale(1, total="1", source="shop-nl", created="2024-04-01 00:30:00")
+    ]
+    [group] = totals_of(bench).groups
+    assert (group.period, group.equal) == ("2024-03", True)
