@@ -134,7 +134,7 @@ def held_keys(rules: DatasetRules, held: pl.DataFrame) -> pl.Series:
     names = [name for name in rules.key if name in held.columns]
     if len(names) < len(rules.key):
         return pl.Series(KEY, [None] * held.height, dtype=pl.String)
-    filled = [pl.when(pl.col(name) != "").then(name) for name in names]
+    filled: list[pl.Expr] = [pl.when(pl.col(name) != "").then(name) for name in names]
     if len(names) > 1:
         kinds = [rules.columns[name].type for name in names]
         filled = [_as_member(*pair) for pair in zip(filled, kinds, strict=True)]
@@ -149,8 +149,9 @@ def _as_member(text: pl.Expr, kind: str) -> pl.Expr:
         return text
     odd = text.str.contains(r'["\\\x00-\x1f]')
     quoted = pl.concat_str([pl.lit('"'), text, pl.lit('"')])
-    escaped = text.map_elements(as_json, return_dtype=pl.String)
-    return pl.when(odd).then(pl.when(odd).then(escaped)).otherwise(quoted)
+    # Python is asked for what is odd only
+    escaped = pl.when(odd).then(text).map_elements(as_json, return_dtype=pl.String)
+    return pl.when(odd).then(escaped).otherwise(quoted)
 
 
 def _findings(rows: pl.DataFrame, finding: str, **columns: pl.Expr) -> pl.DataFrame:
