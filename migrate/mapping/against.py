@@ -173,45 +173,48 @@ def _check_trial(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> 
     """What went wrong when the mapping was tried out."""
     yield from _check_lookups(mapping, trial)
     yield from _check_nobody(trial, mask)
-    for (name, rule), count in sorted(trial.rules.items(), key=lambda entry: -entry[1]):
-        if name not in mapping.columns:
-            at = (name,) if name in {"where", "each"} else ("resource",)
-            at = ("each",) if rule in {"each_not_a_list", "empty_element"} else at
-            yield LOST_ROWS, at, f"{count:,} of {trial.rows + count:,} rows break {rule}"
-        elif rule in {"key_missing", "required_missing"}:
-            kind = "the key" if rule == "key_missing" else "a required column"
-            yield (
-                LOST_ROWS,
-                ("columns", name),
-                f"{kind} is missing in {count:,} of {trial.rows:,} rows, which are rejected",
-            )
-        else:
-            yield (
-                LOST_ROWS,
-                ("columns", name),
-                _say_broken(mapping, trial, name, rule, count, mask) + "; those rows are rejected",
-            )
-    for (name, loss), count in sorted(trial.losses.items(), key=lambda entry: -entry[1]):
-        if count and loss in {"consent_unlisted", "consent_withheld"}:
-            answers = _said_answers(trial, name) or _examples(trial, name, loss, mask)
-            yield (
-                LOST_VALUES,
-                ("columns", name),
-                f"{count:,} of {trial.said[name]:,} answers give no consent ({loss}){answers}",
-            )
-        elif count and loss in BROKEN_VALUES:
-            yield (
-                LOST_VALUES,
-                ("columns", name),
-                _say_broken(mapping, trial, name, loss, count, mask),
-            )
+    yield from _check_rules(mapping, trial, mask)
+    yield from _check_losses(mapping, trial, mask)
     for name in mapping.columns:
         if trial.said[name] and not trial.filled[name]:
-            yield (
-                LOST_COLUMN,
-                ("columns", name),
-                f"nothing fills it: none of {trial.said[name]:,} values can be read",
-            )
+            what = f"nothing fills it: none of {trial.said[name]:,} values can be read"
+            yield LOST_COLUMN, ("columns", name), what
+
+
+def _check_rules(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> Found:
+    """The rows that are rejected, by the rule they break."""
+    for (name, rule), count in sorted(trial.rules.items(), key=lambda entry: -entry[1]):
+        if name not in mapping.columns:
+            # Such rows went before the columns were tried, so they are not among the trial's.
+            what = f"{count:,} of {trial.rows + count:,} rows break {rule}"
+            yield LOST_ROWS, _place_of_rule(name, rule), what
+        elif rule in {"key_missing", "required_missing"}:
+            kind = "the key" if rule == "key_missing" else "a required column"
+            what = f"{kind} is missing in {count:,} of {trial.rows:,} rows, which are rejected"
+            yield LOST_ROWS, ("columns", name), what
+        else:
+            broken = _say_broken(mapping, trial, name, rule, count, mask)
+            yield LOST_ROWS, ("columns", name), f"{broken}; those rows are rejected"
+
+
+def _place_of_rule(name: str, rule: str) -> Path:
+    if rule in {"each_not_a_list", "empty_element"}:
+        return ("each",)
+    return (name,) if name in {"where", "each"} else ("resource",)
+
+
+def _check_losses(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> Found:
+    """The values that are lost while their rows stay."""
+    for (name, loss), count in sorted(trial.losses.items(), key=lambda entry: -entry[1]):
+        if not count:
+            continue
+        if loss in {"consent_unlisted", "consent_withheld"}:
+            answers = _said_answers(trial, name) or _examples(trial, name, loss, mask)
+            what = f"{count:,} of {trial.said[name]:,} answers give no consent ({loss}){answers}"
+            yield LOST_VALUES, ("columns", name), what
+        elif loss in BROKEN_VALUES:
+            broken = _say_broken(mapping, trial, name, loss, count, mask)
+            yield LOST_VALUES, ("columns", name), broken
 
 
 def _say_broken(

@@ -55,17 +55,19 @@ def read_floats(
 
     **Shape.** One row per text: `value`, `rule` (null or a rule's name), `rounded` (whether digits were lost).
     """
+    text, exact = pl.col("text"), pl.col("exact")
+    if digits == "decimals":
+        is_short = text.str.contains(_SHORT)
+        value = exact.round(DIGITS, mode="half_to_even")
+    else:
+        has_few_digits = text.str.replace_all(r"[-.]", "").str.len_bytes() <= DIGITS
+        is_short = text.str.contains(_SHORT_SIGNIFICANT) & has_few_digits
+        value = exact
     frame = texts.rename("text").to_frame()
-    short = pl.col("text").str.contains(_SHORT if digits == "decimals" else _SHORT_SIGNIFICANT)
-    if digits == "significant":
-        short = short & (pl.col("text").str.replace_all(r"[-.]", "").str.len_bytes() <= DIGITS)
-    exact = pl.when(short).then(pl.col("text")).cast(_WIDE, strict=False)
-    frame = frame.with_columns(exact.alias("exact"))
     frame = frame.with_columns(
-        pl.col("exact").round(DIGITS, mode="half_to_even").alias("value")
-        if digits == "decimals"
-        else pl.col("exact").alias("value")
+        pl.when(is_short).then(text).cast(_WIDE, strict=False).alias("exact")
     )
+    frame = frame.with_columns(value.alias("value"))
     if _all_fit(frame):
         kept = pl.col("value").cast(float_type(digits))
         return frame.select(

@@ -97,33 +97,29 @@ def survey_records(frames: Iterable[pl.DataFrame], names: Collection[str]) -> Fi
     fields = {name: Field(name) for name in names}
     sources: Counter[str] = Counter()
     rows = without_id = 0
-    hashes: dict[str, list[pl.Series]] = {"": []}
+    identities = [pl.Series("hash", [], dtype=pl.UInt64)]
+    candidates: dict[str, list[pl.Series]] = {}
     for number, frame in enumerate(frames):
         rows += frame.height
-        sources.update(
-            {
-                str(source or ""): count
-                for source, count in frame["_source"].value_counts().iter_rows()
-            }
-        )
+        for source, count in frame["_source"].value_counts().iter_rows():
+            sources[str(source or "")] += count
         without_id += int((frame["_id"].fill_null("") == "").sum())
-        hashes[""].append(
-            frame.filter(pl.col("_id") != "").select(pl.struct("_source", "_id").hash()).to_series()
-        )
-        for name, found in fields.items():
-            _count(found, frame[name])
+        identified = frame.filter(pl.col("_id") != "")
+        identities.append(identified.select(pl.struct("_source", "_id").hash()).to_series())
+        for name, counted in fields.items():
+            _count(counted, frame[name])
         if number == 0:
-            hashes |= {
-                name: [] for name, found in fields.items() if _could_be_key(found, frame[name])
+            # Told from the first frame: to keep hashes of every field would take the memory of the records.
+            candidates = {
+                name: [] for name, counted in fields.items() if _could_be_key(counted, frame[name])
             }
-        for name in hashes.keys() - {""}:
-            hashes[name].append(frame.filter(pl.col(name) != "")[name].hash())
-    for name in hashes.keys() - {""}:
-        fields[name].distinct = pl.concat(hashes[name]).n_unique()
-    known = pl.concat(hashes[""]) if hashes[""] else pl.Series("hash", [], dtype=pl.UInt64)
-    return FieldSurvey(
-        rows, dict(sorted(sources.items())), without_id, len(known) - known.n_unique(), fields
-    )
+        for name, hashes in candidates.items():
+            hashes.append(frame.filter(pl.col(name) != "")[name].hash())
+    for name, hashes in candidates.items():
+        fields[name].distinct = pl.concat(hashes).n_unique()
+    known = pl.concat([hashes.rename("hash") for hashes in identities])
+    same_identity = len(known) - known.n_unique()
+    return FieldSurvey(rows, dict(sorted(sources.items())), without_id, same_identity, fields)
 
 
 def _could_be_key(found: Field, values: pl.Series) -> bool:
@@ -150,7 +146,7 @@ def _count(found: Field, values: pl.Series) -> None:
     found.beyond_int32 += counts["beyond"] or 0
     found.kinds.update({kind: counts[f"k:{kind}"] or 0 for kind in _KINDS})
     if found.texts is not None:
-        more = found.texts | set(
-            frame["t"].drop_nulls().unique().head(MAX_LISTED + 2).to_list()
-        ) - {""}
-        found.texts = more if len(more) <= MAX_LISTED else None
+        # Two more than are listed: one may be the empty text, and one shows that there are too many.
+        different = frame["t"].drop_nulls().unique().head(MAX_LISTED + 2)
+        texts = found.texts | set(different) - {""}
+        found.texts = texts if len(texts) <= MAX_LISTED else None

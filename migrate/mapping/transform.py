@@ -211,12 +211,10 @@ def work_out(
     filtered = good.filter(~(kept | left_out | failed)).select(list(FILTERED)).cast(FILTERED)
     lookup = first_waiting(waiting, good.height)
     waits = lookup.is_not_null() & kept & ~left_out
-    ids = {name: lookup_ids(rule, good) for name, rule in mapping.lookups.items() if waits.any()}
-    parents = parents_of(lookup, ids)
     set_aside = [
         *aside,
         as_set_aside(good.filter(left_out), DISCARDED),
-        as_set_aside(good.filter(waits), WAITING, lookup.filter(waits), parents.filter(waits)),
+        _waiting_rows(mapping, good, lookup, waits),
     ]
     stays = kept & ~left_out & ~waits
     if not stays.all():
@@ -229,6 +227,17 @@ def work_out(
     return WorkedRows(
         good, computed, rejects, early, counted, filtered, lines, looked_up_anew, left
     )
+
+
+def _waiting_rows(
+    mapping: Mapping, rows: pl.DataFrame, lookup: pl.Series, waits: pl.Series
+) -> pl.DataFrame:
+    """The rows that wait for the row that a look-up should find, with the id that it was asked for."""
+    # To work the ids out takes as long as the look-ups themselves, and mostly nothing waits.
+    lookups = mapping.lookups if waits.any() else {}
+    ids = {name: lookup_ids(rule, rows) for name, rule in lookups.items()}
+    parents = parents_of(lookup, ids)
+    return as_set_aside(rows.filter(waits), WAITING, lookup.filter(waits), parents.filter(waits))
 
 
 def _compute_all(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> dict[str, Computed]:

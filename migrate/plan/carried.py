@@ -83,7 +83,7 @@ def check_carried(folder: Path, document: PlanDocument) -> None:
 
 
 @dataclass(frozen=True)
-class Change:
+class TextChange:
     """What is not as it was when a plan was made, in a sentence, and what to add to it on a terminal."""
 
     said: Sentence
@@ -99,7 +99,7 @@ def mapping_name(file: str, dataset: str) -> Sentence:
     return Sentence("mapping {file} ({dataset})", file=file, dataset=dataset)
 
 
-def text_changes(folder: Path, document: PlanDocument, now: Path) -> Iterator[Change]:
+def text_changes(folder: Path, document: PlanDocument, now: Path) -> Iterator[TextChange]:
     """What was edited of the texts since the plan was made, with the first lines that differ."""
     named: dict[str, str] = {}
     for dataset, used in document.mappings.items():
@@ -108,17 +108,17 @@ def text_changes(folder: Path, document: PlanDocument, now: Path) -> Iterator[Ch
         name = Path(entry.path).name
         what = mapping_name(name, named[name]) if name in named else name
         if not (now / name).is_file():
-            yield Change(Sentence("{what} is gone", what=what))
+            yield TextChange(Sentence("{what} is gone", what=what))
             continue
         data = (now / name).read_bytes()
         if sha256_bytes(data) != entry.sha256:
             detail = f": {_describe(folder / entry.path, data)}"
-            yield Change(Sentence("{what} was edited", what=what), detail)
+            yield TextChange(Sentence("{what} was edited", what=what), detail)
     carried = {Path(entry.path).name for entry in document.carried}
     for path in _files_of(now) if now.is_dir() else ():
         made = _DATASET.search(path.read_text(encoding="utf-8", errors="replace"))
         if path.name not in carried and made is not None and made[1] in document.mappings:
-            yield Change(Sentence("{what} is new", what=mapping_name(path.name, made[1])))
+            yield TextChange(Sentence("{what} is new", what=mapping_name(path.name, made[1])))
 
 
 def _describe(then: Path, now: bytes) -> str:

@@ -136,9 +136,6 @@ def label_rows(
     most recently modified) is compared. Rows that are not `touched` are compared with nothing: they only tell which
     rows of the target are ours, and which of ours it lacks.
 
-    Columns are compared one by one, two at a time where they are small: one alone leaves cores idle, and several long
-    ones would take more memory than the rest.
-
     **Shape**: `planned` has a unique `_key`.
     """
     matched = match_rows(planned, held, {name: columns.types[name] for name in columns.key})
@@ -147,35 +144,39 @@ def label_rows(
         places = pl.DataFrame([matched.places, touched.alias("touched")])
         mine = places.select(pl.when("touched").then(pl.col("_match")).alias("_match")).to_series()
         matched = replace(matched, places=mine)
-    with ThreadPoolExecutor(2 if max(planned.height, held.height) <= _FEW_ROWS else 1) as pool:
-        one = partial(_compare_column, planned, held, matched, columns)
-        compared = dict(zip(columns.types, pool.map(one, columns.types), strict=True))
-    recognised = {name: found.recipe for name, found in compared.items() if found.recipe}
-    marks = {name: found.mark for name, found in compared.items() if found.mark is not None}
-    counted = {
-        name: mark
-        for name, mark in marks.items()
-        if name not in columns.recipes and name not in recognised
-    }
-    labels = Labels(held, matched.places, counted)
+    compared = _compare_columns(planned, held, matched, columns)
+    recognised = {name: column.recipe for name, column in compared.items() if column.recipe}
+    marks = {name: column.mark for name, column in compared.items() if column.mark is not None}
+    # What a recipe does to a value is no change of ours: sending it again would change nothing.
+    by_recipe = {*columns.recipes, *recognised}
+    counts = {name: int(mark.sum()) for name, mark in marks.items()}
+    changing = {name: mark for name, mark in marks.items() if name not in by_recipe}
+    labels = Labels(held, matched.places, changing)
     masterids = labels.masterids
-    samples = pl.concat(
-        [pl.DataFrame(schema=_FOUND_SCHEMA), *(found.samples for found in compared.values())]
-    )
+    no_samples = pl.DataFrame(schema=_FOUND_SCHEMA)
+    samples = pl.concat([no_samples, *(column.samples for column in compared.values())])
     return Classified(
         labels=labels,
-        change_counts={name: int(mark.sum()) for name, mark in counted.items()},
-        recipe_counts={
-            name: int(mark.sum()) for name, mark in marks.items() if name not in counted
-        },
+        change_counts={name: count for name, count in counts.items() if name in changing},
+        recipe_counts={name: count for name, count in counts.items() if name not in changing},
         foreign=_foreign(held, masterids, matched.foreign, columns),
         repeated_keys=matched.repeated,
         samples=_name_samples(samples, planned, matched.places, masterids),
-        recipe_suspects=tuple(name for name, found in compared.items() if found.is_suspect),
+        recipe_suspects=tuple(name for name, column in compared.items() if column.is_suspect),
         recognised=recognised,
-        unproven={name: found.unproven for name, found in compared.items() if found.unproven},
+        unproven={name: column.unproven for name, column in compared.items() if column.unproven},
         missing=missing,
     )
+
+
+def _compare_columns(
+    planned: PlanTable, held: PlanTable, matched: Matched, columns: ComparedColumns
+) -> dict[str, _Column]:
+    # One alone leaves cores idle, and several long ones would take more memory than the rest.
+    at_once = 2 if max(planned.height, held.height) <= _FEW_ROWS else 1
+    compare = partial(_compare_column, planned, held, matched, columns)
+    with ThreadPoolExecutor(at_once) as pool:
+        return dict(zip(columns.types, pool.map(compare, columns.types), strict=True))
 
 
 def _foreign(

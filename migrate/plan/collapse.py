@@ -131,26 +131,19 @@ def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
 
     Only what ranks them is sorted; the many other columns are moved once.
     """
-    latest = (["_recency", "_order"], [True, True])
     order_of_rows = record_order(rows) if CREATED in rows.columns else rows["_row"].alias("_order")
+    # Files come before all else: the rule ranks the rows of one file among each other.
     parts = [PART] if PART in rows.columns else []
     narrow = rows.select("_key", "_recency", order_of_rows, "_source", *parts).with_row_index("_at")
+    descending = dict.fromkeys(["_key", *parts], False)
     if rule.by == "first":
-        by, descending = ["_order"], [False]
-    elif rule.by == "source_order":
-        places = {source: place for place, source in reversed(list(enumerate(rule.source_order)))}
-        place = pl.col("_source").replace_strict(
-            places, default=len(rule.source_order), return_dtype=pl.Int64
-        )
-        narrow = narrow.with_columns((place if places else pl.lit(0, pl.Int64)).alias("_place"))
-        by, descending = ["_place", *latest[0]], [False, *latest[1]]
+        descending["_order"] = False
     else:
-        by, descending = latest
-    # files come before all else: the rule ranks the rows of one file among each other
-    ascending = [False] * (1 + len(parts))
-    order = narrow.sort(
-        ["_key", *parts, *by], descending=[*ascending, *descending], nulls_last=True
-    )
+        if rule.by == "source_order":
+            narrow = narrow.with_columns(_place_of_source(rule.source_order).alias("_place"))
+            descending["_place"] = False
+        descending |= {"_recency": True, "_order": True}
+    order = narrow.sort(list(descending), descending=list(descending.values()), nulls_last=True)
     begins = (pl.col("_key") != pl.col("_key").shift(1)).fill_null(value=True)
     place = pl.int_range(pl.len(), dtype=pl.UInt32)
     numbered = order.select(
@@ -158,6 +151,16 @@ def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
         (place - pl.when(begins).then(place).forward_fill() + 1).cast(pl.Int64).alias("_rank"),
     )
     return rows[order.get_column("_at")].hstack(numbered)
+
+
+def _place_of_source(source_order: Sequence[str]) -> pl.Expr:
+    """Where a row's source stands in the rule; sources that it does not name come behind all of them."""
+    if not source_order:
+        return pl.lit(0, pl.Int64)
+    # Backwards, so that of a source named twice the first place counts.
+    places = {source: place for place, source in reversed(list(enumerate(source_order)))}
+    source = pl.col("_source")
+    return source.replace_strict(places, default=len(source_order), return_dtype=pl.Int64)
 
 
 def _merge(

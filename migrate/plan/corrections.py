@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from migrate import parquet
-from migrate.plan.carried import Change
+from migrate.plan.carried import TextChange
 from migrate.plan.corrections_used import CORRECTIONS_FOLDER, CorrectionsUsed
 from migrate.plan.document import PlanDocument, PlannedFile
 from migrate.plan.files import write_parquet
@@ -67,7 +67,7 @@ def count_corrected(corrections: pl.DataFrame, resources: Collection[str]) -> in
 
 def correction_changes(
     plan_folder: Path, document: PlanDocument, workspace: Workspace
-) -> Iterator[Change]:
+) -> Iterator[TextChange]:
     """What has changed of the corrections since a plan was made, of the resources that it is made of."""
     used = chain.from_iterable(mapping.files for mapping in document.mappings.values())
     resources = {file.resource for file in used}
@@ -77,7 +77,7 @@ def correction_changes(
     added = now.join(then, on=_COMPARED, how="anti", nulls_equal=True)
     removed = then.join(now, on=_COMPARED, how="anti", nulls_equal=True)
     if added.height:
-        yield Change(
+        yield TextChange(
             Sentence(
                 "{count} correction was added: {fields}",
                 "{count} corrections were added: {fields}",
@@ -86,7 +86,7 @@ def correction_changes(
             )
         )
     if removed.height:
-        yield Change(
+        yield TextChange(
             Sentence(
                 "{count} correction was taken back: {fields}",
                 "{count} corrections were taken back: {fields}",

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from migrate import parquet
 from migrate.config import Gates, Project
 from migrate.errors import Damaged, MigrateError, Stale, Unfinished, UsageError, WorkspaceError
-from migrate.plan.carried import Change, mapping_name, text_changes
+from migrate.plan.carried import TextChange, mapping_name, text_changes
 from migrate.plan.corrections import correction_changes
 from migrate.plan.document import (
     FORMAT,
@@ -218,19 +218,21 @@ def check_fresh(plan: Plan, project: Project, workspace: Workspace) -> None:
         )
 
 
-def snapshot_changes(plan: Plan, workspace: Workspace) -> Iterator[Change]:
+def snapshot_changes(plan: Plan, workspace: Workspace) -> Iterator[TextChange]:
     """What of the snapshots that a plan was made from is not there as it was."""
     used: SnapshotUsed | BaseUsed | None = plan.document.snapshot
     while used is not None:
         manifest = workspace.snapshots / used.name / "manifest.json"
         if not manifest.is_file():
-            yield Change(Sentence("snapshot {name} is gone or unfinished", name=repr(used.name)))
+            yield TextChange(
+                Sentence("snapshot {name} is gone or unfinished", name=repr(used.name))
+            )
         elif sha256_file(manifest) != used.manifest_sha256:
-            yield Change(Sentence("snapshot {name} has another manifest", name=repr(used.name)))
+            yield TextChange(Sentence("snapshot {name} has another manifest", name=repr(used.name)))
         used = used.base
 
 
-def _mapping_changes(plan: Plan, project: Project) -> Iterator[Change]:
+def _mapping_changes(plan: Plan, project: Project) -> Iterator[TextChange]:
     if plan.document.carried:
         yield from text_changes(plan.folder, plan.document, project.mappings)
         return
@@ -238,13 +240,13 @@ def _mapping_changes(plan: Plan, project: Project) -> Iterator[Change]:
     for dataset, used in plan.document.mappings.items():
         file = project.mappings / used.file
         if not file.is_file():
-            yield Change(Sentence("{what} is gone", what=mapping_name(used.file, dataset)))
+            yield TextChange(Sentence("{what} is gone", what=mapping_name(used.file, dataset)))
         elif sha256_file(file) != used.sha256:
-            yield Change(Sentence("{what} was edited", what=mapping_name(used.file, dataset)))
+            yield TextChange(Sentence("{what} was edited", what=mapping_name(used.file, dataset)))
         for name, sha256 in used.includes.items():
             beside = project.mappings / name
             if not beside.is_file() or sha256_file(beside) != sha256:
-                yield Change(
+                yield TextChange(
                     Sentence(
                         "{name}, which mapping {file} ({dataset}) takes from, is gone or was edited",
                         name=name,
@@ -254,17 +256,17 @@ def _mapping_changes(plan: Plan, project: Project) -> Iterator[Change]:
                 )
 
 
-def _setting_changes(plan: Plan, project: Project) -> Iterator[Change]:
+def _setting_changes(plan: Plan, project: Project) -> Iterator[TextChange]:
     now, file = settings_that_matter(project), project.file.name
     for name, was in plan.document.settings.items():
         if now.get(name) != was:
             changed = Sentence("{name} in {file} was changed", name=name, file=file)
-            yield Change(changed, f": {_describe_setting(was, now.get(name))}")
+            yield TextChange(changed, f": {_describe_setting(was, now.get(name))}")
     for name in sorted(now.keys() - plan.document.settings.keys() - SINCE):
-        yield Change(Sentence("{name} in {file} is new", name=name, file=file))
+        yield TextChange(Sentence("{name} in {file} is new", name=name, file=file))
     for dataset, was_id in plan.document.dataset_ids.items():
         if project.octolis.datasets.get(dataset) != was_id:
-            yield Change(
+            yield TextChange(
                 Sentence(
                     "the id of dataset {name} in {file} was changed", name=repr(dataset), file=file
                 )
@@ -272,7 +274,7 @@ def _setting_changes(plan: Plan, project: Project) -> Iterator[Change]:
     for feed, webhook_id in plan.document.webhook_ids.items():
         webhook = project.octolis.webhooks.get(feed)
         if webhook is None or webhook.id != webhook_id:
-            yield Change(
+            yield TextChange(
                 Sentence(
                     "the id of webhook {name} in {file} was changed", name=repr(feed), file=file
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -322,38 +322,45 @@ def _joined(files: Sequence[_Taking]) -> MappedRows:
     first.accepted.settle()
     counted = [join_mapped(one.counted) for one in files]
     tallies = [one.tally() for one in files]
-    touched = None
-    if first.file.way.is_narrow:
-        touched = pl.concat(list(chain.from_iterable(one.touched for one in files)), rechunk=True)
-    narrow = Narrow(
-        pl.concat(list(chain.from_iterable(one.keys for one in files)), rechunk=True),
-        pl.concat(list(chain.from_iterable(one.recency for one in files)), rechunk=True),
-        pl.concat(list(chain.from_iterable(one.created for one in files)), rechunk=True),
-        touched,
-    )
-    set_aside = [
-        mapped.set_aside.with_columns(pl.lit(one.file.way.mapping.resource).alias("resource"))
-        for one, mapped in zip(files, counted, strict=True)
-    ]
-    withheld = [pl.concat(one.withheld).unique(maintain_order=True) for one in files]
-    if PART in first.schema:
-        numbers = (pl.lit(one.number, pl.UInt8).alias(PART) for one in files)
-        withheld = [
-            frame.with_columns(number) for frame, number in zip(withheld, numbers, strict=True)
-        ]
+    set_aside, withheld, left_out = [], [], []
+    for one, mapped in zip(files, counted, strict=True):
+        resource = pl.lit(one.file.way.mapping.resource).alias("resource")
+        set_aside.append(mapped.set_aside.with_columns(resource))
+        withheld.append(_withheld_of(one))
+        left_out.append(_left_out(one, mapped))
     return MappedRows(
         first.accepted,
-        narrow,
+        _narrow_of(files),
         first.rejected,
         pl.concat(list(chain.from_iterable(one.large for one in files))),
         add_tallies(tallies),
         _examples(join_examples(mapped.loss_examples for mapped in counted)),
         pl.concat(set_aside),
         pl.concat(withheld),
-        pl.concat(_left_out(*one) for one in zip(files, counted, strict=True)),
+        pl.concat(left_out),
         list(chain.from_iterable(one.anew for one in files)),
         tallies,
     )
+
+
+def _narrow_of(files: Sequence[_Taking]) -> Narrow:
+    def whole(parts: Iterable[Sequence[pl.Series]]) -> pl.Series:
+        together: pl.Series = pl.concat(list(chain.from_iterable(parts)), rechunk=True)
+        return together
+
+    return Narrow(
+        whole(file.keys for file in files),
+        whole(file.recency for file in files),
+        whole(file.created for file in files),
+        whole(file.touched for file in files) if files[0].file.way.is_narrow else None,
+    )
+
+
+def _withheld_of(file: _Taking) -> pl.DataFrame:
+    withheld = pl.concat(file.withheld).unique(maintain_order=True)
+    if PART not in file.schema:
+        return withheld
+    return withheld.with_columns(pl.lit(file.number, pl.UInt8).alias(PART))
 
 
 def _left_out(file: _Taking, mapped: Mapped) -> pl.DataFrame:
