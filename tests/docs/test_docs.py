@@ -90,6 +90,18 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_the_index_has_every_page() -> None:
+    """docs/README.md, or the index of the design notes that it names, links to each page and runbook."""
+    indices = [ROOT / "docs" / "README.md", ROOT / "docs" / "design" / "README.md"]
+    linked = {
+        (index.parent / link.split("#")[0]).resolve()
+        for index in indices
+        for link in LINK.findall(index.read_text(encoding="utf-8"))
+    }
+    pages = {*ROOT.glob("docs/**/*.md"), *ROOT.glob("runbooks/*.md")} - {indices[0]}
+    assert sorted(page.name for page in pages if page.resolve() not in linked) == []
+
+
 def anchors(page: Path) -> set[str]:
     """The names by which a page's headings are linked: lower case, dashes for spaces, no other signs."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
