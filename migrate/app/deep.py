@@ -14,6 +14,7 @@ import polars as pl
 
 from migrate import parquet
 from migrate.app.as_loaded import check_snapshot
+from migrate.app.other_projects import masterids_of_others
 from migrate.app.standing import check_loadable, note_planned, read_seen
 from migrate.app.target_client import reading_folder, readings_folder, sleeper
 from migrate.errors import Interrupted
@@ -253,7 +254,8 @@ def _verify(
         work_folder(context, plan, dataset), expected.shelf.buckets,
     )  # fmt: skip
     recipes = frozenset(plan.document.datasets[dataset].recipes)
-    known = replace(known, rest=replace(known.rest, recipes=recipes, coming=coming))
+    theirs = masterids_of_others(context.project, plan.document.dataset_ids[dataset])
+    known = replace(known, rest=replace(known.rest, recipes=recipes, coming=coming, theirs=theirs))
     task = f"read back {dataset}"
     context.progress.begin(task, total=expected.read, unit="records")
     reading = Reading(

@@ -14,6 +14,7 @@ from migrate import parquet
 from migrate.config import load_project
 from migrate.errors import ConfigError, MigrateError
 from migrate.plan.open_plan import Plan, open_plan, readable_plans
+from migrate.verify.known import read_masterids
 from migrate.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,6 +43,23 @@ class Collision:
             f"{self.dataset}: {self.keys:,} keys are also those of project {self.project_id} (its plan {self.plan}): "
             "its records and ours would become one"
         )
+
+
+def masterids_of_others(project: Project, dataset_id: str) -> frozenset[str]:
+    """The masterids of what other projects have written to a dataset of this project's target. Reads ledgers only.
+
+    Of a project that cannot be read here nothing is known: its records then count as those of strangers.
+    """
+    found = frozenset[str]()
+    for file in project.other_projects:
+        try:
+            other = load_project(file, {})
+        except ConfigError:
+            continue
+        is_same = other.datatrics.project_id == project.datatrics.project_id
+        if not is_same and other.octolis.base_url == project.octolis.base_url:
+            found |= read_masterids(Workspace.of(other).ledger, dataset_id)
+    return found
 
 
 def find_collisions(project: Project, plan: Plan) -> Iterator[Collision]:

@@ -131,6 +131,7 @@ def run_plan(
     from migrate.app.bases import chain_of, check_bases
     from migrate.app.corrections import corrections_for
     from migrate.app.discards import adopt_old_discards, read_discards
+    from migrate.app.other_projects import masterids_of_others
     from migrate.app.shipments import find_shipments
     from migrate.app.standing import note_older, note_planned, read_seen, refuse_loaded
     from migrate.app.target_client import open_target
@@ -160,6 +161,10 @@ def run_plan(
         discarded=read_discards(context.workspace),
         scope=scope,
         corrections=corrections,
+        theirs={
+            id_: masterids_of_others(context.project, id_)
+            for id_ in context.project.octolis.datasets.values()
+        },
     )
     refuse_contradicted(parts_of(mappings.values()), found.rows_of)
     datatrics, digits = context.project.datatrics, context.project.octolis.float_digits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import polars as pl
 from migrate.app.as_loaded import as_loaded
 from migrate.app.deep import Beside, verify_deeply
 from migrate.app.not_loaded import not_begun
+from migrate.app.other_projects import masterids_of_others
 from migrate.app.standing import read_standing, remake_overtaken
 from migrate.app.target_client import open_target, reading_folder, sleeper
 from migrate.app.verdict import judge_reconciliation
@@ -24,7 +25,7 @@ from migrate.target.client import TargetClient
 from migrate.totals.table import summarise_table
 from migrate.verify.buckets import SYSTEM_COLUMNS, explain_difference, find_interval
 from migrate.verify.deep import DeepDataset
-from migrate.verify.known import read_acknowledged, read_marks, read_written, read_youngest
+from migrate.verify.known import Written, read_acknowledged, read_marks, read_written, read_youngest
 from migrate.verify.ledger_counts import read_books
 from migrate.verify.preparation import is_on_its_way
 from migrate.verify.readback import Reading, forget_reading, read_pages
@@ -218,18 +219,11 @@ class _Equation:
         by_source = {
             source: self._count(source, planned) for source, planned in books.by_source.items()
         }
-        written = partial(
-            read_written,
-            self.context.workspace.ledger,
-            self.plan.folder,
-            self.plan.name,
-            books.dataset,
-        )
         found = judge(
             books,
             after,
             by_source,
-            lambda n, left: explain_difference(n, left, self.held(), written()),
+            lambda n, left: explain_difference(n, left, self.held(), self._written()),
             self._is_coming,
         )
         found = replace(found, settles_at=self.settles_at)
@@ -240,6 +234,12 @@ class _Equation:
         if found.difference and interval:
             found = replace(found, explanations=(*found.explanations, interval))
         return found
+
+    def _written(self) -> Written:
+        """What ledgers know of the dataset's records: this project's, and those of the others."""
+        ledger, books = self.context.workspace.ledger, self.books
+        ours = read_written(ledger, self.plan.folder, self.plan.name, books.dataset)
+        return replace(ours, theirs=masterids_of_others(self.context.project, books.dataset_id))
 
     @cached_property
     def settles_at(self) -> datetime | None:

@@ -132,6 +132,7 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
             request.sent,
             request.discarded,
             request.corrections.filter(pl.col("resource").is_in(list(resources))),
+            request.theirs,
         )
         making.limit(request)
         for mapping in needed.values():
@@ -171,6 +172,7 @@ class Making:
     sent: Shipments
     discarded: pl.DataFrame = field(default_factory=lambda: NO_DISCARDS)
     corrections: pl.DataFrame = field(default_factory=lambda: NO_CORRECTIONS)
+    theirs: Dict[str, frozenset[str]] = field(default_factory=dict)
     tables: dict[str, Lookups] = field(default_factory=dict)
     left_out: dict[str, pl.DataFrame] = field(default_factory=dict)
     unmapped: dict[str, tuple[Unmapped, ...]] = field(default_factory=dict)
@@ -282,7 +284,8 @@ class Making:
         if held is not None:
             require_key_columns(held.reading, mapping, self.choice.ids[dataset])
         types = typed_schema(mapping, self.project.octolis.float_digits)
-        compared = compare_rows(final, held, types, self.sent)
+        theirs = self.theirs.get(self.choice.ids[dataset], frozenset())
+        compared = compare_rows(final, held, types, self.sent, theirs)
         written = write_dataset(final, compared, folder, self.folder, self.batch_bytes)
         aside = final.mapped.set_aside
         self.files += write_set_aside(aside, self.discarded, mapping.resource, folder, self.folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -84,6 +84,7 @@ class Compared:
     """What each row will do in the target, which records would become one, and of a delta what it leaves behind.
 
     `missing`: of a delta, which of the rows that it leaves alone the target should hold and does not.
+    `others`: records of the target that other projects have loaded.
     """
 
     classified: Classified
@@ -91,6 +92,7 @@ class Compared:
     clusters: KeyClusters
     left: LeftBehind | None = None
     missing: pl.Series | None = None
+    others: int = 0
 
     @property
     def missing_count(self) -> int | None:
@@ -99,9 +101,16 @@ class Compared:
 
 
 def compare_rows(
-    final: Final, held: Held | None, types: Dict[str, pl.DataType], sent: Shipments
+    final: Final,
+    held: Held | None,
+    types: Dict[str, pl.DataType],
+    sent: Shipments,
+    theirs: Collection[str] = (),
 ) -> Compared:
-    """The rows against the target; `unknown` where it was not read. `sent` proves what its recipes do."""
+    """The rows against the target; `unknown` where it was not read. `sent` proves what its recipes do.
+
+    `theirs`: masterids of what other projects have loaded.
+    """
     mapping, rows = final.mapping, final.gathered.rows
     recipes = [name for name, column in mapping.columns.items() if column.recipe]
     settled = [
@@ -127,7 +136,10 @@ def compare_rows(
         is_left = pl.col("masterid").is_in(left.gone.get_column("masterid").implode())
         foreign = classified.foreign.filter(~is_left)
         classified = replace(classified, foreign=foreign)
-    return Compared(classified, merges, clusters, left, missing)
+    is_theirs = pl.col("masterid").is_in(list(theirs))
+    foreign = classified.foreign.filter(~is_theirs)
+    others = classified.foreign.height - foreign.height
+    return Compared(replace(classified, foreign=foreign), merges, clusters, left, missing, others)
 
 
 @dataclass(frozen=True)
@@ -220,6 +232,7 @@ def count_dataset(
         orphans=tally.orphans,
         unmapped=notes.unmapped,
         foreign=classified.foreign.height,
+        other_projects=compared.others,
         empty_each=tally.empty_each,
         warnings=notes.warnings,
         merges=merges,

@@ -283,6 +283,8 @@ class DatasetPlan(_Part):
 
     `corrected`: records that were read and that have a value in them which a person has put right.
 
+    `foreign`: records of the target that no row of ours maps to, without those that `other_projects` have loaded.
+
     `discarded` rows were left out by a person, `waiting` ones are not sent before their parent is.
     `files`: where several files make the dataset, what became of the records of each, in their order.
 
@@ -325,6 +327,7 @@ class DatasetPlan(_Part):
     discarded: int = 0
     waiting: int = 0
     corrected: int = 0
+    other_projects: int = 0
     totalled: TotalsUsed | None = None
     totalled_after: tuple[TotalsUsed, ...] = ()
     files: tuple[FileCounts, ...] = ()

@@ -24,6 +24,7 @@ class PlanRequest:
     """A plan to make: its name (None: by the time), its datasets (None: all that have an id), offline or not.
 
     `sent`: what earlier loads have sent, the proof of a recipe of the target. `scope`: what of the snapshot; None: all.
+    `theirs`: by dataset id the masterids of what other projects have loaded.
     `corrections`: the right values that the snapshot is given with, and what became of each, as PLANNED.
     """
 
@@ -34,6 +35,7 @@ class PlanRequest:
     discarded: pl.DataFrame = field(default_factory=lambda: NO_DISCARDS)
     scope: SampleAsked | PartOf | None = None
     corrections: pl.DataFrame = field(default_factory=lambda: NO_CORRECTIONS)
+    theirs: Dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,10 @@ def warnings_of(dataset: DatasetPlan) -> list[str]:
         found.append(
             f"{dataset.foreign:,} records of the target come from elsewhere; they are left alone"
         )
+    if dataset.other_projects:
+        found.append(
+            f"{dataset.other_projects:,} records of the target were loaded by other projects of yours"
+        )
     if dataset.unmapped:
         fields = ", ".join(
             f"{entry.field} ({entry.filled:.0%} filled)" for entry in dataset.unmapped[:8]

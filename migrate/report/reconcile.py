@@ -147,7 +147,9 @@ def _notes(d: DeepDataset) -> list[str]:
             "spaces or Unicode form only: they fuse, and the later overwrites"
         )
     if d.there_before:
-        notes.append(f"  {d.dataset}: {d.there_before:,} records of others, older than the load")
+        notes.append(
+            f"  {d.dataset}: {d.there_before:,} records of others: older than the load, or of other projects"
+        )
     if d.outside:
         notes.append(
             f"  {d.dataset}: {d.outside:,} records outside of the delta, the part or the sample, not compared"

@@ -22,7 +22,8 @@ class Buckets:
 
     `rejected`, `deferred`, `unknown` and `unsent` were planned and are in no term of the equation. The rest adds up to
     the difference of the counts: `foreign` (made inside the run by somebody else, or by a request of ours whose
-    answer was lost) - `lost` (acknowledged, and not there) - `merged_unforecast` (went into another record and no
+    answer was lost) + `other_projects` (made inside the run by a load of another project that this one knows of)
+    - `lost` (acknowledged, and not there) - `merged_unforecast` (went into another record and no
     answer said so) + `unexplained`. `foreign_updates` are older records that were modified inside the run and by no
     batch of ours: they move no count, and tell that somebody else was writing.
     """
@@ -36,6 +37,13 @@ class Buckets:
     merged_unforecast: int = 0
     unexplained: int = 0
     foreign_updates: int = 0
+    other_projects: int = 0
+
+    @property
+    def is_of_others(self) -> bool:
+        """True where all of a difference is what other projects have made, so that nothing of it is in doubt."""
+        doubtful = self.foreign or self.lost or self.merged_unforecast or self.unexplained
+        return self.other_projects > 0 and not doubtful
 
     def filled(self) -> dict[str, int]:
         """The buckets that hold something."""
@@ -53,7 +61,7 @@ def explain_difference(
     gone = written.masterids - there - written.gone
     merged = len(gone & absorbed_masterids(held))
     lost = len(gone) - merged
-    foreign, updated = _count_foreign(held, written)
+    foreign, updated, theirs = _count_foreign(held, written)
     return Buckets(
         rejected=left.rejected,
         deferred=left.deferred,
@@ -62,20 +70,23 @@ def explain_difference(
         foreign=foreign,
         lost=lost,
         merged_unforecast=merged,
-        unexplained=difference - foreign + lost + merged,
+        unexplained=difference - foreign - theirs + lost + merged,
         foreign_updates=updated,
+        other_projects=theirs,
     )
 
 
-def _count_foreign(held: pl.DataFrame, written: Written) -> tuple[int, int]:
+def _count_foreign(held: pl.DataFrame, written: Written) -> tuple[int, int, int]:
     """Records that no acknowledged write of ours explains: made inside the run, and only modified inside it.
+
+    Last those made inside it by another project's load: they are known, and nobody's whom one would have to look for.
 
     Where the target does not say when a record was made, one that the plan had not read there counts as made.
     """
     if written.begun is None:
-        return 0, 0
+        return 0, 0, 0
     times = [pl.col(n) if n in held.columns else pl.lit(None, pl.String).alias(n) for n in _TIMES]
-    made = updated = 0
+    made = updated = theirs = 0
     for masterid, created, *modified in held.select(MASTERID, *times).iter_rows():
         if masterid in written.ours:
             continue
@@ -83,10 +94,11 @@ def _count_foreign(held: pl.DataFrame, written: Written) -> tuple[int, int]:
         if _is_inside(created, written.begun) or (
             inside and not created and masterid not in written.before
         ):
-            made += 1
-        elif inside:
+            theirs += masterid in written.theirs
+            made += masterid not in written.theirs
+        elif inside and masterid not in written.theirs:
             updated += 1
-    return made, updated
+    return made, updated, theirs
 
 
 def _is_inside(moment: str | None, begun: datetime) -> bool:

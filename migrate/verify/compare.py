@@ -62,11 +62,13 @@ class KnownRows:
     coming: bool | None = None
     gone: frozenset[str] = frozenset()
     fused: frozenset[str] = frozenset()
+    theirs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that differs, and how many rows were compared. `there_before`: rows of others, older than the load."""
+    """Everything that differs, and how many rows were compared. `there_before`: rows of others, older
+    than the load, or another project's."""
 
     findings: pl.DataFrame
     compared: int
@@ -227,11 +229,11 @@ def absorbed_masterids(held: pl.DataFrame) -> set[str]:
 
 
 def _name_extra(extra: pl.DataFrame, known: KnownRows) -> tuple[pl.DataFrame, int]:
-    """Records that no row stands for, as findings; and how many of them are others' and older than the load."""
+    """Records that no row stands for, as findings; and how many of them are others': older than the load, or known."""
     planned = pl.col(KEY).is_in(known.states.get_column(KEY).implode()).fill_null(value=False)
-    old = pl.lit(value=False)
+    old = pl.col(MASTERID).is_in(list(known.theirs))
     if known.before is not None:
-        old = pl.col(MASTERID).is_in(known.before.get_column(MASTERID).implode())
+        old |= pl.col(MASTERID).is_in(known.before.get_column(MASTERID).implode())
     if known.begun is not None:
         created = _there(extra, CREATED_AT)
         has_zone = created.str.contains(r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$")

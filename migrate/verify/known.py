@@ -42,6 +42,10 @@ _OURS = """
 SELECT r.masterid FROM records r JOIN datasets d ON d.id = r.dataset
 WHERE d.dataset_id = (SELECT dataset_id FROM datasets WHERE id = ?) AND r.masterid IS NOT NULL
 """
+_OF_DATASET = """
+SELECT r.masterid FROM records r JOIN datasets d ON d.id = r.dataset
+WHERE d.dataset_id = ? AND r.state = 'written' AND r.masterid IS NOT NULL
+"""
 _PART_ROWS = 100_000
 _BEFORE = {KEY: pl.String, MASTERID: pl.String}
 
@@ -51,7 +55,7 @@ class Written:
     """What the ledger knows of a dataset's masterids.
 
     `masterids`: written by this plan; `gone`: merged away by it; `ours`: written by any plan; `begun`: the target's own
-    time at the plan's first write. `before`: what the plan had read there.
+    time at the plan's first write. `before`: what the plan had read there. `theirs`: written by other projects.
     """
 
     masterids: frozenset[str] = frozenset()
@@ -59,6 +63,7 @@ class Written:
     ours: frozenset[str] = frozenset()
     begun: datetime | None = None
     before: frozenset[str] = frozenset()
+    theirs: frozenset[str] = frozenset()
 
 
 @contextlib.contextmanager
@@ -225,6 +230,14 @@ def read_written(ledger: Path, plan_folder: Path, plan: str, dataset: str) -> Wr
                 )
             ),
         )
+
+
+def read_masterids(ledger: Path, dataset_id: str) -> frozenset[str]:
+    """The masterids of all records that any load of a ledger has written to a dataset of the target."""
+    if not ledger.exists():
+        return frozenset()
+    with opened(ledger) as connection:
+        return frozenset(row[0] for row in connection.execute(_OF_DATASET, (dataset_id,)))
 
 
 def _first_column(connection: sqlite3.Connection, query: str, number: int) -> frozenset[str]:

@@ -202,12 +202,13 @@ def judge(
         buckets = explain(difference, buckets)
     is_being_imported = 0 <= difference <= books.handed_over
     waits = bool(difference) and (is_being_imported or not after.rests or is_coming())
+    is_explained = difference == 0 or buckets.is_of_others
     return DatasetReconciliation(
         books=books,
         expected=expected,
         count_after=after.count,
         difference=difference,
-        verdict="match" if difference == 0 else "pending" if waits else "mismatch",
+        verdict="match" if is_explained else "pending" if waits else "mismatch",
         by_source=by_source,
         explanations=(*_explain(buckets, difference), *_explain_handover(books)),
         buckets=buckets,
@@ -220,6 +221,7 @@ _SENTENCES = {
     "deferred": "{:,} records were deferred; load again sends them",
     "rejected": "{:,} records were refused by the target and are in no term",
     "foreign": "{:,} records were written since the count before, and by no acknowledged batch of ours",
+    "other_projects": "{:,} records were written since the count before by other projects into the same dataset",
     "lost": "{:,} records were acknowledged and are not there",
     "merged_unforecast": "{:,} records went into others, and no answer told of it: merges that were not forecast",
     "unexplained": "{:,} records are unexplained",

@@ -10,6 +10,7 @@ import pytest
 from migrate.app.context import Context
 from migrate.app.other_projects import newest_collisions
 from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.reconcile import run_reconcile
 from migrate.config import load_project
 from migrate.errors import ConfigError
 from tests.harness import SOURCE_KEY, TARGET_KEY, Project
@@ -67,3 +68,26 @@ def test_keys_that_meet_stop_the_load(make_project: Callable[..., Project]) -> N
     apart = plan(second.project.file.parent, OF_PROJECT, name="apart")
     assert newest_collisions(apart.project, apart.workspace) == []
     assert run_load(apart, name="apart").datasets["contacts"].created == 1_200
+
+
+def test_rows_of_other_projects_are_nobody_elses(make_project: Callable[..., Project]) -> None:
+    """What the other project loads before and during ours is foreign in no plan, no equation and no read-back."""
+    project = make_project(project_id="*")
+    other = 'other_projects = ["../{}/migrate.toml"]'
+    first = beside(project, "one", other.format("two"))
+    second = beside(project, "two", other.format("one"))
+    first, second = (
+        plan(context.project.file.parent, OF_PROJECT, name="apart") for context in (first, second)
+    )
+    run_load(first, name="apart")
+    again = run_plan(second, ["contacts"], name="again").document.datasets["contacts"]
+    assert (again.foreign, again.other_projects, again.create) == (0, 1_200, 1_200)
+    run_load(second, name="again")
+    for context, name in ((first, "apart"), (second, "again")):
+        found = run_reconcile(context, name, deep=True, wait_s=0)
+        contacts = found.datasets["contacts"]
+        assert found.verdict == "match", contacts.explanations
+        assert contacts.buckets.foreign == 0
+        assert contacts.deep is not None
+        assert (contacts.deep.extra, contacts.deep.there_before) == (0, 1_200)
+    assert run_reconcile(first, "apart").datasets["contacts"].buckets.other_projects == 1_200
