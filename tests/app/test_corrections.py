@@ -13,6 +13,7 @@ import pytest
 
 from migrate.app.context import Context
 from migrate.app.corrections import Imported, import_corrections, remove_corrections
+from migrate.app.erasure import erase_person
 from migrate.app.evidence import run_evidence
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
@@ -22,6 +23,7 @@ from migrate.app.totals import reconcile_with_totals
 from migrate.app.trace import run_trace
 from migrate.config import load_project
 from migrate.errors import Stale
+from migrate.plan.corrections import read_carried
 from migrate.plan.open_plan import Plan, read_totals
 from migrate.privacy.mask import workspace_masker
 from migrate.project import start_project
@@ -29,6 +31,7 @@ from migrate.report.reject_book import heads_by_word, write_reject_book
 from migrate.report.words import words_of
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
+from migrate.snapshot.corrections import read_corrections
 from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
 from tests.workbooks import fill_in
 
@@ -283,3 +286,13 @@ def test_a_value_that_the_source_changed_since_wins(shop: Shop) -> None:
     held = shop.held("orders", "order_key")
     assert (held["3"]["total"], held["2"]["buyer_email"]) == (99, "piet@x.example")
     assert shop.is_proven("b")
+
+
+def test_an_erased_person_leaves_no_correction(shop: Shop) -> None:
+    """The store and the plans that carry it lose that person's values, and keep those of others."""
+    shop.correct(*RIGHT)
+    plan = shop.plan("a")
+    erased = erase_person(shop.context, "p2", None)
+    assert erased.places == ()
+    for kept in (read_corrections(shop.context.workspace), read_carried(plan.folder)):
+        assert set(kept.select("resource", "id").iter_rows()) == {("sales", "3")}

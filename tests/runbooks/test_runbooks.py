@@ -40,6 +40,8 @@ class Stage:
     shops_go_on: bool = False
     then: tuple[tuple[str, ...], ...] = ()
     """Commands that are given once the settings are changed."""
+    has_two: bool = False
+    """Whether there is a second project that goes into the same datasets."""
 
 
 LOADED = (("extract", "-q"), ("plan", "-q"), ("load", "-q"))
@@ -63,6 +65,7 @@ STAGES = {
         then=(("plan", "contacts", "-q"), ("load", "-q"), ("undo", "run", "-q")),
     ),
     "corrections": Stage(LOADED),
+    "several-projects": Stage(has_two=True),
     "erasure-request": Stage(LOADED),
     "handing-over": Stage(LOADED),
     "in-parts": Stage((("extract", "-q"),), settings={"octolis": "limit_speed = 100"}),
@@ -111,6 +114,24 @@ def filled_in(project: Project) -> Path:
     return file
 
 
+def set_two_up(project: Project) -> None:
+    """Two projects beside each other, each with its number in all keys, that name each other."""
+    two = Project(project.folder.parent / "two", project.sandbox)
+    (two.folder / "mappings").mkdir(parents=True)
+    for file in (project.folder / "mappings").glob("*.yaml"):
+        text = file.read_text(encoding="utf-8").partition("\nexamples:")[0]
+        own_key = text.replace('record_key: "', "record_key: \"project || ':' || ")
+        for folder in (project.folder, two.folder):
+            (folder / "mappings" / file.name).write_text(own_key + "\n", encoding="utf-8")
+    for one, other in ((project, two), (two, project)):
+        named = f'other_projects = ["../{other.folder.name}/migrate.toml"]'
+        one.write(
+            project_id=f'"{one.folder.name}"',
+            workspace=f'"migration"\n{named}',
+            octolis="limit_speed = 100",
+        )
+
+
 def go_on(project: Project) -> None:
     """What the shops do meanwhile: profiles come, one of them under an identity that is known."""
     assert project.sandbox is not None
@@ -149,7 +170,8 @@ def missing_lines(output: str, expected: str) -> list[str]:
 def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name: str) -> None:
     """Its commands run one after another, and the lines it promises appear."""
     stage = STAGES[name]
-    project = make_project(feeding=True, copies=TEST_COPIES)
+    served = {"project_id": "*"} if stage.has_two else {}
+    project = make_project(feeding=True, copies=TEST_COPIES, **served)
     project.write()
     for arguments in stage.before:
         assert project.run(*arguments).code in FINE
@@ -157,6 +179,8 @@ def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name:
         go_on(project)
     project.set_faults(stage.faults)
     project.write(**stage.settings)
+    if stage.has_two:
+        set_two_up(project)
     for arguments in stage.then:
         assert project.run(*arguments).code in FINE
     output = ""
