@@ -19,6 +19,8 @@ _SILENT = (pl.Boolean, pl.Null)
 _ENCODED = r"\\[^/]|%[0-9A-Fa-f]{2}|&[#A-Za-z]"
 # Scripts in which folding case is more than lower case are read closely; of others it is these three letters.
 _CLOSELY = r"[\x{130}\x{13a0}-\x{13ff}\x{1c80}-\x{1c8f}\x{1f00}-\x{1fff}\x{ab70}-\x{abbf}]"
+# Letters of western Europe as JSON escapes them, but for `ß`: none of them becomes a letter of ASCII in any reading.
+_LATIN_ESCAPE = r"\\u00(?:[cC][0-9a-fA-F]|[dD][0-9a-eA-E]|[eEfF][0-9a-fA-F])"
 _FOLDED_OTHERWISE = {"ß": "ss", "ς": "σ", "և": "եւ"}
 _HASHED = r"[0-9A-Fa-f]{32}"
 
@@ -89,11 +91,20 @@ def _may_hold(texts: pl.Series, finder: Finder) -> pl.Series:
     without_slashes = texts.str.replace_all("\\/", "/", literal=True)
     found = _contains(_fold_roughly(without_slashes), finder)
     found |= _has_digest(without_slashes, finder)
-    encoded = without_slashes.str.contains(f"{_ENCODED}|{_CLOSELY}") & ~found
+    encoded = (
+        _without_letters(without_slashes, finder).str.contains(f"{_ENCODED}|{_CLOSELY}") & ~found
+    )
     if encoded.any():
         decoded = _decoded_may_hold(texts.filter(encoded), finder)
         found = found.scatter(encoded.arg_true(), decoded)
     return found
+
+
+def _without_letters(texts: pl.Series, finder: Finder) -> pl.Series:
+    """The texts without escapes that hide none of the values: of letters that no value has."""
+    if not all(needle.isascii() for needle in finder.needles):
+        return texts
+    return texts.str.replace_all(_LATIN_ESCAPE, "_")
 
 
 def _has_digest(texts: pl.Series, finder: Finder) -> pl.Series:

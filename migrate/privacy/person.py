@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -126,7 +126,7 @@ def _find_profiles(
     named = Finder([subject.text]) if subject.is_email else None
     ids = subject.ids()
     addresses: set[str] = set()
-    for source, id_, raw in _rows(frames, _PROFILES, _profile_filter(named)):
+    for source, id_, raw in _rows(frames, _PROFILES, _profile_filter(named, ids)):
         if subject.source is not None and source != subject.source:
             continue
         if named.finds(raw) if named else _plain_id(id_) in ids:
@@ -138,11 +138,12 @@ def _find_profiles(
         _add_aliases(person, frames, aliases)
 
 
-def _profile_filter(named: Finder | None) -> Callable[[pl.DataFrame], pl.DataFrame]:
+def _profile_filter(
+    named: Finder | None, ids: Collection[str]
+) -> Callable[[pl.DataFrame], pl.DataFrame]:
     if named is not None:
         return lambda frame: rows_with(frame, named)
-    # ids are few bytes: comparing all of them in every form costs less than a filter that might miss one
-    return lambda frame: frame
+    return partial(_perhaps_of_ids, sorted(ids))
 
 
 def _follow(addresses: set[str], person: Person, frames: Mapping[str, Frames]) -> set[str]:
@@ -165,7 +166,8 @@ def _follow(addresses: set[str], person: Person, frames: Mapping[str, Frames]) -
 def _add_aliases(person: Person, frames: Mapping[str, Frames], aliases: Mapping[str, str]) -> None:
     """A profile of the same id in a source that is another name of the same shop is the same profile."""
     owners = _owners(person, aliases)
-    for source, id_, _raw in _rows(frames, _PROFILES):
+    ids = sorted({id_ for _source, id_ in owners})
+    for source, id_, _raw in _rows(frames, _PROFILES, partial(_perhaps_of_ids, ids)):
         if _owner(source, id_, aliases) in owners:
             person.identities.add((_PROFILES, source, id_))
 
@@ -201,7 +203,7 @@ def _is_owned(
 def _ids_of_others(person: Person, ids: set[str], frames: Mapping[str, Frames]) -> set[str]:
     return {
         _plain_id(id_)
-        for source, id_, _raw in _rows(frames, _PROFILES)
+        for source, id_, _raw in _rows(frames, _PROFILES, partial(_perhaps_of_ids, sorted(ids)))
         if _plain_id(id_) in ids and (_PROFILES, source, id_) not in person.identities
     }
 
@@ -296,6 +298,12 @@ def _with_values(finder: Finder, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _with_ids(ids: Sequence[str], frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.col("_id").is_in(ids))
+
+
+def _perhaps_of_ids(ids: Sequence[str], frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose id may be one of `ids`, as `_plain_id` has them: plain ASCII has one spelling only."""
+    id_ = pl.col("_id")
+    return frame.filter(id_.is_in(ids) | id_.str.contains(r"[^\x21-\x7e]"))
 
 
 def _no_frames() -> Iterator[pl.DataFrame]:

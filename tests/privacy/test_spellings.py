@@ -140,3 +140,19 @@ def test_whatever_the_value_its_spellings_are_found(
         False,
         True,
     ]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["\\u00eb", "\\u00DF", "\\u00e9", "\\u0065", "\\uFF4A", "\\u00ad", "%65", "&eacute;", "\\u00", "jo", "e",
+             "@x.nl", " ", "\\/", "j", "o", '"', "\\u00d7"]
+        ), min_size=3, max_size=9,
+    )
+)  # fmt: skip
+def test_the_quick_look_at_a_column_misses_no_escape(pieces: list[str]) -> None:
+    """Escaped letters that no value has are passed over, and nothing that one of them could hide."""
+    text = "".join(pieces)
+    for value in ("joe@x.nl", "jo\u00eb@x.nl", "josse@x.nl"):
+        finder = Finder([value], hashed=False)
+        assert mask_of(pl.DataFrame({"text": [text]}), finder).to_list() == [finder.finds(text)]
