@@ -74,7 +74,7 @@ def erase_person(
 
     **Raises**: Locked where somebody is at work on the ledger or on a snapshot; Interrupted.
     """
-    workspace, subject = context.workspace, Subject(text, source)
+    workspace, subject = context.workspace, Subject.of(text, source)
     with ExitStack() as stack:
         ledger_lock = workspace.ledger.with_suffix(".lock")
         stack.enter_context(workspace.lock(ledger_lock, "the ledger"))
@@ -128,7 +128,9 @@ class _Erasure:
             ledger=ledger,
             masterids=tuple(sorted(person.masterids)),
             places=places,
-            outside=tuple(places_outside(person, self._workspace, self._unfinished)),
+            outside=tuple(
+                places_outside(person, self._workspace, self._unfinished, footprint.files)
+            ),
             linked=tuple(map(str, linked)),
             dry_run=self._dry_run,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,9 +67,12 @@ class Footprint:
 
 
 def places_outside(
-    person: Person, workspace: Workspace, unfinished: Sequence[UnfinishedSnapshot]
+    person: Person,
+    workspace: Workspace,
+    unfinished: Sequence[UnfinishedSnapshot],
+    removed: Collection[Path] = (),
 ) -> Iterator[Outside]:
-    """Where the person may be still, for whoever has to see to it there."""
+    """Where the person may be still, for whoever has to see to it there; not what was just `removed`."""
     for resource, source, id_ in sorted(person.identities, key=str):
         if resource == "profiles":
             yield Outside("source", f"Datatrics: profile {id_} of source {source}")
@@ -82,7 +85,8 @@ def places_outside(
     if workspace.snapshots_at:
         yield Outside("object store", f"older versions of objects below {workspace.snapshots_at}")
     for one in read_written(workspace.root):
-        if not one.is_as_written() and not one.is_inside(workspace.root):
+        is_gone_by_us = one.path in removed and not one.path.exists()
+        if not one.is_as_written() and not one.is_inside(workspace.root) and not is_gone_by_us:
             state = "changed since" if one.path.exists() else "no longer there"
             yield Outside("handed over", f"{one.path}, written by `{one.command}`, {state}")
     if person.identities:

@@ -62,6 +62,13 @@ class Subject:
     text: str
     source: str | None = None
 
+    @classmethod
+    def of(cls, text: str, source: str | None = None) -> Subject:
+        """Whoever is named by a text, which may be copied out of a link or a page: `jan%40example.com`, say."""
+        layers = [text, *_undone(text)]
+        address = next((layer for layer in layers if "@" in layer), text)
+        return cls(address, source)
+
     @property
     def is_email(self) -> bool:
         """True for what looks like an address."""
