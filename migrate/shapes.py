@@ -220,10 +220,26 @@ _WHOLE = _of_plan(
     "count of a snapshot's records", {**_texts("resource", "source"), "day": pl.Date, "records": pl.Int64},
     ["resource", "records"],
 )  # fmt: skip
+_CORRECTED: dict[str, Kind] = {
+    "number": pl.Int64, **_texts("resource", "source", "id", "field", "sent", "value", "by", "why"), "at": pl.Float64,
+}  # fmt: skip
+_CORRECTIONS = Shape(
+    "the list of corrections", "bring it back from a backup, or move it away and import the corrections again",
+    _CORRECTED, filled=frozenset({"number", "resource", "id", "field"}),
+)  # fmt: skip
+_CARRIED = _of_plan(
+    "corrections",
+    {**_CORRECTED, "state": pl.String},
+    ["number", "resource", "id", "field", "state"],
+)
 _CROSSWALK = Shape(
     "a crosswalk", "it is written again by `migrate load`",
     {**_texts("source", "id", "resource", "key", "masterid", "change"), "position": pl.Int64,
      "written_at": pl.Datetime("us", "UTC")},
+)  # fmt: skip
+_NOT_IMPORTED = Shape(
+    "a list of rows that were not imported", "remove it: it is written again when the import is looked at",
+    _texts("key", "reason", "columns"),
 )  # fmt: skip
 _ALTERED = Shape(
     "a list of altered values", "it is written again by `migrate load`",
@@ -246,6 +262,8 @@ _PLACES: tuple[tuple[re.Pattern[str], Shape], ...] = tuple(
         (rf"snapshots/{_NAMED}/damaged\.parquet$", _DAMAGED),
         (rf"snapshots/{_NAMED}/doubles\.parquet$", _DOUBLES),
         (rf"snapshots/{_NAMED}/delta\.parquet$", _DELTA),
+        (r"plans/[^/]+/corrections/corrections\.parquet$", _CARRIED),
+        (r"(^|/)corrections\.parquet$", _CORRECTIONS),
         (r"plans/[^/]+/scope/whole\.parquet$", _WHOLE),
         (r"plans/[^/]+/scope/[^/]+\.parquet$", _SAMPLE),
         (rf"plans/{_NAMED}/records\.parquet$", _RECORDS),
@@ -255,6 +273,7 @@ _PLACES: tuple[tuple[re.Pattern[str], Shape], ...] = tuple(
         (rf"undo/{_NAMED}/records\.parquet$", _RESTORED),
         *_LISTS_OF_A_PLAN,
         (r"exports/[^/]+/crosswalk-[^/]+\.parquet$", _CROSSWALK),
+        (r"exports/[^/]+/not-imported-[^/]+\.parquet$", _NOT_IMPORTED),
         (r"exports/[^/]+/altered-[^/]+\.parquet$", _ALTERED),
         (r"exports/[^/]+/differences-[^/]+\.parquet$", _DIFFERENCES),
         (r"\.[^/]+-read-back/.*page-\d+\.parquet$", _PAGE),

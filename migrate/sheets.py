@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -21,6 +23,15 @@ from migrate.spreadsheet import undefuse_text
 
 _MOST_BYTES = 256 << 20
 """Unpacked, a workbook or a CSV file of more than this is not read."""
+_MOST_CELLS = 20_000_000
+"""Of a sheet, from its first cell to the last one in both directions: all of them are made, however few are filled."""
+_CELL = re.compile(rb"""<(?:\w+:)?c\b[^>]*?\br\s*=\s*["']([A-Za-z]{1,3})([0-9]{1,7})["']""")
+_ROW = re.compile(rb"""<(?:\w+:)?row\b[^>]*?\br\s*=\s*["']([0-9]{1,7})["']""")
+_UNPACKING = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, NotImplementedError, ValueError,
+    OverflowError, OSError,
+)  # fmt: skip
+"""What the standard library raises for an archive that is none, packed in odd ways, or locked by a password."""
 _MOST_EXACT = 10**15
 _SEPARATORS = (";", "\t", ",")
 _PLAIN_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
@@ -95,23 +106,50 @@ def _rows_of_workbook(file: Path, data: bytes) -> Iterator[SheetRow]:
 
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            unpacked = sum(member.file_size for member in packed.infolist())
-        if unpacked > _MOST_BYTES:
-            raise UsageError(
-                f"{file} unpacks to {unpacked:,} bytes, too many for a workbook of rows"
-            )
+            _check_size(file, packed)
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
         sheets = {
             name: book.get_sheet_by_name(name).to_python(skip_empty_area=False)
             for name in book.sheet_names
         }
-    except (python_calamine.CalamineError, zipfile.BadZipFile, OSError) as error:
+    except (python_calamine.CalamineError, *_UNPACKING) as error:
         raise UsageError(
             f"{file} is no workbook that can be read: {type(error).__name__}",
             hint="save it again as xlsx, without a password",
         ) from None
     for name, rows in sheets.items():
         yield from _rows_of(name, rows)
+
+
+def _check_size(file: Path, packed: zipfile.ZipFile) -> None:
+    """Raises UsageError for what would fill the memory: few bytes can unpack to gigabytes, two cells span a sheet.
+
+    Every member is unpacked here, which BadZipFile ends where it is more than it says.
+    """
+    unpacked = sum(member.file_size for member in packed.infolist())
+    if unpacked > _MOST_BYTES:
+        raise UsageError(f"{file} unpacks to {unpacked:,} bytes, too many for a workbook of rows")
+    if "xl/workbook.xml" not in packed.namelist():
+        raise UsageError(f"{file} is no workbook of Excel's", hint="save it as xlsx")
+    for member in packed.infolist():
+        content = packed.read(member)
+        rows = max((int(found[1]) for found in _ROW.finditer(content)), default=0)
+        columns = 0
+        for found in _CELL.finditer(content):
+            columns, rows = max(columns, _column_of(found[1])), max(rows, int(found[2]))
+        if rows * columns > _MOST_CELLS:
+            raise UsageError(
+                f"{file} has a sheet of {rows:,} rows and {columns:,} columns, too many for a list of rows",
+                hint="delete the rows and columns that only look empty, or save it as CSV",
+            )
+
+
+def _column_of(letters: bytes) -> int:
+    """`A` is 1, `XFD` 16384."""
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + letter - 64
+    return number
 
 
 def _rows_of(sheet: str, rows: Sequence[Sequence[Any]]) -> Iterator[SheetRow]:

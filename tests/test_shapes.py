@@ -26,6 +26,7 @@ PLACES = (
             "before-00001",
         )
     ),
+    "plans/p/corrections/corrections.parquet", "corrections.parquet", "exports/p/not-imported-orders.parquet",
     "plans/p/scope/profiles.parquet", "plans/p/scope/whole.parquet", "undo/undo-p/orders/records.parquet",
     "exports/p/crosswalk-orders.parquet", "exports/p/altered-orders.parquet",
     "exports/p/differences-orders.parquet", "reports/.p-read-back/orders/page-00001.parquet",
@@ -72,7 +73,7 @@ def spoilt(shape: Shape, frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 def test_every_kind_is_refused_in_every_way(tmp_path: Path, place: str) -> None:
     """Columns that are missing, too many, of another type or nesting: one error that names the file and the column."""
     file = tmp_path / place
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     shape = shape_of(file)
     assert shape is not None
     frame = right_frame(shape)
@@ -94,7 +95,7 @@ def test_every_kind_is_refused_in_every_way(tmp_path: Path, place: str) -> None:
 def test_cells_that_cannot_be(tmp_path: Path, place: str) -> None:
     """No value where there always is one, no number, no day of a calendar: refused when the cells are read."""
     file = tmp_path / place
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     shape = shape_of(file)
     assert shape is not None
     frame = right_frame(shape)
@@ -116,7 +117,7 @@ def test_cells_that_cannot_be(tmp_path: Path, place: str) -> None:
 def test_bytes_that_are_no_parquet_and_rows_that_are_missing(tmp_path: Path) -> None:
     """A file of a known kind that cannot be read is as damaged as one of other columns; others are let through."""
     file = tmp_path / "plans/p/orders/rejects.parquet"
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     shape = shape_of(file)
     assert shape is not None
     right_frame(shape).write_parquet(file)
@@ -136,7 +137,7 @@ def test_bytes_that_are_no_parquet_and_rows_that_are_missing(tmp_path: Path) -> 
 def test_a_file_that_was_changed_is_looked_at_again(tmp_path: Path) -> None:
     """What was found of a file's columns is kept for as long as the file is the same."""
     file = tmp_path / "exports/p/crosswalk-orders.parquet"
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     shape = shape_of(file)
     assert shape is not None
     right = right_frame(shape)
@@ -163,7 +164,7 @@ def test_files_of_an_earlier_version_are_read_as_before(tmp_path: Path) -> None:
 def test_a_column_that_a_later_version_added_is_no_damage(tmp_path: Path) -> None:
     """Readers take columns by name; where one came to grief all the same, it is named."""
     file = tmp_path / "plans/p/orders/rejects.parquet"
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     shape = shape_of(file)
     assert shape is not None
     right_frame(shape).with_columns(later=pl.lit(value=True)).write_parquet(file)

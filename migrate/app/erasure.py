@@ -220,7 +220,8 @@ class _Erasure:
         spelled = set(
             chain.from_iterable((text, text.strip(), text.strip().lower()) for text in known)
         )
-        return {masker.mask(text) for text in spelled if is_findable(text)}
+        findable = {text for text in spelled if is_findable(text)}
+        return {masker.mask(text) for text in findable} | {masker.seal(text) for text in findable}
 
     # what there is of them
 

@@ -14,10 +14,9 @@ from migrate import parquet
 from migrate.errors import Damaged
 from migrate.privacy.own import REHEARSAL, is_rehearsal, own_files
 from migrate.privacy.person import Frames
+from migrate.snapshot.corrections import STORE
 from migrate.snapshot.layout import BEGUN, LOCK
 from migrate.workspace import Workspace, replacing
-
-CORRECTIONS = "corrections.parquet"
 
 
 def is_bare(folder: Path) -> bool:
@@ -102,7 +101,7 @@ def corrected_records(workspace: Workspace, resource: str) -> Iterator[pl.DataFr
 
     So a person is found by the right value as well as by the one that was sent, and both are known as theirs.
     """
-    file = workspace.root / CORRECTIONS
+    file = workspace.root / STORE
     try:
         frame = parquet.read(file).filter(pl.col("resource") == resource)
         rows = frame.select("source", "id", "field", "sent", "value").rows()

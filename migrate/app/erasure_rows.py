@@ -102,8 +102,12 @@ class TheirRows:
             case ("plans", _, dataset, *_) | ("undo", _, dataset, *_):
                 return self.resources.get(dataset, []), dataset
             case _:
-                # crosswalk-DATASET, altered-DATASET, differences-DATASET; parts of one lie in .crosswalk-DATASET.parts
-                named = [part.lstrip(".").partition("-")[2] for part in parts[-2:]]
-                stems = [name.removesuffix(".parquet").removesuffix(".parts") for name in named]
-                named_dataset = next((stem for stem in stems if stem in self.resources), "")
+                # crosswalk-DATASET, not-imported-DATASET; parts of one lie in .crosswalk-DATASET.parts
+                stems = [
+                    part.removesuffix(".parquet").removesuffix(".parts") for part in parts[-2:]
+                ]
+                ends = [
+                    stem[at:] for stem in stems for at in range(1, len(stem)) if stem[at - 1] == "-"
+                ]
+                named_dataset = next((end for end in ends if end in self.resources), "")
                 return self.resources.get(named_dataset, []), named_dataset or None

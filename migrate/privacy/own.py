@@ -41,7 +41,7 @@ _OWN = re.compile(
             rf"snapshots/{_NAME}/unread/({_RESOURCE})-\d+\.bin",
             rf"plans/{_NAME}/[^/]+/[^/]+\.parquet",
             rf"exports/{_KNOWN.format('a')}/(crosswalk|altered|differences|not-imported)-[^/]+\.parquet",
-            rf"exports/{_KNOWN.format('b')}/rejects-(permanent|transient)\.(csv|ndjson)",
+            rf"exports/{_KNOWN.format('b')}/rejects(-permanent|-transient|-masked)?\.(csv|ndjson|xlsx)",
             rf"exports/{_KNOWN.format('c')}/undo-({_UNDO_LISTS})-[^/]+\.csv",
             rf"exports/{_NAME}/\.[^/]+\.parts/[^/]+\.parquet",
             rf"exports/{_NAME}/files/[^/]+_\d{{8}}[^/]*\.(csv|json|partial)",

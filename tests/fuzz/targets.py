@@ -16,6 +16,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import polars as pl
+import xlsxwriter
 import zstandard
 
 from migrate import parquet
@@ -32,6 +33,7 @@ from migrate.plan.reading import parse_page
 from migrate.privacy.contents import places_in
 from migrate.privacy.spellings import Finder
 from migrate.project import shipped_mappings
+from migrate.sheets import read_rows
 from migrate.snapshot.reading import list_snapshots, open_snapshot
 from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.page import error_text, read_damaged_page, read_page
@@ -155,6 +157,23 @@ def plan(data: bytes) -> None:
             folder.mkdir(parents=True)
             (folder / kind).write_bytes(data)
             open_plan(workspace, "a")
+
+
+def sheet(data: bytes) -> None:
+    """A table that somebody sends back: CSV, or a workbook."""
+    with tempfile.TemporaryDirectory() as name, suppress(MigrateError):
+        file = Path(name) / "x.xlsx"
+        file.write_bytes(data)
+        list(read_rows(file))
+
+
+def _workbook(*cells: tuple[int, int]) -> bytes:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out) as book:
+        page = book.add_worksheet()
+        for row, column in cells:
+            page.write_string(row, column, "id")
+    return out.getvalue()
 
 
 def rows(data: bytes) -> None:
@@ -354,6 +373,20 @@ CORPUS: dict[str, tuple[Target, list[bytes]]] = {
             b"[]",
             b'{"format":1,"snapshot":' + _NESTED + b"}",
             b"null",
+        ],
+    ),
+    "sheet": (
+        sheet,
+        [
+            b"id;value\n1;'=1\n",
+            b"\xff\xfe" + "id\t1\n".encode("utf-16-le"),
+            b'id,"x',
+            _workbook((0, 0), (1, 0), (1, 1)),
+            _workbook((0, 0), (1_048_575, 16_383)),
+            _zipped(("xl/workbook.xml", _NESTED)),
+            _zipped(
+                ("xl/workbook.xml", b"<workbook/>"), ("xl/worksheets/sheet1.xml", bytes(1 << 20))
+            ),
         ],
     ),
     "rows": (
