@@ -18,12 +18,10 @@ from migrate.mapping.numbers import FloatDigits
 from migrate.mapping.rules import NULLED, OMITTED
 from migrate.mapping.series import (
     coalesce,
-    find_distinct,
     holds_any,
     is_same,
     keep_where,
     merge_losses,
-    no_rules,
     rule_where,
     without_empty,
 )
@@ -70,8 +68,7 @@ def compute(
     # several fields of a consent are heard first: the default stands in where none of them says anything
     heard = column if len(sources) == 1 else column.model_copy(update={"default": None})
     lanes = [
-        _refused_early(_run_lane(source.text, heard, zones, float_digits), source)
-        for source in sources
+        _refused_early(_run(source.text, heard, zones, float_digits), source) for source in sources
     ]
     lane = lanes[0] if len(lanes) == 1 else _strictest(lanes)
     if len(lanes) > 1 and column.default is not None:
@@ -188,25 +185,6 @@ def first_value(texts: list[pl.Series]) -> pl.Series:
     return frame.select(pl.coalesce(pl.all()).alias("t")).to_series()
 
 
-def _run_lane(
-    text: pl.Series, column: Column, zones: pl.Series, float_digits: FloatDigits
-) -> ColumnText:
-    """The lane of each row; of few different texts each is run once."""
-    few = find_distinct(text) if _has_work(column) else None
-    if few is None:
-        return _run(text, column, zones, float_digits)
-    lane = _run(few.texts, column, zones.new_from_index(0, len(few.texts)), float_digits)
-    ruled = lane.rule.null_count() < len(lane.rule)
-    return ColumnText(
-        origin=text,
-        # of the text only whether there is one counts from here on, and only to a column that sends null
-        text=few.spread(lane.text) if column.null == "send" else text,
-        rule=few.spread(lane.rule) if ruled else no_rules(len(text)),
-        value=few.spread(lane.value),
-        losses={loss: few.spread(lost) for loss, lost in lane.losses.items()},
-    )
-
-
 def _refused_early(lane: ColumnText, source: SourceText) -> ColumnText:
     """The lane without what was made of texts that broke a rule before the first step."""
     lane = replace(lane, losses=merge_losses(lane.losses, source.losses))
@@ -220,13 +198,6 @@ def _refused_early(lane: ColumnText, source: SourceText) -> ColumnText:
         value=keep_where(lane.value, sound),
         losses={loss: lost & sound for loss, lost in lane.losses.items()},
     )
-
-
-def _has_work(column: Column) -> bool:
-    """Whether a text goes through more than a look at it; times look for few texts themselves, zone by zone."""
-    if column.type in {"datetime", "date"}:
-        return False
-    return column.type != "text" or column.values is not None or bool(column.calls)
 
 
 def _run(

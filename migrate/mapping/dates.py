@@ -20,7 +20,7 @@ import polars as pl
 
 from migrate.language.zones import LAST_YEAR, clock_changes, load_zone
 from migrate.mapping.formats import EPOCHS, NAMED, read_format
-from migrate.mapping.series import all_between, find_distinct
+from migrate.mapping.series import all_between
 from migrate.mapping.spellings import SUSPECT, ZERO, read_spelling
 
 _TIME = (
@@ -52,21 +52,6 @@ def read_datetimes(
     `FLAGS`.
     `zones` names the zone of each row's naive times, `spelling` their format, `pivot` the century of its %y.
     """
-    few = find_distinct(texts) if _is_one(zones) else None
-    if few is None:
-        return _read_datetimes(texts, zones, spelling, pivot)
-    return few.spread_frame(
-        _read_datetimes(few.texts, zones.new_from_index(0, len(few.texts)), spelling, pivot)
-    )
-
-
-def _is_one(zones: pl.Series) -> bool:
-    return zones.is_empty() or bool((zones == zones.first()).all())
-
-
-def _read_datetimes(
-    texts: pl.Series, zones: pl.Series, spelling: str | None, pivot: int | None
-) -> pl.DataFrame:
     frame = pl.DataFrame({"text": texts, "zone": zones})
     frame = _parse(frame, spelling, pivot)
     frame = to_utc(frame)
@@ -107,13 +92,6 @@ def read_dates(
 
     **Shape.** One row per text: `value` Date, `rule`, `time_dropped`.
     """
-    few = find_distinct(texts)
-    if few is None:
-        return _read_dates(texts, spelling, pivot)
-    return few.spread_frame(_read_dates(few.texts, spelling, pivot))
-
-
-def _read_dates(texts: pl.Series, spelling: str | None, pivot: int | None) -> pl.DataFrame:
     frame = texts.rename("text").to_frame()
     frame = _parse(frame, spelling, pivot)
     year = pl.col("local").dt.year()
@@ -235,11 +213,6 @@ def _read_one_by_one(texts: pl.Series, only: str | None) -> pl.DataFrame:
 
 def _read_tails(tails: pl.Series) -> pl.DataFrame:
     """What stands behind the seconds: `offset` in minutes, null for none, and whether a fraction gets lost."""
-    few = find_distinct(tails)
-    return _read_each_tail(tails) if few is None else few.spread_frame(_read_each_tail(few.texts))
-
-
-def _read_each_tail(tails: pl.Series) -> pl.DataFrame:
     tail = pl.col("tail")
     hours = tail.str.extract(_OFFSET, 2).cast(pl.Int64) * 60 + tail.str.extract(_OFFSET, 3).cast(
         pl.Int64

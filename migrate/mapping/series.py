@@ -1,11 +1,7 @@
-"""Small steps over whole columns, which do nothing where there is nothing to do: most columns break no rule.
-
-Where a column's different texts are few, each of them is worked on once.
-"""
+"""Small steps over whole columns, which do nothing where there is nothing to do: most columns break no rule."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import polars as pl
@@ -13,10 +9,6 @@ import polars as pl
 _COMPARED = 16_384
 # beyond it one text after the other is faster than all put together
 _JOINED_BYTES = 8 * 1024 * 1024
-LEAST_ROWS = 20_000
-_SAMPLE_ROWS = 1_000
-# of a sample: beyond it the texts are nearly all different, and finding them out would cost more than it saves
-_MANY = 0.97
 
 
 def holds_any(texts: pl.Series, wanted: str, *, literal: bool = False) -> bool:
@@ -128,42 +120,3 @@ def merge_losses(losses: dict[str, pl.Series], more: dict[str, pl.Series]) -> di
         if lost.any():
             merged[name] = merged[name] | lost if name in merged else lost
     return merged
-
-
-@dataclass(frozen=True)
-class Distinct:
-    """The different texts of a column, the last of them null, and which one each row has."""
-
-    texts: pl.Series
-    codes: pl.Series
-
-    def spread(self, of_texts: pl.Series) -> pl.Series:
-        """For each row, what there is of its text."""
-        if of_texts.null_count() == len(of_texts):
-            return of_texts.new_from_index(0, len(self.codes))
-        # of a column in several pieces polars gathers ten times slower
-        return of_texts.rechunk().gather(self.codes)
-
-    def spread_frame(self, of_texts: pl.DataFrame) -> pl.DataFrame:
-        """For each row, the row there is of its text."""
-        return pl.DataFrame([self.spread(column) for column in of_texts])
-
-
-def find_distinct(texts: pl.Series) -> Distinct | None:
-    """The different texts, None where there are few rows or about as many texts as rows."""
-    if len(texts) < LEAST_ROWS or _vary(texts):
-        return None
-    # categories of their own: the shared ones would grow with every column that was ever read
-    kinds = texts.cast(pl.Categorical(pl.Categories.random()))
-    codes = kinds.to_physical()
-    if codes.null_count() == len(codes):
-        return None
-    count = int(codes.max()) + 1  # type: ignore[arg-type]  # polars types it as any value
-    known = pl.int_range(count, eager=True).cast(codes.dtype).cat.to(kinds.dtype).cast(pl.String)
-    return Distinct(known.extend_constant(None, 1), codes.fill_null(count))
-
-
-def _vary(texts: pl.Series) -> bool:
-    # by chance, as even steps fall in step with what repeats; always by the same, though nothing but speed hangs on it
-    sample = texts.sample(_SAMPLE_ROWS, with_replacement=True, seed=1)
-    return sample.n_unique() > _MANY * _SAMPLE_ROWS
