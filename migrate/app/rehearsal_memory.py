@@ -1,4 +1,6 @@
-"""How much memory a rehearsal will take: the sandbox keeps every record, and every row that the mappings make of them.
+"""How much memory a rehearsal will take, and how much this machine can still give.
+
+The sandbox keeps every record, and every row that the mappings make of them.
 
 What each takes beside its own size was measured by rehearsing with a million profiles of 500 bytes that became rows of
 700: 2.2 GB in the sandbox, 1.0 GB in the tool. tests/sandbox/test_memory.py watches over it.
@@ -6,8 +8,10 @@ What each takes beside its own size was measured by rehearsing with a million pr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,12 +20,6 @@ import polars as pl
 from migrate.errors import UsageError
 from migrate.mapping.fields import column_of, record_names, sql_names
 from migrate.mapping.model import parts_of
-
-if TYPE_CHECKING:
-    from migrate.app.memory import Memory
-    from migrate.mapping.model import Column
-    from migrate.mapping.model import Mapping as MappingFile
-    from migrate.snapshot.reading import Snapshot, SnapshotResource
 
 # bytes that the sandbox takes beside their own size for a record of the source, and for a row of the target
 RECORD_EXTRA, ROW_EXTRA = 500, 500
@@ -33,6 +31,12 @@ _MEMBER_SIGNS = (
 _LOOKED_UP = 24
 _CLEARLY = 1.25
 _GIB = 1 << 30
+_KILO = 1024
+
+if TYPE_CHECKING:
+    from migrate.mapping.model import Column
+    from migrate.mapping.model import Mapping as MappingFile
+    from migrate.snapshot.reading import Snapshot, SnapshotResource
 
 
 @dataclass(frozen=True)
@@ -135,3 +139,63 @@ def _count_elements(text: str) -> int:
 
 def _gib(size: int) -> str:
     return f"{size / _GIB:,.1f} GiB"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes: what is available, or, where a system does not tell that (`is_total`), all that is built in."""
+
+    size: int
+    is_total: bool = False
+
+
+def read_memory(root: Path = Path("/")) -> Memory | None:
+    """What the system says, no more than the container's limit leaves; None where nothing tells.
+
+    **Source**: proc(5) for `MemAvailable`; the kernel's cgroup-v2 and cgroup-v1 documents for the limits.
+    """
+    free = [size for size in (_available(root), _container_left(root)) if size is not None]
+    if free:
+        return Memory(max(min(free), 0))
+    total = _built_in()
+    return Memory(total, is_total=True) if total else None
+
+
+def _available(root: Path) -> int | None:
+    for line in _read(root / "proc/meminfo").splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable":
+            return int(rest.split()[0]) * _KILO
+    return None
+
+
+def _container_left(root: Path) -> int | None:
+    """What the limit leaves; what is only kept of files can be given back and counts as free."""
+    for limit, used, cache, folder in (
+        ("memory.max", "memory.current", "inactive_file", root / "sys/fs/cgroup"),
+        (
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+            root / "sys/fs/cgroup/memory",
+        ),
+    ):
+        most, now = _read(folder / limit).strip(), _read(folder / used).strip()
+        if most.isdecimal() and now.isdecimal():
+            kept = dict(line.split() for line in _read(folder / "memory.stat").splitlines())
+            return int(most) - int(now) + int(kept.get(cache, 0))
+    return None
+
+
+def _built_in() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None  # Windows has no such call, and not every system all of the names
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("ascii")
+    except (OSError, ValueError):
+        return ""

@@ -12,18 +12,16 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from migrate import __version__
 from migrate.app.not_loaded import read_totals
+from migrate.app.target_client import open_target
+from migrate.config import SUMMARY_WEBHOOK
 from migrate.errors import MigrateError
 from migrate.net.http import NoReplyError, Remote
-
-if TYPE_CHECKING:
-    from migrate.app.context import Context
-    from migrate.config import OutgoingWebhook, Project
 
 Event = Literal["end", "stop", "gate", "pending", "progress"]
 SIGNATURE = "X-Migrate-Signature"
@@ -34,6 +32,11 @@ _COUNTS = (
     "expected", "count_after", "difference",
 )  # fmt: skip
 _VERDICTS = frozenset({"match", "mismatch", "pending", "unfinished", "unverified", "undone"})
+_NOTIFY_BUDGET_S = 30.0
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+    from migrate.config import OutgoingWebhook, Project
 
 
 @dataclass(frozen=True)
@@ -211,3 +214,47 @@ def _tell_again(
             }  # fmt: skip
             message = Message("progress", command, None, plan, context.now(), counts)
             _tell(context, name, webhook, message)
+
+
+if TYPE_CHECKING:
+    from migrate.app.context import Context
+
+
+def send_summary(context: Context, summary: Mapping[str, object]) -> None:
+    """Tells the webhooks of the project how a command ended; that it fails is a note and no error."""
+    tell_webhooks(context, message_of(summary, context.now()))
+    _send_to_notify(context, summary)
+
+
+def _send_to_notify(context: Context, summary: Mapping[str, object]) -> None:
+    """Sends the summary to Octolis's webhook `notify`, where one is configured."""
+    webhook = context.project.octolis.webhooks.get(SUMMARY_WEBHOOK)
+    if webhook is None:
+        return
+    settings = context.project.octolis.model_copy(update={"retry_budget_s": _NOTIFY_BUDGET_S})
+    project = context.project.model_copy(update={"octolis": settings})
+    with open_target(replace(context, project=project, stop=threading.Event())) as client:
+        try:
+            client.send_webhook(
+                webhook, _without_paths(summary, str(context.project.file.absolute().parent))
+            )
+        except MigrateError as error:
+            context.progress.note(f"the summary could not be sent to webhook notify: {error.what}")
+
+
+def _without_paths(value: object, folder: str) -> object:
+    """A summary without the paths of this machine: the receiver is another one."""
+    if isinstance(value, Mapping):
+        kept = {
+            name: inner
+            for name, inner in value.items()
+            if not (isinstance(inner, str) and folder in inner)
+        }
+        return {name: _without_paths(inner, folder) for name, inner in kept.items()}
+    if isinstance(value, list | tuple):
+        return [
+            _without_paths(inner, folder)
+            for inner in value
+            if not (isinstance(inner, str) and folder in inner)
+        ]
+    return value

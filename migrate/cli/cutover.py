@@ -164,7 +164,7 @@ def _forecast(context: Context, request: CutoverRequest) -> CommandOutcome:
 
 def _run(app: App, context: Context, request: CutoverRequest) -> CommandOutcome:
     from migrate.app.cutover.run import again, prepare_cutover, run_cutover
-    from migrate.app.notices import send_summary
+    from migrate.app.webhooks import send_summary
 
     ready = prepare_cutover(context, request)
     _show(app, ready, "extract")

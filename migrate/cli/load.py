@@ -176,7 +176,7 @@ def tell_stopped(app: App, context: Context, name: str | None, error: MigrateErr
 
 def send_outcome(context: Context, outcome: CommandOutcome) -> None:
     """Sends the numbers of an outcome to the webhook, where one is configured."""
-    from migrate.app.notices import send_summary
+    from migrate.app.webhooks import send_summary
 
     head: dict[str, Any] = {
         "command": outcome.command,

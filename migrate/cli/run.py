@@ -25,8 +25,8 @@ def run(app: App, fresh: bool) -> None:
     with the last snapshot, where that is proven, less than 24 hours old and not loaded to the end yet (it says so);
     else it begins with a new extract.
     """
-    from migrate.app.notices import send_summary
     from migrate.app.pipeline import run_all
+    from migrate.app.webhooks import send_summary
     from migrate.report.run import render_run_text, summarise_run, write_report
 
     with app.context() as context, pausable(context.workspace):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from migrate.app.memory import Memory, read_memory
+from migrate.app.rehearsal_memory import Memory, read_memory
 
 MEMINFO = "MemTotal:  16000000 kB\nMemAvailable:   8000000 kB\nHugePages_Total: 0\n"
 LIMIT, USED = 4 << 30, 3 << 30

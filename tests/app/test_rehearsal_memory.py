@@ -13,9 +13,8 @@ import pytest
 from migrate.app.cutover import rehearse as rehearsing
 from migrate.app.cutover.rehearse import rehearse_cutover
 from migrate.app.cutover.run import CutoverRequest
-from migrate.app.memory import Memory
 from migrate.app.pipeline import run_extract, run_plan
-from migrate.app.rehearsal_memory import ROW_EXTRA, Need, forecast_need, refuse_too_large
+from migrate.app.rehearsal_memory import ROW_EXTRA, Memory, Need, forecast_need, refuse_too_large
 from migrate.errors import UsageError, WorkspaceError
 from migrate.mapping.files import read_mappings
 from migrate.progress import Silence

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from migrate.app.context import Context
-from migrate.app.notices import send_summary
 from migrate.app.pipeline import run_extract, run_load, run_plan
-from migrate.app.webhooks import SIGNATURE, Message, message_of
+from migrate.app.webhooks import SIGNATURE, Message, message_of, send_summary
 from migrate.config import load_project
 from migrate.errors import ConfigError
 from migrate.progress import Silence

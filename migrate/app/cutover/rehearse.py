@@ -18,10 +18,9 @@ from pydantic import SecretStr
 from migrate.app.context import Context
 from migrate.app.cutover.run import Cutover, CutoverRequest, Show, prepare_cutover, run_cutover
 from migrate.app.cutover.timetable import read_rate
-from migrate.app.memory import read_memory
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.rehearsal import SandboxProcess, sandbox_process
-from migrate.app.rehearsal_memory import forecast_need, refuse_too_large
+from migrate.app.rehearsal_memory import forecast_need, read_memory, refuse_too_large
 from migrate.config import Gates, Project
 from migrate.demo.drift import Drift, DriftFields, Row, Shares, make_drift, pick_fields
 from migrate.demo.feed import SandboxSource

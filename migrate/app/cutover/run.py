@@ -1,6 +1,8 @@
 """The night of the cut-over in one command: a delta since the last snapshot, its plan, the load, the count.
 
 Every stage can be resumed. What was begun and how long each stage took is kept in `reports/NAME-cutover.json`.
+
+How old the delta is that is gone on with is told: what changed after it was extracted is not in it.
 """
 
 from __future__ import annotations
@@ -8,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from migrate.app.bases import BrokenBase, find_broken, refuse_broken_bases
 from migrate.app.context import Context
-from migrate.app.cutover.age import RESUMABLE, Delta, find_delta, refuse_old
 from migrate.app.cutover.history import gather_known, open_chain
 from migrate.app.cutover.loaded import (
     CutShort,
@@ -24,18 +26,22 @@ from migrate.app.cutover.loaded import (
 )
 from migrate.app.cutover.timetable import Night, Stage, expect_night, planned_steps, reconcile_step
 from migrate.app.pipeline import Run, run_extract, run_plan, run_stages
-from migrate.app.status import read_status
+from migrate.app.status import Status, read_status
 from migrate.demo.drift import Shares
 from migrate.errors import Interrupted, UsageError
 from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
+from migrate.wording import format_duration
 from migrate.workspace import Workspace, check_name, new_name, write_json
-
-if TYPE_CHECKING:
-    from migrate.config import Project
 
 STATE = "-cutover.json"
 USUAL = Shares()
 Show = Callable[["Cutover", Stage], None]
+RESUMABLE = timedelta(hours=12)
+"""A night is gone on with for so long; nobody keeps shops closed for longer without thinking again."""
+TOLD_FROM = timedelta(hours=1)
+
+if TYPE_CHECKING:
+    from migrate.config import Project
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,11 @@ def prepare_cutover(context: Context, request: CutoverRequest) -> Cutover:
     night = expect_night(known, context.project, request.start or now.astimezone())
     delta = find_delta(status, name)
     old = delta.doubt(now) if delta else None
-    chain = [snapshot.name for snapshot in open_chain(context.workspace, base)]
+    snapshots = [snapshot.name for snapshot in open_chain(context.workspace, base)]
     datasets = tuple(loaded.snapshots)
     ids = context.project.octolis.datasets
     wanted = {dataset: ids[dataset] for dataset in datasets or ids if dataset in ids}
-    broken = tuple(find_broken(context.workspace, chain, wanted))
+    broken = tuple(find_broken(context.workspace, snapshots, wanted))
     doubts = (
         *doubts_of(context.workspace, loaded, base),
         *([old] if old else []),
@@ -136,17 +142,17 @@ def run_cutover(
     refuse_cut_short(cutover.cut_short)
     refuse_broken_bases(f"cut-over {cutover.name}", cutover.broken)
     refuse_old(cutover.delta, cutover.name, cutover.base, context.now())
-    told = [cutover]
+    states = [cutover]
     _keep(context, cutover)
 
     def after(run: Run) -> None:
         seconds = {
             stage: s + cutover.before.get(stage, 0.0) for stage, s in (run.seconds or {}).items()
         }
-        stage, night = _tell(told[-1].night, run, seconds, context.project)
-        told.append(replace(cutover, night=night, run=run))
-        _keep(context, told[-1])
-        show(told[-1], stage)
+        stage, night = _tell(states[-1].night, run, seconds, context.project)
+        states.append(replace(cutover, night=night, run=run))
+        _keep(context, states[-1])
+        show(states[-1], stage)
 
     try:
         run = run_stages(
@@ -158,7 +164,7 @@ def run_cutover(
         )
     except Interrupted as error:
         raise Interrupted(error.what, hint=again(cutover)) from None
-    return replace(told[-1], run=run)
+    return replace(states[-1], run=run)
 
 
 def again(cutover: Cutover) -> str:
@@ -251,3 +257,49 @@ def _is_over(cutover: Cutover) -> bool:
     """True when all was counted and nothing is left to send."""
     found = cutover.run.reconciliation if cutover.run else None
     return found is not None and found.is_finished
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What the night's delta is as old as, and whether anything of its plan was sent."""
+
+    started: datetime
+    was_sent: bool
+
+    def doubt(self, now: datetime) -> str | None:
+        """What to know where it is not from just now."""
+        age = now - self.started
+        if age < TOLD_FROM:
+            return None
+        begun = f"{self.started:%Y-%m-%d %H:%M} UTC"
+        return (
+            f"the delta is {format_age(age)} old, begun at {begun}: what changed since is not sent"
+        )
+
+
+def find_delta(status: Status, night: str) -> Delta | None:
+    """The delta of the night of that name, None where it has none yet."""
+    begun = [state.started for state in status.snapshots if state.name == night and state.started]
+    if not begun:
+        return None
+    plans = [plan for plan in status.plans if plan.name == night]
+    datasets = chain.from_iterable(plan.books.values() for plan in plans)
+    was_sent = any(counts.was_sent for counts in datasets)
+    return Delta(datetime.fromisoformat(begun[0]), was_sent)
+
+
+def refuse_old(delta: Delta | None, night: str, base: str, now: datetime) -> None:
+    """Nothing, unless the night would now load a delta of long ago for the first time. Raises UsageError."""
+    if delta is None or delta.was_sent or now - delta.started <= RESUMABLE:
+        return
+    raise UsageError(
+        f"the delta of night {night!r} is {format_age(now - delta.started)} old and nothing of it "
+        "was loaded; what changed since would be missing",
+        hint=f"migrate cutover --since {base} --name ANOTHER makes a new one; to load the old one on purpose: "
+        f"migrate load --plan {night}",
+    )
+
+
+def format_age(age: timedelta) -> str:
+    """An age; from two days on in days."""
+    return f"{age.days} days" if age.days > 1 else format_duration(age.total_seconds())
