@@ -64,7 +64,7 @@ def read_fields(frame: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
         own | {name: pl.Series(name, texts, dtype=pl.String) for name, texts in columns.items()}
     )
     if wanted.each is None:
-        left = [None if id_ else "id_missing" for id_ in frame["_id"]]
+        left = [None if id_ else "id_missing" for id_ in frame["_id"].to_list()]
         rows = _Rows([], [None] * len(raws), [], left)
     else:
         rows = _expand(raws, frame["_id"].to_list(), wanted)
@@ -156,7 +156,8 @@ def read_columns(objects: Sequence[bytes], names: Collection[str]) -> dict[str, 
         head, dot, tail = name.partition(".")
         if dot:
             inner.setdefault(head, []).append(tail)
-    data = b"[" + b",".join(one or b"{}" for one in objects) + b"]"
+    filled = objects if all(objects) else [one or b"{}" for one in objects]
+    data = b"[" + b",".join(filled) + b"]"
     found = None if _has_dotted(data, inner) else _members(objects, data, plain, frozenset(inner))
     if found is None:
         return _one_by_one(objects, names)
@@ -188,7 +189,8 @@ def _scattered(texts: Texts, at: Sequence[int], rows: int) -> Texts:
 def _has_dotted(data: bytes, inner: Mapping[str, Sequence[str]]) -> bool:
     """Whether a name with a dot may stand in an object as it is: it goes before the field of an object."""
     beginnings = [f'"{head}.'.encode() for head in inner]
-    return any(sign in data for sign in (*beginnings, rb"\u002e", rb"\u002E")) if inner else False
+    signs = (*beginnings, rb"\u002e", rb"\u002E") if rb"\u" in data else beginnings
+    return any(sign in data for sign in signs)
 
 
 def _one_by_one(objects: Sequence[bytes], names: Collection[str]) -> dict[str, Texts]:
