@@ -17,7 +17,7 @@ from migrate.app.erasure import erase_person
 from migrate.app.evidence import run_evidence
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
-from migrate.app.rejects import replay
+from migrate.app.replay import replay
 from migrate.app.to_correct import values_to_correct
 from migrate.app.totals import reconcile_with_totals
 from migrate.app.trace import run_trace
