@@ -21,6 +21,7 @@ from migrate.app.verdict import judge_reconciliation
 from migrate.load.standing import Standing
 from migrate.names import MASTERID
 from migrate.plan.open_plan import Plan, open_plan
+from migrate.sentence import Sentence
 from migrate.target.client import TargetClient
 from migrate.totals.table import summarise_table
 from migrate.verify.buckets import SYSTEM_COLUMNS, explain_difference, find_interval
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from migrate.app.context import Context
 
 
-FEED = "sent to a webhook, which cannot be asked what it holds"
+FEED = Sentence("sent to a webhook, which cannot be asked what it holds")
 _USUAL_WAIT_S = 5.0
 
 

@@ -30,6 +30,7 @@ from migrate.errors import MigrateError
 from migrate.language.files import dataset_names
 from migrate.privacy.secrets import SandboxKeys, new_sandbox_keys
 from migrate.project import shipped_mappings
+from migrate.sentence import Sentence
 from migrate.target.client import PAGE_ROWS, TargetClient
 from migrate.workspace import Workspace
 
@@ -121,12 +122,18 @@ def rehearse(
 
 
 def _note(speed: float, data: DemoData) -> str:
-    pace = (
-        "The target's limits ran at their documented speed."
-        if speed == 1
-        else f"The target's limits ran {speed:g} times as fast as documented; the forecast is for the documented ones."
+    if speed == 1:
+        pace = Sentence("The target's limits ran at their documented speed.")
+    else:
+        pace = Sentence(
+            "The target's limits ran {times} times as fast as documented; the forecast is for the documented ones.",
+            times=float(speed),
+        )
+    return Sentence(
+        "A rehearsal against the sandbox on this machine, with {data}. {pace}",
+        data=data.description,
+        pace=pace,
     )
-    return f"A rehearsal against the sandbox on this machine, with {data.description}. {pace}"
 
 
 @contextlib.contextmanager

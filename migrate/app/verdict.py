@@ -202,7 +202,7 @@ def judge_reconciliation(found: Reconciliation) -> Verdict:
             text = Sentence(
                 "{dataset}: {title}: {count} of {of} groups differ between source, plan and target",
                 dataset=table.dataset,
-                title=Sentence(table.title),
+                title=table.title,
                 count=len(table.unequal),
                 of=len(table.groups),
             )

@@ -20,6 +20,7 @@ import polars as pl
 from migrate import parquet
 from migrate.demo.data import Revenue, encode
 from migrate.errors import ConfigError, UsageError
+from migrate.sentence import Sentence
 
 SOURCE = "CompleteJourney"
 CURRENCY = "USD"
@@ -52,7 +53,7 @@ class CompleteJourney:
     @property
     def description(self) -> str:
         """One sentence: what the data are and where they come from."""
-        return (
+        return Sentence(
             "a year of real grocery purchases of 2,469 households (84.51°, The Complete Journey); "
             "only the e-mail addresses are made up"
         )

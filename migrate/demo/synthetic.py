@@ -14,6 +14,7 @@ from migrate.demo.data import Revenue, encode
 from migrate.demo.orders import CURRENCY, Sale, build_sales
 from migrate.demo.people import invent_people
 from migrate.demo.profiles import build_interactions, build_profiles
+from migrate.sentence import Sentence
 
 _PEOPLE, _PRODUCTS = 700, 160
 
@@ -38,7 +39,9 @@ class Synthetic:
     @property
     def description(self) -> str:
         """One sentence: what the data are and where they come from."""
-        return "a made-up retailer with two shops, a mailing service and a CRM, traps and a few broken values included"
+        return Sentence(
+            "a made-up retailer with two shops, a mailing service and a CRM, traps and a few broken values included"
+        )
 
     def counts(self) -> dict[str, int]:
         """Number of records by resource."""

@@ -399,7 +399,7 @@ class PlanDocument(_Part):
     webhook_ids: dict[str, str] = {}
     """Of the feeds: datasets that go to a webhook, are never read, and so are all `unknown`."""
     offline: bool
-    skipped: dict[str, str]
+    skipped: dict[str, StoredSentence]
     target_reading: dict[str, TargetReading]
     datasets: dict[str, DatasetPlan]
     forecast: Forecast

@@ -17,6 +17,7 @@ from migrate.plan.corrections import NO_CORRECTIONS
 from migrate.plan.document import PartOf, SampleOf
 from migrate.plan.set_aside import NO_DISCARDS
 from migrate.plan.shipments import Shipments, nothing_sent
+from migrate.sentence import Sentence
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,9 @@ def _target_id(name: str, mappings: Dict[str, Mapping], project: Project) -> str
 
 
 def _why_not(mapping: Mapping) -> str:
-    return (
-        f"no [octolis.webhooks.{mapping.dataset}]"
-        if mapping.is_feed
-        else "no id in [octolis.datasets]"
-    )
+    if mapping.is_feed:
+        return Sentence("no [octolis.webhooks.{dataset}]", dataset=mapping.dataset)
+    return Sentence("no id in [octolis.datasets]")
 
 
 def _refuse_shared(ids: Dict[str, str], project: Project) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from migrate.sentence import amount_text
+from migrate.sentence import Sentence, amount_text
 from migrate.totals.amounts import AMOUNT
 from migrate.totals.declared import Kind
 
@@ -199,8 +199,13 @@ class Table:
     @property
     def title(self) -> str:
         """`Revenue per month and currency`."""
-        per = f" per {' and '.join(self.by)}" if self.by else ""
-        return f"{TITLES[self.kind]}{per}"
+        what = Sentence(TITLES[self.kind])
+        by = [Sentence(name) for name in self.by]
+        if not by:
+            return what
+        if len(by) == 1:
+            return Sentence("{what} per {one}", what=what, one=by[0])
+        return Sentence("{what} per {one} and {other}", what=what, one=by[0], other=by[1])
 
 
 def _summed(figures: Iterable[Figure]) -> Figure:

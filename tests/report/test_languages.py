@@ -23,6 +23,7 @@ from migrate.report.words import SEPARATORS, words_of
 from migrate.sentence import Sentence
 from tests.plan.conftest import profile
 from tests.report.diff_project import make_bench
+from tests.report.every_page import gather_pages
 
 ROOT = Path(__file__).parents[2]
 FOREIGN: tuple[Language, ...] = ("nl", "fr", "de")
@@ -141,3 +142,36 @@ def test_a_page_and_its_lists_are_in_the_language(tmp_path: Path, language: Lang
     assert len(rows) == planned.rows > 0
     key = "key" if language == "en" else words.say(LIST_HEADS["key"])
     assert f'"{key}"' in head.split(SEPARATORS[language])
+
+
+ENGLISH = re.compile(
+    r"\b(the|which|would|and|are|have|were|does|from|that|with|not|this|when|while|been|its)\b"
+)
+"""Words that stand in nearly every English sentence, and in none of the other languages."""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
+    """Every page, in each language."""
+    folder = tmp_path_factory.mktemp("pages")
+    made = gather_pages(folder)
+    return {language: made.make(folder, words_of(language)) for language in FOREIGN}
+
+
+@pytest.mark.parametrize("language", FOREIGN)
+def test_no_page_has_english_left(pages: dict[str, dict[str, Path]], language: Language) -> None:
+    """Neither a text of the catalogue nor a sentence that the catalogue lacks, in whatever state a page is."""
+    english = {
+        message.id: message.string
+        for message in messages(language)
+        if isinstance(message.id, str) and not PLACE.search(message.id)
+    }
+    names = {"orders", "open", "status", "profiles", "interactions", "sales"}
+    for name, page in pages[language].items():
+        text = page.read_text(encoding="utf-8")
+        shown = re.sub(r"<(script|style|code)\b.*?</\1>", "", text, flags=re.DOTALL)
+        attributes = re.findall(r'(?:aria-label|data-l|title|placeholder)="([^"]+)"', shown)
+        texts = {*map(html.unescape, re.findall(r">\s*([^<>]+?)\s*<", shown) + attributes)}
+        left = {one for one in texts - names if english.get(one, one) != one}
+        left |= {one for one in texts if ENGLISH.search(one)}
+        assert not left, (name, left)
