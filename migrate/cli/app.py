@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
@@ -140,7 +140,7 @@ class App:
         if self.as_json:
             self._print_json(outcome)
         else:
-            click.echo(inert_page(outcome.text))
+            click.echo(fit(inert_page(outcome.text), sys.stdout))
             if outcome.next:
                 self._print_next(outcome.next)
         raise click.exceptions.Exit(outcome.exit_code)
@@ -190,11 +190,10 @@ class App:
             "interrupted" if error.exit_code == 130 else "error", fg="red", bold=True
         )
         lines = [inert(line) for line in error.what.splitlines()] or [type(error).__name__]
-        click.echo(
-            f"{label}: " + "\n  ".join(lines), err=True, color=None if _may_colour() else False
-        )
+        said = fit(f"{label}: " + "\n  ".join(lines), sys.stderr)
+        click.echo(said, err=True, color=None if _may_colour() else False)
         if hint:
-            click.echo(f"  -> {inert(hint)}", err=True)
+            click.echo(fit(f"  -> {inert(hint)}", sys.stderr), err=True)
         return error.exit_code
 
     def _leave(self) -> None:
@@ -410,6 +409,13 @@ def wants_colour() -> bool:
 
 def _may_colour() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def fit(text: str, stream: TextIO) -> str:
+    """`text` folded to the width of a terminal; what is read by another program stays as it is."""
+    from migrate.report.folded import fold
+
+    return fold(text) if stream.isatty() else text
 
 
 def draws_bars() -> bool:

@@ -169,7 +169,9 @@ def _is_finished(workspace: Workspace, name: str) -> bool:
 
 
 def _next(extraction: Extraction) -> str:
-    """A plan; but a delta that nothing is known before can be planned only with a whole snapshot."""
-    if extraction.since and extraction.since.snapshot is None:
+    """A look at it; of a delta a plan, which needs a whole snapshot where nothing is known before."""
+    if extraction.since is None:
+        return f"migrate inspect --snapshot {extraction.snapshot}"
+    if extraction.since.snapshot is None:
         return "migrate extract"
     return f"migrate plan --snapshot {extraction.snapshot}"

@@ -85,6 +85,6 @@ def inspect(
             command="inspect",
             text=render_inspection(summary) + (f"\n\nThe page with plots: {page}" if page else ""),
             data={**summary, **({"html": str(page)} if page else {})},
-            next=f"migrate plan --snapshot {found.name} --offline",
+            next=f"migrate mapping check --snapshot {found.name}",
         )
     )

@@ -84,13 +84,15 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
                 "read": looked.records,
                 "seconds": looked.seconds,
             },
-            next=_after_check(against, no_snapshot=no_snapshot) if not files else None,
+            next=_after_check(against, snapshot, no_snapshot=no_snapshot) if not files else None,
         )
     )
 
 
-def _after_check(against: Snapshot | None, *, no_snapshot: bool) -> str:
-    """A plan; but first an extract, where there is no snapshot to plan from."""
+def _after_check(against: Snapshot | None, named: str | None, *, no_snapshot: bool) -> str:
+    """A plan, of the snapshot that was named; but first an extract, where there is none to plan from."""
+    if against and named:
+        return f"migrate plan --snapshot {named}"
     return "migrate plan" if against or no_snapshot else "migrate extract"
 
 

@@ -113,16 +113,17 @@ def plan(  # noqa: PLR0913, PLR0917  # one parameter an option
     quiet = context.project.octolis.quiet_hours
     within = summarise_hours(made.document.forecast, quiet, begins)
     hours = render_hours(made.document.forecast, quiet, begins)
-    broken = any(finding.verdict == "broken" for finding in made.document.gates)
     rejected = any(dataset.rejected for dataset in made.document.datasets.values())
+    summary = summarise_plan(made)
+    is_green = summary["verdict"]["colour"] == "green"
     app.finish(
         CommandOutcome(
             command="plan",
             text="\n\n".join([*text, render_plan(made), *hours]),
-            data={**summarise_plan(made), "state": "planned", **delta, "hours": within},
+            data={**summary, "state": "planned", **delta, "hours": within},
             exit_code=3 if rejected else 0,
             status="done, with rejected rows" if rejected else "done",
-            next=f"migrate {'diff' if broken else 'load'} --plan {made.name}",
+            next=f"migrate {'load' if is_green else 'diff'} --plan {made.name}",
         )
     )
 

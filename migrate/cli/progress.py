@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from migrate.cli.streams import for_cursor
 from migrate.progress import Progress
+from migrate.report.folded import fold
 from migrate.report.terminal import format_duration, inert
 
 HEARTBEAT_S = 15.0
@@ -111,7 +112,7 @@ class Bars:
     def note(self, text: str) -> None:
         """Writes a line above the bars."""
         with self._lock:
-            tqdm.write(f"  {inert(text)}", file=self._screen)
+            tqdm.write(fold(f"  {inert(text)}"), file=self._screen)
 
 
 @dataclass

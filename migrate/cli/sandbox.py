@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, fit, pass_app
 from migrate.cli.user_path import UserPath
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _READY = """\
 Both services are up on this machine{fed}. Ctrl-C ends them.
 {how}
-Documents: {url}/openapi.json    What is in it: {url}/_sandbox/state
+Documents:     {url}/openapi.json
+What is in it: {url}/_sandbox/state
 Both want the header  x-sandbox-token: {control_token}"""
 _IN_PROJECT = """
 {project_file} points to them. In another terminal, in this folder: migrate run
@@ -224,7 +225,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
             head = {"command": "sandbox", "exit_code": 0, "status": "ready"}
             click.echo(json.dumps({**head, **facts, "fed": fed}))
             return
-        click.echo(_say_ready(facts, settings, home, fed))
+        click.echo(fit(_say_ready(facts, settings, home, fed), sys.stdout))
 
     serve(settings, on_ready, app.stop)
     if not app.as_json:

@@ -33,7 +33,7 @@ def undo(
     command goes on. What cannot be undone is listed in exports/PLAN/undo-*.csv. Once anything of a plan was restored
     the plan is `undone`: it is not loaded again, and no delta is based on it.
     """
-    from migrate.app.standing import read_standing
+    from migrate.app.standing import read_standing, remake_command
     from migrate.app.undo import plan_undo, run_undo
     from migrate.plan.open_plan import choose_plan, open_plan
     from migrate.report.undo import judge_undo, render_undo, summarise_undo
@@ -45,10 +45,13 @@ def undo(
             if step == "plan"
             else run_undo(context, name, datasets, wait_s=wait_s)
         )
-        standing = read_standing(context.workspace, open_plan(context.workspace, found.plan))
+        plan = open_plan(context.workspace, found.plan)
+        standing = read_standing(context.workspace, plan)
     exit_code, status = judge_undo(found)
     to_do = step == "plan" and any(entry.count("restorable") for entry in found.datasets)
     following = f"migrate undo run --plan {found.plan}" if to_do else None
+    if step == "run":
+        following = remake_command(plan)
     app.finish(
         CommandOutcome(
             f"undo {step}",

@@ -41,10 +41,14 @@ class FieldRange:
 
 @dataclass
 class _Ends:
-    """The ends of one kind of value that were seen so far, each with what it is ordered by."""
+    """The ends of one kind of value that were seen so far, each with what it is ordered by.
+
+    `bare`: of the numbers, those that are no texts.
+    """
 
     values: int = 0
     zoned: int = 0
+    bare: int = 0
     least: tuple[Order, str] | None = None
     most: tuple[Order, str] | None = None
 
@@ -64,39 +68,53 @@ class Extremes:
     _times: dict[str, _Ends] = field(default_factory=dict)
 
     def add(self, found: pl.DataFrame) -> None:
-        """Takes in a chunk: one row per value, with its `field` and its `value` as text."""
-        for name, values, texts in _number_ends(found).iter_rows():
+        """Takes in a chunk: one row per value, with its `field`, its `literal` and its `value` as text."""
+        for name, values, bare, texts in _number_ends(found).iter_rows():
             ends = [(_number(text), text) for text in texts]
-            self._numbers.setdefault(name, _Ends()).widen(ends, values)
+            seen = self._numbers.setdefault(name, _Ends())
+            seen.widen(ends, values)
+            seen.bare += bare
         for name, values, zoned, first, least, last, most in _time_ends(found).iter_rows():
             ends = [(first, least), (last, most)]
             self._times.setdefault(name, _Ends()).widen(ends, values, zoned)
 
-    def of(self, name: str) -> FieldRange | None:
-        """The range of a field, of the kind that more of its values have; None where it has neither."""
+    def of(self, name: str, filled: int) -> FieldRange | None:
+        """The range of a field with `filled` values, of the kind that more of them have; None where it has neither.
+
+        A few digits among texts, as some ids are, make no range of numbers.
+        """
         numbers, times = self._numbers.get(name, _Ends()), self._times.get(name, _Ends())
         kind: Kind = "numbers" if numbers.values >= times.values else "times"
         ends = numbers if kind == "numbers" else times
         if ends.least is None or ends.most is None:
+            return None
+        if kind == "numbers" and not ends.bare and 2 * ends.values < filled:
             return None
         zones_mixed = 0 < ends.zoned < ends.values
         return FieldRange(kind, ends.values, ends.least[1], ends.most[1], zones_mixed)
 
 
 def _number_ends(found: pl.DataFrame) -> pl.DataFrame:
-    """Per field: how many numbers, and the texts that may be the least or the most of them.
+    """Per field: how many numbers, how many of them are no texts, and what may be the least or the most of them.
 
     A binary float tells far apart from near; which one of those that share the outermost float lies further out, their
     digits say.
     """
     near = pl.col("near")
     outermost = (near == near.min()) | (near == near.max())
+    is_text = pl.col("literal").str.starts_with('"')
+    # 7e200040 as a text is the id of something.
+    has_exponent = pl.col("value").str.contains("[eE]")
     return (
         found.lazy()
-        .filter(pl.col("value").str.contains(NUMBER))
+        .filter(pl.col("value").str.contains(NUMBER) & ~(is_text & has_exponent))
         .with_columns(pl.col("value").cast(pl.Float64, strict=False).alias("near"))
         .group_by("field")
-        .agg(pl.len(), pl.col("value").filter(outermost).unique().alias("ends"))
+        .agg(
+            pl.len(),
+            is_text.not_().sum().alias("bare"),
+            pl.col("value").filter(outermost).unique().alias("ends"),
+        )
         .collect()
     )
 

@@ -135,7 +135,7 @@ def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
             tally.filter(pl.col("field") == name),
             by_source,
             distinct.get(name, DistinctCount(0)),
-            extremes.of(name),
+            extremes,
             examples.get(name, []),
             by_month,
         )
@@ -270,7 +270,7 @@ def _field(
     tally: pl.DataFrame,
     sources: Mapping[str, int],
     distinct: DistinctCount,
-    extremes: FieldRange | None,
+    extremes: Extremes,
     examples: Sequence[str],
     months: pl.DataFrame | None,
 ) -> FieldInspection:
@@ -279,6 +279,7 @@ def _field(
     }
     for source, rows in sources.items():
         by_source.setdefault(source, FieldCounts(rows, rows, 0, 0, {}))
+    counts = _total(list(by_source.values()))
     of_month = (
         months.filter(pl.col("field") == name).select("month", "len").rows()
         if months is not None
@@ -286,10 +287,10 @@ def _field(
     )
     return FieldInspection(
         name=name,
-        counts=_total(list(by_source.values())),
+        counts=counts,
         by_source=dict(sorted(by_source.items())),
         distinct=distinct,
-        extremes=extremes,
+        extremes=extremes.of(name, counts.filled),
         longest=_largest(tally["longest"]),
         examples=examples,
         months=dict(of_month),

@@ -246,3 +246,10 @@ def test_an_estimated_number_of_values_is_marked_on_the_page(tmp_path: Path) -> 
         field |= {"distinct": 251701, "distinct_is_exact": False, "distinct_within": 0.003}
     assert "~251,701" in render_page(found)
     assert "an estimate, right within 0.3 %" in render_page(found)
+
+
+def test_digits_among_texts_are_no_range(tmp_path: Path) -> None:
+    """Ids of letters and digits are now and then digits alone, or look as if they had an exponent."""
+    ids = ["7e200040", "12345678", "de02c531", "ab12cd34"]
+    found = inspect(tmp_path, profiles=[{"id": value, "code": value} for value in ids])
+    assert [field.extremes for field in found.resources[0].fields] == [None, None]
