@@ -180,6 +180,7 @@ def preview(
     from migrate.mapping.files import read_mapping, read_mappings
     from migrate.privacy.mask import workspace_masker
     from migrate.report.mapping import render_preview, summarise_preview
+    from migrate.report.shown import resource_mask
 
     project = app.open_project()
     made = read_mapping(file)
@@ -196,7 +197,7 @@ def preview(
     several = made.precedence is not None
     others = read_mappings(project.mappings) if made.lookups or several else {}
     found = room.preview(made, others, read, _settings(project), rows)
-    mask = str if show_values else workspace_masker(project.workspace).mask
+    mask = str if show_values else resource_mask(workspace_masker(project.workspace), made.resource)
     app.finish(
         CommandOutcome(
             command="mapping preview",
@@ -351,10 +352,11 @@ def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping
     from migrate.mapping.trial import try_all
     from migrate.privacy.mask import workspace_masker
     from migrate.report.mapping import Looked
+    from migrate.report.shown import resource_mask
     from migrate.snapshot.traps import describe_uncolumned
 
     looked, began = Looked(), time.monotonic()
-    mask = workspace_masker(project.workspace).mask
+    masker = workspace_masker(project.workspace)
     known = [*mappings, *_others(project, mappings)]
     progress, task = app.progress(), "mapping check"
 
@@ -376,6 +378,7 @@ def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping
             continue
         looked.records[name] = found.rows
         same = [made for made in known if made.resource == name]
+        mask = resource_mask(masker, name)
         shown = look_at(_fields(found), found.frames, same, describe_uncolumned(found.result))
         for made in same:
             if made in mappings:

@@ -230,7 +230,8 @@ def _say_broken(
     words = f"reads {said - count:,} of {said:,} values; the others break {rule}"
     if rule in BROKEN_VALUES:
         says = LOSSES[rule]
-        words = f"reads {said - broken:,} of {said:,} values; {count:,} are lost: {says} ({rule})"
+        lost = "1 is lost" if count == 1 else f"{count:,} are lost"
+        words = f"reads {said - broken:,} of {said:,} values; {lost}: {says} ({rule})"
     fitting = _fitting_format(mapping, trial, name, rule)
     advice = f"; `format: '{fitting}'` reads those" if fitting else ""
     return words + _examples(trial, name, rule, mask) + advice

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import polars as pl
 
@@ -78,6 +78,12 @@ class Shown:
         """Whether some values of such a column may be shown, so that each has to be looked at."""
         can_be_plain = _is_amount(dtype) or dtype == pl.Boolean
         return can_be_plain or self._of_things or names_a_product(name) or names_an_amount(name)
+
+
+def resource_mask(masker: Masker, resource: str) -> Callable[[str], str]:
+    """What masks values of a resource's records, and leaves those that say nothing of people."""
+    shown = Shown(masker).of([resource])
+    return lambda value: shown.text(value) or ""
 
 
 def _mask(value: pl.Expr, digest: pl.Expr) -> pl.Expr:
