@@ -29,6 +29,7 @@ _COUNTS = (
 )
 _COLUMNS = 12
 _SAMPLES = 3
+_ALL_SAMPLES = 60
 
 
 def render_diff(view: DiffView) -> str:
@@ -45,7 +46,7 @@ def render_diff(view: DiffView) -> str:
         _merges,
         _odd,
     ]
-    sections += [_totals, _warnings, _forecast, _unknowable]
+    sections += [_totals, _warnings, _harmless, _forecast, _unknowable]
     texts = (section(view) for section in sections)
     return "\n\n".join(filter(None, texts))
 
@@ -87,6 +88,7 @@ def _changes(view: DiffView) -> str:
         "Columns that change, most rows first:",
         ["dataset", "column", "rows", "share", "note"],
         rows,
+        sum(max(0, len(d.changes) - _COLUMNS) for d in view.datasets),
     )
 
 
@@ -106,7 +108,10 @@ def _samples(view: DiffView) -> str:
                 cells = (shorten(sample[name]) for name in ("key", "column", "old", "new"))
                 rows.append([dataset.name, *cells])
     return _titled(
-        "Samples of changes:", ["dataset", "key", "column", "now there", "will be"], rows[:60]
+        "Samples of changes:",
+        ["dataset", "key", "column", "now there", "will be"],
+        rows[:_ALL_SAMPLES],
+        len(rows) - _ALL_SAMPLES,
     )
 
 
@@ -148,12 +153,28 @@ def _example(loss: Mapping[str, Any]) -> str:
 
 def _losses(view: DiffView) -> str:
     rows: list[Row] = []
+    hidden = 0
     for dataset in view.datasets:
-        for entry in dataset.losses[:_COLUMNS]:
+        lost = [entry for entry in dataset.losses if entry["harms"]]
+        hidden += max(0, len(lost) - _COLUMNS)
+        for entry in lost[:_COLUMNS]:
+            what = entry["says"] or entry["loss"]
             counts = (entry["rows"], f"{entry['share']:.1%}")
-            rows.append([dataset.name, entry["column"], entry["loss"], *counts, _example(entry)])
-    heads = ["dataset", "column", "loss", "rows", "share", "example"]
-    return _titled("What values lose on the way:", heads, rows)
+            rows.append([dataset.name, entry["column"], what, *counts, _example(entry)])
+    heads = ["dataset", "column", "what is lost", "rows", "share", "example"]
+    return _titled("What values lose on the way:", heads, rows, hidden)
+
+
+def _harmless(view: DiffView) -> str:
+    """What is written in another way and loses nothing: last, and in one line for each dataset and kind."""
+    columns: dict[tuple[str, str], list[str]] = {}
+    for dataset in view.datasets:
+        for entry in dataset.losses:
+            if not entry["harms"]:
+                what = entry["says"] or entry["loss"]
+                columns.setdefault((dataset.name, what), []).append(entry["column"])
+    rows: list[Row] = [[name, what, ", ".join(those)] for (name, what), those in columns.items()]
+    return _titled("Written in another way, nothing is lost:", ["dataset", "what", "columns"], rows)
 
 
 def _merges(view: DiffView) -> str:
@@ -237,8 +258,12 @@ def _unknowable(view: DiffView) -> str:
     return "\n".join(["Cannot be checked offline:", *lines]) if lines else ""
 
 
-def _titled(title: str, headers: list[str], rows: list[Row]) -> str:
-    return f"{title}\n{render_table(headers, rows)}" if rows else ""
+def _titled(title: str, headers: list[str], rows: list[Row], hidden: int = 0) -> str:
+    """A table below its title, and how many rows of it are not shown."""
+    if not rows:
+        return ""
+    more = f"\n  … {hidden:,} more; --json and the page have them all" if hidden > 0 else ""
+    return f"{title}\n{render_table(headers, rows)}{more}"
 
 
 def summarise_diff(view: DiffView) -> dict[str, Any]:

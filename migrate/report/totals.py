@@ -95,10 +95,11 @@ def _headline(table: Table) -> str:
     if table.equal:
         return Sentence("{same} of {of} are equal", same=count, of=count)
     return Sentence(
-        "{same} of {of} are equal, {different} differ",
+        "{same} of {of} are equal, {count} differs",
+        "{same} of {of} are equal, {count} differ",
         same=count - different,
         of=count,
-        different=different,
+        count=different,
     )
 
 

@@ -70,7 +70,7 @@ def test_the_terminal_says_it_all(made) -> None:
     for part in (
         "confirm-merges 4",
         "out_of_int32",
-        "zone_assumed",
+        "Written in another way, nothing is lost:",
         "uppercases",
         "Old name",
         "placeholder",
