@@ -126,6 +126,8 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
         following = f"migrate load --plan {found.plan}"
     if not following and status == "pending":
         following = " ".join(["migrate reconcile", *options, f"--plan {found.plan}"])
+    if not following and status == "match":
+        following = f"migrate evidence --plan {found.plan}"
     app.finish(CommandOutcome("reconcile", text, data, exit_code, status, following or None))
 
 

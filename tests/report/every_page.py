@@ -16,6 +16,7 @@ from migrate.app.cutover.run import Cutover
 from migrate.app.cutover.timetable import Night, Step
 from migrate.app.pipeline import Run, refuse_unproven
 from migrate.app.verdict import judge_plan
+from migrate.demo.sums import RevenueRow
 from migrate.errors import GateError, Stale
 from migrate.load.loader import LoadResult
 from migrate.load.totals import Totals
@@ -37,7 +38,6 @@ from migrate.source.verdict import Observation
 from migrate.source.verdict import judge as judge_reading
 from migrate.verify.reconcile import DatasetBooks, Reconciliation, SettledCount
 from migrate.verify.reconcile import judge as judge_count
-from migrate.verify.totals import RevenueRow
 from tests.report.diff_project import make_bench
 from tests.snapshot.test_inspection import inspect
 
