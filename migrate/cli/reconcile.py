@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from migrate.cli.app import App, CommandOutcome, command, pass_app, target_optio
 if TYPE_CHECKING:
     from migrate.app.parts import Parts
     from migrate.plan.open_plan import Plan
+    from migrate.verify.reconcile import Reconciliation
 
 
 @command(
@@ -121,14 +123,21 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."
-    following = f"migrate load --plan {repaired}" if repaired else found.remake
-    if not following and not found.is_finished:
-        following = f"migrate load --plan {found.plan}"
-    if not following and status == "pending":
-        following = " ".join(["migrate reconcile", *options, f"--plan {found.plan}"])
-    if not following and status == "match":
-        following = f"migrate evidence --plan {found.plan}"
-    app.finish(CommandOutcome("reconcile", text, data, exit_code, status, following or None))
+    following = _next_of(found, status, repaired, options)
+    app.finish(CommandOutcome("reconcile", text, data, exit_code, status, following))
+
+
+def _next_of(
+    found: Reconciliation, status: str, repaired: str | None, options: Sequence[str]
+) -> str | None:
+    """What comes after: what is left to load, the same again for what is pending, or the evidence of what agrees."""
+    if repaired or found.remake:
+        return f"migrate load --plan {repaired}" if repaired else found.remake
+    if not found.is_finished:
+        return f"migrate load --plan {found.plan}"
+    if status == "pending":
+        return " ".join(["migrate reconcile", *options, f"--plan {found.plan}"])
+    return f"migrate evidence --plan {found.plan}" if status == "match" else None
 
 
 def _tell_scope(plan: Plan, parts: Parts | None) -> tuple[dict[str, Any], str]:
