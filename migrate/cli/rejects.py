@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -163,7 +164,7 @@ def _export_book(app: App, name: str | None, *, masked: bool) -> NoReturn:
     what = "masked" if masked else "as they were sent, which is personal data"
     text = f"{say_count(rows, 'value')} of plan {plan.name} to put right ({what}):\n  {file}"
     data = {"plan": plan.name, "values": rows, "masked": masked, "files": [str(file)]}
-    following = f"migrate corrections import {file} --by NAME --why TEXT"
+    following = f"migrate corrections import {shlex.quote(str(file))} --by NAME --why TEXT"
     app.finish(CommandOutcome("rejects export", text, data, next=following))
 
 
