@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from migrate.config import Project, Webhook, load_project
+from migrate.config import Datatrics, Project, Webhook, load_project
 from migrate.config_values import Limit
 from migrate.errors import ConfigError
 from migrate.project import PROJECT_FILE
@@ -151,3 +151,15 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (found.workspace, found.mappings) == (tmp_path / "home/ws", tmp_path / "home/maps")
     with pytest.raises(ConfigError, match=r"workspace.*home folder of nobody"):
         load_project(project(tmp_path, 'workspace = "~nobody-here/ws"\n' + SMALL), {})
+
+
+def test_what_the_source_is_counted_by_is_said_by_resource() -> None:
+    """Fields of amounts, of counted columns and the spelling of times, each for itself; one name is a list of one."""
+    said = {
+        "profiles": {"columns": {"email_consent": "newsletter"}},
+        "sales": {"amount": ["bedrag"], "time_format": "%d/%m/%Y"},
+    }
+    read = Datatrics.model_validate({"project_id": "1", "totals": said})
+    assert read.counted_by("profiles") == {"email_consent": ("newsletter",)}
+    assert (read.totals_of("profiles"), read.totals_of("sales")) == ({}, {"amount": ("bedrag",)})
+    assert (read.time_format_of("sales"), read.time_format_of("profiles")) == ("%d/%m/%Y", None)
