@@ -32,9 +32,15 @@ class Fault:
 
 
 def faults_of(source: str) -> Iterator[Fault]:
-    """Every fault of a module, one at a time. What is only declared or said (types, docstrings, texts) has none."""
+    """Every fault of a module, one at a time. What is only declared or said has none: types, decorators,
+    docstrings, texts.
+    """
     tree = ast.parse(source)
+    decorators = [one for node in ast.walk(tree) for one in getattr(node, "decorator_list", ())]
+    declared = {id(node) for decorator in decorators for node in ast.walk(decorator)}
     for number, node in enumerate(ast.walk(tree)):
+        if id(node) in declared:
+            continue
         for what, change in _changes(node):
             other = copy.deepcopy(tree)
             target = next(n for place, n in enumerate(ast.walk(other)) if place == number)
