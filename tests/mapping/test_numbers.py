@@ -81,15 +81,18 @@ def test_integers(text: str, value: int | None, rule: str | None) -> None:
         ("0.12345650000000000000000000001", "0.123457", None, True),
         ("9" * 30, None, "out_of_int32", False),
         ("1e-9999", "0", None, True),
+        ("1e9999", None, "out_of_int32", False),
+        ("1.2345678e3", "1234.5678", None, False),
         ("2147483647.0000004", "2147483647", None, True),
     ],
 )
 def test_floats_of_six_decimals(
     text: str, value: str | None, rule: str | None, rounded: bool
 ) -> None:
-    """Six digits after the point, rounded half-even in decimal arithmetic and said so."""
-    found = read_floats(pl.Series([text]), "decimals", "round").row(0)
-    assert found == (None if value is None else Decimal(value), rule, rounded)
+    """Six digits after the point, rounded half-even in decimal arithmetic and said so; ten are before it at most."""
+    found = read_floats(pl.Series([text]), "decimals", "round")
+    assert found.row(0) == (None if value is None else Decimal(value), rule, rounded)
+    assert found.schema["value"] == pl.Decimal(16, 6)
 
 
 @pytest.mark.parametrize(
