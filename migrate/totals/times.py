@@ -58,19 +58,22 @@ def _zones(zones: pl.Series, *, as_days: bool) -> pl.Series:
 def read_uncertain(
     texts: pl.Series, sources: pl.Series, zones: pl.Series, *, as_days: bool
 ) -> pl.Series:
-    """The times of which day and month could be exchanged, those of one source read alike; null where nothing tells."""
+    """Times of which day and month could be exchanged, those of one source and sign alike; null where nothing tells."""
     own = _zones(zones, as_days=as_days)
     nothing = pl.Series("time", [None], dtype=_US).new_from_index(0, len(texts))
     frame = pl.DataFrame(
         {
             "source": sources.fill_null(""),
+            # a shop that writes 03/25/2024 may have 5-3-2024 from elsewhere
+            "has_slash": texts.str.contains("/", literal=True),
             "day_first": read_spelt(nothing, texts, own, DAY_FIRST),
             "month_first": read_spelt(nothing, texts, own, MONTH_FIRST),
         }
     )
+    alike = ["source", "has_slash"]
     day, month = pl.col("day_first"), pl.col("month_first")
-    says_day = (day.is_not_null() & month.is_null()).any().over("source")
-    says_month = (day.is_null() & month.is_not_null()).any().over("source")
+    says_day = (day.is_not_null() & month.is_null()).any().over(alike)
+    says_month = (day.is_null() & month.is_not_null()).any().over(alike)
     either = day.is_not_null() & month.is_not_null() & (day != month)
     return frame.select(
         pl.when(~either).then(pl.coalesce(day, month))

@@ -277,7 +277,7 @@ def test_times_are_read_whatever_the_mapping_says(bench) -> None:
 
 @pytest.mark.parametrize(
     ("others", "periods"),
-    [(["25/03/2024"], {"2024-04"}), (["12/25/2023"], {"2024-03"}), ([], None),
+    [(["25/03/2024"], {"2024-04"}), (["12/25/2023"], {"2024-03"}), ([], None), (["12-25-2023"], None),
      (["25/03/2024", "12/25/2023"], None)],
 )  # fmt: skip
 def test_day_and_month_are_never_guessed(
