@@ -19,7 +19,7 @@ from migrate.cli.user_path import UserPath
 
 if TYPE_CHECKING:
     from migrate.privacy.secrets import SandboxKeys
-    from migrate.sandbox.serve import SandboxSettings
+    from migrate.sandbox.serve import Sandbox, SandboxSettings
 
 _READY = """\
 Both services are up on this machine{fed}. Ctrl-C ends them.
@@ -52,6 +52,14 @@ OCTOLIS_API_KEYS={octolis_keys}
 SANDBOX_TOKEN={control_token}
 
 Keys and token are new with each start, unless they are set in the environment or in such a .env.
+"""
+_SFTP = """
+Files are taken by SFTP and imported: migrate load --sftp {sftp}
+For that, set in migrate.toml:
+
+[octolis.files]
+host_key = "{host_key}"
+key_file = "{key_file}"
 """
 _KEY_FACTS = {
     "datatrics_key": "DATATRICS_API_KEY",
@@ -148,6 +156,18 @@ _USUAL_PORT = 8720
     metavar="NAME=VALUE",
     help="Read what the documents leave open another way; see docs/sandbox.md.",
 )
+@click.option(
+    "--sftp",
+    type=UserPath(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Take files by SFTP as well, and import them; this folder gets the key that logs in.",
+)
+@click.option(
+    "--sftp-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Where; 0 takes any free port.",
+)
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @click.option("--seed", default=0, type=int, help="Makes the faults repeatable.")
 @pass_app
@@ -169,6 +189,8 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     faults: tuple[str, ...],
     readings: tuple[str, ...],
     seed: int,
+    sftp: Path | None,
+    sftp_port: int,
     until_stdin_closes: bool,
 ) -> None:
     """Run Datatrics v2 and the Octolis Data API on this machine, for rehearsals and tests.
@@ -205,10 +227,13 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
         faults=tuple(parse_fault(text) for text in faults),
         readings=parse_readings(readings) if readings else None,
         seed=seed,
+        sftp=None if sftp is None else sftp.absolute(),
+        sftp_port=sftp_port,
         copies={} if datasets else home.copies,
     )
 
-    def on_ready(url: str) -> None:
+    def on_ready(running: Sandbox) -> None:
+        url = running.url
         if until_stdin_closes:
             # Not before: what closes at once would end it by a signal that nothing takes yet.
             threading.Thread(target=_end_with_stdin, daemon=True).start()
@@ -220,17 +245,28 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
             "project": settings.project_id,
             **{fact: _shown(name, keys) for fact, name in _KEY_FACTS.items()},
             "datasets": ", ".join(_dataset_ids(settings)),
+            **_sftp_facts(running),
         }
         if app.as_json:
             head = {"command": "sandbox", "exit_code": 0, "status": "ready"}
             click.echo(json.dumps({**head, **facts, "fed": fed}))
             return
         click.echo(fit(_say_ready(facts, settings, home, fed), sys.stdout))
+        if running.sftp is not None:
+            click.echo(_SFTP.format(**facts))
 
     serve(settings, on_ready, app.stop)
     if not app.as_json:
         kept = f" Its state is in {db}." if db else ""
         app.finish(CommandOutcome("sandbox", f"The sandbox has ended.{kept}"))
+
+
+def _sftp_facts(running: Sandbox) -> dict[str, str]:
+    """Where files are taken and how, where they are."""
+    if running.sftp is None:
+        return {}
+    found = running.sftp
+    return {"sftp": found.url, "host_key": found.host_key, "key_file": str(found.key_file)}
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from migrate.sandbox.imports import Importer
 from migrate.sandbox.limits import Limiter, Limits
 from migrate.sandbox.octolis import Dataset
 from migrate.sandbox.octolis_routes import OctolisService, Outside, Webhooks
+from migrate.sandbox.sftp import DROP, SftpAddress, start_sftp
 from migrate.sandbox.store import Store
 from migrate.sandbox.wire import TrackedProtocol
 
@@ -41,8 +42,8 @@ class SandboxSettings:
     `readings`: of what the documents leave open; None for those of the datasets file. `preparation_s` is how long reads
     lag behind writes. `control_token` opens the control paths; None leaves them open
     to whoever reaches the port, for a sandbox that lives within a test. The command line always makes one.
-    `copies`: further datasets by id, each like the declared one that is named. `drop`: a folder whose files are
-    imported into the datasets.
+    `copies`: further datasets by id, each like the declared one that is named. `sftp`: a folder of its own for
+    the SFTP source, whose files are imported into the datasets; None for none.
     """
 
     host: str = "127.0.0.1"
@@ -61,7 +62,8 @@ class SandboxSettings:
     readings: Readings | None = None
     seed: int = 0
     copies: Mapping[str, str] = field(default_factory=dict)
-    drop: Path | None = None
+    sftp: Path | None = None
+    sftp_port: int = 0
 
 
 class Sandbox:
@@ -76,6 +78,7 @@ class Sandbox:
         self._host = _loopback(settings.host)
         self._stack = ExitStack()
         self.url = ""
+        self.sftp: SftpAddress | None = None
 
     @property
     def datatrics_url(self) -> str:
@@ -92,11 +95,16 @@ class Sandbox:
         with ExitStack() as stack:
             account = account_of(self._settings)
             store = stack.enter_context(closing(Store(self._settings.db)))
-            app = build_app(self._settings, account, store)
+            faults = FaultBook(self._settings.faults, self._settings.seed)
+            app = build_app(self._settings, account, store, faults)
             listener = stack.enter_context(closing(_listen(self._host, self._settings.port)))
             name, port = listener.getsockname()[:2]
             self.url = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
             stack.callback(_start(uvicorn.Server(_configure(app)), listener))
+            if self._settings.sftp is not None:
+                place = (self._host, self._settings.sftp_port)
+                self.sftp, stop = start_sftp(self._settings.sftp, *place, faults)
+                stack.callback(stop)
             self._stack = stack.pop_all()
         return self
 
@@ -117,23 +125,25 @@ def account_of(settings: SandboxSettings) -> Account:
 
 
 def serve(
-    settings: SandboxSettings, on_ready: Callable[[str], None], stop: threading.Event
+    settings: SandboxSettings, on_ready: Callable[[Sandbox], None], stop: threading.Event
 ) -> None:
-    """Serves until `stop` is set, which SIGINT and SIGTERM do; `on_ready` is told the URL once requests are taken."""
+    """Serves until `stop` is set, which SIGINT and SIGTERM do; `on_ready` is told where, once requests are taken."""
     previous = {
         number: signal.signal(number, lambda *_: stop.set())
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         with Sandbox(settings) as sandbox:
-            on_ready(sandbox.url)
+            on_ready(sandbox)
             stop.wait()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def build_app(settings: SandboxSettings, account: Account, store: Store) -> SandboxApp:
+def build_app(
+    settings: SandboxSettings, account: Account, store: Store, faults: FaultBook
+) -> SandboxApp:
     """The application with what the store remembers."""
     datatrics = DatatricsService(settings.datatrics_key, settings.project_id, store.save_changes)
     webhooks = Webhooks(account.webhooks, store.save_webhook)
@@ -157,11 +167,11 @@ def build_app(settings: SandboxSettings, account: Account, store: Store) -> Sand
     for dataset in datasets:
         dataset.restore(store.rows(dataset.spec.id))
     webhooks.received.extend(store.webhooks())
-    faults = FaultBook(settings.faults, settings.seed)
     importer = None
-    if settings.drop is not None:
-        settings.drop.mkdir(parents=True, exist_ok=True, mode=0o700)
-        importer = Importer(settings.drop, octolis, faults, time.time)
+    if settings.sftp is not None:
+        drop = settings.sftp / DROP
+        drop.mkdir(parents=True, exist_ok=True, mode=0o700)
+        importer = Importer(drop, octolis, faults, time.time)
     control = Control(datatrics, octolis, faults, Journal(), clear, importer)
     clocks = Clocks(time.time, time.monotonic)
     return SandboxApp(control, clocks, settings.latency_s, settings.control_token)

@@ -27,7 +27,7 @@ from pathlib import Path
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import SandboxSettings, serve
 settings = SandboxSettings(datasets=Path(sys.argv[1]), db=Path(sys.argv[2]), limits=Limits(enforce=False))
-serve(settings, lambda url: print(url, flush=True), threading.Event())
+serve(settings, lambda box: print(box.url, flush=True), threading.Event())
 print("ended")
 """
 
