@@ -14,6 +14,7 @@ import polars as pl
 from migrate.app.as_loaded import as_loaded
 from migrate.app.file_door import file_columns, opened_ledger
 from migrate.app.pipeline import plan_to_load
+from migrate.app.sftp_files import remove_uploaded
 from migrate.app.standing import note_loaded, note_loading
 from migrate.app.target_client import open_target, reading_folder
 from migrate.errors import Interrupted, UsageError
@@ -263,7 +264,10 @@ def _moment(text: str | None) -> datetime | None:
 def run_take_back(context: Context, datasets: Sequence[str], name: str | None) -> Mapping[str, int]:
     """Ends a handover whose files will never be imported: they are removed, and the rows may go by the API.
 
-    Gives back the rows of each dataset that may be sent again.
+    Files that were uploaded are removed from the server, too. Gives back the rows of each dataset that may be sent
+    again.
+
+    **Raises**: Stale where the server has no longer a file that it had: an import may have taken it.
     """
     plan = open_plan(context.workspace, name)
     to_load = handed_over(context, plan, datasets)
@@ -271,6 +275,7 @@ def run_take_back(context: Context, datasets: Sequence[str], name: str | None) -
     freed = {}
     with opened_ledger(context, to_load) as ledger:
         for handover in ledger.handovers.open_ones():
+            remove_uploaded(context, handover, ledger.handovers.files(handover))
             for file in ledger.handovers.files(handover):
                 (handover.folder / file.name).unlink(missing_ok=True)
             freed[handover.dataset] = handover.left

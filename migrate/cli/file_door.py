@@ -14,6 +14,8 @@ from migrate.cli.user_path import UserPath
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
+    from migrate.app.file_door import HandedOver
+    from migrate.app.upload import Uploaded
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class FileDoor:
 
     folder: Path | None = None
     form: str | None = None
+    sftp: str | None = None
+    limit: str | None = None
     settle: bool = False
     import_over: bool = False
     take_back: bool = False
@@ -29,15 +33,22 @@ class FileDoor:
     @property
     def is_asked(self) -> bool:
         """Whether the load is not by the API."""
-        return bool(self.folder or self.settle or self.take_back)
+        return bool(self.is_handover or self.settle or self.take_back)
+
+    @property
+    def is_handover(self) -> bool:
+        """Whether rows are to become files."""
+        return bool(self.folder or self.sftp)
 
     def check(self) -> None:
         """Raises click.UsageError for options that say nothing together."""
-        if sum((self.folder is not None, self.settle, self.take_back)) > 1:
+        if sum((self.is_handover, self.settle, self.take_back)) > 1:
             raise click.UsageError("--files, --settle and --take-back: one of them at a time.")
+        if self.limit and not self.sftp:
+            raise click.UsageError("--limit is of --sftp.")
         if self.import_over and not self.settle:
             raise click.UsageError("--import-over is said with --settle.")
-        if self.form and not self.folder:
+        if self.form and not self.is_handover:
             raise click.UsageError("--format is of --files.")
 
 
@@ -57,6 +68,12 @@ def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="What files: [octolis.files] format, or csv.",
         ),
         click.option(
+            "--sftp",
+            metavar="sftp://USER@HOST/PATH",
+            help="Upload the files, by a key of the agent or key_file in [octolis.files].",
+        ),
+        click.option("--limit", metavar="RATE", help="At most so many bytes a second, as 5MB."),
+        click.option(
             "--settle",
             is_flag=True,
             help="After the import: read the target back; what is there as sent is written.",
@@ -74,7 +91,7 @@ def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        names = ("folder", "form", "settle", "import_over", "take_back")
+        names = ("folder", "form", "sftp", "limit", "settle", "import_over", "take_back")
         door = FileDoor(**{name: kwargs.pop(name) for name in names})
         door.check()
         return function(*args, door=door, **kwargs)
@@ -106,14 +123,27 @@ def go_by_files(
 
     form: Any = door.form
     asked = HandOver(door.folder, form, canary, confirm_merges)
+    going = _upload_of(door)
     done = run_hand_over(context, datasets, name, asked)
+    sent = going(context, done) if going is not None else None
     return CommandOutcome(
         command="load",
-        text=render_handed_over(done),
-        data=summarise_handed_over(done),
+        text=render_handed_over(done, sent),
+        data=summarise_handed_over(done, sent),
         status="handed over",
         next=f"migrate load --settle --plan {done.plan}",
     )
+
+
+def _upload_of(door: FileDoor) -> Callable[[Context, HandedOver], Uploaded] | None:
+    """What uploads the files, None where they are carried by hand. What is asked is read before anything is done."""
+    if door.sftp is None:
+        return None
+    from migrate.app.upload import run_upload
+    from migrate.net.sftp import parse_place, parse_rate
+
+    place, limit = parse_place(door.sftp), parse_rate(door.limit) if door.limit else 0.0
+    return lambda context, done: run_upload(context, done, place, limit)
 
 
 def _settle(

@@ -12,10 +12,11 @@ from migrate.report.terminal import Row, format_duration, inert, render_table
 if TYPE_CHECKING:
     from migrate.app.file_door import HandedOver
     from migrate.app.settle_files import SettledFiles
+    from migrate.app.upload import Uploaded
 
 
-def summarise_handed_over(done: HandedOver) -> dict[str, Any]:
-    """The handover's part of the JSON object."""
+def summarise_handed_over(done: HandedOver, sent: Uploaded | None = None) -> dict[str, Any]:
+    """The handover's part of the JSON object; `sent`: what was uploaded, None where nothing was asked for."""
     return {
         "plan": done.plan,
         "state": "handed over",
@@ -26,11 +27,12 @@ def summarise_handed_over(done: HandedOver) -> dict[str, Any]:
         "manifest_sha256": done.manifest.sha256(),
         "left_out": dict(done.left_out),
         "seconds": round(done.written_s, 3),
+        "uploaded": None if sent is None else asdict(sent),
     }
 
 
-def render_handed_over(done: HandedOver) -> str:
-    """A table of the files, the pattern of each dataset, and what is to be done with them."""
+def render_handed_over(done: HandedOver, sent: Uploaded | None = None) -> str:
+    """A table of the files, the pattern of each dataset, where they went, and what is to be done with them."""
     rows: list[Row] = [
         [file.dataset, file.name, file.rows, file.bytes, file.sha256[:12]]
         for file in done.manifest.files
@@ -52,6 +54,11 @@ def render_handed_over(done: HandedOver) -> str:
         "",
         "Nothing of these datasets is sent by the API until the target was read back after the import.",
     ]
+    if sent is not None:
+        lines.append(
+            f"All {sent.files} files are at {sent.url}: {sent.sent:,} of {sent.bytes:,} bytes sent by this call, in "
+            f"{format_duration(sent.seconds)}."
+        )
     lines += [f"Not as a file: {inert(name)}, {why}." for name, why in done.left_out.items()]
     return "\n".join(lines)
 

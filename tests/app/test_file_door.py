@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx
@@ -18,27 +19,32 @@ from migrate.app.reconcile import run_reconcile
 from migrate.app.settle_files import run_settle, run_take_back
 from migrate.app.standing import read_standing
 from migrate.app.undo import run_undo
+from migrate.app.upload import run_upload
 from migrate.config import load_project
 from migrate.errors import Stale, UsageError
+from migrate.net.sftp import SftpPlace, parse_place
 from migrate.plan.open_plan import open_plan
 from tests.harness import SOURCE_KEY, TARGET_KEY, Project
 from tests.verify.conftest import make_job
 
 KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
-DATASETS = ("contacts", "orders")
+DATASETS = ("contacts", "orders", "order_items")
 
 
 @pytest.fixture
 def drop(tmp_path: Path) -> Path:
     """The folder that the account imports from."""
-    return tmp_path / "drop"
+    return tmp_path / "sftp" / "drop"
 
 
 @pytest.fixture
 def project(make_project: Callable[..., Project], drop: Path) -> Project:
     """A project of the demo's data beside a sandbox that imports."""
-    made = make_project(drop=drop)
-    made.write(octolis="limit_speed = 100\n[octolis.files]\nfile_rows = 700")
+    made = make_project(sftp=drop.parent)
+    assert made.sandbox is not None
+    assert made.sandbox.sftp is not None
+    files = f'file_rows = 700\nhost_key = "{made.sandbox.sftp.host_key}"\nkey_file = "{made.sandbox.sftp.key_file}"'
+    made.write(octolis=f"limit_speed = 100\n[octolis.files]\n{files}")
     return made
 
 
@@ -64,6 +70,20 @@ def imported(project: Project) -> list[dict[str, Any]]:
         "imported"
     ]
     return found
+
+
+def place_of(project: Project) -> SftpPlace:
+    """The sandbox's SFTP source."""
+    assert project.sandbox is not None
+    assert project.sandbox.sftp is not None
+    return parse_place(project.sandbox.sftp.url)
+
+
+def run_hand_over_again(job: Context, folder: Path) -> str:
+    """How a handover of a plan of which nothing is left begins to say so."""
+    with pytest.raises(Stale) as refused:
+        run_hand_over(job, (), "big", HandOver(folder))
+    return refused.value.what[:10]
 
 
 def state(job: Context) -> str:
@@ -97,8 +117,13 @@ def test_rows_go_by_files_and_are_proven(
     assert run_reconcile(job, "big").verdict == "unfinished"
 
     assert run_hand_over(job, (), "big", HandOver(folder)).manifest == done.manifest
-    bring(folder, drop)
+    place = place_of(project)
+    sent = run_upload(job, done, place)
+    assert sent.sent == sent.bytes == sum(file.bytes for file in done.manifest.files)
+    with pytest.raises(Stale, match="already"):
+        run_upload(job, done, replace(place, path=PurePosixPath("/elsewhere")))
     early = run_settle(job, (), "big")
+    assert run_hand_over_again(job, folder) == "nothing of"
     assert early.left == 0
     assert [one["refused"] for one in imported(project)] == [0] * len(done.manifest.files)
     assert {name: d.written for name, d in early.datasets.items()} == rows
@@ -158,10 +183,21 @@ def test_a_wrong_encoding_is_found_and_put_right(
     )
 
 
-def test_a_handover_is_taken_back(job: Context, tmp_path: Path) -> None:
-    """Its files go, its rows are sent by the API."""
+def test_a_handover_is_taken_back(
+    job: Context, project: Project, drop: Path, tmp_path: Path
+) -> None:
+    """Its files go, here and on the server, its rows are sent by the API; not once an import may have a file."""
+    project.set_faults(("sftp:import-lag=3600",))
     folder = tmp_path / "files"
     done = run_hand_over(job, ["contacts"], "big", HandOver(folder))
+    run_upload(job, done, place_of(project))
+    assert len(list(drop.iterdir())) == len(done.manifest.files)
     assert run_take_back(job, (), "big") == done.rows
-    assert not list(folder.glob("*.csv"))
+    assert not [*folder.glob("*.csv"), *drop.iterdir()]
+    run_upload(job, run_hand_over(job, ["contacts"], "big", HandOver(folder)), place_of(project))
+    for file in drop.iterdir():
+        file.unlink()
+    with pytest.raises(Stale, match="an import may have taken it"):
+        run_take_back(job, (), "big")
+    run_settle(job, (), "big", import_over=True)
     assert run_load(job, ["contacts"], name="big").datasets["contacts"].open == 0

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -38,6 +39,7 @@ class Stage:
     settings: dict[str, str] = field(default_factory=dict)
     fine: tuple[int, ...] = FINE
     shops_go_on: bool = False
+    takes_files: bool = False
     then: tuple[tuple[str, ...], ...] = ()
     """Commands that are given once the settings are changed."""
     has_two: bool = False
@@ -70,6 +72,9 @@ STAGES = {
     "handing-over": Stage(LOADED),
     "in-parts": Stage((("extract", "-q"),), settings={"octolis": "limit_speed = 100"}),
     "nights-only": Stage((("extract", "-q"),), settings={"octolis": "limit_speed = 100"}),
+    "first-big-history": Stage(
+        (("extract", "-q"),), settings={"octolis": "limit_speed = 100"}, takes_files=True
+    ),
     "subset-for-approval": Stage(settings={"more": TEST_TARGET, "octolis": "limit_speed = 100"}),
     "cut-over-night": Stage(
         (("extract", "-q", "--snapshot", "first"), *LOADED[1:]), shops_go_on=True
@@ -93,6 +98,8 @@ def run_line(project: Project, line: str, fine: tuple[int, ...]) -> str:
         line = line.replace(blank, value)
     if "{filled}" in line:
         line = line.replace("{filled}", str(filled_in(project)))
+    if project.sandbox is not None and project.sandbox.sftp is not None:
+        line = line.replace("{place}", project.sandbox.sftp.url)
     words = shlex.split(line)
     if words[0] == "cd":
         project.folder = project.folder / words[1]
@@ -167,10 +174,14 @@ def missing_lines(output: str, expected: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name: str) -> None:
+def test_a_runbook_does_what_it_says(
+    make_project: Callable[..., Project], tmp_path: Path, name: str
+) -> None:
     """Its commands run one after another, and the lines it promises appear."""
     stage = STAGES[name]
-    served = {"project_id": "*"} if stage.has_two else {}
+    served: dict[str, Any] = {"project_id": "*"} if stage.has_two else {}
+    if stage.takes_files:
+        served["sftp"] = tmp_path / "sftp"
     project = make_project(feeding=True, copies=TEST_COPIES, **served)
     project.write()
     for arguments in stage.before:
@@ -181,6 +192,9 @@ def test_a_runbook_does_what_it_says(make_project: Callable[..., Project], name:
     project.write(**stage.settings)
     if stage.has_two:
         set_two_up(project)
+    if project.sandbox is not None and (found := project.sandbox.sftp) is not None:
+        keys = f'host_key = "{found.host_key}"\nkey_file = "{found.key_file}"'
+        project.write(octolis=f"{stage.settings['octolis']}\n[octolis.files]\n{keys}")
     for arguments in stage.then:
         assert project.run(*arguments).code in FINE
     output = ""

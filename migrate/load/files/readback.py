@@ -66,7 +66,7 @@ def compare_rows(
             _spill(ours, frame, [comparable(pl.col(_new(name)), kinds[name]) for name in keys])
         for page in pages:
             held = _held_columns(page, kinds)
-            _spill(theirs, held, [read_text(pl.col(name), kinds[name]) for name in keys])
+            _spill(theirs, held, [read_text(pl.col(_old(name)), kinds[name]) for name in keys])
         for one, other in zip(ours, theirs, strict=True):
             if one.height:
                 yield _compare(one.whole(), other.whole(), kinds, keys, sought.unsure)
@@ -99,11 +99,15 @@ def _new(name: str) -> str:
     return f"_new:{name}"
 
 
+def _old(name: str) -> str:
+    return f"_old:{name}"
+
+
 def _held_columns(page: pl.DataFrame, kinds: Mapping[str, pl.DataType]) -> pl.DataFrame:
     nothing = pl.lit(None, pl.String)
     there = set(page.columns)
     system = [(pl.col(n) if n in there else nothing).alias(n) for n in SYSTEM]
-    mapped = [(pl.col(n) if n in there else nothing).alias(n) for n in kinds]
+    mapped = [(pl.col(n) if n in there else nothing).alias(_old(n)) for n in kinds]
     return page.select(*system, *mapped)
 
 
@@ -133,7 +137,7 @@ def _compare(
         new = joined.get_column(_new(name))
         emptied = joined.get_column(_EMPTIED + name) if _EMPTIED + name in joined.columns else None
         sent = new.is_not_null() if emptied is None else new.is_not_null() | emptied
-        pair = pl.DataFrame({"new": new, "old": joined.get_column(name), "sent": sent & is_there})
+        pair = pl.DataFrame({"new": new, "old": joined.get_column(_old(name)), "sent": sent & is_there})
         marks.append(differing(pair, kinds[name]).alias(name))
     return joined.select(
         "batch", "position", "key", "change", *SYSTEM, _differing_names(marks, joined.height)
