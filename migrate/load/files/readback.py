@@ -137,7 +137,9 @@ def _compare(
         new = joined.get_column(_new(name))
         emptied = joined.get_column(_EMPTIED + name) if _EMPTIED + name in joined.columns else None
         sent = new.is_not_null() if emptied is None else new.is_not_null() | emptied
-        pair = pl.DataFrame({"new": new, "old": joined.get_column(_old(name)), "sent": sent & is_there})
+        pair = pl.DataFrame(
+            {"new": new, "old": joined.get_column(_old(name)), "sent": sent & is_there}
+        )
         marks.append(differing(pair, kinds[name]).alias(name))
     return joined.select(
         "batch", "position", "key", "change", *SYSTEM, _differing_names(marks, joined.height)
