@@ -321,7 +321,7 @@ class _Upload:
                 f"{where}: the disk is full", hint="have space made there; the same command goes on"
             )
         return RemoteError(
-            f"{where}: the server refused: {error} (a full disk is told like that by some servers)",
+            f"{where}: the server refused: {error} (some servers say that of a full disk)",
             hint="the same command goes on",
         )
 
