@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from migrate.errors import Stale
 from migrate.load.handover import HandedFile, Handover
-from migrate.net.sftp import LocalFile, Trust, parse_place, remove
+from migrate.net.sftp import LocalFile, Trust, remove
+from migrate.net.sftp_place import parse_place
 
 if TYPE_CHECKING:
     from migrate.app.context import Context

@@ -11,7 +11,8 @@ from migrate.app.settle_files import handed_over
 from migrate.app.sftp_files import trust_of
 from migrate.errors import Interrupted, RemoteError, Stale
 from migrate.load.handover import Handover, Handovers
-from migrate.net.sftp import LocalFile, SftpPlace, Uploading, upload
+from migrate.net.sftp import LocalFile, Uploading, upload
+from migrate.net.sftp_place import SftpPlace
 from migrate.plan.open_plan import open_plan
 from migrate.progress import Progress
 
@@ -104,5 +105,5 @@ def _check_files(done: HandedOver, waiting: Sequence[LocalFile]) -> None:
     if broken is not None:
         raise Stale(
             f"{done.folder / broken} is not what was written",
-            hint=f"take the handover back and begin anew: migrate load --take-back --plan {done.plan}",
+            hint=f"take the handover back and begin again: migrate load --take-back --plan {done.plan}",
         )

@@ -12,13 +12,11 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from migrate.errors import (
     ConfigError,
@@ -27,8 +25,8 @@ from migrate.errors import (
     MigrateError,
     RemoteError,
     Unreachable,
-    UsageError,
 )
+from migrate.net.sftp_place import SftpPlace
 
 if TYPE_CHECKING:
     import asyncssh
@@ -37,27 +35,8 @@ _BLOCK_BYTES = 1 << 20
 _TIMEOUT_S = 30
 _KEEPALIVE_S = 15
 _PAUSES_S = (1.0, 4.0, 15.0)
-"""Waits before a connection that was lost is tried again; they begin anew once a block has arrived."""
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)B?", re.IGNORECASE)
+"""Waits before a connection that was lost is tried again; they begin again once a block has arrived."""
 _ASK = "nothing was sent; ask whoever runs the server whether its key has changed, and only then enter it"
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
-
-
-@dataclass(frozen=True)
-class SftpPlace:
-    """A folder on a server: `sftp://user@host[:port]/path`."""
-
-    user: str
-    host: str
-    port: int
-    path: PurePosixPath
-
-    @property
-    def url(self) -> str:
-        """The place in one word, without any secret."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == 22 else f":{self.port}"
-        return f"sftp://{self.user}@{host}{port}{self.path}"
 
 
 @dataclass(frozen=True)
@@ -98,40 +77,6 @@ class Uploading:
     is_stopped: Callable[[], bool]
     limit: float = 0.0
     pauses_s: Sequence[float] = _PAUSES_S
-
-
-def parse_place(text: str) -> SftpPlace:
-    """The place that a URL names. Raises UsageError; a password in it is refused."""
-    try:
-        url = urlsplit(text)
-        port = url.port or 22
-    except ValueError:
-        raise _no_place(text) from None
-    if url.password is not None:
-        raise UsageError(
-            "a password has no place in a URL: it would stand in the shell's history",
-            hint="log in by a key: the agent's, or key_file in [octolis.files]",
-        )
-    if url.scheme != "sftp" or not url.hostname or not url.username or url.query or url.fragment:
-        raise _no_place(text)
-    return SftpPlace(
-        unquote(url.username), url.hostname, port, PurePosixPath(unquote(url.path) or "/")
-    )
-
-
-def _no_place(text: str) -> UsageError:
-    return UsageError(
-        f"{text!r:.120} is no place for files",
-        hint="sftp://user@host/path, or with a port: sftp://user@host:2222/path",
-    )
-
-
-def parse_rate(text: str) -> float:
-    """Bytes a second of `5MB`, `500k`. Raises UsageError."""
-    found = _SIZE.fullmatch(text.strip().removesuffix("/s"))
-    if found is None or not float(found[1]):
-        raise UsageError(f"{text!r:.40} is no rate", hint="bytes a second, such as 500k or 5MB")
-    return float(found[1]) * _UNITS[found[2].upper()]
 
 
 def upload(

@@ -22,7 +22,7 @@ from migrate.app.undo import run_undo
 from migrate.app.upload import run_upload
 from migrate.config import load_project
 from migrate.errors import Stale, UsageError
-from migrate.net.sftp import SftpPlace, parse_place
+from migrate.net.sftp_place import SftpPlace, parse_place
 from migrate.plan.open_plan import open_plan
 from tests.harness import SOURCE_KEY, TARGET_KEY, Project
 from tests.verify.conftest import make_job

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from migrate.errors import ConfigError, GaveUp, Interrupted, RemoteError, Unreachable, UsageError
-from migrate.net.sftp import LocalFile, Trust, Uploading, parse_place, parse_rate, upload
+from migrate.net.sftp import LocalFile, Trust, Uploading, upload
+from migrate.net.sftp_place import parse_place, parse_rate
 from migrate.sandbox.faults import FaultBook, parse_fault
 from migrate.sandbox.sftp import SftpAddress, start_sftp
 
