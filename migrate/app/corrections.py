@@ -150,7 +150,10 @@ def remove_corrections(
             raise UsageError(
                 f"there is no correction c{missing[0]}", hint="migrate corrections list"
             )
-        fits = pl.col("number").is_in(numbers) if names else pl.lit(value=every or by is not None)
+        if names:
+            fits = pl.col("number").is_in(numbers)
+        else:
+            fits = pl.lit(value=every or by is not None)
         chosen = known.filter(fits & (True if by is None else pl.col("by") == by))
         if chosen.is_empty():
             raise UsageError("no correction fits", hint="migrate corrections list")

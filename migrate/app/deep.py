@@ -69,11 +69,10 @@ def verify_deeply(
     Given again after an interruption, it takes up the pages that were read.
     """
     check_snapshot(context, plan, "reading back", f"`migrate reconcile --deep --plan {plan.name}`")
-    every = (
-        expect_all(context, plan, list(plan.document.datasets), beside.keep)
-        if beside
-        else expect_all(context, plan, datasets)
-    )
+    if beside:
+        every = expect_all(context, plan, list(plan.document.datasets), beside.keep)
+    else:
+        every = expect_all(context, plan, datasets)
     try:
         for dataset, expected in every:
             if isinstance(expected, str):

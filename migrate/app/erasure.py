@@ -393,7 +393,9 @@ class _Erasure:
 
     def _name(self, file: Path) -> str:
         root = self._workspace.root
-        return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+        if file.is_relative_to(root):
+            return file.relative_to(root).as_posix()
+        return str(file)
 
     def _is_stopped(self) -> bool:
         return self._context.stop.is_set()

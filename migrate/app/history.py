@@ -102,4 +102,6 @@ def describe_handover(handover: Handover, files: Sequence[HandedFile]) -> dict[s
 
 def told_time(at: float | None) -> str | None:
     """A time as ISO 8601 in UTC."""
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

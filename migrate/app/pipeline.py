@@ -334,11 +334,9 @@ def _time_columns(plan: Plan, dataset: str) -> frozenset[str]:
     from migrate.load.planned import time_columns_of
 
     records = plan.file(dataset, "records.parquet")
-    return (
-        time_columns_of(records, plan.document.mappings[dataset].stored_columns)
-        if records.exists()
-        else frozenset()
-    )
+    if records.exists():
+        return time_columns_of(records, plan.document.mappings[dataset].stored_columns)
+    return frozenset()
 
 
 def run_all(context: Context, *, fresh: bool = False) -> Run:

@@ -100,7 +100,10 @@ def run_reconcile(
     not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
     standing = read_standing(context.workspace, plan)
     found = {name: _as_it_stands(entry, standing) for name, entry in found.items()}
-    remake = remake_overtaken(context.workspace, plan, standing) if standing.told else ""
+    if standing.told:
+        remake = remake_overtaken(context.workspace, plan, standing)
+    else:
+        remake = ""
     result = Reconciliation(
         plan.name,
         found,

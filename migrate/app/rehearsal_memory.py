@@ -89,11 +89,10 @@ class _Sample:
         first = next(iter(resource.frames()), pl.DataFrame())
         self._frame = first.head(_SAMPLE)
         texts = [name for name, kind in self._frame.schema.items() if kind == pl.String]
-        sums = (
-            self._frame.select(pl.col(texts).str.len_bytes().sum()).row(0, named=True)
-            if texts
-            else {}
-        )
+        if texts:
+            sums = self._frame.select(pl.col(texts).str.len_bytes().sum()).row(0, named=True)
+        else:
+            sums = {}
         self.sizes: Mapping[str, float] = {
             name: total / max(self._frame.height, 1) for name, total in sums.items()
         }

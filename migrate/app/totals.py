@@ -222,11 +222,9 @@ def _origin(context: Context, plan: Plan) -> Plan:
         repaired = json.loads((plan.folder / "begun.json").read_bytes()).get("repairs")
     except (OSError, ValueError):
         return plan
-    return (
-        _origin(context, open_plan(context.workspace, repaired, check_files=False))
-        if repaired
-        else plan
-    )
+    if repaired:
+        return _origin(context, open_plan(context.workspace, repaired, check_files=False))
+    return plan
 
 
 def _columns_of(rules: DatasetRules) -> list[str]:

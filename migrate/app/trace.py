@@ -200,7 +200,10 @@ class _Tracing:
         """What each dataset of the plan makes of the record."""
         found: Facts = {}
         with contextlib.ExitStack() as stack:
-            client = stack.enter_context(open_target(self.context)) if self.live else None
+            if self.live:
+                client = stack.enter_context(open_target(self.context))
+            else:
+                client = None
             for name in self.plan.document.datasets:
                 rules = self.rules.get(name)
                 parts = rules.parts if rules is not None else ()

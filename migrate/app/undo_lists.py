@@ -59,7 +59,10 @@ class RestoredDataset:
         """Each record that keeps columns as the load left them, with these columns."""
         for frame in self.entry.frames("restorable"):
             for row in frame.iter_rows(named=True):
-                columns = row["bare_left"] if row["masterid"] in self.bare else row["left"]
+                if row["masterid"] in self.bare:
+                    columns = row["bare_left"]
+                else:
+                    columns = row["left"]
                 if columns and row["masterid"] not in self.refused:
                     yield row["masterid"], columns
 

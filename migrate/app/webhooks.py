@@ -61,7 +61,10 @@ class Message:
         code = f" (exit code {self.exit_code})" if self.exit_code is not None else ""
         written = sum(counts.get("written", 0) for counts in self.datasets.values())
         refused = sum(counts.get("rejected", 0) for counts in self.datasets.values())
-        numbers = f": {written:,} records written, {refused:,} refused" if self.datasets else ""
+        if self.datasets:
+            numbers = f": {written:,} records written, {refused:,} refused"
+        else:
+            numbers = ""
         return f"migrate {self.command}{of_plan} {words[self.event]}{code}{numbers}"
 
     def body(self, kind: str) -> bytes:

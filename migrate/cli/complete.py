@@ -67,7 +67,9 @@ def names_of(kind: str, project_file: Path) -> list[str]:
     if kind == "resources":
         return list(RESOURCES)
     places = _places(project_file)
-    return list(places.datasets) if kind == "datasets" else _folders(places.workspace / kind)
+    if kind == "datasets":
+        return list(places.datasets)
+    return _folders(places.workspace / kind)
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,9 @@ def _run(app: App, context: Context, request: CutoverRequest) -> CommandOutcome:
     outcome = _outcome(app, context, done)
     facts = {"command": outcome.command, "exit_code": outcome.exit_code, "status": outcome.status}
     send_summary(context, {**facts, **outcome.data})
-    return replace(outcome, next=again(done)) if done.run and done.run.stopped else outcome
+    if done.run and done.run.stopped:
+        return replace(outcome, next=again(done))
+    return outcome
 
 
 def _rehearse(app: App, context: Context, request: CutoverRequest, speed: float) -> CommandOutcome:

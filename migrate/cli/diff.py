@@ -122,7 +122,9 @@ def _report(
 
 def _next_of(standing: Standing, plan: Plan, following: str | None) -> str | None:
     """What comes after the report: the load, or what comes after that where it is loaded."""
-    return f"migrate reconcile --plan {plan.name}" if standing.state == "loaded" else following
+    if standing.state == "loaded":
+        return f"migrate reconcile --plan {plan.name}"
+    return following
 
 
 def _staleness(project: Project, workspace: Workspace, plan: Plan) -> Stale | None:

@@ -66,7 +66,10 @@ def evidence(
     if file is not None:
         found = check_evidence(file, head)
         is_signed = signers is not None or signature_of(file).is_file()
-        signature = check_signature(file, signature_of(file), signers) if is_signed else None
+        if is_signed:
+            signature = check_signature(file, signature_of(file), signers)
+        else:
+            signature = None
         if signature is not None and signature.problem:
             found = replace(found, problems=(*found.problems, signature.problem))
         text, data = checked_outcome(file, found, signature)

@@ -101,11 +101,14 @@ def extract(
     expect = _counts(expected)
     with app.context() as context:
         known = snapshot is not None and _is_finished(context.workspace, snapshot)
-        extraction = (
-            run_import(context, folder, resources, snapshot, expect=expect, encoding=encoding)
-            if folder
-            else run_extract(context, resources, snapshot, since=since, only_source=only_source)
-        )
+        if folder:
+            extraction = run_import(
+                context, folder, resources, snapshot, expect=expect, encoding=encoding
+            )
+        else:
+            extraction = run_extract(
+                context, resources, snapshot, since=since, only_source=only_source
+            )
     is_doubtful = any(needs_attention(result) for result in extraction.resources.values())
     app.finish(
         CommandOutcome(

@@ -57,7 +57,10 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
     from migrate.mapping.against import LEFT_OVER, PROBLEM
     from migrate.report.mapping import Looked, render_check
 
-    project = app.open_project() if not files or snapshot or app.project_file.exists() else None
+    if not files or snapshot or app.project_file.exists():
+        project = app.open_project()
+    else:
+        project = None
     found, wrong = _read(files, project)
     against = _newest(project, snapshot) if project and not no_snapshot else None
     looked = _look(app, project, against, found) if project and against else Looked()

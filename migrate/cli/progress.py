@@ -53,20 +53,16 @@ class _Bar(_Tqdm):
 
 
 def _clock_text(done: int, total: int | None, rate: float) -> str:
-    return (
-        str(tqdm.format_interval((total - done) / rate))
-        if total and rate > 0 and total >= done
-        else ""
-    )
+    if total and rate > 0 and total >= done:
+        return str(tqdm.format_interval((total - done) / rate))
+    return ""
 
 
 def time_left(done: int, total: int | None, rate: float) -> str:
     """The time until `total` at `rate` units a second, as people say it; empty where nobody can know."""
-    return (
-        f"{format_duration((total - done) / rate)} left"
-        if total and rate > 0 and total >= done
-        else ""
-    )
+    if total and rate > 0 and total >= done:
+        return f"{format_duration((total - done) / rate)} left"
+    return ""
 
 
 class Bars:

@@ -184,11 +184,10 @@ def _documented(number: int, moment: datetime, person: Shopper, lines: list[_Lin
     """The documents' sample; every twentieth sale is a guest's, known by e-mail alone, with an importer's date."""
     amount = _sum(lines)
     is_guest = number % 20 == 0
-    who = (
-        {"email": person.email}
-        if is_guest
-        else {"profileid": crm_id(person), "email": person.email}
-    )
+    if is_guest:
+        who = {"email": person.email}
+    else:
+        who = {"profileid": crm_id(person), "email": person.email}
     conversion = {
         "created": spell_iso(moment) if is_guest else spell(moment),
         "updated": spell(moment + timedelta(minutes=11)),

@@ -143,11 +143,10 @@ def _mailing(random: Random, person: Shopper) -> Record:
 def _crm(random: Random, person: Shopper) -> Record:
     """The documented shape, with columns in the customer's own language where an importer brought them."""
     created = draw_moment(random)
-    name = (
-        {"naam": f"{person.first} {person.last}"}
-        if random.random() < 0.2
-        else {"name": f"{person.first} {person.last}"}
-    )
+    if random.random() < 0.2:
+        name = {"naam": f"{person.first} {person.last}"}
+    else:
+        name = {"name": f"{person.first} {person.last}"}
     return _profile(
         crm_id(person),
         CRM,

@@ -54,11 +54,10 @@ def revenue_of(
 
     **Shape**: one row per order; `time` as datetime or as text that begins with YYYY-MM, `amount` as decimal or text.
     """
-    month = (
-        pl.col(time).dt.strftime("%Y-%m")
-        if orders.schema[time].is_temporal()
-        else pl.col(time).str.slice(0, 7)
-    )
+    if orders.schema[time].is_temporal():
+        month = pl.col(time).dt.strftime("%Y-%m")
+    else:
+        month = pl.col(time).str.slice(0, 7)
     sums = (
         orders.lazy()
         .select(

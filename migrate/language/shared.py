@@ -209,9 +209,10 @@ def _complain(
     document: Document, path: tuple[str | int, ...], name: str, known: dict[str, Any]
 ) -> None:
     names = ", ".join(f"${one}" for one in sorted(known))
-    has = (
-        f"it has {names}" if names else f"there is no {SHARED_FILE} beside the file, or it has none"
-    )
+    if names:
+        has = f"it has {names}"
+    else:
+        has = f"there is no {SHARED_FILE} beside the file, or it has none"
     where = ".".join(map(str, path))
     document.problems.append(
         Problem(document.place(path), f"{where}: {name!r} is nothing shared; {has}")

@@ -57,7 +57,10 @@ def _fill(table: TableFile, name: str, text: str) -> str | None:
             return f"{name}: its first line names two columns or more, each by another name"
         table.columns = {column: {} for column in names[1:]}
         for row in rows:
-            problem = _add(table, names, row, f"{name}:{rows.line_num}") if row else None
+            if row:
+                problem = _add(table, names, row, f"{name}:{rows.line_num}")
+            else:
+                problem = None
             if problem:
                 return problem
     except csv.Error as error:

@@ -156,7 +156,10 @@ def _check_nobody(trial: Trial, mask: Callable[[str], str]) -> Found:
         return
     largest = sorted(shared, key=lambda key: (-shared[key], key))[:_MOST_LINES]
     named = ", ".join(f"{_readable(key, mask)} ({shared[key]:,} rows)" for key in largest)
-    more = f" and {len(shared) - len(largest):,} more" if len(shared) > len(largest) else ""
+    if len(shared) > len(largest):
+        more = f" and {len(shared) - len(largest):,} more"
+    else:
+        more = ""
     says = f"{sum(shared.values()):,} rows have a key that stands for nobody: {named}{more}"
     yield LOST_ROWS, ("key",), f"{says}; the rows of each become one; leave them out by `where`"
 
@@ -264,7 +267,9 @@ def _said_answers(trial: Trial, name: str) -> str:
         for text, rows in trial.answers.get(name, Counter[str]()).most_common(_MOST_SAID)
         if rows >= _SAID_BY_MANY
     ]
-    return f": {', '.join(common)}; list those that mean yes or no under `values`" if common else ""
+    if common:
+        return f": {', '.join(common)}; list those that mean yes or no under `values`"
+    return ""
 
 
 def _check_sources(mapping: Mapping, shown: SnapshotFindings) -> Found:

@@ -350,11 +350,10 @@ def _speaks_for_the_silent(expression: Expression, column: Column) -> bool:
         answers = run_sql(expression, rows, lambda field: pl.col(FIELD + field)).values
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return False  # said elsewhere: the expression does not run
-    yes = (
-        {"true"}
-        if column.values is None
-        else {text for text, value in column.values.items() if constant_text(value) == "true"}
-    )
+    if column.values is None:
+        yes = {"true"}
+    else:
+        yes = {text for text, value in column.values.items() if constant_text(value) == "true"}
     said = answers.cast(pl.String).to_list()
     return any(answer in yes for answer in said)
 

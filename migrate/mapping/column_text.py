@@ -84,7 +84,10 @@ def _map_values(lane: ColumnText, values: dict[str, str], column: Column) -> Col
         )
     # of a consent it is told apart: somebody answered, and nobody knows what
     name = "consent_unlisted" if column.consent else "unlisted"
-    kept = frame.select(pl.coalesce(m, t)).to_series() if column.unlisted == "keep" else frame["m"]
+    if column.unlisted == "keep":
+        kept = frame.select(pl.coalesce(m, t)).to_series()
+    else:
+        kept = frame["m"]
     return replace(lane, text=kept, losses=merge_losses(lane.losses, {name: frame["u"]}))
 
 

@@ -66,7 +66,10 @@ def compute(
         zones = pl.Series([column.timezone]).new_from_index(0, rows.height)
     sources = _read_texts(name, column, rows)
     # several fields of a consent are heard first: the default stands in where none of them says anything
-    heard = column if len(sources) == 1 else column.model_copy(update={"default": None})
+    if len(sources) == 1:
+        heard = column
+    else:
+        heard = column.model_copy(update={"default": None})
     lanes = [
         _refused_early(_run(source.text, heard, zones, float_digits), source) for source in sources
     ]
@@ -142,7 +145,10 @@ def _read_texts(name: str, column: Column, rows: pl.DataFrame) -> list[SourceTex
         texts = [
             pl.Series([constant_text(column.value)], dtype=pl.String).new_from_index(0, rows.height)
         ]
-    texts = [without_empty(text) for text in texts] if column.consent else [first_value(texts)]
+    if column.consent:
+        texts = [without_empty(text) for text in texts]
+    else:
+        texts = [first_value(texts)]
     return [SourceText(text, _unsendable([text])) for text in texts]
 
 
@@ -308,9 +314,15 @@ def _finish(lane: ColumnText, column: Column, missing_rule: str | None) -> Compu
             rule = keep_where(rule, (rule == "unlisted_value").fill_null(False))
     if missing_rule is not None and lane.value.null_count():
         rule = coalesce(rule, rule_where(lane.value.is_null() & rule.is_null(), missing_rule))
-    nulls = _sent_nulls(lane, column, lane.rule.is_not_null()) if column.may_send_null else None
+    if column.may_send_null:
+        nulls = _sent_nulls(lane, column, lane.rule.is_not_null())
+    else:
+        nulls = None
     breaks = rule.null_count() < rows
-    text = keep_where(lane.origin.cast(pl.String), rule.is_not_null()) if breaks else rule
+    if breaks:
+        text = keep_where(lane.origin.cast(pl.String), rule.is_not_null())
+    else:
+        text = rule
     return Computed(lane.value, rule, text, nulls, losses, lane.origin)
 
 

@@ -272,9 +272,10 @@ def to_utc(frame: pl.DataFrame) -> pl.DataFrame:
     """
     naive = pl.col("local").is_not_null() & pl.col("offset").is_null()
     has_offsets = frame["offset"].null_count() < frame.height
-    shifted = (
-        pl.col("local") - pl.duration(minutes=pl.col("offset")) if has_offsets else pl.col("local")
-    )
+    if has_offsets:
+        shifted = pl.col("local") - pl.duration(minutes=pl.col("offset"))
+    else:
+        shifted = pl.col("local")
     no = pl.lit(False)
     frame = frame.with_columns(
         naive.alias("zone_assumed"), shifted.alias("utc"), no.alias("dst_gap"), no.alias("dst_fold")

@@ -218,13 +218,12 @@ def _difference(example: Example, outcome: Outcome) -> str | None:
     kind, what = outcome
     wanted = "filter" if example.filter else "reject" if example.reject else "row"
     if kind != wanted:
-        became = (
-            f"is rejected ({what})"
-            if kind == "reject"
-            else "is left out by `where`"
-            if kind == "filter"
-            else "makes a row"
-        )
+        if kind == "reject":
+            became = f"is rejected ({what})"
+        elif kind == "filter":
+            became = "is left out by `where`"
+        else:
+            became = "makes a row"
         expected = {
             "row": "a row",
             "reject": f"a reject ({example.reject})",
@@ -232,9 +231,9 @@ def _difference(example: Example, outcome: Outcome) -> str | None:
         }[wanted]
         return f"the record {became}; expected: {expected}"
     if kind == "reject":
-        return (
-            None if what == example.reject else f"is rejected by {what}; expected: {example.reject}"
-        )
+        if what == example.reject:
+            return None
+        return f"is rejected by {what}; expected: {example.reject}"
     if kind == "filter" or not isinstance(what, dict):
         return None
     return _row_difference(example, what)

@@ -248,6 +248,6 @@ def _elements_of(text: str) -> list[dict[str, object]]:
     except (msgspec.DecodeError, RecursionError):
         return []
     many = list(value.values()) if isinstance(value, dict) else value
-    return (
-        [element for element in many if isinstance(element, dict)] if isinstance(many, list) else []
-    )
+    if isinstance(many, list):
+        return [element for element in many if isinstance(element, dict)]
+    return []

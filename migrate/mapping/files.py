@@ -184,7 +184,9 @@ class _ReadFile:
     @property
     def lines(self) -> list[str]:
         """All that is wrong with it."""
-        return _lines(self.file, self.problems) if self.unreadable is None else [self.unreadable]
+        if self.unreadable is None:
+            return _lines(self.file, self.problems)
+        return [self.unreadable]
 
 
 def _read(file: Path) -> _ReadFile:

@@ -66,11 +66,9 @@ class Function:
                 return None if argument is None else f"`{self.name}` takes no argument"
             case "choice":
                 known = argument is None or argument in self.choices
-                return (
-                    None
-                    if known
-                    else f"`{self.name}` takes no argument or {', '.join(self.choices)}"
-                )
+                if known:
+                    return None
+                return f"`{self.name}` takes no argument or {', '.join(self.choices)}"
             case wanted:
                 if type(argument) is not (str if wanted == "text" else int):
                     return f"`{self.name}` wants a {wanted}, as in `{self.name}: {self.example_argument}`"
@@ -187,7 +185,9 @@ def _hash_text(text: str, _: Argument) -> str:
 
 
 def _refuse_small(number: Argument) -> str | None:
-    return "`truncate` wants a number from 1 on" if isinstance(number, int) and number < 1 else None
+    if isinstance(number, int) and number < 1:
+        return "`truncate` wants a number from 1 on"
+    return None
 
 
 def _fix_text(text: pl.Expr) -> pl.Expr:

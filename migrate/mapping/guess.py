@@ -129,12 +129,14 @@ def _decide_order(found: Field, spelling: str, said: str, invalid: str) -> tuple
         )
     if second:
         spelling = spelling.replace("%d", "%M_").replace("%m", "%d").replace("%M_", "%m")
-    shown = (
-        f"{max(first, second):,} values show the order"
-        if first or second
-        else "no value shows whether day or month comes first"
-    )
-    kind = "datetime" if "%H" in spelling and not BIRTHDAY.search(found.name) else "date"
+    if first or second:
+        shown = f"{max(first, second):,} values show the order"
+    else:
+        shown = "no value shows whether day or month comes first"
+    if "%H" in spelling and not BIRTHDAY.search(found.name):
+        kind = "datetime"
+    else:
+        kind = "date"
     return f"type: {kind}, format: '{spelling}'{invalid}", f"{said}; {shown}"
 
 
@@ -146,7 +148,10 @@ def _decide_number(found: Field, said: str) -> tuple[str, str] | None:
                 "type: text",
                 f"{said}; {found.beyond_int32:,} beyond int32, all that the target's numbers hold",
             )
-        flag = "; only 0 and 1: a boolean, if it is a flag" if found.all_are("flag") else ""
+        if found.all_are("flag"):
+            flag = "; only 0 and 1: a boolean, if it is a flag"
+        else:
+            flag = ""
         return "type: integer", said + flag
     if kinds["padded"] and found.all_are("integer"):
         return "type: text", f"{said}; {kinds['padded']:,} with leading zeros: a code, no number"
@@ -172,11 +177,9 @@ def _mostly(found: Field, *kinds: str) -> bool:
 
 def _rest(found: Field, *kinds: str) -> str:
     rest = found.filled - sum(found.kinds[kind] for kind in kinds)
-    return (
-        f"; {rest:,} are something else and are rejected, unless `on_invalid` says otherwise"
-        if rest
-        else ""
-    )
+    if rest:
+        return f"; {rest:,} are something else and are rejected, unless `on_invalid` says otherwise"
+    return ""
 
 
 def _decide_text(found: Field, said: str) -> tuple[str, str]:
@@ -198,8 +201,6 @@ def _decide_text(found: Field, said: str) -> tuple[str, str]:
             "type: text, apply: [trim, lowercase]",
             f"{said}; e-mail addresses, which keys compare as given",
         )
-    return (
-        ("type: text, apply: [trim]", f"{said}; spaces at the ends")
-        if kinds["spaced"]
-        else ("type: text", said)
-    )
+    if kinds["spaced"]:
+        return ("type: text, apply: [trim]", f"{said}; spaces at the ends")
+    return ("type: text", said)

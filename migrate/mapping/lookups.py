@@ -78,10 +78,16 @@ def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
         for name in names
     ]
     touched = [TOUCHED] if known.get(TOUCHED) == pl.Boolean else []
-    is_there = ~pl.col(GHOST).fill_null(value=False) if GHOST in known else pl.lit(value=True)
+    if GHOST in known:
+        is_there = ~pl.col(GHOST).fill_null(value=False)
+    else:
+        is_there = pl.lit(value=True)
     hit = pl.when(is_there).then(pl.lit(value=True)).alias("hit")
     who = (pl.col("source").alias("s"), pl.col("id").alias("i"))
-    withheld = pl.col(WITHHELD).fill_null(value=False) if WITHHELD in known else pl.lit(False)
+    if WITHHELD in known:
+        withheld = pl.col(WITHHELD).fill_null(value=False)
+    else:
+        withheld = pl.lit(False)
     return table.select(*who, *values, *touched, hit, withheld.alias("w"))
 
 

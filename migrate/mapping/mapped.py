@@ -112,11 +112,10 @@ def count_losses(
 def _examples(column: Computed, rows: pl.DataFrame, lost: pl.Series) -> tuple[LossExample, ...]:
     at = lost.arg_true().head(_LOOKED_AT)
     values = column.value.gather(at).rename("after")
-    after = (
-        values
-        if values.dtype == pl.String
-        else values.to_frame().select(render("after", values.dtype)).to_series()
-    )
+    if values.dtype == pl.String:
+        after = values
+    else:
+        after = values.to_frame().select(render("after", values.dtype)).to_series()
     whose = rows.select("_source", "_id")[at].iter_rows()
     found = [
         LossExample(_cut(before), _cut(made), *identity)

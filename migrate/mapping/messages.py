@@ -93,11 +93,9 @@ def _path_in(value: Any, loc: tuple[int | str, ...]) -> Path:
 
 
 def _holds(value: Any, part: int | str) -> bool:
-    return (
-        part in value
-        if isinstance(value, dict)
-        else isinstance(value, list) and isinstance(part, int) and part < len(value)
-    )
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, list) and isinstance(part, int) and part < len(value)
 
 
 def _value_at(value: Any, path: Path) -> Any:
@@ -117,11 +115,9 @@ def _words(detail: dict[str, Any], path: Path, tree: Any) -> str:
         options = _options(str(context["expected"]))
         return f"{_show(got)} is no {_noun(path)}; one of {', '.join(options)}{suggest(str(got), options)}"
     if kind in {"too_short", "string_pattern_mismatch"}:
-        return (
-            "may not be empty"
-            if kind == "too_short"
-            else f"{_show(got)} is no name; use lower-case letters, digits and _, a letter first"
-        )
+        if kind == "too_short":
+            return "may not be empty"
+        return f"{_show(got)} is no name; use lower-case letters, digits and _, a letter first"
     if isinstance(got, Unquoted):
         return f"{got.text} is a number whose digits would change; quote it"
     if isinstance(got, int) and kind == "string_type":
@@ -132,14 +128,16 @@ def _words(detail: dict[str, Any], path: Path, tree: Any) -> str:
 
 def _wanted(path: Path, kind: str) -> str | None:
     if path and path[-1] in {"from", "key", "order_by", "source_order", "ignore"}:
-        return (
-            "a field name or a list of them" if path[-1] == "from" else "a list of names, as [a, b]"
-        )
+        if path[-1] == "from":
+            return "a field name or a list of them"
+        return "a list of names, as [a, b]"
     if path and path[0] == "alternative_keys":
         return "a list of lists of columns, as [[email], [phone, lastname]]"
     if (path and path[-1] in {"value", "default"}) or (len(path) > 1 and path[-2] == "values"):
         return "text, a whole number, true or false"
-    return "a function's name or `name: argument`" if "apply" in path else _WANTED.get(kind)
+    if "apply" in path:
+        return "a function's name or `name: argument`"
+    return _WANTED.get(kind)
 
 
 def _show(value: Any) -> str:

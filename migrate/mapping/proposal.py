@@ -124,7 +124,9 @@ def _of_a_line(survey: FieldSurvey, name: str) -> str | None:
     is_listed = any(
         parent in survey.fields and survey.fields[parent].kinds["list"] for parent in parents
     )
-    return "of a line: some records write a list of one line as an object" if is_listed else None
+    if is_listed:
+        return "of a line: some records write a list of one line as an object"
+    return None
 
 
 def _parents_of(name: str) -> list[str]:
@@ -196,7 +198,9 @@ def _sources(fields: list[Field]) -> str:
 
 
 def _quoted(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) and name.lower() not in _WORDS else _text(name)
+    if _PLAIN.fullmatch(name) and name.lower() not in _WORDS:
+        return name
+    return _text(name)
 
 
 def _text(name: str) -> str:

@@ -89,7 +89,9 @@ def _of_elements(texts: pl.Series, field: str) -> pl.Series:
     # most lists have no such number anywhere, and those need not be taken apart
     is_suspect = texts.str.contains(_THOUSANDS) | texts.str.contains(_AMBIGUOUS_INSIDE)
     suspects = texts.filter(is_suspect.fill_null(value=False))
-    return read_elements(suspects, [field]).values[field] if len(suspects) else suspects
+    if len(suspects):
+        return read_elements(suspects, [field]).values[field]
+    return suspects
 
 
 def _count(values: pl.Series) -> _Seen:

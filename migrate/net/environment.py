@@ -102,9 +102,10 @@ def _read_proxy(variable: str, text: str) -> Proxy:
             "the password percent-encoded",
         )
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    auth = (
-        (unquote(parts.username or ""), unquote(parts.password or "")) if parts.username else None
-    )
+    if parts.username:
+        auth = (unquote(parts.username or ""), unquote(parts.password or ""))
+    else:
+        auth = None
     return Proxy(variable, f"{parts.scheme}://{name}:{port}", auth)
 
 
@@ -160,7 +161,10 @@ def _named(variable: str, path: str) -> Iterator[None]:
 
 
 def _unusable(variable: str, path: str, why: str) -> ConfigError:
-    what_for = "log TLS keys to" if variable == KEY_LOG else "take trusted certificates from"
+    if variable == KEY_LOG:
+        what_for = "log TLS keys to"
+    else:
+        what_for = "take trusted certificates from"
     return ConfigError(
         f"the environment variable {variable} names {path!r:.200} to {what_for}, but it cannot be used: {why}",
         hint=f"correct it, or take it away: unset {variable}",

@@ -117,7 +117,10 @@ class Remote:
         self._deadline = Deadline()
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._proxy = proxy_for(base_url)
-        proxy = None if self._proxy is None else httpx.Proxy(self._proxy.url, auth=self._proxy.auth)
+        if self._proxy is None:
+            proxy = None
+        else:
+            proxy = httpx.Proxy(self._proxy.url, auth=self._proxy.auth)
         inner = httpx.HTTPTransport(
             limits=limits, proxy=proxy, verify=_trust_for(base_url), trust_env=False
         )
@@ -205,11 +208,10 @@ class Remote:
         if isinstance(error, httpx.UnsupportedProtocol):
             return Unreachable(f"{self.name}: {self.base_url} is no address to send to")
         before_sending = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-        reason = (
-            f"the answer was not whole after {self._deadline_s:g} s"
-            if is_over
-            else _reason(error, causes)
-        )
+        if is_over:
+            reason = f"the answer was not whole after {self._deadline_s:g} s"
+        else:
+            reason = _reason(error, causes)
         if before_sending and self._proxy is not None:
             reason += f", through the proxy {self._proxy.url} ({self._proxy.variable})"
         return NoReplyError(reason, applied=not before_sending)
@@ -245,7 +247,10 @@ def _trust_for(base_url: str) -> ssl.SSLContext | bool:
 
 def clean_reason(text: str) -> str:
     """The first line of what a proxy says, short and without control characters."""
-    line = "".join(char for char in text.splitlines()[0] if char.isprintable()) if text else ""
+    if text:
+        line = "".join(char for char in text.splitlines()[0] if char.isprintable())
+    else:
+        line = ""
     return line[:120] or "nothing"
 
 
@@ -289,7 +294,9 @@ def _reason(error: httpx.HTTPError, causes: Sequence[BaseException]) -> str:
         broken = any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in causes)
         if broken:
             return "the connection broke off in the TLS handshake"
-        return "connection refused" if refused else f"no connection: {_system_words(causes)}"
+        if refused:
+            return "connection refused"
+        return f"no connection: {_system_words(causes)}"
     words = {
         httpx.ConnectTimeout: "no connection in time",
         httpx.ReadTimeout: "no answer in time",
@@ -328,7 +335,9 @@ def retry_after_s(reply: Reply) -> float | None:
 
 def _until(moment: str, now: str) -> float:
     then, current = parse_date(moment), parse_date(now)
-    return math.nan if then is None or current is None else (then - current).total_seconds()
+    if then is None or current is None:
+        return math.nan
+    return (then - current).total_seconds()
 
 
 def parse_date(text: str) -> datetime | None:

@@ -92,7 +92,10 @@ def _error_of(state: tenacity.RetryCallState) -> TransientError:
 
 
 def _gave_up(what: str, tries: int, elapsed_s: float, error: TransientError) -> GaveUp:
-    asked = "" if error.wait_s is None else f" (the server asked to wait {error.wait_s:.0f} s)"
+    if error.wait_s is None:
+        asked = ""
+    else:
+        asked = f" (the server asked to wait {error.wait_s:.0f} s)"
     return GaveUp(
         f"{what}: gave up after {tries} tries in {elapsed_s:.0f} s: {error.reason}{asked}",
         hint="nothing is lost: give the same command again when the service is well",

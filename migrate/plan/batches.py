@@ -44,9 +44,10 @@ def large_rows(mapping: Mapping, rows: pl.DataFrame, batch_bytes: int) -> pl.Dat
     most = batch_bytes - BRACKETS_BYTES
     fixed = sum(len(name) * _ESCAPED_BYTES + _OTHER_BYTES for name in mapping.columns)
     texts = [name for name in mapping.columns if rows.schema[name] == pl.String]
-    longest = (
-        sum(rows.select(pl.col(texts).str.len_bytes().max().fill_null(0)).row(0)) if texts else 0
-    )
+    if texts:
+        longest = sum(rows.select(pl.col(texts).str.len_bytes().max().fill_null(0)).row(0))
+    else:
+        longest = 0
     numbered = rows.with_row_index("_at")
     names = ("_at", "_source", "_id", "_position", "_element")
     who = [*map(pl.col, names), resource_of(mapping.resources)]

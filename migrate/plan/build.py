@@ -325,7 +325,10 @@ class Making:
         used = []
         for number, rule in enumerate(totals_rules_of(mapping, self.project)):
             resource = living(resources[rule.resource])
-            touched_from = resource.touched_from if self.snapshot.base is not None else 0
+            if self.snapshot.base is not None:
+                touched_from = resource.touched_from
+            else:
+                touched_from = 0
             zones = self.project.datatrics.timezones
             if rule.kind == "lines":
                 held = OrdersHeld(self.mappings, self.tables, self.left_out)

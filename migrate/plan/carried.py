@@ -138,6 +138,9 @@ def _describe(then: Path, now: bytes) -> str:
         line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
         for line in lines[:_SHOWN_LINES]
     ]
-    more = [f"… {len(lines) - _SHOWN_LINES:,} lines more"] if len(lines) > _SHOWN_LINES else []
+    if len(lines) > _SHOWN_LINES:
+        more = [f"… {len(lines) - _SHOWN_LINES:,} lines more"]
+    else:
+        more = []
     head = f"{added:,} line{'' if added == 1 else 's'} added, {len(lines) - added:,} removed"
     return "\n    ".join([head, *shown, *more])

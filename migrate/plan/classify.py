@@ -60,11 +60,9 @@ class Labels:
     @property
     def masterids(self) -> pl.Series:
         """The masterids of the target's rows. They are long texts: to be asked for once, and not kept."""
-        return (
-            pl.Series(MASTERID, [], dtype=pl.String)
-            if self.held is None
-            else texts_of(self.held, MASTERID)
-        )
+        if self.held is None:
+            return pl.Series(MASTERID, [], dtype=pl.String)
+        return texts_of(self.held, MASTERID)
 
     def of(self, places: pl.Series, masterids: pl.Series) -> pl.DataFrame:
         """`_change`, `_masterid` and `_changed`, the columns that differ, of the rows at these places."""
@@ -77,7 +75,10 @@ class Labels:
         mine = self.matches.gather(places)
         rows = pl.DataFrame([mine.alias("_match"), masterids.gather(mine).alias("_masterid")])
         marks = {name: mark.gather(places) for name, mark in self.marks.items()}
-        is_update = pl.any_horizontal(*marks.values()) if marks else pl.lit(value=False)
+        if marks:
+            is_update = pl.any_horizontal(*marks.values())
+        else:
+            is_update = pl.lit(value=False)
         change = (
             pl.when(pl.col("_match").is_null())
             .then(pl.lit("create"))
@@ -253,7 +254,10 @@ def _pair(planned: PlanTable, held: PlanTable, matched: Matched, name: str) -> p
     if new is None:
         raise AssertionError(f"the planned rows have no column {name}")
     nulls = planned.column(f"_null:{name}")
-    sent = new.is_not_null() if nulls is None else new.is_not_null() | nulls.fill_null(value=False)
+    if nulls is None:
+        sent = new.is_not_null()
+    else:
+        sent = new.is_not_null() | nulls.fill_null(value=False)
     old = texts_of(held, name).gather(matched.places)
     return pl.DataFrame(
         [new.alias("new"), old.alias("old"), (sent & matched.places.is_not_null()).alias("sent")]
@@ -263,11 +267,12 @@ def _pair(planned: PlanTable, held: PlanTable, matched: Matched, name: str) -> p
 def _changed(is_update: pl.Series, marks: Mapping[str, pl.Series]) -> pl.Series:
     """The names of the columns that change in each row; they are listed for updates only, most rows being none."""
     names = [pl.when(pl.col(name)).then(pl.lit(name)) for name in marks]
-    of_updates = (
-        pl.DataFrame([mark.alias(name) for name, mark in marks.items()]).filter(is_update)
-        if marks
-        else None
-    )
+    if marks:
+        of_updates = pl.DataFrame([mark.alias(name) for name, mark in marks.items()]).filter(
+            is_update
+        )
+    else:
+        of_updates = None
     nothing = pl.Series("_changed", [[]], dtype=pl.List(pl.String))
     if of_updates is None:
         return nothing.new_from_index(0, len(is_update))
@@ -293,7 +298,10 @@ def _name_samples(
 ) -> pl.DataFrame:
     """The samples with the key and the masterid of the row each is of, in place of the row's place."""
     places, keys = samples.get_column("place"), planned.column("_key")
-    key = pl.Series([], dtype=pl.String) if keys is None or not len(places) else keys.gather(places)
+    if keys is None or not len(places):
+        key = pl.Series([], dtype=pl.String)
+    else:
+        key = keys.gather(places)
     named = samples.with_columns(
         key.alias("key"), masterids.gather(matches.gather(places)).alias("masterid")
     )

@@ -131,7 +131,10 @@ def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
 
     Only what ranks them is sorted; the many other columns are moved once.
     """
-    order_of_rows = record_order(rows) if CREATED in rows.columns else rows["_row"].alias("_order")
+    if CREATED in rows.columns:
+        order_of_rows = record_order(rows)
+    else:
+        order_of_rows = rows["_row"].alias("_order")
     # Files come before all else: the rule ranks the rows of one file among each other.
     parts = [PART] if PART in rows.columns else []
     narrow = rows.select("_key", "_recency", order_of_rows, "_source", *parts).with_row_index("_at")

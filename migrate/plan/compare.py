@@ -111,11 +111,10 @@ def _plainly_same(held: pl.Series, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_numeric():
         return comparable(new, dtype) == old.cast(_EXACT, strict=False)
     spelling = _spelling(held)
-    read = (
-        old.str.to_datetime(spelling, time_unit="us", strict=False)
-        if spelling
-        else pl.lit(None, pl.Datetime("us"))
-    )
+    if spelling:
+        read = old.str.to_datetime(spelling, time_unit="us", strict=False)
+    else:
+        read = pl.lit(None, pl.Datetime("us"))
     return comparable(new, dtype) == read
 
 
@@ -157,11 +156,10 @@ def match_rows(planned: PlanTable, held: PlanTable, key: Mapping[str, pl.DataTyp
     """
     names = list(key)
     theirs = _held_keys(held, key)
-    last = (
-        theirs
-        if _is_unique(theirs.select(names))
-        else theirs.unique(names, keep="last", maintain_order=True)
-    )
+    if _is_unique(theirs.select(names)):
+        last = theirs
+    else:
+        last = theirs.unique(names, keep="last", maintain_order=True)
     ours = _planned_keys(planned, key)
     places = ours.join(last, on=names, how="left", maintain_order="left").get_column("_held")
     is_foreign = (

@@ -117,9 +117,10 @@ def compare_rows(
         name for name, column in mapping.columns.items() if "recipe" in column.model_fields_set
     ]
     columns = ComparedColumns(types, mapping.key, recipes, settled, lambda: sent(mapping.dataset))
-    classified = (
-        label_unread(columns) if held is None else label_rows(rows, held, columns, rows.touched)
-    )
+    if held is None:
+        classified = label_unread(columns)
+    else:
+        classified = label_rows(rows, held, columns, rows.touched)
     repeated = classified.repeated_keys > 0
     planned = Planned(rows, classified.labels, rows.touched)
     merges = forecast_merges(planned, held, columns, mapping.alternative_keys, repeated=repeated)
@@ -130,7 +131,10 @@ def compare_rows(
         )
     clusters = find_clusters(final.gathered.losers, ", ".join(mapping.key))
     # Of a part nobody has promised that the rest is there.
-    missing = None if final.base is None else rows_missing(rows, classified.missing, left)
+    if final.base is None:
+        missing = None
+    else:
+        missing = rows_missing(rows, classified.missing, left)
     if left is not None:
         # What is left of gone records is listed as that, and is nobody else's.
         is_left = pl.col("masterid").is_in(left.gone.get_column("masterid").implode())

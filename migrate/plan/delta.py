@@ -78,7 +78,10 @@ class Lookups:
         if RESOURCE not in self.now.columns:
             return self
         is_of = pl.col(RESOURCE) == resource
-        before = None if self.before is None else self.before.filter(is_of).drop(RESOURCE)
+        if self.before is None:
+            before = None
+        else:
+            before = self.before.filter(is_of).drop(RESOURCE)
         return Lookups(self.now.filter(is_of).drop(RESOURCE), before)
 
 

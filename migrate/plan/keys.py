@@ -51,11 +51,10 @@ def odd_values(
     name = ", ".join(columns)
     values = values.rename("value")
     filled = values.drop_nulls() if values.null_count() else values
-    shared = (
-        _counted(filled.filter(repeated_hashes(filled.hash())))
-        if alternative
-        else _counted(filled.clear())
-    )
+    if alternative:
+        shared = _counted(filled.filter(repeated_hashes(filled.hash())))
+    else:
+        shared = _counted(filled.clear())
     shared = shared.filter(pl.col("rows") > 1)
     placeholders = _counted(filled.filter(filled.str.contains(PLACEHOLDER)))
     alike = _look_alikes(filled)

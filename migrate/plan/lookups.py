@@ -57,7 +57,9 @@ def unsendable_rows(records: pl.DataFrame, resources: Sequence[str]) -> pl.DataF
 def identity_of(resources: Sequence[str]) -> list[pl.Expr]:
     """Which record a row is of: `source, id`, and `_resource` where a dataset is made of several."""
     own = [pl.col("_source").alias("source"), pl.col("_id").alias("id")]
-    return own if len(resources) == 1 else [*own, resource_of(resources).alias(RESOURCE)]
+    if len(resources) == 1:
+        return own
+    return [*own, resource_of(resources).alias(RESOURCE)]
 
 
 def names_of(resources: Sequence[str]) -> list[str]:
@@ -95,7 +97,10 @@ def _told(rows: FinalRows, named: list[str]) -> Iterator[pl.DataFrame]:
     at = 0
     who = [*named, "_source", "_id", "_element", *([PART] if PART in rows.accepted.schema else [])]
     for frame in rows.frames(list(dict.fromkeys(who))):
-        told = [] if rows.touched is None else [rows.touched.slice(at, frame.height).alias(TOUCHED)]
+        if rows.touched is None:
+            told = []
+        else:
+            told = [rows.touched.slice(at, frame.height).alias(TOUCHED)]
         yield frame.with_columns(told)
         at += frame.height
 

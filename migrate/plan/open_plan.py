@@ -143,7 +143,9 @@ def _words_of_target(target: str | None) -> str:
 
 def describe_scope(scope: SampleOf | PartOf | None) -> dict[str, object] | None:
     """What of its snapshot a plan is, for a JSON object; None for all of it."""
-    return None if scope is None else {**scope.model_dump(mode="json"), "said": scope.told}
+    if scope is None:
+        return None
+    return {**scope.model_dump(mode="json"), "said": scope.told}
 
 
 def _newest(workspace: Workspace) -> str:

@@ -134,8 +134,6 @@ def _count(counts: DatasetPlan, records: pl.DataFrame, project: Project) -> Data
 def _nothing(counts: DatasetPlan, name: str) -> object:
     """The empty value of a field: 0, nothing listed, or the field's own default."""
     field = DatasetPlan.model_fields[name]
-    return (
-        type(getattr(counts, name))()
-        if field.is_required()
-        else field.get_default(call_default_factory=True)
-    )
+    if field.is_required():
+        return type(getattr(counts, name))()
+    return field.get_default(call_default_factory=True)

@@ -113,7 +113,9 @@ class HangingTogether:
 
     def _resource_of(self, lookup: Lookup) -> str | None:
         mapping = self.mappings.get(lookup.dataset)
-        return None if mapping is None else str(mapping.part_of(lookup.resource).resource)
+        if mapping is None:
+            return None
+        return str(mapping.part_of(lookup.resource).resource)
 
     def _take_children(self, resource: str) -> None:
         """The records of a resource that look up one that is inside, by a field of the record itself."""
@@ -235,7 +237,10 @@ def _elements(record: Mapping[str, object], each: str | None) -> list[object]:
 
 def _text_at(record: Mapping[str, object], element: object, name: str) -> str | None:
     if name == "item" or name.startswith("item."):
-        found = element if name == "item" else value_at(element, name.removeprefix("item."))
+        if name == "item":
+            found = element
+        else:
+            found = value_at(element, name.removeprefix("item."))
     else:
         found = value_at(record, column_of(name))
     return found if isinstance(found, str) else None

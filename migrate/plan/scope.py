@@ -103,7 +103,9 @@ class InsidePart:
 
 def part_fields(part: PartOf) -> tuple[str, ...]:
     """The fields that say in which span of days a record is."""
-    return (*UPDATED_FIELDS, *CREATED_FIELDS) if part.field == "updated" else CREATED_FIELDS
+    if part.field == "updated":
+        return (*UPDATED_FIELDS, *CREATED_FIELDS)
+    return CREATED_FIELDS
 
 
 def part_times(part: PartOf, records: pl.DataFrame, settings: Settings) -> pl.Series:

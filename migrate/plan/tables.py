@@ -58,4 +58,6 @@ def texts_of(table: PlanTable, name: str) -> pl.Series:
     """One column of texts, all null where the table has none of that name; in one piece, to find rows fast."""
     found = table.column(name)
     missing = pl.Series(name, [None], dtype=pl.String)
-    return missing.new_from_index(0, table.height) if found is None else found.rechunk()
+    if found is None:
+        return missing.new_from_index(0, table.height)
+    return found.rechunk()

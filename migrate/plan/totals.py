@@ -303,7 +303,10 @@ def _fates(folder: Path, left_out: pl.DataFrame, resource: str = "") -> pl.DataF
     )  # fmt: skip
     who = identity(pl.col("source"), pl.col("id")).alias("who")
     element = pl.col("position").fill_null(0).alias("element")
-    ours = pl.col("resource").fill_null(resource) == resource if resource else pl.lit(value=True)
+    if resource:
+        ours = pl.col("resource").fill_null(resource) == resource
+    else:
+        ours = pl.lit(value=True)
     for name, reason in _LISTS.items():
         file = folder / name
         if file.is_file():

@@ -140,7 +140,10 @@ def _identity(resource: Resource, data: bytes) -> Identity | None:
     try:
         members = read_members(data)
         id_field = "id" if resource.path == "content" else resource.id_field
-        holder = read_members(members["metadata"]) if resource.path == "content" else members
+        if resource.path == "content":
+            holder = read_members(members["metadata"])
+        else:
+            holder = members
         source, record_id = literal_text(holder["source"]), literal_text(members[id_field])
     except (BrokenJson, KeyError, msgspec.DecodeError):
         return None

@@ -153,7 +153,10 @@ class DatatricsService:
 
     def _bulk(self, call: Call, resource: Resource) -> Reply:
         body = _object(call.body)
-        content_type = _bulk_type(call.query, body) if resource.path == "content" else None
+        if resource.path == "content":
+            content_type = _bulk_type(call.query, body)
+        else:
+            content_type = None
         field = next((name for name in resource.bulk_fields if name in body), None)
         if field is None:
             raise refuse(400, f"Invalid request, please provide {resource.bulk_fields[0]}.")
@@ -197,16 +200,17 @@ class DatatricsService:
 
 
 def _kind(call: Call) -> str:
-    last = "" if len(call.segments) < 4 else "bulk" if call.segments[3] == "bulk" else "id"
+    if len(call.segments) < 4:
+        last = ""
+    else:
+        last = "bulk" if call.segments[3] == "bulk" else "id"
     return KINDS.get((call.method, last), "other")
 
 
 def _table(resource: Resource, content_type: str | None) -> str:
-    return (
-        shapes.PATH_TABLES[resource.path]
-        if content_type is None
-        else shapes.TYPE_TABLES[content_type]
-    )
+    if content_type is None:
+        return shapes.PATH_TABLES[resource.path]
+    return shapes.TYPE_TABLES[content_type]
 
 
 def _content_type(resource: Resource, query: Mapping[str, str]) -> str | None:

@@ -114,7 +114,10 @@ def parse_fault(text: str) -> Fault:
     kind, _, value = name.partition("=")
     if not colon or side not in SIDES or kind not in KINDS[side]:
         raise _unknown(text, KINDS.get(side, ()))
-    keys = dict(part.partition("=")[::2] for part in conditions.split(",")) if conditions else {}
+    if conditions:
+        keys = dict(part.partition("=")[::2] for part in conditions.split(","))
+    else:
+        keys = {}
     stray = sorted(set(keys) - set(KEYS))
     if stray:
         raise UsageError(

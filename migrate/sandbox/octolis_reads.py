@@ -76,9 +76,10 @@ def parse_filter(text: str, spec: DatasetSpec) -> Clauses:
             raise BadQuery(
                 f"filter: no column {name!r}" if colon else f"filter: {part!r} is not column:value"
             )
-        literal = (
-            value.encode() if types[name] in ("integer", "float", "boolean") else write_json(value)
-        )
+        if types[name] in ("integer", "float", "boolean"):
+            literal = value.encode()
+        else:
+            literal = write_json(value)
         clauses.setdefault(name, []).append(write_json(name) + b":" + literal)
     return clauses
 
@@ -91,9 +92,10 @@ def _same_but_for_case(name: str, known: Iterable[str]) -> str:
 
 def render(row: Row, readings: Readings = DEFAULT) -> bytes:
     """A row as JSON with its system columns."""
-    listed = (
-        row.merged if row.merged and readings.own_id == "left_out" else (row.masterid, *row.merged)
-    )
+    if row.merged and readings.own_id == "left_out":
+        listed = row.merged
+    else:
+        listed = (row.masterid, *row.merged)
     ids = b'","'.join(masterid.encode() for masterid in listed)
     modified = iso_time(row.updated_ms)
     return (
@@ -118,11 +120,9 @@ def iso_time(time_ms: int) -> bytes:
 
 def count(dataset: Dataset, clauses: Clauses) -> int:
     """How many visible records the filter lets through."""
-    return (
-        sum(1 for _ in _filtered(dataset.visible.values(), clauses))
-        if clauses
-        else len(dataset.visible)
-    )
+    if clauses:
+        return sum(1 for _ in _filtered(dataset.visible.values(), clauses))
+    return len(dataset.visible)
 
 
 def export_json(dataset: Dataset, wanted: Export) -> bytes:

@@ -185,11 +185,10 @@ class OctolisService:
             raise refuse(400, "Invalid payload", "The body must be a JSON object")
         [record] = alter(call.lies, dataset.spec, [record])
         now_ms = self.now_ms()
-        outcome = (
-            dataset.upsert(record, now_ms)
-            if masterid is None
-            else dataset.update(masterid, record, now_ms)
-        )
+        if masterid is None:
+            outcome = dataset.upsert(record, now_ms)
+        else:
+            outcome = dataset.update(masterid, record, now_ms)
         if isinstance(outcome, Refused):
             return json_reply(outcome.error, outcome.error["status"])
         self.save(dataset, [outcome])
@@ -311,7 +310,10 @@ class Webhooks:
 
     def receive(self, call: Call, webhook_id: str) -> Reply:
         """The answer to a request; the body is kept if it fits what is declared."""
-        hook = self._declared.get(webhook_id) if self._declared else WebhookSpec(webhook_id)
+        if self._declared:
+            hook = self._declared.get(webhook_id)
+        else:
+            hook = WebhookSpec(webhook_id)
         if hook is None:
             raise _refuse(404, "No such webhook")
         if call.method not in hook.methods:

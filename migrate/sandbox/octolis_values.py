@@ -61,11 +61,9 @@ def check_date_time(value: Any) -> tuple[str, str] | None:
     """A day that exists and a time, in exactly the documented form."""
     if type(value) is not str:
         return ("type", "must be string")
-    return (
-        None
-        if _is_date_time(value)
-        else ("format", 'must match format "date-time" (YYYY-MM-DD HH:MM:SS)')
-    )
+    if _is_date_time(value):
+        return None
+    return ("format", 'must match format "date-time" (YYYY-MM-DD HH:MM:SS)')
 
 
 def check_decimals(value: Any) -> tuple[str, str] | None:
@@ -101,7 +99,9 @@ def _check_range(number: int | Decimal) -> tuple[str, str] | None:
 
 def to_decimal(value: Raw | int) -> Decimal:
     """The number, exactly."""
-    return Decimal(bytes(value).decode("ascii")) if isinstance(value, Raw) else Decimal(value)
+    if isinstance(value, Raw):
+        return Decimal(bytes(value).decode("ascii"))
+    return Decimal(value)
 
 
 def canonical(value: Any) -> Any:
@@ -115,7 +115,10 @@ def canonical(value: Any) -> Any:
 
 def column_checks(spec: DatasetSpec) -> dict[str, Check]:
     """Column name → its check."""
-    floats = check_significant if spec.float_digits == "significant" else check_decimals
+    if spec.float_digits == "significant":
+        floats = check_significant
+    else:
+        floats = check_decimals
     by_type: dict[str, Check] = {
         "text": check_text,
         "json": check_text,

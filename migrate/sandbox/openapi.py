@@ -76,7 +76,10 @@ def _security() -> Json:
 def _datatrics_paths(resource: Resource) -> dict[str, Json]:
     base = f"/2.0/project/{{projectId}}/{resource.path}"
     project = [_parameter("projectId", TEXT, "path")]
-    content = [_parameter("type", ITEM_TYPE, required=True)] if resource.path == "content" else []
+    if resource.path == "content":
+        content = [_parameter("type", ITEM_TYPE, required=True)]
+    else:
+        content = []
     source = [_parameter("source", TEXT, required=True)]
     one = {
         "parameters": [*project, _parameter("id", TEXT, "path")],
@@ -108,7 +111,9 @@ def _list_parameters(resource: Resource) -> list[Json]:
         _parameter("sort", {"type": "string", "default": "created"}),
         _parameter("order", {"enum": [1, -1], "default": resource.order}),
     ]
-    return [*parameters, _parameter("source", TEXT)] if resource.path == "profile" else parameters
+    if resource.path == "profile":
+        return [*parameters, _parameter("source", TEXT)]
+    return parameters
 
 
 def _bulk(resource: Resource) -> Json:
@@ -120,11 +125,10 @@ def _bulk(resource: Resource) -> Json:
         },
         "anyOf": [{"required": [name]} for name in fields],
     }
-    kinds = (
-        [_parameter("type", {"enum": ["items", "categories"]})]
-        if resource.path == "content"
-        else []
-    )
+    if resource.path == "content":
+        kinds = [_parameter("type", {"enum": ["items", "categories"]})]
+    else:
+        kinds = []
     return _operation(resource, "bulk", kinds, _envelope(resource.bulk_totals), body)
 
 

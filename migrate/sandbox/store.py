@@ -115,7 +115,9 @@ class Store:
             self._connection.close()
 
     def _select(self, query: str, *parameters: str) -> Iterator[tuple[Any, ...]]:
-        return iter(()) if self._connection is None else self._connection.execute(query, parameters)
+        if self._connection is None:
+            return iter(())
+        return self._connection.execute(query, parameters)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -225,7 +225,10 @@ def _touched(
     """A resource of a delta, in which every record that has or had a correction counts as changed."""
     is_before = pl.col("state") == BEFORE
     before, now = corrections.filter(is_before), corrections.filter(~is_before)
-    own = resource if isinstance(resource, UnionResource) and _is_own(resource) else None
+    if isinstance(resource, UnionResource) and _is_own(resource):
+        own = resource
+    else:
+        own = None
     base = own.base if own else resource
     nobody = pl.DataFrame(schema=dict.fromkeys(IDENTITY, pl.String))
     keys = own.keys if own else nobody

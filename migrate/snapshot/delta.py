@@ -67,7 +67,10 @@ def compare(
         if rows:
             out.setdefault(entry.number, []).extend(rows)
     new, changed, is_whole = tally["new"], tally["changed"], how == WHOLE_LIST
-    gone = _without(before["key"], pl.concat(places)) if is_whole else before["key"].clear()
+    if is_whole:
+        gone = _without(before["key"], pl.concat(places))
+    else:
+        gone = before["key"].clear()
     counts = DeltaCounts(new, changed, before.height - changed - len(gone), len(gone), how)
     return DeltaComparison(counts, pl.concat([*moved, *_named(base, gone)]), out)
 

@@ -164,7 +164,9 @@ def _number(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         is_tiny = re.search(r"[eE]-", text) is not None
-        return Decimal(0) if is_tiny else Decimal("-Infinity" if text[0] == "-" else "Infinity")
+        if is_tiny:
+            return Decimal(0)
+        return Decimal("-Infinity" if text[0] == "-" else "Infinity")
 
 
 def _shortest_first(end: tuple[Order, str]) -> tuple[Order, int, str]:

@@ -74,7 +74,10 @@ class RecordFields:
 
     def values(self, names: Iterable[str] | None = None) -> dict[str, pl.Series]:
         """The columns, or some of them, with strings decoded and null for absent and null alike."""
-        wanted = self.columns if names is None else {name: self.columns[name] for name in names}
+        if names is None:
+            wanted = self.columns
+        else:
+            wanted = {name: self.columns[name] for name in names}
         series, unread = value_series(wanted, self.height)
         self.unparsed += unread
         return {name: series[name] for name in wanted}

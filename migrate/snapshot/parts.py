@@ -132,7 +132,10 @@ def write_part(task: PartTask) -> PartDone:
     columns = (*OWN_COLUMNS, *chosen.names)
     # A later chunk may have shown that an object's members are no fields.
     frames = [one.frame.select(cs.by_name(*columns, require_all=False)) for one in parsed]
-    frame = pl.concat(frames, how="diagonal").select(columns) if frames else _empty(OWN_COLUMNS)
+    if frames:
+        frame = pl.concat(frames, how="diagonal").select(columns)
+    else:
+        frame = _empty(OWN_COLUMNS)
     done = _write(task.path, frame)
     return msgspec.structs.replace(
         done,

@@ -292,9 +292,10 @@ def _check(resource: SnapshotResource, snapshot: str, there: Mapping[str, int]) 
     for part in (*resource.parts, *([resource.states] if resource.states else [])):
         path = resource.folder / part.path
         size = there.get(f"{snapshot}/{part.path}")
-        trouble = (
-            _trouble_of(path, part) if size is None or path.exists() else _trouble_with(size, part)
-        )
+        if size is None or path.exists():
+            trouble = _trouble_of(path, part)
+        else:
+            trouble = _trouble_with(size, part)
         if trouble:
             raise Damaged(
                 f"snapshot {snapshot}: {part.path} {trouble}",
@@ -320,7 +321,9 @@ def _trouble_of(path: Path, part: FileEntry) -> str | None:
 
 
 def _trouble_with(size: int, part: FileEntry) -> str | None:
-    return None if size == part.bytes else f"has {size:,} bytes, its manifest says {part.bytes:,}"
+    if size == part.bytes:
+        return None
+    return f"has {size:,} bytes, its manifest says {part.bytes:,}"
 
 
 def _read_parts(paths: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:

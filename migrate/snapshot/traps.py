@@ -112,15 +112,15 @@ def _number_style(row: Mapping[str, int]) -> list[Trap]:
     advice = advise_style(counts, filled)
     if advice is None or (advice.call is None and not advice.unsure):
         return []
-    name = (
-        "decimal comma" if counts["comma_decimals"] + counts["point_thousands"] else "number style"
-    )
+    if counts["comma_decimals"] + counts["point_thousands"]:
+        name = "decimal comma"
+    else:
+        name = "number style"
     count = filled - counts["plain_number"] or filled
-    say = (
-        Sentence("add `apply: [trim, {call}]` to its column", call=advice.call)
-        if advice.call
-        else Sentence("decide with who sends it, then `amount`")
-    )
+    if advice.call:
+        say = Sentence("add `apply: [trim, {call}]` to its column", call=advice.call)
+    else:
+        say = Sentence("decide with who sends it, then `amount`")
     return [Trap(name, str(row["field"]), count, advice.reason, say)]
 
 

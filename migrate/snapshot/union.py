@@ -88,7 +88,10 @@ class UnionResource(SnapshotResource):
     def departed(self, fields: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
         """The last versions of the records that are gone since the whole snapshot at the bottom."""
         names = self._fields(fields)
-        before = self.base.departed(names) if isinstance(self.base, UnionResource) else iter(())
+        if isinstance(self.base, UnionResource):
+            before = self.base.departed(names)
+        else:
+            before = iter(())
         for frame in chain(before, living(self.base).frames(names)):
             yield from _among(frame, self.gone)
 
@@ -219,9 +222,9 @@ def _open_base(workspace: Workspace, delta: Snapshot, name: str, check_files: bo
             f"snapshot {name} is of project {below.manifest.project_id}, delta {delta.name} of "
             f"{delta.manifest.project_id}"
         )
-    return (
-        below if below.manifest.since is None else put_on_base(workspace, below, None, check_files)
-    )
+    if below.manifest.since is None:
+        return below
+    return put_on_base(workspace, below, None, check_files)
 
 
 def _refuse_hole(delta: Snapshot, resource: SnapshotResource, below: Snapshot) -> None:
@@ -249,11 +252,10 @@ def _put_on(base: SnapshotResource, delta: SnapshotResource) -> UnionResource:
         [pl.DataFrame(schema=dict.fromkeys(IDENTITY, pl.String)), *identities]
     ).unique()
     changes = delta.changes()
-    kept = (
-        count_kept(base, keys)
-        if changes is None
-        else base.rows - _count_replaced(base, keys, changes)
-    )
+    if changes is None:
+        kept = count_kept(base, keys)
+    else:
+        kept = base.rows - _count_replaced(base, keys, changes)
     return UnionResource(
         name=delta.name,
         folder=delta.folder,
@@ -274,11 +276,10 @@ def _put_on(base: SnapshotResource, delta: SnapshotResource) -> UnionResource:
 def _gone(base: SnapshotResource, keys: pl.DataFrame, changes: pl.DataFrame | None) -> pl.DataFrame:
     nobody = keys.clear()
     before = _gone_before(base, keys).join(keys, on=IDENTITY, how="anti", nulls_equal=True)
-    now = (
-        nobody
-        if changes is None
-        else changes.filter(state="gone").select(IDENTITY).drop_nulls("_id")
-    )
+    if changes is None:
+        now = nobody
+    else:
+        now = changes.filter(state="gone").select(IDENTITY).drop_nulls("_id")
     return pl.concat([before, now]).unique().sort(IDENTITY)
 
 

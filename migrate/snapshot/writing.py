@@ -46,7 +46,10 @@ class SnapshotWriter:
         self.begun = begun
         self._store = store
         self.finished = finished
-        sealed = {} if finished else {name: self._read_sealed(name) for name in begun.resources}
+        if finished:
+            sealed = {}
+        else:
+            sealed = {name: self._read_sealed(name) for name in begun.resources}
         self.sealed = {name: found for name, found in sealed.items() if found is not None}
         for name in finished.resources if finished else self.sealed:
             Spool(folder / name).remove()
@@ -115,11 +118,9 @@ class SnapshotWriter:
         except Damaged:
             return None
         parts = [(self.folder / part.path, part.sha256) for part in sealed.files]
-        return (
-            sealed
-            if all(file.is_file() and sha256_file(file) == wanted for file, wanted in parts)
-            else None
-        )
+        if all(file.is_file() and sha256_file(file) == wanted for file, wanted in parts):
+            return sealed
+        return None
 
 
 @contextlib.contextmanager
@@ -146,7 +147,10 @@ def begin_or_resume(
     with workspace.lock(folder / LOCK, f"snapshot {name}", force=force_unlock):
         begun = _claim(folder, replace(wanted, name=name), store)
         path = folder / MANIFEST
-        finished = read_file(path, Manifest, f"snapshot {name}") if path.exists() else None
+        if path.exists():
+            finished = read_file(path, Manifest, f"snapshot {name}")
+        else:
+            finished = None
         yield SnapshotWriter(folder, begun, finished, store)
 
 

@@ -175,7 +175,10 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
     begin_task(context)
     try:
         found = _read(context, tools.request.since)
-        left_out = found.comparison.left_out if found.comparison else found.reading.left_out
+        if found.comparison:
+            left_out = found.comparison.left_out
+        else:
+            left_out = found.reading.left_out
         parts = write_parts(spool, left_out, writer.folder)
     finally:
         tools.progress.end(resource.name)

@@ -66,11 +66,10 @@ def read_page(number: int, body: bytes) -> Page:
     records, pages = _total(members, RECORD_TOTALS), _total(members, PAGE_TOTALS)
     if items is None:
         if records != 0 or members.get("error", _NULL) != _NULL:
-            kind = (
-                "an object without records"
-                if members.get("error", _NULL) == _NULL
-                else "an error instead of records"
-            )
+            if members.get("error", _NULL) == _NULL:
+                kind = "an object without records"
+            else:
+                kind = "an error instead of records"
             raise TransientError(f"{kind}: {error_text(body)}")
         items = ()
     return Page(number, items, records, pages)
@@ -131,7 +130,9 @@ def error_text(body: bytes) -> str:
 def shorten(text: str) -> str:
     """`text` on one line, fit for a terminal."""
     clean = " ".join(_CONTROL.sub(" ", text).split())
-    return clean if len(clean) <= _SHOWN_CHARACTERS else f"{clean[: _SHOWN_CHARACTERS - 1]}…"
+    if len(clean) <= _SHOWN_CHARACTERS:
+        return clean
+    return f"{clean[: _SHOWN_CHARACTERS - 1]}…"
 
 
 def _trimmed(body: bytes) -> bytes:

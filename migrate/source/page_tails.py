@@ -85,7 +85,10 @@ def compare_last_readable(
     unread = {one.position - 1 for one in stored.unread}
     first = (stored.number - 1) * size.places
     readable = [place for place in range(first, first + stored.places) if place not in unread]
-    alone = context.fetcher.fetch_record(readable[-1], stored.number) if readable else None
+    if readable:
+        alone = context.fetcher.fetch_record(readable[-1], stored.number)
+    else:
+        alone = None
     if alone is None or alone.rows != 1:
         return SourceChange.NONE, replace(stored, announced_records=None)
     before = context.spool.read(stored).rows([stored.rows - 1])

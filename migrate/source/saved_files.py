@@ -88,11 +88,10 @@ def find_files(
         elif name is None:
             strangers.append(path.relative_to(folder).as_posix())
     if strangers or not any(found.values()):
-        trouble = (
-            f"it is not clear what is in {joined(strangers)}"
-            if strangers
-            else f"nothing of use in {folder}"
-        )
+        if strangers:
+            trouble = f"it is not clear what is in {joined(strangers)}"
+        else:
+            trouble = f"nothing of use in {folder}"
         raise UsageError(
             f"--from-files: {trouble}",
             hint=f"begin a file's or its folder's name with one of {', '.join(RESOURCES)}, or name "

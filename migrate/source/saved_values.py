@@ -129,7 +129,10 @@ def _one_value(
         _refuse_large(size, name)
     text = b"".join(parts).strip(_BLANK)
     if not is_value(text):
-        where = f"line {number} is no whole JSON, nor is the file" if len(parts) > 1 else ""
+        if len(parts) > 1:
+            where = f"line {number} is no whole JSON, nor is the file"
+        else:
+            where = ""
         raise damaged(name, where or "it is no whole JSON")
     return SavedValue(text, 0)
 
@@ -148,7 +151,10 @@ def _lines(file: IO[bytes], name: str, encoding: str | None) -> Iterator[tuple[i
     peeked = file.read(_MARK_BYTES)
     other = _encoding_of(peeked) or (encoding if encoding and not _keeps_ascii(encoding) else None)
     whole = io.BufferedReader(_Rejoined(peeked, file))
-    lines = _transcoded(whole, name, other) if other else _utf8_lines(whole, name, encoding)
+    if other:
+        lines = _transcoded(whole, name, other)
+    else:
+        lines = _utf8_lines(whole, name, encoding)
     number = 0
     for number, line in enumerate(lines, 1):
         # Not only on the first: files that were put together have one in between.

@@ -269,11 +269,10 @@ def read_newest(
         if found is None or not _has_updated(spool, oldest()):
             break
         again = fetch(1)
-        is_still = (
-            again.identities_sha256 == spool.pages[1].identities_sha256
-            if 1 in spool.pages
-            else not again.rows
-        )
+        if 1 in spool.pages:
+            is_still = again.identities_sha256 == spool.pages[1].identities_sha256
+        else:
+            is_still = not again.rows
         spool.discard(again)
         if is_still and again.announced_records == found.total:
             return found

@@ -88,7 +88,9 @@ def status_text(status: int) -> str:
 def server_moment(text: str) -> datetime | None:
     """The moment of a `Date` header, None where it is none, or one that no clock shows: nothing is reckoned by that."""
     found = parse_date(text)
-    return found if found is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR else None
+    if found is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        return found
+    return None
 
 
 def refusal(answer: Answer, place: str) -> Refused:

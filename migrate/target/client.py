@@ -123,7 +123,9 @@ class TargetClient:
     def retry_budget_s(self) -> float:
         """Seconds to go on trying; short while no answer has ever come, since then the address is probably wrong."""
         budget_s = self.settings.retry_budget_s
-        return budget_s if self._ever_answered else min(budget_s, _FIRST_ANSWER_BUDGET_S)
+        if self._ever_answered:
+            return budget_s
+        return min(budget_s, _FIRST_ANSWER_BUDGET_S)
 
     def count(self, dataset_id: str, filters: Mapping[str, str] | None = None) -> Count:
         """The number of records, all or those equal to `filters`.
@@ -418,4 +420,6 @@ def _place_of(location: str) -> str:
         parts = urlsplit(location)
     except ValueError:
         return ""
-    return clean_text(f"{parts.scheme}://{parts.hostname}{parts.path}") if parts.hostname else ""
+    if parts.hostname:
+        return clean_text(f"{parts.scheme}://{parts.hostname}{parts.path}")
+    return ""

@@ -100,7 +100,9 @@ class Written:
         """True when this write made the record: created at or after `since`, else never updated after its creation."""
         if self.created_at is None:
             return False
-        return self.created_at >= since if since is not None else self.created_at == self.updated_at
+        if since is not None:
+            return self.created_at >= since
+        return self.created_at == self.updated_at
 
     def was_there(self, since: datetime | None) -> bool:
         """True when the record is older than `since`, and this write is not the one that made it."""
@@ -377,11 +379,15 @@ def modified_at(stored: RawRecord) -> datetime | None:
 def _moment(raw: msgspec.Raw | None) -> datetime | None:
     found = _parsed(raw, datetime)
     # The service's times are UTC, also where it should leave the zone out.
-    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+    if found is not None and found.tzinfo is None:
+        return found.replace(tzinfo=UTC)
+    return found
 
 
 def _text_of(raw: msgspec.Raw | None) -> str | None:
-    return None if raw is None else bytes(raw).decode("utf-8", "replace")[:_LONGEST_STORED]
+    if raw is None:
+        return None
+    return bytes(raw).decode("utf-8", "replace")[:_LONGEST_STORED]
 
 
 def _parsed(raw: msgspec.Raw | None, kind: type[T]) -> T | None:

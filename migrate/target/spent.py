@@ -130,11 +130,10 @@ def read_states(file: Path) -> dict[str, State]:
 def _kept_s(state: State) -> float:
     """Seconds after which nothing of a state counts any more."""
     keys = state.get("keys")
-    pauses = (
-        [_number(key, "paused_s") for key in keys if isinstance(key, dict)]
-        if isinstance(keys, list)
-        else []
-    )
+    if isinstance(keys, list):
+        pauses = [_number(key, "paused_s") for key in keys if isinstance(key, dict)]
+    else:
+        pauses = []
     return max([_FORGET_S, *pauses])
 
 

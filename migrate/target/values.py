@@ -56,7 +56,9 @@ def _number(value: bytes) -> Decimal | None:
 
 def _moment(text: str) -> tuple[str, str, str] | None:
     found = _DATETIME.fullmatch(text)
-    return (found["day"], found["time"], (found["fraction"] or "").rstrip("0")) if found else None
+    if found:
+        return (found["day"], found["time"], (found["fraction"] or "").rstrip("0"))
+    return None
 
 
 def fold_text(text: str) -> str:

@@ -296,11 +296,9 @@ def _key_failure(
         try:
             client.count(next(iter(datasets.values())))
         except Refused as error:
-            return (
-                None
-                if error.status not in (401, 403, 407)
-                else CheckResult("", "fail", error.what, error.hint)
-            )
+            if error.status not in (401, 403, 407):
+                return None
+            return CheckResult("", "fail", error.what, error.hint)
         except GaveUp as error:
             text = f"Octolis: {project.octolis.base_url} does not answer: {error.what}"
             return CheckResult(

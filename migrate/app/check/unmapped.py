@@ -36,7 +36,10 @@ class Strict:
         """A sentence; of very many fields the first ones."""
         if not self.fields:
             return f"the mappings use or ignore every field of snapshot {self.snapshot}"
-        more = f" and {len(self.fields) - _SHOWN} more" if len(self.fields) > _SHOWN else ""
+        if len(self.fields) > _SHOWN:
+            more = f" and {len(self.fields) - _SHOWN} more"
+        else:
+            more = ""
         strict = f"{' and '.join(self.files)} {'says' if len(self.files) == 1 else 'say'} `unmapped: fail`"
         fields = ", ".join(self.fields[:_SHOWN]) + more
         return f"`migrate plan` would stop: {strict}, and no mapping uses {fields} (snapshot {self.snapshot})"

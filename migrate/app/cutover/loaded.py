@@ -130,11 +130,9 @@ def choose_base(workspace: Workspace, loaded: Loaded) -> str:
         state.name for state in list_snapshots(workspace) if state.finished and state.name in last
     ]
     # where there is none at all, opening it says so
-    return (
-        known[0]
-        if known
-        else newest_whole(workspace) or open_snapshot(workspace, None, check_files=False).name
-    )
+    if known:
+        return known[0]
+    return newest_whole(workspace) or open_snapshot(workspace, None, check_files=False).name
 
 
 def doubts_of(workspace: Workspace, loaded: Loaded, base: str) -> Iterator[str]:

@@ -213,11 +213,10 @@ def planned_steps(plan: PlanDocument, project: Project) -> list[Step]:
 
 def reconcile_step(plan: PlanDocument | None, read: Mapping[str, Any], project: Project) -> Step:
     """Counting each dataset and each source in it, one after another, until the counts rest."""
-    counts = (
-        sum(1 + len(dataset.by_source) for dataset in plan.datasets.values())
-        if plan
-        else 4 * len(read)
-    )
+    if plan:
+        counts = sum(1 + len(dataset.by_source) for dataset in plan.datasets.values())
+    else:
+        counts = 4 * len(read)
     keys = max(1, len(project.secrets.octolis))
     budget_s = forecast(0, counts, keys, account_share=project.octolis.account_share)
     seconds = max(budget_s, counts * ASSUMED_COUNT_S) + SETTLE_S

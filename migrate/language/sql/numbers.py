@@ -58,9 +58,10 @@ def _abs(reader: TreeReader, found: exp.Abs) -> Node:
 def _round(reader: TreeReader, found: exp.Round) -> Node:
     reader.only(found, ("decimals",))
     node = reader.number(found.this, found)
-    places = (
-        reader.whole_constant(found.args["decimals"], found) if found.args.get("decimals") else 0
-    )
+    if found.args.get("decimals"):
+        places = reader.whole_constant(found.args["decimals"], found)
+    else:
+        places = 0
     if not -WHOLE_DIGITS <= places <= SCALE:
         raise reader.refused(found, f"ROUND takes from -{WHOLE_DIGITS} to {SCALE} places")
     return Node("round", "decimal", (as_decimal(node),), (places,), max(places, 0))
@@ -122,11 +123,9 @@ def _scale_of(sign: str, left: int | None, right: int | None) -> int | None:
 
 
 def _cut_to(node: Node, sizes: list[int]) -> Node:
-    return (
-        Node("left", "text", (node, Node("number", "integer", given=(str(sizes[0]),))))
-        if sizes
-        else node
-    )
+    if sizes:
+        return Node("left", "text", (node, Node("number", "integer", given=(str(sizes[0]),))))
+    return node
 
 
 TAKERS: Mapping[type[Found], Take] = {

@@ -59,11 +59,10 @@ def _length(reader: TreeReader, found: exp.Length) -> Node:
 
 def _trim(reader: TreeReader, found: exp.Trim) -> Node:
     reader.only(found, ("position", "expression"))
-    chars = (
-        reader.text_constant(found.args["expression"], found)
-        if found.args.get("expression")
-        else " "
-    )
+    if found.args.get("expression"):
+        chars = reader.text_constant(found.args["expression"], found)
+    else:
+        chars = " "
     side = str(found.args.get("position") or "BOTH").upper()
     return Node("trim", "text", (reader.text(found.this, found),), (chars, side))
 
@@ -83,11 +82,10 @@ def _side(reader: TreeReader, op: str, found: Found) -> Node:
 
 def _pad(reader: TreeReader, found: exp.Pad) -> Node:
     length = reader.whole_constant(found.args["expression"], found)
-    fill = (
-        reader.text_constant(found.args["fill_pattern"], found)
-        if found.args.get("fill_pattern")
-        else " "
-    )
+    if found.args.get("fill_pattern"):
+        fill = reader.text_constant(found.args["fill_pattern"], found)
+    else:
+        fill = " "
     if length > MAX_PADDED:
         raise reader.refused(found, f"a text is padded to at most {MAX_PADDED:,} characters")
     op = "lpad" if found.args.get("is_left") else "rpad"

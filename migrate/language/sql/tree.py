@@ -64,7 +64,9 @@ def as_decimal(node: Node) -> Node:
 
 def as_text(node: Node) -> Node:
     """A value as the text it is written as."""
-    return node if node.kind in {"text", "nothing"} else Node("to_text", "text", (node,))
+    if node.kind in {"text", "nothing"}:
+        return node
+    return Node("to_text", "text", (node,))
 
 
 def common_kind(values: Sequence[Node]) -> tuple[Kind, int | None]:

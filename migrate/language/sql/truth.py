@@ -80,7 +80,10 @@ def _like(reader: TreeReader, found: Found, escape: str | None) -> Node:
 def _regexp_like(reader: TreeReader, found: exp.RegexpLike) -> Node:
     reader.only(found, ("expression", "flag"))
     pattern = reader.text_constant(found.args["expression"], found)
-    flag = reader.text_constant(found.args["flag"], found) if found.args.get("flag") else ""
+    if found.args.get("flag"):
+        flag = reader.text_constant(found.args["flag"], found)
+    else:
+        flag = ""
     if flag not in {"", "i"}:
         raise reader.refused(found, "the only flag is 'i', which ignores case")
     try:

@@ -153,8 +153,10 @@ def _to_integer(worker: Worker, node: Node) -> Worked:
     kind = node.args[0].kind
     if kind in {"text", "nothing"}:
         value, gives_null = worker.keep(_whole_of(worker, part.value)), True
+    elif kind == "decimal":
+        value = _divided(worker, part.value, whole(UNIT))
     else:
-        value = _divided(worker, part.value, whole(UNIT)) if kind == "decimal" else part.value
+        value = part.value
     fits = value.is_between(whole(-(2 ** (bits - 1))), whole(2 ** (bits - 1) - 1))
     fails = any_fails([part]) if gives_null else any_fails([part], ~fits)
     return Worked(pl.when(fits).then(value), fails)

@@ -61,9 +61,9 @@ class Worker:
     def _worked(self, step: pl.Expr) -> pl.Series:
         found = self._rows.select(step).to_series()
         # of a constant beside a column of nothing but nulls polars makes one null, not one a row
-        return (
-            found if len(found) == self._rows.height else found.new_from_index(0, self._rows.height)
-        )
+        if len(found) == self._rows.height:
+            return found
+        return found.new_from_index(0, self._rows.height)
 
     def series(self, step: pl.Expr) -> pl.Series:
         """A step for all rows."""
