@@ -141,4 +141,6 @@ def _is_into(plan: Plan, dataset: str, dataset_id: str) -> bool:
 
 def _remedy(plans: Mapping[str, Plan], undone: str, of_chain: Collection[str]) -> str:
     name = undone if undone in plans else next(iter(of_chain), None)
-    return remake_command(plans[name]) if name is not None else "migrate plan"
+    if name is not None:
+        return remake_command(plans[name])
+    return "migrate plan"

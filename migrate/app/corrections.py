@@ -114,7 +114,10 @@ def corrections_for(workspace: Workspace, snapshot: Snapshot) -> pl.DataFrame:
     Of a delta also those `before`: that plans of it, or of what it stands on, were made with last.
     """
     now = read_corrections(workspace)
-    judged = judge_corrections(snapshot, now) if now.height else NO_CORRECTIONS
+    if now.height:
+        judged = judge_corrections(snapshot, now)
+    else:
+        judged = NO_CORRECTIONS
     if snapshot.base is None:
         return judged
     chain = {snapshot.name, *chain_of(snapshot)}
@@ -311,7 +314,9 @@ def _shown(cell: Cell) -> str | None:
 
 def _value(cell: Cell) -> str | None:
     text = _shown(cell)
-    return None if text is not None and text.strip().lower() in EMPTY_MARKS else text
+    if text is not None and text.strip().lower() in EMPTY_MARKS:
+        return None
+    return text
 
 
 def _why_not(given: Given, cells: Mapping[str, Cell]) -> str | None:

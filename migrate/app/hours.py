@@ -49,7 +49,10 @@ class HourStop(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits so many seconds, or until it is set. Returns whether it is."""
-        ends_at = float("inf") if timeout is None else time.monotonic() + timeout
+        if timeout is None:
+            ends_at = float("inf")
+        else:
+            ends_at = time.monotonic() + timeout
         while not self.is_set() and (left_s := ends_at - time.monotonic()) > 0:
             self._stop.wait(min(left_s, _LOOK_S))
         return self.is_set()

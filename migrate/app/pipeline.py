@@ -176,7 +176,10 @@ def run_plan(
         check_bases(context.workspace, f"delta {found.name}", chain_of(found), wanted)
     seen = read_seen(context.workspace)
     with contextlib.ExitStack() as stack:
-        client = None if offline else stack.enter_context(open_target(context))
+        if offline:
+            client = None
+        else:
+            client = stack.enter_context(open_target(context))
         plan = build_plan(
             context.project,
             context.workspace,
@@ -240,7 +243,10 @@ def run_load(
     accepted = max(gates.max_merges, confirm_merges or 0)
     refuse_broken(plan, check_gates(plan, gates.model_copy(update={"max_merges": accepted})))
     to_load = plan_to_load(plan, context.project.octolis, datasets)
-    confirmed = {} if confirm_merges is None else {"confirm_merges": confirm_merges}
+    if confirm_merges is None:
+        confirmed = {}
+    else:
+        confirmed = {"confirm_merges": confirm_merges}
     note_loading(context.workspace, plan, confirmed)
     with open_target(replace(context, stop=stop)) as client:
         first = gates.canary if canary is None else canary

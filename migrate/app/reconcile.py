@@ -149,7 +149,10 @@ def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
     """The reconciliation's part of the JSON object."""
     datasets = {name: _summarise(d) for name, d in found.datasets.items()}
     unsaid = {"unverifiable": dict(found.unverifiable), "not_loaded": dict(found.not_loaded)}
-    settles_at = None if found.settles_at is None else found.settles_at.isoformat()
+    if found.settles_at is None:
+        settles_at = None
+    else:
+        settles_at = found.settles_at.isoformat()
     told = {"plan": found.plan, **found.standing, "settles_at": settles_at}
     judged = judge_reconciliation(found).summarise()
     return {**told, "datasets": datasets, **unsaid, "judgement": judged}

@@ -159,7 +159,9 @@ def _put_aside(workspace: Workspace, plan: Plan, folder: Path) -> _OpenRejects:
 
 
 def _ledger(workspace: Workspace) -> LedgerView | nullcontext[None]:
-    return LedgerView(workspace.ledger) if workspace.ledger.exists() else nullcontext()
+    if workspace.ledger.exists():
+        return LedgerView(workspace.ledger)
+    return nullcontext()
 
 
 def _refuse_older(workspace: Workspace, plan: Plan) -> None:

@@ -108,4 +108,6 @@ def _run(*arguments: str, data: bytes | None = None) -> subprocess.CompletedProc
 
 def _words(done: subprocess.CompletedProcess[bytes]) -> str:
     told = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
-    return told[-1][:200] if told else f"ssh-keygen ended with {done.returncode}"
+    if told:
+        return told[-1][:200]
+    return f"ssh-keygen ended with {done.returncode}"

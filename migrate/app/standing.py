@@ -184,4 +184,6 @@ def _begun(plan: Plan) -> dict[str, object]:
         mark = json.loads((plan.folder / BEGUN_FILE).read_bytes())
     except (OSError, ValueError):
         return {"started": None}
-    return mark if isinstance(mark, dict) and "started" in mark else {"started": None}
+    if isinstance(mark, dict) and "started" in mark:
+        return mark
+    return {"started": None}

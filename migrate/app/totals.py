@@ -77,7 +77,10 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
                 rule = rule_used(dataset, used)
                 # as the plan did: records that are gone from the source are none of its rows
                 alive = living(resource)
-                touched_from = alive.touched_from if snapshot.base is not None else 0
+                if snapshot.base is not None:
+                    touched_from = alive.touched_from
+                else:
+                    touched_from = 0
                 table = total_dataset(
                     rule,
                     alive,

@@ -145,7 +145,10 @@ def _note_undone(context: Context, plan: Plan, done: Undo, datasets: Sequence[st
         entry.count("changed_since") + entry.count("survivors") for entry in done.datasets
     )
     is_part = bool(datasets or done.partly or done.refused or left_alone)
-    scope = "part" if is_part or done.verified != done.restored else "whole"
+    if is_part or done.verified != done.restored:
+        scope = "part"
+    else:
+        scope = "whole"
     with LedgerNotes(context.workspace.ledger) as notes:
         notes.note_event(PlanEvent(plan.name, "undone", records=done.restored, scope=scope))
 
@@ -321,7 +324,10 @@ class _Sending:
         cutter = Cutter(self.context.project.octolis.batch_bytes)
         (folder / dataset).mkdir(parents=True, mode=0o700)
         records = folder / dataset / "records.parquet"
-        columns = ("bare_payload", "bare_columns") if bare else ("payload", "columns")
+        if bare:
+            columns = ("bare_payload", "bare_columns")
+        else:
+            columns = ("payload", "columns")
         frames = (
             cutter.number(
                 frame.filter(pl.col(columns[1]).list.len() > 0).select(

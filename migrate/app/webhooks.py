@@ -58,7 +58,10 @@ class Message:
             "pending": "waits for the target to prepare what was written", "progress": "goes on",
         }  # fmt: skip
         of_plan = f" of plan {self.plan}" if self.plan else ""
-        code = f" (exit code {self.exit_code})" if self.exit_code is not None else ""
+        if self.exit_code is not None:
+            code = f" (exit code {self.exit_code})"
+        else:
+            code = ""
         written = sum(counts.get("written", 0) for counts in self.datasets.values())
         refused = sum(counts.get("rejected", 0) for counts in self.datasets.values())
         if self.datasets:
@@ -105,7 +108,9 @@ def _event_of(exit_code: object, status: object) -> Event:
     if exit_code == _GATE:
         return "gate"
     # A verdict of reconcile is an end, whatever it says.
-    return "end" if exit_code in (0, _WITH_REJECTS) or status in _VERDICTS else "stop"
+    if exit_code in (0, _WITH_REJECTS) or status in _VERDICTS:
+        return "end"
+    return "stop"
 
 
 def _tables_of(summary: Mapping[str, Any]) -> Mapping[str, Any]:

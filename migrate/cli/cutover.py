@@ -219,7 +219,10 @@ def _show(app: App, cutover: Cutover, stage: Stage) -> None:
 
     begins = not cutover.night.stages
     if not app.quiet and (begins or stage == "plan"):
-        head = "" if begins else "The plan is made; what is left, by it:\n\n"
+        if begins:
+            head = ""
+        else:
+            head = "The plan is made; what is left, by it:\n\n"
         click.echo(f"{head}{render_night(cutover)}\n", err=True)
 
 

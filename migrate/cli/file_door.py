@@ -156,7 +156,10 @@ def _settle(
     again = f"migrate load --settle --plan {done.plan}"
     following = f"migrate reconcile --deep --plan {done.plan}"
     if done.left:
-        following = f"migrate load --plan {done.plan}" if done.released else again
+        if done.released:
+            following = f"migrate load --plan {done.plan}"
+        else:
+            following = again
     return CommandOutcome(
         command="load",
         text=render_settled(done),

@@ -42,12 +42,18 @@ def init(app: App, directory: Path, sandbox: bool) -> None:
     """
     from migrate.project import start_project
 
-    like = app.open_project() if sandbox and app.project_file.exists() else None
+    if sandbox and app.project_file.exists():
+        like = app.open_project()
+    else:
+        like = None
     written = start_project(directory, sandbox=sandbox, like=like)
     lines = [f"  {path}" for path in written]
     if like:
         lines.append(f"based on {like.file}: its mappings, time zones and source aliases")
-    inside = "" if directory == Path() else f"cd {shlex.quote(str(directory))} && "
+    if directory == Path():
+        inside = ""
+    else:
+        inside = f"cd {shlex.quote(str(directory))} && "
     steps = _REHEARSE.format(inside=inside) if sandbox else _EDIT
     app.finish(
         CommandOutcome(

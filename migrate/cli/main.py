@@ -148,7 +148,10 @@ def _call(app: App) -> int:
     except (click.Abort, KeyboardInterrupt):
         return app.fail(name, Interrupted("stopped at once", hint="give the same command again"))
     except BaseException as error:
-        damage = _explain(app, name, error) if _is_unforeseen(error) else None
+        if _is_unforeseen(error):
+            damage = _explain(app, name, error)
+        else:
+            damage = None
         if damage is None:
             raise
         return app.fail(name, damage)

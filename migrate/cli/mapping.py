@@ -62,8 +62,14 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
     else:
         project = None
     found, wrong = _read(files, project)
-    against = _newest(project, snapshot) if project and not no_snapshot else None
-    looked = _look(app, project, against, found) if project and against else Looked()
+    if project and not no_snapshot:
+        against = _newest(project, snapshot)
+    else:
+        against = None
+    if project and against:
+        looked = _look(app, project, against, found)
+    else:
+        looked = Looked()
     remarks = looked.remarks
     problems = [*wrong, *(remark.text for remark in remarks if remark.level == "problem")]
     # the examples run what the files say, so they wait until the files are sound
@@ -198,7 +204,10 @@ def preview(
         return _resource(opened, resource).frames(fields)
 
     several = made.precedence is not None
-    others = read_mappings(project.mappings) if made.lookups or several else {}
+    if made.lookups or several:
+        others = read_mappings(project.mappings)
+    else:
+        others = {}
     found = room.preview(made, others, read, _settings(project), rows)
     mask = str if show_values else resource_mask(workspace_masker(project.workspace), made.resource)
     app.finish(

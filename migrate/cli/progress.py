@@ -157,7 +157,10 @@ class Heartbeat:
     def _say(self, task: str, beat: _Beat) -> None:
         of = f" of {beat.total:,}" if beat.total is not None else ""
         elapsed_s = self._clock() - beat.started
-        rate = (beat.done - beat.began_with) / elapsed_s if elapsed_s >= 1 else 0.0
+        if elapsed_s >= 1:
+            rate = (beat.done - beat.began_with) / elapsed_s
+        else:
+            rate = 0.0
         words = [
             f"{beat.done:,}{of} {beat.unit} in {format_duration(elapsed_s)}",
             f"{rate:,.0f}/s" if rate else "",

@@ -56,7 +56,10 @@ def list_(app: App, name: str | None) -> None:
         "discards": describe_discards(discards),
     }
     parts = [render_groups(plan.name, groups), *render_aside(data["waiting"], discards)]
-    following = f"migrate rejects show --plan {plan.name}" if data["open"] else None
+    if data["open"]:
+        following = f"migrate rejects show --plan {plan.name}"
+    else:
+        following = None
     app.finish(CommandOutcome("rejects list", "\n\n".join(parts), data, next=following))
 
 
@@ -161,7 +164,10 @@ def _export_book(app: App, name: str | None, *, masked: bool) -> NoReturn:
         words = words_of(language_of(app, context.project))
         masker = workspace_masker(context.workspace.root)
         rows = write_reject_book(values, file, words, masker, is_masked=masked)
-    what = "masked" if masked else "as they were sent, which is personal data"
+    if masked:
+        what = "masked"
+    else:
+        what = "as they were sent, which is personal data"
     text = f"{say_count(rows, 'value')} of plan {plan.name} to put right ({what}):\n  {file}"
     data = {"plan": plan.name, "values": rows, "masked": masked, "files": [str(file)]}
     following = f"migrate corrections import {shlex.quote(str(file))} --by NAME --why TEXT"

@@ -237,7 +237,10 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
         if until_stdin_closes:
             # Not before: what closes at once would end it by a signal that nothing takes yet.
             threading.Thread(target=_end_with_stdin, daemon=True).start()
-        fed = _feed(app, settings, url, feed_with, home.snapshots) if feed_with else {}
+        if feed_with:
+            fed = _feed(app, settings, url, feed_with, home.snapshots)
+        else:
+            fed = {}
         facts = {
             "url": url,
             "datatrics": f"{url}/2.0",

@@ -71,7 +71,9 @@ class _WithCursor:
 
 def for_cursor(stream: TextIO) -> TextIO | _WithCursor:
     """The same stream for who has to move the cursor."""
-    return _WithCursor(stream) if isinstance(stream, InertOutput) else stream
+    if isinstance(stream, InertOutput):
+        return _WithCursor(stream)
+    return stream
 
 
 _PATIENCE_S = 5.0

@@ -41,5 +41,8 @@ def trace(
 
     with app.context() as context:
         found = run_trace(context, resource, record_id, source, name, live=not offline)
-        mask = None if show_values else workspace_masker(context.workspace.root).mask
+        if show_values:
+            mask = None
+        else:
+            mask = workspace_masker(context.workspace.root).mask
     app.finish(CommandOutcome("trace", render_trace(found, mask), summarise_trace(found, mask)))

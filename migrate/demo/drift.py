@@ -82,7 +82,10 @@ def make_drift(
     drift = Drift()
     for place, (source, id_, raw) in enumerate(records):
         fate = fates.get(place)
-        record = _read(raw) if fate or (donors and place % _LOOK_EVERY == 0) else None
+        if fate or (donors and place % _LOOK_EVERY == 0):
+            record = _read(raw)
+        else:
+            record = None
         if record is None or source is None or id_ is None:
             continue
         if fate == "gone":
@@ -126,7 +129,9 @@ def _holder(record: dict[str, Any], name: str) -> tuple[dict[str, Any], str] | N
         return record, name
     head, _, rest = name.partition(".")
     inner = record.get(head)
-    return _holder(inner, rest) if rest and isinstance(inner, dict) else None
+    if rest and isinstance(inner, dict):
+        return _holder(inner, rest)
+    return None
 
 
 def _values(

@@ -127,7 +127,9 @@ def _increment_id(number: int) -> str | int:
     """Old releases sent the internal number; the third store's increment ids are beyond 32 bits, others have zeros."""
     if number <= 40:
         return 7_000 + number
-    return f"{3_000_000_000 + number}" if number % 10 == 0 else f"{number:09}"
+    if number % 10 == 0:
+        return f"{3_000_000_000 + number}"
+    return f"{number:09}"
 
 
 def _magento_items(line: _Line) -> list[Record]:
@@ -148,7 +150,10 @@ def _prestashop(
 ) -> Sale:
     """The customer's number is a number here and a text in the profile; `price` is that of the whole line."""
     goods = _sum(lines)
-    discount = round(goods / 10, 2) if random.random() < 0.2 else Decimal(0)
+    if random.random() < 0.2:
+        discount = round(goods / 10, 2)
+    else:
+        discount = Decimal(0)
     amount = goods + _SHIPPING - discount
     conversion = {
         "created": spell(moment),

@@ -181,7 +181,10 @@ def build_interactions(random: Random, people: list[Shopper]) -> list[Record]:
 
 def _interaction(random: Random, number: int, moment: str, people: list[Shopper]) -> Record:
     # The id looks like a number beyond 32 bits, and e-mail numbers look like numbers too.
-    subscriber = "gone0000" if number % 50 == 0 else mailing_id(random.choice(people))
+    if number % 50 == 0:
+        subscriber = "gone0000"
+    else:
+        subscriber = mailing_id(random.choice(people))
     interaction: Record = {
         "datetime": moment,
         "profileid": subscriber,

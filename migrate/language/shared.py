@@ -107,7 +107,10 @@ def _lists(
             shared.unread.add(name)
             continue
         for number, (column, values) in enumerate(table.columns.items()):
-            names = [f"{name}.{column}", name] if number == 0 else [f"{name}.{column}"]
+            if number == 0:
+                names = [f"{name}.{column}", name]
+            else:
+                names = [f"{name}.{column}"]
             for one in names:
                 lists[one], files[one] = values, (str(file), table.sha256)
     return lists, files

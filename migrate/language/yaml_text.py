@@ -98,7 +98,9 @@ def read_yaml(data: bytes) -> Document:
 def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    return value
 
 
 # Reading is slow, and one command reads the same files again for each dataset, for examples and for messages.

@@ -192,7 +192,10 @@ def _check_rules(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> 
             what = f"{count:,} of {trial.rows + count:,} rows break {rule}"
             yield LOST_ROWS, _place_of_rule(name, rule), what
         elif rule in {"key_missing", "required_missing"}:
-            kind = "the key" if rule == "key_missing" else "a required column"
+            if rule == "key_missing":
+                kind = "the key"
+            else:
+                kind = "a required column"
             what = f"{kind} is missing in {count:,} of {trial.rows:,} rows, which are rejected"
             yield LOST_ROWS, ("columns", name), what
         else:

@@ -42,7 +42,10 @@ def slices(mapping: Mapping, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     runs = (sizes // SLICE_BYTES) * rows.height + pl.int_range(
         rows.height, eager=True
     ) // SLICE_ROWS
-    lengths = runs.rle().struct.field("len").to_list() if rows.height else [0]
+    if rows.height:
+        lengths = runs.rle().struct.field("len").to_list()
+    else:
+        lengths = [0]
     start = 0
     for length in lengths:
         yield rows.slice(start, length)

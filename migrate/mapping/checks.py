@@ -235,7 +235,10 @@ def _check_settings(column: Column, required: bool) -> Found:
         yield ("timezone",), "is of a datetime; a date is never moved by a zone"
     if column.timezone is not None and not is_zone(column.timezone):
         yield ("timezone",), f"{column.timezone!r} is no time zone; as Europe/Amsterdam"
-    refused = refuse_format(column.format) if column.format is not None else None
+    if column.format is not None:
+        refused = refuse_format(column.format)
+    else:
+        refused = None
     if refused and column.type in {"date", "datetime"}:
         yield ("format",), refused
     if column.pivot is not None and "%y" not in (column.format or ""):
@@ -258,7 +261,10 @@ def _check_constants(column: Column) -> Found:
 
 def _unfit(column: Column, constants: Sequence[tuple[Path, str]]) -> Found:
     unread = column.format is not None and refuse_format(column.format) is not None
-    plain = column.model_copy(update={"format": None}) if unread else column
+    if unread:
+        plain = column.model_copy(update={"format": None})
+    else:
+        plain = column
     texts = [text for _, text in constants]
     zones = pl.Series(["UTC"] * len(texts), dtype=pl.String)
     rules = read_typed(pl.Series(texts, dtype=pl.String), zones, plain, "decimals").rule

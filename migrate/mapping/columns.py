@@ -125,7 +125,9 @@ def evaluate(what: str, sql: str, rows: pl.DataFrame, *, strict: bool = False) -
 
     def column_of(name: str) -> pl.Expr:
         column = FIELD + name
-        return pl.lit(same[column], pl.String) if column in same else pl.col(column)
+        if column in same:
+            return pl.lit(same[column], pl.String)
+        return pl.col(column)
 
     try:
         return run_sql(expression, rows, column_of, strict=strict)
@@ -178,7 +180,9 @@ def _unsendable(texts: list[pl.Series]) -> pl.Series | None:
         for text in texts
         if holds_any(text, NUL, literal=True)
     ]
-    return rule_where(reduce(or_, marked), "unsendable_text") if marked else None
+    if marked:
+        return rule_where(reduce(or_, marked), "unsendable_text")
+    return None
 
 
 def first_value(texts: list[pl.Series]) -> pl.Series:

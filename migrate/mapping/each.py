@@ -118,7 +118,10 @@ class _Reader:
 
     def read_all(self, numbers: list[int], texts: pl.Series, *, all_lists: bool) -> None:
         """Adds the elements of some records, in order. `all_lists`: every text is in the brackets of a list."""
-        lists = self._decode_lists(texts) if self.flat and all_lists else None
+        if self.flat and all_lists:
+            lists = self._decode_lists(texts)
+        else:
+            lists = None
         if lists is None:
             for number, text in zip(numbers, texts, strict=True):
                 self._read(number, text)
@@ -184,9 +187,15 @@ class _Reader:
     def _add_element(self, raw: msgspec.Raw) -> None:
         if "item" in self.literals:
             self.literals["item"].append(bytes(raw))
-        element = self.one.decode(raw) if bytes(raw).startswith(b"{") else None
+        if bytes(raw).startswith(b"{"):
+            element = self.one.decode(raw)
+        else:
+            element = None
         for name, path in self.paths:
-            found = _ABSENT if element is None else self._reach(element, path)
+            if element is None:
+                found = _ABSENT
+            else:
+                found = self._reach(element, path)
             self.literals[name].append(bytes(found))
 
     def _reach(self, element: Any, path: str) -> msgspec.Raw:

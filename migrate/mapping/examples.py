@@ -176,7 +176,9 @@ def masked_record(record: Any) -> Any:
         return [masked_record(value) for value in record[:2]]
     if isinstance(record, str):
         is_zero = not record.strip("0-/.:, TZ+")
-        return record if is_zero else "".join(_mask(char) for char in record)
+        if is_zero:
+            return record
+        return "".join(_mask(char) for char in record)
     return record if record is None or isinstance(record, bool) else 1
 
 
@@ -186,7 +188,9 @@ def _mask(char: str) -> str:
     if char.isalpha():
         return "A" if char.isupper() else "a"
     is_plain = char.isascii() and char.isprintable()
-    return char if is_plain or unicodedata.category(char) in _SHOWN else "."
+    if is_plain or unicodedata.category(char) in _SHOWN:
+        return char
+    return "."
 
 
 def write_json(value: Any) -> str:
@@ -216,7 +220,10 @@ def _text(value: Any) -> str | None:
 
 def _difference(example: Example, outcome: Outcome) -> str | None:
     kind, what = outcome
-    wanted = "filter" if example.filter else "reject" if example.reject else "row"
+    if example.filter:
+        wanted = "filter"
+    else:
+        wanted = "reject" if example.reject else "row"
     if kind != wanted:
         if kind == "reject":
             became = f"is rejected ({what})"

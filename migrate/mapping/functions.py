@@ -63,7 +63,9 @@ class Function:
         """What is wrong with an argument, or None."""
         match self.argument:
             case "none":
-                return None if argument is None else f"`{self.name}` takes no argument"
+                if argument is None:
+                    return None
+                return f"`{self.name}` takes no argument"
             case "choice":
                 known = argument is None or argument in self.choices
                 if known:

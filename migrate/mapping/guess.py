@@ -91,10 +91,16 @@ def _decide_time(found: Field, said: str) -> tuple[str, str]:
             f"{said}; a birthday, never moved by a zone{odd if timed else ''}",
         )
     if timed == 0:
-        reason = "" if found.all_are("day") else "; every time is midnight: a day"
+        if found.all_are("day"):
+            reason = ""
+        else:
+            reason = "; every time is midnight: a day"
         return f"type: date{invalid}", said + reason
     naive = found.kinds["time"] - found.kinds["zoned"]
-    zone = f"; {naive:,} without a zone, read in their source's" if naive else ""
+    if naive:
+        zone = f"; {naive:,} without a zone, read in their source's"
+    else:
+        zone = ""
     return f"type: datetime{invalid}", said + zone
 
 

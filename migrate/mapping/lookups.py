@@ -65,7 +65,10 @@ class LookupTable:
             found = _prefer(found, _join(_resolved(asked, self._aliases), self._resolved))
         orphan = found.select(pl.col("i").is_not_null() & pl.col("hit").is_null()).to_series()
         columns = found.select(pl.col(f"v:{name}").alias(name) for name in self._names)
-        touched = found[TOUCHED].fill_null(False) if self._says_touched else None
+        if self._says_touched:
+            touched = found[TOUCHED].fill_null(False)
+        else:
+            touched = None
         waiting = found.get_column("w").fill_null(value=False)
         return LookedUp(columns, orphan.rename("orphan"), touched, waiting.rename("waiting"))
 

@@ -281,7 +281,9 @@ class Mapping(_Strict):
         if not self._wrong:
             return None if self._wrong is None else self
         sound = {name: rule for name, rule in self.columns.items() if name not in self._wrong}
-        return self.model_copy(update={"columns": sound}) if sound else None
+        if sound:
+            return self.model_copy(update={"columns": sound})
+        return None
 
     @classmethod
     def joined(cls, files: Sequence[Mapping]) -> Mapping:

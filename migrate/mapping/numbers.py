@@ -27,7 +27,9 @@ _WIDE = pl.Decimal(38, 18)
 
 def float_type(digits: FloatDigits) -> pl.Decimal:
     """The frame's type of a float column."""
-    return pl.Decimal(16, 6) if digits == "decimals" else pl.Decimal(38, 18)
+    if digits == "decimals":
+        return pl.Decimal(16, 6)
+    return pl.Decimal(38, 18)
 
 
 def integer_rule(text: pl.Expr) -> pl.Expr:

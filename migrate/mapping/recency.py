@@ -92,7 +92,10 @@ def _times(
         return rank_times(text, zones)
     column = mapping.columns[reader]
     is_same = column.fields[0] == name and column.type == "datetime" and is_full(text)
-    own = computed[reader].value if is_same else read_times(text, column, zones)
+    if is_same:
+        own = computed[reader].value
+    else:
+        own = read_times(text, column, zones)
     if own.null_count() == text.null_count():
         return own
     if column.timezone is not None:

@@ -87,7 +87,10 @@ def _read_rfc_2822(text: str) -> Read | None:
     if found is None or found[2].lower() not in _MONTHS:
         return None
     day, name, year, hour, minute, second, zone = found.groups()
-    offset = _offset(zone) if zone[0] in "+-" else _ZONE_NAMES.get(zone.upper())
+    if zone[0] in "+-":
+        offset = _offset(zone)
+    else:
+        offset = _ZONE_NAMES.get(zone.upper())
     if offset is None:
         return None
     whole_year = int(year)
@@ -131,7 +134,9 @@ def _offset(zone: str | None) -> int | None:
     hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > len("+02") else 0
     if hours > 23 or minutes > 59:
         raise ValueError(zone)
-    return -(hours * 60 + minutes) if zone[0] == "-" else hours * 60 + minutes
+    if zone[0] == "-":
+        return -(hours * 60 + minutes)
+    return hours * 60 + minutes
 
 
 def _offset_in(zone: str, local: datetime) -> int:

@@ -365,7 +365,10 @@ def _keep(mapping: Mapping, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     if mapping.where is None:
         return ~no, no
     found = evaluate("where", mapping.where, rows)
-    failed = no if found.fails is None else found.fails.fill_null(value=False)
+    if found.fails is None:
+        failed = no
+    else:
+        failed = found.fails.fill_null(value=False)
     return found.values.cast(pl.Boolean).fill_null(value=False) & ~failed, failed
 
 

@@ -134,7 +134,9 @@ def _flattened(texts: pl.Series, suspects: pl.Series) -> dict[str, pl.Series]:
     if not suspects.any():
         return {}
     nested = [text for text in texts.filter(suspects).unique().drop_nulls() if is_json(text)]
-    return {"flattened": texts.is_in(nested).fill_null(False)} if nested else {}
+    if nested:
+        return {"flattened": texts.is_in(nested).fill_null(False)}
+    return {}
 
 
 def _read_json(texts: pl.Series) -> Typed:

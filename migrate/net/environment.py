@@ -101,7 +101,10 @@ def _read_proxy(variable: str, text: str) -> Proxy:
             hint=f"write {variable}=http://host:port, or http://user:password@host:port with the signs : / @ # ? % of "
             "the password percent-encoded",
         )
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if ":" in parts.hostname:
+        name = f"[{parts.hostname}]"
+    else:
+        name = parts.hostname
     if parts.username:
         auth = (unquote(parts.username or ""), unquote(parts.password or ""))
     else:
@@ -175,7 +178,10 @@ def describe_environment(base_url: str, environ: Mapping[str, str] = os.environ)
     """What the environment changes on the way to a service, one line each. Raises ConfigError."""
     check_tls_variables(environ)
     proxy = proxy_for(base_url, environ)
-    told = [f"through the proxy {proxy.url} ({proxy.variable})"] if proxy else []
+    if proxy:
+        told = [f"through the proxy {proxy.url} ({proxy.variable})"]
+    else:
+        told = []
     told += [
         f"certificates from {environ[name]} ({name})"
         for name in (CERT_FILE, CERT_DIR)

@@ -242,7 +242,9 @@ class Remote:
 def _trust_for(base_url: str) -> ssl.SSLContext | bool:
     # A wrong variable is named at once, also where plain HTTP to this machine needs no certificate.
     check_tls_variables()
-    return trusted_certificates() if urlsplit(base_url).scheme == "https" else False
+    if urlsplit(base_url).scheme == "https":
+        return trusted_certificates()
+    return False
 
 
 def clean_reason(text: str) -> str:
@@ -330,7 +332,9 @@ def retry_after_s(reply: Reply) -> float | None:
         seconds = float(text)
     except ValueError:
         seconds = _until(text, reply.headers.get("date", ""))
-    return min(max(0.0, seconds), LONGEST_WAIT_S) if math.isfinite(seconds) else None
+    if math.isfinite(seconds):
+        return min(max(0.0, seconds), LONGEST_WAIT_S)
+    return None
 
 
 def _until(moment: str, now: str) -> float:

@@ -59,7 +59,9 @@ def call_with_retries(
 
     def wait_s(state: tenacity.RetryCallState) -> float:
         asked_s = _error_of(state).wait_s
-        return backoff(state) + _SHORTEST_WAIT_S if asked_s is None else asked_s
+        if asked_s is None:
+            return backoff(state) + _SHORTEST_WAIT_S
+        return asked_s
 
     def is_over(state: tenacity.RetryCallState) -> bool:
         allowed_s = budget_s() if callable(budget_s) else budget_s

@@ -74,6 +74,9 @@ def _gunzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
             except zlib.error:
                 raise UnpackingError("the answer's compression is broken") from None
             yield step
-            rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+            if unpacker.eof:
+                rest = unpacker.unused_data
+            else:
+                rest = unpacker.unconsumed_tail
     if is_begun and not unpacker.eof:
         raise UnpackingError("the answer's compression ends too early")

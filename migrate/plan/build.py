@@ -271,7 +271,10 @@ class Making:
         self.progress.begin(task, total=sum(one.rows for one, _ in alive), unit="records")
         mapped = map_files(mapping, alive, spill, lambda records: self._tick(task, records))
         self.progress.end(task)
-        base = read_base(files, mapped) if self.snapshot.base is not None else None
+        if self.snapshot.base is not None:
+            base = read_base(files, mapped)
+        else:
+            base = None
         return finish_dataset(mapping, mapped, spill, self.batch_bytes, base)
 
     def _plan(self, final: Final, resources: Dict[str, SnapshotResource]) -> None:

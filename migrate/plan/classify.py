@@ -140,7 +140,10 @@ def label_rows(
     **Shape**: `planned` has a unique `_key`.
     """
     matched = match_rows(planned, held, {name: columns.types[name] for name in columns.key})
-    missing = None if touched is None else matched.places.is_null() & ~touched
+    if touched is None:
+        missing = None
+    else:
+        missing = matched.places.is_null() & ~touched
     if touched is not None:
         places = pl.DataFrame([matched.places, touched.alias("touched")])
         mine = places.select(pl.when("touched").then(pl.col("_match")).alias("_match")).to_series()

@@ -209,7 +209,9 @@ def _final(column: str, rule: CollapseRule) -> pl.Expr:
     if column in rule.consents:
         return pl.when(pl.col(f"_denied:{column}")).then(pl.lit(False)).otherwise(won).alias(column)
     # the winner's own value is the first there is; its null or default stands where nobody has one
-    return pl.coalesce(f"_fill:{column}", won).alias(column) if rule.fill_gaps else won
+    if rule.fill_gaps:
+        return pl.coalesce(f"_fill:{column}", won).alias(column)
+    return won
 
 
 def _losers(

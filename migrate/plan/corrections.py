@@ -62,7 +62,9 @@ def used_corrections(corrections: pl.DataFrame) -> CorrectionsUsed | None:
 def count_corrected(corrections: pl.DataFrame, resources: Collection[str]) -> int:
     """How many records of some resources have a right value in them."""
     mine = corrections.filter(pl.col("state") == APPLIED, pl.col("resource").is_in(list(resources)))
-    return mine.select("resource", "source", "id").n_unique() if mine.height else 0
+    if mine.height:
+        return mine.select("resource", "source", "id").n_unique()
+    return 0
 
 
 def correction_changes(

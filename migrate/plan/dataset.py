@@ -254,7 +254,10 @@ def _count_files(final: Final, written: WrittenDataset) -> tuple[FileCounts, ...
     """What became of the records of each of the dataset's files. Raises AssertionError, a bug, as `count_dataset`."""
     mapped, gathered = final.mapped, final.gathered
     losers = gathered.losers.column("resource")
-    collapsed = Counter[str]() if losers is None else Counter(count_values(losers))
+    if losers is None:
+        collapsed = Counter[str]()
+    else:
+        collapsed = Counter(count_values(losers))
     too_large = Counter(count_values(gathered.large.get_column("resource")))
     found = []
     for part, tally in zip(final.mapping.parts, mapped.tallies, strict=True):
@@ -304,7 +307,10 @@ def require_key_columns(reading: TargetReading, mapping: Mapping, dataset_id: st
         return
     by_fold = {name.casefold(): name for name in shown}
     twins = [f"{by_fold[n.casefold()]!r}" for n in lacking if n.casefold() in by_fold]
-    there = f"; it shows {', '.join(twins)}, and case matters" if twins else ""
+    if twins:
+        there = f"; it shows {', '.join(twins)}, and case matters"
+    else:
+        there = ""
     raise ConfigError(
         f"dataset {dataset_id} ({mapping.dataset}) shows no column {', '.join(lacking)}, which "
         f"{mapping.file} has as a key{there}",
@@ -321,7 +327,10 @@ def target_warnings(
     An empty dataset may show no columns of its own; then nothing is said about them.
     """
     shown = any(not name.startswith("__") for name in reading.columns)
-    warnings = _column_warnings(reading.columns, mapping.columns) if shown else []
+    if shown:
+        warnings = _column_warnings(reading.columns, mapping.columns)
+    else:
+        warnings = []
     if reading.moving:
         warnings.append(
             Sentence(

@@ -123,7 +123,9 @@ def read_base(files: Sequence[tuple[SnapshotResource, Way]], mapped: MappedRows)
 
 
 def _numbered(rows: pl.DataFrame, number: int, several: bool) -> pl.DataFrame:
-    return rows.with_columns(pl.lit(number, pl.UInt8).alias(PART)) if several else rows
+    if several:
+        return rows.with_columns(pl.lit(number, pl.UInt8).alias(PART))
+    return rows
 
 
 def _read_base(resource: SnapshotResource, way: Way, mapped: MappedRows, number: int) -> Base:
@@ -315,7 +317,9 @@ def rows_missing(
         .drop_nulls()
     )
     keys = rows.column("_key") if len(removed) else None
-    return lacking if keys is None else lacking & ~keys.is_in(removed.implode())
+    if keys is None:
+        return lacking
+    return lacking & ~keys.is_in(removed.implode())
 
 
 def list_missing(rows: FinalRows, missing: pl.Series) -> Iterator[pl.DataFrame]:

@@ -14,7 +14,9 @@ from migrate.snapshot.reading import Snapshot
 
 def whole_below(snapshot: Snapshot) -> Snapshot:
     """The whole snapshot that a delta stands on in the end."""
-    return snapshot if snapshot.base is None else whole_below(snapshot.base)
+    if snapshot.base is None:
+        return snapshot
+    return whole_below(snapshot.base)
 
 
 def base_used(snapshot: Snapshot | None) -> BaseUsed | None:

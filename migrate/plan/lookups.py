@@ -64,7 +64,9 @@ def identity_of(resources: Sequence[str]) -> list[pl.Expr]:
 
 def names_of(resources: Sequence[str]) -> list[str]:
     """The columns of `identity_of`."""
-    return ["source", "id"] if len(resources) == 1 else ["source", "id", RESOURCE]
+    if len(resources) == 1:
+        return ["source", "id"]
+    return ["source", "id", RESOURCE]
 
 
 def parents_used(mapping: Mapping, every: Dict[str, Mapping]) -> tuple[ParentUsed, ...]:

@@ -91,7 +91,9 @@ def _own_values(planned: Planned, key: Sequence[str]) -> pl.Series:
         .select(_key_text([pl.col(name) for name in key]).alias("value"))
         .to_series()
     )
-    return values if planned.touched is None else values.filter(planned.touched)
+    if planned.touched is None:
+        return values
+    return values.filter(planned.touched)
 
 
 def _columns(rows: PlanTable, names: Sequence[str]) -> pl.DataFrame:
@@ -105,7 +107,9 @@ def _columns(rows: PlanTable, names: Sequence[str]) -> pl.DataFrame:
 def _key_text(parts: Sequence[pl.Expr]) -> pl.Expr:
     """The value of a key as one text, null where a part has no value."""
     texts = [pl.when(part.cast(pl.String) != "").then(part.cast(pl.String)) for part in parts]
-    return texts[0] if len(texts) == 1 else pl.concat_str(texts, separator=" + ")
+    if len(texts) == 1:
+        return texts[0]
+    return pl.concat_str(texts, separator=" + ")
 
 
 def _shares(
@@ -312,7 +316,10 @@ def _names_there(
         [part.gather(places).alias(name) for name, part in found.items() if part is not None],
     )
     parts = [pl.col(name).fill_null("") for name in columns.key if name in texts.columns]
-    key = pl.concat_str(parts, separator=", ") if parts else pl.lit(None, pl.String)
+    if parts:
+        key = pl.concat_str(parts, separator=", ")
+    else:
+        key = pl.lit(None, pl.String)
     return texts.select(
         places.cast(pl.Int64).alias("node"),
         key.alias("held_key"),

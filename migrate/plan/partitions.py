@@ -81,7 +81,10 @@ class _File:
     def read(self, names: Sequence[str]) -> pl.DataFrame:
         """Columns of the rows."""
         there = [name for name in names if name in self.filled]
-        found = parquet.read(self.path, columns=there) if there else pl.DataFrame()
+        if there:
+            found = parquet.read(self.path, columns=there)
+        else:
+            found = pl.DataFrame()
         return _with_nulls(found, {name: self.schema[name] for name in names}, self.height)
 
 

@@ -51,7 +51,9 @@ def first_dataset(request: PlanRequest, choice: Choice) -> str:
     """The dataset that a sample is drawn of: the first that is named, else the contacts, else the first there is."""
     if request.datasets:
         return request.datasets[0]
-    return "contacts" if "contacts" in choice.ids else next(iter(choice.ids))
+    if "contacts" in choice.ids:
+        return "contacts"
+    return next(iter(choice.ids))
 
 
 def scope_again(scope: SampleOf | PartOf | None) -> SampleAsked | PartOf | None:

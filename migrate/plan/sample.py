@@ -60,7 +60,10 @@ def draw_rows(rows: FinalRows, resources: Sequence[str], count: int, seed: int) 
     members: list[pl.DataFrame] = []
     for frame in rows.frames(["_key", "_source", "_id", *([PART] if has_parts else [])]):
         chosen = frame.filter(pl.col("_key").is_in(keys.implode()))
-        number = pl.col(PART).cast(pl.Int64) if has_parts else pl.lit(0, pl.Int64)
+        if has_parts:
+            number = pl.col(PART).cast(pl.Int64)
+        else:
+            number = pl.lit(0, pl.Int64)
         resource = number.replace_strict(dict(enumerate(resources)), return_dtype=pl.String)
         own = chosen.select(resource.alias("resource"), source="_source", id="_id")
         merged = chosen.select(pl.col("_sources").explode(empty_as_null=False)).drop_nulls()
@@ -150,7 +153,10 @@ class HangingTogether:
         """The records of a resource that inside records look up."""
         named = set[tuple[str | None, str]]()
         for record, source in self._records(child):
-            elements = _elements(record, each) if _reads_elements(lookup) else [None]
+            if _reads_elements(lookup):
+                elements = _elements(record, each)
+            else:
+                elements = [None]
             for element in elements:
                 asked = _text_at(record, element, lookup.source) or source
                 texts = (_text_at(record, element, name) for name in lookup.ids)
@@ -213,7 +219,9 @@ def _looked_up(frame: pl.DataFrame, lookup: Lookup) -> pl.DataFrame:
 def _field(frame: pl.DataFrame, name: str) -> pl.Expr:
     column = IDENTITY.get(name, column_of(name))
     known = column in frame.columns
-    return pl.col(column).cast(pl.String) if known else pl.lit(None, pl.String)
+    if known:
+        return pl.col(column).cast(pl.String)
+    return pl.lit(None, pl.String)
 
 
 def _reads_elements(lookup: Lookup) -> bool:

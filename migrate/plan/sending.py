@@ -144,7 +144,10 @@ def _needed(given: Rows) -> list[str]:
 def _ranks_by_place(given: Rows) -> pl.Series:
     """The place of each row in the sending order; null for those that no change has touched."""
     rows = given.rows.rows
-    planned = rows if given.rows.touched is None else rows.filter(given.rows.touched)
+    if given.rows.touched is None:
+        planned = rows
+    else:
+        planned = rows.filter(given.rows.touched)
     sent = (
         pl.select(pl.repeat(value=False, n=len(given.recency))).to_series().scatter(planned, True)
     )

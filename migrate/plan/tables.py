@@ -36,7 +36,9 @@ class FrameTable:
 
     def column(self, name: str) -> pl.Series | None:
         """One column, None where the frame has none of that name."""
-        return self.frame.get_column(name) if name in self.frame.columns else None
+        if name in self.frame.columns:
+            return self.frame.get_column(name)
+        return None
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,9 @@ def title_of(dataset: str, resource: str) -> str:
 def _lines_left_out(folder: Path) -> pl.DataFrame:
     """As `LEFT_OUT`: whose lines look for an order that somebody has left out."""
     file = folder / LEFT_OUT_FILE
-    return _read(file, LEFT_OUT) if file.is_file() else pl.DataFrame(schema=LEFT_OUT)
+    if file.is_file():
+        return _read(file, LEFT_OUT)
+    return pl.DataFrame(schema=LEFT_OUT)
 
 
 def _kept(left_out: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
@@ -271,7 +273,9 @@ def rows_won(rule: Rule, folder: Path, name: str) -> pl.DataFrame:
         pl.when(is_merged).then(f"winner_{part}").otherwise(f"own_{part}").alias(part)
         for part in _WHO
     )
-    return won.filter(pl.col("resource") == rule.resource) if rule.resource else won
+    if rule.resource:
+        return won.filter(pl.col("resource") == rule.resource)
+    return won
 
 
 def _winners(folder: Path) -> pl.DataFrame:

@@ -139,7 +139,10 @@ def _identity(resource: Resource, data: bytes) -> Identity | None:
     """The identity a planted record has, None where it has none that could be asked for."""
     try:
         members = read_members(data)
-        id_field = "id" if resource.path == "content" else resource.id_field
+        if resource.path == "content":
+            id_field = "id"
+        else:
+            id_field = resource.id_field
         if resource.path == "content":
             holder = read_members(members["metadata"])
         else:

@@ -110,10 +110,16 @@ class DatatricsService:
         query = call.query
         table = self.tables[_table(resource, _content_type(resource, query))]
         limit = _whole(query, "limit", resource.limit)
-        number = 1 if "ignore-page" in call.lies else _whole(query, "page", 1)
+        if "ignore-page" in call.lies:
+            number = 1
+        else:
+            number = _whole(query, "page", 1)
         if "cap-limit" in call.lies:
             limit = min(limit, int(call.lies["cap-limit"]))
-        source = query.get("source") if resource.path == "profile" else None
+        if resource.path == "profile":
+            source = query.get("source")
+        else:
+            source = None
         order = _order(query, resource)
         sort = query.get("sort") or "created"
         page = table.page(sort, order, source, number, limit)
@@ -121,7 +127,10 @@ class DatatricsService:
         last = -(-total // limit)
         if "repeat-last" in call.lies and number > last > 0:
             page = table.page(sort, order, source, last, limit)
-        items = [] if call.lies.get("empty-page") == str(number) else page.items
+        if call.lies.get("empty-page") == str(number):
+            items = []
+        else:
+            items = page.items
         return Reply(200, _envelope(resource.totals, total, last, number, items, call.lies))
 
     def _read(self, call: Call, resource: Resource, record_id: str) -> Reply:

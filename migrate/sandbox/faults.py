@@ -243,7 +243,9 @@ def early_answer(fault: Fault, wall_s: float) -> Reply | None:
 
 def _status(fault: Fault) -> Reply:
     body = BODIES.get(fault.params.get("body", "json"))
-    return _message(int(fault.kind)) if body is None else Reply(int(fault.kind), *body)
+    if body is None:
+        return _message(int(fault.kind))
+    return Reply(int(fault.kind), *body)
 
 
 def _message(status: int) -> Reply:

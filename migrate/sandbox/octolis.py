@@ -106,14 +106,20 @@ class Dataset:
 
     def update(self, masterid: Any, record: Any, now_ms: int) -> Written | Refused:
         """The record of that masterid as written, or why it was not."""
-        row = self.rows.get(masterid) if isinstance(masterid, str) else None
+        if isinstance(masterid, str):
+            row = self.rows.get(masterid)
+        else:
+            row = None
         if row is None:
             return Refused(error("Record not found", f"No record with masterid: {masterid}", 404))
         checked = self._check(record, "update")
         if isinstance(checked, Refused):
             return checked
         values, protected = checked
-        left_out = None if self.spec.readings.update_mandatory == "required" else ""
+        if self.spec.readings.update_mandatory == "required":
+            left_out = None
+        else:
+            left_out = ""
         missing = [c for c in self.spec.mandatory if values.get(c, left_out) is None]
         if missing:
             return _missing(missing)
@@ -180,7 +186,10 @@ class Dataset:
         """The values to write and the existing rows they replace, once no further row shares a key with them."""
         matched = self._lookup(keys)
         while True:
-            base = decode(self._latest(matched)) if matched else self._blank
+            if matched:
+                base = decode(self._latest(matched))
+            else:
+                base = self._blank
             final = {**base, **values}
             found = self._lookup(self._keys(final)) if matched else matched
             if found <= matched:
@@ -228,7 +237,10 @@ class Dataset:
         for columns in self.spec.keys:
             parts = [values.get(column) for column in columns]
             complete = None not in parts and "" not in parts
-            key = tuple(self._hashable(part) for part in parts) if complete else None
+            if complete:
+                key = tuple(self._hashable(part) for part in parts)
+            else:
+                key = None
             keys.append(key[0] if key and len(key) == 1 else key)
         return keys
 

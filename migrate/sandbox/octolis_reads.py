@@ -198,7 +198,9 @@ def _cell(value: Any, is_time: bool) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"{value[:10]}T{value[11:]}.000Z" if is_time else _quote(value)
+        if is_time:
+            return f"{value[:10]}T{value[11:]}.000Z"
+        return _quote(value)
     if isinstance(value, Raw):
         return bytes(value).decode("ascii")
     return _quote(write_json(value).decode())

@@ -271,7 +271,9 @@ def _alter_one(record: Any, names: list[str]) -> Any:
     found = next(
         (n for n in names if isinstance(record, dict) and isinstance(record.get(n), str)), None
     )
-    return record if found is None else {**record, found: record[found] + "?"}
+    if found is None:
+        return record
+    return {**record, found: record[found] + "?"}
 
 
 def refuse_some(lies: Lies, position: int) -> Refused | None:

@@ -94,7 +94,9 @@ def _check_float(value: Any, digits: Callable[[Decimal], int]) -> tuple[str, str
 def _check_range(number: int | Decimal) -> tuple[str, str] | None:
     if number < INT_MIN:
         return ("minimum", f"must be >= {INT_MIN}")
-    return ("maximum", f"must be <= {INT_MAX}") if number > INT_MAX else None
+    if number > INT_MAX:
+        return ("maximum", f"must be <= {INT_MAX}")
+    return None
 
 
 def to_decimal(value: Raw | int) -> Decimal:
@@ -110,7 +112,9 @@ def canonical(value: Any) -> Any:
         return value
     number = to_decimal(value)
     whole = int(number)
-    return whole if whole == number else Raw(f"{number.normalize():f}".encode())
+    if whole == number:
+        return whole
+    return Raw(f"{number.normalize():f}".encode())
 
 
 def column_checks(spec: DatasetSpec) -> dict[str, Check]:

@@ -162,7 +162,10 @@ def _operation(
 
 def _octolis_paths(dataset_ids: list[str]) -> dict[str, Json]:
     base = "/v1/data/datasets/{datasetId}/records"
-    known = {"type": "string", "enum": dataset_ids} if dataset_ids else TEXT
+    if dataset_ids:
+        known = {"type": "string", "enum": dataset_ids}
+    else:
+        known = TEXT
     dataset = [_parameter("datasetId", known, "path")]
     one = [*dataset, _parameter("masterid", {"type": "string", "format": "uuid"}, "path")]
     batch = {"type": "array", "items": OBJECT, "minItems": 1, "maxItems": MAX_BATCH}

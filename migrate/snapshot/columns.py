@@ -78,7 +78,9 @@ def column_of(literals: Sequence[Literal], rows: Sequence[int] | None = None) ->
 
 def column_name(name: str) -> str:
     """The column of a field: its name, with one more underscore where it is that of one of ours."""
-    return f"_{name}" if name[:1] == "_" and name.lstrip("_") in _RESERVED else name
+    if name[:1] == "_" and name.lstrip("_") in _RESERVED:
+        return f"_{name}"
+    return name
 
 
 def value_list(column: SnapshotColumn) -> tuple[list[str | None], int]:

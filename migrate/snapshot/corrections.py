@@ -167,7 +167,9 @@ def _find(data: bytes, field: str) -> bytes | None:
     element = ELEMENT.fullmatch(field)
     if element:
         literal = bytes(_elements(_find(data, element["list"]), element)[_place(element)])
-        return _find(literal, element["rest"]) if element["rest"] else literal
+        if element["rest"]:
+            return _find(literal, element["rest"])
+        return literal
     inner = _inner(members, field)
     return _find(bytes(members[inner[0]]), inner[1]) if inner else None
 

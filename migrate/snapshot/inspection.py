@@ -110,7 +110,10 @@ def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
     extremes = Extremes()
     folded = resource.result.folded
     # A snapshot of an earlier version does not name the objects that crowded its columns.
-    known = folded if folded or not resource.result.unlisted_fields else None
+    if folded or not resource.result.unlisted_fields:
+        known = folded
+    else:
+        known = None
     for chunk in _chunks(resource):
         found = _long(chunk, resource.columns, known)
         sources.append(chunk.group_by("source").len())

@@ -228,7 +228,10 @@ def read_file(path: Path, kind: type[T], what: str) -> T:
 
 def _check_format(path: Path, data: bytes) -> None:
     found = msgspec.json.decode(data)
-    version = found.get("format", FORMAT) if isinstance(found, Mapping) else FORMAT
+    if isinstance(found, Mapping):
+        version = found.get("format", FORMAT)
+    else:
+        version = FORMAT
     if version != FORMAT:
         raise WorkspaceError(
             f"{path} has format {version!r:.20}; this version of migrate reads format {FORMAT}",
@@ -274,7 +277,10 @@ def disk_errors(
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        size = f" ({wanted_bytes:,} bytes)" if wanted_bytes is not None else ""
+        if wanted_bytes is not None:
+            size = f" ({wanted_bytes:,} bytes)"
+        else:
+            size = ""
         raise WorkspaceError(
             f"{path}{size} cannot be {act}: {error.strerror or type(error).__name__}",
             hint="free disk space and give the same command again: it goes on where it stopped"
@@ -286,7 +292,9 @@ def disk_errors(
 def joined(names: Sequence[str]) -> str:
     """Names in one phrase, at most five of them."""
     shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+    if len(names) <= 5:
+        return shown
+    return f"{shown} and {len(names) - 5} more"
 
 
 def needs_attention(result: ResourceResult) -> bool:

@@ -100,7 +100,9 @@ class SnapshotResource:
 
     def changes(self) -> pl.DataFrame | None:
         """In a delta that was compared with a snapshot: `_source, _id, state` of what is new, changed and gone."""
-        return next(self._read([[self.states]], STATES)) if self.states else None
+        if self.states:
+            return next(self._read([[self.states]], STATES))
+        return None
 
     def scan(self) -> pl.LazyFrame:
         """The stored columns of all parts, lazily; parts in the object store are not compared with their hashes."""
@@ -132,7 +134,10 @@ class SnapshotResource:
     ) -> Iterator[pl.DataFrame]:
         """A frame for each run; parts in the object store are read one at a time, compared with their hashes."""
         there = [run[0] for run in runs if self._is_away(run[0])]
-        fetched = self.store.read_all(self.folder, there) if self.store else iter(())
+        if self.store:
+            fetched = self.store.read_all(self.folder, there)
+        else:
+            fetched = iter(())
         away = {part.path for part in there}
         for run in runs:
             paths = [self.folder / part.path for part in run]

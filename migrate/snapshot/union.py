@@ -120,7 +120,9 @@ def has_field(resource: SnapshotResource, name: str) -> bool:
 
 def living(resource: SnapshotResource) -> SnapshotResource:
     """The resource without records that are gone; a whole snapshot has none such."""
-    return resource.living() if isinstance(resource, UnionResource) else resource
+    if isinstance(resource, UnionResource):
+        return resource.living()
+    return resource
 
 
 def begun_at(snapshot: Snapshot, resource: str) -> datetime:

@@ -101,7 +101,9 @@ class FailingRange:
     @property
     def last(self) -> int:
         """The end, but not beyond that of the list."""
-        return self.end if self.total is None else min(self.end, self.total)
+        if self.total is None:
+            return self.end
+        return min(self.end, self.total)
 
 
 class _Bisection:

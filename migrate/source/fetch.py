@@ -276,7 +276,10 @@ class PageFetcher:
                 page = _read_mended(number, body)
             except TransientError as error:
                 if error.wait_s is None:
-                    came = error.body if isinstance(error, BadAnswerError) else body
+                    if isinstance(error, BadAnswerError):
+                        came = error.body
+                    else:
+                        came = body
                     raise PieceFailsError(error.reason, came) from None
                 attempts.wait_after(error)
             else:

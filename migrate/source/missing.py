@@ -106,7 +106,9 @@ def _judge(context: ListContext, stray: Stray, body: bytes | None) -> Whereabout
     record = identify_page(0, [body.strip()], context.fetcher.resource.fields)
     if record.ids == [stray.id] and record.sources[0] in (stray.source, None):
         return Whereabouts.THERE
-    return Whereabouts.GONE if record.ids == [None] else Whereabouts.UNKNOWN
+    if record.ids == [None]:
+        return Whereabouts.GONE
+    return Whereabouts.UNKNOWN
 
 
 def page_of(bodies: Sequence[bytes]) -> Page:

@@ -121,7 +121,10 @@ def error_text(body: bytes) -> str:
         if error.startswith("{"):
             members = scan.split_object(error, lenient=True)
         literal = members.get("message") or error
-        words = scan.decode_string(literal) if literal.startswith('"') else ""
+        if literal.startswith('"'):
+            words = scan.decode_string(literal)
+        else:
+            words = ""
     except ValueError:
         return "no JSON"
     return shorten(words) or "no message"

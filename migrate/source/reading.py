@@ -209,7 +209,10 @@ class _Reader:
         why = "the source has moved"
         if is_swapped:
             why = "records of equal `created` come in another order each time"
-        place = f" from page {this.first_page:,}" if this.first_page > 1 else ""
+        if this.first_page > 1:
+            place = f" from page {this.first_page:,}"
+        else:
+            place = ""
         context.progress.note(
             f"{context.name}: {why}; reading again{place} "
             f"(reading {this.reading} of at most {MOST_READINGS})"
@@ -303,7 +306,10 @@ class _Reader:
         if not stored:
             entry = context.fetcher.fetch(1, self._size)
             self._spool.add_aside(entry)
-            change = SourceChange.MOVED if entry.rows else SourceChange.NONE
+            if entry.rows:
+                change = SourceChange.MOVED
+            else:
+                change = SourceChange.NONE
             return _SecondLook(change, entry.announced_records, 0)
         ends = [stored[-1], stored[0]] if len(stored) > 1 else [stored[0]]
         with context.open_pool(len(ends)) as pool:

@@ -65,4 +65,6 @@ def resolve_resources(names: Sequence[str]) -> tuple[Resource, ...]:
 def _suggestion(name: str) -> str:
     known = [*RESOURCES, *RESOURCE_GROUPS]
     near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known are {', '.join(known)}"

@@ -287,7 +287,10 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Buffer, /) -> int:
         """Fills some of `buffer`. Raises EOFError where the file was cut."""
         while not self._ready:
-            data = self._unpacker.unused_data if self._unpacker.eof else b""
+            if self._unpacker.eof:
+                data = self._unpacker.unused_data
+            else:
+                data = b""
             data = data or self._file.read(_CHUNK_BYTES)
             if not data:
                 if not self._unpacker.eof:

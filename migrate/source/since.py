@@ -74,7 +74,9 @@ class Since:
     def words(self) -> str:
         """What names it on a command line again."""
         by_name = self.base is not None and self.time == _moment_of(self.base)
-        return self.base.name if self.base and by_name else self.time.isoformat()
+        if self.base and by_name:
+            return self.base.name
+        return self.time.isoformat()
 
     @property
     def record(self) -> SinceRecord:
@@ -146,7 +148,10 @@ def read_since(context: ListContext, since: Since) -> DeltaReading:
     base = since.base.resource(context.name) if since.base else None
     if spool.stage != WHOLE_LIST:
         may_be_quick = since.newest_first or base is None  # nothing to compare the whole list with
-        quick = _read_newest(context, since, base) if may_be_quick else None
+        if may_be_quick:
+            quick = _read_newest(context, since, base)
+        else:
+            quick = None
         if quick is not None:
             return quick
         if may_be_quick:

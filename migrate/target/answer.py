@@ -120,7 +120,10 @@ def _hint(status: int, *, is_webhook: bool) -> str:
             "check OCTOLIS_API_KEYS: the key is wrong, revoked or not allowed to use this dataset"
         )
     if status in (404, 410):
-        section = "[octolis.webhooks]" if is_webhook else "[octolis.datasets]"
+        if is_webhook:
+            section = "[octolis.webhooks]"
+        else:
+            section = "[octolis.datasets]"
         return f"check the id under {section} and base_url under [octolis] in migrate.toml"
     if 300 <= status < 400:
         return "redirects are not followed, so that the key stays with its host; write the final address as base_url"

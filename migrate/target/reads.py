@@ -42,7 +42,9 @@ def read_count(answer: Answer) -> Count:
 
 def _csv_count(body: bytes) -> int | None:
     last = body.strip().rsplit(b"\n", 1)[-1].strip(b'" \r')
-    return int(last) if last.isdigit() and len(last) <= _LONGEST_COUNT else None
+    if last.isdigit() and len(last) <= _LONGEST_COUNT:
+        return int(last)
+    return None
 
 
 def csv_reader() -> Callable[[Answer], bytes]:
@@ -108,4 +110,6 @@ def read_one(answer: Answer) -> Mapping[str, Any] | None:
     record = value.get("record") if isinstance(value, dict) else None
     if not isinstance(record, dict):
         raise TransientError("the answer holds no record")
-    return {**record, "isMerged": True} if value.get("isMerged") else record
+    if value.get("isMerged"):
+        return {**record, "isMerged": True}
+    return record

@@ -291,7 +291,9 @@ def _not_written(result: _Result, sent: SentRecord) -> Rejected | Again:
     status, text = _status(error.status), _error_text(error, sent)
     # A refusal is for good, a passing failure is not: what does not say which one it is counts as passing.
     is_final = 400 <= status < 500 and status not in _PASSING
-    return Rejected(sent, status, text) if is_final else Again(sent, status, text)
+    if is_final:
+        return Rejected(sent, status, text)
+    return Again(sent, status, text)
 
 
 def _status(raw: msgspec.Raw) -> int:

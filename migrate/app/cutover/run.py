@@ -302,4 +302,6 @@ def refuse_old(delta: Delta | None, night: str, base: str, now: datetime) -> Non
 
 def format_age(age: timedelta) -> str:
     """An age; from two days on in days."""
-    return f"{age.days} days" if age.days > 1 else format_duration(age.total_seconds())
+    if age.days > 1:
+        return f"{age.days} days"
+    return format_duration(age.total_seconds())

@@ -70,7 +70,9 @@ class Night:
     @property
     def actual_s(self) -> float | None:
         """Seconds that it took; None while it is not over."""
-        return sum(self.stages.values()) if "reconcile" in self.stages else None
+        if "reconcile" in self.stages:
+            return sum(self.stages.values())
+        return None
 
     def begins(self) -> list[datetime]:
         """When each step begins, by the forecast."""

@@ -103,7 +103,10 @@ def _guarded(make: Callable[[], object], clean: Callable[[str], str]) -> object:
     try:
         return make()
     except Exception as error:  # noqa: BLE001  # whatever is broken is what the bundle is for
-        text = error.what if isinstance(error, MigrateError) else str(error)
+        if isinstance(error, MigrateError):
+            text = error.what
+        else:
+            text = str(error)
         return {"trouble": f"{type(error).__name__}: {clean(text)}"}
 
 

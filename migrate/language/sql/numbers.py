@@ -86,7 +86,9 @@ def _cast(reader: TreeReader, found: exp.Cast) -> Node:
             raise reader.refused(
                 found, f"{named(node.kind)} is no truth; compare it with something"
             )
-        return Node("to_boolean", "boolean", (node,)) if node.kind == "text" else node
+        if node.kind == "text":
+            return Node("to_boolean", "boolean", (node,))
+        return node
     raise reader.refused(found, f"the type is not allowed; one of {', '.join(sorted(TYPES))}")
 
 

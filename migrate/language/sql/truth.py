@@ -74,7 +74,9 @@ def _like(reader: TreeReader, found: Found, escape: str | None) -> Node:
         raise reader.refused(found, "a pattern may not end with its escape character")
     text = reader.text(found.this, found)
     node = Node("like", "boolean", (text,), (pattern, escape or "\\", ignores_case))
-    return Node("not", "boolean", (node,)) if found.args.get("negate") else node
+    if found.args.get("negate"):
+        return Node("not", "boolean", (node,))
+    return node
 
 
 def _regexp_like(reader: TreeReader, found: exp.RegexpLike) -> Node:

@@ -57,7 +57,10 @@ def _extreme(op: str) -> Work:
         parts = worker.all(node, _kind(node))
         best = parts[0].value
         for part in parts[1:]:
-            beats = part.value > best if op == "greatest" else part.value < best
+            if op == "greatest":
+                beats = part.value > best
+            else:
+                beats = part.value < best
             best = (
                 pl.when(best.is_null() | beats.fill_null(value=False))
                 .then(part.value)

@@ -123,7 +123,9 @@ def _signed(value: pl.Expr, negative: pl.Expr) -> pl.Expr:
 def _rescaled(worker: Worker, value: pl.Expr, places: int) -> pl.Expr:
     """A decimal rounded to so many places after the point, or before it where negative."""
     unit = 10 ** (SCALE - places)
-    return value if unit == 1 else _divided(worker, value, whole(unit)) * whole(unit)
+    if unit == 1:
+        return value
+    return _divided(worker, value, whole(unit)) * whole(unit)
 
 
 def _round(worker: Worker, node: Node) -> Worked:

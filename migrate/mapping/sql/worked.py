@@ -102,7 +102,10 @@ def first_failing(
     """Where one of several fails that are looked at in turn: the next only where `goes_on` is true."""
     fails = last.fails if last is not None else None
     for step, goes_on in reversed(steps):
-        rest = None if fails is None else goes_on.fill_null(value=False) & fails
+        if fails is None:
+            rest = None
+        else:
+            rest = goes_on.fill_null(value=False) & fails
         flags = [flag for flag in (step.fails, rest) if flag is not None]
         fails = reduce(or_, flags) if flags else None
     return fails
