@@ -96,16 +96,11 @@ def _add_up(workspace: Workspace, plans: Sequence[Plan]) -> Parts:
             said |= {plan.name: scope.told} if there else {}
             for dataset in there:
                 loaded.setdefault(dataset, _Loaded()).parts.append(scope)
-    datasets = {
-        dataset: add_parts(
-            _cells_of(plan, dataset),
-            loaded.get(dataset, _Loaded()).parts,
-            is_whole=loaded.get(dataset, _Loaded()).is_whole,
-        )
-        for plan, scope in parts
-        if scope.field == kind.field
-        for dataset in plan.document.datasets
-    }
+    datasets = {}
+    for plan in (plan for plan, scope in parts if scope.field == kind.field):
+        for dataset in plan.document.datasets:
+            known, cells = loaded.get(dataset, _Loaded()), _cells_of(plan, dataset)
+            datasets[dataset] = add_parts(cells, known.parts, is_whole=known.is_whole)
     snapshot, target = newest.document.snapshot.name, newest.document.target
     return Parts(snapshot, target, said, datasets, tuple(apart))
 

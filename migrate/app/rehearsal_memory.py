@@ -110,10 +110,10 @@ class _Sample:
         """Bytes of a row as the target keeps it: all columns by name, with what the fields they are made of hold."""
         element = self.sizes.get(mapping.each or "", 0.0) / max(self.rows_a_record(mapping), 1.0)
         own = record_names(mapping)
-        columns = sum(
-            len(name) + _MEMBER_SIGNS + sum(self._size(field, own) for field in _fields_of(column))
-            for name, column in mapping.columns.items()
-        )
+        columns = 0.0
+        for name, column in mapping.columns.items():
+            values = sum(self._size(field, own) for field in _fields_of(column))
+            columns += len(name) + _MEMBER_SIGNS + values
         return columns + element
 
     def _size(self, field: str, own: set[str]) -> float:

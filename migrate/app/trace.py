@@ -324,10 +324,8 @@ def _shown(steps: RowSteps) -> Facts:
         for name, value in asdict(steps.made).items()
         if name in ("position", "rule", "column")
     }
-    return {
-        **made,
-        "columns": {
-            c.column: {"steps": [list(step) for step in c.steps], "broken": c.broken}
-            for c in steps.columns
-        },
+    columns = {
+        column.column: {"steps": list(map(list, column.steps)), "broken": column.broken}
+        for column in steps.columns
     }
+    return {**made, "columns": columns}

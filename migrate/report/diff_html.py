@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from migrate.report.bars import segments
@@ -29,7 +30,8 @@ def render_page(
     `folder`: where the full lists are, as seen from the page.
     """
     counts = {d.name: d.counts.model_dump(exclude={"warnings"}) for d in view.datasets}
-    kinds = [(kind, label) for kind, label in KINDS if any(c[kind] for c in counts.values())]
+    there = {kind for kind, _ in KINDS if any(map(itemgetter(kind), counts.values()))}
+    kinds = [(kind, label) for kind, label in KINDS if kind in there]
     return render_searchable(
         "diff.html.j2",
         words or words_of("en"),

@@ -53,12 +53,12 @@ class WrittenList:
 def write_lists(plan: Plan, folder: Path, shown: Shown, words: Words) -> list[WrittenList]:
     """Writes every list that has rows into `folder` and returns them, the datasets in the plan's order."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return [
-        write_list(folder, dataset, what, frame, words)
-        for dataset in plan.document.datasets
-        for what, frame in _lists(plan, dataset, shown)
-        if frame.height
-    ]
+    written = []
+    for dataset in plan.document.datasets:
+        for what, frame in _lists(plan, dataset, shown):
+            if frame.height:
+                written.append(write_list(folder, dataset, what, frame, words))
+    return written
 
 
 def write_list(

@@ -108,12 +108,12 @@ def _write_lists(
     one: Plan, two: Plan, folder: Path, shown: Shown, words: Words
 ) -> list[WrittenList]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return [
-        write_list(folder, pair.dataset, what, frame, words)
-        for pair in pairs_of(one, two)
-        for what, frame in _lists(pair, shown)
-        if frame.height
-    ]
+    written = []
+    for pair in pairs_of(one, two):
+        for what, frame in _lists(pair, shown):
+            if frame.height:
+                written.append(write_list(folder, pair.dataset, what, frame, words))
+    return written
 
 
 def _lists(pair: Pair, shown: Shown) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -21,16 +21,12 @@ def render_inspection_page(
     summary: Mapping[str, Any], *, made_at: str = "", words: Words | None = None
 ) -> str:
     """The page for an inspection's JSON summary, in English where no `words` are given."""
-    bars = {
-        name: {
-            field: segments(counts, FIELD_SHARES, counts["rows"])
-            for field, counts in resource["fields"].items()
-        }
-        for name, resource in summary["resources"].items()
-    }
-    plots, doubts = {}, {}
+    bars, plots, doubts = {}, {}, {}
     for name, resource in summary["resources"].items():
         fields = resource["fields"].items()
+        bars[name] = {
+            field: segments(counts, FIELD_SHARES, counts["rows"]) for field, counts in fields
+        }
         plots[name] = {field: bars_of(counts["months"]) for field, counts in fields}
         doubts[name] = {field: _doubts(counts) for field, counts in fields}
     about: list[Fact] = [("Snapshot", summary["snapshot"]), *facts_of_making()]

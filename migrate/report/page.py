@@ -94,7 +94,11 @@ def telling_columns(
 ) -> list[tuple[str, str]]:
     """Those of the columns, (key, label), that say something in any of the rows: not only zeros and gaps."""
     every = list(rows)
-    return [(key, label) for key, label in columns if any(_value(row, key) for row in every)]
+
+    def is_filled(key: str) -> bool:
+        return any(_value(row, key) for row in every)
+
+    return [(key, label) for key, label in columns if is_filled(key)]
 
 
 def _value(row: Mapping[str, Any] | object, key: str) -> Any:

@@ -292,10 +292,10 @@ def _render(table: TotalsTable) -> str:
         rows = tuple(row for row in rows if not row.equal or row.left_out)
     lines = [_line(row.group, row.amounts.values(), row.equal) for row in rows]
     if equal:
-        sums = [
-            sum((row.amounts[place] or Decimal() for row in equal), Decimal())
-            for place in table.places
-        ]
+        sums = []
+        for place in table.places:
+            amounts = (row.amounts[place] or Decimal() for row in equal)
+            sums.append(sum(amounts, Decimal()))
         lines.append(
             _line((f"{len(equal):,} equal groups", *[""] * (len(table.by) - 1)), sums, True)
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, product
 
 import polars as pl
 
@@ -78,10 +79,11 @@ class Reader:
         if self.each:
             return (f"item.{name}",)
         nests = _NESTS.get(self.resource.name, ("", "metadata."))
-        return tuple(f"{nest}{one}" for one in (name, *_ALSO.get(name, ())) for nest in nests)
+        names = (name, *_ALSO.get(name, ()))
+        return tuple(f"{nest}{one}" for one, nest in product(names, nests))
 
     def _frames(self, told: Mapping[str, Sequence[str]]) -> Iterator[pl.DataFrame]:
-        names = {name for fields in told.values() for name in fields}
+        names = set(chain.from_iterable(told.values()))
         if self.each:
             declared = fields_of(self.resource.name)
             names = set(declared.lines) if declared else set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from migrate.sentence import Sentence
 from migrate.totals.declared import Kind, SourceFields, fields_of
@@ -155,7 +156,8 @@ def _named(
     if asked is not None and asked in facts.columns:
         return asked
     fitting = {name: column for name, column in facts.columns.items() if column.type in types}
-    by_name = [name for name in (*names, *(f"{n}{end}" for n in names for end in _IN_CENTS))]
+    in_cents = map("".join, product(names, _IN_CENTS))
+    by_name = [*names, *in_cents]
     usual = next((name for name in by_name if name in fitting), None)
     if usual is not None:
         return usual

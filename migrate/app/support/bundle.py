@@ -152,15 +152,16 @@ def _settings(project: Project) -> dict[str, object]:
 
 
 def _snapshots(workspace: Workspace, clean: Callable[[str], str]) -> dict[str, object]:
-    return {
-        state.name: {
+    snapshots: dict[str, Any] = {}
+    for state in list_snapshots(workspace):
+        resources = {name: asdict(resource) for name, resource in state.resources.items()}
+        snapshots[state.name] = {
             "finished": state.finished,
             "delta": state.is_delta,
             "trouble": clean(state.trouble or ""),
-            "resources": {name: asdict(resource) for name, resource in state.resources.items()},
+            "resources": resources,
         }
-        for state in list_snapshots(workspace)
-    }
+    return snapshots
 
 
 def _plans(workspace: Workspace, clean: Callable[[str], str]) -> dict[str, object]:
