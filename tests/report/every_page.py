@@ -120,9 +120,7 @@ def gather_pages(folder: Path) -> Pages:
         ),
     }
     summaries = {name: summarise_run(run, revenue(), notes()) for name, run in runs.items()}
-    night = Night(START, (Step("extract", "profiles", 60.0, "as then"),), {})
-    cutover = Cutover("tonight", "first", ("profiles",), ("contacts",), night, run=runs["done"])
-    summaries["cutover"] = summarise_cutover(cutover, notes())
+    summaries["cutover"] = summarise_cutover(cutover_of(runs["done"]), notes())
 
     def write_run(name: str) -> Callable[[Path, Words], None]:
         return lambda page, words: _write(
@@ -142,6 +140,12 @@ def gather_pages(folder: Path) -> Pages:
             **{name: write_run(name) for name in summaries},
         }
     )  # fmt: skip
+
+
+def cutover_of(run: Run) -> Cutover:
+    """A night with this run."""
+    night = Night(START, (Step("extract", "profiles", 60.0, "as then"),), {})
+    return Cutover("tonight", "first", ("profiles",), ("contacts",), night, run=run)
 
 
 def _write(page: Path, text: str) -> None:

@@ -1,0 +1,113 @@
+"""Terminal, JSON and page of generated runs say the same: one colour, the same sentences, the same numbers."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrate.app.pipeline import Run
+from migrate.app.verdict import judge_load, judge_plan, judge_reconciliation
+from migrate.load.loader import LoadResult
+from migrate.load.totals import Totals
+from migrate.report.cutover import summarise_cutover
+from migrate.report.html import render_run
+from migrate.report.load import render_load, summarise_load
+from migrate.report.reconcile import render_reconciliation
+from migrate.report.run import judge_run, render_run_text, summarise_run
+from migrate.report.words import words_of
+from migrate.source.extract import Extraction
+from migrate.source.verdict import Observation
+from migrate.verify.reconcile import Reconciliation, SettledCount
+from migrate.verify.reconcile import judge as judge_count
+from tests.report.every_page import books, cutover_of, result
+from tests.report.test_verdict import dataset, document
+
+few = st.integers(0, 3)
+observations = st.builds(
+    Observation, few, few, few, st.booleans(), few, damaged=few, unread=few, vanished=few
+)
+loads = st.builds(
+    Totals, planned=st.just(30), written=few, rejected=few, waiting=few, deferred=few, open=few, merged=few,
+    protected=few, altered=few, requests=few, target=st.sampled_from(["dataset", "webhook"]),
+)  # fmt: skip
+left = st.dictionaries(st.sampled_from(["orders", "products"]), st.integers(1, 2_000), max_size=2)
+
+
+@st.composite
+def reconciliations(draw: st.DrawFn) -> Reconciliation:
+    """Counts that agree, differ or still change, datasets that cannot be asked or were not loaded."""
+    after = SettledCount(draw(few), rests=draw(st.booleans()))
+    found = judge_count(books("contacts", created=draw(few), written=draw(few)), after, {})
+    asked = draw(st.dictionaries(st.just("leads"), st.just("a webhook"), max_size=1))
+    return Reconciliation("p", {"contacts": found}, asked, draw(left))
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> Run:
+    """A run that came to its end, or after the extract to none."""
+    extraction = Extraction("snap", Path(), {"profiles": result(draw(observations))})
+    if draw(st.booleans()):
+        return Run(extraction)
+    load = LoadResult("p", {"contacts": draw(loads)})
+    return Run(extraction, None, load, draw(reconciliations()))
+
+
+def box_of(page: str) -> tuple[str, list[str]]:
+    """The colour of a page's verdict, and its sentences as they are read."""
+    [(colour, inner)] = re.findall(
+        r'<div class="verdict (\w+)" role="status">(.*?)</div>', page, re.DOTALL
+    )
+    sentences = re.findall(r"<(?:strong|li)>(.*?)</(?:strong|li)>", inner, re.DOTALL)
+    return colour, [html.unescape(re.sub(r"</?code>", "`", one)) for one in sentences]
+
+
+@given(runs())
+def test_a_run_says_the_same_everywhere(run: Run) -> None:
+    """On the terminal, in the JSON object, on the page, and of a cut-over with the same run."""
+    verdict = judge_run(run)
+    said = [verdict.headline, *verdict.lines]
+    summary = summarise_run(run)
+    assert summary["verdict"]["colour"] == verdict.colour
+    assert [summary["verdict"]["headline"], *summary["verdict"]["lines"]] == said
+    assert render_run_text(run).startswith(verdict.render(5))
+    assert box_of(render_run(summary, made_at="now")) == (verdict.colour, said)
+    assert summarise_cutover(cutover_of(run))["verdict"] == summary["verdict"]
+    german = words_of("de")
+    _, in_german = box_of(render_run(summary, made_at="now", words=german))
+    assert in_german == [german.say(one) for one in said]
+
+
+@given(loads, left)
+def test_a_load_says_the_same_everywhere(totals: Totals, others: dict[str, int]) -> None:
+    """Also of datasets that it was not asked for."""
+    loaded = LoadResult("p", {"contacts": totals})
+    verdict = judge_load(loaded, others)
+    summary: dict[str, Any] = summarise_load(loaded, others)["verdict"]
+    assert (summary["colour"], summary["lines"]) == (verdict.colour, list(verdict.lines))
+    assert verdict.render(5) in render_load(loaded, others)
+
+
+@given(reconciliations())
+def test_a_reconciliation_says_the_same_everywhere(found: Reconciliation) -> None:
+    """What the verifier calls no match is never green, and what it calls a mismatch is red."""
+    verdict = judge_reconciliation(found)
+    assert verdict.render(5) in render_reconciliation(found)
+    assert (verdict.colour == "green") <= (found.verdict == "match")
+    assert (found.verdict == "mismatch") <= (verdict.colour == "red")
+
+
+def test_a_second_run_has_nothing_to_do() -> None:
+    """The plan, the load and the run of what is there already say so in the same words."""
+    plan = document(contacts=dataset(read=6, planned=6, unchanged=6))
+    loaded = LoadResult("p", {"contacts": Totals()})
+    found = Reconciliation("p", {"contacts": judge_count(books("contacts"), SettledCount(0), {})})
+    sound = Extraction("snap", Path(), {"profiles": result(Observation(6, 6, 6, False, 0))})
+    run = judge_run(Run(sound, None, loaded, found))
+    for verdict in (judge_plan(plan, {}), judge_load(loaded), run):
+        assert verdict.colour == "green"
+        assert "nothing to do" in verdict.headline
