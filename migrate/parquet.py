@@ -82,7 +82,8 @@ def without_rows(
     number = "number of the row, for the time of this writing"
     left_out = pl.Series(rows, dtype=pl.UInt32)
     kept = _scan(file).with_row_index(number).filter(~pl.col(number).is_in(left_out.implode()))
-    sink(kept.drop(number, *columns), target, compression="zstd", statistics=False)
+    settings = {"compression": "zstd", "statistics": False, "row_group_size": _ROWS_AT_ONCE}
+    sink(kept.drop(number, *columns), target, **settings)
 
 
 def parse(
