@@ -287,7 +287,9 @@ def test_busy():
     assert "busy (423)" in note.text
     second = after(reading, replace(WRITING, busy=Busy(99.0, 1, 9.0)))
     assert second[1:] == (SendAgain((REQUEST,)), Park(Busy(107.5, 2, 16.5)))
-    # parked for longer already
+    # parked for longer already, be it for half a second
+    short = replace(WRITING, busy=Busy(NOW + 0.5, 1, 9.0))
+    assert after(Transient("423 Locked", 423, busy=True), short)[1:] == (SendAgain((REQUEST,)),)
     assert after(reading, replace(WRITING, busy=Busy(150.0, 1, 9.0)))[1:] == (
         SendAgain((REQUEST,)),
     )
