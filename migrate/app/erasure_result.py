@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from migrate.load.handover import Handover
+from migrate.load.ledger_view import LedgerView
 from migrate.privacy.contents import DataPlace
 from migrate.privacy.person import Person
 from migrate.privacy.written import read_written
@@ -89,8 +91,19 @@ def places_outside(
         if not one.is_as_written() and not one.is_inside(workspace.root) and not is_gone_by_us:
             state = "changed since" if one.path.exists() else "no longer there"
             yield Outside("handed over", f"{one.path}, written by `{one.command}`, {state}")
+    for handover in _uploaded(workspace):
+        what = f"files of plan {handover.plan}, uploaded to {handover.uploaded_to}"
+        yield Outside("handed over", what)
     if person.identities:
         yield from _wherever_people_copied_it()
+
+
+def _uploaded(workspace: Workspace) -> list[Handover]:
+    """What was handed over to a server: nobody here knows where an import has put it."""
+    if not workspace.ledger.exists():
+        return []
+    with LedgerView(workspace.ledger) as view:
+        return [one for one in view.handovers() if one.uploaded_to is not None]
 
 
 def _wherever_people_copied_it() -> Iterator[Outside]:

@@ -25,6 +25,10 @@ _RULES = 20
 _WORST = 3
 _KEYS = 5
 _WHOSE = {"nobody": "stands for nobody (max_placeholder)", "collapsed": ""}
+_ROWS_WRITTEN_A_MINUTE = 20_000_000
+"""Half of what tests/bench/bench_files.py measures of one core's time."""
+_WORTH_FILES_MINUTES = 60
+"""Who waits less than an hour for a load needs no second door."""
 _COUNTS = (
     "read",
     "filtered",
@@ -60,6 +64,7 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
         "datasets": datasets,
         "rejected_by_rule": dict(sorted(rules.items())),
         **totals,
+        "files": forecast_files(plan.document),
         "verdict": judge_plan(plan.document, tables).summarise(),
     }
 
@@ -231,7 +236,27 @@ def _gates(document: PlanDocument) -> str:
 def _forecast(document: PlanDocument) -> str:
     forecast = document.forecast
     head = f"Load: {forecast.requests:,} requests, {forecast.points:,} points"
-    return f"{head}; at the documented limits {', '.join(times_by_keys(document))}."
+    by_api = f"{head}; at the documented limits {', '.join(times_by_keys(document))}."
+    if max(forecast.minutes_by_keys.values(), default=0.0) < _WORTH_FILES_MINUTES:
+        return by_api
+    return f"{by_api}\n{_by_files(document)}"
+
+
+def _by_files(document: PlanDocument) -> str:
+    """What the other door takes, as far as anybody knows it."""
+    found = forecast_files(document)
+    return (
+        f"Or as files (migrate load --files): {found['rows']:,} rows, written in about "
+        f"{format_duration(found['minutes_to_write'] * 60)}; how long the line and the account's import take is not "
+        "documented."
+    )
+
+
+def forecast_files(document: PlanDocument) -> dict[str, Any]:
+    """How many rows may go by files, and the minutes that it takes to write them: the rest nobody documents."""
+    chosen = [d for name, d in document.datasets.items() if name not in document.webhook_ids]
+    rows = sum(dataset.create + dataset.update + dataset.unknown for dataset in chosen)
+    return {"rows": rows, "minutes_to_write": round(rows / _ROWS_WRITTEN_A_MINUTE, 2)}
 
 
 def times_by_keys(document: PlanDocument) -> tuple[str, ...]:
