@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migrate.load.handover import Handover
 from migrate.load.ledger_view import LedgerView
 from migrate.privacy.contents import DataPlace
 from migrate.privacy.person import Person
@@ -91,19 +90,19 @@ def places_outside(
         if not one.is_as_written() and not one.is_inside(workspace.root) and not is_gone_by_us:
             state = "changed since" if one.path.exists() else "no longer there"
             yield Outside("handed over", f"{one.path}, written by `{one.command}`, {state}")
-    for handover in _uploaded(workspace):
-        what = f"files of plan {handover.plan}, uploaded to {handover.uploaded_to}"
-        yield Outside("handed over", what)
+    yield from _uploaded(workspace)
     if person.identities:
         yield from _wherever_people_copied_it()
 
 
-def _uploaded(workspace: Workspace) -> list[Handover]:
-    """What was handed over to a server: nobody here knows where an import has put it."""
+def _uploaded(workspace: Workspace) -> Iterator[Outside]:
+    """What was uploaded to a server: nobody here knows where an import has put it."""
     if not workspace.ledger.exists():
-        return []
+        return
     with LedgerView(workspace.ledger) as view:
-        return [one for one in view.handovers() if one.uploaded_to is not None]
+        sent = [one for one in view.handovers() if one.uploaded_to is not None]
+    for one in sent:
+        yield Outside("handed over", f"files of plan {one.plan}, uploaded to {one.uploaded_to}")
 
 
 def _wherever_people_copied_it() -> Iterator[Outside]:
