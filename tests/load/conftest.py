@@ -158,6 +158,8 @@ def _write(
             "change": change,
             "key": row[key],
             "payload": json.dumps(row, ensure_ascii=False),
+            "masterid": None,
+            "changed": [],
             **row,
             "sources": [
                 {
@@ -171,7 +173,12 @@ def _write(
         for batch, payloads in enumerate(batches)
         for position, row in enumerate(payloads)
     ]
-    frame = pl.DataFrame(rows, schema_overrides={"batch": pl.Int32, "position": pl.Int32})
+    kinds = {
+        "batch": pl.Int32, "position": pl.Int32, "masterid": pl.String, "changed": pl.List(pl.String),
+    }  # fmt: skip
+    frame = pl.DataFrame(rows, schema_overrides=kinds).with_columns(
+        pl.selectors.integer().cast(pl.Int32), pl.selectors.float().cast(pl.Decimal(38, 6))
+    )
     frame.write_parquet(folder / "records.parquet")
     return DatasetToLoad(
         name,
