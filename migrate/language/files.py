@@ -10,7 +10,7 @@ from migrate.plain_file import read_plain
 
 
 def mapping_files(folder: Path) -> list[Path]:
-    """The mapping files of a folder by name, whichever of YAML's two endings they have.
+    """The mapping files of a folder by name, whichever of YAML's two endings they have, in small letters or large.
 
     `shared.yaml` is none, but what they share. What begins with a dot is none: copying from a Mac leaves a
     `._contacts.yaml` beside the file.
@@ -18,7 +18,7 @@ def mapping_files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix in {".yaml", ".yml"}
+        if path.suffix.lower() in {".yaml", ".yml"}
         and not path.name.startswith(".")
         and path.name != SHARED_FILE
     )

@@ -89,9 +89,9 @@ def test_each_word_has_its_stated_meaning(tmp_path: Path, key: str, value: str, 
     assert dict(rule.values or {}) == {key: text, "x": "y"}
 
 
-@pytest.mark.parametrize("name", ["contacts.yaml", "contacts.yml"])
+@pytest.mark.parametrize("name", ["contacts.yaml", "contacts.yml", "contacts.YAML"])
 def test_both_endings_and_no_hidden_files(tmp_path: Path, name: str) -> None:
-    """A `.yml` is a mapping to all, and what a Mac leaves beside it (`._contacts.yaml`) is one to none."""
+    """A `.yml` or `.YAML` is a mapping to all, and what a Mac leaves beside it (`._contacts.yaml`) is one to none."""
     folder = _write(tmp_path / "m", TEXT.format(column="c", field="f", key="k", value="v"), name)
     (folder / "._contacts.yaml").write_bytes(b"\x00\x05\x16\x07\x00\x02")
     assert [file.name for file in mapping_files(folder)] == [name]
