@@ -95,7 +95,7 @@ def _render_dataset(name: str, dataset: Facts, mask: Mask | None) -> str:
     lines = [f"{name}:"]
     lines += [f"  left out: {made['rule']}" for made in dataset["mapped"] if made.get("rule")]
     lines += [f"  {made['why']}" for made in dataset["mapped"] if made.get("why")]
-    lines += [f"  rejected by the plan: {r['rule']} in {r['column']}" for r in dataset["rejected"]]
+    lines += [f"  rejected by the plan: {_broken(rejected)}" for rejected in dataset["rejected"]]
     for c in dataset["collapsed"]:
         lines.append(
             inert(
@@ -109,6 +109,13 @@ def _render_dataset(name: str, dataset: Facts, mask: Mask | None) -> str:
     for row in dataset["rows"]:
         lines += _render_row(row, mask)
     return "\n".join(lines) + "".join(f"\n{table}" for table in _columns(dataset["mapped"], mask))
+
+
+def _broken(rejected: Facts) -> str:
+    """The rule that a row broke, and where; some rules are about the row as a whole."""
+    if rejected["column"] is None:
+        return str(rejected["rule"])
+    return f"{rejected['rule']} in {rejected['column']}"
 
 
 def _columns(mapped: Sequence[Facts], mask: Mask | None) -> Iterator[str]:

@@ -63,6 +63,18 @@ def test_a_way_is_short_and_says_what_was_lost_and_why() -> None:
     assert "broken rule" not in text
 
 
+def test_a_rule_about_the_whole_row_names_no_column() -> None:
+    """A row that is too large for a request is rejected for no single column; other rules name theirs."""
+    told = facts()
+    told["datasets"]["contacts"]["rejected"] = [
+        {"rule": "too_large", "column": None},
+        {"rule": "not_a_date", "column": "born"},
+    ]
+    lines = render_trace(told, None).splitlines()
+    assert "  rejected by the plan: too_large" in lines
+    assert "  rejected by the plan: not_a_date in born" in lines
+
+
 def test_nothing_personal_is_shown_without_being_asked_for() -> None:
     """Neither on the screen nor as JSON: not in a step, a key, a payload, an error, nor in what lost."""
     shown = render_trace(facts(), lambda value: "***") + json.dumps(
