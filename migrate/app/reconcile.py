@@ -126,6 +126,12 @@ def _as_it_stands(found: DatasetReconciliation, standing: Standing) -> DatasetRe
     if found.difference and later:
         note = f"{later[0]}: what it created and merged is in the count, and in its own equation"
         return replace(found, explanations=(*found.explanations, note))
+    undos = [one for one in standing.overtaken_by if one.dataset == dataset and one.undoes]
+    is_read_back = found.deep is not None and found.deep.verdict == "match"
+    if undos and found.verdict == "match" and not is_read_back:
+        # An undo puts values back and leaves every record where it is, so no count shows what it took away.
+        note = f"{undos[0].told}: no count shows the values that it put back; --deep reads them"
+        return replace(found, verdict="unverified", explanations=(*found.explanations, note))
     return found
 
 

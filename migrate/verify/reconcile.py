@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from migrate.totals.table import Table
     from migrate.verify.deep import DeepDataset
 
-Verdict = Literal["match", "mismatch", "pending", "undone"]
+Verdict = Literal["match", "mismatch", "pending", "unverified", "undone"]
 PlanVerdict = Literal["match", "mismatch", "pending", "unfinished", "unverified", "undone"]
 _WAITS_S = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0)
 _RESTS_AFTER = 4
@@ -72,6 +72,7 @@ class DatasetReconciliation:
 
     `pending` is a count that still changes, or that lacks what the target may still be preparing; `deep` what
     the read-back of every record found, if it was asked. `settles_at`: from when on a difference is believed.
+    `unverified` is a count that holds and proves nothing: the undo of another plan has put values back.
     """
 
     books: DatasetBooks

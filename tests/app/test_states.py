@@ -212,6 +212,8 @@ def test_the_undo_of_a_night_leaves_its_base(shop: Shop) -> None:
     shop.load("n")
     run_undo(shop.context, "n", wait_s=0)
     assert set(shop.cities().values()) == {"New"}
+    assert run_reconcile(shop.context, "a", wait_s=0).verdict == "unverified"
+    assert run_reconcile(shop.context, "a", deep=True, wait_s=0).verdict == "match"
     request = CutoverRequest(name="again")
     ready = prepare_cutover(shop.context, request)
     assert (ready.base, ready.broken) == ("first", ())
@@ -231,6 +233,11 @@ def test_the_undo_of_one_of_two(shop: Shop) -> None:
     assert (shop.state("a"), shop.state("b")) == ("undone", "overtaken")
     with pytest.raises(Stale, match="plan a was undone in contacts since"):
         shop.load("b")
+    counted = run_reconcile(shop.context, "b", wait_s=0)
+    assert counted.datasets["contacts"].difference == 0
+    assert judge_reconciliation(counted) == (4, "unverified")
+    assert "plan a was undone" in counted.datasets["contacts"].explanations[0]
+    assert judge_reconciliation(run_reconcile(shop.context, "b", deep=True, wait_s=0))[0] == 4
 
 
 def test_an_undo_takes_back_nothing_of_the_plan_after_it(shop: Shop) -> None:
