@@ -216,7 +216,7 @@ class Lessons:
 
 def verdict_of(row: Sequence[str]) -> CanaryVerdict:
     """A row of the table: verdict, masterids, told."""
-    return CanaryVerdict(row[0], tuple(json.loads(row[1])), tuple(json.loads(row[2])))
+    return CanaryVerdict(row[0], _names(row[1]), _names(row[2]))
 
 
 def _names(text: str | None) -> tuple[str, ...]:

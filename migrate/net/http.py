@@ -184,6 +184,9 @@ class Remote:
         except UnpackingError as error:
             _log.debug("%s %s%s: %s", method, self.name, path, error)
             raise NoReplyError(str(error), applied=True) from None
+        except httpx.InvalidURL as error:
+            # No service has such an identity; a file that somebody has changed may.
+            raise Unreachable(f"{self.name}: {path[:60]} cannot be asked for: {error}") from None
         except httpx.HTTPError as error:
             _log.debug("%s %s%s: %s", method, self.name, path, type(error).__name__)
             is_over = time.monotonic() - started >= self._deadline_s

@@ -28,7 +28,9 @@ _ROOT_FILE = re.compile(
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _KNOWN = r"(?P<{}>[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}?)"
-_OF_A_TIME = re.compile(r"\d{8}-\d{6}(-\d+)?")
+_TIME = r"\d{8}-\d{6}(-\d+)?"
+_OF_A_TIME = re.compile(_TIME)
+_OF_AN_UNDO = re.compile(rf"undo-(?P<plan>.+)-{_TIME}")
 _UNDO_LISTS = "created|changed-since|merged|unreadable|foreign|partly|refused"
 REHEARSAL = "rehearsal"
 _MARK = ".of-migrate"
@@ -78,7 +80,14 @@ def is_own(name: str, known: Collection[str] = ()) -> bool:
     if found is None:
         return False
     named = [of for of in found.groupdict().values() if of is not None]
-    return all(of in known or _OF_A_TIME.fullmatch(of) for of in named)
+    return all(_is_named(of, known) for of in named)
+
+
+def _is_named(name: str, known: Collection[str]) -> bool:
+    """Whether a plan, a snapshot or the undo of a plan has this name."""
+    undo = _OF_AN_UNDO.fullmatch(name)
+    plan = undo["plan"] if undo else name
+    return plan in known or _OF_A_TIME.fullmatch(plan) is not None
 
 
 def mark_rehearsal(root: Path) -> Path:

@@ -29,7 +29,7 @@ _BEGINNINGS = (
 """What every plan and snapshot has from its beginning or its end on, and what a purge keeps."""
 _RANDOM = "hex(randomblob(16))"
 _EMPTIED = {
-    "canaries": (("masterids", "'[]'"), ("told", "''")),
+    "canaries": (("masterids", "'[]'"), ("told", "'[]'")),
     "set_aside": (("reason", "''"),),
     "foreign_edits": (("masterid", _RANDOM),),
     "discards": (("id", _RANDOM), ("note", "''")),

@@ -18,6 +18,7 @@ from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.config import Gates
 from migrate.demo.drift import Shares
 from migrate.errors import GateError, Interrupted, MigrateError, UsageError, WorkspaceError
+from migrate.privacy.own import mark_rehearsal
 from tests.app.night_stage import Shop, profile, sale
 from tests.harness import Project, from_batch
 
@@ -239,8 +240,8 @@ def test_a_rehearsal_touches_neither_service(shop: Shop) -> None:
     """The user's records through all stages against a sandbox of its own; nothing of it stays."""
     context = shop.context()
     before = shop.project.state()["total_requests"]
-    leftover = context.workspace.root / "rehearsal" / "from-a-killed-one"
-    leftover.mkdir(parents=True)
+    leftover = mark_rehearsal(context.workspace.root) / "from-a-killed-one"
+    leftover.mkdir()
     shown: list[str] = []
     request = CutoverRequest(shares=Shares(0.1, 0.05, 0.05))
     with rehearse_cutover(

@@ -213,11 +213,14 @@ def test_one_file_is_seen_beside_the_others(project: Path) -> None:
 
 
 def test_preview_masks_unless_told(project: Path) -> None:
-    """Rows before and after with their losses, rejects with their reason; values only on request."""
+    """Rows before and after with their losses, rejects with their reason; values of people only on request."""
+    people = ["mapping", "preview", str(project / "mappings" / "contacts.yaml"), "--rows", "50"]
+    assert "eva@example.com" in run(project, *people, "--show-values").output
+    assert "eva@example.com" not in run(project, *people).output
     file = str(project / "mappings" / "products.yaml")
-    masked = run(project, "mapping", "preview", file, "--rows", "50").output
-    assert "Wool coat" not in masked
-    assert "ambiguous_number in price: 1,234 or 1.234" in masked
+    of_products = run(project, "mapping", "preview", file, "--rows", "50").output
+    assert "Wool coat" in of_products
+    assert "ambiguous_number in price: 1,234 or 1.234" in of_products
     found = summary(project, "mapping", "preview", file, "--rows", "50", "--show-values")
     by_id = {(row["source"], row["id"]): row["columns"] for row in found["rows"]}
     assert by_id["MyWebshop", "item-0"]["price"] == {

@@ -50,7 +50,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         import_and_plan(folder / "p", files_of(folder / "f", "p-1717", ADDRESS))
     finally:
         os.umask(before)
-    report = folder / "p" / "migration" / "reports" / "x-run.html"
+    report = folder / "p" / "migration" / "reports" / "20260101-000000-run.html"
     report.parent.mkdir(mode=0o700, exist_ok=True)
     report.touch(0o600)
     report.write_text(f"<td>{ADDRESS}</td>")
@@ -104,7 +104,7 @@ def check_done(folder: Path, command: str) -> None:
             assert left_alone == []
             records = json.loads((root / "purged.json").read_bytes())
             gone = {entry["path"] for record in records for entry in record["files"]}
-            assert {"reports/x-run.html"} < gone
+            assert {"reports/20260101-000000-run.html"} < gone
             assert [name for name in gone if name.endswith("profiles/part-00001.parquet")]
         case "evidence":
             [archive] = root.glob("reports/*-evidence.zip")

@@ -17,6 +17,7 @@ from migrate.app.reconcile import run_reconcile
 from migrate.app.undo import run_undo
 from migrate.plan.open_plan import open_plan
 from migrate.privacy.mask import workspace_masker
+from migrate.privacy.own import mark_rehearsal
 from migrate.snapshot.reading import open_snapshot
 
 from .conftest import DATASETS, PEOPLE, Serve, Served
@@ -59,7 +60,7 @@ def leave_traces(served: Served) -> None:
     pages = workspace.reports / f".{plan.name}-read-back" / "contacts"
     pages.mkdir(parents=True)
     shutil.copy(plan.file("contacts", "records.parquet"), pages / "page-00001.parquet")
-    shutil.copytree(workspace.snapshots, workspace.root / "rehearsal" / "snapshots")
+    shutil.copytree(workspace.snapshots, mark_rehearsal(workspace.root) / "snapshots")
     workspace.log.mkdir(exist_ok=True)
     (workspace.log / "20260101.jsonl").write_text('{"message": "refused: person7@example.test"}\n')
     (workspace.log / "20260102.jsonl").write_text('{"message": "1007 records"}\n')
