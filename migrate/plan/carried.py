@@ -40,7 +40,7 @@ def carry_texts(
     **Raises**: MappingError where a file was edited while the plan was made.
     """
     carried = []
-    for path in _files_of(source):
+    for path in _files_of(source, hashes):
         data = path.read_bytes()
         wanted = hashes.get(path.name)
         if wanted is not None and sha256_bytes(data) != wanted:
@@ -57,12 +57,10 @@ def carry_texts(
     return tuple(carried)
 
 
-def _files_of(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+def _files_of(folder: Path, used: Collection[str]) -> list[Path]:
+    """What may be carried: what the plan uses, whatever its ending, and what looks like a mapping or a table."""
+    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return sorted(path for path in files if path.name in used or path.suffix.lower() in _SUFFIXES)
 
 
 def _is_of(data: bytes, datasets: Collection[str]) -> bool:
@@ -115,7 +113,7 @@ def text_changes(folder: Path, document: PlanDocument, now: Path) -> Iterator[Te
             detail = f": {_describe(folder / entry.path, data)}"
             yield TextChange(Sentence("{what} was edited", what=what), detail)
     carried = {Path(entry.path).name for entry in document.carried}
-    for path in _files_of(now) if now.is_dir() else ():
+    for path in _files_of(now, ()) if now.is_dir() else ():
         made = _DATASET.search(path.read_text(encoding="utf-8", errors="replace"))
         if path.name not in carried and made is not None and made[1] in document.mappings:
             yield TextChange(Sentence("{what} is new", what=mapping_name(path.name, made[1])))
