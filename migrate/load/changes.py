@@ -9,8 +9,9 @@ from migrate.load.planned import DatasetToLoad, PlannedRecord
 from migrate.target.results import Written
 
 _FUSED = (
-    "records that the plan calls new went into records that the target had under another spelling of "
-    "the key (letter case, spaces, Unicode form): they fuse, and the later overwrites; they count as updated"
+    "records that the plan calls new went into records that the target had under another spelling of the key "
+    "(letter case, spaces, Unicode form), or with another key of the dataset that they share: they fuse, and the "
+    "later overwrites; they count as updated"
 )
 _MADE_SINCE = "records that the plan calls new were made by others since; they count as updated"
 

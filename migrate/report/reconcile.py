@@ -143,8 +143,9 @@ def _notes(d: DeepDataset) -> list[str]:
     fused = d.by_name.get("missing", {}).get("fused", 0)
     if fused:
         notes.append(
-            f"  {d.dataset}: {fused:,} planned records went into others whose key differs in letter case, "
-            "spaces or Unicode form only: they fuse, and the later overwrites"
+            f"  {d.dataset}: {fused:,} planned records went into those of other rows, and the later overwrites: "
+            "the target takes their keys for one (letter case, spaces, Unicode form), or they share another key of "
+            "the dataset"
         )
     if d.there_before:
         notes.append(
