@@ -169,11 +169,16 @@ def test_a_dry_run_says_it_all_and_changes_nothing(tmp_path: Path) -> None:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Every file of a folder but locks."""
+    """Every file of a folder but locks, and the index and empty log that SQLite makes beside a file it reads."""
+    files = [path for path in root.rglob("*") if path.is_file()]
+    made_by_reading = {path for path in files if path.name.endswith("-shm")}
+    made_by_reading |= {
+        path for path in files if path.name.endswith("-wal") and not path.stat().st_size
+    }
     return {
         str(path): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and path.suffix not in (".lock", ".holder")
+        for path in files
+        if path.suffix not in (".lock", ".holder") and path not in made_by_reading
     }
 
 
