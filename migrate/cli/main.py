@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 from click.shell_completion import CompletionItem
@@ -23,6 +24,9 @@ from migrate.cli.registry import COMMANDS
 from migrate.cli.streams import hold_standard_streams, prepare_streams
 from migrate.errors import Damaged, GateError, Interrupted, MigrateError
 from migrate.report.inert import inert_text
+
+_STEPS = {"undo": ("plan", "run")}
+"""Second words of commands that are no groups."""
 
 
 class LazyGroup(CommandGroup):
@@ -126,7 +130,8 @@ def _run(app: App) -> int:
 
 
 def _call(app: App) -> int:
-    name = next((argument for argument in sys.argv[1:] if argument in COMMANDS), "migrate")
+    arguments = sys.argv[1:]
+    name = next((argument for argument in arguments if argument in COMMANDS), "migrate")
     try:
         result = cli.main(
             prog_name="migrate",
@@ -139,14 +144,15 @@ def _call(app: App) -> int:
     except click.ClickException as error:
         error.show()
         if app.as_json:
-            _print_usage_error(name, error)
+            _print_usage_error(_whole_name(name, arguments), error)
         return error.exit_code
     except MigrateError as error:
         if isinstance(error, GateError):
             app.stopped_by = error.what
-        return app.fail(name, error)
+        return app.fail(_whole_name(name, arguments), error)
     except (click.Abort, KeyboardInterrupt):
-        return app.fail(name, Interrupted("stopped at once", hint="give the same command again"))
+        stopped = Interrupted("stopped at once", hint="give the same command again")
+        return app.fail(_whole_name(name, arguments), stopped)
     except BaseException as error:
         if _is_unforeseen(error):
             damage = _explain(app, name, error)
@@ -154,8 +160,18 @@ def _call(app: App) -> int:
             damage = None
         if damage is None:
             raise
-        return app.fail(name, damage)
+        return app.fail(_whole_name(name, arguments), damage)
     return result if isinstance(result, int) else 0
+
+
+def _whole_name(name: str, arguments: Sequence[str]) -> str:
+    """The command as its result names it, `rejects list` for one: with its second word, where it has been given one."""
+    if name == "migrate":
+        return name
+    command = getattr(importlib.import_module(COMMANDS[name][0]), name)
+    known = command.commands if isinstance(command, click.Group) else _STEPS.get(name, ())
+    given = [argument for argument in arguments[arguments.index(name) + 1 :] if argument in known]
+    return " ".join([name, *given[:1]])
 
 
 def _is_unforeseen(error: BaseException) -> bool:

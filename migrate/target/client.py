@@ -421,5 +421,6 @@ def _place_of(location: str) -> str:
     except ValueError:
         return ""
     if parts.hostname:
-        return clean_text(f"{parts.scheme}://{parts.hostname}{parts.path}")
+        host = parts.netloc.rpartition("@")[2]  # with its port, without a name and password
+        return clean_text(f"{parts.scheme}://{host}{parts.path}")
     return ""
