@@ -26,7 +26,6 @@ from migrate.errors import Locked, UsageError, WorkspaceError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
-_HASH_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)

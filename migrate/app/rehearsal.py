@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from migrate.demo.data import DemoData
     from migrate.progress import Progress
 
-_START_TIMEOUT_S = 60
 _PROJECT = """\
 # Written by `migrate demo`. The sandbox it points to ran only during the demo; `migrate sandbox` starts another one.
 workspace = "migration"

@@ -29,6 +29,12 @@ _STEPS = {"undo": ("plan", "run")}
 """Second words of commands that are no groups."""
 
 
+def _load(name: str) -> click.Command | None:
+    """The command of that name in the table; its module is imported now."""
+    found = getattr(importlib.import_module(COMMANDS[name][0]), name)
+    return found if isinstance(found, click.Command) else None
+
+
 class LazyGroup(CommandGroup):
     """A group whose commands are imported when they are called."""
 
@@ -38,11 +44,7 @@ class LazyGroup(CommandGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, or None where there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        found = getattr(module, cmd_name)
-        return found if isinstance(found, click.Command) else None
+        return _load(cmd_name) if cmd_name in COMMANDS else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -168,7 +170,7 @@ def _whole_name(name: str, arguments: Sequence[str]) -> str:
     """The command as its result names it, `rejects list` for one: with its second word, where it has been given one."""
     if name == "migrate":
         return name
-    command = getattr(importlib.import_module(COMMANDS[name][0]), name)
+    command = _load(name)
     known = command.commands if isinstance(command, click.Group) else _STEPS.get(name, ())
     given = [argument for argument in arguments[arguments.index(name) + 1 :] if argument in known]
     return " ".join([name, *given[:1]])
