@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migrate.app.discards import check_discards
-from migrate.app.other_projects import refuse_collisions
+from migrate.app.other_projects import refuse_collisions, written_by_others
 from migrate.app.pipeline import plan_to_load, refuse_broken
 from migrate.app.standing import begun_at, check_loadable, note_loading
 from migrate.app.target_client import open_target
@@ -91,7 +91,12 @@ def run_hand_over(
     note_loading(context.workspace, plan, {})
     if not _is_handed_over(context, plan, to_load):
         first = gates.canary if asked.canary is None else asked.canary
-        options = Options(force_unlock=context.force_unlock, canary=first, only_canaries=True)
+        options = Options(
+            force_unlock=context.force_unlock,
+            canary=first,
+            only_canaries=True,
+            others=written_by_others(context.project),
+        )
         with open_target(context) as client:
             load(
                 client, context.workspace, to_load, gates, context.progress, context.stop,

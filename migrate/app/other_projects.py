@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from migrate import parquet
 from migrate.config import load_project
 from migrate.errors import ConfigError, MigrateError
 from migrate.plan.open_plan import Plan, open_plan, readable_plans
-from migrate.verify.known import read_masterids
+from migrate.verify.known import read_last_written, read_masterids
 from migrate.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -45,21 +45,55 @@ class Collision:
         )
 
 
-def masterids_of_others(project: Project, dataset_id: str) -> frozenset[str]:
-    """The masterids of what other projects have written to a dataset of this project's target. Reads ledgers only.
+@dataclass(frozen=True)
+class WrittenByOthers:
+    """What other projects have written to the datasets of this one's target, by their ledgers. Reads files only."""
+
+    ledgers: tuple[Path, ...]
+
+    def every(self, dataset_id: str) -> frozenset[str]:
+        """The masterids of all that they have written to a dataset."""
+        return frozenset[str]().union(
+            *(read_masterids(ledger, dataset_id) for ledger in self.ledgers)
+        )
+
+    def among(self, dataset_id: str, masterids: Collection[str]) -> frozenset[str]:
+        """Those of some masterids that one of them has written."""
+        return frozenset(self.last_written(dataset_id, masterids))
+
+    def last_written(self, dataset_id: str, masterids: Collection[str]) -> dict[str, float]:
+        """The same, each with when it was written last, in seconds since 1970."""
+        latest: dict[str, float] = {}
+        for ledger in self.ledgers:
+            for masterid, at in read_last_written(ledger, dataset_id, masterids).items():
+                latest[masterid] = max(at, latest.get(masterid, at))
+        return latest
+
+
+def written_by_others(project: Project) -> WrittenByOthers | None:
+    """What tells which records of the target other projects have written; None where there are no others.
 
     Of a project that cannot be read here nothing is known: its records then count as those of strangers.
     """
-    found = frozenset[str]()
+    ledgers = []
     for file in project.other_projects:
-        try:
+        with suppress(ConfigError):
             other = load_project(file, {})
-        except ConfigError:
-            continue
-        is_same = other.datatrics.project_id == project.datatrics.project_id
-        if not is_same and other.octolis.base_url == project.octolis.base_url:
-            found |= read_masterids(Workspace.of(other).ledger, dataset_id)
-    return found
+            if _is_beside(project, other):
+                ledgers.append(Workspace.of(other).ledger)
+    return WrittenByOthers(tuple(ledgers)) if ledgers else None
+
+
+def _is_beside(project: Project, other: Project) -> bool:
+    """Whether another project file is of other records that go into the same account."""
+    is_same = other.datatrics.project_id == project.datatrics.project_id
+    return not is_same and other.octolis.base_url == project.octolis.base_url
+
+
+def masterids_of_others(project: Project, dataset_id: str) -> frozenset[str]:
+    """The masterids of what other projects have written to a dataset of this project's target."""
+    others = written_by_others(project)
+    return frozenset() if others is None else others.every(dataset_id)
 
 
 def find_collisions(project: Project, plan: Plan) -> Iterator[Collision]:

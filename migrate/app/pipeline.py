@@ -217,7 +217,7 @@ def run_load(
     """
     from migrate.app.discards import check_discards
     from migrate.app.hours import HourStop, stopped_for_hours, wait_for_hours
-    from migrate.app.other_projects import refuse_collisions
+    from migrate.app.other_projects import refuse_collisions, written_by_others
     from migrate.app.standing import check_loadable, note_loaded, note_loading
     from migrate.app.target_client import open_target
     from migrate.app.webhooks import telling_progress
@@ -255,6 +255,7 @@ def run_load(
             strict=strict,
             canary=first,
             confirmed_merges=confirm_merges or 0,
+            others=written_by_others(context.project),
         )
         workspace, progress = context.workspace, context.progress
         try:

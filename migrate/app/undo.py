@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ import polars as pl
 
 from migrate.app.as_loaded import as_loaded
 from migrate.app.not_loaded import not_begun, read_totals
+from migrate.app.other_projects import written_by_others
 from migrate.app.standing import check_settled, read_standing
 from migrate.app.target_client import reading_folder, readings_folder, sleeper
 from migrate.app.undo_lists import RestoredDataset, write_foreign, write_left, write_lists
@@ -161,6 +162,9 @@ def _list_foreign(
     with LedgerView(context.workspace.ledger) as view:
         for entry in datasets:
             edits = view.foreign_records(plan.name, entry.dataset)
+            theirs = _others(context, entry.dataset_id)([who for who, *_ in edits])
+            # of the plan's own records it matters that they were changed, whoever has done it
+            edits = [edit for edit in edits if edit[1] or edit[0] not in theirs]
             lists += write_foreign(folder, entry, edits)
             if edits:
                 counts[entry.dataset] = len(edits)
@@ -210,12 +214,26 @@ def _split(
             continue
         used = plan.document.mappings[dataset]
         keys = {*used.key, *chain.from_iterable(used.alternative_keys)}
-        where = Loaded(context.workspace.ledger, plan.name, plan.folder / dataset, frozenset(keys))
+        where = Loaded(
+            context.workspace.ledger,
+            plan.name,
+            plan.folder / dataset,
+            frozenset(keys),
+            _others(context, dataset_id),
+        )
         with _pages(context, client, plan, dataset) as pages:
             kinds = kinds_of(client.list_records(dataset_id, 1, _SEEN_RECORDS))
             work = _work(context, plan, dataset)
             found.append(split_load(where, rules[dataset], dataset_id, pages, kinds, work))
     return tuple(reversed(found))
+
+
+def _others(context: Context, dataset_id: str) -> Callable[[Collection[str]], Mapping[str, float]]:
+    """Tells which records of a dataset other projects have written, and when."""
+    others = written_by_others(context.project)
+    if others is None:
+        return lambda _masterids: {}
+    return lambda masterids: others.last_written(dataset_id, masterids)
 
 
 @contextlib.contextmanager

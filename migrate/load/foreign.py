@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +47,16 @@ class SelectionReader(Protocol):
         selection: Sequence[str] = (),
     ) -> list[RawRecord]:
         """One page of records, most recently modified first."""
+
+
+class OtherProjects(Protocol):
+    """What other projects of the same owner have written to a dataset: their records are nobody's foreign writes."""
+
+    def every(self, dataset_id: str) -> frozenset[str]:
+        """The masterids of all of it."""
+
+    def among(self, dataset_id: str, masterids: Collection[str]) -> frozenset[str]:
+        """Those of some masterids that are of it."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +205,30 @@ class ForeignWrites:
     is_told: bool = True
     newest: datetime | None = None
     written: Mapping[str, str] = field(default_factory=dict)
+
+
+def came_since(dataset: DatasetToLoad, others: OtherProjects) -> int:
+    """How many records other projects have made in a dataset since the plan has read it."""
+    known = [
+        parquet.scan(file).select(MASTERID).collect().get_column(MASTERID)
+        for file in dataset.before
+    ]
+    theirs = pl.Series(list(others.every(dataset.dataset_id)), dtype=pl.String)
+    read = pl.concat([pl.Series([], dtype=pl.String), *known])
+    return int((~theirs.is_in(read.implode())).sum())
+
+
+def without_others(
+    found: ForeignWrites, dataset: DatasetToLoad, others: OtherProjects | None
+) -> ForeignWrites:
+    """The same without the records beside the plan that other projects have made.
+
+    A planned record stays, whoever has changed it: its values would be overwritten all the same.
+    """
+    if others is None or not found.others:
+        return found
+    theirs = others.among(dataset.dataset_id, found.others)
+    return replace(found, others=tuple(one for one in found.others if one not in theirs))
 
 
 def say_records(names: Mapping[str, str]) -> str:

@@ -24,7 +24,13 @@ from migrate.errors import GateError, Interrupted, MigrateError, RemoteError, Wo
 from migrate.load.altered import write_altered
 from migrate.load.canary import Canary
 from migrate.load.crosswalk import write_crosswalks
-from migrate.load.foreign import ForeignWrites, writes_since_reading
+from migrate.load.foreign import (
+    ForeignWrites,
+    OtherProjects,
+    came_since,
+    without_others,
+    writes_since_reading,
+)
 from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger, OpenBatch
 from migrate.load.ledger_opening import PlannedDataset
@@ -74,6 +80,7 @@ class Options:
     `canary`: the records of each dataset that are written, read back and compared before the others.
     `strict`: a value in a column that does not accept writes stops the load. `only_canaries`: nothing goes but them.
     `confirmed_merges`: how many of the plan's merges a person has accepted, those that it foresaw among them.
+    `others`: what other projects have written to the same datasets; None where there are none.
     """
 
     force_unlock: bool = False
@@ -84,6 +91,7 @@ class Options:
     count_every: int = 100
     pace_every_s: float = 30.0
     only_canaries: bool = False
+    others: OtherProjects | None = None
 
 
 def load(
@@ -202,7 +210,9 @@ class _Run:
             options.count_every,
             options.pace_every_s,
             LoadGates(plan, gates),
+            options.others,
         )
+        self._others = options.others
         self._outcomes = Outcomes(
             ledger=ledger,
             plan=plan,
@@ -367,9 +377,8 @@ class _Run:
         counts = [(dataset, self._client.count(dataset.dataset_id)) for dataset in new]
         unsent = [d for d in self._countable.values() if not totals[d.name].requests]
         writes = {d.name: writes_since_reading(self._client, d) for d in unsent if d.counted}
-        changed = LoadGates(self._plan, self._gates).judge_target(
-            [(dataset, c.count) for dataset, c in counts], writes
-        )
+        not_theirs = [(dataset, self._without_others(dataset, c.count)) for dataset, c in counts]
+        changed = LoadGates(self._plan, self._gates).judge_target(not_theirs, writes)
         if changed is not None:
             raise changed
         for dataset in unsent:
@@ -379,10 +388,17 @@ class _Run:
             moment = counted.server_time or datetime.now(UTC)
             self._ledger.set_baseline(dataset.name, counted.count, moment)
 
+    def _without_others(self, dataset: DatasetToLoad, count: int) -> int:
+        """A count of the target without what other projects have made since the plan has read it."""
+        if self._others is None or dataset.counted is None or count <= dataset.counted:
+            return count
+        return max(dataset.counted, count - came_since(dataset, self._others))
+
     def _note_writes(self, dataset: DatasetToLoad, found: ForeignWrites | None) -> None:
         """Keeps and tells what others have written, where that stops nothing."""
         if found is None:
             return
+        found = without_others(found, dataset, self._others)
         if not found.is_told:
             self._progress.note(
                 f"{dataset.place}: the target shows no times of modification, so nobody can tell who has written to "

@@ -10,6 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from migrate.errors import GateError, MigrateError
+from migrate.load.foreign import OtherProjects
 from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger
 from migrate.load.pace import Means, describe_pace, remaining_s
@@ -41,8 +42,9 @@ class Watch:
         count_every: int,
         pace_every_s: float,
         gates: LoadGates,
+        others: OtherProjects | None = None,
     ) -> None:
-        self._writers = WriterWatch(ledger, client, gates, progress, count_every)
+        self._writers = WriterWatch(ledger, client, gates, progress, count_every, others)
         self._ledger = ledger
         self._client = client
         self._progress = progress

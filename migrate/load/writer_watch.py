@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,10 +14,12 @@ from migrate.load.foreign import (
     ForeignWrites,
     KnownState,
     Modified,
+    OtherProjects,
     known_state,
     modified_since,
     not_our_own,
     say_records,
+    without_others,
     writes_beside_ours,
 )
 from migrate.load.gates import LoadGates
@@ -51,11 +53,13 @@ class WriterWatch:
     gates: LoadGates
     progress: Progress
     every: int
+    others: OtherProjects | None = None
     clock: Callable[[], float] = time.time
     _since: dict[str, datetime] = field(default_factory=dict)
     _looked_at: dict[str, int] = field(default_factory=dict)
     _asked: dict[str, Future[_Seen]] = field(default_factory=dict)
     _known: dict[str, KnownState | None] = field(default_factory=dict)
+    _doubtful: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def start(self, totals: Mapping[str, Totals], newest: Mapping[str, datetime]) -> None:
         """Begins where nobody has looked yet: at the first write, or where an earlier run has ended.
@@ -109,7 +113,10 @@ class WriterWatch:
                     f"{datasets[name].place}: whether others have written to it since "
                     f"{self._since[name]:%Y-%m-%d %H:%M:%S} UTC is not known, the service does not answer"
                 )
-        return self._take_those(datasets, list(self._asked))
+        stopped = self._take_those(datasets, list(self._asked))
+        for name in list(self._doubtful):
+            self._tell_others(datasets[name], ())
+        return stopped
 
     def _take_those(
         self, datasets: Mapping[str, DatasetToLoad], names: Sequence[str]
@@ -159,15 +166,27 @@ class WriterWatch:
         return writes_beside_ours(dataset, strangers, lessons.begun_batches(name), written)
 
     def _tell(self, dataset: DatasetToLoad, writes: ForeignWrites) -> None:
-        add = self.ledger.lessons.add_foreign_edits
-        new = add(dataset.name, writes.planned, writes.others)
-        if new:
-            self.progress.note(
-                f"{dataset.place}: others are writing to it while it is loaded: {new:,} records so far"
-            )
-        new = add(dataset.name, (), (), writes.written)
+        self._tell_others(dataset, writes.planned, writes.others)
+        new = self.ledger.lessons.add_foreign_edits(dataset.name, (), (), writes.written)
         if new:
             self.progress.note(
                 f"{dataset.place}: others have changed {new:,} records after this load wrote them, among "
                 f"{say_records(writes.written)}; they are left as they are now"
+            )
+
+    def _tell_others(
+        self, dataset: DatasetToLoad, planned: Collection[str], others: Sequence[str] = ()
+    ) -> None:
+        strangers = ForeignWrites(others=tuple(others))
+        if self.others is not None:
+            # Another project's ledger knows a record only once its answer is there: what is new to us gets until the
+            # next look to be known.
+            strangers = ForeignWrites(others=self._doubtful.pop(dataset.name, ()))
+            strangers = without_others(strangers, dataset, self.others)
+            if others:
+                self._doubtful[dataset.name] = tuple(others)
+        new = self.ledger.lessons.add_foreign_edits(dataset.name, planned, strangers.others)
+        if new:
+            self.progress.note(
+                f"{dataset.place}: others are writing to it while it is loaded: {new:,} records so far"
             )

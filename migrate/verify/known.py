@@ -46,6 +46,11 @@ _OF_DATASET = """
 SELECT r.masterid FROM records r JOIN datasets d ON d.id = r.dataset
 WHERE d.dataset_id = ? AND r.state = 'written' AND r.masterid IS NOT NULL
 """
+_LAST_WRITTEN = """
+SELECT r.masterid, max(r.settled_at) FROM datasets d CROSS JOIN json_each(?2) asked
+CROSS JOIN records r ON r.dataset = d.id AND r.masterid = asked.value
+WHERE d.dataset_id = ?1 AND r.state = 'written' GROUP BY r.masterid
+"""
 _PART_ROWS = 100_000
 _BEFORE = {KEY: pl.String, MASTERID: pl.String}
 
@@ -238,6 +243,20 @@ def read_masterids(ledger: Path, dataset_id: str) -> frozenset[str]:
         return frozenset()
     with opened(ledger) as connection:
         return frozenset(row[0] for row in connection.execute(_OF_DATASET, (dataset_id,)))
+
+
+def read_last_written(
+    ledger: Path, dataset_id: str, masterids: Collection[str]
+) -> dict[str, float]:
+    """Those of some records that any load of a ledger has written to a dataset, with when it did last.
+
+    **Units**: seconds since 1970.
+    """
+    if not ledger.exists():
+        return {}
+    asked = json.dumps(list(masterids))
+    with opened(ledger) as connection:
+        return dict(connection.execute(_LAST_WRITTEN, (dataset_id, asked)).fetchall())
 
 
 def _first_column(connection: sqlite3.Connection, query: str, number: int) -> frozenset[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,13 +130,15 @@ class _Parts:
 class Loaded:
     """Where a plan's load of one dataset is told of: the ledger, the plan's name, the dataset's folder in the plan.
 
-    `keys`: the columns of all keys of the dataset.
+    `keys`: the columns of all keys of the dataset. `others`: tells which of some masterids other projects have
+    written, and when they did last.
     """
 
     ledger: Path
     plan: str
     folder: Path
     keys: Collection[str] = ()
+    others: Callable[[Collection[str]], Mapping[str, float]] = lambda _masterids: {}
 
 
 def split_load(
@@ -193,7 +195,11 @@ def _written(
         names = ("batch", "position", "key", "change", KEY, "settled_at")
         schema = {**{name: _SCHEMA[name] for name in names}, "is_anothers": pl.Int64}
         told = pl.DataFrame(rows, schema=schema, orient="row")
-        frame = told.with_columns(pl.col("is_anothers").cast(pl.Boolean))
+        theirs = loaded.others(told.get_column(KEY).drop_nulls().to_list())
+        # what another project has written after us is that project's, be it the same value
+        since = pl.col(KEY).replace_strict(theirs, default=None, return_dtype=pl.Float64)
+        is_theirs = (since > pl.col("settled_at")).fill_null(value=False)
+        frame = told.with_columns(pl.col("is_anothers").cast(pl.Boolean) | is_theirs)
         yield frame.drop_nulls(KEY).join(planned, on=["batch", "position"]).select(list(_SCHEMA))
 
 

@@ -109,6 +109,59 @@ def test_other_records_are_noted(ready, run, workspace):
         assert view.foreign_edits("first") == {"contacts": (0, 1, 0)}
 
 
+@dataclasses.dataclass
+class OtherLoads:
+    """What another project has written, once its ledger knows it."""
+
+    client: object
+    is_known: threading.Event = dataclasses.field(default_factory=threading.Event)
+
+    def every(self, dataset_id):
+        """The masterids of the records whose keys are of project two."""
+        rows = csv.DictReader(io.StringIO(self.client.export_csv(dataset_id, 1).decode()))
+        return frozenset(r["__masterid__"] for r in rows if r["contact_key"].startswith("two:"))
+
+    def among(self, dataset_id, masterids):
+        """Those of some of them."""
+        return self.every(dataset_id) & set(masterids) if self.is_known.is_set() else frozenset()
+
+
+def test_what_other_projects_make_is_no_change_of_the_target(ready, run):
+    """Their records since the plan has read the target are neither counted against it nor named; a stranger's are."""
+    client, plan = ready
+    time.sleep(0.002)
+    for n in range(3):
+        put(client, contact_key=f"two:{n}", firstname="Theirs")
+    with pytest.raises(GateError, match="12 records then, 15 now"):
+        run(client, plan)
+    put(client, contact_key="crm:9", firstname="A stranger's")
+    others = OtherLoads(client)
+    others.is_known.set()
+    options = dataclasses.replace(QUICK, others=others)
+    with pytest.raises(GateError, match="12 records then, 13 now"):
+        run(client, plan, options=options)
+    progress, more = Sayings(), Gates(max_target_change=Limit(text="1", number=1))
+    done = run(client, plan, more, progress, options)
+    assert done.foreign == {"contacts": (0, 1, 0)}
+    assert "others have written 1 records" in progress.text
+
+
+def test_other_projects_that_load_at_the_same_time(half_loaded, run):
+    """What they write while we do is no foreign write, though their ledger knows it only after their answer."""
+    client, plan = half_loaded
+    put(client, contact_key="two:1", firstname="Theirs")
+    others, upsert = OtherLoads(client), client.upsert_batch
+
+    def upsert_batch(dataset_id, body):
+        answer = upsert(dataset_id, body)
+        others.is_known.set()
+        return answer
+
+    client.upsert_batch = upsert_batch
+    options = dataclasses.replace(QUICK, count_every=1, others=others)
+    assert dict(run(client, plan, options=options).foreign) == {}
+
+
 def test_a_writer_while_the_load_runs(ready, run):
     """Between two batches somebody edits a record that is yet to be sent: the load stops before it is overwritten."""
     client, plan = ready

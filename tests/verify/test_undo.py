@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from migrate.report.undo import judge_undo, render_undo
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
 from migrate.verify import undo_split
+from migrate.workspace import Workspace
 from tests import forked
 from tests.harness import wait_until
 
@@ -215,6 +216,32 @@ def many(count: int, city: str) -> list[dict[str, Any]]:
 def profiles(count: int) -> list[dict[str, Any]]:
     """The same people with another city."""
     return [{"profileid": str(n), "city": "New"} for n in range(count)]
+
+
+@pytest.mark.parametrize("after_s", [-3600, 3600])
+def test_what_another_project_has_written_since_is_left_alone(place: Path, after_s: int) -> None:
+    """What another project wrote after us is its own, be it the same value; what it wrote before is given back."""
+    with Sandbox(settings(place)) as box:
+        shop = open_shop(place, box)
+        shop.write(*many(3, "Old"))
+        migrate(shop, *profiles(3))
+        other = place / "other"
+        start_project(other)
+        file = other / "migrate.toml"
+        file.write_text(
+            f'[datatrics]\nproject_id = "two"\n[octolis]\nbase_url = "{box.octolis_url}"\n'
+            '[octolis.datasets]\ncontacts = "contacts"\n'
+        )
+        theirs = Workspace.of(load_project(file, KEYS)).ledger
+        theirs.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(shop.context.workspace.ledger)) as ours:
+            ours.execute("VACUUM INTO ?", (str(theirs),))
+        with contextlib.closing(sqlite3.connect(theirs, isolation_level=None)) as books:
+            books.execute("UPDATE records SET settled_at = settled_at + ?", (after_s,))
+        project = shop.context.project.model_copy(update={"other_projects": (file,)})
+        [entry] = plan_undo(replace(shop.context, project=project), None).datasets
+    counts = (entry.count("restorable"), entry.count("changed_since"))
+    assert counts == ((0, 3) if after_s > 0 else (3, 0))
 
 
 def test_undo_stands_the_faults_that_a_load_stands(place: Path) -> None:
