@@ -24,7 +24,8 @@ class Parts:
     """The parts of one snapshot in one target. `said`: by plan what part it is, of those that are there as a whole.
 
     `datasets`: how much of the whole they are together. `apart`: plans whose days are of another field of the records,
-    so that they cannot be added up with the others.
+    so that they cannot be added up with the others. `is_of_delta`: they are parts of a delta; what loads of its base
+    have brought is not counted.
     """
 
     snapshot: str
@@ -32,6 +33,7 @@ class Parts:
     said: Mapping[str, str]
     datasets: Mapping[str, Covered]
     apart: tuple[str, ...] = ()
+    is_of_delta: bool = False
 
     @property
     def are_all(self) -> bool:
@@ -102,7 +104,8 @@ def _add_up(workspace: Workspace, plans: Sequence[Plan]) -> Parts:
             known, cells = loaded.get(dataset, _Loaded()), _cells_of(plan, dataset)
             datasets[dataset] = add_parts(cells, known.parts, is_whole=known.is_whole)
     snapshot, target = newest.document.snapshot.name, newest.document.target
-    return Parts(snapshot, target, said, datasets, tuple(apart))
+    is_of_delta = newest.document.snapshot.base is not None
+    return Parts(snapshot, target, said, datasets, tuple(apart), is_of_delta)
 
 
 def _whole_datasets(workspace: Workspace, plan: Plan, beside: Plan) -> Iterator[str]:

@@ -125,6 +125,7 @@ def run_plan(
     `scope`: a sample or a part of the snapshot; None for all of it. `target`: another set of datasets of the project.
 
     A delta is planned as the union with the snapshot it was made since, or with `base` where it was made since a time.
+    Of it only what has changed is sent; of a sample or a part of it all that the target lacks.
 
     **Raises**: UsageError where the ledger has another plan under this name.
     """
@@ -170,7 +171,8 @@ def run_plan(
     datatrics, digits = context.project.datatrics, context.project.octolis.float_digits
     settings = Settings(datatrics.timezones, datatrics.source_aliases, digits, datatrics.project_id)
     refuse_failing(parts_of(mappings.values()), settings, found.rows_of)
-    if found.base is not None:
+    # A sample or a part sends all that it is of, and takes nothing for granted.
+    if found.base is not None and scope is None:
         ids = context.project.octolis.datasets
         wanted = {name: ids[name] for name in datasets or ids if name in ids}
         check_bases(context.workspace, f"delta {found.name}", chain_of(found), wanted)

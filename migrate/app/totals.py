@@ -77,7 +77,7 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
                 rule = rule_used(dataset, used)
                 # as the plan did: records that are gone from the source are none of its rows
                 alive = living(resource)
-                if snapshot.base is not None:
+                if snapshot.base is not None and inside is None:
                     touched_from = alive.touched_from
                 else:
                     touched_from = 0

@@ -133,6 +133,7 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
             request.discarded,
             request.corrections.filter(pl.col("resource").is_in(list(resources))),
             request.theirs,
+            is_limited=request.scope is not None,
         )
         making.limit(request)
         for mapping in needed.values():
@@ -181,6 +182,12 @@ class Making:
     files: list[PlannedFile] = field(default_factory=list)
     totals: dict[str, Table] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    is_limited: bool = False
+
+    @property
+    def is_delta(self) -> bool:
+        """Whether only what has changed since the snapshot's base is planned: not of a sample or a part of it."""
+        return self.snapshot.base is not None and not self.is_limited
 
     @property
     def batch_bytes(self) -> int:
@@ -247,7 +254,6 @@ class Making:
             )
             for name, lookup in mapping.lookups.items()
         }
-        is_delta = self.snapshot.base is not None
         before = {n: t.before for n, t in tables.items() if t.before is not None}
         now = {name: table.now for name, table in tables.items()}
         of_record = pl.col("resource").fill_null(mapping.resource) == mapping.resource
@@ -257,7 +263,7 @@ class Making:
             now,
             self._settings(),
             self.batch_bytes,
-            is_delta,
+            self.is_delta,
             before,
             discarded,
             self.limits.inside,
@@ -271,7 +277,7 @@ class Making:
         self.progress.begin(task, total=sum(one.rows for one, _ in alive), unit="records")
         mapped = map_files(mapping, alive, spill, lambda records: self._tick(task, records))
         self.progress.end(task)
-        if self.snapshot.base is not None:
+        if self.is_delta:
             base = read_base(files, mapped)
         else:
             base = None
@@ -328,7 +334,7 @@ class Making:
         used = []
         for number, rule in enumerate(totals_rules_of(mapping, self.project)):
             resource = living(resources[rule.resource])
-            if self.snapshot.base is not None:
+            if self.is_delta:
                 touched_from = resource.touched_from
             else:
                 touched_from = 0

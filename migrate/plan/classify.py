@@ -50,12 +50,15 @@ class Labels:
     """What each planned row will do, by its place.
 
     `matches`: the place of its row in `held`, null where there is none. `marks`: by column, which rows it makes an
-    update. Without `held` the target was not read.
+    update. `of_all`: the place of its row of every row of ours, also of those that the plan is not of; `touched` tells
+    these apart. Without `held` the target was not read.
     """
 
     held: PlanTable | None
     matches: pl.Series
     marks: Mapping[str, pl.Series]
+    of_all: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.UInt32))
+    touched: pl.Series | None = None
 
     @property
     def masterids(self) -> pl.Series:
@@ -140,6 +143,7 @@ def label_rows(
     **Shape**: `planned` has a unique `_key`.
     """
     matched = match_rows(planned, held, {name: columns.types[name] for name in columns.key})
+    of_all = matched.places
     if touched is None:
         missing = None
     else:
@@ -155,7 +159,7 @@ def label_rows(
     by_recipe = {*columns.recipes, *recognised}
     counts = {name: int(mark.sum()) for name, mark in marks.items()}
     changing = {name: mark for name, mark in marks.items() if name not in by_recipe}
-    labels = Labels(held, matched.places, changing)
+    labels = Labels(held, matched.places, changing, of_all, touched)
     masterids = labels.masterids
     no_samples = pl.DataFrame(schema=_FOUND_SCHEMA)
     samples = pl.concat([no_samples, *(column.samples for column in compared.values())])

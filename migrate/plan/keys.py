@@ -221,12 +221,14 @@ def look_alike_warnings(
 
 
 def _new_beside(rows: PlanTable, labels: Labels, held: PlanTable, key: Sequence[str]) -> int:
-    """How many rows without a row in the target have a key that one without a planned row looks like."""
-    matched = labels.matches.is_not_null()
-    taken = labels.matches.drop_nulls()
+    """How many planned rows without a row in the target have a key that one which is none of ours looks like."""
+    taken = labels.of_all.drop_nulls()
+    is_new = labels.of_all.is_null()
+    if labels.touched is not None:
+        is_new &= labels.touched
     is_ours = pl.select(pl.repeat(value=False, n=held.height)).to_series()
     is_ours = is_ours.scatter(taken, True) if len(taken) else is_ours
-    new, others = _forms(rows, key, ~matched), _forms(held, key, ~is_ours)
+    new, others = _forms(rows, key, is_new), _forms(held, key, ~is_ours)
     if new is None or others is None or not len(new) or not len(others):
         return 0
     return int(new.is_in(others.unique().implode()).sum())

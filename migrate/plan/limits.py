@@ -27,7 +27,7 @@ from migrate.plan.scope import (
     write_identities,
 )
 from migrate.snapshot.reading import Snapshot
-from migrate.snapshot.union import has_field
+from migrate.snapshot.union import has_field, state_of
 
 Draw = Callable[[str, SampleAsked], Drawn]
 """Draws rows of a dataset of the whole snapshot."""
@@ -60,15 +60,14 @@ def limit_plan(  # called once, with what a plan is made of
 ) -> Limits:
     """The sample or the part that a plan is asked to be. `mappings`: those that are needed, looked-up datasets first.
 
-    **Raises** UsageError for a sample or a part of a delta, and for a part that no record is of.
+    Of a delta it is one of all that the source held at the delta's time, whether the delta has changed it or not: a
+    sample of changes alone would not hang together, and the target may lack what has not changed.
+
+    **Raises** UsageError for a part that no record is of.
     """
     if request.scope is None:
         return Limits()
-    if snapshot.base is not None:
-        raise UsageError(
-            f"snapshot {snapshot.name!r} is a delta, and a sample or a part is of a whole snapshot",
-            hint=f"plan the delta as it is: migrate plan --snapshot {snapshot.name}",
-        )
+    snapshot = state_of(snapshot)
     if isinstance(request.scope, PartOf):
         parts = chain.from_iterable(mappings[name].parts for name in choice.ids)
         resources = sorted({str(part.resource) for part in parts})

@@ -129,7 +129,7 @@ def _masked(table: Table, shown: Shown) -> Table:
 def _unknowable(document: PlanDocument) -> tuple[str, ...]:
     if not document.offline:
         return ()
-    return (*OFFLINE, OFFLINE_DELTA) if document.snapshot.base else OFFLINE
+    return (*OFFLINE, OFFLINE_DELTA) if document.snapshot.base and not document.scope else OFFLINE
 
 
 def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> DatasetView:

@@ -17,6 +17,7 @@ def summarise_parts(parts: Parts) -> dict[str, Any]:
     return {
         "snapshot": parts.snapshot,
         "target": parts.target,
+        "delta": parts.is_of_delta,
         "complete": parts.are_all,
         "in_target": dict(parts.said),
         "counted_apart": list(parts.apart),
@@ -49,6 +50,11 @@ def render_parts(parts: Parts) -> str:
         for plan in parts.apart
     ]
     head = f"Parts of snapshot {parts.snapshot} that are{where}:"
+    if parts.is_of_delta:
+        head = (
+            f"Parts of snapshot {parts.snapshot}, a delta, that are{where}; what loads of its base brought there "
+            "is not counted:"
+        )
     rows: list[Row] = [
         [name, covered.records, covered.inside, covered.records - covered.inside]
         for name, covered in parts.datasets.items()

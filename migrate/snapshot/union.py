@@ -125,6 +125,12 @@ def living(resource: SnapshotResource) -> SnapshotResource:
     return resource
 
 
+def state_of(snapshot: Snapshot) -> Snapshot:
+    """A snapshot as what the source held when it was made: of a delta the union, without what is gone."""
+    alive = {name: living(resource) for name, resource in snapshot.resources.items()}
+    return replace(snapshot, resources=alive)
+
+
 def begun_at(snapshot: Snapshot, resource: str) -> datetime:
     """The moment from which on changes of a resource may be missing in the snapshot: when its reading was begun."""
     if resource in snapshot.manifest.resources or snapshot.base is None:

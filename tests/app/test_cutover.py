@@ -12,13 +12,17 @@ from typing import Any
 import pytest
 
 from migrate.app.context import Context
+from migrate.app.cutover.loaded import read_loaded
 from migrate.app.cutover.rehearse import fields_of, rehearse_cutover
 from migrate.app.cutover.run import Cutover, CutoverRequest, again, prepare_cutover, run_cutover
 from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.status import PlanState, Status
 from migrate.config import Gates
 from migrate.demo.drift import Shares
 from migrate.errors import GateError, Interrupted, MigrateError, UsageError, WorkspaceError
 from migrate.privacy.own import mark_rehearsal
+from migrate.verify.reconcile import DatasetBooks
+from migrate.workspace import Workspace
 from tests.app.night_stage import Shop, profile, sale
 from tests.harness import Project, from_batch
 
@@ -234,6 +238,39 @@ def test_a_base_that_was_never_loaded_is_a_doubt(make_project: Callable[..., Pro
     run_extract(shop.context(), ["profiles"], "first")
     (doubt,) = prepare_cutover(shop.context(), CutoverRequest()).doubts
     assert "no plan of snapshot first was loaded" in doubt
+
+
+@pytest.mark.parametrize(
+    ("target", "scope", "left", "snapshots", "cut_short"),
+    [
+        (None, None, 0, ["contacts"], []),
+        (None, None, 3, ["contacts"], ["contacts"]),
+        (None, "a part: source MailChimp", 0, [], []),
+        (None, "a part: source MailChimp", 3, ["contacts"], ["contacts"]),
+        ("test", "a sample", 0, [], []),
+        ("test", None, 3, [], []),
+    ],
+)
+def test_what_the_night_builds_on(
+    tmp_path: Path,
+    target: str | None,
+    scope: str | None,
+    left: int,
+    snapshots: list[str],
+    cut_short: list[str],
+) -> None:
+    """A sample in the test datasets is no load of the real ones, nor is a part one of the whole."""
+    books = DatasetBooks("contacts", "id", 10, 0, 10 - left, 0, 0, 10 - left, 0, 0, 0, left)
+    plan = PlanState(
+        "one",
+        finished=True,
+        snapshot="first",
+        books={"contacts": books},
+        target=target,
+        scope=scope,
+    )
+    loaded = read_loaded(Workspace(tmp_path), Status((), (plan,), None), "night")
+    assert (list(loaded.snapshots), list(loaded.cut_short)) == (snapshots, cut_short)
 
 
 def test_a_rehearsal_touches_neither_service(shop: Shop) -> None:

@@ -16,6 +16,7 @@ from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
 from migrate.app.standing import read_standing, remake_command
 from migrate.app.status import read_status
+from migrate.app.totals import reconcile_with_totals
 from migrate.app.trace import run_trace
 from migrate.app.undo import run_undo
 from migrate.config import load_project
@@ -28,6 +29,9 @@ from tests.harness import DATASETS, SOURCE_KEY, TARGET_KEY, TEST_COPIES, TEST_TA
 from tests.verify.conftest import make_job
 
 KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
+
+
+MAIL = PartOf(sources=("MailChimp",))
 
 
 @pytest.fixture
@@ -165,3 +169,25 @@ def test_what_a_part_sends_beyond_itself_is_found(
     ours = found.datasets["contacts"].by_source["MailChimp"].planned
     assert found.verdict == "mismatch"
     assert deep.by_name["extra"] == {"outside": 1_200 - ours}
+
+
+def test_a_part_of_a_delta_is_proven_like_any_other(job: Context) -> None:
+    """What is new and what the target lacks of the part is sent; counts, values and sums agree, and undo knows it."""
+    url = job.project.octolis.base_url.removesuffix("/v1/data")
+    base = job.workspace.names(job.workspace.snapshots)[-1]
+    run_load(job, name=run_plan(job, ["contacts"], scope=MAIL).name)
+    news = [{"profileid": f"new{n}", "source": source, "email": f"new{n}@example.test", "created": "2026-01-01"}
+            for n, source in enumerate(["MailChimp", "Magento 2"])]  # fmt: skip
+    httpx.post(f"{url}/_sandbox/records/profiles", json=news).raise_for_status()
+    delta = run_extract(job, ["profiles"], since=base).snapshot
+    plan = run_plan(job, ["contacts"], snapshot=delta, scope=MAIL, name="part")
+    counts = plan.document.datasets["contacts"]
+    assert (counts.create, counts.update, counts.outside) == (1, 0, counts.read - counts.planned)
+    assert counts.unchanged == counts.planned - 1 > 0
+    run_load(job, name="part")
+    found = reconcile_with_totals(job, "part", deep=True, wait_s=0)
+    assert (found.verdict, found.totals_equal) == ("match", True)
+    assert remake_command(plan).endswith(f"--snapshot {delta} --base {base} --source MailChimp")
+    parts = parts_beside(job.workspace, plan)
+    assert parts is not None
+    assert parts.is_of_delta

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,19 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from migrate.config import Gates
-from migrate.errors import Stale
-from migrate.plan.open_plan import check_fresh, check_gates, open_plan, read_totals
+from migrate.errors import Stale, UsageError
+from migrate.plan.document import PartOf
+from migrate.plan.open_plan import Plan, check_fresh, check_gates, open_plan, read_totals
+from migrate.plan.request import SampleAsked
 from migrate.report.diff import render_diff
 from migrate.report.diff_html import render_page
 from migrate.report.diff_page import open_report
 from migrate.report.plan import render_plan
 from migrate.snapshot.union import UnionResource
+from tests.plan.conftest import FakeSnapshot
 
 WHO = {"_source": pl.String, "_id": pl.String}
 
@@ -154,6 +159,73 @@ def test_a_delta_sends_what_changes_and_nothing_else(
         counts = delta.document.datasets[dataset]
         assert counts.read == whole.document.datasets[dataset].read
         assert counts.planned == len(d)
+
+
+scopes = st.one_of(
+    st.builds(SampleAsked, st.integers(1, 4), st.integers(0, 2)),
+    st.sampled_from(
+        [
+            PartOf(last_day=date(2024, 1, 1)),
+            PartOf(first_day=date(2024, 1, 2)),
+            PartOf(sources=("shop",), first_day=date(2024, 1, 1), last_day=date(2024, 1, 1)),
+        ]
+    ),
+)
+
+
+@settings(
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    people, people, sales_drawn, sales_drawn, st.sets(st.sampled_from(["p0", "p1", "p2"])), scopes
+)
+def test_a_sample_or_part_of_a_delta_is_one_of_all_that_the_source_held(
+    bench, before, after, sold, sold_after, gone, scope
+) -> None:
+    """It is the very plan that a whole snapshot of the same records gives: rows, counts, and what is listed inside."""
+    gone = gone & before.keys() - after.keys()
+    now, sold_now = ({**before, **after}, {**sold, **sold_after})
+    held = {
+        "profiles": (before, after, {k: v for k, v in now.items() if k not in gone}, "profileid"),
+        "sales": (sold, sold_after, sold_now, "conversionid"),
+    }
+
+    def plan_of(name: str, place: int) -> Plan | str:
+        resources = {
+            resource: replace(
+                bench.snapshot.resources[resource], records=records_of(states[place], states[3])
+            )
+            for resource, states in held.items()
+        }
+        shop = replace(bench, snapshot=FakeSnapshot(resources))
+        if place == 0:
+            put_delta(
+                shop,
+                profiles=records_of(after, "profileid"),
+                sales=records_of(sold_after, "conversionid"),
+                gone=gone,
+            )
+        try:
+            return shop.plan(f"{name}-{time.time_ns()}", offline=True, scope=scope)
+        except UsageError as error:
+            return str(error.hint)  # no record is of it, and what there is instead
+
+    of_delta, of_whole = plan_of("delta", 0), plan_of("whole", 2)
+    if isinstance(of_delta, str) or isinstance(of_whole, str):
+        assert of_delta == of_whole
+        return
+    for dataset in ("contacts", "orders"):
+        assert sent(of_delta, dataset) == sent(of_whole, dataset)
+        counts, expected = (plan.document.datasets[dataset] for plan in (of_delta, of_whole))
+        assert counts.model_copy(update={"totalled": None}) == expected.model_copy(
+            update={"totalled": None}
+        )
+    assert of_delta.document.scope == of_whole.document.scope
+    assert of_delta.document.snapshot.base.name == "base"
+    for file in (of_whole.folder / "scope").iterdir():
+        assert_frame_equal(
+            pl.read_parquet(file), pl.read_parquet(of_delta.folder / "scope" / file.name)
+        )
 
 
 def test_only_touched_groups_are_planned(bench, make_profile) -> None:

@@ -55,7 +55,8 @@ def read_loaded(workspace: Workspace, status: Status, night: str) -> Loaded:
     """What was loaded before the night of that name, whose own plan does not count. Reads files only."""
     found = Loaded()
     for plan in status.plans:
-        if plan.name == night or _is_repair(workspace, plan.name):
+        # What went to another target says nothing of what this one holds.
+        if plan.name == night or plan.target is not None or _is_repair(workspace, plan.name):
             continue
         if plan.trouble:
             found.unreadable.append(plan.name)
@@ -87,7 +88,8 @@ def _take(found: Loaded, plan: PlanState, dataset: str, books: DatasetBooks) -> 
             plan.name, plan.snapshot, left, left + books.written + books.rejected
         )
         return
-    found.snapshots[dataset] = plan.snapshot
+    if plan.scope is None:  # of a sample or a part most of the snapshot is not there
+        found.snapshots[dataset] = plan.snapshot
     found.cut_short.pop(dataset, None)
 
 
