@@ -68,7 +68,8 @@ def _project_then(project: Project, plan: Plan) -> Project:
 
 def _check_target(context: Context, plan: Plan, what: str) -> None:
     """Another address is another target: what stands there is not what the plan wrote."""
-    then, now = plan.document.settings.get("octolis.base_url"), context.project.octolis.base_url
+    then = plan.document.settings.get("octolis.base_url")
+    now = context.project.octolis.base_url
     if then is not None and then != now:
         raise Stale(
             f"plan {plan.name!r} was made for the target at {then}, and octolis.base_url is {now} now",

@@ -77,7 +77,8 @@ def verify_deeply(
         for dataset, expected in every:
             if isinstance(expected, str):
                 if dataset in datasets:
-                    rows, why = plan.document.datasets[dataset].planned, {"*": expected}
+                    rows = plan.document.datasets[dataset].planned
+                    why = {"*": expected}
                     yield DeepDataset(dataset, 0, 0, unverified=rows, unverifiable=why)
                 continue
             with contextlib.closing(expected.shelf):

@@ -74,7 +74,8 @@ def erase_person(
 
     **Raises**: Locked where somebody is at work on the ledger or on a snapshot; Interrupted.
     """
-    workspace, subject = context.workspace, Subject.of(text, source)
+    workspace = context.workspace
+    subject = Subject.of(text, source)
     with ExitStack() as stack:
         ledger_lock = workspace.ledger.with_suffix(".lock")
         stack.enter_context(workspace.lock(ledger_lock, "the ledger"))
@@ -315,7 +316,8 @@ class _Erasure:
         for file in self._but_linked(footprint, footprint.rows):
             self._check_stopped()
             with replacing(file) as temporary:
-                numbers, columns = footprint.numbers[file], footprint.columns[file]
+                numbers = footprint.numbers[file]
+                columns = footprint.columns[file]
                 parquet.without_rows(file, numbers, temporary, columns)
         for file in self._but_linked(footprint, footprint.lines):
             keep_lines(file, lambda line: not self._text_finder.finds(line))

@@ -67,7 +67,8 @@ def read_stopping_canaries(
     if not begun:
         return {}
     with LedgerView(workspace.ledger) as view:
-        verdicts, totals = view.canaries(plan), view.totals(plan)
+        verdicts = view.canaries(plan)
+        totals = view.totals(plan)
     # Who goes on with `--canary 0` has seen it.
     return {
         name: found.verdict

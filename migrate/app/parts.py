@@ -101,7 +101,8 @@ def _add_up(workspace: Workspace, plans: Sequence[Plan]) -> Parts:
     datasets = {}
     for plan in (plan for plan, scope in parts if scope.field == kind.field):
         for dataset in plan.document.datasets:
-            known, cells = loaded.get(dataset, _Loaded()), _cells_of(plan, dataset)
+            known = loaded.get(dataset, _Loaded())
+            cells = _cells_of(plan, dataset)
             datasets[dataset] = add_parts(cells, known.parts, is_whole=known.is_whole)
     snapshot, target = newest.document.snapshot.name, newest.document.target
     is_of_delta = newest.document.snapshot.base is not None
@@ -113,7 +114,8 @@ def _whole_datasets(workspace: Workspace, plan: Plan, beside: Plan) -> Iterator[
     if is_repair(plan):
         return
     undone = read_standing(workspace, plan).undone
-    totals, ids = read_totals(workspace, plan.name), _ids_of(beside)
+    totals = read_totals(workspace, plan.name)
+    ids = _ids_of(beside)
     for dataset, counts in plan.document.datasets.items():
         is_elsewhere = dataset in ids and ids[dataset] != _ids_of(plan).get(dataset)
         is_undone = undone is not None and dataset in undone.records

@@ -302,7 +302,8 @@ def plan_to_load(plan: Plan, octolis: Octolis, datasets: Sequence[str] = ()) -> 
 def _dataset_to_load(plan: Plan, octolis: Octolis, dataset: str) -> DatasetToLoad:
     from migrate.load.planned import DatasetToLoad, ParentLink
 
-    document, counts = plan.document, plan.document.datasets[dataset]
+    document = plan.document
+    counts = plan.document.datasets[dataset]
     used = document.mappings[dataset]
     return DatasetToLoad(
         name=dataset,

@@ -23,7 +23,9 @@ from migrate.mapping.model import parts_of
 
 # bytes that the sandbox takes beside their own size for a record of the source, and for a row of the target
 RECORD_EXTRA, ROW_EXTRA = 500, 500
-_SANDBOX, _TOOL, _TOOL_A_RECORD = 64 << 20, 700 << 20, 350
+_SANDBOX = 64 << 20
+_TOOL = 700 << 20
+_TOOL_A_RECORD = 350
 _SAMPLE = 2_000
 _MEMBER_SIGNS = (
     8  # of a member of a row, beside its name and value: quotes, colon, comma, or the word null
@@ -179,7 +181,8 @@ def _container_left(root: Path) -> int | None:
             root / "sys/fs/cgroup/memory",
         ),
     ):
-        most, now = _read(folder / limit).strip(), _read(folder / used).strip()
+        most = _read(folder / limit).strip()
+        now = _read(folder / used).strip()
         if most.isdecimal() and now.isdecimal():
             kept = dict(line.split() for line in _read(folder / "memory.stat").splitlines())
             return int(most) - int(now) + int(kept.get(cache, 0))

@@ -45,7 +45,8 @@ def renew_manifests(
         if tree is None:
             continue
         trees[manifest] = _renew(clean(tree), manifest.parent, renewed, is_ours)
-        before, after = sha256_file(manifest), sha256_bytes(json_bytes(trees[manifest]))
+        before = sha256_file(manifest)
+        after = sha256_bytes(json_bytes(trees[manifest]))
         if before != after:
             renewed[before] = after
     note()

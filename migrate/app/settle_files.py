@@ -138,7 +138,8 @@ class _Settling:
         moment = totals.server_time
         self.since = None if moment is None else datetime.fromtimestamp(moment, UTC)
         merges = Merges(ledger.lessons.seen)
-        self.merges, self.changes = merges, Changes(context.progress.note, merges.had)
+        self.merges = merges
+        self.changes = Changes(context.progress.note, merges.had)
         self.left = Partitions(self._folder("left"))
         self.reasons: Counter[str] = Counter()
         self.columns: Counter[str] = Counter()

@@ -39,7 +39,8 @@ def _shipments(project: Project, workspace: Workspace, dataset: str) -> Sequence
             plan = open_plan(workspace, name, check_files=False)
         except MigrateError:
             return ()
-        document, records = plan.document, plan.file(dataset, "records.parquet")
+        document = plan.document
+        records = plan.file(dataset, "records.parquet")
         same = document.dataset_ids.get(dataset), document.settings.get("octolis.base_url")
         if not records.is_file():
             return ()

@@ -190,7 +190,8 @@ def read_load(
     budget = windows_file(octolis.base_url, workspace.root)
     limits = (means.keys, means.speed, means.account_share)
     points = read_points_left(budget, now, *limits, names)
-    left_s, paused = remaining_s(totals.values(), means), pause_file(workspace).exists()
+    left_s = remaining_s(totals.values(), means)
+    paused = pause_file(workspace).exists()
     busy = tuple(read_busy(workspace, opened.name))
     return LoadState(opened.name, totals, points, left_s, paused, not_begun(opened, totals), busy)
 

@@ -100,7 +100,8 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
 
 def _held_of(context: Context, client: TargetClient, plan: Plan, rule: Rule) -> pl.DataFrame:
     """The rule's columns of the target's records that have a key of the plan, by what they are."""
-    dataset, key = rule.dataset, list(plan.document.mappings[rule.dataset].key)
+    dataset = rule.dataset
+    key = list(plan.document.mappings[rule.dataset].key)
     planned, held = _planned_and_held(context, client, plan, dataset, key, rule.columns)
     if plan.document.mappings[dataset].after:
         # the rows of the dataset's other files are no part of these totals
@@ -174,10 +175,8 @@ def reconcile_with_totals(
     if deep and _origin(context, plan) is plan:
         adding = _Adding(context, plan)
         beside = Beside(_columns_of, adding.take, "--totals")
-        found, tables = (
-            run_reconcile(context, plan.name, deep=True, wait_s=wait_s, beside=beside),
-            adding.tables,
-        )
+        found = run_reconcile(context, plan.name, deep=True, wait_s=wait_s, beside=beside)
+        tables = adding.tables
     else:
         found = run_reconcile(context, plan.name, deep=deep, wait_s=wait_s)
         tables = run_totals(context, plan.name)
@@ -304,6 +303,7 @@ class _Adding:
         self, client: TargetClient, expected: Expected, columns: Sequence[str]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Some columns of the planned records, and of those of the target that have a key of theirs."""
-        dataset, key = expected.rules.dataset, list(expected.rules.key)
+        dataset = expected.rules.dataset
+        key = list(expected.rules.key)
         planned, held = _planned_and_held(self.context, client, self.plan, dataset, key, columns)
         return planned, held.join(planned.select(key), on=key, how="semi")

@@ -178,14 +178,12 @@ class _Tracing:
         row: Facts,
         live: bool,
     ) -> None:
-        self.context, self.plan, self.snapshot, self.asked, self.row, self.live = (
-            context,
-            plan,
-            snapshot,
-            asked,
-            row,
-            live,
-        )
+        self.context = context
+        self.plan = plan
+        self.snapshot = snapshot
+        self.asked = asked
+        self.row = row
+        self.live = live
         self.rules = read_rules(context.project.mappings)
         datatrics, octolis = context.project.datatrics, context.project.octolis
         self.conventions = Conventions(
@@ -215,7 +213,8 @@ class _Tracing:
         folder = self.plan.folder / name
         part = rules.parts[rules.place_of(self.asked.resource.name)]
         facts: Facts = {"mapped": self._mapped(part), **left_behind(folder, *self._who)}
-        rows, by = planned_rows(folder, *self._who), self.plan
+        rows = planned_rows(folder, *self._who)
+        by = self.plan
         if not rows and not facts["rejected"] and not facts["collapsed"]:
             rows, by = self._planned_earlier(name)
         facts["rows"] = [self._row(by, name, rules, row, client) for row in rows]

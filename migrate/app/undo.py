@@ -158,7 +158,8 @@ def _list_foreign(
     context: Context, plan: Plan, datasets: Sequence[DatasetUndo], lists: list[Path]
 ) -> dict[str, int]:
     """How many records of each dataset others were seen to write; adds the files that name them to `lists`."""
-    folder, counts = context.workspace.exports / plan.name, {}
+    folder = context.workspace.exports / plan.name
+    counts = {}
     with LedgerView(context.workspace.ledger) as view:
         for entry in datasets:
             edits = view.foreign_records(plan.name, entry.dataset)
@@ -338,7 +339,8 @@ class _Sending:
         place = self.context.workspace.root / "undo"
         head = f"undo-{self.plan.name}-"
         name = head + new_name(self.context.now(), lambda at: (place / f"{head}{at}").exists())
-        folder, dataset = place / name, self.entry.dataset
+        folder = place / name
+        dataset = self.entry.dataset
         cutter = Cutter(self.context.project.octolis.batch_bytes)
         (folder / dataset).mkdir(parents=True, mode=0o700)
         records = folder / dataset / "records.parquet"
@@ -389,7 +391,8 @@ def _verify(
     """How many of the restored records read back as they were before the load, once the target has prepared them."""
     if not done.restored:
         return 0
-    sleep, sound = sleeper(context), 0
+    sleep = sleeper(context)
+    sound = 0
     rules, dataset = done.entry.rules, done.entry.dataset
     for look in range(_LOOKS):
         if look:

@@ -102,10 +102,8 @@ def judge_load(result: LoadResult, unsent: Mapping[str, int] | None = None) -> V
     done = Sentence("nothing to do")
     if planned:
         done = Sentence("{count} of {of} records written", count=written, of=planned)
-    good, doubtful = (
-        Sentence("Loaded: {what}", what=done),
-        Sentence("Loaded with losses: {what}", what=done),
-    )
+    good = Sentence("Loaded: {what}", what=done)
+    doubtful = Sentence("Loaded with losses: {what}", what=done)
     return judge_findings(findings, good, doubtful, "")
 
 

@@ -272,7 +272,8 @@ def _user() -> int:
 def _set_project(context: click.Context, _option: click.Parameter, value: str | None) -> None:
     if value is None:
         return
-    app, named = context.ensure_object(App), Path(value)
+    app = context.ensure_object(App)
+    named = Path(value)
     app.project_file = named / PROJECT_FILE if named.is_dir() else named
     app.names_project = True
 

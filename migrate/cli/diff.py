@@ -89,7 +89,8 @@ def _report(
             plan=repr(plan.name),
             why=standing.told,
         )
-        stale, reasons = f"{over}\n{stale}" if stale else str(over), (over, *reasons)
+        stale = f"{over}\n{stale}" if stale else str(over)
+        reasons = (over, *reasons)
     if stale:
         view = replace(view, verdict=judge_plan(plan.document, read_totals(plan), reasons))
     data = {**summarise_diff(view), **standing.summarise(), "stale": stale}
@@ -155,9 +156,11 @@ def _compare(
     project = app.open_project()
     workspace = app.open_workspace(project)
     shown = open_shown(workspace, show_values=show_values)
-    one, two = open_plan(workspace, first), open_plan(workspace, second)
+    one = open_plan(workspace, first)
+    two = open_plan(workspace, second)
     found = compare_plans(one, two, shown)
-    data, lines = summarise_comparison(found), [render_comparison(found)]
+    data = summarise_comparison(found)
+    lines = [render_comparison(found)]
     if html:
         words = words_of(language_of(app, project))
         made_at = words.moment(utc_now().astimezone())

@@ -142,7 +142,8 @@ def _upload_of(door: FileDoor) -> Callable[[Context, HandedOver], Uploaded] | No
     from migrate.app.upload import run_upload
     from migrate.net.sftp_place import parse_place, parse_rate
 
-    place, limit = parse_place(door.sftp), parse_rate(door.limit) if door.limit else 0.0
+    place = parse_place(door.sftp)
+    limit = parse_rate(door.limit) if door.limit else 0.0
     return lambda context, done: run_upload(context, done, place, limit)
 
 

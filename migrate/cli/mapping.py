@@ -367,10 +367,12 @@ def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping
     from migrate.report.shown import resource_mask
     from migrate.snapshot.traps import describe_uncolumned
 
-    looked, began = Looked(), time.monotonic()
+    looked = Looked()
+    began = time.monotonic()
     masker = workspace_masker(project.workspace)
     known = [*mappings, *_others(project, mappings)]
-    progress, task = app.progress(), "mapping check"
+    progress = app.progress()
+    task = "mapping check"
 
     def read(resource: str, fields: Collection[str]) -> Iterator[pl.DataFrame]:
         found = snapshot.resource(resource)

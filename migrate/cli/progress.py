@@ -39,7 +39,8 @@ class _Bar(_Tqdm):
     def format_dict(self) -> dict[str, Any]:
         """Tqdm's values, the numbers as people read them, and a line that fits the terminal and what is known."""
         values = dict(super().format_dict)
-        n, total = values["n"], values["total"]
+        n = values["n"]
+        total = values["total"]
         rate = values["rate"] or (n - values["initial"]) / max(values["elapsed"], 0.001)
         is_wide = (values["ncols"] or 0) >= _WIDE_COLUMNS
         return values | {

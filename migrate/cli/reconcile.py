@@ -106,7 +106,8 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
         summary = {**ended, **summarise_reconciliation(found)}
         tell_webhooks(context, message_of(summary, context.now()))
     options = [name for name, on in (("--deep", deep), ("--totals", totals)) if on]
-    data, text = summarise_reconciliation(found), render_reconciliation(found, mask)
+    data = summarise_reconciliation(found)
+    text = render_reconciliation(found, mask)
     of_what, told_of = _tell_scope(opened, parts)
     data |= of_what
     text += told_of

@@ -54,8 +54,10 @@ def follow(app: App, name: str | None, every_s: float) -> None:
     from migrate.workspace import Workspace
 
     project = app.open_project()
-    workspace, keys = Workspace.of(project), fingerprints(project.secrets.octolis)
-    begun_s, first = time.monotonic(), None
+    workspace = Workspace.of(project)
+    keys = fingerprints(project.secrets.octolis)
+    begun_s = time.monotonic()
+    first = None
     with app.interruptible(announce=False) as stop:
         while True:
             state = read_load(workspace, project.octolis, len(keys), name, time.time(), keys)

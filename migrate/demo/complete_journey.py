@@ -193,7 +193,9 @@ def _content_items(data: CompleteJourney) -> Iterator[bytes]:
         name=pl.coalesce("product_type", "product_category", "department"), path=_path()
     )
     for row in frame.iter_rows(named=True):
-        itemid, path, name = row.pop("product_id"), row.pop("path"), row.pop("name")
+        itemid = row.pop("product_id")
+        path = row.pop("path")
+        name = row.pop("name")
         linked = [category for category in (row["department"], path) if category is not None]
         categories = [{"categoryid": category, "name": category} for category in linked]
         item: dict[str, Any] = {"name": name, **row, "categories": categories}

@@ -112,7 +112,8 @@ def chunks(records: Iterable[bytes], max_records: int, max_bytes: int) -> Iterat
     for record in records:
         if chunk and (len(chunk) >= max_records or size + len(record) > max_bytes):
             yield chunk
-            chunk, size = [], 0
+            chunk = []
+            size = 0
         chunk.append(record)
         size += len(record)
     if chunk:

@@ -88,7 +88,8 @@ _PLACES = (
 )
 _DOMAINS = ("example.com", "example.org", "example.net")
 _GENDERS = ("male", "female", "unknown")
-_OLDEST, _BIRTH_DAYS = date(1938, 1, 1), 25_000
+_OLDEST = date(1938, 1, 1)
+_BIRTH_DAYS = 25_000
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def invent_people(random: Random, count: int) -> list[Shopper]:
 
 
 def _invent(random: Random, number: int) -> Shopper:
-    first, last = random.choice(_FIRST), random.choice(_LAST)
+    first = random.choice(_FIRST)
+    last = random.choice(_LAST)
     country, code, lang, city, postcode, phone = random.choice(_PLACES)
     return Shopper(
         number=number,

@@ -47,8 +47,10 @@ def advise_style(counts: Mapping[str, int], filled: int) -> Advice | None:
     """The advice for a field's numbers, None where its values are no numbers."""
     if not filled or counts["numeric"] + counts["plain_number"] < _MOSTLY * filled:
         return None
-    commas, points = counts["comma_decimals"], counts["point_decimals"] + counts["zero_point"]
-    by_point, by_comma = counts["point_thousands"], counts["comma_thousands"]
+    commas = counts["comma_decimals"]
+    points = counts["point_decimals"] + counts["zero_point"]
+    by_point = counts["point_thousands"]
+    by_comma = counts["comma_thousands"]
     if counts["plain_number"] == filled:
         return _of_plain(counts)
     if (by_point and (by_comma or points)) or (by_comma and commas):

@@ -52,7 +52,8 @@ def check_pattern(pattern: str) -> None:
             if not opened:
                 raise PatternRefused("the pattern closes a bracket that was not opened")
             opened.pop()
-        before, at = kind, found.end()
+        before = kind
+        at = found.end()
     if opened:
         raise PatternRefused("the pattern does not close a bracket")
 

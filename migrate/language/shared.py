@@ -96,7 +96,8 @@ def _lists(
     document: Document, shared: Shared, folder: Path
 ) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[str, str]]]:
     """All value lists by name: those written out, and those of the tables; and of the latter the file and its hash."""
-    lists, files = dict(shared.values), dict[str, tuple[str, str]]()
+    lists = dict(shared.values)
+    files = dict[str, tuple[str, str]]()
     own = document.value.get("tables")
     named = {**shared.tables, **(own if isinstance(own, dict) else {})}
     for name, file in named.items():

@@ -107,7 +107,8 @@ def _changes_by_rule(zone: ZoneInfo, last: int) -> list[ClockChange]:
 
 
 def _find_change(zone: ZoneInfo, low: datetime, high: datetime) -> ClockChange:
-    before, after = _offset(zone, low), _offset(zone, high)
+    before = _offset(zone, low)
+    after = _offset(zone, high)
     while high - low > timedelta(seconds=1):
         middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
         if _offset(zone, middle) == before:

@@ -181,7 +181,8 @@ class Canaries:
         if proof.differences:
             return _differs(canary.dataset, found, self.plan)
         self.progress.note(f"{canary.dataset.place}: the canary is stored as it was sent; going on")
-        queue.canary, queue.backlog = None, deque(self.ledger.open_batches(queue.dataset))
+        queue.canary = None
+        queue.backlog = deque(self.ledger.open_batches(queue.dataset))
         return None
 
 

@@ -187,7 +187,8 @@ def _decide_refusal(
     request: BatchRequest, reading: SplitNeeded, size: int, history: History
 ) -> Steps:
     """The request was refused as a whole; a record alone may have been refused for the dataset's fault."""
-    is_one, limit = len(request.records) == 1, history.limit
+    is_one = len(request.records) == 1
+    limit = history.limit
     if reading.status == TOO_LARGE and not is_one:
         limit = limit.refused(size)
     begun = (*_known_limit(limit, history), MarkSplit())
@@ -242,7 +243,8 @@ def _doubted(request: BatchRequest, answer: Answer) -> BatchRequest:
 
 def _park(request: BatchRequest, asked_s: float | None, history: History, now: float) -> Steps:
     """The dataset is busy, and the others go on; beyond its budget the rest of it is left to another run."""
-    again, busy = SendAgain((request,)), history.busy.longer(now, history.waits, asked_s or 0.0)
+    again = SendAgain((request,))
+    busy = history.busy.longer(now, history.waits, asked_s or 0.0)
     if busy == history.busy:
         return (again,)
     if busy.total_s > history.busy_budget_s:
@@ -260,7 +262,8 @@ def _try_again(request: BatchRequest, failure: Transient, history: History, now:
     """The request waits for its next try, within the retry budget; or it gives way to others."""
     since = now if request.failing_since is None else request.failing_since
     request = replace(request, tries=request.tries + 1, failing_since=since)
-    failing_s, is_throttled = now - since, failure.status == THROTTLED
+    failing_s = now - since
+    is_throttled = failure.status == THROTTLED
     if not is_throttled:
         request = replace(
             request,

@@ -122,7 +122,8 @@ def modified_since(
     for page in range(1, _MOST_PAGES + 1):
         records = reader.list_records(dataset_id, page, size, selection=selection)
         for record in records:
-            at, masterid = modified_at(record), _text(record.get(MASTERID))
+            at = modified_at(record)
+            masterid = _text(record.get(MASTERID))
             if at is None or masterid is None:
                 continue
             if at < since:

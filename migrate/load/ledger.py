@@ -318,7 +318,8 @@ class Ledger:
 
     def unsettle(self, dataset: str, batch: int, positions: Sequence[int]) -> None:
         """Takes back that records of a batch are written: they are to be sent once more, as if they never were."""
-        number, fields = self._ids[dataset], ", ".join(RecordRow._fields)
+        number = self._ids[dataset]
+        fields = ", ".join(RecordRow._fields)
         marks = ", ".join("?" for _ in positions)
         place = f"dataset = ? AND batch = ? AND position IN ({marks})"
         with ledger_schema.transaction(self._connection, self.file) as db:

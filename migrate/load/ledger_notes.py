@@ -167,7 +167,8 @@ class LedgerNotes:
 
     def discard(self, discarded: Iterable[Discarded]) -> None:
         """Keeps records from every later plan; what was said of one before is replaced."""
-        who, now = this_process(self.file).who, self._clock()
+        who = this_process(self.file).who
+        now = self._clock()
         rows = [
             (
                 d.dataset,
@@ -204,7 +205,8 @@ class LedgerNotes:
 
     def mark_rejects(self, plan: str, marks: Iterable[tuple[str, str, str]]) -> None:
         """Marks rejects of a plan: name, `discarded` or `replayed`, and a note. Nothing is deleted."""
-        who, now = this_process(self.file).who, self._clock()
+        who = this_process(self.file).who
+        now = self._clock()
         rows = [(plan, reject, mark, note, now, who) for reject, mark, note in marks]
         with ledger_schema.transaction(self._connection, self.file) as db:
             db.executemany("INSERT OR REPLACE INTO reject_marks VALUES (?, ?, ?, ?, ?, ?)", rows)

@@ -109,7 +109,8 @@ class Lessons:
 
     def set_aside(self, dataset: str, batch: int, positions: Iterable[int], reason: str) -> None:
         """Keeps which records make the service fail by themselves."""
-        number, now = self._ids[dataset], self._clock()
+        number = self._ids[dataset]
+        now = self._clock()
         rows = [(number, batch, position, reason, now) for position in positions]
         with ledger_schema.transaction(self._connection, self._file) as db:
             db.executemany("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?)", rows)
@@ -145,7 +146,8 @@ class Lessons:
 
         Gives how many are newly seen. One that was seen before our write, and again after it, is new once more.
         """
-        number, now = self._ids[dataset], self._clock()
+        number = self._ids[dataset]
+        now = self._clock()
         rows = [(number, masterid, 1, now, 0) for masterid in planned]
         rows += [(number, masterid, 0, now, 0) for masterid in others]
         rows += [(number, masterid, 1, now, 1) for masterid in written]
@@ -196,7 +198,8 @@ class Lessons:
 
     def seen(self, dataset: str, masterids: Collection[str]) -> tuple[set[str], set[str]]:
         """Which of some masterids this plan has written, and which it has merged away."""
-        number, asked = self._ids[dataset], json.dumps(sorted(masterids))
+        number = self._ids[dataset]
+        asked = json.dumps(sorted(masterids))
         with ledger_schema.translated(self._file):
             among = "IN (SELECT value FROM json_each(?))"
             written = f"SELECT masterid FROM records WHERE dataset = ? AND masterid {among}"  # noqa: S608  fixed words

@@ -68,7 +68,8 @@ def count_merges(written: Sequence[Written], known: Merging) -> list[Written]:
     Where the survivor has an id that nobody knew, it goes on under a new one: `continues` names the id it had, which is
     gone without a record less.
     """
-    there, gone = set(known.there), set(known.gone)
+    there = set(known.there)
+    gone = set(known.gone)
     counted = []
     for one in written:
         taken = [other for other in one.merged_from if other in there and other not in gone]

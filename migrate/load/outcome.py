@@ -178,7 +178,8 @@ class Outcomes:
 
     def take(self, request: BatchRequest, answer: Answer, body: bytes) -> None:
         """A request was answered, or broke off."""
-        queue, dataset = self.queues[request.dataset], self._datasets[request.dataset]
+        queue = self.queues[request.dataset]
+        dataset = self._datasets[request.dataset]
         queue.in_flight -= 1
         reading = dataset.read(answer, [record.sent for record in request.records])
         answered = Answered(reading, answer, len(body))
@@ -227,7 +228,8 @@ class Outcomes:
 
     def _history(self, queue: DatasetQueue) -> History:
         """What decides beside an answer, as it stands now."""
-        dataset, settings = self._datasets[queue.dataset], self.client.settings
+        dataset = self._datasets[queue.dataset]
+        settings = self.client.settings
         return History(
             plan=self.plan.name,
             place=dataset.place,
@@ -288,7 +290,8 @@ class Outcomes:
                 self.halt(step.error)
 
     def _mark_failed(self, step: MarkFailed, ended: Ended) -> None:
-        request, answer = ended.request, _answer_of(ended)
+        request = ended.request
+        answer = _answer_of(ended)
         self.ledger.mark_failed(
             request.dataset,
             request.batch,
@@ -299,7 +302,8 @@ class Outcomes:
         )
 
     def _mark_split(self, ended: Ended) -> None:
-        request, answer = ended.request, _answer_of(ended)
+        request = ended.request
+        answer = _answer_of(ended)
         ended.queue.whole_refusals += 1
         self.ledger.mark_split(request.dataset, request.batch, answer, ended.payload_sha256)
 
@@ -324,7 +328,8 @@ class Outcomes:
         self, request: BatchRequest, settled: Sequence[Written | Rejected]
     ) -> list[tuple[Written | Rejected, str | None]]:
         """The verdicts with what each write did to its record, as the ledger keeps them."""
-        dataset, since = self._datasets[request.dataset], self._since[request.dataset]
+        dataset = self._datasets[request.dataset]
+        since = self._since[request.dataset]
         planned = {record.sent.position: record for record in request.records}
         changed: list[tuple[Written | Rejected, str | None]] = []
         for verdict in self._merges.count(dataset, settled):
@@ -339,7 +344,8 @@ class Outcomes:
         self, request: BatchRequest, settled: Sequence[Written | Rejected], merged: int
     ) -> None:
         """Tells canary, gates and progress of records that are settled."""
-        queue, written = self.queues[request.dataset], 0
+        queue = self.queues[request.dataset]
+        written = 0
         for verdict in settled:
             if isinstance(verdict, Written):
                 written += 1
@@ -386,7 +392,8 @@ class Outcomes:
             self.ledger.defer(queue.dataset)
 
     def _add_seconds(self, dataset: str) -> None:
-        now, queue = self.clock(), self.queues[dataset]
+        now = self.clock()
+        queue = self.queues[dataset]
         self.ledger.add_seconds(dataset, now - self._marks[dataset])
         if queue.is_done:
             del self._marks[dataset]

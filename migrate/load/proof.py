@@ -136,7 +136,8 @@ def explain(sent: bytes, stored: bytes | None) -> str:
     """How a stored JSON value differs from the one that was sent, without either of them: they are a person's."""
     if stored is None:
         return "the target shows no such column"
-    one, other = _decoded(sent), _decoded(stored)
+    one = _decoded(sent)
+    other = _decoded(stored)
     if other is None:
         return "sent with a value, stored without one"
     if one is None:
@@ -151,7 +152,8 @@ def explain(sent: bytes, stored: bytes | None) -> str:
 
 
 def _explain_text(sent: str, stored: str) -> str:
-    one, other = _moment(sent), _moment(stored)
+    one = _moment(sent)
+    other = _moment(stored)
     if one is not None and other is not None:
         return _explain_time(one, other)
     if sent.strip() == stored.strip():

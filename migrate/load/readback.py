@@ -146,7 +146,8 @@ def _chunks(values: Sequence[str]) -> Iterator[list[str]]:
         length = 3 * len(value.encode())
         if chunk and (len(chunk) == _KEYS_A_REQUEST or size + length > _KEY_BYTES_A_REQUEST):
             yield chunk
-            chunk, size = [], 0
+            chunk = []
+            size = 0
         chunk.append(value)
         size += length
     if chunk:

@@ -150,7 +150,8 @@ def _of_plan(plan: Plan, dataset: str) -> Iterator[pl.DataFrame]:
     file = plan.file(dataset, "rejects.parquet")
     if not file.exists():
         return
-    scan, start = parquet.scan(file), 0
+    scan = parquet.scan(file)
+    start = 0
     while (found := scan.slice(start, _FRAME_ROWS).collect()).height:
         rows = found.with_row_index("row", offset=start)
         start += found.height

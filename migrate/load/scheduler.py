@@ -224,7 +224,8 @@ class DatasetQueue:
 
     def succeed(self) -> None:
         """The dataset takes writes."""
-        self.busy, self.ever_written = self.busy.over(), True
+        self.busy = self.busy.over()
+        self.ever_written = True
 
 
 def next_request(queues: Sequence[DatasetQueue], now: float) -> BatchRequest | None:

@@ -79,7 +79,10 @@ class Cutter:
         for size in payload_bytes:
             added = size + (_COMMA_BYTES if rows else 0)
             if rows and (rows == self.batch_rows or used + added > self.batch_bytes):
-                batch, rows, used, added = batch + 1, 0, BRACKETS_BYTES, size
+                batch = batch + 1
+                rows = 0
+                used = BRACKETS_BYTES
+                added = size
             numbers.append(batch)
             places.append(rows)
             rows += 1

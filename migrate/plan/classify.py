@@ -243,7 +243,8 @@ def _is_proven(
     planned: PlanTable, pair: pl.DataFrame, mark: pl.Series, name: str, columns: ComparedColumns
 ) -> bool:
     """Whether the rows that differ were sent as they are planned now: else the target may hold what we sent before."""
-    shipments, keys = columns.sent(), planned.column("_key")
+    shipments = columns.sent()
+    keys = planned.column("_key")
     if not shipments or keys is None:
         return False
     asked = pl.DataFrame([keys.filter(mark).alias("key"), pair.get_column("new").filter(mark)])
@@ -304,7 +305,8 @@ def _name_samples(
     samples: pl.DataFrame, planned: PlanTable, matches: pl.Series, masterids: pl.Series
 ) -> pl.DataFrame:
     """The samples with the key and the masterid of the row each is of, in place of the row's place."""
-    places, keys = samples.get_column("place"), planned.column("_key")
+    places = samples.get_column("place")
+    keys = planned.column("_key")
     if keys is None or not len(places):
         key = pl.Series([], dtype=pl.String)
     else:

@@ -48,7 +48,8 @@ class FinalRows:
 
     def column(self, name: str) -> pl.Series | None:
         """One column, None where there is none of that name."""
-        single, merged = self.accepted.column(name), self.survivors.column(name)
+        single = self.accepted.column(name)
+        merged = self.survivors.column(name)
         if single is None or merged is None:
             return None
         return pl.concat([single.filter(self.alone), merged])
@@ -99,7 +100,8 @@ def finish_rows(
     """
     narrow = _whole_groups(mapped.narrow, before)
     shared = repeated_hashes(narrow.keys)
-    survivors, losers = Partitions(folder / "survivors"), Partitions(folder / "collapsed")
+    survivors = Partitions(folder / "survivors")
+    losers = Partitions(folder / "collapsed")
     survivors.know(
         {
             **mapped.accepted.schema,
@@ -142,7 +144,8 @@ def _shared_rows(
     """The shared rows with `_row` and `_touched`, all rows of a key in one frame."""
     together = _parts_of(narrow.keys.filter(shared))
     sizes = together.value_counts().sort(together.name).get_column("count").to_list()
-    buckets, done = PartitionSet(folder / "shared", sizes), 0
+    buckets = PartitionSet(folder / "shared", sizes)
+    done = 0
     for rows in read_ahead(accepted.picked(shared)):
         row = rows.get_column("_row")
         told = pl.lit(value=True) if narrow.touched is None else narrow.touched.gather(row)
@@ -163,7 +166,8 @@ def _parts_of(keys: pl.Series) -> pl.Series:
     groups = keys.rename("key").unique(maintain_order=True).to_frame().with_row_index("part")
     # without gaps, though one key may have rows for several parts
     part = (pl.col("part").cast(pl.UInt64) * count // groups.height).rle_id()
-    rows, parts = keys.rename("key").to_frame(), groups.with_columns(part)
+    rows = keys.rename("key").to_frame()
+    parts = groups.with_columns(part)
     return rows.join(parts, on="key", how="left", maintain_order="left").get_column("part")
 
 

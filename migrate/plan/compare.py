@@ -101,7 +101,8 @@ def differing(pairs: pl.DataFrame, dtype: pl.DataType) -> pl.Series:
 
 def _plainly_same(held: pl.Series, dtype: pl.DataType) -> pl.Expr:
     """True where `new` and `old` are surely the same value; false or null says nothing."""
-    new, old = pl.col("new"), pl.col("old")
+    new = pl.col("new")
+    old = pl.col("old")
     if dtype == pl.String:
         return new.eq_missing(old)
     if dtype == pl.Boolean:

@@ -74,7 +74,8 @@ def correction_changes(
     used = chain.from_iterable(mapping.files for mapping in document.mappings.values())
     resources = {file.resource for file in used}
     carried = read_carried(plan_folder).filter(pl.col("state") != BEFORE)
-    then, now = carried.select(_COMPARED), read_corrections(workspace).select(_COMPARED)
+    then = carried.select(_COMPARED)
+    now = read_corrections(workspace).select(_COMPARED)
     then, now = (one.filter(pl.col("resource").is_in(list(resources))) for one in (then, now))
     added = now.join(then, on=_COMPARED, how="anti", nulls_equal=True)
     removed = then.join(now, on=_COMPARED, how="anti", nulls_equal=True)

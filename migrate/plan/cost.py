@@ -48,7 +48,8 @@ def _timeline(
     writes = counts = 0
     for dataset, number in batches.items():
         if number:
-            writes, counts = writes + number, counts + 1
+            writes = writes + number
+            counts = counts + 1
             ends = {count: _minutes(writes, counts, count, project) for count in begun}
             points = number * POINTS_A_BATCH + 1
             stretches.append(

@@ -162,7 +162,8 @@ def write_dataset(
     classified, mapped, gathered = compared.classified, final.mapped, final.gathered
     given = Rows(final.mapping, gathered.rows, mapped.narrow.recency, classified.labels)
     rows = write_rows(given, folder, plan_folder, final.spill, batch_bytes)
-    rejected, losers = chain(mapped.rejected.frames(), (gathered.large,)), gathered.losers
+    rejected = chain(mapped.rejected.frames(), (gathered.large,))
+    losers = gathered.losers
     lists = [
         write_frames(rejected, REJECTS_SCHEMA, folder / "rejects.parquet", plan_folder),
         write_frames(losers.frames(), losers.schema, folder / "collapsed.parquet", plan_folder),

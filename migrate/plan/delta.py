@@ -130,7 +130,8 @@ def _numbered(rows: pl.DataFrame, number: int, several: bool) -> pl.DataFrame:
 
 def _read_base(resource: SnapshotResource, way: Way, mapped: MappedRows, number: int) -> Base:
     """The base of one resource, without what its look-ups have changed."""
-    mapper, fields = way.mapper_before(), read_fields(resource, way.mapping)
+    mapper = way.mapper_before()
+    fields = read_fields(resource, way.mapping)
     schema = {**mapped.accepted.schema, CREATED: pl.Datetime("us")}
     nothing = pl.DataFrame(schema=schema)
     nobody = pl.DataFrame(schema=dict.fromkeys(IDENTITY, pl.String))

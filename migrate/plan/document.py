@@ -149,7 +149,8 @@ class PartOf(_Part):
     @property
     def _days(self) -> str:
         field = Sentence("created" if self.field == "created" else "updated")
-        first, last = str(self.first_day), str(self.last_day)
+        first = str(self.first_day)
+        last = str(self.last_day)
         if self.last_day is None:
             return Sentence("{field} from {first}", field=field, first=first)
         if self.first_day is None:

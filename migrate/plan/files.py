@@ -80,7 +80,8 @@ def write_frames(
     **Guarantees**: the same rows give the same bytes, wherever one frame ends and the next begins.
     """
     groups = in_groups(frames, ROWS_A_GROUP)
-    first, second = next(groups, None), next(groups, None)
+    first = next(groups, None)
+    second = next(groups, None)
     if first is None or second is None:
         return write_parquet(
             pl.DataFrame(schema=schema) if first is None else own_copy(first), path, folder

@@ -228,7 +228,8 @@ def _new_beside(rows: PlanTable, labels: Labels, held: PlanTable, key: Sequence[
         is_new &= labels.touched
     is_ours = pl.select(pl.repeat(value=False, n=held.height)).to_series()
     is_ours = is_ours.scatter(taken, True) if len(taken) else is_ours
-    new, others = _forms(rows, key, is_new), _forms(held, key, ~is_ours)
+    new = _forms(rows, key, is_new)
+    others = _forms(held, key, ~is_ours)
     if new is None or others is None or not len(new) or not len(others):
         return 0
     return int(new.is_in(others.unique().implode()).sum())

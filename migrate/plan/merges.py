@@ -175,7 +175,8 @@ def _candidates(sides: Sequence[_Side]) -> list[pl.DataFrame]:
     ours = _hashes(sides[0].read())
     hashes = [ours, *(_unlike_own(_hashes(side.read()), side.nodes, ours) for side in sides[1:])]
     several = repeated_hashes(pl.concat(hashes))
-    found, at = [pl.DataFrame(schema={"node": pl.Int64, "value": pl.String})], 0
+    found = [pl.DataFrame(schema={"node": pl.Int64, "value": pl.String})]
+    at = 0
     for side in sides:
         mine = several.slice(at, len(side.nodes))
         at += len(side.nodes)

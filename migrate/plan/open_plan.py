@@ -259,7 +259,8 @@ def _mapping_changes(plan: Plan, project: Project) -> Iterator[TextChange]:
 
 
 def _setting_changes(plan: Plan, project: Project) -> Iterator[TextChange]:
-    now, file = settings_that_matter(project), project.file.name
+    now = settings_that_matter(project)
+    file = project.file.name
     for name, was in plan.document.settings.items():
         if now.get(name) != was:
             changed = Sentence("{name} in {file} was changed", name=name, file=file)

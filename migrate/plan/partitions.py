@@ -36,7 +36,8 @@ AT_ONCE = 2
 
 def own_copy(frame: pl.DataFrame) -> pl.DataFrame:
     """The rows in memory of their own: texts that were filtered or cut off keep all that they were taken from there."""
-    memory, filled = io.BytesIO(), _filled(frame)
+    memory = io.BytesIO()
+    filled = _filled(frame)
     # the oldest layout puts texts one behind the other, which is written and read in half the time
     frame.select(filled).rechunk().write_ipc(
         memory, compression="uncompressed", compat_level=pl.CompatLevel.oldest()
@@ -172,7 +173,10 @@ class Partitions:
 
     def clear(self) -> None:
         """Forgets the rows and removes the files."""
-        self._held, self._files, self._held_bytes, self.height = [], [], 0, 0
+        self._held = []
+        self._files = []
+        self._held_bytes = 0
+        self.height = 0
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def write(self) -> None:
@@ -191,7 +195,8 @@ class Partitions:
                     hint="free disk space or fix the permissions, then give the same command again",
                 ) from None
             self._files.append(_File(path, rows.height, frozenset(filled), self.schema))
-        self._held, self._held_bytes = [], 0
+        self._held = []
+        self._held_bytes = 0
 
 
 class PartitionSet:

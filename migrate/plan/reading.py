@@ -132,7 +132,8 @@ def _still_holds(
     """
     files, count = state.files, state.rounds[-1].rows
     if state.reading is not None:
-        files, count = [*state.reading.files], state.reading.count
+        files = [*state.reading.files]
+        count = state.reading.count
     moving = state.reading is not None and state.reading.moving
     if (
         not moving
@@ -171,8 +172,11 @@ def _read_round(
 
     A page is written while the next one is asked for; never more than one waits to be written.
     """
-    one, rows_a_page = state.rounds[-1], state.page_rows
-    number, rows, ended = len(one.pages), one.rows, False
+    one = state.rounds[-1]
+    rows_a_page = state.page_rows
+    number = len(one.pages)
+    rows = one.rows
+    ended = False
     task = f"read target {place.dataset}"
     progress.begin(task, total=one.counted, unit="rows", done=rows)
     written: Future[None] | None = None

@@ -100,7 +100,8 @@ def resume_state(place: ReadingPlace, page_rows: int, holds: Callable[[State], b
         and all(_is_whole(place.plan_folder, file) for file in files)
     )
     if not whole or (state.rounds and state.rounds[-1].ended and not holds(state)):
-        state, files = fresh, ()
+        state = fresh
+        files = ()
     known = {file.path for file in files}
     for page in place.folder.glob("before-*.parquet"):
         if page.relative_to(place.plan_folder).as_posix() not in known:

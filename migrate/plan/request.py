@@ -182,7 +182,8 @@ def _near(name: str, mappings: Dict[str, Mapping]) -> str:
 
 
 def _closure(wanted: set[str], mappings: Dict[str, Mapping]) -> set[str]:
-    found, left = set[str](), list(wanted)
+    found = set[str]()
+    left = list(wanted)
     while left:
         name = left.pop()
         if name not in found:

@@ -322,7 +322,9 @@ def _joined(files: Sequence[_Taking]) -> MappedRows:
     first.accepted.settle()
     counted = [join_mapped(one.counted) for one in files]
     tallies = [one.tally() for one in files]
-    set_aside, withheld, left_out = [], [], []
+    set_aside = []
+    withheld = []
+    left_out = []
     for one, mapped in zip(files, counted, strict=True):
         resource = pl.lit(one.file.way.mapping.resource).alias("resource")
         set_aside.append(mapped.set_aside.with_columns(resource))

@@ -73,7 +73,9 @@ def write_rows(
     given: Rows, folder: Path, plan_folder: Path, spill: Path, batch_bytes: int
 ) -> WrittenRecords:
     """Writes `records.parquet` and `unchanged.parquet`, both in sending order, the first cut into batches."""
-    counts, cutter, unsent = Counts(), Cutter(batch_bytes), Partitions(spill / "unchanged")
+    counts = Counts()
+    cutter = Cutter(batch_bytes)
+    unsent = Partitions(spill / "unchanged")
     leading = [pl.col(working).alias(name) for name, working in LEADING.items()]
     mapped = [
         pl.col(name).alias(stored)
@@ -127,7 +129,9 @@ def _rows_by_run(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
 
 def _ranked(given: Rows) -> Iterator[pl.DataFrame]:
     """The planned rows part by part, with their labels and `_rank`, their place in the sending order."""
-    ranks, masterids, at = _ranks_by_place(given), given.labels.masterids, 0
+    ranks = _ranks_by_place(given)
+    masterids = given.labels.masterids
+    at = 0
     for frame in given.rows.frames(_needed(given)):
         places = pl.int_range(at, at + frame.height, dtype=pl.UInt32, eager=True)
         at += frame.height

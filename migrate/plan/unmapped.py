@@ -26,7 +26,8 @@ def unmapped_fields(
     left = unused_fields([name for name in resource.columns if not _is_system(name)], mappings)
     if not left:
         return ()
-    rows, filled = 0, Counter[str]()
+    rows = 0
+    filled = Counter[str]()
     for frame in resource.frames(left, raw=False):
         rows += frame.height
         has_value = frame.select((pl.col(left).is_not_null() & (pl.col(left) != "")).sum())

@@ -31,13 +31,11 @@ _OVERLAP_BYTES = 4096
 _ROWS_AT_ONCE = 50_000
 _MOST_UNPACKED = 64 << 30
 _DEEPEST = 4
-_PARQUET, _SQLITE, _ZIP, _GZIP, _ZSTD = (
-    b"PAR1",
-    b"SQLite format 3\0",
-    b"PK\x03\x04",
-    b"\x1f\x8b",
-    b"\x28\xb5\x2f\xfd",
-)
+_PARQUET = b"PAR1"
+_SQLITE = b"SQLite format 3\0"
+_ZIP = b"PK\x03\x04"
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True)

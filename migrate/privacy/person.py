@@ -255,7 +255,8 @@ def _drop_cells_of_others(
         for source, id_, raw in chunk.select("_source", "_id", "_raw").iter_rows():
             if (resource, source, id_) not in person.identities:
                 cells -= {fold(leaf.text) for leaf in leaves_of(raw)}
-        start, rows = start + rows, rows * 4
+        start = start + rows
+        rows = rows * 4
 
 
 def nobody_elses(candidates: set[str], person: Person, frames: Mapping[str, Frames]) -> set[str]:
@@ -284,7 +285,8 @@ def _drop_held_by_others(
                 held = [value for value, finder in left.items() if finder.stands_in(said)]
                 for value in held:
                     del left[value]
-        start, rows = start + rows, rows * 4
+        start = start + rows
+        rows = rows * 4
 
 
 def _rows(

@@ -10,7 +10,8 @@ def segments(
     counts: Mapping[str, int], kinds: Sequence[tuple[str, str]], whole: int
 ) -> list[dict[str, Any]]:
     """The segments of a bar, in hundredths of `whole`; kinds without a row have none."""
-    shown, x = [], 0.0
+    shown = []
+    x = 0.0
     for kind, label in kinds:
         rows = counts.get(kind, 0)
         if rows and whole:

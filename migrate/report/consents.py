@@ -30,7 +30,8 @@ def view_consents(plan: Plan, dataset: str, losses: Rows) -> Rows:
 
     `losses`: those of the dataset's columns, as the report shows them.
     """
-    used, lost_values = plan.document.mappings[dataset], _lost_values(plan, dataset)
+    used = plan.document.mappings[dataset]
+    lost_values = _lost_values(plan, dataset)
     found = []
     for column in used.consent_columns or _columns_that_lose(losses):
         mine = [loss for loss in losses if loss["column"] == column and loss["harms"]]

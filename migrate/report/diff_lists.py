@@ -66,7 +66,8 @@ def write_list(
 ) -> WrittenList:
     """Writes one list as Parquet, and as CSV and workbook for a reader of that language."""
     name = f"{_UNSAFE.sub('_', dataset)}-{what}"
-    rows_file, csv_file = folder / f"{name}.parquet", folder / f"{name}.csv"
+    rows_file = folder / f"{name}.parquet"
+    csv_file = folder / f"{name}.csv"
     with replacing(rows_file) as temporary:
         parquet.write(frame, temporary, compression="zstd", statistics=False)
     for_people = _in_words(frame, words)

@@ -81,7 +81,8 @@ class Pair:
         **Shape**: `key`; `change, payload` in the first plan and `change_after, payload_after` in the second, null
         where it has no such key. The payload is a hash, to be compared within this frame. Sorted by key.
         """
-        one, two = _side(self.one, self.dataset), _side(self.two, self.dataset)
+        one = _side(self.one, self.dataset)
+        two = _side(self.two, self.dataset)
         return (
             one.join(two, on="key", how="full", coalesce=True, suffix="_after")
             .sort("key")
@@ -130,7 +131,8 @@ def _inputs(one: PlanDocument, two: PlanDocument) -> list[str]:
             )
         )
     for name in sorted({*one.mappings, *two.mappings}):
-        before, after = one.mappings.get(name), two.mappings.get(name)
+        before = one.mappings.get(name)
+        after = two.mappings.get(name)
         if before is None or after is None:
             only = (
                 "mapping of {dataset}: in the second plan only"

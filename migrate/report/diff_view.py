@@ -90,7 +90,8 @@ class DiffView:
 
 def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
     """The report of a plan; `start`: when its load would begin."""
-    document, totals = plan.document, read_totals(plan)
+    document = plan.document
+    totals = read_totals(plan)
     datasets = tuple(
         _dataset(plan, name, counts, shown) for name, counts in document.datasets.items()
     )
@@ -133,7 +134,8 @@ def _unknowable(document: PlanDocument) -> tuple[str, ...]:
 
 
 def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> DatasetView:
-    types, shown = column_types(plan, name), shown_of(plan, name, shown)
+    types = column_types(plan, name)
+    shown = shown_of(plan, name, shown)
     losses = _losses(plan, name, counts, types, shown)
     return DatasetView(
         name=name,
@@ -368,5 +370,6 @@ def view_forecast(forecast: Forecast, start: datetime) -> dict[str, Any]:
 
 def _clock(start: datetime, minutes: float) -> str:
     end = start + timedelta(minutes=minutes)
-    clock, days = end.strftime("%H:%M"), (end.date() - start.date()).days
+    clock = end.strftime("%H:%M")
+    days = (end.date() - start.date()).days
     return Sentence("{clock} (+{days} d)", clock=clock, days=days) if days else clock

@@ -201,7 +201,8 @@ def _range_lines(fields: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def doubts_of(field: Mapping[str, Any]) -> list[str]:
     """What to know of a field's numbers: which values they are not of, and how far off they may be."""
     notes: list[str] = []
-    values, filled = field["range_values"], field["filled"]
+    values = field["range_values"]
+    filled = field["filled"]
     if field["range_of"] and values < filled:
         template = RANGE_OF[field["range_of"]]
         notes.append(Sentence(template, values=values, filled=filled))

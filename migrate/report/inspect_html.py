@@ -21,7 +21,9 @@ def render_inspection_page(
     summary: Mapping[str, Any], *, made_at: str = "", words: Words | None = None
 ) -> str:
     """The page for an inspection's JSON summary, in English where no `words` are given."""
-    bars, plots, doubts = {}, {}, {}
+    bars = {}
+    plots = {}
+    doubts = {}
     for name, resource in summary["resources"].items():
         fields = resource["fields"].items()
         bars[name] = {
@@ -69,7 +71,8 @@ def bars_of(months: Mapping[str, int]) -> list[dict[str, Any]]:
     months = usual or months
     if not months:
         return []
-    first, last = _index(min(months)), _index(max(months))
+    first = _index(min(months))
+    last = _index(max(months))
     first = max(first, last - _BARS_SHOWN + 1)
     names = [f"{at // 12:04d}-{at % 12 + 1:02d}" for at in range(first, last + 1)]
     highest = max(months.values())

@@ -29,7 +29,8 @@ def render_page(template: str, words: Words, **values: Any) -> str:
 
     **Guarantees**: a name that the template uses and nobody gave is an error, never an empty place.
     """
-    style, script = _asset("page.css"), _asset("page.js")
+    style = _asset("page.css")
+    script = _asset("page.js")
     page = page_template(template, words.language).render(
         words=words,
         glossary=GLOSSARY,

@@ -71,7 +71,8 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
 
 def render_plan(plan: Plan) -> str:
     """Counts per dataset, why rows were rejected, warnings, gates and the forecast."""
-    document, totals = plan.document, read_totals(plan)
+    document = plan.document
+    totals = read_totals(plan)
     parts = [
         f"Plan {plan.name} from snapshot {words_of_snapshot(document)}"
         + (f", for target {document.target}" if document.target else "")

@@ -47,7 +47,8 @@ def render_groups(plan: str, groups: pl.DataFrame) -> str:
     if groups.is_empty():
         return f"Plan {plan}: nothing was rejected."
     rows = list(map(list, groups.select(_SHOWN).iter_rows()))
-    total, left = int(groups["records"].sum()), int(groups["open"].sum())
+    total = int(groups["records"].sum())
+    left = int(groups["open"].sum())
     return f"Plan {plan}: {say_count(total, 'reject')}, {left:,} open\n\n" + render_table(
         _SHOWN, rows
     )

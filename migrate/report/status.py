@@ -126,7 +126,8 @@ def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
         return [[plan.name, planned, plan.snapshot, None, plan.left, None, None, plan.left]]
     begun: list[list[str | int | None]] = []
     for name, b in plan.books.items():
-        left, to_send = b.left, b.planned - plan.unchanged.get(name, 0)
+        left = b.left
+        to_send = b.planned - plan.unchanged.get(name, 0)
         state = _over(plan) or _how_far(plan, b)
         begun.append([plan.name, state, plan.snapshot, name, to_send, b.written, b.rejected, left])
     unsent = _over(plan) or "not loaded"

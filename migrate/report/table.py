@@ -76,7 +76,8 @@ def _column(header: str, cells: Sequence[Cell]) -> _Column:
 
 def _blocks(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
     """The columns in groups that fit beside the first column, each text shortened as far as it may be."""
-    first, block = columns[0], [columns[0]]
+    first = columns[0]
+    block = [columns[0]]
     for column in columns[1:]:
         if len(block) > 1 and _least([*block, column]) > room:
             yield block

@@ -89,7 +89,8 @@ def _examples(table: Table, what: str) -> list[dict[str, str]]:
 
 
 def _headline(table: Table) -> str:
-    count, different = len(table.groups), len(table.unequal)
+    count = len(table.groups)
+    different = len(table.unequal)
     if not table.by:
         return Sentence("equal") if table.equal else Sentence("NOT equal")
     if table.equal:

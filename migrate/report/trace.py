@@ -155,7 +155,8 @@ def _render_row(row: Facts, mask: Mask | None) -> list[str]:
     by = f" by plan {inert(row['plan'])}" if row.get("plan") else ""
     lines = [f"  planned{by}: {row['change']} {_show(row['key'], mask)}{place}"]
     ledger = row.get("ledger") or {}
-    record, batch = ledger.get("record"), ledger.get("batch")
+    record = ledger.get("record")
+    batch = ledger.get("batch")
     if batch:
         answered = f", answered as {inert(batch['request_id'])}" if batch["request_id"] else ""
         lines.append(

@@ -147,7 +147,8 @@ def _identity(resource: Resource, data: bytes) -> Identity | None:
             holder = read_members(members["metadata"])
         else:
             holder = members
-        source, record_id = literal_text(holder["source"]), literal_text(members[id_field])
+        source = literal_text(holder["source"])
+        record_id = literal_text(members[id_field])
     except (BrokenJson, KeyError, msgspec.DecodeError):
         return None
     return (source, record_id) if source and record_id else None

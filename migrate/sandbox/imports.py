@@ -142,7 +142,8 @@ def read_csv(text: str, spec: DatasetSpec) -> Iterator[dict[str, Any]]:
 
 def read_cells(text: str) -> Iterator[list[tuple[str, bool]]]:
     """The lines of a CSV file with `;`, each cell with whether it stood in quotes. Raises ValueError."""
-    at, line = 0, list[tuple[str, bool]]()
+    at = 0
+    line = list[tuple[str, bool]]()
     while at < len(text):
         found = _CELL.match(text, at)
         if found is None:

@@ -49,10 +49,12 @@ def start_sftp(
     server_key = asyncssh.generate_private_key("ssh-ed25519")
     client_key = asyncssh.generate_private_key("ssh-ed25519")
     _write(home / CLIENT_KEY, client_key.export_private_key())
-    loop, ready = asyncio.new_event_loop(), threading.Event()
+    loop = asyncio.new_event_loop()
+    ready = threading.Event()
     taken: list[Any] = []
 
-    stopping, logins = asyncio.Event(), list[Any]()
+    stopping = asyncio.Event()
+    logins = list[Any]()
 
     async def serve() -> None:
         try:

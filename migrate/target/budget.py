@@ -235,7 +235,8 @@ class Budget:
 
         **Raises**: ValueError, TypeError or KeyError for a state that is not ours; then nothing has changed.
         """
-        accounts, others = [], [_Key() for _ in self._keys]
+        accounts = []
+        others = [_Key() for _ in self._keys]
         for state, age_s in states:
             then = now - max(0.0, age_s)
             saved_keys = state["keys"]
@@ -282,7 +283,8 @@ class Budget:
 
     def _take(self, index: int, cost: int, now: float) -> Grant:
         self._ticket += 1
-        key, margin = self._keys[index], self._margins.general
+        key = self._keys[index]
+        margin = self._margins.general
         if _held(key.second) + cost <= SECOND_POINTS:
             key.second.append(_Hold(now + _SECOND_S * self._scale + margin, cost, self._ticket))
         else:
@@ -404,7 +406,8 @@ def _last_leave_s(budget: Budget, cost: int, requests: int, start_s: float) -> f
 
 
 def _leave_times(budget: Budget, batches: int, start_s: float) -> list[float]:
-    times, now = [], start_s
+    times = []
+    now = start_s
     for _ in range(batches):
         now = _leave(budget, WRITE_POINTS, now)
         times.append(now)

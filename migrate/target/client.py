@@ -197,10 +197,8 @@ class TargetClient:
 
     def get_record(self, dataset_id: str, masterid: str) -> Mapping[str, Any] | None:
         """One prepared record with its numbers as Decimal, None when there is none of that masterid."""
-        what, path = (
-            f"reading a record of dataset {dataset_id}",
-            f"{_records(dataset_id)}/{quote(masterid, safe='')}",
-        )
+        what = f"reading a record of dataset {dataset_id}"
+        path = f"{_records(dataset_id)}/{quote(masterid, safe='')}"
         return self._read(what, path, {}, dataset_id, read_one, accepted=(200, 404))
 
     def read_record(self, dataset_id: str, masterid: str) -> RawRecord | None:
@@ -289,7 +287,8 @@ class TargetClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        first, tried = None, set[int]()
+        first = None
+        tried = set[int]()
         while True:
             answer, used = self._ask_once(method, path, cost, tried, params, body, headers)
             if answer.status not in _KEY_REFUSED:
@@ -325,11 +324,9 @@ class TargetClient:
     ) -> tuple[Answer, int]:
         self._tell_pause()
         grant = self._gate.acquire(cost, self._dropped.union(tried))
-        key, started, answer = (
-            f"key {grant.key_index + 1} of {len(self._keys)}",
-            self._clock(),
-            None,
-        )
+        key = f"key {grant.key_index + 1} of {len(self._keys)}"
+        started = self._clock()
+        answer = None
         try:
             reply = self._remote.send(
                 method,

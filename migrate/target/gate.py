@@ -174,7 +174,8 @@ def read_points_left(
     names: Sequence[str] = (),
 ) -> int | None:
     """The points that may be spent beside all other processes, None where none has left word. `now`: wall time."""
-    budget, moment = Budget(keys, speed, account_share, names), ClockReading(now, time.monotonic())
+    budget = Budget(keys, speed, account_share, names)
+    moment = ClockReading(now, time.monotonic())
     states = [(state, moment.age_s(state)) for state in read_states(state_file).values()]
     try:
         budget.adopt(states, 0.0)

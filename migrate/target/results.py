@@ -50,7 +50,8 @@ class AnswerColumns:
 
     def is_same(self, name: str, sent: RawRecord, stored: RawRecord) -> bool:
         """True when a column holds what was sent."""
-        one, other = sent.get(name), stored.get(name)
+        one = sent.get(name)
+        other = stored.get(name)
         if one is None or other is None:
             return False
         may_be_time = self.times is None or name in self.times
@@ -288,7 +289,8 @@ def _read_result(
 
 def _not_written(result: _Result, sent: SentRecord) -> Rejected | Again:
     error = _parsed(result.error, _Error) or _Error(title=result.error)
-    status, text = _status(error.status), _error_text(error, sent)
+    status = _status(error.status)
+    text = _error_text(error, sent)
     # A refusal is for good, a passing failure is not: what does not say which one it is counts as passing.
     is_final = 400 <= status < 500 and status not in _PASSING
     if is_final:
@@ -298,7 +300,8 @@ def _not_written(result: _Result, sent: SentRecord) -> Rejected | Again:
 
 def _status(raw: msgspec.Raw) -> int:
     """A status that is a number, or one as text; 0 where there is none."""
-    number, text = _parsed(raw, int), _words(raw).strip()
+    number = _parsed(raw, int)
+    text = _words(raw).strip()
     return number or (int(text) if text.isdecimal() else 0)
 
 
@@ -356,7 +359,8 @@ def read_record(
 
 def _is_folded(sent: msgspec.Raw | None, stored: msgspec.Raw | None) -> bool:
     """True for two texts that differ in letter case, spaces and Unicode form only: the target may keep its own."""
-    one, other = _parsed(sent, str), _parsed(stored, str)
+    one = _parsed(sent, str)
+    other = _parsed(stored, str)
     return one is not None and other is not None and fold_text(one) == fold_text(other)
 
 

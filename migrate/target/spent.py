@@ -97,7 +97,8 @@ class Spent:
             temporary.replace(self._file)
         except OSError:
             return
-        self._known, self._known_at = every, self._mark()
+        self._known = every
+        self._known_at = self._mark()
         self._seen = self._known_at
 
     def _mark(self) -> object:
@@ -110,7 +111,8 @@ class Spent:
     def _read(self) -> dict[str, State]:
         mark = self._mark()
         if mark is None or mark != self._known_at:
-            self._known, self._known_at = read_states(self._file), mark
+            self._known = read_states(self._file)
+            self._known_at = mark
         return self._known
 
 

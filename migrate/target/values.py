@@ -21,7 +21,8 @@ def is_same_value(sent: bytes, stored: bytes, *, may_be_time: bool = True) -> bo
     `2020-01-01T00:00:00.000Z`: the format that is written has no zone), text exactly; null, '' and absent differ.
     `may_be_time=False` is for columns of text: a text that looks like a date-time is a text.
     """
-    sent, stored = sent.strip(_WHITE), stored.strip(_WHITE)
+    sent = sent.strip(_WHITE)
+    stored = stored.strip(_WHITE)
     if sent == stored:
         return True
     if sent[:1] == b'"' and stored[:1] == b'"':

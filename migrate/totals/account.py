@@ -131,7 +131,8 @@ def _with_reasons(records: pl.DataFrame, outcome: Outcome, *, is_lines: bool) ->
         fated = fated.join(of_record, on="place", how="left", maintain_order="left")
         fated = fated.with_columns(pl.coalesce("reason", "_whole").alias("reason")).drop("_whole")
     settled = fated.get_column("reason").is_not_null()
-    left, done = fated.filter(~settled).drop("reason"), fated.filter(settled)
+    left = fated.filter(~settled).drop("reason")
+    done = fated.filter(settled)
     # One identity may stand in the snapshot several times: the last of them is the one that counts.
     left = _numbered(left)
     planned = outcome.planned.select(_ELEMENT).with_columns(

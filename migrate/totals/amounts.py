@@ -121,7 +121,9 @@ def _plain_signs(text: str) -> str:
 
 def _is_negative(dressed: re.Match[str]) -> bool | None:
     """Whether an amount is below zero; None where its signs contradict each other."""
-    before, sign, behind = dressed["before"], dressed["sign"], dressed["behind"]
+    before = dressed["before"]
+    sign = dressed["sign"]
+    behind = dressed["behind"]
     if (before == "(") != (behind == ")"):
         return None
     signs = [mark for mark in (before, sign, behind) if mark in ("-", "+", "(") and mark]

@@ -24,7 +24,8 @@ _LABELS: Mapping[Kind, tuple[str, ...]] = {
 }
 _NUMBERS = ("float", "integer", "text")
 _IN_CENTS = ("_cents", "_minor")
-_ORDERS, _LINES = ("order", "sale", "transaction"), ("item", "line")
+_ORDERS = ("order", "sale", "transaction")
+_LINES = ("item", "line")
 
 
 @dataclass(frozen=True)

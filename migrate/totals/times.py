@@ -71,7 +71,8 @@ def read_uncertain(
         }
     )
     alike = ["source", "has_slash"]
-    day, month = pl.col("day_first"), pl.col("month_first")
+    day = pl.col("day_first")
+    month = pl.col("month_first")
     says_day = (day.is_not_null() & month.is_null()).any().over(alike)
     says_month = (day.is_null() & month.is_not_null()).any().over(alike)
     either = day.is_not_null() & month.is_not_null() & (day != month)

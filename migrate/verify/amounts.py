@@ -49,7 +49,8 @@ def signs_of(argument: object) -> Signs | None:
     if argument in _LOCALES:
         return _LOCALES[argument]
     letters = argument.translate(_ALIKE)
-    between, before = letters[:-1], letters[-1:]
+    between = letters[:-1]
+    before = letters[-1:]
     if before not in {",", "."} or between not in {"", " ", ",", ".", "'"} or between == before:
         return None
     return between.strip(), before
@@ -76,7 +77,8 @@ def _peel(bare: str) -> tuple[bool, str]:
     # a currency's point, as of "Fr. 12", is no part of the number
     rest = bare[len(front_text) :]
     if rest.startswith(".") and (front_text + ".").strip(" +-").casefold() in _WORDS:
-        front_text, rest = front_text + ".", rest[1:].lstrip()
+        front_text = front_text + "."
+        rest = rest[1:].lstrip()
     number = re.match(r"[.,]?[0-9](?:[0-9.,' ]*[0-9])?", rest)
     if number is None:
         raise Broken("not_an_amount")
@@ -97,9 +99,11 @@ def _side(text: str) -> tuple[str, int]:
     word = text.strip()
     signs = ""
     while word[:1] in {"+", "-"} and word:
-        signs, word = signs + word[0], word[1:].strip()
+        signs = signs + word[0]
+        word = word[1:].strip()
     while word[-1:] in {"+", "-"} and word:
-        signs, word = signs + word[-1], word[:-1].strip()
+        signs = signs + word[-1]
+        word = word[:-1].strip()
     if not word:
         return signs, 0
     is_sign = len(word) == 1 and unicodedata.category(word) == "Sc"

@@ -221,7 +221,8 @@ def absorbed_masterids(held: pl.DataFrame) -> set[str]:
     if ALL_MASTERIDS not in held.columns:
         return set()
     # JSON, or a database's array, with or without the record's own id: ["a","b"], {a,b}
-    every, own = pl.col(ALL_MASTERIDS), pl.col(MASTERID)
+    every = pl.col(ALL_MASTERIDS)
+    own = pl.col(MASTERID)
     merged = held.filter(every.str.strip_chars('[]{}" ').fill_null("") != own, every != "")
     others = merged.select(own, every.str.extract_all("[0-9A-Za-z_-]+").alias("other"))
     found = others.explode("other").filter(pl.col("other") != own).get_column("other")
@@ -294,7 +295,8 @@ def _is_other(pairs: pl.DataFrame, name: str, place: int) -> pl.Expr:
 
 def _differing(pairs: pl.DataFrame, name: str, place: int, kind: str) -> pl.DataFrame:
     """The rows whose column was sent and does not hold the value, with what it holds as `found`."""
-    wanted, found = pl.col(f"c:{name}"), pl.col("found")
+    wanted = pl.col(f"c:{name}")
+    found = pl.col("found")
     own = [KEY, SOURCE, ID, f"c:{name}", f"t:{MASTERID}"]
     own += [f"t:{MODIFIED_AT}"] if f"t:{MODIFIED_AT}" in pairs.columns else []
     rows = pairs.filter(_is_other(pairs, name, place)).select(

@@ -111,10 +111,12 @@ def verify_dataset(
     forget_reading(folder)
     try:
         tally = _compare_all(expected, known, read_pages(target, dataset_id, reading), folder / "0")
-        settled, moving = tally.files, list[Path]()
+        settled = tally.files
+        moving = list[Path]()
         for number in range(1, _ROUNDS + 1):
             if not tally.findings:
-                settled, moving = tally.files, []
+                settled = tally.files
+                moving = []
                 break
             before = tally
             forget_reading(reading.folder)
@@ -178,7 +180,8 @@ def _compare_all(expected: Expected, known: Known, pages: Pages, folder: Path) -
 
 def _agreed(first: _Tally, second: _Tally) -> tuple[list[Path], list[Path]]:
     """Files of the findings that both readings have, and of those that are new or changed in the second."""
-    settled, moving = [], list[Path]()
+    settled = []
+    moving = list[Path]()
     for earlier, later in zip(first.files, second.files, strict=True):
         before = parquet.read(earlier)
         found = parquet.read(later)
@@ -192,7 +195,8 @@ def _agreed(first: _Tally, second: _Tally) -> tuple[list[Path], list[Path]]:
 
 def _held_back(files: list[Path], known: Known) -> tuple[list[Path], list[Path]]:
     """The files without findings that the target's preparation may still take away, and files of those."""
-    kept, waiting = [], list[Path]()
+    kept = []
+    waiting = list[Path]()
     for file in files:
         found = parquet.read(file)
         waits = hold_back(found, known.rest.begun, coming=bool(known.rest.coming))
@@ -217,7 +221,8 @@ def _count(
         parquet.sink(parquet.scan(settled).sort(order, maintain_order=True), temporary)
     found = parquet.scan(file)
     records = _pairs(found.unique(["finding", "key", "masterid"]).group_by("finding").len())
-    recipe, differing = _keys_of(found, "recipe_changed"), _keys_of(found, "different")
+    recipe = _keys_of(found, "recipe_changed")
+    differing = _keys_of(found, "different")
     # pl.concat of no frames is an error, and a scan of no files as well
     open_ = pl.concat(map(parquet.read, moving)) if moving else found.clear().collect()
     still = open_.filter(~pl.col("finding").is_in(["extra", "doubled"]))

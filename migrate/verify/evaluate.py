@@ -90,7 +90,8 @@ class Evaluator:
         with ThreadPoolExecutor(1) as reader:
             reading: Future[_Fields] | None = None
             for frame in (frame for frame in frames if frame.height):
-                before, reading = reading, reader.submit(self._read, frame)
+                before = reading
+                reading = reader.submit(self._read, frame)
                 if before is not None:
                     yield self.answer(before.result())
             if reading is not None:

@@ -125,7 +125,8 @@ def read_known(
                 part.select(pl.col("key").alias(KEY), pl.lit(state).alias("state"), "masterid")
             )
     protected: set[tuple[str, str]] = set()
-    gone, fused = frozenset[str](), frozenset[str]()
+    gone = frozenset[str]()
+    fused = frozenset[str]()
     begun = None
     if ledger.exists():
         with opened(ledger) as connection:

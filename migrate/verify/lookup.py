@@ -95,7 +95,8 @@ def join_lookup(relation: str, lookup: str, table: LookupTable, source: str, id_
     A row of the very source counts first, then one of its alias. Withheld is what gave no row for a reason that may
     pass, whatever there is under the alias.
     """
-    rows, lost = name(f"{lookup}?rows"), name(f"{lookup}?withheld")
+    rows = name(f"{lookup}?rows")
+    lost = name(f"{lookup}?withheld")
     alias = _alias_sql(source, table.aliases)
     joins = [f"LEFT JOIN {rows} a ON a.k_source = {source} AND a.k_id = {id_}"]
     joins.append(f"LEFT JOIN {lost} w ON w.k_source = {source} AND w.k_id = {id_}")
@@ -109,7 +110,8 @@ def join_lookup(relation: str, lookup: str, table: LookupTable, source: str, id_
             one: f"(CASE WHEN {found} THEN {sql} WHEN {also} THEN b.{name(one)} END)"
             for one, sql in values.items()
         }
-        found, is_withheld = f"({found} OR {also})", f"({is_withheld} OR v.k_id IS NOT NULL)"
+        found = f"({found} OR {also})"
+        is_withheld = f"({is_withheld} OR v.k_id IS NOT NULL)"
     columns = [f"{values.pop(TOUCHED)} AS {name(lookup + '?touched')}"]
     columns += [f"{sql} AS {name(f'{lookup}.{one}')}" for one, sql in values.items()]
     columns.append(f"{found} AS {name(lookup + '?found')}")

@@ -194,7 +194,8 @@ class MappingQuery:
 
     def _as_column(self, rule: ColumnRule, field: str, text: str) -> str:
         """A field as its column reads it, without a default: the column's value where no field before it counts."""
-        bare, has_nul = replace(rule, default=None), self._setting.has_nul
+        bare = replace(rule, default=None)
+        has_nul = self._setting.has_nul
         is_plain = rule.default is None and not rule.calls and not rule.values
         if field not in rule.fields or rule.name not in self.columns or not is_plain:
             start = sendable(text, has_nul)

@@ -43,7 +43,9 @@ _END = re.compile(r"[\s/]*>")
 
 def text_of_html(text: str) -> str:
     """The text between the tags; a text without markup keeps its white space."""
-    pieces, has_markup, at = [], False, 0
+    pieces = []
+    has_markup = False
+    at = 0
     plain_from = 0
     while (at := text.find("<", at)) >= 0:
         end = _markup_end(text, at)
@@ -88,7 +90,8 @@ def _markup_end(text: str, at: int) -> int | None:
 
 
 def _as_text(text: str) -> str:
-    found, at = [], 0
+    found = []
+    at = 0
     for entity in _ENTITY.finditer(text):
         found += [
             text[at : entity.start()].replace("&", "&amp;").replace("<", "&lt;"),

@@ -62,7 +62,8 @@ def personal_files(workspace: Workspace) -> tuple[list[Path], list[str]]:
 
     In a stable order. Links are not followed and not removed.
     """
-    found, left_alone = [], []
+    found = []
+    left_alone = []
     known = {file.parent.name for pattern in _BEGINNINGS for file in workspace.root.glob(pattern)}
     is_ours = is_rehearsal(workspace.root / REHEARSAL)
     for file in sorted(own_files(workspace.root)):

@@ -70,7 +70,8 @@ class _Part:
     @classmethod
     def of(cls, scope: Mapping[str, Any], conventions: Conventions) -> _Part:
         """The part as `plan.json` says it."""
-        first, last = scope["first_day"], scope["last_day"]
+        first = scope["first_day"]
+        last = scope["last_day"]
         by_update = scope["field"] == "updated"
         return cls(
             frozenset(scope["sources"]),

@@ -225,7 +225,8 @@ def _parse_php(text: str) -> Parsed:
         value = json.loads(text)
     except RecursionError:
         raise ValueError from None
-    date_text, zone = value.get("date"), value.get("timezone")
+    date_text = value.get("date")
+    zone = value.get("timezone")
     if (
         not isinstance(date_text, str)
         or not isinstance(zone, str)
@@ -260,7 +261,8 @@ def _offset(zone: str) -> int:
     if zone[0] not in "+-":
         return 0
     digits = zone[1:].replace(":", "")
-    hours, minutes = int(digits[:2]), int(digits[2:] or 0)
+    hours = int(digits[:2])
+    minutes = int(digits[2:] or 0)
     if hours > 23 or minutes > 59:
         raise ValueError
     return -(hours * 60 + minutes) if zone[0] == "-" else hours * 60 + minutes

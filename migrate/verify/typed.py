@@ -19,7 +19,8 @@ from migrate.verify.times import Parser, is_zero_date, parse_ranked, parser_of, 
 Reader = Callable[[str, str], str]
 """Gives the canonical text for a source text and the zone of its naive times. Raises Broken."""
 
-_LOWEST, _HIGHEST = -(2**31), 2**31 - 1
+_LOWEST = -(2**31)
+_HIGHEST = 2**31 - 1
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
@@ -71,7 +72,8 @@ def reader_of(column: ColumnRule, float_digits: str) -> Reader:
             policy = column.digits or ("round" if float_digits == "decimals" else "reject")
             return lambda text, _zone: read_float(text, float_digits, policy)
         case "datetime" | "date":
-            spelling, whole_day = column.format, column.type == "date"
+            spelling = column.format
+            whole_day = column.type == "date"
             parse = parser_of(spelling, column.pivot)
             if parse is None:
                 raise Unverifiable(f"format {spelling}")

@@ -70,7 +70,9 @@ def judge_record(
     unknown = [name for name in mine if name not in before]
     restore: dict[str, str | None] = {}
     for name in mine:
-        kind, was, is_now = rules.columns[name].type, before.get(name), now.get(name)
+        kind = rules.columns[name].type
+        was = before.get(name)
+        is_now = now.get(name)
         is_ours = name in before and not is_same(kind, was, sent.get(name))
         if not is_ours or is_same(kind, was, is_now):
             continue

@@ -190,7 +190,8 @@ def _written(
     start = 0
     while (planned := scan.slice(start, _WINDOW_ROWS).collect()).height:
         start += planned.height
-        first, last = planned.item(0, "batch"), planned.item(-1, "batch")
+        first = planned.item(0, "batch")
+        last = planned.item(-1, "batch")
         rows = connection.execute(query, (loaded.plan, dataset, first, last)).fetchall()
         names = ("batch", "position", "key", "change", KEY, "settled_at")
         schema = {**{name: _SCHEMA[name] for name in names}, "is_anothers": pl.Int64}
@@ -241,7 +242,8 @@ class _Aside:
         """A bucket's records, some thousand at a time."""
         nothing = pl.Schema({KEY: pl.String(), MASTERID: pl.String()})
         written = self.written.bucket(number, dict(pl.Schema(_SCHEMA)))
-        before, now = self.before.bucket(number, nothing), self.now.bucket(number, nothing)
+        before = self.before.bucket(number, nothing)
+        now = self.now.bucket(number, nothing)
         for frames in _in_pieces(written, before, now):
             yield _Part(*frames)
 
@@ -346,7 +348,8 @@ def count_restored(
     them in all.
     """
     buckets = buckets_for(rows)
-    wanted, hashes = Spill(work / "restored", buckets), [pl.Series([], dtype=pl.UInt64)]
+    wanted = Spill(work / "restored", buckets)
+    hashes = [pl.Series([], dtype=pl.UInt64)]
     for frame in restored:
         wanted.add(frame.with_columns(pl.col("masterid").alias(KEY)))
         hashes.append(frame.get_column("masterid").hash(1))

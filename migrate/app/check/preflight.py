@@ -315,7 +315,8 @@ def _key_failure(
 def _check_dataset(
     client: TargetClient, dataset: str, project: Project, mappings: dict[str, MappingFile]
 ) -> Iterator[CheckResult]:
-    dataset_id, name = project.octolis.datasets[dataset], f"octolis {dataset}"
+    dataset_id = project.octolis.datasets[dataset]
+    name = f"octolis {dataset}"
     try:
         counted = client.count(dataset_id)
         yield CheckResult(name, "pass", f"answers and holds {say_count(counted.count, 'record')}")

@@ -27,7 +27,8 @@ def gather_known(workspace: Workspace, base: str, shares: Shares, now: datetime)
     `shares` are taken where no delta on the same base tells how much changes.
     """
     chain = open_chain(workspace, base)
-    found, whole = chain[0], chain[-1]
+    found = chain[0]
+    whole = chain[-1]
     read = {
         name: replace(resource.result, distinct=_living_rows(found, name))
         for name, resource in whole.resources.items()

@@ -225,7 +225,8 @@ def _begun(workspace: Workspace, request: CutoverRequest, now: datetime) -> _Beg
     for file in workspace.reports.glob(f"*{STATE}"):
         try:
             state = json.loads(file.read_bytes())
-            begun, is_over = datetime.fromisoformat(state["begun"]), state["over"]
+            begun = datetime.fromisoformat(state["begun"])
+            is_over = state["over"]
             night = _Begun(state["name"], state["base"], state["stages"])
         except (OSError, ValueError, KeyError):
             continue

@@ -83,7 +83,8 @@ class Night:
         return [ends for _, ends in self._times()]
 
     def _times(self) -> list[tuple[datetime, datetime]]:
-        times, now = [], self.start
+        times = []
+        now = self.start
         for step in self.steps:
             hours = SendingHours(quiet=self.quiet if step.stage == "load" else ())
             begins = hours.opens_at(now)
@@ -191,7 +192,8 @@ def load_steps(batches: Mapping[str, int], project: Project, told: str) -> list[
     ends = {
         stretch.dataset: stretch.ends[keys] for stretch in forecast_cost(batches, project).timeline
     }
-    steps, before = [], 0.0
+    steps = []
+    before = 0.0
     for name, number in batches.items():
         end_s = ends.get(name, before / 60) * 60
         steps.append(

@@ -32,10 +32,8 @@ def _literal(reader: TreeReader, found: exp.Literal) -> Node:
 
 
 def _calculated(reader: TreeReader, found: Found) -> Node:
-    left, right = (
-        reader.number(found.this, found),
-        reader.number(found.args.get("expression"), found),
-    )
+    left = reader.number(found.this, found)
+    right = reader.number(found.args.get("expression"), found)
     sign = _ARITHMETIC[type(found)]
     if left.kind == right.kind == "integer":
         return Node("integer", "integer", (left, right), (sign,))
@@ -70,7 +68,8 @@ def _round(reader: TreeReader, found: exp.Round) -> Node:
 def _cast(reader: TreeReader, found: exp.Cast) -> Node:
     node = reader.node(found.this)
     may_fail = isinstance(found, exp.TryCast)
-    kind, sizes = found.to.this, [int(str(size.this)) for size in found.to.expressions]
+    kind = found.to.this
+    sizes = [int(str(size.this)) for size in found.to.expressions]
     if kind in {exp.DType.TEXT, exp.DType.VARCHAR}:
         return _cut_to(as_text(node), sizes)
     if node.kind == "text" and not may_fail:

@@ -69,7 +69,8 @@ def _like(writer: Writer, node: Node) -> Written:
 
 def _regexp_like(writer: Writer, node: Node) -> Written:
     text = writer.write(node.args[0], "text")
-    pattern, options = quoted(spelt_out(str(node.given[0]))), "'i'" if node.given[1] else "'c'"
+    pattern = quoted(spelt_out(str(node.given[0])))
+    options = "'i'" if node.given[1] else "'c'"
     return Written(f"regexp_matches({text.value}, {pattern}, {options})", text.fails)
 
 
@@ -155,7 +156,8 @@ def _length(writer: Writer, node: Node) -> Written:
 
 
 def _trim(writer: Writer, node: Node) -> Written:
-    chars, side = str(node.given[0]), str(node.given[1])
+    chars = str(node.given[0])
+    side = str(node.given[1])
     part = writer.write(node.args[0], "text")
     function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(side, "trim")
     return Written(f"{function}({part.value}, {quoted(chars)})", part.fails) if chars else part
@@ -185,7 +187,8 @@ def _substr(writer: Writer, node: Node) -> Written:
 
 
 def _side(writer: Writer, node: Node) -> Written:
-    text, count = writer.write(node.args[0], "text"), writer.kept_node(node.args[1], "integer")
+    text = writer.write(node.args[0], "text")
+    count = writer.kept_node(node.args[1], "integer")
     # of more characters than any text has it is all the same
     wanted = f"CAST(least(greatest({count.value}, -2000000000), 2000000000) AS BIGINT)"
     value = f"(CASE WHEN {count.value} IS NOT NULL THEN {node.op}({text.value}, {wanted}) END)"
@@ -193,7 +196,8 @@ def _side(writer: Writer, node: Node) -> Written:
 
 
 def _pad(writer: Writer, node: Node) -> Written:
-    length, fill = int(str(node.given[0])), str(node.given[1])
+    length = int(str(node.given[0]))
+    fill = str(node.given[1])
     part = writer.write(node.args[0], "text")
     if not fill:
         return Written(f"left({part.value}, {length})", part.fails)
@@ -201,7 +205,8 @@ def _pad(writer: Writer, node: Node) -> Written:
 
 
 def _replace(writer: Writer, node: Node) -> Written:
-    old, new = str(node.given[0]), str(node.given[1])
+    old = str(node.given[0])
+    new = str(node.given[1])
     part = writer.write(node.args[0], "text")
     return (
         Written(f"replace({part.value}, {quoted(old)}, {quoted(new)})", part.fails) if old else part
@@ -209,7 +214,8 @@ def _replace(writer: Writer, node: Node) -> Written:
 
 
 def _split_part(writer: Writer, node: Node) -> Written:
-    separator, place = str(node.given[0]), int(str(node.given[1]))
+    separator = str(node.given[0])
+    place = int(str(node.given[1]))
     part = writer.kept_node(node.args[0], "text")
     if separator:
         return Written(f"split_part({part.value}, {quoted(separator)}, {place})", part.fails)

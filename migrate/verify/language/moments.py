@@ -72,7 +72,8 @@ def _tree(local: str, zone: str) -> str:
         if start == end:
             return str(changes[start - 1].after if start > low else before)
         middle = (start + end) // 2
-        sooner, later = branch(start, middle), branch(middle + 1, end)
+        sooner = branch(start, middle)
+        later = branch(middle + 1, end)
         return f"(CASE WHEN {local} < {begins[middle]} THEN {sooner} ELSE {later} END)"
 
     return branch(low, high)

@@ -91,7 +91,8 @@ def _signed(change: str) -> Form:
 
 
 def _to_integer(writer: Writer, node: Node) -> Written:
-    bits, gives_null = int(str(node.given[0])), bool(node.given[1])
+    bits = int(str(node.given[0]))
+    gives_null = bool(node.given[1])
     arg = node.args[0]
     part = writer.kept_node(arg, "text")
     if arg.kind in {"text", "nothing"}:
@@ -105,7 +106,8 @@ def _to_integer(writer: Writer, node: Node) -> Written:
 
 
 def _to_decimal(writer: Writer, node: Node) -> Written:
-    digits, scale = int(str(node.given[0])), int(str(node.given[1]))
+    digits = int(str(node.given[0]))
+    scale = int(str(node.given[1]))
     arg = node.args[0]
     part = writer.kept_node(arg, "text")
     source = part.value
