@@ -139,8 +139,8 @@ def run_plan(
     from migrate.mapping.examples import refuse_failing
     from migrate.mapping.files import read_mappings
     from migrate.mapping.model import parts_of
-    from migrate.mapping.styles import refuse_contradicted
     from migrate.mapping.transform import Settings
+    from migrate.mapping.trial import refuse_contradicted
     from migrate.plan.build import build_plan
     from migrate.plan.request import PlanRequest
     from migrate.snapshot.corrected import corrected_snapshot

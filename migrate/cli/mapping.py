@@ -125,7 +125,7 @@ def new(app: App, resource: str, snapshot: str | None, out: Path | None) -> None
     Types, shares of records with a value, keys it could have, consents, ids too big for a number and the bookkeeping of
     shop plug-ins are found in the data. No value of a record is written. An existing file is never overwritten.
     """
-    from migrate.mapping.files import write_proposal
+    from migrate.mapping.proposal import write_proposal
     from migrate.mapping.survey import survey_records
 
     project = app.open_project()
@@ -246,7 +246,7 @@ def functions(app: App) -> None:
 )
 def schema() -> None:
     """Print the JSON Schema of mapping files, for editors and other tools."""
-    from migrate.mapping.files import json_schema
+    from migrate.mapping.model import json_schema
 
     click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
 
@@ -360,8 +360,7 @@ def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping
     import time
 
     from migrate.mapping.against import check_against, look_at
-    from migrate.mapping.styles import find_contradictions
-    from migrate.mapping.trial import try_all
+    from migrate.mapping.trial import find_contradictions, try_all
     from migrate.privacy.mask import workspace_masker
     from migrate.report.mapping import Looked
     from migrate.report.shown import resource_mask

@@ -26,8 +26,7 @@ from migrate.mapping.messages import suggest
 from migrate.mapping.model import Mapping
 from migrate.mapping.recency import KNOWN_FORMATS
 from migrate.mapping.rules import BROKEN_VALUES, LOSSES
-from migrate.mapping.styles import Contradiction
-from migrate.mapping.trial import Trial
+from migrate.mapping.trial import Contradiction, Trial
 from migrate.plain_file import read_plain
 
 Level = Literal["problem", "warning"]

@@ -1,36 +1,34 @@
-"""Mapping files from disk: all of a folder's problems at once, or all its mappings."""
+"""Mapping files from disk: all of a folder's problems at once, or all its mappings, what is looked up first.
+
+Files are looked at one by one, and then together: what is wrong between them is a problem as well.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
+from itertools import chain, groupby
+from pathlib import Path as File
 from typing import Any
 
 from pydantic import ValidationError
 
-from migrate.errors import MappingError, UsageError, WorkspaceError
+from migrate.errors import MappingError
 from migrate.language.files import mapping_files
-from migrate.language.shared import PROPOSED, SHARED_FILE, read_mapping_text, read_shared
-from migrate.language.yaml_text import Document, Place, Problem
+from migrate.language.shared import SHARED_FILE, read_mapping_text, read_shared
+from migrate.language.yaml_text import Document, Path, Place, Problem
 from migrate.mapping.checks import check_mapping
-from migrate.mapping.checks_together import by_dataset, check_together, dependency_order
-from migrate.mapping.functions import FUNCTIONS, Function
-from migrate.mapping.known_fields import DATASETS
+from migrate.mapping.fields import lookup_columns, named_uses
 from migrate.mapping.messages import describe, repair, suggest
-from migrate.mapping.model import Mapping
-from migrate.mapping.proposal import propose
-from migrate.mapping.survey import FieldSurvey
-from migrate.names import ResourceName
+from migrate.mapping.model import Column, Mapping
 
 _MOST_REPAIRS = 4
 _HINT = "correct the file, then: migrate mapping check"
 _OF_EVERY_RECORD = ("resource", "where", "each", "lookups", "tables")
 
 
-def read_mappings(folder: Path, datasets: Collection[str] | None = None) -> dict[str, Mapping]:
+def read_mappings(folder: File, datasets: Collection[str] | None = None) -> dict[str, Mapping]:
     """The mappings of a folder by dataset, looked-up datasets before those that look them up, else by name.
 
     `datasets` chooses some; what they look up comes along, since they need it.
@@ -50,7 +48,7 @@ def read_mappings(folder: Path, datasets: Collection[str] | None = None) -> dict
     return ordered if datasets is None else _choose(ordered, datasets)
 
 
-def read_leniently(files: Iterable[Path], *, whole: bool) -> tuple[list[Mapping], list[str]]:
+def read_leniently(files: Iterable[File], *, whole: bool) -> tuple[list[Mapping], list[str]]:
     """The mappings that can be looked at in spite of what is wrong with them, and all that is wrong with the files.
 
     `whole`: the files are all of a folder, so that a dataset that none of them makes is missing.
@@ -69,12 +67,12 @@ def read_leniently(files: Iterable[Path], *, whole: bool) -> tuple[list[Mapping]
     ], problems
 
 
-def list_mappings(folder: Path) -> list[Path]:
+def list_mappings(folder: File) -> list[File]:
     """The mapping files of a folder. Raises MappingError where there is none."""
     return _list_files(folder)
 
 
-def read_mapping(file: Path) -> Mapping:
+def read_mapping(file: File) -> Mapping:
     """The mapping in one file, looked at by itself.
 
     **Raises.** MappingError with every problem of the file.
@@ -85,79 +83,7 @@ def read_mapping(file: Path) -> Mapping:
     return read.mapping
 
 
-def write_proposal(
-    resource: ResourceName, survey: FieldSurvey, snapshot: str, folder: Path, out: Path | None
-) -> Path:
-    """The path of a proposed mapping, written: `out`, else under `proposed` in the mappings folder.
-
-    **Raises.** UsageError where the file is there already, WorkspaceError where it cannot be written.
-    """
-    path = out or folder / PROPOSED / f"{DATASETS[resource][0]}.yaml"
-    schema = Path(os.path.relpath(folder / "mapping.schema.json", path.parent)).as_posix()
-    text = propose(resource, survey, snapshot, schema, read_shared(folder).values)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{path} exists already", hint="name another file: --out FILE") from None
-    except OSError as error:
-        raise WorkspaceError(
-            f"{path} cannot be written: {error.strerror}", hint="name another file: --out FILE"
-        ) from None
-    return path
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a mapping file, for editors."""
-    schema = Mapping.model_json_schema(by_alias=True)
-    schema["$schema"] = "http://json-schema.org/draft-07/schema#"
-    column = schema["$defs"]["Column"]["properties"]
-    column["on_invalid"] = {
-        **column["on_invalid"],
-        "enum": [*column["on_invalid"]["enum"], None],
-        "type": ["string", "null"],
-    }
-    shared = {
-        "type": "string",
-        "pattern": r"^\$[a-z][a-z0-9_]*(\..+)?$",
-        "description": "Of shared.yaml.",
-    }
-    listed = column["values"]["anyOf"]
-    listed += [shared, {"type": "array", "items": {"anyOf": [shared, listed[0]]}, "minItems": 1}]
-    plain = [
-        name for name, function in FUNCTIONS.items() if function.argument in {"none", "choice"}
-    ]
-    called = {
-        name: _argument_schema(function)
-        for name, function in FUNCTIONS.items()
-        if function.argument != "none"
-    }
-    column["apply"]["items"] = {
-        "anyOf": [
-            {"enum": plain},
-            {
-                "type": "object",
-                "properties": called,
-                "additionalProperties": False,
-                "minProperties": 1,
-                "maxProperties": 1,
-            },
-        ]
-    }
-    return schema
-
-
-def _argument_schema(function: Function) -> dict[str, Any]:
-    kinds: dict[str, dict[str, Any]] = {
-        "text": {"type": "string"},
-        "number": {"type": "integer", "minimum": 1},
-        "choice": {"enum": list(function.choices)},
-    }
-    return {**kinds[function.argument], "description": function.says}
-
-
-def _list_files(folder: Path) -> list[Path]:
+def _list_files(folder: File) -> list[File]:
     if not folder.is_dir():
         raise MappingError(
             [f"{folder}: there is no such folder"],
@@ -175,7 +101,7 @@ def _list_files(folder: Path) -> list[Path]:
 class _ReadFile:
     """A mapping file as it was read: no mapping where it has not the shape of one. `unreadable`: why it has no text."""
 
-    file: Path
+    file: File
     document: Document
     mapping: Mapping | None
     problems: list[Problem]
@@ -189,7 +115,7 @@ class _ReadFile:
         return [self.unreadable]
 
 
-def _read(file: Path) -> _ReadFile:
+def _read(file: File) -> _ReadFile:
     try:
         text = read_mapping_text(file)
     except OSError as error:
@@ -249,14 +175,14 @@ def _once_a_place(problems: list[Problem]) -> list[Problem]:
     return list({problem.place: problem for problem in reversed(problems)}.values())
 
 
-def _lines(file: Path, problems: Iterable[Problem]) -> list[str]:
+def _lines(file: File, problems: Iterable[Problem]) -> list[str]:
     return [
         _line(file, problem)
         for problem in sorted(problems, key=lambda p: (p.place.line, p.place.column))
     ]
 
 
-def _line(file: Path, problem: Problem) -> str:
+def _line(file: File, problem: Problem) -> str:
     return f"{file.name}:{problem.place.line}:{problem.place.column}: {problem.what}"
 
 
@@ -272,3 +198,161 @@ def _choose(mappings: dict[str, Mapping], datasets: Collection[str]) -> dict[str
         if mapping.dataset in wanted:
             wanted |= mapping.looked_up
     return {name: mapping for name, mapping in mappings.items() if name in wanted}
+
+
+Found = Iterator[tuple[Path, str]]
+Known = tuple[File, Document, Mapping]
+# what all files of a dataset say alike, since it is said of the dataset's rows and not of a record
+_OF_THE_DATASET = ("key", "alternative_keys", "target")
+_OF_THE_COLLAPSE = ("by", "source_order", "fill_gaps")
+_OF_A_COLUMN = ("type", "consent", "recipe")
+_ALIKE = "files of one dataset have the same"
+
+
+def by_dataset(mappings: Iterable[Mapping]) -> dict[str, Mapping]:
+    """The mapping of each dataset, of one file or of several together."""
+    files = sorted(mappings, key=lambda one: one.dataset)
+    groups = groupby(files, key=lambda one: one.dataset)
+    return {dataset: Mapping.joined(list(parts)) for dataset, parts in groups}
+
+
+def check_together(known: Sequence[Known], *, complete: bool) -> Iterator[tuple[File, Problem]]:
+    """Everything that is wrong between mappings; with `complete` (all files were read) also missing datasets."""
+    by_name = by_dataset(mapping for *_, mapping in known)
+    for file, document, mapping in known:
+        others = [other for *_, other in known if other.dataset == mapping.dataset]
+        found = [
+            *_check_precedence(mapping, others),
+            *_check_alike(mapping, by_name[mapping.dataset].parts[0]),
+            *_check_looked_up(mapping, by_name, complete),
+        ]
+        for path, what in found:
+            place = document.place(path, of_key=len(path) == 2 and path[0] == "columns")
+            yield file, Problem(place, f"{'.'.join(map(str, path))}: {what}")
+    circle = find_circle(by_name)
+    if circle:
+        file, document, _ = next(entry for entry in known if entry[2].dataset == circle[0])
+        what = f"lookups: {' → '.join(circle)} is a circle; none can be made first"
+        yield file, Problem(document.place(("lookups",), of_key=True), what)
+
+
+def _check_precedence(mapping: Mapping, files: Sequence[Mapping]) -> Found:
+    """That the files of a dataset are put in an order, each of a resource of its own."""
+    for other in files:
+        name = File(other.file).name
+        if other is mapping:
+            continue
+        if mapping.resource == other.resource:
+            yield (
+                ("resource",),
+                f"{name} makes {mapping.dataset!r} of {other.resource} already; one file a resource",
+            )
+        elif mapping.precedence is None:
+            yield (
+                ("dataset",),
+                f"{name} makes {mapping.dataset!r} too; say whose row wins where both have a key: "
+                "`precedence: 1` in one file, `precedence: 2` in the other",
+            )
+        elif mapping.precedence == other.precedence:
+            yield ("precedence",), f"{name} has the same; each file of a dataset has its own place"
+
+
+def _check_alike(mapping: Mapping, first: Mapping) -> Found:
+    """That the files say the same of what is the dataset's: its key, how rows of a key meet, its columns."""
+    if mapping is first:
+        return
+    name = File(first.file).name
+    for part in _OF_THE_DATASET:
+        theirs = getattr(first, part)
+        if getattr(mapping, part) != theirs:
+            yield (part,), f"is {_shown(theirs)} in {name}; {_ALIKE}"
+    for part in _OF_THE_COLLAPSE:
+        theirs = getattr(first.collapse, part)
+        if getattr(mapping.collapse, part) != theirs:
+            yield ("collapse",), f"collapse.{part} is {_shown(theirs)} in {name}; {_ALIKE}"
+    yield from _check_columns(mapping, first, name)
+
+
+def _check_columns(mapping: Mapping, first: Mapping, name: str) -> Found:
+    """That a column is the same in both files, and a required one in both; `name` is the first file's."""
+    for column, rule in first.columns.items():
+        if rule.required and column not in mapping.columns:
+            what = f"{column!r} is required in {name}; a row of this file would lack it"
+            yield ("columns",), what
+    folded = {column.casefold(): column for column in first.columns}
+    for column, rule in mapping.columns.items():
+        twin = folded.get(column.casefold())
+        if twin is None and rule.required:
+            yield ("columns", column), f"is required here, and {name} does not make it"
+        elif twin not in {None, column}:
+            yield ("columns", column), f"differs from {twin!r} of {name} in case only"
+        elif twin is not None:
+            says = _difference(rule, first.columns[column])
+            if says:
+                yield ("columns", column), f"{says} in {name}; {_ALIKE}"
+
+
+def _difference(rule: Column, theirs: Column) -> str | None:
+    """What of a column that several files make is not said alike."""
+    for part in _OF_A_COLUMN:
+        if getattr(theirs, part) != getattr(rule, part):
+            return f"{part} is {_shown(getattr(theirs, part))}"
+    return None
+
+
+def _check_looked_up(mapping: Mapping, by_name: Dict[str, Mapping], complete: bool) -> Found:
+    for name, lookup in mapping.lookups.items():
+        other = by_name.get(lookup.dataset)
+        if other is None:
+            if complete:
+                yield (
+                    ("lookups", name, "dataset"),
+                    f"no mapping makes {lookup.dataset!r}{suggest(lookup.dataset, by_name)}",
+                )
+            continue
+        if complete and lookup.resource is not None and lookup.resource not in other.resources:
+            made = " and ".join(other.resources)
+            yield (
+                ("lookups", name, "resource"),
+                f"{lookup.dataset} is made of {made}, not of {lookup.resource}",
+            )
+        for column in sorted(lookup_columns(mapping)[name] - set(other.columns)):
+            path = next(path for path, used in named_uses(mapping) if used == f"{name}.{column}")
+            yield path, f"{lookup.dataset} has no column {column!r}{suggest(column, other.columns)}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    return str(value)
+
+
+def dependency_order(mappings: Dict[str, Mapping]) -> dict[str, Mapping]:
+    """The mappings, each after those it looks up, otherwise by name. What stands in a circle is left out."""
+    done: dict[str, Mapping] = {}
+    while True:
+        ready = [
+            name
+            for name in sorted(mappings)
+            if name not in done and _needs(mappings, name) <= done.keys()
+        ]
+        if not ready:
+            return done
+        done[ready[0]] = mappings[ready[0]]
+
+
+def find_circle(mappings: Dict[str, Mapping]) -> list[str]:
+    """One circle of look-ups as dataset names, the first repeated at the end; empty when there is none."""
+    left = set(mappings) - set(dependency_order(mappings))
+    path: list[str] = []
+    at = min(left, default=None)
+    while at is not None and at not in path:
+        path.append(at)
+        at = min(_needs(mappings, at) & left, default=None)
+    return [] if at is None else [*path[path.index(at) :], at]
+
+
+def _needs(mappings: Dict[str, Mapping], name: str) -> set[str]:
+    return mappings[name].looked_up & set(mappings)

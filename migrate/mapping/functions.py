@@ -9,14 +9,15 @@ from typing import Literal
 
 import polars as pl
 
-from migrate.mapping.amounts import (
+from migrate.mapping.countries import find_country, find_withdrawn
+from migrate.mapping.numbers import (
     NOT_AN_AMOUNT,
     OTHER_STYLE,
     STYLES,
     find_style,
     read_amount,
 )
-from migrate.mapping.contact_details import (
+from migrate.mapping.texts import (
     AMBIGUOUS,
     ENCODED,
     LONGEST,
@@ -26,10 +27,9 @@ from migrate.mapping.contact_details import (
     read_email,
     read_phone,
     refuse_region,
+    strip_html,
 )
-from migrate.mapping.countries import find_country, find_withdrawn
-from migrate.mapping.html import SUSPECT as MARKUP
-from migrate.mapping.html import strip_html
+from migrate.mapping.texts import SUSPECT as MARKUP
 
 Argument = str | int | None
 Build = Callable[[pl.Expr, Argument], pl.Expr]

@@ -9,9 +9,9 @@ from typing import NamedTuple, TypeVar
 
 import polars as pl
 
-from migrate.mapping.base import PLACE
 from migrate.mapping.columns import FIELD, Computed, first_value
 from migrate.mapping.model import Lookup, Mapping
+from migrate.mapping.source_rows import PLACE
 from migrate.mapping.types import render
 
 EXAMPLES = 3

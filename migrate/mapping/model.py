@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
 
 from migrate.language.yaml_text import Unquoted
+from migrate.mapping.functions import FUNCTIONS, Function
 from migrate.names import ResourceName
 
 ColumnType = Literal["text", "integer", "float", "boolean", "datetime", "date", "json"]
@@ -324,3 +325,52 @@ def constant_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a mapping file, for editors."""
+    schema = Mapping.model_json_schema(by_alias=True)
+    schema["$schema"] = "http://json-schema.org/draft-07/schema#"
+    column = schema["$defs"]["Column"]["properties"]
+    column["on_invalid"] = {
+        **column["on_invalid"],
+        "enum": [*column["on_invalid"]["enum"], None],
+        "type": ["string", "null"],
+    }
+    shared = {
+        "type": "string",
+        "pattern": r"^\$[a-z][a-z0-9_]*(\..+)?$",
+        "description": "Of shared.yaml.",
+    }
+    listed = column["values"]["anyOf"]
+    listed += [shared, {"type": "array", "items": {"anyOf": [shared, listed[0]]}, "minItems": 1}]
+    plain = [
+        name for name, function in FUNCTIONS.items() if function.argument in {"none", "choice"}
+    ]
+    called = {
+        name: _argument_schema(function)
+        for name, function in FUNCTIONS.items()
+        if function.argument != "none"
+    }
+    column["apply"]["items"] = {
+        "anyOf": [
+            {"enum": plain},
+            {
+                "type": "object",
+                "properties": called,
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+            },
+        ]
+    }
+    return schema
+
+
+def _argument_schema(function: Function) -> dict[str, Any]:
+    kinds: dict[str, dict[str, Any]] = {
+        "text": {"type": "string"},
+        "number": {"type": "integer", "minimum": 1},
+        "choice": {"enum": list(function.choices)},
+    }
+    return {**kinds[function.argument], "description": function.says}

@@ -10,10 +10,10 @@ from itertools import chain
 import polars as pl
 
 from migrate.errors import MappingError
-from migrate.mapping.base import base_rows
 from migrate.mapping.fields import lookup_columns, needed_fields
 from migrate.mapping.model import Mapping
 from migrate.mapping.rules import explain
+from migrate.mapping.source_rows import base_rows
 from migrate.mapping.transform import Settings, WorkedRows, lookup_tables, map_rows, work_out
 from migrate.mapping.types import render
 from migrate.names import ResourceName

@@ -6,16 +6,19 @@ It never shows a value of a record: the file may end up where records must not.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 
+from migrate.errors import UsageError, WorkspaceError
 from migrate.language.answers import words_of
+from migrate.language.shared import PROPOSED, read_shared
 from migrate.mapping.fields import OWN
-from migrate.mapping.guess import guess_settings
 from migrate.mapping.known_fields import BOOKKEEPING, DATASETS, IDENTITY_FIELDS, SYNC_STATES, TIMES
-from migrate.mapping.survey import Field, FieldSurvey
+from migrate.mapping.survey import Field, FieldSurvey, guess_settings
 from migrate.names import ResourceName
 
 _ID_IS_ID = {"content_items", "content_categories"}
@@ -213,3 +216,26 @@ def _text(name: str) -> str:
 def _column_name(name: str) -> str:
     letters = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     return letters if letters[:1].isalpha() else f"f_{letters}"
+
+
+def write_proposal(
+    resource: ResourceName, survey: FieldSurvey, snapshot: str, folder: Path, out: Path | None
+) -> Path:
+    """The path of a proposed mapping, written: `out`, else under `proposed` in the mappings folder.
+
+    **Raises.** UsageError where the file is there already, WorkspaceError where it cannot be written.
+    """
+    path = out or folder / PROPOSED / f"{DATASETS[resource][0]}.yaml"
+    schema = Path(os.path.relpath(folder / "mapping.schema.json", path.parent)).as_posix()
+    text = propose(resource, survey, snapshot, schema, read_shared(folder).values)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already", hint="name another file: --out FILE") from None
+    except OSError as error:
+        raise WorkspaceError(
+            f"{path} cannot be written: {error.strerror}", hint="name another file: --out FILE"
+        ) from None
+    return path

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from migrate.mapping.base import LIST, PLACE, base_rows, reject_all, slices, split_missing_ids
 from migrate.mapping.columns import FIELD, Computed, compute, evaluate
 from migrate.mapping.dates import source_zones
 from migrate.mapping.each import read_elements
@@ -18,7 +17,6 @@ from migrate.mapping.fields import (
     missing_fields,
     needed_fields,
 )
-from migrate.mapping.lookups import TOUCHED, LookupTable
 from migrate.mapping.mapped import (
     FILTERED,
     MAX_VALUE,
@@ -33,14 +31,22 @@ from migrate.mapping.mapped import (
 from migrate.mapping.model import Mapping
 from migrate.mapping.numbers import FloatDigits
 from migrate.mapping.recency import ORDER_BY, Ranking, rank_rows
-from migrate.mapping.set_aside import (
+from migrate.mapping.source_rows import (
     DISCARDED,
+    LIST,
     NOTHING_DISCARDED,
+    PLACE,
+    TOUCHED,
     WAITING,
+    LookupTable,
     are_discarded,
     as_set_aside,
+    base_rows,
     first_waiting,
     parents_of,
+    reject_all,
+    slices,
+    split_missing_ids,
     take_discarded,
 )
 from migrate.mapping.types import keys, polars_type

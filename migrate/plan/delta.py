@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from migrate.mapping.lookups import GHOST, TOUCHED
 from migrate.mapping.model import Mapping
+from migrate.mapping.source_rows import GHOST, TOUCHED
 from migrate.names import MASTERID
 from migrate.plan.collapse import CREATED, PART, collapse_rows, resource_of
 from migrate.plan.collapsed_rows import CollapsedRows, FinalRows, collapse_rule

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from migrate.mapping.placeholders import NOBODY, PLACEHOLDER
+from migrate.mapping.texts import NOBODY, PLACEHOLDER
 from migrate.plan.classify import Labels
 from migrate.plan.document import SharedKey
 from migrate.plan.tables import PlanTable

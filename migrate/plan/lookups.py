@@ -9,8 +9,8 @@ from itertools import chain
 import polars as pl
 
 from migrate.mapping.fields import referring_columns
-from migrate.mapping.lookups import TOUCHED, WITHHELD
 from migrate.mapping.model import Mapping
+from migrate.mapping.source_rows import TOUCHED, WITHHELD
 from migrate.plan.collapse import PART, resource_of
 from migrate.plan.collapsed_rows import FinalRows
 from migrate.plan.document import ParentUsed

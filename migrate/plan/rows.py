@@ -11,10 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from migrate.mapping.base import gather_frames, needs_raw
 from migrate.mapping.mapped import FILTERED, LossExamples, Mapped, join_examples, join_mapped
 from migrate.mapping.model import Mapping
-from migrate.mapping.set_aside import DISCARDED, NOTHING_DISCARDED
+from migrate.mapping.source_rows import DISCARDED, NOTHING_DISCARDED, gather_frames, needs_raw
 from migrate.mapping.transform import RowMapper, Settings, needed_fields
 from migrate.plan.batches import large_rows
 from migrate.plan.collapse import CREATED, CREATED_FIELDS, PART, created_times

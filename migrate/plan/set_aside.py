@@ -10,9 +10,8 @@ import polars as pl
 
 from migrate.config import Project
 from migrate.mapping.fields import column_of
-from migrate.mapping.lookups import LookupTable
 from migrate.mapping.model import Lookup, Mapping
-from migrate.mapping.set_aside import DISCARDED, IDENTITY, WAITING
+from migrate.mapping.source_rows import DISCARDED, DISCARDED_IDENTITY, WAITING, LookupTable
 from migrate.plan.delta import Lookups
 from migrate.plan.document import PlannedFile
 from migrate.plan.files import write_parquet
@@ -66,7 +65,7 @@ def write_set_aside(
     mine = discards.filter(pl.col("dataset") == folder.name).with_columns(
         pl.col("resource").fill_null(resource)
     )
-    named = ["resource", *IDENTITY]
+    named = ["resource", *DISCARDED_IDENTITY]
     discarded = (
         who.filter(pl.col("bucket") == DISCARDED)
         .select(*named, "snapshot_row")

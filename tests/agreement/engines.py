@@ -15,7 +15,7 @@ import pytest
 
 from migrate.mapping.files import read_mappings
 from migrate.mapping.model import Mapping as PlannersMapping
-from migrate.mapping.set_aside import IDENTITY
+from migrate.mapping.source_rows import DISCARDED_IDENTITY
 from migrate.mapping.transform import Settings
 from migrate.mapping.types import payloads
 from migrate.plan.dataset import Final, finish_dataset
@@ -78,7 +78,7 @@ def planned(case: Case) -> Iterator[tuple[PlannersMapping, Outcome, Final]]:
     """What the planner makes of each dataset, looked-up ones first. Raises MappingError where it refuses a file."""
     around = case.around
     settings = Settings(around.timezones, around.aliases, around.float_digits, around.project)
-    discarded = pl.DataFrame(sorted(around.discarded, key=str), schema=IDENTITY, orient="row")
+    discarded = pl.DataFrame(sorted(around.discarded, key=str), schema=DISCARDED_IDENTITY, orient="row")
     mappings = read_mappings(case.folder)
     tables: dict[str, Lookups] = {}
 

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migrate.errors import MappingError
-from migrate.mapping.base import needs_raw
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Mapping
 from migrate.mapping.rules import LOSSES, RULES
+from migrate.mapping.source_rows import needs_raw
 from migrate.mapping.transform import Mapped, Settings, map_rows
 from migrate.mapping.types import payloads
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from migrate.errors import MappingError
-from migrate.mapping.files import json_schema, read_mapping, read_mappings
+from migrate.mapping.files import read_mapping, read_mappings
+from migrate.mapping.model import json_schema
 from migrate.names import RESOURCE_NAMES
 
 GOOD = "version: 1\ndataset: {0}\nresource: profiles\nkey: [k]\ncolumns:\n  k: {{from: id, type: text}}\n"

@@ -6,8 +6,7 @@ import polars as pl
 import pytest
 
 from migrate.language.number_style import EVIDENCE, advise_style
-from migrate.mapping.guess import guess_settings
-from migrate.mapping.survey import survey_records
+from migrate.mapping.survey import guess_settings, survey_records
 from migrate.snapshot.traps import TRAP_COUNTS
 
 

@@ -14,12 +14,11 @@ from migrate.language.answers import words_of
 from migrate.language.shared import read_shared
 from migrate.language.yaml_text import read_yaml
 from migrate.mapping.files import read_mapping
-from migrate.mapping.guess import guess_settings
 from migrate.mapping.known_fields import gives_consent
 from migrate.mapping.model import Mapping
-from migrate.mapping.styles import find_contradictions
-from migrate.mapping.survey import Field
+from migrate.mapping.survey import Field, guess_settings
 from migrate.mapping.transform import Settings, map_rows
+from migrate.mapping.trial import find_contradictions
 
 FOLDER = Path(__file__).parents[2] / "mappings"
 GIVING = str.split(

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from migrate.mapping import base
+from migrate.mapping import source_rows as base
 from migrate.mapping.model import Mapping
 from migrate.mapping.transform import Mapped, Settings, map_rows
 from migrate.mapping.types import payloads

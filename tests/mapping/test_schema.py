@@ -12,7 +12,8 @@ import pytest
 from migrate.errors import MappingError
 from migrate.language.files import mapping_files
 from migrate.language.yaml_text import read_yaml
-from migrate.mapping.files import json_schema, read_mapping
+from migrate.mapping.files import read_mapping
+from migrate.mapping.model import json_schema
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
 VALIDATOR = jsonschema.Draft7Validator(json_schema())

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.mapping.amounts import STYLES, find_style
 from migrate.mapping.column_text import start_lane
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Column
+from migrate.mapping.numbers import STYLES, find_style
 from migrate.verify.apply import function_of
 from migrate.verify.column import Setting, Zones, write_lane
 from migrate.verify.language.database import database

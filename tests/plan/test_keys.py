@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from migrate.config import Gates
 from migrate.errors import ConfigError
-from migrate.mapping.placeholders import NOBODY
+from migrate.mapping.texts import NOBODY
 from migrate.plan.keys import find_clusters
 from migrate.plan.open_plan import check_gates
 from migrate.plan.tables import FrameTable

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from migrate.mapping.lookups import LookupTable
+from migrate.mapping.source_rows import LookupTable
 from migrate.plan.collapsed_rows import FinalRows
 from migrate.plan.files import SOURCE
 from migrate.plan.lookups import lookup_frame

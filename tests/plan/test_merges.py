@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.mapping.placeholders import PLACEHOLDER
+from migrate.mapping.texts import PLACEHOLDER
 from migrate.plan.classify import ComparedColumns, label_rows, label_unread
 from migrate.plan.keys import odd_values
 from migrate.plan.merges import Forecasted, Planned, forecast_merges

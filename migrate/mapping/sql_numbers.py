@@ -12,7 +12,7 @@ from decimal import Decimal
 import polars as pl
 
 from migrate.language.sql.tree import SCALE, WHOLE_DIGITS, Node
-from migrate.mapping.sql.worked import WIDE, Work, Worked, Worker, any_fails
+from migrate.mapping.sql_worked import WIDE, Work, Worked, Worker, any_fails
 
 UNIT = 10**SCALE
 _LIMIT = 10 ** (WHOLE_DIGITS + SCALE)

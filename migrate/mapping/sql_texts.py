@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from migrate.language.sql.tree import Node
-from migrate.mapping.sql.worked import WIDE, Work, Worked, Worker, any_fails
+from migrate.mapping.sql_worked import WIDE, Work, Worked, Worker, any_fails
 
 _LONGEST = 2**31
 _SPACES = " \t\n\r\v\f"
