@@ -21,14 +21,19 @@ from urllib.parse import urlsplit
 import httpx
 
 from migrate.errors import Unreachable
-from migrate.net.deadline import Deadline, DeadlineBackend
+from migrate.net.bounds import (
+    MAX_BODY_BYTES,
+    Deadline,
+    DeadlineBackend,
+    UnpackingError,
+    unpack_body,
+)
 from migrate.net.environment import (
     Proxy,
     check_tls_variables,
     proxy_for,
     trusted_certificates,
 )
-from migrate.net.unpacking import MAX_BODY_BYTES, UnpackingError, unpack_body
 
 _log = logging.getLogger(__name__)
 _CHUNK_SILENCE_S = 30.0

@@ -9,9 +9,14 @@ from itertools import chain
 
 import polars as pl
 
-from migrate.snapshot.columns import SnapshotColumn
-from migrate.snapshot.distinct import DistinctCount, count_distinct
-from migrate.snapshot.extremes import MOMENT, Extremes, FieldRange
+from migrate.snapshot.field_measures import (
+    MOMENT,
+    DistinctCount,
+    Extremes,
+    FieldRange,
+    count_distinct,
+)
+from migrate.snapshot.json_text import SnapshotColumn
 from migrate.snapshot.literals import RecordFields
 from migrate.snapshot.reading import Snapshot, SnapshotResource
 from migrate.snapshot.traps import (

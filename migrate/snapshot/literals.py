@@ -18,13 +18,13 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from migrate.snapshot import scan
-from migrate.snapshot.columns import (
+from migrate.snapshot.json_text import (
     MAX_DEPTH,
     Literal,
     SnapshotColumn,
     column_name,
     column_of,
+    split_object,
     spread,
     value_list,
     value_series,
@@ -211,7 +211,7 @@ def members_of(item: bytes) -> Members | None:
     try:
         return {
             name: value.encode()
-            for name, value in scan.split_object(item.decode(), lenient=True).items()
+            for name, value in split_object(item.decode(), lenient=True).items()
         }
     except ValueError:
         return None

@@ -22,7 +22,7 @@ import msgspec
 import polars as pl
 import zstandard
 
-from migrate.snapshot.columns import MAX_COLUMNS
+from migrate.snapshot.json_text import MAX_COLUMNS
 from migrate.snapshot.literals import RecordFields, is_below, widest_objects
 
 OWN_COLUMNS = ("_source", "_id", "_page", "_raw")

@@ -15,7 +15,7 @@ import polars as pl
 
 from migrate.language.number_style import EVIDENCE, advise_style
 from migrate.sentence import Sentence
-from migrate.snapshot.columns import MAX_COLUMNS, MAX_DEPTH
+from migrate.snapshot.json_text import MAX_COLUMNS, MAX_DEPTH
 from migrate.snapshot.layout import ResourceResult
 
 HEXADECIMAL = "hexadecimal texts"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from migrate.net.retry import TransientError
-from migrate.snapshot import scan
+from migrate.snapshot.json_text import decode_string, split_array, split_object
 
 RECORD_TOTALS = ("total_elements", "totalElements", "total_items", "totalItems")
 PAGE_TOTALS = ("total_pages", "totalPages")
@@ -86,7 +86,7 @@ def read_damaged_page(number: int, body: bytes) -> Page:
     # Such bytes as lone surrogates, which no text that was decoded can hold otherwise.
     text = data.decode("utf-8", "surrogateescape")
     try:
-        records = scan.split_array(text if text[:1] == "[" else _items_text(text))
+        records = split_array(text if text[:1] == "[" else _items_text(text))
     except ValueError as error:
         raise TransientError(f"the records are no whole JSON array: {error}") from None
     received = [record.encode("utf-8", "surrogateescape") for record in records]
@@ -96,7 +96,7 @@ def read_damaged_page(number: int, body: bytes) -> Page:
 
 
 def _items_text(text: str) -> str:
-    found = scan.split_object(text).get("items", "")
+    found = split_object(text).get("items", "")
     return found if found not in ("", "null") else "[]"
 
 
@@ -116,13 +116,13 @@ def error_text(body: bytes) -> str:
     **Source**: the two documented shapes, `{"message": …}` and `{"error": {"message": …}}`.
     """
     try:
-        members = scan.split_object(body.decode("utf-8-sig"), lenient=True)
+        members = split_object(body.decode("utf-8-sig"), lenient=True)
         error = members.get("error", "")
         if error.startswith("{"):
-            members = scan.split_object(error, lenient=True)
+            members = split_object(error, lenient=True)
         literal = members.get("message") or error
         if literal.startswith('"'):
-            words = scan.decode_string(literal)
+            words = decode_string(literal)
         else:
             words = ""
     except ValueError:
@@ -163,7 +163,7 @@ def _members(data: bytes) -> Mapping[str, bytes]:
     try:
         return {
             name: value.encode()
-            for name, value in scan.split_object(data.decode(), lenient=True).items()
+            for name, value in split_object(data.decode(), lenient=True).items()
         }
     except ValueError as error:
         raise TransientError(f"the body is no whole JSON object: {error}") from None
@@ -184,7 +184,7 @@ def split_items(data: bytes) -> tuple[bytes, ...]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return tuple(item.encode() for item in scan.split_array(data.decode(), lenient=True))
+        return tuple(item.encode() for item in split_array(data.decode(), lenient=True))
     except ValueError as error:
         raise TransientError(f"the records are no whole JSON array: {error}") from None
 

@@ -18,7 +18,9 @@ import polars as pl
 
 from migrate.moments import is_later
 from migrate.sentence import Sentence
-from migrate.snapshot.readings import (
+from migrate.snapshot.records import IdentityFields
+from migrate.snapshot.same_records import (
+    DuplicateSurvey,
     StoredRow,
     Stray,
     Strays,
@@ -26,12 +28,10 @@ from migrate.snapshot.readings import (
     keep_strays,
     moments_of,
     read_rows,
+    survey,
 )
-from migrate.snapshot.records import IdentityFields
 from migrate.snapshot.spool import AskedAs, PageEntry
-from migrate.snapshot.survey import DuplicateSurvey, survey
 from migrate.source.fetch import NothingAnswers, PageSize
-from migrate.source.missing import Found, ask_alone, page_of
 from migrate.source.page_tails import (
     NO_TAILS,
     SourceChange,
@@ -41,7 +41,7 @@ from migrate.source.page_tails import (
     look_at_tails,
 )
 from migrate.source.paging import Paging
-from migrate.source.read_pages import ListContext, look_of, read_pages
+from migrate.source.read_pages import Found, ListContext, ask_alone, look_of, page_of, read_pages
 from migrate.source.resources import CREATED
 from migrate.source.verdict import (
     MOST_READINGS,

@@ -22,7 +22,7 @@ import msgspec
 import zstandard
 
 from migrate.errors import Damaged, UsageError, WorkspaceError
-from migrate.snapshot import scan
+from migrate.snapshot.json_text import split_array
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -105,7 +105,7 @@ def is_value(text: bytes) -> bool:
     else:
         return True
     try:
-        return len(scan.split_array(f"[{text.strip(_BLANK).decode()}]")) == 1
+        return len(split_array(f"[{text.strip(_BLANK).decode()}]")) == 1
     except (ValueError, UnicodeDecodeError):
         return False
 

@@ -21,8 +21,8 @@ from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST, DeltaComparison, co
 from migrate.snapshot.layout import MANIFEST, DeltaCounts, SinceRecord
 from migrate.snapshot.reading import Snapshot, SnapshotResource, known_store, open_snapshot
 from migrate.snapshot.records import pick_fields
+from migrate.snapshot.same_records import survey
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.snapshot.survey import survey
 from migrate.snapshot.union import begun_at, open_living
 from migrate.source.fetch import ListOrder, PageSize
 from migrate.source.read_pages import ListContext

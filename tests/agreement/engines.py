@@ -78,7 +78,9 @@ def planned(case: Case) -> Iterator[tuple[PlannersMapping, Outcome, Final]]:
     """What the planner makes of each dataset, looked-up ones first. Raises MappingError where it refuses a file."""
     around = case.around
     settings = Settings(around.timezones, around.aliases, around.float_digits, around.project)
-    discarded = pl.DataFrame(sorted(around.discarded, key=str), schema=DISCARDED_IDENTITY, orient="row")
+    discarded = pl.DataFrame(
+        sorted(around.discarded, key=str), schema=DISCARDED_IDENTITY, orient="row"
+    )
     mappings = read_mappings(case.folder)
     tables: dict[str, Lookups] = {}
 

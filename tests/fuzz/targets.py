@@ -26,8 +26,8 @@ from migrate.load.ledger_schema import connect
 from migrate.load.ledger_view import LedgerView
 from migrate.mapping.files import read_mappings
 from migrate.names import MASTERID
+from migrate.net.bounds import UnpackingError, unpack_body
 from migrate.net.retry import TransientError
-from migrate.net.unpacking import UnpackingError, unpack_body
 from migrate.plan.open_plan import open_plan
 from migrate.plan.reading import parse_page
 from migrate.privacy.contents import places_in

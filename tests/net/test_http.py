@@ -150,7 +150,7 @@ def test_a_request_taken_a_little_at_a_time_ends_at_the_deadline() -> None:
 def test_a_deadline_is_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next request on the same connection has all the time it was given, however late it comes."""
     now, connections = [100.0], []
-    monkeypatch.setattr("migrate.net.deadline.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("migrate.net.bounds.time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def patient(connection: socket.socket) -> None:
         connections.append(connection)

@@ -13,15 +13,14 @@ from migrate.privacy.mask import Masker
 from migrate.report.inspect import render_inspection, summarise_inspection
 from migrate.report.inspect_html import bars_of as bars
 from migrate.report.inspect_html import render_inspection_page as render_page
-from migrate.snapshot.distinct import DistinctCount
-from migrate.snapshot.extremes import FieldRange
+from migrate.snapshot.field_measures import DistinctCount, FieldRange
 from migrate.snapshot.inspection import Inspection, inspect_snapshot
 from migrate.snapshot.layout import FORMAT, Begun, ResourceResult, SealedResource
 from migrate.snapshot.reading import open_snapshot
 from migrate.snapshot.records import IdentityFields, identify_page
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.snapshot.writing import begin_or_resume
-from migrate.source.seal_snapshot import write_parts
+from migrate.source.extract import write_parts
 from migrate.workspace import Workspace
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))

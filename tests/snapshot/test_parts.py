@@ -12,7 +12,7 @@ from migrate.errors import WorkspaceError
 from migrate.snapshot.parts import Syncing
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.source.seal_snapshot import write_parts
+from migrate.source.extract import write_parts
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
 

@@ -14,10 +14,10 @@ from migrate.snapshot import reading
 from migrate.snapshot.layout import Begun, ResourceResult, SealedResource
 from migrate.snapshot.reading import Snapshot, list_snapshots, open_snapshot
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
+from migrate.snapshot.same_records import survey
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.snapshot.survey import survey
 from migrate.snapshot.writing import begin_or_resume
-from migrate.source.seal_snapshot import write_parts
+from migrate.source.extract import write_parts
 from migrate.workspace import Workspace
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.snapshot.columns import MAX_COLUMNS, MAX_DEPTH, column_name
+from migrate.snapshot.json_text import MAX_COLUMNS, MAX_DEPTH, column_name
 from migrate.snapshot.literals import RecordFields
 from migrate.snapshot.records import (
     ChosenColumns,

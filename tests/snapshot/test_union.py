@@ -19,11 +19,11 @@ from migrate.snapshot.delta import NEWEST_FIRST, WHOLE_LIST, compare, write_stat
 from migrate.snapshot.layout import Begun, ResourceResult, SealedResource, SinceRecord
 from migrate.snapshot.reading import Snapshot, SnapshotResource, newest_whole, open_snapshot
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
+from migrate.snapshot.same_records import survey
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.snapshot.survey import survey
 from migrate.snapshot.union import UnionResource, begun_at, open_living, open_to_plan, open_union
 from migrate.snapshot.writing import begin_or_resume
-from migrate.source.seal_snapshot import write_parts
+from migrate.source.extract import write_parts
 from migrate.workspace import Workspace
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))

@@ -17,15 +17,15 @@ import polars as pl
 from migrate.errors import Refused
 from migrate.net.retry import Attempts
 from migrate.progress import Silence
-from migrate.snapshot.beside import damaged_records
 from migrate.snapshot.layout import ResourceResult
+from migrate.snapshot.parts import damaged_records
 from migrate.snapshot.spool import Spool
 from migrate.source.client import BadAnswerError, PageRequest
+from migrate.source.extract import WrittenParts, describe
 from migrate.source.fetch import PageFetcher
 from migrate.source.read_pages import ListContext
 from migrate.source.reading import ListReading, read_list
 from migrate.source.resources import PROFILES, Resource
-from migrate.source.seal_snapshot import WrittenParts, describe
 
 
 @dataclass(frozen=True)

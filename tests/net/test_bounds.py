@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.net import unpacking
+from migrate.net import bounds
+from migrate.net.bounds import UnpackingError, unpack_body
 from migrate.net.http import NoReplyError
-from migrate.net.unpacking import UnpackingError, unpack_body
 
 from .test_http import body, remote, send, server
 
@@ -54,7 +54,7 @@ def test_only_gzip_is_unpacked(encoding: str) -> None:
 
 def test_a_bomb_ends_at_the_bound_and_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few kilobytes that stand for a gigabyte: refused, in about the memory that is allowed."""
-    monkeypatch.setattr(unpacking, "MAX_BODY_BYTES", 1 << 22)
+    monkeypatch.setattr(bounds, "MAX_BODY_BYTES", 1 << 22)
     packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
     bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(64)) + packer.flush()
     tracemalloc.start()
@@ -67,7 +67,7 @@ def test_a_bomb_ends_at_the_bound_and_takes_no_more_memory(monkeypatch: pytest.M
     assert peak < 1 << 24
 
 
-@pytest.mark.parametrize("count", [unpacking.MAX_MEMBERS + 1, 50_000])
+@pytest.mark.parametrize("count", [bounds.MAX_MEMBERS + 1, 50_000])
 def test_members_without_end_are_refused(count: int) -> None:
     """An endless row of empty members costs time and no memory, so it has a bound of its own."""
     with pytest.raises(UnpackingError, match="packed parts"):
@@ -119,7 +119,7 @@ def test_only_gzip_is_asked_for(own: dict[str, str]) -> None:
 
 def test_a_bomb_over_the_wire_ends_before_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kilobyte a time unpacks to a thousand times as much; the bound ends it at once."""
-    monkeypatch.setattr(unpacking, "MAX_BODY_BYTES", 1 << 22)
+    monkeypatch.setattr(bounds, "MAX_BODY_BYTES", 1 << 22)
     packed = gzip.compress(bytes(1 << 25))
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     started = time.monotonic()

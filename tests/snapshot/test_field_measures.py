@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.snapshot.distinct import DistinctCount, DistinctValues, count_distinct
+from migrate.snapshot.field_measures import DistinctCount, DistinctValues, count_distinct
 
 
 @given(st.lists(st.lists(st.none() | st.text(max_size=2))))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.snapshot import survey as module
+from migrate.snapshot import same_records as module
 from migrate.snapshot.records import IdentityFields, identify_page, identities_digest
+from migrate.snapshot.same_records import DuplicateSurvey, survey
 from migrate.snapshot.spool import PageEntry, Spool
-from migrate.snapshot.survey import DuplicateSurvey, survey
 
 FIELDS = IdentityFields(("id",), ("source",), ("updated",))
 identities = st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(0, 3))

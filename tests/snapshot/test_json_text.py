@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.snapshot.scan import decode_string, split_array, split_object
+from migrate.snapshot.json_text import decode_string, split_array, split_object
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
