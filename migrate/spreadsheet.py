@@ -32,10 +32,17 @@ _IS_FORMULA, _IS_NUMBER, _IS_INVISIBLE = map(re.compile, (_FORMULA, _NUMBER, _IN
 _IS_OTHER_NUMBER, _IS_POINTED = map(re.compile, (_OTHER_NUMBER, _POINTED))
 
 
-def write_csv(frame: pl.DataFrame, target: Path | IO[bytes], separator: str = ",") -> None:
+def write_csv(
+    frame: pl.DataFrame,
+    target: Path | IO[bytes],
+    separator: str = ",",
+    *,
+    has_head: bool = True,
+) -> None:
     """Writes a frame as CSV that opens as it is: with a mark of its encoding, every text quoted and none a formula.
 
-    `separator`: what the reader's program parts cells by; one that takes semicolons reads a comma as the decimal mark.
+    `has_head`: False for rows that go behind others. `separator`: what the reader's program parts cells by; one that
+    takes semicolons reads a comma as the decimal mark.
     A text that the program would read as another value (`00312`, a number of more digits than it keeps) is marked by
     an apostrophe, like a formula.
     """
@@ -45,7 +52,8 @@ def write_csv(frame: pl.DataFrame, target: Path | IO[bytes], separator: str = ",
     marked = safe.with_columns(_kept(pl.col(name), has_commas).alias(name) for name in texts)
     marked.write_csv(
         target,
-        include_bom=True,
+        include_bom=has_head,
+        include_header=has_head,
         quote_style="non_numeric",
         separator=separator,
         decimal_comma=has_commas,

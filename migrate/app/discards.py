@@ -13,7 +13,7 @@ from migrate import parquet
 from migrate.errors import MigrateError, Stale
 from migrate.load.ledger_notes import Discarded, LedgerNotes
 from migrate.load.ledger_view import LedgerView
-from migrate.load.rejects import read_rejects
+from migrate.load.rejects import reject_frames
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.plan.set_aside import DISCARDS, NO_DISCARDS
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from migrate.workspace import Workspace
 
 _IDENTITY = ["resource", "source", "id", "position"]
+_Source = tuple[str | None, str | None, str | None, int | None]
 
 
 def read_discards(workspace: Workspace) -> pl.DataFrame:
@@ -64,19 +65,19 @@ def marked_discards(
         with suppress(MigrateError):
             if marks:
                 plan = open_plan(workspace, name, check_files=False)
-                rejects = read_rejects(plan, view).filter(pl.col("reject").is_in(list(marks)))
-                yield from identities_of(plan, rejects, marks)
+                for part in reject_frames(plan, view):
+                    marked = part.filter(pl.col("reject").is_in(list(marks)))
+                    yield from identities_of(plan, marked, marks)
 
 
 def identities_of(
     plan: Plan, rejects: pl.DataFrame, notes: Mapping[str, str]
 ) -> Iterator[Discarded]:
     """The records behind rejects of a plan: of a row that the target refused, all that went into it."""
+    made_of = _sources_of(plan, rejects.filter(pl.col("stage") == "load"))
     for row in rejects.iter_rows(named=True):
-        sources = [(row["resource"], row["source"], row["id"], row["position"])]
-        if row["stage"] == "load":
-            sources = _sources_of(plan, row) or sources
-        for resource, source, id_, position in sources:
+        own = (row["resource"], row["source"], row["id"], row["position"])
+        for resource, source, id_, position in made_of.get(row["reject"]) or [own]:
             if id_:
                 yield Discarded(
                     row["dataset"], source, id_, position, plan.name, row["reject"],
@@ -84,13 +85,19 @@ def identities_of(
                 )  # fmt: skip
 
 
-def _sources_of(
-    plan: Plan, row: Mapping[str, object]
-) -> list[tuple[str | None, str | None, str | None, int | None]]:
-    file = plan.file(str(row["dataset"]), "records.parquet")
-    scan = parquet.scan(file).filter(pl.col("key") == row["key"], pl.col("batch") == row["batch"])
-    exploded = scan.select(pl.col("sources").explode()).unnest("sources").collect()
-    return list(exploded.select(_IDENTITY).iter_rows())
+def _sources_of(plan: Plan, rejects: pl.DataFrame) -> Mapping[str, list[_Source]]:
+    """What went into the rows that the target refused, by the names of their rejects."""
+    found: dict[str, list[_Source]] = {}
+    for (dataset,), some in rejects.group_by("dataset"):
+        records = parquet.scan(plan.file(str(dataset), "records.parquet"))
+        named = some.lazy().select("reject", "key", "batch")
+        made = records.select("key", pl.col("batch").cast(pl.Int64), "sources").join(
+            named, on=["key", "batch"], how="inner", maintain_order="left"
+        )
+        rows = made.select("reject", pl.col("sources")).explode("sources").unnest("sources")
+        for reject, *source in rows.select("reject", *_IDENTITY).collect().iter_rows():
+            found.setdefault(reject, []).append(tuple(source))
+    return found
 
 
 def _discarded_in(file: Path) -> pl.DataFrame:

@@ -196,6 +196,7 @@ def _summarise_deep(deep: DeepDataset) -> dict[str, Any]:
         "verified": deep.verified,
         "unverified": deep.unverified,
         "there_before": deep.there_before,
+        "made_since": deep.made_since,
         "outside": deep.outside,
         "unsettled": dict(deep.unsettled),
         "different_columns": dict(deep.cells),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -16,10 +17,11 @@ from migrate.load.ledger_notes import Discarded, LedgerNotes
 from migrate.load.ledger_view import LedgerView
 from migrate.load.rejects import (
     PERMANENT,
+    SCHEMA,
     chosen_rejects,
     export_rejects,
     open_rejects,
-    read_rejects,
+    reject_frames,
     with_requests,
 )
 from migrate.load.totals import Failure
@@ -27,11 +29,49 @@ from migrate.plan.open_plan import Plan, open_plan
 from migrate.workspace import Workspace
 
 
-def rejects_of(workspace: Workspace, name: str | None) -> tuple[Plan, pl.DataFrame]:
-    """A plan, the newest where none is named, and all its rejects."""
-    plan = open_plan(workspace, name, check_files=False)
-    with LedgerView(workspace.ledger) if workspace.ledger.exists() else nullcontext() as view:
-        return plan, read_rejects(plan, view)
+@dataclass(frozen=True)
+class Rejects:
+    """All rejects of a plan, read as often as they are asked for: there may be as many as there are records."""
+
+    workspace: Workspace
+    plan: Plan
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """All of them, some thousand at a time, see `reject_frames`."""
+        ledger = self.workspace.ledger
+        with LedgerView(ledger) if ledger.exists() else nullcontext() as view:
+            yield from reject_frames(self.plan, view)
+
+    def chosen(self, names: Sequence[str], reason: str | None) -> Iterator[pl.DataFrame]:
+        """Those of the given names, and with `reason` in theirs; all when neither is given.
+
+        **Raises**: UsageError, once all are read, where a name is none's.
+        """
+        unknown = set(names)
+        for part in self.parts():
+            unknown -= set(part["reject"])
+            yield chosen_rejects(part, names, reason)
+        if unknown:
+            raise UsageError(
+                f"there is no reject {min(unknown)!r:.120}",
+                hint="`migrate rejects list` shows an example each",
+            )
+
+
+def rejects_of(workspace: Workspace, name: str | None) -> Rejects:
+    """The rejects of a plan, of the newest where none is named."""
+    return Rejects(workspace, open_plan(workspace, name, check_files=False))
+
+
+def first_rejects(
+    rejects: Rejects, names: Sequence[str], reason: str | None, limit: int
+) -> tuple[pl.DataFrame, int]:
+    """At most so many of those that are chosen, and how many are in all. Raises UsageError."""
+    first, count = pl.DataFrame(schema=SCHEMA), 0
+    for part in rejects.chosen(names, reason):
+        first = pl.concat([first, part.head(limit - first.height)])
+        count += part.height
+    return first, count
 
 
 def failures_of(workspace: Workspace, plan: str) -> list[Failure]:
@@ -44,11 +84,13 @@ def failures_of(workspace: Workspace, plan: str) -> list[Failure]:
 
 def write_rejects(
     workspace: Workspace, name: str | None, form: str
-) -> tuple[Plan, pl.DataFrame, list[Path]]:
-    """The open rejects of a plan as files in exports/PLAN."""
-    plan, rejects = rejects_of(workspace, name)
-    chosen = with_requests(open_rejects(rejects), failures_of(workspace, plan.name))
-    return plan, chosen, export_rejects(chosen, workspace.exports / plan.name, form)
+) -> tuple[Plan, int, list[Path]]:
+    """Writes the open rejects of a plan to files in exports/PLAN; gives their number."""
+    rejects = rejects_of(workspace, name)
+    plan = rejects.plan
+    failures = failures_of(workspace, plan.name)
+    parts = (with_requests(open_rejects(part), failures) for part in rejects.parts())
+    return plan, *export_rejects(parts, workspace.exports / plan.name, form)
 
 
 def count_waiting(workspace: Workspace, plan: Plan) -> int:
@@ -64,26 +106,39 @@ def discard(
 
     **Raises**: UsageError where none fits, or where a record has no identity that could be told again.
     """
-    plan, rejects = rejects_of(workspace, name)
-    chosen = open_rejects(chosen_rejects(rejects, names, reason)).filter(
-        pl.col("kind") == PERMANENT
-    )
-    if chosen.is_empty():
+    rejects = rejects_of(workspace, name)
+    plan, count = rejects.plan, 0
+    # Nothing is marked before all are known to have an identity.
+    for part in _to_discard(rejects, names, reason):
+        count += part.height
+        _check_named(part)
+    if not count:
         raise UsageError(
             "no open permanent reject fits", hint=f"migrate rejects list --plan {plan.name}"
         )
-    nameless = chosen.filter(pl.col("id").fill_null("") == "")
+    with LedgerNotes(workspace.ledger) as notes:
+        for part in _to_discard(rejects, names, reason):
+            marked = part["reject"].to_list()
+            notes.discard(identities_of(plan, part, dict.fromkeys(marked, note)))
+            notes.mark_rejects(plan.name, [(reject, "discarded", note) for reject in marked])
+    return plan, count
+
+
+def _to_discard(
+    rejects: Rejects, names: Sequence[str], reason: str | None
+) -> Iterator[pl.DataFrame]:
+    for part in rejects.chosen(names, reason):
+        yield open_rejects(part).filter(pl.col("kind") == PERMANENT)
+
+
+def _check_named(rejects: pl.DataFrame) -> None:
+    nameless = rejects.filter(pl.col("id").fill_null("") == "")
     if nameless.height:
         raise UsageError(
             f"{nameless.height:,} of these records have no id, such as {nameless['reject'][0]}: no later "
             "plan could tell them from others",
             hint="have them fixed at the source, or leave them out by `where` in the mapping",
         )
-    rejected = chosen["reject"].to_list()
-    with LedgerNotes(workspace.ledger) as notes:
-        notes.discard(identities_of(plan, chosen, dict.fromkeys(rejected, note)))
-        notes.mark_rejects(plan.name, [(reject, "discarded", note) for reject in rejected])
-    return plan, chosen.height
 
 
 def discards_of(workspace: Workspace) -> list[Discard]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -25,41 +25,47 @@ if TYPE_CHECKING:
 Record = tuple[str, str | None, str]
 
 
-@dataclass(frozen=True)
-class ToCorrect:
-    """A value to be put right. `field`: '' where nothing tells which it is; `rule`: what it breaks, or what the
-    target said; `sent`: its text as it was sent."""
-
-    rule: str
-    dataset: str
-    resource: str
-    source: str | None
-    id: str
-    field: str
-    sent: str | None
+TO_CORRECT = {
+    name: pl.String() for name in ("rule", "dataset", "resource", "source", "id", "field", "sent")
+}
+"""A value to be put right. `field`: '' where nothing tells which it is; `rule`: what it breaks, or what the target
+said; `sent`: its text as it was sent."""
+_ONCE = ["rule", "resource", "source", "id", "field"]
+# The snapshot is searched once for so many rejects.
+_PART_ROWS = 100_000
 
 
-def values_to_correct(context: Context, name: str | None) -> tuple[Plan, list[ToCorrect]]:
-    """A plan, the newest where none is named, and the values of its open permanent rejects, rule by rule.
+def values_to_correct(context: Context, name: str | None) -> tuple[Plan, pl.DataFrame]:
+    """A plan, the newest where none is named, and the values of its open permanent rejects, as `TO_CORRECT`.
 
     A value that breaks rules of several rows stands there once for each rule; a record without an id is left out,
     since nobody could tell it again.
     """
-    plan, rejects = rejects_of(context.workspace, name)
-    chosen = open_rejects(rejects).filter(
-        pl.col("kind") == PERMANENT, pl.col("id").fill_null("") != ""
-    )
+    rejects = rejects_of(context.workspace, name)
+    plan = rejects.plan
     mappings = read_mappings(as_loaded(context, plan).project.mappings)
-    raws = _records(context, plan, chosen)
-    found: dict[tuple[Any, ...], ToCorrect] = {}
-    for row in chosen.iter_rows(named=True):
-        for value in _values(row, mappings, raws):
-            found.setdefault((value.rule, *_who(value), value.field), value)
-    return plan, list(found.values())
+    found = pl.DataFrame(schema=TO_CORRECT)
+    for part in _in_parts(rejects.parts()):
+        raws = _records(context, plan, part)
+        rows = chain.from_iterable(
+            _values(row, mappings, raws) for row in part.iter_rows(named=True)
+        )
+        both = pl.concat([found, pl.DataFrame(list(rows), schema=TO_CORRECT, orient="row")])
+        found = both.unique(_ONCE, keep="first", maintain_order=True)
+    return plan, found
 
 
-def _who(value: ToCorrect) -> Record:
-    return value.resource, value.source, value.id
+def _in_parts(rejects: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Those that somebody can put right, in as few parts as fit in memory beside their records."""
+    waiting: list[pl.DataFrame] = []
+    for part in rejects:
+        is_told = pl.col("id").fill_null("") != ""
+        waiting.append(open_rejects(part).filter(is_told, pl.col("kind") == PERMANENT))
+        if sum(one.height for one in waiting) >= _PART_ROWS:
+            yield pl.concat(waiting)
+            waiting = []
+    if waiting:
+        yield pl.concat(waiting)
 
 
 def _records(context: Context, plan: Plan, rejects: pl.DataFrame) -> Mapping[Record, str]:
@@ -73,7 +79,7 @@ def _records(context: Context, plan: Plan, rejects: pl.DataFrame) -> Mapping[Rec
 
 def _values(
     row: Mapping[str, Any], mappings: Mapping[str, DatasetMapping], raws: Mapping[Record, str]
-) -> Iterator[ToCorrect]:
+) -> Iterator[tuple[str | None, ...]]:
     """The fields of one reject: of several that a column takes the first with a value, of an expression all."""
     who: Record = (row["resource"], row["source"], row["id"])
     mapping = mappings.get(row["dataset"])
@@ -84,7 +90,7 @@ def _values(
         part is not None and row["column"] in part.columns and part.columns[row["column"]].fields
     )
     for name, sent in _first_filled(values) if is_one else values or [("", row["value"])]:
-        yield ToCorrect(row["reason"] or "", row["dataset"], *who, name, sent)
+        yield row["reason"] or "", row["dataset"], *who, name, sent
 
 
 def _first_filled(

@@ -46,8 +46,8 @@ def list_(app: App, name: str | None) -> None:
     )
 
     workspace = _workspace(app)
-    plan, found = rejects_of(workspace, name)
-    groups = group_rejects(found)
+    rejects = rejects_of(workspace, name)
+    plan, groups = rejects.plan, group_rejects(rejects.parts())
     discards = discards_of(workspace)
     data = {
         "plan": plan.name,
@@ -90,21 +90,21 @@ def show(
     show_values: bool,
 ) -> None:
     """Show single rejects: where each comes from, why it failed, and what Octolis support asks for."""
-    from migrate.app.rejects import failures_of, rejects_of
-    from migrate.load.rejects import chosen_rejects
+    from migrate.app.rejects import failures_of, first_rejects, rejects_of
     from migrate.privacy.mask import workspace_masker
     from migrate.report.rejects import describe_rejects, render_rejects
 
     workspace = _workspace(app)
-    plan, found = rejects_of(workspace, name)
-    chosen = chosen_rejects(found, rejects, reason)
+    every = rejects_of(workspace, name)
+    plan = every.plan
+    chosen, count = first_rejects(every, rejects, reason, limit)
     masker = None if show_values else workspace_masker(workspace.root)
-    described = describe_rejects(chosen.head(limit), failures_of(workspace, plan.name), masker)
+    described = describe_rejects(chosen, failures_of(workspace, plan.name), masker)
     text = render_rejects(described)
     if masker and described:
         text += "\n\nKeys and values are masked; --show-values shows them as they are."
-    if chosen.height > limit:
-        text += f"\n\n{chosen.height - limit:,} more; `migrate rejects export` writes them all."
+    if count > limit:
+        text += f"\n\n{count - limit:,} more; `migrate rejects export` writes them all."
     app.finish(CommandOutcome("rejects show", text, {"plan": plan.name, "rejects": described}))
 
 
@@ -140,12 +140,12 @@ def export(app: App, name: str | None, form: str, masked: bool) -> None:
         _export_book(app, name, masked=masked)
     if masked:
         raise UsageError("--masked goes with --format xlsx", hint="ndjson and csv are for machines")
-    plan, found, paths = write_rejects(_workspace(app), name, form)
+    plan, count, paths = write_rejects(_workspace(app), name, form)
     lines = [
-        f"{found.height:,} open rejects of plan {plan.name}, with personal values:",
+        f"{count:,} open rejects of plan {plan.name}, with personal values:",
         *(f"  {p}" for p in paths),
     ]
-    data = {"plan": plan.name, "open": found.height, "files": [str(path) for path in paths]}
+    data = {"plan": plan.name, "open": count, "files": [str(path) for path in paths]}
     app.finish(CommandOutcome("rejects export", "\n".join(lines), data))
 
 

@@ -1,4 +1,4 @@
-"""The records that did not make it, of plan and load: some thousand at a time, or all in one frame.
+"""The records that did not make it, of plan and load, some thousand at a time.
 
 Permanent ones broke a rule of the mapping or were refused by the service: sent again as they are, they would be again.
 Transient ones were not taken for a reason that passes, or nobody can tell: `migrate load` sends them again. The two are
@@ -7,14 +7,14 @@ never mixed in one file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
 from migrate import parquet
-from migrate.errors import UsageError
 from migrate.load.ledger_view import LedgerView
 from migrate.load.totals import Failure
 from migrate.names import BATCH_ROWS
@@ -42,6 +42,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "mark": pl.String(),
     "note": pl.String(),
 }
+_GROUPED = {"records": pl.Int64(), "open": pl.Int64(), "example": pl.String()}
 IDENTITY = ("dataset", "resource", "source", "id", "position")
 _FRAME_ROWS = 20_000
 # Those of a load are read with what was sent: as many as the load itself has in memory.
@@ -51,11 +52,6 @@ _WAITING = {
     "deferred": "deferred: the dataset stayed busy",
     "unknown": "unknown: no answer told what became of it",
 }
-
-
-def read_rejects(plan: Plan, view: LedgerView | None) -> pl.DataFrame:
-    """All rejects of a plan in one frame, see `reject_frames`."""
-    return pl.concat([pl.DataFrame(schema=SCHEMA), *reject_frames(plan, view)])
 
 
 def reject_frames(plan: Plan, view: LedgerView | None) -> Iterator[pl.DataFrame]:
@@ -78,58 +74,61 @@ def open_rejects(rejects: pl.DataFrame) -> pl.DataFrame:
     return rejects.filter(pl.col("mark").is_null())
 
 
-def chosen_rejects(rejects: pl.DataFrame, names: Sequence[str], reason: str | None) -> pl.DataFrame:
-    """Those of the given names, or with `reason` in theirs; all when neither is given. Raises UsageError."""
-    missing = sorted(set(names) - set(rejects["reject"]))
-    if missing:
-        raise UsageError(
-            f"there is no reject {missing[0]!r:.120}",
-            hint="`migrate rejects list` shows an example each",
-        )
+def chosen_rejects(
+    rejects: pl.DataFrame, names: Collection[str], reason: str | None
+) -> pl.DataFrame:
+    """Those of the given names, and with `reason` in theirs; all when neither is given."""
     if names:
         rejects = rejects.filter(pl.col("reject").is_in(list(names)))
-    return (
-        rejects
-        if reason is None
-        else rejects.filter(pl.col("reason").str.contains(reason, literal=True))
-    )
+    if reason is None:
+        return rejects
+    return rejects.filter(pl.col("reason").str.contains(reason, literal=True))
 
 
-def group_rejects(rejects: pl.DataFrame) -> pl.DataFrame:
+def group_rejects(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """One row per dataset, stage, reason and column: `records`, `open` of them, and an `example`; the most first."""
     keys = ["dataset", "stage", "kind", "reason", "column"]
-    return (
-        rejects.group_by(keys)
-        .agg(
-            pl.len().alias("records"),
-            pl.col("mark").is_null().sum().alias("open"),
-            pl.col("reject").sort().first().alias("example"),
+    counted = pl.DataFrame(schema={name: SCHEMA[name] for name in keys} | _GROUPED)
+    for part in parts:
+        groups = part.group_by(keys).agg(
+            pl.len().cast(pl.Int64).alias("records"),
+            pl.col("mark").is_null().sum().cast(pl.Int64).alias("open"),
+            pl.col("reject").min().alias("example"),
         )
-        .sort(
-            ["open", "records", *keys],
-            descending=[True, True, *(False for _ in keys)],
-            nulls_last=True,
-        )
+        both = pl.concat([counted, groups]).group_by(keys)
+        counted = both.agg(pl.col("records", "open").sum(), pl.col("example").min())
+    return counted.sort(
+        ["open", "records", *keys],
+        descending=[True, True, *(False for _ in keys)],
+        nulls_last=True,
     )
 
 
-def export_rejects(rejects: pl.DataFrame, folder: Path, form: str) -> list[Path]:
-    """The files rejects-permanent and rejects-transient in `folder`, as `ndjson` or `csv`.
+def export_rejects(
+    parts: Iterable[pl.DataFrame], folder: Path, form: str
+) -> tuple[int, list[Path]]:
+    """Writes the files rejects-permanent and rejects-transient in `folder`, as `ndjson` or `csv`; gives their rows.
 
-    **Guarantees**: in CSV no text begins as a formula does, so that a spreadsheet runs nothing.
+    **Guarantees**: in CSV no text begins as a formula does, so that a spreadsheet runs nothing. Only one part is in
+    memory at a time.
     """
-    written = []
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for kind in (PERMANENT, TRANSIENT):
-        some = rejects.filter(pl.col("kind") == kind)
-        path = folder / f"rejects-{kind}.{form}"
-        with replacing(path) as temporary:
-            if form == "csv":
-                write_csv(some, temporary)
-            else:
-                some.write_ndjson(temporary)
-        written.append(path)
-    return written
+    paths = [folder / f"rejects-{kind}.{form}" for kind in (PERMANENT, TRANSIENT)]
+    rows = 0
+    with ExitStack() as stack:
+        temporaries = [stack.enter_context(replacing(path)) for path in paths]
+        files = [stack.enter_context(temporary.open("wb")) for temporary in temporaries]
+        # What has no rows has a head all the same.
+        nothing = with_requests(pl.DataFrame(schema=SCHEMA), ())
+        for number, part in enumerate(chain([nothing], parts)):
+            rows += part.height
+            for kind, file in zip((PERMANENT, TRANSIENT), files, strict=True):
+                some = part.filter(pl.col("kind") == kind)
+                if form == "csv":
+                    write_csv(some, file, has_head=number == 0)
+                else:
+                    some.write_ndjson(file)
+    return rows, paths
 
 
 def with_requests(rejects: pl.DataFrame, failures: Iterable[Failure]) -> pl.DataFrame:

@@ -151,6 +151,10 @@ def _notes(d: DeepDataset) -> list[str]:
         notes.append(
             f"  {d.dataset}: {d.there_before:,} records of others: older than the load, or of other projects"
         )
+    if d.made_since:
+        notes.append(
+            f"  {d.dataset}: {d.made_since:,} records that plans which were loaded later have made"
+        )
     if d.outside:
         notes.append(
             f"  {d.dataset}: {d.outside:,} records outside of the delta, the part or the sample, not compared"

@@ -6,9 +6,11 @@ text, so that no zero is dropped and no date made of what is typed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from migrate.mapping.rules import RULES, reason_of
 from migrate.names import LANGUAGES
@@ -17,9 +19,6 @@ from migrate.report.labels import CORRECTION_HEADS, CORRECTION_NOTES
 from migrate.report.words import Words, words_of
 from migrate.spreadsheet import WORKBOOK_ROWS, cell_text, sheet_name
 from migrate.workspace import replacing
-
-if TYPE_CHECKING:
-    from migrate.app.to_correct import ToCorrect
 
 _WIDTHS = {
     "resource": 13, "source": 15, "id": 16, "dataset": 12, "field": 20, "sent": 28, "wrong": 44,
@@ -31,15 +30,16 @@ _NOTE_COLUMNS = 100
 
 
 def write_reject_book(
-    values: Sequence[ToCorrect], file: Path, words: Words, masker: Masker, *, is_masked: bool
+    values: pl.DataFrame, file: Path, words: Words, masker: Masker, *, is_masked: bool
 ) -> int:
-    """Writes the workbook and gives the number of its rows; `is_masked`: no value that was sent can be read in it."""
+    """Writes the workbook of `TO_CORRECT` and gives the number of its rows.
+
+    `is_masked`: no value that was sent can be read in it.
+    """
     # Costs a tenth of a second, which no command pays that writes no workbook.
     import xlsxwriter
 
-    by_rule: dict[str, list[ToCorrect]] = {}
-    for value in values:
-        by_rule.setdefault(value.rule, []).append(value)
+    rules = values.group_by("rule").len().sort("len", "rule", descending=[True, False])
     with (
         replacing(file) as temporary,
         xlsxwriter.Workbook(temporary, {"constant_memory": True, "in_memory": False}) as book,
@@ -47,13 +47,14 @@ def write_reject_book(
         formats = _formats(book)
         taken: set[str] = set()
         _write_notes(book, formats, words, sheet_name(words.say(CORRECTION_NOTES[0]), taken))
-        for rule, rows in sorted(by_rule.items(), key=lambda one: (-len(one[1]), one[0])):
+        for rule, count in rules.iter_rows():
             page = book.add_worksheet(sheet_name(_says(rule, words), taken))
-            _begin_page(page, formats, words, len(rows))
-            for place, row in enumerate(rows[:WORKBOOK_ROWS], start=1):
+            _begin_page(page, formats, words, count)
+            rows = values.filter(pl.col("rule") == rule).head(WORKBOOK_ROWS)
+            for place, row in enumerate(rows.iter_rows(named=True), start=1):
                 cells = _cells(row, words, masker, is_masked=is_masked)
-                _write_row(page, place, cells, formats, is_field_open=not row.field)
-    return sum(min(len(rows), WORKBOOK_ROWS) for rows in by_rule.values())
+                _write_row(page, place, cells, formats, is_field_open=not row["field"])
+    return sum(min(count, WORKBOOK_ROWS) for count in rules["len"])
 
 
 def heads_by_word() -> Mapping[str, str]:
@@ -94,23 +95,25 @@ def _begin_page(page: Any, formats: Mapping[str, Any], words: Words, rows: int) 
         page.write_string(0, column, words.say(head), formats["head"])
 
 
-def _cells(row: ToCorrect, words: Words, masker: Masker, *, is_masked: bool) -> Mapping[str, str]:
-    sent = row.sent or ""
+def _cells(
+    row: Mapping[str, Any], words: Words, masker: Masker, *, is_masked: bool
+) -> Mapping[str, str]:
+    sent = row["sent"] or ""
     return {
-        "resource": row.resource,
-        "source": row.source or "",
-        "id": row.id,
-        "dataset": row.dataset,
-        "field": row.field,
+        "resource": row["resource"],
+        "source": row["source"] or "",
+        "id": row["id"],
+        "dataset": row["dataset"],
+        "field": row["field"],
         "sent": masker.mask(sent) if is_masked else sent,
         "wrong": _wrong(row, words),
         _CHECK: masker.seal(sent),
     }
 
 
-def _wrong(row: ToCorrect, words: Words) -> str:
-    reason = reason_of(row.rule, row.sent)
-    says = _says(row.rule, words)
+def _wrong(row: Mapping[str, Any], words: Words) -> str:
+    reason = reason_of(row["rule"], row["sent"])
+    says = _says(row["rule"], words)
     return f"{says}: {words.say(reason)}" if reason else says
 
 

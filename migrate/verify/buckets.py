@@ -23,6 +23,7 @@ class Buckets:
     `rejected`, `deferred`, `unknown` and `unsent` were planned and are in no term of the equation. The rest adds up to
     the difference of the counts: `foreign` (made inside the run by somebody else, or by a request of ours whose
     answer was lost) + `other_projects` (made inside the run by a load of another project that this one knows of)
+    + `later_created` - `later_merged` (by plans of this workspace that were loaded since, a replay among them)
     - `lost` (acknowledged, and not there) - `merged_unforecast` (went into another record and no
     answer said so) + `unexplained`. `foreign_updates` are older records that were modified inside the run and by no
     batch of ours: they move no count, and tell that somebody else was writing.
@@ -38,12 +39,15 @@ class Buckets:
     unexplained: int = 0
     foreign_updates: int = 0
     other_projects: int = 0
+    later_created: int = 0
+    later_merged: int = 0
 
     @property
     def is_of_others(self) -> bool:
-        """True where all of a difference is what other projects have made, so that nothing of it is in doubt."""
+        """True where all of a difference is what other loads have made, so that nothing of it is in doubt."""
         doubtful = self.foreign or self.lost or self.merged_unforecast or self.unexplained
-        return self.other_projects > 0 and not doubtful
+        is_known = self.other_projects or self.later_created or self.later_merged
+        return bool(is_known) and not doubtful
 
     def filled(self) -> dict[str, int]:
         """The buckets that hold something."""
@@ -58,7 +62,9 @@ def explain_difference(
     **Shape**: `held` has one row per record of the target with its system columns, as text.
     """
     there = set(held.get_column(MASTERID))
-    gone = written.masterids - there - written.gone
+    later = written.later
+    gone = written.masterids - there - written.gone - later.gone
+    later_created, later_merged = len(later.made & there), len(later.gone - later.made - there)
     merged = len(gone & absorbed_masterids(held))
     lost = len(gone) - merged
     foreign, updated, theirs = _count_foreign(held, written)
@@ -70,9 +76,11 @@ def explain_difference(
         foreign=foreign,
         lost=lost,
         merged_unforecast=merged,
-        unexplained=difference - foreign - theirs + lost + merged,
+        unexplained=difference - foreign - theirs - later_created + later_merged + lost + merged,
         foreign_updates=updated,
         other_projects=theirs,
+        later_created=later_created,
+        later_merged=later_merged,
     )
 
 

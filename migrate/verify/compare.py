@@ -36,7 +36,21 @@ STATES: dict[str, pl.DataType | type[pl.DataType]] = {
     "state": pl.String,
     "masterid": pl.String,
 }
-_NOT_OURS_TO_JUDGE = ("rejected", "waiting", "unsent")
+OVERTAKEN = "written again by a later plan"
+_NOT_OURS_TO_JUDGE = ("rejected", "waiting", "unsent", OVERTAKEN)
+
+
+@dataclass(frozen=True)
+class Later:
+    """What plans that were loaded after a plan have done in its dataset: a replay of its rejects, the next night.
+
+    `written`: masterids of records that they wrote and no undo gave back; `made`: those that they created; `gone`:
+    those that they merged away.
+    """
+
+    written: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,8 @@ class KnownRows:
     target said it did not store. `recipes`: columns that the plan saw the target's own preparation change. `coming`:
     None once all that was written counts as prepared; before that, whether the count lacks records that may still
     come. `gone`: masterids that the load merged away. `fused`: masterids that several planned keys were written to: the
-    target takes these keys for one.
+    target takes these keys for one. `later`: what plans that were loaded since have done: a record that they wrote is
+    theirs to be judged by.
     """
 
     states: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STATES))
@@ -63,16 +78,18 @@ class KnownRows:
     gone: frozenset[str] = frozenset()
     fused: frozenset[str] = frozenset()
     theirs: frozenset[str] = frozenset()
+    later: Later = field(default_factory=Later)
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Everything that differs, and how many rows were compared. `there_before`: rows of others, older
-    than the load, or another project's."""
+    than the load, or another project's; `made_since`: rows that later plans of this workspace made."""
 
     findings: pl.DataFrame
     compared: int
     there_before: int
+    made_since: int
     unsettled: Mapping[str, int]
 
 
@@ -96,13 +113,22 @@ def compare_bucket(
     last = held.drop_nulls(KEY).unique(KEY, keep="last", maintain_order=True)
     rows = bucket.judged(planned).join(known.states, on=KEY, how="left", maintain_order="left")
     rows = rows.with_columns(pl.col("state").fill_null("not_planned"))
+    theirs_now = last.filter(_is_among(pl.col(MASTERID), known.later.written))
     is_open = pl.col("state").is_in(_NOT_OURS_TO_JUDGE)
+    since = pl.col(KEY).is_in(theirs_now.get_column(KEY).implode())
+    since |= _is_among(pl.col("masterid"), known.later.written)
+    rows = rows.with_columns(
+        pl.when(~is_open & since).then(pl.lit(OVERTAKEN)).otherwise("state").alias("state")
+    )
     judged = rows.filter(~is_open)
     pairs = _pairs(expected, judged, last)
     absent = judged.join(last, on=KEY, how="anti")
     missing, undecided = _split_undecided(absent, expected.rules, known)
-    foreign, there_before = _name_extra(held.join(bucket.rows, on=KEY, how="anti"), known)
+    extra = held.join(bucket.rows, on=KEY, how="anti")
+    made_since = extra.select(_is_among(pl.col(MASTERID), known.later.written)).to_series()
+    foreign, there_before = _name_extra(extra.filter(~made_since), known)
     doubled = held.join(rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
+    doubled = doubled.filter(~_is_among(pl.col(MASTERID), known.later.made))
     beyond = bucket.beyond(planned) if expected.is_limited else bucket.rows.clear()
     findings = [
         _name_missing(missing, known, absorbed),
@@ -114,7 +140,7 @@ def compare_bucket(
     counts = rows.filter(is_open).get_column("state").value_counts().iter_rows()
     unsettled = {**dict(counts), **({"undecided": undecided} if undecided else {})}
     frame = pl.concat(findings).sort("finding", "key", "column", "masterid")
-    return Comparison(frame, pairs.height, there_before, unsettled)
+    return Comparison(frame, pairs.height, there_before, int(made_since.sum()), unsettled)
 
 
 def _pairs(expected: Expected, judged: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:

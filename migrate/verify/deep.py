@@ -20,6 +20,7 @@ import polars as pl
 from migrate import parquet
 from migrate.verify.compare import (
     IDENTITY,
+    OVERTAKEN,
     SCHEMA,
     Comparison,
     absorbed_masterids,
@@ -55,6 +56,7 @@ class DeepDataset:
     them by finding and name. `outside`: keys that nothing may have changed since the last plan, not compared.
     `unverifiable` names columns (or `*`, the dataset) that the verifier could not work out, with the reason;
     `unverified` counts the planned rows of such a dataset. `moving`: records beyond the expected that come and go.
+    `made_since`: records that plans which were loaded later have made; what they wrote again is in `unsettled`.
 
     **Guarantees**: compared = verified + different + recipe_changed + those of them that are pending; expected =
     verified + different + recipe_changed + missing + merged_away + pending + unsettled.
@@ -74,6 +76,7 @@ class DeepDataset:
     verified: int = 0
     unverified: int = 0
     there_before: int = 0
+    made_since: int = 0
     outside: int = 0
     unsettled: Mapping[str, int] = field(default_factory=dict)
     cells: Mapping[str, int] = field(default_factory=dict)
@@ -89,7 +92,9 @@ class DeepDataset:
             return "mismatch"
         if self.pending or self.moving:
             return "pending"
-        return "unverified" if self.unverifiable else "match"
+        if self.unverifiable or (self.unsettled.get(OVERTAKEN) and not self.verified):
+            return "unverified"
+        return "match"
 
 
 def verify_dataset(
@@ -145,6 +150,7 @@ class _Tally:
     outside: int = 0
     compared: int = 0
     there_before: int = 0
+    made_since: int = 0
     unsettled: Counter[str] = field(default_factory=Counter)
 
     def add(self, found: Comparison, file: Path) -> None:
@@ -154,6 +160,7 @@ class _Tally:
         self.findings += found.findings.height
         self.compared += found.compared
         self.there_before += found.there_before
+        self.made_since += found.made_since
         self.unsettled.update(found.unsettled)
 
 
@@ -246,6 +253,7 @@ def _count(
         pending=len(set(still.get_column("key")) - at_rest),
         moving=open_.height - still.height,
         there_before=tally.there_before,
+        made_since=tally.made_since,
         outside=tally.outside,
         unsettled=dict(tally.unsettled),
         cells=dict(sorted(cells.items(), key=lambda cell: (-cell[1], cell[0]))),

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,7 @@ import polars as pl
 
 from migrate import parquet
 from migrate.errors import Damaged, WorkspaceError
-from migrate.verify.compare import STATES, KnownRows, held_keys
+from migrate.verify.compare import STATES, KnownRows, Later, held_keys
 from migrate.verify.preparation import Acknowledged
 from migrate.verify.readback import MASTERID
 from migrate.verify.rules import DatasetRules
@@ -51,6 +51,25 @@ SELECT r.masterid, max(r.settled_at) FROM datasets d CROSS JOIN json_each(?2) as
 CROSS JOIN records r ON r.dataset = d.id AND r.masterid = asked.value
 WHERE d.dataset_id = ?1 AND r.state = 'written' GROUP BY r.masterid
 """
+# Plans of one dataset follow each other: an overtaken one is never loaded on, so the higher number has the last word.
+_LATER = """
+SELECT {what} FROM plans p
+CROSS JOIN datasets d ON d.plan = p.id
+CROSS JOIN {table} r ON r.dataset = d.id
+WHERE p.undoes IS NULL AND p.id > (SELECT plan FROM datasets WHERE id = :dataset)
+  AND d.dataset_id = (SELECT dataset_id FROM datasets WHERE id = :dataset)
+"""
+_LATER_WRITES = (
+    _LATER.format(what="r.masterid, r.change = 'create'", table="records")
+    + "AND r.state = 'written' AND r.masterid IS NOT NULL"
+)
+_LATER_MERGES = _LATER.format(what="r.gone", table="merges")
+# What an undo has put back is this plan's again; what it could not delete stays the later plan's.
+_NOT_PUT_BACK = """
+AND (r.change = 'create' OR NOT EXISTS (
+    SELECT 1 FROM plans u JOIN datasets x ON x.plan = u.id
+    WHERE u.undoes = p.name AND x.dataset_id = d.dataset_id AND x.shipments > 0))
+"""
 _PART_ROWS = 100_000
 _BEFORE = {KEY: pl.String, MASTERID: pl.String}
 
@@ -61,6 +80,7 @@ class Written:
 
     `masterids`: written by this plan; `gone`: merged away by it; `ours`: written by any plan; `begun`: the target's own
     time at the plan's first write. `before`: what the plan had read there. `theirs`: written by other projects.
+    `later`: what plans of this workspace have done there since.
     """
 
     masterids: frozenset[str] = frozenset()
@@ -69,6 +89,7 @@ class Written:
     begun: datetime | None = None
     before: frozenset[str] = frozenset()
     theirs: frozenset[str] = frozenset()
+    later: Later = field(default_factory=Later)
 
 
 @contextlib.contextmanager
@@ -127,6 +148,7 @@ def read_known(
     protected: set[tuple[str, str]] = set()
     gone = frozenset[str]()
     fused = frozenset[str]()
+    later = Later()
     begun = None
     if ledger.exists():
         with opened(ledger) as connection:
@@ -135,6 +157,7 @@ def read_known(
                 begun = datetime.fromtimestamp(row[1], UTC) if row[1] is not None else None
                 gone = _first_column(connection, _GONE, row[0])
                 fused = _first_column(connection, _FUSED, row[0])
+                later = _read_later(connection, row[0])
                 for frame in _settled(connection, row[0]):
                     states.add(frame.drop("protected"))
                     told = frame.drop_nulls("protected").select(KEY, "protected").iter_rows()
@@ -145,10 +168,24 @@ def read_known(
         begun=begun,
         undecided=_undecided(of_plan / "rejects.parquet", unverifiable),
         protected=frozenset(protected),
-        gone=gone,
+        gone=gone | later.gone,
         fused=fused,
+        later=later,
     )
     return Known(states, _shelve_before(of_plan, rules, folder, buckets), rest)
+
+
+def _read_later(connection: sqlite3.Connection, dataset: int) -> Later:
+    """What later plans have done in a dataset; nothing in a ledger of a version that knew no undo by its plan."""
+    if "undoes" not in {column[1] for column in connection.execute("PRAGMA table_info(plans)")}:
+        return Later()
+    values = {"dataset": dataset}
+    rows = connection.execute(_LATER_WRITES + _NOT_PUT_BACK, values).fetchall()
+    return Later(
+        written=frozenset(masterid for masterid, _is_made in rows),
+        made=frozenset(masterid for masterid, is_made in rows if is_made),
+        gone=frozenset(row[0] for row in connection.execute(_LATER_MERGES, values)),
+    )
 
 
 def _settled(connection: sqlite3.Connection, dataset: int) -> Iterator[pl.DataFrame]:
@@ -235,6 +272,7 @@ def read_written(ledger: Path, plan_folder: Path, plan: str, dataset: str) -> Wr
                     for file in (plan_folder / dataset).glob("before-*.parquet")
                 )
             ),
+            later=_read_later(connection, number),
         )
 
 

@@ -223,6 +223,8 @@ _SENTENCES = {
     "rejected": "{:,} records were refused by the target and are in no term",
     "foreign": "{:,} records were written since the count before, and by no acknowledged batch of ours",
     "other_projects": "{:,} records were written since the count before by other projects into the same dataset",
+    "later_created": "{:,} records were created since by later plans of this workspace",
+    "later_merged": "{:,} records were merged away since by later plans of this workspace",
     "lost": "{:,} records were acknowledged and are not there",
     "merged_unforecast": "{:,} records went into others, and no answer told of it: merges that were not forecast",
     "unexplained": "{:,} records are unexplained",

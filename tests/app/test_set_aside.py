@@ -27,6 +27,7 @@ from migrate.report.totals import render_tables, summarise_tables, view_table
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
 from migrate.totals.table import Figure
+from migrate.workspace import Workspace
 from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
 
 KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
@@ -96,6 +97,11 @@ class Shop:
         return made
 
 
+def every_reject(workspace: Workspace, plan: str) -> pl.DataFrame:
+    """All rejects of a plan."""
+    return pl.concat(rejects_of(workspace, plan).parts())
+
+
 @pytest.fixture(autouse=True)
 def _one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rejects are read, put aside and looked for some at a time: here each alone, so that every test is one of that."""
@@ -149,9 +155,14 @@ def test_a_replay_brings_the_lines_along(shop: Shop) -> None:
     assert done.fates == {"sent": 1, "rejected again": 1}
     assert shop.keys("orders") == {"1", "2", "4"}
     assert shop.keys("lines") == {"1:1", "1:2", "4:1", "2:1", "2:2"}
-    marks = dict(rejects_of(shop.context.workspace, "a")[1].select("id", "mark").iter_rows())
+    marks = dict(every_reject(shop.context.workspace, "a").select("id", "mark").iter_rows())
     assert marks == {"2": "replayed", "3": None}
     assert run_reconcile(shop.context, done.new.name, deep=True, wait_s=0).verdict == "match"
+    first = run_reconcile(shop.context, "a", deep=True, wait_s=0)
+    orders = first.datasets["orders"]
+    assert (first.verdict, orders.difference, orders.buckets.later_created) == ("match", 1, 1)
+    assert orders.deep is not None
+    assert (orders.deep.extra, orders.deep.made_since, orders.deep.verified) == (0, 1, 2)
 
 
 def test_a_replay_tells_what_a_mended_mapping_leaves_out(shop: Shop) -> None:
@@ -169,7 +180,7 @@ def test_what_is_discarded_stays_away(shop: Shop) -> None:
     """By identity, from a replay and from every plan, with its lines; until it is taken back."""
     workspace = shop.context.workspace
     shop.plan("a")
-    [reject] = rejects_of(workspace, "a")[1].filter(pl.col("id") == "2")["reject"]
+    [reject] = every_reject(workspace, "a").filter(pl.col("id") == "2")["reject"]
     discard(workspace, "a", [reject], None, "agreed with the customer")
     shop.fix(
         'total: {from: total, type: float, values: {"n/a": "0.00", "bad": "1.00"}, unlisted: keep}'
@@ -188,6 +199,9 @@ def test_what_is_discarded_stays_away(shop: Shop) -> None:
     assert len(keep(workspace, None, [reject], None)) == 1
     with pytest.raises(UsageError):
         keep(workspace, None, [reject], None)
+    with pytest.raises(UsageError, match="orders/p9"):
+        discard(workspace, "a", [reject, "orders/p9"], None, "no such reject")
+    assert discards_of(workspace) == []
     plan = shop.plan("c")
     assert plan.document.datasets["orders"].discarded == 0
     run_load(shop.context, name="c")
@@ -202,7 +216,7 @@ def test_lines_of_orders_left_out_on_purpose_are_no_difference(shop: Shop) -> No
     """
     workspace = shop.context.workspace
     shop.plan("a")
-    [reject] = rejects_of(workspace, "a")[1].filter(pl.col("id") == "2")["reject"]
+    [reject] = every_reject(workspace, "a").filter(pl.col("id") == "2")["reject"]
     discard(workspace, "a", [reject], None, "agreed with the customer")
     orders = shop.mappings / "orders.yaml"
     orders.write_text(orders.read_text() + "where: \"total NOT IN ('10.00', 'bad')\"\n")
@@ -239,13 +253,13 @@ def test_a_record_discarded_of_two_plans_is_kept_of_both(shop: Shop) -> None:
     for name in ("a", "b"):
         shop.plan(name)
     for name in ("a", "b"):
-        [reject] = rejects_of(workspace, name)[1].filter(pl.col("id") == "2")["reject"]
+        [reject] = every_reject(workspace, name).filter(pl.col("id") == "2")["reject"]
         discard(workspace, name, [reject], None, f"said of {name}")
     assert [entry.what.note for entry in discards_of(workspace)] == ["said of b"]
     keep(workspace, None, [reject], None)
     assert discards_of(workspace) == []
     assert shop.plan("c").document.datasets["orders"].discarded == 0
-    marks = [rejects_of(workspace, name)[1]["mark"].null_count() for name in ("a", "b")]
+    marks = [every_reject(workspace, name)["mark"].null_count() for name in ("a", "b")]
     assert marks == [2, 2]
 
 
@@ -253,9 +267,7 @@ def test_a_plan_is_stale_once_one_of_its_records_is_discarded(shop: Shop) -> Non
     """A record that a plan made before would send is not sent after somebody has discarded it."""
     workspace = shop.context.workspace
     shop.plan("a")
-    rejects = (
-        rejects_of(workspace, "a")[1].filter(pl.col("dataset") == "orders")["reject"].to_list()
-    )
+    rejects = every_reject(workspace, "a").filter(pl.col("dataset") == "orders")["reject"].to_list()
     shop.fix(
         'total: {from: total, type: float, values: {"n/a": "0.00", "bad": "1.00"}, unlisted: keep}'
     )

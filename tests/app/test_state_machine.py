@@ -20,6 +20,7 @@ from unittest import mock
 
 import httpx
 import msgspec
+import polars as pl
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -294,7 +295,7 @@ class PlansMachine(RuleBasedStateMachine):
 
     def reject_of(self, number: str, name: str, person: str) -> str:
         """The name of a reject."""
-        rows = rejects_of(self.context.workspace, number)[1].iter_rows(named=True)
+        rows = pl.concat(rejects_of(self.context.workspace, number).parts()).iter_rows(named=True)
         [found] = [r["reject"] for r in rows if (r["dataset"], r["id"]) == (name, person)]
         return str(found)
 

@@ -119,6 +119,26 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         yield made
 
 
+def test_what_a_later_plan_wrote_is_judged_with_that_plan(shop: Shop) -> None:
+    """Of an older plan the rest is verified; where nothing is left, nothing is proven of it."""
+    shop.plan("a")
+    shop.load("a")
+    for name, people in (("b", range(3)), ("c", range(10))):
+        shop.feed(*({"profileid": str(n), "city": name} for n in people))
+        run_extract(shop.context, ["profiles"], f"of-{name}")
+        shop.plan(name, snapshot=f"of-{name}")
+        shop.load(name)
+        found = run_reconcile(shop.context, "a", deep=True, wait_s=0).datasets["contacts"].deep
+        assert found is not None
+        written = 3 if name == "b" else 10
+        assert (found.different, found.verified, sum(found.unsettled.values())) == (
+            0,
+            10 - written,
+            written,
+        )
+        assert found.verdict == ("match" if found.verified else "unverified")
+
+
 def test_an_overtaken_plan_is_not_loaded(shop: Shop) -> None:
     """An older plan must not write over what a newer one has written, and says which one that was."""
     shop.plan("a")

@@ -5,19 +5,24 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from migrate.app.to_correct import ToCorrect
+from migrate.app.to_correct import TO_CORRECT
 from migrate.privacy.mask import Masker
 from migrate.report.reject_book import heads_by_word, write_reject_book
 from migrate.report.words import words_of
 from migrate.sheets import read_rows
 
-VALUES = [
-    ToCorrect("not_an_email", "contacts", "profiles", "Shop", "0031", "email", "piet.x.example"),
-    ToCorrect("not_a_number", "orders", "sales", None, "=7", "items[2].price", "=HYPERLINK()"),
-    ToCorrect("the target says no", "orders", "sales", "Shop", "8", "", None),
-]
+VALUES = pl.DataFrame(
+    [
+        ("not_an_email", "contacts", "profiles", "Shop", "0031", "email", "piet.x.example"),
+        ("not_a_number", "orders", "sales", None, "=7", "items[2].price", "=HYPERLINK()"),
+        ("the target says no", "orders", "sales", "Shop", "8", "", None),
+    ],
+    schema=TO_CORRECT,
+    orient="row",
+)
 
 
 def parts_of(file: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from migrate.app.reconcile import summarise_reconciliation
 from migrate.report.reconcile import judge_reconciliation, render_reconciliation
 from migrate.totals.counts import Total, add_up, set_side_by_side
 from migrate.verify.buckets import Buckets, explain_difference
+from migrate.verify.compare import Later
 from migrate.verify.known import Written
 from migrate.verify.reconcile import (
     DatasetBooks,
@@ -149,6 +150,38 @@ def test_every_part_of_a_difference_has_its_bucket(
         rejected=2, foreign=len(foreign), lost=len(lost), merged_unforecast=len(absorbed)
     )
     assert explain_difference(difference + 3, Buckets(), held, written).unexplained == 3
+
+
+@given(
+    made=st.integers(0, 4), kept=st.integers(0, 4), merged_ours=st.integers(0, 4),
+    merged_theirs=st.integers(0, 4), foreign=st.integers(0, 2),
+)  # fmt: skip
+def test_what_later_plans_made_and_merged_is_explained(
+    made: int, kept: int, merged_ours: int, merged_theirs: int, foreign: int
+) -> None:
+    """Records of a replay or a later night are no difference of this plan's; somebody else's still are."""
+    now = "2026-01-01T12:00:01.000Z"
+    ours = {f"ours-{n}" for n in range(kept + merged_ours)}
+    gone = {f"ours-{n}" for n in range(merged_ours)} | {f"gone-{n}" for n in range(merged_theirs)}
+    later = Later(
+        made=frozenset(f"made-{n}" for n in range(made))
+        | {f"gone-{n}" for n in range(merged_theirs)},
+        gone=frozenset(gone),
+    )
+    there = sorted((ours | later.made) - gone) + [f"foreign-{n}" for n in range(foreign)]
+    held = pl.DataFrame(
+        {"__masterid__": there, "__created_at__": [now] * len(there)},
+        schema={"__masterid__": pl.String, "__created_at__": pl.String},
+    )
+    written = Written(
+        masterids=frozenset(ours), ours=frozenset(ours | later.made),
+        begun=datetime(2026, 1, 1, 12, tzinfo=UTC), later=later,
+    )  # fmt: skip
+    difference = made - merged_ours + foreign
+    found = explain_difference(difference, Buckets(), held, written)
+    assert (found.later_created, found.later_merged) == (made, merged_ours)
+    assert (found.foreign, found.lost, found.unexplained) == (foreign, 0, 0)
+    assert found.is_of_others == (made + merged_ours > 0 and not foreign)
 
 
 @given(
