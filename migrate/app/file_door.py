@@ -28,6 +28,7 @@ from migrate.load.ledger import Ledger
 from migrate.load.ledger_opening import PlannedDataset
 from migrate.load.ledger_view import LedgerView
 from migrate.load.loader import Options, load
+from migrate.load.parents import RefusedParents
 from migrate.load.planned import PlannedRecords, PlanToLoad
 from migrate.mapping.files import read_mappings
 from migrate.mapping.model import Mapping as DatasetMapping
@@ -150,6 +151,10 @@ def _write(
         known = {one.dataset: one for one in ledger.handovers.open_ones()}
         if known:
             return _known(plan, list(known.values()), folder, left_out)
+        # What was refused by the API takes its children with it, by this door as by the other.
+        parents = RefusedParents(ledger, plan.folder, context.progress)
+        for dataset in to_load.datasets:
+            parents.settle_all_waiting(dataset, PlannedRecords(dataset))
         mappings = read_mappings(context.project.mappings)
         rows = [
             DatasetRows(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,7 @@ class HourStop(threading.Event):
     ) -> None:
         super().__init__()
         self._stop, self._hours, self._now = stop, hours, now
+        self.look_s = _LOOK_S
         self._looked_at = float("-inf")
         self._is_over = False
 
@@ -42,7 +45,7 @@ class HourStop(threading.Event):
     def is_over(self) -> bool:
         """Whether the hours are over; looked up at most four times a second, and final."""
         looked_at = time.monotonic()
-        if not self._is_over and looked_at - self._looked_at >= _LOOK_S:
+        if not self._is_over and looked_at - self._looked_at >= self.look_s:
             self._looked_at = looked_at
             self._is_over = self._hours.is_over(self._now() + timedelta(seconds=SETTLE_S))
         return self._is_over
@@ -73,6 +76,22 @@ def wait_for_hours(context: Context, hours: SendingHours, again: str) -> bool:
             raise Interrupted("interrupted before anything was sent", hint=again)
     context.progress.note("the hours in which it may send have begun")
     return True
+
+
+@contextmanager
+def within_hours(context: Context, hours: SendingHours, plan: str, again: str) -> Iterator[Context]:
+    """What is given to work that sends: it waits for its hours before the block, and stops when they end.
+
+    `again`: the command that goes on. **Raises**: Interrupted where the work did not come to its end within them.
+    """
+    wait_for_hours(context, hours, again)
+    stop = HourStop(context.stop, hours, context.now)
+    try:
+        yield replace(context, stop=stop)
+    except Interrupted:
+        if not stop.is_over() or context.stop.is_set():
+            raise
+        raise stopped_for_hours(plan, hours, context.now(), again) from None
 
 
 def stopped_for_hours(plan: str, hours: SendingHours, now: datetime, again: str) -> Interrupted:

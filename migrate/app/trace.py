@@ -16,6 +16,8 @@ from migrate.app.deep import open_as_sent, open_used_snapshot
 from migrate.app.standing import read_standing
 from migrate.app.target_client import open_target
 from migrate.errors import MigrateError, UsageError
+from migrate.load.files.manifest import read_manifest
+from migrate.load.ledger_view import LedgerView
 from migrate.plan.corrections import read_carried
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.snapshot.corrected import BEFORE
@@ -293,6 +295,7 @@ class _Tracing:
         if row.get("batch") is not None:
             ledger = self.context.workspace.ledger
             facts["ledger"] = ledger_facts(ledger, plan.name, name, row["batch"], row["position"])
+            facts["file"] = self._file_of(plan, name, row, facts["ledger"].get("record") or {})
         record = (facts.get("ledger") or {}).get("record") or {}
         masterid = record.get("masterid") or row["masterid"]
         facts["masterid"] = masterid
@@ -307,6 +310,24 @@ class _Tracing:
                 [] if stored is None else stored_differences(rules, sent, dict(stored))
             )
         return facts
+
+    def _file_of(self, plan: Plan, dataset: str, row: Facts, record: Facts) -> Facts | None:
+        """The file in which a row was handed over last; None where it was not, or where nobody can tell any more."""
+        ledger = self.context.workspace.ledger
+        if not ledger.exists():
+            return None
+        with LedgerView(ledger) as view:
+            handovers = [one for one in view.handovers(plan.name) if one.dataset == dataset]
+        settled_at = record.get("settled_at")
+        for one in reversed(handovers):
+            was_settled = settled_at is not None and settled_at < one.handed_at
+            manifest = None if was_settled else read_manifest(one.folder)
+            if manifest is None or manifest.sha256() != one.manifest_sha256:
+                continue
+            file = manifest.holds(dataset, row["batch"], row["position"])
+            if file is not None:
+                return {"name": file, "folder": one.folder_text, "uploaded_to": one.uploaded_to}
+        return None
 
 
 def _identity(row: Facts) -> str | None:

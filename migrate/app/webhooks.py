@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from migrate import __version__
@@ -253,16 +254,15 @@ def _send_to_notify(context: Context, summary: Mapping[str, object]) -> None:
 def _without_paths(value: object, folder: str) -> object:
     """A summary without the paths of this machine: the receiver is another one."""
     if isinstance(value, Mapping):
-        kept = {
-            name: inner
-            for name, inner in value.items()
-            if not (isinstance(inner, str) and folder in inner)
-        }
+        kept = {name: inner for name, inner in value.items() if not _is_place(inner, folder)}
         return {name: _without_paths(inner, folder) for name, inner in kept.items()}
     if isinstance(value, list | tuple):
-        return [
-            _without_paths(inner, folder)
-            for inner in value
-            if not (isinstance(inner, str) and folder in inner)
-        ]
+        return [_without_paths(inner, folder) for inner in value if not _is_place(inner, folder)]
     return value
+
+
+def _is_place(value: object, folder: str) -> bool:
+    """Whether a value says where something lies: files may have been written outside of the project, too."""
+    if not isinstance(value, str):
+        return False
+    return folder in value or Path(value).is_absolute() or value.startswith("sftp://")

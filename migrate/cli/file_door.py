@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from migrate.app.context import Context
     from migrate.app.file_door import HandedOver
     from migrate.app.upload import Uploaded
+    from migrate.hours import SendingHours
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,20 @@ class FileDoor:
         """Whether rows are to become files."""
         return bool(self.folder or self.sftp)
 
+    @property
+    def asked_again(self) -> str:
+        """The words of a command line that ask for the same."""
+        given = (("--files", self.folder), ("--format", self.form), ("--sftp", self.sftp))
+        words = [
+            f" {option} {shlex.quote(str(value))}"
+            for option, value in (*given, ("--limit", self.limit))
+            if value
+        ]
+        words += [" --settle"] if self.settle else []
+        words += [" --import-over"] if self.import_over else []
+        words += [" --take-back"] if self.take_back else []
+        return "".join(words)
+
     def check(self) -> None:
         """Raises click.UsageError for options that say nothing together."""
         if sum((self.is_handover, self.settle, self.take_back)) > 1:
@@ -50,6 +66,14 @@ class FileDoor:
             raise click.UsageError("--import-over is said with --settle.")
         if self.form and not self.is_handover:
             raise click.UsageError("--format is of --files.")
+
+
+@dataclass(frozen=True)
+class Within:
+    """When it may send, and how the command line says so."""
+
+    hours: SendingHours
+    options: str = ""
 
 
 def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,6 +133,7 @@ def go_by_files(
     door: FileDoor,
     datasets: tuple[str, ...],
     name: str,
+    within: Within,
     *,
     canary: int | None,
     confirm_merges: int | None,
@@ -119,13 +144,16 @@ def go_by_files(
     if door.take_back:
         return _take_back(context, datasets, name)
     from migrate.app.file_door import HandOver, run_hand_over
+    from migrate.app.hours import within_hours
     from migrate.report.file_door import render_handed_over, summarise_handed_over
 
     form: Any = door.form
     asked = HandOver(door.folder, form, canary, confirm_merges)
     going = _upload_of(door)
-    done = run_hand_over(context, datasets, name, asked)
-    sent = going(context, done) if going is not None else None
+    again = f"migrate load{door.asked_again}{within.options} --plan {name}"
+    with within_hours(context, within.hours, name, again) as bounded:
+        done = run_hand_over(bounded, datasets, name, asked)
+        sent = going(bounded, done) if going is not None else None
     return CommandOutcome(
         command="load",
         text=render_handed_over(done, sent),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
-from migrate.cli.file_door import FileDoor, file_options, go_by_files
+from migrate.cli.file_door import FileDoor, Within, file_options, go_by_files
 from migrate.errors import GateError, Interrupted, MigrateError, RemoteError
 
 if TYPE_CHECKING:
@@ -81,30 +81,33 @@ def load(  # noqa: PLR0913, PLR0917  # one parameter an option
 
     with app.context() as context, pausable(context.workspace):
         name = choose_plan(context.workspace, name, target)
-        if door.is_asked:
-            outcome = go_by_files(
-                context, door, datasets, name, canary=canary, confirm_merges=confirm_merges
+        if door.is_asked and not door.is_handover and (until or not_before):
+            raise click.UsageError(
+                "--until and --not-before do not go together with --settle or --take-back, which send nothing."
             )
-            send_outcome(context, outcome)
-            app.finish(outcome)
         hours = _hours_of(context, not_before, until)
         given = (("--not-before", not_before), ("--until", until))
         again = "".join(f" {option} {text}" for option, text in given if text)
         try:
-            result = run_load(
-                context,
-                datasets,
-                name=name,
-                confirm_merges=confirm_merges,
-                strict=strict,
-                canary=canary,
-                hours=hours,
-                again=again,
-            )
+            if door.is_asked:
+                within = Within(hours, again)
+                asked = (context, door, datasets, name, within)
+                outcome = go_by_files(*asked, canary=canary, confirm_merges=confirm_merges)
+            else:
+                result = run_load(
+                    context,
+                    datasets,
+                    name=name,
+                    confirm_merges=confirm_merges,
+                    strict=strict,
+                    canary=canary,
+                    hours=hours,
+                    again=again,
+                )
+                outcome = outcome_of(result, read_not_loaded(context, result))
         except (RemoteError, GateError, Interrupted) as error:
-            tell_stopped(app, context, name, error)
+            tell_stopped(app, context, name, error, f"{door.asked_again}{again}")
             raise
-        outcome = outcome_of(result, read_not_loaded(context, result))
         send_outcome(context, outcome)
     app.finish(outcome)
 
@@ -149,8 +152,13 @@ def outcome_of(result: LoadResult, others: Mapping[str, int]) -> CommandOutcome:
     )
 
 
-def tell_stopped(app: App, context: Context, name: str | None, error: MigrateError) -> None:
-    """Says what was done before the load was stopped, where it had begun, and sends that to the webhook."""
+def tell_stopped(
+    app: App, context: Context, name: str | None, error: MigrateError, again: str = ""
+) -> None:
+    """Says what was done before the load was stopped, where it had begun, and sends that to the webhook.
+
+    `again`: the options of the command that goes on.
+    """
     from migrate.load.loader import result_so_far
     from migrate.plan.open_plan import open_plan
     from migrate.report.load import render_load, summarise_load
@@ -164,7 +172,7 @@ def tell_stopped(app: App, context: Context, name: str | None, error: MigrateErr
     if result is None:
         return
     following = error.hint if isinstance(error, Interrupted) else None
-    following = following or f"migrate load --plan {result.plan}"
+    following = following or f"migrate load{again} --plan {result.plan}"
     app.achieved = {**summarise_load(result), "next": following}
     if not app.as_json:
         click.echo(render_load(result), err=True)

@@ -16,7 +16,7 @@ import polars as pl
 from migrate import parquet
 from migrate.errors import Damaged
 from migrate.load.ledger import Ledger, OpenBatch
-from migrate.load.planned import DatasetToLoad, ParentLink, PlannedRecord
+from migrate.load.planned import DatasetToLoad, ParentLink, PlannedRecord, PlannedRecords
 from migrate.progress import Progress
 from migrate.target.results import RawRecord, SentRecord
 
@@ -46,6 +46,16 @@ class RefusedParents:
         self.ledger.settle_waiting(dataset.name, entry.batch, waiting)
         self.progress.advance(dataset.name, len(waiting))
         return [record for record in records if record.sent not in waiting]
+
+    def settle_all_waiting(self, dataset: DatasetToLoad, planned: PlannedRecords) -> None:
+        """The same of all batches that are left of a dataset, for who sends them otherwise than batch by batch."""
+        if not any(self._of(link) for link in dataset.parents):
+            return
+        for entry in self.ledger.open_batches(dataset.name):
+            settled = self.ledger.settled_positions(dataset.name, entry.batch)
+            records = planned.batch(entry.batch)
+            left = [record for record in records if record.sent.position not in settled]
+            self.settle_waiting(dataset, entry, left)
 
     def _waiting(
         self, dataset: DatasetToLoad, records: Iterable[PlannedRecord]

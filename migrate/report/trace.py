@@ -162,6 +162,9 @@ def _render_row(row: Facts, mask: Mask | None) -> list[str]:
         lines.append(
             f"  batch {batch['state']} after {say_count(batch['requests'], 'request')}{answered}"
         )
+    if file := row.get("file"):
+        place = f", uploaded to {file['uploaded_to']}" if file["uploaded_to"] else ""
+        lines.append(inert(f"  handed over in {file['name']} of {file['folder']}{place}"))
     if record:
         lines.append(_settled(record, mask))
     lines += [_failed(failure) for failure in ledger.get("failures", ())]

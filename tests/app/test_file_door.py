@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import shutil
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,16 +18,23 @@ import pytest
 
 from migrate.app.context import Context
 from migrate.app.file_door import HandOver, run_hand_over
+from migrate.app.hours import HourStop, within_hours
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
 from migrate.app.settle_files import run_settle, run_take_back
 from migrate.app.standing import read_standing
+from migrate.app.trace import run_trace
 from migrate.app.undo import run_undo
 from migrate.app.upload import run_upload
 from migrate.config import load_project
-from migrate.errors import Stale, UsageError
+from migrate.errors import Interrupted, Stale, UsageError
+from migrate.hours import SendingHours
+from migrate.load.ledger_view import LedgerView
+from migrate.load.loader import result_so_far
 from migrate.net.sftp_place import SftpPlace, parse_place
 from migrate.plan.open_plan import open_plan
+from migrate.progress import Silence
+from migrate.report.trace import render_trace
 from tests.harness import SOURCE_KEY, TARGET_KEY, Project
 from tests.verify.conftest import make_job
 
@@ -117,6 +128,7 @@ def test_rows_go_by_files_and_are_proven(
     assert run_reconcile(job, "big").verdict == "unfinished"
 
     assert run_hand_over(job, (), "big", HandOver(folder)).manifest == done.manifest
+    check_that_trace_names_the_files(job, folder)
     place = place_of(project)
     sent = run_upload(job, done, place)
     assert sent.sent == sent.bytes == sum(file.bytes for file in done.manifest.files)
@@ -134,6 +146,110 @@ def test_rows_go_by_files_and_are_proven(
     walk = pl.read_parquet(job.workspace.exports / "big" / "crosswalk-contacts.parquet")
     assert walk.get_column("masterid").null_count() == 0
     assert walk.get_column("key").n_unique() == planned["contacts"].create
+
+
+def check_that_trace_names_the_files(job: Context, folder: Path) -> None:
+    """Each row is in the very file that `trace` names, the canary in none."""
+    records = pl.read_parquet(open_plan(job.workspace, "big").file("contacts", "records.parquet"))
+    (canary,) = settled_keys(job, "contacts", "written")
+    places = {0, 1, 700, 701, records.height - 1, int(records["key"].index_of(canary) or 0)}
+    for place in sorted(places):
+        key, source = records.item(place, "key"), records.item(place, "sources")[0]
+        facts = run_trace(job, "profiles", source["id"], source["source"], "big", live=False)
+        (row,) = facts["datasets"]["contacts"]["rows"]
+        if key == canary:
+            assert row["file"] is None
+            continue
+        others = [file for file in folder.glob("contacts*.csv") if file.name != row["file"]["name"]]
+        assert key in (folder / row["file"]["name"]).read_text()
+        assert not any(f"\n{key};" in file.read_text() for file in others)
+        assert f"handed over in {row['file']['name']}" in render_trace(facts, None)
+
+
+def test_children_of_what_the_api_refused_stay_behind(
+    job: Context, project: Project, tmp_path: Path
+) -> None:
+    """Lines of an order that the API has refused would be orphans: no file has them, and they count as waiting."""
+    project.set_faults(("octolis:partial=50/400@path=*orders/records/batch",))
+    orders = run_load(job, ["orders"], name="big").datasets["orders"]
+    assert orders.rejected > 0
+    project.set_faults(())
+    refused = settled_keys(job, "orders", "rejected")
+    folder = tmp_path / "files"
+    done = run_hand_over(job, ["order_items"], "big", HandOver(folder))
+    lines = pl.read_parquet(open_plan(job.workspace, "big").file("order_items", "records.parquet"))
+    waiting = lines.filter(pl.col("order_key").is_in(refused))
+    assert done.rows["order_items"] == lines.height - waiting.height - 1
+    written = "".join(file.read_text() for file in sorted(folder.glob("*.csv")))
+    assert not [key for key in waiting.get_column("key") if f"\n{key};" in written]
+    totals = result_so_far(job.workspace, "big")
+    assert totals is not None
+    assert totals.datasets["order_items"].waiting == waiting.height
+
+
+def settled_keys(job: Context, dataset: str, state: str) -> list[str]:
+    """The keys of a dataset of which the ledger has this last word."""
+    with contextlib.closing(sqlite3.connect(job.workspace.ledger)) as books:
+        query = (
+            "SELECT r.key FROM records r JOIN datasets d ON d.id = r.dataset"
+            " WHERE d.name = ? AND r.state = ?"
+        )
+        return [key for (key,) in books.execute(query, (dataset, state))]
+
+
+def test_a_killed_upload_goes_on_with_what_the_server_has(
+    job: Context, project: Project, drop: Path
+) -> None:
+    """Killed in the middle of a file, the same command sends the rest of it only, and the file is whole."""
+    file = project.folder / "migrate.toml"
+    file.write_text(file.read_text().replace("file_rows = 700", ""))
+    project.set_faults(("sftp:import-lag=3600",))
+    command = ["load", "order_items", "--format", "json", "--sftp", place_of(project).url]
+    mib = 1 << 20
+
+    def is_half_there() -> bool:
+        return any(path.stat().st_size > mib for path in drop.glob(".*.partial"))
+
+    project.kill_when(is_half_there, *command, "--limit", "1MB")
+    assert not list(drop.glob("order_items*"))
+    done = project.run(*command, "--json")
+    assert done.code == 0, done.stderr
+    uploaded = done.summary["uploaded"]
+    assert 0 < uploaded["sent"] <= uploaded["bytes"] - mib
+    (whole,) = drop.iterdir()
+    assert hashlib.sha256(whole.read_bytes()).hexdigest() == done.summary["files"][0]["sha256"]
+
+
+def test_an_upload_ends_with_its_hours_and_goes_on_the_next_night(
+    job: Context, project: Project, tmp_path: Path
+) -> None:
+    """What the server has whole by then is noted; the command that goes on is told; nothing is sent twice."""
+    folder, place = tmp_path / "files", place_of(project)
+    done = run_hand_over(job, ["contacts"], "big", HandOver(folder))
+    first, *others = done.manifest.of("contacts")
+    six = datetime(2026, 11, 30, 6, tzinfo=UTC)
+    clock = [six - timedelta(hours=1)]
+
+    class Clock(Silence):
+        def end(self, task: str) -> None:
+            if first.name in task:
+                clock[0] = six
+
+    late = replace(job, now=lambda: clock[0], progress=Clock())
+    hours = SendingHours(until=six)
+    with (
+        pytest.raises(Interrupted, match="its hours are over") as stopped,
+        within_hours(late, hours, "big", "again") as bounded,
+    ):
+        assert isinstance(bounded.stop, HourStop)
+        bounded.stop.look_s = 0.0  # not only four times a second
+        run_upload(bounded, done, place)
+    assert stopped.value.hint == "again"
+    with LedgerView(job.workspace.ledger) as view:
+        (handover,) = view.handovers("big")
+        uploaded = {file.name: file.uploaded for file in view.handed_files(handover)}
+    assert uploaded == {first.name: True} | {file.name: False for file in others}
+    assert run_upload(job, done, place).sent == sum(file.bytes for file in others)
 
 
 def test_what_the_import_did_not_take_goes_by_the_api(

@@ -18,13 +18,15 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class FileOf:
-    """A file of a handover. Units: bytes."""
+    """A file of a handover. Units: bytes. `batch` and `position`: the place in the plan of its first row."""
 
     dataset: str
     name: str
     rows: int
     bytes: int
     sha256: str
+    batch: int | None = None
+    position: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,24 @@ class HandoverManifest:
         """The files of one dataset, in the order of their rows."""
         return [file for file in self.files if file.dataset == dataset]
 
+    def holds(self, dataset: str, batch: int, position: int) -> str | None:
+        """The name of the file that a row of the plan is in, if it was written; None where no file begins before it."""
+        place = (batch, position)
+        found = None
+        for file in self.of(dataset):
+            if file.batch is not None and (file.batch, file.position or 0) <= place:
+                found = file.name
+        return found
+
     def content(self) -> bytes:
         """The bytes of the manifest: the same rows always give the same."""
-        return json_bytes({"format": FORMAT, **asdict(self), "states": _states(self.form)})
+        said = asdict(self)
+        # a handover of an earlier version does not say where its files begin, and has its hash without that
+        said["files"] = [
+            {name: value for name, value in file.items() if value is not None}
+            for file in said["files"]
+        ]
+        return json_bytes({"format": FORMAT, **said, "states": _states(self.form)})
 
     def sha256(self) -> str:
         """The hash of its bytes."""

@@ -17,7 +17,7 @@ import polars as pl
 
 from migrate import parquet
 from migrate.errors import Damaged
-from migrate.load.files.rows import FileColumn
+from migrate.load.files.rows import FileColumn, null_member
 from migrate.load.handover import LeftRows
 from migrate.names import ALL_MASTERIDS, MASTERID
 from migrate.plan.compare import comparable, differing, read_text
@@ -79,7 +79,7 @@ def compare_rows(
 def _planned(sought: Sought) -> Iterator[pl.DataFrame]:
     names = ["batch", "position", "key", "change"]
     emptied = [
-        pl.col("payload").str.contains(f'"{c.name}":null', literal=True).alias(_EMPTIED + c.name)
+        pl.col("payload").str.contains(null_member(c.name), literal=True).alias(_EMPTIED + c.name)
         for c in sought.columns
         if c.sends_null
     ]

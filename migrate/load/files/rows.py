@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from migrate import parquet
@@ -107,7 +108,12 @@ def _text(frame: pl.DataFrame, column: FileColumn) -> pl.Expr:
 
 def _emptied(column: FileColumn) -> pl.Expr:
     # A quote within a text is escaped, so that this sequence stands nowhere but at the column itself.
-    return pl.col("payload").str.contains(f'"{column.name}":null', literal=True)
+    return pl.col("payload").str.contains(null_member(column.name), literal=True)
+
+
+def null_member(name: str) -> str:
+    """How a payload says that a column is emptied."""
+    return msgspec.json.encode(name).decode() + ":null"
 
 
 def _refuse_sign(texts: pl.DataFrame) -> None:

@@ -184,7 +184,8 @@ def _write_dataset(
             several = number if len(finished) > 1 else None
             name = file_name(rows.dataset, plan.day, settings.form, several)
             one.path.replace(folder / name)
-            named.append(FileOf(rows.dataset, name, one.rows, one.size, one.digest.hexdigest()))
+            told = (one.rows, one.size, one.digest.hexdigest(), *one.first)
+            named.append(FileOf(rows.dataset, name, *told))
         sync_folder(folder)
     return named
 
@@ -212,6 +213,7 @@ class _Part:
     settings: FileSettings
     rows: int = 0
     size: int = 0
+    first: tuple[int, int] = (0, 0)
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     @classmethod
@@ -232,6 +234,8 @@ class _Part:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Writes some rows."""
+        if not self.rows:
+            self.first = (frame.item(0, "batch"), frame.item(0, "position"))
         if self.settings.form == "csv":
             self._put(csv_lines(frame, self.source.columns, self.settings.separator))
         else:
