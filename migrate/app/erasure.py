@@ -29,11 +29,19 @@ from migrate.app.erasure_files import (
 )
 from migrate.app.erasure_names import columns_of, names_of_theirs, without_names
 from migrate.app.erasure_pending import PendingErasure
-from migrate.app.erasure_result import Erased, Footprint, places_outside
+from migrate.app.erasure_result import (
+    Erased,
+    Footprint,
+    handed_over_files,
+    places_outside,
+)
 from migrate.app.erasure_rows import TheirRows
 from migrate.app.erasure_unfinished import unfinished_snapshots, unreadable_snapshots
 from migrate.app.renew_manifests import renew_manifests
-from migrate.errors import Interrupted
+from migrate.errors import Interrupted, MigrateError
+from migrate.mapping.fields import fields_behind
+from migrate.mapping.files import read_mappings
+from migrate.mapping.model import parts_of
 from migrate.privacy.contents import DataPlace, places_in
 from migrate.privacy.mask import workspace_masker
 from migrate.privacy.own import linked_elsewhere
@@ -45,6 +53,7 @@ from migrate.privacy.written import WrittenFile, read_written
 from migrate.snapshot.layout import UNREAD
 from migrate.snapshot.reading import Snapshot, list_snapshots, open_snapshot
 from migrate.snapshot.storage import bring_copies, return_copies
+from migrate.source.resources import PROFILES
 from migrate.verify.ledger_sweep import sweep_ledger
 from migrate.verify.purge import find_masterids
 from migrate.workspace import replacing
@@ -58,6 +67,7 @@ _LINES = (".jsonl", ".ndjson")
 _NEVER_REMOVED = frozenset(
     {"plan.json", "manifest.json", "begun.json", "result.json", "budget.json"}
 )
+_HANDED_OVER = "is handed over with a row of theirs: after its import `migrate load --settle`, else `migrate load --take-back`"
 _NOT_SEARCHED = frozenset({"salt"})
 """Random bytes, and nothing else."""
 
@@ -97,12 +107,13 @@ class _Erasure:
         self._pending = PendingErasure.of(self._workspace, subject)
         self._person = self._pending.person
         self._rows = TheirRows(
-            self._workspace, self._person, lambda: self._finder, self._check_stopped
+            self._workspace, self._person, lambda: self._finders_of_rows, self._check_stopped
         )
         self._names: set[str] = set()
         self._frames: dict[str, Frames] = {}
         self._finders: dict[frozenset[str], Finder] = {}
         self._unfinished = unreadable_snapshots(self._workspace)
+        self._handed_over = handed_over_files(self._workspace)
 
     def run(self) -> Erased:
         """All of it."""
@@ -133,6 +144,8 @@ class _Erasure:
                 places_outside(person, self._workspace, self._unfinished, footprint.files)
             ),
             linked=tuple(map(str, linked)),
+            taken=tuple(sorted(person.reasons, key=str)),
+            mentions=tuple(sorted(person.mentions, key=str)),
             dry_run=self._dry_run,
         )
 
@@ -155,7 +168,21 @@ class _Erasure:
             found.append(partial(corrected_records, self._workspace, name))
         self._frames = {n: partial(one_after_another, of) for n, of in parts.items()}
         aliases = self._context.project.datatrics.source_aliases
-        return find_person(self._subject, self._frames, aliases)
+        return find_person(self._subject, self._frames, aliases, self._key_fields())
+
+    def _key_fields(self) -> set[str]:
+        """The fields of profiles that the mappings take for a key; none where they cannot be read."""
+        try:
+            mappings = read_mappings(self._context.project.mappings).values()
+        except MigrateError:
+            return set()
+        fields: set[str] = set()
+        for part in parts_of(mappings):
+            if part.resource == PROFILES.name:
+                keys = {*part.key, *chain.from_iterable(part.alternative_keys)}
+                behind = (fields_behind(part, column, None) for column in keys)
+                fields.update(chain.from_iterable(behind))
+        return fields
 
     def _finished(self) -> Iterator[Snapshot]:
         """The snapshots that can be read as such."""
@@ -201,6 +228,10 @@ class _Erasure:
     def _finder(self) -> Finder:
         """What is looked for in rows: known values in all spellings, hashed and masked."""
         return self._finder_of(frozenset(self._person.known()))
+
+    @property
+    def _finders_of_rows(self) -> tuple[Finder, Finder]:
+        return self._finder, self._finder_of(frozenset(self._person.telling()))
 
     @property
     def _text_finder(self) -> Finder:
@@ -259,7 +290,7 @@ class _Erasure:
 
     def _has_theirs(self, frame: pl.DataFrame, resource: str) -> bool:
         is_theirs = mask_theirs(
-            frame, self._person, self._finder, resources=[resource], dataset=None
+            frame, self._person, *self._finders_of_rows, resources=[resource], dataset=None
         )
         return bool(is_theirs.any())
 
@@ -290,7 +321,7 @@ class _Erasure:
                     continue
                 masks = (
                     mask_theirs(
-                        frame, self._person, self._finder, resources=[name], dataset=None
+                        frame, self._person, *self._finders_of_rows, resources=[name], dataset=None
                     ).sum()
                     for frame in resource.frames([])
                 )
@@ -350,9 +381,7 @@ class _Erasure:
         files = [*all_files(self._workspace), *(one.path for one in self._written_elsewhere())]
         for file in files:
             if file != self._pending.file and file.name not in _NOT_SEARCHED:
-                is_rows = file.suffix == ".parquet"
-                finder = self._finder if is_rows else self._text_finder
-                yield from places_in(file, self._name(file), finder)
+                yield from self._places_in(file)
         for file in self._parquet_files():
             rows = len(self._rows.numbers(file))
             if rows:
@@ -364,6 +393,13 @@ class _Erasure:
         for folder in (self._context.project.mappings,):
             for file in sorted(path for path in folder.rglob("*") if path.is_file()):
                 yield from places_in(file, str(file), self._text_finder)
+
+    def _places_in(self, file: Path) -> list[DataPlace]:
+        finder = self._finder if file.suffix == ".parquet" else self._text_finder
+        places = places_in(file, self._name(file), finder)
+        if places and file in self._handed_over:
+            return [DataPlace(self._name(file), _HANDED_OVER)]
+        return places
 
     # files
 
@@ -384,6 +420,8 @@ class _Erasure:
         ]
 
     def _may_be_removed(self, file: Path) -> bool:
+        if file in self._handed_over:
+            return False  # others' rows may be imported from it yet
         if file in {one.path for one in self._written_elsewhere()}:
             return True
         folders = (self._workspace.reports, self._workspace.exports, self._workspace.log)

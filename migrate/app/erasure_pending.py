@@ -48,6 +48,8 @@ class PendingErasure:
             masterids={(str(d), str(m)) for d, m in noted["masterids"]},
             values=set(map(str, noted["values"])),
             cells=set(map(str, noted["cells"])),
+            reasons={(str(r), s, str(i), str(why)) for r, s, i, why in noted["reasons"]},
+            mentions={(str(r), s, str(i), str(at)) for r, s, i, at in noted["mentions"]},
         )
         pending.renewed = {str(old): str(new) for old, new in noted["renewed"].items()}
         pending.rewritten = set(map(str, noted["rewritten"]))

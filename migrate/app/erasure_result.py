@@ -44,6 +44,10 @@ class Erased:
     linked: tuple[str, ...] = ()
     """Files that are left, since they have another name elsewhere which would keep what they hold."""
     dry_run: bool = False
+    taken: tuple[tuple[str, str | None, str, str], ...] = ()
+    """The profiles that are theirs: resource, source, id, and by what."""
+    mentions: tuple[tuple[str, str | None, str, str], ...] = ()
+    """Records of others that hold their address, and the fields; they are left."""
 
     @property
     def found_anything(self) -> bool:
@@ -90,13 +94,27 @@ def places_outside(
         if not one.is_as_written() and not one.is_inside(workspace.root) and not is_gone_by_us:
             state = "changed since" if one.path.exists() else "no longer there"
             yield Outside("handed over", f"{one.path}, written by `{one.command}`, {state}")
-    yield from _uploaded(workspace)
+    yield from _handed_over(workspace)
     if person.identities:
         yield from _wherever_people_copied_it()
 
 
-def _uploaded(workspace: Workspace) -> Iterator[Outside]:
-    """What was uploaded to a server: nobody here knows where an import has put it."""
+def handed_over_files(workspace: Workspace) -> frozenset[Path]:
+    """The files that an import may take, or has taken without anybody having seen it: nothing of them is removed."""
+    if not workspace.ledger.exists():
+        return frozenset()
+    found: set[Path] = set()
+    with LedgerView(workspace.ledger) as view:
+        for one in view.handovers():
+            if one.is_open:
+                found |= {one.folder / file.name for file in view.handed_files(one)}
+    return frozenset(found)
+
+
+def _handed_over(workspace: Workspace) -> Iterator[Outside]:
+    """What an import may take yet, and what was uploaded to a server: nobody here knows where an import has put it."""
+    for file in sorted(handed_over_files(workspace)):
+        yield Outside("handed over", f"{file}, for an import that is not settled")
     if not workspace.ledger.exists():
         return
     with LedgerView(workspace.ledger) as view:

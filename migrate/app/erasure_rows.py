@@ -18,14 +18,15 @@ from migrate.workspace import Workspace
 class TheirRows:
     """Looks for the rows of one person, by what is known of them at that time.
 
-    `finder` gives what values are looked for then; `check_stopped` is called now and then and may raise.
+    `finders` gives what values are looked for then, and those of them that nobody else's record holds; `check_stopped`
+    is called now and then and may raise.
     """
 
     def __init__(
         self,
         workspace: Workspace,
         person: Person,
-        finder: Callable[[], Finder],
+        finders: Callable[[], tuple[Finder, Finder]],
         check_stopped: Callable[[], None],
     ) -> None:
         self.resources = resources_of_datasets(workspace)
@@ -33,7 +34,7 @@ class TheirRows:
         """Keys of theirs that are also somebody else's, in whatever dataset."""
         self._root = workspace.root
         self._person = person
-        self._finder = finder
+        self._finders = finders
         self._check_stopped = check_stopped
         self._key_columns = key_columns_of_datasets(workspace)
 
@@ -81,7 +82,7 @@ class TheirRows:
                 theirs = mask_theirs(
                     frame,
                     self._person,
-                    self._finder(),
+                    *self._finders(),
                     resources=resources,
                     dataset=dataset,
                     key_column=key_column,

@@ -8,11 +8,15 @@ from typing import Any, NamedTuple
 
 
 class Leaf(NamedTuple):
-    """One value of a record that is neither a list nor an object; numbers as they were written."""
+    """One value of a record that is neither a list nor an object; numbers as they were written.
+
+    `path`: the names of the objects that it lies in, without its own.
+    """
 
     name: str
     text: str
     in_list: bool
+    path: tuple[str, ...] = ()
 
 
 def leaves_of(raw: str) -> list[Leaf]:
@@ -29,12 +33,12 @@ def leaves_of(raw: str) -> list[Leaf]:
 
 def _walk(value: Any) -> Iterator[Leaf]:
     # A stack instead of recursion: records may be nested deeper than Python likes to call.
-    waiting: list[tuple[str, Any, bool]] = [("", value, False)]
+    waiting: list[tuple[tuple[str, ...], Any, bool]] = [((), value, False)]
     while waiting:
-        name, part, in_list = waiting.pop()
+        names, part, in_list = waiting.pop()
         if isinstance(part, dict):
-            waiting += [(inner, one, in_list) for inner, one in part.items()]
+            waiting += [((*names, inner), one, in_list) for inner, one in part.items()]
         elif isinstance(part, list):
-            waiting += [(name, one, True) for one in part]
+            waiting += [(names, one, True) for one in part]
         elif part is not None and not isinstance(part, bool):
-            yield Leaf(name, str(part), in_list)
+            yield Leaf(names[-1] if names else "", str(part), in_list, names[:-1])

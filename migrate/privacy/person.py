@@ -1,9 +1,11 @@
 """One person found in a workspace's records, for an erasure request: who they are, and what tells them from others.
 
-Who the person is: profiles whose id is the one given, or that hold the e-mail address; with an id, the profiles of
-every source that have its address too, since it is one human who asks. With them go their sales and interactions. One
-of these is theirs by the address, by the profile's id within the same source or its alias, and by the id alone where
-nobody else's profile has that id: a mailing service names its own source and the shop's ids.
+Who the person is: profiles whose id is the one given, or that have the e-mail address as their own; with an id, the
+profiles of every source that have its address too, since it is one human who asks. An address is a record's own in a
+field that says so by its name, or that the mappings take for the key. A record that only mentions it (a note, who sold
+something) is somebody else's and stays; it is told where that is. With the profiles go their sales and interactions.
+One of these is theirs by their own address, by the profile's id within the same source or its alias, and by the id
+alone where nobody else's profile has that id: a mailing service names its own source and the shop's ids.
 """
 
 from __future__ import annotations
@@ -19,7 +21,13 @@ import polars as pl
 from migrate.privacy.frames import rows_with
 from migrate.privacy.leaves import Leaf, leaves_of
 from migrate.privacy.spellings import Finder, fold, readings, undo_layer
-from migrate.privacy.telling import is_email, is_findable, values_of_event, values_of_profile
+from migrate.privacy.telling import (
+    is_email,
+    is_findable,
+    is_own_mail,
+    values_of_event,
+    values_of_profile,
+)
 
 Identity = tuple[str, str | None, str]
 """Resource, source, id."""
@@ -28,7 +36,7 @@ Frames = Callable[[], Iterable[pl.DataFrame]]
 _OWNER = re.compile(
     r"(?i)(profile|customer|contact|visitor|user|person|subscriber)_?-?ids?$|^(profile|customer)$"
 )
-_MAIL_FIELD = re.compile(r"(?i)e?-?mail")
+_UNREADABLE = "a record that nobody can read"
 _SHARED_BOXES = frozenset(
     [
         "info",
@@ -92,6 +100,20 @@ class Person:
     """Nobody else's: their spellings, hashes and masks are looked for in every file."""
     cells: set[str] = field(default_factory=set)
     """Folded texts of any length that only their records hold: whose they are in a list of examples without names."""
+    reasons: set[tuple[str, str | None, str, str]] = field(default_factory=set)
+    """Why each profile is theirs: resource, source, id, and by what."""
+    mentions: set[tuple[str, str | None, str, str]] = field(default_factory=set)
+    """Records of others that hold their address: resource, source, id, and the field that it stands in."""
+
+    def take(self, identity: Identity, why: str) -> None:
+        """Adds a profile, with the reason."""
+        self.identities.add(identity)
+        if not any(known[:3] == identity for known in self.reasons):
+            self.reasons.add((*identity, why))
+
+    def telling(self) -> set[str]:
+        """What nobody else's record holds, so that a row with it is theirs; an address others may mention."""
+        return self.known() - self.addresses
 
     def known(self) -> set[str]:
         """What says for itself that a text is of them. Keys do not: `Shop:448` may be an order of somebody else's."""
@@ -110,39 +132,86 @@ class Person:
         self.masterids |= other.masterids
         self.values |= other.values
         self.cells |= other.cells
+        self.reasons |= other.reasons
+        self.mentions |= other.mentions
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where to look for a person: `frames` gives a resource's parts, as often as asked.
+
+    `aliases`: other names of sources. `key_fields`: fields that the mappings take for the key of a profile, dotted.
+    """
+
+    frames: Mapping[str, Frames]
+    aliases: Mapping[str, str]
+    key_fields: Collection[str] = ()
+
+    def own_field(self, raw: str, finder: Finder, *, of_event: bool = False) -> str | None:
+        """The field by which a record has one of the values for its own address; None where it has none."""
+        for leaf in leaves_of(raw):
+            names = (*leaf.path, leaf.name)
+            is_own = is_own_mail(names, of_event=of_event) or ".".join(names) in self.key_fields
+            if is_own and finder.finds(leaf.text):
+                return ".".join(names)
+            if leaf.text == raw and finder.finds(raw):
+                return _UNREADABLE
+            if leaf.text.startswith("{") and leaf.text != raw:
+                inner = self.own_field(leaf.text, finder, of_event=of_event)
+                if inner is not None:
+                    return f"{leaf.name}.{inner}"
+        return None
 
 
 def find_person(
-    subject: Subject, frames: Mapping[str, Frames], aliases: Mapping[str, str]
+    subject: Subject,
+    frames: Mapping[str, Frames],
+    aliases: Mapping[str, str],
+    key_fields: Collection[str] = (),
 ) -> Person:
-    """The person with all of their records and values; `frames` gives a resource's parts, as often as asked."""
-    person = Person()
+    """The person with all of their records and values, see `Search`."""
+    person, search = Person(), Search(frames, aliases, key_fields)
     if subject.is_email and subject.source is None:
         person.addresses.add(subject.text.strip())
-    _find_profiles(subject, person, frames, aliases)
-    _find_events(subject, person, frames, aliases)
+    _find_profiles(subject, person, search)
+    _find_events(subject, person, search)
     candidates = _values_of(person, frames)
     person.values |= nobody_elses(candidates, person, frames)
     person.cells |= _cells_of(person, frames)
+    person.mentions = {one for one in person.mentions if one[:3] not in person.identities}
     return person
 
 
-def _find_profiles(
-    subject: Subject, person: Person, frames: Mapping[str, Frames], aliases: Mapping[str, str]
-) -> None:
+def _find_profiles(subject: Subject, person: Person, search: Search) -> None:
     named = Finder([subject.text]) if subject.is_email else None
     ids = subject.ids()
     addresses: set[str] = set()
-    for source, id_, raw in _rows(frames, _PROFILES, _profile_filter(named, ids)):
+    for source, id_, raw in _rows(search.frames, _PROFILES, _profile_filter(named, ids)):
         if subject.source is not None and source != subject.source:
             continue
-        if named.finds(raw) if named else _plain_id(id_) in ids:
-            person.identities.add((_PROFILES, source, id_))
-            addresses |= _own_addresses(leaves_of(raw))
+        identity = (_PROFILES, source, id_)
+        if _plain_id(id_) in ids or (named is not None and named.finds(id_)):
+            why: str | None = "its id"
+        elif named is not None:
+            field_ = search.own_field(raw, named)
+            why = None if field_ is None else f"the address in {field_}"
+            if field_ is None and named.finds(raw):
+                person.mentions.add((*identity, _mentioning(raw, named)))
+        else:
+            why = None
+        if why is not None:
+            person.take(identity, why)
+            addresses |= _own_addresses(leaves_of(raw), search)
     if subject.source is None and not subject.is_email:
-        person.addresses |= _follow(addresses, person, frames)
+        person.addresses |= _follow(addresses, person, search)
     if subject.source is None:
-        _add_aliases(person, frames, aliases)
+        _add_aliases(person, search.frames, search.aliases)
+
+
+def _mentioning(raw: str, finder: Finder) -> str:
+    """The fields of a record that hold one of the values."""
+    held = (".".join((*leaf.path, leaf.name)) for leaf in leaves_of(raw) if finder.finds(leaf.text))
+    return ", ".join(dict.fromkeys(held)) or "the name of a field"
 
 
 def _profile_filter(
@@ -153,20 +222,29 @@ def _profile_filter(
     return partial(_perhaps_of_ids, sorted(ids))
 
 
-def _follow(addresses: set[str], person: Person, frames: Mapping[str, Frames]) -> set[str]:
-    """The addresses that are the person's own; the profiles of other sources that hold them join the person."""
+def _follow(addresses: set[str], person: Person, search: Search) -> set[str]:
+    """The addresses that are the person's own; the profiles of other sources that have them join the person."""
     own = set()
     for address in sorted(addresses):
         finder = Finder([address])
-        rows = _rows(frames, _PROFILES, partial(_with_values, finder))
-        holders = {(_PROFILES, source, id_) for source, id_, raw in rows if finder.finds(raw)}
+        holders: dict[Identity, str] = {}
+        mentions = set()
+        rows = _rows(search.frames, _PROFILES, partial(_with_values, finder))
+        for source, id_, raw in rows:
+            field_ = search.own_field(raw, finder)
+            if field_ is not None:
+                holders[_PROFILES, source, id_] = field_
+            elif finder.finds(raw):
+                mentions.add((_PROFILES, source, id_, _mentioning(raw, finder)))
         is_shared = (
             fold(address).partition("@")[0] in _SHARED_BOXES
             or len(holders) > _MOST_PROFILES_OF_AN_ADDRESS
         )
         if not is_shared:
             own.add(address)
-            person.identities |= holders
+            person.mentions |= mentions
+            for identity, field_ in holders.items():
+                person.take(identity, f"the same address in {field_}")
     return own
 
 
@@ -176,12 +254,11 @@ def _add_aliases(person: Person, frames: Mapping[str, Frames], aliases: Mapping[
     ids = sorted({id_ for _source, id_ in owners})
     for source, id_, _raw in _rows(frames, _PROFILES, partial(_perhaps_of_ids, ids)):
         if _owner(source, id_, aliases) in owners:
-            person.identities.add((_PROFILES, source, id_))
+            person.take((_PROFILES, source, id_), "its id, in another name of the same source")
 
 
-def _find_events(
-    subject: Subject, person: Person, frames: Mapping[str, Frames], aliases: Mapping[str, str]
-) -> None:
+def _find_events(subject: Subject, person: Person, search: Search) -> None:
+    frames, aliases = search.frames, search.aliases
     owners = _owners(person, aliases)
     ids = {id_ for _source, id_ in owners}
     alone = ids - _ids_of_others(person, ids, frames)
@@ -192,8 +269,11 @@ def _find_events(
         if resource == _PROFILES:
             continue
         for source, id_, raw in _rows(frames, resource, lambda frame: rows_with(frame, *quick)):
-            if addresses.finds(raw) or _is_owned(leaves_of(raw), source, owners, alone, aliases):
+            is_theirs = _is_owned(leaves_of(raw), source, owners, alone, aliases)
+            if is_theirs or search.own_field(raw, addresses, of_event=True) is not None:
                 person.identities.add((resource, source, id_))
+            elif addresses.finds(raw):
+                person.mentions.add((resource, source, id_, _mentioning(raw, addresses)))
 
 
 def _is_owned(
@@ -331,11 +411,15 @@ def _owner(source: str | None, id_: str, aliases: Mapping[str, str]) -> tuple[st
     return aliases.get(source or "", source), _plain_id(id_)
 
 
-def _own_addresses(leaves: Iterable[Leaf]) -> set[str]:
+def _own_addresses(leaves: Iterable[Leaf], search: Search) -> set[str]:
     return {
         leaf.text.strip()
         for leaf in leaves
-        if _MAIL_FIELD.search(leaf.name) and is_email(leaf.text)
+        if is_email(leaf.text)
+        and (
+            is_own_mail((*leaf.path, leaf.name))
+            or ".".join((*leaf.path, leaf.name)) in search.key_fields
+        )
     }
 
 

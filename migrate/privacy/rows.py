@@ -9,7 +9,7 @@ import polars as pl
 from migrate.privacy.frames import mask_of
 from migrate.privacy.person import Identity, Person
 from migrate.privacy.spellings import Finder, fold
-from migrate.privacy.telling import values_of_row
+from migrate.privacy.telling import is_own_mail, values_of_row
 
 _IDENTITY_COLUMNS = (("_source", "_id"), ("source", "id"), ("winner_source", "winner_id"))
 _MASTERID_COLUMNS = ("masterid", "__masterid__", "gone", "survivor")
@@ -23,17 +23,19 @@ def mask_theirs(
     frame: pl.DataFrame,
     person: Person,
     finder: Finder,
+    telling: Finder,
     *,
     resources: Iterable[str],
     dataset: str | None,
     key_column: str | None = None,
 ) -> pl.Series:
-    """True for each row that is the person's.
+    """True for each row that is the person's; a row of somebody else that holds their address is not.
 
+    `finder` finds all that is known of them, `telling` what nobody else's record holds.
     `resources` are those that the rows can be made of, where they do not say so themselves: an id alone may be a
     profile's and somebody else's order's. None given: any of them. `key_column`: the dataset's key, where it is one.
     """
-    found = mask_of(frame, finder)
+    found = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
     for source_name, id_name in _IDENTITY_COLUMNS:
         if {source_name, id_name} <= set(frame.columns):
             found |= _has_identity(frame, source_name, id_name, _of(person, resources))
@@ -49,7 +51,32 @@ def mask_theirs(
     for name in _MASTERID_COLUMNS:
         if name in frame.columns and frame.schema[name] == pl.String:
             found |= frame.get_column(name).is_in(masterids).fill_null(value=False)
-    return found
+    held = mask_of(frame, finder) & ~found
+    if not held.any():
+        return found
+    return found.scatter(held.arg_true(), _not_mentions(frame.filter(held), finder, telling))
+
+
+def _not_mentions(rows: pl.DataFrame, finder: Finder, telling: Finder) -> pl.Series:
+    """Which of some rows with a known value, none of a record of theirs by its identity, are theirs all the same."""
+    theirs = mask_of(rows, telling)
+    if _names_record(rows):
+        # What others' records derive from nobody else's value is not theirs, whatever it holds.
+        named = [name for name in ("_id", "id") if name in rows.columns]
+        says = [pl.col(name).cast(pl.String).fill_null("") != "" for name in named]
+        if "sources" in rows.columns and isinstance(rows.schema["sources"], pl.List):
+            says.append(pl.col("sources").list.len().fill_null(0) > 0)
+        return theirs | ~rows.select(pl.any_horizontal(says)).to_series()
+    if not _names_anybody(rows):
+        return pl.repeat(True, rows.height, dtype=pl.Boolean, eager=True)
+    own = [name for name in rows.columns if is_own_mail([name]) or name == "key"]
+    return theirs | mask_of(rows.select(own), finder) if own else theirs
+
+
+def _names_record(frame: pl.DataFrame) -> bool:
+    pairs = [pair for pair in _IDENTITY_COLUMNS if set(pair) <= set(frame.columns)]
+    is_made_of = isinstance(frame.schema.get("sources"), pl.List)
+    return bool(pairs) or is_made_of
 
 
 def note_keys(mine: pl.DataFrame, person: Person, dataset: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from migrate.privacy.leaves import Leaf
 from migrate.privacy.spellings import fold
@@ -11,6 +11,22 @@ from migrate.privacy.spellings import fold
 _SHORTEST = 4
 _FEWEST_DIGITS = 6
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+# A field that says whose address it is says so by its name: `customer_email`, `E-mailadres`, `courriel2`. With anybody
+# else's word in it (`employee_email`, `invited_by_mail`) it may be another person's.
+_OWN_WORDS = (
+    "customer|client|buyer|user|contact|subscriber|member|profile|person|personal|private|primary|secondary|main|home"
+    "|work|business|login|account|alternative|alternate|other|old|new|previous|sent|hashed"
+)
+_OWN_MAIL = re.compile(
+    rf"(?:{_OWN_WORDS})*(?:e?mails?|e?mailaddress(?:es)?|e?mailadres(?:sen)?|e?mailadresse|adresse?e?mail|courriel|correo)"
+    r"(?:hash|hashed|md5|sha1|sha256|sha512|lower|normalized)?[0-9]*"
+)
+_PAYS = re.compile(r"(?:billing|invoice|order|payer|payment)")
+_OWN_OBJECTS = re.compile(
+    rf"(?:{_OWN_WORDS}|metadata|data|attributes?|custom|fields?|customfields|mergefields|mergevars|properties|details"
+    r"|contactdetails|info|identity|identities|personalia|e?mails?|addresses|address)*[0-9]*"
+)
+_SIGNS = re.compile(r"[^a-z0-9]")
 _AMOUNT = re.compile(r"[-+]?\d+([.,]\d{1,6})?")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T].*)?")
 _BIRTH = re.compile(r"(?i)birth|dob|geboorte|naissance|geburt")
@@ -24,6 +40,18 @@ _PHONE = re.compile(r"\+?[\d ()/-]{7,24}")
 def is_email(text: str) -> bool:
     """Whether a text is an address and nothing else."""
     return _EMAIL.fullmatch(text.strip()) is not None
+
+
+def is_own_mail(names: Sequence[str], *, of_event: bool = False) -> bool:
+    """Whether a field, by its name and those of the objects around it, holds the address of whom the record is of.
+
+    `of_event`: of a sale or an interaction, which is also theirs who pays.
+    """
+    plain = [_SIGNS.sub("", fold(name)) for part in names for name in part.split(".")]
+    if of_event:
+        plain = [_PAYS.sub("", name) for name in plain]
+    *objects, own = plain or [""]
+    return _OWN_MAIL.fullmatch(own) is not None and all(map(_OWN_OBJECTS.fullmatch, objects))
 
 
 def is_findable(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.report.terminal import inert, render_table, say_count
@@ -60,9 +60,15 @@ def summarise_erased(erased: Erased) -> dict[str, Any]:
         "masterids": [list(found) for found in erased.masterids],
         "places": [{"file": place.file, "where": place.where} for place in erased.places],
         "linked": list(erased.linked),
+        "taken": [_record(*one, "why") for one in erased.taken],
+        "mentions": [_record(*one, "field") for one in erased.mentions],
         "outside": [{"kind": one.kind, "what": one.what} for one in erased.outside],
         "dry_run": erased.dry_run,
     }
+
+
+def _record(resource: str, source: str | None, id_: str, what: str, name: str) -> dict[str, Any]:
+    return {"resource": resource, "source": source, "id": id_, name: what}
 
 
 def exit_code_of(erased: Erased) -> int:
@@ -90,12 +96,18 @@ def render_erased(erased: Erased) -> str:
         records = say_count(erased.records, "record")
         rows = say_count(sum(erased.rows.values()), "row")
         parts.append(f"{done} {records} of the person, {rows} in all files:")
+        parts += _records("Taken for theirs:", erased.taken)
         parts += _table("file", erased.rows)
         parts += _table("log", erased.lines, "lines")
         parts += _table("table of the ledger", erased.ledger)
         if erased.removed:
             whole = "Whole, since they name the person or can be made again:"
             parts.append(f"{whole}\n{_listed(erased.removed)}")
+    parts += _records(
+        "Records of somebody else that mention them, in these fields. They are left: have the mention removed at the "
+        "source, make a new extract and plan, and purge what holds the old records:",
+        erased.mentions,
+    )
     parts += _second_look(erased)
     if erased.outside:
         parts.append("Where this tool cannot reach, and they may be still:")
@@ -103,6 +115,13 @@ def render_erased(erased: Erased) -> str:
         parts.append("\n".join(f"  {kind}: {inert(what)}" for kind, what in rows_outside))
         parts.append("Octolis has no delete: ask its support to remove the masterids.")
     return "\n\n".join(parts)
+
+
+def _records(head: str, records: Sequence[tuple[str, str | None, str, str]]) -> list[str]:
+    if not records:
+        return []
+    lines = [f"{resource} {source or ''} {id_}: {what}" for resource, source, id_, what in records]
+    return [f"{head}\n{_listed(lines)}"]
 
 
 def _second_look(erased: Erased) -> list[str]:
