@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from migrate.errors import Damaged
 from migrate.shapes import Shape, shape_of
@@ -80,10 +81,20 @@ def without_rows(
 ) -> None:
     """Writes a file again without some rows, by their numbers from 0, and some columns; few rows are in memory."""
     number = "number of the row, for the time of this writing"
-    left_out = pl.Series(rows, dtype=pl.UInt32)
-    kept = _scan(file).with_row_index(number).filter(~pl.col(number).is_in(left_out.implode()))
+    left_out = pl.Series(rows, dtype=pl.UInt32).implode()
+
+    def kept(*_pushed_down: object) -> Iterator[pl.DataFrame]:
+        start = 0
+        for piece in pieces(file):
+            numbered = piece.with_row_index(number, offset=start)
+            start += piece.height
+            yield numbered.filter(~pl.col(number).is_in(left_out)).drop(number, *columns)
+
+    schema = pl.Schema(
+        (name, kind) for name, kind in _scan(file).collect_schema().items() if name not in columns
+    )
     settings = {"compression": "zstd", "statistics": False, "row_group_size": _ROWS_AT_ONCE}
-    sink(kept.drop(number, *columns), target, **settings)
+    sink(register_io_source(kept, schema=schema), target, **settings)
 
 
 def parse(

@@ -67,7 +67,7 @@ _LINES = (".jsonl", ".ndjson")
 _NEVER_REMOVED = frozenset(
     {"plan.json", "manifest.json", "begun.json", "result.json", "budget.json"}
 )
-_HANDED_OVER = "is handed over with a row of theirs: after its import `migrate load --settle`, else `migrate load --take-back`"
+_HANDED_OVER = "handed over with a row of theirs: after its import `migrate load --settle`, else `load --take-back`"
 _NOT_SEARCHED = frozenset({"salt"})
 """Random bytes, and nothing else."""
 
@@ -107,7 +107,11 @@ class _Erasure:
         self._pending = PendingErasure.of(self._workspace, subject)
         self._person = self._pending.person
         self._rows = TheirRows(
-            self._workspace, self._person, lambda: self._finders_of_rows, self._check_stopped
+            self._workspace,
+            self._person,
+            lambda: self._finders_of_rows,
+            self._fingerprint,
+            self._check_stopped,
         )
         self._names: set[str] = set()
         self._frames: dict[str, Frames] = {}
@@ -129,6 +133,8 @@ class _Erasure:
         if not self._dry_run:
             self._apply(footprint)
         linked = [self._linked_place(file, inode) for file, inode in footprint.linked.items()]
+        # What was seen before something was taken out proves nothing of what is there now.
+        self._rows.forget()
         places = () if self._dry_run else (*linked, *self._look_again())
         if not self._dry_run and not places:
             self._pending.remove()

@@ -18,8 +18,8 @@ from migrate.workspace import Workspace
 class TheirRows:
     """Looks for the rows of one person, by what is known of them at that time.
 
-    `finders` gives what values are looked for then, and those of them that nobody else's record holds; `check_stopped`
-    is called now and then and may raise.
+    `finders` gives what values are looked for then, and those of them that nobody else's record holds; `fingerprint`
+    is another one as soon as there is something new to look for; `check_stopped` is called now and then and may raise.
     """
 
     def __init__(
@@ -27,6 +27,7 @@ class TheirRows:
         workspace: Workspace,
         person: Person,
         finders: Callable[[], tuple[Finder, Finder]],
+        fingerprint: Callable[[], object],
         check_stopped: Callable[[], None],
     ) -> None:
         self.resources = resources_of_datasets(workspace)
@@ -35,20 +36,27 @@ class TheirRows:
         self._root = workspace.root
         self._person = person
         self._finders = finders
+        self._fingerprint = fingerprint
         self._check_stopped = check_stopped
+        self._seen: dict[Path, tuple[object, list[int]]] = {}
         self._key_columns = key_columns_of_datasets(workspace)
 
     def numbers(self, file: Path) -> list[int]:
         """The numbers of the person's rows in a file, from 0."""
-        found: list[int] = []
-        start = 0
-        for frame, theirs in self._looked_at(file):
-            found += (theirs.arg_true() + start).to_list()
-            start += frame.height
-        return found
+        known = self._fingerprint()
+        if self._seen.get(file, (None,))[0] != known:
+            for _frame, _theirs in self._looked_at(file):
+                pass
+        return self._seen.get(file, (None, list[int]()))[1]
+
+    def forget(self) -> None:
+        """From now on every file is looked at again."""
+        self._seen.clear()
 
     def learn_from(self, file: Path) -> None:
         """Notes what a file's rows of the person say of them; what others' rows say as well is no news."""
+        if file in self._seen and self._seen[file][0] == self._fingerprint():
+            return
         _resources, dataset = self._place_of(file)
         known = self._person.known()
         forms: dict[str, set[str]] = {}
@@ -73,7 +81,10 @@ class TheirRows:
             self.shared_keys |= set(others.filter(others.is_in(own)))
 
     def _looked_at(self, file: Path) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
-        """A file's rows some at a time, with which of them are the person's."""
+        """A file's rows some at a time, with which of them are the person's; notes their numbers."""
+        before = self._fingerprint()
+        numbers: list[int] = []
+        start = 0
         resources, dataset = self._place_of(file)
         key_column = self._key_columns.get(dataset or "")
         try:
@@ -87,10 +98,16 @@ class TheirRows:
                     dataset=dataset,
                     key_column=key_column,
                 )
+                numbers += (theirs.arg_true() + start).to_list()
+                start += frame.height
                 yield frame, theirs
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
             # Damaged: no row can be taken out of it, and the second look says that it could not be read.
             return
+        finally:
+            # Learned from on the way: what came before was looked at with less.
+            if self._fingerprint() == before:
+                self._seen[file] = before, numbers
 
     def _place_of(self, file: Path) -> tuple[Sequence[str], str | None]:
         """What the rows of a file are made of, and the dataset that they are for."""
