@@ -23,6 +23,7 @@ from migrate.app.erasure_files import (
     is_below,
     is_of_ledger,
     keep_lines,
+    key_fields,
     lines_of,
     makeshift_folders,
     one_after_another,
@@ -38,10 +39,7 @@ from migrate.app.erasure_result import (
 from migrate.app.erasure_rows import TheirRows
 from migrate.app.erasure_unfinished import unfinished_snapshots, unreadable_snapshots
 from migrate.app.renew_manifests import renew_manifests
-from migrate.errors import Interrupted, MigrateError
-from migrate.mapping.fields import fields_behind
-from migrate.mapping.files import read_mappings
-from migrate.mapping.model import parts_of
+from migrate.errors import Interrupted
 from migrate.privacy.contents import DataPlace, places_in
 from migrate.privacy.mask import workspace_masker
 from migrate.privacy.own import linked_elsewhere
@@ -53,7 +51,6 @@ from migrate.privacy.written import WrittenFile, read_written
 from migrate.snapshot.layout import UNREAD
 from migrate.snapshot.reading import Snapshot, list_snapshots, open_snapshot
 from migrate.snapshot.storage import bring_copies, return_copies
-from migrate.source.resources import PROFILES
 from migrate.verify.ledger_sweep import sweep_ledger
 from migrate.verify.purge import find_masterids
 from migrate.workspace import replacing
@@ -174,21 +171,9 @@ class _Erasure:
             found.append(partial(corrected_records, self._workspace, name))
         self._frames = {n: partial(one_after_another, of) for n, of in parts.items()}
         aliases = self._context.project.datatrics.source_aliases
-        return find_person(self._subject, self._frames, aliases, self._key_fields())
-
-    def _key_fields(self) -> set[str]:
-        """The fields of profiles that the mappings take for a key; none where they cannot be read."""
-        try:
-            mappings = read_mappings(self._context.project.mappings).values()
-        except MigrateError:
-            return set()
-        fields: set[str] = set()
-        for part in parts_of(mappings):
-            if part.resource == PROFILES.name:
-                keys = {*part.key, *chain.from_iterable(part.alternative_keys)}
-                behind = (fields_behind(part, column, None) for column in keys)
-                fields.update(chain.from_iterable(behind))
-        return fields
+        return find_person(
+            self._subject, self._frames, aliases, key_fields(self._context.project.mappings)
+        )
 
     def _finished(self) -> Iterator[Snapshot]:
         """The snapshots that can be read as such."""

@@ -11,11 +11,15 @@ from typing import Any
 import polars as pl
 
 from migrate import parquet
-from migrate.errors import Damaged
+from migrate.errors import Damaged, MigrateError
+from migrate.mapping.fields import fields_behind
+from migrate.mapping.files import read_mappings
+from migrate.mapping.model import parts_of
 from migrate.privacy.own import REHEARSAL, is_rehearsal, own_files
 from migrate.privacy.person import Frames
 from migrate.snapshot.corrections import STORE
 from migrate.snapshot.layout import BEGUN, LOCK
+from migrate.source.resources import PROFILES
 from migrate.workspace import Workspace, replacing
 
 
@@ -68,6 +72,21 @@ def key_columns_of_datasets(workspace: Workspace) -> dict[str, str]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     return found
+
+
+def key_fields(folder: Path) -> set[str]:
+    """The fields of profiles that the mappings take for a key; none where they cannot be read."""
+    try:
+        mappings = read_mappings(folder).values()
+    except MigrateError:
+        return set()
+    fields: set[str] = set()
+    for part in parts_of(mappings):
+        if part.resource == PROFILES.name:
+            keys = {*part.key, *chain.from_iterable(part.alternative_keys)}
+            behind = (fields_behind(part, column, None) for column in keys)
+            fields.update(chain.from_iterable(behind))
+    return fields
 
 
 def makeshift_folders(workspace: Workspace) -> Iterator[Path]:
