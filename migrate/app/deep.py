@@ -40,7 +40,7 @@ from migrate.verify.typed import Unverifiable
 if TYPE_CHECKING:
     from migrate.app.context import Context
 
-_NOT_REPAIRED = ("not_planned", "protected")
+_NOT_REPAIRED = ("not_planned", "protected", "fused")
 
 
 @dataclass(frozen=True)

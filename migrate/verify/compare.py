@@ -11,7 +11,7 @@ import polars as pl
 from migrate.verify.expected import Bucket, Expected, sends_null
 from migrate.verify.fields import ID, SOURCE
 from migrate.verify.mapping_query import NULLS, NUMBERS, PART, as_json
-from migrate.verify.naming import is_same, name_difference, plain_form
+from migrate.verify.naming import folded, is_same, name_difference, plain_form
 from migrate.verify.readback import ALL_MASTERIDS, CREATED_AT, MASTERID, MODIFIED_AT
 from migrate.verify.rules import DatasetRules
 from migrate.verify.spill import KEY
@@ -63,9 +63,8 @@ class KnownRows:
     of records that a column the verifier cannot work out may have kept out. `protected`: `(key, column)` that the
     target said it did not store. `recipes`: columns that the plan saw the target's own preparation change. `coming`:
     None once all that was written counts as prepared; before that, whether the count lacks records that may still
-    come. `gone`: masterids that the load merged away. `fused`: masterids that several planned keys were written to: the
-    target takes these keys for one. `later`: what plans that were loaded since have done: a record that they wrote is
-    theirs to be judged by.
+    come. `gone`: masterids that the load merged away. `later`: what plans that were loaded since have done: a record
+    that they wrote is theirs to be judged by.
     """
 
     states: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STATES))
@@ -76,7 +75,6 @@ class KnownRows:
     recipes: frozenset[str] = frozenset()
     coming: bool | None = None
     gone: frozenset[str] = frozenset()
-    fused: frozenset[str] = frozenset()
     theirs: frozenset[str] = frozenset()
     later: Later = field(default_factory=Later)
 
@@ -209,7 +207,6 @@ def _name_missing(
     name = (
         pl.when(pl.col("state") == "not_planned").then(pl.lit("not_planned"))
         .when(_is_among(masterid, absorbed)).then(pl.lit("merged_away"))
-        .when(_is_among(masterid, known.fused)).then(pl.lit("fused"))
         .otherwise(pl.lit("lost"))
     )  # fmt: skip
     # Of those the load itself was told so, and the count equation has them: nothing is missing.
@@ -221,6 +218,33 @@ def _name_missing(
             _findings(missing.filter(~told), "missing", name=name, **who),
         ]
     )
+
+
+def names_of_rekeyed(
+    lost: Mapping[str, str], holders: Mapping[str, str | None], planned: Collection[str]
+) -> dict[str, str]:
+    """By masterid the true names of records that are missing under their keys and there under others.
+
+    Another planned row has taken such a record over (`fused`), the target spells its key otherwise (`spelling`), or
+    somebody has given it another one (`rekeyed`). `lost`: the keys they should have, by masterid; `holders`: those that
+    the target shows; `planned`: which of these are the plan's.
+    """
+    names = {}
+    for masterid in lost.keys() & holders.keys():
+        shown = holders[masterid]
+        is_respelt = shown is not None and folded(shown) == folded(lost[masterid])
+        elsewhere = "spelling" if is_respelt else "rekeyed"
+        names[masterid] = "fused" if shown in planned else elsewhere
+    return names
+
+
+def rename(findings: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
+    """The findings with `names` for what was taken for a lost record, and for one that others have made."""
+    lost = (pl.col("finding") == "missing") & (pl.col("name") == "lost")
+    here = lost | ((pl.col("finding") == "extra") & (pl.col("name") == "foreign"))
+    told = pl.col("masterid").replace_strict(names, default=None, return_dtype=pl.String)
+    name = pl.when(here).then(pl.coalesce(told, "name")).otherwise("name")
+    return findings.with_columns(name.alias("name"))
 
 
 def _split_undecided(

@@ -26,6 +26,8 @@ from migrate.verify.compare import (
     absorbed_masterids,
     compare_bucket,
     held_keys,
+    names_of_rekeyed,
+    rename,
 )
 from migrate.verify.expected import Expected
 from migrate.verify.known import Known
@@ -132,6 +134,7 @@ def verify_dataset(
             settled, moving = _agreed(before, tally)
             if not moving:
                 break
+        settled = _renamed(settled, expected, known, tally.pages)
         if known.rest.coming is not None:
             settled, waiting = _held_back(settled, known)
             moving += waiting
@@ -144,6 +147,7 @@ def verify_dataset(
 class _Tally:
     """What one comparison of all buckets found; its findings lie in `files`, one for each bucket."""
 
+    pages: Pages
     files: list[Path] = field(default_factory=list)
     findings: int = 0
     expected: int = 0
@@ -171,7 +175,7 @@ def _compare_all(expected: Expected, known: Known, pages: Pages, folder: Path) -
     for page in pages.frames():
         absorbed |= absorbed_masterids(page)
         held.add(page.with_columns(held_keys(expected.rules, page)))
-    tally = _Tally()
+    tally = _Tally(pages)
     schema = dict(pl.Schema({KEY: pl.String, MASTERID: pl.String, ALL_MASTERIDS: pl.String}))
     for number in range(expected.shelf.buckets):
         bucket = expected.bucket(number)
@@ -198,6 +202,25 @@ def _agreed(first: _Tally, second: _Tally) -> tuple[list[Path], list[Path]]:
         if new.height:
             moving.append(_put_beside(later, "new", new))
     return settled, moving
+
+
+def _renamed(files: list[Path], expected: Expected, known: Known, pages: Pages) -> list[Path]:
+    """Files of the findings in which what is there under another key than it should is not called lost."""
+    is_lost = (pl.col("finding") == "missing") & (pl.col("name") == "lost")
+    rows = parquet.scan(files).filter(is_lost).select("masterid", "key").collect()
+    lost = dict(rows.drop_nulls("masterid").iter_rows())
+    if not lost:
+        return files
+    holders: dict[str, str | None] = {}
+    for page in pages.frames():
+        there = page.filter(pl.col(MASTERID).is_in(list(lost)))
+        holders |= zip(there.get_column(MASTERID), held_keys(expected.rules, there), strict=True)
+    planned = known.planned({key for key in holders.values() if key is not None})
+    names = names_of_rekeyed(lost, holders, planned)
+    return [
+        _put_beside(file, "named", rename(parquet.read(file), names)) if names else file
+        for file in files
+    ]
 
 
 def _held_back(files: list[Path], known: Known) -> tuple[list[Path], list[Path]]:

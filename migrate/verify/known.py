@@ -31,10 +31,6 @@ SELECT d.id, d.server_time FROM plans p JOIN datasets d ON d.plan = p.id WHERE p
 """
 _RECORDS = "SELECT key, state, masterid, protected FROM records WHERE dataset = ?"
 _GONE = "SELECT gone FROM merges WHERE dataset = ?"
-_FUSED = (
-    "SELECT masterid FROM records WHERE dataset = ? AND state = 'written' AND masterid IS NOT NULL"
-    " GROUP BY masterid HAVING count(DISTINCT key) > 1"
-)
 _WRITTEN = (
     "SELECT masterid FROM records WHERE dataset = ? AND state = 'written' AND masterid IS NOT NULL"
 )
@@ -126,6 +122,14 @@ class Known:
         )
         return replace(self.rest, states=last.cast(pl.Schema(STATES)), before=before)
 
+    def planned(self, keys: Collection[str]) -> set[str]:
+        """Those of some keys that the plan has rows of, whatever it does with them."""
+        found: set[str] = set()
+        for number in range(self.states.buckets if keys else 0):
+            states = self.states.bucket(number, dict(pl.Schema(STATES))).get_column(KEY)
+            found.update(states.filter(states.is_in(list(keys))))
+        return found
+
     def close(self) -> None:
         """Removes what was put aside."""
         self.states.close()
@@ -147,7 +151,6 @@ def read_known(
             )
     protected: set[tuple[str, str]] = set()
     gone = frozenset[str]()
-    fused = frozenset[str]()
     later = Later()
     begun = None
     if ledger.exists():
@@ -156,7 +159,6 @@ def read_known(
             if row is not None:
                 begun = datetime.fromtimestamp(row[1], UTC) if row[1] is not None else None
                 gone = _first_column(connection, _GONE, row[0])
-                fused = _first_column(connection, _FUSED, row[0])
                 later = _read_later(connection, row[0])
                 for frame in _settled(connection, row[0]):
                     states.add(frame.drop("protected"))
@@ -169,7 +171,6 @@ def read_known(
         undecided=_undecided(of_plan / "rejects.parquet", unverifiable),
         protected=frozenset(protected),
         gone=gone | later.gone,
-        fused=fused,
         later=later,
     )
     return Known(states, _shelve_before(of_plan, rules, folder, buckets), rest)

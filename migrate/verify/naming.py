@@ -81,10 +81,11 @@ def name_difference(
 def _name_text(expected: str, found: str) -> str:
     if expected.startswith(found):
         return "truncated"
-    return "spelling" if _folded(expected) == _folded(found) else "altered"
+    return "spelling" if folded(expected) == folded(found) else "altered"
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """What two spellings of a text have in common that differ in letter case, spaces or Unicode form."""
     # one letter may be written in several ways in Unicode, and looks the same in each
     return re.sub(r"\s+", "", unicodedata.normalize("NFC", text)).casefold()
 

@@ -19,11 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrate.verify.compare import KnownRows, compare_bucket, held_keys
+from migrate.verify.compare import KnownRows, compare_bucket, held_keys, names_of_rekeyed
 from migrate.verify.deep import DeepDataset, verify_dataset
 from migrate.verify.expected import expect_dataset
+from migrate.verify.known import Known
 from migrate.verify.readback import Reading
 from migrate.verify.rules import Conventions, read_rules
+from migrate.verify.spill import Spill
 
 from .conftest import CONTACTS, DATASETS, OLD, ORDERS, Migrated, old_keys
 
@@ -216,6 +218,37 @@ def test_every_plant_is_found_under_its_name(
         for name in ("missing", "extra", "doubled", "different")
     }
     assert counted == {name: getattr(result, name) for name in counted}
+
+
+@pytest.mark.parametrize("dataset", ["contacts", "order_items"])
+def test_a_record_under_another_key_is_not_lost(migrated: Migrated, dataset: str) -> None:
+    """It was taken over by another planned row, whatever the plan does with it; or it has a spelling or key of others."""
+
+    def damage(connection: sqlite3.Connection) -> None:
+        memory = Memory(connection, dataset)
+        taken, overwriting, respelt, rekeyed = memory.rows()[-4:]
+        memory.delete(overwriting)
+        memory.change(taken, **overwriting.values)
+        key = next(iter(taken.values))
+        memory.change(respelt, **{key: f" {respelt.values[key].upper()}"})
+        memory.change(rekeyed, **{key: "Till:3"})
+
+    result = verify(migrated, dataset, damage)
+    named = [("extra", "rekeyed"), ("extra", "spelling")]
+    named += [("missing", "fused"), ("missing", "rekeyed"), ("missing", "spelling")]
+    assert [found[:2] for found in found_in(result)] == named
+    assert (result.missing, result.extra) == (3, 2)
+
+
+@pytest.mark.parametrize("state", ["written", "unchanged"])
+def test_whatever_the_plan_holds_can_be_taken_over(tmp_path: Path, state: str) -> None:
+    """The key of the record is one of the plan's: of a row that is written, or that it found unchanged."""
+    known = Known(Spill(tmp_path / "known", 3), None, KnownRows())
+    states = {"_key": ["a@x", "A@x"], "state": [state, "written"], "masterid": ["m1", "m1"]}
+    known.states.add(pl.DataFrame(states))
+    assert known.planned({"A@x", "b@x"}) == {"A@x"}
+    names = names_of_rekeyed({"m1": "a@x"}, {"m1": "A@x"}, known.planned({"A@x"}))
+    assert names == {"m1": "fused"}
 
 
 def test_the_value_of_an_earlier_version_is_stale(tmp_path: Path) -> None:
