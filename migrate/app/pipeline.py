@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -372,7 +373,7 @@ def run_stages(
     after: Callable[[Run], None] = lambda _run: None,
 ) -> Run:
     """A run with a way of its own to extract and to plan; `after` is told what stands after each stage."""
-    from migrate.app.reconcile import run_reconcile, wait_for_preparation
+    from migrate.app.reconcile import run_reconcile, wait_for_earlier, wait_for_preparation
     from migrate.app.target_client import sleeper
 
     seconds: dict[str, float] = {}
@@ -383,11 +384,12 @@ def run_stages(
     try:
         refuse_unproven(context, extraction)
         with _timed("plan", seconds):
+            wait_for_earlier(context)
             plan = planning(extraction.snapshot)
         run = replace(run, plan=plan)
         after(run)
         with _timed("load", seconds):
-            loaded = run_load(context, name=plan.name, confirm_merges=confirm_merges)
+            loaded = _load_patiently(context, plan.name, confirm_merges)
     except GateError as stopped:
         return replace(run, stopped=stopped)
     run = replace(run, loaded=loaded)
@@ -402,6 +404,23 @@ def run_stages(
     run = replace(run, reconciliation=found)
     after(run)
     return run
+
+
+def _load_patiently(context: Context, name: str, confirm_merges: int | None) -> LoadResult:
+    """A load that goes on as soon as the target shows the canary; it counts as prepared after `settle_minutes`."""
+    from migrate.load.canary import CanaryUnseen
+
+    settled_at = context.now() + timedelta(minutes=context.project.octolis.settle_minutes)
+    while True:
+        try:
+            return run_load(context, name=name, confirm_merges=confirm_merges)
+        except CanaryUnseen as unseen:
+            if context.now() >= settled_at:
+                raise
+            left = (settled_at - context.now()).total_seconds() / 60
+            context.progress.note(
+                f"{unseen.what}; waiting {left:.0f} min more at most ([octolis] settle_minutes)"
+            )
 
 
 def refuse_unproven(context: Context, extraction: Extraction) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,16 @@ from migrate.target.client import TargetClient
 from migrate.totals.table import summarise_table
 from migrate.verify.buckets import SYSTEM_COLUMNS, explain_difference, find_interval
 from migrate.verify.deep import DeepDataset
-from migrate.verify.known import Written, read_acknowledged, read_marks, read_written, read_youngest
+from migrate.verify.known import (
+    Late,
+    Written,
+    read_acknowledged,
+    read_late,
+    read_marks,
+    read_written,
+    read_youngest,
+    read_youngest_made,
+)
 from migrate.verify.ledger_counts import read_books
 from migrate.verify.preparation import is_on_its_way
 from migrate.verify.readback import Reading, forget_reading, read_pages
@@ -239,6 +248,7 @@ class _Equation:
             by_source,
             lambda n, left: explain_difference(n, left, self.held(), self._written()),
             self._is_coming,
+            may_be_late=bool(self._late),
         )
         found = replace(found, settles_at=self.settles_at)
         forget_reading(self._folder())
@@ -253,15 +263,24 @@ class _Equation:
         """What ledgers know of the dataset's records: this project's, and those of the others."""
         ledger, books = self.context.workspace.ledger, self.books
         ours = read_written(ledger, self.plan.folder, self.plan.name, books.dataset)
-        return replace(ours, theirs=masterids_of_others(self.context.project, books.dataset_id))
+        theirs = masterids_of_others(self.context.project, books.dataset_id)
+        return replace(ours, theirs=theirs, late=self._late)
+
+    @cached_property
+    def _late(self) -> Late:
+        ledger = self.context.workspace.ledger
+        return read_late(ledger, self.plan.name, self.books.dataset, self._bound)
 
     @cached_property
     def settles_at(self) -> datetime | None:
         """From when on everything that was written counts as prepared; None where nothing was written."""
         ledger, plan = self.context.workspace.ledger, self.plan.name
         youngest = read_youngest(ledger, plan, self.books.dataset)
-        bound = timedelta(minutes=self.context.project.octolis.settle_minutes)
-        return None if youngest is None else youngest + bound
+        return None if youngest is None else youngest + self._bound
+
+    @property
+    def _bound(self) -> timedelta:
+        return timedelta(minutes=self.context.project.octolis.settle_minutes)
 
     def _is_coming(self) -> bool:
         if self.settles_at is None or self.context.now() >= self.settles_at:
@@ -300,6 +319,7 @@ class _Equation:
         )
 
 
+_FIRST_LOOK_S = 2.0
 _POLL_S = 10.0
 _LONGEST_POLL_S = 60.0
 
@@ -322,6 +342,48 @@ def wait_for_preparation(
         left_s = (found.settles_at - now()).total_seconds()
         note(say_pending(found, left_s))
         # never past the moment from which on the answer is final
+        sleep(min(wait_s, left_s))
+        wait_s = min(wait_s * 1.5, _LONGEST_POLL_S)
+
+
+def wait_for_earlier(context: Context) -> None:
+    """Waits until the target shows the youngest record that earlier loads have made in the project's datasets.
+
+    A plan that reads the target before would call such records new. After `settle_minutes` they count as prepared.
+    """
+    octolis, ledger = context.project.octolis, context.workspace.ledger
+    bound = timedelta(minutes=octolis.settle_minutes)
+    ids = sorted(set(octolis.datasets.values()))
+    made = {id_: youngest for id_ in ids if (youngest := read_youngest_made(ledger, id_))}
+    young = {id_: one for id_, one in made.items() if context.now() < one.at + bound}
+    if not young:
+        return
+    with open_target(context) as client:
+        for id_, one in young.items():
+            wait_until_shown(
+                partial(client.read_record, id_, one.masterid),
+                one.at + bound,
+                context.now,
+                sleeper(context),
+                context.progress.note,
+            )
+
+
+def wait_until_shown(
+    read: Callable[[], object | None],
+    settles_at: datetime,
+    now: Callable[[], datetime],
+    sleep: Callable[[float], None],
+    note: Callable[[str], None],
+) -> None:
+    """Waits until a record can be read, or until it counts as prepared. **Units**: seconds for `sleep`."""
+    wait_s = _FIRST_LOOK_S
+    while now() < settles_at and read() is None:
+        left_s = (settles_at - now()).total_seconds()
+        note(
+            "waiting for the target to prepare what an earlier load has written, before it is read for the plan; "
+            f"at most {left_s / 60:.0f} min more ([octolis] settle_minutes)"
+        )
         sleep(min(wait_s, left_s))
         wait_s = min(wait_s * 1.5, _LONGEST_POLL_S)
 

@@ -31,6 +31,10 @@ from migrate.target.results import Rejected, Written
 Place = tuple[int, int]
 
 
+class CanaryUnseen(GateError):
+    """The target has taken the canary and did not show it in time; whoever waits may ask again."""
+
+
 @dataclass
 class Canary:
     """The canary of one dataset on its way. `expected`: by place the masterid that the plan updates, None of a new one.
@@ -212,8 +216,8 @@ def _differs(dataset: DatasetToLoad, found: CanaryVerdict, plan: str) -> GateErr
     )
 
 
-def _unseen(dataset: DatasetToLoad, proof: Proof, plan: str) -> GateError:
-    return GateError(
+def _unseen(dataset: DatasetToLoad, proof: Proof, plan: str) -> CanaryUnseen:
+    return CanaryUnseen(
         Sentence(
             "{place}: the canary was written and cannot be read yet (masterid {masterids}); "
             "nothing else of the dataset was sent",

@@ -13,7 +13,10 @@ _FUSED = (
     "(letter case, spaces, Unicode form), or with another key of the dataset that they share: they fuse, and the "
     "later overwrites; they count as updated"
 )
-_MADE_SINCE = "records that the plan calls new were made by others since; they count as updated"
+_MADE_SINCE = (
+    "records that the plan calls new were made since it read the target, by others or by an earlier load that the "
+    "target was still preparing; they count as updated"
+)
 
 
 class Changes:

@@ -108,7 +108,8 @@ def _with_identity(found: Proof, sent: CanaryRecord) -> Proof:
     if sent.was_there:
         texts.append(
             f"the plan calls the record new, and the target took it for {sent.written.masterid}, which was there: the "
-            "dataset has another key beside the mapping's, or somebody has made the record since the plan"
+            "dataset has another key beside the mapping's, takes keys for one that differ in letter case, spaces or "
+            "Unicode form, or somebody has made the record since the plan"
         )
     return Proof(tuple(texts), found.columns, found.unseen)
 

@@ -26,7 +26,8 @@ class Buckets:
     + `later_created` - `later_merged` (by plans of this workspace that were loaded since, a replay among them)
     - `lost` (acknowledged, and not there) - `merged_unforecast` (went into another record and no
     answer said so) + `unexplained`. `foreign_updates` are older records that were modified inside the run and by no
-    batch of ours: they move no count, and tell that somebody else was writing.
+    batch of ours: they move no count, and tell that somebody else was writing. `earlier`: what an earlier load of this
+    project has made (below zero: merged away) and the target showed only after the count before.
     """
 
     rejected: int = 0
@@ -41,13 +42,12 @@ class Buckets:
     other_projects: int = 0
     later_created: int = 0
     later_merged: int = 0
+    earlier: int = 0
 
     @property
-    def is_of_others(self) -> bool:
-        """True where all of a difference is what other loads have made, so that nothing of it is in doubt."""
-        doubtful = self.foreign or self.lost or self.merged_unforecast or self.unexplained
-        is_known = self.other_projects or self.later_created or self.later_merged
-        return bool(is_known) and not doubtful
+    def is_explained(self) -> bool:
+        """True where nothing of a difference is in doubt: there is none, or it is what known loads have made."""
+        return not (self.foreign or self.lost or self.merged_unforecast or self.unexplained)
 
     def filled(self) -> dict[str, int]:
         """The buckets that hold something."""
@@ -68,6 +68,8 @@ def explain_difference(
     merged = len(gone & absorbed_masterids(held))
     lost = len(gone) - merged
     foreign, updated, theirs = _count_foreign(held, written)
+    rest = difference - foreign - theirs - later_created + later_merged + lost + merged
+    earlier = _came_late(rest, there, written)
     return Buckets(
         rejected=left.rejected,
         deferred=left.deferred,
@@ -76,12 +78,20 @@ def explain_difference(
         foreign=foreign,
         lost=lost,
         merged_unforecast=merged,
-        unexplained=difference - foreign - theirs - later_created + later_merged + lost + merged,
+        unexplained=rest - earlier,
         foreign_updates=updated,
         other_projects=theirs,
         later_created=later_created,
         later_merged=later_merged,
+        earlier=earlier,
     )
+
+
+def _came_late(rest: int, there: set[str], written: Written) -> int:
+    """How much of what nothing else explains may be an earlier load's, prepared after the count before."""
+    came = len(written.late.made & there)
+    went = len(written.late.gone - there)
+    return max(-went, min(rest, came))
 
 
 def _count_foreign(held: pl.DataFrame, written: Written) -> tuple[int, int, int]:

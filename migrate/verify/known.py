@@ -7,9 +7,10 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -66,8 +67,39 @@ AND (r.change = 'create' OR NOT EXISTS (
     SELECT 1 FROM plans u JOIN datasets x ON x.plan = u.id
     WHERE u.undoes = p.name AND x.dataset_id = d.dataset_id AND x.shipments > 0))
 """
+# records of other plans in the same dataset, settled within the bound before this one's first record was; their batches
+# are looked at first, which are a few hundred times fewer
+_JUST_BEFORE = """
+FROM (
+    SELECT d.dataset_id, d.id, coalesce(min(r.settled_at), p.begun_at) AS first
+    FROM datasets d JOIN plans p ON p.id = d.plan LEFT JOIN records r ON r.dataset = d.id
+    WHERE p.name = :plan AND d.name = :dataset
+) AS mine
+JOIN datasets d ON d.dataset_id = mine.dataset_id AND d.id != mine.id
+JOIN batches b ON b.dataset = d.id AND b.changed_at > mine.first - :bound - 3600
+JOIN records r ON r.dataset = b.dataset AND r.batch = b.batch
+"""
+_WITHIN = "WHERE r.state = 'written' AND r.settled_at BETWEEN mine.first - :bound AND mine.first"
+_MADE_BEFORE = f"SELECT r.masterid {_JUST_BEFORE} {_WITHIN} AND r.change = 'create'"
+_GONE_BEFORE = (
+    f"SELECT m.gone {_JUST_BEFORE}"
+    f" JOIN merges m ON (m.dataset, m.batch, m.position) = (r.dataset, r.batch, r.position) {_WITHIN}"
+)
 _PART_ROWS = 100_000
 _BEFORE = {KEY: pl.String, MASTERID: pl.String}
+
+
+@dataclass(frozen=True)
+class Late:
+    """Masterids that other plans have made, and merged away, so shortly before this one's first write that the target
+    may have shown it only after the count before."""
+
+    made: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.made or self.gone)
 
 
 @dataclass(frozen=True)
@@ -86,6 +118,7 @@ class Written:
     before: frozenset[str] = frozenset()
     theirs: frozenset[str] = frozenset()
     later: Later = field(default_factory=Later)
+    late: Late = Late()
 
 
 @contextlib.contextmanager
@@ -277,6 +310,17 @@ def read_written(ledger: Path, plan_folder: Path, plan: str, dataset: str) -> Wr
         )
 
 
+def read_late(ledger: Path, plan: str, dataset: str, bound: timedelta) -> Late:
+    """What other plans have made of a dataset just before. `bound`: how long the target may prepare a write."""
+    named = {"plan": plan, "dataset": dataset, "bound": bound.total_seconds()}
+    with opened(ledger) as connection:
+        made, gone = (
+            frozenset(masterid for (masterid,) in connection.execute(query, named) if masterid)
+            for query in (_MADE_BEFORE, _GONE_BEFORE)
+        )
+    return Late(made, gone)
+
+
 def read_masterids(ledger: Path, dataset_id: str) -> frozenset[str]:
     """The masterids of all records that any load of a ledger has written to a dataset of the target."""
     if not ledger.exists():
@@ -344,6 +388,30 @@ def read_youngest(ledger: Path, plan: str, dataset: str) -> datetime | None:
         row = connection.execute(_DATASET, (plan, dataset)).fetchone()
         found = None if row is None else connection.execute(_ACKNOWLEDGED, row[:1]).fetchone()[0]
         return None if found is None else datetime.fromtimestamp(found, UTC)
+
+
+class Made(NamedTuple):
+    """A record that a load has made, and when the target said so."""
+
+    masterid: str
+    at: datetime
+
+
+_YOUNGEST_MADE = """
+SELECT r.masterid, r.settled_at FROM records r JOIN datasets d ON d.id = r.dataset
+WHERE d.dataset_id = ? AND r.state = 'written' AND r.change = 'create' AND r.masterid IS NOT NULL
+AND NOT EXISTS (SELECT 1 FROM merges m WHERE m.dataset = d.id AND m.gone = r.masterid)
+ORDER BY r.settled_at DESC LIMIT 1
+"""
+
+
+def read_youngest_made(ledger: Path, dataset_id: str) -> Made | None:
+    """The record that any load has made last in a dataset of the target, of those that it has not merged away."""
+    if not ledger.exists():
+        return None
+    with opened(ledger) as connection:
+        row = connection.execute(_YOUNGEST_MADE, (dataset_id,)).fetchone()
+    return None if row is None else Made(row[0], datetime.fromtimestamp(row[1], UTC))
 
 
 def read_acknowledged(ledger: Path, plan: str, dataset: str) -> Acknowledged:

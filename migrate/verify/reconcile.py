@@ -188,10 +188,13 @@ def judge(
     by_source: Mapping[str, SourceCount],
     explain: Callable[[int, Buckets], Buckets] | None = None,
     is_coming: Callable[[], bool] = lambda: False,
+    *,
+    may_be_late: bool = False,
 ) -> DatasetReconciliation:
     """The equation with its verdict; `explain` is asked for the buckets of a difference.
 
-    `is_coming`: whether what differs may still be on its way; asked only of a difference.
+    `is_coming`: whether what differs may still be on its way; asked only of a difference. `may_be_late`: an earlier
+    load ended so shortly before that the count before may lack what it made: then equal counts are looked into, too.
     """
     expected = expected_count(books)
     difference = after.count - expected
@@ -199,17 +202,17 @@ def judge(
         rejected=books.rejected, deferred=books.deferred, unknown=books.unknown, unsent=books.unsent,
         unexplained=difference,
     )  # fmt: skip
-    if difference and explain:
+    if explain and (difference or may_be_late):
         buckets = explain(difference, buckets)
-    is_being_imported = 0 <= difference <= books.handed_over
-    waits = bool(difference) and (is_being_imported or not after.rests or is_coming())
-    is_explained = difference == 0 or buckets.is_of_others
+    is_being_imported = bool(books.handed_over) and 0 <= difference <= books.handed_over
+    differs = bool(difference) or not buckets.is_explained
+    waits = differs and (is_being_imported or not after.rests or is_coming())
     return DatasetReconciliation(
         books=books,
         expected=expected,
         count_after=after.count,
         difference=difference,
-        verdict="match" if is_explained else "pending" if waits else "mismatch",
+        verdict="match" if buckets.is_explained else "pending" if waits else "mismatch",
         by_source=by_source,
         explanations=(*_explain(buckets, difference), *_explain_handover(books)),
         buckets=buckets,
@@ -222,6 +225,7 @@ _SENTENCES = {
     "deferred": "{:,} records were deferred; load again sends them",
     "rejected": "{:,} records were refused by the target and are in no term",
     "foreign": "{:,} records were written since the count before, and by no acknowledged batch of ours",
+    "earlier": "{:+,} records by an earlier load of this project, which the target showed only after the count before",
     "other_projects": "{:,} records were written since the count before by other projects into the same dataset",
     "later_created": "{:,} records were created since by later plans of this workspace",
     "later_merged": "{:,} records were merged away since by later plans of this workspace",
@@ -236,7 +240,8 @@ _SAID_WITHOUT_DIFFERENCE = ("unsent", "unknown", "deferred")
 def _explain(buckets: Buckets, difference: int) -> list[str]:
     filled = buckets.filled()
     unfinished = bool(buckets.unsent or buckets.unknown)
-    said = _SENTENCES if difference or unfinished else _SAID_WITHOUT_DIFFERENCE
+    differs = bool(difference) or not buckets.is_explained
+    said = _SENTENCES if differs or unfinished else _SAID_WITHOUT_DIFFERENCE
     return [_SENTENCES[name].format(filled[name]) for name in said if name in filled]
 
 

@@ -95,8 +95,9 @@ def test_going_on_on_purpose(start_sandbox, client_of, run, make_plan, contacts)
     ]
     assert (totals.count_before, totals.written, totals.created) == (2, 10, 8)
     assert client.count("contacts").count == totals.count_before + totals.created
-    assert [text for text in notes.told if "made by others" in text] == [
-        "dataset contacts: records that the plan calls new were made by others since; they count as updated"
+    assert [text for text in notes.told if "calls new were made" in text] == [
+        "dataset contacts: records that the plan calls new were made since it read the target, by others or by an "
+        "earlier load that the target was still preparing; they count as updated"
     ]
 
 

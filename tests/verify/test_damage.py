@@ -222,7 +222,7 @@ def test_every_plant_is_found_under_its_name(
 
 @pytest.mark.parametrize("dataset", ["contacts", "order_items"])
 def test_a_record_under_another_key_is_not_lost(migrated: Migrated, dataset: str) -> None:
-    """It was taken over by another planned row, whatever the plan does with it; or it has a spelling or key of others."""
+    """Another planned row has taken it over, or it has another spelling of its key, or another key."""
 
     def damage(connection: sqlite3.Connection) -> None:
         memory = Memory(connection, dataset)

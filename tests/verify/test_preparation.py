@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from migrate.app.reconcile import wait_for_preparation
+from migrate.app.reconcile import wait_for_preparation, wait_until_shown
 from migrate.verify.compare import SCHEMA
+from migrate.verify.known import Late, read_late, read_youngest_made
 from migrate.verify.preparation import Acknowledged, hold_back, is_on_its_way
 from migrate.verify.reconcile import (
     DatasetBooks,
@@ -18,6 +23,8 @@ from migrate.verify.reconcile import (
     judge,
     settled_count,
 )
+
+from .conftest import Migrated
 
 BEGUN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 BOUND = timedelta(minutes=15)
@@ -104,6 +111,61 @@ def test_a_reading_after_the_bound_is_final() -> None:
     target = LateTarget(10**6)
     target.now_s = BOUND.total_seconds() + 1
     assert target.check().verdict == "mismatch"
+
+
+@pytest.mark.parametrize("lag_s", [0, 4, 15, 60, 600, 10**6])
+def test_a_plan_waits_for_what_the_load_before_it_has_made(lag_s: float) -> None:
+    """It reads the target once the youngest record shows; at the latest when everything counts as prepared."""
+    target = LateTarget(lag_s)
+
+    def read() -> str | None:
+        return "m199" if "m199" in target.shown() else None
+
+    wait_until_shown(read, BEGUN + BOUND, target.now, target.sleep, target.notes.append)
+    assert min(lag_s, 899.9) <= target.now_s <= min(lag_s + 60, 900)
+    assert bool(target.notes) == bool(lag_s)
+
+
+@pytest.mark.parametrize(
+    ("seconds_before", "late"), [(1, True), (899, True), (901, False), (-1, False)]
+)
+def test_what_other_plans_have_made_just_before_is_known(
+    migrated: Migrated, tmp_path: Path, seconds_before: int, late: bool
+) -> None:
+    """Made and merged away within the bound before this plan's first record was written, in the same dataset."""
+    ledger = tmp_path / "ledger.sqlite"
+    shutil.copy(migrated.context.workspace.ledger, ledger)
+    with closing(sqlite3.connect(ledger)) as db, db:
+        mine = db.execute(
+            "SELECT id, dataset_id, min(settled_at) FROM datasets JOIN records ON dataset = id WHERE name = 'contacts'"
+        ).fetchone()
+        at = mine[2] - seconds_before
+        db.execute("INSERT INTO plans (id, name, begun_at) VALUES (99, 'other', 0)")
+        for number, dataset_id in ((98, "elsewhere"), (99, mine[1])):
+            row = (number, f"d{number}", dataset_id)
+            db.execute(
+                "INSERT INTO datasets (id, plan, name, dataset_id, place) VALUES (?, 99, ?, ?, 0)",
+                row,
+            )
+            db.execute(
+                "INSERT INTO batches (dataset, batch, rows, state, changed_at) VALUES (?, 0, 2, 'acked', ?)",
+                (number, at),
+            )
+            for position, change in enumerate(("create", "update")):
+                db.execute(
+                    "INSERT INTO records (dataset, batch, position, key, state, change, masterid, settled_at)"
+                    " VALUES (?, 0, ?, ?, 'written', ?, ?, ?)",
+                    (number, position, f"k{position}", change, f"{number}-{change}", at),
+                )
+            db.execute(
+                "INSERT INTO merges (dataset, gone, survivor, batch, position) VALUES (?, ?, 's', 0, 1)",
+                (number, f"{number}-gone"),
+            )
+    found = read_late(ledger, migrated.plan.name, "contacts", BOUND)
+    assert found == (Late(frozenset({"99-create"}), frozenset({"99-gone"})) if late else Late())
+    youngest = read_youngest_made(ledger, mine[1])
+    assert youngest is not None
+    assert (youngest.masterid == "99-create") == (seconds_before < 0)
 
 
 def test_merged_records_that_still_show_are_on_their_way_out() -> None:

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import polars as pl
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from migrate.app.reconcile import summarise_reconciliation
@@ -14,7 +14,7 @@ from migrate.report.reconcile import judge_reconciliation, render_reconciliation
 from migrate.totals.counts import Total, add_up, set_side_by_side
 from migrate.verify.buckets import Buckets, explain_difference
 from migrate.verify.compare import Later
-from migrate.verify.known import Written
+from migrate.verify.known import Late, Written
 from migrate.verify.reconcile import (
     DatasetBooks,
     Reconciliation,
@@ -213,6 +213,38 @@ def test_foreign_writes_are_known_by_their_times(
     )
     assert found == Buckets(foreign=made, foreign_updates=changed)
     assert explain_difference(0, Buckets(), held, Written(masterids=ours, ours=ours)) == Buckets()
+
+
+@given(
+    came=st.integers(0, 5), shown=st.integers(0, 5), went=st.integers(0, 5), lost=st.integers(0, 2),
+    strange=st.integers(0, 2),
+)  # fmt: skip
+def test_what_an_earlier_load_made_may_come_after_the_count_before(
+    came: int, shown: int, went: int, lost: int, strange: int
+) -> None:
+    """Of a load just before, some records showed before the count and some after it: they are named, and no mismatch.
+
+    What is lost or made by strangers is one all the same, also where the two sums are equal by chance.
+    """
+    late = Late(
+        frozenset(f"e{n}" for n in range(came + shown)), frozenset(f"g{n}" for n in range(went))
+    )
+    ours = frozenset(f"m{n}" for n in range(10))
+    there = sorted((ours - {f"m{n}" for n in range(lost)}) | late.made)
+    there += [f"s{n}" for n in range(strange)]
+    times = [f"{1 if name[0] == 'e' else 2}026-01-01T12:00:01.000Z" for name in there]
+    held = pl.DataFrame({"__masterid__": there, "__created_at__": times})
+    begun = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    written = Written(masterids=ours, ours=ours | late.made, begun=begun, late=late)
+    after = 100 + 10 + came - went - lost + strange
+    one = judge(
+        books(count_before=100, created=10), SettledCount(after), {},
+        lambda n, left: explain_difference(n, left, held, written), may_be_late=bool(late),
+    )  # fmt: skip
+    named = (one.buckets.lost, one.buckets.foreign, one.buckets.earlier, one.buckets.unexplained)
+    assume(came + shown + went)
+    assert named == (lost, strange, came - went, 0)
+    assert one.verdict == ("mismatch" if lost or strange else "match")
 
 
 def test_what_was_not_loaded_is_no_match() -> None:
