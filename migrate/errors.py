@@ -111,6 +111,10 @@ class GateError(MigrateError):
     exit_code = 8
 
 
+class CanaryUnseen(GateError):
+    """The target has taken the canary and did not show it in time; whoever waits may ask again."""
+
+
 class Interrupted(MigrateError):
     """Ctrl-C or SIGTERM; state is saved and the hint says how to go on."""
 

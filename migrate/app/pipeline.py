@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migrate.errors import GateError, Interrupted, MigrateError, UsageError
+from migrate.errors import CanaryUnseen, GateError, Interrupted, MigrateError, UsageError
 from migrate.hours import SendingHours
 from migrate.sentence import Sentence
 
@@ -408,8 +408,6 @@ def run_stages(
 
 def _load_patiently(context: Context, name: str, confirm_merges: int | None) -> LoadResult:
     """A load that goes on as soon as the target shows the canary; it counts as prepared after `settle_minutes`."""
-    from migrate.load.canary import CanaryUnseen
-
     settled_at = context.now() + timedelta(minutes=context.project.octolis.settle_minutes)
     while True:
         try:

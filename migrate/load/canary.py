@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, groupby
 
-from migrate.errors import GateError
+from migrate.errors import CanaryUnseen, GateError
 from migrate.load.canary_choice import ChosenRecord, choose_canary
 from migrate.load.ledger import Ledger
 from migrate.load.lessons import CanaryVerdict, WrittenPlace
@@ -29,10 +29,6 @@ from migrate.sentence import Sentence
 from migrate.target.results import Rejected, Written
 
 Place = tuple[int, int]
-
-
-class CanaryUnseen(GateError):
-    """The target has taken the canary and did not show it in time; whoever waits may ask again."""
 
 
 @dataclass
