@@ -6,6 +6,7 @@ record it came from. Rows are set aside where a person has discarded them, or wh
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from migrate.mapping.fields import IDENTITY, PROJECT, column_of, text_fields, us
 from migrate.mapping.model import Mapping
 from migrate.mapping.series import holds_any
 from migrate.mapping.types import render
+from migrate.names import ID_FIELDS, SOURCE_FIELDS
 
 PLACE = ("_source", "_id", "_position", "_element")
 LIST = "_list"
@@ -30,6 +32,7 @@ SLICE_BYTES = 16 * 1024 * 1024
 # how a snapshot's field shows half a surrogate pair, and so also a text that has these six characters
 _ESCAPE = "\\ud"
 _HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_IDENTITY_FIELDS = {"source": SOURCE_FIELDS, "id": ID_FIELDS}
 _LONE = re.compile("[\ud800-\udfff]")
 _ESCAPES = re.compile(
     r"(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -61,7 +64,7 @@ def slices(mapping: Mapping, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def needs_raw(mapping: Mapping) -> Callable[[pl.DataFrame], bool]:
     """Whether rows need their `_raw`, which is most of them: only it tells half a surrogate pair from a text."""
-    looked_at = {column_of(name) for name in text_fields(mapping)}
+    looked_at = {*map(column_of, text_fields(mapping)), *IDENTITY.values()}
 
     def may_hold_halves(rows: pl.DataFrame) -> bool:
         # all of a column's texts put together: looked through several times faster than one by one
@@ -103,7 +106,11 @@ def base_rows(mapping: Mapping, rows: pl.DataFrame, project: str = "") -> pl.Dat
         if suspect and holds_any(field, _ESCAPE, literal=True):
             field = _refuse_halves(field, rows["_raw"], column_of(name))
         series.append(field.alias(FIELD + name))
-    series += [rows[column].alias(FIELD + name) for name, column in IDENTITY.items()]
+    for name, column in IDENTITY.items():
+        field = rows[column]
+        if suspect and holds_any(field, _ESCAPE, literal=True):
+            field = _refuse_halves(field, rows["_raw"], *_IDENTITY_FIELDS[name][mapping.resource])
+        series.append(field.alias(FIELD + name))
     if PROJECT in used_names(mapping):
         series.append(pl.Series(FIELD + PROJECT, [project]).new_from_index(0, rows.height))
     return pl.DataFrame(series).with_columns(pl.lit(None, dtype=pl.Int64).alias("_element"))
@@ -129,8 +136,10 @@ def _field(rows: pl.DataFrame, name: str) -> pl.Series:
     return pl.Series(name, [None], dtype=pl.String).new_from_index(0, rows.height)
 
 
-def _refuse_halves(field: pl.Series, raw: pl.Series, name: str) -> pl.Series:
+def _refuse_halves(field: pl.Series, raw: pl.Series, *names: str) -> pl.Series:
     """The field with a NUL, which no text may hold, for each half of a surrogate pair.
+
+    `names`: where it may stand in the record, of which the first that has a value counts.
 
     Only the record's JSON tells such a half from a text that spells the escape, so of the few rows that may
     hold one it is read again.
@@ -138,16 +147,32 @@ def _refuse_halves(field: pl.Series, raw: pl.Series, name: str) -> pl.Series:
     frame = pl.DataFrame({"t": field, "r": raw})
     suspects = frame.select(pl.col("t").str.contains(_HALF) & pl.col("r").str.contains(_HALF))
     places = suspects.to_series().arg_true()
-    texts = [_refused(text, json, name) for text, json in frame[places].iter_rows()]
+    texts = [_refused(text, json, names) for text, json in frame[places].iter_rows()]
     return field.scatter(places, texts) if texts else field
 
 
-def _refused(text: str, raw: str, name: str) -> str:
+def _refused(text: str, raw: str, names: Sequence[str]) -> str:
     """A field's text, as its record says it, with a NUL for each half of a surrogate pair."""
-    value = value_at(json.loads(raw), name)
+    try:
+        record = json.loads(raw, strict=False)
+    except ValueError:
+        # of a writer of little care: no comma too few and no unknown escape may hide the half
+        values = (_careless_value(raw, name) for name in names)
+    else:
+        values = (value_at(record, name) for name in names)
+    value = next((value for value in values if value not in (None, "")), None)
     if isinstance(value, str):
         return _LONE.sub("\0", value)
     return _ESCAPES.sub(lambda found: "\0" if found.lastgroup == "half" else found.group(), text)
+
+
+def _careless_value(raw: str, name: str) -> str | None:
+    """The text of the last string of a name in JSON that cannot be read as a whole, whatever it stands in."""
+    own = json.dumps(name.rpartition(".")[2], ensure_ascii=False)
+    strings = re.findall(rf'{re.escape(own)}\s*:\s*("[^"\\]*(?:\\.[^"\\]*)*")', raw, re.DOTALL)
+    with contextlib.suppress(ValueError):
+        return str(json.loads(strings[-1], strict=False)) if strings else None
+    return None
 
 
 TOUCHED = "_touched"

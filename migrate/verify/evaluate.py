@@ -121,7 +121,7 @@ class Evaluator:
         """Puts the fields of records into files for the database."""
         found = _Fields([], set(), _has_nul(frame))
         for part in frame.iter_slices(_READ_ROWS):
-            fields = self._with_own(read_fields(part, self.wanted))
+            fields = self._with_own(read_fields(part, self.wanted, with_identity=found.has_nul))
             file = self._files / f"fields-{next(self._numbers)}.parquet"
             parquet.write(fields, file, compression="uncompressed", statistics=False)
             found.files.append(file)

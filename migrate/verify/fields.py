@@ -17,11 +17,27 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from migrate.verify.record import elements, literal_text, marked_text, reach, split_object
+from migrate.verify.record import (
+    HALF,
+    NUL,
+    elements,
+    literal_text,
+    marked_text,
+    reach,
+    split_object,
+)
 
 SOURCE, ID, PLACE, ORDER, LEFT, LEFT_AT = (
     "_source", "_id", "_position", "_order", "_left", "_left_at",
 )  # fmt: skip
+SENT_SOURCE, SENT_ID = "_sent_source", "_sent_id"
+"""The same as texts to send: with a NUL for each half of a surrogate pair, which a snapshot shows spelt out."""
+_SPELT_HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_ID_FIELDS = ("profileid", "id", "itemid", "categoryid", "conversionid", "interactionid")
+_SOURCE_FIELDS = (
+    "source",
+    *(f"{one}.source" for one in ("metadata", "profile", "item", "conversion", "interaction")),
+)
 _FIRST = 50
 _TAKEN_NAME = re.compile(r'[^"\\\x00-\x1f]*')
 _NOTHING = msgspec.Raw(b"")
@@ -50,16 +66,21 @@ class _Rows:
     left: list[str | None]
 
 
-def read_fields(frame: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
+def read_fields(
+    frame: pl.DataFrame, wanted: Wanted, *, with_identity: bool = False
+) -> pl.DataFrame:
     """The rows of records (`_raw`, `_source`, `_id`, `_position`), each field a column of texts.
 
     **Shape**: `_source`, `_id`, `_order` (the record's place in the snapshot), `_position` (the element's, from 1),
     `_left` and `_left_at` (the rule that left a row out already, and of which name), `f:NAME`, `e:NAME`. A field that
-    no record has may lack its column.
+    no record has may lack its column. `with_identity`: also `_sent_source` and `_sent_id`.
     """
     raws = frame.get_column("_raw").cast(pl.Binary).to_list()
     columns = {f"f:{name}": texts for name, texts in read_columns(raws, wanted.names).items()}
     own = {SOURCE: frame["_source"], ID: frame["_id"], ORDER: frame["_position"].cast(pl.Int64)}
+    if with_identity:
+        own[SENT_SOURCE] = _as_sent(frame["_source"], raws, _SOURCE_FIELDS)
+        own[SENT_ID] = _as_sent(frame["_id"], raws, _ID_FIELDS)
     made = pl.DataFrame(
         own | {name: pl.Series(name, texts, dtype=pl.String) for name, texts in columns.items()}
     )
@@ -75,6 +96,27 @@ def read_fields(frame: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
         pl.Series(LEFT, rows.left, dtype=pl.String),
         *items,
     ).with_columns(_left_at(wanted.each))
+
+
+def _as_sent(shown: pl.Series, raws: Sequence[bytes], names: Sequence[str]) -> pl.Series:
+    """Identities with a NUL where the record has half a surrogate pair, and not a text that spells its escape."""
+    suspects = shown.str.contains(_SPELT_HALF).fill_null(value=False).arg_true()
+    texts = [
+        next(
+            (read for name in names if (read := _as_shown(shown[row], raws[row], name))), shown[row]
+        )
+        for row in suspects
+    ]
+    return shown.scatter(suspects, texts) if texts else shown
+
+
+def _as_shown(shown: str, raw: bytes, name: str) -> str | None:
+    """The text of a field with NULs for its halves, where a snapshot shows it so; else None."""
+    text = reach(split_object(raw) or {}, name, marked_text)
+    if text is None or HALF not in text:
+        return None
+    spelt = _SPELT_HALF.join(map(re.escape, text.split(HALF)))
+    return text.replace(HALF, NUL) if re.fullmatch(spelt, shown, re.DOTALL) else None
 
 
 def _left_at(each: str | None) -> pl.Expr:

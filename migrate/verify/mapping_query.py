@@ -22,7 +22,17 @@ from migrate.verify.column import (
     write_lane,
 )
 from migrate.verify.element_names import names_read
-from migrate.verify.fields import ID, LEFT, LEFT_AT, ORDER, PLACE, SOURCE, Wanted
+from migrate.verify.fields import (
+    ID,
+    LEFT,
+    LEFT_AT,
+    ORDER,
+    PLACE,
+    SENT_ID,
+    SENT_SOURCE,
+    SOURCE,
+    Wanted,
+)
 from migrate.verify.language.expressions import FORMS, write_into
 from migrate.verify.language.forms import lowered
 from migrate.verify.language.steps import Writer, name, quoted
@@ -99,7 +109,9 @@ class MappingQuery:
         if head == "record" and tail in _OWN:
             return self._own_field(tail)
         if field in {"source", "id"}:
-            return {"source": SOURCE, "id": ID}[field]
+            as_sent = {"source": SENT_SOURCE, "id": SENT_ID}
+            as_shown = {"source": SOURCE, "id": ID}
+            return (as_sent if self._setting.has_nul else as_shown)[field]
         if field == "project":
             return quoted(self._conventions.project)
         if dot and head in self.rules.lookups:

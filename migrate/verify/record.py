@@ -5,6 +5,7 @@ Strings are decoded; numbers, booleans, lists and objects are their literal text
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -15,10 +16,13 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
 _QUOTE = b'"'[0]
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_SCALAR = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity")
+_CLOSES = {b"{": b"}", b"[": b"]"}
 NUL = "\0"
 # stands for half a surrogate pair while JSON is read: with the NUL no text of the target can hold it, and the code
 # behind tells it from a NUL that was sent
-_HALF, _HALF_ESCAPE = "\0\ufdd0", rb"\u0000\ufdd0"
+HALF, _HALF_ESCAPE = "\0\ufdd0", rb"\u0000\ufdd0"
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = re.compile(
     rb"(?P<pair>" + _HIGH + _LOW + rb")|(?P<half>" + _HIGH + b"|" + _LOW + rb")|(?P<other>\\.)"
@@ -48,7 +52,7 @@ def elements(text: str, wanted: Collection[str] = ()) -> list[bytes] | None:
     `text` as `marked_text` gives it. `wanted`: the names within an element that the mapping reads.
     **Source**: docs/mapping.md, `each`.
     """
-    data = text.replace(_HALF, _HALF_ESCAPE.decode()).encode("utf-8", "surrogatepass")
+    data = text.replace(HALF, _HALF_ESCAPE.decode()).encode("utf-8", "surrogatepass")
     if data[:1] == b"{":
         members = split_object(data)
         return None if members is None else _elements_of_object(data, members, wanted)
@@ -90,20 +94,20 @@ def literal_text(raw: Any) -> str | None:
     A NUL stands for each half of a surrogate pair, which no more than a NUL can be in a text of the target.
     """
     text = marked_text(raw)
-    return text if text is None or NUL not in text else text.replace(_HALF, NUL)
+    return text if text is None or NUL not in text else text.replace(HALF, NUL)
 
 
 def marked_text(raw: Any) -> str | None:
-    """The same for a field whose elements are the rows, with `_HALF` for each half of a surrogate pair."""
+    """The same for a field whose elements are the rows, with `HALF` for each half of a surrogate pair."""
     data = bytes(raw) if raw is not None else b""
     if not data or data == b"null":
         return None
     if data[0] != _QUOTE:
         text = data.decode("utf-8", "surrogatepass")
         text = _ESCAPE_TEXT.sub(
-            lambda found: _HALF if found.lastgroup == "half" else found.group(), text
+            lambda found: HALF if found.lastgroup == "half" else found.group(), text
         )
-        return text.replace(_HALF_ESCAPE.decode(), _HALF)
+        return text.replace(_HALF_ESCAPE.decode(), HALF)
     if b"\\" not in data:
         return data[1:-1].decode("utf-8", "surrogatepass")
     decoded: str | None = _decode(_STRING, data)
@@ -120,7 +124,46 @@ def split_object(data: bytes) -> Members | None:
     if data[:1] != b"{":
         return None
     found: Members | None = _decode(_MEMBERS, data)
-    return found
+    return _split_leniently(_without_halves(data)) if found is None else found
+
+
+def _split_leniently(data: bytes) -> Members | None:
+    """The members of an object as writers of little care spell it; None where it is cut off or no object.
+
+    With `NaN`, `Infinity`, leading zeros, bare control characters, a comma behind the last member, unknown escapes.
+    """
+    members: dict[str, bytes] = {}
+    closing: list[bytes] = []
+    name: str | None = None
+    begin, last = -1, 0
+    for found in _TOKEN.finditer(data):
+        sign, start, end = found.group(), *found.span()
+        is_known = sign[0] in b'":,{}[]' or _SCALAR.fullmatch(sign)
+        if data[last:start].strip() or (last and not closing) or not is_known:
+            return None
+        last = end
+        if len(closing) == 1 and begin < 0 and not _goes_on(sign, name):
+            return None
+        if len(closing) == 1 and begin < 0:
+            name = _decode(_STRING, sign) if sign[0] == _QUOTE else name
+            begin = end if sign == b":" else begin
+        elif len(closing) == 1 and sign in b",}":
+            value = data[begin:start].strip()
+            if not value:
+                return None
+            members[str(name)], name, begin = value, None, -1
+        if sign in _CLOSES:
+            closing.append(_CLOSES[sign])
+        elif sign in _CLOSES.values() and closing.pop() != sign:
+            return None
+    return None if closing or data[last:].strip() else members
+
+
+def _goes_on(sign: bytes, name: str | None) -> bool:
+    """Whether a token may stand before a member's value: its name, a colon behind that, or the end of the object."""
+    if sign[0] == _QUOTE:
+        return name is None and _decode(_STRING, sign) is not None
+    return sign == (b"}" if name is None else b":")
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
@@ -130,7 +173,12 @@ def _decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
             return decoder.decode(attempt)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-    return None
+    if decoder is not _STRING:
+        return None
+    try:
+        return json.loads(_without_halves(data), strict=False)
+    except ValueError:
+        return None  # an escape that JSON does not have
 
 
 def _without_halves(data: bytes) -> bytes:

@@ -12,6 +12,7 @@ from migrate.source.resources import RESOURCES
 from .chance import Chance
 
 SOURCES = ("a", "b", "c", "B&C", None)
+ODD_SOURCES = ("\ude00", "\\ude00", "a\0")
 VALUES: dict[str, list[Any]] = json.loads(Path(__file__).with_name("values.json").read_bytes())
 """Values by kind; what is half a surrogate pair there is meant."""
 WORDS, NUMBERS, OTHERS, TIMES = (VALUES[kind] for kind in ("words", "numbers", "others", "times"))
@@ -21,6 +22,8 @@ POOLS: dict[str, list[Any]] = {
     "json": OTHERS, "moment": TIMES, "day": TIMES, "optin": VALUES["consents"], "news": VALUES["answers"],
 }  # fmt: skip
 _NASTY = WORDS + NUMBERS + OTHERS + TIMES
+# as writers of little care spell JSON, which snapshots take all the same
+_CARELESS = ("NaN", "-Infinity", "007", '"tab\there"', r'"\x41"', '{"x":NaN,"y":"z"}', "1,")
 ELEMENT_FIELDS = ("item", "item.v", "item.w", "item.o.p", "item.d.e")
 
 
@@ -37,7 +40,7 @@ class Records:
         """One record."""
         chance = self.chance
         made: dict[str, Any] = {self.id_field: self._identity(place)}
-        self._say_source(made, chance.of(*SOURCES))
+        self._say_source(made, chance.of(*(ODD_SOURCES if chance.maybe(0.03) else SOURCES)))
         for field, pool in POOLS.items():
             if chance.maybe(0.8):
                 made[field] = chance.of(*(_NASTY if chance.maybe(0.15) else pool))
@@ -74,12 +77,17 @@ class Records:
         record = self.record(place)
         text = json.dumps(record, ensure_ascii=self.chance.maybe(0.5) or _has_half(record))
         if self.chance.maybe(0.05):
+            field = self.chance.of(*POOLS, "n", "k", "other")
+            text = text[:-1] + f',"{field}":{self.chance.of(*_CARELESS)}}}'
+        if self.chance.maybe(0.05):
             text = text[:-1] + ',"a":"twice"}'
         return text.encode()
 
     def _identity(self, place: int) -> Any:
         if self.chance.maybe(0.03):
             return self.chance.of("", None, {"x": 1})
+        if self.chance.maybe(0.03):
+            return self.chance.of(f"x{place}\ud83d", f"x{place}\\ud83d", f"x{place}\0")
         return self.chance.of(str(place), place, f"x{place}")
 
     def _say_source(self, made: dict[str, Any], source: str | None) -> None:

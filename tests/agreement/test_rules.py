@@ -102,3 +102,25 @@ def test_both_engines_break_each_rule_in_the_same_row(tmp_path: Path, rule: str)
     mine, theirs = _left(tmp_path, files, record, most)
     assert dict(mine) == expected
     assert dict(theirs) == expected
+
+
+@pytest.mark.parametrize("name", ["id", "source"])
+@pytest.mark.parametrize(
+    ("spelt", "rule"),
+    [(r"x\ud83d", "unsendable_text"), (r"x\u0000", "unsendable_text"), (r"x\\ud83d", None)],
+)
+def test_an_identity_is_sent_by_the_rule_of_every_text(
+    tmp_path: Path, name: str, spelt: str, rule: str | None
+) -> None:
+    """Half a surrogate pair is refused at its column; a text that spells the escape is a text."""
+    field = {"id": "profileid", "source": "source"}[name]
+    record = {"profileid": "1", "source": "shop"} | {field: "here"}
+    raw = json.dumps(record).replace("here", spelt).encode()
+    columns = {"k": {"from": name, "type": "text"}}
+    (tmp_path / "0.yaml").write_text(json.dumps(_file(columns=columns)))
+    case = Case(tmp_path, {"profiles": [raw]}, Surroundings())
+    assert differences(case) == []
+    [(_, outcome, _)] = planned(case)
+    told = [(row[4], row[5]) for row in outcome.left]
+    assert told == ([(rule, "k")] if rule else [])
+    assert list(outcome.sent) == ([] if rule else ["x\\ud83d"])

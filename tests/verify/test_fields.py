@@ -48,6 +48,30 @@ def test_reading_at_once_is_reading_each_alone(records: list[str]) -> None:
         assert list(found.get(name, [None] * len(data))) == alone
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("NaN", "NaN"), ("-Infinity", "-Infinity"), ("007", "007"), ('"a\tb"', "a\tb"), ('"a\x01"', "a\x01"),
+        (r'"\x41"', None), ('{"x":NaN,"y":"z"}', '{"x":NaN,"y":"z"}'), ("[NaN,1]", "[NaN,1]"), ("1,", "1"),
+    ],
+)  # fmt: skip
+def test_what_writers_of_little_care_send_is_read(value: str, text: str | None) -> None:
+    """A snapshot takes such a record (docs/design/extract.md), so its other fields are verified, too."""
+    data = f'{{"a": "x", "odd": {value}}}'.encode()
+    plain = b'{"a": "y", "odd": "z"}'
+    found = read_columns([plain, data], ["a", "odd", "odd.y"])
+    assert (list(found["a"]), found["odd"][1]) == (["y", "x"], text)
+    assert found["odd.y"][1] == ("z" if value.startswith("{") else None)
+
+
+@pytest.mark.parametrize(
+    "data", [b"{,}", b'{"a":}', b'{"a" 1}', b'{"a":1', b'{"a":1}}', b'{"a":[}]}', b'{"a":tru}']
+)
+def test_what_is_no_object_is_none(data: bytes) -> None:
+    """Nothing is guessed of what is cut off, or has members without a name or a value."""
+    assert split_object(data) is None
+
+
 def _frame(records: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(
         {
