@@ -191,7 +191,7 @@ TYPES_TABLE = """
 | `boolean` | `true`, `false`; other spellings by `values` | `not_a_boolean` | `true` |
 | `datetime` | `2020-04-28 14:08:45`, with `T`, a fraction, `Z` or an offset; a day is its midnight; else `format` | `not_a_datetime`, `zero_date`, `out_of_calendar` | `"2020-04-28 14:08:45"` in UTC |
 | `date` | the same; the day as written, never moved by a zone | `not_a_date`, `zero_date`, `out_of_calendar` | `"2020-04-28 00:00:00"` |
-| `json` | one JSON value, without an escape of half a surrogate pair | `not_json`, `unsendable_text` | its text, in quotes |
+| `json` | one JSON value; a text that spells an escape of half a surrogate pair is none (`not_json`) | `not_json`, `unsendable_text` | its text, in quotes |
 
 A naive time is of its source's zone (`[datatrics.timezones]`, where `source_aliases` make two names one source the zone
 of either, or the column's `timezone`). A local time the clock skipped in spring moves forward by the gap; one that came

@@ -27,10 +27,10 @@ from migrate.totals.table import summarise_table
 from migrate.verify.buckets import SYSTEM_COLUMNS, explain_difference, find_interval
 from migrate.verify.deep import DeepDataset
 from migrate.verify.known import (
-    Late,
+    JustBefore,
     Written,
     read_acknowledged,
-    read_late,
+    read_just_before,
     read_marks,
     read_written,
     read_youngest,
@@ -248,7 +248,7 @@ class _Equation:
             by_source,
             lambda n, left: explain_difference(n, left, self.held(), self._written()),
             self._is_coming,
-            may_be_late=bool(self._late),
+            may_be_late=bool(self._just_before),
         )
         found = replace(found, settles_at=self.settles_at)
         forget_reading(self._folder())
@@ -264,12 +264,12 @@ class _Equation:
         ledger, books = self.context.workspace.ledger, self.books
         ours = read_written(ledger, self.plan.folder, self.plan.name, books.dataset)
         theirs = masterids_of_others(self.context.project, books.dataset_id)
-        return replace(ours, theirs=theirs, late=self._late)
+        return replace(ours, theirs=theirs, just_before=self._just_before)
 
     @cached_property
-    def _late(self) -> Late:
+    def _just_before(self) -> JustBefore:
         ledger = self.context.workspace.ledger
-        return read_late(ledger, self.plan.name, self.books.dataset, self._bound)
+        return read_just_before(ledger, self.plan.name, self.books.dataset, self._bound)
 
     @cached_property
     def settles_at(self) -> datetime | None:

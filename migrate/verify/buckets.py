@@ -89,8 +89,8 @@ def explain_difference(
 
 def _came_late(rest: int, there: set[str], written: Written) -> int:
     """How much of what nothing else explains may be an earlier load's, prepared after the count before."""
-    came = len(written.late.made & there)
-    went = len(written.late.gone - there)
+    came = len(written.just_before.made & there)
+    went = len(written.just_before.gone - there)
     return max(-went, min(rest, came))
 
 

@@ -90,7 +90,7 @@ _BEFORE = {KEY: pl.String, MASTERID: pl.String}
 
 
 @dataclass(frozen=True)
-class Late:
+class JustBefore:
     """Masterids that other plans have made, and merged away, so shortly before this one's first write that the target
     may have shown it only after the count before."""
 
@@ -118,7 +118,7 @@ class Written:
     before: frozenset[str] = frozenset()
     theirs: frozenset[str] = frozenset()
     later: Later = field(default_factory=Later)
-    late: Late = Late()
+    just_before: JustBefore = JustBefore()
 
 
 @contextlib.contextmanager
@@ -192,7 +192,7 @@ def read_known(
             if row is not None:
                 begun = datetime.fromtimestamp(row[1], UTC) if row[1] is not None else None
                 gone = _first_column(connection, _GONE, row[0])
-                later = _read_later(connection, row[0])
+                later = _read_just_beforer(connection, row[0])
                 for frame in _settled(connection, row[0]):
                     states.add(frame.drop("protected"))
                     told = frame.drop_nulls("protected").select(KEY, "protected").iter_rows()
@@ -209,7 +209,7 @@ def read_known(
     return Known(states, _shelve_before(of_plan, rules, folder, buckets), rest)
 
 
-def _read_later(connection: sqlite3.Connection, dataset: int) -> Later:
+def _read_just_beforer(connection: sqlite3.Connection, dataset: int) -> Later:
     """What later plans have done in a dataset; nothing in a ledger of a version that knew no undo by its plan."""
     if "undoes" not in {column[1] for column in connection.execute("PRAGMA table_info(plans)")}:
         return Later()
@@ -306,11 +306,11 @@ def read_written(ledger: Path, plan_folder: Path, plan: str, dataset: str) -> Wr
                     for file in (plan_folder / dataset).glob("before-*.parquet")
                 )
             ),
-            later=_read_later(connection, number),
+            later=_read_just_beforer(connection, number),
         )
 
 
-def read_late(ledger: Path, plan: str, dataset: str, bound: timedelta) -> Late:
+def read_just_before(ledger: Path, plan: str, dataset: str, bound: timedelta) -> JustBefore:
     """What other plans have made of a dataset just before. `bound`: how long the target may prepare a write."""
     named = {"plan": plan, "dataset": dataset, "bound": bound.total_seconds()}
     with opened(ledger) as connection:
@@ -318,7 +318,7 @@ def read_late(ledger: Path, plan: str, dataset: str, bound: timedelta) -> Late:
             frozenset(masterid for (masterid,) in connection.execute(query, named) if masterid)
             for query in (_MADE_BEFORE, _GONE_BEFORE)
         )
-    return Late(made, gone)
+    return JustBefore(made, gone)
 
 
 def read_masterids(ledger: Path, dataset_id: str) -> frozenset[str]:

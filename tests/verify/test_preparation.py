@@ -14,7 +14,7 @@ import pytest
 
 from migrate.app.reconcile import wait_for_preparation, wait_until_shown
 from migrate.verify.compare import SCHEMA
-from migrate.verify.known import Late, read_late, read_youngest_made
+from migrate.verify.known import JustBefore, read_just_before, read_youngest_made
 from migrate.verify.preparation import Acknowledged, hold_back, is_on_its_way
 from migrate.verify.reconcile import (
     DatasetBooks,
@@ -161,8 +161,10 @@ def test_what_other_plans_have_made_just_before_is_known(
                 "INSERT INTO merges (dataset, gone, survivor, batch, position) VALUES (?, ?, 's', 0, 1)",
                 (number, f"{number}-gone"),
             )
-    found = read_late(ledger, migrated.plan.name, "contacts", BOUND)
-    assert found == (Late(frozenset({"99-create"}), frozenset({"99-gone"})) if late else Late())
+    found = read_just_before(ledger, migrated.plan.name, "contacts", BOUND)
+    assert found == (
+        JustBefore(frozenset({"99-create"}), frozenset({"99-gone"})) if late else JustBefore()
+    )
     youngest = read_youngest_made(ledger, mine[1])
     assert youngest is not None
     assert (youngest.masterid == "99-create") == (seconds_before < 0)

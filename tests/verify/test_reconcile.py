@@ -14,7 +14,7 @@ from migrate.report.reconcile import judge_reconciliation, render_reconciliation
 from migrate.totals.counts import Total, add_up, set_side_by_side
 from migrate.verify.buckets import Buckets, explain_difference
 from migrate.verify.compare import Later
-from migrate.verify.known import Late, Written
+from migrate.verify.known import JustBefore, Written
 from migrate.verify.reconcile import (
     DatasetBooks,
     Reconciliation,
@@ -181,7 +181,7 @@ def test_what_later_plans_made_and_merged_is_explained(
     found = explain_difference(difference, Buckets(), held, written)
     assert (found.later_created, found.later_merged) == (made, merged_ours)
     assert (found.foreign, found.lost, found.unexplained) == (foreign, 0, 0)
-    assert found.is_of_others == (made + merged_ours > 0 and not foreign)
+    assert found.is_explained == (not foreign)
 
 
 @given(
@@ -226,7 +226,7 @@ def test_what_an_earlier_load_made_may_come_after_the_count_before(
 
     What is lost or made by strangers is one all the same, also where the two sums are equal by chance.
     """
-    late = Late(
+    late = JustBefore(
         frozenset(f"e{n}" for n in range(came + shown)), frozenset(f"g{n}" for n in range(went))
     )
     ours = frozenset(f"m{n}" for n in range(10))
@@ -235,7 +235,7 @@ def test_what_an_earlier_load_made_may_come_after_the_count_before(
     times = [f"{1 if name[0] == 'e' else 2}026-01-01T12:00:01.000Z" for name in there]
     held = pl.DataFrame({"__masterid__": there, "__created_at__": times})
     begun = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    written = Written(masterids=ours, ours=ours | late.made, begun=begun, late=late)
+    written = Written(masterids=ours, ours=ours | late.made, begun=begun, just_before=late)
     after = 100 + 10 + came - went - lost + strange
     one = judge(
         books(count_before=100, created=10), SettledCount(after), {},
