@@ -237,6 +237,10 @@ _CROSSWALK = Shape(
     {**_texts("source", "id", "resource", "key", "masterid", "change"), "position": pl.Int64,
      "written_at": pl.Datetime("us", "UTC")},
 )  # fmt: skip
+_WALK_OF_PROJECTS = Shape(
+    "a crosswalk of several projects", "it is written again by `migrate reconcile --projects`",
+    {"project": pl.String, **_CROSSWALK.columns},
+)  # fmt: skip
 _NOT_IMPORTED = Shape(
     "a list of rows that were not imported", "remove it: it is written again when the import is looked at",
     _texts("key", "reason", "columns"),
@@ -272,6 +276,7 @@ _PLACES: tuple[tuple[re.Pattern[str], Shape], ...] = tuple(
         (rf"plans/{_NAMED}/foreign\.parquet$", _FOREIGN),
         (rf"undo/{_NAMED}/records\.parquet$", _RESTORED),
         *_LISTS_OF_A_PLAN,
+        (r"exports/[^/]+/crosswalk-projects-[^/]+\.parquet$", _WALK_OF_PROJECTS),
         (r"exports/[^/]+/crosswalk-[^/]+\.parquet$", _CROSSWALK),
         (r"exports/[^/]+/not-imported-[^/]+\.parquet$", _NOT_IMPORTED),
         (r"exports/[^/]+/altered-[^/]+\.parquet$", _ALTERED),

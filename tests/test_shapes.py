@@ -28,7 +28,8 @@ PLACES = (
     ),
     "plans/p/corrections/corrections.parquet", "corrections.parquet", "exports/p/not-imported-orders.parquet",
     "plans/p/scope/profiles.parquet", "plans/p/scope/whole.parquet", "undo/undo-p/orders/records.parquet",
-    "exports/p/crosswalk-orders.parquet", "exports/p/altered-orders.parquet",
+    "exports/p/crosswalk-orders.parquet", "exports/p/crosswalk-projects-orders.parquet",
+    "exports/p/altered-orders.parquet",
     "exports/p/differences-orders.parquet", "reports/.p-read-back/orders/page-00001.parquet",
 )  # fmt: skip
 ANY: dict[Any, Any] = {

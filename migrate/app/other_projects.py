@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,17 @@ import polars as pl
 
 from migrate import parquet
 from migrate.config import load_project
-from migrate.errors import ConfigError, MigrateError
-from migrate.plan.open_plan import Plan, open_plan, readable_plans
+from migrate.errors import ConfigError, MigrateError, UsageError
+from migrate.load.crosswalk import SCHEMA as CROSSWALK
+from migrate.load.ledger_view import LedgerView
+from migrate.plan.open_plan import Plan, open_plan, read_totals, readable_plans
 from migrate.verify.known import read_last_written, read_masterids
-from migrate.workspace import Workspace
+from migrate.workspace import Workspace, replacing
 
 if TYPE_CHECKING:
+    from migrate.app.context import Context
     from migrate.config import Project
+    from migrate.totals.table import Table
 
 _ROWS = ("records.parquet", "unchanged.parquet")
 _REMEDY = (
@@ -150,3 +154,126 @@ def newest_collisions(project: Project, workspace: Workspace) -> list[str]:
             return []
         return [found.told for found in find_collisions(project, plan)]
     return ["another project's file cannot be read, so nobody can tell whether keys meet"]
+
+
+@dataclass(frozen=True)
+class ProjectShare:
+    """What one project has in the target. `records`: by dataset how many records, by the crosswalks of all its plans.
+
+    `plan`: the newest one of a whole snapshot, or of a delta, that was loaded; `tables` are its totals. None where only
+    samples and parts were, which cannot be added up.
+    """
+
+    project_id: str
+    records: Mapping[str, int]
+    plan: str | None
+    tables: Mapping[str, Table]
+
+
+@dataclass(frozen=True)
+class AllProjects:
+    """Several projects side by side, this one first. `records`: by dataset those of all of them, each counted once.
+
+    `unread`: project files that could not be read, so that what is theirs is missing. `files`: the crosswalks of all.
+    """
+
+    projects: Sequence[ProjectShare]
+    records: Mapping[str, int]
+    unread: Sequence[Path] = ()
+    files: Sequence[Path] = ()
+
+
+def add_up_projects(context: Context, plan_name: str | None) -> AllProjects:
+    """What this project and the others have in the datasets of a plan, each and together. Reads files only.
+
+    The crosswalks of all are written beside the plan's own, with the project of each row.
+
+    **Raises**: UsageError where the project file names no other project.
+    """
+    plan = open_plan(context.workspace, plan_name, check_files=False)
+    project = context.project.for_target(plan.document.target)
+    if not project.other_projects:
+        raise UsageError(
+            f"{project.file} names no other project",
+            hint='other_projects = ["../other/migrate.toml"] names those that go into the same datasets',
+        )
+    found, unread = [project], list[Path]()
+    for file in project.other_projects:
+        try:
+            other = load_project(file, {})
+        except ConfigError:
+            unread.append(file)
+            continue
+        if _is_beside(project, other):
+            found.append(other)
+    ids = plan.document.dataset_ids
+    shares: list[ProjectShare] = []
+    walks: dict[str, list[pl.LazyFrame]] = {name: [] for name in ids}
+    for one in found:
+        loaded = list(_loaded_plans(one, ids.values()))
+        records = {}
+        for name, id_ in ids.items():
+            walk = _crosswalk_of(one, loaded, id_)
+            walks[name].append(walk)
+            records[name] = _count_records(walk)
+        shares.append(_share_of(one, loaded, ids, records))
+    together = {name: _count_records(pl.concat(each)) for name, each in walks.items()}
+    folder = context.workspace.exports / plan.name
+    files = [_write_walk(folder, name, pl.concat(each)) for name, each in walks.items()]
+    return AllProjects(shares, together, unread, files)
+
+
+def _loaded_plans(project: Project, ids: Collection[str]) -> Iterator[Plan]:
+    """The plans of a project of which something went to one of these datasets, oldest first."""
+    workspace = Workspace.of(project)
+    if not workspace.ledger.exists():
+        return
+    with LedgerView(workspace.ledger) as view:
+        names = view.plans()
+    for plan in readable_plans(workspace, names):
+        is_there = plan.document.settings.get("octolis.base_url") == project.octolis.base_url
+        if is_there and set(plan.document.dataset_ids.values()) & set(ids):
+            yield plan
+
+
+def _crosswalk_of(project: Project, plans: Sequence[Plan], dataset_id: str) -> pl.LazyFrame:
+    """Which record of a project became which of a dataset, by all its plans: of two words the later one."""
+    exports = Workspace.of(project).exports
+    schema = {"project": pl.String(), **CROSSWALK, "_age": pl.Int64()}
+    walks = [pl.LazyFrame(schema=schema)]
+    for age, plan in enumerate(plans):
+        names = [name for name, id_ in plan.document.dataset_ids.items() if id_ == dataset_id]
+        for name in names:
+            file = exports / plan.name / f"crosswalk-{name}.parquet"
+            if file.is_file():
+                number = pl.lit(project.datatrics.project_id).alias("project")
+                told = parquet.scan(file).select(number, pl.col(list(CROSSWALK)))
+                walks.append(told.with_columns(pl.lit(age, pl.Int64).alias("_age")))
+    who = ["project", "resource", "source", "id", "position"]
+    every = pl.concat(walks).sort("_age", maintain_order=True)
+    return every.unique(who, keep="last", maintain_order=True).drop("_age")
+
+
+def _count_records(walk: pl.LazyFrame) -> int:
+    return int(walk.select(pl.col("masterid").drop_nulls().n_unique()).collect().item())
+
+
+def _share_of(
+    project: Project, plans: Sequence[Plan], ids: Mapping[str, str], records: Mapping[str, int]
+) -> ProjectShare:
+    whole = [plan for plan in plans if plan.document.scope is None]
+    newest = whole[-1] if whole else None
+    tables: dict[str, Table] = {}
+    if newest is not None:
+        by_id = {id_: name for name, id_ in newest.document.dataset_ids.items()}
+        read = read_totals(newest)
+        tables = {name: read[by_id[id_]] for name, id_ in ids.items() if by_id.get(id_) in read}
+    number = project.datatrics.project_id
+    return ProjectShare(number, records, None if newest is None else newest.name, tables)
+
+
+def _write_walk(folder: Path, dataset: str, walk: pl.LazyFrame) -> Path:
+    target = folder / f"crosswalk-projects-{dataset}.parquet"
+    with replacing(target) as temporary:
+        parquet.sink(walk, temporary)
+    return target

@@ -10,6 +10,7 @@ import click
 from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
 
 if TYPE_CHECKING:
+    from migrate.app.other_projects import add_up_projects
     from migrate.app.parts import Parts
     from migrate.plan.open_plan import Plan
     from migrate.verify.reconcile import Reconciliation
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     "migrate reconcile --deep",
     "migrate reconcile --deep --repair",
     "migrate reconcile --totals --live",
+    "migrate reconcile --projects",
     "migrate reconcile --totals --plan 20261121-210551 --json",
 )
 @click.option("--plan", "name", metavar="NAME", help="The plan that was loaded [the newest].")
@@ -40,6 +42,11 @@ if TYPE_CHECKING:
 @click.option(
     "--repair", is_flag=True, help="With --deep: make a plan of only the records that differ."
 )
+@click.option(
+    "--projects",
+    is_flag=True,
+    help="Records, totals and crosswalk of all `other_projects`, each and together.",
+)
 @click.option("--show-values", is_flag=True, help="Show values as they are instead of masked.")
 @click.option(
     "--wait", "wait_s", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="SECONDS",
@@ -55,6 +62,7 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     totals: bool,
     live: bool,
     repair: bool,
+    projects: bool,
     show_values: bool,
     wait_s: float,
 ) -> None:
@@ -75,7 +83,12 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     from migrate.app.webhooks import message_of, tell_webhooks
     from migrate.plan.open_plan import choose_plan, open_plan
     from migrate.privacy.mask import workspace_masker
-    from migrate.report.reconcile import judge_reconciliation, render_reconciliation
+    from migrate.report.reconcile import (
+        judge_reconciliation,
+        render_projects,
+        render_reconciliation,
+        summarise_projects,
+    )
     from migrate.report.totals import (
         mask_examples,
         render_counts,
@@ -96,6 +109,7 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
             found = reconcile_with_totals(context, name, deep=deep, wait_s=wait_s)
         else:
             found = run_reconcile(context, name, deep=deep, wait_s=wait_s)
+        every = add_up_projects(context, found.plan) if projects else None
         counts = count_source(context, found.plan, live=live) if totals else []
         repaired = run_repair(context, found) if repair else None
         opened = open_plan(context.workspace, found.plan, check_files=False)
@@ -121,6 +135,9 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
         }
         told = [text, render_counts(counts), render_tables(tables), render_totals(found.totals)]
         text = "\n\n".join(part for part in told if part)
+    if every is not None:
+        data["projects"] = summarise_projects(every, found)
+        text += f"\n\n{render_projects(every, found)}"
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."

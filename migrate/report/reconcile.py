@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from migrate.app import verdict
 from migrate.report.terminal import Row, inert_lines, render_table, say_count
+from migrate.sentence import amount_text
+from migrate.totals.table import TITLES, Figure
 from migrate.verify.deep import DeepDataset
 from migrate.verify.reconcile import Reconciliation, SourceCount
+
+if TYPE_CHECKING:
+    from migrate.app.other_projects import AllProjects
 
 Mask = Callable[[str], str]
 _WORST = 5
@@ -185,3 +191,107 @@ def _show(value: str | None, mask: Mask | None) -> str | None:
         return None
     text = value if mask is None else mask(value)
     return text if len(text) <= 40 else text[:39] + "…"
+
+
+def summarise_projects(every: AllProjects, found: Reconciliation) -> dict[str, Any]:
+    """What each project has in the datasets, and all of them together, as a JSON object."""
+    return {
+        "datasets": {
+            name: {
+                "by_project": {one.project_id: one.records[name] for one in every.projects},
+                "together": together,
+                "shared": _shared(every, name),
+                "in_target": _counted(found, name),
+            }
+            for name, together in every.records.items()
+        },
+        "plans": {one.project_id: one.plan for one in every.projects},
+        "totals": [
+            {"dataset": name, "title": title, "label": label, **_as_json(figures)}
+            for (name, title, label), figures in _totals_of(every).items()
+        ],
+        "not_read": [str(file) for file in every.unread],
+        "files": [str(file) for file in every.files],
+    }
+
+
+def render_projects(every: AllProjects, found: Reconciliation) -> str:
+    """Tables of records and of the source's totals, a column for each project and one for all of them."""
+    ids = [one.project_id for one in every.projects]
+    heads = ["dataset", *(f"project {number}" for number in ids), "together", "in the target now"]
+    rows: list[Row] = [
+        [name, *(one.records[name] for one in every.projects), together, _counted(found, name)]
+        for name, together in every.records.items()
+    ]
+    parts = ["Records of all projects:", render_table(heads, rows)]
+    shared = {name: _shared(every, name) for name in every.records}
+    parts += [
+        f"  {name}: {say_count(count, 'record')} of the target {'is' if count == 1 else 'are'} of several projects: "
+        "their keys meet"
+        for name, count in shared.items()
+        if count
+    ]
+    totals = [
+        [name, f"{title} {label}".strip(), *(_told(figures.get(number)) for number in [*ids, ""])]
+        for (name, title, label), figures in _totals_of(every).items()
+    ]
+    if totals:
+        heads = ["dataset", "what", *heads[1:-1]]
+        parts += ["\nTotals of the source, as each project's newest whole plan has them:"]
+        parts += [render_table(heads, totals)]
+    parts += [
+        f"  project {one.project_id}: only samples or parts were loaded; its totals are in no sum"
+        for one in every.projects
+        if one.plan is None
+    ]
+    parts += [
+        f"  {file} cannot be read: what is that project's is missing" for file in every.unread
+    ]
+    parts += [f"Crosswalk of all projects: {file}" for file in every.files]
+    return "\n".join(parts)
+
+
+def _shared(every: AllProjects, dataset: str) -> int:
+    """Records of the target that more than one project has."""
+    return sum(one.records[dataset] for one in every.projects) - every.records[dataset]
+
+
+def _counted(found: Reconciliation, dataset: str) -> int | None:
+    one = found.datasets.get(dataset)
+    return None if one is None else one.count_after
+
+
+_ByProject = Mapping[str, tuple[Figure, bool]]
+
+
+def _totals_of(every: AllProjects) -> dict[tuple[str, str, str], _ByProject]:
+    """By dataset, title and label what each project's source has, and under no project's name what all have.
+
+    Beside each figure stands whether it is money.
+    """
+    sums: dict[tuple[str, str, str], dict[str, tuple[Figure, bool]]] = {}
+    for one in every.projects:
+        for name, table in one.tables.items():
+            is_money = table.kind == "revenue"
+            for group in table.groups:
+                by = sums.setdefault((name, TITLES[table.kind], group.label), {})
+                for who in (one.project_id, ""):
+                    before, _ = by.get(who, (Figure(), is_money))
+                    by[who] = (before + group.source, is_money)
+    return dict(sorted(sums.items()))
+
+
+def _told(figure: tuple[Figure, bool] | None) -> str | None:
+    if figure is None:
+        return None
+    found, is_money = figure
+    return f"{amount_text(found.amount)} in {found.rows:,}" if is_money else f"{found.rows:,}"
+
+
+def _as_json(figures: _ByProject) -> dict[str, Any]:
+    told = {
+        number: {"rows": found.rows, **({"amount": amount_text(found.amount)} if is_money else {})}
+        for number, (found, is_money) in figures.items()
+    }
+    together = told.pop("")
+    return {"by_project": told, "together": together}

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from migrate.app.context import Context
-from migrate.app.other_projects import newest_collisions
+from migrate.app.other_projects import (
+    AllProjects,
+    ProjectShare,
+    add_up_projects,
+    newest_collisions,
+)
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
 from migrate.app.undo import run_undo
+from migrate.config import Project as Settings
 from migrate.config import load_project
-from migrate.errors import ConfigError
+from migrate.errors import ConfigError, UsageError
+from migrate.report.reconcile import render_projects, summarise_projects
+from migrate.totals.table import Figure, Table, side_by_side
+from migrate.verify.reconcile import Reconciliation
 from tests.harness import SOURCE_KEY, TARGET_KEY, Project
 from tests.verify.conftest import make_job
 
@@ -95,4 +107,63 @@ def test_rows_of_other_projects_are_nobody_elses(make_project: Callable[..., Pro
         undone = run_undo(context, name, wait_s=0)
         assert (undone.restored, dict(undone.foreign)) == (0, {})
         assert [entry.count("created") for entry in undone.datasets] == [1_200]
-    assert run_reconcile(first, "apart").datasets["contacts"].buckets.other_projects == 1_200
+    counted = run_reconcile(first, "apart")
+    assert counted.datasets["contacts"].buckets.other_projects == 1_200
+    every = add_up_projects(first, "apart")
+    told = summarise_projects(every, counted)
+    assert told["datasets"]["contacts"] == {
+        "by_project": {"one": 1_200, "two": 1_200},
+        "together": 2_400,
+        "shared": 0,
+        "in_target": 2_400,
+    }
+    assert told["plans"] == {"one": "apart", "two": "apart"}
+    (walk,) = (pl.read_parquet(file) for file in every.files)
+    assert walk.get_column("project").value_counts(sort=True).rows() == [
+        ("one", 1_200),
+        ("two", 1_200),
+    ]
+    assert walk.get_column("masterid").n_unique() == walk.height == 2_400
+    assert "project one" in render_projects(every, counted)
+    with pytest.raises(UsageError, match="no other project"):
+        add_up_projects(replace(first, project=project_without(first.project)), "apart")
+
+
+def project_without(project: Settings) -> Settings:
+    """The same project, which knows of no other."""
+    return project.model_copy(update={"other_projects": ()})
+
+
+def test_totals_of_several_projects_add_up() -> None:
+    """Revenue of each currency by project and in all; what only one has stands for itself, counts have no amount."""
+    euro, dollar = (("2024-01", "EUR"), ("2024-02", "EUR")), (("2024-01", "USD"),)
+
+    def table(kind: str, groups: tuple[tuple[str, str], ...], amount: str) -> Table:
+        figures = {key: Figure(2, Decimal(amount)) for key in groups}
+        return Table(
+            "orders",
+            kind,
+            ("month", "currency"),
+            side_by_side({"source": figures, "plan": figures}),
+        )
+
+    shares = [
+        ProjectShare("one", {"orders": 4}, "p", {"orders": table("revenue", euro, "1.10")}),
+        ProjectShare(
+            "two", {"orders": 3}, "q", {"orders": table("revenue", euro[:1] + dollar, "0.05")}
+        ),
+        ProjectShare("three", {"orders": 1}, None, {}),
+    ]
+    every = AllProjects(shares, {"orders": 7}, [Path("gone.toml")], [Path("x/crosswalk.parquet")])
+    found = Reconciliation("p", {})
+    totals = {entry["label"]: entry for entry in summarise_projects(every, found)["totals"]}
+    assert totals["EUR"]["by_project"] == {
+        "one": {"rows": 4, "amount": "2.20"},
+        "two": {"rows": 2, "amount": "0.05"},
+    }
+    assert totals["EUR"]["together"] == {"rows": 6, "amount": "2.25"}
+    assert totals["USD"]["together"] == {"rows": 2, "amount": "0.05"}
+    text = render_projects(every, found)
+    assert "orders: 1 record of the target is of several projects" in text
+    assert "project three: only samples or parts were loaded" in text
+    assert "gone.toml cannot be read" in text
