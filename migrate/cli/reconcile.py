@@ -10,7 +10,7 @@ import click
 from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
 
 if TYPE_CHECKING:
-    from migrate.app.other_projects import add_up_projects
+    from migrate.app.other_projects import AllProjects
     from migrate.app.parts import Parts
     from migrate.plan.open_plan import Plan
     from migrate.verify.reconcile import Reconciliation
@@ -77,18 +77,14 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     only, which --live does.
     """
     from migrate.app.deep import run_repair
+    from migrate.app.other_projects import add_up_projects
     from migrate.app.parts import parts_beside
     from migrate.app.reconcile import run_reconcile, summarise_reconciliation
     from migrate.app.totals import count_source, reconcile_with_totals
     from migrate.app.webhooks import message_of, tell_webhooks
     from migrate.plan.open_plan import choose_plan, open_plan
     from migrate.privacy.mask import workspace_masker
-    from migrate.report.reconcile import (
-        judge_reconciliation,
-        render_projects,
-        render_reconciliation,
-        summarise_projects,
-    )
+    from migrate.report.reconcile import judge_reconciliation, render_reconciliation
     from migrate.report.totals import (
         mask_examples,
         render_counts,
@@ -122,9 +118,9 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     options = [name for name, on in (("--deep", deep), ("--totals", totals)) if on]
     data = summarise_reconciliation(found)
     text = render_reconciliation(found, mask)
-    of_what, told_of = _tell_scope(opened, parts)
-    data |= of_what
-    text += told_of
+    for of_what, told_of in (_tell_scope(opened, parts), _tell_projects(every, found)):
+        data |= of_what
+        text += told_of
     if totals:
         tables = mask_examples(found.tables, mask)
         totals_data = [*summarise_tables(tables), *summarise_totals(found.totals)]
@@ -135,9 +131,6 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
         }
         told = [text, render_counts(counts), render_tables(tables), render_totals(found.totals)]
         text = "\n\n".join(part for part in told if part)
-    if every is not None:
-        data["projects"] = summarise_projects(every, found)
-        text += f"\n\n{render_projects(every, found)}"
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."
@@ -170,3 +163,12 @@ def _tell_scope(plan: Plan, parts: Parts | None) -> tuple[dict[str, Any], str]:
     if parts is None:
         return data, told
     return {**data, "parts": summarise_parts(parts)}, f"{told}\n\n{render_parts(parts)}"
+
+
+def _tell_projects(every: AllProjects | None, found: Reconciliation) -> tuple[dict[str, Any], str]:
+    """What several projects have in the target, where that was asked for: for the JSON object, and as text."""
+    from migrate.report.reconcile import render_projects, summarise_projects
+
+    if every is None:
+        return {}, ""
+    return {"projects": summarise_projects(every, found)}, f"\n\n{render_projects(every, found)}"
