@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from itertools import chain
 from typing import Any, Literal
 
@@ -94,17 +95,17 @@ class Group:
     target: Figure | None = None
     beside: Mapping[str, Figure] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def snapshot(self) -> Figure:
         """What of the source is left after all that is left out: what the plan should have."""
         return self.source - _summed(self.left_out.values())
 
-    @property
+    @cached_property
     def on_purpose(self) -> Figure:
         """What is left out because somebody said so."""
         return _summed(self.left_out.get(reason, Figure()) for reason in ON_PURPOSE)
 
-    @property
+    @cached_property
     def lacking(self) -> Figure:
         """What the source has, nobody left out, and the plan lacks; below zero where it has more."""
         return self.source - self.on_purpose - self.plan
@@ -114,12 +115,12 @@ class Group:
         """How many amounts of the source cannot be read, but of what is left out on purpose."""
         return (self.source - self.on_purpose).unreadable
 
-    @property
+    @cached_property
     def equal(self) -> bool:
         """True when amounts, counts and what cannot be read are the same in all places."""
         return self.is_planned and (self.target is None or self.target == self.plan)
 
-    @property
+    @cached_property
     def is_planned(self) -> bool:
         """True when the plan has what the source has; the target may not show it yet."""
         return not self.lacking and self.snapshot == self.plan
@@ -151,22 +152,22 @@ class Table:
     unread_times: int = 0
     resource: str = ""
 
-    @property
+    @cached_property
     def equal(self) -> bool:
         """True when every group is."""
         return all(group.equal for group in self.groups)
 
-    @property
+    @cached_property
     def is_planned(self) -> bool:
         """True when the plan has all that the source has, and that can be told."""
         return not self.doubts and all(group.is_planned for group in self.groups)
 
-    @property
+    @cached_property
     def unequal(self) -> tuple[Group, ...]:
         """The groups that differ."""
         return tuple(group for group in self.groups if not group.equal)
 
-    @property
+    @cached_property
     def whole(self) -> Group:
         """All groups as one: sums only, not what is judged."""
         reasons = set(chain.from_iterable(group.left_out for group in self.groups))
