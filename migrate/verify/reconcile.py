@@ -203,7 +203,10 @@ def judge(
         unexplained=difference,
     )  # fmt: skip
     if explain and (difference or may_be_late):
-        buckets = explain(difference, buckets)
+        looked_into = explain(difference, buckets)
+        # of equal counts nothing but records of ours that are gone shows that they are so by chance
+        is_chance = looked_into.lost or looked_into.merged_unforecast
+        buckets = looked_into if difference or is_chance else buckets
     is_being_imported = bool(books.handed_over) and 0 <= difference <= books.handed_over
     differs = bool(difference) or not buckets.is_explained
     waits = differs and (is_being_imported or not after.rests or is_coming())
