@@ -36,6 +36,7 @@ from migrate.verify.steps import RowSteps, follow
 from migrate.verify.trace import (
     ledger_facts,
     left_behind,
+    other_writes,
     payload_texts,
     planned_rows,
     stored_differences,
@@ -299,6 +300,10 @@ class _Tracing:
         record = (facts.get("ledger") or {}).get("record") or {}
         masterid = record.get("masterid") or row["masterid"]
         facts["masterid"] = masterid
+        dataset_id = plan.document.dataset_ids.get(name)
+        if dataset_id is not None:
+            ledger, key = self.context.workspace.ledger, row["key"]
+            facts["written"] = other_writes(ledger, dataset_id, key, masterid, plan.name)
         if client is not None and masterid:
             stored = client.get_record(self.plan.document.dataset_ids[name], masterid)
             facts["stored"] = (
@@ -345,7 +350,11 @@ def _shown(steps: RowSteps) -> Facts:
         if name in ("position", "rule", "column")
     }
     columns = {
-        column.column: {"steps": list(map(list, column.steps)), "broken": column.broken}
+        column.column: {
+            "steps": list(map(list, column.steps)),
+            "broken": column.broken,
+            "sent": column.sent,
+        }
         for column in steps.columns
     }
     return {**made, "columns": columns}

@@ -124,7 +124,12 @@ def _columns(mapped: Sequence[Facts], mask: Mask | None) -> Iterator[str]:
     for made in mapped:
         if made.get("rule") != "filtered":
             rows.extend(
-                [made.get("position"), column, _steps(found["steps"], mask), found["broken"]]
+                [
+                    made.get("position"),
+                    column,
+                    _steps(found["steps"], found.get("sent"), mask),
+                    found["broken"],
+                ]
                 for column, found in made.get("columns", {}).items()
             )
     used = [
@@ -139,15 +144,22 @@ def _columns(mapped: Sequence[Facts], mask: Mask | None) -> Iterator[str]:
         )
 
 
-def _steps(steps: Sequence[list[str | None]], mask: Mask | None) -> str:
-    """The steps in order, with the text after each one that changed it."""
+_NOTHING = {"null": "null is sent, which erases it", "nothing": "left out"}
+
+
+def _steps(steps: Sequence[list[str | None]], sent: str | None, mask: Mask | None) -> str:
+    """The steps in order, with the text after each one that changed it, and in the end what is sent."""
     told: list[tuple[list[str], str | None]] = []
     for name, text in steps:
         if told and told[-1][1] == text:
             told[-1][0].append(str(name))
         else:
             told.append(([str(name)], text))
-    return " -> ".join(f"{', '.join(names)}: {_show(text, mask)}" for names, text in told)
+    shown = [f"{', '.join(names)}: {_show(text, mask)}" for names, text in told]
+    if sent in _NOTHING and (not told or told[-1][1] is None):
+        names = ", ".join(told[-1][0]) if told else "becomes"
+        shown[-1:] = [f"{names}: {_NOTHING[sent]}"]
+    return " -> ".join(shown)
 
 
 def _render_row(row: Facts, mask: Mask | None) -> list[str]:
@@ -167,6 +179,7 @@ def _render_row(row: Facts, mask: Mask | None) -> list[str]:
         lines.append(inert(f"  handed over in {file['name']} of {file['folder']}{place}"))
     if record:
         lines.append(_settled(record, mask))
+    lines += map(_written, row.get("written", ()))
     lines += [_failed(failure) for failure in ledger.get("failures", ())]
     if "stored" in row:
         lines.append(
@@ -183,6 +196,14 @@ def _settled(record: Facts, mask: Mask | None) -> str:
     if record["state"] == "rejected":
         return f"  load: refused with status {record['status']}: {_show(record['error'], mask)}"
     return f"  load: {record['state']} {record['change'] or ''}, masterid {record['masterid']}"
+
+
+def _written(one: Facts) -> str:
+    answered = f", answered as {inert(one['request_id'])}" if one["request_id"] else ""
+    return (
+        f"  written by plan {inert(one['plan'])}: {one['change'] or 'written'}, batch {one['batch']} place "
+        f"{one['position']}{answered}, masterid {one['masterid']}"
+    )
 
 
 def _failed(failure: Facts) -> str:

@@ -15,7 +15,7 @@ from migrate.language.sql import SqlRefused, parse_sql
 from migrate.verify.language.steps import name, quoted
 from migrate.verify.rules import DatasetRules
 
-Pair = tuple[str, str]
+Pair = tuple[str | None, str | None]
 SOURCE, ID, TOUCHED = "_source", "_id", "_touched"
 _ALIAS = "\0"
 _PAIR = {SOURCE: pl.String, ID: pl.String}
@@ -65,9 +65,10 @@ def make_table(
             (pl.lit(_ALIAS) + pl.col(SOURCE).replace(dict(aliases))).alias(SOURCE)
         )
         rows.append(common.unique([SOURCE, ID], keep="first", maintain_order=True))
-    lost = set(withheld)
+    # nothing finds what has no source or no id
+    lost = {(source, id_) for source, id_ in withheld if source is not None and id_ is not None}
     if aliases:
-        lost |= {(_ALIAS + aliases.get(source, source), id_) for source, id_ in withheld}
+        lost |= {(_ALIAS + aliases.get(source, source), id_) for source, id_ in lost}
     table = pl.concat(rows).select(SOURCE, ID, TOUCHED, *names)
     return LookupTable(names, table, dict(aliases), frozenset(lost))
 

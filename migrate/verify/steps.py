@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import Any
+from itertools import chain, compress
+from typing import Any, Literal
 
 from migrate.verify.column import Lane
 from migrate.verify.evaluate import Evaluator, as_made
 from migrate.verify.made import Left, Record, Row
+from migrate.verify.mapping_query import NULLS
 from migrate.verify.record import NUL
+
+Sent = Literal["value", "null", "nothing"]
 
 
 @dataclass(frozen=True)
 class ColumnSteps:
-    """One column: each step's name with the text after it, and the rule that was broken, if any."""
+    """One column: each step's name with the text after it, and the rule that was broken, if any.
+
+    `sent`: whether its value goes into the payload, a null that erases what the target has, or nothing at all.
+    """
 
     column: str
     steps: tuple[tuple[str, str | None], ...]
     broken: str | None = None
+    sent: Sent = "nothing"
 
 
 @dataclass(frozen=True)
@@ -56,10 +63,11 @@ def _row_steps(evaluator: Evaluator, row: Mapping[str, Any]) -> RowSteps:
         shown = tuple(step for step in steps if step[1] is None or not step[1].startswith(NUL))
         found.append(
             _with_outcome(
-                ColumnSteps(name, shown, rules[0] if rules else None), made, evaluator.columns
+                ColumnSteps(name, shown, rules[0] if rules else None), made, row, evaluator.columns
             )
         )
-    return RowSteps(made, tuple(column for column in found if column.steps or column.broken))
+    is_told = [bool(one.steps or one.broken or one.sent != "nothing") for one in found]
+    return RowSteps(made, tuple(compress(found, is_told)))
 
 
 def _told(lane: Lane, texts: list[str | None]) -> Iterator[tuple[str, str | None]]:
@@ -81,11 +89,17 @@ def _told(lane: Lane, texts: list[str | None]) -> Iterator[tuple[str, str | None
         before = text
 
 
-def _with_outcome(found: ColumnSteps, made: Row | Left, columns: tuple[str, ...]) -> ColumnSteps:
+def _with_outcome(
+    found: ColumnSteps, made: Row | Left, row: Mapping[str, Any], columns: tuple[str, ...]
+) -> ColumnSteps:
     """The steps with what comes out of the column in the end: several fields may speak, and one of them counts."""
     if isinstance(made, Left):
         broken = made.rule if made.column == found.column else None
         return replace(found, broken=found.broken or broken)
-    value = made.values[columns.index(found.column)]
+    place = columns.index(found.column)
+    value = made.values[place]
+    erases = value is None and f",{place}," in (row[NULLS] or "")
+    sent: Sent = "value" if value is not None else "null" if erases else "nothing"
     last = found.steps[-1][1] if found.steps else None
-    return found if value == last else replace(found, steps=(*found.steps, ("becomes", value)))
+    steps = found.steps if value == last else (*found.steps, ("becomes", value))
+    return replace(found, steps=steps, sent=sent)

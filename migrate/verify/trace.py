@@ -14,6 +14,14 @@ from migrate.verify.record import literal_text, split_object
 from migrate.verify.rules import DatasetRules
 
 Facts = dict[str, Any]
+_WRITES = """
+SELECT p.name AS plan, r.change, r.batch, r.position, r.masterid, b.request_id, b.traceparent, r.settled_at
+FROM datasets d JOIN plans p ON p.id = d.plan JOIN records r ON r.dataset = d.id
+JOIN batches b ON b.dataset = r.dataset AND b.batch = r.batch
+WHERE d.dataset_id = :dataset_id AND p.name != :plan AND r.state = 'written'
+  AND (r.key = :key OR r.masterid = :masterid)
+ORDER BY r.settled_at
+"""
 _PLAN_COLUMNS = ("batch", "position", "change", "key", "masterid", "changed", "payload", "sources")
 _BATCH = """
 SELECT b.state, b.attempts, b.requests, b.throttled, b.busy, b.changed_at, b.request_id, b.traceparent
@@ -82,6 +90,22 @@ def ledger_facts(ledger: Path, plan: str, dataset: str, batch: int, position: in
             rows = [dict(zip(names, row, strict=True)) for row in cursor]
             facts[name] = rows if name == "failures" else rows[0] if rows else None
         return facts
+
+
+def other_writes(
+    ledger: Path, dataset_id: str, key: str, masterid: str | None, plan: str
+) -> list[Facts]:
+    """Where other plans than this one wrote a record, the first time first: batch, place, answer and masterid.
+
+    A plan that finds a record unchanged writes nothing of it, and one that changes it did not make it.
+    """
+    if not ledger.exists():
+        return []
+    named = {"dataset_id": dataset_id, "key": key, "masterid": masterid, "plan": plan}
+    with opened(ledger) as connection:
+        cursor = connection.execute(_WRITES, named)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def payload_texts(payload: str) -> dict[str, str | None]:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from migrate.report.trace import render_trace, summarise_trace
@@ -14,6 +15,9 @@ from migrate.verify.evaluate import Evaluator
 from migrate.verify.made import Left, Record
 from migrate.verify.rules import Conventions, read_rules
 from migrate.verify.steps import follow
+from migrate.verify.trace import other_writes
+
+from .conftest import Migrated
 
 LOST = {"city": "Utrecht", "points": 7}
 
@@ -135,3 +139,46 @@ def test_the_names_of_the_steps_are_not_masked() -> None:
     shown = summarise_trace(facts(), lambda value: "***")
     steps = shown["datasets"]["contacts"]["mapped"][0]["columns"]["name"]["steps"]
     assert steps == [["from", "***"], ["trim", "***"], ["lowercase", "***"], ["text", "***"]]
+
+
+@pytest.mark.parametrize(
+    ("colour", "null", "sent", "shown"),
+    [
+        (" ", ", null: send", "nothing", "trim: left out"),
+        (" ", "", "nothing", "trim: left out"),
+        (None, ", null: send", "null", "becomes: null is sent, which erases it"),
+        ("r", ", null: send", "value", "from, trim, text: r"),
+    ],
+)
+def test_what_is_left_out_is_told_from_what_erases(
+    tmp_path: Path, colour: str | None, null: str, sent: str, shown: str
+) -> None:
+    """Both are no value here, and the target keeps its own value in one case only."""
+    column = f"{{from: colour, type: text, apply: [trim]{null}}}"
+    (tmp_path / "d.yaml").write_text(MAPPING.split("  a: ", maxsplit=1)[0] + f"  a: {column}\n")
+    record = json.dumps({"profileid": "1", "source": "s"} | ({"colour": colour} if colour else {}))
+    evaluator = Evaluator(read_rules(tmp_path)["d"], Conventions({}, {}, "decimals"), {})
+    with contextlib.closing(evaluator):
+        [found] = follow(evaluator, Record(record, "s", "1", 0))
+    [column_steps] = [one for one in found.columns if one.column == "a"]
+    assert column_steps.sent == sent
+    told = facts()
+    told["datasets"]["contacts"]["mapped"] = [
+        {"columns": {"a": {"steps": column_steps.steps, "broken": None, "sent": sent}}}
+    ]
+    assert shown in render_trace(told, None)
+
+
+def test_a_record_that_is_unchanged_shows_where_it_was_written(migrated: Migrated) -> None:
+    """By key and by masterid; what the asking plan itself wrote stands at its row."""
+    ledger, mine = migrated.context.workspace.ledger, migrated.plan
+    row = pl.read_parquet(mine.file("orders", "records.parquet")).row(0, named=True)
+    [by_key] = other_writes(ledger, "orders", row["key"], None, "a later plan")
+    assert (by_key["plan"], by_key["batch"]) == (mine.name, row["batch"])
+    assert by_key["position"] == row["position"]
+    assert by_key["request_id"]
+    assert other_writes(ledger, "orders", "another", by_key["masterid"], "a later plan") == [by_key]
+    assert other_writes(ledger, "orders", row["key"], None, mine.name) == []
+    told = facts()
+    told["datasets"]["contacts"]["rows"][0]["written"] = [by_key]
+    assert f"written by plan {mine.name}: {by_key['change']}, batch" in render_trace(told, None)
