@@ -140,7 +140,8 @@ def run_undo(
 
 def _note_undone(context: Context, plan: Plan, done: Undo, datasets: Sequence[str]) -> None:
     """Keeps that the undo came to its end, where it has changed anything at all, now or in an earlier call."""
-    if not done.restored and read_standing(context.workspace, plan).undone is None:
+    before = read_standing(context.workspace, plan).undone
+    if not done.restored and before is None:
         return
     left_alone = sum(
         entry.count("changed_since") + entry.count("survivors") for entry in done.datasets
@@ -150,6 +151,8 @@ def _note_undone(context: Context, plan: Plan, done: Undo, datasets: Sequence[st
         scope = "part"
     else:
         scope = "whole"
+    if not done.restored and before is not None and before.scope == scope:
+        return  # nothing was left to do: who did it, and when, stays what it was
     with LedgerNotes(context.workspace.ledger) as notes:
         notes.note_event(PlanEvent(plan.name, "undone", records=done.restored, scope=scope))
 

@@ -21,6 +21,7 @@ from migrate.app.trace import run_trace
 from migrate.app.undo import run_undo
 from migrate.config import Limit, load_project
 from migrate.errors import Damaged, GateError, Stale
+from migrate.load.ledger_view import LedgerView
 from migrate.plan.open_plan import check_fresh, open_plan
 from migrate.progress import Silence
 from migrate.project import start_project
@@ -184,6 +185,10 @@ def test_an_undone_plan_says_so_everywhere(shop: Shop) -> None:
     done = run_undo(shop.context, "a", wait_s=0)
     assert (done.restored, done.verified) == (10, 10)
     assert set(shop.cities().values()) == {"Old"}
+    assert run_undo(shop.context, "a", wait_s=0).restored == 0
+    with LedgerView(shop.workspace.ledger) as view:
+        # Whoever looks again has not undone it: the word of who did, and when, is the first one.
+        assert [event.event for event in view.events("a")].count("undone") == 1
     status = read_status(shop.workspace)
     assert status.next == "migrate plan --snapshot first"
     [plan] = summarise_status(status)["plans"]
