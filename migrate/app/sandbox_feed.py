@@ -57,7 +57,9 @@ def feed_sandbox(
     """
     if what == DEMO:
         url = f"{sandbox.url}/2.0"
-        return feed(url, sandbox.project_id, sandbox.key, build_synthetic(), progress)
+        token = sandbox.control_token
+        made_up = build_synthetic()
+        return feed(url, sandbox.project_id, sandbox.key, made_up, progress, control_token=token)
     with _open(what, snapshots, progress, stop, now) as snapshot:
         return _plant(sandbox, snapshot, progress, stop)
 

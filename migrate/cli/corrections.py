@@ -62,10 +62,12 @@ def list_(app: App, show_values: bool) -> None:
     from migrate.app.corrections import list_corrections
     from migrate.privacy.mask import workspace_masker
     from migrate.report.corrections import describe_corrections, render_corrections
+    from migrate.report.shown import Shown
 
     workspace = app.open_workspace(app.open_project())
     masker = None if show_values else workspace_masker(workspace.root)
-    described = describe_corrections(list_corrections(workspace), masker)
+    shown = Shown(masker, longest=None)
+    described = describe_corrections(list_corrections(workspace), shown)
     text = render_corrections(described, is_masked=masker is not None)
     app.finish(CommandOutcome("corrections list", text, {"corrections": described}))
 

@@ -47,6 +47,7 @@ def inspect(
     from migrate.privacy.written import note_written
     from migrate.report.inspect import render_inspection, summarise_inspection
     from migrate.report.inspect_html import render_inspection_page
+    from migrate.report.shown import Shown
     from migrate.report.words import words_of
     from migrate.snapshot.inspection import inspect_snapshot
     from migrate.snapshot.layout import disk_errors
@@ -65,8 +66,8 @@ def inspect(
             f"snapshot {found.name} has none of these resources",
             hint=f"it has {', '.join(found.resources)}",
         )
-    mask = (lambda value: value) if show_values else workspace_masker(workspace.root).mask
-    summary = summarise_inspection(inspection, mask)
+    shown = Shown(None if show_values else workspace_masker(workspace.root), longest=None)
+    summary = summarise_inspection(inspection, shown)
     if page is not None:
         if not page.absolute().parent.is_dir():
             raise UsageError(

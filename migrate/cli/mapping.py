@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from migrate.mapping.model import Mapping
     from migrate.mapping.transform import Settings
     from migrate.report.mapping import Looked
+    from migrate.report.shown import Shown
     from migrate.snapshot.reading import Snapshot, SnapshotResource
 
 _OWN = ("_source", "_id", "_page", "_raw")
@@ -189,7 +191,7 @@ def preview(
     from migrate.mapping.files import read_mapping, read_mappings
     from migrate.privacy.mask import workspace_masker
     from migrate.report.mapping import render_preview, summarise_preview
-    from migrate.report.shown import resource_mask
+    from migrate.report.shown import Shown, shown_of_mapping
 
     project = app.open_project()
     made = read_mapping(file)
@@ -209,15 +211,18 @@ def preview(
     else:
         others = {}
     found = room.preview(made, others, read, _settings(project), rows)
-    mask = str if show_values else resource_mask(workspace_masker(project.workspace), made.resource)
+    if show_values:
+        shown = Shown(None, longest=None)
+    else:
+        shown = shown_of_mapping(Shown(workspace_masker(project.workspace)), made)
     app.finish(
         CommandOutcome(
             command="mapping preview",
-            text=render_preview(found, mask, others.get(made.dataset) if several else None),
+            text=render_preview(found, shown, others.get(made.dataset) if several else None),
             data={
                 "dataset": made.dataset,
                 "snapshot": opened.name,
-                **summarise_preview(found, mask),
+                **summarise_preview(found, shown),
             },
             next=f"migrate mapping check {file}",
         )
@@ -363,12 +368,12 @@ def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping
     from migrate.mapping.trial import find_contradictions, try_all
     from migrate.privacy.mask import workspace_masker
     from migrate.report.mapping import Looked
-    from migrate.report.shown import resource_mask
+    from migrate.report.shown import Shown, shown_of_mapping
     from migrate.snapshot.traps import describe_uncolumned
 
     looked = Looked()
     began = time.monotonic()
-    masker = workspace_masker(project.workspace)
+    masked = Shown(workspace_masker(project.workspace))
     known = [*mappings, *_others(project, mappings)]
     progress = app.progress()
     task = "mapping check"
@@ -391,17 +396,21 @@ def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping
             continue
         looked.records[name] = found.rows
         same = [made for made in known if made.resource == name]
-        mask = resource_mask(masker, name)
-        shown = look_at(_fields(found), found.frames, same, describe_uncolumned(found.result))
+        seen = look_at(_fields(found), found.frames, same, describe_uncolumned(found.result))
         for made in same:
             if made in mappings:
                 contradicted = find_contradictions([made], snapshot.rows_of)
                 tried = trials.get(made.file)
-                looked.remarks += check_against(made, shown, same, tried, mask, contradicted)
+                show = partial(_show, shown_of_mapping(masked, made))
+                looked.remarks += check_against(made, seen, same, tried, show, contradicted)
     progress.end(task)
     looked.remarks.sort(key=lambda remark: remark.harm)
     looked.seconds = round(time.monotonic() - began, 1)
     return looked
+
+
+def _show(shown: Shown, value: str, column: str) -> str:
+    return shown.cell(value, column) or ""
 
 
 def _others(project: Project, mappings: list[Mapping]) -> list[Mapping]:

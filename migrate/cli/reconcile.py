@@ -84,7 +84,9 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     from migrate.app.webhooks import message_of, tell_webhooks
     from migrate.plan.open_plan import choose_plan, open_plan
     from migrate.privacy.mask import workspace_masker
+    from migrate.report.diff_view import shown_by_dataset
     from migrate.report.reconcile import judge_reconciliation, render_reconciliation
+    from migrate.report.shown import Shown
     from migrate.report.totals import (
         mask_examples,
         render_counts,
@@ -110,19 +112,19 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
         repaired = run_repair(context, found) if repair else None
         opened = open_plan(context.workspace, found.plan, check_files=False)
         parts = parts_beside(context.workspace, opened)
-        mask = None if show_values else workspace_masker(context.workspace.root).mask
+        shown = Shown(None if show_values else workspace_masker(context.workspace.root))
         exit_code, status = judge_reconciliation(found)
         ended = {"command": "reconcile", "exit_code": exit_code, "status": status}
         summary = {**ended, **summarise_reconciliation(found)}
         tell_webhooks(context, message_of(summary, context.now()))
     options = [name for name, on in (("--deep", deep), ("--totals", totals)) if on]
     data = summarise_reconciliation(found)
-    text = render_reconciliation(found, mask)
+    text = render_reconciliation(found, shown_by_dataset(opened, shown))
     for of_what, told_of in (_tell_scope(opened, parts), _tell_projects(every, found)):
         data |= of_what
         text += told_of
     if totals:
-        tables = mask_examples(found.tables, mask)
+        tables = [mask_examples(table, shown) for table in found.tables]
         totals_data = [*summarise_tables(tables), *summarise_totals(found.totals)]
         data |= {
             "source": summarise_counts(counts),

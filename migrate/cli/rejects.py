@@ -92,17 +92,20 @@ def show(
     """Show single rejects: where each comes from, why it failed, and what Octolis support asks for."""
     from migrate.app.rejects import failures_of, first_rejects, rejects_of
     from migrate.privacy.mask import workspace_masker
+    from migrate.report.diff_view import shown_by_dataset
     from migrate.report.rejects import describe_rejects, render_rejects
+    from migrate.report.shown import Shown
 
     workspace = _workspace(app)
     every = rejects_of(workspace, name)
     plan = every.plan
     chosen, count = first_rejects(every, rejects, reason, limit)
     masker = None if show_values else workspace_masker(workspace.root)
-    described = describe_rejects(chosen, failures_of(workspace, plan.name), masker)
+    shown = shown_by_dataset(plan, Shown(masker, longest=None))
+    described = describe_rejects(chosen, failures_of(workspace, plan.name), shown)
     text = render_rejects(described)
     if masker and described:
-        text += "\n\nKeys and values are masked; --show-values shows them as they are."
+        text += "\n\nPersonal values are masked; --show-values shows them as they are."
     if count > limit:
         text += f"\n\n{count - limit:,} more; `migrate rejects export` writes them all."
     app.finish(CommandOutcome("rejects show", text, {"plan": plan.name, "rejects": described}))
@@ -123,7 +126,7 @@ def show(
     show_default=True,
 )
 @click.option(
-    "--masked", is_flag=True, help="With xlsx: no value that was sent can be read in the workbook."
+    "--masked", is_flag=True, help="With xlsx: no personal value can be read in the workbook."
 )
 @language_option
 @pass_app

@@ -230,6 +230,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
         sftp=None if sftp is None else sftp.absolute(),
         sftp_port=sftp_port,
         copies={} if datasets else home.copies,
+        is_open=not feed_with,
     )
 
     def on_ready(running: Sandbox) -> None:
@@ -239,6 +240,7 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
             threading.Thread(target=_end_with_stdin, daemon=True).start()
         if feed_with:
             fed = _feed(app, settings, url, feed_with, home.snapshots)
+            running.open()
         else:
             fed = {}
         facts = {
@@ -343,7 +345,7 @@ def _dataset_ids(settings: SandboxSettings) -> list[str]:
 def _say_ready(
     facts: Mapping[str, str], settings: SandboxSettings, home: _Home, fed: Mapping[str, int]
 ) -> str:
-    records = ", ".join(f"{count:,} {resource}" for resource, count in fed.items())
+    records = ", ".join(f"{resource} ({count:,})" for resource, count in fed.items())
     is_home = home.project_file is not None and facts["url"].endswith(f":{home.port}")
     how = (_IN_PROJECT if is_home else _ELSEWHERE).format(
         **{name: value for name, value in facts.items() if name != "datasets"},

@@ -36,13 +36,14 @@ def trace(
     it was sent, the ids of requests that failed, and what the target shows otherwise.
     """
     from migrate.app.trace import run_trace
+    from migrate.plan.open_plan import open_plan
     from migrate.privacy.mask import workspace_masker
-    from migrate.report.trace import render_trace, summarise_trace
+    from migrate.report.shown import Shown
+    from migrate.report.trace import render_trace, shown_in_trace, summarise_trace
 
     with app.context() as context:
         found = run_trace(context, resource, record_id, source, name, live=not offline)
-        if show_values:
-            mask = None
-        else:
-            mask = workspace_masker(context.workspace.root).mask
-    app.finish(CommandOutcome("trace", render_trace(found, mask), summarise_trace(found, mask)))
+        masker = None if show_values else workspace_masker(context.workspace.root)
+        plan = open_plan(context.workspace, found["plan"], check_files=False)
+        shown = shown_in_trace(found, plan, Shown(masker, longest=None))
+    app.finish(CommandOutcome("trace", render_trace(found, shown), summarise_trace(found, shown)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote
 
 import msgspec
@@ -52,10 +53,13 @@ def feed(
     data: DemoData,
     progress: Progress,
     *,
+    control_token: SecretStr | None = None,
     chunk_records: int = 1_000,
     chunk_bytes: int = 4_000_000,
 ) -> dict[str, int]:
     """How many records of each resource the service has taken; `datatrics_url` ends with its version, `…/2.0`.
+
+    `control_token` opens a sandbox that answers nobody else before it is full.
 
     **Guarantees**: records are sent in the order of the data, one request at a time; each answer lists as many items as
     were sent. Feeding twice leaves the same state as feeding once, since the bulk calls replace what they know.
@@ -63,13 +67,10 @@ def feed(
     **Raises**: Unreachable, Refused or RemoteError, naming the resource and how many records arrived before.
     """
 
-    def authorize(request: Request) -> None:
-        request.headers["x-apikey"] = key.get_secret_value()
-
     remote = Remote(
         "Datatrics",
         f"{datatrics_url.rstrip('/')}/project/{quote(project_id, safe='')}/",
-        authorize=authorize,
+        authorize=partial(_authorize, key, control_token),
         headers={"Accept": "application/json", "Content-Type": "application/json"},
         connections=1,
         deadline_s=_DEADLINE_S,
@@ -85,6 +86,12 @@ def feed(
     finally:
         remote.close()
     return fed
+
+
+def _authorize(key: SecretStr, control_token: SecretStr | None, request: Request) -> None:
+    request.headers["x-apikey"] = key.get_secret_value()
+    if control_token is not None:
+        request.headers["x-sandbox-token"] = control_token.get_secret_value()
 
 
 def _task(resource: str) -> str:
@@ -156,17 +163,12 @@ class SandboxSource:
     def __init__(
         self, url: str, project_id: str, *, key: SecretStr, control_token: SecretStr | None = None
     ) -> None:
-        def authorize(request: Request) -> None:
-            request.headers["x-apikey"] = key.get_secret_value()
-            if control_token is not None:
-                request.headers["x-sandbox-token"] = control_token.get_secret_value()
-
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         self._project = f"2.0/project/{quote(project_id, safe='')}"
         self._remote = Remote(
             "the sandbox",
             f"{url}/",
-            authorize=authorize,
+            authorize=partial(_authorize, key, control_token),
             headers=headers,
             connections=1,
             deadline_s=_PLANT_DEADLINE_S,

@@ -30,6 +30,8 @@ from migrate.mapping.trial import Contradiction, Trial
 from migrate.plain_file import read_plain
 
 Level = Literal["problem", "warning"]
+Mask = Callable[[str, str], str]
+"""A text that shows a value of a column and names nobody."""
 Found = Iterator[tuple[int, Path, str]]
 """How harmful (the least number is the worst), where, and what."""
 PROBLEM, LOST_ROWS, LOST_COLUMN, LOST_VALUES, LEFT_OVER, ABSENT = range(6)
@@ -93,13 +95,13 @@ def check_against(
     shown: SnapshotFindings,
     same_resource: Sequence[Mapping],
     trial: Trial | None = None,
-    mask: Callable[[str], str] = lambda _text: "…",
+    mask: Mask = lambda _text, _column: "…",
     contradicted: Sequence[Contradiction] = (),
 ) -> list[Remark]:
     """What a snapshot says against a mapping, the most harmful first; its file is read again for the places.
 
     `same_resource` are all mappings of the resource: a field that another one uses is no unused field. `trial`: what
-    the mapping made of the snapshot's records; `mask` shows values of records.
+    the mapping made of the snapshot's records; `mask` shows a value of a record by its column.
     """
     document = read_yaml(read_plain(File(mapping.file)))
     found = []
@@ -117,7 +119,7 @@ def _check(
     shown: SnapshotFindings,
     same_resource: Sequence[Mapping],
     trial: Trial | None,
-    mask: Callable[[str], str],
+    mask: Mask,
 ) -> Found:
     yield from _check_sources(mapping, shown)
     yield from _check_unused(mapping, shown, same_resource)
@@ -148,7 +150,7 @@ def _check_lookups(mapping: Mapping, trial: Trial) -> Found:
         yield LEFT_OVER, ("lookups", name), says
 
 
-def _check_nobody(trial: Trial, mask: Callable[[str], str]) -> Found:
+def _check_nobody(trial: Trial, mask: Mask) -> Found:
     """Keys that stand for nobody, of several rows each: those rows become one, which cannot be undone."""
     shared = {key: rows for key, rows in trial.nobody.items() if rows > 1}
     if not shared:
@@ -163,15 +165,15 @@ def _check_nobody(trial: Trial, mask: Callable[[str], str]) -> Found:
     yield LOST_ROWS, ("key",), f"{says}; the rows of each become one; leave them out by `where`"
 
 
-def _readable(key: str, mask: Callable[[str], str]) -> str:
+def _readable(key: str, mask: Mask) -> str:
     """A key that stands for nobody as it is, but for a domain, or other columns, that may be somebody's."""
     if key.startswith("["):
-        return mask(key)
+        return mask(key, "")
     name, at, domain = key.partition("@")
-    return f"{name}{at}{mask(domain)}" if at else key
+    return f"{name}{at}{mask(domain, '')}" if at else key
 
 
-def _check_trial(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> Found:
+def _check_trial(mapping: Mapping, trial: Trial, mask: Mask) -> Found:
     """What went wrong when the mapping was tried out."""
     yield from _check_lookups(mapping, trial)
     yield from _check_nobody(trial, mask)
@@ -183,7 +185,7 @@ def _check_trial(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> 
             yield LOST_COLUMN, ("columns", name), what
 
 
-def _check_rules(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> Found:
+def _check_rules(mapping: Mapping, trial: Trial, mask: Mask) -> Found:
     """The rows that are rejected, by the rule they break."""
     for (name, rule), count in sorted(trial.rules.items(), key=lambda entry: -entry[1]):
         if name not in mapping.columns:
@@ -208,7 +210,7 @@ def _place_of_rule(name: str, rule: str) -> Path:
     return (name,) if name in {"where", "each"} else ("resource",)
 
 
-def _check_losses(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) -> Found:
+def _check_losses(mapping: Mapping, trial: Trial, mask: Mask) -> Found:
     """The values that are lost while their rows stay."""
     for (name, loss), count in sorted(trial.losses.items(), key=lambda entry: -entry[1]):
         if not count:
@@ -223,7 +225,7 @@ def _check_losses(mapping: Mapping, trial: Trial, mask: Callable[[str], str]) ->
 
 
 def _say_broken(
-    mapping: Mapping, trial: Trial, name: str, rule: str, count: int, mask: Callable[[str], str]
+    mapping: Mapping, trial: Trial, name: str, rule: str, count: int, mask: Mask
 ) -> str:
     """How many values a column reads, examples of those it does not, and for times the format that would."""
     said = trial.said[name]
@@ -259,8 +261,8 @@ def _fitting_format(mapping: Mapping, trial: Trial, name: str, rule: str) -> str
     return None
 
 
-def _examples(trial: Trial, name: str, kind: str, mask: Callable[[str], str]) -> str:
-    shown = [mask(text[:60]) for text in trial.examples.get((name, kind), [])]
+def _examples(trial: Trial, name: str, kind: str, mask: Mask) -> str:
+    shown = [mask(text[:60], name) for text in trial.examples.get((name, kind), [])]
     return f" (as {', '.join(shown)})" if shown else ""
 
 

@@ -17,6 +17,14 @@ _PRODUCT = re.compile(
 _AMOUNT = re.compile(
     r"(?:^|_)(?:price|amount|total|subtotal|revenue|discount|cost|fee|quantity|qty)s?$"
 )
+_WORDS: Final = frozenset(
+    {
+        "source", "objecttype", "itemtype", "type", "status", "state", "currency", "event", "goalid", "lang",
+        "language", "newsletter", "optin", "gender", "visibility", "condition", "availability", "in_stock",
+        "manage_stock",
+    }
+)  # fmt: skip
+_LONGEST_WORD = 24
 _MONEY_SIGN = r"(?:[€$£]|[A-Z]{3})?"
 _PRICE = re.compile(
     rf"{_MONEY_SIGN} ?-?\d{{1,3}}(?:\d*|(?:[.,' \u00a0]\d{{3}})+)(?:[.,]\d{{1,6}})?-? ?{_MONEY_SIGN}"
@@ -40,6 +48,11 @@ def names_an_amount(column: str) -> bool:
     return _AMOUNT.search(_plain(column)) is not None
 
 
+def is_word(column: str, value: str) -> bool:
+    """Whether a value is a word of the API or of a shop, by the field or column that it stands in."""
+    return column.rpartition(".")[2].lower() in _WORDS and len(value) <= _LONGEST_WORD
+
+
 def is_price(value: str) -> bool:
     """Whether a value is written as an amount, in any country's way: 1.234,50 or € 12."""
     return len(value) <= _LONGEST_PRICE and _PRICE.fullmatch(value.strip()) is not None
@@ -49,7 +62,7 @@ def may_be_shown(value: str, *, of_things: bool, column: str = "") -> bool:
     """Whether a value of a column says nothing about a person. `of_things`: of a row that concerns none."""
     if "@" in value:
         return False
-    if of_things or names_a_product(column):
+    if of_things or names_a_product(column) or is_word(column, value):
         return True
     return names_an_amount(column) and is_price(value)
 

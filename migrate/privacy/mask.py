@@ -16,9 +16,8 @@ from pathlib import Path
 from migrate.workspace import write_bytes
 
 SHAPE_CHARS = 24
-_ZERO_DATE = re.compile(
-    r"(0000[-/.]00[-/.]00|00[-/.]00[-/.]0000)([ T]00:00:00(\.0+)?Z?)?|0{8}|0{14}"
-)
+ZERO_DATE = r"(0000[-/.]00[-/.]00|00[-/.]00[-/.]0000)([ T]00:00:00(\.0+)?Z?)?|0{8}|0{14}"
+_ZERO_DATE = re.compile(ZERO_DATE)
 _SALT_BYTES = 32
 
 

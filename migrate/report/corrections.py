@@ -11,30 +11,29 @@ if TYPE_CHECKING:
     import polars as pl
 
     from migrate.app.corrections import Imported
-    from migrate.privacy.mask import Masker
+    from migrate.report.shown import Shown
 
 _SHOWN = 50
 _REFUSED_SHOWN = 20
 _HEADS = ("name", "list", "source", "id", "field", "sent", "right", "by", "why", "at")
 
 
-def describe_corrections(corrections: pl.DataFrame, masker: Masker | None) -> list[dict[str, Any]]:
-    """Each correction as the JSON object has it; `masker`: None shows values as they are."""
+def describe_corrections(corrections: pl.DataFrame, shown: Shown) -> list[dict[str, Any]]:
+    """Each correction as the JSON object has it."""
     return [
         {
             "name": f"c{row['number']}",
             **{name: row[name] for name in ("resource", "source", "id", "field")},
-            **{name: _shown(row[name], masker) for name in ("sent", "value")},
+            **{
+                name: shown.of([row["resource"]]).text(row[name], row["field"])
+                for name in ("sent", "value")
+            },
             "by": row["by"],
             "why": row["why"],
             "at": datetime.fromtimestamp(row["at"], UTC).isoformat(timespec="seconds"),
         }
         for row in corrections.iter_rows(named=True)
     ]
-
-
-def _shown(value: str | None, masker: Masker | None) -> str | None:
-    return value if masker is None or value is None else masker.mask(value)
 
 
 def render_corrections(described: list[dict[str, Any]], *, is_masked: bool) -> str:
@@ -45,7 +44,7 @@ def render_corrections(described: list[dict[str, Any]], *, is_masked: bool) -> s
     text = f"{say_count(len(described), 'correction')}:\n\n" + render_table(_HEADS, rows)
     if len(described) > _SHOWN:
         text += f"\n\n{len(described) - _SHOWN:,} more; --json has all."
-    return text + ("\n\nValues are masked; --show-values shows them." if is_masked else "")
+    return text + ("\n\nPersonal values are masked; --show-values shows them." if is_masked else "")
 
 
 def summarise_import(done: Imported) -> dict[str, Any]:

@@ -6,7 +6,7 @@ The terminal and the page are made from nothing else. Values are masked here, so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from migrate.plan.open_plan import read_totals
 from migrate.report.about import Fact, conditions_of, facts_of_plan
 from migrate.report.consents import view_consents
 from migrate.report.shown import Shown
+from migrate.report.totals import mask_examples
 from migrate.sentence import Sentence
 from migrate.wording import format_duration
 
@@ -103,7 +104,7 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
         masked=shown.is_masked,
         verdict=judge_plan(document, totals),
         datasets=datasets,
-        tables=tuple(_masked(table, shown.of([table.resource])) for table in totals.values()),
+        tables=tuple(mask_examples(table, shown) for table in totals.values()),
         forecast=view_forecast(document.forecast, start),
         gates=[finding.model_dump() for finding in document.gates],
         unknowable=_unknowable(document),
@@ -115,16 +116,14 @@ def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:
 
 
 def shown_of(plan: Plan, dataset: str, shown: Shown) -> Shown:
-    """How values of a dataset are shown: by what its rows were made of."""
-    return shown.of([file.resource for file in plan.document.mappings[dataset].files])
+    """How values of a dataset are shown: by what its rows were made of, and by the types of its columns."""
+    resources = [file.resource for file in plan.document.mappings[dataset].files]
+    return shown.of(resources, column_types(plan, dataset))
 
 
-def _masked(table: Table, shown: Shown) -> Table:
-    examples = tuple(
-        replace(e, id=shown.text(e.id) or "", text=shown.text(e.text, "amount") or "")
-        for e in table.examples
-    )
-    return replace(table, examples=examples)
+def shown_by_dataset(plan: Plan, shown: Shown) -> dict[str, Shown]:
+    """How values of each dataset of a plan are shown."""
+    return {dataset: shown_of(plan, dataset, shown) for dataset in plan.document.datasets}
 
 
 def _unknowable(document: PlanDocument) -> tuple[str, ...]:
@@ -134,15 +133,14 @@ def _unknowable(document: PlanDocument) -> tuple[str, ...]:
 
 
 def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> DatasetView:
-    types = column_types(plan, name)
     shown = shown_of(plan, name, shown)
-    losses = _losses(plan, name, counts, types, shown)
+    losses = _losses(plan, name, counts, shown)
     return DatasetView(
         name=name,
         counts=counts,
         changes=_changes(counts),
-        samples=_samples(plan, name, types, shown),
-        rejects=_rejects(plan, name, counts.judged, types, shown),
+        samples=_samples(plan, name, shown),
+        rejects=_rejects(plan, name, counts.judged, shown),
         losses=losses,
         consents=view_consents(plan, name, losses),
         clusters=_clusters(plan, name, shown),
@@ -154,7 +152,9 @@ def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> Datase
 
 def column_types(plan: Plan, dataset: str) -> dict[str, pl.DataType]:
     """The types of the mapped columns, by their own names."""
-    schema = parquet.schema(plan.file(dataset, "records.parquet"))
+    file = plan.file(dataset, "records.parquet")
+    # A purge takes the records and leaves the counts.
+    schema = parquet.schema(file) if file.is_file() else {}
     stored = {there: name for name, there in plan.document.mappings[dataset].stored_columns.items()}
     return {stored.get(name, name): dtype for name, dtype in schema.items()}
 
@@ -186,21 +186,19 @@ def _changes(counts: DatasetPlan) -> Rows:
     ]
 
 
-def _samples(plan: Plan, dataset: str, types: Mapping[str, pl.DataType], shown: Shown) -> Rows:
+def _samples(plan: Plan, dataset: str, shown: Shown) -> Rows:
     return [
         {
             **row,
             "key": shown.text(row["key"]),
-            "old": shown.value(row["old"], types.get(row["column"]), row["column"]),
-            "new": shown.value(row["new"], types.get(row["column"]), row["column"]),
+            "old": shown.cell(row["old"], row["column"]),
+            "new": shown.cell(row["new"], row["column"]),
         }
         for row in _read(plan, dataset, "samples").to_dicts()
     ]
 
 
-def _rejects(
-    plan: Plan, dataset: str, judged: int, types: Mapping[str, pl.DataType], shown: Shown
-) -> Rows:
+def _rejects(plan: Plan, dataset: str, judged: int, shown: Shown) -> Rows:
     """By rule and column: how many rows, what the rule says, what to do, and a few of them."""
     frame = _read(plan, dataset, "rejects")
     grouped = (
@@ -218,9 +216,7 @@ def _rejects(
             {
                 "source": sample["source"],
                 "id": shown.text(sample["id"]),
-                "value": shown.value(
-                    sample["value"], types.get(row["column"]), row["column"] or ""
-                ),
+                "value": shown.cell(sample["value"], row["column"] or ""),
             }
             for sample in row["samples"]
         ]
@@ -230,15 +226,12 @@ def _rejects(
     return found
 
 
-def _losses(
-    plan: Plan, dataset: str, counts: DatasetPlan, types: Mapping[str, pl.DataType], shown: Shown
-) -> Rows:
+def _losses(plan: Plan, dataset: str, counts: DatasetPlan, shown: Shown) -> Rows:
     examples: dict[tuple[str, str], Rows] = {}
     for row in _read(plan, dataset, "losses").to_dicts():
-        dtype = types.get(row["column"])
         pair = {
-            "before": shown.value(row["before"], dtype, row["column"]),
-            "after": shown.value(row["after"], dtype, row["column"]),
+            "before": shown.cell(row["before"], row["column"]),
+            "after": shown.cell(row["after"], row["column"]),
         }
         examples.setdefault((row["column"], row["loss"]), []).append(pair)
     listed: list[tuple[int, str, str]] = []
@@ -268,7 +261,7 @@ def loss_examples(
     found: dict[str, dict[str, dict[str, list[list[str | None]]]]] = {}
     for dataset, counts in plan.document.datasets.items():
         of_rows = shown_of(plan, dataset, shown)
-        for entry in _losses(plan, dataset, counts, column_types(plan, dataset), of_rows):
+        for entry in _losses(plan, dataset, counts, of_rows):
             pairs = [[pair["before"], pair["after"]] for pair in entry["examples"]]
             found.setdefault(dataset, {}).setdefault(entry["column"], {})[entry["loss"]] = pairs
     return found

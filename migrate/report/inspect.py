@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from migrate.privacy.impersonal import is_of_things, may_be_shown
 from migrate.report.extract import NOT_MIGRATED
+from migrate.report.shown import Shown
 from migrate.report.terminal import inert, render_table, say_count
 from migrate.sentence import Sentence
 
@@ -19,47 +19,19 @@ if TYPE_CHECKING:
         ResourceInspection,
     )
 
-Mask = Callable[[str], str]
-# Words of the API and of shops, not of people; everything else is masked.
-_WORDS = frozenset(
-    {
-        "source",
-        "objecttype",
-        "itemtype",
-        "type",
-        "status",
-        "state",
-        "currency",
-        "event",
-        "goalid",
-        "lang",
-        "language",
-    }
-    | {
-        "newsletter",
-        "optin",
-        "gender",
-        "visibility",
-        "condition",
-        "availability",
-        "in_stock",
-        "manage_stock",
-    }
-)
 _BIRTHDAYS = ("birth", "dob", "geboorte", "naissance", "geburt")
 _PHONE_DIGITS = 9
-_LONGEST_WORD = 24
 _EXAMPLE_WIDTH = 44
 _LONGEST_EXTREME = 40
 _RANGES_SHOWN = 8
 
 
-def summarise_inspection(inspection: Inspection, mask: Mask) -> dict[str, Any]:
-    """The inspection's part of the JSON object; `mask` is applied to every example that may be personal."""
+def summarise_inspection(inspection: Inspection, shown: Shown) -> dict[str, Any]:
+    """The inspection's part of the JSON object; its examples are what is `shown`."""
     return {
         "snapshot": inspection.snapshot,
         "resources": {
-            resource.name: _resource(resource, mask) for resource in inspection.resources
+            resource.name: _resource(resource, shown) for resource in inspection.resources
         },
         "traps": [
             *({"resource": None, **asdict(trap)} for trap in inspection.traps),
@@ -73,23 +45,18 @@ def summarise_inspection(inspection: Inspection, mask: Mask) -> dict[str, Any]:
     }
 
 
-def _resource(resource: ResourceInspection, mask: Mask) -> dict[str, Any]:
-    of_things = is_of_things([resource.name])
+def _resource(resource: ResourceInspection, shown: Shown) -> dict[str, Any]:
+    of_resource = shown.of([resource.name])
     return {
         "rows": resource.rows,
         "sources": dict(resource.sources),
-        "fields": {
-            field.name: _field(field, mask, of_things=of_things) for field in resource.fields
-        },
+        "fields": {field.name: _field(field, of_resource) for field in resource.fields},
     }
 
 
-def _field(field: FieldInspection, mask: Mask, *, of_things: bool) -> dict[str, Any]:
-    def shown(value: str) -> str:
-        is_open = _is_word(field.name, value) or may_be_shown(
-            value, of_things=of_things, column=field.name
-        )
-        return value if is_open else mask(value)
+def _field(field: FieldInspection, shown: Shown) -> dict[str, Any]:
+    def show(value: str) -> str:
+        return shown.text(value, field.name) or ""
 
     found = field.extremes
     return {
@@ -97,31 +64,27 @@ def _field(field: FieldInspection, mask: Mask, *, of_things: bool) -> dict[str, 
         "distinct": field.distinct.values,
         "distinct_is_exact": field.distinct.is_exact,
         "distinct_within": field.distinct.within,
-        "min": _extreme(field.name, found.least, shown) if found else None,
-        "max": _extreme(field.name, found.most, shown) if found else None,
+        "min": _extreme(field.name, found.least, show) if found else None,
+        "max": _extreme(field.name, found.most, show) if found else None,
         "range_of": found.of if found else None,
         "range_values": found.values if found else 0,
         "zones_mixed": found.zones_mixed if found else False,
         "longest": field.longest,
-        "examples": [shown(value) for value in field.examples],
+        "examples": [show(value) for value in field.examples],
         "months": {} if _is_birthday(field.name) else dict(field.months),
         "by_source": {source: _counts(counts) for source, counts in field.by_source.items()},
     }
 
 
-def _extreme(name: str, value: str, shown: Mask) -> str:
+def _extreme(name: str, value: str, show: Callable[[str], str]) -> str:
     """The first or last value; masked where it may say something of one person: a birthday, a telephone number."""
     is_long = value.isdigit() and len(value) >= _PHONE_DIGITS
-    written = shown(value) if is_long or _is_birthday(name) else value
+    written = show(value) if is_long or _is_birthday(name) else value
     return written if len(written) <= _LONGEST_EXTREME else f"{written[: _LONGEST_EXTREME - 1]}…"
 
 
 def _is_birthday(name: str) -> bool:
     return any(word in name.rpartition(".")[2].lower() for word in _BIRTHDAYS)
-
-
-def _is_word(name: str, value: str) -> bool:
-    return name.rpartition(".")[2].lower() in _WORDS and len(value) <= _LONGEST_WORD
 
 
 def _counts(counts: FieldCounts) -> dict[str, Any]:

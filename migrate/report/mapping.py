@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from migrate.mapping.functions import Function
     from migrate.mapping.model import Mapping
     from migrate.mapping.preview import Preview, PreviewRow
+    from migrate.report.shown import Shown
 
 _MAX_CELL = 60
 _WORTH_SAYING_S = 5
-
-Mask = Callable[[str], str]
 
 
 @dataclass
@@ -98,8 +97,8 @@ def _call(function: Function) -> str:
     )
 
 
-def render_preview(found: Preview, mask: Mask, dataset: Mapping | None = None) -> str:
-    """Rows before and after, then the rejected ones with their reasons; values as `mask` shows them.
+def render_preview(found: Preview, shown: Shown, dataset: Mapping | None = None) -> str:
+    """Rows before and after, then the rejected ones with their reasons; values as they are `shown`.
 
     `dataset`: the whole of a dataset that several files make, of which this is one.
     """
@@ -113,21 +112,21 @@ def render_preview(found: Preview, mask: Mask, dataset: Mapping | None = None) -
             f"One of the files that make {dataset.dataset}: {names}. "
             "Of rows of one key that of the first file wins, which these rows do not show."
         )
-    parts += [_render_row(row, mask) for row in found.accepted]
-    parts += [_render_row(row, mask) for row in found.rejected]
+    parts += [_render_row(row, shown) for row in found.accepted]
+    parts += [_render_row(row, shown) for row in found.rejected]
     return "\n\n".join(parts)
 
 
-def _render_row(row: PreviewRow, mask: Mask) -> str:
+def _render_row(row: PreviewRow, shown: Shown) -> str:
     place = f", element {row.position}" if row.position is not None else ""
-    title = f"{inert(row.source or '')}  {inert(mask(row.id or ''))}{place}"
+    title = f"{inert(row.source or '')}  {inert(shown.text(row.id) or '')}{place}"
     if row.rule:
         title = f"rejected  {title}\n  {row.rule} in {row.column}: {row.reason}"
     cells: list[Row] = [
         [
             change.column,
-            _cell(change.before, mask),
-            _cell(change.after, mask),
+            _cell(change.before, change.column, shown),
+            _cell(change.after, change.column, shown),
             ", ".join(change.losses),
         ]
         for change in row.changes
@@ -138,33 +137,30 @@ def _render_row(row: PreviewRow, mask: Mask) -> str:
     )
 
 
-def _cell(value: str | None, mask: Mask) -> str:
-    if value is None:
+def _cell(value: str | None, column: str, shown: Shown) -> str:
+    text = shown.cell(value, column)
+    if text is None:
         return "-"
-    shown = mask(value)
-    return shown if len(shown) <= _MAX_CELL else shown[: _MAX_CELL - 1] + "…"
+    return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 1] + "…"
 
 
-def summarise_preview(found: Preview, mask: Mask) -> dict[str, Any]:
+def summarise_preview(found: Preview, shown: Shown) -> dict[str, Any]:
     """The preview's part of the JSON object."""
     return {
         "looked_at": found.looked_at,
         **found.counts,
-        "rows": [_summarise_row(row, mask) for row in found.accepted],
-        "rejects": [_summarise_row(row, mask) for row in found.rejected],
+        "rows": [_summarise_row(row, shown) for row in found.accepted],
+        "rejects": [_summarise_row(row, shown) for row in found.rejected],
     }
 
 
-def _summarise_row(row: PreviewRow, mask: Mask) -> dict[str, Any]:
-    def shown(value: str | None) -> str | None:
-        return None if value is None else mask(value)
-
-    head = {"source": row.source, "id": shown(row.id), "position": row.position}
+def _summarise_row(row: PreviewRow, shown: Shown) -> dict[str, Any]:
+    head = {"source": row.source, "id": shown.text(row.id), "position": row.position}
     why = {"rule": row.rule, "column": row.column, "reason": row.reason} if row.rule else {}
     columns = {
         change.column: {
-            "before": shown(change.before),
-            "after": shown(change.after),
+            "before": shown.cell(change.before, change.column),
+            "after": shown.cell(change.after, change.column),
             "losses": list(change.losses),
         }
         for change in row.changes

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from migrate.app import verdict
+from migrate.report.shown import Shown
 from migrate.report.terminal import Row, inert_lines, render_table, say_count
 from migrate.sentence import amount_text
 from migrate.totals.table import TITLES, Figure
@@ -18,8 +19,8 @@ from migrate.verify.reconcile import Reconciliation, SourceCount
 if TYPE_CHECKING:
     from migrate.app.other_projects import AllProjects
 
-Mask = Callable[[str], str]
 _WORST = 5
+_LONGEST = 40
 _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed", "merged_away")
 
 
@@ -28,10 +29,10 @@ def judge_reconciliation(found: Reconciliation) -> tuple[int, str]:
     return {"match": 0, "pending": 3}.get(found.verdict, 4), found.verdict
 
 
-def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> str:
+def render_reconciliation(found: Reconciliation, shown: Mapping[str, Shown] | None = None) -> str:
     """The equation of every dataset, the counts by source, what explains a difference, and the read-back's findings.
 
-    Samples are shown through `mask`, as they are without one.
+    Samples are as their dataset's are `shown`, as they are without that.
     """
     rows: list[Row] = [
         [
@@ -84,7 +85,7 @@ def render_reconciliation(found: Reconciliation, mask: Mask | None = None) -> st
     if explanations:
         parts.append("\n".join(explanations))
     deep = [d.deep for d in found.datasets.values() if d.deep]
-    return "\n\n".join([*parts, *(_render_deep(deep, mask) if deep else [])])
+    return "\n\n".join([*parts, *(_render_deep(deep, shown or {}) if deep else [])])
 
 
 def _source_rows(name: str, by_source: Mapping[str, SourceCount]) -> list[list[str | int]]:
@@ -98,7 +99,7 @@ def _source_rows(name: str, by_source: Mapping[str, SourceCount]) -> list[list[s
     return rows
 
 
-def _render_deep(deep: Sequence[DeepDataset], mask: Mask | None) -> list[str]:
+def _render_deep(deep: Sequence[DeepDataset], shown: Mapping[str, Shown]) -> list[str]:
     rows: list[Row] = [
         [d.dataset, d.expected, d.compared, d.missing, d.extra, d.doubled, d.different, d.recipe_changed, d.pending,
          d.verdict]
@@ -120,12 +121,13 @@ def _render_deep(deep: Sequence[DeepDataset], mask: Mask | None) -> list[str]:
     notes = list(chain.from_iterable(map(_notes, deep)))
     if notes:
         parts.append("\n".join(notes))
-    samples = list(chain.from_iterable(_sample_rows(d, mask) for d in deep))
+    plain = Shown(None)
+    samples = list(chain.from_iterable(_sample_rows(d, shown.get(d.dataset, plain)) for d in deep))
     if samples:
         headers = ["dataset", "finding", "name", "key", "column", "expected", "found"]
         parts.append(
             "Samples"
-            + ("" if mask is None else " (masked)")
+            + (" (masked)" if any(one.is_masked for one in shown.values()) else "")
             + ":\n"
             + render_table(headers, samples)
         )
@@ -171,26 +173,22 @@ def _notes(d: DeepDataset) -> list[str]:
     ]
 
 
-def _sample_rows(deep: DeepDataset, mask: Mask | None) -> list[Row]:
+def _sample_rows(deep: DeepDataset, shown: Shown) -> list[Row]:
     order = {finding: place for place, finding in enumerate(_SHOWN)}
     chosen = deep.samples.with_columns(
         pl.col("finding")
         .replace_strict(order, default=len(order), return_dtype=pl.Int64)
         .alias("_at")
     ).sort("_at", "name", "column", "key")
-    names = ("key", "expected", "found")
     return [
-        [deep.dataset, row["finding"], row["name"], _show(row["key"], mask), row["column"],
-         *(_show(row[name], mask) for name in names[1:])]
+        [deep.dataset, row["finding"], row["name"], _cut(shown.text(row["key"])), row["column"],
+         *(_cut(shown.cell(row[name], row["column"] or "")) for name in ("expected", "found"))]
         for row in chosen.iter_rows(named=True)
     ]  # fmt: skip
 
 
-def _show(value: str | None, mask: Mask | None) -> str | None:
-    if value is None:
-        return None
-    text = value if mask is None else mask(value)
-    return text if len(text) <= 40 else text[:39] + "…"
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def summarise_projects(every: AllProjects, found: Reconciliation) -> dict[str, Any]:

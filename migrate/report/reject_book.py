@@ -16,6 +16,7 @@ from migrate.mapping.rules import RULES, reason_of
 from migrate.names import LANGUAGES
 from migrate.privacy.mask import Masker
 from migrate.report.labels import CORRECTION_HEADS, CORRECTION_NOTES
+from migrate.report.shown import Shown
 from migrate.report.words import Words, words_of
 from migrate.spreadsheet import WORKBOOK_ROWS, cell_text, sheet_name
 from migrate.workspace import replacing
@@ -34,7 +35,7 @@ def write_reject_book(
 ) -> int:
     """Writes the workbook of `TO_CORRECT` and gives the number of its rows.
 
-    `is_masked`: no value that was sent can be read in it.
+    `is_masked`: no personal value can be read in it.
     """
     # Costs a tenth of a second, which no command pays that writes no workbook.
     import xlsxwriter
@@ -99,13 +100,14 @@ def _cells(
     row: Mapping[str, Any], words: Words, masker: Masker, *, is_masked: bool
 ) -> Mapping[str, str]:
     sent = row["sent"] or ""
+    shown = Shown(masker, longest=None).of([row["resource"]])
     return {
         "resource": row["resource"],
         "source": row["source"] or "",
         "id": row["id"],
         "dataset": row["dataset"],
         "field": row["field"],
-        "sent": masker.mask(sent) if is_masked else sent,
+        "sent": shown.text(sent, row["field"]) or "" if is_masked else sent,
         "wrong": _wrong(row, words),
         _CHECK: masker.seal(sent),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from migrate.app.replay import Replay
     from migrate.load.ledger_facts import Discard
     from migrate.load.totals import Failure
-    from migrate.privacy.mask import Masker
+    from migrate.report.shown import Shown
 
 _SHOWN = ("dataset", "stage", "kind", "reason", "column", "records", "open", "example")
 _DETAILS = (
@@ -30,7 +31,6 @@ _DETAILS = (
     "position",
     "key",
 )
-_PERSONAL = ("key", "value", "payload")
 
 
 def summarise_groups(groups: pl.DataFrame) -> dict[str, Any]:
@@ -105,16 +105,19 @@ def render_fates(done: Replay) -> str:
 
 
 def describe_rejects(
-    rejects: pl.DataFrame, failures: Sequence[Failure], masker: Masker | None
+    rejects: pl.DataFrame, failures: Sequence[Failure], shown: Mapping[str, Shown]
 ) -> list[dict[str, Any]]:
-    """Each reject with what support asks for about its batch; personal values masked unless there is no `masker`."""
+    """Each reject with what support asks for about its batch; its values as those of its dataset are `shown`."""
     by_batch: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for failure in failures:
         by_batch.setdefault((failure.dataset, failure.batch), []).append(_request(failure))
     described = []
     for row in rejects.iter_rows(named=True):
-        if masker is not None:
-            row |= {name: masker.mask(row[name]) for name in _PERSONAL if row[name] is not None}
+        of_rows = shown[row["dataset"]]
+        row["key"] = of_rows.text(row["key"])
+        row["value"] = of_rows.cell(row["value"], row["column"] or "")
+        if row["payload"] is not None and of_rows.is_masked:
+            row["payload"] = json.dumps(of_rows.json(row["payload"]), ensure_ascii=False)
         described.append({**row, "requests": by_batch.get((row["dataset"], row["batch"]), [])})
     return described
 

@@ -5,11 +5,12 @@ What is equal was judged where the totals were put together; nothing here compar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from migrate.report.shown import Shown
 from migrate.report.terminal import Row, inert, render_table, say_count
 from migrate.sentence import Sentence, amount_text
 from migrate.totals.counts import ResourceCount, TotalsRow, TotalsTable
@@ -29,17 +30,14 @@ _LONGEST = 40
 _DIFFERING = 24
 
 
-def mask_examples(tables: Sequence[Table], mask: Callable[[str], str] | None) -> list[Table]:
-    """The tables with the values of their examples through `mask`."""
-    if mask is None:
-        return list(tables)
-    return [
-        replace(
-            table,
-            examples=tuple(replace(e, id=mask(e.id), text=mask(e.text)) for e in table.examples),
-        )
-        for table in tables
-    ]
+def mask_examples(table: Table, shown: Shown) -> Table:
+    """A table with the values of its examples as they are `shown`."""
+    of_rows = shown.of([table.resource])
+    examples = tuple(
+        replace(e, id=of_rows.text(e.id) or "", text=of_rows.text(e.text, "amount") or "")
+        for e in table.examples
+    )
+    return replace(table, examples=examples)
 
 
 def summarise_tables(tables: Sequence[Table]) -> list[dict[str, Any]]:

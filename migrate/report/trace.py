@@ -3,55 +3,118 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from migrate.report.diff_view import shown_by_dataset
+from migrate.report.shown import Shown
 from migrate.report.terminal import Row, inert, render_table, say_count
 
-Mask = Callable[[str], str]
+if TYPE_CHECKING:
+    from migrate.plan.open_plan import Plan
+
 Facts = Mapping[str, Any]
-_PERSONAL = ("record", "steps", "payload", "stored", "value", "key", "sent", "error", "lost")
 _CORRECTED = ("sent", "value")
 _LONGEST = 60
 
 
-def summarise_trace(facts: Facts, mask: Mask | None) -> dict[str, Any]:
-    """The trace with every personal value masked; as it is without a mask."""
-    return {name: _masked(value, mask, personal=name in _PERSONAL) for name, value in facts.items()}
+@dataclass(frozen=True)
+class TraceShown:
+    """How values of one record's way are shown: those of its resource, and those of each dataset made of it."""
+
+    of_resource: Shown
+    of_datasets: Mapping[str, Shown] = field(default_factory=dict)
+
+    def of(self, dataset: str) -> Shown:
+        """How values of a dataset are shown; as those of the record where nothing is known of the dataset."""
+        return self.of_datasets.get(dataset, self.of_resource)
 
 
-def _masked(value: Any, mask: Mask | None, *, personal: bool) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            name: _masked(part, mask, personal=personal or name in _PERSONAL)
-            for name, part in value.items()
+def shown_in_trace(facts: Facts, plan: Plan, shown: Shown) -> TraceShown:
+    """How the values of a trace are shown, by the plan that it follows."""
+    return TraceShown(shown.of([facts["resource"]]), shown_by_dataset(plan, shown))
+
+
+def summarise_trace(facts: Facts, shown: TraceShown) -> dict[str, Any]:
+    """The trace with every personal value masked; as it is where nothing is."""
+    summary = dict(facts)
+    for stage in ("live", "snapshot"):
+        if facts.get(stage):
+            summary[stage] = _summarise_stage(facts[stage], shown.of_resource)
+    if "datasets" in facts:
+        summary["datasets"] = {
+            name: _summarise_dataset(dataset, shown.of(name))
+            for name, dataset in facts["datasets"].items()
         }
-    if isinstance(value, list | tuple) and personal and _are_steps(value):
-        # the names of the steps are the mapping's own words; only what they make is somebody's
-        return [[name, _masked(text, mask, personal=True)] for name, text in value]
-    if isinstance(value, list | tuple):
-        return [_masked(part, mask, personal=personal) for part in value]
-    if mask is None or not personal or not isinstance(value, str):
-        return value
-    return _masked_json(value, mask) if value[:1] in ("{", "[") else mask(value)
+    return summary
 
 
-def _are_steps(value: Sequence[Any]) -> bool:
-    """Whether a list is of pairs of a step's name and its text."""
-    return bool(value) and all(
-        isinstance(step, list | tuple) and len(step) == 2 and isinstance(step[0], str)
-        for step in value
-    )
+def _summarise_stage(stage: Facts, shown: Shown) -> dict[str, Any]:
+    """What the source or the snapshot has of the record."""
+    summary = dict(stage)
+    if stage.get("record") is not None:
+        summary["record"] = shown.json(stage["record"])
+    if "corrections" in stage:
+        summary["corrections"] = [
+            {**one, **{name: shown.text(one[name], one["field"]) for name in _CORRECTED}}
+            for one in stage["corrections"]
+        ]
+    return summary
 
 
-def _masked_json(text: str, mask: Mask) -> Any:
-    try:
-        return _masked(json.loads(text, parse_float=str, parse_int=str), mask, personal=True)
-    except ValueError:
-        return mask(text)
+def _summarise_dataset(dataset: Facts, shown: Shown) -> dict[str, Any]:
+    """What one dataset makes of the record."""
+    return {
+        **dataset,
+        "mapped": [_summarise_mapped(made, shown) for made in dataset["mapped"]],
+        "rejected": [_summarise_reject(row, shown) for row in dataset["rejected"]],
+        "collapsed": [
+            {**row, "lost": shown.json(row["lost"])} if row.get("lost") else row
+            for row in dataset["collapsed"]
+        ],
+        "rows": [_summarise_row(row, shown) for row in dataset["rows"]],
+    }
 
 
-def render_trace(facts: Facts, mask: Mask | None) -> str:
+def _summarise_reject(row: Facts, shown: Shown) -> dict[str, Any]:
+    return {
+        **row,
+        "value": shown.cell(row.get("value"), row["column"] or ""),
+        "key": shown.text(row.get("key")),
+    }
+
+
+def _summarise_mapped(made: Facts, shown: Shown) -> dict[str, Any]:
+    """The steps of every column; their names are the mapping's own words, only what they make is somebody's."""
+    columns = {}
+    for column, way in made.get("columns", {}).items():
+        steps = [[name, shown.cell(text, column)] for name, text in way["steps"]]
+        columns[column] = {**way, "steps": steps}
+    return {**made, **({"columns": columns} if "columns" in made else {})}
+
+
+def _summarise_row(row: Facts, shown: Shown) -> dict[str, Any]:
+    """A planned row: its key, its payload, what the target holds of it, what the load was answered."""
+    summary = {**row, "key": shown.text(row["key"])}
+    for place in ("payload", "stored"):
+        if row.get(place) is not None:
+            summary[place] = shown.parsed(row[place])
+    if row.get("differences"):
+        summary["differences"] = [
+            {**one, **{name: shown.cell(one[name], one["column"]) for name in ("sent", "stored")}}
+            for one in row["differences"]
+        ]
+    ledger = row.get("ledger") or {}
+    if ledger.get("record"):
+        answered = {**ledger["record"], "error": shown.text(ledger["record"]["error"])}
+        if answered.get("key") is not None:
+            answered["key"] = shown.text(answered["key"])
+        summary["ledger"] = {**ledger, "record": answered}
+    return summary
+
+
+def render_trace(facts: Facts, shown: TraceShown) -> str:
     """The stages, one after another."""
     head = f"{facts['resource']} {facts['id']} of {facts['source']}"
     lines = [inert(head), "", f"source      {_at_source(facts['live'])}"]
@@ -66,16 +129,19 @@ def render_trace(facts: Facts, mask: Mask | None) -> str:
         + (", outside of the part or sample that the plan is" if snapshot.get("outside") else "")
     )
     right = snapshot.get("corrections", ())
-    lines += [f"correction  {_correction(one, mask)}" for one in right]
+    lines += [f"correction  {_correction(one, shown.of_resource)}" for one in right]
     if facts.get("told"):
         lines.append(f"plan        {inert(facts['plan'])}, {inert(facts['told'])}")
     parts = ["\n".join(lines)]
-    parts += [_render_dataset(name, dataset, mask) for name, dataset in facts["datasets"].items()]
+    parts += [
+        _render_dataset(name, dataset, shown.of(name))
+        for name, dataset in facts["datasets"].items()
+    ]
     return "\n\n".join(parts)
 
 
-def _correction(one: Facts, mask: Mask | None) -> str:
-    before, after = (_show(one[name], mask) if one[name] else "nothing" for name in _CORRECTED)
+def _correction(one: Facts, shown: Shown) -> str:
+    before, after = (_cut(shown.text(one[name] or None, one["field"])) for name in _CORRECTED)
     taken = {"applied": "", "changed": ", not taken: the record has another value now"}
     said = f"{one['field']}: {before} is {after}, says {one['by']}: {one['why']}"
     return inert(said + taken.get(one["state"], ""))
@@ -91,7 +157,7 @@ def _at_source(live: Facts) -> str:
     )
 
 
-def _render_dataset(name: str, dataset: Facts, mask: Mask | None) -> str:
+def _render_dataset(name: str, dataset: Facts, shown: Shown) -> str:
     lines = [f"{name}:"]
     lines += [f"  left out: {made['rule']}" for made in dataset["mapped"] if made.get("rule")]
     lines += [f"  {made['why']}" for made in dataset["mapped"] if made.get("why")]
@@ -104,11 +170,12 @@ def _render_dataset(name: str, dataset: Facts, mask: Mask | None) -> str:
         )
         lost = json.loads(c.get("lost") or "{}", parse_float=str, parse_int=str)
         lines += [
-            inert(f"    lost {column}: {_show(str(value), mask)}") for column, value in lost.items()
+            inert(f"    lost {column}: {_cut(shown.cell(str(value), column))}")
+            for column, value in lost.items()
         ]
     for row in dataset["rows"]:
-        lines += _render_row(row, mask)
-    return "\n".join(lines) + "".join(f"\n{table}" for table in _columns(dataset["mapped"], mask))
+        lines += _render_row(row, shown)
+    return "\n".join(lines) + "".join(f"\n{table}" for table in _columns(dataset["mapped"], shown))
 
 
 def _broken(rejected: Facts) -> str:
@@ -118,7 +185,7 @@ def _broken(rejected: Facts) -> str:
     return f"{rejected['rule']} in {rejected['column']}"
 
 
-def _columns(mapped: Sequence[Facts], mask: Mask | None) -> Iterator[str]:
+def _columns(mapped: Sequence[Facts], shown: Shown) -> Iterator[str]:
     """The ways of all columns, with the line and the broken rule where there are such; none of what was filtered."""
     rows: list[Row] = []
     for made in mapped:
@@ -127,7 +194,7 @@ def _columns(mapped: Sequence[Facts], mask: Mask | None) -> Iterator[str]:
                 [
                     made.get("position"),
                     column,
-                    _steps(found["steps"], found.get("sent"), mask),
+                    _steps(found["steps"], found.get("sent"), column, shown),
                     found["broken"],
                 ]
                 for column, found in made.get("columns", {}).items()
@@ -147,7 +214,7 @@ def _columns(mapped: Sequence[Facts], mask: Mask | None) -> Iterator[str]:
 _NOTHING = {"null": "null is sent, which erases it", "nothing": "left out"}
 
 
-def _steps(steps: Sequence[list[str | None]], sent: str | None, mask: Mask | None) -> str:
+def _steps(steps: Sequence[list[str | None]], sent: str | None, column: str, shown: Shown) -> str:
     """The steps in order, with the text after each one that changed it, and in the end what is sent."""
     told: list[tuple[list[str], str | None]] = []
     for name, text in steps:
@@ -155,17 +222,17 @@ def _steps(steps: Sequence[list[str | None]], sent: str | None, mask: Mask | Non
             told[-1][0].append(str(name))
         else:
             told.append(([str(name)], text))
-    shown = [f"{', '.join(names)}: {_show(text, mask)}" for names, text in told]
+    texts = [f"{', '.join(names)}: {_cut(shown.cell(text, column))}" for names, text in told]
     if sent in _NOTHING and (not told or told[-1][1] is None):
         names = ", ".join(told[-1][0]) if told else "becomes"
-        shown[-1:] = [f"{names}: {_NOTHING[sent]}"]
-    return " -> ".join(shown)
+        texts[-1:] = [f"{names}: {_NOTHING[sent]}"]
+    return " -> ".join(texts)
 
 
-def _render_row(row: Facts, mask: Mask | None) -> list[str]:
+def _render_row(row: Facts, shown: Shown) -> list[str]:
     place = "" if row["batch"] is None else f", batch {row['batch']} place {row['position']}"
     by = f" by plan {inert(row['plan'])}" if row.get("plan") else ""
-    lines = [f"  planned{by}: {row['change']} {_show(row['key'], mask)}{place}"]
+    lines = [f"  planned{by}: {row['change']} {_cut(shown.text(row['key']))}{place}"]
     ledger = row.get("ledger") or {}
     record = ledger.get("record")
     batch = ledger.get("batch")
@@ -178,23 +245,24 @@ def _render_row(row: Facts, mask: Mask | None) -> list[str]:
         place = f", uploaded to {file['uploaded_to']}" if file["uploaded_to"] else ""
         lines.append(inert(f"  handed over in {file['name']} of {file['folder']}{place}"))
     if record:
-        lines.append(_settled(record, mask))
+        lines.append(_settled(record, shown))
     lines += map(_written, row.get("written", ()))
     lines += [_failed(failure) for failure in ledger.get("failures", ())]
     if "stored" in row:
         lines.append(
             "  target: it is not there" if row["stored"] is None else "  target: it is there"
         )
-    lines += [
-        f"  differs: {d['column']}: sent {_show(d['sent'], mask)}, stored {_show(d['stored'], mask)}"
-        for d in row.get("differences") or ()
-    ]
+    for one in row.get("differences") or ():
+        sent, stored = (_cut(shown.cell(one[name], one["column"])) for name in ("sent", "stored"))
+        lines.append(f"  differs: {one['column']}: sent {sent}, stored {stored}")
     return lines
 
 
-def _settled(record: Facts, mask: Mask | None) -> str:
+def _settled(record: Facts, shown: Shown) -> str:
     if record["state"] == "rejected":
-        return f"  load: refused with status {record['status']}: {_show(record['error'], mask)}"
+        return (
+            f"  load: refused with status {record['status']}: {_cut(shown.text(record['error']))}"
+        )
     return f"  load: {record['state']} {record['change'] or ''}, masterid {record['masterid']}"
 
 
@@ -210,8 +278,8 @@ def _failed(failure: Facts) -> str:
     return f"  failed request {failure['request_id'] or '-'}: {failure['status']} {inert(failure['reason'])}"
 
 
-def _show(value: str | None, mask: Mask | None) -> str:
+def _cut(value: str | None) -> str:
     if value is None:
         return "nothing"
-    text = inert(value if mask is None else mask(value))
+    text = inert(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -21,6 +21,8 @@ from migrate.sandbox.faults import LIES, SPOILERS, Fault, early_answer
 LOG = logging.getLogger(__name__)
 PREFIXES = (("datatrics", "/2.0"), ("octolis", "/v1/data"), ("sandbox", "/_sandbox"))
 SILENT = ("stall", "reset")
+_NOT_YET = "the sandbox is still being fed; it answers once it has said that it is ready"
+_SOON = (("retry-after", "1"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,11 @@ class SandboxApp:
         clocks: Clocks,
         latency_s: float = 0.0,
         control_token: str | None = None,
+        *,
+        is_open: bool = True,
     ) -> None:
+        self.is_open = is_open
+        """Whether it answers whoever has a key; before that, while it is filled, only whoever has the token."""
         self._control = control
         self._clocks = clocks
         self._latency_s = latency_s
@@ -91,15 +97,19 @@ class SandboxApp:
     def _refuse(self, headers: Headers, side: str) -> Reply | None:
         """The answer to whoever may not ask at all. None: the service itself looks at the key."""
         stranger = refuse_stranger(headers)
-        if stranger is not None or side != "sandbox" or self._control_token is None:
+        if stranger is not None:
             return stranger
-        if is_same(headers.get(TOKEN_HEADER), self._control_token):
+        if self._control_token is None or is_same(headers.get(TOKEN_HEADER), self._control_token):
             return None
+        if side != "sandbox":
+            # An extract of what is filled in at this moment would be proven, and lack records.
+            return None if self.is_open else json_reply({"error": _NOT_YET}, 503, _SOON)
         hint = f"give the token that the sandbox printed as it began, in the header {TOKEN_HEADER}"
         return json_reply({"error": "this path needs the control token", "hint": hint}, 401)
 
     async def _serve(self, visit: _Visit) -> None:
-        if visit.side != "sandbox":
+        # Faults are for what is rehearsed, not for what fills the source before.
+        if visit.side != "sandbox" and self.is_open:
             visit.faults = self._control.faults.fire(visit.side, visit.scope["method"], visit.path)
             pause_s = self._latency_s + sum(
                 _seconds(f, 1.0) for f in visit.faults if f.kind == "slow"
@@ -178,7 +188,7 @@ class SandboxApp:
             await wire.send_reply(reply, visit.send)
 
     def _note(self, visit: _Visit, started_s: float) -> None:
-        if visit.side == "sandbox":
+        if visit.side == "sandbox" or not self.is_open:
             return
         reply = visit.reply
         journal = self._control.journal

@@ -43,7 +43,8 @@ class SandboxSettings:
     lag behind writes. `control_token` opens the control paths; None leaves them open
     to whoever reaches the port, for a sandbox that lives within a test. The command line always makes one.
     `copies`: further datasets by id, each like the declared one that is named. `sftp`: a folder of its own for
-    the SFTP source, whose files are imported into the datasets; None for none.
+    the SFTP source, whose files are imported into the datasets; None for none. `is_open`: False answers nobody
+    without the token until `Sandbox.open` is called.
     """
 
     host: str = "127.0.0.1"
@@ -64,6 +65,7 @@ class SandboxSettings:
     copies: Mapping[str, str] = field(default_factory=dict)
     sftp: Path | None = None
     sftp_port: int = 0
+    is_open: bool = True
 
 
 class Sandbox:
@@ -77,6 +79,7 @@ class Sandbox:
         self._settings = settings
         self._host = _loopback(settings.host)
         self._stack = ExitStack()
+        self._app: SandboxApp | None = None
         self.url = ""
         self.sftp: SftpAddress | None = None
 
@@ -90,13 +93,18 @@ class Sandbox:
         """The base URL of the Octolis Data API."""
         return f"{self.url}/v1/data"
 
+    def open(self) -> None:
+        """Answers everybody who has a key from now on."""
+        if self._app is not None:
+            self._app.is_open = True
+
     def __enter__(self) -> Self:
         """Starts; the port is open when this returns."""
         with ExitStack() as stack:
             account = account_of(self._settings)
             store = stack.enter_context(closing(Store(self._settings.db)))
             faults = FaultBook(self._settings.faults, self._settings.seed)
-            app = build_app(self._settings, account, store, faults)
+            self._app = app = build_app(self._settings, account, store, faults)
             listener = stack.enter_context(closing(_listen(self._host, self._settings.port)))
             name, port = listener.getsockname()[:2]
             self.url = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
@@ -174,7 +182,9 @@ def build_app(
         importer = Importer(drop, octolis, faults, time.time)
     control = Control(datatrics, octolis, faults, Journal(), clear, importer)
     clocks = Clocks(time.time, time.monotonic)
-    return SandboxApp(control, clocks, settings.latency_s, settings.control_token)
+    return SandboxApp(
+        control, clocks, settings.latency_s, settings.control_token, is_open=settings.is_open
+    )
 
 
 def _start(server: uvicorn.Server, listener: socket.socket) -> Callable[[], None]:

@@ -23,6 +23,7 @@ from migrate.config import load_project
 from migrate.errors import UsageError
 from migrate.progress import Silence
 from migrate.project import SANDBOX_URL, start_project
+from migrate.sandbox.faults import parse_fault
 from migrate.sandbox.serve import Sandbox, SandboxSettings
 from tests import forked
 from tests.harness import PATIENCE_S
@@ -111,6 +112,35 @@ def running(folder: Path, *options: str) -> Iterator[str]:
         process.communicate()
 
 
+@pytest.mark.parametrize("what", ["demo", "saved"])
+def test_nobody_is_answered_before_it_is_full(tmp_path: Path, what: str) -> None:
+    """An extract in that second would be proven and lack records: both services say that it is too early.
+
+    No fault hits what fills it, however many are asked for.
+    """
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "profiles.ndjson").write_text(SAVED + "\n", encoding="utf-8")
+    faults = tuple(parse_fault(f"{side}:500") for side in ("datatrics", "octolis"))
+    settings = SandboxSettings(
+        datatrics_key="k", octolis_keys=("o",), control_token="t", is_open=False, faults=faults
+    )
+    with Sandbox(settings) as running:
+        asked = (
+            f"{running.datatrics_url}/project/demo/profile",
+            f"{running.octolis_url}/o/contacts/count",
+        )
+        headers = {"x-apikey": "k", "Accept": "*/*", "Content-Type": "application/json"}
+        for url in asked:
+            early = httpx.get(url, headers=headers)
+            assert (early.status_code, early.headers["retry-after"]) == (503, "1")
+            assert "still being fed" in early.text
+        address = SandboxAddress(running.url, "demo", SecretStr("k"), SecretStr("t"))
+        counts = feed(address, "demo" if what == "demo" else str(tmp_path / "saved"))
+        assert counts["profiles"] == (1200 if what == "demo" else 1)
+        running.open()
+        assert [httpx.get(url, headers=headers).status_code for url in asked] == [500, 500]
+
+
 def test_what_it_prints_can_be_pasted(tmp_path: Path) -> None:
     """Outside of a project: TOML that the tool reads, also where any project id is taken."""
     with running(tmp_path, "--project-id", "*", "--speed", "20") as text:
@@ -131,7 +161,7 @@ def test_two_commands_to_a_rehearsal(tmp_path: Path) -> None:
     saved.mkdir()
     (saved / "profiles.ndjson").write_text(SAVED + "\n", encoding="utf-8", newline="\n")
     with running(tmp_path / "r", "--feed", str(saved)) as text:
-        assert "1 profiles" in text
+        assert "with profiles (1)" in text
         assert "(as set)" in text
         file = tmp_path / "r" / "migrate.toml"
         url = text[text.index('base_url = "') + 12 :].split("/2.0", 1)[0]

@@ -30,6 +30,7 @@ from migrate.report.html import render_run
 from migrate.report.inspect import summarise_inspection
 from migrate.report.inspect_html import render_inspection_page
 from migrate.report.run import summarise_run
+from migrate.report.shown import Shown
 from migrate.report.words import Words
 from migrate.sentence import Sentence, write_parts
 from migrate.snapshot.layout import ResourceResult
@@ -102,7 +103,7 @@ def gather_pages(folder: Path) -> Pages:
     second = bench.plan("p2")
     compared = compare_plans(plan, second, shown)
     found = inspect(folder / "inspected", sales=RECORDS, profiles=[], content_items=RECORDS[:1])
-    inspected = summarise_inspection(found, Masker(b"salt").mask)
+    inspected = summarise_inspection(found, Shown(Masker(b"salt")))
 
     sound = Extraction("snap", folder, {"profiles": result(Observation(5, 5, 5, False, 0))})
     drifted = Observation(

@@ -13,6 +13,7 @@ from migrate.privacy.mask import Masker
 from migrate.report.inspect import render_inspection, summarise_inspection
 from migrate.report.inspect_html import bars_of as bars
 from migrate.report.inspect_html import render_inspection_page as render_page
+from migrate.report.shown import Shown
 from migrate.snapshot.field_measures import DistinctCount, FieldRange
 from migrate.snapshot.inspection import Inspection, inspect_snapshot
 from migrate.snapshot.layout import FORMAT, Begun, ResourceResult, SealedResource
@@ -152,17 +153,17 @@ def test_reports_hold_no_personal_value(tmp_path: Path) -> None:
         {"id": "77", "email": "jan@example.org", "dateofbirth": "1970-05-06", "phone": 31612345678}
     ]
     found = inspect(tmp_path, profiles=records)
-    masked = summarise_inspection(found, Masker(b"salt").mask)
+    masked = summarise_inspection(found, Shown(Masker(b"salt")))
     for text in (json.dumps(masked), render_inspection(masked), render_page(masked)):
         assert not any(value in text for value in ("jan@", "1970-05-06", "31612345678"))
-    assert "jan@example.org" in json.dumps(summarise_inspection(found, str))
+    assert "jan@example.org" in json.dumps(summarise_inspection(found, Shown(None)))
 
 
 def test_hostile_values_are_inert_on_the_page(tmp_path: Path) -> None:
     """Markup, control and bidi characters neither work nor hide; the page asks for nothing outside."""
     name = "<script>alert(1)</script>\u202e"
     found = inspect(tmp_path, profiles=[{"id": "1", "source": name, name: "<img src=x>\x1b[31m"}])
-    page = render_page(summarise_inspection(found, str))
+    page = render_page(summarise_inspection(found, Shown(None)))
     assert "<script" not in page
     assert "<img" not in page
     assert "\u202e" not in page
@@ -175,7 +176,7 @@ def test_an_empty_resource_has_no_fields(tmp_path: Path) -> None:
     """It is shown all the same."""
     found = inspect(tmp_path, interactions=[])
     assert (found.resources[0].rows, found.resources[0].fields) == (0, [])
-    assert "interactions: 0 records" in render_inspection(summarise_inspection(found, str))
+    assert "interactions: 0 records" in render_inspection(summarise_inspection(found, Shown(None)))
 
 
 def test_numbers_are_exact_or_say_what_they_are_of(tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_numbers_are_exact_or_say_what_they_are_of(tmp_path: Path) -> None:
         "times", 4, "0999-06-01T00:00:00Z", "2500-01-01 12:00:00", zones_mixed=True
     )
     assert ranges["mixed"] == FieldRange("numbers", 2, "7", "30")
-    text = render_inspection(summarise_inspection(found, str))
+    text = render_inspection(summarise_inspection(found, Shown(None)))
     assert "mixed: least and most are of 2 of 3 values; the others are no numbers" in text
     assert "at: some times name a zone and others do not" in text
 
@@ -216,7 +217,7 @@ def test_values_of_products_are_shown_and_those_of_people_are_not(tmp_path: Path
         ],
         sales=[{"id": "1001", "itemid": "SKU-1", "total": "24,99", "name": "Jo"}],
     )
-    resources = summarise_inspection(found, Masker(b"salt").mask)["resources"]
+    resources = summarise_inspection(found, Shown(Masker(b"salt")))["resources"]
     shown = {
         f"{resource}.{name}": field["examples"][0]
         for resource, of in resources.items()
@@ -240,7 +241,7 @@ def test_bars_show_gaps_and_at_most_ten_years() -> None:
 
 def test_an_estimated_number_of_values_is_marked_on_the_page(tmp_path: Path) -> None:
     """More records than are counted exactly have a page too, where the number stands behind a ~."""
-    found = summarise_inspection(inspect(tmp_path, profiles=[{"profileid": "1"}]), str)
+    found = summarise_inspection(inspect(tmp_path, profiles=[{"profileid": "1"}]), Shown(None))
     for field in found["resources"]["profiles"]["fields"].values():
         field |= {"distinct": 251701, "distinct_is_exact": False, "distinct_within": 0.003}
     assert "~251,701" in render_page(found)

@@ -24,7 +24,9 @@ from migrate.app.undo import plan_undo, run_undo
 from migrate.errors import Interrupted
 from migrate.plan.open_plan import open_plan
 from migrate.privacy.mask import workspace_masker
+from migrate.report.diff_view import shown_by_dataset
 from migrate.report.reconcile import render_reconciliation
+from migrate.report.shown import Shown
 from migrate.totals.table import Figure
 from migrate.verify import spill
 from migrate.verify.expected import Expected, expect_files
@@ -177,7 +179,9 @@ def test_samples_are_masked_unless_asked_for(serve: Serve) -> None:
     """No value of a record on the screen, until --show-values."""
     served = serve(lose_three_orders)
     found = run_reconcile(served.context, None, deep=True, wait_s=0)
-    masked = render_reconciliation(found, workspace_masker(served.context.workspace.root).mask)
+    plan = open_plan(served.context.workspace, found.plan, check_files=False)
+    shown = Shown(workspace_masker(served.context.workspace.root))
+    masked = render_reconciliation(found, shown_by_dataset(plan, shown))
     assert "Somebody" not in masked
     assert "van der Meulen" not in masked
     assert "Somebody" in render_reconciliation(found)

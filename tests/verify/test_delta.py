@@ -18,7 +18,8 @@ from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
 from migrate.app.totals import prove_totals, run_totals
 from migrate.app.trace import run_trace
-from migrate.report.trace import render_trace
+from migrate.report.shown import Shown
+from migrate.report.trace import TraceShown, render_trace
 from migrate.snapshot.reading import list_snapshots
 from migrate.verify.compare import KnownRows, compare_bucket, held_keys
 from migrate.verify.expected import Expected, Scope, expect_dataset
@@ -206,7 +207,7 @@ def test_a_delta_on_the_night_is_verified_as_a_whole(serve: Serve) -> None:
     [row] = facts["datasets"]["contacts"]["rows"]
     assert (facts["snapshot"]["outside_delta"], row["plan"]) == (True, served.plan)
     assert row["masterid"]
-    assert "what the delta is based on" in render_trace(facts, None)
+    assert "what the delta is based on" in render_trace(facts, TraceShown(Shown(None)))
     facts = run_trace(served.context, "profiles", "p20", None, plan.name, live=True)
     assert facts["snapshot"]["outside_delta"] is False
     assert facts["datasets"]["contacts"]["rows"][0]["differences"] == []

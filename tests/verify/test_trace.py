@@ -10,7 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from migrate.report.trace import render_trace, summarise_trace
+from migrate.privacy.mask import Masker
+from migrate.report.shown import Shown
+from migrate.report.trace import TraceShown, render_trace, summarise_trace
 from migrate.verify.evaluate import Evaluator
 from migrate.verify.made import Left, Record
 from migrate.verify.rules import Conventions, read_rules
@@ -19,6 +21,8 @@ from migrate.verify.trace import other_writes
 
 from .conftest import Migrated
 
+PLAIN = TraceShown(Shown(None))
+MASKED = TraceShown(Shown(Masker(b"salt")).of(["profiles"]))
 LOST = {"city": "Utrecht", "points": 7}
 
 
@@ -59,7 +63,7 @@ def facts() -> dict[str, Any]:
 
 def test_a_way_is_short_and_says_what_was_lost_and_why() -> None:
     """A text stands once for all steps that left it alone; what lost, and why the target refused, is there."""
-    text = render_trace(facts(), None)
+    text = render_trace(facts(), PLAIN)
     assert "from:  Jan  -> trim: Jan -> lowercase, text: jan" in text
     assert "lost city: Utrecht" in text
     assert "refused with status 400: Jan is no number" in text
@@ -74,19 +78,17 @@ def test_a_rule_about_the_whole_row_names_no_column() -> None:
         {"rule": "too_large", "column": None},
         {"rule": "not_a_date", "column": "born"},
     ]
-    lines = render_trace(told, None).splitlines()
+    lines = render_trace(told, PLAIN).splitlines()
     assert "  rejected by the plan: too_large" in lines
     assert "  rejected by the plan: not_a_date in born" in lines
 
 
 def test_nothing_personal_is_shown_without_being_asked_for() -> None:
     """Neither on the screen nor as JSON: not in a step, a key, a payload, an error, nor in what lost."""
-    shown = render_trace(facts(), lambda value: "***") + json.dumps(
-        summarise_trace(facts(), lambda value: "***")
-    )
+    shown = render_trace(facts(), MASKED) + json.dumps(summarise_trace(facts(), MASKED))
     for word in ("Jan", "jan", "Utrecht"):
         assert word not in shown
-    assert "Utrecht" in json.dumps(summarise_trace(facts(), None))
+    assert "Utrecht" in json.dumps(summarise_trace(facts(), PLAIN))
 
 
 MAPPING = """
@@ -136,9 +138,39 @@ def test_a_default_after_an_unlisted_value_is_told(tmp_path: Path) -> None:
 
 def test_the_names_of_the_steps_are_not_masked() -> None:
     """They are the mapping's own words; what they make is masked."""
-    shown = summarise_trace(facts(), lambda value: "***")
+    shown = summarise_trace(facts(), MASKED)
     steps = shown["datasets"]["contacts"]["mapped"][0]["columns"]["name"]["steps"]
-    assert steps == [["from", "***"], ["trim", "***"], ["lowercase", "***"], ["text", "***"]]
+    mask = Masker(b"salt").mask
+    made = [("from", " Jan "), ("trim", "Jan"), ("lowercase", "jan"), ("text", "jan")]
+    assert steps == [[name, mask(text)] for name, text in made]
+
+
+def test_what_concerns_nobody_is_shown_as_it_is() -> None:
+    """Product ids, prices, words of a shop and zero dates can be looked for; a name and a birthday cannot be read."""
+    told = facts()
+    record = {
+        "sku": "KEE-9",
+        "price": "12,50",
+        "born": "0000-00-00",
+        "name": "Jan",
+        "status": "open",
+        "dob": "1977",
+    }
+    told["snapshot"]["record"] = json.dumps(record)
+    row = told["datasets"]["contacts"]["rows"][0]
+    row["payload"] = {**record, "total": "12.50"}
+    row["differences"] = [{"column": "price", "sent": "12.50", "stored": "13.00"}]
+    types = {"total": pl.Decimal(38, 6)}
+    masked = Shown(Masker(b"salt"))
+    shown = TraceShown(masked.of(["profiles"]), {"contacts": masked.of(["profiles"], types)})
+    summary = summarise_trace(told, shown)
+    planned = summary["datasets"]["contacts"]["rows"][0]
+    assert planned["payload"]["total"] == "12.50"
+    for place in (summary["snapshot"]["record"], planned["payload"]):
+        assert {name: value for name, value in place.items() if value == record.get(name)} == {
+            name: record[name] for name in ("sku", "price", "born", "status")
+        }
+    assert "differs: price: sent 12.50, stored 13.00" in render_trace(told, shown)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +198,7 @@ def test_what_is_left_out_is_told_from_what_erases(
     told["datasets"]["contacts"]["mapped"] = [
         {"columns": {"a": {"steps": column_steps.steps, "broken": None, "sent": sent}}}
     ]
-    assert shown in render_trace(told, None)
+    assert shown in render_trace(told, PLAIN)
 
 
 def test_a_record_that_is_unchanged_shows_where_it_was_written(migrated: Migrated) -> None:
@@ -181,4 +213,4 @@ def test_a_record_that_is_unchanged_shows_where_it_was_written(migrated: Migrate
     assert other_writes(ledger, "orders", row["key"], None, mine.name) == []
     told = facts()
     told["datasets"]["contacts"]["rows"][0]["written"] = [by_key]
-    assert f"written by plan {mine.name}: {by_key['change']}, batch" in render_trace(told, None)
+    assert f"written by plan {mine.name}: {by_key['change']}, batch" in render_trace(told, PLAIN)
