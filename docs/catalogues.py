@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +25,7 @@ PACKAGE = Path(__file__).parents[1] / "migrate"
 CATALOGUES = PACKAGE / "report" / "catalogues"
 Text = str | tuple[str, str]
 """A text, or one with its plural."""
+_PLACE = re.compile(r"%\(\w+\)s|{\w*}")
 TABLES = (
     "migrate.mapping.rules.LOSSES",
     "migrate.mapping.rules.REASONS",
@@ -158,9 +161,36 @@ def render(language: str, texts: set[Text]) -> bytes:
     return head + b"\n"
 
 
+def faults(catalogue: Catalog) -> list[str]:
+    """What a reader of a catalogue would find missing: a form without words, or with other places for values.
+
+    A singular may say its number in words, where it is said of one thing only; in French it is said of none as well.
+    """
+    found = []
+    for message in catalogue:
+        if not message.id:
+            continue
+        is_text = isinstance(message.id, str)
+        ids = (message.id,) if is_text else message.id
+        forms = (message.string,) if is_text else message.string
+        whole = Counter(_PLACE.findall(ids[-1]))
+        allowed = [[whole] for _form in forms]
+        if len(forms) > 1 and str(catalogue.locale) != "fr":
+            allowed[0].append(Counter(_PLACE.findall(ids[0])))
+        if message.fuzzy or len(forms) < (1 if is_text else catalogue.num_plurals):
+            found.append(f"{ids[0]!r} is not whole")
+        for place, (form, known) in enumerate(zip(forms, allowed, strict=True)):
+            if not form.strip():
+                found.append(f"{ids[0]!r} has nothing in form {place}")
+            elif Counter(_PLACE.findall(form)) not in known:
+                found.append(f"{form!r} has other places for values than {ids[-1]!r}")
+    return found
+
+
 def main(arguments: list[str]) -> int:
-    """Writes the catalogues, or with --check says whether they are up to date."""
+    """Writes the catalogues, or with --check says whether they are up to date and whole."""
     texts, stale = collect(), []
+    lacking: list[str] = []
     CATALOGUES.mkdir(exist_ok=True)
     for language in LANGUAGES[1:]:
         file, wanted = CATALOGUES / f"{language}.po", render(language, texts)
@@ -168,10 +198,12 @@ def main(arguments: list[str]) -> int:
             stale.append(file.name)
             if "--check" not in arguments:
                 file.write_bytes(wanted)
+        catalogue = read_po(BytesIO(wanted), locale=language)
+        lacking += [f"{file.name}: {fault}" for fault in faults(catalogue)]
     if stale and "--check" in arguments:
         sys.stderr.write(f"not up to date: {', '.join(stale)}; run python docs/catalogues.py\n")
-        return 1
-    return 0
+    sys.stderr.write("".join(f"{line}\n" for line in lacking))
+    return 1 if "--check" in arguments and (stale or lacking) else 0
 
 
 if __name__ == "__main__":

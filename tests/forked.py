@@ -128,6 +128,24 @@ def run(
     return subprocess.CompletedProcess(list(arguments), process.returncode, stdout, stderr)
 
 
+def run_on_terminal(
+    arguments: Sequence[str], folder: Path, environ: Mapping[str, str], terminal: int
+) -> None:
+    """The same with a terminal as its stdout and stderr, waited for."""
+    if not CAN_FORK:
+        command = [sys.executable, *arguments]
+        streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+        subprocess.run(command, cwd=folder, env=environ, check=False, **streams)
+        return
+    ends, to_say = os.pipe()
+    request = json.dumps({"arguments": arguments, "folder": str(folder), "environ": dict(environ)})
+    with _lock:
+        socket.send_fds(_server(), [request.encode()], [terminal, terminal, to_say])
+    os.close(to_say)
+    with os.fdopen(ends) as said:
+        said.read()
+
+
 @functools.cache
 def _server() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

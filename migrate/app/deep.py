@@ -257,12 +257,14 @@ def _verify(
     theirs = masterids_of_others(context.project, plan.document.dataset_ids[dataset])
     known = replace(known, rest=replace(known.rest, recipes=recipes, coming=coming, theirs=theirs))
     task = f"read back {dataset}"
-    context.progress.begin(task, total=expected.read, unit="records")
+    progress = context.progress
     reading = Reading(
         reading_folder(context, plan, dataset),
         context.now,
         context.stop,
-        lambda rows: context.progress.advance(task, rows),
+        # What differs is read again after a while, all of it: each round has a bar of its own.
+        begin=lambda done, total: progress.begin(task, total=total, unit="records", done=done),
+        tick=lambda records, total: progress.advance(task, records, total=total),
     )
     file = context.workspace.exports / plan.name / f"differences-{dataset}.parquet"
     dataset_id = plan.document.dataset_ids[dataset]
@@ -271,7 +273,7 @@ def _verify(
             expected, known, client, dataset_id, reading, sleeper(context), file, wait_s
         )
     finally:
-        context.progress.end(task)
+        progress.end(task)
         known.close()
 
 

@@ -292,9 +292,7 @@ class _Equation:
     def held(self) -> pl.DataFrame:
         """The dataset's records, read back once: system columns and source only."""
         if self._held is None:
-            reading = Reading(
-                self._folder(), self.context.now, self.context.stop, lambda _rows: None
-            )
+            reading = Reading(self._folder(), self.context.now, self.context.stop)
             wanted = {*SYSTEM_COLUMNS, self.source_column or ""}
             self._held = read_pages(self.client, self.books.dataset_id, reading).whole(wanted)
         return self._held

@@ -192,7 +192,7 @@ class _Settling:
             self._folder("pages"),
             self.context.now,
             self.context.stop,
-            lambda rows: self.context.progress.advance(task, rows),
+            tick=lambda rows, total: self.context.progress.advance(task, rows, total=total),
         )
         forget_reading(reading.folder)
         return read_pages(self.client, self.dataset.dataset_id, reading).frames()

@@ -136,9 +136,7 @@ def _planned_and_held(
     """Some columns of the planned records and of all of the target's, as texts."""
     named = sorted({*columns, *key})
     planned = pl.concat([planned_texts(file, named) for file in _files_of(plan, dataset)])
-    reading = Reading(
-        reading_folder(context, plan, dataset), context.now, context.stop, lambda _rows: None
-    )
+    reading = Reading(reading_folder(context, plan, dataset), context.now, context.stop)
     held = read_pages(client, plan.document.dataset_ids[dataset], reading).whole(named)
     absent = [pl.lit(None, pl.String).alias(name) for name in named if name not in held.columns]
     return planned, held.with_columns(absent).select(named)

@@ -245,7 +245,7 @@ def _pages(context: Context, client: TargetClient, plan: Plan, dataset: str) -> 
     """The dataset as it is now, read anew; its pages are gone when the block ends."""
     folder = reading_folder(context, plan, dataset)
     forget_reading(folder)
-    reading = Reading(folder, context.now, context.stop, lambda _rows: None)
+    reading = Reading(folder, context.now, context.stop)
     yield read_pages(client, plan.document.dataset_ids[dataset], reading)
     forget_reading(folder)
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -134,13 +134,14 @@ class App:
 
     def finish(self, outcome: CommandOutcome) -> NoReturn:
         """Prints the outcome and ends the process with its exit code."""
+        end_bars()
         _log.info("%s: %s, exit code %s", outcome.command, outcome.status, outcome.exit_code)
         if outcome.exit_code == GateError.exit_code:
             self.stopped_by = str(outcome.data.get("stopped") or outcome.status)
         if self.as_json:
             self._print_json(outcome)
         else:
-            click.echo(fit(inert_page(outcome.text), sys.stdout))
+            say(inert_page(outcome.text))
             if outcome.next:
                 self._print_next(outcome.next)
         raise click.exceptions.Exit(outcome.exit_code)
@@ -175,6 +176,7 @@ class App:
         """Says what went wrong, on stderr or as the JSON object; returns the exit code."""
         from migrate.report.terminal import inert
 
+        end_bars()
         _log.error("%s: %s, exit code %s", command, error.what, error.exit_code)
         hint = self.full(error.hint) if error.hint else None
         if self.as_json:
@@ -190,10 +192,9 @@ class App:
             "interrupted" if error.exit_code == 130 else "error", fg="red", bold=True
         )
         lines = [inert(line) for line in error.what.splitlines()] or [type(error).__name__]
-        said = fit(f"{label}: " + "\n  ".join(lines), sys.stderr)
-        click.echo(said, err=True, color=None if _may_colour() else False)
+        say(f"{label}: " + "\n  ".join(lines), err=True)
         if hint:
-            click.echo(fit(f"  -> {inert(hint)}", sys.stderr), err=True)
+            say(f"  -> {inert(hint)}", err=True)
         return error.exit_code
 
     def _leave(self) -> None:
@@ -208,7 +209,9 @@ class App:
             with contextlib.suppress(OSError):
                 os.write(1, (json.dumps(problem) + "\n").encode())
         with contextlib.suppress(OSError):
-            os.write(2, (text + "\n").encode())
+            # The cursor may stand behind a bar.
+            begin = "\n" if draws_bars() else ""
+            os.write(2, f"{begin}{text}\n".encode())
         # Threads that wait for an answer would keep the process for as long as that takes.
         os._exit(130)
 
@@ -412,11 +415,35 @@ def _may_colour() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def fit(text: str, stream: TextIO) -> str:
-    """`text` folded to the width of a terminal; what is read by another program stays as it is."""
+def say(text: str, *, err: bool = False) -> None:
+    """Prints what a person reads, folded to the width of a terminal; another program gets it as it is."""
     from migrate.report.folded import fold
 
-    return fold(text) if stream.isatty() else text
+    stream = sys.stderr if err else sys.stdout
+    coloured = None if _may_colour() else False
+    with _bars_aside():
+        click.echo(fold(text) if stream.isatty() else text, err=err, color=coloured)
+
+
+def _bars_aside() -> contextlib.AbstractContextManager[None]:
+    # What has shown no progress need not pay for importing it.
+    progress = sys.modules.get("migrate.cli.progress")
+    return contextlib.nullcontext() if progress is None else progress.Bars.aside()
+
+
+def end_bars() -> None:
+    """Takes every bar off the screen: what is printed from here on begins a line."""
+    progress = sys.modules.get("migrate.cli.progress")
+    if progress is not None:
+        progress.Bars.end_all()
+
+
+def say_wrong_usage(error: click.ClickException) -> None:
+    """Prints what is wrong with a command line, and how it is to be."""
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        say(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
+    say(f"Error: {error.format_message()}", err=True)
 
 
 def draws_bars() -> bool:

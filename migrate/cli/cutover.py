@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
+from migrate.cli.app import App, CommandOutcome, command, pass_app, say, utc_now
 from migrate.cli.language import language_of, language_option
 from migrate.cli.load import pausable
 from migrate.cli.run import judge
@@ -223,7 +223,7 @@ def _show(app: App, cutover: Cutover, stage: Stage) -> None:
             head = ""
         else:
             head = "The plan is made; what is left, by it:\n\n"
-        click.echo(f"{head}{render_night(cutover)}\n", err=True)
+        say(f"{head}{render_night(cutover)}\n", err=True)
 
 
 def _outcome(app: App, context: Context, done: Cutover, rehearsal: str = "") -> CommandOutcome:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
+from migrate.cli.app import App, CommandOutcome, command, pass_app, say, target_option
 from migrate.cli.file_door import FileDoor, Within, file_options, go_by_files
 from migrate.errors import GateError, Interrupted, MigrateError, RemoteError
 
@@ -175,7 +175,7 @@ def tell_stopped(
     following = following or f"migrate load{again} --plan {result.plan}"
     app.achieved = {**summarise_load(result), "next": following}
     if not app.as_json:
-        click.echo(render_load(result), err=True)
+        say(render_load(result), err=True)
     status = "interrupted" if error.exit_code == 130 else "stopped"
     send_outcome(
         context, CommandOutcome("load", "", summarise_load(result), error.exit_code, status)

@@ -18,7 +18,15 @@ import click
 from click.shell_completion import CompletionItem
 
 from migrate import __version__
-from migrate.cli.app import App, CommandGroup, global_options, wants_colour, wants_json
+from migrate.cli.app import (
+    App,
+    CommandGroup,
+    end_bars,
+    global_options,
+    say_wrong_usage,
+    wants_colour,
+    wants_json,
+)
 from migrate.cli.complete import COMPLETION_VARIABLE
 from migrate.cli.registry import COMMANDS
 from migrate.cli.streams import hold_standard_streams, prepare_streams
@@ -127,6 +135,7 @@ def _run(app: App) -> int:
     try:
         exit_code = _call(app)
     finally:
+        end_bars()
         app.end_record(exit_code)
     return exit_code
 
@@ -144,7 +153,7 @@ def _call(app: App) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
+        say_wrong_usage(error)
         if app.as_json:
             _print_usage_error(_whole_name(name, arguments), error)
         return error.exit_code

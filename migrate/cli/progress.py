@@ -6,9 +6,10 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 import click
 from tqdm import tqdm
@@ -69,10 +70,31 @@ def time_left(done: int, total: int | None, rate: float) -> str:
 class Bars:
     """One bar a task, for a terminal; a finished task leaves the screen, since its result is printed at the end."""
 
+    drawn: ClassVar[list[Bars]] = []
+    """Those that may have left something on the screen."""
+
     def __init__(self) -> None:
         self._bars: dict[str, _Bar] = {}
         self._lock = threading.RLock()
         self._screen = for_cursor(sys.stderr)
+        self.drawn.append(self)
+
+    @classmethod
+    @contextmanager
+    def aside(cls) -> Iterator[None]:
+        """While the block writes, no bar is on the screen, and what it writes begins a line."""
+        with ExitStack() as stack:
+            for bars in cls.drawn:
+                stack.enter_context(tqdm.external_write_mode(file=bars._screen))
+            yield
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Takes every bar off the screen, also those of tasks that an error cut short."""
+        for bars in cls.drawn:
+            for task in list(bars._bars):
+                bars.end(task)
+        cls.drawn.clear()
 
     def begin(self, task: str, *, total: int | None, unit: str, done: int = 0) -> None:
         """Shows a bar for `task`."""
@@ -105,6 +127,9 @@ class Bars:
             bar = self._bars.pop(task, None)
             if bar is not None:
                 bar.close()
+                # A bar below the first leaves the cursor where its text ended.
+                self._screen.write("\r")
+                self._screen.flush()
 
     def note(self, text: str) -> None:
         """Writes a line above the bars."""

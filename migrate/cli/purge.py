@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app, say
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
@@ -61,7 +61,8 @@ def _erase(
     from migrate.report.purge import exit_code_of, render_erased, status_of, summarise_erased
 
     if ask and not dry_run:
-        click.echo(render_erased(erase_person(context, subject, source, dry_run=True)), err=True)
+        planned = erase_person(context, subject, source, dry_run=True)
+        say(render_erased(planned), err=True)
         _confirm()
     erased = erase_person(context, subject, source, dry_run=dry_run)
     app.finish(
@@ -81,7 +82,7 @@ def _purge(app: App, context: Context, *, dry_run: bool, ask: bool) -> None:
 
     if not dry_run:
         planned = run_purge(context, dry_run=True)
-        click.echo(render_purged(planned, dry_run=True), err=True)
+        say(render_purged(planned, dry_run=True), err=True)
         if ask:
             _confirm()
     found = run_purge(context, dry_run=dry_run)

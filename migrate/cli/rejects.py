@@ -138,6 +138,7 @@ def export(app: App, name: str | None, form: str, masked: bool) -> None:
     """
     from migrate.app.rejects import write_rejects
     from migrate.errors import UsageError
+    from migrate.report.terminal import say_count
 
     if form == "xlsx":
         _export_book(app, name, masked=masked)
@@ -145,7 +146,7 @@ def export(app: App, name: str | None, form: str, masked: bool) -> None:
         raise UsageError("--masked goes with --format xlsx", hint="ndjson and csv are for machines")
     plan, count, paths = write_rejects(_workspace(app), name, form)
     lines = [
-        f"{count:,} open rejects of plan {plan.name}, with personal values:",
+        f"{say_count(count, 'open reject')} of plan {plan.name}, with personal values:",
         *(f"  {p}" for p in paths),
     ]
     data = {"plan": plan.name, "open": count, "files": [str(path) for path in paths]}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, fit, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app, say
 from migrate.cli.user_path import UserPath
 
 if TYPE_CHECKING:
@@ -256,9 +256,9 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
             head = {"command": "sandbox", "exit_code": 0, "status": "ready"}
             click.echo(json.dumps({**head, **facts, "fed": fed}))
             return
-        click.echo(fit(_say_ready(facts, settings, home, fed), sys.stdout))
+        say(_say_ready(facts, settings, home, fed))
         if running.sftp is not None:
-            click.echo(_SFTP.format(**facts))
+            say(_SFTP.format(**facts))
 
     serve(settings, on_ready, app.stop)
     if not app.as_json:

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.app import App, CommandOutcome, command, pass_app, say
 
 
 @command(
@@ -64,10 +64,8 @@ def follow(app: App, name: str | None, every_s: float) -> None:
             first = state.done if first is None else first
             waited_s = time.monotonic() - begun_s
             click.clear()
-            click.echo(
-                render_load_state(state, (state.done - first) / waited_s if waited_s > 0 else 0.0)
-                + "\n"
-            )
+            speed = (state.done - first) / waited_s if waited_s > 0 else 0.0
+            say(f"{render_load_state(state, speed)}\n")
             if state.is_over or stop.wait(every_s):
                 break
     if state.not_begun:

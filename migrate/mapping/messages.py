@@ -14,6 +14,10 @@ from migrate.mapping.model import Collapse, Column, Example, Lookup, Mapping
 
 # below it two words have some letters in common by chance
 _NEAR = 0.66
+_EMPTY = {
+    "too_short": "may not be empty",
+    "string_too_short": "an empty name, which finds nothing; name it, or leave it out",
+}
 _WANTED = {
     "bool_type": "true or false", "string_type": "text", "int_type": "a whole number", "tuple_type": "a list",
     "dict_type": "keys and values", "model_type": "keys and values", "model_attributes_type": "keys and values",
@@ -114,9 +118,9 @@ def _words(detail: dict[str, Any], path: Path, tree: Any) -> str:
     if kind == "literal_error":
         options = _options(str(context["expected"]))
         return f"{_show(got)} is no {_noun(path)}; one of {', '.join(options)}{suggest(str(got), options)}"
-    if kind in {"too_short", "string_pattern_mismatch"}:
-        if kind == "too_short":
-            return "may not be empty"
+    if kind in _EMPTY:
+        return _EMPTY[kind]
+    if kind == "string_pattern_mismatch":
         return f"{_show(got)} is no name; use lower-case letters, digits and _, a letter first"
     if isinstance(got, Unquoted):
         return f"{got.text} is a number whose digits would change; quote it"

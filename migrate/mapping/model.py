@@ -14,6 +14,8 @@ from migrate.names import ResourceName
 
 ColumnType = Literal["text", "integer", "float", "boolean", "datetime", "date", "json"]
 Constant = StrictBool | StrictInt | StrictStr
+Name = Annotated[StrictStr, Field(min_length=1)]
+"""Of a field, a source or a dataset: one without a letter finds nothing, and would be taken silently."""
 Call = tuple[str, str | int | None]
 ORDER_BY = ("updated", "updated_at", "created", "created_at")
 
@@ -30,10 +32,10 @@ class Collapse(_Strict):
     by: Literal["latest", "first", "source_order"] = Field(
         "latest", description="How records of one key are ranked."
     )
-    order_by: Annotated[tuple[StrictStr, ...], Field(min_length=1)] = Field(
+    order_by: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
         ORDER_BY, description="Time fields; the first with a value ranks."
     )
-    source_order: tuple[StrictStr, ...] = Field(
+    source_order: tuple[Name, ...] = Field(
         (), description="Sources, the winner first; those not named come last."
     )
     fill_gaps: StrictBool = Field(
@@ -44,16 +46,14 @@ class Collapse(_Strict):
 class Lookup(_Strict):
     """A row of another dataset, found by the identity of the record it came from."""
 
-    dataset: StrictStr = Field(description="The dataset to look in; it needs a mapping of its own.")
+    dataset: Name = Field(description="The dataset to look in; it needs a mapping of its own.")
     resource: ResourceName | None = Field(
         None,
         description="Where several files make the dataset: of which resource the other record is; "
         "unless said, that of the first of them.",
     )
-    source: StrictStr = Field(
-        "source", description="The field that holds the other record's source."
-    )
-    id: StrictStr | Annotated[tuple[StrictStr, ...], Field(min_length=1)] = Field(
+    source: Name = Field("source", description="The field that holds the other record's source.")
+    id: Name | Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
         description="The field that holds the other record's id, or fields of which the first with a value is taken."
     )
     on_orphan: Literal["keep", "reject"] = Field(
@@ -148,10 +148,8 @@ class Example(_Strict):
 
     says: StrictStr | None = Field(None, description="What it shows, for the reader.")
     record: dict[StrictStr, Any] | None = Field(None, description="The record as it is sent.")
-    id: StrictStr | None = Field(
-        None, description="Instead of `record`: the id of one in the snapshot."
-    )
-    source: StrictStr | None = Field(
+    id: Name | None = Field(None, description="Instead of `record`: the id of one in the snapshot.")
+    source: Name | None = Field(
         None, description="With `id`: the record's source, where it is needed."
     )
     position: Annotated[StrictInt, Field(ge=1)] | None = Field(
@@ -201,7 +199,7 @@ class Mapping(_Strict):
     where: StrictStr | None = Field(
         None, description="SQL; rows for which it is not true are left out."
     )
-    each: StrictStr | None = Field(None, description="A field with a list: one row per element.")
+    each: Name | None = Field(None, description="A field with a list: one row per element.")
     collapse: Collapse = Field(
         Collapse(), description="Which record wins when several share the key."
     )
@@ -213,7 +211,7 @@ class Mapping(_Strict):
     columns: Annotated[dict[StrictStr, Column], Field(min_length=1)] = Field(
         description="The columns, by their exact name in the target."
     )
-    ignore: tuple[StrictStr, ...] = Field((), description="Fields left behind on purpose.")
+    ignore: tuple[Name, ...] = Field((), description="Fields left behind on purpose.")
     unmapped: Literal["report", "fail"] = Field(
         "report", description="What happens with fields that nobody maps."
     )

@@ -135,6 +135,7 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
             request.theirs,
             is_limited=request.scope is not None,
         )
+        making.check_unmapped(resources)
         making.limit(request)
         for mapping in needed.values():
             making.make(mapping, resources)
@@ -423,19 +424,25 @@ class Making:
             )
         )
 
+    def check_unmapped(self, resources: Dict[str, SnapshotResource]) -> None:
+        """Looks for what strict mappings leave unmapped. Raises MappingError naming it in all of their files."""
+        planned = [self.mappings[name] for name in self.mappings if name in self.choice.ids]
+        problems: list[str] = []
+        for part in parts_of(planned):
+            if part.unmapped == "fail":
+                left = self._unmapped_of(part, living(resources[part.resource]))
+                problems += say_unmapped(part, left)
+        if problems:
+            hint = "map these fields, name them under `ignore`, or set `unmapped: report`"
+            raise MappingError(problems, hint=hint)
+
     def _unmapped_of(self, part: Mapping, resource: SnapshotResource) -> tuple[Unmapped, ...]:
         if part.resource not in self.unmapped:
             every = parts_of(self.mappings.values())
             same = [other for other in every if other.resource == part.resource]
             elements = unmapped_element_fields(resource, same)
             self.unmapped[part.resource] = (*unmapped_fields(resource, same), *elements)
-        found = self.unmapped[part.resource]
-        if found and part.unmapped == "fail":
-            raise MappingError(
-                say_unmapped(part, found),
-                hint="map these fields, name them under `ignore`, or set `unmapped: report`",
-            )
-        return found
+        return self.unmapped[part.resource]
 
     def _read(self, mapping: Mapping, folder: Path) -> Held | None:
         if self.target is None or mapping.is_feed:

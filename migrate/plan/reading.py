@@ -197,10 +197,12 @@ def _read_round(
             state.columns = same_header(state.columns, page, place.dataset)
             if page.height:
                 written = writer.submit(state.add_page, place, page, ends=ended)
-                progress.advance(task, page.height)
+                # Others write meanwhile: more may come than was counted.
+                progress.advance(task, page.height, total=max(one.counted, rows))
         if written:
             written.result()
     one.ended = True
+    progress.advance(task, 0, total=rows)
     progress.end(task)
 
 

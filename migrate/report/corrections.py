@@ -72,8 +72,14 @@ def summarise_import(done: Imported) -> dict[str, Any]:
 
 def render_import(done: Imported) -> str:
     """What came of a file: counts, and every row that was refused with the reason."""
-    said = f"{done.new:,} new, {done.replaced:,} in the place of an earlier one, {done.same:,} known already"
-    text = f"{say_count(done.taken, 'correction')} taken ({said}); {done.empty:,} rows left empty."
+    counts = (
+        (done.new, "new"),
+        (done.replaced, "in the place of an earlier one"),
+        (done.same, "known already"),
+    )
+    said = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+    text = f"{say_count(done.taken, 'correction')} taken" + (f" ({said})" if said else "")
+    text += f"; {say_count(done.empty, 'row')} left empty." if done.empty else "."
     if not done.refused:
         return text
     rows = [

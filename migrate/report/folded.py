@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-import textwrap
 
+from migrate.report.cells import width_of
 from migrate.report.table import terminal_width
 
 _COMMAND = re.compile(r"\s*(?:next: |-> |\$ )?(?:cd \S+ && )?migrate [a-z-]+\b(?!:)")
+_PARTS = re.compile(r" +|[^ ]+")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _SETTING = re.compile(r"\s*[\w.]+ ?= ?\S")
 
 
@@ -21,17 +23,21 @@ def fold(text: str, width: int | None = None) -> str:
 
 
 def _fold_line(line: str, room: int) -> str:
-    if len(line) <= room or _COMMAND.match(line) or _SETTING.match(line):
+    if _width(line) <= room or _COMMAND.match(line) or _SETTING.match(line):
         return line
-    if " " not in line.strip():
-        return line
-    indent = line[: len(line) - len(line.lstrip())]
-    return textwrap.fill(
-        line,
-        room,
-        subsequent_indent=f"{indent}  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-        drop_whitespace=True,
-        replace_whitespace=False,
-    )
+    indent = line[: len(line) - len(line.lstrip(" "))]
+    lines, folded, blanks = [], indent, ""
+    for part in _PARTS.findall(line[len(indent) :]):
+        if part.isspace():
+            blanks = part
+        elif folded.strip() and _width(folded + blanks + part) > room:
+            lines.append(folded)
+            folded, blanks = f"{indent}  {part}", ""
+        else:
+            folded, blanks = folded + blanks + part, ""
+    return "\n".join([*lines, folded])
+
+
+def _width(text: str) -> int:
+    """The columns that a text takes; its colours take none."""
+    return width_of(_COLOUR.sub("", text))

@@ -8,7 +8,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from migrate.app.verdict import judge_load
-from migrate.report.terminal import format_duration, inert, inert_lines, render_table
+from migrate.report.terminal import (
+    format_duration,
+    inert,
+    inert_lines,
+    render_table,
+    say_without_rows,
+)
 
 if TYPE_CHECKING:
     from migrate.load.loader import LoadResult
@@ -81,16 +87,23 @@ def render_load(result: LoadResult, others: Mapping[str, int] | None = None) -> 
     rows = [
         [name, *shown(dataset), format_duration(dataset.seconds)]
         for name, dataset in result.datasets.items()
+        if dataset.planned
     ]
+    idle = [name for name, dataset in result.datasets.items() if not dataset.planned]
     if done:
         title = f"Plan {result.plan} loaded"
     elif any(dataset.written for dataset in result.datasets.values()):
         title = f"Plan {result.plan}, loaded in part"
     else:
         title = f"Plan {result.plan}, nothing of it loaded"
-    lines = [title, inert_lines(judge_load(result, others).render(_WORST)), ""]
+    lines = [title, inert_lines(judge_load(result, others).render(_WORST))]
+    if not others and not rows:
+        # Rows of zeros, a pace of nothing and files without a line would only hide that.
+        return "\n".join(lines)
     lines += [
-        render_table(["dataset", *_SHOWN, "time"], rows),
+        "",
+        *([render_table(["dataset", *_SHOWN, "time"], rows)] if rows else []),
+        *say_without_rows("Nothing to do for", idle),
         "",
         _pace_line(result),
         *_loss_lines(result),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migrate.mapping.against import LEFT_OVER
+from migrate.mapping.rules import LOSSES
 from migrate.report.terminal import Row, inert, render_table, say_count
 from migrate.wording import format_duration
 
@@ -54,8 +55,9 @@ def render_check(mappings: Sequence[Mapping], remarks: Sequence[Remark], held: s
     table = render_table(heads, rows)
     costly = [remark for remark in remarks if remark.harm < LEFT_OVER]
     others = [remark for remark in remarks if remark.harm >= LEFT_OVER]
+    cost = "costs" if len(costly) == 1 else "cost"
     first = (
-        f"No error in the files, but {say_count(len(costly), 'thing')} that cost rows or values."
+        f"No error in the files, but {say_count(len(costly), 'thing')} that {cost} rows or values."
     )
     parts = [f"{first if costly else 'No problem found.'} {held}"]
     for head, some in (("Look at first, the worst above:", costly), ("Worth a look:", others)):
@@ -127,13 +129,15 @@ def _render_row(row: PreviewRow, shown: Shown) -> str:
             change.column,
             _cell(change.before, change.column, shown),
             _cell(change.after, change.column, shown),
-            ", ".join(change.losses),
+            "; ".join(LOSSES.get(loss, loss) for loss in change.losses),
         ]
         for change in row.changes
         if change.before is not None or change.after is not None
     ]
     return (
-        f"{title}\n{render_table(['column', 'before', 'after', 'lost'], cells)}" if cells else title
+        f"{title}\n{render_table(['column', 'before', 'after', 'what changed'], cells)}"
+        if cells
+        else title
     )
 
 

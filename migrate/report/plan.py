@@ -12,7 +12,14 @@ from migrate.plan.open_plan import read_totals
 from migrate.privacy.mask import workspace_masker
 from migrate.report.diff_view import loss_examples, shared_keys, shown_of
 from migrate.report.shown import Shown
-from migrate.report.terminal import Row, format_duration, inert, inert_lines, render_table
+from migrate.report.terminal import (
+    Row,
+    format_duration,
+    inert,
+    inert_lines,
+    render_table,
+    say_without_rows,
+)
 from migrate.report.totals import say_unequal, summarise_groups
 from migrate.sentence import Sentence
 
@@ -29,6 +36,8 @@ _ROWS_WRITTEN_A_MINUTE = 20_000_000
 """Half of what tests/bench/bench_files.py measures of one core's time."""
 _WORTH_FILES_MINUTES = 60
 """Who waits less than an hour for a load needs no second door."""
+SEEN_AT_ALL = ("read", "outside_delta", "outside")
+"""What tells a dataset that has nothing to do from one that has no rows."""
 _COUNTS = (
     "read",
     "filtered",
@@ -117,14 +126,23 @@ def render_counts(datasets: Mapping[str, DatasetPlan], names: Sequence[str]) -> 
         if "rejected" in shown and any(getattr(d, aside) for d in datasets.values()):
             shown.insert(shown.index("rejected") + 1, aside)
     rows: list[Row] = []
+    empty = [
+        name
+        for name, dataset in datasets.items()
+        if not any(getattr(dataset, count) for count in (*shown, *SEEN_AT_ALL))
+    ]
     for name, dataset in datasets.items():
+        if name in empty:
+            continue
         rows.append([name, *(getattr(dataset, count) for count in shown)])
         # of a file only what became of its records is known; what rows do in the target is the dataset's
         rows += [
             [f"  {one.file}", *(getattr(one, count, None) for count in shown)]
             for one in dataset.files
         ]
-    return render_table(["dataset", *(count.replace("_", " ") for count in shown)], rows)
+    heads = ["dataset", *(count.replace("_", " ") for count in shown)]
+    table = [render_table(heads, rows)] if rows else []
+    return "\n".join([*table, *say_without_rows("No rows", empty)])
 
 
 def _rejects(document: PlanDocument) -> str:

@@ -10,9 +10,9 @@ import polars as pl
 
 from migrate.app import verdict
 from migrate.report.shown import Shown
-from migrate.report.terminal import Row, inert_lines, render_table, say_count
 from migrate.sentence import amount_text
 from migrate.totals.table import TITLES, Figure
+from migrate.report.terminal import Row, inert_lines, render_table, say_count, say_without_rows
 from migrate.verify.deep import DeepDataset
 from migrate.verify.reconcile import Reconciliation, SourceCount
 
@@ -34,12 +34,19 @@ def render_reconciliation(found: Reconciliation, shown: Mapping[str, Shown] | No
 
     Samples are as their dataset's are `shown`, as they are without that.
     """
+    empty = [
+        name
+        for name, d in found.datasets.items()
+        if d.verdict == "match"
+        and not (d.books.count_before or d.books.created or d.books.merged or d.count_after)
+    ]
     rows: list[Row] = [
         [
             name, d.books.count_before, d.books.created, d.books.merged, d.expected, d.count_after, d.difference,
             d.verdict,
         ]
         for name, d in found.datasets.items()
+        if name not in empty
     ]  # fmt: skip
     rows += [
         [name, *[None] * 6, "not loaded"]
@@ -59,7 +66,9 @@ def render_reconciliation(found: Reconciliation, shown: Mapping[str, Shown] | No
     head = f"Counts of plan {found.plan}"
     title = f"{head}, {found.told}" if found.told else head
     judged = inert_lines(verdict.judge_reconciliation(found).render(_WORST))
-    parts = [f"{title}\n{judged}", render_table(headers, rows, keep=["difference"])]
+    table = [render_table(headers, rows, keep=["difference"])] if rows else []
+    counted = "\n".join([*table, *say_without_rows("No record before, none after", empty)])
+    parts = [f"{title}\n{judged}", *([counted] if counted else [])]
     sources = list(
         chain.from_iterable(_source_rows(name, d.by_source) for name, d in found.datasets.items())
     )

@@ -177,12 +177,12 @@ def judge_run(run: Run) -> Verdict:
             count=written,
             datasets=len(run.reconciliation.datasets),
         )
-    elif findings:
-        what = Sentence("nothing to do")
     else:
         what = Sentence("nothing to do, the target has all of it")
     good = Sentence("All counts agree: {what}", what=what)
     doubtful = Sentence("Done, but not all of it: {what}", what=what)
+    if not written:
+        doubtful = Sentence("Nothing was left to do, but not all of the source is in the target")
     return judge_findings(findings, good, doubtful, reconciled.headline)
 
 

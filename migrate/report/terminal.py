@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from migrate.report.cells import Cell, format_cell, inert, shorten, width_of
 from migrate.report.table import Row, render_table
 from migrate.wording import format_duration, say_count
@@ -15,9 +17,15 @@ __all__ = [
     "inert_lines",
     "render_table",
     "say_count",
+    "say_without_rows",
     "shorten",
     "width_of",
 ]
+
+
+def say_without_rows(what: str, names: Sequence[str]) -> list[str]:
+    """The line that stands for the rows of zeros that a table leaves out; none where it leaves out nothing."""
+    return [f"  {what}: {', '.join(map(inert, names))}."] if names else []
 
 
 def inert_lines(text: str) -> str:

@@ -175,7 +175,10 @@ def _render_dataset(name: str, dataset: Facts, shown: Shown) -> str:
         ]
     for row in dataset["rows"]:
         lines += _render_row(row, shown)
-    return "\n".join(lines) + "".join(f"\n{table}" for table in _columns(dataset["mapped"], shown))
+    tables = list(_columns(dataset["mapped"], shown))
+    if len(lines) == 1 and not tables:
+        lines.append("  no row: the list that its rows are made from is empty or not there")
+    return "\n".join([*lines, *tables])
 
 
 def _broken(rejected: Facts) -> str:

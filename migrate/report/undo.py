@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from migrate.report.load import say_not_loaded
-from migrate.report.terminal import Row, render_table
+from migrate.report.terminal import Row, render_table, say_count
 
 if TYPE_CHECKING:
     from migrate.app.undo import Undo
@@ -87,9 +87,11 @@ def render_undo(undo: Undo) -> str:
 def _render_done(undo: Undo) -> str:
     # What others changed between the plan's reading and the load is not known here, so nothing is said of it.
     done = (
-        f"Restored {undo.restored:,} records; {undo.verified:,} of them read back as the plan had "
+        f"Restored {say_count(undo.restored or 0, 'record')}; {undo.verified:,} of them read back as the plan had "
         "read them before its load."
     )
+    if not undo.restored and not undo.refused:
+        return "There was nothing to restore: no record of this plan holds a value that an update replaced."
     if undo.partly:
         done += f"\n{undo.partly:,} of them keep columns that the target does not let be emptied; they are listed."
     if undo.refused:

@@ -62,12 +62,17 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Reading:
-    """Where a reading goes and how it is stopped."""
+    """Where a reading goes, how it is stopped, and who hears how far it is.
+
+    `begin` hears how many records are there already, and how many there will be; `tick` how many more have come, and
+    how many there will be now.
+    """
 
     folder: Path
     now: Callable[[], datetime]
     stop: Event
-    tick: Callable[[int], None]
+    begin: Callable[[int, int], None] = lambda _done, _total: None
+    tick: Callable[[int, int], None] = lambda _records, _total: None
     page_rows: int = PAGE_ROWS
 
 
@@ -111,7 +116,7 @@ def read_pages(target: Target, dataset_id: str, reading: Reading) -> Pages:
     _begin(reading, counted)
     files = sorted(reading.folder.glob("page-*.parquet"))
     heights = [parquet.scan(file).select(pl.len()).collect().item() for file in files]
-    reading.tick(sum(heights))
+    reading.begin(sum(heights), counted)
     while not _is_last(heights, counted, reading.page_rows):
         if reading.stop.is_set():
             raise Interrupted("stopped while the target was read back; what was read is kept")
@@ -121,7 +126,9 @@ def read_pages(target: Target, dataset_id: str, reading: Reading) -> Pages:
         with replacing(files[-1]) as temporary:
             parquet.write(page, temporary, compression="lz4", statistics=False)
         heights.append(page.height)
-        reading.tick(page.height)
+        # Others write meanwhile: a page may bring more than was counted.
+        reading.tick(page.height, max(counted, sum(heights)))
+    reading.tick(0, sum(heights))
     return Pages(tuple(files), _replaced_rows(files))
 
 

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from migrate.cli.progress import Heartbeat, time_left
 from migrate.cli.streams import escaped, plain, prepare_streams
 from migrate.project import start_project
-from tests.harness import Project
+from tests import forked
+from tests.harness import SOURCE_KEY, TARGET_KEY, Project
 
+KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
 ENCODINGS = ("cp437", "cp1252", "latin-1", "utf-8")
 ODD_NAME = "Zoë … 測試 €"
 
@@ -131,11 +133,12 @@ def shown_on_a_terminal(
         if name not in ("NO_COLOR", "COLUMNS", "LINES")
     }
     with on_a_terminal(columns) as (terminal, pieces):
-        subprocess.run(
-            [sys.executable, "-m", "migrate", *arguments],
-            cwd=project.folder, env={**unset, "TERM": "xterm", **environ},
-            stdin=terminal, stdout=terminal, stderr=terminal,
-        )  # fmt: skip
+        forked.run_on_terminal(
+            ["-m", "migrate", *arguments],
+            project.folder,
+            {**unset, **KEYS, "TERM": "xterm", **environ},
+            terminal,
+        )
     return b"".join(pieces).decode()
 
 
@@ -185,6 +188,59 @@ def test_bars_fit_the_terminal(columns: int) -> None:
     assert ("534,568 of 1,234,567 records" if columns == 120 else "534,568/1,234,567") in last
     assert "/s" in last
     assert re.search(" left" if columns == 120 else r" \d\d:\d\d", last)
+
+
+ENDS = """
+import itertools, sys
+from migrate.cli.app import App, CommandOutcome, say
+tasks = ("profiles", "sales", "interactions")
+for order in itertools.permutations(tasks):
+    for ended in range(4):
+        progress = App().progress()
+        for task in tasks:
+            progress.begin(task, total=100, unit="records")
+            progress.advance(task, 50)
+        for task in order[:ended]:
+            progress.end(task)
+        say("RESULT", err=ended % 2 == 0)
+        if ended == 0:
+            progress.note("RESULT")
+        try:
+            App().finish(CommandOutcome("x", "RESULT"))
+        except Exception:
+            pass
+"""
+
+
+def columns_of(word: str, written: str) -> list[int]:
+    """In which column a terminal shows each of a word."""
+    found, column = [], 0
+    for piece in re.split(rf"({word}|\r|\n|\x1b\[[\d;]*[A-Za-z])", written):
+        if piece == word:
+            found.append(column)
+        if piece in ("\r", "\n"):
+            column = 0
+        elif not piece.startswith("\x1b"):
+            column += len(piece)
+    return found
+
+
+def test_what_is_printed_begins_a_line() -> None:
+    """Whichever bars are on the screen, and in whatever order tasks ended, or where an error cut them short."""
+    with on_a_terminal(80) as (terminal, pieces):
+        env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+        subprocess.run(
+            [sys.executable, "-c", ENDS],
+            env={**env, "TERM": "xterm"},
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            check=True,
+        )
+    columns = columns_of("RESULT", b"".join(pieces).decode())
+    assert len(columns) == 6 * (4 * 2 + 1)
+    assert set(columns) == {0, 2}, columns
+    assert columns.count(2) == 6  # a note stands two blanks in
 
 
 class Clock:

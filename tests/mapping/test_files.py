@@ -10,7 +10,7 @@ import pytest
 
 from migrate.errors import MappingError
 from migrate.mapping.files import read_mapping, read_mappings
-from migrate.mapping.model import json_schema
+from migrate.mapping.model import Collapse, Column, Example, Lookup, Mapping, json_schema
 from migrate.names import RESOURCE_NAMES
 
 GOOD = "version: 1\ndataset: {0}\nresource: profiles\nkey: [k]\ncolumns:\n  k: {{from: id, type: text}}\n"
@@ -281,3 +281,60 @@ def test_files_of_one_dataset_say_the_same(
     assert change[0] in second
     (tmp_path / "a.yaml").write_text(second.replace(*change))
     assert what in "\n".join(_problems(tmp_path))
+
+
+EMPTY = {
+    "each": "each: ''",
+    "where": "where: ''",
+    "collapse.by": "collapse: {by: ''}",
+    "collapse.order_by": "collapse: {order_by: ['']}",
+    "collapse.source_order": "collapse: {by: source_order, source_order: ['']}",
+    "lookups": "lookups: {'': {dataset: other, id: x}}",
+    "lookups.c.dataset": "lookups: {c: {dataset: '', id: x}}",
+    "lookups.c.id": "lookups: {c: {dataset: other, id: ''}}",
+    "lookups.c.id.0": "lookups: {c: {dataset: other, id: ['']}}",
+    "lookups.c.source": "lookups: {c: {dataset: other, id: x, source: ''}}",
+    "tables.a": "tables: {a: ''}",
+    "ignore.0": "ignore: ['']",
+    "unmapped": "unmapped: ''",
+    "target": "target: ''",
+    "precedence": "precedence: ''",
+    "alternative_keys.0.0": "alternative_keys: [['']]",
+    "examples.0.id": "examples: [{id: '', row: {k: a}}]",
+    "examples.0.source": "examples: [{id: '1', source: '', row: {k: a}}]",
+    "examples.0.reject": "examples: [{record: {profileid: '1', source: s}, reject: ''}]",
+}
+EMPTY_IN_COLUMN = {
+    "from": "from: ''", "sql": "sql: ''", "value": "value: ''", "apply.0": "from: x, apply: ['']",
+    "values": "from: x, values: ''", "unlisted": "from: x, unlisted: ''", "default": "from: x, default: ''",
+    "required": "from: x, required: ''", "on_invalid": "from: x, on_invalid: ''", "null": "from: x, 'null': ''",
+    "digits": "from: x, digits: ''", "format": "from: x, format: ''", "timezone": "from: x, timezone: ''",
+    "pivot": "from: x, pivot: ''", "consent": "from: x, consent: ''", "recipe": "from: x, recipe: ''",
+}  # fmt: skip
+FOR_THE_READER = {"description", "says"}
+
+
+@pytest.mark.parametrize("option", [*EMPTY, *(f"columns.a.{name}" for name in EMPTY_IN_COLUMN)])
+def test_an_empty_text_is_refused_in_every_option(tmp_path: Path, option: str) -> None:
+    """With its place: a name without a letter finds nothing, and a column, a list or an order would be left out."""
+    name = option.removeprefix("columns.a.")
+    column = EMPTY_IN_COLUMN.get(name, "from: x")
+    file = tmp_path / "contacts.yaml"
+    kind = "datetime" if name in {"format", "timezone", "pivot"} else "text"
+    file.write_text(
+        "version: 1\ndataset: contacts\nresource: profiles\nkey: [k]\ncolumns:\n  k: {from: id, type: text}\n"
+        f"  a: {{{column}, type: {kind}}}\n{EMPTY.get(option, '')}\n"
+    )
+    with pytest.raises(MappingError) as caught:
+        read_mapping(file)
+    line = 7 if option.startswith("columns") else 8
+    assert any(f"contacts.yaml:{line}:" in one and option in one for one in caught.value.problems)
+
+
+def test_no_option_is_forgotten() -> None:
+    """Whatever a file may say in words is in the sweep above."""
+    swept = {part for option in EMPTY for part in option.split(".")} | {*EMPTY_IN_COLUMN, "apply"}
+    swept |= {"version", "dataset", "resource", "key", "columns", "type", "fill_gaps", "on_orphan"}
+    swept |= {"record", "row", "position", "filter"} | FOR_THE_READER
+    for model in (Mapping, Collapse, Lookup, Column, Example):
+        assert {field.alias or name for name, field in model.model_fields.items()} <= swept, model

@@ -64,7 +64,7 @@ def tried(
         known = [one.columns for one in frames[mapping.resource]]
         fields = [name for names in known for name in names if not name.startswith("_")]
         shown = SnapshotFindings(fields, {"shop"}, {})
-        found = check_against(mapping, shown, [mapping], trials[name], lambda text: text)
+        found = check_against(mapping, shown, [mapping], trials[name], lambda text, _column: text)
         return [remark.text for remark in found]
 
     return trials, says

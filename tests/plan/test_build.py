@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -277,6 +278,20 @@ def test_unmapped_fields_can_stop_the_plan(bench) -> None:
     mapping.write_text(mapping.read_text() + "unmapped: fail\n")
     with pytest.raises(MappingError, match="'shoe'"):
         bench.plan(offline=True)
+
+
+def test_every_strict_file_is_named_at_once(bench) -> None:
+    """Whoever has fixed the first would else be stopped by the second."""
+    for resource in ("profiles", "sales"):
+        bench.snapshot.resources[resource].records[0] |= {"shoe": "44"}
+    for name in ("contacts", "orders"):
+        mapping = bench.project.mappings / f"{name}.yaml"
+        mapping.write_text(mapping.read_text() + "unmapped: fail\n")
+    with pytest.raises(MappingError) as caught:
+        bench.plan(offline=True)
+    named = {Path(line.split(":")[0]).name for line in caught.value.problems}
+    assert named == {"contacts.yaml", "orders.yaml"}
+    assert all("'shoe'" in line for line in caught.value.problems)
 
 
 def test_very_many_unmapped_fields_are_not_all_told(bench) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sqlite3
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from migrate.app import as_loaded, deep
 from migrate.app.deep import run_repair
-from migrate.app.pipeline import run_load, run_plan
+from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile
 from migrate.app.status import read_status
 from migrate.app.totals import prove_totals, reconcile_with_totals, run_totals
@@ -404,3 +405,53 @@ def test_a_misspelt_consent_and_customer_are_found_by_the_source(serve: Serve) -
     nobody = {row.group: row.amounts for row in lost["Orders per contact"].rows}["(none)",]
     assert (nobody["snapshot"], nobody["plan"]) == (None, 60)
     assert not found.matches
+
+
+class Counted:
+    """A progress that keeps, of each task that ended, how much of it was done and what its total was."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, list[int | None]] = {}
+        self.ended: dict[str, list[int | None]] = {}
+
+    def begin(self, task: str, *, total: int | None, unit: str, done: int = 0) -> None:
+        """Begins to count."""
+        assert unit
+        self.running[task] = [done, total]
+
+    def advance(self, task: str, by: int, *, total: int | None = None) -> None:
+        """Counts; what is done never passes the total."""
+        done, known = self.running[task]
+        assert done is not None
+        known = known if total is None else total
+        self.running[task] = [done + by, known]
+        assert known is None or done + by <= known, (task, done + by, known)
+
+    def end(self, task: str) -> None:
+        """Keeps how it ended."""
+        if task in self.running:
+            self.ended[task] = self.running.pop(task)
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+
+def test_a_bar_ends_at_its_total(serve: Serve) -> None:
+    """Of every stage: what a person waits for is whole when it ends, no task is left running, none passes its total."""
+    served = serve(lose_three_orders)
+    for stage in (
+        lambda context: run_extract(context, ["profiles", "sales", "interactions"], "again"),
+        lambda context: run_plan(context, DATASETS, name="again"),
+        lambda context: run_load(context, name="again"),
+        lambda context: run_reconcile(context, "again", deep=True, wait_s=0),
+        lambda context: run_plan(context, DATASETS, name="nothing-new"),
+        lambda context: run_load(context, name="nothing-new"),
+        lambda context: run_undo(context, "again"),
+    ):
+        counted = Counted()
+        stage(replace(served.context, progress=counted))
+        assert not counted.running
+        short = {
+            task: ends for task, ends in counted.ended.items() if ends[1] not in (None, ends[0])
+        }
+        assert not short

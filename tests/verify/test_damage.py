@@ -150,7 +150,6 @@ def verify(
             Path(folder) / "pages",
             lambda: datetime.now(UTC),
             Event(),
-            lambda _rows: None,
             page_rows=25,
         )
         result = verify_dataset(
@@ -295,7 +294,7 @@ def test_what_moves_between_two_readings_is_pending(migrated: Migrated, tmp_path
             body = "[" + ",".join(pl.read_parquet(payload)["payload"]) + "]"
             assert client.upsert_batch("orders", body.encode()).status == 200
 
-        reading = Reading(folder / "pages", lambda: datetime.now(UTC), Event(), lambda _rows: None)
+        reading = Reading(folder / "pages", lambda: datetime.now(UTC), Event())
         result = verify_dataset(
             expected, known, client, "orders", reading, write_it, folder / "differences.parquet"
         )
@@ -320,9 +319,7 @@ def test_what_goes_on_moving_is_counted_once(migrated: Migrated, tmp_path: Path)
             change(slice(readings * 3, readings * 3 + 3))
 
         change(slice(0, 1))
-        reading = Reading(
-            tmp_path / "pages", lambda: datetime.now(UTC), Event(), lambda _rows: None
-        )
+        reading = Reading(tmp_path / "pages", lambda: datetime.now(UTC), Event())
         expected, known = migrated.expected["orders"], migrated.known["orders"]
         file = tmp_path / "differences.parquet"
         result = verify_dataset(expected, known, client, "orders", reading, change_others, file)

@@ -56,7 +56,7 @@ class Target:
 
 def reading(folder: Path, stop: Event, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> Reading:
     """A reading of ten rows a page."""
-    return Reading(folder / "pages", lambda: now, stop, lambda _rows: None, page_rows=10)
+    return Reading(folder / "pages", lambda: now, stop, page_rows=10)
 
 
 @pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 30])
