@@ -23,6 +23,7 @@ import click
 
 from migrate.cli.complete import offer_names
 from migrate.cli.registry import COMMANDS
+from migrate.cli.streams import draws_bars, end_bars, say
 from migrate.cli.user_path import UserPath
 from migrate.errors import GateError, MigrateError
 from migrate.report.inert import inert_page, inert_text
@@ -404,48 +405,3 @@ def pass_app(function: Callable[..., Any]) -> Callable[..., Any]:
 def wants_json(arguments: list[str]) -> bool:
     """True when --json stands among the arguments, also where click could not read them."""
     return "--json" in arguments
-
-
-def wants_colour() -> bool:
-    """True when stdout is a terminal and nobody has asked for no colours (no-color.org)."""
-    return sys.stdout.isatty() and _may_colour()
-
-
-def _may_colour() -> bool:
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def say(text: str, *, err: bool = False) -> None:
-    """Prints what a person reads, folded to the width of a terminal; another program gets it as it is."""
-    from migrate.report.folded import fold
-
-    stream = sys.stderr if err else sys.stdout
-    coloured = None if _may_colour() else False
-    with _bars_aside():
-        click.echo(fold(text) if stream.isatty() else text, err=err, color=coloured)
-
-
-def _bars_aside() -> contextlib.AbstractContextManager[None]:
-    # What has shown no progress need not pay for importing it.
-    progress = sys.modules.get("migrate.cli.progress")
-    return contextlib.nullcontext() if progress is None else progress.Bars.aside()
-
-
-def end_bars() -> None:
-    """Takes every bar off the screen: what is printed from here on begins a line."""
-    progress = sys.modules.get("migrate.cli.progress")
-    if progress is not None:
-        progress.Bars.end_all()
-
-
-def say_wrong_usage(error: click.ClickException) -> None:
-    """Prints what is wrong with a command line, and how it is to be."""
-    context = getattr(error, "ctx", None)
-    if context is not None:
-        say(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
-    say(f"Error: {error.format_message()}", err=True)
-
-
-def draws_bars() -> bool:
-    """True when stderr is a terminal that can move its cursor."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app, say, utc_now
+from migrate.cli.app import App, CommandOutcome, command, pass_app, utc_now
 from migrate.cli.language import language_of, language_option
 from migrate.cli.load import pausable
 from migrate.cli.run import judge
+from migrate.cli.streams import say
 from migrate.errors import UsageError
 
 if TYPE_CHECKING:

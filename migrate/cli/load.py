@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app, say, target_option
+from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
 from migrate.cli.file_door import FileDoor, Within, file_options, go_by_files
+from migrate.cli.streams import say
 from migrate.errors import GateError, Interrupted, MigrateError, RemoteError
 
 if TYPE_CHECKING:

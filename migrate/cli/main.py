@@ -18,18 +18,16 @@ import click
 from click.shell_completion import CompletionItem
 
 from migrate import __version__
-from migrate.cli.app import (
-    App,
-    CommandGroup,
-    end_bars,
-    global_options,
-    say_wrong_usage,
-    wants_colour,
-    wants_json,
-)
+from migrate.cli.app import App, CommandGroup, global_options, wants_json
 from migrate.cli.complete import COMPLETION_VARIABLE
 from migrate.cli.registry import COMMANDS
-from migrate.cli.streams import hold_standard_streams, prepare_streams
+from migrate.cli.streams import (
+    end_bars,
+    hold_standard_streams,
+    prepare_streams,
+    say_wrong_usage,
+    wants_colour,
+)
 from migrate.errors import Damaged, GateError, Interrupted, MigrateError
 from migrate.report.inert import inert_text
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app, say
+from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.streams import say
 
 if TYPE_CHECKING:
     from migrate.app.context import Context

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app, say
+from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.streams import say
 from migrate.cli.user_path import UserPath
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import time
 
 import click
 
-from migrate.cli.app import App, CommandOutcome, command, pass_app, say
+from migrate.cli.app import App, CommandOutcome, command, pass_app
+from migrate.cli.streams import say
 
 
 @command(

@@ -418,17 +418,13 @@ class Making:
         self, mapping: Mapping, resources: Dict[str, SnapshotResource]
     ) -> tuple[Unmapped, ...]:
         """The fields of the dataset's resources that no mapping takes."""
-        return tuple(
-            chain.from_iterable(
-                self._unmapped_of(part, living(resources[part.resource])) for part in mapping.parts
-            )
-        )
+        parts = [(part, living(resources[part.resource])) for part in mapping.parts]
+        return tuple(chain.from_iterable(self._unmapped_of(*one) for one in parts))
 
     def check_unmapped(self, resources: Dict[str, SnapshotResource]) -> None:
         """Looks for what strict mappings leave unmapped. Raises MappingError naming it in all of their files."""
-        planned = [self.mappings[name] for name in self.mappings if name in self.choice.ids]
         problems: list[str] = []
-        for part in parts_of(planned):
+        for part in parts_of(self.mappings[name] for name in self.choice.ids):
             if part.unmapped == "fail":
                 left = self._unmapped_of(part, living(resources[part.resource]))
                 problems += say_unmapped(part, left)

@@ -192,7 +192,8 @@ def test_bars_fit_the_terminal(columns: int) -> None:
 
 ENDS = """
 import itertools, sys
-from migrate.cli.app import App, CommandOutcome, say
+from migrate.cli.app import App, CommandOutcome
+from migrate.cli.streams import say
 tasks = ("profiles", "sales", "interactions")
 for order in itertools.permutations(tasks):
     for ended in range(4):
