@@ -10,9 +10,9 @@ import polars as pl
 
 from migrate.app import verdict
 from migrate.report.shown import Shown
+from migrate.report.terminal import Row, inert_lines, render_table, say_count, say_without_rows
 from migrate.sentence import amount_text
 from migrate.totals.table import TITLES, Figure
-from migrate.report.terminal import Row, inert_lines, render_table, say_count, say_without_rows
 from migrate.verify.deep import DeepDataset
 from migrate.verify.reconcile import Reconciliation, SourceCount
 
