@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from migrate.mapping.functions import FUNCTIONS, Function
-from migrate.mapping.model import Column, constant_text
+from migrate.mapping.model import Column, Constant, constant_text
 from migrate.mapping.series import (
     coalesce,
     is_true,
@@ -30,29 +31,32 @@ class ColumnText:
     losses: dict[str, pl.Series]
 
 
-def start_lane(text: pl.Series, column: Column) -> ColumnText:
+def start_text(text: pl.Series, column: Column) -> ColumnText:
     """A column's text after its functions, its `values` and its `default`; not typed yet."""
-    lane = ColumnText(text, text, no_rules(len(text)), text, {})
+    column_text = ColumnText(text, text, no_rules(len(text)), text, {})
+    # A column without a single value has no step to take but its default.
     if text.null_count() < len(text):
         for function, argument in column.calls:
-            lane = _apply(lane, function, argument)
+            column_text = _apply(column_text, function, argument)
         if column.values is not None:
-            listed = {key: constant_text(value) for key, value in column.values.items()}
-            lane = _map_values(lane, listed, column)
+            column_text = _map_values(column_text, column, column.values)
     if column.default is not None:
-        lane = _fill_default(lane, constant_text(column.default))
-    return lane
+        column_text = _fill_default(column_text, constant_text(column.default))
+    return column_text
 
 
-def _apply(lane: ColumnText, name: str, argument: str | int | None) -> ColumnText:
-    function, before = FUNCTIONS[name], lane.text.rename("t")
-    after = before.to_frame().select(function.build(pl.col("t"), argument).alias("t")).to_series()
-    rule, losses = lane.rule, lane.losses
+def _apply(column_text: ColumnText, name: str, argument: str | int | None) -> ColumnText:
+    """The text after one function, with the rule that it breaks for texts it refuses."""
+    function = FUNCTIONS[name]
+    before = column_text.text.rename("t")
+    changed = function.build(pl.col("t"), argument).alias("t")
+    after = before.to_frame().select(changed).to_series()
+    rule, losses = column_text.rule, column_text.losses
     if function.rule and after.null_count() > before.null_count():
         rule = coalesce(rule, _broken(function, argument, before, after))
     if function.loss:
         losses = merge_losses(losses, {function.loss: is_true(before != after)})
-    return replace(lane, text=without_empty(after), rule=rule, losses=losses)
+    return replace(column_text, text=without_empty(after), rule=rule, losses=losses)
 
 
 def _broken(
@@ -62,40 +66,39 @@ def _broken(
     refused = keep_where(before, before.is_not_null() & after.is_null())
     if function.rule_of is None:
         return rule_where(refused.is_not_null(), str(function.rule))
+    # Only what was refused is read a second time for its reason, and each different text once.
     texts = refused.unique().drop_nulls()
     rules = [function.rule_of(text, argument) for text in texts]
-    return refused.replace_strict(texts, rules, default=None, return_dtype=pl.String).rename("rule")
+    by_text = refused.replace_strict(texts, rules, default=None, return_dtype=pl.String)
+    return by_text.rename("rule")
 
 
-def _map_values(lane: ColumnText, values: dict[str, str], column: Column) -> ColumnText:
-    t, m = pl.col("t"), pl.col("m")
-    mapped = t.replace_strict(
-        list(values), list(values.values()), default=None, return_dtype=pl.String
-    )
-    frame = pl.DataFrame({"t": lane.text}).with_columns(mapped.alias("m"))
-    frame = frame.with_columns(u=t.is_not_null() & m.is_null())
-    if not frame["u"].any():
-        return replace(lane, text=frame["m"])
+def _map_values(
+    column_text: ColumnText, column: Column, values: Mapping[str, Constant]
+) -> ColumnText:
+    """The text by the table of values, and what becomes of texts that are not listed there."""
+    text = column_text.text
+    constants = [constant_text(value) for value in values.values()]
+    listed = text.replace_strict(list(values), constants, default=None, return_dtype=pl.String)
+    unlisted = text.is_not_null() & listed.is_null()
+    if not unlisted.any():
+        return replace(column_text, text=listed)
     if column.unlisted == "reject":
-        return replace(
-            lane,
-            text=frame["m"],
-            rule=coalesce(lane.rule, rule_where(frame["u"], "unlisted_value")),
-        )
-    # of a consent it is told apart: somebody answered, and nobody knows what
-    name = "consent_unlisted" if column.consent else "unlisted"
+        rule = coalesce(column_text.rule, rule_where(unlisted, "unlisted_value"))
+        return replace(column_text, text=listed, rule=rule)
+    # Of a consent it is told apart: somebody answered, and nobody knows what.
+    loss = "consent_unlisted" if column.consent else "unlisted"
+    losses = merge_losses(column_text.losses, {loss: unlisted})
     if column.unlisted == "keep":
-        kept = frame.select(pl.coalesce(m, t)).to_series()
-    else:
-        kept = frame["m"]
-    return replace(lane, text=kept, losses=merge_losses(lane.losses, {name: frame["u"]}))
+        return replace(column_text, text=coalesce(listed, text), losses=losses)
+    return replace(column_text, text=listed, losses=losses)
 
 
-def _fill_default(lane: ColumnText, default: str) -> ColumnText:
-    # a value that broke a rule is no missing one, so the default does not hide it
-    empty = lane.text.is_null() & lane.rule.is_null()
-    frame = pl.DataFrame({"t": lane.text, "e": empty})
-    filled = frame.select(
-        pl.when(pl.col("e")).then(pl.lit(default)).otherwise(pl.col("t")).alias("t")
-    ).to_series()
-    return replace(lane, text=filled, losses=merge_losses(lane.losses, {"defaulted": empty}))
+def _fill_default(column_text: ColumnText, default: str) -> ColumnText:
+    # A value that broke a rule is no missing one, so the default does not hide it.
+    empty = column_text.text.is_null() & column_text.rule.is_null()
+    filled = pl.when("empty").then(pl.lit(default)).otherwise("text").alias("text")
+    text = pl.DataFrame({"text": column_text.text, "empty": empty}).select(filled).to_series()
+    return replace(
+        column_text, text=text, losses=merge_losses(column_text.losses, {"defaulted": empty})
+    )

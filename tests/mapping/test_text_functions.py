@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.mapping.column_text import start_lane
+from migrate.mapping.column_text import start_text
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Column
 from migrate.mapping.numbers import STYLES, find_style
@@ -27,7 +27,7 @@ def _planned(name: str, text: str, argument: str | int | None = None) -> str | N
     """What the plan makes of a text: the text, or the rule it breaks after an exclamation mark."""
     step = name if argument is None else {name: argument}
     column = Column.model_validate({"from": "f", "type": "text", "apply": [step]})
-    lane = start_lane(pl.Series([text]), column)
+    lane = start_text(pl.Series([text]), column)
     rule = lane.rule[0]
     return f"!{rule}" if rule is not None else lane.text[0]
 
