@@ -12,14 +12,14 @@ import polars as pl
 
 from migrate.config import SUMMARY_WEBHOOK
 from migrate.language.answers import answer_of, words_of
-from migrate.language.yaml_text import Document, Path, Place, Problem
+from migrate.language.yaml_text import Document, Path, Problem
 from migrate.language.zones import is_zone
 from migrate.mapping.columns import FIELD
 from migrate.mapping.fields import IDENTITY, PROJECT, lookup_of, named_uses
 from migrate.mapping.formats import refuse_format
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.messages import suggest
-from migrate.mapping.model import Column, Mapping, constant_text
+from migrate.mapping.model import Column, Constant, Mapping, constant_text
 from migrate.mapping.rules import RULES
 from migrate.mapping.sql import Expression, SqlRefused, parse_sql, run_sql
 from migrate.mapping.types import read_typed
@@ -29,40 +29,38 @@ Found = Iterator[tuple[Path, str]]
 _SAMPLES = ("", "a", "1", "0", "1.50", "2020-01-01 00:00:00", None)
 _FAILURES = (pl.exceptions.PolarsError, TypeError, ValueError)
 _NO_ANSWERS = {"", "null", "none", "nil", "n/a", "na", "nan", "undefined", "unknown", "-", "?"}
-# what no yes can be made of: silence, words that mean nothing, and every known no
+# What no yes can be made of: silence, words that mean nothing, and every known no.
 _NOT_YES = (None, "", "NULL", "n/a", "unlisted", "zzz", *words_of("no"))
 _MOST_FIELDS_CROSSED = 2
+_KEY_MUST_HAVE_A_VALUE = "a key column must have a value; remove this"
 
 
 def check_mapping(mapping: Mapping, document: Document) -> list[Problem]:
     """Everything that is wrong inside one mapping."""
-    found = [
+    whats = [
         *_check_key(mapping),
         *_check_target(mapping),
         *_check_alternative_keys(mapping),
         *_check_names(mapping),
-        *_check_where(mapping),
         *_check_uses(mapping),
         *_check_lookups(mapping),
         *_check_examples(mapping),
     ]
+    if mapping.where is not None:
+        whats += [(("where",), what) for what in sql_problems("where", mapping.where)]
     for name, column in mapping.columns.items():
-        path = ("columns", name)
-        for part, what in (
-            *_check_column(mapping, name, column),
-            *check_consent(mapping, name, column),
-        ):
-            found.append((path + part, what))
-    problems = (
-        Problem(_place(document, path), f"{'.'.join(map(str, path))}: {what}")
-        for path, what in found
-    )
+        of_column = [*_check_column(mapping, name, column), *check_consent(mapping, name, column)]
+        whats += [(("columns", name, *part), what) for part, what in of_column]
+    # Once each: a slip in a column may be seen by more than one of the checks.
+    problems = [problem_at(document, path, what) for path, what in whats]
     return list(dict.fromkeys(problems))
 
 
-def _place(document: Document, path: Path) -> Place:
-    """Where a path stands: a column as a whole at its name."""
-    return document.place(path, of_key=len(path) == 2 and path[0] == "columns")
+def problem_at(document: Document, path: Path, what: str) -> Problem:
+    """A problem at a path, which its text names; of a column as a whole it stands at the column's name."""
+    of_key = len(path) == 2 and path[0] == "columns"
+    named = ".".join(map(str, path))
+    return Problem(document.place(path, of_key=of_key), f"{named}: {what}")
 
 
 def _check_examples(mapping: Mapping) -> Found:
@@ -70,27 +68,29 @@ def _check_examples(mapping: Mapping) -> Found:
         at = ("examples", number)
         if (example.record is None) is (example.id is None):
             yield at, "one of `record` and `id`"
-        wanted = [example.row is not None, example.reject is not None, example.filter]
-        if sum(wanted) != 1:
+        expectations = [example.row is not None, example.reject is not None, example.filter]
+        if sum(expectations) != 1:
             yield at, "what is expected of it? one of `row`, `reject`, `filter`"
         if example.reject is not None and example.reject not in RULES:
             yield (*at, "reject"), f"{example.reject!r} is no rule{suggest(example.reject, RULES)}"
         for name in example.row or {}:
             if name not in mapping.columns:
-                yield (
-                    (*at, "row", name),
-                    f"there is no column {name!r}{suggest(name, mapping.columns)}",
-                )
+                yield (*at, "row", name), _no_column(mapping, name)
+
+
+def _no_column(mapping: Mapping, name: str) -> str:
+    return f"there is no column {name!r}{suggest(name, mapping.columns)}"
 
 
 def _check_key(mapping: Mapping) -> Found:
     for index, name in enumerate(mapping.key):
         column = mapping.columns.get(name)
         if column is None:
-            yield ("key", index), f"there is no column {name!r}{suggest(name, mapping.columns)}"
-        elif column.null == "send" or column.on_invalid != "reject":
-            setting = "null" if column.null == "send" else "on_invalid"
-            yield ("columns", name, setting), "a key column must have a value; remove this"
+            yield ("key", index), _no_column(mapping, name)
+        elif column.null == "send":
+            yield ("columns", name, "null"), _KEY_MUST_HAVE_A_VALUE
+        elif column.on_invalid != "reject":
+            yield ("columns", name, "on_invalid"), _KEY_MUST_HAVE_A_VALUE
         if name in mapping.key[:index]:
             yield ("key", index), f"{name!r} stands twice"
 
@@ -99,10 +99,8 @@ def _check_target(mapping: Mapping) -> Found:
     if not mapping.is_feed:
         return
     if mapping.dataset == SUMMARY_WEBHOOK:
-        yield (
-            ("dataset",),
-            f"{SUMMARY_WEBHOOK!r} is the webhook of the summaries; give the feed another name",
-        )
+        what = f"{SUMMARY_WEBHOOK!r} is the webhook of the summaries; give the feed another name"
+        yield ("dataset",), what
     if mapping.alternative_keys:
         yield ("alternative_keys",), "a webhook merges nothing; remove this"
     for name, column in mapping.columns.items():
@@ -111,14 +109,12 @@ def _check_target(mapping: Mapping) -> Found:
 
 
 def _check_alternative_keys(mapping: Mapping) -> Found:
+    # As sets: which columns a key has decides what it merges, not the order they are listed in.
     known = {frozenset(mapping.key)}
     for index, key in enumerate(mapping.alternative_keys):
         for place, name in enumerate(key):
             if name not in mapping.columns:
-                yield (
-                    ("alternative_keys", index, place),
-                    f"there is no column {name!r}{suggest(name, mapping.columns)}",
-                )
+                yield ("alternative_keys", index, place), _no_column(mapping, name)
         if len(set(key)) < len(key):
             yield ("alternative_keys", index), "a column stands twice"
         if frozenset(key) in known:
@@ -130,36 +126,28 @@ def _check_names(mapping: Mapping) -> Found:
     if mapping.dataset in ("mappings", "scope", "corrections"):
         yield ("dataset",), "a plan has a folder of its own of this name; take another one"
     if not is_name(mapping.dataset):
-        yield (
-            ("dataset",),
-            "a name that Windows keeps for itself or that is too long; files are named by it",
-        )
+        what = "a name that Windows keeps for itself or that is too long; files are named by it"
+        yield ("dataset",), what
     folded: dict[str, str] = {}
     for name in mapping.columns:
         path = ("columns", name)
+        is_bare = name == name.strip() and name.isprintable()
         if name.startswith("__") and name.endswith("__"):
             yield path, "a system column of the target, which cannot be written; remove it"
-        elif name != name.strip() or not name or not name.isprintable() or name[0] in "_^*":
+        elif not name or not is_bare or name[0] in "_^*":
             yield (
                 path,
                 "a column's name starts with a letter or digit and has no control characters or spaces around it",
             )
-        if name.casefold() in folded:
-            yield (
-                path,
-                f"differs from {folded[name.casefold()]!r} in case only; the target may take them for one",
-            )
-        folded.setdefault(name.casefold(), name)
-
-
-def _check_where(mapping: Mapping) -> Found:
-    if mapping.where is not None:
-        yield from ((("where",), what) for what in sql_problems("where", mapping.where))
+        twin = folded.setdefault(name.casefold(), name)
+        if twin != name:
+            yield path, f"differs from {twin!r} in case only; the target may take them for one"
 
 
 def _check_uses(mapping: Mapping) -> Found:
     for path, name in named_uses(mapping):
-        if mapping.each is None and (name == "item" or name.startswith("item.")):
+        is_of_element = name == "item" or name.startswith("item.")
+        if mapping.each is None and is_of_element:
             yield path, f"{name!r} needs `each`, which names the list whose elements are the rows"
         if not name:
             yield path, "an empty field name"
@@ -171,8 +159,10 @@ def _check_uses(mapping: Mapping) -> Found:
 
 
 def _check_lookups(mapping: Mapping) -> Found:
+    taken = {"item", "record", *IDENTITY, PROJECT, "position"}
     for name, lookup in mapping.lookups.items():
-        if not name or "." in name or name in {"item", "record", *IDENTITY, PROJECT, "position"}:
+        # `name.column` names a column of the look-up, so a dot in the name could not be told from that.
+        if not name or "." in name or name in taken:
             yield ("lookups", name), f"{name!r} cannot name a look-up"
         if lookup.dataset == mapping.dataset:
             yield ("lookups", name, "dataset"), "a dataset cannot look itself up"
@@ -181,18 +171,17 @@ def _check_lookups(mapping: Mapping) -> Found:
 def _check_column(mapping: Mapping, name: str, column: Column) -> Found:
     yield from _check_origin(column)
     yield from _check_calls(column)
-    yield from _check_settings(column, mapping.is_required(name))
+    yield from _check_nulls(column, required=mapping.is_required(name))
+    yield from _check_settings(column)
     yield from _check_constants(column)
     if column.sql is not None:
-        yield from ((("sql",), what) for what in sql_problems("sql", column.sql))
+        for what in sql_problems("sql", column.sql):
+            yield ("sql",), what
 
 
 def _check_origin(column: Column) -> Found:
-    given = [
-        key
-        for key, value in (("from", column.from_), ("sql", column.sql), ("value", column.value))
-        if value is not None
-    ]
+    origins = {"from": column.from_, "sql": column.sql, "value": column.value}
+    given = [key for key, origin in origins.items() if origin is not None]
     if not given:
         yield (), "where does its value come from? one of `from`, `sql`, `value`"
     if len(given) > 1:
@@ -203,76 +192,80 @@ def _check_origin(column: Column) -> Found:
 
 def _check_calls(column: Column) -> Found:
     for index, step in enumerate(column.apply):
-        if isinstance(step, dict) and len(step) != 1:
-            yield ("apply", index), "one function an entry"
+        path = ("apply", index)
+        if isinstance(step, str):
+            name, argument = step, None
+        elif len(step) == 1:
+            ((name, argument),) = step.items()
+        else:
+            yield path, "one function an entry"
             continue
-        name, argument = (step, None) if isinstance(step, str) else next(iter(step.items()))
         function = FUNCTIONS.get(name)
         if function is None:
-            yield (
-                ("apply", index),
-                f"{name!r} is no function; one of {', '.join(FUNCTIONS)}{suggest(name, FUNCTIONS)}",
-            )
+            known = ", ".join(FUNCTIONS)
+            yield path, f"{name!r} is no function; one of {known}{suggest(name, FUNCTIONS)}"
             continue
         refused = function.refuse(argument)
         if refused:
-            yield ("apply", index), refused
+            yield path, refused
 
 
-def _check_settings(column: Column, required: bool) -> Found:
-    if column.null == "send" and (column.default is not None or required):
-        yield (
-            ("null",),
-            f"`null: send` and `{'required' if required else 'default'}` exclude each other",
-        )
+def _check_nulls(column: Column, *, required: bool) -> Found:
+    if column.null != "send":
+        return
+    if required:
+        yield ("null",), "`null: send` and `required` exclude each other"
+    elif column.default is not None:
+        yield ("null",), "`null: send` and `default` exclude each other"
+
+
+def _check_settings(column: Column) -> Found:
+    """Options that mean nothing where they stand: accepted, a file would say what does not happen."""
     if "unlisted" in column.model_fields_set and column.values is None:
         yield ("unlisted",), "needs `values`"
     if column.digits is not None and column.type != "float":
         yield ("digits",), "is of a float"
-    if column.format is not None and column.type not in {"date", "datetime"}:
-        yield ("format",), "is of a date or datetime"
     if column.timezone is not None and column.type != "datetime":
         yield ("timezone",), "is of a datetime; a date is never moved by a zone"
     if column.timezone is not None and not is_zone(column.timezone):
         yield ("timezone",), f"{column.timezone!r} is no time zone; as Europe/Amsterdam"
     if column.format is not None:
         refused = refuse_format(column.format)
-    else:
-        refused = None
-    if refused and column.type in {"date", "datetime"}:
-        yield ("format",), refused
+        if column.type not in {"date", "datetime"}:
+            yield ("format",), "is of a date or datetime"
+        elif refused:
+            yield ("format",), refused
     if column.pivot is not None and "%y" not in (column.format or ""):
         yield ("pivot",), "is of a `format` with %y"
 
 
 def _check_constants(column: Column) -> Found:
-    constants: list[tuple[Path, str]] = [
-        ((key,), constant_text(value))
-        for key, value in (("value", column.value), ("default", column.default))
-        if value is not None
-    ]
-    constants += [
-        (("values", key), constant_text(value)) for key, value in (column.values or {}).items()
-    ]
-    if column.values is not None and "" in column.values:
-        yield ("values",), "'' counts as no value and never gets here; use `default`"
-    yield from _unfit(column, constants)
-
-
-def _unfit(column: Column, constants: Sequence[tuple[Path, str]]) -> Found:
-    unread = column.format is not None and refuse_format(column.format) is not None
-    if unread:
-        plain = column.model_copy(update={"format": None})
-    else:
-        plain = column
-    texts = [text for _, text in constants]
-    zones = pl.Series(["UTC"] * len(texts), dtype=pl.String)
-    rules = read_typed(pl.Series(texts, dtype=pl.String), zones, plain, "decimals").rule
-    for (path, text), rule in zip(constants, rules, strict=True):
+    """Values of the file itself that the column's own type would refuse in every row."""
+    constants: list[tuple[Path, Constant]] = []
+    if column.value is not None:
+        constants.append((("value",), column.value))
+    if column.default is not None:
+        constants.append((("default",), column.default))
+    for text, constant in (column.values or {}).items():
+        constants.append((("values", text), constant))
+        if text == "":
+            yield ("values",), "'' counts as no value and never gets here; use `default`"
+    texts = [constant_text(constant) for _, constant in constants]
+    rules = _rules_broken(column, texts)
+    for (path, _), text, rule in zip(constants, texts, rules, strict=True):
         if text == "":
             yield path, "'' counts as no value; leave it out"
         elif rule is not None:
             yield path, f"{text[:60]!r} does not fit `type: {column.type}` ({rule})"
+
+
+def _rules_broken(column: Column, texts: Sequence[str]) -> pl.Series:
+    """The rule that each constant breaks under the column's type, null where none."""
+    if column.format is not None and refuse_format(column.format) is not None:
+        # The format is told of by itself; without it the constants can still be looked at.
+        column = column.model_copy(update={"format": None})
+    zones = pl.Series(["UTC"] * len(texts), dtype=pl.String)
+    return read_typed(pl.Series(texts, dtype=pl.String), zones, column, "decimals").rule
 
 
 def sql_problems(what: str, sql: str) -> list[str]:
@@ -283,22 +276,20 @@ def sql_problems(what: str, sql: str) -> list[str]:
         return [str(refused)]
     if what == "where" and expression.root.kind not in {"boolean", "nothing"}:
         return ["gives a value, not true or false; compare it with something, as in f = 'x'"]
-    columns = {FIELD + name: _SAMPLES for name in expression.fields} or {"row": _SAMPLES}
-    rows = pl.DataFrame(columns, schema_overrides=dict.fromkeys(columns, pl.String))
+    # Worked out over a few odd texts: what parses may still fail in the engine, and then for every row.
+    samples = {FIELD + name: _SAMPLES for name in expression.fields} or {"row": _SAMPLES}
+    rows = pl.DataFrame(samples, schema_overrides=dict.fromkeys(samples, pl.String))
     try:
         run_sql(expression, rows, lambda name: pl.col(FIELD + name))
     except _FAILURES as error:
-        return [f"cannot be worked out: {_first_line(error)}"]
+        first_line = (str(error).splitlines() or [""])[0]
+        return [f"cannot be worked out: {first_line.replace(FIELD, '')[:160]}"]
     except pl.exceptions.PanicException:
         return ["cannot be worked out"]
     return []
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0].replace(FIELD, "")[:160]
-
-
-def check_consent(mapping: Mapping, name: str, column: Column) -> Iterator[tuple[Path, str]]:
+def check_consent(mapping: Mapping, name: str, column: Column) -> Found:
     """Every way in which a consent column could come true without an explicit yes."""
     if not column.consent:
         return
@@ -306,17 +297,15 @@ def check_consent(mapping: Mapping, name: str, column: Column) -> Iterator[tuple
         yield ("consent",), "a consent is of `type: boolean`"
     if name in mapping.key:
         yield ("consent",), "a consent cannot be a key"
-    for key in ("value", "default"):
-        if getattr(column, key) is not None and constant_text(getattr(column, key)) == "true":
+    for key, constant in (("value", column.value), ("default", column.default)):
+        if constant is not None and constant_text(constant) == "true":
             yield (key,), "would give consent where nobody did; remove it"
-    yield from _check_values(column)
+    yield from _check_consent_values(column)
     yield from _check_consent_origin(mapping, column)
 
 
-def _check_values(column: Column) -> Iterator[tuple[Path, str]]:
-    for text, value in (column.values or {}).items():
-        if constant_text(value) != "true":
-            continue
+def _check_consent_values(column: Column) -> Found:
+    for text in _yes_texts(column) if column.values is not None else ():
         if text.strip().casefold() in _NO_ANSWERS:
             yield ("values", text), f"{text!r} is no answer and cannot give consent"
         elif answer_of(text) == "no":
@@ -325,13 +314,18 @@ def _check_values(column: Column) -> Iterator[tuple[Path, str]]:
         yield ("unlisted",), "a consent cannot keep what is not listed; reject or omit"
     for index, (function, _) in enumerate(column.calls):
         if function in FUNCTIONS and not FUNCTIONS[function].keeps_consent:
-            yield (
-                ("apply", index),
-                f"`{function}` could turn another answer into a yes; not for a consent",
-            )
+            what = f"`{function}` could turn another answer into a yes; not for a consent"
+            yield ("apply", index), what
 
 
-def _check_consent_origin(mapping: Mapping, column: Column) -> Iterator[tuple[Path, str]]:
+def _yes_texts(column: Column) -> list[str]:
+    """The texts that a consent's `values` make true; without them only the word itself is."""
+    if column.values is None:
+        return ["true"]
+    return [text for text, value in column.values.items() if constant_text(value) == "true"]
+
+
+def _check_consent_origin(mapping: Mapping, column: Column) -> Found:
     for field in column.fields:
         if lookup_of(mapping, field):
             yield ("from",), f"{field!r}: a consent is of its own record, never looked up"
@@ -340,14 +334,12 @@ def _check_consent_origin(mapping: Mapping, column: Column) -> Iterator[tuple[Pa
     try:
         expression = parse_sql(column.sql)
     except SqlRefused:
-        return
+        return  # told of with its place by `sql_problems`
     if any(lookup_of(mapping, field) for field in expression.fields):
         yield ("sql",), "a consent is of its own record, never looked up"
     if _speaks_for_the_silent(expression, column):
-        yield (
-            ("sql",),
-            "gives true where no field it reads says yes: they are null, '', unknown or say no",
-        )
+        what = "gives true where no field it reads says yes: they are null, '', unknown or say no"
+        yield ("sql",), what
 
 
 def _speaks_for_the_silent(expression: Expression, column: Column) -> bool:
@@ -355,23 +347,19 @@ def _speaks_for_the_silent(expression: Expression, column: Column) -> bool:
     try:
         answers = run_sql(expression, rows, lambda field: pl.col(FIELD + field)).values
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        return False  # said elsewhere: the expression does not run
-    if column.values is None:
-        yes = {"true"}
-    else:
-        yes = {text for text, value in column.values.items() if constant_text(value) == "true"}
-    said = answers.cast(pl.String).to_list()
-    return any(answer in yes for answer in said)
+        return False  # told of by `sql_problems`: the expression does not run
+    yes = set(_yes_texts(column))
+    return any(answer in yes for answer in answers.cast(pl.String))
 
 
 def _unsaid_rows(fields: tuple[str, ...]) -> pl.DataFrame:
     """Rows in which nobody said yes: of few fields every answer beside every other, else the same in all."""
     if not fields:
         return pl.DataFrame({"row": ["x"]})
-    crossed = fields[:_MOST_FIELDS_CROSSED]
+    # Only some are crossed: every answer beside every other in all fields would be millions of rows.
+    crossed, others = fields[:_MOST_FIELDS_CROSSED], fields[_MOST_FIELDS_CROSSED:]
     answers = list(product(_NOT_YES, repeat=len(crossed)))
-    # One column of answers a field: those beyond the crossed ones are answered as the first is.
-    by_field = list(zip(*answers, strict=True))
-    columns = {FIELD + field: by_field[at] for at, field in enumerate(crossed)}
-    columns |= dict.fromkeys((FIELD + field for field in fields[len(crossed) :]), by_field[0])
+    by_field = dict(zip(crossed, zip(*answers, strict=True), strict=True))
+    first = by_field[crossed[0]]
+    columns = {FIELD + field: by_field.get(field, first) for field in (*crossed, *others)}
     return pl.DataFrame(columns, schema_overrides=dict.fromkeys(columns, pl.String))

@@ -18,7 +18,7 @@ from migrate.errors import MappingError
 from migrate.language.files import mapping_files
 from migrate.language.shared import SHARED_FILE, read_mapping_text, read_shared
 from migrate.language.yaml_text import Document, Path, Place, Problem
-from migrate.mapping.checks import check_mapping
+from migrate.mapping.checks import check_mapping, problem_at
 from migrate.mapping.fields import lookup_columns, named_uses
 from migrate.mapping.messages import describe, repair, suggest
 from migrate.mapping.model import Column, Mapping
@@ -227,8 +227,7 @@ def check_together(known: Sequence[Known], *, complete: bool) -> Iterator[tuple[
             *_check_looked_up(mapping, by_name, complete),
         ]
         for path, what in found:
-            place = document.place(path, of_key=len(path) == 2 and path[0] == "columns")
-            yield file, Problem(place, f"{'.'.join(map(str, path))}: {what}")
+            yield file, problem_at(document, path, what)
     circle = find_circle(by_name)
     if circle:
         file, document, _ = next(entry for entry in known if entry[2].dataset == circle[0])
