@@ -11,6 +11,7 @@ import polars as pl
 
 from migrate.mapping.columns import FIELD, Computed, first_value
 from migrate.mapping.model import Lookup, Mapping
+from migrate.mapping.series import rule_where
 from migrate.mapping.source_rows import PLACE
 from migrate.mapping.types import render
 
@@ -100,28 +101,28 @@ def count_losses(
     counts: Losses = {}
     examples: LossExamples = {}
     for name, column in computed.items():
-        lost = {loss: where & accepted for loss, where in column.losses.items() if where.any()}
-        counts[name] = {loss: count for loss, where in lost.items() if (count := int(where.sum()))}
-        examples[name] = {loss: _examples(column, rows, lost[loss]) for loss in counts[name]}
-    return (
-        {name: found for name, found in counts.items() if found},
-        {n: e for n, e in examples.items() if e},
-    )
+        for loss, lost in column.losses.items():
+            lost_of_accepted = lost & accepted
+            count = int(lost_of_accepted.sum())
+            if count:
+                counts.setdefault(name, {})[loss] = count
+                some = _examples(column, rows, lost_of_accepted)
+                examples.setdefault(name, {})[loss] = some
+    return counts, examples
 
 
 def _examples(column: Computed, rows: pl.DataFrame, lost: pl.Series) -> tuple[LossExample, ...]:
+    # More than are shown, since the first ones may all be the same text.
     at = lost.arg_true().head(_LOOKED_AT)
-    values = column.value.gather(at).rename("after")
-    if values.dtype == pl.String:
-        after = values
-    else:
-        after = values.to_frame().select(render("after", values.dtype)).to_series()
+    before = column.origin.gather(at)
+    after = column.value.gather(at).rename("after")
+    if after.dtype != pl.String:
+        after = after.to_frame().select(render("after", after.dtype)).to_series()
     whose = rows.select("_source", "_id")[at].iter_rows()
-    found = [
-        LossExample(_cut(before), _cut(made), *identity)
-        for before, made, identity in zip(column.origin.gather(at), after, whose, strict=True)
-    ]
-    return _different(found)
+    examples = []
+    for sent, made, (source, id_) in zip(before, after, whose, strict=True):
+        examples.append(LossExample(_cut(sent), _cut(made), source, id_))
+    return _different(examples)
 
 
 def _different(examples: Iterable[LossExample]) -> tuple[LossExample, ...]:
@@ -139,11 +140,11 @@ def _cut(text: str | None) -> str | None:
 def _first_examples(
     parts: list[dict[str, tuple[LossExample, ...]]],
 ) -> dict[str, tuple[LossExample, ...]]:
-    found: dict[str, list[LossExample]] = {}
+    by_loss: dict[str, list[LossExample]] = {}
     for part in parts:
         for loss, examples in part.items():
-            found.setdefault(loss, []).extend(examples)
-    return {loss: _different(examples) for loss, examples in found.items()}
+            by_loss.setdefault(loss, []).extend(examples)
+    return {loss: _different(examples) for loss, examples in by_loss.items()}
 
 
 def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
@@ -170,35 +171,36 @@ def find_rejects(
     computed: dict[str, Computed],
 ) -> pl.DataFrame:
     """One row per row: the first rule it breaks, the column, the text; null where it breaks none."""
-    found = pl.DataFrame([rows[name] for name in PLACE]).with_columns(
-        pl.lit(None, dtype=pl.String).alias(name) for name in ("rule", "column", "value")
+    nothing = pl.lit(None, dtype=pl.String)
+    rejects = pl.DataFrame([rows[name] for name in PLACE]).with_columns(
+        nothing.alias(name) for name in ("rule", "column", "value")
     )
+    # Look-ups first: what a column makes of an orphan says less than that nobody was found.
     for name, orphan in orphans.items():
-        if mapping.lookups[name].on_orphan == "reject" and orphan.any():
-            rule = (
-                pl.DataFrame({"o": orphan})
-                .select(pl.when(pl.col("o")).then(pl.lit("orphan")))
-                .to_series()
-            )
-            found = _note(found, name, rule, lookup_ids(mapping.lookups[name], rows))
+        lookup = mapping.lookups[name]
+        if lookup.on_orphan == "reject" and orphan.any():
+            ids = lookup_ids(lookup, rows)
+            rejects = _note(rejects, name, rule_where(orphan, "orphan"), ids)
     for name, column in computed.items():
         if column.rule.null_count() < rows.height:
-            found = _note(found, name, column.rule, column.text)
-    return found
+            rejects = _note(rejects, name, column.rule, column.text)
+    return rejects
 
 
-def _note(found: pl.DataFrame, name: str, rule: pl.Series, text: pl.Series) -> pl.DataFrame:
-    first = pl.col("rule").is_null() & pl.col("_rule").is_not_null()
-    values = {
+def _note(rejects: pl.DataFrame, name: str, rule: pl.Series, text: pl.Series) -> pl.DataFrame:
+    """The rejects with a rule for rows that had none: of several the first counts."""
+    is_first = pl.col("rule").is_null() & pl.col("_rule").is_not_null()
+    told = {
         "rule": pl.col("_rule"),
         "column": pl.lit(name),
         "value": pl.col("_text").str.slice(0, MAX_VALUE),
     }
-    noted = found.with_columns(rule.alias("_rule"), text.alias("_text"))
-    return noted.with_columns(
-        pl.when(first).then(value).otherwise(pl.col(column)).alias(column)
-        for column, value in values.items()
-    ).drop("_rule", "_text")
+    both = rejects.with_columns(rule.alias("_rule"), text.alias("_text"))
+    noted = both.with_columns(
+        pl.when(is_first).then(value).otherwise(pl.col(column)).alias(column)
+        for column, value in told.items()
+    )
+    return noted.drop("_rule", "_text")
 
 
 def lookup_ids(lookup: Lookup, rows: pl.DataFrame) -> pl.Series:

@@ -45,33 +45,32 @@ def slices(mapping: Mapping, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
     The intermediate columns of a run are many times its size, the more so where a list gives many rows.
     """
-    if mapping.each is None or mapping.each not in rows.columns:
-        yield from rows.iter_slices(SLICE_ROWS) if rows.height else [rows]
+    if not rows.height:
+        yield rows
         return
-    sizes = rows[mapping.each].cast(pl.String).str.len_bytes().fill_null(0).cast(pl.Int64).cum_sum()
-    runs = (sizes // SLICE_BYTES) * rows.height + pl.int_range(
-        rows.height, eager=True
-    ) // SLICE_ROWS
-    if rows.height:
-        lengths = runs.rle().struct.field("len").to_list()
-    else:
-        lengths = [0]
+    if mapping.each is None or mapping.each not in rows.columns:
+        yield from rows.iter_slices(SLICE_ROWS)
+        return
+    # By the bytes of the lists, and not by records: one record may hold as many elements as a thousand others.
+    sizes = rows[mapping.each].cast(pl.String).str.len_bytes().fill_null(0).cast(pl.Int64)
+    by_bytes = sizes.cum_sum() // SLICE_BYTES
+    by_rows = pl.int_range(rows.height, eager=True) // SLICE_ROWS
+    runs = by_bytes * rows.height + by_rows
     start = 0
-    for length in lengths:
+    for length in runs.rle().struct.field("len"):
         yield rows.slice(start, length)
         start += length
 
 
 def needs_raw(mapping: Mapping) -> Callable[[pl.DataFrame], bool]:
     """Whether rows need their `_raw`, which is most of them: only it tells half a surrogate pair from a text."""
-    looked_at = {*map(column_of, text_fields(mapping)), *IDENTITY.values()}
+    read_columns = {column_of(name) for name in text_fields(mapping)}
 
     def may_hold_halves(rows: pl.DataFrame) -> bool:
-        # all of a column's texts put together: looked through several times faster than one by one
-        texts = pl.col([name for name in rows.columns if name in looked_at]).str.join("")
-        return bool(
-            rows.select(pl.any_horizontal(texts.str.contains(_ESCAPE, literal=True))).item()
-        )
+        # All of a column's texts put together: looked through several times faster than one by one.
+        texts = pl.col([name for name in rows.columns if name in read_columns]).str.join("")
+        holds_escape = texts.str.contains(_ESCAPE, literal=True)
+        return bool(rows.select(pl.any_horizontal(holds_escape)).item())
 
     return may_hold_halves
 
@@ -82,12 +81,14 @@ def gather_frames(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     **Guarantees.** A frame more is taken in only while there are few rows and bytes, so memory stays bounded.
     """
     waiting: list[pl.DataFrame] = []
+    rows, size = 0, 0.0
     for frame in frames:
         waiting.append(frame)
-        few = sum(part.height for part in waiting) < GATHERED_ROWS
-        if not few or sum(part.estimated_size() for part in waiting) >= GATHERED_BYTES:
+        rows += frame.height
+        size += frame.estimated_size()
+        if rows >= GATHERED_ROWS or size >= GATHERED_BYTES:
             yield pl.concat(waiting, rechunk=True)
-            waiting = []
+            waiting, rows, size = [], 0, 0.0
     if waiting:
         yield pl.concat(waiting, rechunk=True)
 
@@ -98,19 +99,17 @@ def base_rows(mapping: Mapping, rows: pl.DataFrame, project: str = "") -> pl.Dat
     Fields the rows lack are null.
     """
     series = [rows[name] for name in ("_source", "_id", "_position")]
-    suspect = "_raw" in rows.columns and rows["_raw"].str.contains(_HALF).any()
+    # A record without an escape has no half of a pair in any field, and that is nearly every record.
+    is_suspect = "_raw" in rows.columns and rows["_raw"].str.contains(_HALF).any()
     if mapping.each:
         series.append(_field(rows, mapping.each).alias(LIST))
     for name in sorted(text_fields(mapping)):
         field = _field(rows, column_of(name))
-        if suspect and holds_any(field, _ESCAPE, literal=True):
+        if is_suspect and holds_any(field, _ESCAPE, literal=True):
             field = _refuse_halves(field, rows["_raw"], column_of(name))
         series.append(field.alias(FIELD + name))
     for name, column in IDENTITY.items():
-        field = rows[column]
-        if suspect and holds_any(field, _ESCAPE, literal=True):
-            field = _refuse_halves(field, rows["_raw"], *_IDENTITY_FIELDS[name][mapping.resource])
-        series.append(field.alias(FIELD + name))
+        series.append(rows[column].alias(FIELD + name))
     if PROJECT in used_names(mapping):
         series.append(pl.Series(FIELD + PROJECT, [project]).new_from_index(0, rows.height))
     return pl.DataFrame(series).with_columns(pl.lit(None, dtype=pl.Int64).alias("_element"))
@@ -144,26 +143,22 @@ def _refuse_halves(field: pl.Series, raw: pl.Series, *names: str) -> pl.Series:
     Only the record's JSON tells such a half from a text that spells the escape, so of the few rows that may
     hold one it is read again.
     """
-    frame = pl.DataFrame({"t": field, "r": raw})
-    suspects = frame.select(pl.col("t").str.contains(_HALF) & pl.col("r").str.contains(_HALF))
-    places = suspects.to_series().arg_true()
-    texts = [_refused(text, json, names) for text, json in frame[places].iter_rows()]
-    return field.scatter(places, texts) if texts else field
+    frame = pl.DataFrame({"text": field, "raw": raw})
+    may_hold = pl.col("text").str.contains(_HALF) & pl.col("raw").str.contains(_HALF)
+    places = frame.select(may_hold).to_series().arg_true()
+    marked = []
+    for text, record in frame[places].iter_rows():
+        value = value_at(json.loads(record), name)
+        if isinstance(value, str):
+            marked.append(_LONE.sub("\0", value))
+        else:
+            # Inside a list or object the text is JSON itself, where an escape of the backslash is no half.
+            marked.append(_ESCAPES.sub(_mark_half, text))
+    return field.scatter(places, marked) if marked else field
 
 
-def _refused(text: str, raw: str, names: Sequence[str]) -> str:
-    """A field's text, as its record says it, with a NUL for each half of a surrogate pair."""
-    try:
-        record = json.loads(raw, strict=False)
-    except ValueError:
-        # of a writer of little care: no comma too few and no unknown escape may hide the half
-        values = (_careless_value(raw, name) for name in names)
-    else:
-        values = (value_at(record, name) for name in names)
-    value = next((value for value in values if value not in (None, "")), None)
-    if isinstance(value, str):
-        return _LONE.sub("\0", value)
-    return _ESCAPES.sub(lambda found: "\0" if found.lastgroup == "half" else found.group(), text)
+def _mark_half(escape: re.Match[str]) -> str:
+    return "\0" if escape.lastgroup == "half" else escape.group()
 
 
 def _careless_value(raw: str, name: str) -> str | None:
@@ -214,60 +209,60 @@ class LookupTable:
         self._aliases = aliases
         self._says_touched = table.schema.get(TOUCHED) == pl.Boolean
         rows = _as_text(table, self._names)
-        self._exact = _once(rows)
-        self._resolved = _once(_meeting(self._exact, aliases)) if aliases else None
+        self._exact = _first_of_each(rows)
+        # Only where there are aliases: the second table doubles the memory of the look-up.
+        self._resolved = None
+        if aliases:
+            self._resolved = _first_of_each(_meeting(self._exact, aliases))
 
     def find(self, source: pl.Series, record_id: pl.Series) -> LookedUp:
         """The columns of the row that came from (source, id): by the exact source, else with aliases resolved.
 
         **Guarantees.** Keeps order and number of rows.
         """
-        asked = pl.DataFrame({"s": source, "i": record_id}).with_columns(
-            pl.when(pl.col("i") != "").then(pl.col("i")).alias("i")
-        )
-        found = _join(asked, self._exact)
+        has_id = pl.when(pl.col("i") != "").then(pl.col("i")).alias("i")
+        asked = pl.DataFrame({"s": source, "i": record_id}).with_columns(has_id)
+        rows = _join(asked, self._exact)
         if self._resolved is not None:
-            found = _prefer(found, _join(_resolved(asked, self._aliases), self._resolved))
-        orphan = found.select(pl.col("i").is_not_null() & pl.col("hit").is_null()).to_series()
-        columns = found.select(pl.col(f"v:{name}").alias(name) for name in self._names)
-        if self._says_touched:
-            touched = found[TOUCHED].fill_null(False)
-        else:
-            touched = None
-        waiting = found.get_column("w").fill_null(value=False)
-        return LookedUp(columns, orphan.rename("orphan"), touched, waiting.rename("waiting"))
+            by_alias = _join(_resolved(asked, self._aliases), self._resolved)
+            rows = _prefer(rows, by_alias)
+        is_orphan = pl.col("i").is_not_null() & pl.col("hit").is_null()
+        return LookedUp(
+            columns=rows.select(pl.col(f"v:{name}").alias(name) for name in self._names),
+            orphan=rows.select(is_orphan.alias("orphan")).to_series(),
+            touched=rows[TOUCHED].fill_null(False) if self._says_touched else None,
+            waiting=rows.get_column("w").fill_null(value=False).rename("waiting"),
+        )
 
 
 def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
-    known = table.collect_schema()
-    nothing = pl.lit(None, dtype=pl.String)
-    values = [
-        (render(name, known[name]) if name in known else nothing).alias(f"v:{name}")
-        for name in names
-    ]
-    touched = [TOUCHED] if known.get(TOUCHED) == pl.Boolean else []
-    if GHOST in known:
-        is_there = ~pl.col(GHOST).fill_null(value=False)
-    else:
-        is_there = pl.lit(value=True)
-    hit = pl.when(is_there).then(pl.lit(value=True)).alias("hit")
-    who = (pl.col("source").alias("s"), pl.col("id").alias("i"))
-    if WITHHELD in known:
-        withheld = pl.col(WITHHELD).fill_null(value=False)
-    else:
-        withheld = pl.lit(False)
-    return table.select(*who, *values, *touched, hit, withheld.alias("w"))
+    """The table as joins need it: `s`, `i`, texts `v:NAME`, `hit` where a row is there, `w` where it is withheld."""
+    schema = table.collect_schema()
+    columns = [pl.col("source").alias("s"), pl.col("id").alias("i")]
+    for name in names:
+        if name in schema:
+            value = render(name, schema[name])
+        else:
+            value = pl.lit(None, dtype=pl.String)
+        columns.append(value.alias(f"v:{name}"))
+    if schema.get(TOUCHED) == pl.Boolean:
+        columns.append(pl.col(TOUCHED))
+    is_ghost = pl.col(GHOST).fill_null(value=False) if GHOST in schema else pl.lit(value=False)
+    columns.append(pl.when(~is_ghost).then(pl.lit(value=True)).alias("hit"))
+    is_withheld = pl.lit(value=False)
+    if WITHHELD in schema:
+        is_withheld = pl.col(WITHHELD).fill_null(value=False)
+    return table.select(*columns, is_withheld.alias("w"))
 
 
-def _once(rows: pl.DataFrame) -> pl.DataFrame:
+def _first_of_each(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.unique(["s", "i"], keep="first", maintain_order=True)
 
 
 def _meeting(rows: pl.DataFrame, aliases: Dict[str, str]) -> pl.DataFrame:
     """Rows under their common names, those that count first; a change of one is a change of all."""
-    ordered = _resolved(rows.with_columns(pl.col("s").alias("own")), aliases).sort(
-        "hit", "w", "own", nulls_last=True, maintain_order=True
-    )
+    under_common_name = _resolved(rows.with_columns(pl.col("s").alias("own")), aliases)
+    ordered = under_common_name.sort("hit", "w", "own", nulls_last=True, maintain_order=True)
     if TOUCHED in ordered.columns:
         ordered = ordered.with_columns(pl.col(TOUCHED).any().over("s", "i"))
     return ordered.drop("own")
@@ -282,14 +277,15 @@ def _resolved(frame: pl.DataFrame, aliases: Dict[str, str]) -> pl.DataFrame:
 
 
 def _prefer(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
+    """The first table's row where it has one, else the second's."""
     both = pl.concat([first, second.select(pl.all().name.prefix("2:"))], how="horizontal")
-    hit = pl.col("hit").is_not_null()
-    preferred = both.select(
-        pl.when(hit).then(pl.col(name)).otherwise(pl.col(f"2:{name}")).alias(name)
-        if name not in {"s", "i"}
-        else pl.col(name)
-        for name in first.columns
-    )
+    has_first = pl.col("hit").is_not_null()
+    columns = [pl.col("s"), pl.col("i")]
+    for name in first.columns:
+        if name not in {"s", "i"}:
+            chosen = pl.when(has_first).then(pl.col(name)).otherwise(pl.col(f"2:{name}"))
+            columns.append(chosen.alias(name))
+    preferred = both.select(columns)
     if TOUCHED not in first.columns:
         return preferred
     # What the exact name no longer finds, the other one may find: that is a change, too.
@@ -336,14 +332,15 @@ def are_discarded(rows: pl.DataFrame, discarded: pl.DataFrame) -> pl.Series:
 
 def first_waiting(waiting: Dict[str, pl.Series], height: int) -> pl.Series:
     """The first look-up by which each row waits for its parent, null where none does."""
-    found = pl.Series("lookup", [None], dtype=pl.String).new_from_index(0, height)
+    lookup = pl.Series("lookup", [None], dtype=pl.String).new_from_index(0, height)
+    # From the last to the first, so that the first one has the last word.
     for name in reversed(list(waiting)):
         waits = waiting[name]
         if waits.any():
-            frame = pl.DataFrame({"lookup": found, "waits": waits})
+            frame = pl.DataFrame({"lookup": lookup, "waits": waits})
             chosen = pl.when("waits").then(pl.lit(name)).otherwise(pl.col("lookup"))
-            found = frame.select(chosen.alias("lookup")).to_series()
-    return found
+            lookup = frame.select(chosen.alias("lookup")).to_series()
+    return lookup
 
 
 def as_set_aside(
@@ -366,19 +363,19 @@ def take_discarded(
     rejects: Sequence[pl.DataFrame], discarded: pl.DataFrame
 ) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
     """Rejects without those that were discarded; and these in the form of `SET_ASIDE`."""
-    stay, aside = [], []
+    others, aside = [], []
     for frame in rejects:
-        left_out = are_discarded(frame, discarded)
-        stay.append(frame.filter(~left_out))
-        aside.append(as_set_aside(frame.filter(left_out), DISCARDED))
-    return stay, aside
+        is_discarded = are_discarded(frame, discarded)
+        others.append(frame.filter(~is_discarded))
+        aside.append(as_set_aside(frame.filter(is_discarded), DISCARDED))
+    return others, aside
 
 
 def parents_of(lookup: pl.Series, ids: Dict[str, pl.Series]) -> pl.Series:
     """The id that each row looks up by the look-up it waits for, null where it waits for nothing."""
-    found = pl.Series("parent_id", [None], dtype=pl.String).new_from_index(0, len(lookup))
+    parents = pl.Series("parent_id", [None], dtype=pl.String).new_from_index(0, len(lookup))
     for name, asked in ids.items():
-        frame = pl.DataFrame({"found": found, "asked": asked, "by": lookup})
-        chosen = pl.when(pl.col("by").eq_missing(name)).then("asked").otherwise("found")
-        found = frame.select(chosen.alias("parent_id")).to_series()
-    return found
+        frame = pl.DataFrame({"parents": parents, "asked": asked, "by": lookup})
+        chosen = pl.when(pl.col("by").eq_missing(name)).then("asked").otherwise("parents")
+        parents = frame.select(chosen.alias("parent_id")).to_series()
+    return parents

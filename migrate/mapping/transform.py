@@ -184,6 +184,12 @@ class WorkedRows:
         """How many rows `where` left out."""
         return self.filtered_rows.height
 
+    @property
+    def read(self) -> int:
+        """All rows that came in, whatever became of them."""
+        rejected_early = sum(part.height for part in self.early)
+        return self.rows.height + self.filtered + self.set_aside.height + rejected_early
+
 
 def lookup_tables(
     mapping: Mapping, lookups: Dict[str, pl.DataFrame], settings: Settings
@@ -204,34 +210,41 @@ def work_out(
     discarded: pl.DataFrame = NOTHING_DISCARDED,
 ) -> WorkedRows:
     """Every column of every row, and which rows are rejected."""
-    good, early = split_missing_ids(base_rows(mapping, rows, settings.project))
-    lines = _explode(mapping, good) if mapping.each else Exploded(good)
-    early, aside = take_discarded([*early, *lines.rejected], discarded)
-    good, orphans, waiting = _add_lookups(mapping, lines.rows, tables)
-    looked_up_anew = _looked_up_anew(good)
-    kept, failed = _keep(mapping, good)
-    left_out = are_discarded(good, discarded) & (kept | failed)
-    failed &= ~left_out
+    base, without_id = split_missing_ids(base_rows(mapping, rows, settings.project))
+    lines = _explode(mapping, base) if mapping.each else Exploded(base)
+    early, aside = take_discarded([*without_id, *lines.rejected], discarded)
+    looked_up = _look_up(mapping, lines.rows, tables)
+    judged = looked_up.rows
+    # Every row goes one way: set aside by hand, not computable, filtered, waiting, or on to its columns.
+    wanted, failed = _judge_where(mapping, judged)
+    by_hand = are_discarded(judged, discarded) & (wanted | failed)
+    failed &= ~by_hand
     if failed.any():
-        early += [reject_all(good.filter(failed), "not_computable", "where", None)]
-    filtered = good.filter(~(kept | left_out | failed)).select(list(FILTERED)).cast(FILTERED)
-    lookup = first_waiting(waiting, good.height)
-    waits = lookup.is_not_null() & kept & ~left_out
-    set_aside = [
-        *aside,
-        as_set_aside(good.filter(left_out), DISCARDED),
-        _waiting_rows(mapping, good, lookup, waits),
+        early.append(reject_all(judged.filter(failed), "not_computable", "where", None))
+    filtered = judged.filter(~(wanted | by_hand | failed))
+    waits_by = first_waiting(looked_up.waiting, judged.height)
+    waits = waits_by.is_not_null() & wanted & ~by_hand
+    aside += [
+        as_set_aside(judged.filter(by_hand), DISCARDED),
+        _waiting_rows(mapping, judged, waits_by, waits),
     ]
-    stays = kept & ~left_out & ~waits
+    stays = wanted & ~by_hand & ~waits
+    good, orphans = judged, looked_up.orphans
+    # Nearly always every row stays, and then nothing is copied.
     if not stays.all():
-        good = good.filter(stays)
+        good = judged.filter(stays)
         orphans = {name: orphan.filter(stays) for name, orphan in orphans.items()}
     computed = _compute_all(mapping, good, settings)
-    rejects = find_rejects(mapping, good, orphans, computed)
-    counted = {name: int(orphan.sum()) for name, orphan in orphans.items()}
-    left = pl.concat(set_aside)
     return WorkedRows(
-        good, computed, rejects, early, counted, filtered, lines, looked_up_anew, left
+        rows=good,
+        computed=computed,
+        rejects=find_rejects(mapping, good, orphans, computed),
+        early=early,
+        orphans={name: int(orphan.sum()) for name, orphan in orphans.items()},
+        filtered_rows=filtered.select(list(FILTERED)).cast(FILTERED),
+        lines=lines,
+        looked_up_anew=_looked_up_anew(judged),
+        set_aside=pl.concat(aside),
     )
 
 
@@ -248,13 +261,13 @@ def _waiting_rows(
 
 def _compute_all(mapping: Mapping, rows: pl.DataFrame, settings: Settings) -> dict[str, Computed]:
     """Every column, several at a time: polars leaves Python free while it works, and each column stands alone."""
-
     zones = source_zones(rows["_source"], settings.timezones, settings.source_aliases)
 
     def run(name: str) -> Computed:
         required = mapping.is_required(name)
         return compute(name, mapping.columns[name], rows, required, zones, settings.float_digits)
 
+    # Few threads, since polars has a pool of its own and more of ours would only wait for it.
     with ThreadPoolExecutor(min(MAX_THREADS, pl.thread_pool_size())) as pool:
         return dict(zip(mapping.columns, pool.map(run, mapping.columns), strict=True))
 
@@ -268,29 +281,25 @@ def _map_slice(
     discarded: pl.DataFrame,
 ) -> Mapped:
     worked = work_out(mapping, rows, tables, settings, discarded)
-    mask = worked.rejects["rule"].is_null()
-    late = worked.rejects.filter(~mask)
-    touched = _touched(worked.rows, touched_from)
+    is_accepted = worked.rejects["rule"].is_null()
+    late = worked.rejects.filter(~is_accepted)
     zones = source_zones(worked.rows["_source"], settings.timezones, settings.source_aliases)
     ranking = rank_rows(mapping, worked.rows, worked.computed, zones)
-    accepted = _accepted(mapping, worked.rows, worked.computed, touched, ranking)
-    told = {**worked.computed, ORDER_BY: ranking.as_column()}
-    losses, examples = count_losses(told, worked.rows, mask)
+    accepted = _typed_rows(mapping, worked, _touched(worked.rows, touched_from), ranking)
+    if late.height:
+        accepted = accepted.filter(is_accepted)
+    # Times that rank nothing are counted like what gets lost in a column.
+    counted = {**worked.computed, ORDER_BY: ranking.as_column()}
+    losses, examples = count_losses(counted, worked.rows, is_accepted)
     if worked.lines.shapes:
-        # of records, not of rows: told beside the columns under the name of the list
-        losses = {
-            **losses,
-            str(mapping.each): {**losses.get(str(mapping.each), {}), **worked.lines.shapes},
-        }
+        # Of records, not of rows: told beside the columns under the name of the list.
+        list_name = str(mapping.each)
+        losses[list_name] = losses.get(list_name, {}) | worked.lines.shapes
+    rejected = pl.concat([*worked.early, late])
     return Mapped(
-        accepted=accepted.filter(mask) if late.height else accepted,
-        rejected=pl.concat([*worked.early, late]).sort(
-            "_position", "_element", maintain_order=True, nulls_last=False
-        ),
-        read=worked.rows.height
-        + worked.filtered
-        + worked.set_aside.height
-        + sum(part.height for part in worked.early),
+        accepted=accepted,
+        rejected=rejected.sort("_position", "_element", maintain_order=True, nulls_last=False),
+        read=worked.read,
         filtered=worked.filtered,
         empty_each=worked.lines.empty,
         orphans=worked.orphans,
@@ -303,117 +312,115 @@ def _map_slice(
 
 
 def _explode(mapping: Mapping, base: pl.DataFrame) -> Exploded:
+    """One row per element of each record's list."""
+    list_name = str(mapping.each)
     elements = read_elements(base[LIST], sorted(element_names(mapping)))
     offending = pl.col(LIST).str.slice(0, MAX_VALUE)
-    broken = [reject_all(base[elements.broken], "each_not_a_list", str(mapping.each), offending)]
-    values = [found.alias(FIELD + name) for name, found in elements.values.items()]
+    broken = reject_all(base[elements.broken], "each_not_a_list", list_name, offending)
+    fields = [texts.alias(FIELD + name) for name, texts in elements.values.items()]
     lines = base.drop(LIST)[elements.parents].with_columns(
         elements.places.alias("_element"),
         elements.places.cast(pl.String).alias(FIELD + "position"),
-        *values,
+        *fields,
     )
-    lines, without = _split_empty(mapping, lines, list(elements.values))
-    return Exploded(lines, [*broken, *without], elements.empty, elements.shapes)
-
-
-def _split_empty(
-    mapping: Mapping, lines: pl.DataFrame, names: list[str]
-) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
-    """The lines, and as rejects those in whose element no field that the mapping reads has a value."""
-    if not names:
-        return lines, []
-    said = [(pl.col(FIELD + name).fill_null("") != "") for name in names]
-    has_any = lines.select(pl.any_horizontal(said).alias("has")).to_series()
-    if has_any.all():
-        return lines, []
-    empty = lines.filter(~has_any)
-    return lines.filter(has_any), [reject_all(empty, "empty_element", str(mapping.each), None)]
+    if not fields:
+        return Exploded(lines, [broken], elements.empty, elements.shapes)
+    has_value = [pl.col(field.name).fill_null("") != "" for field in fields]
+    says_any = lines.select(pl.any_horizontal(has_value).alias("says_any")).to_series()
+    if says_any.all():
+        return Exploded(lines, [broken], elements.empty, elements.shapes)
+    # An element without any field that is read would become a row of nulls that nobody sent.
+    silent = reject_all(lines.filter(~says_any), "empty_element", list_name, None)
+    return Exploded(lines.filter(says_any), [broken, silent], elements.empty, elements.shapes)
 
 
 def _touched(rows: pl.DataFrame, touched_from: int) -> pl.Series:
     """Which rows a delta snapshot can have changed; all of them where there is none."""
     if touched_from <= 0:
         return pl.Series([True]).new_from_index(0, rows.height)
-    looked_up = [pl.col(name) for name in rows.columns if name.startswith(_TOUCHED_BY)]
-    return rows.select(
-        pl.any_horizontal(pl.col("_position") >= touched_from, *looked_up)
-    ).to_series()
+    is_own = pl.col("_position") >= touched_from
+    return rows.select(pl.any_horizontal(is_own, *_looked_up_touched(rows))).to_series()
+
+
+def _looked_up_touched(rows: pl.DataFrame) -> list[str]:
+    """The columns that say whether the row which a look-up found may have changed."""
+    return [name for name in rows.columns if name.startswith(_TOUCHED_BY)]
 
 
 def _looked_up_anew(rows: pl.DataFrame) -> pl.Series:
     """The positions of records that look up a row which a delta may have changed."""
-    looked_up = [pl.col(name) for name in rows.columns if name.startswith(_TOUCHED_BY)]
+    looked_up = _looked_up_touched(rows)
     if not looked_up:
         return pl.Series(dtype=pl.Int64)
-    found = rows.filter(pl.any_horizontal(looked_up)).get_column("_position")
-    return found.cast(pl.Int64).unique(maintain_order=True)
+    positions = rows.filter(pl.any_horizontal(looked_up)).get_column("_position")
+    return positions.cast(pl.Int64).unique(maintain_order=True)
 
 
-def _add_lookups(
-    mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable]
-) -> tuple[pl.DataFrame, dict[str, pl.Series], dict[str, pl.Series]]:
+@dataclass(frozen=True)
+class _LookedUpRows:
     """The rows with what they look up; by look-up, which are orphans, and which wait for a parent."""
+
+    rows: pl.DataFrame
+    orphans: dict[str, pl.Series]
+    waiting: dict[str, pl.Series]
+
+
+def _look_up(mapping: Mapping, rows: pl.DataFrame, tables: Dict[str, LookupTable]) -> _LookedUpRows:
+    columns: list[pl.Series] = []
     orphans: dict[str, pl.Series] = {}
     waiting: dict[str, pl.Series] = {}
-    found_columns: list[pl.Series] = []
     for name, rule in mapping.lookups.items():
-        found = tables[name].find(rows[FIELD + rule.source], lookup_ids(rule, rows))
-        found_columns += [series.alias(f"{FIELD}{name}.{series.name}") for series in found.columns]
-        if found.touched is not None:
-            found_columns.append(found.touched.alias(_TOUCHED_BY + name))
-        orphans[name], waiting[name] = found.orphan, found.waiting
-    return rows.with_columns(found_columns), orphans, waiting
+        looked_up = tables[name].find(rows[FIELD + rule.source], lookup_ids(rule, rows))
+        prefix = f"{FIELD}{name}."
+        columns += [series.alias(prefix + series.name) for series in looked_up.columns]
+        if looked_up.touched is not None:
+            columns.append(looked_up.touched.alias(_TOUCHED_BY + name))
+        orphans[name] = looked_up.orphan
+        waiting[name] = looked_up.waiting
+    return _LookedUpRows(rows.with_columns(columns), orphans, waiting)
 
 
-def _keep(mapping: Mapping, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    """Which rows `where` keeps, unknown is left out; and for which it cannot be worked out."""
+def _judge_where(mapping: Mapping, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Which rows `where` wants, unknown is left out; and for which it cannot be worked out."""
     no = pl.Series([False]).new_from_index(0, rows.height)
     if mapping.where is None:
         return ~no, no
-    found = evaluate("where", mapping.where, rows)
-    if found.fails is None:
-        failed = no
-    else:
-        failed = found.fails.fill_null(value=False)
-    return found.values.cast(pl.Boolean).fill_null(value=False) & ~failed, failed
+    answers = evaluate("where", mapping.where, rows)
+    failed = no if answers.fails is None else answers.fails.fill_null(value=False)
+    wanted = answers.values.cast(pl.Boolean).fill_null(value=False)
+    return wanted & ~failed, failed
 
 
-def _defaults(mapping: Mapping, computed: dict[str, Computed], rows: int) -> list[pl.Series]:
+def _default_marks(mapping: Mapping, computed: dict[str, Computed], rows: int) -> list[pl.Series]:
     """Which values are only their column's default, where rows of one key ask for that: see `collapse_rows`."""
-    asked = [
-        name
-        for name, column in mapping.columns.items()
-        if column.default is not None and (column.consent or mapping.collapse.fill_gaps)
-    ]
-    none = pl.Series([False]).new_from_index(0, rows)
-    return [
-        computed[name].losses.get("defaulted", none).alias(f"_default:{name}") for name in asked
-    ]
+    no = pl.Series([False]).new_from_index(0, rows)
+    marks = []
+    for name, column in mapping.columns.items():
+        is_asked_for = column.consent or mapping.collapse.fill_gaps
+        if column.default is not None and is_asked_for:
+            defaulted = computed[name].losses.get("defaulted", no)
+            marks.append(defaulted.alias(f"_default:{name}"))
+    return marks
 
 
-def _accepted(
-    mapping: Mapping,
-    rows: pl.DataFrame,
-    computed: dict[str, Computed],
-    touched: pl.Series,
-    ranking: Ranking,
+def _typed_rows(
+    mapping: Mapping, worked: WorkedRows, touched: pl.Series, ranking: Ranking
 ) -> pl.DataFrame:
+    """The rows as `Mapped.accepted` has them, those that are rejected among them."""
+    rows, computed = worked.rows, worked.computed
     values = [column.value.alias(name) for name, column in computed.items()]
-    nulls = [
-        column.sends_null.alias(f"_null:{name}")
-        for name, column in computed.items()
-        if column.sends_null is not None
-    ]
-    typed = pl.DataFrame(values)
-    place = [rows[name] for name in PLACE]
+    nulls = []
+    for name, column in computed.items():
+        if column.sends_null is not None:
+            nulls.append(column.sends_null.alias(f"_null:{name}"))
     return pl.DataFrame(
         [
-            *place,
+            *(rows[name] for name in PLACE),
             ranking.times.alias("_recency"),
-            keys(mapping, typed).alias("_key"),
+            keys(mapping, pl.DataFrame(values)).alias("_key"),
             touched.alias(TOUCHED),
             *values,
             *nulls,
-            *_defaults(mapping, computed, rows.height),
+            *_default_marks(mapping, computed, rows.height),
         ]
     )

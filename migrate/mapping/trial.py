@@ -10,7 +10,7 @@ that a point stands between thousands, it is 1299, and every such row would go o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,7 @@ from migrate.mapping.transform import Settings, WorkedRows, lookup_tables, work_
 from migrate.mapping.types import keys
 
 _EXAMPLES = 3
+_LOOKED_AT = 50
 _MOST_ANSWERS = 1_000
 UNLISTED = frozenset(("unlisted", "consent_unlisted"))
 """Losses of a text that is not listed under `values`."""
@@ -78,28 +79,94 @@ def try_all(
     column, or a file of which no row can be told. `tick` is told the records as they are read. Memory beside one part
     of the rows is that of the columns which are looked up.
     """
-    mappings = [sound for mapping in mappings if (sound := mapping.triable) is not None]
-    datasets = by_dataset(mappings)
-    wanted = {mapping.dataset for mapping in mappings if mapping.file in files}
+    sound = [triable for mapping in mappings if (triable := mapping.triable) is not None]
+    datasets = by_dataset(sound)
     ordered = dependency_order(datasets)
+    wanted = {mapping.dataset for mapping in sound if mapping.file in files}
     for name in reversed(ordered):
         if name in wanted:
             wanted |= datasets[name].looked_up
+    # What stands in a circle comes last: its look-ups find nothing.
+    in_circles = [name for name in datasets if name not in ordered]
     made: Made = {}
     trials: dict[str, Trial] = {}
-    # what stands in a circle comes last: its look-ups find nothing
-    for name in (*ordered, *(name for name in datasets if name not in ordered)):
+    for name in (*ordered, *in_circles):
         for part in datasets[name].parts if name in wanted else ():
-            asked = _asked_of(part, mappings, datasets)
+            asked = _asked_of(part, sound, datasets)
             if part.file not in files and asked is None:
                 continue
             frames = gather_frames(read(part.resource, needed_fields(part)))
-            tables = _tables(part, datasets, made)
-            trial, found = _try_out(part, frames, settings, tables, asked, tick)
+            tryout = _Tryout(part, _tables(part, datasets, made), settings, asked)
+            for frame in frames:
+                tryout.take(frame)
+                tick(frame.height)
+            # A look-up that asks for a column which could not be tried is blind, and says so.
             if asked and asked <= part.columns.keys():
-                made[name, part.resource] = found
-            trials[part.file] = trial
+                made[name, part.resource] = tryout.found_by_lookups()
+            trials[part.file] = tryout.trial
     return trials
+
+
+class _Tryout:
+    """One file tried on its records, some at a time. `asked`: the columns that other files look up of them."""
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        lookups: Dict[str, pl.DataFrame | None],
+        settings: Settings,
+        asked: Collection[str] | None,
+    ) -> None:
+        self._mapping = mapping
+        self._settings = settings
+        self._asked = asked
+        blind = [name for name, table in lookups.items() if table is None]
+        self.trial = Trial(blind=blind)
+        frames = {}
+        for name, table in lookups.items():
+            frames[name] = _no_rows(mapping, name) if table is None else table
+        self._tables = lookup_tables(mapping, frames, settings)
+        self._columns = [name for name in mapping.columns if not _is_blind(mapping, name, blind)]
+        nobody = pl.DataFrame(schema={"source": pl.String, "id": pl.String, WITHHELD: pl.Boolean})
+        self._looked_up = [nobody]
+
+    def take(self, frame: pl.DataFrame) -> None:
+        """Tries some records, and counts what becomes of them."""
+        trial = self.trial
+        worked = work_out(self._mapping, frame, self._tables, self._settings)
+        trial.records += frame.height
+        trial.rows += worked.rows.height
+        trial.waiting += worked.set_aside.height
+        for name in self._columns:
+            _count_column(trial, name, worked.computed[name])
+        for rejects in worked.early:
+            for rule, column in rejects.select("rule", "column").iter_rows():
+                trial.rules[str(column), str(rule)] += 1
+        _count_lookups(trial, self._mapping, worked)
+        _count_nobody(trial, self._mapping, worked)
+        if self._asked is not None:
+            columns = [name for name in self._asked if name in self._mapping.columns]
+            self._looked_up.append(_as_looked_up(worked, columns))
+
+    def found_by_lookups(self) -> pl.DataFrame:
+        """What other files look up of the records tried so far."""
+        return pl.concat(self._looked_up, how="diagonal")
+
+
+def _count_column(trial: Trial, name: str, computed: Computed) -> None:
+    origin, rules = computed.origin, computed.rule
+    trial.filled[name] += len(computed.value) - computed.value.null_count()
+    trial.said[name] += len(origin) - origin.null_count()
+    if rules.null_count() < len(rules):
+        for rule, count in rules.drop_nulls().value_counts().iter_rows():
+            trial.rules[name, rule] += count
+            _keep_examples(trial, (name, rule), origin.filter((rules == rule).fill_null(False)))
+    for loss, lost in computed.losses.items():
+        trial.losses[name, loss] += int(lost.sum())
+        lost_texts = origin.filter(lost.fill_null(value=False))
+        if loss in UNLISTED:
+            _count_answers(trial, name, lost_texts)
+        _keep_examples(trial, (name, loss), lost_texts)
 
 
 def _asked_of(
@@ -128,70 +195,22 @@ def _tables(
     return found
 
 
-def _try_out(
-    mapping: Mapping,
-    frames: Iterable[pl.DataFrame],
-    settings: Settings,
-    lookups: Dict[str, pl.DataFrame | None],
-    asked: Collection[str] | None,
-    tick: Callable[[int], None],
-) -> tuple[Trial, pl.DataFrame]:
-    """One file on its records; and what other files look up of them."""
-    known = {
-        name: _no_rows(mapping, name) if table is None else table for name, table in lookups.items()
-    }
-    tables = lookup_tables(mapping, known, settings)
-    trial = Trial(blind=[name for name, table in lookups.items() if table is None])
-    columns = [name for name in mapping.columns if not _is_blind(mapping, name, trial.blind)]
-    ends = [pl.DataFrame(schema={"source": pl.String, "id": pl.String, WITHHELD: pl.Boolean})]
-    for frame in frames:
-        worked = work_out(mapping, frame, tables, settings)
-        trial.records += frame.height
-        trial.rows += worked.rows.height
-        trial.waiting += worked.set_aside.height
-        for name in columns:
-            _count(trial, name, worked.computed[name])
-        for part in worked.early:
-            for rule, column in part.select("rule", "column").iter_rows():
-                trial.rules[str(column), str(rule)] += 1
-        _count_lookups(trial, mapping, worked)
-        _count_nobody(trial, mapping, worked)
-        if asked is not None:
-            ends.append(_ends_of(worked, [name for name in asked if name in mapping.columns]))
-        tick(frame.height)
-    return trial, pl.concat(ends, how="diagonal")
-
-
-def _count(trial: Trial, name: str, computed: Computed) -> None:
-    trial.filled[name] += len(computed.value) - computed.value.null_count()
-    trial.said[name] += len(computed.origin) - computed.origin.null_count()
-    if computed.rule.null_count() < len(computed.rule):
-        for rule, count in computed.rule.drop_nulls().value_counts().iter_rows():
-            trial.rules[name, rule] += count
-            broken = (computed.rule == rule).fill_null(value=False)
-            _keep_examples(trial, (name, rule), computed.origin, broken)
-    for loss, lost in computed.losses.items():
-        trial.losses[name, loss] += int(lost.sum())
-        if loss in UNLISTED:
-            _count_answers(trial, name, computed.origin.filter(lost.fill_null(value=False)))
-        _keep_examples(trial, (name, loss), computed.origin, lost.fill_null(value=False))
-
-
 def _count_answers(trial: Trial, name: str, texts: pl.Series) -> None:
     counts = trial.answers.setdefault(name, Counter())
     for text, rows in texts.drop_nulls().rename("t").value_counts().iter_rows():
+        # Bounded: free text under a consent's name would else be kept as a whole.
         if text in counts or len(counts) < _MOST_ANSWERS:
             counts[text] += rows
 
 
-def _keep_examples(trial: Trial, key: tuple[str, str], origin: pl.Series, where: pl.Series) -> None:
-    known = trial.examples.setdefault(key, [])
-    if len(known) >= _EXAMPLES:
+def _keep_examples(trial: Trial, key: tuple[str, str], texts: pl.Series) -> None:
+    examples = trial.examples.setdefault(key, [])
+    if len(examples) >= _EXAMPLES:
         return
-    texts = origin.gather(where.arg_true().head(50)).drop_nulls()
-    for text in texts.unique(maintain_order=True):
-        if len(known) < _EXAMPLES and text not in known:
-            known.append(text)
+    few = texts.head(_LOOKED_AT).drop_nulls()
+    for text in few.unique(maintain_order=True):
+        if len(examples) < _EXAMPLES and text not in examples:
+            examples.append(text)
 
 
 def _count_lookups(trial: Trial, mapping: Mapping, worked: WorkedRows) -> None:
@@ -207,22 +226,23 @@ def _count_nobody(trial: Trial, mapping: Mapping, worked: WorkedRows) -> None:
     if not set(mapping.key) <= worked.computed.keys():
         return  # what is wrong with the key is told of the file itself
     typed = pl.DataFrame([worked.computed[name].value.alias(name) for name in mapping.key])
-    accepted = keys(mapping, typed).filter(worked.rejects["rule"].is_null()).drop_nulls()
+    is_accepted = worked.rejects["rule"].is_null()
+    accepted = keys(mapping, typed).filter(is_accepted).drop_nulls()
     nobody = accepted.filter(accepted.str.contains(NOBODY)).rename("key")
     trial.nobody.update(dict(nobody.value_counts().iter_rows()))
 
 
-def _ends_of(worked: WorkedRows, columns: Sequence[str]) -> pl.DataFrame:
+def _as_looked_up(worked: WorkedRows, columns: Sequence[str]) -> pl.DataFrame:
     """Where records lead to: the columns of their row, or nowhere for a reason that may pass."""
-    accepted = worked.rejects["rule"].is_null()
+    who = worked.rows.select(source="_source", id="_id")
     values = [worked.computed[name].value.alias(name) for name in columns]
-    who = [worked.rows["_source"].alias("source"), worked.rows["_id"].alias("id")]
-    rows = pl.DataFrame([*who, *(one for one in values if one.name not in {"source", "id"})])
-    left = [part.select("_source", "_id") for part in (*worked.early, worked.set_aside)]
-    left.append(worked.rows.filter(~accepted).select("_source", "_id"))
-    withheld = pl.concat(left).rename({"_source": "source", "_id": "id"}).drop_nulls("id")
-    marked = withheld.with_columns(pl.lit(value=True).alias(WITHHELD))
-    return pl.concat([rows.filter(accepted), marked], how="diagonal")
+    rows = who.with_columns(one for one in values if one.name not in {"source", "id"})
+    is_accepted = worked.rejects["rule"].is_null()
+    withheld = [part.select("_source", "_id") for part in (*worked.early, worked.set_aside)]
+    withheld.append(worked.rows.filter(~is_accepted).select("_source", "_id"))
+    named = pl.concat(withheld).rename({"_source": "source", "_id": "id"}).drop_nulls("id")
+    marked = named.with_columns(pl.lit(value=True).alias(WITHHELD))
+    return pl.concat([rows.filter(is_accepted), marked], how="diagonal")
 
 
 def _no_rows(mapping: Mapping, lookup: str) -> pl.DataFrame:
@@ -269,61 +289,53 @@ def find_contradictions(mappings: Iterable[Mapping], read: ReadResource) -> list
 
     Only where it matters: a field without a single number like 1.299 loses nothing by either reading.
     """
-    found = []
+    contradictions = []
     for mapping in mappings:
         for name, column in mapping.columns.items():
             if ("decimal_comma", "or_point") not in column.calls:
                 continue
-            for name_ in column.fields:
-                seen = _look(mapping, name_, read)
-                if seen.thousands and seen.ambiguous:
-                    found.append(Contradiction(mapping, name, name_, seen.thousands))
-    return found
+            for source in column.fields:
+                texts = _texts_of(mapping, source, read)
+                thousands, ambiguous = _count_points(texts)
+                if thousands and ambiguous:
+                    contradictions.append(Contradiction(mapping, name, source, thousands))
+    return contradictions
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """How many values of a field part thousands by a point, and how many may or may not."""
-
-    thousands: int = 0
-    ambiguous: int = 0
-
-    def __add__(self, other: _Seen) -> _Seen:
-        return _Seen(self.thousands + other.thousands, self.ambiguous + other.ambiguous)
+def _count_points(texts: Iterable[pl.Series]) -> tuple[int, int]:
+    """How many values part thousands by a point, and how many may or may not."""
+    thousands = ambiguous = 0
+    for values in texts:
+        thousands += int(values.str.contains(_THOUSANDS).sum())
+        ambiguous += int(values.str.contains(_AMBIGUOUS).sum())
+    return thousands, ambiguous
 
 
-def _look(mapping: Mapping, field: str, read: ReadResource) -> _Seen:
-    each = mapping.each
-    of_element = each is not None and field.startswith("item.")
-    name = each if each is not None and of_element else column_of(field)
-    seen = _Seen()
-    for frame in read(mapping.resource, [name]):
-        if name in frame.columns:
-            texts = frame[name].cast(pl.String)
-            seen += _count_styles(_of_elements(texts, field) if of_element else texts)
-    return seen
+def _texts_of(mapping: Mapping, name: str, read: ReadResource) -> Iterator[pl.Series]:
+    """The texts of a field, or of a field of the elements, frame by frame."""
+    is_of_element = mapping.each is not None and name.startswith("item.")
+    column = str(mapping.each) if is_of_element else column_of(name)
+    for frame in read(mapping.resource, [column]):
+        if column not in frame.columns:
+            continue
+        texts = frame[column].cast(pl.String)
+        yield _of_elements(texts, name) if is_of_element else texts
 
 
-def _of_elements(texts: pl.Series, field: str) -> pl.Series:
-    # most lists have no such number anywhere, and those need not be taken apart
+def _of_elements(texts: pl.Series, name: str) -> pl.Series:
+    # Most lists have no such number anywhere, and those need not be taken apart.
     is_suspect = texts.str.contains(_THOUSANDS) | texts.str.contains(_AMBIGUOUS_INSIDE)
     suspects = texts.filter(is_suspect.fill_null(value=False))
-    if len(suspects):
-        return read_elements(suspects, [field]).values[field]
-    return suspects
-
-
-def _count_styles(values: pl.Series) -> _Seen:
-    return _Seen(
-        int(values.str.contains(_THOUSANDS).sum()), int(values.str.contains(_AMBIGUOUS).sum())
-    )
+    if suspects.is_empty():
+        return suspects
+    return read_elements(suspects, [name]).values[name]
 
 
 def refuse_contradicted(mappings: Iterable[Mapping], read: ReadResource) -> None:
     """Raises MappingError where a field's values contradict a column's reading of its numbers."""
-    found = find_contradictions(mappings, read)
-    if found:
-        raise MappingError(
-            [f"{Path(one.mapping.file).name}: columns.{one.column}: {one.says()}" for one in found],
-            hint="correct the file, then: migrate mapping check",
-        )
+    problems = []
+    for one in find_contradictions(mappings, read):
+        file = Path(one.mapping.file).name
+        problems.append(f"{file}: columns.{one.column}: {one.says()}")
+    if problems:
+        raise MappingError(problems, hint="correct the file, then: migrate mapping check")
