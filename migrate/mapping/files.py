@@ -21,7 +21,7 @@ from migrate.language.yaml_text import Document, Path, Place, Problem
 from migrate.mapping.checks import check_mapping, problem_at
 from migrate.mapping.fields import lookup_columns, named_uses
 from migrate.mapping.messages import describe, repair, suggest
-from migrate.mapping.model import Column, Mapping
+from migrate.mapping.model import Mapping
 
 _MOST_REPAIRS = 4
 _HINT = "correct the file, then: migrate mapping check"
@@ -131,35 +131,38 @@ def _read(file: File) -> _ReadFile:
     if mapping is None:
         return _ReadFile(file, document, None, problems)
     mapping = mapping.read_from(str(file), text.sha256, text.includes)
-    # a column with a wrong key lacks what the key was meant for: told once, where it is wrong
-    told = [problem.what for problem in problems]
-    maimed = {
-        document.place(("columns", name), of_key=True)
-        for name in mapping.columns
-        if _is_told(told, f"columns.{name}.")
-    }
-    problems += [found for found in check_mapping(mapping, document) if found.place not in maimed]
+    # A column with a wrong key lacks what the key was meant for: told once, where it is wrong.
+    maimed = set()
+    for name in mapping.columns:
+        if _are_about(problems, f"columns.{name}."):
+            maimed.add(document.place(("columns", name), of_key=True))
+    for problem in check_mapping(mapping, document):
+        if problem.place not in maimed:
+            problems.append(problem)
     return _ReadFile(file, document, mapping, _once_a_place(problems))
 
 
 def _wrong_columns(mapping: Mapping, problems: Sequence[Problem]) -> frozenset[str] | None:
     """The columns that cannot be worked out; None where something is wrong that is asked of every record."""
-    told = [problem.what for problem in problems]
-    if _is_told(told, *_OF_EVERY_RECORD):
+    if _are_about(problems, *_OF_EVERY_RECORD):
         return None
-    return frozenset(
-        name for name in mapping.columns if _is_told(told, f"columns.{name}.", f"columns.{name}:")
-    )
+    wrong = set()
+    for name in mapping.columns:
+        if _are_about(problems, f"columns.{name}.", f"columns.{name}:"):
+            wrong.add(name)
+    return frozenset(wrong)
 
 
-def _is_told(told: Sequence[str], *beginnings: str) -> bool:
-    return any(what.startswith(beginnings) for what in told)
+def _are_about(problems: Sequence[Problem], *beginnings: str) -> bool:
+    """Whether one of them is about a part of the file whose path begins so."""
+    return any(problem.what.startswith(beginnings) for problem in problems)
 
 
 def _validate(document: Document) -> tuple[Mapping | None, list[Problem]]:
     """The mapping, without what has no valid shape, so that the rest can be looked at as well; and those problems."""
     tree: Any = document.value
     problems: list[Problem] = []
+    # What is taken out may bring up what it had hidden; a file that needs more rounds is none of ours.
     for _ in range(_MOST_REPAIRS):
         try:
             return Mapping.model_validate(tree), problems
@@ -202,7 +205,7 @@ def _choose(mappings: dict[str, Mapping], datasets: Collection[str]) -> dict[str
 
 Found = Iterator[tuple[Path, str]]
 Known = tuple[File, Document, Mapping]
-# what all files of a dataset say alike, since it is said of the dataset's rows and not of a record
+# What all files of a dataset say alike, since it is said of the dataset's rows and not of a record.
 _OF_THE_DATASET = ("key", "alternative_keys", "target")
 _OF_THE_COLLAPSE = ("by", "source_order", "fill_gaps")
 _OF_A_COLUMN = ("type", "consent", "recipe")
@@ -221,12 +224,13 @@ def check_together(known: Sequence[Known], *, complete: bool) -> Iterator[tuple[
     by_name = by_dataset(mapping for *_, mapping in known)
     for file, document, mapping in known:
         others = [other for *_, other in known if other.dataset == mapping.dataset]
-        found = [
+        first = by_name[mapping.dataset].parts[0]
+        between = [
             *_check_precedence(mapping, others),
-            *_check_alike(mapping, by_name[mapping.dataset].parts[0]),
+            *_check_alike(mapping, first),
             *_check_looked_up(mapping, by_name, complete),
         ]
-        for path, what in found:
+        for path, what in between:
             yield file, problem_at(document, path, what)
     circle = find_circle(by_name)
     if circle:
@@ -241,17 +245,13 @@ def _check_precedence(mapping: Mapping, files: Sequence[Mapping]) -> Found:
         name = File(other.file).name
         if other is mapping:
             continue
+        makes = f"{name} makes {mapping.dataset!r}"
         if mapping.resource == other.resource:
-            yield (
-                ("resource",),
-                f"{name} makes {mapping.dataset!r} of {other.resource} already; one file a resource",
-            )
+            yield ("resource",), f"{makes} of {other.resource} already; one file a resource"
         elif mapping.precedence is None:
-            yield (
-                ("dataset",),
-                f"{name} makes {mapping.dataset!r} too; say whose row wins where both have a key: "
-                "`precedence: 1` in one file, `precedence: 2` in the other",
-            )
+            advice = "`precedence: 1` in one file, `precedence: 2` in the other"
+            what = f"{makes} too; say whose row wins where both have a key: {advice}"
+            yield ("dataset",), what
         elif mapping.precedence == other.precedence:
             yield ("precedence",), f"{name} has the same; each file of a dataset has its own place"
 
@@ -280,44 +280,40 @@ def _check_columns(mapping: Mapping, first: Mapping, name: str) -> Found:
             yield ("columns",), what
     folded = {column.casefold(): column for column in first.columns}
     for column, rule in mapping.columns.items():
+        path = ("columns", column)
         twin = folded.get(column.casefold())
-        if twin is None and rule.required:
-            yield ("columns", column), f"is required here, and {name} does not make it"
-        elif twin not in {None, column}:
-            yield ("columns", column), f"differs from {twin!r} of {name} in case only"
-        elif twin is not None:
-            says = _difference(rule, first.columns[column])
-            if says:
-                yield ("columns", column), f"{says} in {name}; {_ALIKE}"
-
-
-def _difference(rule: Column, theirs: Column) -> str | None:
-    """What of a column that several files make is not said alike."""
-    for part in _OF_A_COLUMN:
-        if getattr(theirs, part) != getattr(rule, part):
-            return f"{part} is {_shown(getattr(theirs, part))}"
-    return None
+        if twin is None:
+            if rule.required:
+                yield path, f"is required here, and {name} does not make it"
+            continue
+        if twin != column:
+            yield path, f"differs from {twin!r} of {name} in case only"
+            continue
+        theirs = first.columns[column]
+        # The first difference only: where the types differ, the rest follows from that.
+        for part in _OF_A_COLUMN:
+            if getattr(theirs, part) != getattr(rule, part):
+                yield path, f"{part} is {_shown(getattr(theirs, part))} in {name}; {_ALIKE}"
+                break
 
 
 def _check_looked_up(mapping: Mapping, by_name: Dict[str, Mapping], complete: bool) -> Found:
     for name, lookup in mapping.lookups.items():
-        other = by_name.get(lookup.dataset)
+        dataset = lookup.dataset
+        other = by_name.get(dataset)
         if other is None:
             if complete:
-                yield (
-                    ("lookups", name, "dataset"),
-                    f"no mapping makes {lookup.dataset!r}{suggest(lookup.dataset, by_name)}",
-                )
+                what = f"no mapping makes {dataset!r}{suggest(dataset, by_name)}"
+                yield ("lookups", name, "dataset"), what
             continue
         if complete and lookup.resource is not None and lookup.resource not in other.resources:
             made = " and ".join(other.resources)
-            yield (
-                ("lookups", name, "resource"),
-                f"{lookup.dataset} is made of {made}, not of {lookup.resource}",
-            )
+            what = f"{dataset} is made of {made}, not of {lookup.resource}"
+            yield ("lookups", name, "resource"), what
         for column in sorted(lookup_columns(mapping)[name] - set(other.columns)):
-            path = next(path for path, used in named_uses(mapping) if used == f"{name}.{column}")
-            yield path, f"{lookup.dataset} has no column {column!r}{suggest(column, other.columns)}"
+            uses = (path for path, used in named_uses(mapping) if used == f"{name}.{column}")
+            hint = suggest(column, other.columns)
+            yield next(uses), f"{dataset} has no column {column!r}{hint}"
 
 
 def _shown(value: object) -> str:
@@ -330,27 +326,27 @@ def _shown(value: object) -> str:
 
 def dependency_order(mappings: Dict[str, Mapping]) -> dict[str, Mapping]:
     """The mappings, each after those it looks up, otherwise by name. What stands in a circle is left out."""
-    done: dict[str, Mapping] = {}
+    ordered: dict[str, Mapping] = {}
     while True:
-        ready = [
-            name
-            for name in sorted(mappings)
-            if name not in done and _needs(mappings, name) <= done.keys()
-        ]
+        waiting = [name for name in sorted(mappings) if name not in ordered]
+        ready = [name for name in waiting if _needs(mappings, name) <= ordered.keys()]
         if not ready:
-            return done
-        done[ready[0]] = mappings[ready[0]]
+            return ordered
+        ordered[ready[0]] = mappings[ready[0]]
 
 
 def find_circle(mappings: Dict[str, Mapping]) -> list[str]:
     """One circle of look-ups as dataset names, the first repeated at the end; empty when there is none."""
-    left = set(mappings) - set(dependency_order(mappings))
+    unordered = set(mappings) - set(dependency_order(mappings))
     path: list[str] = []
-    at = min(left, default=None)
+    at = min(unordered, default=None)
+    # Each of them needs another one of them, so the walk comes back to where it was.
     while at is not None and at not in path:
         path.append(at)
-        at = min(_needs(mappings, at) & left, default=None)
-    return [] if at is None else [*path[path.index(at) :], at]
+        at = min(_needs(mappings, at) & unordered, default=None)
+    if at is None:
+        return []
+    return [*path[path.index(at) :], at]
 
 
 def _needs(mappings: Dict[str, Mapping], name: str) -> set[str]:

@@ -110,250 +110,248 @@ def survey_records(frames: Iterable[pl.DataFrame], names: Collection[str]) -> Fi
     sources: Counter[str] = Counter()
     rows = without_id = 0
     identities = [pl.Series("hash", [], dtype=pl.UInt64)]
-    candidates: dict[str, list[pl.Series]] = {}
-    for number, frame in enumerate(frames):
+    candidates: dict[str, list[pl.Series]] | None = None
+    for frame in frames:
         rows += frame.height
         for source, count in frame["_source"].value_counts().iter_rows():
             sources[str(source or "")] += count
-        without_id += int((frame["_id"].fill_null("") == "").sum())
         identified = frame.filter(pl.col("_id") != "")
-        identities.append(identified.select(pl.struct("_source", "_id").hash()).to_series())
-        for name, counted in fields.items():
-            _count(counted, frame[name])
-        if number == 0:
+        without_id += frame.height - identified.height
+        identity = pl.struct("_source", "_id").hash().alias("hash")
+        identities.append(identified.select(identity).to_series())
+        for name, field_counts in fields.items():
+            _count(field_counts, frame[name])
+        if candidates is None:
             # Told from the first frame: to keep hashes of every field would take the memory of the records.
-            candidates = {
-                name: [] for name, counted in fields.items() if _could_be_key(counted, frame[name])
-            }
+            likely = [name for name, one in fields.items() if _could_be_key(one, frame[name])]
+            candidates = {name: [] for name in likely}
         for name, hashes in candidates.items():
             hashes.append(frame.filter(pl.col(name) != "")[name].hash())
-    for name, hashes in candidates.items():
+    for name, hashes in (candidates or {}).items():
         fields[name].distinct = pl.concat(hashes).n_unique()
-    known = pl.concat([hashes.rename("hash") for hashes in identities])
+    known = pl.concat(identities)
     same_identity = len(known) - known.n_unique()
     return FieldSurvey(rows, dict(sorted(sources.items())), without_id, same_identity, fields)
 
 
-def _could_be_key(found: Field, values: pl.Series) -> bool:
-    if any(found.kinds[kind] for kind in ("list", "object", "time", "day")):
+def _could_be_key(counts: Field, values: pl.Series) -> bool:
+    if any(counts.kinds[kind] for kind in ("list", "object", "time", "day")):
         return False
-    return (
-        found.share >= _CANDIDATE_SHARE and values.n_unique() >= _DISTINCT_SHARE * found.filled > 0
-    )
+    tells_apart = values.n_unique() >= _DISTINCT_SHARE * counts.filled > 0
+    return counts.share >= _CANDIDATE_SHARE and tells_apart
 
 
-def _count(found: Field, values: pl.Series) -> None:
-    text = pl.col("t")
-    frame = values.cast(pl.String).rename("t").to_frame()
+def _count(counts: Field, values: pl.Series) -> None:
+    text = pl.col("text")
+    frame = values.cast(pl.String).rename("text").to_frame()
+    # In 128 bits: an id of twenty digits is beyond 64, and would be counted as no number at all.
     number = text.cast(pl.Int128, strict=False)
-    counts = frame.select(
-        (text == "").sum().alias("empty"),
+    is_beyond = (number > 2**31 - 1) | (number < -(2**31))
+    # All in one pass over the column: a record's field is looked at once, by every pattern.
+    sums = {kind: text.str.contains(pattern).sum() for kind, pattern in _KINDS.items()}
+    by_kind = frame.select(**sums).row(0, named=True)
+    empty, said, beyond = frame.select(
+        (text == "").sum(),
         text.is_not_null().sum().alias("said"),
-        ((number > 2**31 - 1) | (number < -(2**31))).sum().alias("beyond"),
-        *(text.str.contains(pattern).sum().alias(f"k:{kind}") for kind, pattern in _KINDS.items()),
-    ).row(0, named=True)
-    found.rows += len(values)
-    found.empty += counts["empty"] or 0
-    found.filled += (counts["said"] or 0) - (counts["empty"] or 0)
-    found.beyond_int32 += counts["beyond"] or 0
-    found.kinds.update({kind: counts[f"k:{kind}"] or 0 for kind in _KINDS})
-    if found.texts is not None:
+        is_beyond.sum().alias("beyond"),
+    ).row(0)
+    counts.rows += len(values)
+    counts.empty += empty or 0
+    counts.filled += (said or 0) - (empty or 0)
+    counts.beyond_int32 += beyond or 0
+    counts.kinds.update({kind: count or 0 for kind, count in by_kind.items()})
+    if counts.texts is not None:
         # Two more than are listed: one may be the empty text, and one shows that there are too many.
-        different = frame["t"].drop_nulls().unique().head(MAX_LISTED + 2)
-        texts = found.texts | set(different) - {""}
-        found.texts = texts if len(texts) <= MAX_LISTED else None
+        different = frame["text"].drop_nulls().unique().head(MAX_LISTED + 2)
+        texts = counts.texts | set(different) - {""}
+        counts.texts = texts if len(texts) <= MAX_LISTED else None
 
 
 _MOSTLY = 0.95
+Guess = tuple[str, str]
+"""The settings of a column as YAML, and why."""
+_REJECTED_REST = " are something else and are rejected, unless `on_invalid` says otherwise"
 _DECIDE = (
     "; speaks of a consent or a refusal, and is not known to give one: "
     "decide what it says before it becomes a boolean"
 )
 
 
-def guess_settings(found: Field) -> tuple[str, str]:
-    """The settings of a field's column, and why."""
-    said = f"{min(found.share, 1):.0%} filled"
-    if gives_consent(found.name):
-        consent = _decide_consent(found, said)
+def guess_settings(field_: Field) -> Guess:
+    """The settings of a field's column, and why.
+
+    The order decides: a consent is never guessed to be anything else, and a code is no number.
+    """
+    reason = f"{min(field_.share, 1):.0%} filled"
+    if gives_consent(field_.name):
+        consent = _guess_consent(field_, reason)
         if consent:
             return consent
-    if _is_flag(found) and (may_refuse(found.name) or ABOUT_CONSENT.search(found.name)):
-        return "type: text", f"{said}{_DECIDE}"
-    if found.all_are("list", "object"):
-        return (
-            "type: json",
-            f"{said}; lists or objects, for which the target has no type: their JSON",
-        )
-    if _mostly(found, "time", "day"):
-        return _decide_time(found, said + _rest(found, "time", "day"))
-    other_time = _decide_other_time(found, said)
+    speaks_of_consent = may_refuse(field_.name) or ABOUT_CONSENT.search(field_.name)
+    if speaks_of_consent and _is_flag(field_):
+        return "type: text", f"{reason}{_DECIDE}"
+    if field_.all_are("list", "object"):
+        nested = "lists or objects, for which the target has no type: their JSON"
+        return "type: json", f"{reason}; {nested}"
+    if _mostly(field_, "time", "day"):
+        return _guess_time(field_, reason + _rest(field_, "time", "day"))
+    other_time = _guess_other_time(field_, reason)
     if other_time:
         return other_time
-    if not CODE.search(found.name):
-        number = _decide_number(found, said)
+    if not CODE.search(field_.name):
+        number = _guess_number(field_, reason)
         if number:
             return number
-    if found.all_are("boolean"):
-        return "type: boolean", said
-    return _decide_text(found, said)
+    if field_.all_are("boolean"):
+        return "type: boolean", reason
+    return _guess_text(field_, reason)
 
 
-def _is_flag(found: Field) -> bool:
+def _is_flag(field_: Field) -> bool:
     """Whether all values are yes or no in some spelling, so that a boolean would be near."""
-    texts = found.texts or set()
-    is_answer = bool(texts) and all(answer_of(text) for text in texts)
-    return found.all_are("boolean") or is_answer
+    texts = field_.texts or set()
+    are_answers = bool(texts) and all(answer_of(text) for text in texts)
+    return field_.all_are("boolean") or are_answers
 
 
-def _decide_consent(found: Field, said: str) -> tuple[str, str] | None:
+def _guess_consent(field_: Field, reason: str) -> Guess | None:
     """A consent where the name gives one and the values are answers; None leaves the field to its values."""
-    if not found.texts:
+    if not field_.texts:
         return None
-    words = {text.strip().lower() for text in found.texts}
-    if is_status(found.name) and words <= MAGENTO_STATES and words - {"1"}:
-        settings = (
-            "type: boolean, consent: true, apply: [trim], values: $magento_status, unlisted: omit"
-        )
-        return settings, f"{said}; Magento's states of a subscription: only 1 is a consent"
-    known = {word for word in words if answer_of(word)}
-    if not known:
+    words = {text.strip().lower() for text in field_.texts}
+    if is_status(field_.name) and words <= MAGENTO_STATES and words - {"1"}:
+        steps = "apply: [trim], values: $magento_status, unlisted: omit"
+        why = "Magento's states of a subscription: only 1 is a consent"
+        return f"type: boolean, consent: true, {steps}", f"{reason}; {why}"
+    answers = {word for word in words if answer_of(word)}
+    if not answers:
         return None
-    others = len(words - known)
+    others = len(words - answers)
     unknown = f"; {others} other answers are no consent" if others else ""
-    settings = "type: boolean, consent: true, apply: [trim, lowercase], values: $consent_words, unlisted: omit"
-    return settings, f"{said}; gives a consent: only a listed yes is one{unknown}"
+    steps = "apply: [trim, lowercase], values: $consent_words, unlisted: omit"
+    why = f"gives a consent: only a listed yes is one{unknown}"
+    return f"type: boolean, consent: true, {steps}", f"{reason}; {why}"
 
 
-def _decide_time(found: Field, said: str) -> tuple[str, str]:
-    zero = found.kinds["zero_date"]
-    invalid = ", on_invalid: omit" if zero else ""
-    said += f"; {zero:,} zero dates (0000-00-00) are left out" if zero else ""
-    # zero dates are midnights, too
-    timed = found.kinds["time"] - found.kinds["midnight"]
-    if BIRTHDAY.search(found.name):
-        odd = f"; {timed:,} have a time of day, which is dropped: look whether a zone moved them"
-        return (
-            f"type: date{invalid}",
-            f"{said}; a birthday, never moved by a zone{odd if timed else ''}",
-        )
-    if timed == 0:
-        if found.all_are("day"):
-            reason = ""
-        else:
-            reason = "; every time is midnight: a day"
-        return f"type: date{invalid}", said + reason
-    naive = found.kinds["time"] - found.kinds["zoned"]
-    if naive:
-        zone = f"; {naive:,} without a zone, read in their source's"
-    else:
-        zone = ""
-    return f"type: datetime{invalid}", said + zone
-
-
-def _decide_other_time(found: Field, said: str) -> tuple[str, str] | None:
-    """A time in days before months, or an epoch under a name of times."""
-    kinds, zero = found.kinds, found.kinds["zero_date"]
-    invalid = ", on_invalid: omit" if zero else ""
-    left = f"; {zero:,} zero dates are left out" if zero else ""
-    for spelling in DAY_ORDERS:
-        if kinds[spelling] and kinds[spelling] + zero >= _MOSTLY * found.filled:
-            return _decide_order(found, spelling, said + left, invalid)
-    for spelling in ("epoch_s", "epoch_ms"):
-        if (
-            TIME_NAME.search(found.name)
-            and kinds[spelling]
-            and kinds[spelling] >= _MOSTLY * found.filled
-        ):
-            return (
-                f"type: datetime, format: {spelling}, on_invalid: omit",
-                f"{said}; seconds or milliseconds since 1970",
+def _guess_time(field_: Field, reason: str) -> Guess:
+    kinds = field_.kinds
+    zero = kinds["zero_date"]
+    invalid = ""
+    if zero:
+        invalid = ", on_invalid: omit"
+        reason += f"; {zero:,} zero dates (0000-00-00) are left out"
+    # Zero dates are midnights, too, so they are no times of a day either.
+    timed = kinds["time"] - kinds["midnight"]
+    if BIRTHDAY.search(field_.name):
+        reason += "; a birthday, never moved by a zone"
+        if timed:
+            reason += (
+                f"; {timed:,} have a time of day, which is dropped: look whether a zone moved them"
             )
+        return f"type: date{invalid}", reason
+    if timed == 0:
+        if not field_.all_are("day"):
+            reason += "; every time is midnight: a day"
+        return f"type: date{invalid}", reason
+    naive = kinds["time"] - kinds["zoned"]
+    if naive:
+        reason += f"; {naive:,} without a zone, read in their source's"
+    return f"type: datetime{invalid}", reason
+
+
+def _guess_other_time(field_: Field, reason: str) -> Guess | None:
+    """A time in days before months, or an epoch under a name of times."""
+    kinds = field_.kinds
+    zero = kinds["zero_date"]
+    nearly_all = _MOSTLY * field_.filled
+    for spelling in DAY_ORDERS:
+        if kinds[spelling] and kinds[spelling] + zero >= nearly_all:
+            left_out = f"; {zero:,} zero dates are left out" if zero else ""
+            return _guess_order(field_, spelling, reason + left_out)
+    for spelling in ("epoch_s", "epoch_ms"):
+        # Any ten digits could be seconds: only a name that speaks of time makes them one.
+        is_time = TIME_NAME.search(field_.name)
+        if is_time and kinds[spelling] and kinds[spelling] >= nearly_all:
+            settings = f"type: datetime, format: {spelling}, on_invalid: omit"
+            return settings, f"{reason}; seconds or milliseconds since 1970"
     return None
 
 
-def _decide_order(found: Field, spelling: str, said: str, invalid: str) -> tuple[str, str]:
+def _guess_order(field_: Field, spelling: str, reason: str) -> Guess:
     """Day before month, or the other way where the values show it."""
-    first, second = found.kinds["first_over_12"], found.kinds["second_over_12"]
+    kinds = field_.kinds
+    first, second = kinds["first_over_12"], kinds["second_over_12"]
     if first and second:
-        return (
-            "type: text",
-            f"{said}; days and months change places ({first:,} and {second:,} values): decide",
-        )
+        changes = f"days and months change places ({first:,} and {second:,} values): decide"
+        return "type: text", f"{reason}; {changes}"
     if second:
         spelling = spelling.replace("%d", "%M_").replace("%m", "%d").replace("%M_", "%m")
     if first or second:
         shown = f"{max(first, second):,} values show the order"
     else:
         shown = "no value shows whether day or month comes first"
-    if "%H" in spelling and not BIRTHDAY.search(found.name):
-        kind = "datetime"
-    else:
-        kind = "date"
-    return f"type: {kind}, format: '{spelling}'{invalid}", f"{said}; {shown}"
+    has_time = "%H" in spelling and not BIRTHDAY.search(field_.name)
+    kind = "datetime" if has_time else "date"
+    invalid = ", on_invalid: omit" if kinds["zero_date"] else ""
+    return f"type: {kind}, format: '{spelling}'{invalid}", f"{reason}; {shown}"
 
 
-def _decide_number(found: Field, said: str) -> tuple[str, str] | None:
-    kinds = found.kinds
-    if found.all_are("integer") and not kinds["padded"]:
-        if found.beyond_int32:
-            return (
-                "type: text",
-                f"{said}; {found.beyond_int32:,} beyond int32, all that the target's numbers hold",
-            )
-        if found.all_are("flag"):
-            flag = "; only 0 and 1: a boolean, if it is a flag"
-        else:
-            flag = ""
-        return "type: integer", said + flag
-    if kinds["padded"] and found.all_are("integer"):
-        return "type: text", f"{said}; {kinds['padded']:,} with leading zeros: a code, no number"
-    advice = advise_style(kinds, found.filled)
+def _guess_number(field_: Field, reason: str) -> Guess | None:
+    kinds = field_.kinds
+    if field_.all_are("integer"):
+        if kinds["padded"]:
+            why = f"{kinds['padded']:,} with leading zeros: a code, no number"
+            return "type: text", f"{reason}; {why}"
+        if field_.beyond_int32:
+            why = f"{field_.beyond_int32:,} beyond int32, all that the target's numbers hold"
+            return "type: text", f"{reason}; {why}"
+        if field_.all_are("flag"):
+            reason += "; only 0 and 1: a boolean, if it is a flag"
+        return "type: integer", reason
+    advice = advise_style(kinds, field_.filled)
     if advice is None:
         return None
-    rest = found.filled - max(kinds["numeric"], kinds["plain_number"])
-    said += (
-        f"; {rest:,} are something else and are rejected, unless `on_invalid` says otherwise"
-        if rest > 0
-        else ""
-    )
-    said += f"; {advice.reason}" if advice.reason else ""
+    rest = field_.filled - max(kinds["numeric"], kinds["plain_number"])
+    if rest > 0:
+        reason += f"; {rest:,}{_REJECTED_REST}"
+    if advice.reason:
+        reason += f"; {advice.reason}"
     if advice.unsure:
-        return "type: text", f"{said}: decide, `amount: nl` reads 1.299 as 1299, `amount: en` 1,299"
-    return f"type: float, apply: [trim, {advice.call}]" if advice.call else "type: float", said
+        decide = "decide, `amount: nl` reads 1.299 as 1299, `amount: en` 1,299"
+        return "type: text", f"{reason}: {decide}"
+    if advice.call:
+        return f"type: float, apply: [trim, {advice.call}]", reason
+    return "type: float", reason
 
 
-def _mostly(found: Field, *kinds: str) -> bool:
+def _mostly(field_: Field, *kinds: str) -> bool:
     """Whether nearly all values are of these kinds: a few broken ones do not make amounts a text."""
-    return found.filled > 0 and sum(found.kinds[kind] for kind in kinds) >= _MOSTLY * found.filled
+    count = sum(field_.kinds[kind] for kind in kinds)
+    return field_.filled > 0 and count >= _MOSTLY * field_.filled
 
 
-def _rest(found: Field, *kinds: str) -> str:
-    rest = found.filled - sum(found.kinds[kind] for kind in kinds)
-    if rest:
-        return f"; {rest:,} are something else and are rejected, unless `on_invalid` says otherwise"
-    return ""
+def _rest(field_: Field, *kinds: str) -> str:
+    rest = field_.filled - sum(field_.kinds[kind] for kind in kinds)
+    return f"; {rest:,}{_REJECTED_REST}" if rest else ""
 
 
-def _decide_text(found: Field, said: str) -> tuple[str, str]:
-    kinds = found.kinds
-    if ABOUT_CONSENT.search(found.name):
-        said += _DECIDE
-    if CODE.search(found.name) and kinds["plain_number"]:
-        said += "; a code, text though it looks like a number"
-    if found.texts and found.texts & SYNC_STATES:
-        said += (
-            "; some are how far a plug-in's synchronisation is, which says nothing about the record"
-        )
-    if kinds["list"] or kinds["object"]:
-        said += f"; {kinds['list'] + kinds['object']:,} look like a list or an object, sent as their JSON"
+def _guess_text(field_: Field, reason: str) -> Guess:
+    kinds = field_.kinds
+    if ABOUT_CONSENT.search(field_.name):
+        reason += _DECIDE
+    if CODE.search(field_.name) and kinds["plain_number"]:
+        reason += "; a code, text though it looks like a number"
+    if field_.texts and field_.texts & SYNC_STATES:
+        plug_in = "how far a plug-in's synchronisation is, which says nothing about the record"
+        reason += f"; some are {plug_in}"
+    nested = kinds["list"] + kinds["object"]
+    if nested:
+        reason += f"; {nested:,} look like a list or an object, sent as their JSON"
     if kinds["html"]:
-        said += f"; {kinds['html']:,} with HTML: `apply: [strip_html]` takes it out"
-    if kinds["email"] >= 0.9 * found.filled:
-        return (
-            "type: text, apply: [trim, lowercase]",
-            f"{said}; e-mail addresses, which keys compare as given",
-        )
+        reason += f"; {kinds['html']:,} with HTML: `apply: [strip_html]` takes it out"
+    if kinds["email"] >= 0.9 * field_.filled:
+        why = "e-mail addresses, which keys compare as given"
+        return "type: text, apply: [trim, lowercase]", f"{reason}; {why}"
     if kinds["spaced"]:
-        return ("type: text, apply: [trim]", f"{said}; spaces at the ends")
-    return ("type: text", said)
+        return "type: text, apply: [trim]", f"{reason}; spaces at the ends"
+    return "type: text", reason
