@@ -29,7 +29,7 @@ SLICE_ROWS = 250_000
 GATHERED_ROWS = 100_000
 GATHERED_BYTES = 64 * 1024 * 1024
 SLICE_BYTES = 16 * 1024 * 1024
-# how a snapshot's field shows half a surrogate pair, and so also a text that has these six characters
+# How a snapshot's field shows half a surrogate pair, and so also a text that has these six characters
 _ESCAPE = "\\ud"
 _HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 _IDENTITY_FIELDS = {"source": SOURCE_FIELDS, "id": ID_FIELDS}
@@ -64,7 +64,7 @@ def slices(mapping: Mapping, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def needs_raw(mapping: Mapping) -> Callable[[pl.DataFrame], bool]:
     """Whether rows need their `_raw`, which is most of them: only it tells half a surrogate pair from a text."""
-    read_columns = {column_of(name) for name in text_fields(mapping)}
+    read_columns = {*map(column_of, text_fields(mapping)), *IDENTITY.values()}
 
     def may_hold_halves(rows: pl.DataFrame) -> bool:
         # All of a column's texts put together: looked through several times faster than one by one.
@@ -103,13 +103,13 @@ def base_rows(mapping: Mapping, rows: pl.DataFrame, project: str = "") -> pl.Dat
     is_suspect = "_raw" in rows.columns and rows["_raw"].str.contains(_HALF).any()
     if mapping.each:
         series.append(_field(rows, mapping.each).alias(LIST))
-    for name in sorted(text_fields(mapping)):
-        field = _field(rows, column_of(name))
+    fields = {name: (column_of(name),) for name in sorted(text_fields(mapping))}
+    identity = {name: _IDENTITY_FIELDS[name][mapping.resource] for name in IDENTITY}
+    for name, in_record in (fields | identity).items():
+        field = _field(rows, IDENTITY.get(name, in_record[0]))
         if is_suspect and holds_any(field, _ESCAPE, literal=True):
-            field = _refuse_halves(field, rows["_raw"], column_of(name))
+            field = _refuse_halves(field, rows["_raw"], in_record)
         series.append(field.alias(FIELD + name))
-    for name, column in IDENTITY.items():
-        series.append(rows[column].alias(FIELD + name))
     if PROJECT in used_names(mapping):
         series.append(pl.Series(FIELD + PROJECT, [project]).new_from_index(0, rows.height))
     return pl.DataFrame(series).with_columns(pl.lit(None, dtype=pl.Int64).alias("_element"))
@@ -135,7 +135,7 @@ def _field(rows: pl.DataFrame, name: str) -> pl.Series:
     return pl.Series(name, [None], dtype=pl.String).new_from_index(0, rows.height)
 
 
-def _refuse_halves(field: pl.Series, raw: pl.Series, *names: str) -> pl.Series:
+def _refuse_halves(field: pl.Series, raw: pl.Series, names: Sequence[str]) -> pl.Series:
     """The field with a NUL, which no text may hold, for each half of a surrogate pair.
 
     `names`: where it may stand in the record, of which the first that has a value counts.
@@ -148,17 +148,29 @@ def _refuse_halves(field: pl.Series, raw: pl.Series, *names: str) -> pl.Series:
     places = frame.select(may_hold).to_series().arg_true()
     marked = []
     for text, record in frame[places].iter_rows():
-        value = value_at(json.loads(record), name)
+        value = _value_of(record, names)
         if isinstance(value, str):
             marked.append(_LONE.sub("\0", value))
         else:
-            # Inside a list or object the text is JSON itself, where an escape of the backslash is no half.
+            # The text of a list or object is JSON itself, in which an escaped backslash begins no half.
             marked.append(_ESCAPES.sub(_mark_half, text))
     return field.scatter(places, marked) if marked else field
 
 
 def _mark_half(escape: re.Match[str]) -> str:
     return "\0" if escape.lastgroup == "half" else escape.group()
+
+
+def _value_of(raw: str, names: Sequence[str]) -> object:
+    """The first value of a record under some names; None where there is none."""
+    try:
+        record = json.loads(raw, strict=False)
+    except ValueError:
+        # Of a writer of little care: no comma too few and no unknown escape may hide the half.
+        values = [_careless_value(raw, name) for name in names]
+    else:
+        values = [value_at(record, name) for name in names]
+    return next((value for value in values if value not in (None, "")), None)
 
 
 def _careless_value(raw: str, name: str) -> str | None:
