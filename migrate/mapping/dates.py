@@ -53,36 +53,39 @@ def read_datetimes(
     `zones` names the zone of each row's naive times, `spelling` their format, `pivot` the century of its %y.
     """
     frame = pl.DataFrame({"text": texts, "zone": zones})
-    frame = _parse(frame, spelling, pivot)
-    frame = to_utc(frame)
+    frame = to_utc(_parse(frame, spelling, pivot))
     if _is_plain(frame):
         return frame.select(pl.col("utc").alias("value"), _TEXT.alias("rule"), *FLAGS)
-    year = pl.col("utc").dt.year()
-    zero = _is_zero(spelling)
-    rule = (
-        pl.when(pl.col("text").is_null()).then(_TEXT).when(zero).then(pl.lit("zero_date"))
-        .when(pl.col("utc").is_null()).then(pl.lit("not_a_datetime"))
-        .when((year < 1) | (year > 9999)).then(pl.lit("out_of_calendar")).otherwise(_TEXT)
-    )  # fmt: skip  # one case a line
-    frame = frame.with_columns(rule.alias("rule"))
+    frame = frame.with_columns(_rule("utc", "not_a_datetime", spelling))
     fits = pl.col("rule").is_null()
-    return frame.select(
-        pl.when(fits).then(pl.col("utc")).alias("value"),
-        "rule",
-        *((pl.col(f) & fits).fill_null(False).alias(f) for f in FLAGS),
+    flags = [(pl.col(flag) & fits).fill_null(False).alias(flag) for flag in FLAGS]
+    return frame.select(pl.when(fits).then(pl.col("utc")).alias("value"), "rule", *flags)
+
+
+def _rule(time: str, unread: str, spelling: str | None) -> pl.Expr:
+    """The rule that each text breaks whose time stands in a column; `unread`: that of what is no time at all."""
+    year = pl.col(time).dt.year()
+    rule = (
+        pl.when(pl.col("text").is_null())
+        .then(_TEXT)
+        # Before all else: 0000-00-00 means that there is no day, whatever can be made of it.
+        .when(_is_zero(spelling))
+        .then(pl.lit("zero_date"))
+        .when(pl.col(time).is_null())
+        .then(pl.lit(unread))
+        .when((year < 1) | (year > 9999))
+        .then(pl.lit("out_of_calendar"))
+        .otherwise(_TEXT)
     )
+    return rule.alias("rule")
 
 
 def _is_plain(frame: pl.DataFrame) -> bool:
     """Whether every text is a time of the calendar: nearly always, and then there is nothing more to look for."""
     if frame["utc"].null_count() != frame["text"].null_count():
         return False
-    return _in_calendar(frame["utc"])
-
-
-def _in_calendar(times: pl.Series) -> bool:
-    """Whether all times are in the years 1 to 9999."""
-    return bool(times.to_physical().is_between(_FIRST_US, _LAST_US).all())
+    # As whole numbers, since polars has years that Python and the target do not.
+    return bool(frame["utc"].to_physical().is_between(_FIRST_US, _LAST_US).all())
 
 
 def read_dates(
@@ -92,21 +95,15 @@ def read_dates(
 
     **Shape.** One row per text: `value` Date, `rule`, `time_dropped`.
     """
-    frame = texts.rename("text").to_frame()
-    frame = _parse(frame, spelling, pivot)
-    year = pl.col("local").dt.year()
-    rule = (
-        pl.when(pl.col("text").is_null()).then(_TEXT).when(_is_zero(spelling)).then(pl.lit("zero_date"))
-        .when(pl.col("local").is_null()).then(pl.lit("not_a_date"))
-        .when((year < 1) | (year > 9999)).then(pl.lit("out_of_calendar")).otherwise(_TEXT)
-    )  # fmt: skip  # one case a line
-    frame = frame.with_columns(rule.alias("rule"), pl.col("local").dt.date().alias("day"))
+    frame = _parse(texts.rename("text").to_frame(), spelling, pivot)
+    local, day = pl.col("local"), pl.col("day")
+    frame = frame.with_columns(_rule("local", "not_a_date", spelling), local.dt.date().alias("day"))
     fits = pl.col("rule").is_null()
-    dropped = fits & (pl.col("local") != pl.col("day").cast(pl.Datetime("us")))
+    has_time = fits & (local != day.cast(pl.Datetime("us")))
     return frame.select(
-        pl.when(fits).then(pl.col("day")).alias("value"),
+        pl.when(fits).then(day).alias("value"),
         "rule",
-        dropped.fill_null(False).alias("time_dropped"),
+        has_time.fill_null(False).alias("time_dropped"),
     )
 
 
@@ -115,14 +112,12 @@ def source_zones(
 ) -> pl.Series:
     """The zone of each source: its own, else that of another name of the same source, else that of `*`, else UTC."""
     default = timezones.get("*", "UTC")
-    named = {name: zone for name, zone in timezones.items() if name != "*"}
-    if not named:
+    if timezones.keys() <= {"*"}:
         return pl.Series("zone", [default], dtype=pl.String).new_from_index(0, len(sources))
-    found = sources.unique().drop_nulls().to_list()
-    zones = [zone_of(source, timezones, aliases or {}) for source in found]
-    return sources.replace_strict(found, zones, default=default, return_dtype=pl.String).fill_null(
-        default
-    )
+    names = sources.unique().drop_nulls().to_list()
+    zones = [zone_of(source, timezones, aliases or {}) for source in names]
+    by_name = sources.replace_strict(names, zones, default=default, return_dtype=pl.String)
+    return by_name.fill_null(default)
 
 
 def zone_of(source: str, timezones: Mapping[str, str], aliases: Mapping[str, str]) -> str:
@@ -160,88 +155,83 @@ def _parse(frame: pl.DataFrame, spelling: str | None, pivot: int | None) -> pl.D
 
 
 def _parse_known(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame by the spellings that cannot be mistaken."""
     text = pl.col("text")
-    fast = _parse_one_way(frame)
-    if fast is not None:
-        return fast
+    uniform = _parse_uniform(frame)
+    if uniform is not None:
+        return uniform
     frame = frame.with_columns(timed=text.str.contains(_TIME), day=text.str.contains(_DAY))
     timed, day = pl.col("timed"), pl.col("day")
-    stamp = (
-        pl.when(timed)
-        .then(text.str.slice(0, 10) + " " + text.str.slice(11, 8))
-        .when(day)
-        .then(text + " 00:00:00")
-    )
-    tails = _read_tails(
-        frame.select(pl.when(timed).then(text.str.slice(19)).alias("tail")).to_series()
-    )
+    written = text.str.slice(0, 10) + " " + text.str.slice(11, 8)
+    stamp = pl.when(timed).then(written).when(day).then(text + " 00:00:00")
+    local = stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us", cache=False)
+    behind_seconds = frame.select(pl.when(timed).then(text.str.slice(19)).alias("tail"))
+    tails = _read_tails(behind_seconds.to_series())
+    # A day is its midnight wherever it was written: no zone moves it.
+    offset = pl.when(day).then(0).otherwise(tails["offset"])
     frame = frame.with_columns(
-        stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us", cache=False).alias(
-            "local"
-        ),
-        tails["fraction_dropped"],
-        pl.when(day).then(0).otherwise(tails["offset"]).alias("offset"),
+        local.alias("local"), tails["fraction_dropped"], offset.alias("offset")
     )
     return _with_other_spellings(frame)
 
 
 def _with_other_spellings(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with what no column-wide reading took, read one by one where it may be a time at all."""
-    text = pl.col("text")
-    left = frame.select(~pl.col("timed") & ~pl.col("day") & text.str.contains(SUSPECT)).to_series()
-    at = left.fill_null(value=False).arg_true()
-    if at.is_empty():
+    is_other = ~pl.col("timed") & ~pl.col("day") & pl.col("text").str.contains(SUSPECT)
+    places = frame.select(is_other.fill_null(value=False)).to_series().arg_true()
+    if places.is_empty():
         return frame
-    found = _read_one_by_one(frame["text"].gather(at), None)
-    return frame.with_columns(frame[name].scatter(at, found[name]) for name in found.columns)
+    read = _read_one_by_one(frame["text"].gather(places), None)
+    return frame.with_columns(frame[name].scatter(places, read[name]) for name in read.columns)
 
 
 def _read_one_by_one(texts: pl.Series, only: str | None) -> pl.DataFrame:
+    """The texts, each different one read once in Python."""
     distinct = texts.unique().drop_nulls()
-    read = [read_spelling(text, only) for text in distinct]
+    nothing = (None, None, False)
+    read = [read_spelling(text, only) or nothing for text in distinct]
+    locals_, offsets, dropped = zip(*read, strict=True) if read else ((), (), ())
     table = pl.DataFrame(
         {
-            "t": distinct,
-            "local": pl.Series([one and one[0] for one in read], dtype=pl.Datetime("us")),
-            "offset": pl.Series([one and one[1] for one in read], dtype=pl.Int64),
-            "fraction_dropped": pl.Series([bool(one and one[2]) for one in read], dtype=pl.Boolean),
+            "text": distinct,
+            "local": pl.Series(locals_, dtype=pl.Datetime("us")),
+            "offset": pl.Series(offsets, dtype=pl.Int64),
+            "fraction_dropped": pl.Series(dropped, dtype=pl.Boolean),
         }
     )
-    joined = texts.rename("t").to_frame().join(table, on="t", how="left", maintain_order="left")
+    rows = texts.rename("text").to_frame()
+    joined = rows.join(table, on="text", how="left", maintain_order="left")
     return joined.select("local", "offset", pl.col("fraction_dropped").fill_null(value=False))
 
 
 def _read_tails(tails: pl.Series) -> pl.DataFrame:
     """What stands behind the seconds: `offset` in minutes, null for none, and whether a fraction gets lost."""
     tail = pl.col("tail")
-    hours = tail.str.extract(_OFFSET, 2).cast(pl.Int64) * 60 + tail.str.extract(_OFFSET, 3).cast(
-        pl.Int64
-    ).fill_null(0)
-    minutes = pl.when(tail.str.extract(_OFFSET, 1) == "-").then(-hours).otherwise(hours)
+    hours = tail.str.extract(_OFFSET, 2).cast(pl.Int64)
+    minutes = tail.str.extract(_OFFSET, 3).cast(pl.Int64).fill_null(0)
+    ahead = hours * 60 + minutes
+    signed = pl.when(tail.str.extract(_OFFSET, 1) == "-").then(-ahead).otherwise(ahead)
+    offset = pl.when(tail.str.contains(_OFFSET)).then(signed).when(tail.str.ends_with("Z")).then(0)
+    loses_fraction = tail.str.contains(r"^\.[0-9]*[1-9]").fill_null(False)
     return (
         tails.rename("tail")
         .to_frame()
-        .select(
-            pl.when(tail.str.contains(_OFFSET))
-            .then(minutes)
-            .when(tail.str.ends_with("Z"))
-            .then(0)
-            .alias("offset"),
-            tail.str.contains(r"^\.[0-9]*[1-9]").fill_null(False).alias("fraction_dropped"),
-        )
+        .select(offset.alias("offset"), loses_fraction.alias("fraction_dropped"))
     )
 
 
-def _parse_one_way(frame: pl.DataFrame) -> pl.DataFrame | None:
+def _parse_uniform(frame: pl.DataFrame) -> pl.DataFrame | None:
     """The parsed frame where all texts are plain naive times, or all are days; None for anything else."""
     text = pl.col("text")
-    is_day = len(frame.select(text.first(ignore_nulls=True)).item() or "") == _DAY_LETTERS
+    first = frame.select(text.first(ignore_nulls=True)).item() or ""
+    is_day = len(first) == _DAY_LETTERS
     if not all_between(frame["text"], *(_PLAIN_DAY if is_day else _PLAIN_TIME)):
         return None
     pattern = "%Y-%m-%d" if is_day else "%Y-%m-%d %H:%M:%S"
+    # Most times differ, so a cache of texts would only cost.
+    local = text.str.to_datetime(pattern, strict=False, time_unit="us", cache=False)
     return frame.with_columns(
-        # few different texts do not come here as they stand in the rows, so a cache would only cost
-        text.str.to_datetime(pattern, strict=False, time_unit="us", cache=False).alias("local"),
+        local.alias("local"),
         pl.lit(0 if is_day else None, dtype=pl.Int64).alias("offset"),
         pl.lit(False).alias("fraction_dropped"),
     )
@@ -251,16 +241,17 @@ def _parse_epoch(frame: pl.DataFrame, microseconds: int) -> pl.DataFrame:
     text = pl.col("text")
     digits = pl.when(text.str.contains(r"^-?[0-9]{1,17}(\.[0-9]{1,9})?$")).then(text)
     count = digits.str.extract(r"^(-?[0-9]+)", 1).cast(pl.Int64, strict=False)
-    whole = pl.when(count.abs() <= _LAST_US // microseconds).then(count * microseconds)
-    moment = whole.cast(pl.Datetime("us"))
-    # behind a point no more than a fraction of a second can stand, since only seconds are sent with one
-    fraction = text.str.contains(r"\.[0-9]*[1-9]").fill_null(value=False)
+    # Looked at before the multiplication, which would run over in 64 bits.
+    is_in_calendar = count.abs() <= _LAST_US // microseconds
+    moment = pl.when(is_in_calendar).then(count * microseconds).cast(pl.Datetime("us"))
+    second = moment.dt.truncate("1s")
+    # Behind a point no more than a fraction of a second can stand, since only seconds are sent with one.
+    has_fraction = text.str.contains(r"\.[0-9]*[1-9]").fill_null(value=False)
+    loses_fraction = (moment != second) | (has_fraction & moment.is_not_null())
     return frame.with_columns(
-        moment.dt.truncate("1s").alias("local"),
+        second.alias("local"),
         pl.lit(0, dtype=pl.Int64).alias("offset"),
-        ((moment != moment.dt.truncate("1s")) | (fraction & moment.is_not_null())).alias(
-            "fraction_dropped"
-        ),
+        loses_fraction.alias("fraction_dropped"),
     )
 
 
@@ -270,16 +261,17 @@ def to_utc(frame: pl.DataFrame) -> pl.DataFrame:
     **Shape.** `frame` has `local`, `offset` in minutes (null where the text names none), `zone`; added are `utc` and
     the Booleans `zone_assumed`, `dst_gap` and `dst_fold`.
     """
-    naive = pl.col("local").is_not_null() & pl.col("offset").is_null()
-    has_offsets = frame["offset"].null_count() < frame.height
-    if has_offsets:
-        shifted = pl.col("local") - pl.duration(minutes=pl.col("offset"))
-    else:
-        shifted = pl.col("local")
-    no = pl.lit(False)
+    local, offset = pl.col("local"), pl.col("offset")
+    shifted = local
+    if frame["offset"].null_count() < frame.height:
+        shifted = local - pl.duration(minutes=offset)
     frame = frame.with_columns(
-        naive.alias("zone_assumed"), shifted.alias("utc"), no.alias("dst_gap"), no.alias("dst_fold")
+        (local.is_not_null() & offset.is_null()).alias("zone_assumed"),
+        shifted.alias("utc"),
+        pl.lit(False).alias("dst_gap"),
+        pl.lit(False).alias("dst_fold"),
     )
+    # A zone at a time: its clock is looked up once for all its rows.
     assumed = frame.select(pl.col("zone").filter("zone_assumed").unique().sort()).to_series()
     for zone in assumed:
         frame = _localise(frame, zone)
@@ -287,17 +279,20 @@ def to_utc(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _localise(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
-    here, local = pl.col("zone_assumed") & (pl.col("zone") == zone), pl.col("local")
+    """The frame with the naive times of one zone in UTC."""
+    is_of_zone = pl.col("zone_assumed") & (pl.col("zone") == zone)
+    local = pl.col("local")
     if zone == "UTC":
         if frame["zone_assumed"].all() and (frame["zone"] == "UTC").all():
             return frame.with_columns(local.alias("utc"))
-        return frame.with_columns(pl.when(here).then(local).otherwise(pl.col("utc")).alias("utc"))
-    settled = _settle(frame.filter(here)["local"], zone)
-    places = frame.select(here).to_series().arg_true()
+        utc = pl.when(is_of_zone).then(local).otherwise(pl.col("utc"))
+        return frame.with_columns(utc.alias("utc"))
+    localised = _read_clock(frame.filter(is_of_zone)["local"], zone)
+    places = frame.select(is_of_zone).to_series().arg_true()
     if len(places) == frame.height:
-        return frame.with_columns(settled)
+        return frame.with_columns(localised)
     return frame.with_columns(
-        frame[name].scatter(places, settled[name]) for name in settled.columns
+        frame[name].scatter(places, localised[name]) for name in localised.columns
     )
 
 
@@ -320,39 +315,43 @@ class _Clock:
 def _clock(zone: str) -> _Clock:
     first, changes = clock_changes(zone)
     never = 2**62
+    shifts, holds_from = [first], []
+    gap_from, fold_from = [], []
+    for change in changes:
+        goes_forward = change.after > change.before
+        goes_back = change.after < change.before
+        shifts.append(change.after)
+        holds_from.append(change.at + max(change.before, change.after))
+        gap_from.append(change.at + change.before if goes_forward else never)
+        fold_from.append(change.at + change.after if goes_back else never)
     return _Clock(
-        pl.Series(
-            [change.at + max(change.before, change.after) for change in changes], dtype=pl.Int64
-        ),
-        pl.Series([first, *(change.after for change in changes)], dtype=pl.Int64),
-        pl.Series(
-            [*(c.at + c.before if c.after > c.before else never for c in changes), never],
-            dtype=pl.Int64,
-        ),
-        pl.Series(
-            [*(c.at + c.after if c.after < c.before else never for c in changes), never],
-            dtype=pl.Int64,
-        ),
+        holds_from=pl.Series(holds_from, dtype=pl.Int64),
+        shifts=pl.Series(shifts, dtype=pl.Int64),
+        # Behind the last change nothing is odd any more.
+        gap_from=pl.Series([*gap_from, never], dtype=pl.Int64),
+        fold_from=pl.Series([*fold_from, never], dtype=pl.Int64),
     )
 
 
-def _settle(local: pl.Series, zone: str) -> pl.DataFrame:
+def _read_clock(local: pl.Series, zone: str) -> pl.DataFrame:
     """`utc`, `dst_gap` and `dst_fold` of the local times of a zone."""
     clock = _clock(zone)
     seconds = local.dt.timestamp("us") // 1_000_000
     place = clock.holds_from.search_sorted(seconds, side="right")
-    shift = pl.Series(clock.shifts.gather(place)) * 1_000_000
-    utc = (local.cast(pl.Int64) - shift).cast(pl.Datetime("us"))
-    late = (local.dt.year() > LAST_YEAR).fill_null(value=False)
-    if late.any():
-        shifts = pl.Series([_shift_by_rule(time, zone) for time in local.filter(late)])
-        moved = (local.filter(late).cast(pl.Int64) - shifts).cast(pl.Datetime("us"))
-        utc = utc.scatter(late.arg_true(), moved)
+    shift_us = pl.Series(clock.shifts.gather(place)) * 1_000_000
+    utc = (local.cast(pl.Int64) - shift_us).cast(pl.Datetime("us"))
+    # The zone's file lists changes up to some year; from then on its rule has to be asked.
+    is_late = (local.dt.year() > LAST_YEAR).fill_null(value=False)
+    if is_late.any():
+        late = local.filter(is_late)
+        shifts_us = pl.Series([_shift_by_rule(time, zone) for time in late])
+        moved = (late.cast(pl.Int64) - shifts_us).cast(pl.Datetime("us"))
+        utc = utc.scatter(is_late.arg_true(), moved)
     return pl.DataFrame(
         {
             "utc": utc,
-            "dst_gap": (seconds >= clock.gap_from.gather(place)) & ~late,
-            "dst_fold": (seconds >= clock.fold_from.gather(place)) & ~late,
+            "dst_gap": (seconds >= clock.gap_from.gather(place)) & ~is_late,
+            "dst_fold": (seconds >= clock.fold_from.gather(place)) & ~is_late,
         }
     )
 

@@ -30,6 +30,7 @@ _SHORT = r"^-?[0-9]{1,12}(\.[0-9]{1,18})?$"
 _SHORT_SIGNIFICANT = r"^-?[0-9]{1,6}(\.[0-9]{1,18})?$"
 _EXACT = Context(prec=3000)
 _WIDE = pl.Decimal(38, 18)
+_LEAST, _MOST = pl.lit(INT32_MIN).cast(_WIDE), pl.lit(INT32_MAX).cast(_WIDE)
 
 
 def float_type(digits: FloatDigits) -> pl.Decimal:
@@ -64,40 +65,30 @@ def read_floats(
 
     **Shape.** One row per text: `value`, `rule` (null or a rule's name), `rounded` (whether digits were lost).
     """
-    text, exact = pl.col("text"), pl.col("exact")
+    text, exact, value = pl.col("text"), pl.col("exact"), pl.col("value")
     if digits == "decimals":
         is_short = text.str.contains(_SHORT)
-        value = exact.round(DIGITS, mode="half_to_even")
+        rounded = exact.round(DIGITS, mode="half_to_even")
     else:
         has_few_digits = text.str.replace_all(r"[-.]", "").str.len_bytes() <= DIGITS
         is_short = text.str.contains(_SHORT_SIGNIFICANT) & has_few_digits
-        value = exact
-    frame = texts.rename("text").to_frame()
-    frame = frame.with_columns(
-        pl.when(is_short).then(text).cast(_WIDE, strict=False).alias("exact")
-    )
-    frame = frame.with_columns(value.alias("value"))
+        rounded = exact
+    # Short numbers fit the widest decimal, and are read as a column; the few others go one by one.
+    short = pl.when(is_short).then(text).cast(_WIDE, strict=False)
+    frame = texts.rename("text").to_frame().with_columns(exact=short).with_columns(value=rounded)
     if _all_fit(frame):
-        kept = pl.col("value").cast(float_type(digits))
         return frame.select(
-            kept.alias("value"),
+            value.cast(float_type(digits)),
             pl.lit(None, dtype=pl.String).alias("rule"),
             pl.lit(False).alias("rounded"),
         )
-    frame = frame.with_columns(
-        _short_rule(policy).alias("rule"),
-        pl.col("value").ne(pl.col("exact")).fill_null(False).alias("rounded"),
-    )
+    frame = frame.with_columns(rule=_short_rule(policy), rounded=value.ne(exact).fill_null(False))
     frame = _with_long(frame, lambda text: _read_one(text, digits, policy))
-    value = (
-        pl.when(pl.col("rule").is_null())
-        .then(pl.col("value"))
-        .cast(float_type(digits), strict=False)
-    )
+    is_sound = pl.col("rule").is_null()
     return frame.select(
-        value.alias("value"),
+        pl.when(is_sound).then(value).cast(float_type(digits), strict=False).alias("value"),
         "rule",
-        (pl.col("rounded") & pl.col("rule").is_null()).alias("rounded"),
+        (pl.col("rounded") & is_sound).alias("rounded"),
     )
 
 
@@ -105,65 +96,63 @@ def _all_fit(frame: pl.DataFrame) -> bool:
     """Whether every text is a short number that the target takes as it is: nearly always, and then that is all."""
     if frame["exact"].null_count() != frame["text"].null_count():
         return False
-    in_range = pl.col("value").is_between(
-        pl.lit(INT32_MIN).cast(_WIDE), pl.lit(INT32_MAX).cast(_WIDE)
-    )
-    return bool(frame.select((in_range & (pl.col("value") == pl.col("exact"))).all()).item())
+    is_unchanged = pl.col("value") == pl.col("exact")
+    fits = pl.col("value").is_between(_LEAST, _MOST) & is_unchanged
+    return bool(frame.select(fits.all()).item())
 
 
 def _short_rule(policy: str) -> pl.Expr:
     value = pl.col("value")
-    outside = (value > pl.lit(INT32_MAX).cast(_WIDE)) | (value < pl.lit(INT32_MIN).cast(_WIDE))
-    longer = (value != pl.col("exact")) & pl.lit(policy == "reject")
-    rule = (
-        pl.when(outside).then(pl.lit("out_of_int32")).when(longer).then(pl.lit("too_many_digits"))
+    is_longer = (value != pl.col("exact")) & pl.lit(policy == "reject")
+    return (
+        pl.when(~value.is_between(_LEAST, _MOST))
+        .then(pl.lit("out_of_int32"))
+        .when(is_longer)
+        .then(pl.lit("too_many_digits"))
+        .otherwise(pl.lit(None, dtype=pl.String))
     )
-    return rule.otherwise(pl.lit(None, dtype=pl.String))
 
 
 def _with_long(
     frame: pl.DataFrame, read: Callable[[str], tuple[Decimal | None, str | None, bool]]
 ) -> pl.DataFrame:
-    rest = (
-        frame.filter(pl.col("text").is_not_null() & pl.col("exact").is_null())
-        .get_column("text")
-        .unique()
-    )
-    if rest.is_empty():
+    """The frame with what no column-wide reading took, each different text read once."""
+    is_long = pl.col("text").is_not_null() & pl.col("exact").is_null()
+    long_texts = frame.filter(is_long).get_column("text").unique()
+    if long_texts.is_empty():
         return frame
-    answers = [read(text) for text in rest]
+    values, rules, rounded = zip(*map(read, long_texts), strict=True)
     table = pl.DataFrame(
         {
-            "text": rest,
-            "value_": pl.Series([answer[0] for answer in answers], dtype=_WIDE),
-            "rule_": pl.Series([answer[1] for answer in answers], dtype=pl.String),
-            "rounded_": [answer[2] for answer in answers],
+            "text": long_texts,
+            "value_": pl.Series(values, dtype=_WIDE),
+            "rule_": pl.Series(rules, dtype=pl.String),
+            "rounded_": pl.Series(rounded, dtype=pl.Boolean),
         }
     )
     joined = frame.join(table, on="text", how="left", maintain_order="left")
-    found = pl.col("rounded_").is_not_null()
-    return joined.select(
-        "text",
-        *(
-            pl.when(found).then(pl.col(f"{name}_")).otherwise(pl.col(name)).alias(name)
-            for name in ("value", "rule", "rounded")
-        ),
-    )
+    was_read = pl.col("rounded_").is_not_null()
+    columns = [pl.col("text")]
+    for name in ("value", "rule", "rounded"):
+        chosen = pl.when(was_read).then(pl.col(f"{name}_")).otherwise(pl.col(name))
+        columns.append(chosen.alias(name))
+    return joined.select(columns)
 
 
 def _read_one(
     text: str, digits: FloatDigits, policy: str
 ) -> tuple[Decimal | None, str | None, bool]:
+    """The value of one text, the rule it breaks, and whether digits were lost."""
     number = parse_number(text)
     if number is None:
         return None, "not_a_number", False
     rounded = _round(number, digits)
-    lost = rounded != number
+    is_rounded = rounded != number
     if not INT32_MIN <= rounded <= INT32_MAX:
         return None, "out_of_int32", False
-    if lost and policy == "reject":
+    if is_rounded and policy == "reject":
         return None, "too_many_digits", False
-    return rounded, None, lost
+    return rounded, None, is_rounded
 
 
 def parse_number(text: str) -> Decimal | None:
@@ -177,13 +166,13 @@ def parse_number(text: str) -> Decimal | None:
 
 
 def _round(number: Decimal, digits: FloatDigits) -> Decimal:
+    # Far beyond what the target takes: to write out the zeros of 1e400 would only cost time.
     if abs(number) > 10**12:
         return number
     if digits == "significant":
         number = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN).plus(number)
-    return number.quantize(
-        Decimal(1).scaleb(-SCALES[digits]), rounding=ROUND_HALF_EVEN, context=_EXACT
-    )
+    smallest = Decimal(1).scaleb(-SCALES[digits])
+    return number.quantize(smallest, rounding=ROUND_HALF_EVEN, context=_EXACT)
 
 
 NOT_AN_AMOUNT = "not_an_amount"
@@ -259,20 +248,24 @@ _AMOUNT = re.compile(
 
 def read_amount(text: str, style: Style) -> tuple[str | None, str | None]:
     """The plain decimal text of an amount (`-1234.56`), or the rule it breaks."""
-    parts = _split(text)
-    if parts is None:
+    amount = _split_amount(text)
+    if amount is None:
         return None, NOT_AN_AMOUNT
-    negative, number = parts
-    found = style_pattern(style).fullmatch(number)
-    if found is None:
-        written_otherwise = any(
-            style_pattern(other).fullmatch(number) for other in set(STYLES.values())
-        )
-        return None, OTHER_STYLE if written_otherwise else NOT_AN_AMOUNT
-    whole = re.sub("[^0-9]", "", found["whole"] or "").lstrip("0") or "0"
-    decimals = found["decimals"]
-    plain = whole if decimals is None else f"{whole}.{decimals}"
-    return (f"-{plain}" if negative and plain.strip("0.") else plain), None
+    is_negative, number = amount
+    parts = style_pattern(style).fullmatch(number)
+    if parts is None:
+        # Told apart: what another style would write shows that the style is not the field's.
+        others = (style_pattern(other) for other in set(STYLES.values()))
+        is_of_another = any(pattern.fullmatch(number) for pattern in others)
+        return None, OTHER_STYLE if is_of_another else NOT_AN_AMOUNT
+    digits = re.sub("[^0-9]", "", parts["whole"] or "")
+    plain = digits.lstrip("0") or "0"
+    if parts["decimals"] is not None:
+        plain = f"{plain}.{parts['decimals']}"
+    is_zero = not plain.strip("0.")
+    if is_negative and not is_zero:
+        plain = f"-{plain}"
+    return plain, None
 
 
 def find_style(argument: object) -> Style | None:
@@ -283,13 +276,29 @@ def find_style(argument: object) -> Style | None:
         return STYLES[argument]
     signs = argument.translate(_APOSTROPHES).translate(_SPACES)
     thousands, decimal = signs[:-1], signs[-1:]
-    if (
-        decimal not in {",", "."}
-        or thousands not in {"", " ", ",", ".", "'"}
-        or thousands == decimal
-    ):
+    are_signs = decimal in {",", "."} and thousands in {"", " ", ",", ".", "'"}
+    if not are_signs or thousands == decimal:
         return None
+    # Spaces part thousands in every style, so a style of spaces has no sign of its own.
     return Style(decimal, thousands.strip())
+
+
+def _split_amount(text: str) -> tuple[bool, str] | None:
+    """Whether an amount is negative, and its digits with their separators; None for what is no amount."""
+    plain = text.translate(_INVISIBLE)
+    for table in (_APOSTROPHES, _MINUSES, _SPACES):
+        plain = plain.translate(table)
+    parts = _AMOUNT.fullmatch(plain.strip())
+    if parts is None:
+        return None
+    has_brackets = parts["open"] is not None
+    if has_brackets is not (parts["close"] is not None):
+        return None
+    signs = [parts[name] for name in ("s1", "s2", "s3", "s4") if parts[name]]
+    # Two signs, or brackets with one, may mean anything, and so may two currencies.
+    if len(signs) + has_brackets > 1 or (parts["c1"] and parts["c2"]):
+        return None
+    return signs == ["-"] or has_brackets, parts["number"]
 
 
 @cache
@@ -305,22 +314,3 @@ def style_pattern(style: Style) -> re.Pattern[str]:
     return re.compile(
         rf"(?=[0-9{re.escape(style.decimal)}])(?P<whole>[0-9]+|{grouped})?(?:{decimals})?"
     )
-
-
-def _split(text: str) -> tuple[bool, str] | None:
-    """Whether an amount is negative, and its digits with their separators; None for what is no amount."""
-    plain = (
-        text.translate(_INVISIBLE)
-        .translate(_APOSTROPHES)
-        .translate(_MINUSES)
-        .translate(_SPACES)
-        .strip()
-    )
-    found = _AMOUNT.fullmatch(plain)
-    if found is None or (found["open"] is None) is not (found["close"] is None):
-        return None
-    signs = [found[name] for name in ("s1", "s2", "s3", "s4") if found[name]]
-    # two signs, or brackets with one, may mean anything
-    if len(signs) + bool(found["open"]) > 1 or (found["c1"] and found["c2"]):
-        return None
-    return signs == ["-"] or bool(found["open"]), found["number"]
