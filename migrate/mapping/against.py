@@ -35,8 +35,6 @@ Mask = Callable[[str, str], str]
 """A text that shows a value of a column and names nobody."""
 Found = Iterator[tuple[int, Path, str]]
 """How harmful (the least number is the worst), where, and what."""
-Mask = Callable[[str], str]
-"""Shows a value of a record without what may be somebody's."""
 PROBLEM, LOST_ROWS, LOST_COLUMN, LOST_VALUES, LEFT_OVER, ABSENT = range(6)
 _NEARLY_ALL = 0.99
 _MOST_LINES = 3
@@ -101,7 +99,7 @@ def check_against(
     shown: SnapshotFindings,
     same_resource: Sequence[Mapping],
     trial: Trial | None = None,
-    mask: Mask = lambda _text: "…",
+    mask: Mask = lambda _text, _column: "…",
     contradicted: Sequence[Contradiction] = (),
 ) -> list[Remark]:
     """What a snapshot says against a mapping, the most harmful first; its file is read again for the places.
@@ -188,9 +186,9 @@ class _TrialCheck:
     def _readable(self, key: str) -> str:
         """A key that stands for nobody as it is, but for a domain, or other columns, that may be somebody's."""
         if key.startswith("["):
-            return self._mask(key)
+            return self._mask(key, "")
         name, at, domain = key.partition("@")
-        return f"{name}{at}{self._mask(domain)}" if at else key
+        return f"{name}{at}{self._mask(domain, '')}" if at else key
 
     def _check_rules(self) -> Found:
         """The rows that are rejected, by the rule they break."""
@@ -268,7 +266,7 @@ class _TrialCheck:
 
     def _examples(self, name: str, rule: str) -> str:
         texts = self._trial.examples.get((name, rule), [])
-        shown = ", ".join(self._mask(text[:60]) for text in texts)
+        shown = ", ".join(self._mask(text[:60], name) for text in texts)
         return f" (as {shown})" if shown else ""
 
     def _common_answers(self, name: str) -> str:

@@ -33,7 +33,10 @@ TARGETS = {
     ),
     "budget": ("migrate.target.budget", ("tests/target/test_budget.py",)),
     "collapse": ("migrate.plan.collapse", ("tests/plan/test_collapse.py",)),
-    "numbers": ("migrate.mapping.numbers", ("tests/mapping/test_numbers.py",)),
+    "numbers": (
+        "migrate.mapping.numbers",
+        ("tests/mapping/test_numbers.py", "tests/mapping/test_text_functions.py"),
+    ),
 }
 """By name a module and the tests that are to notice its faults: quick ones, without a server."""
 _LONGEST_S = 120
