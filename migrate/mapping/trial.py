@@ -333,9 +333,9 @@ def _of_elements(texts: pl.Series, name: str) -> pl.Series:
 
 def refuse_contradicted(mappings: Iterable[Mapping], read: ReadResource) -> None:
     """Raises MappingError where a field's values contradict a column's reading of its numbers."""
-    problems = []
-    for one in find_contradictions(mappings, read):
-        file = Path(one.mapping.file).name
-        problems.append(f"{file}: columns.{one.column}: {one.says()}")
-    if problems:
-        raise MappingError(problems, hint="correct the file, then: migrate mapping check")
+    found = find_contradictions(mappings, read)
+    if found:
+        raise MappingError(
+            [f"{Path(one.mapping.file).name}: columns.{one.column}: {one.says()}" for one in found],
+            hint="correct the file, then: migrate mapping check",
+        )
