@@ -248,7 +248,8 @@ class SourceClient:
         if wait_s is not None and wait_s <= self._settings.retry_budget_s:
             self._pacer.hold(wait_s)
         reason = f"HTTP {reply.status} ({error_text(reply.body)})"
-        return BadAnswerError(reason, reply.body, wait_s=wait_s)
+        # "0", or less, leaves the wait to us: a service in trouble is not asked again without any.
+        return BadAnswerError(reason, reply.body, wait_s=wait_s or None)
 
 
 def _refusal(reply: Reply, project_id: str) -> Refused:

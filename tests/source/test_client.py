@@ -91,6 +91,14 @@ def test_a_stop_ends_waiting_at_once(start: Callable[..., Any]) -> None:
     assert time.monotonic() - began < 300
 
 
+def test_a_server_that_asks_for_no_wait_is_not_hammered(start: Callable[..., Any]) -> None:
+    """`Retry-After: 0` of a service in trouble leaves the wait to us: a handful of tries, and not one a moment."""
+    bench = start("429=0@method=GET", profiles=0)
+    bench.retry_budget_s = 0.5
+    with pytest.raises(GaveUp, match="gave up after [1-9] tries"):
+        bench.extract()
+
+
 def test_no_more_requests_in_flight_than_asked_for(start: Callable[..., Any]) -> None:
     """However many pages are being seen to, the server has `concurrency` of them to answer, and not fewer."""
     bench = start(profiles=0)
