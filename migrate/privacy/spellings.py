@@ -1,12 +1,13 @@
 """One value in every spelling: what makes two texts say the same, and a search for known values in any text.
 
 A file may hold an address as JSON (`\\u00fc`, `\\/`), percent-encoded, as HTML, in other letter case, with other
-spaces, in another Unicode form, with its domain in Punycode, or hashed as a mapping does. Texts are compared in a
-reading that undoes all of it, and hashes of a value count as the value.
+spaces, in another Unicode form, with its domain in Punycode, in Base64, or hashed as a mapping does. Texts are compared
+in a reading that undoes all of it, and hashes of a value count as the value.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import html
@@ -35,6 +36,8 @@ INVISIBLE_SIGNS = (
 """Signs of format, which no reader sees; a regular expression of Python's kind and of Rust's."""
 _INVISIBLE = re.compile(INVISIBLE_SIGNS)
 _LONG_CHARS, _FEW = 2_000, 20
+_SHORTEST_PACKED = 6
+_URL_SAFE = str.maketrans("+/", "-_")
 _BEFORE = r"(?<!\w)(?<!\w[.+'_-])"
 _AFTER = r"(?!\w)(?![.-]\w)"
 
@@ -92,7 +95,18 @@ def plain_forms(value: str) -> set[str]:
     forms |= {fold(punycode) for punycode in _domain_forms(value)}
     forms |= {fold(quote_plus(form, safe="@+")) for form in tuple(forms) if " " in form}
     forms |= {form.replace(" ", "+") for form in tuple(forms) if " " in form}
+    forms |= {fold(packed) for packed in _base64_forms(value)}
     return {form for form in forms if form}
+
+
+def _base64_forms(value: str) -> Iterator[str]:
+    """A value as links in mailings hide it: in Base64, of either alphabet and without its padding."""
+    if len(value.strip()) < _SHORTEST_PACKED:
+        return
+    for text in {value, value.strip(), value.strip().lower()}:
+        packed = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+        yield packed
+        yield packed.translate(_URL_SAFE)
 
 
 def _domain_forms(value: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import html
 import json
@@ -51,6 +52,10 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "invisible": lambda text: text[:2] + "\u200b" + text[2:],
     "sha256": lambda text: hashlib.sha256(text.strip().lower().encode()).hexdigest(),
     "SHA256": lambda text: hashlib.sha256(text.encode()).hexdigest().upper(),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 in a link": lambda text: (
+        base64.urlsafe_b64encode(text.lower().encode()).decode().rstrip("=")
+    ),
     "md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),
 }
 AROUND = [

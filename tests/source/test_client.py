@@ -95,7 +95,7 @@ def test_a_server_that_asks_for_no_wait_is_not_hammered(start: Callable[..., Any
     """`Retry-After: 0` of a service in trouble leaves the wait to us: a handful of tries, and not one a moment."""
     bench = start("429=0@method=GET", profiles=0)
     bench.retry_budget_s = 0.5
-    with pytest.raises(GaveUp, match="gave up after [1-9] tries"):
+    with pytest.raises(GaveUp, match=r"gave up after [1-9] tries"):
         bench.extract()
 
 
