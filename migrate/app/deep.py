@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from migrate import parquet
-from migrate.app.as_loaded import check_snapshot
-from migrate.app.other_projects import masterids_of_others
+from migrate.app.as_loaded import as_loaded, check_snapshot
+from migrate.app.other_projects import masterids_of_others, open_other
 from migrate.app.standing import check_loadable, note_planned, read_seen
 from migrate.app.target_client import reading_folder, readings_folder, sleeper
-from migrate.errors import Interrupted
+from migrate.errors import Interrupted, MigrateError
 from migrate.plan.corrections import read_carried
-from migrate.plan.open_plan import Plan, open_plan
+from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
 from migrate.plan.repair import make_repair_plan
 from migrate.snapshot.corrected import corrected_snapshot
 from migrate.snapshot.reading import Snapshot, open_snapshot
@@ -29,13 +29,14 @@ from migrate.verify.corrected import corrected_raw
 from migrate.verify.deep import DeepDataset, verify_dataset
 from migrate.verify.expected import Expected, FileRecords, Scope, expect_files
 from migrate.verify.known import read_known
-from migrate.verify.lookup import LookupTable, looked_up_columns
+from migrate.verify.lookup import TOUCHED, LookupTable, looked_up_columns
 from migrate.verify.made import Identity
 from migrate.verify.readback import Reading, forget_reading
 from migrate.verify.reconcile import Reconciliation
 from migrate.verify.rules import Conventions, DatasetRules, read_rules
 from migrate.verify.scope import are_inside
 from migrate.verify.typed import Unverifiable
+from migrate.workspace import Workspace, sha256_file
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
@@ -99,13 +100,14 @@ def expect_all(
     plan: Plan,
     datasets: Sequence[str],
     keep: Callable[[DatasetRules], Sequence[str]] = lambda _rules: (),
+    beside: str = "",
 ) -> Iterator[tuple[str, Expected | str]]:
     """What each dataset should hold, worked out from the snapshot; a sentence instead where that cannot be done.
 
     One dataset at a time; whoever is given it closes its shelf. `keep` says which columns are wanted of records that
-    make no row, too.
+    make no row, too. `beside`: for whom, where that is not the plan itself: what is put aside then does not meet.
     """
-    work = _Evaluation(context, plan)
+    work = _Evaluation(context, plan, beside)
     for name, rule in work.rules.items():
         made = work.expect(rule, keep(rule))
         if isinstance(made, Expected):
@@ -119,8 +121,8 @@ def expect_all(
 class _Evaluation:
     """The datasets of a plan worked out one after another; kept of each is what later ones look up."""
 
-    def __init__(self, context: Context, plan: Plan) -> None:
-        self.context, self.plan = context, plan
+    def __init__(self, context: Context, plan: Plan, beside: str = "") -> None:
+        self.context, self.plan, self.beside = context, plan, beside
         self.snapshot = open_used_snapshot(context, plan)
         every = read_rules(context.project.mappings)
         self.rules = {name: rule for name, rule in every.items() if name in plan.document.mappings}
@@ -148,7 +150,7 @@ class _Evaluation:
         """Keeps the columns that other datasets take from this one."""
         for part in chain.from_iterable(rule.parts for rule in self.rules.values()):
             for lookup, asked in part.lookups.items():
-                if asked.dataset == made.rules.dataset:
+                if asked.dataset == made.rules.dataset and asked.project is None:
                     wanted = looked_up_columns(part, lookup)
                     self._tables[part.dataset, part.resource, lookup] = made.lookup_table(
                         wanted, self.conventions.source_aliases, asked.resource
@@ -164,7 +166,8 @@ class _Evaluation:
         rows = sum(file.rows for file in files)
         self.context.progress.begin(task, total=rows, unit="records")
         try:
-            folder = work_folder(self.context, self.plan, rule.dataset) / "expected"
+            place = f"{rule.dataset}.{self.beside}" if self.beside else rule.dataset
+            folder = work_folder(self.context, self.plan, place) / "expected"
             tick = Ticker(self.context, task)
             scope = Scope(keep=keep, folder=folder, rows=rows)
             return expect_files(rule, files, self.conventions, tick, scope)
@@ -180,6 +183,12 @@ class _Evaluation:
             return f"the snapshot has no {part.resource}"
         tables: dict[str, LookupTable] = {}
         for name, lookup in part.lookups.items():
+            if lookup.project is not None:
+                theirs = self._look_up_elsewhere(part, name, lookup.project)
+                if isinstance(theirs, str):
+                    return theirs
+                tables[name] = theirs
+                continue
             if (part.dataset, part.resource, name) not in self._tables:
                 why = self._failed.get(lookup.dataset, "it has no mapping")
                 return f"look-up {name}: {lookup.dataset} cannot be verified: {why}"
@@ -192,6 +201,43 @@ class _Evaluation:
         return FileRecords(
             alive.frames([]), tables, alive.touched_from, discarded, alive.rows, inside
         )
+
+    def _look_up_elsewhere(
+        self, part: DatasetRules, name: str, project_id: str
+    ) -> LookupTable | str:
+        """What a look-up in another project finds, worked out from that project's own snapshot; or why it cannot be."""
+        lookup = part.lookups[name]
+        id_ = self.plan.document.dataset_ids.get(
+            lookup.dataset
+        ) or self.context.project.octolis.datasets.get(lookup.dataset)
+        try:
+            other = open_other(self.context.project, project_id)
+            context = replace(self.context, project=other, workspace=Workspace.of(other))
+            for used in self.plan.document.looked_up:
+                if used.project != project_id:
+                    continue
+                plan = open_plan(context.workspace, used.plan, check_files=False)
+                names = [n for n, theirs in plan.document.dataset_ids.items() if theirs == id_]
+                if not names or sha256_file(plan.folder / PLAN_FILE) != used.sha256:
+                    continue
+                every = expect_all(as_loaded(context, plan), plan, names, beside=self.plan.name)
+                return self._table_elsewhere(part, name, dict(every)[names[0]])
+        except MigrateError as error:
+            return f"look-up {name}: project {project_id}: {error.what}"
+        return f"look-up {name}: the plan of project {project_id} is not there as it was"
+
+    def _table_elsewhere(
+        self, part: DatasetRules, name: str, made: Expected | str
+    ) -> LookupTable | str:
+        if isinstance(made, str):
+            return f"look-up {name}: {made}"
+        with contextlib.closing(made.shelf):
+            wanted = looked_up_columns(part, name)
+            aliases, resource = self.conventions.source_aliases, part.lookups[name].resource
+            table = made.lookup_table(wanted, aliases, resource)
+        # what has changed there is no change of ours, and what was rejected there is an orphan here
+        rows = table.rows.with_columns(pl.lit(value=False).alias(TOUCHED))
+        return replace(table, rows=rows, withheld=frozenset())
 
 
 class Ticker:

@@ -11,17 +11,24 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from migrate import parquet
+from migrate.app.not_loaded import not_loaded
+from migrate.app.standing import is_repair, read_standing
 from migrate.config import load_project
-from migrate.errors import ConfigError, MigrateError, UsageError
+from migrate.errors import ConfigError, MigrateError, Stale, UsageError
 from migrate.load.crosswalk import SCHEMA as CROSSWALK
 from migrate.load.ledger_view import LedgerView
-from migrate.plan.open_plan import Plan, open_plan, read_totals, readable_plans
+from migrate.mapping.model import parts_of
+from migrate.mapping.transform import lookup_columns
+from migrate.plan.document import OtherPlanUsed
+from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan, read_totals, readable_plans
+from migrate.plan.request import OtherRows, looked_up_by
 from migrate.verify.known import read_last_written, read_masterids
-from migrate.workspace import Workspace, replacing
+from migrate.workspace import Workspace, replacing, sha256_file
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
     from migrate.config import Project
+    from migrate.mapping.model import Mapping as DatasetMapping
     from migrate.totals.table import Table
 
 _ROWS = ("records.parquet", "unchanged.parquet")
@@ -134,7 +141,8 @@ def _keys(folder: Path) -> pl.LazyFrame:
 
 
 def refuse_collisions(project: Project, plan: Plan) -> None:
-    """Raises ConfigError where records of a plan and of another project would become one."""
+    """Raises ConfigError where records of a plan and of another project would become one, and as `check_looked_up`."""
+    check_looked_up(project, plan)
     worst: dict[tuple[str, str], Collision] = {}
     for found in find_collisions(project, plan):
         place = (found.dataset, found.project_id)
@@ -277,3 +285,113 @@ def _write_walk(folder: Path, dataset: str, walk: pl.LazyFrame) -> Path:
     with replacing(target) as temporary:
         parquet.sink(walk, temporary)
     return target
+
+
+def look_up_others(
+    project: Project, mappings: Mapping[str, DatasetMapping], datasets: Collection[str]
+) -> OtherRows:
+    """The rows of other projects that mappings look up, for a plan of these datasets. Reads files only.
+
+    They are those of the project's newest plan that is loaded, of a whole snapshot; of a delta also those of what it
+    stands on, without the records that are gone.
+
+    **Raises**: ConfigError where the project is not named, or has nothing loaded.
+    """
+    needed = set[str]().union(*(looked_up_by(name, mappings) for name in datasets))
+    found: dict[tuple[str, str], pl.DataFrame] = {}
+    used: dict[tuple[str, str], OtherPlanUsed] = {}
+    for part in parts_of(mappings[name] for name in mappings if name in needed):
+        columns = lookup_columns(part)
+        for name, lookup in part.lookups.items():
+            if lookup.project is None:
+                continue
+            id_ = project.dataset_id(lookup.dataset)
+            plans = _plans_to_look_in(project, lookup.project, id_)
+            resource = mappings[lookup.dataset].part_of(lookup.resource).resource
+            found[part.file, name] = _rows_of(plans, id_, str(resource), sorted(columns[name]))
+            for plan in plans:
+                told = sha256_file(plan.folder / PLAN_FILE)
+                used[lookup.project, plan.name] = OtherPlanUsed(
+                    project=lookup.project, plan=plan.name, sha256=told
+                )
+    return OtherRows(found, tuple(used.values()))
+
+
+def open_other(project: Project, project_id: str) -> Project:
+    """The project of that number among those that this one names. Raises ConfigError."""
+    for file in project.other_projects:
+        other = load_project(file, {})
+        if other.datatrics.project_id == project_id:
+            return other
+    raise ConfigError(
+        f"a mapping looks up records of project {project_id}, which {project.file} does not name",
+        hint='other_projects = ["../other/migrate.toml"] names it',
+    )
+
+
+def _plans_to_look_in(project: Project, project_id: str, dataset_id: str) -> list[Plan]:
+    """The plan whose rows are looked up, and those that it stands on, the newest first."""
+    other = open_other(project, project_id)
+    loaded = [
+        plan
+        for plan in _loaded_plans(other, [dataset_id])
+        if plan.document.scope is None and _is_loaded(other, plan, dataset_id)
+    ]
+    if not loaded:
+        raise ConfigError(
+            f"a mapping looks up records of project {project_id}, which has loaded no whole plan into {dataset_id}",
+            hint=f"load it first: migrate --project {other.file} load",
+        )
+    chosen, below = [loaded[-1]], loaded[-1].document.snapshot.base
+    while below is not None:
+        of_base = [plan for plan in loaded if plan.document.snapshot.name == below.name]
+        chosen += of_base[-1:]
+        below = below.base
+    return chosen
+
+
+def _is_loaded(project: Project, plan: Plan, dataset_id: str) -> bool:
+    workspace = Workspace.of(project)
+    (name,) = [name for name, id_ in plan.document.dataset_ids.items() if id_ == dataset_id]
+    if is_repair(plan) or read_standing(workspace, plan).undone is not None:
+        return False
+    return name not in {**not_loaded(workspace, plan, ())}
+
+
+def _rows_of(
+    plans: Sequence[Plan], dataset_id: str, resource: str, columns: Sequence[str]
+) -> pl.DataFrame:
+    """Where each record of a resource ended: `source`, `id` and the columns; of two rows the newest plan's counts."""
+    schema = dict.fromkeys(("source", "id"), pl.String)
+    made = [pl.DataFrame(schema=schema)]
+    gone = pl.DataFrame(schema=schema)
+    for plan in plans:
+        (name,) = [name for name, id_ in plan.document.dataset_ids.items() if id_ == dataset_id]
+        stored = plan.document.mappings[name].stored_columns
+        wanted = [pl.col(stored.get(one, one)).alias(f"v:{one}") for one in columns]
+        for file in _ROWS:
+            rows = parquet.scan(plan.folder / name / file).select("sources", *wanted).collect()
+            who = rows.explode("sources", empty_as_null=False).unnest("sources")
+            mine = who.filter(pl.col("resource") == resource).sort("position", nulls_last=False)
+            values = (pl.col(f"v:{one}").alias(one) for one in columns)
+            made.append(
+                mine.select("source", "id", *values).join(gone, on=["source", "id"], how="anti")
+            )
+        left = plan.folder / name / "gone.parquet"
+        if left.is_file():
+            gone = pl.concat([gone, parquet.read(left).select("source", "id")])
+    every = pl.concat(made, how="diagonal_relaxed")
+    return every.unique(["source", "id"], keep="first", maintain_order=True)
+
+
+def check_looked_up(project: Project, plan: Plan) -> None:
+    """Raises Stale where a plan of another project, in whose rows this one looks up, is not what it was."""
+    for used in plan.document.looked_up:
+        workspace = Workspace.of(open_other(project, used.project))
+        file = workspace.plans / used.plan / PLAN_FILE
+        if not file.is_file() or sha256_file(file) != used.sha256:
+            raise Stale(
+                f"plan {plan.name!r} looks up rows of plan {used.plan!r} of project {used.project}, which is not there "
+                "any more as it was",
+                hint="make a new plan with `migrate plan`",
+            )

@@ -133,7 +133,7 @@ def run_plan(
     from migrate.app.bases import chain_of, check_bases
     from migrate.app.corrections import corrections_for
     from migrate.app.discards import adopt_old_discards, read_discards
-    from migrate.app.other_projects import masterids_of_others
+    from migrate.app.other_projects import look_up_others, masterids_of_others
     from migrate.app.shipments import find_shipments
     from migrate.app.standing import note_older, note_planned, read_seen, refuse_loaded
     from migrate.app.target_client import open_target
@@ -155,6 +155,11 @@ def run_plan(
     adopt_old_discards(context.workspace)
     found = open_to_plan(context.workspace, snapshot, base)
     corrections = corrections_for(context.workspace, found)
+    ids = context.project.octolis.datasets
+    known = {*ids, *context.project.octolis.webhooks} & mappings.keys()
+    others = look_up_others(
+        context.project, mappings, [n for n in datasets or known if n in mappings]
+    )
     request = PlanRequest(
         name=name,
         datasets=tuple(datasets) or None,
@@ -163,10 +168,8 @@ def run_plan(
         discarded=read_discards(context.workspace),
         scope=scope,
         corrections=corrections,
-        theirs={
-            id_: masterids_of_others(context.project, id_)
-            for id_ in context.project.octolis.datasets.values()
-        },
+        theirs={id_: masterids_of_others(context.project, id_) for id_ in ids.values()},
+        foreign=others,
     )
     refuse_contradicted(parts_of(mappings.values()), found.rows_of)
     datatrics, digits = context.project.datatrics, context.project.octolis.float_digits
@@ -174,7 +177,6 @@ def run_plan(
     refuse_failing(parts_of(mappings.values()), settings, found.rows_of)
     # A sample or a part sends all that it is of, and takes nothing for granted.
     if found.base is not None and scope is None:
-        ids = context.project.octolis.datasets
         wanted = {name: ids[name] for name in datasets or ids if name in ids}
         check_bases(context.workspace, f"delta {found.name}", chain_of(found), wanted)
     seen = read_seen(context.workspace)

@@ -265,6 +265,8 @@ class _Tracing:
             ]
             ids = {read(row) for read, row in product(readers, rows)} - {None, ""}
             dataset = self.rules.get(lookup.dataset)
+            if lookup.project is not None:
+                raise Unverifiable(f"look-up {name} is in project {lookup.project}")
             if dataset is None:
                 raise Unverifiable(f"look-up {name}")
             other = dataset.parts[dataset.place_of(lookup.resource)]

@@ -168,7 +168,12 @@ class _TrialCheck:
             )
             yield LOST_ROWS, ("lookups",), f"{what}; they are not loaded before it"
         for name in trial.blind:
+            project = self._mapping.lookups[name].project
             what = "no file makes what it looks up, so its columns were not tried"
+            if project is not None:
+                what = (
+                    f"only a plan looks it up in project {project}, so its columns were not tried"
+                )
             yield LEFT_OVER, ("lookups", name), what
 
     def _check_nobody(self) -> Found:

@@ -164,7 +164,7 @@ def _check_lookups(mapping: Mapping) -> Found:
         # `name.column` names a column of the look-up, so a dot in the name could not be told from that.
         if not name or "." in name or name in taken:
             yield ("lookups", name), f"{name!r} cannot name a look-up"
-        if lookup.dataset == mapping.dataset:
+        if lookup.dataset == mapping.dataset and lookup.project is None:
             yield ("lookups", name, "dataset"), "a dataset cannot look itself up"
 
 

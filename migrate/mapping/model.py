@@ -52,6 +52,10 @@ class Lookup(_Strict):
         description="Where several files make the dataset: of which resource the other record is; "
         "unless said, that of the first of them.",
     )
+    project: Name | None = Field(
+        None,
+        description="The number of another project whose record it is, one of `other_projects`; unless said, this one.",
+    )
     source: Name = Field("source", description="The field that holds the other record's source.")
     id: Name | Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
         description="The field that holds the other record's id, or fields of which the first with a value is taken."
@@ -243,9 +247,9 @@ class Mapping(_Strict):
 
     @property
     def looked_up(self) -> set[str]:
-        """The datasets in which any of its files looks rows up."""
+        """The datasets in which any of its files looks rows up, those of other projects apart."""
         lookups = chain.from_iterable(part.lookups.values() for part in self.parts)
-        return {lookup.dataset for lookup in lookups}
+        return {lookup.dataset for lookup in lookups if lookup.project is None}
 
     @property
     def file(self) -> str:

@@ -122,6 +122,13 @@ def _look_up_all(
     found = {}
     for name, lookup in mapping.lookups.items():
         other = others.get(lookup.dataset)
+        if lookup.project is not None:
+            raise MappingError(
+                [
+                    f"{mapping.file}: lookups.{name}: a preview does not read project {lookup.project}"
+                ],
+                hint="make a plan, which looks it up there, and see its rows: migrate diff",
+            )
         if other is None:
             raise MappingError(
                 [f"{mapping.file}: lookups.{name}: no mapping makes {lookup.dataset!r}"],

@@ -177,7 +177,7 @@ def _asked_of(
     for mapping in mappings:
         columns = lookup_columns(mapping)
         for name, lookup in mapping.lookups.items():
-            is_here = lookup.dataset == part.dataset
+            is_here = lookup.dataset == part.dataset and lookup.project is None
             if is_here and datasets[part.dataset].part_of(lookup.resource) is part:
                 asked = (asked or set()) | columns[name]
     return asked
@@ -189,9 +189,9 @@ def _tables(
     """The frames of a file's look-ups, None where the dataset is not there to look at."""
     found: dict[str, pl.DataFrame | None] = {}
     for name, lookup in part.lookups.items():
-        other = datasets.get(lookup.dataset)
+        other = datasets.get(lookup.dataset) if lookup.project is None else None
         resource = other.part_of(lookup.resource).resource if other else ""
-        found[name] = made.get((lookup.dataset, resource))
+        found[name] = None if other is None else made.get((lookup.dataset, resource))
     return found
 
 

@@ -60,6 +60,7 @@ from migrate.plan.plan_folder import begin_plan, explained, finish_plan
 from migrate.plan.reading import Held, ReadingPlace, TargetReader, read_target
 from migrate.plan.request import (
     Choice,
+    OtherRows,
     PlanRequest,
     SampleAsked,
     choose_datasets,
@@ -133,7 +134,9 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
             request.discarded,
             request.corrections.filter(pl.col("resource").is_in(list(resources))),
             request.theirs,
-            is_limited=request.scope is not None,
+            request.foreign,
+            # of a sample or a part all is planned that it is of, changed or not
+            is_delta=snapshot.base is not None and request.scope is None,
         )
         making.check_unmapped(resources)
         making.limit(request)
@@ -175,6 +178,7 @@ class Making:
     discarded: pl.DataFrame = field(default_factory=lambda: NO_DISCARDS)
     corrections: pl.DataFrame = field(default_factory=lambda: NO_CORRECTIONS)
     theirs: Dict[str, frozenset[str]] = field(default_factory=dict)
+    foreign: OtherRows = field(default_factory=OtherRows)
     tables: dict[str, Lookups] = field(default_factory=dict)
     left_out: dict[str, pl.DataFrame] = field(default_factory=dict)
     unmapped: dict[str, tuple[Unmapped, ...]] = field(default_factory=dict)
@@ -183,17 +187,7 @@ class Making:
     files: list[PlannedFile] = field(default_factory=list)
     totals: dict[str, Table] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    is_limited: bool = False
-
-    @property
-    def is_delta(self) -> bool:
-        """Whether only what has changed since the snapshot's base is planned: not of a sample or a part of it."""
-        return self.snapshot.base is not None and not self.is_limited
-
-    @property
-    def batch_bytes(self) -> int:
-        """The bound of a request's body."""
-        return self.project.octolis.batch_bytes
+    is_delta: bool = False
 
     def make(self, mapping: Mapping, resources: Dict[str, SnapshotResource]) -> None:
         """One dataset: its final rows, what other datasets look up in them, and, where it is planned, its files."""
@@ -249,12 +243,7 @@ class Making:
         )
 
     def _way(self, mapping: Mapping) -> Way:
-        tables = {
-            name: self.tables[lookup.dataset].of(
-                self.mappings[lookup.dataset].part_of(lookup.resource).resource
-            )
-            for name, lookup in mapping.lookups.items()
-        }
+        tables = {name: self._table_of(mapping, name) for name in mapping.lookups}
         before = {n: t.before for n, t in tables.items() if t.before is not None}
         now = {name: table.now for name, table in tables.items()}
         of_record = pl.col("resource").fill_null(mapping.resource) == mapping.resource
@@ -263,12 +252,21 @@ class Making:
             mapping,
             now,
             self._settings(),
-            self.batch_bytes,
+            self.project.octolis.batch_bytes,
             self.is_delta,
             before,
             discarded,
             self.limits.inside,
         )
+
+    def _table_of(self, mapping: Mapping, name: str) -> Lookups:
+        lookup = mapping.lookups[name]
+        if lookup.project is not None:
+            # what has changed there is no change of a delta's own
+            rows = self.foreign.found[mapping.file, name]
+            return Lookups(rows, rows if self.is_delta else None)
+        resource = self.mappings[lookup.dataset].part_of(lookup.resource).resource
+        return self.tables[lookup.dataset].of(resource)
 
     def _finish(self, mapping: Mapping, files: Sequence[tuple[SnapshotResource, Way]]) -> Final:
         # Records that are gone from the source win nothing, fill nothing and consent to nothing.
@@ -282,7 +280,7 @@ class Making:
             base = read_base(files, mapped)
         else:
             base = None
-        return finish_dataset(mapping, mapped, spill, self.batch_bytes, base)
+        return finish_dataset(mapping, mapped, spill, self.project.octolis.batch_bytes, base)
 
     def _plan(self, final: Final, resources: Dict[str, SnapshotResource]) -> None:
         """Compares the rows with the target, writes the dataset's files and counts."""
@@ -296,7 +294,9 @@ class Making:
         types = typed_schema(mapping, self.project.octolis.float_digits)
         theirs = self.theirs.get(self.choice.ids[dataset], frozenset())
         compared = compare_rows(final, held, types, self.sent, theirs)
-        written = write_dataset(final, compared, folder, self.folder, self.batch_bytes)
+        written = write_dataset(
+            final, compared, folder, self.folder, self.project.octolis.batch_bytes
+        )
         aside = final.mapped.set_aside
         self.files += write_set_aside(aside, self.discarded, mapping.resource, folder, self.folder)
         whole = whole_below(self.snapshot).name
@@ -387,6 +387,7 @@ class Making:
             },
             target=self.project.target,
             scope=self.limits.scope,
+            looked_up=self.foreign.plans,
             corrections=used_corrections(self.corrections),
             offline=self.target is None,
             skipped=self.choice.skipped,
@@ -410,7 +411,7 @@ class Making:
         for part in parts_of(self.mappings[name] for name in self.choice.needed):
             columns = lookup_columns(part)
             for lookup, rule in part.lookups.items():
-                if rule.dataset == dataset:
+                if rule.dataset == dataset and rule.project is None:
                     found = (found or set()) | columns[lookup]
         return found
 

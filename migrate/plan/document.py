@@ -86,6 +86,14 @@ class MappingUsed(FileUsed):
         return (self, *self.after)
 
 
+class OtherPlanUsed(_Part):
+    """A plan of another project in whose rows a look-up was made; `sha256` is that of its `plan.json`."""
+
+    project: str
+    plan: str
+    sha256: str
+
+
 class CarriedFile(_Part):
     """A text that the plan was made from, as it lies in the plan's folder. Units: bytes."""
 
@@ -408,6 +416,8 @@ class PlanDocument(_Part):
     files: tuple[PlannedFile, ...]
     corrections: CorrectionsUsed | None = None
     """None where there were none."""
+    looked_up: tuple[OtherPlanUsed, ...] = ()
+    """Plans of other projects in whose rows look-ups were made, the newest of each first."""
     carried: tuple[CarriedFile, ...] = ()
     """Mappings, what they share and their tables; none in a plan of an earlier version."""
 

@@ -74,6 +74,8 @@ def parents_used(mapping: Mapping, every: Dict[str, Mapping]) -> tuple[ParentUse
     found: list[ParentUsed] = []
     for part in mapping.parts:
         for lookup, rule in part.lookups.items():
+            if rule.project is not None:
+                continue  # what is refused of another project this one's load does not know
             key = every[rule.dataset].key
             referring = referring_columns(part, lookup)
             columns = {column: read for column, read in referring.items() if read in key}

@@ -14,10 +14,18 @@ from migrate.config import Project
 from migrate.errors import ConfigError, UsageError
 from migrate.mapping.model import Mapping
 from migrate.plan.corrections import NO_CORRECTIONS
-from migrate.plan.document import PartOf, SampleOf
+from migrate.plan.document import OtherPlanUsed, PartOf, SampleOf
 from migrate.plan.set_aside import NO_DISCARDS
 from migrate.plan.shipments import Shipments, nothing_sent
 from migrate.sentence import Sentence
+
+
+@dataclass(frozen=True)
+class OtherRows:
+    """What look-ups in other projects find: by mapping file and look-up, and the plans that have the rows."""
+
+    found: Dict[tuple[str, str], pl.DataFrame] = field(default_factory=dict)
+    plans: tuple[OtherPlanUsed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class PlanRequest:
 
     `sent`: what earlier loads have sent, the proof of a recipe of the target. `scope`: what of the snapshot; None: all.
     `theirs`: by dataset id the masterids of what other projects have loaded.
+    `foreign`: what look-ups in other projects find.
     `corrections`: the right values that the snapshot is given with, and what became of each, as PLANNED.
     """
 
@@ -37,6 +46,7 @@ class PlanRequest:
     scope: SampleAsked | PartOf | None = None
     corrections: pl.DataFrame = field(default_factory=lambda: NO_CORRECTIONS)
     theirs: Dict[str, frozenset[str]] = field(default_factory=dict)
+    foreign: OtherRows = field(default_factory=OtherRows)
 
 
 @dataclass(frozen=True)

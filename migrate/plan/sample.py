@@ -116,7 +116,7 @@ class HangingTogether:
 
     def _resource_of(self, lookup: Lookup) -> str | None:
         mapping = self.mappings.get(lookup.dataset)
-        if mapping is None:
+        if mapping is None or lookup.project is not None:
             return None
         return str(mapping.part_of(lookup.resource).resource)
 

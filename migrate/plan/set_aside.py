@@ -169,7 +169,7 @@ def write_left_out(
     orders = {}
     for name, lookup in lines.lookups.items():
         dataset = held.mappings[lookup.dataset]
-        if holds_orders(dataset, project):
+        if lookup.project is None and holds_orders(dataset, project):
             made_of = dataset.part_of(lookup.resource).resource
             left_out = held.left_out[lookup.dataset].filter(pl.col("resource") == made_of)
             orders[name] = Orders(held.tables[lookup.dataset].of(made_of).now, left_out)

@@ -60,13 +60,17 @@ class ColumnRule:
 
 @dataclass(frozen=True)
 class LookupRule:
-    """Where a row of another dataset is looked up; `resource`: of which the other record is, None for the first."""
+    """Where a row of another dataset is looked up; `resource`: of which the other record is, None for the first.
+
+    `project`: the number of another project whose record it is; None for this one.
+    """
 
     dataset: str
     source: str
     ids: tuple[str, ...]
     rejects: bool
     resource: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ class DatasetRules:
     @property
     def looked_up(self) -> set[str]:
         """The datasets in which any of its files looks rows up."""
-        return {lookup.dataset for part in self.parts for lookup in part.lookups.values()}
+        lookups = chain.from_iterable(part.lookups.values() for part in self.parts)
+        return {lookup.dataset for lookup in lookups if lookup.project is None}
 
     def place_of(self, resource: str | None) -> int:
         """The place from 0 of the file that is made of a resource; of the first where none is named."""
@@ -237,6 +242,7 @@ def _lookup(rule: Mapping[str, Any]) -> LookupRule:
         ids=_texts(rule["id"]),
         rejects=rule.get("on_orphan", "keep") == "reject",
         resource=rule.get("resource"),
+        project=rule.get("project"),
     )
 
 

@@ -22,7 +22,8 @@ from migrate.app.reconcile import run_reconcile
 from migrate.app.undo import run_undo
 from migrate.config import Project as Settings
 from migrate.config import load_project
-from migrate.errors import ConfigError, UsageError
+from migrate.errors import ConfigError, Stale, UsageError
+from migrate.plan.open_plan import open_plan
 from migrate.report.reconcile import render_projects, summarise_projects
 from migrate.totals.table import Figure, Table, side_by_side
 from migrate.verify.reconcile import Reconciliation
@@ -167,3 +168,56 @@ def test_totals_of_several_projects_add_up() -> None:
     assert "orders: 1 record of the target is of several projects" in text
     assert "project three: only samples or parts were loaded" in text
     assert "gone.toml cannot be read" in text
+
+
+SALES = """
+version: 1
+dataset: orders
+resource: sales
+key: [order_key]
+lookups:
+  contact: {dataset: contacts, project: "one", source: source, id: [profileid, profile_id]}
+  strict: {dataset: contacts, project: "one", source: source, id: [profileid, profile_id], on_orphan: ORPHAN}
+columns:
+  order_key: {sql: "project || ':' || source || ':' || id", type: text}
+  contact_key: {from: contact.contact_key, type: text}
+  goalid: {from: contact.firstname, type: text}
+"""
+
+
+def test_orders_look_up_the_contacts_of_another_project(
+    make_project: Callable[..., Project],
+) -> None:
+    """Keys and values are those of that project's loaded plan; its snapshot proves them; a plan that is gone stops."""
+    project = make_project(project_id="*")
+    first = beside(project, "one")
+    one = plan(first.project.file.parent, OF_PROJECT, name="apart")
+    second = beside(project, "two", 'other_projects = ["../one/migrate.toml"]')
+    two = plan(second.project.file.parent, OF_PROJECT, name="apart")
+    folder = two.project.file.parent / "mappings"
+    (folder / "orders.yaml").write_text(SALES.replace("ORPHAN", "keep"), encoding="utf-8")
+    run_extract(two, ["profiles", "sales"], "both")
+    with pytest.raises(ConfigError, match="project one, which has loaded no whole plan"):
+        run_plan(two, ["orders"], snapshot="both", name="early")
+    run_load(one, name="apart")
+    made = run_plan(two, ["orders"], snapshot="both", name="late")
+    rows = pl.read_parquet(made.file("orders", "records.parquet"))
+    theirs = pl.read_parquet(open_plan(one.workspace, "apart").file("contacts", "records.parquet"))
+    known = dict(zip(theirs["key"], theirs["firstname"], strict=True))
+    named = rows.drop_nulls("contact_key")
+    orphans = made.document.datasets["orders"].orphans["contact"]
+    assert named.height > 500 > orphans > 0
+    assert named["contact_key"].str.starts_with("one:").all()
+    assert named["goalid"].to_list() == [known[key] for key in named["contact_key"]]
+    run_load(two, name="late")
+    proof = run_reconcile(two, "late", deep=True, wait_s=0)
+    deep = proof.datasets["orders"].deep
+    assert (proof.verdict, deep.verified, dict(deep.unverifiable)) == ("match", rows.height, {})
+
+    (folder / "orders.yaml").write_text(SALES.replace("ORPHAN", "reject"), encoding="utf-8")
+    strict = run_plan(two, ["orders"], snapshot="both", name="strict").document
+    assert strict.datasets["orders"].rejected_by_rule == {"orphan": orphans}
+    assert [(used.project, used.plan) for used in strict.looked_up] == [("one", "apart")]
+    (one.workspace.plans / "apart" / "plan.json").unlink()
+    with pytest.raises(Stale, match="looks up rows of plan 'apart' of project one"):
+        run_load(two, name="strict")

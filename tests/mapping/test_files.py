@@ -294,6 +294,7 @@ EMPTY = {
     "lookups.c.id": "lookups: {c: {dataset: other, id: ''}}",
     "lookups.c.id.0": "lookups: {c: {dataset: other, id: ['']}}",
     "lookups.c.source": "lookups: {c: {dataset: other, id: x, source: ''}}",
+    "lookups.c.project": "lookups: {c: {dataset: other, id: x, project: ''}}",
     "tables.a": "tables: {a: ''}",
     "ignore.0": "ignore: ['']",
     "unmapped": "unmapped: ''",
