@@ -82,6 +82,14 @@ def failures_of(workspace: Workspace, plan: str) -> list[Failure]:
         return view.failures(plan)
 
 
+def undone_replays(workspace: Workspace, plan: Plan) -> dict[str, int]:
+    """How many rejects of a plan were sent by a replay that was undone since, by the plan of the replay."""
+    if not workspace.ledger.exists():
+        return {}
+    with LedgerView(workspace.ledger) as view:
+        return view.undone_replays(plan.name)
+
+
 def write_rejects(
     workspace: Workspace, name: str | None, form: str
 ) -> tuple[Plan, int, list[Path]]:

@@ -36,12 +36,13 @@ def rejects() -> None:
 @pass_app
 def list_(app: App, name: str | None) -> None:
     """List the rejects by reason, the most frequent first."""
-    from migrate.app.rejects import count_waiting, discards_of, rejects_of
+    from migrate.app.rejects import count_waiting, discards_of, rejects_of, undone_replays
     from migrate.load.rejects import group_rejects
     from migrate.report.rejects import (
         describe_discards,
         render_aside,
         render_groups,
+        render_undone_replays,
         summarise_groups,
     )
 
@@ -53,9 +54,14 @@ def list_(app: App, name: str | None) -> None:
         "plan": plan.name,
         **summarise_groups(groups),
         "waiting": count_waiting(workspace, plan),
+        "undone_replays": undone_replays(workspace, plan),
         "discards": describe_discards(discards),
     }
-    parts = [render_groups(plan.name, groups), *render_aside(data["waiting"], discards)]
+    parts = [
+        render_groups(plan.name, groups),
+        *render_undone_replays(data["undone_replays"]),
+        *render_aside(data["waiting"], discards),
+    ]
     if data["open"]:
         following = f"migrate rejects show --plan {plan.name}"
     else:

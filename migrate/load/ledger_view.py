@@ -351,6 +351,16 @@ class LedgerView:
         with ledger_schema.translated(self.file):
             return dict(self._connection.execute(query, (plan, only_old)).fetchall())
 
+    def undone_replays(self, plan: str) -> dict[str, int]:
+        """How many rejects of a plan were sent by a replay that was taken back since, by the plan of the replay."""
+        query = (
+            "SELECT u.undoes, count(*) FROM (SELECT DISTINCT p.undoes FROM plans p JOIN datasets d ON d.plan = p.id"
+            " WHERE p.undoes IS NOT NULL AND d.shipments > 0) u JOIN reject_marks m ON m.plan = ?"
+            " AND m.mark = 'replayed' AND m.note = 'sent by plan ' || u.undoes GROUP BY u.undoes"
+        )
+        with ledger_schema.translated(self.file):
+            return dict(self._connection.execute(query, (plan,)).fetchall())
+
     def survivors(self, plan: str, dataset: str) -> dict[str, str]:
         """For every masterid that a merge of this plan ended, the one that took its place."""
         query = (

@@ -54,6 +54,14 @@ def render_groups(plan: str, groups: pl.DataFrame) -> str:
     )
 
 
+def render_undone_replays(undone: Mapping[str, int]) -> list[str]:
+    """The replays that brought rejects through and were taken back since."""
+    return [
+        f"Sent by plan {plan}, which was undone since: {say_count(count, 'reject')}. Send them again: migrate plan"
+        for plan, count in undone.items()
+    ]
+
+
 _DISCARDS_SHOWN = 20
 
 

@@ -176,6 +176,21 @@ def test_what_an_undo_put_back(file: Path, notes: LedgerNotes) -> None:
         assert view.put_back("id-1") == {}
 
 
+def test_a_replay_that_was_undone_is_told_of_what_it_sent(file: Path, notes: LedgerNotes) -> None:
+    """By its plan, and only of the rejects that it sent: what was filtered has nothing to be taken back."""
+    marks = [("c/p0", "sent by plan b"), ("c/p1", "sent by plan b"), ("c/p2", "filtered by plan b")]
+    notes.mark_rejects("a", [(reject, "replayed", note) for reject, note in marks])
+    notes.mark_rejects("a", [("c/p3", "replayed", "sent by plan c")])
+    for name in ("a", "b", "c"):
+        send(file, name)
+    with LedgerView(file) as view:
+        assert view.undone_replays("a") == {}
+    send(file, "undo-b-1", undoes="b")
+    with LedgerView(file) as view:
+        assert view.undone_replays("a") == {"b": 2}
+        assert view.undone_replays("b") == {}
+
+
 def steps_of_put_back(file: Path, rows: int) -> int:
     """The steps (in hundreds) of SQLite's machine to tell what an undo of so many records has put back."""
     with Ledger(file) as ledger:
