@@ -59,6 +59,7 @@ _SHARED_BOXES = frozenset(
 _MOST_PROFILES_OF_AN_ADDRESS = 25
 """An address that more have is a till's or a club's: it does not say that all are one person."""
 _PROFILES = "profiles"
+_EVENTS = frozenset({"sales", "interactions"})
 _FIRST_ROWS = 500
 _LONG_MASTERID = 16
 
@@ -147,17 +148,17 @@ class Search:
     aliases: Mapping[str, str]
     key_fields: Collection[str] = ()
 
-    def own_field(self, raw: str, finder: Finder, *, of_event: bool = False) -> str | None:
+    def own_field(self, raw: str, finder: Finder, resource: str = _PROFILES) -> str | None:
         """The field by which a record has one of the values for its own address; None where it has none."""
         for leaf in leaves_of(raw):
             names = (*leaf.path, leaf.name)
-            is_own = is_own_mail(names, of_event=of_event) or ".".join(names) in self.key_fields
+            is_own = is_own_mail(names, resource) or ".".join(names) in self.key_fields
             if is_own and finder.finds(leaf.text):
                 return ".".join(names)
             if leaf.text == raw and finder.finds(raw):
                 return _UNREADABLE
             if leaf.text.startswith("{") and leaf.text != raw:
-                inner = self.own_field(leaf.text, finder, of_event=of_event)
+                inner = self.own_field(leaf.text, finder, resource)
                 if inner is not None:
                     return f"{leaf.name}.{inner}"
         return None
@@ -270,7 +271,10 @@ def _find_events(subject: Subject, person: Person, search: Search) -> None:
             continue
         for source, id_, raw in _rows(frames, resource, lambda frame: rows_with(frame, *quick)):
             is_theirs = _is_owned(leaves_of(raw), source, owners, alone, aliases)
-            if is_theirs or search.own_field(raw, addresses, of_event=True) is not None:
+            if search.own_field(raw, addresses, resource) is not None:
+                is_theirs = True
+            # A product is nobody's: whoever it names, their maker or the one to ask, it is not erased with them.
+            if is_theirs and resource in _EVENTS:
                 person.identities.add((resource, source, id_))
             elif addresses.finds(raw):
                 person.mentions.add((resource, source, id_, _mentioning(raw, addresses)))

@@ -21,7 +21,11 @@ _OWN_MAIL = re.compile(
     rf"(?:{_OWN_WORDS})*(?:e?mails?|e?mailaddress(?:es)?|e?mailadres(?:sen)?|e?mailadresse|adresse?e?mail|courriel|correo)"
     r"(?:hash|hashed|md5|sha1|sha256|sha512|lower|normalized)?[0-9]*"
 )
-_PAYS = re.compile(r"(?:billing|invoice|order|payer|payment)")
+_TOO = {
+    # who pays for an order, and whom a mail went to, is a person of the record as well
+    "sales": re.compile(r"billing|invoice|order|payer|payment"),
+    "interactions": re.compile(r"recipient|receiver|rcpt|^to$"),
+}
 _OWN_OBJECTS = re.compile(
     rf"(?:{_OWN_WORDS}|metadata|data|attributes?|custom|fields?|customfields|mergefields|mergevars|properties|details"
     r"|contactdetails|info|identity|identities|personalia|e?mails?|addresses|address)*[0-9]*"
@@ -42,15 +46,16 @@ def is_email(text: str) -> bool:
     return _EMAIL.fullmatch(text.strip()) is not None
 
 
-def is_own_mail(names: Sequence[str], *, of_event: bool = False) -> bool:
+def is_own_mail(names: Sequence[str], resource: str = "profiles") -> bool:
     """Whether a field, by its name and those of the objects around it, holds the address of whom the record is of.
 
-    `of_event`: of a sale or an interaction, which is also theirs who pays.
+    `resource`: of an order it is also the address of who pays, of an interaction that of whom something was sent to.
     """
     plain = [_SIGNS.sub("", fold(name)) for part in names for name in part.split(".")]
-    if of_event:
-        plain = [_PAYS.sub("", name) for name in plain]
     *objects, own = plain or [""]
+    if resource in _TOO:
+        objects = [_TOO[resource].sub("", name) for name in objects]
+        own = _TOO[resource].sub("", own) or ("email" if resource == "interactions" and own else "")
     return _OWN_MAIL.fullmatch(own) is not None and all(map(_OWN_OBJECTS.fullmatch, objects))
 
 

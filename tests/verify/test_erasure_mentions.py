@@ -12,7 +12,7 @@ import pytest
 
 from migrate.app.erasure import erase_person
 from migrate.load.ledger_schema import connect
-from migrate.privacy.person import Person
+from migrate.privacy.person import Frames, Person, Subject, find_person
 from migrate.privacy.rows import mask_theirs
 from migrate.privacy.spellings import Finder
 from migrate.privacy.telling import is_own_mail
@@ -45,13 +45,23 @@ def test_a_field_that_holds_whose_record_it_is(name: str) -> None:
 def test_a_field_that_may_hold_somebody_elses(name: str) -> None:
     """An address there does not say whose record it is."""
     assert not is_own_mail(name.split("."))
-    assert not is_own_mail(name.split("."), of_event=True)
+    assert not is_own_mail(name.split("."), "sales")
+    assert not is_own_mail(name.split("."), "interactions")
 
 
-def test_who_pays_for_an_order_is_a_person_of_it() -> None:
-    """Not of a profile, where nobody pays."""
-    assert is_own_mail(["billing", "email"], of_event=True)
-    assert not is_own_mail(["billing", "email"])
+@pytest.mark.parametrize(
+    ("name", "resource"),
+    [
+        ("billing.email", "sales"), ("billing_address.e-mail", "sales"), ("invoice_email", "sales"),
+        ("metadata.recipient", "interactions"), ("to", "interactions"), ("recipient_email", "interactions"),
+    ],
+)  # fmt: skip
+def test_who_pays_and_who_receives_is_a_person_of_the_record(name: str, resource: str) -> None:
+    """Not of a profile, where nobody does, nor the other way round."""
+    assert is_own_mail(name.split("."), resource)
+    assert not is_own_mail(name.split("."))
+    other = {"sales": "interactions", "interactions": "sales"}[resource]
+    assert not is_own_mail(name.split("."), other)
 
 
 def test_a_record_that_mentions_them_stays_and_is_named(tmp_path: Path) -> None:
@@ -86,6 +96,23 @@ def test_a_record_that_mentions_them_stays_and_is_named(tmp_path: Path) -> None:
     assert exit_code_of(done) == 4
     assert {place.where for place in done.places} >= {"column employee_email, 1 rows"}
     assert all(place.file.endswith(".parquet") for place in done.places)
+
+
+def test_a_product_is_nobodys() -> None:
+    """It is not erased with the one who made it, whatever field names them."""
+    raws = {
+        "content_items": {"id": "7", "email": WHO},
+        "sales": {"conversionid": "8", "email": WHO},
+    }
+
+    def frames_of(resource: str, id_: str, raw: str) -> Frames:
+        row = {"_source": "Shop", "_id": id_, "_page": 1, "_raw": raw}
+        return lambda: [pl.DataFrame([row])]
+
+    frames = {name: frames_of(name, "7", json.dumps(raw)) for name, raw in raws.items()}
+    person = find_person(Subject.of(WHO), frames, {})
+    assert person.identities == {("sales", "Shop", "7")}
+    assert person.mentions == {("content_items", "Shop", "7", "email")}
 
 
 def test_a_key_of_the_mapping_says_whose_record_it_is(tmp_path: Path) -> None:
