@@ -23,7 +23,7 @@ from migrate.errors import ConfigError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 CERT_FILE, CERT_DIR, KEY_LOG = "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"
-_PROXY_SCHEMES = ("http", "https")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -82,39 +82,41 @@ def _exempts(entry: str, host: str, port: int | None) -> bool:
 
 
 def _read_proxy(variable: str, text: str) -> Proxy:
-    # Most write it as curl takes it, without a scheme.
-    parts = urlsplit(text if "://" in text else f"http://{text}")
+    """The proxy that a variable names."""
+    try:
+        # Most write it as curl takes it, without a scheme.
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+    except ValueError:
+        raise _no_proxy(variable) from None  # half a pair of brackets
     if parts.scheme.startswith("socks"):
         raise ConfigError(
             f"the environment variable {variable} names a SOCKS proxy, which this program does not speak",
             hint=f"set {variable} to an http:// proxy, or name the services' hosts in NO_PROXY to ask them directly",
         )
     port = _port_of(parts)
-    if (
-        parts.scheme not in _PROXY_SCHEMES
-        or not parts.hostname
-        or port is None
-        or parts.path.strip("/")
-    ):
-        raise ConfigError(
-            f"the environment variable {variable} holds no address of a proxy",
-            hint=f"write {variable}=http://host:port, or http://user:password@host:port with the signs : / @ # ? % of "
-            "the password percent-encoded",
-        )
-    if ":" in parts.hostname:
-        name = f"[{parts.hostname}]"
-    else:
-        name = parts.hostname
+    is_proxy = parts.scheme in _DEFAULT_PORTS and port is not None and not parts.path.strip("/")
+    if not parts.hostname or not is_proxy:
+        raise _no_proxy(variable)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    auth = None
     if parts.username:
-        auth = (unquote(parts.username or ""), unquote(parts.password or ""))
-    else:
-        auth = None
-    return Proxy(variable, f"{parts.scheme}://{name}:{port}", auth)
+        auth = (unquote(parts.username), unquote(parts.password or ""))
+    return Proxy(variable, f"{parts.scheme}://{host}:{port}", auth)
+
+
+def _no_proxy(variable: str) -> ConfigError:
+    # The value itself is not repeated: it may hold a password.
+    return ConfigError(
+        f"the environment variable {variable} holds no address of a proxy",
+        hint=f"write {variable}=http://host:port, or http://user:password@host:port with the signs : / @ # ? % of "
+        "the password percent-encoded",
+    )
 
 
 def _port_of(parts: SplitResult) -> int | None:
+    """The port, by default that of the scheme; None where it is no number."""
     try:
-        return parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        return parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     except ValueError:
         return None
 
@@ -128,12 +130,12 @@ def trusted_certificates(environ: Mapping[str, str] = os.environ) -> ssl.SSLCont
     check_tls_variables(environ)
     file = environ.get(CERT_FILE) or None
     folders = [folder for folder in (environ.get(CERT_DIR) or "").split(os.pathsep) if folder]
-    own = file or folders
+    if file is None and not folders:
+        # With neither file nor folder the library would take the system's certificates, which differ by machine.
+        file = certifi.where()
     with _named(KEY_LOG, environ.get(KEY_LOG, "")):
-        # It reads SSLKEYLOGFILE by itself; and with neither file nor folder it would take the system's certificates.
-        context = ssl.create_default_context(
-            cafile=file if own else certifi.where(), capath=folders[0] if folders else None
-        )
+        # It reads SSLKEYLOGFILE by itself.
+        context = ssl.create_default_context(cafile=file, capath=folders[0] if folders else None)
     for folder in folders[1:]:
         context.load_verify_locations(capath=folder)
     return context
@@ -177,17 +179,12 @@ def _unusable(variable: str, path: str, why: str) -> ConfigError:
 def describe_environment(base_url: str, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """What the environment changes on the way to a service, one line each. Raises ConfigError."""
     check_tls_variables(environ)
+    lines = []
     proxy = proxy_for(base_url, environ)
     if proxy:
-        told = [f"through the proxy {proxy.url} ({proxy.variable})"]
-    else:
-        told = []
-    told += [
-        f"certificates from {environ[name]} ({name})"
-        for name in (CERT_FILE, CERT_DIR)
-        if environ.get(name)
-    ]
-    told += (
-        [f"TLS keys are logged to {environ[KEY_LOG]} ({KEY_LOG})"] if environ.get(KEY_LOG) else []
-    )
-    return tuple(told)
+        lines.append(f"through the proxy {proxy.url} ({proxy.variable})")
+    named = [name for name in (CERT_FILE, CERT_DIR) if environ.get(name)]
+    lines += [f"certificates from {environ[name]} ({name})" for name in named]
+    if environ.get(KEY_LOG):
+        lines.append(f"TLS keys are logged to {environ[KEY_LOG]} ({KEY_LOG})")
+    return tuple(lines)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -53,7 +54,17 @@ _TRUST_HINTS = {
     64: "the certificate is another host's: write a host name in base_url, no address",
 }
 """**Source**: OpenSSL, X509_V_ERR_*."""
+_REASONS: Mapping[type[httpx.HTTPError], str] = {
+    httpx.ConnectTimeout: "no connection in time",
+    httpx.ReadTimeout: "no answer in time",
+    httpx.WriteTimeout: "the request could not be sent in time",
+    httpx.RemoteProtocolError: "the connection was closed in the middle of the answer",
+    httpx.ReadError: "the connection was reset",
+    httpx.WriteError: "the connection was reset while sending",
+    httpx.DecodingError: "the answer's compression is broken",
+}
 Params = Mapping[str, str | int]
+E = TypeVar("E", bound=BaseException)
 Request = httpx.Request
 """A request as `authorize` sees it, just before it leaves."""
 
@@ -198,15 +209,15 @@ class Remote:
             raise self._translated(error, is_over=is_over) from None
 
     def _translated(self, error: httpx.HTTPError, *, is_over: bool) -> Exception:
+        """What a failure means: another try may help, or it never will."""
         host = urlsplit(self.base_url).hostname
-        causes = list(_causes(error))
-        unresolved = next((cause for cause in causes if isinstance(cause, socket.gaierror)), None)
+        causes = _causes(error)
+        unresolved = _first_of(causes, socket.gaierror)
         if unresolved is not None:
             return self._unresolved(host, unresolved)
         if isinstance(error, httpx.ProxyError) and self._proxy is not None:
             return self._refused_by_proxy(self._proxy, error)
-        untrusted = (cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError))
-        certificate = next(untrusted, None)
+        certificate = _first_of(causes, ssl.SSLCertVerificationError)
         # Whatever else goes wrong with TLS may be the doing of one connection, as when the other side goes away.
         if certificate is not None:
             return Unreachable(
@@ -215,24 +226,26 @@ class Remote:
             )
         if isinstance(error, httpx.UnsupportedProtocol):
             return Unreachable(f"{self.name}: {self.base_url} is no address to send to")
-        before_sending = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        was_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
         if is_over:
             reason = f"the answer was not whole after {self._deadline_s:g} s"
         else:
             reason = _reason(error, causes)
-        if before_sending and self._proxy is not None:
+        if not was_sent and self._proxy is not None:
             reason += f", through the proxy {self._proxy.url} ({self._proxy.variable})"
-        return NoReplyError(reason, applied=not before_sending)
+        # Once it was sent, nobody knows whether the service acted on it: only a write need care.
+        return NoReplyError(reason, applied=was_sent)
 
     def _unresolved(self, host: str | None, cause: socket.gaierror) -> Exception:
-        hint = "check base_url in migrate.toml and this machine's network"
-        name = f"the host name {host}"
-        if self._proxy is not None:
+        if self._proxy is None:
+            name = f"the host name {host}"
+            hint = "check base_url in migrate.toml and this machine's network"
+        else:
             # Behind a proxy it is the proxy that is looked up here, and the service by the proxy.
-            name = f"the host name of the proxy {self._proxy.url} ({self._proxy.variable})"
-            hint = (
-                f"check the environment variable {self._proxy.variable}, or name {host} in NO_PROXY"
-            )
+            variable = self._proxy.variable
+            name = f"the host name of the proxy {self._proxy.url} ({variable})"
+            hint = f"check the environment variable {variable}, or name {host} in NO_PROXY"
+        # The resolver itself says that it may pass, as when a network comes up.
         if cause.errno == socket.EAI_AGAIN:
             return NoReplyError(f"{name} cannot be resolved at the moment", applied=False)
         return Unreachable(f"{self.name}: {name} cannot be resolved", hint=hint)
@@ -257,11 +270,9 @@ def _trust_for(base_url: str) -> ssl.SSLContext | bool:
 
 def clean_reason(text: str) -> str:
     """The first line of what a proxy says, short and without control characters."""
-    if text:
-        line = "".join(char for char in text.splitlines()[0] if char.isprintable())
-    else:
-        line = ""
-    return line[:120] or "nothing"
+    first_line = (text.splitlines() or [""])[0]
+    shown = "".join(char for char in first_line if char.isprintable())
+    return shown[:120] or "nothing"
 
 
 def _with_gzip(headers: Mapping[str, str]) -> dict[str, str]:
@@ -272,11 +283,9 @@ def _with_gzip(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _read(response: httpx.Response, is_over: Callable[[], bool]) -> bytes:
     announced = response.headers.get("content-length", "")
-    if (
-        announced.isdecimal()
-        and len(announced) < _LONGEST_NUMBER
-        and int(announced) > MAX_BODY_BYTES
-    ):
+    # So many digits are no length; Python would take its time over thousands of them.
+    is_length = announced.isdecimal() and len(announced) < _LONGEST_NUMBER
+    if is_length and int(announced) > MAX_BODY_BYTES:
         raise UnpackingError(f"the answer is larger than {MAX_BODY_BYTES:,} bytes")
     # The library's own unpacking has no bound: 100 kB may become gigabytes before it gives anything back.
     encoding = response.headers.get("content-encoding", "")
@@ -284,49 +293,41 @@ def _read(response: httpx.Response, is_over: Callable[[], bool]) -> bytes:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
+    """The error and all that led to it; a chain that comes back to itself ends there."""
+    causes: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None and cause not in found:
-        found.append(cause)
+    while cause is not None and cause not in causes:
+        causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    return found
+    return causes
+
+
+def _first_of(causes: Sequence[BaseException], kind: type[E]) -> E | None:
+    return next((cause for cause in causes if isinstance(cause, kind)), None)
 
 
 def _reason(error: httpx.HTTPError, causes: Sequence[BaseException]) -> str:
-    tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
-    if tls is not None and tls.reason in _NO_TLS:
-        return "the other side speaks no TLS"
+    """The failure in the words of the field: the libraries' own name their classes."""
+    tls = _first_of(causes, ssl.SSLError)
     if tls is not None:
+        if tls.reason in _NO_TLS:
+            return "the other side speaks no TLS"
         return "the TLS connection broke off"
     if isinstance(error, httpx.ConnectError):
         # A connection that was made and then broken is not a refused one: it ends in the handshake.
-        refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
-        broken = any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in causes)
-        if broken:
+        if _first_of(causes, ConnectionResetError) or _first_of(causes, BrokenPipeError):
             return "the connection broke off in the TLS handshake"
-        if refused:
+        if _first_of(causes, ConnectionRefusedError):
             return "connection refused"
-        return f"no connection: {_system_words(causes)}"
-    words = {
-        httpx.ConnectTimeout: "no connection in time",
-        httpx.ReadTimeout: "no answer in time",
-        httpx.WriteTimeout: "the request could not be sent in time",
-        httpx.RemoteProtocolError: "the connection was closed in the middle of the answer",
-        httpx.ReadError: "the connection was reset",
-        httpx.WriteError: "the connection was reset while sending",
-        httpx.DecodingError: "the answer's compression is broken",
-    }
+        said = (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror)
+        return f"no connection: {next(said, 'it broke off')}"
     # h11 keeps at most 100 KiB of a head; what it says then is "Receive buffer too long".
     if isinstance(error, httpx.RemoteProtocolError) and "too long" in str(error):
         return "the answer's headers are longer than 100 KiB"
-    return next(
-        (text for kind, text in words.items() if isinstance(error, kind)), type(error).__name__
-    )
-
-
-def _system_words(causes: Sequence[BaseException]) -> str:
-    said = (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror)
-    return next(said, "it broke off")
+    for kind, words in _REASONS.items():
+        if isinstance(error, kind):
+            return words
+    return type(error).__name__
 
 
 def retry_after_s(reply: Reply) -> float | None:

@@ -25,6 +25,7 @@ from migrate.errors import GaveUp, Interrupted
 T = TypeVar("T")
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
+# Jitter may come to nothing at all, and then a tight loop would ask without a pause.
 _SHORTEST_WAIT_S = 0.05
 
 
@@ -141,9 +142,11 @@ class Attempts:
         wait_s = error.wait_s
         if wait_s is None:
             # Full jitter: clients that were refused together do not come back together.
-            longest_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(self.failures - 1, 16))
+            doublings = min(self.failures - 1, 16)
+            longest_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**doublings)
             wait_s = random.uniform(0, longest_s) + _SHORTEST_WAIT_S  # noqa: S311  no secret
         self._check_stop()
+        # Given up at once and not after the wait: nothing is gained by sleeping through the rest of the budget.
         if self.elapsed_s + wait_s > self._budget_s:
             raise _gave_up(self._what, self.failures, self.elapsed_s, error)
         self._note(f"{self._what}: {error.reason}; trying again in {wait_s:.1f} s")

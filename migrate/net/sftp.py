@@ -329,11 +329,14 @@ class _Upload:
     async def _send(
         self, sftp: asyncssh.SFTPClient, partial: str, file: LocalFile, start: int
     ) -> None:
-        flags = self.ssh.FXF_WRITE | self.ssh.FXF_CREAT | (0 if start else self.ssh.FXF_TRUNC)
+        flags = self.ssh.FXF_WRITE | self.ssh.FXF_CREAT
+        if not start:
+            flags |= self.ssh.FXF_TRUNC
+        # Records of people: nobody else on the server may read them while they arrive.
         attrs = self.ssh.SFTPAttrs(permissions=0o600)
-        handle = os.open(
-            file.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        )
+        # No link is followed: the path lies in a folder that others may write to.
+        no_link = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        handle = os.open(file.path, os.O_RDONLY | no_link)
         with os.fdopen(handle, "rb") as local:
             local.seek(start)
             async with sftp.open(partial, flags, attrs, encoding=None) as remote:
@@ -349,6 +352,7 @@ class _Upload:
 
     async def _rename(self, sftp: asyncssh.SFTPClient, partial: str, target: str) -> None:
         try:
+            # Only the extension of OpenSSH promises to do it in one step.
             await sftp.posix_rename(partial, target)
         except self.ssh.SFTPOpUnsupported:
             await sftp.rename(partial, target)
@@ -362,13 +366,14 @@ class _Upload:
 
     async def _pace(self) -> None:
         if self.told.limit:
-            ahead_s = self._sent / self.told.limit - (time.monotonic() - self._began_s)
-            await self._wait(ahead_s)
+            # Over the whole upload, so that a slow minute may be made up for.
+            due_s = self._sent / self.told.limit
+            await self._wait(due_s - (time.monotonic() - self._began_s))
 
     async def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, 0.25))
+        while (remaining_s := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(remaining_s, 0.25))
             self._check_stopped()
 
     def _check_stopped(self) -> None:
@@ -417,9 +422,10 @@ class _HostKeys:
 
 
 def _hash_of(path: Path, size: int) -> str:
-    digest, left = hashlib.sha256(), size
+    """The hash of a file's first bytes."""
+    digest, remaining = hashlib.sha256(), size
     with path.open("rb") as file:
-        while left and (block := file.read(min(_BLOCK_BYTES, left))):
+        while remaining and (block := file.read(min(_BLOCK_BYTES, remaining))):
             digest.update(block)
-            left -= len(block)
+            remaining -= len(block)
     return digest.hexdigest()

@@ -21,6 +21,7 @@ from migrate.net.retry import Attempts, TransientError
 from migrate.source.page import Page, error_text, read_page
 from migrate.source.resources import Resource
 
+_LOOK_AT_OUTER_S = 0.1
 _FIRST_CONTACT_S = 10.0
 _FIRST_CONTACT_WAIT_S = 1.0
 _HEADERS = {
@@ -41,9 +42,15 @@ class _Halt(threading.Event):
         return super().is_set() or self._outer.is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
+        # In short steps, since an event cannot wait for two: nobody notices a tenth of a second at a stop.
         end = None if timeout is None else time.monotonic() + timeout
-        while not self.is_set() and (end is None or time.monotonic() < end):
-            super().wait(0.1 if end is None else min(0.1, max(0.0, end - time.monotonic())))
+        while not self.is_set():
+            step_s = _LOOK_AT_OUTER_S
+            if end is not None:
+                step_s = min(step_s, end - time.monotonic())
+                if step_s <= 0:
+                    break
+            super().wait(step_s)
         return self.is_set()
 
 
@@ -64,11 +71,14 @@ class PageRequest:
     @property
     def params(self) -> dict[str, str | int]:
         """The query."""
-        found: dict[str, str | int] = dict(self.resource.query)
+        params: dict[str, str | int] = dict(self.resource.query)
         if self.source is not None:
-            found["source"] = self.source
-        found |= {"limit": self.size, "page": self.number}
-        return {**found, "sort": self.sort, "order": self.order}
+            params["source"] = self.source
+        params["limit"] = self.size
+        params["page"] = self.number
+        params["sort"] = self.sort
+        params["order"] = self.order
+        return params
 
 
 class BadAnswerError(TransientError):
@@ -215,6 +225,7 @@ class SourceClient:
     def _answer(self, path: str, params: dict[str, str | int]) -> Reply:
         """One whole answer to one request."""
         with self._free:
+            # Inside the bound on requests in flight: a turn that is taken is used at once.
             self._pacer.wait()
             with self._lock:
                 self.requests += 1
@@ -245,6 +256,7 @@ class SourceClient:
 
     def _passing(self, reply: Reply) -> TransientError:
         wait_s = retry_after_s(reply)
+        # All callers rest, also those who wait already: the server asked for rest, and not for a later try of one page.
         if wait_s is not None and wait_s <= self._settings.retry_budget_s:
             self._pacer.hold(wait_s)
         reason = f"HTTP {reply.status} ({error_text(reply.body)})"

@@ -26,6 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u206
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _SHOWN_CHARACTERS = 200
+# Far beyond any record of a shop, and far below what costs a reader minutes or gigabytes.
 MAX_RECORD_BYTES = 1 << 24
 MAX_NESTING = 200
 MAX_DIGITS = 1_000
@@ -61,18 +62,18 @@ def read_page(number: int, body: bytes) -> Page:
 
     **Raises**: TransientError for anything that is no whole list answer; DamagedTextError.
     """
-    data = _checked(body)
-    members, items = _read_list(data)
-    records, pages = _total(members, RECORD_TOTALS), _total(members, PAGE_TOTALS)
+    members, items = _read_list(_checked(body))
+    announced_records = _total(members, RECORD_TOTALS)
+    announced_pages = _total(members, PAGE_TOTALS)
     if items is None:
-        if records != 0 or members.get("error", _NULL) != _NULL:
-            if members.get("error", _NULL) == _NULL:
-                kind = "an object without records"
-            else:
-                kind = "an error instead of records"
-            raise TransientError(f"{kind}: {error_text(body)}")
+        is_error = members.get("error", _NULL) != _NULL
+        if is_error:
+            raise TransientError(f"an error instead of records: {error_text(body)}")
+        # Only an answer that announces nothing may hold nothing; any other one lost its records.
+        if announced_records != 0:
+            raise TransientError(f"an object without records: {error_text(body)}")
         items = ()
-    return Page(number, items, records, pages)
+    return Page(number, items, announced_records, announced_pages)
 
 
 def read_damaged_page(number: int, body: bytes) -> Page:
@@ -82,22 +83,22 @@ def read_damaged_page(number: int, body: bytes) -> Page:
     are. Raises TransientError for anything else that is no whole list answer.
     """
     data = _trimmed(body)
-    fixed = read_page(number, data.decode("utf-8", "replace").encode())
+    mended = read_page(number, data.decode("utf-8", "replace").encode())
     # Such bytes as lone surrogates, which no text that was decoded can hold otherwise.
     text = data.decode("utf-8", "surrogateescape")
     try:
-        records = split_array(text if text[:1] == "[" else _items_text(text))
+        if text[:1] != "[":
+            text = split_object(text).get("items", "")
+        records = split_array(text if text not in ("", "null") else "[]")
     except ValueError as error:
         raise TransientError(f"the records are no whole JSON array: {error}") from None
     received = [record.encode("utf-8", "surrogateescape") for record in records]
-    items = tuple(one.decode("utf-8", "replace").encode() for one in received)
-    damaged = {row: one for row, one in enumerate(received) if one != items[row]}
-    return replace(fixed, items=items, damaged=damaged)
-
-
-def _items_text(text: str) -> str:
-    found = split_object(text).get("items", "")
-    return found if found not in ("", "null") else "[]"
+    items = tuple(record.decode("utf-8", "replace").encode() for record in received)
+    damaged = {}
+    for row, (as_received, item) in enumerate(zip(received, items, strict=True)):
+        if as_received != item:
+            damaged[row] = as_received
+    return replace(mended, items=items, damaged=damaged)
 
 
 def _read_list(data: bytes) -> tuple[Mapping[str, bytes], tuple[bytes, ...] | None]:
@@ -201,10 +202,12 @@ def why_beyond_bounds(record: bytes) -> str | None:
     """Why a record is not taken; None where it is within all bounds. `record`: one whole JSON value."""
     if len(record) > MAX_RECORD_BYTES:
         return f"the record is larger than {MAX_RECORD_BYTES:,} bytes"
+    # What is shorter than the levels allowed cannot be deeper, and has no number of a thousand digits.
     if len(record) <= MAX_NESTING:
         return None
-    may_be_deep = record.count(b"[") + record.count(b"{") > MAX_NESTING
-    if may_be_deep and _is_deep(_STRING.sub(b"", record)):
+    # Counted first, which is quick: to take the strings out costs more than all else that is done to a record.
+    brackets = record.count(b"[") + record.count(b"{")
+    if brackets > MAX_NESTING and _is_deep(_STRING.sub(b"", record)):
         return f"the record is nested deeper than {MAX_NESTING} levels"
     # Text may be all digits: only numbers are bounded.
     if _has_long_number(record) and _has_long_number(_STRING.sub(b"", record)):
@@ -214,16 +217,16 @@ def why_beyond_bounds(record: bytes) -> str | None:
 
 def take_within_bounds(page: Page) -> tuple[Page, dict[int, str]]:
     """The page without the records beyond the bounds; and why these are, by their row."""
-    beyond = {
-        row: why
-        for row, item in enumerate(page.items)
-        if (why := why_beyond_bounds(item)) is not None
-    }
+    beyond = {}
+    for row, item in enumerate(page.items):
+        why = why_beyond_bounds(item)
+        if why is not None:
+            beyond[row] = why
     if not beyond:
         return page, beyond
-    kept = [row for row in range(len(page.items)) if row not in beyond]
-    items = tuple(page.items[row] for row in kept)
-    damaged = {at: page.damaged[row] for at, row in enumerate(kept) if row in page.damaged}
+    rows = [row for row in range(len(page.items)) if row not in beyond]
+    damaged = {at: page.damaged[row] for at, row in enumerate(rows) if row in page.damaged}
+    items = tuple(page.items[row] for row in rows)
     return replace(page, items=items, damaged=damaged), beyond
 
 

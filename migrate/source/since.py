@@ -9,7 +9,7 @@ record while `created` does not. A server that ignores `sort`, a list whose reco
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
@@ -146,15 +146,13 @@ def read_since(context: ListContext, since: Since) -> DeltaReading:
     """
     spool = context.spool
     base = since.base.resource(context.name) if since.base else None
+    # A run that was interrupted in the whole list goes on with it: what is stored is of that order.
     if spool.stage != WHOLE_LIST:
-        may_be_quick = since.newest_first or base is None  # nothing to compare the whole list with
-        if may_be_quick:
-            quick = _read_newest(context, since, base)
-        else:
-            quick = None
-        if quick is not None:
-            return quick
-        if may_be_quick:
+        # Without a base there is nothing to compare the whole list with.
+        if since.newest_first or base is None:
+            newest = _read_newest(context, since, base)
+            if newest is not None:
+                return newest
             context.progress.note(
                 f"{context.name}: cannot be read newest first; reading the whole list"
             )
@@ -173,38 +171,40 @@ def read_since(context: ListContext, since: Since) -> DeltaReading:
 def _read_newest(
     context: ListContext, since: Since, base: SnapshotResource | None
 ) -> DeltaReading | None:
-    spool, fields = context.spool, context.fetcher.resource.fields
-    limit = context.fetcher.limit
-    newest = context.fetcher.sorted(ListOrder("updated", -1))
-    oldest = context.fetcher.sorted(ListOrder("updated", 1), limit=1)
-    found = read_newest(
+    """The delta read newest first; None where the server cannot do it, or the counts do not agree."""
+    spool, fetcher = context.spool, context.fetcher
+    newest_first = fetcher.sorted(ListOrder("updated", -1))
+    oldest_first = fetcher.sorted(ListOrder("updated", 1), limit=1)
+    newest = read_newest(
         spool,
-        lambda number: newest.fetch(number, PageSize(limit)),
-        lambda: oldest.fetch(1, PageSize(1)),
+        lambda number: newest_first.fetch(number, PageSize(fetcher.limit)),
+        lambda: oldest_first.fetch(1, PageSize(1)),
         since.time,
     )
-    if found is None:
+    if newest is None:
         return None
-    counted = survey(spool, fields)
-    read = Sentence(
-        "{distinct} of {total} announced records were read, newest first",
-        distinct=counted.distinct,
-        total=found.total,
-    )
-    seen = Observation(found.total, found.total, counted.distinct, False, 0)
+    counted = survey(spool, fetcher.resource.fields)
+    total = newest.total
+    says = [
+        Sentence(
+            "{distinct} of {total} announced records were read, newest first",
+            distinct=counted.distinct,
+            total=total,
+        )
+    ]
+    comparison = None
     if base is None:
-        alone = Sentence("there is no snapshot to hold their number against")
-        seen = replace(seen, partly=one_after_other([read, alone]))
+        says.append(Sentence("there is no snapshot to hold their number against"))
         counts = DeltaCounts(None, None, None, None, f"{NEWEST_FIRST}; nothing to compare with")
-        spool.keep_aside([])
-        return DeltaReading(ListReading(seen, counted, 0, counted.left_out), None, counts)
-    comparison = compare(spool, counted.left_out, base, NEWEST_FIRST)
-    if base.result.distinct + (comparison.counts.new or 0) != found.total:
-        return None  # some are gone, or new ones lie deeper: only the whole list can tell
+    else:
+        comparison = compare(spool, counted.left_out, base, NEWEST_FIRST)
+        counts = comparison.counts
+        if base.result.distinct + (counts.new or 0) != total:
+            return None  # some are gone, or new ones lie deeper: only the whole list can tell
+        says += _doubts(base)
     spool.keep_aside([])
-    seen = replace(seen, partly=one_after_other([read, *_doubts(base)]))
-    reading = ListReading(seen, counted, 0, counted.left_out)
-    return DeltaReading(reading, comparison, comparison.counts)
+    seen = Observation(total, total, counted.distinct, False, 0, partly=one_after_other(says))
+    return DeltaReading(ListReading(seen, counted, 0, counted.left_out), comparison, counts)
 
 
 def _doubts(base: SnapshotResource) -> Iterator[Sentence]:
@@ -270,28 +270,33 @@ def read_newest(
     floor = (since - MARGIN).strftime("%Y-%m-%d %H:%M")
     for _ in range(MAX_ROUNDS):
         spool.forget(1)
-        found = _read_once(spool, fetch, floor)
-        if found is None or not _has_updated(spool, oldest()):
+        newest = _read_once(spool, fetch, floor)
+        if newest is None or not _has_updated(spool, oldest()):
             break
+        # Pages shift while records are updated: the reading counts if its first page is as it was.
         again = fetch(1)
-        if 1 in spool.pages:
-            is_still = again.identities_sha256 == spool.pages[1].identities_sha256
-        else:
+        first = spool.pages.get(1)
+        if first is None:
             is_still = not again.rows
+        else:
+            is_still = again.identities_sha256 == first.identities_sha256
         spool.discard(again)
-        if is_still and again.announced_records == found.total:
-            return found
+        if is_still and again.announced_records == newest.total:
+            return newest
     spool.set_aside(1)
     return None
 
 
 def _read_once(spool: Spool, fetch: Callable[[int], PageEntry], floor: str) -> Newest | None:
-    watch, number, totals = _Watch(floor), 0, set[int | None]()
+    watch = _Watch(floor)
+    number = 0
+    totals = set[int | None]()
     while not watch.passed:
         number += 1
         entry = fetch(number)
         spool.record(entry)
         totals.add(entry.announced_records)
+        # Of an unreadable record nobody knows when it was updated.
         if entry.unread or len(totals) > 1:
             return None
         if not entry.rows:
@@ -300,10 +305,9 @@ def _read_once(spool: Spool, fetch: Callable[[int], PageEntry], floor: str) -> N
         if watch.order is Sorted.NO:
             return None
     total = totals.pop()
-    seen_whole = (
-        not watch.passed
-    )  # the end came before the watermark: there is nothing that the order could hide
-    if total is None or not (seen_whole or watch.order is Sorted.YES):
+    # Where the end came before the watermark, there is nothing that the order could hide.
+    is_seen_whole = not watch.passed
+    if total is None or not (is_seen_whole or watch.order is Sorted.YES):
         return None
     return Newest(total, number)
 
@@ -322,7 +326,9 @@ def _moments(spool: Spool, entry: PageEntry) -> list[tuple[str | None, str | Non
 
 
 def _moment(names: Sequence[str], alias: str) -> pl.Expr:
-    texts = [pl.col(name).str.replace("T", " ", literal=True) for name in names]
-    return pl.coalesce(*(pl.when(text.str.contains(_MOMENT)).then(text) for text in texts)).alias(
-        alias
-    )
+    """The first of some fields that is a time; as text, since what sorts by its letters needs no reading."""
+    moments = []
+    for name in names:
+        text = pl.col(name).str.replace("T", " ", literal=True)
+        moments.append(pl.when(text.str.contains(_MOMENT)).then(text))
+    return pl.coalesce(*moments).alias(alias)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ from migrate.sentence import Sentence, one_after_other
 from migrate.source.page_tails import SourceChange
 
 Verdict = Literal["proven", "drifted", "unproven"]
+# The first one and three more: what a source at work moves in that time it will go on moving.
 MOST_READINGS = 4
 
 
@@ -79,11 +80,13 @@ def judge(seen: Observation) -> tuple[Verdict, str]:
         return "unproven", one_after_other([_no_total(start, end), _of_readings(received, seen)])
     noticed = _noticed(seen)
     counted = _of_readings(count_text(end, seen.distinct), seen)
+    # A source that moved comes before all doubt about records: their number may have changed with it.
     if start != end or seen.moved:
         return "drifted", one_after_other([*noticed, _drift(start, end, seen), counted])
-    if seen.swapped and end != seen.distinct:
+    is_whole = end == seen.distinct
+    if seen.swapped and not is_whole:
         return "drifted", one_after_other([*noticed, _swapped(), counted])
-    if noticed or end != seen.distinct:
+    if noticed or not is_whole:
         return "unproven", one_after_other([*noticed, counted])
     whole = Sentence(
         "{announced} announced before and after, {distinct} distinct records received",
@@ -120,6 +123,7 @@ def _no_total(start: int | None, end: int | None) -> Sentence:
 
 
 def _with_tails(whole: Sentence, seen: Observation) -> Sentence:
+    # In a list without an order a page's end proves nothing, so it is not boasted of.
     if not seen.tails_seen or seen.swapped:
         return whole
     tails = Sentence(
@@ -132,40 +136,38 @@ def _with_tails(whole: Sentence, seen: Observation) -> Sentence:
 
 def _of_readings(whole: Sentence, seen: Observation) -> Sentence:
     """The sentence, and how the records of several readings came together."""
-    for part in _readings(seen):
+    parts: list[Sentence] = []
+    if seen.rounds:
+        count = seen.rounds + 1
+        parts.append(Sentence("in {count} reading", "in {count} readings", count=count))
+    if seen.rounds and seen.asked_as:
+        parts.append(
+            Sentence(
+                "the last one {way} since records of equal `created` change places",
+                way=seen.asked_as,
+            )
+        )
+    for name, template in EARLIER.items():
+        count = getattr(seen, name)
+        if count:
+            parts.append(Sentence(template, count=count))
+    for part in parts:
         whole = Sentence("{first}, {more}", first=whole, more=part)
     return whole
 
 
-def _readings(seen: Observation) -> Iterator[Sentence]:
-    if seen.rounds:
-        yield Sentence("in {count} reading", "in {count} readings", count=seen.rounds + 1)
-    if seen.rounds and seen.asked_as:
-        yield Sentence(
-            "the last one {way} since records of equal `created` change places", way=seen.asked_as
-        )
-    yield from (
-        Sentence(template, count=count)
-        for name, template in EARLIER.items()
-        if (count := getattr(seen, name))
-    )
-
-
 def _noticed(seen: Observation) -> list[str]:
     """The first of what was noticed, and how much more there is."""
-    troubles = [*seen.troubles, *_unfit(seen)]
+    troubles = list(seen.troubles)
+    for name, words in UNFIT.items():
+        count = getattr(seen, name)
+        if count:
+            troubles.append(Sentence(*words, count=count))
     if len(troubles) > 1:
+        # One sentence for a table's cell: the report lists them all by themselves.
         more = len(troubles) - 1
         return [Sentence("{trouble} (and {count} more)", trouble=troubles[0], count=more)]
     return troubles
-
-
-def _unfit(seen: Observation) -> Iterator[Sentence]:
-    yield from (
-        Sentence(*words, count=count)
-        for name, words in UNFIT.items()
-        if (count := getattr(seen, name))
-    )
 
 
 def _swapped() -> Sentence:
@@ -210,10 +212,11 @@ class Seen:
 
 def next_first_page(seen: Seen) -> int | None:
     """The page from which to read the list again, None where that would tell nothing new."""
+    # A bound, since a busy shop never stands still: what came until then is kept and called drifted.
     if seen.readings >= MOST_READINGS:
         return None
-    everything = seen.announced in (None, seen.known + seen.lost_places)
-    adds_up = everything or seen.announced == seen.delivered + seen.lost_places
+    is_all_there = seen.announced in (None, seen.known + seen.lost_places)
+    adds_up = is_all_there or seen.announced == seen.delivered + seen.lost_places
     if seen.change is SourceChange.MOVED:
         return seen.unmoved + 1
     if seen.change is SourceChange.GROWN:
@@ -221,12 +224,16 @@ def next_first_page(seen: Seen) -> int | None:
     brought_something = seen.readings == 1 or seen.unknown_before > 0
     if seen.change is SourceChange.SWAPPED:
         # Counts alone prove nothing in a list without an order: two readings have to agree.
-        return 1 if brought_something or not everything else None
+        if brought_something or not is_all_there:
+            return 1
+        return None
     if seen.is_mixed and not adds_up:
         return 1
     lacks = seen.announced is not None and seen.known + seen.lost_places < seen.announced
     # Where a record came twice, another one may have been passed over.
-    return 1 if lacks and seen.duplicates and brought_something else None
+    if lacks and seen.duplicates and brought_something:
+        return 1
+    return None
 
 
 def change_of_totals(totals: Sequence[int | None]) -> SourceChange:
@@ -234,5 +241,7 @@ def change_of_totals(totals: Sequence[int | None]) -> SourceChange:
     known = [total for total in totals if total is not None]
     if len(set(known)) <= 1:
         return SourceChange.NONE
-    has_only_grown = all(known[0] <= total <= known[-1] for total in known)
-    return SourceChange.GROWN if has_only_grown else SourceChange.MOVED
+    # A total that fell for a moment looks as answers do that overtook one another.
+    if all(known[0] <= total <= known[-1] for total in known):
+        return SourceChange.GROWN
+    return SourceChange.MOVED
