@@ -86,7 +86,8 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
     app.finish(
         CommandOutcome(
             command="mapping check",
-            text=render_check(found, remarks, looked.told(name)),
+            text=render_check(found, remarks, looked.told(name))
+            + (_as_sent(project) if name else ""),
             data={
                 "datasets": [m.dataset for m in found],
                 "problems": [],
@@ -98,6 +99,17 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
             next=_after_check(against, snapshot, no_snapshot=no_snapshot) if not files else None,
         )
     )
+
+
+def _as_sent(project: Project | None) -> str:
+    """What to know where values were put right by hand: only a plan takes them. Empty where there are none."""
+    from migrate.report.terminal import say_count
+    from migrate.snapshot.corrections import read_corrections
+    from migrate.workspace import Workspace
+
+    count = 0 if project is None else read_corrections(Workspace.of(project)).height
+    told = f"{say_count(count, 'value')} put right by hand: taken by a plan, not here, where all is as it was sent"
+    return f"\n\n{told}" if count else ""
 
 
 def _after_check(against: Snapshot | None, named: str | None, *, no_snapshot: bool) -> str:
@@ -218,7 +230,8 @@ def preview(
     app.finish(
         CommandOutcome(
             command="mapping preview",
-            text=render_preview(found, shown, others.get(made.dataset) if several else None),
+            text=render_preview(found, shown, others.get(made.dataset) if several else None)
+            + _as_sent(project),
             data={
                 "dataset": made.dataset,
                 "snapshot": opened.name,

@@ -193,13 +193,17 @@ def _put_element(container: bytes | None, element: re.Match[str], literal: bytes
     if element["rest"]:
         literal = _put(bytes(elements[place]), element["rest"], literal)
     elements[place] = msgspec.Raw(literal)
-    if container is not None and container[:1] == b"{":
-        return msgspec.json.encode(dict(zip(_members(container), elements, strict=True)))
-    return msgspec.json.encode(elements)
+    if container is None or container[:1] == b"[":
+        return msgspec.json.encode(elements)
+    members = _members(container)
+    wrapped = _wrapped(members)
+    if wrapped is not None:
+        return msgspec.json.encode({wrapped: elements})
+    return msgspec.json.encode(dict(zip(members, elements, strict=True)))
 
 
 def _elements(container: bytes | None, element: re.Match[str]) -> list[msgspec.Raw]:
-    """The elements of a list, or of an object that has numbers for names, as PHP writes a list.
+    """The elements of a list, of an object that has numbers for names, as PHP writes a list, or of the one list in it.
 
     **Raises**: CannotCorrect for anything else, since what is an element of it depends on who reads it; and for a list
     that has no such place.
@@ -217,9 +221,21 @@ def _list_of(data: bytes) -> list[msgspec.Raw]:
         except (msgspec.DecodeError, RecursionError):
             raise CannotCorrect("no list that can be read") from None
     members = _members(data)
+    wrapped = _wrapped(members)
+    if wrapped is not None:
+        return _list_of(bytes(members[wrapped]))
     if not all(name.isascii() and name.isdigit() for name in members):
         raise CannotCorrect("no list: name the field that holds the whole of it")
     return list(members.values())
+
+
+def _wrapped(members: Members) -> str | None:
+    """The name of the only thing in an object where that is a list, as XML's outer tag becomes; None otherwise."""
+    if len(members) != 1:
+        return None
+    (name, value), *_ = members.items()
+    is_number = name.isascii() and name.isdigit()
+    return name if bytes(value)[:1] == b"[" and not is_number else None
 
 
 def _place(element: re.Match[str]) -> int:

@@ -136,6 +136,9 @@ def _elements(raw: str, at: _Span) -> list[_Span] | None:
         members = dict(_members(raw, at))
         if all(re.fullmatch("[0-9]+", name) for name in members):
             return list(members.values())
+        inner = next(iter(members.values()))
+        if len(members) == 1 and raw[inner.start] == "[":
+            return _elements(raw, inner)
     return None
 
 

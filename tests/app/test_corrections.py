@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from migrate.report.words import words_of
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
 from migrate.snapshot.corrections import read_corrections
+from tests import forked
+from tests.harness import PATIENCE_S
 from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
 from tests.workbooks import fill_in
 
@@ -149,6 +152,17 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         made.send("sales", *SALES)
         run_extract(made.context, ["profiles", "sales"], "first")
         yield made
+
+
+def test_what_is_looked_at_as_it_was_sent_says_so(shop: Shop) -> None:
+    """`mapping check` and `preview` read the snapshot without corrections, and tell whoever might think otherwise."""
+    env = {**os.environ, **KEYS}
+    asked = (["check"], ["preview", "mappings/contacts.yaml"])
+    for words, told in ((asked[0], False), (asked[1], True)):
+        if told:
+            assert shop.correct(RIGHT[0]).new == 1
+        done = forked.run(["-m", "migrate", "mapping", *words], shop.folder, env, PATIENCE_S)
+        assert ("1 value put right by hand" in done.stdout) == told, done.stderr
 
 
 RIGHT = (

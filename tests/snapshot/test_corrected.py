@@ -29,7 +29,8 @@ from tests.snapshot.test_union import raws, record, seal
 
 RECORD = (
     '{"id":"1","email":"x@","a":{"b":1.10,"c":null},"items":[{"price":"1,0"},{"price":2}],'
-    '"o":{"0":{"q":1},"7":{"q":2}},"tags":["a","b"],"x.y":"d", "n" : null ,"e":{}, "big":12345678901234567890}'
+    '"o":{"0":{"q":1},"7":{"q":2}},"tags":["a","b"],"x.y":"d", "n" : null ,"e":{},'
+    '"w":{"item":[{"q":1}, {"q":2}]}, "big":12345678901234567890}'
 )
 CASES = [
     ("email", "x@", "jan@x.nl", {"email": "jan@x.nl"}),
@@ -46,6 +47,9 @@ CASES = [
     ("n", None, "v", {"n": "v"}),
     ("other.name", None, "v", {"other.name": "v"}),
     ("e.q", None, "w", {"e": {"q": "w"}}),
+    ("w[2].q", "2", "3", {"w": {"item": [{"q": 1}, {"q": 3}]}}),
+    ("w.item[1].q", "1", "5", {"w": {"item": [{"q": 5}, {"q": 2}]}}),
+    ("w[3].q", None, "c", {}),
     ("tags[3]", None, "c", {}),
     ("email", "another", "z", {}),
 ]
