@@ -32,8 +32,9 @@ from migrate.verify.made import Record
 from migrate.verify.record import reach, split_object
 from migrate.verify.rules import Conventions, DatasetRules, read_rules
 from migrate.verify.scope import are_inside
-from migrate.verify.steps import RowSteps, follow
 from migrate.verify.trace import (
+    RowSteps,
+    follow,
     ledger_facts,
     left_behind,
     other_writes,

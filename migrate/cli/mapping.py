@@ -308,7 +308,9 @@ def _add_examples(project: Project, path: Path, snapshot: Snapshot) -> None:
         return
     records = [read_record(raw) for raw in frame["_raw"].drop_nulls().head(_EXAMPLES)]
     shown = dict.fromkeys(
-        make_example(made, masked_record(record), _settings(project)) for record in records
+        make_example(made, masked_record(record), _settings(project))
+        for record in records
+        if record is not None
     )
     if shown:
         head = "# Records with letters as a and digits as 1, and what becomes of them: put your own odd ones beside."
@@ -326,7 +328,7 @@ def _example(
     record = finder(made, snapshot.rows_of)(record_id, None)
     if record is None:
         raise UsageError(
-            f"snapshot {snapshot.name} has no record {record_id!r} of {made.resource}",
+            f"snapshot {snapshot.name} has no record {record_id!r} of {made.resource} that an example can hold",
             hint=f"migrate mapping preview {made.file}",
         )
     return make_example(made, masked_record(record) if masked else record, _settings(project))

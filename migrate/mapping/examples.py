@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path as File
-from typing import Any
+from typing import Any, NoReturn
 
 import polars as pl
 
@@ -100,10 +100,19 @@ def finder(mapping: Mapping, rows_of: RowsOf) -> FindRecord:
     return find
 
 
-def read_record(raw: str) -> dict[str, Any]:
-    """A record of the snapshot, its numbers as they were written."""
-    record: dict[str, Any] = json.loads(raw, parse_float=Unquoted, parse_int=Unquoted)
+def read_record(raw: str) -> dict[str, Any] | None:
+    """A record of the snapshot, its numbers as they were written; None of JSON that no example can hold."""
+    try:
+        record: dict[str, Any] = json.loads(
+            raw, strict=False, parse_float=Unquoted, parse_int=Unquoted, parse_constant=_refuse
+        )
+    except ValueError:
+        return None
     return record
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 def run_example(

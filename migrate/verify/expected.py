@@ -7,6 +7,7 @@ together again, a bucket of keys at a time. polars carries the rows and judges n
 from __future__ import annotations
 
 import contextlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,6 @@ from migrate.verify.fields import ID, LEFT, ORDER, PLACE, SOURCE
 from migrate.verify.lookup import LookupTable, Pair, empty_rows, make_table
 from migrate.verify.made import Identity
 from migrate.verify.mapping_query import CREATED, KEY, NULLS, PART, RECENCY, TOUCHED
-from migrate.verify.request_size import fitting
 from migrate.verify.rules import Conventions, DatasetRules
 from migrate.verify.spill import Spill, buckets_for
 from migrate.verify.typed import Unverifiable
@@ -41,6 +41,10 @@ _OWN: dict[str, pl.DataType | type[pl.DataType]] = {
 _WHERE = (PART, ORDER, PLACE)
 """Of which file a row is, and where its record and element stand."""
 _BATCH_ROWS = 100_000
+_BRACKETS = 2
+_PLAIN = frozenset({"integer", "float", "boolean"})
+# a character becomes at most so many bytes of JSON: an escape as \u0001
+_MOST_BYTES = 6
 _NO_ROW = ("id_missing", "each_not_a_list", "empty_element")
 
 
@@ -120,7 +124,7 @@ class Expected:
         if not self.batch_bytes or not rows.height:
             return Bucket(rows, losers, rows.clear())
         # too_large: a row that no request can carry is in no plan, and what looks it up waits
-        fits = fitting(rows, self.rules, self.columns, self.batch_bytes)
+        fits = _fitting(rows, self.rules, self.columns, self.batch_bytes)
         return Bucket(rows.filter(fits), losers, rows.filter(~fits))
 
     def _every(self, number: int) -> pl.DataFrame:
@@ -324,3 +328,39 @@ def _collapsed(
         return every, every.clear()
     survivors, losers = collapse(every.filter(shared), rules, columns)
     return pl.concat([every.filter(~shared), survivors]), losers
+
+
+def _fitting(
+    rows: pl.DataFrame, rules: DatasetRules, columns: Sequence[str], most: int
+) -> pl.Series:
+    """Which rows fit in a request of `most` bytes, as the list that a request is; nearly always all.
+
+    **Shape**: `rows` has each column's text as `c:NAME`, and `_nulls` the places of those that send null.
+    """
+    names = [f"c:{name}" for name in columns]
+    around = sum(len(json.dumps(name)) + 8 for name in columns) + _BRACKETS
+    texts = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in names)
+    suspects = rows.select(texts * _MOST_BYTES + around > most).to_series()
+    fits = ~suspects
+    if not suspects.any():
+        return fits
+    known = [rules.columns[name].type in _PLAIN for name in columns]
+    sizes = [
+        _size(columns, known, values, nulls or "")
+        for nulls, *values in rows.filter(suspects).select("_nulls", *names).iter_rows()
+    ]
+    return fits.scatter(suspects.arg_true(), [size + _BRACKETS <= most for size in sizes])
+
+
+def _size(
+    columns: Sequence[str], plain: Sequence[bool], values: Sequence[str | None], nulls: str
+) -> int:
+    members = []
+    for place, (name, value) in enumerate(zip(columns, values, strict=True)):
+        if value is None and f",{place}," not in nulls:
+            continue
+        written = "null" if value is None else value
+        if value is not None and not plain[place]:
+            written = json.dumps(value, ensure_ascii=False)
+        members.append(f"{json.dumps(name, ensure_ascii=False)}:{written}")
+    return len(("{" + ",".join(members) + "}").encode())

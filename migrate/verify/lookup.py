@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
 from migrate import parquet
-from migrate.language.sql import SqlRefused, parse_sql
 from migrate.verify.language.steps import name, quoted
-from migrate.verify.rules import DatasetRules
+from migrate.verify.rules import DatasetRules, names_read
 
 Pair = tuple[str | None, str | None]
 SOURCE, ID, TOUCHED = "_source", "_id", "_touched"
@@ -127,13 +125,5 @@ def _alias_sql(source: str, aliases: Mapping[str, str]) -> str:
 
 def looked_up_columns(rules: DatasetRules, lookup: str) -> set[str]:
     """The columns that a dataset takes from one of its look-ups."""
-    names = set(chain.from_iterable(rule.fields for rule in rules.columns.values()))
-    for sql in [rules.where, *(rule.sql for rule in rules.columns.values())]:
-        try:
-            names |= set(parse_sql(sql).fields) if sql else set()
-        except SqlRefused:
-            continue  # the column is named as not verifiable, and its neighbours need not wait for it
-    names |= set(
-        chain.from_iterable((other.source, *other.ids) for other in rules.lookups.values())
-    ) | set(rules.order_by)
-    return {name.partition(".")[2] for name in names if name.partition(".")[0] == lookup}
+    places = (name.partition(".") for name in names_read(rules))
+    return {column for head, _, column in places if head == lookup}

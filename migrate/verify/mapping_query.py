@@ -21,7 +21,6 @@ from migrate.verify.column import (
     write_column,
     write_lane,
 )
-from migrate.verify.element_names import names_read
 from migrate.verify.fields import (
     ID,
     LEFT,
@@ -33,12 +32,11 @@ from migrate.verify.fields import (
     SOURCE,
     Wanted,
 )
-from migrate.verify.language.expressions import FORMS, write_into
-from migrate.verify.language.forms import lowered
+from migrate.verify.language.forms import FORMS, lowered, write_into
 from migrate.verify.language.steps import Writer, name, quoted
 from migrate.verify.lookup import LookupTable, join_lookup
 from migrate.verify.made import DISCARDED
-from migrate.verify.rules import ColumnRule, Conventions, DatasetRules
+from migrate.verify.rules import ColumnRule, Conventions, DatasetRules, names_read
 from migrate.verify.typed import Broken, Unverifiable, read_recency, reader_of
 
 KEY, CREATED, RECENCY, NULLS, TOUCHED, PART = (

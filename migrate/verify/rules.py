@@ -6,7 +6,7 @@ cannot work out for itself it must not call right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from migrate.errors import MappingError
 from migrate.language.files import mapping_files
 from migrate.language.shared import read_mapping_text
+from migrate.language.sql import SqlRefused, parse_sql
 
 ORDER_BY = ("updated", "updated_at", "created", "created_at")
 _COLUMN_KEYS = frozenset(
@@ -269,3 +270,18 @@ def _in_order(rules: dict[str, DatasetRules]) -> dict[str, DatasetRules]:
     for name in rules:
         place(name, ())
     return ordered
+
+
+def names_read(rules: DatasetRules) -> Iterator[str]:
+    """Every name that columns, `where` and look-ups read."""
+    for rule in rules.columns.values():
+        yield from rule.fields
+    for lookup in rules.lookups.values():
+        yield from (lookup.source, *lookup.ids)
+    for sql in (rules.where, *(rule.sql for rule in rules.columns.values())):
+        if sql is None:
+            continue
+        try:
+            yield from parse_sql(sql).fields
+        except SqlRefused:
+            continue

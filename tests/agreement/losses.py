@@ -19,7 +19,6 @@ from typing import Any
 from migrate.language.patterns import WHITE_SPACE
 from migrate.language.zones import load_zone
 from migrate.verify.apply import function_of
-from migrate.verify.element_names import names_read
 from migrate.verify.record import (
     NUL,
     elements,
@@ -29,7 +28,7 @@ from migrate.verify.record import (
     reach,
     split_object,
 )
-from migrate.verify.rules import ColumnRule, DatasetRules
+from migrate.verify.rules import ColumnRule, DatasetRules, names_read
 from migrate.verify.times import is_zero_date, parser_of
 from migrate.verify.typed import Broken, reader_of
 

@@ -2,6 +2,7 @@
 
 python tests/bench/bench_verify.py [--records 200000]    rows a second of the shipped mappings, of the clock and of CPU
 python tests/bench/bench_verify.py --deep 500000         contacts worked out, read back and compared: peak memory
+python tests/bench/bench_verify.py --deep 500000 --dataset order_items     the same with lines of orders
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,7 +48,7 @@ def profiles(first: int, count: int) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-def sales(count: int) -> list[dict[str, object]]:
+def sales(first: int, count: int) -> list[dict[str, object]]:
     """Orders of three lines."""
     line = {
         "itemid": "sku-1",
@@ -61,7 +62,7 @@ def sales(count: int) -> list[dict[str, object]]:
             "conversionid": f"{n:09d}", "source": "Magento 2", "profileid": str(n), "currency": "EUR", "total": "59.97",
             "created": "2024-03-15 10:30:00", "items": [line] * 3,
         }
-        for n in range(count)
+        for n in range(first, first + count)
     ]  # fmt: skip
 
 
@@ -111,7 +112,11 @@ class MemoryTarget:
 
 def measure_speed(count: int, rules: Mapping[str, DatasetRules]) -> None:
     """Prints rows a second, of the clock and of CPU time, the median of three rounds, one line a dataset."""
-    made = {"contacts": profiles(0, count), "orders": sales(count), "order_items": sales(count)}
+    made = {
+        "contacts": profiles(0, count),
+        "orders": sales(0, count),
+        "order_items": sales(0, count),
+    }
     for dataset, records in made.items():
         frame = frame_of(records)
         lookups = {
@@ -134,17 +139,39 @@ def _pace(
     return rows / (time.perf_counter() - clock), rows / (time.process_time() - cpu), rows
 
 
-def measure_memory(count: int, rules: DatasetRules, odd: int) -> None:
-    """Prints peak memory and CPU time of a whole read-back of `count` contacts, every `odd`-th of which differs.
+@dataclass(frozen=True)
+class Measured:
+    """A dataset to read back: what its records are, how many rows each gives, and a column to put wrong."""
+
+    records: Callable[[int, int], list[dict[str, object]]]
+    rows_each: int
+    odd: str
+    times: tuple[str, ...]
+
+
+MEASURED = {
+    "contacts": Measured(profiles, 1, "city", ("created_at", "updated_at")),
+    "order_items": Measured(sales, 3, "name", ("created_at",)),
+}
+
+
+def measure_memory(count: int, dataset: str, rules: DatasetRules, odd: int) -> None:
+    """Prints peak memory and time of a whole read-back of `count` rows, every `odd`-th of which differs.
 
     What making the records costs is taken off. Where something differs the target is read and compared twice.
     """
+    measured = MEASURED[dataset]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        began = time.process_time()
+        lookups = {
+            name: LookupTable(tuple(looked_up_columns(rules, name))) for name in rules.lookups
+        }
+        began, began_at = time.process_time(), time.perf_counter()
         scope = Scope(folder=folder / "expected", rows=count)
-        expected = expect_dataset(rules, _parts(count), Conventions(), {}, lambda _n: None, scope)
-        worked_out_s = time.process_time() - began - sum(_MADE_S)
+        parts = _parts(measured, count)
+        expected = expect_dataset(rules, parts, Conventions(), lookups, lambda _n: None, scope)
+        cpu_s = time.process_time() - began - sum(_MADE_S)
+        clock_s = time.perf_counter() - began_at - sum(_MADE_S)
         states, files = Spill(folder / "known", expected.shelf.buckets), []
         for number, bucket in enumerate(expected.buckets()):
             own = bucket.rows.select(
@@ -154,30 +181,30 @@ def measure_memory(count: int, rules: DatasetRules, odd: int) -> None:
             texts = [pl.col(f"c:{column}").alias(column) for column in expected.columns]
             stored = bucket.rows.select(pl.col(KEY).alias("__masterid__"), *texts)
             is_odd = pl.int_range(pl.len()) % odd == 0 if odd else pl.lit(value=False)
-            city = pl.when(is_odd).then(pl.lit("Utrecht")).otherwise("city").alias("city")
+            wrong = pl.when(is_odd).then(pl.lit("Utrecht")).otherwise(measured.odd)
             files.append(folder / f"stored-{number}.csv")
             # times as the target shows them
-            times = pl.col("created_at", "updated_at").str.replace(" ", "T") + "Z"
-            stored.with_columns(city, times).write_csv(files[-1])
+            times = pl.col(*measured.times).str.replace(" ", "T") + "Z"
+            stored.with_columns(wrong.alias(measured.odd), times).write_csv(files[-1])
         target = MemoryTarget(files, count)
         reading = Reading(
             folder / "pages",
             lambda: datetime.now(UTC),
             threading.Event(),
-            lambda _n: None,
             page_rows=10**9,
         )
         known = Known(states, None, KnownRows())
-        began = time.process_time()
+        began, began_at = time.process_time(), time.perf_counter()
         found = verify_dataset(
-            expected, known, target, "contacts", reading, lambda _s: None, folder / "found.parquet"
+            expected, known, target, dataset, reading, lambda _s: None, folder / "found.parquet"
         )
-        compared_s = time.process_time() - began
+        cpu_s += time.process_time() - began
+        clock_s += time.perf_counter() - began_at
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         sys.stdout.write(
-            f"{count:,} contacts: {found.compared:,} compared, {found.different:,} differ; peak {peak_mb:,.0f} MB; "
-            f"worked out in {worked_out_s:,.1f} s of CPU, compared in {compared_s:,.1f} s, "
-            f"together {count / (worked_out_s + compared_s):,.0f} rows/s of CPU\n"
+            f"{count:,} {dataset}: {found.compared:,} compared, {found.different:,} differ; peak {peak_mb:,.0f} MB; "
+            f"{cpu_s:,.1f} s of CPU ({count / cpu_s:,.0f} rows/s of one core), {clock_s:,.1f} s by the clock "
+            f"({count / clock_s:,.0f} rows/s)\n"
         )
 
 
@@ -185,10 +212,11 @@ _MADE_S: list[float] = []
 """What it took to make the records, of this thread."""
 
 
-def _parts(count: int) -> Iterator[pl.DataFrame]:
-    for first in range(0, count, PART_ROWS):
+def _parts(measured: Measured, count: int) -> Iterator[pl.DataFrame]:
+    records = count // measured.rows_each
+    for first in range(0, records, PART_ROWS):
         began = time.thread_time()
-        made = frame_of(profiles(first, min(PART_ROWS, count - first)), first)
+        made = frame_of(measured.records(first, min(PART_ROWS, records - first)), first)
         _MADE_S.append(time.thread_time() - began)
         yield made
 
@@ -198,13 +226,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--deep", type=int)
+    parser.add_argument("--dataset", choices=MEASURED, default="contacts", help="with --deep")
     parser.add_argument(
         "--odd", type=int, default=0, help="with --deep: so many rows apart, one differs"
     )
     asked = parser.parse_args()
     rules = read_rules(Path(__file__).parents[2] / "mappings")
     if asked.deep:
-        measure_memory(asked.deep, rules["contacts"], asked.odd)
+        measure_memory(asked.deep, asked.dataset, rules[asked.dataset], asked.odd)
     else:
         measure_speed(asked.records, rules)
 

@@ -14,7 +14,7 @@ from migrate.language.sql import parse_sql
 from migrate.language.sql.tokens import FUNCTIONS
 from migrate.mapping.sql import run_sql
 from migrate.verify.language.database import database
-from migrate.verify.language.expressions import FORMS, write_into
+from migrate.verify.language.forms import FORMS, write_into
 from migrate.verify.language.steps import Writer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sql.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from migrate.mapping.numbers import STYLES, find_style
 from migrate.verify.apply import function_of
 from migrate.verify.column import Setting, Zones, write_lane
 from migrate.verify.language.database import database
-from migrate.verify.language.expressions import FORMS
+from migrate.verify.language.forms import FORMS
 from migrate.verify.language.steps import Writer
 from migrate.verify.rules import ColumnRule
 from migrate.verify.typed import Broken, Unverifiable

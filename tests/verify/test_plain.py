@@ -15,7 +15,7 @@ from migrate.language.zones import clock_changes, load_zone
 from migrate.verify.apply import function_of, left_alone
 from migrate.verify.column import trimmed
 from migrate.verify.language.database import database
-from migrate.verify.language.expressions import FORMS
+from migrate.verify.language.forms import FORMS
 from migrate.verify.language.moments import plain_day, plain_moment
 from migrate.verify.language.steps import Writer
 from migrate.verify.rules import ColumnRule

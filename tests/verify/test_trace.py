@@ -16,8 +16,7 @@ from migrate.report.trace import TraceShown, render_trace, summarise_trace
 from migrate.verify.evaluate import Evaluator
 from migrate.verify.made import Left, Record
 from migrate.verify.rules import Conventions, read_rules
-from migrate.verify.steps import follow
-from migrate.verify.trace import other_writes
+from migrate.verify.trace import follow, other_writes
 
 from .conftest import Migrated
 

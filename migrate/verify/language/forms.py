@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from migrate.language.patterns import spelt_out
-from migrate.language.sql.tree import Kind, Node
+from migrate.language.sql import Expression
+from migrate.language.sql.tree import Kind, Node, as_text
+from migrate.verify.language import numbers
 from migrate.verify.language.steps import Form, Writer, Written, any_fails, by_turns, quoted
 
 _SPACES = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
@@ -286,4 +288,19 @@ FORMS: Mapping[str, Form] = {
     "starts_with": _begins_or_ends,
     "ends_with": _begins_or_ends,
     "to_boolean": _to_boolean,
+    **numbers.FORMS,
 }
+
+
+def write_into(writer: Writer, expression: Expression, *, strict: bool = False) -> list[Written]:
+    """The SQL of an expression's text (a truth as true or false), its steps kept by the writer.
+
+    With `strict` also of the answer that hangs on nobody's silence, NULL where there is none.
+    """
+    root = as_text(expression.root)
+    found = [writer.write(root, "text")]
+    if strict:
+        writer.strict = True
+        found.append(writer.write(root, "text"))
+        writer.strict = False
+    return found
