@@ -53,35 +53,40 @@ def compare(
     that are new, changed or gone the identities.
     """
     before = _last_of_each(pl.concat([pl.DataFrame(schema=_BASE), *_base_keys(base)]))
-    out, places = (
-        {page: list(rows) for page, rows in left_out.items()},
-        [pl.Series("place", [], dtype=pl.UInt32)],
-    )
-    moved, tally = [pl.DataFrame(schema=_STATES)], Counter[str]()
+    unchanged_too = {page: list(rows) for page, rows in left_out.items()}
+    places_seen = [pl.Series("place", [], dtype=pl.UInt32)]
+    states = [pl.DataFrame(schema=_STATES)]
+    counts = Counter[str]()
     for entry in spool.stored():
-        found = _judged(spool, entry, left_out.get(entry.number, []), before)
-        tally.update(dict(found.group_by("state").len().iter_rows()))
-        moved.append(found.filter(pl.col("state") != "unchanged").select(*_STATES))
-        places.append(found["place"].drop_nulls())
-        rows = found.filter(pl.col("state") == "unchanged")["row"].to_list()
+        judged = _judged(spool, entry, left_out.get(entry.number, []), before)
+        is_unchanged = pl.col("state") == "unchanged"
+        counts.update(dict(judged.group_by("state").len().iter_rows()))
+        states.append(judged.filter(~is_unchanged).select(*_STATES))
+        places_seen.append(judged["place"].drop_nulls())
+        rows = judged.filter(is_unchanged)["row"].to_list()
         if rows:
-            out.setdefault(entry.number, []).extend(rows)
-    new, changed, is_whole = tally["new"], tally["changed"], how == WHOLE_LIST
-    if is_whole:
-        gone = _without(before["key"], pl.concat(places))
-    else:
-        gone = before["key"].clear()
-    counts = DeltaCounts(new, changed, before.height - changed - len(gone), len(gone), how)
-    return DeltaComparison(counts, pl.concat([*moved, *_named(base, gone)]), out)
+            unchanged_too.setdefault(entry.number, []).extend(rows)
+    # Of a list that was read in part what did not come may as well be behind its end.
+    gone = before["key"].clear()
+    if how == WHOLE_LIST:
+        gone = _without(before["key"], pl.concat(places_seen))
+    delta = DeltaCounts(
+        new=counts["new"],
+        changed=counts["changed"],
+        unchanged=before.height - counts["changed"] - len(gone),
+        gone=len(gone),
+        how=how,
+    )
+    states += _named(base, gone)
+    return DeltaComparison(delta, pl.concat(states), unchanged_too)
 
 
 def _last_of_each(keys: pl.DataFrame) -> pl.DataFrame:
     """Sorted by `key`, and of equal ones only the last; a table of hashes would cost more than all else here."""
     ordered = keys.sort("key", "key_too", maintain_order=True)
-    same = (pl.col("key") == pl.col("key").shift(-1)) & (
-        pl.col("key_too") == pl.col("key_too").shift(-1)
-    )
-    return ordered.filter(~same.fill_null(value=False))
+    key, key_too = pl.col("key"), pl.col("key_too")
+    is_same_as_next = (key == key.shift(-1)) & (key_too == key_too.shift(-1))
+    return ordered.filter(~is_same_as_next.fill_null(value=False))
 
 
 def _judged(
@@ -91,25 +96,25 @@ def _judged(
 
     `before` is sorted by `key`: a join would build its table of all keys anew for every page.
     """
-    frame = spool.read(entry).frame().with_row_index("row").filter(~pl.col("row").is_in(left_out))
-    page = frame.select("row", "_source", "_id").hstack(_digests(frame))
+    records = spool.read(entry).frame().with_row_index("row")
+    records = records.filter(~pl.col("row").is_in(left_out))
+    page = records.select("row", "_source", "_id").hstack(_digests(records))
     if before.is_empty():
         return page.with_columns(state=pl.lit("new"), place=pl.lit(None, pl.UInt32))
     places = before["key"].search_sorted(page["key"]).clip(0, before.height - 1).cast(pl.UInt32)
-    there = before[places].rename({name: f"base {name}" for name in _DIGESTS})
+    candidates = before[places].rename({name: f"base {name}" for name in _DIGESTS})
     is_known = _same("key") & _same("key_too")
     is_same = _same("content") & _same("content_too")
-    return page.hstack(there).select(
-        "row",
-        "_source",
-        "_id",
+    state = (
         pl.when(~is_known)
         .then(pl.lit("new"))
         .when(is_same)
         .then(pl.lit("unchanged"))
         .otherwise(pl.lit("changed"))
-        .alias("state"),
-        pl.when(is_known).then(places).alias("place"),
+    )
+    place = pl.when(is_known).then(places)
+    return page.hstack(candidates).select(
+        "row", "_source", "_id", state.alias("state"), place.alias("place")
     )
 
 
@@ -140,24 +145,24 @@ def _digests(frame: pl.DataFrame) -> pl.DataFrame:
     be share one by chance, so the same digest is the same content.
     """
     content = frame["_raw"].fill_null("")
-    named = frame.select(
-        pl.when(pl.col("_id").is_null())
-        .then(pl.lit("r") + content)
-        .otherwise(
-            pl.concat_str(
-                pl.when(pl.col("_source").is_null()).then(pl.lit("n")).otherwise(pl.lit("s")),
-                pl.col("_source").fill_null("").str.len_bytes().cast(pl.String),
-                pl.lit(":"),
-                pl.col("_source").fill_null(""),
-                pl.col("_id"),
-            )
-        )
-    ).to_series()
-    halves = (*_halves(named), *_halves(content))
+    source = pl.col("_source")
+    # The length stands before the source, so that no two pairs of source and id make the same text.
+    named = pl.concat_str(
+        pl.when(source.is_null()).then(pl.lit("n")).otherwise(pl.lit("s")),
+        source.fill_null("").str.len_bytes().cast(pl.String),
+        pl.lit(":"),
+        source.fill_null(""),
+        pl.col("_id"),
+    )
+    nameless = pl.lit("r") + content
+    identity = pl.when(pl.col("_id").is_null()).then(nameless).otherwise(named)
+    identities = frame.select(identity).to_series()
+    halves = (*_halves(identities), *_halves(content))
     return pl.DataFrame(dict(zip(_DIGESTS, halves, strict=True)), schema=_BASE)
 
 
 def _halves(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Each text's digest as two columns of 64 bits, which polars can sort and compare."""
     digests = b"".join(
         blake2b(text.encode(), digest_size=_DIGEST_BYTES, key=_SECRET).digest() for text in texts
     )

@@ -102,54 +102,27 @@ class Inspection:
 
 def inspect_snapshot(snapshot: Snapshot, names: Sequence[str]) -> Inspection:
     """What is in the resources named, of those that the snapshot has."""
-    found = [
-        inspect_resource(snapshot.resources[name]) for name in names if name in snapshot.resources
-    ]
-    sources = dict.fromkeys(chain.from_iterable(resource.sources for resource in found))
-    return Inspection(snapshot.name, found, find_spellings(list(sources)))
+    known = [snapshot.resources[name] for name in names if name in snapshot.resources]
+    resources = [inspect_resource(resource) for resource in known]
+    sources = dict.fromkeys(chain.from_iterable(resource.sources for resource in resources))
+    return Inspection(snapshot.name, resources, find_spellings(list(sources)))
 
 
 def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
     """What is in a resource."""
-    tallies, months, sources, examples = [], [], [], dict[str, list[str]]()
-    extremes = Extremes()
-    folded = resource.result.folded
-    # A snapshot of an earlier version does not name the objects that crowded its columns.
-    if folded or not resource.result.unlisted_fields:
-        known = folded
-    else:
-        known = None
+    counts = _FieldCounting(resource)
     for chunk in _chunks(resource):
-        found = _long(chunk, resource.columns, known)
-        sources.append(chunk.group_by("source").len())
-        if found is not None:
-            tallies.append(_tally(found))
-            months.append(_months(found))
-            extremes.add(found)
-            _keep_examples(found, examples)
-    by_source = (
-        dict(pl.concat(sources).group_by("source").sum().sort("source").iter_rows())
-        if sources
-        else {}
-    )
-    tally = _summed(tallies)
-    by_month = pl.concat(months).group_by("field", "month").sum().sort("month") if months else None
+        counts.add(chunk)
+    by_source = counts.sources()
+    tally = counts.tally()
+    fields = []
+    if tally is not None:
+        distinct, months = _distinct(resource), counts.months()
+        for name in dict.fromkeys(tally["field"]):
+            of_field = tally.filter(pl.col("field") == name)
+            of_name = distinct.get(name, DistinctCount(0))
+            fields.append(counts.field(name, of_field, months, by_source, of_name))
     ids = {(source, shape): count for source, shape, count in _id_shapes(resource)}
-    names = [name for name in dict.fromkeys(tally["field"])] if tally is not None else []
-    distinct = _distinct(resource)
-    fields = [
-        _field(
-            name,
-            tally.filter(pl.col("field") == name),
-            by_source,
-            distinct.get(name, DistinctCount(0)),
-            extremes,
-            examples.get(name, []),
-            by_month,
-        )
-        for name in names
-        if tally is not None
-    ]
     traps = [
         *find_uncolumned(resource.result),
         *find_traps(resource.name, tally, ids, resource.rows),
@@ -157,17 +130,93 @@ def inspect_resource(resource: SnapshotResource) -> ResourceInspection:
     return ResourceInspection(resource.name, resource.rows, by_source, fields, traps)
 
 
+class _FieldCounting:
+    """What is seen of a resource's fields, chunk after chunk."""
+
+    def __init__(self, resource: SnapshotResource) -> None:
+        self._columns = resource.columns
+        result = resource.result
+        self._folded: Mapping[str, int] | None = result.folded
+        # A snapshot of an earlier version does not name the objects that crowded its columns.
+        if not result.folded and result.unlisted_fields:
+            self._folded = None
+        self._sources: list[pl.DataFrame] = []
+        self._tallies: list[pl.DataFrame] = []
+        self._months: list[pl.DataFrame] = []
+        self._extremes = Extremes()
+        self._examples: dict[str, list[str]] = {}
+
+    def add(self, chunk: pl.DataFrame) -> None:
+        """Takes in some records: their `source` and `raw`."""
+        self._sources.append(chunk.group_by("source").len())
+        values = _long(chunk, self._columns, self._folded)
+        if values is not None:
+            self._tallies.append(_tally(values))
+            self._months.append(_months(values))
+            self._extremes.add(values)
+            _keep_examples(values, self._examples)
+
+    def sources(self) -> dict[str, int]:
+        """The records of each source, '' for none."""
+        if not self._sources:
+            return {}
+        counts = pl.concat(self._sources).group_by("source").sum().sort("source")
+        return dict(counts.iter_rows())
+
+    def tally(self) -> pl.DataFrame | None:
+        """By field and source how many values there are, of which kind and with which sign of a trap."""
+        if not self._tallies:
+            return None
+        counted = self._tallies[0].columns
+        sums = [name for name in counted if name not in ("field", "source", "longest")]
+        together = pl.concat(self._tallies).group_by("field", "source", maintain_order=True)
+        return together.agg(pl.col(sums).sum(), pl.col("longest").max())
+
+    def months(self) -> pl.DataFrame:
+        """How many dates and times each field has of each month."""
+        together = pl.concat(self._months).group_by("field", "month")
+        return together.agg(pl.col("len").sum()).sort("month")
+
+    def field(
+        self,
+        name: str,
+        tally: pl.DataFrame,
+        months: pl.DataFrame,
+        sources: Mapping[str, int],
+        distinct: DistinctCount,
+    ) -> FieldInspection:
+        """What is in one field, of which `tally` has the rows by source."""
+        by_source = {}
+        for row in tally.iter_rows(named=True):
+            by_source[row["source"]] = _counts(row, sources[row["source"]])
+        for source, rows in sources.items():
+            by_source.setdefault(source, FieldCounts(rows, rows, 0, 0, {}))
+        counts = _total(list(by_source.values()))
+        of_field = months.filter(pl.col("field") == name)
+        longest = tally["longest"].max()
+        return FieldInspection(
+            name=name,
+            counts=counts,
+            by_source=dict(sorted(by_source.items())),
+            distinct=distinct,
+            extremes=self._extremes.of(name, counts.filled),
+            longest=longest if isinstance(longest, int) else 0,
+            examples=self._examples.get(name, []),
+            months=dict(of_field.select("month", "len").iter_rows()),
+        )
+
+
 def _chunks(resource: SnapshotResource) -> Iterator[pl.DataFrame]:
+    """The records in chunks that are taken apart at once: `source` and `raw`."""
     for frame in resource.frames([]):
-        records = frame.select(
-            pl.col("_source").fill_null("").alias("source"), pl.col("_raw").alias("raw")
-        )
+        source = pl.col("_source").fill_null("").alias("source")
+        records = frame.select(source, pl.col("_raw").alias("raw"))
         by_rows = pl.int_range(pl.len()) // _CHUNK_ROWS
+        # By their bytes too: taken apart a record needs many times its size, and some are megabytes.
         by_bytes = pl.col("raw").str.len_bytes().cum_sum() // _CHUNK_BYTES
-        chunk = pl.struct(by_rows, by_bytes.alias("bytes")).rle_id()
-        yield from records.with_columns(chunk.alias("chunk")).partition_by(
-            "chunk", maintain_order=True, include_key=False
-        )
+        chunk = pl.struct(by_rows, by_bytes.alias("bytes")).rle_id().alias("chunk")
+        numbered = records.with_columns(chunk)
+        yield from numbered.partition_by("chunk", maintain_order=True, include_key=False)
 
 
 def _long(
@@ -179,42 +228,33 @@ def _long(
     if not names:
         return None
     values = fields.values(names)
-    frames = [_one_field(chunk, name, fields.columns[name], values[name]) for name in names]
-    return pl.concat(frames)
+    sources, columns = chunk["source"], fields.columns
+    return pl.concat([_one_field(name, sources, columns[name], values[name]) for name in names])
 
 
 def _one_field(
-    chunk: pl.DataFrame, name: str, column: SnapshotColumn, values: pl.Series
+    name: str, sources: pl.Series, column: SnapshotColumn, values: pl.Series
 ) -> pl.DataFrame:
-    literals = pl.Series(column.texts(), dtype=pl.String)
-    sources = chunk["source"]
     if column.rows is not None:
-        sources, values = sources.gather(list(column.rows)), values.gather(list(column.rows))
+        # The literals of a field that few records have are of those records alone.
+        rows = list(column.rows)
+        sources, values = sources.gather(rows), values.gather(rows)
+    literals = pl.Series(column.texts(), dtype=pl.String)
     field = pl.Series([name], dtype=pl.String).new_from_index(0, len(literals))
-    found = {"field": field, "source": sources, "literal": literals, "value": values}
-    return pl.DataFrame(found).filter(pl.col("literal") != "")
+    frame = pl.DataFrame({"field": field, "source": sources, "literal": literals, "value": values})
+    return frame.filter(pl.col("literal") != "")
 
 
-def _tally(found: pl.DataFrame) -> pl.DataFrame:
+def _tally(values: pl.DataFrame) -> pl.DataFrame:
     literal, value = pl.col("literal"), pl.col("value")
     kinds = [literal.str.contains(pattern).sum().alias(kind) for kind, pattern in _KINDS]
-    return found.group_by("field", "source", maintain_order=True).agg(
+    signs = [count.alias(name) for name, count in TRAP_COUNTS.items()]
+    return values.group_by("field", "source", maintain_order=True).agg(
         pl.len().alias("present"),
         (value == "").sum().alias("empty"),
         *kinds,
-        *(count.alias(name) for name, count in TRAP_COUNTS.items()),
+        *signs,
         value.str.len_chars().max().alias("longest"),
-    )
-
-
-def _summed(tallies: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
-    if not tallies:
-        return None
-    sums = [name for name in tallies[0].columns if name not in ("field", "source", "longest")]
-    return (
-        pl.concat(tallies)
-        .group_by("field", "source", maintain_order=True)
-        .agg(pl.col(sums).sum(), pl.col("longest").max())
     )
 
 
@@ -223,20 +263,13 @@ def _months(found: pl.DataFrame) -> pl.DataFrame:
     return moments.group_by("field", pl.col("value").str.slice(0, 7).alias("month")).len()
 
 
-def _keep_examples(found: pl.DataFrame, examples: dict[str, list[str]]) -> None:
+def _keep_examples(values: pl.DataFrame, examples: dict[str, list[str]]) -> None:
     # The commonest values of the first chunk that has the field; more would not say more.
-    new = found.filter(~pl.col("field").is_in(list(examples)) & (pl.col("value") != ""))
-    counted = (
-        new.group_by("field", "value")
-        .len()
-        .sort(["field", "len", "value"], descending=[False, True, False])
-    )
-    for field, value in (
-        counted.group_by("field", maintain_order=True)
-        .head(_EXAMPLES)
-        .select("field", "value")
-        .rows()
-    ):
+    is_new = ~pl.col("field").is_in(list(examples)) & (pl.col("value") != "")
+    counted = values.filter(is_new).group_by("field", "value").len()
+    commonest_first = counted.sort(["field", "len", "value"], descending=[False, True, False])
+    few = commonest_first.group_by("field", maintain_order=True).head(_EXAMPLES)
+    for field, value in few.select("field", "value").iter_rows():
         examples.setdefault(field, []).append(value)
 
 
@@ -247,6 +280,7 @@ def _distinct(resource: SnapshotResource) -> Mapping[str, DistinctCount]:
 
 
 def _id_shapes(resource: SnapshotResource) -> Iterator[tuple[str, str, int]]:
+    """How many ids of each source look how."""
     text = pl.col("_id")
     shape = (
         pl.when(text.str.contains(r"^0\d+$"))
@@ -256,64 +290,26 @@ def _id_shapes(resource: SnapshotResource) -> Iterator[tuple[str, str, int]]:
         .when(text.str.contains(r"^[0-9a-f]{6,}$"))
         .then(pl.lit(HEXADECIMAL))
         .otherwise(pl.lit(TEXTS))
+        .alias("shape")
     )
-    frames = [
-        frame.filter(text.is_not_null())
-        .group_by(pl.col("_source").fill_null(""), shape.alias("shape"))
-        .len()
-        for frame in resource.frames([], raw=False)
-    ]
-    if frames:
-        yield from (
-            pl.concat(frames)
-            .group_by("_source", "shape")
-            .sum()
-            .sort("_source", "shape")
-            .iter_rows()
-        )
-
-
-def _field(
-    name: str,
-    tally: pl.DataFrame,
-    sources: Mapping[str, int],
-    distinct: DistinctCount,
-    extremes: Extremes,
-    examples: Sequence[str],
-    months: pl.DataFrame | None,
-) -> FieldInspection:
-    by_source = {
-        row["source"]: _counts(row, sources[row["source"]]) for row in tally.iter_rows(named=True)
-    }
-    for source, rows in sources.items():
-        by_source.setdefault(source, FieldCounts(rows, rows, 0, 0, {}))
-    counts = _total(list(by_source.values()))
-    of_month = (
-        months.filter(pl.col("field") == name).select("month", "len").rows()
-        if months is not None
-        else []
-    )
-    return FieldInspection(
-        name=name,
-        counts=counts,
-        by_source=dict(sorted(by_source.items())),
-        distinct=distinct,
-        extremes=extremes.of(name, counts.filled),
-        longest=_largest(tally["longest"]),
-        examples=examples,
-        months=dict(of_month),
-    )
+    source = pl.col("_source").fill_null("")
+    frames = resource.frames([], raw=False)
+    counts = [frame.filter(text.is_not_null()).group_by(source, shape).len() for frame in frames]
+    if counts:
+        summed = pl.concat(counts).group_by("_source", "shape").sum()
+        yield from summed.sort("_source", "shape").iter_rows()
 
 
 def _counts(row: Mapping[str, int], rows: int) -> FieldCounts:
     known = sum(row[kind] for kind, _ in _KINDS)
+    # What is of no kind of JSON came from a lenient writer, as NaN.
     types = {kind: row.get(kind, 0) for kind in TYPES} | {"other": row["present"] - known}
     return FieldCounts(
-        rows,
-        rows - row["present"],
-        row["null"],
-        row["empty"],
-        {k: n for k, n in types.items() if n},
+        rows=rows,
+        absent=rows - row["present"],
+        null=row["null"],
+        empty=row["empty"],
+        types={kind: count for kind, count in types.items() if count},
     )
 
 
@@ -327,8 +323,3 @@ def _total(parts: Sequence[FieldCounts]) -> FieldCounts:
         sum(part.empty for part in parts),
         {kind: count for kind, count in types.items() if count},
     )
-
-
-def _largest(lengths: pl.Series) -> int:
-    largest = lengths.max()
-    return largest if isinstance(largest, int) else 0

@@ -107,13 +107,15 @@ def _write_hashes(spool: Spool, entries: Sequence[PageEntry], file: IO[bytes]) -
 
 def _repeated(file: IO[bytes], known: int) -> pl.Series:
     """The hashes that occur more than once, found in one slice of all possible ones after another."""
+    # In slices by their value: so equal ones meet, and no more than a slice is ever in memory.
     slices = known // _HASHES_AT_ONCE + 1
-    found = [pl.Series("hash", [], dtype=pl.UInt64)]
+    nothing = pl.Series("hash", [], dtype=pl.UInt64)
+    repeated = [nothing]
     for number in range(slices):
-        kept = [hashes.filter(hashes % slices == number) for hashes in _stored_hashes(file)]
-        of_slice = pl.concat(kept) if kept else found[0]
-        found.append(of_slice.filter(of_slice.is_duplicated()).unique())
-    return pl.concat(found)
+        of_slice = [hashes.filter(hashes % slices == number) for hashes in _stored_hashes(file)]
+        together = pl.concat([nothing, *of_slice])
+        repeated.append(together.filter(together.is_duplicated()).unique())
+    return pl.concat(repeated)
 
 
 def _stored_hashes(file: IO[bytes]) -> Iterator[pl.Series]:
@@ -130,16 +132,18 @@ def _compare(
         groups.setdefault(identity, []).append(copy)
     left_out: dict[int, list[int]] = {}
     changed: list[ChangedDuplicate] = []
+    duplicates = 0
     for group in groups.values():
         kept = _newest(group)
+        duplicates += len(group) - 1
         for copy in group:
             if copy is kept:
                 continue
             left_out.setdefault(copy.page, []).append(copy.row)
+            # A copy of the same bytes is no loss, and nobody has to look at it.
             if copy.content != kept.content:
                 by_time = is_later(kept.updated, copy.updated) is True
                 changed.append(ChangedDuplicate(copy.page, copy.row, kept.page, kept.row, by_time))
-    duplicates = sum(len(group) - 1 for group in groups.values())
     return DuplicateSurvey(received, without_id, duplicates, left_out, changed)
 
 
@@ -167,10 +171,8 @@ def _hashes(spool: Spool, entries: Sequence[PageEntry]) -> pl.Series:
         more_sources, more_ids = spool.identities(entry)
         sources += more_sources
         ids += more_ids
-    frame = pl.DataFrame(
-        {"_source": sources, "_id": ids}, schema={"_source": pl.String, "_id": pl.String}
-    )
-    return frame.filter(pl.col("_id").is_not_null()).select(_identity_hash()).to_series()
+    named = _names_frame(sources, ids).filter(pl.col("_id").is_not_null())
+    return named.select(_identity_hash()).to_series()
 
 
 def _identity_hash() -> pl.Expr:
@@ -181,28 +183,33 @@ def _identity_hash() -> pl.Expr:
 def _copies(
     spool: Spool, fields: IdentityFields, repeated: pl.Series
 ) -> Iterator[tuple[tuple[str | None, str], _Copy]]:
+    """The records with a repeated identity, page by page; of the others nothing is read but their names."""
+    is_repeated = pl.col("_id").is_not_null() & _identity_hash().is_in(repeated.implode())
     for entry in spool.filled():
-        sources, ids = spool.identities(entry)
-        frame = pl.DataFrame(
-            {"_source": sources, "_id": ids}, schema={"_source": pl.String, "_id": pl.String}
-        )
-        is_repeated = pl.col("_id").is_not_null() & _identity_hash().is_in(repeated.implode())
-        rows = frame.select(is_repeated.arg_true()).to_series().to_list()
+        names = _names_frame(*spool.identities(entry))
+        rows = names.select(is_repeated.arg_true()).to_series().to_list()
         if not rows:
             continue
         copies = spool.read(entry).rows(rows)
         moments = map(_moment_of, pick_fields(copies.items, fields.updated).iter_rows())
-        for row, source, id_, item, moment in zip(
-            rows, copies.sources, copies.ids, copies.items, moments, strict=True
-        ):
+        records = zip(rows, copies.sources, copies.ids, copies.items, moments, strict=True)
+        for row, source, id_, item, moment in records:
             if id_ is not None:
                 yield (source, id_), _Copy(moment, entry.number, row, sha256_bytes(item))
+
+
+def _names_frame(sources: list[str | None], ids: list[str | None]) -> pl.DataFrame:
+    schema = {"_source": pl.String, "_id": pl.String}
+    return pl.DataFrame({"_source": sources, "_id": ids}, schema=schema)
 
 
 def _moment_of(texts: Sequence[str | None]) -> str:
     """The first of a record's times that can be read; else the first text there is."""
     filled = [text for text in texts if text]
-    return next(filter(read_moments, filled), filled[0] if filled else "")
+    for text in filled:
+        if read_moments(text):
+            return text
+    return filled[0] if filled else ""
 
 
 _HASHES = {"identity": pl.UInt64, "content": pl.UInt64, "entry": pl.Int32, "row": pl.Int32}
@@ -249,11 +256,12 @@ def find_strays(spool: Spool, fields: IdentityFields, first_page: int) -> Strays
     **Guarantees**: some 50 bytes of memory for each record of a page set aside that did not come
     again as the same page, and nothing where all did.
     """
-    again = {entry.file for entry in spool.filled()}
-    aside = [entry for entry in spool.aside if entry.file not in again]
+    # A page that came again byte for byte holds nothing that is not there: told by its file alone.
+    files_now = {entry.file for entry in spool.filled()}
+    aside = [entry for entry in spool.aside if entry.file not in files_now]
     if not aside:
         return Strays()
-    same_pages = {entry.file for entry in spool.aside} & again
+    same_pages = {entry.file for entry in spool.aside} & files_now
     rows = pl.concat([pl.DataFrame(schema=_HASHES), *_hashed(spool, aside)])
     rows = rows.unique("content", keep="last", maintain_order=True)
     contents = _Known(rows["content"])
@@ -263,16 +271,17 @@ def find_strays(spool: Spool, fields: IdentityFields, first_page: int) -> Strays
     for entry, now in zip(entries, _hashed(spool, entries), strict=True):
         contents.see(now["content"])
         known = identities.see(now["identity"])
-        if entry.number >= first_page and entry.file not in same_pages:
+        is_read_last = entry.number >= first_page and entry.file not in same_pages
+        if is_read_last:
             unknown += now.height - known
-    left = rows.filter(~contents.seen())
-    is_there = pl.col("identity").is_in(identities.seen_values().implode())
-    newest = _newest_strays(spool, fields, left.filter(~is_there))
-    others = _newest_strays(spool, fields, left.filter(is_there))
+    lacking = rows.filter(~contents.seen())
+    is_delivered = pl.col("identity").is_in(identities.seen_values().implode())
+    missing = _newest_strays(spool, fields, lacking.filter(~is_delivered))
+    other_versions = _newest_strays(spool, fields, lacking.filter(is_delivered))
     return Strays(
-        missing=[stray for stray in newest if stray.id is not None],
-        nameless=[stray for stray in newest if stray.id is None],
-        newer=_newer_than_delivered(spool, fields, others),
+        missing=[stray for stray in missing if stray.id is not None],
+        nameless=[stray for stray in missing if stray.id is None],
+        newer=_newer_than_delivered(spool, fields, other_versions),
         unknown_before=unknown,
     )
 
@@ -342,18 +351,18 @@ def _hashed(spool: Spool, entries: Iterable[PageEntry]) -> Iterator[pl.DataFrame
 
 def _newest_strays(spool: Spool, fields: IdentityFields, rows: pl.DataFrame) -> list[Stray]:
     """One stray for each identity in these rows, and one for each record without an id."""
-    found: dict[Identity, Stray] = {}
+    newest: dict[Identity, Stray] = {}
     nameless: list[Stray] = []
     for stray in _strays(spool, fields, rows):
         if stray.id is None:
             nameless.append(stray)
             continue
         identity = (stray.source, stray.id)
-        best = found.get(identity)
+        best = newest.get(identity)
         # Where it cannot be told, the later reading counts, and later ones come later here.
         if best is None or is_later(best.updated, stray.updated) is not True:
-            found[identity] = stray
-    return [*found.values(), *nameless]
+            newest[identity] = stray
+    return [*newest.values(), *nameless]
 
 
 def _strays(spool: Spool, fields: IdentityFields, rows: pl.DataFrame) -> Iterator[Stray]:
@@ -382,12 +391,12 @@ def _newer_than_delivered(
 ) -> list[tuple[Stray, StoredRow]]:
     """Of other versions of delivered records, those that are newer, with where the delivered ones are."""
     wanted = {(stray.source, stray.id): stray for stray in others}
-    found: list[tuple[Stray, StoredRow]] = []
+    newer: list[tuple[Stray, StoredRow]] = []
     for entry in spool.filled() if wanted else ():
-        sources, ids = spool.identities(entry)
-        rows = [row for row, name in enumerate(zip(sources, ids, strict=True)) if name in wanted]
+        names = zip(*spool.identities(entry), strict=True)
+        rows = [row for row, name in enumerate(names) if name in wanted]
         for delivered in _read_strays(spool, fields, entry, rows) if rows else ():
             stray = wanted[delivered.source, delivered.id]
             if is_later(stray.updated, delivered.updated):
-                found.append((stray, delivered.at))
-    return found
+                newer.append((stray, delivered.at))
+    return newer
