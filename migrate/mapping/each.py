@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -57,17 +57,12 @@ def read_elements(texts: pl.Series, fields: Collection[str]) -> Elements:
     """
     reader = _Reader(_occurring(texts, fields), fields)
     text = pl.col("t")
+    numbered = texts.rename("t").to_frame().with_row_index("n")
+    filled = numbered.filter(~text.is_in(["", "[]", "{}"]))
     is_list = text.str.starts_with("[") & text.str.ends_with("]")
-    known = (
-        texts.rename("t")
-        .to_frame()
-        .with_row_index("n")
-        .filter(~text.is_in(["", "[]", "{}"]))
-        .with_columns(l=is_list)
-    )
-    for chunk in known.iter_slices(CHUNK_RECORDS):
-        reader.read_all(chunk["n"].to_list(), chunk["t"], all_lists=chunk["l"].all())
-    reader.empty += len(texts) - known.height
+    for chunk in filled.with_columns(is_list=is_list).iter_slices(CHUNK_RECORDS):
+        reader.read_all(chunk["n"].to_list(), chunk["t"], all_lists=chunk["is_list"].all())
+    reader.empty += len(texts) - filled.height
     elements = reader.finish()
     absent = pl.Series("t", [None], dtype=pl.String).new_from_index(0, len(elements.parents))
     return replace(elements, values={name: elements.values.get(name, absent) for name in fields})
@@ -75,19 +70,19 @@ def read_elements(texts: pl.Series, fields: Collection[str]) -> Elements:
 
 def _occurring(texts: pl.Series, fields: Collection[str]) -> list[str]:
     """The fields that some text may hold: to search for a key costs far less than to read it from each element."""
+    # A key may be spelt with escapes, and then no search for its letters finds it.
     if texts.str.contains(_HIDDEN_LETTER).any():
         return list(fields)
 
     def occurs(key: str) -> bool:
-        return not _PLAIN_KEY.fullmatch(key) or bool(
-            texts.str.contains(f'"{key}"', literal=True).any()
-        )
+        if not _PLAIN_KEY.fullmatch(key):
+            return True
+        return bool(texts.str.contains(f'"{key}"', literal=True).any())
 
-    return [
-        name
-        for name in fields
-        if name == "item" or any(map(occurs, _candidates(name[len(PREFIX) :])))
-    ]
+    def may_occur(name: str) -> bool:
+        return name == "item" or any(map(occurs, _candidates(name[len(PREFIX) :])))
+
+    return list(filter(may_occur, fields))
 
 
 class _Reader:
@@ -103,36 +98,37 @@ class _Reader:
         self.has_halves = False
         self.literals: dict[str, list[bytes]] = {name: [] for name in fields}
         self.paths = [(name, name[len(PREFIX) :]) for name in fields if name != "item"]
-        self.tops = list(
-            dict.fromkeys(chain.from_iterable(_candidates(path) for _, path in self.paths))
-        )
-        members = [
-            (f"m{i}", msgspec.Raw, msgspec.field(default=_ABSENT, name=top))
-            for i, top in enumerate(self.tops)
-        ]
-        self.member = {top: f"m{i}" for i, top in enumerate(self.tops)}
+        # Every key that a path may begin with: `price.amount` is one key, or leads through `price`.
+        paths = (path for _, path in self.paths)
+        tops = dict.fromkeys(chain.from_iterable(map(_candidates, paths)))
+        self.member = {top: f"m{number}" for number, top in enumerate(tops)}
+        members = []
+        for top, attribute in self.member.items():
+            members.append((attribute, msgspec.Raw, msgspec.field(default=_ABSENT, name=top)))
+        # A type made for these keys reads them many times faster than a dict of all that an element has.
         element: Any = msgspec.defstruct("Element", members, gc=False)
         self.one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(element)
         self.many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[element] | int)
-        self.flat = "item" not in self.literals and all("." not in path for _, path in self.paths)
+        has_dots = any("." in path for _, path in self.paths)
+        self.flat = "item" not in self.literals and not has_dots
 
     def read_all(self, numbers: list[int], texts: pl.Series, *, all_lists: bool) -> None:
         """Adds the elements of some records, in order. `all_lists`: every text is in the brackets of a list."""
-        if self.flat and all_lists:
-            lists = self._decode_lists(texts)
-        else:
-            lists = None
+        lists = self._decode_lists(texts) if self.flat and all_lists else None
         if lists is None:
             for number, text in zip(numbers, texts, strict=True):
                 self._read(number, text)
             return
-        counts = [len(found) for found in lists]
+        counts = [len(elements) for elements in lists]
         self.numbers += numbers
         self.counts += counts
         self.empty += counts.count(0)
         elements = list(chain.from_iterable(lists))
-        for name, path in self.paths if elements else ():
-            self.literals[name].append(_run(list(map(attrgetter(self.member[path]), elements))))
+        if not elements:
+            return
+        for name, path in self.paths:
+            literals = list(map(attrgetter(self.member[path]), elements))
+            self.literals[name].append(_run(literals))
 
     def _decode_lists(self, texts: pl.Series) -> list[list[Any]] | None:
         """The lists of objects in all texts, decoded in one call; None unless each text is one such list.
@@ -143,22 +139,26 @@ class _Reader:
         or object no number may follow the bracket that every text ends with. So as many values as texts and zeros
         mean one value each.
         """
+        lines = str(texts.str.join("\n0\n").item()) + "\n0\n"
         try:
-            found = self.many.decode_lines(str(texts.str.join("\n0\n").item()) + "\n0\n")
+            values = self.many.decode_lines(lines)
         except (msgspec.DecodeError, RecursionError):
             return None
-        return found[::2] if len(found) == 2 * len(texts) else None
+        if len(values) != 2 * len(texts):
+            return None
+        return values[::2]
 
     def _read(self, number: int, text: str) -> None:
         """Adds the elements of one record, or notes that it holds none."""
-        found = _split(text, self.wanted)
-        if found is None:
-            found = _split(_refuse_halves(text), self.wanted)
+        split = _split(text, self.wanted)
+        if split is None:
+            # Perhaps for half a surrogate pair in one of its strings: that string's column refuses it by name.
+            split = _split(_refuse_halves(text), self.wanted)
             self.has_halves = True
-        if found is None:
+        if split is None:
             self.broken.append(number)
             return
-        raws, shape = found
+        raws, shape = split
         if shape is not None:
             self.shapes[shape] = self.shapes.get(shape, 0) + 1
         self.empty += not raws
@@ -169,46 +169,43 @@ class _Reader:
 
     def finish(self) -> Elements:
         """All that was read, decoded."""
-        frame = pl.DataFrame(
-            {"n": self.numbers, "c": self.counts}, schema={"n": pl.UInt32, "c": pl.Int64}
-        )
-        flat = frame.filter(pl.col("c") > 0).select(
+        schema = {"n": pl.UInt32, "c": pl.Int64}
+        records = pl.DataFrame({"n": self.numbers, "c": self.counts}, schema=schema)
+        count = pl.col("c")
+        elements = records.filter(count > 0).select(
             pl.col("n").repeat_by("c").explode(empty_as_null=False),
-            pl.int_ranges(1, pl.col("c") + 1).explode(empty_as_null=False).alias("p"),
+            pl.int_ranges(1, count + 1).explode(empty_as_null=False).alias("p"),
         )
+        # polars leaves Python free while it decodes, so fields are decoded side by side.
         with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
-            values = dict(
-                zip(self.literals, pool.map(_decode, self.literals.values()), strict=True)
-            )
+            decoded = list(pool.map(_decode, self.literals.values()))
         if self.has_halves:
-            values = {name: _marked(texts) for name, texts in values.items()}
-        return Elements(flat["n"], flat["p"], values, self.broken, self.empty, self.shapes)
+            decoded = [_marked(texts) for texts in decoded]
+        values = dict(zip(self.literals, decoded, strict=True))
+        return Elements(elements["n"], elements["p"], values, self.broken, self.empty, self.shapes)
 
     def _add_element(self, raw: msgspec.Raw) -> None:
         if "item" in self.literals:
             self.literals["item"].append(bytes(raw))
-        if bytes(raw).startswith(b"{"):
-            element = self.one.decode(raw)
-        else:
-            element = None
+        # An element that is a plain value has no fields; it can be read as `item` alone.
+        element = self.one.decode(raw) if bytes(raw).startswith(b"{") else None
         for name, path in self.paths:
-            if element is None:
-                found = _ABSENT
-            else:
-                found = self._reach(element, path)
-            self.literals[name].append(bytes(found))
+            literal = _ABSENT if element is None else self._reach(element, path)
+            self.literals[name].append(bytes(literal))
 
     def _reach(self, element: Any, path: str) -> msgspec.Raw:
         direct: msgspec.Raw = getattr(element, self.member[path])
         if _says(direct):
             return direct
-        tops = _candidates(path)[1:]
-        return _first(
-            _reach_raw(getattr(element, self.member[top]), path[len(top) + 1 :]) for top in tops
-        )
+        for top in _candidates(path)[1:]:
+            inner = _reach_raw(getattr(element, self.member[top]), path[len(top) + 1 :])
+            if _says(inner):
+                return inner
+        return _ABSENT
 
 
 def _run(raws: list[msgspec.Raw]) -> bytes:
+    # Asked of the first one before all: mostly a field is in every element or in none.
     if raws[0] is _ABSENT and raws.count(_ABSENT) == len(raws):
         return _SEPARATOR * (len(raws) - 1)
     return _SEPARATOR.join(raws)
@@ -223,40 +220,36 @@ def _decode(runs: list[bytes]) -> pl.Series:
         return pl.Series("t", [None], dtype=pl.String).new_from_index(0, len(joined) + 1)
     literals = pl.Series("t", [joined.decode()]).str.split("\x01").explode(empty_as_null=False)
     text, frame = pl.col("t"), literals.to_frame()
-    # no literal but a string begins or ends with a quote, and only one with an escape has more of them
+    # No literal but a string begins or ends with a quote, and only one with an escape has more of them.
     plain = text.str.strip_chars('"') if b'"' in joined else text
-    decoded = frame.select(pl.when((text != "") & (text != "null")).then(plain)).to_series()
+    has_value = (text != "") & (text != "null")
+    decoded = frame.select(pl.when(has_value).then(plain)).to_series()
     if b"\\" not in joined:
         return decoded
-    at = (
-        frame.select(text.str.starts_with('"') & text.str.contains("\\", literal=True))
-        .to_series()
-        .arg_true()
-    )
-    if at.is_empty():
+    is_escaped = text.str.starts_with('"') & text.str.contains("\\", literal=True)
+    places = frame.select(is_escaped).to_series().arg_true()
+    if places.is_empty():
         return decoded
-    return decoded.scatter(
-        at, pl.Series([_TEXT.decode(literal) for literal in literals.gather(at)])
-    )
+    unescaped = [_TEXT.decode(literal) for literal in literals.gather(places)]
+    return decoded.scatter(places, pl.Series(unescaped))
 
 
 def _says(raw: msgspec.Raw) -> bool:
     return bytes(raw) not in {b"", b"null"}
 
 
-def _first(raws: Iterable[msgspec.Raw]) -> msgspec.Raw:
-    return next((raw for raw in raws if _says(raw)), _ABSENT)
-
-
 def _reach_raw(raw: msgspec.Raw, path: str) -> msgspec.Raw:
+    """The value at a dotted name in an object's JSON; the longest name that has one comes first."""
     if not bytes(raw).startswith(b"{"):
         return _ABSENT
     members = _OBJECT.decode(raw)
     if path in members:
         return members[path]
-    return _first(
-        _reach_raw(members.get(top, _ABSENT), path[len(top) + 1 :]) for top in _candidates(path)[1:]
-    )
+    for top in _candidates(path)[1:]:
+        inner = _reach_raw(members.get(top, _ABSENT), path[len(top) + 1 :])
+        if _says(inner):
+            return inner
+    return _ABSENT
 
 
 def _candidates(path: str) -> list[str]:
@@ -276,9 +269,11 @@ def _refuse_halves(text: str) -> str:
 
     Its column then refuses the string by name: neither can be in a text of the target.
     """
-    return _ESCAPE.sub(
-        lambda found: _STAND_IN_ESCAPE if found.lastgroup == "half" else found.group(), text
-    )
+
+    def stand_in(escape: re.Match[str]) -> str:
+        return _STAND_IN_ESCAPE if escape.lastgroup == "half" else escape.group()
+
+    return _ESCAPE.sub(stand_in, text)
 
 
 def _split(text: str, wanted: Collection[str]) -> tuple[list[msgspec.Raw], str | None] | None:
@@ -304,14 +299,16 @@ def _unfold(
     if all(key.isascii() and key.isdigit() for key in members):
         return values, None
     if len(members) == 1:
-        (key, value), kind = next(iter(members.items())), bytes(values[0])[:1]
-        if kind == b"[":
+        ((key, value),) = members.items()
+        if bytes(value).startswith(b"["):
             return _LIST.decode(value), "unwrapped_list"
         if bytes(value) in {b"null", b'""'}:
             return [], None
-        if kind == b"{" and not any(name.startswith(f"{key}.") for name in wanted):
+        is_named_through = any(name.startswith(f"{key}.") for name in wanted)
+        if bytes(value).startswith(b"{") and not is_named_through:
             return [value], "unwrapped_list"
     tops = set(chain.from_iterable(map(_candidates, wanted)))
-    if not tops & members.keys() and all(bytes(value)[:1] == b"{" for value in values):
+    are_objects = all(bytes(value).startswith(b"{") for value in values)
+    if are_objects and not tops & members.keys():
         return values, None
     return [whole], "single_element"

@@ -171,33 +171,32 @@ def read_format(texts: pl.Series, spelling: str, pivot: int | None = None) -> pl
     day without time, which is its midnight), `fraction_dropped`.
     """
     form = compile_format(spelling)
-    text = pl.col("t")
-    groups = text.str.extract_groups(form.pattern)
-    frame = texts.rename("t").to_frame().select(groups.alias("g"))
-    missing = pl.lit(None, dtype=pl.String)
-    frame = frame.select(
-        (pl.col("g").struct.field(part) if part in form.parts else missing)
-        .str.strip_chars()
-        .alias(part)
-        for part in "YymbdjHIMSfpz"
+    groups = pl.col("text").str.extract_groups(form.pattern).alias("groups")
+    frame = texts.rename("text").to_frame().select(groups)
+    parts = []
+    for part in "YymbdjHIMSfpz":
+        value = pl.lit(None, dtype=pl.String)
+        if part in form.parts:
+            value = pl.col("groups").struct.field(part)
+        parts.append(value.str.strip_chars().alias(part))
+    frame = frame.select(parts).with_columns(
+        _day(form, DEFAULT_PIVOT if pivot is None else pivot).alias("day"),
+        _clock(form).alias("clock"),
+        _offset(form).alias("offset"),
     )
-    day = _day(form, DEFAULT_PIVOT if pivot is None else pivot)
-    frame = frame.with_columns(
-        day.alias("day"), _clock(form).alias("clock"), _offset(form).alias("offset")
-    )
+    # Put together in one spelling, so that one reading, polars' own, knows which days there are.
     stamp = pl.concat_str("day", "clock", separator=" ")
     day_codes = "%Y-%j" if "j" in form.parts else "%Y-%m-%d"
-    local = stamp.str.to_datetime(
-        f"{day_codes} %H:%M:%S", strict=False, time_unit="us", cache=False
-    )
+    codes = f"{day_codes} %H:%M:%S"
+    local = stamp.str.to_datetime(codes, strict=False, time_unit="us", cache=False)
     frame = frame.with_columns(local.alias("local"))
-    likely = pl.col("local").dt.year() >= FIRST_YEAR
+    # As `%Y` says: what is below is no year of four digits, whatever it was padded with.
+    is_likely = pl.col("local").dt.year() >= FIRST_YEAR
+    loses_fraction = pl.col("f").str.contains("[1-9]") & is_likely
     return frame.select(
-        pl.when(likely).then("local").alias("local"),
-        pl.when(likely).then("offset").alias("offset"),
-        (pl.col("f").str.contains("[1-9]") & likely)
-        .fill_null(value=False)
-        .alias("fraction_dropped"),
+        pl.when(is_likely).then("local").alias("local"),
+        pl.when(is_likely).then("offset").alias("offset"),
+        loses_fraction.fill_null(value=False).alias("fraction_dropped"),
     )
 
 
@@ -235,11 +234,15 @@ def _gives_digits(code: str) -> bool:
 
 
 def _refuse_unclear(parts: set[str]) -> None:
-    if not parts & {"Y", "y"} or not (({"d"} < parts and parts & {"m", "b"}) or "j" in parts):
+    """Raises BadFormat where the parts name no moment, or name something twice."""
+    has_year, has_hour = bool(parts & {"Y", "y"}), bool(parts & {"H", "I"})
+    has_day = "j" in parts or ("d" in parts and bool(parts & {"m", "b"}))
+    if not (has_year and has_day):
         raise BadFormat(
             "names no whole day: a year (%Y, %y), a month (%m, %b) and a day (%d, %e), or %Y and %j"
         )
-    if {"Y", "y"} <= parts or {"m", "b"} <= parts or ("j" in parts and parts & {"m", "b", "d"}):
+    names_day_twice = "j" in parts and parts & {"m", "b", "d"}
+    if {"Y", "y"} <= parts or {"m", "b"} <= parts or names_day_twice:
         raise BadFormat("names the same part of the day twice")
     if "j" in parts and "y" in parts:
         raise BadFormat("%j wants %Y")
@@ -247,9 +250,11 @@ def _refuse_unclear(parts: set[str]) -> None:
         raise BadFormat("%I and %p go together: an hour of twelve and which half of the day")
     if {"H", "I"} <= parts:
         raise BadFormat("%H and %I are both hours; keep one")
-    if parts & {"M", "S", "f", "z"} and not parts & {"H", "I"}:
+    if parts & {"M", "S", "f", "z"} and not has_hour:
         raise BadFormat("has minutes, seconds or an offset, but no hour (%H)")
-    if ("S" in parts and "M" not in parts) or ("f" in parts and "S" not in parts):
+    lacks_minutes = "S" in parts and "M" not in parts
+    lacks_seconds = "f" in parts and "S" not in parts
+    if lacks_minutes or lacks_seconds:
         raise BadFormat("leaves out minutes or seconds between the parts it names")
 
 
@@ -280,10 +285,9 @@ def _clock(form: Format) -> pl.Expr:
         hour = pl.when(twelve.is_between(1, 12)).then(counted).cast(pl.String)
     minute = pl.col("M") if "M" in form.parts else pl.lit("00")
     second = pl.col("S") if "S" in form.parts else pl.lit("00")
-    sixty = second.str.zfill(2) == "60"
-    return pl.when(~sixty).then(
-        pl.concat_str(hour.str.zfill(2), minute.str.zfill(2), second.str.zfill(2), separator=":")
-    )
+    two_digits = [unit.str.zfill(2) for unit in (hour, minute, second)]
+    is_leap = two_digits[2] == "60"
+    return pl.when(~is_leap).then(pl.concat_str(two_digits, separator=":"))
 
 
 def _offset(form: Format) -> pl.Expr:
