@@ -11,7 +11,7 @@ is killed between the two goes on with reading it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, groupby
@@ -23,6 +23,7 @@ from migrate.load.lessons import CanaryVerdict, WrittenPlace
 from migrate.load.planned import DatasetToLoad, PlannedRecord, PlannedRecords
 from migrate.load.proof import CanaryRecord, Proof
 from migrate.load.scheduler import BatchRequest, DatasetQueue
+from migrate.load.stops import say_answers
 from migrate.load.totals import Totals
 from migrate.progress import Progress
 from migrate.sentence import Sentence
@@ -161,7 +162,7 @@ class Canaries:
         )
         return GateError(
             f"{head}:\n" + "\n".join(f"- {text}" for text in told),
-            said=[head],
+            said=[head, say_answers(told)],
             hint="fix the mapping and make a new plan with `migrate plan`, or have the dataset fixed in Octolis (its "
             "id, a read-only SQL dataset, mandatory columns, types); none of its records counts as rejected; then "
             f"migrate load --plan {self.plan}",
@@ -179,7 +180,7 @@ class Canaries:
         found = CanaryVerdict(verdict, masterids, proof.differences)
         self.ledger.lessons.judge_canary(queue.dataset, found)
         if proof.differences:
-            return _differs(canary.dataset, found, self.plan)
+            return _differs(canary.dataset, found, proof.columns, self.plan)
         self.progress.note(f"{canary.dataset.place}: the canary is stored as it was sent; going on")
         queue.canary = None
         queue.backlog = deque(self.ledger.open_batches(queue.dataset))
@@ -196,7 +197,17 @@ def _requests(
         yield BatchRequest(dataset.name, batch, [every[one.position] for one in some])
 
 
-def _differs(dataset: DatasetToLoad, found: CanaryVerdict, plan: str) -> GateError:
+def _say_differing(found: CanaryVerdict, columns: Sequence[str]) -> Iterator[str]:
+    if columns:
+        yield Sentence("stored in another way than sent: {columns}", columns=tuple(columns))
+    yield Sentence(
+        "created already, and to check by hand: masterid {masterids}", masterids=found.masterids
+    )
+
+
+def _differs(
+    dataset: DatasetToLoad, found: CanaryVerdict, columns: Sequence[str], plan: str
+) -> GateError:
     head = Sentence(
         "{place}: the canary is not what was sent; nothing else of the dataset was sent",
         place=dataset.place,
@@ -205,7 +216,7 @@ def _differs(dataset: DatasetToLoad, found: CanaryVerdict, plan: str) -> GateErr
         f"{head}:\n"
         + "\n".join(f"- {text}" for text in found.told)
         + f"\ncreated already, and to check by hand: masterid {', '.join(found.masterids)}",
-        said=[head],
+        said=[head, *_say_differing(found, columns)],
         hint="fix the mapping (`recipe: true` for a column that the target prepares itself) and make a new plan, or "
         f"have the dataset fixed in Octolis and give this again: migrate load --plan {plan}; to load it as it is: "
         f"migrate load --plan {plan} --canary 0",

@@ -42,7 +42,8 @@ class LoadGates:
         Planned records that others have changed count as well (`writes`, by dataset). What came or changed meanwhile
         would be overwritten, without a value to go back to.
         """
-        changed = []
+        changed: list[str] = []
+        says: list[str] = []
         for dataset, count in counts:
             if dataset.counted is None:
                 continue
@@ -51,21 +52,29 @@ class LoadGates:
             if self.gates.max_target_change.allows(moved + len(found.planned), dataset.counted):
                 continue
             if moved:
-                changed.append(
-                    f"- dataset {dataset.name}: {dataset.counted:,} records then, {count:,} now"
+                says.append(
+                    Sentence(
+                        "dataset {dataset}: {before} records then, {now} now",
+                        dataset=dataset.name,
+                        before=dataset.counted,
+                        now=count,
+                    )
                 )
+                changed.append(f"- {says[-1]}")
             if found.planned:
-                changed.append(_told(dataset, found))
-        return self._changed(changed) if changed else None
+                says.append(_say_changed(dataset, found))
+                changed.append(f"- {says[-1]}: {say_records(found.planned)}")
+        return self._changed(changed, says) if changed else None
 
     def judge_writes(self, dataset: DatasetToLoad, found: ForeignWrites) -> GateError | None:
         """Why the load has to stop in its middle: others have changed records that it is yet to send."""
         limit = self.gates.max_target_change
         if not found.planned or limit.allows(len(found.planned), dataset.counted or 0):
             return None
-        return self._changed([_told(dataset, found)])
+        says = _say_changed(dataset, found)
+        return self._changed([f"- {says}: {say_records(found.planned)}"], [says])
 
-    def _changed(self, lines: Sequence[str]) -> GateError:
+    def _changed(self, lines: Sequence[str], says: Sequence[str]) -> GateError:
         head = Sentence(
             "the target has changed since plan {plan} read it; gates.max_target_change is {limit}",
             plan=self.plan.name,
@@ -73,7 +82,8 @@ class LoadGates:
         )
         return GateError(
             f"{head}:\n" + "\n".join(lines),
-            said=[head],
+            # Which records they are is for the engineer: their ids are somebody's.
+            said=[head, *says],
             hint="make a new plan with `migrate plan` and look at it with `migrate diff`; to load this one anyway "
             f"raise the limit under [gates]: migrate load --plan {self.plan.name}",
         )
@@ -124,9 +134,10 @@ class LoadGates:
         )
 
 
-def _told(dataset: DatasetToLoad, found: ForeignWrites) -> str:
-    count = len(found.planned)
-    return (
-        f"- dataset {dataset.name}: {count:,} planned record{'s' if count != 1 else ''} changed by others since: "
-        f"{say_records(found.planned)}"
+def _say_changed(dataset: DatasetToLoad, found: ForeignWrites) -> str:
+    return Sentence(
+        "dataset {dataset}: {count} planned record changed by others since",
+        "dataset {dataset}: {count} planned records changed by others since",
+        dataset=dataset.name,
+        count=len(found.planned),
     )

@@ -32,6 +32,11 @@ def refuses_all(plan: str, place: str, refused: Rejected) -> Refused:
     )
 
 
+def say_answers(answers: Sequence[str]) -> Sentence:
+    """What the target answered, for a page; the target's own words, which hold no value of a record."""
+    return Sentence("the target's answer: {answers}", answers=tuple(answers[:_REASONS]))
+
+
 def refuses_first(plan: str, place: str, refused: Sequence[Rejected]) -> GateError:
     """A dataset has refused every record of the first request it was sent, each for itself; none of them is settled."""
     told = dict.fromkeys(one.error for one in refused)
@@ -43,7 +48,7 @@ def refuses_first(plan: str, place: str, refused: Sequence[Rejected]) -> GateErr
     )
     return GateError(
         f"{head}:\n" + "\n".join(f"- {text}" for text in list(told)[:_REASONS]),
-        said=[head],
+        said=[head, say_answers(list(told))],
         hint="fix the mapping and make a new plan with `migrate plan`, or have the dataset fixed in Octolis and give "
         f"this again: migrate load --plan {plan}",
     )

@@ -91,6 +91,9 @@ def test_a_protected_column_is_found_by_the_canary(
             masterids = [record.masterid for record in view.settled("first", "contacts", "written")]
         assert len(masterids) == count
         assert all(masterid in caught.value.what for masterid in masterids)
+        says = " ".join(caught.value.said)
+        assert "stored in another way than sent: lifetime_value" in says
+        assert all(masterid in says for masterid in masterids)
         assert sandbox_state(box)["datasets"]["contacts"]["count"] == count
     totals = run(box, plan, dataclasses.replace(QUICK, canary=0))["contacts"]
     assert (totals.written, totals.created, totals.protected) == (40, 40, 1)
@@ -116,8 +119,10 @@ def test_every_canary_is_refused(start_sandbox, run, make_plan, contacts, sandbo
         for batch in contacts(3, 20)
     ]
     box, plan = start_sandbox(), make_plan(contacts=rows)
-    with pytest.raises(GateError, match=r"none of 3 records.*\n- .*missing: firstname$"):
+    with pytest.raises(GateError, match=r"none of 3 records.*\n- .*missing: firstname$") as caught:
         run(box, plan)
+    assert caught.value.said[-1].startswith("the target's answer: ")
+    assert caught.value.said[-1].endswith("missing: firstname")
     assert sandbox_state(box)["requests"]["octolis"]["batch"] == {"200": 3}
     assert sandbox_state(box)["datasets"]["contacts"]["count"] == 0
 
@@ -143,6 +148,7 @@ def test_without_a_canary_the_first_batch_stops(
     with pytest.raises(GateError, match="every record of its first batch") as caught:
         run(box, plan, dataclasses.replace(QUICK, canary=0), concurrency=1)
     assert "missing: firstname" in caught.value.what
+    assert "missing: firstname" in caught.value.said[-1]
     assert sandbox_state(box)["requests"]["octolis"]["batch"] == {"200": 1}
 
 

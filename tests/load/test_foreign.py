@@ -91,6 +91,9 @@ def test_a_planned_record_that_somebody_has_changed_stops_the_load(ready, run, k
     with pytest.raises(GateError, match="1 planned record changed by others") as caught:
         run(client, plan, gates)
     assert f"profiles {key} of shop" in caught.value.what
+    # the page says how many, and names nobody
+    assert "1 planned record changed by others" in caught.value.said[-1]
+    assert key not in "".join(caught.value.said)
     [record] = client.list_records("contacts", 1, 1)
     assert bytes(record["firstname"]) == b'"Edited by hand"'
     more = Gates(max_target_change=Limit(text="2", number=2))
