@@ -24,6 +24,20 @@ _MOST_HINTS = 2
 _CLICK = {"BadParameter", "UsageError", "ClickException"}
 _RETOLD = {"error.what", "str(error)", "self.what"}
 """Texts of an error that was caught: they are found where that one is made."""
+_OF_MAPPINGS = ("mapping/", "language/")
+_YIELDING = {"Found", "Iterator[tuple[Path, str]]"}
+_WORDING = {
+    "_words",
+    "refuse_format",
+    "_refuse_small",
+    "refuse",
+    "sql_problems",
+    "_parser_words",
+    "_fill",
+    "_add",
+}
+_MADE = {"Problem": 1, "SqlRefused": 0, "TableFile": 9}
+"""What a problem is made with, and which of its arguments says what is wrong."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -31,7 +45,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 class ErrorText:
     """One text a user can meet; `hint` is None where the code gives none. `module` is its file below migrate/."""
 
-    exit_code: int
+    exit_code: int | str
     kind: str
     text: str
     hint: str | None
@@ -222,7 +236,87 @@ def find_error_texts(root: Path = ROOT) -> list[ErrorText]:
             if kind is not None and ast.unparse(call.args[0]) not in _RETOLD:
                 found.update(_texts_of_error(program, call, scope, kind))
     worded = [one for one in found if re.search("[a-z]{3}", one.text)]
-    return sorted(worded, key=lambda one: (one.exit_code, one.module, one.text, one.hint or ""))
+    worded += [*_find_check_texts(program), *_find_problem_texts(program)]
+    return sorted(
+        worded, key=lambda one: (str(one.exit_code), one.module, one.text, one.hint or "")
+    )
+
+
+def _find_check_texts(program: Program) -> list[ErrorText]:
+    """What `migrate check` can find to fail or to look at."""
+    found: set[ErrorText] = set()
+    for call, scope in program.calls.get("CheckResult", []):
+        _name, level, text, *hints = call.args
+        if ast.unparse(level) == "'pass'" or ast.unparse(text) in _RETOLD:
+            continue
+        hint = _hint(program, _nearest(hints[0], call, scope), scope) if hints else None
+        for one in texts_of(program, _nearest(text, call, scope), scope):
+            found.add(ErrorText("check", "CheckResult", _plain(one), hint, scope.module))
+    return [one for one in found if _says_something(one.text)]
+
+
+def _nearest(node: ast.expr, call: ast.Call, scope: Scope) -> ast.expr:
+    """What a name was given last before a call, so that a text keeps its own hint; the node itself else."""
+    if not isinstance(node, ast.Name) or scope.function is None:
+        return node
+    given = [
+        one
+        for one in ast.walk(scope.function)
+        if isinstance(one, ast.Assign)
+        and one.lineno < call.lineno
+        and ast.unparse(one.targets[0]) == node.id
+    ]
+    return max(given, key=lambda one: one.lineno).value if given else node
+
+
+def _find_problem_texts(program: Program) -> list[ErrorText]:
+    """What can be wrong in a mapping file, and what a snapshot can say against one."""
+    found: set[ErrorText] = set()
+    for module, tree in program.trees.items():
+        if not module.startswith(_OF_MAPPINGS):
+            continue
+        kind = "snapshot" if module.endswith("against.py") else "mapping"
+        for node, scope in _says_of(program, module, tree):
+            for text in texts_of(program, node, scope):
+                plain = re.sub(r"\{\w+\}", BLANK, _plain(text))
+                found.add(ErrorText(kind, "Problem", plain, None, module))
+    return [one for one in found if _says_something(one.text)]
+
+
+def _says_of(program: Program, module: str, tree: ast.Module) -> Iterator[tuple[ast.expr, Scope]]:
+    for function in ast.walk(tree):
+        if not isinstance(function, _Function):
+            continue
+        scope = Scope(module, function)
+        yields_problems = ast.unparse(function.returns or ast.Constant(None)) in _YIELDING
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and _name_of(node.func) in _MADE:
+                given = [keyword.value for keyword in node.keywords if keyword.arg == "problem"]
+                yield from (
+                    (one, scope) for one in (*given, *node.args[_MADE[_name_of(node.func)] :][:1])
+                )
+            elif (
+                isinstance(node, ast.Yield)
+                and yields_problems
+                and isinstance(node.value, ast.Tuple)
+            ):
+                yield node.value.elts[-1], scope
+            elif isinstance(node, ast.Return) and node.value and function.name in _WORDING:
+                yield from ((one, scope) for one in _choices(program, node.value, module))
+
+
+def _choices(program: Program, node: ast.expr, module: str) -> list[ast.expr]:
+    """The texts that are chosen from a table by a key; the node itself where none is."""
+    if isinstance(node, ast.Call) and _name_of(node.func) == "format":
+        return (
+            _choices(program, node.func.value, module)
+            if isinstance(node.func, ast.Attribute)
+            else [node]
+        )
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        table = program.constant(module, node.value.id)
+        return table.values if isinstance(table, ast.Dict) else [node]
+    return [node]
 
 
 def _texts_of_error(

@@ -21,7 +21,11 @@ SECTIONS = {
     8: "Stopped by a gate",
     130: "Interrupted",
     1: "A bug",
+    "check": "What `migrate check` finds",
+    "mapping": "What is wrong in a mapping file",
+    "snapshot": "What a snapshot says against a mapping",
 }
+"""By the exit code, or by the command that names what it has found and goes on."""
 HEAD = """\
 # Help by error text
 
@@ -33,7 +37,7 @@ your names in it (`-> …`).
 
 The exit code says where to look; `echo $?` prints that of the last command. Elsewhere:
 
-- problems of mapping files, and rules that a row breaks: [the mapping language](mapping.md#rules);
+- rules that a row breaks: [the mapping language](mapping.md#rules);
 - what Octolis says of a single record: `migrate rejects list`;
 - "No such option", "Missing argument": `migrate COMMAND --help`.
 """
@@ -57,9 +61,9 @@ class Cause:
         return any(re.search(pattern, error.text) for pattern in self.patterns)
 
 
-def read_causes(file: Path = CAUSES) -> dict[int, list[Cause]]:
+def read_causes(file: Path = CAUSES) -> dict[int | str, list[Cause]]:
     """The causes by exit code, in the file's order."""
-    found: dict[int, list[Cause]] = {}
+    found: dict[int | str, list[Cause]] = {}
     for entry in tomllib.loads(file.read_text(encoding="utf-8"))["cause"]:
         patterns, modules = entry.get("texts", []), entry.get("modules", [])
         cause = Cause(entry["title"], entry["cause"], entry.get("way_out"), patterns, modules, [])
@@ -68,7 +72,7 @@ def read_causes(file: Path = CAUSES) -> dict[int, list[Cause]]:
 
 
 def sort_errors(
-    errors: Sequence[ErrorText], causes: Mapping[int, Sequence[Cause]]
+    errors: Sequence[ErrorText], causes: Mapping[int | str, Sequence[Cause]]
 ) -> tuple[list[str], list[str]]:
     """Puts each error under its cause. Returns what lacks an entry, and the causes that nothing belongs to."""
     lacking = []
@@ -99,9 +103,10 @@ def render() -> str:
     return HEAD + "".join(_section(code, causes[code]) for code in SECTIONS)
 
 
-def _section(exit_code: int, causes: Sequence[Cause]) -> str:
+def _section(exit_code: int | str, causes: Sequence[Cause]) -> str:
     parts = "".join(_part(cause) for cause in causes)
-    return f"\n## {SECTIONS[exit_code]} (exit code {exit_code})\n{parts}"
+    code = f" (exit code {exit_code})" if isinstance(exit_code, int) else ""
+    return f"\n## {SECTIONS[exit_code]}{code}\n{parts}"
 
 
 def _part(cause: Cause) -> str:

@@ -251,7 +251,8 @@ def _mark_place(mark: Any) -> Place:
 
 
 def _parser_words(error: MarkedYAMLError) -> str:
-    problem = error.problem or "this is not YAML"
+    problem = error.problem or "it cannot be read"
     if "'\\t'" in problem:
         return "a tab; indent with spaces"
-    return f"{problem} ({error.context})" if error.context else problem
+    says = f"{problem} ({error.context})" if error.context else problem
+    return f"this is not YAML: {says}"

@@ -14,7 +14,9 @@ from migrate.mapping.model import Collapse, Column, Example, Lookup, Mapping
 
 # below it two words have some letters in common by chance
 _NEAR = 0.66
-_EMPTY = {
+_BOUNDS = {
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
     "too_short": "may not be empty",
     "string_too_short": "an empty name, which finds nothing; name it, or leave it out",
 }
@@ -118,8 +120,8 @@ def _words(detail: dict[str, Any], path: Path, tree: Any) -> str:
     if kind == "literal_error":
         options = _options(str(context["expected"]))
         return f"{_show(got)} is no {_noun(path)}; one of {', '.join(options)}{suggest(str(got), options)}"
-    if kind in _EMPTY:
-        return _EMPTY[kind]
+    if kind in _BOUNDS:
+        return _BOUNDS[kind].format(**context)
     if kind == "string_pattern_mismatch":
         return f"{_show(got)} is no name; use lower-case letters, digits and _, a letter first"
     if isinstance(got, Unquoted):

@@ -6,13 +6,18 @@ import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from types import ModuleType
 
 import pytest
 
+from migrate.app.check.preflight import preflight
 from migrate.config import load_project
-from migrate.errors import MigrateError
+from migrate.errors import MappingError, MigrateError
+from migrate.mapping.files import read_mapping
+from migrate.project import start_project
 from migrate.source.resources import resolve_resources
+from migrate.workspace import Workspace
 
 DOCS = Path(__file__).parents[2] / "docs"
 MODULE = """
@@ -76,3 +81,59 @@ def test_real_errors_are_on_the_page(tmp_path: Path) -> None:
         with pytest.raises(MigrateError) as caught:
             call()
         assert any(re.fullmatch(text, str(caught.value)) for text in listed), caught.value
+
+
+MAPPING = """version: 1
+dataset: contacts
+resource: profiles
+key: [k]
+columns:
+  k: {{from: id, type: text}}
+  a: {{from: x, type: text{column}}}
+{top}
+"""
+PROBLEMS = (
+    {"column": ", unlisted: x"}, {"column": ", wat: 1"}, {"column": ", apply: [nothing]"},
+    {"column": ", digits: round"},
+    {"column": ", apply: [{truncate: 0}]"}, {"column": ", format: '%Q'"}, {"column": ", consent: true"},
+    {"column": ", timezone: Mars"}, {"column": ", value: 1"}, {"top": "each: ''"}, {"top": "where: ''"},
+    {"top": "where: '1 +'"}, {"top": "where: DROP TABLE x"}, {"top": "where: x || y"}, {"top": "tables: {a: ''}"},
+    {"top": "tables: {a: none.csv}"}, {"top": "ignore: [x]"}, {"top": "lookups: {c: {dataset: contacts, id: x}}"},
+    {"top": "alternative_keys: [[k]]"}, {"top": "examples: [{id: '1'}]"}, {"top": "b: &x 1"}, {"top": "x: !!int 1"},
+    {"top": "a: [\\n"}, {"top": "key: [a]"}, {"top": "precedence: 0"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", PROBLEMS, ids=str)
+def test_problems_of_mappings_are_on_the_page(tmp_path: Path, wrong: dict[str, str]) -> None:
+    """Whatever a check says of a file is found there by its words, with what lies behind it."""
+    file = tmp_path / "contacts.yaml"
+    file.write_text(MAPPING.format(**{"column": "", "top": "", **wrong}), encoding="utf-8")
+    with pytest.raises(MappingError) as caught:
+        read_mapping(file)
+    listed = list(listed_texts())
+    for problem in caught.value.problems:
+        assert any(re.search(text, problem) for text in listed), problem
+
+
+def test_what_a_check_finds_is_on_the_page(tmp_path: Path) -> None:
+    """Each failure and each thing to look at of a project that is only just begun."""
+    start_project(tmp_path)
+    project = load_project(tmp_path / "migrate.toml", {})
+    workspace = Workspace.of(project)
+    workspace.create()
+    found = preflight(project, workspace, Event(), lambda _note: None)
+    told = [one.text for one in found if one.level != "pass"]
+    assert told
+    listed = list(listed_texts())
+    for text in told:
+        assert any(re.search(one, text) for one in listed), text
+
+
+def listed_texts() -> Iterator[str]:
+    """The messages of the page, as patterns; those of few letters would fit anything."""
+    page = (DOCS / "errors.md").read_text(encoding="utf-8")
+    for text in re.findall(r"^(?:- |\| )(.+?)(?: \| .* \|)?$", page, re.M):
+        plain = text.strip("`").replace("\\|", "|").replace("&lt;", "<")
+        if len(re.findall(r"[a-z]{2,}", plain)) > 1:
+            yield ".*".join(map(re.escape, plain.split("…")))

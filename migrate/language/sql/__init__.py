@@ -50,7 +50,7 @@ def parse_sql(text: str) -> Expression:
         raise SqlRefused(f"longer than {MAX_LENGTH} characters", MAX_LENGTH)
     tokens = list(guarded_tokens(text))
     if not tokens:
-        raise SqlRefused("empty", 0)
+        raise SqlRefused("there is no expression", 0)
     check_nesting(tokens)
     try:
         parsed = Postgres().parser().parse(tokens, text)
