@@ -44,7 +44,7 @@ _LISTS = {
 _WHO = IDENTITY[1:]
 _KEPT = ("reject", "kind", *IDENTITY)
 # So many rejects are looked for in one reading of the new plan's lists.
-_PART_ROWS = 100_000
+_PART_ROWS = 25_000
 
 
 @dataclass(frozen=True)
