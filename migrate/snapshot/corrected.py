@@ -66,10 +66,14 @@ class CorrectedResource(SnapshotResource):
         return self.inner.scan()
 
     def _places(self, frame: pl.DataFrame) -> list[int]:
-        ids = {id_ for _source, id_ in self.right}
-        found = frame.select(pl.col("_id").is_in(list(ids)).fill_null(value=False).arg_true())
-        places = found.to_series().to_list()
-        who = frame[places].select(IDENTITY).rows() if places else []
+        """The rows of the records that have a right value."""
+        # By id first, which is quick: of all records hardly any has a correction.
+        ids = list({id_ for _source, id_ in self.right})
+        may_be = frame.select(pl.col("_id").is_in(ids).fill_null(value=False).arg_true())
+        places = may_be.to_series().to_list()
+        if not places:
+            return []
+        who = frame[places].select(IDENTITY).rows()
         return [at for at, one in zip(places, who, strict=True) if one in self.right]
 
     def _correct(self, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
@@ -80,13 +84,15 @@ class CorrectedResource(SnapshotResource):
         who = frame[places].select(IDENTITY).rows()
         right = [self.patch(raw, self.right[one]) for raw, one in zip(sent, who, strict=True)]
         before, after = _fields(sent, names), _fields(right, names)
-        series = [frame["_raw"].scatter(places, right)]
+        columns = [frame["_raw"].scatter(places, right)]
         for name in names:
+            # Only what the patch has changed: the other columns stay as the snapshot has them, bytes and all.
             differs = before[name].ne_missing(after[name]).arg_true()
             if len(differs):
-                at = pl.Series(places).gather(differs)
-                series.append(_text(frame[name]).scatter(at, after[name].gather(differs)))
-        return frame.with_columns(series)
+                rows = pl.Series(places).gather(differs)
+                texts = frame[name].cast(pl.String)
+                columns.append(texts.scatter(rows, after[name].gather(differs)))
+        return frame.with_columns(columns)
 
 
 @dataclass(frozen=True)
@@ -140,17 +146,15 @@ def corrected_snapshot(snapshot: Snapshot, corrections: pl.DataFrame, patch: Pat
 
 def judge_corrections(snapshot: Snapshot, corrections: pl.DataFrame) -> pl.DataFrame:
     """What becomes of each correction in a snapshot as it was sent; see PLANNED."""
-    found: dict[tuple[str, str | None, str], list[str]] = {}
+    versions: dict[tuple[str, str | None, str], list[str]] = {}
     for name, resource in snapshot.resources.items():
         mine = corrections.filter(pl.col("resource") == name)
         for source, id_, raw in records_of(resource, mine):
-            found.setdefault((name, source, id_), []).append(raw)
-    states = [
-        state_of(
-            found.get((row["resource"], row["source"], row["id"]), []), row["field"], row["sent"]
-        )
-        for row in corrections.iter_rows(named=True)
-    ]
+            versions.setdefault((name, source, id_), []).append(raw)
+    states = []
+    for row in corrections.iter_rows(named=True):
+        raws = versions.get((row["resource"], row["source"], row["id"]), [])
+        states.append(state_of(raws, row["field"], row["sent"]))
     return corrections.with_columns(pl.Series("state", states, dtype=pl.String)).cast(PLANNED)
 
 
@@ -158,6 +162,7 @@ def state_of(raws: Sequence[str], name: str, sent: str | None) -> str:
     """Whether a correction of a field that was sent so fits one of a record's versions."""
     for raw in raws:
         try:
+            # An empty text and no value are the same to a mapping, so they are here.
             if (value_sent(raw, name) or "") == (sent or ""):
                 return APPLIED
         except CannotCorrect:
@@ -225,29 +230,28 @@ def _touched(
     """A resource of a delta, in which every record that has or had a correction counts as changed."""
     is_before = pl.col("state") == BEFORE
     before, now = corrections.filter(is_before), corrections.filter(~is_before)
-    if isinstance(resource, UnionResource) and _is_own(resource):
-        own = resource
-    else:
-        own = None
-    base = own.base if own else resource
     nobody = pl.DataFrame(schema=dict.fromkeys(IDENTITY, pl.String))
-    keys = own.keys if own else nobody
-    gone = resource.gone if isinstance(resource, UnionResource) else nobody
+    base, own_delta, keys, gone = resource, None, nobody, nobody
+    if isinstance(resource, UnionResource):
+        gone = resource.gone
+        # One that the delta does not have is untouched as a whole, and its base is all there is.
+        if resource.touched_from == resource.kept:
+            base, own_delta, keys = resource.base, resource.delta, resource.keys
     named = corrections.select(_source="source", _id="id").unique()
-    elsewhere = pl.concat([keys, gone])
-    asked = named.join(elsewhere, on=IDENTITY, how="anti", nulls_equal=True)
+    # What the delta brings anew, or has taken away, need not be brought by us as well.
+    asked = named.join(pl.concat([keys, gone]), on=IDENTITY, how="anti", nulls_equal=True)
     more = _records_among(base, asked)
-    delta = _more_of(own.delta if own else None, base, more, resource)
+    delta = _more_of(own_delta, base, more, resource)
     hidden = pl.concat([keys, more.unique()])
     kept = count_kept(base, hidden)
-    columns = tuple(dict.fromkeys((*base.columns, *delta.columns)))
-    old = _patched(base, before, patch)
-    new = _patched(delta, now, patch)
+    # The base has the values that were right when it was planned, so that taking one back is a change.
+    old, new = _patched(base, before, patch), _patched(delta, now, patch)
+    columns = dict.fromkeys((*base.columns, *delta.columns, *old.columns, *new.columns))
     return UnionResource(
         name=resource.name,
         folder=resource.folder,
         result=resource.result,
-        columns=tuple(dict.fromkeys((*columns, *old.columns, *new.columns))),
+        columns=tuple(columns),
         parts=(),
         states=resource.states,
         touched_from=kept,
@@ -258,11 +262,6 @@ def _touched(
         kept=kept,
         gone=gone,
     )
-
-
-def _is_own(resource: UnionResource) -> bool:
-    """Whether it is the delta's own: one that the delta does not have is untouched as a whole."""
-    return resource.touched_from == resource.kept
 
 
 def _more_of(
@@ -295,9 +294,8 @@ def _records_among(resource: SnapshotResource, asked: pl.DataFrame) -> pl.DataFr
 
 def _changes_of(corrections: pl.DataFrame) -> dict[Who, list[Change]]:
     changes: dict[Who, list[Change]] = {}
-    for source, id_, name, sent, value in corrections.select(
-        "source", "id", "field", "sent", "value"
-    ).iter_rows():
+    columns = corrections.select("source", "id", "field", "sent", "value")
+    for source, id_, name, sent, value in columns.iter_rows():
         changes.setdefault((source, id_), []).append(Change(name, sent, value))
     return changes
 
@@ -317,10 +315,6 @@ def _field_of(name: str) -> str:
 
 def _fields(raws: Sequence[str], names: Sequence[str]) -> pl.DataFrame:
     return pick_fields([raw.encode() for raw in raws], names)
-
-
-def _text(series: pl.Series) -> pl.Series:
-    return series if series.dtype == pl.String else series.cast(pl.String)
 
 
 __all__ = [

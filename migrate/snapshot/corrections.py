@@ -116,6 +116,7 @@ def _literal(before: bytes | None, text: str | None) -> bytes:
     """The JSON literal of the right text, of the kind that stood there where the text allows it."""
     if text is None:
         return b"null"
+    # A number stays a number and a text a text: a mapping may read the two otherwise.
     kind = (before or b'"')[:1]
     is_plain = kind not in b'"{[n' and _PLAIN.fullmatch(text) is not None
     if is_plain or (kind in b"{[" and _is_json(text)):
@@ -151,6 +152,7 @@ def _members(data: bytes) -> Members:
 
 def _inner(members: Mapping[str, msgspec.Raw], field: str) -> tuple[str, str] | None:
     """The longest name at the beginning of a dotted one that holds an object, and the rest."""
+    # The longest first, as mappings read it: a name may have dots of its own.
     parts = field.split(".")
     for count in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:count])

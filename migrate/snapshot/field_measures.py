@@ -19,6 +19,7 @@ KEPT_IN_ALL = 1 << 25
 """Hashes kept of all columns together, 8 bytes each: 256 MB at most."""
 _FEWEST_KEPT, _MOST_KEPT = 1 << 14, 1 << 20
 _HASHES = 1 << 64
+# The estimate errs by 1/sqrt(kept) as a standard error, whatever the values are.
 _SURE = 3
 """Standard errors: the estimate is within so many of them in 997 cases of 1,000."""
 

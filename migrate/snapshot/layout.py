@@ -27,6 +27,7 @@ UNREAD = "unread"
 VANISHED = "vanished.ndjson"
 DAMAGED = "damaged.parquet"
 DOUBLES = "doubles.parquet"
+# One folder deep and never beginning with a dot: no path of a manifest leads out of its snapshot.
 _FILE = re.compile(r"\w+/\w[\w.-]*\.(parquet|ndjson|bin)", re.ASCII)
 T = TypeVar("T")
 
@@ -276,15 +277,13 @@ def disk_errors(
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if wanted_bytes is not None:
-            size = f" ({wanted_bytes:,} bytes)"
-        else:
-            size = ""
+        # Over its quota a disk is as full to this user as one without any room.
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        size = "" if wanted_bytes is None else f" ({wanted_bytes:,} bytes)"
         raise WorkspaceError(
             f"{path}{size} cannot be {act}: {error.strerror or type(error).__name__}",
             hint="free disk space and give the same command again: it goes on where it stopped"
-            if full
+            if is_full
             else "check the folder's permissions and give the same command again",
         ) from None
 

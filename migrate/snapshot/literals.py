@@ -64,6 +64,7 @@ class RecordFields:
         self.shared: set[str] = set()
         self.unparsed = 0
         self._only = only
+        # Level by level and not record by record: so a field's literals of all records are one run.
         level: list[Level] = [("", None, items)] if items else []
         depth = 0
         while level and (only is not None or depth < MAX_DEPTH):
@@ -166,6 +167,7 @@ def has_ids_for_keys(counts: Mapping[str, int], objects: int) -> bool:
     if len(counts) <= FEW_KEYS:
         return False
     members = sum(counts.values())
+    # Each in a quarter of the objects at most: fields of a record are mostly in most of them.
     is_rare = members * 4 <= len(counts) * objects
     numbered = sum(any(map(str.isdigit, key)) for key in counts)
     return is_rare and (numbered * 5 >= len(counts) * 4 or members < 3 * len(counts))
@@ -189,17 +191,20 @@ def widest_objects(names: Iterable[str], at_most: int) -> dict[str, int]:
     By name, with the number of different keys. Empty where that cannot help: the names at the top
     are the records' own.
     """
-    left = list(names)
-    chosen: dict[str, int] = {}
-    while len(left) > at_most:
-        widths = Counter(name.rpartition(".")[0] for name in left)
+    with_column = list(names)
+    widest_first: dict[str, int] = {}
+    while len(with_column) > at_most:
+        widths = Counter(name.rpartition(".")[0] for name in with_column)
         widths.pop("", None)
-        widest, width = widths.most_common(1)[0] if widths else ("", 0)
+        if not widths:
+            break
+        ((widest, width),) = widths.most_common(1)
+        # An object with few keys has fields, and to fold it would gain next to nothing.
         if width <= FEW_KEYS:
             break
-        chosen[widest] = width
-        left = [name for name in left if not is_below(name, {widest})]
-    return chosen
+        widest_first[widest] = width
+        with_column = [name for name in with_column if not is_below(name, {widest})]
+    return widest_first
 
 
 def members_of(item: bytes) -> Members | None:
@@ -280,6 +285,7 @@ def _picker(keys: tuple[str, ...]) -> msgspec.json.Decoder[list[Any]]:
 
 def _by_member(objects: Sequence[Members]) -> Iterator[tuple[str, Rows, Sequence[Literal]]]:
     """Each member's name with its literals, in the order first seen."""
+    # Records of one program mostly have the same members in the same order.
     shapes = set(map(tuple, objects))
     if len(shapes) == 1:
         members = zip(*map(dict.values, objects), strict=True)

@@ -42,6 +42,7 @@ from migrate.snapshot.same_records import ChangedDuplicate
 from migrate.snapshot.spool import PageEntry, Spool
 from migrate.workspace import FileEntry, entry_of, sha256_bytes, sync_folder, write_bytes
 
+# Bounded both ways: records of one list may be a hundred bytes or megabytes.
 PART_PAGES = 25
 PART_BYTES = 12_000_000
 _CHUNK_ROWS = 1_000
@@ -178,7 +179,8 @@ def align_part(task: AlignTask) -> PartDone:
 
 
 def _write(path: str, frame: pl.DataFrame) -> PartDone:
-    # Through memory, because polars reports a full disk as a broken file.
+    # Through memory, because polars reports a full disk as a broken file. The hash is then that of the bytes
+    # meant, and not of whatever a failing disk gives back.
     buffer = io.BytesIO()
     parquet.write(frame, buffer, compression="zstd", compression_level=_LEVEL, statistics=False)
     data = buffer.getvalue()

@@ -69,6 +69,7 @@ class SnapshotResource:
         `_raw`, then the fields as text. A field without a column is read from the
         records themselves, where they may have it; one that no record has is a column of nulls.
         """
+        # The JSON is most of a part's bytes, so it is read only where somebody asks for it.
         own = [name for name in OWN_COLUMNS if raw or name != "_raw"]
         wanted = [*own, *self._fields(fields)]
         without_column = [name for name in wanted if self.is_only_in_raw(name)]
@@ -231,6 +232,7 @@ def open_snapshot(workspace: Workspace, name: str | None, *, check_files: bool =
     if not path.exists():
         _refuse_missing(workspace, name)
     manifest = read_file(path, Manifest, f"snapshot {name}")
+    # Before anything is read: a manifest from a shared store may name files of others.
     files_of(manifest)
     resources = {r: _resource(r, folder, sealed, store) for r, sealed in manifest.resources.items()}
     there = store.objects.sizes(name) if store and check_files else {}

@@ -109,14 +109,17 @@ class ChosenColumns:
         widest objects are folded first, since what else there is would be lost to them."""
         for name, keys in folded.items():
             self.folded[name] = max(keys, self.folded.get(name, 0))
-        found = dict.fromkeys(fields)
-        known = dict.fromkeys((*self.names, *found))
+        seen = dict.fromkeys(fields)
+        known = dict.fromkeys((*self.names, *seen))
         self.folded |= widest_objects(self._outside(known), MAX_COLUMNS)
-        left = [name for name in self._outside(known) if name not in self.unlisted]
-        room = MAX_COLUMNS if len(self.unlisted) < _REMEMBERED_NAMES else len(self.names)
-        self.names = dict.fromkeys(left[:room])
-        self.unlisted |= dict.fromkeys(left[room:][:_REMEMBERED_NAMES])
-        return [name for name in found if name in self.names]
+        candidates = [name for name in self._outside(known) if name not in self.unlisted]
+        room = MAX_COLUMNS
+        # What was passed over is no longer known then, and a new column might lack its earlier values.
+        if len(self.unlisted) >= _REMEMBERED_NAMES:
+            room = len(self.names)
+        self.names = dict.fromkeys(candidates[:room])
+        self.unlisted |= dict.fromkeys(candidates[room:][:_REMEMBERED_NAMES])
+        return [name for name in seen if name in self.names]
 
     def _outside(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if not is_below(name, self.folded)]
@@ -169,17 +172,14 @@ def pick_fields(items: Sequence[bytes], names: Sequence[str]) -> pl.DataFrame:
 
 def identities_digest(records: Identified) -> str:
     """The digest of the set of identities; of the content, for a record without one."""
-    names = [
-        f"{source}\0{id_}"
-        for source, id_ in zip(records.sources, records.ids, strict=True)
-        if id_ is not None
-    ]
-    if None in records.ids:
-        nameless = (
-            item for item, id_ in zip(records.items, records.ids, strict=True) if id_ is None
-        )
-        names += (hashlib.sha256(item).hexdigest() for item in nameless)
-    names.sort()  # before equal ones go: they come almost in order, which a set would lose
+    names = []
+    for source, id_, item in zip(records.sources, records.ids, records.items, strict=True):
+        if id_ is None:
+            names.append(hashlib.sha256(item).hexdigest())
+        else:
+            names.append(f"{source}\0{id_}")
+    # Sorted before equal ones go: they come almost in order, which a set would lose.
+    names.sort()
     return hashlib.sha256("\n".join(dict.fromkeys(names)).encode()).hexdigest()
 
 
@@ -187,22 +187,21 @@ def _plain_identities(
     items: Sequence[bytes], fields: IdentityFields
 ) -> tuple[list[str | None], list[str | None]] | None:
     """Sources and ids where every record has both in the first place to look at; None where it is not so simple."""
+    source_at = _SOURCE_AT["." in fields.source[0]]
     try:
         rows = _plain_reader(fields.id[0], fields.source[0]).decode(b"[" + b",".join(items) + b"]")
-        ids, sources = (
-            [row.id for row in rows],
-            list(map(_SOURCE_AT["." in fields.source[0]], rows)),
-        )
-        if (
-            len(rows) == len(items)
-            and all(ids)
-            and all(sources)
-            and not any(row.folded for row in rows)
-        ):
-            return sources, list(map(str, ids))  # 0 is left out, since it may be -0
+        ids = [row.id for row in rows]
+        sources = list(map(source_at, rows))
     except (msgspec.DecodeError, RecursionError, ValueError):
-        pass  # a float, half a surrogate pair, a number of thousands of digits
-    return None
+        return None  # a float, half a surrogate pair, a number of thousands of digits
+    # An id of 0 is no plain one, since it may be -0.
+    has_both = len(rows) == len(items) and all(ids) and all(sources)
+    if not has_both or any(row.folded for row in rows):
+        return None
+    try:
+        return sources, list(map(str, ids))
+    except ValueError:
+        return None  # a number of thousands of digits
 
 
 @cache

@@ -131,6 +131,7 @@ class _State:
             self.stage = line.stage
         if line.page_places is not None:
             self.page_places = line.page_places or None
+        # Said once and never taken back: pages of two orders would not be one list.
         self.asked_as = line.asked_as or self.asked_as
         if line.no_answer_from is not None:
             self.no_answer_from = line.no_answer_from
@@ -206,6 +207,7 @@ class Spool:
         """
         if not entry.rows:
             return entry
+        # The hash is in the name, so that a page which is read again never overwrites what it was.
         data = pack_page(records)
         digest = sha256_bytes(data)
         name = f"{entry.number:08d}-{digest[:16]}{PAGE}"

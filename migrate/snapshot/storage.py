@@ -91,9 +91,11 @@ class SnapshotStore:
             data = (folder / entry.path).read_bytes()
         if sha256_bytes(data) != entry.sha256:
             raise Damaged(f"{folder / entry.path} is not what was sealed", hint="migrate extract")
+        # Read and not only counted: an object of the same size may be an earlier try with other bytes.
         if size_there == len(data) and self.objects.get(path) == data:
             return
         self.objects.put(path, data)
+        # Once the source is switched off, what the store has lost cannot be fetched again.
         if self.objects.get(path) != data:
             raise Damaged(
                 f"{self.objects.url}: {path} came back with other bytes",

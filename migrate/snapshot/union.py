@@ -254,12 +254,13 @@ def _untouched(resource: SnapshotResource) -> SnapshotResource:
 
 
 def _put_on(base: SnapshotResource, delta: SnapshotResource) -> UnionResource:
-    # A record without an id replaces nothing.
+    # A record without an id replaces nothing: nobody can say which one it was before.
     identities = [frame.select(IDENTITY).drop_nulls("_id") for frame in delta.frames([], raw=False)]
     keys = pl.concat(
         [pl.DataFrame(schema=dict.fromkeys(IDENTITY, pl.String)), *identities]
     ).unique()
     changes = delta.changes()
+    # A delta that was compared knows how many it replaces; else the whole base has to be gone through.
     if changes is None:
         kept = count_kept(base, keys)
     else:

@@ -117,6 +117,7 @@ class SnapshotWriter:
             sealed = read_file(path, SealedResource, f"snapshot {self.begun.name}")
         except Damaged:
             return None
+        # By hash, since a part that a crash cut off has its name all the same.
         parts = [(self.folder / part.path, part.sha256) for part in sealed.files]
         if all(file.is_file() and sha256_file(file) == wanted for file, wanted in parts):
             return sealed
@@ -183,6 +184,7 @@ def _purpose(begun: Begun) -> tuple[object, ...]:
 
 def _claim(folder: Path, wanted: Begun, store: SnapshotStore | None) -> Begun:
     """What the snapshot was begun for; its name is taken in the object store too, where there is one."""
+    # A name that another one has in the store must not stay taken here by a folder without pages.
     is_new = not (folder / BEGUN).exists()
     begun = _begin(folder, wanted)
     try:
