@@ -16,6 +16,7 @@ from migrate.load.loader import LoadResult
 from migrate.load.totals import Totals
 from migrate.report.cutover import summarise_cutover
 from migrate.report.html import render_run
+from migrate.report.labels import EQUATION, LOAD_COLUMNS
 from migrate.report.load import render_load, summarise_load
 from migrate.report.reconcile import render_reconciliation
 from migrate.report.run import judge_run, render_run_text, summarise_run
@@ -111,3 +112,52 @@ def test_a_second_run_has_nothing_to_do() -> None:
     for verdict in (judge_plan(plan, {}), judge_load(loaded), run):
         assert verdict.colour == "green"
         assert "nothing to do" in verdict.headline
+
+
+def numbers_of(text: str, dataset: str) -> list[int]:
+    """The whole numbers in a terminal's lines of a dataset, however often its table goes on below itself."""
+    lines = [line for line in text.splitlines() if line.startswith(f"  {dataset} ")]
+    cells = " ".join(line.removeprefix(f"  {dataset} ") for line in lines).split("  ")
+    return [
+        int(one.replace(",", "")) for one in map(str.strip, cells) if re.fullmatch(r"-?[\d,]+", one)
+    ]
+
+
+def cells_of(page: str, section: str, dataset: str) -> list[int]:
+    """The whole numbers in a page's row of a dataset."""
+    part = page[page.index(f'id="{section}"') :].split("</section>", maxsplit=1)[0]
+    row = re.search(rf'<th scope="row">{dataset}</th>(.*?)</tr>', part, re.DOTALL)
+    found = re.findall(r'<td class="n"[^>]*>([-\u2212]?[\d,]+)</td>', row.group(1)) if row else []
+    return [int(one.replace(",", "").replace("\u2212", "-")) for one in found]
+
+
+@given(runs().filter(lambda run: run.loaded is not None))
+def test_the_numbers_are_the_same_everywhere(run: Run) -> None:
+    """Of what was written and of the counts: as the JSON object has them, column by column, but for those of zeros."""
+    assert run.loaded
+    assert run.reconciliation
+    summary = summarise_run(run)
+    page = render_run(summary, made_at="now")
+    wrote = summary["load"]["datasets"]["contacts"]
+    columns = (
+        "planned",
+        "written",
+        "created",
+        "updated",
+        "merged",
+        "rejected",
+        "deferred",
+        "altered",
+        "requests",
+    )
+    assert numbers_of(render_load(run.loaded), "contacts") == [
+        wrote[name] for name in columns if wrote[name]
+    ]
+    if wrote["written"]:
+        shown = [wrote[name] for name, _label in LOAD_COLUMNS if wrote[name]]
+        assert cells_of(page, "load", "contacts") == shown
+    counted = summary["reconcile"]["datasets"]["contacts"]
+    equation = [counted[name] for name, _label in EQUATION]
+    assert cells_of(page, "counts", "contacts") == [one for one in equation if one is not None]
+    terminal = numbers_of(render_reconciliation(run.reconciliation).split("\n\n")[1], "contacts")
+    assert [one for one in terminal if one] == [one for one in equation if one]
