@@ -63,7 +63,7 @@ class LazyGroup(CommandGroup):
                 ctx.exit()
         is_unknown = args and args[0] not in COMMANDS and not args[0].startswith("-")
         if is_unknown and not ctx.resilient_parsing:
-            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            near = difflib.get_close_matches(args[0], [*COMMANDS, "help"], 1)
             ctx.fail(
                 f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else "")
             )

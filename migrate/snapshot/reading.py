@@ -348,6 +348,11 @@ def _read_part(path: Path, content: Path | io.BytesIO, columns: Sequence[str]) -
         if isinstance(content, io.BytesIO):
             return parquet.parse(content, columns, name=path)
         return parquet.read(content, columns)
+    except FileNotFoundError:
+        raise Damaged(
+            f"{path} is missing",
+            hint="a purge removes such files; make a new snapshot: migrate extract",
+        ) from None
     except (OSError, pl.exceptions.PolarsError) as error:
         raise Damaged(
             f"{path} cannot be read: {type(error).__name__}",
