@@ -175,10 +175,12 @@ def _value_of(raw: str, names: Sequence[str]) -> object:
 
 def _careless_value(raw: str, name: str) -> str | None:
     """The text of the last string of a name in JSON that cannot be read as a whole, whatever it stands in."""
-    own = json.dumps(name.rpartition(".")[2], ensure_ascii=False)
-    strings = re.findall(rf'{re.escape(own)}\s*:\s*("[^"\\]*(?:\\.[^"\\]*)*")', raw, re.DOTALL)
-    with contextlib.suppress(ValueError):
-        return str(json.loads(strings[-1], strict=False)) if strings else None
+    for own in dict.fromkeys((name, name.rpartition(".")[2])):
+        key = re.escape(json.dumps(own, ensure_ascii=False))
+        strings = re.findall(rf'{key}\s*:\s*("[^"\\]*(?:\\.[^"\\]*)*")', raw, re.DOTALL)
+        with contextlib.suppress(ValueError):
+            if strings:
+                return str(json.loads(strings[-1], strict=False))
     return None
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from migrate.language.patterns import WHITE_SPACE
 from migrate.language.zones import load_zone
+from migrate.names import ID_FIELDS, SOURCE_FIELDS
 from migrate.verify.apply import function_of
 from migrate.verify.record import (
     NUL,
@@ -85,6 +86,15 @@ class Record:
     def read(self, name: str) -> str | None:
         """A field of the record."""
         return reach(split_object(self.raw) or {}, name)
+
+    def sent(self, name: str, shown: str | None) -> str | None:
+        """The record's identity as it is sent: the field itself, where a snapshot shows the escape of a half."""
+        if shown is None or "\\ud" not in shown:
+            return shown
+        fields = {"source": SOURCE_FIELDS, "id": ID_FIELDS}[name]
+        members = split_object(self.raw) or {}
+        texts = (reach(members, field) for every in fields.values() for field in every)
+        return next((text for text in texts if text and NUL in text), shown)
 
     def read_element(self, name: str) -> str | None:
         """`item` or `item.NAME`."""
@@ -209,7 +219,11 @@ class _Column:
         return _Said(origin, value, None, lost | _of_type(rule, text, value, zone))
 
     def _read(self, name: str, record: Record) -> str | None:
-        own = {"source": record.source, "id": record.id, "project": self.around.project}
+        own = {
+            "source": record.sent("source", record.source),
+            "id": record.sent("id", record.id),
+            "project": self.around.project,
+        }
         if name in own:
             return own[name]
         if self.rules.each is not None and name == "position":

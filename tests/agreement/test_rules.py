@@ -124,3 +124,17 @@ def test_an_identity_is_sent_by_the_rule_of_every_text(
     told = [(row[4], row[5]) for row in outcome.left]
     assert told == ([(rule, "k")] if rule else [])
     assert list(outcome.sent) == ([] if rule else ["x\\ud83d"])
+
+
+@pytest.mark.parametrize("name", ["n.x", "v"])
+def test_a_text_that_spells_an_escape_is_a_text_beside_careless_json(
+    tmp_path: Path, name: str
+) -> None:
+    """A comma too many keeps strict readers from the record, and makes no half of a text."""
+    raw = rf'{{"profileid":"1","source":"shop","{name}":"\\ud83d","n":1,}}'.encode()
+    columns = {"k": {"from": "id", "type": "text"}, "c": {"from": name, "type": "text"}}
+    (tmp_path / "0.yaml").write_text(json.dumps(_file(columns=columns)))
+    case = Case(tmp_path, {"profiles": [raw]}, Surroundings())
+    assert differences(case) == []
+    [(_, outcome, _)] = planned(case)
+    assert outcome.sent["1"]["c"] == "\\ud83d"
