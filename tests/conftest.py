@@ -43,6 +43,21 @@ settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+def _is_broken(interaction: dict[str, Any]) -> bool:
+    return interaction["interaction"]["datetime"] == "yesterday"
+
+
+WHOLE_COMMANDS = {"app", "cli", "runbooks"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what runs whole commands against services: by its folder, or by the services that it asks for."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.path.parent.name in WHOLE_COMMANDS or "make_project" in fixtures:
+            item.add_marker(pytest.mark.end_to_end)
+
+
 @pytest.fixture(autouse=True)
 def _own_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wait that one test's service has asked for must not hold back another test, whose service has the same port."""
@@ -62,19 +77,33 @@ def _patient_httpx() -> None:
 
 @pytest.fixture(scope="session")
 def demo_data() -> DemoData:
-    """The made-up retailer."""
+    """The made-up retailer with a fifth of its orders and interactions, the broken ones among them.
+
+    The whole of it says the same of a command, and takes every test that runs one three times as long.
+    """
+    from dataclasses import replace
+
     from migrate.demo.synthetic import build_synthetic
 
-    return build_synthetic()
+    data = build_synthetic()
+    sales = data.sales[::5]  # those with broken values stand at multiples of twenty
+    interactions = data.built["interactions"]
+    kept = [one for number, one in enumerate(interactions) if number % 5 == 0 or _is_broken(one)]
+    built = {**data.built, "sales": [sale.record for sale in sales], "interactions": kept}
+    return replace(data, built=built, sales=sales)
 
 
 @pytest.fixture
 def make_project(tmp_path: Path, demo_data: DemoData) -> Iterator[Callable[..., Project]]:
-    """Makes a project folder beside a fed sandbox; settings of the sandbox may be changed."""
+    """Makes a project folder beside a fed sandbox; settings of the sandbox may be changed.
+
+    `whole`: with all of the demo's data, for what has to be in the middle of many pages or batches.
+    """
     import httpx
     from pydantic import SecretStr
 
     from migrate.demo.feed import feed
+    from migrate.demo.synthetic import build_synthetic
     from migrate.progress import Silence
     from migrate.project import shipped_mappings, start_project
     from migrate.sandbox.limits import Limits
@@ -84,7 +113,12 @@ def make_project(tmp_path: Path, demo_data: DemoData) -> Iterator[Callable[..., 
     running: list[Sandbox] = []
 
     def make(
-        name: str = "project", *, feeding: bool = True, faults: tuple[str, ...] = (), **changes: Any
+        name: str = "project",
+        *,
+        feeding: bool = True,
+        whole: bool = False,
+        faults: tuple[str, ...] = (),
+        **changes: Any,
     ) -> Project:
         chosen = {
             "mappings": shipped_mappings(),
@@ -96,7 +130,8 @@ def make_project(tmp_path: Path, demo_data: DemoData) -> Iterator[Callable[..., 
         sandbox = Sandbox(SandboxSettings(**chosen)).__enter__()
         running.append(sandbox)
         if feeding:
-            feed(sandbox.datatrics_url, "demo", SecretStr(SOURCE_KEY), demo_data, Silence())
+            data = build_synthetic() if whole else demo_data
+            feed(sandbox.datatrics_url, "demo", SecretStr(SOURCE_KEY), data, Silence())
         httpx.post(f"{sandbox.url}/_sandbox/faults", json=list(faults)).raise_for_status()
         folder = tmp_path / name
         start_project(folder)

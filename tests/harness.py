@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SOURCE_KEY = "source-key-canary-1b7f"
 TARGET_KEY = "target-key-canary-9c2e"
 DATASETS = ("contacts", "categories", "products", "orders", "order_items", "interactions")
+SALES = 300
+"""Orders in the data that a test's project is fed with, unless it asks for the whole: every fifth of 1,500."""
 TEST_TARGET = "[targets.test.datasets]\n" + "\n".join(
     f'{name} = "test-{name}"' for name in DATASETS
 )

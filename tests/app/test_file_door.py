@@ -34,7 +34,8 @@ from migrate.load.loader import result_so_far
 from migrate.net.sftp_place import SftpPlace, parse_place
 from migrate.plan.open_plan import open_plan
 from migrate.progress import Silence
-from migrate.report.trace import render_trace
+from migrate.report.shown import Shown
+from migrate.report.trace import TraceShown, render_trace
 from tests.harness import SOURCE_KEY, TARGET_KEY, Project
 from tests.verify.conftest import make_job
 
@@ -51,7 +52,7 @@ def drop(tmp_path: Path) -> Path:
 @pytest.fixture
 def project(make_project: Callable[..., Project], drop: Path) -> Project:
     """A project of the demo's data beside a sandbox that imports."""
-    made = make_project(sftp=drop.parent)
+    made = make_project(whole=True, sftp=drop.parent)
     assert made.sandbox is not None
     assert made.sandbox.sftp is not None
     files = f'file_rows = 700\nhost_key = "{made.sandbox.sftp.host_key}"\nkey_file = "{made.sandbox.sftp.key_file}"'
@@ -163,7 +164,9 @@ def check_that_trace_names_the_files(job: Context, folder: Path) -> None:
         others = [file for file in folder.glob("contacts*.csv") if file.name != row["file"]["name"]]
         assert key in (folder / row["file"]["name"]).read_text()
         assert not any(f"\n{key};" in file.read_text() for file in others)
-        assert f"handed over in {row['file']['name']}" in render_trace(facts, None)
+        assert f"handed over in {row['file']['name']}" in render_trace(
+            facts, TraceShown(Shown(None))
+        )
 
 
 def test_children_of_what_the_api_refused_stay_behind(

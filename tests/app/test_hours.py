@@ -27,7 +27,7 @@ SIX = datetime(2026, 12, 1, 6, tzinfo=UTC)
 @pytest.fixture
 def job(make_project: Callable[..., Project]) -> Context:
     """A plan of 2,500 interactions in five batches, sent one at a time to a target that takes its time."""
-    project = make_project(latency_s=0.4)
+    project = make_project(whole=True, latency_s=0.4)
     project.write(octolis="limit_speed = 100\nconcurrency = 1")
     context = make_job(load_project(project.folder / "migrate.toml", KEYS))
     run_extract(context)

@@ -25,7 +25,7 @@ from migrate.plan.document import PartOf
 from migrate.plan.open_plan import Plan, choose_plan, open_plan
 from migrate.plan.request import SampleAsked
 from migrate.report.status import render_status, summarise_status
-from tests.harness import DATASETS, SOURCE_KEY, TARGET_KEY, TEST_COPIES, TEST_TARGET, Project
+from tests.harness import DATASETS, SALES, SOURCE_KEY, TARGET_KEY, TEST_COPIES, TEST_TARGET, Project
 from tests.verify.conftest import make_job
 
 KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
@@ -104,9 +104,9 @@ def test_parts_add_up_to_the_whole(job: Context) -> None:
     assert first is not None
     assert not first.are_all
     found = first.datasets["orders"]
-    assert found.records == 1_500
+    assert found.records == SALES
     assert found.inside == counts.planned + counts.rejected
-    assert sum(gap.records for gap in found.gaps) == 1_500 - found.inside
+    assert sum(gap.records for gap in found.gaps) == SALES - found.inside
     assert {gap.first_day >= date(2024, 7, 1) for gap in found.gaps if gap.first_day} == {True}
 
     # Both have the Magento orders up to June 2024: the second finds them unchanged.
@@ -138,7 +138,7 @@ def test_a_part_that_was_undone_or_not_loaded_is_missing(job: Context) -> None:
     status = read_status(job.workspace)
     assert "orders: missing: " in render_status(status)
     told = summarise_status(status)["parts"][0]
-    assert told["datasets"]["orders"]["missing"] == 1_500
+    assert told["datasets"]["orders"]["missing"] == SALES
     assert told["in_target"] == {}
 
 

@@ -152,7 +152,7 @@ def test_a_load_tells_how_far_it_is(make_project: Callable[..., Project]) -> Non
     heard = Heard()
     with serving(heard.handler()) as url:
         more = f'[webhooks.team]\nurl = "{url}"\nevery_minutes = 0.005\n'
-        context, _ = job(make_project(latency_s=0.4), more, "concurrency = 1")
+        context, _ = job(make_project(whole=True, latency_s=0.4), more, "concurrency = 1")
         run_extract(context)
         run_plan(context, ["interactions"], name="night")
         done = run_load(context, name="night", canary=0).datasets["interactions"]

@@ -136,7 +136,7 @@ def test_an_update_is_sent_alone(make_project: MakeProject) -> None:
 
 def test_kill_during_extract(make_project: MakeProject) -> None:
     """After kill -9 the same command asks only for what is not stored, and ends in the same bytes as a clean run."""
-    project = make_project()
+    project = make_project(whole=True)
     project.write(datatrics="page_size = 25\nrequests_per_second = 1000\nconcurrency = 4")
     assert project.run("extract", "--snapshot", "clean", "-q").code == 0
     clean_requests = list_requests(project)

@@ -88,7 +88,6 @@ def feed(project: Project) -> None:
         httpx.post(url, content=json.dumps(records)).raise_for_status()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "openpty"), reason="no terminals here")
 def test_no_line_is_wider_than_the_terminal(make_project: Callable[..., Project]) -> None:
     """Of any command, right or wrong, in 60 columns; of those that change nothing in 80 as well. Without the bars."""

@@ -18,6 +18,8 @@ from migrate.names import RESOURCE_NAMES
 from migrate.source.resources import RESOURCES
 from tests.harness import PATIENCE_S
 
+pytestmark = pytest.mark.end_to_end
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "adding.md"
 COPIED = ("migrate", "mappings", "docs", "tests", "runbooks")

@@ -65,7 +65,6 @@ def test_a_webhook_that_is_not_there_spoils_nothing(make_project: MakeProject) -
     assert "webhook" in done.stderr
 
 
-@pytest.mark.slow
 def test_asked_to_stop_once_and_twice(make_project: MakeProject) -> None:
     """Once: what is in flight ends, and the last lines are counts and the next command. Twice: gone at once."""
     project = prepared(make_project(), "concurrency = 1")

@@ -17,7 +17,6 @@ from tests.forked import Process
 from tests.harness import PATIENCE_S, Project, wait_until
 from tests.load.projects import MakeProject, prepared
 
-pytestmark = pytest.mark.slow
 SLOW = "octolis:slow=0.1@path=*batch"
 
 

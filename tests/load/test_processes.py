@@ -78,7 +78,7 @@ def totals_of(workspace: Any) -> Totals:
         return view.totals("first")["contacts"]
 
 
-@pytest.mark.slow
+@pytest.mark.end_to_end
 def test_killed_at_any_moment(start, workspace):
     """After a dozen kills the same command ends in the same target; only what was in flight is sent again."""
     box, go = start

@@ -60,7 +60,7 @@ MEASURE = """
 })()
 """
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.end_to_end,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
 ]
 

@@ -36,6 +36,8 @@ from migrate.verify.rules import DatasetRules
 
 from .conftest import DATASETS, PEOPLE, STALE, Serve, Served
 
+pytestmark = pytest.mark.end_to_end
+
 
 def lose_three_orders(connection: sqlite3.Connection) -> None:
     """Takes three orders away and changes the city of two contacts."""

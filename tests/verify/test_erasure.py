@@ -32,6 +32,8 @@ from tests.privacy.test_spellings import SPELLINGS
 
 from .conftest import make_job
 
+pytestmark = pytest.mark.end_to_end
+
 KEYS = {"DATATRICS_API_KEY": "a", "OCTOLIS_API_KEYS": "b"}
 DATASETS = ("contacts", "orders", "interactions")
 OTHERS = 3

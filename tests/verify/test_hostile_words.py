@@ -15,6 +15,8 @@ from migrate.project import start_project
 from .conftest import SOURCE_KEY, TARGET_KEY
 from .test_tampered import run_here
 
+pytestmark = pytest.mark.end_to_end
+
 FORMULA = "=HYPERLINK(0)"
 LIVE = "\x1b[2J\x9b31m\u202etxt.exe\u2066\u200f\x07\x08"
 """Clears the screen, colours it, turns the direction of what follows, rings, steps back."""

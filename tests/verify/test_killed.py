@@ -20,7 +20,10 @@ from tests.forked import run
 from .conftest import make_job
 from .test_erasure import KEYS, files_of, import_and_plan, rows_left
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes are others there")
+pytestmark = [
+    pytest.mark.end_to_end,
+    pytest.mark.skipif(sys.platform == "win32", reason="modes are others there"),
+]
 PROGRAM = str(Path(__file__).with_name("killed_process.py"))
 ADDRESS = "a@example.test"
 COMMANDS = {

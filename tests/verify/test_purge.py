@@ -23,6 +23,8 @@ from migrate.snapshot.reading import open_snapshot
 from .conftest import DATASETS, PEOPLE, Serve, Served
 from .test_commands import lose_three_orders
 
+pytestmark = pytest.mark.end_to_end
+
 VALUES = ("erson1@", "Anneliese", "Magento 2:p1", "Amsterdam-")
 
 

@@ -28,6 +28,8 @@ from migrate.shapes import shape_of
 from .conftest import SOURCE_KEY, TARGET_KEY, Migrated, sandbox_settings
 from .tampering import Tampering, of_bytes, of_database, of_json, of_parquet
 
+pytestmark = pytest.mark.end_to_end
+
 EXIT_CODES = {0, 2, 3, 4, 5, 6, 7, 8, 130}
 LONGEST_S = 120.0
 _HOW_MANY = settings.default.max_examples // 8
@@ -121,7 +123,6 @@ def test_every_file_of_rows_is_as_its_kind_has_to_be(kept: Path) -> None:
         parquet.check_whole(file)
 
 
-@pytest.mark.slow
 def test_no_tampering_ends_in_a_traceback(kept: Path, tmp_path: Path) -> None:
     """A different file each time: each kind once before any comes twice."""
     seen: set[tuple[str, str]] = set()
