@@ -376,6 +376,11 @@ class _Checking:
 
     def _checked(self, one: Given, raws: Sequence[str]) -> str | None:
         """The value as it was sent. Raises ValueError with the reason why the correction does not fit."""
+        if not raws and one.source is None:
+            raise ValueError(
+                f"snapshot {self.snapshot.name} has no such record without a source, and the row names none; "
+                "the column source may be gone from the file"
+            )
         if not raws:
             raise ValueError(
                 f"snapshot {self.snapshot.name} has no such record; a spreadsheet may have changed its id"

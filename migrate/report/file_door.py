@@ -56,7 +56,7 @@ def render_handed_over(done: HandedOver, sent: Uploaded | None = None) -> str:
     ]
     if sent is not None:
         lines.append(
-            f"All {sent.files} files are at {sent.url}: {sent.sent:,} of {sent.bytes:,} bytes sent by this call, in "
+            f"All files ({sent.files}) are at {sent.url}: {sent.sent:,} of {sent.bytes:,} bytes sent by this call, in "
             f"{format_duration(sent.seconds)}."
         )
     lines += [f"Not as a file: {inert(name)}, {why}." for name, why in done.left_out.items()]

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from migrate.errors import MappingError
+from migrate.snapshot.corrections import CannotCorrect, Change, value_sent
 
 from .chance import Chance
 from .engines import Case, differences
 from .formats import spell
 from .mappings import Made, make_mappings
-from .records import SOURCES, Records
+from .records import NUMBERS, POOLS, SOURCES, TIMES, WORDS, Records
 from .surroundings import Surroundings
 
 RECORDS = 60
+_CORRECTED = (
+    *POOLS, "k", "parent", "shop", "n", "n.x", "n.x.y", "list", "list[1]", "list[1].v", "list[2].w", "list[1].o.p",
+    "created", "updated_at", "position", "item", "new.field",
+)  # fmt: skip
+"""Fields of which a right value may be given; never those by which a record is known."""
 
 
 class Refused(Exception):
@@ -40,7 +48,28 @@ def make_case(
         maker = Records(chance, resource)
         maker.times = [spell(chance, chance.of(*made.formats)) for _ in range(20) if made.formats]
         raws[resource] = [maker.raw(place) for place in range(1, records + 1)]
-    return Case(folder, raws, _around(chance, records)), chance.made
+    around = _around(chance, records)
+    changes = {}
+    if chance.has("corrections", 0.3):
+        changes = {name: _changes(chance, every) for name, every in raws.items()}
+    return Case(folder, raws, around, changes), chance.made
+
+
+def _changes(chance: Chance, raws: Sequence[bytes]) -> dict[int, list[Change]]:
+    """Right values of some records, each of a field that can be reached; now and then the record has another by now."""
+    found: dict[int, list[Change]] = {}
+    for place, raw in enumerate(raws):
+        for name in chance.random.sample(_CORRECTED, chance.of(0, 0, 1, 2)):
+            value = chance.of(None, "", *WORDS, *NUMBERS, *TIMES)
+            right = value if value is None or isinstance(value, str) else json.dumps(value)
+            is_old = chance.maybe(0.1)
+            # A field that cannot be reached is refused, and so is half of a pair, which no file of theirs can hold.
+            with contextlib.suppress(CannotCorrect, UnicodeError):
+                (right or "").encode()
+                sent = value_sent(raw.decode(), name)
+                change = Change(name, "of another time" if is_old else sent, right)
+                found.setdefault(place, []).append(change)
+    return found
 
 
 def _around(chance: Chance, records: int) -> Surroundings:

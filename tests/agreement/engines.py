@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from migrate.mapping.types import payloads
 from migrate.plan.dataset import Final, finish_dataset
 from migrate.plan.delta import Lookups, lookups_of
 from migrate.plan.rows import Way, map_files
+from migrate.snapshot.corrections import Change, corrected_raw
 from migrate.snapshot.records import add_fields, identify_page
 from migrate.source.resources import RESOURCES
 from migrate.verify import expected
+from migrate.verify.corrected import corrected_raw as corrected_by_verifier
 from migrate.verify.evaluate import Evaluator
 from migrate.verify.expected import Expected, FileRecords, Scope, expect_files
 from migrate.verify.lookup import LookupTable, looked_up_columns
@@ -50,11 +52,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Case:
-    """Records by resource under a folder of mapping files."""
+    """Records by resource under a folder of mapping files. `changes`: by resource and place what is put right."""
 
     folder: Path
     records: Mapping[str, list[bytes]]
     around: Surroundings
+    changes: Mapping[str, Mapping[int, Sequence[Change]]] = field(default_factory=dict)
 
 
 class Records:
@@ -74,6 +77,16 @@ class Records:
         yield self.frame.select(*own, *(name for name in fields if name not in own))
 
 
+def corrected(
+    case: Case, resource: str, patch: Callable[[str, Sequence[Change]], str]
+) -> list[bytes]:
+    """The records of a resource with what is put right in them, by the hand of either side."""
+    raws = list(case.records[resource])
+    for place, changes in case.changes.get(resource, {}).items():
+        raws[place] = patch(raws[place].decode(), changes).encode()
+    return raws
+
+
 def planned(case: Case) -> Iterator[tuple[PlannersMapping, Outcome, Final]]:
     """What the planner makes of each dataset, looked-up ones first. Raises MappingError where it refuses a file."""
     around = case.around
@@ -91,7 +104,7 @@ def planned(case: Case) -> Iterator[tuple[PlannersMapping, Outcome, Final]]:
         }
         now = {name: table.now for name, table in looked_up.items()}
         way = Way(part, now, settings, around.batch_bytes, discarded=discarded)
-        return Records(part.resource, case.records[part.resource]), way
+        return Records(part.resource, corrected(case, part.resource, corrected_raw)), way
 
     for dataset, mapping in mappings.items():
         spill = case.folder / "spill" / dataset
@@ -145,7 +158,8 @@ def verified(case: Case) -> Iterator[tuple[DatasetRules, Outcome, Expected]]:
 
     def records_of(part: DatasetRules) -> FileRecords:
         lookups = {name: tables[part.dataset, part.resource, name] for name in part.lookups}
-        frame = Records(part.resource, case.records[part.resource]).frame
+        raws = corrected(case, part.resource, corrected_by_verifier)
+        frame = Records(part.resource, raws).frame
         return FileRecords([frame], lookups, discarded=around.discarded)
 
     for dataset, rules in every.items():
