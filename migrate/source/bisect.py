@@ -11,7 +11,7 @@ else was answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from migrate.source.page import Page
@@ -118,7 +118,8 @@ class _Bisection:
 
     def read_windows(self, first: int, end: int, size: int) -> None:
         """Takes what can be read of a range that fails as a whole, by windows of `size` places."""
-        windows = list(_windows(first, end, size))
+        # Where the windows of the grid begin that have places of the range.
+        windows = range(first - first % size, end, size)
         one_failed = False
         for start in windows:
             if start >= self._failing.last:
@@ -160,6 +161,7 @@ class _Bisection:
     def _read_one(self, place: int) -> bool:
         if place in self.found.items:
             return True
+        # Twice, since a record is blamed for good: what failed by accident must not be left out of a snapshot.
         for is_last_try in (False, True):
             try:
                 self._take(place, 1, self._ask(place + 1, 1))
@@ -187,6 +189,7 @@ class _Bisection:
             return  # the same run, one record longer
         self._looked_behind = run[0]
         first = run[-1] + 1
+        # From the end backwards: what a service refuses to read so far is refused to the end.
         for place in dict.fromkeys([total - 1, (first + total) // 2, (3 * first + total) // 4]):
             try:
                 self._take(place, 1, self._ask(place + 1, 1))
@@ -263,11 +266,6 @@ def bisect_page(failing: FailingRange, ask: Ask, wait_until_well: Callable[[], N
     bisection.read_windows(failing.first, failing.last, _power_of_two_below(places))
     bisection.drop_places_behind_end()
     return bisection.found
-
-
-def _windows(first: int, end: int, size: int) -> Iterator[int]:
-    """Where the windows of the grid begin that have places of the range."""
-    yield from range(first - first % size, end, size)
 
 
 def _power_of_two_below(places: int) -> int:

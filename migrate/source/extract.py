@@ -174,6 +174,7 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
     began, requests_before = time.monotonic(), tools.client.requests
     spool = Spool(writer.folder / resource.name)
     spool.open()
+    # What an earlier run stored is taken up by the spool, page by page; nothing else is remembered.
     limit = tools.request.page_sizes[resource.name]
     order = ListOrder(source=tools.request.only_source)
     context = ListContext(

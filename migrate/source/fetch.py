@@ -33,6 +33,7 @@ from migrate.source.page import (
 )
 from migrate.source.resources import Resource
 
+# One failure is an accident and two may be; with a third the page itself is asked about.
 TRIES_OF_A_PAGE = 3
 _GOOD_REQUESTS_KEPT = 3
 

@@ -127,6 +127,7 @@ class _Import:
         name = self.resource.name
         spool = Spool(self.writer.folder / name)
         spool.open()
+        # Files are quick to read again, and one may have been replaced since the interruption.
         spool.forget(1)
         pages = SavedPages(self.resource, self.request.folder, self.paths, self.request.encoding)
         self.progress.begin(name, total=None, unit="records")

@@ -12,7 +12,7 @@ only records of equal `created` have changed places, nothing has come or gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -64,14 +64,16 @@ def compare_page(
 ) -> tuple[SourceChange, PageEntry]:
     """A stored page beside the same page read again; the new one's file is written. Runs in any thread."""
     entry = context.fetcher.fetch(stored.number, size)
+    # Other values in the same records are no change: nothing has come, gone or slid.
     if entry.identities_sha256 == stored.identities_sha256:
         return SourceChange.NONE, entry
-    before, now = context.spool.read(stored), context.spool.read(entry) if entry.rows else None
-    if now is None:
+    if not entry.rows:
         return SourceChange.MOVED, entry
-    first_of_now = now.rows(range(min(stored.rows, entry.rows)))
-    if entry.rows > stored.rows and identities_digest(first_of_now) == stored.identities_sha256:
-        return SourceChange.GROWN, entry
+    before, now = context.spool.read(stored), context.spool.read(entry)
+    if entry.rows > stored.rows:
+        same_places = now.rows(range(stored.rows))
+        if identities_digest(same_places) == stored.identities_sha256:
+            return SourceChange.GROWN, entry
     return _change_between(context, before, now), entry
 
 
@@ -110,14 +112,16 @@ def look_at_tails(context: ListContext, size: PageSize, *, every: bool) -> Tails
     change = SourceChange.NONE
     unmoved = stored[0].number if stored else 0
     with context.open_pool(context.concurrency) as pool:
-        for few in _few(chosen, context.concurrency):
+        for at in range(0, len(chosen), context.concurrency):
             context.check_stop()
+            few = chosen[at : at + context.concurrency]
             looks = list(pool.map(lambda entry: _look_at_tail(context, entry, size), few))
-            for entry, (found, again) in zip(few, looks, strict=True):
+            for entry, (change_of_page, again) in zip(few, looks, strict=True):
                 if again is not None:
                     context.spool.add_aside(again)
-                change = max(change, found)
-                unmoved = entry.number if change is SourceChange.NONE else unmoved
+                change = max(change, change_of_page)
+                if change is SourceChange.NONE:
+                    unmoved = entry.number
             context.service.tell_notes()
             if change is SourceChange.MOVED:
                 break  # where it begins is known, and that is what the next reading needs
@@ -141,11 +145,6 @@ def _pages_apart(between: int) -> int:
     return min(MOST_APART, max(1, -(-between // AT_LEAST)))
 
 
-def _few(pages: Sequence[PageEntry], count: int) -> Iterator[Sequence[PageEntry]]:
-    for at in range(0, len(pages), count):
-        yield pages[at : at + count]
-
-
 def _look_at_tail(
     context: ListContext, stored: PageEntry, size: PageSize
 ) -> tuple[SourceChange, PageEntry | None]:
@@ -154,6 +153,7 @@ def _look_at_tail(
     The whole page is asked for where its tail alone does not say so: a server that ignores `limit`,
     or has a page size of its own, answers with something else than one record.
     """
+    # One record, and not its page: where the last one is the same, nothing has slid from one page to another.
     place = (stored.number - 1) * size.places + stored.rows - 1
     alone = context.fetcher.fetch_record(place, stored.number)
     before = context.spool.read(stored).rows([stored.rows - 1])
@@ -186,12 +186,15 @@ def _are_swapped(before: Identified, now: Identified, sorted_by: Sequence[str]) 
     if len(before.items) != len(now.items):
         return False
     keys_before, keys_now = _keys(before, sorted_by), _keys(now, sorted_by)
+    # Equal records slip over the edge of a page into the next one, never into the middle of it.
     at_edges = {keys_before[0], keys_before[-1]} & {keys_now[0], keys_now[-1]}
     names_before, names_now = _names(before), _names(now)
-    known, there = set(names_before), set(names_now)
-    left = {keys_before[row] for row, name in enumerate(names_before) if name not in there}
-    came = {keys_now[row] for row, name in enumerate(names_now) if name not in known}
-    return left | came <= at_edges
+    gone, new = set(names_before) - set(names_now), set(names_now) - set(names_before)
+    keys_of_gone = {
+        key for key, name in zip(keys_before, names_before, strict=True) if name in gone
+    }
+    keys_of_new = {key for key, name in zip(keys_now, names_now, strict=True) if name in new}
+    return keys_of_gone | keys_of_new <= at_edges
 
 
 def _names(records: Identified) -> list[tuple[str | None, str | None]]:

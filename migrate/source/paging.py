@@ -24,6 +24,7 @@ from itertools import filterfalse, islice
 
 from migrate.sentence import Sentence
 
+# Bounds, since no server may keep a reading for ever: what it announces only widens the view ahead.
 EMPTY_BOUND = 10
 REPEAT_BOUND = 3
 UNREAD_BOUND = 16
@@ -164,9 +165,11 @@ class Paging:
 
     def _judge(self, look: Look) -> PageOutcome:
         again = look.number not in self._asked_again
+        # Places whose records could not be read are places all the same; the page stands for them.
         if look.unread and look.rows == 0:
             return PageOutcome.KEEP
         if look.rows == 0:
+            # A server that is short of time may answer with nothing: one that means it says so twice.
             announced = look.number <= self.horizon
             if again and (announced or (self.announced_records is None and look.number > 1)):
                 return PageOutcome.AGAIN

@@ -23,6 +23,7 @@ from migrate.source.fetch import PageFetcher, PageSize
 from migrate.source.page import Page
 from migrate.source.paging import Look, PageOutcome, Paging
 
+# Nothing wakes a thread that waits for answers when somebody presses Ctrl-C, so it looks by itself.
 _LOOK_AT_STOP_S = 0.2
 
 
@@ -76,6 +77,7 @@ def read_pages(context: ListContext, paging: Paging) -> None:
         try:
             failure = _Loop(context, paging, pool).run()
         except BaseException:
+            # Leaving the pool waits for its threads, and these may be waiting out a Retry-After.
             context.service.halt()
             raise
     if failure is not None:
@@ -173,43 +175,43 @@ class Found:
     gone: list[Stray] = field(default_factory=list)
     unknown: list[Stray] = field(default_factory=list)
 
+    def add(self, stray: Stray, where: Whereabouts, body: bytes) -> None:
+        """Sorts one record in, with what came of it."""
+        if where is Whereabouts.THERE:
+            self.there.append(stray)
+            self.bodies.append(body)
+        elif where is Whereabouts.GONE:
+            self.gone.append(stray)
+        else:
+            self.unknown.append(stray)
+
 
 def ask_alone(context: ListContext, missing: Sequence[Stray], known: Stray | None) -> Found:
     """What became of these records. `known` was delivered by the last reading, and shows that asking tells something.
 
     **Raises**: Interrupted; GaveUp where the service has gone down; Refused for the key.
     """
-    found = Found()
+    answers = Found()
     if not missing:
-        return found
+        return answers
     context.progress.note(
         f"{context.name}: {len(missing):,} records that came before did not come again; "
         "asking for each of them alone"
     )
     with context.open_pool(context.concurrency) as pool:
+        # A few at a time, so that a stop is noticed before all of them are on their way.
         for at in range(0, len(missing), context.concurrency):
             context.check_stop()
             few = missing[at : at + context.concurrency]
-            for stray, (where, body) in zip(
-                few, pool.map(lambda s: _ask(context, s), few), strict=True
-            ):
-                _sort(found, stray, where, body)
+            bodies = pool.map(lambda stray: _ask(context, stray), few)
+            for stray, (where, body) in zip(few, bodies, strict=True):
+                answers.add(stray, where, body)
             context.service.tell_notes()
-    if found.gone and (known is None or _ask(context, known)[0] is not Whereabouts.THERE):
+    if answers.gone and (known is None or _ask(context, known)[0] is not Whereabouts.THERE):
         # A service that does not even have what it has just delivered tells nothing here.
-        found.unknown += found.gone
-        found.gone = []
-    return found
-
-
-def _sort(found: Found, stray: Stray, where: Whereabouts, body: bytes) -> None:
-    if where is Whereabouts.THERE:
-        found.there.append(stray)
-        found.bodies.append(body)
-    elif where is Whereabouts.GONE:
-        found.gone.append(stray)
-    else:
-        found.unknown.append(stray)
+        answers.unknown += answers.gone
+        answers.gone = []
+    return answers
 
 
 def _ask(context: ListContext, stray: Stray) -> tuple[Whereabouts, bytes]:

@@ -51,6 +51,7 @@ from migrate.source.verdict import (
     next_first_page,
 )
 
+# Larger pages take long to answer, and a page that fails costs all of it again.
 LARGEST_PAGE_BYTES = 8_000_000
 """How much is asked for at once where many pages lose some records."""
 
@@ -148,6 +149,7 @@ class _Reader:
         if this.announced_before is not None:
             before = [this.announced_before]
         totals = [*before, *paging.totals_taken]
+        # A record that went from a page already read pulled all others forward, and nothing else shows it.
         look = self._look_again(totals)
         tails = NO_TAILS
         # A list that has grown is read on to first; where it grows on and on, something else may move as well.
@@ -264,6 +266,7 @@ class _Reader:
         stored = spool.entries()
         if not stored:
             return 0
+        # The last page is where a resume goes on: if it has moved, so may all before it have.
         change, entry = self._look_at_page(stored[-1])
         if change > SourceChange.GROWN:
             spool.add_aside(entry)
@@ -352,6 +355,7 @@ class _Reader:
             return replace(reading, left_out=reading.survey.left_out)
         found = ask_alone(self._context, strays.missing, self._any_delivered())
         kept = [*found.there, *found.unknown]
+        # A record without an id cannot be asked for, nor told from an older version of another one.
         vanished = read_rows(self._spool, [stray.at for stray in (*found.gone, *strays.nameless)])
         left_out = {page: list(rows) for page, rows in reading.survey.left_out.items()}
         kept_rows = self._take_newer_bodies(found)

@@ -105,6 +105,7 @@ def _is_data(path: Path) -> bool:
 
 
 def _resource_of(path: Path) -> str | None:
+    # The file's own name before its folder's; of two names the longer, since one may begin the other.
     for part in reversed(path.parts):
         for name in sorted(RESOURCES, key=len, reverse=True):
             if part.lower().replace("-", "_").startswith(name):
@@ -217,6 +218,7 @@ def _is_answer(resource: Resource, text: bytes, members: Mapping[str, object]) -
 
     A record says whose it is; an answer's records do, and the rest of an answer is known.
     """
+    # A sale has `items`, too: its lines. Only what else stands beside them tells the two apart.
     items = bytes(members.get("items", b""))  # type: ignore[call-overload]  # what a Raw gives back
     announces = any(name in members for name in _TOTALS)
     if items[:1] not in (b"[", b"{") and not (announces and items in _EMPTY):

@@ -27,6 +27,7 @@ from migrate.snapshot.json_text import split_array
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+# One value has to be held as a whole, several times over while it is read.
 LARGEST_VALUE_BYTES = 1 << 29
 _CHUNK_BYTES = 1 << 17
 _WHOLE = msgspec.json.Decoder(msgspec.Raw)
@@ -148,6 +149,7 @@ def _refuse_large(size: int, name: str) -> None:
 
 def _lines(file: IO[bytes], name: str, encoding: str | None) -> Iterator[tuple[int, bytes]]:
     """The lines with something on them as UTF-8, with their numbers; line ends are kept."""
+    # Read and put back, since a packed file cannot be wound back to its beginning.
     peeked = file.read(_MARK_BYTES)
     other = _encoding_of(peeked) or (encoding if encoding and not _keeps_ascii(encoding) else None)
     whole = io.BufferedReader(_Rejoined(peeked, file))
