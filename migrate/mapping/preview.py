@@ -67,6 +67,7 @@ def preview(
     records = next(read(mapping.resource, needed_fields(mapping)), None)
     if records is None:
         return Preview(0, (), (), {})
+    # A preview is looked at by somebody who waits: the first records show what a mapping does.
     records = records.head(LOOKED_AT)
     tables = lookup_tables(
         mapping, _look_up_all(mapping, others, read, settings, records), settings

@@ -118,6 +118,7 @@ def rank_times(texts: pl.Series, zones: pl.Series) -> pl.Series:
     **Shape.** One entry per text, Datetime("us"); `zones` names the zone of each row's naive times.
     **Guarantees.** Row by row: neither order nor neighbours matter. Spaces around a text do not either.
     """
+    # A column refuses a time with spaces around it; a ranking has nothing to gain from that.
     bare = texts.str.strip_chars()
     found = read_datetimes(bare, zones)["value"]
     return read_spelt(found, bare, zones, (*EPOCHS, *KNOWN_FORMATS)).rename("_recency")

@@ -34,7 +34,9 @@ def whole(number: int) -> pl.Expr:
 
 def _number(_worker: Worker, node: Node) -> Worked:
     text = str(node.given[0])
-    return Worked(whole(int(Decimal(text).scaleb(SCALE)) if node.kind == "decimal" else int(text)))
+    if node.kind == "decimal":
+        return Worked(whole(int(Decimal(text).scaleb(SCALE))))
+    return Worked(whole(int(text)))
 
 
 def _widen(worker: Worker, node: Node) -> Worked:
@@ -93,17 +95,29 @@ def _decimal(worker: Worker, node: Node) -> Worked:
         case "-":
             return _within(worker, left - right, parts)
         case "*":
-            size = left.cast(pl.Float64).abs() * right.cast(pl.Float64).abs()
-            small = worker.keep(size < pl.lit(_FITS))
-            product = pl.when(small).then(left) * pl.when(small).then(right)
-            found = _within(worker, _divided(worker, product, whole(UNIT)), parts)
-            return Worked(found.value, any_fails([found], ~small))
+            return _product(worker, parts)
         case "/":
             divisor = pl.when(right != _ZERO).then(right)
-            found = _within(worker, _divided(worker, left * whole(UNIT), divisor), parts)
-            return Worked(found.value, any_fails([found], _by_zero(parts)))
+            # Widened first: else the quotient of two decimals would have no digit behind the point.
+            quotient = _within(worker, _divided(worker, left * whole(UNIT), divisor), parts)
+            return Worked(quotient.value, any_fails([quotient], _by_zero(parts)))
         case _:
             return _quotient(worker, parts, remainder=True)
+
+
+def _product(worker: Worker, parts: list[Worked]) -> Worked:
+    left, right = (part.value for part in parts)
+    # Its size is looked at in floats before, since 128 bits run over without a word.
+    size = left.cast(pl.Float64).abs() * right.cast(pl.Float64).abs()
+    is_small = worker.keep(size < pl.lit(_FITS))
+    exact = pl.when(is_small).then(left) * pl.when(is_small).then(right)
+    product = _within(worker, _divided(worker, exact, whole(UNIT)), parts)
+    return Worked(product.value, any_fails([product], ~is_small))
+
+
+def _number_arg(worker: Worker, node: Node) -> Worked:
+    """The one argument of a function of numbers; NULL is a decimal where nothing says more."""
+    return worker.work(node.args[0], "decimal" if node.kind == "nothing" else node.kind)
 
 
 def _divided(worker: Worker, value: pl.Expr, divisor: pl.Expr) -> pl.Expr:
@@ -134,32 +148,40 @@ def _round(worker: Worker, node: Node) -> Worked:
 
 
 def _negate(worker: Worker, node: Node) -> Worked:
-    part = worker.work(node.args[0], node.kind if node.kind != "nothing" else "decimal")
-    if node.kind != "integer":
-        return Worked(_ZERO - part.value, part.fails)
+    part = _number_arg(worker, node)
     value = _ZERO - part.value
+    if node.kind != "integer":
+        return Worked(value, part.fails)
+    # The least whole number of 64 bits has no opposite.
     fits = value <= whole(_INT64[1])
     return Worked(pl.when(fits).then(value), any_fails([part], ~fits))
 
 
 def _abs(worker: Worker, node: Node) -> Worked:
-    part = worker.work(node.args[0], node.kind if node.kind != "nothing" else "decimal")
+    part = _number_arg(worker, node)
     value = part.value.abs()
-    fits = value <= whole(_INT64[1] if node.kind == "integer" else _LIMIT)
+    most = _INT64[1] if node.kind == "integer" else _LIMIT
+    fits = value <= whole(most)
     return Worked(pl.when(fits).then(value), any_fails([part], ~fits))
+
+
+def _cast_arg(worker: Worker, node: Node) -> tuple[Worked, bool]:
+    """The one argument of a cast, and whether it is a text; NULL is one where nothing says more."""
+    is_text = node.args[0].kind in {"text", "nothing"}
+    return worker.work(node.args[0], "text" if is_text else None), is_text
 
 
 def _to_integer(worker: Worker, node: Node) -> Worked:
     bits, gives_null = int(str(node.given[0])), bool(node.given[1])
-    part = worker.work(node.args[0], "text" if node.args[0].kind == "nothing" else None)
-    kind = node.args[0].kind
-    if kind in {"text", "nothing"}:
-        value, gives_null = worker.keep(_whole_of(worker, part.value)), True
-    elif kind == "decimal":
-        value = _divided(worker, part.value, whole(UNIT))
-    else:
-        value = part.value
-    fits = value.is_between(whole(-(2 ** (bits - 1))), whole(2 ** (bits - 1) - 1))
+    part, is_text = _cast_arg(worker, node)
+    value = part.value
+    if is_text:
+        # What a text does not say is no failure of the record: it is NULL.
+        value, gives_null = worker.keep(_whole_of(worker, value)), True
+    elif node.args[0].kind == "decimal":
+        value = _divided(worker, value, whole(UNIT))
+    limit = 2 ** (bits - 1)
+    fits = value.is_between(whole(-limit), whole(limit - 1))
     fails = any_fails([part]) if gives_null else any_fails([part], ~fits)
     return Worked(pl.when(fits).then(value), fails)
 
@@ -176,10 +198,11 @@ def _whole_of(worker: Worker, text: pl.Expr) -> pl.Expr:
 def _to_decimal(worker: Worker, node: Node) -> Worked:
     digits, scale = int(str(node.given[0])), int(str(node.given[1]))
     gives_null = bool(node.given[2])
-    part = worker.work(node.args[0], "text" if node.args[0].kind == "nothing" else None)
-    is_text = node.args[0].kind in {"text", "nothing"}
-    exact, too_large = _decimal_of(worker, part.value, scale) if is_text else (part.value, NEVER)
-    value = exact if is_text else _rescaled(worker, exact, scale)
+    part, is_text = _cast_arg(worker, node)
+    if is_text:
+        value, too_large = _decimal_of(worker, part.value, scale)
+    else:
+        value, too_large = _rescaled(worker, part.value, scale), NEVER
     value = worker.keep(value)
     limit = 10 ** (digits + SCALE)
     fits = value.is_between(whole(-limit), whole(limit), closed="none") & ~too_large
@@ -193,30 +216,35 @@ NEVER = pl.lit(False)
 def _decimal_of(worker: Worker, text: pl.Expr, scale: int) -> tuple[pl.Expr, pl.Expr]:
     """The decimal that a text says, rounded to `scale` places, null where it says none; and where it is too large."""
     trimmed = worker.keep(text.str.strip_chars(_SPACES))
-    trimmed = worker.keep(pl.when(trimmed.str.contains(_NUMBER)).then(trimmed))
-    has_exponent = trimmed.str.contains("[eE]")
-    shifted = (
-        pl.when(has_exponent)
-        .then(trimmed)
-        .map_batches(_without_exponents, return_dtype=pl.String, is_elementwise=True)
-    )
-    plain = worker.keep(pl.when(has_exponent).then(shifted).otherwise(trimmed))
+    number = worker.keep(pl.when(trimmed.str.contains(_NUMBER)).then(trimmed))
+    plain = worker.keep(_written_out(number))
     unsigned = plain.str.strip_chars_start("+-")
     before = worker.keep(unsigned.str.extract(r"\A([0-9]*)").str.strip_chars_start("0"))
     behind = worker.keep(unsigned.str.extract(r"\.([0-9]*)\z").fill_null(""))
-    too_large = worker.keep((before.str.len_bytes() > WHOLE_DIGITS).fill_null(value=False))
-    kept = (behind + "0" * SCALE).str.slice(0, SCALE)
-    digits = "0" + pl.when(~too_large).then(before) + kept
+    # By its length, since what is too large for the language is too large for 128 bits as well.
+    is_long = before.str.len_bytes() > WHOLE_DIGITS
+    too_large = worker.keep(is_long.fill_null(value=False))
+    decimals = (behind + "0" * SCALE).str.slice(0, SCALE)
+    digits = "0" + pl.when(~too_large).then(before) + decimals
     size = worker.keep(digits.cast(WIDE, strict=False))
-    # rounding halves away from zero looks at one digit only: the first that is dropped
+    # Rounding halves away from zero looks at one digit only: the first that is dropped.
     if scale < SCALE:
         size = _rescaled(worker, size, scale)
     else:
-        up = behind.str.slice(SCALE, 1).is_in(list("56789"))
-        size = size + up.cast(WIDE)
-    return pl.when(too_large).then(whole(_LIMIT)).otherwise(
-        _signed(size, plain.str.starts_with("-"))
-    ), too_large
+        rounds_up = behind.str.slice(SCALE, 1).is_in(list("56789"))
+        size = size + rounds_up.cast(WIDE)
+    signed = _signed(size, plain.str.starts_with("-"))
+    return pl.when(too_large).then(whole(_LIMIT)).otherwise(signed), too_large
+
+
+def _written_out(number: pl.Expr) -> pl.Expr:
+    """The texts of numbers without exponents; only those that have one are changed in Python."""
+    has_exponent = number.str.contains("[eE]")
+    with_exponent = pl.when(has_exponent).then(number)
+    shifted = with_exponent.map_batches(
+        _without_exponents, return_dtype=pl.String, is_elementwise=True
+    )
+    return pl.when(has_exponent).then(shifted).otherwise(number)
 
 
 def _without_exponents(texts: pl.Series) -> pl.Series:

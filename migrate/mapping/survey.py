@@ -25,6 +25,7 @@ from migrate.mapping.known_fields import (
 from migrate.mapping.spellings import ZERO
 
 MAX_LISTED = 12
+# What half of the records lack, or a tenth share with another one, is nobody's key.
 _CANDIDATE_SHARE = 0.5
 _DISTINCT_SHARE = 0.9
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?$"

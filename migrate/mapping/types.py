@@ -168,6 +168,7 @@ def payloads(mapping: Mapping, frame: pl.DataFrame) -> pl.Series:
     **Guarantees.** Valid UTF-8 JSON; the same frame gives the same bytes. A null is written only where `_null:COLUMN`
     is true.
     """
+    # As text and a column at a time: so no row becomes a Python object, and no digit passes through a float.
     members = [
         member(name, frame.schema[name], f"_null:{name}" in frame.columns)
         for name in mapping.columns
@@ -202,5 +203,6 @@ def literal(name: str, kind: pl.DataType) -> pl.Expr:
         return pl.concat_str(_QUOTE, text, _QUOTE)  # digits, signs and spaces: nothing to escape
     if not isinstance(kind, pl.String):
         return text
+    # Only of an object polars writes JSON, so that object's frame is taken off again.
     encoded = pl.struct(text.alias("v")).struct.json_encode()
     return pl.when(text.is_not_null()).then(encoded.str.strip_prefix('{"v":').str.strip_suffix("}"))
