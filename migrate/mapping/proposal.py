@@ -50,7 +50,8 @@ def propose(
 ) -> str:
     """The text of a mapping file for a resource, each line with its reason; lists that are not `shared` written out.
 
-    **Guarantees.** Every field of the survey is in it, as a column or under `ignore`. `check` finds no problem in it.
+    **Guarantees.** Every field of the survey that has a name is in it, as a column or under `ignore`. `check` finds no
+    problem in it.
     """
     _, key, identity = DATASETS[resource]
     taken = {key, "source", identity}
@@ -84,9 +85,11 @@ def _grouped(resource: ResourceName, survey: FieldSurvey, made: Proposal) -> dic
     parents = set(chain.from_iterable(map(_parents_of, survey.fields)))
     groups: dict[str, list[Field]] = {}
     for name, found in survey.fields.items():
-        if name in {"source", "metadata.source"} or (
-            name == "id" and (resource in _ID_IS_ID or not found.filled)
-        ):
+        is_identity = name == "id" and (resource in _ID_IS_ID or not found.filled)
+        if is_identity or name in {"source", "metadata.source"}:
+            continue
+        # A field without a name cannot be named in a file: none can read or ignore it.
+        if not name:
             continue
         reason = _why_ignore(resource, found, name in parents) or _of_a_line(survey, name)
         if reason:
@@ -116,7 +119,7 @@ def _why_ignore(resource: ResourceName, found: Field, is_parent: bool) -> str | 
         )
     if name in BOOKKEEPING or (name == "type" and resource.startswith("content")):
         return BOOKKEEPING.get(name, BOOKKEEPING["objecttype"])
-    if not found.name or found.name.startswith("item."):
+    if found.name.startswith("item."):
         return "a name that cannot be read without `each`"
     return None
 
