@@ -162,8 +162,8 @@ class App:
             "status": outcome.status,
         }
         tail = {"next": self.full(outcome.next)} if outcome.next else {}
-        found = json.dumps({**head, **outcome.data, **tail}, ensure_ascii=False, default=str)
-        click.echo(inert_text(found))
+        text = json.dumps({**head, **outcome.data, **tail}, ensure_ascii=False, default=str)
+        click.echo(inert_text(text))
 
     def full(self, text: str) -> str:
         """`text` with the project file named in every command that needs one, so that it can be given as it is."""

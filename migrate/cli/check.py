@@ -45,17 +45,17 @@ def check(app: App, lift_waits: bool, target: str | None) -> None:
         )
     count = Counter[str](finding.level for finding in findings)
     failed = count["fail"]
-    told = [
+    counts = [
         f"{count[level]} {word}"
         for level, word in (("fail", "failed"), ("warn", "to look at"))
         if count[level]
     ]
-    told.append(f"{count['pass']} of {len(findings)} checks passed")
+    counts.append(f"{count['pass']} of {len(findings)} checks passed")
     lines = list(chain.from_iterable(render_finding(app, finding) for finding in findings))
     app.finish(
         CommandOutcome(
             command="check",
-            text="\n".join([*lines, "", ", ".join(told) + "."]),
+            text="\n".join([*lines, "", ", ".join(counts) + "."]),
             data={"checks": [describe_finding(app, finding) for finding in findings]},
             exit_code=4 if failed else 0,
             status="failed" if failed else "passed",

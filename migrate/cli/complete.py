@@ -42,8 +42,8 @@ class Name(click.types.StringParamType):
     ) -> list[CompletionItem]:
         """The names that begin with what was typed, the newest first; none where they cannot be read."""
         try:
-            found = names_of(self.kind, ctx.obj.project_file)
-            return [CompletionItem(name) for name in found if name.startswith(incomplete)]
+            names = names_of(self.kind, ctx.obj.project_file)
+            return [CompletionItem(name) for name in names if name.startswith(incomplete)]
         except Exception:  # noqa: BLE001  # nothing may be printed into the line that is being typed
             return []
 

@@ -142,13 +142,13 @@ def parse_start(text: str | None) -> datetime | None:
     """Today at that time of day, in this machine's time zone. Raises UsageError."""
     if text is None:
         return None
-    found = _CLOCK.fullmatch(text)
-    if not found:
+    clock = _CLOCK.fullmatch(text)
+    if not clock:
         raise UsageError(f"--start {text!r:.40} is no time of day", hint="write it as 22:00")
     return (
         utc_now()
         .astimezone()
-        .replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+        .replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
     )
 
 
@@ -156,10 +156,10 @@ def _forecast(context: Context, request: CutoverRequest) -> CommandOutcome:
     from migrate.app.cutover.run import prepare_cutover
     from migrate.report.cutover import render_night, summarise_cutover
 
-    found = prepare_cutover(context, request)
-    following = f"migrate cutover --since {found.base}"
+    night = prepare_cutover(context, request)
+    following = f"migrate cutover --since {night.base}"
     return CommandOutcome(
-        "cutover", render_night(found), summarise_cutover(found), status="forecast", next=following
+        "cutover", render_night(night), summarise_cutover(night), status="forecast", next=following
     )
 
 

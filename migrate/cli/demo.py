@@ -146,10 +146,12 @@ def _outcome(done: Rehearsal, summary: dict[str, Any], page: Path) -> CommandOut
 
 
 def _render_events(done: Rehearsal) -> str:
-    told = (
+    counts = (
         f"{row.event} {row.source:,}"
         if row.equal
         else f"{row.event} {row.source:,} / {row.plan:,} / {row.target:,}"
         for row in done.events
     )
-    return "Events, as the data themselves, the plan and the target count them: " + ", ".join(told)
+    return "Events, as the data themselves, the plan and the target count them: " + ", ".join(
+        counts
+    )

@@ -158,13 +158,13 @@ def _compare(
     shown = open_shown(workspace, show_values=show_values)
     one = open_plan(workspace, first)
     two = open_plan(workspace, second)
-    found = compare_plans(one, two, shown)
-    data = summarise_comparison(found)
-    lines = [render_comparison(found)]
+    comparison = compare_plans(one, two, shown)
+    data = summarise_comparison(comparison)
+    lines = [render_comparison(comparison)]
     if html:
         words = words_of(language_of(app, project))
         made_at = words.moment(utc_now().astimezone())
-        lists = write_comparison(one, two, found, shown, html, made_at=made_at, words=words)
+        lists = write_comparison(one, two, comparison, shown, html, made_at=made_at, words=words)
         _tell_written(workspace, html, lists, data, lines)
     app.finish(CommandOutcome(command="diff", text="\n\n".join(lines), data=data))
 

@@ -64,22 +64,22 @@ def evidence(
     if signers is not None and file is None:
         raise click.UsageError("--signers adds to --verify; give both")
     if file is not None:
-        found = check_evidence(file, head)
+        checked = check_evidence(file, head)
         is_signed = signers is not None or signature_of(file).is_file()
         if is_signed:
             signature = check_signature(file, signature_of(file), signers)
         else:
             signature = None
         if signature is not None and signature.problem:
-            found = replace(found, problems=(*found.problems, signature.problem))
-        text, data = checked_outcome(file, found, signature)
+            checked = replace(checked, problems=(*checked.problems, signature.problem))
+        text, data = checked_outcome(file, checked, signature)
         app.finish(
             CommandOutcome(
                 "evidence",
                 text,
                 data,
-                4 if found.problems else 0,
-                "altered" if found.problems else "sound",
+                4 if checked.problems else 0,
+                "altered" if checked.problems else "sound",
             )
         )
     with app.context() as context:

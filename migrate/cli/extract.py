@@ -149,7 +149,7 @@ def _check_source_can_be_chosen(
 
 def _counts(expected: Sequence[str]) -> dict[str, int]:
     """The numbers of `--expect RESOURCE=N`, by resource."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for text in expected:
         name, _, number = text.partition("=")
         if name not in RESOURCE_NAMES or not (number.isascii() and number.isdigit()):
@@ -158,11 +158,11 @@ def _counts(expected: Sequence[str]) -> dict[str, int]:
                 hint=f"write a number without signs, as in --expect sales=69659; RESOURCE is one "
                 f"of {', '.join(RESOURCE_NAMES)}",
             )
-        if found.setdefault(name, int(number)) != int(number):
+        if counts.setdefault(name, int(number)) != int(number):
             raise UsageError(
                 f"--expect names two numbers for {name}", hint="give the one that is right"
             )
-    return found
+    return counts
 
 
 def _is_finished(workspace: Workspace, name: str) -> bool:

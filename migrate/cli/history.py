@@ -27,10 +27,10 @@ def history(app: App, name: str | None, limit: int) -> None:
     from migrate.report.history import render_history
     from migrate.workspace import Workspace
 
-    found = read_history(Workspace.of(app.open_project()), name)
+    past = read_history(Workspace.of(app.open_project()), name)
     data = {
         "plan": name,
-        "runs": [describe_run(run) for run in found.runs],
-        "events": [describe_event(event) for event in found.events],
+        "runs": [describe_run(run) for run in past.runs],
+        "events": [describe_event(event) for event in past.events],
     }
-    app.finish(CommandOutcome("history", render_history(found, limit), data))
+    app.finish(CommandOutcome("history", render_history(past, limit), data))

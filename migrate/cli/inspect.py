@@ -57,14 +57,14 @@ def inspect(
 
     project = app.open_project()
     workspace = app.open_workspace(project)
-    found = open_snapshot(workspace, snapshot or newest_whole(workspace))
+    opened = open_snapshot(workspace, snapshot or newest_whole(workspace))
     inspection = inspect_snapshot(
-        found, [resource.name for resource in resolve_resources(resources)]
+        opened, [resource.name for resource in resolve_resources(resources)]
     )
     if not inspection.resources:
         raise WorkspaceError(
-            f"snapshot {found.name} has none of these resources",
-            hint=f"it has {', '.join(found.resources)}",
+            f"snapshot {opened.name} has none of these resources",
+            hint=f"it has {', '.join(opened.resources)}",
         )
     shown = Shown(None if show_values else workspace_masker(workspace.root), longest=None)
     summary = summarise_inspection(inspection, shown)
@@ -86,6 +86,6 @@ def inspect(
             command="inspect",
             text=render_inspection(summary) + (f"\n\nThe page with plots: {page}" if page else ""),
             data={**summary, **({"html": str(page)} if page else {})},
-            next=f"migrate mapping check --snapshot {found.name}",
+            next=f"migrate mapping check --snapshot {opened.name}",
         )
     )

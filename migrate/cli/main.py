@@ -37,8 +37,8 @@ _STEPS = {"undo": ("plan", "run")}
 
 def _load(name: str) -> click.Command | None:
     """The command of that name in the table; its module is imported now."""
-    found = getattr(importlib.import_module(COMMANDS[name][0]), name)
-    return found if isinstance(found, click.Command) else None
+    command = getattr(importlib.import_module(COMMANDS[name][0]), name)
+    return command if isinstance(command, click.Command) else None
 
 
 class LazyGroup(CommandGroup):
@@ -71,12 +71,12 @@ class LazyGroup(CommandGroup):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The commands that begin with what was typed, from the table, and the options."""
-        found = [
+        items = [
             CompletionItem(name, help=text)
             for name, (_, text) in COMMANDS.items()
             if name.startswith(incomplete)
         ]
-        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the list from the table, without importing the commands."""

@@ -63,19 +63,19 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
         project = app.open_project()
     else:
         project = None
-    found, wrong = _read(files, project)
+    mappings, wrong = _read(files, project)
     if project and not no_snapshot:
         against = _newest(project, snapshot)
     else:
         against = None
     if project and against:
-        looked = _look(app, project, against, found)
+        looked = _look(app, project, against, mappings)
     else:
         looked = Looked()
     remarks = looked.remarks
     problems = [*wrong, *(remark.text for remark in remarks if remark.level == "problem")]
     # the examples run what the files say, so they wait until the files are sound
-    problems += [] if wrong else _failing(project, against, found)
+    problems += [] if wrong else _failing(project, against, mappings)
     if problems:
         # what costs rows or values is told in the same round: it may be why an example fails
         costly = [one.text for one in remarks if PROBLEM < one.harm < LEFT_OVER]
@@ -86,10 +86,10 @@ def check(app: App, files: tuple[Path, ...], snapshot: str | None, no_snapshot: 
     app.finish(
         CommandOutcome(
             command="mapping check",
-            text=render_check(found, remarks, looked.told(name))
+            text=render_check(mappings, remarks, looked.told(name))
             + (_as_sent(project) if name else ""),
             data={
-                "datasets": [m.dataset for m in found],
+                "datasets": [m.dataset for m in mappings],
                 "problems": [],
                 "warnings": [remark.text for remark in remarks],
                 "snapshot": name,
@@ -144,9 +144,9 @@ def new(app: App, resource: str, snapshot: str | None, out: Path | None) -> None
 
     project = app.open_project()
     opened = _open(project, snapshot)
-    found = _resource(opened, resource)
-    names = _fields(found)
-    survey = survey_records(found.frames(names), names)
+    chosen = _resource(opened, resource)
+    names = _fields(chosen)
+    survey = survey_records(chosen.frames(names), names)
     path = write_proposal(
         cast("ResourceName", resource), survey, opened.name, project.mappings, out
     )
@@ -276,10 +276,10 @@ def _read(files: Sequence[Path], project: Project | None) -> tuple[list[Mapping]
 
     if files or project is None:
         return read_leniently(files, whole=False)
-    found, wrong = read_leniently(list_mappings(project.mappings), whole=True)
+    mappings, wrong = read_leniently(list_mappings(project.mappings), whole=True)
     shared = read_shared(project.mappings).problems
-    told = [f"{SHARED_FILE}:{one.place.line}:{one.place.column}: {one.what}" for one in shared]
-    return found, [*told, *wrong]
+    problems = [f"{SHARED_FILE}:{one.place.line}:{one.place.column}: {one.what}" for one in shared]
+    return mappings, [*problems, *wrong]
 
 
 def _failing(project: Project | None, against: Snapshot | None, found: list[Mapping]) -> list[str]:
@@ -367,12 +367,12 @@ def _newest(project: Project, name: str | None) -> Snapshot | None:
 def _resource(snapshot: Snapshot, name: str) -> SnapshotResource:
     from migrate.errors import WorkspaceError
 
-    found = snapshot.resource(name)
-    if found is None:
+    chosen = snapshot.resource(name)
+    if chosen is None:
         raise WorkspaceError(
             f"snapshot {snapshot.name} was made without {name}", hint=f"migrate extract {name}"
         )
-    return found
+    return chosen
 
 
 def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> Looked:
@@ -394,8 +394,8 @@ def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping
     task = "mapping check"
 
     def read(resource: str, fields: Collection[str]) -> Iterator[pl.DataFrame]:
-        found = snapshot.resource(resource)
-        return iter(()) if found is None else found.frames(fields)
+        chosen = snapshot.resource(resource)
+        return iter(()) if chosen is None else chosen.frames(fields)
 
     progress.begin(task, total=None, unit="records")
     trials = try_all(
@@ -406,12 +406,12 @@ def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping
         lambda records: progress.advance(task, records),
     )
     for name in dict.fromkeys(made.resource for made in mappings):
-        found = snapshot.resource(name)
-        if found is None:
+        chosen = snapshot.resource(name)
+        if chosen is None:
             continue
-        looked.records[name] = found.rows
+        looked.records[name] = chosen.rows
         same = [made for made in known if made.resource == name]
-        seen = look_at(_fields(found), found.frames, same, describe_uncolumned(found.result))
+        seen = look_at(_fields(chosen), chosen.frames, same, describe_uncolumned(chosen.result))
         for made in same:
             if made in mappings:
                 contradicted = find_contradictions([made], snapshot.rows_of)

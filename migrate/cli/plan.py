@@ -173,5 +173,5 @@ def _tell_delta(context: Context, name: str, base: str | None) -> tuple[list[str
     if since is None:
         return [], {}
     below = since.snapshot or base or ""
-    results = {resource: found.result for resource, found in snapshot.resources.items()}
+    results = {resource: chosen.result for resource, chosen in snapshot.resources.items()}
     return [render_delta(name, below, results)], {"delta": summarise_delta(below, results)}

@@ -86,13 +86,13 @@ def _purge(app: App, context: Context, *, dry_run: bool, ask: bool) -> None:
         say(render_purged(planned, dry_run=True), err=True)
         if ask:
             _confirm()
-    found = run_purge(context, dry_run=dry_run)
+    purged = run_purge(context, dry_run=dry_run)
     status = "planned" if dry_run else "purged"
     app.finish(
         CommandOutcome(
             "purge",
-            render_purged(found, dry_run=dry_run),
-            summarise_purged(found),
+            render_purged(purged, dry_run=dry_run),
+            summarise_purged(purged),
             0,
             status,
             "migrate purge" if dry_run else None,

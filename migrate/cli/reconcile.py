@@ -104,39 +104,44 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     with app.context() as context:
         name = choose_plan(context.workspace, name, target)
         if totals:
-            found = reconcile_with_totals(context, name, deep=deep, wait_s=wait_s)
+            reconciliation = reconcile_with_totals(context, name, deep=deep, wait_s=wait_s)
         else:
-            found = run_reconcile(context, name, deep=deep, wait_s=wait_s)
-        every = add_up_projects(context, found.plan) if projects else None
-        counts = count_source(context, found.plan, live=live) if totals else []
-        repaired = run_repair(context, found) if repair else None
-        opened = open_plan(context.workspace, found.plan, check_files=False)
+            reconciliation = run_reconcile(context, name, deep=deep, wait_s=wait_s)
+        every = add_up_projects(context, reconciliation.plan) if projects else None
+        counts = count_source(context, reconciliation.plan, live=live) if totals else []
+        repaired = run_repair(context, reconciliation) if repair else None
+        opened = open_plan(context.workspace, reconciliation.plan, check_files=False)
         parts = parts_beside(context.workspace, opened)
         shown = Shown(None if show_values else workspace_masker(context.workspace.root))
-        exit_code, status = judge_reconciliation(found)
+        exit_code, status = judge_reconciliation(reconciliation)
         ended = {"command": "reconcile", "exit_code": exit_code, "status": status}
-        summary = {**ended, **summarise_reconciliation(found)}
+        summary = {**ended, **summarise_reconciliation(reconciliation)}
         tell_webhooks(context, message_of(summary, context.now()))
     options = [name for name, on in (("--deep", deep), ("--totals", totals)) if on]
-    data = summarise_reconciliation(found)
-    text = render_reconciliation(found, shown_by_dataset(opened, shown))
-    for of_what, told_of in (_tell_scope(opened, parts), _tell_projects(every, found)):
+    data = summarise_reconciliation(reconciliation)
+    text = render_reconciliation(reconciliation, shown_by_dataset(opened, shown))
+    for of_what, told_of in (_tell_scope(opened, parts), _tell_projects(every, reconciliation)):
         data |= of_what
         text += told_of
     if totals:
-        tables = [mask_examples(table, shown) for table in found.tables]
-        totals_data = [*summarise_tables(tables), *summarise_totals(found.totals)]
+        tables = [mask_examples(table, shown) for table in reconciliation.tables]
+        totals_data = [*summarise_tables(tables), *summarise_totals(reconciliation.totals)]
         data |= {
             "source": summarise_counts(counts),
             "totals": totals_data,
-            "totals_equal": found.totals_equal,
+            "totals_equal": reconciliation.totals_equal,
         }
-        told = [text, render_counts(counts), render_tables(tables), render_totals(found.totals)]
-        text = "\n\n".join(part for part in told if part)
+        sections = [
+            text,
+            render_counts(counts),
+            render_tables(tables),
+            render_totals(reconciliation.totals),
+        ]
+        text = "\n\n".join(part for part in sections if part)
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."
-    following = _next_of(found, status, repaired, options)
+    following = _next_of(reconciliation, status, repaired, options)
     app.finish(CommandOutcome("reconcile", text, data, exit_code, status, following))
 
 
@@ -161,10 +166,10 @@ def _tell_scope(plan: Plan, parts: Parts | None) -> tuple[dict[str, Any], str]:
 
     scope = plan.document.scope
     data = {"scope": describe_scope(scope), "target": plan.document.target}
-    told = f"\n\nThe plan is {inert(scope.told)}." if scope else ""
+    text = f"\n\nThe plan is {inert(scope.told)}." if scope else ""
     if parts is None:
-        return data, told
-    return {**data, "parts": summarise_parts(parts)}, f"{told}\n\n{render_parts(parts)}"
+        return data, text
+    return {**data, "parts": summarise_parts(parts)}, f"{text}\n\n{render_parts(parts)}"
 
 
 def _tell_projects(every: AllProjects | None, found: Reconciliation) -> tuple[dict[str, Any], str]:

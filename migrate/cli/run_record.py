@@ -116,9 +116,9 @@ def safe_command_line(arguments: Sequence[str]) -> str:
 def raised_gates(gates: Gates) -> Mapping[str, str]:
     """The safety gates that the project file sets to another value than the default."""
     usual = type(gates)()
-    told: dict[str, str] = {}
+    raised: dict[str, str] = {}
     for name in type(gates).model_fields:
         value = getattr(gates, name)
         if value != getattr(usual, name):
-            told[name] = str(getattr(value, "text", value))
-    return told
+            raised[name] = str(getattr(value, "text", value))
+    return raised

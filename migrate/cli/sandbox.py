@@ -271,8 +271,8 @@ def _sftp_facts(running: Sandbox) -> dict[str, str]:
     """Where files are taken and how, where they are."""
     if running.sftp is None:
         return {}
-    found = running.sftp
-    return {"sftp": found.url, "host_key": found.host_key, "key_file": str(found.key_file)}
+    address = running.sftp
+    return {"sftp": address.url, "host_key": address.host_key, "key_file": str(address.key_file)}
 
 
 @dataclass(frozen=True)

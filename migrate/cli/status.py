@@ -36,13 +36,13 @@ def status(app: App, name: str | None, watch: bool, every: float) -> None:
     from migrate.report.status import render_status, summarise_status
     from migrate.workspace import Workspace
 
-    found = read_status(Workspace.of(app.open_project()), name)
+    state = read_status(Workspace.of(app.open_project()), name)
     app.finish(
         CommandOutcome(
             command="status",
-            text=render_status(found),
-            data=summarise_status(found),
-            next=found.next,
+            text=render_status(state),
+            data=summarise_status(state),
+            next=state.next,
         )
     )
 

@@ -42,8 +42,8 @@ def trace(
     from migrate.report.trace import render_trace, shown_in_trace, summarise_trace
 
     with app.context() as context:
-        found = run_trace(context, resource, record_id, source, name, live=not offline)
+        traced = run_trace(context, resource, record_id, source, name, live=not offline)
         masker = None if show_values else workspace_masker(context.workspace.root)
-        plan = open_plan(context.workspace, found["plan"], check_files=False)
-        shown = shown_in_trace(found, plan, Shown(masker, longest=None))
-    app.finish(CommandOutcome("trace", render_trace(found, shown), summarise_trace(found, shown)))
+        plan = open_plan(context.workspace, traced["plan"], check_files=False)
+        shown = shown_in_trace(traced, plan, Shown(masker, longest=None))
+    app.finish(CommandOutcome("trace", render_trace(traced, shown), summarise_trace(traced, shown)))

@@ -40,23 +40,23 @@ def undo(
 
     with app.context() as context:
         name = choose_plan(context.workspace, name, target)
-        found = (
+        undone = (
             plan_undo(context, name, datasets)
             if step == "plan"
             else run_undo(context, name, datasets, wait_s=wait_s)
         )
-        plan = open_plan(context.workspace, found.plan)
+        plan = open_plan(context.workspace, undone.plan)
         standing = read_standing(context.workspace, plan)
-    exit_code, status = judge_undo(found)
-    to_do = step == "plan" and any(entry.count("restorable") for entry in found.datasets)
-    following = f"migrate undo run --plan {found.plan}" if to_do else None
+    exit_code, status = judge_undo(undone)
+    to_do = step == "plan" and any(entry.count("restorable") for entry in undone.datasets)
+    following = f"migrate undo run --plan {undone.plan}" if to_do else None
     if step == "run":
         following = remake_command(plan)
     app.finish(
         CommandOutcome(
             f"undo {step}",
-            render_undo(found),
-            {**summarise_undo(found), **standing.summarise()},
+            render_undo(undone),
+            {**summarise_undo(undone), **standing.summarise()},
             exit_code,
             status,
             following,

@@ -138,9 +138,9 @@ def _values(
     record: dict[str, Any], names: Iterable[str]
 ) -> Iterator[tuple[str, dict[str, Any], str, Any]]:
     for name in names:
-        found = _holder(record, name)
-        if found and found[0][found[1]] not in (None, ""):
-            yield name, *found, found[0][found[1]]
+        holder = _holder(record, name)
+        if holder and holder[0][holder[1]] not in (None, ""):
+            yield name, *holder, holder[0][holder[1]]
 
 
 def _collect(record: dict[str, Any], donors: Mapping[str, list[Any]], random: Random) -> None:

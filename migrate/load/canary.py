@@ -66,8 +66,8 @@ class Canary:
         place = (batch, record.sent.position)
         # Where the mapping declares other keys the target may find a record by them: that is no surprise.
         is_unknown = record.change == "create" and not self.dataset.several_keys
-        found = is_unknown and written.was_there(self.since)
-        self.taken.append(CanaryRecord(batch, record, written, self.expected.get(place), found))
+        was_there = is_unknown and written.was_there(self.since)
+        self.taken.append(CanaryRecord(batch, record, written, self.expected.get(place), was_there))
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ class Canaries:
         written = lessons.written_places(dataset.name, places)
         if totals.written > len(written):
             return
-        found = lessons.canary(dataset.name)
-        if found is not None and found.verdict == "differs":
+        verdict = lessons.canary(dataset.name)
+        if verdict is not None and verdict.verdict == "differs":
             # What was wrong may be fixed by now, and only a new write shows it.
             for one in written:
                 self.ledger.unsettle(dataset.name, one.batch, [one.position])
@@ -134,8 +134,8 @@ class Canaries:
         )
         for (batch, position), one in done.items():
             record = records.batch(batch)[position]
-            told = Written(record.sent, one.masterid, one.merged_from, one.protected)
-            canary.take(batch, record, told)
+            earlier = Written(record.sent, one.masterid, one.merged_from, one.protected)
+            canary.take(batch, record, earlier)
         return canary
 
     @staticmethod
@@ -153,16 +153,16 @@ class Canaries:
         canary.refused.extend(refused)
         if not canary.is_exhausted:
             return None
-        told = tuple(dict.fromkeys(one.error for one in canary.refused))
-        self.ledger.lessons.judge_canary(queue.dataset, CanaryVerdict("refused", (), told))
+        reasons = tuple(dict.fromkeys(one.error for one in canary.refused))
+        self.ledger.lessons.judge_canary(queue.dataset, CanaryVerdict("refused", (), reasons))
         head = Sentence(
             "{place} refuses the canary: it took none of {refused} records, and nothing else of it was sent",
             place=canary.dataset.place,
             refused=len(canary.refused),
         )
         return GateError(
-            f"{head}:\n" + "\n".join(f"- {text}" for text in told),
-            said=[head, say_answers(told)],
+            f"{head}:\n" + "\n".join(f"- {text}" for text in reasons),
+            said=[head, say_answers(reasons)],
             hint="fix the mapping and make a new plan with `migrate plan`, or have the dataset fixed in Octolis (its "
             "id, a read-only SQL dataset, mandatory columns, types); none of its records counts as rejected; then "
             f"migrate load --plan {self.plan}",
@@ -177,10 +177,10 @@ class Canaries:
         if proof.unseen:
             return _unseen(canary.dataset, proof, self.plan)
         verdict = "differs" if proof.differences else "kept"
-        found = CanaryVerdict(verdict, masterids, proof.differences)
-        self.ledger.lessons.judge_canary(queue.dataset, found)
+        judgement = CanaryVerdict(verdict, masterids, proof.differences)
+        self.ledger.lessons.judge_canary(queue.dataset, judgement)
         if proof.differences:
-            return _differs(canary.dataset, found, proof.columns, self.plan)
+            return _differs(canary.dataset, judgement, proof.columns, self.plan)
         self.progress.note(f"{canary.dataset.place}: the canary is stored as it was sent; going on")
         queue.canary = None
         queue.backlog = deque(self.ledger.open_batches(queue.dataset))

@@ -49,8 +49,8 @@ def choose_canary(records: Path, count: int, *, in_order: bool = False) -> list[
     )
     places = _covering(filled.collect(), mapped, wanted)
     picked = rows.select("batch", "position", "change", masterid).with_row_index("at")
-    found = picked.filter(pl.col("at").is_in(places)).collect()
-    by_place = {at: ChosenRecord(*row) for at, *row in found.iter_rows()}
+    chosen = picked.filter(pl.col("at").is_in(places)).collect()
+    by_place = {at: ChosenRecord(*row) for at, *row in chosen.iter_rows()}
     return [by_place[place] for place in places]
 
 

@@ -295,21 +295,21 @@ def _give_way(
     request: BatchRequest, failure: Transient, history: History, now: float, failing_s: float
 ) -> Steps:
     """What is done about a request that keeps failing while others are taken; nothing where it only waits."""
-    told = f"{_named(request)}: {failure.reason}"
+    what = f"{_named(request)}: {failure.reason}"
     place = request.records[0].sent.position
     waits = f"the record at place {place} waits for another run"
     if request.is_poison and failure.status:
         # It has failed alone before while others were taken: one try a load tells whether that has changed.
         aside = SetAside(request, failure.reason, is_known=True)
-        return aside, Note(f"{told}, as before; {waits}")
+        return aside, Note(f"{what}, as before; {waits}")
     step = judge_failing(request, failing_s, history.retry_budget_s, history.patience)
     often = f"{request.failures} times, and others are taken"
     if step == "halve":
         halves = SendAgain(request.halves(now), is_first=True)
-        text = f"{told}, {often}; sending its {len(request.records)} records in two halves"
+        text = f"{what}, {often}; sending its {len(request.records)} records in two halves"
         return MarkHalved(), halves, Note(text)
     if step == "set aside":
-        return SetAside(request, failure.reason), Note(f"{told}, {often}; {waits}")
+        return SetAside(request, failure.reason), Note(f"{what}, {often}; {waits}")
     return ()
 
 

@@ -99,11 +99,11 @@ def known_state(before: Sequence[Path]) -> KnownState | None:
             return None
         times = rows.select(MASTERID, at=_time(pl.col(MODIFIED_AT)))
         parts.append(times.filter(pl.col("at") >= pl.col("at").max() - _LAG).collect())
-    found = pl.concat(parts)
-    latest = found.get_column("at").max()
+    states = pl.concat(parts)
+    latest = states.get_column("at").max()
     if not isinstance(latest, datetime):
         return None
-    recent = found.filter(pl.col("at") >= latest - _LAG)
+    recent = states.filter(pl.col("at") >= latest - _LAG)
     return KnownState(latest, dict(recent.iter_rows()))
 
 
@@ -161,8 +161,8 @@ def planned_among(
         if not by_key or not set(columns) <= set(names):
             continue
         text = pl.concat_str([pl.col(name).cast(pl.String) for name in columns], separator=_BETWEEN)
-        told = rows.select(text.alias("text"), source.alias("source"))
-        shared = told.filter(pl.col("text").is_in(list(by_key))).collect()
+        texts = rows.select(text.alias("text"), source.alias("source"))
+        shared = texts.filter(pl.col("text").is_in(list(by_key))).collect()
         hits |= {by_key[value]: _named(first) for value, first in shared.iter_rows()}
     return hits
 
@@ -245,10 +245,10 @@ def writes_since_reading(reader: SelectionReader, dataset: DatasetToLoad) -> For
     if known is None:
         return ForeignWrites(is_told=False)
     every = modified_since(reader, dataset.dataset_id, known.latest - _LAG)
-    found = [record for record in every if not known.knows(record)]
-    planned = planned_among(dataset, found)
-    others = (record.masterid for record in found if record.masterid not in planned)
-    newest = max([known.latest, *(record.at for record in found)])
+    foreign = [record for record in every if not known.knows(record)]
+    planned = planned_among(dataset, foreign)
+    others = (record.masterid for record in foreign if record.masterid not in planned)
+    newest = max([known.latest, *(record.at for record in foreign)])
     return ForeignWrites(planned, tuple(dict.fromkeys(others)), newest=newest)
 
 

@@ -47,9 +47,9 @@ class LoadGates:
         for dataset, count in counts:
             if dataset.counted is None:
                 continue
-            found = writes.get(dataset.name, ForeignWrites())
+            foreign = writes.get(dataset.name, ForeignWrites())
             moved = abs(count - dataset.counted)
-            if self.gates.max_target_change.allows(moved + len(found.planned), dataset.counted):
+            if self.gates.max_target_change.allows(moved + len(foreign.planned), dataset.counted):
                 continue
             if moved:
                 says.append(
@@ -61,9 +61,9 @@ class LoadGates:
                     )
                 )
                 changed.append(f"- {says[-1]}")
-            if found.planned:
-                says.append(_say_changed(dataset, found))
-                changed.append(f"- {says[-1]}: {say_records(found.planned)}")
+            if foreign.planned:
+                says.append(_say_changed(dataset, foreign))
+                changed.append(f"- {says[-1]}: {say_records(foreign.planned)}")
         return self._changed(changed, says) if changed else None
 
     def judge_writes(self, dataset: DatasetToLoad, found: ForeignWrites) -> GateError | None:

@@ -231,8 +231,8 @@ class Handovers:
                 self._announce(db, number)
                 for event in first_sending(db, self._plan, None, number, one.dataset):
                     self._add_event(db, event)
-                told = PlanEvent(self._plan, "handed over", one.dataset, records=one.left.rows)
-                self._add_event(db, told)
+                handing = PlanEvent(self._plan, "handed over", one.dataset, records=one.left.rows)
+                self._add_event(db, handing)
 
     def mark_destination(self, handover: Handover, place: str) -> None:
         """The handover's files are sent to a server; `place`: its URL, which has no secret."""

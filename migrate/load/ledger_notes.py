@@ -145,11 +145,11 @@ class LedgerNotes:
         What any of them, or another plan, announces beyond that was not in the reading: the plan is overtaken.
         """
         ids = set(dataset_ids)
-        rows = [(plan, found, "", 0) for found in sorted(ids)]
+        rows = [(plan, masterid, "", 0) for masterid in sorted(ids)]
         rows += [
-            (plan, found, other, count)
-            for (found, other), count in seen.items()
-            if found in ids and other
+            (plan, masterid, other, count)
+            for (masterid, other), count in seen.items()
+            if masterid in ids and other
         ]
         with ledger_schema.transaction(self._connection, self.file) as db:
             db.execute("DELETE FROM plan_readings WHERE plan = ?", (plan,))

@@ -78,10 +78,10 @@ def _open_plan(
 
 
 def _open_dataset(db: sqlite3.Connection, plan_id: int, place: int, dataset: PlannedDataset) -> int:
-    found = db.execute(
+    known = db.execute(
         "SELECT id, dataset_id FROM datasets WHERE plan = ? AND name = ?", (plan_id, dataset.name)
     ).fetchone()
-    if found is None:
+    if known is None:
         cursor = db.execute(
             "INSERT INTO datasets (plan, name, dataset_id, place, target) VALUES (?, ?, ?, ?, ?)",
             (plan_id, dataset.name, dataset.dataset_id, place, dataset.target),
@@ -95,15 +95,15 @@ def _open_dataset(db: sqlite3.Connection, plan_id: int, place: int, dataset: Pla
     rows = [
         row[0]
         for row in db.execute(
-            "SELECT rows FROM batches WHERE dataset = ? ORDER BY batch", found[:1]
+            "SELECT rows FROM batches WHERE dataset = ? ORDER BY batch", known[:1]
         )
     ]
-    if rows != list(dataset.batch_rows) or found[1] != dataset.dataset_id:
+    if rows != list(dataset.batch_rows) or known[1] != dataset.dataset_id:
         raise Stale(
             f"the ledger knows dataset {dataset.name!r} of this plan with other batches or another dataset id",
             hint="make a new plan with `migrate plan`",
         )
-    return int(found[0])
+    return int(known[0])
 
 
 def first_sending(

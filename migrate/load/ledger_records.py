@@ -26,7 +26,7 @@ def make_records(
     rows = [row_of(dataset, batch, verdict, change, now) for verdict, change in verdicts]
     query = "SELECT masterid FROM records WHERE dataset = ? AND masterid IN (SELECT value FROM json_each(?))"
     masterids = json.dumps([row.masterid for row in rows if row.masterid])
-    known = {found[0] for found in db.execute(query, (dataset, masterids))}
+    known = {known_row[0] for known_row in db.execute(query, (dataset, masterids))}
     return list(once_created(rows, known))
 
 

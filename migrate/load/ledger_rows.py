@@ -108,11 +108,11 @@ def counts_of(rows: Sequence[RecordRow]) -> dict[str, int]:
 
 def losses_of(rows: Iterable[RecordRow]) -> dict[tuple[str, str], int]:
     """Records by kind of loss (`protected`, `altered`) and column."""
-    found: Counter[tuple[str, str]] = Counter()
+    losses: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        found.update(("protected", name) for name in json.loads(row.protected or "[]"))
-        found.update(("altered", name) for name in json.loads(row.altered or "[]"))
-    return dict(found)
+        losses.update(("protected", name) for name in json.loads(row.protected or "[]"))
+        losses.update(("altered", name) for name in json.loads(row.altered or "[]"))
+    return dict(losses)
 
 
 def _json(values: Sequence[str | None]) -> str | None:

@@ -72,7 +72,7 @@ def read_totals(connection: sqlite3.Connection, plan: str) -> dict[str, Totals]:
     """The sums of each dataset of `plan`, in the plan's order; empty for a plan that was never loaded."""
     cursor = connection.execute(_TOTALS, (plan,))
     names = [column[0] for column in cursor.description]
-    found = {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in cursor}
+    sums = {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in cursor}
     losses: dict[tuple[str, str], dict[str, int]] = {}
     for dataset, kind, column, records in connection.execute(_LOSSES, (plan,)):
         losses.setdefault((dataset, kind), {})[column] = records
@@ -80,7 +80,7 @@ def read_totals(connection: sqlite3.Connection, plan: str) -> dict[str, Totals]:
         name: _totals(
             values, losses.get((name, "protected"), {}), losses.get((name, "altered"), {})
         )
-        for name, values in found.items()
+        for name, values in sums.items()
     }
 
 
@@ -212,7 +212,7 @@ class LedgerView:
                     batch,
                     position,
                     key,
-                    found,
+                    kept_state,
                     change,
                     masterid,
                     protected,
@@ -223,7 +223,7 @@ class LedgerView:
                     stored,
                 ) = row
                 names = _names(protected), _names(altered)
-                head = (batch, position, key, found, change, masterid)
+                head = (batch, position, key, kept_state, change, masterid)
                 yield SettledRecord(*head, *names, status, error, at, _names(stored))
 
     def with_losses(self, plan: str, dataset: str) -> Iterator[SettledRecord]:
@@ -242,8 +242,8 @@ class LedgerView:
             " JOIN plans p ON p.id = d.plan WHERE p.name = ? AND d.name = ? AND b.state <> 'acked' ORDER BY b.batch"
         )
         with ledger_schema.translated(self.file):
-            found = self._connection.execute(query, (plan, dataset)).fetchall()
-        return [(batch, state, frozenset(json.loads(settled))) for batch, state, settled in found]
+            rows = self._connection.execute(query, (plan, dataset)).fetchall()
+        return [(batch, state, frozenset(json.loads(settled))) for batch, state, settled in rows]
 
     def reasons(self, plan: str, most: int) -> list[tuple[str, int]]:
         """The most frequent reasons why records were refused, with the number of records."""
@@ -265,8 +265,8 @@ class LedgerView:
             " JOIN datasets d ON d.id = c.dataset JOIN plans p ON p.id = d.plan WHERE p.name = ?"
         )
         with ledger_schema.translated(self.file):
-            found = self._connection.execute(query, (plan,)).fetchall()
-        return {name: verdict_of(row) for name, *row in found}
+            rows = self._connection.execute(query, (plan,)).fetchall()
+        return {name: verdict_of(row) for name, *row in rows}
 
     def foreign_edits(self, plan: str) -> dict[str, tuple[int, int, int]]:
         """By dataset the records that others were seen to write around a plan's load.
@@ -279,8 +279,8 @@ class LedgerView:
             " WHERE p.name = ? GROUP BY d.name"
         )
         with ledger_schema.translated(self.file):
-            found = self._connection.execute(query, (plan,)).fetchall()
-        return {name: (planned, others, written) for name, planned, others, written in found}
+            rows = self._connection.execute(query, (plan,)).fetchall()
+        return {name: (planned, others, written) for name, planned, others, written in rows}
 
     def busy_datasets(self, plan: str) -> list[str]:
         """The datasets that answered last that they are busy (423), and have rows left for this load."""

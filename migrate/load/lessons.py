@@ -119,8 +119,8 @@ class Lessons:
         """Batch and position of each record that has made the service fail before."""
         query = "SELECT batch, position FROM set_aside WHERE dataset = ?"
         with ledger_schema.translated(self._file):
-            found = self._connection.execute(query, (self._ids[dataset],)).fetchall()
-        return frozenset((batch, position) for batch, position in found)
+            rows = self._connection.execute(query, (self._ids[dataset],)).fetchall()
+        return frozenset((batch, position) for batch, position in rows)
 
     def learn(self, service: str, lesson: str, value: str) -> None:
         """Keeps one value about a service, in place of an earlier one."""
@@ -160,8 +160,8 @@ class Lessons:
         """When the last record of the dataset was settled, in seconds since 1970; None where none was."""
         query = "SELECT max(settled_at) FROM records WHERE dataset = ?"
         with ledger_schema.translated(self._file):
-            found = self._connection.execute(query, (self._ids[dataset],)).fetchone()[0]
-        return None if found is None else float(found)
+            moment = self._connection.execute(query, (self._ids[dataset],)).fetchone()[0]
+        return None if moment is None else float(moment)
 
     def written_at(self, dataset: str, masterids: Sequence[str]) -> dict[str, float]:
         """When loads of the same target dataset have written some masterids last, in seconds since 1970."""
@@ -193,8 +193,8 @@ class Lessons:
             " JOIN plans p ON p.id = d.plan WHERE p.name = ? AND d.name = ?"
         )
         with ledger_schema.translated(self._file):
-            found = self._connection.execute(query, (self._plan, plan_dataset)).fetchone()
-        return int(found[0])
+            row = self._connection.execute(query, (self._plan, plan_dataset)).fetchone()
+        return int(row[0])
 
     def seen(self, dataset: str, masterids: Collection[str]) -> tuple[set[str], set[str]]:
         """Which of some masterids this plan has written, and which it has merged away."""
@@ -204,11 +204,11 @@ class Lessons:
             among = "IN (SELECT value FROM json_each(?))"
             written = f"SELECT masterid FROM records WHERE dataset = ? AND masterid {among}"  # noqa: S608  fixed words
             gone = f"SELECT gone FROM merges WHERE dataset = ? AND gone {among}"  # noqa: S608  fixed words
-            found = [
+            sets = [
                 {row[0] for row in self._connection.execute(query, (number, asked))}
                 for query in (written, gone)
             ]
-        return found[0], found[1]
+        return sets[0], sets[1]
 
     def begun_batches(self, dataset: str) -> list[int]:
         """The batches of which a request has left and that are not settled: what is there may be our own doing."""

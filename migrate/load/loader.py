@@ -383,7 +383,7 @@ class _Run:
             raise changed
         for dataset in unsent:
             self._note_writes(dataset, writes.get(dataset.name))
-        self._newest = {name: found.newest for name, found in writes.items() if found.newest}
+        self._newest = {name: foreign.newest for name, foreign in writes.items() if foreign.newest}
         for dataset, counted in counts:
             moment = counted.server_time or datetime.now(UTC)
             self._ledger.set_baseline(dataset.name, counted.count, moment)

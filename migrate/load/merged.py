@@ -47,8 +47,8 @@ class HeldBefore:
         wanted = pl.Series(asked, dtype=pl.String).hash()
         places = self._hashes.search_sorted(wanted)
         last = len(self._hashes) - 1
-        found = self._hashes.gather(places.clip(upper_bound=last)) == wanted
-        return {masterid for masterid, there in zip(asked, found, strict=True) if there}
+        is_held = self._hashes.gather(places.clip(upper_bound=last)) == wanted
+        return {masterid for masterid, there in zip(asked, is_held, strict=True) if there}
 
 
 @dataclass(frozen=True)

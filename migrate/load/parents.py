@@ -63,13 +63,13 @@ class RefusedParents:
         """Those of the records that have to wait, each with the reason, which holds no value of them."""
         refused = {link.dataset: self._of(link) for link in dataset.parents}
         links = [link for link in dataset.parents if refused[link.dataset]]
-        found: dict[SentRecord, str] = {}
+        waiting: dict[SentRecord, str] = {}
         for record in records if links else ():
             values = record.sent.values()
             for link in links:
                 if _key_of(values, list(link.columns)) in refused[link.dataset]:
-                    found.setdefault(record.sent, f"waits for its record of {link.dataset}")
-        return found
+                    waiting.setdefault(record.sent, f"waits for its record of {link.dataset}")
+        return waiting
 
     def _of(self, link: ParentLink) -> frozenset[_Key]:
         """The keys of what was refused, in the order of the link's columns."""

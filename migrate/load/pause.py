@@ -26,12 +26,12 @@ class Pause:
         now = self._clock()
         if now - self._looked_at >= _CHECK_S:
             self._looked_at = now
-            found = self._file.exists()
-            if found and not self._on:
+            is_there = self._file.exists()
+            if is_there and not self._on:
                 self._note(f"paused: what is in flight ends; remove {self._file} to go on")
-            if self._on and not found:
+            if self._on and not is_there:
                 self._note("going on")
-            self._on = found
+            self._on = is_there
         return self._on
 
 

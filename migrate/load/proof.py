@@ -80,9 +80,9 @@ def _prove_one(
         stored = reader.read_record(dataset.dataset_id, masterid)
         if stored is None or _is_older(stored, sent.written):
             continue
-        found = _compare(stored, sent, columns)
-        if not found.differences or (last is not None and last == stored):
-            return _with_identity(found, sent)
+        proof = _compare(stored, sent, columns)
+        if not proof.differences or (last is not None and last == stored):
+            return _with_identity(proof, sent)
         last = stored
     if last is not None:
         return _with_identity(_compare(last, sent, columns), sent)
@@ -189,14 +189,14 @@ def _explain_number(sent: Decimal, stored: Decimal) -> str:
 
 def _moment(text: str) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
     # The service's times are UTC, and so are ours, whoever leaves the zone out.
     return (
-        found
-        if found.tzinfo is None
-        else found.replace(tzinfo=None) - (found.utcoffset() or found - found)
+        moment
+        if moment.tzinfo is None
+        else moment.replace(tzinfo=None) - (moment.utcoffset() or moment - moment)
     )
 
 

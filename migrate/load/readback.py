@@ -65,22 +65,22 @@ def read_back(
     modified since counts as stored though a value differs: that is how the service stores it.
     """
     columns = dataset.columns
-    found: dict[int, Written] = {}
+    written_at: dict[int, Written] = {}
     for pause_s in LOOKS_S:
         wait(pause_s)
-        missing = [record for record in records if record.sent.position not in found]
+        missing = [record for record in records if record.sent.position not in written_at]
         seen = _by_key(_read(reader, dataset, missing, since), columns)
         for record in missing:
-            held = seen.get(_key_of(record.sent.values(), columns))
-            written = None if held is None else read_record(held, record.sent, columns)
-            if held is None or written is None:
+            target_row = seen.get(_key_of(record.sent.values(), columns))
+            written = None if target_row is None else read_record(target_row, record.sent, columns)
+            if target_row is None or written is None:
                 continue
-            if not written.altered or (believe_differences and _is_since(held, since)):
-                found[record.sent.position] = written
-        if len(found) == len(records):
+            if not written.altered or (believe_differences and _is_since(target_row, since)):
+                written_at[record.sent.position] = written
+        if len(written_at) == len(records):
             break
-    left = frozenset(record.sent.position for record in records) - found.keys()
-    return ReadBack(tuple(found[position] for position in sorted(found)), left)
+    left = frozenset(record.sent.position for record in records) - written_at.keys()
+    return ReadBack(tuple(written_at[position] for position in sorted(written_at)), left)
 
 
 def _is_since(held: RawRecord, since: datetime | None) -> bool:

@@ -151,9 +151,9 @@ def _of_plan(plan: Plan, dataset: str) -> Iterator[pl.DataFrame]:
         return
     scan = parquet.scan(file)
     start = 0
-    while (found := scan.slice(start, _FRAME_ROWS).collect()).height:
-        rows = found.with_row_index("row", offset=start)
-        start += found.height
+    while (frame := scan.slice(start, _FRAME_ROWS).collect()).height:
+        rows = frame.with_row_index("row", offset=start)
+        start += frame.height
         yield rows.select(
             pl.format("{}/p{}", pl.lit(dataset), "row").alias("reject"),
             pl.lit(dataset).alias("dataset"),

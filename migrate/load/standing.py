@@ -142,10 +142,10 @@ class Standing:
         if self.overtaken_by:
             summary["overtaken_by"] = [
                 {
-                    "plan": found.plan, "undoes": found.undoes, "dataset": found.dataset,
-                    "at": found.deed.when or None, "by": found.deed.who or None, "command": found.deed.command or None,
+                    "plan": newer.plan, "undoes": newer.undoes, "dataset": newer.dataset,
+                    "at": newer.deed.when or None, "by": newer.deed.who or None, "command": newer.deed.command or None,
                 }
-                for found in self.overtaken_by
+                for newer in self.overtaken_by
             ]  # fmt: skip
         return summary
 
@@ -161,8 +161,8 @@ def judge_standing(facts: PlanFacts) -> Standing:
     if not facts.is_begun or (facts.left and not facts.sent):
         return Standing("planned")
     if facts.handed_over:
-        told = f"{facts.handed_over:,} rows are handed over as files, and nobody has seen them in the target yet"
-        return Standing("handed over", told)
+        text = f"{facts.handed_over:,} rows are handed over as files, and nobody has seen them in the target yet"
+        return Standing("handed over", text)
     return Standing("loading" if facts.left else "loaded")
 
 

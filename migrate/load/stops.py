@@ -39,7 +39,7 @@ def say_answers(answers: Sequence[str]) -> Sentence:
 
 def refuses_first(plan: str, place: str, refused: Sequence[Rejected]) -> GateError:
     """A dataset has refused every record of the first request it was sent, each for itself; none of them is settled."""
-    told = dict.fromkeys(one.error for one in refused)
+    reasons = dict.fromkeys(one.error for one in refused)
     head = Sentence(
         "{place} refuses every record of its first batch, {refused} of {refused}; none of them counts "
         "as rejected, and nothing else of it was sent",
@@ -47,8 +47,8 @@ def refuses_first(plan: str, place: str, refused: Sequence[Rejected]) -> GateErr
         refused=len(refused),
     )
     return GateError(
-        f"{head}:\n" + "\n".join(f"- {text}" for text in list(told)[:_REASONS]),
-        said=[head, say_answers(list(told))],
+        f"{head}:\n" + "\n".join(f"- {text}" for text in list(reasons)[:_REASONS]),
+        said=[head, say_answers(list(reasons))],
         hint="fix the mapping and make a new plan with `migrate plan`, or have the dataset fixed in Octolis and give "
         f"this again: migrate load --plan {plan}",
     )

@@ -130,8 +130,8 @@ class WriterWatch:
     def _read(self, dataset: DatasetToLoad, since: datetime) -> _Seen:
         keys = chain.from_iterable(dataset.all_keys)
         selection = tuple(dict.fromkeys((MASTERID, "__modified_at__", *keys)))
-        told = self.client.count(dataset.dataset_id).server_time
-        ahead_s = 0.0 if told is None else told.timestamp() - self.clock()
+        server_time = self.client.count(dataset.dataset_id).server_time
+        ahead_s = 0.0 if server_time is None else server_time.timestamp() - self.clock()
         every = modified_since(self.client, dataset.dataset_id, since, selection, PAGE_ROWS)
         return _Seen(list(every), ahead_s)
 
@@ -146,13 +146,13 @@ class WriterWatch:
         name = dataset.name
         try:
             seen = future.result()
-            found = self._unread(dataset, seen.records)
+            unread = self._unread(dataset, seen.records)
         except MigrateError:
             # The load itself will say what is wrong with the service; the next look comes in time.
             return None
-        writes = self._not_ours(dataset, found, seen.ahead_s)
-        if found:
-            self._since[name] = max(record.at for record in found)
+        writes = self._not_ours(dataset, unread, seen.ahead_s)
+        if unread:
+            self._since[name] = max(record.at for record in unread)
         self._tell(dataset, writes)
         return self.gates.judge_writes(dataset, writes)
 

@@ -52,23 +52,23 @@ class DataPlace:
 
 def places_in(file: Path, name: str, finder: Finder) -> list[DataPlace]:
     """Every place of a file where `finder` finds one of its values; `name` is what the file is called there."""
-    found = [DataPlace(name, "its name")] if finder.finds(name.replace("/", " ")) else []
+    places = [DataPlace(name, "its name")] if finder.finds(name.replace("/", " ")) else []
     try:
         with file.open("rb") as opened:
             head = opened.read(16)
         if head.startswith(_PARQUET):
-            found += [DataPlace(name, where) for where in _in_parquet(file, finder)]
+            places += [DataPlace(name, where) for where in _in_parquet(file, finder)]
         else:
             if head == _SQLITE:
-                found += [DataPlace(name, where) for where in _in_database(file, finder)]
+                places += [DataPlace(name, where) for where in _in_database(file, finder)]
             with file.open("rb") as opened:
-                found += [DataPlace(name, where) for where in _in_stream(opened, finder, 0)]
+                places += [DataPlace(name, where) for where in _in_stream(opened, finder, 0)]
     except FileNotFoundError:
-        return found
+        return places
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        found.append(DataPlace(name, f"cannot be read ({reason})"))
-    return list(dict.fromkeys(found))
+        places.append(DataPlace(name, f"cannot be read ({reason})"))
+    return list(dict.fromkeys(places))
 
 
 def _in_parquet(file: Path, finder: Finder) -> Iterator[str]:

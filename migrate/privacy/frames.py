@@ -30,10 +30,10 @@ _HASHED = r"[0-9A-Fa-f]{32}"
 def rows_with(frame: pl.DataFrame, *finders: Finder) -> pl.DataFrame:
     """The rows of a snapshot's part that may hold one of the values: none that does is missing."""
     texts = frame.get_column("_raw").fill_null("")
-    found = _nothing(frame.height)
+    holds = _nothing(frame.height)
     for finder in finders:
-        found |= _may_hold(texts, finder)
-    return frame.filter(found)
+        holds |= _may_hold(texts, finder)
+    return frame.filter(holds)
 
 
 def mask_of(frame: pl.DataFrame, finder: Finder) -> pl.Series:
@@ -111,12 +111,12 @@ def _may_hold(texts: pl.Series, finder: Finder) -> pl.Series:
     if any("/" in needle for needle in finder.needles):
         texts = texts.str.replace_all("\\/", "/", literal=True)
     is_ascii = texts.str.len_bytes() == texts.str.len_chars()
-    found = _holds_needle(texts, is_ascii, finder)
-    found |= _has_digest(texts, finder)
-    encoded = texts.str.contains(_ENCODED) & ~found
+    may_hold = _holds_needle(texts, is_ascii, finder)
+    may_hold |= _has_digest(texts, finder)
+    encoded = texts.str.contains(_ENCODED) & ~may_hold
     if not is_ascii.all():
         others = texts.filter(~is_ascii).str.contains(_CLOSELY)
-        encoded |= _nothing(len(texts)).scatter((~is_ascii).arg_true(), others) & ~found
+        encoded |= _nothing(len(texts)).scatter((~is_ascii).arg_true(), others) & ~may_hold
     if encoded.any():
         candidates = texts.filter(encoded)
         is_hidden = _without_letters(candidates, finder).str.contains(f"{_ENCODED}|{_CLOSELY}")
@@ -124,8 +124,8 @@ def _may_hold(texts: pl.Series, finder: Finder) -> pl.Series:
         if is_hidden.any():
             inside = _decoded_may_hold(candidates.filter(is_hidden), finder)
             decoded = decoded.scatter(is_hidden.arg_true(), inside)
-        found = found.scatter(encoded.arg_true(), decoded)
-    return found
+        may_hold = may_hold.scatter(encoded.arg_true(), decoded)
+    return may_hold
 
 
 def _holds_needle(texts: pl.Series, is_ascii: pl.Series, finder: Finder) -> pl.Series:
@@ -136,9 +136,9 @@ def _holds_needle(texts: pl.Series, is_ascii: pl.Series, finder: Finder) -> pl.S
     needles = list(finder.needles)
     if is_plain.all():
         return texts.str.contains_any(needles, ascii_case_insensitive=True)
-    found = texts.str.contains_any(needles, ascii_case_insensitive=True) & is_plain
+    holds = texts.str.contains_any(needles, ascii_case_insensitive=True) & is_plain
     folded = _contains(_fold_roughly(texts.filter(~is_plain)), finder)
-    return found.scatter((~is_plain).arg_true(), folded)
+    return holds.scatter((~is_plain).arg_true(), folded)
 
 
 def _without_letters(texts: pl.Series, finder: Finder) -> pl.Series:
@@ -165,8 +165,8 @@ def _decoded_may_hold(texts: pl.Series, finder: Finder) -> pl.Series:
     layers = [list(readings(text)) for text in texts]
     flat = pl.Series("text", list(chain.from_iterable(layers)), dtype=pl.String)
     rows = pl.Series("row", [at for at, some in enumerate(layers) for _ in some], dtype=pl.UInt32)
-    held = set(rows.filter(_contains(flat, finder)))
-    return pl.Series("found", [at in held for at in range(len(layers))], dtype=pl.Boolean)
+    places = set(rows.filter(_contains(flat, finder)))
+    return pl.Series("found", [at in places for at in range(len(layers))], dtype=pl.Boolean)
 
 
 def _contains(texts: pl.Series, finder: Finder) -> pl.Series:

@@ -76,10 +76,10 @@ def is_own(name: str, known: Collection[str] = ()) -> bool:
 
     `known`: the names of plans and snapshots that there are.
     """
-    found = _OWN.fullmatch(name)
-    if found is None:
+    match = _OWN.fullmatch(name)
+    if match is None:
         return False
-    named = [of for of in found.groupdict().values() if of is not None]
+    named = [of for of in match.groupdict().values() if of is not None]
     return all(_is_named(of, known) for of in named)
 
 

@@ -211,8 +211,10 @@ def _find_profiles(subject: Subject, person: Person, search: Search) -> None:
 
 def _mentioning(raw: str, finder: Finder) -> str:
     """The fields of a record that hold one of the values."""
-    held = (".".join((*leaf.path, leaf.name)) for leaf in leaves_of(raw) if finder.finds(leaf.text))
-    return ", ".join(dict.fromkeys(held)) or "the name of a field"
+    fields = (
+        ".".join((*leaf.path, leaf.name)) for leaf in leaves_of(raw) if finder.finds(leaf.text)
+    )
+    return ", ".join(dict.fromkeys(fields)) or "the name of a field"
 
 
 def _profile_filter(
@@ -366,8 +368,8 @@ def _drop_held_by_others(
         for source, id_, raw in chunk.select("_source", "_id", "_raw").iter_rows():
             if (resource, source, id_) not in person.identities:
                 said = list(readings(raw))
-                held = [value for value, finder in left.items() if finder.stands_in(said)]
-                for value in held:
+                shared = [value for value, finder in left.items() if finder.stands_in(said)]
+                for value in shared:
                     del left[value]
         start = start + rows
         rows = rows * 4

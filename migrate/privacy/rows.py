@@ -35,26 +35,28 @@ def mask_theirs(
     `resources` are those that the rows can be made of, where they do not say so themselves: an id alone may be a
     profile's and somebody else's order's. None given: any of them. `key_column`: the dataset's key, where it is one.
     """
-    found = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
+    theirs = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
     for source_name, id_name in _IDENTITY_COLUMNS:
         if {source_name, id_name} <= set(frame.columns):
-            found |= _has_identity(frame, source_name, id_name, _of(person, resources))
+            theirs |= _has_identity(frame, source_name, id_name, _of(person, resources))
     if not _names_anybody(frame):
-        found |= _is_example(frame, person)
+        theirs |= _is_example(frame, person)
     if "sources" in frame.columns and isinstance(frame.schema["sources"], pl.List):
-        found |= _made_of(frame.get_column("sources"), person, set(resources))
+        theirs |= _made_of(frame.get_column("sources"), person, set(resources))
     keys = sorted({key for of, key in person.keys if of == dataset})
     masterids = sorted({masterid for of, masterid in person.masterids if of == dataset})
     for name in {"key", key_column or "key"} & set(frame.columns):
         if frame.schema[name] == pl.String:
-            found |= frame.get_column(name).is_in(keys).fill_null(value=False)
+            theirs |= frame.get_column(name).is_in(keys).fill_null(value=False)
     for name in _MASTERID_COLUMNS:
         if name in frame.columns and frame.schema[name] == pl.String:
-            found |= frame.get_column(name).is_in(masterids).fill_null(value=False)
-    held = mask_of(frame, finder) & ~found
-    if not held.any():
-        return found
-    return found.scatter(held.arg_true(), _not_mentions(frame.filter(held), finder, telling))
+            theirs |= frame.get_column(name).is_in(masterids).fill_null(value=False)
+    mentions = mask_of(frame, finder) & ~theirs
+    if not mentions.any():
+        return theirs
+    return theirs.scatter(
+        mentions.arg_true(), _not_mentions(frame.filter(mentions), finder, telling)
+    )
 
 
 def _not_mentions(rows: pl.DataFrame, finder: Finder, telling: Finder) -> pl.Series:
@@ -89,13 +91,13 @@ def note_keys(mine: pl.DataFrame, person: Person, dataset: str) -> None:
 
 def new_forms(mine: pl.DataFrame, known: Iterable[str]) -> dict[str, set[str]]:
     """By column the new forms of known values in rows that are theirs: hashes, numbers written anew, texts joined."""
-    found = {}
+    forms = {}
     for name, kind in mine.schema.items():
         if kind == pl.String and name not in _NOT_VALUES:
             texts = values_of_row(mine.get_column(name).drop_nulls().unique(), known)
             if texts:
-                found[name] = texts
-    return found
+                forms[name] = texts
+    return forms
 
 
 def drop_shared(forms: dict[str, set[str]], others: pl.DataFrame) -> None:
@@ -113,12 +115,12 @@ def _names_anybody(frame: pl.DataFrame) -> bool:
 
 def _is_example(frame: pl.DataFrame, person: Person) -> pl.Series:
     """Rows of a list of examples whose value only the person's records hold."""
-    found = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
+    is_example = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
     for name in _EXAMPLE_COLUMNS & set(frame.columns):
         if frame.schema[name] == pl.String:
             theirs = [text is not None and fold(text) in person.cells for text in frame[name]]
-            found |= pl.Series(name, theirs, dtype=pl.Boolean)
-    return found
+            is_example |= pl.Series(name, theirs, dtype=pl.Boolean)
+    return is_example
 
 
 def _of(person: Person, resources: Iterable[str]) -> set[Identity]:

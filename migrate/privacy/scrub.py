@@ -19,7 +19,7 @@ _TRAILING = ".!…"
 
 def words_of(text: str) -> list[str]:
     """The words of `text`, as `Veil` tells them apart."""
-    return [found.group().rstrip(_TRAILING) for found in _WORD.finditer(text)]
+    return [word.group().rstrip(_TRAILING) for word in _WORD.finditer(text)]
 
 
 class Veil:
@@ -51,4 +51,4 @@ class Veil:
 
 def reveals(text: str) -> bool:
     """True when `text` holds an e-mail address that is no mask: letters as a or A, digits as 9."""
-    return any(not set(found.group()) <= _SHAPE for found in _EMAIL.finditer(text))
+    return any(not set(address.group()) <= _SHAPE for address in _EMAIL.finditer(text))

@@ -120,23 +120,23 @@ def read_secrets(
     # In the order in which they count, the last place first.
     names = tuple(dict.fromkeys((*NAMES, *others)))
     places = {"the file .env": _read_env_file(env_file, names), "the environment": environ}
-    found = {
+    secrets = {
         name: (place, values[name])
         for place, values in places.items()
         for name in _set_in(values, names)
     }
     trouble = None
-    missing = [name for name in names if name not in found]
+    missing = [name for name in names if name not in secrets]
     if keyring_service is not None and missing:
         stored, trouble = _ask_keyring(keyring_service, missing)
-        found |= {name: ("the system keyring", value) for name, value in stored.items()}
-    keys = {name: _checked(name, value) for name, (_, value) in found.items()}
+        secrets |= {name: ("the system keyring", value) for name, value in stored.items()}
+    keys = {name: _checked(name, value) for name, (_, value) in secrets.items()}
     hidden = {name: tuple(SecretStr(key) for key in texts) for name, texts in keys.items()}
     return Secrets(
         datatrics=next(iter(hidden.get(SOURCE_NAME, ())), None),
         octolis=hidden.get(TARGET_NAME, ()),
         others={name: hidden[name] for name in others if name in hidden},
-        origins={name: place for name, (place, _) in found.items()},
+        origins={name: place for name, (place, _) in secrets.items()},
         keyring_trouble=trouble,
     )
 
@@ -230,11 +230,11 @@ def _ask_keyring(
     except Exception as error:  # noqa: BLE001  # each system's keyring fails with errors of its own
         text = f"the system keyring cannot be read ({type(error).__name__})"
         return {}, (text, "unlock it, or set the key in the environment")
-    found = {name: stored[name] or "" for name in _set_in(stored, names)}
-    absent = [name for name in names if name not in found]
+    keys = {name: stored[name] or "" for name in _set_in(stored, names)}
+    absent = [name for name in names if name not in keys]
     if not absent:
-        return found, None
-    return found, (
+        return keys, None
+    return keys, (
         f"the system keyring has none for {service}",
         f"keyring set {service} {absent[0]}",
     )

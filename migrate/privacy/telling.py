@@ -83,7 +83,7 @@ def values_of_event(leaves: Iterable[Leaf]) -> set[str]:
 def values_of_row(texts: Iterable[str], known: Iterable[str]) -> set[str]:
     """What a row made of the person's records says in a new form: hashes, numbers written anew, texts joined."""
     folded = [fold(value) for value in known]
-    found = set()
+    values = set()
     for text in texts:
         trimmed = text.strip()
         is_form = (
@@ -92,8 +92,8 @@ def values_of_row(texts: Iterable[str], known: Iterable[str]) -> set[str]:
             or (_PHONE.fullmatch(trimmed) and not _MOMENT.fullmatch(trimmed))
         )
         if is_findable(trimmed) and (is_form or any(value in fold(trimmed) for value in folded)):
-            found.add(text)
-    return found
+            values.add(text)
+    return values
 
 
 def _is_plain(leaf: Leaf) -> bool:

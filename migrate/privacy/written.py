@@ -49,7 +49,7 @@ def note_written(root: Path, file: Path, command: str, sha256: str | None = None
 
 def read_written(root: Path) -> list[WrittenFile]:
     """The files of the list, each once and as it was written last; a line that cannot be read counts for nothing."""
-    found: dict[Path, WrittenFile] = {}
+    files: dict[Path, WrittenFile] = {}
     try:
         lines = (root / FILE).read_bytes().decode("utf-8", "surrogateescape").splitlines()
     except OSError:
@@ -60,5 +60,5 @@ def read_written(root: Path) -> list[WrittenFile]:
             one = WrittenFile(Path(said["path"]), str(said["command"]), str(said["sha256"]))
         except (ValueError, KeyError, TypeError):
             continue
-        found[one.path] = one
-    return list(found.values())
+        files[one.path] = one
+    return list(files.values())

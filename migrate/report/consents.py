@@ -32,7 +32,7 @@ def view_consents(plan: Plan, dataset: str, losses: Rows) -> Rows:
     """
     used = plan.document.mappings[dataset]
     lost_values = _lost_values(plan, dataset)
-    found = []
+    rows = []
     for column in used.consent_columns or _columns_that_lose(losses):
         mine = [loss for loss in losses if loss["column"] == column and loss["harms"]]
         said = _answers(plan, dataset, used.stored_columns.get(column, column))
@@ -47,8 +47,8 @@ def view_consents(plan: Plan, dataset: str, losses: Rows) -> Rows:
             )
         answers = {"yes": said["true"], "no": said["false"], "none": said["null"]}
         lost = sum(loss["rows"] for loss in mine)
-        found.append({"column": column, **answers, "lost_rows": lost, "lost": mine})
-    return found
+        rows.append({"column": column, **answers, "lost_rows": lost, "lost": mine})
+    return rows
 
 
 def _columns_that_lose(losses: Rows) -> Sequence[str]:

@@ -108,8 +108,8 @@ def _end(night: Night) -> str:
     total = format_duration((night.freeze_ends - night.start).total_seconds())
     head = f"Freeze from {night.start:%H:%M}; by the forecast it ends at {night.freeze_ends:%H:%M:%S} ({total})."
     if night.quiet:
-        told = ", ".join(hours.told for hours in night.quiet)
-        head += f"\nThe load rests in the quiet hours {told}."
+        ranges = ", ".join(hours.told for hours in night.quiet)
+        head += f"\nThe load rests in the quiet hours {ranges}."
     if night.actual_s is None:
         return head
     ended = night.start + timedelta(seconds=night.actual_s)

@@ -21,12 +21,12 @@ def summarise_delta(base: str, results: Mapping[str, ResourceResult]) -> dict[st
 
 def render_delta(name: str, base: str, results: Mapping[str, ResourceResult]) -> str:
     """`Delta B on A: 1,234 records of 1,000,000 (1,000 new, 234 changed), 5 gone.`"""
-    found = summarise_delta(base, results)
+    summary = summarise_delta(base, results)
     new, changed, unchanged, gone = (
-        found[name] for name in ("new", "changed", "unchanged", "gone")
+        summary[name] for name in ("new", "changed", "unchanged", "gone")
     )
     if new is None or changed is None or unchanged is None:
-        held = sum(result.distinct for result in results.values())
-        return f"Delta {name} on {base}: {held:,} records; which of them are new, and what is gone, is not known."
-    told = f"Delta {name} on {base}: {new + changed:,} records of {new + changed + unchanged:,}"
-    return f"{told} ({new:,} new, {changed:,} changed), {gone or 0:,} gone."
+        records = sum(result.distinct for result in results.values())
+        return f"Delta {name} on {base}: {records:,} records; which of them are new, and what is gone, is not known."
+    head = f"Delta {name} on {base}: {new + changed:,} records of {new + changed + unchanged:,}"
+    return f"{head} ({new:,} new, {changed:,} changed), {gone or 0:,} gone."

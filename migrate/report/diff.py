@@ -116,13 +116,13 @@ def _samples(view: DiffView) -> str:
 
 
 def _rejects(view: DiffView) -> str:
-    found: list[tuple[str, str, str, int, str]] = []
+    rules: list[tuple[str, str, str, int, str]] = []
     for d in view.datasets:
-        found.extend(
+        rules.extend(
             (d.name, entry["rule"], entry["column"] or "", entry["rows"], entry["says"])
             for entry in d.rejects
         )
-    return render_rejects_of(found)
+    return render_rejects_of(rules)
 
 
 def _consents(view: DiffView) -> str:

@@ -195,15 +195,15 @@ def _beside_the_target(
     reading = plan.document.target_reading.get(dataset)
     if reading is None or not reading.files:
         return
-    held = parquet.scan([plan.folder / file.path for file in reading.files])
-    shows = held.collect_schema().names()
+    target_rows = parquet.scan([plan.folder / file.path for file in reading.files])
+    shows = target_rows.collect_schema().names()
     stored = plan.document.mappings[dataset].stored_columns
     for name in names:
         old = pl.col(name) if name in shows else pl.lit(None, pl.String)
         yield (
             name,
             stored.get(name, name),
-            held.select(pl.col(MASTERID).alias("masterid"), old.alias("old")),
+            target_rows.select(pl.col(MASTERID).alias("masterid"), old.alias("old")),
         )
 
 

@@ -116,8 +116,8 @@ def pairs_of(one: Plan, two: Plan) -> list[Pair]:
 
 def compare_plans(one: Plan, two: Plan, shown: Shown) -> PlanComparison:
     """The comparison of two finished plans."""
-    found = tuple(_dataset(pair, shown) for pair in pairs_of(one, two))
-    return PlanComparison(one.name, two.name, tuple(_inputs(one.document, two.document)), found)
+    datasets = tuple(_dataset(pair, shown) for pair in pairs_of(one, two))
+    return PlanComparison(one.name, two.name, tuple(_inputs(one.document, two.document)), datasets)
 
 
 def _inputs(one: PlanDocument, two: PlanDocument) -> list[str]:

@@ -209,7 +209,7 @@ def _rejects(plan: Plan, dataset: str, judged: int, shown: Shown) -> Rows:
         )
         .sort(["rows", "rule", "column"], descending=[True, False, False])
     )
-    found = []
+    rules = []
     for row in grouped.to_dicts():
         rule = RULES.get(row["rule"])
         samples = [
@@ -222,8 +222,8 @@ def _rejects(plan: Plan, dataset: str, judged: int, shown: Shown) -> Rows:
         ]
         words = {"says": rule.says if rule else "", "hint": rule.hint if rule else ""}
         share = row["rows"] / judged if judged else 0.0
-        found.append({**row, **words, "samples": samples, "share": share})
-    return found
+        rules.append({**row, **words, "samples": samples, "share": share})
+    return rules
 
 
 def _losses(plan: Plan, dataset: str, counts: DatasetPlan, shown: Shown) -> Rows:
@@ -258,20 +258,20 @@ def loss_examples(
     plan: Plan, shown: Shown
 ) -> dict[str, dict[str, dict[str, list[list[str | None]]]]]:
     """By dataset, column and loss the first few (before, after), as shown."""
-    found: dict[str, dict[str, dict[str, list[list[str | None]]]]] = {}
+    examples: dict[str, dict[str, dict[str, list[list[str | None]]]]] = {}
     for dataset, counts in plan.document.datasets.items():
         of_rows = shown_of(plan, dataset, shown)
         for entry in _losses(plan, dataset, counts, of_rows):
             pairs = [[pair["before"], pair["after"]] for pair in entry["examples"]]
-            found.setdefault(dataset, {}).setdefault(entry["column"], {})[entry["loss"]] = pairs
-    return found
+            examples.setdefault(dataset, {}).setdefault(entry["column"], {})[entry["loss"]] = pairs
+    return examples
 
 
 def _clusters(plan: Plan, dataset: str, shown: Shown) -> Rows:
     frame = _read(plan, dataset, "merges")
     if not frame.height:
         return []
-    found = []
+    clusters = []
     for cluster in frame.filter(pl.col("cluster") <= CLUSTERS).partition_by(
         "cluster", maintain_order=True
     ):
@@ -280,10 +280,10 @@ def _clusters(plan: Plan, dataset: str, shown: Shown) -> Rows:
             for row in cluster.head(MEMBERS).to_dicts()
         ]
         there = cluster.get_column("masterid").drop_nulls().n_unique()
-        found.append(
+        clusters.append(
             {"records": cluster.height, "disappear": max(0, there - 1), "members": members}
         )
-    return found
+    return clusters
 
 
 def _odd(plan: Plan, dataset: str, shown: Shown) -> Rows:

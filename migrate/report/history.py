@@ -46,8 +46,8 @@ def _notes(runs: Sequence[RunRecord]) -> list[str]:
         for name, value in run.confirmations.items():
             lines.append(f"{head} confirmed {name} {value}")
         if run.gates and run.gates != gates:  # said once, and again where they were changed
-            told = ", ".join(f"{name} = {value}" for name, value in run.gates.items())
-            lines.append(f"{head} had gates that differ from the defaults: {inert(told)}")
+            values = ", ".join(f"{name} = {value}" for name, value in run.gates.items())
+            lines.append(f"{head} had gates that differ from the defaults: {inert(values)}")
         gates = run.gates
         if run.stopped_by:
             lines.append(f"{head} was stopped: {inert(_in_one_line(run.stopped_by))}")

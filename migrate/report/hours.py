@@ -40,8 +40,8 @@ def render_hours(forecast: Forecast, quiet: Sequence[DailyHours], start: datetim
         f"key{'' if keys == 1 else 's'}"
         for keys, minutes in forecast.minutes_by_keys.items()
     )
-    told = ", ".join(entry.told for entry in quiet)
+    ranges = ", ".join(entry.told for entry in quiet)
     opens = hours.opens_at(start).astimezone()
     return [
-        f"Nothing is sent in the quiet hours {told}: begun now, it sends from {opens:%H:%M} and is done {ends}."
+        f"Nothing is sent in the quiet hours {ranges}: begun now, it sends from {opens:%H:%M} and is done {ends}."
     ]

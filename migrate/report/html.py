@@ -38,11 +38,11 @@ def render_run(summary: Mapping[str, Any], *, made_at: str, words: Words | None 
 
 def _reject_rules(datasets: Mapping[str, Any]) -> list[tuple[str, str, str, str, int]]:
     """Dataset, rule, what it says, what helps and how many rows; of each dataset the most first."""
-    found = []
+    rules = []
     for name, dataset in datasets.items():
         counts = dataset.get("rejected_by_rule", {})
         for rule in sorted(counts, key=lambda rule: (-counts[rule], rule)):
             known = RULES.get(rule)
             says, hint = (known.says, known.hint) if known else ("", "")
-            found.append((name, rule, says, hint, counts[rule]))
-    return found
+            rules.append((name, rule, says, hint, counts[rule]))
+    return rules

@@ -63,9 +63,9 @@ def _summarise_dataset(result: LoadResult, name: str) -> dict[str, Any]:
     counts = {key: getattr(result.datasets[name], key) for key in _KEYS}
     canary = result.canaries.get(name)
     planned, others, written = result.foreign.get(name, (0, 0, 0))
-    told = None if canary is None else {**asdict(canary)}
+    canary_facts = None if canary is None else {**asdict(canary)}
     foreign = {"planned": planned, "others": others, "written": written}
-    return {**counts, "canary": told, "foreign": foreign}
+    return {**counts, "canary": canary_facts, "foreign": foreign}
 
 
 def say_not_loaded(left: Mapping[str, int]) -> str:

@@ -106,8 +106,8 @@ def render_plan(plan: Plan) -> str:
 
 
 def _by_hand(document: PlanDocument) -> str:
-    told = document.corrections.told if document.corrections else ()
-    return "".join(f"\nBy hand: {inert(line)}." for line in told)
+    lines = document.corrections.told if document.corrections else ()
+    return "".join(f"\nBy hand: {inert(line)}." for line in lines)
 
 
 def words_of_snapshot(document: PlanDocument) -> str:
@@ -146,13 +146,13 @@ def render_counts(datasets: Mapping[str, DatasetPlan], names: Sequence[str]) -> 
 
 
 def _rejects(document: PlanDocument) -> str:
-    found: list[tuple[str, str, str, int, str]] = []
+    rules: list[tuple[str, str, str, int, str]] = []
     for name, dataset in document.datasets.items():
-        found.extend(
+        rules.extend(
             (name, rule, "", count, RULES[rule].says if rule in RULES else "")
             for rule, count in dataset.rejected_by_rule.items()
         )
-    return render_rejects_of(sorted(found, key=lambda entry: (-entry[3], entry[0], entry[1])))
+    return render_rejects_of(sorted(rules, key=lambda entry: (-entry[3], entry[0], entry[1])))
 
 
 def render_rejects_of(found: Sequence[tuple[str, str, str, int, str]]) -> str:
@@ -220,14 +220,14 @@ def _warnings(document: PlanDocument) -> str:
 
 def warnings_of(dataset: DatasetPlan) -> list[str]:
     """What a reader should know of a dataset beside its counts."""
-    found = list(dataset.warnings)
-    found += [f"{n:,} rows find no {lookup}" for lookup, n in dataset.orphans.items() if n]
+    warnings = list(dataset.warnings)
+    warnings += [f"{n:,} rows find no {lookup}" for lookup, n in dataset.orphans.items() if n]
     if dataset.foreign:
-        found.append(
+        warnings.append(
             f"{dataset.foreign:,} records of the target come from elsewhere; they are left alone"
         )
     if dataset.other_projects:
-        found.append(
+        warnings.append(
             f"{dataset.other_projects:,} records of the target were loaded by other projects of yours"
         )
     if dataset.unmapped:
@@ -235,8 +235,8 @@ def warnings_of(dataset: DatasetPlan) -> list[str]:
             f"{entry.field} ({entry.filled:.0%} filled)" for entry in dataset.unmapped[:8]
         )
         more = f" and {len(dataset.unmapped) - 8} more" if len(dataset.unmapped) > 8 else ""
-        found.append(f"fields that no mapping uses: {fields}{more}")
-    return found
+        warnings.append(f"fields that no mapping uses: {fields}{more}")
+    return warnings
 
 
 def _gates(document: PlanDocument) -> str:
@@ -263,10 +263,10 @@ def _forecast(document: PlanDocument) -> str:
 
 def _by_files(document: PlanDocument) -> str:
     """What the other door takes, as far as anybody knows it."""
-    found = forecast_files(document)
+    forecast = forecast_files(document)
     return (
-        f"Or as files (migrate load --files): {found['rows']:,} rows, written in about "
-        f"{format_duration(found['minutes_to_write'] * 60)}; how long the line and the account's import take is not "
+        f"Or as files (migrate load --files): {forecast['rows']:,} rows, written in about "
+        f"{format_duration(forecast['minutes_to_write'] * 60)}; how long the line and the account's import take is not "
         "documented."
     )
 

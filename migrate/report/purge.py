@@ -57,7 +57,7 @@ def summarise_erased(erased: Erased) -> dict[str, Any]:
         "lines": dict(erased.lines),
         "removed_files": list(erased.removed),
         "ledger": dict(erased.ledger),
-        "masterids": [list(found) for found in erased.masterids],
+        "masterids": [list(masterid) for masterid in erased.masterids],
         "places": [{"file": place.file, "where": place.where} for place in erased.places],
         "linked": list(erased.linked),
         "taken": [_record(*one, "why") for one in erased.taken],

@@ -291,14 +291,17 @@ def _totals_of(every: AllProjects) -> dict[tuple[str, str, str], _ByProject]:
 def _told(figure: tuple[Figure, bool] | None) -> str | None:
     if figure is None:
         return None
-    found, is_money = figure
-    return f"{amount_text(found.amount)} in {found.rows:,}" if is_money else f"{found.rows:,}"
+    amount, is_money = figure
+    return f"{amount_text(amount.amount)} in {amount.rows:,}" if is_money else f"{amount.rows:,}"
 
 
 def _as_json(figures: _ByProject) -> dict[str, Any]:
-    told = {
-        number: {"rows": found.rows, **({"amount": amount_text(found.amount)} if is_money else {})}
-        for number, (found, is_money) in figures.items()
+    by_project = {
+        number: {
+            "rows": amount.rows,
+            **({"amount": amount_text(amount.amount)} if is_money else {}),
+        }
+        for number, (amount, is_money) in figures.items()
     }
-    together = told.pop("")
-    return {"by_project": told, "together": together}
+    together = by_project.pop("")
+    return {"by_project": by_project, "together": together}

@@ -29,10 +29,10 @@ def summarise_status(status: Status) -> dict[str, Any]:
 
 
 def _summarise_plan(plan: PlanState) -> dict[str, Any]:
-    told = {n: value for n, value in asdict(plan).items() if n not in ("standing", "remake")}
+    facts = {n: value for n, value in asdict(plan).items() if n not in ("standing", "remake")}
     # Of one that cannot be read, or was never finished, nobody knows the state.
     state = plan.standing.summarise() if plan.finished and not plan.trouble else {"state": None}
-    return {**told, **state, "left": plan.left}
+    return {**facts, **state, "left": plan.left}
 
 
 def render_status(status: Status) -> str:
@@ -48,12 +48,12 @@ def render_status(status: Status) -> str:
         parts.append(
             render_table(headers, list(chain.from_iterable(map(_plan_rows, status.plans))))
         )
-    told = [
+    lines = [
         f"  {plan.name}: {'; '.join(words)}" for plan in status.plans if (words := _words_of(plan))
     ]
-    if told:
-        parts.append("\n".join(told))
-    parts += [render_parts(found) for found in status.parts]
+    if lines:
+        parts.append("\n".join(lines))
+    parts += [render_parts(part) for part in status.parts]
     if status.paused:
         parts.append(
             "Loads are paused: they wait for the file PAUSE in the workspace to be removed."

@@ -201,8 +201,8 @@ def _render_groups(view: Mapping[str, Any], different: Sequence[Mapping[str, Any
         ]
         rows.append([*row["names"], *amounts, *([counts] if view["is_money"] else [])])
     more = len(different) - len(rows)
-    told = f"\n  and {more:,} more; --json lists all" if more > 0 else ""
-    return "  Those that differ:\n" + render_table(headers, rows, indent=4) + told
+    rest = f"\n  and {more:,} more; --json lists all" if more > 0 else ""
+    return "  Those that differ:\n" + render_table(headers, rows, indent=4) + rest
 
 
 def say_unequal(tables: Mapping[str, Table]) -> list[str]:

@@ -197,10 +197,10 @@ def _columns(mapped: Sequence[Facts], shown: Shown) -> Iterator[str]:
                 [
                     made.get("position"),
                     column,
-                    _steps(found["steps"], found.get("sent"), column, shown),
-                    found["broken"],
+                    _steps(traced["steps"], traced.get("sent"), column, shown),
+                    traced["broken"],
                 ]
-                for column, found in made.get("columns", {}).items()
+                for column, traced in made.get("columns", {}).items()
             )
     used = [
         place
@@ -219,15 +219,15 @@ _NOTHING = {"null": "null is sent, which erases it", "nothing": "left out"}
 
 def _steps(steps: Sequence[list[str | None]], sent: str | None, column: str, shown: Shown) -> str:
     """The steps in order, with the text after each one that changed it, and in the end what is sent."""
-    told: list[tuple[list[str], str | None]] = []
+    entries: list[tuple[list[str], str | None]] = []
     for name, text in steps:
-        if told and told[-1][1] == text:
-            told[-1][0].append(str(name))
+        if entries and entries[-1][1] == text:
+            entries[-1][0].append(str(name))
         else:
-            told.append(([str(name)], text))
-    texts = [f"{', '.join(names)}: {_cut(shown.cell(text, column))}" for names, text in told]
-    if sent in _NOTHING and (not told or told[-1][1] is None):
-        names = ", ".join(told[-1][0]) if told else "becomes"
+            entries.append(([str(name)], text))
+    texts = [f"{', '.join(names)}: {_cut(shown.cell(text, column))}" for names, text in entries]
+    if sent in _NOTHING and (not entries or entries[-1][1] is None):
+        names = ", ".join(entries[-1][0]) if entries else "becomes"
         texts[-1:] = [f"{names}: {_NOTHING[sent]}"]
     return " -> ".join(texts)
 

@@ -72,8 +72,8 @@ def error_title(answer: Answer) -> str:
         return ""
     if not isinstance(value, Mapping):
         return ""
-    told = [value[name] for name in ("title", "detail") if isinstance(value.get(name), str)]
-    words = [clean_text(without_echo(text, answer.sent)) for text in told]
+    texts = [value[name] for name in ("title", "detail") if isinstance(value.get(name), str)]
+    words = [clean_text(without_echo(text, answer.sent)) for text in texts]
     return ": ".join(word for word in dict.fromkeys(words) if word)
 
 
@@ -87,9 +87,9 @@ def status_text(status: int) -> str:
 
 def server_moment(text: str) -> datetime | None:
     """The moment of a `Date` header, None where it is none, or one that no clock shows: nothing is reckoned by that."""
-    found = parse_date(text)
-    if found is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR:
-        return found
+    moment = parse_date(text)
+    if moment is not None and _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        return moment
     return None
 
 

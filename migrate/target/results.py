@@ -232,10 +232,10 @@ def _read_whole(answer: Answer, body: _Body | None) -> Reading:
     status = answer.status
     if 200 <= status < 300:
         # An error object may come with status 200: its own status counts.
-        told = 0 if body is None else _status(body.status)
-        if told < 400:
+        status_in_body = 0 if body is None else _status(body.status)
+        if status_in_body < 400:
             return _unreadable(answer, body)
-        status = told
+        status = status_in_body
     return read_status(answer, status)
 
 
@@ -283,8 +283,10 @@ def _read_result(
         return _not_written(result, sent)
     if not result.written or result.record is None:
         return None
-    told = _parsed(result.warnings, _Warnings)
-    return read_record(result.record, sent, columns, tuple(told.protected_columns) if told else ())
+    warnings = _parsed(result.warnings, _Warnings)
+    return read_record(
+        result.record, sent, columns, tuple(warnings.protected_columns) if warnings else ()
+    )
 
 
 def _not_written(result: _Result, sent: SentRecord) -> Rejected | Again:
@@ -383,11 +385,11 @@ def modified_at(stored: RawRecord) -> datetime | None:
 
 
 def _moment(raw: msgspec.Raw | None) -> datetime | None:
-    found = _parsed(raw, datetime)
+    moment = _parsed(raw, datetime)
     # The service's times are UTC, also where it should leave the zone out.
-    if found is not None and found.tzinfo is None:
-        return found.replace(tzinfo=UTC)
-    return found
+    if moment is not None and moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment
 
 
 def _text_of(raw: msgspec.Raw | None) -> str | None:

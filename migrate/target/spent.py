@@ -103,10 +103,10 @@ class Spent:
 
     def _mark(self) -> object:
         try:
-            found = self._file.stat()
+            status = self._file.stat()
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _read(self) -> dict[str, State]:
         mark = self._mark()
@@ -119,10 +119,10 @@ class Spent:
 def read_states(file: Path) -> dict[str, State]:
     """What each process has told, by its name; nothing where the file is not readable."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))["processes"]
+        processes = json.loads(file.read_text(encoding="utf-8"))["processes"]
         return {
             name: state
-            for name, state in found.items()
+            for name, state in processes.items()
             if isinstance(state, dict) and _number(state, "saved_at")
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -191,8 +191,8 @@ def lift_waits(file: Path, names: Collection[str]) -> int:
         return 0
     lifted = 0
     for state in processes:
-        told = zip(state.get("names", ()), state.get("keys", ()), strict=False)
-        for name, key in told:
+        pauses = zip(state.get("names", ()), state.get("keys", ()), strict=False)
+        for name, key in pauses:
             if name in names and key.get("paused_s"):
                 key["paused_s"] = 0
                 lifted += 1

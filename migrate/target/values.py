@@ -56,9 +56,9 @@ def _number(value: bytes) -> Decimal | None:
 
 
 def _moment(text: str) -> tuple[str, str, str] | None:
-    found = _DATETIME.fullmatch(text)
-    if found:
-        return (found["day"], found["time"], (found["fraction"] or "").rstrip("0"))
+    match = _DATETIME.fullmatch(text)
+    if match:
+        return (match["day"], match["time"], (match["fraction"] or "").rstrip("0"))
     return None
 
 

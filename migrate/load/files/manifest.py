@@ -49,11 +49,11 @@ class HandoverManifest:
     def holds(self, dataset: str, batch: int, position: int) -> str | None:
         """The name of the file that a row of the plan is in, if it was written; None where no file begins before it."""
         place = (batch, position)
-        found = None
+        holder = None
         for file in self.of(dataset):
             if file.batch is not None and (file.batch, file.position or 0) <= place:
-                found = file.name
-        return found
+                holder = file.name
+        return holder
 
     def content(self) -> bytes:
         """The bytes of the manifest: the same rows always give the same."""

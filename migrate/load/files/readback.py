@@ -65,8 +65,10 @@ def compare_rows(
         for frame in _planned(sought):
             _spill(ours, frame, [comparable(pl.col(_new(name)), kinds[name]) for name in keys])
         for page in pages:
-            held = _held_columns(page, kinds)
-            _spill(theirs, held, [read_text(pl.col(_old(name)), kinds[name]) for name in keys])
+            target_rows = _held_columns(page, kinds)
+            _spill(
+                theirs, target_rows, [read_text(pl.col(_old(name)), kinds[name]) for name in keys]
+            )
         for one, other in zip(ours, theirs, strict=True):
             if one.height:
                 yield _compare(one.whole(), other.whole(), kinds, keys, sought.unsure)

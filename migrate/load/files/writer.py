@@ -184,8 +184,8 @@ def _write_dataset(
             several = number if len(finished) > 1 else None
             name = file_name(rows.dataset, plan.day, settings.form, several)
             one.path.replace(folder / name)
-            told = (one.rows, one.size, one.digest.hexdigest(), *one.first)
-            named.append(FileOf(rows.dataset, name, *told))
+            facts = (one.rows, one.size, one.digest.hexdigest(), *one.first)
+            named.append(FileOf(rows.dataset, name, *facts))
         sync_folder(folder)
     return named
 
