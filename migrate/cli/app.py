@@ -161,7 +161,10 @@ class App:
             "exit_code": outcome.exit_code,
             "status": outcome.status,
         }
-        tail = {"next": self.full(outcome.next)} if outcome.next else {}
+        if outcome.next:
+            tail = {"next": self.full(outcome.next)}
+        else:
+            tail = {}
         text = json.dumps({**head, **outcome.data, **tail}, ensure_ascii=False, default=str)
         click.echo(inert_text(text))
 
@@ -246,7 +249,9 @@ class App:
 
 def _command_name() -> str:
     context = click.get_current_context(silent=True)
-    return context.info_name or "migrate" if context else "migrate"
+    if context:
+        return context.info_name or "migrate"
+    return "migrate"
 
 
 def utc_now() -> datetime:

@@ -65,7 +65,10 @@ def list_(app: App, show_values: bool) -> None:
     from migrate.report.shown import Shown
 
     workspace = app.open_workspace(app.open_project())
-    masker = None if show_values else workspace_masker(workspace.root)
+    if show_values:
+        masker = None
+    else:
+        masker = workspace_masker(workspace.root)
     shown = Shown(masker, longest=None)
     described = describe_corrections(list_corrections(workspace), shown)
     text = render_corrections(described, is_masked=masker is not None)

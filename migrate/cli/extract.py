@@ -123,8 +123,13 @@ def extract(
 
 
 def _status(*, known: bool, is_doubtful: bool) -> str:
-    words = "finished already; nothing was asked" if known else "done"
-    return f"{words}; something is to do" if is_doubtful else words
+    if known:
+        words = "finished already; nothing was asked"
+    else:
+        words = "done"
+    if is_doubtful:
+        return f"{words}; something is to do"
+    return words
 
 
 def _check_source_can_be_chosen(

@@ -204,7 +204,10 @@ class Logged:
 
     def begin(self, task: str, *, total: int | None, unit: str, done: int = 0) -> None:
         """Passed on, and logged."""
-        of = "an unknown number of" if total is None else f"{total:,}"
+        if total is None:
+            of = "an unknown number of"
+        else:
+            of = f"{total:,}"
         _log.info("begin %s: %s of %s %s", task, f"{done:,}", of, unit)
         self._shown.begin(task, total=total, unit=unit, done=done)
 

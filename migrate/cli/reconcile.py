@@ -150,12 +150,16 @@ def _next_of(
 ) -> str | None:
     """What comes after: what is left to load, the same again for what is pending, or the evidence of what agrees."""
     if repaired or found.remake:
-        return f"migrate load --plan {repaired}" if repaired else found.remake
+        if repaired:
+            return f"migrate load --plan {repaired}"
+        return found.remake
     if not found.is_finished:
         return f"migrate load --plan {found.plan}"
     if status == "pending":
         return " ".join(["migrate reconcile", *options, f"--plan {found.plan}"])
-    return f"migrate evidence --plan {found.plan}" if status == "match" else None
+    if status == "match":
+        return f"migrate evidence --plan {found.plan}"
+    return None
 
 
 def _tell_scope(plan: Plan, parts: Parts | None) -> tuple[dict[str, Any], str]:
@@ -166,7 +170,10 @@ def _tell_scope(plan: Plan, parts: Parts | None) -> tuple[dict[str, Any], str]:
 
     scope = plan.document.scope
     data = {"scope": describe_scope(scope), "target": plan.document.target}
-    text = f"\n\nThe plan is {inert(scope.told)}." if scope else ""
+    if scope:
+        text = f"\n\nThe plan is {inert(scope.told)}."
+    else:
+        text = ""
     if parts is None:
         return data, text
     return {**data, "parts": summarise_parts(parts)}, f"{text}\n\n{render_parts(parts)}"

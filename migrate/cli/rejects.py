@@ -106,7 +106,10 @@ def show(
     every = rejects_of(workspace, name)
     plan = every.plan
     chosen, count = first_rejects(every, rejects, reason, limit)
-    masker = None if show_values else workspace_masker(workspace.root)
+    if show_values:
+        masker = None
+    else:
+        masker = workspace_masker(workspace.root)
     shown = shown_by_dataset(plan, Shown(masker, longest=None))
     described = describe_rejects(chosen, failures_of(workspace, plan.name), shown)
     text = render_rejects(described)

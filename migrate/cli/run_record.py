@@ -82,7 +82,9 @@ def command_of(arguments: Sequence[str]) -> str:
         return "migrate"
     name = arguments[at]
     step = next((word for word in arguments[at + 1 :] if not word.startswith("-")), "")
-    return f"{name} {step}" if name in _WITH_STEPS and step else name
+    if name in _WITH_STEPS and step:
+        return f"{name} {step}"
+    return name
 
 
 def safe_command_line(arguments: Sequence[str]) -> str:

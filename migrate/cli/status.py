@@ -65,7 +65,10 @@ def follow(app: App, name: str | None, every_s: float) -> None:
             first = state.done if first is None else first
             waited_s = time.monotonic() - begun_s
             click.clear()
-            speed = (state.done - first) / waited_s if waited_s > 0 else 0.0
+            if waited_s > 0:
+                speed = (state.done - first) / waited_s
+            else:
+                speed = 0.0
             say(f"{render_load_state(state, speed)}\n")
             if state.is_over or stop.wait(every_s):
                 break

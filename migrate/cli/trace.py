@@ -43,7 +43,10 @@ def trace(
 
     with app.context() as context:
         traced = run_trace(context, resource, record_id, source, name, live=not offline)
-        masker = None if show_values else workspace_masker(context.workspace.root)
+        if show_values:
+            masker = None
+        else:
+            masker = workspace_masker(context.workspace.root)
         plan = open_plan(context.workspace, traced["plan"], check_files=False)
         shown = shown_in_trace(traced, plan, Shown(masker, longest=None))
     app.finish(CommandOutcome("trace", render_trace(traced, shown), summarise_trace(traced, shown)))

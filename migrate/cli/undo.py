@@ -40,16 +40,18 @@ def undo(
 
     with app.context() as context:
         name = choose_plan(context.workspace, name, target)
-        undone = (
-            plan_undo(context, name, datasets)
-            if step == "plan"
-            else run_undo(context, name, datasets, wait_s=wait_s)
-        )
+        if step == "plan":
+            undone = plan_undo(context, name, datasets)
+        else:
+            undone = run_undo(context, name, datasets, wait_s=wait_s)
         plan = open_plan(context.workspace, undone.plan)
         standing = read_standing(context.workspace, plan)
     exit_code, status = judge_undo(undone)
     to_do = step == "plan" and any(entry.count("restorable") for entry in undone.datasets)
-    following = f"migrate undo run --plan {undone.plan}" if to_do else None
+    if to_do:
+        following = f"migrate undo run --plan {undone.plan}"
+    else:
+        following = None
     if step == "run":
         following = remake_command(plan)
     app.finish(

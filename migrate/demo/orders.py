@@ -142,7 +142,9 @@ def _magento_items(line: _Line) -> list[Record]:
         "total": f"{line.total:.4f}",
     }
     variant = {**item, "itemid": f"{line.product.sku}-M", "price": "0.0000", "total": "0.0000"}
-    return [item, variant] if line.product.number % 4 == 0 else [item]
+    if line.product.number % 4 == 0:
+        return [item, variant]
+    return [item]
 
 
 def _prestashop(

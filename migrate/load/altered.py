@@ -77,6 +77,9 @@ def _rows(
         stored = dict(zip(record.altered, record.stored, strict=False))
         for loss, names in (("protected", record.protected), ("altered", record.altered)):
             for name in names:
-                value = bytes(values[name]).decode() if name in values else None
+                if name in values:
+                    value = bytes(values[name]).decode()
+                else:
+                    value = None
                 head = (record.batch, record.position, record.key, record.masterid)
                 yield (*head, name, loss, value, stored.get(name) if loss == "altered" else None)

@@ -65,4 +65,6 @@ class BodyLimit:
 
 def recalled_limit(lesson: str | None) -> BodyLimit:
     """What an earlier load has learnt; nothing where its lesson cannot be read."""
-    return BodyLimit(int(lesson)) if lesson is not None and lesson.isdecimal() else BodyLimit()
+    if lesson is not None and lesson.isdecimal():
+        return BodyLimit(int(lesson))
+    return BodyLimit()

@@ -36,9 +36,10 @@ def choose_canary(records: Path, count: int, *, in_order: bool = False) -> list[
     rows = parquet.scan(records)
     schema = rows.collect_schema()
     mapped = [name for name in schema.names() if name not in _PLAN_COLUMNS]
-    masterid = (
-        pl.col("masterid") if "masterid" in schema else pl.lit(None, pl.String).alias("masterid")
-    )
+    if "masterid" in schema:
+        masterid = pl.col("masterid")
+    else:
+        masterid = pl.lit(None, pl.String).alias("masterid")
     wanted = count + SPARES
     if in_order or not mapped:
         first = rows.select("batch", "position", "change", masterid).head(wanted).collect()
@@ -61,11 +62,10 @@ def _covering(filled: pl.DataFrame, columns: Sequence[str], count: int) -> list[
     uncovered = list(columns)
     places: list[int] = []
     while len(places) < min(count, filled.height):
-        gain = (
-            filled.select(pl.sum_horizontal(uncovered).cast(pl.Int64)).to_series()
-            if uncovered
-            else in_all
-        )
+        if uncovered:
+            gain = filled.select(pl.sum_horizontal(uncovered).cast(pl.Int64)).to_series()
+        else:
+            gain = in_all
         score = (gain * len(columns) + in_all) * 2 + filled.get_column("is_update").cast(pl.Int64)
         place = score.zip_with(free, pl.Series([-1]).new_from_index(0, len(score))).arg_max()
         if place is None:

@@ -55,7 +55,9 @@ class Changes:
         if self._had(dataset, written.masterid):
             return self._update(dataset, _FUSED)
         # The plan found it nowhere: others made it in the meantime, and there is no value to go back to.
-        return self._update(dataset, _MADE_SINCE) if is_told else "create"
+        if is_told:
+            return self._update(dataset, _MADE_SINCE)
+        return "create"
 
     def _update(self, dataset: DatasetToLoad, why: str) -> str:
         if (dataset.name, why) not in self._told:

@@ -179,7 +179,10 @@ def _decide_rest(
     if all(verdict.status == BUSY for verdict in verdicts):
         return _park(rest, None, history, now)
     first = verdicts[0]
-    reason = f"{first.status}: {first.reason}" if first.status else first.reason
+    if first.status:
+        reason = f"{first.status}: {first.reason}"
+    else:
+        reason = first.reason
     return _try_again(rest, Transient(reason, first.status), history, now)
 
 
@@ -197,7 +200,10 @@ def _decide_refusal(
         stop = Stop(refuses_all(history.plan, history.place, refused))
         return *begun, SendAgain((request,)), stop
     if not is_one:
-        pieces = limit.pieces(request) if reading.status == TOO_LARGE else [request]
+        if reading.status == TOO_LARGE:
+            pieces = limit.pieces(request)
+        else:
+            pieces = [request]
         chosen = tuple(pieces) if len(pieces) > 1 else request.halves()
         return *begun, SendAgain(chosen, is_first=True)
     if history.ever_written:
@@ -248,7 +254,10 @@ def _park(request: BatchRequest, asked_s: float | None, history: History, now: f
     if busy == history.busy:
         return (again,)
     if busy.total_s > history.busy_budget_s:
-        asked = f" (the service asked to wait {asked_s:.0f} s)" if asked_s else ""
+        if asked_s:
+            asked = f" (the service asked to wait {asked_s:.0f} s)"
+        else:
+            asked = ""
         text = f"stayed busy{asked}; what is left of it is deferred to another run"
         return again, Park(busy, is_over=True), Note(f"dataset {request.dataset} {text}")
     parked = (again, Park(busy))
@@ -260,7 +269,10 @@ def _park(request: BatchRequest, asked_s: float | None, history: History, now: f
 
 def _try_again(request: BatchRequest, failure: Transient, history: History, now: float) -> Steps:
     """The request waits for its next try, within the retry budget; or it gives way to others."""
-    since = now if request.failing_since is None else request.failing_since
+    if request.failing_since is None:
+        since = now
+    else:
+        since = request.failing_since
     request = replace(request, tries=request.tries + 1, failing_since=since)
     failing_s = now - since
     is_throttled = failure.status == THROTTLED

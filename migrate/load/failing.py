@@ -46,8 +46,12 @@ def judge_failing(
     if patience.succeeded_at < since or not _is_patience_over(request, failing_s, budget_s):
         return "wait"
     if is_alone:
-        return "set aside" if patience.set_aside < _MOST_SET_ASIDE else "wait"
-    return "halve" if patience.halvings < _MOST_HALVINGS else "wait"
+        if patience.set_aside < _MOST_SET_ASIDE:
+            return "set aside"
+        return "wait"
+    if patience.halvings < _MOST_HALVINGS:
+        return "halve"
+    return "wait"
 
 
 def _is_patience_over(request: BatchRequest, failing_s: float, budget_s: float) -> bool:

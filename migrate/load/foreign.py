@@ -144,7 +144,10 @@ def planned_among(
         return {}
     rows = parquet.scan(dataset.records).filter(~pl.col("batch").is_in(list(sent)))
     names = rows.collect_schema().names()
-    source = pl.col("sources").list.first() if "sources" in names else pl.lit(None)
+    if "sources" in names:
+        source = pl.col("sources").list.first()
+    else:
+        source = pl.lit(None)
     hits: dict[str, str] = {}
     if "masterid" in names:
         ids = [record.masterid for record in found]
@@ -169,7 +172,9 @@ def planned_among(
 
 def _key_of(values: RawRecord, key: Sequence[str]) -> str | None:
     parts = [_text(values.get(name)) for name in key]
-    return None if None in parts else _BETWEEN.join(part for part in parts if part is not None)
+    if None in parts:
+        return None
+    return _BETWEEN.join(part for part in parts if part is not None)
 
 
 def _named(source: Mapping[str, object] | None) -> str:
@@ -185,7 +190,9 @@ def _text(raw: msgspec.Raw | None) -> str | None:
     if raw is None or bytes(raw) == b"null":
         return None
     text = bytes(raw).decode("utf-8", "replace").strip()
-    return str(msgspec.json.decode(raw)) if text.startswith('"') else text
+    if text.startswith('"'):
+        return str(msgspec.json.decode(raw))
+    return text
 
 
 _NAMED = 10

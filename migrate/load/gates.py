@@ -108,7 +108,10 @@ class LoadGates:
         # What was confirmed is a number in all: whoever has accepted the foreseen ones has accepted no others.
         if self.merged <= max(forecast + self.gates.max_merges, self.confirmed_merges):
             return None
-        confirmed = f" ({self.confirmed_merges} were confirmed)" if self.confirmed_merges else ""
+        if self.confirmed_merges:
+            confirmed = f" ({self.confirmed_merges} were confirmed)"
+        else:
+            confirmed = ""
         return GateError(
             Sentence(
                 "{merged} records were merged away in the target, the plan foresaw {forecast} and "

@@ -137,7 +137,10 @@ def read_overtaking(
 
 
 def _last_deed(db: sqlite3.Connection, plan: str, *, undoing: bool) -> Deed:
-    events = ("undoing", "undone") if undoing else ("loading", "loaded")
+    if undoing:
+        events = ("undoing", "undone")
+    else:
+        events = ("loading", "loaded")
     row = db.execute(_LAST_DEED, (plan, json.dumps(events))).fetchone()
     return Deed(*row) if row else Deed()
 

@@ -115,7 +115,10 @@ def first_sending(
     dataset are overtaken.
     """
     events = []
-    mine = PlanEvent(undoes, "undoing", name) if undoes else PlanEvent(plan, "loading", name)
+    if undoes:
+        mine = PlanEvent(undoes, "undoing", name)
+    else:
+        mine = PlanEvent(plan, "loading", name)
     if undoes or not _has_event(db, plan, "loading"):
         events.append(mine)
     query = (

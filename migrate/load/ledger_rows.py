@@ -116,4 +116,6 @@ def losses_of(rows: Iterable[RecordRow]) -> dict[tuple[str, str], int]:
 
 
 def _json(values: Sequence[str | None]) -> str | None:
-    return json.dumps(values, ensure_ascii=False) if values else None
+    if values:
+        return json.dumps(values, ensure_ascii=False)
+    return None

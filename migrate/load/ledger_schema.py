@@ -107,7 +107,10 @@ def checked_version(connection: sqlite3.Connection, file: Path, *, whole: bool =
         )
     if tables and (application != APPLICATION_ID or version == 0):
         raise _damaged(file, "it is another program's database, or its tables were never finished")
-    verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0]) if whole else "ok"
+    if whole:
+        verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    else:
+        verdict = "ok"
     if verdict != "ok":
         raise _damaged(file, verdict)
     return version

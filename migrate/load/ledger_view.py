@@ -87,7 +87,10 @@ def read_totals(connection: sqlite3.Connection, plan: str) -> dict[str, Totals]:
 def _totals(values: dict[str, Any], protected: dict[str, int], altered: dict[str, int]) -> Totals:
     ended = ("written", "rejected", "waiting", "deferred")
     still_open = values["planned"] - sum(values[name] for name in ended)
-    updated = values["written"] - values["created"] if values["target"] == "dataset" else 0
+    if values["target"] == "dataset":
+        updated = values["written"] - values["created"]
+    else:
+        updated = 0
     return Totals(
         **values,
         updated=updated,

@@ -140,7 +140,9 @@ def result_so_far(workspace: Workspace, plan: str) -> LoadResult | None:
         return None
     with LedgerView(workspace.ledger) as view:
         names = list(view.totals(plan))
-        return _result(view, workspace, plan, names) if names else None
+        if names:
+            return _result(view, workspace, plan, names)
+        return None
 
 
 def _result(
@@ -278,7 +280,10 @@ class _Run:
     def _dispatch(self) -> None:
         self._leave_rest()
         while len(self._in_flight) < self._client.settings.concurrency and not self._is_halting():
-            request = None if self._pause.is_on() else next_request(self._queues, time.monotonic())
+            if self._pause.is_on():
+                request = None
+            else:
+                request = next_request(self._queues, time.monotonic())
             if request is None:
                 return
             writing = sum(not other.is_read for other in self._in_flight.values())
@@ -330,9 +335,10 @@ class _Run:
         full = len(self._in_flight) >= self._client.settings.concurrency
         # Never without end: polars' own handler of SIGINT lets no wait be broken off, and Ctrl-C would be seen by the
         # next answer only.
-        longest_s = (
-            _STOP_CHECK_S if full or self._is_halting() else max(timeout_s, _SHORTEST_WAIT_S)
-        )
+        if full or self._is_halting():
+            longest_s = _STOP_CHECK_S
+        else:
+            longest_s = max(timeout_s, _SHORTEST_WAIT_S)
         done, _ = wait(self._in_flight, longest_s, FIRST_COMPLETED)
         for future in done:
             request = self._in_flight.pop(future)
@@ -356,11 +362,10 @@ class _Run:
     def _queue(self, dataset: DatasetToLoad, records: PlannedRecords) -> DatasetQueue:
         def read(entry: OpenBatch) -> Sequence[PlannedRecord]:
             planned = records.batch(entry.batch)
-            settled = (
-                self._ledger.settled_positions(dataset.name, entry.batch)
-                if entry.settled
-                else frozenset()
-            )
+            if entry.settled:
+                settled = self._ledger.settled_positions(dataset.name, entry.batch)
+            else:
+                settled = frozenset()
             left = [record for record in planned if record.sent.position not in settled]
             return self._parents.settle_waiting(dataset, entry, left)
 

@@ -103,7 +103,10 @@ class Merges:
         asked = named | {one.masterid for one in written}
         ours, gone = self._seen(dataset.name, asked)
         before = self._before(dataset)
-        there = ours | before.among(asked) if before.is_known else asked
+        if before.is_known:
+            there = ours | before.among(asked)
+        else:
+            there = asked
         counted = iter(count_merges(written, Merging(there, gone)))
         return [next(counted) if isinstance(v, Written) else v for v in verdicts]
 

@@ -49,7 +49,10 @@ def describe_pace(
     if points is not None:
         parts.append(f"{points:,} points left now")
     minutes, seconds = divmod(round(left_s), 60)
-    left = f"about {minutes} min {seconds:02d} s to go" if minutes else f"about {seconds} s to go"
+    if minutes:
+        left = f"about {minutes} min {seconds:02d} s to go"
+    else:
+        left = f"about {seconds} s to go"
     if parked:
         is_free = "it is free" if len(parked) == 1 else "they are free"
         left = f"busy (423): {', '.join(parked)}; {left} once {is_free}"

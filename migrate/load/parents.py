@@ -40,7 +40,10 @@ class RefusedParents:
 
         Of a batch that may have been sent before it is all of them: they may be in the target already.
         """
-        waiting = self._waiting(dataset, records) if entry.state == "planned" else {}
+        if entry.state == "planned":
+            waiting = self._waiting(dataset, records)
+        else:
+            waiting = {}
         if not waiting:
             return records
         self.ledger.settle_waiting(dataset.name, entry.batch, waiting)

@@ -69,16 +69,17 @@ class DatasetToLoad:
     @property
     def place(self) -> str:
         """What the records are sent to, as messages name it."""
-        named = "" if self.name == self.dataset_id else f" ({self.name})"
+        if self.name == self.dataset_id:
+            named = ""
+        else:
+            named = f" ({self.name})"
         return f"{self.target} {self.dataset_id}{named}"
 
     def read(self, answer: Answer, sent: Sequence[SentRecord]) -> Reading:
         """What an answer to these records means."""
-        return (
-            read_answer(answer, sent, self.columns)
-            if self.webhook is None
-            else read_receipt(answer, sent)
-        )
+        if self.webhook is None:
+            return read_answer(answer, sent, self.columns)
+        return read_receipt(answer, sent)
 
     @property
     def columns(self) -> AnswerColumns:

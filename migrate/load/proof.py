@@ -181,9 +181,9 @@ def _explain_time(sent: datetime, stored: datetime) -> str:
 def _explain_number(sent: Decimal, stored: Decimal) -> str:
     digits = -int(stored.normalize().as_tuple().exponent)
     if digits >= 0 and round(sent, digits) == stored:
-        return (
-            f"rounded to {digits} digits after the point" if digits else "rounded to a whole number"
-        )
+        if digits:
+            return f"rounded to {digits} digits after the point"
+        return "rounded to a whole number"
     return "stored as another number"
 
 
@@ -193,11 +193,9 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     # The service's times are UTC, and so are ours, whoever leaves the zone out.
-    return (
-        moment
-        if moment.tzinfo is None
-        else moment.replace(tzinfo=None) - (moment.utcoffset() or moment - moment)
-    )
+    if moment.tzinfo is None:
+        return moment
+    return moment.replace(tzinfo=None) - (moment.utcoffset() or moment - moment)
 
 
 def _is_number(value: object) -> bool:

@@ -72,7 +72,10 @@ def read_back(
         seen = _by_key(_read(reader, dataset, missing, since), columns)
         for record in missing:
             target_row = seen.get(_key_of(record.sent.values(), columns))
-            written = None if target_row is None else read_record(target_row, record.sent, columns)
+            if target_row is None:
+                written = None
+            else:
+                written = read_record(target_row, record.sent, columns)
             if target_row is None or written is None:
                 continue
             if not written.altered or (believe_differences and _is_since(target_row, since)):
@@ -104,7 +107,9 @@ def _canonical(value: msgspec.Raw | None) -> bytes | None:
     if value is None:
         return None
     text = bytes(value).strip()
-    return msgspec.json.encode(msgspec.json.decode(text)) if text[:1] == b'"' else text
+    if text[:1] == b'"':
+        return msgspec.json.encode(msgspec.json.decode(text))
+    return text
 
 
 def _read(
@@ -114,7 +119,9 @@ def _read(
     since: datetime | None,
 ) -> Iterator[RawRecord]:
     values = _filterable(dataset, records)
-    return _latest(reader, dataset, since) if values is None else _filtered(reader, dataset, values)
+    if values is None:
+        return _latest(reader, dataset, since)
+    return _filtered(reader, dataset, values)
 
 
 def _filterable(dataset: DatasetToLoad, records: Sequence[PlannedRecord]) -> list[str] | None:
@@ -123,7 +130,10 @@ def _filterable(dataset: DatasetToLoad, records: Sequence[PlannedRecord]) -> lis
     values = []
     for record in records:
         text = bytes(record.sent.values().get(dataset.key_columns[0], b"")).strip()
-        value = msgspec.json.decode(text, type=str) if text[:1] == b'"' else text.decode()
+        if text[:1] == b'"':
+            value = msgspec.json.decode(text, type=str)
+        else:
+            value = text.decode()
         if not value or ":" in value or "," in value:
             return None
         values.append(value)

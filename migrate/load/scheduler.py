@@ -60,7 +60,9 @@ class Busy:
         streak = self.streak + is_new
         until = now + max(asked_s, waits.busy_s(streak) if is_new else 0.0)
         added_s = until - (now if is_new else self.until)
-        return Busy(until, streak, self.total_s + added_s) if added_s > 0 else self
+        if added_s > 0:
+            return Busy(until, streak, self.total_s + added_s)
+        return self
 
     def over(self) -> Busy:
         """The same once it has taken something."""
@@ -182,14 +184,18 @@ class DatasetQueue:
         self.has_retried = False
         if self.canary is not None:
             # One request after the other: each decides about the next.
-            return None if self.again or self.in_flight else self.canary.next_request()
+            if self.again or self.in_flight:
+                return None
+            return self.canary.next_request()
         if any(parent.is_moving(now) for parent in self.parents):
             return None
         while self.backlog:
             request = self._take_up(self.backlog.popleft())
             if request.records:
                 return request
-        return self.last.popleft() if self.last and not self.in_flight else None
+        if self.last and not self.in_flight:
+            return self.last.popleft()
+        return None
 
     def _take_up(self, entry: OpenBatch) -> BatchRequest:
         """What is left of a batch, but for records that are known to make the service fail."""

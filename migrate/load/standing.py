@@ -29,11 +29,9 @@ class Deed:
     @property
     def when(self) -> str:
         """The time in words that sort."""
-        return (
-            ""
-            if self.at is None
-            else datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        )
+        if self.at is None:
+            return ""
+        return datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
     @property
     def told(self) -> str:
@@ -47,7 +45,9 @@ class Deed:
 
 def _by(what: Sentence, deed: Deed) -> Sentence:
     """A sentence with who did it, and when, behind it."""
-    return Sentence("{what} {deed}", what=what, deed=deed.told) if deed.told else what
+    if deed.told:
+        return Sentence("{what} {deed}", what=what, deed=deed.told)
+    return what
 
 
 @dataclass(frozen=True)

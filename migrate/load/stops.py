@@ -14,7 +14,10 @@ _REASONS = 5
 
 def gave_up(plan: str, request: BatchRequest, failure: Transient, seconds: float) -> GaveUp:
     """The retry budget is spent."""
-    asked = "" if failure.wait_s is None else f" (the service asked to wait {failure.wait_s:.0f} s)"
+    if failure.wait_s is None:
+        asked = ""
+    else:
+        asked = f" (the service asked to wait {failure.wait_s:.0f} s)"
     return GaveUp(
         f"dataset {request.dataset}, batch {request.batch}: gave up after {request.tries} tries in {seconds:.0f} s: "
         f"{failure.reason}{asked}",

@@ -131,7 +131,10 @@ class WriterWatch:
         keys = chain.from_iterable(dataset.all_keys)
         selection = tuple(dict.fromkeys((MASTERID, "__modified_at__", *keys)))
         server_time = self.client.count(dataset.dataset_id).server_time
-        ahead_s = 0.0 if server_time is None else server_time.timestamp() - self.clock()
+        if server_time is None:
+            ahead_s = 0.0
+        else:
+            ahead_s = server_time.timestamp() - self.clock()
         every = modified_since(self.client, dataset.dataset_id, since, selection, PAGE_ROWS)
         return _Seen(list(every), ahead_s)
 
@@ -140,7 +143,9 @@ class WriterWatch:
         if found and dataset.name not in self._known:
             self._known[dataset.name] = known_state(dataset.before)
         known = self._known.get(dataset.name)
-        return found if known is None else [one for one in found if not known.has_seen(one)]
+        if known is None:
+            return found
+        return [one for one in found if not known.has_seen(one)]
 
     def _take(self, dataset: DatasetToLoad, future: Future[_Seen]) -> GateError | None:
         name = dataset.name

@@ -52,7 +52,10 @@ class DataPlace:
 
 def places_in(file: Path, name: str, finder: Finder) -> list[DataPlace]:
     """Every place of a file where `finder` finds one of its values; `name` is what the file is called there."""
-    places = [DataPlace(name, "its name")] if finder.finds(name.replace("/", " ")) else []
+    if finder.finds(name.replace("/", " ")):
+        places = [DataPlace(name, "its name")]
+    else:
+        places = []
     try:
         with file.open("rb") as opened:
             head = opened.read(16)
@@ -153,16 +156,14 @@ def _in_archive(opened: IO[bytes], finder: Finder, depth: int) -> Iterator[str]:
                 if finder.finds(member.filename.replace("/", " ")):
                     yield "the name of a member"
                 with archive.open(member) as inner:
-                    seekable = (
-                        io.BytesIO(inner.read(_CHUNK_BYTES))
-                        if member.file_size <= _CHUNK_BYTES
-                        else None
-                    )
-                    places = (
-                        _in_stream(seekable, finder, depth + 1)
-                        if seekable
-                        else _in_bytes(inner, finder)
-                    )
+                    if member.file_size <= _CHUNK_BYTES:
+                        seekable = io.BytesIO(inner.read(_CHUNK_BYTES))
+                    else:
+                        seekable = None
+                    if seekable:
+                        places = _in_stream(seekable, finder, depth + 1)
+                    else:
+                        places = _in_bytes(inner, finder)
                     yield from (f"{member.filename}, {where}" for where in places)
     except (
         zipfile.BadZipFile,

@@ -155,9 +155,9 @@ def _has_digest(texts: pl.Series, finder: Finder) -> pl.Series:
     words = texts.filter(hashed).str.to_lowercase().str.extract_all(r"\b[0-9a-f]{32,128}\b")
     rows = pl.DataFrame({"row": hashed.arg_true(), "word": words}).explode("word")
     theirs = rows.filter(pl.col("word").is_in(list(finder.digests))).get_column("row").unique()
-    return (
-        _nothing(len(texts)).scatter(theirs, values=True) if len(theirs) else _nothing(len(texts))
-    )
+    if len(theirs):
+        return _nothing(len(texts)).scatter(theirs, values=True)
+    return _nothing(len(texts))
 
 
 def _decoded_may_hold(texts: pl.Series, finder: Finder) -> pl.Series:

@@ -265,7 +265,10 @@ def _find_events(subject: Subject, person: Person, search: Search) -> None:
     owners = _owners(person, aliases)
     ids = {id_ for _source, id_ in owners}
     alone = ids - _ids_of_others(person, ids, frames)
-    own = [subject.text] if subject.is_email and subject.source is None else []
+    if subject.is_email and subject.source is None:
+        own = [subject.text]
+    else:
+        own = []
     addresses = Finder([*person.addresses, *own], hashed=False)
     quick = (addresses, Finder([], exact=ids))
     for resource in frames:

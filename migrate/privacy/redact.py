@@ -30,7 +30,9 @@ class Redactor:
     def clean(self, text: str) -> str:
         """`text` without secrets."""
         text = _KEY_IN_URL.sub(rf"\1{MASK}", text)
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        if self._pattern:
+            return self._pattern.sub(MASK, text)
+        return text
 
 
 class RedactingFormatter(logging.Formatter):

@@ -72,7 +72,9 @@ def _not_mentions(rows: pl.DataFrame, finder: Finder, telling: Finder) -> pl.Ser
     if not _names_anybody(rows):
         return pl.repeat(True, rows.height, dtype=pl.Boolean, eager=True)
     own = [name for name in rows.columns if is_own_mail([name]) or name == "key"]
-    return theirs | mask_of(rows.select(own), finder) if own else theirs
+    if own:
+        return theirs | mask_of(rows.select(own), finder)
+    return theirs
 
 
 def _names_record(frame: pl.DataFrame) -> bool:
@@ -151,7 +153,10 @@ def _has_identity(
 def _made_of(sources: pl.Series, person: Person, resources: set[str]) -> pl.Series:
     """Which rows were made of one of the person's records; an origin without a resource is of any of `resources`."""
     nothing = pl.repeat(False, len(sources), dtype=pl.Boolean, eager=True)
-    kind = sources.dtype.inner if isinstance(sources.dtype, pl.List) else None
+    if isinstance(sources.dtype, pl.List):
+        kind = sources.dtype.inner
+    else:
+        kind = None
     if not isinstance(kind, pl.Struct) or not {"source", "id"} <= {f.name for f in kind.fields}:
         return nothing
     rows = pl.DataFrame(
@@ -171,4 +176,6 @@ def _made_of(sources: pl.Series, person: Person, resources: set[str]) -> pl.Seri
     columns = ["resource", "source", "id"]
     theirs = pl.DataFrame([*known, *unsaid], dict.fromkeys(columns, pl.String), orient="row")
     hits = named.join(theirs.unique(), on=columns, how="semi", nulls_equal=True).get_column("row")
-    return nothing.scatter(hits.unique(), values=True) if len(hits) else nothing
+    if len(hits):
+        return nothing.scatter(hits.unique(), values=True)
+    return nothing

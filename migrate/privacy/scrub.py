@@ -38,7 +38,9 @@ class Veil:
         core = word.rstrip(_TRAILING)
         # In a path every number may be somebody's id.
         is_in_path = found.start() > 0 and found.string[found.start() - 1] == "/"
-        return word if self._is_known(core, is_in_path) else self._mask(core) + word[len(core) :]
+        if self._is_known(core, is_in_path):
+            return word
+        return self._mask(core) + word[len(core) :]
 
     def _is_known(self, word: str, is_in_path: bool) -> bool:
         if word in self._known or not any(char.isalnum() for char in word):

@@ -84,7 +84,10 @@ class Secrets(BaseModel):
 
     def with_target(self, name: str) -> Secrets:
         """The same with the keys of the variable `name` as the target's; none where nobody has set it."""
-        origin = {TARGET_NAME: f"{name}, {self.origins[name]}"} if name in self.origins else {}
+        if name in self.origins:
+            origin = {TARGET_NAME: f"{name}, {self.origins[name]}"}
+        else:
+            origin = {}
         return self.model_copy(
             update={
                 "octolis": self.others.get(name, ()),
@@ -242,7 +245,10 @@ def _ask_keyring(
 
 def _checked(name: str, value: str) -> list[str]:
     """The keys in a variable's text. Raises ConfigError without showing one."""
-    texts = [value] if name in (SOURCE_NAME, SANDBOX_CONTROL_NAME) else value.split(",")
+    if name in (SOURCE_NAME, SANDBOX_CONTROL_NAME):
+        texts = [value]
+    else:
+        texts = value.split(",")
     keys = [key for text in texts if (key := text.strip())]
     for key in keys:
         if not (key.isascii() and key.isprintable()) or " " in key:

@@ -29,7 +29,10 @@ def facts_of_plan(plan: Plan, state: str) -> tuple[Fact, ...]:
     if document.snapshot.base:
         base = document.snapshot.base.name
         snapshot = Sentence("{snapshot}, a delta on {base}", snapshot=snapshot, base=base)
-    corrected = document.corrections.told if document.corrections else ()
+    if document.corrections:
+        corrected = document.corrections.told
+    else:
+        corrected = ()
     address = urlsplit(str(document.settings.get("octolis.base_url", "")))
     return (
         ("Datatrics project", _project_of(plan)),

@@ -16,7 +16,9 @@ def format_cell(cell: Cell) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, int):
         return f"{cell:,}"
-    return f"{cell:,.1f}" if isinstance(cell, float) else inert(cell)
+    if isinstance(cell, float):
+        return f"{cell:,.1f}"
+    return inert(cell)
 
 
 def inert(text: str) -> str:
@@ -31,7 +33,9 @@ def shorten(text: str | None) -> str:
     """`text` in at most 40 characters, `(nothing)` for None."""
     if text is None:
         return "(nothing)"
-    return text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
+    if len(text) <= _CELL_CHARS:
+        return text
+    return text[: _CELL_CHARS - 1] + "…"
 
 
 def width_of(text: str) -> int:

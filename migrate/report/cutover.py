@@ -20,7 +20,10 @@ _STAGES = ("extract", "plan", "load", "reconcile")
 def summarise_cutover(cutover: Cutover, notes: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The command's part of the JSON object; `notes` as of `summarise_run`."""
     night = cutover.night
-    run = summarise_run(cutover.run, notes=notes) if cutover.run else {}
+    if cutover.run:
+        run = summarise_run(cutover.run, notes=notes)
+    else:
+        run = {}
     if cutover.run:
         run["delta"] = summarise_delta(cutover.base, cutover.run.extraction.resources)
     return {
@@ -78,7 +81,10 @@ def render_night(cutover: Cutover) -> str:
 def _stage_row(night: Night, stage: str, steps: list[tuple[Step, datetime]]) -> Row:
     begins = steps[0][1]
     seconds = _sum(night, stage)
-    basis = "" if any(step.part for step, _ in steps) else steps[0][0].basis
+    if any(step.part for step, _ in steps):
+        basis = ""
+    else:
+        basis = steps[0][0].basis
     return [_clock(begins), stage, format_duration(seconds), _took(night.stages.get(stage)), basis]
 
 

@@ -52,12 +52,14 @@ def render_diff(view: DiffView) -> str:
 
 
 def _head(view: DiffView) -> str:
-    note = (
-        "values are masked; --show-values shows them"
-        if view.masked
-        else "values are shown as they are"
-    )
-    snapshot = f"{view.snapshot}, a delta on {view.base}" if view.base else view.snapshot
+    if view.masked:
+        note = "values are masked; --show-values shows them"
+    else:
+        note = "values are shown as they are"
+    if view.base:
+        snapshot = f"{view.snapshot}, a delta on {view.base}"
+    else:
+        snapshot = view.snapshot
     lines = [
         f"Plan {view.plan} from snapshot {snapshot} ({note})",
         *([f"It is {inert(view.said)}."] if view.said else []),
@@ -148,7 +150,9 @@ def _consents(view: DiffView) -> str:
 
 def _example(loss: Mapping[str, Any]) -> str:
     pair = next(iter(loss["examples"]), None)
-    return f"{shorten(pair['before'])} -> {shorten(pair['after'])}" if pair else ""
+    if pair:
+        return f"{shorten(pair['before'])} -> {shorten(pair['after'])}"
+    return ""
 
 
 def _losses(view: DiffView) -> str:
@@ -255,14 +259,19 @@ def _forecast(view: DiffView) -> str:
 
 def _unknowable(view: DiffView) -> str:
     lines = [f"  - {line}" for line in view.unknowable]
-    return "\n".join(["Cannot be checked offline:", *lines]) if lines else ""
+    if lines:
+        return "\n".join(["Cannot be checked offline:", *lines])
+    return ""
 
 
 def _titled(title: str, headers: list[str], rows: list[Row], hidden: int = 0) -> str:
     """A table below its title, and how many rows of it are not shown."""
     if not rows:
         return ""
-    more = f"\n  … {hidden:,} more; --json and the page have them all" if hidden > 0 else ""
+    if hidden > 0:
+        more = f"\n  … {hidden:,} more; --json and the page have them all"
+    else:
+        more = ""
     return f"{title}\n{render_table(headers, rows)}{more}"
 
 

@@ -59,7 +59,10 @@ def _event_bars(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     charts = []
     for table in tables:
         rows = table["rows"]
-        unit = 10 if len({row["period"] for row in rows}) <= _DAYS else 7
+        if len({row["period"] for row in rows}) <= _DAYS:
+            unit = 10
+        else:
+            unit = 7
         days: dict[str, list[int]] = {}
         labels: dict[str, list[int]] = {}
         for row in rows:

@@ -73,7 +73,10 @@ def write_list(
     for_people = _in_words(frame, words)
     with replacing(csv_file) as temporary:
         write_csv(for_people, temporary, SEPARATORS[words.language])
-    workbook = folder / f"{name}.xlsx" if frame.height <= MOST_IN_WORKBOOK else None
+    if frame.height <= MOST_IN_WORKBOOK:
+        workbook = folder / f"{name}.xlsx"
+    else:
+        workbook = None
     if workbook:
         with replacing(workbook) as temporary:
             write_xlsx(for_people, temporary, f"{dataset} {what}")
@@ -104,7 +107,10 @@ def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.Dat
     for name in ("rejects", "collapsed", "foreign", "merges", "keys", "gone", "moved", "missing"):
         file = plan.file(dataset, f"{name}.parquet")
         if file.is_file():
-            keys = plan.document.mappings[dataset].key if name == "foreign" else ()
+            if name == "foreign":
+                keys = plan.document.mappings[dataset].key
+            else:
+                keys = ()
             frame = parquet.read(file)
             if name == "rejects":
                 frame = _values_masked(frame, types, shown)
@@ -125,7 +131,9 @@ def _values_masked(
         share.with_columns(shown.column(share["value"], types.get(name), name or ""))
         for (name,), share in shares.items()
     ]
-    return pl.concat(masked).sort(place).drop(place) if masked else frame
+    if masked:
+        return pl.concat(masked).sort(place).drop(place)
+    return frame
 
 
 def _masked(
@@ -199,7 +207,10 @@ def _beside_the_target(
     shows = target_rows.collect_schema().names()
     stored = plan.document.mappings[dataset].stored_columns
     for name in names:
-        old = pl.col(name) if name in shows else pl.lit(None, pl.String)
+        if name in shows:
+            old = pl.col(name)
+        else:
+            old = pl.lit(None, pl.String)
         yield (
             name,
             stored.get(name, name),

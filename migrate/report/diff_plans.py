@@ -92,11 +92,10 @@ class Pair:
     def columns(self, rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataType | None, pl.DataFrame]]:
         """Of each column that differs among `rows`: name, type in the second plan, and `key, value, value_after`."""
         keys = rows.filter(pl.col("payload") != pl.col("payload_after")).select("key")
-        types = (
-            [column_types(plan, self.dataset) for plan in (self.one, self.two)]
-            if keys.height
-            else [{}, {}]
-        )
+        if keys.height:
+            types = [column_types(plan, self.dataset) for plan in (self.one, self.two)]
+        else:
+            types = [{}, {}]
         for name in dict.fromkeys([*types[0], *types[1]]):
             if _is_mapped(self.one, self.two, self.dataset, name):
                 sides = [_values(plan, self.dataset, name, keys) for plan in (self.one, self.two)]
@@ -134,11 +133,10 @@ def _inputs(one: PlanDocument, two: PlanDocument) -> list[str]:
         before = one.mappings.get(name)
         after = two.mappings.get(name)
         if before is None or after is None:
-            only = (
-                "mapping of {dataset}: in the second plan only"
-                if before is None
-                else "mapping of {dataset}: in the first plan only"
-            )
+            if before is None:
+                only = "mapping of {dataset}: in the second plan only"
+            else:
+                only = "mapping of {dataset}: in the first plan only"
             changed.append(Sentence(only, dataset=name))
         elif before.sha256 != after.sha256:
             changed.append(
@@ -239,7 +237,10 @@ def _values(plan: Plan, dataset: str, name: str, keys: pl.DataFrame) -> pl.DataF
     for file in ("records", "unchanged"):
         frame = parquet.scan(plan.file(dataset, f"{file}.parquet"))
         there = stored in frame.collect_schema()
-        value = as_text(frame, stored) if there else pl.lit(None, pl.String)
+        if there:
+            value = as_text(frame, stored)
+        else:
+            value = pl.lit(None, pl.String)
         parts.append(frame.select("key", value.alias("value")))
     return pl.concat(parts).join(keys.lazy(), on="key", how="semi").collect()
 

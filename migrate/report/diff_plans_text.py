@@ -62,7 +62,9 @@ def render_comparison(found: PlanComparison) -> str:
 
 
 def _table(title: str, headers: list[str], rows: list[Row]) -> list[str]:
-    return [f"{title}\n{render_table(headers, rows)}"] if rows else []
+    if rows:
+        return [f"{title}\n{render_table(headers, rows)}"]
+    return []
 
 
 def summarise_comparison(found: PlanComparison) -> dict[str, Any]:

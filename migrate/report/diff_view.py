@@ -129,7 +129,9 @@ def shown_by_dataset(plan: Plan, shown: Shown) -> dict[str, Shown]:
 def _unknowable(document: PlanDocument) -> tuple[str, ...]:
     if not document.offline:
         return ()
-    return (*OFFLINE, OFFLINE_DELTA) if document.snapshot.base and not document.scope else OFFLINE
+    if document.snapshot.base and not document.scope:
+        return (*OFFLINE, OFFLINE_DELTA)
+    return OFFLINE
 
 
 def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> DatasetView:
@@ -161,7 +163,9 @@ def column_types(plan: Plan, dataset: str) -> dict[str, pl.DataType]:
 
 def _read(plan: Plan, dataset: str, name: str) -> pl.DataFrame:
     file = plan.file(dataset, f"{name}.parquet")
-    return parquet.read(file) if file.is_file() else pl.DataFrame()
+    if file.is_file():
+        return parquet.read(file)
+    return pl.DataFrame()
 
 
 def _changes(counts: DatasetPlan) -> Rows:
@@ -365,4 +369,6 @@ def _clock(start: datetime, minutes: float) -> str:
     end = start + timedelta(minutes=minutes)
     clock = end.strftime("%H:%M")
     days = (end.date() - start.date()).days
-    return Sentence("{clock} (+{days} d)", clock=clock, days=days) if days else clock
+    if days:
+        return Sentence("{clock} (+{days} d)", clock=clock, days=days)
+    return clock

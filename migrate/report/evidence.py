@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 def render_evidence(made: Evidence) -> str:
     """Where the archive is and what to keep of it."""
-    left = f"\n\n{say_not_loaded(made.not_loaded)}" if made.not_loaded else ""
+    if made.not_loaded:
+        left = f"\n\n{say_not_loaded(made.not_loaded)}"
+    else:
+        left = ""
     state = f", {made.standing.told}" if made.standing.told else ""
     return (
         f"Evidence of plan {made.plan}{state}: {made.parts} parts\n  {made.file}\n\n"

@@ -122,15 +122,13 @@ def _unread_lines(extraction: Extraction) -> list[str]:
         for name, result in extraction.resources.items()
         if len(result.unread) > _UNREAD_SHOWN
     ]
-    return (
-        [
+    if lines:
+        return [
             "",
             "Could not be read; what came in their place is in the snapshot below unread/:",
             *lines,
         ]
-        if lines
-        else []
-    )
+    return []
 
 
 def _doubles_lines(extraction: Extraction) -> list[str]:
@@ -143,24 +141,27 @@ def _doubles_lines(extraction: Extraction) -> list[str]:
                 f"  {name}: {by_time:,} older by time, {by_place:,} of which no time tells; they are in "
                 f"{name}/doubles.parquet"
             )
-    return ["", "Other versions of the same records, left out:", *lines] if lines else []
+    if lines:
+        return ["", "Other versions of the same records, left out:", *lines]
+    return []
 
 
 def _uncolumned_lines(extraction: Extraction) -> list[str]:
     lines: list[str] = []
     for name, result in extraction.resources.items():
         lines.extend(f"  {name}: {sentence}" for sentence in describe_uncolumned(result))
-    return (
-        ["", "Without a column of their own, and read from the records:", *lines] if lines else []
-    )
+    if lines:
+        return ["", "Without a column of their own, and read from the records:", *lines]
+    return []
 
 
 def _delta_lines(extraction: Extraction) -> list[str]:
     if extraction.since is None:
         return []
-    base = (
-        f", compared with snapshot {extraction.since.snapshot}" if extraction.since.snapshot else ""
-    )
+    if extraction.since.snapshot:
+        base = f", compared with snapshot {extraction.since.snapshot}"
+    else:
+        base = ""
     rows = [
         [name, delta.new, delta.changed, delta.unchanged, delta.gone, delta.how]
         for name, result in extraction.resources.items()

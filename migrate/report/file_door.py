@@ -42,7 +42,10 @@ def render_handed_over(done: HandedOver, sent: Uploaded | None = None) -> str:
     ]
     total = sum(done.rows.values())
     size = sum(file.bytes for file in done.manifest.files)
-    took = f", in {format_duration(done.written_s)}" if done.written_s else ""
+    if done.written_s:
+        took = f", in {format_duration(done.written_s)}"
+    else:
+        took = ""
     lines = [
         f"Plan {done.plan}: {total:,} rows handed over as files, {size:,} bytes{took}",
         "",

@@ -31,7 +31,10 @@ def render_history(found: CommandHistory, limit: int) -> str:
 
 
 def _run_row(run: RunRecord) -> Row:
-    took = None if run.ended_at is None else format_duration(run.ended_at - run.began_at)
+    if run.ended_at is None:
+        took = None
+    else:
+        took = format_duration(run.ended_at - run.began_at)
     ended = "did not end" if run.exit_code is None else run.exit_code
     who = f"{run.user}@{run.host}"
     return [_when(run.began_at), took, inert(who), ended, inert(run.command_line)]
@@ -57,7 +60,9 @@ def _notes(runs: Sequence[RunRecord]) -> list[str]:
 def _in_one_line(reason: str) -> str:
     """Why a command stopped; where its first line only announces a list, with the list behind it."""
     first, *listed = reason.splitlines()
-    return f"{first} {'; '.join(listed)}" if first.endswith(":") else first
+    if first.endswith(":"):
+        return f"{first} {'; '.join(listed)}"
+    return first
 
 
 def _event_row(event: PastEvent) -> Row:
@@ -72,4 +77,6 @@ def _event_row(event: PastEvent) -> Row:
 
 
 def _when(at: float | None) -> str:
-    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    if at is None:
+        return ""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")

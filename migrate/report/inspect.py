@@ -80,7 +80,9 @@ def _extreme(name: str, value: str, show: Callable[[str], str]) -> str:
     """The first or last value; masked where it may say something of one person: a birthday, a telephone number."""
     is_long = value.isdigit() and len(value) >= _PHONE_DIGITS
     written = show(value) if is_long or _is_birthday(name) else value
-    return written if len(written) <= _LONGEST_EXTREME else f"{written[: _LONGEST_EXTREME - 1]}…"
+    if len(written) <= _LONGEST_EXTREME:
+        return written
+    return f"{written[: _LONGEST_EXTREME - 1]}…"
 
 
 def _is_birthday(name: str) -> bool:
@@ -191,11 +193,15 @@ def _percent(part: int, whole: int) -> str:
     if not part or not whole:
         return "-"
     share = 100 * part / whole
-    return "100%" if part == whole else f"{min(share, 99.9):.1f}%" if share >= 0.1 else "<0.1%"
+    if part == whole:
+        return "100%"
+    return f"{min(share, 99.9):.1f}%" if share >= 0.1 else "<0.1%"
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _EXAMPLE_WIDTH else f"{text[: _EXAMPLE_WIDTH - 1]}…"
+    if len(text) <= _EXAMPLE_WIDTH:
+        return text
+    return f"{text[: _EXAMPLE_WIDTH - 1]}…"
 
 
 def _trap_lines(traps: list[Mapping[str, Any]]) -> list[str]:

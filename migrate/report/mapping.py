@@ -36,10 +36,14 @@ class Looked:
         if snapshot is None:
             return "Not held against a snapshot."
         read = ", ".join(f"{rows:,} of {name}" for name, rows in self.records.items())
-        took = f", in {format_duration(self.seconds)}" if self.seconds >= _WORTH_SAYING_S else ""
-        records = (
-            f"all records were read ({read}), with look-ups" if read else "it has none of these"
-        )
+        if self.seconds >= _WORTH_SAYING_S:
+            took = f", in {format_duration(self.seconds)}"
+        else:
+            took = ""
+        if read:
+            records = f"all records were read ({read}), with look-ups"
+        else:
+            records = "it has none of these"
         return f"Held against snapshot {snapshot}: {records}{took}."
 
 
@@ -92,11 +96,9 @@ def summarise_functions(functions: Sequence[Function]) -> list[dict[str, Any]]:
 
 
 def _call(function: Function) -> str:
-    return (
-        function.name
-        if function.example_argument is None
-        else f"{function.name}: {function.example_argument}"
-    )
+    if function.example_argument is None:
+        return function.name
+    return f"{function.name}: {function.example_argument}"
 
 
 def render_preview(found: Preview, shown: Shown, dataset: Mapping | None = None) -> str:
@@ -120,7 +122,10 @@ def render_preview(found: Preview, shown: Shown, dataset: Mapping | None = None)
 
 
 def _render_row(row: PreviewRow, shown: Shown) -> str:
-    place = f", element {row.position}" if row.position is not None else ""
+    if row.position is not None:
+        place = f", element {row.position}"
+    else:
+        place = ""
     title = f"{inert(row.source or '')}  {inert(shown.text(row.id) or '')}{place}"
     if row.rule:
         title = f"rejected  {title}\n  {row.rule} in {row.column}: {row.reason}"
@@ -134,18 +139,18 @@ def _render_row(row: PreviewRow, shown: Shown) -> str:
         for change in row.changes
         if change.before is not None or change.after is not None
     ]
-    return (
-        f"{title}\n{render_table(['column', 'before', 'after', 'what changed'], cells)}"
-        if cells
-        else title
-    )
+    if cells:
+        return f"{title}\n{render_table(['column', 'before', 'after', 'what changed'], cells)}"
+    return title
 
 
 def _cell(value: str | None, column: str, shown: Shown) -> str:
     text = shown.cell(value, column)
     if text is None:
         return "-"
-    return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 1] + "…"
+    if len(text) <= _MAX_CELL:
+        return text
+    return text[: _MAX_CELL - 1] + "…"
 
 
 def summarise_preview(found: Preview, shown: Shown) -> dict[str, Any]:
@@ -160,7 +165,10 @@ def summarise_preview(found: Preview, shown: Shown) -> dict[str, Any]:
 
 def _summarise_row(row: PreviewRow, shown: Shown) -> dict[str, Any]:
     head = {"source": row.source, "id": shown.text(row.id), "position": row.position}
-    why = {"rule": row.rule, "column": row.column, "reason": row.reason} if row.rule else {}
+    if row.rule:
+        why = {"rule": row.rule, "column": row.column, "reason": row.reason}
+    else:
+        why = {}
     columns = {
         change.column: {
             "before": shown.cell(change.before, change.column),

@@ -103,7 +103,9 @@ def telling_columns(
 
 
 def _value(row: Mapping[str, Any] | object, key: str) -> Any:
-    return row.get(key) if isinstance(row, Mapping) else getattr(row, key, None)
+    if isinstance(row, Mapping):
+        return row.get(key)
+    return getattr(row, key, None)
 
 
 def _hash(text: str) -> str:

@@ -43,7 +43,10 @@ def summarise_parts(parts: Parts) -> dict[str, Any]:
 
 def render_parts(parts: Parts) -> str:
     """A table of the datasets, what is there, and what is missing."""
-    where = f" in target {parts.target}" if parts.target else " in the target"
+    if parts.target:
+        where = f" in target {parts.target}"
+    else:
+        where = " in the target"
     lines = [f"  {plan}: {inert(said)}" for plan, said in parts.said.items()]
     lines += [
         f"  {plan}: its days are of another field; it is not added up with the others"

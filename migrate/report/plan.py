@@ -106,14 +106,19 @@ def render_plan(plan: Plan) -> str:
 
 
 def _by_hand(document: PlanDocument) -> str:
-    lines = document.corrections.told if document.corrections else ()
+    if document.corrections:
+        lines = document.corrections.told
+    else:
+        lines = ()
     return "".join(f"\nBy hand: {inert(line)}." for line in lines)
 
 
 def words_of_snapshot(document: PlanDocument) -> str:
     """The snapshot's name, and of a delta that of the snapshot it was put on."""
     snapshot = document.snapshot
-    return f"{snapshot.name}, a delta on {snapshot.base.name}" if snapshot.base else snapshot.name
+    if snapshot.base:
+        return f"{snapshot.name}, a delta on {snapshot.base.name}"
+    return snapshot.name
 
 
 def render_counts(datasets: Mapping[str, DatasetPlan], names: Sequence[str]) -> str:
@@ -197,11 +202,9 @@ def _merges(document: PlanDocument) -> str:
         for name, dataset in document.datasets.items()
         if (m := dataset.merges).clusters
     ]
-    return (
-        "\n".join(["Merges, which cannot be undone (`migrate diff` lists them):", *lines])
-        if lines
-        else ""
-    )
+    if lines:
+        return "\n".join(["Merges, which cannot be undone (`migrate diff` lists them):", *lines])
+    return ""
 
 
 def _unequal(totals: Mapping[str, Table]) -> str:
@@ -215,7 +218,9 @@ def _warnings(document: PlanDocument) -> str:
     for name, dataset in document.datasets.items():
         lines.extend(f"  {name}: {text}" for text in warnings_of(dataset))
     lines += [f"  {name}: not planned, {reason}" for name, reason in document.skipped.items()]
-    return "\n".join(["Worth knowing:", *(inert(line) for line in lines)]) if lines else ""
+    if lines:
+        return "\n".join(["Worth knowing:", *(inert(line) for line in lines)])
+    return ""
 
 
 def warnings_of(dataset: DatasetPlan) -> list[str]:
@@ -234,7 +239,10 @@ def warnings_of(dataset: DatasetPlan) -> list[str]:
         fields = ", ".join(
             f"{entry.field} ({entry.filled:.0%} filled)" for entry in dataset.unmapped[:8]
         )
-        more = f" and {len(dataset.unmapped) - 8} more" if len(dataset.unmapped) > 8 else ""
+        if len(dataset.unmapped) > 8:
+            more = f" and {len(dataset.unmapped) - 8} more"
+        else:
+            more = ""
         warnings.append(f"fields that no mapping uses: {fields}{more}")
     return warnings
 
@@ -245,11 +253,9 @@ def _gates(document: PlanDocument) -> str:
         for finding in document.gates
         if finding.verdict == "broken"
     ]
-    return (
-        "\n".join(["Stopped by a safety gate; load will refuse this plan:", *broken])
-        if broken
-        else ""
-    )
+    if broken:
+        return "\n".join(["Stopped by a safety gate; load will refuse this plan:", *broken])
+    return ""
 
 
 def _forecast(document: PlanDocument) -> str:

@@ -89,7 +89,10 @@ def render_erased(erased: Erased) -> str:
     """What of one person was removed, where something is left, and where else they are."""
     parts = []
     if not erased.found_anything:
-        nothing = "nothing would be removed" if erased.dry_run else "nothing was removed"
+        if erased.dry_run:
+            nothing = "nothing would be removed"
+        else:
+            nothing = "nothing was removed"
         parts.append(f"Nobody was found by that address or id; {nothing}.")
     else:
         done = "Would remove" if erased.dry_run else "Removed"
@@ -130,11 +133,9 @@ def _second_look(erased: Erased) -> list[str]:
     if erased.dry_run:
         return []
     if not erased.places:
-        return (
-            ["Every file was searched again, and nothing of them was found."]
-            if (erased.found_anything)
-            else []
-        )
+        if erased.found_anything:
+            return ["Every file was searched again, and nothing of them was found."]
+        return []
     places = "\n".join(f"  {inert(place.file)}: {inert(place.where)}" for place in erased.places)
     return [
         f"Still there, found when every file was searched again:\n{places}",

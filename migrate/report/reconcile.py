@@ -66,7 +66,10 @@ def render_reconciliation(found: Reconciliation, shown: Mapping[str, Shown] | No
     head = f"Counts of plan {found.plan}"
     title = f"{head}, {found.told}" if found.told else head
     judged = inert_lines(verdict.judge_reconciliation(found).render(_WORST))
-    table = [render_table(headers, rows, keep=["difference"])] if rows else []
+    if rows:
+        table = [render_table(headers, rows, keep=["difference"])]
+    else:
+        table = []
     counted = "\n".join([*table, *say_without_rows("No record before, none after", empty)])
     parts = [f"{title}\n{judged}", *([counted] if counted else [])]
     sources = list(
@@ -100,7 +103,10 @@ def render_reconciliation(found: Reconciliation, shown: Mapping[str, Shown] | No
 def _source_rows(name: str, by_source: Mapping[str, SourceCount]) -> list[list[str | int]]:
     rows: list[list[str | int]] = []
     for source, count in by_source.items():
-        note = f" ({count.reason})" if count.counted is not None and count.reason else ""
+        if count.counted is not None and count.reason:
+            note = f" ({count.reason})"
+        else:
+            note = ""
         counted: str | int = (
             f"not counted: {count.reason}" if count.counted is None else count.counted
         )
@@ -197,7 +203,9 @@ def _sample_rows(deep: DeepDataset, shown: Shown) -> list[Row]:
 
 
 def _cut(text: str | None) -> str | None:
-    return text if text is None or len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    if text is None or len(text) <= _LONGEST:
+        return text
+    return text[: _LONGEST - 1] + "…"
 
 
 def summarise_projects(every: AllProjects, found: Reconciliation) -> dict[str, Any]:
@@ -292,7 +300,9 @@ def _told(figure: tuple[Figure, bool] | None) -> str | None:
     if figure is None:
         return None
     amount, is_money = figure
-    return f"{amount_text(amount.amount)} in {amount.rows:,}" if is_money else f"{amount.rows:,}"
+    if is_money:
+        return f"{amount_text(amount.amount)} in {amount.rows:,}"
+    return f"{amount.rows:,}"
 
 
 def _as_json(figures: _ByProject) -> dict[str, Any]:

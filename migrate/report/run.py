@@ -169,7 +169,10 @@ def judge_run(run: Run) -> Verdict:
         return judge_findings(findings, "", "", Sentence("Not finished"))
     reconciled = judge_reconciliation(run.reconciliation)
     findings += reconciled.findings
-    written = sum(d.written for d in run.loaded.datasets.values()) if run.loaded else 0
+    if run.loaded:
+        written = sum(d.written for d in run.loaded.datasets.values())
+    else:
+        written = 0
     if written:
         what = Sentence(
             "{count} record written in {datasets} datasets",

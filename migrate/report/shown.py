@@ -89,7 +89,9 @@ class Shown:
             return [self.parsed(part, name) for part in value]
         if not isinstance(value, str):
             return value
-        return self.json(value, name) if value[:1] in _OPENS_JSON else self.cell(value, name)
+        if value[:1] in _OPENS_JSON:
+            return self.json(value, name)
+        return self.cell(value, name)
 
     def json(self, text: str, name: str = "") -> Any:
         """What a JSON text holds, shown; as it is where nothing is masked, one value where it is no JSON."""
@@ -99,7 +101,9 @@ class Shown:
             inside = json.loads(text, parse_float=str, parse_int=str)
         except (ValueError, RecursionError):
             return self.text(text, name)
-        return self.text(text, name) if isinstance(inside, str) else self.parsed(inside, name)
+        if isinstance(inside, str):
+            return self.text(text, name)
+        return self.parsed(inside, name)
 
     def column(
         self, values: pl.Series, dtype: pl.DataType | None = None, name: str = ""

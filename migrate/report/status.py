@@ -31,7 +31,10 @@ def summarise_status(status: Status) -> dict[str, Any]:
 def _summarise_plan(plan: PlanState) -> dict[str, Any]:
     facts = {n: value for n, value in asdict(plan).items() if n not in ("standing", "remake")}
     # Of one that cannot be read, or was never finished, nobody knows the state.
-    state = plan.standing.summarise() if plan.finished and not plan.trouble else {"state": None}
+    if plan.finished and not plan.trouble:
+        state = plan.standing.summarise()
+    else:
+        state = {"state": None}
     return {**facts, **state, "left": plan.left}
 
 
@@ -139,7 +142,9 @@ def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
 
 def _over(plan: PlanState) -> str | None:
     """The state of a plan that must not be loaded any more, which outweighs how far each dataset is."""
-    return plan.standing.state if plan.standing.state in ("overtaken", "undone") else None
+    if plan.standing.state in ("overtaken", "undone"):
+        return plan.standing.state
+    return None
 
 
 def _how_far(plan: PlanState, books: DatasetBooks) -> str:
@@ -149,4 +154,6 @@ def _how_far(plan: PlanState, books: DatasetBooks) -> str:
     if books.handed_over:
         return "handed over"
     # A load that a gate stopped before its first request is none.
-    return "planned" if plan.standing.state == "planned" else "loading"
+    if plan.standing.state == "planned":
+        return "planned"
+    return "loading"

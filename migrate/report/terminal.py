@@ -25,7 +25,9 @@ __all__ = [
 
 def say_without_rows(what: str, names: Sequence[str]) -> list[str]:
     """The line that stands for the rows of zeros that a table leaves out; none where it leaves out nothing."""
-    return [f"  {what}: {', '.join(map(inert, names))}."] if names else []
+    if names:
+        return [f"  {what}: {', '.join(map(inert, names))}."]
+    return []
 
 
 def inert_lines(text: str) -> str:

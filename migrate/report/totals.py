@@ -90,7 +90,9 @@ def _headline(table: Table) -> str:
     count = len(table.groups)
     different = len(table.unequal)
     if not table.by:
-        return Sentence("equal") if table.equal else Sentence("NOT equal")
+        if table.equal:
+            return Sentence("equal")
+        return Sentence("NOT equal")
     if table.equal:
         return Sentence("{same} of {of} are equal", same=count, of=count)
     return Sentence(
@@ -106,7 +108,10 @@ def _steps(whole: Group) -> list[tuple[str, Figure]]:
     """From the source to what should be planned, what is, and what the target holds."""
     steps: list[tuple[str, Figure]] = [(Sentence("source, as sent"), whole.source)]
     for reason, figure in whole.left_out.items():
-        label = "- {reason}" if reason in ON_PURPOSE else "MISSING: {reason}"
+        if reason in ON_PURPOSE:
+            label = "- {reason}"
+        else:
+            label = "MISSING: {reason}"
         steps.append((Sentence(label, reason=Sentence(WORDS[reason])), figure))
     if whole.left_out:
         steps.append((Sentence("= snapshot, what is left"), whole.snapshot))
@@ -201,7 +206,10 @@ def _render_groups(view: Mapping[str, Any], different: Sequence[Mapping[str, Any
         ]
         rows.append([*row["names"], *amounts, *([counts] if view["is_money"] else [])])
     more = len(different) - len(rows)
-    rest = f"\n  and {more:,} more; --json lists all" if more > 0 else ""
+    if more > 0:
+        rest = f"\n  and {more:,} more; --json lists all"
+    else:
+        rest = ""
     return "  Those that differ:\n" + render_table(headers, rows, indent=4) + rest
 
 
@@ -299,9 +307,9 @@ def _render(table: TotalsTable) -> str:
             _line((f"{len(equal):,} equal groups", *[""] * (len(table.by) - 1)), sums, True)
         )
     made = f"{table.title}:\n" + render_table([*table.by, *table.places, "equal"], lines)
-    return (
-        f"{made}\n  not by the source's own fields: {inert(table.doubt)}" if table.doubt else made
-    )
+    if table.doubt:
+        return f"{made}\n  not by the source's own fields: {inert(table.doubt)}"
+    return made
 
 
 def _line(group: Sequence[str], amounts: Any, equal: bool) -> Row:

@@ -150,11 +150,9 @@ def _correction(one: Facts, shown: Shown) -> str:
 def _at_source(live: Facts) -> str:
     if not live["asked"]:
         return str(live.get("why", "not asked"))
-    return (
-        "it is there"
-        if live["record"] is not None
-        else str(live.get("why", "it is not there any more"))
-    )
+    if live["record"] is not None:
+        return "it is there"
+    return str(live.get("why", "it is not there any more"))
 
 
 def _render_dataset(name: str, dataset: Facts, shown: Shown) -> str:
@@ -285,4 +283,6 @@ def _cut(value: str | None) -> str:
     if value is None:
         return "nothing"
     text = inert(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    if len(text) <= _LONGEST:
+        return text
+    return text[: _LONGEST - 1] + "…"

@@ -73,11 +73,15 @@ class Words:
 
     def number(self, value: float | None) -> str:
         """A grouped number, a dash for None."""
-        return NOTHING if value is None else format_decimal(value, locale=self.locale)
+        if value is None:
+            return NOTHING
+        return format_decimal(value, locale=self.locale)
 
     def money(self, value: Decimal | str | None) -> str:
         """An amount with two places, more where it has more; a dash for None."""
-        return NOTHING if value is None else format_decimal(Decimal(value), _MONEY, self.locale)
+        if value is None:
+            return NOTHING
+        return format_decimal(Decimal(value), _MONEY, self.locale)
 
     def percent(self, share: float) -> str:
         """A share, from 0 to 1, with one place; what is not nothing is never shown as nothing."""

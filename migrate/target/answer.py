@@ -60,7 +60,9 @@ class Answer:
 def clean_text(text: object, longest: int = 200) -> str:
     """`text` on one line, without control or direction marks, cut to `longest`: safe for terminals and logs."""
     line = " ".join(_UNSAFE.sub(" ", str(text)).split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    if len(line) <= longest:
+        return line
+    return line[: longest - 1] + "…"
 
 
 def error_title(answer: Answer) -> str:

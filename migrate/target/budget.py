@@ -181,7 +181,9 @@ class Budget:
         ]
         key_free, _, index = min(choices)
         free = max(account_free, key_free)
-        return Wait(free) if free > now else self._take(index, cost, now)
+        if free > now:
+            return Wait(free)
+        return self._take(index, cost, now)
 
     def settled(
         self,

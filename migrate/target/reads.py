@@ -34,7 +34,10 @@ def read_count(answer: Answer) -> Count:
         value = msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = _csv_count(answer.body)
-    number = value.get("count") if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        number = value.get("count")
+    else:
+        number = value
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
         raise TransientError("the count is not a number")
     return Count(number, answer.server_time)
@@ -107,7 +110,10 @@ def read_one(answer: Answer) -> Mapping[str, Any] | None:
         value = msgspec.json.Decoder(float_hook=Decimal).decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError):
         raise TransientError("the answer is no JSON") from None
-    record = value.get("record") if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        record = value.get("record")
+    else:
+        record = None
     if not isinstance(record, dict):
         raise TransientError("the answer holds no record")
     if value.get("isMerged"):

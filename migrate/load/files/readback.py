@@ -137,8 +137,14 @@ def _compare(
         if name in unsure or name in keys:
             continue
         new = joined.get_column(_new(name))
-        emptied = joined.get_column(_EMPTIED + name) if _EMPTIED + name in joined.columns else None
-        sent = new.is_not_null() if emptied is None else new.is_not_null() | emptied
+        if _EMPTIED + name in joined.columns:
+            emptied = joined.get_column(_EMPTIED + name)
+        else:
+            emptied = None
+        if emptied is None:
+            sent = new.is_not_null()
+        else:
+            sent = new.is_not_null() | emptied
         pair = pl.DataFrame(
             {"new": new, "old": joined.get_column(_old(name)), "sent": sent & is_there}
         )

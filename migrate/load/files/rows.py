@@ -78,7 +78,10 @@ def _left_rows(rows: DatasetRows, form: Format, chunk_rows: int) -> Iterator[pl.
 def _needed(rows: DatasetRows, form: Format) -> list[str]:
     if form == "json":
         return [*_PLACE, "change", "payload"]
-    payload = ["payload"] if any(column.sends_null for column in rows.columns) else []
+    if any(column.sends_null for column in rows.columns):
+        payload = ["payload"]
+    else:
+        payload = []
     return [*_PLACE, "change", *payload, *(column.stored for column in rows.columns)]
 
 
