@@ -66,10 +66,10 @@ def find_broken(
         plans = {plan.name: plan for plan in readable_plans(workspace, view.plans())}
         for dataset, dataset_id in dataset_ids.items():
             mine = {n: p for n, p in plans.items() if _is_into(p, dataset, dataset_id)}
-            found = _find_put_back(view, mine, chain, dataset, dataset_id)
-            found = found or _find_unfinished(workspace, view, mine, chain, dataset)
-            if found is not None:
-                yield found
+            broken = _find_put_back(view, mine, chain, dataset, dataset_id)
+            broken = broken or _find_unfinished(workspace, view, mine, chain, dataset)
+            if broken is not None:
+                yield broken
 
 
 def _find_put_back(
@@ -94,11 +94,11 @@ def _find_put_back(
         return None
     worst = max(harmed, key=lambda name: harmed[name])
     count = sum(harmed.values())
-    told = (
+    reason = (
         f"{count:,} record{'' if count == 1 else 's'} hold what they held before plan {worst}, "
         "which was undone, and no delta sends them"
     )
-    return BrokenBase(dataset, told, _remedy(plans, worst, of_chain))
+    return BrokenBase(dataset, reason, _remedy(plans, worst, of_chain))
 
 
 def _find_unfinished(
@@ -119,11 +119,13 @@ def _find_unfinished(
         left = totals.open + totals.deferred
         undone = read_standing(workspace, plan).undone
         if undone is not None and undone.scope == "unfinished" and dataset in undone.records:
-            told = f"the undo of plan {name} was interrupted, and nobody knows what it has put back"
-            unfinished = BrokenBase(dataset, told, f"migrate undo run --plan {name}")
+            reason = (
+                f"the undo of plan {name} was interrupted, and nobody knows what it has put back"
+            )
+            unfinished = BrokenBase(dataset, reason, f"migrate undo run --plan {name}")
         elif left:
-            told = f"{left:,} of {totals.planned:,} records of plan {name} are not loaded"
-            unfinished = BrokenBase(dataset, told, f"migrate load --plan {name}")
+            reason = f"{left:,} of {totals.planned:,} records of plan {name} are not loaded"
+            unfinished = BrokenBase(dataset, reason, f"migrate load --plan {name}")
         elif not is_repair(plan) and plan.document.scope is None:
             unfinished = None
     return unfinished

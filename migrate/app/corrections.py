@@ -166,12 +166,12 @@ def remove_corrections(
 
 
 def _number_of(name: str) -> int:
-    found = _SHAPE.fullmatch(name)
-    if found is None:
+    match = _SHAPE.fullmatch(name)
+    if match is None:
         raise UsageError(
             f"{name!r:.80} names no correction", hint="`migrate corrections list` says their names"
         )
-    return int(found[1])
+    return int(match[1])
 
 
 def import_corrections(
@@ -353,17 +353,17 @@ class _Checking:
         """Those that fit, with the value that was sent."""
         raws = self._raws({one.record for one in given})
         twice = _told_twice(given)
-        found: dict[tuple[Any, ...], tuple[Given, str | None]] = {}
+        verdicts: dict[tuple[Any, ...], tuple[Given, str | None]] = {}
         for one in given:
             where = (*one.record, one.field)
             try:
                 if where in twice:
                     self.refused.append(one.refused("the file gives two right values for it"))
                 else:
-                    found[where] = (one, self._checked(one, raws.get(one.record, [])))
+                    verdicts[where] = (one, self._checked(one, raws.get(one.record, [])))
             except ValueError as why:
                 self.refused.append(one.refused(str(why)))
-        return list(found.values())
+        return list(verdicts.values())
 
     def _raws(self, records: Collection[tuple[str, str | None, str]]) -> dict[Any, list[str]]:
         raws: dict[Any, list[str]] = {}

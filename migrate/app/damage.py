@@ -50,12 +50,12 @@ def _checks(workspace: Workspace) -> Iterator[Callable[[], object]]:
 
 def _rows_by_manifests(workspace: Workspace) -> dict[Path, int]:
     """How many rows each file has by the plan or the manifest that names it; asked once all of those are read."""
-    found: dict[Path, int] = {}
+    rows: dict[Path, int] = {}
     for plan in readable_plans(workspace):
-        found |= {plan.folder / file.path: file.rows for file in plan.document.files}
+        rows |= {plan.folder / file.path: file.rows for file in plan.document.files}
     for state in list_snapshots(workspace):
         if state.finished:
             snapshot = open_snapshot(workspace, state.name, check_files=False)
             for resource in snapshot.resources.values():
-                found |= {resource.folder / part.path: part.rows for part in resource.parts}
-    return found
+                rows |= {resource.folder / part.path: part.rows for part in resource.parts}
+    return rows

@@ -258,26 +258,26 @@ def read_discarded(folder: Path, resource: str) -> frozenset[Identity]:
     file = folder / "discarded.parquet"
     if not file.is_file():
         return frozenset()
-    found = parquet.read(file)
-    if "resource" in found.columns:
-        found = found.filter(pl.col("resource") == resource)
-    return frozenset(found.select("source", "id", "position").iter_rows())
+    discarded = parquet.read(file)
+    if "resource" in discarded.columns:
+        discarded = discarded.filter(pl.col("resource") == resource)
+    return frozenset(discarded.select("source", "id", "position").iter_rows())
 
 
 def open_used_snapshot(context: Context, plan: Plan) -> Snapshot:
     """The snapshot that a plan was made from, with the right values that the plan had, put in by the verifier."""
-    found = open_as_sent(context, plan)
-    return corrected_snapshot(found, read_carried(plan.folder), corrected_raw)
+    snapshot = open_as_sent(context, plan)
+    return corrected_snapshot(snapshot, read_carried(plan.folder), corrected_raw)
 
 
 def open_as_sent(context: Context, plan: Plan) -> Snapshot:
     """The snapshot that a plan was made from, as it was sent; a delta together with what it was made since."""
     used = plan.document.snapshot
-    found = open_snapshot(context.workspace, used.name, check_files=False)
-    if found.manifest.since is None:
-        return found
+    snapshot = open_snapshot(context.workspace, used.name, check_files=False)
+    if snapshot.manifest.since is None:
+        return snapshot
     return put_on_base(
-        context.workspace, found, used.base.name if used.base else None, check_files=False
+        context.workspace, snapshot, used.base.name if used.base else None, check_files=False
     )
 
 

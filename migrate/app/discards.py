@@ -46,10 +46,10 @@ def adopt_old_discards(workspace: Workspace) -> None:
     with LedgerView(workspace.ledger) as view:
         known = {(entry.what.plan, entry.what.reject) for entry in view.discards()}
         every = marked_discards(workspace, view, only_old=True)
-        found = [one for one in every if (one.plan, one.reject) not in known]
-    if found:
+        unknown = [one for one in every if (one.plan, one.reject) not in known]
+    if unknown:
         with LedgerNotes(workspace.ledger) as notes:
-            notes.discard(found)
+            notes.discard(unknown)
 
 
 def marked_discards(
@@ -87,7 +87,7 @@ def identities_of(
 
 def _sources_of(plan: Plan, rejects: pl.DataFrame) -> Mapping[str, list[_Source]]:
     """What went into the rows that the target refused, by the names of their rejects."""
-    found: dict[str, list[_Source]] = {}
+    sources: dict[str, list[_Source]] = {}
     for (dataset,), some in rejects.group_by("dataset"):
         records = parquet.scan(plan.file(str(dataset), "records.parquet"))
         named = some.lazy().select("reject", "key", "batch")
@@ -96,18 +96,18 @@ def _sources_of(plan: Plan, rejects: pl.DataFrame) -> Mapping[str, list[_Source]
         )
         rows = made.select("reject", pl.col("sources")).explode("sources").unnest("sources")
         for reject, *source in rows.select("reject", *_IDENTITY).collect().iter_rows():
-            found.setdefault(reject, []).append(tuple(source))
-    return found
+            sources.setdefault(reject, []).append(tuple(source))
+    return sources
 
 
 def _discarded_in(file: Path) -> pl.DataFrame:
     """What a plan left out as discarded, by identity; an earlier version did not write of which resource it is."""
     if not file.is_file():
         return NO_DISCARDS.select(_IDENTITY)
-    found = parquet.read(file)
-    if "resource" not in found.columns:
-        found = found.with_columns(pl.lit(None, pl.String).alias("resource"))
-    return found.select(_IDENTITY)
+    discarded = parquet.read(file)
+    if "resource" not in discarded.columns:
+        discarded = discarded.with_columns(pl.lit(None, pl.String).alias("resource"))
+    return discarded.select(_IDENTITY)
 
 
 def check_discards(workspace: Workspace, plan: Plan) -> None:

@@ -38,15 +38,15 @@ def one_after_another(parts: Sequence[Frames]) -> Iterator[pl.DataFrame]:
 
 def resources_of_datasets(workspace: Workspace) -> dict[str, list[str]]:
     """What each dataset of any plan is made of."""
-    found: dict[str, set[str]] = {}
+    by_dataset: dict[str, set[str]] = {}
     for file in sorted(workspace.plans.glob("*/plan.json")):
         try:
             mappings = json.loads(file.read_bytes())["mappings"]
             for dataset, mapping in mappings.items():
-                found.setdefault(dataset, set()).update(_resources_in(mapping))
+                by_dataset.setdefault(dataset, set()).update(_resources_in(mapping))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue  # a damaged plan: its files are searched for identities of any resource
-    return {dataset: sorted(resources) for dataset, resources in found.items()}
+    return {dataset: sorted(resources) for dataset, resources in by_dataset.items()}
 
 
 def _resources_in(tree: Any) -> Iterator[str]:
@@ -63,15 +63,15 @@ def _resources_in(tree: Any) -> Iterator[str]:
 
 def key_columns_of_datasets(workspace: Workspace) -> dict[str, str]:
     """The key column of each dataset of any plan that has one only."""
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for file in sorted(workspace.plans.glob("*/plan.json")):
         try:
             for dataset, mapping in json.loads(file.read_bytes())["mappings"].items():
                 if len(mapping["key"]) == 1:
-                    found[dataset] = str(mapping["key"][0])
+                    columns[dataset] = str(mapping["key"][0])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
-    return found
+    return columns
 
 
 def key_fields(folder: Path) -> set[str]:

@@ -27,9 +27,9 @@ _MOST_PARTS = 12
 def documents(workspace: Workspace) -> list[Path]:
     """What says of snapshots and plans which fields they have, in a stable order."""
     patterns = (f"*/{MANIFEST}", f"*/{BEGUN}", f"*/*/{RESULT}")
-    found = list(chain.from_iterable(workspace.snapshots.glob(pattern) for pattern in patterns))
-    found += workspace.plans.glob("*/plan.json")
-    return sorted(file for file in found if file.is_file() and not file.is_symlink())
+    files = list(chain.from_iterable(workspace.snapshots.glob(pattern) for pattern in patterns))
+    files += workspace.plans.glob("*/plan.json")
+    return sorted(file for file in files if file.is_file() and not file.is_symlink())
 
 
 def names_of_theirs(files: Iterable[Path], workspace: Workspace, finder: Finder) -> set[str]:

@@ -103,12 +103,12 @@ def handed_over_files(workspace: Workspace) -> frozenset[Path]:
     """The files that an import may take, or has taken without anybody having seen it: nothing of them is removed."""
     if not workspace.ledger.exists():
         return frozenset()
-    found: set[Path] = set()
+    files: set[Path] = set()
     with LedgerView(workspace.ledger) as view:
         for one in view.handovers():
             if one.is_open:
-                found |= {one.folder / file.name for file in view.handed_files(one)}
-    return frozenset(found)
+                files |= {one.folder / file.name for file in view.handed_files(one)}
+    return frozenset(files)
 
 
 def _handed_over(workspace: Workspace) -> Iterator[Outside]:

@@ -65,13 +65,13 @@ class UnfinishedSnapshot:
 
     def pages_of(self, is_theirs: IsTheirs) -> list[Path]:
         """The page files that hold a record of the person, or that nobody can read, with what belongs to them."""
-        found: list[Path] = []
+        pages: list[Path] = []
         for resource in self.resources:
             for page in self.pages(resource):
                 frame = _records_of(page)
                 if frame is None or is_theirs(frame, resource):
-                    found += sorted(page.parent.glob(f"{page.name}*"))
-        return found
+                    pages += sorted(page.parent.glob(f"{page.name}*"))
+        return pages
 
 
 def unfinished_snapshots(workspace: Workspace) -> list[UnfinishedSnapshot]:
@@ -87,12 +87,12 @@ def unreadable_snapshots(workspace: Workspace) -> list[UnfinishedSnapshot]:
 def _those(
     workspace: Workspace, is_wanted: Callable[[SnapshotState], bool]
 ) -> list[UnfinishedSnapshot]:
-    found = [
+    snapshots = [
         UnfinishedSnapshot(state.name, workspace.snapshots / state.name)
         for state in list_snapshots(workspace)
         if is_wanted(state)
     ]
-    return [snapshot for snapshot in found if not is_bare(snapshot.folder)]
+    return [snapshot for snapshot in snapshots if not is_bare(snapshot.folder)]
 
 
 def _opens(workspace: Workspace, name: str) -> bool:

@@ -109,10 +109,10 @@ def _run_report(context: Context, plan: Plan) -> Path | None:
     """The report of the run or the night that made the plan: it has the name of its snapshot, or one of its own."""
     for file in sorted(context.workspace.reports.glob("*-run.json")):
         try:
-            found = json.loads(file.read_bytes())
+            report = json.loads(file.read_bytes())
         except (OSError, ValueError):
             continue
-        if isinstance(found, dict) and found.get("plan") == plan.name:
+        if isinstance(report, dict) and report.get("plan") == plan.name:
             return file
     return None
 
@@ -120,14 +120,16 @@ def _run_report(context: Context, plan: Plan) -> Path | None:
 def check_evidence(file: Path, head: str | None = None) -> Checked:
     """What is wrong with an archive; with `head` also whether it is the one that ended in it. Raises UsageError."""
     try:
-        found = check(read_plain(file, _LARGEST_ARCHIVE))
+        checked = check(read_plain(file, _LARGEST_ARCHIVE))
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror or error}") from None
-    if head is not None and found.head != head.strip().lower():
+    if head is not None and checked.head != head.strip().lower():
         return Checked(
-            found.head, found.parts, (*found.problems, "its head is not the one that was given")
+            checked.head,
+            checked.parts,
+            (*checked.problems, "its head is not the one that was given"),
         )
-    return found
+    return checked
 
 
 def _manifests(context: Context, plan: Plan) -> dict[str, bytes]:
@@ -162,7 +164,7 @@ def _mappings(context: Context, plan: Plan) -> dict[str, bytes]:
         return {
             entry.path: (plan.folder / entry.path).read_bytes() for entry in plan.document.carried
         }
-    found = {}
+    files = {}
     for dataset, used in plan.document.mappings.items():
         file = context.project.mappings / used.file
         data = file.read_bytes() if file.is_file() else b""
@@ -171,11 +173,11 @@ def _mappings(context: Context, plan: Plan) -> dict[str, bytes]:
                 f"mapping {used.file} ({dataset}) is not the one that plan {plan.name!r} was made with",
                 hint="bring that version of the file back, or name the plan that was made with this one: --plan NAME",
             )
-        found[f"mappings/{used.file}"] = data
+        files[f"mappings/{used.file}"] = data
         for name in used.includes:
             beside = context.project.mappings / name
-            found[f"mappings/{name}"] = beside.read_bytes() if beside.is_file() else b""
-    return found
+            files[f"mappings/{name}"] = beside.read_bytes() if beside.is_file() else b""
+    return files
 
 
 def _counts(

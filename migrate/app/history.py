@@ -38,12 +38,12 @@ def read_history(workspace: Workspace, plan: str | None = None) -> CommandHistor
 
 def read_plan_history(workspace: Workspace, plan: Plan) -> dict[str, Any]:
     """What evidence says of a plan's life: its state, what came over it, and who worked on it."""
-    found = read_history(workspace, plan.name)
+    history = read_history(workspace, plan.name)
     return {
         **read_standing(workspace, plan).summarise(),
-        "events": [describe_event(event) for event in found.events],
-        "runs": [describe_run(run) for run in found.runs],
-        "handovers": [describe_handover(*one) for one in found.handovers],
+        "events": [describe_event(event) for event in history.events],
+        "runs": [describe_run(run) for run in history.runs],
+        "handovers": [describe_handover(*one) for one in history.handovers],
     }
 
 

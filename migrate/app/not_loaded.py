@@ -30,11 +30,9 @@ def not_loaded(workspace: Workspace, plan: Plan, among: Collection[str]) -> dict
     """
     totals = read_totals(workspace, plan.name)
     open_ = {name: entry.open + entry.deferred for name, entry in totals.items()}
-    found = {**open_, **not_begun(plan, totals)}
+    rows = {**open_, **not_begun(plan, totals)}
     return {
-        name: found[name]
-        for name in plan.document.datasets
-        if name not in among and found.get(name)
+        name: rows[name] for name in plan.document.datasets if name not in among and rows.get(name)
     }
 
 
@@ -71,7 +69,7 @@ def read_stopping_canaries(
         totals = view.totals(plan)
     # Who goes on with `--canary 0` has seen it.
     return {
-        name: found.verdict
-        for name, found in verdicts.items()
-        if found.verdict != "kept" and totals[name].written <= len(found.masterids)
+        name: canary.verdict
+        for name, canary in verdicts.items()
+        if canary.verdict != "kept" and totals[name].written <= len(canary.masterids)
     }

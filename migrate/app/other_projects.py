@@ -144,10 +144,10 @@ def refuse_collisions(project: Project, plan: Plan) -> None:
     """Raises ConfigError where records of a plan and of another project would become one, and as `check_looked_up`."""
     check_looked_up(project, plan)
     worst: dict[tuple[str, str], Collision] = {}
-    for found in find_collisions(project, plan):
-        place = (found.dataset, found.project_id)
-        if place not in worst or worst[place].keys < found.keys:
-            worst[place] = found
+    for clash in find_collisions(project, plan):
+        place = (clash.dataset, clash.project_id)
+        if place not in worst or worst[place].keys < clash.keys:
+            worst[place] = clash
     if worst:
         lines = "\n".join(f"- {collision.told}" for collision in worst.values())
         raise ConfigError(f"plan {plan.name!r} meets another project:\n{lines}", hint=_REMEDY)
@@ -160,7 +160,7 @@ def newest_collisions(project: Project, workspace: Workspace) -> list[str]:
             plan = open_plan(workspace, check_files=False)
         except MigrateError:
             return []
-        return [found.told for found in find_collisions(project, plan)]
+        return [collision.told for collision in find_collisions(project, plan)]
     return ["another project's file cannot be read, so nobody can tell whether keys meet"]
 
 
@@ -205,7 +205,7 @@ def add_up_projects(context: Context, plan_name: str | None) -> AllProjects:
             f"{project.file} names no other project",
             hint='other_projects = ["../other/migrate.toml"] names those that go into the same datasets',
         )
-    found, unread = [project], list[Path]()
+    projects, unread = [project], list[Path]()
     for file in project.other_projects:
         try:
             other = load_project(file, {})
@@ -213,11 +213,11 @@ def add_up_projects(context: Context, plan_name: str | None) -> AllProjects:
             unread.append(file)
             continue
         if _is_beside(project, other):
-            found.append(other)
+            projects.append(other)
     ids = plan.document.dataset_ids
     shares: list[ProjectShare] = []
     walks: dict[str, list[pl.LazyFrame]] = {name: [] for name in ids}
-    for one in found:
+    for one in projects:
         loaded = list(_loaded_plans(one, ids.values()))
         records = {}
         for name, id_ in ids.items():
@@ -255,8 +255,8 @@ def _crosswalk_of(project: Project, plans: Sequence[Plan], dataset_id: str) -> p
             file = exports / plan.name / f"crosswalk-{name}.parquet"
             if file.is_file():
                 number = pl.lit(project.datatrics.project_id).alias("project")
-                told = parquet.scan(file).select(number, pl.col(list(CROSSWALK)))
-                walks.append(told.with_columns(pl.lit(age, pl.Int64).alias("_age")))
+                walk = parquet.scan(file).select(number, pl.col(list(CROSSWALK)))
+                walks.append(walk.with_columns(pl.lit(age, pl.Int64).alias("_age")))
     who = ["project", "resource", "source", "id", "position"]
     every = pl.concat(walks).sort("_age", maintain_order=True)
     return every.unique(who, keep="last", maintain_order=True).drop("_age")

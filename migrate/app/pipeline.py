@@ -153,8 +153,8 @@ def run_plan(
     mappings = read_mappings(context.project.mappings)
     sent = find_shipments(context.project, context.workspace)
     adopt_old_discards(context.workspace)
-    found = open_to_plan(context.workspace, snapshot, base)
-    corrections = corrections_for(context.workspace, found)
+    opened = open_to_plan(context.workspace, snapshot, base)
+    corrections = corrections_for(context.workspace, opened)
     ids = context.project.octolis.datasets
     known = {*ids, *context.project.octolis.webhooks} & mappings.keys()
     others = look_up_others(
@@ -171,14 +171,14 @@ def run_plan(
         theirs={id_: masterids_of_others(context.project, id_) for id_ in ids.values()},
         foreign=others,
     )
-    refuse_contradicted(parts_of(mappings.values()), found.rows_of)
+    refuse_contradicted(parts_of(mappings.values()), opened.rows_of)
     datatrics, digits = context.project.datatrics, context.project.octolis.float_digits
     settings = Settings(datatrics.timezones, datatrics.source_aliases, digits, datatrics.project_id)
-    refuse_failing(parts_of(mappings.values()), settings, found.rows_of)
+    refuse_failing(parts_of(mappings.values()), settings, opened.rows_of)
     # A sample or a part sends all that it is of, and takes nothing for granted.
-    if found.base is not None and scope is None:
+    if opened.base is not None and scope is None:
         wanted = {name: ids[name] for name in datasets or ids if name in ids}
-        check_bases(context.workspace, f"delta {found.name}", chain_of(found), wanted)
+        check_bases(context.workspace, f"delta {opened.name}", chain_of(opened), wanted)
     seen = read_seen(context.workspace)
     with contextlib.ExitStack() as stack:
         if offline:
@@ -188,7 +188,7 @@ def run_plan(
         plan = build_plan(
             context.project,
             context.workspace,
-            corrected_snapshot(found, corrections, corrected_raw),
+            corrected_snapshot(opened, corrections, corrected_raw),
             mappings,
             client,
             request,
@@ -397,13 +397,13 @@ def run_stages(
     run = replace(run, loaded=loaded)
     after(run)
     with _timed("reconcile", seconds):
-        found = wait_for_preparation(
+        reconciliation = wait_for_preparation(
             partial(run_reconcile, context, plan.name),
             context.now,
             sleeper(context),
             context.progress.note,
         )
-    run = replace(run, reconciliation=found)
+    run = replace(run, reconciliation=reconciliation)
     after(run)
     return run
 

@@ -84,7 +84,7 @@ def run_reconcile(
     feeds = {name: FEED for name in plan.document.datasets if name in rules and rules[name].is_feed}
     unsent = {name: entry.left for name, entry in books.items() if name in feeds}
     with open_target(context) as client:
-        found = {
+        counted = {
             dataset: _Equation(context, client, plan, entry, rules.get(dataset)).reconcile(
                 wait_s / _USUAL_WAIT_S
             )
@@ -94,28 +94,28 @@ def run_reconcile(
         if deep:
             preparing = {
                 name: one.verdict == "pending"
-                for name, one in found.items()
+                for name, one in counted.items()
                 if one.settles_at is not None and context.now() < one.settles_at
             }
             for dataset in verify_deeply(
-                context, client, plan, list(found), wait_s, beside, preparing
+                context, client, plan, list(counted), wait_s, beside, preparing
             ):
-                found[dataset.dataset] = replace(found[dataset.dataset], deep=dataset)
-            for unread in [one for one, entry in found.items() if entry.deep is None]:
+                counted[dataset.dataset] = replace(counted[dataset.dataset], deep=dataset)
+            for unread in [one for one, entry in counted.items() if entry.deep is None]:
                 rows = plan.document.datasets[unread].planned
                 why = {"*": "no mapping file makes it"}
                 nothing = DeepDataset(unread, 0, 0, unverified=rows, unverifiable=why)
-                found[unread] = replace(found[unread], deep=nothing)
+                counted[unread] = replace(counted[unread], deep=nothing)
     not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
     standing = read_standing(context.workspace, plan)
-    found = {name: _as_it_stands(entry, standing) for name, entry in found.items()}
+    counted = {name: _as_it_stands(entry, standing) for name, entry in counted.items()}
     if standing.told:
         remake = remake_overtaken(context.workspace, plan, standing)
     else:
         remake = ""
     result = Reconciliation(
         plan.name,
-        found,
+        counted,
         feeds,
         not_loaded,
         standing=standing.summarise(),
@@ -146,7 +146,7 @@ def _as_it_stands(found: DatasetReconciliation, standing: Standing) -> DatasetRe
 
 def keep_report(context: Context, found: Reconciliation) -> None:
     """Writes `reports/PLAN-reconcile.json`; of business totals it has which there are and whether they are equal."""
-    told = {
+    report = {
         "verdict": found.verdict,
         "made_at": context.now().isoformat(),
         **summarise_reconciliation(found),
@@ -156,7 +156,7 @@ def keep_report(context: Context, found: Reconciliation) -> None:
     totals += [{"title": table.title, "equal": table.equal} for table in found.totals]
     write_json(
         context.workspace.reports / f"{found.plan}-reconcile.json",
-        told | ({"totals": totals} if totals else {}),
+        report | ({"totals": totals} if totals else {}),
     )
 
 
@@ -168,9 +168,9 @@ def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
         settles_at = None
     else:
         settles_at = found.settles_at.isoformat()
-    told = {"plan": found.plan, **found.standing, "settles_at": settles_at}
+    head = {"plan": found.plan, **found.standing, "settles_at": settles_at}
     judged = judge_reconciliation(found).summarise()
-    return {**told, "datasets": datasets, **unsaid, "judgement": judged}
+    return {**head, "datasets": datasets, **unsaid, "judgement": judged}
 
 
 def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
@@ -242,7 +242,7 @@ class _Equation:
         by_source = {
             source: self._count(source, planned) for source, planned in books.by_source.items()
         }
-        found = judge(
+        judged = judge(
             books,
             after,
             by_source,
@@ -250,14 +250,14 @@ class _Equation:
             self._is_coming,
             may_be_late=bool(self._just_before),
         )
-        found = replace(found, settles_at=self.settles_at)
+        judged = replace(judged, settles_at=self.settles_at)
         forget_reading(self._folder())
         interval = find_interval(
             read_marks(self.context.workspace.ledger, self.plan.name, books.dataset)
         )
-        if found.difference and interval:
-            found = replace(found, explanations=(*found.explanations, interval))
-        return found
+        if judged.difference and interval:
+            judged = replace(judged, explanations=(*judged.explanations, interval))
+        return judged
 
     def _written(self) -> Written:
         """What ledgers know of the dataset's records: this project's, and those of the others."""
@@ -334,11 +334,15 @@ def wait_for_preparation(
     """
     wait_s = _POLL_S
     while True:
-        found = check()
-        if found.verdict != "pending" or found.settles_at is None or now() >= found.settles_at:
-            return found
-        left_s = (found.settles_at - now()).total_seconds()
-        note(say_pending(found, left_s))
+        reconciliation = check()
+        if (
+            reconciliation.verdict != "pending"
+            or reconciliation.settles_at is None
+            or now() >= reconciliation.settles_at
+        ):
+            return reconciliation
+        left_s = (reconciliation.settles_at - now()).total_seconds()
+        note(say_pending(reconciliation, left_s))
         # never past the moment from which on the answer is final
         sleep(min(wait_s, left_s))
         wait_s = min(wait_s * 1.5, _LONGEST_POLL_S)

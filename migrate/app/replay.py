@@ -145,17 +145,17 @@ def _replay(context: Context, plan: Plan, before: _OpenRejects, plan_only: bool)
 
 def _put_aside(workspace: Workspace, plan: Plan, folder: Path) -> _OpenRejects:
     """The open rejects of a plan as they are now."""
-    found = _OpenRejects(folder)
+    rejects = _OpenRejects(folder)
     waiting: list[pl.DataFrame] = []
     with _ledger(workspace) as view:
         for frame in reject_frames(plan, view):
             waiting.append(open_rejects(frame).select(_KEPT))
             if sum(one.height for one in waiting) >= _PART_ROWS:
-                found.add(pl.concat(waiting))
+                rejects.add(pl.concat(waiting))
                 waiting = []
     if any(one.height for one in waiting):
-        found.add(pl.concat(waiting))
-    return found
+        rejects.add(pl.concat(waiting))
+    return rejects
 
 
 def _ledger(workspace: Workspace) -> LedgerView | nullcontext[None]:
@@ -166,7 +166,7 @@ def _ledger(workspace: Workspace) -> LedgerView | nullcontext[None]:
 
 def _refuse_older(workspace: Workspace, plan: Plan) -> None:
     """Raises Stale where records of a newer snapshot were loaded since: a new plan of this one would take them back."""
-    others = [found.plan for found in read_standing(workspace, plan).overtaken_by]
+    others = [overtaking.plan for overtaking in read_standing(workspace, plan).overtaken_by]
     newer = newer_load(workspace, plan.document.snapshot.name, others)
     if newer is not None:
         raise Stale(
@@ -229,13 +229,13 @@ def _each_fate(new: Plan, rejects: pl.DataFrame, view: LedgerView | None) -> pl.
 def _ends(new: Plan, dataset: str, rejects: pl.DataFrame, view: LedgerView | None) -> pl.DataFrame:
     """Where the records of some rejects ended in a plan, planned ones first: what is in no list was filtered."""
     schema = {name: SCHEMA[name] for name in IDENTITY}
-    found = [pl.DataFrame(schema={**schema, "fate": pl.String})]
+    fates = [pl.DataFrame(schema={**schema, "fate": pl.String})]
     if dataset not in new.document.datasets:
-        return found[0]
+        return fates[0]
     who = rejects.lazy().select(_WHO).unique()
     records = new.file(dataset, "records.parquet")
     if records.is_file():
-        found.append(_told(_planned(new.name, dataset, records, who, view), dataset))
+        fates.append(_told(_planned(new.name, dataset, records, who, view), dataset))
     for name, fate in _LISTS.items():
         file = new.file(dataset, f"{name}.parquet")
         if file.is_file():
@@ -244,8 +244,8 @@ def _ends(new: Plan, dataset: str, rejects: pl.DataFrame, view: LedgerView | Non
                 listed = listed.select(pl.col("sources").explode()).unnest("sources")
             mine = listed.select(_WHO).join(who, on=_WHO, how="semi", nulls_equal=True)
             ended = mine.with_columns(pl.lit(fate).alias("fate"))
-            found.append(_told(ended.collect(engine="streaming"), dataset))
-    return pl.concat(found)
+            fates.append(_told(ended.collect(engine="streaming"), dataset))
+    return pl.concat(fates)
 
 
 def _planned(

@@ -211,11 +211,11 @@ class _Settling:
             missed.select("key", "reason", pl.col("columns").list.join(", ").alias("columns"))
         )
         there = frame.filter(pl.col("reason").is_null()).sort("batch", "position")
-        found: dict[int, Verdicts] = {}
+        verdicts: dict[int, Verdicts] = {}
         for batch, records in _by_batch(there):
-            found[batch] = self._verdicts(records)
+            verdicts[batch] = self._verdicts(records)
             self.written += len(records)
-        self.ledger.settle_import(self.dataset.name, found)
+        self.ledger.settle_import(self.dataset.name, verdicts)
 
     def _verdicts(self, records: Sequence[tuple[PlannedRecord, Written]]) -> Verdicts:
         counted = self.merges.count(self.dataset, [written for _record, written in records])
@@ -256,10 +256,10 @@ def _written(
 
 def _moment(text: str | None) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text or "")
+        moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def run_take_back(context: Context, datasets: Sequence[str], name: str | None) -> Mapping[str, int]:

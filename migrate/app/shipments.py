@@ -27,7 +27,7 @@ def _shipments(project: Project, workspace: Workspace, dataset: str) -> Sequence
     """Oldest first; none at all where a plan that was loaded is no longer there: what it sent last nobody knows."""
     if not workspace.ledger.exists():
         return ()
-    found = []
+    shipments = []
     with LedgerView(workspace.ledger) as view:
         every = {name: view.totals(name).get(dataset) for name in view.plans()}
         # an undo is a load of its own, whose plan does not stand among the plans
@@ -47,5 +47,5 @@ def _shipments(project: Project, workspace: Workspace, dataset: str) -> Sequence
         if same == (project.octolis.datasets.get(dataset), project.octolis.base_url):
             is_whole = totals.batches == totals.batches_done and totals.written > 0
             arrived = is_whole and name not in undos.values()
-            found.append(Shipment(records, document.mappings[dataset].stored_columns, arrived))
-    return tuple(found)
+            shipments.append(Shipment(records, document.mappings[dataset].stored_columns, arrived))
+    return tuple(shipments)

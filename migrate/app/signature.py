@@ -74,9 +74,9 @@ def check_signature(archive: Path, file: Path, signers: Path | None) -> Signatur
     key = fingerprint[1] if fingerprint else ""
     if signers is None:
         return Signature(file, key)
-    found = _run("-Y", "find-principals", "-s", str(file), "-f", str(signers))
-    names = found.stdout.decode("utf-8", "replace").split("\n")[0].strip()
-    if found.returncode or not names:
+    principals = _run("-Y", "find-principals", "-s", str(file), "-f", str(signers))
+    names = principals.stdout.decode("utf-8", "replace").split("\n")[0].strip()
+    if principals.returncode or not names:
         return Signature(file, key, problem=f"{signers.name} knows no signer with key {key}")
     signer = names.split(",")[0]
     asked = ("-Y", "verify", "-f", str(signers), "-I", signer, "-n", NAMESPACE, "-s", str(file))
@@ -107,7 +107,7 @@ def _run(*arguments: str, data: bytes | None = None) -> subprocess.CompletedProc
 
 
 def _words(done: subprocess.CompletedProcess[bytes]) -> str:
-    told = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
-    if told:
-        return told[-1][:200]
+    lines = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
+    if lines:
+        return lines[-1][:200]
     return f"ssh-keygen ended with {done.returncode}"

@@ -132,7 +132,7 @@ def _limits(plan: Plan) -> list[str]:
 
 def remake_overtaken(workspace: Workspace, plan: Plan, standing: Standing) -> str:
     """The same of the newest snapshot, where records of a newer one were loaded since: the old would go over them."""
-    others = [found.plan for found in standing.overtaken_by if not found.undoes]
+    others = [newer.plan for newer in standing.overtaken_by if not newer.undoes]
     if newer_load(workspace, plan.document.snapshot.name, others) is None:
         return remake_command(plan)
     return " ".join(["migrate plan", *_asked(plan), *_limits(plan)])

@@ -44,15 +44,15 @@ def values_to_correct(context: Context, name: str | None) -> tuple[Plan, pl.Data
     rejects = rejects_of(context.workspace, name)
     plan = rejects.plan
     mappings = read_mappings(as_loaded(context, plan).project.mappings)
-    found = pl.DataFrame(schema=TO_CORRECT)
+    values = pl.DataFrame(schema=TO_CORRECT)
     for part in _in_parts(rejects.parts()):
         raws = _records(context, plan, part)
         rows = chain.from_iterable(
             _values(row, mappings, raws) for row in part.iter_rows(named=True)
         )
-        both = pl.concat([found, pl.DataFrame(list(rows), schema=TO_CORRECT, orient="row")])
-        found = both.unique(_ONCE, keep="first", maintain_order=True)
-    return plan, found
+        both = pl.concat([values, pl.DataFrame(list(rows), schema=TO_CORRECT, orient="row")])
+        values = both.unique(_ONCE, keep="first", maintain_order=True)
+    return plan, values
 
 
 def _in_parts(rejects: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -66,7 +66,7 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
     zones = datatrics.timezones
     settings = Settings(zones, datatrics.source_aliases)
     inside = read_inside(plan.folder, plan.document.scope, settings)
-    found = []
+    tables = []
     with open_target(context) as client:
         for dataset, counts in plan.document.datasets.items():
             for number, used in enumerate(counts.totals):
@@ -94,19 +94,19 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
                 if dataset in plan.document.dataset_ids:
                     table = with_target(rule, table, _held_of(context, client, plan, rule))
                 name = title_of(dataset, made_of if number else "")
-                found.append(replace(table, dataset=name))
-    return found
+                tables.append(replace(table, dataset=name))
+    return tables
 
 
 def _held_of(context: Context, client: TargetClient, plan: Plan, rule: Rule) -> pl.DataFrame:
     """The rule's columns of the target's records that have a key of the plan, by what they are."""
     dataset = rule.dataset
     key = list(plan.document.mappings[rule.dataset].key)
-    planned, held = _planned_and_held(context, client, plan, dataset, key, rule.columns)
+    planned, target_rows = _planned_and_held(context, client, plan, dataset, key, rule.columns)
     if plan.document.mappings[dataset].after:
         # the rows of the dataset's other files are no part of these totals
         planned = pl.concat(_won(rule, file, key) for file in _files_of(plan, dataset))
-    ours = held.join(planned.select(key), on=key, how="semi")
+    ours = target_rows.join(planned.select(key), on=key, how="semi")
     named = {"amount": rule.amount, "time": rule.time, "label": rule.label}
     # a rule without columns counts rows all the same, so none of the others is dropped
     return ours.with_columns(
@@ -137,9 +137,11 @@ def _planned_and_held(
     named = sorted({*columns, *key})
     planned = pl.concat([planned_texts(file, named) for file in _files_of(plan, dataset)])
     reading = Reading(reading_folder(context, plan, dataset), context.now, context.stop)
-    held = read_pages(client, plan.document.dataset_ids[dataset], reading).whole(named)
-    absent = [pl.lit(None, pl.String).alias(name) for name in named if name not in held.columns]
-    return planned, held.with_columns(absent).select(named)
+    target_rows = read_pages(client, plan.document.dataset_ids[dataset], reading).whole(named)
+    absent = [
+        pl.lit(None, pl.String).alias(name) for name in named if name not in target_rows.columns
+    ]
+    return planned, target_rows.with_columns(absent).select(named)
 
 
 def run_totals(context: Context, name: str | None) -> list[TotalsTable]:
@@ -173,16 +175,16 @@ def reconcile_with_totals(
     if deep and _origin(context, plan) is plan:
         adding = _Adding(context, plan)
         beside = Beside(_columns_of, adding.take, "--totals")
-        found = run_reconcile(context, plan.name, deep=True, wait_s=wait_s, beside=beside)
+        reconciliation = run_reconcile(context, plan.name, deep=True, wait_s=wait_s, beside=beside)
         tables = adding.tables
     else:
-        found = run_reconcile(context, plan.name, deep=deep, wait_s=wait_s)
+        reconciliation = run_reconcile(context, plan.name, deep=deep, wait_s=wait_s)
         tables = run_totals(context, plan.name)
     proven = prove_totals(context, plan.name)
     forget_reading(readings_folder(context, plan))
-    found = replace(found, totals=tuple(tables), tables=tuple(proven))
-    keep_report(context, found)
-    return found
+    reconciliation = replace(reconciliation, totals=tuple(tables), tables=tuple(proven))
+    keep_report(context, reconciliation)
+    return reconciliation
 
 
 def count_source(context: Context, name: str, *, live: bool) -> list[ResourceCount]:
@@ -263,13 +265,13 @@ class _Adding:
         self, client: TargetClient, expected: Expected, wanted: Sequence[Total]
     ) -> list[TotalsTable]:
         columns = sorted(set(chain.from_iterable(total.columns for total in wanted)))
-        planned, held = self._sides_of(client, expected, columns)
+        planned, target_rows = self._sides_of(client, expected, columns)
         own = self._own_of(expected, columns)
         places = {
             SOURCE_PLACE: by_own_fields(expected.texts_as_sent(columns), own),
             "snapshot": by_own_fields(expected.texts(columns), own),
             "plan": planned,
-            "target": held,
+            "target": target_rows,
         }
         known = {*own.columns, expected.rules.source_column()}
         tables = []
@@ -283,7 +285,7 @@ class _Adding:
         """The columns by the source's own fields, of each of the dataset's files."""
         datatrics = self.context.project.datatrics
         snapshot = open_used_snapshot(self.context, self.plan)
-        found = []
+        frames = []
         for number, part in enumerate(expected.rules.parts):
             resource = snapshot.resource(part.resource)
             if resource is None:
@@ -294,8 +296,8 @@ class _Adding:
             )
             wanted = [name for name in columns if name in part.columns]
             own = reader.read(wanted)
-            found.append(own.with_columns(pl.lit(number, pl.Int64).alias("_part")))
-        return pl.concat(found, how="diagonal")
+            frames.append(own.with_columns(pl.lit(number, pl.Int64).alias("_part")))
+        return pl.concat(frames, how="diagonal")
 
     def _sides_of(
         self, client: TargetClient, expected: Expected, columns: Sequence[str]
@@ -303,5 +305,7 @@ class _Adding:
         """Some columns of the planned records, and of those of the target that have a key of theirs."""
         dataset = expected.rules.dataset
         key = list(expected.rules.key)
-        planned, held = _planned_and_held(self.context, client, self.plan, dataset, key, columns)
-        return planned, held.join(planned.select(key), on=key, how="semi")
+        planned, target_rows = _planned_and_held(
+            self.context, client, self.plan, dataset, key, columns
+        )
+        return planned, target_rows.join(planned.select(key), on=key, how="semi")

@@ -118,15 +118,15 @@ def _snapshot_row(snapshot: Snapshot, asked: TraceRequest) -> Facts | None:
     resource = snapshot.resource(asked.resource.name)
     frames = resource.frames([]) if resource else iter(())
     is_asked = pl.col("_id") == asked.id
-    found = list(chain.from_iterable(frame.filter(is_asked).to_dicts() for frame in frames))
+    rows = list(chain.from_iterable(frame.filter(is_asked).to_dicts() for frame in frames))
     if asked.source is not None:
-        found = [row for row in found if row["_source"] == asked.source]
-    if len({row["_source"] for row in found}) > 1:
-        names = ", ".join(sorted(str(row["_source"]) for row in found))
+        rows = [row for row in rows if row["_source"] == asked.source]
+    if len({row["_source"] for row in rows}) > 1:
+        names = ", ".join(sorted(str(row["_source"]) for row in rows))
         raise UsageError(
             f"several sources have {asked.resource.name} of this id: {names}", hint="add --source"
         )
-    return found[-1] if found else None
+    return rows[-1] if rows else None
 
 
 def _corrections_of(plan: Plan, asked: TraceRequest) -> list[Facts]:
@@ -134,13 +134,13 @@ def _corrections_of(plan: Plan, asked: TraceRequest) -> list[Facts]:
     carried = read_carried(plan.folder)
     if carried.is_empty():
         return []
-    found = carried.filter(
+    corrections = carried.filter(
         pl.col("state") != BEFORE,
         pl.col("resource") == asked.resource.name,
         pl.col("source").eq_missing(asked.source),
         pl.col("id") == asked.id,
     )
-    return found.select("field", "sent", "value", "by", "why", "state").to_dicts()
+    return corrections.select("field", "sent", "value", "by", "why", "state").to_dicts()
 
 
 def _is_outside(context: Context, plan: Plan, resource: str, row: Facts) -> bool:
@@ -200,7 +200,7 @@ class _Tracing:
 
     def datasets(self) -> Facts:
         """What each dataset of the plan makes of the record."""
-        found: Facts = {}
+        traced: Facts = {}
         with contextlib.ExitStack() as stack:
             if self.live:
                 client = stack.enter_context(open_target(self.context))
@@ -210,8 +210,8 @@ class _Tracing:
                 rules = self.rules.get(name)
                 parts = rules.parts if rules is not None else ()
                 if rules and any(one.resource == self.asked.resource.name for one in parts):
-                    found[name] = self._dataset(name, rules, client)
-        return found
+                    traced[name] = self._dataset(name, rules, client)
+        return traced
 
     def _dataset(self, name: str, rules: DatasetRules, client: TargetClient | None) -> Facts:
         folder = self.plan.folder / name

@@ -86,12 +86,12 @@ def plan_undo(context: Context, name: str | None, datasets: Sequence[str] = ()) 
     plan = open_plan(context.workspace, name)
     context = as_loaded(context, plan, "an undo", "undo")
     with _client(context) as client:
-        found = _split(context, client, plan, datasets)
-    lists = write_lists(context.workspace.exports / plan.name, found)
-    foreign = _list_foreign(context, plan, found, lists)
+        undone = _split(context, client, plan, datasets)
+    lists = write_lists(context.workspace.exports / plan.name, undone)
+    foreign = _list_foreign(context, plan, undone, lists)
     _forget(context, plan)
     not_loaded = _never_sent(context, plan)
-    return Undo(plan.name, found, tuple(lists), not_loaded=not_loaded, foreign=foreign)
+    return Undo(plan.name, undone, tuple(lists), not_loaded=not_loaded, foreign=foreign)
 
 
 def run_undo(
@@ -113,18 +113,18 @@ def run_undo(
         notes.note_plan_of_run(plan.name)
     try:
         with _client(context) as client:
-            found = _split(context, client, plan, datasets)
+            undone = _split(context, client, plan, datasets)
             folder = context.workspace.exports / plan.name
-            lists = write_lists(folder, found)
-            foreign = _list_foreign(context, plan, found, lists)
-            taken = [_restore(context, client, plan, entry) for entry in found]
+            lists = write_lists(folder, undone)
+            foreign = _list_foreign(context, plan, undone, lists)
+            taken = [_restore(context, client, plan, entry) for entry in undone]
             verified = sum(_verify(context, client, plan, entry, wait_s) for entry in taken)
     except Interrupted as error:
         raise Interrupted(error.what, hint=_command(plan)) from None
     lists += chain.from_iterable(write_left(folder, entry) for entry in taken)
     done = Undo(
         plan.name,
-        found,
+        undone,
         tuple(lists),
         restored=sum(entry.restored for entry in taken),
         verified=verified,
@@ -211,7 +211,7 @@ def _split(
                 hint=f"it has {known}",
             )
     rules = read_rules(context.project.mappings)
-    found = []
+    parts = []
     # The other way round than they were loaded: what looks another dataset up goes first.
     for dataset, dataset_id in reversed(plan.document.dataset_ids.items()):
         if rules[dataset].is_feed or dataset not in (datasets or loaded):
@@ -228,8 +228,8 @@ def _split(
         with _pages(context, client, plan, dataset) as pages:
             kinds = kinds_of(client.list_records(dataset_id, 1, _SEEN_RECORDS))
             work = _work(context, plan, dataset)
-            found.append(split_load(where, rules[dataset], dataset_id, pages, kinds, work))
-    return tuple(reversed(found))
+            parts.append(split_load(where, rules[dataset], dataset_id, pages, kinds, work))
+    return tuple(reversed(parts))
 
 
 def _others(context: Context, dataset_id: str) -> Callable[[Collection[str]], Mapping[str, float]]:
@@ -318,20 +318,20 @@ class _Sending:
         """Those of some records that get a key back."""
         used = self.plan.document.mappings[self.entry.dataset]
         keys = [*used.key, *chain.from_iterable(used.alternative_keys)]
-        found: set[str] = set()
+        masterids: set[str] = set()
         for frame in self._frames(among):
             has_key = pl.col("columns").list.set_intersection(keys).list.len() > 0
-            found.update(frame.filter(has_key).get_column("masterid"))
-        return found
+            masterids.update(frame.filter(has_key).get_column("masterid"))
+        return masterids
 
     def worth_again(self, refused: Collection[str]) -> set[str]:
         """Those of the refused ones of which something is left to send, and not the same as before."""
-        found: set[str] = set()
+        masterids: set[str] = set()
         for frame in self._frames(refused):
             is_less = pl.col("bare_columns").list.len() < pl.col("columns").list.len()
             is_some = pl.col("bare_columns").list.len() > 0
-            found.update(frame.filter(is_less & is_some).get_column("masterid"))
-        return found
+            masterids.update(frame.filter(is_less & is_some).get_column("masterid"))
+        return masterids
 
     def _frames(self, chosen: Collection[str] | None) -> Iterator[pl.DataFrame]:
         for frame in self.entry.frames("restorable"):

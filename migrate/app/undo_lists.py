@@ -126,8 +126,8 @@ def _column(entry: DatasetUndo, kind: str) -> Iterator[str]:
 def _merged(entry: DatasetUndo) -> Rows:
     for kind in ("merged", "survivors"):
         for frame in entry.frames(kind):
-            for masterid, other, held in frame.select("masterid", "other", "held").iter_rows():
-                yield masterid, other, len(json.loads(held)), held
+            for masterid, other, masterids in frame.select("masterid", "other", "held").iter_rows():
+                yield masterid, other, len(json.loads(masterids)), masterids
 
 
 def _unreadable(entry: DatasetUndo) -> Rows:

@@ -43,13 +43,20 @@ def run_upload(
     plan = open_plan(context.workspace, done.plan, check_files=False)
     began = context.now()
     with opened_ledger(context, handed_over(context, plan, list(done.rows))) as ledger:
-        told = _Told(context.progress, ledger.handovers)
-        waiting = [file for one in told.handovers.open_ones() for file in told.take(one, place)]
+        uploads = _Told(context.progress, ledger.handovers)
+        waiting = [
+            file for one in uploads.handovers.open_ones() for file in uploads.take(one, place)
+        ]
         _check_files(done, waiting)
-        for handover in told.handovers.open_ones():
-            told.handovers.mark_destination(handover, place.url)
+        for handover in uploads.handovers.open_ones():
+            uploads.handovers.mark_destination(handover, place.url)
         uploading = Uploading(
-            told.begin, told.tick, told.finish, context.progress.note, context.stop.is_set, limit
+            uploads.begin,
+            uploads.tick,
+            uploads.finish,
+            context.progress.note,
+            context.stop.is_set,
+            limit,
         )
         again = f"migrate load --files {done.folder} --sftp {place.url} --plan {done.plan}"
         try:
@@ -61,7 +68,7 @@ def run_upload(
             raise
     seconds = (context.now() - began).total_seconds()
     size = sum(file.bytes for file in done.manifest.files)
-    return Uploaded(place.url, len(done.manifest.files), size, told.sent, seconds)
+    return Uploaded(place.url, len(done.manifest.files), size, uploads.sent, seconds)
 
 
 @dataclass

@@ -75,7 +75,7 @@ class Message:
         """The JSON that is sent; of kind `text` the sentence alone, as chat services take it."""
         if kind == "text":
             return json.dumps({"text": self.text}).encode()
-        told = {
+        message = {
             "event": self.event,
             "text": self.text,
             "command": self.command,
@@ -85,7 +85,7 @@ class Message:
             "datasets": {name: dict(counts) for name, counts in self.datasets.items()},
             "tool": f"migrate {__version__}",
         }
-        return json.dumps(told).encode()
+        return json.dumps(message).encode()
 
 
 def message_of(summary: Mapping[str, Any], at: datetime) -> Message:
@@ -99,7 +99,7 @@ def message_of(summary: Mapping[str, Any], at: datetime) -> Message:
         exit_code if isinstance(exit_code, int) else None,
         plan if isinstance(plan, str) else None,
         at,
-        {name: found for name, found in counts.items() if found},
+        {name: count for name, count in counts.items() if count},
     )
 
 
@@ -115,8 +115,8 @@ def _event_of(exit_code: object, status: object) -> Event:
 
 
 def _tables_of(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = summary.get("datasets")
-    return found if isinstance(found, Mapping) else {}
+    datasets = summary.get("datasets")
+    return datasets if isinstance(datasets, Mapping) else {}
 
 
 def _counts_of(entry: object) -> dict[str, int]:

@@ -36,16 +36,16 @@ def check_pattern(pattern: str) -> None:
     repeated = 1
     at = 0
     while at < len(pattern):
-        found = _TOKEN.match(pattern, at)
-        if found is None or found.lastgroup is None:
+        token = _TOKEN.match(pattern, at)
+        if token is None or token.lastgroup is None:
             raise PatternRefused(
                 f"the pattern at {pattern[at : at + 10]!r} is not read; plain sets and groups are"
             )
-        kind = _kind(found)
+        kind = _kind(token)
         if kind in _REPEATS:
             if before in {"open", "or", "anchor"} or before in _REPEATS:
                 raise PatternRefused(f"the pattern repeats nothing at {pattern[at : at + 10]!r}")
-            repeated = _count(found, repeated)
+            repeated = _count(token, repeated)
         elif kind == "open":
             opened.append(at)
         elif kind == "close":
@@ -53,7 +53,7 @@ def check_pattern(pattern: str) -> None:
                 raise PatternRefused("the pattern closes a bracket that was not opened")
             opened.pop()
         before = kind
-        at = found.end()
+        at = token.end()
     if opened:
         raise PatternRefused("the pattern does not close a bracket")
 
@@ -81,12 +81,12 @@ def _count(found: re.Match[str], repeated: int) -> int:
 def spelt_out(pattern: str) -> str:
     """A checked pattern in words that Rust's and RE2's engines read alike: each class as its characters."""
     pieces: list[str] = []
-    for found in _TOKEN.finditer(pattern):
-        text = found.group()
-        if found.group("class"):
+    for token in _TOKEN.finditer(pattern):
+        text = token.group()
+        if token.group("class"):
             inverted = "^" if text[1].isupper() else ""
             pieces.append(f"[{inverted}{_CLASSES[text[1].lower()]}]")
-        elif found.group("set"):
+        elif token.group("set"):
             inner = re.sub(r"\\([dws])", lambda one: _CLASSES[one.group(1)], text[1:-1])
             pieces.append(f"[{inner}]")
         else:

@@ -77,9 +77,9 @@ class Document:
         """The place of a path's value (or key), or of the nearest thing around it that exists."""
         first, second = (self.keys, self.values) if of_key else (self.values, self.keys)
         while path:
-            found = first.get(path) or second.get(path)
-            if found:
-                return found
+            position = first.get(path) or second.get(path)
+            if position:
+                return position
             path = path[:-1]
         return self.values.get((), Place(1, 1))
 
@@ -191,21 +191,21 @@ class _Reader:
         raise _refused(event, "this is not YAML that a mapping can hold")
 
     def _list(self, path: Path, depth: int) -> list[Any]:
-        found: list[Any] = []
+        items: list[Any] = []
         event = self._next()
         while not isinstance(event, SequenceEndEvent):
-            found.append(self._value(event, (*path, len(found)), depth + 1))
+            items.append(self._value(event, (*path, len(items)), depth + 1))
             event = self._next()
-        return found
+        return items
 
     def _object(self, path: Path, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         event = self._next()
         while not isinstance(event, MappingEndEvent):
-            key = self._key(event, path, found)
-            found[key] = self._value(self._next(), (*path, key), depth + 1)
+            key = self._key(event, path, members)
+            members[key] = self._value(self._next(), (*path, key), depth + 1)
             event = self._next()
-        return found
+        return members
 
     def _key(self, event: Event, path: Path, found: dict[str, Any]) -> str:
         if not isinstance(event, ScalarEvent):

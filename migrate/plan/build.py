@@ -288,12 +288,12 @@ class Making:
         folder = self.folder / dataset
         folder.mkdir(mode=0o700, exist_ok=True)
         unmapped = self._unmapped(mapping, resources)
-        held = self._read(mapping, folder)
-        if held is not None:
-            require_key_columns(held.reading, mapping, self.choice.ids[dataset])
+        target = self._read(mapping, folder)
+        if target is not None:
+            require_key_columns(target.reading, mapping, self.choice.ids[dataset])
         types = typed_schema(mapping, self.project.octolis.float_digits)
         theirs = self.theirs.get(self.choice.ids[dataset], frozenset())
-        compared = compare_rows(final, held, types, self.sent, theirs)
+        compared = compare_rows(final, target, types, self.sent, theirs)
         written = write_dataset(
             final, compared, folder, self.folder, self.project.octolis.batch_bytes
         )
@@ -307,13 +307,13 @@ class Making:
         warnings += look_alike_warnings(
             final.gathered.rows,
             compared.classified.labels,
-            held,
+            target,
             mapping.key,
             sum(key.look_alike_rows for key in compared.merges.counts.keys),
         )
-        if held is not None:
+        if target is not None:
             classified = compared.classified
-            reading = held.reading.model_copy(update={"repeated_keys": classified.repeated_keys})
+            reading = target.reading.model_copy(update={"repeated_keys": classified.repeated_keys})
             warnings += target_warnings(reading, classified, mapping)
             self.readings[dataset] = reading
             self.files += reading.files
@@ -341,9 +341,9 @@ class Making:
                 touched_from = 0
             zones = self.project.datatrics.timezones
             if rule.kind == "lines":
-                held = OrdersHeld(self.mappings, self.tables, self.left_out)
+                orders = OrdersHeld(self.mappings, self.tables, self.left_out)
                 lines = mapping.part_of(rule.resource)
-                self.files.append(write_left_out(lines, resource, held, self.project, folder))
+                self.files.append(write_left_out(lines, resource, orders, self.project, folder))
             filtered = counts.filtered_of(rule.resource)
             table = total_dataset(
                 rule, resource, folder, zones, filtered=filtered,
@@ -378,12 +378,10 @@ class Making:
             settings=settings,
             settings_sha256=settings_sha256(settings),
             dataset_ids={
-                name: found
-                for name, found in self.choice.ids.items()
-                if name not in self.choice.feeds
+                name: id_ for name, id_ in self.choice.ids.items() if name not in self.choice.feeds
             },
             webhook_ids={
-                name: found for name, found in self.choice.ids.items() if name in self.choice.feeds
+                name: id_ for name, id_ in self.choice.ids.items() if name in self.choice.feeds
             },
             target=self.project.target,
             scope=self.limits.scope,
@@ -407,13 +405,13 @@ class Making:
 
     def _looked_up(self, dataset: str) -> set[str] | None:
         """The columns that needed mappings look up in a dataset; None where none does."""
-        found: set[str] | None = None
+        columns_used: set[str] | None = None
         for part in parts_of(self.mappings[name] for name in self.choice.needed):
             columns = lookup_columns(part)
             for lookup, rule in part.lookups.items():
                 if rule.dataset == dataset and rule.project is None:
-                    found = (found or set()) | columns[lookup]
-        return found
+                    columns_used = (columns_used or set()) | columns[lookup]
+        return columns_used
 
     def _unmapped(
         self, mapping: Mapping, resources: Dict[str, SnapshotResource]

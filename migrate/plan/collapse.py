@@ -260,11 +260,11 @@ def _lost(lost: pl.DataFrame, kept: pl.DataFrame, columns: Sequence[str]) -> pl.
     with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
         members = list(pool.map(tell, columns))
     body = pl.concat_str(pl.all(), separator=",", ignore_nulls=True)
-    told = pl.DataFrame(
+    losses = pl.DataFrame(
         [member for member in members if member.null_count() < lost.height] or [nothing]
     )
-    told = told.select(body.alias("body"))
-    return told.select(
+    losses = losses.select(body.alias("body"))
+    return losses.select(
         pl.when(pl.col("body") != "").then(pl.concat_str(pl.lit("{"), "body", pl.lit("}")))
     ).to_series()
 

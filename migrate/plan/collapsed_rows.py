@@ -148,8 +148,8 @@ def _shared_rows(
     done = 0
     for rows in read_ahead(accepted.picked(shared)):
         row = rows.get_column("_row")
-        told = pl.lit(value=True) if narrow.touched is None else narrow.touched.gather(row)
-        known = rows.with_columns(told.alias("_touched"), narrow.created.gather(row))
+        touched = pl.lit(value=True) if narrow.touched is None else narrow.touched.gather(row)
+        known = rows.with_columns(touched.alias("_touched"), narrow.created.gather(row))
         buckets.add(known, together.slice(done, rows.height))
         done += rows.height
         yield from buckets.take_full()
@@ -193,20 +193,20 @@ class _Merging:
 
     def _collapse(self, rows: pl.DataFrame, *, told: bool) -> None:
         mapping = self.mapping
-        found = collapse_rows(
+        collapsed = collapse_rows(
             rows, list(mapping.columns), collapse_rule(mapping), mapping.resources, drop=(CREATED,)
         )
-        large = large_rows(self.mapping, found.rows, self.batch_bytes)
+        large = large_rows(self.mapping, collapsed.rows, self.batch_bytes)
         fits = (
             pl.Series([True])
-            .new_from_index(0, found.rows.height)
+            .new_from_index(0, collapsed.rows.height)
             .scatter(large.get_column("_at"), False)
         )
-        self.survivors.add(found.rows.filter(fits) if large.height else found.rows)
+        self.survivors.add(collapsed.rows.filter(fits) if large.height else collapsed.rows)
         if large.height:
-            self.unsendable.append(_all_sources(found.rows.filter(~fits)))
+            self.unsendable.append(_all_sources(collapsed.rows.filter(~fits)))
         if told:
-            self.losers.add(found.losers)
+            self.losers.add(collapsed.losers)
             self.large.append(large)
 
 

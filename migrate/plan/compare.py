@@ -126,12 +126,12 @@ def _spelling(held: pl.Series) -> str | None:
     if place is None or not filled[place]:
         return None
     first = held[place : place + 1]
-    found = (
+    spellings = (
         s
         for s in _SPELLINGS
         if first.str.to_datetime(s, time_unit="us", strict=False).null_count() == 0
     )
-    return next(found, None)
+    return next(spellings, None)
 
 
 @dataclass(frozen=True)

@@ -260,7 +260,7 @@ def _count_files(final: Final, written: WrittenDataset) -> tuple[FileCounts, ...
     else:
         collapsed = Counter(count_values(losers))
     too_large = Counter(count_values(gathered.large.get_column("resource")))
-    found = []
+    files = []
     for part, tally in zip(final.mapping.parts, mapped.tallies, strict=True):
         aside = mapped.set_aside.filter(pl.col("resource") == part.resource)
         discarded, waiting = count_set_aside(aside)
@@ -276,13 +276,13 @@ def _count_files(final: Final, written: WrittenDataset) -> tuple[FileCounts, ...
             planned=written.counts.resources[part.resource],
         )
         left = "outside" if final.base is None else "outside_delta"
-        found.append(counts.model_copy(update={left: counts.read - counts.accounted}))
-    outside = [one.outside + one.outside_delta for one in found]
+        files.append(counts.model_copy(update={left: counts.read - counts.accounted}))
+    outside = [one.outside + one.outside_delta for one in files]
     if min(outside) < 0 or sum(outside) != final.outside:
         raise AssertionError(
             f"{final.mapping.dataset}: a file's counts are not what was read of it"
         )
-    return tuple(found)
+    return tuple(files)
 
 
 def _recipes(mapping: Mapping, classified: Classified) -> dict[str, str]:
@@ -393,13 +393,13 @@ def delta_warnings(final: Final, compared: Compared, whole: str) -> tuple[str, .
     if left is None:
         return ()
     outside, gone, moved = final.outside, left.gone.height, left.moved.height
-    found = []
+    warnings = []
     if outside:
-        found.append(
+        warnings.append(
             Sentence("{count} rows of the base are as they were, and not planned", count=outside)
         )
     if missing:
-        found.append(
+        warnings.append(
             Sentence(
                 "{count} of them are not in the target (missing.parquet), and no delta sends them: load the plan of "
                 "snapshot {snapshot} to its end, or make and load one, then plan this delta again",
@@ -408,20 +408,20 @@ def delta_warnings(final: Final, compared: Compared, whole: str) -> tuple[str, .
             )
         )
     if gone:
-        found.append(
+        warnings.append(
             Sentence(
                 "{count} rows are of records gone since the base; they stay in the target (gone.parquet)",
                 count=gone,
             )
         )
     if moved:
-        found.append(
+        warnings.append(
             Sentence(
                 "{count} records have another key than in the base; the old rows stay there (moved.parquet)",
                 count=moved,
             )
         )
-    return tuple(found)
+    return tuple(warnings)
 
 
 def _column_warnings(header: Sequence[str], columns: Iterable[str]) -> list[str]:

@@ -249,14 +249,14 @@ def rows_left_behind(
 def _rows_of(accepted: Partitions, who: pl.DataFrame, key: Dict[str, pl.DataType]) -> pl.DataFrame:
     """The accepted rows of some records."""
     names = [*who.columns, "_key", *key]
-    found = [pl.DataFrame(schema={name: accepted.schema[name] for name in names})]
+    frames = [pl.DataFrame(schema={name: accepted.schema[name] for name in names})]
     if who.height:
         asked = who.unique()
-        found += [
+        frames += [
             frame.join(asked, on=who.columns, how="semi", nulls_equal=True)
             for frame in accepted.frames(names)
         ]
-    return pl.concat(found)
+    return pl.concat(frames)
 
 
 def _gone(
@@ -327,8 +327,8 @@ def list_missing(rows: FinalRows, missing: pl.Series) -> Iterator[pl.DataFrame]:
     """The missing rows part by part, in the order of the rows."""
     at = 0
     for frame in rows.frames(["_source", "_id", "_element", "_key"]):
-        found = frame.filter(missing.slice(at, frame.height))
+        gone = frame.filter(missing.slice(at, frame.height))
         at += frame.height
-        yield found.select(
+        yield gone.select(
             source="_source", id="_id", position=pl.col("_element").cast(pl.Int64), key="_key"
         )

@@ -57,8 +57,10 @@ def judge_gates(
 def _finding(gate: str, breaches: Iterable[Sentence], *, is_set: bool = True) -> GateFinding:
     if not is_set:
         return GateFinding(gate=gate, verdict="not set", text="")
-    found = list(breaches)
-    return GateFinding(gate=gate, verdict="broken" if found else "ok", text=one_after_other(found))
+    reasons = list(breaches)
+    return GateFinding(
+        gate=gate, verdict="broken" if reasons else "ok", text=one_after_other(reasons)
+    )
 
 
 def _beyond(
@@ -90,11 +92,14 @@ def _missing(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sent
 
 
 def _merged(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sentence]:
-    found = {name: plan.merge_forecast for name, plan in datasets.items() if plan.merge_forecast}
-    total = sum(found.values())
+    forecasts = {
+        name: plan.merge_forecast for name, plan in datasets.items() if plan.merge_forecast
+    }
+    total = sum(forecasts.values())
     if total > gates.max_merges:
         places = tuple(
-            Sentence("{dataset} {rows}", dataset=name, rows=count) for name, count in found.items()
+            Sentence("{dataset} {rows}", dataset=name, rows=count)
+            for name, count in forecasts.items()
         )
         yield Sentence(
             "{count} records would be merged away for good ({places}), allowed are {limit}; "

@@ -58,7 +58,7 @@ def odd_values(
     shared = shared.filter(pl.col("rows") > 1)
     placeholders = _counted(filled.filter(filled.str.contains(PLACEHOLDER)))
     alike = _look_alikes(filled)
-    found = pl.concat(
+    odd = pl.concat(
         [
             frame.select(
                 pl.lit(name).alias("columns"),
@@ -76,7 +76,7 @@ def odd_values(
             )
         ]
     ).sort(["what", "rows", "like", "value"], descending=[False, True, False, False])
-    return found, SharedKey(
+    return odd, SharedKey(
         columns=tuple(columns),
         empty=values.null_count(),
         shared=shared.height,
@@ -166,8 +166,10 @@ def find_clusters(losers: PlanTable, key: str) -> KeyClusters:
     by_hash = others.hash().rename("hash").value_counts(sort=True).head(LISTED)
     largest = others.filter(others.hash().is_in(by_hash.get_column("hash").implode()))
     placeholder = int(nobody.get_column("rows").sum())
-    found = pl.concat([_listed(nobody, "nobody", key), _listed(_sizes(largest), "collapsed", key)])
-    return KeyClusters(placeholder, found)
+    clusters = pl.concat(
+        [_listed(nobody, "nobody", key), _listed(_sizes(largest), "collapsed", key)]
+    )
+    return KeyClusters(placeholder, clusters)
 
 
 def shared_placeholders(odd: pl.DataFrame, key: str) -> int:
@@ -199,9 +201,9 @@ def look_alike_warnings(
     rows: PlanTable, labels: Labels, held: PlanTable | None, key: Sequence[str], own_rows: int
 ) -> tuple[str, ...]:
     """What to know of look-alike keys; `own_rows`: planned rows whose key looks like another planned row's."""
-    found = []
+    warnings = []
     if own_rows:
-        found.append(
+        warnings.append(
             Sentence(
                 "{count} planned rows have keys that differ from each other in letter case, spaces or Unicode form "
                 "only: where the target takes these for one, they fuse, and the later overwrites",
@@ -210,14 +212,14 @@ def look_alike_warnings(
         )
     there = 0 if held is None else _new_beside(rows, labels, held, key)
     if there:
-        found.append(
+        warnings.append(
             Sentence(
                 "{count} rows are planned as new, though the target has their key in another spelling (letter case, "
                 "spaces, Unicode form): where it takes these for one, they fuse with its records, and overwrite them",
                 count=there,
             )
         )
-    return tuple(found)
+    return tuple(warnings)
 
 
 def _new_beside(rows: PlanTable, labels: Labels, held: PlanTable, key: Sequence[str]) -> int:

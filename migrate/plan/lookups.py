@@ -71,7 +71,7 @@ def names_of(resources: Sequence[str]) -> list[str]:
 
 def parents_used(mapping: Mapping, every: Dict[str, Mapping]) -> tuple[ParentUsed, ...]:
     """The datasets to whose rows a mapping's rows refer by their whole key, whichever of its files makes them."""
-    found: list[ParentUsed] = []
+    parents: list[ParentUsed] = []
     for part in mapping.parts:
         for lookup, rule in part.lookups.items():
             if rule.project is not None:
@@ -80,9 +80,9 @@ def parents_used(mapping: Mapping, every: Dict[str, Mapping]) -> tuple[ParentUse
             referring = referring_columns(part, lookup)
             columns = {column: read for column, read in referring.items() if read in key}
             used = ParentUsed(dataset=rule.dataset, columns=columns)
-            if set(columns.values()) == set(key) and used not in found:
-                found.append(used)
-    return tuple(found)
+            if set(columns.values()) == set(key) and used not in parents:
+                parents.append(used)
+    return tuple(parents)
 
 
 def _named(columns: Collection[str]) -> list[str]:
@@ -90,10 +90,10 @@ def _named(columns: Collection[str]) -> list[str]:
 
 
 def _in_order(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    found = pl.concat(list(parts))
-    if found.get_column("_place").null_count() < found.height:
-        found = found.sort("_place", nulls_last=False, maintain_order=True)
-    return found.drop("_place")
+    rows = pl.concat(list(parts))
+    if rows.get_column("_place").null_count() < rows.height:
+        rows = rows.sort("_place", nulls_last=False, maintain_order=True)
+    return rows.drop("_place")
 
 
 def _told(rows: FinalRows, named: list[str]) -> Iterator[pl.DataFrame]:
@@ -102,10 +102,10 @@ def _told(rows: FinalRows, named: list[str]) -> Iterator[pl.DataFrame]:
     who = [*named, "_source", "_id", "_element", *([PART] if PART in rows.accepted.schema else [])]
     for frame in rows.frames(list(dict.fromkeys(who))):
         if rows.touched is None:
-            told = []
+            columns = []
         else:
-            told = [rows.touched.slice(at, frame.height).alias(TOUCHED)]
-        yield frame.with_columns(told)
+            columns = [rows.touched.slice(at, frame.height).alias(TOUCHED)]
+        yield frame.with_columns(columns)
         at += frame.height
 
 

@@ -71,14 +71,16 @@ def forecast_merges(
         for at, key in enumerate(keys)
     ]
     merging = [*alternatives, *([columns.key] if repeated else [])]
-    found = pl.concat([pl.DataFrame(schema=ODD_SCHEMA), *(frame for frame, _ in odd)])
+    odd_rows = pl.concat([pl.DataFrame(schema=ODD_SCHEMA), *(frame for frame, _ in odd)])
     counted = tuple(count for _, count in odd if _is_odd(count))
     if not merging:
-        return Forecasted(MergeForecast(keys=counted), pl.DataFrame(schema=CLUSTER_SCHEMA), found)
+        return Forecasted(
+            MergeForecast(keys=counted), pl.DataFrame(schema=CLUSTER_SCHEMA), odd_rows
+        )
     shares = _shares(planned, held, merging, columns.types)
     members = _members(shares, planned)
     clusters = _describe(members, shares, planned, held, columns)
-    return Forecasted(_count(members, counted), clusters, found)
+    return Forecasted(_count(members, counted), clusters, odd_rows)
 
 
 def _is_odd(count: SharedKey) -> bool:
@@ -98,9 +100,9 @@ def _own_values(planned: Planned, key: Sequence[str]) -> pl.Series:
 
 def _columns(rows: PlanTable, names: Sequence[str]) -> pl.DataFrame:
     """Columns that the rows have."""
-    found = {name: rows.column(name) for name in names}
+    columns_by_name = {name: rows.column(name) for name in names}
     return pl.DataFrame(
-        [column.alias(name) for name, column in found.items() if column is not None]
+        [column.alias(name) for name, column in columns_by_name.items() if column is not None]
     )
 
 
@@ -123,13 +125,13 @@ def _shares(
     A node below the number of rows is a planned row, one above is a row of the target that no planned row has the key
     of.
     """
-    found = [pl.DataFrame(schema={"node": pl.Int64, "through": pl.String, "value": pl.String})]
+    shares = [pl.DataFrame(schema={"node": pl.Int64, "through": pl.String, "value": pl.String})]
     for key in merging:
         values = _values_of_both(planned, held, {name: types[name] for name in key})
         nodes = values.unique(["node", "value"], maintain_order=True)
         shared = nodes.filter(pl.col("node").len().over("value") > 1)
-        found.append(shared.select("node", pl.lit(", ".join(key)).alias("through"), "value"))
-    return pl.concat(found)
+        shares.append(shared.select("node", pl.lit(", ".join(key)).alias("through"), "value"))
+    return pl.concat(shares)
 
 
 def _values_of_both(
@@ -155,8 +157,8 @@ def _our_values(planned: Planned, key: Mapping[str, pl.DataType]) -> pl.Series:
     values = _columns(planned.rows, list(key)).select(text).to_series()
     if planned.touched is None:
         return values
-    told = pl.DataFrame([values, planned.touched.alias("touched")])
-    return told.select(pl.when("touched").then(pl.col("value")).alias("value")).to_series()
+    ours = pl.DataFrame([values, planned.touched.alias("touched")])
+    return ours.select(pl.when("touched").then(pl.col("value")).alias("value")).to_series()
 
 
 @dataclass(frozen=True)
@@ -175,16 +177,16 @@ def _candidates(sides: Sequence[_Side]) -> list[pl.DataFrame]:
     ours = _hashes(sides[0].read())
     hashes = [ours, *(_unlike_own(_hashes(side.read()), side.nodes, ours) for side in sides[1:])]
     several = repeated_hashes(pl.concat(hashes))
-    found = [pl.DataFrame(schema={"node": pl.Int64, "value": pl.String})]
+    candidates = [pl.DataFrame(schema={"node": pl.Int64, "value": pl.String})]
     at = 0
     for side in sides:
         mine = several.slice(at, len(side.nodes))
         at += len(side.nodes)
         if mine.any():
-            found.append(
+            candidates.append(
                 pl.DataFrame([side.nodes.filter(mine).alias("node"), side.read().filter(mine)])
             )
-    return found
+    return candidates
 
 
 def _hashes(values: pl.Series) -> pl.Series:
@@ -231,13 +233,13 @@ def _members(shares: pl.DataFrame, planned: Planned) -> pl.DataFrame:
             other = root(node)
             first, other = min(first, other), max(first, other)
             parent[other] = first
-    found = pl.DataFrame(
+    members = pl.DataFrame(
         {"node": list(parent), "cluster": [root(node) for node in parent]},
         schema={"node": pl.Int64, "cluster": pl.Int64},
     ).sort("cluster", "node")
-    ours = found.get_column("node").filter(found.get_column("node") < planned.rows.height)
+    ours = members.get_column("node").filter(members.get_column("node") < planned.rows.height)
     labels = planned.labels.of(ours, planned.labels.masterids).select(ours, "_change", "_masterid")
-    known = found.join(labels, on="node", how="left", maintain_order="left")
+    known = members.join(labels, on="node", how="left", maintain_order="left")
     is_sent = pl.col("_change").is_in(["create", "update", "unknown"]).fill_null(value=False)
     return known.with_columns(
         (pl.col("node") < planned.rows.height).alias("is_planned"),
@@ -312,9 +314,13 @@ def _names_there(
     schema = {"node": pl.Int64, "held_key": pl.String, "held_masterid": pl.String}
     if held is None or not len(places):
         return pl.DataFrame(schema=schema)
-    found = {name: held.column(name) for name in (*columns.key, MASTERID)}
+    columns_by_name = {name: held.column(name) for name in (*columns.key, MASTERID)}
     texts = pl.DataFrame(
-        [part.gather(places).alias(name) for name, part in found.items() if part is not None],
+        [
+            part.gather(places).alias(name)
+            for name, part in columns_by_name.items()
+            if part is not None
+        ],
     )
     parts = [pl.col(name).fill_null("") for name in columns.key if name in texts.columns]
     if parts:

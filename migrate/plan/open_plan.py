@@ -104,10 +104,10 @@ def choose_plan(workspace: Workspace, name: str | None, target: str | None) -> s
     **Raises** UsageError where the named plan is for another target than the one asked for; else like `open_plan`.
     """
     if name is not None:
-        found = open_plan(workspace, name, check_files=False).document.target
-        if target is not None and found != target:
+        planned_for = open_plan(workspace, name, check_files=False).document.target
+        if target is not None and planned_for != target:
             raise UsageError(
-                f"plan {name!r} is for {_words_of_target(found)}, not for {_words_of_target(target)}",
+                f"plan {name!r} is for {_words_of_target(planned_for)}, not for {_words_of_target(target)}",
                 hint="leave --target out, since a plan itself says where it goes; or make one: "
                 f"migrate plan --target {target}",
             )
@@ -131,10 +131,10 @@ def choose_plan(workspace: Workspace, name: str | None, target: str | None) -> s
 def _target_of(file: Path) -> str | None:
     """The target of a plan; None, the usual one, also where that cannot be read: opening it says why."""
     try:
-        found = json.loads(file.read_bytes())
+        document = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    return found.get("target") if isinstance(found, dict) else None
+    return document.get("target") if isinstance(document, dict) else None
 
 
 def _words_of_target(target: str | None) -> str:
@@ -167,10 +167,10 @@ def _read_document(file: Path) -> PlanDocument:
         values = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
         raise Damaged(f"{file} is not readable JSON", hint=remake) from None
-    found = values.get("format") if isinstance(values, dict) else None
-    if found != FORMAT:
+    version = values.get("format") if isinstance(values, dict) else None
+    if version != FORMAT:
         raise Stale(
-            f"{file} has format {found!r:.20}, this version of the tool writes {FORMAT}",
+            f"{file} has format {version!r:.20}, this version of the tool writes {FORMAT}",
             hint=remake,
         )
     try:

@@ -83,10 +83,10 @@ class _File:
         """Columns of the rows."""
         there = [name for name in names if name in self.filled]
         if there:
-            found = parquet.read(self.path, columns=there)
+            rows = parquet.read(self.path, columns=there)
         else:
-            found = pl.DataFrame()
-        return _with_nulls(found, {name: self.schema[name] for name in names}, self.height)
+            rows = pl.DataFrame()
+        return _with_nulls(rows, {name: self.schema[name] for name in names}, self.height)
 
 
 class Partitions:

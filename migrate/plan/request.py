@@ -150,7 +150,9 @@ def choose_datasets(request: PlanRequest, mappings: Dict[str, Mapping], project:
         _target_id(_first(mappings, project), mappings, project)
     ids = {name: _target_id(name, mappings, project) for name in mappings if name in wanted}
     feeds = frozenset(name for name in ids if mappings[name].is_feed)
-    _refuse_shared({name: found for name, found in ids.items() if name not in feeds}, project)
+    _refuse_shared(
+        {name: dataset_id for name, dataset_id in ids.items() if name not in feeds}, project
+    )
     skipped = (
         {}
         if request.datasets
@@ -192,11 +194,11 @@ def _near(name: str, mappings: Dict[str, Mapping]) -> str:
 
 
 def _closure(wanted: set[str], mappings: Dict[str, Mapping]) -> set[str]:
-    found = set[str]()
+    closure = set[str]()
     left = list(wanted)
     while left:
         name = left.pop()
-        if name not in found:
-            found.add(name)
+        if name not in closure:
+            closure.add(name)
             left.extend(mappings[name].looked_up)
-    return found
+    return closure

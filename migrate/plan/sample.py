@@ -128,13 +128,13 @@ class HangingTogether:
             parent = self._resource_of(lookup)
             if parent is not None and parent in self.inside:
                 asked.append((lookup, parent))
-        found = self._opened(resource)
-        if found is None or not asked:
+        opened = self._opened(resource)
+        if opened is None or not asked:
             return
         names = set(chain.from_iterable((lookup.source, *lookup.ids) for lookup, _ in asked))
         fields = [column_of(name) for name in names if name not in IDENTITY]
         children = [pl.DataFrame(schema=IDENTITIES)]
-        for frame in found.frames([name for name in fields if has_field(found, name)], raw=False):
+        for frame in opened.frames([name for name in fields if has_field(opened, name)], raw=False):
             for lookup, parent in asked:
                 named = _looked_up(frame, lookup)
                 is_child = self._are_inside(parent, named)
@@ -175,12 +175,12 @@ class HangingTogether:
         self._take_where(resource, pl.DataFrame({"id": sorted(wanted)}, {"id": pl.String}), ("id",))
 
     def _take_where(self, resource: str, wanted: pl.DataFrame, by: Sequence[str]) -> None:
-        found = self._opened(resource)
-        if found is None:
+        opened = self._opened(resource)
+        if opened is None:
             return
         others = [] if "source" in by else list(_OWN_NAMES[resource])
         taken = [pl.DataFrame(schema=IDENTITIES)]
-        for frame in found.frames([name for name in others if has_field(found, name)], raw=False):
+        for frame in opened.frames([name for name in others if has_field(opened, name)], raw=False):
             names = [name for name in others if name in frame.columns]
             for name in ("_id", *names):
                 keyed = self._resolved(frame.select(pl.col("_source").alias("source"), id=name))
@@ -190,11 +190,11 @@ class HangingTogether:
 
     def _records(self, resource: str) -> Iterator[tuple[Mapping[str, object], str | None]]:
         """The inside records of a resource as they were sent, numbers as their text, each with its source."""
-        found = self._opened(resource)
-        if found is None or resource not in self.inside:
+        opened = self._opened(resource)
+        if opened is None or resource not in self.inside:
             return
         chosen = InsideSample(self.inside)
-        for frame in found.frames([]):
+        for frame in opened.frames([]):
             inside = frame.filter(chosen.of(resource, frame))
             for raw, source in inside.select("_raw", "_source").iter_rows():
                 yield _parse(raw), source
@@ -230,28 +230,28 @@ def _reads_elements(lookup: Lookup) -> bool:
 
 def _parse(raw: str) -> Mapping[str, object]:
     try:
-        found = json.loads(raw, parse_int=str, parse_float=str)
+        value = json.loads(raw, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _elements(record: Mapping[str, object], each: str | None) -> list[object]:
-    found = value_at(record, each) if each else None
-    if isinstance(found, dict):
-        return list(found.values())
-    return found if isinstance(found, list) else []
+    value = value_at(record, each) if each else None
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def _text_at(record: Mapping[str, object], element: object, name: str) -> str | None:
     if name == "item" or name.startswith("item."):
         if name == "item":
-            found = element
+            value = element
         else:
-            found = value_at(element, name.removeprefix("item."))
+            value = value_at(element, name.removeprefix("item."))
     else:
-        found = value_at(record, column_of(name))
-    return found if isinstance(found, str) else None
+        value = value_at(record, column_of(name))
+    return value if isinstance(value, str) else None
 
 
 @dataclass(frozen=True)

@@ -109,19 +109,19 @@ def lines_of_orders_left_out(
     that the lines find.
     """
     made = [pl.DataFrame(schema=LEFT_OUT)]
-    for name, held in orders.items():
+    for name, parent in orders.items():
         rule = lines.lookups[name]
         is_of_line = any(field == "item" or field.startswith("item.") for field in rule.ids)
-        if held.left_out.is_empty() or is_of_line:
+        if parent.left_out.is_empty() or is_of_line:
             continue
-        seekers = _seekers(rule, resource, held.left_out, aliases)
+        seekers = _seekers(rule, resource, parent.left_out, aliases)
         asked = (seekers["source"], seekers["id"])
-        under_own_name = LookupTable(held.rows, (), {}).find(*asked)
-        under_any_name = LookupTable(held.rows, (), aliases).find(*asked)
+        under_own_name = LookupTable(parent.rows, (), {}).find(*asked)
+        under_any_name = LookupTable(parent.rows, (), aliases).find(*asked)
         lacks = under_own_name.orphan | under_own_name.waiting
-        found = ~under_any_name.orphan & ~under_any_name.waiting
-        told = seekers.with_columns(pl.lit(name).alias("lookup"), found.alias("found"))
-        made.append(told.filter(lacks).select(list(LEFT_OUT)))
+        is_elsewhere = ~under_any_name.orphan & ~under_any_name.waiting
+        sought = seekers.with_columns(pl.lit(name).alias("lookup"), is_elsewhere.alias("found"))
+        made.append(sought.filter(lacks).select(list(LEFT_OUT)))
     return pl.concat(made)
 
 
@@ -140,7 +140,7 @@ def _seekers(
     wanted = wanted.unique(["common", "id"], keep="first", maintain_order=True)
     fields = [_OWN.get(name) or column_of(name) for name in (rule.source, *rule.ids)]
     schema = {"snapshot_row": pl.Int64, "source": pl.String, "id": pl.String, "reason": pl.String}
-    found = [pl.DataFrame(schema=schema)]
+    seekers = [pl.DataFrame(schema=schema)]
     wanted_fields = sorted(set(fields) - set(_OWN.values()))
     for frame in resource.frames(wanted_fields, raw=False):
         ids = [pl.when(pl.col(field) != "").then(field) for field in fields[1:]]
@@ -150,8 +150,8 @@ def _seekers(
             pl.coalesce(ids).alias("id"),
         )
         hits = asked.with_columns(common("source")).join(wanted, on=["common", "id"], how="inner")
-        found.append(hits.select(list(schema)))
-    return pl.concat(found)
+        seekers.append(hits.select(list(schema)))
+    return pl.concat(seekers)
 
 
 def holds_orders(mapping: Mapping, project: Project) -> bool:
@@ -174,5 +174,5 @@ def write_left_out(
             left_out = held.left_out[lookup.dataset].filter(pl.col("resource") == made_of)
             orders[name] = Orders(held.tables[lookup.dataset].of(made_of).now, left_out)
     aliases = project.datatrics.source_aliases
-    found = lines_of_orders_left_out(lines, resource, orders, aliases)
-    return write_parquet(found, folder / LEFT_OUT_FILE, folder.parent)
+    lines_left = lines_of_orders_left_out(lines, resource, orders, aliases)
+    return write_parquet(lines_left, folder / LEFT_OUT_FILE, folder.parent)

@@ -49,7 +49,7 @@ def was_sent(shipments: Sequence[Shipment], column: str, asked: pl.DataFrame) ->
 
     **Shape**: `asked` has `key` and `new`, the value that is planned. Rows that were never sent from here say nothing.
     """
-    found = [pl.DataFrame(schema={"key": pl.String, "value": pl.String, "arrived": pl.Boolean})]
+    frames = [pl.DataFrame(schema={"key": pl.String, "value": pl.String, "arrived": pl.Boolean})]
     for shipment in shipments:
         records = parquet.scan(shipment.records)
         name = shipment.stored.get(column, column)
@@ -57,8 +57,8 @@ def was_sent(shipments: Sequence[Shipment], column: str, asked: pl.DataFrame) ->
             sent = records.select(
                 "key", value=pl.col(name).cast(pl.String), arrived=pl.lit(shipment.arrived)
             )
-            found.append(sent.join(asked.lazy().select("key"), on="key", how="semi").collect())
-    last = pl.concat(found).unique("key", keep="last", maintain_order=True)
+            frames.append(sent.join(asked.lazy().select("key"), on="key", how="semi").collect())
+    last = pl.concat(frames).unique("key", keep="last", maintain_order=True)
     both = last.join(asked, on="key").select(
         same=pl.col("value").eq_missing(pl.col("new")), arrived="arrived"
     )
@@ -99,17 +99,17 @@ def recognise_recipe(pairs: pl.DataFrame, differing: pl.Series, dtype: pl.DataTy
         return None
     # Most recipes are ruled out by the few rows that differ; the rest is looked at only for those that are left.
     left = _explaining(pairs.filter(differing), list(text_recipes()))
-    found = _explaining(pairs.filter("sent"), left) if left else []
-    return found[0] if found else None
+    explanations = _explaining(pairs.filter("sent"), left) if left else []
+    return explanations[0] if explanations else None
 
 
 def _explaining(pairs: pl.DataFrame, names: list[str]) -> list[str]:
     recipes = text_recipes()
     # A column that the target does not hold is empty there, and no recipe's doing.
-    held = pl.when(pl.col("old") != "").then(pl.col("old"))
-    is_made = ((recipes[name] == held).fill_null(value=False).all().alias(name) for name in names)
-    told = pairs.select(is_made).row(0, named=True)
-    return [name for name in names if told[name]]
+    stored = pl.when(pl.col("old") != "").then(pl.col("old"))
+    is_made = ((recipes[name] == stored).fill_null(value=False).all().alias(name) for name in names)
+    explains = pairs.select(is_made).row(0, named=True)
+    return [name for name in names if explains[name]]
 
 
 def is_spelling_only(pairs: pl.DataFrame, dtype: pl.DataType) -> bool:

@@ -58,8 +58,8 @@ class ParquetTable:
 
 def texts_of(table: PlanTable, name: str) -> pl.Series:
     """One column of texts, all null where the table has none of that name; in one piece, to find rows fast."""
-    found = table.column(name)
+    column = table.column(name)
     missing = pl.Series(name, [None], dtype=pl.String)
-    if found is None:
+    if column is None:
         return missing.new_from_index(0, table.height)
-    return found.rechunk()
+    return column.rechunk()

@@ -153,7 +153,7 @@ def _files(resource: str) -> tuple[str, str]:
 
 def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str, Table]:
     """The tables that a plan was finished with, by dataset."""
-    found: dict[str, Table] = {}
+    tables: dict[str, Table] = {}
     for dataset, counts in datasets.items():
         for number, used in enumerate(counts.totals):
             files = _files(used.resource if number else "")
@@ -163,7 +163,7 @@ def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str
             examples = tuple(RowExample(*row) for row in rows.iter_rows())
             name = title_of(dataset, used.resource if number else "")
             rule = rule_used(dataset, used)
-            found[name] = Table(
+            tables[name] = Table(
                 name,
                 rule.kind,
                 rule.by,
@@ -173,7 +173,7 @@ def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str
                 used.unread_times,
                 used.resource,
             )
-    return found
+    return tables
 
 
 def title_of(dataset: str, resource: str) -> str:
@@ -193,8 +193,10 @@ def _kept(left_out: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     """`who, reason` of records whose lines are sent although their order is left out."""
     named = records.select(pl.col("place").alias("snapshot_row"), "who").unique("snapshot_row")
     why = pl.when(pl.col("found")).then(pl.lit("adopted")).otherwise(pl.lit("kept"))
-    told = left_out.join(named, on="snapshot_row", how="inner").select("who", why.alias("reason"))
-    return told.unique("who", keep="first", maintain_order=True)
+    reasons = left_out.join(named, on="snapshot_row", how="inner").select(
+        "who", why.alias("reason")
+    )
+    return reasons.unique("who", keep="first", maintain_order=True)
 
 
 def total_dataset(
@@ -263,13 +265,13 @@ def rows_won(rule: Rule, folder: Path, name: str) -> pl.DataFrame:
     columns = plan_columns(rule)
     first = pl.col("sources").list.first()
     rows = parquet.read(folder / name, columns=["key", "sources", *dict.fromkeys(columns.values())])
-    told = rows.select(
+    placed = rows.select(
         pl.col("key"),
         *(first.struct.field(part).alias(f"own_{part}") for part in _WHO),
         *(pl.col(column).alias(part) for part, column in columns.items()),
     ).join(_winners(folder), on="key", how="left", maintain_order="left")
     is_merged = pl.col("is_merged").fill_null(value=False)
-    won = told.with_columns(
+    won = placed.with_columns(
         pl.when(is_merged).then(f"winner_{part}").otherwise(f"own_{part}").alias(part)
         for part in _WHO
     )
@@ -282,10 +284,10 @@ def _winners(folder: Path) -> pl.DataFrame:
     """By key the record that won it, of keys that several share."""
     file = folder / "collapsed.parquet"
     schema = {"key": pl.String, **{f"winner_{name}": kind for name, kind in _WHO.items()}}
-    found = pl.DataFrame(schema=schema)
+    winners = pl.DataFrame(schema=schema)
     if file.is_file():
-        found = _read(file, schema).unique("key")
-    return found.with_columns(pl.lit(value=True).alias("is_merged"))
+        winners = _read(file, schema).unique("key")
+    return winners.with_columns(pl.lit(value=True).alias("is_merged"))
 
 
 def _read(file: Path, schema: Dict[str, type[pl.DataType]]) -> pl.DataFrame:
@@ -301,7 +303,7 @@ def _fates(folder: Path, left_out: pl.DataFrame, resource: str = "") -> pl.DataF
 
     A line that lacks nothing but its order is left out for the reason that `left_out` has of the order.
     """
-    found = [pl.DataFrame(schema=FATES_SCHEMA)]
+    fates = [pl.DataFrame(schema=FATES_SCHEMA)]
     nobody = (
         pl.lit(None, pl.UInt64).alias("winner"), pl.lit(None, pl.Int64).alias("winner_element"),
     )  # fmt: skip
@@ -317,29 +319,29 @@ def _fates(folder: Path, left_out: pl.DataFrame, resource: str = "") -> pl.DataF
             rows = _with_parents(_read(file, _LISTED).filter(ours), left_out)
             place = pl.col("snapshot_row").alias("place")
             why = pl.col("left_out").fill_null(reason).alias("reason")
-            found.append(rows.select(who, element, place, why, *nobody))
+            fates.append(rows.select(who, element, place, why, *nobody))
     file = folder / "collapsed.parquet"
     if file.is_file():
         rows = _read(file, _COLLAPSED).filter(ours)
         # a winner of another resource is none of the records that are totalled here
         same = pl.col("winner_resource").eq_missing(pl.col("resource"))
         winner = pl.when(same).then(identity(pl.col("winner_source"), pl.col("winner_id")))
-        found.append(
+        fates.append(
             rows.select(
                 who, element, pl.lit(None, pl.Int64).alias("place"),
                 pl.lit("collapsed").alias("reason"), winner.alias("winner"),
                 pl.col("winner_position").fill_null(0).alias("winner_element"),
             )
         )  # fmt: skip
-    return pl.concat([frame.cast(pl.Schema(FATES_SCHEMA)) for frame in found])
+    return pl.concat([frame.cast(pl.Schema(FATES_SCHEMA)) for frame in fates])
 
 
 def _with_parents(rows: pl.DataFrame, left_out: pl.DataFrame) -> pl.DataFrame:
     """The rows with `left_out`: why the parent that each of them lacks was, null where it was not."""
     is_orphan = pl.col("rule") == "orphan"
-    told = rows.with_columns(
+    placed = rows.with_columns(
         pl.coalesce("lookup", pl.when(is_orphan).then("column")).alias("lookup")
     )
     why = left_out.select("lookup", "snapshot_row", pl.col("reason").alias("left_out"))
     why = why.unique(["lookup", "snapshot_row"], keep="first", maintain_order=True)
-    return told.join(why, on=["lookup", "snapshot_row"], how="left", maintain_order="left")
+    return placed.join(why, on=["lookup", "snapshot_row"], how="left", maintain_order="left")

@@ -42,8 +42,8 @@ def unmapped_element_fields(
     resource: SnapshotResource, mappings: Iterable[Mapping]
 ) -> tuple[Unmapped, ...]:
     """The fields of list elements that no mapping with `each` uses nor ignores, named `items[].colour`."""
-    found = unused_element_fields(resource.columns, partial(resource.frames, raw=False), mappings)
-    return tuple(Unmapped(field=field, filled=round(share, 4)) for field, share in found.items())
+    unused = unused_element_fields(resource.columns, partial(resource.frames, raw=False), mappings)
+    return tuple(Unmapped(field=field, filled=round(share, 4)) for field, share in unused.items())
 
 
 def say_unmapped(part: Mapping, fields: Sequence[Unmapped]) -> list[str]:

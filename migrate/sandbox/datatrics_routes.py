@@ -262,8 +262,8 @@ def _texts(body: bytes) -> dict[str, str]:
 
 
 def _literals(members: Members) -> dict[str, str]:
-    found = ((name, literal_text(raw)) for name, raw in members.items())
-    return {name: text for name, text in found if text is not None}
+    literals = ((name, literal_text(raw)) for name, raw in members.items())
+    return {name: text for name, text in literals if text is not None}
 
 
 def _required(query: Mapping[str, str], name: str, message: str) -> str:

@@ -67,11 +67,11 @@ DEFAULT = Readings()
 
 def parse_readings(texts: Iterable[str]) -> Readings:
     """The readings of `NAME=VALUE` texts over the defaults. Raises UsageError."""
-    found = Readings()
+    readings = Readings()
     for text in texts:
         name, _, value = text.partition("=")
-        found = choose(found, name.strip(), value.strip())
-    return found
+        readings = choose(readings, name.strip(), value.strip())
+    return readings
 
 
 def choose(readings: Readings, name: str, value: str) -> Readings:
@@ -153,10 +153,10 @@ def declare(
             tables[name] = {**table, "columns": {**earlier, **table["columns"]}}
     declared = {} if datasets is None else _read_toml(datasets)
     webhooks = declared.pop("webhooks", {})
-    told = _readings(declared.pop("readings", {}))
+    declared_readings = _readings(declared.pop("readings", {}))
     for name, table in declared.items():
         tables[name] = _merge(name, tables.get(name, {}), table)
-    chosen = told if readings is None else readings
+    chosen = declared_readings if readings is None else readings
     specs = tuple(replace(_spec(name, table), readings=chosen) for name, table in tables.items())
     return Account(specs, tuple(_webhook(name, table) for name, table in webhooks.items()))
 
@@ -176,27 +176,27 @@ def with_copies(account: Account, copies: Mapping[str, str]) -> Account:
 def _readings(table: Any) -> Readings:
     if not isinstance(table, dict):
         raise UsageError("datasets file: readings must be a table")
-    found = Readings()
+    readings = Readings()
     for name, value in table.items():
-        found = choose(found, name, str(value))
-    return found
+        readings = choose(readings, name, str(value))
+    return readings
 
 
 def _read_mapping(path: Path) -> tuple[str, dict[str, Any]]:
     """The dataset's name and what a mapping says about it; its rules for values are not the target's business."""
     try:
-        found = read_yaml(read_plain(path))
+        parsed = read_yaml(read_plain(path))
     except OSError as error:
         raise UsageError(
             f"{path}: {error.strerror}", hint="give a folder of mapping files"
         ) from None
-    if found.problems:
-        problem = found.problems[0]
+    if parsed.problems:
+        problem = parsed.problems[0]
         raise UsageError(
             f"{path}:{problem.place.line}:{problem.place.column}: {problem.what}",
             hint="migrate mapping check tells every problem of a file",
         )
-    document = found.value
+    document = parsed.value
     if not isinstance(document, dict) or not isinstance(document.get("columns"), dict):
         raise UsageError(
             f"{path}: has no columns", hint="a mapping file needs dataset, key and columns"

@@ -115,10 +115,10 @@ def _refused(head: Imported, why: str) -> Imported:
 
 def read_json(text: str) -> Iterator[Any]:
     """The records of an array. Raises BrokenJson."""
-    found = read_values(text.encode())
-    if not isinstance(found, list):
+    values = read_values(text.encode())
+    if not isinstance(values, list):
         raise BrokenJson("the file is no array")
-    yield from found
+    yield from values
 
 
 def read_csv(text: str, spec: DatasetSpec) -> Iterator[dict[str, Any]]:
@@ -145,13 +145,13 @@ def read_cells(text: str) -> Iterator[list[tuple[str, bool]]]:
     at = 0
     line = list[tuple[str, bool]]()
     while at < len(text):
-        found = _CELL.match(text, at)
-        if found is None:
+        cell = _CELL.match(text, at)
+        if cell is None:
             raise ValueError(f"character {at + 1} does not belong there")
-        quoted = found[1] is not None
-        line.append((found[1].replace('""', '"') if quoted else found[2], quoted))
-        at = found.end()
-        if found[3] != ";":
+        quoted = cell[1] is not None
+        line.append((cell[1].replace('""', '"') if quoted else cell[2], quoted))
+        at = cell.end()
+        if cell[3] != ";":
             yield line
             line = []
     if line:

@@ -191,10 +191,10 @@ class Dataset:
             else:
                 base = self._blank
             final = {**base, **values}
-            found = self._lookup(self._keys(final)) if matched else matched
-            if found <= matched:
+            reached = self._lookup(self._keys(final)) if matched else matched
+            if reached <= matched:
                 return final, matched
-            matched |= found
+            matched |= reached
 
     def _write(
         self, final: Values, matched: set[str], now_ms: int, protected: tuple[str, ...]

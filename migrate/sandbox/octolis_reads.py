@@ -86,8 +86,8 @@ def parse_filter(text: str, spec: DatasetSpec) -> Clauses:
 
 def _same_but_for_case(name: str, known: Iterable[str]) -> str:
     """The one column of that name in other letters: the document's own example writes one name in two ways."""
-    found = [column for column in known if column.casefold() == name.casefold()]
-    return found[0] if len(found) == 1 else name
+    columns = [column for column in known if column.casefold() == name.casefold()]
+    return columns[0] if len(columns) == 1 else name
 
 
 def render(row: Row, readings: Readings = DEFAULT) -> bytes:

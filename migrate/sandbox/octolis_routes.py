@@ -123,11 +123,11 @@ class OctolisService:
                 return self._export(call, dataset)
             case "GET", "count":
                 wanted = reads.parse_export(call.query, dataset.spec)
-                found = reads.count(dataset, wanted.clauses)
+                count = reads.count(dataset, wanted.clauses)
                 if wanted.form == "csv":
-                    body = reads.count_csv(found, header=wanted.header)
+                    body = reads.count_csv(count, header=wanted.header)
                     return Reply(200, body, "text/csv; charset=utf-8")
-                return json_reply({"count": found})
+                return json_reply({"count": count})
             case "GET", str():
                 return self._read(dataset, last)
             case "POST" | "PATCH", "batch":
@@ -268,12 +268,12 @@ def alter(lies: Lies, spec: DatasetSpec, records: list[Any]) -> list[Any]:
 
 
 def _alter_one(record: Any, names: list[str]) -> Any:
-    found = next(
+    name = next(
         (n for n in names if isinstance(record, dict) and isinstance(record.get(n), str)), None
     )
-    if found is None:
+    if name is None:
         return record
-    return {**record, found: record[found] + "?"}
+    return {**record, name: record[name] + "?"}
 
 
 def refuse_some(lies: Lies, position: int) -> Refused | None:

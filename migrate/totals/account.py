@@ -140,9 +140,11 @@ def _with_reasons(records: pl.DataFrame, outcome: Outcome, *, is_lines: bool) ->
     )
     collapsed = _collapsed(outcome, records, planned, is_lines=is_lines)
     known = pl.concat([planned, collapsed]).unique([*_ELEMENT, "nth"], keep="first")
-    told = left.join(known, on=[*_ELEMENT, "nth"], how="left", maintain_order="left")
-    told = told.with_columns(outcome.are_asked_for(told.get_column("place")).alias("asked_for"))
-    unlisted = told.filter(pl.col("reason").is_null() & pl.col("asked_for"))
+    reasoned = left.join(known, on=[*_ELEMENT, "nth"], how="left", maintain_order="left")
+    reasoned = reasoned.with_columns(
+        outcome.are_asked_for(reasoned.get_column("place")).alias("asked_for")
+    )
+    unlisted = reasoned.filter(pl.col("reason").is_null() & pl.col("asked_for"))
     # A row that no file of the plan lists was filtered; more of them than were counted is a loss.
     rest = "filtered" if unlisted.height == outcome.filtered else "unread"
     reason = (
@@ -151,7 +153,9 @@ def _with_reasons(records: pl.DataFrame, outcome: Outcome, *, is_lines: bool) ->
         .otherwise(pl.lit(rest))
     )  # fmt: skip
     names = [*RECORDS_SCHEMA, "reason"]
-    return pl.concat([done.select(names), told.with_columns(reason.alias("reason")).select(names)])
+    return pl.concat(
+        [done.select(names), reasoned.with_columns(reason.alias("reason")).select(names)]
+    )
 
 
 def _numbered(records: pl.DataFrame) -> pl.DataFrame:
@@ -199,8 +203,8 @@ def _with_labels(fated: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
     theirs = planned.unique(_ELEMENT).select(
         *_ELEMENT, pl.lit("planned").alias("reason"), pl.col("label").alias("theirs")
     )
-    told = fated.join(theirs, on=[*_ELEMENT, "reason"], how="left", maintain_order="left")
-    return told.with_columns(pl.coalesce("label", "theirs").alias("label")).drop("theirs")
+    labelled = fated.join(theirs, on=[*_ELEMENT, "reason"], how="left", maintain_order="left")
+    return labelled.with_columns(pl.coalesce("label", "theirs").alias("label")).drop("theirs")
 
 
 def _figures(rows: pl.DataFrame, kind: Kind) -> Mapping[tuple[str, str], Figure]:
@@ -280,11 +284,13 @@ def _amounts(rule: Rule, rows: pl.DataFrame) -> pl.DataFrame:
         return pl.DataFrame([nothing, nothing.is_not_null().alias("unreadable")])
     column = rows.get_column("amount")
     if column.dtype == pl.String:
-        found = read_amounts(column, rows.get_column("source"))
+        amounts = read_amounts(column, rows.get_column("source"))
     else:
         exact = column.cast(AMOUNT, strict=False).alias("amount")
-        found = pl.DataFrame([exact, (column.is_not_null() & exact.is_null()).alias("unreadable")])
+        amounts = pl.DataFrame(
+            [exact, (column.is_not_null() & exact.is_null()).alias("unreadable")]
+        )
     if not rule.cents:
-        return found
+        return amounts
     hundredth = pl.col("amount") * pl.lit(Decimal("0.01")).cast(AMOUNT)
-    return found.with_columns(hundredth.cast(AMOUNT).alias("amount"))
+    return amounts.with_columns(hundredth.cast(AMOUNT).alias("amount"))

@@ -104,11 +104,11 @@ def read_spelling(text: str) -> Spelling:
     negative = _is_negative(dressed)
     if negative is None:
         return _UNREADABLE
-    found = _read_body(dressed["body"].strip())
-    if found.either and dressed["whole"]:
+    spelling = _read_body(dressed["body"].strip())
+    if spelling.either and dressed["whole"]:
         # "1.234,-" has its decimal mark at the end: the other one stands between thousands
-        found = Spelling(found.either[2])
-    return _negated(found) if negative else found
+        spelling = Spelling(spelling.either[2])
+    return _negated(spelling) if negative else spelling
 
 
 def _plain_signs(text: str) -> str:
@@ -243,7 +243,7 @@ def _read_by_source(frame: pl.DataFrame) -> pl.DataFrame:
         marks = marks_of(spelt.values())
         if source in speak_point:
             marks = Marks(marks.decimal | {"."}, marks.thousands)
-        rows += [(source, text, marks.resolve(found), True) for text, found in spelt.items()]
+        rows += [(source, text, marks.resolve(spelling), True) for text, spelling in spelt.items()]
     schema: dict[str, Any] = {
         "source": pl.String,
         "text": pl.String,

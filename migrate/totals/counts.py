@@ -277,10 +277,10 @@ def set_side_by_side(
     total: Total, places: Mapping[str, Mapping[tuple[str, ...], Decimal]], doubt: str = ""
 ) -> TotalsTable:
     """Every group that any place shows, in order. `doubt`: what the source's own fields cannot tell of it."""
-    groups = sorted({group for found in places.values() for group in found})
+    groups = sorted({group for counts in places.values() for group in counts})
     rows = tuple(
         TotalsRow(
-            group, {place: found.get(group) for place, found in places.items()}, (SOURCE_PLACE,)
+            group, {place: counts.get(group) for place, counts in places.items()}, (SOURCE_PLACE,)
         )
         for group in groups
     )

@@ -47,8 +47,8 @@ class SourceFields:
 
 def _placed(names: Iterable[str], *, nests: Sequence[str]) -> tuple[str, ...]:
     """Each name flat and below each object that a service puts it in, the flat ones first."""
-    found = list(names)
-    return tuple(map("".join, product(nests, found)))
+    fields = list(names)
+    return tuple(map("".join, product(nests, fields)))
 
 
 _SALES_NESTS = ("", "metadata.", "conversion.")

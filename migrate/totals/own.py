@@ -53,13 +53,15 @@ class Reader:
 
         **Shape**: `_order`, `_position` and columns of texts.
         """
-        told = {name: fields for name in wanted if (fields := self._fields(name))}
-        frames = [self._frame(frame, told) for frame in self._frames(told)]
-        schema = {ORDER: pl.Int64, PLACE: pl.Int64, **dict.fromkeys(told, pl.String)}
-        found = pl.concat([pl.DataFrame(schema=schema), *frames])
+        fields_by_name = {name: fields for name in wanted if (fields := self._fields(name))}
+        frames = [self._frame(frame, fields_by_name) for frame in self._frames(fields_by_name)]
+        schema = {ORDER: pl.Int64, PLACE: pl.Int64, **dict.fromkeys(fields_by_name, pl.String)}
+        values = pl.concat([pl.DataFrame(schema=schema), *frames])
         # a field that nobody sends tells nothing of the column that is named like it
-        empty = [name for name in told if found.get_column(name).null_count() == found.height]
-        return found.drop(name for name in empty if name not in self.named)
+        empty = [
+            name for name in fields_by_name if values.get_column(name).null_count() == values.height
+        ]
+        return values.drop(name for name in empty if name not in self.named)
 
     def _fields(self, name: str) -> tuple[str, ...]:
         """The source's fields of a column; none where fields alone cannot tell what it should be."""
@@ -125,12 +127,12 @@ class Reader:
         if column.consent:
             distinct = text.unique()
             said = {one: _answer(column, one) for one in distinct if one is not None}
-            found = text.replace_strict(
+            value = text.replace_strict(
                 list(said), list(said.values()), return_dtype=pl.String, default=None
             )
         else:
-            found = _stepped(text, column)
-        return found if column.default is None else found.fill_null(column.default)
+            value = _stepped(text, column)
+        return value if column.default is None else value.fill_null(column.default)
 
 
 def _steps(column: ColumnReading) -> set[str]:
@@ -146,11 +148,11 @@ def _answer(column: ColumnReading, text: str) -> str | None:
 
 def _stepped(text: pl.Series, column: ColumnReading) -> pl.Series:
     steps = _steps(column)
-    found = text.str.strip_chars() if "trim" in steps else text
-    found = found.str.to_lowercase() if "lowercase" in steps else found
-    found = found.str.to_uppercase() if "uppercase" in steps else found
-    found = found.str.replace_all(r"\s+", " ") if "collapse_spaces" in steps else found
-    return found.to_frame("t").select(pl.when(pl.col("t") != "").then("t")).to_series()
+    stepped = text.str.strip_chars() if "trim" in steps else text
+    stepped = stepped.str.to_lowercase() if "lowercase" in steps else stepped
+    stepped = stepped.str.to_uppercase() if "uppercase" in steps else stepped
+    stepped = stepped.str.replace_all(r"\s+", " ") if "collapse_spaces" in steps else stepped
+    return stepped.to_frame("t").select(pl.when(pl.col("t") != "").then("t")).to_series()
 
 
 def by_own_fields(rows: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
@@ -161,14 +163,14 @@ def by_own_fields(rows: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     **Shape**: `rows` as of `Expected.texts`, `own` as of `Reader.read` with `_part`.
     """
     where = ["_part", ORDER, PLACE]
-    told = [name for name in own.columns if name not in where]
+    columns = [name for name in own.columns if name not in where]
     joined = rows.join(own, on=where, how="left", nulls_equal=True, suffix=":own")
     merged = pl.col("_merged") if "_merged" in rows.columns else pl.lit(value=False)
     values = [
         _customers(joined, name)
         if name in _CUSTOMERS
         else pl.when(merged).then(name).otherwise(f"{name}:own").alias(name)
-        for name in told
+        for name in columns
     ]
     return joined.with_columns(values)
 

@@ -66,14 +66,14 @@ def read_records(frames: Iterable[pl.DataFrame], asked: Asked) -> tuple[pl.DataF
     texts = pl.concat([pl.DataFrame(schema=_TEXTS), *(_texts(frame, asked) for frame in frames)])
     texts = _dated(texts, asked)
     amounts = read_amounts(texts.get_column("text"), texts.get_column("source"))
-    found = texts.hstack(amounts)
+    records = texts.hstack(amounts)
     examples = pl.concat(
-        found.filter(where).head(_EXAMPLES).select(
+        records.filter(where).head(_EXAMPLES).select(
             "source", "id", pl.col(text).str.slice(0, _LONGEST_EXAMPLE).alias("text"), pl.lit(what).alias("what"),
         )
         for where, text, what in (("unreadable", "text", "amount"), ("undated", "time", "time"))
     )  # fmt: skip
-    rows = found.select(
+    rows = records.select(
         "who", "place",
         pl.int_ranges(1, pl.col("lines") + 1).alias("element") if asked.kind == "lines"
         else pl.lit(0, pl.Int64).alias("element"),
@@ -120,11 +120,11 @@ def _texts(frame: pl.DataFrame, asked: Asked) -> pl.DataFrame:
     lines = [count_lines(text) for text in picked.get_column("list")]
     times = picked.get_column("time").str.strip_chars()
     zones = _zones(picked, asked)
-    found = read_certain(times, zones, asked.spelling, as_days=asked.as_days)
-    left = found.is_null() & is_said(times)
+    moments = read_certain(times, zones, asked.spelling, as_days=asked.as_days)
+    left = moments.is_null() & is_said(times)
     return picked.select(
         "who", "place", "source", "id", "text",
-        _period(found, asked).alias("period"),
+        _period(moments, asked).alias("period"),
         "label",
         pl.Series("lines", lines, dtype=pl.Int64),
         pl.when(left).then(times).alias("time"),

@@ -81,16 +81,16 @@ class Rule:
     @property
     def doubts(self) -> tuple[str, ...]:
         """What these totals cannot tell, as sentences."""
-        found = []
+        reasons = []
         if self.kind == "revenue" and self.amount is None:
-            found.append(
+            reasons.append(
                 Sentence(
                     "no column of {dataset} is known to hold what an order is worth, so only their number is "
                     "compared; name it under [octolis.totals.{dataset}] amount",
                     dataset=self.dataset,
                 )
             )
-        return tuple(found)
+        return tuple(reasons)
 
 
 def rule_of(

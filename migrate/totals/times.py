@@ -35,14 +35,14 @@ def read_certain(
 
     **Shape**: `texts` without spaces around them; UTC, or with `as_days` the day as written.
     """
-    found = _read(texts, zones, None, as_days=as_days)
-    left = found.is_null() & texts.is_not_null()
+    moments = _read(texts, zones, None, as_days=as_days)
+    left = moments.is_null() & texts.is_not_null()
     if not left.any():
-        return found
+        return moments
     if spelling is not None:
         stated = _read(texts, zones, spelling, as_days=as_days)
-        found = found.zip_with(~left, stated)
-    return read_spelt(found, texts, _zones(zones, as_days=as_days), _CERTAIN)
+        moments = moments.zip_with(~left, stated)
+    return read_spelt(moments, texts, _zones(zones, as_days=as_days), _CERTAIN)
 
 
 def _read(texts: pl.Series, zones: pl.Series, spelling: str | None, *, as_days: bool) -> pl.Series:

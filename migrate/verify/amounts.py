@@ -86,9 +86,9 @@ def _peel(bare: str) -> tuple[bool, str]:
     no_cents = re.match(r"[.,] ?--?", behind)
     if no_cents:
         behind = behind[no_cents.end() :]
-    found = [_side(front_text), _side(behind)]
-    signs = "".join(sign for sign, _ in found)
-    currencies = sum(currency for _, currency in found)
+    sides = [_side(front_text), _side(behind)]
+    signs = "".join(sign for sign, _ in sides)
+    currencies = sum(currency for _, currency in sides)
     if len(signs) + in_brackets > 1 or currencies > 1:
         raise Broken("not_an_amount")
     return in_brackets or signs == "-", number.group()

@@ -210,12 +210,12 @@ def _name_missing(
         .otherwise(pl.lit("lost"))
     )  # fmt: skip
     # Of those the load itself was told so, and the count equation has them: nothing is missing.
-    told = missing.select(_is_among(masterid, known.gone).alias("told")).to_series()
+    is_gone = missing.select(_is_among(masterid, known.gone).alias("told")).to_series()
     who = {"masterid": masterid, "source": pl.col(SOURCE), "id": pl.col(ID)}
     return pl.concat(
         [
-            _findings(missing.filter(told), "merged_away", name=pl.lit("merged_away"), **who),
-            _findings(missing.filter(~told), "missing", name=name, **who),
+            _findings(missing.filter(is_gone), "merged_away", name=pl.lit("merged_away"), **who),
+            _findings(missing.filter(~is_gone), "missing", name=name, **who),
         ]
     )
 
@@ -275,8 +275,8 @@ def absorbed_masterids(held: pl.DataFrame) -> set[str]:
     own = pl.col(MASTERID)
     merged = held.filter(every.str.strip_chars('[]{}" ').fill_null("") != own, every != "")
     others = merged.select(own, every.str.extract_all("[0-9A-Za-z_-]+").alias("other"))
-    found = others.explode("other").filter(pl.col("other") != own).get_column("other")
-    return set(found.drop_nulls())
+    absorbed = others.explode("other").filter(pl.col("other") != own).get_column("other")
+    return set(absorbed.drop_nulls())
 
 
 def _name_extra(extra: pl.DataFrame, known: KnownRows) -> tuple[pl.DataFrame, int]:
@@ -315,8 +315,8 @@ def _differences(
         if name not in expected.unverifiable and f"c:{name}" in pairs.columns
     }
     others = (_is_other(pairs, name, place).any().alias(name) for name, place in compared.items())
-    found = pairs.select(others)
-    for name in (column.name for column in found if column.item()):
+    differs = pairs.select(others)
+    for name in (column.name for column in differs if column.item()):
         rule = expected.rules.columns[name]
         differing = _differing(pairs, name, compared[name], rule.type)
         if differing.is_empty():
@@ -346,15 +346,15 @@ def _is_other(pairs: pl.DataFrame, name: str, place: int) -> pl.Expr:
 def _differing(pairs: pl.DataFrame, name: str, place: int, kind: str) -> pl.DataFrame:
     """The rows whose column was sent and does not hold the value, with what it holds as `found`."""
     wanted = pl.col(f"c:{name}")
-    found = pl.col("found")
+    stored = pl.col("found")
     own = [KEY, SOURCE, ID, f"c:{name}", f"t:{MASTERID}"]
     own += [f"t:{MODIFIED_AT}"] if f"t:{MODIFIED_AT}" in pairs.columns else []
     rows = pairs.filter(_is_other(pairs, name, place)).select(
         *own, _there(pairs, f"t:{name}").alias("found")
     )
     # most of what is spelt otherwise is the same at a glance; only what is left is read value by value
-    suspects = rows.filter(plain_form(kind, wanted).ne_missing(plain_form(kind, found)))
-    values = suspects.select(wanted, found).iter_rows()
+    suspects = rows.filter(plain_form(kind, wanted).ne_missing(plain_form(kind, stored)))
+    values = suspects.select(wanted, stored).iter_rows()
     return suspects.filter(
         pl.Series([not is_same(kind, *pair) for pair in values], dtype=pl.Boolean)
     )

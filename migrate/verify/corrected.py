@@ -163,20 +163,20 @@ def _items(raw: str, at: _Span) -> Iterator[tuple[str, _Span]]:
 
 
 def _skip(raw: str, place: int) -> int:
-    found = _SPACE.match(raw, place)
-    return found.end() if found else place
+    space = _SPACE.match(raw, place)
+    return space.end() if space else place
 
 
 def _end(raw: str, place: int) -> int:
     """Where the literal that begins here ends."""
     first = raw[place : place + 1]
     if first == '"':
-        found = _STRING.match(raw, place)
+        value = _STRING.match(raw, place)
     elif first in ("{", "["):
         return _end_of_container(raw, place)
     else:
-        found = _SCALAR.match(raw, place)
-    return found.end() if found else len(raw)
+        value = _SCALAR.match(raw, place)
+    return value.end() if value else len(raw)
 
 
 def _end_of_container(raw: str, place: int) -> int:

@@ -170,22 +170,24 @@ class _Tally:
 
 def _compare_all(expected: Expected, known: Known, pages: Pages, folder: Path) -> _Tally:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    held = Spill(folder / "held", expected.shelf.buckets)
+    target_keys = Spill(folder / "held", expected.shelf.buckets)
     absorbed: set[str] = set()
     for page in pages.frames():
         absorbed |= absorbed_masterids(page)
-        held.add(page.with_columns(held_keys(expected.rules, page)))
+        target_keys.add(page.with_columns(held_keys(expected.rules, page)))
     tally = _Tally(pages)
     schema = dict(pl.Schema({KEY: pl.String, MASTERID: pl.String, ALL_MASTERIDS: pl.String}))
     for number in range(expected.shelf.buckets):
         bucket = expected.bucket(number)
         of_bucket = known.bucket(number)
-        found = compare_bucket(expected, bucket, held.bucket(number, schema), of_bucket, absorbed)
-        tally.add(found, folder / f"findings-{number:05d}.parquet")
+        compared = compare_bucket(
+            expected, bucket, target_keys.bucket(number, schema), of_bucket, absorbed
+        )
+        tally.add(compared, folder / f"findings-{number:05d}.parquet")
         judged = bucket.judged(of_bucket.states.get_column(KEY)).height
         tally.expected += judged
         tally.outside += bucket.rows.height - judged
-    held.close()
+    target_keys.close()
     return tally
 
 
@@ -195,9 +197,9 @@ def _agreed(first: _Tally, second: _Tally) -> tuple[list[Path], list[Path]]:
     moving = list[Path]()
     for earlier, later in zip(first.files, second.files, strict=True):
         before = parquet.read(earlier)
-        found = parquet.read(later)
-        both = found.join(before, on=list(IDENTITY), how="semi", nulls_equal=True)
-        new = found.join(before, on=list(IDENTITY), how="anti", nulls_equal=True)
+        findings = parquet.read(later)
+        both = findings.join(before, on=list(IDENTITY), how="semi", nulls_equal=True)
+        new = findings.join(before, on=list(IDENTITY), how="anti", nulls_equal=True)
         settled.append(_put_beside(later, "both", both))
         if new.height:
             moving.append(_put_beside(later, "new", new))
@@ -228,11 +230,11 @@ def _held_back(files: list[Path], known: Known) -> tuple[list[Path], list[Path]]
     kept = []
     waiting = list[Path]()
     for file in files:
-        found = parquet.read(file)
-        waits = hold_back(found, known.rest.begun, coming=bool(known.rest.coming))
-        kept.append(_put_beside(file, "kept", found.filter(~waits)))
+        findings = parquet.read(file)
+        waits = hold_back(findings, known.rest.begun, coming=bool(known.rest.coming))
+        kept.append(_put_beside(file, "kept", findings.filter(~waits)))
         if waits.any():
-            waiting.append(_put_beside(file, "waiting", found.filter(waits)))
+            waiting.append(_put_beside(file, "waiting", findings.filter(waits)))
     return kept, waiting
 
 
@@ -249,22 +251,22 @@ def _count(
     order = ["finding", "key", "column", "masterid"]
     with replacing(file) as temporary:
         parquet.sink(parquet.scan(settled).sort(order, maintain_order=True), temporary)
-    found = parquet.scan(file)
-    records = _pairs(found.unique(["finding", "key", "masterid"]).group_by("finding").len())
-    recipe = _keys_of(found, "recipe_changed")
-    differing = _keys_of(found, "different")
+    findings = parquet.scan(file)
+    records = _pairs(findings.unique(["finding", "key", "masterid"]).group_by("finding").len())
+    recipe = _keys_of(findings, "recipe_changed")
+    differing = _keys_of(findings, "different")
     # pl.concat of no frames is an error, and a scan of no files as well
-    open_ = pl.concat(map(parquet.read, moving)) if moving else found.clear().collect()
+    open_ = pl.concat(map(parquet.read, moving)) if moving else findings.clear().collect()
     still = open_.filter(~pl.col("finding").is_in(["extra", "doubled"]))
-    at_rest = differing | recipe | _keys_of(found, "missing") | _keys_of(found, "merged_away")
+    at_rest = differing | recipe | _keys_of(findings, "missing") | _keys_of(findings, "merged_away")
     differs_still = _keys_of(open_, "different") | _keys_of(open_, "recipe_changed")
-    cells = _pairs(found.filter(pl.col("finding") == "different").group_by("column").len())
+    cells = _pairs(findings.filter(pl.col("finding") == "different").group_by("column").len())
     by_name: dict[str, dict[str, int]] = {}
     for finding, name, count in (
-        found.group_by("finding", "name").len().sort("finding", "name").collect().iter_rows()
+        findings.group_by("finding", "name").len().sort("finding", "name").collect().iter_rows()
     ):
         by_name.setdefault(finding, {})[name] = count
-    samples = found.filter(
+    samples = findings.filter(
         pl.int_range(pl.len()).over("finding", "name", "column") < SAMPLES
     ).collect()
     return DeepDataset(

@@ -119,14 +119,14 @@ class Evaluator:
 
     def _read(self, frame: pl.DataFrame) -> _Fields:
         """Puts the fields of records into files for the database."""
-        found = _Fields([], set(), _has_nul(frame))
+        read = _Fields([], set(), _has_nul(frame))
         for part in frame.iter_slices(_READ_ROWS):
-            fields = self._with_own(read_fields(part, self.wanted, with_identity=found.has_nul))
+            fields = self._with_own(read_fields(part, self.wanted, with_identity=read.has_nul))
             file = self._files / f"fields-{next(self._numbers)}.parquet"
             parquet.write(fields, file, compression="uncompressed", statistics=False)
-            found.files.append(file)
-            found.known.update(fields.columns)
-        return found
+            read.files.append(file)
+            read.known.update(fields.columns)
+        return read
 
     def answer(self, fields: _Fields, *, with_steps: bool = False) -> pl.DataFrame:
         """What the database makes of fields that were read."""
@@ -135,10 +135,10 @@ class Evaluator:
         self._database.execute(
             f"COPY ({sql}) TO {quoted(str(made))} (FORMAT parquet, COMPRESSION lz4)"
         )
-        found = parquet.read(made)
+        answers = parquet.read(made)
         for file in (*fields.files, made):
             file.unlink()
-        return found
+        return answers
 
     def _write(self, fields: _Fields, with_steps: bool) -> str:
         """The query that makes outcomes of fields in files."""

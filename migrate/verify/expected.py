@@ -111,9 +111,9 @@ class Expected:
         rows = made.filter(pl.col(LEFT).is_null()).with_columns(pl.lit(part, pl.Int64).alias(PART))
         self.shelf.add(rows.select(list(_schema(self.columns))))
         standing = left.filter(pl.col(TOUCHED), ~pl.col(LEFT).is_in(_NO_ROW))
-        told = {name: f"c:{name}" for name in keep if name in self.columns}
+        columns = {name: f"c:{name}" for name in keep if name in self.columns}
         texts = [
-            (pl.col(told[name]) if name in told else pl.lit(None, pl.String)).alias(name)
+            (pl.col(columns[name]) if name in columns else pl.lit(None, pl.String)).alias(name)
             for name in keep
         ]
         return standing.with_columns(pl.lit(part, pl.Int64).alias(PART)).select(*_WHERE, *texts)

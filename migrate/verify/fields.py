@@ -132,11 +132,11 @@ def _left_at(each: str | None) -> pl.Expr:
 def _expand(raws: Sequence[bytes], ids: Texts, wanted: Wanted) -> _Rows:
     """One row for each element; one for a record without an id, or whose list is none."""
     rows = _Rows([], [], [], [])
-    for at, (id_, found) in enumerate(zip(ids, _lists(raws, wanted), strict=True)):
-        if not id_ or found is None:
+    for at, (id_, members) in enumerate(zip(ids, _lists(raws, wanted), strict=True)):
+        if not id_ or members is None:
             _add(rows, at, None, b"", "each_not_a_list" if id_ else "id_missing")
             continue
-        for place, element in enumerate(found, 1):
+        for place, element in enumerate(members, 1):
             _add(rows, at, place, bytes(element), None)
     return rows
 
@@ -156,8 +156,8 @@ def _lists(raws: Sequence[bytes], wanted: Wanted) -> Iterable[Sequence[bytes | m
         literals = _members(raws, data, [], frozenset([wanted.each]))
         try:
             if literals is not None:
-                found = [bytes(raw) for raw in literals.get(wanted.each, [b""] * len(raws))]
-                whole = b",".join(b"[]" if one in _NO_LIST else one for one in found)
+                lists = [bytes(raw) for raw in literals.get(wanted.each, [b""] * len(raws))]
+                whole = b",".join(b"[]" if one in _NO_LIST else one for one in lists)
                 return _LISTS.decode(b"[" + whole + b"]")
         except msgspec.DecodeError:
             pass
@@ -171,20 +171,20 @@ def _item_columns(rows: _Rows, items: Sequence[str]) -> list[pl.Series]:
     """The elements' fields; notes each element in which nothing is said of them as left out."""
     if not items:
         return []
-    found: dict[str, Texts] = {}
+    texts_by_name: dict[str, Texts] = {}
     if "item" in items:
-        found["item"] = [literal_text(element) for element in rows.elements]
+        texts_by_name["item"] = [literal_text(element) for element in rows.elements]
     paths = [name.removeprefix("item.") for name in items if name != "item"]
     for path, texts in read_columns(rows.elements, paths).items():
-        found[f"item.{path}"] = texts
+        texts_by_name[f"item.{path}"] = texts
     says = [False] * len(rows.of)
-    for texts in found.values():
+    for texts in texts_by_name.values():
         says = [known or bool(text) for known, text in zip(says, texts, strict=True)]
     rows.left = [
         rule if rule is not None or something else "empty_element"
         for rule, something in zip(rows.left, says, strict=True)
     ]
-    return [pl.Series(f"e:{name}", texts, dtype=pl.String) for name, texts in found.items()]
+    return [pl.Series(f"e:{name}", texts, dtype=pl.String) for name, texts in texts_by_name.items()]
 
 
 def read_columns(objects: Sequence[bytes], names: Collection[str]) -> dict[str, Texts]:
@@ -200,14 +200,14 @@ def read_columns(objects: Sequence[bytes], names: Collection[str]) -> dict[str, 
             inner.setdefault(head, []).append(tail)
     filled = objects if all(objects) else [one or b"{}" for one in objects]
     data = b"[" + b",".join(filled) + b"]"
-    found = None if _has_dotted(data, inner) else _members(objects, data, plain, frozenset(inner))
-    if found is None:
+    members = None if _has_dotted(data, inner) else _members(objects, data, plain, frozenset(inner))
+    if members is None:
         return _one_by_one(objects, names)
-    read = {name: _texts(found[name]) for name in plain if name in found}
+    read = {name: _texts(members[name]) for name in plain if name in members}
     for head, tails in inner.items():
-        if head not in found:
+        if head not in members:
             continue
-        read |= {f"{head}.{tail}": texts for tail, texts in _inner(found[head], tails).items()}
+        read |= {f"{head}.{tail}": texts for tail, texts in _inner(members[head], tails).items()}
     return read
 
 
@@ -217,15 +217,15 @@ def _inner(literals: Sequence[Any], tails: Sequence[str]) -> dict[str, Texts]:
     at = [place for place, data in enumerate(datas) if data[:1] == b"{"]
     if not at:
         return {}
-    found = read_columns([datas[place] for place in at], tails)
-    return {tail: _scattered(texts, at, len(datas)) for tail, texts in found.items()}
+    columns = read_columns([datas[place] for place in at], tails)
+    return {tail: _scattered(texts, at, len(datas)) for tail, texts in columns.items()}
 
 
 def _scattered(texts: Texts, at: Sequence[int], rows: int) -> Texts:
-    found: list[str | None] = [None] * rows
+    scattered: list[str | None] = [None] * rows
     for place, text in zip(at, texts, strict=True):
-        found[place] = text
-    return found
+        scattered[place] = text
+    return scattered
 
 
 def _has_dotted(data: bytes, inner: Mapping[str, Sequence[str]]) -> bool:
@@ -245,12 +245,12 @@ def _texts(values: Sequence[Any]) -> Texts:
     if not values or not isinstance(values[0], msgspec.Raw):
         return values
     known: dict[bytes, str | None] = {}
-    found = []
+    texts = []
     for literal in map(bytes, values):
         if literal not in known:
             known[literal] = literal_text(literal)
-        found.append(known[literal])
-    return found
+        texts.append(known[literal])
+    return texts
 
 
 def _members(
@@ -286,11 +286,11 @@ def _members(
 
 def _kinds(objects: Sequence[bytes]) -> dict[str, bool]:
     """The members of the first objects, and whether all their values are strings."""
-    found: dict[str, bool] = {}
+    are_texts: dict[str, bool] = {}
     for one in islice(objects, _FIRST):
         for name, raw in (split_object(one) or {}).items():
-            found[name] = found.get(name, True) and bytes(raw)[:1] in {b'"', b"n"}
-    return found
+            are_texts[name] = are_texts.get(name, True) and bytes(raw)[:1] in {b'"', b"n"}
+    return are_texts
 
 
 @lru_cache(maxsize=256)

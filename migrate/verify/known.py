@@ -157,11 +157,11 @@ class Known:
 
     def planned(self, keys: Collection[str]) -> set[str]:
         """Those of some keys that the plan has rows of, whatever it does with them."""
-        found: set[str] = set()
+        among: set[str] = set()
         for number in range(self.states.buckets if keys else 0):
             states = self.states.bucket(number, dict(pl.Schema(STATES))).get_column(KEY)
-            found.update(states.filter(states.is_in(list(keys))))
-        return found
+            among.update(states.filter(states.is_in(list(keys))))
+        return among
 
     def close(self) -> None:
         """Removes what was put aside."""
@@ -195,9 +195,9 @@ def read_known(
                 later = _read_just_beforer(connection, row[0])
                 for frame in _settled(connection, row[0]):
                     states.add(frame.drop("protected"))
-                    told = frame.drop_nulls("protected").select(KEY, "protected").iter_rows()
+                    rows = frame.drop_nulls("protected").select(KEY, "protected").iter_rows()
                     protected.update(
-                        (key, name) for key, names in told for name in json.loads(names)
+                        (key, name) for key, names in rows for name in json.loads(names)
                     )
     rest = KnownRows(
         begun=begun,
@@ -386,8 +386,8 @@ def read_youngest(ledger: Path, plan: str, dataset: str) -> datetime | None:
         return None
     with opened(ledger) as connection:
         row = connection.execute(_DATASET, (plan, dataset)).fetchone()
-        found = None if row is None else connection.execute(_ACKNOWLEDGED, row[:1]).fetchone()[0]
-        return None if found is None else datetime.fromtimestamp(found, UTC)
+        moment = None if row is None else connection.execute(_ACKNOWLEDGED, row[:1]).fetchone()[0]
+        return None if moment is None else datetime.fromtimestamp(moment, UTC)
 
 
 class Made(NamedTuple):

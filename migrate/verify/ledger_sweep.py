@@ -105,7 +105,7 @@ def open_to_erase(ledger: Path) -> Iterator[sqlite3.Connection]:
 
 def _tables(connection: sqlite3.Connection) -> list[_Table]:
     listed = connection.execute("PRAGMA table_list").fetchall()
-    found = []
+    tables = []
     for _schema, name, kind, _columns, without_rowid, _strict in listed:
         if kind == "table" and not str(name).startswith("sqlite_"):
             described = connection.execute(f"PRAGMA table_info({_quoted(name)})").fetchall()
@@ -113,8 +113,8 @@ def _tables(connection: sqlite3.Connection) -> list[_Table]:
                 _Column(column, type_ in ("TEXT", "BLOB", "ANY", ""), bool(needed), place)
                 for _number, column, type_, needed, _default, place in described
             )
-            found.append(_Table(name, columns, not without_rowid))
-    return found
+            tables.append(_Table(name, columns, not without_rowid))
+    return tables
 
 
 def _hits(
@@ -137,13 +137,13 @@ def _hits(
             for at, name in enumerate(names)
             if at >= len(table.key)
         }
-        found = {
+        hits = {
             name: mask_of(column.to_frame(), finder).to_list() for name, column in cells.items()
         }
         identified = _identified(cells, person, resources)
         keyed = _keyed(table, connection, rows, names, person, datasets)
         for at, key in enumerate(keys):
-            columns = frozenset(name for name in texts if found[name][at])
+            columns = frozenset(name for name in texts if hits[name][at])
             if identified[at]:
                 yield key, frozenset()
             elif columns or keyed[at]:
@@ -160,14 +160,14 @@ def _identified(
     known: dict[tuple[str, str], set[str]] = {}
     for resource, source, id_ in person.identities:
         known.setdefault((source or "", id_), set()).add(resource)
-    found = []
+    identified = []
     for at in range(rows):
         of = known.get((cells["source"][at] or "", cells["id"][at] or ""), set())
         dataset = cells["dataset"][at] if "dataset" in cells else None
         says = cells["resource"][at] if "resource" in cells else None
         possible = {says} if says else set(resources.get(dataset or "", of))
-        found.append(bool(of & possible))
-    return found
+        identified.append(bool(of & possible))
+    return identified
 
 
 def _keyed(

@@ -99,22 +99,22 @@ def join_lookup(relation: str, lookup: str, table: LookupTable, source: str, id_
     alias = _alias_sql(source, table.aliases)
     joins = [f"LEFT JOIN {rows} a ON a.k_source = {source} AND a.k_id = {id_}"]
     joins.append(f"LEFT JOIN {lost} w ON w.k_source = {source} AND w.k_id = {id_}")
-    found, is_withheld = "a.k_id IS NOT NULL", "w.k_id IS NOT NULL"
+    is_known, is_withheld = "a.k_id IS NOT NULL", "w.k_id IS NOT NULL"
     values = {one: f"a.{name(one)}" for one in (TOUCHED, *table.names)}
     if table.aliases:
         joins.append(f"LEFT JOIN {rows} b ON b.k_source = {alias} AND b.k_id = {id_}")
         joins.append(f"LEFT JOIN {lost} v ON v.k_source = {alias} AND v.k_id = {id_}")
         also = "(w.k_id IS NULL AND b.k_id IS NOT NULL)"
         values = {
-            one: f"(CASE WHEN {found} THEN {sql} WHEN {also} THEN b.{name(one)} END)"
+            one: f"(CASE WHEN {is_known} THEN {sql} WHEN {also} THEN b.{name(one)} END)"
             for one, sql in values.items()
         }
-        found = f"({found} OR {also})"
+        is_known = f"({is_known} OR {also})"
         is_withheld = f"({is_withheld} OR v.k_id IS NOT NULL)"
     columns = [f"{values.pop(TOUCHED)} AS {name(lookup + '?touched')}"]
     columns += [f"{sql} AS {name(f'{lookup}.{one}')}" for one, sql in values.items()]
-    columns.append(f"{found} AS {name(lookup + '?found')}")
-    columns.append(f"(NOT {found} AND {is_withheld}) AS {name(lookup + '?withheld')}")
+    columns.append(f"{is_known} AS {name(lookup + '?found')}")
+    columns.append(f"(NOT {is_known} AND {is_withheld}) AS {name(lookup + '?withheld')}")
     return f"(SELECT r.*, {', '.join(columns)} FROM {relation} r {' '.join(joins)})"  # noqa: S608  quoted
 
 

@@ -197,10 +197,10 @@ class MappingQuery:
             )
         rule = of_times[0] if of_times else ColumnRule(field, "datetime")
         zone = quoted(rule.timezone) if rule.timezone else self._setting.zones.sql
-        found = [f"NULLIF({self.writer.call(ranked_time, text, zone)}, '')"]
+        readings = [f"NULLIF({self.writer.call(ranked_time, text, zone)}, '')"]
         with contextlib.suppress(Unverifiable):
-            found.insert(0, self._as_column(rule, field, text))
-        return f"(CASE WHEN {text} IS NOT NULL THEN COALESCE({', '.join(found)}) END)"
+            readings.insert(0, self._as_column(rule, field, text))
+        return f"(CASE WHEN {text} IS NOT NULL THEN COALESCE({', '.join(readings)}) END)"
 
     def _as_column(self, rule: ColumnRule, field: str, text: str) -> str:
         """A field as its column reads it, without a default: the column's value where no field before it counts."""
@@ -268,22 +268,22 @@ class MappingQuery:
     def _kept_out(self) -> list[tuple[str, str, str]]:
         """Where a row is kept out before its columns are looked at: the condition, the rule, and of which name."""
         already = f"CASE WHEN {GONE} THEN {quoted(DISCARDED)} ELSE {LEFT} END"
-        found = [(f"{LEFT} IS NOT NULL", already, LEFT_AT)]
+        reasons = [(f"{LEFT} IS NOT NULL", already, LEFT_AT)]
         fails = None
         if self._where is not None:
             truth, fails = self._where[0].value, self._where[0].fails
             is_other = f"{truth} IS DISTINCT FROM 'true'"
             is_out = f"(NOT {fails} AND {is_other})" if fails else is_other
-            found.append((is_out, "'filtered'", "NULL"))
-        found.append((GONE, quoted(DISCARDED), "NULL"))
+            reasons.append((is_out, "'filtered'", "NULL"))
+        reasons.append((GONE, quoted(DISCARDED), "NULL"))
         if fails:
-            found.append((fails, "'not_computable'", "'where'"))
-        found += [(name(f"{one}?withheld"), "'waiting'", quoted(one)) for one in self._asked]
+            reasons.append((fails, "'not_computable'", "'where'"))
+        reasons += [(name(f"{one}?withheld"), "'waiting'", quoted(one)) for one in self._asked]
         for one, (_, id_) in self._asked.items():
             if self.rules.lookups[one].rejects:
                 is_orphan = f"(NOT {name(one + '?found')} AND {id_} IS NOT NULL)"
-                found.append((is_orphan, "'orphan'", quoted(one)))
-        return found
+                reasons.append((is_orphan, "'orphan'", quoted(one)))
+        return reasons
 
     def _value(self, column: str) -> str:
         """A column's value; one that only another file has is empty."""

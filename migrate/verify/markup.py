@@ -90,15 +90,15 @@ def _markup_end(text: str, at: int) -> int | None:
 
 
 def _as_text(text: str) -> str:
-    found = []
+    pieces = []
     at = 0
     for entity in _ENTITY.finditer(text):
-        found += [
+        pieces += [
             text[at : entity.start()].replace("&", "&amp;").replace("<", "&lt;"),
             entity.group(),
         ]
         at = entity.end()
-    return "".join([*found, text[at:].replace("&", "&amp;").replace("<", "&lt;")])
+    return "".join([*pieces, text[at:].replace("&", "&amp;").replace("<", "&lt;")])
 
 
 def _entities_only(text: str) -> str:
@@ -110,16 +110,16 @@ def _entities_only(text: str) -> str:
 
 def _texts(node: object) -> list[str]:
     """All texts below a node that a reader sees, in order."""
-    found: list[str] = []
+    texts: list[str] = []
     waiting: list[object] = [node]
     while waiting:
         this = waiting.pop()
         tag = getattr(this, "tag", None)
         if tag == "-text":
-            found.append(str(getattr(this, "text_content", None) or ""))
+            texts.append(str(getattr(this, "text_content", None) or ""))
         elif tag != "-comment" and tag not in _UNSEEN:
             child = getattr(this, "last_child", None)
             while child is not None:
                 waiting.append(child)
                 child = child.prev
-    return found
+    return texts

@@ -39,14 +39,14 @@ def is_on_its_way(there: Collection[str], acknowledged: Acknowledged) -> bool:
 
     A record that is missing although younger ones are there was not merely late. `there`: the target's masterids.
     """
-    held = set(there)
-    if held.intersection(acknowledged.gone):
+    masterids = set(there)
+    if masterids.intersection(acknowledged.gone):
         return True
     made = acknowledged.made
-    missing = [made[m] for m in made.keys() - held - set(acknowledged.gone)]
+    missing = [made[m] for m in made.keys() - masterids - set(acknowledged.gone)]
     if not missing:
         return False
-    shown = [at for masterid, at in made.items() if masterid in held]
+    shown = [at for masterid, at in made.items() if masterid in masterids]
     return not shown or min(missing) > max(shown)
 
 

@@ -62,7 +62,7 @@ def personal_files(workspace: Workspace) -> tuple[list[Path], list[str]]:
 
     In a stable order. Links are not followed and not removed.
     """
-    found = []
+    files = []
     left_alone = []
     known = {file.parent.name for pattern in _BEGINNINGS for file in workspace.root.glob(pattern)}
     is_ours = is_rehearsal(workspace.root / REHEARSAL)
@@ -71,14 +71,14 @@ def personal_files(workspace: Workspace) -> tuple[list[Path], list[str]]:
         if is_kept(name):
             continue
         if is_own(name, known) and (is_ours or not name.startswith(f"{REHEARSAL}/")):
-            found.append(file)
+            files.append(file)
         else:
             left_alone.append(name)
     written = [one for one in read_written(workspace.root) if one.is_as_written()]
     chosen = {name for one in written if (name := _name_in(workspace, one.path)) in left_alone}
-    found += [workspace.root / name for name in sorted(chosen)]
+    files += [workspace.root / name for name in sorted(chosen)]
     elsewhere = [str(one.path) for one in written if not one.is_inside(workspace.root)]
-    return found, [*(name for name in left_alone if name not in chosen), *sorted(elsewhere)]
+    return files, [*(name for name in left_alone if name not in chosen), *sorted(elsewhere)]
 
 
 def _name_in(workspace: Workspace, file: Path) -> str:
@@ -150,12 +150,12 @@ def find_masterids(ledger: Path, keys: Iterable[tuple[str, str]]) -> set[tuple[s
     """The (dataset, masterid) of records by (dataset, key), in all plans, with what was merged into them."""
     if not ledger.exists():
         return set()
-    found: set[tuple[str, str]] = set()
+    masterids: set[tuple[str, str]] = set()
     with open_to_erase(ledger) as connection:
         for dataset, key in keys:
             rows = connection.execute(_MASTERIDS, (dataset, key)).fetchall()
-            found.update((dataset, masterid) for row in rows for masterid in row if masterid)
-    return found
+            masterids.update((dataset, masterid) for row in rows for masterid in row if masterid)
+    return masterids
 
 
 def _emptied(connection: sqlite3.Connection) -> str:

@@ -149,16 +149,16 @@ def _replaced_rows(files: Sequence[Path]) -> dict[int, frozenset[int]]:
         for n, frame in enumerate(hashes)
     ]
     again = pl.concat(pages).filter(pl.col(MASTERID).is_duplicated())
-    found: dict[int, set[int]] = {}
+    replaced: dict[int, set[int]] = {}
     seen: set[str] = set()
     # the last page first, and told apart by the masterid itself: two may share a hash
     for (number,), rows in sorted(again.partition_by("page", as_dict=True).items(), reverse=True):
         masterids = parquet.read(files[int(number)], columns=[MASTERID]).get_column(MASTERID)
         for row in sorted(rows.get_column("row"), reverse=True):
             if masterids[row] in seen:
-                found.setdefault(int(number), set()).add(row)
+                replaced.setdefault(int(number), set()).add(row)
             seen.add(masterids[row])
-    return {number: frozenset(rows) for number, rows in found.items()}
+    return {number: frozenset(rows) for number, rows in replaced.items()}
 
 
 def forget_reading(folder: Path) -> None:

@@ -134,11 +134,11 @@ class Reconciliation:
         """
         if "undone" in self.standing:
             return "undone"
-        if any(found.books.handed_over for found in self.datasets.values()):
+        if any(dataset.books.handed_over for dataset in self.datasets.values()):
             # What an import has brought, or will, is in no term before it was read back.
             return "unfinished"
-        deep = [found.deep.verdict for found in self.datasets.values() if found.deep]
-        verdicts: set[str] = {*(found.verdict for found in self.datasets.values()), *deep}
+        deep = [dataset.deep.verdict for dataset in self.datasets.values() if dataset.deep]
+        verdicts: set[str] = {*(dataset.verdict for dataset in self.datasets.values()), *deep}
         if "mismatch" in verdicts or not all(table.is_planned for table in self.tables):
             return "mismatch"
         if "pending" in verdicts:
@@ -154,8 +154,8 @@ class Reconciliation:
     @property
     def settles_at(self) -> datetime | None:
         """From when on what is pending is believed; None where nothing is."""
-        pending = [found for found in self.datasets.values() if found.is_pending]
-        return max((found.settles_at for found in pending if found.settles_at), default=None)
+        pending = [dataset for dataset in self.datasets.values() if dataset.is_pending]
+        return max((dataset.settles_at for dataset in pending if dataset.settles_at), default=None)
 
     @property
     def totals_equal(self) -> bool:
@@ -166,13 +166,15 @@ class Reconciliation:
     @property
     def is_finished(self) -> bool:
         """True when no planned record is still to be sent, sent again or settled."""
-        return not self.not_loaded and not any(found.books.left for found in self.datasets.values())
+        return not self.not_loaded and not any(
+            dataset.books.left for dataset in self.datasets.values()
+        )
 
     @property
     def only_deferred(self) -> bool:
         """True when all that is left are records that the target was too busy for: the next load sends them."""
         unsettled = any(
-            found.books.unsent or found.books.unknown for found in self.datasets.values()
+            dataset.books.unsent or dataset.books.unknown for dataset in self.datasets.values()
         )
         return not (self.is_finished or unsettled or self.not_loaded)
 
@@ -265,16 +267,16 @@ def settled_count(
     Counts lag behind the target's asynchronous preparation, so a difference is believed only after several answers
     in a row agree; one that still moves at the deadline does not rest. **Units**: seconds for `sleep`.
     """
-    found = count()
+    counted = count()
     rested = 0
     for wait_s in _WAITS_S:
-        if found == expected or rested >= _RESTS_AFTER:
+        if counted == expected or rested >= _RESTS_AFTER:
             break
         sleep(wait_s)
         again = count()
-        rested = rested + 1 if again == found else 0
-        found = again
-    return SettledCount(found, found == expected or rested >= _RESTS_AFTER)
+        rested = rested + 1 if again == counted else 0
+        counted = again
+    return SettledCount(counted, counted == expected or rested >= _RESTS_AFTER)
 
 
 def can_filter(value: str) -> bool:

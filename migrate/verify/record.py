@@ -40,9 +40,9 @@ def reach(
     parts = path.split(".")
     for count in range(len(parts) - 1, 0, -1):
         inner = split_object(bytes(members.get(".".join(parts[:count]), b"")))
-        found = reach(inner, ".".join(parts[count:]), text_of) if inner else None
-        if found is not None:
-            return found
+        text = reach(inner, ".".join(parts[count:]), text_of) if inner else None
+        if text is not None:
+            return text
     return None
 
 
@@ -58,8 +58,8 @@ def elements(text: str, wanted: Collection[str] = ()) -> list[bytes] | None:
         return None if members is None else _elements_of_object(data, members, wanted)
     if data[:1] != b"[":
         return None
-    found: list[msgspec.Raw] | None = _decode(_LIST, data)
-    return None if found is None else [bytes(value) for value in found]
+    values: list[msgspec.Raw] | None = _decode(_LIST, data)
+    return None if values is None else [bytes(value) for value in values]
 
 
 def _elements_of_object(
@@ -116,15 +116,15 @@ def marked_text(raw: Any) -> str | None:
 
 def holds_half(text: str) -> bool:
     """Whether an escape in a JSON text stands for half a surrogate pair."""
-    return any(found.lastgroup == "half" for found in _ESCAPE_TEXT.finditer(text))
+    return any(escape.lastgroup == "half" for escape in _ESCAPE_TEXT.finditer(text))
 
 
 def split_object(data: bytes) -> Members | None:
     """The members of a JSON object, each as sent; None where it is none."""
     if data[:1] != b"{":
         return None
-    found: Members | None = _decode(_MEMBERS, data)
-    return _split_leniently(_without_halves(data)) if found is None else found
+    members: Members | None = _decode(_MEMBERS, data)
+    return _split_leniently(_without_halves(data)) if members is None else members
 
 
 def _split_leniently(data: bytes) -> Members | None:
@@ -136,8 +136,8 @@ def _split_leniently(data: bytes) -> Members | None:
     closing: list[bytes] = []
     name: str | None = None
     begin, last = -1, 0
-    for found in _TOKEN.finditer(data):
-        sign, start, end = found.group(), *found.span()
+    for token in _TOKEN.finditer(data):
+        sign, start, end = token.group(), *token.span()
         is_known = sign[0] in b'":,{}[]' or _SCALAR.fullmatch(sign)
         if data[last:start].strip() or (last and not closing) or not is_known:
             return None

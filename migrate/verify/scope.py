@@ -40,13 +40,13 @@ def are_inside(
         return None
     if scope["kind"] == "sample":
         listed = _listed(plan_folder / "scope" / f"{resource}.parquet")
-        told = [[who in listed for who in frame.select(_WHO).iter_rows()] for frame in frames]
+        answers_of = [[who in listed for who in frame.select(_WHO).iter_rows()] for frame in frames]
     elif scope["kind"] == "part":
         part = _Part.of(scope, conventions)
-        told = [part.among(frame) for frame in frames]
+        answers_of = [part.among(frame) for frame in frames]
     else:
         raise Damaged(f"{plan_folder.name}: what this plan is of is not known to this version")
-    parts = [pl.Series(answers, dtype=pl.Boolean) for answers in told]
+    parts = [pl.Series(answers, dtype=pl.Boolean) for answers in answers_of]
     return pl.concat([pl.Series(dtype=pl.Boolean), *parts])
 
 

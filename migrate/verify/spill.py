@@ -50,9 +50,9 @@ class Spill:
             )
         if not frames:
             return pl.DataFrame(schema=schema)
-        found = pl.concat(frames, how="diagonal")
-        empty = [name for name in schema if name not in found.columns]
-        return found.with_columns(pl.lit(None, schema[name]).alias(name) for name in empty)
+        rows = pl.concat(frames, how="diagonal")
+        empty = [name for name in schema if name not in rows.columns]
+        return rows.with_columns(pl.lit(None, schema[name]).alias(name) for name in empty)
 
     def close(self) -> None:
         """Forgets everything and removes the files."""

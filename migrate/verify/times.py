@@ -178,10 +178,10 @@ def to_utc(parsed: Parsed, zone: str) -> datetime:
 
 
 def _parse_iso(text: str) -> Parsed:
-    found = _ISO.fullmatch(text)
-    if found is None:
+    match = _ISO.fullmatch(text)
+    if match is None:
         raise ValueError
-    year, month, day, hour, minute, second, zone = found.groups()
+    year, month, day, hour, minute, second, zone = match.groups()
     if hour is None:
         return datetime(int(year), int(month), int(day)), 0
     offset = None if zone is None else _offset(zone)
@@ -199,10 +199,10 @@ def _parse_iso_time(text: str) -> Parsed:
 
 
 def _parse_mail(text: str) -> Parsed:
-    found = _MAIL.fullmatch(text)
-    if found is None:
+    match = _MAIL.fullmatch(text)
+    if match is None:
         raise ValueError
-    day, month, year, hour, minute, second, zone = found.groups()
+    day, month, year, hour, minute, second, zone = match.groups()
     if zone[0] in "+-":
         offset = _offset(zone)
     elif zone.lower() in _MAIL_ZONES:
@@ -270,15 +270,15 @@ def _offset(zone: str) -> int:
 
 def _pieces(spelling: str) -> list[str] | None:
     """The codes and the letters between, short codes written out; None where a code is not known."""
-    found: list[str] = []
+    pieces: list[str] = []
     for piece in re.findall(r"%(?::z|-.|.)?|[^%]", spelling, re.DOTALL):
         if piece in _ABBREVIATED:
-            found += _pieces(_ABBREVIATED[piece]) or []
+            pieces += _pieces(_ABBREVIATED[piece]) or []
         elif (piece.startswith("%") and piece[-1] not in "YymbBdejaAHkIlMSfpzZnt%") or piece == "%":
             return None
         else:
-            found.append(piece)
-    return found if any(piece.startswith("%") for piece in found) else None
+            pieces.append(piece)
+    return pieces if any(piece.startswith("%") for piece in pieces) else None
 
 
 def _scan(text: str, pieces: list[str], pivot: int) -> Parsed:

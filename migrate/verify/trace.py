@@ -144,7 +144,7 @@ def _with_outcome(
 
 def planned_rows(folder: Path, resource: str, source: str | None, id_: str) -> list[Facts]:
     """The rows of a plan's dataset that a record went into: batch and place, change, key, payload, all its sources."""
-    found: list[Facts] = []
+    rows: list[Facts] = []
     for file in ("records", "unchanged"):
         scan = parquet.scan(folder / f"{file}.parquet")
         names = [name for name in _PLAN_COLUMNS if name in scan.collect_schema()]
@@ -154,8 +154,8 @@ def planned_rows(folder: Path, resource: str, source: str | None, id_: str) -> l
             & (who.field("resource") == resource)
             & who.field("source").eq_missing(pl.lit(source, pl.String))
         )
-        found += scan.select(names).filter(is_ours.list.any()).collect().to_dicts()
-    return found
+        rows += scan.select(names).filter(is_ours.list.any()).collect().to_dicts()
+    return rows
 
 
 def left_behind(
@@ -219,13 +219,13 @@ def stored_differences(
     rules: DatasetRules, sent: dict[str, str | None], stored: dict[str, Any]
 ) -> list[Facts]:
     """The columns that were sent and that the target shows otherwise."""
-    found = []
+    differences = []
     for name, value in sent.items():
         shown = stored_text(stored.get(name))
         kind = rules.columns[name].type if name in rules.columns else "text"
         if not is_same(kind, value, shown):
-            found.append({"column": name, "sent": value, "stored": shown})
-    return found
+            differences.append({"column": name, "sent": value, "stored": shown})
+    return differences
 
 
 def stored_text(value: Any) -> str | None:

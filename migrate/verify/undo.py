@@ -175,13 +175,13 @@ def kinds_of(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
     Values are JSON as the target has sent it, not yet read.
     """
-    found: dict[str, set[str]] = {}
+    kinds_by_name: dict[str, set[str]] = {}
     for record in records:
         for name, literal in record.items():
             kind = _kind(bytes(literal)[:1])
             if kind is not None:
-                found.setdefault(name, set()).add(kind)
-    return {name: kinds.pop() for name, kinds in found.items() if len(kinds) == 1}
+                kinds_by_name.setdefault(name, set()).add(kind)
+    return {name: kinds.pop() for name, kinds in kinds_by_name.items() if len(kinds) == 1}
 
 
 def _kind(first: bytes) -> str | None:

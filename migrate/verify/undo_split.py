@@ -195,12 +195,12 @@ def _written(
         rows = connection.execute(query, (loaded.plan, dataset, first, last)).fetchall()
         names = ("batch", "position", "key", "change", KEY, "settled_at")
         schema = {**{name: _SCHEMA[name] for name in names}, "is_anothers": pl.Int64}
-        told = pl.DataFrame(rows, schema=schema, orient="row")
-        theirs = loaded.others(told.get_column(KEY).drop_nulls().to_list())
+        written = pl.DataFrame(rows, schema=schema, orient="row")
+        theirs = loaded.others(written.get_column(KEY).drop_nulls().to_list())
         # what another project has written after us is that project's, be it the same value
         since = pl.col(KEY).replace_strict(theirs, default=None, return_dtype=pl.Float64)
         is_theirs = (since > pl.col("settled_at")).fill_null(value=False)
-        frame = told.with_columns(pl.col("is_anothers").cast(pl.Boolean) | is_theirs)
+        frame = written.with_columns(pl.col("is_anothers").cast(pl.Boolean) | is_theirs)
         yield frame.drop_nulls(KEY).join(planned, on=["batch", "position"]).select(list(_SCHEMA))
 
 
@@ -264,7 +264,7 @@ def _split_part(
     before = {row[KEY]: row for row in some.before.iter_rows(named=True)}
     now = {row[KEY]: row for row in some.now.iter_rows(named=True)}
     survivors = set(merged.values())
-    found: dict[str, list[dict[str, object]]] = {kind: [] for kind in KINDS}
+    entries_by_kind: dict[str, list[dict[str, object]]] = {kind: [] for kind in KINDS}
     order = some.written.sort("settled_at", "batch", "position")
     for (masterid,), rows in order.group_by(KEY, maintain_order=True):
         mine = list(rows.iter_rows(named=True))
@@ -274,7 +274,7 @@ def _split_part(
             "place": _place(mine[-1]),
         }
         if any(row["change"] == "create" for row in mine):
-            found["created"].append(entry)
+            entries_by_kind["created"].append(entry)
         if (
             masterid in survivors
             or masterid in merged
@@ -288,17 +288,17 @@ def _split_part(
         entry["why"] = verdict.why
         if verdict.kind == "restorable":
             entry |= _restorable(rules, loaded.keys, str(masterid), verdict, kinds)
-        found[verdict.kind].append(entry)
+        entries_by_kind[verdict.kind].append(entry)
     for gone, survivor in merged.items():
         if gone in before:
-            found["merged"].append(
+            entries_by_kind["merged"].append(
                 {"masterid": gone, "other": survivor, "held": _held(rules, before[gone])}
             )
     for survivor in sorted(survivors & before.keys()):
-        found["survivors"].append(
+        entries_by_kind["survivors"].append(
             {"masterid": survivor, "other": survivor, "held": _held(rules, before[survivor])}
         )
-    for kind, entries in found.items():
+    for kind, entries in entries_by_kind.items():
         parts.add(kind, entries)
 
 
@@ -365,11 +365,11 @@ def count_restored(
 
 
 def _count_sound(rules: DatasetRules, wanted: pl.DataFrame, now: pl.DataFrame) -> int:
-    held = {row[KEY]: row for row in now.iter_rows(named=True)}
+    stored = {row[KEY]: row for row in now.iter_rows(named=True)}
     sound = 0
     for row in wanted.iter_rows(named=True):
         before = json.loads(row["before"])
-        there = held.get(row[KEY])
+        there = stored.get(row[KEY])
         sound += there is not None and all(
             is_same(rules.columns[name].type, before[name], there.get(name))
             for name in row["columns"]

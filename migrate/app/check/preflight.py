@@ -64,18 +64,18 @@ def preflight(
 
     **Raises**: Interrupted on `stop`.
     """
-    mappings, found = _check_mappings(project)
-    found += _check_others(project, workspace)
-    found += (environment := list(_check_environment(project)))
+    mappings, results = _check_mappings(project)
+    results += _check_others(project, workspace)
+    results += (environment := list(_check_environment(project)))
     if any(finding.level == "fail" for finding in environment):
-        found += _check_unmapped(project, workspace, mappings)
-        return [*found, _check_disk(workspace), _check_lock(workspace)]
+        results += _check_unmapped(project, workspace, mappings)
+        return [*results, _check_disk(workspace), _check_lock(workspace)]
     with ThreadPoolExecutor(2) as pool:
         source = pool.submit(lambda: list(_check_source(project, stop, note)))
         target = pool.submit(lambda: list(_check_target(project, mappings, stop, note)))
-        found += _check_unmapped(project, workspace, mappings)
+        results += _check_unmapped(project, workspace, mappings)
         local = [_check_disk(workspace), _check_lock(workspace), *_check_store(workspace)]
-        return [*found, *local, *source.result(), *target.result()]
+        return [*results, *local, *source.result(), *target.result()]
 
 
 def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[CheckResult]]:
@@ -123,25 +123,25 @@ def _check_environment(project: Project) -> Iterator[CheckResult]:
     services = {"datatrics": project.datatrics.base_url, "octolis": project.octolis.base_url}
     for name, base_url in services.items():
         try:
-            told = describe_environment(base_url)
+            lines = describe_environment(base_url)
         except ConfigError as error:
             yield CheckResult(f"environment {name}", "fail", error.what, error.hint)
             continue
-        if told:
-            is_logged = any(KEY_LOG in line for line in told)
+        if lines:
+            is_logged = any(KEY_LOG in line for line in lines)
             hint = f"who reads that file reads the keys of the services: unset {KEY_LOG}"
             level: Level = "warn" if is_logged else "pass"
-            yield CheckResult(f"environment {name}", level, "; ".join(told), hint)
+            yield CheckResult(f"environment {name}", level, "; ".join(lines), hint)
 
 
 def _check_unmapped(
     project: Project, workspace: Workspace, mappings: dict[str, MappingFile]
 ) -> Iterator[CheckResult]:
     try:
-        for found in strict_resources(project, workspace, mappings):
-            level: Level = "fail" if found.fields else "pass"
+        for strict in strict_resources(project, workspace, mappings):
+            level: Level = "fail" if strict.fields else "pass"
             hint = "map these fields, name them under `ignore`, or set `unmapped: report`; then: migrate mapping check"
-            yield CheckResult(f"unmapped {found.resource}", level, found.told(), hint)
+            yield CheckResult(f"unmapped {strict.resource}", level, strict.told(), hint)
     except MigrateError as error:
         yield CheckResult("unmapped fields", "warn", error.what, error.hint)
 
@@ -261,11 +261,13 @@ def _check_target(
     if not datasets:
         return
     failures = {
-        at: found
+        at: failure
         for at, key in enumerate(keys)
-        if (found := _key_failure(connect, key, datasets, project))
+        if (failure := _key_failure(connect, key, datasets, project))
     }
-    yield from (_as_key(found, f"key {at + 1} of {len(keys)}") for at, found in failures.items())
+    yield from (
+        _as_key(failure, f"key {at + 1} of {len(keys)}") for at, failure in failures.items()
+    )
     good = tuple(key for at, key in enumerate(keys) if at not in failures)
     if not good:
         yield CheckResult(

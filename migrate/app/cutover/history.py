@@ -33,19 +33,19 @@ def gather_known(workspace: Workspace, base: str, shares: Shares, now: datetime)
         name: replace(resource.result, distinct=_living_rows(found, name))
         for name, resource in whole.resources.items()
     }
-    changes, told = _changes_before(workspace, found, now) or (
+    changes, spans = _changes_before(workspace, found, now) or (
         {name: sum(shares.of(result.distinct)[:2]) for name, result in read.items()},
         f"if {shares.changed + shares.new:.1%} are new or changed",
     )
     planned, plan_s = _planned_before(workspace, whole.name)
-    return CutoverHistory(whole.name, read, changes, told, planned, plan_s)
+    return CutoverHistory(whole.name, read, changes, spans, planned, plan_s)
 
 
 def open_chain(workspace: Workspace, base: str) -> list[Snapshot]:
     """The base and the snapshots below it, the whole one last."""
-    found = open_snapshot(workspace, base, check_files=False)
+    newest = open_snapshot(workspace, base, check_files=False)
     chain = [
-        found if found.manifest.since is None else open_union(workspace, base, check_files=False)
+        newest if newest.manifest.since is None else open_union(workspace, base, check_files=False)
     ]
     while chain[-1].base is not None:
         chain.append(chain[-1].base)

@@ -53,20 +53,20 @@ class Loaded:
 
 def read_loaded(workspace: Workspace, status: Status, night: str) -> Loaded:
     """What was loaded before the night of that name, whose own plan does not count. Reads files only."""
-    found = Loaded()
+    loaded = Loaded()
     for plan in status.plans:
         # What went to another target says nothing of what this one holds.
         if plan.name == night or plan.target is not None or _is_repair(workspace, plan.name):
             continue
         if plan.trouble:
-            found.unreadable.append(plan.name)
+            loaded.unreadable.append(plan.name)
         for dataset, books in plan.books.items():
-            _take(found, plan, dataset, books)
-    for dataset, cut in list(found.cut_short.items()):
-        whole = found.snapshots.setdefault(dataset, cut.snapshot)
+            _take(loaded, plan, dataset, books)
+    for dataset, cut in list(loaded.cut_short.items()):
+        whole = loaded.snapshots.setdefault(dataset, cut.snapshot)
         if whole != cut.snapshot and whole in _below(workspace, cut.plan):
-            found.again[dataset] = found.cut_short.pop(dataset)
-    return found
+            loaded.again[dataset] = loaded.cut_short.pop(dataset)
+    return loaded
 
 
 def _take(found: Loaded, plan: PlanState, dataset: str, books: DatasetBooks) -> None:

@@ -221,7 +221,7 @@ def _begun(workspace: Workspace, request: CutoverRequest, now: datetime) -> _Beg
 
     One that is over, or was begun too long ago, is gone on with only by name.
     """
-    found = []
+    nights = []
     for file in workspace.reports.glob(f"*{STATE}"):
         try:
             state = json.loads(file.read_bytes())
@@ -233,8 +233,8 @@ def _begun(workspace: Workspace, request: CutoverRequest, now: datetime) -> _Beg
         is_current = not is_over and now - begun < RESUMABLE
         named = request.name == night.name or (request.name is None and is_current)
         if named and request.since in (None, night.base):
-            found.append((begun, night))
-    return max(found, key=lambda one: one[0])[1] if found else _Begun()
+            nights.append((begun, night))
+    return max(nights, key=lambda one: one[0])[1] if nights else _Begun()
 
 
 def _keep(context: Context, cutover: Cutover) -> None:
@@ -256,8 +256,8 @@ def _keep(context: Context, cutover: Cutover) -> None:
 
 def _is_over(cutover: Cutover) -> bool:
     """True when all was counted and nothing is left to send."""
-    found = cutover.run.reconciliation if cutover.run else None
-    return found is not None and found.is_finished
+    reconciliation = cutover.run.reconciliation if cutover.run else None
+    return reconciliation is not None and reconciliation.is_finished
 
 
 @dataclass(frozen=True)

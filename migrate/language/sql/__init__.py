@@ -65,11 +65,11 @@ def parse_sql(text: str) -> Expression:
 
 
 def _as_refusal(error: ParseError, text: str) -> SqlRefused:
-    found = error.errors[0] if error.errors else {}
-    what = str(found.get("description") or "this cannot be read").partition(" for <class")[0]
+    detail = error.errors[0] if error.errors else {}
+    what = str(detail.get("description") or "this cannot be read").partition(" for <class")[0]
     what = re.sub(
         r"Required keyword: '\w+' missing", "something is missing before this place", what
     )
     what = what.replace("Invalid expression / Unexpected token", "this cannot follow here")
-    at = len(str(found.get("start_context") or ""))
+    at = len(str(detail.get("start_context") or ""))
     return SqlRefused(what, min(at, len(text)))

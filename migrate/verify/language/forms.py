@@ -18,11 +18,11 @@ _FALSE = "('false', 'fals', 'fal', 'fa', 'f', 'no', 'n', 'off', 'of', '0')"
 def _and(writer: Writer, node: Node) -> Written:
     parts = writer.all(node, "boolean", keep=True)
     fails = by_turns([(part, f"{part.value} IS NOT FALSE") for part in parts])
-    found = "(" + " AND ".join(part.value for part in parts) + ")"
+    sql = "(" + " AND ".join(part.value for part in parts) + ")"
     if writer.strict:
         known = " AND ".join(f"{part.value} IS NOT NULL" for part in parts)
-        found = f"(CASE WHEN {known} THEN {found} END)"
-    return Written(found, fails)
+        sql = f"(CASE WHEN {known} THEN {sql} END)"
+    return Written(sql, fails)
 
 
 def _or(writer: Writer, node: Node) -> Written:
@@ -39,10 +39,10 @@ def _not(writer: Writer, node: Node) -> Written:
 def _is(test: str) -> Form:
     def form(writer: Writer, node: Node) -> Written:
         part = writer.kept_node(node.args[0], "boolean" if test != "NULL" else None)
-        found = f"({part.value} IS {test})"
+        sql = f"({part.value} IS {test})"
         if writer.strict:
-            found = f"(CASE WHEN {part.value} IS NOT NULL THEN {found} END)"
-        return Written(found, part.fails)
+            sql = f"(CASE WHEN {part.value} IS NOT NULL THEN {sql} END)"
+        return Written(sql, part.fails)
 
     return form
 

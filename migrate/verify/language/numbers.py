@@ -98,11 +98,11 @@ def _to_integer(writer: Writer, node: Node) -> Written:
     if arg.kind in {"text", "nothing"}:
         trimmed = writer.keep(f"trim({part.value}, {_SPACES})")
         whole = f"(CASE WHEN regexp_full_match({trimmed}, {_WHOLE}) THEN TRY_CAST({trimmed} AS HUGEINT) END)"
-        found = _bounded(writer, whole, [], bits)
-        return Written(found.value, part.fails)
+        bounded = _bounded(writer, whole, [], bits)
+        return Written(bounded.value, part.fails)
     value = _nearest(writer, part.value, _huge(_UNIT)) if arg.kind == "decimal" else part.value
-    found = _bounded(writer, value, [part], bits)
-    return Written(found.value, part.fails) if gives_null else found
+    bounded = _bounded(writer, value, [part], bits)
+    return Written(bounded.value, part.fails) if gives_null else bounded
 
 
 def _to_decimal(writer: Writer, node: Node) -> Written:

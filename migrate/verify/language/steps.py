@@ -75,8 +75,8 @@ class Writer:
 
     def kept_node(self, node: Node, kind: Kind | None = None) -> Written:
         """A node that will be named more than once."""
-        found = self.write(node, kind)
-        return Written(self.keep(found.value), found.fails)
+        written = self.write(node, kind)
+        return Written(self.keep(written.value), written.fails)
 
     def all(self, node: Node, kind: Kind | None = None, *, keep: bool = False) -> list[Written]:
         """The SQL of a node's arguments, NULL of the kind that the others have."""
@@ -98,7 +98,7 @@ class Writer:
         depth: dict[str, int] = {}
         levels: list[list[tuple[str, str]]] = []
         for step, column in self.kept.items():
-            below = [depth[found] for found in _KEPT.findall(step) if found in depth]
+            below = [depth[name] for name in _KEPT.findall(step) if name in depth]
             depth[column] = max(below, default=-1) + 1
             if depth[column] == len(levels):
                 levels.append([])
