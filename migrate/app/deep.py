@@ -166,7 +166,10 @@ class _Evaluation:
         rows = sum(file.rows for file in files)
         self.context.progress.begin(task, total=rows, unit="records")
         try:
-            place = f"{rule.dataset}.{self.beside}" if self.beside else rule.dataset
+            if self.beside:
+                place = f"{rule.dataset}.{self.beside}"
+            else:
+                place = rule.dataset
             folder = work_folder(self.context, self.plan, place) / "expected"
             tick = Ticker(self.context, task)
             scope = Scope(keep=keep, folder=folder, rows=rows)

@@ -386,7 +386,10 @@ class _Erasure:
                 yield from places_in(file, str(file), self._text_finder)
 
     def _places_in(self, file: Path) -> list[DataPlace]:
-        finder = self._finder if file.suffix == ".parquet" else self._text_finder
+        if file.suffix == ".parquet":
+            finder = self._finder
+        else:
+            finder = self._text_finder
         places = places_in(file, self._name(file), finder)
         if places and file in self._handed_over:
             return [DataPlace(self._name(file), _HANDED_OVER)]

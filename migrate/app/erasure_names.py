@@ -56,7 +56,9 @@ def without_names(tree: Any, finder: Finder) -> Any:
     if isinstance(tree, list):
         left = [one for one in tree if not (isinstance(one, str) and finder.finds(one))]
         return [without_names(one, finder) for one in left]
-    return ERASED if isinstance(tree, str) and finder.finds(tree) else tree
+    if isinstance(tree, str) and finder.finds(tree):
+        return ERASED
+    return tree
 
 
 def _holds(name: str, finder: Finder) -> bool:

@@ -97,7 +97,10 @@ def within_hours(context: Context, hours: SendingHours, plan: str, again: str) -
 def stopped_for_hours(plan: str, hours: SendingHours, now: datetime, again: str) -> Interrupted:
     """Why a load has stopped although nobody asked it to, and the command that goes on."""
     opens = SendingHours(quiet=hours.quiet).opens_at(now + timedelta(seconds=SETTLE_S))
-    when = f"; it may send again at {_told(opens)}" if opens > now else ""
+    if opens > now:
+        when = f"; it may send again at {_told(opens)}"
+    else:
+        when = ""
     return Interrupted(
         f"load of plan {plan} stopped: its hours are over{when}. What was in flight is settled, and what was "
         "acknowledged is recorded",

@@ -104,7 +104,9 @@ def _is_beside(project: Project, other: Project) -> bool:
 def masterids_of_others(project: Project, dataset_id: str) -> frozenset[str]:
     """The masterids of what other projects have written to a dataset of this project's target."""
     others = written_by_others(project)
-    return frozenset() if others is None else others.every(dataset_id)
+    if others is None:
+        return frozenset()
+    return others.every(dataset_id)
 
 
 def find_collisions(project: Project, plan: Plan) -> Iterator[Collision]:

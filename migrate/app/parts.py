@@ -121,7 +121,10 @@ def _whole_datasets(workspace: Workspace, plan: Plan, beside: Plan) -> Iterator[
         is_undone = undone is not None and dataset in undone.records
         entry = totals.get(dataset)
         to_send = counts.create + counts.update + counts.unknown
-        left = to_send if entry is None else entry.open + entry.deferred
+        if entry is None:
+            left = to_send
+        else:
+            left = entry.open + entry.deferred
         if not (left or is_elsewhere or is_undone):
             yield dataset
 

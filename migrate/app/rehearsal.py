@@ -115,8 +115,14 @@ def rehearse(
         workspace = Workspace.of(project)
         workspace.create()
         run = run_all(Context(project, workspace, progress, stop, now))
-        revenue = compare_revenue(data, project, run) if run.loaded else []
-        events = compare_events(data, project, run) if run.loaded else []
+        if run.loaded:
+            revenue = compare_revenue(data, project, run)
+        else:
+            revenue = []
+        if run.loaded:
+            events = compare_events(data, project, run)
+        else:
+            events = []
     return Rehearsal(folder, project, run, fed, revenue, events, _note(speed, data))
 
 
@@ -249,14 +255,19 @@ def _read_back(project: Project, dataset: str, columns: Sequence[str]) -> pl.Dat
         project.octolis, project.secrets.octolis_keys(), state_file=None, stop=stop
     ) as client:
         pages = list(_pages(client, project.dataset_id(dataset), columns))
-    return pl.concat(pages) if pages else pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    if pages:
+        return pl.concat(pages)
+    return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
 
 
 def _pages(client: TargetClient, dataset_id: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     number = 1
     while True:
         body = client.export_csv(dataset_id, number, PAGE_ROWS, selection=columns)
-        page = pl.read_csv(body, infer_schema=False) if body.strip() else pl.DataFrame()
+        if body.strip():
+            page = pl.read_csv(body, infer_schema=False)
+        else:
+            page = pl.DataFrame()
         if not page.height:
             return
         yield page.select(columns)

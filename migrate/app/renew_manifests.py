@@ -81,7 +81,9 @@ def _renew(
         return {name: _renew(value, folder, renewed, is_ours) for name, value in tree.items()}
     if isinstance(tree, list):
         return [_renew(value, folder, renewed, is_ours) for value in tree]
-    return _newest(tree, renewed) if isinstance(tree, str) else tree
+    if isinstance(tree, str):
+        return _newest(tree, renewed)
+    return tree
 
 
 def _newest(text: str, renewed: Mapping[str, str]) -> str:

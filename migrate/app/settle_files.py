@@ -136,7 +136,10 @@ class _Settling:
         self.totals = totals
         self.protected = frozenset(totals.protected_columns)
         moment = totals.server_time
-        self.since = None if moment is None else datetime.fromtimestamp(moment, UTC)
+        if moment is None:
+            self.since = None
+        else:
+            self.since = datetime.fromtimestamp(moment, UTC)
         merges = Merges(ledger.lessons.seen)
         self.merges = merges
         self.changes = Changes(context.progress.note, merges.had)

@@ -116,14 +116,19 @@ def refuse_loaded(workspace: Workspace, name: str | None) -> None:
 def remake_command(plan: Plan) -> str:
     """The command that makes a new plan of the same: snapshot, datasets, sample or part, and target."""
     used = plan.document.snapshot
-    base = ["--base", used.base.name] if used.base is not None else []
+    if used.base is not None:
+        base = ["--base", used.base.name]
+    else:
+        base = []
     return " ".join(["migrate plan", *_asked(plan), "--snapshot", used.name, *base, *_limits(plan)])
 
 
 def _asked(plan: Plan) -> list[str]:
     """The datasets that whoever made the plan has named."""
     asked = _begun(plan).get("datasets")
-    return [str(name) for name in asked] if isinstance(asked, list) else []
+    if isinstance(asked, list):
+        return [str(name) for name in asked]
+    return []
 
 
 def _limits(plan: Plan) -> list[str]:

@@ -98,7 +98,10 @@ def _plan_state(workspace: Workspace, name: str, opened: Plan | None) -> PlanSta
     try:
         # Opening one that could not be opened says why.
         plan = opened or open_plan(workspace, name, check_files=False)
-        books = read_books(workspace.ledger, plan.folder, name) if workspace.ledger.exists() else {}
+        if workspace.ledger.exists():
+            books = read_books(workspace.ledger, plan.folder, name)
+        else:
+            books = {}
         standing = read_standing(workspace, plan)
     except MigrateError as error:
         return PlanState(name, finished=True, trouble=error.what)

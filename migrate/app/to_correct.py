@@ -83,7 +83,10 @@ def _values(
     """The fields of one reject: of several that a column takes the first with a value, of an expression all."""
     who: Record = (row["resource"], row["source"], row["id"])
     mapping = mappings.get(row["dataset"])
-    part = None if mapping is None else mapping.part_of(row["resource"])
+    if mapping is None:
+        part = None
+    else:
+        part = mapping.part_of(row["resource"])
     names = () if part is None else fields_behind(part, row["column"], row["position"])
     values = [(name, _sent(raws.get(who), name)) for name in names]
     is_one = (

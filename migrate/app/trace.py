@@ -146,7 +146,10 @@ def _corrections_of(plan: Plan, asked: TraceRequest) -> list[Facts]:
 def _is_outside(context: Context, plan: Plan, resource: str, row: Facts) -> bool:
     """Whether a record is outside of the part or the sample that the plan is of."""
     scope, datatrics = plan.document.scope, context.project.datatrics
-    said = None if scope is None else scope.model_dump(mode="json")
+    if scope is None:
+        said = None
+    else:
+        said = scope.model_dump(mode="json")
     conventions = Conventions(datatrics.timezones, datatrics.source_aliases)
     frame = pl.DataFrame([{name: row[name] for name in ("_raw", "_source", "_id")}])
     inside = are_inside(plan.folder, said, resource, [frame], conventions)

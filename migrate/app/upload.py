@@ -108,7 +108,10 @@ class _Told:
 
 
 def _check_files(done: HandedOver, waiting: Sequence[LocalFile]) -> None:
-    broken = done.manifest.find_broken(done.folder) if waiting else None
+    if waiting:
+        broken = done.manifest.find_broken(done.folder)
+    else:
+        broken = None
     if broken is not None:
         raise Stale(
             f"{done.folder / broken} is not what was written",

@@ -174,7 +174,9 @@ def _address(project: Project, webhook: OutgoingWebhook) -> str | None:
     if webhook.url_env is None:
         return webhook.url
     url = _secret(project, webhook.url_env)
-    return url if url is not None and url.startswith("https://") else None
+    if url is not None and url.startswith("https://"):
+        return url
+    return None
 
 
 def _secret(project: Project, name: str) -> str | None:

@@ -29,6 +29,9 @@ def dataset_names(folder: Path) -> list[str]:
     names: set[str] = set()
     for file in mapping_files(folder):
         value = read_yaml(read_plain(file)).value
-        said = value.get("dataset") if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            said = value.get("dataset")
+        else:
+            said = None
         names.add(said if isinstance(said, str) else file.stem)
     return sorted(names)

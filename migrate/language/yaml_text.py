@@ -235,7 +235,9 @@ def _scalar(event: ScalarEvent) -> Any:
     if _INTEGER.fullmatch(text):
         number = int(text)
         return number if str(number) == text else Unquoted(text)
-    return Unquoted(text) if _NUMBER_LIKE.fullmatch(text) else text
+    if _NUMBER_LIKE.fullmatch(text):
+        return Unquoted(text)
+    return text
 
 
 def _refused(event: Event, what: str) -> _Refused:
@@ -247,12 +249,17 @@ def _complain(document: Document, place: Place, what: str) -> None:
 
 
 def _mark_place(mark: Any) -> Place:
-    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+    if mark:
+        return Place(mark.line + 1, mark.column + 1)
+    return Place(1, 1)
 
 
 def _parser_words(error: MarkedYAMLError) -> str:
     problem = error.problem or "it cannot be read"
     if "'\\t'" in problem:
         return "a tab; indent with spaces"
-    says = f"{problem} ({error.context})" if error.context else problem
+    if error.context:
+        says = f"{problem} ({error.context})"
+    else:
+        says = problem
     return f"this is not YAML: {says}"

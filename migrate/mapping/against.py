@@ -160,7 +160,10 @@ class _TrialCheck:
                 yield LOST_ROWS, path, f"{finds}; those rows are rejected (orphan)"
                 continue
             # Some ids that find nobody are any shop's guests; when none finds anybody the look-up is wrong.
-            harm = LOST_COLUMN if count == trial.asked[name] else LEFT_OVER
+            if count == trial.asked[name]:
+                harm = LOST_COLUMN
+            else:
+                harm = LEFT_OVER
             yield harm, path, f"{finds}; those rows are kept without its columns"
         if trial.waiting:
             what = (
@@ -240,7 +243,9 @@ class _TrialCheck:
             words = f"reads {said - count:,} of {said:,} values; the others break {rule}"
         words += self._examples(name, rule)
         fitting = self._fitting_format(name, rule)
-        return words if fitting is None else f"{words}; `format: '{fitting}'` reads those"
+        if fitting is None:
+            return words
+        return f"{words}; `format: '{fitting}'` reads those"
 
     def _count_broken(self, name: str) -> int:
         """The values of a column that are left out or nulled for any rule."""
@@ -336,7 +341,10 @@ def _check_unused(
 
 
 def _say_unused(name: str, shares: Dict[str, float]) -> str:
-    filled = f" ({shares[name]:.0%} filled)" if name in shares else ""
+    if name in shares:
+        filled = f" ({shares[name]:.0%} filled)"
+    else:
+        filled = ""
     return f"no mapping uses the field {name!r}{filled} nor names it under `ignore`"
 
 

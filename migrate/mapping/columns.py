@@ -278,7 +278,10 @@ def _went_missing(column_text: ColumnText) -> pl.Series:
 
 def yes_words(column: Column) -> frozenset[str]:
     """The texts, in small letters, that count as a yes in the fields that a consent's expression reads."""
-    listed = _yes_texts(column) if column.values is not None else set()
+    if column.values is not None:
+        listed = _yes_texts(column)
+    else:
+        listed = set()
     own_words = {text.strip(WHITE_SPACE).casefold() for text in listed}
     return frozenset([*words_of("yes"), *own_words])
 
@@ -333,7 +336,10 @@ def _finish(column_text: ColumnText, column: Column, rule_when_missing: str | No
     if rule_when_missing is not None and value.null_count():
         is_missing = value.is_null() & rule.is_null()
         rule = coalesce(rule, rule_where(is_missing, rule_when_missing))
-    nulls = _sent_nulls(column_text, column) if column.may_send_null else None
+    if column.may_send_null:
+        nulls = _sent_nulls(column_text, column)
+    else:
+        nulls = None
     offending = rule
     if rule.null_count() < len(rule):
         offending = keep_where(column_text.origin.cast(pl.String), rule.is_not_null())

@@ -114,7 +114,10 @@ class _Reader:
 
     def read_all(self, numbers: list[int], texts: pl.Series, *, all_lists: bool) -> None:
         """Adds the elements of some records, in order. `all_lists`: every text is in the brackets of a list."""
-        lists = self._decode_lists(texts) if self.flat and all_lists else None
+        if self.flat and all_lists:
+            lists = self._decode_lists(texts)
+        else:
+            lists = None
         if lists is None:
             for number, text in zip(numbers, texts, strict=True):
                 self._read(number, text)
@@ -188,9 +191,15 @@ class _Reader:
         if "item" in self.literals:
             self.literals["item"].append(bytes(raw))
         # An element that is a plain value has no fields; it can be read as `item` alone.
-        element = self.one.decode(raw) if bytes(raw).startswith(b"{") else None
+        if bytes(raw).startswith(b"{"):
+            element = self.one.decode(raw)
+        else:
+            element = None
         for name, path in self.paths:
-            literal = _ABSENT if element is None else self._reach(element, path)
+            if element is None:
+                literal = _ABSENT
+            else:
+                literal = self._reach(element, path)
             self.literals[name].append(bytes(literal))
 
     def _reach(self, element: Any, path: str) -> msgspec.Raw:
@@ -271,7 +280,9 @@ def _refuse_halves(text: str) -> str:
     """
 
     def stand_in(escape: re.Match[str]) -> str:
-        return _STAND_IN_ESCAPE if escape.lastgroup == "half" else escape.group()
+        if escape.lastgroup == "half":
+            return _STAND_IN_ESCAPE
+        return escape.group()
 
     return _ESCAPE.sub(stand_in, text)
 

@@ -188,7 +188,9 @@ def masked_record(record: Any) -> Any:
         if is_zero:
             return record
         return "".join(_mask(char) for char in record)
-    return record if record is None or isinstance(record, bool) else 1
+    if record is None or isinstance(record, bool):
+        return record
+    return 1
 
 
 def _mask(char: str) -> str:

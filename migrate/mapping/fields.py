@@ -247,7 +247,10 @@ def _elements_of(text: str) -> list[dict[str, object]]:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return []
-    many = list(value.values()) if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        many = list(value.values())
+    else:
+        many = value
     if isinstance(many, list):
         return [element for element in many if isinstance(element, dict)]
     return []

@@ -45,7 +45,9 @@ def read_mappings(folder: File, datasets: Collection[str] | None = None) -> dict
     if problems:
         raise MappingError(problems, hint=_HINT)
     ordered = dependency_order(by_dataset([mapping for _, _, mapping in known]))
-    return ordered if datasets is None else _choose(ordered, datasets)
+    if datasets is None:
+        return ordered
+    return _choose(ordered, datasets)
 
 
 def read_leniently(files: Iterable[File], *, whole: bool) -> tuple[list[Mapping], list[str]]:

@@ -61,7 +61,10 @@ def repair(tree: Any, error: ValidationError) -> Any:
 
 def _stand_in(tree: Any, key: str) -> Any:
     columns = tree.get("columns") if isinstance(tree, dict) else None
-    names = list(columns) if isinstance(columns, dict) and columns else ["id"]
+    if isinstance(columns, dict) and columns:
+        names = list(columns)
+    else:
+        names = ["id"]
     known = {
         "version": 1,
         "dataset": "unnamed",
@@ -84,7 +87,9 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def _dotted(path: Path) -> str:
-    return ".".join(str(part) for part in path) + ": " if path else ""
+    if path:
+        return ".".join(str(part) for part in path) + ": "
+    return ""
 
 
 def _path_in(value: Any, loc: tuple[int | str, ...]) -> Path:
@@ -152,7 +157,9 @@ def _show(value: Any) -> str:
     if value is None:
         return "empty"
     if isinstance(value, dict | list):
-        return "a list" if isinstance(value, list) else "keys and values"
+        if isinstance(value, list):
+            return "a list"
+        return "keys and values"
     return repr(value.text if isinstance(value, Unquoted) else value)[:60]
 
 

@@ -131,7 +131,9 @@ class Column(_Strict):
         """The fields of `from`, in order."""
         if self.from_ is None:
             return ()
-        return (self.from_,) if isinstance(self.from_, str) else self.from_
+        if isinstance(self.from_, str):
+            return (self.from_,)
+        return self.from_
 
     @property
     def calls(self) -> tuple[Call, ...]:

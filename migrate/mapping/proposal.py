@@ -200,7 +200,9 @@ def _body(resource: ResourceName, survey: FieldSurvey, made: Proposal) -> Iterat
 
 def _sources(fields: list[Field]) -> str:
     names = [_quoted(_OWN.get(one.name, one.name)) for one in fields]
-    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+    if len(names) == 1:
+        return names[0]
+    return f"[{', '.join(names)}]"
 
 
 def _quoted(name: str) -> str:

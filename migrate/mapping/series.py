@@ -88,7 +88,9 @@ def rule_where(where: pl.Series, rule: str) -> pl.Series:
 
 def is_true(mask: pl.Series) -> pl.Series:
     """The mask with false for null."""
-    return mask.fill_null(value=False) if mask.null_count() else mask
+    if mask.null_count():
+        return mask.fill_null(value=False)
+    return mask
 
 
 def keep_where(values: pl.Series, where: pl.Series) -> pl.Series:

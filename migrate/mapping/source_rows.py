@@ -125,7 +125,10 @@ def split_missing_ids(base: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFra
 
 def reject_all(rows: pl.DataFrame, rule: str, column: str, value: pl.Expr | None) -> pl.DataFrame:
     """One reject per row, all for the same rule."""
-    text = pl.lit(None, dtype=pl.String) if value is None else value
+    if value is None:
+        text = pl.lit(None, dtype=pl.String)
+    else:
+        text = value
     return rows.select(*PLACE, rule=pl.lit(rule), column=pl.lit(column), value=text)
 
 
@@ -261,7 +264,10 @@ def _as_text(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
         columns.append(value.alias(f"v:{name}"))
     if schema.get(TOUCHED) == pl.Boolean:
         columns.append(pl.col(TOUCHED))
-    is_ghost = pl.col(GHOST).fill_null(value=False) if GHOST in schema else pl.lit(value=False)
+    if GHOST in schema:
+        is_ghost = pl.col(GHOST).fill_null(value=False)
+    else:
+        is_ghost = pl.lit(value=False)
     columns.append(pl.when(~is_ghost).then(pl.lit(value=True)).alias("hit"))
     is_withheld = pl.lit(value=False)
     if WITHHELD in schema:

@@ -182,7 +182,10 @@ def _to_integer(worker: Worker, node: Node) -> Worked:
         value = _divided(worker, value, whole(UNIT))
     limit = 2 ** (bits - 1)
     fits = value.is_between(whole(-limit), whole(limit - 1))
-    fails = any_fails([part]) if gives_null else any_fails([part], ~fits)
+    if gives_null:
+        fails = any_fails([part])
+    else:
+        fails = any_fails([part], ~fits)
     return Worked(pl.when(fits).then(value), fails)
 
 
@@ -206,7 +209,10 @@ def _to_decimal(worker: Worker, node: Node) -> Worked:
     value = worker.keep(value)
     limit = 10 ** (digits + SCALE)
     fits = value.is_between(whole(-limit), whole(limit), closed="none") & ~too_large
-    fails = any_fails([part]) if gives_null else any_fails([part], ~fits)
+    if gives_null:
+        fails = any_fails([part])
+    else:
+        fails = any_fails([part], ~fits)
     return Worked(pl.when(fits).then(value), fails)
 
 

@@ -228,7 +228,10 @@ def _guess_consent(field_: Field, reason: str) -> Guess | None:
     if not answers:
         return None
     others = len(words - answers)
-    unknown = f"; {others} other answers are no consent" if others else ""
+    if others:
+        unknown = f"; {others} other answers are no consent"
+    else:
+        unknown = ""
     steps = "apply: [trim, lowercase], values: $consent_words, unlisted: omit"
     why = f"gives a consent: only a listed yes is one{unknown}"
     return f"type: boolean, consent: true, {steps}", f"{reason}; {why}"

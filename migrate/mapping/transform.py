@@ -211,7 +211,10 @@ def work_out(
 ) -> WorkedRows:
     """Every column of every row, and which rows are rejected."""
     base, without_id = split_missing_ids(base_rows(mapping, rows, settings.project))
-    lines = _explode(mapping, base) if mapping.each else Exploded(base)
+    if mapping.each:
+        lines = _explode(mapping, base)
+    else:
+        lines = Exploded(base)
     early, aside = take_discarded([*without_id, *lines.rejected], discarded)
     looked_up = _look_up(mapping, lines.rows, tables)
     judged = looked_up.rows
@@ -386,7 +389,10 @@ def _judge_where(mapping: Mapping, rows: pl.DataFrame) -> tuple[pl.Series, pl.Se
     if mapping.where is None:
         return ~no, no
     answers = evaluate("where", mapping.where, rows)
-    failed = no if answers.fails is None else answers.fails.fill_null(value=False)
+    if answers.fails is None:
+        failed = no
+    else:
+        failed = answers.fails.fill_null(value=False)
     wanted = answers.values.cast(pl.Boolean).fill_null(value=False)
     return wanted & ~failed, failed
 

@@ -189,7 +189,10 @@ def _tables(
     """The frames of a file's look-ups, None where the dataset is not there to look at."""
     found: dict[str, pl.DataFrame | None] = {}
     for name, lookup in part.lookups.items():
-        other = datasets.get(lookup.dataset) if lookup.project is None else None
+        if lookup.project is None:
+            other = datasets.get(lookup.dataset)
+        else:
+            other = None
         resource = other.part_of(lookup.resource).resource if other else ""
         found[name] = None if other is None else made.get((lookup.dataset, resource))
     return found

@@ -97,7 +97,10 @@ def _read_proxy(variable: str, text: str) -> Proxy:
     is_proxy = parts.scheme in _DEFAULT_PORTS and port is not None and not parts.path.strip("/")
     if not parts.hostname or not is_proxy:
         raise _no_proxy(variable)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if ":" in parts.hostname:
+        host = f"[{parts.hostname}]"
+    else:
+        host = parts.hostname
     auth = None
     if parts.username:
         auth = (unquote(parts.username), unquote(parts.password or ""))

@@ -215,7 +215,10 @@ class _Upload:
                 raise _Lost(str(error) or "the connection was closed") from None
 
     async def _connect(self, keys: _HostKeys) -> asyncssh.SSHClientConnection:
-        login = {} if self.trust.key_file is None else {"client_keys": [str(self.trust.key_file)]}
+        if self.trust.key_file is None:
+            login = {}
+        else:
+            login = {"client_keys": [str(self.trust.key_file)]}
         connection: asyncssh.SSHClientConnection = await self.ssh.connect(
             self.place.host,
             self.place.port,
@@ -392,7 +395,10 @@ class _HostKeys:
         self.wanted = trust.host_key
         usual = trust.known_hosts or Path.home() / ".ssh" / "known_hosts"
         try:
-            text = "" if self.wanted else usual.read_text("utf-8", "replace")
+            if self.wanted:
+                text = ""
+            else:
+                text = usual.read_text("utf-8", "replace")
         except OSError:
             if trust.known_hosts is not None:
                 raise ConfigError(

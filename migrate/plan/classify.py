@@ -181,7 +181,10 @@ def _compare_columns(
     planned: PlanTable, held: PlanTable, matched: Matched, columns: ComparedColumns
 ) -> dict[str, _Column]:
     # One alone leaves cores idle, and several long ones would take more memory than the rest.
-    at_once = 2 if max(planned.height, held.height) <= _FEW_ROWS else 1
+    if max(planned.height, held.height) <= _FEW_ROWS:
+        at_once = 2
+    else:
+        at_once = 1
     compare = partial(_compare_column, planned, held, matched, columns)
     with ThreadPoolExecutor(at_once) as pool:
         return dict(zip(columns.types, pool.map(compare, columns.types), strict=True))
@@ -322,4 +325,6 @@ def written_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_temporal():
         return value.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M:%S")
     text = value.cast(pl.String)
-    return text.str.replace(r"\.?0+$", "") if dtype.is_decimal() else text
+    if dtype.is_decimal():
+        return text.str.replace(r"\.?0+$", "")
+    return text

@@ -44,7 +44,9 @@ class FinalRows:
         """The place among the accepted rows that each row or its winner had."""
         merged = self.survivors.column("_row")
         single = self.alone.arg_true()
-        return single if merged is None else pl.concat([single, merged.cast(single.dtype)])
+        if merged is None:
+            return single
+        return pl.concat([single, merged.cast(single.dtype)])
 
     def column(self, name: str) -> pl.Series | None:
         """One column, None where there is none of that name."""
@@ -124,7 +126,10 @@ def finish_rows(
         theirs = survivors.column("_touched")
         touched = pl.concat([narrow.touched.filter(alone), *([] if theirs is None else [theirs])])
     large = pl.concat([as_rejects(_named(frame)) for frame in (too_large, *merging.large)])
-    outside = 0 if narrow.touched is None else int((~narrow.touched).sum())
+    if narrow.touched is None:
+        outside = 0
+    else:
+        outside = int((~narrow.touched).sum())
     return CollapsedRows(
         FinalRows(mapped.accepted, alone, survivors, touched), losers, large, outside, unsendable
     )

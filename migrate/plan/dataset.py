@@ -73,7 +73,10 @@ def finish_dataset(
     mapping: Mapping, mapped: MappedRows, spill: Path, batch_bytes: int, base: Base | None = None
 ) -> Final:
     """The mapped rows made one by key; one that no request can carry is rejected, `too_large`."""
-    before = base.keys if base is not None else pl.Series(dtype=pl.UInt64)
+    if base is not None:
+        before = base.keys
+    else:
+        before = pl.Series(dtype=pl.UInt64)
     return Final(
         mapping, mapped, finish_rows(mapping, mapped, spill, batch_bytes, before), spill, base
     )
@@ -97,7 +100,9 @@ class Compared:
     @property
     def missing_count(self) -> int | None:
         """How many rows are missing; None where nobody looked."""
-        return None if self.missing is None else int(self.missing.sum())
+        if self.missing is None:
+            return None
+        return int(self.missing.sum())
 
 
 def compare_rows(

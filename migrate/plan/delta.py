@@ -218,7 +218,10 @@ def _rows_before(
     """What was found in the base's rows of every key that the delta touches."""
     narrow = mapped.narrow
     nothing_changed = pl.Series([False]).new_from_index(0, len(narrow.keys))
-    own = nothing_changed if narrow.touched is None else narrow.touched
+    if narrow.touched is None:
+        own = nothing_changed
+    else:
+        own = narrow.touched
     keys = pl.concat([base.keys, narrow.keys.filter(own)]).unique()
     # A record that is as it was gave the very row there that it gives now.
     is_as_before = narrow.keys.is_in(keys.implode()) & ~own

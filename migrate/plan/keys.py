@@ -210,7 +210,10 @@ def look_alike_warnings(
                 count=own_rows,
             )
         )
-    there = 0 if held is None else _new_beside(rows, labels, held, key)
+    if held is None:
+        there = 0
+    else:
+        there = _new_beside(rows, labels, held, key)
     if there:
         warnings.append(
             Sentence(

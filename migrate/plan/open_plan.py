@@ -134,11 +134,15 @@ def _target_of(file: Path) -> str | None:
         document = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    return document.get("target") if isinstance(document, dict) else None
+    if isinstance(document, dict):
+        return document.get("target")
+    return None
 
 
 def _words_of_target(target: str | None) -> str:
-    return f"target {target!r}" if target else "the target of [octolis]"
+    if target:
+        return f"target {target!r}"
+    return "the target of [octolis]"
 
 
 def describe_scope(scope: SampleOf | PartOf | None) -> dict[str, object] | None:
@@ -167,7 +171,10 @@ def _read_document(file: Path) -> PlanDocument:
         values = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
         raise Damaged(f"{file} is not readable JSON", hint=remake) from None
-    version = values.get("format") if isinstance(values, dict) else None
+    if isinstance(values, dict):
+        version = values.get("format")
+    else:
+        version = None
     if version != FORMAT:
         raise Stale(
             f"{file} has format {version!r:.20}, this version of the tool writes {FORMAT}",

@@ -93,7 +93,10 @@ def resume_state(place: ReadingPlace, page_rows: int, holds: Callable[[State], b
         place.dataset_id,
         page_rows,
     )
-    files = state.reading.files if state.reading else tuple(state.files)
+    if state.reading:
+        files = state.reading.files
+    else:
+        files = tuple(state.files)
     whole = (
         same
         and _is_recent(state, place.now())
@@ -158,7 +161,10 @@ def keep_last_of_each(
         path = place.plan_folder / file.path
         mine = kept.filter((kept >= start) & (kept < start + file.rows)) - start
         start += file.rows
-        page = parquet.read(path)[mine] if len(mine) < file.rows else None
+        if len(mine) < file.rows:
+            page = parquet.read(path)[mine]
+        else:
+            page = None
         if page is None:
             written.append(file)
         elif page.height:

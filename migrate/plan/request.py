@@ -68,7 +68,9 @@ def first_dataset(request: PlanRequest, choice: Choice) -> str:
 
 def scope_again(scope: SampleOf | PartOf | None) -> SampleAsked | PartOf | None:
     """What to ask for to have a finished plan's scope again."""
-    return SampleAsked(scope.rows, scope.seed) if isinstance(scope, SampleOf) else scope
+    if isinstance(scope, SampleOf):
+        return SampleAsked(scope.rows, scope.seed)
+    return scope
 
 
 def scope_options(scope: SampleAsked | SampleOf | PartOf | None) -> list[str]:
@@ -153,16 +155,17 @@ def choose_datasets(request: PlanRequest, mappings: Dict[str, Mapping], project:
     _refuse_shared(
         {name: dataset_id for name, dataset_id in ids.items() if name not in feeds}, project
     )
-    skipped = (
-        {}
-        if request.datasets
-        else {name: _why_not(mappings[name]) for name in mappings if name not in ids}
-    )
+    if request.datasets:
+        skipped = {}
+    else:
+        skipped = {name: _why_not(mappings[name]) for name in mappings if name not in ids}
     return Choice(ids, frozenset(_closure(wanted, mappings)), skipped, feeds)
 
 
 def _target_id(name: str, mappings: Dict[str, Mapping], project: Project) -> str:
-    return project.webhook(name).id if mappings[name].is_feed else project.dataset_id(name)
+    if mappings[name].is_feed:
+        return project.webhook(name).id
+    return project.dataset_id(name)
 
 
 def _why_not(mapping: Mapping) -> str:
@@ -190,7 +193,9 @@ def _first(mappings: Dict[str, Mapping], project: Project) -> str:
 
 def _near(name: str, mappings: Dict[str, Mapping]) -> str:
     near = difflib.get_close_matches(name, mappings, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(mappings)}"
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; there are {', '.join(mappings)}"
 
 
 def _closure(wanted: set[str], mappings: Dict[str, Mapping]) -> set[str]:

@@ -164,7 +164,10 @@ def _blank(name: str, kind: pl.DataType, number: int) -> pl.Expr:
     """What a row has in a column that its own file does not make: no value, and no word that there is none."""
     if name == PART:
         return pl.lit(number, kind).alias(name)
-    value = False if name.startswith(("_null:", "_default:")) else None
+    if name.startswith(("_null:", "_default:")):
+        value = False
+    else:
+        value = None
     return pl.lit(value, kind).alias(name)
 
 
@@ -181,7 +184,10 @@ class _FileMapper:
         self.mapper = RowMapper(
             way.mapping, way.lookups, way.settings, self.touched_from, way.discarded
         )
-        self.before = way.mapper_before() if way.lookups_before else self.mapper
+        if way.lookups_before:
+            self.before = way.mapper_before()
+        else:
+            self.before = self.mapper
         self.no_records = _no_rows(self.fields)
         self.no_rows = self.mapper.map(self.no_records)
 

@@ -117,7 +117,10 @@ def _runs(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
 def _rows_by_run(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
     """The planned rows with their labels and `_rank`, those of one run in a frame."""
     touched = given.rows.touched
-    planned = given.rows.height if touched is None else int(touched.sum())
+    if touched is None:
+        planned = given.rows.height
+    else:
+        planned = int(touched.sum())
     sizes = [min(RUN_ROWS, planned - start) for start in range(0, planned, RUN_ROWS)]
     buckets = PartitionSet(spill / "runs", sizes)
     for rows in _ranked(given):

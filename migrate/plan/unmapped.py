@@ -53,7 +53,9 @@ def say_unmapped(part: Mapping, fields: Sequence[Unmapped]) -> list[str]:
         for field in fields[:_MOST_LINES]
     ]
     more = len(fields) - len(lines)
-    return [*lines, f"{part.file}: and {more:,} more"] if more else lines
+    if more:
+        return [*lines, f"{part.file}: and {more:,} more"]
+    return lines
 
 
 def _is_system(name: str) -> bool:

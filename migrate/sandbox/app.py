@@ -103,7 +103,9 @@ class SandboxApp:
             return None
         if side != "sandbox":
             # An extract of what is filled in at this moment would be proven, and lack records.
-            return None if self.is_open else json_reply({"error": _NOT_YET}, 503, _SOON)
+            if self.is_open:
+                return None
+            return json_reply({"error": _NOT_YET}, 503, _SOON)
         hint = f"give the token that the sandbox printed as it began, in the header {TOKEN_HEADER}"
         return json_reply({"error": "this path needs the control token", "hint": hint}, 401)
 

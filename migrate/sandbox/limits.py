@@ -97,7 +97,10 @@ class Limiter:
         pair = self._keys.get(key) or self._add_key(key)
         for window in (pair.second, pair.minute, self._account):
             window.open(now_s, self.limits)
-        purse = pair.second if pair.second.has_room(cost) else pair.minute
+        if pair.second.has_room(cost):
+            purse = pair.second
+        else:
+            purse = pair.minute
         if purse.has_room(cost) and self._account.has_room(cost):
             purse.spent += cost
             self._account.spent += cost

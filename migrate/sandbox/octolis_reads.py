@@ -144,7 +144,10 @@ def export_csv(dataset: Dataset, wanted: Export) -> bytes:
     readings = dataset.spec.readings
     columns = wanted.selection or shown_columns(dataset.spec)
     times = {column.name for column in dataset.spec.columns if column.type in ("datetime", "date")}
-    lines = [",".join(map(_quote, columns))] if wanted.header else []
+    if wanted.header:
+        lines = [",".join(map(_quote, columns))]
+    else:
+        lines = []
     for row in _page(dataset, wanted):
         values = _values(row, readings)
         lines.append(",".join(_cell(values[name], name in times) for name in columns))

@@ -31,12 +31,16 @@ _DATE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 def check_text(value: Any) -> tuple[str, str] | None:
     """Only a JSON string is text."""
-    return None if type(value) is str else ("type", "must be string")
+    if type(value) is str:
+        return None
+    return ("type", "must be string")
 
 
 def check_boolean(value: Any) -> tuple[str, str] | None:
     """Only true and false: not 1, not "true"."""
-    return None if type(value) is bool else ("type", "must be boolean")
+    if type(value) is bool:
+        return None
+    return ("type", "must be boolean")
 
 
 def check_integer(value: Any) -> tuple[str, str] | None:

@@ -107,7 +107,10 @@ class Sandbox:
             self._app = app = build_app(self._settings, account, store, faults)
             listener = stack.enter_context(closing(_listen(self._host, self._settings.port)))
             name, port = listener.getsockname()[:2]
-            self.url = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+            if ":" in name:
+                self.url = f"http://[{name}]:{port}"
+            else:
+                self.url = f"http://{name}:{port}"
             stack.callback(_start(uvicorn.Server(_configure(app)), listener))
             if self._settings.sftp is not None:
                 place = (self._host, self._settings.sftp_port)

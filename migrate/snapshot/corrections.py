@@ -173,7 +173,9 @@ def _find(data: bytes, field: str) -> bytes | None:
             return _find(literal, element["rest"])
         return literal
     inner = _inner(members, field)
-    return _find(bytes(members[inner[0]]), inner[1]) if inner else None
+    if inner:
+        return _find(bytes(members[inner[0]]), inner[1])
+    return None
 
 
 def _put(data: bytes, field: str, literal: bytes) -> bytes:
@@ -237,7 +239,9 @@ def _wrapped(members: Members) -> str | None:
         return None
     (name, value), *_ = members.items()
     is_number = name.isascii() and name.isdigit()
-    return name if bytes(value)[:1] == b"[" and not is_number else None
+    if bytes(value)[:1] == b"[" and not is_number:
+        return name
+    return None
 
 
 def _place(element: re.Match[str]) -> int:

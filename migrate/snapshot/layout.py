@@ -279,7 +279,10 @@ def disk_errors(
     except OSError as error:
         # Over its quota a disk is as full to this user as one without any room.
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        size = "" if wanted_bytes is None else f" ({wanted_bytes:,} bytes)"
+        if wanted_bytes is None:
+            size = ""
+        else:
+            size = f" ({wanted_bytes:,} bytes)"
         raise WorkspaceError(
             f"{path}{size} cannot be {act}: {error.strerror or type(error).__name__}",
             hint="free disk space and give the same command again: it goes on where it stopped"

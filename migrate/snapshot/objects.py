@@ -39,7 +39,9 @@ class Objects:
 
     def options(self) -> dict[str, str]:
         """What an engine that opens the URL itself has to be told beside the environment."""
-        return {"aws_allow_http": "true"} if _endpoint_is_here() else {}
+        if _endpoint_is_here():
+            return {"aws_allow_http": "true"}
+        return {}
 
     def get(self, path: str) -> bytes | None:
         """The object's bytes, None where there is no such object."""

@@ -235,7 +235,10 @@ def open_snapshot(workspace: Workspace, name: str | None, *, check_files: bool =
     # Before anything is read: a manifest from a shared store may name files of others.
     files_of(manifest)
     resources = {r: _resource(r, folder, sealed, store) for r, sealed in manifest.resources.items()}
-    there = store.objects.sizes(name) if store and check_files else {}
+    if store and check_files:
+        there = store.objects.sizes(name)
+    else:
+        there = {}
     for resource in resources.values() if check_files else ():
         _check(resource, name, there)
     return Snapshot(name, folder, manifest, sha256_bytes(path.read_bytes()), resources)

@@ -273,7 +273,9 @@ def read_page_file(path: Path) -> Identified | None:
         is_whole = len(sources) == len(ids) == len(items) and all(map(_is_utf8, items))
     except (OSError, ValueError, MemoryError, msgspec.MsgspecError, zstandard.ZstdError):
         return None
-    return Identified([0] * len(items), sources, ids, items) if is_whole else None
+    if is_whole:
+        return Identified([0] * len(items), sources, ids, items)
+    return None
 
 
 def _end_of_names(data: bytes) -> int:

@@ -209,7 +209,10 @@ def store_of(workspace: Workspace) -> SnapshotStore | None:
 def list_stored(workspace: Workspace) -> tuple[FileEntry, ...]:
     """The parts that the object store holds of the workspace's snapshots; `path` is the whole URL."""
     store = store_of(workspace)
-    found = [*_stored(store, workspace), *_half_put(store, workspace)] if store else []
+    if store:
+        found = [*_stored(store, workspace), *_half_put(store, workspace)]
+    else:
+        found = []
     return tuple(replace(entry, path=f"{workspace.snapshots_at}/{path}") for path, entry in found)
 
 

@@ -293,7 +293,9 @@ def _gone(base: SnapshotResource, keys: pl.DataFrame, changes: pl.DataFrame | No
 
 
 def _gone_before(base: SnapshotResource, keys: pl.DataFrame) -> pl.DataFrame:
-    return base.gone if isinstance(base, UnionResource) else keys.clear()
+    if isinstance(base, UnionResource):
+        return base.gone
+    return keys.clear()
 
 
 def _count_replaced(base: SnapshotResource, keys: pl.DataFrame, changes: pl.DataFrame) -> int:

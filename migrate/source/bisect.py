@@ -234,7 +234,10 @@ class _Bisection:
         end = last + 1 if total is None else total
         if end - first <= MOST_TO_ASK_ONE_BY_ONE:
             return
-        behind = [end - 1, last, (last + end) // 2] if end > last else []
+        if end > last:
+            behind = [end - 1, last, (last + end) // 2]
+        else:
+            behind = []
         steps = 2 if behind else 4
         inside = [first + (last - 1 - first) * step // steps for step in range(steps + 1)]
         # The first places are the ones most likely to blame, so they are asked for last.

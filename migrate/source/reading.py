@@ -314,7 +314,10 @@ class _Reader:
             else:
                 change = SourceChange.NONE
             return _SecondLook(change, entry.announced_records, 0)
-        ends = [stored[-1], stored[0]] if len(stored) > 1 else [stored[0]]
+        if len(stored) > 1:
+            ends = [stored[-1], stored[0]]
+        else:
+            ends = [stored[0]]
         with context.open_pool(len(ends)) as pool:
             looks = list(pool.map(self._look_at_page, ends))
         for change, entry in looks:

@@ -145,7 +145,10 @@ def read_since(context: ListContext, since: Since) -> DeltaReading:
     that came with an older `updated`, such as an imported one, cancel out in the counts.
     """
     spool = context.spool
-    base = since.base.resource(context.name) if since.base else None
+    if since.base:
+        base = since.base.resource(context.name)
+    else:
+        base = None
     # A run that was interrupted in the whole list goes on with it: what is stored is of that order.
     if spool.stage != WHOLE_LIST:
         # Without a base there is nothing to compare the whole list with.

@@ -110,7 +110,10 @@ def account(
             )
         )
     wanted = fated.filter(~pl.col("reason").is_in(ON_PURPOSE))
-    undated = int(wanted.get_column("undated").sum()) if rule.time else 0
+    if rule.time:
+        undated = int(wanted.get_column("undated").sum())
+    else:
+        undated = 0
     groups = side_by_side(places)
     return Table(
         rule.dataset, rule.kind, rule.by, groups, shown, tuple(doubts), undated, rule.resource
@@ -146,7 +149,10 @@ def _with_reasons(records: pl.DataFrame, outcome: Outcome, *, is_lines: bool) ->
     )
     unlisted = reasoned.filter(pl.col("reason").is_null() & pl.col("asked_for"))
     # A row that no file of the plan lists was filtered; more of them than were counted is a loss.
-    rest = "filtered" if unlisted.height == outcome.filtered else "unread"
+    if unlisted.height == outcome.filtered:
+        rest = "filtered"
+    else:
+        rest = "unread"
     reason = (
         pl.when(pl.col("reason").is_not_null()).then("reason")
         .when(~pl.col("asked_for")).then(pl.lit("outside"))
@@ -231,7 +237,10 @@ def planned_rows(rule: Rule, rows: pl.DataFrame) -> pl.DataFrame:
     if rule.time is not None:
         period = _period(rows.schema["time"], "%Y-%m-%d" if rule.kind == "events" else "%Y-%m")
     amounts = _amounts(rule, rows)
-    label = plain_label(pl.col("label"), rule.kind) if rule.label else pl.lit(None, pl.String)
+    if rule.label:
+        label = plain_label(pl.col("label"), rule.kind)
+    else:
+        label = pl.lit(None, pl.String)
     made = rows.select(
         identity(pl.col("source"), pl.col("id")).alias("who"),
         pl.col("element").fill_null(0).alias("element"),
@@ -270,7 +279,10 @@ def _plan_of(group: Group) -> Figure:
 def _period(kind: pl.DataType, spelt: str) -> pl.Expr:
     if kind.is_temporal():
         return pl.col("time").dt.strftime(spelt).fill_null(NO_DATE)
-    length = len("2024-01-31") if spelt.endswith("%d") else len("2024-01")
+    if spelt.endswith("%d"):
+        length = len("2024-01-31")
+    else:
+        length = len("2024-01")
     return (
         pl.when(pl.col("time") != "")
         .then(pl.col("time").str.slice(0, length))

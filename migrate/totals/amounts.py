@@ -79,7 +79,9 @@ class Marks:
         if mark == "." and not speaks_thousands:
             return as_decimal
         # Both were seen: a point that this source never puts between thousands is JSON's own.
-        return as_decimal if mark == "." and "." not in self.thousands else None
+        if mark == "." and "." not in self.thousands:
+            return as_decimal
+        return None
 
 
 def marks_of(found: Iterable[Spelling]) -> Marks:
@@ -170,7 +172,10 @@ def _read_one_mark(whole: str, mark: Mark, rest: str) -> Spelling:
 def _read_grouped(body: str, between: str, mark: str | None, rest: str) -> Spelling:
     digits = body.replace(between, "")
     if mark is not None:
-        digits = digits.replace(mark, ".") if rest else digits.replace(mark, "")
+        if rest:
+            digits = digits.replace(mark, ".")
+        else:
+            digits = digits.replace(mark, "")
     decimal: Mark | None = "." if mark == "." else "," if mark == "," else None
     thousands: Mark | None = "." if between == "." else "," if between == "," else None
     return Spelling(_rounded(Decimal(digits)), None, decimal, thousands)

@@ -101,7 +101,9 @@ class ResourceCount:
     @property
     def drift(self) -> int | None:
         """How many more (or less) the source announces now than when it was read."""
-        return None if self.now is None or self.announced is None else self.now - self.announced
+        if self.now is None or self.announced is None:
+            return None
+        return self.now - self.announced
 
 
 class ColumnReading(Protocol):
@@ -188,7 +190,9 @@ def _of_consents(rules: Rules) -> list[Total]:
 
 
 def _counted(rules: Rules, title: str, *by: str) -> list[Total]:
-    return [Total(title, rules.dataset, by)] if set(by) <= set(rules.columns) else []
+    if set(by) <= set(rules.columns):
+        return [Total(title, rules.dataset, by)]
+    return []
 
 
 def _first(rules: Rules, names: Sequence[str]) -> str | None:
@@ -206,11 +210,10 @@ def add_up(total: Total, rows: pl.DataFrame) -> dict[tuple[str, ...], Decimal]:
         return {tuple(row[:-1]): Decimal(row[-1]) for row in sums.iter_rows()}
     spread: dict[tuple[str, ...], Decimal] = {}
     for group, count in sums.iter_rows():
-        step = (
-            group
-            if group == _NOTHING
-            else next((name for most, name in _STEPS if count <= most), _MORE)
-        )
+        if group == _NOTHING:
+            step = group
+        else:
+            step = next((name for most, name in _STEPS if count <= most), _MORE)
         found = (step,)
         spread[found] = spread.get(found, Decimal()) + (count if group == _NOTHING else 1)
     return spread
@@ -238,13 +241,10 @@ def labels_of(text: str) -> list[str]:
         value = json.loads(text)
     except ValueError:
         return [text] if text else []
-    items = (
-        value
-        if isinstance(value, list)
-        else list(value.values())
-        if _has_objects(value)
-        else [value]
-    )
+    if isinstance(value, list):
+        items = value
+    else:
+        items = list(value.values()) if _has_objects(value) else [value]
     return sorted({label for item in items if (label := _label(item))})
 
 

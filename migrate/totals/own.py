@@ -132,7 +132,9 @@ class Reader:
             )
         else:
             value = _stepped(text, column)
-        return value if column.default is None else value.fill_null(column.default)
+        if column.default is None:
+            return value
+        return value.fill_null(column.default)
 
 
 def _steps(column: ColumnReading) -> set[str]:
@@ -143,7 +145,9 @@ def _answer(column: ColumnReading, text: str) -> str | None:
     """What an answer says; what a word means that nobody else knows, the mapping may say."""
     said = answer_of(text)
     listed = (column.values or {}).get(text.strip())
-    return _ANSWERS[said] if said is not None else listed if listed in {"true", "false"} else None
+    if said is not None:
+        return _ANSWERS[said]
+    return listed if listed in {"true", "false"} else None
 
 
 def _stepped(text: pl.Series, column: ColumnReading) -> pl.Series:
@@ -165,7 +169,10 @@ def by_own_fields(rows: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     where = ["_part", ORDER, PLACE]
     columns = [name for name in own.columns if name not in where]
     joined = rows.join(own, on=where, how="left", nulls_equal=True, suffix=":own")
-    merged = pl.col("_merged") if "_merged" in rows.columns else pl.lit(value=False)
+    if "_merged" in rows.columns:
+        merged = pl.col("_merged")
+    else:
+        merged = pl.lit(value=False)
     values = [
         _customers(joined, name)
         if name in _CUSTOMERS

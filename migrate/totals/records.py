@@ -164,13 +164,18 @@ def first_field(frame: pl.DataFrame, names: Sequence[str]) -> pl.Expr:
         pl.when(pl.col(name).cast(pl.String) != "").then(pl.col(name).cast(pl.String))
         for name in there
     ]
-    return pl.coalesce(filled) if filled else pl.lit(None, pl.String)
+    if filled:
+        return pl.coalesce(filled)
+    return pl.lit(None, pl.String)
 
 
 def plain_label(text: pl.Expr, kind: Kind) -> pl.Expr:
     """A currency in capitals, an event in small letters, without spaces around: null for none."""
     trimmed = text.str.strip_chars()
-    spelt = trimmed.str.to_lowercase() if kind == "events" else trimmed.str.to_uppercase()
+    if kind == "events":
+        spelt = trimmed.str.to_lowercase()
+    else:
+        spelt = trimmed.str.to_uppercase()
     return pl.when(spelt != "").then(spelt)
 
 

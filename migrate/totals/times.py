@@ -52,7 +52,9 @@ def _read(texts: pl.Series, zones: pl.Series, spelling: str | None, *, as_days: 
 
 
 def _zones(zones: pl.Series, *, as_days: bool) -> pl.Series:
-    return pl.Series(["UTC"]).new_from_index(0, len(zones)) if as_days else zones
+    if as_days:
+        return pl.Series(["UTC"]).new_from_index(0, len(zones))
+    return zones
 
 
 def read_uncertain(

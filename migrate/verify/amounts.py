@@ -64,7 +64,9 @@ def read_amount(text: str, signs: Signs) -> str:
     if plain is None:
         known = any(_plain(number, other) is not None for other in _LOCALES.values())
         raise Broken("other_number_style" if known else "not_an_amount")
-    return f"-{plain}" if negative and plain.strip("0.") else plain
+    if negative and plain.strip("0."):
+        return f"-{plain}"
+    return plain
 
 
 def _peel(bare: str) -> tuple[bool, str]:

@@ -94,7 +94,9 @@ def _decimal_comma(argument: str | int | None) -> Function:
     def read(text: str) -> str:
         if unsure.fullmatch(text):
             raise Broken("ambiguous_number")
-        return text.replace(".", "").replace(",", ".") if _COMMA_NUMBER.fullmatch(text) else text
+        if _COMMA_NUMBER.fullmatch(text):
+            return text.replace(".", "").replace(",", ".")
+        return text
 
     return read
 
@@ -126,9 +128,9 @@ def _spelt_out(text: str, region: str) -> str:
     digits = "".join(str(int(char)) for char in text.split(";", maxsplit=1)[0] if char.isdecimal())
     if digits[:2] == "00":
         return f"+{digits[2:]}"
-    return (
-        f"+{digits}" if digits.startswith(str(phonenumbers.country_code_for_region(region))) else ""
-    )
+    if digits.startswith(str(phonenumbers.country_code_for_region(region))):
+        return f"+{digits}"
+    return ""
 
 
 def _number(text: str, region: str) -> str:

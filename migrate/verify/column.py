@@ -57,11 +57,9 @@ class Lane:
     @property
     def rule(self) -> str:
         """The rule that the text broke."""
-        return (
-            f"(CASE WHEN {is_mark(self.value)} THEN substr({self.value}, 2) END)"
-            if self.breaks
-            else "NULL"
-        )
+        if self.breaks:
+            return f"(CASE WHEN {is_mark(self.value)} THEN substr({self.value}, 2) END)"
+        return "NULL"
 
 
 @dataclass(frozen=True)
@@ -121,11 +119,9 @@ class _Lane:
         """What is done to a text that is neither a mark nor one that the step leaves alone."""
         conditions = [is_mark(self.text)] if self.breaks else []
         conditions += alone
-        return (
-            f"(CASE WHEN {' OR '.join(conditions)} THEN {self.text} ELSE {done} END)"
-            if conditions
-            else done
-        )
+        if conditions:
+            return f"(CASE WHEN {' OR '.join(conditions)} THEN {self.text} ELSE {done} END)"
+        return done
 
     def apply(self, name: str, argument: str | int | None) -> None:
         """One function. Raises Unverifiable."""
@@ -177,7 +173,10 @@ class _Lane:
             self._note("text", text)
             return
         if rule.type in {"datetime", "date"}:
-            zone = quoted(rule.timezone) if rule.timezone else self._setting.zones.sql
+            if rule.timezone:
+                zone = quoted(rule.timezone)
+            else:
+                zone = self._setting.zones.sql
             done = self._unless(
                 [], f"COALESCE({self._plain_time()}, {self._writer.call(read, text, zone)})"
             )
@@ -207,7 +206,10 @@ def write_lane(
         lane.apply(name, argument)
     if rule.values is not None:
         lane.list(rule.values)
-    is_default = "FALSE" if rule.default is None else lane.default(rule.default)
+    if rule.default is None:
+        is_default = "FALSE"
+    else:
+        is_default = lane.default(rule.default)
     lane.read()
     return Lane(
         tuple(lane.steps), lane.text, lane.breaks, f"({lane.steps[0][1]} IS NOT NULL)", is_default
@@ -224,7 +226,10 @@ def write_column(
         else _strictest(writer, setting, rule, starts, breaks)
     )
     broken = writer.keep(broken) if broken != "NULL" else broken
-    weak = [f"({value} IS NOT NULL AND {is_default})"] if rule.default is not None else []
+    if rule.default is not None:
+        weak = [f"({value} IS NOT NULL AND {is_default})"]
+    else:
+        weak = []
     if rule.on_invalid == "null":
         weak.append(f"({value} IS NULL AND {broken} IS NOT NULL)")
     if rule.sends_null:
@@ -252,11 +257,9 @@ def _rejects(setting: Setting, rule: ColumnRule, value: str, broken: str) -> str
     if rule.on_invalid == "reject":
         return broken
     rejects_unlisted = rule.values is not None and rule.unlisted == "reject"
-    return (
-        f"(CASE WHEN {broken} = {quoted(_UNLISTED)} THEN {broken} END)"
-        if rejects_unlisted
-        else None
-    )
+    if rejects_unlisted:
+        return f"(CASE WHEN {broken} = {quoted(_UNLISTED)} THEN {broken} END)"
+    return None
 
 
 def _strictest(
@@ -275,7 +278,10 @@ def _strictest(
         f"({lane.said} AND ({lane.value} IS NULL OR {is_mark(lane.value)}))" for lane in lanes
     )
     silent = writer.keep("(" + " AND ".join(f"{value} IS NULL" for value in values) + ")")
-    default = "NULL" if rule.default is None else quoted(rule.default)
+    if rule.default is None:
+        default = "NULL"
+    else:
+        default = quoted(rule.default)
     value = (
         f"(CASE WHEN {says_no} THEN 'false' WHEN ({says_yes}) AND NOT ({unclear}) THEN 'true'"
         f" WHEN {silent} THEN {default} END)"

@@ -127,7 +127,10 @@ def compare_bucket(
     foreign, there_before = _name_extra(extra.filter(~made_since), known)
     doubled = held.join(rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
     doubled = doubled.filter(~_is_among(pl.col(MASTERID), known.later.made))
-    beyond = bucket.beyond(planned) if expected.is_limited else bucket.rows.clear()
+    if expected.is_limited:
+        beyond = bucket.beyond(planned)
+    else:
+        beyond = bucket.rows.clear()
     findings = [
         _name_missing(missing, known, absorbed),
         foreign,
@@ -193,7 +196,9 @@ def _of_target(rows: pl.DataFrame, finding: str, name: pl.Expr) -> pl.DataFrame:
 
 
 def _there(rows: pl.DataFrame, name: str) -> pl.Expr:
-    return pl.col(name) if name in rows.columns else pl.lit(None, pl.String)
+    if name in rows.columns:
+        return pl.col(name)
+    return pl.lit(None, pl.String)
 
 
 def _is_among(masterid: pl.Expr, others: Collection[str]) -> pl.Expr:
@@ -322,11 +327,10 @@ def _differences(
         if differing.is_empty():
             continue
         is_recipe = rule.recipe or name in known.recipes
-        called = (
-            pl.Series(["recipe_changed"]).new_from_index(0, differing.height)
-            if is_recipe
-            else _names(differing, name, rule.type, bucket, known)
-        )
+        if is_recipe:
+            called = pl.Series(["recipe_changed"]).new_from_index(0, differing.height)
+        else:
+            called = _names(differing, name, rule.type, bucket, known)
         yield _findings(
             differing.with_columns(called.alias("name")),
             "recipe_changed" if is_recipe else "different",

@@ -57,7 +57,10 @@ def corrected_raw(raw: str, changes: Sequence[Change]) -> str:
         slot = _slot(raw, _Span(*_trimmed(raw)), change.field)
         if slot is None:
             continue
-        before = "" if slot.span is None else raw[slot.span.start : slot.span.end]
+        if slot.span is None:
+            before = ""
+        else:
+            before = raw[slot.span.start : slot.span.end]
         if (_text(before) or "") == (change.sent or ""):
             raw = _written(raw, slot, _literal(before, change.value))
     return raw
@@ -126,7 +129,9 @@ def _element_slot(raw: str, at: _Span, field: str, bracket: re.Match[str]) -> _S
     if elements is None or place >= len(elements):
         return None
     rest = field[bracket.end() :]
-    return _slot(raw, elements[place], rest) if rest else _Slot(elements[place], at, field)
+    if rest:
+        return _slot(raw, elements[place], rest)
+    return _Slot(elements[place], at, field)
 
 
 def _elements(raw: str, at: _Span) -> list[_Span] | None:

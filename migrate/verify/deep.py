@@ -256,7 +256,10 @@ def _count(
     recipe = _keys_of(findings, "recipe_changed")
     differing = _keys_of(findings, "different")
     # pl.concat of no frames is an error, and a scan of no files as well
-    open_ = pl.concat(map(parquet.read, moving)) if moving else findings.clear().collect()
+    if moving:
+        open_ = pl.concat(map(parquet.read, moving))
+    else:
+        open_ = findings.clear().collect()
     still = open_.filter(~pl.col("finding").is_in(["extra", "doubled"]))
     at_rest = differing | recipe | _keys_of(findings, "missing") | _keys_of(findings, "merged_away")
     differs_still = _keys_of(open_, "different") | _keys_of(open_, "recipe_changed")

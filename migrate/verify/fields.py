@@ -116,7 +116,9 @@ def _as_shown(shown: str, raw: bytes, name: str) -> str | None:
     if text is None or HALF not in text:
         return None
     spelt = _SPELT_HALF.join(map(re.escape, text.split(HALF)))
-    return text.replace(HALF, NUL) if re.fullmatch(spelt, shown, re.DOTALL) else None
+    if re.fullmatch(spelt, shown, re.DOTALL):
+        return text.replace(HALF, NUL)
+    return None
 
 
 def _left_at(each: str | None) -> pl.Expr:
@@ -198,9 +200,15 @@ def read_columns(objects: Sequence[bytes], names: Collection[str]) -> dict[str, 
         head, dot, tail = name.partition(".")
         if dot:
             inner.setdefault(head, []).append(tail)
-    filled = objects if all(objects) else [one or b"{}" for one in objects]
+    if all(objects):
+        filled = objects
+    else:
+        filled = [one or b"{}" for one in objects]
     data = b"[" + b",".join(filled) + b"]"
-    members = None if _has_dotted(data, inner) else _members(objects, data, plain, frozenset(inner))
+    if _has_dotted(data, inner):
+        members = None
+    else:
+        members = _members(objects, data, plain, frozenset(inner))
     if members is None:
         return _one_by_one(objects, names)
     read = {name: _texts(members[name]) for name in plain if name in members}

@@ -150,9 +150,10 @@ class Known:
         )
         # the ledger's word comes after the plan's, and it has no masterid for what was refused
         last = states.agg(pl.col("state").last(), pl.col("masterid").drop_nulls().last())
-        before = (
-            None if self.before is None else self.before.bucket(number, dict(pl.Schema(_BEFORE)))
-        )
+        if self.before is None:
+            before = None
+        else:
+            before = self.before.bucket(number, dict(pl.Schema(_BEFORE)))
         return replace(self.rest, states=last.cast(pl.Schema(STATES)), before=before)
 
     def planned(self, keys: Collection[str]) -> set[str]:
@@ -190,7 +191,10 @@ def read_known(
         with opened(ledger) as connection:
             row = connection.execute(_DATASET, (plan, rules.dataset)).fetchone()
             if row is not None:
-                begun = datetime.fromtimestamp(row[1], UTC) if row[1] is not None else None
+                if row[1] is not None:
+                    begun = datetime.fromtimestamp(row[1], UTC)
+                else:
+                    begun = None
                 gone = _first_column(connection, _GONE, row[0])
                 later = _read_just_beforer(connection, row[0])
                 for frame in _settled(connection, row[0]):
@@ -283,9 +287,9 @@ def read_marks(ledger: Path, plan: str, dataset: str) -> list[CountMark]:
         query = (
             "SELECT batches_done, count, least, most FROM count_marks WHERE dataset = ? ORDER BY id"
         )
-        return (
-            [] if row is None else [CountMark(*mark) for mark in connection.execute(query, row[:1])]
-        )
+        if row is None:
+            return []
+        return [CountMark(*mark) for mark in connection.execute(query, row[:1])]
 
 
 def read_written(ledger: Path, plan_folder: Path, plan: str, dataset: str) -> Written:
@@ -386,8 +390,13 @@ def read_youngest(ledger: Path, plan: str, dataset: str) -> datetime | None:
         return None
     with opened(ledger) as connection:
         row = connection.execute(_DATASET, (plan, dataset)).fetchone()
-        moment = None if row is None else connection.execute(_ACKNOWLEDGED, row[:1]).fetchone()[0]
-        return None if moment is None else datetime.fromtimestamp(moment, UTC)
+        if row is None:
+            moment = None
+        else:
+            moment = connection.execute(_ACKNOWLEDGED, row[:1]).fetchone()[0]
+        if moment is None:
+            return None
+        return datetime.fromtimestamp(moment, UTC)
 
 
 class Made(NamedTuple):
@@ -411,7 +420,9 @@ def read_youngest_made(ledger: Path, dataset_id: str) -> Made | None:
         return None
     with opened(ledger) as connection:
         row = connection.execute(_YOUNGEST_MADE, (dataset_id,)).fetchone()
-    return None if row is None else Made(row[0], datetime.fromtimestamp(row[1], UTC))
+    if row is None:
+        return None
+    return Made(row[0], datetime.fromtimestamp(row[1], UTC))
 
 
 def read_acknowledged(ledger: Path, plan: str, dataset: str) -> Acknowledged:
@@ -432,8 +443,6 @@ def count_refusals(ledger: Path, plan: str, dataset: str) -> dict[int, int]:
     with opened(ledger) as connection:
         row = connection.execute(_DATASET, (plan, dataset)).fetchone()
         query = "SELECT status, count(*) FROM records WHERE dataset = ? AND state = 'rejected' GROUP BY status"
-        return (
-            {}
-            if row is None
-            else {int(status or 0): rows for status, rows in connection.execute(query, row[:1])}
-        )
+        if row is None:
+            return {}
+        return {int(status or 0): rows for status, rows in connection.execute(query, row[:1])}

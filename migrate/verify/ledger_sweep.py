@@ -165,7 +165,10 @@ def _identified(
         of = known.get((cells["source"][at] or "", cells["id"][at] or ""), set())
         dataset = cells["dataset"][at] if "dataset" in cells else None
         says = cells["resource"][at] if "resource" in cells else None
-        possible = {says} if says else set(resources.get(dataset or "", of))
+        if says:
+            possible = {says}
+        else:
+            possible = set(resources.get(dataset or "", of))
         identified.append(bool(of & possible))
     return identified
 
@@ -246,7 +249,9 @@ def _emptied(table: _Table, column: _Column) -> str | None:
         return empty
     if column.place_in_key:
         return _RANDOM if table.name in _COUNTED_BY_KEY else None
-    return _emptied_text(_quoted(column.name)) if column.is_needed else "NULL"
+    if column.is_needed:
+        return _emptied_text(_quoted(column.name))
+    return "NULL"
 
 
 def _emptied_text(cell: str) -> str:
@@ -258,7 +263,9 @@ def _emptied_text(cell: str) -> str:
 def _text(cell: object) -> str | None:
     if cell is None:
         return None
-    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    return str(cell)
 
 
 def _list(names: Sequence[str]) -> str:

@@ -120,7 +120,9 @@ def join_lookup(relation: str, lookup: str, table: LookupTable, source: str, id_
 
 def _alias_sql(source: str, aliases: Mapping[str, str]) -> str:
     cases = " ".join(f"WHEN {quoted(one)} THEN {quoted(other)}" for one, other in aliases.items())
-    return f"(chr(0) || CASE {source} {cases} ELSE {source} END)" if cases else source
+    if cases:
+        return f"(chr(0) || CASE {source} {cases} ELSE {source} END)"
+    return source
 
 
 def looked_up_columns(rules: DatasetRules, lookup: str) -> set[str]:

@@ -87,7 +87,10 @@ class MappingQuery:
         compiled = {one: self._compile(rule) for one, rule in self.rules.columns.items()}
         self.columns = {one: column for one, column in compiled.items() if column is not None}
         times = [self._time_of(one) for one in rules.order_by]
-        self._recency = f"COALESCE({', '.join(times)})" if times else "CAST(NULL AS VARCHAR)"
+        if times:
+            self._recency = f"COALESCE({', '.join(times)})"
+        else:
+            self._recency = "CAST(NULL AS VARCHAR)"
 
     def wanted(self) -> Wanted:
         """What is to be read of the records."""
@@ -168,7 +171,9 @@ class MappingQuery:
         if cases:
             start = f"(CASE {' '.join(cases)} ELSE {start} END)"
         column = write_column(self.writer, self._setting, rule, [start], bool(cases))
-        return self._only_founded(rule, column, fields) if rule.consent else column
+        if rule.consent:
+            return self._only_founded(rule, column, fields)
+        return column
 
     def _only_founded(self, rule: ColumnRule, column: Column, fields: Sequence[str]) -> Column:
         """A consent by expression is true only where a field it reads holds a word of yes."""
@@ -195,8 +200,14 @@ class MappingQuery:
                 for rule in self.rules.columns.values()
                 if rule.type == kind and field in rule.fields
             )
-        rule = of_times[0] if of_times else ColumnRule(field, "datetime")
-        zone = quoted(rule.timezone) if rule.timezone else self._setting.zones.sql
+        if of_times:
+            rule = of_times[0]
+        else:
+            rule = ColumnRule(field, "datetime")
+        if rule.timezone:
+            zone = quoted(rule.timezone)
+        else:
+            zone = self._setting.zones.sql
         readings = [f"NULLIF({self.writer.call(ranked_time, text, zone)}, '')"]
         with contextlib.suppress(Unverifiable):
             readings.insert(0, self._as_column(rule, field, text))
@@ -222,7 +233,10 @@ class MappingQuery:
                 return read(text, zone)
             return ""
 
-        zone = quoted(rule.timezone) if rule.timezone else self._setting.zones.sql
+        if rule.timezone:
+            zone = quoted(rule.timezone)
+        else:
+            zone = self._setting.zones.sql
         other = f"NULLIF({self.writer.call(alone, text, zone)}, '')"
         return f"CASE WHEN {self._first(before)} IS NULL THEN {value} ELSE {other} END"
 
@@ -287,7 +301,9 @@ class MappingQuery:
 
     def _value(self, column: str) -> str:
         """A column's value; one that only another file has is empty."""
-        return self.columns[column].value if column in self.columns else "CAST(NULL AS VARCHAR)"
+        if column in self.columns:
+            return self.columns[column].value
+        return "CAST(NULL AS VARCHAR)"
 
     def _key(self) -> str:
         """A row's key as one text: the value of one column, a compact JSON array of several."""

@@ -54,14 +54,19 @@ def text_of_html(text: str) -> str:
             continue
         # the words on both sides of a block are two, whether or not the parser finds a place for its tag
         name = _OPENING.match(text, at)
-        around = " " if name and name.group(1).lower() in _BLOCKS else ""
+        if name and name.group(1).lower() in _BLOCKS:
+            around = " "
+        else:
+            around = ""
         pieces += [_as_text(text[plain_from:at]), around + text[at:end] + around]
         has_markup, plain_from, at = True, end, end
     pieces.append(_as_text(text[plain_from:]))
     if not has_markup:
         return _entities_only(text)
     body = LexborHTMLParser("<body>" + "".join(pieces)).body
-    return " ".join("".join(_texts(body)).split()) if body is not None else ""
+    if body is not None:
+        return " ".join("".join(_texts(body)).split())
+    return ""
 
 
 def _markup_end(text: str, at: int) -> int | None:

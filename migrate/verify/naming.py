@@ -71,17 +71,17 @@ def name_difference(
         return "not_emptied"
     if kind in {"text", "json"}:
         return _name_text(expected, found)
-    return (
-        "shifted_zone"
-        if kind in {"datetime", "date"} and _is_shifted(expected, found)
-        else "altered"
-    )
+    if kind in {"datetime", "date"} and _is_shifted(expected, found):
+        return "shifted_zone"
+    return "altered"
 
 
 def _name_text(expected: str, found: str) -> str:
     if expected.startswith(found):
         return "truncated"
-    return "spelling" if folded(expected) == folded(found) else "altered"
+    if folded(expected) == folded(found):
+        return "spelling"
+    return "altered"
 
 
 def folded(text: str) -> str:
@@ -112,4 +112,6 @@ def _moment(text: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    if moment.tzinfo:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    return moment

@@ -31,7 +31,9 @@ class Acknowledged:
 
     def settles_at(self, bound: timedelta) -> datetime | None:
         """From when on everything counts as prepared; None where nothing was written."""
-        return None if self.youngest is None else self.youngest + bound
+        if self.youngest is None:
+            return None
+        return self.youngest + bound
 
 
 def is_on_its_way(there: Collection[str], acknowledged: Acknowledged) -> bool:

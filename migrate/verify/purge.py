@@ -82,7 +82,9 @@ def personal_files(workspace: Workspace) -> tuple[list[Path], list[str]]:
 
 
 def _name_in(workspace: Workspace, file: Path) -> str:
-    return file.relative_to(workspace.root).as_posix() if workspace.root in file.parents else ""
+    if workspace.root in file.parents:
+        return file.relative_to(workspace.root).as_posix()
+    return ""
 
 
 def describe(workspace: Workspace, files: Iterable[Path]) -> tuple[FileEntry, ...]:

@@ -26,7 +26,9 @@ _KEPT_FOR = timedelta(hours=1)
 
 
 def _folded(name: str) -> str:
-    return name.replace("-", "").replace("_", "").lower() if name.startswith("__") else ""
+    if name.startswith("__"):
+        return name.replace("-", "").replace("_", "").lower()
+    return ""
 
 
 # the API's own pages write __masterid__ and __modified_at__, its help pages __master-Id__ and __modified-At__
@@ -185,11 +187,10 @@ def _begin(reading: Reading, counted: int) -> None:
 def parse_page(body: bytes, dataset_id: str) -> pl.DataFrame:
     """One page as texts. Raises RemoteError where the body is no CSV with masterids."""
     try:
-        page = (
-            pl.read_csv(BytesIO(body), infer_schema=False)
-            if body.strip()
-            else pl.DataFrame({MASTERID: []})
-        )
+        if body.strip():
+            page = pl.read_csv(BytesIO(body), infer_schema=False)
+        else:
+            page = pl.DataFrame({MASTERID: []})
         page = page.rename(
             {name: _SYSTEM[_folded(name)] for name in page.columns if _folded(name) in _SYSTEM}
         )

@@ -40,7 +40,10 @@ def reach(
     parts = path.split(".")
     for count in range(len(parts) - 1, 0, -1):
         inner = split_object(bytes(members.get(".".join(parts[:count]), b"")))
-        text = reach(inner, ".".join(parts[count:]), text_of) if inner else None
+        if inner:
+            text = reach(inner, ".".join(parts[count:]), text_of)
+        else:
+            text = None
         if text is not None:
             return text
     return None
@@ -55,11 +58,15 @@ def elements(text: str, wanted: Collection[str] = ()) -> list[bytes] | None:
     data = text.replace(HALF, _HALF_ESCAPE.decode()).encode("utf-8", "surrogatepass")
     if data[:1] == b"{":
         members = split_object(data)
-        return None if members is None else _elements_of_object(data, members, wanted)
+        if members is None:
+            return None
+        return _elements_of_object(data, members, wanted)
     if data[:1] != b"[":
         return None
     values: list[msgspec.Raw] | None = _decode(_LIST, data)
-    return None if values is None else [bytes(value) for value in values]
+    if values is None:
+        return None
+    return [bytes(value) for value in values]
 
 
 def _elements_of_object(
@@ -94,7 +101,9 @@ def literal_text(raw: Any) -> str | None:
     A NUL stands for each half of a surrogate pair, which no more than a NUL can be in a text of the target.
     """
     text = marked_text(raw)
-    return text if text is None or NUL not in text else text.replace(HALF, NUL)
+    if text is None or NUL not in text:
+        return text
+    return text.replace(HALF, NUL)
 
 
 def marked_text(raw: Any) -> str | None:
@@ -124,7 +133,9 @@ def split_object(data: bytes) -> Members | None:
     if data[:1] != b"{":
         return None
     members: Members | None = _decode(_MEMBERS, data)
-    return _split_leniently(_without_halves(data)) if members is None else members
+    if members is None:
+        return _split_leniently(_without_halves(data))
+    return members
 
 
 def _split_leniently(data: bytes) -> Members | None:

@@ -248,13 +248,17 @@ def _lookup(rule: Mapping[str, Any]) -> LookupRule:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(str(part) for part in value)
+    if isinstance(value, str):
+        return (value,)
+    return tuple(str(part) for part in value)
 
 
 def _constant(value: Any) -> str | None:
     if value is None:
         return None
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
 
 
 def _in_order(rules: dict[str, DatasetRules]) -> dict[str, DatasetRules]:

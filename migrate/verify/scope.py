@@ -97,7 +97,10 @@ class _Part:
             return False
         if self.begins is None and self.ends is None:
             return True
-        moment = read_recency(time, _zone_of(source, self.conventions)) if time else None
+        if time:
+            moment = read_recency(time, _zone_of(source, self.conventions))
+        else:
+            moment = None
         if moment is None:
             return self.begins is None
         has_begun = self.begins is None or moment >= self.begins

@@ -265,7 +265,9 @@ def _offset(zone: str) -> int:
     minutes = int(digits[2:] or 0)
     if hours > 23 or minutes > 59:
         raise ValueError
-    return -(hours * 60 + minutes) if zone[0] == "-" else hours * 60 + minutes
+    if zone[0] == "-":
+        return -(hours * 60 + minutes)
+    return hours * 60 + minutes
 
 
 def _pieces(spelling: str) -> list[str] | None:
@@ -278,7 +280,9 @@ def _pieces(spelling: str) -> list[str] | None:
             return None
         else:
             pieces.append(piece)
-    return pieces if any(piece.startswith("%") for piece in pieces) else None
+    if any(piece.startswith("%") for piece in pieces):
+        return pieces
+    return None
 
 
 def _scan(text: str, pieces: list[str], pivot: int) -> Parsed:
@@ -359,11 +363,10 @@ def _take_name(text: str, known: frozenset[str]) -> tuple[int, str]:
 
 
 def _moment(parts: dict[str, str], pivot: int) -> Parsed:
-    year = (
-        int(parts["Y"])
-        if "Y" in parts
-        else int(parts["y"]) + (1900 if int(parts["y"]) >= pivot else 2000)
-    )
+    if "Y" in parts:
+        year = int(parts["Y"])
+    else:
+        year = int(parts["y"]) + (1900 if int(parts["y"]) >= pivot else 2000)
     if year < _FIRST_YEAR:
         raise ValueError  # the year was cut short: nobody means one so long ago
     if "j" in parts:

@@ -138,7 +138,10 @@ def _with_outcome(
     erases = value is None and f",{place}," in (row[NULLS] or "")
     sent: Sent = "value" if value is not None else "null" if erases else "nothing"
     last = found.steps[-1][1] if found.steps else None
-    steps = found.steps if value == last else (*found.steps, ("becomes", value))
+    if value == last:
+        steps = found.steps
+    else:
+        steps = (*found.steps, ("becomes", value))
     return replace(found, steps=steps, sent=sent)
 
 
@@ -222,7 +225,10 @@ def stored_differences(
     differences = []
     for name, value in sent.items():
         shown = stored_text(stored.get(name))
-        kind = rules.columns[name].type if name in rules.columns else "text"
+        if name in rules.columns:
+            kind = rules.columns[name].type
+        else:
+            kind = "text"
         if not is_same(kind, value, shown):
             differences.append({"column": name, "sent": value, "stored": shown})
     return differences
@@ -232,4 +238,6 @@ def stored_text(value: Any) -> str | None:
     """A stored JSON value as text."""
     if value is None:
         return None
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

@@ -130,7 +130,10 @@ def read_float(text: str, float_digits: str, policy: str) -> str:
     number = _EXACT.create_decimal(text)
     kept = number
     if abs(number) <= 10**12:
-        kept = _SIX.plus(number) if float_digits == "significant" else number
+        if float_digits == "significant":
+            kept = _SIX.plus(number)
+        else:
+            kept = number
         scale = 18 if float_digits == "significant" else 6
         kept = kept.quantize(Decimal(1).scaleb(-scale), rounding=ROUND_HALF_EVEN, context=_EXACT)
     if not _LOWEST <= kept <= _HIGHEST:

@@ -65,7 +65,10 @@ def judge_record(
     for write in writes:
         sent |= write.sent
     # Several rows in one record: what the plan said of each was said of another record.
-    names = writes[0].changed if len(writes) == 1 and writes[0].changed else sent
+    if len(writes) == 1 and writes[0].changed:
+        names = writes[0].changed
+    else:
+        names = sent
     mine = [name for name in names if name in rules.columns and not rules.columns[name].recipe]
     unknown = [name for name in mine if name not in before]
     restore: dict[str, str | None] = {}
@@ -87,7 +90,9 @@ def _restorable_if_any(rules: DatasetRules, restore: Values, unknown: Sequence[s
     stuck = [name for name, text in restore.items() if not text and _never_empty(rules, name)]
     left = (*unknown, *stuck)
     wanted = {name: text for name, text in restore.items() if name not in left}
-    return Verdict("restorable", wanted, left) if wanted or left else Verdict("restored")
+    if wanted or left:
+        return Verdict("restorable", wanted, left)
+    return Verdict("restored")
 
 
 def _never_empty(rules: DatasetRules, name: str) -> bool:

@@ -212,7 +212,10 @@ def _check_source(
 
 
 def _origin(name: str, project: Project, key: str) -> CheckResult:
-    count = len(project.secrets.octolis) if key == TARGET_NAME else 1
+    if key == TARGET_NAME:
+        count = len(project.secrets.octolis)
+    else:
+        count = 1
     several = f" ({count} keys)" if count > 1 else ""
     return CheckResult(
         name, "pass", f"{key}{several} comes from {project.secrets.origins.get(key, 'elsewhere')}"

@@ -90,9 +90,14 @@ def _planned_before(
     """The plan of the snapshot with the most datasets, the newest of several; and the seconds it took, by its files."""
     best: Plan | None = None
     for plan in readable_plans(workspace):
-        size = len(plan.document.datasets) if plan.document.snapshot.name == snapshot else 0
+        if plan.document.snapshot.name == snapshot:
+            size = len(plan.document.datasets)
+        else:
+            size = 0
         best = plan if size and (best is None or size >= len(best.document.datasets)) else best
-    return (best.document, _made_in_s(best.folder)) if best else (None, None)
+    if best:
+        return (best.document, _made_in_s(best.folder))
+    return (None, None)
 
 
 def _made_in_s(folder: Path) -> float | None:
@@ -101,4 +106,6 @@ def _made_in_s(folder: Path) -> float | None:
         seconds = (folder / PLAN_FILE).stat().st_mtime - begun.timestamp()
     except (OSError, ValueError, KeyError):
         return None
-    return seconds if 0 < seconds < _PLAUSIBLE_PLAN.total_seconds() else None
+    if 0 < seconds < _PLAUSIBLE_PLAN.total_seconds():
+        return seconds
+    return None

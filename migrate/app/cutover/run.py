@@ -234,7 +234,9 @@ def _begun(workspace: Workspace, request: CutoverRequest, now: datetime) -> _Beg
         named = request.name == night.name or (request.name is None and is_current)
         if named and request.since in (None, night.base):
             nights.append((begun, night))
-    return max(nights, key=lambda one: one[0])[1] if nights else _Begun()
+    if nights:
+        return max(nights, key=lambda one: one[0])[1]
+    return _Begun()
 
 
 def _keep(context: Context, cutover: Cutover) -> None:

@@ -109,9 +109,15 @@ def _to_decimal(
         raise reader.refused(
             found, f"DECIMAL(p, s) wants p from 1 to 38 and s from 0 to {SCALE}, at most p"
         )
-    whole = min(digits - scale, WHOLE_DIGITS) if sizes else WHOLE_DIGITS
+    if sizes:
+        whole = min(digits - scale, WHOLE_DIGITS)
+    else:
+        whole = WHOLE_DIGITS
     limited = bool(sizes) and digits - scale < WHOLE_DIGITS
-    inner = node if node.kind in {"text", "nothing"} else as_decimal(node)
+    if node.kind in {"text", "nothing"}:
+        inner = node
+    else:
+        inner = as_decimal(node)
     given = (whole, scale, may_fail and limited)
     return Node("to_decimal", "decimal", (inner,), given, scale if sizes else None)
 
@@ -120,7 +126,9 @@ def _scale_of(sign: str, left: int | None, right: int | None) -> int | None:
     """How many digits PostgreSQL writes behind the point of a result; None where that hangs on the values."""
     if left is None or right is None or sign == "/":
         return None
-    return min(left + right, SCALE) if sign == "*" else max(left, right)
+    if sign == "*":
+        return min(left + right, SCALE)
+    return max(left, right)
 
 
 def _cut_to(node: Node, sizes: list[int]) -> Node:

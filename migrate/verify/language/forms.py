@@ -61,7 +61,10 @@ def _compare(writer: Writer, node: Node) -> Written:
 def _like(writer: Writer, node: Node) -> Written:
     pattern, escape, ignores_case = node.given
     text = writer.write(node.args[0], "text")
-    value = lowered(writer, text.value) if ignores_case else text.value
+    if ignores_case:
+        value = lowered(writer, text.value)
+    else:
+        value = text.value
     wanted = str(pattern)
     if ignores_case:
         # the letter that escapes stays what it is
@@ -162,7 +165,9 @@ def _trim(writer: Writer, node: Node) -> Written:
     side = str(node.given[1])
     part = writer.write(node.args[0], "text")
     function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(side, "trim")
-    return Written(f"{function}({part.value}, {quoted(chars)})", part.fails) if chars else part
+    if chars:
+        return Written(f"{function}({part.value}, {quoted(chars)})", part.fails)
+    return part
 
 
 def _substr(writer: Writer, node: Node) -> Written:
@@ -210,9 +215,9 @@ def _replace(writer: Writer, node: Node) -> Written:
     old = str(node.given[0])
     new = str(node.given[1])
     part = writer.write(node.args[0], "text")
-    return (
-        Written(f"replace({part.value}, {quoted(old)}, {quoted(new)})", part.fails) if old else part
-    )
+    if old:
+        return Written(f"replace({part.value}, {quoted(old)}, {quoted(new)})", part.fails)
+    return part
 
 
 def _split_part(writer: Writer, node: Node) -> Written:

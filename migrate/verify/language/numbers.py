@@ -18,7 +18,9 @@ _NUMBER = r"'^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$'"
 
 
 def _huge(number: int) -> str:
-    return f"{number}::HUGEINT" if number >= 0 else f"(-{-number}::HUGEINT)"
+    if number >= 0:
+        return f"{number}::HUGEINT"
+    return f"(-{-number}::HUGEINT)"
 
 
 def _number(_writer: Writer, node: Node) -> Written:
@@ -77,7 +79,9 @@ def _round(writer: Writer, node: Node) -> Written:
 
 def _rescaled(writer: Writer, value: str, places: int) -> str:
     unit = _huge(10 ** (SCALE - places))
-    return value if places == SCALE else f"({_nearest(writer, value, unit)} * {unit})"
+    if places == SCALE:
+        return value
+    return f"({_nearest(writer, value, unit)} * {unit})"
 
 
 def _signed(change: str) -> Form:
@@ -100,9 +104,14 @@ def _to_integer(writer: Writer, node: Node) -> Written:
         whole = f"(CASE WHEN regexp_full_match({trimmed}, {_WHOLE}) THEN TRY_CAST({trimmed} AS HUGEINT) END)"
         bounded = _bounded(writer, whole, [], bits)
         return Written(bounded.value, part.fails)
-    value = _nearest(writer, part.value, _huge(_UNIT)) if arg.kind == "decimal" else part.value
+    if arg.kind == "decimal":
+        value = _nearest(writer, part.value, _huge(_UNIT))
+    else:
+        value = part.value
     bounded = _bounded(writer, value, [part], bits)
-    return Written(bounded.value, part.fails) if gives_null else bounded
+    if gives_null:
+        return Written(bounded.value, part.fails)
+    return bounded
 
 
 def _to_decimal(writer: Writer, node: Node) -> Written:
@@ -120,11 +129,10 @@ def _to_decimal(writer: Writer, node: Node) -> Written:
     value = writer.keep(value)
     limit = 10 ** (digits + SCALE)
     fits = writer.keep(f"({value} BETWEEN {_huge(1 - limit)} AND {_huge(limit - 1)})")
-    fails = (
-        any_fails([part])
-        if node.given[2]
-        else any_fails([part], f"({source} IS NOT NULL AND {fits} IS NOT TRUE)")
-    )
+    if node.given[2]:
+        fails = any_fails([part])
+    else:
+        fails = any_fails([part], f"({source} IS NOT NULL AND {fits} IS NOT TRUE)")
     return Written(f"(CASE WHEN {fits} THEN {value} END)", fails)
 
 

@@ -120,7 +120,10 @@ def by_turns(steps: list[tuple[Written, str]]) -> str | None:
     """Where one of several fails that are looked at in turn: the next only where the condition holds."""
     fails: str | None = None
     for step, goes_on in reversed(steps):
-        rest = None if fails is None else f"(COALESCE({goes_on}, FALSE) AND {fails})"
+        if fails is None:
+            rest = None
+        else:
+            rest = f"(COALESCE({goes_on}, FALSE) AND {fails})"
         flags = [flag for flag in (step.fails, rest) if flag is not None]
         fails = "(" + " OR ".join(flags) + ")" if flags else None
     return fails
