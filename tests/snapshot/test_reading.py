@@ -167,7 +167,7 @@ def test_a_damaged_part_is_refused_by_name(workspace: Workspace) -> None:
     with pytest.raises(Damaged, match="is missing"):
         open_snapshot(workspace, None)
     sales = open_snapshot(workspace, None, check_files=False).resources["sales"]
-    with pytest.raises(Damaged, match=r"part-00002\.parquet cannot be read"):
+    with pytest.raises(Damaged, match=r"part-00002\.parquet is missing"):
         list(sales.frames([]))
 
 
