@@ -62,6 +62,7 @@ def places_in(file: Path, name: str, finder: Finder) -> list[DataPlace]:
         if head.startswith(_PARQUET):
             places += [DataPlace(name, where) for where in _in_parquet(file, finder)]
         else:
+            # As plain bytes too: free pages of a database may still hold what was deleted from its tables.
             if head == _SQLITE:
                 places += [DataPlace(name, where) for where in _in_database(file, finder)]
             with file.open("rb") as opened:
@@ -156,6 +157,8 @@ def _in_archive(opened: IO[bytes], finder: Finder, depth: int) -> Iterator[str]:
                 if finder.finds(member.filename.replace("/", " ")):
                     yield "the name of a member"
                 with archive.open(member) as inner:
+                    # What is packed once more is looked into only where it fits in memory: an archive may unpack
+                    # to anything.
                     if member.file_size <= _CHUNK_BYTES:
                         seekable = io.BytesIO(inner.read(_CHUNK_BYTES))
                     else:
@@ -170,6 +173,7 @@ def _in_archive(opened: IO[bytes], finder: Finder, depth: int) -> Iterator[str]:
         OSError,
         EOFError,
         zlib.error,
+        # zipfile raises this for a member with a password, the next for a packing that it does not know.
         RuntimeError,
         NotImplementedError,
         ValueError,

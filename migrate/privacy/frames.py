@@ -24,6 +24,7 @@ _CLOSELY = r"[\x{130}\x{13a0}-\x{13ff}\x{1c80}-\x{1c8f}\x{1f00}-\x{1fff}\x{ab70}
 _LATIN_ESCAPE = r"\\u00(?:[cC][0-9a-fA-F]|[dD][0-9a-eA-E]|[eEfF][0-9a-fA-F])"
 _FOLDED_OTHERWISE = {"ß": "ss", "ς": "σ", "և": "եւ"}
 _ODD_SPACES = r"[\t-\r\x1c-\x1f]|  "
+# MD5 has the fewest digits of the hashes that are looked for.
 _HASHED = r"[0-9A-Fa-f]{32}"
 
 

@@ -38,6 +38,7 @@ class Masker:
 
     def seal(self, value: str) -> str:
         """A keyed hash of a value, by which the value alone is known again and cannot be found by trying."""
+        # A snapshot may hold half a surrogate pair, which plain UTF-8 refuses.
         data = value.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(data, key=self._salt, digest_size=16).hexdigest()
 

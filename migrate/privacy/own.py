@@ -61,6 +61,7 @@ _OWN = re.compile(
 _KEPT = re.compile(
     r"(.*/)?(manifest\.json|handover\.json|begun\.json|plan\.json|result\.json|[^/]*\.(lock|holder))"
     r"|reports/[^/]+(-run\.json|-cutover\.json|-reconcile\.json|-evidence\.zip)"
+    # The texts that a plan was made from: undo, trace and evidence need them after the mappings were edited.
     r"|plans/[^/]+/mappings/.*"
     r"|(ledger\.|budget\.|purged\.json|written\.jsonl|PAUSE)[^/]*"
 )

@@ -37,6 +37,7 @@ _OWNER = re.compile(
     r"(?i)(profile|customer|contact|visitor|user|person|subscriber)_?-?ids?$|^(profile|customer)$"
 )
 _UNREADABLE = "a record that nobody can read"
+# Addresses that a shop or its staff enter for customers without one: whoever follows them takes strangers along.
 _SHARED_BOXES = frozenset(
     [
         "info",

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 MASK = "***"
+# Real clients of both services send the key in the URL, as `apikey=` or `api-key=`.
 _KEY_IN_URL = re.compile(r"(?i)((?:api-?key|apikey)=)[^&\s\"']+")
 
 _EMAIL = re.compile(r"[\w.+%'-]{1,200}(?:@|%40)[\w-]+(?:\.[\w-]+)+")
@@ -24,6 +25,7 @@ class Redactor:
         spellings = {
             text for secret in secrets if secret for text in (secret, quote(secret, safe=""))
         }
+        # The longest first: where one key begins with another, the rest of it would stay.
         ordered = sorted(spellings, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 

@@ -175,6 +175,7 @@ def _made_of(sources: pl.Series, person: Person, resources: set[str]) -> pl.Seri
     unsaid = [(None, source, id_) for of, source, id_ in known if not resources or of in resources]
     columns = ["resource", "source", "id"]
     theirs = pl.DataFrame([*known, *unsaid], dict.fromkeys(columns, pl.String), orient="row")
+    # `unsaid` has null for its resource, which equals nothing in a plain join.
     hits = named.join(theirs.unique(), on=columns, how="semi", nulls_equal=True).get_column("row")
     if len(hits):
         return nothing.scatter(hits.unique(), values=True)

@@ -56,6 +56,7 @@ class Secrets(BaseModel):
     where each came from, by name; `keyring_trouble` why the keyring was of no use, and what to do.
     """
 
+    # Without it pydantic shows the input, which is the key, in its error.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
     datatrics: SecretStr | None = None
     octolis: tuple[SecretStr, ...] = ()
@@ -178,6 +179,7 @@ def _read_env_file(file: Path, names: Collection[str] = _SANDBOX_NAMES) -> Mappi
 
     try:
         mode = file.stat().st_mode
+        # Not simply opened: a pipe in the file's place would be waited for without end.
         text = read_plain(file).decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         return {}  # a folder `.env` is some tool's own environment
@@ -256,6 +258,7 @@ def _checked(name: str, value: str) -> list[str]:
                 f"{name} holds characters that no API key has (spaces, line ends or accents)",
                 hint="copy the key again, without quotes or blanks in it",
             )
+    # The target counts points by key: one named twice would be paced at twice its limit, and refused.
     if len(set(keys)) != len(keys):
         raise ConfigError(
             f"{name} names the same key twice", hint="each key has a budget of its own once"

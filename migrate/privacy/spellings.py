@@ -38,6 +38,7 @@ _INVISIBLE = re.compile(INVISIBLE_SIGNS)
 _LONG_CHARS, _FEW = 2_000, 20
 _SHORTEST_PACKED = 6
 _URL_SAFE = str.maketrans("+/", "-_")
+# `jan@example.com` is neither in `marie-jan@example.com` nor in `jan@example.com.au`: these are others.
 _BEFORE = r"(?<!\w)(?<!\w[.+'_-])"
 _AFTER = r"(?!\w)(?![.-]\w)"
 
@@ -49,6 +50,7 @@ def fold(text: str) -> str:
     else:
         joined = _SURROGATE_PAIR.sub(_join_pair, text)
         composed = unicodedata.normalize("NFKC", joined)
+        # Folding may take a text out of its form, so it is composed again, as Unicode defines a caseless match.
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", composed).casefold())
         folded = _INVISIBLE.sub("", folded)
     return _SPACES.sub(" ", folded).strip()
@@ -132,6 +134,7 @@ def hashes_of(value: str) -> set[str]:
         chain.from_iterable((text.lower(), text.upper(), text.casefold()) for text in tuple(tidied))
     )
     return {
+        # A system in FIPS mode refuses MD5 unless it is told that nothing is kept safe by it.
         hashlib.new(name, text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
         for name in _HASHES
         for text in tidied

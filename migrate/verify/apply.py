@@ -18,6 +18,7 @@ from migrate.verify.typed import Broken, Unverifiable
 
 Function = Callable[[str], str]
 
+# At most 63 characters a label (RFC 1035) and 64 before the @ (RFC 5321).
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = re.compile(
     rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?:{_LABEL}\.)+[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]"
@@ -72,6 +73,7 @@ def _email(text: str) -> str:
     try:
         validate_email(
             address,
+            # A look-up in the DNS would make the verdict hang on the network, and on the day.
             check_deliverability=False,
             allow_quoted_local=True,
             allow_smtputf8=True,
@@ -110,6 +112,7 @@ def _phone(region: str | int | None) -> Function:
         if re.match(r"\s*(\(\s*)?[+\uff0b]", text):
             readings = {_number(text, country)}
         else:
+            # Without a plus it may begin with its country's code: both readings count, and none is guessed.
             readings = {_number(text, country), _number(_spelt_out(text, country), country)}
         readings.discard("")
         if len(readings) > 1:

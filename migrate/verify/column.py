@@ -133,6 +133,8 @@ class _Lane:
                 done = lowered(self._writer, text)
             case "collapse_spaces":
                 done = f"regexp_replace({text}, {quoted(f'[{WHITE_SPACE}]+')}, ' ', 'g')"
+            # A mark is in small letters without spaces, so the steps above leave it as it is; these two would
+            # not.
             case "uppercase":
                 done = self._unless([], lowered(self._writer, text, "upper"))
             case "sha256":

@@ -185,6 +185,7 @@ def _end(raw: str, place: int) -> int:
 
 
 def _end_of_container(raw: str, place: int) -> int:
+    # Counted instead of called: records nest deeper than Python likes to call.
     depth = 0
     for step in _STEP.finditer(raw, place):
         if step[0][0] in "{[":

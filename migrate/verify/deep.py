@@ -126,6 +126,7 @@ def verify_dataset(
                 moving = []
                 break
             before = tally
+            # Pages that stay would be read again instead of the target, and agree with themselves.
             forget_reading(reading.folder)
             sleep(wait_s)
             tally = _compare_all(

@@ -18,6 +18,7 @@ from typing import Any
 FORMAT = 1
 INDEX = "evidence.json"
 _START = hashlib.sha256(b"migrate evidence 1").hexdigest()
+# The earliest time that a ZIP can hold: the same parts must give the same bytes whenever they are packed.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _BECAME = (
     "filtered",
@@ -55,9 +56,11 @@ def pack(parts: Mapping[str, bytes], about: Mapping[str, Any]) -> tuple[bytes, s
         **dict(sorted(parts.items())),
     }
     out = io.BytesIO()
+    # Packed, the bytes would hang on the version of zlib, and a check builds them anew elsewhere.
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, data in whole.items():
             entry = zipfile.ZipInfo(name, _EPOCH)
+            # zipfile writes the system's own number here, so Windows would make other bytes of the same parts.
             entry.create_system, entry.external_attr = 3, _MODE
             archive.writestr(entry, data)
     return out.getvalue(), head

@@ -282,6 +282,7 @@ def _members(
             continue
         except (msgspec.DecodeError, RecursionError):
             return None
+        # A text such as `{},{}` is two objects in the list: all behind it would be read as their neighbours.
         if len(rows) != len(objects):
             return None
         return {
@@ -312,5 +313,6 @@ def _decoder(
         else (f"f{at}", msgspec.Raw, msgspec.field(name=name, default=_NOTHING))
         for at, (name, is_text) in enumerate(members)
     ]
+    # They hold texts only and no cycles, so the garbage collector need not look at them.
     alike = msgspec.defstruct("Alike", fields, gc=False, forbid_unknown_fields=is_closed)
     return msgspec.json.Decoder(list[alike])  # type: ignore[valid-type]  # made at run time

@@ -43,6 +43,8 @@ _OF_DATASET = """
 SELECT r.masterid FROM records r JOIN datasets d ON d.id = r.dataset
 WHERE d.dataset_id = ? AND r.state = 'written' AND r.masterid IS NOT NULL
 """
+# CROSS JOIN keeps SQLite to this order: from the few that are asked for to the index, not through all records.
+# They come as JSON, since a statement takes only so many values.
 _LAST_WRITTEN = """
 SELECT r.masterid, max(r.settled_at) FROM datasets d CROSS JOIN json_each(?2) asked
 CROSS JOIN records r ON r.dataset = d.id AND r.masterid = asked.value
@@ -196,7 +198,7 @@ def read_known(
                 else:
                     begun = None
                 gone = _first_column(connection, _GONE, row[0])
-                later = _read_just_beforer(connection, row[0])
+                later = _read_later(connection, row[0])
                 for frame in _settled(connection, row[0]):
                     states.add(frame.drop("protected"))
                     rows = frame.drop_nulls("protected").select(KEY, "protected").iter_rows()
@@ -213,7 +215,7 @@ def read_known(
     return Known(states, _shelve_before(of_plan, rules, folder, buckets), rest)
 
 
-def _read_just_beforer(connection: sqlite3.Connection, dataset: int) -> Later:
+def _read_later(connection: sqlite3.Connection, dataset: int) -> Later:
     """What later plans have done in a dataset; nothing in a ledger of a version that knew no undo by its plan."""
     if "undoes" not in {column[1] for column in connection.execute("PRAGMA table_info(plans)")}:
         return Later()
@@ -310,7 +312,7 @@ def read_written(ledger: Path, plan_folder: Path, plan: str, dataset: str) -> Wr
                     for file in (plan_folder / dataset).glob("before-*.parquet")
                 )
             ),
-            later=_read_just_beforer(connection, number),
+            later=_read_later(connection, number),
         )
 
 

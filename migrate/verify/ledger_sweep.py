@@ -73,6 +73,7 @@ def sweep_ledger(
     with open_to_erase(ledger) as connection:
         with connection:
             for table in _tables(connection):
+                # All before the first change: a cursor over rows that change may give one twice or never.
                 hits = list(_hits(connection, table, person, finder, resources))
                 if hits:
                     counts[table.name] = len(hits)
@@ -222,6 +223,7 @@ def _dataset_names(connection: sqlite3.Connection) -> dict[object, str]:
 
 def _empty(connection: sqlite3.Connection, table: _Table, hit: Hit) -> None:
     key, columns = hit
+    # IS instead of =, which finds no row where a part of its key is NULL.
     where = " AND ".join(f"{_quoted(name)} IS ?" for name in table.key)
     remove = f"DELETE FROM {_quoted(table.name)} WHERE {where}"  # noqa: S608  its own names
     changes = {

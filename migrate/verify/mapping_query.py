@@ -44,6 +44,7 @@ KEY, CREATED, RECENCY, NULLS, TOUCHED, PART = (
 )  # fmt: skip
 ZONE, GONE = "_zone", "_discarded"
 """What the evaluator adds to the fields: the zone of a row's source, and whether a person has discarded it."""
+# Magento's plugin sends `created_at`, and an interaction has only the `datetime` of its metadata.
 CREATED_FIELDS = (
     "created", "created_at", "metadata.created", "metadata.created_at", "datetime", "metadata.datetime",
 )  # fmt: skip
@@ -163,6 +164,8 @@ class MappingQuery:
         if value.fails:
             cases.append(f"WHEN {value.fails} THEN {mark('not_computable')}")
         for known in strict:
+            # Nobody consents by silence: where a field that says nothing decides, the consent is neither yes nor
+            # no.
             silent = [f"COALESCE({one}, '') = ''" for one in fields]
             cases.append(
                 f"WHEN {known.value} IS NULL OR ({' AND '.join(silent) or 'TRUE'}) THEN NULL"
@@ -170,6 +173,7 @@ class MappingQuery:
         start = f"NULLIF({value.value}, '')"
         if cases:
             start = f"(CASE {' '.join(cases)} ELSE {start} END)"
+        # A broken rule is a mark from here on, so the column's own steps leave it alone.
         column = write_column(self.writer, self._setting, rule, [start], bool(cases))
         if rule.consent:
             return self._only_founded(rule, column, fields)
