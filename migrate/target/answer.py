@@ -16,8 +16,11 @@ import msgspec
 from migrate.errors import Refused
 from migrate.net.http import parse_date
 
+# These end a load at once. What a batch holds is refused by others (400, 413, 422), see `results`.
 _FINAL = frozenset({401, 403, 404, 405, 406, 410, 415})
+# A `Retry-After` date is compared with the answer's own `Date`: no wait may be reckoned from nonsense.
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
+# Marks that turn the direction of text are no controls to a terminal, and still change what a person reads.
 _UNSAFE = re.compile(
     r"[^\x20-\x7e\u00a0-\u024f\u0370-\u1fff\u2010-\u2027\u2030-\u205e\u20a0-\ud7ff\uf900-\ufefe]"
 )
@@ -74,6 +77,7 @@ def error_title(answer: Answer) -> str:
         return ""
     if not isinstance(value, Mapping):
         return ""
+    # `values` and `errors` repeat the payload: a person's data would stand in a log.
     texts = [value[name] for name in ("title", "detail") if isinstance(value.get(name), str)]
     words = [clean_text(without_echo(text, answer.sent)) for text in texts]
     return ": ".join(word for word in dict.fromkeys(words) if word)
@@ -115,6 +119,7 @@ def refusal(answer: Answer, place: str) -> Refused:
 
 
 def _hint(status: int, *, is_webhook: bool) -> str:
+    # An account sets the method, headers and addresses of each webhook, so the key is not the only suspect.
     if is_webhook and status in (403, 405):
         return "check OCTOLIS_API_KEYS, and the method and headers under [octolis.webhooks] in migrate.toml"
     if status in (401, 403):

@@ -25,6 +25,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 READ_POINTS = 1
+# A batch costs the same with 1 record or 500. PATCH has no published price: it is paid as a write.
 WRITE_POINTS = 10
 SECOND_POINTS = 25
 BURST_POINTS = 150
@@ -276,6 +277,7 @@ class Budget:
         free = _free_at(
             sorted(key.second, key=_until), _held(key.second), SECOND_POINTS - cost, now
         )
+        # Reads never draw on the burst: else the order of arrival could make the service charge more than is counted.
         if free > now and cost >= WRITE_POINTS:
             burst = _free_at(
                 sorted(key.burst, key=_until), _held(key.burst), BURST_POINTS - cost, now

@@ -39,10 +39,12 @@ from migrate.target.results import RawRecord
 from migrate.target.spent import fingerprints
 
 T = TypeVar("T")
+# The service's own maximum: a page costs one point, however many rows it has.
 PAGE_ROWS = 50_000
 _FIRST_ANSWER_BUDGET_S = 10.0
 _QUIET_PAUSE_S = 5.0
 _KEY_REFUSED = (401, 403)
+# The service demands both on every request, reads as well.
 _HEADERS = {"Accept": "*/*", "Content-Type": "application/json"}
 
 
@@ -148,6 +150,7 @@ class TargetClient:
 
         An answer without a single byte is believed only when asking twice more gives nothing else.
         """
+        # Not the service's default, `desc`: what is written meanwhile must come at the end, where it is still read.
         params: dict[str, str | int] = {"format": "csv", "header": "true", "order": "asc"}
         params |= {"page": page, "pageSize": page_size}
         if filters:
@@ -199,12 +202,14 @@ class TargetClient:
         """One prepared record with its numbers as Decimal, None when there is none of that masterid."""
         what = f"reading a record of dataset {dataset_id}"
         path = f"{_records(dataset_id)}/{quote(masterid, safe='')}"
+        # A merge deletes masterids, so 404 is an answer and no fault.
         return self._read(what, path, {}, dataset_id, read_one, accepted=(200, 404))
 
     def read_record(self, dataset_id: str, masterid: str) -> RawRecord | None:
         """One prepared record, each column as the JSON text that came; None when there is none of that masterid."""
         what = f"reading a record of dataset {dataset_id}"
         path = f"{_records(dataset_id)}/{quote(masterid, safe='')}"
+        # A merge deletes masterids, so 404 is an answer and no fault.
         return self._read(what, path, {}, dataset_id, read_raw_one, accepted=(200, 404))
 
     def upsert_batch(self, dataset_id: str, body: bytes) -> Answer:
@@ -351,6 +356,7 @@ class TargetClient:
         return answer, grant.key_index
 
     def _settle(self, grant: Grant, started: float, answer: Answer | None) -> None:
+        # Without an answer no trip was measured, and the service may have charged: the points stay held as reserved.
         if answer is not None and answer.status:
             self._gate.settled(
                 grant,
@@ -365,6 +371,7 @@ class TargetClient:
         if not _QUIET_PAUSE_S < paused_s <= self.settings.retry_budget_s:
             return
         until = self._clock() + paused_s
+        # Every thread comes to the same pause; a person should read of it once.
         with self._told_lock:
             is_told = until <= self._told_until + 1.0
             self._told_until = max(until, self._told_until)
@@ -373,6 +380,7 @@ class TargetClient:
 
     def _authorize(self, request: Request) -> None:
         index = request.extensions.get("account_key", 0)
+        # The service takes its key as a query parameter only, and URLs are what clients log.
         request.url = request.url.copy_merge_params(
             {"api-key": self._keys[index].get_secret_value()}
         )
@@ -381,6 +389,7 @@ class TargetClient:
 def filter_text(filters: Mapping[str, str]) -> str:
     """The `filter` parameter for equality on every column. Raises ValueError where a value holds a separator."""
     for column, value in filters.items():
+        # The service's filter knows no escape for its separators.
         if not {":", ","}.isdisjoint(column + value):
             raise ValueError(f"column {column!r} cannot be filtered by a value with ':' or ','")
     return ",".join(f"{column}:{value}" for column, value in filters.items())
@@ -402,6 +411,7 @@ def _answer(reply: Reply, key: str, sent: bytes) -> Answer:
         body=reply.body,
         sent=sent,
         key=key,
+        # The service's support asks for these two headers.
         request_id=reply.headers.get("apigw-requestid", "")[:200],
         traceparent=reply.headers.get("traceparent", "")[:200],
         server_time=server_moment(reply.headers.get("date", "")),

@@ -15,6 +15,7 @@ from migrate.target.budget import Budget, Grant, Wait
 from migrate.target.spent import ClockReading, Spent, State, read_states
 
 _STOP_CHECK_S = 0.2
+# A date after the year 9999 cannot be formed, and the message needs one.
 _LONGEST_NAMED_S = 1e9
 
 
@@ -115,6 +116,7 @@ class Gate:
             self._budget.settled(
                 grant, started=started, ended=ended, refused=refused, retry_after_s=retry_after_s
             )
+            # The service counts by key: no other command may ask into a wait that this one was told of.
             if refused and self._spent is not None:
                 with self._spent.alone():
                     self._tell(self._spent)

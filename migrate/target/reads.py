@@ -33,6 +33,7 @@ def read_count(answer: Answer) -> Count:
     try:
         value = msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The count takes `format` and `header` as the export does, so it may come as CSV.
         value = _csv_count(answer.body)
     if isinstance(value, dict):
         number = value.get("count")
@@ -107,6 +108,7 @@ def read_one(answer: Answer) -> Mapping[str, Any] | None:
     if answer.status == 404:
         return None
     try:
+        # Not as binary floats: 19.99 would come back as another number than was written.
         value = msgspec.json.Decoder(float_hook=Decimal).decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError):
         raise TransientError("the answer is no JSON") from None

@@ -26,6 +26,7 @@ from migrate.target.answer import Answer, clean_text, error_title, status_text, 
 from migrate.target.values import fold_text, is_same_value
 
 BUSY = 423
+# One bad record may have all 500 refused: the batch is halved until the bad one stands alone.
 _WHOLE_BATCH_REFUSED = frozenset({400, 413, 422})
 _PASSING = PASSING_STATUSES | {BUSY}
 _SYSTEM = (MASTERID, ALL_MASTERIDS, "__created_at__", "__updated_at__")
@@ -216,6 +217,7 @@ def read_answer(
     if answer.is_final:
         return Fatal(answer.status)
     body = _decoded(answer.body)
+    # Which status a partly refused batch has is not documented: where there are results, they count.
     if body is not None and body.results is not None and answer.status in (200, 201, 207, 400):
         return _read_results(body.results, sent, columns)
     return _read_whole(answer, body)
@@ -263,6 +265,7 @@ def _unreadable(answer: Answer, body: _Body | None) -> Reading:
 def _read_results(
     results: list[_Result], sent: Sequence[SentRecord], columns: AnswerColumns
 ) -> Reading:
+    # A refused record has neither index nor key in the answer; only the place tells whose result it is.
     if len(results) != len(sent):
         return Unclear(f"{len(results)} results for {len(sent)} records")
     verdicts: list[Written | Rejected | Again] = []
@@ -283,6 +286,7 @@ def _read_result(
         return _not_written(result, sent)
     if not result.written or result.record is None:
         return None
+    # A column that takes no writes is no error: its value is dropped, and named in these warnings only.
     warnings = _parsed(result.warnings, _Warnings)
     return read_record(
         result.record, sent, columns, tuple(warnings.protected_columns) if warnings else ()
@@ -350,6 +354,7 @@ def read_record(
     return Written(
         sent,
         own,
+        # Some answers list the record's own id among them, others do not.
         tuple(other for other in _all_ids(all_masterids) if other != own),
         protected,
         altered,

@@ -21,6 +21,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 from pydantic import SecretStr
 
+# The longest window, a minute and a second with its margin, is over by then.
 _FORGET_S = 120.0
 _LOCK_WAIT_S = 2.0
 State = Mapping[str, object]
@@ -93,6 +94,7 @@ class Spent:
         try:
             # Not flushed to disk: after a power cut the machine takes longer to start than the windows last.
             text = json.dumps({"processes": every}, separators=(",", ":"))
+            # Written beside it and put in its place: a reader, or a kill, never meets half a file.
             temporary.write_text(text, encoding="utf-8", newline="\n")
             temporary.replace(self._file)
         except OSError:
@@ -106,6 +108,7 @@ class Spent:
             status = self._file.stat()
         except OSError:
             return None
+        # Two states told within one tick of the file system's clock may have the same size: the inode differs.
         return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _read(self) -> dict[str, State]:

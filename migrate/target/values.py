@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+# Date-times are written without a zone and come back as ISO with a `Z`.
 _DATETIME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)[ T](?P<time>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?:Z|\+00(?::?00)?)?"
 )

@@ -32,6 +32,7 @@ _DRESSED = re.compile(
     rf"(?P<whole>[.,][-–—])?\s*(?:{_CURRENCY})?\s*(?P<behind>[-)]?)"
 )
 _SCIENTIFIC = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?[eE][-+]?[0-9]{1,3}")
+# Clients of the source send both: `24,99` as one sample has it, and a database's `31.2200`.
 _ONE_MARK = re.compile(r"([0-9]*)([.,])([0-9]*)")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:([.,'’ ])[0-9]{3})(?:\1[0-9]{3})*(?:([.,])([0-9]*))?")
 _INDIAN = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?:\.([0-9]*))?")

@@ -21,6 +21,7 @@ _COUNTED = "orders"
 _STEPS = ((1, "1"), (2, "2"), (5, "3-5"), (10, "6-10"), (100, "11-100"))
 _MORE = "more than 100"
 _CUSTOMERS = ("contact_key", "customer_key", "profileid", "email")
+# One plug-in of a shop sends the plural, another the singular.
 _LISTS = ("categories", "category")
 
 
@@ -264,12 +265,14 @@ def _group(name: str) -> pl.Expr:
     text = pl.col(name).cast(pl.String)
     lower = text.str.to_lowercase()
     truth = (
+        # The target's CSV may spell a boolean as a database does.
         pl.when(lower == "t")
         .then(pl.lit("true"))
         .when(lower == "f")
         .then(pl.lit("false"))
         .otherwise(text)
     )
+    # A consent that nobody gave an answer to is unknown, which is not a no.
     return pl.when(truth != "").then(truth).otherwise(pl.lit(_NOTHING))
 
 

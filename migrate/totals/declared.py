@@ -51,7 +51,9 @@ def _placed(names: Iterable[str], *, nests: Sequence[str]) -> tuple[str, ...]:
     return tuple(map("".join, product(nests, fields)))
 
 
+# A sale is written below `conversion`, and read flat or below `metadata`.
 _SALES_NESTS = ("", "metadata.", "conversion.")
+# An event is written below `interaction`, and read below `metadata`.
 _EVENT_NESTS = ("metadata.", "", "interaction.")
 
 _SALES = SourceFields(

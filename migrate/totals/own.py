@@ -120,6 +120,7 @@ class Reader:
         """What a column should be by the field's text."""
         column = self.columns[name]
         if name in _CUSTOMERS:
+            # One shop may send under two names, such as `Magento2` and `Magento 2`: the customer is the same.
             source = rows.get_column("_source").replace(
                 list(self.aliases), list(self.aliases.values())
             )
