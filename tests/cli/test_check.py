@@ -43,6 +43,9 @@ def test_all_is_well(make_project: MakeProject) -> None:
     for name in ("mappings", "disk", "lock", *both):
         assert found[name] == "pass", (name, found)
     assert "1,200 records" in finding(done, "datatrics profiles")["text"]
+    texts = [check["text"] for check in done.summary["checks"] if len(check["text"]) > 80]
+    assert len(texts) == len(set(texts)), "a long sentence is said once, not once a dataset"
+    assert "the first record of each dataset's load will tell" in finding(done, "canary")["text"]
 
 
 def test_nothing_is_written(make_project: MakeProject) -> None:

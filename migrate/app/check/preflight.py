@@ -66,7 +66,7 @@ def preflight(
     """
     mappings, results = _check_mappings(project)
     results += _check_others(project, workspace)
-    results += (environment := list(_check_environment(project)))
+    results += (environment := _say_once(list(_check_environment(project))))
     if any(finding.level == "fail" for finding in environment):
         results += _check_unmapped(project, workspace, mappings)
         return [*results, _check_disk(workspace), _check_lock(workspace)]
@@ -132,6 +132,12 @@ def _check_environment(project: Project) -> Iterator[CheckResult]:
             hint = f"who reads that file reads the keys of the services: unset {KEY_LOG}"
             level: Level = "warn" if is_logged else "pass"
             yield CheckResult(f"environment {name}", level, "; ".join(lines), hint)
+
+
+def _say_once(results: list[CheckResult]) -> list[CheckResult]:
+    """One finding without a service's name where the environment is the same for both."""
+    shared = {replace(finding, name="environment") for finding in results}
+    return list(shared) if len(results) > 1 and len(shared) == 1 else results
 
 
 def _check_unmapped(
@@ -283,6 +289,8 @@ def _check_target(
     with contextlib.closing(connect(good)) as client:
         for dataset in datasets:
             yield from _check_dataset(client, dataset, project, mappings)
+    if any(dataset in mappings for dataset in datasets):
+        yield _tell_canary(project.gates.canary)
 
 
 def _as_key(found: CheckResult, key: str) -> CheckResult:
@@ -328,24 +336,22 @@ def _check_dataset(
         yield from _check_clock(counted.server_time)
         if dataset in mappings:
             yield _check_columns(client, mappings[dataset], dataset_id)
-            yield _tell_canary(project, dataset)
     except RemoteError as error:
         yield CheckResult(name, "fail", error.what, error.hint)
 
 
-def _tell_canary(project: Project, dataset: str) -> CheckResult:
-    """What no endpoint shows, and who tells it."""
-    count = project.gates.canary
+def _tell_canary(count: int) -> CheckResult:
+    """What no endpoint shows of any dataset, and who tells it."""
     unknown = (
         "types, mandatory and protected columns, the real keys, what becomes of dates and fractions"
     )
     text = f"{unknown}: no endpoint shows them"
     if not count:
         hint = "set canary = 1 under [gates]: then the first record of a load tells, before the others are sent"
-        return CheckResult(f"canary {dataset}", "warn", f"{text}, and [gates] canary is 0", hint)
+        return CheckResult("canary", "warn", f"{text}, and [gates] canary is 0", hint)
     first = "record" if count == 1 else f"{count} records"
     return CheckResult(
-        f"canary {dataset}", "pass", f"{text}; the first {first} of a load will tell"
+        "canary", "pass", f"{text}; the first {first} of each dataset's load will tell"
     )
 
 
