@@ -58,6 +58,8 @@ def _project_then(project: Project, plan: Plan) -> Project:
     octolis = project.octolis.model_copy(
         update={
             "float_digits": settings.get("octolis.float_digits", project.octolis.float_digits),
+            # The plan's own ids last: a dataset that was given another id since is not where the plan has
+            # written.
             "datasets": {**project.octolis.datasets, **document.dataset_ids},
         }
     )

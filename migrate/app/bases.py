@@ -126,6 +126,7 @@ def _find_unfinished(
         elif left:
             reason = f"{left:,} of {totals.planned:,} records of plan {name} are not loaded"
             unfinished = BrokenBase(dataset, reason, f"migrate load --plan {name}")
+        # Only a whole plan makes up for one that was left: a repair, a sample or a part has some rows of it.
         elif not is_repair(plan) and plan.document.scope is None:
             unfinished = None
     return unfinished

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 EMPTY_MARKS = ("(empty)", "(leeg)", "(vide)", "(leer)")
 """In the place of a right value: the field should be empty."""
+# As many characters as a cell of Excel holds.
 _LONGEST = 32_767
 _COLUMNS = ("resource", "source", "id", "field", "sent", "value", "by", "why", "check")
 _NAMES = {"who": "by"}
@@ -198,6 +199,7 @@ def import_corrections(
     reading = _Reading(heads, by or "", why or "")
     given = [*reading.rows(file)]
     checking = _Checking(snapshot, workspace_masker(workspace.root))
+    # Before the lock: reading the snapshot may take long, and what others correct meanwhile is read below.
     fitting = checking.fitting(given)
     refused = (*reading.refused, *checking.refused)
     with workspace.lock(store_lock(workspace), "the corrections", force=context.force_unlock):
@@ -400,6 +402,7 @@ class _Checking:
 
     def _is_sent(self, one: Given, value: str | None) -> bool:
         if one.check:
+            # A masked export holds no value, so it says by a keyed hash which one was put right.
             return self.masker.seal(value or "") == one.check
         if one.sent is None:
             return True

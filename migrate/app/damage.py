@@ -42,6 +42,7 @@ def _checks(workspace: Workspace) -> Iterator[Callable[[], object]]:
             yield partial(open_plan, workspace, name)
     if workspace.ledger.exists():
         yield lambda: LedgerView(workspace.ledger).close()
+    # Only now: manifests that are damaged have raised above, and a row count from them would mislead.
     rows = _rows_by_manifests(workspace)
     for file in sorted(own_files(workspace.root)):
         if file.suffix == ".parquet":

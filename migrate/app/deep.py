@@ -41,6 +41,8 @@ from migrate.workspace import Workspace, sha256_file
 if TYPE_CHECKING:
     from migrate.app.context import Context
 
+# Writing these again would change nothing: the plan has no row of them, the column takes none, or two rows share
+# one record.
 _NOT_REPAIRED = ("not_planned", "protected", "fused")
 
 
@@ -71,6 +73,7 @@ def verify_deeply(
     """
     check_snapshot(context, plan, "reading back", f"`migrate reconcile --deep --plan {plan.name}`")
     if beside:
+        # All of them, since totals are over the whole plan and not only over what was begun.
         every = expect_all(context, plan, list(plan.document.datasets), beside.keep)
     else:
         every = expect_all(context, plan, datasets)

@@ -119,6 +119,7 @@ def check_discards(workspace: Workspace, plan: Plan) -> None:
         resource = pl.col("resource").fill_null(plan.document.mappings[dataset].resource)
         then = _discarded_in(file).with_columns(resource)
         mine = now.filter(pl.col("dataset") == dataset).select(_IDENTITY).with_columns(resource)
+        # A record without elements has null for its place, and null equals nothing in a plain join.
         new = mine.join(then, on=_IDENTITY, how="anti", nulls_equal=True)
         if not new.height:
             continue

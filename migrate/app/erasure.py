@@ -62,6 +62,8 @@ _MOST_ROUNDS = 5
 """A key that one file tells may be looked for in all of them, and tell another: a chain of merges is as long."""
 _LINES = (".jsonl", ".ndjson")
 _NEVER_REMOVED = frozenset(
+    # Without these nothing of a plan or a snapshot could be read or verified any more; names in them are taken
+    # out.
     {"plan.json", "manifest.json", "begun.json", "result.json", "budget.json"}
 )
 _HANDED_OVER = "handed over with a row of theirs: after its import `migrate load --settle`, else `load --take-back`"
@@ -89,6 +91,7 @@ def erase_person(
         if not dry_run:
             bring_copies(workspace)
         for snapshot in unfinished_snapshots(workspace):
+            # An extract at work would write again what is taken out.
             stack.enter_context(workspace.lock(snapshot.lock, f"snapshot {snapshot.name}"))
         return _Erasure(context, subject, dry_run=dry_run).run()
 

@@ -64,6 +64,7 @@ def without_names(tree: Any, finder: Finder) -> Any:
 def _holds(name: str, finder: Finder) -> bool:
     """Whether a run of a dotted name's parts is one of the values."""
     parts = name.split(".")
+    # Runs grow with the square of the parts; such a name is looked at as one text.
     if len(name) > _LONGEST or len(parts) > _MOST_PARTS:
         return finder.finds(name)
     runs = (

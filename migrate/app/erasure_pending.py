@@ -36,6 +36,7 @@ class PendingErasure:
                     return cls._read(file, subject, noted)
             except (OSError, ValueError, KeyError, TypeError):
                 continue
+        # By chance and not by the person: the name of a file would say who was erased.
         return cls(workspace.root / _PENDING.replace("*", secrets.token_hex(8)), subject)
 
     @classmethod

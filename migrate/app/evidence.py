@@ -32,6 +32,7 @@ from migrate.workspace import sha256_bytes, write_bytes
 if TYPE_CHECKING:
     from migrate.app.context import Context
 
+# Read whole to be hashed, so a file that anybody may hand over has an end.
 _LARGEST_ARCHIVE = 1 << 30
 
 

@@ -95,6 +95,7 @@ def run_hand_over(
         options = Options(
             force_unlock=context.force_unlock,
             canary=first,
+            # One record by the API shows what the target makes of our values, before a file has all of them.
             only_canaries=True,
             others=written_by_others(context.project),
         )
@@ -174,6 +175,7 @@ def _write(
         with _WritingProgress(context, rows) as tick:
             of_plan = PlanOfFiles(plan.name, to_load.sha256(), _day_of(plan))
             manifest = write_files(folder, of_plan, rows, settings, tick)
+        # Before the ledger says it: files that nobody knows of could not be found by an erasure.
         _remember(context, folder, manifest)
         given = [DatasetFiles(one.dataset, one.left, _files(manifest, one)) for one in rows]
         ledger.handovers.hand_over(folder, manifest.sha256(), given)
@@ -235,6 +237,7 @@ class _OpenedLedger:
                 for d in self._plan.datasets
             ]
             self._ledger.open_plan(self._plan.name, planned, self._plan.sha256(), by_files=True)
+        # Ctrl-C, too: a lock that stays would refuse every later load.
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise

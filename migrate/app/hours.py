@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SETTLE_S = 10.0
 """So long before its hours end a load sends nothing more, that what is in flight is settled in time."""
 _LOOK_S = 0.25
+# In short waits, since the clock may be put forward or the machine may sleep meanwhile.
 _LONGEST_WAIT_S = 30.0
 
 
@@ -89,6 +90,7 @@ def within_hours(context: Context, hours: SendingHours, plan: str, again: str) -
     try:
         yield replace(context, stop=stop)
     except Interrupted:
+        # A user who stops it is told that, even where the hours have ended too.
         if not stop.is_over() or context.stop.is_set():
             raise
         raise stopped_for_hours(plan, hours, context.now(), again) from None

@@ -97,6 +97,7 @@ def written_by_others(project: Project) -> WrittenByOthers | None:
 
 def _is_beside(project: Project, other: Project) -> bool:
     """Whether another project file is of other records that go into the same account."""
+    # The same records planned from another folder are not somebody else's.
     is_same = other.datatrics.project_id == project.datatrics.project_id
     return not is_same and other.octolis.base_url == project.octolis.base_url
 
@@ -145,6 +146,7 @@ def _keys(folder: Path) -> pl.LazyFrame:
 def refuse_collisions(project: Project, plan: Plan) -> None:
     """Raises ConfigError where records of a plan and of another project would become one, and as `check_looked_up`."""
     check_looked_up(project, plan)
+    # A project may have many plans with the same keys; one line says it all.
     worst: dict[tuple[str, str], Collision] = {}
     for clash in find_collisions(project, plan):
         place = (clash.dataset, clash.project_id)
@@ -347,6 +349,7 @@ def _plans_to_look_in(project: Project, project_id: str, dataset_id: str) -> lis
     chosen, below = [loaded[-1]], loaded[-1].document.snapshot.base
     while below is not None:
         of_base = [plan for plan in loaded if plan.document.snapshot.name == below.name]
+        # Of several loads of one snapshot the last word counts.
         chosen += of_base[-1:]
         below = below.base
     return chosen

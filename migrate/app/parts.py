@@ -66,6 +66,7 @@ def parts_beside(workspace: Workspace, plan: Plan) -> Parts | None:
 
 def _place_of(plan: Plan) -> tuple[str, str | None]:
     """The snapshot and the target of which plans are parts of one whole."""
+    # By hash: a snapshot that was made again under the same name is another whole.
     return plan.document.snapshot.manifest_sha256, plan.document.target
 
 

@@ -171,6 +171,7 @@ def run_plan(
         theirs={id_: masterids_of_others(context.project, id_) for id_ in ids.values()},
         foreign=others,
     )
+    # Before the target is read, which may take minutes.
     refuse_contradicted(parts_of(mappings.values()), opened.rows_of)
     datatrics, digits = context.project.datatrics, context.project.octolis.float_digits
     settings = Settings(datatrics.timezones, datatrics.source_aliases, digits, datatrics.project_id)
@@ -241,6 +242,7 @@ def run_load(
         refuse_collisions(context.project, plan)
 
     check()
+    # Hours may have passed: what held before the wait need not hold any more.
     if wait_for_hours(context, hours, command):
         check()
     stop = HourStop(context.stop, hours, context.now)

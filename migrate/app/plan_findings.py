@@ -101,6 +101,7 @@ def dataset_findings(name: str, dataset: DatasetPlan) -> Iterator[Finding]:
         yield Finding("merged", text, name, None, lost, merges.records)
     for column, losses in dataset.losses.items():
         for loss, rows in losses.items():
+            # A loss that this table does not know is never shown as harmless.
             kind = LOSS_KINDS.get(loss, "cut")
             if kind:
                 share = share_of(f"{name}.{column}", rows, dataset.accepted)

@@ -49,6 +49,7 @@ def run_purge(context: Context, *, dry_run: bool = False) -> Purged:
             "files": [asdict(e) for e in listed],
             "linked": list(linked),
         }
+        # Before the first file goes, so that an interrupted purge has said what it was taking.
         _append(workspace.root / "purged.json", record)
         for file in files:
             if context.stop.is_set():

@@ -78,6 +78,7 @@ def run_reconcile(
     """
     plan = open_plan(context.workspace, name)
     again = f"`migrate reconcile --deep --plan {plan.name}`"
+    # Counts need no mapping as it was; only values that are worked out again do.
     context = as_loaded(context, plan, "reading back" if deep else None, again)
     books = read_books(context.workspace.ledger, plan.folder, plan.name)
     rules = read_rules(context.project.mappings)
@@ -305,6 +306,7 @@ class _Equation:
         column = self.source_column
         if column is None:
             return SourceCount(planned, None, "no column holds the source")
+        # A filter costs one point; reading back to count costs one for every 50,000 records.
         if can_filter(source):
             return SourceCount(
                 planned, self.client.count(self.books.dataset_id, {column: source}).count

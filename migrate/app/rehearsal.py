@@ -178,6 +178,7 @@ def sandbox_process(
         finally:
             if process.stdin:
                 process.stdin.close()
+            # With its input closed it ends by itself; only one that does not is killed.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
             process.kill()

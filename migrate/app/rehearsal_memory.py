@@ -31,6 +31,7 @@ _MEMBER_SIGNS = (
     8  # of a member of a row, beside its name and value: quotes, colon, comma, or the word null
 )
 _LOOKED_UP = 24
+# A forecast from the first records: only what is beyond doubt refuses, the rest is said.
 _CLEARLY = 1.25
 _GIB = 1 << 30
 _KILO = 1024

@@ -88,6 +88,7 @@ def _renew(
 
 def _newest(text: str, renewed: Mapping[str, str]) -> str:
     seen: set[str] = set()
+    # An erasure that was interrupted may have renewed a hash twice.
     while text in renewed and text not in seen:
         seen.add(text)
         text = renewed[text]

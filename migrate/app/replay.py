@@ -128,6 +128,7 @@ def _replay(context: Context, plan: Plan, before: _OpenRejects, plan_only: bool)
     used = plan.document.snapshot
     new = run_plan(
         context,
+        # Without the feeds: a webhook cannot be asked what it has, so it would be sent everything again.
         list(plan.document.dataset_ids),
         snapshot=used.name,
         base=used.base.name if used.base else None,

@@ -42,6 +42,7 @@ def reusable_extraction(context: Context) -> Extraction | None:
         result.verdict == "proven" for result in results.values()
     )
     age = context.now() - _moment(manifest.started)
+    # A snapshot from the future is none to go by: some clock was wrong.
     if is_done or not same or not is_proven or not timedelta() <= age < REUSABLE:
         return None
     hours, minutes = divmod(int(age.total_seconds()) // 60, 60)

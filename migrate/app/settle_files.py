@@ -156,6 +156,7 @@ class _Settling:
             self.dataset.records,
             file_columns(mapping),
             self.dataset.key_columns,
+            # The target changes the one and stores none of the other: neither proves that a row is not imported.
             self.dataset.recipe_columns | self.protected,
             self.ledger.handovers.left(self.dataset.name),
         )
@@ -197,6 +198,7 @@ class _Settling:
             self.context.stop,
             tick=lambda rows, total: self.context.progress.advance(task, rows, total=total),
         )
+        # Pages of an earlier look may be of a time before the import.
         forget_reading(reading.folder)
         return read_pages(self.client, self.dataset.dataset_id, reading).frames()
 

@@ -34,6 +34,7 @@ def remove_uploaded(context: Context, handover: Handover, files: Sequence[Handed
         return
     local = [LocalFile(handover.folder / one.name, one.bytes, one.sha256) for one in files]
     gone = remove(parse_place(handover.uploaded_to), trust_of(context), local)
+    # Gone from the server is not the same as never imported: a server may remove what it has taken in.
     taken = [one.name for one in files if one.uploaded and one.name in gone]
     if taken:
         raise Stale(

@@ -47,6 +47,7 @@ def sign(archive: Path, key: Path) -> Signature:
             hint="name a private SSH key, or the public one of a key in the agent",
         )
     file = signature_of(archive)
+    # ssh-keygen asks before it overwrites, and nobody may be there to answer.
     file.unlink(missing_ok=True)
     done = _run("-Y", "sign", "-q", "-f", str(key), "-n", NAMESPACE, str(archive))
     if done.returncode or not file.is_file():
@@ -67,6 +68,7 @@ def check_signature(archive: Path, file: Path, signers: Path | None) -> Signatur
         if not needed.is_file():
             raise UsageError(f"there is no file {needed}", hint="the signature is FILE.sig")
     data = archive.read_bytes()
+    # First without the signers: so it is told apart whether the archive was altered or the key is not known.
     made = _run("-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(file), data=data)
     if made.returncode:
         return Signature(file, problem=f"the signature is not of this archive: {_words(made)}")
@@ -92,6 +94,7 @@ def _run(*arguments: str, data: bytes | None = None) -> subprocess.CompletedProc
             ["ssh-keygen", *arguments],  # noqa: S607  the user's own OpenSSH
             input=data,
             capture_output=True,
+            # It may wait for a passphrase that nobody types.
             timeout=_LONGEST_S,
             check=False,
         )

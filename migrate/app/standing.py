@@ -138,6 +138,7 @@ def _limits(plan: Plan) -> list[str]:
 def remake_overtaken(workspace: Workspace, plan: Plan, standing: Standing) -> str:
     """The same of the newest snapshot, where records of a newer one were loaded since: the old would go over them."""
     others = [newer.plan for newer in standing.overtaken_by if not newer.undoes]
+    # A plan of the old snapshot again would write older values over the newer ones.
     if newer_load(workspace, plan.document.snapshot.name, others) is None:
         return remake_command(plan)
     return " ".join(["migrate plan", *_asked(plan), *_limits(plan)])
@@ -145,6 +146,7 @@ def remake_overtaken(workspace: Workspace, plan: Plan, standing: Standing) -> st
 
 def newer_load(workspace: Workspace, snapshot: str, plans: Iterable[str]) -> tuple[str, str] | None:
     """The first of some plans that was made of a newer snapshot, and that snapshot."""
+    # By the order of snapshots and not by a clock, which may have been set back between two of them.
     order = {name: place for place, name in enumerate(workspace.names(workspace.snapshots))}
     mine = order.get(snapshot, -1)
     for name in plans:

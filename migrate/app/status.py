@@ -132,9 +132,11 @@ def _was_counted(workspace: Workspace, plan: str, books: Mapping[str, DatasetBoo
     try:
         report = json.loads(file.read_bytes())
         written = {name: entry["written"] for name, entry in report["datasets"].items()}
+        # A report in which some datasets were not loaded yet says nothing of those.
         is_match = report["verdict"] == "match" and not report["not_loaded"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    # What was written after the report is not in it.
     is_current = all(books[name].written == rows for name, rows in written.items() if name in books)
     return file if is_match and is_current else None
 

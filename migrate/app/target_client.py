@@ -20,6 +20,7 @@ def open_target(context: Context) -> TargetClient:
     return TargetClient(
         context.project.octolis,
         context.project.secrets.octolis_keys(),
+        # What a key has spent is kept with the user: commands in other workspaces spend from the same window.
         state_file=windows_file(context.project.octolis.base_url, context.workspace.root),
         stop=context.stop,
         note=context.progress.note,

@@ -52,6 +52,7 @@ _KEY_ROUNDS = 3
 _SEEN_RECORDS = 500
 
 
+# By masterid, since a key may be one of the values that are to be given back.
 class RestoringClient(TargetClient):
     """A client whose batches update by masterid instead of upserting by key."""
 
@@ -108,6 +109,7 @@ def run_undo(
     """
     plan = open_plan(context.workspace, name)
     context = as_loaded(context, plan, "an undo", "undo")
+    # What a file has brought in would come after the undo, and over what it gave back.
     check_settled(context.workspace, plan, "an undo")
     with LedgerNotes(context.workspace.ledger) as notes:
         notes.note_plan_of_run(plan.name)
@@ -226,6 +228,7 @@ def _split(
             _others(context, dataset_id),
         )
         with _pages(context, client, plan, dataset) as pages:
+            # The export shows every value as text; only the list shows whether a number goes back as a number.
             kinds = kinds_of(client.list_records(dataset_id, 1, _SEEN_RECORDS))
             work = _work(context, plan, dataset)
             parts.append(split_load(where, rules[dataset], dataset_id, pages, kinds, work))
@@ -271,6 +274,7 @@ def _restore(
     """
     sending = _Sending(context, client, plan, entry)
     refused = sending.send(None)
+    # Two records may have taken each other's keys: the one is free only once the other has its own again.
     for _ in range(_KEY_ROUNDS):
         again = {masterid for masterid in refused if masterid in sending.restores_keys(refused)}
         if not again:
@@ -280,6 +284,7 @@ def _restore(
         refused = {m: status for m, status in refused.items() if m not in again} | dict(still)
         if not gained:
             break
+    # One value that the target refuses would keep all others of the record from coming back.
     bare = sending.worth_again(refused)
     never = sending.send(bare, bare=True) if bare else {}
     lost = {m: never.get(m, status) for m, status in refused.items() if m not in bare or m in never}
@@ -307,6 +312,8 @@ class _Sending:
                 context.progress, context.stop,
             )  # fmt: skip
         except MigrateError as error:
+            # The loader knows its own command only; an undo that is told to `migrate load` would end with a stale
+            # plan.
             hint = (error.hint or "").replace(
                 f"migrate load --plan {to_load.name}", _command(self.plan)
             )
@@ -341,6 +348,7 @@ class _Sending:
         """The records as a plan that the loader takes, below `undo/NAME`; its name is of this moment."""
         place = self.context.workspace.root / "undo"
         head = f"undo-{self.plan.name}-"
+        # A name of its own each time: the ledger knows a plan by its name, and a second call has other records.
         name = head + new_name(self.context.now(), lambda at: (place / f"{head}{at}").exists())
         folder = place / name
         dataset = self.entry.dataset

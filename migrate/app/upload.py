@@ -49,6 +49,7 @@ def run_upload(
         ]
         _check_files(done, waiting)
         for handover in uploads.handovers.open_ones():
+            # Before the first byte leaves: after a kill it must be known where a file may be.
             uploads.handovers.mark_destination(handover, place.url)
         uploading = Uploading(
             uploads.begin,

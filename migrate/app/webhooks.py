@@ -28,6 +28,7 @@ Event = Literal["end", "stop", "gate", "pending", "progress"]
 SIGNATURE = "X-Migrate-Signature"
 _DEADLINE_S = 10.0
 _GATE, _WITH_REJECTS = 8, 3
+# A closed list: numbers and words of ours, so that nothing of a record can be in a message.
 _COUNTS = (
     "planned", "sent", "written", "created", "updated", "merged", "rejected", "deferred", "open",
     "expected", "count_after", "difference",
@@ -123,6 +124,7 @@ def _counts_of(entry: object) -> dict[str, int]:
     if not isinstance(entry, Mapping):
         return {}
     numbers = {name: entry.get(name) for name in _COUNTS}
+    # Not isinstance: a bool is an int to Python.
     return {name: n for name, n in numbers.items() if type(n) is int}
 
 
@@ -146,6 +148,7 @@ def _tell(context: Context, name: str, webhook: OutgoingWebhook, message: Messag
         if secret is None:
             context.progress.note(f"webhook {name}: {webhook.secret_env} is not set")
             return
+        # Over the very bytes that are sent: JSON written anew by the receiver would be other ones.
         digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         headers[SIGNATURE] = f"sha256={digest}"
     # The address may be a secret itself, so no error of the network is passed on with its words.
@@ -158,6 +161,7 @@ def _tell(context: Context, name: str, webhook: OutgoingWebhook, message: Messag
                 authorize=lambda _request: None,
                 headers={},
                 connections=1,
+                # No load waits longer than this for somebody else's server.
                 deadline_s=_DEADLINE_S,
             )
         ) as remote:
@@ -174,6 +178,7 @@ def _address(project: Project, webhook: OutgoingWebhook) -> str | None:
     if webhook.url_env is None:
         return webhook.url
     url = _secret(project, webhook.url_env)
+    # Counts say how a business goes; over plain HTTP anybody on the way reads them.
     if url is not None and url.startswith("https://"):
         return url
     return None
@@ -193,7 +198,10 @@ def telling_progress(context: Context, command: str, plan: str) -> Iterator[None
     ended = threading.Event()
     threads = [
         threading.Thread(
-            target=_tell_again, args=(context, name, webhook, command, plan, ended), daemon=True
+            # A daemon: a server that does not answer must not keep the command from ending.
+            target=_tell_again,
+            args=(context, name, webhook, command, plan, ended),
+            daemon=True,
         )
         for name, webhook in every.items()
     ]

@@ -88,6 +88,7 @@ def read_mapping_text(file: Path, shared: Shared | None = None) -> MappingText:
     of_tables = {name for name in used if name.partition(".")[0] in known.tables}
     if known.sha256 and used & {*known.values, *known.expressions, *of_tables}:
         text.includes[SHARED_FILE] = known.sha256
+    # Only what is used: another list that changes makes no plan stale.
     text.includes |= {name: sha256 for list_, (name, sha256) in files.items() if list_ in used}
     return text
 
@@ -186,7 +187,10 @@ def _written_out(
         used.add(name)
         if name not in shared.expressions:
             _complain(document, path, f"${name}", shared.expressions)
+            # Valid SQL, so that the one mistake is told once and not again as an expression that cannot be
+            # parsed.
             return "NULL"
+        # In brackets, so that an OR in it stays together beside an AND of the file.
         return f"({shared.expressions[name]})"
 
     return _USE.sub(put_in, text)

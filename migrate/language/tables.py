@@ -29,6 +29,7 @@ class TableFile:
 
 def read_table(folder: Path, name: str) -> TableFile:
     """The look-up file of this name in the folder."""
+    # A name only: a path would lead out of the folder whose files are hashed into the plan.
     if Path(name).name != name or not name.endswith(".csv"):
         return TableFile(problem=f"{name!r} is no file's name beside the mapping, as stores.csv")
     try:
@@ -38,6 +39,7 @@ def read_table(folder: Path, name: str) -> TableFile:
     if len(data) > MAX_BYTES:
         return TableFile(problem=f"{name} has {len(data):,} bytes; a table may have {MAX_BYTES:,}")
     try:
+        # Excel's CSV UTF-8 begins with a byte order mark, which would be part of the first column's name.
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return TableFile(problem=f"{name} is not UTF-8 text; save it as CSV UTF-8")
@@ -49,6 +51,7 @@ def read_table(folder: Path, name: str) -> TableFile:
 def _fill(table: TableFile, name: str, text: str) -> str | None:
     """Fills the lists of a table; gives what is wrong with it."""
     head = text.split("\n", 1)[0]
+    # Excel writes the separator of its own country.
     delimiter = max(_DELIMITERS, key=head.count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
@@ -74,6 +77,7 @@ def _add(table: TableFile, names: list[str], row: list[str], where: str) -> str 
     key, *values = row
     for column, value in zip(names[1:], values, strict=True):
         known = table.columns[column]
+        # The last one would win without a word, and nobody knows which is meant.
         if known.get(key, value) != value:
             return f"{where}: {key!r} stands twice, with two values of {column}"
         # an empty cell says nothing: the text is then as unlisted as one that has no line

@@ -29,6 +29,7 @@ from ruamel.yaml.events import (
 )
 
 MAX_BYTES = 1024 * 1024
+# The reader calls itself for each level.
 MAX_DEPTH = 20
 
 Path = tuple[str | int, ...]
@@ -167,6 +168,7 @@ class _Reader:
 
     def _next(self) -> Event:
         event: Any = next(self.events)
+        # A few lines of aliases of aliases expand to more than any memory holds.
         if isinstance(event, AliasEvent):
             raise _refused(event, f"aliases (*{event.anchor}) are not read; write the value out")
         if getattr(event, "anchor", None):
@@ -214,6 +216,7 @@ class _Reader:
         # `null` is a key of a column; every other word that is no text may be a mistake
         if key != "null" and not isinstance(_scalar(event), str):
             raise _refused(event, f"the key {key or 'here'!r} is no text; quote it")
+        # Most readers let the last one win, and half of a column's rule would be gone unseen.
         if key in found:
             first = self.document.keys[(*path, key)]
             raise _refused(
@@ -234,6 +237,7 @@ def _scalar(event: ScalarEvent) -> Any:
         return text in _TRUE
     if _INTEGER.fullmatch(text):
         number = int(text)
+        # `007` and `+1` are not the numbers that they look like.
         return number if str(number) == text else Unquoted(text)
     if _NUMBER_LIKE.fullmatch(text):
         return Unquoted(text)

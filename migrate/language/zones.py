@@ -27,6 +27,7 @@ _MONTH = timedelta(days=30)
 @lru_cache(maxsize=256)
 def load_zone(name: str) -> ZoneInfo:
     """The zone of a name. Raises ValueError where there is none."""
+    # Not by its name, which takes the machine's own table first.
     return ZoneInfo.from_file(BytesIO(_read(name)), key=name)
 
 
@@ -57,6 +58,7 @@ def clock_changes(name: str) -> tuple[int, tuple[ClockChange, ...]]:
 
 
 def _read(name: str) -> bytes:
+    # The name becomes a path: `..` would lead out of the table.
     if not _NAME.fullmatch(name):
         raise ValueError(name)
     file = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
@@ -71,6 +73,7 @@ def _read(name: str) -> bytes:
 
 def _listed_changes(data: bytes) -> tuple[int, list[ClockChange]]:
     """The changes that a file lists; the second of its two blocks has them in 64 bits."""
+    # The first block has 32 bits only, which end in 1901 and 2038.
     start = _HEADER.size + _block_size(data, 0, 4)
     _, _, _, _, _, times, kinds, _ = _HEADER.unpack_from(data, start)
     at = start + _HEADER.size

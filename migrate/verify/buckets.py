@@ -101,6 +101,7 @@ def _count_foreign(held: pl.DataFrame, written: Written) -> tuple[int, int, int]
 
     Where the target does not say when a record was made, one that the plan had not read there counts as made.
     """
+    # Without a first write there is no time that a record could be older than.
     if written.begun is None:
         return 0, 0, 0
     times = [pl.col(n) if n in held.columns else pl.lit(None, pl.String).alias(n) for n in _TIMES]

@@ -37,6 +37,7 @@ STATES: dict[str, pl.DataType | type[pl.DataType]] = {
     "masterid": pl.String,
 }
 OVERTAKEN = "written again by a later plan"
+# What was never stored, and what a later plan has to answer for, proves nothing of this load.
 _NOT_OURS_TO_JUDGE = ("rejected", "waiting", "unsent", OVERTAKEN)
 
 
@@ -108,6 +109,7 @@ def compare_bucket(
     another record.
     """
     planned = known.states.get_column(KEY)
+    # The export is sorted by when records were modified, so the last one of a key is the newest.
     last = held.drop_nulls(KEY).unique(KEY, keep="last", maintain_order=True)
     rows = bucket.judged(planned).join(known.states, on=KEY, how="left", maintain_order="left")
     rows = rows.with_columns(pl.col("state").fill_null("not_planned"))
@@ -292,6 +294,7 @@ def _name_extra(extra: pl.DataFrame, known: KnownRows) -> tuple[pl.DataFrame, in
         old |= pl.col(MASTERID).is_in(known.before.get_column(MASTERID).implode())
     if known.begun is not None:
         created = _there(extra, CREATED_AT)
+        # Without a zone it may be hours off, and in doubt a record is a finding.
         has_zone = created.str.contains(r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$")
         moment = created.str.to_datetime(strict=False, time_zone="UTC")
         old |= has_zone & (moment < pl.lit(known.begun))

@@ -61,6 +61,7 @@ def corrected_raw(raw: str, changes: Sequence[Change]) -> str:
             before = ""
         else:
             before = raw[slot.span.start : slot.span.end]
+        # A value that the source has changed since wins over the correction.
         if (_text(before) or "") == (change.sent or ""):
             raw = _written(raw, slot, _literal(before, change.value))
     return raw
@@ -89,6 +90,7 @@ def _literal(before: str, value: str | None) -> str:
         return "null"
     was_container = before[:1] in ("{", "[")
     was_plain = before not in ("", "null") and before[0] != '"' and not was_container
+    # A number stays a number, so that the mapping meets the kind of literal that the source sends.
     if was_plain and (value in ("true", "false") or _NUMBER.fullmatch(value)):
         return value
     if was_container and _is_container(value):
@@ -113,6 +115,7 @@ def _slot(raw: str, at: _Span, field: str) -> _Slot | None:
     bracket = _PLACE.search(field, 1)
     if bracket is not None:
         return _element_slot(raw, at, field, bracket)
+    # The longest name first, as fields are read everywhere: a name may have dots of its own.
     for dot in reversed([place for place, char in enumerate(field) if char == "."]):
         inner = members.get(field[:dot])
         if inner is not None and raw[inner.start] == "{":

@@ -121,6 +121,7 @@ def verify_dataset(
         settled = tally.files
         moving = list[Path]()
         for number in range(1, _ROUNDS + 1):
+            # Nothing differs: a second reading of the target could prove no more.
             if not tally.findings:
                 settled = tally.files
                 moving = []

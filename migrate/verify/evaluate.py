@@ -87,6 +87,7 @@ class Evaluator:
         **Shape**: one row for each record, or for each element of its list, in any order: the columns of `OWN`, each
         verified column as canonical text under `c:NAME`; `_left` names the rule that keeps a row out, `_left_at` where.
         """
+        # One thread ahead and no more, so that two frames are in memory at most.
         with ThreadPoolExecutor(1) as reader:
             reading: Future[_Fields] | None = None
             for frame in (frame for frame in frames if frame.height):
@@ -123,6 +124,7 @@ class Evaluator:
         for part in frame.iter_slices(_READ_ROWS):
             fields = self._with_own(read_fields(part, self.wanted, with_identity=read.has_nul))
             file = self._files / f"fields-{next(self._numbers)}.parquet"
+            # Read once, a moment later, and removed.
             parquet.write(fields, file, compression="uncompressed", statistics=False)
             read.files.append(file)
             read.known.update(fields.columns)

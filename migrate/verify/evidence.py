@@ -96,6 +96,7 @@ def check(data: bytes) -> Checked:
 def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:
     """Raises ValueError for parts that are packed or overlap: an archive of ours is as large as its parts."""
     members = archive.infolist()
+    # Read before it is unpacked: an archive that somebody hands over may be a bomb.
     is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
     if is_packed or sum(member.file_size for member in members) > size:
         raise ValueError("its parts are more than its bytes")

@@ -104,6 +104,7 @@ class Expected:
         left = made.filter(pl.col(LEFT).is_not_null())
         self.read += made.height
         self.left.update(left.get_column(LEFT))
+        # What a `where` leaves out is left out on purpose: its children are orphans and wait for nobody.
         may_come = left.filter(
             pl.col(LEFT) != "filtered", pl.col(SOURCE).is_not_null(), pl.col(ID) != ""
         )
@@ -340,10 +341,12 @@ def _fitting(
     names = [f"c:{name}" for name in columns]
     around = sum(len(json.dumps(name)) + 8 for name in columns) + _BRACKETS
     texts = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in names)
+    # A guess from above, so that only what may be too large is written out and measured.
     suspects = rows.select(texts * _MOST_BYTES + around > most).to_series()
     fits = ~suspects
     if not suspects.any():
         return fits
+    # Numbers and booleans stand in a payload without quotes.
     known = [rules.columns[name].type in _PLAIN for name in columns]
     sizes = [
         _size(columns, known, values, nulls or "")

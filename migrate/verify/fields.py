@@ -239,6 +239,7 @@ def _scattered(texts: Texts, at: Sequence[int], rows: int) -> Texts:
 def _has_dotted(data: bytes, inner: Mapping[str, Sequence[str]]) -> bool:
     """Whether a name with a dot may stand in an object as it is: it goes before the field of an object."""
     beginnings = [f'"{head}.'.encode() for head in inner]
+    # A dot may be spelt as an escape, in either case.
     signs = (*beginnings, rb"\u002e", rb"\u002E") if rb"\u" in data else beginnings
     return any(sign in data for sign in signs)
 
@@ -252,6 +253,7 @@ def _texts(values: Sequence[Any]) -> Texts:
     """Literals as texts; strings are decoded already."""
     if not values or not isinstance(values[0], msgspec.Raw):
         return values
+    # Most columns have few different texts; each is decoded once.
     known: dict[bytes, str | None] = {}
     texts = []
     for literal in map(bytes, values):

@@ -35,7 +35,7 @@ _OLD_BATCHES = _BATCHES.replace(
     "CASE WHEN b.handover IS NULL THEN b.state ELSE 'handed over' END", "b.state"
 )
 """Of a ledger of an earlier version, which knows no files."""
-# A merge under a new masterid has two lines in the ledger, and took one record.
+# One that is `renamed` is gone without a record less: counted, it would be missing from the equation.
 _MERGES = "SELECT count(*) FROM merges WHERE dataset = ? AND renamed = 0"
 
 

@@ -15,6 +15,7 @@ from migrate.verify.rules import DatasetRules, names_read
 
 Pair = tuple[str | None, str | None]
 SOURCE, ID, TOUCHED = "_source", "_id", "_touched"
+# Names of an alias and of a source may be the same text; with this before it they cannot meet.
 _ALIAS = "\0"
 _PAIR = {SOURCE: pl.String, ID: pl.String}
 

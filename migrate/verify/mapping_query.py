@@ -72,6 +72,7 @@ class MappingQuery:
         self.unverifiable: dict[str, str] = {}
         self.writer = Writer(FORMS, self.field)
         zones = {*self._conventions.timezones.values(), "UTC"}
+        # As a constant where there is only one: then plain times need no look at each row's zone.
         zone = "'UTC'" if zones == {"UTC"} else ZONE
         self._setting = Setting(
             Zones(zone, zones), self._conventions.float_digits, self.rules.key, has_nul
@@ -186,6 +187,7 @@ class MappingQuery:
         words = ", ".join(quoted(word) for word in sorted(yes))
         heard = [lowered(self.writer, trimmed(one)) for one in fields]
         founded = " OR ".join(f"COALESCE({one} IN ({words}), FALSE)" for one in heard) or "FALSE"
+        # An expression may make a yes of anything: `optin IS NOT NULL` of a no, say.
         bare = self.writer.keep(f"({column.value} = 'true' AND NOT ({founded}))")
         value = self.writer.keep(f"(CASE WHEN {bare} THEN NULL ELSE {column.value} END)")
         weak = column.weak and f"(({column.weak}) AND {bare} IS NOT TRUE)"
@@ -293,6 +295,7 @@ class MappingQuery:
             is_other = f"{truth} IS DISTINCT FROM 'true'"
             is_out = f"(NOT {fails} AND {is_other})" if fails else is_other
             reasons.append((is_out, "'filtered'", "NULL"))
+        # Behind `where`, so that a record that a mapping leaves out anyway is not counted as discarded.
         reasons.append((GONE, quoted(DISCARDED), "NULL"))
         if fails:
             reasons.append((fails, "'not_computable'", "'where'"))

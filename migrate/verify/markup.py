@@ -9,6 +9,7 @@ import re
 
 from selectolax.lexbor import LexborHTMLParser
 
+# By name, as the standard lists them: `<jan@example.com>` and `a <b` are what a person wrote, and no tags.
 _LINE = set(
     str.split(
         "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr q rp rt ruby s samp "
@@ -109,6 +110,7 @@ def _as_text(text: str) -> str:
 def _entities_only(text: str) -> str:
     if not _ENTITY.search(text):
         return text
+    # The parser takes the line break behind this tag away; without one it would take the text's own.
     area = LexborHTMLParser("<textarea>\n" + _as_text(text)).css_first("textarea")
     return area.text(deep=True) if area is not None else text
 
@@ -116,6 +118,7 @@ def _entities_only(text: str) -> str:
 def _texts(node: object) -> list[str]:
     """All texts below a node that a reader sees, in order."""
     texts: list[str] = []
+    # A stack instead of recursion: markup may be nested deeper than Python likes to call.
     waiting: list[object] = [node]
     while waiting:
         this = waiting.pop()

@@ -16,6 +16,7 @@ import polars as pl
 
 _TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _QUARTER = timedelta(minutes=15)
+# No zone's clock is further from UTC.
 _FARTHEST = timedelta(hours=14)
 
 
@@ -38,6 +39,7 @@ def plain_form(kind: str, text: pl.Expr) -> pl.Expr:
     """A value in the one form that most of its spellings have: what is equal so is the same, though not only that."""
     filled = pl.when(text != "").then(text)
     if kind in {"integer", "float"}:
+        # Only with a point in it: the zeros at the end of a whole number are its value.
         is_plain = filled.str.contains(r"^-?[0-9]+\.[0-9]+$")
         bare = filled.str.strip_chars_end("0").str.strip_chars_end(".")
         return pl.when(is_plain).then(bare).otherwise(filled)

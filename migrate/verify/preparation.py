@@ -42,6 +42,7 @@ def is_on_its_way(there: Collection[str], acknowledged: Acknowledged) -> bool:
     A record that is missing although younger ones are there was not merely late. `there`: the target's masterids.
     """
     masterids = set(there)
+    # A record that was merged away and still shows: the preparation has not come so far.
     if masterids.intersection(acknowledged.gone):
         return True
     made = acknowledged.made

@@ -27,6 +27,7 @@ _BEGINNINGS = (
     "snapshots/*/begun.json",
 )
 """What every plan and snapshot has from its beginning or its end on, and what a purge keeps."""
+# Not empty: these are part of a key, and two empty ones would be one row less in the counts.
 _RANDOM = "hex(randomblob(16))"
 _EMPTIED = {
     "canaries": (("masterids", "'[]'"), ("told", "'[]'")),

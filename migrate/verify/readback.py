@@ -22,6 +22,7 @@ MASTERID, ALL_MASTERIDS = "__masterid__", "__all_masterids__"
 CREATED_AT, MODIFIED_AT = "__created_at__", "__modified_at__"
 UPDATED_AT = "__updated_at__"
 PAGE_ROWS = 50_000
+# The pages are a picture of the target at one time: what is older is too old to judge it by.
 _KEPT_FOR = timedelta(hours=1)
 
 
@@ -114,6 +115,7 @@ def read_pages(target: Target, dataset_id: str, reading: Reading) -> Pages:
     An interrupted reading goes on at its next page as long as the count has not changed and an hour has not passed;
     its pages stay until `forget_reading`. **Raises**: Interrupted between two pages; RemoteError.
     """
+    # Asked first, so that records which come while the pages are read are a surplus and no gap.
     counted = target.count(dataset_id).count
     _begin(reading, counted)
     files = sorted(reading.folder.glob("page-*.parquet"))
@@ -188,6 +190,7 @@ def parse_page(body: bytes, dataset_id: str) -> pl.DataFrame:
     """One page as texts. Raises RemoteError where the body is no CSV with masterids."""
     try:
         if body.strip():
+            # All as text: a guessed type would read `007` as 7 and find differences that nobody made.
             page = pl.read_csv(BytesIO(body), infer_schema=False)
         else:
             page = pl.DataFrame({MASTERID: []})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from migrate.verify.buckets import Buckets
 
+# For their names only: the equation of counts must not wait for modules that read every record.
 if TYPE_CHECKING:
     from migrate.totals.counts import TotalsTable
     from migrate.totals.table import Table
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Verdict = Literal["match", "mismatch", "pending", "unverified", "undone"]
 PlanVerdict = Literal["match", "mismatch", "pending", "unfinished", "unverified", "undone"]
+# The target says nothing of how long its preparation takes, so the waits grow; half a minute in all.
 _WAITS_S = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0)
 _RESTS_AFTER = 4
 

@@ -38,6 +38,7 @@ def reach(
     if path in members:
         return (text_of or literal_text)(members[path])
     parts = path.split(".")
+    # The longest first: a field may have a dot in its own name.
     for count in range(len(parts) - 1, 0, -1):
         inner = split_object(bytes(members.get(".".join(parts[:count]), b"")))
         if inner:
@@ -187,6 +188,7 @@ def _decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
     if decoder is not _STRING:
         return None
     try:
+        # msgspec refuses bare control characters, which snapshots read as they were sent.
         return json.loads(_without_halves(data), strict=False)
     except ValueError:
         return None  # an escape that JSON does not have

@@ -228,6 +228,7 @@ def _column(name: str, rule: Mapping[Any, Any]) -> ColumnRule:
         pivot=named.get("pivot"),
         consent=bool(named.get("consent", False)),
         recipe=bool(named.get("recipe", False)),
+        # Never passed over: a column whose key is not understood would be called right.
         unknown=tuple(key for key in named if key not in _COLUMN_KEYS),
     )  # fmt: skip
 
@@ -265,6 +266,7 @@ def _in_order(rules: dict[str, DatasetRules]) -> dict[str, DatasetRules]:
     ordered: dict[str, DatasetRules] = {}
 
     def place(name: str, above: tuple[str, ...]) -> None:
+        # A circle of look-ups is the mapping check's to refuse; here it must only not go on for ever.
         if name in ordered or name not in rules or name in above:
             return
         for looked_up in sorted(rules[name].looked_up):

@@ -102,6 +102,7 @@ class _Part:
         else:
             moment = None
         if moment is None:
+            # So that of parts that follow one another exactly one has it.
             return self.begins is None
         has_begun = self.begins is None or moment >= self.begins
         return has_begun and (self.ends is None or moment <= self.ends)

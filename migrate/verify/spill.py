@@ -72,10 +72,12 @@ class Spill:
         # most mapped columns are of fields that a shop does not send: they need not be cut and written
         filled = [one for one in every if one.name == KEY or one.null_count() < every.height]
         numbered = pl.DataFrame(filled).with_columns(
+            # A seed of its own, so that the same key is in the same bucket of every shelf.
             (pl.col(KEY).hash(1) % self.buckets).alias(_BUCKET)
         )
         parts = numbered.partition_by(_BUCKET, as_dict=True, include_key=False, maintain_order=True)
         for (number,), part in parts.items():
+            # A new file each time: Parquet files cannot be added to, and a whole bucket need not be in memory.
             files = self._files[int(number)]
             files.append(self._folder / f"bucket-{number:05d}-{len(files):06d}.parquet")
             parquet.write(part, files[-1], compression="lz4", statistics=False)

@@ -21,6 +21,7 @@ Parsed = tuple[datetime, "int | None"]
 Parser = Callable[[str], Parsed]
 """Raises ValueError or OverflowError for a text that is no such time."""
 
+# POSIX: two digits from 69 on are of the 20th century.
 _PIVOT = 69
 _FIRST_YEAR = 1000
 _UNITS = {"epoch_s": 10**6, "%s": 10**6, "epoch_ms": 10**3, "epoch_us": 1}
@@ -84,6 +85,7 @@ _MAIL_ZONES = {
     "z": 0, "ut": 0, "utc": 0, "gmt": 0, "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8,
     "pdt": -7,
 }  # fmt: skip
+# PHP names a zone by its letters where a time was made with them; these are Europe's.
 _PHP_ZONES = {"WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "BST": 1}
 _RANKED_DAYS = (
     "%d-%m-%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m-%d", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y",
@@ -111,6 +113,7 @@ def is_zero_date(text: str, spelling: str | None) -> bool:
     if spelling in _UNITS:
         if not re.fullmatch(r"-?\d{1,17}", text, re.ASCII):
             return False
+        # `0000-00-00` is 30 November of the year -1 to PHP; a day to either side for the zone that it took.
         return -62_170_070_400 <= int(text) * _UNITS[spelling] / 10**6 <= -62_169_897_600
     return bool(_ZEROS.fullmatch(text) or _YEAR_ZERO.search(text))
 
@@ -209,6 +212,7 @@ def _parse_mail(text: str) -> Parsed:
         offset = _MAIL_ZONES[zone.lower()] * 60
     else:
         raise ValueError
+    # RFC 2822, 4.3: two digits below 50 are of this century.
     whole = int(year) + (0 if len(year) == 4 else 2000 if int(year) < 50 else 1900)
     late = second == "60"
     place = _MAIL_MONTHS.index(month.lower()) + 1

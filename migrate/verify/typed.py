@@ -24,6 +24,7 @@ _HIGHEST = 2**31 - 1
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
+# Exponents have up to four digits and a number may be a thousand long; Python's usual 28 digits would round.
 _EXACT = Context(prec=3000)
 _SIX = Context(prec=6, rounding=ROUND_HALF_EVEN)
 
@@ -93,6 +94,7 @@ def read_json(text: str) -> str:
     read_text(text)
     try:
         # numbers as they are written: their digits are not counted here
+        # Python takes `NaN` and `Infinity` for JSON, which they are not.
         json.loads(text, parse_constant=_no_constant, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         raise Broken("not_json") from None
@@ -110,6 +112,7 @@ def read_integer(text: str) -> str:
     if not _WHOLE.fullmatch(text):
         raise Broken("not_an_integer")
     digits = text.partition(".")[0]
+    # Whatever is longer is out of range anyway, and Python refuses to read numbers of some thousand digits.
     number = int(digits) if len(digits) < 20 else _HIGHEST + 1
     if not _LOWEST <= number <= _HIGHEST:
         raise Broken("out_of_int32")
@@ -129,6 +132,7 @@ def read_float(text: str, float_digits: str, policy: str) -> str:
         raise Broken("not_a_number")
     number = _EXACT.create_decimal(text)
     kept = number
+    # Larger ones are out of int32 in any case; brought to a scale they would only grow.
     if abs(number) <= 10**12:
         if float_digits == "significant":
             kept = _SIX.plus(number)
@@ -161,6 +165,7 @@ def read_recency(text: str, zone: str) -> str | None:
 def _read_time(
     text: str, zone: str, parse: Parser, spelling: str | None, *, whole_day: bool
 ) -> str:
+    # Before it is parsed: it means that there is no date, and is counted apart from dates that nobody could read.
     if is_zero_date(text, spelling):
         raise Broken("zero_date")
     try:

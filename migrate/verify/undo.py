@@ -55,6 +55,7 @@ def judge_record(
 
     Key columns are columns like others here: a row that the target found by another key took the record's own key over.
     """
+    # The API has no delete, so a record that the load made stays and is listed.
     if any(write.change == "create" for write in writes):
         return Verdict("created")
     if now is None:
@@ -79,6 +80,7 @@ def judge_record(
         is_ours = name in before and not is_same(kind, was, sent.get(name))
         if not is_ours or is_same(kind, was, is_now):
             continue
+        # Somebody has changed it since: what they wrote is worth more than what was there before.
         if not is_same(kind, sent.get(name), is_now):
             return Verdict("changed_since")
         restore[name] = was
@@ -148,6 +150,7 @@ def literal_of(rule: ColumnRule, text: str | None, kind: str | None) -> str | No
     `kind`: the JSON type in which the target shows the column's values now. Where it shows none, the mapping's type is
     taken, as far as the text fits it; a text that does not is a text: the target can hold it, since it has held it.
     """
+    # A CSV cannot tell null from '', so the one that any type takes is sent.
     if text is None or text == "":
         return "null"
     if kind == "number":
@@ -155,6 +158,7 @@ def literal_of(rule: ColumnRule, text: str | None, kind: str | None) -> str | No
     if kind == "boolean":
         return _TRUTHS.get(text.lower())
     if rule.type in {"datetime", "date"}:
+        # The export may show `T` and `Z`; what is written takes one form only.
         return json.dumps(_time(text), ensure_ascii=False)
     if kind is None and rule.type in {"integer", "float"} and _NUMBER.fullmatch(text):
         return text

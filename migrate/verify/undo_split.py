@@ -156,6 +156,7 @@ def split_load(
         rows = parquet.scan(loaded.folder / "records.parquet")
         buckets = buckets_for(rows.select(pl.len()).collect().item())
         written = Spill(work / "written", buckets)
+        # By hash, since it is eight bytes a record: the masterids of a large load would not fit in memory.
         hashes = [pl.Series([*merged, *merged.values()], dtype=pl.String).hash(1)]
         for frame in _written(connection, loaded, rules.dataset):
             written.add(frame)
@@ -186,6 +187,7 @@ def _written(
         pl.col("masterid").alias("planned_masterid"), "changed", "payload",
     )  # fmt: skip
     was_undone = connection.execute(_WAS_UNDONE, (loaded.plan,)).fetchone()[0]
+    # The look at other plans is needed only once something was taken back.
     query = _WRITTEN.format(is_anothers=_IS_ANOTHERS if was_undone else "0")
     start = 0
     while (planned := scan.slice(start, _WINDOW_ROWS).collect()).height:
@@ -283,6 +285,7 @@ def _split_part(
             continue
         writes = [_write(row, str(masterid)) for row in mine]
         verdict = judge_record(rules, writes, before.get(masterid), now.get(masterid))
+        # By value it looks like ours; by the ledger another plan has written it again.
         if verdict.kind == "restorable" and any(row["is_anothers"] for row in mine):
             verdict = Verdict("changed_since")
         entry["why"] = verdict.why
