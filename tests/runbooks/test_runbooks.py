@@ -60,7 +60,11 @@ STAGES = {
     "counts-do-not-match": Stage(LOADED),
     "moving-to-another-machine": Stage(PLANNED),
     "rejects": Stage(LOADED),
-    "wrong-mapping-loaded": Stage(LOADED),
+    "wrong-mapping-loaded": Stage(
+        (("extract", "-q"), ("plan", "contacts", "-q"), ("load", "-q")),
+        settings={"more": '[datatrics.timezones]\n"*" = "Europe/Amsterdam"'},
+        then=LOADED[1:],
+    ),
     "after-an-undo": Stage(
         (("extract", "profiles", "-q"), ("plan", "contacts", "-q"), ("load", "-q")),
         settings={"more": '[datatrics.timezones]\n"*" = "Europe/Amsterdam"'},
