@@ -34,6 +34,7 @@ class BodyLimit:
 
     def refused(self, size: int) -> BodyLimit:
         """What is known once a body of several records and of so many bytes was too large."""
+        # Nothing says how large is too large, so the limit is halved until a body is taken.
         half = size // 2
         if self.bytes is not None and half >= self.bytes:
             return self
@@ -47,6 +48,7 @@ class BodyLimit:
 
     def pieces(self, request: BatchRequest) -> list[BatchRequest]:
         """The request in as few as are small enough; itself where it is, or has one record only."""
+        # A record alone cannot be cut: that it is too large the service has to say.
         if self.bytes is None or len(request.records) == 1 or request.is_read:
             return [request]
         parts: list[list[PlannedRecord]] = []

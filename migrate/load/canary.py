@@ -95,8 +95,10 @@ class Canaries:
         queue.is_known = lessons.was_loaded_before(dataset.name)
         if not count or records is None or not dataset.rows:
             return
+        # A webhook cannot be read back, so its canary would prove nothing.
         if dataset.webhook is not None or queue.is_known:
             return
+        # With several keys the order of writing decides what the target merges, so the first records stay the first.
         chosen = choose_canary(dataset.records, count, in_order=dataset.several_keys)
         places = [(one.batch, one.position) for one in chosen]
         written = lessons.written_places(dataset.name, places)
@@ -122,6 +124,7 @@ class Canaries:
     ) -> Canary:
         done = {(one.batch, one.position): one for one in written}
         left = [one for one in chosen if (one.batch, one.position) not in done]
+        # A load that was killed in its canary goes on with reading it: its record is written once.
         first = [] if done else left[:count]
         canary = Canary(
             dataset,

@@ -42,6 +42,7 @@ class Changes:
         written: Written,
     ) -> str:
         """What became of a planned record; `since`: a moment before the first write, in the service's time."""
+        # Nothing can be read back from a webhook: whether a record is new there nobody knows.
         if dataset.webhook is not None:
             return "sent"
         # A write that merged records away made none, whatever id the survivor has.

@@ -91,6 +91,7 @@ def _joined(
             "batch": [record.batch for record in settled],
             "place": [record.position for record in settled],
             "key": [record.key for record in settled],
+            # A later record of this plan may have merged this one away: integrations need the id that exists.
             "masterid": [survivor_of(record.masterid, survivors) for record in settled],
             "change": [record.change for record in settled],
             "written_at": [datetime.fromtimestamp(record.settled_at, UTC) for record in settled],
@@ -109,6 +110,7 @@ def _exploded(rows: pl.DataFrame) -> pl.DataFrame:
 def survivor_of(masterid: str | None, survivors: Mapping[str, str]) -> str | None:
     """The masterid that exists after all merges."""
     seen: set[str] = set()
+    # A survivor may be merged away in its turn, and answers that contradict each other may close a ring.
     while masterid is not None and masterid in survivors and masterid not in seen:
         seen.add(masterid)
         masterid = survivors[masterid]

@@ -107,6 +107,7 @@ def decide(request: BatchRequest, answered: Answered, history: History, now: flo
     if isinstance(reading, SplitNeeded):
         return _decide_refusal(request, reading, answered.size, history)
     if isinstance(reading, Fatal):
+        # 401, 403, 404 and redirects stay what they are however often one asks.
         error = refusal(answered.answer, history.place)
         return MarkFailed(error.what, applied=False), SendAgain((request,)), Stop(error)
     return _decide_failure(request, reading, answered.answer, history, now)
@@ -114,6 +115,7 @@ def decide(request: BatchRequest, answered: Answered, history: History, now: flo
 
 def decide_seen(request: BatchRequest, seen: ReadBack, history: History) -> Steps:
     """The steps once the target was read for a request whose answer was unclear: only what is missing goes again."""
+    # An answer that stays unclear is not asked for without end: the records stay `unknown`, and the rest goes on.
     is_last = request.doubts >= MOST_DOUBTS
     # With several keys a missing record may have been merged into another one of the batch: then only the whole
     # batch in its order makes the target what it should be.
@@ -176,6 +178,7 @@ def _rest_of(request: BatchRequest, positions: set[int]) -> BatchRequest:
 def _decide_rest(
     rest: BatchRequest, verdicts: Sequence[Again], history: History, now: float
 ) -> Steps:
+    # 423 says nothing about the records: the dataset is being edited, or another source is running.
     if all(verdict.status == BUSY for verdict in verdicts):
         return _park(rest, None, history, now)
     first = verdicts[0]
@@ -200,6 +203,7 @@ def _decide_refusal(
         stop = Stop(refuses_all(history.plan, history.place, refused))
         return *begun, SendAgain((request,)), stop
     if not is_one:
+        # 413 is about the size, so the cut is made by size; the others do not tell where to cut.
         if reading.status == TOO_LARGE:
             pieces = limit.pieces(request)
         else:
@@ -226,6 +230,7 @@ def _decide_failure(
     history: History,
     now: float,
 ) -> Steps:
+    # Both refuse before anything is written: the dataset is busy, or the key has no points.
     applied = answer.applied and answer.status not in (BUSY, THROTTLED)
     failed = MarkFailed(reading.reason, applied=applied)
     if isinstance(reading, Unclear):
@@ -233,6 +238,7 @@ def _decide_failure(
         return failed, SendAgain((_doubted(request, answer),)), Note(text)
     if reading.busy:
         return failed, *_park(request, reading.wait_s, history, now)
+    # An upsert of the same key changes nothing twice; a webhook takes what comes again as something new.
     if applied and history.is_webhook:
         reason = f"{reading.reason}; what was sent may arrive twice"
         reading = replace(reading, reason=reason)
@@ -243,6 +249,7 @@ def _doubted(request: BatchRequest, answer: Answer) -> BatchRequest:
     """The request as a reading: what is stored is looked at before anything is sent again."""
     since = request.since
     if since is None and answer.server_time is not None:
+        # In the service's own time: this machine's clock may be wrong.
         since = answer.server_time - timedelta(seconds=answer.elapsed_s + _SINCE_MARGIN_S)
     return replace(request, doubts=request.doubts + 1, reading=True, since=since)
 

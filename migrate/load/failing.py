@@ -14,6 +14,7 @@ from migrate.load.scheduler import BatchRequest
 
 Way = Literal["wait", "halve", "set aside"]
 
+# About 35 requests find one bad record among 500.
 _FAILURES_BEFORE = {"batch": 4, "piece": 2, "record": 6}
 _SHARE_OF_BUDGET = 0.25
 _LEAST_FAILURES = 2
@@ -43,6 +44,7 @@ def judge_failing(
     since = request.failing_from
     if is_alone and request.halved_at is not None:
         since = request.halved_at
+    # Where nothing else was taken meanwhile the service is down, and halving would only make more requests that fail.
     if patience.succeeded_at < since or not _is_patience_over(request, failing_s, budget_s):
         return "wait"
     if is_alone:

@@ -128,6 +128,7 @@ def modified_since(
                 continue
             if at < since:
                 return
+            # The plan's times are read to the millisecond: a finer one would look like another state.
             yield Modified(masterid, at.replace(microsecond=at.microsecond // 1000 * 1000), record)
         if len(records) < size:
             return
@@ -251,7 +252,9 @@ def writes_since_reading(reader: SelectionReader, dataset: DatasetToLoad) -> For
     known = known_state(dataset.before)
     if known is None:
         return ForeignWrites(is_told=False)
+    # A minute back: what the target was still preparing shows later, with an earlier time.
     every = modified_since(reader, dataset.dataset_id, known.latest - _LAG)
+    # By time and id: an edit leaves the number of records as it was, and the count cannot show it.
     foreign = [record for record in every if not known.knows(record)]
     planned = planned_among(dataset, foreign)
     others = (record.masterid for record in foreign if record.masterid not in planned)

@@ -226,8 +226,10 @@ class Handovers:
                     " WHERE dataset = ? AND state = 'planned' AND handover IS NULL",
                     (handover, now, number),
                 )
+                # A batch that moved since the files were written would be on its way by both doors.
                 if moved.rowcount != len(one.left.batches):
                     raise AssertionError(f"{one.dataset}: other batches are left than were written")
+                # Before any file leaves: an import may begin on the account's side without telling us.
                 self._announce(db, number)
                 for event in first_sending(db, self._plan, None, number, one.dataset):
                     self._add_event(db, event)

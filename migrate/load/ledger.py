@@ -233,6 +233,7 @@ class Ledger:
         state = "CASE state WHEN 'split' THEN 'split' ELSE '{}' END".format(
             "unknown" if applied else "planned"
         )
+        # Nothing was attempted: the dataset was busy, or the key had no points.
         counter = {423: "busy = busy + 1", 429: "throttled = throttled + 1"}.get(answer.status)
         with ledger_schema.transaction(self._connection, self.file):
             change = f"state = {state}, doubts = doubts + {applied:d}, {counter or 'attempts = attempts + 1'}"

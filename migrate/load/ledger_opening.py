@@ -46,6 +46,7 @@ def take_up(
     }
     for number in ids.values():
         db.execute(
+            # Whoever was killed may have been killed after the service took the batch.
             "UPDATE batches SET state = replace(state, 'sending', 'unknown'), changed_at = ?,"
             " doubts = doubts + 1, attempts = attempts + (state = 'sending')"
             " WHERE dataset = ? AND state IN ('sending', 'split')",
@@ -68,6 +69,7 @@ def _open_plan(
     # A ledger of an earlier format does not know the hash: the plan that is there now is taken at its word.
     db.execute("UPDATE plans SET sha256 = ? WHERE name = ? AND sha256 IS NULL", (sha256, plan))
     number, known = db.execute("SELECT id, sha256 FROM plans WHERE name = ?", (plan,)).fetchone()
+    # Batch numbers of another plan of this name would settle records that were never sent.
     if known != sha256:
         raise Stale(
             f"plan {plan!r} was made again after its load had begun: the ledger knows another plan of this name",

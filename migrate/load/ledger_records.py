@@ -43,6 +43,7 @@ def add_records(
     losses = losses_of(rows).items()
     db.executemany(_ADD_LOSS, [(dataset, kind, name, count) for (kind, name), count in losses])
     gone = gone_of(rows)
+    # An id that gave way to a new one of the same record is no record less, so it is no merge.
     renamed = [(*row, 1, *row[:2]) for row in gone if row[1] in continued]
     db.executemany(_ADD_MERGE, renamed)
     before = db.total_changes

@@ -58,6 +58,7 @@ def _connect(file: Path, *, check: bool) -> sqlite3.Connection:
         try:
             version = checked_version(connection, file, whole=check)
             connection.execute("PRAGMA journal_mode = WAL")
+            # With NORMAL a power cut takes the last commits in WAL, and a request that has left would be forgotten.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             if version < VERSION:
@@ -100,6 +101,7 @@ def checked_version(connection: sqlite3.Connection, file: Path, *, whole: bool =
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    # It may keep states that this version does not know.
     if version > VERSION:
         raise WorkspaceError(
             f"{file} has format {version}, this program knows format {VERSION}",

@@ -87,6 +87,7 @@ def read_totals(connection: sqlite3.Connection, plan: str) -> dict[str, Totals]:
 def _totals(values: dict[str, Any], protected: dict[str, int], altered: dict[str, int]) -> Totals:
     ended = ("written", "rejected", "waiting", "deferred")
     still_open = values["planned"] - sum(values[name] for name in ended)
+    # A webhook never says whether it made or changed a record.
     if values["target"] == "dataset":
         updated = values["written"] - values["created"]
     else:

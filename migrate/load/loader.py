@@ -120,6 +120,7 @@ def load(
             try:
                 _Run(client, ledger, plan, gates, progress, stop, workspace, options).execute()
             except (RemoteError, GateError, Interrupted):
+                # The first error is the one to act on; that the exports failed as well must not hide it.
                 with contextlib.suppress(OSError, WorkspaceError, pl.exceptions.PolarsError):
                     write_exports(workspace, plan)
                 raise
@@ -193,6 +194,7 @@ class _Run:
                 PlannedDataset(d.name, d.dataset_id, records[d.name].batch_rows, d.target)
                 for d in plan.datasets
             ],
+            # By its hash, not its name: a plan that was made again under the same name is another plan.
             plan.sha256(),
             plan.undoes,
         )
@@ -295,6 +297,7 @@ class _Run:
             self._in_flight[self._submit(request)] = request
 
     def _submit(self, request: BatchRequest) -> Future[Came]:
+        # On disk before it leaves: after a kill the batch is known as one that may have arrived.
         if not request.is_read:
             self._ledger.mark_sending(request.dataset, request.batch)
         return self._workers.submit(self._ask, self._datasets[request.dataset], request)
@@ -383,6 +386,7 @@ class _Run:
         unsent = [d for d in self._countable.values() if not totals[d.name].requests]
         writes = {d.name: writes_since_reading(self._client, d) for d in unsent if d.counted}
         not_theirs = [(dataset, self._without_others(dataset, c.count)) for dataset, c in counts]
+        # What came since the plan read it would be overwritten, without a value to undo it with.
         changed = LoadGates(self._plan, self._gates).judge_target(not_theirs, writes)
         if changed is not None:
             raise changed

@@ -98,11 +98,13 @@ class Merges:
         """The verdicts, of each written record only the ids that its write took away."""
         written = [verdict for verdict in verdicts if isinstance(verdict, Written)]
         named = set(chain.from_iterable(one.merged_from for one in written))
+        # Most answers name no other id, and then the file of what was there is never read.
         if not named:
             return list(verdicts)
         asked = named | {one.masterid for one in written}
         ours, gone = self._seen(dataset.name, asked)
         before = self._before(dataset)
+        # A plan that read nothing cannot tell an old merge from a new one: it counts as new.
         if before.is_known:
             there = ours | before.among(asked)
         else:

@@ -119,11 +119,13 @@ class Outcomes:
             self._gates.merged += totals[name].merged
             self._gates.protected += totals[name].protected
             self.queues[name].ever_written = bool(self.plan.undoes or totals[name].written)
+            # What failed alone in an earlier load gets one try, at the end of this one.
             self.queues[name].poison = self.ledger.lessons.are_set_aside(name)
             self._canaries.begin(
                 self.queues[name],
                 dataset,
                 records.get(name),
+                # An undo gives back what the target has shown itself; there is nothing to find out.
                 canary if self.plan.undoes is None else 0,
                 totals[name],
                 self._since[name],
@@ -151,6 +153,7 @@ class Outcomes:
             self.ledger.mark_halved(request.dataset, request.batch)
             queue.again[:0] = pieces
             return False
+        # One request alone finds the limit: all those beside it would be refused for the same reason.
         if self._limit.is_probing and writing and not request.is_read:
             queue.again.insert(0, request)
             return False
@@ -213,6 +216,7 @@ class Outcomes:
                 continue
             for request in queue.unknown:
                 self.ledger.mark_unknown(request.dataset, request.batch)
+            # All that a dataset was sent it has refused: that may be no record's fault, so none is settled.
             if queue.held and queue.is_done:
                 place = self._datasets[queue.dataset].place
                 self.halt(refuses_all(self.plan.name, place, queue.held[0][1]))
@@ -363,6 +367,7 @@ class Outcomes:
         """The dataset takes writes: a record that it has refused alone is sent once more, and then it is its fault."""
         queue.succeed()
         self.patience = replace(self.patience, succeeded_at=self.clock())
+        # Refused before the first success, they may have been refused for the dataset's fault.
         queue.again += [request for request, _ in queue.held]
         queue.held.clear()
 
@@ -382,12 +387,14 @@ class Outcomes:
 
     def _learn_limit(self, limit: BodyLimit) -> None:
         self._limit = limit
+        # Only a limit below which a body was taken is a lesson; a guess would bind the next load.
         if not limit.is_probing:
             service = self.client.settings.base_url
             self.ledger.lessons.learn(service, LESSON, str(limit.bytes))
 
     def _defer_rest(self, queue: DatasetQueue) -> None:
         """What is left of a dataset that was given up waits for another run, once its last answer is known."""
+        # An answer that is still to come settles its batch, which must not have moved.
         if queue.deferred and not queue.in_flight:
             self.ledger.defer(queue.dataset)
 

@@ -32,6 +32,7 @@ def remaining_s(totals: Iterable[Totals], means: Means) -> float:
     requests = sum(entry.requests for entry in known)
     if requests < _ENOUGH_REQUESTS:
         return at_best_s
+    # Without the waiting for busy datasets: that says nothing of how fast a free one goes.
     working_s = sum(entry.seconds - entry.busy_s for entry in known)
     return max(at_best_s, batches * working_s / requests)
 

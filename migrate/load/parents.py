@@ -40,6 +40,7 @@ class RefusedParents:
 
         Of a batch that may have been sent before it is all of them: they may be in the target already.
         """
+        # A batch that may be in the target already is not left out: its records would be there and count as waiting.
         if entry.state == "planned":
             waiting = self._waiting(dataset, records)
         else:
@@ -79,6 +80,7 @@ class RefusedParents:
         columns = tuple(link.columns.values())
         count = self.ledger.lessons.count_left_out(link.dataset)
         known, keys = self._refused.get((link.dataset, columns), (0, frozenset()))
+        # The files are read only when something more was refused: this is asked for every batch.
         if count != known:
             keys = self._read(link.dataset, columns)
             self._refused[link.dataset, columns] = count, keys

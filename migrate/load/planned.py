@@ -165,6 +165,7 @@ class PlannedRecords:
         window: dict[int, list[PlannedRecord]] = {}
         for batch, position, key, change, payload in frame.iter_rows():
             records = window.setdefault(batch, [])
+            # A result is matched with its record by place, so a file in another order would settle the wrong ones.
             if position != len(records):
                 raise self._damaged("its rows are not in sending order")
             records.append(PlannedRecord(SentRecord(position, key, payload), change))

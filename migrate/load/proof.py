@@ -78,9 +78,11 @@ def _prove_one(
     for pause_s in PAUSES_S:
         wait(pause_s)
         stored = reader.read_record(dataset.dataset_id, masterid)
+        # Preparation is asynchronous: a read right after the write may show the record as it was.
         if stored is None or _is_older(stored, sent.written):
             continue
         proof = _compare(stored, sent, columns)
+        # Preparation may still be under way: a difference is believed once two looks show the same.
         if not proof.differences or (last is not None and last == stored):
             return _with_identity(proof, sent)
         last = stored
@@ -121,6 +123,7 @@ def _compare(stored: RawRecord, sent: CanaryRecord, columns: AnswerColumns) -> P
         name: f"column {name}: not stored, since it does not accept writes (protected)"
         for name in protected
     }
+    # A recipe's column is the target's to change, and the mapping says so.
     compared = [name for name in values if name not in columns.recipe and name not in protected]
     for name in compared:
         if not columns.is_same(name, values, stored):

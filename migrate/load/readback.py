@@ -78,6 +78,7 @@ def read_back(
                 written = read_record(target_row, record.sent, columns)
             if target_row is None or written is None:
                 continue
+            # A first look may come before the preparation; what differs twice is how the service stores it.
             if not written.altered or (believe_differences and _is_since(target_row, since)):
                 written_at[record.sent.position] = written
         if len(written_at) == len(records):
@@ -94,6 +95,7 @@ def _is_since(held: RawRecord, since: datetime | None) -> bool:
 def _by_key(records: Iterator[RawRecord], columns: AnswerColumns) -> dict[Key, RawRecord]:
     seen: dict[Key, RawRecord] = {}
     for record in records:
+        # The latest comes first, and it is the one that a write would have made.
         seen.setdefault(_key_of(record, columns), record)
     return seen
 
@@ -125,6 +127,7 @@ def _read(
 
 
 def _filterable(dataset: DatasetToLoad, records: Sequence[PlannedRecord]) -> list[str] | None:
+    # Filters on one column are alternatives and on several all hold, so many keys of two columns cannot be asked for.
     if len(dataset.key_columns) != 1:
         return None
     values = []
@@ -134,6 +137,7 @@ def _filterable(dataset: DatasetToLoad, records: Sequence[PlannedRecord]) -> lis
             value = msgspec.json.decode(text, type=str)
         else:
             value = text.decode()
+        # The filter has no escape for its separators, and an empty value asks for who knows what.
         if not value or ":" in value or "," in value:
             return None
         values.append(value)
@@ -153,6 +157,7 @@ def _chunks(values: Sequence[str]) -> Iterator[list[str]]:
     chunk: list[str] = []
     size = 0
     for value in values:
+        # As long as it is with every byte percent-encoded.
         length = 3 * len(value.encode())
         if chunk and (len(chunk) == _KEYS_A_REQUEST or size + length > _KEY_BYTES_A_REQUEST):
             yield chunk

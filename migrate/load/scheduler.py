@@ -25,6 +25,7 @@ class Waits:
 
     first_s: float = 0.5
     longest_s: float = 30.0
+    # The service's own word on 423: usually free again after five seconds.
     busy_first_s: float = 5.0
     busy_longest_s: float = 30.0
 
@@ -172,6 +173,7 @@ class DatasetQueue:
 
     def next_request(self, now: float) -> BatchRequest | None:
         """The next request's records, None when nothing may leave now."""
+        # One request finds out whether a busy dataset is free; more of them would only spend points.
         if self.deferred or now < self.busy.until or (self.busy.streak and self.in_flight):
             return None
         # Whose wait is over before anything else leaves would hold up all others for as long as it fails; and only
@@ -187,12 +189,14 @@ class DatasetQueue:
             if self.again or self.in_flight:
                 return None
             return self.canary.next_request()
+        # The target may refuse a parent, and lines that were sent before would be orphans.
         if any(parent.is_moving(now) for parent in self.parents):
             return None
         while self.backlog:
             request = self._take_up(self.backlog.popleft())
             if request.records:
                 return request
+        # At the end and alone: it has made the service fail before.
         if self.last and not self.in_flight:
             return self.last.popleft()
         return None

@@ -107,6 +107,7 @@ class Watch:
             counted = asked.future.result().count
         except MigrateError:
             return
+        # The count was asked while these were on their way: it may hold them or not.
         in_flight = sum(len(request.records) for request in flying if request.dataset == name)
         before = totals.count_before or 0
         least = before + asked.created - totals.merged

@@ -130,6 +130,7 @@ class WriterWatch:
     def _read(self, dataset: DatasetToLoad, since: datetime) -> _Seen:
         keys = chain.from_iterable(dataset.all_keys)
         selection = tuple(dict.fromkeys((MASTERID, "__modified_at__", *keys)))
+        # Modifications carry the service's time, our writes this machine's: the difference decides whose a write is.
         server_time = self.client.count(dataset.dataset_id).server_time
         if server_time is None:
             ahead_s = 0.0
