@@ -14,6 +14,7 @@ from migrate.plan.collapse import resource_of
 
 BRACKETS_BYTES = 2
 _COMMA_BYTES = 1
+# A control character of one byte becomes six in JSON.
 _ESCAPED_BYTES = 6
 _OTHER_BYTES = 48
 
@@ -78,6 +79,7 @@ class Cutter:
         batch, rows, used = self.batch, self.rows, self.used
         for size in payload_bytes:
             added = size + (_COMMA_BYTES if rows else 0)
+            # The service documents 500 records and no size; a body that is too large would be refused as a whole.
             if rows and (rows == self.batch_rows or used + added > self.batch_bytes):
                 batch = batch + 1
                 rows = 0

@@ -145,6 +145,7 @@ def build_plan(  # noqa: PLR0913, PLR0917  # called once, with one value from ea
         hashes = dict[str, str]()
         for part in parts:
             hashes |= {Path(part.file).name: part.sha256, **part.includes}
+        # Mappings are edited after a load; what looks back at it needs those of then.
         carried = carry_texts(project.mappings, folder, hashes, needed)
         document = making.document(resources).model_copy(update={"carried": carried})
         finish_plan(folder, dump_document(document), choice.ids)
@@ -440,6 +441,7 @@ class Making:
         return self.unmapped[part.resource]
 
     def _read(self, mapping: Mapping, folder: Path) -> Held | None:
+        # Nothing can be read back from a webhook.
         if self.target is None or mapping.is_feed:
             return None
         place = ReadingPlace(

@@ -43,6 +43,7 @@ def carry_texts(
     for path in _files_of(source, hashes):
         data = path.read_bytes()
         wanted = hashes.get(path.name)
+        # Else the plan would carry another text than the one it was made from.
         if wanted is not None and sha256_bytes(data) != wanted:
             raise MappingError(
                 [f"{path.name}: was edited while the plan was made"],

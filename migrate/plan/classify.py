@@ -246,6 +246,7 @@ def _is_proven(
     planned: PlanTable, pair: pl.DataFrame, mark: pl.Series, name: str, columns: ComparedColumns
 ) -> bool:
     """Whether the rows that differ were sent as they are planned now: else the target may hold what we sent before."""
+    # A target that shows DELFT has a recipe, or was sent DELFT before: only what was sent tells the two apart.
     shipments = columns.sent()
     keys = planned.column("_key")
     if not shipments or keys is None:
@@ -265,6 +266,7 @@ def _pair(planned: PlanTable, held: PlanTable, matched: Matched, name: str) -> p
     if new is None:
         raise AssertionError(f"the planned rows have no column {name}")
     nulls = planned.column(f"_null:{name}")
+    # A column that is not sent leaves the target's value alone, so it is no difference.
     if nulls is None:
         sent = new.is_not_null()
     else:

@@ -43,6 +43,7 @@ LOSERS = pl.Schema(
 )
 _NULL, _DEFAULT = "_null:", "_default:"
 By = Literal["latest", "first", "source_order"]
+# Clients differ: Magento's plug-in sends `created_at`, an interaction has `metadata.datetime` alone.
 CREATED_FIELDS = (
     "created",
     "created_at",
@@ -142,6 +143,7 @@ def _ranked(rows: pl.DataFrame, rule: CollapseRule) -> pl.DataFrame:
     if rule.by == "first":
         descending["_order"] = False
     else:
+        # As Datatrics makes its master profiles: the first source in the customer's order wins.
         if rule.by == "source_order":
             narrow = narrow.with_columns(_place_of_source(rule.source_order).alias("_place"))
             descending["_place"] = False
@@ -207,6 +209,7 @@ def _own(column: str, flags: Collection[str]) -> pl.Expr:
 def _final(column: str, rule: CollapseRule) -> pl.Expr:
     won = pl.col(column)
     if column in rule.consents:
+        # Two sources of one person may disagree, and the target would keep whichever came last: the stricter holds.
         return pl.when(pl.col(f"_denied:{column}")).then(pl.lit(False)).otherwise(won).alias(column)
     # the winner's own value is the first there is; its null or default stands where nobody has one
     if rule.fill_gaps:
@@ -298,6 +301,7 @@ def record_order(rows: pl.DataFrame) -> pl.Series:
 
     **Shape**: `rows` has `_created`, `_source`, `_id`, `_element`.
     """
+    # The number at an id's end counts by its value, so that `p9` comes before `p10`.
     digits = pl.col("_id").str.extract(r"(\d*)$", 1)
     value = digits.str.strip_chars_start("0")
     sorted_rows = (
@@ -311,6 +315,7 @@ def record_order(rows: pl.DataFrame) -> pl.Series:
             value,
             pl.col("_id"),
             pl.col("_element"),
+            # A record that does not say when it was created comes first, as in the source's own lists.
             nulls_last=False,
         )
     )

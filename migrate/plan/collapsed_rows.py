@@ -101,6 +101,7 @@ def finish_rows(
     **Guarantees**: in memory beside a few bytes a row are only rows that share their key, some at a time.
     """
     narrow = _whole_groups(mapped.narrow, before)
+    # Most keys stand on one row; only those that may not be alone are brought together in memory.
     shared = repeated_hashes(narrow.keys)
     survivors = Partitions(folder / "survivors")
     losers = Partitions(folder / "collapsed")

@@ -36,6 +36,7 @@ def _instant(text: pl.Expr) -> pl.Expr:
     spaced = text.str.replace(r"^(\d{4}-\d\d-\d\d)[Tt]", "$1 ").str.replace(
         r"^(\d{4}-\d\d-\d\d)$", "$1 00:00:00"
     )
+    # The format that is written has no zone, and what is read back may say `Z`: both are UTC.
     naive = spaced.str.replace(r"(?:[Zz]|[+-]00(?::?00)?)$", "")
     local = naive.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
     padded = spaced.str.replace(r"([+-]\d\d)$", "${1}:00")
@@ -160,6 +161,7 @@ def match_rows(planned: PlanTable, held: PlanTable, key: Mapping[str, pl.DataTyp
     if _is_unique(theirs.select(names)):
         last = theirs
     else:
+        # The export comes least recently modified first, so the last is what the target holds for the key now.
         last = theirs.unique(names, keep="last", maintain_order=True)
     ours = _planned_keys(planned, key)
     places = ours.join(last, on=names, how="left", maintain_order="left").get_column("_held")
@@ -189,6 +191,7 @@ def _planned_keys(planned: PlanTable, key: Mapping[str, pl.DataType]) -> pl.Data
 def _held_keys(held: PlanTable, key: Mapping[str, pl.DataType]) -> pl.DataFrame:
     texts = pl.DataFrame([texts_of(held, name) for name in key])
     keys = [read_text(pl.col(name), dtype).alias(name) for name, dtype in key.items()]
+    # What the service does with an empty key is not documented, so none is taken for another.
     return texts.select(*keys, pl.int_range(pl.len(), dtype=pl.UInt32).alias("_held")).drop_nulls(
         list(key)
     )

@@ -118,6 +118,7 @@ def compare_rows(
     """
     mapping, rows = final.mapping, final.gathered.rows
     recipes = [name for name, column in mapping.columns.items() if column.recipe]
+    # `recipe: false` counts too: where the mapping has said it, nothing is guessed.
     settled = [
         name for name, column in mapping.columns.items() if "recipe" in column.model_fields_set
     ]

@@ -58,6 +58,7 @@ def write_parquet(
     """
     with replacing(path) as temporary:
         parquet.write(
+            # How a frame is chunked decides where pages end, and the same rows must give the same bytes.
             frame.rechunk(),
             temporary,
             compression="zstd",
@@ -122,6 +123,7 @@ def in_groups(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFram
 
 def _entry(path: Path, folder: Path, rows: int) -> PlannedFile:
     with contextlib.suppress(OSError):
+        # Rows are people's data: no other user of the machine reads them.
         path.chmod(0o600)
     entry = entry_of(path, folder, rows)
     return PlannedFile(path=entry.path, rows=entry.rows, bytes=entry.bytes, sha256=entry.sha256)

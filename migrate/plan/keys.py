@@ -124,10 +124,12 @@ def value_parts(values: pl.Series) -> Iterator[pl.Series]:
 
 def folded(values: pl.Series) -> pl.Series:
     """The texts without what a database may take for nothing: letter case, spaces, Unicode form."""
+    # Zero-width characters are no white space to `\s`, and as invisible to a person.
     blanks = r"[\s\u{200b}-\u{200d}\u{feff}]+"
     return (
         _one_form(values)
         .str.to_lowercase()
+        # Lower case leaves it; case folding, which a database may use, does not.
         .str.replace_all("ß", "ss", literal=True)
         .str.replace_all(blanks, "")
     )

@@ -108,6 +108,7 @@ def _columns(rows: PlanTable, names: Sequence[str]) -> pl.DataFrame:
 
 def _key_text(parts: Sequence[pl.Expr]) -> pl.Expr:
     """The value of a key as one text, null where a part has no value."""
+    # An empty part makes no key: what the service does with one is not documented.
     texts = [pl.when(part.cast(pl.String) != "").then(part.cast(pl.String)) for part in parts]
     if len(texts) == 1:
         return texts[0]
@@ -240,6 +241,7 @@ def _members(shares: pl.DataFrame, planned: Planned) -> pl.DataFrame:
     ours = members.get_column("node").filter(members.get_column("node") < planned.rows.height)
     labels = planned.labels.of(ours, planned.labels.masterids).select(ours, "_change", "_masterid")
     known = members.join(labels, on="node", how="left", maintain_order="left")
+    # The target merges when it is written to: a group in which nothing is sent stays as it is.
     is_sent = pl.col("_change").is_in(["create", "update", "unknown"]).fill_null(value=False)
     return known.with_columns(
         (pl.col("node") < planned.rows.height).alias("is_planned"),

@@ -46,6 +46,7 @@ def begin_plan(
             )
         if folder.exists() and not folder.is_dir():
             raise WorkspaceError(f"{folder} is in the way: it is no folder", hint="move it away")
+        # What was read of another target says nothing of this one.
         _clear(folder, keep_reading=_begun(folder).get("target") == asked.get("target"))
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         mark = {"format": FORMAT, "name": chosen, "started": begun.isoformat(), **asked}

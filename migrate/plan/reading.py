@@ -35,6 +35,7 @@ from migrate.plan.reading_state import (
 from migrate.plan.tables import ParquetTable
 from migrate.progress import Progress
 
+# The service's own maximum: a page costs one point, however many rows it has.
 PAGE_ROWS = 50_000
 ROUNDS = 3
 _LOOKED_UP = 100
@@ -151,6 +152,7 @@ def _same_end(
     """Whether the last row of the export is, to the letter, the last one of the pages."""
     if not files or not count:
         return not files and not count
+    # With pages of one row the last page has the number of the count: one point instead of all pages.
     last = parse_page(target.export_csv(place.dataset_id, count, 1), place.dataset)
     kept = parquet.read(place.plan_folder / files[-1].path)[-1:]
     return (
@@ -191,6 +193,7 @@ def _read_round(
                 target.export_csv(place.dataset_id, number, rows_a_page), place.dataset
             )
             rows += page.height
+            # The export tells no total and no next page: a short page ends it only once all that was counted has come.
             ended = not page.height or (page.height < rows_a_page and rows >= one.counted)
             if written:
                 written.result()
@@ -259,6 +262,7 @@ def parse_page(body: bytes, dataset: str) -> pl.DataFrame:
     if not body.strip():
         return pl.DataFrame()
     try:
+        # As texts: an id keeps its leading zeros, and a number every digit.
         page = pl.read_csv(body, infer_schema=False)
     except pl.exceptions.PolarsError:
         page = pl.DataFrame()

@@ -114,6 +114,7 @@ def resume_state(place: ReadingPlace, page_rows: int, holds: Callable[[State], b
 
 def _is_recent(state: State, now: datetime) -> bool:
     try:
+        # A time in the future tells that the clock was set back, and then nothing of the age.
         return state.saved is not None and timedelta() <= now - state.saved < REUSABLE
     except TypeError:  # a time without a zone is of nobody's writing
         return False

@@ -71,6 +71,7 @@ def make_repair_plan(
         document = used.model_copy(
             update={
                 "dataset_ids": {dataset: used.dataset_ids[dataset] for dataset in datasets},
+                # A repair reads nothing, so it knows no number of records that the load could hold the target against.
                 "target_reading": {},
                 "datasets": datasets,
                 "forecast": forecast_cost(
@@ -93,6 +94,7 @@ def _records(
     """The plan's records of these keys, in sending order, without their old places."""
     names = [name for name in _columns(plan, dataset) if name not in ("batch", "position")]
     files = [plan.file(dataset, name) for name in ("records.parquet", "unchanged.parquet")]
+    # A record that needed no sending then may be missing now.
     every = pl.concat([parquet.read(file, columns=names) for file in files])
     is_missing = pl.col("key").is_in(list(missing))
     return every.filter(pl.col("key").is_in(list(keys))).with_columns(

@@ -61,6 +61,7 @@ def first_dataset(request: PlanRequest, choice: Choice) -> str:
     """The dataset that a sample is drawn of: the first that is named, else the contacts, else the first there is."""
     if request.datasets:
         return request.datasets[0]
+    # Orders, interactions and consents hang on a person, so contacts bring most of the rest along.
     if "contacts" in choice.ids:
         return "contacts"
     return next(iter(choice.ids))
@@ -177,6 +178,7 @@ def _why_not(mapping: Mapping) -> str:
 def _refuse_shared(ids: Dict[str, str], project: Project) -> None:
     by_id: dict[str, str] = {}
     for name, dataset_id in ids.items():
+        # Canary, undo and crosswalk go by the id: two of ours under one id would be taken for each other.
         if dataset_id in by_id:
             raise ConfigError(
                 f"{project.file}: [octolis.datasets] gives {by_id[dataset_id]!r} and {name!r} the same id",

@@ -301,6 +301,7 @@ class _Taking:
         rows = fit_rows(made.drop("_touched"), self.schema, self.number)
         large = large_rows(self.mapping, rows, way.batch_bytes)
         self.large.append(large.with_columns(pl.col("_at") + self.accepted.height))
+        # A hash, not the text: some twenty bytes a row are all that stays in memory of every row.
         self.keys.append(rows.get_column("_key").hash())
         self.recency.append(rows.get_column("_recency"))
         self.created.append(created_of(frame, rows, way.settings))

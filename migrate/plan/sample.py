@@ -75,6 +75,7 @@ def draw_rows(rows: FinalRows, resources: Sequence[str], count: int, seed: int) 
 
 
 def _rank(seed: int, key: str) -> bytes:
+    # Python's own hash differs from run to run, and a sample must come out the same again.
     return hashlib.blake2b(f"{seed}\0{key}".encode(), digest_size=16).digest()
 
 
@@ -178,6 +179,7 @@ class HangingTogether:
         opened = self._opened(resource)
         if opened is None:
             return
+        # Products are named whatever the source: that of an order is often not that of the catalogue.
         others = [] if "source" in by else list(_OWN_NAMES[resource])
         taken = [pl.DataFrame(schema=IDENTITIES)]
         for frame in opened.frames([name for name in others if has_field(opened, name)], raw=False):
@@ -230,6 +232,7 @@ def _reads_elements(lookup: Lookup) -> bool:
 
 def _parse(raw: str) -> Mapping[str, object]:
     try:
+        # One client sends an id as a number and as a text: its digits as sent are what joins the two.
         value = json.loads(raw, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return {}

@@ -97,6 +97,7 @@ class InsidePart:
             inside &= (times >= _midnight(self.part.first_day)).fill_null(value=False)
         if self.part.last_day is not None:
             end = _midnight(self.part.last_day + timedelta(days=1))
+            # Without a readable time it belongs to the part that has no first day, so that every record is in one.
             inside &= (times < end).fill_null(value=self.part.first_day is None)
         return inside
 

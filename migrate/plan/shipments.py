@@ -58,6 +58,7 @@ def was_sent(shipments: Sequence[Shipment], column: str, asked: pl.DataFrame) ->
                 "key", value=pl.col(name).cast(pl.String), arrived=pl.lit(shipment.arrived)
             )
             frames.append(sent.join(asked.lazy().select("key"), on="key", how="semi").collect())
+    # Only what was sent last can be what the target shows now, changed by a recipe or not.
     last = pl.concat(frames).unique("key", keep="last", maintain_order=True)
     both = last.join(asked, on="key").select(
         same=pl.col("value").eq_missing(pl.col("new")), arrived="arrived"

@@ -159,6 +159,7 @@ def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str
             files = _files(used.resource if number else "")
             groups = parquet.read(plan_folder / dataset / files[0])
             rows = _read(plan_folder / dataset / files[1], _EXAMPLES)
+            # An earlier version kept examples of amounts only.
             rows = rows.with_columns(pl.col("what").fill_null("amount"))
             examples = tuple(RowExample(*row) for row in rows.iter_rows())
             name = title_of(dataset, used.resource if number else "")

@@ -30,6 +30,7 @@ def unmapped_fields(
     filled = Counter[str]()
     for frame in resource.frames(left, raw=False):
         rows += frame.height
+        # Magento's plug-in fills what it does not have with '', which is no value.
         has_value = frame.select((pl.col(left).is_not_null() & (pl.col(left) != "")).sum())
         filled.update(has_value.row(0, named=True))
     return tuple(

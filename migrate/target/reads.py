@@ -15,6 +15,7 @@ from migrate.target.answer import Answer
 from migrate.target.results import RawRecord
 
 _BELIEVED_EMPTY = 3
+# As many digits as surely fit 64 bits; a longer one is no count.
 _LONGEST_COUNT = 18
 _PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 """How gzip, zstd and zlib begin; no text does."""
