@@ -95,6 +95,7 @@ def verify_deeply(
         raise Interrupted(
             error.what, hint=f"migrate reconcile --deep{option} --plan {plan.name}"
         ) from None
+    # Only at the end: a verification that was interrupted goes on with the pages that are there.
     forget_reading(readings_folder(context, plan))
 
 
@@ -199,6 +200,7 @@ class _Evaluation:
                 why = self._failed.get(lookup.dataset, "it has no mapping")
                 return f"look-up {name}: {lookup.dataset} cannot be verified: {why}"
             tables[name] = self._tables[part.dataset, part.resource, name]
+        # Of a delta without the records that are gone: they win nothing and fill nothing.
         alive = living(resource)
         discarded = read_discarded(self.plan.folder / part.dataset, part.resource)
         inside = are_inside(

@@ -334,6 +334,7 @@ class _Erasure:
     # taking it out
 
     def _apply(self, footprint: Footprint) -> None:
+        # Noted first: after a kill nobody could tell what was rewritten here from what somebody else has changed.
         self._pending.rewritten |= set(footprint.rows) | set(footprint.lines)
         self._pending.save()
         for folder in footprint.folders:

@@ -210,6 +210,7 @@ def _rejects(context: Context, plan: Plan, dataset: str) -> dict[str, Any]:
 def _corrections(plan: Plan) -> list[dict[str, Any]]:
     """How many values of which field were put right by whom and why, and whether the plan took them; not which ones."""
     carried = read_carried(plan.folder).filter(pl.col("state") != BEFORE)
+    # Counts and reasons: an archive is handed to others, so no value may be in it.
     by = ["resource", "field", "by", "why", "state"]
     return carried.group_by(by).agg(pl.len().alias("values")).sort(by).to_dicts()
 

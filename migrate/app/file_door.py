@@ -150,6 +150,7 @@ def _write(
     began = context.now()
     with opened_ledger(context, to_load) as ledger:
         known = {one.dataset: one for one in ledger.handovers.open_ones()}
+        # Never written anew: an import may have the files already.
         if known:
             return _known(plan, list(known.values()), folder, left_out)
         # What was refused by the API takes its children with it, by this door as by the other.

@@ -97,6 +97,7 @@ def _newest(text: str, renewed: Mapping[str, str]) -> str:
 
 def _renewed_entry(folder: Path, entry: Json, is_ours: Callable[[Path], bool]) -> Json:
     path = folder / str(entry["path"])
+    # The old hash of a file that others changed has to stay: it is what shows the change.
     if not path.is_file() or not is_ours(path) or sha256_file(path) == entry["sha256"]:
         return entry
     if path.suffix == ".parquet":

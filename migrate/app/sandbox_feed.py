@@ -69,6 +69,7 @@ def _open(
     what: str, snapshots: Path | None, progress: Progress, stop: threading.Event, now: Clock
 ) -> Iterator[Snapshot]:
     path = Path(what)
+    # Before the folder: a snapshot is a folder too, whose files are no saved answers.
     if (path / MANIFEST).is_file():
         yield open_snapshot(_workspace_of(path), path.absolute().name)
     elif path.is_dir():

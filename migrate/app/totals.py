@@ -201,6 +201,7 @@ def count_source(context: Context, name: str, *, live: bool) -> list[ResourceCou
             note=context.progress.note,
         )
     except MigrateError as error:
+        # The source may be shut off by now; what is here can be added up all the same.
         return [_asked(count, None, error.what) for count in counts]
     with contextlib.closing(client):
         return [_ask(client, count) for count in counts]
@@ -208,6 +209,7 @@ def count_source(context: Context, name: str, *, live: bool) -> list[ResourceCou
 
 def _ask(client: SourceClient, count: ResourceCount) -> ResourceCount:
     try:
+        # One record is enough: the announced total comes with any page.
         now = client.page(RESOURCES[count.resource], 1, 1).announced_records
     except MigrateError as error:
         return _asked(count, None, error.what)

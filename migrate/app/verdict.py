@@ -104,6 +104,7 @@ def judge_load(result: LoadResult, unsent: Mapping[str, int] | None = None) -> V
         done = Sentence("{count} of {of} records written", count=written, of=planned)
     good = Sentence("Loaded: {what}", what=done)
     doubtful = Sentence("Loaded with losses: {what}", what=done)
+    # Nothing in a load is a gate or a difference, so it is never red: a gate has stopped it before.
     return judge_findings(findings, good, doubtful, "")
 
 
@@ -210,6 +211,7 @@ def judge_reconciliation(found: Reconciliation) -> Verdict:
     whole = Sentence("the verdict is {verdict}", verdict=verdict)
     if found.verdict in colours and not any(f.kind == "difference" for f in findings):
         findings.append(Finding("difference", whole))
+    # A verdict that no dataset explains is said as a whole, or it would be shown green.
     elif found.verdict != "match" and not findings:
         findings.append(Finding("unverified", whole))
     return judge_findings(

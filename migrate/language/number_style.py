@@ -55,6 +55,7 @@ def advise_style(counts: Mapping[str, int], filled: int) -> Advice | None:
         return _of_plain(counts)
     if (by_point and (by_comma or points)) or (by_comma and commas):
         return Advice(None, _two_styles(commas + by_point, points + by_comma), unsure=True)
+    # Both, and no thousands among them: then a comma and a point mean the same, and no style is broken.
     if commas and points:
         return Advice(
             "{decimal_comma: or_point}",

@@ -196,6 +196,7 @@ def _in_bytes(opened: IO[bytes], finder: Finder) -> Iterator[str]:
 
 
 def _texts_of(data: bytes) -> Iterator[str]:
+    # Bytes that are no text must not hide what stands beside them.
     yield data.decode("utf-8", "replace")
     # Text in UTF-16 has a zero in every second byte: what spreadsheet programs export, and nothing else here.
     if data[:4096].count(0) > len(data[:4096]) // 4:

@@ -25,6 +25,8 @@ def leaves_of(raw: str) -> list[Leaf]:
     Never raises: a record that nobody can read is searched as the text that it is.
     """
     try:
+        # Numbers as they were written: `1.10` must be found as such; control characters stand bare in some
+        # records.
         value = json.loads(raw, parse_float=str, parse_int=str, strict=False)
     except (ValueError, RecursionError):
         return [Leaf("", raw, False)]

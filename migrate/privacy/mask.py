@@ -66,5 +66,6 @@ def workspace_masker(root: Path) -> Masker:
     except FileNotFoundError:
         pass
     write_bytes(file, secrets.token_bytes(_SALT_BYTES))
+    # Whoever has the salt can try values until a mask fits.
     file.chmod(0o600)
     return Masker(file.read_bytes())

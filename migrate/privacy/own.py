@@ -176,6 +176,7 @@ def check_links(root: Path) -> None:
     """
     inside = root.resolve()
     for path in _entries(root):
+        # Not stat, which follows a link to what it leads to.
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
             target = path.resolve()

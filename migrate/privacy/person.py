@@ -317,6 +317,7 @@ def _values_of(person: Person, frames: Mapping[str, Frames]) -> set[str]:
             values |= (
                 values_of_profile(leaves) if resource == _PROFILES else values_of_event(leaves)
             )
+            # A short id, such as 12, stands everywhere and would make everybody's rows theirs.
             values |= {id_} if is_findable(id_) else set()
     return values
 

@@ -167,6 +167,7 @@ def new_sandbox_keys(count: int) -> SandboxKeys:
 
 
 def _new_key() -> str:
+    # Of signs that need no quotes in a header, a URL and a file .env.
     return secrets.token_urlsafe(_NEW_KEY_BYTES)
 
 
@@ -217,6 +218,7 @@ def _ask_keyring(
 ) -> tuple[dict[str, str], tuple[str, str] | None]:
     """What the keyring has of `names`, or why it was of no use and what to do about it."""
     try:
+        # An extra, which is not installed everywhere.
         import keyring
         from keyring.errors import NoKeyringError
     except ImportError:

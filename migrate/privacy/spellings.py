@@ -57,6 +57,7 @@ def fold(text: str) -> str:
 
 
 def _join_pair(pair: re.Match[str]) -> str:
+    # JSON writes a sign beyond 16 bits as two escapes, which are one sign only together.
     return pair.group().encode("utf-16", "surrogatepass").decode("utf-16")
 
 

@@ -148,6 +148,7 @@ def compare_bucket(
 
 def _pairs(expected: Expected, judged: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
     """Each record beside the target's (`t:NAME`), with the mapped columns that any of them sends."""
+    # Most mapped columns are of fields that a shop does not send: they need not be joined.
     sent = [
         name
         for place, name in enumerate(expected.columns)
@@ -323,6 +324,7 @@ def _differences(
         if name not in expected.unverifiable and f"c:{name}" in pairs.columns
     }
     others = (_is_other(pairs, name, place).any().alias(name) for name, place in compared.items())
+    # One look at all columns: most are equal in every row, and only the others are read closely.
     differs = pairs.select(others)
     for name in (column.name for column in differs if column.item()):
         rule = expected.rules.columns[name]

@@ -267,6 +267,7 @@ def expect_files(
         places = dict.fromkeys(_WHERE, pl.Int64)
         kept = [pl.DataFrame(schema={**places, **dict.fromkeys(scope.keep, pl.String)})]
         for part, (evaluator, records) in enumerate(zip(evaluators, files, strict=True)):
+            # The same columns of each file, so that their rows can lie on one shelf.
             evaluator.order = columns
             made.is_limited |= records.inside is not None
             made.unverifiable |= evaluator.unverifiable

@@ -240,6 +240,7 @@ def _empty(connection: sqlite3.Connection, table: _Table, hit: Hit) -> None:
     sets = ", ".join(f"{_quoted(name)} = {value}" for name, value in changes.items())
     try:
         connection.execute(f"UPDATE {_quoted(table.name)} SET {sets} WHERE {where}", key)  # noqa: S608  its own names
+    # Emptied, it would have the key of another row.
     except sqlite3.IntegrityError:
         connection.execute(remove, key)
 

@@ -90,6 +90,7 @@ def _markup_end(text: str, at: int) -> int | None:
         if attribute is None:
             return None
         is_bare = "=" not in attribute.group()
+        # A bare word that is no flag shows a sentence with signs in it, and not a tag.
         if is_bare and attribute.group(1).lower() not in _FLAGS:
             return None
         at = attribute.end()

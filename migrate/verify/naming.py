@@ -32,6 +32,7 @@ def is_same(kind: str, expected: str | None, found: str | None) -> bool:
     if kind in {"datetime", "date"}:
         moments = _moment(expected), _moment(found)
         return moments[0] is not None and moments[0] == moments[1]
+    # 0 and not None for an unknown word, or two unknown words would be the same.
     return kind == "boolean" and _TRUTHS.get(expected.lower()) is _TRUTHS.get(found.lower(), 0)
 
 
@@ -103,6 +104,7 @@ def _is_shifted(expected: str, found: str) -> bool:
 
 def _number(text: str) -> Decimal | None:
     try:
+        # Not float: two amounts that differ in the last digit would be equal.
         number = Decimal(text.strip())
     except InvalidOperation:
         return None

@@ -182,6 +182,7 @@ def _begin(reading: Reading, counted: int) -> None:
         kept = False
     if not kept:
         forget_reading(reading.folder)
+        # What is read back is of people: for this user alone.
         reading.folder.mkdir(parents=True, mode=0o700)
         write_json(mark, {"count": counted, "started": now.isoformat()})
 

@@ -143,6 +143,7 @@ class Reconciliation:
         verdicts: set[str] = {*(dataset.verdict for dataset in self.datasets.values()), *deep}
         if "mismatch" in verdicts or not all(table.is_planned for table in self.tables):
             return "mismatch"
+        # Before the totals: what the target still prepares is missing in them as well.
         if "pending" in verdicts:
             return "pending"
         if not self.totals_equal:

@@ -118,6 +118,7 @@ def marked_text(raw: Any) -> str | None:
             lambda found: HALF if found.lastgroup == "half" else found.group(), text
         )
         return text.replace(_HALF_ESCAPE.decode(), HALF)
+    # Without an escape the text is its own bytes, and most are.
     if b"\\" not in data:
         return data[1:-1].decode("utf-8", "surrogatepass")
     decoded: str | None = _decode(_STRING, data)
@@ -180,6 +181,7 @@ def _goes_on(sign: bytes, name: str | None) -> bool:
 
 def _decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
     """What a decoder reads; None where it reads nothing, also without the halves that it refuses."""
+    # Nearly every literal is read as it stands; only one that is refused is looked through for halves.
     for attempt in (data, _without_halves(data)):
         try:
             return decoder.decode(attempt)

@@ -51,6 +51,7 @@ def parse_sql(text: str) -> Expression:
     tokens = list(guarded_tokens(text))
     if not tokens:
         raise SqlRefused("there is no expression", 0)
+    # Before the parser, which finds out too late: by a RecursionError, without a place.
     check_nesting(tokens)
     try:
         parsed = Postgres().parser().parse(tokens, text)

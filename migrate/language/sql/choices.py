@@ -22,6 +22,7 @@ def _when(reader: TreeReader, found: exp.Case, branch: exp.If) -> Node:
     if found.this is None:
         return reader.truth(branch.this)
     subject, wanted = reader.alike(found, [found.this, branch.this])
+    # By `=`, to which NULL is never equal: `CASE x WHEN NULL` is no branch in SQL either.
     return Node("compare", "boolean", (subject, wanted), ("=",))
 
 

@@ -9,6 +9,7 @@ from sqlglot import exp
 from migrate.language.sql.reader import Found, Take, TreeReader, flat
 from migrate.language.sql.tree import Kind, Node, as_text
 
+# Otherwise one expression makes a text of any size of every row.
 MAX_PADDED = 10_000
 
 

@@ -12,6 +12,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from migrate.language.sql.tree import SqlRefused
 
+# The parser calls itself for each level: without a bound a text could end the process.
 MAX_DEPTH = 24
 _FUNCTION_WORDS = """
 ABS BTRIM CAST COALESCE CONCAT CONCAT_WS ENDS_WITH GREATEST IF IFNULL INITCAP LEAST LEFT LENGTH LOWER

@@ -46,6 +46,7 @@ def _in(reader: TreeReader, found: exp.In) -> Node:
     if not found.expressions:
         raise reader.refused(found, "IN wants one value or more in its brackets")
     wanted, *choices = reader.alike(found, [found.this, *found.expressions])
+    # Comparisons joined by OR: so a NULL among the choices makes it unknown, as SQL has it, in both engines.
     tests = tuple(Node("compare", "boolean", (wanted, choice), ("=",)) for choice in choices)
     return Node("or", "boolean", tests)
 

@@ -13,9 +13,12 @@ from migrate.verify.language.steps import Function, quoted
 from migrate.verify.typed import Broken
 
 _SETTINGS: Mapping[str, str] = {
+    # Memory must not grow with the dataset: what does not fit here spills to the folder.
     "threads": "2",
     "memory_limit": "384MB",
+    # A division by zero is its own record's reject, and never the end of the query for all others.
     "error_on_division_by_zero": "false",
+    # Else a function that DuckDB does not have is looked for on the network.
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
@@ -47,10 +50,12 @@ def database(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         if folder is not None:
             connection.execute(f"SET temp_directory = {quoted(str(folder / 'spilled'))}")
+            # Before the door is shut: after that DuckDB takes no folder any more.
             connection.execute(f"SET allowed_directories = [{quoted(str(folder))}]")
         connection.execute("SET enable_external_access = false")
         for called, function in _FUNCTIONS.items():
             connection.create_function(called, function, ["VARCHAR"], "VARCHAR")
+        # Last, so that nothing which is run from here on can lift the bounds.
         connection.execute("SET lock_configuration = true")
         yield connection
     finally:

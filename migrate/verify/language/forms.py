@@ -207,6 +207,7 @@ def _pad(writer: Writer, node: Node) -> Written:
     fill = str(node.given[1])
     part = writer.write(node.args[0], "text")
     if not fill:
+        # PostgreSQL only cuts where there is nothing to fill with; DuckDB makes an error of it.
         return Written(f"left({part.value}, {length})", part.fails)
     return Written(f"{node.op}({part.value}, {length}, {quoted(fill)})", part.fails)
 
@@ -226,6 +227,7 @@ def _split_part(writer: Writer, node: Node) -> Written:
     part = writer.kept_node(node.args[0], "text")
     if separator:
         return Written(f"split_part({part.value}, {quoted(separator)}, {place})", part.fails)
+    # Without a separator the text is one part, the first and the last, as PostgreSQL has it.
     if abs(place) == 1:
         return part
     return Written(f"(CASE WHEN {part.value} IS NOT NULL THEN '' END)", part.fails)

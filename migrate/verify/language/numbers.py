@@ -47,6 +47,7 @@ def _widen(writer: Writer, node: Node) -> Written:
 
 def _integer(writer: Writer, node: Node) -> Written:
     left, right = parts = writer.all(node, "integer", keep=True)
+    # DuckDB's `/` makes a float of two whole numbers, where PostgreSQL cuts.
     sign = {"/": "//"}.get(str(node.given[0]), str(node.given[0]))
     return _bounded(writer, f"({left.value} {sign} {right.value})", parts, 64)
 
@@ -68,6 +69,7 @@ def _nearest(writer: Writer, value: str, divisor: str) -> str:
     """The whole number nearest to a quotient, halves away from zero; `//` cuts, `%` is what it leaves."""
     count = writer.keep(f"({value} // {divisor})")
     rest = writer.keep(f"abs({value} % {divisor})")
+    # Halves go away from zero, as PostgreSQL rounds; twice the rest could be too large for 128 bits.
     away = f"(CASE WHEN ({value} < 0) = ({divisor} < 0) THEN 1 ELSE -1 END)"
     return f"(CASE WHEN {rest} >= abs({divisor}) - {rest} THEN {count} + {away} ELSE {count} END)"
 
