@@ -29,6 +29,7 @@ def as_loaded(context: Context, plan: Plan, what: str | None = None, then: str =
         if what is not None:
             _check_as_then(context, plan, what, then)
         return context
+    # A copy that somebody has touched proves nothing of what was loaded.
     check_carried(plan.folder, document)
     if what is not None:
         _check_target(context, plan, what)

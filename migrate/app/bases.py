@@ -88,6 +88,7 @@ def _find_put_back(
     last = max((order[name] for name in of_chain), default=-1)
     harmed: dict[str, int] = {}
     for undone in view.put_back(dataset_id).values():
+        # Also of an earlier plan: what it gave these records is gone, and the chain found it there.
         if undone in of_chain or order.get(undone, -1) <= last:
             harmed[undone] = harmed.get(undone, 0) + 1
     if not harmed:

@@ -121,6 +121,7 @@ def corrections_for(workspace: Workspace, snapshot: Snapshot) -> pl.DataFrame:
         judged = NO_CORRECTIONS
     if snapshot.base is None:
         return judged
+    # A record that a delta leaves alone has to be planned again where its correction is new, or taken back.
     chain = {snapshot.name, *chain_of(snapshot)}
     carried = [
         read_carried(plan.folder).filter(pl.col("state") == APPLIED)
@@ -231,6 +232,7 @@ def _joined(
     for one, sent in fitting:
         where = (*one.record, one.field)
         before = rows.get(where)
+        # Not counted as new, so a file that comes back twice makes no plan stale.
         if before is not None and (before["sent"], before["value"]) == (sent, one.value):
             counts["same"] += 1
             continue

@@ -226,6 +226,7 @@ class _Evaluation:
                     continue
                 plan = open_plan(context.workspace, used.plan, check_files=False)
                 names = [n for n, theirs in plan.document.dataset_ids.items() if theirs == id_]
+                # A plan made anew under that name has other rows than those that were looked up.
                 if not names or sha256_file(plan.folder / PLAN_FILE) != used.sha256:
                     continue
                 every = expect_all(as_loaded(context, plan), plan, names, beside=self.plan.name)

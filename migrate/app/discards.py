@@ -74,6 +74,7 @@ def identities_of(
     plan: Plan, rejects: pl.DataFrame, notes: Mapping[str, str]
 ) -> Iterator[Discarded]:
     """The records behind rejects of a plan: of a row that the target refused, all that went into it."""
+    # What the target refused is a row: discarding one of its records would leave the row to the others.
     made_of = _sources_of(plan, rejects.filter(pl.col("stage") == "load"))
     for row in rejects.iter_rows(named=True):
         own = (row["resource"], row["source"], row["id"], row["position"])

@@ -89,6 +89,7 @@ def erase_person(
         ledger_lock = workspace.ledger.with_suffix(".lock")
         stack.enter_context(workspace.lock(ledger_lock, "the ledger"))
         if not dry_run:
+            # Parts that live in an object store only cannot be rewritten there.
             bring_copies(workspace)
         for snapshot in unfinished_snapshots(workspace):
             # An extract at work would write again what is taken out.
@@ -136,6 +137,7 @@ class _Erasure:
         # What was seen before something was taken out proves nothing of what is there now.
         self._rows.forget()
         places = () if self._dry_run else (*linked, *self._look_again())
+        # As long as something is left the note stays: without it the next try could find half of them only.
         if not self._dry_run and not places:
             self._pending.remove()
         return Erased(
@@ -395,6 +397,7 @@ class _Erasure:
         else:
             finder = self._text_finder
         places = places_in(file, self._name(file), finder)
+        # Others' rows may be imported from it yet, so it is named and left.
         if places and file in self._handed_over:
             return [DataPlace(self._name(file), _HANDED_OVER)]
         return places

@@ -92,6 +92,7 @@ def key_fields(folder: Path) -> set[str]:
 def makeshift_folders(workspace: Workspace) -> Iterator[Path]:
     """What can be made again and cannot be edited: unfinished plans, read-backs, rehearsals."""
     for marker in workspace.plans.glob("*/begun.json"):
+        # Unfinished, it can be made again, and no manifest lists what of it is whole.
         if not (marker.parent / "plan.json").exists():
             yield marker.parent
     yield from (folder for folder in workspace.reports.glob(".*-read-back") if folder.is_dir())

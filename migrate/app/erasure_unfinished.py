@@ -69,7 +69,9 @@ class UnfinishedSnapshot:
         for resource in self.resources:
             for page in self.pages(resource):
                 frame = _records_of(page)
+                # Of a page that nobody can read nobody can say that it holds nothing of them.
                 if frame is None or is_theirs(frame, resource):
+                    # What belongs to a page goes with it; the extract reads it again at the cost of one request.
                     pages += sorted(page.parent.glob(f"{page.name}*"))
         return pages
 

@@ -79,6 +79,7 @@ def run_hand_over(
     """
     plan = open_plan(context.workspace, name)
     context = replace(context, project=context.project.for_target(plan.document.target))
+    # The same looks as before a load: a file cannot be called back once it is imported.
     check_loadable(context.workspace, plan)
     check_fresh(plan, context.project, context.workspace)
     check_discards(context.workspace, plan)
@@ -209,6 +210,7 @@ def handed_manifest(plan: str, handover: Handover) -> HandoverManifest:
     from migrate.load.files.manifest import read_manifest
 
     manifest = read_manifest(handover.folder)
+    # Files that were touched hold other rows than the ledger has as handed over.
     if manifest is None or manifest.sha256() != handover.manifest_sha256:
         raise Stale(
             f"the files of plan {plan!r} are not in {handover.folder} any more as they were written",

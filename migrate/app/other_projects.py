@@ -125,6 +125,7 @@ def find_collisions(project: Project, plan: Plan) -> Iterator[Collision]:
 
 def _between(plan: Plan, theirs: Plan, project_id: str) -> Iterator[Collision]:
     place = "octolis.base_url"
+    # Ids of datasets are those of one account; another address may use them for something else.
     if plan.document.settings.get(place) != theirs.document.settings.get(place):
         return
     by_id = {id_: name for name, id_ in theirs.document.dataset_ids.items()}
@@ -261,6 +262,7 @@ def _crosswalk_of(project: Project, plans: Sequence[Plan], dataset_id: str) -> p
                 number = pl.lit(project.datatrics.project_id).alias("project")
                 walk = parquet.scan(file).select(number, pl.col(list(CROSSWALK)))
                 walks.append(walk.with_columns(pl.lit(age, pl.Int64).alias("_age")))
+    # The number of the project too: the same identity in two projects is two people.
     who = ["project", "resource", "source", "id", "position"]
     every = pl.concat(walks).sort("_age", maintain_order=True)
     return every.unique(who, keep="last", maintain_order=True).drop("_age")

@@ -112,6 +112,7 @@ def _add_up(workspace: Workspace, plans: Sequence[Plan]) -> Parts:
 
 def _whole_datasets(workspace: Workspace, plan: Plan, beside: Plan) -> Iterator[str]:
     """The datasets of which all that a plan has is in the target, where `beside` puts them too."""
+    # A repair has a few rows, and its being loaded says nothing of the rest.
     if is_repair(plan):
         return
     undone = read_standing(workspace, plan).undone

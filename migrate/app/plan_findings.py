@@ -90,6 +90,7 @@ def dataset_findings(name: str, dataset: DatasetPlan) -> Iterator[Finding]:
         )
         yield Finding("merged", text, name, None, dataset.collapsed, judged)
     merges = dataset.merges
+    # A merge cannot be undone: the API has no delete, and a masterid that is gone does not come back.
     if merges.masterids_lost or merges.rows_fused:
         lost = merges.masterids_lost + merges.rows_fused
         text = Sentence(

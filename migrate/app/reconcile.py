@@ -252,6 +252,7 @@ class _Equation:
             may_be_late=bool(self._just_before),
         )
         judged = replace(judged, settles_at=self.settles_at)
+        # What was read back is personal data: it goes as soon as the verdict stands.
         forget_reading(self._folder())
         interval = find_interval(
             read_marks(self.context.workspace.ledger, self.plan.name, books.dataset)

@@ -217,6 +217,7 @@ def compare_revenue(data: DemoData, project: Project, run: Run) -> list[RevenueR
     """Revenue per month from the data itself, from the plan's files, and from the target read back."""
     if run.plan is None:
         return []
+    # Added up by the data themselves, so that a mistake in reading cannot be on both sides.
     source = {(row.month, row.currency): row.amount.normalize() for row in data.revenue()}
     files = [run.plan.file("orders", name) for name in ("records.parquet", "unchanged.parquet")]
     columns = ("created_at", "total", "currency")

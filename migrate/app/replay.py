@@ -115,6 +115,7 @@ def replay(context: Context, name: str | None, *, plan_only: bool = False) -> Re
 def _replay(context: Context, plan: Plan, before: _OpenRejects, plan_only: bool) -> Replay:
     if not before.rows:
         raise UsageError(f"plan {plan.name!r} has no open rejects", hint="migrate rejects list")
+    # What was taken back on purpose would be written again in passing.
     check_not_undone(context.workspace, plan, "a replay would load all of it again")
     if before.kinds == {TRANSIENT}:
         loaded = run_load(context, name=plan.name)

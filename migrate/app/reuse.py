@@ -25,6 +25,7 @@ def reusable_extraction(context: Context) -> Extraction | None:
     """
     from migrate.source.extract import Extraction
 
+    # A delta cannot be planned alone, and the run asks for all.
     whole = [state for state in list_snapshots(context.workspace) if not state.is_delta]
     if not whole or not whole[-1].is_whole or whole[-1].trouble:
         return None

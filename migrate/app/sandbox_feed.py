@@ -129,6 +129,7 @@ def _plant(
                     raise Interrupted(
                         "stopped while the sandbox was fed; its data are gone with it"
                     )
+                # Every byte as it was sent: read and written again, `1.10` would be `1.1`.
                 taken = source.plant(name, (raw.encode() for raw in frame["_raw"]))
                 planted[name] += taken
                 progress.advance(task, taken)

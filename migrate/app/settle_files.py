@@ -102,6 +102,7 @@ def run_settle(
             one = _Settling(context, plan, client, ledger, dataset).settle(handover)
             settled[dataset.name] = one
             ledger.handovers.note_reading(handover, one.missing, one.different)
+            # Only by somebody's word: an import may take the rest as long as a file of it is there.
             if one.left and import_over:
                 ledger.handovers.release(handover, "settled")
         result = write_exports(context.workspace, to_load)
@@ -281,6 +282,7 @@ def run_take_back(context: Context, datasets: Sequence[str], name: str | None) -
     freed = {}
     with opened_ledger(context, to_load) as ledger:
         for handover in ledger.handovers.open_ones():
+            # The server first: it refuses where an import may have taken a file, and then nothing is freed.
             remove_uploaded(context, handover, ledger.handovers.files(handover))
             for file in ledger.handovers.files(handover):
                 (handover.folder / file.name).unlink(missing_ok=True)

@@ -45,6 +45,7 @@ def _shipments(project: Project, workspace: Workspace, dataset: str) -> Sequence
         if not records.is_file():
             return ()
         if same == (project.octolis.datasets.get(dataset), project.octolis.base_url):
+            # Half a load, or one that was undone, proves nothing of what the target makes of a value.
             is_whole = totals.batches == totals.batches_done and totals.written > 0
             arrived = is_whole and name not in undos.values()
             shipments.append(Shipment(records, document.mappings[dataset].stored_columns, arrived))

@@ -96,6 +96,7 @@ def note_loaded(workspace: Workspace, plan: Plan) -> None:
         return  # some of it is left, or of other datasets
     with LedgerView(workspace.ledger) as view:
         is_known = any(event.event == "loaded" for event in view.events(plan.name))
+    # The first time counts: a load that had nothing left to do has loaded nothing.
     if not is_known:
         with LedgerNotes(workspace.ledger) as notes:
             notes.note_event(PlanEvent(plan.name, "loaded"))

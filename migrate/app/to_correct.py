@@ -59,6 +59,7 @@ def _in_parts(rejects: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Those that somebody can put right, in as few parts as fit in memory beside their records."""
     waiting: list[pl.DataFrame] = []
     for part in rejects:
+        # Without an id no correction could say of which record it is.
         is_told = pl.col("id").fill_null("") != ""
         waiting.append(open_rejects(part).filter(is_told, pl.col("kind") == PERMANENT))
         if sum(one.height for one in waiting) >= _PART_ROWS:

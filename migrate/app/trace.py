@@ -103,6 +103,7 @@ def run_trace(
     }
     if row is not None:
         place = {"name": snapshot.name, "row": row["_position"], "page": row["_page"]}
+        # As the source sent it, beside what was put right: a trace of corrections must show both.
         sent = _snapshot_row(open_as_sent(context, plan), replace(asked, source=row["_source"]))
         facts["snapshot"] = {**place, "record": row["_raw"] if sent is None else sent["_raw"]}
         facts["snapshot"]["corrections"] = _corrections_of(plan, asked)
@@ -121,6 +122,7 @@ def _snapshot_row(snapshot: Snapshot, asked: TraceRequest) -> Facts | None:
     rows = list(chain.from_iterable(frame.filter(is_asked).to_dicts() for frame in frames))
     if asked.source is not None:
         rows = [row for row in rows if row["_source"] == asked.source]
+    # An id is one source's own: the same in another is somebody else's record.
     if len({row["_source"] for row in rows}) > 1:
         names = ", ".join(sorted(str(row["_source"]) for row in rows))
         raise UsageError(

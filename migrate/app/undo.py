@@ -143,6 +143,7 @@ def run_undo(
 def _note_undone(context: Context, plan: Plan, done: Undo, datasets: Sequence[str]) -> None:
     """Keeps that the undo came to its end, where it has changed anything at all, now or in an earlier call."""
     before = read_standing(context.workspace, plan).undone
+    # Nothing was changed, so the plan stands as loaded.
     if not done.restored and before is None:
         return
     left_alone = sum(
@@ -216,6 +217,7 @@ def _split(
     parts = []
     # The other way round than they were loaded: what looks another dataset up goes first.
     for dataset, dataset_id in reversed(plan.document.dataset_ids.items()):
+        # What went to a webhook cannot be read back, so nobody knows what to give back.
         if rules[dataset].is_feed or dataset not in (datasets or loaded):
             continue
         used = plan.document.mappings[dataset]

@@ -139,6 +139,7 @@ def _write_list(file: Path, entry: DatasetUndo, headers: Sequence[str], rows: Ro
     """Writes the rows as they come; no file where there is none."""
     first = next(rows, None)
     if first is None:
+        # A list of an earlier look would name records that have been given back since.
         file.unlink(missing_ok=True)
         return []
     # With a mark of its encoding: Excel takes a file without one for the system's own.

@@ -88,6 +88,7 @@ class _Told:
                 f"the files of plan {handover.plan!r} are handed over as files to {handover.uploaded_to} already",
                 hint="give that place again: imported from two, each row would come twice",
             )
+        # What the server had whole may be imported and gone by now: sent again, its rows would come twice.
         files = [one for one in self.handovers.files(handover) if not one.uploaded]
         self._owners |= {one.name: handover for one in files}
         return [LocalFile(handover.folder / one.name, one.bytes, one.sha256) for one in files]

@@ -105,6 +105,7 @@ def message_of(summary: Mapping[str, Any], at: datetime) -> Message:
 
 
 def _event_of(exit_code: object, status: object) -> Event:
+    # Before the exit code: what is waited for is no end yet.
     if status == "pending":
         return "pending"
     if exit_code == _GATE:
@@ -222,6 +223,7 @@ def _tell_again(
     ended: threading.Event,
 ) -> None:
     while not ended.wait(webhook.every_minutes * 60):
+        # That nobody hears of a load must not stop it.
         with contextlib.suppress(MigrateError):
             totals = read_totals(context.workspace, plan)
             counts = {

@@ -108,6 +108,7 @@ def _copied(value: Any) -> Any:
 @functools.lru_cache(maxsize=64)
 def _read(data: bytes) -> Document:
     document = Document()
+    # Refused before it is parsed: a parser's memory is many times the file's.
     if len(data) > MAX_BYTES:
         _complain(
             document,

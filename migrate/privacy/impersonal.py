@@ -60,6 +60,7 @@ def is_price(value: str) -> bool:
 
 def may_be_shown(value: str, *, of_things: bool, column: str = "") -> bool:
     """Whether a value of a column says nothing about a person. `of_things`: of a row that concerns none."""
+    # Somebody may have written a name there, whatever the column is for.
     if "@" in value:
         return False
     if of_things or names_a_product(column) or is_word(column, value):

@@ -88,6 +88,7 @@ def _is_named(name: str, known: Collection[str]) -> bool:
     """Whether a plan, a snapshot or the undo of a plan has this name."""
     undo = _OF_AN_UNDO.fullmatch(name)
     plan = undo["plan"] if undo else name
+    # A plan that is gone has left reports; a name made of a time is one that only the tool gives.
     return plan in known or _OF_A_TIME.fullmatch(plan) is not None
 
 

@@ -45,6 +45,7 @@ class Veil:
     def _is_known(self, word: str, is_in_path: bool) -> bool:
         if word in self._known or not any(char.isalnum() for char in word):
             return True
+        # A short number is a count in a sentence and somebody's id in a path.
         if _NUMBER.fullmatch(word):
             return not is_in_path
         parts = [part for part in re.split(r"[-_.+*#]", word) if part]

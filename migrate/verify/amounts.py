@@ -62,6 +62,7 @@ def read_amount(text: str, signs: Signs) -> str:
     negative, number = _peel(bare)
     plain = _plain(number, signs)
     if plain is None:
+        # Told apart, since another `amount` would read the one and none the other.
         known = any(_plain(number, other) is not None for other in _LOCALES.values())
         raise Broken("other_number_style" if known else "not_an_amount")
     if negative and plain.strip("0."):

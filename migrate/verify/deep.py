@@ -137,6 +137,7 @@ def verify_dataset(
             if not moving:
                 break
         settled = _renamed(settled, expected, known, tally.pages)
+        # Once everything counts as prepared nothing is waited for: a difference is then what it is.
         if known.rest.coming is not None:
             settled, waiting = _held_back(settled, known)
             moving += waiting
@@ -220,6 +221,7 @@ def _renamed(files: list[Path], expected: Expected, known: Known, pages: Pages) 
         there = page.filter(pl.col(MASTERID).is_in(list(lost)))
         holders |= zip(there.get_column(MASTERID), held_keys(expected.rules, there), strict=True)
     planned = known.planned({key for key in holders.values() if key is not None})
+    # Not lost: it is there, under a key by which nobody has looked for it.
     names = names_of_rekeyed(lost, holders, planned)
     return [
         _put_beside(file, "named", rename(parquet.read(file), names)) if names else file

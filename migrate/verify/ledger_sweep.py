@@ -114,6 +114,7 @@ def _tables(connection: sqlite3.Connection) -> list[_Table]:
                 _Column(column, type_ in ("TEXT", "BLOB", "ANY", ""), bool(needed), place)
                 for _number, column, type_, needed, _default, place in described
             )
+            # A table without row ids has its key for a name, whatever columns that has.
             tables.append(_Table(name, columns, not without_rowid))
     return tables
 

@@ -46,6 +46,7 @@ def is_on_its_way(there: Collection[str], acknowledged: Acknowledged) -> bool:
     if masterids.intersection(acknowledged.gone):
         return True
     made = acknowledged.made
+    # What the load merged away is not missed: that it is gone is as it should be.
     missing = [made[m] for m in made.keys() - masterids - set(acknowledged.gone)]
     if not missing:
         return False

@@ -65,6 +65,7 @@ def personal_files(workspace: Workspace) -> tuple[list[Path], list[str]]:
     """
     files = []
     left_alone = []
+    # A report is the tool's own only where there is a plan of its name: somebody may have one that looks alike.
     known = {file.parent.name for pattern in _BEGINNINGS for file in workspace.root.glob(pattern)}
     is_ours = is_rehearsal(workspace.root / REHEARSAL)
     for file in sorted(own_files(workspace.root)):
@@ -103,6 +104,7 @@ def remove(files: Iterable[Path]) -> None:
     """Removes files. Raises WorkspaceError naming the first that cannot be."""
     for file in files:
         try:
+            # A purge that was interrupted has removed some of them already.
             file.unlink(missing_ok=True)
         except OSError as error:
             raise WorkspaceError(

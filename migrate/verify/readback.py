@@ -200,6 +200,7 @@ def parse_page(body: bytes, dataset_id: str) -> pl.DataFrame:
         )
     except pl.exceptions.PolarsError:
         page = pl.DataFrame()
+    # An error page with status 200 is no empty dataset.
     if MASTERID not in page.columns:
         raise RemoteError(
             f"the export of dataset {dataset_id!r} is not a CSV with a {MASTERID} column",

@@ -35,6 +35,7 @@ def reach(
     members: Members, path: str, text_of: Callable[[Any], str | None] | None = None
 ) -> str | None:
     """The text at a dotted path: the longest name that exists first."""
+    # The whole name first: a record may have a name with a dot in it beside an object.
     if path in members:
         return (text_of or literal_text)(members[path])
     parts = path.split(".")

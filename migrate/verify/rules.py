@@ -158,6 +158,7 @@ def _joined(files: list[DatasetRules]) -> DatasetRules:
     for part in parts:
         columns |= {name: rule for name, rule in part.columns.items() if name not in columns}
     doubts = list(chain.from_iterable(part.doubts for part in parts))
+    # Without an order nobody can say which file's row wins a key.
     if len({part.precedence for part in parts} - {None}) < len(parts):
         doubts.append("files without a precedence of their own")
     return replace(first, columns=columns, doubts=tuple(doubts), files=tuple(parts))

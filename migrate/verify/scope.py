@@ -39,6 +39,7 @@ def are_inside(
     if scope is None:
         return None
     if scope["kind"] == "sample":
+        # The records that are listed and not a sample drawn anew: what was looked at is what is verified.
         listed = _listed(plan_folder / "scope" / f"{resource}.parquet")
         answers_of = [[who in listed for who in frame.select(_WHO).iter_rows()] for frame in frames]
     elif scope["kind"] == "part":

@@ -136,6 +136,7 @@ def parser_of(spelling: str | None, pivot: int | None) -> Parser | None:
 
 def parse_known(text: str) -> Parsed:
     """A time in a spelling that cannot be mistaken."""
+    # Only spellings that have one meaning: of `03-04-2020` nobody knows which is the month.
     for parse in (_parse_iso, _parse_mail, _parse_php):
         try:
             return parse(text)

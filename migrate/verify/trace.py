@@ -130,6 +130,7 @@ def _with_outcome(
     found: ColumnSteps, made: Row | Left, row: Mapping[str, Any], columns: tuple[str, ...]
 ) -> ColumnSteps:
     """The steps with what comes out of the column in the end: several fields may speak, and one of them counts."""
+    # A rejected row sends nothing, so only the rule is told, at the column that broke it.
     if isinstance(made, Left):
         broken = made.rule if made.column == found.column else None
         return replace(found, broken=found.broken or broken)

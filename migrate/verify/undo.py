@@ -67,6 +67,7 @@ def judge_record(
         sent |= write.sent
     # Several rows in one record: what the plan said of each was said of another record.
     if len(writes) == 1 and writes[0].changed:
+        # Only what the plan said to change: the rest of a payload is what stood there before.
         names = writes[0].changed
     else:
         names = sent
@@ -154,6 +155,7 @@ def literal_of(rule: ColumnRule, text: str | None, kind: str | None) -> str | No
     if text is None or text == "":
         return "null"
     if kind == "number":
+        # Left rather than sent as another value: the column is a number, and this is none.
         return text if _NUMBER.fullmatch(text) else None
     if kind == "boolean":
         return _TRUTHS.get(text.lower())
@@ -190,6 +192,7 @@ def kinds_of(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
             kind = _kind(bytes(literal)[:1])
             if kind is not None:
                 kinds_by_name.setdefault(name, set()).add(kind)
+    # A column that shows several types tells nothing of how a value goes back.
     return {name: kinds.pop() for name, kinds in kinds_by_name.items() if len(kinds) == 1}
 
 

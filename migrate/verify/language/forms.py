@@ -11,6 +11,7 @@ from migrate.verify.language import numbers
 from migrate.verify.language.steps import Form, Writer, Written, any_fails, by_turns, quoted
 
 _SPACES = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
+# What PostgreSQL reads as a boolean: these words, and every beginning of them that can be no other's.
 _TRUE = "('true', 'tru', 'tr', 't', 'yes', 'ye', 'y', 'on', '1')"
 _FALSE = "('false', 'fals', 'fal', 'fa', 'f', 'no', 'n', 'off', 'of', '0')"
 
