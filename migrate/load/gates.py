@@ -45,6 +45,7 @@ class LoadGates:
         changed: list[str] = []
         says: list[str] = []
         for dataset, count in counts:
+            # Offline plans, feeds, repairs and undos never read the target, so they know no number.
             if dataset.counted is None:
                 continue
             foreign = writes.get(dataset.name, ForeignWrites())
@@ -125,6 +126,7 @@ class LoadGates:
         )
 
     def _judge_protected(self) -> GateError | None:
+        # To the service such a value is no error: it says `written`, and drops it.
         if not self.strict or not self.protected:
             return None
         return GateError(

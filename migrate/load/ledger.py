@@ -170,6 +170,7 @@ class Ledger:
             )
             if moved.rowcount:
                 db.execute(
+                    # The service goes on listing what an earlier load has merged; that is no merge of this one.
                     "INSERT OR IGNORE INTO merged_before SELECT own.id, m.gone FROM merges m"
                     " JOIN datasets d ON d.id = m.dataset JOIN datasets own ON own.id = ?"
                     " WHERE d.dataset_id = own.dataset_id AND d.id <> own.id",

@@ -88,6 +88,7 @@ def _unfinished(workspace: Workspace, asked: Mapping[str, object], now: datetime
     ):
         return None
     try:
+        # Taken and let go at once: it only tells whether somebody is at work on that plan.
         with workspace.lock(_lock_file(workspace, names[-1]), "plan"):
             return names[-1]
     except Locked:

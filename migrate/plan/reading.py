@@ -37,6 +37,7 @@ from migrate.progress import Progress
 
 # The service's own maximum: a page costs one point, however many rows it has.
 PAGE_ROWS = 50_000
+# A target that is written to all the time never settles: then the report says so.
 ROUNDS = 3
 _LOOKED_UP = 100
 __all__ = [

@@ -117,6 +117,7 @@ def lines_of_orders_left_out(
         seekers = _seekers(rule, resource, parent.left_out, aliases)
         asked = (seekers["source"], seekers["id"])
         under_own_name = LookupTable(parent.rows, (), {}).find(*asked)
+        # One shop may send under two names of its source, and the order may stand under the other one.
         under_any_name = LookupTable(parent.rows, (), aliases).find(*asked)
         lacks = under_own_name.orphan | under_own_name.waiting
         is_elsewhere = ~under_any_name.orphan & ~under_any_name.waiting

@@ -254,6 +254,7 @@ def read_status(answer: Answer, status: int) -> SplitNeeded | Transient | Fatal:
 
 
 def _unreadable(answer: Answer, body: _Body | None) -> Reading:
+    # Never a success: a page of a proxy may come with 200, and an upsert sent once more changes nothing twice.
     if body is None:
         return Transient(
             f"{status_text(answer.status)} with a body that is not the documented JSON",

@@ -121,6 +121,7 @@ def _texts(frame: pl.DataFrame, asked: Asked) -> pl.DataFrame:
     times = picked.get_column("time").str.strip_chars()
     zones = _zones(picked, asked)
     moments = read_certain(times, zones, asked.spelling, as_days=asked.as_days)
+    # A database's zero date says nothing, so it is no time that cannot be read.
     left = moments.is_null() & is_said(times)
     return picked.select(
         "who", "place", "source", "id", "text",

@@ -23,6 +23,7 @@ _LABELS: Mapping[Kind, tuple[str, ...]] = {
     "lines": (),
 }
 _NUMBERS = ("float", "integer", "text")
+# The target's floats have six digits, so amounts may be kept there in hundredths, as integers.
 _IN_CENTS = ("_cents", "_minor")
 _ORDERS = ("order", "sale", "transaction")
 _LINES = ("item", "line")
@@ -110,6 +111,7 @@ def rule_of(
         return None
     asked = column_names or {}
     amount = None
+    # Lines are counted and never added up: plug-ins send parents beside their parts, or a line's total as its price.
     if kind == "revenue":
         amount = _named(facts, asked.get("amount"), _AMOUNTS, fields.amount, _NUMBERS)
     times = fields.time
@@ -121,6 +123,7 @@ def rule_of(
     return Rule(
         facts.dataset, kind, fields, amount, time, label,
         cents=amount is not None and amount.endswith(_IN_CENTS),
+        # A day without a time has no zone, and a shift would make it another day.
         as_days=time is not None and facts.columns[time].type == "date",
         spelling=spelling,
         resource=facts.resource,
