@@ -37,7 +37,7 @@ def facts_of_plan(plan: Plan, state: str) -> tuple[Fact, ...]:
     return (
         ("Datatrics project", _project_of(plan)),
         ("Octolis", address.netloc or Sentence("not known")),
-        ("Datasets", ", ".join(f"{name} ({id_})" for name, id_ in document.dataset_ids.items())),
+        ("Datasets", ", ".join(_with_id(*one) for one in document.dataset_ids.items())),
         ("Snapshot", snapshot),
         *([("Of the snapshot", document.scope.told)] if document.scope else []),
         *([("Corrections", one_after_other(corrected))] if corrected else []),
@@ -46,6 +46,13 @@ def facts_of_plan(plan: Plan, state: str) -> tuple[Fact, ...]:
         ("Mappings", ", ".join(_versions(document))),
         *facts_of_making(),
     )
+
+
+def _with_id(name: str, id_: str) -> str:
+    """A dataset's name, with its id in the account where that is another."""
+    if name == id_:
+        return name
+    return f"{name} ({id_})"
 
 
 def _project_of(plan: Plan) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +163,7 @@ def _delta_lines(extraction: Extraction) -> list[str]:
         base = f", compared with snapshot {extraction.since.snapshot}"
     else:
         base = ""
+    since = datetime.fromisoformat(extraction.since.time).astimezone(UTC)
     rows = [
         [name, delta.new, delta.changed, delta.unchanged, delta.gone, delta.how]
         for name, result in extraction.resources.items()
@@ -169,4 +171,11 @@ def _delta_lines(extraction: Extraction) -> list[str]:
     ]
     headers = ["resource", "new", "changed", "unchanged", "gone", "found by reading"]
     note = "Only what is new or changed is in this snapshot; each RESOURCE/delta.parquet lists it, and what is gone."
-    return ["", f"Since {extraction.since.time}{base}", "", render_table(headers, rows), "", note]
+    return [
+        "",
+        f"Since {since:%Y-%m-%d %H:%M:%S} UTC{base}",
+        "",
+        render_table(headers, rows),
+        "",
+        note,
+    ]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _DIFFERENCE = 4
 _SHOWN_FILES = 200
+_FEW = 5
+"""Files of one folder that are still named one by one."""
 
 
 def summarise_purged(found: Purged) -> dict[str, Any]:
@@ -38,8 +40,8 @@ def render_purged(found: Purged, *, dry_run: bool) -> str:
         _listed(entry.path for entry in found.files),
     ]
     if found.left_alone:
-        what = "Left alone, since this tool did not make it or it was changed since:"
-        parts.append(f"{what}\n{_listed(found.left_alone)}")
+        what = "Left alone: not made by this tool, changed since, or the reports of a rehearsal:"
+        parts.append(f"{what}\n{_listed(_by_folder(found.left_alone))}")
     if found.linked:
         what = "These have another name outside of the workspace, which keeps what they hold:"
         parts.append(f"{what}\n{_listed(found.linked)}")
@@ -47,6 +49,20 @@ def render_purged(found: Purged, *, dry_run: bool) -> str:
         "Counts, manifests, verdicts and evidence stay; purged.json lists what went, with hashes."
     )
     return "\n\n".join(part for part in parts if part)
+
+
+def _by_folder(names: Iterable[str]) -> list[str]:
+    """Names of files, those of a folder that holds many in one line: a page's lists may be a hundred."""
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        folders.setdefault(name.rpartition("/")[0], []).append(name)
+    lines: list[str] = []
+    for folder, inside in folders.items():
+        if folder and len(inside) > _FEW:
+            lines.append(f"{folder}/: {len(inside):,} files")
+        else:
+            lines += inside
+    return lines
 
 
 def summarise_erased(erased: Erased) -> dict[str, Any]:
