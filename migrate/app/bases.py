@@ -115,6 +115,7 @@ def _find_unfinished(
         if not _is_of(plan, dataset, chain):
             continue
         totals = view.totals(name).get(dataset)
+        # A load that failed before its first request has changed nothing.
         if totals is None or not totals.requests:
             continue
         left = totals.open + totals.deferred

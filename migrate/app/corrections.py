@@ -327,6 +327,7 @@ def _why_not(given: Given, cells: Mapping[str, Cell]) -> str | None:
     """Why a row cannot be taken, whatever the record is; None where it can."""
     for name in ("resource", "source", "id", "field", "value"):
         cell = cells.get(name)
+        # A spreadsheet turns what is typed into days, truths and rounded numbers: nobody can tell what was meant.
         if isinstance(cell, Spoilt):
             return f"{name}: {cell.why}; format the cell as text and type it again"
         if name != "value" and isinstance(cell, Number):
@@ -340,6 +341,7 @@ def _why_not(given: Given, cells: Mapping[str, Cell]) -> str | None:
         return "field: by it the record is known; it cannot be another one"
     if len(_shown(cells["value"]) or "") > _LONGEST:
         return f"value: more than {_LONGEST:,} characters"
+    # Evidence counts corrections by who gave them and why.
     if not given.by.strip() or not given.why.strip():
         return "it does not say who says so and why; give --by and --why, or fill these columns"
     return None
@@ -356,6 +358,7 @@ class _Checking:
     def fitting(self, given: Sequence[Given]) -> list[tuple[Given, str | None]]:
         """Those that fit, with the value that was sent."""
         raws = self._raws({one.record for one in given})
+        # Two right values of one field: neither is taken, since the last line is no better than the first.
         twice = _told_twice(given)
         verdicts: dict[tuple[Any, ...], tuple[Given, str | None]] = {}
         for one in given:
@@ -393,9 +396,11 @@ class _Checking:
             values = [value_sent(raw, one.field) for raw in raws]
         except CannotCorrect as error:
             raise ValueError(f"the field cannot be reached in the record: {error}") from None
+        # A value that the source has changed since was put right by the source itself.
         fits = [value for value in values if self._is_sent(one, value)]
         if not fits:
             raise ValueError("the record has another value now than the one that was put right")
+        # A cell with the number 7 may have been `007`: it is taken only where a number was sent.
         if one.is_whole_number and not _WHOLE.fullmatch(fits[0] or ""):
             raise ValueError("value: " + _ZEROS)
         if (fits[0] or "") == (one.value or ""):

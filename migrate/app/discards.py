@@ -62,6 +62,7 @@ def marked_discards(
     names = {*view.plans(), *workspace.names(workspace.plans)}
     for name in sorted(names):
         marks = view.discard_marks(name, only_old=only_old)
+        # A plan that is gone or damaged tells nothing; the others' discards must not be lost with it.
         with suppress(MigrateError):
             if marks:
                 plan = open_plan(workspace, name, check_files=False)

@@ -212,6 +212,7 @@ class _Erasure:
                 self._workspace.ledger, sorted(self._person.keys)
             )
             for file in self._parquet_files():
+                # Records of snapshots were searched as such; here it is what plans and loads have made of them.
                 if self._workspace.snapshots not in file.parents:
                     self._rows.learn_from(file)
             # A row may name somebody else as well, who pays or gets the parcel: they are not erased with it.

@@ -51,6 +51,7 @@ def columns_of(file: Path) -> list[str]:
 def without_names(tree: Any, finder: Finder) -> Any:
     """A document without the names that are the person's: keys and elements of lists go, else a word stands there."""
     if isinstance(tree, dict):
+        # The whole entry goes, since the name of a field that holds an address is itself the address.
         kept = {name: value for name, value in tree.items() if not finder.finds(name)}
         return {name: without_names(value, finder) for name, value in kept.items()}
     if isinstance(tree, list):

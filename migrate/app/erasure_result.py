@@ -85,8 +85,10 @@ def places_outside(
         if snapshot.is_unfinished and person.identities:
             what = "the extract goes on by asking the source, which may still have them"
             yield Outside("source", f"snapshot {snapshot.name} is unfinished: {what}")
+    # The API has no delete: whoever runs the account has to remove these there.
     for dataset, masterid in sorted(person.masterids):
         yield Outside("target", f"Octolis: dataset {dataset}, masterid {masterid}")
+    # A store that keeps versions has the old parts still, and this tool cannot know.
     if workspace.snapshots_at:
         yield Outside("object store", f"older versions of objects below {workspace.snapshots_at}")
     for one in read_written(workspace.root):

@@ -44,6 +44,7 @@ class TheirRows:
     def numbers(self, file: Path) -> list[int]:
         """The numbers of the person's rows in a file, from 0."""
         known = self._fingerprint()
+        # What was looked at with less known of the person may hold rows that were not seen as theirs.
         if self._seen.get(file, (None,))[0] != known:
             for _frame, _theirs in self._looked_at(file):
                 pass

@@ -139,6 +139,7 @@ def _manifests(context: Context, plan: Plan) -> dict[str, bytes]:
     parts = {"manifest.json": _manifest(context, plan, used.name, used.manifest_sha256)}
     base = used.base
     while base is not None:
+        # Without the snapshots below, nobody could tell later what a delta's plan was made from.
         parts[f"base/{base.name}/manifest.json"] = _manifest(
             context, plan, base.name, base.manifest_sha256
         )

@@ -110,6 +110,7 @@ def run_hand_over(
 
 def _by_files(plan: PlanToLoad) -> tuple[PlanToLoad, dict[str, str]]:
     """The datasets that can go by files, and why the others cannot."""
+    # A feed has no dataset that an import could fill or that could be read back.
     feeds = {d.name: "it goes to a webhook" for d in plan.datasets if d.webhook is not None}
     chosen = tuple(d for d in plan.datasets if d.name not in feeds and d.rows)
     if not chosen:
@@ -194,6 +195,7 @@ def _known(
 ) -> HandedOver:
     """A handover of an earlier call, whose files have to be there as they were written."""
     first = handovers[0]
+    # Written to a second place, the same rows could be imported from both.
     if first.folder != folder:
         raise UsageError(
             f"plan {plan.name!r} is handed over in {first.folder}",

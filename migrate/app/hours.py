@@ -98,6 +98,7 @@ def within_hours(context: Context, hours: SendingHours, plan: str, again: str) -
 
 def stopped_for_hours(plan: str, hours: SendingHours, now: datetime, again: str) -> Interrupted:
     """Why a load has stopped although nobody asked it to, and the command that goes on."""
+    # Of the quiet hours alone: `--until` was of this one command.
     opens = SendingHours(quiet=hours.quiet).opens_at(now + timedelta(seconds=SETTLE_S))
     if opens > now:
         when = f"; it may send again at {_told(opens)}"

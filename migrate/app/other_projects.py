@@ -341,6 +341,7 @@ def _plans_to_look_in(project: Project, project_id: str, dataset_id: str) -> lis
     loaded = [
         plan
         for plan in _loaded_plans(other, [dataset_id])
+        # A sample or half a load lacks rows, and what looks them up would be an orphan.
         if plan.document.scope is None and _is_loaded(other, plan, dataset_id)
     ]
     if not loaded:

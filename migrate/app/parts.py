@@ -88,6 +88,7 @@ def _add_up(workspace: Workspace, plans: Sequence[Plan]) -> Parts:
         scope = plan.document.scope
         if scope is not None and not isinstance(scope, PartOf):
             continue  # a sample is no part of the whole
+        # A record created in May and updated in June is in a part of each: added up, it would count twice.
         is_other = scope is not None and scope.has_days and scope.field != kind.field
         there = list(_whole_datasets(workspace, plan, newest))
         if is_other and there:

@@ -58,6 +58,7 @@ def run_purge(context: Context, *, dry_run: bool = False) -> Purged:
                     hint="give the same command again: migrate purge --yes",
                 )
             remove([file])
+        # Also what an interrupted extract has put there, which no manifest names.
         erase_stored(workspace)
     return Purged(listed, emptied, tuple(left_alone), linked)
 

@@ -93,6 +93,7 @@ def run_reconcile(
             if dataset not in feeds
         }
         if deep:
+            # What is still prepared by its count is so by its values: a difference there is not believed yet.
             preparing = {
                 name: one.verdict == "pending"
                 for name, one in counted.items()
@@ -133,6 +134,7 @@ def _as_it_stands(found: DatasetReconciliation, standing: Standing) -> DatasetRe
     if standing.undone is not None and dataset in standing.undone.records:
         return replace(found, verdict="undone")
     later = [one.told for one in standing.overtaken_by if one.dataset == dataset]
+    # Another plan's records are in this count, and in an equation of their own.
     if found.difference and later:
         note = f"{later[0]}: what it created and merged is in the count, and in its own equation"
         return replace(found, explanations=(*found.explanations, note))

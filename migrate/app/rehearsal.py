@@ -167,6 +167,8 @@ def sandbox_process(
     # In a session of its own Ctrl-C does not reach it: what is in flight is finished against a sandbox that answers.
     with subprocess.Popen(  # noqa: S603  # our own program
         command,
+        # It ends when this closes, so also when this process is killed: no sandbox is left behind with people's
+        # data.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

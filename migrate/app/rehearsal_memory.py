@@ -156,6 +156,7 @@ def read_memory(root: Path = Path("/")) -> Memory | None:
 
     **Source**: proc(5) for `MemAvailable`; the kernel's cgroup-v2 and cgroup-v1 documents for the limits.
     """
+    # In a container the machine's memory is not what one may take.
     free = [size for size in (_available(root), _container_left(root)) if size is not None]
     if free:
         return Memory(max(min(free), 0))

@@ -51,6 +51,7 @@ class Rejects:
         for part in self.parts():
             unknown -= set(part["reject"])
             yield chosen_rejects(part, names, reason)
+        # Only once all are read: a name may be in the last part.
         if unknown:
             raise UsageError(
                 f"there is no reject {min(unknown)!r:.120}",

@@ -104,6 +104,7 @@ def replay(context: Context, name: str | None, *, plan_only: bool = False) -> Re
     since; all that `run_plan` and `run_load` raise.
     """
     plan = open_plan(context.workspace, name, check_files=False)
+    # Put aside first, since the load changes what the ledger says of them.
     folder = reading_folder(context, plan, "replay")
     forget_reading(folder)
     try:

@@ -32,6 +32,7 @@ def reusable_extraction(context: Context) -> Extraction | None:
     name = whole[-1].name
     try:
         snapshot = open_snapshot(context.workspace, name)
+        # A run after one that came to its end is for what is new at the source.
         is_done = _is_loaded(context, name)
     except MigrateError:
         # A new extract does not need it, and whoever does will say what is wrong with it.

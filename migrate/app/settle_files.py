@@ -92,6 +92,7 @@ def run_settle(
     **Raises**: UsageError where nothing of the plan is handed over.
     """
     plan = open_plan(context.workspace, name)
+    # Compared with what the files hold, whatever the mappings say by now.
     context = as_loaded(context, plan, "settling a handover", "migrate load --settle")
     to_load = handed_over(context, plan, datasets)
     note_loading(context.workspace, plan, {"import_over": True} if import_over else {})

@@ -22,6 +22,7 @@ def trust_of(context: Context) -> Trust:
         None if path is None else folder / path.expanduser()
         for path in (files.known_hosts, files.key_file)
     )
+    # Of an unknown server nothing is taken on trust: files of people would go to whoever answers.
     return Trust(files.host_key, known, key)
 
 

@@ -41,6 +41,7 @@ def _shipments(project: Project, workspace: Workspace, dataset: str) -> Sequence
             return ()
         document = plan.document
         records = plan.file(dataset, "records.parquet")
+        # What was sent to the dataset of a trial proves nothing of the one that is loaded now.
         same = document.dataset_ids.get(dataset), document.settings.get("octolis.base_url")
         if not records.is_file():
             return ()

@@ -56,6 +56,7 @@ def check_settled(workspace: Workspace, plan: Plan, what: str) -> None:
         return
     with LedgerView(workspace.ledger) as view:
         open_ones = [one for one in view.handovers(plan.name) if one.is_open]
+    # An import that comes late would put old values over new ones.
     if open_ones:
         rows = sum(one.left for one in open_ones)
         raise Stale(

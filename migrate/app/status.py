@@ -85,6 +85,7 @@ def read_status(workspace: Workspace, plan: str | None = None) -> Status:
         open_plan(workspace, plan)  # says which plans there are
     snapshots = tuple(list_snapshots(workspace))
     names = [plan] if plan else workspace.names(workspace.plans)
+    # Opened once for all: each state, part and next command would read every plan again.
     opened = {known.name: known for known in readable_plans(workspace)}
     plans = tuple(_plan_state(workspace, name, opened.get(name)) for name in names)
     is_paused = pause_file(workspace).exists()

@@ -41,6 +41,7 @@ def sleeper(context: Context, patience: float = 1.0) -> Callable[[float], None]:
     """A sleep, stretched by `patience`, that ends with Interrupted as soon as the job is asked to stop."""
 
     def sleep(seconds: float) -> None:
+        # Not time.sleep: Ctrl-C must end a wait of minutes at once.
         if context.stop.wait(seconds * patience):
             raise Interrupted("stopped while waiting for the target to rest")
 

@@ -93,6 +93,7 @@ def _values(
     is_one = (
         part is not None and row["column"] in part.columns and part.columns[row["column"]].fields
     )
+    # Of several fields a column takes the first that has a value: only that one can have broken the rule.
     for name, sent in _first_filled(values) if is_one else values or [("", row["value"])]:
         yield row["reason"] or "", row["dataset"], *who, name, sent
 

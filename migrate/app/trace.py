@@ -244,6 +244,7 @@ class _Tracing:
                 plan = open_plan(self.context.workspace, earlier, check_files=False)
             except MigrateError:
                 continue
+            # What went to the dataset of a trial says nothing of this one.
             if plan.document.dataset_ids.get(name) != dataset_id:
                 continue
             rows = planned_rows(plan.folder / name, *self._who)
@@ -333,6 +334,7 @@ class _Tracing:
             handovers = [one for one in view.handovers(plan.name) if one.dataset == dataset]
         settled_at = record.get("settled_at")
         for one in reversed(handovers):
+            # What was settled before the handover went by the API, and is in none of its files.
             was_settled = settled_at is not None and settled_at < one.handed_at
             manifest = None if was_settled else read_manifest(one.folder)
             if manifest is None or manifest.sha256() != one.manifest_sha256:

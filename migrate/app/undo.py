@@ -149,6 +149,7 @@ def _note_undone(context: Context, plan: Plan, done: Undo, datasets: Sequence[st
     left_alone = sum(
         entry.count("changed_since") + entry.count("survivors") for entry in done.datasets
     )
+    # A record that others have changed or that was merged keeps what it has: the load is not undone whole.
     is_part = bool(datasets or done.partly or done.refused or left_alone)
     if is_part or done.verified != done.restored:
         scope = "part"

@@ -150,6 +150,7 @@ def _write_list(file: Path, entry: DatasetUndo, headers: Sequence[str], rows: Ro
         written = csv.writer(lines, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         written.writerow((*_IDS, *headers))
         for row in chain([first], rows):
+            # A value that begins with `=` is a formula to a spreadsheet, and these lists go to people.
             written.writerow(map(_inert, (entry.dataset_id, *row)))
     return [file]
 

@@ -65,6 +65,7 @@ def run_upload(
         except Interrupted as error:
             raise Interrupted(error.what, hint=again) from None
         except RemoteError as error:
+            # What the server has is kept, so the way on is the same command and not a new handover.
             error.hint = f"{error.hint}: {again}"
             raise
     seconds = (context.now() - began).total_seconds()

@@ -36,6 +36,7 @@ Path = tuple[str | int, ...]
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _TRUE = {"true", "True", "TRUE"}
 _FALSE = {"false", "False", "FALSE"}
+# At most 18 digits: more may not fit in 64 bits, and stay text with all their digits.
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _NUMBER_LIKE = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|0[xo].+"

@@ -49,6 +49,7 @@ class ClockChange:
     after: int
 
 
+# The changes of a zone are searched for once, and then asked for each query.
 @lru_cache(maxsize=64)
 def clock_changes(name: str) -> tuple[int, tuple[ClockChange, ...]]:
     """What a zone's clock was ahead of UTC at first, and its changes up to the end of `LAST_YEAR`."""

@@ -91,6 +91,7 @@ def _came_late(rest: int, there: set[str], written: Written) -> int:
     """How much of what nothing else explains may be an earlier load's, prepared after the count before."""
     came = len(written.just_before.made & there)
     went = len(written.just_before.gone - there)
+    # No more than nothing else explains: a late record must not hide a lost one.
     return max(-went, min(rest, came))
 
 

@@ -82,6 +82,7 @@ def _winners(rules: DatasetRules, columns: Sequence[str]) -> str:
     }
     taken = []
     for one in columns:
+        # Strictest first: one no among several records of a person is a no, and a gap is never filled with a yes.
         if rules.columns[one].consent:
             taken.append(
                 f"CASE WHEN bool_or({own[one]} = 'false') THEN 'false' END AS {name(f'c:{one}')}"

@@ -233,6 +233,7 @@ def write_column(
     else:
         weak = []
     if rule.on_invalid == "null":
+        # A null that is sent for a broken value must not go over a value that another record has.
         weak.append(f"({value} IS NULL AND {broken} IS NOT NULL)")
     if rule.sends_null:
         weak.append(f"({value} IS NULL AND {broken} IS NULL AND NOT {said})")
@@ -271,6 +272,7 @@ def _strictest(
 
     All are heard, and the default stands in where none says anything.
     """
+    # Set aside: a default of one field would be a word beside the others that did speak.
     bare = replace(rule, default=None)
     lanes = tuple(write_lane(writer, setting, bare, start, breaks) for start in starts)
     values = [lane.value for lane in lanes]

@@ -129,6 +129,7 @@ def compare_bucket(
     foreign, there_before = _name_extra(extra.filter(~made_since), known)
     doubled = held.join(rows, on=KEY, how="semi").join(last, on=MASTERID, how="anti")
     doubled = doubled.filter(~_is_among(pl.col(MASTERID), known.later.made))
+    # A planner that takes every record for one of the part would else go unseen.
     if expected.is_limited:
         beyond = bucket.beyond(planned)
     else:

@@ -299,6 +299,7 @@ class MappingQuery:
         reasons.append((GONE, quoted(DISCARDED), "NULL"))
         if fails:
             reasons.append((fails, "'not_computable'", "'where'"))
+        # Before orphans: its parent is not gone, and both come once that is put right.
         reasons += [(name(f"{one}?withheld"), "'waiting'", quoted(one)) for one in self._asked]
         for one, (_, id_) in self._asked.items():
             if self.rules.lookups[one].rejects:

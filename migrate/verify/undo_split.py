@@ -293,6 +293,7 @@ def _split_part(
             entry |= _restorable(rules, loaded.keys, str(masterid), verdict, kinds)
         entries_by_kind[verdict.kind].append(entry)
     for gone, survivor in merged.items():
+        # What it held is nowhere else any more: the list is all that is left of it.
         if gone in before:
             entries_by_kind["merged"].append(
                 {"masterid": gone, "other": survivor, "held": _held(rules, before[gone])}

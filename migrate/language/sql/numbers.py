@@ -72,6 +72,7 @@ def _cast(reader: TreeReader, found: exp.Cast) -> Node:
     sizes = [int(str(size.this)) for size in found.to.expressions]
     if kind in {exp.DType.TEXT, exp.DType.VARCHAR}:
         return _cut_to(as_text(node), sizes)
+    # One bad value in a million would end the plan of all.
     if node.kind == "text" and not may_fail:
         raise reader.refused(
             found, "CAST fails the whole file on one bad value; use TRY_CAST, or CAST(… AS VARCHAR)"

@@ -37,6 +37,7 @@ class TreeReader:
         """The node of one of sqlglot's. Raises SqlRefused."""
         if not isinstance(found, Found):
             raise SqlRefused("an argument is missing", 0)
+        # A closed list: what a database knows and docs/sql.md does not name is refused and not passed on.
         take = self._takers.get(type(found))
         if take is None:
             raise self.refused(
@@ -95,6 +96,7 @@ class TreeReader:
     def truth(self, found: Found) -> Node:
         """A node that is true, false or unknown. Raises SqlRefused."""
         node = self.node(found)
+        # Nothing is cast on the quiet: engines differ in what they take for true.
         if node.kind not in {"boolean", "nothing"}:
             raise self.refused(
                 found,
@@ -168,6 +170,7 @@ def number_literal(reader: TreeReader, found: Found) -> Node:
     text = str(found.this)
     whole, _, fraction = text.partition(".")
     if not fraction:
+        # So many always fit in 64 bits.
         if len(whole.lstrip("0")) > 18:
             raise reader.refused(found, "a number of more than 18 digits")
         return Node("number", "integer", given=(str(int(whole)),))
@@ -179,6 +182,7 @@ def number_literal(reader: TreeReader, found: Found) -> Node:
 
 def flat(found: Found, kind: type[Found]) -> Iterator[Found]:
     """The parts of a chain as a || b || c, from the left, brackets of the same kind opened."""
+    # A stack instead of recursion: a chain of a thousand `||` is a tree of a thousand levels.
     waiting: list[Found] = [found]
     while waiting:
         part = waiting.pop()

@@ -112,8 +112,10 @@ def _end_of_name(tokens: list[Token], at: int) -> int:
 def _check_plain(token: Token, text: str) -> None:
     written = text[token.start : token.end + 1]
     kind = token.token_type
+    # `E'…'`, `$$…$$` and the like have escapes of their own, which the other engine would not read.
     if kind == TokenType.STRING and not written.startswith("'"):
         raise SqlRefused("a text is written in single quotes", token.start)
+    # `1e3` and `0x1F` are read apart by versions and engines.
     if kind == TokenType.NUMBER and not _NUMBER.fullmatch(written):
         raise SqlRefused(f"{written} is no number of plain digits, as 12 or 1.5", token.start)
     if kind in _SIGNS and written not in {_SIGNS[kind], "!="}:
@@ -197,6 +199,7 @@ def check_nesting(tokens: list[Token]) -> None:
     opened: list[Token] = []
     for token in tokens:
         word = token.text.upper()
+        # A row of NOT or minus has no brackets, and is as deep a tree.
         signs = signs + 1 if word in {"NOT", "-", "+"} else 0
         if token.token_type in _OPENING:
             depth += 1
