@@ -52,6 +52,7 @@ def _project_then(project: Project, plan: Plan) -> Project:
     settings, document = plan.document.settings, plan.document
     zones = cast("dict[str, str]", settings.get("datatrics.timezones", {}))
     aliases = cast("dict[str, str]", settings.get("datatrics.source_aliases", {}))
+    # A mapping may read the number, so values hang on it; a plan of an earlier version does not say it.
     number = settings.get("datatrics.project_id", project.datatrics.project_id)
     datatrics = project.datatrics.model_copy(
         update={"timezones": zones, "source_aliases": aliases, "project_id": number}

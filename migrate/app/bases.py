@@ -124,6 +124,7 @@ def _find_unfinished(
             reason = (
                 f"the undo of plan {name} was interrupted, and nobody knows what it has put back"
             )
+            # First the undo to its end: until then nobody can say which records hold what.
             unfinished = BrokenBase(dataset, reason, f"migrate undo run --plan {name}")
         elif left:
             reason = f"{left:,} of {totals.planned:,} records of plan {name} are not loaded"

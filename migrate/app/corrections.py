@@ -128,6 +128,7 @@ def corrections_for(workspace: Workspace, snapshot: Snapshot) -> pl.DataFrame:
         for plan in readable_plans(workspace)
         if plan.document.corrections is not None and plan.document.snapshot.name in chain
     ]
+    # The newest first: of two plans that carried a correction the last one says what was sent.
     before = pl.concat([NO_CORRECTIONS, *reversed(carried)]).unique(
         list(WHERE), keep="first", maintain_order=True
     )

@@ -46,6 +46,7 @@ def _checks(workspace: Workspace) -> Iterator[Callable[[], object]]:
     rows = _rows_by_manifests(workspace)
     for file in sorted(own_files(workspace.root)):
         if file.suffix == ".parquet":
+            # To its last row: its hash may have been changed together with it.
             yield partial(parquet.check_whole, file, rows.get(file))
 
 

@@ -118,6 +118,7 @@ def check_discards(workspace: Workspace, plan: Plan) -> None:
     lines = []
     for dataset in plan.document.datasets:
         file = plan.file(dataset, "discarded.parquet")
+        # What an earlier version discarded names no resource; then there was one file a dataset.
         resource = pl.col("resource").fill_null(plan.document.mappings[dataset].resource)
         then = _discarded_in(file).with_columns(resource)
         mine = now.filter(pl.col("dataset") == dataset).select(_IDENTITY).with_columns(resource)

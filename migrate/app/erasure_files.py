@@ -142,6 +142,7 @@ def corrected_records(workspace: Workspace, resource: str) -> Iterator[pl.DataFr
 
 def lines_of(file: Path) -> Iterator[str]:
     """The lines of a text file, whatever bytes are in it."""
+    # A log may have been cut in the middle of a letter by a kill.
     with file.open("r", encoding="utf-8", errors="replace", newline="\n") as opened:
         yield from opened
 

@@ -94,6 +94,7 @@ def _those(
         for state in list_snapshots(workspace)
         if is_wanted(state)
     ]
+    # One that came to nothing holds nobody, and must not keep an erasure from ending.
     return [snapshot for snapshot in snapshots if not is_bare(snapshot.folder)]
 
 

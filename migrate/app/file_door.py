@@ -91,6 +91,7 @@ def run_hand_over(
     to_load, left_out = _by_files(plan_to_load(plan, context.project.octolis, datasets))
     folder = (asked.folder or context.workspace.exports / plan.name / FILES).absolute()
     note_loading(context.workspace, plan, {})
+    # The canaries of an earlier call were sent and compared: once is enough.
     if not _is_handed_over(context, plan, to_load):
         first = gates.canary if asked.canary is None else asked.canary
         options = Options(

@@ -58,6 +58,7 @@ class HourStop(threading.Event):
         else:
             ends_at = time.monotonic() + timeout
         while not self.is_set() and (left_s := ends_at - time.monotonic()) > 0:
+            # In pieces, since the hours may end while a long pause of the service is waited for.
             self._stop.wait(min(left_s, _LOOK_S))
         return self.is_set()
 

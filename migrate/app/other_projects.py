@@ -269,6 +269,7 @@ def _crosswalk_of(project: Project, plans: Sequence[Plan], dataset_id: str) -> p
 
 
 def _count_records(walk: pl.LazyFrame) -> int:
+    # By masterid: several records of the source may have become one, also across projects.
     return int(walk.select(pl.col("masterid").drop_nulls().n_unique()).collect().item())
 
 
@@ -387,6 +388,7 @@ def _rows_of(
             )
         left = plan.folder / name / "gone.parquet"
         if left.is_file():
+            # For the plans below: what a delta says is gone must not be looked up in its base.
             gone = pl.concat([gone, parquet.read(left).select("source", "id")])
     every = pl.concat(made, how="diagonal_relaxed")
     return every.unique(["source", "id"], keep="first", maintain_order=True)

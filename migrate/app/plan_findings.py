@@ -70,6 +70,7 @@ HARMS: Mapping[Kind, tuple[str, str]] = {
 def dataset_findings(name: str, dataset: DatasetPlan) -> Iterator[Finding]:
     """What of a dataset will not arrive, or not as it was sent."""
     judged = dataset.judged
+    # What `where` leaves out and what was discarded is left out on purpose, and no finding.
     missing = dataset.rejected + dataset.waiting
     if missing:
         rules = sorted(dataset.rejected_by_rule.items(), key=lambda entry: (-entry[1], entry[0]))
@@ -153,6 +154,7 @@ def money_findings(name: str, table: Table) -> Iterator[Finding]:
             amounts=amounts,
         )
         yield Finding("money", text, name, None, len(groups), len(table.groups))
+    # Totals that nobody can prove say nothing of what is lacking; the doubt is told below.
     elif not table.is_planned and not table.doubts:
         lacking = table.whole.lacking.rows
         if lacking > 0:

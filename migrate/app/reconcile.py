@@ -368,6 +368,7 @@ def wait_for_earlier(context: Context) -> None:
     with open_target(context) as client:
         for id_, one in young.items():
             wait_until_shown(
+                # The youngest stands for all: what is older is taken to be prepared before it.
                 partial(client.read_record, id_, one.masterid),
                 one.at + bound,
                 context.now,

@@ -266,6 +266,7 @@ def _read_back(project: Project, dataset: str, columns: Sequence[str]) -> pl.Dat
 
 def _pages(client: TargetClient, dataset_id: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     number = 1
+    # To an empty page: a short one need not be the last.
     while True:
         body = client.export_csv(dataset_id, number, PAGE_ROWS, selection=columns)
         if body.strip():

@@ -167,6 +167,7 @@ def read_memory(root: Path = Path("/")) -> Memory | None:
 def _available(root: Path) -> int | None:
     for line in _read(root / "proc/meminfo").splitlines():
         name, _, rest = line.partition(":")
+        # Not MemFree: what is only kept of files counts as used there, and can be given back.
         if name == "MemAvailable":
             return int(rest.split()[0]) * _KILO
     return None

@@ -133,7 +133,9 @@ def _replay(context: Context, plan: Plan, before: _OpenRejects, plan_only: bool)
         # Without the feeds: a webhook cannot be asked what it has, so it would be sent everything again.
         list(plan.document.dataset_ids),
         snapshot=used.name,
+        # On the same base again: without it a delta lacks all that it did not touch.
         base=used.base.name if used.base else None,
+        # The same sample or part, or the replay would send the whole.
         scope=scope_again(plan.document.scope),
         target=plan.document.target,
     )

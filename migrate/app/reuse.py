@@ -38,6 +38,7 @@ def reusable_extraction(context: Context) -> Extraction | None:
         # A new extract does not need it, and whoever does will say what is wrong with it.
         return None
     manifest, settings = snapshot.manifest, context.project.datatrics
+    # Another project's records under this project's mappings would be loaded as its own.
     same = (manifest.project_id, manifest.base_url) == (settings.project_id, settings.base_url)
     results = {resource: sealed.result for resource, sealed in manifest.resources.items()}
     is_proven = set(results) == set(RESOURCE_NAMES) and all(

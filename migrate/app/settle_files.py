@@ -266,6 +266,7 @@ def _moment(text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
+    # The target's times are UTC where they name no zone.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

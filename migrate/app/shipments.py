@@ -37,6 +37,7 @@ def _shipments(project: Project, workspace: Workspace, dataset: str) -> Sequence
             continue
         try:
             plan = open_plan(workspace, name, check_files=False)
+        # One that cannot be read may have been the last word: then nothing at all is proven.
         except MigrateError:
             return ()
         document = plan.document

@@ -78,6 +78,7 @@ def check_signature(archive: Path, file: Path, signers: Path | None) -> Signatur
         return Signature(file, key)
     principals = _run("-Y", "find-principals", "-s", str(file), "-f", str(signers))
     names = principals.stdout.decode("utf-8", "replace").split("\n")[0].strip()
+    # A signature that is sound proves nothing as long as nobody knows whose key it is.
     if principals.returncode or not names:
         return Signature(file, key, problem=f"{signers.name} knows no signer with key {key}")
     signer = names.split(",")[0]

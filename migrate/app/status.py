@@ -207,6 +207,7 @@ def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ..
 
     None where all is loaded, counted and proved.
     """
+    # A delta is no beginning: without the snapshot below it nothing can be planned.
     whole = [snapshot for snapshot in snapshots if not snapshot.is_delta]
     if not whole:
         return "migrate check"

@@ -106,6 +106,7 @@ def _held_of(context: Context, client: TargetClient, plan: Plan, rule: Rule) -> 
     if plan.document.mappings[dataset].after:
         # the rows of the dataset's other files are no part of these totals
         planned = pl.concat(_won(rule, file, key) for file in _files_of(plan, dataset))
+    # Others write into the dataset as well: what is theirs is no part of this plan's totals.
     ours = target_rows.join(planned.select(key), on=key, how="semi")
     named = {"amount": rule.amount, "time": rule.time, "label": rule.label}
     # a rule without columns counts rows all the same, so none of the others is dropped
@@ -138,6 +139,7 @@ def _planned_and_held(
     planned = pl.concat([planned_texts(file, named) for file in _files_of(plan, dataset)])
     reading = Reading(reading_folder(context, plan, dataset), context.now, context.stop)
     target_rows = read_pages(client, plan.document.dataset_ids[dataset], reading).whole(named)
+    # A column that nobody has filled may be missing from the export.
     absent = [
         pl.lit(None, pl.String).alias(name) for name in named if name not in target_rows.columns
     ]
@@ -259,6 +261,7 @@ class _Adding:
 
     def take(self, client: TargetClient, expected: Expected) -> None:
         """Adds up one dataset; a webhook's cannot be read back, and has no table."""
+        # A total over a column that the verifier cannot work out would be a guess.
         wanted = [total for total in find_totals(expected.rules) if _can_be_told(total, expected)]
         if wanted and not expected.rules.is_feed:
             self.tables += self._tables_of(client, expected, wanted)

@@ -159,6 +159,7 @@ def _is_outside(context: Context, plan: Plan, resource: str, row: Facts) -> bool
 
 
 def _live(context: Context, asked: TraceRequest) -> Facts:
+    # The service answers for one record only where its source is named.
     if asked.source is None:
         return {"asked": False, "why": "the source of the record is not known; add --source"}
     client = SourceClient(

@@ -408,6 +408,7 @@ def _verify(
     sleep = sleeper(context)
     sound = 0
     rules, dataset = done.entry.rules, done.entry.dataset
+    # The target shows a write only once it has prepared it, so one look may come too soon.
     for look in range(_LOOKS):
         if look:
             sleep(wait_s)

@@ -111,6 +111,7 @@ class _Told:
 
 
 def _check_files(done: HandedOver, waiting: Sequence[LocalFile]) -> None:
+    # All files are hashed for it, so only where something is left to send.
     if waiting:
         broken = done.manifest.find_broken(done.folder)
     else:

@@ -182,6 +182,7 @@ def judge_reconciliation(found: Reconciliation) -> Verdict:
         if dataset.verdict != "match":
             kind = colours.get(dataset.verdict, "unverified")
             findings.append(Finding(kind, _count_text(name, dataset), name))
+        # Beside the count: counts may agree by chance where values do not.
         if dataset.deep and dataset.deep.verdict != "match":
             kind = colours.get(dataset.deep.verdict, "unverified")
             deep = Sentence(dataset.deep.verdict)

@@ -167,6 +167,7 @@ def _tell(context: Context, name: str, webhook: OutgoingWebhook, message: Messag
             )
         ) as remote:
             status = remote.send("POST", "", body=body, extra_headers=headers).status
+        # A redirect is not followed: a signed message goes nowhere else.
         if 200 <= status < 300:
             return
         trouble = f"answered {status}"
