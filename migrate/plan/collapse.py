@@ -191,6 +191,7 @@ def _merge(
     winners = ranked.filter(pl.col("_rank") == 1).drop("_group", "_rank")
     merged = winners.hstack(gathered)
     final = merged.with_columns(_final(column, rule) for column in columns)
+    # A null is sent to erase: where another row has filled the gap, nothing is to be erased.
     kept_flags = [
         (pl.col(flag) & pl.col(flag.removeprefix(_NULL)).is_null()).alias(flag)
         for flag in sorted(flags)

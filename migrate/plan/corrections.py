@@ -38,6 +38,7 @@ def write_carried(corrections: pl.DataFrame, plan_folder: Path) -> list[PlannedF
         return []
     folder = plan_folder / CORRECTIONS_FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
+    # In one order, since the same inputs must give a plan of the same bytes.
     ordered = corrections.sort("state", *WHERE, "number", nulls_last=False)
     return [write_parquet(ordered, plan_folder / FILE, plan_folder)]
 

@@ -95,6 +95,7 @@ def _merged(datasets: Mapping[str, DatasetPlan], gates: Gates) -> Iterable[Sente
     forecasts = {
         name: plan.merge_forecast for name, plan in datasets.items() if plan.merge_forecast
     }
+    # Of all datasets together, and as a number: the target deletes a masterid that it merges, and none comes back.
     total = sum(forecasts.values())
     if total > gates.max_merges:
         places = tuple(

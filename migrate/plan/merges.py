@@ -70,6 +70,7 @@ def forecast_merges(
         odd_values(_own_values(planned, key), key, alternative=at > 0)
         for at, key in enumerate(keys)
     ]
+    # Planned rows are unique by their own key, so only another key can make two of them one.
     merging = [*alternatives, *([columns.key] if repeated else [])]
     odd_rows = pl.concat([pl.DataFrame(schema=ODD_SCHEMA), *(frame for frame, _ in odd)])
     counted = tuple(count for _, count in odd if _is_odd(count))

@@ -320,6 +320,7 @@ def settings_that_matter(project: Project) -> PlanSettings:
         "datatrics.source_aliases": dict(sorted(project.datatrics.source_aliases.items())),
         "octolis.base_url": project.octolis.base_url,
         "octolis.float_digits": project.octolis.float_digits,
+        # It decides where batches end, and the ledger knows a record by its batch and place.
         "octolis.batch_bytes": project.octolis.batch_bytes,
     }
 

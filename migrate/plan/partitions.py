@@ -186,6 +186,7 @@ class Partitions:
             filled = _filled(rows)
             try:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                # Before a row is in it, since rows are people's data.
                 path.touch(mode=0o600)
                 # lightly compressed: it is read once or twice and then removed
                 parquet.write(rows.select(filled), path, compression="lz4", statistics=False)

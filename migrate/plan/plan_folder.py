@@ -49,6 +49,7 @@ def begin_plan(
         # What was read of another target says nothing of this one.
         _clear(folder, keep_reading=_begun(folder).get("target") == asked.get("target"))
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        # The one file with a time in it: all others have the same bytes for the same inputs.
         mark = {"format": FORMAT, "name": chosen, "started": begun.isoformat(), **asked}
         write_json(folder / BEGUN_FILE, mark)
         yield chosen, folder

@@ -63,6 +63,7 @@ def make_repair_plan(
             )
             files += _write(plan, folder, dataset, records)
             datasets[dataset] = _count(plan.document.datasets[dataset], records, project)
+        # Undo and verification read the texts that a plan carries, whatever was edited since.
         for carried in (FOLDER, CORRECTIONS_FOLDER):
             if (plan.folder / carried).is_dir():
                 shutil.copytree(plan.folder / carried, folder / carried)

@@ -158,6 +158,7 @@ def write_days(cells: pl.DataFrame, plan_folder: Path) -> list[PlannedFile]:
     """Writes how many records the whole snapshot has by source and day."""
     folder = plan_folder / SCOPE_FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
+    # Of the whole, in every part: from it `status` and `reconcile` add up what the parts cover.
     return [write_parquet(cells, folder / WHOLE_FILE, plan_folder)]
 
 
