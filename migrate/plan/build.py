@@ -33,13 +33,12 @@ from migrate.plan.dataset import (
     Notes,
     compare_rows,
     count_dataset,
-    delta_warnings,
     finish_dataset,
     require_key_columns,
     target_warnings,
     write_dataset,
 )
-from migrate.plan.delta import Lookups, lookups_of, read_base
+from migrate.plan.delta import Lookups, delta_warnings, lookups_of, read_base
 from migrate.plan.document import (
     FORMAT,
     DatasetPlan,
@@ -302,7 +301,7 @@ class Making:
         self.files += write_set_aside(aside, self.discarded, mapping.resource, folder, self.folder)
         whole = whole_below(self.snapshot).name
         warnings = (
-            *delta_warnings(final, compared, whole),
+            *delta_warnings(compared.left, final.outside, compared.missing_count, whole),
             *([FEED_WARNING] if mapping.is_feed else []),
         )
         warnings += look_alike_warnings(

@@ -390,46 +390,6 @@ def target_warnings(
     return tuple(warnings)
 
 
-def delta_warnings(final: Final, compared: Compared, whole: str) -> tuple[str, ...]:
-    """What of a delta is not planned, what the target lacks of its base, and what has to be seen to there by hand.
-
-    `whole`: the whole snapshot that the delta was put on, at the bottom.
-    """
-    left, missing = compared.left, compared.missing_count
-    if left is None:
-        return ()
-    outside, gone, moved = final.outside, left.gone.height, left.moved.height
-    warnings = []
-    if outside:
-        warnings.append(
-            Sentence("{count} rows of the base are as they were, and not planned", count=outside)
-        )
-    if missing:
-        warnings.append(
-            Sentence(
-                "{count} of them are not in the target (missing.parquet), and no delta sends them: load the plan of "
-                "snapshot {snapshot} to its end, or make and load one, then plan this delta again",
-                count=missing,
-                snapshot=whole,
-            )
-        )
-    if gone:
-        warnings.append(
-            Sentence(
-                "{count} rows are of records gone since the base; they stay in the target (gone.parquet)",
-                count=gone,
-            )
-        )
-    if moved:
-        warnings.append(
-            Sentence(
-                "{count} records have another key than in the base; the old rows stay there (moved.parquet)",
-                count=moved,
-            )
-        )
-    return tuple(warnings)
-
-
 def _column_warnings(header: Sequence[str], columns: Iterable[str]) -> list[str]:
     by_fold = {name.casefold(): name for name in header}
     missing = [name for name in columns if name not in header]

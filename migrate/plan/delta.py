@@ -34,6 +34,7 @@ from migrate.plan.lookups import (
 from migrate.plan.partitions import Partitions, own_copy
 from migrate.plan.rows import MappedRows, Way, fit_rows, map_before, read_fields
 from migrate.plan.tables import FrameTable, PlanTable, texts_of
+from migrate.sentence import Sentence
 from migrate.snapshot.reading import SnapshotResource
 from migrate.snapshot.union import IDENTITY, UnionResource
 
@@ -335,3 +336,54 @@ def list_missing(rows: FinalRows, missing: pl.Series) -> Iterator[pl.DataFrame]:
         yield gone.select(
             source="_source", id="_id", position=pl.col("_element").cast(pl.Int64), key="_key"
         )
+
+
+def delta_warnings(
+    left: LeftBehind | None, outside: int, missing: int | None, whole: str
+) -> tuple[str, ...]:
+    """What of a delta is not planned, what the target lacks of its base, and what has to be seen to there by hand.
+
+    `left` is None where the plan is of no delta. `outside`, `missing`: rows of the base that are as they were, and rows
+    that the target lacks. `whole`: the whole snapshot that the delta was put on, at the bottom.
+    """
+    if left is None:
+        return ()
+    gone = left.gone.height
+    moved = left.moved.height
+    warnings = []
+    if outside:
+        warnings.append(
+            Sentence(
+                "{count} row of the base is as it was, and not planned",
+                "{count} rows of the base are as they were, and not planned",
+                count=outside,
+            )
+        )
+    if missing:
+        warnings.append(
+            Sentence(
+                "{count} of them is not in the target (missing.parquet), and no delta sends it: load the plan of "
+                "snapshot {snapshot} to its end, or make and load one, then plan this delta again",
+                "{count} of them are not in the target (missing.parquet), and no delta sends them: load the plan of "
+                "snapshot {snapshot} to its end, or make and load one, then plan this delta again",
+                count=missing,
+                snapshot=whole,
+            )
+        )
+    if gone:
+        warnings.append(
+            Sentence(
+                "{count} row is of a record gone since the base; it stays in the target (gone.parquet)",
+                "{count} rows are of records gone since the base; they stay in the target (gone.parquet)",
+                count=gone,
+            )
+        )
+    if moved:
+        warnings.append(
+            Sentence(
+                "{count} record has another key than in the base; the old row stays there (moved.parquet)",
+                "{count} records have another key than in the base; the old rows stay there (moved.parquet)",
+                count=moved,
+            )
+        )
+    return tuple(warnings)
