@@ -14,6 +14,7 @@ from migrate.errors import Interrupted
 from migrate.privacy.own import linked_elsewhere
 from migrate.snapshot.storage import erase_stored, list_stored
 from migrate.verify.purge import (
+    PURGED_FILE,
     Purged,
     count_ledger_records,
     describe,
@@ -50,7 +51,7 @@ def run_purge(context: Context, *, dry_run: bool = False) -> Purged:
             "linked": list(linked),
         }
         # Before the first file goes, so that an interrupted purge has said what it was taking.
-        _append(workspace.root / "purged.json", record)
+        _append(workspace.root / PURGED_FILE, record)
         for file in files:
             if context.stop.is_set():
                 raise Interrupted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from migrate.app.not_loaded import (
@@ -26,6 +27,7 @@ from migrate.snapshot.reading import SnapshotState, list_snapshots
 from migrate.target.gate import read_points_left
 from migrate.target.spent import windows_file
 from migrate.verify.ledger_counts import read_books
+from migrate.verify.purge import PURGED_FILE
 from migrate.verify.reconcile import DatasetBooks
 from migrate.workspace import Workspace
 
@@ -66,7 +68,8 @@ class PlanState:
 class Status:
     """The whole workspace; `next` is the command that continues, None where nothing is left to do.
 
-    `paused`: loads wait for the file PAUSE to go. `parts`: which parts of a whole are in the target.
+    `paused`: loads wait for the file PAUSE to go. `parts`: which parts of a whole are in the target. `purged_at`: when
+    the records of all that is listed here were removed, None where they are there.
     """
 
     snapshots: tuple[SnapshotState, ...]
@@ -74,6 +77,7 @@ class Status:
     next: str | None
     paused: bool = False
     parts: tuple[Parts, ...] = ()
+    purged_at: str | None = None
 
 
 def read_status(workspace: Workspace, plan: str | None = None) -> Status:
@@ -90,7 +94,25 @@ def read_status(workspace: Workspace, plan: str | None = None) -> Status:
     plans = tuple(_plan_state(workspace, name, opened.get(name)) for name in names)
     is_paused = pause_file(workspace).exists()
     parts = tuple(read_parts(workspace, list(opened.values())))
-    return Status(snapshots, plans, choose_next(snapshots, plans), is_paused, parts)
+    purged_at = _purged_at(workspace, snapshots)
+    if purged_at is None:
+        following = choose_next(snapshots, plans)
+    else:
+        # Manifests, counts and verdicts stay, and every command that they suggest would miss the records.
+        following = None
+    return Status(snapshots, plans, following, is_paused, parts, purged_at)
+
+
+def _purged_at(workspace: Workspace, snapshots: Sequence[SnapshotState]) -> str | None:
+    """When the newest snapshot lost its records to `migrate purge`, if it has."""
+    try:
+        purges = json.loads((workspace.root / PURGED_FILE).read_bytes())
+        last = datetime.fromisoformat(purges[-1]["purged_at"])
+        if snapshots and datetime.fromisoformat(snapshots[-1].started) < last:
+            return last.isoformat(timespec="seconds")
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+    return None
 
 
 def _plan_state(workspace: Workspace, name: str, opened: Plan | None) -> PlanState:

@@ -25,6 +25,7 @@ def summarise_status(status: Status) -> dict[str, Any]:
         "plans": [_summarise_plan(plan) for plan in status.plans],
         "paused": status.paused,
         "parts": [summarise_parts(parts) for parts in status.parts],
+        "purged_at": status.purged_at,
     }
 
 
@@ -61,7 +62,12 @@ def render_status(status: Status) -> str:
         parts.append(
             "Loads are paused: they wait for the file PAUSE in the workspace to be removed."
         )
-    if status.next is None:
+    if status.purged_at is not None:
+        parts.append(
+            f"Personal data were removed on {status.purged_at[:10]} (purged.json lists the files): "
+            "nothing can be planned or loaded from what is listed here."
+        )
+    elif status.next is None:
         parts.append("Nothing is left to do: loaded, counts explained, evidence packed.")
     return "\n\n".join(parts) or "Nothing here yet: no snapshot, no plan."
 

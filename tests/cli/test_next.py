@@ -120,3 +120,17 @@ def test_evidence_holds_the_report_of_the_run(make_project: MakeProject) -> None
     packed = project.run("evidence", "--json", "-q").summary
     assert json.loads((reports / "of-a-snapshot-run.json").read_bytes())["plan"] == packed["plan"]
     assert b"run.json" in (reports / f"{packed['plan']}-evidence.zip").read_bytes()
+
+
+def test_after_a_purge_nothing_is_suggested_that_needs_records(make_project: MakeProject) -> None:
+    """Manifests stay; until the next extract there is nothing to go on with, and the status says why."""
+    project = make_project()
+    assert project.run("extract", "content_categories", "-q").code == 0
+    assert project.run("purge", "--yes", "-q").code == 0
+    after = project.run("status", "--json").summary
+    assert after["purged_at"] is not None
+    assert after.get("next") is None
+    assert "Personal data were removed on" in project.run("status").stdout
+    assert project.run("extract", "content_categories", "--snapshot", "new", "-q").code == 0
+    again = project.run("status", "--json").summary
+    assert (again["purged_at"], again["next"]) == (None, "migrate plan --snapshot new")
