@@ -97,7 +97,8 @@ def _report(
     lines = [render_diff(view)]
     if stale:
         lines.append(stale)
-    view = replace(view, about=facts_of_plan(plan, standing.state))
+    is_begun = standing.state != "planned"
+    view = replace(view, about=facts_of_plan(plan, standing.state), is_begun=is_begun)
     if html:
         words = words_of(language_of(app, project))
         lists = write_page(plan, view, shown, html, made_at=words.moment(now), words=words)

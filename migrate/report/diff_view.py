@@ -87,6 +87,8 @@ class DiffView:
     """What became of values that people have put right."""
     said: str = ""
     """What of the snapshot the plan is, where it is a sample or a part."""
+    is_begun: bool = False
+    """Whether its load was begun: then it is no dry run any more."""
 
 
 def view_plan(plan: Plan, shown: Shown, start: datetime) -> DiffView:

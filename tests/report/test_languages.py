@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import importlib.util
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -206,3 +207,17 @@ def test_no_page_has_english_left(pages: dict[str, dict[str, Path]], language: L
         left = {one for one in texts - names if english.get(one, one) != one}
         left |= {one for one in texts if ENGLISH.search(one)}
         assert not left, (name, left)
+
+
+def test_the_page_of_a_plan_whose_load_was_begun_is_no_dry_run(tmp_path: Path) -> None:
+    """It says so only while nothing was written."""
+    bench = make_bench(tmp_path)
+    bench.plan("plan")
+    plan, view, shown = open_report(bench.workspace, None, show_values=False, start=START)
+    pages = []
+    for is_begun in (False, True):
+        page = tmp_path / f"{is_begun}.html"
+        seen = replace(view, is_begun=is_begun)
+        write_page(plan, seen, shown, page, made_at="now", words=words_of("en"))
+        pages.append("nothing has been written" in page.read_text(encoding="utf-8"))
+    assert pages == [True, False]
