@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrate.target.budget import Budget, Grant, Wait
+from migrate.target.budget import READ_POINTS, WRITE_POINTS, Budget, Grant, Wait
 
 PHASES = st.one_of(st.none(), st.tuples(st.floats(0, 1), st.floats(0, 60), st.floats(0, 60)))
 
@@ -28,6 +28,22 @@ def test_the_published_first_second():
     assert burst_of(budget, 10, 0.0) == 17
     assert burst_of(budget, 10, 1.0) == 0
     assert burst_of(budget, 10, 1.06) == 2
+
+
+def test_the_published_prices():
+    """A GET costs one point and a write ten: what the service itself counts."""
+    assert (READ_POINTS, WRITE_POINTS) == (1, 10)
+
+
+def test_what_is_over_is_free_again():
+    """A first second of 17 writes leaves five points; two minutes later all 175 are free again."""
+    budget = Budget(1)
+    while isinstance(grant := budget.reserve(WRITE_POINTS, 0.0), Grant):
+        budget.settled(grant, started=0.0, ended=0.1, refused=False)
+    assert budget.points_left(0.1) == 5
+    assert budget.state(0.1)["account"] != []
+    assert budget.points_left(122.0) == 175
+    assert budget.state(122.0)["account"] == []
 
 
 def test_reads_ride_beside_writes():
