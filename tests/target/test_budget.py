@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrate.target.budget import READ_POINTS, WRITE_POINTS, Budget, Grant, Wait
+from migrate.target.budget import READ_POINTS, WRITE_POINTS, Budget, Grant, Wait, forecast
 
 PHASES = st.one_of(st.none(), st.tuples(st.floats(0, 1), st.floats(0, 60), st.floats(0, 60)))
 
@@ -214,3 +214,16 @@ def test_two_processes_are_one_account(steps):
         budget.adopt([(other.state(now), 0.0)], now)
         together, single = budget.reserve(10, now), alone.reserve(10, now)
         assert isinstance(together, Grant) == isinstance(single, Grant)
+
+
+@pytest.mark.parametrize(
+    ("batches", "reads", "keys", "a_minute"),
+    [(40_000, 0, 1, 135), (40_000, 0, 2, 200), (0, 60_000, 1, 1_500)],
+)
+def test_a_long_run_is_forecast_at_the_published_pace(
+    batches: int, reads: int, keys: int, a_minute: int
+) -> None:
+    """135 writes a minute with a key, 200 an account, 25 reads a second: beyond what is played through, too."""
+    seconds = (batches + reads) / a_minute * 60
+    # two writes leave after a second and the twentieth of one that jitter may take
+    assert forecast(batches, reads, keys) == pytest.approx(seconds, rel=0.05)
