@@ -67,7 +67,8 @@ def render_status(status: Status) -> str:
             f"Personal data were removed on {status.purged_at[:10]} (purged.json lists the files): "
             "nothing can be planned or loaded from what is listed here."
         )
-    elif status.next is None:
+    is_proved = bool(status.plans) and status.plans[-1].proved and not status.plans[-1].left
+    if status.next is None and (status.purged_at is None or is_proved):
         parts.append("Nothing is left to do: loaded, counts explained, evidence packed.")
     return "\n\n".join(parts) or "Nothing here yet: no snapshot, no plan."
 
