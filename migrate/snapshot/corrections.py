@@ -7,6 +7,7 @@ every file has that an erasure goes through.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from migrate import parquet
@@ -44,6 +46,7 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false")
 Members = dict[str, msgspec.Raw]
+Literal = bytes | msgspec.Raw
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ class Change:
     field: str
     sent: str | None
     value: str | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a field stands: its literal, or None and the object that is to have it under `name`."""
+
+    owner: Literal
+    name: str
+    literal: Literal | None
 
 
 class CannotCorrect(ValueError):
@@ -91,33 +103,48 @@ def store_lock(workspace: Workspace) -> Path:
 
 def value_sent(raw: str, field: str) -> str | None:
     """The text of a field as a record has it; None where it is absent or null. Raises CannotCorrect."""
-    literal = _find(raw.encode(), field)
-    return None if literal is None else _text_of(literal)
+    return _text_of(_find(raw.encode(), field).literal)
 
 
 def corrected_raw(raw: str, changes: Sequence[Change]) -> str:
     """A record's JSON with the right values in it; a change of another value than the record has does nothing.
 
-    All else stays to the letter, but for the spaces between members of objects that are changed.
+    All else stays to the letter.
     """
     data = raw.encode()
     for change in changes:
-        try:
-            found = _find(data, change.field)
-            now = None if found is None else _text_of(found)
-            if (now or "") == (change.sent or ""):
-                data = _put(data, change.field, _literal(found, change.value))
-        except CannotCorrect:
-            continue
+        with contextlib.suppress(CannotCorrect):
+            data = _corrected(data, change)
     return data.decode()
 
 
-def _literal(before: bytes | None, text: str | None) -> bytes:
+def _corrected(data: bytes, change: Change) -> bytes:
+    place = _find(data, change.field)
+    if (_text_of(place.literal) or "") != (change.sent or ""):
+        return data
+    literal = _literal(bytes(place.literal or b""), change.value)
+    if place.literal is not None:
+        start = _offset(place.literal, data)
+        return data[:start] + literal + data[start + len(bytes(place.literal)) :]
+    owner = bytes(place.owner)
+    closing = _offset(place.owner, data) + owner.rindex(b"}")
+    name = json.dumps(place.name, ensure_ascii=False).encode()
+    comma = b"," if _MEMBERS.decode(owner) else b""
+    return data[:closing] + comma + name + b":" + literal + data[closing:]
+
+
+def _offset(part: Literal, data: bytes) -> int:
+    """Where a literal stands in the text that it was read from: msgspec copies none, each is a view of that text."""
+    starts = (np.frombuffer(one, np.uint8).ctypes.data for one in (part, data))
+    return next(starts) - next(starts)
+
+
+def _literal(before: bytes, text: str | None) -> bytes:
     """The JSON literal of the right text, of the kind that stood there where the text allows it."""
     if text is None:
         return b"null"
     # A number stays a number and a text a text: a mapping may read the two otherwise.
-    kind = (before or b'"')[:1]
+    kind = before[:1] or b'"'
     is_plain = kind not in b'"{[n' and _PLAIN.fullmatch(text) is not None
     if is_plain or (kind in b"{[" and _is_json(text)):
         return text.encode()
@@ -132,9 +159,10 @@ def _is_json(text: str) -> bool:
         return False
 
 
-def _text_of(literal: bytes) -> str | None:
-    if literal == b"null":
+def _text_of(literal: Literal | None) -> str | None:
+    if literal is None or bytes(literal) == b"null":
         return None
+    literal = bytes(literal)
     if literal[:1] != b'"':
         return literal.decode()
     try:
@@ -143,7 +171,7 @@ def _text_of(literal: bytes) -> str | None:
         raise CannotCorrect("half a surrogate pair") from None
 
 
-def _members(data: bytes) -> Members:
+def _members(data: Literal) -> Members:
     try:
         return _MEMBERS.decode(data)
     except (msgspec.DecodeError, RecursionError):
@@ -161,65 +189,37 @@ def _inner(members: Mapping[str, msgspec.Raw], field: str) -> tuple[str, str] | 
     return None
 
 
-def _find(data: bytes, field: str) -> bytes | None:
-    """The literal of a field; None where the record has none of this name."""
+def _find(data: Literal, field: str) -> _Place:
+    """Where a field stands, or is to stand. Raises CannotCorrect."""
     members = _members(data)
     if field in members:
-        return bytes(members[field])
+        return _Place(data, field, members[field])
     element = ELEMENT.fullmatch(field)
     if element:
-        literal = bytes(_elements(_find(data, element["list"]), element)[_place(element)])
+        literal = _element(_find(data, element["list"]).literal, int(element["place"]) - 1)
         if element["rest"]:
             return _find(literal, element["rest"])
-        return literal
+        return _Place(data, field, literal)
     inner = _inner(members, field)
     if inner:
-        return _find(bytes(members[inner[0]]), inner[1])
-    return None
+        return _find(members[inner[0]], inner[1])
+    return _Place(data, field, None)
 
 
-def _put(data: bytes, field: str, literal: bytes) -> bytes:
-    members = _members(data)
-    element = None if field in members else ELEMENT.fullmatch(field)
-    if element:
-        return _put(
-            data, element["list"], _put_element(_find(data, element["list"]), element, literal)
-        )
-    inner = None if field in members else _inner(members, field)
-    if inner:
-        literal = _put(bytes(members[inner[0]]), inner[1], literal)
-    members[inner[0] if inner else field] = msgspec.Raw(literal)
-    return msgspec.json.encode(members)
-
-
-def _put_element(container: bytes | None, element: re.Match[str], literal: bytes) -> bytes:
-    elements, place = _elements(container, element), _place(element)
-    if element["rest"]:
-        literal = _put(bytes(elements[place]), element["rest"], literal)
-    elements[place] = msgspec.Raw(literal)
-    if container is None or container[:1] == b"[":
-        return msgspec.json.encode(elements)
-    members = _members(container)
-    wrapped = _wrapped(members)
-    if wrapped is not None:
-        return msgspec.json.encode({wrapped: elements})
-    return msgspec.json.encode(dict(zip(members, elements, strict=True)))
-
-
-def _elements(container: bytes | None, element: re.Match[str]) -> list[msgspec.Raw]:
-    """The elements of a list, of an object that has numbers for names, as PHP writes a list, or of the one list in it.
+def _element(container: Literal | None, place: int) -> msgspec.Raw:
+    """An element of a list, of an object that has numbers for names, as PHP writes a list, or of the one list in it.
 
     **Raises**: CannotCorrect for anything else, since what is an element of it depends on who reads it; and for a list
     that has no such place.
     """
     elements = _list_of(container or b"")
-    if _place(element) >= len(elements):
+    if place >= len(elements):
         raise CannotCorrect(f"the list has {len(elements)} elements")
-    return elements
+    return elements[place]
 
 
-def _list_of(data: bytes) -> list[msgspec.Raw]:
-    if data[:1] == b"[":
+def _list_of(data: Literal) -> list[msgspec.Raw]:
+    if bytes(data)[:1] == b"[":
         try:
             return _LIST.decode(data)
         except (msgspec.DecodeError, RecursionError):
@@ -227,7 +227,7 @@ def _list_of(data: bytes) -> list[msgspec.Raw]:
     members = _members(data)
     wrapped = _wrapped(members)
     if wrapped is not None:
-        return _list_of(bytes(members[wrapped]))
+        return _list_of(members[wrapped])
     if not all(name.isascii() and name.isdigit() for name in members):
         raise CannotCorrect("no list: name the field that holds the whole of it")
     return list(members.values())
@@ -242,7 +242,3 @@ def _wrapped(members: Members) -> str | None:
     if bytes(value)[:1] == b"[" and not is_number:
         return name
     return None
-
-
-def _place(element: re.Match[str]) -> int:
-    return int(element["place"]) - 1

@@ -1,6 +1,6 @@
 """Right values in a record's JSON, put in by the verifier's own hand: by where they stand in the text.
 
-The plan takes the record apart and writes it anew. Here the one literal is cut out, and nothing else is touched.
+The plan has a decoder say where the literal stands. Here its brackets and quotes are counted.
 """
 
 from __future__ import annotations

@@ -212,7 +212,7 @@ def _of_verifier(made: Expected, entries: Entries, case: Case) -> Outcome:
     left.update(_too_large(made, set(sent)))
     losses: dict[str, Counter[str]] = {}
     for part in made.rules.parts:
-        raws = Records(part.resource, case.records[part.resource]).frame
+        raws = Records(part.resource, corrected(case, part.resource, corrected_by_verifier)).frame
         records = [
             Record(raw.encode(), *who)
             for raw, *who in raws.select("_raw", "_source", "_id").iter_rows()
