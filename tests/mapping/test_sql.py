@@ -185,6 +185,40 @@ def test_errors_point_and_say_what_is_allowed(sql: str, at: int, what: str) -> N
     assert what in str(refused.value)
 
 
+NEGATED = [
+    ("f IS NULL", "f IS NOT NULL"),
+    ("(f = '0') IS TRUE", "(f = '0') IS NOT TRUE"),
+    ("(f = '0') IS FALSE", "(f = '0') IS NOT FALSE"),
+    ("(f = '0') IS UNKNOWN", "(f = '0') IS NOT UNKNOWN"),
+    ("f IS DISTINCT FROM '0'", "f IS NOT DISTINCT FROM '0'"),
+    ("f IN ('0', 'abc')", "f NOT IN ('0', 'abc')"),
+    ("f BETWEEN '0' AND '3'", "f NOT BETWEEN '0' AND '3'"),
+    ("f LIKE '%b%'", "f NOT LIKE '%b%'"),
+    ("f ILIKE '%B%'", "f NOT ILIKE '%B%'"),
+    ("f LIKE '%!b%' ESCAPE '!'", "f NOT LIKE '%!b%' ESCAPE '!'"),
+]
+"""Each test of PostgreSQL's that has a form with NOT in its middle."""
+
+
+@pytest.mark.parametrize(("sql", "negated"), NEGATED)
+def test_not_in_the_middle_turns_the_answer_round(sql: str, negated: str) -> None:
+    """The form with NOT says of each value what NOT before the whole would."""
+    rows = pl.DataFrame({"f:f": NASTY}, schema={"f:f": pl.String})
+    answers = _answers(sql, rows)
+    turned = {"true": "false", "false": "true", None: None}
+    assert _answers(negated, rows) == [turned[answer] for answer in answers]
+    assert _answers(f"NOT ({sql})", rows) == [turned[answer] for answer in answers]
+    assert "true" in answers
+    assert "false" in answers
+
+
+def test_a_word_that_no_taker_reads_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a later parser puts into an argument of its own is never dropped: without NOT the meaning is another."""
+    monkeypatch.setattr("migrate.language.sql.reader._ARGUMENTS", {})
+    with pytest.raises(SqlRefused, match="an argument too many"):
+        parse_sql("unseen_field IS NOT NULL")
+
+
 NASTY = ["1e32", "0", "-7", "2.5", "abc", None, "", "99999999999999999999"]
 FAILING: list[tuple[str, list[str | None]]] = [
     ("TRY_CAST(f AS DECIMAL)", ["FAILS", "0", "-7", "2.5", None, None, None, "FAILS"]),

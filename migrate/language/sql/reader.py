@@ -22,6 +22,28 @@ _NAMES: Mapping[type[Found], str] = {
     exp.StrPosition: "STRPOS",
     exp.Substring: "SUBSTR",
 }
+_ARGUMENTS: Mapping[type[Found], tuple[str, ...]] = {
+    exp.Literal: ("is_string",),
+    exp.Div: ("typed",),
+    exp.Is: ("negate",),
+    exp.Like: ("negate",),
+    exp.ILike: ("negate",),
+    exp.In: ("query", "unnest", "field"),
+    exp.Between: ("low", "high"),
+    exp.RegexpLike: ("flag",),
+    exp.Case: ("ifs", "default"),
+    exp.If: ("true", "false"),
+    exp.Trim: ("position",),
+    exp.Substring: ("start", "length"),
+    exp.Pad: ("is_left", "fill_pattern"),
+    exp.Replace: ("replacement",),
+    exp.SplitPart: ("delimiter", "part_index"),
+    exp.StrPosition: ("substr",),
+    exp.Round: ("decimals",),
+    exp.Cast: ("to",),
+    exp.TryCast: ("to",),
+}
+"""What of a node its taker reads, beside `this` and `expression`; anything else would be lost unseen."""
 Take = Callable[["TreeReader", Any], Node]
 """Makes a node of one of sqlglot's."""
 
@@ -43,6 +65,8 @@ class TreeReader:
             raise self.refused(
                 found, f"{called(found)} is not allowed: an expression reads its own row only"
             )
+        # A later sqlglot may put a word such as NOT into an argument; dropped, it would turn the meaning round.
+        self.only(found, ("expression", "expressions", *_ARGUMENTS.get(type(found), ())))
         self._depth += 1
         # brackets are counted before; this is of chains as a + b + c, which are trees as well
         if self._depth > 8 * MAX_DEPTH:

@@ -20,6 +20,12 @@ def _all_of(reader: TreeReader, op: str, kind: type[Found], found: Found) -> Nod
 
 
 def _is(reader: TreeReader, found: exp.Is) -> Node:
+    """`IS` and `IS NOT`: sqlglot marks the first with NULL, and wraps the others in a Not."""
+    test = _is_test(reader, found)
+    return Node("not", "boolean", (test,)) if found.args.get("negate") else test
+
+
+def _is_test(reader: TreeReader, found: exp.Is) -> Node:
     wanted = found.args.get("expression")
     if isinstance(wanted, exp.Null):
         # sqlglot reads IS UNKNOWN as IS NULL, which is the same of a truth
