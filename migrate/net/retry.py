@@ -30,12 +30,16 @@ _SHORTEST_WAIT_S = 0.05
 
 
 class TransientError(Exception):
-    """A fault that may pass. `wait_s` is what the server asked for, None when it did not say."""
+    """A fault that may pass. `wait_s` is what the server asked for, None when it did not say.
 
-    def __init__(self, reason: str, *, wait_s: float | None = None) -> None:
+    `is_said`: whoever raised it has said so, and nobody need say it again.
+    """
+
+    def __init__(self, reason: str, *, wait_s: float | None = None, is_said: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.wait_s = wait_s
+        self.is_said = is_said
 
 
 def call_with_retries(
@@ -149,7 +153,8 @@ class Attempts:
         # Given up at once and not after the wait: nothing is gained by sleeping through the rest of the budget.
         if self.elapsed_s + wait_s > self._budget_s:
             raise _gave_up(self._what, self.failures, self.elapsed_s, error)
-        self._note(f"{self._what}: {error.reason}; trying again in {wait_s:.1f} s")
+        if not error.is_said:
+            self._note(f"{self._what}: {error.reason}; trying again in {wait_s:.1f} s")
         self._stop.wait(wait_s)
         self._check_stop()
 

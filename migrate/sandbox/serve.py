@@ -233,7 +233,9 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise UsageError(
-            f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port"
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="end the program that listens there, perhaps another sandbox; or take another port: --port, "
+            "and the same one in each base_url of migrate.toml",
         ) from None
     return listener
 

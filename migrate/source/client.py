@@ -14,15 +14,15 @@ from pydantic import SecretStr
 
 from migrate import __version__
 from migrate.config import Datatrics
-from migrate.errors import Refused, Unreachable
+from migrate.errors import Refused
 from migrate.names import PASSING_STATUSES
 from migrate.net.http import NoReplyError, Remote, Reply, retry_after_s
 from migrate.net.retry import Attempts, TransientError
+from migrate.net.unanswered import TRY_FOR_S, trying, unanswered
 from migrate.source.page import Page, error_text, read_page
 from migrate.source.resources import Resource
 
 _LOOK_AT_OUTER_S = 0.1
-_FIRST_CONTACT_S = 10.0
 _FIRST_CONTACT_WAIT_S = 1.0
 _HEADERS = {
     "Accept": "application/json",
@@ -140,6 +140,7 @@ class SourceClient:
         self._lock = threading.Lock()
         self._free = threading.Semaphore(settings.concurrency)
         self._answered = False
+        self._trying = False
         self._began: float | None = None
         self.requests = 0
         self._remote = Remote(
@@ -247,12 +248,15 @@ class SourceClient:
         # A host that never answered is more likely misspelt than down: it is not worth the whole
         # budget.
         elapsed_s = time.monotonic() - (self._began or 0.0)
-        if elapsed_s + _FIRST_CONTACT_WAIT_S > min(_FIRST_CONTACT_S, self._settings.retry_budget_s):
-            return Unreachable(
-                f"Datatrics: {self._settings.base_url} cannot be reached: {error.reason}",
-                hint="check [datatrics] base_url in migrate.toml and this machine's network",
-            )
-        return TransientError(error.reason, wait_s=_FIRST_CONTACT_WAIT_S)
+        base_url, budget_s = self._settings.base_url, self._settings.retry_budget_s
+        if elapsed_s + _FIRST_CONTACT_WAIT_S > min(TRY_FOR_S, budget_s):
+            return unanswered("Datatrics", "datatrics", base_url, error.reason)
+        with self._lock:
+            is_first = not self._trying
+            self._trying = True
+        if is_first:
+            self._say(trying("Datatrics", base_url, error.reason, budget_s))
+        return TransientError(error.reason, wait_s=_FIRST_CONTACT_WAIT_S, is_said=True)
 
     def _passing(self, reply: Reply) -> TransientError:
         wait_s = retry_after_s(reply)

@@ -15,8 +15,10 @@ import msgspec
 from pydantic import SecretStr
 
 from migrate.config import Octolis, Webhook
+from migrate.errors import GaveUp
 from migrate.net.http import NoReplyError, Params, Remote, Reply, Request, retry_after_s
 from migrate.net.retry import TransientError, call_with_retries
+from migrate.net.unanswered import TRY_FOR_S, trying, unanswered
 from migrate.target.answer import (
     Answer,
     clean_text,
@@ -41,7 +43,6 @@ from migrate.target.spent import fingerprints
 T = TypeVar("T")
 # The service's own maximum: a page costs one point, however many rows it has.
 PAGE_ROWS = 50_000
-_FIRST_ANSWER_BUDGET_S = 10.0
 _QUIET_PAUSE_S = 5.0
 _KEY_REFUSED = (401, 403)
 # The service demands both on every request, reads as well.
@@ -74,6 +75,7 @@ class TargetClient:
         self._note = note
         self._clock = clock
         self._ever_answered = False
+        self._no_reply: str | None = None
         self._dropped: set[int] = set()
         self._told_until = float("-inf")
         self._told_lock = threading.Lock()
@@ -127,7 +129,7 @@ class TargetClient:
         budget_s = self.settings.retry_budget_s
         if self._ever_answered:
             return budget_s
-        return min(budget_s, _FIRST_ANSWER_BUDGET_S)
+        return min(budget_s, TRY_FOR_S)
 
     def count(self, dataset_id: str, filters: Mapping[str, str] | None = None) -> Count:
         """The number of records, all or those equal to `filters`.
@@ -258,16 +260,23 @@ class TargetClient:
 
     def _retrying(self, call: Callable[[], T], what: str) -> T:
         def note(error: TransientError, wait_s: float) -> None:
-            self._note(f"{what}: {error.reason}; trying again in {wait_s:.1f} s")
+            if not error.is_said:
+                self._note(f"{what}: {error.reason}; trying again in {wait_s:.1f} s")
 
-        return call_with_retries(
-            call,
-            what=what,
-            budget_s=lambda: self.retry_budget_s,
-            stop=self._stop,
-            on_retry=note,
-            sleep=self._gate.sleep,
-        )
+        try:
+            return call_with_retries(
+                call,
+                what=what,
+                budget_s=lambda: self.retry_budget_s,
+                stop=self._stop,
+                on_retry=note,
+                sleep=self._gate.sleep,
+            )
+        except GaveUp:
+            if self._ever_answered or self._no_reply is None:
+                raise
+            base_url = self.settings.base_url
+            raise unanswered("Octolis", "octolis", base_url, self._no_reply) from None
 
     def _failure(self, answer: Answer, place: str) -> Exception:
         if answer.is_final or answer.status in (400, 413, 422):
@@ -280,7 +289,20 @@ class TargetClient:
         title = error_title(answer)
         reason = (answer.reason or status_text(answer.status)) + (f" ({title})" if title else "")
         # "0" leaves the wait to us: a service in trouble is not asked again without any.
-        return TransientError(reason, wait_s=answer.retry_after_s or None)
+        return TransientError(
+            reason,
+            wait_s=answer.retry_after_s or None,
+            is_said=not self._ever_answered and self._say_trying(reason),
+        )
+
+    def _say_trying(self, reason: str) -> bool:
+        """Says once that no answer has ever come; True, since it is said then."""
+        if self._no_reply is None:
+            self._note(
+                trying("Octolis", self.settings.base_url, reason, self.settings.retry_budget_s)
+            )
+        self._no_reply = reason
+        return True
 
     def _attempt(
         self,

@@ -53,7 +53,9 @@ def test_a_wrong_project_id(make_project: MakeProject) -> None:
 
 def test_an_unreachable_host(bare_project: Project) -> None:
     """Given up after seconds, not after the retry budget of minutes."""
-    complains(bare_project.run("extract", "-q"), 6, "cannot be reached", "base_url")
+    complains(
+        bare_project.run("extract", "-q"), 6, "nothing answers at http://127.0.0.1:9", "sandbox"
+    )
 
 
 def test_an_unknown_mapping_key(bare_project: Project) -> None:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Literal
 
 from migrate.app.check.unmapped import strict_resources
 from migrate.app.other_projects import newest_collisions
-from migrate.errors import ConfigError, GaveUp, Locked, MigrateError, Refused, RemoteError
+from migrate.errors import ConfigError, Locked, MigrateError, Refused, RemoteError
 from migrate.mapping.files import read_mappings
 from migrate.mapping.model import parts_of
 from migrate.net.environment import KEY_LOG, describe_environment
+from migrate.net.unanswered import START_HINT, refused_here
 from migrate.privacy.secrets import SOURCE_NAME, TARGET_NAME
 from migrate.project import PLACEHOLDER
 from migrate.snapshot.storage import SnapshotStore, store_of
@@ -70,12 +71,28 @@ def preflight(
     if any(finding.level == "fail" for finding in environment):
         results += _check_unmapped(project, workspace, mappings)
         return [*results, _check_disk(workspace), _check_lock(workspace)]
+    # What nobody answers would be tried for a while, in vain.
+    silent_source = refused_here(project.datatrics.base_url)
+    silent_target = refused_here(project.octolis.base_url)
+
+    def ask_source() -> list[CheckResult]:
+        if silent_source is None:
+            return list(_check_source(project, stop, note))
+        return [_key_set(project, SOURCE_NAME)]
+
+    def ask_target() -> list[CheckResult]:
+        if silent_target is None:
+            return list(_check_target(project, mappings, stop, note))
+        return [_key_set(project, TARGET_NAME)]
+
     with ThreadPoolExecutor(2) as pool:
-        source = pool.submit(lambda: list(_check_source(project, stop, note)))
-        target = pool.submit(lambda: list(_check_target(project, mappings, stop, note)))
+        source = pool.submit(ask_source)
+        target = pool.submit(ask_target)
         results += _check_unmapped(project, workspace, mappings)
         local = [_check_disk(workspace), _check_lock(workspace), *_check_store(workspace)]
-        return [*results, *local, *source.result(), *target.result()]
+        results += [*local, *source.result(), *target.result()]
+    silent = dict.fromkeys(root for root in (silent_source, silent_target) if root is not None)
+    return [*results, *map(_not_started, silent)]
 
 
 def _check_mappings(project: Project) -> tuple[dict[str, MappingFile], list[CheckResult]]:
@@ -132,6 +149,11 @@ def _check_environment(project: Project) -> Iterator[CheckResult]:
             hint = f"who reads that file reads the keys of the services: unset {KEY_LOG}"
             level: Level = "warn" if is_logged else "pass"
             yield CheckResult(f"environment {name}", level, "; ".join(lines), hint)
+
+
+def _not_started(root: str) -> CheckResult:
+    """An address on this machine at which nothing listens: a sandbox that was not started."""
+    return CheckResult("services", "fail", f"nothing answers at {root}", START_HINT)
 
 
 def _say_once(results: list[CheckResult]) -> list[CheckResult]:
@@ -217,6 +239,19 @@ def _check_source(
                 return
 
 
+def _key_set(project: Project, variable: str) -> CheckResult:
+    """Where the keys of a service come from, without asking it."""
+    name = "datatrics key" if variable == SOURCE_NAME else "octolis key"
+    try:
+        if variable == SOURCE_NAME:
+            project.secrets.datatrics_key()
+        else:
+            project.secrets.octolis_keys()
+    except ConfigError as error:
+        return CheckResult(name, "fail", error.what, error.hint)
+    return _origin(name, project, variable)
+
+
 def _origin(name: str, project: Project, key: str) -> CheckResult:
     if key == TARGET_NAME:
         count = len(project.secrets.octolis)
@@ -272,7 +307,7 @@ def _check_target(
     failures = {
         at: failure
         for at, key in enumerate(keys)
-        if (failure := _key_failure(connect, key, datasets, project))
+        if (failure := _key_failure(connect, key, datasets))
     }
     yield from (
         _as_key(failure, f"key {at + 1} of {len(keys)}") for at, failure in failures.items()
@@ -302,7 +337,6 @@ def _key_failure(
     connect: Callable[[tuple[SecretStr, ...]], TargetClient],
     key: SecretStr,
     datasets: Mapping[str, str],
-    project: Project,
 ) -> CheckResult | None:
     """Why nothing can be asked with this key; a dataset that it does not find is no matter of the key."""
     with contextlib.closing(connect((key,))) as client:
@@ -312,14 +346,6 @@ def _key_failure(
             if error.status not in (401, 403, 407):
                 return None
             return CheckResult("", "fail", error.what, error.hint)
-        except GaveUp as error:
-            text = f"Octolis: {project.octolis.base_url} does not answer: {error.what}"
-            return CheckResult(
-                "",
-                "fail",
-                text,
-                "check [octolis] base_url in migrate.toml and this machine's network",
-            )
         except RemoteError as error:
             return CheckResult("", "fail", error.what, error.hint)
     return None
