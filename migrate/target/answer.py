@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -169,3 +170,15 @@ def _texts(value: object) -> Iterator[str]:
         yield value.strip()
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield str(value)
+
+
+def redirect_place(location: str) -> str:
+    """Where a redirect leads, without its query: the key may stand in there."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return ""
+    if parts.hostname:
+        host = parts.netloc.rpartition("@")[2]  # with its port, without a name and password
+        return clean_text(f"{parts.scheme}://{host}{parts.path}")
+    return ""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 from pydantic import SecretStr
@@ -21,8 +21,8 @@ from migrate.net.retry import TransientError, call_with_retries
 from migrate.net.unanswered import TRY_FOR_S, trying, unanswered
 from migrate.target.answer import (
     Answer,
-    clean_text,
     error_title,
+    redirect_place,
     refusal,
     server_moment,
     status_text,
@@ -439,17 +439,5 @@ def _answer(reply: Reply, key: str, sent: bytes) -> Answer:
         server_time=server_moment(reply.headers.get("date", "")),
         retry_after_s=retry_after_s(reply),
         elapsed_s=reply.elapsed_s,
-        location=_place_of(reply.headers.get("location", "")),
+        location=redirect_place(reply.headers.get("location", "")),
     )
-
-
-def _place_of(location: str) -> str:
-    """Where a redirect leads, without its query: the key may stand in there."""
-    try:
-        parts = urlsplit(location)
-    except ValueError:
-        return ""
-    if parts.hostname:
-        host = parts.netloc.rpartition("@")[2]  # with its port, without a name and password
-        return clean_text(f"{parts.scheme}://{host}{parts.path}")
-    return ""
