@@ -156,6 +156,7 @@ class SandboxApp:
         return service(
             Call(
                 method=visit.scope["method"],
+                # Taken apart before it is decoded: an id may hold an encoded slash.
                 segments=tuple(unquote(part) for part in visit.path.split("/")[1:]),
                 query=QueryParams(visit.scope["query_string"]),
                 headers=Headers(scope=visit.scope),
@@ -171,6 +172,7 @@ class SandboxApp:
         trace = hashlib.blake2b(
             str(self._control.journal.total).encode(), digest_size=24
         ).hexdigest()
+        # Support asks for both; made of the request's number, so that a run can be repeated.
         added = (
             ("apigw-requestid", trace[:15] + "="),
             ("traceparent", f"00-{trace[:32]}-{trace[32:48]}-01"),

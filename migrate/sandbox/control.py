@@ -24,7 +24,9 @@ from migrate.sandbox.openapi import document
 from migrate.sandbox.raw_json import BrokenJson, literal_text, read_members, slice_array
 
 Identity = tuple[str, str]
+# As many requests as 10,000,000 records take in batches of 500; older ones are only counted.
 KEPT = 20000
+# Octolis wants its key in the query; Datatrics' is seen there, too, in real clients.
 SECRET_PARAMETERS = ("api-key", "apikey")
 
 
@@ -78,6 +80,7 @@ class Control:
             case "POST", "faults":
                 return self._set_faults(call.body)
             case "POST", "busy", name:
+                # A dataset is "usually" busy for 5 s, the document says.
                 return self._make_busy(name, float(call.query.get("seconds", "5")))
             case "POST", "records", name if name in TABLES:
                 return self._plant(name, TABLES[name], call.body)
@@ -124,9 +127,12 @@ class Control:
     def _plant(self, name: str, resource: Resource, body: bytes) -> Reply:
         """Keeps read-shape records byte for byte, even such as the API would refuse: without an id, or one twice."""
         records: dict[Identity, bytes] = {}
+        # Broken UTF-8 may be just what is rehearsed, so its bytes go through unchanged.
         for text in slice_array(body.decode("utf-8", "surrogateescape")):
             data = text.encode("utf-8", "surrogateescape")
             identity = _identity(resource, data)
+            # Kept under a name that nobody can ask for: it shows in lists
+            # only, as it would at the source.
             if identity is None or identity in records:
                 self._planted += 1
                 identity = ("", f"planted-{self._planted}")
@@ -140,15 +146,12 @@ def _identity(resource: Resource, data: bytes) -> Identity | None:
     try:
         members = read_members(data)
         if resource.path == "content":
-            id_field = "id"
+            # Content is written with an `itemid` and read with an `id`, its source in `metadata`.
+            record_id = literal_text(members["id"])
+            source = literal_text(read_members(members["metadata"])["source"])
         else:
-            id_field = resource.id_field
-        if resource.path == "content":
-            holder = read_members(members["metadata"])
-        else:
-            holder = members
-        source = literal_text(holder["source"])
-        record_id = literal_text(members[id_field])
+            record_id = literal_text(members[resource.id_field])
+            source = literal_text(members["source"])
     except (BrokenJson, KeyError, msgspec.DecodeError):
         return None
     return (source, record_id) if source and record_id else None

@@ -155,6 +155,7 @@ class Table:
 
     def page(self, sort: str, order: int, source: str | None, number: int, limit: int) -> Page:
         """The `number`-th page, counted from 1; beyond the last one it is empty."""
+        # Beyond the last page both ends lie behind the list, which gives an empty slice.
         records = self._view(sort, source).records
         total = len(records)
         start = (number - 1) * limit
@@ -184,4 +185,6 @@ class Table:
     def _paths(self, sort: str) -> tuple[tuple[str, ...], ...]:
         if sort == "created":
             return (self._created_path,)
+        # Where an attribute stands in what is read is not documented:
+        # it is looked for in all three.
         return ((sort,), tuple(sort.split(".")), ("metadata", sort))

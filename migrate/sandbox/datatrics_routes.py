@@ -82,6 +82,7 @@ class DatatricsService:
             raise refuse(403, FORBIDDEN)
         if len(call.segments) not in (3, 4) or call.segments[0] != "project":
             raise refuse(404, UNKNOWN_URL)
+        # The document keeps 404 for a wrong URL, and says 403 of what a token does not open.
         if self._project_id not in ("*", call.segments[1]):
             raise refuse(403, FORBIDDEN)
         resource = RESOURCES.get(call.segments[2])
@@ -116,6 +117,7 @@ class DatatricsService:
             number = _whole(query, "page", 1)
         if "cap-limit" in call.lies:
             limit = min(limit, int(call.lies["cap-limit"]))
+        # The document names the filter `source` for the list of profiles only.
         if resource.path == "profile":
             source = query.get("source")
         else:
@@ -124,7 +126,10 @@ class DatatricsService:
         sort = query.get("sort") or "created"
         page = table.page(sort, order, source, number, limit)
         total = max(page.total + int(call.lies.get("wrong-total") or 0), 0)
+        # Rounded up: a last page that is not full is a page.
         last = -(-total // limit)
+        # As servers do that clamp the page number; a client that
+        # waits for an empty page never ends.
         if "repeat-last" in call.lies and number > last > 0:
             page = table.page(sort, order, source, last, limit)
         if call.lies.get("empty-page") == str(number):
@@ -173,13 +178,16 @@ class DatatricsService:
             writes = read_members_list(body[field])
         except BrokenJson:
             raise refuse(400, f"Invalid request, {field} must be a list of objects.") from None
+        # The document has a common `source` beside the items for sales only.
         default = body.get("source") if resource.path == "sale" else None
+        # All are looked at before one is kept: a request that is refused has changed nothing.
         stored = [_shape(resource, content_type, write, default) for write in writes]
         self._keep(_table(resource, content_type), stored)
         items = [one.data for one in stored]
         return Reply(200, _envelope(resource.bulk_totals, len(items), 1, 1, items, {}))
 
     def _delete(self, call: Call, resource: Resource, record_id: str) -> Reply:
+        # The document's table has them as parameters, its sample in the body.
         query = {**_texts(call.body), **call.query}
         source = _required(query, "source", NO_SOURCE)
         name = _table(resource, _content_type(resource, query))
@@ -232,6 +240,7 @@ def _content_type(resource: Resource, query: Mapping[str, str]) -> str | None:
 
 
 def _bulk_type(query: Mapping[str, str], body: Members) -> str:
+    # In the query by the document; the official PHP and C# clients send it in the body.
     given = query.get("type") or _literals(body).get("type")
     if not given:
         raise refuse(400, NO_TYPE)
@@ -251,6 +260,7 @@ def _shape(
 
 def _object(body: bytes) -> Members:
     try:
+        # msgspec does not look into what it hands on as a raw slice.
         body.decode("utf-8")
         return read_members(body)
     except (BrokenJson, UnicodeDecodeError):

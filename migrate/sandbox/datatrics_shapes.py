@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from migrate.sandbox.raw_json import BrokenJson, Members, literal_text, read_members, write_json
 
+# What the sample of a read item shows there; `source` and `objecttype` are added for each.
 IN_METADATA = ("created", "updated", "image", "itemtype")
 NO_SOURCE = "Invalid request, please provide source as a request parameter."
 NO_TYPE = "Invalid request, please provide type as a request parameter."
@@ -78,6 +79,7 @@ RESOURCES = {
             limit=500,
             order=-1,
             created_path=("created",),
+            # Neither the document nor the official client has a PUT for sales.
             updatable=False,
         ),
         Resource(
@@ -89,6 +91,7 @@ RESOURCES = {
             ITEMS,
             limit=500,
             order=-1,
+            # Sorted by `created` by default, though no interaction has such a field.
             created_path=("metadata", "datetime"),
             updatable=True,
         ),
@@ -142,11 +145,15 @@ def shape(
 def _from_prestashop(write: Members) -> Members:
     """Of `{categoryid, category}` the documented `{itemid, item}`."""
     renamed = {"categoryid": "itemid", "category": "item"}
-    return {
+    documented = {
         renamed.get(name, name): value
         for name, value in write.items()
         if name not in {"itemid", "item"}
-    } | ({"itemid": write["itemid"]} if "itemid" in write else {})
+    }
+    if "itemid" in write:
+        # Where a category has both, the documented name of its id counts.
+        documented["itemid"] = write["itemid"]
+    return documented
 
 
 def _identifier(write: Members, name: str) -> tuple[str, Raw]:
@@ -173,6 +180,7 @@ def _flat(
     extra = {
         name: value for name, value in write.items() if name not in {resource.body_field, *read}
     }
+    # Flattened, an attribute named as the identity is would hide it: the identity stays.
     return read | extra | {name: value for name, value in body.items() if name not in read}
 
 
@@ -180,6 +188,7 @@ def _interaction(id_raw: Raw, source_raw: Raw, write: Members, body: Members) ->
     return {
         "interactionid": id_raw,
         "source": source_raw,
+        # As the writer has it: one client puts free text here.
         "objecttype": write.get("objecttype", Raw(b'"interaction"')),
         "metadata": Raw(write_json(body)),
     }

@@ -290,6 +290,7 @@ def _check(spec: DatasetSpec) -> None:
         )
     for key in spec.keys:
         for column in key:
+            # Every upsert has to hold its key, so a default of it could never be used.
             if names[column].default is not NO_DEFAULT or column in spec.protected:
                 raise UsageError(
                     f"dataset {spec.name}: key column {column} can have no default and no protection"

@@ -189,6 +189,8 @@ class _Armed:
             or not fnmatchcase(method, fault.method)
         ):
             return False
+        # Counted before `times` is looked at: which of the requests is
+        # the n-th hangs on nothing else.
         self.seen += 1
         if fault.times is not None and self.hits >= fault.times:
             return False
@@ -206,6 +208,7 @@ class _Armed:
             conditions.append(self.seen in fault.at)
         if fault.probability is not None:
             conditions.append(self.rng.random() < fault.probability)
+        # Several conditions are alternatives: `every=10,at=3` hits the 3rd and each 10th.
         return not conditions or any(conditions)
 
 
@@ -219,6 +222,8 @@ class FaultBook:
     def replace(self, faults: Iterable[Fault]) -> None:
         """Puts other faults in force; all counters begin again."""
         self._armed = [
+            # Numbers of its own, so that one more fault behind it changes
+            # nothing of when this one hits.
             _Armed(fault, random.Random(f"{self._seed}/{n}/{fault.side}/{fault.kind}"))  # noqa: S311 - not a secret
             for n, fault in enumerate(faults)
         ]
@@ -237,6 +242,7 @@ def early_answer(fault: Fault, wall_s: float) -> Reply | None:
     if fault.kind == "error200":
         return replace(_message(500), status=200)
     if fault.kind == "redirect":
+        # Port 9 is RFC 863's discard: who follows the redirect with a key takes it nowhere.
         return Reply(302, headers=(("Location", fault.value or "http://127.0.0.1:9/elsewhere"),))
     return PLAIN.get(fault.kind)
 

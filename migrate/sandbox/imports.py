@@ -24,7 +24,9 @@ from migrate.sandbox.octolis import Dataset, Written
 from migrate.sandbox.octolis_routes import OctolisService
 from migrate.sandbox.raw_json import BrokenJson, read_values
 
+# As the guidelines name files, `contacts_20261129.csv`; a time may follow the day.
 _NAME = re.compile(r"(.+)_\d{8}(?:_\d{4})?\.(csv|json)")
+# Not the csv module: it does not say whether a cell stood in quotes, on which its meaning depends.
 _CELL = re.compile(r'(?:"((?:[^"]|"")*)"|([^;\n"]*))(;|\r?\n|$)')
 NULL = "\\N"
 _MISSING = object()
@@ -73,6 +75,7 @@ class Importer:
         return next((dataset for dataset in every if dataset.spec.name == name), None)
 
     def _look_at(self, path: Path, dataset: Dataset, form: str) -> None:
+        # A file is looked at again and again while it lies: its faults are drawn once.
         if path.name not in self._waiting:
             self._waiting[path.name] = tuple(self.faults.fire("sftp", "IMPORT", path.name))
         faults = {fault.kind: fault.value for fault in self._waiting[path.name]}
@@ -80,6 +83,7 @@ class Importer:
         if self.wall_s() < path.stat().st_mtime + lag_s:
             return
         data = path.read_bytes()
+        # Before it is imported: whatever comes of it, it is never taken twice.
         path.unlink()
         del self._waiting[path.name]
         self.done.append(self._take(path.name, data, dataset, form, faults))
@@ -164,6 +168,7 @@ def _value(cell: tuple[str, bool], kind: str, spec: DatasetSpec) -> Any:
         is_left_out = not text and spec.readings.empty_cell == "kept"
         return _MISSING if is_left_out else None
     if kind == "boolean":
+        # What is no such word stays a text, which the dataset refuses as it would by the API.
         return {"true": True, "false": False}.get(text, text)
     if kind in ("integer", "float"):
         try:

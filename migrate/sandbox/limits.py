@@ -13,6 +13,7 @@ from migrate.errors import UsageError
 
 READ_POINTS = 1
 WRITE_POINTS = 10
+# The numbers of "Rate limiting", word for word.
 SECOND_POINTS = 25
 MINUTE_POINTS = 150
 ACCOUNT_POINTS = 2000
@@ -58,6 +59,7 @@ class _Window:
         if now_s < self.start_s + self.length_s:
             return
         phase = limits.phase_s % self.length_s
+        # The last multiple of the length, shifted by the phase, that is not in the future.
         aligned = math.floor((now_s - phase) / self.length_s) * self.length_s + phase
         self.start_s = aligned if limits.windows == "clock" else now_s
         self.spent = 0
@@ -120,6 +122,7 @@ class Limiter:
 
     def retry_after(self, wait_s: float) -> str:
         """The header's text: whole seconds, as documented; thousandths where time runs faster."""
+        # Rounded up: a client that waits so long must not be refused again.
         if self.limits.speed == 1:
             return str(max(1, math.ceil(wait_s)))
         return f"{math.ceil(max(wait_s, 0.001) * 1000) / 1000:.3f}"

@@ -78,6 +78,7 @@ class Dataset:
         self._salt = f"{seed}/{spec.id}/"
         self._folds = spec.readings.keys == "folded"
         self._checks = column_checks(spec)
+        # A record shows every column of its dataset, null where nothing was sent.
         self._blank = {c.name: None if c.default is NO_DEFAULT else c.default for c in spec.columns}
         self._protected = frozenset(spec.protected)
         self._floats = tuple(c.name for c in spec.columns if c.type == "float")
@@ -119,6 +120,7 @@ class Dataset:
         if self.spec.readings.update_mandatory == "required":
             left_out = None
         else:
+            # Not null: a column that an update leaves out keeps its value, and is not missing.
             left_out = ""
         missing = [c for c in self.spec.mandatory if values.get(c, left_out) is None]
         if missing:
@@ -194,6 +196,8 @@ class Dataset:
             reached = self._lookup(self._keys(final)) if matched else matched
             if reached <= matched:
                 return final, matched
+            # The merged values can complete a second key, and that one
+            # may belong to a third record.
             matched |= reached
 
     def _write(
@@ -223,6 +227,8 @@ class Dataset:
             old = self.rows.pop(masterid)
             self._leave(self._keys(decode(old)))
             if masterid != survivor.masterid and masterid not in merged:
+                # Merges add up: whoever asks for an id that went two
+                # merges ago still finds it listed.
                 merged += [masterid, *old.merged]
         return Row(
             self._sequence, survivor.masterid, data, tuple(merged), survivor.created_ms, now_ms
@@ -297,6 +303,7 @@ class Dataset:
         return row._replace(values=encode_members(values))
 
     def _new_masterid(self) -> str:
+        # Not random: the same seed and the same requests give the same ids.
         digest = hashlib.blake2b(
             f"{self._salt}{self._sequence}".encode(), digest_size=16
         ).hexdigest()

@@ -20,6 +20,7 @@ from migrate.sandbox.declare import DEFAULT, DatasetSpec, Readings
 from migrate.sandbox.octolis import Dataset, Row
 from migrate.sandbox.raw_json import read_values, write_json
 
+# The document's default and its maximum.
 MAX_PAGE_SIZE = 50000
 SYSTEM_COLUMNS = (
     "__modified_at__",
@@ -76,6 +77,8 @@ def parse_filter(text: str, spec: DatasetSpec) -> Clauses:
             raise BadQuery(
                 f"filter: no column {name!r}" if colon else f"filter: {part!r} is not column:value"
             )
+        # Rows are kept as JSON, so a filter is compared with their text:
+        # these stand in it without quotes.
         if types[name] in ("integer", "float", "boolean"):
             literal = value.encode()
         else:
@@ -97,6 +100,7 @@ def render(row: Row, readings: Readings = DEFAULT) -> bytes:
     else:
         listed = (row.masterid, *row.merged)
     ids = b'","'.join(masterid.encode() for masterid in listed)
+    # The row's members are JSON already: a page of 50,000 rows is joined, not encoded again.
     modified = iso_time(row.updated_ms)
     return (
         b'{%b,"__modified_at__":"%b","__masterid__":"%b","__all_masterids__":["%b"],"__created_at__":"%b","__updated_at__":"%b"}'
@@ -111,6 +115,7 @@ def render(row: Row, readings: Readings = DEFAULT) -> bytes:
     )
 
 
+# All rows of a batch were written at one time.
 @lru_cache(maxsize=4096)
 def iso_time(time_ms: int) -> bytes:
     """ISO 8601 with milliseconds and Z."""
@@ -210,6 +215,8 @@ def _cell(value: Any, is_time: bool) -> str:
 
 
 def _quote(text: str) -> str:
+    # '' needs its quotes to be apart from null, and a reader of CSV
+    # may strip spaces that have none.
     if text and _SPECIAL.isdisjoint(text) and text == text.strip():
         return text
     return '"' + text.replace('"', '""') + '"'
@@ -233,6 +240,7 @@ def _one_of(query: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> st
 
 def _whole(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, str(default))
+    # `isdigit` takes digits of every script, and `int` refuses more than 4,300 of them.
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
         raise BadQuery(f"{name}: must be a positive integer")
     return int(text)

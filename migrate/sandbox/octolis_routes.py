@@ -25,6 +25,7 @@ from migrate.sandbox.limits import READ_POINTS, WRITE_POINTS, Limiter
 from migrate.sandbox.octolis import Dataset, Refused, Row, Written, error
 from migrate.sandbox.raw_json import BrokenJson, read_values, write_json
 
+# The document's bound of a batch, for POST and PATCH alike.
 MAX_BATCH = 500
 ID = "__masterid__"
 Lies = Mapping[str, str]
@@ -101,6 +102,7 @@ class OctolisService:
 
     def _handle(self, call: Call) -> Reply:
         key = self._authenticate(call.query)
+        # Without points: the document counts those of requests to datasets.
         if call.segments[:1] == ("webhook",) and len(call.segments) == 2:
             return self.webhooks.receive(call, call.segments[1])
         if (
@@ -114,6 +116,7 @@ class OctolisService:
         dataset = self.datasets.get(call.segments[1])
         if dataset is None:
             raise refuse(404, "Not found", f"No dataset with id: {call.segments[1]}")
+        # Nothing runs between requests: what is prepared by now is shown when somebody asks.
         dataset.settle(self.now_ms())
         return self._route(call, dataset, call.segments[3] if len(call.segments) == 4 else None)
 
@@ -140,6 +143,7 @@ class OctolisService:
         key = query.get("api-key")
         if not key:
             raise refuse(401, "Unauthorized", "The api-key query parameter is missing")
+        # A list, so that every key is compared: the time taken tells not even which one was right.
         if not any([is_same(key, known) for known in self._keys]):
             raise refuse(403, "Forbidden", "The api-key is not known")
         return key
@@ -205,6 +209,7 @@ class OctolisService:
         now_ms = self.now_ms()
         outcomes: list[Written | Refused] = []
         for position, record in enumerate(records):
+            # In the order sent: of two records with one key the later one wins.
             outcomes.append(refuse_some(call.lies, position) or write(dataset, record, now_ms))
         self.save(dataset, [outcome for outcome in outcomes if isinstance(outcome, Written)])
         results = spoil_results(
@@ -260,6 +265,7 @@ def alter(lies: Lies, spec: DatasetSpec, records: list[Any]) -> list[Any]:
     """The records with one text of each changed, as if the service had stored something else."""
     if "altered" not in lies:
         return records
+    # A key stays as sent, or the client would take the answer for another record's.
     keys = set(chain.from_iterable(spec.keys))
     names = [c.name for c in spec.columns if c.type == "text" and c.name not in keys]
     return [
@@ -296,6 +302,7 @@ def spoil_results(lies: Lies, results: list[bytes]) -> list[bytes] | None:
         return results[: -int(lies["short-results"] or 1)]
     if "shuffle-results" in lies:
         results = list(results)
+        # Seeded by their number, so that a test that fails does so again.
         random.Random(len(results)).shuffle(results)  # noqa: S311 - an order, not a secret
     return results
 

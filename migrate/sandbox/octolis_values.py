@@ -18,6 +18,7 @@ from msgspec import Raw
 
 from migrate.sandbox.declare import DatasetSpec
 
+# "All numbers must lie in" int32, the document says of whole numbers and floats alike.
 INT_MIN = -2147483648
 INT_MAX = 2147483647
 MAX_DIGITS = 6
@@ -25,6 +26,8 @@ MAX_DIGITS = 6
 Check = Callable[[Any], tuple[str, str] | None]
 """Gives back (the rule broken, what must hold), or None where the value is fine."""
 
+# A float that is right, and stored as it is, by its looks alone:
+# nearly all are, and no Decimal is made.
 _SHORT_FLOAT = re.compile(rb"-?(?:0|[1-9][0-9]{0,8})\.[0-9]{0,5}[1-9]")
 _DATE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
@@ -38,6 +41,7 @@ def check_text(value: Any) -> tuple[str, str] | None:
 
 def check_boolean(value: Any) -> tuple[str, str] | None:
     """Only true and false: not 1, not "true"."""
+    # Not isinstance, here and below: to Python True is an int.
     if type(value) is bool:
         return None
     return ("type", "must be boolean")
@@ -55,6 +59,7 @@ def _is_date_time(text: str) -> bool:
     if not _DATE_TIME.fullmatch(text):
         return False
     try:
+        # Only whether the day exists: by itself it would take spellings that the document does not.
         datetime.fromisoformat(text)
     except ValueError:
         return False
@@ -90,7 +95,7 @@ def _check_float(value: Any, digits: Callable[[Decimal], int]) -> tuple[str, str
     except InvalidOperation:  # an exponent beyond what even a decimal can hold
         return ("type", "must be number")
     broken = _check_range(number)
-    if broken is None and number and digits(number.normalize()) > MAX_DIGITS:
+    if broken is None and digits(number.normalize()) > MAX_DIGITS:
         return ("digits", f"must have at most {MAX_DIGITS} digits")
     return broken
 

@@ -17,8 +17,10 @@ Members = dict[str, Raw]
 _MEMBERS = msgspec.json.Decoder(Members)
 _MEMBERS_LIST = msgspec.json.Decoder(list[Members])
 _TEXT = msgspec.json.Decoder(str)
+# Whole numbers stay exact as int of any size; only fractions need their text.
 _VALUES = msgspec.json.Decoder(float_hook=Raw)
 _ENCODER = msgspec.json.Encoder()
+# The standard library's reader takes NaN and half surrogate pairs, which a rehearsal may plant.
 _SCANNER = json.JSONDecoder(parse_float=str, parse_int=str)
 _BLANK = " \t\r\n"
 

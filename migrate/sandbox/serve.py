@@ -31,7 +31,9 @@ from migrate.sandbox.sftp import DROP, SftpAddress, start_sftp
 from migrate.sandbox.store import Store
 from migrate.sandbox.wire import TrackedProtocol
 
+# uvicorn tells that it has started by a flag, not by an event that could be waited for.
 START_POLL_S = 0.005
+# A request may be stalled by a fault for ever; nobody waits for it at the end.
 STOP_TIMEOUT_S = 1
 
 
@@ -100,6 +102,7 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         """Starts; the port is open when this returns."""
+        # Undone in reverse: the server has stopped before the store is closed under it.
         with ExitStack() as stack:
             account = account_of(self._settings)
             store = stack.enter_context(closing(Store(self._settings.db)))
@@ -192,6 +195,7 @@ def build_app(
 
 def _start(server: uvicorn.Server, listener: socket.socket) -> Callable[[], None]:
     """Runs the server in a thread of its own; gives back what stops it."""
+    # A daemon: whoever forgets to stop it can still end the process.
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
     thread.start()
     while not server.started:
@@ -242,6 +246,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _loopback(host: str) -> str:
     """The address to listen on. Raises UsageError unless only this machine can reach it."""
+    # By number: the name may mean ::1 as well, and clients are told one address.
     address = "127.0.0.1" if host == "localhost" else host
     try:
         if ipaddress.ip_address(address).is_loopback:

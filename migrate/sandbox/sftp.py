@@ -38,6 +38,7 @@ def start_sftp(
 ) -> tuple[SftpAddress, Callable[[], None]]:
     """Serves the folder `drop` below `home`; the address, and what stops it. Raises UsageError without asyncssh."""
     try:
+        # Here, since it comes with an extra that few installations have.
         import asyncssh
     except ImportError:
         raise UsageError(
@@ -64,6 +65,7 @@ def start_sftp(
                 port,
                 server_host_keys=[server_key],
                 sftp_factory=lambda channel: _files(asyncssh, channel, drop, faults),
+                # The help pages promise SFTP only.
                 allow_scp=False,
             )
         except OSError as error:
@@ -74,6 +76,7 @@ def start_sftp(
         ready.set()
         await stopping.wait()
         server.close()
+        # Closing stops new logins only; one that stays open would hold the end up for ever.
         for connection in logins:
             connection.abort()
         await asyncio.gather(*(one.wait_closed() for one in logins), return_exceptions=True)
@@ -93,6 +96,7 @@ def start_sftp(
         raise UsageError(f"cannot listen on {host}:{port}: {taken[0].strerror}")
 
     def stop() -> None:
+        # An asyncio event may be set by its own loop's thread only.
         loop.call_soon_threadsafe(stopping.set)
         thread.join()
 
@@ -121,6 +125,7 @@ def _login(ssh: Any, public_key: Any, logins: list[Any]) -> Any:
         def connection_made(self, connection: Any) -> None:
             logins.append(connection)
 
+        # True: nobody comes in without proving who he is.
         def begin_auth(self, _username: str) -> bool:
             return True
 
@@ -160,6 +165,7 @@ def _files(ssh: Any, channel: Any, drop: Path, faults: FaultBook) -> Any:
 
         def write(self, file_obj: Any, offset: int, data: bytes) -> int:
             kind, bound = self._bounds.get(id(file_obj), ("", 0))
+            # Counted rather than read off the offset: a client may send blocks out of order.
             taken = self._bytes.get(id(file_obj), 0)
             self._bytes[id(file_obj)] = taken + len(data)
             if kind and taken + len(data) > bound:

@@ -67,6 +67,7 @@ class Store:
                         "DELETE FROM rows WHERE dataset = ? AND masterid = ?", gone
                     )
             removed = set(chain.from_iterable(change.removed for change in changes))
+            # A row that a later record of the same batch has merged away is not put back.
             kept = [_row_values(c.dataset, c.row) for c in changes if c.row.masterid not in removed]
             connection.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
 
@@ -124,6 +125,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     """WAL without a sync at each commit: the death of the process loses nothing, only that of the machine might."""
     try:
         _make_private(path)
+        # Opened by whoever starts the sandbox, used by its server's one thread.
         connection = sqlite3.connect(path, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")

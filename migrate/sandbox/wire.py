@@ -14,12 +14,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from migrate.sandbox.exchange import Reply
 
+# Small enough that an ordinary answer takes many pauses.
 DRIP_BYTES = 64
+# SO_LINGER on, for 0 seconds: closing then sends a reset instead of an orderly end.
 _LINGER_NONE = struct.pack("ii", 1, 0)
 _open: dict[tuple[object, object], asyncio.Transport] = {}
 """Connections by both ends: two sandboxes in one process may see the same client port."""
 
 
+# ASGI shows an application no connection, and a reset needs it.
 class TrackedProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 with the connection of each client within reach."""
 
@@ -72,6 +75,7 @@ async def send_cut(reply: Reply, scope: Scope, receive: Receive, send: Send) -> 
     transport = _connection(scope)
     if transport is not None:
         transport.close()
+    # Returning now would let uvicorn end the answer in its own way.
     await wait_until_gone(receive)
 
 
@@ -83,6 +87,7 @@ async def reset(scope: Scope, receive: Receive) -> None:
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
         transport.abort()
+    # As above: without an answer begun uvicorn would send a 500.
     await wait_until_gone(receive)
 
 
@@ -97,6 +102,7 @@ def _connection(scope: Scope) -> asyncio.Transport | None:
 
 
 def _start(reply: Reply) -> dict[str, Any]:
+    # RFC 9110 §8.6 forbids the length with 204.
     length = () if reply.status == 204 else (("Content-Length", str(len(reply.body))),)
     media_type = (("Content-Type", reply.media_type),) if reply.body else ()
     headers = (("Date", formatdate(time.time(), usegmt=True)), *length, *media_type, *reply.headers)
