@@ -65,7 +65,9 @@ def _invent(random: Random, number: int) -> Product:
         number=number,
         name=f"{random.choice(_THINGS)} “{random.choice(_COLOURS)}” {number}",
         sku=f"SKU-{number:05}",
+        # Thirteen digits with a zero in front: no number column of any kind keeps them.
         ean=f"087{number:010}",
+        # One above 1,000, so that the feed's thousands point occurs.
         price=random.choice((4, 9, 19, 29, 59, 149, 1_299)) + random.choice(_ENDINGS),
         stock=random.choice((0, 0, 3, 12, 250)),
         category=random.choice(_paths()),
@@ -87,6 +89,7 @@ def build_categories() -> list[Record]:
             "source": MAGENTO,
             "item": {"categoryid": number, "name": path, "url": ""},
         }
+        # Magento's own roots have the numbers 1 and 2.
         for number, path in enumerate(_paths(), start=3)
     ]
     prestashop = [
@@ -145,6 +148,7 @@ def _magento(random: Random, product: Product) -> Record:
                 ("", [f"https://shop.example/media/{product.number}-b.jpg"])
             ),
             "sku": product.sku,
+            # 1.21: Dutch VAT, here and below; the shop's own arithmetic is in binary floats.
             "price": float(product.price) / 1.21,
             "special_price": 0,
             "stock": product.stock or "",

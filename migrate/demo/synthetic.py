@@ -77,6 +77,7 @@ def build_synthetic(seed: int = 2) -> Synthetic:
             "content_categories": build_categories(),
             "content_items": build_items(random, products),
             "sales": [sale.record for sale in sales],
+            # The subscribers of the mailing service: no other source sends interactions.
             "interactions": build_interactions(random, people[400:650]),
         },
         sales=sales,
