@@ -174,6 +174,7 @@ class App:
             return text
         named = f"migrate --project {shlex.quote(str(self.project_file))} "
         commands = "|".join(name for name in COMMANDS if name not in _WITHOUT_PROJECT)
+        # Not behind a letter or a slash: a path that ends in `migrate` is no command.
         return re.sub(rf"(?<![\w./-])migrate (?=({commands})\b)", lambda _found: named, text)
 
     def fail(self, command: str, error: MigrateError) -> int:

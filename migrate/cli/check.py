@@ -39,6 +39,7 @@ def check(app: App, lift_waits: bool, target: str | None) -> None:
     with app.context() as opened:
         context = replace(opened, project=opened.project.for_target(target))
         if lift_waits:
+            # First: while a wait stands, nothing that asks Octolis is sent.
             lift(context)
         findings = preflight(
             context.project, context.workspace, context.stop, context.progress.note

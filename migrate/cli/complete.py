@@ -81,11 +81,13 @@ class _Places:
 def _places(project_file: Path) -> _Places:
     from migrate.language.files import dataset_names
 
+    # Not `load_project`: pydantic takes longer to import than somebody waits for a Tab.
     values: dict[str, Any] = tomllib.loads(project_file.read_text(encoding="utf-8-sig"))
     folder = project_file.absolute().parent
     mappings = folder / values.get("mappings", "mappings")
     mapped = dataset_names(mappings) if mappings.is_dir() else []
     with_id = values.get("octolis", {}).get("datasets", {})
+    # Those with an id first, since only they can be planned and loaded.
     return _Places(
         folder / values.get("workspace", "migration"), tuple(dict.fromkeys([*with_id, *mapped]))
     )

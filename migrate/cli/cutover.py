@@ -39,6 +39,7 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
         try:
             share = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
         except ValueError:
+            # As any number outside of 0 to 1: NaN, which float() takes, fails the same test.
             share = -1.0
         if not 0 <= share <= 1:
             self.fail(f"{value!r} is no share; write 2% or 0.02", param, ctx)
@@ -130,6 +131,7 @@ def cutover(  # noqa: PLR0913, PLR0917  # one parameter per option
         since, name, parse_start(start), Shares(changed, new, gone), confirm_merges
     )
     with app.context() as context:
+        # `finish` does not come back: each of the three ways ends there.
         if only_forecast:
             app.finish(_forecast(context, request))
         if rehearse:
@@ -195,6 +197,7 @@ def _rehearse(app: App, context: Context, request: CutoverRequest, speed: float)
         outcome,
         text="\n\n".join([outcome.text, render_made_up(done.made_up), note]),
         data={**outcome.data, "made_up": made_up, "speed": speed},
+        # 3 is done, with something left over: it keeps nobody from the night itself.
         next=f"migrate cutover --since {done.base}" if outcome.exit_code in (0, 3) else None,
     )
 
@@ -219,6 +222,7 @@ def _show(app: App, cutover: Cutover, stage: Stage) -> None:
     from migrate.report.cutover import render_night
 
     begins = not cutover.night.stages
+    # Of all stages only the plan's makes the forecast better: it knows the load's requests.
     if not app.quiet and (begins or stage == "plan"):
         if begins:
             head = ""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from migrate.app.rehearsal import Rehearsal
     from migrate.demo.data import DemoData
 
+# At the documented 67,500 records a minute the journey's 1.7 million would take 25 minutes.
 _DEFAULT_SPEED = {"synthetic": 1.0, "complete-journey": 20.0}
 
 
@@ -90,6 +91,7 @@ def _require_writable(folder: Path) -> None:
     """Makes the folder. Raises WorkspaceError where nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Tried, not asked: permissions do not tell of a full disk or one that is mounted read-only.
         probe = folder / ".probe"
         probe.write_bytes(b"probe")
         probe.unlink()
@@ -117,7 +119,13 @@ def _outcome(done: Rehearsal, summary: dict[str, Any], page: Path) -> CommandOut
 
     run = done.run
     counts = run.reconciliation is not None and run.reconciliation.matches
-    revenue = all(row.equal for row in done.revenue) and all(row.equal for row in done.events)
+    revenue = all(row.equal for row in done.revenue)
+    events = all(row.equal for row in done.events)
+    if counts and revenue and events:
+        # Also where rows were rejected: some of the data break rules on purpose.
+        exit_code, status = 0, "match"
+    else:
+        exit_code, status = run.stopped.exit_code if run.stopped else 4, "mismatch"
     lines = [render_run_text(run, done.revenue), _render_events(done), done.note]
     if run.stopped:
         lines.append(f"Stopped: {run.stopped.what}")
@@ -139,8 +147,8 @@ def _outcome(done: Rehearsal, summary: dict[str, Any], page: Path) -> CommandOut
             "fed": done.fed,
             "events": [{**asdict(row), "equal": row.equal} for row in done.events],
         },
-        exit_code=0 if counts and revenue else (run.stopped.exit_code if run.stopped else 4),
-        status="match" if counts and revenue else "mismatch",
+        exit_code=exit_code,
+        status=status,
         next="migrate init my-migration",
     )
 

@@ -80,6 +80,7 @@ def _report(
     plan, view, shown = open_report(
         workspace, name, show_values=show_values, start=_time(start) or now
     )
+    # A plan stops holding where its target was written to, or what it was made from has changed.
     standing = read_standing(workspace, plan)
     why = _staleness(project, workspace, plan)
     stale, reasons = (why.what, why.said) if why else (None, ())
@@ -103,30 +104,22 @@ def _report(
         words = words_of(language_of(app, project))
         lists = write_page(plan, view, shown, html, made_at=words.moment(now), words=words)
         _tell_written(workspace, html, lists, data, lines)
-    broken = any(finding["verdict"] == "broken" for finding in view.gates)
-    following = None if broken else f"migrate load --plan {plan.name}"
-    app.finish(
-        CommandOutcome(
-            command="diff",
-            text="\n\n".join(lines),
-            data=data,
-            status="the plan no longer holds"
-            if stale
-            else "a gate stops this plan"
-            if broken
-            else "done",
-            next=remake_overtaken(workspace, plan, standing)
-            if stale
-            else _next_of(standing, plan, following),
-        )
-    )
+    is_broken = any(finding["verdict"] == "broken" for finding in view.gates)
+    following: str | None
+    if stale:
+        status = "the plan no longer holds"
+        following = remake_overtaken(workspace, plan, standing)
+    else:
+        status = "a gate stops this plan" if is_broken else "done"
+        following = _next_of(standing, plan, is_broken=is_broken)
+    app.finish(CommandOutcome("diff", "\n\n".join(lines), data, status=status, next=following))
 
 
-def _next_of(standing: Standing, plan: Plan, following: str | None) -> str | None:
-    """What comes after the report: the load, or what comes after that where it is loaded."""
+def _next_of(standing: Standing, plan: Plan, *, is_broken: bool) -> str | None:
+    """What comes after the report of a plan that still holds."""
     if standing.state == "loaded":
         return f"migrate reconcile --plan {plan.name}"
-    return following
+    return None if is_broken else f"migrate load --plan {plan.name}"
 
 
 def _staleness(project: Project, workspace: Workspace, plan: Plan) -> Stale | None:

@@ -65,6 +65,7 @@ def evidence(
         raise click.UsageError("--signers adds to --verify; give both")
     if file is not None:
         checked = check_evidence(file, head)
+        # A signature that lies there is looked at in any case: a broken one must not go unnoticed.
         is_signed = signers is not None or signature_of(file).is_file()
         if is_signed:
             signature = check_signature(file, signature_of(file), signers)

@@ -100,6 +100,7 @@ def extract(
         _check_source_can_be_chosen(resources, since=since, folder=folder)
     expect = _counts(expected)
     with app.context() as context:
+        # Asked before: afterwards every snapshot is finished.
         known = snapshot is not None and _is_finished(context.workspace, snapshot)
         if folder:
             extraction = run_import(
@@ -163,6 +164,7 @@ def _counts(expected: Sequence[str]) -> dict[str, int]:
                 hint=f"write a number without signs, as in --expect sales=69659; RESOURCE is one "
                 f"of {', '.join(RESOURCE_NAMES)}",
             )
+        # The same number twice is no contradiction.
         if counts.setdefault(name, int(number)) != int(number):
             raise UsageError(
                 f"--expect names two numbers for {name}", hint="give the one that is right"

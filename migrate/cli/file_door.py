@@ -149,10 +149,12 @@ def go_by_files(
 
     form: Any = door.form
     asked = HandOver(door.folder, form, canary, confirm_merges)
+    # A wrong address is refused here, before rows become files and count as handed over.
     going = _upload_of(door)
     again = f"migrate load{door.asked_again}{within.options} --plan {name}"
     with within_hours(context, within.hours, name, again) as bounded:
         done = run_hand_over(bounded, datasets, name, asked)
+        # Within the same hours: an upload that would end after them is stopped as the rest is.
         sent = going(bounded, done) if going is not None else None
     return CommandOutcome(
         command="load",

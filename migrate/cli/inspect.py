@@ -80,6 +80,7 @@ def inspect(
             write_bytes(
                 page, render_inspection_page(summary, made_at=made_at, words=words).encode()
             )
+            # The page may hold personal data, outside of the workspace: `purge` has to know where.
             note_written(workspace.root, page, "migrate inspect")
     app.finish(
         CommandOutcome(

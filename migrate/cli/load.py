@@ -107,6 +107,7 @@ def load(  # noqa: PLR0913, PLR0917  # one parameter an option
                 )
                 outcome = outcome_of(result, read_not_loaded(context, result))
         except (RemoteError, GateError, Interrupted) as error:
+            # These come in the middle of a load; what refuses it at the start has nothing to tell.
             tell_stopped(app, context, name, error, f"{door.asked_again}{again}")
             raise
         send_outcome(context, outcome)
@@ -169,6 +170,7 @@ def tell_stopped(
             context.workspace, open_plan(context.workspace, name, check_files=False).name
         )
     except MigrateError:
+        # What stopped the load is what its user should see, not that there is nothing to say of it.
         return
     if result is None:
         return
@@ -203,6 +205,7 @@ def pausable(workspace: Workspace) -> Iterator[None]:
     def on_signal(number: int, _frame: object) -> None:
         set_pause(workspace, on=number == signal.SIGUSR1)
 
+    # Windows has no such signals; there the file PAUSE is the way.
     numbers = (signal.SIGUSR1, signal.SIGUSR2) if hasattr(signal, "SIGUSR1") else ()
     before = {number: signal.signal(number, on_signal) for number in numbers}
     try:

@@ -45,6 +45,7 @@ class _QuietFile(logging.FileHandler):
 def open_log(folder: Path, secrets: Secrets, *, verbose: bool) -> None:
     """Sends the tool's log records to `folder`; with `verbose` every request's line too."""
     logger = logging.getLogger("migrate")
+    # Opened once more in one process, the log would have every line twice.
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
@@ -56,4 +57,5 @@ def open_log(folder: Path, secrets: Secrets, *, verbose: bool) -> None:
     handler.setFormatter(RedactingFormatter(_JsonLines(), Redactor(secrets.texts())))
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    # What stands above it in this process would print the records without redaction.
     logger.propagate = False

@@ -123,6 +123,7 @@ def plan(  # noqa: PLR0913, PLR0917  # one parameter an option
             data={**summary, "state": "planned", **delta, "hours": within},
             exit_code=3 if rejected else 0,
             status="done, with rejected rows" if rejected else "done",
+            # What is not green wants to be read before it is loaded.
             next=f"migrate {'load' if is_green else 'diff'} --plan {made.name}",
         )
     )

@@ -42,10 +42,14 @@ class _Bar(_Tqdm):
         values = dict(super().format_dict)
         n = values["n"]
         total = values["total"]
+        # tqdm knows no rate before the second step; of a resumed task only what is new counts.
         rate = values["rate"] or (n - values["initial"]) / max(values["elapsed"], 0.001)
-        is_wide = (values["ncols"] or 0) >= _WIDE_COLUMNS
+        if not total:
+            bar_format = _ENDLESS
+        else:
+            bar_format = _WIDE if (values["ncols"] or 0) >= _WIDE_COLUMNS else _NARROW
         return values | {
-            "bar_format": _ENDLESS if not total else _WIDE if is_wide else _NARROW,
+            "bar_format": bar_format,
             "n_text": f"{n:,}",
             "total_text": f"{total or 0:,}",
             "speed": f"{rate:,.0f}/s",
@@ -75,6 +79,7 @@ class Bars:
 
     def __init__(self) -> None:
         self._bars: dict[str, _Bar] = {}
+        # Taken twice by one thread, since `begin` ends a task of the same name first.
         self._lock = threading.RLock()
         self._screen = for_cursor(sys.stderr)
         self.drawn.append(self)
@@ -108,6 +113,7 @@ class Bars:
                 leave=False,
                 dynamic_ncols=True,
                 file=self._screen,
+                # A terminal's encoding may lack the blocks that tqdm draws by default.
                 ascii=" #",
                 mininterval=0.2,
                 miniters=1,
@@ -183,6 +189,7 @@ class Heartbeat:
     def _say(self, task: str, beat: _Beat) -> None:
         of = f" of {beat.total:,}" if beat.total is not None else ""
         elapsed_s = self._clock() - beat.started
+        # Over less than a second a rate is chance.
         if elapsed_s >= 1:
             rate = (beat.done - beat.began_with) / elapsed_s
         else:

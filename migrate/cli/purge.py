@@ -61,6 +61,7 @@ def _erase(
     from migrate.app.erasure import erase_person
     from migrate.report.purge import exit_code_of, render_erased, status_of, summarise_erased
 
+    # Only for the question: it searches every file of the workspace once more.
     if ask and not dry_run:
         planned = erase_person(context, subject, source, dry_run=True)
         say(render_erased(planned), err=True)

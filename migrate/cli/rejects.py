@@ -172,6 +172,7 @@ def _export_book(app: App, name: str | None, *, masked: bool) -> NoReturn:
     with app.context() as context:
         plan, values = values_to_correct(context, name)
         folder = context.workspace.exports / plan.name
+        # The workbook holds the values as they were sent.
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = folder / f"rejects{'-masked' if masked else ''}.xlsx"
         words = words_of(language_of(app, context.project))

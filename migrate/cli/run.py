@@ -71,8 +71,10 @@ def judge(done: Run) -> tuple[int, str, str | None]:
     if done.stopped:
         return done.stopped.exit_code, "stopped by a gate", "migrate status"
     if done.plan is None or done.loaded is None or done.reconciliation is None:
+        # No stage ends a run without saying why, so this is a bug of the tool.
         return 1, "incomplete", "migrate status"
     exit_code, status = judge_reconciliation(done.reconciliation)
+    # That the target was too busy for some is no difference: the same load goes on with them.
     if status == "unfinished" and done.reconciliation.only_deferred:
         return 3, "done, with rejected or deferred rows", f"migrate load --plan {done.plan.name}"
     if exit_code:

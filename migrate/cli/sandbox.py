@@ -307,6 +307,7 @@ def _read_home(app: App) -> _Home:
         return _Home(_USUAL_PORT, "demo", shipped_mappings(), 1.0, snapshots)
     copies: dict[str, str] = {}
     for target in project.targets.values():
+        # A target at another address is another account, which this sandbox does not play.
         if target.base_url in (None, project.octolis.base_url):
             copies |= {id_: name for name, id_ in target.datasets.items()}
     return _Home(
@@ -347,6 +348,7 @@ def _say_ready(
     facts: Mapping[str, str], settings: SandboxSettings, home: _Home, fed: Mapping[str, int]
 ) -> str:
     records = ", ".join(f"{resource} ({count:,})" for resource, count in fed.items())
+    # With another --port the project points elsewhere, and needs the addresses spelt out.
     is_home = home.project_file is not None and facts["url"].endswith(f":{home.port}")
     how = (_IN_PROJECT if is_home else _ELSEWHERE).format(
         **{name: value for name, value in facts.items() if name != "datasets"},

@@ -30,6 +30,7 @@ from migrate.cli.streams import say
 @pass_app
 def status(app: App, name: str | None, watch: bool, every: float) -> None:
     """Show snapshots, plans and the ledger: what is done, what is left, and the next command. Reads files only."""
+    # --json promises one object at the end, and a watch has no end of its own.
     if watch and not app.as_json:
         follow(app, name, every)
     from migrate.app.status import read_status
@@ -62,6 +63,7 @@ def follow(app: App, name: str | None, every_s: float) -> None:
     with app.interruptible(announce=False) as stop:
         while True:
             state = read_load(workspace, project.octolis, len(keys), name, time.time(), keys)
+            # The speed is that of the watch: what was done before it began took who knows how long.
             first = state.done if first is None else first
             waited_s = time.monotonic() - begun_s
             click.clear()

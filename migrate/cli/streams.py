@@ -27,6 +27,7 @@ import click
 
 from migrate.report.inert import inert_page
 
+# Signs of which taking the accent off leaves nothing, or another meaning: ≠ would become =.
 _PLAIN = {
     "…": "...",
     "→": "->",

@@ -53,6 +53,7 @@ def undo(
     else:
         following = None
     if step == "run":
+        # Whatever became of it: an undone plan is never loaded again.
         following = remake_command(plan)
     app.finish(
         CommandOutcome(
