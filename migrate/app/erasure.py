@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from migrate import parquet
+from migrate.app.erasure_beside import holds_rows, records_beside, without_rows
 from migrate.app.erasure_files import (
     all_files,
     corrected_records,
@@ -53,14 +53,14 @@ from migrate.snapshot.reading import Snapshot, list_snapshots, open_snapshot
 from migrate.snapshot.storage import bring_copies, return_copies
 from migrate.verify.ledger_sweep import sweep_ledger
 from migrate.verify.purge import find_masterids
-from migrate.workspace import replacing
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
 
 _MOST_ROUNDS = 5
 """A key that one file tells may be looked for in all of them, and tell another: a chain of merges is as long."""
-_LINES = (".jsonl", ".ndjson")
+_LINES = ".jsonl"
+"""Of logs; a list that names them goes whole, since it can be made again."""
 _NEVER_REMOVED = frozenset(
     # Without these nothing of a plan or a snapshot could be read or verified any more; names in them are taken
     # out.
@@ -126,7 +126,7 @@ class _Erasure:
         person.join(self._find())
         self._drop_common_words()
         self._learn_from_files()
-        self._names = names_of_theirs(self._parquet_files(), self._workspace, self._finder)
+        self._names = names_of_theirs(self._row_files(), self._workspace, self._finder)
         if not self._dry_run and (person.identities or person.addresses):
             self._pending.save()
         footprint = self._measure()
@@ -172,6 +172,8 @@ class _Erasure:
         for opened in self._finished():
             for name, resource in opened.resources.items():
                 parts.setdefault(name, []).append(partial(resource.frames, []))
+                beside = self._workspace.snapshots / opened.name / name
+                parts[name].append(partial(records_beside, beside, name))
         for name, found in parts.items():
             found.append(partial(corrected_records, self._workspace, name))
         self._frames = {n: partial(one_after_another, of) for n, of in parts.items()}
@@ -211,7 +213,7 @@ class _Erasure:
             self._person.masterids |= find_masterids(
                 self._workspace.ledger, sorted(self._person.keys)
             )
-            for file in self._parquet_files():
+            for file in self._row_files():
                 # Records of snapshots were searched as such; here it is what plans and loads have made of them.
                 if self._workspace.snapshots not in file.parents:
                     self._rows.learn_from(file)
@@ -258,7 +260,7 @@ class _Erasure:
         footprint = Footprint()
         if self._person.identities:
             footprint.folders = list(makeshift_folders(self._workspace))
-        for file in self._parquet_files():
+        for file in self._row_files():
             if not is_below(file, footprint.folders):
                 self._check_stopped()
                 rows = self._rows.numbers(file)
@@ -294,7 +296,7 @@ class _Erasure:
     def _measure_text(self, file: Path, footprint: Footprint) -> None:
         if not self._text_finder or not places_in(file, self._name(file), self._text_finder):
             return
-        if file.suffix in _LINES:
+        if file.suffix == _LINES:
             lines = sum(map(self._text_finder.finds, lines_of(file)))
             if lines:
                 footprint.lines[self._name(file)] = lines
@@ -344,10 +346,7 @@ class _Erasure:
             shutil.rmtree(folder)
         for file in self._but_linked(footprint, footprint.rows):
             self._check_stopped()
-            with replacing(file) as temporary:
-                numbers = footprint.numbers[file]
-                columns = footprint.columns[file]
-                parquet.without_rows(file, numbers, temporary, columns)
+            without_rows(file, footprint.numbers[file], footprint.columns[file])
         for file in self._but_linked(footprint, footprint.lines):
             keep_lines(file, lambda line: not self._text_finder.finds(line))
         for file in footprint.files:
@@ -380,7 +379,7 @@ class _Erasure:
         for file in files:
             if file != self._pending.file and file.name not in _NOT_SEARCHED:
                 yield from self._places_in(file)
-        for file in self._parquet_files():
+        for file in self._row_files():
             rows = len(self._rows.numbers(file))
             if rows:
                 yield DataPlace(self._name(file), f"{rows:,} rows of their records")
@@ -393,7 +392,7 @@ class _Erasure:
                 yield from places_in(file, str(file), self._text_finder)
 
     def _places_in(self, file: Path) -> list[DataPlace]:
-        if file.suffix == ".parquet":
+        if holds_rows(file):
             finder = self._finder
         else:
             finder = self._text_finder
@@ -405,12 +404,12 @@ class _Erasure:
 
     # files
 
-    def _parquet_files(self) -> list[Path]:
-        return [file for file in all_files(self._workspace) if file.suffix == ".parquet"]
+    def _row_files(self) -> list[Path]:
+        return list(filter(holds_rows, all_files(self._workspace)))
 
     def _text_files(self) -> Iterator[Path]:
         for file in all_files(self._workspace):
-            if file.suffix != ".parquet" and not is_of_ledger(file, self._workspace):
+            if not holds_rows(file) and not is_of_ledger(file, self._workspace):
                 yield file
         for one in self._written_elsewhere():
             yield one.path

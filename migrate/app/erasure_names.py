@@ -41,7 +41,9 @@ def names_of_theirs(files: Iterable[Path], workspace: Workspace, finder: Finder)
 
 
 def columns_of(file: Path) -> list[str]:
-    """The names of a file's columns; none where it cannot be read, which the second look says."""
+    """The names of a file's columns; none where it has none, or cannot be read, which the second look says."""
+    if file.suffix != ".parquet":
+        return []
     try:
         return parquet.columns_of_any(file)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from migrate import parquet
+from migrate.app.erasure_beside import line_records
 from migrate.app.erasure_files import key_columns_of_datasets, resources_of_datasets
 from migrate.privacy.person import Person
 from migrate.privacy.rows import drop_shared, mask_theirs, new_forms, note_keys
@@ -89,7 +90,7 @@ class TheirRows:
         resources, dataset = self._place_of(file)
         key_column = self._key_columns.get(dataset or "")
         try:
-            for frame in parquet.pieces(file):
+            for frame in self._pieces(file, resources):
                 self._check_stopped()
                 theirs = mask_theirs(
                     frame,
@@ -109,6 +110,12 @@ class TheirRows:
             # Learned from on the way: what came before was looked at with less.
             if self._fingerprint() == before:
                 self._seen[file] = before, numbers
+
+    def _pieces(self, file: Path, resources: Sequence[str]) -> Iterator[pl.DataFrame]:
+        if file.suffix == ".parquet":
+            yield from parquet.pieces(file)
+        else:
+            yield from line_records(file, resources[0])
 
     def _place_of(self, file: Path) -> tuple[Sequence[str], str | None]:
         """What the rows of a file are made of, and the dataset that they are for."""

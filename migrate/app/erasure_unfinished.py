@@ -13,10 +13,11 @@ from pathlib import Path
 import polars as pl
 
 from migrate import parquet
+from migrate.app.erasure_beside import line_records
 from migrate.app.erasure_files import is_bare
 from migrate.errors import Damaged, MigrateError
 from migrate.names import RESOURCE_NAMES
-from migrate.snapshot.layout import LOCK, MANIFEST
+from migrate.snapshot.layout import LOCK, MANIFEST, VANISHED
 from migrate.snapshot.reading import SnapshotState, list_snapshots, open_snapshot
 from migrate.snapshot.records import OWN_COLUMNS, is_page_file, read_page_file
 from migrate.workspace import Workspace
@@ -58,6 +59,8 @@ class UnfinishedSnapshot:
                 yield parquet.read(part).select(OWN_COLUMNS)
             except (pl.exceptions.PolarsError, OSError, Damaged):
                 continue  # named by the second look, which cannot read it either
+        if (self.folder / resource / VANISHED).is_file():
+            yield from line_records(self.folder / resource / VANISHED, resource)
 
     def pages(self, resource: str) -> list[Path]:
         """The files of its pages, also those that a crash has left without a line in the journal."""

@@ -405,6 +405,73 @@ def test_what_a_snapshot_keeps_beside_its_parts_is_reached(tmp_path: Path) -> No
     }
 
 
+def keep_beside(context: Context, files: dict[str, pl.DataFrame | list[dict[str, Any]]]) -> Path:
+    """Writes files beside the parts of the snapshot and lists them; gives the snapshot's folder."""
+    manifest = next(context.workspace.snapshots.glob("*/manifest.json"))
+    root, tree = manifest.parent, json.loads(manifest.read_bytes())
+    for name, records in files.items():
+        if isinstance(records, pl.DataFrame):
+            records.write_parquet(root / name)
+        else:
+            (root / name).write_text("".join(f"{json.dumps(record)}\n" for record in records))
+        entry = asdict(entry_of(root / name, root, len(records)))
+        tree["resources"][name.partition("/")[0]].setdefault("beside", []).append(entry)
+    manifest.write_text(json.dumps(tree))
+    return root
+
+
+def test_a_vanished_record_is_theirs_by_the_rule_of_any_record(tmp_path: Path) -> None:
+    """By its identity and its owner; one of somebody else that mentions them stays, and is listed."""
+    address = "ann.person@example.test"
+    context = import_and_plan(tmp_path / "p", files_of(tmp_path / "files", "id-4711", address))
+    mention = {"profileid": "x", "source": "Shop", "email": "other@example.test", "note": address}
+    profiles = [
+        {"profileid": "12", "source": "Other", "email": " ANN.Person@example.test"},
+        mention,
+        {"profileid": "y", "source": "Shop", "email": "third@example.test"},
+    ]
+    sales = [
+        {"conversionid": "7", "source": "Other", "profileid": "12", "total": "1.00"},
+        {"conversionid": "8", "source": "Shop", "profileid": "y", "total": "1.00"},
+    ]
+    names = ("profiles/vanished.ndjson", "sales/vanished.ndjson")
+    root = keep_beside(context, dict(zip(names, (profiles, sales), strict=True)))
+    erased = erase_person(context, address, None)
+    assert {("profiles", "Other", "12"), ("profiles", "Shop", "id-4711")} == {
+        one[:3] for one in erased.taken
+    }
+    assert erased.mentions == (("profiles", "Shop", "x", "note"),)
+    kept = [[json.loads(line) for line in (root / name).read_text().splitlines()] for name in names]
+    assert kept == [profiles[1:], sales[1:]]
+    assert [place.file.rpartition("/")[2] for place in erased.places] == ["vanished.ndjson"]
+
+
+def test_an_earlier_version_of_a_record_finds_its_person(tmp_path: Path) -> None:
+    """The address that only a version left out has: the profile, its later version and its orders go with it."""
+    context = import_and_plan(tmp_path / "p", files_of(tmp_path / "files", "id-4711", "a@now.test"))
+    raw = json.dumps({"profileid": "id-4711", "source": "Shop", "email": "ann.before@example.test"})
+    doubles = {"_source": ["Shop"], "_id": ["id-4711"], "_page": [1], "_raw": [raw]}
+    versions = pl.DataFrame({**doubles, "kept_page": [1], "by_time": [True]})
+    keep_beside(context, {"profiles/doubles.parquet": versions})
+    erased = erase_person(context, "ann.before@example.test", None)
+    assert (erased.records, erased.places) == (3, ())
+    assert count_records(context) == dict.fromkeys(("profiles", "sales", "interactions"), OTHERS)
+
+
+def test_a_list_that_names_them_goes_whole(tmp_path: Path) -> None:
+    """In whatever format it was written: without some of its lines it would look like all there was."""
+    context = import_and_plan(
+        tmp_path / "p", files_of(tmp_path / "files", "id-4711", "ann.person@example.test")
+    )
+    plan = next(context.workspace.plans.iterdir()).name
+    lists = context.workspace.exports / plan
+    lists.mkdir(parents=True)
+    for suffix in ("csv", "ndjson"):
+        (lists / f"rejects.{suffix}").write_text("x\nby ann.person@example.test\n")
+    erase_person(context, "ann.person@example.test", None)
+    assert not list(lists.iterdir())
+
+
 def test_what_only_looks_like_theirs_is_left(tmp_path: Path) -> None:
     """Somebody else's order has the number of the profile; and an order of theirs names who gets the parcel."""
     files = files_of(tmp_path / "f", "448448", "a@example.test")
