@@ -15,16 +15,21 @@ MASK = "***"
 # Real clients of both services send the key in the URL, as `apikey=` or `api-key=`.
 _KEY_IN_URL = re.compile(r"(?i)((?:api-?key|apikey)=)[^&\s\"']+")
 
+SHORTEST_KEY = 6
+"""A shorter key, such as one of a test, stands in plain words and numbers: replaced there it would leave no text
+readable, and what was replaced would tell the key. No service gives one out."""
 _EMAIL = re.compile(r"[\w.+%'-]{1,200}(?:@|%40)[\w-]+(?:\.[\w-]+)+")
 
 
 class Redactor:
-    """Replaces the given secrets, also percent-encoded, and anything that looks like a key in a URL."""
+    """Replaces the given secrets, also percent-encoded, and anything that looks like a key in a URL.
+
+    Secrets shorter than `SHORTEST_KEY` are replaced only where they stand as a key in a URL.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        spellings = {
-            text for secret in secrets if secret for text in (secret, quote(secret, safe=""))
-        }
+        long_ones = [secret for secret in secrets if len(secret) >= SHORTEST_KEY]
+        spellings = {text for secret in long_ones for text in (secret, quote(secret, safe=""))}
         # The longest first: where one key begins with another, the rest of it would stay.
         ordered = sorted(spellings, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None

@@ -183,3 +183,25 @@ def test_the_last_look(text: str) -> None:
     assert "log.jsonl" in caught.value.what
     assert "s3cret" not in caught.value.what
     refuse_leaks({"about.json": b"fine"}, ["s3cret/key"])
+
+
+@pytest.mark.parametrize("key", ["a", "1", "demo", "plans"])
+def test_a_key_that_is_a_plain_word(bare_project: Project, key: str) -> None:
+    """The bundle is written, and can be read."""
+    done = bare_project.run(
+        "support", "--out", "support-x.zip", DATATRICS_API_KEY=key, OCTOLIS_API_KEYS=f"{key}2"
+    )
+    assert done.code == 0, done.stderr
+    members = read(bare_project.folder)
+    for name in members.keys() - {"log.jsonl"}:
+        json.loads(members[name])
+    assert "migrate" in json.loads(members["about.json"])
+
+
+def test_a_key_that_is_the_name_of_a_setting_does_not_get_through(bare_project: Project) -> None:
+    """A longer key is looked for wherever it may stand."""
+    done = bare_project.run(
+        "support", "--out", "support-x.zip", DATATRICS_API_KEY="concurrency", OCTOLIS_API_KEYS="x"
+    )
+    assert done.code == 0, done.stderr
+    assert "concurrency" not in read(bare_project.folder)["settings.json"]

@@ -9,7 +9,7 @@ import io
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from migrate.mapping.files import read_mappings
 from migrate.mapping.model import parts_of
 from migrate.net.environment import KEY_LOG, describe_environment
 from migrate.net.unanswered import START_HINT, refused_here
+from migrate.privacy.redact import SHORTEST_KEY
 from migrate.privacy.secrets import SOURCE_NAME, TARGET_NAME
 from migrate.project import PLACEHOLDER
 from migrate.snapshot.storage import SnapshotStore, store_of
@@ -221,13 +222,12 @@ def _check_source(
             "set the number in the address bar of the Datatrics application",
         )
     try:
-        client = SourceClient(
-            project.datatrics, project.secrets.datatrics_key(), stop=stop, note=note
-        )
+        key = project.secrets.datatrics_key()
+        client = SourceClient(project.datatrics, key, stop=stop, note=note)
     except ConfigError as error:
         yield CheckResult("datatrics key", "fail", error.what, error.hint)
         return
-    yield _origin("datatrics key", project, SOURCE_NAME)
+    yield _origin("datatrics key", project, SOURCE_NAME, [key])
     if project.datatrics.project_id == PLACEHOLDER:
         return
     with contextlib.closing(client):
@@ -244,20 +244,24 @@ def _key_set(project: Project, variable: str) -> CheckResult:
     name = "datatrics key" if variable == SOURCE_NAME else "octolis key"
     try:
         if variable == SOURCE_NAME:
-            project.secrets.datatrics_key()
+            values: Sequence[SecretStr] = [project.secrets.datatrics_key()]
         else:
-            project.secrets.octolis_keys()
+            values = project.secrets.octolis_keys()
     except ConfigError as error:
         return CheckResult(name, "fail", error.what, error.hint)
-    return _origin(name, project, variable)
+    return _origin(name, project, variable, values)
 
 
-def _origin(name: str, project: Project, key: str) -> CheckResult:
-    if key == TARGET_NAME:
-        count = len(project.secrets.octolis)
-    else:
-        count = 1
-    several = f" ({count} keys)" if count > 1 else ""
+def _origin(name: str, project: Project, key: str, values: Sequence[SecretStr]) -> CheckResult:
+    if any(len(value.get_secret_value()) < SHORTEST_KEY for value in values):
+        return CheckResult(
+            name,
+            "warn",
+            f"{key} holds a key of fewer than {SHORTEST_KEY} signs: such a one stands in plain words and numbers, so "
+            "logs and the support bundle are not searched for it",
+            "copy the key again; no service gives out one so short",
+        )
+    several = f" ({len(values)} keys)" if len(values) > 1 else ""
     return CheckResult(
         name, "pass", f"{key}{several} comes from {project.secrets.origins.get(key, 'elsewhere')}"
     )
@@ -300,7 +304,7 @@ def _check_target(
     except ConfigError as error:
         yield CheckResult("octolis key", "fail", error.what, error.hint)
         return
-    yield _origin("octolis key", project, TARGET_NAME)
+    yield _origin("octolis key", project, TARGET_NAME, keys)
     datasets = project.octolis.datasets
     if not datasets:
         return

@@ -89,7 +89,9 @@ def pack_support(
         ][-_LAST_ERRORS:],
         "files.json": lambda: _files(workspace, clean, progress),
     }
-    members = {name: _json(_guarded(make, clean)) for name, make in parts.items()}
+    members = {
+        name: _json(_redacted(_guarded(make, clean), redactor)) for name, make in parts.items()
+    }
     members["log.jsonl"] = b"".join(
         json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in logs
     )
@@ -108,6 +110,17 @@ def _guarded(make: Callable[[], object], clean: Callable[[str], str]) -> object:
         else:
             text = str(error)
         return {"trouble": f"{type(error).__name__}: {clean(text)}"}
+
+
+def _redacted(tree: object, redactor: Redactor) -> object:
+    """A document with its texts cleaned: a key may be a word that stands in the name of a setting."""
+    if isinstance(tree, dict):
+        return {
+            redactor.clean(str(name)): _redacted(value, redactor) for name, value in tree.items()
+        }
+    if isinstance(tree, list | tuple):
+        return [_redacted(value, redactor) for value in tree]
+    return redactor.clean(tree) if isinstance(tree, str) else tree
 
 
 def _about(workspace: Workspace, now: datetime) -> dict[str, object]:
