@@ -224,7 +224,7 @@ class _Evaluation:
             for used in self.plan.document.looked_up:
                 if used.project != project_id:
                     continue
-                plan = open_plan(context.workspace, used.plan, check_files=False)
+                plan = open_plan(context.workspace, used.plan)
                 names = [n for n, theirs in plan.document.dataset_ids.items() if theirs == id_]
                 # A plan made anew under that name has other rows than those that were looked up.
                 if not names or sha256_file(plan.folder / PLAN_FILE) != used.sha256:
@@ -280,14 +280,15 @@ def open_used_snapshot(context: Context, plan: Plan) -> Snapshot:
 
 
 def open_as_sent(context: Context, plan: Plan) -> Snapshot:
-    """The snapshot that a plan was made from, as it was sent; a delta together with what it was made since."""
+    """The snapshot that a plan was made from, as it was sent; a delta together with what it was made since.
+
+    **Raises**: Damaged where a file is not what its manifest says: what is proven by it would prove nothing.
+    """
     used = plan.document.snapshot
-    snapshot = open_snapshot(context.workspace, used.name, check_files=False)
+    snapshot = open_snapshot(context.workspace, used.name)
     if snapshot.manifest.since is None:
         return snapshot
-    return put_on_base(
-        context.workspace, snapshot, used.base.name if used.base else None, check_files=False
-    )
+    return put_on_base(context.workspace, snapshot, used.base.name if used.base else None)
 
 
 def work_folder(context: Context, plan: Plan, dataset: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,15 @@ from migrate.app.history import read_plan_history
 from migrate.app.not_loaded import not_begun
 from migrate.app.signature import Signature, sign, signature_of
 from migrate.app.standing import read_standing
-from migrate.errors import Stale, UsageError
+from migrate.errors import Damaged, Stale, UsageError
 from migrate.load.standing import Standing
 from migrate.plain_file import read_plain
 from migrate.plan.carried import check_carried
 from migrate.plan.corrections import read_carried
+from migrate.plan.document import BaseUsed, SnapshotUsed
 from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan, read_totals
 from migrate.snapshot.corrected import BEFORE
+from migrate.snapshot.reading import open_snapshot
 from migrate.totals.table import summarise_table
 from migrate.verify.evidence import Checked, check, pack
 from migrate.verify.known import count_refusals
@@ -56,15 +58,21 @@ class Evidence:
 def run_evidence(context: Context, name: str | None, key: Path | None = None) -> Evidence:
     """Packs the evidence of a plan into `reports/PLAN-evidence.zip`; with `key`, an SSH key, signs it as well.
 
-    **Raises**: Stale where the snapshot is not what the plan was made from any more; nor a mapping, of a
-    plan that does not carry it.
+    Every file of the plan and of its snapshots is compared with its hash first: an archive of hashes says nothing of
+    files that are no longer what was hashed.
+
+    **Raises**: Damaged where a file is not what its manifest says; Stale where the snapshot is not what the plan was
+    made from any more; nor a mapping, of a plan that does not carry it.
     """
-    plan = open_plan(context.workspace, name, check_files=False)
+    plan = open_plan(context.workspace, name)
+    manifests = _manifests(context, plan)
+    for snapshot in _snapshots(plan):
+        open_snapshot(context.workspace, snapshot)
     books = read_books(context.workspace.ledger, plan.folder, plan.name)
     unsent = not_begun(plan, books)
     parts = {
         "plan.json": (plan.folder / PLAN_FILE).read_bytes(),
-        **_manifests(context, plan),
+        **manifests,
         "counts.json": _json(_counts(plan, books, unsent)),
         "rejects.json": _json(
             {dataset: _rejects(context, plan, dataset) for dataset in plan.document.datasets}
@@ -79,7 +87,7 @@ def run_evidence(context: Context, name: str | None, key: Path | None = None) ->
         "run": _run_report(context, plan),
     }
     parts |= {
-        f"{name}.json": file.read_bytes()
+        f"{name}.json": _report(file, name)
         for name, file in reports.items()
         if file and file.is_file()
     }
@@ -118,6 +126,19 @@ def _run_report(context: Context, plan: Plan) -> Path | None:
     return None
 
 
+def _report(file: Path, kind: str) -> bytes:
+    """A report's bytes. Raises Damaged where it is not what a command writes."""
+    data = file.read_bytes()
+    try:
+        is_whole = isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        is_whole = False
+    if not is_whole:
+        what = f"{file} is no report of this tool any more"
+        raise Damaged(what, hint=f"migrate {kind}, which writes it anew; or remove the file")
+    return data
+
+
 def check_evidence(file: Path, head: str | None = None) -> Checked:
     """What is wrong with an archive; with `head` also whether it is the one that ended in it. Raises UsageError."""
     try:
@@ -131,6 +152,14 @@ def check_evidence(file: Path, head: str | None = None) -> Checked:
             (*checked.problems, "its head is not the one that was given"),
         )
     return checked
+
+
+def _snapshots(plan: Plan) -> Iterator[str]:
+    """The snapshot that a plan was made from, and of a delta those that it stands on."""
+    used: SnapshotUsed | BaseUsed | None = plan.document.snapshot
+    while used is not None:
+        yield used.name
+        used = used.base
 
 
 def _manifests(context: Context, plan: Plan) -> dict[str, bytes]:

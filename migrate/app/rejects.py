@@ -61,7 +61,7 @@ class Rejects:
 
 def rejects_of(workspace: Workspace, name: str | None) -> Rejects:
     """The rejects of a plan, of the newest where none is named."""
-    return Rejects(workspace, open_plan(workspace, name, check_files=False))
+    return Rejects(workspace, open_plan(workspace, name))
 
 
 def first_rejects(

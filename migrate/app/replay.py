@@ -103,7 +103,7 @@ def replay(context: Context, name: str | None, *, plan_only: bool = False) -> Re
     **Raises**: UsageError where no reject is open; Stale where the plan was undone, or where newer records were loaded
     since; all that `run_plan` and `run_load` raise.
     """
-    plan = open_plan(context.workspace, name, check_files=False)
+    plan = open_plan(context.workspace, name)
     # Put aside first, since the load changes what the ledger says of them.
     folder = reading_folder(context, plan, "replay")
     forget_reading(folder)

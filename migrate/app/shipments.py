@@ -36,7 +36,7 @@ def _shipments(project: Project, workspace: Workspace, dataset: str) -> Sequence
         if totals is None or name in undos:
             continue
         try:
-            plan = open_plan(workspace, name, check_files=False)
+            plan = open_plan(workspace, name)
         # One that cannot be read may have been the last word: then nothing at all is proven.
         except MigrateError:
             return ()

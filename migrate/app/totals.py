@@ -59,7 +59,7 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
     Worked out from the snapshot and the plan's files as the plan itself has done it; of the target only records that
     have a key of the plan.
     """
-    plan = _origin(context, open_plan(context.workspace, name, check_files=False))
+    plan = _origin(context, open_plan(context.workspace, name))
     context = as_loaded(context, plan)
     snapshot = open_used_snapshot(context, plan)
     datatrics = context.project.datatrics
@@ -151,7 +151,7 @@ def run_totals(context: Context, name: str | None) -> list[TotalsTable]:
 
     `source` is what was sent, before anything is filtered, rejected or collapsed; `snapshot` what should come of it.
     """
-    plan = _origin(context, open_plan(context.workspace, name, check_files=False))
+    plan = _origin(context, open_plan(context.workspace, name))
     again = f"`migrate reconcile --totals --plan {plan.name}`"
     context = as_loaded(context, plan, "adding up", again)
     check_snapshot(context, plan, "adding up", again)
@@ -229,7 +229,7 @@ def _origin(context: Context, plan: Plan) -> Plan:
     except (OSError, ValueError):
         return plan
     if repaired:
-        return _origin(context, open_plan(context.workspace, repaired, check_files=False))
+        return _origin(context, open_plan(context.workspace, repaired))
     return plan
 
 

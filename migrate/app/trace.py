@@ -78,7 +78,7 @@ def run_trace(
         raise UsageError(
             f"{resource!r} is two resources", hint="content_items or content_categories"
         )
-    plan = open_plan(context.workspace, plan_name, check_files=False)
+    plan = open_plan(context.workspace, plan_name)
     context = as_loaded(context, plan)
     snapshot = open_used_snapshot(context, plan)
     row = _snapshot_row(snapshot, TraceRequest(chosen[0], id_, source))
@@ -242,7 +242,7 @@ class _Tracing:
             if earlier == self.plan.name:
                 continue
             try:
-                plan = open_plan(self.context.workspace, earlier, check_files=False)
+                plan = open_plan(self.context.workspace, earlier)
             except MigrateError:
                 continue
             # What went to the dataset of a trial says nothing of this one.

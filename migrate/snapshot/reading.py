@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -313,12 +314,19 @@ def _check(resource: SnapshotResource, snapshot: str, there: Mapping[str, int]) 
             )
 
 
+@lru_cache(maxsize=10_000)
+def _sha256_of(path: Path, _inode: int, _changed: int, _size: int) -> str:
+    """Of a file as it is now: one command may open a snapshot several times."""
+    return sha256_file(path)
+
+
 def _trouble_of(path: Path, part: FileEntry) -> str | None:
     try:
-        trouble = _trouble_with(path.stat().st_size, part)
+        now = path.stat()
+        trouble = _trouble_with(now.st_size, part)
         if trouble:
             return trouble
-        found = sha256_file(path)
+        found = _sha256_of(path, now.st_ino, now.st_mtime_ns, now.st_size)
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
