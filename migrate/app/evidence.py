@@ -135,7 +135,7 @@ def _report(file: Path, kind: str) -> bytes:
         is_whole = False
     if not is_whole:
         what = f"{file} is no report of this tool any more"
-        raise Damaged(what, hint=f"migrate {kind}, which writes it anew; or remove the file")
+        raise Damaged(what, hint=f"migrate {kind}, which writes it again; or remove the file")
     return data
 
 

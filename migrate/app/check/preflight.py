@@ -257,7 +257,7 @@ def _origin(name: str, project: Project, key: str, values: Sequence[SecretStr]) 
         return CheckResult(
             name,
             "warn",
-            f"{key} holds a key of fewer than {SHORTEST_KEY} signs: such a one stands in plain words and numbers, so "
+            f"{key} holds a key of fewer than {SHORTEST_KEY} signs: plain words and numbers contain such a one, so "
             "logs and the support bundle are not searched for it",
             "copy the key again; no service gives out one so short",
         )
