@@ -83,7 +83,8 @@ A word with `$` is a list, table or expression that several files share, see [`s
 ## Values
 
 Every field is **text as sent**: a string's own text, and of anything else the JSON literal, digit by digit. So no rule depends
-on a guessed type, and nothing passes through a binary float.
+on a guessed type, and nothing passes through a binary float. A field whose name holds half a surrogate pair goes by the name that `inspect`
+shows, with its escape (`x\\ud83d`).
 
 | in the record | is | without settings of its own |
 | --- | --- | --- |

@@ -167,7 +167,7 @@ def _mark_half(escape: re.Match[str]) -> str:
 def _value_of(raw: str, names: Sequence[str]) -> object:
     """The first value of a record under some names; None where there is none."""
     try:
-        record = json.loads(raw, strict=False)
+        record = json.loads(raw, strict=False, object_pairs_hook=_named_as_columns)
     except ValueError:
         # Of a writer of little care: no comma too few and no unknown escape may hide the half.
         values = [_careless_value(raw, name) for name in names]
@@ -176,10 +176,18 @@ def _value_of(raw: str, names: Sequence[str]) -> object:
     return next((value for value in values if value not in (None, "")), None)
 
 
+def _named_as_columns(members: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """An object with the escape of half a surrogate pair for that half in names, as a snapshot names its columns."""
+    return {name.encode("utf-8", "backslashreplace").decode(): value for name, value in members}
+
+
 def _careless_value(raw: str, name: str) -> str | None:
     """The text of the last string of a name in JSON that cannot be read as a whole, whatever it stands in."""
     for own in dict.fromkeys((name, name.rpartition(".")[2])):
-        key = re.escape(json.dumps(own, ensure_ascii=False))
+        # A half in a name is its escape, whichever letters that has; a backslash that was sent is two.
+        spelt = re.escape(json.dumps(own, ensure_ascii=False))
+        escaped = re.escape('"' + own + '"')
+        key = f"(?:{spelt}|(?i:{escaped}))"
         strings = re.findall(rf'{key}\s*:\s*("[^"\\]*(?:\\.[^"\\]*)*")', raw, re.DOTALL)
         with contextlib.suppress(ValueError):
             if strings:

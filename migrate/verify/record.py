@@ -135,16 +135,17 @@ def split_object(data: bytes) -> Members | None:
     """The members of a JSON object, each as sent; None where it is none."""
     if data[:1] != b"{":
         return None
-    members: Members | None = _decode(_MEMBERS, data)
-    if members is None:
-        return _split_leniently(_without_halves(data))
-    return members
+    try:
+        return _MEMBERS.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _split_leniently(data)
 
 
 def _split_leniently(data: bytes) -> Members | None:
     """The members of an object as writers of little care spell it; None where it is cut off or no object.
 
-    With `NaN`, `Infinity`, leading zeros, bare control characters, a comma behind the last member, unknown escapes.
+    With `NaN`, `Infinity`, leading zeros, bare control characters, a comma behind the last member, unknown escapes, and
+    halves of surrogate pairs.
     """
     members: dict[str, bytes] = {}
     closing: list[bytes] = []
@@ -159,7 +160,7 @@ def _split_leniently(data: bytes) -> Members | None:
         if len(closing) == 1 and begin < 0 and not _goes_on(sign, name):
             return None
         if len(closing) == 1 and begin < 0:
-            name = _decode(_STRING, sign) if sign[0] == _QUOTE else name
+            name = _name(sign) if sign[0] == _QUOTE else name
             begin = end if sign == b":" else begin
         elif len(closing) == 1 and sign in b",}":
             value = data[begin:start].strip()
@@ -176,8 +177,17 @@ def _split_leniently(data: bytes) -> Members | None:
 def _goes_on(sign: bytes, name: str | None) -> bool:
     """Whether a token may stand before a member's value: its name, a colon behind that, or the end of the object."""
     if sign[0] == _QUOTE:
-        return name is None and _decode(_STRING, sign) is not None
+        return name is None and _name(sign) is not None
     return sign == (b"}" if name is None else b":")
+
+
+def _name(literal: bytes) -> str | None:
+    """A member's name, as a snapshot names its column: half a surrogate pair is its escape in small letters."""
+    try:
+        name: str = json.loads(literal, strict=False)
+    except ValueError:
+        return None  # an escape that JSON does not have
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:

@@ -138,3 +138,30 @@ def test_a_text_that_spells_an_escape_is_a_text_beside_careless_json(
     assert differences(case) == []
     [(_, outcome, _)] = planned(case)
     assert outcome.sent["1"]["c"] == "\\ud83d"
+
+
+@pytest.mark.parametrize(
+    ("sent", "spelt", "value"),
+    [
+        (r"\ud83d", r"\ud83d", "v"),
+        (r"\uDE00", r"\ude00", "v"),
+        (r"\ud83d", r"\ud83d", r"\ud83d"),
+        (r"n.\ud83d", r"n.\ud83d", "v"),
+    ],
+)
+@pytest.mark.parametrize("end", ["}", ",}"])
+def test_a_name_with_half_a_surrogate_pair_is_its_escape(
+    tmp_path: Path, sent: str, spelt: str, value: str, end: str
+) -> None:
+    """A snapshot names the column so, and both readings find the value there, however careless the JSON; a half in it
+    is refused."""
+    outer, dot, inner = sent.rpartition(".")
+    member = f'"{inner}":"{value}"'
+    member = f'"{outer}":{{{member}}}' if dot else member
+    raw = f'{{"profileid":"1","source":"shop",{member}{end}'.encode()
+    columns = {"k": {"from": "id", "type": "text"}, "c": {"from": spelt, "type": "text"}}
+    (tmp_path / "0.yaml").write_text(json.dumps(_file(columns=columns)))
+    case = Case(tmp_path, {"profiles": [raw]}, Surroundings())
+    assert differences(case) == []
+    [(_, outcome, _)] = planned(case)
+    assert [row["c"] for row in outcome.sent.values()] == (["v"] if value == "v" else [])
