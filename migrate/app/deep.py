@@ -309,7 +309,7 @@ def _verify(
         context.workspace.ledger, plan.folder, plan.name, expected.rules, expected.unverifiable,
         work_folder(context, plan, dataset), expected.shelf.buckets,
     )  # fmt: skip
-    recipes = frozenset(plan.document.datasets[dataset].recipes)
+    recipes = plan.document.datasets[dataset].recipes
     # Rows of other projects in the same dataset are theirs, and no surplus of ours.
     theirs = masterids_of_others(context.project, plan.document.dataset_ids[dataset])
     known = replace(known, rest=replace(known.rest, recipes=recipes, coming=coming, theirs=theirs))

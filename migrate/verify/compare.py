@@ -11,7 +11,7 @@ import polars as pl
 from migrate.verify.expected import Bucket, Expected, sends_null
 from migrate.verify.fields import ID, SOURCE
 from migrate.verify.mapping_query import NULLS, NUMBERS, PART, as_json
-from migrate.verify.naming import folded, is_same, name_difference, plain_form
+from migrate.verify.naming import folded, is_prepared, is_same, name_difference, plain_form
 from migrate.verify.readback import ALL_MASTERIDS, CREATED_AT, MASTERID, MODIFIED_AT
 from migrate.verify.rules import DatasetRules
 from migrate.verify.spill import KEY
@@ -62,7 +62,8 @@ class KnownRows:
     `unsent`) and the `masterid` as the load or the plan knew it. `before`: rows of the target as the plan read them,
     None for an offline plan. `begun`: the target's own time at the first write. `undecided`: `(resource, source, id)`
     of records that a column the verifier cannot work out may have kept out. `protected`: `(key, column)` that the
-    target said it did not store. `recipes`: columns that the plan saw the target's own preparation change. `coming`:
+    target said it did not store. `recipes`: columns that the target's own preparation changes, and how, as the plan
+    says it. `coming`:
     None once all that was written counts as prepared; before that, whether the count lacks records that may still
     come. `gone`: masterids that the load merged away. `later`: what plans that were loaded since have done: a record
     that they wrote is theirs to be judged by.
@@ -73,7 +74,7 @@ class KnownRows:
     begun: datetime | None = None
     undecided: frozenset[tuple[str | None, ...]] = frozenset()
     protected: frozenset[tuple[str, str]] = frozenset()
-    recipes: frozenset[str] = frozenset()
+    recipes: Mapping[str, str] = field(default_factory=dict)
     coming: bool | None = None
     gone: frozenset[str] = frozenset()
     theirs: frozenset[str] = frozenset()
@@ -332,18 +333,36 @@ def _differences(
         differing = _differing(pairs, name, compared[name], rule.type)
         if differing.is_empty():
             continue
-        is_recipe = rule.recipe or name in known.recipes
-        if is_recipe:
-            called = pl.Series(["recipe_changed"]).new_from_index(0, differing.height)
-        else:
-            called = _names(differing, name, rule.type, bucket, known)
-        yield _findings(
-            differing.with_columns(called.alias("name")),
-            "recipe_changed" if is_recipe else "different",
-            name=pl.col("name"), masterid=pl.col(f"t:{MASTERID}"), column=pl.lit(name),
-            expected=pl.col(f"c:{name}"), found=pl.col("found"), source=pl.col(SOURCE), id=pl.col(ID),
-            modified_at=_there(differing, f"t:{MODIFIED_AT}"),
-        )  # fmt: skip
+        # What the mapping declares may do anything to a value; what the plan has recognised does one thing.
+        recipe = None if rule.recipe else known.recipes.get(name)
+        if rule.recipe or recipe is not None:
+            is_made = _is_made(differing, recipe)
+            yield _as_findings(differing.filter(is_made), "recipe_changed", name, "recipe_changed")
+            differing = differing.filter(~is_made)
+        if differing.height:
+            names = _names(differing, name, rule.type, bucket, known)
+            yield _as_findings(differing, "different", name, names)
+
+
+def _is_made(differing: pl.DataFrame, recipe: str | None) -> pl.Series:
+    """Which differences are what a recipe makes of the value; all of them, where nobody knows what it does."""
+    if recipe is None:
+        return pl.Series([True]).new_from_index(0, differing.height)
+    pairs = differing.select(pl.col("^c:.*$"), "found").iter_rows()
+    return pl.Series([is_prepared(recipe, *pair) for pair in pairs], dtype=pl.Boolean)
+
+
+def _as_findings(
+    differing: pl.DataFrame, finding: str, column: str, names: str | pl.Series
+) -> pl.DataFrame:
+    """Rows of one column's differences as findings."""
+    return _findings(
+        differing.with_columns(pl.lit(names).alias("name")),
+        finding,
+        name=pl.col("name"), masterid=pl.col(f"t:{MASTERID}"), column=pl.lit(column),
+        expected=pl.col(f"c:{column}"), found=pl.col("found"), source=pl.col(SOURCE), id=pl.col(ID),
+        modified_at=_there(differing, f"t:{MODIFIED_AT}"),
+    )  # fmt: skip
 
 
 def _is_other(pairs: pl.DataFrame, name: str, place: int) -> pl.Expr:

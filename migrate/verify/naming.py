@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -18,6 +18,37 @@ _TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": 
 _QUARTER = timedelta(minutes=15)
 # No zone's clock is further from UTC.
 _FARTHEST = timedelta(hours=14)
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:].lower()
+
+
+_RECIPES: Mapping[str, Callable[[str], str]] = {
+    "trims": str.strip,
+    "collapses spaces": _spaced,
+    "removes spaces": lambda text: "".join(text.split()),
+    "lowercases": str.lower,
+    "trims and lowercases": lambda text: text.strip().lower(),
+    "uppercases": str.upper,
+    "trims and uppercases": lambda text: text.strip().upper(),
+    "capitalises each word": str.title,
+    "capitalises the first letter": _capitalised,
+    "keeps digits and plus only": lambda text: re.sub(r"[^0-9+]", "", text),
+    "keeps digits only": lambda text: re.sub(r"[^0-9]", "", text),
+}
+"""What a recipe of the target makes of a text, by the plan's words for it: docs/plan.md."""
+
+
+def is_prepared(recipe: str, expected: str | None, found: str | None) -> bool:
+    """Whether a recipe that the plan has recognised makes `found` of a value; of one that has no words here, never."""
+    if recipe not in _RECIPES or expected is None:
+        return False
+    return _RECIPES[recipe](expected) == (found or "")
 
 
 def is_same(kind: str, expected: str | None, found: str | None) -> bool:

@@ -6,14 +6,17 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.reconcile import run_reconcile
 from migrate.app.undo import run_undo
 from migrate.errors import GateError
 from migrate.plan.document import DatasetPlan
 from tests.app.night_stage import PROFILES, Shop, profile
-from tests.harness import Project
+from tests.harness import TARGET_KEY, Project
+from tests.verify.conftest import HEADERS
 
 RECIPE = """
 [contacts]
@@ -55,10 +58,20 @@ def plan(shop: Shop, name: str) -> DatasetPlan:
     ]
 
 
+def overwrite(shop: Shop, key: str, city: str) -> None:
+    """Somebody else gives one contact another city."""
+    assert shop.project.sandbox is not None
+    url = f"{shop.project.sandbox.octolis_url}/datasets/contacts/records"
+    body = {"contact_key": key, "city": city}
+    reply = httpx.post(url, params={"api-key": TARGET_KEY}, json=body, headers=HEADERS)
+    reply.raise_for_status()
+
+
 def test_a_recipe_is_believed_once_a_load_has_proven_it(
     make_project: Callable[..., Project], tmp_path: Path
 ) -> None:
-    """Before, all is sent, also what another tool has written; a proof that is gone proves nothing."""
+    """Before, all is sent, also what another tool has written; a proof that is gone proves nothing; and a value
+    that no recipe makes is damage, though the column has one."""
     (tmp_path / "datasets.toml").write_text(RECIPE, encoding="utf-8")
     shop = open_shop(make_project, "trim", datasets=tmp_path / "datasets.toml", mappings=None)
     assert plan(shop, "one").create == PROFILES
@@ -73,6 +86,11 @@ def test_a_recipe_is_believed_once_a_load_has_proven_it(
             {"city": "uppercases"},
         )
         run_load(shop.context(), name=name)
+    overwrite(shop, "3", "Utrecht")
+    deep = run_reconcile(shop.context(), "three", deep=True, wait_s=0).datasets["contacts"].deep
+    assert deep is not None
+    assert (deep.recipe_changed, deep.different, deep.cells) == (PROFILES - 1, 1, {"city": 1})
+    overwrite(shop, "3", "City 3")
     shutil.rmtree(shop.context().workspace.plans / "one")
     counts = plan(shop, "four")
     assert (counts.update, counts.recipes) == (PROFILES, {})

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.plan.shipments import text_recipes
 from migrate.verify.compare import held_keys
-from migrate.verify.naming import is_same, plain_form
+from migrate.verify.naming import is_prepared, is_same, plain_form
 from migrate.verify.rules import ColumnRule, DatasetRules
 
 _DIGITS = st.text("0123456789", min_size=1, max_size=4)
@@ -82,3 +83,13 @@ def test_the_key_of_several_columns_is_their_json(values: list[str]) -> None:
     held = pl.DataFrame({"a": [*values, "", "x"], "n": [*("7" for _ in values), "7", None]})
     keys = [json.dumps([text, 7], ensure_ascii=False, separators=(",", ":")) for text in values]
     assert held_keys(rules, held).to_list() == [*keys, None, None]
+
+
+@pytest.mark.parametrize("recipe", text_recipes())
+@given(text=st.text("aZ3 é'+_-", max_size=8))
+def test_a_recipe_is_judged_by_what_it_makes(recipe: str, text: str) -> None:
+    """Every recipe that a plan recognises is known by its words, and does the same to a text by either hand."""
+    made = pl.DataFrame({"new": [text]}).select(text_recipes()[recipe]).item()
+    assert is_prepared(recipe, text, made)
+    assert not is_prepared(recipe, text, made + "x")
+    assert not is_prepared("turns around", text, text[::-1])
