@@ -198,7 +198,7 @@ def judge_reconciliation(found: Reconciliation) -> Verdict:
     ]
     findings += _not_loaded(found.not_loaded)
     for table in found.tables:
-        if not (table.equal and table.is_planned):
+        if not table.equal:
             text = Sentence(
                 "{dataset}: {title}: {count} of {of} groups differ between source, plan and target",
                 dataset=table.dataset,

@@ -15,8 +15,10 @@ import polars as pl
 from migrate import parquet
 from migrate.config import Project
 from migrate.errors import ConfigError
+from migrate.mapping.fields import sql_names
 from migrate.mapping.formats import refuse_format
 from migrate.mapping.model import Mapping
+from migrate.names import ID_FIELDS
 from migrate.plan.document import DatasetPlan, PlannedFile, TotalsUsed
 from migrate.plan.files import stored_columns, write_parquet
 from migrate.plan.scope import Inside
@@ -69,8 +71,18 @@ def totals_rule(
         name: ColumnFacts(column.type, tuple(column.fields))
         for name, column in mapping.columns.items()
     }
-    facts = DatasetFacts(mapping.dataset, str(mapping.resource), mapping.each, columns)
+    facts = DatasetFacts(
+        mapping.dataset, str(mapping.resource), mapping.each, columns, _is_row_each(mapping)
+    )
     return rule_of(facts, source_names, column_names, spelling)
+
+
+def _is_row_each(mapping: Mapping) -> bool:
+    """Whether a record's own id is in the key, so that each record makes a row of its own."""
+    own = ID_FIELDS[mapping.resource]
+    names = {"id", "record.id", *own, *(f"metadata.{one}" for one in own)}
+    key = [mapping.columns[name] for name in mapping.key]
+    return any(names.intersection((*column.fields, *sql_names(column.sql))) for column in key)
 
 
 def totals_rules_of(mapping: Mapping, project: Project) -> list[Rule]:

@@ -57,7 +57,7 @@ def summarise_groups(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
 def view_table(table: Table) -> dict[str, Any]:
     """What terminal and page show of a table: a headline, the steps from source to target, and
     the groups. Its examples are shown as they are: whoever gives the table masks them."""
-    is_money = table.kind == "revenue"
+    is_money = table.has_sums
     whole = table.whole
     places = ["source", "snapshot", "plan", *(["target"] if table.has_target else [])]
     return {
@@ -136,7 +136,7 @@ def _row(group: Group, table: Table, places: Sequence[str]) -> dict[str, Any]:
     figures = {"source": group.source, "snapshot": group.snapshot, "plan": group.plan}
     if group.target is not None:
         figures["target"] = group.target
-    is_money = table.kind == "revenue"
+    is_money = table.has_sums
     names = [*([group.period] if table.by and table.by[0] in ("month", "day") else [])]
     if len(table.by) > len(names):
         names.append(group.label or NOTHING)

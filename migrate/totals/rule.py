@@ -39,12 +39,13 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What of a mapping matters here."""
+    """What of a mapping matters here. `is_row_each`: a record's own id is in the key, so that each makes a row."""
 
     dataset: str
     resource: str
     each: str | None
     columns: Mapping[str, ColumnFacts]
+    is_row_each: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,10 @@ def _kind_of(
     if facts.each is not None:
         is_lines = facts.each in fields.lines or _is_named(facts.dataset, _LINES)
         return "lines" if is_lines else None
-    # Sales may make people as well: a dataset of orders is one that says so, by name or by setting.
-    is_orders = _is_named(facts.dataset, _ORDERS) or bool(asked.get("amount"))
-    return "revenue" if is_orders else None
+    # Sales may make people as well: a dataset of orders has a row for each sale, whatever it is called, or says
+    # so, by name or by setting.
+    is_said = _is_named(facts.dataset, _ORDERS) or bool(asked.get("amount"))
+    return "revenue" if facts.is_row_each or is_said else None
 
 
 def _is_named(dataset: str, words: Sequence[str]) -> bool:

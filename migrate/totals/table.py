@@ -159,8 +159,15 @@ class Table:
 
     @cached_property
     def is_planned(self) -> bool:
-        """True when the plan has all that the source has, and that can be told."""
-        return not self.doubts and all(group.is_planned for group in self.groups)
+        """True when the plan has all that the source has, as far as that can be told (see `doubts`)."""
+        return all(group.is_planned for group in self.groups)
+
+    @cached_property
+    def has_sums(self) -> bool:
+        """Whether there are sums to show: of money whose column nobody knows only the records are counted."""
+        whole = self.whole
+        is_summed = bool(whole.source.amount or whole.plan.amount)
+        return self.kind == "revenue" and (is_summed or not self.doubts)
 
     @cached_property
     def unequal(self) -> tuple[Group, ...]:

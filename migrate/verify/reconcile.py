@@ -146,12 +146,14 @@ class Reconciliation:
         # Before the totals: what the target still prepares is missing in them as well.
         if "pending" in verdicts:
             return "pending"
-        if not self.totals_equal:
+        are_equal = [table.equal for table in self.tables] + [table.equal for table in self.totals]
+        if not all(are_equal):
             return "mismatch"
         if not self.is_finished:
             return "unfinished"
         # a read-back that was asked for and could not be told about a dataset or a column proves nothing of it
         is_proven = "unverified" not in verdicts and not (deep and self.unverifiable)
+        is_proven = is_proven and not any(table.doubts for table in self.tables)
         return "match" if is_proven else "unverified"
 
     @property

@@ -16,6 +16,7 @@ from migrate.plan.open_plan import read_totals
 from migrate.plan.set_aside import DISCARDS
 from migrate.plan.totals import total_dataset, totals_rules_of
 from migrate.totals.table import Figure, Group, Table
+from migrate.verify.reconcile import Reconciliation
 
 ORDERS = """
 version: 1
@@ -144,6 +145,41 @@ def test_a_dataset_without_amounts_has_no_totals(bench) -> None:
     plan = bench.plan("plan", offline=True)
     assert "contacts" not in read_totals(plan)
     assert plan.document.datasets["contacts"].totalled is None
+
+
+PER_SALE = """
+version: 1
+dataset: bestellingen
+resource: sales
+key: [{key}]
+columns:
+  nummer: {{sql: "source || ':' || id", type: text}}
+  klant: {{from: email, type: text}}
+  waarde: {{from: totl, type: float}}
+"""
+
+
+def test_a_row_for_each_sale_is_an_order_in_any_language(bench) -> None:
+    """No name of dataset or column says so, and the amount is misspelt: that nothing is proven of it is said. People
+    made of sales are none."""
+    bench.snapshot.resources["sales"].records = [
+        sale(n, total="10", email=f"p{n}@x.nl") for n in range(3)
+    ]
+    bench.write_mapping("bestellingen", PER_SALE.format(key="nummer"))
+    [rule] = totals_rules_of(read_mappings(bench.project.mappings)["bestellingen"], bench.project)
+    assert (rule.kind, rule.amount) == ("revenue", None)
+    bench.set("octolis", datasets={"bestellingen": "b"})
+    plan = bench.plan("plan", datasets=("bestellingen",))
+    table = read_totals(plan)["bestellingen"]
+    assert (table.whole.plan.rows, table.has_sums) == (3, False)
+    [doubt] = table.doubts
+    assert "[octolis.totals.bestellingen] amount" in doubt
+    found = Reconciliation("plan", {}, tables=(table,))
+    assert (found.verdict, found.totals_equal) == ("unverified", False)
+    bench.write_mapping("bestellingen", PER_SALE.format(key="klant"))
+    assert (
+        totals_rules_of(read_mappings(bench.project.mappings)["bestellingen"], bench.project) == []
+    )
 
 
 def test_whoever_asks_later_is_told_the_same(bench) -> None:
